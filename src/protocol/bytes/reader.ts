@@ -1,0 +1,103 @@
+import { DecodeError } from './decode-error.js';
+
+/**
+ * Reads big-endian values off octets and never past their end. Offsets in errors count from the outermost buffer.
+ * Everything returned is a copy: decoded values do not alias the receive buffer.
+ */
+export class Reader {
+  readonly #octets: Uint8Array;
+  readonly #view: DataView;
+  readonly #base: number;
+  #at = 0;
+
+  constructor(octets: Uint8Array, base = 0) {
+    this.#octets = octets;
+    this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+    this.#base = base;
+  }
+
+  /** Offset of the next octet in the outermost buffer. */
+  get at(): number {
+    return this.#base + this.#at;
+  }
+
+  get remaining(): number {
+    return this.#octets.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  u24(): number {
+    const at = this.#take(3);
+    return this.#view.getUint16(at) * 0x100 + this.#view.getUint8(at + 2);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8));
+  }
+
+  i32(): number {
+    return this.#view.getInt32(this.#take(4));
+  }
+
+  i64(): bigint {
+    return this.#view.getBigInt64(this.#take(8));
+  }
+
+  f32(): number {
+    return this.#view.getFloat32(this.#take(4));
+  }
+
+  f64(): number {
+    return this.#view.getFloat64(this.#take(8));
+  }
+
+  /** The next `length` octets, copied. */
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#octets.slice(at, at + length);
+  }
+
+  /** All octets that are left, copied. */
+  rest(): Uint8Array {
+    return this.bytes(this.remaining);
+  }
+
+  skip(length: number): void {
+    this.#take(length);
+  }
+
+  /** Runs `read` over exactly `length` octets; anything left over is an error. */
+  block<T>(length: number, read: (inner: Reader) => T): T {
+    const base = this.at;
+    const at = this.#take(length);
+    const inner = new Reader(this.#octets.subarray(at, at + length), base);
+    const value = read(inner);
+    inner.done();
+    return value;
+  }
+
+  /** Asserts that nothing is left. */
+  done(): void {
+    if (this.remaining !== 0) throw new DecodeError('leftover', this.at, `${this.remaining} octets`);
+  }
+
+  #take(length: number): number {
+    const at = this.#at;
+    if (length > this.#octets.length - at) {
+      throw new DecodeError('truncated', this.at, `${length} octets wanted, ${this.remaining} there`);
+    }
+    this.#at = at + length;
+    return at;
+  }
+}
