@@ -1,0 +1,242 @@
+import type { Drbg } from '../bytes/drbg.js';
+import { equalOctets } from '../bytes/octets.js';
+import { encodePana, FLAG, type PanaAvp, type PanaMessage } from './codec.js';
+import { makeAvp } from './dictionary.js';
+import { type Protection, signInPlace, verifyAuth } from './keys.js';
+import {
+  nextRetransmission,
+  type Retransmission,
+  type RetransmissionParameters,
+  startRetransmission,
+} from './retransmission.js';
+
+/** Answers replayed to repeated requests in one second, a session (RFC 5191 5.2 allows a limit). */
+export const MAX_REPLAYS_PER_SECOND = 10;
+
+/** Requests that may wait behind the one outstanding; more are a fault of the caller. */
+const MAX_QUEUED = 4;
+
+/** What is sent before its sequence number and AUTH are known. */
+export interface Draft {
+  readonly type: number;
+  /** Without R, which the channel sets on requests. */
+  readonly flags: number;
+  readonly avps: readonly PanaAvp[];
+}
+
+interface Outstanding {
+  readonly draft: Draft;
+  readonly sequence: number;
+  octets: Uint8Array;
+  signedWith: Protection | undefined;
+  timer: Retransmission;
+}
+
+interface LastRequest {
+  readonly type: number;
+  readonly sequence: number;
+  readonly octets: Uint8Array;
+  /** Undefined while the request is being processed. */
+  answer: { readonly draft: Draft; octets: Uint8Array; signedWith: Protection | undefined } | undefined;
+}
+
+export type RequestVerdict = 'new' | 'duplicate' | 'out-of-sequence';
+
+/**
+ * The reliable part of a PANA session, the same on both ends (RFC 5191 5.2, 5.4, 9): two sequence number spaces, one
+ * outstanding request with its retransmission, the last answer for repeated requests, and AUTH.
+ */
+export class Channel {
+  readonly #drbg: Drbg;
+  readonly #parameters: RetransmissionParameters;
+  #sessionId: number;
+  #txSeq: number;
+  #rxSeq: number | undefined;
+  #outstanding: Outstanding | undefined;
+  readonly #queue: Draft[] = [];
+  #last: LastRequest | undefined;
+  #protection: Protection | undefined;
+  #previous: Protection | undefined;
+  #replays = { since: 0, count: 0 };
+
+  constructor(drbg: Drbg, parameters: RetransmissionParameters, sessionId: number, txSeq = drbg.u32()) {
+    this.#drbg = drbg;
+    this.#parameters = parameters;
+    this.#sessionId = sessionId;
+    this.#txSeq = txSeq;
+  }
+
+  get sessionId(): number {
+    return this.#sessionId;
+  }
+
+  /** The PANA SA's key in force; undefined without an SA. */
+  get protection(): Protection | undefined {
+    return this.#protection;
+  }
+
+  /** When the outstanding request is due again. */
+  get deadline(): number | undefined {
+    return this.#outstanding?.timer.at;
+  }
+
+  get busy(): boolean {
+    return this.#outstanding !== undefined;
+  }
+
+  /** Whether a request of this kind waits for its answer, or for its turn. */
+  pending(type: number, flags: number): boolean {
+    const matches = (draft: Draft) => draft.type === type && draft.flags === flags;
+    return (this.#outstanding !== undefined && matches(this.#outstanding.draft)) || this.#queue.some(matches);
+  }
+
+  /**
+   * Puts a new key in force. The one before it still verifies what the peer sent before it knew the new one, until
+   * `settle` says that the peer does.
+   */
+  protect(protection: Protection): void {
+    this.#previous = this.#protection;
+    this.#protection = protection;
+  }
+
+  settle(): void {
+    this.#previous?.key.fill(0);
+    this.#previous = undefined;
+  }
+
+  /** Overwrites the keys; the channel is not used afterwards. */
+  destroy(): void {
+    this.settle();
+    this.#protection?.key.fill(0);
+    this.#protection = undefined;
+    this.#outstanding = undefined;
+    this.#queue.length = 0;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- requests
+
+  /** Sends a request, or queues it behind the outstanding one (RFC 5191 5.2: one at a time). Octets to send now. */
+  request(draft: Draft, now: number): Uint8Array[] {
+    if (this.#outstanding) {
+      if (this.#queue.length < MAX_QUEUED) this.#queue.push(draft);
+      return [];
+    }
+    const sequence = this.#txSeq;
+    this.#txSeq = (sequence + 1) >>> 0;
+    const octets = this.#encode(draft, FLAG.R, sequence, this.#protection);
+    const timer = startRetransmission(this.#parameters, now, this.#drbg.unit());
+    this.#outstanding = { draft, sequence, octets, signedWith: this.#protection, timer };
+    return [octets];
+  }
+
+  /** Retransmits what is due at `now`; 'failed' when the limits of RFC 5191 9 are reached. */
+  tick(now: number): Uint8Array[] | 'failed' {
+    const outstanding = this.#outstanding;
+    if (!outstanding || now < outstanding.timer.at) return [];
+    const timer = nextRetransmission(outstanding.timer, now, this.#drbg.unit());
+    if (!timer) return 'failed';
+    outstanding.timer = timer;
+    // The octets stay the same but for the key, which may have changed in between: the peer knows only the new one.
+    if (outstanding.signedWith !== this.#protection) {
+      outstanding.octets = this.#encode(outstanding.draft, FLAG.R, outstanding.sequence, this.#protection);
+      outstanding.signedWith = this.#protection;
+    }
+    return [outstanding.octets];
+  }
+
+  /** Whether an answer is to the outstanding request (RFC 5191 5.2, 5.5): its number, type and flags. */
+  answers(message: PanaMessage): boolean {
+    const outstanding = this.#outstanding;
+    return (
+      outstanding !== undefined &&
+      message.sequence === outstanding.sequence &&
+      message.type === outstanding.draft.type &&
+      (message.flags & ANSWER_FLAGS) === (outstanding.draft.flags & ANSWER_FLAGS)
+    );
+  }
+
+  /** The outstanding request was answered; octets of the next one in the queue. */
+  answered(now: number): Uint8Array[] {
+    this.#outstanding = undefined;
+    const next = this.#queue.shift();
+    return next ? this.request(next, now) : [];
+  }
+
+  // -------------------------------------------------------------------------------------------------------- answers
+
+  /** Where a request stands in the peer's sequence; its first one may have any number (RFC 5191 5.2). */
+  place(message: PanaMessage): RequestVerdict {
+    if (this.#last && message.sequence === this.#last.sequence) {
+      return message.type === this.#last.type ? 'duplicate' : 'out-of-sequence';
+    }
+    return this.#rxSeq === undefined || message.sequence === this.#rxSeq ? 'new' : 'out-of-sequence';
+  }
+
+  /** Takes a new request: from here on its repetitions are duplicates. */
+  accept(message: PanaMessage, octets: Uint8Array): void {
+    this.#rxSeq = (message.sequence + 1) >>> 0;
+    this.#last = { type: message.type, sequence: message.sequence, octets, answer: undefined };
+  }
+
+  /** Sets the number expected next, for a request that was accepted elsewhere. */
+  expect(sequence: number): void {
+    this.#rxSeq = sequence >>> 0;
+  }
+
+  /** Answers the request taken last and keeps the answer for its repetitions. */
+  answer(draft: Draft): Uint8Array[] {
+    const last = this.#last;
+    if (!last || last.answer) return [];
+    const octets = this.#encode(draft, 0, last.sequence, this.#protection);
+    last.answer = { draft, octets, signedWith: this.#protection };
+    return [octets];
+  }
+
+  /** Whether the request taken last waits for its answer. */
+  get owesAnswer(): boolean {
+    return this.#last !== undefined && this.#last.answer === undefined;
+  }
+
+  /**
+   * The kept answer to a repeated request, nothing if it is not there yet or was asked for too often. A repetition need
+   * not have the same octets: its sender may have signed it anew, and then can read only an answer with that key.
+   */
+  replay(octets: Uint8Array, verified: Protection | undefined, now: number): Uint8Array[] {
+    const last = this.#last;
+    if (!last?.answer) return [];
+    if (now - this.#replays.since >= 1000) this.#replays = { since: now, count: 0 };
+    this.#replays.count += 1;
+    if (this.#replays.count > MAX_REPLAYS_PER_SECOND) return [];
+    const { answer } = last;
+    if (verified && answer.signedWith !== verified && !equalOctets(octets, last.octets)) {
+      answer.octets = this.#encode(answer.draft, 0, last.sequence, verified);
+      answer.signedWith = verified;
+    }
+    return [answer.octets];
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- AUTH
+
+  /** The key that the message's AUTH is right with: the one in force, or the one before it while both are known. */
+  verify(octets: Uint8Array): Protection | undefined {
+    for (const protection of [this.#protection, this.#previous]) {
+      if (protection && verifyAuth(protection, octets)) return protection;
+    }
+    return undefined;
+  }
+
+  #encode(draft: Draft, extraFlags: number, sequence: number, protection: Protection | undefined): Uint8Array {
+    const auth = protection ? [makeAvp('AUTH', new Uint8Array(protection.integrity.tagLength))] : [];
+    const octets = encodePana({
+      type: draft.type,
+      flags: draft.flags | extraFlags,
+      sessionId: this.#sessionId,
+      sequence,
+      avps: [...draft.avps, ...auth],
+    });
+    return protection ? signInPlace(protection, octets) : octets;
+  }
+}
+
+/** Flags that an answer repeats from its request. */
+const ANSWER_FLAGS = FLAG.S | FLAG.C | FLAG.A | FLAG.P;
