@@ -1,0 +1,532 @@
+import type { Drbg } from '../bytes/drbg.js';
+import { equalOctets } from '../bytes/octets.js';
+import type { MobilityAssignment } from '../mip6/assignment.js';
+import { type Algorithms, algorithmsOf } from './algorithms.js';
+import { Channel } from './channel.js';
+import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
+import { makeAvp, RESULT_CODE, type TERMINATION_CAUSE } from './dictionary.js';
+import { panaAuthKey } from './keys.js';
+import { mobilityAvps } from './mobility.js';
+import type { RetransmissionParameters } from './retransmission.js';
+import { type Dropped, dropped, type Received, type Run, type Send, sends } from './session.js';
+import type { Start } from './stateless-start.js';
+
+/** All times in milliseconds. */
+export interface PaaSessionConfig {
+  readonly vendorId: number;
+  readonly prf: readonly number[];
+  readonly integrity: readonly number[];
+  readonly sa: 'required' | 'optional';
+  readonly failedSessionTimeout: number;
+  readonly request: RetransmissionParameters;
+  readonly pingInterval: number;
+  /** Re-authentication starts when this part of the authorization lifetime has passed; 0: left to the PaC. */
+  readonly reauthenticateAt: number;
+}
+
+/** What the AAA server's answer grants. */
+export interface Grant {
+  /** Milliseconds; undefined: no limit. */
+  readonly lifetime: number | undefined;
+  /** When re-authentication must have begun; undefined: as the configuration says for the lifetime. */
+  readonly authorizationLifetime: number | undefined;
+  readonly assignment: MobilityAssignment | undefined;
+}
+
+export type PaaSessionInput =
+  | { readonly type: 'message'; readonly received: Received }
+  | { readonly type: 'tick' }
+  | { readonly type: 'eapRequest'; readonly packet: Uint8Array }
+  /** `authorized` false: EAP went well, but access is refused (Result-Code 2). */
+  | {
+      readonly type: 'eapSuccess';
+      readonly packet: Uint8Array;
+      readonly msk: Uint8Array | undefined;
+      readonly authorized: boolean;
+      readonly grant: Grant;
+    }
+  | { readonly type: 'eapFailure'; readonly packet: Uint8Array | undefined }
+  /** EAP ended without a result: nothing is sent (RFC 5191 4.1). */
+  | { readonly type: 'eapTimeout' }
+  | { readonly type: 'ping' }
+  | { readonly type: 'reauthenticate' }
+  | { readonly type: 'terminate'; readonly cause: PaaTermination };
+
+export type PaaTermination = (typeof TERMINATION_CAUSE)['ADMINISTRATIVE' | 'SESSION_TIMEOUT'];
+
+export type PaaClosed =
+  | 'rejected'
+  | 'eap-timeout'
+  | 'no-progress'
+  | 'no-answer'
+  | 'lifetime-expired'
+  | 'logout'
+  | 'administrative'
+  | 'session-timeout'
+  /** The node started anew from the same address and has authenticated. */
+  | 'replaced';
+
+export type PaaSessionOutput =
+  | Send
+  | Dropped
+  /** A run of EAP begins; `wish` is the Mobility-Capability of PAN[S]. */
+  | { readonly type: 'eapStart'; readonly reauthentication: boolean; readonly wish: number | undefined }
+  | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
+  /** PAN[C] has come: the PaC is in. */
+  | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
+  /** `granted`: the AAA server had authorised it, so it has to hear of the end. */
+  | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
+  /** The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6). */
+  | { readonly type: 'heard' };
+
+type State =
+  | { readonly name: 'WAIT_EAP_MSG' | 'WAIT_PAN_OR_PAR'; readonly until: number }
+  | { readonly name: 'WAIT_SUCC_PAN'; readonly grant: Grant }
+  | { readonly name: 'WAIT_FAIL_PAN' }
+  | {
+      readonly name: 'OPEN' | 'WAIT_PNA_PING';
+      readonly until: number | undefined;
+      readonly reauthenticateAt: number | undefined;
+    }
+  | { readonly name: 'SESS_TERM'; readonly cause: PaaClosed }
+  | { readonly name: 'CLOSED' };
+
+/** The PAA's state machine, RFC 5609 8, from a valid PAN[S] on (INITIAL needs no state). */
+export class PaaSession {
+  readonly #config: PaaSessionConfig;
+  readonly #drbg: Drbg;
+  readonly #channel: Channel;
+  readonly #iPar: Uint8Array;
+  readonly #iPan: Uint8Array;
+  readonly #algorithms: Algorithms | undefined;
+  /** Mobility-Capability of PAN[S], sent to the AAA server in every run. */
+  readonly wish: number | undefined;
+  #state: State;
+  #run: Run;
+  #keyId: number;
+  /** The AAA server has authorised this session, in this run or an earlier one. */
+  #granted = false;
+  #lastHeard: number;
+  /** The PaC has answered a PAR without S: its PCI from the same place is a new start. */
+  #begun = false;
+
+  private constructor(
+    config: PaaSessionConfig,
+    drbg: Drbg,
+    start: Start,
+    pan: Received,
+    algorithms: Algorithms | undefined,
+    now: number,
+  ) {
+    this.#config = config;
+    this.#drbg = drbg;
+    this.#channel = new Channel(drbg, config.request, start.sessionId, (start.sequence + 1) >>> 0);
+    this.#iPar = start.iPar;
+    this.#iPan = pan.octets;
+    this.#algorithms = algorithms;
+    // A wish that was not offered is ignored.
+    this.wish = start.offersMobility ? pan.values['Mobility-Capability'] : undefined;
+    this.#run = this.#newRun(true);
+    this.#keyId = drbg.u32();
+    this.#lastHeard = now;
+    this.#state = { name: 'WAIT_EAP_MSG', until: now + config.failedSessionTimeout };
+  }
+
+  /**
+   * The session that a PAN[S] begins.
+   *
+   *   INITIAL    PAN[S]     | not OPTIMIZED_INIT | EAPrestart; ST(FAILED)| WAIT_EAP_MSG
+   */
+  static begin(
+    config: PaaSessionConfig,
+    drbg: Drbg,
+    start: Start,
+    pan: Received,
+    now: number,
+  ): { session: PaaSession; out: PaaSessionOutput[] } | Dropped {
+    const { values } = pan;
+    const [prf] = values['PRF-Algorithm'];
+    const [integrity] = values['Integrity-Algorithm'];
+    const none = prf === undefined && integrity === undefined;
+    const offered = config.prf.includes(prf ?? 0) && config.integrity.includes(integrity ?? 0);
+    if (none ? config.sa === 'required' : !offered) return dropped('no-algorithm');
+    const session = new PaaSession(config, drbg, start, pan, algorithmsOf(prf, integrity), now);
+    const out: PaaSessionOutput[] = [{ type: 'eapStart', reauthentication: false, wish: session.wish }];
+    const packet = values['EAP-Payload'];
+    if (packet) out.push({ type: 'eapPacket', packet });
+    return { session, out };
+  }
+
+  get sessionId(): number {
+    return this.#channel.sessionId;
+  }
+
+  get state(): State['name'] {
+    return this.#state.name;
+  }
+
+  get protected(): boolean {
+    return this.#channel.protection !== undefined;
+  }
+
+  get algorithms(): Algorithms | undefined {
+    return this.#algorithms;
+  }
+
+  /** Whether a PCI from its address still belongs to this start (the PaC repeats PCI until it sees a PAR without S). */
+  get starting(): boolean {
+    return !this.#begun;
+  }
+
+  get iPar(): Uint8Array {
+    return this.#iPar;
+  }
+
+  /** Milliseconds until the session ends by itself. */
+  remaining(now: number): number | undefined {
+    const state = this.#state;
+    return (state.name === 'OPEN' || state.name === 'WAIT_PNA_PING') && state.until !== undefined
+      ? state.until - now
+      : undefined;
+  }
+
+  get deadline(): number | undefined {
+    const state = this.#state;
+    let first = this.#channel.deadline;
+    const consider = (at: number | undefined) => {
+      if (at !== undefined && (first === undefined || at < first)) first = at;
+    };
+    if ('until' in state) consider(state.until);
+    if (state.name === 'OPEN') {
+      consider(state.reauthenticateAt);
+      consider(this.#pingAt());
+    }
+    return first;
+  }
+
+  handle(input: PaaSessionInput, now: number): PaaSessionOutput[] {
+    switch (input.type) {
+      case 'message':
+        return this.#message(input.received, now);
+      case 'tick':
+        return this.#tick(now);
+      case 'eapRequest':
+        return this.#eapRequest(input.packet, now);
+      case 'eapSuccess':
+        return this.#eapSuccess(input, now);
+      case 'eapFailure':
+        return this.#eapFailure(input.packet, now);
+      case 'eapTimeout':
+        // WAIT_EAP_MSG, WAIT_PAN_OR_PAR  EAP_TIMEOUT | DISC               | CLOSED
+        return this.#isAuthenticating() ? this.#close('eap-timeout') : [];
+      case 'ping':
+        return this.#ping(now);
+      case 'reauthenticate':
+        return this.#state.name === 'OPEN' || this.#state.name === 'WAIT_PNA_PING' ? this.#beginRun(now) : [];
+      case 'terminate':
+        return this.#terminate(input.cause, now);
+    }
+  }
+
+  /** Ends the session without a word: another one has taken its place. */
+  replace(): PaaSessionOutput[] {
+    return this.#state.name === 'CLOSED' ? [] : this.#close('replaced');
+  }
+
+  // --------------------------------------------------------------------------------------------------------- timers
+
+  #tick(now: number): PaaSessionOutput[] {
+    const state = this.#state;
+    // any        session timer expiry              | DISC                | CLOSED
+    if ('until' in state && state.until !== undefined && now >= state.until) {
+      return this.#close(this.#isAuthenticating() ? 'no-progress' : 'lifetime-expired');
+    }
+    // any        RTX timeout| below the limit    | send again          | same
+    // any        RTX timeout| limit reached      | DISC                | CLOSED
+    const again = this.#channel.tick(now);
+    if (again === 'failed') return this.#close(state.name === 'SESS_TERM' ? state.cause : 'no-answer');
+    const out: PaaSessionOutput[] = sends(again);
+    if (state.name === 'OPEN') {
+      // OPEN       REAUTH_TIMEOUT                    | EAPrestart          | WAIT_EAP_MSG
+      if (state.reauthenticateAt !== undefined && now >= state.reauthenticateAt)
+        return [...out, ...this.#beginRun(now)];
+      const pingAt = this.#pingAt();
+      if (pingAt !== undefined && now >= pingAt) return [...out, ...this.#ping(now)];
+    }
+    return out;
+  }
+
+  #pingAt(): number | undefined {
+    return this.#config.pingInterval > 0 ? this.#lastHeard + this.#config.pingInterval : undefined;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- messages
+
+  #message(received: Received, now: number): PaaSessionOutput[] {
+    if (this.#state.name === 'CLOSED') return [dropped('unknown-session')];
+    const { message } = received;
+    if (message.flags & FLAG.R) return this.#request(received, now);
+    if (message.flags & FLAG.S) return this.#panStart(received);
+    return this.#answer(received, now);
+  }
+
+  /** A repeated PAN[S] means that our first PAR may be lost: its timer sends it again. Another PAN[S] is too late. */
+  #panStart(pan: Received): PaaSessionOutput[] {
+    return equalOctets(pan.octets, this.#iPan) ? [] : [dropped('bad-start')];
+  }
+
+  #request(received: Received, now: number): PaaSessionOutput[] {
+    const { message, octets } = received;
+    const place = this.#channel.place(message);
+    if (place === 'out-of-sequence') return [dropped('out-of-sequence')];
+    const verified = this.#channel.verify(octets);
+    if (this.#channel.protection && !verified) return [dropped('auth')];
+    if (place === 'duplicate') return sends(this.#channel.replay(octets, verified, now));
+    switch (message.type) {
+      case MESSAGE_TYPE.AUTH:
+        return this.#par(received, now);
+      case MESSAGE_TYPE.TERMINATION:
+        return this.#ptr(received, now);
+      default:
+        return this.#pnr(received, now);
+    }
+  }
+
+  // WAIT_PAN_OR_PAR  PAR                          | EAP(m); RTX-; Tx PAN()| WAIT_EAP_MSG
+  #par(received: Received, now: number): PaaSessionOutput[] {
+    const { message, values, octets } = received;
+    const packet = values['EAP-Payload'];
+    if (this.#state.name !== 'WAIT_PAN_OR_PAR' || message.flags & (FLAG.S | FLAG.C | FLAG.I) || !packet) {
+      return [dropped('unexpected')];
+    }
+    // Not RFC: the request that this PAR responds to stays outstanding until its PAN comes, or a gap would remain in
+    // the numbers; the PaC's answer to it may have been overtaken, not lost.
+    this.#heard(now);
+    this.#channel.accept(message, octets);
+    const out = sends(this.#channel.answer({ type: MESSAGE_TYPE.AUTH, flags: 0, avps: [] }));
+    this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
+    return [...out, ...this.#moved(), { type: 'eapPacket', packet }];
+  }
+
+  // OPEN, WAIT_PNA_PING  PTR                      | Tx PTA; ST-; DISC   | CLOSED
+  // SESS_TERM  PTR        | both ends end it   | Tx PTA              | SESS_TERM
+  // Not RFC: also during a re-authentication, where RFC 5191 5.5 does not forbid it.
+  #ptr(received: Received, now: number): PaaSessionOutput[] {
+    if (!this.#established()) return [dropped('unexpected')];
+    this.#heard(now);
+    this.#channel.accept(received.message, received.octets);
+    const out: PaaSessionOutput[] = sends(this.#channel.answer({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [] }));
+    return this.#state.name === 'SESS_TERM' ? out : [...out, ...this.#close('logout')];
+  }
+
+  #pnr(received: Received, now: number): PaaSessionOutput[] {
+    if (!this.#established()) return [dropped('unexpected')];
+    const { flags } = received.message;
+    if (flags & FLAG.A && this.#state.name === 'SESS_TERM') return [dropped('unexpected')];
+    this.#heard(now);
+    this.#channel.accept(received.message, received.octets);
+    // any but INITIAL  PNR[P]                       | Tx PNA[P]           | same
+    // OPEN, WAIT_PNA_PING  PNR[A]                  | Tx PNA[A]; EAPrestart | WAIT_EAP_MSG
+    const kind = flags & FLAG.A ? FLAG.A : FLAG.P;
+    const out: PaaSessionOutput[] = sends(
+      this.#channel.answer({ type: MESSAGE_TYPE.NOTIFICATION, flags: kind, avps: [] }),
+    );
+    out.push(...this.#moved());
+    // Not RFC: a PNR[A] that crosses our own re-authentication is answered and the run goes on.
+    if (kind === FLAG.A && (this.#state.name === 'OPEN' || this.#state.name === 'WAIT_PNA_PING'))
+      out.push(...this.#beginRun(now));
+    return out;
+  }
+
+  #answer(received: Received, now: number): PaaSessionOutput[] {
+    const { message, octets, values } = received;
+    if (!this.#channel.answers(message)) return [dropped('out-of-sequence')];
+    const { protection } = this.#channel;
+    if (protection && !this.#channel.verify(octets)) return [dropped('auth')];
+    const state = this.#state;
+    if (message.type === MESSAGE_TYPE.AUTH) {
+      const complete = (message.flags & FLAG.C) !== 0;
+      if (!complete) return this.#pan(received, now);
+      // RFC 5191 4.1: PAN[C] repeats the Key-Id of PAR[C].
+      if (state.name === 'WAIT_SUCC_PAN' && this.#algorithms && values['Key-Id'] !== this.#keyId)
+        return [dropped('avp-missing')];
+    }
+    this.#heard(now);
+    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved()];
+    switch (state.name) {
+      case 'WAIT_SUCC_PAN':
+        if (message.type !== MESSAGE_TYPE.AUTH) return out;
+        return [...out, this.#open(state.grant, now)];
+      // WAIT_FAIL_PAN  PAN[C]                        | RTX-; DISC          | CLOSED
+      case 'WAIT_FAIL_PAN':
+        return message.type === MESSAGE_TYPE.AUTH ? [...out, ...this.#close('rejected')] : out;
+      // WAIT_PNA_PING  PNA[P]                        | RTX-                | OPEN
+      case 'WAIT_PNA_PING':
+        this.#state = { ...state, name: 'OPEN' };
+        return out;
+      // SESS_TERM  PTA                               | RTX-; DISC          | CLOSED
+      case 'SESS_TERM':
+        return message.type === MESSAGE_TYPE.TERMINATION ? [...out, ...this.#close(state.cause)] : out;
+      default:
+        return out;
+    }
+  }
+
+  // WAIT_PAN_OR_PAR  PAN      | EAP-Payload        | EAP(m); RTX-        | WAIT_EAP_MSG
+  // WAIT_PAN_OR_PAR  PAN      | no EAP-Payload     | RTX-                | WAIT_PAN_OR_PAR
+  #pan(received: Received, now: number): PaaSessionOutput[] {
+    const { values } = received;
+    const state = this.#state;
+    if (state.name !== 'WAIT_PAN_OR_PAR' && state.name !== 'WAIT_EAP_MSG') return [dropped('unexpected')];
+    const wanted = this.#algorithms !== undefined && this.#run.peerNonce === undefined;
+    if (this.#algorithms && wanted !== (values.Nonce !== undefined)) return [dropped('nonce')];
+    this.#heard(now);
+    this.#begun = true;
+    this.#run.peerNonce ??= values.Nonce;
+    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved()];
+    const packet = values['EAP-Payload'];
+    const until = now + this.#config.failedSessionTimeout;
+    if (state.name === 'WAIT_EAP_MSG' || !packet) {
+      this.#state = { name: state.name, until };
+      return out;
+    }
+    this.#state = { name: 'WAIT_EAP_MSG', until };
+    return [...out, { type: 'eapPacket', packet }];
+  }
+
+  #heard(now: number): void {
+    this.#lastHeard = now;
+  }
+
+  /** Only what a key protects may move the PaC (RFC 5191 5.6). */
+  #moved(): PaaSessionOutput[] {
+    return this.#channel.protection ? [{ type: 'heard' }] : [];
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ EAP
+
+  #newRun(first: boolean): Run {
+    const ownNonce = this.#drbg.bytes(this.#algorithms?.prf.nonceLength ?? 0);
+    return { first, ownNonce, nonceSent: false, peerNonce: undefined, msk: undefined };
+  }
+
+  #beginRun(now: number): PaaSessionOutput[] {
+    this.#run = this.#newRun(false);
+    this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
+    return [{ type: 'eapStart', reauthentication: true, wish: this.wish }];
+  }
+
+  // WAIT_EAP_MSG  EAP_REQUEST                    | Tx PAR(EAP, Nonce); RTX+ | WAIT_PAN_OR_PAR
+  #eapRequest(packet: Uint8Array, now: number): PaaSessionOutput[] {
+    if (this.#state.name !== 'WAIT_EAP_MSG') return [];
+    const avps: PanaAvp[] = [makeAvp('EAP-Payload', packet)];
+    if (this.#algorithms && !this.#run.nonceSent) avps.push(makeAvp('Nonce', this.#run.ownNonce));
+    this.#run.nonceSent = true;
+    this.#state = { name: 'WAIT_PAN_OR_PAR', until: now + this.#config.failedSessionTimeout };
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: 0, avps }, now));
+  }
+
+  // WAIT_EAP_MSG  EAP_SUCCESS | Authorize()      | Result 0; Tx PAR[C]; RTX+ | WAIT_SUCC_PAN
+  // WAIT_EAP_MSG  EAP_SUCCESS | not Authorize()  | Result 2; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
+  #eapSuccess(input: Extract<PaaSessionInput, { type: 'eapSuccess' }>, now: number): PaaSessionOutput[] {
+    if (this.#state.name !== 'WAIT_EAP_MSG') return [];
+    const { grant, packet, msk } = input;
+    const { peerNonce } = this.#run;
+    // Authorize() is false when an SA is wanted and EAP gave no key (RFC 5609 6.2).
+    const keyed = this.#algorithms === undefined || (msk !== undefined && peerNonce !== undefined);
+    const success = input.authorized && keyed;
+    const avps: PanaAvp[] = [
+      makeAvp('Result-Code', success ? RESULT_CODE.SUCCESS : RESULT_CODE.AUTHORIZATION_REJECTED),
+      makeAvp('EAP-Payload', packet),
+    ];
+    if (this.#algorithms && msk && peerNonce) {
+      this.#keyId = (this.#keyId + 1) >>> 0;
+      avps.push(makeAvp('Key-Id', this.#keyId));
+      this.#newKey(this.#algorithms, msk, peerNonce);
+    }
+    if (success) {
+      this.#granted = true;
+      if (grant.lifetime !== undefined) avps.push(makeAvp('Session-Lifetime', Math.floor(grant.lifetime / 1000)));
+      if (grant.assignment && this.wish !== undefined)
+        avps.push(...mobilityAvps(grant.assignment, this.#config.vendorId));
+    } else if (input.authorized) {
+      this.#granted = true;
+    }
+    this.#state = success ? { name: 'WAIT_SUCC_PAN', grant } : { name: 'WAIT_FAIL_PAN' };
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }, now));
+  }
+
+  #newKey(algorithms: Algorithms, msk: Uint8Array, pacNonce: Uint8Array): void {
+    const input = {
+      msk,
+      iPar: this.#iPar,
+      iPan: this.#iPan,
+      pacNonce,
+      paaNonce: this.#run.ownNonce,
+      keyId: this.#keyId,
+    };
+    this.#channel.protect({ integrity: algorithms.integrity, key: panaAuthKey(algorithms, input) });
+  }
+
+  // WAIT_EAP_MSG  EAP_FAILURE                    | Result 1; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
+  #eapFailure(packet: Uint8Array | undefined, now: number): PaaSessionOutput[] {
+    if (this.#state.name !== 'WAIT_EAP_MSG') return this.#isAuthenticating() ? this.#close('eap-timeout') : [];
+    const avps = [makeAvp('Result-Code', RESULT_CODE.AUTHENTICATION_REJECTED)];
+    if (packet) avps.push(makeAvp('EAP-Payload', packet));
+    this.#state = { name: 'WAIT_FAIL_PAN' };
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }, now));
+  }
+
+  // WAIT_SUCC_PAN  PAN[C]                        | RTX-; ST(LIFE)      | OPEN
+  #open(grant: Grant, now: number): PaaSessionOutput {
+    this.#channel.settle();
+    const reauthentication = !this.#run.first;
+    const part = this.#config.reauthenticateAt;
+    const within = [
+      grant.authorizationLifetime,
+      grant.lifetime !== undefined && part > 0 ? grant.lifetime * part : undefined,
+    ];
+    const times = within.filter((time) => time !== undefined);
+    this.#state = {
+      name: 'OPEN',
+      until: grant.lifetime === undefined ? undefined : now + grant.lifetime,
+      reauthenticateAt: times.length > 0 ? now + Math.min(...times) : undefined,
+    };
+    return { type: 'authorized', reauthentication, grant };
+  }
+
+  // ------------------------------------------------------------------------------------------------------- triggers
+
+  // OPEN       ping trigger                      | Tx PNR[P]; RTX+     | WAIT_PNA_PING
+  #ping(now: number): PaaSessionOutput[] {
+    const state = this.#state;
+    if (state.name !== 'OPEN') return [];
+    this.#state = { ...state, name: 'WAIT_PNA_PING' };
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }, now));
+  }
+
+  // OPEN       terminate trigger                 | Tx PTR; ST-; RTX+   | SESS_TERM
+  #terminate(cause: PaaTermination, now: number): PaaSessionOutput[] {
+    if (this.#state.name === 'CLOSED' || this.#state.name === 'SESS_TERM') return [];
+    const closed: PaaClosed = cause === 8 ? 'session-timeout' : 'administrative';
+    if (!this.#established()) return this.#close(closed);
+    this.#state = { name: 'SESS_TERM', cause: closed };
+    const avps = [makeAvp('Termination-Cause', cause)];
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps }, now));
+  }
+
+  /** The first authentication is over: PTR, PNR and PTA are meaningful (RFC 5191 5.5). */
+  #established(): boolean {
+    return !this.#run.first || !this.#isAuthenticating();
+  }
+
+  #isAuthenticating(): boolean {
+    return ['WAIT_EAP_MSG', 'WAIT_PAN_OR_PAR', 'WAIT_SUCC_PAN', 'WAIT_FAIL_PAN'].includes(this.#state.name);
+  }
+
+  #close(cause: PaaClosed): PaaSessionOutput[] {
+    this.#state = { name: 'CLOSED' };
+    this.#channel.destroy();
+    return [{ type: 'closed', cause, granted: this.#granted }];
+  }
+}

@@ -1,0 +1,277 @@
+import { DeadlineQueue } from '../bytes/deadline-queue.js';
+import { Drbg } from '../bytes/drbg.js';
+import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
+import { makeAvp } from './dictionary.js';
+import { PaaSession, type PaaSessionConfig, type PaaSessionInput, type PaaSessionOutput } from './paa-session.js';
+import { PciLimiter } from './pci-limiter.js';
+import { type Dropped, dropped, type Received, receive } from './session.js';
+import { EPOCH, type PacEndpoint, placeOf, STARTS_PER_EPOCH, StatelessStart } from './stateless-start.js';
+
+export interface PaaLimits {
+  /** PCIs answered in a second: from one address, and in all. */
+  readonly pciPerAddress: number;
+  readonly pciInAll: number;
+  /** Sessions whose first authentication is not over: of one address, and in all. */
+  readonly halfOpenPerAddress: number;
+  readonly halfOpen: number;
+  readonly sessions: number;
+}
+
+export interface PaaConfig extends PaaSessionConfig {
+  readonly limits: PaaLimits;
+  /** Bits of Mobility-Capability to offer; undefined: none. */
+  readonly mobility: number | undefined;
+}
+
+/** Ended sessions remembered so that their PAN[S] begins none again. */
+const MAX_ENDED = 65_536;
+
+export type PaaInput =
+  /** The machine keeps the octets. */
+  | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
+  | { readonly type: 'tick' }
+  | {
+      readonly type: 'session';
+      readonly sessionId: number;
+      readonly input: Exclude<PaaSessionInput, { type: 'message' }>;
+    };
+
+type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' }>;
+
+export type PaaOutput =
+  | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
+  | (Dropped & { readonly from: PacEndpoint | undefined })
+  | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
+  | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint };
+
+interface Entry {
+  readonly session: PaaSession;
+  peer: PacEndpoint;
+  halfOpen: boolean;
+}
+
+/** What a PAA shows of a session. */
+export interface PaaSessionView {
+  readonly sessionId: number;
+  readonly peer: PacEndpoint;
+  readonly state: PaaSession['state'];
+  /** Milliseconds. */
+  readonly remaining: number | undefined;
+}
+
+/**
+ * All sessions of a PAA behind one door: it answers PCI without state, begins a session at a valid PAN[S] and hands
+ * every other message to its session.
+ */
+export class Paa {
+  readonly #config: PaaConfig;
+  readonly #drbg: Drbg;
+  readonly #starts: StatelessStart;
+  readonly #pciLimiter: PciLimiter;
+  readonly #sessions = new Map<number, Entry>();
+  readonly #places = new Map<string, Set<number>>();
+  readonly #halfOpen = new Map<string, number>();
+  #halfOpenInAll = 0;
+  readonly #ended = new Map<number, number>();
+  readonly #deadlines = new DeadlineQueue<number>();
+
+  constructor(config: PaaConfig, seed: Uint8Array) {
+    this.#config = config;
+    this.#drbg = new Drbg(seed);
+    this.#starts = new StatelessStart(this.#drbg.bytes(32), [offerAvps(config)]);
+    const { pciPerAddress, pciInAll } = config.limits;
+    this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), { perAddress: pciPerAddress, inAll: pciInAll });
+  }
+
+  get deadline(): number | undefined {
+    return this.#deadlines.first;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get halfOpen(): number {
+    return this.#halfOpenInAll;
+  }
+
+  *list(now: number): Generator<PaaSessionView> {
+    for (const { session, peer } of this.#sessions.values()) {
+      yield { sessionId: session.sessionId, peer, state: session.state, remaining: session.remaining(now) };
+    }
+  }
+
+  handle(input: PaaInput, now: number): PaaOutput[] {
+    switch (input.type) {
+      case 'datagram':
+        return this.#datagram(input.octets, input.from, now);
+      case 'tick':
+        return this.#tick(now);
+      case 'session': {
+        const entry = this.#sessions.get(input.sessionId);
+        return entry ? this.#perform(entry, entry.session.handle(input.input, now), now) : [];
+      }
+    }
+  }
+
+  #tick(now: number): PaaOutput[] {
+    const out: PaaOutput[] = [];
+    for (let id = this.#deadlines.due(now); id !== undefined; id = this.#deadlines.due(now)) {
+      const entry = this.#sessions.get(id);
+      if (entry) out.push(...this.#perform(entry, entry.session.handle({ type: 'tick' }, now), now));
+    }
+    return out;
+  }
+
+  #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
+    const received = receive(octets, this.#config.vendorId);
+    if ('type' in received) return [{ ...received, from }];
+    const { message } = received;
+    if (message.type === MESSAGE_TYPE.PCI) return this.#pci(received, from, now);
+    if (message.type === MESSAGE_TYPE.RELAY) return [refuse('unexpected', from)];
+    const entry = this.#sessions.get(message.sessionId);
+    const start = message.type === MESSAGE_TYPE.AUTH && (message.flags & (FLAG.R | FLAG.S)) === FLAG.S;
+    if (start && !entry) return this.#begin(received, from, now);
+    if (!entry) return [refuse('unknown-session', from)];
+    // Before there is a key nothing proves that a node moved (RFC 5191 5.6).
+    if (!entry.session.protected && placeOf(from) !== placeOf(entry.peer)) return [refuse('unknown-session', from)];
+    return this.#perform(entry, entry.session.handle({ type: 'message', received }, now), now, from);
+  }
+
+  // INITIAL    PCI        | not OPTIMIZED_INIT | Tx PAR[S], no RTX   | INITIAL
+  #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
+    if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
+    if (!this.#pciLimiter.admit(from.address, now)) return [refuse('rate-limited', from)];
+    // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
+    for (const id of this.#places.get(placeOf(from)) ?? []) {
+      const session = this.#sessions.get(id)?.session;
+      if (session?.starting) return [{ type: 'send', octets: session.iPar, to: from }];
+    }
+    for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
+      const start = this.#starts.offer(from, now, 0, salt);
+      if (!this.#sessions.has(start.sessionId) && !this.#hasEnded(start.sessionId, now)) {
+        return [{ type: 'send', octets: start.iPar, to: from }];
+      }
+    }
+    return [refuse('rate-limited', from)];
+  }
+
+  #begin(pan: Received, from: PacEndpoint, now: number): PaaOutput[] {
+    const { sessionId, sequence } = pan.message;
+    const start = this.#starts.prove(from, sessionId, sequence, now);
+    if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
+    const { limits } = this.#config;
+    const ofAddress = this.#halfOpen.get(from.address) ?? 0;
+    const full = this.#sessions.size >= limits.sessions || this.#halfOpenInAll >= limits.halfOpen;
+    if (full || ofAddress >= limits.halfOpenPerAddress) return [refuse('table-full', from)];
+    const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
+    if ('type' in begun) return [{ ...begun, from }];
+    const entry: Entry = { session: begun.session, peer: from, halfOpen: true };
+    this.#sessions.set(sessionId, entry);
+    this.#place(entry);
+    this.#halfOpen.set(from.address, ofAddress + 1);
+    this.#halfOpenInAll += 1;
+    return this.#perform(entry, begun.out, now);
+  }
+
+  /** Turns what a session says into what the driver does, and keeps the tables right. */
+  #perform(entry: Entry, outputs: readonly PaaSessionOutput[], now: number, from?: PacEndpoint): PaaOutput[] {
+    const { session } = entry;
+    const { sessionId } = session;
+    const out: PaaOutput[] = [];
+    // Where the message came from is where the answer goes, if the session takes that place.
+    if (from && outputs.some((output) => output.type === 'heard') && placeOf(from) !== placeOf(entry.peer)) {
+      out.push({ type: 'moved', sessionId, from: entry.peer, peer: from });
+      this.#unplace(entry);
+      entry.peer = from;
+      this.#place(entry);
+    }
+    for (const output of outputs) {
+      switch (output.type) {
+        case 'send':
+          out.push({ type: 'send', octets: output.octets, to: from ?? entry.peer });
+          break;
+        case 'dropped':
+          out.push({ ...output, from });
+          break;
+        case 'heard':
+          break;
+        default:
+          out.push({ type: 'session', sessionId, peer: entry.peer, event: output });
+          if (output.type === 'authorized') out.push(...this.#authorized(entry, now));
+          if (output.type === 'closed') this.#remove(entry, now);
+      }
+    }
+    if (this.#sessions.get(sessionId) === entry) this.#deadlines.set(sessionId, session.deadline);
+    return out;
+  }
+
+  /** The node has started anew from this place and is in: its older sessions there are over. */
+  #authorized(entry: Entry, now: number): PaaOutput[] {
+    this.#noLongerHalfOpen(entry);
+    const out: PaaOutput[] = [];
+    for (const id of this.#places.get(placeOf(entry.peer)) ?? []) {
+      const other = this.#sessions.get(id);
+      if (other && other !== entry && !other.halfOpen) out.push(...this.#perform(other, other.session.replace(), now));
+    }
+    return out;
+  }
+
+  #remove(entry: Entry, now: number): void {
+    const { sessionId } = entry.session;
+    this.#noLongerHalfOpen(entry);
+    this.#unplace(entry);
+    this.#sessions.delete(sessionId);
+    this.#deadlines.set(sessionId, undefined);
+    if (this.#ended.size >= MAX_ENDED) {
+      for (const id of this.#ended.keys()) {
+        this.#ended.delete(id);
+        break;
+      }
+    }
+    this.#ended.set(sessionId, now + 2 * EPOCH);
+  }
+
+  #hasEnded(sessionId: number, now: number): boolean {
+    for (const [id, until] of this.#ended) {
+      if (until > now) break;
+      this.#ended.delete(id);
+    }
+    return this.#ended.has(sessionId);
+  }
+
+  #noLongerHalfOpen(entry: Entry): void {
+    if (!entry.halfOpen) return;
+    entry.halfOpen = false;
+    this.#halfOpenInAll -= 1;
+    const { address } = entry.peer;
+    const count = (this.#halfOpen.get(address) ?? 0) - 1;
+    if (count > 0) this.#halfOpen.set(address, count);
+    else this.#halfOpen.delete(address);
+  }
+
+  #place(entry: Entry): void {
+    const place = placeOf(entry.peer);
+    const ids = this.#places.get(place) ?? new Set();
+    this.#places.set(place, ids.add(entry.session.sessionId));
+  }
+
+  #unplace(entry: Entry): void {
+    const place = placeOf(entry.peer);
+    const ids = this.#places.get(place);
+    ids?.delete(entry.session.sessionId);
+    if (ids?.size === 0) this.#places.delete(place);
+  }
+}
+
+/** RFC 5191 4.1: one AVP for each algorithm; after them what strict peers may not know. */
+function offerAvps(config: PaaConfig): PanaAvp[] {
+  const avps = config.prf.map((id) => makeAvp('PRF-Algorithm', id));
+  avps.push(...config.integrity.map((id) => makeAvp('Integrity-Algorithm', id)));
+  if (config.mobility !== undefined) avps.push(makeAvp('Mobility-Capability', config.mobility, config.vendorId));
+  return avps;
+}
+
+function refuse(code: Dropped['code'], from: PacEndpoint): PaaOutput {
+  return { ...dropped(code), from };
+}

@@ -1,0 +1,668 @@
+import { Drbg } from '../bytes/drbg.js';
+import { equalOctets } from '../bytes/octets.js';
+import type { MobilityAssignment } from '../mip6/assignment.js';
+import { CAPABILITY } from '../mip6/assignment.js';
+import { type Algorithms, algorithmsOf } from './algorithms.js';
+import { Channel } from './channel.js';
+import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
+import { makeAvp, RESULT_CODE, TERMINATION_CAUSE } from './dictionary.js';
+import { type Protection, panaAuthKey, verifyAuth } from './keys.js';
+import { readAssignment } from './mobility.js';
+import {
+  nextRetransmission,
+  type Retransmission,
+  type RetransmissionParameters,
+  startRetransmission,
+} from './retransmission.js';
+import {
+  algorithmAvps,
+  choose,
+  type Dropped,
+  dropped,
+  type Received,
+  type Run,
+  receive,
+  type Send,
+  sends,
+} from './session.js';
+
+/** All times in milliseconds. */
+export interface PacConfig {
+  readonly vendorId: number;
+  /** Algorithm ids by preference. */
+  readonly prf: readonly number[];
+  readonly integrity: readonly number[];
+  /** `required`: no session without a PANA SA. */
+  readonly sa: 'required' | 'optional';
+  /** Send EAP responses in PAN; the other way is a PAR of its own (RFC 5191 4.1). */
+  readonly piggyback: boolean;
+  /** How long EAP may take for a response to be piggybacked; then PAN goes without it. */
+  readonly eapReplyTimeout: number;
+  /** FAILED_SESS_TIMEOUT (RFC 5609 6.2): a phase that makes no progress ends after this. */
+  readonly failedSessionTimeout: number;
+  readonly pci: RetransmissionParameters;
+  readonly request: RetransmissionParameters;
+  /** A ping after this time without a message from the PAA; 0: none. */
+  readonly pingInterval: number;
+  /** Re-authentication starts when this part of the lifetime has passed; 0: left to the PAA. */
+  readonly reauthenticateAt: number;
+  readonly mobility: PacMobility | undefined;
+}
+
+export interface PacMobility {
+  /** `required`: a PAA that offers no bootstrapping is not answered. */
+  readonly mode: 'required' | 'wanted';
+  /** Bits of CAPABILITY that the PaC asks for, where they are offered. */
+  readonly wish: number;
+}
+
+/** A plain offer is ignored for this long after one with Mobility-Capability was seen (an offer may alternate). */
+export const PLAIN_OFFER_IGNORED = 5_000;
+
+export type PacInput =
+  /** AUTH_USER of RFC 5609 7: begin. */
+  | { readonly type: 'start' }
+  /** One datagram from the PAA; the machine keeps the octets. */
+  | { readonly type: 'datagram'; readonly octets: Uint8Array }
+  | { readonly type: 'tick' }
+  | { readonly type: 'eapResponse'; readonly packet: Uint8Array }
+  /** The EAP method has its MSK, before EAP-Success. */
+  | { readonly type: 'eapKeys'; readonly msk: Uint8Array }
+  | { readonly type: 'eapSucceeded' }
+  | { readonly type: 'eapFailed' }
+  | { readonly type: 'eapDiscarded' }
+  | { readonly type: 'ping' }
+  | { readonly type: 'reauthenticate' }
+  | { readonly type: 'terminate' };
+
+export type PacClosed =
+  /** Result-Code 1, 2. */
+  | 'authentication-rejected'
+  | 'authorization-rejected'
+  | 'eap-failed'
+  /** A phase made no progress. */
+  | 'no-progress'
+  /** A request, or PCI with a limit, was not answered. */
+  | 'no-answer'
+  | 'lifetime-expired'
+  | 'terminated-by-paa'
+  | 'terminated';
+
+export interface PacAuthorized {
+  readonly type: 'authorized';
+  readonly sessionId: number;
+  readonly reauthentication: boolean;
+  /** Milliseconds; undefined: no limit. */
+  readonly lifetime: number | undefined;
+  readonly assignment: MobilityAssignment | undefined;
+  /** I bit: get a new IP address now (RFC 5191 6.2). */
+  readonly reconfigure: boolean;
+  readonly algorithms: Algorithms | undefined;
+}
+
+export type PacOutput =
+  | Send
+  | Dropped
+  /** A new run of EAP begins: forget the one before. */
+  | { readonly type: 'eapRestart' }
+  | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
+  | PacAuthorized
+  | { readonly type: 'closed'; readonly cause: PacClosed; readonly sessionId: number | undefined };
+
+/** What stays of the S exchange for the whole session. */
+interface Session {
+  readonly channel: Channel;
+  readonly iPar: Uint8Array;
+  readonly iPan: Uint8Array;
+  readonly algorithms: Algorithms | undefined;
+  run: Run;
+  /** A PAR without S was taken: PAR[S] is invalid from now on (RFC 5191 5.5). */
+  begun: boolean;
+}
+
+type State =
+  | {
+      readonly name: 'INITIAL';
+      pci: Retransmission | undefined;
+      start: { readonly par: Received; readonly until: number } | undefined;
+    }
+  | { readonly name: 'WAIT_PAA'; readonly session: Session; pci: Retransmission | undefined; until: number }
+  | {
+      readonly name: 'WAIT_EAP_MSG';
+      readonly session: Session;
+      readonly replyBy: number | undefined;
+      readonly until: number;
+    }
+  | { readonly name: 'WAIT_EAP_RESULT'; readonly session: Session; readonly par: Received; readonly until: number }
+  | {
+      readonly name: 'WAIT_EAP_RESULT_CLOSE';
+      readonly session: Session;
+      readonly par: Received;
+      readonly until: number;
+    }
+  | { readonly name: 'OPEN' | 'WAIT_PNA_PING'; readonly session: Session; readonly life: Life }
+  | { readonly name: 'WAIT_PNA_REAUTH'; readonly session: Session; readonly life: Life }
+  | { readonly name: 'SESS_TERM'; readonly session: Session }
+  | { readonly name: 'CLOSED' };
+
+/** End of the session and when to do something about it; undefined: never. */
+interface Life {
+  readonly until: number | undefined;
+  readonly reauthenticateAt: number | undefined;
+}
+
+const ENDLESS: Life = { until: undefined, reauthenticateAt: undefined };
+
+/**
+ * The PaC's state machine, RFC 5609 7. One instance is one session: after CLOSED make another. The EAP peer is outside:
+ * its packets come out as `eapPacket` and its answers go in.
+ */
+export class PacSession {
+  readonly #config: PacConfig;
+  readonly #drbg: Drbg;
+  #state: State = { name: 'INITIAL', pci: undefined, start: undefined };
+  #lastHeard = 0;
+  #offerSeenAt: number | undefined;
+
+  constructor(config: PacConfig, seed: Uint8Array) {
+    this.#config = config;
+    this.#drbg = new Drbg(seed);
+  }
+
+  get state(): State['name'] {
+    return this.#state.name;
+  }
+
+  get sessionId(): number | undefined {
+    return 'session' in this.#state ? this.#state.session.channel.sessionId : undefined;
+  }
+
+  /** When to call `handle` with a tick at the latest; undefined: no timer runs. */
+  get deadline(): number | undefined {
+    const state = this.#state;
+    const times: (number | undefined)[] = 'session' in state ? [state.session.channel.deadline] : [];
+    if ('pci' in state) times.push(state.pci?.at);
+    if (state.name === 'INITIAL') times.push(state.start?.until);
+    if ('until' in state) times.push(state.until);
+    if (state.name === 'WAIT_EAP_MSG') times.push(state.replyBy);
+    if ('life' in state) times.push(state.life.until);
+    if (state.name === 'OPEN') times.push(state.life.reauthenticateAt, this.#pingAt());
+    return earliest(times);
+  }
+
+  handle(input: PacInput, now: number): PacOutput[] {
+    switch (input.type) {
+      case 'start':
+        return this.#start(now);
+      case 'datagram':
+        return this.#datagram(input.octets, now);
+      case 'tick':
+        return this.#tick(now);
+      case 'eapKeys':
+        if ('session' in this.#state) this.#state.session.run.msk = input.msk;
+        return [];
+      case 'eapResponse':
+        return this.#eapResponse(input.packet, now);
+      case 'eapSucceeded':
+        return this.#eapResult(true, now);
+      case 'eapFailed':
+        return this.#eapResult(false, now);
+      case 'eapDiscarded':
+        return this.#eapDiscarded();
+      case 'ping':
+        return this.#ping(now);
+      case 'reauthenticate':
+        return this.#reauthenticate(now);
+      case 'terminate':
+        return this.#terminate(now);
+    }
+  }
+
+  // --------------------------------------------------------------------------------------------------------- timers
+
+  // INITIAL    AUTH_USER  | first time         | Tx PCI; RTX+        | INITIAL
+  #start(now: number): PacOutput[] {
+    const state = this.#state;
+    if (state.name !== 'INITIAL' || state.pci) return [];
+    state.pci = startRetransmission(this.#config.pci, now, this.#drbg.unit());
+    return [this.#pci()];
+  }
+
+  #pci(): Send {
+    const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    return { type: 'send', octets };
+  }
+
+  #tick(now: number): PacOutput[] {
+    const out: PacOutput[] = [];
+    const state = this.#state;
+
+    // any        session timer expiry              | DISC                | CLOSED
+    if ('until' in state && now >= state.until) return this.#close('no-progress');
+    if ('life' in state && state.life.until !== undefined && now >= state.life.until)
+      return this.#close('lifetime-expired');
+    if (state.name === 'INITIAL' && state.start && now >= state.start.until) state.start = undefined;
+
+    // any        RTX timeout| below the limit    | send again          | same
+    // any        RTX timeout| limit reached      | DISC                | CLOSED
+    if ('pci' in state && state.pci && now >= state.pci.at) {
+      state.pci = nextRetransmission(state.pci, now, this.#drbg.unit());
+      if (!state.pci) return this.#close('no-answer');
+      out.push(this.#pci());
+    }
+    if ('session' in state) {
+      const again = state.session.channel.tick(now);
+      if (again === 'failed') return this.#close(state.name === 'SESS_TERM' ? 'terminated' : 'no-answer');
+      out.push(...sends(again));
+    }
+
+    // WAIT_EAP_MSG  EAP reply timer | piggyback  | Tx PAN (Nonce)      | WAIT_PAA
+    if (state.name === 'WAIT_EAP_MSG' && state.replyBy !== undefined && now >= state.replyBy) {
+      out.push(...this.#pan(state.session, []));
+      this.#state = { name: 'WAIT_PAA', session: state.session, pci: undefined, until: state.until };
+    }
+    if (state.name === 'OPEN') {
+      if (state.life.reauthenticateAt !== undefined && now >= state.life.reauthenticateAt) {
+        return [...out, ...this.#reauthenticate(now)];
+      }
+      const pingAt = this.#pingAt();
+      if (pingAt !== undefined && now >= pingAt) return [...out, ...this.#ping(now)];
+    }
+    return out;
+  }
+
+  #pingAt(): number | undefined {
+    return this.#config.pingInterval > 0 ? this.#lastHeard + this.#config.pingInterval : undefined;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- messages
+
+  #datagram(octets: Uint8Array, now: number): PacOutput[] {
+    if (this.#state.name === 'CLOSED') return [dropped('unknown-session')];
+    const received = receive(octets, this.#config.vendorId);
+    if ('type' in received) return [received];
+    const { message } = received;
+    const request = (message.flags & FLAG.R) !== 0;
+    if (message.type === MESSAGE_TYPE.PCI || message.type === MESSAGE_TYPE.RELAY) return [dropped('unexpected')];
+    if (request && message.type === MESSAGE_TYPE.AUTH && message.flags & FLAG.S) return this.#parStart(received, now);
+
+    const state = this.#state;
+    if (!('session' in state)) return [dropped('unexpected')];
+    if (message.sessionId !== state.session.channel.sessionId) return [dropped('unknown-session')];
+    return request ? this.#request(received, state, now) : this.#answer(received, state, now);
+  }
+
+  /** PAR[S], RFC 5191 4.1: an offer, taken until the first PAR without S. */
+  #parStart(par: Received, now: number): PacOutput[] {
+    const state = this.#state;
+    if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA') return [dropped('unexpected')];
+    if (state.name === 'WAIT_PAA') {
+      const { session } = state;
+      if (session.begun) return [dropped('unexpected')];
+      // WAIT_PAA   PAR[S]     | the same again     | Tx PAN[S] again     | WAIT_PAA
+      if (equalOctets(par.octets, session.iPar)) return sends(session.channel.replay(par.octets, undefined, now));
+    }
+    const algorithms = this.#chooseAlgorithms(par);
+    if (algorithms === 'none') return [dropped('no-algorithm')];
+    const plain = par.values['Mobility-Capability'] === undefined;
+    if (plain && this.#ignoresPlain(now)) return [dropped('no-mobility')];
+    if (!plain) this.#offerSeenAt = now;
+
+    const until = now + this.#config.failedSessionTimeout;
+    const payload = par.values['EAP-Payload'];
+    const restart: PacOutput[] = [{ type: 'eapRestart' }];
+    if (payload) restart.push({ type: 'eapPacket', packet: payload });
+
+    // INITIAL    PAR[S] with EAP-Payload | pb      | EAPrestart; EAP(m)  | INITIAL
+    if (payload && this.#config.piggyback) {
+      this.#state = { name: 'INITIAL', pci: state.pci, start: { par, until } };
+      return restart;
+    }
+    // INITIAL    PAR[S]     | no EAP-Payload     | EAPrestart; PAN[S]  | WAIT_PAA
+    // INITIAL    PAR[S]     | EAP-Payload, no pb | …; EAP(m); PAN[S]   | WAIT_EAP_MSG
+    const { session, out } = this.#answerStart(par, undefined);
+    this.#state = payload
+      ? { name: 'WAIT_EAP_MSG', session, replyBy: undefined, until }
+      : { name: 'WAIT_PAA', session, pci: state.pci, until };
+    return [...out, ...restart];
+  }
+
+  #chooseAlgorithms(par: Received): Algorithms | undefined | 'none' {
+    const prfs = par.values['PRF-Algorithm'];
+    const integrities = par.values['Integrity-Algorithm'];
+    if (prfs.length === 0 && integrities.length === 0) return this.#config.sa === 'required' ? 'none' : undefined;
+    const prf = choose(this.#config.prf, prfs);
+    const integrity = choose(this.#config.integrity, integrities);
+    return algorithmsOf(prf, integrity) ?? 'none';
+  }
+
+  #ignoresPlain(now: number): boolean {
+    const { mobility } = this.#config;
+    if (!mobility) return false;
+    if (mobility.mode === 'required') return true;
+    return this.#offerSeenAt !== undefined && now - this.#offerSeenAt < PLAIN_OFFER_IGNORED;
+  }
+
+  /** Sends PAN[S] and makes the session of this start; one made of an older PAR[S] is forgotten. */
+  #answerStart(par: Received, packet: Uint8Array | undefined): { session: Session; out: Send[] } {
+    const chosen = this.#chooseAlgorithms(par);
+    const algorithms = chosen === 'none' ? undefined : chosen;
+    const channel = new Channel(this.#drbg, this.#config.request, par.message.sessionId);
+    channel.accept(par.message, par.octets);
+    const avps: PanaAvp[] = [...algorithmAvps(algorithms)];
+    if (packet) avps.push(makeAvp('EAP-Payload', packet));
+    const offer = par.values['Mobility-Capability'];
+    const wish = offer === undefined ? 0 : wishFor(this.#config.mobility, offer);
+    if (wish !== 0) avps.push(makeAvp('Mobility-Capability', wish, this.#config.vendorId));
+    const [iPan = new Uint8Array(0)] = channel.answer({ type: MESSAGE_TYPE.AUTH, flags: FLAG.S, avps });
+    const session = { channel, iPar: par.octets, iPan, algorithms, run: this.#newRun(true, algorithms), begun: false };
+    return { session, out: sends([iPan]) };
+  }
+
+  #newRun(first: boolean, algorithms: Algorithms | undefined): Run {
+    const ownNonce = this.#drbg.bytes(algorithms?.prf.nonceLength ?? 0);
+    return { first, ownNonce, nonceSent: false, peerNonce: undefined, msk: undefined };
+  }
+
+  #request(received: Received, state: Exclude<State, { name: 'INITIAL' | 'CLOSED' }>, now: number): PacOutput[] {
+    const { message, octets } = received;
+    const { channel } = state.session;
+    const place = channel.place(message);
+    if (place === 'out-of-sequence') return [dropped('out-of-sequence')];
+    const verified = channel.verify(octets);
+    if (place === 'duplicate') {
+      if (channel.protection && !verified) return [dropped('auth')];
+      return sends(channel.replay(octets, verified, now));
+    }
+    if (message.type === MESSAGE_TYPE.AUTH && message.flags & FLAG.C) return this.#parComplete(received, state, now);
+    if (channel.protection && !verified) return [dropped('auth')];
+    if (message.type === MESSAGE_TYPE.AUTH) return this.#par(received, state, now);
+    // RFC 5191 5.5: the first authentication phase knows neither termination nor notification.
+    if (!channel.protection && isAuthenticating(state)) return [dropped('unexpected')];
+    if (message.type === MESSAGE_TYPE.TERMINATION) return this.#ptr(received, state, now);
+    return this.#pnr(received, state, now);
+  }
+
+  // any but INITIAL  PNR[P]                       | Tx PNA[P]           | same
+  #pnr(received: Received, { session }: { session: Session }, now: number): PacOutput[] {
+    const { message, octets } = received;
+    if ((message.flags & FLAG.P) === 0) return [dropped('unexpected')];
+    this.#lastHeard = now;
+    session.channel.accept(message, octets);
+    return sends(session.channel.answer({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }));
+  }
+
+  // OPEN, WAIT_PNA_PING, WAIT_PNA_REAUTH  PTR      | Tx PTA; DISC        | CLOSED
+  // SESS_TERM  PTR        | both ends end it   | Tx PTA              | SESS_TERM
+  // Not RFC: also in the other states of a re-authentication, where RFC 5191 5.5 does not forbid a PTR.
+  #ptr(received: Received, state: { name: State['name']; session: Session }, now: number): PacOutput[] {
+    const { channel } = state.session;
+    this.#lastHeard = now;
+    channel.accept(received.message, received.octets);
+    const out = sends(channel.answer({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [] }));
+    return state.name === 'SESS_TERM' ? out : [...out, ...this.#close('terminated-by-paa')];
+  }
+
+  /** PAR without S and C. */
+  #par(received: Received, state: State, now: number): PacOutput[] {
+    switch (state.name) {
+      case 'WAIT_PAA':
+        return this.#eapRequest(received, state.session, now);
+      // OPEN       PAR        | PAA re-authenticates | EAP(m); …         | WAIT_EAP_MSG
+      case 'OPEN':
+      case 'WAIT_PNA_PING':
+        return this.#eapRequest(received, state.session, now, this.#newRun(false, state.session.algorithms));
+      // A PaC that asked for re-authentication takes no PAR before PNA[A] (RFC 5191 4.3).
+      default:
+        return [dropped('unexpected')];
+    }
+  }
+
+  #eapRequest(received: Received, session: Session, now: number, newRun?: Run): PacOutput[] {
+    const packet = received.values['EAP-Payload'];
+    if (!packet) return [dropped('avp-missing')];
+    const run = newRun ?? session.run;
+    // RFC 5191 4.1, 4.3: the Nonce is in the first PAR without S of a run, and nowhere else.
+    const wanted = session.algorithms !== undefined && run.peerNonce === undefined;
+    const nonce = received.values.Nonce;
+    if (wanted !== (nonce !== undefined) && session.algorithms) return [dropped('nonce')];
+
+    this.#lastHeard = now;
+    session.begun = true;
+    run.peerNonce ??= nonce;
+    session.run = run;
+    session.channel.accept(received.message, received.octets);
+    const out: PacOutput[] = newRun ? [{ type: 'eapRestart' }] : [];
+    // WAIT_PAA   PAR        | not pb             | EAP(m); Tx PAN      | WAIT_EAP_MSG
+    if (!this.#config.piggyback) out.push(...this.#pan(session, []));
+    // WAIT_PAA   PAR        | pb                 | EAP(m); respT+      | WAIT_EAP_MSG
+    const replyBy = this.#config.piggyback ? now + this.#config.eapReplyTimeout : undefined;
+    this.#state = { name: 'WAIT_EAP_MSG', session, replyBy, until: now + this.#config.failedSessionTimeout };
+    return [...out, { type: 'eapPacket', packet }];
+  }
+
+  /** PAN without S and C; the first of a run carries the Nonce. */
+  #pan(session: Session, avps: readonly PanaAvp[]): Send[] {
+    const { run } = session;
+    const nonce = session.algorithms && !run.nonceSent ? [makeAvp('Nonce', run.ownNonce)] : [];
+    run.nonceSent = true;
+    return sends(session.channel.answer({ type: MESSAGE_TYPE.AUTH, flags: 0, avps: [...avps, ...nonce] }));
+  }
+
+  /** PAR[C]: the only message that a key verifies which its own Key-Id makes (RFC 5191 5.3). */
+  #parComplete(received: Received, state: State, now: number): PacOutput[] {
+    if (state.name !== 'WAIT_PAA') return [dropped('unexpected')];
+    const { session } = state;
+    const { values, message, octets } = received;
+    const result = values['Result-Code'];
+    if (result === undefined) return [dropped('avp-missing')];
+    const success = result === RESULT_CODE.SUCCESS;
+    if (success && !values['EAP-Payload']) return [dropped('avp-missing')];
+    if (success && readAssignment(values) === 'invalid') return [dropped('avp-value')];
+    const key = this.#checkComplete(session, received, success);
+    if (typeof key === 'string') return [dropped(key)];
+
+    this.#lastHeard = now;
+    session.begun = true;
+    session.channel.accept(message, octets);
+    if (key.fresh) session.channel.protect(key.fresh);
+    session.channel.settle();
+    const until = now + this.#config.failedSessionTimeout;
+    const packet = values['EAP-Payload'];
+    // WAIT_PAA   PAR[C]     | Result success     | EAP(m)              | WAIT_EAP_RESULT
+    // WAIT_PAA   PAR[C]     | Result not success | EAP(m)              | WAIT_EAP_RESULT_CLOSE
+    this.#state = { name: success ? 'WAIT_EAP_RESULT' : 'WAIT_EAP_RESULT_CLOSE', session, par: received, until };
+    // … or alt_reject(), where a failure comes without an EAP packet.
+    return packet ? [{ type: 'eapPacket', packet }] : this.#eapResult(false, now);
+  }
+
+  /**
+   * AUTH of PAR[C]: success only with the new key; a failure with the new one if there is an MSK, else with the old
+   * one; without AUTH only in the first run and before any key.
+   */
+  #checkComplete(
+    session: Session,
+    { values, octets }: Received,
+    success: boolean,
+  ): { fresh: Protection | undefined } | 'auth' {
+    const { algorithms, run, channel } = session;
+    if (!algorithms) return { fresh: undefined };
+    const keyId = values['Key-Id'];
+    if (run.msk && run.peerNonce && keyId !== undefined) {
+      const { iPar, iPan } = session;
+      const input = { msk: run.msk, iPar, iPan, pacNonce: run.ownNonce, paaNonce: run.peerNonce, keyId };
+      const fresh = { integrity: algorithms.integrity, key: panaAuthKey(algorithms, input) };
+      return verifyAuth(fresh, octets) ? { fresh } : 'auth';
+    }
+    if (success || (values.AUTH !== undefined) !== (channel.protection !== undefined)) return 'auth';
+    if (channel.protection) return channel.verify(octets) ? { fresh: undefined } : 'auth';
+    return run.msk ? 'auth' : { fresh: undefined };
+  }
+
+  #answer(
+    { message, octets }: Received,
+    state: Exclude<State, { name: 'INITIAL' | 'CLOSED' }>,
+    now: number,
+  ): PacOutput[] {
+    const { session } = state;
+    if (!session.channel.answers(message)) return [dropped('out-of-sequence')];
+    if (session.channel.protection && !session.channel.verify(octets)) return [dropped('auth')];
+    this.#lastHeard = now;
+    const out: PacOutput[] = sends(session.channel.answered(now));
+    if (message.type === MESSAGE_TYPE.TERMINATION) {
+      // SESS_TERM  PTA                             | DISC                | CLOSED
+      return [...out, ...this.#close('terminated')];
+    }
+    if (state.name === 'WAIT_PNA_PING' && message.flags & FLAG.P) {
+      // WAIT_PNA_PING  PNA[P]                      | RTX-                | OPEN
+      this.#state = { ...state, name: 'OPEN' };
+    } else if (state.name === 'WAIT_PNA_REAUTH' && message.flags & FLAG.A) {
+      // WAIT_PNA_REAUTH  PNA[A]                    | ST(FAILED)          | WAIT_PAA
+      session.run = this.#newRun(false, session.algorithms);
+      this.#state = { name: 'WAIT_PAA', session, pci: undefined, until: now + this.#config.failedSessionTimeout };
+      out.push({ type: 'eapRestart' });
+    }
+    return out;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ EAP
+
+  #eapResponse(packet: Uint8Array, now: number): PacOutput[] {
+    const state = this.#state;
+    const until = now + this.#config.failedSessionTimeout;
+    // INITIAL    EAP_RESPONSE                      | Tx PAN[S](EAP)      | WAIT_PAA
+    if (state.name === 'INITIAL' && state.start) {
+      const { session, out } = this.#answerStart(state.start.par, packet);
+      this.#state = { name: 'WAIT_PAA', session, pci: state.pci, until };
+      return out;
+    }
+    const avps = [makeAvp('EAP-Payload', packet)];
+    if (state.name === 'WAIT_EAP_MSG') {
+      const { session } = state;
+      this.#state = { name: 'WAIT_PAA', session, pci: undefined, until };
+      // WAIT_EAP_MSG  EAP_RESPONSE | pb            | Tx PAN(EAP, Nonce)  | WAIT_PAA
+      if (session.channel.owesAnswer) return this.#pan(session, avps);
+      // WAIT_EAP_MSG  EAP_RESPONSE | not pb        | Tx PAR(EAP); RTX+   | WAIT_PAA
+      return sends(session.channel.request({ type: MESSAGE_TYPE.AUTH, flags: 0, avps }, now));
+    }
+    // Not RFC: the response comes after the EAP reply timer sent an empty PAN: it goes as a PAR of its own.
+    if (state.name === 'WAIT_PAA' && state.session.begun) {
+      return sends(state.session.channel.request({ type: MESSAGE_TYPE.AUTH, flags: 0, avps }, now));
+    }
+    return [];
+  }
+
+  #eapResult(success: boolean, now: number): PacOutput[] {
+    const state = this.#state;
+    // WAIT_EAP_MSG  EAP_FAILURE                    | ST-; DISC           | CLOSED
+    if (state.name === 'WAIT_EAP_MSG') return success ? [] : this.#close('eap-failed');
+    if (state.name !== 'WAIT_EAP_RESULT' && state.name !== 'WAIT_EAP_RESULT_CLOSE') return [];
+    const { session, par } = state;
+    const keyId = success ? par.values['Key-Id'] : undefined;
+    const avps = keyId === undefined ? [] : [makeAvp('Key-Id', keyId)];
+    const out: PacOutput[] = sends(session.channel.answer({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }));
+    // WAIT_EAP_RESULT_CLOSE  EAP_SUCCESS, EAP_FAILURE | Tx PAN[C]; DISC  | CLOSED
+    if (state.name === 'WAIT_EAP_RESULT_CLOSE') {
+      const refused = par.values['Result-Code'] === RESULT_CODE.AUTHORIZATION_REJECTED;
+      return [...out, ...this.#close(refused ? 'authorization-rejected' : 'authentication-rejected')];
+    }
+    // WAIT_EAP_RESULT  EAP_FAILURE                 | Tx PAN[C](); DISC   | CLOSED
+    if (!success) return [...out, ...this.#close('eap-failed')];
+    // WAIT_EAP_RESULT  EAP_SUCCESS                 | Tx PAN[C]; ST(LIFE) | OPEN
+    return [...out, this.#open(session, par, now)];
+  }
+
+  #open(session: Session, par: Received, now: number): PacAuthorized {
+    const { run, algorithms, channel } = session;
+    run.msk = undefined;
+    const seconds = par.values['Session-Lifetime'];
+    const lifetime = seconds === undefined || seconds === 0xffff_ffff ? undefined : seconds * 1000;
+    const { reauthenticateAt } = this.#config;
+    this.#state = {
+      name: 'OPEN',
+      session,
+      life:
+        lifetime === undefined
+          ? ENDLESS
+          : {
+              until: now + lifetime,
+              reauthenticateAt: reauthenticateAt > 0 ? now + lifetime * reauthenticateAt : undefined,
+            },
+    };
+    const assignment = readAssignment(par.values);
+    return {
+      type: 'authorized',
+      sessionId: channel.sessionId,
+      reauthentication: !run.first,
+      lifetime,
+      assignment: assignment === 'invalid' ? undefined : assignment,
+      reconfigure: (par.message.flags & FLAG.I) !== 0,
+      algorithms,
+    };
+  }
+
+  #eapDiscarded(): PacOutput[] {
+    const state = this.#state;
+    if (state.name !== 'WAIT_EAP_MSG') return [];
+    // WAIT_EAP_MSG  EAP_DISCARD | pb               | Tx PAN(); DISC      | CLOSED
+    // WAIT_EAP_MSG  EAP_DISCARD | not pb           | DISC                | CLOSED
+    const out = state.session.channel.owesAnswer ? this.#pan(state.session, []) : [];
+    return [...out, ...this.#close('eap-failed')];
+  }
+
+  // ------------------------------------------------------------------------------------------------------- triggers
+
+  // OPEN       ping trigger                      | Tx PNR[P]; RTX+     | WAIT_PNA_PING
+  #ping(now: number): PacOutput[] {
+    const state = this.#state;
+    if (state.name !== 'OPEN') return [];
+    this.#lastHeard = now;
+    this.#state = { ...state, name: 'WAIT_PNA_PING' };
+    return sends(state.session.channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }, now));
+  }
+
+  // OPEN       re-auth trigger                   | Tx PNR[A]; RTX+     | WAIT_PNA_REAUTH
+  #reauthenticate(now: number): PacOutput[] {
+    const state = this.#state;
+    if (state.name !== 'OPEN' && state.name !== 'WAIT_PNA_PING') return [];
+    const { session, life } = state;
+    this.#state = { name: 'WAIT_PNA_REAUTH', session, life };
+    return sends(session.channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.A, avps: [] }, now));
+  }
+
+  // OPEN       terminate trigger                 | Tx PTR; RTX+; ST-   | SESS_TERM
+  // Not RFC: in a re-authentication too, whose PTR RFC 5191 5.5 allows; before the first key there is nobody to tell.
+  #terminate(now: number): PacOutput[] {
+    const state = this.#state;
+    if (state.name === 'CLOSED' || state.name === 'SESS_TERM') return [];
+    if (!('session' in state)) return this.#close('terminated');
+    const { session } = state;
+    if (!session.channel.protection && isAuthenticating(state)) return this.#close('terminated');
+    this.#state = { name: 'SESS_TERM', session };
+    const avps = [makeAvp('Termination-Cause', TERMINATION_CAUSE.LOGOUT)];
+    return sends(session.channel.request({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps }, now));
+  }
+
+  #close(cause: PacClosed): PacOutput[] {
+    const { sessionId } = this;
+    if ('session' in this.#state) this.#state.session.channel.destroy();
+    this.#state = { name: 'CLOSED' };
+    return [{ type: 'closed', cause, sessionId }];
+  }
+}
+
+function isAuthenticating(state: { readonly name: State['name'] }): boolean {
+  return ['WAIT_PAA', 'WAIT_EAP_MSG', 'WAIT_EAP_RESULT', 'WAIT_EAP_RESULT_CLOSE'].includes(state.name);
+}
+
+/** The wish, cut to what the PAA offered: its HA kinds, HoA assignment, IKE versions (protocol: PAN[S] asks, PAR[S] offers). */
+function wishFor(mobility: PacMobility | undefined, offer: number): number {
+  if (!mobility || (offer & CAPABILITY.MIP6) === 0) return 0;
+  return mobility.wish & offer;
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  let first: number | undefined;
+  for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;
+  return first;
+}

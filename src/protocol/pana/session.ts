@@ -1,0 +1,85 @@
+import { DecodeError, type DecodeErrorCode } from '../bytes/decode-error.js';
+import type { Algorithms } from './algorithms.js';
+import type { Draft } from './channel.js';
+import { decodePana, type PanaMessage } from './codec.js';
+import { makeAvp, type PanaValues, type PanaViolation, readPana } from './dictionary.js';
+
+/** Why a datagram changed nothing; PANA has no error message to answer it with (RFC 5191 5.5). */
+export type DropCode =
+  | DecodeErrorCode
+  | PanaViolation
+  /** The session id, phase or state does not fit. */
+  | 'unknown-session'
+  | 'unexpected'
+  | 'out-of-sequence'
+  /** AUTH is missing or wrong where it is needed. */
+  | 'auth'
+  /** A start without algorithms, or without an acceptable one (RFC 5191 4.1). */
+  | 'no-algorithm'
+  | 'nonce'
+  | 'no-mobility'
+  | 'rate-limited'
+  | 'table-full'
+  /** From an address that did not get the PAR[S], or to a start that is over. */
+  | 'bad-start';
+
+export interface Dropped {
+  readonly type: 'dropped';
+  readonly code: DropCode;
+}
+
+/** A datagram to send. `retransmission` counts from 0. */
+export interface Send {
+  readonly type: 'send';
+  readonly octets: Uint8Array;
+}
+
+export interface Received {
+  readonly message: PanaMessage;
+  readonly values: PanaValues;
+  /** The whole datagram as received; owned by whoever holds this. */
+  readonly octets: Uint8Array;
+}
+
+export function dropped(code: DropCode): Dropped {
+  return { type: 'dropped', code };
+}
+
+export function sends(list: readonly Uint8Array[]): Send[] {
+  return list.map((octets) => ({ type: 'send', octets }));
+}
+
+/** A datagram decoded and held against its grammar, or why not. */
+export function receive(octets: Uint8Array, vendorId: number): Received | Dropped {
+  try {
+    const message = decodePana(octets);
+    const values = readPana(message, vendorId);
+    return typeof values === 'string' ? dropped(values) : { message, values, octets };
+  } catch (error) {
+    if (error instanceof DecodeError) return dropped(error.code);
+    throw error;
+  }
+}
+
+/** One of the configured ids that is also offered, in our order of preference. */
+export function choose(ours: readonly number[], offered: readonly number[]): number | undefined {
+  return ours.find((id) => offered.includes(id));
+}
+
+/** The PRF-Algorithm and Integrity-Algorithm AVPs of an answer. */
+export function algorithmAvps(algorithms: Algorithms | undefined) {
+  if (!algorithms) return [];
+  return [makeAvp('PRF-Algorithm', algorithms.prf.id), makeAvp('Integrity-Algorithm', algorithms.integrity.id)];
+}
+
+/** Nonces and keys of one run of EAP, the first or a re-authentication (RFC 5191 4.1, 4.3, 5.3). */
+export interface Run {
+  readonly first: boolean;
+  readonly ownNonce: Uint8Array;
+  nonceSent: boolean;
+  peerNonce: Uint8Array | undefined;
+  /** Set as soon as the EAP method has it: at the PaC before the EAP-Success. */
+  msk: Uint8Array | undefined;
+}
+
+export type { Draft };

@@ -1,0 +1,93 @@
+import { createHmac } from 'node:crypto';
+import { encodeUtf8 } from '../bytes/octets.js';
+import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
+import { AVPS } from './dictionary.js';
+
+/** A PAR[S] stays answerable for one to two of these. */
+export const EPOCH = 60_000;
+
+/** Starts that one address and port can have in an epoch: a node that reboots more often waits for the next. */
+export const STARTS_PER_EPOCH = 16;
+
+const EPOCH_BITS = 3;
+const VARIANT_BITS = 3;
+const SALT_BITS = 4;
+const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
+
+/** Where a PaC is: its address as text (with the scope of a link-local one) and its port. */
+export interface PacEndpoint {
+  readonly address: string;
+  readonly port: number;
+  /** Which of our sockets it speaks to. */
+  readonly local: string;
+}
+
+/** The place as a key of tables. */
+export function placeOf(peer: PacEndpoint): string {
+  return `${peer.address}|${peer.port}|${peer.local}`;
+}
+
+/** A start that a PAN[S] proves: the peer got this PAR[S]. */
+export interface Start {
+  readonly sessionId: number;
+  readonly sequence: number;
+  readonly salt: number;
+  readonly iPar: Uint8Array;
+  /** The PAR[S] held a Mobility-Capability. */
+  readonly offersMobility: boolean;
+}
+
+/**
+ * PAR[S] without state (RFC 5191 4.1, 11.2): session id and sequence number are MACs over the PaC's address, so that a
+ * PAN[S] proves that the address is real, and the PAR[S], which enters PANA_AUTH_KEY, is rebuilt to the bit. The
+ * sequence number shows in its low bits the epoch, the variant of the offer and the salt:
+ *
+ *   | MAC, 22 bits | epoch, 3 | variant, 3 | salt, 4 |
+ */
+export class StatelessStart {
+  readonly #secret: Uint8Array;
+  readonly #variants: readonly (readonly PanaAvp[])[];
+
+  /** `variants`: the AVPs of each form of the offer, at most 8. */
+  constructor(secret: Uint8Array, variants: readonly (readonly PanaAvp[])[]) {
+    if (variants.length > 1 << VARIANT_BITS) throw new RangeError('at most 8 variants of the offer');
+    this.#secret = secret;
+    this.#variants = variants;
+  }
+
+  /** The PAR[S] for a PaC; the same within an epoch, variant and salt. */
+  offer(peer: PacEndpoint, now: number, variant: number, salt: number): Start {
+    return this.#make(peer, Math.floor(now / EPOCH), variant, salt);
+  }
+
+  /** The start that a PAN[S] with these numbers answers; undefined if this PAA never offered it there, or long ago. */
+  prove(peer: PacEndpoint, sessionId: number, sequence: number, now: number): Start | undefined {
+    const current = Math.floor(now / EPOCH);
+    for (const epoch of [current, current - 1]) {
+      if ((sequence >>> (VARIANT_BITS + SALT_BITS)) % (1 << EPOCH_BITS) !== epoch % (1 << EPOCH_BITS)) continue;
+      const variant = (sequence >>> SALT_BITS) % (1 << VARIANT_BITS);
+      if (variant >= this.#variants.length) return undefined;
+      const start = this.#make(peer, epoch, variant, sequence % (1 << SALT_BITS));
+      if (start.sessionId === sessionId && start.sequence === sequence) return start;
+    }
+    return undefined;
+  }
+
+  #make(peer: PacEndpoint, epoch: number, variant: number, salt: number): Start {
+    const where = `${placeOf(peer)}|${epoch}|${salt}`;
+    // 0 is what a PCI carries (RFC 5191 4.1).
+    const sessionId = this.#mac(`sid|${where}`) || 1;
+    const clear = ((epoch % (1 << EPOCH_BITS)) << (VARIANT_BITS + SALT_BITS)) | (variant << SALT_BITS) | salt;
+    const mac = this.#mac(`seq|${where}|${sessionId}|${variant}`);
+    const sequence = ((mac << CLEAR_BITS) | clear) >>> 0;
+    const avps = this.#variants[variant] ?? [];
+    const iPar = encodePana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.S, sessionId, sequence, avps });
+    const offersMobility = avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code);
+    return { sessionId, sequence, salt, iPar, offersMobility };
+  }
+
+  #mac(text: string): number {
+    const octets = createHmac('sha256', this.#secret).update(encodeUtf8(text)).digest();
+    return octets.readUInt32BE(0);
+  }
+}
