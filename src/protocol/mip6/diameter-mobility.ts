@@ -1,0 +1,180 @@
+import type { AddressOctets } from '../bytes/address.js';
+import {
+  CAPABILITY,
+  decodePrefix,
+  encodePrefix,
+  type HomeLinkPrefix,
+  type MobilityAssignment,
+  wishOf,
+} from './assignment.js';
+
+/** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
+export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;
+
+/** MIP6-Agent-Info, RFC 5447 4.2.1, by the names of the dictionary. */
+export interface AgentInfo {
+  readonly 'MIP-Home-Agent-Address'?: readonly AddressOctets[] | undefined;
+  readonly 'MIP-Home-Agent-Host'?:
+    | { readonly 'Destination-Realm': string; readonly 'Destination-Host': string }
+    | undefined;
+  readonly 'MIP6-Home-Link-Prefix'?: Uint8Array | undefined;
+}
+
+/** The mobility AVPs of a DER or DEA (RFC 5447, RFC 4004 for the home address, and our own). */
+export interface DiameterMobility {
+  readonly 'MIP6-Feature-Vector'?: bigint | undefined;
+  readonly 'MIP6-Agent-Info'?: readonly AgentInfo[] | undefined;
+  readonly 'MIP-Mobile-Node-Address'?: readonly AddressOctets[] | undefined;
+  readonly 'Mobility-Capability'?: number | undefined;
+}
+
+/** A home agent and a home address, as either side proposes or assigns them. */
+export interface HomeAgentOffer {
+  readonly homeAgent: AddressOctets;
+  readonly homeAddress: AddressOctets | undefined;
+  readonly prefix: HomeLinkPrefix | undefined;
+  readonly host: { readonly realm: string; readonly host: string } | undefined;
+}
+
+/** Whether the visited network proposes its own home agent to a node with this wish. */
+export function proposesLocal(wish: number | undefined): wish is number {
+  return wish !== undefined && (wish & CAPABILITY.MIP6) !== 0 && wishOf(wish) !== 'home';
+}
+
+/** What the first DER of a run says for a node with this wish; `local` is the visited network's proposal. */
+export function requestMobility(wish: number | undefined, local: HomeAgentOffer | undefined): DiameterMobility {
+  if (wish === undefined || (wish & CAPABILITY.MIP6) === 0) return {};
+  const own = { 'Mobility-Capability': wish };
+  if (!local || !proposesLocal(wish)) return { 'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED, ...own };
+  return {
+    'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT,
+    'MIP6-Agent-Info': [agentInfo(local)],
+    ...(local.homeAddress ? { 'MIP-Mobile-Node-Address': [local.homeAddress] } : {}),
+    ...own,
+  };
+}
+
+/** The AVPs for one home agent. */
+export function agentInfo(offer: HomeAgentOffer): AgentInfo {
+  return {
+    'MIP-Home-Agent-Address': [offer.homeAgent],
+    ...(offer.host
+      ? { 'MIP-Home-Agent-Host': { 'Destination-Realm': offer.host.realm, 'Destination-Host': offer.host.host } }
+      : {}),
+    ...(offer.prefix ? { 'MIP6-Home-Link-Prefix': encodePrefix(offer.prefix) } : {}),
+  };
+}
+
+export interface AnswerContext {
+  readonly wish: number | undefined;
+  /** What the DER proposed. */
+  readonly local: HomeAgentOffer | undefined;
+  readonly ikeIdentity: string | undefined;
+  /** Seconds. */
+  readonly lifetime: number | undefined;
+}
+
+/**
+ * What the PaC is handed, by the table of RFC 5447 4.2.5: in the answer LOCAL clear means home agent of the home domain
+ * only; LOCAL set without MIP6-Agent-Info, or with our own, means the visited network's proposal; LOCAL set with another
+ * one leaves the choice to the PaC's wish, and to the home agent where it has none, whose address outlives a move.
+ */
+export function answerMobility(
+  answer: DiameterMobility,
+  context: AnswerContext,
+): { readonly assignment: MobilityAssignment; readonly kind: 'home' | 'local' } | undefined {
+  const { wish, local } = context;
+  if (wish === undefined || (wish & CAPABILITY.MIP6) === 0) return undefined;
+  const features = answer['MIP6-Feature-Vector'] ?? 0n;
+  const infos = (answer['MIP6-Agent-Info'] ?? []).map((info) => ({ info, address: agentAddress(info) }));
+  const home = infos.find(({ address }) => address && !(local && same(address, local.homeAgent)));
+  const permitted = local !== undefined && (features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) !== 0n;
+  const kind = permitted && (!home || wishOf(wish) === 'local') ? 'local' : 'home';
+
+  const addresses = answer['MIP-Mobile-Node-Address'] ?? [];
+  let offer: HomeAgentOffer | undefined;
+  if (kind === 'local') {
+    offer = local;
+  } else if (home?.address) {
+    const link = home.info['MIP6-Home-Link-Prefix'];
+    const prefix = link && decodePrefix(link);
+    const host = home.info['MIP-Home-Agent-Host'];
+    offer = {
+      homeAgent: home.address,
+      homeAddress: addresses.find((address) => !isUnassigned(address)),
+      prefix,
+      host: host && { realm: host['Destination-Realm'], host: host['Destination-Host'] },
+    };
+  }
+  if (!offer) return undefined;
+  const capability = answer['Mobility-Capability'] ?? deliveredBits(wish, kind, offer);
+  return {
+    kind,
+    assignment: {
+      capability: kind === 'local' ? capability & ~CAPABILITY.PSK_FROM_EMSK : capability,
+      homeAgent: offer.homeAgent,
+      homeAddress: offer.homeAddress,
+      prefix: offer.prefix,
+      host: offer.host?.host,
+      ikeIdentity: context.ikeIdentity,
+      lifetime: context.lifetime,
+    },
+  };
+}
+
+/** An answer without our own AVP comes from a server that knows only the standard ones: what it delivered says enough. */
+function deliveredBits(wish: number, kind: 'home' | 'local', offer: HomeAgentOffer): number {
+  const where = kind === 'local' ? CAPABILITY.LOCAL_HA : CAPABILITY.HOME_HA;
+  const address = offer.homeAddress ? CAPABILITY.HOA_ASSIGN : 0;
+  const ike = wish & CAPABILITY.IKEV2_PSK || wish & CAPABILITY.IKEV1_PSK;
+  return CAPABILITY.MIP6 | where | address | ike;
+}
+
+/** The first IPv6 address of a home agent, which enters the key; IPv4 only where there is no other. */
+function agentAddress(info: AgentInfo): AddressOctets | undefined {
+  const addresses = info['MIP-Home-Agent-Address'] ?? [];
+  return addresses.find((address) => address.length === 16) ?? addresses.find((address) => address.length === 4);
+}
+
+/** `::` asks for an address, and a prefix alone has its low 64 bits zero: neither is a home address. */
+function isUnassigned(address: AddressOctets): boolean {
+  return address.length === 16
+    ? address.subarray(8).every((octet) => octet === 0)
+    : address.every((octet) => octet === 0);
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i]);
+}
+
+/** The times of a DEA, in seconds. */
+export interface DeaLifetimes {
+  readonly 'Session-Timeout'?: number | undefined;
+  readonly 'Authorization-Lifetime'?: number | undefined;
+  readonly 'Auth-Grace-Period'?: number | undefined;
+}
+
+const UNLIMITED = 0xffff_ffff;
+
+/**
+ * Lifetimes of a PANA session in milliseconds: the smaller of Session-Timeout and Authorization-Lifetime with its grace
+ * bounds the session; an absent one, 0xFFFFFFFF, and a Session-Timeout of 0 mean none (RFC 6733 8.9, 8.13);
+ * Authorization-Lifetime 0 means to re-authenticate at once. `fallback`: milliseconds, where nothing bounds it, since
+ * PANA has to announce a lifetime.
+ */
+export function sessionLifetimes(answer: DeaLifetimes, fallback: number) {
+  const timeout = bounded(answer['Session-Timeout']) || undefined;
+  const authorization = bounded(answer['Authorization-Lifetime']);
+  const grace = answer['Auth-Grace-Period'] ?? 0;
+  const bounds = [timeout, authorization ? authorization + grace : undefined].filter(
+    (seconds) => seconds !== undefined,
+  );
+  return {
+    lifetime: bounds.length > 0 ? Math.min(...bounds) * 1000 : fallback,
+    authorizationLifetime: authorization === undefined ? undefined : authorization * 1000,
+  };
+}
+
+function bounded(seconds: number | undefined): number | undefined {
+  return seconds === UNLIMITED ? undefined : seconds;
+}

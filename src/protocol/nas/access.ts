@@ -1,0 +1,282 @@
+import { decodeUtf8, encodeUtf8 } from '../bytes/octets.js';
+import {
+  type AnswerContext,
+  answerMobility,
+  type DeaLifetimes,
+  type DiameterMobility,
+  type HomeAgentOffer,
+  proposesLocal,
+  requestMobility,
+  sessionLifetimes,
+} from '../mip6/diameter-mobility.js';
+import type { Grant, PaaSessionInput } from '../pana/paa-session.js';
+
+/** EAP codes and types that a pass-through authenticator reads, RFC 3748 4 and 5.1. */
+const REQUEST = 1;
+const RESPONSE = 2;
+const SUCCESS = 3;
+const FAILURE = 4;
+const IDENTITY = 1;
+
+/** Octets of an identity; a longer one is not passed on (RFC 7542 allows 253). */
+export const MAX_IDENTITY = 253;
+
+/** EAP rounds of one run; an AAA server that asks on and on is stopped. */
+export const MAX_ROUNDS = 64;
+
+/** Result-Code values that this machine tells apart, RFC 6733 7.1. */
+const MULTI_ROUND_AUTH = 1001;
+const DIAMETER_SUCCESS = 2001;
+const DIAMETER_LIMITED_SUCCESS = 2002;
+
+/** What is read of a DEA (RFC 4072 3.2, RFC 5447 6), by the names of the dictionary. */
+export interface DeaValues extends DiameterMobility, DeaLifetimes {
+  readonly 'Result-Code': number;
+  readonly 'Origin-Host': string;
+  readonly 'EAP-Payload'?: Uint8Array | undefined;
+  readonly 'EAP-Reissued-Payload'?: Uint8Array | undefined;
+  readonly 'EAP-Master-Session-Key'?: Uint8Array | undefined;
+  readonly 'User-Name'?: string | undefined;
+  readonly State?: Uint8Array | undefined;
+  readonly Class?: readonly Uint8Array[] | undefined;
+}
+
+/** What a DER says beyond its session and origin. */
+export interface DerRequest {
+  readonly identity: string;
+  /** Undefined before the first answer: any server of the realm may take the conversation. */
+  readonly server: string | undefined;
+  readonly payload: Uint8Array;
+  readonly state: Uint8Array | undefined;
+  readonly mobility: DiameterMobility;
+}
+
+export interface AccessConfig {
+  /** Milliseconds; what PANA announces where the AAA server sets no bound. */
+  readonly sessionLifetime: number;
+}
+
+export type AccessInput =
+  | { readonly type: 'start'; readonly wish: number | undefined }
+  | { readonly type: 'packet'; readonly packet: Uint8Array }
+  /** The visited network's own proposal, or that it has none, in answer to `propose`. */
+  | { readonly type: 'proposal'; readonly local: HomeAgentOffer | undefined }
+  | { readonly type: 'answer'; readonly answer: DeaValues }
+  /** No server answered, or with a protocol error. */
+  | { readonly type: 'unreachable' };
+
+export type AccessOutput =
+  | { readonly type: 'request'; readonly request: DerRequest }
+  /** A local home agent is wanted for this identity. */
+  | { readonly type: 'propose'; readonly identity: string }
+  | { readonly type: 'pana'; readonly input: Exclude<PaaSessionInput, { type: 'message' }> }
+  /** The AAA server authorised the user; `kind` says whose home agent was granted. */
+  | {
+      readonly type: 'granted';
+      readonly userName: string;
+      readonly server: string;
+      readonly kind: 'home' | 'local' | undefined;
+      readonly grant: Grant;
+      readonly msk: Uint8Array | undefined;
+    }
+  | { readonly type: 'refused'; readonly resultCode: number | undefined }
+  | {
+      readonly type: 'dropped';
+      readonly code: 'eap-code' | 'eap-length' | 'eap-identifier' | 'eap-identity' | 'unexpected';
+    };
+
+type State =
+  | { readonly name: 'IDLE' }
+  | { readonly name: 'IDENTITY'; readonly identifier: number }
+  | { readonly name: 'PROPOSAL'; readonly response: Uint8Array }
+  /** The AAA server has the last response. */
+  | { readonly name: 'AAA'; readonly response: Uint8Array }
+  /** The client has the last request. */
+  | { readonly name: 'CLIENT'; readonly request: Uint8Array };
+
+/**
+ * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072): asks for
+ * the identity itself, which gives the realm, and then carries EAP between the client and the AAA server, whose
+ * Result-Code decides.
+ */
+export class Access {
+  readonly #config: AccessConfig;
+  #state: State = { name: 'IDLE' };
+  #identifier: number;
+  #identity: string | undefined;
+  #wish: number | undefined;
+  #local: HomeAgentOffer | undefined;
+  #server: string | undefined;
+  #aaaState: Uint8Array | undefined;
+  #firstOfRun = true;
+  #rounds = 0;
+  /** Of the last success, for STR and later runs (RFC 6733 8.20). */
+  #classes: readonly Uint8Array[] = [];
+
+  constructor(config: AccessConfig, firstIdentifier: number) {
+    this.#config = config;
+    this.#identifier = firstIdentifier & 0xff;
+  }
+
+  get identity(): string | undefined {
+    return this.#identity;
+  }
+
+  get server(): string | undefined {
+    return this.#server;
+  }
+
+  get classes(): readonly Uint8Array[] {
+    return this.#classes;
+  }
+
+  handle(input: AccessInput): AccessOutput[] {
+    switch (input.type) {
+      case 'start':
+        return this.#start(input.wish);
+      case 'packet':
+        return this.#packet(input.packet);
+      case 'proposal':
+        return this.#proposal(input.local);
+      case 'answer':
+        return this.#state.name === 'AAA' ? this.#answer(input.answer) : [{ type: 'dropped', code: 'unexpected' }];
+      case 'unreachable':
+        if (this.#state.name !== 'AAA') return [];
+        this.#state = { name: 'IDLE' };
+        return [
+          { type: 'refused', resultCode: undefined },
+          { type: 'pana', input: { type: 'eapFailure', packet: undefined } },
+        ];
+    }
+  }
+
+  #start(wish: number | undefined): AccessOutput[] {
+    this.#wish = wish;
+    this.#firstOfRun = true;
+    this.#rounds = 0;
+    this.#aaaState = undefined;
+    this.#identifier = (this.#identifier + 1) & 0xff;
+    this.#state = { name: 'IDENTITY', identifier: this.#identifier };
+    const packet = Uint8Array.of(REQUEST, this.#identifier, 0, 5, IDENTITY);
+    return [{ type: 'pana', input: { type: 'eapRequest', packet } }];
+  }
+
+  /** RFC 4072 2.4: Code, Identifier and Length are checked before the AAA server sees a packet. */
+  #packet(padded: Uint8Array): AccessOutput[] {
+    const length = ((padded[2] ?? 0) << 8) | (padded[3] ?? 0);
+    if (length < 5 || length > padded.length) return [{ type: 'dropped', code: 'eap-length' }];
+    const packet = padded.subarray(0, length);
+    if (packet[0] !== RESPONSE) return [{ type: 'dropped', code: 'eap-code' }];
+    const state = this.#state;
+    if (state.name === 'IDENTITY') {
+      if (packet[1] !== state.identifier) return [{ type: 'dropped', code: 'eap-identifier' }];
+      return this.#identityResponse(packet);
+    }
+    if (state.name !== 'CLIENT') return [{ type: 'dropped', code: 'unexpected' }];
+    if (packet[1] !== state.request[1]) return [{ type: 'dropped', code: 'eap-identifier' }];
+    return this.#ask(packet, {});
+  }
+
+  #identityResponse(packet: Uint8Array): AccessOutput[] {
+    const identity = packet[4] === IDENTITY && packet.length <= 5 + MAX_IDENTITY ? readIdentity(packet) : undefined;
+    if (identity === undefined) {
+      this.#state = { name: 'IDLE' };
+      return [
+        { type: 'dropped', code: 'eap-identity' },
+        { type: 'pana', input: { type: 'eapFailure', packet: Uint8Array.of(FAILURE, packet[1] ?? 0, 0, 4) } },
+      ];
+    }
+    this.#identity = identity;
+    if (!proposesLocal(this.#wish)) return this.#ask(packet, requestMobility(this.#wish, undefined));
+    this.#state = { name: 'PROPOSAL', response: packet };
+    return [{ type: 'propose', identity }];
+  }
+
+  #proposal(local: HomeAgentOffer | undefined): AccessOutput[] {
+    if (this.#state.name !== 'PROPOSAL') return [];
+    this.#local = local;
+    return this.#ask(this.#state.response, requestMobility(this.#wish, local));
+  }
+
+  #ask(response: Uint8Array, mobility: DiameterMobility): AccessOutput[] {
+    this.#rounds += 1;
+    if (this.#rounds > MAX_ROUNDS) return this.#fail(undefined, undefined);
+    this.#state = { name: 'AAA', response };
+    const server = this.#firstOfRun ? undefined : this.#server;
+    const request = { identity: this.#identity ?? '', server, payload: response, state: this.#aaaState, mobility };
+    return [{ type: 'request', request }];
+  }
+
+  /** RFC 4072 2.8.2: the Result-Code decides, not the EAP packet. */
+  #answer(answer: DeaValues): AccessOutput[] {
+    this.#server = answer['Origin-Host'];
+    this.#firstOfRun = false;
+    // RFC 4072 3.1: State of an answer goes into the next request.
+    this.#aaaState = answer.State;
+    const payload = answer['EAP-Payload'];
+    const code = answer['Result-Code'];
+    if (code === MULTI_ROUND_AUTH) {
+      const request = payload ?? answer['EAP-Reissued-Payload'];
+      if (!request || request[0] !== REQUEST || request.length < 5) return this.#fail(code, undefined);
+      this.#identifier = request[1] ?? 0;
+      this.#state = { name: 'CLIENT', request };
+      return [{ type: 'pana', input: { type: 'eapRequest', packet: request } }];
+    }
+    if (code === DIAMETER_SUCCESS || code === DIAMETER_LIMITED_SUCCESS) return this.#success(answer, payload);
+    return this.#fail(code, payload);
+  }
+
+  #success(answer: DeaValues, payload: Uint8Array | undefined): AccessOutput[] {
+    this.#state = { name: 'IDLE' };
+    if (answer.Class) this.#classes = answer.Class;
+    const userName = answer['User-Name'] ?? this.#identity ?? '';
+    const { lifetime, authorizationLifetime } = sessionLifetimes(answer, this.#config.sessionLifetime);
+    const context: AnswerContext = {
+      wish: this.#wish,
+      local: this.#local,
+      ikeIdentity: userName,
+      lifetime: Math.floor(lifetime / 1000),
+    };
+    const mobility = answerMobility(answer, context);
+    const grant: Grant = { lifetime, authorizationLifetime, assignment: mobility?.assignment };
+    const msk = answer['EAP-Master-Session-Key'];
+    // RFC 4072 2.8.2: the NAS does not invent EAP packets, but a success without one would leave the client waiting.
+    const packet = payload ?? Uint8Array.of(SUCCESS, this.#identifier, 0, 4);
+    return [
+      { type: 'granted', userName, server: answer['Origin-Host'], kind: mobility?.kind, grant, msk },
+      { type: 'pana', input: { type: 'eapSuccess', packet, msk, authorized: true, grant } },
+    ];
+  }
+
+  /** EAP-Success with a refusing Result-Code is a refusal of authorisation only (RFC 4072 2.8.2): PANA Result-Code 2. */
+  #fail(resultCode: number | undefined, payload: Uint8Array | undefined): AccessOutput[] {
+    this.#state = { name: 'IDLE' };
+    const refused: AccessOutput = { type: 'refused', resultCode };
+    if (payload?.[0] === SUCCESS) {
+      const grant: Grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
+      return [
+        refused,
+        { type: 'pana', input: { type: 'eapSuccess', packet: payload, msk: undefined, authorized: false, grant } },
+      ];
+    }
+    const packet = payload?.[0] === FAILURE ? payload : undefined;
+    return [refused, { type: 'pana', input: { type: 'eapFailure', packet } }];
+  }
+}
+
+function readIdentity(packet: Uint8Array): string | undefined {
+  try {
+    // RFC 3748 5.1: what follows a NUL is not part of the identity.
+    const text = decodeUtf8(packet.subarray(5));
+    return text.split('\0', 1)[0] ?? '';
+  } catch {
+    return undefined;
+  }
+}
+
+/** The realm of a NAI, after the last `@` (RFC 7542 2.5); undefined if there is none. */
+export function realmOf(nai: string): string | undefined {
+  const at = nai.lastIndexOf('@');
+  const realm = at < 0 ? '' : nai.slice(at + 1).toLowerCase();
+  return realm === '' || encodeUtf8(realm).length > MAX_IDENTITY ? undefined : realm;
+}

@@ -1,0 +1,85 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
+import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
+
+/** Room for the datagrams of many nodes that start at once; the largest that the kernel gives is taken. */
+const RECEIVE_BUFFERS = [4 * 1024 * 1024, 1024 * 1024, 256 * 1024];
+
+export interface UdpOptions {
+  /** Address to bind, with the scope of a link-local one (`fe80::1%eth0`). */
+  readonly address: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/** One UDP socket on one address: Node cannot say which of its addresses a datagram came to. */
+export class UdpSocket {
+  readonly #socket: Socket;
+  readonly #label: string;
+
+  private constructor(socket: Socket, label: string) {
+    this.#socket = socket;
+    this.#label = label;
+  }
+
+  /** Binds; rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  static async open(
+    options: UdpOptions,
+    onDatagram: (octets: Uint8Array, from: PacEndpoint) => void,
+  ): Promise<UdpSocket> {
+    const { address, port } = options;
+    const six = isIPv6(address);
+    const socket = createSocket({ type: six ? 'udp6' : 'udp4', ipv6Only: six });
+    socket.bind({ address, port, exclusive: true });
+    try {
+      await once(socket, 'listening');
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    widen(socket);
+    const bound = socket.address();
+    const label = `${bound.address}|${bound.port}`;
+    // Each datagram has a buffer of its own: the machine may keep it.
+    socket.on('message', (octets, { address: peer, port: peerPort }) => {
+      onDatagram(octets, { address: peer, port: peerPort, local: label });
+    });
+    // A datagram that cannot be sent is a lost datagram: the retransmission takes care of it.
+    socket.on('error', () => undefined);
+    return new UdpSocket(socket, label);
+  }
+
+  /** What `from.local` says of datagrams that came here. */
+  get label(): string {
+    return this.#label;
+  }
+
+  get address(): { readonly address: string; readonly port: number } {
+    const { address, port } = this.#socket.address();
+    return { address, port };
+  }
+
+  send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): void {
+    this.#socket.send(octets, to.port, to.address, () => undefined);
+  }
+
+  /** Resolves when the socket is closed. */
+  async close(): Promise<void> {
+    const closed = once(this.#socket, 'close');
+    this.#socket.close();
+    await closed;
+  }
+}
+
+/** Linux cuts a size that is too large, FreeBSD refuses it. */
+function widen(socket: Socket): void {
+  for (const size of RECEIVE_BUFFERS) {
+    try {
+      socket.setRecvBufferSize(size);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_SOCKET_BUFFER_SIZE') throw error;
+    }
+  }
+}
