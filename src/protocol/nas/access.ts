@@ -223,7 +223,7 @@ export class Access {
       return [{ type: 'pana', input: { type: 'eapRequest', packet: request } }];
     }
     if (code === DIAMETER_SUCCESS || code === DIAMETER_LIMITED_SUCCESS) return this.#success(answer, payload);
-    return this.#fail(code, payload);
+    return this.#fail(code, payload, answer['EAP-Master-Session-Key']);
   }
 
   #success(answer: DeaValues, payload: Uint8Array | undefined): AccessOutput[] {
@@ -249,15 +249,12 @@ export class Access {
   }
 
   /** EAP-Success with a refusing Result-Code is a refusal of authorisation only (RFC 4072 2.8.2): PANA Result-Code 2. */
-  #fail(resultCode: number | undefined, payload: Uint8Array | undefined): AccessOutput[] {
+  #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Uint8Array): AccessOutput[] {
     this.#state = { name: 'IDLE' };
     const refused: AccessOutput = { type: 'refused', resultCode };
     if (payload?.[0] === SUCCESS) {
       const grant: Grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
-      return [
-        refused,
-        { type: 'pana', input: { type: 'eapSuccess', packet: payload, msk: undefined, authorized: false, grant } },
-      ];
+      return [refused, { type: 'pana', input: { type: 'eapSuccess', packet: payload, msk, authorized: false, grant } }];
     }
     const packet = payload?.[0] === FAILURE ? payload : undefined;
     return [refused, { type: 'pana', input: { type: 'eapFailure', packet } }];
