@@ -1,0 +1,339 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomBytes } from 'node:crypto';
+import { createServer, type SecureContextOptions, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
+import { DecodeError } from '../protocol/bytes/decode-error.js';
+import { concat } from '../protocol/bytes/octets.js';
+import { decodeEap, EAP_CODE, EAP_TYPE, type EapPacket, encodeEap } from '../protocol/eap/codec.js';
+import {
+  ACKNOWLEDGEMENT,
+  cutFlight,
+  decodeEapTls,
+  type EapTlsData,
+  encodeEapTls,
+  FlightBuffer,
+  MIN_MTU,
+} from '../protocol/eap/eap-tls.js';
+import { judge, type Refusal, type RevocationList, type VerifiedPeer } from './peer-certificate.js';
+import { type EapTlsKeys, exportKeys, FlightWire, helloRandom } from './tls-engine.js';
+
+/** EAP packets of one conversation (a chain of 64 KiB at the smallest useful MTU needs fewer). */
+export const MAX_SERVER_ROUNDS = 128;
+
+/** Characters of a claimed identity that are kept. */
+export const MAX_IDENTITY = 253;
+
+/** RFC 4072 2.4: invalid packets before the conversation ends. */
+export const MAX_INVALID = 5;
+
+/** ContentType of an alert, RFC 8446 5.1. */
+const ALERT_RECORD = 21;
+
+/** RFC 9190 2.5: the server's word that it is content. */
+const PROTECTED_SUCCESS = Buffer.of(0);
+
+export type Authorization<G> =
+  | { readonly ok: true; readonly identity: string; readonly grant: G }
+  | { readonly ok: false; readonly reason: Refusal };
+
+export interface EapServerOptions<G> {
+  readonly caPem: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  /** Undefined: nobody is revoked. */
+  readonly revocation?: RevocationList | undefined;
+  readonly minVersion?: SecureVersion;
+  readonly maxVersion?: SecureVersion;
+  readonly ciphers?: string | undefined;
+  /** Says whose certificate this is, on every handshake, resumed ones too, before the client hears of success. */
+  readonly authorize: (peer: VerifiedPeer) => Promise<Authorization<G>>;
+}
+
+export type EapServerAnswer<G> =
+  | { readonly type: 'request'; readonly packet: Uint8Array }
+  | ({
+      readonly type: 'success';
+      readonly packet: Uint8Array;
+      readonly peer: VerifiedPeer;
+      readonly identity: string;
+      readonly grant: G;
+      readonly tlsVersion: string;
+      readonly resumed: boolean;
+    } & EapTlsKeys)
+  | { readonly type: 'failure'; readonly packet: Uint8Array; readonly reason: Refusal; readonly detail: string }
+  /** Not an answer to what was asked; `packet` is what was asked last (RFC 4072 2.4, EAP-Reissued-Payload). */
+  | { readonly type: 'invalid'; readonly packet: Uint8Array | undefined; readonly reason: string };
+
+/** The TLS side of all conversations: one context, one set of ticket keys. */
+export class EapServer<G> {
+  #options: EapServerOptions<G>;
+  readonly #server: Server;
+  /** Which handshake an event of the one TLS server belongs to: its connections are made within this context. */
+  readonly #current = new AsyncLocalStorage<Handshake>();
+
+  constructor(options: EapServerOptions<G>) {
+    this.#options = options;
+    this.#server = createServer({
+      ...contextOptions(options),
+      requestCert: true,
+      // We judge the certificate ourselves, to say why: `judge` lets nothing pass that is not explicitly good.
+      rejectUnauthorized: false,
+      // Keys given here survive setSecureContext; keys set later, or made by the platform, would not.
+      ticketKeys: randomBytes(48),
+      sessionIdContext: 'pana-mip6 eap-tls',
+    });
+    this.#server.on('secureConnection', (socket) => this.#current.getStore()?.secured(socket));
+    this.#server.on('tlsClientError', (error) => this.#current.getStore()?.broke(error));
+  }
+
+  get options(): EapServerOptions<G> {
+    return this.#options;
+  }
+
+  /** Takes other certificates or another CRL, whole or not at all: throws the platform's error and keeps the old. */
+  reload(options: EapServerOptions<G>): void {
+    this.#server.setSecureContext(contextOptions(options));
+    this.#options = options;
+  }
+
+  /** `mtu`: octets of the largest EAP packet to send. */
+  conversation(limits: { readonly mtu: number }): EapConversation<G> {
+    return new EapConversation(this, Math.max(MIN_MTU, limits.mtu));
+  }
+
+  /** Begins a TLS connection. */
+  handshake(): Handshake {
+    const handshake = new Handshake();
+    this.#current.run(handshake, () => this.#server.emit('connection', handshake.wire));
+    return handshake;
+  }
+}
+
+/** One TLS handshake on the server. */
+export class Handshake {
+  readonly wire = new FlightWire();
+  socket: TLSSocket | undefined;
+  error: NodeJS.ErrnoException | undefined;
+  applicationData = 0;
+
+  secured(socket: TLSSocket): void {
+    this.socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.applicationData += chunk.length;
+    });
+    socket.on('error', (error) => this.broke(error));
+  }
+
+  broke(error: Error): void {
+    this.error ??= error;
+  }
+
+  destroy(): void {
+    this.socket?.destroy();
+    this.wire.destroy();
+  }
+}
+
+interface Accepted<G> {
+  readonly peer: VerifiedPeer;
+  readonly identity: string;
+  readonly grant: G;
+  readonly keys: EapTlsKeys;
+  readonly tlsVersion: string;
+  readonly resumed: boolean;
+}
+
+/** One EAP conversation, in lock step: one packet in, one answer out. */
+export class EapConversation<G> {
+  readonly #server: EapServer<G>;
+  readonly #mtu: number;
+  readonly #incoming = new FlightBuffer();
+  #outgoing: EapTlsData[] = [];
+  #handshake: Handshake | undefined;
+  #clientRandom: Uint8Array | undefined;
+  #serverRandom: Uint8Array | undefined;
+  #accepted: Accepted<G> | undefined;
+  #request: Uint8Array | undefined;
+  #identifier = randomBytes(1)[0] ?? 0;
+  #identity: string | undefined;
+  #rounds = 0;
+  #invalid = 0;
+  #over = false;
+
+  constructor(server: EapServer<G>, mtu: number) {
+    this.#server = server;
+    this.#mtu = mtu;
+  }
+
+  /** The identity that the peer claimed in clear. */
+  get claimedIdentity(): string | undefined {
+    return this.#identity;
+  }
+
+  /** One Response, or no octets for the start (RFC 4072 3.1). Never rejects because of what the peer sent. */
+  async handle(octets: Uint8Array): Promise<EapServerAnswer<G>> {
+    if (this.#over) return this.#isInvalid('the conversation is over');
+    if (octets.length === 0 && !this.#request) return this.#ask(EAP_TYPE.IDENTITY, new Uint8Array(0));
+    let packet: EapPacket;
+    try {
+      packet = decodeEap(octets);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      return this.#isInvalid(error.message);
+    }
+    // RFC 4072 2.8.4: a Request is not for a server to answer.
+    if (packet.code === EAP_CODE.REQUEST) return this.#fail(packet.identifier, 'protocol', 'an EAP Request');
+    if (packet.code !== EAP_CODE.RESPONSE || packet.type === undefined) return this.#isInvalid(`code ${packet.code}`);
+    if (this.#request && packet.identifier !== this.#request[1]) return this.#isInvalid('identifier');
+    this.#identifier = packet.identifier;
+    this.#rounds += 1;
+    if (this.#rounds > MAX_SERVER_ROUNDS)
+      return this.#fail(packet.identifier, 'too-many-rounds', `${MAX_SERVER_ROUNDS} packets`);
+
+    switch (packet.type) {
+      case EAP_TYPE.IDENTITY:
+        if (this.#handshake) return this.#isInvalid('identity in the middle');
+        this.#identity = Buffer.from(packet.data).toString('utf8').slice(0, MAX_IDENTITY);
+        return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls({ ...ACKNOWLEDGEMENT, start: true }));
+      case EAP_TYPE.NAK:
+        if (this.#handshake) return this.#isInvalid('Nak in the middle');
+        return this.#fail(packet.identifier, 'no-common-method', `the peer wants method ${packet.data.join(', ')}`);
+      case EAP_TYPE.EAP_TLS:
+        return this.#eapTls(packet.identifier, packet.data);
+      default:
+        return this.#isInvalid(`type ${packet.type}`);
+    }
+  }
+
+  /** Frees what the conversation holds; it is not used afterwards. */
+  close(): void {
+    this.#over = true;
+    this.#handshake?.destroy();
+    for (const key of [this.#accepted?.keys.msk, this.#accepted?.keys.emsk]) key?.fill(0);
+    this.#accepted = undefined;
+  }
+
+  async #eapTls(identifier: number, octets: Uint8Array): Promise<EapServerAnswer<G>> {
+    let data: EapTlsData;
+    try {
+      data = decodeEapTls(octets);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      return this.#fail(identifier, 'fragments', error.message);
+    }
+    const isAcknowledgement = data.fragment.length === 0 && !data.more;
+    const next = this.#outgoing.shift();
+    if (next) {
+      if (!isAcknowledgement) return this.#fail(identifier, 'fragments', 'data where an acknowledgement was due');
+      return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls(next));
+    }
+    if (this.#accepted) {
+      // RFC 9190 2.1.1, RFC 5216 2.1.1: the empty Response to the last flight.
+      if (data.fragment[0] === ALERT_RECORD)
+        return this.#fail(identifier, 'tls-alert', 'the client gave up after the handshake');
+      if (!isAcknowledgement) return this.#fail(identifier, 'protocol', 'data after the handshake');
+      return this.#succeed(identifier, this.#accepted);
+    }
+    const added = this.#incoming.add(data);
+    if (added === 'more') return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls(ACKNOWLEDGEMENT));
+    if (typeof added === 'string') return this.#fail(identifier, 'fragments', added);
+    if (added.flight.length === 0) return this.#fail(identifier, 'protocol', 'an empty flight');
+    return this.#exchange(identifier, added.flight);
+  }
+
+  async #exchange(identifier: number, flight: Uint8Array): Promise<EapServerAnswer<G>> {
+    const handshake = this.#handshake ?? this.#server.handshake();
+    this.#handshake = handshake;
+    this.#clientRandom ??= helloRandom(flight);
+    await handshake.wire.exchange(flight);
+    if (this.#over) return this.#isInvalid('the conversation is over');
+    if (handshake.error) {
+      const { code = '', message } = handshake.error;
+      const reason: Refusal = code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' ? 'no-certificate' : 'tls-alert';
+      return this.#fail(identifier, reason, code || message);
+    }
+    const { socket } = handshake;
+    if (!socket) return this.#sendFlight(handshake.wire.takeFlight(), identifier);
+    if (handshake.applicationData > 0) return this.#fail(identifier, 'protocol', 'application data');
+
+    // The handshake is done, and what it wrote is still in our hands: the decision comes before anything leaves.
+    const judged = judge(socket, this.#server.options.revocation, Date.now());
+    if ('reason' in judged) return this.#fail(identifier, judged.reason, judged.detail);
+    const decision = await this.#server.options.authorize(judged.peer);
+    if (this.#over) return this.#isInvalid('the conversation is over');
+    if (!decision.ok) return this.#fail(identifier, decision.reason, judged.peer.peerIds.join(' '));
+    const tlsVersion = socket.getProtocol() ?? '';
+    let out = handshake.wire.takeFlight();
+    this.#serverRandom ??= helloRandom(out);
+    const randoms = this.#clientRandom && this.#serverRandom && concat(this.#clientRandom, this.#serverRandom);
+    const keys = exportKeys(socket, randoms);
+    if (tlsVersion === 'TLSv1.3') {
+      socket.write(PROTECTED_SUCCESS);
+      await handshake.wire.settle();
+      out = concat(out, handshake.wire.takeFlight());
+    }
+    const resumed = socket.isSessionReused();
+    handshake.destroy();
+    this.#accepted = {
+      peer: judged.peer,
+      identity: decision.identity,
+      grant: decision.grant,
+      keys,
+      tlsVersion,
+      resumed,
+    };
+    // A TLS 1.2 resumption ends with the client's Finished: nothing is left to say but Success (RFC 5216 2.1.2).
+    if (out.length === 0) return this.#succeed(identifier, this.#accepted);
+    return this.#sendFlight(out, identifier);
+  }
+
+  #sendFlight(flight: Uint8Array, identifier: number): EapServerAnswer<G> {
+    if (flight.length === 0) return this.#fail(identifier, 'protocol', 'a flight that is not whole');
+    this.#serverRandom ??= helloRandom(flight);
+    const [first = ACKNOWLEDGEMENT, ...rest] = cutFlight(flight, this.#mtu);
+    this.#outgoing = rest;
+    return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls(first));
+  }
+
+  #succeed(identifier: number, accepted: Accepted<G>): EapServerAnswer<G> {
+    const { keys, ...rest } = accepted;
+    this.#over = true;
+    this.#accepted = undefined;
+    const packet = encodeEap({ code: EAP_CODE.SUCCESS, identifier, type: undefined, data: new Uint8Array(0) });
+    return { type: 'success', packet, ...rest, ...keys };
+  }
+
+  #ask(type: number, data: Uint8Array): EapServerAnswer<G> {
+    // RFC 3748 4.1: each new Request has another identifier.
+    this.#identifier = (this.#identifier + 1) & 0xff;
+    const packet = encodeEap({ code: EAP_CODE.REQUEST, identifier: this.#identifier, type, data });
+    this.#request = packet;
+    return { type: 'request', packet };
+  }
+
+  #fail(identifier: number, reason: Refusal, detail: string): EapServerAnswer<G> {
+    this.close();
+    const packet = encodeEap({ code: EAP_CODE.FAILURE, identifier, type: undefined, data: new Uint8Array(0) });
+    return { type: 'failure', packet, reason, detail };
+  }
+
+  #isInvalid(reason: string): EapServerAnswer<G> {
+    this.#invalid += 1;
+    if (this.#invalid > MAX_INVALID)
+      return this.#fail(this.#identifier, 'protocol', `${MAX_INVALID} invalid packets, the last: ${reason}`);
+    return { type: 'invalid', packet: this.#request, reason };
+  }
+}
+
+function contextOptions<G>(options: EapServerOptions<G>): SecureContextOptions {
+  const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', revocation, ciphers } = options;
+  return {
+    ca: options.caPem,
+    cert: options.certificatePem,
+    key: options.keyPem,
+    // A list that has expired refuses everybody in the engine: whoever wants it ignored gets our own look at it only.
+    ...(revocation?.expired === 'refuse' ? { crl: revocation.pem } : {}),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    minVersion,
+    maxVersion,
+  };
+}
