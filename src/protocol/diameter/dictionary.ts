@@ -1,0 +1,208 @@
+import type { DataFormat } from './formats.js';
+
+/** Names that a group or command must, may, may repeatedly, and must not hold; anything else is `*[AVP]`. */
+export interface Grammar {
+  /** `{ }` and `< >`: exactly one. */
+  readonly one?: readonly string[];
+  /** `[ ]`: none or one. */
+  readonly maybe?: readonly string[];
+  /** `*[ ]`: any number. */
+  readonly many?: readonly string[];
+  /** `1*{ }`: at least one. */
+  readonly some?: readonly string[];
+  /** Named by the RFC's table as not allowed: DIAMETER_AVP_NOT_ALLOWED. */
+  readonly never?: readonly string[];
+}
+
+interface SimpleSpec {
+  readonly code: number;
+  readonly vendorId?: number;
+  readonly type: DataFormat;
+  /** Sent with the M flag; received with or without. */
+  readonly m: boolean;
+  /** Names of values, for people. */
+  readonly values?: Readonly<Record<number, string>>;
+}
+
+interface GroupedSpec {
+  readonly code: number;
+  readonly vendorId?: number;
+  readonly type: 'Grouped';
+  readonly m: boolean;
+  readonly group: Grammar;
+}
+
+export type AvpSpec = SimpleSpec | GroupedSpec;
+
+const NAMES = {
+  terminationCause: {
+    1: 'LOGOUT',
+    2: 'SERVICE_NOT_PROVIDED',
+    3: 'BAD_ANSWER',
+    4: 'ADMINISTRATIVE',
+    5: 'LINK_BROKEN',
+    6: 'AUTH_EXPIRED',
+    7: 'USER_MOVED',
+    8: 'SESSION_TIMEOUT',
+  },
+  authRequestType: { 1: 'AUTHENTICATE_ONLY', 2: 'AUTHORIZE_ONLY', 3: 'AUTHORIZE_AUTHENTICATE' },
+  authSessionState: { 0: 'STATE_MAINTAINED', 1: 'NO_STATE_MAINTAINED' },
+  disconnectCause: { 0: 'REBOOTING', 1: 'BUSY', 2: 'DO_NOT_WANT_TO_TALK_TO_YOU' },
+  failover: { 0: 'REFUSE_SERVICE', 1: 'TRY_AGAIN', 2: 'ALLOW_SERVICE', 3: 'TRY_AGAIN_ALLOW_SERVICE' },
+  reAuthRequestType: { 0: 'AUTHORIZE_ONLY', 1: 'AUTHORIZE_AUTHENTICATE' },
+} as const;
+
+/**
+ * Every AVP that this project knows: RFC 6733 4.5, RFC 7155, RFC 4072 4.1, RFC 5447 4.2, RFC 4004, RFC 5778 6, and its own
+ * Mobility-Capability. The MIPv6 AVPs are sent without M: an existing application may not be given new mandatory ones
+ * (RFC 6733 2.3).
+ */
+export const AVPS = {
+  'User-Name': { code: 1, type: 'UTF8String', m: true },
+  'NAS-IP-Address': { code: 4, type: 'OctetString', m: true },
+  'NAS-Port': { code: 5, type: 'Unsigned32', m: true },
+  'Service-Type': { code: 6, type: 'Enumerated', m: true },
+  'Framed-Protocol': { code: 7, type: 'Enumerated', m: true },
+  'Framed-MTU': { code: 12, type: 'Unsigned32', m: true },
+  'Reply-Message': { code: 18, type: 'UTF8String', m: true },
+  State: { code: 24, type: 'OctetString', m: true },
+  Class: { code: 25, type: 'OctetString', m: true },
+  'Session-Timeout': { code: 27, type: 'Unsigned32', m: true },
+  'Idle-Timeout': { code: 28, type: 'Unsigned32', m: true },
+  'Called-Station-Id': { code: 30, type: 'UTF8String', m: true },
+  'Calling-Station-Id': { code: 31, type: 'UTF8String', m: true },
+  'NAS-Identifier': { code: 32, type: 'UTF8String', m: true },
+  'Proxy-State': { code: 33, type: 'OctetString', m: true },
+  'Acct-Session-Id': { code: 44, type: 'OctetString', m: true },
+  'Event-Timestamp': { code: 55, type: 'Time', m: true },
+  'NAS-Port-Type': { code: 61, type: 'Enumerated', m: true },
+  'Connect-Info': { code: 77, type: 'UTF8String', m: true },
+  'Acct-Interim-Interval': { code: 85, type: 'Unsigned32', m: true },
+  'NAS-Port-Id': { code: 87, type: 'UTF8String', m: true },
+  'Chargeable-User-Identity': { code: 89, type: 'OctetString', m: false },
+  'NAS-IPv6-Address': { code: 95, type: 'OctetString', m: true },
+  'Framed-Interface-Id': { code: 96, type: 'Unsigned64', m: true },
+  'Framed-IPv6-Prefix': { code: 97, type: 'OctetString', m: true },
+  'Framed-IPv6-Pool': { code: 100, type: 'OctetString', m: true },
+  'EAP-Key-Name': { code: 102, type: 'OctetString', m: true },
+  'MIP6-Feature-Vector': { code: 124, type: 'Unsigned64', m: false },
+  'MIP6-Home-Link-Prefix': { code: 125, type: 'OctetString', m: false },
+  'Host-IP-Address': { code: 257, type: 'Address', m: true },
+  'Auth-Application-Id': { code: 258, type: 'Unsigned32', m: true },
+  'Acct-Application-Id': { code: 259, type: 'Unsigned32', m: true },
+  'Vendor-Specific-Application-Id': {
+    code: 260,
+    type: 'Grouped',
+    m: true,
+    group: { maybe: ['Auth-Application-Id', 'Acct-Application-Id'], many: ['Vendor-Id'] },
+  },
+  'Redirect-Host-Usage': { code: 261, type: 'Enumerated', m: true },
+  'Redirect-Max-Cache-Time': { code: 262, type: 'Unsigned32', m: true },
+  'Session-Id': { code: 263, type: 'UTF8String', m: true },
+  'Origin-Host': { code: 264, type: 'DiameterIdentity', m: true },
+  'Supported-Vendor-Id': { code: 265, type: 'Unsigned32', m: true },
+  'Vendor-Id': { code: 266, type: 'Unsigned32', m: true },
+  'Firmware-Revision': { code: 267, type: 'Unsigned32', m: false },
+  'Result-Code': { code: 268, type: 'Unsigned32', m: true },
+  'Product-Name': { code: 269, type: 'UTF8String', m: false },
+  'Session-Binding': { code: 270, type: 'Unsigned32', m: true },
+  'Session-Server-Failover': { code: 271, type: 'Enumerated', m: true, values: NAMES.failover },
+  'Multi-Round-Time-Out': { code: 272, type: 'Unsigned32', m: true },
+  'Disconnect-Cause': { code: 273, type: 'Enumerated', m: true, values: NAMES.disconnectCause },
+  'Auth-Request-Type': { code: 274, type: 'Enumerated', m: true, values: NAMES.authRequestType },
+  'Auth-Grace-Period': { code: 276, type: 'Unsigned32', m: true },
+  'Auth-Session-State': { code: 277, type: 'Enumerated', m: true, values: NAMES.authSessionState },
+  'Origin-State-Id': { code: 278, type: 'Unsigned32', m: true },
+  // Grouped by RFC 6733 7.5, but its members need not be known: kept as they are.
+  'Failed-AVP': { code: 279, type: 'OctetString', m: true },
+  'Proxy-Host': { code: 280, type: 'DiameterIdentity', m: true },
+  'Error-Message': { code: 281, type: 'UTF8String', m: false },
+  'Route-Record': { code: 282, type: 'DiameterIdentity', m: true },
+  'Destination-Realm': { code: 283, type: 'DiameterIdentity', m: true },
+  'Proxy-Info': { code: 284, type: 'Grouped', m: true, group: { one: ['Proxy-Host', 'Proxy-State'] } },
+  'Re-Auth-Request-Type': { code: 285, type: 'Enumerated', m: true, values: NAMES.reAuthRequestType },
+  'Authorization-Lifetime': { code: 291, type: 'Unsigned32', m: true },
+  'Redirect-Host': { code: 292, type: 'DiameterURI', m: true },
+  'Destination-Host': { code: 293, type: 'DiameterIdentity', m: true },
+  'Error-Reporting-Host': { code: 294, type: 'DiameterIdentity', m: false },
+  'Termination-Cause': { code: 295, type: 'Enumerated', m: true, values: NAMES.terminationCause },
+  'Origin-Realm': { code: 296, type: 'DiameterIdentity', m: true },
+  'Experimental-Result': {
+    code: 297,
+    type: 'Grouped',
+    m: true,
+    group: { one: ['Vendor-Id', 'Experimental-Result-Code'] },
+  },
+  'Experimental-Result-Code': { code: 298, type: 'Unsigned32', m: true },
+  'Inband-Security-Id': { code: 299, type: 'Unsigned32', m: true },
+  'MIP-Mobile-Node-Address': { code: 333, type: 'Address', m: false },
+  'MIP-Home-Agent-Address': { code: 334, type: 'Address', m: false },
+  'MIP-MN-AAA-SPI': { code: 341, type: 'Unsigned32', m: false },
+  'MIP-Session-Key': { code: 343, type: 'OctetString', m: false },
+  'MIP-Algorithm-Type': { code: 345, type: 'Enumerated', m: false },
+  'MIP-Replay-Mode': { code: 346, type: 'Enumerated', m: false },
+  'MIP-Home-Agent-Host': {
+    code: 348,
+    type: 'Grouped',
+    m: false,
+    group: { one: ['Destination-Realm', 'Destination-Host'] },
+  },
+  'MIP-MSA-Lifetime': { code: 367, type: 'Unsigned32', m: false },
+  'EAP-Payload': { code: 462, type: 'OctetString', m: true },
+  'EAP-Reissued-Payload': { code: 463, type: 'OctetString', m: true },
+  'EAP-Master-Session-Key': { code: 464, type: 'OctetString', m: true },
+  'Accounting-EAP-Auth-Method': { code: 465, type: 'Unsigned64', m: true },
+  'MIP6-Agent-Info': {
+    code: 486,
+    type: 'Grouped',
+    m: false,
+    group: { maybe: ['MIP-Home-Agent-Host', 'MIP6-Home-Link-Prefix'], many: ['MIP-Home-Agent-Address'] },
+  },
+  'MIP-Careof-Address': { code: 487, type: 'Address', m: false },
+  'MIP-Authenticator': { code: 488, type: 'OctetString', m: false },
+  'MIP-MAC-Mobility-Data': { code: 489, type: 'OctetString', m: false },
+  'MIP-Timestamp': { code: 490, type: 'OctetString', m: false },
+  'MIP-MN-HA-SPI': { code: 491, type: 'Unsigned32', m: false },
+  'MIP-MN-HA-MSA': {
+    code: 492,
+    type: 'Grouped',
+    m: false,
+    group: {
+      one: ['MIP-Session-Key', 'MIP-MSA-Lifetime'],
+      maybe: ['MIP-MN-HA-SPI', 'MIP-Algorithm-Type', 'MIP-Replay-Mode'],
+    },
+  },
+  'Service-Selection': { code: 493, type: 'UTF8String', m: false },
+  'MIP6-Auth-Mode': { code: 494, type: 'Enumerated', m: false },
+  'Mobility-Capability': { code: 1001, vendorId: 32473, type: 'Unsigned32', m: false },
+} as const satisfies Record<string, AvpSpec>;
+
+export type AvpName = keyof typeof AVPS;
+
+/** Codes mean nothing without their vendor: AVPs by vendor (0 for none) and code. */
+export class Dictionary {
+  readonly #byCode = new Map<string, AvpName>();
+  readonly #ownVendor: number;
+
+  /** `ownVendor`: the enterprise number that this project's own AVPs are sent and read with. */
+  constructor(ownVendor: number = AVPS['Mobility-Capability'].vendorId) {
+    this.#ownVendor = ownVendor;
+    for (const name of Object.keys(AVPS) as AvpName[]) {
+      this.#byCode.set(`${this.vendorOf(name) ?? 0}|${AVPS[name].code}`, name);
+    }
+  }
+
+  /** A Vendor-Id of 0 is the same as none (RFC 6733 4.1.1). */
+  nameOf(code: number, vendorId: number | undefined): AvpName | undefined {
+    return this.#byCode.get(`${vendorId ?? 0}|${code}`);
+  }
+
+  vendorOf(name: AvpName): number | undefined {
+    return 'vendorId' in AVPS[name] ? this.#ownVendor : undefined;
+  }
+}
+
+/** The specification of an AVP without its literal types. */
+export function specOf(name: AvpName): AvpSpec {
+  return AVPS[name];
+}

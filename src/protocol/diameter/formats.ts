@@ -1,0 +1,133 @@
+import { DecodeError } from '../bytes/decode-error.js';
+import { decodeUtf8, encodeUtf8 } from '../bytes/octets.js';
+import { Reader } from '../bytes/reader.js';
+import { Writer } from '../bytes/writer.js';
+
+/** Basic and derived AVP data formats, RFC 6733 4.2 and 4.3; Grouped is the grammar's business. */
+export type DataFormat =
+  | 'OctetString'
+  | 'Integer32'
+  | 'Integer64'
+  | 'Unsigned32'
+  | 'Unsigned64'
+  | 'Float32'
+  | 'Float64'
+  | 'Address'
+  | 'Time'
+  | 'UTF8String'
+  | 'DiameterIdentity'
+  | 'DiameterURI'
+  | 'Enumerated';
+
+/** 4 octets are IPv4, 16 IPv6; of other address families `octets` are as they came, behind the family's number. */
+export type AddressValue = Uint8Array;
+
+export interface FormatValues {
+  OctetString: Uint8Array;
+  Integer32: number;
+  Integer64: bigint;
+  Unsigned32: number;
+  Unsigned64: bigint;
+  Float32: number;
+  Float64: number;
+  Address: AddressValue;
+  /** Milliseconds since 1970, UTC. */
+  Time: number;
+  UTF8String: string;
+  DiameterIdentity: string;
+  DiameterURI: string;
+  Enumerated: number;
+}
+
+const FAMILY_IPV4 = 1;
+const FAMILY_IPV6 = 2;
+
+/** Seconds from 1900 to 1970; era 1 begins in 2036, when the top bit is clear again (RFC 5905 6). */
+const NTP_TO_UNIX = 2_208_988_800;
+const NTP_ERA = 2 ** 32;
+
+/** The value in these octets; `at` is where they stand, for errors. Throws DecodeError. */
+export function decodeFormat(format: DataFormat, data: Uint8Array, at = 0): FormatValues[DataFormat] {
+  const reader = new Reader(data, at);
+  const value = read(format, reader, data, at);
+  reader.done();
+  return value;
+}
+
+function read(format: DataFormat, reader: Reader, data: Uint8Array, at: number): FormatValues[DataFormat] {
+  switch (format) {
+    case 'OctetString':
+      return reader.rest();
+    case 'Integer32':
+    case 'Enumerated':
+      return reader.i32();
+    case 'Integer64':
+      return reader.i64();
+    case 'Unsigned32':
+      return reader.u32();
+    case 'Unsigned64':
+      return reader.u64();
+    case 'Float32':
+      return reader.f32();
+    case 'Float64':
+      return reader.f64();
+    case 'Address':
+      return readAddress(reader, at);
+    case 'Time':
+      return readTime(reader);
+    case 'UTF8String':
+      return decodeUtf8(reader.rest(), at);
+    case 'DiameterIdentity':
+    case 'DiameterURI':
+      return readIdentity(reader.rest(), at, data);
+  }
+}
+
+function readAddress(reader: Reader, at: number): Uint8Array {
+  const family = reader.u16();
+  const octets = reader.rest();
+  const wanted = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : undefined;
+  if (wanted === undefined) return Uint8Array.of(family >> 8, family, ...octets);
+  if (octets.length !== wanted) throw new DecodeError('bad-length', at, `an address of ${octets.length} octets`);
+  return octets;
+}
+
+function readTime(reader: Reader): number {
+  const ntp = reader.u32();
+  const era = ntp >= 0x8000_0000 ? 0 : NTP_ERA;
+  return (ntp + era - NTP_TO_UNIX) * 1000;
+}
+
+/** RFC 6733 4.3.1: an FQDN or a URI in printable ASCII. */
+function readIdentity(octets: Uint8Array, at: number, data: Uint8Array): string {
+  if (data.length === 0 || octets.some((octet) => octet < 0x21 || octet > 0x7e)) {
+    throw new DecodeError('bad-value', at, 'not a DiameterIdentity');
+  }
+  return decodeUtf8(octets, at);
+}
+
+/** Octets of a value. */
+export function encodeFormat(format: DataFormat, value: FormatValues[DataFormat]): Uint8Array {
+  if (typeof value === 'string') return encodeUtf8(value);
+  if (value instanceof Uint8Array) return format === 'Address' ? encodeAddress(value) : value;
+  const writer = new Writer(8);
+  if (typeof value === 'bigint') return (value < 0n ? writer.i64(value) : writer.u64(value)).finish();
+  switch (format) {
+    case 'Float32':
+      return writer.f32(value).finish();
+    case 'Float64':
+      return writer.f64(value).finish();
+    case 'Time':
+      return writer.u32((Math.floor(value / 1000) + NTP_TO_UNIX) % NTP_ERA).finish();
+    case 'Integer32':
+    case 'Enumerated':
+      return writer.i32(value).finish();
+    default:
+      return writer.u32(value).finish();
+  }
+}
+
+function encodeAddress(value: Uint8Array): Uint8Array {
+  if (value.length !== 4 && value.length !== 16) return value;
+  return Uint8Array.of(0, value.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6, ...value);
+}
