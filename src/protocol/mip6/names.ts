@@ -1,0 +1,16 @@
+/** The longest NAI or FQDN that reaches a hook, in octets (RFC 7542 2.2, RFC 1035 2.3.4). */
+export const MAX_NAME = 253;
+
+/**
+ * What is wrong with a NAI or FQDN that hooks will paste into configuration and file names; undefined if nothing is. Much
+ * stricter than RFC 7542: no character that means something to a shell, a path or a configuration language.
+ */
+export function checkName(text: string): string | undefined {
+  if (text.length === 0) return 'it is empty';
+  if (text.length > MAX_NAME) return `it has more than ${MAX_NAME} octets`;
+  if (!/^[A-Za-z0-9]/.test(text)) return 'it does not begin with a letter or digit';
+  if (!/^[A-Za-z0-9._+@-]*$/.test(text))
+    return 'it has characters other than letters, digits, ".", "-", "_", "+" and "@"';
+  if (text.includes('..')) return 'it has ".." in it';
+  return undefined;
+}

@@ -1,0 +1,88 @@
+import { Worker } from 'node:worker_threads';
+import { DatabaseError } from './database-error.js';
+import { type operations, StoreError, type StoreErrorCode } from './operations.js';
+import type { StoreCall, StoreFailure, StoreReply } from './worker.js';
+
+type Operations = typeof operations;
+export type OperationName = keyof Operations;
+type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]>[1];
+type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
+
+/** Calls that may wait for the writer; more are refused at once. */
+export const MAX_WAITING = 10_000;
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The compiled worker: Node 20 runs no TypeScript, so sources under test use the one of the last build. */
+function workerUrl(): URL {
+  const here = import.meta.url;
+  return new URL(here.endsWith('.ts') ? '../../../dist/runtime/store/worker.js' : './worker.js', here);
+}
+
+/**
+ * The AAA server's store. It lives in a thread of its own, since SQLite waits for the disk: calls of a moment share one
+ * commit, and a call's promise resolves when its commit is on disk.
+ */
+export class Store {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #exited: Promise<void>;
+  #last = 0;
+  #broken: Error | undefined;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.on('message', (reply: StoreReply) => this.#reply(reply));
+    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
+    worker.once('error', (error) => this.#break(error));
+    worker.once('exit', () => this.#break(new DatabaseError('ERR_STORE_OPEN', 'the store is closed')));
+  }
+
+  /** Opens a SQLite file. Rejects with DatabaseError. */
+  static async open(path: string): Promise<Store> {
+    const worker = new Worker(workerUrl(), { workerData: { path } });
+    const store = new Store(worker);
+    await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
+    return store;
+  }
+
+  /** Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be. */
+  run<N extends OperationName>(operation: N, given: ArgumentsOf<N>): Promise<ResultOf<N>> {
+    if (this.#broken) return Promise.reject(this.#broken);
+    if (this.#waiting.size >= MAX_WAITING)
+      return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many calls wait for the store'));
+    this.#last += 1;
+    const id = this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#worker.postMessage({ id, operation, arguments: given } satisfies StoreCall);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (!this.#broken) this.#worker.postMessage('close');
+    await this.#exited;
+  }
+
+  #reply(reply: StoreReply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if ('failure' in reply) waiting?.reject(toError(reply.failure));
+    else waiting?.resolve(reply.value);
+  }
+
+  #break(error: Error): void {
+    this.#broken ??= error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
+
+function toError({ kind, code, message }: StoreFailure): Error {
+  if (kind === 'store') return new StoreError(code as StoreErrorCode, message);
+  if (kind === 'database') return new DatabaseError(code as DatabaseError['code'], message);
+  return Object.assign(new Error(message), { code });
+}
