@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { toHex } from '../protocol/bytes/octets.js';
+
+/** What of a hook's output reaches the log. */
+export const MAX_LINES = 200;
+export const MAX_LINE = 500;
+
+/** From the polite signal to the other one, in milliseconds. */
+const KILL_AFTER = 2_000;
+
+export type HookOutcome =
+  | { readonly ok: true; readonly milliseconds: number }
+  | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
+
+export interface HookCommand {
+  readonly program: string;
+  readonly event: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Never shown, whatever the hook prints. */
+  readonly secret: Uint8Array | undefined;
+  readonly onLine: (line: string) => void;
+}
+
+/** Runs a program with one argument and no shell; its whole process group ends with it when its time is over. */
+export function runHook(command: HookCommand): Promise<HookOutcome> {
+  const started = performance.now();
+  const { program, event, environment, timeout } = command;
+  return new Promise((resolve) => {
+    const child = spawn(program, [event], {
+      env: environment,
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let timedOut = false;
+    let settled = false;
+    let killer: NodeJS.Timeout | undefined;
+    const signal = (name: NodeJS.Signals) => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, name);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    };
+    const limit = setTimeout(() => {
+      timedOut = true;
+      signal('SIGTERM');
+      killer = setTimeout(() => signal('SIGKILL'), KILL_AFTER);
+    }, timeout);
+    const readers = [readLines(child.stdout, command), readLines(child.stderr, command)];
+    const finish = (reason: string | undefined) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(limit);
+      clearTimeout(killer);
+      // What the hook left running in its group would hold its output open.
+      for (const reader of readers) reader.close();
+      child.stdout.destroy();
+      child.stderr.destroy();
+      const milliseconds = performance.now() - started;
+      resolve(reason === undefined ? { ok: true, milliseconds } : { ok: false, milliseconds, reason });
+    };
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      finish(`cannot run ${program}: ${error.code ?? error.message}`),
+    );
+    child.once('exit', (code, signalName) => {
+      if (timedOut) signal('SIGKILL');
+      const reason = timedOut
+        ? `no end after ${timeout} ms`
+        : code === 0
+          ? undefined
+          : signalName
+            ? `ended by ${signalName}`
+            : `exit status ${code}`;
+      // The last lines are still on their way.
+      setImmediate(() => setImmediate(() => finish(reason)));
+    });
+  });
+}
+
+function readLines(stream: NodeJS.ReadableStream, command: HookCommand): Interface {
+  const secret = command.secret && toHex(command.secret);
+  const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
+  let lines = 0;
+  reader.on('line', (line) => {
+    lines += 1;
+    if (lines > MAX_LINES) return;
+    const shown = line.slice(0, MAX_LINE).replaceAll(/[^\x20-\x7e\t]/g, '?');
+    command.onLine(secret ? shown.replaceAll(new RegExp(`${secret.slice(0, 16)}[0-9a-f]*`, 'gi'), '[key]') : shown);
+  });
+  return reader;
+}
+
+/** Puts a key where a hook can read it: a file of mode 0600 in a directory of mode 0700. Returns its path. */
+export async function writePskFile(stateDir: string, psk: Uint8Array): Promise<string> {
+  const folder = join(stateDir, 'keys');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, randomBytes(8).toString('hex'));
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(`0x${toHex(psk)}\n`);
+  } finally {
+    await file.close();
+  }
+  return path;
+}
+
+/** Overwrites and removes a key file. */
+export async function removePskFile(path: string): Promise<void> {
+  const file = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!file) return;
+  try {
+    const { size } = await file.stat();
+    await file.write(Buffer.alloc(size, '0'), 0, size, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rm(path, { force: true });
+}

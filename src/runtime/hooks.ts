@@ -1,0 +1,238 @@
+import {
+  type HookEvent,
+  type HookRole,
+  HookValueError,
+  type HookVariables,
+  hookEnvironment,
+} from './hook-environment.js';
+import { type HookOutcome, removePskFile, runHook, writePskFile } from './hook-process.js';
+
+/** A hook that fails is tried again after a second, then twice as late, a minute at most. */
+export const FIRST_RETRY = 1_000;
+export const LONGEST_RETRY = 60_000;
+
+/** `down` and `revoke` have no session left that would end their retries. */
+export const MAX_FINAL_TRIES = 8;
+
+export interface HookOptions {
+  readonly stateDir: string;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly maxParallel: number;
+  readonly onEvent: (event: HookReport) => void;
+}
+
+export interface HookJob {
+  readonly program: string;
+  readonly role: HookRole;
+  readonly event: HookEvent;
+  /** Jobs of the same subject run one after another, in order: a mobile node, a client. */
+  readonly subject: string;
+  readonly variables: HookVariables;
+  /** The runner keeps a copy, and overwrites it when it is done. */
+  readonly psk?: Uint8Array | undefined;
+}
+
+export type HookReport =
+  | {
+      readonly type: 'line';
+      readonly subject: string;
+      readonly event: HookEvent;
+      readonly role: HookRole;
+      readonly line: string;
+    }
+  | {
+      readonly type: 'finished';
+      readonly subject: string;
+      readonly event: HookEvent;
+      readonly role: HookRole;
+      readonly try: number;
+      readonly outcome: HookOutcome;
+    }
+  | {
+      readonly type: 'refused';
+      readonly subject: string;
+      readonly event: HookEvent;
+      readonly role: HookRole;
+      readonly error: HookValueError;
+    };
+
+/** What a person sees of a job that has not succeeded yet. */
+export interface HookView {
+  readonly subject: string;
+  readonly event: HookEvent;
+  readonly role: HookRole;
+  readonly tries: number;
+  readonly problem: string | undefined;
+}
+
+interface Job extends HookJob {
+  readonly secret: Uint8Array | undefined;
+  tries: number;
+  problem: string | undefined;
+  readonly firstTry: { resolve(ok: boolean): void };
+  readonly wake: AbortController;
+  /** A newer event of the same subject has come: no further try. */
+  superseded: boolean;
+}
+
+/** Runs the operator's hooks: at most so many at a time, one at a time for a subject, in order, again until they work. */
+export class HookRunner {
+  readonly #options: HookOptions;
+  readonly #queues = new Map<string, Job[]>();
+  readonly #slots: (() => void)[] = [];
+  #running = 0;
+  #stopping = false;
+  readonly #active = new Set<Promise<void>>();
+
+  constructor(options: HookOptions) {
+    this.#options = options;
+  }
+
+  /** Queues a job; resolves after its first try, with whether that worked. */
+  run(given: HookJob): Promise<boolean> {
+    const { promise, resolve } = deferred<boolean>();
+    const job: Job = {
+      ...given,
+      secret: given.psk && Uint8Array.from(given.psk),
+      tries: 0,
+      problem: undefined,
+      firstTry: { resolve },
+      wake: new AbortController(),
+      superseded: false,
+    };
+    const queue = this.#queues.get(job.subject);
+    if (queue) {
+      // What waits to be tried again is out of date: the newer event says what holds now.
+      for (const older of queue) this.#supersede(older, job.event);
+      queue.push(job);
+    } else {
+      this.#queues.set(job.subject, [job]);
+      const drained = this.#drain(job.subject).finally(() => this.#active.delete(drained));
+      this.#active.add(drained);
+    }
+    return promise;
+  }
+
+  /** No job of this subject is tried again. */
+  cancel(subject: string): void {
+    for (const job of this.#queues.get(subject) ?? []) {
+      job.superseded = true;
+      job.wake.abort();
+    }
+  }
+
+  /** Jobs that wait, run or will be tried again. */
+  status(): HookView[] {
+    return [...this.#queues.values()]
+      .flat()
+      .map(({ subject, event, role, tries, problem }) => ({ subject, event, role, tries, problem }));
+  }
+
+  /** Lets every job have its try, then no more; resolves when all are over or `deadline` milliseconds have passed. */
+  async stop(deadline: number): Promise<void> {
+    this.#stopping = true;
+    for (const queue of this.#queues.values()) for (const job of queue) job.wake.abort();
+    const { promise, resolve } = deferred<void>();
+    const timer = setTimeout(resolve, deadline);
+    await Promise.race([Promise.all([...this.#active]), promise]);
+    clearTimeout(timer);
+  }
+
+  #supersede(older: Job, event: HookEvent): void {
+    // A pair of down and up both count: only what repeats or undoes an older event takes its place.
+    if (event === 'up' && (older.event === 'down' || older.event === 'revoke')) return;
+    older.superseded = true;
+    if (older.tries > 0) older.wake.abort();
+  }
+
+  async #drain(subject: string): Promise<void> {
+    const queue = this.#queues.get(subject) ?? [];
+    for (let job = queue[0]; job; job = queue[0]) {
+      await this.#work(job);
+      job.secret?.fill(0);
+      job.firstTry.resolve(false);
+      queue.shift();
+    }
+    this.#queues.delete(subject);
+  }
+
+  /** Tries a job until it works, is superseded, or has no more tries. */
+  async #work(job: Job): Promise<void> {
+    const final = job.event === 'down' || job.event === 'revoke';
+    for (let wait = FIRST_RETRY; ; wait = Math.min(wait * 2, LONGEST_RETRY)) {
+      const ok = await this.#try(job);
+      job.firstTry.resolve(ok === true);
+      if (ok || job.superseded || this.#stopping || (final && job.tries >= MAX_FINAL_TRIES)) return;
+      await pause(wait, job.wake.signal);
+      if (job.superseded || this.#stopping) return;
+    }
+  }
+
+  /** Whether it worked; 'refused' counts as an end: the same values would be refused again. */
+  async #try(job: Job): Promise<boolean | 'refused'> {
+    await this.#slot();
+    job.tries += 1;
+    const { subject, event, role } = job;
+    let pskFile: string | undefined;
+    try {
+      pskFile = job.secret && (await writePskFile(this.#options.stateDir, job.secret));
+      const environment = hookEnvironment(event, role, job.variables, { stateDir: this.#options.stateDir, pskFile });
+      const onLine = (line: string) => this.#options.onEvent({ type: 'line', subject, event, role, line });
+      const { program, secret } = job;
+      const outcome = await runHook({ program, event, environment, timeout: this.#options.timeout, secret, onLine });
+      job.problem = outcome.ok ? undefined : outcome.reason;
+      this.#options.onEvent({ type: 'finished', subject, event, role, try: job.tries, outcome });
+      return outcome.ok;
+    } catch (error) {
+      if (error instanceof HookValueError) {
+        this.#options.onEvent({ type: 'refused', subject, event, role, error });
+        return 'refused';
+      }
+      job.problem = (error as Error).message;
+      const outcome: HookOutcome = { ok: false, milliseconds: 0, reason: job.problem };
+      this.#options.onEvent({ type: 'finished', subject, event, role, try: job.tries, outcome });
+      return false;
+    } finally {
+      if (pskFile !== undefined) await removePskFile(pskFile);
+      this.#release();
+    }
+  }
+
+  async #slot(): Promise<void> {
+    if (this.#running < this.#options.maxParallel) {
+      this.#running += 1;
+      return;
+    }
+    const { promise, resolve } = deferred<void>();
+    this.#slots.push(resolve);
+    await promise;
+  }
+
+  /** A slot goes to whoever waits longest, or back. */
+  #release(): void {
+    const next = this.#slots.shift();
+    if (next) next();
+    else this.#running -= 1;
+  }
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+/** Resolves after so many milliseconds, or when the signal says so. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

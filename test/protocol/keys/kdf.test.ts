@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../../../src/protocol/bytes/address.js';
+import { concat, toHex } from '../../../src/protocol/bytes/octets.js';
+import { derivePsk, emskName, fingerprint, pemk, usrk } from '../../../src/protocol/keys/kdf.js';
+
+const root = Uint8Array.from({ length: 64 }, (_, i) => i);
+
+function address(text: string): Uint8Array {
+  const octets = parseAddress(text);
+  if (!octets) throw new Error(text);
+  return octets;
+}
+
+describe('the key derivations', () => {
+  it('RFC 5295: USRK', () => {
+    expect(toHex(usrk(root, 'mip6-psk@example.com'))).toBe(
+      '57c48fcacb4add281cab8798f9a244b018d493707d7f564100273c9a2ceb6698cee0740023169f40777d9ce49e703da5a82f6f855c33fa16626ef0a57cadcfcc',
+    );
+  });
+
+  it('RFC 5295: EMSKname', () => {
+    expect(toHex(emskName(concat(Uint8Array.of(13), root)))).toBe('ab3ab718ead64c4c');
+  });
+
+  it('the pre-shared key of IKE', () => {
+    expect(toHex(derivePsk(root, address('2001:db8:1::1'), address('2001:db8:1::100')))).toBe(
+      '7a4cb85a14aaa58453caeb358a034c29567efe6f922b27279f0f4e2307e16b65c7da34ad6f932ac9837a1a68b8a32bf5255cb737a6ce765c4a1fbe27f8bdd10b',
+    );
+  });
+
+  it('an address that is not assigned yet enters as zeros', () => {
+    const home = address('2001:db8:1::1');
+    expect(toHex(derivePsk(root, home, undefined))).toBe(toHex(derivePsk(root, home, new Uint8Array(16))));
+    expect(toHex(derivePsk(root, address('192.0.2.1'), undefined))).toBe(
+      toHex(derivePsk(root, address('::ffff:192.0.2.1'), undefined)),
+    );
+  });
+
+  it.each([
+    {
+      prf: 2,
+      key: '42476433278d9bd44a9411f23d4f158eba97817bb6bdb6f68d485a4df163a9b6acb5b80b7c2ac9404ec8fbe60158697c690c18e1904260267b95df678a9219e7',
+    },
+    {
+      prf: 5,
+      key: 'b28fafaeb7c22787119dbb991764f68fe7e33e4d3225774888a2288d9d9e669ba9496e37d2d2a2d5dd691e9bebbb254b4a41deadfd0381eb78d1140251072271',
+    },
+  ])('RFC 5807: PEMK with PRF $prf', ({ prf, key }) => {
+    expect(toHex(pemk(prf, root, 0x11223344, 1, address('2001:db8:6000:302::1')))).toBe(key);
+  });
+
+  it('a fingerprint has eight digits and says nothing of the key', () => {
+    expect(fingerprint(root)).toMatch(/^[0-9a-f]{8}$/);
+    expect(toHex(root)).not.toContain(fingerprint(root));
+  });
+});
