@@ -1,0 +1,124 @@
+# shellcheck shell=sh
+# racoon (IKEv1 with a pre-shared key) for a mobile node and for a home agent; read with "." after common.sh.
+#
+# Aggressive mode with names: in main mode the key would be looked up by the peer's address, a care-of address that
+# nobody knows beforehand.
+
+RACOON_CONF=$CONF_DIR/racoon.conf
+PSK_TXT=$CONF_DIR/psk.txt
+
+# What the "remote" sections of both ends have in common.
+racoon_remote() {
+	cat <<-EOF
+		  exchange_mode aggressive;
+		  nat_traversal off;
+		  ike_frag off;
+		  initial_contact on;
+		  proposal_check obey;
+		  lifetime time 1 hour;
+		  proposal {
+		    encryption_algorithm aes 128;
+		    hash_algorithm sha256;
+		    authentication_method pre_shared_key;
+		    dh_group modp2048;
+		  }
+	EOF
+}
+
+# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses.
+racoon_sainfo() {
+	sainfo_from=
+	[ -z "${3:-}" ] || sainfo_from=" from user_fqdn \"$3\""
+	cat <<-EOF
+		sainfo address $1[any] 135 address $2[any] 135$sainfo_from {
+		  lifetime time 30 min;
+		  encryption_algorithm aes 128;
+		  authentication_algorithm hmac_sha256;
+		  compression_algorithm deflate;
+		}
+	EOF
+}
+
+racoon_mn_up() {
+	printf '%s %s\n' "$MIP6_HA_HOST" "$PSK" | put "$PSK_TXT" 600
+	{
+		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
+		printf 'remote %s {\n' "$MIP6_HA"
+		printf '  my_identifier user_fqdn "%s";\n' "$MIP6_MN_ID"
+		printf '  peers_identifier fqdn "%s";\n  verify_identifier on;\n' "$MIP6_HA_HOST"
+		racoon_remote
+		printf '}\n\n'
+		racoon_sainfo "$MIP6_HOA" "$MIP6_HA"
+	} | put "$RACOON_CONF" 600
+}
+
+racoon_mn_down() {
+	rm -f "$PSK_TXT" "$RACOON_CONF"
+}
+
+# The home agent's files hold all nodes; they are made anew from one record a node.
+NODES=$CONF_DIR/nodes
+
+node_put() {
+	printf '%s %s %s %s %s %s\n' "$MIP6_MN_ID" "$MIP6_HOA" "$MIP6_PREFIX_LEN" "$MIP6_HA" "$MIP6_HA_HOST" "$PSK" |
+		put "$NODES/$MIP6_MN_ID" 600
+}
+
+node_remove() {
+	rm -f "$NODES/$MIP6_MN_ID"
+}
+
+# each_node COMMAND: runs it for each node, in the order of their names, with ID HOA LEN HA HOST KEY set.
+each_node() {
+	for node_file in "$NODES"/*; do
+		[ -f "$node_file" ] || continue
+		# shellcheck disable=SC2034 # which of these a command uses is its own business
+		read -r ID HOA LEN HA HOST KEY <"$node_file"
+		"$@"
+	done
+}
+
+count_nodes() {
+	set -- "$NODES"/*
+	if [ -f "$1" ]; then printf '%s\n' "$#"; else printf '0\n'; fi
+}
+
+racoon_psk_line() {
+	printf '%s %s\n' "$ID" "$KEY"
+}
+
+racoon_node_sainfo() {
+	printf '\n'
+	racoon_sainfo "$HA" "$HOA" "$ID"
+}
+
+racoon_ha_files() {
+	each_node racoon_psk_line | put "$PSK_TXT" 600
+	{
+		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
+		printf 'listen {\n  isakmp %s [500];\n}\n\n' "$MIP6_HA"
+		# One anonymous section serves all nodes: a node proves its name by the key that is found under it.
+		printf 'remote anonymous {\n'
+		printf '  my_identifier fqdn "%s";\n' "$MIP6_HA_HOST"
+		racoon_remote
+		printf '  passive on;\n  generate_policy off;\n}\n'
+		# "from" binds a home address to the node whose name was proved.
+		each_node racoon_node_sainfo
+	} | put "$RACOON_CONF" 600
+}
+
+racoon_reload() {
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: racoon reads $RACOON_CONF"
+	elif is_running racoon; then
+		racoonctl reload-config
+	else
+		racoon -f "$RACOON_CONF"
+		is_running racoon || die "racoon did not stay up"
+	fi
+}
+
+racoon_stop() {
+	act racoonctl flush-sa isakmp || :
+	act pkill -x racoon || :
+}
