@@ -6,9 +6,9 @@ import { errorAnswer, type Origin, violationOf } from '../protocol/diameter/answ
 import {
   type DiameterMessage,
   decodeDiameter,
-  decodeHeader,
   encodeDiameter,
   FLAG,
+  salvageDiameter,
 } from '../protocol/diameter/codec.js';
 import { CER, commandOf } from '../protocol/diameter/commands.js';
 import { Dictionary } from '../protocol/diameter/dictionary.js';
@@ -460,9 +460,11 @@ export class DiameterNode {
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#options.onEvent({ type: 'dropped', peer, code: error.code });
-      const header = decodeHeader(octets);
-      if (peer !== undefined && header.flags & FLAG.R) {
-        socket.write(encodeDiameter(errorAnswer(this.grammarian, this.origin, header, violationOf(error))));
+      const salvage = salvageDiameter(octets);
+      if (peer !== undefined && salvage && salvage.header.flags & FLAG.R) {
+        const request = { ...salvage.header, avps: salvage.avps };
+        const violation = violationOf(this.grammarian, salvage);
+        socket.write(encodeDiameter(errorAnswer(this.grammarian, this.origin, request, violation)));
       }
       return undefined;
     }

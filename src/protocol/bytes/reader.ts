@@ -2,7 +2,7 @@ import { DecodeError } from './decode-error.js';
 
 /**
  * Reads big-endian values off octets and never past their end. Offsets in errors count from the outermost buffer.
- * Everything returned is a copy: decoded values do not alias the receive buffer.
+ * Everything returned is a copy, but for `view`: decoded values do not alias the receive buffer.
  */
 export class Reader {
   readonly #octets: Uint8Array;
@@ -11,7 +11,9 @@ export class Reader {
   #at = 0;
 
   constructor(octets: Uint8Array, base = 0) {
-    this.#octets = octets;
+    // Not a Buffer, whose slice() is a view and not a copy.
+    this.#octets =
+      octets.constructor === Uint8Array ? octets : new Uint8Array(octets.buffer, octets.byteOffset, octets.byteLength);
     this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
     this.#base = base;
   }
@@ -66,6 +68,12 @@ export class Reader {
   bytes(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#octets.slice(at, at + length);
+  }
+
+  /** The next `length` octets where they stand, for a caller who reads a copy of its own. */
+  view(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#octets.subarray(at, at + length);
   }
 
   /** All octets that are left, copied. */

@@ -1,5 +1,5 @@
 import type { DecodeError } from '../bytes/decode-error.js';
-import { AVP_FLAG, type Avp, type DiameterHeader, type DiameterMessage, encodeGroup, FLAG } from './codec.js';
+import { type Avp, type DiameterHeader, type DiameterMessage, FLAG, HEADER_LENGTH, type Salvage } from './codec.js';
 import { AVPS, type AvpName } from './dictionary.js';
 import type { Grammarian, Violation } from './grammar.js';
 import { isProtocolError, RESULT } from './result-codes.js';
@@ -38,28 +38,21 @@ export function errorAnswer(
     grammarian.avp('Origin-Realm', origin.realm),
     grammarian.avp('Error-Message', violation.text),
   );
-  if (violation.failedAvp) {
-    avps.push({
-      code: AVPS['Failed-AVP'].code,
-      flags: AVP_FLAG.M,
-      vendorId: undefined,
-      data: encodeGroup([violation.failedAvp]),
-    });
-  }
+  if (violation.failedAvp) avps.push(grammarian.avp('Failed-AVP', [violation.failedAvp]));
   const answer = answerTo({ ...request, avps: request.avps ?? [] }, avps);
   return isProtocolError(violation.resultCode) ? { ...answer, flags: answer.flags | FLAG.E } : answer;
 }
 
-/** The Result-Code for octets that do not decode, where their header does (RFC 6733 7.1.5). */
-export function violationOf(error: DecodeError): Violation {
-  const { code } = error;
-  const resultCode =
-    code === 'bad-version'
-      ? RESULT.UNSUPPORTED_VERSION
-      : error.at < 20
-        ? RESULT.INVALID_MESSAGE_LENGTH
-        : RESULT.INVALID_AVP_LENGTH;
-  return { resultCode, failedAvp: undefined, text: error.message };
+/** What to answer to octets that do not decode (RFC 6733 7.1.5). */
+export function violationOf(grammarian: Grammarian, { fault, faultyAvp }: Salvage): Violation {
+  const failedAvp = faultyAvp && grammarian.example(faultyAvp.code, faultyAvp.vendorId);
+  return { resultCode: resultOf(fault), failedAvp, text: fault.message };
+}
+
+function resultOf(fault: DecodeError): number {
+  if (fault.code === 'bad-version') return RESULT.UNSUPPORTED_VERSION;
+  if (fault.code === 'too-many') return RESULT.UNABLE_TO_COMPLY;
+  return fault.at < HEADER_LENGTH ? RESULT.INVALID_MESSAGE_LENGTH : RESULT.INVALID_AVP_LENGTH;
 }
 
 function is(avp: Avp, name: AvpName): boolean {

@@ -13,8 +13,6 @@ const VERSION = 1;
 
 /** AVPs in one message or group; a DER or DEA has about 20. */
 export const MAX_AVPS = 512;
-/** Groups within groups. */
-export const MAX_NESTING = 8;
 
 /** An AVP as it travels. `flags` without V, which is set when there is a Vendor-Id. */
 export interface Avp {
@@ -57,8 +55,7 @@ export function messageLength(octets: Uint8Array): number | undefined {
  *  |  AVPs ...
  */
 
-/** The header of a whole message, for those whose AVPs cannot be read. Throws DecodeError. */
-export function decodeHeader(octets: Uint8Array): DiameterHeader {
+function readHeader(octets: Uint8Array): DiameterHeader & { readonly version: number; readonly length: number } {
   const reader = new Reader(octets);
   const version = reader.u8();
   const length = reader.u24();
@@ -67,26 +64,76 @@ export function decodeHeader(octets: Uint8Array): DiameterHeader {
   const applicationId = reader.u32();
   const hopByHop = reader.u32();
   const endToEnd = reader.u32();
+  return { version, length, flags, commandCode, applicationId, hopByHop, endToEnd };
+}
+
+/**
+ * The message in exactly these octets, RFC 6733 3 and 4. They are copied once: the AVPs are views of that copy, and none
+ * of the receive buffer. Padding is not kept; it is zero when encoded. Throws DecodeError.
+ */
+export function decodeDiameter(octets: Uint8Array): DiameterMessage {
+  const { version, length, ...header } = readHeader(octets);
   if (version !== VERSION) throw new DecodeError('bad-version', 0, `version ${version}`);
   if (length < HEADER_LENGTH || length % 4 !== 0) throw new DecodeError('bad-length', 1, `Message Length ${length}`);
-  return { flags, commandCode, applicationId, hopByHop, endToEnd };
-}
-
-/** The message in exactly these octets, RFC 6733 3 and 4. Throws DecodeError. */
-export function decodeDiameter(octets: Uint8Array): DiameterMessage {
-  const header = decodeHeader(octets);
-  const length = messageLength(octets) ?? 0;
   if (length > octets.length) throw new DecodeError('truncated', 1, `Message Length ${length} of ${octets.length}`);
   if (length < octets.length) throw new DecodeError('leftover', length, `${octets.length - length} octets`);
-  const avps = readAvps(new Reader(octets.subarray(HEADER_LENGTH), HEADER_LENGTH));
-  return { ...header, avps };
+  const own = new Uint8Array(octets).subarray(HEADER_LENGTH);
+  return { ...header, avps: readAvps(new Reader(own, HEADER_LENGTH)) };
 }
 
-/** AVPs up to the end of the reader. */
+/** What can be read of a message that does not decode. */
+export interface Salvage {
+  readonly header: DiameterHeader;
+  /** Up to the fault. */
+  readonly avps: readonly Avp[];
+  readonly fault: DecodeError;
+  /** The AVP whose length is wrong, with no data. */
+  readonly faultyAvp: Avp | undefined;
+}
+
+/** Enough of a broken message to answer its sender (RFC 6733 7); undefined if it has no header, or is not broken. */
+export function salvageDiameter(octets: Uint8Array): Salvage | undefined {
+  if (octets.length < HEADER_LENGTH) return undefined;
+  const { version, length, ...header } = readHeader(octets);
+  const broken = (fault: DecodeError): Salvage => ({ header, avps: [], fault, faultyAvp: undefined });
+  if (version !== VERSION) return broken(new DecodeError('bad-version', 0, `version ${version}`));
+  if (length !== octets.length || length % 4 !== 0) {
+    return broken(new DecodeError('bad-length', 1, `Message Length ${length}`));
+  }
+  const reader = new Reader(new Uint8Array(octets).subarray(HEADER_LENGTH), HEADER_LENGTH);
+  const avps: Avp[] = [];
+  while (reader.remaining > 0) {
+    const start = reader.at;
+    try {
+      if (avps.length === MAX_AVPS) throw tooMany(start);
+      avps.push(readAvp(reader));
+    } catch (fault) {
+      if (!(fault instanceof DecodeError)) throw fault;
+      return { header, avps, fault, faultyAvp: avps.length === MAX_AVPS ? undefined : readAvpHeader(octets, start) };
+    }
+  }
+  return undefined;
+}
+
+function readAvpHeader(octets: Uint8Array, at: number): Avp | undefined {
+  if (octets.length - at < 8) return undefined;
+  const reader = new Reader(octets.subarray(at), at);
+  const code = reader.u32();
+  const flags = reader.u8();
+  reader.u24();
+  const vendorId = flags & AVP_FLAG.V && reader.remaining >= 4 ? reader.u32() : undefined;
+  return { code, flags: flags & ~AVP_FLAG.V, vendorId, data: new Uint8Array(0) };
+}
+
+function tooMany(at: number): DecodeError {
+  return new DecodeError('too-many', at, `more than ${MAX_AVPS} AVPs`);
+}
+
+/** AVPs up to the end of the reader, as views of its octets. */
 export function readAvps(reader: Reader): Avp[] {
   const avps: Avp[] = [];
   while (reader.remaining > 0) {
-    if (avps.length === MAX_AVPS) throw new DecodeError('too-many', reader.at, `more than ${MAX_AVPS} AVPs`);
+    if (avps.length === MAX_AVPS) throw tooMany(reader.at);
     avps.push(readAvp(reader));
   }
   return avps;
@@ -110,14 +157,16 @@ function readAvp(reader: Reader): Avp {
   const header = flags & AVP_FLAG.V ? 12 : 8;
   if (length < header) throw new DecodeError('bad-length', at, `AVP Length ${length}`);
   const vendorId = flags & AVP_FLAG.V ? reader.u32() : undefined;
-  const data = reader.bytes(length - header);
+  const data = reader.view(length - header);
   reader.skip(-length & 3);
   return { code, flags: flags & ~AVP_FLAG.V, vendorId, data };
 }
 
 /** Octets of a message. RangeError over the 24-bit length. */
 export function encodeDiameter(message: DiameterMessage): Uint8Array {
-  const writer = new Writer(1024);
+  let size = HEADER_LENGTH;
+  for (const { data } of message.avps) size += data.length + 16;
+  const writer = new Writer(size);
   writer.u8(VERSION).u24(0).u8(message.flags).u24(message.commandCode).u32(message.applicationId);
   writer.u32(message.hopByHop).u32(message.endToEnd);
   for (const avp of message.avps) writeAvp(writer, avp);

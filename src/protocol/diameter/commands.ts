@@ -19,17 +19,13 @@ export interface CommandSpec extends Grammar {
   readonly proxiable: boolean;
 }
 
-const ANSWER_MAYBE = [
-  'Error-Message',
-  'Failed-AVP',
-  'Origin-State-Id',
-  'Error-Reporting-Host',
-  'Experimental-Result',
-] as const;
+const ANSWER_MAYBE = ['Error-Message', 'Origin-State-Id', 'Error-Reporting-Host', 'Experimental-Result'] as const;
+/** Not RFC: `[ Failed-AVP ]` is a list here, as it was in RFC 3588, so that no answer is refused for its explanation. */
+const ANSWER_MANY = ['Failed-AVP', 'Proxy-Info'] as const;
 const ROUTABLE_REQUEST = ['Proxy-Info', 'Route-Record'] as const;
 
 const CAPABILITIES = {
-  maybe: ['Origin-State-Id', 'Firmware-Revision', 'Error-Message', 'Failed-AVP'],
+  maybe: ['Origin-State-Id', 'Firmware-Revision'],
   some: ['Host-IP-Address'],
   many: [
     'Supported-Vendor-Id',
@@ -57,8 +53,8 @@ export const CEA = {
   request: false,
   proxiable: false,
   one: ['Result-Code', 'Origin-Host', 'Origin-Realm'],
-  maybe: ['Vendor-Id', 'Product-Name', ...CAPABILITIES.maybe],
-  many: ['Host-IP-Address', ...CAPABILITIES.many],
+  maybe: ['Vendor-Id', 'Product-Name', 'Error-Message', ...CAPABILITIES.maybe],
+  many: ['Host-IP-Address', 'Failed-AVP', ...CAPABILITIES.many],
 } as const satisfies CommandSpec;
 
 /** RFC 6733 5.5.1 */
@@ -78,7 +74,8 @@ export const DWA = {
   request: false,
   proxiable: false,
   one: ['Result-Code', 'Origin-Host', 'Origin-Realm'],
-  maybe: ['Error-Message', 'Failed-AVP', 'Origin-State-Id'],
+  maybe: ['Error-Message', 'Origin-State-Id'],
+  many: ['Failed-AVP'],
 } as const satisfies CommandSpec;
 
 /** RFC 6733 5.4.1 */
@@ -97,7 +94,8 @@ export const DPA = {
   request: false,
   proxiable: false,
   one: ['Result-Code', 'Origin-Host', 'Origin-Realm'],
-  maybe: ['Error-Message', 'Failed-AVP'],
+  maybe: ['Error-Message'],
+  many: ['Failed-AVP'],
 } as const satisfies CommandSpec;
 
 /** RFC 4072 3.1, with the AVPs of RFC 5447 6. */
@@ -181,7 +179,7 @@ export const DEA = {
     'Reply-Message',
     'MIP6-Agent-Info',
     'MIP-Mobile-Node-Address',
-    'Proxy-Info',
+    ...ANSWER_MANY,
   ],
 } as const satisfies CommandSpec;
 
@@ -231,7 +229,7 @@ const SESSION_ANSWER = {
   proxiable: true,
   one: ['Session-Id', 'Result-Code', 'Origin-Host', 'Origin-Realm'],
   maybe: ['User-Name', ...ANSWER_MAYBE],
-  many: ['Class', 'Proxy-Info'],
+  many: ['Class', ...ANSWER_MANY],
 } as const;
 
 /** RFC 6733 8.3.2, 8.5.2, 8.4.2 */
@@ -246,8 +244,8 @@ export const ERROR_ANSWER = {
   request: false,
   proxiable: false,
   one: ['Result-Code', 'Origin-Host', 'Origin-Realm'],
-  maybe: ['Session-Id', ...ANSWER_MAYBE],
-  many: ['Proxy-Info'],
+  maybe: ['Session-Id', 'Redirect-Host-Usage', 'Redirect-Max-Cache-Time', ...ANSWER_MAYBE],
+  many: ['Redirect-Host', ...ANSWER_MANY],
 } as const satisfies CommandSpec;
 
 /** RFC 6733 9.7, RFC 5778 5.2, for reading only. */
@@ -277,7 +275,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   MIA,
 ];
 
+const BY_CODE = new Map(COMMANDS.map((command) => [command.code * 2 + (command.request ? 1 : 0), command]));
+
 /** The command of a message; undefined if it is not known. */
 export function commandOf(commandCode: number, request: boolean): CommandSpec | undefined {
-  return COMMANDS.find((command) => command.code === commandCode && command.request === request);
+  return BY_CODE.get(commandCode * 2 + (request ? 1 : 0));
 }

@@ -29,7 +29,8 @@ interface GroupedSpec {
   readonly vendorId?: number;
   readonly type: 'Grouped';
   readonly m: boolean;
-  readonly group: Grammar;
+  /** `any`: `* [ AVP ]`, kept as AVPs, whatever they are. */
+  readonly group: Grammar | 'any';
 }
 
 export type AvpSpec = SimpleSpec | GroupedSpec;
@@ -53,8 +54,9 @@ const NAMES = {
 } as const;
 
 /**
- * Every AVP that this project knows: RFC 6733 4.5, RFC 7155, RFC 4072 4.1, RFC 5447 4.2, RFC 4004, RFC 5778 6, and its own
- * Mobility-Capability. The MIPv6 AVPs are sent without M: an existing application may not be given new mandatory ones
+ * Every AVP that this project knows: RFC 6733 4.5; of RFC 7155 what RFC 4072 3 names, since a NAS sends it with M; RFC
+ * 4072 4.1, RFC 5447 4.2, RFC 4004, RFC 5778 6, and its own Mobility-Capability. The MIPv6 AVPs are sent without M: an
+ * existing application may not be given new mandatory ones
  * (RFC 6733 2.3).
  */
 export const AVPS = {
@@ -63,8 +65,16 @@ export const AVPS = {
   'NAS-Port': { code: 5, type: 'Unsigned32', m: true },
   'Service-Type': { code: 6, type: 'Enumerated', m: true },
   'Framed-Protocol': { code: 7, type: 'Enumerated', m: true },
+  'Framed-IP-Address': { code: 8, type: 'OctetString', m: true },
+  'Framed-IP-Netmask': { code: 9, type: 'OctetString', m: true },
+  'Framed-Routing': { code: 10, type: 'Enumerated', m: true },
+  'Filter-Id': { code: 11, type: 'UTF8String', m: true },
   'Framed-MTU': { code: 12, type: 'Unsigned32', m: true },
+  'Framed-Compression': { code: 13, type: 'Enumerated', m: true },
   'Reply-Message': { code: 18, type: 'UTF8String', m: true },
+  'Callback-Number': { code: 19, type: 'UTF8String', m: true },
+  'Callback-Id': { code: 20, type: 'UTF8String', m: true },
+  'Framed-Route': { code: 22, type: 'UTF8String', m: true },
   State: { code: 24, type: 'OctetString', m: true },
   Class: { code: 25, type: 'OctetString', m: true },
   'Session-Timeout': { code: 27, type: 'Unsigned32', m: true },
@@ -76,13 +86,18 @@ export const AVPS = {
   'Acct-Session-Id': { code: 44, type: 'OctetString', m: true },
   'Event-Timestamp': { code: 55, type: 'Time', m: true },
   'NAS-Port-Type': { code: 61, type: 'Enumerated', m: true },
+  'Port-Limit': { code: 62, type: 'Unsigned32', m: true },
   'Connect-Info': { code: 77, type: 'UTF8String', m: true },
+  'Configuration-Token': { code: 78, type: 'OctetString', m: true },
   'Acct-Interim-Interval': { code: 85, type: 'Unsigned32', m: true },
   'NAS-Port-Id': { code: 87, type: 'UTF8String', m: true },
+  'Framed-Pool': { code: 88, type: 'OctetString', m: true },
   'Chargeable-User-Identity': { code: 89, type: 'OctetString', m: false },
+  'Originating-Line-Info': { code: 94, type: 'OctetString', m: true },
   'NAS-IPv6-Address': { code: 95, type: 'OctetString', m: true },
   'Framed-Interface-Id': { code: 96, type: 'Unsigned64', m: true },
   'Framed-IPv6-Prefix': { code: 97, type: 'OctetString', m: true },
+  'Framed-IPv6-Route': { code: 99, type: 'UTF8String', m: true },
   'Framed-IPv6-Pool': { code: 100, type: 'OctetString', m: true },
   'EAP-Key-Name': { code: 102, type: 'OctetString', m: true },
   'MIP6-Feature-Vector': { code: 124, type: 'Unsigned64', m: false },
@@ -114,7 +129,7 @@ export const AVPS = {
   'Auth-Session-State': { code: 277, type: 'Enumerated', m: true, values: NAMES.authSessionState },
   'Origin-State-Id': { code: 278, type: 'Unsigned32', m: true },
   // Grouped by RFC 6733 7.5, but its members need not be known: kept as they are.
-  'Failed-AVP': { code: 279, type: 'OctetString', m: true },
+  'Failed-AVP': { code: 279, type: 'Grouped', m: true, group: 'any' },
   'Proxy-Host': { code: 280, type: 'DiameterIdentity', m: true },
   'Error-Message': { code: 281, type: 'UTF8String', m: false },
   'Route-Record': { code: 282, type: 'DiameterIdentity', m: true },
@@ -148,6 +163,10 @@ export const AVPS = {
     group: { one: ['Destination-Realm', 'Destination-Host'] },
   },
   'MIP-MSA-Lifetime': { code: 367, type: 'Unsigned32', m: false },
+  'NAS-Filter-Rule': { code: 400, type: 'OctetString', m: true },
+  Tunneling: { code: 401, type: 'Grouped', m: true, group: 'any' },
+  'QoS-Filter-Rule': { code: 407, type: 'OctetString', m: true },
+  'Origin-AAA-Protocol': { code: 408, type: 'Enumerated', m: true, values: { 1: 'RADIUS' } },
   'EAP-Payload': { code: 462, type: 'OctetString', m: true },
   'EAP-Reissued-Payload': { code: 463, type: 'OctetString', m: true },
   'EAP-Master-Session-Key': { code: 464, type: 'OctetString', m: true },
@@ -181,20 +200,22 @@ export type AvpName = keyof typeof AVPS;
 
 /** Codes mean nothing without their vendor: AVPs by vendor (0 for none) and code. */
 export class Dictionary {
-  readonly #byCode = new Map<string, AvpName>();
+  readonly #byVendor = new Map<number, Map<number, AvpName>>();
   readonly #ownVendor: number;
 
   /** `ownVendor`: the enterprise number that this project's own AVPs are sent and read with. */
   constructor(ownVendor: number = AVPS['Mobility-Capability'].vendorId) {
     this.#ownVendor = ownVendor;
     for (const name of Object.keys(AVPS) as AvpName[]) {
-      this.#byCode.set(`${this.vendorOf(name) ?? 0}|${AVPS[name].code}`, name);
+      const vendor = this.vendorOf(name) ?? 0;
+      const byCode = this.#byVendor.get(vendor) ?? new Map<number, AvpName>();
+      this.#byVendor.set(vendor, byCode.set(AVPS[name].code, name));
     }
   }
 
   /** A Vendor-Id of 0 is the same as none (RFC 6733 4.1.1). */
   nameOf(code: number, vendorId: number | undefined): AvpName | undefined {
-    return this.#byCode.get(`${vendorId ?? 0}|${code}`);
+    return this.#byVendor.get(vendorId ?? 0)?.get(code);
   }
 
   vendorOf(name: AvpName): number | undefined {

@@ -19,7 +19,10 @@ export type DataFormat =
   | 'DiameterURI'
   | 'Enumerated';
 
-/** 4 octets are IPv4, 16 IPv6; of other address families `octets` are as they came, behind the family's number. */
+/**
+ * 4 octets are IPv4, 16 IPv6; of other address families the two octets of their number stand in front. Of those, the
+ * lengths that would look like an IP address are refused.
+ */
 export type AddressValue = Uint8Array;
 
 export interface FormatValues {
@@ -46,18 +49,32 @@ const FAMILY_IPV6 = 2;
 const NTP_TO_UNIX = 2_208_988_800;
 const NTP_ERA = 2 ** 32;
 
-/** The value in these octets; `at` is where they stand, for errors. Throws DecodeError. */
+/** The value in these octets, of its own memory; `at` is where they stand, for errors. Throws DecodeError. */
 export function decodeFormat(format: DataFormat, data: Uint8Array, at = 0): FormatValues[DataFormat] {
-  const reader = new Reader(data, at);
-  const value = read(format, reader, data, at);
-  reader.done();
-  return value;
-}
-
-function read(format: DataFormat, reader: Reader, data: Uint8Array, at: number): FormatValues[DataFormat] {
   switch (format) {
     case 'OctetString':
-      return reader.rest();
+      return new Uint8Array(data);
+    case 'UTF8String':
+      return decodeUtf8(data, at);
+    case 'DiameterIdentity':
+      return readIdentity(data, at);
+    case 'DiameterURI':
+      return readUri(data, at);
+    case 'Address':
+      return readAddress(data, at);
+    default: {
+      const reader = new Reader(data, at);
+      const value = readNumber(format, reader);
+      reader.done();
+      return value;
+    }
+  }
+}
+
+type NumberFormat = Exclude<DataFormat, 'OctetString' | 'UTF8String' | 'DiameterIdentity' | 'DiameterURI' | 'Address'>;
+
+function readNumber(format: NumberFormat, reader: Reader): number | bigint {
+  switch (format) {
     case 'Integer32':
     case 'Enumerated':
       return reader.i32();
@@ -71,25 +88,25 @@ function read(format: DataFormat, reader: Reader, data: Uint8Array, at: number):
       return reader.f32();
     case 'Float64':
       return reader.f64();
-    case 'Address':
-      return readAddress(reader, at);
     case 'Time':
       return readTime(reader);
-    case 'UTF8String':
-      return decodeUtf8(reader.rest(), at);
-    case 'DiameterIdentity':
-    case 'DiameterURI':
-      return readIdentity(reader.rest(), at, data);
   }
 }
 
-function readAddress(reader: Reader, at: number): Uint8Array {
+function readAddress(data: Uint8Array, at: number): Uint8Array {
+  const reader = new Reader(data, at);
   const family = reader.u16();
-  const octets = reader.rest();
   const wanted = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : undefined;
-  if (wanted === undefined) return Uint8Array.of(family >> 8, family, ...octets);
-  if (octets.length !== wanted) throw new DecodeError('bad-length', at, `an address of ${octets.length} octets`);
-  return octets;
+  if (wanted === undefined) {
+    if (isIpLength(data.length)) throw new DecodeError('bad-value', at, `an address of family ${family}`);
+    return new Uint8Array(data);
+  }
+  if (reader.remaining !== wanted) throw new DecodeError('bad-length', at, `an address of ${reader.remaining} octets`);
+  return reader.rest();
+}
+
+function isIpLength(length: number): boolean {
+  return length === 4 || length === 16;
 }
 
 function readTime(reader: Reader): number {
@@ -98,12 +115,44 @@ function readTime(reader: Reader): number {
   return (ntp + era - NTP_TO_UNIX) * 1000;
 }
 
-/** RFC 6733 4.3.1: an FQDN or a URI in printable ASCII. */
-function readIdentity(octets: Uint8Array, at: number, data: Uint8Array): string {
-  if (data.length === 0 || octets.some((octet) => octet < 0x21 || octet > 0x7e)) {
-    throw new DecodeError('bad-value', at, 'not a DiameterIdentity');
+/** RFC 6733 4.3.1: an FQDN or realm in printable ASCII. */
+function readIdentity(data: Uint8Array, at: number): string {
+  if (data.length === 0) throw new DecodeError('bad-value', at, 'not a DiameterIdentity');
+  for (const octet of data) {
+    if (octet < 0x21 || octet > 0x7e) throw new DecodeError('bad-value', at, 'not a DiameterIdentity');
   }
-  return decodeUtf8(octets, at);
+  return decodeUtf8(data, at);
+}
+
+function readUri(data: Uint8Array, at: number): string {
+  const text = readIdentity(data, at);
+  if (parseDiameterUri(text) === undefined) throw new DecodeError('bad-value', at, 'not a DiameterURI');
+  return text;
+}
+
+export interface DiameterUri {
+  /** `aaas`: with TLS. */
+  readonly secure: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly transport: string;
+  readonly protocol: string;
+}
+
+const PORT = 3868;
+/** As registered by IANA; RFC 6733 prints 5658. */
+const SECURE_PORT = 5868;
+
+/** Parts of `aaa://fqdn[:port][;transport=…][;protocol=…]`, RFC 6733 4.3.1; undefined if it is not one. */
+export function parseDiameterUri(text: string): DiameterUri | undefined {
+  const match =
+    /^(aaas?):\/\/([a-z0-9._-]+)(?::(\d{1,5}))?(?:;transport=([a-z0-9]+))?(?:;protocol=([a-z0-9+]+))?$/i.exec(text);
+  if (!match) return undefined;
+  const [, scheme = '', host = '', digits, transport = 'tcp', protocol = 'diameter'] = match;
+  const secure = scheme.toLowerCase() === 'aaas';
+  const port = digits === undefined ? (secure ? SECURE_PORT : PORT) : Number(digits);
+  if (port === 0 || port > 0xffff) return undefined;
+  return { secure, host, port, transport: transport.toLowerCase(), protocol: protocol.toLowerCase() };
 }
 
 /** Octets of a value. */
@@ -128,6 +177,6 @@ export function encodeFormat(format: DataFormat, value: FormatValues[DataFormat]
 }
 
 function encodeAddress(value: Uint8Array): Uint8Array {
-  if (value.length !== 4 && value.length !== 16) return value;
+  if (!isIpLength(value.length)) return value;
   return Uint8Array.of(0, value.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6, ...value);
 }

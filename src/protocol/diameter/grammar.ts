@@ -1,6 +1,6 @@
 import { DecodeError } from '../bytes/decode-error.js';
 import { Reader } from '../bytes/reader.js';
-import { AVP_FLAG, type Avp, type DiameterMessage, encodeGroup, FLAG, MAX_NESTING, readAvps } from './codec.js';
+import { AVP_FLAG, type Avp, type DiameterMessage, encodeGroup, FLAG, readAvps } from './codec.js';
 import type { CommandSpec } from './commands.js';
 import { type AVPS, type AvpName, type Dictionary, type Grammar, specOf } from './dictionary.js';
 import { type DataFormat, decodeFormat, encodeFormat, type FormatValues } from './formats.js';
@@ -8,12 +8,14 @@ import { RESULT } from './result-codes.js';
 
 type NamesIn<T> = T extends readonly string[] ? Extract<T[number], AvpName> : never;
 
-/** The value of an AVP: of its data format, or for a group its members by name. */
-export type ValueOf<N extends AvpName> = (typeof AVPS)[N] extends { readonly group: infer G extends Grammar }
-  ? Content<G>
-  : (typeof AVPS)[N] extends { readonly type: infer F extends keyof FormatValues }
-    ? FormatValues[F]
-    : never;
+/** The value of an AVP: of its data format, or for a group its members by name, or as AVPs if it may hold any. */
+export type ValueOf<N extends AvpName> = (typeof AVPS)[N] extends { readonly group: 'any' }
+  ? readonly Avp[]
+  : (typeof AVPS)[N] extends { readonly group: infer G extends Grammar }
+    ? Content<G>
+    : (typeof AVPS)[N] extends { readonly type: infer F extends keyof FormatValues }
+      ? FormatValues[F]
+      : never;
 
 /** What a group or command holds, by the names of its grammar. */
 export type Content<G extends Grammar> = {
@@ -26,6 +28,9 @@ export type Content<G extends Grammar> = {
   readonly [N in NamesIn<G['some']>]: readonly ValueOf<N>[];
 };
 
+/** What a command says: `Message<typeof DEA>['Result-Code']` is a number. */
+export type Message<S extends CommandSpec> = Content<S>;
+
 /** Why a message breaks its grammar: what to answer (RFC 6733 7.1.5, 7.5). */
 export interface Violation {
   readonly resultCode: number;
@@ -37,7 +42,15 @@ export function isViolation(value: unknown): value is Violation {
   return typeof value === 'object' && value !== null && 'resultCode' in value && 'text' in value;
 }
 
-/** Reads messages by the grammars of commands, and writes them. */
+type Values = Readonly<Record<string, unknown>>;
+
+/** Reserved flag bits of an AVP, RFC 6733 4.1. */
+const RESERVED_AVP_FLAGS = 0x1f;
+
+/**
+ * Reads messages by the grammars of commands, and writes them. Groups are followed only as deep as the dictionary nests
+ * them, whatever a message does.
+ */
 export class Grammarian {
   readonly dictionary: Dictionary;
 
@@ -45,14 +58,14 @@ export class Grammarian {
     this.dictionary = dictionary;
   }
 
-  /** What a message of this command says, or the first violation. */
+  /** What a message of this command says, or the first violation. AVPs of no name are to be had in the message itself. */
   read<S extends CommandSpec>(spec: S, message: DiameterMessage): Content<S> | Violation {
-    return this.#read(spec, message.avps, 0) as Content<S> | Violation;
+    return this.#read(spec, message.avps) as Content<S> | Violation;
   }
 
   /** AVPs in the order of the grammar: Session-Id first (RFC 6733 8.8), then as they are named. */
   write<S extends CommandSpec>(spec: S, content: Content<S>): Avp[] {
-    return this.#write(spec, content as Readonly<Record<string, unknown>>);
+    return this.#write(spec, content as Values);
   }
 
   /** One AVP of the dictionary. */
@@ -64,11 +77,11 @@ export class Grammarian {
   find<N extends AvpName>(avps: readonly Avp[], name: N): ValueOf<N> | undefined {
     const found = avps.find((avp) => this.dictionary.nameOf(avp.code, avp.vendorId) === name);
     if (!found) return undefined;
-    const value = this.#value(name, found, 0);
+    const value = this.#value(name, found);
     return isViolation(value) ? undefined : (value as ValueOf<N>);
   }
 
-  /** A message of a command. */
+  /** A message of a command. The identifiers of a request are given to it when it is sent. */
   message<S extends CommandSpec>(
     spec: S,
     applicationId: number,
@@ -79,43 +92,59 @@ export class Grammarian {
     return { flags, commandCode: spec.code, applicationId, ...identifiers, avps: this.write(spec, content) };
   }
 
-  #read(grammar: Grammar, avps: readonly Avp[], depth: number): Record<string, unknown> | Violation {
+  /** RFC 6733 7.1.5: an example of an AVP that is missing or has a wrong length, with the smallest value, of zeros. */
+  example(code: number, vendorId: number | undefined): Avp {
+    const name = this.dictionary.nameOf(code, vendorId);
+    const spec = name && specOf(name);
+    const length = spec ? SMALLEST[spec.type] : 0;
+    return { code, flags: spec?.m ? AVP_FLAG.M : 0, vendorId, data: new Uint8Array(length) };
+  }
+
+  #read(grammar: Grammar, avps: readonly Avp[]): Record<string, unknown> | Violation {
     const rules = rulesOf(grammar);
     const content: Record<string, unknown> = {};
     for (const avp of avps) {
-      const name = this.dictionary.nameOf(avp.code, avp.vendorId);
-      const rule = name && rules.get(name);
-      if (name === undefined) {
-        // RFC 6733 4.1: an AVP that is not known matters only with M.
-        if (avp.flags & AVP_FLAG.M) return violation(RESULT.AVP_UNSUPPORTED, avp, `AVP ${avp.code} is not known`);
-        continue;
-      }
-      if (rule === 'never') return violation(RESULT.AVP_NOT_ALLOWED, avp, `${name} is not allowed here`);
-      if (rule === undefined) continue;
-      const value = this.#value(name, avp, depth);
-      if (isViolation(value)) return value;
-      if (rule === 'list') {
-        const list = content[name];
-        if (Array.isArray(list)) list.push(value);
-        else content[name] = [value];
-      } else {
-        if (name in content) return violation(RESULT.AVP_OCCURS_TOO_MANY_TIMES, avp, `${name} more than once`);
-        content[name] = value;
-      }
+      const broken = this.#readOne(rules, avp, content);
+      if (broken) return broken;
     }
-    for (const name of [...(grammar.one ?? []), ...(grammar.some ?? [])]) {
-      if (!(name in content))
-        return violation(RESULT.MISSING_AVP, this.#example(name as AvpName), `${name} is missing`);
+    for (const [name, { required }] of rules) {
+      if (!required || name in content) continue;
+      const example = this.example(specOf(name).code, this.dictionary.vendorOf(name));
+      return violation(RESULT.MISSING_AVP, example, `${name} is missing`);
     }
     return content;
   }
 
-  #value(name: AvpName, avp: Avp, depth: number): unknown {
+  #readOne(rules: Rules, avp: Avp, content: Record<string, unknown>): Violation | undefined {
+    const name = this.dictionary.nameOf(avp.code, avp.vendorId);
+    if (name === undefined) {
+      // RFC 6733 4.1: an AVP that is not known matters only with M.
+      if ((avp.flags & AVP_FLAG.M) === 0) return undefined;
+      return violation(RESULT.AVP_UNSUPPORTED, avp, `AVP ${avp.code} is not known`);
+    }
+    if (avp.flags & RESERVED_AVP_FLAGS) return violation(RESULT.INVALID_AVP_BITS, avp, `${name} with reserved flags`);
+    const rule = rules.get(name);
+    if (rule === undefined) return undefined;
+    if (rule.times === 'never') return violation(RESULT.AVP_NOT_ALLOWED, avp, `${name} is not allowed here`);
+    const list = content[name];
+    if (rule.times === 'once' && list !== undefined) {
+      return violation(RESULT.AVP_OCCURS_TOO_MANY_TIMES, avp, `${name} more than once`);
+    }
+    const value = this.#value(name, avp);
+    if (isViolation(value)) return value;
+    if (rule.times === 'once') content[name] = value;
+    else if (Array.isArray(list)) list.push(value);
+    else content[name] = [value];
+    return undefined;
+  }
+
+  #value(name: AvpName, avp: Avp): unknown {
     const spec = specOf(name);
     try {
       if (spec.type !== 'Grouped') return decodeFormat(spec.type, avp.data);
-      if (depth === MAX_NESTING) return violation(RESULT.INVALID_AVP_VALUE, avp, `${name} is nested too deep`);
-      const inner = this.#read(spec.group, readAvps(new Reader(avp.data)), depth + 1);
+      const members = readAvps(new Reader(avp.data));
+      if (spec.group === 'any') return members;
+      const inner = this.#read(spec.group, members);
       if (!isViolation(inner)) return inner;
       // RFC 6733 7.5: the failed member inside its groups.
       const failedAvp = inner.failedAvp && { ...avp, data: encodeGroup([inner.failedAvp]) };
@@ -128,13 +157,12 @@ export class Grammarian {
     }
   }
 
-  #write(grammar: Grammar, content: Readonly<Record<string, unknown>>): Avp[] {
+  #write(grammar: Grammar, content: Values): Avp[] {
     const avps: Avp[] = [];
-    for (const name of rulesOf(grammar).keys()) {
+    for (const [name, { times }] of rulesOf(grammar)) {
       const value = content[name];
       if (value === undefined) continue;
-      if (rulesOf(grammar).get(name) === 'list')
-        for (const each of value as unknown[]) avps.push(this.#avp(name, each));
+      if (times === 'many') for (const each of value as readonly unknown[]) avps.push(this.#avp(name, each));
       else avps.push(this.#avp(name, value));
     }
     return avps;
@@ -142,48 +170,52 @@ export class Grammarian {
 
   #avp(name: AvpName, value: unknown): Avp {
     const spec = specOf(name);
-    const data =
-      spec.type === 'Grouped'
-        ? encodeGroup(this.#write(spec.group, value as Readonly<Record<string, unknown>>))
-        : encodeFormat(spec.type, value as FormatValues[DataFormat]);
-    return { code: spec.code, flags: spec.m ? AVP_FLAG.M : 0, vendorId: this.dictionary.vendorOf(name), data };
-  }
-
-  /** RFC 6733 7.1.5: an example of what is missing, with the smallest value, of zeros. */
-  #example(name: AvpName): Avp {
-    const spec = specOf(name);
-    const lengths: Partial<Record<string, number>> = {
-      Unsigned64: 8,
-      Integer64: 8,
-      Float64: 8,
-      Address: 6,
-      Grouped: 0,
-      OctetString: 0,
-      UTF8String: 0,
-      DiameterIdentity: 0,
-      DiameterURI: 0,
-    };
-    const data = new Uint8Array(lengths[spec.type] ?? 4);
+    let data: Uint8Array;
+    if (spec.type !== 'Grouped') data = encodeFormat(spec.type, value as FormatValues[DataFormat]);
+    else if (spec.group === 'any') data = encodeGroup(value as readonly Avp[]);
+    else data = encodeGroup(this.#write(spec.group, value as Values));
     return { code: spec.code, flags: spec.m ? AVP_FLAG.M : 0, vendorId: this.dictionary.vendorOf(name), data };
   }
 }
 
-type Rule = 'single' | 'list' | 'never';
-const RULES = new WeakMap<Grammar, ReadonlyMap<AvpName, Rule>>();
+/** Octets of the smallest value of each type. */
+const SMALLEST: Readonly<Record<DataFormat | 'Grouped', number>> = {
+  OctetString: 0,
+  UTF8String: 0,
+  DiameterIdentity: 0,
+  DiameterURI: 0,
+  Grouped: 0,
+  Integer32: 4,
+  Unsigned32: 4,
+  Enumerated: 4,
+  Float32: 4,
+  Time: 4,
+  Address: 6,
+  Integer64: 8,
+  Unsigned64: 8,
+  Float64: 8,
+};
+
+interface Rule {
+  readonly times: 'once' | 'many' | 'never';
+  readonly required: boolean;
+}
+type Rules = ReadonlyMap<AvpName, Rule>;
+const RULES = new WeakMap<Grammar, Rules>();
 
 /** The grammar as a table by name, in its order. */
-function rulesOf(grammar: Grammar): ReadonlyMap<AvpName, Rule> {
+function rulesOf(grammar: Grammar): Rules {
   const known = RULES.get(grammar);
   if (known) return known;
   const rules = new Map<AvpName, Rule>();
   const add = (names: readonly string[] | undefined, rule: Rule) => {
     for (const name of names ?? []) rules.set(name as AvpName, rule);
   };
-  add(grammar.one, 'single');
-  add(grammar.some, 'list');
-  add(grammar.maybe, 'single');
-  add(grammar.many, 'list');
-  add(grammar.never, 'never');
+  add(grammar.one, { times: 'once', required: true });
+  add(grammar.some, { times: 'many', required: true });
+  add(grammar.maybe, { times: 'once', required: false });
+  add(grammar.many, { times: 'many', required: false });
+  add(grammar.never, { times: 'never', required: false });
   RULES.set(grammar, rules);
   return rules;
 }
