@@ -1,25 +1,37 @@
-import { messageLength } from '../protocol/diameter/codec.js';
+import { HEADER_LENGTH, messageLength } from '../protocol/diameter/codec.js';
 
-/** Octets of the largest message taken: a certificate chain of 64 KiB fits with room. */
+/** Octets of the largest message taken: an EAP packet of 64 KiB fits with room. */
 export const MAX_MESSAGE = 131_072;
+
+/** Octets that tell the version and the length of a message. */
+const LENGTH_OCTETS = 4;
 
 /** Cuts a stream into messages by their length (RFC 6733 2.1); a stream that cannot be cut is not to be trusted. */
 export class DiameterFramer {
-  #held: Buffer[] = [];
+  #held: Uint8Array[] = [];
   #length = 0;
-  #wanted = 0;
+  #wanted = LENGTH_OCTETS;
+  #broken: Uint8Array | undefined;
 
-  /** The whole messages so far, each in octets of its own; 'bad-stream' when version or length make no sense. */
-  push(chunk: Buffer): Uint8Array[] | 'bad-stream' {
+  /** The message at which version or length made no sense, as far as it had come: nothing is read any more. */
+  get broken(): Uint8Array | undefined {
+    return this.#broken;
+  }
+
+  /** The whole messages so far. They may be views of the chunk. */
+  push(chunk: Uint8Array): Uint8Array[] {
+    if (this.#broken) return [];
     this.#held.push(chunk);
     this.#length += chunk.length;
-    if (this.#length < Math.max(4, this.#wanted)) return [];
+    if (this.#length < this.#wanted) return [];
     let octets = this.#held.length === 1 ? chunk : Buffer.concat(this.#held, this.#length);
     const messages: Uint8Array[] = [];
-    this.#wanted = 0;
-    while (octets.length >= 4) {
-      const length = messageLength(octets) ?? 0;
-      if (octets[0] !== 1 || length < 20 || length % 4 !== 0 || length > MAX_MESSAGE) return 'bad-stream';
+    this.#wanted = LENGTH_OCTETS;
+    for (let length = messageLength(octets); length !== undefined; length = messageLength(octets)) {
+      if (octets[0] !== 1 || length < HEADER_LENGTH || length % 4 !== 0 || length > MAX_MESSAGE) {
+        this.#broken = octets.subarray(0, HEADER_LENGTH);
+        break;
+      }
       if (octets.length < length) {
         this.#wanted = length;
         break;
@@ -27,7 +39,7 @@ export class DiameterFramer {
       messages.push(octets.subarray(0, length));
       octets = octets.subarray(length);
     }
-    this.#held = octets.length > 0 ? [octets] : [];
+    this.#held = octets.length > 0 && !this.#broken ? [octets] : [];
     this.#length = octets.length;
     return messages;
   }

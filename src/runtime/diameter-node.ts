@@ -1,46 +1,59 @@
 import { randomBytes } from 'node:crypto';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { parseAddress } from '../protocol/bytes/address.js';
-import { DecodeError } from '../protocol/bytes/decode-error.js';
 import { errorAnswer, type Origin, violationOf } from '../protocol/diameter/answers.js';
-import {
-  type DiameterMessage,
-  decodeDiameter,
-  encodeDiameter,
-  FLAG,
-  salvageDiameter,
-} from '../protocol/diameter/codec.js';
-import { CER, commandOf } from '../protocol/diameter/commands.js';
+import type { LocalCapabilities, PeerCapabilities } from '../protocol/diameter/capabilities.js';
+import { type DiameterMessage, FLAG, type Salvage } from '../protocol/diameter/codec.js';
+import { APPLICATION, CER } from '../protocol/diameter/commands.js';
 import { Dictionary } from '../protocol/diameter/dictionary.js';
 import { Grammarian, type Violation } from '../protocol/diameter/grammar.js';
+import { EndToEndIdentifiers, SessionIds } from '../protocol/diameter/identifiers.js';
+import { checkRequest } from '../protocol/diameter/incoming.js';
 import {
+  type ConnectionId,
+  DISCONNECT_CAUSE,
   Peer,
-  type PeerCapabilities,
-  type PeerConfig,
   type PeerInput,
   type PeerOutput,
-  type Side,
 } from '../protocol/diameter/peer.js';
 import { RESULT } from '../protocol/diameter/result-codes.js';
-import { DiameterFramer } from './diameter-framer.js';
+import { type Route, RouteTable } from '../protocol/diameter/routing.js';
+import { DiameterConnection } from './diameter-connection.js';
+import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
+import {
+  type Transport,
+  type TransportConnection,
+  type TransportListener,
+  tcpTransport,
+} from './diameter-transport.js';
 import { Driver, monotonic } from './driver.js';
 
-/** Connections that have not sent their CER: each costs a socket, so strangers get few, and not for long. */
+/** Connections that have not sent their CER: each costs a socket; when there are more, the oldest is closed. */
 export const MAX_UNKNOWN_CONNECTIONS = 64;
+
+/** How long a connection may be silent before its CER, in milliseconds. */
 export const CER_TIMEOUT = 5_000;
 
-/** Requests that may wait for their answers at one peer, each way; more are answered 3004. */
-export const MAX_IN_FLIGHT = 4096;
+/** Requests of one peer that are being answered at once; more are answered 3004. */
+export const MAX_SERVING = 4096;
 
-/** Octets that may wait to be sent to a peer that does not read. */
-const MAX_SEND_BUFFER = 16 * 1024 * 1024;
+/** RFC 6733 2.1. */
+const DEFAULT_PORT = 3868;
 
 export interface DiameterPeerOptions {
   /** DiameterIdentity. */
   readonly host: string;
-  /** Where to connect to; undefined: the peer connects to us. */
+  /** Where to connect to, each tried in turn; none: the peer connects to us. */
   readonly address?: string | undefined;
+  readonly addresses?: readonly string[] | undefined;
   readonly port?: number | undefined;
+  readonly transport?: Transport | undefined;
+}
+
+export interface DiameterListenOptions {
+  readonly address: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly transport?: Transport | undefined;
 }
 
 export interface DiameterNodeOptions {
@@ -50,13 +63,15 @@ export interface DiameterNodeOptions {
   /** The enterprise number of this project's own AVPs. */
   readonly ownVendor: number;
   readonly applications: readonly number[];
-  readonly listen: readonly { readonly address: string; readonly port: number }[];
+  readonly listen: readonly DiameterListenOptions[];
   readonly peers: readonly DiameterPeerOptions[];
-  /** Milliseconds. */
+  /** Without routes every peer serves every realm. */
+  readonly routes?: readonly Route[] | undefined;
+  /** Twinit, Tc and the limit of a handshake, milliseconds. */
   readonly watchdog: number;
   readonly reconnect: number;
   readonly timeout: number;
-  /** Answers a request of an application; the answer is sent as it is. */
+  /** Answers a request of an application; the answer is sent as it is (`answerTo`). */
   readonly onRequest: (message: DiameterMessage, peer: string) => Promise<DiameterMessage>;
   readonly onEvent: (event: DiameterEvent) => void;
 }
@@ -64,8 +79,14 @@ export interface DiameterNodeOptions {
 export type DiameterEvent =
   | { readonly type: 'peerOpen'; readonly peer: string; readonly capabilities: PeerCapabilities }
   | { readonly type: 'peerClosed'; readonly peer: string; readonly reason: string }
+  /** RFC 3539: nothing new goes to a suspected peer, and it is trusted again after it has answered. */
+  | { readonly type: 'peerSuspected' | 'peerTrusted'; readonly peer: string }
+  /** A request goes to another peer, since the first one failed. */
+  | { readonly type: 'failedOver'; readonly peer: string; readonly to: string }
   | { readonly type: 'dropped'; readonly peer: string | undefined; readonly code: string }
-  /** For ladders and counters. */
+  /** `onRequest` rejected; the peer got UNABLE_TO_COMPLY. */
+  | { readonly type: 'failed'; readonly peer: string; readonly error: unknown }
+  /** For ladders and counters. Its AVPs may hold keys: not for logs as it is. */
   | {
       readonly type: 'message';
       readonly direction: 'in' | 'out';
@@ -73,141 +94,182 @@ export type DiameterEvent =
       readonly message: DiameterMessage;
     };
 
-export type DiameterRequestCode =
-  | 'ERR_DIAMETER_NO_PEER'
-  | 'ERR_DIAMETER_TIMEOUT'
-  | 'ERR_DIAMETER_PEER_LOST'
-  | 'ERR_DIAMETER_BUSY';
-
-/** A request got no answer. */
-export class DiameterRequestError extends Error {
-  override readonly name = 'DiameterRequestError';
-  readonly code: DiameterRequestCode;
-
-  constructor(code: DiameterRequestCode, text: string) {
-    super(text);
-    this.code = code;
-  }
+export interface DiameterPeerStatus {
+  readonly host: string;
+  readonly state: string;
+  readonly watchdog: string;
+  readonly realm: string | undefined;
+  readonly productName: string | undefined;
+  readonly remoteAddress: string | undefined;
+  /** Requests that wait for the peer's answer, and requests of the peer's that wait for ours. */
+  readonly inFlight: number;
+  readonly serving: number;
 }
 
-interface Waiting {
-  readonly message: DiameterMessage;
-  readonly resolve: (answer: DiameterMessage) => void;
-  readonly reject: (error: DiameterRequestError) => void;
-  readonly timer: NodeJS.Timeout;
-}
-
-interface Entry {
+/** One configured peer: its machine and what it stands on. */
+class Entry implements DiameterHop {
   readonly options: DiameterPeerOptions;
   readonly peer: Peer;
   readonly driver: Driver<PeerInput, PeerOutput>;
-  readonly sockets: Map<Side, Socket>;
-  readonly waiting: Map<number, Waiting>;
-  serving: number;
+  readonly connections = new Map<ConnectionId, DiameterConnection>();
+  readonly #sent: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void;
+  attempt: AbortController | undefined;
+  serving = 0;
+
+  constructor(
+    options: DiameterPeerOptions,
+    peer: Peer,
+    perform: (entry: Entry, output: PeerOutput) => void,
+    send: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void,
+  ) {
+    this.options = options;
+    this.peer = peer;
+    this.driver = new Driver<PeerInput, PeerOutput>(peer, (output) => perform(this, output), monotonic);
+    this.#sent = send;
+  }
+
+  get host(): string {
+    return this.options.host;
+  }
+
+  get capabilities(): PeerCapabilities | undefined {
+    return this.peer.capabilities;
+  }
+
+  get trusted(): boolean {
+    return this.peer.trusted;
+  }
+
+  get connected(): boolean {
+    return this.peer.connection !== undefined;
+  }
+
+  nextHopByHop(): number {
+    return this.peer.nextHopByHop();
+  }
+
+  send(message: DiameterMessage): void {
+    const { connection } = this.peer;
+    if (connection !== undefined) this.#sent(this, connection, message);
+  }
 }
 
-/** A Diameter node (RFC 6733): its peers, their connections, requests and answers. */
+/** A Diameter node that is no agent (RFC 6733): its peers, their connections, requests and answers. */
 export class DiameterNode {
-  readonly #options: DiameterNodeOptions;
   readonly grammarian: Grammarian;
+  readonly originStateId = Math.floor(Date.now() / 1000);
+  readonly #options: DiameterNodeOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #servers: Server[] = [];
-  readonly #unknown = new Set<Socket>();
-  readonly #originStateId = Math.floor(Date.now() / 1000);
-  /** RFC 6733 3: the high 12 bits from the time, the low 20 random at start. */
-  #endToEnd = (((Math.floor(Date.now() / 1000) & 0xfff) << 20) | (randomBytes(4).readUInt32BE(0) & 0xf_ffff)) >>> 0;
-  #sessionLow = 0;
+  readonly #identifiers = new EndToEndIdentifiers(Date.now() / 1000, randomBytes(4).readUInt32BE(0));
+  readonly #sessionIds: SessionIds;
+  readonly #client: DiameterClient;
+  readonly #listeners: TransportListener[] = [];
+  /** Connections without a CER yet, the oldest first. */
+  readonly #unknown = new Set<DiameterConnection>();
+  #lastConnection = 0;
+  #stopping = false;
+  /** Tells `stop` that something has come to its end. */
+  #settled: (() => void) | undefined;
 
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
+    this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);
     for (const peer of options.peers) this.#entries.set(peer.host.toLowerCase(), this.#entry(peer));
+    const routes = new RouteTable<DiameterHop>(options.routes ?? [], this.#entries);
+    this.#client = new DiameterClient(this.grammarian, this.#identifiers, this.#entries, routes, options.onEvent);
   }
 
   get origin(): Origin {
     return this.#options.origin;
   }
 
-  get originStateId(): number {
-    return this.#originStateId;
-  }
-
-  /** Listens and connects; rejects when an address cannot be had. */
+  /** Listens and connects; rejects when an address cannot be had, and then holds none. */
   async start(): Promise<void> {
-    for (const where of this.#options.listen) this.#servers.push(await this.#listen(where));
+    try {
+      for (const at of this.#options.listen) this.#listeners.push(await this.#listen(at));
+    } catch (error) {
+      await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
+      throw error;
+    }
     for (const { driver } of this.#entries.values()) driver.feed({ type: 'start' });
   }
 
   /** Addresses that are listened on. */
   get addresses(): readonly { readonly address: string; readonly port: number }[] {
-    return this.#servers.flatMap((server) => {
-      const bound = server.address();
-      return bound && typeof bound === 'object' ? [{ address: bound.address, port: bound.port }] : [];
-    });
+    return this.#listeners.map(({ address, port }) => ({ address, port }));
   }
 
-  /** Says DPR to all and closes everything, at the latest after `timeout` milliseconds. */
+  /**
+   * Answers what was asked, says DPR to all and closes everything, at the latest after `timeout` milliseconds. Own
+   * requests that still wait are rejected.
+   */
   async stop(timeout = 2_000): Promise<void> {
-    const closing = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
-    for (const socket of this.#unknown) socket.destroy();
-    for (const { driver } of this.#entries.values()) driver.feed({ type: 'stop', cause: 0 });
-    const sockets = [...this.#entries.values()].flatMap((entry) => [...entry.sockets.values()]);
-    const closed = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
-    const deadline = setTimeout(() => {
-      for (const socket of sockets) socket.destroy();
+    this.#stopping = true;
+    const closing = this.#listeners.map((listener) => listener.close());
+    for (const connection of this.#unknown) connection.reset();
+    const entries = [...this.#entries.values()];
+    let expired = false;
+    const until = async (done: () => boolean) => {
+      while (!expired && !done()) {
+        await new Promise<void>((resolve) => {
+          this.#settled = resolve;
+        });
+      }
+    };
+    const timer = setTimeout(() => {
+      expired = true;
+      this.#settled?.();
     }, timeout);
-    await closed;
-    clearTimeout(deadline);
-    for (const entry of this.#entries.values()) {
-      entry.driver.stop();
-      this.#fail(entry, 'the node stops');
+    await until(() => entries.every(({ serving }) => serving === 0));
+    this.#client.stop();
+    for (const { driver } of entries) driver.feed({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
+    await until(() => entries.every(({ peer }) => peer.state === 'Closed'));
+    clearTimeout(timer);
+    for (const { driver, attempt, connections } of entries) {
+      driver.stop();
+      attempt?.abort();
+      // In order they have been ended already, and only finish what they send.
+      if (expired) for (const connection of connections.values()) connection.reset();
     }
     await Promise.all(closing);
   }
 
-  /** A Session-Id that was never used before and never will (RFC 6733 8.8). */
+  /** A Session-Id that was never used before and never will be (RFC 6733 8.8). */
   newSessionId(): string {
-    this.#sessionLow = (this.#sessionLow + 1) >>> 0;
-    return `${this.origin.host};${this.#originStateId};${this.#sessionLow};${randomBytes(4).toString('hex')}`;
+    return this.#sessionIds.next(randomBytes(4).toString('hex'));
   }
 
   /** State of each peer, for people. */
-  status(): { readonly host: string; readonly state: string; readonly watchdog: string; readonly inFlight: number }[] {
-    return [...this.#entries.values()].map(({ options, peer, waiting }) => ({
-      host: options.host,
-      state: peer.state,
-      watchdog: peer.watchdog,
-      inFlight: waiting.size,
-    }));
+  status(): DiameterPeerStatus[] {
+    return [...this.#entries.values()].map((entry) => {
+      const { host, peer, serving, connections } = entry;
+      const connection = peer.connection === undefined ? undefined : connections.get(peer.connection);
+      return {
+        host,
+        state: peer.state,
+        watchdog: peer.watchdog,
+        realm: peer.capabilities?.realm,
+        productName: peer.capabilities?.productName,
+        remoteAddress: connection?.transport.remoteAddress,
+        inFlight: this.#client.inFlight(entry),
+        serving,
+      };
+    });
   }
 
   /** The first of these peers that is up. */
   firstUp(hosts: readonly string[]): string | undefined {
-    return hosts.find((host) => this.#entries.get(host.toLowerCase())?.peer.open !== undefined);
+    return hosts.find((host) => this.#entries.get(host.toLowerCase())?.trusted);
   }
 
   /**
-   * Sends a request to a peer and resolves with its answer, whatever its Result-Code. Rejects with DiameterRequestError:
-   * no connection, no answer within `timeout` milliseconds, or the connection lost meanwhile.
+   * Sends a request and resolves with its answer, whatever its Result-Code; its identifiers are given here. It goes to
+   * `target.peers` or this one peer, or where Destination-Host, Destination-Realm and the routes say, and to the next
+   * when a peer fails (RFC 6733 5.5.4). Rejects with DiameterRequestError, at the latest after `timeout` milliseconds.
    */
-  request(message: DiameterMessage, host: string, timeout: number): Promise<DiameterMessage> {
-    const entry = this.#entries.get(host.toLowerCase());
-    const side = entry?.peer.open;
-    if (!entry || !side)
-      return Promise.reject(new DiameterRequestError('ERR_DIAMETER_NO_PEER', `${host} is not connected`));
-    if (entry.waiting.size >= MAX_IN_FLIGHT)
-      return Promise.reject(new DiameterRequestError('ERR_DIAMETER_BUSY', `${host} has too much to answer`));
-    this.#endToEnd = (this.#endToEnd + 1) >>> 0;
-    const hopByHop = entry.peer.nextHopByHop();
-    const sent = { ...message, hopByHop, endToEnd: this.#endToEnd };
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        entry.waiting.delete(hopByHop);
-        reject(new DiameterRequestError('ERR_DIAMETER_TIMEOUT', `${host} did not answer in ${timeout} ms`));
-      }, timeout);
-      entry.waiting.set(hopByHop, { message: sent, resolve, reject, timer });
-      this.#send(entry, side, sent);
-    });
+  request(message: DiameterMessage, target: DiameterTarget | string, timeout: number): Promise<DiameterMessage> {
+    return this.#client.request(message, typeof target === 'string' ? { peers: [target] } : target, timeout);
   }
 
   // -------------------------------------------------------------------------------------------------------- peers
@@ -215,258 +277,278 @@ export class DiameterNode {
   #entry(options: DiameterPeerOptions): Entry {
     const { origin, productName, vendorId, ownVendor, applications, watchdog, reconnect, timeout, listen } =
       this.#options;
-    const addresses = listen.map(({ address }) => parseAddress(address)).filter((octets) => octets !== undefined);
-    const config: PeerConfig = {
+    const local: LocalCapabilities = {
       origin,
-      // CER wants one (RFC 6733 5.3.1); a node that only connects learns its own too late.
-      addresses: addresses.length > 0 ? addresses : [Uint8Array.of(127, 0, 0, 1)],
+      addresses: listen.map(({ address }) => parseAddress(address)).filter(isSpecific),
       productName,
       vendorId,
-      originStateId: this.#originStateId,
+      originStateId: this.originStateId,
       applications,
       supportedVendors: [ownVendor],
-      watchdog,
-      reconnect,
-      timeout,
-      initiates: options.address !== undefined,
     };
-    const peer = new Peer(config, this.grammarian, randomBytes(32));
-    const driver = new Driver<PeerInput, PeerOutput>(peer, (output) => this.#perform(entry, output), monotonic);
-    const entry: Entry = { options, peer, driver, sockets: new Map(), waiting: new Map(), serving: 0 };
-    return entry;
+    const initiates = addressesOf(options).length > 0;
+    const identifiers = this.#identifiers;
+    const config = { host: options.host, local, identifiers, watchdog, reconnect, timeout, initiates };
+    return new Entry(
+      options,
+      new Peer(config, this.grammarian, randomBytes(32)),
+      (entry, output) => this.#perform(entry, output),
+      (entry, connection, message) => this.#send(entry, connection, message),
+    );
   }
 
   #perform(entry: Entry, output: PeerOutput): void {
-    const { host } = entry.options;
+    const { host } = entry;
+    const { onEvent } = this.#options;
     switch (output.type) {
       case 'connect':
-        this.#connect(entry);
+        void this.#connect(entry);
+        break;
+      case 'abort':
+        entry.attempt?.abort();
+        entry.attempt = undefined;
         break;
       case 'send':
-        this.#send(entry, output.side, output.message);
+        this.#send(entry, output.connection, output.message);
         break;
       case 'disconnect':
-        entry.sockets.get(output.side)?.end();
-        entry.sockets.delete(output.side);
+        entry.connections.get(output.connection)?.end();
+        entry.connections.delete(output.connection);
         break;
       case 'open':
-        this.#options.onEvent({ type: 'peerOpen', peer: host, capabilities: output.peer });
+        onEvent({ type: 'peerOpen', peer: host, capabilities: output.peer });
         break;
       case 'closed':
-        this.#fail(entry, output.reason);
-        this.#options.onEvent({ type: 'peerClosed', peer: host, reason: output.reason });
+        this.#client.lost(entry, output.reason);
+        onEvent({ type: 'peerClosed', peer: host, reason: output.reason });
+        this.#settled?.();
+        break;
+      case 'rejected':
+        onEvent({ type: 'dropped', peer: host, code: 'rejected' });
         break;
       case 'deliver':
-        this.#deliver(entry, output.side, output.message);
+        if (output.message.flags & FLAG.R) void this.#serve(entry, output.connection, output.message);
+        else if (!this.#client.answer(entry, output.message)) {
+          onEvent({ type: 'dropped', peer: host, code: 'unknown-answer' });
+        }
+        break;
+      case 'dropped':
+        onEvent({ type: 'dropped', peer: host, code: output.code });
         break;
       case 'failover':
-        this.#fail(entry, 'the watchdog suspects the peer');
+        onEvent({ type: 'peerSuspected', peer: host });
+        this.#client.suspected(entry);
         break;
       case 'failback':
+        onEvent({ type: 'peerTrusted', peer: host });
         break;
     }
   }
 
-  /** Nothing more will be answered: whoever waits decides what comes next. */
-  #fail(entry: Entry, reason: string): void {
-    for (const { reject, timer } of entry.waiting.values()) {
-      clearTimeout(timer);
-      reject(new DiameterRequestError('ERR_DIAMETER_PEER_LOST', `${entry.options.host}: ${reason}`));
-    }
-    entry.waiting.clear();
-  }
-
-  #deliver(entry: Entry, side: Side, message: DiameterMessage): void {
-    if (message.flags & FLAG.R) {
-      void this.#serve(entry, side, message);
-      return;
-    }
-    const waiting = entry.waiting.get(message.hopByHop);
-    if (!waiting || waiting.message.commandCode !== message.commandCode) {
-      this.#options.onEvent({ type: 'dropped', peer: entry.options.host, code: 'unknown-answer' });
-      return;
-    }
-    entry.waiting.delete(message.hopByHop);
-    clearTimeout(waiting.timer);
-    waiting.resolve(message);
-  }
-
-  async #serve(entry: Entry, side: Side, request: DiameterMessage): Promise<void> {
-    if (entry.serving >= MAX_IN_FLIGHT) {
-      this.#refuse(entry, side, request, {
-        resultCode: RESULT.TOO_BUSY,
-        failedAvp: undefined,
-        text: 'too many requests at once',
-      });
-      return;
-    }
-    if (!this.#options.applications.includes(request.applicationId) && request.applicationId !== 0) {
-      const text = `application ${request.applicationId}`;
-      this.#refuse(entry, side, request, { resultCode: RESULT.APPLICATION_UNSUPPORTED, failedAvp: undefined, text });
-      return;
-    }
-    if (!commandOf(request.commandCode, true)) {
-      const text = `command ${request.commandCode}`;
-      this.#refuse(entry, side, request, { resultCode: RESULT.COMMAND_UNSUPPORTED, failedAvp: undefined, text });
+  async #serve(entry: Entry, connection: ConnectionId, request: DiameterMessage): Promise<void> {
+    const violation =
+      entry.serving >= MAX_SERVING || this.#stopping
+        ? { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many requests at once' }
+        : checkRequest(this.grammarian, this.#options, entry.capabilities, request);
+    if (violation) {
+      this.#refuse(entry, connection, request, violation);
       return;
     }
     entry.serving += 1;
     try {
-      this.#send(entry, side, await this.#options.onRequest(request, entry.options.host));
+      this.#send(entry, connection, await this.#options.onRequest(request, entry.host));
+    } catch (error) {
+      this.#options.onEvent({ type: 'failed', peer: entry.host, error });
+      const text = 'the request could not be served';
+      this.#refuse(entry, connection, request, { resultCode: RESULT.UNABLE_TO_COMPLY, failedAvp: undefined, text });
     } finally {
       entry.serving -= 1;
+      if (entry.serving === 0) this.#settled?.();
     }
   }
 
-  #refuse(entry: Entry, side: Side, request: DiameterMessage, violation: Violation): void {
-    this.#send(entry, side, errorAnswer(this.grammarian, this.origin, request, violation));
+  #refuse(entry: Entry, connection: ConnectionId, request: DiameterMessage, violation: Violation): void {
+    this.#send(entry, connection, errorAnswer(this.grammarian, this.origin, request, violation));
   }
 
-  #send(entry: Entry, side: Side, message: DiameterMessage): void {
-    const socket = entry.sockets.get(side);
-    if (!socket?.writable) return;
-    socket.write(encodeDiameter(message));
-    this.#options.onEvent({ type: 'message', direction: 'out', peer: entry.options.host, message });
-    if (socket.writableLength > MAX_SEND_BUFFER) socket.destroy();
+  /** An answer whose connection is gone is not sent: nobody waits for it (RFC 6733 6.2). */
+  #send(entry: Entry, connection: ConnectionId, message: DiameterMessage): void {
+    const to = entry.connections.get(connection);
+    if (!to) return;
+    to.send(message);
+    this.#options.onEvent({ type: 'message', direction: 'out', peer: entry.host, message });
   }
 
   // -------------------------------------------------------------------------------------------------- connections
 
-  #connect(entry: Entry): void {
-    const { address = '', port = 3868 } = entry.options;
-    const socket = connect({ host: address, port, noDelay: true });
-    let up = false;
-    socket.on('connect', () => {
-      up = true;
-      entry.sockets.set('I', socket);
-      entry.driver.feed({ type: 'connected' });
-    });
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      if (!up) entry.driver.feed({ type: 'connectFailed' });
-      else this.#lost(entry, 'I', socket);
-    });
-    const framer = new DiameterFramer();
-    socket.on('data', (chunk: Buffer) => {
-      this.#take(framer, chunk, socket, entry.options.host, (message) =>
-        entry.driver.feed({ type: 'message', side: 'I', message }),
-      );
-    });
+  async #connect(entry: Entry): Promise<void> {
+    const { options, driver } = entry;
+    const { port = DEFAULT_PORT, transport = tcpTransport } = options;
+    const attempt = new AbortController();
+    entry.attempt = attempt;
+    const timer = setTimeout(() => attempt.abort(), this.#options.timeout);
+    let reason = 'cannot connect';
+    for (const address of addressesOf(options)) {
+      try {
+        const connection = await transport.connect({ address, port }, entry.host, attempt.signal);
+        clearTimeout(timer);
+        if (entry.attempt !== attempt) connection.reset();
+        else this.#connected(entry, connection);
+        return;
+      } catch (error) {
+        reason = `cannot connect to ${address} port ${port}: ${codeOf(error)}`;
+      }
+    }
+    clearTimeout(timer);
+    if (entry.attempt !== attempt) return;
+    entry.attempt = undefined;
+    driver.feed({ type: 'connectFailed', reason });
   }
 
-  #lost(entry: Entry, side: Side, socket: Socket): void {
-    if (entry.sockets.get(side) === socket) entry.sockets.delete(side);
-    entry.driver.feed({ type: 'disconnected', side });
-  }
-
-  async #listen(where: { readonly address: string; readonly port: number }): Promise<Server> {
-    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host: where.address, port: where.port }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-    return server;
-  }
-
-  /** RFC 6733 5.6: a connection belongs to nobody before its CER. */
-  #accept(socket: Socket): void {
-    socket.on('error', () => undefined);
-    if (this.#unknown.size >= MAX_UNKNOWN_CONNECTIONS) {
-      this.#options.onEvent({ type: 'dropped', peer: undefined, code: 'too-many-connections' });
-      socket.destroy();
+  #connected(entry: Entry, transport: TransportConnection): void {
+    entry.attempt = undefined;
+    if (!transport.mayBe(entry.host)) {
+      transport.reset();
+      entry.driver.feed({ type: 'connectFailed', reason: `the other end is not ${entry.host}` });
       return;
     }
-    this.#unknown.add(socket);
-    const timer = setTimeout(() => {
-      this.#options.onEvent({ type: 'dropped', peer: undefined, code: 'no-cer' });
-      socket.destroy();
-    }, CER_TIMEOUT);
-    const framer = new DiameterFramer();
-    let entry: Entry | undefined;
-    socket.on('data', (chunk: Buffer) => {
-      this.#take(framer, chunk, socket, entry?.options.host, (message) => {
-        if (entry) {
-          if (entry.sockets.get('R') === socket) entry.driver.feed({ type: 'message', side: 'R', message });
-          return;
-        }
-        clearTimeout(timer);
-        this.#unknown.delete(socket);
-        entry = this.#introduce(socket, message);
-      });
+    const id = this.#nextConnection();
+    const connection: DiameterConnection = new DiameterConnection(transport, {
+      message: (message) => this.#received(entry, id, message),
+      malformed: (code, salvage) => this.#malformed(entry, id, code, salvage),
+      untrusted: (salvage) => this.#untrusted(entry, connection, salvage),
+      closed: () => this.#closed(entry, id),
     });
-    socket.on('close', () => {
-      clearTimeout(timer);
-      this.#unknown.delete(socket);
-      if (entry?.sockets.get('R') === socket) this.#lost(entry, 'R', socket);
-    });
+    entry.connections.set(id, connection);
+    entry.driver.feed({ type: 'connected', connection: id, address: transport.localAddress });
   }
 
-  /** The peer of a CER, or an answer that says why there is none. */
-  #introduce(socket: Socket, message: DiameterMessage): Entry | undefined {
-    const isCer = message.commandCode === CER.code && (message.flags & FLAG.R) !== 0 && message.applicationId === 0;
-    const host = isCer ? this.grammarian.find(message.avps, 'Origin-Host') : undefined;
+  #listen({ address, port, transport = tcpTransport }: DiameterListenOptions): Promise<TransportListener> {
+    return transport.listen({ address, port }, (connection) => this.#accept(connection));
+  }
+
+  /** RFC 6733 5.6: a connection belongs to no peer before its CER. */
+  #accept(transport: TransportConnection): void {
+    const id = this.#nextConnection();
+    let entry: Entry | undefined;
+    const silent = setTimeout(() => this.#turnAway(connection, 'no-cer'), CER_TIMEOUT);
+    const known = () => {
+      clearTimeout(silent);
+      this.#unknown.delete(connection);
+    };
+    const connection: DiameterConnection = new DiameterConnection(transport, {
+      message: (message) => {
+        if (entry) {
+          this.#received(entry, id, message);
+          return;
+        }
+        known();
+        entry = this.#introduce(id, connection, message);
+      },
+      malformed: (code, salvage) => {
+        if (entry) this.#malformed(entry, id, code, salvage);
+        else this.#turnAway(connection, code);
+      },
+      untrusted: (salvage) => {
+        if (entry) this.#untrusted(entry, connection, salvage);
+        else this.#turnAway(connection, 'bad-stream');
+      },
+      closed: () => {
+        known();
+        if (entry) this.#closed(entry, id);
+      },
+    });
+    if (this.#stopping) {
+      connection.reset();
+      return;
+    }
+    this.#unknown.add(connection);
+    if (this.#unknown.size <= MAX_UNKNOWN_CONNECTIONS) return;
+    // A peer sends its CER at once: the oldest is the one least likely to be one.
+    const [oldest] = this.#unknown;
+    if (oldest) this.#turnAway(oldest, 'too-many-connections');
+  }
+
+  /** The peer that a CER comes from; for anything else the connection is closed. */
+  #introduce(id: ConnectionId, connection: DiameterConnection, message: DiameterMessage): Entry | undefined {
+    const { commandCode, flags, applicationId, avps } = message;
+    if (commandCode !== CER.code || !(flags & FLAG.R) || applicationId !== APPLICATION.COMMON) {
+      this.#turnAway(connection, 'no-cer');
+      return undefined;
+    }
+    const host = this.grammarian.find(avps, 'Origin-Host');
     const entry = host === undefined ? undefined : this.#entries.get(host.toLowerCase());
-    if (!entry) {
-      this.#options.onEvent({ type: 'dropped', peer: undefined, code: isCer ? 'unknown-peer' : 'no-cer' });
-      if (isCer) {
-        const violation = {
-          resultCode: RESULT.UNKNOWN_PEER,
-          failedAvp: undefined,
-          text: `${host ?? '?'} is not a configured peer`,
-        };
-        socket.end(encodeDiameter(errorAnswer(this.grammarian, this.origin, message, violation)));
-      } else {
-        socket.destroy();
-      }
+    if (!entry || !connection.transport.mayBe(entry.host)) {
+      const code = entry ? 'peer-not-authenticated' : 'unknown-peer';
+      const violation = { resultCode: RESULT.UNKNOWN_PEER, failedAvp: undefined, text: 'not a peer of this node' };
+      connection.send(errorAnswer(this.grammarian, this.origin, message, violation));
+      connection.end();
+      this.#options.onEvent({ type: 'dropped', peer: host, code });
       return undefined;
     }
-    if (entry.sockets.has('R')) {
-      socket.destroy();
-      return undefined;
-    }
-    entry.sockets.set('R', socket);
-    entry.driver.feed({ type: 'accepted', cer: message });
+    entry.connections.set(id, connection);
+    this.#options.onEvent({ type: 'message', direction: 'in', peer: entry.host, message });
+    entry.driver.feed({ type: 'accepted', connection: id, cer: message, address: connection.transport.localAddress });
     return entry;
   }
 
-  #take(
-    framer: DiameterFramer,
-    chunk: Buffer,
-    socket: Socket,
-    peer: string | undefined,
-    handle: (message: DiameterMessage) => void,
-  ): void {
-    const frames = framer.push(chunk);
-    if (frames === 'bad-stream') {
-      this.#options.onEvent({ type: 'dropped', peer, code: 'bad-stream' });
-      socket.resetAndDestroy();
-      return;
-    }
-    for (const octets of frames) {
-      const message = this.#decode(octets, socket, peer);
-      if (!message) continue;
-      this.#options.onEvent({ type: 'message', direction: 'in', peer: peer ?? '', message });
-      handle(message);
+  #turnAway(connection: DiameterConnection, code: string): void {
+    this.#unknown.delete(connection);
+    connection.reset();
+    this.#options.onEvent({ type: 'dropped', peer: undefined, code });
+  }
+
+  #received(entry: Entry, id: ConnectionId, message: DiameterMessage): void {
+    this.#options.onEvent({ type: 'message', direction: 'in', peer: entry.host, message });
+    entry.driver.feed({ type: 'message', connection: id, message });
+  }
+
+  #closed(entry: Entry, id: ConnectionId): void {
+    entry.connections.delete(id);
+    entry.driver.feed({ type: 'disconnected', connection: id });
+  }
+
+  /** RFC 6733 7.1.5: a request whose AVPs make no sense is answered, and the connection goes on. */
+  #malformed(entry: Entry, id: ConnectionId, code: string, salvage: Salvage | undefined): void {
+    this.#options.onEvent({ type: 'dropped', peer: entry.host, code });
+    const request = salvage && brokenRequest(salvage);
+    if (request && entry.peer.connection === id) {
+      this.#refuse(entry, id, request, violationOf(this.grammarian, salvage));
     }
   }
 
-  /** A message, or the error answer to a request whose AVPs make no sense (RFC 6733 7.1.5). */
-  #decode(octets: Uint8Array, socket: Socket, peer: string | undefined): DiameterMessage | undefined {
-    try {
-      return decodeDiameter(octets);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      this.#options.onEvent({ type: 'dropped', peer, code: error.code });
-      const salvage = salvageDiameter(octets);
-      if (peer !== undefined && salvage && salvage.header.flags & FLAG.R) {
-        const request = { ...salvage.header, avps: salvage.avps };
-        const violation = violationOf(this.grammarian, salvage);
-        socket.write(encodeDiameter(errorAnswer(this.grammarian, this.origin, request, violation)));
-      }
-      return undefined;
+  /** RFC 6733 2.1: where the next message begins is not known any more. */
+  #untrusted(entry: Entry, connection: DiameterConnection, salvage: Salvage | undefined): void {
+    this.#options.onEvent({ type: 'dropped', peer: entry.host, code: 'bad-stream' });
+    const request = salvage && brokenRequest(salvage);
+    if (!request) {
+      connection.reset();
+      return;
     }
+    connection.send(errorAnswer(this.grammarian, this.origin, request, violationOf(this.grammarian, salvage)));
+    connection.end();
   }
+
+  #nextConnection(): ConnectionId {
+    this.#lastConnection += 1;
+    return this.#lastConnection;
+  }
+}
+
+function addressesOf({ address, addresses = [] }: DiameterPeerOptions): readonly string[] {
+  return address === undefined ? addresses : [address, ...addresses];
+}
+
+function brokenRequest({ header, avps }: Salvage): DiameterMessage | undefined {
+  return header.flags & FLAG.R ? { ...header, avps } : undefined;
+}
+
+/** Neither 0.0.0.0 nor ::, which are no addresses of a host. */
+function isSpecific(octets: Uint8Array | undefined): octets is Uint8Array {
+  return octets?.some((octet) => octet !== 0) ?? false;
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return 'no answer';
 }

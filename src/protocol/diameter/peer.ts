@@ -1,98 +1,136 @@
 import { Drbg } from '../bytes/drbg.js';
-import { answerTo, errorAnswer, type Origin } from './answers.js';
+import { answerTo, errorAnswer } from './answers.js';
+import { CapabilitiesExchange, type LocalCapabilities, type PeerCapabilities } from './capabilities.js';
 import { type DiameterMessage, FLAG } from './codec.js';
-import { APPLICATION, CEA, CER, DPA, DPR, DWA, DWR } from './commands.js';
-import { type Content, type Grammarian, isViolation } from './grammar.js';
-import { isProtocolError, RESULT } from './result-codes.js';
-import { Watchdog, type WatchdogAction, type WatchdogStatus } from './watchdog.js';
+import { APPLICATION, CEA, CER, type CommandSpec, DPA, DPR, DWA, DWR } from './commands.js';
+import { type Content, type Grammarian, isViolation, type Violation } from './grammar.js';
+import type { EndToEndIdentifiers } from './identifiers.js';
+import { RESULT } from './result-codes.js';
+import { Watchdog, type WatchdogAction, type WatchdogInput, type WatchdogStatus } from './watchdog.js';
 
-/** The two connections that a peer may have for a moment (RFC 6733 5.6): the one we opened and the one it opened. */
-export type Side = 'I' | 'R';
+/**
+ * Wait before the first new attempt to connect, in milliseconds; it doubles up to Tc. Not RFC: RFC 6733 2.1 recommends
+ * Tc from the first, which would keep a restarted peer out for half a minute.
+ */
+const FIRST_RETRY = 1_000;
+
+/** How many times Tc to leave a peer alone that said BUSY or DO_NOT_WANT_TO_TALK_TO_YOU (RFC 6733 5.4.3). */
+const UNWANTED_FACTOR = 10;
+
+/** Share of a wait by which it is shorter or longer, so that not all nodes come back at once. */
+const RETRY_JITTER = 0.1;
+
+export const DISCONNECT_CAUSE = { REBOOTING: 0, BUSY: 1, DO_NOT_WANT_TO_TALK_TO_YOU: 2 } as const;
 
 export interface PeerConfig {
-  readonly origin: Origin;
-  /** Host-IP-Address of CER and CEA. */
-  readonly addresses: readonly Uint8Array[];
-  readonly productName: string;
-  readonly vendorId: number;
-  readonly originStateId: number;
-  readonly applications: readonly number[];
-  readonly supportedVendors: readonly number[];
-  /** Milliseconds. */
+  /** The peer's DiameterIdentity: whoever says another one is refused. */
+  readonly host: string;
+  readonly local: LocalCapabilities;
+  readonly identifiers: EndToEndIdentifiers;
+  /** Twinit of the watchdog, milliseconds. */
   readonly watchdog: number;
-  /** Tc: how long after a lost connection the next is tried. Milliseconds. */
+  /** Tc: the longest wait before a new attempt to connect, milliseconds. */
   readonly reconnect: number;
-  /** Limit of a connection attempt, a capabilities exchange and a disconnection. Milliseconds. */
+  /** Limit of a connection attempt, a capabilities exchange and a disconnection, milliseconds. */
   readonly timeout: number;
-  /** Undefined: we never connect, the peer does. */
+  /** Whether we connect; otherwise only the peer does. */
   readonly initiates: boolean;
 }
 
-export type DisconnectCause = 0 | 1 | 2;
+/** Names a transport connection; the driver gives each its own. */
+export type ConnectionId = number;
 
 export type PeerInput =
   | { readonly type: 'start' }
-  | { readonly type: 'stop'; readonly cause: DisconnectCause }
-  /** Our connection is there, or could not be made. */
-  | { readonly type: 'connected' }
-  | { readonly type: 'connectFailed' }
-  /** The peer's connection, whose first message was this CER. */
-  | { readonly type: 'accepted'; readonly cer: DiameterMessage }
-  | { readonly type: 'message'; readonly side: Side; readonly message: DiameterMessage }
-  | { readonly type: 'disconnected'; readonly side: Side }
+  | { readonly type: 'stop'; readonly cause: number }
+  /** The connection that `connect` asked for, from this address of ours; or it could not be made. */
+  | { readonly type: 'connected'; readonly connection: ConnectionId; readonly address: Uint8Array }
+  | { readonly type: 'connectFailed'; readonly reason: string }
+  /** A connection of the peer's to this address of ours, whose first message was this CER. */
+  | {
+      readonly type: 'accepted';
+      readonly connection: ConnectionId;
+      readonly cer: DiameterMessage;
+      readonly address: Uint8Array;
+    }
+  | { readonly type: 'message'; readonly connection: ConnectionId; readonly message: DiameterMessage }
+  | { readonly type: 'disconnected'; readonly connection: ConnectionId }
   | { readonly type: 'tick' };
 
 export type PeerOutput =
   | { readonly type: 'connect' }
-  | { readonly type: 'send'; readonly side: Side; readonly message: DiameterMessage }
-  /** Close a connection; `reject`: the one just accepted, which this machine never took. */
-  | { readonly type: 'disconnect'; readonly side: Side; readonly reject: boolean }
-  | { readonly type: 'open'; readonly side: Side; readonly peer: PeerCapabilities }
+  /** Give up the attempt that is under way. */
+  | { readonly type: 'abort' }
+  | { readonly type: 'send'; readonly connection: ConnectionId; readonly message: DiameterMessage }
+  /** Close it once everything is sent. */
+  | { readonly type: 'disconnect'; readonly connection: ConnectionId }
+  | { readonly type: 'open'; readonly connection: ConnectionId; readonly peer: PeerCapabilities }
+  /** No connection is left, or none was made: what waits for an answer will not get it. */
   | { readonly type: 'closed'; readonly reason: string }
-  /** Requests and answers of applications. */
-  | { readonly type: 'deliver'; readonly side: Side; readonly message: DiameterMessage }
+  /** A connection of the peer's was turned away, whatever the state of the peer. */
+  | { readonly type: 'rejected'; readonly reason: string }
+  /** A request or an answer of an application. */
+  | { readonly type: 'deliver'; readonly connection: ConnectionId; readonly message: DiameterMessage }
+  | { readonly type: 'dropped'; readonly code: 'unexpected-message' }
+  /** RFC 3539: move what waits for an answer to another peer; and: the peer is to be trusted again. */
   | { readonly type: 'failover' }
   | { readonly type: 'failback' };
 
-export interface PeerCapabilities {
-  readonly host: string;
-  readonly realm: string;
-  readonly productName: string | undefined;
-  readonly originStateId: number | undefined;
-  /** The peer relays for others (RFC 6733 2.4). */
-  readonly relay: boolean;
+/** A connection of the peer's whose CER is good, and not answered yet. */
+interface Introduced {
+  readonly connection: ConnectionId;
+  readonly cer: DiameterMessage;
+  readonly address: Uint8Array;
+  readonly peer: PeerCapabilities;
 }
 
-type Timed = { readonly until: number };
-type Held = { readonly cer: DiameterMessage };
+interface Open<Name extends string> {
+  readonly name: Name;
+  readonly connection: ConnectionId;
+  readonly peer: PeerCapabilities;
+}
 
 type State =
   | { readonly name: 'Closed'; readonly retryAt: number | undefined }
-  | ({ readonly name: 'Wait-Conn-Ack' } & Timed)
-  | ({ readonly name: 'Wait-I-CEA' } & Timed)
-  | ({ readonly name: 'Wait-Conn-Ack/Elect' } & Timed & Held)
-  | ({ readonly name: 'Wait-Returns' } & Timed & Held)
-  | { readonly name: 'I-Open' | 'R-Open' }
-  | ({ readonly name: 'Closing'; readonly side: Side } & Timed);
+  | { readonly name: 'Wait-Conn-Ack'; readonly until: number }
+  | { readonly name: 'Wait-I-CEA'; readonly until: number; readonly initiated: ConnectionId }
+  | { readonly name: 'Wait-Conn-Ack/Elect'; readonly until: number; readonly responded: Introduced }
+  | {
+      readonly name: 'Wait-Returns';
+      readonly until: number;
+      readonly initiated: ConnectionId;
+      readonly responded: Introduced;
+    }
+  | Open<'I-Open'>
+  | Open<'R-Open'>
+  | {
+      readonly name: 'Closing';
+      readonly until: number;
+      readonly connection: ConnectionId;
+      /** Whether the peer said that it will not want us again soon. */
+      readonly unwanted: boolean;
+    };
 
-/** The state machine of one peer, RFC 6733 5.6, with its watchdog. */
+/** The state machine of one peer, RFC 6733 5.6, with its watchdog. I-: connections of ours, R-: of the peer's. */
 export class Peer {
   readonly #config: PeerConfig;
   readonly #grammarian: Grammarian;
+  readonly #exchange: CapabilitiesExchange;
   readonly #drbg: Drbg;
   readonly #watchdog: Watchdog;
   #state: State = { name: 'Closed', retryAt: undefined };
   #stopped = false;
+  /** Attempts since the last open connection. */
+  #attempts = 0;
   #hopByHop: number;
-  #endToEnd: number;
 
   constructor(config: PeerConfig, grammarian: Grammarian, seed: Uint8Array) {
     this.#config = config;
     this.#grammarian = grammarian;
+    this.#exchange = new CapabilitiesExchange(config.local, grammarian);
     this.#drbg = new Drbg(seed);
-    this.#watchdog = new Watchdog(config.watchdog, () => this.#drbg.unit());
+    this.#watchdog = new Watchdog(config.watchdog, xorshift(this.#drbg.u32()));
     this.#hopByHop = this.#drbg.u32();
-    this.#endToEnd = this.#drbg.u32();
   }
 
   get state(): State['name'] {
@@ -103,11 +141,21 @@ export class Peer {
     return this.#watchdog.status;
   }
 
-  /** The connection to send on; undefined if there is none, or it is not to be trusted yet (RFC 3539 3.4.1). */
-  get open(): Side | undefined {
-    const { name } = this.#state;
-    if (name !== 'I-Open' && name !== 'R-Open') return undefined;
-    return this.#watchdog.status === 'OKAY' ? sideOf(name) : undefined;
+  /** The open connection, trusted or not. */
+  get connection(): ConnectionId | undefined {
+    const state = this.#state;
+    return state.name === 'I-Open' || state.name === 'R-Open' ? state.connection : undefined;
+  }
+
+  /** Whether requests should go to this peer (RFC 3539 3.4.1). */
+  get trusted(): boolean {
+    return this.connection !== undefined && this.#watchdog.status === 'OKAY';
+  }
+
+  /** What the peer says of itself, while it is open. */
+  get capabilities(): PeerCapabilities | undefined {
+    const state = this.#state;
+    return state.name === 'I-Open' || state.name === 'R-Open' ? state.peer : undefined;
   }
 
   get deadline(): number | undefined {
@@ -117,331 +165,389 @@ export class Peer {
     return this.#watchdog.deadline;
   }
 
-  /** A Hop-by-Hop identifier for this connection (RFC 6733 3). */
+  /** A Hop-by-Hop identifier for the connection (RFC 6733 3). */
   nextHopByHop(): number {
     this.#hopByHop = (this.#hopByHop + 1) >>> 0;
     return this.#hopByHop;
   }
 
   handle(input: PeerInput, now: number): PeerOutput[] {
-    const state = this.#state;
     switch (input.type) {
-      // Closed     Start                                | I-Snd-Conn-Req               | Wait-Conn-Ack
       case 'start':
         this.#stopped = false;
-        return state.name === 'Closed' && this.#config.initiates ? this.#connect(now) : [];
+        // Closed     Start                            | I-Snd-Conn-Req                   | Wait-Conn-Ack
+        return this.#state.name === 'Closed' && this.#config.initiates ? this.#connect(now) : [];
       case 'stop':
         this.#stopped = true;
         return this.#stop(input.cause, now);
       case 'connected':
-        return this.#connected(state, now);
+        return this.#connected(input.connection, input.address, now);
       case 'connectFailed':
-        return this.#connectFailed(state, now);
+        return this.#connectFailed(input.reason, now);
       case 'accepted':
-        return this.#accepted(state, input.cer, now);
+        return this.#accepted(input, now);
       case 'message':
-        return this.#message(state, input.side, input.message, now);
+        return this.#message(input.connection, input.message, now);
       case 'disconnected':
-        return this.#disconnected(state, input.side, now);
+        return this.#disconnected(input.connection, now);
       case 'tick':
-        return this.#tick(state, now);
+        return this.#tick(now);
     }
   }
 
+  // ------------------------------------------------------------------------------------------------ coming up
+
   #connect(now: number): PeerOutput[] {
+    this.#attempts += 1;
     this.#state = { name: 'Wait-Conn-Ack', until: now + this.#config.timeout };
     return [{ type: 'connect' }];
   }
 
-  #connected(state: State, now: number): PeerOutput[] {
-    const until = now + this.#config.timeout;
-    // Wait-Conn-Ack        I-Rcv-Conn-Ack             | I-Snd-CER                    | Wait-I-CEA
-    if (state.name === 'Wait-Conn-Ack') {
-      this.#state = { name: 'Wait-I-CEA', until };
-      return [this.#cer()];
-    }
-    // Wait-Conn-Ack/Elect  I-Rcv-Conn-Ack             | I-Snd-CER, Elect             | Wait-Returns
-    if (state.name === 'Wait-Conn-Ack/Elect') {
-      this.#state = { name: 'Wait-Returns', until, cer: state.cer };
-      return [this.#cer(), ...this.#elect(state.cer, now)];
-    }
-    return [{ type: 'disconnect', side: 'I', reject: false }];
-  }
-
-  #connectFailed(state: State, now: number): PeerOutput[] {
-    // Wait-Conn-Ack        I-Rcv-Conn-Nack            | cleanup                      | Closed
-    if (state.name === 'Wait-Conn-Ack') return this.#close(now, 'cannot connect');
-    // Wait-Conn-Ack/Elect  I-Rcv-Conn-Nack            | R-Snd-CEA                    | R-Open
-    if (state.name === 'Wait-Conn-Ack/Elect') return this.#openResponder(state.cer, now);
-    return [];
-  }
-
-  #accepted(state: State, cer: DiameterMessage, now: number): PeerOutput[] {
+  #connected(initiated: ConnectionId, address: Uint8Array, now: number): PeerOutput[] {
+    const state = this.#state;
     const until = now + this.#config.timeout;
     switch (state.name) {
-      // Closed     R-Conn-CER                           | R-Accept, process CER, R-Snd-CEA | R-Open
-      case 'Closed':
-        return this.#stopped ? [{ type: 'disconnect', side: 'R', reject: true }] : this.#openResponder(cer, now);
-      // Wait-Conn-Ack  R-Conn-CER                       | R-Accept, process CER        | Wait-Conn-Ack/Elect
+      // Wait-Conn-Ack        I-Rcv-Conn-Ack         | I-Snd-CER                        | Wait-I-CEA
       case 'Wait-Conn-Ack':
-        this.#state = { name: 'Wait-Conn-Ack/Elect', until, cer };
-        return [];
-      // Wait-I-CEA R-Conn-CER                           | R-Accept, process CER, Elect | Wait-Returns
-      case 'Wait-I-CEA':
-        this.#state = { name: 'Wait-Returns', until, cer };
-        return this.#elect(cer, now);
-      // Wait-Conn-Ack/Elect, Wait-Returns, Open  R-Conn-CER | R-Reject                 | same
+        this.#state = { name: 'Wait-I-CEA', until, initiated };
+        return [this.#ask(initiated, this.#exchange.request(address))];
+      // Wait-Conn-Ack/Elect  I-Rcv-Conn-Ack         | I-Snd-CER, Elect                 | Wait-Returns
+      case 'Wait-Conn-Ack/Elect':
+        this.#state = { name: 'Wait-Returns', until, initiated, responded: state.responded };
+        return [this.#ask(initiated, this.#exchange.request(address)), ...this.#elect(initiated, state.responded, now)];
       default:
-        return [{ type: 'disconnect', side: 'R', reject: true }];
+        return [{ type: 'disconnect', connection: initiated }];
     }
+  }
+
+  #connectFailed(reason: string, now: number): PeerOutput[] {
+    const state = this.#state;
+    switch (state.name) {
+      // Wait-Conn-Ack        I-Rcv-Conn-Nack        | cleanup                          | Closed
+      case 'Wait-Conn-Ack':
+        return this.#close(reason, now);
+      // Wait-Conn-Ack/Elect  I-Rcv-Conn-Nack        | R-Snd-CEA                        | R-Open
+      case 'Wait-Conn-Ack/Elect':
+        return this.#openResponder(state.responded, now);
+      default:
+        return [];
+    }
+  }
+
+  #accepted(input: Extract<PeerInput, { type: 'accepted' }>, now: number): PeerOutput[] {
+    const { connection, cer, address } = input;
+    if (this.#stopped) return this.#reject(connection, 'stopped');
+    const peer = this.#exchange.readRequest(cer, this.#config.host);
+    if (isViolation(peer)) return this.#refuse(connection, cer, peer);
+    const responded: Introduced = { connection, cer, address, peer };
+    const until = now + this.#config.timeout;
+    const state = this.#state;
+    switch (state.name) {
+      // Closed         R-Conn-CER                   | R-Accept, process CER, R-Snd-CEA | R-Open
+      case 'Closed':
+        return this.#openResponder(responded, now);
+      // Wait-Conn-Ack  R-Conn-CER                   | R-Accept, process CER            | Wait-Conn-Ack/Elect
+      case 'Wait-Conn-Ack':
+        this.#state = { name: 'Wait-Conn-Ack/Elect', until, responded };
+        return [];
+      // Wait-I-CEA     R-Conn-CER                   | R-Accept, process CER, Elect     | Wait-Returns
+      case 'Wait-I-CEA':
+        this.#state = { name: 'Wait-Returns', until, initiated: state.initiated, responded };
+        return this.#elect(state.initiated, responded, now);
+      case 'I-Open':
+      case 'R-Open':
+        if (hasRestarted(state.peer, peer)) return this.#replace(state.connection, responded, now);
+        return this.#reject(connection, 'there is a connection');
+      // Wait-Conn-Ack/Elect, Wait-Returns, Open  R-Conn-CER | R-Reject                | same
+      default:
+        return this.#reject(connection, 'there is a connection');
+    }
+  }
+
+  /**
+   * Not RFC: a peer that comes back with a greater Origin-State-Id (RFC 6733 8.16) has lost the connection that we still
+   * hold; to reject it would keep it out until the watchdog has noticed.
+   */
+  #replace(old: ConnectionId, responded: Introduced, now: number): PeerOutput[] {
+    return [
+      { type: 'disconnect', connection: old },
+      ...this.#watched('down', old, now),
+      ...this.#close('the peer has restarted', now),
+      ...this.#openResponder(responded, now),
+    ];
   }
 
   /** RFC 6733 5.6.4: the lexically greater Origin-Host keeps the connection that it responded to. */
-  #elect(cer: DiameterMessage, now: number): PeerOutput[] {
-    const theirs = this.#grammarian.find(cer.avps, 'Origin-Host')?.toLowerCase() ?? '';
-    if (this.#config.origin.host.toLowerCase() <= theirs) return [];
-    // Wait-Returns  Win-Election                      | I-Disc, R-Snd-CEA            | R-Open
-    return [{ type: 'disconnect', side: 'I', reject: false }, ...this.#openResponder(cer, now)];
+  #elect(initiated: ConnectionId, responded: Introduced, now: number): PeerOutput[] {
+    if (this.#config.local.origin.host.toLowerCase() <= responded.peer.host.toLowerCase()) return [];
+    // Wait-Returns   Win-Election                   | I-Disc, R-Snd-CEA                | R-Open
+    return [{ type: 'disconnect', connection: initiated }, ...this.#openResponder(responded, now)];
   }
 
-  #message(state: State, side: Side, message: DiameterMessage, now: number): PeerOutput[] {
-    const { commandCode, flags } = message;
-    const request = (flags & FLAG.R) !== 0;
-    if (state.name === 'I-Open' || state.name === 'R-Open') {
-      return side === sideOf(state.name) ? this.#inOpen(side, message, now) : [];
-    }
-    if (state.name === 'Closing') {
-      // Closing    Rcv-DPA                              | Disc                         | Closed
-      if (!request && commandCode === DPA.code) return [disconnect(side), ...this.#close(now, 'disconnected')];
-      return [];
-    }
-    if (side === 'R' || (state.name !== 'Wait-I-CEA' && state.name !== 'Wait-Returns')) return [];
-    // Wait-I-CEA I-Rcv-Non-CEA                        | error                        | Closed
-    if (request || commandCode !== CEA.code) return this.#failed(state, now, `no CEA but command ${commandCode}`);
-    // Wait-I-CEA   I-Rcv-CEA                          | process CEA                  | I-Open
-    // Wait-Returns I-Rcv-CEA                          | R-Disc                       | I-Open
-    const cea = this.#grammarian.read(CEA, message);
-    if (isViolation(cea)) return this.#failed(state, now, `CEA: ${cea.text}`);
-    if (cea['Result-Code'] !== RESULT.SUCCESS)
-      return this.#failed(state, now, `CEA with Result-Code ${cea['Result-Code']}`);
-    if (!this.#haveCommonApplication(cea)) return this.#failed(state, now, 'no common application');
-    const out: PeerOutput[] = state.name === 'Wait-Returns' ? [disconnect('R')] : [];
-    return [...out, ...this.#opened('I', capabilitiesOf(cea), now)];
+  #openResponder({ connection, cer, address, peer }: Introduced, now: number): PeerOutput[] {
+    const message = this.#exchange.answer(cer, address);
+    return [{ type: 'send', connection, message }, ...this.#opened('R-Open', connection, peer, now)];
   }
 
-  #inOpen(side: Side, message: DiameterMessage, now: number): PeerOutput[] {
-    const { commandCode, flags, applicationId } = message;
-    const request = (flags & FLAG.R) !== 0;
-    if (applicationId === APPLICATION.COMMON && commandCode === DWR.code) {
-      if (request) return [...this.#watched('message', side, now), this.#answerDwr(side, message)];
-      return this.#watched('dwa', side, now);
-    }
-    const out = this.#watched('message', side, now);
-    if (request && applicationId === APPLICATION.COMMON && commandCode === DPR.code) {
-      // Open       Rcv-DPR                              | Snd-DPA                      | Closing
-      this.#state = { name: 'Closing', side, until: now + this.#config.timeout };
-      const answer = answerTo(
-        message,
-        this.#grammarian.write(DPA, { 'Result-Code': RESULT.SUCCESS, ...this.#origin() }),
-      );
-      return [...out, ...this.#watched('down', side, now), { type: 'send', side, message: answer }];
-    }
-    if (applicationId === APPLICATION.COMMON && commandCode === CER.code) return out;
-    return [...out, { type: 'deliver', side, message }];
+  #opened(name: 'I-Open' | 'R-Open', connection: ConnectionId, peer: PeerCapabilities, now: number): PeerOutput[] {
+    this.#state = { name, connection, peer };
+    this.#attempts = 0;
+    return [{ type: 'open', connection, peer }, ...this.#watched('up', connection, now)];
   }
 
-  #answerDwr(side: Side, message: DiameterMessage): PeerOutput {
-    const dwr = this.#grammarian.read(DWR, message);
-    if (isViolation(dwr)) {
-      return { type: 'send', side, message: errorAnswer(this.#grammarian, this.#config.origin, message, dwr) };
-    }
-    const content = { 'Result-Code': RESULT.SUCCESS, ...this.#origin(), 'Origin-State-Id': this.#config.originStateId };
-    return { type: 'send', side, message: answerTo(message, this.#grammarian.write(DWA, content)) };
+  #reject(connection: ConnectionId, reason: string): PeerOutput[] {
+    return [
+      { type: 'disconnect', connection },
+      { type: 'rejected', reason },
+    ];
   }
 
-  #disconnected(state: State, side: Side, now: number): PeerOutput[] {
+  #refuse(connection: ConnectionId, cer: DiameterMessage, violation: Violation): PeerOutput[] {
+    const message = this.#exchange.refusal(cer, violation);
+    return [{ type: 'send', connection, message }, ...this.#reject(connection, `CER: ${violation.text}`)];
+  }
+
+  // ------------------------------------------------------------------------------------------------ messages
+
+  #message(connection: ConnectionId, message: DiameterMessage, now: number): PeerOutput[] {
+    const state = this.#state;
     switch (state.name) {
-      // Wait-I-CEA   I-Peer-Disc                        | I-Disc                       | Closed
-      case 'Wait-I-CEA':
-        return side === 'I' ? this.#close(now, 'closed before CEA') : [];
-      // Wait-Conn-Ack/Elect  R-Peer-Disc                | R-Disc                       | Wait-Conn-Ack
-      case 'Wait-Conn-Ack/Elect':
-        if (side === 'R') this.#state = { name: 'Wait-Conn-Ack', until: state.until };
-        return [];
-      // Wait-Returns I-Peer-Disc                        | I-Disc, R-Snd-CEA            | R-Open
-      // Wait-Returns R-Peer-Disc                        | R-Disc                       | Wait-I-CEA
-      case 'Wait-Returns':
-        if (side === 'I') return this.#openResponder(state.cer, now);
-        this.#state = { name: 'Wait-I-CEA', until: state.until };
-        return [];
-      // Open       Peer-Disc                            | Disc                         | Closed
       case 'I-Open':
       case 'R-Open':
-        return side === sideOf(state.name)
-          ? [...this.#watched('down', side, now), ...this.#close(now, 'connection lost')]
-          : [];
-      // Closing    Peer-Disc                            | Disc                         | Closed
+        return connection === state.connection ? this.#inOpen(connection, message, now) : unexpected();
       case 'Closing':
-        return side === state.side ? this.#close(now, 'disconnected') : [];
+        return connection === state.connection ? this.#inClosing(state, message, now) : unexpected();
+      case 'Wait-I-CEA':
+      case 'Wait-Returns':
+        return connection === state.initiated ? this.#inWaitForCea(message, now) : unexpected();
+      default:
+        return unexpected();
+    }
+  }
+
+  #inWaitForCea(message: DiameterMessage, now: number): PeerOutput[] {
+    const state = this.#state;
+    if (state.name !== 'Wait-I-CEA' && state.name !== 'Wait-Returns') return [];
+    // Wait-I-CEA     I-Rcv-Non-CEA                  | error                            | Closed
+    if (!isBase(message, CEA)) return this.#fail(`no CEA but command ${message.commandCode}`, now);
+    // Wait-I-CEA     I-Rcv-CEA                      | process CEA                      | I-Open
+    // Wait-Returns   I-Rcv-CEA                      | R-Disc                           | I-Open
+    const peer = this.#exchange.readAnswer(message, this.#config.host);
+    if (isViolation(peer)) return this.#fail(`CEA: ${peer.text}`, now);
+    const other: PeerOutput[] =
+      state.name === 'Wait-Returns' ? [{ type: 'disconnect', connection: state.responded.connection }] : [];
+    return [...other, ...this.#opened('I-Open', state.initiated, peer, now)];
+  }
+
+  // I-Open, R-Open  Rcv-Message                     | process                          | same
+  // I-Open, R-Open  Rcv-DWR                         | process DWR, Snd-DWA             | same
+  // I-Open, R-Open  Rcv-DWA                         | process DWA                      | same
+  // I-Open, R-Open  Rcv-DPR                         | Snd-DPA                          | Closing
+  #inOpen(connection: ConnectionId, message: DiameterMessage, now: number): PeerOutput[] {
+    if (isBase(message, DWA)) return this.#watched('dwa', connection, now);
+    const watched = this.#watched('message', connection, now);
+    if (isBase(message, DWR)) {
+      const content = { ...this.#success(), 'Origin-State-Id': this.#config.local.originStateId };
+      return [...watched, this.#answer(connection, message, DWR, DWA, content)];
+    }
+    if (isBase(message, DPR)) {
+      const cause = this.#grammarian.find(message.avps, 'Disconnect-Cause') ?? DISCONNECT_CAUSE.REBOOTING;
+      const unwanted = cause !== DISCONNECT_CAUSE.REBOOTING;
+      this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, unwanted };
+      return [...watched, this.#answer(connection, message, DPR, DPA, this.#success())];
+    }
+    if (isBase(message, CER) || isBase(message, CEA) || isBase(message, DPA)) return [...watched, ...unexpected()];
+    // Not RFC: in REOPEN too, where RFC 3539 throws away what is no DWA: the peer asked because it trusts the connection.
+    watched.push({ type: 'deliver', connection, message });
+    return watched;
+  }
+
+  #inClosing(state: Extract<State, { name: 'Closing' }>, message: DiameterMessage, now: number): PeerOutput[] {
+    const { connection, unwanted } = state;
+    // Closing         Rcv-DPA                       | Disc                             | Closed
+    if (isBase(message, DPA)) {
+      return [{ type: 'disconnect', connection }, ...this.#closeInOrder('disconnected', unwanted, now)];
+    }
+    // Both said DPR at once: no row in RFC 6733, but an answer is due.
+    if (isBase(message, DPR)) return [this.#answer(connection, message, DPR, DPA, this.#success())];
+    // What was asked before is still answered.
+    if ((message.flags & FLAG.R) === 0 && message.applicationId !== APPLICATION.COMMON) {
+      return [{ type: 'deliver', connection, message }];
+    }
+    return unexpected();
+  }
+
+  // ------------------------------------------------------------------------------------------------ going down
+
+  #disconnected(connection: ConnectionId, now: number): PeerOutput[] {
+    const state = this.#state;
+    switch (state.name) {
+      // Wait-I-CEA           I-Peer-Disc            | I-Disc                           | Closed
+      case 'Wait-I-CEA':
+        return connection === state.initiated ? this.#close('closed before its CEA', now) : [];
+      // Wait-Conn-Ack/Elect  R-Peer-Disc            | R-Disc                           | Wait-Conn-Ack
+      case 'Wait-Conn-Ack/Elect':
+        if (connection === state.responded.connection) this.#state = { name: 'Wait-Conn-Ack', until: state.until };
+        return [];
+      // Wait-Returns         I-Peer-Disc            | I-Disc, R-Snd-CEA                | R-Open
+      // Wait-Returns         R-Peer-Disc            | R-Disc                           | Wait-I-CEA
+      case 'Wait-Returns':
+        if (connection === state.initiated) return this.#openResponder(state.responded, now);
+        if (connection === state.responded.connection) {
+          this.#state = { name: 'Wait-I-CEA', until: state.until, initiated: state.initiated };
+        }
+        return [];
+      // I-Open, R-Open       Peer-Disc              | Disc                             | Closed
+      case 'I-Open':
+      case 'R-Open':
+        if (connection !== state.connection) return [];
+        return [...this.#watched('down', connection, now), ...this.#close('connection lost', now)];
+      // Closing              Peer-Disc              | Disc                             | Closed
+      case 'Closing':
+        return connection === state.connection ? this.#closeInOrder('disconnected', state.unwanted, now) : [];
       default:
         return [];
     }
   }
 
-  #tick(state: State, now: number): PeerOutput[] {
-    if (state.name === 'Closed') {
-      return state.retryAt !== undefined && now >= state.retryAt && !this.#stopped ? this.#connect(now) : [];
-    }
-    // Wait-…, Closing  Timeout                        | error                        | Closed
-    if ('until' in state) return now >= state.until ? this.#failed(state, now, `timeout in ${state.name}`) : [];
-    return this.#watched('timeout', sideOf(state.name), now);
-  }
-
-  /** Steps the watchdog and does what it says. */
-  #watched(input: Parameters<Watchdog['handle']>[0], side: Side, now: number): PeerOutput[] {
-    return this.#watchdog.handle(input, now).flatMap((action) => this.#watchdogAction(action, side, now));
-  }
-
-  #watchdogAction(action: WatchdogAction, side: Side, now: number): PeerOutput[] {
-    switch (action) {
-      case 'sendDwr': {
-        const content = { ...this.#origin(), 'Origin-State-Id': this.#config.originStateId };
-        return [
-          { type: 'send', side, message: this.#request(this.#grammarian.message(DWR, APPLICATION.COMMON, content)) },
-        ];
-      }
-      case 'close':
-        return [disconnect(side), ...this.#close(now, 'watchdog')];
-      case 'failover':
-      case 'failback':
-        return [{ type: action }];
-      case 'open':
-        return [];
-    }
-  }
-
-  #stop(cause: DisconnectCause, now: number): PeerOutput[] {
+  #tick(now: number): PeerOutput[] {
     const state = this.#state;
-    // Open       Stop                                 | Snd-DPR                      | Closing
-    if (state.name === 'I-Open' || state.name === 'R-Open') {
-      const side = sideOf(state.name);
-      const content = { ...this.#origin(), 'Disconnect-Cause': cause };
-      const message = this.#request(this.#grammarian.message(DPR, APPLICATION.COMMON, content));
-      this.#watchdog.handle('down', now);
-      this.#state = { name: 'Closing', side, until: now + this.#config.timeout };
-      return [{ type: 'send', side, message }];
+    if (state.name === 'Closed') {
+      return state.retryAt !== undefined && now >= state.retryAt ? this.#connect(now) : [];
     }
-    return state.name === 'Closed' || state.name === 'Closing' ? [] : this.#failed(state, now, 'stopped');
+    if (state.name === 'I-Open' || state.name === 'R-Open') return this.#watched('timeout', state.connection, now);
+    // Wait-…, Closing      Timeout                  | error                            | Closed
+    return now >= state.until ? this.#fail(`timeout in ${state.name}`, now) : [];
   }
 
-  #failed(state: State, now: number, reason: string): PeerOutput[] {
-    const sides: Side[] =
-      state.name === 'Closing'
-        ? [state.side]
-        : state.name === 'Wait-Conn-Ack/Elect' || state.name === 'Wait-Returns'
-          ? ['I', 'R']
-          : ['I'];
-    return [...sides.map(disconnect), ...this.#close(now, reason)];
+  #stop(cause: number, now: number): PeerOutput[] {
+    const state = this.#state;
+    switch (state.name) {
+      // I-Open, R-Open       Stop                   | Snd-DPR                          | Closing
+      case 'I-Open':
+      case 'R-Open': {
+        const { connection } = state;
+        const content = { ...this.#origin(), 'Disconnect-Cause': cause };
+        this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, unwanted: false };
+        return [this.#ask(connection, this.#grammarian.message(DPR, APPLICATION.COMMON, content))];
+      }
+      case 'Closed':
+        this.#state = { name: 'Closed', retryAt: undefined };
+        return [];
+      case 'Closing':
+        return [];
+      default:
+        return this.#fail('stopped', now);
+    }
   }
 
-  #close(now: number, reason: string): PeerOutput[] {
-    const wait = this.#config.reconnect * (0.9 + 0.2 * this.#drbg.unit());
-    const again = this.#config.initiates && !this.#stopped;
-    this.#state = { name: 'Closed', retryAt: again ? now + wait : undefined };
+  /** Gives everything up. */
+  #fail(reason: string, now: number): PeerOutput[] {
+    const state = this.#state;
+    const out: PeerOutput[] = [];
+    if (state.name === 'Wait-Conn-Ack' || state.name === 'Wait-Conn-Ack/Elect') out.push({ type: 'abort' });
+    if ('initiated' in state) out.push({ type: 'disconnect', connection: state.initiated });
+    if ('responded' in state) out.push({ type: 'disconnect', connection: state.responded.connection });
+    if (state.name === 'Closing') {
+      out.push({ type: 'disconnect', connection: state.connection });
+      return [...out, ...this.#closeInOrder(reason, state.unwanted, now)];
+    }
+    return [...out, ...this.#close(reason, now)];
+  }
+
+  #closeInOrder(reason: string, unwanted: boolean, now: number): PeerOutput[] {
+    this.#watchdog.handle('reset', now);
+    return this.#close(reason, now, unwanted);
+  }
+
+  #close(reason: string, now: number, unwanted = false): PeerOutput[] {
+    const { reconnect, initiates } = this.#config;
+    const wait = unwanted
+      ? reconnect * UNWANTED_FACTOR
+      : Math.min(reconnect, FIRST_RETRY * 2 ** Math.max(0, this.#attempts - 1));
+    const jittered = wait * (1 - RETRY_JITTER + 2 * RETRY_JITTER * this.#drbg.unit());
+    this.#state = { name: 'Closed', retryAt: initiates && !this.#stopped ? now + jittered : undefined };
     return [{ type: 'closed', reason }];
   }
 
-  #openResponder(cer: DiameterMessage, now: number): PeerOutput[] {
-    const read = this.#grammarian.read(CER, cer);
-    const refuse = (message: DiameterMessage, reason: string): PeerOutput[] => [
-      { type: 'send', side: 'R', message },
-      disconnect('R'),
-      ...this.#close(now, reason),
-    ];
-    if (isViolation(read))
-      return refuse(errorAnswer(this.#grammarian, this.#config.origin, cer, read), `CER: ${read.text}`);
-    if (!this.#haveCommonApplication(read)) {
-      return refuse(this.#cea(cer, RESULT.NO_COMMON_APPLICATION), 'no common application');
+  // ------------------------------------------------------------------------------------------------ watchdog
+
+  /** Steps the watchdog and does what it says. */
+  #watched(input: WatchdogInput, connection: ConnectionId, now: number): PeerOutput[] {
+    const actions = this.#watchdog.handle(input, now);
+    return actions.length === 0 ? [] : actions.flatMap((action) => this.#guard(action, connection, now));
+  }
+
+  #guard(action: WatchdogAction, connection: ConnectionId, now: number): PeerOutput[] {
+    switch (action) {
+      case 'sendDwr': {
+        const content = { ...this.#origin(), 'Origin-State-Id': this.#config.local.originStateId };
+        return [this.#ask(connection, this.#grammarian.message(DWR, APPLICATION.COMMON, content))];
+      }
+      case 'close':
+        return [{ type: 'disconnect', connection }, ...this.#close('no answer to the watchdog', now)];
+      case 'failover':
+      case 'failback':
+        return [{ type: action }];
     }
-    return [
-      { type: 'send', side: 'R', message: this.#cea(cer, RESULT.SUCCESS) },
-      ...this.#opened('R', capabilitiesOf(read), now),
-    ];
   }
 
-  #opened(side: Side, peer: PeerCapabilities, now: number): PeerOutput[] {
-    this.#state = { name: side === 'I' ? 'I-Open' : 'R-Open' };
-    return [{ type: 'open', side, peer }, ...this.#watched('up', side, now)];
+  // ------------------------------------------------------------------------------------------------ writing
+
+  #ask(connection: ConnectionId, message: DiameterMessage): PeerOutput {
+    const identifiers = { hopByHop: this.nextHopByHop(), endToEnd: this.#config.identifiers.next() };
+    return { type: 'send', connection, message: { ...message, ...identifiers } };
   }
 
-  /** RFC 6733 5.3: one application in common, or a relay, which has all. */
-  #haveCommonApplication(capabilities: Content<typeof CER> | Content<typeof CEA>): boolean {
-    const theirs = applicationsOf(capabilities);
-    return (
-      theirs.includes(APPLICATION.RELAY) ||
-      this.#config.applications.some((id) => id === APPLICATION.RELAY || theirs.includes(id))
-    );
-  }
-
-  #cer(): PeerOutput {
-    const message = this.#grammarian.message(CER, APPLICATION.COMMON, this.#capabilities());
-    return { type: 'send', side: 'I', message: this.#request(message) };
-  }
-
-  #cea(cer: DiameterMessage, resultCode: number): DiameterMessage {
-    const avps = this.#grammarian.write(CEA, { 'Result-Code': resultCode, ...this.#capabilities() });
-    const answer = answerTo(cer, avps);
-    return isProtocolError(resultCode) ? { ...answer, flags: answer.flags | FLAG.E } : answer;
-  }
-
-  #capabilities() {
-    const { addresses, vendorId, productName, originStateId, applications, supportedVendors } = this.#config;
-    return {
-      ...this.#origin(),
-      'Host-IP-Address': addresses,
-      'Vendor-Id': vendorId,
-      'Product-Name': productName,
-      'Origin-State-Id': originStateId,
-      'Supported-Vendor-Id': supportedVendors,
-      'Auth-Application-Id': applications,
-      'Inband-Security-Id': [0],
-    } as const;
+  #answer<A extends CommandSpec>(
+    connection: ConnectionId,
+    request: DiameterMessage,
+    spec: CommandSpec,
+    answer: A,
+    content: Content<A>,
+  ): PeerOutput {
+    const { local } = this.#config;
+    const read = this.#grammarian.read(spec, request);
+    const message = isViolation(read)
+      ? errorAnswer(this.#grammarian, local.origin, request, read)
+      : answerTo(request, this.#grammarian.write(answer, content));
+    return { type: 'send', connection, message };
   }
 
   #origin() {
-    const { host, realm } = this.#config.origin;
+    const { host, realm } = this.#config.local.origin;
     return { 'Origin-Host': host, 'Origin-Realm': realm } as const;
   }
 
-  #request(message: DiameterMessage): DiameterMessage {
-    this.#endToEnd = (this.#endToEnd + 1) >>> 0;
-    return { ...message, hopByHop: this.nextHopByHop(), endToEnd: this.#endToEnd };
+  #success() {
+    return { 'Result-Code': RESULT.SUCCESS, ...this.#origin() } as const;
   }
 }
 
-function sideOf(name: 'I-Open' | 'R-Open'): Side {
-  return name === 'I-Open' ? 'I' : 'R';
+/** Whether a message is this one of the base protocol, whose application is 0. */
+function isBase({ commandCode, flags, applicationId }: DiameterMessage, spec: CommandSpec): boolean {
+  return (
+    commandCode === spec.code &&
+    applicationId === APPLICATION.COMMON &&
+    (flags & FLAG.R) === (spec.request ? FLAG.R : 0)
+  );
 }
 
-function disconnect(side: Side): PeerOutput {
-  return { type: 'disconnect', side, reject: false };
+function hasRestarted(before: PeerCapabilities, after: PeerCapabilities): boolean {
+  return (after.originStateId ?? 0) > (before.originStateId ?? 0) && (before.originStateId ?? 0) > 0;
 }
 
-function applicationsOf(capabilities: Content<typeof CER> | Content<typeof CEA>): number[] {
-  const specific = capabilities['Vendor-Specific-Application-Id'] ?? [];
-  return [
-    ...(capabilities['Auth-Application-Id'] ?? []),
-    ...(capabilities['Acct-Application-Id'] ?? []),
-    ...specific.flatMap((id) => [id['Auth-Application-Id'], id['Acct-Application-Id']]),
-  ].filter((id) => id !== undefined);
+function unexpected(): PeerOutput[] {
+  return [{ type: 'dropped', code: 'unexpected-message' }];
 }
 
-function capabilitiesOf(capabilities: Content<typeof CER> | Content<typeof CEA>): PeerCapabilities {
-  return {
-    host: capabilities['Origin-Host'],
-    realm: capabilities['Origin-Realm'],
-    productName: capabilities['Product-Name'],
-    originStateId: capabilities['Origin-State-Id'],
-    relay: applicationsOf(capabilities).includes(APPLICATION.RELAY),
+/** Uniform in [0, 1), for the jitter of a timer that each message sets anew: cheap, and no secret (xorshift32). */
+function xorshift(seed: number): () => number {
+  let state = seed || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 0x1_0000_0000;
   };
 }

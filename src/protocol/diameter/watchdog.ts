@@ -1,11 +1,15 @@
 /** RFC 3539 3.4.1: Tw is Twinit with two seconds of jitter both ways. Milliseconds. */
 const JITTER = 2_000;
 
+/** Answers to DWR that a connection must give after an interruption before it is trusted again, RFC 3539 3.4.1. */
+const REOPEN_ANSWERS = 3;
+
 export type WatchdogStatus = 'INITIAL' | 'OKAY' | 'SUSPECT' | 'REOPEN' | 'DOWN';
 
-export type WatchdogInput = 'dwa' | 'message' | 'timeout' | 'up' | 'down';
+/** `reset`: the connection ended in order, by DPR. */
+export type WatchdogInput = 'dwa' | 'message' | 'timeout' | 'up' | 'down' | 'reset';
 
-export type WatchdogAction = 'sendDwr' | 'failover' | 'failback' | 'close' | 'open';
+export type WatchdogAction = 'sendDwr' | 'failover' | 'failback' | 'close';
 
 /** The watchdog of one peer, RFC 3539 3.4.1 and appendix A. */
 export class Watchdog {
@@ -14,7 +18,7 @@ export class Watchdog {
   #status: WatchdogStatus = 'INITIAL';
   #pending = false;
   #numDwa = 0;
-  #deadline = Number.POSITIVE_INFINITY;
+  #deadline: number | undefined;
 
   /** `twinit` in milliseconds, 30 s by default in RFC 3539; `unit`: uniform in [0, 1). */
   constructor(twinit: number, unit: () => number) {
@@ -26,58 +30,65 @@ export class Watchdog {
     return this.#status;
   }
 
-  get deadline(): number {
+  /**
+   * When `timeout` is due. Not RFC: none while the connection is down, since whoever connects has a timer of its own
+   * (Tc), which makes the rows of INITIAL and DOWN for an expired Tw.
+   */
+  get deadline(): number | undefined {
     return this.#deadline;
   }
 
-  /** No timer runs until the connection comes up; whoever connects has a timer of its own (Tc). */
   handle(input: WatchdogInput, now: number): WatchdogAction[] {
     switch (input) {
       case 'up':
         return this.#up(now);
       case 'down':
         return this.#down();
+      case 'reset':
+        // Not RFC: a connection that ended by DPR has not failed, so the next one need not prove itself.
+        this.#down();
+        this.#status = 'INITIAL';
+        return [];
       case 'dwa':
         this.#pending = false;
         return this.#message(now, true);
       case 'message':
         return this.#message(now, false);
       case 'timeout':
-        return now >= this.#deadline ? this.#timeout(now) : [];
+        return this.#deadline !== undefined && now >= this.#deadline ? this.#timeout(now) : [];
     }
   }
 
-  // INITIAL    connection up                        | set Tw                       | OKAY
+  // INITIAL    connection up                        | set Tw                         | OKAY
   // DOWN       connection up                        | NumDWA=0, DWR, set Tw, Pending | REOPEN
   #up(now: number): WatchdogAction[] {
     this.#set(now);
-    if (this.#status === 'DOWN') {
-      this.#status = 'REOPEN';
-      this.#numDwa = 0;
-      this.#pending = true;
-      return ['sendDwr'];
+    if (this.#status === 'INITIAL') {
+      this.#status = 'OKAY';
+      return [];
     }
-    this.#status = 'OKAY';
-    this.#pending = false;
-    return [];
+    this.#status = 'REOPEN';
+    this.#numDwa = 0;
+    this.#pending = true;
+    return ['sendDwr'];
   }
 
-  // OKAY       connection down                      | failover                     | DOWN
-  // SUSPECT, REOPEN  connection down                |                              | DOWN
+  // OKAY             connection down                | close, failover                | DOWN
+  // SUSPECT, REOPEN  connection down                | close                          | DOWN
   #down(): WatchdogAction[] {
     const was = this.#status;
-    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#deadline = undefined;
     this.#pending = false;
     if (was === 'INITIAL') return [];
     this.#status = 'DOWN';
     return was === 'OKAY' ? ['failover'] : [];
   }
 
-  // OKAY       DWA, other message                   | set Tw                       | OKAY
-  // SUSPECT    DWA, other message                   | failback, set Tw             | OKAY
-  // REOPEN     DWA        | NumDWA == 2              | NumDWA++, failback           | OKAY
-  // REOPEN     DWA        | NumDWA < 2               | NumDWA++                     | REOPEN
-  // REOPEN     other message                        | throw away                   | REOPEN
+  // OKAY       DWA, other message                   | set Tw                         | OKAY
+  // SUSPECT    DWA, other message                   | failback, set Tw               | OKAY
+  // REOPEN     DWA        | NumDWA == 2             | NumDWA++, failback             | OKAY
+  // REOPEN     DWA        | NumDWA < 2              | NumDWA++                       | REOPEN
+  // REOPEN     other message                        | throw away                     | REOPEN
   #message(now: number, dwa: boolean): WatchdogAction[] {
     switch (this.#status) {
       case 'OKAY':
@@ -90,7 +101,7 @@ export class Watchdog {
       case 'REOPEN':
         if (!dwa) return [];
         this.#numDwa += 1;
-        if (this.#numDwa <= 2) return [];
+        if (this.#numDwa < REOPEN_ANSWERS) return [];
         this.#status = 'OKAY';
         return ['failback'];
       default:
@@ -98,14 +109,13 @@ export class Watchdog {
     }
   }
 
-  // OKAY       Tw out     | not pending              | DWR, set Tw, Pending         | OKAY
-  // OKAY       Tw out     | pending                  | failover, set Tw             | SUSPECT
-  // SUSPECT    Tw out                               | close                        | DOWN
-  // REOPEN     Tw out     | not pending              | DWR, set Tw, Pending         | REOPEN
-  // REOPEN     Tw out     | pending, NumDWA >= 0     | NumDWA=-1, set Tw            | REOPEN
-  // REOPEN     Tw out     | pending, NumDWA < 0      | close                        | DOWN
+  // OKAY       Tw out     | not pending             | DWR, set Tw, Pending           | OKAY
+  // OKAY       Tw out     | pending                 | failover, set Tw               | SUSPECT
+  // SUSPECT    Tw out                               | close                          | DOWN
+  // REOPEN     Tw out     | not pending             | DWR, set Tw, Pending           | REOPEN
+  // REOPEN     Tw out     | pending, NumDWA >= 0    | NumDWA=-1, set Tw              | REOPEN
+  // REOPEN     Tw out     | pending, NumDWA < 0     | close                          | DOWN
   #timeout(now: number): WatchdogAction[] {
-    if (this.#status !== 'OKAY' && this.#status !== 'SUSPECT' && this.#status !== 'REOPEN') return [];
     if (this.#status !== 'SUSPECT' && !this.#pending) {
       this.#set(now);
       this.#pending = true;
@@ -121,9 +131,7 @@ export class Watchdog {
       this.#set(now);
       return [];
     }
-    this.#status = 'DOWN';
-    this.#pending = false;
-    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#down();
     return ['close'];
   }
 

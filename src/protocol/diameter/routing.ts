@@ -1,0 +1,56 @@
+/** Which peers serve a realm, the best first. */
+export interface Route {
+  /** A realm, or `*` for all that no other route names. */
+  readonly realm: string;
+  readonly peers: readonly string[];
+}
+
+export interface Destination {
+  readonly realm: string | undefined;
+  /** Of the server that must get it. */
+  readonly host: string | undefined;
+}
+
+/** A peer as routing sees it. */
+export interface Hop {
+  readonly host: string;
+  /** Undefined: there is no connection, nothing is known. */
+  readonly capabilities: { readonly relay: boolean; readonly applications: readonly number[] } | undefined;
+}
+
+const DEFAULT_REALM = '*';
+
+/** The realm routing table of a node, RFC 6733 2.7 and 6.1.6. */
+export class RouteTable<H extends Hop> {
+  readonly #routes: ReadonlyMap<string, readonly string[]>;
+  readonly #hops: ReadonlyMap<string, H>;
+
+  /** Without routes every peer serves every realm. `hops`: by DiameterIdentity in lower case. */
+  constructor(routes: readonly Route[], hops: ReadonlyMap<string, H>) {
+    this.#hops = hops;
+    const all = routes.length > 0 ? routes : [{ realm: DEFAULT_REALM, peers: [...hops.keys()] }];
+    this.#routes = new Map(all.map(({ realm, peers }) => [realm.toLowerCase(), peers]));
+  }
+
+  /** Peers that a request of this application may be sent to, the best first, whether they are connected or not. */
+  candidates(destination: Destination, applicationId: number): H[] {
+    const host = destination.host?.toLowerCase();
+    const direct = host === undefined ? undefined : this.#hops.get(host);
+    const ofRealm = this.#named(this.#realm(destination.realm)).filter(
+      (hop) => hop !== direct && (host === undefined || hop.capabilities?.relay === true),
+    );
+    const ordered = direct ? [direct, ...ofRealm] : ofRealm;
+    return ordered.filter(
+      ({ capabilities }) => !capabilities || capabilities.relay || capabilities.applications.includes(applicationId),
+    );
+  }
+
+  #realm(realm: string | undefined): readonly string[] {
+    const own = realm === undefined ? undefined : this.#routes.get(realm.toLowerCase());
+    return own ?? this.#routes.get(DEFAULT_REALM) ?? [];
+  }
+
+  #named(hosts: readonly string[]): H[] {
+    return hosts.map((host) => this.#hops.get(host.toLowerCase())).filter((hop) => hop !== undefined);
+  }
+}

@@ -1,0 +1,94 @@
+import { DecodeError } from '../protocol/bytes/decode-error.js';
+import {
+  type DiameterMessage,
+  decodeDiameter,
+  encodeDiameter,
+  type Salvage,
+  salvageDiameter,
+} from '../protocol/diameter/codec.js';
+import { DiameterFramer } from './diameter-framer.js';
+import type { TransportConnection } from './diameter-transport.js';
+
+/** Octets that may wait to be sent to a peer that does not read. */
+const MAX_SEND_BUFFER = 16 * 1024 * 1024;
+
+/** How long a connection that we close may take to send what it has, in milliseconds. */
+const LINGER = 2_000;
+
+export interface ConnectionEvents {
+  message(message: DiameterMessage): void;
+  /** A message that does not decode. */
+  malformed(code: string, salvage: Salvage | undefined): void;
+  /** The stream cannot be cut into messages: nothing more is read, and the connection has to be ended or reset. */
+  untrusted(salvage: Salvage | undefined): void;
+  closed(): void;
+}
+
+/** Messages over one transport connection. Never throws for what the other end sends. */
+export class DiameterConnection {
+  readonly transport: TransportConnection;
+  readonly #events: ConnectionEvents;
+  readonly #framer = new DiameterFramer();
+  #linger: NodeJS.Timeout | undefined;
+  /** Whether messages are still taken. */
+  #reading = true;
+
+  constructor(transport: TransportConnection, events: ConnectionEvents) {
+    this.transport = transport;
+    this.#events = events;
+    const { stream } = transport;
+    // Whatever goes wrong with it, it closes.
+    stream.on('error', () => undefined);
+    stream.on('data', (chunk: Uint8Array) => this.#take(chunk));
+    stream.on('close', () => {
+      clearTimeout(this.#linger);
+      this.#reading = false;
+      events.closed();
+    });
+  }
+
+  send(message: DiameterMessage): void {
+    const { stream } = this.transport;
+    if (!stream.writable) return;
+    stream.write(encodeDiameter(message));
+    if (stream.writableLength > MAX_SEND_BUFFER) this.reset();
+  }
+
+  /** Closes it once everything is sent. Nothing is read from now on. */
+  end(): void {
+    this.#reading = false;
+    const { stream } = this.transport;
+    if (stream.closed || this.#linger) return;
+    this.#linger = setTimeout(() => this.reset(), LINGER);
+    stream.end();
+  }
+
+  reset(): void {
+    this.#reading = false;
+    this.transport.reset();
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (!this.#reading) return;
+    for (const octets of this.#framer.push(chunk)) {
+      this.#decode(octets);
+      if (!this.#reading) return;
+    }
+    const { broken } = this.#framer;
+    if (!broken) return;
+    this.#reading = false;
+    this.#events.untrusted(salvageDiameter(broken));
+  }
+
+  #decode(octets: Uint8Array): void {
+    let message: DiameterMessage;
+    try {
+      message = decodeDiameter(octets);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#events.malformed(error.code, salvageDiameter(octets));
+      return;
+    }
+    this.#events.message(message);
+  }
+}
