@@ -17,10 +17,12 @@ export interface UdpOptions {
 export class UdpSocket {
   readonly #socket: Socket;
   readonly #label: string;
+  readonly #connected: boolean;
 
-  private constructor(socket: Socket, label: string) {
+  private constructor(socket: Socket, label: string, connected: boolean) {
     this.#socket = socket;
     this.#label = label;
+    this.#connected = connected;
   }
 
   /** Binds; rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
@@ -47,7 +49,35 @@ export class UdpSocket {
     });
     // A datagram that cannot be sent is a lost datagram: the retransmission takes care of it.
     socket.on('error', () => undefined);
-    return new UdpSocket(socket, label);
+    return new UdpSocket(socket, label, false);
+  }
+
+  /**
+   * A socket for one other end only: the kernel drops what comes from anywhere else, and chooses our own address by its
+   * route. Rejects with the system's error.
+   */
+  static async connect(
+    to: { readonly address: string; readonly port: number },
+    from: Partial<UdpOptions>,
+    onDatagram: (octets: Uint8Array) => void,
+  ): Promise<UdpSocket> {
+    const socket = createSocket({ type: isIPv6(to.address) ? 'udp6' : 'udp4' });
+    try {
+      if (from.address !== undefined || from.port !== undefined) {
+        socket.bind({ ...from, exclusive: true });
+        await once(socket, 'listening');
+      }
+      socket.connect(to.port, to.address);
+      await once(socket, 'connect');
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    socket.on('message', (octets) => onDatagram(octets));
+    // An ICMP error says only that this datagram was lost.
+    socket.on('error', () => undefined);
+    const { address, port } = socket.address();
+    return new UdpSocket(socket, `${address}|${port}`, true);
   }
 
   /** What `from.local` says of datagrams that came here. */
@@ -60,8 +90,10 @@ export class UdpSocket {
     return { address, port };
   }
 
+  /** A connected socket sends to its other end, whatever `to` says. */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): void {
-    this.#socket.send(octets, to.port, to.address, () => undefined);
+    if (this.#connected) this.#socket.send(octets, () => undefined);
+    else this.#socket.send(octets, to.port, to.address, () => undefined);
   }
 
   /** Resolves when the socket is closed. */

@@ -34,7 +34,12 @@ export interface HomeAgentOffer {
   readonly homeAddress: AddressOctets | undefined;
   readonly prefix: HomeLinkPrefix | undefined;
   readonly host: { readonly realm: string; readonly host: string } | undefined;
+  /** IKE bits of CAPABILITY that it is set up for; undefined: not known here. */
+  readonly ike?: number | undefined;
 }
+
+/** Bits of CAPABILITY that name a version of IKE. */
+export const IKE_BITS = CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
 /** Whether the visited network proposes its own home agent to a node with this wish. */
 export function proposesLocal(wish: number | undefined): wish is number {
@@ -111,7 +116,7 @@ export function answerMobility(
   return {
     kind,
     assignment: {
-      capability: kind === 'local' ? capability & ~CAPABILITY.PSK_FROM_EMSK : capability,
+      capability: kind === 'local' ? localBits(capability, offer) : capability,
       homeAgent: offer.homeAgent,
       homeAddress: offer.homeAddress,
       prefix: offer.prefix,
@@ -120,6 +125,12 @@ export function answerMobility(
       lifetime: context.lifetime,
     },
   };
+}
+
+/** The visited network knows no EMSK, and which IKE its home agent speaks is its own business. */
+function localBits(capability: number, { ike }: HomeAgentOffer): number {
+  const bits = capability & ~CAPABILITY.PSK_FROM_EMSK;
+  return ike === undefined ? bits : (bits & ~IKE_BITS) | ike;
 }
 
 /** An answer without our own AVP comes from a server that knows only the standard ones: what it delivered says enough. */

@@ -68,7 +68,7 @@ export type AccessInput =
 export type AccessOutput =
   | { readonly type: 'request'; readonly request: DerRequest }
   /** A local home agent is wanted for this identity. */
-  | { readonly type: 'propose'; readonly identity: string }
+  | { readonly type: 'propose'; readonly identity: string; readonly wish: number }
   | { readonly type: 'pana'; readonly input: Exclude<PaaSessionInput, { type: 'message' }> }
   /** The AAA server authorised the user; `kind` says whose home agent was granted. */
   | {
@@ -189,7 +189,7 @@ export class Access {
     this.#identity = identity;
     if (!proposesLocal(this.#wish)) return this.#ask(packet, requestMobility(this.#wish, undefined));
     this.#state = { name: 'PROPOSAL', response: packet };
-    return [{ type: 'propose', identity }];
+    return [{ type: 'propose', identity, wish: this.#wish }];
   }
 
   #proposal(local: HomeAgentOffer | undefined): AccessOutput[] {

@@ -1,0 +1,230 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ControlError } from '../runtime/control.js';
+import { diameterFields, hookReporter, openControl } from '../runtime/daemon.js';
+import type { DiameterEvent } from '../runtime/diameter-node.js';
+import { EapServer } from '../runtime/eap-server.js';
+import { HookRunner } from '../runtime/hooks.js';
+import type { Logger } from '../runtime/log.js';
+import { Metrics } from '../runtime/metrics.js';
+import type { VerifiedPeer } from '../runtime/peer-certificate.js';
+import type { Service } from '../runtime/service.js';
+import type { Lease, Subscriber } from '../runtime/store/operations.js';
+import { type OperationName, Store } from '../runtime/store/store.js';
+import { readCredentials } from './credentials.js';
+import { EapApplication } from './eap-application.js';
+import { HomeAgentHooks } from './home-agent-hooks.js';
+import type { AaaOptions } from './options.js';
+
+/** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
+const EXPIRY_INTERVAL = 5_000;
+const EXPIRY_BATCH = 256;
+
+/** How often the CRL file is looked at, in milliseconds. */
+const CRL_INTERVAL = 2_000;
+
+/** How long hooks may take when the daemon ends, in milliseconds. */
+const HOOKS_AT_END = 5_000;
+
+/** What the operator's commands may do to the store of a running daemon. */
+const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
+  'addSubscriber',
+  'listSubscribers',
+  'removeSubscriber',
+  'addHomeAgent',
+  'listHomeAgents',
+  'listLeases',
+]);
+
+/** The AAA server: Diameter EAP with EAP-TLS, the store, and the home agents' hooks. */
+export class AaaDaemon implements Service {
+  readonly #options: AaaOptions;
+  readonly #log: Logger;
+  readonly #metrics = new Metrics('pana_aaa');
+  readonly #hooks: HookRunner;
+  readonly #homeAgents: HomeAgentHooks;
+  readonly #store: Store;
+  readonly #eap: EapServer<Subscriber>;
+  readonly #application: EapApplication;
+  #closeControl: () => Promise<void> = () => Promise.resolve();
+  #expiry: NodeJS.Timeout | undefined;
+
+  private constructor(
+    options: AaaOptions,
+    log: Logger,
+    store: Store,
+    credentials: Awaited<ReturnType<typeof readCredentials>>,
+  ) {
+    this.#options = options;
+    this.#log = log;
+    this.#store = store;
+    const { hooks } = options;
+    this.#hooks = new HookRunner({
+      stateDir: hooks['state-dir'],
+      timeout: hooks.timeout,
+      maxParallel: hooks.parallel,
+      onEvent: hookReporter(log, this.#metrics),
+    });
+    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
+    this.#eap = new EapServer<Subscriber>({ ...credentials, authorize: (peer) => this.#authorize(peer) });
+    this.#application = new EapApplication(options, {
+      log,
+      metrics: this.#metrics,
+      store,
+      eap: this.#eap,
+      homeAgents: this.#homeAgents,
+      onEvent: (event) => this.#diameterEvent(event),
+    });
+  }
+
+  /** Rejects with OperatorError, DatabaseError, or the system's error. */
+  static async start(options: AaaOptions, log: Logger): Promise<AaaDaemon> {
+    const credentials = await readCredentials(options);
+    await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
+    const store = await Store.open(options.store);
+    const daemon = new AaaDaemon(options, log, store, credentials);
+    try {
+      await daemon.#open();
+    } catch (error) {
+      await daemon.#application.stop();
+      await daemon.#close();
+      throw error;
+    }
+    return daemon;
+  }
+
+  /** Reads certificates, key and CRL again, whole or not at all. */
+  async reload(): Promise<void> {
+    this.#eap.reload({ ...this.#eap.options, ...(await readCredentials(this.#options)) });
+    this.#metrics.count('reloads');
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#expiry);
+    await this.#application.stop();
+    await this.#hooks.stop(HOOKS_AT_END);
+    await this.#close();
+  }
+
+  async #open(): Promise<void> {
+    const { control, tls } = this.#options;
+    await mkdir(this.#options.hooks['state-dir'], { recursive: true, mode: 0o700 });
+    await this.#application.start();
+    this.#closeControl = await openControl(
+      control,
+      {
+        'GET /status': () => this.status(),
+        'POST /store': ({ body }) => this.#administer(body),
+      },
+      this.#metrics,
+    );
+    this.#expiry = setInterval(() => void this.#expire(), EXPIRY_INTERVAL);
+    if (tls.crl !== undefined) {
+      watchFile(tls.crl, { interval: CRL_INTERVAL, persistent: false }, () => void this.#crlChanged());
+    }
+    this.#log.info({ listening: this.#application.node.addresses }, 'ready');
+  }
+
+  async #close(): Promise<void> {
+    if (this.#options.tls.crl !== undefined) unwatchFile(this.#options.tls.crl);
+    await this.#closeControl();
+    await this.#store.close();
+  }
+
+  async status(): Promise<object> {
+    const { node } = this.#application;
+    return {
+      listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
+      conversations: this.#application.conversations,
+      homeAgents: (await this.#store.run('listHomeAgents', {})).map(
+        ({ name, state, leases, capacity }) => `${name} ${state}, ${leases} of ${capacity} leases`,
+      ),
+      peers: node.status(),
+      hooks: this.#hooks.status(),
+      counters: await this.#metrics.counters(),
+    };
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- store
+
+  /** The decision about the subscriber, before the client hears of success. */
+  async #authorize(peer: VerifiedPeer) {
+    try {
+      const subscriber = await this.#store.run('findSubscriber', { names: peer.peerIds });
+      if (!subscriber) return { ok: false, reason: 'no-subscriber' } as const;
+      if (!subscriber.enabled) return { ok: false, reason: 'disabled' } as const;
+      return { ok: true, identity: subscriber.nai, grant: subscriber } as const;
+    } catch (error) {
+      this.#log.error({ reason: (error as Error).message }, 'store failed');
+      return { ok: false, reason: 'unavailable' } as const;
+    }
+  }
+
+  async #administer(body: unknown): Promise<unknown> {
+    const { operation, arguments: given } = (body ?? {}) as { operation?: unknown; arguments?: unknown };
+    if (typeof operation !== 'string' || !ADMINISTRATION.has(operation)) {
+      throw new ControlError(`there is no operation ${String(operation)}`);
+    }
+    const result = await this.#store.run(operation as OperationName, given as never).catch((error: unknown) => {
+      throw error instanceof Error ? new ControlError(error.message) : error;
+    });
+    this.#log.info({ operation }, 'store administered');
+    // What is removed with its subscriber is taken down at its home agent.
+    if (operation === 'removeSubscriber' && result) void this.#homeAgents.run('down', result as Lease, undefined);
+    return result;
+  }
+
+  async #expire(): Promise<void> {
+    const now = performance.now();
+    const silent = this.#application.expire(now);
+    if (silent > 0) this.#log.info({ conversations: silent }, 'conversations forgotten');
+    try {
+      for (const lease of await this.#store.run('expire', { now: Date.now(), limit: EXPIRY_BATCH })) {
+        this.#metrics.count('leases', { result: 'expired' });
+        this.#log.info({ user: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
+        void this.#homeAgents.run('down', lease, undefined);
+      }
+    } catch (error) {
+      this.#log.error({ reason: (error as Error).message }, 'store failed');
+    }
+  }
+
+  async #crlChanged(): Promise<void> {
+    try {
+      await this.reload();
+      this.#log.info('CRL read again');
+    } catch (error) {
+      this.#log.error({ reason: (error as Error).message }, 'CRL cannot be read: the old one stays');
+    }
+  }
+
+  #diameterEvent(event: DiameterEvent): void {
+    switch (event.type) {
+      case 'message':
+        if (this.#log.isLevelEnabled('trace')) {
+          const { grammarian } = this.#application.node;
+          this.#log.trace(
+            { peer: event.peer, ...diameterFields(grammarian, event.message) },
+            event.direction === 'in' ? 'received' : 'sent',
+          );
+        }
+        break;
+      case 'peerOpen':
+        this.#log.info({ peer: event.peer, product: event.capabilities.productName }, 'peer connected');
+        break;
+      case 'peerClosed':
+        this.#log.info({ peer: event.peer, reason: event.reason }, 'peer disconnected');
+        break;
+      case 'dropped':
+        this.#metrics.count('dropped', { code: event.code });
+        this.#log.debug({ peer: event.peer, code: event.code }, 'dropped');
+        break;
+      case 'failed':
+        this.#log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
+        break;
+      default:
+        this.#log.warn(event, 'peer watchdog');
+    }
+  }
+}

@@ -1,0 +1,328 @@
+import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
+import type { DiameterMessage } from '../protocol/diameter/codec.js';
+import { APPLICATION, DEA, DER, STA, STR } from '../protocol/diameter/commands.js';
+import { isViolation, type Message, type Violation } from '../protocol/diameter/grammar.js';
+import { RESULT } from '../protocol/diameter/result-codes.js';
+import { EAP_TYPE } from '../protocol/eap/codec.js';
+import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
+import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
+import type { EapServer, EapServerAnswer } from '../runtime/eap-server.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import type { Refusal } from '../runtime/peer-certificate.js';
+import type { BootstrapResult, Ike, Lease, Subscriber } from '../runtime/store/operations.js';
+import type { Store } from '../runtime/store/store.js';
+import { type Conversation, Conversations } from './conversations.js';
+import type { HomeAgentHooks } from './home-agent-hooks.js';
+import { chooseIke, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
+import type { AaaOptions } from './options.js';
+
+const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
+const AUTHORIZE_AUTHENTICATE = 3;
+const REAUTH_AUTHENTICATE = 1;
+const STATE_MAINTAINED = 0;
+
+export interface EapApplicationParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly eap: EapServer<Subscriber>;
+  readonly homeAgents: HomeAgentHooks;
+  readonly onEvent: (event: DiameterEvent) => void;
+}
+
+type Success = Extract<EapServerAnswer<Subscriber>, { type: 'success' }>;
+type Der = Message<typeof DER>;
+type DeaRest = Partial<Message<typeof DEA>>;
+
+/** What became of a node's wish for Mobile IPv6. */
+interface Bootstrap {
+  readonly result: Exclude<BootstrapResult, { result: 'none' }>;
+  readonly root: 'msk' | 'emsk';
+  readonly ike: Ike | undefined;
+}
+
+/** The server side of the Diameter EAP application (RFC 4072) with Mobile IPv6 bootstrapping (RFC 5447). */
+export class EapApplication {
+  readonly node: DiameterNode;
+  readonly #options: AaaOptions;
+  readonly #parts: EapApplicationParts;
+  readonly #conversations: Conversations;
+
+  constructor(options: AaaOptions, parts: EapApplicationParts) {
+    this.#options = options;
+    this.#parts = parts;
+    const { diameter } = options;
+    this.#conversations = new Conversations(diameter.conversations, diameter['round-timeout']);
+    this.node = new DiameterNode({
+      origin: { host: diameter.host, realm: diameter.realm },
+      productName: 'pana-aaa',
+      vendorId: 0,
+      ownVendor: diameter['vendor-id'],
+      applications: [APPLICATION.EAP],
+      listen: diameter.listen.map((address) => ({ address, port: diameter.port })),
+      peers: diameter.peers,
+      watchdog: diameter.watchdog,
+      reconnect: diameter.reconnect,
+      timeout: diameter.timeout,
+      onRequest: (message) => this.#serve(message),
+      onEvent: parts.onEvent,
+    });
+  }
+
+  get conversations(): number {
+    return this.#conversations.size;
+  }
+
+  start(): Promise<void> {
+    return this.node.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.node.stop();
+    this.#conversations.clear();
+  }
+
+  /** Forgets conversations that stay silent; how many. `now` is monotonic. */
+  expire(now: number): number {
+    return this.#conversations.expire(now);
+  }
+
+  async #serve(message: DiameterMessage): Promise<DiameterMessage> {
+    if (message.commandCode === DER.code) return this.#der(message);
+    if (message.commandCode === STR.code) return this.#str(message);
+    return this.#refuse(message, {
+      resultCode: RESULT.COMMAND_UNSUPPORTED,
+      failedAvp: undefined,
+      text: 'this server takes DER and STR',
+    });
+  }
+
+  #refuse(message: DiameterMessage, violation: Violation): DiameterMessage {
+    this.#parts.metrics.count('refused_requests', { code: String(violation.resultCode) });
+    return errorAnswer(this.node.grammarian, this.node.origin, message, violation);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- DER
+
+  async #der(message: DiameterMessage): Promise<DiameterMessage> {
+    const der = this.node.grammarian.read(DER, message);
+    if (isViolation(der)) return this.#refuse(message, der);
+    const conversation = this.#conversationOf(der);
+    if ('resultCode' in conversation) return this.#refuse(message, conversation);
+    const answer = await conversation.eap.handle(der['EAP-Payload']);
+    const rest = await this.#answer(conversation, answer);
+    return answerTo(
+      message,
+      this.node.grammarian.write(DEA, {
+        'Session-Id': der['Session-Id'],
+        'Auth-Application-Id': APPLICATION.EAP,
+        'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
+        'Origin-Host': this.node.origin.host,
+        'Origin-Realm': this.node.origin.realm,
+        'Origin-State-Id': this.node.originStateId,
+        'Result-Code': RESULT.UNABLE_TO_COMPLY,
+        ...rest,
+      }),
+    );
+  }
+
+  /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
+  #conversationOf(der: Der): Conversation | Violation {
+    const sessionId = der['Session-Id'];
+    const payload = der['EAP-Payload'];
+    const now = performance.now();
+    const begins = payload.length === 0 || payload[4] === EAP_TYPE.IDENTITY;
+    const open = this.#conversations.get(sessionId);
+    if (open && !begins) {
+      this.#conversations.touch(open, now);
+      return open;
+    }
+    if (!begins) {
+      return { resultCode: RESULT.UNKNOWN_SESSION_ID, failedAvp: undefined, text: 'no conversation of this session' };
+    }
+    if (this.#conversations.full) {
+      return { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many conversations' };
+    }
+    const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
+    const eap = this.#parts.eap.conversation({ mtu });
+    return this.#conversations.add({ sessionId, origin: der['Origin-Host'], eap, wish: readWish(der) }, now);
+  }
+
+  async #answer(conversation: Conversation, answer: EapServerAnswer<Subscriber>): Promise<DeaRest> {
+    const round = {
+      'Result-Code': RESULT.MULTI_ROUND_AUTH,
+      'Multi-Round-Time-Out': Math.ceil(this.#options.diameter['round-timeout'] / 1000),
+    };
+    switch (answer.type) {
+      case 'request':
+        return { ...round, 'EAP-Payload': answer.packet };
+      case 'invalid':
+        this.#parts.log.debug({ session: conversation.sessionId, reason: answer.reason }, 'EAP packet is invalid');
+        return answer.packet === undefined ? {} : { ...round, 'EAP-Reissued-Payload': answer.packet };
+      case 'failure':
+        this.#conversations.end(conversation.sessionId);
+        this.#refused(conversation, answer.reason, answer.detail);
+        return {
+          'Result-Code': answer.reason === 'unavailable' ? RESULT.UNABLE_TO_COMPLY : RESULT.AUTHENTICATION_REJECTED,
+          'EAP-Payload': answer.packet,
+        };
+      case 'success':
+        return this.#succeeded(conversation, answer);
+    }
+  }
+
+  #refused(conversation: Conversation, reason: Refusal, detail: string): void {
+    const { log, metrics } = this.#parts;
+    const identity = conversation.eap.claimedIdentity;
+    metrics.count('authentications', { result: reason });
+    log.warn({ session: conversation.sessionId, nas: conversation.origin, identity, reason, detail }, 'refused');
+  }
+
+  async #succeeded(conversation: Conversation, success: Success): Promise<DeaRest> {
+    const { log, metrics } = this.#parts;
+    const { sessionId, origin } = conversation;
+    const { identity, grant: subscriber, peer, msk } = success;
+    const now = Date.now();
+    const wanted =
+      subscriber.sessionLifetime === undefined ? this.#options.session.lifetime : subscriber.sessionLifetime * 1000;
+    // Neither session nor lease outlives the certificate.
+    const lifetime = Math.max(1, Math.floor(Math.min(wanted, peer.notAfter - now) / 1000));
+    const bootstrap = await this.#bootstrap(conversation, success, lifetime, now);
+    metrics.count('authentications', { result: 'accepted' });
+    metrics.time('authentication', performance.now() - conversation.startedAt);
+    log.info(
+      { session: sessionId, nas: origin, user: identity, tls: success.tlsVersion, resumed: success.resumed, lifetime },
+      'authenticated',
+    );
+    const mobility = bootstrap && conversation.wish;
+    const rest: DeaRest = {
+      'Result-Code': RESULT.SUCCESS,
+      'EAP-Payload': success.packet,
+      'EAP-Master-Session-Key': msk.slice(),
+      'User-Name': identity,
+      'Auth-Session-State': STATE_MAINTAINED,
+      'Session-Timeout': lifetime,
+      'Authorization-Lifetime': lifetime,
+      'Auth-Grace-Period': Math.ceil(this.#options.session.grace / 1000),
+      'Re-Auth-Request-Type': REAUTH_AUTHENTICATE,
+      'Accounting-EAP-Auth-Method': [EAP_TLS_METHOD],
+      ...(mobility
+        ? writeGrant(mobility, bootstrap.result, bootstrap.root, bootstrap.ike, this.node.origin.realm)
+        : {}),
+    };
+    msk.fill(0);
+    success.emsk.fill(0);
+    // Not before: a conversation that ends takes its keys with it.
+    this.#conversations.end(sessionId);
+    return rest;
+  }
+
+  // -------------------------------------------------------------------------------------------------- Mobile IPv6
+
+  /** Home agent and home address, on disk; undefined when there are none, which never fails network access. */
+  async #bootstrap(
+    { sessionId, origin, wish }: Conversation,
+    success: Success,
+    lifetime: number,
+    now: number,
+  ): Promise<Bootstrap | undefined> {
+    const { store, log } = this.#parts;
+    const { grant: subscriber, peer } = success;
+    const root = wish && pskRoot(wish, subscriber, this.#options.mobility['psk-root']);
+    const sessionExpires = now + lifetime * 1000;
+    const request = {
+      nai: subscriber.nai,
+      sessionId,
+      origin,
+      sessionExpires,
+      leaseExpires: Math.min(sessionExpires + this.#options.session.grace, peer.notAfter),
+      now,
+    };
+    const asked = wish && root ? storeWish(wish, root) : { wish: undefined, local: undefined };
+    try {
+      let result = await store.run('bootstrap', { ...request, ...asked });
+      if (result.released) this.#released(result.released, 'replaced');
+      if (!wish || !root) return this.#none(subscriber, wish ? 'psk-root' : 'not-wanted');
+      if (result.result === 'none') return this.#none(subscriber, result.reason);
+      const ike = result.result === 'home' ? chooseIke(wish.bits, result.lease.homeAgent) : undefined;
+      if (result.result === 'home' && ike === undefined) {
+        result = await store.run('bootstrap', { ...request, wish: undefined, local: undefined });
+        if (result.released) this.#released(result.released, 'no IKE in common');
+        return this.#none(subscriber, 'no-common-ike');
+      }
+      if (result.result === 'home' && ike) await this.#bringUp(result.lease, result.renewed, success, root, ike);
+      if (result.result === 'local') log.info({ user: subscriber.nai, ...result.local }, 'local home agent allowed');
+      return { result, root, ike };
+    } catch (error) {
+      log.error({ user: subscriber.nai, reason: (error as Error).message }, 'store failed');
+      return this.#none(subscriber, 'store');
+    }
+  }
+
+  #none({ nai }: Subscriber, reason: string): undefined {
+    this.#parts.metrics.count('bootstraps', { result: reason });
+    if (reason !== 'not-wanted') this.#parts.log.warn({ user: nai, reason }, 'no Mobile IPv6');
+    return undefined;
+  }
+
+  async #bringUp(lease: Lease, renewed: boolean, success: Success, root: 'msk' | 'emsk', ike: Ike): Promise<void> {
+    const { log, metrics, homeAgents } = this.#parts;
+    const psk = derivePsk(success[root], octetsOf(lease.homeAgent.address), octetsOf(lease.homeAddress));
+    metrics.count('bootstraps', { result: renewed ? 'refreshed' : 'assigned' });
+    log.info(
+      {
+        user: lease.nai,
+        homeAgent: lease.homeAgent.address,
+        homeAgentName: lease.homeAgent.name,
+        homeAddress: lease.homeAddress,
+        ike,
+        root,
+        fingerprint: fingerprint(psk),
+      },
+      renewed ? 'lease renewed' : 'lease given',
+    );
+    const run = homeAgents.run(renewed ? 'refresh' : 'up', lease, { psk, ike });
+    psk.fill(0);
+    await within(run, this.#options.hooks.wait);
+  }
+
+  #released(lease: Lease, reason: string): void {
+    this.#parts.metrics.count('leases', { result: 'released' });
+    this.#parts.log.info({ user: lease.nai, homeAddress: lease.homeAddress, reason }, 'lease released');
+    void this.#parts.homeAgents.run('down', lease, undefined);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- STR
+
+  async #str(message: DiameterMessage): Promise<DiameterMessage> {
+    const { grammarian, origin } = this.node;
+    const content = grammarian.read(STR, message);
+    if (isViolation(content)) return this.#refuse(message, content);
+    const sessionId = content['Session-Id'];
+    this.#conversations.end(sessionId);
+    const { known, released } = await this.#parts.store.run('endSession', { sessionId });
+    this.#parts.log.info({ session: sessionId, cause: content['Termination-Cause'], known }, 'session ended');
+    if (released) this.#released(released, 'session ended');
+    return answerTo(
+      message,
+      grammarian.write(STA, {
+        'Session-Id': sessionId,
+        'Result-Code': known ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID,
+        'Origin-Host': origin.host,
+        'Origin-Realm': origin.realm,
+      }),
+    );
+  }
+}
+
+/** Waits for a promise, but not longer than this. */
+function within(promise: Promise<unknown>, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    void promise.finally(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,41 @@
+import type { HookEvent } from '../runtime/hook-environment.js';
+import type { HookRunner } from '../runtime/hooks.js';
+import type { Ike, Lease } from '../runtime/store/operations.js';
+
+/** Runs the home agents' hook for leases that come, stay and go. */
+export class HomeAgentHooks {
+  readonly #runner: HookRunner;
+  readonly #program: string | undefined;
+
+  constructor(runner: HookRunner, program: string | undefined) {
+    this.#runner = runner;
+    this.#program = program;
+  }
+
+  /** Resolves with whether the first try worked; at once if there is no hook. */
+  async run(event: HookEvent, lease: Lease, key: { psk: Uint8Array; ike: Ike } | undefined): Promise<boolean> {
+    if (this.#program === undefined) return true;
+    const { homeAgent } = lease;
+    const [prefix, length] = homeAgent.prefix.split('/');
+    return this.#runner.run({
+      program: this.#program,
+      role: 'ha',
+      event,
+      subject: `ha ${lease.nai}`,
+      variables: {
+        mnId: lease.nai,
+        session: lease.sessionId,
+        homeAgent: homeAgent.address,
+        homeAgentHost: homeAgent.host,
+        homeAgentId: homeAgent.name,
+        homeAgentTarget: homeAgent.target,
+        homeAddress: lease.homeAddress,
+        prefix,
+        prefixLength: Number(length),
+        lifetime: Math.max(0, Math.ceil((lease.expiresAt - Date.now()) / 1000)),
+        ike: key?.ike ?? homeAgent.ike[0],
+      },
+      psk: key?.psk,
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import * as section from '../runtime/sections.js';
+
+/** Configuration of `pana-aaa`. */
+export const aaaSchema = z.strictObject({
+  log: section.log,
+  control: section.control('pana-aaa'),
+  store: z.string().min(1).default('/var/db/pana-aaa/store.db').describe('SQLite file of subscribers and leases'),
+  diameter: section.group({
+    ...section.diameter,
+    peers: z
+      .array(section.diameterPeer)
+      .default([])
+      .describe('Diameter peers that may connect (PAAs, agents): [{host}], with address where we connect to them'),
+    listen: z.array(section.address()).default([]).describe('addresses to take connections on'),
+    port: section.port().default(3868).describe('TCP port; 0: any free one'),
+    'vendor-id': section.vendorId(),
+    'round-timeout': section.duration().default(30_000).describe('how long the next EAP response is waited for'),
+    conversations: z
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe('EAP conversations at once; more are answered TOO_BUSY'),
+  }),
+  tls: section.group({
+    ...section.tls,
+    certificate: section.fileName().describe('PEM file of the server certificate'),
+    key: section.fileName().describe('PEM file of the server key'),
+    'min-version': section.tlsVersion().default('1.2').describe('lowest version of TLS'),
+    crl: section.fileName().optional().describe('PEM file of the CRL; read again when it changes'),
+    'crl-expired': z
+      .enum(['refuse', 'ignore'])
+      .default('refuse')
+      .describe('with an expired CRL: refuse everybody, or ignore it'),
+  }),
+  eap: section.group({
+    mtu: z
+      .number()
+      .int()
+      .min(64)
+      .max(1400)
+      .default(1100)
+      .describe('octets of the largest EAP packet; Framed-MTU lowers it'),
+  }),
+  session: section.group({
+    lifetime: section.duration().default(3_600_000).describe('session lifetime, unless the subscriber has its own'),
+    grace: section.duration().default(60_000).describe('how much longer than its session a lease lives'),
+  }),
+  mobility: section.group({
+    'psk-root': z
+      .enum(['msk', 'emsk'])
+      .default('msk')
+      .describe('key that IKE keys are derived from, unless the subscriber has its own'),
+  }),
+  hooks: section.group({
+    ...section.hooks('/var/db/pana-aaa'),
+    ha: z.string().min(1).optional().describe('home agent, run on up, refresh and down'),
+    wait: section.duration().default(500).describe('how long an answer waits for the hook; 0: not at all'),
+  }),
+});
+
+export type AaaOptions = z.output<typeof aaaSchema>;

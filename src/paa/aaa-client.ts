@@ -1,0 +1,177 @@
+import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
+import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
+import { APPLICATION, ASA, ASR, DEA, DER, ERROR_ANSWER, RAA, RAR, STA, STR } from '../protocol/diameter/commands.js';
+import { isViolation } from '../protocol/diameter/grammar.js';
+import { RESULT, resultName } from '../protocol/diameter/result-codes.js';
+import { type DeaValues, type DerRequest, realmOf } from '../protocol/nas/access.js';
+import type { PaaClosed } from '../protocol/pana/paa-session.js';
+import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
+import type { PaaOptions } from './options.js';
+
+/** STR is tried again so often while no server can be reached: nothing else frees the session there. */
+const STR_TRIES = 5;
+const STR_RETRY = 5_000;
+
+const AUTHORIZE_AUTHENTICATE = 3;
+
+/** Termination-Cause of STR for each end of a PANA session, RFC 6733 8.15. */
+const CAUSES: Readonly<Record<PaaClosed, number>> = {
+  logout: 1,
+  rejected: 2,
+  administrative: 4,
+  'eap-timeout': 5,
+  'no-progress': 5,
+  'no-answer': 5,
+  replaced: 7,
+  'lifetime-expired': 8,
+  'session-timeout': 8,
+};
+
+/** What a server asks of a session that it knows by its Session-Id. */
+export type ServerWish = 'abort' | 'reauthenticate';
+
+const COMMANDS = [
+  { spec: ASR, answer: ASA, wish: 'abort' },
+  { spec: RAR, answer: RAA, wish: 'reauthenticate' },
+] as const;
+
+export interface AaaClientEvents {
+  onEvent(event: DiameterEvent): void;
+  /** Whether there is such a session, and it will be done. */
+  onWish(sessionId: string, wish: ServerWish): boolean;
+}
+
+/** The Diameter EAP client of the PAA (RFC 4072). */
+export class AaaClient {
+  readonly node: DiameterNode;
+  readonly #options: PaaOptions;
+  readonly #events: AaaClientEvents;
+  readonly #retries = new Set<NodeJS.Timeout>();
+  readonly #ending = new Set<Promise<void>>();
+  #stopping = false;
+
+  constructor(options: PaaOptions, events: AaaClientEvents) {
+    this.#options = options;
+    this.#events = events;
+    const { diameter, pana } = options;
+    this.node = new DiameterNode({
+      origin: { host: diameter.host, realm: diameter.realm },
+      productName: 'pana-paa',
+      vendorId: 0,
+      ownVendor: pana['vendor-id'],
+      applications: [APPLICATION.EAP],
+      listen: [],
+      peers: diameter.peers,
+      routes: diameter.routes,
+      watchdog: diameter.watchdog,
+      reconnect: diameter.reconnect,
+      timeout: diameter.timeout,
+      onRequest: (message) => Promise.resolve(this.#serve(message)),
+      onEvent: (event) => events.onEvent(event),
+    });
+  }
+
+  /** Sends a DER. Rejects with DiameterRequestError when nobody answers, with Error for an answer that makes no sense. */
+  async authenticate(sessionId: string, request: DerRequest, calling: string): Promise<DeaValues> {
+    const { node } = this;
+    const { diameter, nas } = this.#options;
+    const message = node.grammarian.message(DER, APPLICATION.EAP, {
+      'Session-Id': sessionId,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Origin-Host': diameter.host,
+      'Origin-Realm': diameter.realm,
+      'Destination-Realm': realmOf(request.identity) ?? diameter.realm,
+      'Destination-Host': request.server,
+      'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
+      'User-Name': request.identity,
+      'NAS-Identifier': nas.identifier ?? diameter.host,
+      'Calling-Station-Id': calling,
+      'Framed-MTU': nas['framed-mtu'],
+      'Origin-State-Id': node.originStateId,
+      State: request.state,
+      'EAP-Payload': request.payload,
+      ...request.mobility,
+    });
+    const answer = await node.request(message, {}, diameter['request-timeout']);
+    if (answer.flags & FLAG.E) {
+      const content = node.grammarian.read(ERROR_ANSWER, answer);
+      throw new Error(isViolation(content) ? content.text : resultName(content['Result-Code']));
+    }
+    const content = node.grammarian.read(DEA, answer);
+    if (isViolation(content)) throw new Error(content.text);
+    if (content['Session-Id'] !== sessionId) throw new Error('the answer is for another session');
+    return content;
+  }
+
+  /** Tells the server that a session is over; tries again in the background while it cannot be reached. */
+  end(
+    session: { id: string; userName: string; server: string; classes: readonly Uint8Array[] },
+    cause: PaaClosed,
+  ): void {
+    const done = this.#str(session, CAUSES[cause], 1).finally(() => this.#ending.delete(done));
+    this.#ending.add(done);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#ending]);
+    this.#stopping = true;
+    for (const timer of this.#retries) clearTimeout(timer);
+    await this.node.stop();
+  }
+
+  async #str(
+    session: { id: string; userName: string; server: string; classes: readonly Uint8Array[] },
+    cause: number,
+    attempt: number,
+  ): Promise<void> {
+    const { diameter } = this.#options;
+    const message = this.node.grammarian.message(STR, APPLICATION.EAP, {
+      'Session-Id': session.id,
+      'Origin-Host': diameter.host,
+      'Origin-Realm': diameter.realm,
+      'Destination-Realm': realmOf(session.userName) ?? diameter.realm,
+      'Destination-Host': session.server,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Termination-Cause': cause,
+      'User-Name': session.userName,
+      'Origin-State-Id': this.node.originStateId,
+      Class: session.classes,
+    });
+    try {
+      const answer = await this.node.request(message, {}, diameter['request-timeout']);
+      this.node.grammarian.read(STA, answer);
+    } catch {
+      if (this.#stopping || attempt >= STR_TRIES) return;
+      const timer = setTimeout(() => {
+        this.#retries.delete(timer);
+        void this.#str(session, cause, attempt + 1);
+      }, STR_RETRY * attempt);
+      this.#retries.add(timer);
+    }
+  }
+
+  #serve(message: DiameterMessage): DiameterMessage {
+    const { grammarian, origin } = this.node;
+    const refuse = (violation: Parameters<typeof errorAnswer>[3]) =>
+      errorAnswer(grammarian, origin, message, violation);
+    const command = COMMANDS.find(({ spec }) => spec.code === message.commandCode);
+    if (!command) {
+      const text = 'a PAA takes RAR and ASR only';
+      return refuse({ resultCode: RESULT.COMMAND_UNSUPPORTED, failedAvp: undefined, text });
+    }
+    const { spec, answer, wish } = command;
+    const content = grammarian.read(spec, message);
+    if (isViolation(content)) return refuse(content);
+    const sessionId = content['Session-Id'];
+    const known = this.#events.onWish(sessionId, wish);
+    return answerTo(
+      message,
+      grammarian.write(answer, {
+        'Session-Id': sessionId,
+        'Result-Code': known ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID,
+        'Origin-Host': origin.host,
+        'Origin-Realm': origin.realm,
+      }),
+    );
+  }
+}

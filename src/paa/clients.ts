@@ -1,0 +1,75 @@
+import type { HomeAgentOffer } from '../protocol/mip6/diameter-mobility.js';
+import { Access, type AccessConfig } from '../protocol/nas/access.js';
+import type { Grant } from '../protocol/pana/paa-session.js';
+import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
+
+/** What the AAA server granted to a client. */
+export interface Granted {
+  readonly userName: string;
+  readonly server: string;
+  readonly kind: 'home' | 'local' | undefined;
+  readonly grant: Grant;
+}
+
+/** What the daemon keeps of one PANA session beside its machine. */
+export interface Client {
+  readonly panaSession: number;
+  /** Diameter Session-Id. */
+  readonly sessionId: string;
+  readonly access: Access;
+  readonly startedAt: number;
+  peer: PacEndpoint;
+  granted: Granted | undefined;
+  /** The local home address that was proposed, until the session ends. */
+  local: HomeAgentOffer | undefined;
+  /** The local home agent's hook was run with `up`. */
+  localUp: boolean;
+  /** The enforcement point lets it pass. */
+  permitted: boolean;
+}
+
+/** The clients of a PAA by both of their session identifiers. */
+export class Clients {
+  readonly #byPana = new Map<number, Client>();
+  readonly #byDiameter = new Map<string, Client>();
+
+  get size(): number {
+    return this.#byPana.size;
+  }
+
+  add(
+    panaSession: number,
+    sessionId: string,
+    peer: PacEndpoint,
+    config: AccessConfig,
+    firstIdentifier: number,
+  ): Client {
+    const client: Client = {
+      panaSession,
+      sessionId,
+      access: new Access(config, firstIdentifier),
+      startedAt: performance.now(),
+      peer,
+      granted: undefined,
+      local: undefined,
+      localUp: false,
+      permitted: false,
+    };
+    this.#byPana.set(panaSession, client);
+    this.#byDiameter.set(sessionId, client);
+    return client;
+  }
+
+  ofPana(panaSession: number): Client | undefined {
+    return this.#byPana.get(panaSession);
+  }
+
+  ofDiameter(sessionId: string): Client | undefined {
+    return this.#byDiameter.get(sessionId);
+  }
+
+  remove(client: Client): void {
+    this.#byPana.delete(client.panaSession);
+    this.#byDiameter.delete(client.sessionId);
+  }
+}

@@ -1,0 +1,503 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatAddress } from '../protocol/bytes/address.js';
+import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
+import { CAPABILITY, capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
+import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
+import { Paa, type PaaConfig, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
+import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
+import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
+import { ControlError } from '../runtime/control.js';
+import { diameterFields, hookReporter, openControl, panaFields, sessionText } from '../runtime/daemon.js';
+import type { DiameterEvent } from '../runtime/diameter-node.js';
+import { Driver, monotonic } from '../runtime/driver.js';
+import type { HookEvent } from '../runtime/hook-environment.js';
+import { HookRunner } from '../runtime/hooks.js';
+import type { Logger } from '../runtime/log.js';
+import { Metrics } from '../runtime/metrics.js';
+import type { Service } from '../runtime/service.js';
+import { UdpSocket } from '../runtime/udp.js';
+import { AaaClient } from './aaa-client.js';
+import { type Client, Clients } from './clients.js';
+import { LocalHomeAgent } from './local-home-agent.js';
+import type { PaaOptions } from './options.js';
+
+/** How long hooks may take when the daemon ends, in milliseconds. */
+const HOOKS_AT_END = 5_000;
+
+/** How long clients may take to answer PTR when the daemon ends, in milliseconds. */
+const PTA_AT_END = 1_000;
+
+/** Termination-Cause ADMINISTRATIVE, RFC 5191 8.9. */
+const ADMINISTRATIVE = 4;
+
+type SessionOutput = Extract<PaaOutput, { type: 'session' }>;
+
+/** The PAA: PANA on its addresses, EAP over Diameter, the enforcement point's hooks and the local home agent's. */
+export class PaaDaemon implements Service {
+  readonly #options: PaaOptions;
+  readonly #log: Logger;
+  readonly #metrics = new Metrics('pana_paa');
+  readonly #hooks: HookRunner;
+  readonly #paa: Paa;
+  readonly #driver: Driver<PaaInput, PaaOutput>;
+  readonly #aaa: AaaClient;
+  readonly #clients = new Clients();
+  readonly #local: LocalHomeAgent | undefined;
+  readonly #sockets = new Map<string, UdpSocket>();
+  #closeControl: () => Promise<void> = () => Promise.resolve();
+  #emptied: (() => void) | undefined;
+
+  private constructor(options: PaaOptions, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+    const { hooks, 'local-home-agent': local, diameter } = options;
+    this.#hooks = new HookRunner({
+      stateDir: hooks['state-dir'],
+      timeout: hooks.timeout,
+      maxParallel: hooks.parallel,
+      onEvent: hookReporter(log, this.#metrics),
+    });
+    this.#local = local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
+    this.#paa = new Paa(paaConfig(options), randomBytes(32));
+    this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
+    this.#aaa = new AaaClient(options, {
+      onEvent: (event) => this.#diameterEvent(event),
+      onWish: (sessionId, wish) => this.#serverWish(sessionId, wish),
+    });
+    this.#metrics.gauge('sessions', 'PANA sessions', () => this.#paa.size);
+    this.#metrics.gauge('half_open_sessions', 'PANA sessions not authenticated yet', () => this.#paa.halfOpen);
+  }
+
+  /** Rejects with OperatorError, or the system's error. */
+  static async start(options: PaaOptions, log: Logger): Promise<PaaDaemon> {
+    const daemon = new PaaDaemon(options, log);
+    try {
+      await daemon.#open();
+    } catch (error) {
+      await daemon.#close();
+      throw error;
+    }
+    return daemon;
+  }
+
+  async stop(): Promise<void> {
+    const sessions = [...this.#paa.list(monotonic())];
+    if (sessions.length > 0) {
+      const emptied = new Promise<void>((resolve) => {
+        this.#emptied = resolve;
+        setTimeout(resolve, PTA_AT_END);
+      });
+      for (const { sessionId } of sessions) {
+        this.#driver.feed({ type: 'session', sessionId, input: { type: 'terminate', cause: ADMINISTRATIVE } });
+      }
+      await emptied;
+      // Who did not answer is told nothing more, but the AAA server and the hooks are.
+      for (const { sessionId } of this.#paa.list(monotonic())) this.#closed(sessionId, 'administrative', true);
+    }
+    this.#driver.stop();
+    await this.#aaa.stop();
+    await this.#hooks.stop(HOOKS_AT_END);
+    await this.#close();
+  }
+
+  async #open(): Promise<void> {
+    const { pana, hooks, control } = this.#options;
+    await mkdir(hooks['state-dir'], { recursive: true, mode: 0o700 });
+    await this.#takeDownLeftovers();
+    for (const address of pana.listen) {
+      const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) => this.#received(octets, from));
+      this.#sockets.set(socket.label, socket);
+    }
+    await this.#aaa.node.start();
+    this.#closeControl = await openControl(
+      control,
+      {
+        'GET /status': () => this.status(),
+        'GET /sessions': () => this.#list(),
+        'POST /session/end': ({ body }) => this.#command(body, { type: 'terminate', cause: ADMINISTRATIVE }),
+        'POST /session/reauth': ({ body }) => this.#command(body, { type: 'reauthenticate' }),
+        'POST /session/ping': ({ body }) => this.#command(body, { type: 'ping' }),
+      },
+      this.#metrics,
+    );
+    const listening = [...this.#sockets.values()].map((socket) => socket.address);
+    this.#log.info({ listening }, 'ready');
+  }
+
+  async #close(): Promise<void> {
+    await this.#closeControl();
+    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
+    this.#sockets.clear();
+  }
+
+  async status(): Promise<object> {
+    return {
+      listening: [...this.#sockets.values()].map(({ address }) => `${address.address} port ${address.port}`),
+      sessions: this.#paa.size,
+      halfOpen: this.#paa.halfOpen,
+      localHomeAddresses: this.#local?.used,
+      peers: this.#aaa.node.status(),
+      hooks: this.#hooks.status(),
+      counters: await this.#metrics.counters(),
+    };
+  }
+
+  // -------------------------------------------------------------------------------------------------------- operator
+
+  #list(): object[] {
+    const now = monotonic();
+    return [...this.#paa.list(now)].map((view) => this.#describe(view));
+  }
+
+  #describe({ sessionId, peer, state, remaining }: PaaSessionView): object {
+    const client = this.#clients.ofPana(sessionId);
+    const assignment = client?.granted?.grant.assignment;
+    return {
+      session: sessionText(sessionId),
+      address: peer.address,
+      port: peer.port,
+      state,
+      remainingSeconds: remaining === undefined ? undefined : Math.round(remaining / 1000),
+      user: client?.granted?.userName ?? client?.access.identity,
+      homeAgent: assignment && formatAddress(assignment.homeAgent),
+      homeAddress: assignment?.homeAddress && formatAddress(assignment.homeAddress),
+      diameterSession: client?.sessionId,
+    };
+  }
+
+  #command(body: unknown, input: Extract<PaaInput, { type: 'session' }>['input']): object {
+    const wanted = (body as { session?: unknown } | undefined)?.session;
+    const sessionId = typeof wanted === 'string' && /^[0-9a-f]{1,8}$/i.test(wanted) ? Number.parseInt(wanted, 16) : -1;
+    if (!this.#clients.ofPana(sessionId))
+      throw new ControlError(`no session ${String(wanted)}: "session list" shows them`);
+    this.#driver.feed({ type: 'session', sessionId, input });
+    return { asked: input.type };
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ PANA
+
+  #received(octets: Uint8Array, from: PacEndpoint): void {
+    this.#metrics.count('datagrams', { direction: 'in' });
+    this.#driver.feed({ type: 'datagram', octets, from });
+  }
+
+  #perform(output: PaaOutput): void {
+    switch (output.type) {
+      case 'send':
+        this.#metrics.count('datagrams', { direction: 'out' });
+        if (this.#log.isLevelEnabled('trace')) this.#log.trace({ ...panaFields(output.octets), to: output.to }, 'sent');
+        this.#sockets.get(output.to.local)?.send(output.octets, output.to);
+        break;
+      case 'dropped':
+        this.#metrics.count('dropped', { code: output.code });
+        this.#log.debug({ code: output.code, from: output.from?.address, port: output.from?.port }, 'dropped');
+        break;
+      case 'moved':
+        this.#moved(output);
+        break;
+      case 'session':
+        this.#sessionEvent(output);
+    }
+  }
+
+  #sessionEvent({ sessionId, peer, event }: SessionOutput): void {
+    switch (event.type) {
+      case 'eapStart': {
+        const client = this.#clients.ofPana(sessionId) ?? this.#newClient(sessionId, peer);
+        this.#access(client, { type: 'start', wish: event.wish });
+        break;
+      }
+      case 'eapPacket': {
+        const client = this.#clients.ofPana(sessionId);
+        if (client) this.#access(client, { type: 'packet', packet: event.packet });
+        break;
+      }
+      case 'authorized':
+        this.#authorized(sessionId, event.reauthentication);
+        break;
+      case 'closed':
+        this.#closed(sessionId, event.cause, event.granted);
+    }
+  }
+
+  #newClient(panaSession: number, peer: PacEndpoint): Client {
+    const { 'session-lifetime': sessionLifetime } = this.#options.pana;
+    const [identifier = 0] = randomBytes(1);
+    return this.#clients.add(panaSession, this.#aaa.node.newSessionId(), peer, { sessionLifetime }, identifier);
+  }
+
+  #authorized(sessionId: number, reauthentication: boolean): void {
+    const client = this.#clients.ofPana(sessionId);
+    const { granted } = client ?? {};
+    if (!client || !granted) return;
+    this.#metrics.count('authorizations', { result: reauthentication ? 'reauthenticated' : 'authorized' });
+    if (!reauthentication) this.#metrics.time('bootstrap', performance.now() - client.startedAt);
+    const { grant, userName, kind } = granted;
+    this.#log.info(
+      {
+        session: sessionText(sessionId),
+        client: client.peer.address,
+        user: userName,
+        lifetime: grant.lifetime === undefined ? undefined : Math.round(grant.lifetime / 1000),
+        ...(grant.assignment ? assignmentFields(grant.assignment) : {}),
+        ...(kind === undefined ? {} : { homeAgentKind: kind }),
+      },
+      reauthentication ? 'reauthenticated' : 'authorized',
+    );
+    client.permitted = true;
+    this.#epHook('permit', client, client.peer);
+  }
+
+  #closed(sessionId: number, cause: Parameters<AaaClient['end']>[1], granted: boolean): void {
+    const client = this.#clients.ofPana(sessionId);
+    if (!client) return;
+    this.#clients.remove(client);
+    this.#metrics.count('sessions_ended', { cause });
+    const fields = { session: sessionText(sessionId), client: client.peer.address, user: client.granted?.userName };
+    this.#log.info({ ...fields, cause }, 'session ended');
+    if (granted && client.granted) {
+      const { userName, server } = client.granted;
+      this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
+    }
+    if (client.permitted) this.#epHook('revoke', client, client.peer);
+    this.#takeDownLocal(client);
+    if (this.#paa.size <= 1) setImmediate(() => this.#paa.size === 0 && this.#emptied?.());
+  }
+
+  #moved({ sessionId, from, peer }: Extract<PaaOutput, { type: 'moved' }>): void {
+    const client = this.#clients.ofPana(sessionId);
+    if (!client) return;
+    this.#metrics.count('moves');
+    this.#log.info({ session: sessionText(sessionId), from: from.address, client: peer.address }, 'client moved');
+    client.peer = peer;
+    if (client.permitted) this.#epHook('move', client, peer);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- AAA
+
+  #access(client: Client, input: AccessInput): void {
+    for (const output of client.access.handle(input)) this.#performAccess(client, output);
+  }
+
+  #performAccess(client: Client, output: AccessOutput): void {
+    const { panaSession } = client;
+    switch (output.type) {
+      case 'request':
+        void this.#ask(client, output.request);
+        break;
+      case 'propose':
+        this.#propose(client, output.wish);
+        break;
+      case 'pana':
+        this.#driver.feed({ type: 'session', sessionId: panaSession, input: output.input });
+        break;
+      case 'granted':
+        this.#granted(client, output);
+        break;
+      case 'refused':
+        this.#metrics.count('authorizations', { result: 'refused' });
+        this.#log.info(
+          {
+            session: sessionText(panaSession),
+            client: client.peer.address,
+            identity: client.access.identity,
+            result: output.resultCode ?? 'no answer',
+          },
+          'refused',
+        );
+        break;
+      case 'dropped':
+        this.#metrics.count('dropped', { code: output.code });
+        this.#log.debug({ session: sessionText(panaSession), code: output.code }, 'dropped');
+    }
+  }
+
+  async #ask(client: Client, request: DerRequest): Promise<void> {
+    let input: AccessInput;
+    try {
+      const answer = await this.#aaa.authenticate(client.sessionId, request, client.peer.address);
+      input = { type: 'answer', answer };
+    } catch (error) {
+      this.#metrics.count('aaa_failures');
+      const reason = (error as Error).message;
+      this.#log.warn({ session: sessionText(client.panaSession), reason }, 'no answer from the AAA server');
+      input = { type: 'unreachable' };
+    }
+    // The session may have ended meanwhile, and another one may have its number.
+    if (this.#clients.ofPana(client.panaSession) === client) this.#access(client, input);
+  }
+
+  #propose(client: Client, wish: number): void {
+    client.local ??= this.#local?.propose(wish);
+    this.#access(client, { type: 'proposal', local: client.local });
+  }
+
+  #granted(client: Client, { userName, server, kind, grant, msk }: Extract<AccessOutput, { type: 'granted' }>): void {
+    client.granted = { userName, server, kind, grant };
+    const { assignment } = grant;
+    if (kind === 'local' && assignment && msk) this.#bringUpLocal(client, userName, assignment, msk);
+    else this.#takeDownLocal(client);
+  }
+
+  #serverWish(sessionId: string, wish: 'abort' | 'reauthenticate'): boolean {
+    const client = this.#clients.ofDiameter(sessionId);
+    if (!client) return false;
+    const input =
+      wish === 'abort'
+        ? ({ type: 'terminate', cause: ADMINISTRATIVE } as const)
+        : ({ type: 'reauthenticate' } as const);
+    // The answer leaves first.
+    setImmediate(() => this.#driver.feed({ type: 'session', sessionId: client.panaSession, input }));
+    return true;
+  }
+
+  #diameterEvent(event: DiameterEvent): void {
+    switch (event.type) {
+      case 'message':
+        if (this.#log.isLevelEnabled('debug')) {
+          const { grammarian } = this.#aaa.node;
+          this.#log.debug(
+            { peer: event.peer, ...diameterFields(grammarian, event.message) },
+            event.direction === 'in' ? 'received' : 'sent',
+          );
+        }
+        break;
+      case 'peerOpen':
+        this.#log.info({ peer: event.peer, product: event.capabilities.productName }, 'peer connected');
+        break;
+      case 'peerClosed':
+        this.#log.warn({ peer: event.peer, reason: event.reason }, 'peer disconnected');
+        break;
+      case 'dropped':
+        this.#metrics.count('diameter_dropped', { code: event.code });
+        this.#log.debug({ peer: event.peer, code: event.code }, 'dropped');
+        break;
+      case 'failed':
+        this.#log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
+        break;
+      default:
+        this.#log.warn(event, event.type === 'failedOver' ? 'request failed over' : 'peer watchdog');
+    }
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- hooks
+
+  #epHook(event: HookEvent, client: Client, peer: PacEndpoint): void {
+    const { hooks, pana } = this.#options;
+    if (hooks.ep === undefined) return;
+    const { grant, userName } = client.granted ?? {};
+    const seconds = grant?.lifetime === undefined ? undefined : Math.ceil(grant.lifetime / 1000);
+    void this.#hooks.run({
+      program: hooks.ep,
+      role: 'ep',
+      event,
+      subject: `ep ${client.panaSession}`,
+      variables: {
+        mnId: userName,
+        session: sessionText(client.panaSession),
+        careOfAddress: peer.address,
+        interface: pana.interface,
+        lifetime: seconds,
+      },
+    });
+  }
+
+  /** RFC 5447 4.2.5: the visited network's own home agent, whose key the PAA derives, since it has the MSK. */
+  #bringUpLocal(client: Client, userName: string, assignment: MobilityAssignment, msk: Uint8Array): void {
+    const { homeAgent, homeAddress } = assignment;
+    const psk = derivePsk(msk, homeAgent, homeAddress);
+    const fields = { ...assignmentFields(assignment), user: userName, fingerprint: fingerprint(psk) };
+    this.#log.info(fields, client.localUp ? 'local home agent refreshed' : 'local home agent granted');
+    const text = homeAddress && formatAddress(homeAddress);
+    if (text !== undefined) void this.#local?.take(text, userName);
+    this.#localHook(client.localUp ? 'refresh' : 'up', userName, text, client.granted?.grant.lifetime, psk);
+    client.localUp = true;
+    psk.fill(0);
+  }
+
+  #takeDownLocal(client: Client): void {
+    const homeAddress = client.local?.homeAddress && formatAddress(client.local.homeAddress);
+    if (client.localUp) {
+      client.localUp = false;
+      this.#localHook('down', client.granted?.userName ?? '', homeAddress, undefined, undefined);
+    }
+    if (homeAddress !== undefined) void this.#local?.release(homeAddress);
+    client.local = undefined;
+  }
+
+  async #takeDownLeftovers(): Promise<void> {
+    for (const { homeAddress, mnId } of (await this.#local?.leftovers()) ?? []) {
+      this.#localHook('down', mnId, homeAddress, undefined, undefined);
+    }
+  }
+
+  #localHook(
+    event: HookEvent,
+    mnId: string,
+    homeAddress: string | undefined,
+    lifetime: number | undefined,
+    psk: Uint8Array | undefined,
+  ): void {
+    const { hooks } = this.#options;
+    const agent = this.#local?.options;
+    if (hooks.ha === undefined || !agent) return;
+    void this.#hooks.run({
+      program: hooks.ha,
+      role: 'ha',
+      event,
+      subject: `ha ${mnId}`,
+      variables: {
+        mnId,
+        homeAgent: agent.address,
+        homeAgentHost: agent.host,
+        homeAgentId: 'local',
+        homeAddress,
+        prefix: formatAddress(agent.prefix),
+        prefixLength: 64,
+        lifetime: lifetime === undefined ? undefined : Math.ceil(lifetime / 1000),
+        ike: agent.ike,
+      },
+      psk,
+    });
+  }
+}
+
+function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): Record<string, unknown> {
+  return {
+    homeAgent: formatAddress(homeAgent),
+    homeAddress: homeAddress && formatAddress(homeAddress),
+    capability: capabilityNames(capability).join(' '),
+  };
+}
+
+function paaConfig({ pana, mobility, 'local-home-agent': local }: PaaOptions): PaaConfig {
+  const { limits } = pana;
+  const offer =
+    CAPABILITY.MIP6 |
+    CAPABILITY.HOME_HA |
+    CAPABILITY.HOA_ASSIGN |
+    CAPABILITY.IKEV1_PSK |
+    CAPABILITY.IKEV2_PSK |
+    CAPABILITY.PSK_FROM_EMSK |
+    (local ? CAPABILITY.LOCAL_HA : 0);
+  return {
+    vendorId: pana['vendor-id'],
+    prf: pana.prf,
+    integrity: pana.integrity,
+    sa: pana.sa,
+    failedSessionTimeout: pana['progress-timeout'],
+    request: REQUEST_DEFAULTS,
+    pingInterval: pana['ping-interval'],
+    reauthenticateAt: pana['reauthenticate-at'],
+    mobility: mobility.offer ? offer : undefined,
+    limits: {
+      pciPerAddress: limits['pci-per-address'],
+      pciInAll: limits.pci,
+      halfOpenPerAddress: limits['half-open-per-address'],
+      halfOpen: limits['half-open'],
+      sessions: limits.sessions,
+    },
+  };
+}

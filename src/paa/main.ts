@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+import type { Argv } from 'yargs';
+import { print, table } from '../runtime/cli.js';
+import { askDaemon, readable, runDaemonProgram, withControl } from '../runtime/daemon-commands.js';
+import { paaSchema } from './options.js';
+
+const flags = { prefix: 'PANA_PAA', schema: paaSchema };
+
+interface SessionRow {
+  readonly session: string;
+  readonly address: string;
+  readonly port: number;
+  readonly state: string;
+  readonly user?: string;
+  readonly homeAgent?: string;
+  readonly homeAddress?: string;
+  readonly remainingSeconds?: number;
+}
+
+await runDaemonProgram({
+  ...flags,
+  name: 'pana-paa',
+  description:
+    'PANA agent of an access router (RFC 5191): authenticates clients at their home AAA server over Diameter EAP (RFC 4072).',
+  start: async (options, log) => {
+    const { PaaDaemon } = await import('./daemon.js');
+    return PaaDaemon.start(options, log);
+  },
+  check: () => Promise.resolve(),
+  commands: (cli) =>
+    cli.command('session <command>', 'Sessions of the running PAA', (session) =>
+      sessionCommands(session).demandCommand(1, 'Which? list, end, reauth, ping'),
+    ),
+});
+
+function sessionCommands(cli: Argv): Argv {
+  return cli
+    .command(
+      'list',
+      'List sessions',
+      (list) =>
+        withControl(list, flags)
+          .option('json', { type: 'boolean', description: 'JSON for programs' })
+          .example('pana-paa session list', 'clients with their state, user and home address'),
+      async (argv) => {
+        const rows = (await askDaemon(argv, flags, 'GET', '/sessions')) as SessionRow[];
+        if (argv['json'] === true) print(JSON.stringify(rows));
+        else print(sessionTable(rows));
+      },
+    )
+    .command(...onSession('end', 'End a session: PTR, cause ADMINISTRATIVE'))
+    .command(...onSession('reauth', 'Authenticate the client of a session again'))
+    .command(...onSession('ping', 'Ask whether the client of a session lives'));
+}
+
+/** A command on one session, by the number that `session list` shows. */
+function onSession(name: string, description: string) {
+  return [
+    `${name} <session>`,
+    description,
+    (cli: Argv) =>
+      withControl(cli, flags)
+        .positional('session', { type: 'string', demandOption: true, description: 'eight hex digits' })
+        .example(`pana-paa session ${name} 0a1b2c3d`, ''),
+    async (argv: Record<string, unknown>) => {
+      const body = { session: String(argv['session']) };
+      print(readable(await askDaemon(argv, flags, 'POST', `/session/${name}`, body)));
+    },
+  ] as const;
+}
+
+function sessionTable(rows: readonly SessionRow[]): string {
+  if (rows.length === 0) return 'No sessions.';
+  return table(
+    ['SESSION', 'ADDRESS', 'PORT', 'STATE', 'USER', 'HOME AGENT', 'HOME ADDRESS', 'LEFT'],
+    rows.map((row) => [
+      row.session,
+      row.address,
+      String(row.port),
+      row.state,
+      row.user ?? '-',
+      row.homeAgent ?? '-',
+      row.homeAddress ?? '-',
+      row.remainingSeconds === undefined ? '-' : `${row.remainingSeconds} s`,
+    ]),
+  );
+}

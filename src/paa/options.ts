@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import * as section from '../runtime/sections.js';
+
+const limit = (most: number) => z.number().int().min(1).max(most);
+
+/** Configuration of `pana-paa`. */
+export const paaSchema = z.strictObject({
+  log: section.log,
+  control: section.control('pana-paa'),
+  pana: section.group({
+    listen: z.array(section.address()).min(1).describe('addresses to serve, each with a socket of its own'),
+    port: section.port().default(716).describe('UDP port; 0: any free one'),
+    interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
+    'vendor-id': section.vendorId(),
+    ...section.algorithms,
+    'progress-timeout': section.duration().default(60_000).describe('a phase without progress ends after this'),
+    'session-lifetime': section.duration().default(3_600_000).describe('lifetime where the AAA server sets no bound'),
+    'ping-interval': section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
+    'reauthenticate-at': z
+      .number()
+      .min(0)
+      .max(0.95)
+      .default(0.9)
+      .describe('part of the session lifetime after which we authenticate the client again; 0: left to the client'),
+    limits: section.group({
+      'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
+      pci: limit(100_000).default(2_000).describe('PCIs answered in a second in all'),
+      'half-open-per-address': limit(1000)
+        .default(8)
+        .describe('sessions of one address that are not authenticated yet'),
+      'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
+      sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
+    }),
+  }),
+  mobility: section.group({
+    offer: z.boolean().default(true).describe('offer Mobile IPv6 bootstrapping to clients'),
+  }),
+  'local-home-agent': z
+    .strictObject({
+      address: section.address().describe('IPv6 address of the local home agent'),
+      host: section.identity().describe('its name'),
+      prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
+      capacity: limit(1_000_000).default(1_000).describe('home addresses given out at most'),
+      ike: z.enum(['ikev1', 'ikev2']).default('ikev1').describe('version of IKE that its hook sets up'),
+    })
+    .optional()
+    .describe('home agent in this access network: {address, host, prefix, capacity, ike}'),
+  diameter: section.group({
+    ...section.diameter,
+    peers: z.array(section.diameterPeer).min(1).describe('Diameter peers: [{host, address, port}]'),
+    routes: z
+      .array(z.strictObject({ realm: z.string().min(1), peers: z.array(section.identity()).min(1) }))
+      .default([])
+      .describe('peers of each realm, the best first: [{realm, peers}]; without routes every peer serves every realm'),
+    'request-timeout': section.duration().default(10_000).describe('how long an answer is waited for'),
+  }),
+  nas: section.group({
+    identifier: z.string().min(1).max(253).optional().describe('NAS-Identifier; without it the Diameter host'),
+    'framed-mtu': z
+      .number()
+      .int()
+      .min(256)
+      .max(1400)
+      .default(1100)
+      .describe('octets of the largest EAP packet to clients; 1100 fits IPv6 at 1280'),
+  }),
+  hooks: section.group({
+    ...section.hooks('/var/db/pana-paa'),
+    ep: z.string().min(1).optional().describe('enforcement point, run on permit, revoke and move'),
+    ha: z.string().min(1).optional().describe('local home agent, run on up, refresh and down'),
+  }),
+});
+
+export type PaaOptions = z.output<typeof paaSchema>;

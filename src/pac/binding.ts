@@ -1,0 +1,55 @@
+import { formatAddress } from '../protocol/bytes/address.js';
+import { equalOctets } from '../protocol/bytes/octets.js';
+import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
+import { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
+import type { HookVariables } from '../runtime/hook-environment.js';
+
+/** The home agent, home address and key that the node has now. */
+export interface Binding {
+  readonly assignment: MobilityAssignment;
+  /** First hex digits of the key's hash: what people may see of it. */
+  readonly fingerprint: string;
+}
+
+/** The keys of one EAP run; overwritten when the binding is made. */
+export interface RunKeys {
+  readonly msk: Uint8Array;
+  readonly emsk: Uint8Array;
+}
+
+/** Why an assignment is not taken; undefined if it is. The root of the key is each end's own policy. */
+export function refusal(assignment: MobilityAssignment, root: 'msk' | 'emsk'): string | undefined {
+  const fromEmsk = (assignment.capability & CAPABILITY.PSK_FROM_EMSK) !== 0;
+  if (root === 'emsk' && !fromEmsk) return 'its key comes from the MSK, which the access network knows';
+  if (root === 'msk' && fromEmsk) return 'its key comes from the EMSK, which mobility.psk-root does not say';
+  return undefined;
+}
+
+export function pskOf(assignment: MobilityAssignment, keys: RunKeys, root: 'msk' | 'emsk'): Uint8Array {
+  return derivePsk(keys[root], assignment.homeAgent, assignment.homeAddress);
+}
+
+export function bindingOf(assignment: MobilityAssignment, psk: Uint8Array): Binding {
+  return { assignment, fingerprint: fingerprint(psk) };
+}
+
+/** Whether a re-authentication brought the same home agent and home address. */
+export function isSameBinding(a: MobilityAssignment, b: MobilityAssignment): boolean {
+  const home = a.homeAddress ?? new Uint8Array(0);
+  return equalOctets(a.homeAgent, b.homeAgent) && equalOctets(home, b.homeAddress ?? new Uint8Array(0));
+}
+
+/** What the node's hook is told of an assignment. */
+export function hookVariables(assignment: MobilityAssignment): HookVariables {
+  const { homeAgent, homeAddress, prefix, host, ikeIdentity, lifetime, capability } = assignment;
+  return {
+    mnId: ikeIdentity,
+    homeAgent: formatAddress(homeAgent),
+    homeAgentHost: host,
+    homeAddress: homeAddress && formatAddress(homeAddress),
+    prefix: prefix && formatAddress(prefix.octets),
+    prefixLength: prefix?.length,
+    lifetime,
+    ike: capability & CAPABILITY.IKEV2_PSK ? 'ikev2' : 'ikev1',
+  };
+}

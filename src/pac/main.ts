@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+import { print } from '../runtime/cli.js';
+import { askDaemon, readable, runDaemonProgram, withControl } from '../runtime/daemon-commands.js';
+import { pacSchema } from './options.js';
+
+const flags = { prefix: 'PANA_PAC', schema: pacSchema };
+
+await runDaemonProgram({
+  ...flags,
+  name: 'pana-pac',
+  description:
+    'PANA client of a mobile node (RFC 5191): authenticates with EAP-TLS and gets its home agent, home address and IKE key.',
+  start: async (options, log) => {
+    const { PacDaemon } = await import('./daemon.js');
+    return PacDaemon.start(options, log);
+  },
+  check: async (options) => {
+    const { readCredentials } = await import('./credentials.js');
+    await readCredentials(options);
+  },
+  commands: (cli) =>
+    cli
+      .command(
+        'reauth',
+        'Authenticate again now',
+        (run) => withControl(run, flags).example('pana-pac reauth', 'a new key before the lifetime ends'),
+        async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/reauth'))),
+      )
+      .command(
+        'ping',
+        'Ask the PAA whether the session lives',
+        (run) => withControl(run, flags).example('pana-pac ping', 'the answer shows in the log'),
+        async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/ping'))),
+      ),
+});

@@ -1,0 +1,114 @@
+import type { Argv } from 'yargs';
+import type { z } from 'zod';
+import { type OptionFlags, optionsOf, print, runProgram, withOptions } from './cli.js';
+import { callDaemon } from './control.js';
+import { type Logger, type LogOptions, openLog } from './log.js';
+import { runService, type Service } from './service.js';
+
+/** What every daemon's configuration has. */
+interface CommonOptions {
+  readonly log: LogOptions;
+  readonly control: { readonly socket: string };
+}
+
+export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
+  readonly name: string;
+  readonly description: string;
+  /** Loads the daemon only when it is to run: help and status should be quick. */
+  readonly start: (options: z.output<S>, log: Logger) => Promise<Service>;
+  /** Looks at what the configuration names: files, keys. Rejects with OperatorError. */
+  readonly check: (options: z.output<S>) => Promise<void>;
+  /** Commands of its own. */
+  readonly commands: (cli: Argv) => Argv;
+}
+
+/** A daemon's command line: `run`, `check-config`, `status`, and its own commands. */
+export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>): Promise<void> {
+  const { name, prefix } = daemon;
+  return runProgram({
+    name,
+    description: daemon.description,
+    epilogue: `Every key of the configuration is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" shows them.`,
+    commands: (cli) =>
+      daemon.commands(
+        cli
+          .command(
+            'run',
+            'Run the daemon in the foreground',
+            (run) =>
+              withOptions(run, daemon).example(`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'),
+            async (argv) => {
+              const options = await optionsOf(argv, daemon);
+              const log = await openLog(name, commonOf(options).log);
+              process.exitCode = await runService(await daemon.start(options, log), log);
+              // A hook's child or a keep-alive must not hold the process.
+              process.exit();
+            },
+          )
+          .command(
+            'check-config',
+            'Check configuration, certificates and keys, and do nothing else',
+            (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'before a restart'),
+            async (argv) => {
+              const options = await optionsOf(argv, daemon);
+              await daemon.check(options);
+              print('The configuration is good.');
+            },
+          )
+          .command(
+            'status',
+            'Show what the running daemon does',
+            (run) =>
+              withControl(run, daemon)
+                .option('json', { type: 'boolean', description: 'JSON for programs' })
+                .example(`${name} status`, 'with the default control socket'),
+            async (argv) => {
+              const value = await askDaemon(argv, daemon, 'GET', '/status');
+              print(argv['json'] === true ? JSON.stringify(value) : readable(value));
+            },
+          ),
+      ),
+  });
+}
+
+/** Adds `--config` and the flags of the control socket, which is all that a command to a running daemon needs. */
+export function withControl<S extends z.ZodObject>(cli: Argv, { prefix, schema }: OptionFlags<S>): Argv {
+  return withOptions(cli, { prefix, schema: schema.pick({ control: true } as never) });
+}
+
+/** Asks the daemon that the command line's configuration points at. */
+export async function askDaemon<S extends z.ZodObject>(
+  argv: Readonly<Record<string, unknown>>,
+  { prefix, schema }: OptionFlags<S>,
+  method: 'GET' | 'POST',
+  route: string,
+  body?: unknown,
+): Promise<unknown> {
+  // Only the socket matters here: a status must be had without the whole configuration.
+  const control = schema.pick({ control: true } as never) as unknown as S;
+  const given = argv['config'] ?? process.env[`${prefix}_CONFIG`];
+  const options =
+    given === undefined
+      ? await optionsOf(argv, { prefix, schema: control })
+      : await optionsOf(argv, { prefix, schema });
+  return callDaemon(commonOf(options).control.socket, method, route, body);
+}
+
+function commonOf(options: unknown): CommonOptions {
+  return options as CommonOptions;
+}
+
+/** A value as indented lines, for people. */
+export function readable(value: unknown, indent = ''): string {
+  if (value === null || typeof value !== 'object') return `${indent}${String(value)}`;
+  const entries = Object.entries(value as Record<string, unknown>).filter(([, inner]) => inner !== undefined);
+  const width = Math.max(0, ...entries.map(([key]) => key.length));
+  return entries
+    .map(([key, inner]) => {
+      const isTree = typeof inner === 'object' && inner !== null;
+      if (!isTree) return `${indent}${key.padEnd(width)}  ${String(inner)}`;
+      const empty = Object.keys(inner).length === 0;
+      return empty ? `${indent}${key.padEnd(width)}  none` : `${indent}${key}\n${readable(inner, `${indent}  `)}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,93 @@
+import { DecodeError } from '../protocol/bytes/decode-error.js';
+import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
+import { commandOf } from '../protocol/diameter/commands.js';
+import type { Grammarian } from '../protocol/diameter/grammar.js';
+import { resultName } from '../protocol/diameter/result-codes.js';
+import { decodePana } from '../protocol/pana/codec.js';
+import { messageName } from '../protocol/pana/dictionary.js';
+import { type ControlRoutes, ControlServer } from './control.js';
+import type { HookReport } from './hooks.js';
+import type { Logger } from './log.js';
+import type { Metrics } from './metrics.js';
+
+/** What every daemon opens for its operator. */
+export interface OperatorDoor {
+  readonly socket: string;
+  readonly metrics?: string | undefined;
+}
+
+/** Opens the control socket, and numbers over TCP if configured. Returns how to close both. */
+export async function openControl(
+  door: OperatorDoor,
+  routes: ControlRoutes,
+  metrics: Metrics,
+): Promise<() => Promise<void>> {
+  const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
+  const servers = [await ControlServer.onSocket(door.socket, { ...numbers, ...routes })];
+  if (door.metrics !== undefined) {
+    const colon = door.metrics.lastIndexOf(':');
+    const host = door.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');
+    try {
+      servers.push(await ControlServer.onTcp(host, Number(door.metrics.slice(colon + 1)), numbers));
+    } catch (error) {
+      await Promise.all(servers.map((server) => server.close()));
+      throw error;
+    }
+  }
+  return async () => {
+    await Promise.all(servers.map((server) => server.close()));
+  };
+}
+
+/** Logs and counts what happens to hooks. */
+export function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => void {
+  return (report) => {
+    const { subject, role, event } = report;
+    const fields = { subject, role, event };
+    switch (report.type) {
+      case 'line':
+        log.info({ ...fields, line: report.line }, 'hook said');
+        break;
+      case 'refused':
+        metrics.count('hook_runs', { event, result: 'refused' });
+        log.error({ ...fields, reason: report.error.message }, 'hook refused');
+        break;
+      case 'finished': {
+        const { outcome } = report;
+        const milliseconds = Math.round(outcome.milliseconds);
+        metrics.count('hook_runs', { event, result: outcome.ok ? 'ok' : 'failed' });
+        if (outcome.ok) log.info({ ...fields, try: report.try, milliseconds }, 'hook done');
+        else log.warn({ ...fields, try: report.try, milliseconds, reason: outcome.reason }, 'hook failed');
+      }
+    }
+  };
+}
+
+/** What the log says of a PANA datagram: its name by RFC 5191 and by the paper. */
+export function panaFields(octets: Uint8Array): Record<string, unknown> {
+  try {
+    const message = decodePana(octets);
+    const { rfc, paper } = messageName(message);
+    return { message: rfc, paper, session: sessionText(message.sessionId), sequence: message.sequence };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return { message: 'not PANA' };
+  }
+}
+
+/** A PANA session identifier as people see it: eight hex digits. */
+export function sessionText(sessionId: number): string {
+  return sessionId.toString(16).padStart(8, '0');
+}
+
+/** What the log says of a Diameter message. */
+export function diameterFields(grammarian: Grammarian, message: DiameterMessage): Record<string, unknown> {
+  const request = (message.flags & FLAG.R) !== 0;
+  const name = commandOf(message.commandCode, request)?.name ?? `command ${message.commandCode}`;
+  const result = grammarian.find(message.avps, 'Result-Code');
+  return {
+    message: name,
+    session: grammarian.find(message.avps, 'Session-Id'),
+    ...(result === undefined ? {} : { result: resultName(result) }),
+  };
+}

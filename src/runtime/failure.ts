@@ -1,0 +1,41 @@
+/** Something that the operator has to put right. Its message says what, where, and what would be right. */
+export class OperatorError extends Error {
+  override readonly name = 'OperatorError';
+  readonly code = 'ERR_OPERATOR';
+}
+
+/** Exit status of a program that was asked for something that cannot be. */
+export const EXIT_OPERATOR = 2;
+
+/** Errors of ours whose message is meant for people as it stands. */
+const FOR_PEOPLE = new Set(['OperatorError', 'StoreError', 'DatabaseError', 'PkiError', 'ControlError']);
+
+const SYSTEM: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address is in use by another program',
+  EADDRNOTAVAIL: 'this host has no such address',
+  EACCES: 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE, a file its permissions',
+  EPERM: 'not permitted',
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is not a folder',
+};
+
+/** What to tell the operator; undefined for a fault of ours, which deserves its stack. */
+export function explainFailure(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (FOR_PEOPLE.has(error.name)) return error.message;
+  const {
+    code = '',
+    address,
+    port,
+    path,
+    syscall,
+  } = error as NodeJS.ErrnoException & {
+    address?: string;
+    port?: number;
+  };
+  const text = SYSTEM[code];
+  if (text === undefined) return undefined;
+  const where = path ?? (address === undefined ? syscall : `${address} port ${port ?? 0}`);
+  return `${where}: ${text} (${code})`;
+}

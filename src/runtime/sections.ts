@@ -1,0 +1,124 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { parseAddress } from '../protocol/bytes/address.js';
+
+/** Milliseconds in each unit of a duration. */
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `500ms`, `30s`, `5m`, `2h`, `1d`, or a number of seconds; milliseconds come out. */
+export const duration = () =>
+  z.union([z.string(), z.number()]).transform((value, context) => {
+    const [, digits = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(String(value)) ?? [];
+    if (digits === '') {
+      context.addIssue({ code: 'custom', message: `"${value}" is not a time, such as 500ms, 30s, 5m or 2h` });
+      return z.NEVER;
+    }
+    return Number(digits) * (UNITS[unit] ?? 1000);
+  });
+
+/** A section. One that is not there is an empty one, so that each missing key in it is named. */
+export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
+
+export const port = () => z.number().int().min(0).max(65_535);
+export const fileName = () => z.string().min(1);
+
+/** A version of TLS: YAML reads 1.2 as a number, and a person means the text. */
+export const tlsVersion = () =>
+  z.preprocess((value) => (typeof value === 'number' ? String(value) : value), z.enum(['1.2', '1.3']));
+
+/** An IPv4 or IPv6 address, with the interface behind a link-local one. */
+export const address = () =>
+  z.string().refine((text) => isIP(text.split('%', 1)[0] ?? '') !== 0, {
+    error: ({ input }) => `"${String(input)}" is not an IP address, such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
+  });
+
+/** DiameterIdentity: an FQDN or a realm. */
+export const identity = () =>
+  z.string().regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/, {
+    error: ({ input }) => `"${String(input)}" is not a domain name, such as aaa.home.example`,
+  });
+
+/** `2001:db8:1::/64` */
+export const prefix64 = () =>
+  z.string().transform((text, context) => {
+    const [first = '', length] = text.split('/');
+    const octets = parseAddress(first);
+    if (octets?.length === 16 && length === '64' && octets.subarray(8).every((octet) => octet === 0)) return octets;
+    context.addIssue({ code: 'custom', message: `"${text}" is not a /64 prefix, such as 2001:db8:1::/64` });
+    return z.NEVER;
+  });
+
+export const log = group({
+  level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('how much is logged: trace, debug, info, warn, error, silent'),
+  format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('json, pretty, or auto: pretty on a terminal'),
+});
+
+export const control = (name: string) =>
+  group({
+    socket: z.string().min(1).default(`/var/run/${name}.sock`).describe('UNIX socket for status and commands'),
+    metrics: z
+      .string()
+      .regex(/^.+:\d+$/, { error: 'an address and a port, such as 127.0.0.1:9108 or [::1]:9108' })
+      .optional()
+      .describe('address:port for /metrics and /healthz over TCP'),
+  });
+
+/** IANA's documentation number, until an operator has its own. */
+const VENDOR_ID = 32473;
+
+export const vendorId = () =>
+  z.number().int().min(1).max(0xffff_ffff).default(VENDOR_ID).describe('enterprise number of the mobility AVPs');
+
+export const hooks = (stateDir: string) => ({
+  'state-dir': z.string().min(1).default(stateDir).describe('folder that hooks write into (MIP6_STATE_DIR)'),
+  timeout: duration().default(30_000).describe('time limit of a hook'),
+  parallel: z.number().int().min(1).max(256).default(8).describe('hooks that run at once'),
+});
+
+/** Algorithm ids by the names that people know. */
+const PRF_IDS = { sha256: 5, sha1: 2 } as const;
+const INTEGRITY_IDS = { sha256: 12, sha1: 7 } as const;
+const hash = z.enum(['sha256', 'sha1']);
+
+export const algorithms = {
+  prf: z
+    .array(hash)
+    .min(1)
+    .default(['sha256', 'sha1'])
+    .transform((names) => names.map((name) => PRF_IDS[name]))
+    .describe('PRF algorithms by preference: sha256, sha1'),
+  integrity: z
+    .array(hash)
+    .min(1)
+    .default(['sha256', 'sha1'])
+    .transform((names) => names.map((name) => INTEGRITY_IDS[name]))
+    .describe('integrity algorithms by preference: sha256, sha1'),
+  sa: z
+    .enum(['required', 'optional'])
+    .default('required')
+    .describe('required: no session without a PANA SA, which a stripped offer would give'),
+};
+
+/** Peers of a Diameter node, for either side. */
+export const diameterPeer = z.strictObject({
+  host: identity().describe('DiameterIdentity of the peer'),
+  address: address().optional().describe('where to connect to; without it the peer connects to us'),
+  port: port().default(3868).describe('TCP port of the peer'),
+});
+
+export const diameter = {
+  host: identity().describe('DiameterIdentity of this node, such as aaa.home.example'),
+  realm: identity().describe('realm of this node, such as home.example'),
+  watchdog: duration().default(30_000).describe('Twinit of RFC 3539, 6 s at least'),
+  reconnect: duration().default(30_000).describe('longest wait before a peer is connected again (Tc)'),
+  timeout: duration().default(10_000).describe('limit of a connection attempt and of a capabilities exchange'),
+};
+
+export const tls = {
+  ca: fileName().describe('PEM file of the CA that the other end must come from'),
+  'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
+  ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
+};
