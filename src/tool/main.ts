@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { runProgram } from '../runtime/cli.js';
+import { pkiCommands } from './pki.js';
+
+await runProgram({
+  name: 'pana-mip6',
+  description: 'What belongs to none of the three daemons: certificates, readable messages, a demonstration, figures.',
+  epilogue: 'The daemons are pana-pac, pana-paa and pana-aaa.',
+  commands: (cli) =>
+    cli
+      .command(
+        'demo',
+        'Run the three daemons on this host, bootstrap a mobile node, and show what happens',
+        (demo) =>
+          demo
+            .option('keep', { type: 'boolean', default: false, description: 'keep the folder, and say how to go on' })
+            .option('tls', { type: 'string', choices: ['1.2', '1.3'], default: '1.3', description: 'version of TLS' })
+            .option('local-ha', {
+              type: 'boolean',
+              default: false,
+              description: 'ask for a home agent in the access network',
+            })
+            .option('nodes', { type: 'number', default: 1, description: 'mobile nodes, one after another' })
+            .example('pana-mip6 demo', 'one node, TLS 1.3, home agent at home')
+            .example('pana-mip6 demo --nodes 20', 'with median and 95th percentile'),
+        async (argv) => {
+          const { runDemo } = await import('./demo.js');
+          await runDemo({
+            keep: argv.keep,
+            tls: argv.tls === '1.2' ? '1.2' : '1.3',
+            localHomeAgent: argv['local-ha'],
+            nodes: argv.nodes,
+          });
+        },
+      )
+      .command('pki <command>', 'Make a CA, issue and revoke certificates', pkiCommands),
+});
