@@ -249,7 +249,7 @@ export class PacDaemon implements Service {
       case 'keys':
         forget(attempt);
         attempt.keys = { msk: event.msk, emsk: event.emsk };
-        this.#log.debug({ tls: event.tlsVersion }, 'EAP has its keys');
+        this.#log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP has its keys');
         driver.feed({ type: 'eapKeys', msk: event.msk });
         break;
       case 'succeeded':

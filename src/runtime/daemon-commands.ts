@@ -106,6 +106,9 @@ export function readable(value: unknown, indent = ''): string {
   return entries
     .map(([key, inner]) => {
       const isTree = typeof inner === 'object' && inner !== null;
+      if (Array.isArray(inner) && inner.length > 0 && inner.every((item) => typeof item !== 'object')) {
+        return `${indent}${key.padEnd(width)}  ${inner.join(', ')}`;
+      }
       if (!isTree) return `${indent}${key.padEnd(width)}  ${String(inner)}`;
       const empty = Object.keys(inner).length === 0;
       return empty ? `${indent}${key.padEnd(width)}  none` : `${indent}${key}\n${readable(inner, `${indent}  `)}`;

@@ -38,6 +38,8 @@ export interface PeerCredentialsOptions {
 export interface PeerCredentials {
   readonly context: SecureContext;
   readonly serverName: string;
+  /** Ticket of the last handshake, for a shorter one (RFC 9190 2.1.2). Used once, so that nobody can link two uses. */
+  session: Buffer | undefined;
 }
 
 /** Throws the platform's error for a certificate or key that cannot be used. */
@@ -59,7 +61,7 @@ export function createPeerCredentials(options: PeerCredentialsOptions): PeerCred
     maxVersion,
     ...(ciphers === undefined ? {} : { ciphers }),
   });
-  return { context, serverName };
+  return { context, serverName, session: undefined };
 }
 
 export type PeerFailure =
@@ -80,6 +82,7 @@ export type EapPeerEvent =
       readonly emsk: Uint8Array;
       readonly sessionId: Uint8Array;
       readonly tlsVersion: string;
+      readonly resumed: boolean;
     }
   | { readonly type: 'succeeded' }
   | { readonly type: 'failed'; readonly reason: PeerFailure; readonly detail: string }
@@ -111,6 +114,7 @@ export class EapPeer {
   #keyed = false;
   #failure: { reason: PeerFailure; detail: string } | undefined;
   #applicationData: Uint8Array[] = [];
+  #ticket: Buffer | undefined;
 
   constructor(options: EapPeerOptions, sink: (event: EapPeerEvent) => void) {
     this.#options = options;
@@ -260,19 +264,25 @@ export class EapPeer {
     this.#keyed = true;
     const randoms = this.#clientRandom && this.#serverRandom && concat(this.#clientRandom, this.#serverRandom);
     const keys = exportKeys(socket, randoms);
+    const resumed = socket.isSessionReused();
     socket.destroy();
-    this.#sink({ type: 'keys', ...keys, tlsVersion });
+    // Only a server that said yes gave a ticket worth keeping.
+    this.#options.credentials.session = this.#ticket;
+    this.#sink({ type: 'keys', ...keys, tlsVersion, resumed });
     return true;
   }
 
   #open(): FlightWire {
-    const { context, serverName } = this.#options.credentials;
+    const { credentials } = this.#options;
+    const { context, serverName, session } = credentials;
+    credentials.session = undefined;
     const wire = new FlightWire();
     this.#wire = wire;
     const socket = connect({
       socket: wire,
       secureContext: context,
       servername: serverName,
+      ...(session ? { session } : {}),
       rejectUnauthorized: true,
       checkServerIdentity: (_host, certificate) =>
         namesServer(certificate, serverName) ? undefined : new WrongNameError(serverName),
@@ -280,6 +290,9 @@ export class EapPeer {
     this.#socket = socket;
     socket.on('secureConnect', () => {
       this.#secure = true;
+    });
+    socket.on('session', (ticket: Buffer) => {
+      this.#ticket = ticket;
     });
     socket.on('data', (chunk: Buffer) => this.#applicationData.push(new Uint8Array(chunk)));
     socket.on('error', (error: NodeJS.ErrnoException) => {

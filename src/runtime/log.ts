@@ -26,5 +26,8 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
   const pretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
   if (!pretty) return pino(options);
   const { default: prettyStream } = await import('pino-pretty');
-  return pino(options, prettyStream({ sync: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }));
+  return pino(
+    options,
+    prettyStream({ sync: true, singleLine: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }),
+  );
 }

@@ -1,5 +1,5 @@
 import type { SecureVersion } from 'node:tls';
-import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../src/runtime/eap-peer.js';
+import { createPeerCredentials, EapPeer, type EapPeerEvent, type PeerCredentials } from '../../src/runtime/eap-peer.js';
 import {
   type Authorization,
   EapServer,
@@ -37,6 +37,8 @@ export interface Ends {
   readonly withoutCertificate?: boolean;
   readonly serverOptions?: Partial<EapServerOptions<string>>;
   readonly eapServer?: EapServer<string>;
+  /** Of an earlier run, with its ticket. */
+  readonly credentials?: PeerCredentials;
 }
 
 export function onlySubscriber(peer: { readonly peerIds: readonly string[] }): Promise<Authorization<string>> {
@@ -61,6 +63,18 @@ export interface Outcome {
   readonly events: readonly EapPeerEvent[];
   /** All packets, in order, first the server's. */
   readonly packets: readonly Uint8Array[];
+  readonly credentials: PeerCredentials;
+}
+
+function makeCredentials(pki: TestPki, ends: Ends): PeerCredentials {
+  const { version = 'TLSv1.3', client = pki.client } = ends;
+  return createPeerCredentials({
+    caPem: (ends.clientCa ?? pki.ca).certificatePem,
+    ...(ends.withoutCertificate ? {} : { certificatePem: client.certificatePem, keyPem: client.keyPem }),
+    serverName: ends.serverName ?? 'aaa.home.example',
+    minVersion: version,
+    maxVersion: version,
+  });
 }
 
 /** Runs one conversation to its end, as PAA and Diameter would carry it. */
@@ -68,15 +82,7 @@ export async function runEap(pki: TestPki, ends: Ends = {}): Promise<Outcome> {
   const server = ends.eapServer ?? makeServer(pki, ends);
   const mtu = ends.mtu ?? 1100;
   const conversation = server.conversation({ mtu });
-  const { version = 'TLSv1.3' } = ends;
-  const client = ends.client ?? pki.client;
-  const credentials = createPeerCredentials({
-    caPem: (ends.clientCa ?? pki.ca).certificatePem,
-    ...(ends.withoutCertificate ? {} : { certificatePem: client.certificatePem, keyPem: client.keyPem }),
-    serverName: ends.serverName ?? 'aaa.home.example',
-    minVersion: version,
-    maxVersion: version,
-  });
+  const credentials = ends.credentials ?? makeCredentials(pki, ends);
   const events: EapPeerEvent[] = [];
   let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;
   const peer = new EapPeer({ identity: '@home.example', mtu, credentials }, (event) => {
@@ -99,5 +105,5 @@ export async function runEap(pki: TestPki, ends: Ends = {}): Promise<Outcome> {
   }
   peer.close();
   conversation.close();
-  return { answer, events, packets };
+  return { answer, events, packets, credentials };
 }

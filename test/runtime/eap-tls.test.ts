@@ -140,20 +140,59 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
   });
 });
 
-describe('a resumed handshake', () => {
-  it('is judged as a full one: the serial number and the subscriber', async () => {
-    // The peer keeps no sessions; what the judge sees on a resumption is the same certificate, so the CRL is asked.
-    const { ca, client } = pki();
+describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
+  async function first() {
     const eapServer = makeServer(pki());
-    expect((await runEap(pki(), { eapServer })).answer.type).toBe('success');
-    const crl = await makeCrl(
-      ca,
-      [serialOf(client.certificatePem)],
-      new Date(Date.now() - DAY),
-      new Date(Date.now() + DAY),
-    );
-    eapServer.reload({ ...eapServer.options, revocation: readRevocationList(crl, 'refuse') });
-    expectRefused(await runEap(pki(), { eapServer }), 'revoked');
+    const { answer, credentials } = await runEap(pki(), { version, eapServer });
+    expect(answer).toMatchObject({ type: 'success', resumed: false });
+    expect(credentials.session).toBeDefined();
+    return { eapServer, credentials, answer };
+  }
+
+  it('gives both ends the same new keys, in fewer packets', async () => {
+    const full = await runEap(pki(), { version });
+    const { eapServer, credentials, answer: before } = await first();
+    const { answer, events, packets } = await runEap(pki(), { version, eapServer, credentials });
+    const keys = events.find((event) => event.type === 'keys');
+    if (answer.type !== 'success' || before.type !== 'success' || !keys) throw new Error(answer.type);
+    expect(answer.resumed).toBe(true);
+    expect(keys.resumed).toBe(true);
+    expect(toHex(answer.msk)).toBe(toHex(keys.msk));
+    expect(toHex(answer.emsk)).toBe(toHex(keys.emsk));
+    expect(toHex(answer.sessionId)).toBe(toHex(keys.sessionId));
+    expect(toHex(answer.msk)).not.toBe(toHex(before.msk));
+    expect(answer.identity).toBe(SUBSCRIBER);
+    expect(packets.length).toBeLessThan(full.packets.length);
+  });
+
+  it('uses a ticket once', async () => {
+    const { eapServer, credentials } = await first();
+    const ticket = credentials.session;
+    await runEap(pki(), { version, eapServer, credentials });
+    expect(credentials.session).not.toBe(ticket);
+  });
+
+  it.each(['refuse', 'ignore'] as const)('is refused to a node that was revoked meanwhile: %s', async (expired) => {
+    const { ca, client } = pki();
+    const { eapServer, credentials } = await first();
+    const serials = [serialOf(client.certificatePem)];
+    const crl = await makeCrl(ca, serials, new Date(Date.now() - DAY), new Date(Date.now() + DAY));
+    eapServer.reload({ ...eapServer.options, revocation: readRevocationList(crl, expired) });
+    const outcome = await runEap(pki(), { version, eapServer, credentials });
+    expectRefused(outcome, 'revoked');
+  });
+
+  it('is refused to a node whose subscription ended meanwhile', async () => {
+    const { eapServer, credentials } = await first();
+    const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
+    eapServer.reload({ ...eapServer.options, authorize });
+    expectRefused(await runEap(pki(), { version, eapServer, credentials }), 'disabled');
+  });
+
+  it('is not possible with the ticket of a server that refused', async () => {
+    const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
+    const { credentials } = await runEap(pki(), { version, serverOptions: { authorize } });
+    expect(credentials.session).toBeUndefined();
   });
 });
 
