@@ -65,10 +65,11 @@ export class DaemonProcess {
     daemon: DaemonName,
     config: string,
     onLine: (line: LogLine) => void = () => undefined,
+    environment: Readonly<Record<string, string>> = {},
   ): DaemonProcess {
     const child = spawn(process.execPath, [programOf(daemon), 'run', '-c', config], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production' },
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...environment },
     });
     return new DaemonProcess(name, child, onLine);
   }

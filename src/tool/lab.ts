@@ -115,9 +115,14 @@ export class Lab {
     return path;
   }
 
-  /** Starts one daemon with a configuration that was written. */
-  start(name: string, daemon: DaemonName, config: string): DaemonProcess {
-    const started = DaemonProcess.start(name, daemon, config, (line) => this.#onLine(name, line));
+  /** Starts one daemon with a configuration that was written; `environment` is laid over its own. */
+  start(
+    name: string,
+    daemon: DaemonName,
+    config: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): DaemonProcess {
+    const started = DaemonProcess.start(name, daemon, config, (line) => this.#onLine(name, line), environment);
     this.#daemons.push(started);
     return started;
   }

@@ -1,0 +1,277 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { DAY, issueCertificate, makeCa, validFor } from '../../src/runtime/pki.js';
+import type { Lease } from '../../src/runtime/store/operations.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab, type LabOptions } from '../../src/tool/lab.js';
+import { writePem } from './pem.js';
+
+const MN = 'mn1@home.example';
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  const statuses = await lab?.close();
+  lab = undefined;
+  // Whatever a test did to them, daemons end in order.
+  expect(statuses?.every((status) => status === 0) ?? true).toBe(true);
+});
+
+interface Network {
+  readonly lab: Lab;
+  readonly aaa: DaemonProcess;
+  readonly paa: DaemonProcess;
+}
+
+async function network(options: LabOptions = {}): Promise<Network> {
+  const made = await Lab.make(options);
+  lab = made;
+  const { daemon: aaa, place } = await made.startAaa();
+  const { daemon: paa } = await made.startPaa(place);
+  return { lab: made, aaa, paa };
+}
+
+async function leasesOf(of: Lab): Promise<Lease[]> {
+  return (await of.administer('aaa', 'listLeases', {})) as Lease[];
+}
+
+/** Files that hooks wrote for a daemon. */
+async function filesOf(of: Lab, name: string): Promise<string[]> {
+  const entries = await readdir(of.path('hooks', name), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name !== 'hooks.conf' && !entry.parentPath.endsWith('/keys'))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+function read(of: Lab, ...path: readonly string[]): Promise<string> {
+  return readFile(of.path('hooks', ...path), 'utf8');
+}
+
+describe.each([
+  { family: 'ipv6', tls: '1.3' },
+  { family: 'ipv6', tls: '1.2' },
+  { family: 'ipv4', tls: '1.3' },
+  { family: 'ipv4', tls: '1.2' },
+] as const)('over $family with TLS $tls', ({ family, tls }) => {
+  it('a node gets home agent, home address and key, and gives them back', async () => {
+    const { lab: made, aaa, paa } = await network({ family });
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
+
+    const bound = await pac.line('bootstrapped');
+    const given = await aaa.line('lease given');
+    expect(bound).toMatchObject({
+      homeAgent: '2001:db8:1::1',
+      homeAgentHost: 'ha1.home.example',
+      identity: MN,
+      homeAddress: given['homeAddress'],
+      fingerprint: given['fingerprint'],
+    });
+    expect(await aaa.line('authenticated')).toMatchObject({ user: MN, tls: `TLSv${tls}` });
+    expect(await paa.line('authorized')).toMatchObject({ user: MN, homeAddress: bound['homeAddress'] });
+
+    await pac.line('hook done');
+    await aaa.line('hook done');
+    await paa.line('hook done');
+    // racoon looks the key up by the name of the other end.
+    const [, ours] = (await read(made, 'mn1', 'psk.txt')).trim().split(' ');
+    const [name, theirs] = (await read(made, 'aaa', 'psk.txt')).trim().split(' ');
+    expect(name).toBe(MN);
+    expect(ours).toMatch(/^0x[0-9a-f]{128}$/);
+    expect(ours).toBe(theirs);
+    expect(await read(made, 'mn1', 'mip6d.conf')).toContain(`HomeAddress ${String(bound['homeAddress'])}/64;`);
+    expect(await read(made, 'paa', 'clients')).toContain(family === 'ipv6' ? ' ::1 ' : ' 127.0.0.1 ');
+    expect(await leasesOf(made)).toMatchObject([{ nai: MN, homeAddress: bound['homeAddress'] }]);
+
+    expect(await pac.stop()).toBe(0);
+    await aaa.line('lease released');
+    await aaa.line('hook done', ({ event }) => event === 'down');
+    await paa.line('hook done', ({ event }) => event === 'revoke');
+    expect(await leasesOf(made)).toEqual([]);
+    expect(await filesOf(made, 'mn1')).toEqual([]);
+    expect(await read(made, 'aaa', 'psk.txt')).toBe('');
+    expect(await read(made, 'paa', 'clients')).toBe('');
+  });
+});
+
+describe('a home agent in the access network', () => {
+  it('is given to a node that asks for it, and its key comes from the PAA', async () => {
+    const { lab: made, aaa, paa } = await network({ localHomeAgent: true });
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1', { mobility: { 'home-agent': 'local' } });
+    const bound = await pac.line('bootstrapped');
+    const granted = await paa.line('local home agent granted');
+    expect(bound).toMatchObject({ homeAgent: '2001:db8:a::1', fingerprint: granted['fingerprint'] });
+    await paa.line('hook done', ({ role }) => role === 'ha');
+    expect(await read(made, 'paa', 'psk.txt')).toContain(`${MN} 0x`);
+    expect(await leasesOf(made)).toEqual([]);
+    await pac.stop();
+    await paa.line('hook done', ({ role, event }) => role === 'ha' && event === 'down');
+    expect(await read(made, 'paa', 'psk.txt')).toBe('');
+    expect(aaa.lines.some(({ msg }) => msg === 'lease given')).toBe(false);
+  });
+
+  it('is not given to a node that prefers the home network, nor where the subscriber may not', async () => {
+    const { lab: made, aaa } = await network({ localHomeAgent: true });
+    await made.addSubscriber(MN, 'mn1');
+    await made.addSubscriber('mn2@home.example', 'mn2', { localHomeAgent: false });
+    const home = await made.startPac('mn1');
+    const forbidden = await made.startPac('mn2', { mobility: { 'home-agent': 'local' } });
+    expect(await home.line('bootstrapped')).toMatchObject({ homeAgent: '2001:db8:1::1' });
+    expect(await forbidden.line('bootstrapped')).toMatchObject({ homeAgent: '2001:db8:1::1' });
+    expect(aaa.lines.filter(({ msg }) => msg === 'lease given')).toHaveLength(2);
+  });
+});
+
+describe('without Mobile IPv6', () => {
+  it('a node that does not ask still gets in', async () => {
+    const { lab: made, aaa } = await network();
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1', { mobility: { mode: 'off' } });
+    await pac.line('authorized');
+    await aaa.line('authenticated');
+    expect(pac.lines.some(({ msg }) => msg === 'bootstrapped' || msg === 'no Mobile IPv6')).toBe(false);
+    expect(await leasesOf(made)).toEqual([]);
+  });
+
+  it('a PAA that offers none still lets nodes in', async () => {
+    const { lab: made } = await network({ paa: { mobility: { offer: false } } });
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1');
+    await pac.line('authorized');
+    expect(await pac.line('no Mobile IPv6')).toMatchObject({ reason: 'none was assigned' });
+    expect(await leasesOf(made)).toEqual([]);
+  });
+
+  it('a subscriber without the grant still gets in, and so does a node when every home agent is full', async () => {
+    const { lab: made, aaa } = await network({ capacity: 1 });
+    await made.addSubscriber(MN, 'mn1', { mip6: false });
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    await made.addSubscriber('mn3@home.example', 'mn3');
+    await (await made.startPac('mn1')).line('authorized');
+    expect(await aaa.line('no Mobile IPv6')).toMatchObject({ user: MN, reason: 'not-granted' });
+    await (await made.startPac('mn2')).line('bootstrapped');
+    await (await made.startPac('mn3')).line('authorized');
+    expect(await aaa.line('no Mobile IPv6', ({ user }) => user === 'mn3@home.example')).toMatchObject({
+      reason: 'no-home-agent',
+    });
+    expect(await leasesOf(made)).toHaveLength(1);
+  });
+});
+
+describe('two nodes at once on one home agent', () => {
+  it('have an address and a key each, and one that leaves does not take the other along', async () => {
+    const { lab: made, aaa } = await network();
+    await Promise.all([made.addSubscriber(MN, 'mn1'), made.addSubscriber('mn2@home.example', 'mn2')]);
+    const [one, two] = await Promise.all([made.startPac('mn1'), made.startPac('mn2')]);
+    const bound = await Promise.all([one.line('bootstrapped'), two.line('bootstrapped')]);
+    expect(new Set(bound.map(({ homeAddress }) => homeAddress)).size).toBe(2);
+    expect(new Set(bound.map(({ fingerprint }) => fingerprint)).size).toBe(2);
+    await Promise.all(
+      [MN, 'mn2@home.example'].map((nai) => aaa.line('hook done', ({ subject }) => subject === `ha ${nai}`)),
+    );
+    const lines = (await read(made, 'aaa', 'psk.txt')).trim().split('\n');
+    expect(lines.map((line) => line.split(' ')[0])).toEqual([MN, 'mn2@home.example']);
+    const mip6d = await read(made, 'aaa', 'mip6d.conf');
+    for (const { homeAddress } of bound) expect(mip6d).toContain(`BindingAclPolicy ${String(homeAddress)} allow;`);
+
+    await one.stop();
+    await aaa.line('hook done', ({ event, subject }) => event === 'down' && subject === `ha ${MN}`);
+    const left = (await read(made, 'aaa', 'psk.txt')).trim().split('\n');
+    expect(left.map((line) => line.split(' ')[0])).toEqual(['mn2@home.example']);
+    expect(await leasesOf(made)).toMatchObject([{ nai: 'mn2@home.example' }]);
+  });
+});
+
+describe('a node that is refused', () => {
+  /** Nobody has a home agent, a home address or a key. */
+  async function expectNothing(made: Lab, daemons: readonly DaemonProcess[]): Promise<void> {
+    expect(await leasesOf(made)).toEqual([]);
+    for (const name of ['mn1', 'aaa', 'paa']) expect(await filesOf(made, name)).toEqual([]);
+    for (const { lines } of daemons) {
+      expect(lines.some((line) => 'homeAddress' in line || 'homeAgent' in line || 'fingerprint' in line)).toBe(false);
+    }
+  }
+
+  it.each(['1.2', '1.3'])('for a certificate of another CA gets nothing, with TLS %s', async (tls) => {
+    const { lab: made, aaa, paa } = await network();
+    await made.addSubscriber(MN, 'mn1');
+    const other = await makeCa('Another CA', 'p256', validFor(10));
+    await writePem(made, 'mn1', await issueCertificate(other, { kind: 'client', nai: MN }, validFor(10)));
+    const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
+    expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'other-ca' });
+    await expectNothing(made, [pac, aaa, paa]);
+  });
+
+  it('for a certificate of nobody who subscribes gets nothing', async () => {
+    const { lab: made, aaa, paa } = await network();
+    await made.issueClient('mn1', 'stranger@home.example');
+    const pac = await made.startPac('mn1');
+    expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'no-subscriber' });
+    await expectNothing(made, [pac, aaa, paa]);
+  });
+
+  it('since it was revoked gets nothing, though it was in before', async () => {
+    const { lab: made, aaa, paa } = await network();
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1');
+    await pac.line('bootstrapped');
+    await pac.stop();
+    await aaa.line('hook done', ({ event }) => event === 'down');
+    await paa.line('hook done', ({ event }) => event === 'revoke');
+    await made.pki.revoke('mn1');
+    aaa.signal('SIGHUP');
+    await aaa.line('reloaded');
+    const again = await made.startPac('mn1');
+    expect(await again.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'revoked' });
+    expect(await leasesOf(made)).toEqual([]);
+    expect(await filesOf(made, 'mn1')).toEqual([]);
+  });
+
+  it('refuses in turn an AAA server of another name', async () => {
+    const { lab: made, aaa, paa } = await network();
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1', { tls: { 'server-name': 'other.example' } });
+    await pac.line('not authorized');
+    expect(await pac.line('EAP failed')).toMatchObject({ reason: 'server-name' });
+    await expectNothing(made, [pac, aaa, paa]);
+  });
+});
+
+describe('an AAA server that is away', () => {
+  it('means a rejection, and the node tries again until it is back', async () => {
+    const { lab: made, aaa } = await network({ paa: { diameter: { reconnect: '1s' } } });
+    await made.addSubscriber(MN, 'mn1');
+    await aaa.stop();
+    const pac = await made.startPac('mn1', { retry: { first: '200ms', longest: '400ms' } });
+    expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
+    const waits = [await pac.line('starting again')];
+    waits.push(await pac.line('starting again', (line) => line !== waits[0]));
+    expect(Number(waits[1]?.['seconds'])).toBeGreaterThan(Number(waits[0]?.['seconds']));
+    made.start('aaa', 'aaa', join(made.folder, 'aaa.yaml'));
+    await pac.line('bootstrapped');
+  });
+});
+
+describe('a certificate', () => {
+  it('bounds session and lease', async () => {
+    const { lab: made, aaa } = await network();
+    await made.addSubscriber(MN, 'mn1');
+    const ca = {
+      certificatePem: await readFile(made.path('pki', 'ca.pem'), 'utf8'),
+      keyPem: await readFile(made.path('pki', 'ca-key.pem'), 'utf8'),
+    };
+    const until = new Date(Date.now() + 600_000);
+    const validity = { notBefore: new Date(Date.now() - DAY), notAfter: until };
+    await writePem(made, 'mn1', await issueCertificate(ca, { kind: 'client', nai: MN }, validity));
+    const pac = await made.startPac('mn1');
+    expect(Number((await pac.line('authorized'))['lifetime'])).toBeLessThanOrEqual(600);
+    await aaa.line('lease given');
+    const [lease] = await leasesOf(made);
+    expect(lease?.expiresAt).toBeLessThanOrEqual(until.getTime());
+  });
+});

@@ -1,0 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import type { Issued } from '../../src/runtime/pki.js';
+import type { Lab } from '../../src/tool/lab.js';
+
+/** Puts a certificate and its key in the place of those that a lab issued. */
+export async function writePem(lab: Lab, name: string, { certificatePem, keyPem }: Issued): Promise<void> {
+  await writeFile(lab.path('pki', `${name}.pem`), certificatePem);
+  await writeFile(lab.path('pki', `${name}-key.pem`), keyPem, { mode: 0o600 });
+}
