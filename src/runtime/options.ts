@@ -68,7 +68,7 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
     put(tree, key.path, fromText(key.schema, text));
     places.set(key.name, fromFlag === undefined ? variable : `--${key.name}`);
   }
-  const result = schema.safeParse(tree);
+  const result = schema.safeParse(tree, { reportInput: true });
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => explain(schema, issue, places, file));
   throw new OperatorError(problems.join('\n'));

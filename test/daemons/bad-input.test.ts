@@ -1,0 +1,257 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { DAY, issueCertificate, makeCa } from '../../src/runtime/pki.js';
+import type { DaemonName } from '../../src/tool/daemon-process.js';
+import { Lab } from '../../src/tool/lab.js';
+import { type Ended, run } from './program.js';
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await Lab.make();
+  const { daemon, place } = await lab.startAaa();
+  const { daemon: paa } = await lab.startPaa(place);
+  await lab.addSubscriber('mn1@home.example', 'mn1');
+  await lab.configurePac('mn1');
+  await paa.stop();
+  await daemon.stop();
+});
+
+afterAll(() => lab.close());
+
+/** One message for the operator: what, where and what would be right; no stack; status 2. */
+function expectRefusal({ status, stderr }: Ended, ...parts: readonly (string | RegExp)[]): void {
+  for (const part of parts) expect(stderr).toMatch(part);
+  expect(stderr).not.toMatch(/\n\s+at /);
+  expect(status).toBe(2);
+}
+
+/** A configuration of the lab with changes, run. */
+async function runWith(
+  daemon: DaemonName,
+  name: string,
+  change: (tree: Record<string, Record<string, unknown>>) => void,
+  command = 'run',
+): Promise<Ended & { readonly path: string }> {
+  const tree = parse(await readFile(lab.path(`${name}.yaml`), 'utf8')) as Record<string, Record<string, unknown>>;
+  change(tree);
+  const path = lab.path('changed.yaml');
+  await writeFile(path, stringify(tree));
+  return { ...(await run(daemon, [command, '-c', path])), path };
+}
+
+describe('a configuration', () => {
+  it('with an unknown key is refused, with file, line and what was meant', async () => {
+    const path = lab.path('unknown.yaml');
+    await writeFile(path, 'log:\n  level: info\npana:\n  paa: ["::1"]\n  prot: 716\n');
+    const ended = await run('pac', ['check-config', '-c', path]);
+    expectRefusal(ended, `${path}:5: pana.prot: there is no such key; did you mean "port"?`);
+  });
+
+  it('with an unknown section says which there are', async () => {
+    const ended = await runWith('paa', 'paa', (tree) => Object.assign(tree, { radius: {} }));
+    expectRefusal(ended, /:\d+: radius: there is no such key; here are log, control, pana/);
+  });
+
+  it('with a wrong type is refused, with line and what would be right', async () => {
+    const path = lab.path('type.yaml');
+    await writeFile(path, 'pana:\n  paa: ["::1"]\n  port: many\n');
+    expectRefusal(
+      await run('pac', ['run', '-c', path]),
+      `${path}:3: pana.port: expected number`,
+      'UDP port of the PAA',
+    );
+  });
+
+  it('with a value out of its range, a bad address and a bad time names each', async () => {
+    const path = lab.path('values.yaml');
+    await writeFile(path, 'pana:\n  paa: ["::g"]\n  port: 70000\n  ping-interval: soon\n');
+    expectRefusal(
+      await run('pac', ['run', '-c', path]),
+      `${path}:2: pana.paa.0: "::g" is not an IP address`,
+      `${path}:3: pana.port: `,
+      `${path}:4: pana.ping-interval: "soon" is not a time, such as 500ms, 30s, 5m or 2h`,
+    );
+  });
+
+  it('that is missing, no YAML, or no map is refused', async () => {
+    expectRefusal(await run('aaa', ['run', '-c', lab.path('none.yaml')]), 'cannot read the configuration', 'ENOENT');
+    await writeFile(lab.path('broken.yaml'), 'log:\n  level: "info\n');
+    expectRefusal(await run('aaa', ['run', '-c', lab.path('broken.yaml')]), /broken\.yaml:\d: not YAML/);
+    await writeFile(lab.path('list.yaml'), '- a\n- b\n');
+    expectRefusal(await run('aaa', ['run', '-c', lab.path('list.yaml')]), /list\.yaml:1: a configuration is a map/);
+  });
+
+  it('without what has no default names each missing key', async () => {
+    expectRefusal(await run('aaa', ['check-config']), 'diameter.host is missing', 'tls.key is missing: PEM file');
+  });
+
+  it('can come from flags and from the environment, flags first, and errors name them', async () => {
+    const path = lab.path('mn1.yaml');
+    const environment = { PANA_PAC_PANA_PORT: 'x', PANA_PAC_LOG_LEVEL: 'loud' };
+    const ended = await run('pac', ['check-config', '-c', path, '--pana.port', '0'], { environment });
+    expectRefusal(ended, /--pana\.port: pana\.port: /, /PANA_PAC_LOG_LEVEL: log\.level: /);
+    expect(ended.stderr).not.toContain('PANA_PAC_PANA_PORT');
+    const good = { PANA_PAC_TLS_MIN_VERSION: '1.2', PANA_PAC_PANA_PAA: '::1,192.0.2.1' };
+    expect(
+      await run('pac', ['check-config', '-c', path, '--tls.max-version', '1.3'], { environment: good }),
+    ).toMatchObject({
+      status: 0,
+      stdout: 'The configuration is good.\n',
+    });
+  });
+
+  it('may hold a version of TLS without quotes', async () => {
+    const path = lab.path('unquoted.yaml');
+    const text = await readFile(lab.path('mn1.yaml'), 'utf8');
+    await writeFile(path, text.replace('tls:\n', 'tls:\n  min-version: 1.2\n'));
+    expect((await run('pac', ['check-config', '-c', path])).status).toBe(0);
+  });
+});
+
+describe('certificates and keys', () => {
+  it('a missing file is named with its key of the configuration', async () => {
+    const ended = await runWith('pac', 'mn1', (tree) => Object.assign(tree['tls'] ?? {}, { ca: '/nowhere/ca.pem' }));
+    expectRefusal(ended, 'tls.ca: cannot read /nowhere/ca.pem: no such file');
+  });
+
+  it('a file that is no certificate is refused', async () => {
+    const ended = await runWith('aaa', 'aaa', (tree) =>
+      Object.assign(tree['tls'] ?? {}, { certificate: lab.path('aaa.yaml') }),
+    );
+    expectRefusal(ended, 'holds no certificate in PEM');
+  });
+
+  it('a key that does not match its certificate is refused', async () => {
+    for (const [daemon, name] of [
+      ['pac', 'mn1'],
+      ['aaa', 'aaa'],
+    ] as const) {
+      const other = lab.path('pki', name === 'aaa' ? 'mn1-key.pem' : 'aaa-key.pem');
+      const ended = await runWith(daemon, name, (tree) => Object.assign(tree['tls'] ?? {}, { key: other }));
+      expectRefusal(ended, `tls.key: ${other} is not the key of the certificate`);
+    }
+  });
+
+  it('an expired CA, and an expired certificate, are refused', async () => {
+    const validity = { notBefore: new Date(Date.now() - 3 * DAY), notAfter: new Date(Date.now() - DAY) };
+    const ca = await makeCa('Old CA', 'p256', validity);
+    await writeFile(lab.path('old-ca.pem'), ca.certificatePem);
+    const old = await runWith('aaa', 'aaa', (tree) => Object.assign(tree['tls'] ?? {}, { ca: lab.path('old-ca.pem') }));
+    expectRefusal(old, /tls\.ca: .*old-ca\.pem \(CN=Old CA\) has expired/);
+    const issued = await issueCertificate(ca, { kind: 'client', nai: 'mn1@home.example' }, validity);
+    await writeFile(lab.path('old.pem'), issued.certificatePem);
+    await writeFile(lab.path('old-key.pem'), issued.keyPem);
+    const files = { certificate: lab.path('old.pem'), key: lab.path('old-key.pem') };
+    expectRefusal(
+      await runWith('pac', 'mn1', (tree) => Object.assign(tree['tls'] ?? {}, files)),
+      /tls\.certificate: .* has expired/,
+    );
+  });
+
+  it('a CRL that is none is refused', async () => {
+    const ended = await runWith('aaa', 'aaa', (tree) =>
+      Object.assign(tree['tls'] ?? {}, { crl: lab.path('pki', 'ca.pem') }),
+    );
+    expectRefusal(ended, 'tls.crl: ', 'is not a CRL in PEM');
+  });
+});
+
+describe('the system', () => {
+  it('an address in use is named: PANA, Diameter and numbers', async () => {
+    const udp = createSocket('udp6');
+    udp.bind(0, '::1');
+    await once(udp, 'listening');
+    const { port } = udp.address();
+    expectRefusal(
+      await runWith('paa', 'paa', (tree) => Object.assign(tree['pana'] ?? {}, { port })),
+      new RegExp(`::1 port ${port}: the address is in use by another program \\(EADDRINUSE\\)`),
+    );
+    udp.close();
+    const tcp = createServer().listen(0, '::1');
+    await once(tcp, 'listening');
+    const taken = (tcp.address() as { port: number }).port;
+    expectRefusal(
+      await runWith('aaa', 'aaa', (tree) => Object.assign(tree['diameter'] ?? {}, { port: taken })),
+      `::1 port ${taken}: the address is in use by another program`,
+    );
+    expectRefusal(
+      await runWith('aaa', 'aaa', (tree) => {
+        Object.assign(tree['diameter'] ?? {}, { port: 0 });
+        Object.assign(tree['control'] ?? {}, { metrics: `[::1]:${taken}` });
+      }),
+      `::1 port ${taken}: the address is in use by another program`,
+    );
+    tcp.close();
+  });
+
+  it('an address that the host does not have is named', async () => {
+    const ended = await runWith('paa', 'paa', (tree) =>
+      Object.assign(tree['pana'] ?? {}, { listen: ['2001:db8::77'] }),
+    );
+    expectRefusal(ended, '2001:db8::77 port ', 'this host has no such address');
+  });
+
+  it('a database of a newer version is left alone', async () => {
+    const path = lab.path('newer.db');
+    const ended = await run('aaa', ['subscriber', 'list', '--store', path, '--control.socket', lab.socket('none')]);
+    expect(ended.status).toBe(0);
+    const file = new Database(path);
+    file.prepare("INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', '2030-01-01')").run();
+    file.close();
+    expectRefusal(
+      await runWith('aaa', 'aaa', (tree) => Object.assign(tree, { store: path })),
+      `the database ${path} was written by a newer version of pana-mip6 (migration 9999-later): upgrade this one`,
+    );
+  });
+
+  it('a file that is no database is refused', async () => {
+    await writeFile(lab.path('not.db'), 'this is not a database, and long enough to be looked at as one. '.repeat(10));
+    const ended = await runWith('aaa', 'aaa', (tree) => Object.assign(tree, { store: lab.path('not.db') }));
+    expectRefusal(ended, 'cannot open the database', 'not a database');
+  });
+
+  it('a second daemon on the same control socket is refused, and a socket left behind is not in the way', async () => {
+    await lab.start('aaa', 'aaa', lab.path('aaa.yaml')).line('ready');
+    expectRefusal(await run('aaa', ['run', '-c', lab.path('aaa.yaml'), '--diameter.port', '0']), 'another daemon runs');
+  });
+});
+
+describe('commands', () => {
+  it('that are misspelt, or miss something, say what there is', async () => {
+    expectRefusal(await run('pac', ['strat']), 'Did you mean status?');
+    expectRefusal(await run('pac', []), 'Which command');
+    expectRefusal(await run('aaa', ['subscriber']), 'Which\\? add, list, remove');
+    expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
+  });
+
+  it('to a daemon that does not run say so', async () => {
+    expectRefusal(
+      await run('paa', ['status', '--control.socket', lab.socket('nobody')]),
+      'no daemon runs with the control socket',
+    );
+  });
+
+  it('with names that hooks could not bear are refused', async () => {
+    const store = ['--store', lab.path('names.db'), '--control.socket', lab.socket('nobody')];
+    for (const nai of ['$(reboot)@home.example', "a'b@home.example", '.hidden@home.example', 'a..b', 'x'.repeat(300)]) {
+      expectRefusal(await run('aaa', ['subscriber', 'add', nai, ...store]), 'cannot be a subscriber: it ');
+    }
+    const agent = ['--address', '2001:db8:1::1', '--host', 'ha.home.example', '--prefix', '2001:db8:1::/48', ...store];
+    expectRefusal(
+      await run('aaa', ['home-agent', 'add', 'ha', ...agent]),
+      'is not a /64 prefix, such as 2001:db8:1::/64',
+    );
+    expect((await run('aaa', ['subscriber', 'add', 'mn@home.example', ...store])).status).toBe(0);
+    expectRefusal(
+      await run('aaa', ['subscriber', 'add', 'MN@home.example', ...store]),
+      'mn@home.example is already there',
+    );
+    expectRefusal(await run('aaa', ['subscriber', 'remove', 'nobody@home.example', ...store]), 'no subscriber nobody');
+  });
+});
