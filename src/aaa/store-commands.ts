@@ -58,13 +58,13 @@ const json = { type: 'boolean', description: 'JSON for programs' } as const;
 
 export function storeCommands(cli: Argv): Argv {
   return cli
-    .command('subscriber <command>', 'Subscribers: who may come in', (subscriber) =>
+    .command('subscriber', 'Subscribers: who may come in', (subscriber) =>
       subscriberCommands(subscriber).demandCommand(1, 'Which? add, list, remove'),
     )
-    .command('home-agent <command>', 'Home agents that are assigned', (agent) =>
+    .command('home-agent', 'Home agents that are assigned', (agent) =>
       homeAgentCommands(agent).demandCommand(1, 'Which? add, list'),
     )
-    .command('lease <command>', 'Home addresses in use', (lease) =>
+    .command('lease', 'Home addresses in use', (lease) =>
       lease
         .command(
           'list',

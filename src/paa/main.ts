@@ -28,7 +28,7 @@ await runDaemonProgram({
   },
   check: () => Promise.resolve(),
   commands: (cli) =>
-    cli.command('session <command>', 'Sessions of the running PAA', (session) =>
+    cli.command('session', 'Sessions of the running PAA', (session) =>
       sessionCommands(session).demandCommand(1, 'Which? list, end, reauth, ping'),
     ),
 });

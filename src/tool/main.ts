@@ -33,5 +33,5 @@ await runProgram({
           });
         },
       )
-      .command('pki <command>', 'Make a CA, issue and revoke certificates', pkiCommands),
+      .command('pki', 'Make a CA, issue and revoke certificates', pkiCommands),
 });
