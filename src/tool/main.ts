@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runProgram } from '../runtime/cli.js';
+import { decodeOptions, describeDecode } from './decode/options.js';
 import { pkiCommands } from './pki.js';
 
 await runProgram({
@@ -33,5 +34,9 @@ await runProgram({
           });
         },
       )
+      .command('decode [file]', describeDecode, decodeOptions, async (argv) => {
+        const { decodeCommand } = await import('./decode/command.js');
+        await decodeCommand(argv);
+      })
       .command('pki', 'Make a CA, issue and revoke certificates', pkiCommands),
 });

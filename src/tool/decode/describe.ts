@@ -1,0 +1,279 @@
+import { formatAddress } from '../../protocol/bytes/address.js';
+import { DecodeError } from '../../protocol/bytes/decode-error.js';
+import { toHex } from '../../protocol/bytes/octets.js';
+import { Reader } from '../../protocol/bytes/reader.js';
+import {
+  AVP_FLAG,
+  type Avp,
+  FLAG as DIAMETER_FLAG,
+  type DiameterMessage,
+  readAvps,
+} from '../../protocol/diameter/codec.js';
+import { APPLICATION, commandOf } from '../../protocol/diameter/commands.js';
+import { type Dictionary, specOf } from '../../protocol/diameter/dictionary.js';
+import { decodeFormat } from '../../protocol/diameter/formats.js';
+import { resultName } from '../../protocol/diameter/result-codes.js';
+import { decodeEap, EAP_CODE, EAP_TYPE } from '../../protocol/eap/codec.js';
+import { decodeEapTls, FlightBuffer } from '../../protocol/eap/eap-tls.js';
+import { capabilityNames, decodePrefix } from '../../protocol/mip6/assignment.js';
+import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/algorithms.js';
+import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/codec.js';
+import { AVPS, avpName, messageName, RESULT_CODE, TERMINATION_CAUSE } from '../../protocol/pana/dictionary.js';
+
+/** Octets of an unknown value that are shown. */
+const SHOWN = 32;
+
+const INDENT = '    ';
+const NAME_WIDTH = 26;
+
+/** AVPs whose value is a key: never shown. */
+const SECRET = new Set(['EAP-Master-Session-Key', 'MIP-Session-Key']);
+
+/** RADIUS's addresses, which Diameter has as OctetString. */
+const ADDRESSES = new Set(['NAS-IP-Address', 'NAS-IPv6-Address', 'Framed-IP-Address', 'Framed-IP-Netmask']);
+
+const EAP_CODES: Readonly<Record<number, string>> = { 1: 'Request', 2: 'Response', 3: 'Success', 4: 'Failure' };
+const EAP_TYPES: Readonly<Record<number, string>> = {
+  1: 'Identity',
+  2: 'Notification',
+  3: 'Nak',
+  13: 'EAP-TLS',
+  21: 'EAP-TTLS',
+  25: 'PEAP',
+  254: 'Expanded',
+};
+const RECORDS: Readonly<Record<number, string>> = {
+  20: 'change_cipher_spec',
+  21: 'alert',
+  22: 'handshake',
+  23: 'application_data',
+};
+const HANDSHAKES: Readonly<Record<number, string>> = {
+  0: 'hello_request',
+  1: 'client_hello',
+  2: 'server_hello',
+  4: 'new_session_ticket',
+  8: 'encrypted_extensions',
+  11: 'certificate',
+  12: 'server_key_exchange',
+  13: 'certificate_request',
+  14: 'server_hello_done',
+  15: 'certificate_verify',
+  16: 'client_key_exchange',
+  20: 'finished',
+};
+const APPLICATIONS = new Map<number, string>(Object.entries(APPLICATION).map(([name, id]) => [id, name]));
+
+/** Flights of TLS that come in fragments, by conversation and direction. */
+export type Flights = Map<string, FlightBuffer>;
+
+function line(name: string, value: string, depth: number): string {
+  return `${INDENT.repeat(depth)}${name.padEnd(NAME_WIDTH)} ${value}`.trimEnd();
+}
+
+function shortHex(octets: Uint8Array): string {
+  const text = toHex(octets.subarray(0, SHOWN));
+  return octets.length > SHOWN ? `${text}… (${octets.length} octets)` : text;
+}
+
+// ------------------------------------------------------------------------------------------------------------- PANA
+
+/** A PANA message as lines, the first with both of its names. */
+export function describePana(message: PanaMessage, vendorId: number, flights: Flights): string[] {
+  const { rfc, paper } = messageName(message);
+  const names = rfc === paper ? rfc : `${rfc} / ${paper}`;
+  const flags = Object.entries(PANA_FLAG).flatMap(([name, bit]) => (message.flags & bit ? [name] : []));
+  const session = message.sessionId.toString(16).padStart(8, '0');
+  const head = `PANA ${names}  session ${session}  sequence ${message.sequence}  flags ${flags.join('') || '-'}`;
+  return [head, ...message.avps.flatMap((avp) => describePanaAvp(avp, vendorId, `pana ${session}`, flights))];
+}
+
+function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, flights: Flights): string[] {
+  const name = avpName(avp, vendorId);
+  const vendor = avp.vendorId === undefined ? '' : ` of vendor ${avp.vendorId}`;
+  if (name === undefined) return [line(`AVP ${avp.code}${vendor}`, shortHex(avp.value), 1)];
+  if (name === 'EAP-Payload') return describeEap(name, avp.value, conversation, flights, 1);
+  if (AVPS[name].type === 'UTF8String') return [line(name, JSON.stringify(Buffer.from(avp.value).toString('utf8')), 1)];
+  if (AVPS[name].type === 'Unsigned32' && avp.value.length === 4) {
+    return [line(name, panaNumber(name, Buffer.from(avp.value).readUInt32BE(0)), 1)];
+  }
+  if (name === 'MIP6-Home-Link-Prefix') return [line(name, prefixText(avp.value), 1)];
+  if (name === 'MIP6-Home-Agent-Address' || name === 'MIP6-Home-Address') {
+    const address = avp.value.subarray(2);
+    const readable = address.length === 4 || address.length === 16;
+    return [line(name, readable ? formatAddress(address) : shortHex(avp.value), 1)];
+  }
+  return [line(name, shortHex(avp.value), 1)];
+}
+
+function panaNumber(name: string, value: number): string {
+  const named = (names: Readonly<Record<string, number>>) =>
+    Object.entries(names).find(([, each]) => each === value)?.[0] ?? 'unknown';
+  switch (name) {
+    case 'PRF-Algorithm':
+      return `${value} ${PRF_ALGORITHMS.get(value)?.name ?? 'unknown'}`;
+    case 'Integrity-Algorithm':
+      return `${value} ${INTEGRITY_ALGORITHMS.get(value)?.name ?? 'unknown'}`;
+    case 'Result-Code':
+      return `${value} ${named(RESULT_CODE)}`;
+    case 'Termination-Cause':
+      return `${value} ${named(TERMINATION_CAUSE)}`;
+    case 'Session-Lifetime':
+    case 'MIP6-Lifetime':
+      return `${value} s`;
+    case 'Mobility-Capability':
+      return `0x${value.toString(16).padStart(3, '0')} ${capabilityNames(value).join(' ')}`;
+    case 'Key-Id':
+      return `0x${value.toString(16).padStart(8, '0')}`;
+    default:
+      return String(value);
+  }
+}
+
+function prefixText(octets: Uint8Array): string {
+  const prefix = decodePrefix(octets);
+  return prefix ? `${formatAddress(prefix.octets)}/${prefix.length}` : shortHex(octets);
+}
+
+// --------------------------------------------------------------------------------------------------------- Diameter
+
+/** A Diameter message as lines; groups are indented, keys are not shown. */
+export function describeDiameter(message: DiameterMessage, dictionary: Dictionary, flights: Flights): string[] {
+  const { flags, commandCode, applicationId, hopByHop, endToEnd, avps } = message;
+  const name = commandOf(commandCode, (flags & DIAMETER_FLAG.R) !== 0)?.name ?? `command ${commandCode}`;
+  const letters = Object.entries(DIAMETER_FLAG).flatMap(([letter, bit]) => (flags & bit ? [letter] : []));
+  const application = APPLICATIONS.get(applicationId) ?? 'unknown';
+  const head = `Diameter ${name}  application ${applicationId} ${application}  flags ${letters.join('') || '-'}  hop-by-hop ${hex32(hopByHop)}  end-to-end ${hex32(endToEnd)}`;
+  const session = avps.find((avp) => dictionary.nameOf(avp.code, avp.vendorId) === 'Session-Id');
+  const conversation = `diameter ${session ? Buffer.from(session.data).toString('utf8') : ''}`;
+  return [head, ...avps.flatMap((avp) => describeAvp(avp, dictionary, conversation, flights, 1))];
+}
+
+function hex32(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`;
+}
+
+function describeAvp(
+  avp: Avp,
+  dictionary: Dictionary,
+  conversation: string,
+  flights: Flights,
+  depth: number,
+): string[] {
+  const name = dictionary.nameOf(avp.code, avp.vendorId);
+  const vendor = avp.vendorId === undefined ? '' : ` of vendor ${avp.vendorId}`;
+  if (name === undefined) {
+    const mandatory = avp.flags & AVP_FLAG.M ? ' [M]' : '';
+    return [line(`AVP ${avp.code}${vendor}${mandatory}`, shortHex(avp.data), depth)];
+  }
+  if (SECRET.has(name)) return [line(name, `${avp.data.length} octets, not shown`, depth)];
+  if (name === 'EAP-Payload' || name === 'EAP-Reissued-Payload') {
+    return describeEap(name, avp.data, conversation, flights, depth);
+  }
+  if (name === 'MIP6-Home-Link-Prefix') return [line(name, prefixText(avp.data), depth)];
+  const spec = specOf(name);
+  try {
+    if (spec.type === 'Grouped') {
+      const members = readAvps(new Reader(avp.data));
+      const inner = members.flatMap((member) => describeAvp(member, dictionary, conversation, flights, depth + 1));
+      return [line(name, '', depth), ...inner];
+    }
+    const value = decodeFormat(spec.type, avp.data);
+    return [line(name, diameterValue(name, spec.type, value, 'values' in spec ? spec.values : undefined), depth)];
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return [line(name, `${shortHex(avp.data)} (${error.message})`, depth)];
+  }
+}
+
+function diameterValue(
+  name: string,
+  type: string,
+  value: unknown,
+  names: Readonly<Record<number, string>> | undefined,
+): string {
+  if (name === 'Result-Code') return `${String(value)} ${resultName(Number(value))}`;
+  if (name === 'Mobility-Capability') return panaNumber(name, Number(value));
+  if (type === 'Enumerated') return `${String(value)} ${names?.[Number(value)] ?? ''}`.trimEnd();
+  if (type === 'Time') return new Date(Number(value)).toISOString();
+  if (value instanceof Uint8Array) {
+    if ((type === 'Address' || ADDRESSES.has(name)) && (value.length === 4 || value.length === 16))
+      return formatAddress(value);
+    return shortHex(value);
+  }
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+// -------------------------------------------------------------------------------------------------------------- EAP
+
+function describeEap(
+  name: string,
+  octets: Uint8Array,
+  conversation: string,
+  flights: Flights,
+  depth: number,
+): string[] {
+  if (octets.length === 0) return [line(name, 'empty: EAP starts', depth)];
+  try {
+    const packet = decodeEap(octets);
+    const code = EAP_CODES[packet.code] ?? `code ${packet.code}`;
+    const head = `EAP ${code}  identifier ${packet.identifier}`;
+    if (packet.type === undefined) return [line(name, head, depth)];
+    const type = EAP_TYPES[packet.type] ?? `type ${packet.type}`;
+    if (packet.type === EAP_TYPE.IDENTITY && packet.code === EAP_CODE.RESPONSE) {
+      return [line(name, `${head}  ${type} ${JSON.stringify(Buffer.from(packet.data).toString('utf8'))}`, depth)];
+    }
+    if (packet.type !== EAP_TYPE.EAP_TLS) return [line(name, `${head}  ${type}`, depth)];
+    const { text, records } = describeEapTls(packet.data, `${conversation} ${packet.code}`, flights);
+    return [line(name, `${head}  ${type}  ${text}`, depth), ...records.map((record) => line('', record, depth))];
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return [line(name, `${shortHex(octets)} (${error.message})`, depth)];
+  }
+}
+
+function describeEapTls(octets: Uint8Array, key: string, flights: Flights): { text: string; records: string[] } {
+  const data = decodeEapTls(octets);
+  if (data.start) return { text: 'start', records: [] };
+  if (data.fragment.length === 0 && !data.more) return { text: 'acknowledgement', records: [] };
+  const total = data.total === undefined ? '' : ` of ${data.total}`;
+  const text = `${data.fragment.length}${total} octets${data.more ? ', more follow' : ''}`;
+  const buffer = flights.get(key) ?? new FlightBuffer();
+  flights.set(key, buffer);
+  const added = buffer.add(data);
+  if (added === 'more') return { text, records: [] };
+  flights.delete(key);
+  // Without the fragments before it, what there is of the flight is not the beginning of a record.
+  return { text, records: typeof added === 'string' ? [`TLS: ${added}`] : describeTls(added.flight) };
+}
+
+/** RFC 8446 5.1: the records of a flight; messages by name where they are not encrypted. */
+function describeTls(flight: Uint8Array): string[] {
+  const records: string[] = [];
+  let encrypted = false;
+  for (let at = 0; at + 5 <= flight.length; ) {
+    const type = flight[at] ?? 0;
+    const length = ((flight[at + 3] ?? 0) << 8) | (flight[at + 4] ?? 0);
+    const name = RECORDS[type];
+    if (name === undefined) return [...records, `TLS: ${flight.length - at} octets that are no record`];
+    const body = flight.subarray(at + 5, at + 5 + length);
+    const inner = type === 22 ? (encrypted ? ' encrypted' : ` ${handshakes(body)}`) : '';
+    records.push(`TLS ${name}${inner}  ${length} octets${body.length < length ? ', cut' : ''}`);
+    if (type === 20) encrypted = true;
+    at += 5 + length;
+  }
+  return records;
+}
+
+function handshakes(body: Uint8Array): string {
+  const names: string[] = [];
+  for (let at = 0; at + 4 <= body.length; ) {
+    const type = body[at] ?? 0;
+    const length = ((body[at + 1] ?? 0) << 16) | ((body[at + 2] ?? 0) << 8) | (body[at + 3] ?? 0);
+    const name = HANDSHAKES[type];
+    if (name === undefined || at + 4 + length > body.length + 0xffff) return [...names, 'encrypted'].join(', ');
+    names.push(name);
+    at += 4 + length;
+  }
+  return names.join(', ');
+}
