@@ -34,6 +34,19 @@ await runProgram({
           });
         },
       )
+      .command(
+        'bench',
+        'Measure bootstraps on this host, beside the bare TLS handshake',
+        (bench) =>
+          bench
+            .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
+            .option('at-once', { type: 'number', default: 32, description: 'bootstraps at once in the second kind' })
+            .example('pana-mip6 bench --count 1000', 'prints a table; asserts nothing'),
+        async (argv) => {
+          const { runBench } = await import('./bench/bench.js');
+          await runBench({ count: argv.count, atOnce: argv['at-once'] });
+        },
+      )
       .command('decode [file]', describeDecode, decodeOptions, async (argv) => {
         const { decodeCommand } = await import('./decode/command.js');
         await decodeCommand(argv);
