@@ -25,7 +25,7 @@ export async function openSqlite(path: string): Promise<Kysely<Schema>> {
     if (error instanceof DatabaseError) throw error;
     throw new DatabaseError('ERR_STORE_OPEN', `cannot open the database ${path}: ${(error as Error).message}`);
   }
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: file }) });
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatements(file) }) });
   const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
   if (error) {
     await db.destroy();
@@ -35,6 +35,25 @@ export async function openSqlite(path: string): Promise<Kysely<Schema>> {
     );
   }
   return db;
+}
+
+/** Statements that are kept prepared; the store's own are some forty. */
+const MAX_STATEMENTS = 256;
+
+/** The same database, preparing each statement once: Kysely asks for it at every execution, and it costs more than that. */
+function withStatements(file: Database.Database) {
+  const statements = new Map<string, Database.Statement>();
+  return {
+    close: () => file.close(),
+    prepare: (text: string) => {
+      const known = statements.get(text);
+      if (known) return known;
+      if (statements.size >= MAX_STATEMENTS) statements.clear();
+      const statement = file.prepare(text);
+      statements.set(text, statement);
+      return statement;
+    },
+  };
 }
 
 /** A database that a newer version has migrated is left as it is. */
