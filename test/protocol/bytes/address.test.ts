@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatAddress, parseAddress, toV6Octets } from '../../../src/protocol/bytes/address.js';
+
+describe('the text of an address', () => {
+  it.each([
+    // RFC 5952 4 and 5
+    ['2001:0db8:0000:0000:0001:0000:0000:0001', '2001:db8::1:0:0:1'],
+    ['2001:db8:0:0:0:0:2:1', '2001:db8::2:1'],
+    ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+    ['2001:DB8::ABCD', '2001:db8::abcd'],
+    ['::', '::'],
+    ['::1', '::1'],
+    ['1::', '1::'],
+    ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
+    ['64:ff9b::192.0.2.33', '64:ff9b::c000:221'],
+    ['192.0.2.1', '192.0.2.1'],
+  ])('%s is %s', (text, canonical) => {
+    const octets = parseAddress(text);
+    expect(octets && formatAddress(octets)).toBe(canonical);
+  });
+
+  it.each([
+    '',
+    ':',
+    ':::',
+    '1::2::3',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4:5:6:7::8',
+    '12345::',
+    'g::',
+    '::1%eth0',
+    '1.2.3',
+    '1.2.3.256',
+    '01.2.3.4',
+    '1.2.3.4.5',
+    '::1.2.3',
+    '1.2.3.4::',
+    '::1:',
+  ])('"%s" is none', (text) => expect(parseAddress(text)).toBeUndefined());
+
+  it('comes back as the same octets', () => {
+    const octets = fc.oneof(
+      fc.uint8Array({ minLength: 4, maxLength: 4 }),
+      fc.uint8Array({ minLength: 16, maxLength: 16 }),
+      // Zeros are what compression is about.
+      fc.array(fc.constantFrom(0, 0, 0, 1, 255), { minLength: 16, maxLength: 16 }).map((list) => Uint8Array.from(list)),
+    );
+    fc.assert(
+      fc.property(octets, (given) => {
+        expect(parseAddress(formatAddress(given))).toEqual(given);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it('is what the platform makes of it', () => {
+    const octets = fc.array(fc.constantFrom(0, 0, 1, 0xab), { minLength: 16, maxLength: 16 });
+    fc.assert(
+      fc.property(octets, (given) => {
+        const text = formatAddress(Uint8Array.from(given));
+        fc.pre(!text.includes('.'));
+        expect(new URL(`http://[${text}]/`).hostname).toBe(`[${text}]`);
+      }),
+    );
+  });
+});
+
+describe('an IPv4 address in a key', () => {
+  it('is ::ffff:a.b.c.d', () => {
+    expect(formatAddress(toV6Octets(Uint8Array.of(192, 0, 2, 1)))).toBe('::ffff:192.0.2.1');
+  });
+});

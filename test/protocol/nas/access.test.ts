@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import { encodeUtf8 } from '../../../src/protocol/bytes/octets.js';
+import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
+import { Access, type AccessOutput, MAX_ROUNDS, realmOf } from '../../../src/protocol/nas/access.js';
+
+const SUCCESS = Uint8Array.of(3, 7, 0, 4);
+const FAILURE = Uint8Array.of(4, 7, 0, 4);
+const MSK = new Uint8Array(64).fill(9);
+const DEA = { 'Origin-Host': 'aaa.home.example' } as const;
+
+function identity(identifier: number, text = 'mn@home.example'): Uint8Array {
+  const name = encodeUtf8(text);
+  return Uint8Array.of(2, identifier, 0, 5 + name.length, 1, ...name);
+}
+
+function request(identifier: number): Uint8Array {
+  return Uint8Array.of(1, identifier, 0, 6, 13, 0x20);
+}
+
+function response(identifier: number): Uint8Array {
+  return Uint8Array.of(2, identifier, 0, 6, 13, 0);
+}
+
+/** A run up to the first DER. */
+function begun(wish?: number): { access: Access; outputs: AccessOutput[] } {
+  const access = new Access({ sessionLifetime: 60_000 }, 40);
+  expect(access.handle({ type: 'start', wish })).toEqual([
+    { type: 'pana', input: { type: 'eapRequest', packet: Uint8Array.of(1, 41, 0, 5, 1) } },
+  ]);
+  return { access, outputs: access.handle({ type: 'packet', packet: identity(41) }) };
+}
+
+describe('the pass-through authenticator', () => {
+  it('asks for the identity itself, and learns the realm from it', () => {
+    const { access, outputs } = begun();
+    expect(outputs).toMatchObject([{ type: 'request', request: { identity: 'mn@home.example', server: undefined } }]);
+    expect(realmOf(access.identity ?? '')).toBe('home.example');
+  });
+
+  it('carries rounds, keeps the conversation on its server, and returns State', () => {
+    const { access } = begun();
+    const state = Uint8Array.of(1, 2);
+    expect(
+      access.handle({
+        type: 'answer',
+        answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7), State: state },
+      }),
+    ).toEqual([{ type: 'pana', input: { type: 'eapRequest', packet: request(7) } }]);
+    expect(access.handle({ type: 'packet', packet: response(7) })).toMatchObject([
+      { type: 'request', request: { server: 'aaa.home.example', state, payload: response(7) } },
+    ]);
+  });
+
+  it.each([
+    { what: 'another identifier', packet: response(8), code: 'eap-identifier' },
+    { what: 'a Request', packet: request(7), code: 'eap-code' },
+    { what: 'a wrong length', packet: Uint8Array.of(2, 7, 0, 99, 13), code: 'eap-length' },
+  ])('passes on nothing that is no answer: $what', ({ packet, code }) => {
+    const { access } = begun();
+    access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) } });
+    expect(access.handle({ type: 'packet', packet })).toEqual([{ type: 'dropped', code }]);
+    // The conversation goes on.
+    expect(access.handle({ type: 'packet', packet: response(7) })).toMatchObject([{ type: 'request' }]);
+  });
+
+  it('sends the request again that the server reissues', () => {
+    const { access } = begun();
+    const answer = { ...DEA, 'Result-Code': 1001, 'EAP-Reissued-Payload': request(7) };
+    expect(access.handle({ type: 'answer', answer })).toEqual([
+      { type: 'pana', input: { type: 'eapRequest', packet: request(7) } },
+    ]);
+  });
+
+  it('grants what the server grants', () => {
+    const { access } = begun();
+    const answer = {
+      ...DEA,
+      'Result-Code': 2001,
+      'EAP-Payload': SUCCESS,
+      'EAP-Master-Session-Key': MSK,
+      'User-Name': 'real@home.example',
+      'Session-Timeout': 600,
+    };
+    const outputs = access.handle({ type: 'answer', answer });
+    expect(outputs).toMatchObject([
+      { type: 'granted', userName: 'real@home.example', grant: { lifetime: 600_000 } },
+      { type: 'pana', input: { type: 'eapSuccess', packet: SUCCESS, msk: MSK, authorized: true } },
+    ]);
+  });
+
+  it.each([
+    { code: 4001, payload: FAILURE, input: { type: 'eapFailure', packet: FAILURE } },
+    { code: 5003, payload: undefined, input: { type: 'eapFailure', packet: undefined } },
+    // Only authorisation failed: PANA Result-Code 2.
+    { code: 5003, payload: SUCCESS, input: { type: 'eapSuccess', authorized: false } },
+    // The Result-Code decides, not the packet.
+    { code: 1001, payload: SUCCESS, input: { type: 'eapFailure' } },
+  ])('with $code and EAP payload $payload ends so', ({ code, payload, input }) => {
+    const { access } = begun();
+    const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': payload } });
+    expect(outputs.map(({ type }) => type)).toContain('refused');
+    expect(outputs.at(-1)).toMatchObject({ type: 'pana', input });
+  });
+
+  it('ends the run when no server answers', () => {
+    const { access } = begun();
+    expect(access.handle({ type: 'unreachable' })).toEqual([
+      { type: 'refused', resultCode: undefined },
+      { type: 'pana', input: { type: 'eapFailure', packet: undefined } },
+    ]);
+    // What comes late changes nothing.
+    expect(access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 2001 } })).toEqual([
+      { type: 'dropped', code: 'unexpected' },
+    ]);
+  });
+
+  it('does not go on for ever', () => {
+    const { access } = begun();
+    let rounds = 1;
+    for (; rounds < 1000; rounds += 1) {
+      const asked = access.handle({
+        type: 'answer',
+        answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) },
+      });
+      expect(asked).toHaveLength(1);
+      const [next] = access.handle({ type: 'packet', packet: response(7) });
+      if (next?.type !== 'request') break;
+    }
+    expect(rounds).toBe(MAX_ROUNDS);
+  });
+
+  it.each([['x'.repeat(254)], ['\ud800']])('refuses an identity that is too long or no text', (text) => {
+    const access = new Access({ sessionLifetime: 60_000 }, 40);
+    access.handle({ type: 'start', wish: undefined });
+    const name = text === '\ud800' ? Uint8Array.of(0xff, 0xfe) : encodeUtf8(text);
+    const length = 5 + name.length;
+    const packet = Uint8Array.of(2, 41, length >> 8, length & 0xff, 1, ...name);
+    expect(access.handle({ type: 'packet', packet }).at(-1)).toMatchObject({
+      type: 'pana',
+      input: { type: 'eapFailure' },
+    });
+  });
+
+  it('asks for a proposal of the access network when a local home agent will do', () => {
+    const wish = CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA;
+    const { access, outputs } = begun(wish);
+    expect(outputs).toEqual([{ type: 'propose', identity: 'mn@home.example', wish }]);
+    expect(access.handle({ type: 'proposal', local: undefined })).toMatchObject([
+      { type: 'request', request: { mobility: { 'Mobility-Capability': wish, 'MIP6-Feature-Vector': 1n } } },
+    ]);
+  });
+});
+
+describe('a realm', () => {
+  it.each([
+    ['mn@home.example', 'home.example'],
+    ['a@b@Home.Example', 'home.example'],
+    ['@home.example', 'home.example'],
+    ['mn', undefined],
+    ['mn@', undefined],
+  ])('of %s is %s (RFC 7542 2.5)', (nai, realm) => expect(realmOf(nai)).toBe(realm));
+});
