@@ -1,0 +1,384 @@
+import { describe, expect, it } from 'vitest';
+import type { LocalCapabilities } from '../../../src/protocol/diameter/capabilities.js';
+import { type DiameterMessage, FLAG } from '../../../src/protocol/diameter/codec.js';
+import {
+  APPLICATION,
+  CEA,
+  CER,
+  type CommandSpec,
+  commandOf,
+  DER,
+  DPA,
+  DPR,
+  DWA,
+  DWR,
+} from '../../../src/protocol/diameter/commands.js';
+import { Dictionary } from '../../../src/protocol/diameter/dictionary.js';
+import { type Content, Grammarian } from '../../../src/protocol/diameter/grammar.js';
+import { EndToEndIdentifiers } from '../../../src/protocol/diameter/identifiers.js';
+import {
+  DISCONNECT_CAUSE,
+  Peer,
+  type PeerConfig,
+  type PeerInput,
+  type PeerOutput,
+} from '../../../src/protocol/diameter/peer.js';
+
+const grammarian = new Grammarian(new Dictionary());
+const ADDRESS = new Uint8Array(16).fill(1);
+const TIMEOUT = 10_000;
+/** Names of ours and theirs: the greater one wins an election. */
+const OURS = 'mmm.example';
+
+function config(more: Partial<PeerConfig> = {}, host = 'nnn.example'): PeerConfig {
+  const local: LocalCapabilities = {
+    origin: { host: OURS, realm: 'example' },
+    addresses: [],
+    productName: 'test',
+    vendorId: 0,
+    originStateId: 1,
+    applications: [APPLICATION.EAP],
+    supportedVendors: [],
+  };
+  const identifiers = new EndToEndIdentifiers(0, 0);
+  return { host, local, identifiers, watchdog: 30_000, reconnect: 30_000, timeout: TIMEOUT, initiates: true, ...more };
+}
+
+/** What a peer says of itself. */
+interface Says {
+  readonly host?: string;
+  readonly applications?: readonly number[];
+  readonly originStateId?: number;
+  readonly resultCode?: number;
+}
+
+function origin(host: string) {
+  return { 'Origin-Host': host, 'Origin-Realm': 'example' } as const;
+}
+
+function write<S extends CommandSpec>(spec: S, content: Content<S>): DiameterMessage {
+  return grammarian.message(spec, APPLICATION.COMMON, content, { hopByHop: 7, endToEnd: 8 });
+}
+
+function capabilities({ applications = [APPLICATION.EAP], originStateId = 5 }: Says) {
+  return {
+    'Host-IP-Address': [ADDRESS],
+    'Vendor-Id': 0,
+    'Product-Name': 'other',
+    'Auth-Application-Id': applications,
+    'Origin-State-Id': originStateId,
+  } as const;
+}
+
+function cer(says: Says = {}): DiameterMessage {
+  return write(CER, { ...origin(says.host ?? 'nnn.example'), ...capabilities(says) });
+}
+
+function cea(says: Says = {}): DiameterMessage {
+  return write(CEA, {
+    'Result-Code': says.resultCode ?? 2001,
+    ...origin(says.host ?? 'nnn.example'),
+    ...capabilities(says),
+  });
+}
+
+const dwr = write(DWR, origin('nnn.example'));
+const dwa = write(DWA, { 'Result-Code': 2001, ...origin('nnn.example') });
+const dpa = write(DPA, { 'Result-Code': 2001, ...origin('nnn.example') });
+
+function dpr(cause: number): DiameterMessage {
+  return write(DPR, { ...origin('nnn.example'), 'Disconnect-Cause': cause });
+}
+
+/** A peer machine stepped through inputs; outputs as words. */
+class Steps {
+  readonly peer: Peer;
+  now = 0;
+
+  constructor(given: PeerConfig = config()) {
+    this.peer = new Peer(given, grammarian, new Uint8Array(32).fill(3));
+  }
+
+  do(input: PeerInput): string[] {
+    return this.peer.handle(input, this.now).map(word);
+  }
+
+  at(now: number): this {
+    this.now = now;
+    return this;
+  }
+
+  /** Connection 1 of ours, up and answered. */
+  open(): this {
+    this.do({ type: 'start' });
+    this.do({ type: 'connected', connection: 1, address: ADDRESS });
+    this.do({ type: 'message', connection: 1, message: cea() });
+    expect(this.peer.state).toBe('I-Open');
+    return this;
+  }
+}
+
+function word(output: PeerOutput): string {
+  switch (output.type) {
+    case 'send': {
+      const { flags, commandCode, avps } = output.message;
+      const name = commandOf(commandCode, (flags & FLAG.R) !== 0)?.name ?? '';
+      const result = grammarian.find(avps, 'Result-Code');
+      return `send ${output.connection} ${name}${result === undefined || result === 2001 ? '' : ` ${result}`}${flags & FLAG.E ? ' E' : ''}`;
+    }
+    case 'disconnect':
+    case 'open':
+    case 'deliver':
+      return `${output.type} ${output.connection}`;
+    default:
+      return output.type;
+  }
+}
+
+const accepted = (message = cer(), connection = 2): PeerInput => ({
+  type: 'accepted',
+  connection,
+  cer: message,
+  address: ADDRESS,
+});
+const connected: PeerInput = { type: 'connected', connection: 1, address: ADDRESS };
+const message = (content: DiameterMessage, connection = 1): PeerInput => ({
+  type: 'message',
+  connection,
+  message: content,
+});
+
+describe('a peer comes up, RFC 6733 5.6', () => {
+  it('Closed, Wait-Conn-Ack, Wait-I-CEA, I-Open', () => {
+    const steps = new Steps();
+    expect(steps.do({ type: 'start' })).toEqual(['connect']);
+    expect(steps.peer.state).toBe('Wait-Conn-Ack');
+    expect(steps.do(connected)).toEqual(['send 1 CER']);
+    expect(steps.peer.state).toBe('Wait-I-CEA');
+    expect(steps.do(message(cea()))).toEqual(['open 1']);
+    expect(steps.peer.state).toBe('I-Open');
+    expect(steps.peer.trusted).toBe(true);
+    expect(steps.peer.capabilities).toMatchObject({ host: 'nnn.example', productName: 'other', relay: false });
+  });
+
+  it('Closed, R-Conn-CER: R-Open', () => {
+    const steps = new Steps(config({ initiates: false }));
+    expect(steps.do({ type: 'start' })).toEqual([]);
+    expect(steps.do(accepted())).toEqual(['send 2 CEA', 'open 2']);
+    expect(steps.peer.state).toBe('R-Open');
+  });
+
+  it('tries again after one second, two, four, up to Tc, ten percent more or less', () => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    for (const wait of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+      expect(steps.do({ type: 'connectFailed', reason: 'ECONNREFUSED' })).toEqual(['closed']);
+      const due = (steps.peer.deadline ?? 0) - steps.now;
+      expect(due).toBeGreaterThanOrEqual(wait * 0.9);
+      expect(due).toBeLessThanOrEqual(wait * 1.1);
+      expect(steps.do({ type: 'tick' })).toEqual([]);
+      expect(steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' })).toEqual(['connect']);
+    }
+  });
+
+  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'])('gives up in %s after the timeout', (state) => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    if (state === 'Wait-I-CEA') steps.do(connected);
+    expect(steps.peer.state).toBe(state);
+    expect(steps.at(TIMEOUT - 1).do({ type: 'tick' })).toEqual([]);
+    expect(steps.at(TIMEOUT).do({ type: 'tick' })).toEqual([
+      state === 'Wait-I-CEA' ? 'disconnect 1' : 'abort',
+      'closed',
+    ]);
+    expect(steps.peer.state).toBe('Closed');
+  });
+
+  it.each([
+    ['another command', dwa],
+    ['a refusal', cea({ resultCode: 3010 })],
+    ['another host', cea({ host: 'other.example' })],
+    ['no common application', cea({ applications: [4] })],
+  ])('closes when the CEA is %s', (_what, answer) => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    steps.do(connected);
+    expect(steps.do(message(answer))).toEqual(['disconnect 1', 'closed']);
+  });
+
+  it('counts a relay as having every application', () => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    steps.do(connected);
+    expect(steps.do(message(cea({ applications: [APPLICATION.RELAY] })))).toEqual(['open 1']);
+    expect(steps.peer.capabilities?.relay).toBe(true);
+  });
+
+  it.each([
+    ['another host', cer({ host: 'other.example' }), '3010 E'],
+    ['no common application', cer({ applications: [4] }), '5010'],
+  ])('refuses a CER with %s', (_what, request, result) => {
+    const steps = new Steps(config({ initiates: false }));
+    expect(steps.do(accepted(request))).toEqual([`send 2 CEA ${result}`, 'disconnect 2', 'rejected']);
+    expect(steps.peer.state).toBe('Closed');
+  });
+});
+
+describe('an election, RFC 6733 5.6.4', () => {
+  const toWaitReturns = (host: string, before: 'Wait-Conn-Ack' | 'Wait-I-CEA') => {
+    const steps = new Steps(config({}, host));
+    steps.do({ type: 'start' });
+    if (before === 'Wait-Conn-Ack') {
+      expect(steps.do(accepted(cer({ host })))).toEqual([]);
+      expect(steps.peer.state).toBe('Wait-Conn-Ack/Elect');
+      return { steps, outputs: steps.do(connected) };
+    }
+    steps.do(connected);
+    return { steps, outputs: steps.do(accepted(cer({ host }))) };
+  };
+
+  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'] as const)('is won by the greater name from %s', (before) => {
+    const { steps, outputs } = toWaitReturns('aaa.example', before);
+    const asked = before === 'Wait-Conn-Ack' ? ['send 1 CER'] : [];
+    expect(outputs).toEqual([...asked, 'disconnect 1', 'send 2 CEA', 'open 2']);
+    expect(steps.peer.state).toBe('R-Open');
+  });
+
+  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'] as const)(
+    'is lost by the smaller name from %s, which waits for its CEA',
+    (before) => {
+      const { steps } = toWaitReturns('nnn.example', before);
+      expect(steps.peer.state).toBe('Wait-Returns');
+      expect(steps.do(message(cea()))).toEqual(['disconnect 2', 'open 1']);
+      expect(steps.peer.state).toBe('I-Open');
+    },
+  );
+
+  it('does not look at case', () => {
+    const { steps } = toWaitReturns('MMMM.example', 'Wait-I-CEA');
+    expect(steps.peer.state).toBe('Wait-Returns');
+  });
+
+  it('is over when one connection ends', () => {
+    const one = toWaitReturns('nnn.example', 'Wait-I-CEA').steps;
+    expect(one.do({ type: 'disconnected', connection: 1 })).toEqual(['send 2 CEA', 'open 2']);
+    const two = toWaitReturns('nnn.example', 'Wait-I-CEA').steps;
+    expect(two.do({ type: 'disconnected', connection: 2 })).toEqual([]);
+    expect(two.peer.state).toBe('Wait-I-CEA');
+    const three = toWaitReturns('nnn.example', 'Wait-I-CEA').steps;
+    expect(three.at(TIMEOUT).do({ type: 'tick' })).toEqual(['disconnect 1', 'disconnect 2', 'closed']);
+  });
+
+  it('in Wait-Conn-Ack/Elect goes on without our own connection, or without theirs', () => {
+    const one = new Steps();
+    one.do({ type: 'start' });
+    one.do(accepted());
+    expect(one.do({ type: 'connectFailed', reason: '' })).toEqual(['send 2 CEA', 'open 2']);
+    const two = new Steps();
+    two.do({ type: 'start' });
+    two.do(accepted());
+    expect(two.do({ type: 'disconnected', connection: 2 })).toEqual([]);
+    expect(two.peer.state).toBe('Wait-Conn-Ack');
+    expect(two.do(connected)).toEqual(['send 1 CER']);
+  });
+});
+
+describe('a peer that is open', () => {
+  it('answers DWR, delivers requests and answers, and drops what belongs to no open peer', () => {
+    const steps = new Steps().open();
+    expect(steps.do(message(dwr))).toEqual(['send 1 DWA']);
+    const der = { ...dwr, commandCode: DER.code, applicationId: APPLICATION.EAP };
+    expect(steps.do(message(der))).toEqual(['deliver 1']);
+    for (const odd of [cer(), cea(), dpa]) expect(steps.do(message(odd))).toEqual(['dropped']);
+    expect(steps.do(message(der, 9))).toEqual(['dropped']);
+  });
+
+  it('rejects a second connection', () => {
+    const steps = new Steps().open();
+    expect(steps.do(accepted())).toEqual(['disconnect 2', 'rejected']);
+    expect(steps.peer.state).toBe('I-Open');
+  });
+
+  it('takes one of a peer that has restarted, whose old connection is dead', () => {
+    const steps = new Steps().open();
+    expect(steps.do(accepted(cer({ originStateId: 6 })))).toEqual([
+      'disconnect 1',
+      'failover',
+      'closed',
+      'send 2 CEA',
+      'open 2',
+      'send 2 DWR',
+    ]);
+    expect(steps.peer.state).toBe('R-Open');
+  });
+
+  it('says DWR after a silence, fails over, and closes', () => {
+    const steps = new Steps().open();
+    const next = () => steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
+    expect(next()).toEqual(['send 1 DWR']);
+    expect(steps.now).toBeGreaterThanOrEqual(28_000);
+    expect(steps.now).toBeLessThanOrEqual(32_000);
+    expect(next()).toEqual(['failover']);
+    expect(steps.peer.trusted).toBe(false);
+    expect(next()).toEqual(['disconnect 1', 'closed']);
+    expect(steps.peer.state).toBe('Closed');
+  });
+
+  it('is trusted again only after three DWAs when it was lost', () => {
+    const steps = new Steps().open();
+    expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['failover', 'closed']);
+    steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
+    steps.do({ type: 'connected', connection: 4, address: ADDRESS });
+    expect(steps.do(message(cea(), 4))).toEqual(['open 4', 'send 4 DWR']);
+    for (const trusted of [false, false, true]) {
+      steps.do(message(dwa, 4));
+      expect(steps.peer.trusted).toBe(trusted);
+      steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
+    }
+  });
+});
+
+describe('a peer goes down', () => {
+  it('by DPR of ours: whoever gets DPA closes', () => {
+    const steps = new Steps().open();
+    expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['send 1 DPR']);
+    expect(steps.peer.state).toBe('Closing');
+    expect(steps.do(message(dpa))).toEqual(['disconnect 1', 'closed']);
+    expect(steps.peer.deadline).toBeUndefined();
+    expect(steps.do(accepted())).toEqual(['disconnect 2', 'rejected']);
+  });
+
+  it('by DPR of theirs: it answers DPA and waits for the end, or for the timeout', () => {
+    const steps = new Steps().open();
+    expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);
+    expect(steps.peer.state).toBe('Closing');
+    expect(steps.at(TIMEOUT).do({ type: 'tick' })).toEqual(['disconnect 1', 'closed']);
+    // A reboot is over soon; a connection that ended in order has not failed.
+    expect((steps.peer.deadline ?? 0) - steps.now).toBeLessThanOrEqual(1_100);
+  });
+
+  it('and is left alone for ten times Tc when it said that it does not want us', () => {
+    for (const cause of [DISCONNECT_CAUSE.BUSY, DISCONNECT_CAUSE.DO_NOT_WANT_TO_TALK_TO_YOU]) {
+      const steps = new Steps().open();
+      steps.do(message(dpr(cause)));
+      expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['closed']);
+      expect((steps.peer.deadline ?? 0) - steps.now).toBeGreaterThanOrEqual(270_000);
+    }
+  });
+
+  it('when both say DPR at once', () => {
+    const steps = new Steps().open();
+    steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
+    expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);
+    expect(steps.do(message(dpa))).toEqual(['disconnect 1', 'closed']);
+  });
+
+  it('from any state of coming up when it is stopped', () => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    expect(steps.do({ type: 'stop', cause: 0 })).toEqual(['abort', 'closed']);
+    expect(steps.peer.deadline).toBeUndefined();
+    // A connection that was made too late is closed.
+    expect(steps.do(connected)).toEqual(['disconnect 1']);
+  });
+});
