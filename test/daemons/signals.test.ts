@@ -1,0 +1,126 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { chmod, stat, writeFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+async function network() {
+  lab = await Lab.make();
+  const { daemon: aaa, place } = await lab.startAaa();
+  const { daemon: paa } = await lab.startPaa(place);
+  await lab.addSubscriber('mn1@home.example', 'mn1');
+  return { made: lab, aaa, paa };
+}
+
+describe('SIGTERM', () => {
+  it('ends a PAA in order: its clients hear PTR, the AAA server STR and DPR, hooks run', async () => {
+    const { made, aaa, paa } = await network();
+    const pac = await made.startPac('mn1');
+    await pac.line('bootstrapped');
+    await paa.line('hook done');
+    expect(await paa.stop()).toBe(0);
+    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    await pac.line('hook done', ({ event }) => event === 'down');
+    expect(await aaa.line('session ended')).toMatchObject({ cause: 4, known: true });
+    await aaa.line('lease released');
+    expect(paa.lines.some(({ msg, event }) => msg === 'hook done' && event === 'revoke')).toBe(true);
+    expect(paa.lines.some(({ msg, message }) => msg === 'sent' && message === 'DPR')).toBe(true);
+    expect(await made.administer('aaa', 'listLeases', {})).toEqual([]);
+  });
+
+  it('ends a PaC that has no session yet, and one whose PAA is gone', async () => {
+    const { made, paa } = await network();
+    const pac = await made.startPac('mn1');
+    await pac.line('bootstrapped');
+    paa.signal('SIGKILL');
+    await paa.exited;
+    expect(await pac.stop()).toBe(0);
+    expect(pac.lines.some(({ msg, event }) => msg === 'hook done' && event === 'down')).toBe(true);
+    const alone = await made.startPac('mn1');
+    await alone.line('starting');
+    expect(await alone.stop()).toBe(0);
+  });
+
+  it('a second time ends at once', async () => {
+    const { made, aaa } = await network();
+    const hook = made.path('slow.sh');
+    await writeFile(hook, '#!/bin/sh\n[ "$1" = up ] || exec sleep 600\n');
+    await chmod(hook, 0o755);
+    const config = await made.configurePac('mn1', { hooks: { mn: hook } });
+    const pac = made.start('mn1', 'pac', config);
+    await pac.line('bootstrapped');
+    pac.signal('SIGTERM');
+    // The hook `down` is waited for.
+    await aaa.line('lease released');
+    await pac.line('stopping');
+    pac.signal('SIGTERM');
+    expect(await pac.exited).toBe(1);
+    expect(pac.lines.at(-1)?.msg).toBe('ended at once');
+  });
+});
+
+describe('a node that is not to stay', () => {
+  it('ends with 1 when it is not let in', async () => {
+    const { made } = await network();
+    await made.issueClient('mn9', 'mn9@home.example');
+    const pac = await made.startPac('mn9', { stay: false });
+    expect(await pac.exited).toBe(1);
+  });
+
+  it('ends with 1 when nobody answers, and tries every PAA of its list before', async () => {
+    const { made } = await network();
+    const silent = createSocket('udp6');
+    silent.bind(0, '::1');
+    await once(silent, 'listening');
+    const { port } = silent.address();
+    const pac = await made.startPac('mn1', { stay: false, pana: { paa: ['::1'], port, 'pci-limit': '300ms' } });
+    expect(await pac.line('not authorized')).toMatchObject({ cause: 'no-answer' });
+    expect(await pac.exited).toBe(1);
+    silent.close();
+  });
+});
+
+describe('the operator', () => {
+  it('has a socket of his own, and commands that reach the daemons', async () => {
+    const { made, paa } = await network();
+    const pac = await made.startPac('mn1');
+    await pac.line('bootstrapped');
+    for (const name of ['aaa', 'paa', 'mn1']) expect((await stat(made.socket(name))).mode & 0o777).toBe(0o600);
+
+    const status = await run('pac', ['status', '--json', '--control.socket', made.socket('mn1')]);
+    expect(JSON.parse(status.stdout)).toMatchObject({ state: 'OPEN', binding: { homeAgent: '2001:db8:1::1' } });
+
+    expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
+    const refreshed = await pac.line('bootstrap refreshed');
+    await pac.line('hook done', ({ event }) => event === 'refresh');
+    expect(refreshed['fingerprint']).not.toBe(pac.lines.find(({ msg }) => msg === 'bootstrapped')?.['fingerprint']);
+
+    const list = await run('paa', ['session', 'list', '--json', '--control.socket', made.socket('paa')]);
+    const [session] = JSON.parse(list.stdout) as { session: string; user: string }[];
+    expect(session).toMatchObject({ user: 'mn1@home.example', state: 'OPEN' });
+    expect(
+      (await run('paa', ['session', 'reauth', session?.session ?? '', '--control.socket', made.socket('paa')])).status,
+    ).toBe(0);
+    await paa.line('reauthenticated', (line) => Number(line.at) > refreshed.at);
+
+    const end = ['session', 'end', session?.session ?? '', '--control.socket', made.socket('paa')];
+    expect((await run('paa', end)).status).toBe(0);
+    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    expect((await run('paa', end)).status).toBe(2);
+
+    const leases = await run('aaa', ['lease', 'list', '-c', made.path('aaa.yaml')]);
+    expect(leases.status).toBe(0);
+    const agents = await run('aaa', ['home-agent', 'list', '-c', made.path('aaa.yaml')]);
+    expect(agents.stdout).toContain('ha1');
+    const removed = await run('aaa', ['subscriber', 'remove', 'mn1@home.example', '-c', made.path('aaa.yaml')]);
+    expect(removed).toMatchObject({ status: 0 });
+  });
+});

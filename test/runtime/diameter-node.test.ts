@@ -1,0 +1,321 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { answerTo } from '../../src/protocol/diameter/answers.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
+import { APPLICATION, CER, DEA, DER, DWR } from '../../src/protocol/diameter/commands.js';
+import { Dictionary } from '../../src/protocol/diameter/dictionary.js';
+import { Grammarian, isViolation } from '../../src/protocol/diameter/grammar.js';
+import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
+import { type DiameterEvent, DiameterNode, type DiameterNodeOptions } from '../../src/runtime/diameter-node.js';
+
+const grammarian = new Grammarian(new Dictionary());
+const nodes: DiameterNode[] = [];
+const sockets: Socket[] = [];
+
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node.stop()));
+  for (const socket of sockets.splice(0)) socket.destroy();
+});
+
+interface Rig {
+  readonly node: DiameterNode;
+  readonly events: DiameterEvent[];
+}
+
+function makeNode(host: string, more: Partial<DiameterNodeOptions>): Rig {
+  const events: DiameterEvent[] = [];
+  const node = new DiameterNode({
+    origin: { host, realm: 'example' },
+    productName: 'test',
+    vendorId: 0,
+    ownVendor: 32473,
+    applications: [APPLICATION.EAP],
+    listen: [],
+    peers: [],
+    watchdog: 30_000,
+    reconnect: 30_000,
+    timeout: 5_000,
+    onRequest: () => Promise.reject(new Error('nobody asked')),
+    onEvent: (event) => events.push(event),
+    ...more,
+  });
+  nodes.push(node);
+  return { node, events };
+}
+
+/** A server that answers every DER with this Result-Code. */
+function makeServer(host: string, peers: readonly string[], resultCode = 2001): Rig {
+  return makeNode(host, {
+    listen: [{ address: '127.0.0.1', port: 0 }],
+    peers: peers.map((peer) => ({ host: peer })),
+    onRequest: (message) => {
+      const sessionId = grammarian.find(message.avps, 'Session-Id') ?? '';
+      return Promise.resolve(
+        answerTo(
+          message,
+          grammarian.write(DEA, {
+            'Session-Id': sessionId,
+            'Auth-Application-Id': APPLICATION.EAP,
+            'Auth-Request-Type': 3,
+            'Result-Code': resultCode,
+            'Origin-Host': host,
+            'Origin-Realm': 'example',
+          }),
+        ),
+      );
+    },
+  });
+}
+
+function der(host: string): DiameterMessage {
+  return grammarian.message(DER, APPLICATION.EAP, {
+    'Session-Id': `${host};1;1`,
+    'Auth-Application-Id': APPLICATION.EAP,
+    'Origin-Host': host,
+    'Origin-Realm': 'example',
+    'Destination-Realm': 'example',
+    'Auth-Request-Type': 3,
+    'EAP-Payload': new Uint8Array(0),
+  });
+}
+
+async function pair(resultCode?: number) {
+  const server = makeServer('server.example', ['client.example'], resultCode);
+  await server.node.start();
+  const client = makeNode('client.example', {
+    peers: [{ host: 'server.example', address: '127.0.0.1', port: server.node.addresses[0]?.port }],
+  });
+  await client.node.start();
+  await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerOpen')).toBe(true));
+  return { server, client };
+}
+
+describe('two nodes', () => {
+  it('exchange capabilities, requests and answers, and part in order', async () => {
+    const { server, client } = await pair();
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => client.node.request(der('client.example'), 'server.example', 5_000)),
+    );
+    for (const answer of answers) {
+      const content = grammarian.read(DEA, answer);
+      expect(!isViolation(content) && content['Result-Code']).toBe(2001);
+    }
+    expect(server.node.status()).toMatchObject([{ host: 'client.example', state: 'R-Open', watchdog: 'OKAY' }]);
+    await client.node.stop();
+    await vi.waitFor(() => expect(server.node.status()[0]?.state).toBe('Closed'));
+    const names = client.events.flatMap((event) => (event.type === 'message' ? [event.message.commandCode] : []));
+    // DPR and DPA are the last words.
+    expect(names.slice(-2)).toEqual([282, 282]);
+  });
+
+  it('come together again by themselves when one restarts', async () => {
+    const { server, client } = await pair();
+    const [{ port = 0 } = {}] = server.node.addresses;
+    await server.node.stop();
+    await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerClosed')).toBe(true));
+    const again = makeNode('server.example', {
+      listen: [{ address: '127.0.0.1', port }],
+      peers: [{ host: 'client.example' }],
+    });
+    await again.node.start();
+    await vi.waitFor(() => expect(again.events.some(({ type }) => type === 'peerOpen')).toBe(true), {
+      timeout: 10_000,
+    });
+  });
+
+  it('a request whose connection is lost is rejected at once', async () => {
+    const server = makeNode('server.example', {
+      listen: [{ address: '127.0.0.1', port: 0 }],
+      peers: [{ host: 'client.example' }],
+      onRequest: () => new Promise(() => undefined),
+    });
+    await server.node.start();
+    const client = makeNode('client.example', {
+      peers: [{ host: 'server.example', address: '127.0.0.1', port: server.node.addresses[0]?.port }],
+    });
+    await client.node.start();
+    await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerOpen')).toBe(true));
+    const asked = client.node.request(der('client.example'), 'server.example', 60_000);
+    await vi.waitFor(() => expect(server.node.status()[0]?.serving).toBe(1));
+    const stopping = server.node.stop(50);
+    await expect(asked).rejects.toThrow('server.example');
+    await stopping;
+  });
+
+  it('a request that is not answered is rejected in time, and one without a peer at once', async () => {
+    const server = makeNode('server.example', {
+      listen: [{ address: '127.0.0.1', port: 0 }],
+      peers: [{ host: 'client.example' }],
+      onRequest: () => new Promise(() => undefined),
+    });
+    await server.node.start();
+    const client = makeNode('client.example', {
+      peers: [{ host: 'server.example', address: '127.0.0.1', port: server.node.addresses[0]?.port }],
+    });
+    await expect(client.node.request(der('client.example'), 'server.example', 5_000)).rejects.toMatchObject({
+      code: 'ERR_DIAMETER_NO_PEER',
+    });
+    await client.node.start();
+    await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerOpen')).toBe(true));
+    await expect(client.node.request(der('client.example'), 'server.example', 20)).rejects.toMatchObject({
+      code: 'ERR_DIAMETER_TIMEOUT',
+    });
+    nodes.splice(nodes.indexOf(server.node), 1);
+    await server.node.stop(20);
+  });
+
+  it('a request goes to the next peer, with T, when the first one fails', async () => {
+    const first = makeNode('first.example', {
+      listen: [{ address: '127.0.0.1', port: 0 }],
+      peers: [{ host: 'client.example' }],
+      onRequest: () => new Promise(() => undefined),
+    });
+    const second = makeServer('second.example', ['client.example']);
+    await Promise.all([first.node.start(), second.node.start()]);
+    const client = makeNode('client.example', {
+      peers: [first, second].map(({ node }) => ({
+        host: node.origin.host,
+        address: '127.0.0.1',
+        port: node.addresses[0]?.port,
+      })),
+    });
+    await client.node.start();
+    await vi.waitFor(() => expect(client.events.filter(({ type }) => type === 'peerOpen')).toHaveLength(2));
+    const asked = client.node.request(der('client.example'), {}, 60_000);
+    await vi.waitFor(() => expect(first.node.status()[0]?.serving).toBe(1));
+    nodes.splice(nodes.indexOf(first.node), 1);
+    await first.node.stop(20);
+    const content = grammarian.read(DEA, await asked);
+    expect(!isViolation(content) && content['Origin-Host']).toBe('second.example');
+    const sent = client.events.flatMap((event) =>
+      event.type === 'message' && event.message.commandCode === DER.code && event.direction === 'out'
+        ? [event.message]
+        : [],
+    );
+    expect(sent.map(({ flags }) => flags & FLAG.T)).toEqual([0, FLAG.T]);
+    expect(sent[0]?.endToEnd).toBe(sent[1]?.endToEnd);
+  });
+});
+
+/** A connection that we drive by hand. */
+async function stranger(node: DiameterNode): Promise<{ socket: Socket; next: () => Promise<DiameterMessage> }> {
+  const socket = connect(node.addresses[0]?.port ?? 0, '127.0.0.1');
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  const framer = new DiameterFramer();
+  const waiting: DiameterMessage[] = [];
+  socket.on('data', (chunk) => {
+    for (const octets of framer.push(chunk)) waiting.push(decodeDiameter(octets));
+  });
+  const next = () =>
+    vi.waitFor(() => {
+      const message = waiting.shift();
+      if (!message) throw new Error('nothing came');
+      return message;
+    });
+  return { socket, next };
+}
+
+function cerOf(host: string): DiameterMessage {
+  return grammarian.message(CER, APPLICATION.COMMON, {
+    'Origin-Host': host,
+    'Origin-Realm': 'example',
+    'Host-IP-Address': [Uint8Array.of(127, 0, 0, 1)],
+    'Vendor-Id': 0,
+    'Product-Name': 'stranger',
+    'Auth-Application-Id': [APPLICATION.EAP],
+  });
+}
+
+describe('a stranger', () => {
+  it('that is not in the list of peers gets 3010 and is closed', async () => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    const { socket, next } = await stranger(server.node);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(encodeDiameter(cerOf('mallory.example')));
+    const answer = await next();
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(3010);
+    expect(answer.flags & FLAG.E).toBe(FLAG.E);
+    await closed;
+  });
+
+  it('that begins with anything but CER is closed', async () => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    for (const octets of [
+      encodeDiameter(grammarian.message(DWR, APPLICATION.COMMON, { 'Origin-Host': 'a', 'Origin-Realm': 'b' })),
+      encodeDiameter(der('client.example')),
+      new Uint8Array(4096).fill(0x41),
+      new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n'),
+    ]) {
+      const { socket } = await stranger(server.node);
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.write(octets);
+      await closed;
+    }
+    expect(server.events.filter(({ type }) => type === 'dropped').length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('cannot hold more sockets than a few', async () => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    const all = await Promise.all(Array.from({ length: 80 }, () => stranger(server.node)));
+    await vi.waitFor(() => expect(all.filter(({ socket }) => socket.closed).length).toBeGreaterThanOrEqual(16));
+    // A peer still gets in.
+    const client = makeNode('client.example', {
+      peers: [{ host: 'server.example', address: '127.0.0.1', port: server.node.addresses[0]?.port }],
+    });
+    await client.node.start();
+    await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerOpen')).toBe(true));
+  });
+});
+
+describe('a peer', () => {
+  it('that sends messages octet by octet, or many in one piece, is understood', async () => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    const { socket, next } = await stranger(server.node);
+    for (const octet of encodeDiameter(cerOf('client.example'))) socket.write(Uint8Array.of(octet));
+    expect((await next()).commandCode).toBe(CER.code);
+    const requests = Array.from({ length: 5 }, (_, i) => encodeDiameter({ ...der('client.example'), hopByHop: i }));
+    socket.write(Buffer.concat(requests));
+    const answers = [];
+    for (const _ of requests) answers.push((await next()).hopByHop);
+    expect(answers.sort()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it.each([
+    ['an unknown command', { commandCode: 999 }, 3001],
+    ['an unknown application', { applicationId: 99 }, 3007],
+    ['the E bit in a request', { flags: FLAG.R | FLAG.P | FLAG.E }, 3008],
+  ])('with %s gets an answer that says so', async (_what, change, result) => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    const { socket, next } = await stranger(server.node);
+    socket.write(encodeDiameter(cerOf('client.example')));
+    await next();
+    socket.write(encodeDiameter({ ...der('client.example'), ...change, hopByHop: 77, endToEnd: 88 }));
+    const answer = await next();
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(result);
+    expect(answer).toMatchObject({ hopByHop: 77, endToEnd: 88 });
+    expect(answer.flags & FLAG.E).toBe(FLAG.E);
+  });
+});
+
+it('an address that cannot be had rejects, and nothing is left open', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as { port: number };
+  const { node } = makeNode('server.example', {
+    listen: [
+      { address: '127.0.0.1', port: 0 },
+      { address: '127.0.0.1', port },
+    ],
+  });
+  await expect(node.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  expect(node.addresses).toEqual([]);
+  taken.close();
+});
