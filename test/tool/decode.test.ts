@@ -1,0 +1,202 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DecodeError } from '../../src/protocol/bytes/decode-error.js';
+import { concat, encodeUtf8, fromHex } from '../../src/protocol/bytes/octets.js';
+import { isCapture, readCapture } from '../../src/tool/decode/capture.js';
+import { Decoder } from '../../src/tool/decode/decoder.js';
+import { packetOf } from '../../src/tool/decode/packets.js';
+import { run } from '../daemons/program.js';
+import { OCTETS, VECTORS, vector } from '../protocol/diameter/vectors.js';
+import { RECORDINGS, recording } from '../protocol/pana/vectors.js';
+
+const PANA = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
+const PCI = fromHex('00000010000000010000000000000000');
+
+function u16(value: number): Uint8Array {
+  return Uint8Array.of(value >> 8, value & 0xff);
+}
+
+function u32(value: number): Uint8Array {
+  return concat(u16(value >>> 16), u16(value & 0xffff));
+}
+
+const FROM = new Uint8Array(16).fill(0x20);
+const TO = new Uint8Array(16).fill(0x30);
+
+function ipv6(protocol: number, payload: Uint8Array): Uint8Array {
+  return concat(fromHex('60000000'), u16(payload.length), Uint8Array.of(protocol, 64), FROM, TO, payload);
+}
+
+function ipv4(protocol: number, payload: Uint8Array): Uint8Array {
+  const header = concat(
+    fromHex('4500'),
+    u16(20 + payload.length),
+    fromHex('00000000'),
+    Uint8Array.of(64, protocol),
+    u16(0),
+  );
+  return concat(header, Uint8Array.of(192, 0, 2, 1), Uint8Array.of(192, 0, 2, 2), payload);
+}
+
+function udp(payload: Uint8Array, port = 716): Uint8Array {
+  return concat(u16(5000), u16(port), u16(payload.length + 8), u16(0), payload);
+}
+
+function tcp(sequence: number, payload: Uint8Array): Uint8Array {
+  return concat(u16(5000), u16(3868), u32(sequence), u32(0), Uint8Array.of(5 << 4, 0x18), u16(0), u32(0), payload);
+}
+
+function ethernet(type: number, payload: Uint8Array): Uint8Array {
+  return concat(new Uint8Array(12), u16(type), payload);
+}
+
+/** A pcap file, big-endian. */
+function pcap(linkType: number, frames: readonly Uint8Array[]): Uint8Array {
+  const head = concat(u32(0xa1b2c3d4), u16(2), u16(4), u32(0), u32(0), u32(65_535), u32(linkType));
+  return concat(
+    head,
+    ...frames.map((frame, i) => concat(u32(i), u32(500_000), u32(frame.length), u32(frame.length), frame)),
+  );
+}
+
+function texts(input: Uint8Array): string[] {
+  return [...new Decoder(32473).decode(input)].map(({ text }) => text);
+}
+
+describe('decode', () => {
+  it('makes every recorded message readable, by both names', () => {
+    const decoder = new Decoder(32473);
+    for (const octets of [...PANA, ...OCTETS]) expect(decoder.message(octets)).toMatchObject({ ok: true });
+    const names = PANA.map((octets) => decoder.message(octets).text.split('\n')[0]);
+    expect(names.some((name) => name?.startsWith('PANA PAR[S] / PSR  session '))).toBe(true);
+    expect(names.some((name) => name?.startsWith('PANA PAN[C] / PBA  session '))).toBe(true);
+    for (const [i, { message }] of VECTORS.entries()) {
+      expect(decoder.message(OCTETS[i] ?? PCI).text).toContain(`Diameter ${message} `);
+    }
+  });
+
+  it('shows EAP and the records of TLS inside, put together from their fragments', () => {
+    const decoder = new Decoder(32473);
+    const all = recording('full-eap-tls')
+      .messages.map(({ hex }) => decoder.message(fromHex(hex)).text)
+      .join('\n');
+    expect(all).toContain('EAP Request  identifier 160  EAP-TLS  start');
+    expect(all).toContain('TLS handshake client_hello');
+    expect(all).toContain('octets, more follow');
+    expect(all).toMatch(/TLS handshake server_hello/);
+    expect(all).toContain('EAP Success');
+  });
+
+  it('never shows a key', () => {
+    const dea = VECTORS.map(({ hex }) => fromHex(hex)).map((octets) => new Decoder(32473).message(octets).text);
+    const keys = dea.flatMap((text) => text.split('\n').filter((line) => line.includes('EAP-Master-Session-Key')));
+    expect(keys.length).toBeGreaterThan(0);
+    for (const line of keys) expect(line).toMatch(/\d+ octets, not shown$/);
+  });
+
+  it('reads hexadecimal text with colons, comments and several messages', () => {
+    const text =
+      '# a PCI\n0000 0010 0000 0001\n00:00:00:00 00:00:00:00\n\n\n00000010000000010000000000000000 # another\n';
+    expect(texts(encodeUtf8(text))).toEqual(Array(2).fill('PANA PCI  session 00000000  sequence 0  flags -'));
+  });
+
+  it('says what is wrong with the rest', () => {
+    const bad = (text: string) => [...new Decoder(32473).decode(encodeUtf8(text))];
+    expect(bad('0000zz')).toMatchObject([{ ok: false, text: expect.stringContaining('not hexadecimal') }]);
+    expect(bad('00000010000000010000')).toMatchObject([{ ok: false, text: expect.stringContaining('as PANA: ') }]);
+    expect(bad('0100001480000101')).toMatchObject([{ ok: false, text: expect.stringContaining('as Diameter: ') }]);
+  });
+
+  it.each([
+    ['Ethernet, IPv6', 1, ethernet(0x86dd, ipv6(17, udp(PCI)))],
+    ['Ethernet with a VLAN tag', 1, ethernet(0x8100, concat(u16(7), u16(0x86dd), ipv6(17, udp(PCI))))],
+    ['Ethernet, IPv4', 1, ethernet(0x0800, ipv4(17, udp(PCI)))],
+    ['raw IP', 101, ipv6(17, udp(PCI))],
+    ['Linux cooked', 113, concat(new Uint8Array(16), ipv4(17, udp(PCI)))],
+    ['BSD loopback', 0, concat(u32(30), ipv6(17, udp(PCI)))],
+    ['a port of its own', 101, ipv6(17, udp(PCI, 40_000))],
+    ['a hop-by-hop option', 101, ipv6(0, concat(Uint8Array.of(17, 0), new Uint8Array(6), udp(PCI)))],
+  ])('finds PANA in a capture: %s', (_what, linkType, frame) => {
+    const [text] = texts(pcap(linkType, [frame]));
+    expect(text).toMatch(/^00:00:00\.500 {2}\S+ port 5000 → \S+ port \d+\nPANA PCI /);
+  });
+
+  it('puts TCP segments in order, whatever they were cut at', () => {
+    const messages = [vector('CER'), vector('CEA'), ...OCTETS.slice(0, 4)];
+    const stream = concat(...messages);
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 0, max: 0xffff_ffff }),
+        fc.boolean(),
+        (cuts, begin, swap) => {
+          const segments: Uint8Array[] = [];
+          for (let at = 0, i = 0; at < stream.length; i += 1) {
+            const length = cuts[i % cuts.length] ?? 1;
+            segments.push(tcp((begin + at) >>> 0, stream.slice(at, at + length)));
+            at += length;
+          }
+          // A segment that overtakes another, and one that is repeated. The first one tells where it begins.
+          const [first = new Uint8Array(0), ...rest] = segments;
+          if (swap) for (let i = 0; i + 1 < rest.length; i += 2) rest.splice(i, 2, ...rest.slice(i, i + 2).reverse());
+          const frames = [first, ...rest, first].map((segment) => ipv6(6, segment));
+          const found = texts(pcap(101, frames));
+          expect(found).toHaveLength(messages.length);
+          expect(found.every((text) => text.includes('Diameter '))).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it('reads pcapng, with the times of its interface', () => {
+    const frame = ipv6(17, udp(PCI));
+    const padded = concat(frame, new Uint8Array(-frame.length & 3));
+    const block = (type: number, body: Uint8Array) =>
+      concat(u32(type), u32(body.length + 12), body, u32(body.length + 12));
+    const file = concat(
+      block(0x0a0d0d0a, concat(u32(0x1a2b3c4d), u16(1), u16(0), u32(0xffffffff), u32(0xffffffff))),
+      block(1, concat(u16(101), u16(0), u32(65_535), u16(9), u16(1), Uint8Array.of(3, 0, 0, 0), u32(0))),
+      block(6, concat(u32(0), u32(0), u32(61_250), u32(frame.length), u32(frame.length), padded)),
+    );
+    expect(isCapture(file)).toBe(true);
+    expect(texts(file)[0]).toMatch(/^00:01:01\.250 /);
+  });
+
+  it('gives text or DecodeError for any octets', () => {
+    const capture = pcap(1, [ethernet(0x86dd, ipv6(17, udp(PCI))), ethernet(0x86dd, ipv6(6, tcp(1, vector('CER'))))]);
+    const mutated = fc
+      .array(fc.tuple(fc.nat({ max: capture.length - 1 }), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })
+      .map((changes) => {
+        const copy = capture.slice();
+        for (const [at, value] of changes) copy[at] = value;
+        return copy;
+      });
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (input) => {
+        try {
+          for (const { text } of new Decoder(32473).decode(input)) expect(typeof text).toBe('string');
+          if (isCapture(input)) for (const frame of readCapture(input)) packetOf(frame);
+        } catch (error) {
+          if (!(error instanceof DecodeError)) throw error;
+        }
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+});
+
+describe('pana-mip6 decode', () => {
+  it('reads standard input and files, and its exit status tells whether all were messages', async () => {
+    expect(await run('tool', ['decode'], { input: '00000010000000010000000000000000' })).toMatchObject({
+      status: 0,
+      stdout: 'PANA PCI  session 00000000  sequence 0  flags -\n',
+    });
+    expect((await run('tool', ['decode'], { input: pcap(101, [ipv6(17, udp(PCI))]) })).stdout).toContain('PANA PCI');
+    expect((await run('tool', ['decode'], { input: '00' })).status).toBe(1);
+    expect(await run('tool', ['decode', '/nowhere'])).toMatchObject({
+      status: 2,
+      stderr: 'pana-mip6: cannot read /nowhere: ENOENT\n',
+    });
+    expect((await run('tool', ['decode'], { input: '' })).stderr).toContain('no PANA or Diameter message');
+  });
+});
