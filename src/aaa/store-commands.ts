@@ -59,10 +59,12 @@ const json = { type: 'boolean', description: 'JSON for programs' } as const;
 export function storeCommands(cli: Argv): Argv {
   return cli
     .command('subscriber', 'Subscribers: who may come in', (subscriber) =>
-      subscriberCommands(subscriber).demandCommand(1, 'Which? add, list, remove'),
+      subscriberCommands(subscriber)
+        .example('pana-aaa subscriber list', '')
+        .demandCommand(1, 'Which? add, list, remove'),
     )
     .command('home-agent', 'Home agents that are assigned', (agent) =>
-      homeAgentCommands(agent).demandCommand(1, 'Which? add, list'),
+      homeAgentCommands(agent).example('pana-aaa home-agent list', '').demandCommand(1, 'Which? add, list'),
     )
     .command('lease', 'Home addresses in use', (lease) =>
       lease
@@ -75,6 +77,7 @@ export function storeCommands(cli: Argv): Argv {
             show(argv, leases, () => leaseTable(leases));
           },
         )
+        .example('pana-aaa lease list', '')
         .demandCommand(1, 'Which? list'),
     );
 }

@@ -29,7 +29,7 @@ await runDaemonProgram({
   check: () => Promise.resolve(),
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>
-      sessionCommands(session).demandCommand(1, 'Which? list, end, reauth, ping'),
+      sessionCommands(session).example('pana-paa session list', '').demandCommand(1, 'Which? list, end, reauth, ping'),
     ),
 });
 

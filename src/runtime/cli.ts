@@ -12,6 +12,8 @@ export interface Program {
   readonly name: string;
   readonly description: string;
   readonly epilogue: string;
+  /** Command lines and what they do, for `--help`. */
+  readonly examples: readonly [command: string, what: string][];
   readonly commands: (cli: Argv) => Argv;
 }
 
@@ -22,6 +24,7 @@ export async function runProgram(program: Program): Promise<void> {
     .usage(`$0 <command>\n\n${program.description}`)
     .parserConfiguration({ 'dot-notation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': false })
     .epilogue(program.epilogue)
+    .example(program.examples)
     .wrap(Math.min(WIDTH, process.stdout.columns ?? WIDTH))
     .strict()
     .recommendCommands()

@@ -28,6 +28,10 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
   return runProgram({
     name,
     description: daemon.description,
+    examples: [
+      [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'],
+      [`${name} status`, 'what the running daemon does'],
+    ],
     epilogue: `Every key of the configuration is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" shows them.`,
     commands: (cli) =>
       daemon.commands(

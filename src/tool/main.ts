@@ -6,6 +6,10 @@ import { pkiCommands } from './pki.js';
 await runProgram({
   name: 'pana-mip6',
   description: 'What belongs to none of the three daemons: certificates, readable messages, a demonstration, figures.',
+  examples: [
+    ['pana-mip6 demo', 'see a mobile node bootstrapped'],
+    ['pana-mip6 decode trace.pcap', 'read a capture'],
+  ],
   epilogue: 'The daemons are pana-pac, pana-paa and pana-aaa.',
   commands: (cli) =>
     cli

@@ -84,6 +84,7 @@ export function pkiCommands(cli: Argv): Argv {
         print(`${argv.name} is revoked: ${join(argv.dir, 'crl.pem')}.`);
       },
     )
+    .example('pana-mip6 pki init && pana-mip6 pki issue mn1 --client mn1@home.example', 'a CA and a mobile node')
     .demandCommand(1, 'Which? init, issue, revoke');
 }
 

@@ -1,5 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DAY, issueCertificate, makeCa, validFor } from '../../src/runtime/pki.js';
 import type { Lease } from '../../src/runtime/store/operations.js';
@@ -273,5 +275,50 @@ describe('a certificate', () => {
     await aaa.line('lease given');
     const [lease] = await leasesOf(made);
     expect(lease?.expiresAt).toBeLessThanOrEqual(until.getTime());
+  });
+});
+
+describe("the home agent's hook", () => {
+  /** A hook that waits until somebody reads what it has to say. */
+  async function blockingHook(made: Lab): Promise<{ readonly program: string; release(): Promise<unknown> }> {
+    const pipe = made.path('pipe');
+    await promisify(execFile)('mkfifo', [pipe]);
+    const program = made.path('blocking.sh');
+    await writeFile(program, `#!/bin/sh\n[ "$1" = down ] || echo done > ${pipe}\n`);
+    await chmod(program, 0o755);
+    return { program, release: () => readFile(pipe) };
+  }
+
+  async function begun(wait: string) {
+    const made = await Lab.make({ aaa: { hooks: { wait } } });
+    lab = made;
+    const { program, release } = await blockingHook(made);
+    const { daemon, place } = await made.startAaa();
+    await daemon.stop();
+    const config = made.path('aaa.yaml');
+    await writeFile(config, (await readFile(config, 'utf8')).replace(/ha: .*/, `ha: ${program}`));
+    const aaa = made.start('aaa', 'aaa', config);
+    await aaa.line('ready');
+    const { daemon: paa } = await made.startPaa(place);
+    await made.addSubscriber(MN, 'mn1');
+    return { aaa, paa, pac: await made.startPac('mn1'), release };
+  }
+
+  it('is not waited for longer than hooks.wait', async () => {
+    const { aaa, pac, release } = await begun('50ms');
+    await pac.line('bootstrapped');
+    expect(aaa.lines.some(({ msg }) => msg === 'hook done')).toBe(false);
+    await release();
+    await aaa.line('hook done');
+  });
+
+  it('is waited for so long, so that IKE finds its key', async () => {
+    const { aaa, paa, pac, release } = await begun('30s');
+    await aaa.line('lease given');
+    await release();
+    const hook = await aaa.line('hook done');
+    const bound = await pac.line('bootstrapped');
+    expect(bound.at).toBeGreaterThan(hook.at);
+    expect(paa.lines.some(({ msg, at }) => msg === 'authorized' && at < hook.at)).toBe(false);
   });
 });
