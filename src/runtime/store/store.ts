@@ -30,12 +30,15 @@ export class Store {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
+  readonly #calls: StoreCall[] = [];
   #last = 0;
   #broken: Error | undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
-    worker.on('message', (reply: StoreReply) => this.#reply(reply));
+    worker.on('message', (replies: readonly StoreReply[]) => {
+      for (const reply of replies) this.#reply(reply);
+    });
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
     worker.once('error', (error) => this.#break(error));
     worker.once('exit', () => this.#break(new DatabaseError('ERR_STORE_OPEN', 'the store is closed')));
@@ -58,13 +61,25 @@ export class Store {
     const id = this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#worker.postMessage({ id, operation, arguments: given } satisfies StoreCall);
+      this.#call({ id, operation, arguments: given });
     });
   }
 
   async close(): Promise<void> {
+    this.#flush();
     if (!this.#broken) this.#worker.postMessage('close');
     await this.#exited;
+  }
+
+  /** Calls of one turn go over together: waking the other thread costs more than most calls. */
+  #call(call: StoreCall): void {
+    this.#calls.push(call);
+    if (this.#calls.length > 1) return;
+    queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#calls.length > 0) this.#worker.postMessage(this.#calls.splice(0));
   }
 
   #reply(reply: StoreReply): void {

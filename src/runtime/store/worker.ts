@@ -33,6 +33,7 @@ async function main(): Promise<void> {
   const context = contextOf(await storeSecret(db));
   const waiting: StoreCall[] = [];
   let working = false;
+  let closing = false;
 
   const work = async () => {
     working = true;
@@ -44,20 +45,23 @@ async function main(): Promise<void> {
         (outcomes) => outcomes.map((outcome, i) => toReply(calls[i]?.id ?? 0, outcome)),
         (error: unknown) => calls.map(({ id }) => ({ id, failure: toFailure(error) })),
       );
-      for (const reply of replies) port.postMessage(reply);
+      port.postMessage(replies);
     }
     working = false;
+    if (closing) end();
   };
+  const end = () => void db.destroy().then(() => port.close());
 
-  port.on('message', (call: StoreCall | 'close') => {
-    if (call === 'close') {
-      void db.destroy().then(() => port.close());
+  port.on('message', (calls: readonly StoreCall[] | 'close') => {
+    if (calls === 'close') {
+      closing = true;
+      if (!working) end();
       return;
     }
-    waiting.push(call);
+    waiting.push(...calls);
     if (!working) void work();
   });
-  port.postMessage({ id: 0, value: 'open' } satisfies StoreReply);
+  port.postMessage([{ id: 0, value: 'open' }] satisfies StoreReply[]);
 }
 
 function run(db: unknown, call: StoreCall, context: unknown): Promise<unknown> {
@@ -75,4 +79,6 @@ function toFailure(error: unknown): StoreFailure {
   return { kind: 'internal', code: code ?? 'ERR_STORE', message };
 }
 
-main().catch((error: unknown) => parentPort?.postMessage({ id: 0, failure: toFailure(error) } satisfies StoreReply));
+main().catch((error: unknown) =>
+  parentPort?.postMessage([{ id: 0, failure: toFailure(error) }] satisfies StoreReply[]),
+);

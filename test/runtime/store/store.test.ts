@@ -118,6 +118,28 @@ describe('the database', () => {
     expect(names).toEqual(['a@home.example', 'c@home.example', 'mn@home.example']);
   });
 
+  it('finishes what it was given before it was closed', async () => {
+    const path = join(folder, 'closing.db');
+    const other = await Store.open(path);
+    const subscriber = {
+      enabled: true,
+      mip6: true,
+      localHomeAgent: true,
+      pskRoot: undefined,
+      homeAgent: undefined,
+      homeAddress: undefined,
+      sessionLifetime: undefined,
+    };
+    const calls = Array.from({ length: 600 }, (_, i) =>
+      other.run('addSubscriber', { subscriber: { ...subscriber, nai: `mn${i}@home.example` }, now: NOW }),
+    );
+    await other.close();
+    await expect(Promise.all(calls)).resolves.toHaveLength(600);
+    const again = await Store.open(path);
+    expect(await again.run('listSubscribers', {})).toHaveLength(600);
+    await again.close();
+  });
+
   it('says no when it is closed', async () => {
     const other = await Store.open(join(folder, 'other.db'));
     await other.close();
