@@ -2,10 +2,9 @@ import { unwatchFile, watchFile } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ControlError } from '../runtime/control.js';
-import { diameterFields, hookReporter, openControl } from '../runtime/daemon.js';
-import type { DiameterEvent } from '../runtime/diameter-node.js';
+import { diameterReporter, makeHookRunner, openControl } from '../runtime/daemon.js';
 import { EapServer } from '../runtime/eap-server.js';
-import { HookRunner } from '../runtime/hooks.js';
+import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { VerifiedPeer } from '../runtime/peer-certificate.js';
@@ -60,21 +59,17 @@ export class AaaDaemon implements Service {
     this.#log = log;
     this.#store = store;
     const { hooks } = options;
-    this.#hooks = new HookRunner({
-      stateDir: hooks['state-dir'],
-      timeout: hooks.timeout,
-      maxParallel: hooks.parallel,
-      onEvent: hookReporter(log, this.#metrics),
-    });
+    this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
     this.#eap = new EapServer<Subscriber>({ ...credentials, authorize: (peer) => this.#authorize(peer) });
+    const report = diameterReporter(log, this.#metrics, 'trace');
     this.#application = new EapApplication(options, {
       log,
       metrics: this.#metrics,
       store,
       eap: this.#eap,
       homeAgents: this.#homeAgents,
-      onEvent: (event) => this.#diameterEvent(event),
+      onEvent: (event) => report(event, this.#application.node.grammarian),
     });
   }
 
@@ -196,35 +191,6 @@ export class AaaDaemon implements Service {
       this.#log.info('CRL read again');
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'CRL cannot be read: the old one stays');
-    }
-  }
-
-  #diameterEvent(event: DiameterEvent): void {
-    switch (event.type) {
-      case 'message':
-        if (this.#log.isLevelEnabled('trace')) {
-          const { grammarian } = this.#application.node;
-          this.#log.trace(
-            { peer: event.peer, ...diameterFields(grammarian, event.message) },
-            event.direction === 'in' ? 'received' : 'sent',
-          );
-        }
-        break;
-      case 'peerOpen':
-        this.#log.info({ peer: event.peer, product: event.capabilities.productName }, 'peer connected');
-        break;
-      case 'peerClosed':
-        this.#log.info({ peer: event.peer, reason: event.reason }, 'peer disconnected');
-        break;
-      case 'dropped':
-        this.#metrics.count('dropped', { code: event.code });
-        this.#log.debug({ peer: event.peer, code: event.code }, 'dropped');
-        break;
-      case 'failed':
-        this.#log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
-        break;
-      default:
-        this.#log.warn(event, 'peer watchdog');
     }
   }
 }

@@ -9,11 +9,10 @@ import { Paa, type PaaConfig, type PaaInput, type PaaOutput, type PaaSessionView
 import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { ControlError } from '../runtime/control.js';
-import { diameterFields, hookReporter, openControl, panaFields, sessionText } from '../runtime/daemon.js';
-import type { DiameterEvent } from '../runtime/diameter-node.js';
+import { diameterReporter, makeHookRunner, openControl, panaFields, sessionText } from '../runtime/daemon.js';
 import { Driver, monotonic } from '../runtime/driver.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
-import { HookRunner } from '../runtime/hooks.js';
+import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { Service } from '../runtime/service.js';
@@ -53,17 +52,13 @@ export class PaaDaemon implements Service {
     this.#options = options;
     this.#log = log;
     const { hooks, 'local-home-agent': local, diameter } = options;
-    this.#hooks = new HookRunner({
-      stateDir: hooks['state-dir'],
-      timeout: hooks.timeout,
-      maxParallel: hooks.parallel,
-      onEvent: hookReporter(log, this.#metrics),
-    });
+    this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#local = local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
+    const report = diameterReporter(log, this.#metrics, 'debug');
     this.#aaa = new AaaClient(options, {
-      onEvent: (event) => this.#diameterEvent(event),
+      onEvent: (event) => report(event, this.#aaa.node.grammarian),
       onWish: (sessionId, wish) => this.#serverWish(sessionId, wish),
     });
     this.#metrics.gauge('sessions', 'PANA sessions', () => this.#paa.size);
@@ -351,35 +346,6 @@ export class PaaDaemon implements Service {
     // The answer leaves first.
     setImmediate(() => this.#driver.feed({ type: 'session', sessionId: client.panaSession, input }));
     return true;
-  }
-
-  #diameterEvent(event: DiameterEvent): void {
-    switch (event.type) {
-      case 'message':
-        if (this.#log.isLevelEnabled('debug')) {
-          const { grammarian } = this.#aaa.node;
-          this.#log.debug(
-            { peer: event.peer, ...diameterFields(grammarian, event.message) },
-            event.direction === 'in' ? 'received' : 'sent',
-          );
-        }
-        break;
-      case 'peerOpen':
-        this.#log.info({ peer: event.peer, product: event.capabilities.productName }, 'peer connected');
-        break;
-      case 'peerClosed':
-        this.#log.warn({ peer: event.peer, reason: event.reason }, 'peer disconnected');
-        break;
-      case 'dropped':
-        this.#metrics.count('diameter_dropped', { code: event.code });
-        this.#log.debug({ peer: event.peer, code: event.code }, 'dropped');
-        break;
-      case 'failed':
-        this.#log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
-        break;
-      default:
-        this.#log.warn(event, event.type === 'failedOver' ? 'request failed over' : 'peer watchdog');
-    }
   }
 
   // ----------------------------------------------------------------------------------------------------------- hooks

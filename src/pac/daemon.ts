@@ -4,11 +4,11 @@ import { CAPABILITY, capabilityNames } from '../protocol/mip6/assignment.js';
 import { type PacAuthorized, type PacInput, type PacOutput, PacSession } from '../protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import { ControlError } from '../runtime/control.js';
-import { hookReporter, openControl, panaFields, sessionText } from '../runtime/daemon.js';
+import { makeHookRunner, openControl, panaFields, sessionText } from '../runtime/daemon.js';
 import { Driver } from '../runtime/driver.js';
 import { EapPeer, type EapPeerEvent, type PeerCredentials } from '../runtime/eap-peer.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
-import { HookRunner } from '../runtime/hooks.js';
+import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { Service } from '../runtime/service.js';
@@ -68,12 +68,7 @@ export class PacDaemon implements Service {
     this.#log = log;
     this.#credentials = credentials;
     const { hooks } = options;
-    this.#hooks = new HookRunner({
-      stateDir: hooks['state-dir'],
-      timeout: hooks.timeout,
-      maxParallel: hooks.parallel,
-      onEvent: hookReporter(log, this.#metrics),
-    });
+    this.#hooks = makeHookRunner(hooks, log, this.#metrics);
   }
 
   /** Rejects with OperatorError, or the system's error. */

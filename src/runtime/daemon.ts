@@ -6,7 +6,8 @@ import { resultName } from '../protocol/diameter/result-codes.js';
 import { decodePana } from '../protocol/pana/codec.js';
 import { messageName } from '../protocol/pana/dictionary.js';
 import { type ControlRoutes, ControlServer } from './control.js';
-import type { HookReport } from './hooks.js';
+import type { DiameterEvent } from './diameter-node.js';
+import { type HookReport, HookRunner } from './hooks.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 
@@ -39,8 +40,20 @@ export async function openControl(
   };
 }
 
-/** Logs and counts what happens to hooks. */
-export function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => void {
+/** A daemon's hooks as its configuration has them. */
+interface HookSection {
+  readonly 'state-dir': string;
+  readonly timeout: number;
+  readonly parallel: number;
+}
+
+/** A runner of hooks that logs and counts what happens to them. */
+export function makeHookRunner(hooks: HookSection, log: Logger, metrics: Metrics): HookRunner {
+  const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
+  return new HookRunner({ stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics) });
+}
+
+function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => void {
   return (report) => {
     const { subject, role, event } = report;
     const fields = { subject, role, event };
@@ -80,8 +93,47 @@ export function sessionText(sessionId: number): string {
   return sessionId.toString(16).padStart(8, '0');
 }
 
+/** Logs and counts what happens to Diameter peers; messages at `level`. */
+export function diameterReporter(
+  log: Logger,
+  metrics: Metrics,
+  level: 'debug' | 'trace',
+): (event: DiameterEvent, grammarian: Grammarian) => void {
+  return (event, grammarian) => {
+    switch (event.type) {
+      case 'message':
+        if (!log.isLevelEnabled(level)) break;
+        log[level](
+          { peer: event.peer, ...diameterFields(grammarian, event.message) },
+          event.direction === 'in' ? 'received' : 'sent',
+        );
+        break;
+      case 'peerOpen':
+        log.info({ peer: event.peer, product: event.capabilities.productName }, 'peer connected');
+        break;
+      case 'peerClosed':
+        log.warn({ peer: event.peer, reason: event.reason }, 'peer disconnected');
+        break;
+      case 'peerSuspected':
+      case 'peerTrusted':
+        log.warn({ peer: event.peer }, event.type === 'peerTrusted' ? 'peer trusted again' : 'peer suspected');
+        break;
+      case 'failedOver':
+        metrics.count('failovers');
+        log.warn({ peer: event.peer, to: event.to }, 'request failed over');
+        break;
+      case 'dropped':
+        metrics.count('diameter_dropped', { code: event.code });
+        log.debug({ peer: event.peer, code: event.code }, 'dropped');
+        break;
+      case 'failed':
+        log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
+    }
+  };
+}
+
 /** What the log says of a Diameter message. */
-export function diameterFields(grammarian: Grammarian, message: DiameterMessage): Record<string, unknown> {
+function diameterFields(grammarian: Grammarian, message: DiameterMessage): Record<string, unknown> {
   const request = (message.flags & FLAG.R) !== 0;
   const name = commandOf(message.commandCode, request)?.name ?? `command ${message.commandCode}`;
   const result = grammarian.find(message.avps, 'Result-Code');

@@ -278,6 +278,35 @@ describe('a certificate', () => {
   });
 });
 
+describe('what two ends agree on', () => {
+  it.each([
+    { pac: ['sha256', 'sha1'], paa: ['sha256', 'sha1'], protection: 'AUTH_HMAC_SHA2_256_128' },
+    { pac: ['sha1'], paa: ['sha256', 'sha1'], protection: 'AUTH_HMAC_SHA1_160' },
+    { pac: ['sha256', 'sha1'], paa: ['sha1'], protection: 'AUTH_HMAC_SHA1_160' },
+  ])('$pac at the PaC, $paa at the PAA', async ({ pac: ours, paa: theirs, protection }) => {
+    const { lab: made } = await network({ hooks: false, paa: { pana: { prf: theirs, integrity: theirs } } });
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1', { pana: { prf: ours, integrity: ours } });
+    expect(await pac.line('authorized')).toMatchObject({ protection });
+  });
+
+  it('the size of an EAP packet, which the NAS says in Framed-MTU', async () => {
+    const { lab: made } = await network({ hooks: false, paa: { nas: { 'framed-mtu': 300 } } });
+    await made.addSubscriber(MN, 'mn1');
+    const pac = await made.startPac('mn1', { eap: { mtu: 200 } });
+    await pac.line('bootstrapped');
+    const largest = (msg: string) =>
+      Math.max(
+        ...pac.lines.flatMap((line) =>
+          line.msg === msg && (line['message'] === 'PAR' || line['message'] === 'PAN') ? [Number(line['octets'])] : [],
+        ),
+      );
+    // PANA adds its header of 16 octets, an AVP's of 8, and padding.
+    expect(largest('received')).toBe(16 + 8 + 300);
+    expect(largest('sent')).toBe(16 + 8 + 200);
+  });
+});
+
 describe("the home agent's hook", () => {
   /** A hook that waits until somebody reads what it has to say. */
   async function blockingHook(made: Lab): Promise<{ readonly program: string; release(): Promise<unknown> }> {

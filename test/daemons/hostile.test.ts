@@ -138,7 +138,7 @@ describe('a million random and mutated packets', () => {
     const aaaFlooded = await numbersOf(made, 'aaa');
     expect(strangers).toBe(500);
     expect(answers).toBeGreaterThan(0);
-    expect(aaaFlooded('pana_aaa_dropped_total')).toBeGreaterThan(0);
+    expect(aaaFlooded('pana_aaa_diameter_dropped_total')).toBeGreaterThan(0);
     expect(aaaFlooded(memory) - aaaWarm(memory)).toBeLessThan(NOISE);
     // Both still do their work.
     await made.addSubscriber('mn2@home.example', 'mn2');
@@ -160,7 +160,7 @@ describe('a million random and mutated packets', () => {
     tcp.write(new Uint8Array(64).fill(0xff));
     expect(await aaa.line('dropped')).toMatchObject({ level: 20 });
     tcp.destroy();
-    expect((await numbersOf(made, 'aaa'))('pana_aaa_dropped_total')).toBe(1);
+    expect((await numbersOf(made, 'aaa'))('pana_aaa_diameter_dropped_total')).toBe(1);
   });
 });
 
