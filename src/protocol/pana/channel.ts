@@ -22,6 +22,8 @@ export interface Draft {
   /** Without R, which the channel sets on requests. */
   readonly flags: number;
   readonly avps: readonly PanaAvp[];
+  /** The key that comes into force with this message: what was sent before it keeps the old one (RFC 5191 5.3). */
+  readonly protect?: Protection | undefined;
 }
 
 interface Outstanding {
@@ -36,6 +38,8 @@ interface LastRequest {
   readonly type: number;
   readonly sequence: number;
   readonly octets: Uint8Array;
+  /** The key that it was right with: its sender may know no other yet. */
+  readonly verified: Protection | undefined;
   /** Undefined while the request is being processed. */
   answer: { readonly draft: Draft; octets: Uint8Array; signedWith: Protection | undefined } | undefined;
 }
@@ -84,10 +88,9 @@ export class Channel {
     return this.#outstanding !== undefined;
   }
 
-  /** Whether a request of this kind waits for its answer, or for its turn. */
-  pending(type: number, flags: number): boolean {
-    const matches = (draft: Draft) => draft.type === type && draft.flags === flags;
-    return (this.#outstanding !== undefined && matches(this.#outstanding.draft)) || this.#queue.some(matches);
+  /** Whether a request of this kind waits for its turn. */
+  queues(type: number, flags: number): boolean {
+    return this.#queue.some((draft) => draft.type === type && draft.flags === flags);
   }
 
   /**
@@ -110,6 +113,7 @@ export class Channel {
     this.#protection?.key.fill(0);
     this.#protection = undefined;
     this.#outstanding = undefined;
+    for (const { protect } of this.#queue) protect?.key.fill(0);
     this.#queue.length = 0;
   }
 
@@ -121,12 +125,18 @@ export class Channel {
       if (this.#queue.length < MAX_QUEUED) this.#queue.push(draft);
       return [];
     }
+    if (draft.protect) this.protect(draft.protect);
     const sequence = this.#txSeq;
     this.#txSeq = (sequence + 1) >>> 0;
     const octets = this.#encode(draft, FLAG.R, sequence, this.#protection);
     const timer = startRetransmission(this.#parameters, now, this.#drbg.unit());
     this.#outstanding = { draft, sequence, octets, signedWith: this.#protection, timer };
     return [octets];
+  }
+
+  /** The outstanding request once more, out of turn: its timer is left alone. */
+  resend(): Uint8Array[] {
+    return this.#outstanding ? [this.#fresh(this.#outstanding)] : [];
   }
 
   /** Retransmits what is due at `now`; 'failed' when the limits of RFC 5191 9 are reached. */
@@ -136,12 +146,16 @@ export class Channel {
     const timer = nextRetransmission(outstanding.timer, now, this.#drbg.unit());
     if (!timer) return 'failed';
     outstanding.timer = timer;
-    // The octets stay the same but for the key, which may have changed in between: the peer knows only the new one.
+    return [this.#fresh(outstanding)];
+  }
+
+  /** Its octets stay the same but for the key, which may have changed in between: the peer knows only the new one. */
+  #fresh(outstanding: Outstanding): Uint8Array {
     if (outstanding.signedWith !== this.#protection) {
       outstanding.octets = this.#encode(outstanding.draft, FLAG.R, outstanding.sequence, this.#protection);
       outstanding.signedWith = this.#protection;
     }
-    return [outstanding.octets];
+    return outstanding.octets;
   }
 
   /** Whether an answer is to the outstanding request (RFC 5191 5.2, 5.5): its number, type and flags. */
@@ -172,10 +186,10 @@ export class Channel {
     return this.#rxSeq === undefined || message.sequence === this.#rxSeq ? 'new' : 'out-of-sequence';
   }
 
-  /** Takes a new request: from here on its repetitions are duplicates. */
-  accept(message: PanaMessage, octets: Uint8Array): void {
+  /** Takes a new request: from here on its repetitions are duplicates. Its answer is signed as it was, if it was. */
+  accept(message: PanaMessage, octets: Uint8Array, verified?: Protection): void {
     this.#rxSeq = (message.sequence + 1) >>> 0;
-    this.#last = { type: message.type, sequence: message.sequence, octets, answer: undefined };
+    this.#last = { type: message.type, sequence: message.sequence, octets, verified, answer: undefined };
   }
 
   /** Sets the number expected next, for a request that was accepted elsewhere. */
@@ -187,8 +201,9 @@ export class Channel {
   answer(draft: Draft): Uint8Array[] {
     const last = this.#last;
     if (!last || last.answer) return [];
-    const octets = this.#encode(draft, 0, last.sequence, this.#protection);
-    last.answer = { draft, octets, signedWith: this.#protection };
+    const signedWith = last.verified ?? this.#protection;
+    const octets = this.#encode(draft, 0, last.sequence, signedWith);
+    last.answer = { draft, octets, signedWith };
     return [octets];
   }
 

@@ -5,7 +5,7 @@ import { type Algorithms, algorithmsOf } from './algorithms.js';
 import { Channel } from './channel.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
 import { makeAvp, RESULT_CODE, type TERMINATION_CAUSE } from './dictionary.js';
-import { panaAuthKey } from './keys.js';
+import { type Protection, panaAuthKey } from './keys.js';
 import { mobilityAvps } from './mobility.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import { type Dropped, dropped, type Received, type Run, type Send, sends } from './session.js';
@@ -77,11 +77,12 @@ export type PaaSessionOutput =
   /** `granted`: the AAA server had authorised it, so it has to hear of the end. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /** The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6). */
-  | { readonly type: 'heard' };
+  | { readonly type: 'heard'; readonly by: 'request' | 'answer' };
 
 type State =
   | { readonly name: 'WAIT_EAP_MSG' | 'WAIT_PAN_OR_PAR'; readonly until: number }
-  | { readonly name: 'WAIT_SUCC_PAN'; readonly grant: Grant }
+  /** `again`: the PaC has asked for another run, which begins when PAN[C] has come. */
+  | { readonly name: 'WAIT_SUCC_PAN'; readonly grant: Grant; readonly again: boolean }
   | { readonly name: 'WAIT_FAIL_PAN' }
   | {
       readonly name: 'OPEN' | 'WAIT_PNA_PING';
@@ -233,6 +234,11 @@ export class PaaSession {
     return this.#state.name === 'CLOSED' ? [] : this.#close('replaced');
   }
 
+  /** The PaC is somewhere else: what it has not answered went to where it was, and goes there now at once. */
+  resend(): Uint8Array[] {
+    return this.#channel.resend();
+  }
+
   // --------------------------------------------------------------------------------------------------------- timers
 
   #tick(now: number): PaaSessionOutput[] {
@@ -284,16 +290,16 @@ export class PaaSession {
     if (place === 'duplicate') return sends(this.#channel.replay(octets, verified, now));
     switch (message.type) {
       case MESSAGE_TYPE.AUTH:
-        return this.#par(received, now);
+        return this.#par(received, verified, now);
       case MESSAGE_TYPE.TERMINATION:
-        return this.#ptr(received, now);
+        return this.#ptr(received, verified, now);
       default:
-        return this.#pnr(received, now);
+        return this.#pnr(received, verified, now);
     }
   }
 
   // WAIT_PAN_OR_PAR  PAR                          | EAP(m); RTX-; Tx PAN()| WAIT_EAP_MSG
-  #par(received: Received, now: number): PaaSessionOutput[] {
+  #par(received: Received, verified: Protection | undefined, now: number): PaaSessionOutput[] {
     const { message, values, octets } = received;
     const packet = values['EAP-Payload'];
     if (this.#state.name !== 'WAIT_PAN_OR_PAR' || message.flags & (FLAG.S | FLAG.C | FLAG.I) || !packet) {
@@ -302,39 +308,42 @@ export class PaaSession {
     // Not RFC: the request that this PAR responds to stays outstanding until its PAN comes, or a gap would remain in
     // the numbers; the PaC's answer to it may have been overtaken, not lost.
     this.#heard(now);
-    this.#channel.accept(message, octets);
+    this.#channel.accept(message, octets, verified);
     const out = sends(this.#channel.answer({ type: MESSAGE_TYPE.AUTH, flags: 0, avps: [] }));
     this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
-    return [...out, ...this.#moved(), { type: 'eapPacket', packet }];
+    return [...out, ...this.#moved('request'), { type: 'eapPacket', packet }];
   }
 
   // OPEN, WAIT_PNA_PING  PTR                      | Tx PTA; ST-; DISC   | CLOSED
   // SESS_TERM  PTR        | both ends end it   | Tx PTA              | SESS_TERM
   // Not RFC: also during a re-authentication, where RFC 5191 5.5 does not forbid it.
-  #ptr(received: Received, now: number): PaaSessionOutput[] {
+  #ptr(received: Received, verified: Protection | undefined, now: number): PaaSessionOutput[] {
     if (!this.#established()) return [dropped('unexpected')];
     this.#heard(now);
-    this.#channel.accept(received.message, received.octets);
+    this.#channel.accept(received.message, received.octets, verified);
     const out: PaaSessionOutput[] = sends(this.#channel.answer({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [] }));
     return this.#state.name === 'SESS_TERM' ? out : [...out, ...this.#close('logout')];
   }
 
-  #pnr(received: Received, now: number): PaaSessionOutput[] {
+  #pnr(received: Received, verified: Protection | undefined, now: number): PaaSessionOutput[] {
     if (!this.#established()) return [dropped('unexpected')];
     const { flags } = received.message;
     if (flags & FLAG.A && this.#state.name === 'SESS_TERM') return [dropped('unexpected')];
     this.#heard(now);
-    this.#channel.accept(received.message, received.octets);
+    this.#channel.accept(received.message, received.octets, verified);
     // any but INITIAL  PNR[P]                       | Tx PNA[P]           | same
     // OPEN, WAIT_PNA_PING  PNR[A]                  | Tx PNA[A]; EAPrestart | WAIT_EAP_MSG
     const kind = flags & FLAG.A ? FLAG.A : FLAG.P;
     const out: PaaSessionOutput[] = sends(
       this.#channel.answer({ type: MESSAGE_TYPE.NOTIFICATION, flags: kind, avps: [] }),
     );
-    out.push(...this.#moved());
-    // Not RFC: a PNR[A] that crosses our own re-authentication is answered and the run goes on.
-    if (kind === FLAG.A && (this.#state.name === 'OPEN' || this.#state.name === 'WAIT_PNA_PING'))
-      out.push(...this.#beginRun(now));
+    out.push(...this.#moved('request'));
+    if (kind === FLAG.P) return out;
+    const state = this.#state;
+    // Not RFC: a PNR[A] that crosses our own re-authentication is answered and the run goes on. After PAR[C] it comes
+    // from a PaC that is OPEN already and whose PAN[C] was lost: it waits for a run of its own.
+    if (state.name === 'WAIT_SUCC_PAN') this.#state = { ...state, again: true };
+    if (state.name === 'OPEN' || state.name === 'WAIT_PNA_PING') out.push(...this.#beginRun(now));
     return out;
   }
 
@@ -352,11 +361,12 @@ export class PaaSession {
         return [dropped('avp-missing')];
     }
     this.#heard(now);
-    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved()];
+    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved('answer')];
     switch (state.name) {
       case 'WAIT_SUCC_PAN':
         if (message.type !== MESSAGE_TYPE.AUTH) return out;
-        return [...out, this.#open(state.grant, now)];
+        out.push(this.#open(state.grant, now));
+        return state.again ? [...out, ...this.#beginRun(now)] : out;
       // WAIT_FAIL_PAN  PAN[C]                        | RTX-; DISC          | CLOSED
       case 'WAIT_FAIL_PAN':
         return message.type === MESSAGE_TYPE.AUTH ? [...out, ...this.#close('rejected')] : out;
@@ -377,13 +387,18 @@ export class PaaSession {
   #pan(received: Received, now: number): PaaSessionOutput[] {
     const { values } = received;
     const state = this.#state;
+    // Not RFC: the answer to a PAR whose EAP response came before it in a PAR; PAR[C] waits behind it.
+    if (state.name === 'WAIT_SUCC_PAN' || state.name === 'WAIT_FAIL_PAN') {
+      this.#heard(now);
+      return [...sends(this.#channel.answered(now)), ...this.#moved('answer')];
+    }
     if (state.name !== 'WAIT_PAN_OR_PAR' && state.name !== 'WAIT_EAP_MSG') return [dropped('unexpected')];
     const wanted = this.#algorithms !== undefined && this.#run.peerNonce === undefined;
     if (this.#algorithms && wanted !== (values.Nonce !== undefined)) return [dropped('nonce')];
     this.#heard(now);
     this.#begun = true;
     this.#run.peerNonce ??= values.Nonce;
-    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved()];
+    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved('answer')];
     const packet = values['EAP-Payload'];
     const until = now + this.#config.failedSessionTimeout;
     if (state.name === 'WAIT_EAP_MSG' || !packet) {
@@ -399,8 +414,8 @@ export class PaaSession {
   }
 
   /** Only what a key protects may move the PaC (RFC 5191 5.6). */
-  #moved(): PaaSessionOutput[] {
-    return this.#channel.protection ? [{ type: 'heard' }] : [];
+  #moved(by: 'request' | 'answer'): PaaSessionOutput[] {
+    return this.#channel.protection ? [{ type: 'heard', by }] : [];
   }
 
   // ------------------------------------------------------------------------------------------------------------ EAP
@@ -439,10 +454,11 @@ export class PaaSession {
       makeAvp('Result-Code', success ? RESULT_CODE.SUCCESS : RESULT_CODE.AUTHORIZATION_REJECTED),
       makeAvp('EAP-Payload', packet),
     ];
+    let protect: Protection | undefined;
     if (this.#algorithms && msk && peerNonce) {
       this.#keyId = (this.#keyId + 1) >>> 0;
       avps.push(makeAvp('Key-Id', this.#keyId));
-      this.#newKey(this.#algorithms, msk, peerNonce);
+      protect = this.#newKey(this.#algorithms, msk, peerNonce);
     }
     if (success) {
       this.#granted = true;
@@ -452,11 +468,11 @@ export class PaaSession {
     } else if (input.authorized) {
       this.#granted = true;
     }
-    this.#state = success ? { name: 'WAIT_SUCC_PAN', grant } : { name: 'WAIT_FAIL_PAN' };
-    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }, now));
+    this.#state = success ? { name: 'WAIT_SUCC_PAN', grant, again: false } : { name: 'WAIT_FAIL_PAN' };
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps, protect }, now));
   }
 
-  #newKey(algorithms: Algorithms, msk: Uint8Array, pacNonce: Uint8Array): void {
+  #newKey(algorithms: Algorithms, msk: Uint8Array, pacNonce: Uint8Array): Protection {
     const input = {
       msk,
       iPar: this.#iPar,
@@ -465,7 +481,7 @@ export class PaaSession {
       paaNonce: this.#run.ownNonce,
       keyId: this.#keyId,
     };
-    this.#channel.protect({ integrity: algorithms.integrity, key: panaAuthKey(algorithms, input) });
+    return { integrity: algorithms.integrity, key: panaAuthKey(algorithms, input) };
   }
 
   // WAIT_EAP_MSG  EAP_FAILURE                    | Result 1; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
@@ -515,9 +531,12 @@ export class PaaSession {
     return sends(this.#channel.request({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps }, now));
   }
 
-  /** The first authentication is over: PTR, PNR and PTA are meaningful (RFC 5191 5.5). */
+  /**
+   * The first authentication is over: PTR, PNR and PTA are meaningful (RFC 5191 5.5). Not RFC: also when a protected one
+   * comes before PAN[C], since only a PaC that has taken PAR[C] has the key; it may have moved since.
+   */
   #established(): boolean {
-    return !this.#run.first || !this.#isAuthenticating();
+    return !this.#run.first || !this.#isAuthenticating() || (this.#state.name === 'WAIT_SUCC_PAN' && this.protected);
   }
 
   #isAuthenticating(): boolean {

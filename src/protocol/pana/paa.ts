@@ -47,7 +47,19 @@ export type PaaOutput =
 interface Entry {
   readonly session: PaaSession;
   peer: PacEndpoint;
+  /** Where it was before. */
+  left: string | undefined;
   halfOpen: boolean;
+}
+
+/**
+ * Whether these outputs come of a message that shows the session to be at this place. An answer from where it has just
+ * left was overtaken on its way: it does not take the session back there.
+ */
+function movesTo(entry: Entry, outputs: readonly PaaSessionOutput[], place: string): boolean {
+  const heard = outputs.find((output) => output.type === 'heard');
+  if (!heard || place === placeOf(entry.peer)) return false;
+  return heard.by === 'request' || place !== entry.left;
 }
 
 /** What a PAA shows of a session. */
@@ -166,7 +178,7 @@ export class Paa {
     if (full || ofAddress >= limits.halfOpenPerAddress) return [refuse('table-full', from)];
     const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
     if ('type' in begun) return [{ ...begun, from }];
-    const entry: Entry = { session: begun.session, peer: from, halfOpen: true };
+    const entry: Entry = { session: begun.session, peer: from, left: undefined, halfOpen: true };
     this.#sessions.set(sessionId, entry);
     this.#place(entry);
     this.#halfOpen.set(from.address, ofAddress + 1);
@@ -180,11 +192,13 @@ export class Paa {
     const { sessionId } = session;
     const out: PaaOutput[] = [];
     // Where the message came from is where the answer goes, if the session takes that place.
-    if (from && outputs.some((output) => output.type === 'heard') && placeOf(from) !== placeOf(entry.peer)) {
+    if (from && movesTo(entry, outputs, placeOf(from))) {
       out.push({ type: 'moved', sessionId, from: entry.peer, peer: from });
       this.#unplace(entry);
+      entry.left = placeOf(entry.peer);
       entry.peer = from;
       this.#place(entry);
+      for (const octets of session.resend()) out.push({ type: 'send', octets, to: from });
     }
     for (const output of outputs) {
       switch (output.type) {

@@ -72,6 +72,8 @@ export type PacInput =
   | { readonly type: 'eapFailed' }
   | { readonly type: 'eapDiscarded' }
   | { readonly type: 'ping' }
+  /** Our own address or port is another one: the next datagram comes from there. */
+  | { readonly type: 'moved' }
   | { readonly type: 'reauthenticate' }
   | { readonly type: 'terminate' };
 
@@ -211,11 +213,18 @@ export class PacSession {
         return this.#eapDiscarded();
       case 'ping':
         return this.#ping(now);
+      case 'moved':
+        return this.#moved(now);
       case 'reauthenticate':
         return this.#reauthenticate(now);
       case 'terminate':
         return this.#terminate(now);
     }
+  }
+
+  /** Whether the PAA will believe that this PaC has moved: without a key nothing proves it (RFC 5191 5.6). */
+  get protected(): boolean {
+    return 'session' in this.#state && this.#state.session.channel.protection !== undefined;
   }
 
   // --------------------------------------------------------------------------------------------------------- timers
@@ -237,6 +246,13 @@ export class PacSession {
     const out: PacOutput[] = [];
     const state = this.#state;
 
+    // Not RFC: a start that the PAA never went on with, while PCI is still sent, is forgotten, not the attempt: only the
+    // limits of PCI end that.
+    if (state.name === 'WAIT_PAA' && state.pci && !state.session.begun && now >= state.until) {
+      state.session.channel.destroy();
+      this.#state = { name: 'INITIAL', pci: state.pci, start: undefined };
+      return this.#tick(now);
+    }
     // any        session timer expiry              | DISC                | CLOSED
     if ('until' in state && now >= state.until) return this.#close('no-progress');
     if ('life' in state && state.life.until !== undefined && now >= state.life.until)
@@ -619,6 +635,22 @@ export class PacSession {
     this.#lastHeard = now;
     this.#state = { ...state, name: 'WAIT_PNA_PING' };
     return sends(state.session.channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }, now));
+  }
+
+  /**
+   * RFC 5191 5.6: any protected message tells the PAA where we are now. What is outstanding goes out again at once, but
+   * the PAA may have it from where we were, and a repetition moves nothing: a ping comes behind it. Not RFC: in a
+   * re-authentication too, where RFC 5191 4.2 has no pings: there is no other message to send.
+   */
+  #moved(now: number): PacOutput[] {
+    const state = this.#state;
+    if (!('session' in state) || !this.protected) return [];
+    const { channel } = state.session;
+    if (state.name === 'OPEN' && !channel.busy) return this.#ping(now);
+    const again = sends(channel.resend());
+    if (state.name === 'SESS_TERM' || channel.queues(MESSAGE_TYPE.NOTIFICATION, FLAG.P)) return again;
+    const ping = { type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] };
+    return [...again, ...sends(channel.request(ping, now))];
   }
 
   // OPEN       re-auth trigger                   | Tx PNR[A]; RTX+     | WAIT_PNA_REAUTH
