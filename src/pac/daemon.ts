@@ -3,6 +3,7 @@ import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { CAPABILITY, capabilityNames } from '../protocol/mip6/assignment.js';
 import { type PacAuthorized, type PacInput, type PacOutput, PacSession } from '../protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
+import { AddressWatch } from '../runtime/address-watch.js';
 import { ControlError } from '../runtime/control.js';
 import { makeHookRunner, openControl, panaFields, sessionText } from '../runtime/daemon.js';
 import { Driver } from '../runtime/driver.js';
@@ -33,7 +34,7 @@ const PTA_AT_END = 2_000;
 /** One try at one PAA, from PCI to the end of the session. */
 interface Attempt {
   readonly paa: string;
-  readonly socket: UdpSocket;
+  socket: UdpSocket;
   readonly session: PacSession;
   readonly driver: Driver<PacInput, PacOutput>;
   readonly startedAt: number;
@@ -56,6 +57,7 @@ export class PacDaemon implements Service {
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
   #stopping = false;
+  #watch: AddressWatch | undefined;
   #closed: (() => void) | undefined;
   #finish: (status: number) => void = () => undefined;
   /** Resolves when the node is not to stay and its session is over. */
@@ -80,9 +82,13 @@ export class PacDaemon implements Service {
         'GET /status': () => daemon.status(),
         'POST /reauth': () => daemon.#trigger({ type: 'reauthenticate' }),
         'POST /ping': () => daemon.#trigger({ type: 'ping' }),
+        'POST /move': () => daemon.#move(),
       },
       daemon.#metrics,
     );
+    if (options.pana['local-address'] === undefined) {
+      daemon.#watch = new AddressWatch(() => void daemon.#addressesChanged());
+    }
     log.info({ paa: options.pana.paa, port: options.pana.port }, 'ready');
     void daemon.#begin();
     return daemon;
@@ -96,6 +102,7 @@ export class PacDaemon implements Service {
   /** Says PTR, runs the hook `down`, and frees everything. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#watch?.stop();
     clearTimeout(this.#retry);
     if (this.#attempt) {
       const over = new Promise<void>((resolve) => {
@@ -146,18 +153,7 @@ export class PacDaemon implements Service {
     const startedAt = performance.now();
     let attempt: Attempt | undefined;
     try {
-      const socket = await UdpSocket.connect(
-        { address: paa, port: pana.port },
-        {
-          ...(pana['local-address'] === undefined ? {} : { address: pana['local-address'] }),
-          ...(pana['local-port'] === 0 ? {} : { port: pana['local-port'] }),
-        },
-        (octets) => {
-          this.#metrics.count('datagrams', { direction: 'in' });
-          this.#trace('received', octets);
-          attempt?.driver.feed({ type: 'datagram', octets });
-        },
-      );
+      const socket = await this.#connect(paa, (octets) => attempt?.driver.feed({ type: 'datagram', octets }));
       if (this.#stopping) {
         await socket.close();
         return;
@@ -174,6 +170,66 @@ export class PacDaemon implements Service {
       this.#log.warn({ paa, reason: (error as NodeJS.ErrnoException).code ?? String(error) }, 'no way to the PAA');
       this.#again(false);
     }
+  }
+
+  /** A socket to a PAA, from the address that the route there has now. */
+  #connect(paa: string, take: (octets: Uint8Array) => void): Promise<UdpSocket> {
+    const { pana } = this.#options;
+    return UdpSocket.connect(
+      { address: paa, port: pana.port },
+      {
+        ...(pana['local-address'] === undefined ? {} : { address: pana['local-address'] }),
+        ...(pana['local-port'] === 0 ? {} : { port: pana['local-port'] }),
+      },
+      (octets) => {
+        this.#metrics.count('datagrams', { direction: 'in' });
+        this.#trace('received', octets);
+        take(octets);
+      },
+    );
+  }
+
+  // ------------------------------------------------------------------------------------------------------ movement
+
+  /** An address came or went: if the route to the PAA has another one now, the node has moved. */
+  async #addressesChanged(): Promise<void> {
+    const attempt = this.#attempt;
+    if (!attempt || this.#stopping) return;
+    try {
+      const probe = await UdpSocket.connect(
+        { address: attempt.paa, port: this.#options.pana.port },
+        {},
+        () => undefined,
+      );
+      const { address } = probe.address;
+      await probe.close();
+      if (address !== attempt.socket.address.address && this.#attempt === attempt) await this.#move();
+    } catch (error) {
+      // Between two networks there is no route; the next change may bring one.
+      this.#log.debug({ paa: attempt.paa, reason: (error as NodeJS.ErrnoException).code }, 'no way to the PAA');
+    }
+  }
+
+  /** RFC 5191 5.6: goes on from another place; without a key nothing would prove it, and it starts again. */
+  async #move(): Promise<object> {
+    const attempt = this.#attempt;
+    if (!attempt) throw new ControlError('there is no session that could move');
+    if (!attempt.session.protected) {
+      await this.#ended(attempt, 'moved');
+      return { started: 'again' };
+    }
+    const before = attempt.socket;
+    const port = this.#options.pana['local-port'];
+    // The same port can be had only when it is free again.
+    if (port !== 0) await before.close();
+    attempt.socket = await this.#connect(attempt.paa, (octets) => attempt.driver.feed({ type: 'datagram', octets }));
+    if (port === 0) await before.close();
+    this.#metrics.count('moves');
+    const { address } = attempt.socket.address;
+    this.#log.info({ from: before.place, careOfAddress: address }, 'moved');
+    attempt.driver.feed({ type: 'moved' });
+    if (this.#binding) this.#hook('move', attempt, this.#binding, undefined);
+    return { moved: address };
   }
 
   #sessionConfig() {

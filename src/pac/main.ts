@@ -27,6 +27,12 @@ await runDaemonProgram({
         async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/reauth'))),
       )
       .command(
+        'move',
+        'Go on from another address or port, as after a change of network',
+        (run) => withControl(run, flags).example('pana-pac move', 'when a change was not noticed'),
+        async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/move'))),
+      )
+      .command(
         'ping',
         'Ask the PAA whether the session lives',
         (run) => withControl(run, flags).example('pana-pac ping', 'the answer shows in the log'),

@@ -85,6 +85,11 @@ export class UdpSocket {
     return this.#label;
   }
 
+  /** Our own end as it was when the socket was made, for people. */
+  get place(): string {
+    return this.#label.replace('|', ' port ');
+  }
+
   get address(): { readonly address: string; readonly port: number } {
     const { address, port } = this.#socket.address();
     return { address, port };

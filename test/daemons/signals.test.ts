@@ -88,6 +88,27 @@ describe('a node that is not to stay', () => {
   });
 });
 
+describe('a node that moves', () => {
+  it('keeps its session and its key, and both ends run their hooks', async () => {
+    const { made, aaa, paa } = await network();
+    const pac = await made.startPac('mn1');
+    const bound = await pac.line('bootstrapped');
+    await pac.line('hook done');
+    await paa.line('hook done');
+    expect((await run('pac', ['move', '--control.socket', made.socket('mn1')])).status).toBe(0);
+    await pac.line('moved');
+    await paa.line('client moved');
+    await pac.line('hook done', ({ event }) => event === 'move');
+    await paa.line('hook done', ({ event }) => event === 'move');
+    expect(pac.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
+    const list = await run('paa', ['session', 'list', '--json', '--control.socket', made.socket('paa')]);
+    expect(JSON.parse(list.stdout)).toMatchObject([{ state: 'OPEN', homeAddress: bound['homeAddress'] }]);
+    expect(aaa.lines.filter(({ msg }) => msg === 'lease given')).toHaveLength(1);
+    expect(await pac.stop()).toBe(0);
+    await aaa.line('lease released');
+  });
+});
+
 describe('the operator', () => {
   it('has a socket of his own, and commands that reach the daemons', async () => {
     const { made, paa } = await network();

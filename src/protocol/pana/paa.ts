@@ -5,7 +5,7 @@ import { makeAvp } from './dictionary.js';
 import { PaaSession, type PaaSessionConfig, type PaaSessionInput, type PaaSessionOutput } from './paa-session.js';
 import { PciLimiter } from './pci-limiter.js';
 import { type Dropped, dropped, type Received, receive } from './session.js';
-import { EPOCH, type PacEndpoint, placeOf, STARTS_PER_EPOCH, StatelessStart } from './stateless-start.js';
+import { EPOCH, type PacEndpoint, placeOf, STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
 
 export interface PaaLimits {
   /** PCIs answered in a second: from one address, and in all. */
@@ -22,6 +22,9 @@ export interface PaaConfig extends PaaSessionConfig {
   /** Bits of Mobility-Capability to offer; undefined: none. */
   readonly mobility: number | undefined;
 }
+
+/** Which of the PCIs of a PaC is answered with a plain offer. */
+const PLAIN_EVERY = 3;
 
 /** Ended sessions remembered so that their PAN[S] begins none again. */
 const MAX_ENDED = 65_536;
@@ -90,7 +93,8 @@ export class Paa {
   constructor(config: PaaConfig, seed: Uint8Array) {
     this.#config = config;
     this.#drbg = new Drbg(seed);
-    this.#starts = new StatelessStart(this.#drbg.bytes(32), [offerAvps(config)]);
+    const plain = offerAvps({ ...config, mobility: undefined });
+    this.#starts = new StatelessStart(this.#drbg.bytes(32), [offerAvps(config), plain]);
     const { pciPerAddress, pciInAll } = config.limits;
     this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), { perAddress: pciPerAddress, inAll: pciInAll });
   }
@@ -159,13 +163,21 @@ export class Paa {
       const session = this.#sessions.get(id)?.session;
       if (session?.starting) return [{ type: 'send', octets: session.iPar, to: from }];
     }
+    const variant = this.#variantFor(from, now);
     for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
-      const start = this.#starts.offer(from, now, 0, salt);
+      const start = this.#starts.offer(from, now, variant, salt);
       if (!this.#sessions.has(start.sessionId) && !this.#hasEnded(start.sessionId, now)) {
         return [{ type: 'send', octets: start.iPar, to: from }];
       }
     }
     return [refuse('rate-limited', from)];
+  }
+
+  /** A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one. */
+  #variantFor(from: PacEndpoint, now: number): number {
+    if (this.#config.mobility === undefined) return VARIANT.FULL;
+    const repeats = this.#pciLimiter.repeats(placeOf(from), Math.floor(now / EPOCH));
+    return repeats % PLAIN_EVERY === PLAIN_EVERY - 1 ? VARIANT.PLAIN : VARIANT.FULL;
   }
 
   #begin(pan: Received, from: PacEndpoint, now: number): PaaOutput[] {

@@ -25,6 +25,7 @@ import {
   type Send,
   sends,
 } from './session.js';
+import { VARIANT, variantOf } from './stateless-start.js';
 
 /** All times in milliseconds. */
 export interface PacConfig {
@@ -56,8 +57,11 @@ export interface PacMobility {
   readonly wish: number;
 }
 
-/** A plain offer is ignored for this long after one with Mobility-Capability was seen (an offer may alternate). */
-export const PLAIN_OFFER_IGNORED = 5_000;
+/**
+ * Plain offers, with none in between that has Mobility-Capability, after which a PaC believes that there is no other: a
+ * PAA of ours gives a plain one to each third PCI, and the others may have been lost.
+ */
+export const PLAIN_OFFERS_IGNORED = 8;
 
 export type PacInput =
   /** AUTH_USER of RFC 5609 7: begin. */
@@ -164,7 +168,8 @@ export class PacSession {
   readonly #drbg: Drbg;
   #state: State = { name: 'INITIAL', pci: undefined, start: undefined };
   #lastHeard = 0;
-  #offerSeenAt: number | undefined;
+  #offerSeen = false;
+  #plainOffers = 0;
 
   constructor(config: PacConfig, seed: Uint8Array) {
     this.#config = config;
@@ -320,9 +325,12 @@ export class PacSession {
     }
     const algorithms = this.#chooseAlgorithms(par);
     if (algorithms === 'none') return [dropped('no-algorithm')];
-    const plain = par.values['Mobility-Capability'] === undefined;
-    if (plain && this.#ignoresPlain(now)) return [dropped('no-mobility')];
-    if (!plain) this.#offerSeenAt = now;
+    if (par.values['Mobility-Capability'] === undefined) {
+      if (this.#ignoresPlain(par)) return [dropped('no-mobility')];
+    } else {
+      this.#offerSeen = true;
+      this.#plainOffers = 0;
+    }
 
     const until = now + this.#config.failedSessionTimeout;
     const payload = par.values['EAP-Payload'];
@@ -352,11 +360,14 @@ export class PacSession {
     return algorithmsOf(prf, integrity) ?? 'none';
   }
 
-  #ignoresPlain(now: number): boolean {
+  /** A plain offer is taken at once from a PAA that does not look like one of ours, which have another. */
+  #ignoresPlain(par: Received): boolean {
     const { mobility } = this.#config;
     if (!mobility) return false;
     if (mobility.mode === 'required') return true;
-    return this.#offerSeenAt !== undefined && now - this.#offerSeenAt < PLAIN_OFFER_IGNORED;
+    if (!this.#offerSeen && variantOf(par.message.sequence) !== VARIANT.PLAIN) return false;
+    this.#plainOffers += 1;
+    return this.#plainOffers < PLAIN_OFFERS_IGNORED;
   }
 
   /** Sends PAN[S] and makes the session of this start; one made of an older PAR[S] is forgotten. */

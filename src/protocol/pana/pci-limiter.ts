@@ -8,6 +8,9 @@ const CELLS = 8192;
  * about an address: its counter is a cell of a fixed table, which it may share with others.
  */
 export class PciLimiter {
+  /** PCIs of each cell in an epoch, for the form of the offer. */
+  readonly #repeats = new Uint8Array(CELLS);
+  #epoch = Number.NEGATIVE_INFINITY;
   readonly #perAddress: number;
   readonly #inAll: number;
   readonly #key: Uint8Array;
@@ -21,6 +24,18 @@ export class PciLimiter {
     this.#inAll = limits.inAll;
   }
 
+  /** How many PCIs of this address, or of its cell, were answered before in this epoch; counts this one. */
+  repeats(address: string, epoch: number): number {
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#repeats.fill(0);
+    }
+    const cell = this.#cell(address);
+    const count = this.#repeats[cell] ?? 0;
+    this.#repeats[cell] = count === 255 ? 0 : count + 1;
+    return count;
+  }
+
   /** Whether a PCI from this address may be answered at `now` (milliseconds). */
   admit(address: string, now: number): boolean {
     const second = Math.floor(now / 1000);
@@ -29,12 +44,15 @@ export class PciLimiter {
       this.#total = 0;
       this.#cells.fill(0);
     }
-    const digest = createHash('sha256').update(this.#key).update(address).digest();
-    const cell = digest.readUInt32BE(0) % CELLS;
+    const cell = this.#cell(address);
     const count = this.#cells[cell] ?? 0;
     if (count >= this.#perAddress || this.#total >= this.#inAll) return false;
     this.#cells[cell] = count + 1;
     this.#total += 1;
     return true;
+  }
+
+  #cell(address: string): number {
+    return createHash('sha256').update(this.#key).update(address).digest().readUInt32BE(0) % CELLS;
   }
 }

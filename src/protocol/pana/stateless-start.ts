@@ -14,6 +14,14 @@ const VARIANT_BITS = 3;
 const SALT_BITS = 4;
 const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
 
+/** Forms of the offer: with everything, and with nothing that a strict peer does not know. */
+export const VARIANT = { FULL: 0, PLAIN: 1 } as const;
+
+/** The variant that a sequence number of ours shows; a foreign PAA's number may show any. */
+export function variantOf(sequence: number): number {
+  return (sequence >>> SALT_BITS) % (1 << VARIANT_BITS);
+}
+
 /** Where a PaC is: its address as text (with the scope of a link-local one) and its port. */
 export interface PacEndpoint {
   readonly address: string;
@@ -65,7 +73,7 @@ export class StatelessStart {
     const current = Math.floor(now / EPOCH);
     for (const epoch of [current, current - 1]) {
       if ((sequence >>> (VARIANT_BITS + SALT_BITS)) % (1 << EPOCH_BITS) !== epoch % (1 << EPOCH_BITS)) continue;
-      const variant = (sequence >>> SALT_BITS) % (1 << VARIANT_BITS);
+      const variant = variantOf(sequence);
       if (variant >= this.#variants.length) return undefined;
       const start = this.#make(peer, epoch, variant, sequence % (1 << SALT_BITS));
       if (start.sessionId === sessionId && start.sequence === sequence) return start;

@@ -257,6 +257,93 @@ function readValues(ladder: Ladder, nth: number) {
   return read;
 }
 
+describe('an offer', () => {
+  it('is plain each third time, for a PaC that takes no AVP that it does not know', () => {
+    // Another enterprise number makes our AVPs unknown ones, as they are to a strict peer.
+    const ladder = started({
+      pac: { vendorId: 99_999, mobility: undefined, pci: { irt: 2000, mrt: 2000, mrc: 0, mrd: 0 } },
+    }).run(10_000);
+    const dropped = ladder.pacEvents.filter((event) => event.type === 'dropped');
+    expect(dropped).toEqual(Array(2).fill({ type: 'dropped', code: 'unknown-avp' }));
+    expect(ladder.names.filter((name) => name === 'PCI')).toHaveLength(3);
+    expect(ladder.pac.state).toBe('OPEN');
+    expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeUndefined();
+  });
+
+  it('that is plain does not cost a PaC of ours its mobility when the others were lost', () => {
+    let offers = 0;
+    const ladder = started({
+      lose: ({ name }) => {
+        if (name !== 'PAR[S]') return false;
+        offers += 1;
+        // Only plain ones come through, seven of them.
+        return offers % 3 !== 0 && offers < 22;
+      },
+      pac: { pci: { irt: 500, mrt: 500, mrc: 0, mrd: 0 } },
+    }).run(20_000);
+    expect(ladder.pac.state).toBe('OPEN');
+    expect(ladder.pacEvents).toContainEqual({ type: 'dropped', code: 'no-mobility' });
+    expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeDefined();
+  });
+
+  it('that is plain is taken at once from a PAA that never has another', () => {
+    const ladder = started({ paa: { mobility: undefined } }).run(100);
+    expect(ladder.names).toEqual(BOOTSTRAP);
+  });
+
+  it('that is plain is not taken by a PaC that must have mobility', () => {
+    const ladder = started({ paa: { mobility: undefined }, pac: { mobility: { mode: 'required', wish: 0x02d } } });
+    ladder.run(60_000);
+    expect(ladder.pac.state).toBe('INITIAL');
+    expect(ladder.names).not.toContain('PAN[S]');
+  });
+});
+
+describe('a PaC that moves', () => {
+  it.each(['OPEN', 'WAIT_PAA'])('is found at once in %s', (state) => {
+    let away = false;
+    const ladder = started({ lose: ({ from }) => away && from === 'paa' }).run(100);
+    if (state === 'WAIT_PAA') {
+      ladder.toSession({ type: 'reauthenticate' });
+      ladder.run(101);
+      away = true;
+      ladder.run(103);
+      expect(ladder.pac.state).toBe('WAIT_PAA');
+    }
+    // Whatever goes to where it was is lost.
+    ladder.from = { ...ladder.from, port: 50_001 };
+    away = false;
+    ladder.toPac({ type: 'moved' });
+    ladder.run(150);
+    expect([...ladder.paa.list(150)]).toMatchObject([{ state: 'OPEN', peer: { port: 50_001 } }]);
+    expect(ladder.pac.state).toBe('OPEN');
+    expect(ladder.paaEvents.filter(({ type }) => type === 'moved')).toHaveLength(1);
+  });
+
+  it('is not moved back by an answer that was overtaken, nor by any repetition', () => {
+    const ladder = started().run(100);
+    const old = { ...ladder.from };
+    ladder.toSession({ type: 'ping' });
+    ladder.run(101);
+    const answer = ladder.lines.findLast(({ name }) => name === 'PNA[P]') ?? { octets: new Uint8Array(0) };
+    ladder.from = { ...ladder.from, port: 50_001 };
+    ladder.toPac({ type: 'moved' });
+    ladder.run(120);
+    for (const { octets, from } of [...ladder.lines, answer].map((line) => ({ from: 'pac', ...line }))) {
+      if (from === 'pac') ladder.inject('paa', octets.slice(), old);
+    }
+    expect([...ladder.paa.list(120)]).toMatchObject([{ peer: { port: 50_001 } }]);
+  });
+
+  it('has nothing to prove it with before it has a key', () => {
+    const ladder = started({ lose: ({ name }) => name === 'PAR[C]' }).run(100);
+    expect(ladder.pac.protected).toBe(false);
+    const before = ladder.lines.length;
+    ladder.toPac({ type: 'moved' });
+    expect(ladder.lines).toHaveLength(before);
+  });
+});
+
 describe('a stranger', () => {
   it('costs the PAA no state with PCI', () => {
     const ladder = new Ladder();
