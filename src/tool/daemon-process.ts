@@ -59,15 +59,17 @@ export class DaemonProcess {
     }
   }
 
-  /** `name` is for people; the program is `daemon`'s. */
+  /** `name` is for people; the program is `daemon`'s; `launcher` is a command line in front of it. */
   static start(
     name: string,
     daemon: DaemonName,
     config: string,
     onLine: (line: LogLine) => void = () => undefined,
     environment: Readonly<Record<string, string>> = {},
+    launcher: readonly string[] = [],
   ): DaemonProcess {
-    const child = spawn(process.execPath, [programOf(daemon), 'run', '-c', config], {
+    const [program = '', ...parameters] = [...launcher, process.execPath, programOf(daemon), 'run', '-c', config];
+    const child = spawn(program, parameters, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...environment },
     });

@@ -26,6 +26,8 @@ export interface LabOptions {
   readonly localHomeAgent?: boolean | undefined;
   readonly hooks?: boolean | undefined;
   readonly logLevel?: string | undefined;
+  /** A command line in front of a daemon's, such as that of a network namespace. */
+  readonly launcher?: ((daemon: DaemonName) => readonly string[]) | undefined;
   /** Laid over the configuration that the lab writes. */
   readonly paa?: Tree | undefined;
   readonly aaa?: Tree | undefined;
@@ -122,7 +124,9 @@ export class Lab {
     config: string,
     environment: Readonly<Record<string, string>> = {},
   ): DaemonProcess {
-    const started = DaemonProcess.start(name, daemon, config, (line) => this.#onLine(name, line), environment);
+    const launcher = this.#options.launcher?.(daemon) ?? [];
+    const onLine = (line: LogLine) => this.#onLine(name, line);
+    const started = DaemonProcess.start(name, daemon, config, onLine, environment, launcher);
     this.#daemons.push(started);
     return started;
   }

@@ -1,0 +1,42 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Lab } from '../../src/tool/lab.js';
+import { AccessNetwork, announce, missing } from './access-network.js';
+
+const possible = announce('loss in network namespaces', missing('nft'));
+let network: AccessNetwork | undefined;
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  await network?.remove();
+  lab = undefined;
+  network = undefined;
+});
+
+/** Drops one of ten packets that come in. */
+const RULES = `
+table inet loss {
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname { "mn0", "ar0" } meta l4proto udp numgen random mod 10 == 0 drop
+  }
+}
+`;
+
+describe.runIf(possible)('a link that loses one of ten packets each way', () => {
+  it('costs no bootstrap', { timeout: 240_000 }, async () => {
+    const net = await AccessNetwork.make();
+    network = net;
+    for (const namespace of [net.node, net.router]) await net.exec(namespace, 'nft', RULES);
+    const made = await net.lab({ hooks: false });
+    lab = made;
+    const { place } = await made.startAaa();
+    await made.startPaa(place);
+    const names = Array.from({ length: 10 }, (_, i) => `mn${i}`);
+    for (const name of names) await made.addSubscriber(`${name}@home.example`, name);
+    const nodes = await Promise.all(names.map((name) => made.startPac(name)));
+    const bound = await Promise.all(nodes.map((node) => node.line('bootstrapped', undefined, 200_000)));
+    expect(new Set(bound.map(({ homeAddress }) => homeAddress)).size).toBe(10);
+    for (const { lines } of nodes) expect(lines.some(({ msg }) => msg === 'not authorized')).toBe(false);
+  });
+});
