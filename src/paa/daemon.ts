@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
@@ -27,6 +28,9 @@ const HOOKS_AT_END = 5_000;
 
 /** How long clients may take to answer PTR when the daemon ends, in milliseconds. */
 const PTA_AT_END = 1_000;
+
+/** RFC 5191 10.1: where a PaC listens for a PAA that begins. */
+const PANA_PORT = 716;
 
 /** Termination-Cause ADMINISTRATIVE, RFC 5191 8.9. */
 const ADMINISTRATIVE = 4;
@@ -111,6 +115,7 @@ export class PaaDaemon implements Service {
       {
         'GET /status': () => this.status(),
         'GET /sessions': () => this.#list(),
+        'POST /session/start': ({ body }) => this.#invite(body),
         'POST /session/end': ({ body }) => this.#command(body, { type: 'terminate', cause: ADMINISTRATIVE }),
         'POST /session/reauth': ({ body }) => this.#command(body, { type: 'reauthenticate' }),
         'POST /session/ping': ({ body }) => this.#command(body, { type: 'ping' }),
@@ -162,6 +167,22 @@ export class PaaDaemon implements Service {
     };
   }
 
+  /** RFC 5191 4.1: a session that the PAA begins, with a PaC that listens on a port. */
+  #invite(body: unknown): object {
+    const { address, port = PANA_PORT } = (body ?? {}) as { address?: unknown; port?: unknown };
+    const family = typeof address === 'string' ? isIP(address.split('%', 1)[0] ?? '') : 0;
+    if (typeof address !== 'string' || family === 0) throw new ControlError(`${String(address)} is not an IP address`);
+    if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new ControlError(`${String(port)} is not a port`);
+    }
+    const socket = [...this.#sockets.values()].find(
+      (each) => isIP(each.address.address.split('%', 1)[0] ?? '') === family,
+    );
+    if (!socket) throw new ControlError(`this PAA listens on no IPv${family} address`);
+    this.#driver.feed({ type: 'invite', peer: { address, port, local: socket.label } });
+    return { invited: `${address} port ${port}` };
+  }
+
   #command(body: unknown, input: Extract<PaaInput, { type: 'session' }>['input']): object {
     const wanted = (body as { session?: unknown } | undefined)?.session;
     const sessionId = typeof wanted === 'string' && /^[0-9a-f]{1,8}$/i.test(wanted) ? Number.parseInt(wanted, 16) : -1;
@@ -191,6 +212,9 @@ export class PaaDaemon implements Service {
         break;
       case 'moved':
         this.#moved(output);
+        break;
+      case 'uninvited':
+        this.#log.warn({ client: output.peer.address, port: output.peer.port }, 'no answer to an invitation');
         break;
       case 'session':
         this.#sessionEvent(output);

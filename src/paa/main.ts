@@ -29,7 +29,9 @@ await runDaemonProgram({
   check: () => Promise.resolve(),
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>
-      sessionCommands(session).example('pana-paa session list', '').demandCommand(1, 'Which? list, end, reauth, ping'),
+      sessionCommands(session)
+        .example('pana-paa session list', '')
+        .demandCommand(1, 'Which? list, start, end, reauth, ping'),
     ),
 });
 
@@ -46,6 +48,19 @@ function sessionCommands(cli: Argv): Argv {
         const rows = (await askDaemon(argv, flags, 'GET', '/sessions')) as SessionRow[];
         if (argv['json'] === true) print(JSON.stringify(rows));
         else print(sessionTable(rows));
+      },
+    )
+    .command(
+      'start <address>',
+      'Begin a session with a PaC that waits for the PAA',
+      (start) =>
+        withControl(start, flags)
+          .positional('address', { type: 'string', demandOption: true, description: 'where the PaC is' })
+          .option('port', { type: 'number', default: 716, description: 'its UDP port' })
+          .example('pana-paa session start 2001:db8:a::11', ''),
+      async (argv) => {
+        const body = { address: argv.address, port: argv.port };
+        print(readable(await askDaemon(argv, flags, 'POST', '/session/start', body)));
       },
     )
     .command(...onSession('end', 'End a session: PTR, cause ADMINISTRATIVE'))

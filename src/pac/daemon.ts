@@ -165,7 +165,7 @@ export class PacDaemon implements Service {
       attempt = { paa, socket, session, driver, startedAt, eap: undefined, keys: undefined, authorized: undefined };
       this.#attempt = attempt;
       this.#log.debug({ paa, port: pana.port, from: socket.address.address }, 'starting');
-      driver.feed({ type: 'start' });
+      if (pana.initiate) driver.feed({ type: 'start' });
     } catch (error) {
       this.#log.warn({ paa, reason: (error as NodeJS.ErrnoException).code ?? String(error) }, 'no way to the PAA');
       this.#again(false);

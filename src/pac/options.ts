@@ -13,6 +13,7 @@ export const pacSchema = z.strictObject({
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
     ...section.algorithms,
+    initiate: z.boolean().default(true).describe('send PCI; false: wait on the local port until the PAA begins'),
     'piggyback-responses': z
       .boolean()
       .default(true)

@@ -109,6 +109,27 @@ describe('a node that moves', () => {
   });
 });
 
+describe('a session that the PAA begins', () => {
+  it('brings a node in that waits', async () => {
+    const { made, paa } = await network();
+    const waiting = createSocket('udp6');
+    waiting.bind(0, '::1');
+    await once(waiting, 'listening');
+    const { port } = waiting.address();
+    waiting.close();
+    const pac = await made.startPac('mn1', { pana: { initiate: false, 'local-port': port } });
+    await pac.line('starting');
+    const start = ['session', 'start', '::1', '--port', String(port), '--control.socket', made.socket('paa')];
+    expect(await run('paa', start)).toMatchObject({ status: 0 });
+    await pac.line('bootstrapped');
+    await paa.line('authorized');
+    expect(pac.lines.some(({ message }) => message === 'PCI')).toBe(false);
+    expect(
+      (await run('paa', ['session', 'start', 'nowhere', '--control.socket', made.socket('paa')])).stderr,
+    ).toContain('nowhere is not an IP address');
+  });
+});
+
 describe('the operator', () => {
   it('has a socket of his own, and commands that reach the daemons', async () => {
     const { made, paa } = await network();

@@ -4,8 +4,17 @@ import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
 import { makeAvp } from './dictionary.js';
 import { PaaSession, type PaaSessionConfig, type PaaSessionInput, type PaaSessionOutput } from './paa-session.js';
 import { PciLimiter } from './pci-limiter.js';
+import { nextRetransmission, type Retransmission, startRetransmission } from './retransmission.js';
 import { type Dropped, dropped, type Received, receive } from './session.js';
-import { EPOCH, type PacEndpoint, placeOf, STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
+import {
+  EPOCH,
+  type PacEndpoint,
+  placeOf,
+  STARTS_PER_EPOCH,
+  type Start,
+  StatelessStart,
+  VARIANT,
+} from './stateless-start.js';
 
 export interface PaaLimits {
   /** PCIs answered in a second: from one address, and in all. */
@@ -30,6 +39,8 @@ const PLAIN_EVERY = 3;
 const MAX_ENDED = 65_536;
 
 export type PaaInput =
+  /** PAC_FOUND of RFC 5609 8: invite the PaC at this place. */
+  | { readonly type: 'invite'; readonly peer: PacEndpoint }
   /** The machine keeps the octets. */
   | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
   | { readonly type: 'tick' }
@@ -45,7 +56,15 @@ export type PaaOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
   | (Dropped & { readonly from: PacEndpoint | undefined })
   | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
-  | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint };
+  | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint }
+  /** Nobody at this place answered. */
+  | { readonly type: 'uninvited'; readonly peer: PacEndpoint };
+
+interface Invitation {
+  readonly peer: PacEndpoint;
+  readonly octets: Uint8Array;
+  readonly timer: Retransmission;
+}
 
 interface Entry {
   readonly session: PaaSession;
@@ -88,7 +107,10 @@ export class Paa {
   readonly #halfOpen = new Map<string, number>();
   #halfOpenInAll = 0;
   readonly #ended = new Map<number, number>();
-  readonly #deadlines = new DeadlineQueue<number>();
+  /** PaCs that were sent a PAR[S] of our own accord, by place. */
+  readonly #invited = new Map<string, Invitation>();
+  /** Of sessions by their number, of invitations by their place. */
+  readonly #deadlines = new DeadlineQueue<number | string>();
 
   constructor(config: PaaConfig, seed: Uint8Array) {
     this.#config = config;
@@ -123,6 +145,8 @@ export class Paa {
         return this.#datagram(input.octets, input.from, now);
       case 'tick':
         return this.#tick(now);
+      case 'invite':
+        return this.#invite(input.peer, now);
       case 'session': {
         const entry = this.#sessions.get(input.sessionId);
         return entry ? this.#perform(entry, entry.session.handle(input.input, now), now) : [];
@@ -133,6 +157,10 @@ export class Paa {
   #tick(now: number): PaaOutput[] {
     const out: PaaOutput[] = [];
     for (let id = this.#deadlines.due(now); id !== undefined; id = this.#deadlines.due(now)) {
+      if (typeof id === 'string') {
+        out.push(...this.#inviteAgain(id, now));
+        continue;
+      }
       const entry = this.#sessions.get(id);
       if (entry) out.push(...this.#perform(entry, entry.session.handle({ type: 'tick' }, now), now));
     }
@@ -154,23 +182,56 @@ export class Paa {
     return this.#perform(entry, entry.session.handle({ type: 'message', received }, now), now, from);
   }
 
+  // INITIAL    PAC_FOUND  | not OPTIMIZED_INIT | Tx PAR[S]           | INITIAL
+  // Not RFC: with a timer, since PCIs of that PaC are dropped from now on (RFC 5191 4.1) and a lost PAR[S] would keep it
+  // out.
+  #invite(peer: PacEndpoint, now: number): PaaOutput[] {
+    const place = placeOf(peer);
+    if (this.#invited.has(place)) return [];
+    if (this.#invited.size >= this.#config.limits.halfOpen) return [refuse('table-full', peer)];
+    const start = this.#freeStart(peer, now, VARIANT.FULL);
+    if (!start) return [refuse('rate-limited', peer)];
+    const timer = startRetransmission(this.#config.request, now, this.#drbg.unit());
+    this.#invited.set(place, { peer, octets: start.iPar, timer });
+    this.#deadlines.set(place, timer.at);
+    return [{ type: 'send', octets: start.iPar, to: peer }];
+  }
+
+  #inviteAgain(place: string, now: number): PaaOutput[] {
+    const invited = this.#invited.get(place);
+    if (!invited) return [];
+    const timer = nextRetransmission(invited.timer, now, this.#drbg.unit());
+    if (!timer) {
+      this.#invited.delete(place);
+      return [{ type: 'uninvited', peer: invited.peer }];
+    }
+    this.#invited.set(place, { ...invited, timer });
+    this.#deadlines.set(place, timer.at);
+    return [{ type: 'send', octets: invited.octets, to: invited.peer }];
+  }
+
   // INITIAL    PCI        | not OPTIMIZED_INIT | Tx PAR[S], no RTX   | INITIAL
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
+    // RFC 5191 4.1: the PaC has asked while we have: ours counts.
+    if (this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
     if (!this.#pciLimiter.admit(from.address, now)) return [refuse('rate-limited', from)];
     // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
     for (const id of this.#places.get(placeOf(from)) ?? []) {
       const session = this.#sessions.get(id)?.session;
       if (session?.starting) return [{ type: 'send', octets: session.iPar, to: from }];
     }
-    const variant = this.#variantFor(from, now);
+    const start = this.#freeStart(from, now, this.#variantFor(from, now));
+    return start ? [{ type: 'send', octets: start.iPar, to: from }] : [refuse('rate-limited', from)];
+  }
+
+  /** A start whose number no session has or had; undefined if this place has used up those of the epoch. */
+  #freeStart(peer: PacEndpoint, now: number, variant: number): Start | undefined {
     for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
-      const start = this.#starts.offer(from, now, variant, salt);
-      if (!this.#sessions.has(start.sessionId) && !this.#hasEnded(start.sessionId, now)) {
-        return [{ type: 'send', octets: start.iPar, to: from }];
-      }
+      const start = this.#starts.offer(peer, now, variant, salt);
+      if (!this.#sessions.has(start.sessionId) && !this.#hasEnded(start.sessionId, now)) return start;
     }
-    return [refuse('rate-limited', from)];
+    return undefined;
   }
 
   /** A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one. */
@@ -190,6 +251,8 @@ export class Paa {
     if (full || ofAddress >= limits.halfOpenPerAddress) return [refuse('table-full', from)];
     const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
     if ('type' in begun) return [{ ...begun, from }];
+    this.#invited.delete(placeOf(from));
+    this.#deadlines.set(placeOf(from), undefined);
     const entry: Entry = { session: begun.session, peer: from, left: undefined, halfOpen: true };
     this.#sessions.set(sessionId, entry);
     this.#place(entry);

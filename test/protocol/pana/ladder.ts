@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decodePana, type PanaMessage } from '../../../src/protocol/pana/codec.js';
 import { messageName } from '../../../src/protocol/pana/dictionary.js';
-import { Paa, type PaaConfig, type PaaOutput } from '../../../src/protocol/pana/paa.js';
+import { Paa, type PaaConfig, type PaaInput, type PaaOutput } from '../../../src/protocol/pana/paa.js';
 import type { Grant } from '../../../src/protocol/pana/paa-session.js';
 import { type PacConfig, type PacInput, type PacOutput, PacSession } from '../../../src/protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../../src/protocol/pana/retransmission.js';
@@ -110,6 +110,10 @@ export class Ladder {
 
   toPac(input: PacInput): void {
     this.#pac(this.pac.handle(input, this.now));
+  }
+
+  toPaa(input: PaaInput): void {
+    this.#paa(this.paa.handle(input, this.now));
   }
 
   /** Puts a datagram in front of one end, as a stranger could. */

@@ -299,6 +299,49 @@ describe('an offer', () => {
   });
 });
 
+describe('a session that the PAA begins', () => {
+  const invited = (options: ConstructorParameters<typeof Ladder>[0] = {}) => {
+    const ladder = new Ladder(options);
+    ladder.toPaa({ type: 'invite', peer: ladder.from });
+    return ladder;
+  };
+
+  it('has no PCI', () => {
+    const ladder = invited({ delay: 5 }).run(100);
+    expect(ladder.names).toEqual(BOOTSTRAP.slice(1));
+    expect(ladder.pac.state).toBe('OPEN');
+    expect([...ladder.paa.list(100)]).toMatchObject([{ state: 'OPEN' }]);
+  });
+
+  it('sends its PAR[S] again until it is answered', () => {
+    const ladder = invited({ lose: ({ nth }) => nth < 2 }).run(10_000);
+    expect(ladder.names.slice(0, 4)).toEqual(['PAR[S]', 'PAR[S]', 'PAR[S]', 'PAN[S]']);
+    const [first = 0, second = 0, third = 0] = ladder.lines.map(({ at }) => at);
+    expect(second - first).toBeGreaterThanOrEqual(900);
+    expect(third - second).toBeGreaterThanOrEqual(1700);
+    expect(ladder.pac.state).toBe('OPEN');
+  });
+
+  it('is forgotten when nobody answers, and drops PCIs no longer', () => {
+    const ladder = invited({ lose: ({ from }) => from === 'paa' });
+    const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    ladder.inject('paa', pci);
+    expect(ladder.paaEvents).toMatchObject([{ type: 'dropped', code: 'unexpected' }]);
+    ladder.run(400_000);
+    expect(ladder.names).toEqual(Array(10).fill('PAR[S]'));
+    expect(ladder.paaEvents.at(-1)).toMatchObject({ type: 'uninvited' });
+    ladder.inject('paa', pci);
+    expect(ladder.names).toHaveLength(11);
+    expect(ladder.paa.deadline).toBeUndefined();
+  });
+
+  it('is asked for once', () => {
+    const ladder = invited({ lose: () => true });
+    ladder.toPaa({ type: 'invite', peer: ladder.from });
+    expect(ladder.lines).toHaveLength(1);
+  });
+});
+
 describe('a PaC that moves', () => {
   it.each(['OPEN', 'WAIT_PAA'])('is found at once in %s', (state) => {
     let away = false;
