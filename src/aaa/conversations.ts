@@ -6,6 +6,8 @@ import type { MobilityWish } from './mobility.js';
 export interface Conversation {
   readonly sessionId: string;
   readonly origin: string;
+  readonly originRealm: string;
+  readonly originState: number | undefined;
   readonly eap: EapConversation<Subscriber>;
   readonly wish: MobilityWish | undefined;
   readonly startedAt: number;

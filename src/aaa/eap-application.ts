@@ -1,16 +1,19 @@
 import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
 import type { DiameterMessage } from '../protocol/diameter/codec.js';
-import { APPLICATION, DEA, DER, STA, STR } from '../protocol/diameter/commands.js';
+import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../protocol/diameter/commands.js';
 import { isViolation, type Message, type Violation } from '../protocol/diameter/grammar.js';
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { EAP_TYPE } from '../protocol/eap/codec.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
+import { SESSION_BINDING } from '../protocol/nas/access.js';
 import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
+import { listenOptions, peerOptions } from '../runtime/diameter-setup.js';
+import type { TlsTransport } from '../runtime/diameter-tls.js';
 import type { EapServer, EapServerAnswer } from '../runtime/eap-server.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Refusal } from '../runtime/peer-certificate.js';
-import type { BootstrapResult, Ike, Lease, Subscriber } from '../runtime/store/operations.js';
+import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/operations.js';
 import type { Store } from '../runtime/store/store.js';
 import { type Conversation, Conversations } from './conversations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
@@ -21,6 +24,13 @@ const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const AUTHORIZE_AUTHENTICATE = 3;
 const REAUTH_AUTHENTICATE = 1;
 const STATE_MAINTAINED = 0;
+/** Session-Binding RE_AUTH and STR, RFC 6733 8.17: both go to any server; Session-Server-Failover TRY_AGAIN, 8.18. */
+const ANY_SERVER = SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR;
+const TRY_AGAIN = 1;
+/** SQLite's code where nothing more can be written. */
+const DISK_FULL = 'SQLITE_FULL';
+/** PAAs whose Origin-State-Id is remembered; more are asked after in the store again. */
+const MAX_ORIGINS = 10_000;
 
 export interface EapApplicationParts {
   readonly log: Logger;
@@ -28,6 +38,8 @@ export interface EapApplicationParts {
   readonly store: Store;
   readonly eap: EapServer<Subscriber>;
   readonly homeAgents: HomeAgentHooks;
+  /** For Diameter; undefined: without TLS. */
+  readonly tls: TlsTransport | undefined;
   readonly onEvent: (event: DiameterEvent) => void;
 }
 
@@ -48,6 +60,7 @@ export class EapApplication {
   readonly #options: AaaOptions;
   readonly #parts: EapApplicationParts;
   readonly #conversations: Conversations;
+  readonly #originStates = new Map<string, number>();
 
   constructor(options: AaaOptions, parts: EapApplicationParts) {
     this.#options = options;
@@ -60,13 +73,18 @@ export class EapApplication {
       vendorId: 0,
       ownVendor: diameter['vendor-id'],
       applications: [APPLICATION.EAP],
-      listen: diameter.listen.map((address) => ({ address, port: diameter.port })),
-      peers: diameter.peers,
+      listen: listenOptions(diameter, parts.tls),
+      peers: peerOptions(diameter.peers, parts.tls),
       watchdog: diameter.watchdog,
       reconnect: diameter.reconnect,
       timeout: diameter.timeout,
       onRequest: (message) => this.#serve(message),
-      onEvent: parts.onEvent,
+      onEvent: (event) => {
+        parts.onEvent(event);
+        if (event.type !== 'peerOpen') return;
+        const { host, originStateId } = event.capabilities;
+        void this.#originState(host, originStateId);
+      },
     });
   }
 
@@ -90,7 +108,17 @@ export class EapApplication {
 
   async #serve(message: DiameterMessage): Promise<DiameterMessage> {
     if (message.commandCode === DER.code) return this.#der(message);
-    if (message.commandCode === STR.code) return this.#str(message);
+    if (message.commandCode === STR.code) {
+      return this.#str(message).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== DISK_FULL) throw error;
+        this.#parts.log.error({ reason: error.message }, 'store failed');
+        return this.#refuse(message, {
+          resultCode: RESULT.OUT_OF_SPACE,
+          failedAvp: undefined,
+          text: 'the disk is full',
+        });
+      });
+    }
     return this.#refuse(message, {
       resultCode: RESULT.COMMAND_UNSUPPORTED,
       failedAvp: undefined,
@@ -108,6 +136,7 @@ export class EapApplication {
   async #der(message: DiameterMessage): Promise<DiameterMessage> {
     const der = this.node.grammarian.read(DER, message);
     if (isViolation(der)) return this.#refuse(message, der);
+    await this.#originState(der['Origin-Host'], der['Origin-State-Id']);
     const conversation = this.#conversationOf(der);
     if ('resultCode' in conversation) return this.#refuse(message, conversation);
     const answer = await conversation.eap.handle(der['EAP-Payload']);
@@ -146,7 +175,8 @@ export class EapApplication {
     }
     const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
     const eap = this.#parts.eap.conversation({ mtu });
-    return this.#conversations.add({ sessionId, origin: der['Origin-Host'], eap, wish: readWish(der) }, now);
+    const { 'Origin-Host': origin, 'Origin-Realm': originRealm, 'Origin-State-Id': originState } = der;
+    return this.#conversations.add({ sessionId, origin, originRealm, originState, eap, wish: readWish(der) }, now);
   }
 
   async #answer(conversation: Conversation, answer: EapServerAnswer<Subscriber>): Promise<DeaRest> {
@@ -207,6 +237,9 @@ export class EapApplication {
       'Auth-Grace-Period': Math.ceil(this.#options.session.grace / 1000),
       'Re-Auth-Request-Type': REAUTH_AUTHENTICATE,
       'Accounting-EAP-Auth-Method': [EAP_TLS_METHOD],
+      ...(this.#options.diameter['shared-store']
+        ? { 'Session-Binding': ANY_SERVER, 'Session-Server-Failover': TRY_AGAIN }
+        : {}),
       ...(mobility
         ? writeGrant(mobility, bootstrap.result, bootstrap.root, bootstrap.ike, this.node.origin.realm)
         : {}),
@@ -222,7 +255,7 @@ export class EapApplication {
 
   /** Home agent and home address, on disk; undefined when there are none, which never fails network access. */
   async #bootstrap(
-    { sessionId, origin, wish }: Conversation,
+    { sessionId, origin, originRealm, originState, wish }: Conversation,
     success: Success,
     lifetime: number,
     now: number,
@@ -235,6 +268,8 @@ export class EapApplication {
       nai: subscriber.nai,
       sessionId,
       origin,
+      originRealm,
+      originState,
       sessionExpires,
       leaseExpires: Math.min(sessionExpires + this.#options.session.grace, peer.notAfter),
       now,
@@ -293,6 +328,68 @@ export class EapApplication {
     void this.#parts.homeAgents.run('down', lease, undefined);
   }
 
+  // -------------------------------------------------------------------------------------------------------- sessions
+
+  /** RFC 6733 8.16: a PAA whose Origin-State-Id has grown has forgotten the sessions that it had before. */
+  async #originState(origin: string, state: number | undefined): Promise<void> {
+    const host = origin.toLowerCase();
+    if (state === undefined || state === 0 || state <= (this.#originStates.get(host) ?? 0)) return;
+    if (this.#originStates.size >= MAX_ORIGINS) this.#originStates.clear();
+    this.#originStates.set(host, state);
+    const { store, log, metrics } = this.#parts;
+    try {
+      const leasesUntil = Date.now() + this.#options.session.grace;
+      const sessions = await store.run('endSessionsOf', { origin, before: state, leasesUntil });
+      if (sessions === 0) return;
+      metrics.count('sessions_lost', {}, sessions);
+      log.warn({ nas: origin, sessions }, 'a PAA has restarted: its sessions are over');
+    } catch (error) {
+      this.#originStates.delete(host);
+      log.error({ nas: origin, reason: (error as Error).message }, 'store failed');
+    }
+  }
+
+  /** ASR (RFC 6733 8.5): the PAA ends the session and says STR. Rejects with DiameterRequestError. */
+  async disconnect(session: Session): Promise<number> {
+    const result = await this.#tell(ASR, session, {});
+    if (result === RESULT.UNKNOWN_SESSION_ID) await this.endSession(session, 'unknown to its PAA');
+    return result;
+  }
+
+  /** RAR (RFC 6733 8.3): the PAA authenticates the client again. Rejects with DiameterRequestError. */
+  async reauthenticate(session: Session): Promise<number> {
+    const result = await this.#tell(RAR, session, { 'Re-Auth-Request-Type': REAUTH_AUTHENTICATE });
+    if (result === RESULT.UNKNOWN_SESSION_ID) await this.endSession(session, 'unknown to its PAA');
+    return result;
+  }
+
+  async #tell(spec: typeof ASR | typeof RAR, session: Session, more: object): Promise<number> {
+    const { grammarian, origin, originStateId } = this.node;
+    const { timeout } = this.#options.diameter;
+    const message = grammarian.message(spec, APPLICATION.EAP, {
+      'Session-Id': session.sessionId,
+      'Origin-Host': origin.host,
+      'Origin-Realm': origin.realm,
+      'Destination-Realm': session.originRealm ?? realmOfHost(session.origin),
+      'Destination-Host': session.origin,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'User-Name': session.nai,
+      'Origin-State-Id': originStateId,
+      ...more,
+    } as never);
+    const answer = await this.node.request(message, {}, timeout);
+    const result = grammarian.find(answer.avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
+    const fields = { session: session.sessionId, user: session.nai, nas: session.origin, result };
+    this.#parts.log.info(fields, spec === ASR ? 'abort asked for' : 're-authentication asked for');
+    return result;
+  }
+
+  /** Ends a session here, whatever its PAA knows of it. */
+  async endSession({ sessionId }: Session, reason: string): Promise<void> {
+    const { released } = await this.#parts.store.run('endSession', { sessionId });
+    if (released) this.#released(released, reason);
+  }
+
   // ------------------------------------------------------------------------------------------------------------- STR
 
   async #str(message: DiameterMessage): Promise<DiameterMessage> {
@@ -314,6 +411,11 @@ export class EapApplication {
       }),
     );
   }
+}
+
+/** A realm where none is known: a host without its first label. */
+function realmOfHost(host: string): string {
+  return host.slice(host.indexOf('.') + 1);
 }
 
 /** Waits for a promise, but not longer than this. */

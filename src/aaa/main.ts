@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { runDaemonProgram } from '../runtime/daemon-commands.js';
-import { flags, storeCommands } from './store-commands.js';
+import { flags } from './administration.js';
+import { storeCommands } from './store-commands.js';
 
 await runDaemonProgram({
   ...flags,
@@ -12,8 +13,12 @@ await runDaemonProgram({
     return AaaDaemon.start(options, log);
   },
   check: async (options) => {
-    const { readCredentials } = await import('./credentials.js');
+    const [{ readCredentials }, { readDiameterTls }] = await Promise.all([
+      import('./credentials.js'),
+      import('../runtime/diameter-setup.js'),
+    ]);
     await readCredentials(options);
+    await readDiameterTls(options.diameter);
   },
   commands: storeCommands,
 });

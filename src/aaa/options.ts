@@ -14,8 +14,13 @@ export const aaaSchema = z.strictObject({
       .describe('Diameter peers that may connect (PAAs, agents): [{host}], with address where we connect to them'),
     listen: z.array(section.address()).default([]).describe('addresses to take connections on'),
     port: section.port().default(3868).describe('TCP port; 0: any free one'),
+    plain: z.boolean().default(true).describe('take connections without TLS too'),
     'vendor-id': section.vendorId(),
-    'round-timeout': section.duration().default(30_000).describe('how long the next EAP response is waited for'),
+    'shared-store': z
+      .boolean()
+      .default(false)
+      .describe('other servers have the same store: sessions are not bound to this one (Session-Binding)'),
+    'round-timeout': section.duration().default(60_000).describe('how long the next EAP response is waited for'),
     conversations: z
       .number()
       .int()
@@ -46,6 +51,10 @@ export const aaaSchema = z.strictObject({
   }),
   session: section.group({
     lifetime: section.duration().default(3_600_000).describe('session lifetime, unless the subscriber has its own'),
+    history: section
+      .duration()
+      .default(180 * 86_400_000)
+      .describe('how long it is remembered who had which home address'),
     grace: section.duration().default(60_000).describe('how much longer than its session a lease lives'),
   }),
   mobility: section.group({

@@ -3,9 +3,11 @@ import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
 import { APPLICATION, ASA, ASR, DEA, DER, ERROR_ANSWER, RAA, RAR, STA, STR } from '../protocol/diameter/commands.js';
 import { isViolation } from '../protocol/diameter/grammar.js';
 import { RESULT, resultName } from '../protocol/diameter/result-codes.js';
-import { type DeaValues, type DerRequest, realmOf } from '../protocol/nas/access.js';
+import { type DeaValues, type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
 import type { PaaClosed } from '../protocol/pana/paa-session.js';
 import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
+import { peerOptions } from '../runtime/diameter-setup.js';
+import type { TlsTransport } from '../runtime/diameter-tls.js';
 import type { PaaOptions } from './options.js';
 
 /** STR is tried again so often while no server can be reached: nothing else frees the session there. */
@@ -26,6 +28,14 @@ const CAUSES: Readonly<Record<PaaClosed, number>> = {
   'lifetime-expired': 8,
   'session-timeout': 8,
 };
+
+/** What STR says of a session. */
+interface EndedSession {
+  readonly id: string;
+  readonly userName: string;
+  readonly server: SessionServer;
+  readonly classes: readonly Uint8Array[];
+}
 
 /** What a server asks of a session that it knows by its Session-Id. */
 export type ServerWish = 'abort' | 'reauthenticate';
@@ -50,7 +60,7 @@ export class AaaClient {
   readonly #ending = new Set<Promise<void>>();
   #stopping = false;
 
-  constructor(options: PaaOptions, events: AaaClientEvents) {
+  constructor(options: PaaOptions, tls: TlsTransport | undefined, events: AaaClientEvents) {
     this.#options = options;
     this.#events = events;
     const { diameter, pana } = options;
@@ -61,7 +71,7 @@ export class AaaClient {
       ownVendor: pana['vendor-id'],
       applications: [APPLICATION.EAP],
       listen: [],
-      peers: diameter.peers,
+      peers: peerOptions(diameter.peers, tls),
       routes: diameter.routes,
       watchdog: diameter.watchdog,
       reconnect: diameter.reconnect,
@@ -104,10 +114,7 @@ export class AaaClient {
   }
 
   /** Tells the server that a session is over; tries again in the background while it cannot be reached. */
-  end(
-    session: { id: string; userName: string; server: string; classes: readonly Uint8Array[] },
-    cause: PaaClosed,
-  ): void {
+  end(session: EndedSession, cause: PaaClosed): void {
     const done = this.#str(session, CAUSES[cause], 1).finally(() => this.#ending.delete(done));
     this.#ending.add(done);
   }
@@ -119,18 +126,14 @@ export class AaaClient {
     await this.node.stop();
   }
 
-  async #str(
-    session: { id: string; userName: string; server: string; classes: readonly Uint8Array[] },
-    cause: number,
-    attempt: number,
-  ): Promise<void> {
+  async #str(session: EndedSession, cause: number, attempt: number): Promise<void> {
     const { diameter } = this.#options;
     const message = this.node.grammarian.message(STR, APPLICATION.EAP, {
       'Session-Id': session.id,
       'Origin-Host': diameter.host,
       'Origin-Realm': diameter.realm,
       'Destination-Realm': realmOf(session.userName) ?? diameter.realm,
-      'Destination-Host': session.server,
+      'Destination-Host': session.server.host,
       'Auth-Application-Id': APPLICATION.EAP,
       'Termination-Cause': cause,
       'User-Name': session.userName,
@@ -141,6 +144,12 @@ export class AaaClient {
       const answer = await this.node.request(message, {}, diameter['request-timeout']);
       this.node.grammarian.read(STA, answer);
     } catch {
+      // RFC 6733 8.18: the server is gone, and another one may know the session.
+      const { server } = session;
+      if (server.host !== undefined && server.tryAgain) {
+        await this.#str({ ...session, server: { host: undefined, tryAgain: false } }, cause, attempt);
+        return;
+      }
       if (this.#stopping || attempt >= STR_TRIES) return;
       const timer = setTimeout(() => {
         this.#retries.delete(timer);

@@ -1,12 +1,12 @@
 import type { HomeAgentOffer } from '../protocol/mip6/diameter-mobility.js';
-import { Access, type AccessConfig } from '../protocol/nas/access.js';
+import { Access, type AccessConfig, type SessionServer } from '../protocol/nas/access.js';
 import type { Grant } from '../protocol/pana/paa-session.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 
 /** What the AAA server granted to a client. */
 export interface Granted {
   readonly userName: string;
-  readonly server: string;
+  readonly server: SessionServer | undefined;
   readonly kind: 'home' | 'local' | undefined;
   readonly grant: Grant;
 }

@@ -5,15 +5,25 @@ import { join } from 'node:path';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { CAPABILITY, capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
-import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
+import { type AccessInput, type AccessOutput, type DerRequest, identityRequest } from '../protocol/nas/access.js';
 import { Paa, type PaaConfig, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
 import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { ControlError } from '../runtime/control.js';
-import { diameterReporter, makeHookRunner, openControl, panaFields, sessionText } from '../runtime/daemon.js';
+import {
+  diameterReporter,
+  makeHookRunner,
+  openControl,
+  panaFields,
+  refusedReporter,
+  sessionText,
+} from '../runtime/daemon.js';
+import { openDiameterTls, readDiameterTls } from '../runtime/diameter-setup.js';
+import type { TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
+import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { Service } from '../runtime/service.js';
@@ -46,22 +56,25 @@ export class PaaDaemon implements Service {
   readonly #paa: Paa;
   readonly #driver: Driver<PaaInput, PaaOutput>;
   readonly #aaa: AaaClient;
+  readonly #tls: TlsTransport | undefined;
   readonly #clients = new Clients();
   readonly #local: LocalHomeAgent | undefined;
   readonly #sockets = new Map<string, UdpSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #emptied: (() => void) | undefined;
+  #keyLog: KeyLog | undefined;
 
-  private constructor(options: PaaOptions, log: Logger) {
+  private constructor(options: PaaOptions, log: Logger, tls: TlsTransport | undefined) {
     this.#options = options;
     this.#log = log;
+    this.#tls = tls;
     const { hooks, 'local-home-agent': local, diameter } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#local = local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
     const report = diameterReporter(log, this.#metrics, 'debug');
-    this.#aaa = new AaaClient(options, {
+    this.#aaa = new AaaClient(options, tls, {
       onEvent: (event) => report(event, this.#aaa.node.grammarian),
       onWish: (sessionId, wish) => this.#serverWish(sessionId, wish),
     });
@@ -71,7 +84,8 @@ export class PaaDaemon implements Service {
 
   /** Rejects with OperatorError, or the system's error. */
   static async start(options: PaaOptions, log: Logger): Promise<PaaDaemon> {
-    const daemon = new PaaDaemon(options, log);
+    const tls = await openDiameterTls(options.diameter, refusedReporter(log));
+    const daemon = new PaaDaemon(options, log, tls);
     try {
       await daemon.#open();
     } catch (error) {
@@ -79,6 +93,12 @@ export class PaaDaemon implements Service {
       throw error;
     }
     return daemon;
+  }
+
+  /** Reads certificates of Diameter again; connections from now on use them. */
+  async reload(): Promise<void> {
+    const material = await readDiameterTls(this.#options.diameter);
+    if (material) this.#tls?.reload(material);
   }
 
   async stop(): Promise<void> {
@@ -104,6 +124,7 @@ export class PaaDaemon implements Service {
   async #open(): Promise<void> {
     const { pana, hooks, control } = this.#options;
     await mkdir(hooks['state-dir'], { recursive: true, mode: 0o700 });
+    if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
     await this.#takeDownLeftovers();
     for (const address of pana.listen) {
       const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) => this.#received(octets, from));
@@ -128,6 +149,7 @@ export class PaaDaemon implements Service {
 
   async #close(): Promise<void> {
     await this.#closeControl();
+    await this.#keyLog?.close();
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
     this.#sockets.clear();
   }
@@ -225,7 +247,7 @@ export class PaaDaemon implements Service {
     switch (event.type) {
       case 'eapStart': {
         const client = this.#clients.ofPana(sessionId) ?? this.#newClient(sessionId, peer);
-        this.#access(client, { type: 'start', wish: event.wish });
+        this.#access(client, { type: 'start', wish: event.wish, asked: event.asked });
         break;
       }
       case 'eapPacket': {
@@ -235,6 +257,9 @@ export class PaaDaemon implements Service {
       }
       case 'authorized':
         this.#authorized(sessionId, event.reauthentication);
+        break;
+      case 'key':
+        this.#keyLog?.write(event);
         break;
       case 'closed':
         this.#closed(sessionId, event.cause, event.granted);
@@ -278,7 +303,7 @@ export class PaaDaemon implements Service {
     this.#log.info({ ...fields, cause }, 'session ended');
     if (granted && client.granted) {
       const { userName, server } = client.granted;
-      this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
+      if (server) this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
     }
     if (client.permitted) this.#epHook('revoke', client, client.peer);
     this.#takeDownLocal(client);
@@ -462,7 +487,7 @@ function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssign
   };
 }
 
-function paaConfig({ pana, mobility, 'local-home-agent': local }: PaaOptions): PaaConfig {
+function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLog }: PaaOptions): PaaConfig {
   const { limits } = pana;
   const offer =
     CAPABILITY.MIP6 |
@@ -482,6 +507,9 @@ function paaConfig({ pana, mobility, 'local-home-agent': local }: PaaOptions): P
     pingInterval: pana['ping-interval'],
     reauthenticateAt: pana['reauthenticate-at'],
     mobility: mobility.offer ? offer : undefined,
+    firstRequest: pana['optimised-start'] ? identityRequest(0) : undefined,
+    reconfigure: pana['ip-reconfiguration'],
+    exportKeys: keyLog !== undefined,
     limits: {
       pciPerAddress: limits['pci-per-address'],
       pciInAll: limits.pci,

@@ -26,7 +26,10 @@ await runDaemonProgram({
     const { PaaDaemon } = await import('./daemon.js');
     return PaaDaemon.start(options, log);
   },
-  check: () => Promise.resolve(),
+  check: async ({ diameter }) => {
+    const { readDiameterTls } = await import('../runtime/diameter-setup.js');
+    await readDiameterTls(diameter);
+  },
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>
       sessionCommands(session)

@@ -13,6 +13,14 @@ export const paaSchema = z.strictObject({
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
     ...section.algorithms,
+    'optimised-start': z
+      .boolean()
+      .default(false)
+      .describe('ask for the EAP identity in PAR[S] already: one round trip less'),
+    'ip-reconfiguration': z
+      .boolean()
+      .default(false)
+      .describe('tell clients to get another IP address once they are authorised (I bit)'),
     'progress-timeout': section.duration().default(60_000).describe('a phase without progress ends after this'),
     'session-lifetime': section.duration().default(3_600_000).describe('lifetime where the AAA server sets no bound'),
     'ping-interval': section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
@@ -24,7 +32,7 @@ export const paaSchema = z.strictObject({
       .describe('part of the session lifetime after which we authenticate the client again; 0: left to the client'),
     limits: section.group({
       'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
-      pci: limit(100_000).default(2_000).describe('PCIs answered in a second in all'),
+      pci: limit(100_000).default(10_000).describe('PCIs answered in a second in all'),
       'half-open-per-address': limit(1000)
         .default(8)
         .describe('sessions of one address that are not authenticated yet'),
@@ -69,6 +77,7 @@ export const paaSchema = z.strictObject({
     ep: z.string().min(1).optional().describe('enforcement point, run on permit, revoke and move'),
     ha: z.string().min(1).optional().describe('local home agent, run on up, refresh and down'),
   }),
+  'key-log': section.keyLog(),
 });
 
 export type PaaOptions = z.output<typeof paaSchema>;

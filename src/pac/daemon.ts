@@ -1,21 +1,19 @@
-import { randomBytes } from 'node:crypto';
-import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
-import { CAPABILITY, capabilityNames } from '../protocol/mip6/assignment.js';
-import { type PacAuthorized, type PacInput, type PacOutput, PacSession } from '../protocol/pana/pac.js';
+import { CAPABILITY } from '../protocol/mip6/assignment.js';
+import type { PacAuthorized, PacConfig } from '../protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import { AddressWatch } from '../runtime/address-watch.js';
 import { ControlError } from '../runtime/control.js';
-import { makeHookRunner, openControl, panaFields, sessionText } from '../runtime/daemon.js';
-import { Driver } from '../runtime/driver.js';
-import { EapPeer, type EapPeerEvent, type PeerCredentials } from '../runtime/eap-peer.js';
-import type { HookEvent } from '../runtime/hook-environment.js';
-import type { HookRunner } from '../runtime/hooks.js';
+import { makeHookRunner, openControl, sessionText } from '../runtime/daemon.js';
+import type { PeerCredentials } from '../runtime/eap-peer.js';
+import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { Service } from '../runtime/service.js';
 import { UdpSocket } from '../runtime/udp.js';
-import { type Binding, bindingOf, hookVariables, isSameBinding, pskOf, type RunKeys, refusal } from './binding.js';
+import { Attempt, type AttemptEvent } from './attempt.js';
 import { readCredentials } from './credentials.js';
+import { discoverPaas } from './discovery.js';
+import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 
 /** Where one PAA of several is given up, in milliseconds, unless configured. */
@@ -24,35 +22,30 @@ const PCI_LIMIT_OF_SEVERAL = 10_000;
 /** Share of a wait by which it is shorter or longer, so that not all nodes come back at once. */
 const RETRY_JITTER = 0.1;
 
-/** Subject of the hook runner: there is one mobile node here. */
-const NODE = 'mn';
-
-/** How long hooks may take when the daemon ends, and the PAA to answer PTR, in milliseconds. */
-const HOOKS_AT_END = 5_000;
+/** How long the PAA may take to answer PTR when the daemon ends, in milliseconds. */
 const PTA_AT_END = 2_000;
 
-/** One try at one PAA, from PCI to the end of the session. */
-interface Attempt {
-  readonly paa: string;
-  socket: UdpSocket;
-  readonly session: PacSession;
-  readonly driver: Driver<PacInput, PacOutput>;
-  readonly startedAt: number;
-  eap: EapPeer | undefined;
-  keys: RunKeys | undefined;
-  authorized: { readonly event: PacAuthorized; readonly at: number } | undefined;
-}
+/** Ends of a session of which the AAA server and the home agent know nothing: what they gave the node stays. */
+const UNNOTICED = new Set(['no-answer', 'no-progress', 'moved']);
 
-/** The PaC: one session with one PAA at a time, and the hooks of the mobile node. */
+/** The PaC: one session with one PAA at a time, a second one while the first is silent or elsewhere. */
 export class PacDaemon implements Service {
   readonly #options: PacOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_pac');
-  readonly #hooks: HookRunner;
+  readonly #node: MobileNode;
   #credentials: PeerCredentials;
+  #keyLog: KeyLog | undefined;
   #closeControl: () => Promise<void> = () => Promise.resolve();
-  #attempt: Attempt | undefined;
-  #binding: Binding | undefined;
+  #current: Attempt | undefined;
+  /** Tried beside the current one, which it replaces when it is authorised. */
+  #standby: Attempt | undefined;
+  readonly #retiring = new Set<Promise<void>>();
+  #opening = false;
+  /** The PAA of the current session does not answer. */
+  #silent = false;
+  /** The node is in a network that has another PAA than the current session's. */
+  #elsewhere = false;
   #nextPaa = 0;
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -69,13 +62,13 @@ export class PacDaemon implements Service {
     this.#options = options;
     this.#log = log;
     this.#credentials = credentials;
-    const { hooks } = options;
-    this.#hooks = makeHookRunner(hooks, log, this.#metrics);
+    this.#node = new MobileNode(options, log, makeHookRunner(options.hooks, log, this.#metrics));
   }
 
   /** Rejects with OperatorError, or the system's error. */
   static async start(options: PacOptions, log: Logger): Promise<PacDaemon> {
     const daemon = new PacDaemon(options, log, await readCredentials(options));
+    if (options['key-log'] !== undefined) daemon.#keyLog = await KeyLog.open(options['key-log']);
     daemon.#closeControl = await openControl(
       options.control,
       {
@@ -104,137 +97,118 @@ export class PacDaemon implements Service {
     this.#stopping = true;
     this.#watch?.stop();
     clearTimeout(this.#retry);
-    if (this.#attempt) {
+    const { careOfAddress, sessionId } = this.#current ?? {};
+    await this.#standby?.close();
+    this.#standby = undefined;
+    if (this.#current) {
       const over = new Promise<void>((resolve) => {
         this.#closed = resolve;
       });
-      this.#attempt.driver.feed({ type: 'terminate' });
+      this.#current.feed({ type: 'terminate' });
       const limit = setTimeout(() => {
-        if (this.#attempt) void this.#ended(this.#attempt, 'no-answer');
+        if (this.#current) void this.#ended(this.#current, 'no-answer');
       }, PTA_AT_END);
       await over;
       clearTimeout(limit);
     }
-    await this.#hooks.stop(HOOKS_AT_END);
+    await Promise.all(this.#retiring);
+    await this.#node.stop(careOfAddress === undefined ? undefined : { careOfAddress, sessionId });
+    await this.#keyLog?.close();
     await this.#closeControl();
   }
 
   async status(): Promise<object> {
-    const { pana } = this.#options;
-    const { session, authorized, paa, socket } = this.#attempt ?? {};
+    const { authorized, ...attempt } = { authorized: this.#current?.authorized, ...this.#describe(this.#current) };
     const lifetime = authorized?.event.lifetime;
     const remaining =
       authorized && lifetime !== undefined
         ? Math.round((authorized.at + lifetime - performance.now()) / 1000)
         : undefined;
     return {
-      state: session?.state ?? (this.#stopping ? 'stopping' : 'waiting'),
-      paa: paa === undefined ? undefined : `${paa} port ${pana.port}`,
-      session: session?.sessionId === undefined ? undefined : sessionText(session.sessionId),
-      careOfAddress: socket?.address.address,
+      state: this.#stopping ? 'stopping' : 'waiting',
+      ...attempt,
       remainingSeconds: remaining,
-      binding: this.#binding && describe(this.#binding),
-      hooks: this.#hooks.status(),
+      ...(this.#standby ? { beside: this.#describe(this.#standby) } : {}),
+      ...this.#node.status(),
       counters: await this.#metrics.counters(),
     };
   }
 
+  #describe(attempt: Attempt | undefined): object {
+    if (!attempt) return {};
+    const { state, paa, sessionId, careOfAddress } = attempt;
+    return {
+      state,
+      paa: `${paa} port ${this.#options.pana.port}`,
+      session: sessionId === undefined ? undefined : sessionText(sessionId),
+      careOfAddress,
+    };
+  }
+
   #trigger(input: { readonly type: 'reauthenticate' | 'ping' }): object {
-    if (this.#attempt?.session.state !== 'OPEN') throw new ControlError('there is no session that is open');
-    this.#attempt.driver.feed(input);
+    if (this.#current?.state !== 'OPEN') throw new ControlError('there is no session that is open');
+    this.#current.feed(input);
     return { asked: input.type };
   }
 
   // ------------------------------------------------------------------------------------------------------ attempts
 
-  async #begin(): Promise<void> {
+  #discover(): Promise<string[]> {
     const { pana } = this.#options;
-    const paa = pana.paa[this.#nextPaa % pana.paa.length] ?? '';
-    const startedAt = performance.now();
-    let attempt: Attempt | undefined;
+    const { paa: configured, 'discovery-file': file, 'default-router': defaultRouter } = pana;
+    return discoverPaas({ configured, file, defaultRouter });
+  }
+
+  /** A session with the next PAA of the list: the current one, or one beside it. */
+  async #begin(): Promise<void> {
+    if (this.#opening || this.#standby || this.#stopping) return;
+    this.#opening = true;
+    let paa: string | undefined;
     try {
-      const socket = await this.#connect(paa, (octets) => attempt?.driver.feed({ type: 'datagram', octets }));
-      if (this.#stopping) {
-        await socket.close();
+      const paas = await this.#discover();
+      paa = paas[this.#nextPaa % paas.length];
+      if (paa === undefined) {
+        this.#log.warn('no PAA is known: pana.paa is empty, and neither DHCP nor a default router says one');
+        this.#again(false);
         return;
       }
-      const session = new PacSession(this.#sessionConfig(), randomBytes(32));
-      const driver = new Driver<PacInput, PacOutput>(session, (output) => {
-        if (attempt) this.#perform(attempt, output);
-      });
-      attempt = { paa, socket, session, driver, startedAt, eap: undefined, keys: undefined, authorized: undefined };
-      this.#attempt = attempt;
-      this.#log.debug({ paa, port: pana.port, from: socket.address.address }, 'starting');
-      if (pana.initiate) driver.feed({ type: 'start' });
+      await this.#open(paa, paas.length > 1);
     } catch (error) {
       this.#log.warn({ paa, reason: (error as NodeJS.ErrnoException).code ?? String(error) }, 'no way to the PAA');
       this.#again(false);
+    } finally {
+      this.#opening = false;
     }
   }
 
-  /** A socket to a PAA, from the address that the route there has now. */
-  #connect(paa: string, take: (octets: Uint8Array) => void): Promise<UdpSocket> {
-    const { pana } = this.#options;
-    return UdpSocket.connect(
-      { address: paa, port: pana.port },
-      {
-        ...(pana['local-address'] === undefined ? {} : { address: pana['local-address'] }),
-        ...(pana['local-port'] === 0 ? {} : { port: pana['local-port'] }),
-      },
-      (octets) => {
-        this.#metrics.count('datagrams', { direction: 'in' });
-        this.#trace('received', octets);
-        take(octets);
-      },
-    );
-  }
-
-  // ------------------------------------------------------------------------------------------------------ movement
-
-  /** An address came or went: if the route to the PAA has another one now, the node has moved. */
-  async #addressesChanged(): Promise<void> {
-    const attempt = this.#attempt;
-    if (!attempt || this.#stopping) return;
-    try {
-      const probe = await UdpSocket.connect(
-        { address: attempt.paa, port: this.#options.pana.port },
-        {},
-        () => undefined,
-      );
-      const { address } = probe.address;
-      await probe.close();
-      if (address !== attempt.socket.address.address && this.#attempt === attempt) await this.#move();
-    } catch (error) {
-      // Between two networks there is no route; the next change may bring one.
-      this.#log.debug({ paa: attempt.paa, reason: (error as NodeJS.ErrnoException).code }, 'no way to the PAA');
+  async #open(paa: string, isOneOfSeveral: boolean): Promise<void> {
+    const { pana, eap } = this.#options;
+    const isFirst = this.#current === undefined;
+    const fixedPort = pana['local-port'] === 0 ? undefined : pana['local-port'];
+    const options = {
+      paa,
+      port: pana.port,
+      localAddress: pana['local-address'],
+      // The current session has the port.
+      localPort: isFirst ? fixedPort : undefined,
+      initiate: pana.initiate || !isFirst,
+      pana: this.#sessionConfig(isOneOfSeveral || !isFirst),
+      eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: this.#credentials }),
+    };
+    const tools = { log: this.#log, metrics: this.#metrics, keyLog: this.#keyLog };
+    const attempt = await Attempt.open(options, tools, (event) => this.#happened(attempt, event));
+    if (this.#stopping) {
+      await attempt.close();
+      return;
     }
+    if (this.#current) this.#standby = attempt;
+    else this.#current = attempt;
+    this.#log.debug({ paa, port: pana.port, from: attempt.careOfAddress }, 'starting');
+    attempt.begin();
   }
 
-  /** RFC 5191 5.6: goes on from another place; without a key nothing would prove it, and it starts again. */
-  async #move(): Promise<object> {
-    const attempt = this.#attempt;
-    if (!attempt) throw new ControlError('there is no session that could move');
-    if (!attempt.session.protected) {
-      await this.#ended(attempt, 'moved');
-      return { started: 'again' };
-    }
-    const before = attempt.socket;
-    const port = this.#options.pana['local-port'];
-    // The same port can be had only when it is free again.
-    if (port !== 0) await before.close();
-    attempt.socket = await this.#connect(attempt.paa, (octets) => attempt.driver.feed({ type: 'datagram', octets }));
-    if (port === 0) await before.close();
-    this.#metrics.count('moves');
-    const { address } = attempt.socket.address;
-    this.#log.info({ from: before.place, careOfAddress: address }, 'moved');
-    attempt.driver.feed({ type: 'moved' });
-    if (this.#binding) this.#hook('move', attempt, this.#binding, undefined);
-    return { moved: address };
-  }
-
-  #sessionConfig() {
+  #sessionConfig(hasLimit: boolean): PacConfig {
     const { pana, mobility } = this.#options;
-    const several = pana.paa.length > 1 ? PCI_LIMIT_OF_SEVERAL : 0;
     return {
       vendorId: pana['vendor-id'],
       prf: pana.prf,
@@ -243,170 +217,160 @@ export class PacDaemon implements Service {
       piggyback: pana['piggyback-responses'],
       eapReplyTimeout: pana['eap-reply-timeout'],
       failedSessionTimeout: pana['progress-timeout'],
-      pci: { ...PCI_DEFAULTS, mrd: pana['pci-limit'] || several },
+      pci: { ...PCI_DEFAULTS, mrd: pana['pci-limit'] || (hasLimit ? PCI_LIMIT_OF_SEVERAL : 0) },
       request: REQUEST_DEFAULTS,
       pingInterval: pana['ping-interval'],
       reauthenticateAt: pana['reauthenticate-at'],
       mobility: mobility.mode === 'off' ? undefined : { mode: mobility.mode, wish: wishOf(mobility) },
+      exportKeys: this.#keyLog !== undefined,
     };
   }
 
-  #perform(attempt: Attempt, output: PacOutput): void {
-    switch (output.type) {
-      case 'send':
-        this.#metrics.count('datagrams', { direction: 'out' });
-        this.#trace('sent', output.octets);
-        attempt.socket.send(output.octets, { address: attempt.paa, port: this.#options.pana.port });
-        break;
-      case 'dropped':
-        this.#metrics.count('dropped', { code: output.code });
-        this.#log.debug({ code: output.code }, 'dropped');
-        break;
-      case 'eapRestart':
-        this.#newEap(attempt);
-        break;
-      case 'eapPacket':
-        attempt.eap?.receive(output.packet);
-        break;
+  #happened(attempt: Attempt, event: AttemptEvent): void {
+    switch (event.type) {
       case 'authorized':
-        this.#authorized(attempt, output);
+        this.#authorized(attempt, event);
         break;
       case 'closed':
-        void this.#ended(attempt, output.cause);
+        void this.#ended(attempt, event.cause);
+        break;
+      case 'silent':
+        this.#unanswered(attempt);
+        break;
+      case 'heard':
+        this.#answered(attempt);
     }
   }
 
-  #trace(message: 'sent' | 'received', octets: Uint8Array): void {
-    if (this.#log.isLevelEnabled('debug')) this.#log.debug({ ...panaFields(octets), octets: octets.length }, message);
+  // ---------------------------------------------------------------------------------------------- silence, movement
+
+  /** The PAA may have restarted and know nothing of us: another session is begun beside this one, at every PAA in turn. */
+  #unanswered(attempt: Attempt): void {
+    if (attempt !== this.#current) return;
+    if (!this.#silent) this.#log.warn({ paa: attempt.paa }, 'the PAA does not answer');
+    this.#silent = true;
+    if (this.#options.stay) void this.#begin();
   }
 
-  #newEap(attempt: Attempt): void {
-    attempt.eap?.close();
-    forget(attempt);
-    const { eap } = this.#options;
-    const options = { identity: eap.identity, mtu: eap.mtu, credentials: this.#credentials };
-    const peer: EapPeer = new EapPeer(options, (event) => {
-      if (attempt.eap === peer) this.#eapEvent(attempt, event);
-    });
-    attempt.eap = peer;
+  #answered(attempt: Attempt): void {
+    if (attempt !== this.#current) return;
+    this.#silent = false;
+    this.#log.info({ paa: attempt.paa }, 'the PAA answers again');
+    if (this.#elsewhere) return;
+    void this.#standby?.close();
+    this.#standby = undefined;
   }
 
-  #eapEvent(attempt: Attempt, event: EapPeerEvent): void {
-    const { driver } = attempt;
-    switch (event.type) {
-      case 'response':
-        driver.feed({ type: 'eapResponse', packet: event.packet });
-        break;
-      case 'keys':
-        forget(attempt);
-        attempt.keys = { msk: event.msk, emsk: event.emsk };
-        this.#log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP has its keys');
-        driver.feed({ type: 'eapKeys', msk: event.msk });
-        break;
-      case 'succeeded':
-        driver.feed({ type: 'eapSucceeded' });
-        break;
-      case 'failed':
-        this.#metrics.count('eap_failures', { reason: event.reason });
-        this.#log.warn({ reason: event.reason, detail: event.detail }, 'EAP failed');
-        driver.feed({ type: 'eapFailed' });
-        break;
-      case 'discarded':
-        this.#metrics.count('dropped', { code: 'eap' });
-        this.#log.debug({ reason: event.reason }, 'EAP packet discarded');
-        driver.feed({ type: 'eapDiscarded' });
+  /** An address came or went: if the route to the PAA has another one now, the node has moved. */
+  async #addressesChanged(): Promise<void> {
+    const attempt = this.#current;
+    if (this.#stopping) return;
+    if (!attempt) {
+      if (this.#retry) void this.#begin();
+      return;
     }
+    try {
+      const probe = await UdpSocket.connect(
+        { address: attempt.paa, port: this.#options.pana.port },
+        {},
+        () => undefined,
+      );
+      const { address } = probe.address;
+      await probe.close();
+      if (address !== attempt.careOfAddress && this.#current === attempt) await this.#move();
+    } catch (error) {
+      // Between two networks there is no route; the next change may bring one.
+      this.#log.debug({ paa: attempt.paa, reason: (error as NodeJS.ErrnoException).code }, 'no way to the PAA');
+    }
+    const paas = await this.#discover();
+    if (this.#current !== attempt || paas.length === 0) return;
+    this.#elsewhere = !paas.includes(attempt.paa) && this.#options.stay;
+    if (!this.#elsewhere) return;
+    this.#nextPaa = 0;
+    await this.#begin();
+  }
+
+  /** RFC 5191 5.6: goes on from another place; without a key nothing would prove it, and it starts again. */
+  async #move(): Promise<object> {
+    const attempt = this.#current;
+    if (!attempt) throw new ControlError('there is no session that could move');
+    if (!attempt.protected) {
+      await this.#ended(attempt, 'moved');
+      return { started: 'again' };
+    }
+    const from = await attempt.move();
+    const { careOfAddress } = attempt;
+    this.#metrics.count('moves');
+    this.#log.info({ from, careOfAddress }, 'moved');
+    this.#node.moved(attempt);
+    return { moved: careOfAddress };
   }
 
   // ------------------------------------------------------------------------------------------------------- results
 
   #authorized(attempt: Attempt, event: PacAuthorized): void {
-    const now = performance.now();
-    const { sessionId, reauthentication } = event;
-    attempt.authorized = { event, at: now };
+    const { sessionId, reauthentication, lifetime, algorithms } = event;
+    const milliseconds = performance.now() - attempt.startedAt;
     this.#failures = 0;
+    clearTimeout(this.#retry);
+    if (attempt === this.#standby) this.#replaceCurrent(attempt);
     this.#metrics.count('sessions', { result: reauthentication ? 'reauthenticated' : 'authorized' });
-    if (!reauthentication) this.#metrics.time('bootstrap', now - attempt.startedAt);
+    if (!reauthentication) this.#metrics.time('bootstrap', milliseconds);
     this.#log.info(
       {
         session: sessionText(sessionId),
         paa: attempt.paa,
-        lifetime: event.lifetime === undefined ? undefined : Math.round(event.lifetime / 1000),
-        ...(reauthentication ? {} : { milliseconds: Math.round(now - attempt.startedAt) }),
-        protection: event.algorithms?.integrity.name ?? 'none',
+        lifetime: lifetime === undefined ? undefined : Math.round(lifetime / 1000),
+        ...(reauthentication ? {} : { milliseconds: Math.round(milliseconds) }),
+        protection: algorithms?.integrity.name ?? 'none',
       },
       reauthentication ? 'reauthenticated' : 'authorized',
     );
-    this.#bind(attempt, event);
-    forget(attempt);
-    if (event.reconfigure) this.#hook('reconfigure', attempt, this.#binding, undefined);
+    this.#node.authorized(attempt);
   }
 
-  /** RFC 5191 knows nothing of this: the assignment of PAR[C] against the one before it. */
-  #bind(attempt: Attempt, { assignment }: PacAuthorized): void {
-    const { 'psk-root': root, mode } = this.#options.mobility;
-    const before = this.#binding;
-    const why = assignment && refusal(assignment, root);
-    if (!assignment || !attempt.keys || why !== undefined) {
-      const reason = why ?? 'none was assigned';
-      if (mode !== 'off') this.#log.warn({ reason }, 'no Mobile IPv6');
-      if (before) this.#unbind(attempt);
-      return;
-    }
-    const psk = pskOf(assignment, attempt.keys, root);
-    const binding = bindingOf(assignment, psk);
-    const same = before !== undefined && isSameBinding(before.assignment, assignment);
-    if (before && !same) this.#unbind(attempt);
-    this.#binding = binding;
-    this.#log.info(describe(binding), same ? 'bootstrap refreshed' : 'bootstrapped');
-    this.#hook(same ? 'refresh' : 'up', attempt, binding, psk);
-    psk.fill(0);
-  }
-
-  #unbind(attempt: Attempt): void {
-    const before = this.#binding;
-    this.#binding = undefined;
-    if (!before) return;
-    this.#log.info(describe(before), 'bootstrap withdrawn');
-    this.#hook('down', attempt, before, undefined);
-  }
-
-  #hook(event: HookEvent, attempt: Attempt, binding: Binding | undefined, psk: Uint8Array | undefined): void {
-    const { hooks, pana } = this.#options;
-    if (hooks.mn === undefined) return;
-    const { sessionId } = attempt.authorized?.event ?? {};
-    const local = parseAddress(attempt.socket.address.address.split('%', 1)[0] ?? '');
-    const scope = attempt.socket.address.address.split('%')[1];
-    void this.#hooks.run({
-      program: hooks.mn,
-      role: 'mn',
-      event,
-      subject: NODE,
-      variables: {
-        ...(binding ? hookVariables(binding.assignment) : {}),
-        session: sessionId === undefined ? undefined : sessionText(sessionId),
-        careOfAddress: local && formatAddress(local) + (scope === undefined ? '' : `%${scope}`),
-        interface: pana.interface,
-      },
-      psk,
-    });
+  #replaceCurrent(attempt: Attempt): void {
+    const old = this.#current;
+    this.#current = attempt;
+    this.#standby = undefined;
+    this.#silent = false;
+    this.#elsewhere = false;
+    if (!old) return;
+    this.#metrics.count('sessions', { result: 'replaced' });
+    this.#log.info({ paa: old.paa, by: attempt.paa }, 'session replaced');
+    const retired = old.retire().finally(() => this.#retiring.delete(retired));
+    this.#retiring.add(retired);
   }
 
   async #ended(attempt: Attempt, cause: string): Promise<void> {
-    if (this.#attempt !== attempt) return;
-    this.#attempt = undefined;
-    attempt.driver.stop();
-    attempt.eap?.close();
-    forget(attempt);
-    const wasOpen = attempt.authorized !== undefined;
+    const isStandby = attempt === this.#standby;
+    if (!isStandby && attempt !== this.#current) return;
+    const { authorized } = attempt;
     this.#metrics.count('sessions', { result: cause });
     const fields = { paa: attempt.paa, cause };
-    if (wasOpen) this.#log.info(fields, 'session ended');
+    if (authorized) this.#log.info(fields, 'session ended');
     else this.#log.warn(fields, 'not authorized');
-    this.#unbind(attempt);
-    await attempt.socket.close();
+    if (!isStandby) {
+      this.#current = this.#standby;
+      this.#silent = false;
+      this.#endBinding(attempt, cause);
+    }
+    this.#standby = undefined;
+    await attempt.close();
     this.#closed?.();
-    if (!this.#stopping) this.#again(wasOpen);
+    if (!this.#stopping && this.#wantsAnother()) this.#again(authorized !== undefined);
+  }
+
+  /** There is no session, or one that is of no use where the node is now. */
+  #wantsAnother(): boolean {
+    return this.#current === undefined || this.#silent || this.#elsewhere;
+  }
+
+  #endBinding(attempt: Attempt, cause: string): void {
+    const { event, at = 0 } = attempt.authorized ?? {};
+    const isKept = UNNOTICED.has(cause) && this.#options.stay && !this.#stopping;
+    if (!isKept) this.#node.withdraw(attempt);
+    else if (event?.lifetime !== undefined) this.#node.keepFor(at + event.lifetime - performance.now(), attempt);
   }
 
   /** Another start after a while that grows with each failure; or the end, if the node is not to stay. */
@@ -421,26 +385,13 @@ export class PacDaemon implements Service {
     this.#failures += 1;
     const wait = base * (1 + RETRY_JITTER * (2 * Math.random() - 1));
     this.#log.info({ seconds: Math.round(wait / 100) / 10 }, 'starting again');
-    this.#retry = setTimeout(() => void this.#begin(), wait);
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      // The current PAA may have been heard meanwhile.
+      if (this.#wantsAnother()) void this.#begin();
+    }, wait);
   }
-}
-
-function forget(attempt: Attempt): void {
-  attempt.keys?.msk.fill(0);
-  attempt.keys?.emsk.fill(0);
-  attempt.keys = undefined;
-}
-
-function describe({ assignment, fingerprint: shown }: Binding): Record<string, unknown> {
-  return {
-    homeAgent: formatAddress(assignment.homeAgent),
-    homeAgentHost: assignment.host,
-    homeAddress: assignment.homeAddress && formatAddress(assignment.homeAddress),
-    identity: assignment.ikeIdentity,
-    lifetime: assignment.lifetime,
-    capability: capabilityNames(assignment.capability).join(' '),
-    fingerprint: shown,
-  };
 }
 
 function wishOf(mobility: PacOptions['mobility']): number {

@@ -6,7 +6,12 @@ export const pacSchema = z.strictObject({
   log: section.log,
   control: section.control('pana-pac'),
   pana: section.group({
-    paa: z.array(section.address()).min(1).describe('addresses of PAAs, tried in order'),
+    paa: z.array(section.address()).default([]).describe('addresses of PAAs, tried in order'),
+    'discovery-file': section
+      .fileName()
+      .optional()
+      .describe('file of further PAAs, which a DHCP client writes (RFC 5192)'),
+    'default-router': z.boolean().default(true).describe('with no PAA of the above, try the default router'),
     port: section.port().min(1).default(716).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('our address; without it the route decides'),
     'local-port': section.port().default(0).describe('our UDP port; 0: any'),
@@ -65,6 +70,7 @@ export const pacSchema = z.strictObject({
     first: section.duration().default(2_000).describe('wait before the first new start; it doubles'),
     longest: section.duration().default(300_000).describe('longest wait before a new start'),
   }),
+  'key-log': section.keyLog(),
 });
 
 export type PacOptions = z.output<typeof pacSchema>;

@@ -122,6 +122,10 @@ export function diameterReporter(
         metrics.count('failovers');
         log.warn({ peer: event.peer, to: event.to }, 'request failed over');
         break;
+      case 'duplicate':
+        metrics.count('duplicates');
+        log.debug({ peer: event.peer }, 'duplicate request answered as before');
+        break;
       case 'dropped':
         metrics.count('diameter_dropped', { code: event.code });
         log.debug({ peer: event.peer, code: event.code }, 'dropped');
@@ -130,6 +134,11 @@ export function diameterReporter(
         log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
     }
   };
+}
+
+/** Logs why a Diameter connection with TLS did not come to be. */
+export function refusedReporter(log: Logger): (reason: string) => void {
+  return (reason) => log.warn({ reason }, 'TLS refused');
 }
 
 /** What the log says of a Diameter message. */

@@ -18,8 +18,10 @@ import {
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { type Route, RouteTable } from '../protocol/diameter/routing.js';
 import { DiameterConnection } from './diameter-connection.js';
+import { DuplicateCache } from './diameter-duplicates.js';
 import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
 import {
+  CER_TIMEOUT,
   type Transport,
   type TransportConnection,
   type TransportListener,
@@ -30,14 +32,12 @@ import { Driver, monotonic } from './driver.js';
 /** Connections that have not sent their CER: each costs a socket; when there are more, the oldest is closed. */
 export const MAX_UNKNOWN_CONNECTIONS = 64;
 
-/** How long a connection may be silent before its CER, in milliseconds. */
-export const CER_TIMEOUT = 5_000;
-
 /** Requests of one peer that are being answered at once; more are answered 3004. */
 export const MAX_SERVING = 4096;
 
-/** RFC 6733 2.1. */
-const DEFAULT_PORT = 3868;
+/** RFC 6733 2.1 and, for TLS, IANA: the RFC prints 5658. */
+export const DIAMETER_PORT = 3868;
+export const DIAMETER_TLS_PORT = 5868;
 
 export interface DiameterPeerOptions {
   /** DiameterIdentity. */
@@ -47,6 +47,13 @@ export interface DiameterPeerOptions {
   readonly addresses?: readonly string[] | undefined;
   readonly port?: number | undefined;
   readonly transport?: Transport | undefined;
+  /** It is this peer only over a connection that TLS protects. */
+  readonly secure?: boolean | undefined;
+  /** It may bring requests of others (RFC 6733 2.8.1). */
+  readonly relay?: boolean | undefined;
+  /** Of several peers for a realm those with the lowest priority get requests, each its share by weight. */
+  readonly priority?: number | undefined;
+  readonly weight?: number | undefined;
 }
 
 export interface DiameterListenOptions {
@@ -81,6 +88,8 @@ export type DiameterEvent =
   | { readonly type: 'peerClosed'; readonly peer: string; readonly reason: string }
   /** RFC 3539: nothing new goes to a suspected peer, and it is trusted again after it has answered. */
   | { readonly type: 'peerSuspected' | 'peerTrusted'; readonly peer: string }
+  /** A request that was answered before came again. */
+  | { readonly type: 'duplicate'; readonly peer: string }
   /** A request goes to another peer, since the first one failed. */
   | { readonly type: 'failedOver'; readonly peer: string; readonly to: string }
   | { readonly type: 'dropped'; readonly peer: string | undefined; readonly code: string }
@@ -136,6 +145,14 @@ class Entry implements DiameterHop {
     return this.peer.capabilities;
   }
 
+  get priority(): number {
+    return this.options.priority ?? 0;
+  }
+
+  get weight(): number {
+    return this.options.weight ?? 1;
+  }
+
   get trusted(): boolean {
     return this.peer.trusted;
   }
@@ -163,6 +180,7 @@ export class DiameterNode {
   readonly #identifiers = new EndToEndIdentifiers(Date.now() / 1000, randomBytes(4).readUInt32BE(0));
   readonly #sessionIds: SessionIds;
   readonly #client: DiameterClient;
+  readonly #duplicates: DuplicateCache;
   readonly #listeners: TransportListener[] = [];
   /** Connections without a CER yet, the oldest first. */
   readonly #unknown = new Set<DiameterConnection>();
@@ -174,9 +192,10 @@ export class DiameterNode {
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
+    this.#duplicates = new DuplicateCache(this.grammarian);
     this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);
     for (const peer of options.peers) this.#entries.set(peer.host.toLowerCase(), this.#entry(peer));
-    const routes = new RouteTable<DiameterHop>(options.routes ?? [], this.#entries);
+    const routes = new RouteTable<DiameterHop>(options.routes ?? [], this.#entries, Math.random);
     this.#client = new DiameterClient(this.grammarian, this.#identifiers, this.#entries, routes, options.onEvent);
   }
 
@@ -232,6 +251,7 @@ export class DiameterNode {
       // In order they have been ended already, and only finish what they send.
       if (expired) for (const connection of connections.values()) connection.reset();
     }
+    this.#duplicates.clear();
     await Promise.all(closing);
   }
 
@@ -288,7 +308,8 @@ export class DiameterNode {
     };
     const initiates = addressesOf(options).length > 0;
     const identifiers = this.#identifiers;
-    const config = { host: options.host, local, identifiers, watchdog, reconnect, timeout, initiates };
+    const { host, relay: mayRelay = false } = options;
+    const config = { host, mayRelay, local, identifiers, watchdog, reconnect, timeout, initiates };
     return new Entry(
       options,
       new Peer(config, this.grammarian, randomBytes(32)),
@@ -354,9 +375,14 @@ export class DiameterNode {
       this.#refuse(entry, connection, request, violation);
       return;
     }
+    const now = performance.now();
+    const known = this.#duplicates.find(request, now);
+    if (known) this.#options.onEvent({ type: 'duplicate', peer: entry.host });
     entry.serving += 1;
     try {
-      this.#send(entry, connection, await this.#options.onRequest(request, entry.host));
+      const answer = known ?? this.#options.onRequest(request, entry.host);
+      if (!known) this.#duplicates.keep(request, answer, now);
+      this.#send(entry, connection, await answer);
     } catch (error) {
       this.#options.onEvent({ type: 'failed', peer: entry.host, error });
       const text = 'the request could not be served';
@@ -383,7 +409,8 @@ export class DiameterNode {
 
   async #connect(entry: Entry): Promise<void> {
     const { options, driver } = entry;
-    const { port = DEFAULT_PORT, transport = tcpTransport } = options;
+    const { transport = tcpTransport } = options;
+    const { port = options.secure ? DIAMETER_TLS_PORT : DIAMETER_PORT } = options;
     const attempt = new AbortController();
     entry.attempt = attempt;
     const timer = setTimeout(() => attempt.abort(), this.#options.timeout);
@@ -478,7 +505,8 @@ export class DiameterNode {
     }
     const host = this.grammarian.find(avps, 'Origin-Host');
     const entry = host === undefined ? undefined : this.#entries.get(host.toLowerCase());
-    if (!entry || !connection.transport.mayBe(entry.host)) {
+    const proven = entry && connection.transport.mayBe(entry.host) && isSecureEnough(entry, connection);
+    if (!entry || !proven) {
       const code = entry ? 'peer-not-authenticated' : 'unknown-peer';
       const violation = { resultCode: RESULT.UNKNOWN_PEER, failedAvp: undefined, text: 'not a peer of this node' };
       connection.send(errorAnswer(this.grammarian, this.origin, message, violation));
@@ -533,6 +561,10 @@ export class DiameterNode {
     this.#lastConnection += 1;
     return this.#lastConnection;
   }
+}
+
+function isSecureEnough({ options }: Entry, { transport }: DiameterConnection): boolean {
+  return options.secure !== true || transport.secure;
 }
 
 function addressesOf({ address, addresses = [] }: DiameterPeerOptions): readonly string[] {

@@ -3,6 +3,9 @@ import { connect, createServer, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseAddress } from '../protocol/bytes/address.js';
 
+/** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */
+export const CER_TIMEOUT = 5_000;
+
 export interface TransportAddress {
   readonly address: string;
   readonly port: number;
@@ -11,6 +14,8 @@ export interface TransportAddress {
 /** A connection as a transport gives it: a stream of octets, and what is known of its ends. */
 export interface TransportConnection {
   readonly stream: Duplex;
+  /** TLS protects it, and the other end has shown a certificate. */
+  readonly secure: boolean;
   /** Octets of our own address. */
   readonly localAddress: Uint8Array;
   readonly remoteAddress: string;
@@ -25,7 +30,7 @@ export interface TransportListener extends TransportAddress {
   close(): Promise<void>;
 }
 
-/** How connections are made: TCP here; TLS has the same form (RFC 6733 2.2). */
+/** How connections are made: TCP here, TLS in the same form (RFC 6733 2.2). */
 export interface Transport {
   /** Rejects with the system's error, or when the signal aborts. */
   connect(to: TransportAddress, host: string, signal: AbortSignal): Promise<TransportConnection>;
@@ -66,6 +71,7 @@ export const tcpTransport: Transport = {
 function tcpConnection(socket: Socket): TransportConnection {
   return {
     stream: socket,
+    secure: false,
     localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
     remoteAddress: socket.remoteAddress ?? '',
     mayBe: () => true,
@@ -73,7 +79,8 @@ function tcpConnection(socket: Socket): TransportConnection {
   };
 }
 
-function withoutScope(address = ''): string {
+/** The text of an address without its interface, and of an IPv4 one that IPv6 maps as IPv4. */
+export function withoutScope(address = ''): string {
   const text = address.split('%', 1)[0] ?? '';
   return text.startsWith('::ffff:') && text.includes('.') ? text.slice('::ffff:'.length) : text;
 }

@@ -17,7 +17,7 @@ export class Metrics {
   }
 
   /** Adds one to a counter, made when first counted. */
-  count(name: string, labels: Readonly<Record<string, string>> = {}): void {
+  count(name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
     let counter = this.#counters.get(name);
     if (!counter) {
       const full = `${this.#prefix}_${name}_total`;
@@ -29,7 +29,7 @@ export class Metrics {
       });
       this.#counters.set(name, counter);
     }
-    counter.inc(labels);
+    counter.inc(labels, by);
   }
 
   /** Shows what `read` says whenever somebody asks. */

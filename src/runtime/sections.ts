@@ -48,6 +48,10 @@ export const prefix64 = () =>
     return z.NEVER;
   });
 
+/** Only for labs: whoever reads that file can forge messages. */
+export const keyLog = () =>
+  fileName().optional().describe('for labs only: file that PANA keys are written to, for "pana-mip6 decode --keys"');
+
 export const log = group({
   level: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
@@ -102,23 +106,43 @@ export const algorithms = {
     .describe('required: no session without a PANA SA, which a stripped offer would give'),
 };
 
-/** Peers of a Diameter node, for either side. */
-export const diameterPeer = z.strictObject({
-  host: identity().describe('DiameterIdentity of the peer'),
-  address: address().optional().describe('where to connect to; without it the peer connects to us'),
-  port: port().default(3868).describe('TCP port of the peer'),
-});
-
-export const diameter = {
-  host: identity().describe('DiameterIdentity of this node, such as aaa.home.example'),
-  realm: identity().describe('realm of this node, such as home.example'),
-  watchdog: duration().default(30_000).describe('Twinit of RFC 3539, 6 s at least'),
-  reconnect: duration().default(30_000).describe('longest wait before a peer is connected again (Tc)'),
-  timeout: duration().default(10_000).describe('limit of a connection attempt and of a capabilities exchange'),
-};
-
 export const tls = {
   ca: fileName().describe('PEM file of the CA that the other end must come from'),
   'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
   ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
+};
+
+/** Peers of a Diameter node, for either side. */
+export const diameterPeer = z.strictObject({
+  host: identity().describe('DiameterIdentity of the peer'),
+  address: address().optional().describe('where to connect to; without it the peer connects to us'),
+  addresses: z.array(address()).optional().describe('more of them, tried in order'),
+  port: port().min(1).optional().describe('its port; 3868, with TLS 5868'),
+  tls: z.boolean().default(false).describe('it is this peer only with TLS, and a certificate that bears its name'),
+  relay: z.boolean().default(false).describe('an agent that brings requests of others'),
+  priority: z.number().int().min(0).max(65_535).default(0).describe('lower ones are asked first'),
+  weight: z.number().min(0.001).max(65_535).default(1).describe('share of the requests among equal priorities'),
+});
+
+/** TLS between Diameter nodes. */
+export const diameterTls = () =>
+  z
+    .strictObject({
+      ...tls,
+      certificate: fileName().describe('PEM file of our certificate, which bears diameter.host'),
+      key: fileName().describe('PEM file of its key'),
+      crl: fileName().optional().describe('PEM file of the CRL'),
+      'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
+      port: port().default(5868).describe('port to take connections on, at a server'),
+    })
+    .optional()
+    .describe('TLS for Diameter: {ca, certificate, key, crl, min-version, max-version, ciphers, port}');
+
+export const diameter = {
+  host: identity().describe('DiameterIdentity of this node, such as aaa.home.example'),
+  realm: identity().describe('realm of this node, such as home.example'),
+  tls: diameterTls(),
+  watchdog: duration().default(30_000).describe('Twinit of RFC 3539, 6 s at least'),
+  reconnect: duration().default(30_000).describe('longest wait before a peer is connected again (Tc)'),
+  timeout: duration().default(10_000).describe('limit of a connection attempt and of a capabilities exchange'),
 };

@@ -20,35 +20,39 @@ export interface TlsMaterial {
 }
 
 /**
- * Reads and checks CA, certificate and key. Throws OperatorError with the key of the configuration, the file, and what is
+ * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
  * wrong: not there, not PEM, expired, a key of another certificate.
  */
-export async function readTlsFiles(files: TlsFiles, now = Date.now()): Promise<TlsMaterial> {
+export async function readTlsFiles(files: TlsFiles, section = 'tls', now = Date.now()): Promise<TlsMaterial> {
   const [caPem, certificatePem, keyPem] = await Promise.all([
-    readPem('tls.ca', files.ca),
-    readPem('tls.certificate', files.certificate),
-    readPem('tls.key', files.key),
+    readPem(`${section}.ca`, files.ca),
+    readPem(`${section}.certificate`, files.certificate),
+    readPem(`${section}.key`, files.key),
   ]);
-  const authorities = certificatesOf('tls.ca', files.ca, caPem);
-  const [certificate] = certificatesOf('tls.certificate', files.certificate, certificatePem);
-  const dates = authorities.map((authority) => checkValidity('tls.ca', files.ca, authority, now));
+  const authorities = certificatesOf(`${section}.ca`, files.ca, caPem);
+  const [certificate] = certificatesOf(`${section}.certificate`, files.certificate, certificatePem);
+  const dates = authorities.map((authority) => checkValidity(`${section}.ca`, files.ca, authority, now));
   if (certificate) {
-    dates.push(checkValidity('tls.certificate', files.certificate, certificate, now));
-    const key = attempt(`tls.key: ${files.key} is not a private key in PEM`, () => createPrivateKey(keyPem));
+    dates.push(checkValidity(`${section}.certificate`, files.certificate, certificate, now));
+    const key = attempt(`${section}.key: ${files.key} is not a private key in PEM`, () => createPrivateKey(keyPem));
     if (!certificate.checkPrivateKey(key)) {
-      throw new OperatorError(`tls.key: ${files.key} is not the key of the certificate ${files.certificate}`);
+      throw new OperatorError(`${section}.key: ${files.key} is not the key of the certificate ${files.certificate}`);
     }
   }
-  attempt(`tls.certificate: ${files.certificate} cannot be used`, () =>
+  attempt(`${section}.certificate: ${files.certificate} cannot be used`, () =>
     createSecureContext({ ca: caPem, cert: certificatePem, key: keyPem }),
   );
   return { caPem, certificatePem, keyPem, notAfter: Math.min(...dates) };
 }
 
 /** Reads a CRL file. Throws OperatorError. */
-export async function readCrlFile(path: string, expired: RevocationList['expired']): Promise<RevocationList> {
-  const pem = await readPem('tls.crl', path);
-  return attempt(`tls.crl: ${path} is not a CRL in PEM`, () => readRevocationList(pem, expired));
+export async function readCrlFile(
+  path: string,
+  expired: RevocationList['expired'],
+  section = 'tls',
+): Promise<RevocationList> {
+  const pem = await readPem(`${section}.crl`, path);
+  return attempt(`${section}.crl: ${path} is not a CRL in PEM`, () => readRevocationList(pem, expired));
 }
 
 async function readPem(key: string, path: string): Promise<string> {

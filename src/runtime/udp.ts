@@ -18,10 +18,15 @@ export class UdpSocket {
   readonly #socket: Socket;
   readonly #label: string;
   readonly #connected: boolean;
+  /** Our own end as it was when the socket was made. */
+  readonly address: { readonly address: string; readonly port: number };
+  #closed = false;
 
-  private constructor(socket: Socket, label: string, connected: boolean) {
+  private constructor(socket: Socket, connected: boolean) {
+    const { address, port } = socket.address();
     this.#socket = socket;
-    this.#label = label;
+    this.address = { address, port };
+    this.#label = `${address}|${port}`;
     this.#connected = connected;
   }
 
@@ -49,7 +54,7 @@ export class UdpSocket {
     });
     // A datagram that cannot be sent is a lost datagram: the retransmission takes care of it.
     socket.on('error', () => undefined);
-    return new UdpSocket(socket, label, false);
+    return new UdpSocket(socket, false);
   }
 
   /**
@@ -76,8 +81,7 @@ export class UdpSocket {
     socket.on('message', (octets) => onDatagram(octets));
     // An ICMP error says only that this datagram was lost.
     socket.on('error', () => undefined);
-    const { address, port } = socket.address();
-    return new UdpSocket(socket, `${address}|${port}`, true);
+    return new UdpSocket(socket, true);
   }
 
   /** What `from.local` says of datagrams that came here. */
@@ -90,19 +94,17 @@ export class UdpSocket {
     return this.#label.replace('|', ' port ');
   }
 
-  get address(): { readonly address: string; readonly port: number } {
-    const { address, port } = this.#socket.address();
-    return { address, port };
-  }
-
-  /** A connected socket sends to its other end, whatever `to` says. */
+  /** A connected socket sends to its other end, whatever `to` says; on a closed one the datagram is lost. */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): void {
+    if (this.#closed) return;
     if (this.#connected) this.#socket.send(octets, () => undefined);
     else this.#socket.send(octets, to.port, to.address, () => undefined);
   }
 
   /** Resolves when the socket is closed. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     const closed = once(this.#socket, 'close');
     this.#socket.close();
     await closed;

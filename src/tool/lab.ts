@@ -131,8 +131,8 @@ export class Lab {
     return started;
   }
 
-  /** The AAA server, with one home agent in its store. */
-  async startAaa(name = 'aaa'): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
+  /** The AAA server, with one home agent in its store unless it is another server. */
+  async startAaa(name = 'aaa', more: Tree = {}): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
     const { capacity = 1000, logLevel = 'debug', hooks = true } = this.#options;
     const tree = merge(
       {
@@ -144,7 +144,7 @@ export class Lab {
           realm: REALM,
           listen: [this.address],
           port: 0,
-          peers: [{ host: `paa.access.example` }],
+          peers: [{ host: 'paa.access.example' }, { host: 'paa2.access.example' }],
         },
         tls: {
           ca: this.path('pki', 'ca.pem'),
@@ -154,14 +154,19 @@ export class Lab {
         },
         hooks: await this.#hooks(name, hooks ? { ha: hookPath(`ha-${SYSTEM}.sh`) } : {}),
       },
-      this.#options.aaa,
+      merge(this.#options.aaa ?? {}, more),
     );
     const daemon = this.start(name, 'aaa', await this.configure(name, tree));
     const [place] = (await daemon.line('ready'))['listening'] as Place[];
     if (!place) throw new Error('the AAA server listens nowhere');
     // Whoever starts it again finds it at the same place.
     await this.configure(name, merge(tree, { diameter: { port: place.port } }));
-    await this.administer(name, 'addHomeAgent', {
+    if (name === 'aaa') await this.#addHomeAgent(capacity);
+    return { daemon, place };
+  }
+
+  async #addHomeAgent(capacity: number): Promise<void> {
+    await this.administer('aaa', 'addHomeAgent', {
       agent: {
         name: 'ha1',
         address: HOME_AGENT,
@@ -173,11 +178,14 @@ export class Lab {
       },
       now: Date.now(),
     });
-    return { daemon, place };
   }
 
   /** The PAA, connected to the AAA server. */
-  async startPaa(aaa: Place, name = 'paa'): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
+  async startPaa(
+    aaa: Place,
+    name = 'paa',
+    more: Tree = {},
+  ): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
     const { localHomeAgent = false, logLevel = 'debug', hooks = true } = this.#options;
     const programs = { ep: hookPath('ep-list.sh'), ...(localHomeAgent ? { ha: hookPath(`ha-${SYSTEM}.sh`) } : {}) };
     const tree = merge(
@@ -195,7 +203,7 @@ export class Lab {
         },
         hooks: await this.#hooks(name, hooks ? programs : {}),
       },
-      this.#options.paa,
+      merge(this.#options.paa ?? {}, more),
     );
     const daemon = this.start(name, 'paa', await this.configure(name, tree));
     const [place] = (await daemon.line('ready'))['listening'] as Place[];

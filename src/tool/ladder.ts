@@ -1,7 +1,7 @@
 import type { LogLine } from './daemon-process.js';
 
 /** A message between two of the three columns, left to right or back. */
-interface Rung {
+export interface Rung {
   readonly at: number;
   readonly from: number;
   readonly to: number;
@@ -42,13 +42,14 @@ function bothNames(line: LogLine): string {
 }
 
 /** The ladder as text; times are milliseconds since the first rung. */
-export function drawLadder(all: readonly Rung[]): string {
+export function drawLadder(all: readonly Rung[], columns: readonly string[] = COLUMNS): string {
+  const width = Math.max(WIDTH, ...columns.map((name) => name.length + 2));
   const [begin = 0] = all.map(({ at }) => at);
-  const head = `${'ms'.padStart(TIME_WIDTH)}  ${COLUMNS.map((name) => name.padEnd(WIDTH)).join('')}`;
+  const head = `${'ms'.padStart(TIME_WIDTH)}  ${columns.map((name) => name.padEnd(width)).join('')}`;
   const lines = all.map(({ at, from, to, text }) => {
     const time = (at - begin).toFixed(1).padStart(TIME_WIDTH);
-    const left = ' '.repeat(WIDTH * Math.min(from, to));
-    const room = WIDTH - 4;
+    const left = ' '.repeat(width * Math.min(from, to));
+    const room = width * Math.abs(to - from) - 4;
     const label = ` ${text.slice(0, room - 4)} `;
     const dashes = '-'.repeat(Math.max(2, room - label.length));
     return `${time}  ${left}${from < to ? `|--${label}${dashes}>` : `|<-${label}${dashes}-`}|`;

@@ -87,6 +87,21 @@ describe('a configuration', () => {
     expectRefusal(await run('aaa', ['run', '-c', lab.path('list.yaml')]), /list\.yaml:1: a configuration is a map/);
   });
 
+  it('of a server that takes connections in no way is refused', async () => {
+    const ended = await runWith(
+      'aaa',
+      'aaa',
+      (tree) => Object.assign(tree['diameter'] ?? {}, { plain: false }),
+      'check-config',
+    );
+    expectRefusal(ended, 'diameter.tls is missing: with diameter.plain off nobody could connect');
+  });
+
+  it('with no PAA at all is a good one: the default router is asked', async () => {
+    const ended = await runWith('pac', 'mn1', (tree) => Object.assign(tree['pana'] ?? {}, { paa: [] }), 'check-config');
+    expect(ended.status).toBe(0);
+  });
+
   it('without what has no default names each missing key', async () => {
     expectRefusal(await run('aaa', ['check-config']), 'diameter.host is missing', 'tls.key is missing: PEM file');
   });
@@ -226,7 +241,7 @@ describe('commands', () => {
   it('that are misspelt, or miss something, say what there is', async () => {
     expectRefusal(await run('pac', ['strat']), 'Did you mean status?');
     expectRefusal(await run('pac', []), 'Which command');
-    expectRefusal(await run('aaa', ['subscriber']), 'Which? add, list, remove');
+    expectRefusal(await run('aaa', ['subscriber']), 'Which? add, list, enable, disable, remove');
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
   });
 

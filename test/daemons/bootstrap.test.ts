@@ -290,6 +290,21 @@ describe('what two ends agree on', () => {
     expect(await pac.line('authorized')).toMatchObject({ protection });
   });
 
+  it.each([true, false])('to ask for the identity in PAR[S] already; responses in PAN: %s', async (piggyback) => {
+    const parsReceived = async (pana: Record<string, boolean>) => {
+      const { lab: made } = await network({ paa: { pana } });
+      await made.addSubscriber(MN, 'mn1');
+      const pac = await made.startPac('mn1', { pana: { 'piggyback-responses': piggyback } });
+      await pac.line('bootstrapped');
+      if (pana['ip-reconfiguration']) await pac.line('hook done', ({ event }) => event === 'reconfigure');
+      await made.close();
+      return pac.lines.filter(({ msg, message }) => msg === 'received' && message === 'PAR').length;
+    };
+    const optimised = await parsReceived({ 'optimised-start': true, 'ip-reconfiguration': true });
+    // The first PAR begins EAP-TLS at once.
+    expect(await parsReceived({})).toBe(optimised + 1);
+  });
+
   it('the size of an EAP packet, which the NAS says in Framed-MTU', async () => {
     const { lab: made } = await network({ hooks: false, paa: { nas: { 'framed-mtu': 300 } } });
     await made.addSubscriber(MN, 'mn1');

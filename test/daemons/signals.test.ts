@@ -109,6 +109,37 @@ describe('a node that moves', () => {
   });
 });
 
+describe('a PAA that dies', () => {
+  it('and comes back has its node back soon, with the same home address and without an end of Mobile IPv6', async () => {
+    const { made, aaa, paa } = await network();
+    const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
+    const { homeAddress } = await pac.line('bootstrapped');
+    await pac.line('hook done', ({ event }) => event === 'up');
+    paa.signal('SIGKILL');
+    await paa.exited;
+    const again = made.start('paa again', 'paa', made.path('paa.yaml'));
+    await again.line('peer connected');
+    expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAddress });
+    expect(await again.line('authorized')).toMatchObject({ homeAddress });
+    await pac.line('hook done', ({ event }) => event === 'refresh');
+    expect(pac.lines.some(({ msg }) => msg === 'the PAA does not answer')).toBe(true);
+    expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
+    expect(aaa.lines.some(({ msg }) => msg === 'lease released')).toBe(false);
+    expect(await made.administer('aaa', 'listLeases', {})).toMatchObject([{ homeAddress }]);
+  });
+
+  it('for a while only, or a link that does, leaves the session as it is', async () => {
+    const { made, paa } = await network();
+    const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
+    await pac.line('bootstrapped');
+    paa.signal('SIGSTOP');
+    await pac.line('the PAA does not answer');
+    paa.signal('SIGCONT');
+    await pac.line('the PAA answers again');
+    expect(pac.lines.some(({ msg }) => msg === 'session replaced' || msg === 'session ended')).toBe(false);
+  });
+});
+
 describe('a session that the PAA begins', () => {
   it('brings a node in that waits', async () => {
     const { made, paa } = await network();

@@ -1,84 +1,19 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { answerTo } from '../../src/protocol/diameter/answers.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
 import { APPLICATION, CER, DEA, DER, DWR } from '../../src/protocol/diameter/commands.js';
-import { Dictionary } from '../../src/protocol/diameter/dictionary.js';
-import { Grammarian, isViolation } from '../../src/protocol/diameter/grammar.js';
+import { isViolation } from '../../src/protocol/diameter/grammar.js';
 import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
-import { type DiameterEvent, DiameterNode, type DiameterNodeOptions } from '../../src/runtime/diameter-node.js';
+import { type DiameterNode, MAX_SERVING } from '../../src/runtime/diameter-node.js';
+import { cerOf, der, grammarian, makeNode, makeServer, nodes, stopNodes } from './diameter-rig.js';
 
-const grammarian = new Grammarian(new Dictionary());
-const nodes: DiameterNode[] = [];
 const sockets: Socket[] = [];
 
 afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.stop()));
+  await stopNodes();
   for (const socket of sockets.splice(0)) socket.destroy();
 });
-
-interface Rig {
-  readonly node: DiameterNode;
-  readonly events: DiameterEvent[];
-}
-
-function makeNode(host: string, more: Partial<DiameterNodeOptions>): Rig {
-  const events: DiameterEvent[] = [];
-  const node = new DiameterNode({
-    origin: { host, realm: 'example' },
-    productName: 'test',
-    vendorId: 0,
-    ownVendor: 32473,
-    applications: [APPLICATION.EAP],
-    listen: [],
-    peers: [],
-    watchdog: 30_000,
-    reconnect: 30_000,
-    timeout: 5_000,
-    onRequest: () => Promise.reject(new Error('nobody asked')),
-    onEvent: (event) => events.push(event),
-    ...more,
-  });
-  nodes.push(node);
-  return { node, events };
-}
-
-/** A server that answers every DER with this Result-Code. */
-function makeServer(host: string, peers: readonly string[], resultCode = 2001): Rig {
-  return makeNode(host, {
-    listen: [{ address: '127.0.0.1', port: 0 }],
-    peers: peers.map((peer) => ({ host: peer })),
-    onRequest: (message) => {
-      const sessionId = grammarian.find(message.avps, 'Session-Id') ?? '';
-      return Promise.resolve(
-        answerTo(
-          message,
-          grammarian.write(DEA, {
-            'Session-Id': sessionId,
-            'Auth-Application-Id': APPLICATION.EAP,
-            'Auth-Request-Type': 3,
-            'Result-Code': resultCode,
-            'Origin-Host': host,
-            'Origin-Realm': 'example',
-          }),
-        ),
-      );
-    },
-  });
-}
-
-function der(host: string): DiameterMessage {
-  return grammarian.message(DER, APPLICATION.EAP, {
-    'Session-Id': `${host};1;1`,
-    'Auth-Application-Id': APPLICATION.EAP,
-    'Origin-Host': host,
-    'Origin-Realm': 'example',
-    'Destination-Realm': 'example',
-    'Auth-Request-Type': 3,
-    'EAP-Payload': new Uint8Array(0),
-  });
-}
 
 async function pair(resultCode?: number) {
   const server = makeServer('server.example', ['client.example'], resultCode);
@@ -165,6 +100,27 @@ describe('two nodes', () => {
     await server.node.stop(20);
   });
 
+  it('more requests at once than a node serves are answered 3004', async () => {
+    const server = makeNode('server.example', {
+      listen: [{ address: '127.0.0.1', port: 0 }],
+      peers: [{ host: 'client.example' }],
+      onRequest: () => new Promise(() => undefined),
+    });
+    await server.node.start();
+    const { socket, next } = await stranger(server.node);
+    socket.write(encodeDiameter(cerOf('client.example')));
+    await next();
+    const requests = Array.from({ length: MAX_SERVING + 1 }, (_, i) =>
+      encodeDiameter({ ...der('client.example'), endToEnd: i, hopByHop: i }),
+    );
+    socket.write(Buffer.concat(requests));
+    const answer = await next();
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(3004);
+    expect(answer).toMatchObject({ hopByHop: MAX_SERVING, flags: FLAG.E | FLAG.P });
+    nodes.splice(nodes.indexOf(server.node), 1);
+    await server.node.stop(20);
+  });
+
   it('a request goes to the next peer, with T, when the first one fails', async () => {
     const first = makeNode('first.example', {
       listen: [{ address: '127.0.0.1', port: 0 }],
@@ -174,10 +130,11 @@ describe('two nodes', () => {
     const second = makeServer('second.example', ['client.example']);
     await Promise.all([first.node.start(), second.node.start()]);
     const client = makeNode('client.example', {
-      peers: [first, second].map(({ node }) => ({
+      peers: [first, second].map(({ node }, priority) => ({
         host: node.origin.host,
         address: '127.0.0.1',
         port: node.addresses[0]?.port,
+        priority,
       })),
     });
     await client.node.start();
@@ -216,17 +173,6 @@ async function stranger(node: DiameterNode): Promise<{ socket: Socket; next: () 
       return message;
     });
   return { socket, next };
-}
-
-function cerOf(host: string): DiameterMessage {
-  return grammarian.message(CER, APPLICATION.COMMON, {
-    'Origin-Host': host,
-    'Origin-Realm': 'example',
-    'Host-IP-Address': [Uint8Array.of(127, 0, 0, 1)],
-    'Vendor-Id': 0,
-    'Product-Name': 'stranger',
-    'Auth-Application-Id': [APPLICATION.EAP],
-  });
 }
 
 describe('a stranger', () => {

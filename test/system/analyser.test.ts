@@ -1,9 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { commandOf } from '../../src/protocol/diameter/commands.js';
 import { decodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/codec.js';
+import { AVPS } from '../../src/protocol/pana/dictionary.js';
 import { readCapture } from '../../src/tool/decode/capture.js';
 import { packetOf } from '../../src/tool/decode/packets.js';
 import type { Lab } from '../../src/tool/lab.js';
@@ -28,7 +30,7 @@ describe.runIf(possible)('a full session on port 716', () => {
     const made = await net.lab({ hooks: false, paa: { pana: { listen: [ROUTER], port: 716 } } });
     lab = made;
     const { place } = await made.startAaa();
-    await made.startPaa(place);
+    await made.startPaa(place, 'paa', { 'key-log': made.path('paa.keys') });
     await made.addSubscriber('mn1@home.example', 'mn1');
     const file = made.path('session.pcap');
     const capture = spawn(
@@ -39,7 +41,7 @@ describe.runIf(possible)('a full session on port 716', () => {
       },
     );
     await once(capture.stderr, 'data');
-    const pac = await made.startPac('mn1', { pana: { interface: 'mn0' } });
+    const pac = await made.startPac('mn1', { pana: { interface: 'mn0' }, 'key-log': made.path('mn1.keys') });
     await pac.line('bootstrapped');
     for (const command of ['ping', 'reauth']) {
       expect((await run('pac', [command, '--control.socket', made.socket('mn1')])).status).toBe(0);
@@ -66,6 +68,17 @@ describe.runIf(possible)('a full session on port 716', () => {
     const kinds = new Set(messages.map(({ type, flags }) => type * 2 + (flags & FLAG.R ? 1 : 0)));
     // PCI, PAR, PAN, PTR, PTA, PNR and PNA.
     expect([...kinds].sort((a, b) => a - b)).toEqual([2, 4, 5, 6, 7, 8, 9]);
+
+    // Both ends have written the same keys, with which every AUTH is right.
+    expect(await readFile(made.path('paa.keys'), 'utf8')).toBe(await readFile(made.path('mn1.keys'), 'utf8'));
+    expect((await stat(made.path('paa.keys'))).mode & 0o777).toBe(0o600);
+    const shown = await run('tool', ['decode', '--keys', made.path('paa.keys'), '--no-messages', file]);
+    const rungs = shown.stdout.trimEnd().split('\n').slice(1);
+    expect(rungs).toHaveLength(messages.length);
+    expect(rungs.filter((rung) => rung.includes(' ✓ '))).toHaveLength(
+      messages.filter(({ avps }) => avps.some(({ code }) => code === AVPS.AUTH.code)).length,
+    );
+    expect(shown.stdout).not.toContain('✗');
 
     const fields = [
       'pana.type',
@@ -97,5 +110,74 @@ describe.runIf(possible)('a full session on port 716', () => {
       }
       expect([expert, malformed]).toEqual(['', '']);
     }
+  });
+});
+
+/** Expert severity "error" of Wireshark. */
+const ERROR = 0x0080_0000;
+
+describe.runIf(possible)('the Diameter side of a full session', () => {
+  it('is decoded by tshark with no complaint, and its commands are ours', { timeout: 120_000 }, async () => {
+    const net = await AccessNetwork.make();
+    network = net;
+    const made = await net.lab({ hooks: false, localHomeAgent: true });
+    lab = made;
+    const file = made.path('diameter.pcap');
+    const capture = spawn(
+      'ip',
+      ['netns', 'exec', net.router, 'dumpcap', '-q', '-P', '-i', 'lo', '-f', 'tcp', '-w', file],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    await once(capture.stderr, 'data');
+    const { daemon: aaa, place } = await made.startAaa('aaa', { diameter: { watchdog: '6s' } });
+    const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { watchdog: '6s' } });
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    const pac = await made.startPac('mn1', { mobility: { 'home-agent': 'any' } });
+    await pac.line('bootstrapped');
+    const command = (...parameters: string[]) =>
+      run('aaa', ['session', ...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
+    expect((await command('reauth', 'mn1@home.example')).status).toBe(0);
+    await pac.line('bootstrap refreshed');
+    await paa.line('sent', ({ message }) => message === 'DWR');
+    expect((await command('disconnect', 'mn1@home.example')).status).toBe(0);
+    await aaa.line('session ended');
+    await paa.stop();
+    const wanted = ['CER', 'CEA', 'DER', 'DEA', 'RAR', 'RAA', 'DWR', 'DWA', 'ASR', 'ASA', 'STR', 'STA', 'DPR', 'DPA'];
+    const shown = await vi.waitFor(
+      async () => {
+        const ladder = await run('tool', ['decode', '--no-messages', file]);
+        for (const name of wanted) expect(ladder.stdout).toContain(` ${name} `);
+        return ladder.stdout;
+      },
+      { timeout: 20_000 },
+    );
+    capture.kill('SIGINT');
+    await once(capture, 'exit');
+    const { stdout } = await promisify(execFile)('tshark', [
+      ...['-r', file, '-d', `tcp.port==${place.port},diameter`, '-Y', 'diameter', '-T', 'fields'],
+      ...['-E', 'separator=;', '-E', 'occurrence=a'],
+      ...[
+        'diameter.cmd.code',
+        'diameter.flags.request',
+        '_ws.expert.severity',
+        '_ws.expert.message',
+        '_ws.malformed',
+      ].flatMap((field) => ['-e', field]),
+    ]);
+    const names = new Set<string>();
+    let messages = 0;
+    for (const line of stdout.trimEnd().split('\n')) {
+      const [codes = '', requests = '', severities = '', texts = '', malformed] = line.split(';');
+      expect(malformed).toBe('');
+      const errors = severities.split(',').filter((severity) => (Number(severity) & ERROR) !== 0);
+      expect(errors, texts).toEqual([]);
+      const flags = requests.split(',');
+      for (const [i, code] of codes.split(',').entries()) {
+        messages += 1;
+        names.add(commandOf(Number(code), flags[i] === '1' || flags[i] === 'True')?.name ?? code);
+      }
+    }
+    expect([...names].sort()).toEqual([...wanted].sort());
+    expect(shown.trimEnd().split('\n').slice(1)).toHaveLength(messages);
   });
 });

@@ -3,6 +3,8 @@ import type { Lab, Place } from '../../src/tool/lab.js';
 import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 
 const OTHER = '2001:db8:a::22';
+const OTHER_ROUTER = '2001:db8:b::1';
+const ELSEWHERE = '2001:db8:b::11';
 const possible = announce('movement in network namespaces', missing());
 let network: AccessNetwork | undefined;
 let lab: Lab | undefined;
@@ -57,6 +59,58 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     expect(await pac.line('moved')).toMatchObject({ careOfAddress: OTHER });
     expect(await paa.line('client moved')).toMatchObject({ client: OTHER });
   });
+});
+
+it.runIf(possible)('a node that moves to a network with another PAA has its home address there, too', async () => {
+  const net = await AccessNetwork.make();
+  network = net;
+  const made = await net.lab();
+  lab = made;
+  await net.ip(net.router, 'address', 'add', `${OTHER_ROUTER}/64`, 'dev', 'ar0', 'nodad');
+  const { daemon: aaa, place } = await made.startAaa();
+  const { daemon: first, place: at } = await made.startPaa(place);
+  const { daemon: second } = await made.startPaa(place, 'paa2', {
+    pana: { listen: [OTHER_ROUTER], port: at.port },
+    diameter: { host: 'paa2.access.example' },
+  });
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  await net.ip(net.node, 'route', 'add', 'default', 'via', ROUTER);
+  const pac = await made.startPac('mn1', { pana: { paa: [], port: at.port, interface: 'mn0' } });
+  const { homeAgent, homeAddress } = await pac.line('bootstrapped');
+  await first.line('authorized');
+  await pac.line('hook done', ({ event }) => event === 'up');
+
+  await net.ip(net.node, 'address', 'add', `${ELSEWHERE}/64`, 'dev', 'mn0', 'nodad');
+  await net.ip(net.node, 'route', 'replace', 'default', 'via', OTHER_ROUTER);
+  await net.ip(net.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
+  expect(await second.line('authorized')).toMatchObject({ client: ELSEWHERE, homeAgent, homeAddress });
+  expect(await pac.line('session replaced')).toMatchObject({ paa: ROUTER, by: OTHER_ROUTER });
+  expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent, homeAddress });
+  await pac.line('hook done', ({ event }) => event === 'refresh');
+  await aaa.line('hook done', ({ event }) => event === 'refresh');
+
+  // The old session ends, and takes nothing away.
+  await first.line('session ended');
+  expect(await made.administer('aaa', 'listLeases', {})).toMatchObject([{ homeAddress }]);
+  expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
+  expect(aaa.lines.some(({ msg }) => msg === 'lease released')).toBe(false);
+  expect(await pac.stop()).toBe(0);
+  await aaa.line('lease released');
+});
+
+it.runIf(possible)('a node that knows no PAA asks its default router', async () => {
+  const net = await AccessNetwork.make();
+  network = net;
+  const made = await net.lab({ hooks: false });
+  lab = made;
+  const { place } = await made.startAaa();
+  await made.startPaa(place);
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const pac = await made.startPac('mn1', { pana: { paa: [] }, retry: { first: '200ms', longest: '200ms' } });
+  await pac.line('no PAA is known: pana.paa is empty, and neither DHCP nor a default router says one');
+  await net.ip(net.node, 'route', 'add', 'default', 'via', ROUTER);
+  await pac.line('bootstrapped');
+  expect(await pac.line('authorized')).toMatchObject({ paa: ROUTER });
 });
 
 it.runIf(possible)('a node on another host than the router reaches it by a scoped address, too', async () => {

@@ -1,12 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../src/protocol/bytes/decode-error.js';
-import { concat, encodeUtf8, fromHex } from '../../src/protocol/bytes/octets.js';
+import { concat, encodeUtf8, fromHex, toHex } from '../../src/protocol/bytes/octets.js';
+import { readPana } from '../../src/protocol/pana/dictionary.js';
 import { isCapture, readCapture } from '../../src/tool/decode/capture.js';
+import { captureLadder } from '../../src/tool/decode/capture-ladder.js';
 import { Decoder } from '../../src/tool/decode/decoder.js';
+import { SessionKeys } from '../../src/tool/decode/keys.js';
 import { packetOf } from '../../src/tool/decode/packets.js';
 import { run } from '../daemons/program.js';
 import { OCTETS, VECTORS, vector } from '../protocol/diameter/vectors.js';
+import { Ladder } from '../protocol/pana/ladder.js';
 import { RECORDINGS, recording } from '../protocol/pana/vectors.js';
 
 const PANA = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
@@ -23,8 +27,8 @@ function u32(value: number): Uint8Array {
 const FROM = new Uint8Array(16).fill(0x20);
 const TO = new Uint8Array(16).fill(0x30);
 
-function ipv6(protocol: number, payload: Uint8Array): Uint8Array {
-  return concat(fromHex('60000000'), u16(payload.length), Uint8Array.of(protocol, 64), FROM, TO, payload);
+function ipv6(protocol: number, payload: Uint8Array, from = FROM, to = TO): Uint8Array {
+  return concat(fromHex('60000000'), u16(payload.length), Uint8Array.of(protocol, 64), from, to, payload);
 }
 
 function ipv4(protocol: number, payload: Uint8Array): Uint8Array {
@@ -182,6 +186,77 @@ describe('decode', () => {
       }),
       { numRuns: 5_000 },
     );
+  });
+});
+
+describe('a capture of a whole session', () => {
+  function session() {
+    const ladder = new Ladder({ pac: { exportKeys: true }, paa: { exportKeys: true }, delay: 5 });
+    ladder.toPac({ type: 'start' });
+    ladder.run(100);
+    ladder.toPac({ type: 'reauthenticate' });
+    ladder.run(200);
+    ladder.toPac({ type: 'terminate' });
+    ladder.run(300);
+    const keys = ladder.pacEvents.flatMap((event) => (event.type === 'key' ? [event] : []));
+    const text = keys
+      .map(({ sessionId, keyId, integrity, key }) => {
+        const number = (value: number) => value.toString(16).padStart(8, '0');
+        return `PANA_AUTH_KEY ${number(sessionId)} ${number(keyId)} ${integrity} ${toHex(key)}\n`;
+      })
+      .join('');
+    const frames = ladder.lines.map(({ from, octets }) => {
+      const ports = from === 'pac' ? concat(u16(5000), u16(716)) : concat(u16(716), u16(5000));
+      const datagram = concat(ports, u16(octets.length + 8), u16(0), octets);
+      return from === 'pac' ? ipv6(17, datagram) : ipv6(17, datagram, TO, FROM);
+    });
+    return { ladder, text, frames };
+  }
+
+  it('is a ladder, and a key file tells whether each AUTH is right', () => {
+    const { ladder, text, frames } = session();
+    const forged = frames.at(-2)?.slice() ?? new Uint8Array(0);
+    forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+    const keys = SessionKeys.read(`# a lab's\n\n${text}`, 'paa.keys');
+    const messages = [...new Decoder(32473, keys).decode(pcap(101, [...frames, forged]))];
+    const drawn = captureLadder(messages)?.split('\n') ?? [];
+    expect(drawn[0]).toMatch(/^ +ms {2}2020:\S+ +3030:\S+$/);
+    expect(drawn[1]).toMatch(/^ +0\.0 {2}\|-- PCI -+>\|$/);
+    expect(drawn[2]).toMatch(/ {2}\|<- PAR\[S\] \/ PSR -+\|$/);
+    const names = ladder.lines.map(({ message, name }) => {
+      const values = readPana(message);
+      return typeof values !== 'string' && values.AUTH ? `${name} ✓` : name;
+    });
+    expect(names.filter((name) => name.endsWith('✓')).length).toBeGreaterThan(10);
+    const shown = drawn.slice(1).map((line) => line.replace(/ \/ [A-Z]+/, ''));
+    for (const [i, name] of names.entries()) expect(shown[i]).toContain(` ${name} -`);
+    expect(shown.at(-1)).toContain('PTR ✗ AUTH');
+    expect(messages.at(-1)?.text).toContain('WRONG');
+    expect(messages.at(-2)?.text).toMatch(/right, with key 0x[0-9a-f]{8}$/);
+  });
+
+  it('without its keys says so', () => {
+    const { frames } = session();
+    const messages = [...new Decoder(32473, SessionKeys.read('', 'empty')).decode(pcap(101, frames))];
+    expect(messages.at(-1)?.text).toContain('no key of this session is known');
+  });
+
+  it('on loopback has a column for each port', () => {
+    const frame = (from: number, to: number) =>
+      ipv6(17, concat(u16(from), u16(to), u16(PCI.length + 8), u16(0), PCI), FROM, FROM);
+    const decode = (frames: readonly Uint8Array[]) =>
+      captureLadder([...new Decoder(32473).decode(pcap(101, frames))]) ?? '';
+    expect(decode([frame(5000, 716), frame(716, 5000)]).split('\n')[0]).toMatch(/port 5000 .* port 716$/);
+    const many = decode([1, 2, 3, 4, 5, 6].map((port) => frame(port, 716)));
+    expect(many).toContain('2 messages of ');
+    expect(captureLadder([])).toBeUndefined();
+  });
+
+  it('with a key file that is none is refused with file and line', async () => {
+    expect(() => SessionKeys.read('\nPANA_AUTH_KEY 1 2', 'x.keys')).toThrow('x.keys:2: not a line "PANA_AUTH_KEY');
+    expect(() => SessionKeys.read('PANA_AUTH_KEY 00000001 00000001 99 00', 'x.keys')).toThrow('x.keys:1:');
+    const ended = await run('tool', ['decode', '--keys', '/nowhere'], { input: '00000010000000010000000000000000' });
+    expect(ended).toMatchObject({ status: 2, stderr: 'pana-mip6: cannot read /nowhere: ENOENT\n' });
   });
 });
 

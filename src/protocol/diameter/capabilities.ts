@@ -35,10 +35,13 @@ const NO_INBAND_SECURITY = 0;
 export class CapabilitiesExchange {
   readonly #local: LocalCapabilities;
   readonly #grammarian: Grammarian;
+  readonly #mayRelay: boolean;
 
-  constructor(local: LocalCapabilities, grammarian: Grammarian) {
+  /** `mayRelay`: whether the peer is taken at its word when it says that it relays. */
+  constructor(local: LocalCapabilities, grammarian: Grammarian, mayRelay: boolean) {
     this.#local = local;
     this.#grammarian = grammarian;
+    this.#mayRelay = mayRelay;
   }
 
   /** A CER for a connection from this address of ours. */
@@ -82,7 +85,7 @@ export class CapabilitiesExchange {
       return refused(RESULT.UNKNOWN_PEER, `not ${host}`);
     }
     const applications = applicationsOf(content);
-    const relay = applications.includes(APPLICATION.RELAY);
+    const relay = this.#mayRelay && applications.includes(APPLICATION.RELAY);
     // RFC 6733 5.3: one application in common, or a relay, which has all.
     const common = this.#local.applications.some((id) => id === APPLICATION.RELAY || applications.includes(id));
     if (!relay && !common) return refused(RESULT.NO_COMMON_APPLICATION, 'no common application');

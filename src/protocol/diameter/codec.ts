@@ -37,7 +37,7 @@ export interface DiameterMessage extends DiameterHeader {
 /** Message Length of the header that these octets begin with; undefined if there are fewer than four. */
 export function messageLength(octets: Uint8Array): number | undefined {
   if (octets.length < 4) return undefined;
-  return ((octets[1] ?? 0) << 16) | ((octets[2] ?? 0) << 8) | (octets[3] ?? 0);
+  return new DataView(octets.buffer, octets.byteOffset).getUint32(0) & 0xff_ffff;
 }
 
 /*

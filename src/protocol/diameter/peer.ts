@@ -25,6 +25,8 @@ export const DISCONNECT_CAUSE = { REBOOTING: 0, BUSY: 1, DO_NOT_WANT_TO_TALK_TO_
 export interface PeerConfig {
   /** The peer's DiameterIdentity: whoever says another one is refused. */
   readonly host: string;
+  /** It may bring requests of others. */
+  readonly mayRelay: boolean;
   readonly local: LocalCapabilities;
   readonly identifiers: EndToEndIdentifiers;
   /** Twinit of the watchdog, milliseconds. */
@@ -127,7 +129,7 @@ export class Peer {
   constructor(config: PeerConfig, grammarian: Grammarian, seed: Uint8Array) {
     this.#config = config;
     this.#grammarian = grammarian;
-    this.#exchange = new CapabilitiesExchange(config.local, grammarian);
+    this.#exchange = new CapabilitiesExchange(config.local, grammarian, config.mayRelay);
     this.#drbg = new Drbg(seed);
     this.#watchdog = new Watchdog(config.watchdog, xorshift(this.#drbg.u32()));
     this.#hopByHop = this.#drbg.u32();

@@ -1,4 +1,4 @@
-/** Which peers serve a realm, the best first. */
+/** Which peers serve a realm. */
 export interface Route {
   /** A realm, or `*` for all that no other route names. */
   readonly realm: string;
@@ -14,6 +14,9 @@ export interface Destination {
 /** A peer as routing sees it. */
 export interface Hop {
   readonly host: string;
+  /** Lower ones first; of equal ones each comes first as often as its share of the weights says. */
+  readonly priority: number;
+  readonly weight: number;
   /** Undefined: there is no connection, nothing is known. */
   readonly capabilities: { readonly relay: boolean; readonly applications: readonly number[] } | undefined;
 }
@@ -24,10 +27,14 @@ const DEFAULT_REALM = '*';
 export class RouteTable<H extends Hop> {
   readonly #routes: ReadonlyMap<string, readonly string[]>;
   readonly #hops: ReadonlyMap<string, H>;
+  readonly #random: () => number;
 
-  /** Without routes every peer serves every realm. `hops`: by DiameterIdentity in lower case. */
-  constructor(routes: readonly Route[], hops: ReadonlyMap<string, H>) {
+  /**
+   * Without routes every peer serves every realm. `hops`: by DiameterIdentity in lower case. `random`: uniform in [0, 1).
+   */
+  constructor(routes: readonly Route[], hops: ReadonlyMap<string, H>, random: () => number) {
     this.#hops = hops;
+    this.#random = random;
     const all = routes.length > 0 ? routes : [{ realm: DEFAULT_REALM, peers: [...hops.keys()] }];
     this.#routes = new Map(all.map(({ realm, peers }) => [realm.toLowerCase(), peers]));
   }
@@ -39,10 +46,22 @@ export class RouteTable<H extends Hop> {
     const ofRealm = this.#named(this.#realm(destination.realm)).filter(
       (hop) => hop !== direct && (host === undefined || hop.capabilities?.relay === true),
     );
-    const ordered = direct ? [direct, ...ofRealm] : ofRealm;
+    const shared = this.#inOrder(ofRealm);
+    const ordered = direct ? [direct, ...shared] : shared;
     return ordered.filter(
       ({ capabilities }) => !capabilities || capabilities.relay || capabilities.applications.includes(applicationId),
     );
+  }
+
+  /** By priority; within one at random, by weight. */
+  #inOrder(hops: readonly H[]): H[] {
+    if (hops.length < 2) return [...hops];
+    const keyed = hops.map((hop) => {
+      // The smallest of exponential variables is each one's as often as its rate says.
+      const key = -Math.log(1 - this.#random()) / hop.weight;
+      return { hop, key };
+    });
+    return keyed.sort((a, b) => a.hop.priority - b.hop.priority || a.key - b.key).map(({ hop }) => hop);
   }
 
   #realm(realm: string | undefined): readonly string[] {

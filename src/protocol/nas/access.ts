@@ -39,6 +39,26 @@ export interface DeaValues extends DiameterMobility, DeaLifetimes {
   readonly 'User-Name'?: string | undefined;
   readonly State?: Uint8Array | undefined;
   readonly Class?: readonly Uint8Array[] | undefined;
+  readonly 'Session-Binding'?: number | undefined;
+  readonly 'Session-Server-Failover'?: number | undefined;
+  readonly 'Auth-Session-State'?: number | undefined;
+}
+
+/** Bits of Session-Binding, RFC 6733 8.17: that message goes to any server of the realm. */
+export const SESSION_BINDING = { RE_AUTH: 1, STR: 2 } as const;
+
+/** Session-Server-Failover, RFC 6733 8.18, where the bound server is gone: 1 and 3 say that another one is asked. */
+const TRY_AGAIN: readonly number[] = [1, 3];
+
+/** Auth-Session-State NO_STATE_MAINTAINED, RFC 6733 8.11: no STR. */
+const NO_STATE_MAINTAINED = 1;
+
+/** How the server of a session wants to hear of its end. */
+export interface SessionServer {
+  /** Destination-Host of STR; undefined: any server of the realm. */
+  readonly host: string | undefined;
+  /** Another one may be told when that one is gone. */
+  readonly tryAgain: boolean;
 }
 
 /** What a DER says beyond its session and origin. */
@@ -57,7 +77,8 @@ export interface AccessConfig {
 }
 
 export type AccessInput =
-  | { readonly type: 'start'; readonly wish: number | undefined }
+  /** `asked`: the EAP-Request/Identity that the client has got already. */
+  | { readonly type: 'start'; readonly wish: number | undefined; readonly asked?: Uint8Array | undefined }
   | { readonly type: 'packet'; readonly packet: Uint8Array }
   /** The visited network's own proposal, or that it has none, in answer to `propose`. */
   | { readonly type: 'proposal'; readonly local: HomeAgentOffer | undefined }
@@ -74,7 +95,8 @@ export type AccessOutput =
   | {
       readonly type: 'granted';
       readonly userName: string;
-      readonly server: string;
+      /** Undefined: it keeps no state, and hears of no end. */
+      readonly server: SessionServer | undefined;
       readonly kind: 'home' | 'local' | undefined;
       readonly grant: Grant;
       readonly msk: Uint8Array | undefined;
@@ -90,9 +112,14 @@ type State =
   | { readonly name: 'IDENTITY'; readonly identifier: number }
   | { readonly name: 'PROPOSAL'; readonly response: Uint8Array }
   /** The AAA server has the last response. */
-  | { readonly name: 'AAA'; readonly response: Uint8Array }
+  | { readonly name: 'AAA'; readonly response: Uint8Array; readonly request: DerRequest }
   /** The client has the last request. */
   | { readonly name: 'CLIENT'; readonly request: Uint8Array };
+
+/** EAP-Request/Identity without a prompt, RFC 3748 5.1. */
+export function identityRequest(identifier: number): Uint8Array {
+  return Uint8Array.of(REQUEST, identifier, 0, 5, IDENTITY);
+}
 
 /**
  * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072): asks for
@@ -107,6 +134,9 @@ export class Access {
   #wish: number | undefined;
   #local: HomeAgentOffer | undefined;
   #server: string | undefined;
+  /** Destination-Host of the first DER of a later run, and whether another server may have it instead. */
+  #boundTo: string | undefined;
+  #mayTryAgain = false;
   #aaaState: Uint8Array | undefined;
   #firstOfRun = true;
   #rounds = 0;
@@ -133,7 +163,7 @@ export class Access {
   handle(input: AccessInput): AccessOutput[] {
     switch (input.type) {
       case 'start':
-        return this.#start(input.wish);
+        return this.#start(input.wish, input.asked);
       case 'packet':
         return this.#packet(input.packet);
       case 'proposal':
@@ -142,6 +172,10 @@ export class Access {
         return this.#state.name === 'AAA' ? this.#answer(input.answer) : [{ type: 'dropped', code: 'unexpected' }];
       case 'unreachable':
         if (this.#state.name !== 'AAA') return [];
+        if (this.#firstOfRun && this.#boundTo !== undefined && this.#mayTryAgain) {
+          this.#boundTo = undefined;
+          return [{ type: 'request', request: { ...this.#state.request, server: undefined } }];
+        }
         this.#state = { name: 'IDLE' };
         return [
           { type: 'refused', resultCode: undefined },
@@ -150,15 +184,14 @@ export class Access {
     }
   }
 
-  #start(wish: number | undefined): AccessOutput[] {
+  #start(wish: number | undefined, asked: Uint8Array | undefined): AccessOutput[] {
     this.#wish = wish;
     this.#firstOfRun = true;
     this.#rounds = 0;
     this.#aaaState = undefined;
-    this.#identifier = (this.#identifier + 1) & 0xff;
+    this.#identifier = asked?.[1] ?? (this.#identifier + 1) & 0xff;
     this.#state = { name: 'IDENTITY', identifier: this.#identifier };
-    const packet = Uint8Array.of(REQUEST, this.#identifier, 0, 5, IDENTITY);
-    return [{ type: 'pana', input: { type: 'eapRequest', packet } }];
+    return asked ? [] : [{ type: 'pana', input: { type: 'eapRequest', packet: identityRequest(this.#identifier) } }];
   }
 
   /** RFC 4072 2.4: Code, Identifier and Length are checked before the AAA server sees a packet. */
@@ -201,9 +234,9 @@ export class Access {
   #ask(response: Uint8Array, mobility: DiameterMobility): AccessOutput[] {
     this.#rounds += 1;
     if (this.#rounds > MAX_ROUNDS) return this.#fail(undefined, undefined);
-    this.#state = { name: 'AAA', response };
-    const server = this.#firstOfRun ? undefined : this.#server;
+    const server = this.#firstOfRun ? this.#boundTo : this.#server;
     const request = { identity: this.#identity ?? '', server, payload: response, state: this.#aaaState, mobility };
+    this.#state = { name: 'AAA', response, request };
     return [{ type: 'request', request }];
   }
 
@@ -240,10 +273,16 @@ export class Access {
     const mobility = answerMobility(answer, context);
     const grant: Grant = { lifetime, authorizationLifetime, assignment: mobility?.assignment };
     const msk = answer['EAP-Master-Session-Key'];
+    const binding = answer['Session-Binding'] ?? 0;
+    const host = answer['Origin-Host'];
+    this.#mayTryAgain = TRY_AGAIN.includes(answer['Session-Server-Failover'] ?? 0);
+    this.#boundTo = binding & SESSION_BINDING.RE_AUTH ? undefined : host;
+    const bound = { host: binding & SESSION_BINDING.STR ? undefined : host, tryAgain: this.#mayTryAgain };
+    const server = answer['Auth-Session-State'] === NO_STATE_MAINTAINED ? undefined : bound;
     // RFC 4072 2.8.2: the NAS does not invent EAP packets, but a success without one would leave the client waiting.
     const packet = payload ?? Uint8Array.of(SUCCESS, this.#identifier, 0, 4);
     return [
-      { type: 'granted', userName, server: answer['Origin-Host'], kind: mobility?.kind, grant, msk },
+      { type: 'granted', userName, server, kind: mobility?.kind, grant, msk },
       { type: 'pana', input: { type: 'eapSuccess', packet, msk, authorized: true, grant } },
     ];
   }

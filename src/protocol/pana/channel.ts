@@ -84,6 +84,11 @@ export class Channel {
     return this.#outstanding?.timer.at;
   }
 
+  /** How often the outstanding request was sent; 0: there is none. */
+  get transmissions(): number {
+    return this.#outstanding?.timer.sent ?? 0;
+  }
+
   get busy(): boolean {
     return this.#outstanding !== undefined;
   }
@@ -192,11 +197,6 @@ export class Channel {
     this.#last = { type: message.type, sequence: message.sequence, octets, verified, answer: undefined };
   }
 
-  /** Sets the number expected next, for a request that was accepted elsewhere. */
-  expect(sequence: number): void {
-    this.#rxSeq = sequence >>> 0;
-  }
-
   /** Answers the request taken last and keeps the answer for its repetitions. */
   answer(draft: Draft): Uint8Array[] {
     const last = this.#last;
@@ -216,18 +216,18 @@ export class Channel {
    * The kept answer to a repeated request, nothing if it is not there yet or was asked for too often. A repetition need
    * not have the same octets: its sender may have signed it anew, and then can read only an answer with that key.
    */
-  replay(octets: Uint8Array, verified: Protection | undefined, now: number): Uint8Array[] {
+  replay(octets: Uint8Array, verified: Protection | undefined, now: number): Uint8Array | 'replays' | undefined {
     const last = this.#last;
-    if (!last?.answer) return [];
+    if (!last?.answer) return undefined;
     if (now - this.#replays.since >= 1000) this.#replays = { since: now, count: 0 };
     this.#replays.count += 1;
-    if (this.#replays.count > MAX_REPLAYS_PER_SECOND) return [];
+    if (this.#replays.count > MAX_REPLAYS_PER_SECOND) return 'replays';
     const { answer } = last;
     if (verified && answer.signedWith !== verified && !equalOctets(octets, last.octets)) {
       answer.octets = this.#encode(answer.draft, 0, last.sequence, verified);
       answer.signedWith = verified;
     }
-    return [answer.octets];
+    return answer.octets;
   }
 
   // ----------------------------------------------------------------------------------------------------------- AUTH

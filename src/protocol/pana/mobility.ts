@@ -53,9 +53,11 @@ function encodeAddress(address: AddressOctets): Uint8Array {
   return out;
 }
 
+/** Octets of an address of each family. */
+const LENGTHS: Readonly<Record<number, number>> = { [IPV4]: 4, [IPV6]: 16 };
+
 function decodeAddress(octets: Uint8Array): AddressOctets | undefined {
-  const family = ((octets[0] ?? 0) << 8) | (octets[1] ?? 0);
+  const [high = 0xff, low = 0xff] = octets;
   const address = octets.slice(2);
-  const wanted = family === IPV4 ? 4 : family === IPV6 ? 16 : 0;
-  return address.length === wanted ? address : undefined;
+  return address.length === LENGTHS[(high << 8) | low] ? address : undefined;
 }

@@ -8,7 +8,17 @@ import { makeAvp, RESULT_CODE, type TERMINATION_CAUSE } from './dictionary.js';
 import { type Protection, panaAuthKey } from './keys.js';
 import { mobilityAvps } from './mobility.js';
 import type { RetransmissionParameters } from './retransmission.js';
-import { type Dropped, dropped, type Received, type Run, type Send, sends } from './session.js';
+import {
+  type Dropped,
+  dropped,
+  MIN_PING_INTERVAL,
+  type Received,
+  type Run,
+  replays,
+  type Send,
+  type SessionKey,
+  sends,
+} from './session.js';
 import type { Start } from './stateless-start.js';
 
 /** All times in milliseconds. */
@@ -20,6 +30,10 @@ export interface PaaSessionConfig {
   readonly failedSessionTimeout: number;
   readonly request: RetransmissionParameters;
   readonly pingInterval: number;
+  /** Hand out each PANA_AUTH_KEY, for a lab's analyser. */
+  readonly exportKeys: boolean;
+  /** Set the I bit: the PaC has to get another IP address once it is authorised (RFC 5191 6.2). */
+  readonly reconfigure: boolean;
   /** Re-authentication starts when this part of the authorization lifetime has passed; 0: left to the PaC. */
   readonly reauthenticateAt: number;
 }
@@ -69,8 +83,14 @@ export type PaaClosed =
 export type PaaSessionOutput =
   | Send
   | Dropped
-  /** A run of EAP begins; `wish` is the Mobility-Capability of PAN[S]. */
-  | { readonly type: 'eapStart'; readonly reauthentication: boolean; readonly wish: number | undefined }
+  | SessionKey
+  /** A run of EAP begins; `wish` is the Mobility-Capability of PAN[S], `asked` the EAP-Request that PAR[S] carried. */
+  | {
+      readonly type: 'eapStart';
+      readonly reauthentication: boolean;
+      readonly wish: number | undefined;
+      readonly asked: Uint8Array | undefined;
+    }
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   /** PAN[C] has come: the PaC is in. */
   | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
@@ -108,8 +128,11 @@ export class PaaSession {
   /** The AAA server has authorised this session, in this run or an earlier one. */
   #granted = false;
   #lastHeard: number;
-  /** The PaC has answered a PAR without S: its PCI from the same place is a new start. */
+  #pingedAt = Number.NEGATIVE_INFINITY;
+  /** The PaC has seen a PAR without S: its PCI from the same place is a new start. */
   #begun = false;
+  /** The EAP response that a PaC sent in a PAR before that. */
+  #firstResponse: Uint8Array | undefined;
 
   private constructor(
     config: PaaSessionConfig,
@@ -137,6 +160,8 @@ export class PaaSession {
    * The session that a PAN[S] begins.
    *
    *   INITIAL    PAN[S]     | not OPTIMIZED_INIT | EAPrestart; ST(FAILED)| WAIT_EAP_MSG
+   *   INITIAL    PAN[S]     | OPTIMIZED_INIT, EAP-Payload    | EAP(m)    | WAIT_EAP_MSG
+   *   INITIAL    PAN[S]     | OPTIMIZED_INIT, no EAP-Payload |           | WAIT_PAN_OR_PAR
    */
   static begin(
     config: PaaSessionConfig,
@@ -152,8 +177,10 @@ export class PaaSession {
     const offered = config.prf.includes(prf ?? 0) && config.integrity.includes(integrity ?? 0);
     if (none ? config.sa === 'required' : !offered) return dropped('no-algorithm');
     const session = new PaaSession(config, drbg, start, pan, algorithmsOf(prf, integrity), now);
-    const out: PaaSessionOutput[] = [{ type: 'eapStart', reauthentication: false, wish: session.wish }];
-    const packet = values['EAP-Payload'];
+    const asked = start.eapRequest;
+    const packet = asked && values['EAP-Payload'];
+    if (asked && !packet) session.#state = { name: 'WAIT_PAN_OR_PAR', until: now + config.failedSessionTimeout };
+    const out: PaaSessionOutput[] = [{ type: 'eapStart', reauthentication: false, wish: session.wish, asked }];
     if (packet) out.push({ type: 'eapPacket', packet });
     return { session, out };
   }
@@ -168,10 +195,6 @@ export class PaaSession {
 
   get protected(): boolean {
     return this.#channel.protection !== undefined;
-  }
-
-  get algorithms(): Algorithms | undefined {
-    return this.#algorithms;
   }
 
   /** Whether a PCI from its address still belongs to this start (the PaC repeats PCI until it sees a PAR without S). */
@@ -221,7 +244,7 @@ export class PaaSession {
         // WAIT_EAP_MSG, WAIT_PAN_OR_PAR  EAP_TIMEOUT | DISC               | CLOSED
         return this.#isAuthenticating() ? this.#close('eap-timeout') : [];
       case 'ping':
-        return this.#ping(now);
+        return now - this.#pingedAt < MIN_PING_INTERVAL ? [dropped('pings')] : this.#ping(now);
       case 'reauthenticate':
         return this.#state.name === 'OPEN' || this.#state.name === 'WAIT_PNA_PING' ? this.#beginRun(now) : [];
       case 'terminate':
@@ -284,10 +307,10 @@ export class PaaSession {
   #request(received: Received, now: number): PaaSessionOutput[] {
     const { message, octets } = received;
     const place = this.#channel.place(message);
-    if (place === 'out-of-sequence') return [dropped('out-of-sequence')];
+    if (place === 'out-of-sequence') return this.#takenUp(received) ?? [dropped('out-of-sequence')];
     const verified = this.#channel.verify(octets);
     if (this.#channel.protection && !verified) return [dropped('auth')];
-    if (place === 'duplicate') return sends(this.#channel.replay(octets, verified, now));
+    if (place === 'duplicate') return replays(this.#channel.replay(octets, verified, now));
     switch (message.type) {
       case MESSAGE_TYPE.AUTH:
         return this.#par(received, verified, now);
@@ -296,6 +319,17 @@ export class PaaSession {
       default:
         return this.#pnr(received, verified, now);
     }
+  }
+
+  /**
+   * Not RFC: a PaC that has restarted at the same place takes the start up that it finds (its PCI belongs to that). Its
+   * numbers are others, its first response is the same one.
+   */
+  #takenUp({ message, octets, values }: Received): PaaSessionOutput[] | undefined {
+    const packet = values['EAP-Payload'];
+    if (this.#begun || !this.#firstResponse || !packet || !equalOctets(packet, this.#firstResponse)) return undefined;
+    this.#channel.accept(message, octets);
+    return sends(this.#channel.answer({ type: MESSAGE_TYPE.AUTH, flags: 0, avps: [] }));
   }
 
   // WAIT_PAN_OR_PAR  PAR                          | EAP(m); RTX-; Tx PAN()| WAIT_EAP_MSG
@@ -309,6 +343,8 @@ export class PaaSession {
     // the numbers; the PaC's answer to it may have been overtaken, not lost.
     this.#heard(now);
     this.#channel.accept(message, octets, verified);
+    if (this.#channel.busy) this.#begun = true;
+    else if (!this.#begun) this.#firstResponse = packet;
     const out = sends(this.#channel.answer({ type: MESSAGE_TYPE.AUTH, flags: 0, avps: [] }));
     this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
     return [...out, ...this.#moved('request'), { type: 'eapPacket', packet }];
@@ -351,10 +387,13 @@ export class PaaSession {
     const { message, octets, values } = received;
     if (!this.#channel.answers(message)) return [dropped('out-of-sequence')];
     const { protection } = this.#channel;
-    if (protection && !this.#channel.verify(octets)) return [dropped('auth')];
+    const verified = this.#channel.verify(octets);
+    if (protection && !verified) return [dropped('auth')];
     const state = this.#state;
     if (message.type === MESSAGE_TYPE.AUTH) {
       const complete = (message.flags & FLAG.C) !== 0;
+      // RFC 5191 5.3: PAN[C] is the first of the PaC's messages that shows the new key.
+      if (complete && verified !== protection) return [dropped('auth')];
       if (!complete) return this.#pan(received, now);
       // RFC 5191 4.1: PAN[C] repeats the Key-Id of PAR[C].
       if (state.name === 'WAIT_SUCC_PAN' && this.#algorithms && values['Key-Id'] !== this.#keyId)
@@ -428,7 +467,7 @@ export class PaaSession {
   #beginRun(now: number): PaaSessionOutput[] {
     this.#run = this.#newRun(false);
     this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
-    return [{ type: 'eapStart', reauthentication: true, wish: this.wish }];
+    return [{ type: 'eapStart', reauthentication: true, wish: this.wish, asked: undefined }];
   }
 
   // WAIT_EAP_MSG  EAP_REQUEST                    | Tx PAR(EAP, Nonce); RTX+ | WAIT_PAN_OR_PAR
@@ -438,7 +477,12 @@ export class PaaSession {
     if (this.#algorithms && !this.#run.nonceSent) avps.push(makeAvp('Nonce', this.#run.ownNonce));
     this.#run.nonceSent = true;
     this.#state = { name: 'WAIT_PAN_OR_PAR', until: now + this.#config.failedSessionTimeout };
-    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: 0, avps }, now));
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: this.#reconfigure(), avps }, now));
+  }
+
+  /** RFC 5191 6.2: the I bit is for PARs of the first run. */
+  #reconfigure(): number {
+    return this.#config.reconfigure && this.#run.first ? FLAG.I : 0;
   }
 
   // WAIT_EAP_MSG  EAP_SUCCESS | Authorize()      | Result 0; Tx PAR[C]; RTX+ | WAIT_SUCC_PAN
@@ -455,10 +499,12 @@ export class PaaSession {
       makeAvp('EAP-Payload', packet),
     ];
     let protect: Protection | undefined;
+    const out: PaaSessionOutput[] = [];
     if (this.#algorithms && msk && peerNonce) {
       this.#keyId = (this.#keyId + 1) >>> 0;
       avps.push(makeAvp('Key-Id', this.#keyId));
       protect = this.#newKey(this.#algorithms, msk, peerNonce);
+      if (this.#config.exportKeys) out.push(this.#exported(protect));
     }
     if (success) {
       this.#granted = true;
@@ -469,7 +515,12 @@ export class PaaSession {
       this.#granted = true;
     }
     this.#state = success ? { name: 'WAIT_SUCC_PAN', grant, again: false } : { name: 'WAIT_FAIL_PAN' };
-    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps, protect }, now));
+    const flags = FLAG.C | this.#reconfigure();
+    return [...out, ...sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags, avps, protect }, now))];
+  }
+
+  #exported({ integrity, key }: Protection): SessionKey {
+    return { type: 'key', sessionId: this.sessionId, keyId: this.#keyId, integrity: integrity.id, key: key.slice() };
   }
 
   #newKey(algorithms: Algorithms, msk: Uint8Array, pacNonce: Uint8Array): Protection {
@@ -517,6 +568,7 @@ export class PaaSession {
   #ping(now: number): PaaSessionOutput[] {
     const state = this.#state;
     if (state.name !== 'OPEN') return [];
+    this.#pingedAt = now;
     this.#state = { ...state, name: 'WAIT_PNA_PING' };
     return sends(this.#channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }, now));
   }

@@ -30,10 +30,12 @@ export interface PaaConfig extends PaaSessionConfig {
   readonly limits: PaaLimits;
   /** Bits of Mobility-Capability to offer; undefined: none. */
   readonly mobility: number | undefined;
+  /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request that PAR[S] carries; undefined: PAR[S] has none. */
+  readonly firstRequest: Uint8Array | undefined;
 }
 
-/** Which of the PCIs of a PaC is answered with a plain offer. */
-const PLAIN_EVERY = 3;
+/** Offers take turns: optimised where configured, full, plain. */
+const OFFERS = 3;
 
 /** Ended sessions remembered so that their PAN[S] begins none again. */
 const MAX_ENDED = 65_536;
@@ -62,7 +64,6 @@ export type PaaOutput =
 
 interface Invitation {
   readonly peer: PacEndpoint;
-  readonly octets: Uint8Array;
   readonly timer: Retransmission;
 }
 
@@ -115,8 +116,13 @@ export class Paa {
   constructor(config: PaaConfig, seed: Uint8Array) {
     this.#config = config;
     this.#drbg = new Drbg(seed);
-    const plain = offerAvps({ ...config, mobility: undefined });
-    this.#starts = new StatelessStart(this.#drbg.bytes(32), [offerAvps(config), plain]);
+    const { vendorId, mobility, firstRequest } = config;
+    const plain = algorithmOffer(config);
+    const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
+    const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
+    // What strict peers may not know comes last.
+    const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
+    this.#starts = new StatelessStart(this.#drbg.bytes(32), variants);
     const { pciPerAddress, pciInAll } = config.limits;
     this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), { perAddress: pciPerAddress, inAll: pciInAll });
   }
@@ -188,13 +194,11 @@ export class Paa {
   #invite(peer: PacEndpoint, now: number): PaaOutput[] {
     const place = placeOf(peer);
     if (this.#invited.has(place)) return [];
-    if (this.#invited.size >= this.#config.limits.halfOpen) return [refuse('table-full', peer)];
-    const start = this.#freeStart(peer, now, VARIANT.FULL);
-    if (!start) return [refuse('rate-limited', peer)];
+    if (this.#invited.size >= this.#config.limits.halfOpen) return [refuse('invitations', peer)];
     const timer = startRetransmission(this.#config.request, now, this.#drbg.unit());
-    this.#invited.set(place, { peer, octets: start.iPar, timer });
+    this.#invited.set(place, { peer, timer });
     this.#deadlines.set(place, timer.at);
-    return [{ type: 'send', octets: start.iPar, to: peer }];
+    return this.#offer(peer, now, 0);
   }
 
   #inviteAgain(place: string, now: number): PaaOutput[] {
@@ -207,22 +211,32 @@ export class Paa {
     }
     this.#invited.set(place, { ...invited, timer });
     this.#deadlines.set(place, timer.at);
-    return [{ type: 'send', octets: invited.octets, to: invited.peer }];
+    return this.#offer(invited.peer, now, timer.sent - 1);
   }
 
   // INITIAL    PCI        | not OPTIMIZED_INIT | Tx PAR[S], no RTX   | INITIAL
+  // INITIAL    PCI        | OPTIMIZED_INIT     | EAPrestart          | INITIAL
+  // INITIAL    EAP_REQUEST|                    | Tx PAR[S](EAP); RTX+| INITIAL
+  // Not RFC: without state and timer even then. The first EAP-Request asks for the identity and is the same for all;
+  // the PaC repeats PCI until it sees a PAR without S anyway (RFC 5191 4.1).
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
     // RFC 5191 4.1: the PaC has asked while we have: ours counts.
     if (this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
-    if (!this.#pciLimiter.admit(from.address, now)) return [refuse('rate-limited', from)];
+    const refused = this.#pciLimiter.refuse(from.address, now);
+    if (refused) return [refuse(refused, from)];
     // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
-    for (const id of this.#places.get(placeOf(from)) ?? []) {
-      const session = this.#sessions.get(id)?.session;
-      if (session?.starting) return [{ type: 'send', octets: session.iPar, to: from }];
-    }
-    const start = this.#freeStart(from, now, this.#variantFor(from, now));
-    return start ? [{ type: 'send', octets: start.iPar, to: from }] : [refuse('rate-limited', from)];
+    const starting = [...(this.#places.get(placeOf(from)) ?? [])]
+      .map((id) => this.#sessions.get(id)?.session)
+      .findLast((session) => session?.starting);
+    if (starting) return [{ type: 'send', octets: starting.iPar, to: from }];
+    return this.#offer(from, now, this.#pciLimiter.repeats(placeOf(from), Math.floor(now / EPOCH)));
+  }
+
+  /** The PAR[S] for a PaC that has had so many before. */
+  #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
+    const start = this.#freeStart(peer, now, this.#variantOf(before));
+    return start ? [{ type: 'send', octets: start.iPar, to: peer }] : [refuse('starts-of-epoch', peer)];
   }
 
   /** A start whose number no session has or had; undefined if this place has used up those of the epoch. */
@@ -234,11 +248,15 @@ export class Paa {
     return undefined;
   }
 
-  /** A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one. */
-  #variantFor(from: PacEndpoint, now: number): number {
-    if (this.#config.mobility === undefined) return VARIANT.FULL;
-    const repeats = this.#pciLimiter.repeats(placeOf(from), Math.floor(now / EPOCH));
-    return repeats % PLAIN_EVERY === PLAIN_EVERY - 1 ? VARIANT.PLAIN : VARIANT.FULL;
+  /**
+   * A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one.
+   * Some ignore a PAR[S] with EAP-Payload: it comes only each third time, too.
+   */
+  #variantOf(before: number): number {
+    const { mobility, firstRequest } = this.#config;
+    const turn = before % OFFERS;
+    if (turn === 0 && firstRequest) return VARIANT.OPTIMISED;
+    return turn === OFFERS - 1 && mobility !== undefined ? VARIANT.PLAIN : VARIANT.FULL;
   }
 
   #begin(pan: Received, from: PacEndpoint, now: number): PaaOutput[] {
@@ -247,8 +265,9 @@ export class Paa {
     if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
     const { limits } = this.#config;
     const ofAddress = this.#halfOpen.get(from.address) ?? 0;
-    const full = this.#sessions.size >= limits.sessions || this.#halfOpenInAll >= limits.halfOpen;
-    if (full || ofAddress >= limits.halfOpenPerAddress) return [refuse('table-full', from)];
+    if (this.#sessions.size >= limits.sessions) return [refuse('sessions-in-all', from)];
+    if (this.#halfOpenInAll >= limits.halfOpen) return [refuse('half-open-in-all', from)];
+    if (ofAddress >= limits.halfOpenPerAddress) return [refuse('half-open-of-address', from)];
     const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
     if ('type' in begun) return [{ ...begun, from }];
     this.#invited.delete(placeOf(from));
@@ -312,13 +331,9 @@ export class Paa {
     this.#unplace(entry);
     this.#sessions.delete(sessionId);
     this.#deadlines.set(sessionId, undefined);
-    if (this.#ended.size >= MAX_ENDED) {
-      for (const id of this.#ended.keys()) {
-        this.#ended.delete(id);
-        break;
-      }
-    }
     this.#ended.set(sessionId, now + 2 * EPOCH);
+    const [oldest = sessionId] = this.#ended.keys();
+    if (this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
   }
 
   #hasEnded(sessionId: number, now: number): boolean {
@@ -353,12 +368,12 @@ export class Paa {
   }
 }
 
-/** RFC 5191 4.1: one AVP for each algorithm; after them what strict peers may not know. */
-function offerAvps(config: PaaConfig): PanaAvp[] {
-  const avps = config.prf.map((id) => makeAvp('PRF-Algorithm', id));
-  avps.push(...config.integrity.map((id) => makeAvp('Integrity-Algorithm', id)));
-  if (config.mobility !== undefined) avps.push(makeAvp('Mobility-Capability', config.mobility, config.vendorId));
-  return avps;
+/** RFC 5191 4.1: one AVP for each algorithm. */
+function algorithmOffer({ prf, integrity }: PaaConfig): PanaAvp[] {
+  return [
+    ...prf.map((id) => makeAvp('PRF-Algorithm', id)),
+    ...integrity.map((id) => makeAvp('Integrity-Algorithm', id)),
+  ];
 }
 
 function refuse(code: Dropped['code'], from: PacEndpoint): PaaOutput {

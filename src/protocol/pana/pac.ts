@@ -19,10 +19,13 @@ import {
   choose,
   type Dropped,
   dropped,
+  MIN_PING_INTERVAL,
   type Received,
   type Run,
   receive,
+  replays,
   type Send,
+  type SessionKey,
   sends,
 } from './session.js';
 import { VARIANT, variantOf } from './stateless-start.js';
@@ -48,6 +51,8 @@ export interface PacConfig {
   /** Re-authentication starts when this part of the lifetime has passed; 0: left to the PAA. */
   readonly reauthenticateAt: number;
   readonly mobility: PacMobility | undefined;
+  /** Hand out each PANA_AUTH_KEY, for a lab's analyser. */
+  readonly exportKeys: boolean;
 }
 
 export interface PacMobility {
@@ -62,6 +67,9 @@ export interface PacMobility {
  * PAA of ours gives a plain one to each third PCI, and the others may have been lost.
  */
 export const PLAIN_OFFERS_IGNORED = 8;
+
+/** Transmissions of a request after which a PAA is `silent`: with the defaults of RFC 5191 9.1 seven seconds. */
+const SILENT_AFTER = 4;
 
 export type PacInput =
   /** AUTH_USER of RFC 5609 7: begin. */
@@ -113,6 +121,9 @@ export type PacOutput =
   | { readonly type: 'eapRestart' }
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   | PacAuthorized
+  | SessionKey
+  /** The PAA of an open session leaves a request unanswered; said at each repetition until `heard`. */
+  | { readonly type: 'silent' | 'heard' }
   | { readonly type: 'closed'; readonly cause: PacClosed; readonly sessionId: number | undefined };
 
 /** What stays of the S exchange for the whole session. */
@@ -136,6 +147,8 @@ type State =
   | {
       readonly name: 'WAIT_EAP_MSG';
       readonly session: Session;
+      /** PCI is repeated until the first PAR without S, also after an optimised start. */
+      pci: Retransmission | undefined;
       readonly replyBy: number | undefined;
       readonly until: number;
     }
@@ -166,14 +179,19 @@ const ENDLESS: Life = { until: undefined, reauthenticateAt: undefined };
 export class PacSession {
   readonly #config: PacConfig;
   readonly #drbg: Drbg;
+  /** The same for every start, or a start that is taken up again would go on with other numbers than it began with. */
+  readonly #firstSequence: number;
   #state: State = { name: 'INITIAL', pci: undefined, start: undefined };
   #lastHeard = 0;
+  #silent = false;
+  #pingedAt = Number.NEGATIVE_INFINITY;
   #offerSeen = false;
   #plainOffers = 0;
 
   constructor(config: PacConfig, seed: Uint8Array) {
     this.#config = config;
     this.#drbg = new Drbg(seed);
+    this.#firstSequence = this.#drbg.u32();
   }
 
   get state(): State['name'] {
@@ -217,7 +235,7 @@ export class PacSession {
       case 'eapDiscarded':
         return this.#eapDiscarded();
       case 'ping':
-        return this.#ping(now);
+        return now - this.#pingedAt < MIN_PING_INTERVAL ? [dropped('pings')] : this.#ping(now);
       case 'moved':
         return this.#moved(now);
       case 'reauthenticate':
@@ -275,6 +293,11 @@ export class PacSession {
       const again = state.session.channel.tick(now);
       if (again === 'failed') return this.#close(state.name === 'SESS_TERM' ? 'terminated' : 'no-answer');
       out.push(...sends(again));
+      const asks = state.name === 'WAIT_PNA_PING' || state.name === 'WAIT_PNA_REAUTH';
+      if (asks && again.length > 0 && state.session.channel.transmissions >= SILENT_AFTER) {
+        this.#silent = true;
+        out.push({ type: 'silent' });
+      }
     }
 
     // WAIT_EAP_MSG  EAP reply timer | piggyback  | Tx PAN (Nonce)      | WAIT_PAA
@@ -316,12 +339,14 @@ export class PacSession {
   /** PAR[S], RFC 5191 4.1: an offer, taken until the first PAR without S. */
   #parStart(par: Received, now: number): PacOutput[] {
     const state = this.#state;
-    if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA') return [dropped('unexpected')];
-    if (state.name === 'WAIT_PAA') {
+    if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA' && state.name !== 'WAIT_EAP_MSG') {
+      return [dropped('unexpected')];
+    }
+    if (state.name !== 'INITIAL') {
       const { session } = state;
       if (session.begun) return [dropped('unexpected')];
       // WAIT_PAA   PAR[S]     | the same again     | Tx PAN[S] again     | WAIT_PAA
-      if (equalOctets(par.octets, session.iPar)) return sends(session.channel.replay(par.octets, undefined, now));
+      if (equalOctets(par.octets, session.iPar)) return replays(session.channel.replay(par.octets, undefined, now));
     }
     const algorithms = this.#chooseAlgorithms(par);
     if (algorithms === 'none') return [dropped('no-algorithm')];
@@ -346,7 +371,7 @@ export class PacSession {
     // INITIAL    PAR[S]     | EAP-Payload, no pb | …; EAP(m); PAN[S]   | WAIT_EAP_MSG
     const { session, out } = this.#answerStart(par, undefined);
     this.#state = payload
-      ? { name: 'WAIT_EAP_MSG', session, replyBy: undefined, until }
+      ? { name: 'WAIT_EAP_MSG', session, pci: state.pci, replyBy: undefined, until }
       : { name: 'WAIT_PAA', session, pci: state.pci, until };
     return [...out, ...restart];
   }
@@ -374,7 +399,7 @@ export class PacSession {
   #answerStart(par: Received, packet: Uint8Array | undefined): { session: Session; out: Send[] } {
     const chosen = this.#chooseAlgorithms(par);
     const algorithms = chosen === 'none' ? undefined : chosen;
-    const channel = new Channel(this.#drbg, this.#config.request, par.message.sessionId);
+    const channel = new Channel(this.#drbg, this.#config.request, par.message.sessionId, this.#firstSequence);
     channel.accept(par.message, par.octets);
     const avps: PanaAvp[] = [...algorithmAvps(algorithms)];
     if (packet) avps.push(makeAvp('EAP-Payload', packet));
@@ -399,7 +424,7 @@ export class PacSession {
     const verified = channel.verify(octets);
     if (place === 'duplicate') {
       if (channel.protection && !verified) return [dropped('auth')];
-      return sends(channel.replay(octets, verified, now));
+      return replays(channel.replay(octets, verified, now));
     }
     if (message.type === MESSAGE_TYPE.AUTH && message.flags & FLAG.C) return this.#parComplete(received, state, now);
     if (channel.protection && !verified) return [dropped('auth')];
@@ -464,7 +489,8 @@ export class PacSession {
     if (!this.#config.piggyback) out.push(...this.#pan(session, []));
     // WAIT_PAA   PAR        | pb                 | EAP(m); respT+      | WAIT_EAP_MSG
     const replyBy = this.#config.piggyback ? now + this.#config.eapReplyTimeout : undefined;
-    this.#state = { name: 'WAIT_EAP_MSG', session, replyBy, until: now + this.#config.failedSessionTimeout };
+    const until = now + this.#config.failedSessionTimeout;
+    this.#state = { name: 'WAIT_EAP_MSG', session, pci: undefined, replyBy, until };
     return [...out, { type: 'eapPacket', packet }];
   }
 
@@ -492,7 +518,15 @@ export class PacSession {
     this.#lastHeard = now;
     session.begun = true;
     session.channel.accept(message, octets);
-    if (key.fresh) session.channel.protect(key.fresh);
+    const out: PacOutput[] = [];
+    if (key.fresh) {
+      session.channel.protect(key.fresh);
+      const { sessionId } = session.channel;
+      const keyId = values['Key-Id'] ?? 0;
+      const { integrity, key: octets } = key.fresh;
+      if (this.#config.exportKeys)
+        out.push({ type: 'key', sessionId, keyId, integrity: integrity.id, key: octets.slice() });
+    }
     session.channel.settle();
     const until = now + this.#config.failedSessionTimeout;
     const packet = values['EAP-Payload'];
@@ -500,7 +534,7 @@ export class PacSession {
     // WAIT_PAA   PAR[C]     | Result not success | EAP(m)              | WAIT_EAP_RESULT_CLOSE
     this.#state = { name: success ? 'WAIT_EAP_RESULT' : 'WAIT_EAP_RESULT_CLOSE', session, par: received, until };
     // … or alt_reject(), where a failure comes without an EAP packet.
-    return packet ? [{ type: 'eapPacket', packet }] : this.#eapResult(false, now);
+    return [...out, ...(packet ? [{ type: 'eapPacket', packet } as const] : this.#eapResult(false, now))];
   }
 
   /**
@@ -536,6 +570,8 @@ export class PacSession {
     if (session.channel.protection && !session.channel.verify(octets)) return [dropped('auth')];
     this.#lastHeard = now;
     const out: PacOutput[] = sends(session.channel.answered(now));
+    if (this.#silent) out.push({ type: 'heard' });
+    this.#silent = false;
     if (message.type === MESSAGE_TYPE.TERMINATION) {
       // SESS_TERM  PTA                             | DISC                | CLOSED
       return [...out, ...this.#close('terminated')];
@@ -565,8 +601,8 @@ export class PacSession {
     }
     const avps = [makeAvp('EAP-Payload', packet)];
     if (state.name === 'WAIT_EAP_MSG') {
-      const { session } = state;
-      this.#state = { name: 'WAIT_PAA', session, pci: undefined, until };
+      const { session, pci } = state;
+      this.#state = { name: 'WAIT_PAA', session, pci, until };
       // WAIT_EAP_MSG  EAP_RESPONSE | pb            | Tx PAN(EAP, Nonce)  | WAIT_PAA
       if (session.channel.owesAnswer) return this.#pan(session, avps);
       // WAIT_EAP_MSG  EAP_RESPONSE | not pb        | Tx PAR(EAP); RTX+   | WAIT_PAA
@@ -643,7 +679,7 @@ export class PacSession {
   #ping(now: number): PacOutput[] {
     const state = this.#state;
     if (state.name !== 'OPEN') return [];
-    this.#lastHeard = now;
+    this.#pingedAt = now;
     this.#state = { ...state, name: 'WAIT_PNA_PING' };
     return sends(state.session.channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }, now));
   }

@@ -9,12 +9,12 @@ const CELLS = 8192;
  */
 export class PciLimiter {
   /** PCIs of each cell in an epoch, for the form of the offer. */
-  readonly #repeats = new Uint8Array(CELLS);
+  readonly #repeats = new DataView(new ArrayBuffer(CELLS));
   #epoch = Number.NEGATIVE_INFINITY;
   readonly #perAddress: number;
   readonly #inAll: number;
   readonly #key: Uint8Array;
-  #cells = new Uint16Array(CELLS);
+  readonly #cells = new DataView(new ArrayBuffer(2 * CELLS));
   #second = Number.NEGATIVE_INFINITY;
   #total = 0;
 
@@ -28,31 +28,36 @@ export class PciLimiter {
   repeats(address: string, epoch: number): number {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#repeats.fill(0);
+      clear(this.#repeats);
     }
     const cell = this.#cell(address);
-    const count = this.#repeats[cell] ?? 0;
-    this.#repeats[cell] = count === 255 ? 0 : count + 1;
+    const count = this.#repeats.getUint8(cell);
+    this.#repeats.setUint8(cell, count + 1);
     return count;
   }
 
-  /** Whether a PCI from this address may be answered at `now` (milliseconds). */
-  admit(address: string, now: number): boolean {
+  /** The limit that keeps a PCI from this address from being answered at `now` (milliseconds); undefined: none does. */
+  refuse(address: string, now: number): 'pci-of-address' | 'pci-in-all' | undefined {
     const second = Math.floor(now / 1000);
     if (second !== this.#second) {
       this.#second = second;
       this.#total = 0;
-      this.#cells.fill(0);
+      clear(this.#cells);
     }
     const cell = this.#cell(address);
-    const count = this.#cells[cell] ?? 0;
-    if (count >= this.#perAddress || this.#total >= this.#inAll) return false;
-    this.#cells[cell] = count + 1;
+    const count = this.#cells.getUint16(2 * cell);
+    if (count >= this.#perAddress) return 'pci-of-address';
+    if (this.#total >= this.#inAll) return 'pci-in-all';
+    this.#cells.setUint16(2 * cell, count + 1);
     this.#total += 1;
-    return true;
+    return undefined;
   }
 
   #cell(address: string): number {
     return createHash('sha256').update(this.#key).update(address).digest().readUInt32BE(0) % CELLS;
   }
+}
+
+function clear(table: DataView): void {
+  new Uint8Array(table.buffer).fill(0);
 }

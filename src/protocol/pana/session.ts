@@ -18,8 +18,17 @@ export type DropCode =
   | 'no-algorithm'
   | 'nonce'
   | 'no-mobility'
-  | 'rate-limited'
-  | 'table-full'
+  /** Limits: PCIs of an address, PCIs in all, starts of a place in an epoch, answers replayed, pings asked for. */
+  | 'pci-of-address'
+  | 'pci-in-all'
+  | 'starts-of-epoch'
+  | 'replays'
+  | 'pings'
+  /** Limits: half-open sessions of an address, half-open ones in all, sessions in all, invitations. */
+  | 'half-open-of-address'
+  | 'half-open-in-all'
+  | 'sessions-in-all'
+  | 'invitations'
   /** From an address that did not get the PAR[S], or to a start that is over. */
   | 'bad-start';
 
@@ -34,6 +43,16 @@ export interface Send {
   readonly octets: Uint8Array;
 }
 
+/** A PANA_AUTH_KEY that has come into force, for analysers; a copy, which its receiver overwrites. */
+export interface SessionKey {
+  readonly type: 'key';
+  readonly sessionId: number;
+  readonly keyId: number;
+  /** Integrity-Algorithm. */
+  readonly integrity: number;
+  readonly key: Uint8Array;
+}
+
 export interface Received {
   readonly message: PanaMessage;
   readonly values: PanaValues;
@@ -45,9 +64,18 @@ export function dropped(code: DropCode): Dropped {
   return { type: 'dropped', code };
 }
 
+/** Sends again what was kept, or says that it is asked for too often. */
+export function replays(octets: Uint8Array | 'replays' | undefined): (Send | Dropped)[] {
+  if (octets === 'replays') return [dropped('replays')];
+  return octets ? [{ type: 'send', octets }] : [];
+}
+
 export function sends(list: readonly Uint8Array[]): Send[] {
   return list.map((octets) => ({ type: 'send', octets }));
 }
+
+/** One of our own pings a session in this time, in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
+export const MIN_PING_INTERVAL = 1000;
 
 /** A datagram decoded and held against its grammar, or why not. */
 export function receive(octets: Uint8Array, vendorId: number): Received | Dropped {

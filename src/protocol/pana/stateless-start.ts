@@ -14,8 +14,11 @@ const VARIANT_BITS = 3;
 const SALT_BITS = 4;
 const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
 
-/** Forms of the offer: with everything, and with nothing that a strict peer does not know. */
-export const VARIANT = { FULL: 0, PLAIN: 1 } as const;
+/**
+ * Forms of the offer: with everything, with nothing that a strict peer does not know, and with the first EAP-Request
+ * beside everything.
+ */
+export const VARIANT = { FULL: 0, PLAIN: 1, OPTIMISED: 2 } as const;
 
 /** The variant that a sequence number of ours shows; a foreign PAA's number may show any. */
 export function variantOf(sequence: number): number {
@@ -43,6 +46,8 @@ export interface Start {
   readonly iPar: Uint8Array;
   /** The PAR[S] held a Mobility-Capability. */
   readonly offersMobility: boolean;
+  /** The EAP-Payload that it held. */
+  readonly eapRequest: Uint8Array | undefined;
 }
 
 /**
@@ -82,16 +87,18 @@ export class StatelessStart {
   }
 
   #make(peer: PacEndpoint, epoch: number, variant: number, salt: number): Start {
-    const where = `${placeOf(peer)}|${epoch}|${salt}`;
+    // Each form is a start of its own: numbers of one never run into those of another.
+    const where = `${placeOf(peer)}|${epoch}|${variant}|${salt}`;
     // 0 is what a PCI carries (RFC 5191 4.1).
     const sessionId = this.#mac(`sid|${where}`) || 1;
     const clear = ((epoch % (1 << EPOCH_BITS)) << (VARIANT_BITS + SALT_BITS)) | (variant << SALT_BITS) | salt;
-    const mac = this.#mac(`seq|${where}|${sessionId}|${variant}`);
+    const mac = this.#mac(`seq|${where}|${sessionId}`);
     const sequence = ((mac << CLEAR_BITS) | clear) >>> 0;
     const avps = this.#variants[variant] ?? [];
     const iPar = encodePana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.S, sessionId, sequence, avps });
     const offersMobility = avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code);
-    return { sessionId, sequence, salt, iPar, offersMobility };
+    const eapRequest = avps.find((avp) => avp.code === AVPS['EAP-Payload'].code)?.value;
+    return { sessionId, sequence, salt, iPar, offersMobility, eapRequest };
   }
 
   #mac(text: string): number {

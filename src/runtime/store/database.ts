@@ -56,8 +56,8 @@ function withStatements(file: Database.Database) {
   };
 }
 
-/** A database that a newer version has migrated is left as it is. */
-function refuseNewer(file: Database.Database, path: string): void {
+/** A database that a newer version has migrated is left as it is: closes it and throws DatabaseError. */
+export function refuseNewer(file: Database.Database, path: string): void {
   const table = file.prepare("SELECT 1 FROM sqlite_master WHERE name = 'kysely_migration'").get();
   if (!table) return;
   const rows = file.prepare('SELECT name FROM kysely_migration').all() as { name: string }[];

@@ -38,6 +38,9 @@ export interface HomeAgent {
   readonly ike: readonly Ike[];
 }
 
+/** What of a home agent can be changed; an empty target is none. */
+export type HomeAgentChange = Partial<Pick<HomeAgent, 'capacity' | 'weight' | 'target' | 'ike' | 'state'>>;
+
 export interface Subscriber {
   readonly nai: string;
   readonly enabled: boolean;
@@ -61,6 +64,31 @@ export interface Lease {
   readonly expiresAt: number;
 }
 
+/** A session as an operator sees it. Times: milliseconds since 1970, UTC. */
+export interface Session {
+  readonly sessionId: string;
+  readonly nai: string;
+  /** Origin-Host and Origin-Realm of the PAA. */
+  readonly origin: string;
+  readonly originRealm: string | undefined;
+  readonly kind: 'home' | 'local' | undefined;
+  readonly homeAgent: string | undefined;
+  readonly homeAddress: string | undefined;
+  readonly startedAt: number;
+  readonly expiresAt: number;
+}
+
+/** A home address and who had it. Times: milliseconds since 1970, UTC. */
+export interface HeldLease {
+  readonly homeAddress: string;
+  readonly nai: string;
+  /** Its name. */
+  readonly homeAgent: string;
+  readonly acquiredAt: number;
+  /** Undefined: it is still held. */
+  readonly endedAt: number | undefined;
+}
+
 /** What the visited network proposes of its own. */
 export interface LocalProposal {
   readonly homeAgent: string;
@@ -71,6 +99,8 @@ export interface BootstrapRequest {
   readonly nai: string;
   readonly sessionId: string;
   readonly origin: string;
+  readonly originRealm: string | undefined;
+  readonly originState: number | undefined;
   /** Undefined: the node asks for no Mobile IPv6. */
   readonly wish: 'home' | 'local' | 'any' | undefined;
   readonly local: LocalProposal | undefined;
@@ -128,16 +158,29 @@ export const operations = {
       throw new StoreError('ERR_STORE_EXISTS', `subscriber ${nai} is already there`);
   },
 
+  /** Lets a subscriber in, or not any more. */
+  async enableSubscriber(db: Db, { nai, enabled }: { readonly nai: string; readonly enabled: boolean }): Promise<void> {
+    const changed = await db
+      .updateTable('subscribers')
+      .set({ enabled: Number(enabled) })
+      .where('nai', '=', nai.toLowerCase())
+      .executeTakeFirst();
+    if (changed.numUpdatedRows === 0n) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
+  },
+
   async listSubscribers(db: Db, _arguments: object): Promise<Subscriber[]> {
     return (await subscribers(db).orderBy('subscribers.nai').execute()).map(toSubscriber);
   },
 
   /** Removes a subscriber with its sessions and its lease, which is returned. */
-  async removeSubscriber(db: Db, { nai }: { readonly nai: string }): Promise<Lease | undefined> {
+  async removeSubscriber(
+    db: Db,
+    { nai, now = Date.now() }: { readonly nai: string; readonly now?: number },
+  ): Promise<Lease | undefined> {
     const row = await db.selectFrom('subscribers').select('id').where('nai', '=', nai.toLowerCase()).executeTakeFirst();
     if (!row) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
     const lease = await leases(db).where('leases.subscriber_id', '=', row.id).executeTakeFirst();
-    if (lease) await release(db, lease);
+    if (lease) await release(db, lease, now);
     await db.deleteFrom('sessions').where('subscriber_id', '=', row.id).execute();
     await db.deleteFrom('subscribers').where('id', '=', row.id).execute();
     return lease && toLease(lease);
@@ -157,9 +200,7 @@ export const operations = {
     const prefix = parsePrefix(agent.prefix);
     if (!prefix)
       throw new StoreError('ERR_STORE_VALUE', `${agent.prefix} is not a /64 prefix, such as 2001:db8:1::/64`);
-    if (!Number.isInteger(agent.capacity) || agent.capacity < 1) {
-      throw new StoreError('ERR_STORE_VALUE', `a capacity is a whole number from 1, not ${agent.capacity}`);
-    }
+    checkCapacity(agent.capacity);
     const inserted = await db
       .insertInto('home_agents')
       .values({
@@ -180,6 +221,45 @@ export const operations = {
     if (inserted.numInsertedOrUpdatedRows === 0n) {
       throw new StoreError('ERR_STORE_EXISTS', `a home agent ${agent.name} or ${agent.address} is already there`);
     }
+  },
+
+  /** Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. */
+  async changeHomeAgent(
+    db: Db,
+    { name, change }: { readonly name: string; readonly change: HomeAgentChange },
+  ): Promise<HomeAgent> {
+    const { id } = await requireHomeAgent(db, name);
+    const { capacity, weight, target, ike, state } = change;
+    if (capacity !== undefined) checkCapacity(capacity);
+    const values = {
+      ...(capacity === undefined ? {} : { capacity }),
+      ...(weight === undefined ? {} : { weight }),
+      ...(target === undefined ? {} : { target: target === '' ? null : target }),
+      ...(ike === undefined ? {} : { ike: ike.join(',') }),
+      ...(state === undefined ? {} : { state }),
+    };
+    if (Object.keys(values).length > 0) {
+      await db.updateTable('home_agents').set(values).where('id', '=', id).execute();
+    }
+    return toHomeAgent(await db.selectFrom('home_agents').selectAll().where('id', '=', id).executeTakeFirstOrThrow());
+  },
+
+  /** Removes a home agent; with leases only by force. Its leases, which are over. */
+  async removeHomeAgent(
+    db: Db,
+    { name, force, now = Date.now() }: { readonly name: string; readonly force: boolean; readonly now?: number },
+  ): Promise<Lease[]> {
+    const { id } = await requireHomeAgent(db, name);
+    const pinned = await db.selectFrom('subscribers').select('nai').where('home_agent_id', '=', id).executeTakeFirst();
+    if (pinned) throw new StoreError('ERR_STORE_IN_USE', `the subscriber ${pinned.nai} always gets ${name}`);
+    const over = await leases(db).where('leases.home_agent_id', '=', id).execute();
+    if (over.length > 0 && !force) {
+      const many = over.length === 1 ? '1 lease' : `${over.length} leases`;
+      throw new StoreError('ERR_STORE_IN_USE', `${name} has ${many}: "home-agent down" moves them, --force ends them`);
+    }
+    for (const lease of over) await release(db, lease, now);
+    await db.deleteFrom('home_agents').where('id', '=', id).execute();
+    return over.map(toLease);
   },
 
   async listHomeAgents(db: Db, _arguments: object): Promise<HomeAgent[]> {
@@ -205,6 +285,9 @@ export const operations = {
     const session = {
       kind: result.result === 'none' ? null : result.result,
       ...where,
+      origin: request.origin,
+      origin_realm: request.originRealm ?? null,
+      origin_state: request.originState ?? null,
       expires_at: request.sessionExpires,
     };
     await db
@@ -212,7 +295,6 @@ export const operations = {
       .values({
         id: request.sessionId,
         subscriber_id: subscriber.id,
-        origin: request.origin,
         started_at: request.now,
         ...session,
       })
@@ -224,18 +306,112 @@ export const operations = {
   /** The end of a session; its lease comes back only if no newer session has taken it over. */
   async endSession(
     db: Db,
-    { sessionId }: { readonly sessionId: string },
+    { sessionId, now = Date.now() }: { readonly sessionId: string; readonly now?: number },
   ): Promise<{ known: boolean; released: Lease | undefined }> {
     const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
     const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
-    if (lease) await release(db, lease);
+    if (lease) await release(db, lease, now);
     return { known: gone.numDeletedRows > 0n, released: lease && toLease(lease) };
+  },
+
+  /** Sessions, the oldest first; those of one Session-Id or subscriber, or on the home agent at one address, if named. */
+  async listSessions(
+    db: Db,
+    { of, homeAgent }: { readonly of?: string | undefined; readonly homeAgent?: string | undefined },
+  ): Promise<Session[]> {
+    let query = db
+      .selectFrom('sessions')
+      .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+      .selectAll('sessions')
+      .select('subscribers.nai')
+      .orderBy('sessions.started_at')
+      .orderBy('sessions.id');
+    if (of !== undefined) {
+      query = query.where((expression) =>
+        expression.or([expression('sessions.id', '=', of), expression('subscribers.nai', '=', of.toLowerCase())]),
+      );
+    }
+    if (homeAgent !== undefined) query = query.where('sessions.ha', '=', homeAgent);
+    return (await query.execute()).map((row) => ({
+      sessionId: row.id,
+      nai: row.nai,
+      origin: row.origin,
+      originRealm: row.origin_realm ?? undefined,
+      kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
+      homeAgent: row.ha ?? undefined,
+      homeAddress: row.hoa ?? undefined,
+      startedAt: row.started_at,
+      expiresAt: row.expires_at,
+    }));
+  },
+
+  /**
+   * A PAA that has restarted has forgotten its sessions (RFC 6733 8.16). Their leases stay for a while: the nodes come back
+   * and get the same again. How many there were.
+   */
+  async endSessionsOf(
+    db: Db,
+    { origin, before, leasesUntil }: { readonly origin: string; readonly before: number; readonly leasesUntil: number },
+  ): Promise<number> {
+    const gone = await db
+      .selectFrom('sessions')
+      .select('id')
+      .where('origin', '=', origin)
+      .where('origin_state', '<', before)
+      .execute();
+    for (const { id } of gone) {
+      await db
+        .updateTable('leases')
+        .set({ expires_at: leasesUntil })
+        .where('session_id', '=', id)
+        .where('expires_at', '>', leasesUntil)
+        .execute();
+      await db.deleteFrom('sessions').where('id', '=', id).execute();
+    }
+    return gone.length;
+  },
+
+  /**
+   * Who had a home address, or which ones a subscriber had, the newest first; at one time only those that were held then.
+   * At most `limit` of them.
+   */
+  async leaseHistory(
+    db: Db,
+    { of, at, limit }: { readonly of?: string | undefined; readonly at?: number | undefined; readonly limit: number },
+  ): Promise<HeldLease[]> {
+    let query = db.selectFrom('lease_history').selectAll().orderBy('acquired_at', 'desc').orderBy('id', 'desc');
+    if (of !== undefined) {
+      const address = parseAddress(of);
+      const hoa = address === undefined ? of : formatAddress(address);
+      query = query.where((expression) =>
+        expression.or([expression('hoa', '=', hoa), expression('nai', '=', of.toLowerCase())]),
+      );
+    }
+    if (at !== undefined) {
+      query = query
+        .where('acquired_at', '<=', at)
+        .where((expression) => expression.or([expression('ended_at', 'is', null), expression('ended_at', '>', at)]));
+    }
+    return (await query.limit(limit).execute()).map((row) => ({
+      homeAddress: row.hoa,
+      nai: row.nai,
+      homeAgent: row.home_agent,
+      acquiredAt: Number(row.acquired_at),
+      endedAt: row.ended_at === null ? undefined : Number(row.ended_at),
+    }));
+  },
+
+  /** Forgets what ended before this time; at most `limit` of it. */
+  async forgetHistory(db: Db, { before, limit }: { readonly before: number; readonly limit: number }): Promise<number> {
+    const old = await db.selectFrom('lease_history').select('id').where('ended_at', '<', before).limit(limit).execute();
+    for (const { id } of old) await db.deleteFrom('lease_history').where('id', '=', id).execute();
+    return old.length;
   },
 
   /** Sessions and leases whose time is over by the wall clock; at most `limit` of each. */
   async expire(db: Db, { now, limit }: { readonly now: number; readonly limit: number }): Promise<Lease[]> {
     const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();
-    for (const lease of over) await release(db, lease);
+    for (const lease of over) await release(db, lease, Number(lease.expires_at));
     const ids = await db.selectFrom('sessions').select('id').where('expires_at', '<=', now).limit(limit).execute();
     if (ids.length > 0) {
       await db
@@ -276,18 +452,18 @@ async function assign(
   // A session that had a home agent and asks for none any more gives it back; another session's is not touched.
   const giveBack = async () => {
     if (current?.session_id !== request.sessionId) return undefined;
-    await release(db, current);
+    await release(db, current, request.now);
     return toLease(current);
   };
   if (wish === undefined) return { result: 'none', reason: 'not-wanted', released: await giveBack() };
   if (!subscriber.mip6) return { result: 'none', reason: 'not-granted', released: await giveBack() };
   const mayBeLocal = local !== undefined && subscriber.local_ha === 1 && wish !== 'home';
   if (mayBeLocal && wish === 'local') {
-    if (current) await release(db, current);
+    if (current) await release(db, current, request.now);
     return { result: 'local', local, released: current && toLease(current) };
   }
   if (current && keeps(current, subscriber, request.now)) return prolong(db, current, request);
-  if (current) await release(db, current);
+  if (current) await release(db, current, request.now);
   const released = current && toLease(current);
   const given = await newLease(db, subscriber, request, secret);
   if (typeof given !== 'string') return { result: 'home', lease: given, renewed: false, released };
@@ -361,7 +537,7 @@ async function newLease(
 async function insertLease(
   db: Db,
   subscriber: SubscriberRow,
-  agent: Schema['home_agents'] | { address: string; prefix: string; id: number },
+  agent: { readonly id: number; readonly name: string; readonly address: string; readonly prefix: string },
   request: BootstrapRequest,
   secret: Uint8Array,
 ): Promise<string | undefined> {
@@ -383,19 +559,32 @@ async function insertLease(
       })
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst();
-    if (inserted.numInsertedOrUpdatedRows === 1n) return hoa;
+    if (inserted.numInsertedOrUpdatedRows === 1n) {
+      const held = { nai: request.nai.toLowerCase(), home_agent: agent.name, acquired_at: request.now, ended_at: null };
+      await db
+        .insertInto('lease_history')
+        .values({ hoa, ...held })
+        .execute();
+      return hoa;
+    }
     if (subscriber.hoa !== null) return undefined;
   }
   return undefined;
 }
 
-async function release(db: Db, lease: LeaseRow): Promise<void> {
+async function release(db: Db, lease: LeaseRow, now: number): Promise<void> {
   const gone = await db
     .deleteFrom('leases')
     .where('hoa', '=', lease.hoa)
     .where('session_id', '=', lease.session_id)
     .executeTakeFirst();
   if (gone.numDeletedRows === 0n) return;
+  await db
+    .updateTable('lease_history')
+    .set({ ended_at: now })
+    .where('hoa', '=', lease.hoa)
+    .where('ended_at', 'is', null)
+    .execute();
   await db
     .updateTable('home_agents')
     .set((expression) => ({ leases: expression('leases', '-', 1) }))
@@ -484,6 +673,11 @@ function toHomeAgent(row: HomeAgentRow): HomeAgent {
 
 function withoutId({ id, created_at, ...rest }: HomeAgentRow & { readonly created_at: number }) {
   return rest;
+}
+
+function checkCapacity(capacity: number): void {
+  if (Number.isInteger(capacity) && capacity >= 1) return;
+  throw new StoreError('ERR_STORE_VALUE', `a capacity is a whole number from 1, not ${capacity}`);
 }
 
 async function requireHomeAgent(db: Db, name: string): Promise<{ id: number }> {

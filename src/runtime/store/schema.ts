@@ -43,14 +43,26 @@ export interface Schema {
   sessions: {
     id: string;
     subscriber_id: number;
-    /** Origin-Host of the PAA. */
+    /** Origin-Host of the PAA, its Origin-Realm, and its Origin-State-Id, which grows when it forgets its sessions. */
     origin: string;
+    origin_realm: string | null;
+    origin_state: number | null;
     /** `home`, `local`, or null without Mobile IPv6. */
     kind: string | null;
     ha: string | null;
     hoa: string | null;
     started_at: number;
     expires_at: number;
+  };
+  /** Who had which home address when, by names that outlive their rows. */
+  lease_history: {
+    id: Generated<number>;
+    hoa: string;
+    nai: string;
+    home_agent: string;
+    acquired_at: number;
+    /** Null: it still has it. */
+    ended_at: number | null;
   };
   meta: { key: string; value: string };
 }
@@ -117,8 +129,38 @@ const first: Migrate = async (db) => {
     .execute();
 };
 
+const origin: Migrate = async (db) => {
+  await db.schema.alterTable('sessions').addColumn('origin_realm', 'text').execute();
+  await db.schema.alterTable('sessions').addColumn('origin_state', 'bigint').execute();
+  await db.schema.createIndex('sessions_by_origin').on('sessions').columns(['origin', 'origin_state']).execute();
+};
+
+const history: Migrate = async (db) => {
+  await db.schema
+    .createTable('lease_history')
+    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('hoa', 'text', (column) => column.notNull())
+    .addColumn('nai', 'text', (column) => column.notNull())
+    .addColumn('home_agent', 'text', (column) => column.notNull())
+    .addColumn('acquired_at', 'bigint', (column) => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .execute();
+  await db.schema.createIndex('history_by_address').on('lease_history').columns(['hoa', 'acquired_at']).execute();
+  await db.schema.createIndex('history_by_subscriber').on('lease_history').columns(['nai', 'acquired_at']).execute();
+  await db.schema.createIndex('history_by_end').on('lease_history').column('ended_at').execute();
+  // What is held when the history begins.
+  await sql`INSERT INTO lease_history (hoa, nai, home_agent, acquired_at, ended_at)
+    SELECT leases.hoa, subscribers.nai, home_agents.name, leases.acquired_at, NULL FROM leases
+    JOIN subscribers ON subscribers.id = leases.subscriber_id
+    JOIN home_agents ON home_agents.id = leases.home_agent_id`.execute(db);
+};
+
 /** In their order; a released one is never changed. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = { '0001-first': { up: first } };
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-first': { up: first },
+  '0002-origin': { up: origin },
+  '0003-history': { up: history },
+};
 
 export const migrations: MigrationProvider = { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) };
 

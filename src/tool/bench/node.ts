@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { formatAddress } from '../../protocol/bytes/address.js';
 import { CAPABILITY } from '../../protocol/mip6/assignment.js';
 import { type PacInput, type PacOutput, PacSession } from '../../protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../protocol/pana/retransmission.js';
@@ -24,6 +25,7 @@ const CONFIG = {
     mode: 'wanted',
     wish: CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK,
   },
+  exportKeys: false,
 } as const;
 
 /** A mobile node without hooks or logs: many fit into one process. */
@@ -36,6 +38,7 @@ export class BenchNode {
   #eap: EapPeer | undefined;
   #settle: { resolve(): void; reject(error: Error): void } | undefined;
   #closed: (() => void) | undefined;
+  #homeAddress: string | undefined;
 
   constructor(paa: Place, credentials: PeerCredentials) {
     this.#paa = paa;
@@ -52,6 +55,18 @@ export class BenchNode {
       this.#driver?.feed({ type: 'start' });
     });
     return performance.now() - started;
+  }
+
+  /** What the node was given, as text. */
+  get homeAddress(): string | undefined {
+    return this.#homeAddress;
+  }
+
+  /** Forgets everything without a word. */
+  async abandon(): Promise<void> {
+    this.#driver?.stop();
+    this.#eap?.close();
+    await this.#socket?.close();
   }
 
   async terminate(): Promise<void> {
@@ -76,7 +91,8 @@ export class BenchNode {
         this.#eap?.receive(output.packet);
         break;
       case 'authorized':
-        if (output.assignment?.homeAddress) this.#settle?.resolve();
+        this.#homeAddress = output.assignment?.homeAddress && formatAddress(output.assignment.homeAddress);
+        if (this.#homeAddress !== undefined) this.#settle?.resolve();
         else this.#settle?.reject(new Error('a node got no home address'));
         break;
       case 'closed':

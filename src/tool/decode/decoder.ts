@@ -3,8 +3,10 @@ import { fromHex } from '../../protocol/bytes/octets.js';
 import { decodeDiameter, messageLength } from '../../protocol/diameter/codec.js';
 import { Dictionary } from '../../protocol/diameter/dictionary.js';
 import { decodePana, type PanaMessage } from '../../protocol/pana/codec.js';
+import { messageName } from '../../protocol/pana/dictionary.js';
 import { isCapture, readCapture } from './capture.js';
-import { describeDiameter, describePana, type Flights } from './describe.js';
+import { describeDiameter, describePana, diameterName, type Flights } from './describe.js';
+import type { Judgement, SessionKeys } from './keys.js';
 import { type Packet, packetOf, TcpStream } from './packets.js';
 
 /** RFC 5191 10.1. */
@@ -19,6 +21,10 @@ const DIAMETER_HEADER = 20;
 export interface Decoded {
   readonly ok: boolean;
   readonly text: string;
+  /** Its name, for a ladder. */
+  readonly name?: string;
+  /** Where it was seen. */
+  readonly packet?: Packet;
 }
 
 /** Makes PANA and Diameter messages readable. Holds what fragments and TCP segments need of those before them. */
@@ -28,8 +34,11 @@ export class Decoder {
   readonly #flights: Flights = new Map();
   readonly #streams = new Map<string, TcpStream>();
 
-  constructor(vendorId: number) {
+  readonly #keys: SessionKeys | undefined;
+
+  constructor(vendorId: number, keys?: SessionKeys) {
     this.#vendorId = vendorId;
+    this.#keys = keys;
     this.#dictionary = new Dictionary(vendorId);
   }
 
@@ -42,15 +51,23 @@ export class Decoder {
   /** One message. */
   message(octets: Uint8Array): Decoded {
     const pana = panaOf(octets);
-    if (pana) return { ok: true, text: describePana(pana, this.#vendorId, this.#flights).join('\n') };
+    if (pana) return this.#pana(pana, octets);
     try {
       const message = decodeDiameter(octets);
-      return { ok: true, text: describeDiameter(message, this.#dictionary, this.#flights).join('\n') };
+      const name = diameterName(message, this.#dictionary);
+      return { ok: true, name, text: describeDiameter(message, this.#dictionary, this.#flights).join('\n') };
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       const why = octets[0] === 1 ? `as Diameter: ${error.message}` : `as PANA: ${panaProblem(octets)}`;
       return { ok: false, text: `${octets.length} octets that are no message; ${why}` };
     }
+  }
+
+  #pana(message: PanaMessage, octets: Uint8Array): Decoded {
+    const judgement = this.#keys?.judge(message, octets);
+    const text = describePana(message, this.#vendorId, this.#flights, judgement?.text).join('\n');
+    const { rfc, paper } = messageName(message);
+    return { ok: true, name: `${rfc === paper ? rfc : `${rfc} / ${paper}`}${mark(judgement)}`, text };
   }
 
   *#text(text: string): Generator<Decoded> {
@@ -83,9 +100,14 @@ export class Decoder {
     }
   }
 
-  #at({ at, from, to }: Packet, { ok, text }: Decoded): Decoded {
+  #at(packet: Packet, { text, ...decoded }: Decoded): Decoded {
+    const { at, from, to } = packet;
     const time = new Date(at).toISOString().slice(11, 23);
-    return { ok, text: `${time}  ${from.address} port ${from.port} → ${to.address} port ${to.port}\n${text}` };
+    return {
+      ...decoded,
+      packet,
+      text: `${time}  ${from.address} port ${from.port} → ${to.address} port ${to.port}\n${text}`,
+    };
   }
 
   /** Whole messages that this segment completes. */
@@ -107,6 +129,12 @@ export class Decoder {
       yield stream.take(length);
     }
   }
+}
+
+/** Beside a message's name in a ladder. */
+function mark(judgement: Judgement | undefined): string {
+  if (!judgement) return '';
+  return judgement.right ? ' ✓' : ' ✗ AUTH';
 }
 
 /** A PANA message, if these octets can be one: known type, reserved field zero. */

@@ -78,14 +78,15 @@ function shortHex(octets: Uint8Array): string {
 
 // ------------------------------------------------------------------------------------------------------------- PANA
 
-/** A PANA message as lines, the first with both of its names. */
-export function describePana(message: PanaMessage, vendorId: number, flights: Flights): string[] {
+/** A PANA message as lines, the first with both of its names; `auth` says whether its AUTH is right. */
+export function describePana(message: PanaMessage, vendorId: number, flights: Flights, auth?: string): string[] {
   const { rfc, paper } = messageName(message);
   const names = rfc === paper ? rfc : `${rfc} / ${paper}`;
   const flags = Object.entries(PANA_FLAG).flatMap(([name, bit]) => (message.flags & bit ? [name] : []));
   const session = message.sessionId.toString(16).padStart(8, '0');
   const head = `PANA ${names}  session ${session}  sequence ${message.sequence}  flags ${flags.join('') || '-'}`;
-  return [head, ...message.avps.flatMap((avp) => describePanaAvp(avp, vendorId, `pana ${session}`, flights))];
+  const lines = message.avps.flatMap((avp) => describePanaAvp(avp, vendorId, `pana ${session}`, flights));
+  return [head, ...lines, ...(auth === undefined ? [] : [line('', auth, 1)])];
 }
 
 function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, flights: Flights): string[] {
@@ -147,6 +148,13 @@ export function describeDiameter(message: DiameterMessage, dictionary: Dictionar
   const session = avps.find((avp) => dictionary.nameOf(avp.code, avp.vendorId) === 'Session-Id');
   const conversation = `diameter ${session ? Buffer.from(session.data).toString('utf8') : ''}`;
   return [head, ...avps.flatMap((avp) => describeAvp(avp, dictionary, conversation, flights, 1))];
+}
+
+/** Its name and its Result-Code, if it has one. */
+export function diameterName({ commandCode, flags, avps }: DiameterMessage, dictionary: Dictionary): string {
+  const name = commandOf(commandCode, (flags & DIAMETER_FLAG.R) !== 0)?.name ?? `command ${commandCode}`;
+  const result = avps.find((avp) => dictionary.nameOf(avp.code, avp.vendorId) === 'Result-Code');
+  return result?.data.length === 4 ? `${name} ${resultName(Buffer.from(result.data).readUInt32BE(0))}` : name;
 }
 
 function hex32(value: number): string {

@@ -11,6 +11,13 @@ export function decodeOptions(cli: Argv) {
       default: DEFAULT_VENDOR_ID,
       description: 'enterprise number of the mobility AVPs',
     })
+    .option('keys', {
+      type: 'string',
+      description: 'key file that a daemon wrote (key-log): say of each AUTH whether it is right',
+    })
+    .option('ladder', { type: 'boolean', default: true, description: 'below the messages of a capture draw a ladder' })
+    .option('messages', { type: 'boolean', default: true, description: '--no-messages: the ladder only' })
+    .example('pana-mip6 decode --no-messages --keys paa.keys trace.pcap', 'who said what, and which AUTH is wrong')
     .example(
       'tcpdump -i lo -w - udp port 716 or tcp port 3868 | pana-mip6 decode',
       'everything, as it comes to its end',

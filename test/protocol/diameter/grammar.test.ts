@@ -281,3 +281,15 @@ describe('a command', () => {
     expect(commandOf(999, true)).toBeUndefined();
   });
 });
+
+describe('an example of an AVP', () => {
+  it('has the smallest value of its type, and none where nobody knows it', () => {
+    expect(new Grammarian(new Dictionary()).example(AVPS['Result-Code'].code, undefined).data).toHaveLength(4);
+    expect(new Grammarian(new Dictionary()).example(99_999, 7)).toEqual({
+      code: 99_999,
+      flags: 0,
+      vendorId: 7,
+      data: new Uint8Array(0),
+    });
+  });
+});

@@ -41,7 +41,17 @@ function config(more: Partial<PeerConfig> = {}, host = 'nnn.example'): PeerConfi
     supportedVendors: [],
   };
   const identifiers = new EndToEndIdentifiers(0, 0);
-  return { host, local, identifiers, watchdog: 30_000, reconnect: 30_000, timeout: TIMEOUT, initiates: true, ...more };
+  return {
+    host,
+    local,
+    identifiers,
+    watchdog: 30_000,
+    reconnect: 30_000,
+    timeout: TIMEOUT,
+    initiates: true,
+    mayRelay: false,
+    ...more,
+  };
 }
 
 /** What a peer says of itself. */
@@ -206,8 +216,20 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(steps.do(message(answer))).toEqual(['disconnect 1', 'closed']);
   });
 
-  it('counts a relay as having every application', () => {
+  it('takes a relay only where one may be', () => {
     const steps = new Steps();
+    steps.do({ type: 'start' });
+    steps.do(connected);
+    expect(steps.do(message(cea({ applications: [APPLICATION.RELAY] })))).toEqual(['disconnect 1', 'closed']);
+    const both = new Steps();
+    both.do({ type: 'start' });
+    both.do(connected);
+    both.do(message(cea({ applications: [APPLICATION.RELAY, APPLICATION.EAP] })));
+    expect(both.peer.capabilities).toMatchObject({ relay: false });
+  });
+
+  it('counts a relay as having every application', () => {
+    const steps = new Steps(config({ mayRelay: true }));
     steps.do({ type: 'start' });
     steps.do(connected);
     expect(steps.do(message(cea({ applications: [APPLICATION.RELAY] })))).toEqual(['open 1']);
@@ -380,5 +402,188 @@ describe('a peer goes down', () => {
     expect(steps.peer.deadline).toBeUndefined();
     // A connection that was made too late is closed.
     expect(steps.do(connected)).toEqual(['disconnect 1']);
+  });
+});
+
+describe('rows that an ordinary day does not see', () => {
+  const electing = (host: string) => {
+    const steps = new Steps(config({}, host));
+    steps.do({ type: 'start' });
+    return steps;
+  };
+
+  it('Wait-Conn-Ack/Elect: R-Peer-Disc goes back, another CER is rejected, Timeout closes', () => {
+    const steps = electing('nnn.example');
+    expect(steps.do(accepted())).toEqual([]);
+    expect(steps.peer.state).toBe('Wait-Conn-Ack/Elect');
+    expect(steps.do(accepted(cer(), 3))).toEqual(['disconnect 3', 'rejected']);
+    expect(steps.do({ type: 'disconnected', connection: 9 })).toEqual([]);
+    expect(steps.peer.state).toBe('Wait-Conn-Ack/Elect');
+    expect(steps.do({ type: 'disconnected', connection: 2 })).toEqual([]);
+    expect(steps.peer.state).toBe('Wait-Conn-Ack');
+    steps.do(accepted());
+    expect(steps.at(TIMEOUT).do({ type: 'tick' })).toEqual(['abort', 'disconnect 2', 'closed']);
+  });
+
+  it('Wait-Returns: R-Peer-Disc waits for the CEA, I-Peer-Disc opens, others change nothing, Timeout closes', () => {
+    // Theirs is the greater name: the election is theirs to win.
+    const steps = electing('nnn.example');
+    steps.do(connected);
+    expect(steps.do(accepted())).toEqual([]);
+    expect(steps.peer.state).toBe('Wait-Returns');
+    expect(steps.do({ type: 'disconnected', connection: 9 })).toEqual([]);
+    expect(steps.do(message(cea(), 2))).toEqual(['dropped']);
+    expect(steps.do({ type: 'disconnected', connection: 2 })).toEqual([]);
+    expect(steps.peer.state).toBe('Wait-I-CEA');
+    steps.do(accepted());
+    expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['send 2 CEA', 'open 2']);
+
+    const late = electing('nnn.example');
+    late.do(connected);
+    late.do(accepted());
+    expect(late.at(TIMEOUT).do({ type: 'tick' }).at(-1)).toBe('closed');
+  });
+
+  it('Closed, Closing: what is left over changes nothing', () => {
+    const steps = new Steps();
+    expect(steps.do(message(dwr))).toEqual(['dropped']);
+    expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual([]);
+    expect(steps.do({ type: 'connectFailed', reason: 'late' })).toEqual([]);
+    steps.open();
+    expect(steps.do({ type: 'disconnected', connection: 7 })).toEqual([]);
+    expect(steps.do(message(dwr, 7))).toEqual(['dropped']);
+    steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
+    expect(steps.peer.state).toBe('Closing');
+    expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual([]);
+    expect(steps.do(message(dwr, 7))).toEqual(['dropped']);
+    expect(steps.do(message(dwr))).toEqual(['dropped']);
+    // Both said DPR at once.
+    expect(steps.do(message(dpr(0)))).toEqual(['send 1 DPA']);
+    expect(steps.do({ type: 'disconnected', connection: 7 })).toEqual([]);
+    expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['closed']);
+  });
+
+  it('Closing: what was asked before is still answered, and Timeout closes', () => {
+    const steps = new Steps().open();
+    steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
+    const answer: DiameterMessage = { ...cea(), commandCode: DER.code, applicationId: APPLICATION.EAP };
+    expect(steps.do(message(answer))).toEqual(['deliver 1']);
+    expect(steps.at(TIMEOUT).do({ type: 'tick' }).at(-1)).toBe('closed');
+  });
+
+  it('stopped before it is open, it gives up what it has, and takes nothing more', () => {
+    const steps = electing('nnn.example');
+    steps.do(connected);
+    expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['disconnect 1', 'closed']);
+    expect(steps.do(accepted())).toEqual(['disconnect 2', 'rejected']);
+    expect(steps.peer.deadline).toBeUndefined();
+  });
+
+  it('a CER with security that nobody has is 5017, and a base message of another application is passed on', () => {
+    const steps = new Steps(config({ initiates: false }));
+    const secured = write(CER, { ...origin('nnn.example'), ...capabilities({}), 'Inband-Security-Id': [1] });
+    expect(steps.do(accepted(secured))).toEqual(['send 2 CEA 5017', 'disconnect 2', 'rejected']);
+    const plain = write(CER, { ...origin('nnn.example'), ...capabilities({}), 'Inband-Security-Id': [1, 0] });
+    expect(steps.do(accepted(plain))).toEqual(['send 2 CEA', 'open 2']);
+    expect(steps.do(message({ ...dwr, applicationId: APPLICATION.EAP }, 2))).toEqual(['deliver 2']);
+    expect(steps.do(message(dpa, 2))).toEqual(['dropped']);
+  });
+
+  it('a CEA without its AVPs closes, and a DPR without its cause is answered with what is missing', () => {
+    const steps = electing('nnn.example');
+    steps.do(connected);
+    const empty: DiameterMessage = { ...cea(), avps: [] };
+    expect(steps.do(message(empty))).toEqual(['disconnect 1', 'closed']);
+    const open = new Steps().open();
+    expect(open.do(message({ ...dpr(0), avps: [] }))).toEqual(['send 1 DPA 5005']);
+  });
+});
+
+describe('a connection of ours', () => {
+  it('Wait-I-CEA: I-Peer-Disc closes, the end of another one changes nothing', () => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    steps.do(connected);
+    expect(steps.peer.state).toBe('Wait-I-CEA');
+    expect(steps.peer.watchdog).toBe('INITIAL');
+    expect(steps.do({ type: 'disconnected', connection: 9 })).toEqual([]);
+    expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['closed']);
+    expect(steps.peer.state).toBe('Closed');
+    // RFC 6733 2.1: again after a while.
+    expect(steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' })).toEqual(['connect']);
+  });
+});
+
+describe('a connection that the peer has made', () => {
+  const responder = (more: Partial<PeerConfig> = {}) => {
+    const steps = new Steps(config({ initiates: false, ...more }));
+    steps.do(accepted());
+    return steps;
+  };
+
+  it('is as good as our own', () => {
+    const steps = responder();
+    expect(steps.peer).toMatchObject({ state: 'R-Open', connection: 2, trusted: true });
+    expect(steps.peer.capabilities).toMatchObject({ host: 'nnn.example', originStateId: 5 });
+    expect(steps.peer.deadline).toBeGreaterThanOrEqual(28_000);
+    expect(steps.do(message(dwr, 2))).toEqual(['send 2 DWA']);
+    expect(steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' })).toEqual(['send 2 DWR']);
+    expect(steps.do(message(dwa, 2))).toEqual([]);
+    expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING), 2))).toEqual(['send 2 DPA']);
+    expect(steps.do({ type: 'disconnected', connection: 2 })).toEqual(['closed']);
+    expect(steps.peer).toMatchObject({ connection: undefined, trusted: false, capabilities: undefined });
+  });
+
+  it('that is lost is failed over, and then closed', () => {
+    const steps = responder();
+    expect(steps.do({ type: 'disconnected', connection: 2 })).toEqual(['failover', 'closed']);
+    // Nobody connects from here.
+    expect(steps.peer.deadline).toBeUndefined();
+  });
+
+  it('stays when another one comes from the same peer, unless it has restarted', () => {
+    const steps = responder();
+    expect(steps.do(accepted(cer(), 3))).toEqual(['disconnect 3', 'rejected']);
+    expect(steps.do(accepted(cer({ originStateId: 6 }), 3))).toEqual([
+      'disconnect 2',
+      'failover',
+      'closed',
+      'send 3 CEA',
+      'open 3',
+      // RFC 3539: trusted again after three of them.
+      'send 3 DWR',
+    ]);
+    expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['send 3 DPR']);
+  });
+
+  it('may have its application inside Vendor-Specific-Application-Id, whatever the vendor', () => {
+    const specific = { 'Vendor-Id': [10_415], 'Auth-Application-Id': APPLICATION.EAP };
+    const content = { ...origin('nnn.example'), ...capabilities({ applications: [] }) };
+    const steps = new Steps(config({ initiates: false }));
+    steps.do(accepted(write(CER, { ...content, 'Vendor-Specific-Application-Id': [specific] })));
+    expect(steps.peer.capabilities?.applications).toEqual([APPLICATION.EAP]);
+  });
+
+  it('is not replaced where nobody says Origin-State-Id', () => {
+    const { 'Origin-State-Id': _, ...rest } = capabilities({});
+    const silent = write(CER, { ...origin('nnn.example'), ...rest });
+    const steps = new Steps(config({ initiates: false }));
+    steps.do(accepted(silent));
+    expect(steps.do(accepted(silent, 3))).toEqual(['disconnect 3', 'rejected']);
+    expect(steps.do(accepted(cer(), 4))).toEqual(['disconnect 4', 'rejected']);
+  });
+
+  it('hears of our addresses, or of the one that it has reached', () => {
+    const given = config();
+    const own = new Uint8Array(4).fill(9);
+    for (const [addresses, expected] of [
+      [[], [ADDRESS]],
+      [[own], [own]],
+    ] as const) {
+      const peer = new Peer({ ...given, local: { ...given.local, addresses } }, grammarian, new Uint8Array(32));
+      const [sent] = peer.handle(accepted(), 0);
+      const read = sent?.type === 'send' ? grammarian.read(CEA, sent.message) : undefined;
+      expect(read).toMatchObject({ 'Host-IP-Address': expected });
+    }
   });
 });

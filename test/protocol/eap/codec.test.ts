@@ -162,3 +162,34 @@ describe('a flight of TLS', () => {
     expect(buffer.add(part(3, false))).toEqual({ flight: concat(Uint8Array.of(0, 1, 2), Uint8Array.of(3, 4, 5)) });
   });
 });
+
+describe('what cannot be a packet', () => {
+  it('is not made: more than 65,535 octets, and a flight longer than announced fits no fragment', () => {
+    const packet = { code: 1, identifier: 1, type: 13, data: new Uint8Array(65_531) } as const;
+    expect(() => encodeEap(packet)).toThrow(RangeError);
+    expect(encodeEap({ ...packet, data: packet.data.subarray(1) })).toHaveLength(65_535);
+  });
+});
+
+describe('a flight cut into fragments', () => {
+  it('fits its packets, announces its length once and comes together again', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 4000, size: 'max' }),
+        fc.integer({ min: 64, max: 1400 }),
+        (flight, mtu) => {
+          const parts = cutFlight(flight, mtu);
+          const buffer = new FlightBuffer();
+          const added = parts.map((part) => buffer.add(part));
+          expect(added.slice(0, -1).every((each) => each === 'more')).toBe(true);
+          expect(added.at(-1)).toEqual({ flight });
+          for (const part of parts) expect(encodeEapTls(part).length + 5).toBeLessThanOrEqual(mtu);
+          const announced = parts.map(({ total }) => total);
+          expect(announced).toEqual(
+            parts.length === 1 ? [undefined] : [flight.length, ...parts.slice(1).map(() => undefined)],
+          );
+        },
+      ),
+    );
+  });
+});

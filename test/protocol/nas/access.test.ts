@@ -151,6 +151,110 @@ describe('the pass-through authenticator', () => {
   });
 });
 
+describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
+  const success = { ...DEA, 'Result-Code': 2001, 'EAP-Payload': SUCCESS, 'EAP-Master-Session-Key': MSK };
+
+  /** A session that was granted, at the first DER of its second run. */
+  function again(more: object) {
+    const { access } = begun();
+    const [granted] = access.handle({ type: 'answer', answer: { ...success, ...more } });
+    access.handle({ type: 'start', wish: undefined });
+    const outputs = access.handle({ type: 'packet', packet: identity(42) });
+    return { access, granted, outputs };
+  }
+
+  it('is the one that answered, for re-authentication and STR, unless it says otherwise', () => {
+    const { granted, outputs, access } = again({});
+    expect(granted).toMatchObject({ type: 'granted', server: { host: 'aaa.home.example', tryAgain: false } });
+    expect(outputs).toMatchObject([{ type: 'request', request: { server: 'aaa.home.example' } }]);
+    // REFUSE_SERVICE: no other is asked.
+    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'refused' }, { type: 'pana' }]);
+  });
+
+  it.each([
+    [1, { host: 'aaa.home.example' }, undefined],
+    [2, { host: undefined }, 'aaa.home.example'],
+    [3, { host: undefined }, undefined],
+  ])('is any of its realm where Session-Binding %i says so', (binding, str, reauthentication) => {
+    const { granted, outputs } = again({ 'Session-Binding': binding });
+    expect(granted).toMatchObject({ server: str });
+    expect(outputs).toMatchObject([{ type: 'request', request: { server: reauthentication } }]);
+  });
+
+  it.each([1, 3])('is another one where it is gone and Session-Server-Failover is %i', (failover) => {
+    const { granted, access } = again({ 'Session-Server-Failover': failover });
+    expect(granted).toMatchObject({ server: { tryAgain: true } });
+    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'request', request: { server: undefined } }]);
+    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'refused' }, { type: 'pana' }]);
+    expect(access.handle({ type: 'unreachable' })).toEqual([]);
+  });
+
+  it('hears of no end where it keeps no state', () => {
+    expect(again({ 'Auth-Session-State': 1 }).granted).toMatchObject({ type: 'granted', server: undefined });
+  });
+
+  it('is left in the middle of a conversation never: a handshake cannot move', () => {
+    const { access } = begun();
+    access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) } });
+    expect(access.handle({ type: 'packet', packet: response(7) })).toMatchObject([
+      { request: { server: 'aaa.home.example' } },
+    ]);
+    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'refused' }, { type: 'pana' }]);
+  });
+});
+
+describe('servers of others', () => {
+  it('that say 4001 with EAP-Success refuse authorisation: the Result-Code decides', () => {
+    const { access } = begun();
+    expect(
+      access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 4001, 'EAP-Payload': SUCCESS } }),
+    ).toMatchObject([{ type: 'refused', resultCode: 4001 }, { input: { type: 'eapSuccess', authorized: false } }]);
+  });
+
+  it('that say 1001 without an EAP packet, or with one that is no request, end the run', () => {
+    for (const payload of [undefined, SUCCESS, Uint8Array.of(1, 7, 0, 4)]) {
+      const { access } = begun();
+      const answer = { ...DEA, 'Result-Code': 1001, ...(payload ? { 'EAP-Payload': payload } : {}) };
+      expect(access.handle({ type: 'answer', answer })).toMatchObject([
+        { type: 'refused', resultCode: 1001 },
+        { input: { type: 'eapFailure' } },
+      ]);
+    }
+  });
+
+  it('that grant without MIPv6 AVPs, or without an EAP-Success, still grant', () => {
+    const { access } = begun(CAPABILITY.MIP6 | CAPABILITY.HOME_HA);
+    const [granted, pana] = access.handle({
+      type: 'answer',
+      answer: { ...DEA, 'Result-Code': 2002, 'EAP-Master-Session-Key': MSK },
+    });
+    expect(granted).toMatchObject({ type: 'granted', kind: undefined, grant: { assignment: undefined } });
+    expect(pana).toMatchObject({ input: { type: 'eapSuccess', packet: Uint8Array.of(3, 41, 0, 4), authorized: true } });
+  });
+
+  it('that answer what was not asked, or propose where nothing was, change nothing', () => {
+    const { access } = begun();
+    expect(access.handle({ type: 'proposal', local: undefined })).toEqual([]);
+    access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) } });
+    expect(access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 2001 } })).toEqual([
+      { type: 'dropped', code: 'unexpected' },
+    ]);
+    const idle = new Access({ sessionLifetime: 60_000 }, 40);
+    expect(idle.handle({ type: 'packet', packet: identity(41) })).toEqual([{ type: 'dropped', code: 'unexpected' }]);
+  });
+
+  it('take the identity of a request that PAR[S] had already', () => {
+    const access = new Access({ sessionLifetime: 60_000 }, 40);
+    expect(access.handle({ type: 'start', wish: undefined, asked: Uint8Array.of(1, 9, 0, 5, 1) })).toEqual([]);
+    expect(access.handle({ type: 'packet', packet: identity(41) })).toEqual([
+      { type: 'dropped', code: 'eap-identifier' },
+    ]);
+    expect(access.handle({ type: 'packet', packet: identity(9, 'mn@home.example\0prompt') })).toMatchObject([
+      { request: { identity: 'mn@home.example' } },
+    ]);
+  });
+});
+
 describe('a realm', () => {
   it.each([
     ['mn@home.example', 'home.example'],

@@ -20,6 +20,7 @@ export const PAC_CONFIG: PacConfig = {
   pingInterval: 0,
   reauthenticateAt: 0,
   mobility: { mode: 'wanted', wish: 0x02d },
+  exportKeys: false,
 };
 
 export const PAA_CONFIG: PaaConfig = {
@@ -31,7 +32,10 @@ export const PAA_CONFIG: PaaConfig = {
   request: REQUEST_DEFAULTS,
   pingInterval: 0,
   reauthenticateAt: 0,
+  reconfigure: false,
   mobility: 0x07f,
+  firstRequest: undefined,
+  exportKeys: false,
   limits: { pciPerAddress: 10, pciInAll: 1000, halfOpenPerAddress: 4, halfOpen: 100, sessions: 1000 },
 };
 
@@ -184,7 +188,8 @@ export class Ladder {
       if (event.type === 'eapStart') {
         this.#round = 0;
         this.#run += 1;
-        answer({ type: 'session', sessionId, input: { type: 'eapRequest', packet: this.#request() } });
+        const packet = this.#request();
+        if (!event.asked) answer({ type: 'session', sessionId, input: { type: 'eapRequest', packet } });
       }
       if (event.type === 'eapPacket') answer({ type: 'session', sessionId, input: this.#verdict(event.packet) });
     }

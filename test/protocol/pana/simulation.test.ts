@@ -51,6 +51,7 @@ function scenarioOf(seed: number, more: Partial<Scenario>): Scenario {
     events: LIVELY,
     eventRate: pick(random, [0, 0.1, 0.5]),
     pac: { piggyback: random() < 0.8 },
+    paa: random() < 0.3 ? { firstRequest: Uint8Array.of(1, 1, 0, 6, 0, 0) } : {},
     ...more,
   };
 }
@@ -63,7 +64,7 @@ describe('a PaC and a PAA over a bad link', () => {
       // A request that was lost six times comes again after a minute: the limit of a phase leaves room for it.
       (seed) => {
         const scenario = scenarioOf(seed, {});
-        return { ...scenario, pac: { ...scenario.pac, ...PATIENT }, paa: PATIENT };
+        return { ...scenario, pac: { ...scenario.pac, ...PATIENT }, paa: { ...scenario.paa, ...PATIENT } };
       },
       (run) => {
         // Nothing may end it: both ends are willing, and the link comes back before any limit.

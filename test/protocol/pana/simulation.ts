@@ -327,7 +327,8 @@ export class Simulation {
       if (event.type === 'eapStart') {
         this.#runs += 1;
         this.#eap.set(sessionId, { round: 0, run: this.#runs & 0xff });
-        this.#toSession(sessionId, { type: 'eapRequest', packet: this.#eapRequest(sessionId) });
+        const packet = this.#eapRequest(sessionId);
+        if (!event.asked) this.#toSession(sessionId, { type: 'eapRequest', packet });
       }
       if (event.type === 'eapPacket') {
         const [, id = 0, , , last = 0, run = 0] = event.packet;

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite, synchronousLevel } from '../../../src/runtime/store/database.js';
 import type { BootstrapRequest, HomeAgent, Subscriber } from '../../../src/runtime/store/operations.js';
 import { Store } from '../../../src/runtime/store/store.js';
+import { backUp, restore } from '../../../src/runtime/store/store-file.js';
 
 const NOW = Date.UTC(2030, 0, 1);
 const HOUR = 3_600_000;
@@ -57,6 +58,8 @@ function bootstrap(nai: string, sessionId: string, more: Partial<BootstrapReques
     nai,
     sessionId,
     origin: 'paa.access.example',
+    originRealm: 'access.example',
+    originState: 100,
     wish: 'home',
     local: undefined,
     sessionExpires: NOW + HOUR,
@@ -308,5 +311,77 @@ describe('a home agent', () => {
   it('is there once', async () => {
     await addAgent(1);
     await expect(addAgent(1)).rejects.toThrow('already there');
+  });
+});
+
+describe('the history of leases', () => {
+  it('says who had a home address at any time, also when nobody of them is left', async () => {
+    await addAgent(1);
+    await addSubscriber('mn1@home.example', { homeAddress: '2001:db8:1::77' });
+    const first = await bootstrap('mn1@home.example', 's1');
+    expect(first).toMatchObject({ result: 'home', lease: { homeAddress: '2001:db8:1::77' } });
+    await store.run('endSession', { sessionId: 's1', now: NOW + HOUR });
+    await store.run('removeSubscriber', { nai: 'mn1@home.example' });
+    await addSubscriber('mn2@home.example', { homeAddress: '2001:db8:1::77' });
+    await bootstrap('mn2@home.example', 's2', { now: NOW + 2 * HOUR, leaseExpires: NOW + 5 * HOUR });
+    const who = async (at: number) =>
+      (await store.run('leaseHistory', { of: '2001:0db8:1::77', at, limit: 10 })).map(({ nai }) => nai);
+    expect(await who(NOW - 1)).toEqual([]);
+    expect(await who(NOW)).toEqual(['mn1@home.example']);
+    expect(await who(NOW + HOUR)).toEqual([]);
+    expect(await who(NOW + 3 * HOUR)).toEqual(['mn2@home.example']);
+    expect(await store.run('leaseHistory', { limit: 10 })).toMatchObject([
+      { nai: 'mn2@home.example', homeAgent: 'ha1', endedAt: undefined },
+      { nai: 'mn1@home.example', homeAgent: 'ha1', acquiredAt: NOW, endedAt: NOW + HOUR },
+    ]);
+    expect(await store.run('leaseHistory', { of: 'MN1@home.example', limit: 10 })).toHaveLength(1);
+  });
+
+  it('ends with the lease, when that expires, and is forgotten after a while', async () => {
+    await addAgent(1);
+    await addSubscriber('mn1@home.example');
+    await bootstrap('mn1@home.example', 's1', { leaseExpires: NOW + HOUR });
+    // A session that takes it over goes on with the same line.
+    await bootstrap('mn1@home.example', 's2', { now: NOW + 1, leaseExpires: NOW + 2 * HOUR });
+    await store.run('expire', { now: NOW + 3 * HOUR, limit: 10 });
+    expect(await store.run('leaseHistory', { limit: 10 })).toMatchObject([{ endedAt: NOW + 2 * HOUR }]);
+    expect(await store.run('forgetHistory', { before: NOW + 2 * HOUR, limit: 10 })).toBe(0);
+    expect(await store.run('forgetHistory', { before: NOW + 2 * HOUR + 1, limit: 10 })).toBe(1);
+    expect(await store.run('leaseHistory', { limit: 10 })).toEqual([]);
+  });
+});
+
+describe('a backup', () => {
+  const path = (name: string) => join(folder, name);
+
+  it('is taken while the store is in use, and brings back what was in it', async () => {
+    await addAgent(1);
+    for (let i = 0; i < 300; i += 1) await addSubscriber(`mn${i}@home.example`);
+    const parts: number[] = [];
+    const writing = Promise.all(Array.from({ length: 50 }, (_, i) => bootstrap(`mn${i}@home.example`, `s${i}`)));
+    await backUp(path('store.db'), path('backup.db'), (part) => parts.push(part));
+    await writing;
+    expect(parts.length).toBeGreaterThan(0);
+    expect((await stat(path('backup.db'))).mode & 0o777).toBe(0o600);
+    await store.close();
+    await restore(path('backup.db'), path('store.db'), () => undefined);
+    store = await Store.open(path('store.db'));
+    expect(await store.run('listSubscribers', {})).toHaveLength(300);
+    // One moment of the store: each lease is counted at its home agent.
+    const [agent] = await store.run('listHomeAgents', {});
+    expect(await store.run('listLeases', {})).toHaveLength(agent?.leases ?? -1);
+  });
+
+  it('overwrites nothing, and only a whole one of a version that is known is restored', async () => {
+    await backUp(path('store.db'), path('backup.db'), () => undefined);
+    await expect(backUp(path('store.db'), path('backup.db'), () => undefined)).rejects.toThrow('is there already');
+    await writeFile(path('text.db'), 'this is no database, but it is long enough to be taken for the head of one');
+    await expect(restore(path('text.db'), path('other.db'), () => undefined)).rejects.toThrow('cannot open');
+    await expect(restore(path('none.db'), path('other.db'), () => undefined)).rejects.toThrow('cannot open');
+    const newer = new Database(path('backup.db'));
+    newer.prepare('INSERT INTO kysely_migration (name, timestamp) VALUES (?, ?)').run('9999-future', 'now');
+    newer.close();
+    await expect(restore(path('backup.db'), path('other.db'), () => undefined)).rejects.toThrow('newer version');
+    await expect(stat(path('other.db'))).rejects.toThrow('ENOENT');
   });
 });

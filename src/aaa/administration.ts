@@ -1,0 +1,55 @@
+import { type OptionFlags, optionsOf, print } from '../runtime/cli.js';
+import { callDaemon } from '../runtime/control.js';
+import { OperatorError } from '../runtime/failure.js';
+import type { OperationName } from '../runtime/store/store.js';
+import { type AaaOptions, aaaSchema } from './options.js';
+
+export const flags: OptionFlags<typeof aaaSchema> = { prefix: 'PANA_AAA', schema: aaaSchema };
+
+/** The keys that the store's commands need; a whole configuration is not. */
+export const places = { ...flags, schema: aaaSchema.pick({ store: true, control: true }) };
+
+export type Argument = Readonly<Record<string, unknown>>;
+
+/**
+ * Runs an operation of the store: by the daemon if one runs, so that both never disagree, else on the file itself. Of the
+ * configuration only `store` and `control.socket` matter.
+ */
+export async function administer<T>(argv: Argument, operation: OperationName, given: object): Promise<T> {
+  const options = await placesOf(argv);
+  try {
+    const body = { operation, arguments: given };
+    return (await callDaemon(options.control.socket, 'POST', '/store', body)) as T;
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+  }
+  const [{ Store }, { mkdir }, { dirname }] = await Promise.all([
+    import('../runtime/store/store.js'),
+    import('node:fs/promises'),
+    import('node:path'),
+  ]);
+  await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
+  const store = await Store.open(options.store);
+  try {
+    return (await store.run(operation, given as never)) as T;
+  } finally {
+    await store.close();
+  }
+}
+
+export function placesOf(argv: Argument): Promise<Pick<AaaOptions, 'store' | 'control'>> {
+  const given = argv['config'] ?? process.env[`${flags.prefix}_CONFIG`];
+  if (given !== undefined) return optionsOf(argv, flags);
+  return optionsOf(argv, places);
+}
+
+export function text(argv: Argument, name: string): string | undefined {
+  const value = argv[name];
+  return value === undefined ? undefined : String(value);
+}
+
+export function show(argv: Argument, rows: readonly object[], lines: () => string): void {
+  print(argv['json'] === true ? JSON.stringify(rows) : lines());
+}
+
+export const json = { type: 'boolean', description: 'JSON for programs' } as const;

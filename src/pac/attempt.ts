@@ -1,0 +1,241 @@
+import { randomBytes } from 'node:crypto';
+import { type PacAuthorized, type PacConfig, type PacInput, type PacOutput, PacSession } from '../protocol/pana/pac.js';
+import { panaFields } from '../runtime/daemon.js';
+import { Driver } from '../runtime/driver.js';
+import { EapPeer, type EapPeerEvent, type EapPeerOptions } from '../runtime/eap-peer.js';
+import type { KeyLog } from '../runtime/key-log.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import { UdpSocket } from '../runtime/udp.js';
+import type { RunKeys } from './binding.js';
+
+/** How long a PAA that was left may take to answer PTR, in milliseconds. */
+const PTA_LIMIT = 2_000;
+
+export interface AttemptOptions {
+  readonly paa: string;
+  readonly port: number;
+  /** Our own address and port; without them the route decides, and the system. */
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  /** Send PCI; false: wait for the PAA. */
+  readonly initiate: boolean;
+  readonly pana: PacConfig;
+  /** Made anew for each run of EAP: certificates may have been read again. */
+  readonly eap: () => EapPeerOptions;
+}
+
+export interface AttemptTools {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly keyLog: KeyLog | undefined;
+}
+
+export type AttemptEvent =
+  | PacAuthorized
+  | { readonly type: 'silent' | 'heard' }
+  | { readonly type: 'closed'; readonly cause: string };
+
+/** One try at one PAA, from PCI to the end of the session: its socket, its machine and its EAP peer. */
+export class Attempt {
+  readonly paa: string;
+  readonly startedAt = performance.now();
+  /** Of the last run of EAP, until they are forgotten. */
+  keys: RunKeys | undefined;
+  authorized: { readonly event: PacAuthorized; readonly at: number } | undefined;
+  readonly #options: AttemptOptions;
+  readonly #tools: AttemptTools;
+  readonly #session: PacSession;
+  readonly #driver: Driver<PacInput, PacOutput>;
+  #onEvent: (event: AttemptEvent) => void;
+  #socket: UdpSocket;
+  #eap: EapPeer | undefined;
+  #closed = false;
+
+  private constructor(
+    options: AttemptOptions,
+    tools: AttemptTools,
+    socket: UdpSocket,
+    onEvent: (event: AttemptEvent) => void,
+  ) {
+    this.paa = options.paa;
+    this.#options = options;
+    this.#tools = tools;
+    this.#socket = socket;
+    this.#onEvent = onEvent;
+    this.#session = new PacSession(options.pana, randomBytes(32));
+    this.#driver = new Driver<PacInput, PacOutput>(this.#session, (output) => this.#perform(output));
+  }
+
+  /** Rejects with the system's error if there is no way to the PAA. */
+  static async open(
+    options: AttemptOptions,
+    tools: AttemptTools,
+    onEvent: (event: AttemptEvent) => void,
+  ): Promise<Attempt> {
+    let attempt: Attempt | undefined;
+    const socket = await connect(options, tools, (octets) => attempt?.feed({ type: 'datagram', octets }));
+    attempt = new Attempt(options, tools, socket, onEvent);
+    return attempt;
+  }
+
+  get state(): PacSession['state'] {
+    return this.#session.state;
+  }
+
+  get sessionId(): number | undefined {
+    return this.#session.sessionId;
+  }
+
+  /** Whether the session may move: without a key nothing would prove it (RFC 5191 5.6). */
+  get protected(): boolean {
+    return this.#session.protected;
+  }
+
+  /** Our own address, with the scope of a link-local one. */
+  get careOfAddress(): string {
+    return this.#socket.address.address;
+  }
+
+  begin(): void {
+    if (this.#options.initiate) this.feed({ type: 'start' });
+  }
+
+  feed(input: PacInput): void {
+    this.#driver.feed(input);
+  }
+
+  /** Goes on from another place; returns the one before. Rejects if there is no way to the PAA. */
+  async move(): Promise<string> {
+    const before = this.#socket;
+    const isPortFixed = this.#options.localPort !== undefined;
+    // The same port can be had only when it is free again.
+    if (isPortFixed) await before.close();
+    this.#socket = await connect(this.#options, this.#tools, (octets) => this.feed({ type: 'datagram', octets }));
+    if (!isPortFixed) await before.close();
+    this.feed({ type: 'moved' });
+    return before.place;
+  }
+
+  /** Overwrites the keys of the last run. */
+  forgetKeys(): void {
+    this.keys?.msk.fill(0);
+    this.keys?.emsk.fill(0);
+    this.keys = undefined;
+  }
+
+  /** Frees everything without a word. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onEvent = () => undefined;
+    this.#driver.stop();
+    this.#eap?.close();
+    this.forgetKeys();
+    await this.#socket.close();
+  }
+
+  /** Another session has taken over: says PTR, and frees everything when it is answered or after a while. */
+  async retire(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, PTA_LIMIT);
+      this.#onEvent = ({ type }) => {
+        if (type !== 'closed') return;
+        clearTimeout(limit);
+        resolve();
+      };
+      this.feed({ type: 'terminate' });
+    });
+    await this.close();
+  }
+
+  #perform(output: PacOutput): void {
+    const { log, metrics, keyLog } = this.#tools;
+    switch (output.type) {
+      case 'send':
+        metrics.count('datagrams', { direction: 'out' });
+        trace(log, 'sent', output.octets);
+        this.#socket.send(output.octets, { address: this.paa, port: this.#options.port });
+        break;
+      case 'dropped':
+        metrics.count('dropped', { code: output.code });
+        log.debug({ code: output.code }, 'dropped');
+        break;
+      case 'eapRestart':
+        this.#newEap();
+        break;
+      case 'eapPacket':
+        this.#eap?.receive(output.packet);
+        break;
+      case 'key':
+        keyLog?.write(output);
+        break;
+      case 'authorized':
+        this.authorized = { event: output, at: performance.now() };
+        this.#onEvent(output);
+        this.forgetKeys();
+        break;
+      case 'silent':
+      case 'heard':
+      case 'closed':
+        this.#onEvent(output);
+    }
+  }
+
+  #newEap(): void {
+    this.#eap?.close();
+    this.forgetKeys();
+    const peer: EapPeer = new EapPeer(this.#options.eap(), (event) => {
+      if (this.#eap === peer) this.#eapEvent(event);
+    });
+    this.#eap = peer;
+  }
+
+  #eapEvent(event: EapPeerEvent): void {
+    const { log, metrics } = this.#tools;
+    switch (event.type) {
+      case 'response':
+        this.feed({ type: 'eapResponse', packet: event.packet });
+        break;
+      case 'keys':
+        this.forgetKeys();
+        this.keys = { msk: event.msk, emsk: event.emsk };
+        log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP has its keys');
+        this.feed({ type: 'eapKeys', msk: event.msk });
+        break;
+      case 'succeeded':
+        this.feed({ type: 'eapSucceeded' });
+        break;
+      case 'failed':
+        metrics.count('eap_failures', { reason: event.reason });
+        log.warn({ reason: event.reason, detail: event.detail }, 'EAP failed');
+        this.feed({ type: 'eapFailed' });
+        break;
+      case 'discarded':
+        metrics.count('dropped', { code: 'eap' });
+        log.debug({ reason: event.reason }, 'EAP packet discarded');
+        this.feed({ type: 'eapDiscarded' });
+    }
+  }
+}
+
+/** A socket to a PAA, from the address that the route there has now. */
+function connect(
+  { paa, port, localAddress, localPort }: AttemptOptions,
+  { log, metrics }: AttemptTools,
+  take: (octets: Uint8Array) => void,
+): Promise<UdpSocket> {
+  const from = {
+    ...(localAddress === undefined ? {} : { address: localAddress }),
+    ...(localPort === undefined ? {} : { port: localPort }),
+  };
+  return UdpSocket.connect({ address: paa, port }, from, (octets) => {
+    metrics.count('datagrams', { direction: 'in' });
+    trace(log, 'received', octets);
+    take(octets);
+  });
+}
+
+function trace(log: Logger, message: 'sent' | 'received', octets: Uint8Array): void {
+  if (log.isLevelEnabled('debug')) log.debug({ ...panaFields(octets), octets: octets.length }, message);
+}

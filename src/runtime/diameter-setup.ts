@@ -1,0 +1,84 @@
+import type { DiameterListenOptions, DiameterPeerOptions } from './diameter-node.js';
+import { TlsTransport } from './diameter-tls.js';
+import { OperatorError } from './failure.js';
+import { readCrlFile, readTlsFiles, type TlsFiles } from './tls-files.js';
+
+/** What a configuration says of TLS between Diameter nodes. */
+export interface DiameterTlsSection extends TlsFiles {
+  readonly crl?: string | undefined;
+  readonly 'min-version': '1.2' | '1.3';
+  readonly 'max-version': '1.2' | '1.3';
+  readonly ciphers?: string | undefined;
+  readonly port: number;
+}
+
+/** What a configuration says of a peer. */
+export interface DiameterPeerSection {
+  readonly host: string;
+  readonly address?: string | undefined;
+  readonly addresses?: readonly string[] | undefined;
+  readonly port?: number | undefined;
+  readonly tls: boolean;
+  readonly relay: boolean;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+interface DiameterSection {
+  /** Of a server: connections without TLS are taken, too. */
+  readonly plain?: boolean | undefined;
+  readonly tls?: DiameterTlsSection | undefined;
+  readonly peers: readonly DiameterPeerSection[];
+}
+
+/** Reads and checks what the configured files hold. Throws OperatorError. */
+export async function readDiameterTls({ tls, peers, plain }: DiameterSection) {
+  const wanting = peers.find((peer) => peer.tls);
+  if (!tls) {
+    if (wanting) throw new OperatorError(`diameter.tls is missing: the peer ${wanting.host} is to be reached with TLS`);
+    if (plain === false)
+      throw new OperatorError('diameter.tls is missing: with diameter.plain off nobody could connect');
+    return undefined;
+  }
+  const section = 'diameter.tls';
+  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, section);
+  const crl = tls.crl === undefined ? undefined : await readCrlFile(tls.crl, 'refuse', section);
+  return {
+    caPem,
+    certificatePem,
+    keyPem,
+    crlPem: crl?.pem,
+    minVersion: `TLSv${tls['min-version']}`,
+    maxVersion: `TLSv${tls['max-version']}`,
+    ciphers: tls.ciphers,
+  } as const;
+}
+
+/** The transport of a configuration that has TLS. Throws OperatorError. */
+export async function openDiameterTls(
+  section: DiameterSection,
+  onRefused: (reason: string) => void,
+): Promise<TlsTransport | undefined> {
+  const options = await readDiameterTls(section);
+  return options && new TlsTransport(options, onRefused);
+}
+
+/** Peers as a node takes them. */
+export function peerOptions(
+  peers: readonly DiameterPeerSection[],
+  transport: TlsTransport | undefined,
+): DiameterPeerOptions[] {
+  return peers.map(({ tls, ...peer }) => ({ ...peer, secure: tls, ...(tls && transport ? { transport } : {}) }));
+}
+
+/** Where a server takes connections: with TLS where that is configured, without unless that is switched off. */
+export function listenOptions(
+  section: DiameterSection & { readonly listen: readonly string[]; readonly port: number; readonly plain: boolean },
+  transport: TlsTransport | undefined,
+): DiameterListenOptions[] {
+  const { listen, port, plain, tls } = section;
+  return listen.flatMap((address) => [
+    ...(plain ? [{ address, port }] : []),
+    ...(tls && transport ? [{ address, port: tls.port, transport }] : []),
+  ]);
+}

@@ -1,0 +1,35 @@
+import { drawLadder, type Rung } from '../ladder.js';
+import type { Decoded } from './decoder.js';
+import type { Packet } from './packets.js';
+
+/** Columns of a ladder: more ends than these are not drawn. */
+const MAX_COLUMNS = 5;
+
+type Endpoint = Packet['from'];
+
+/**
+ * A ladder of a capture's messages, a column for each address; where there is one address only, as on loopback, for each
+ * address and port. Undefined if there is nothing to draw.
+ */
+export function captureLadder(messages: readonly Decoded[]): string | undefined {
+  const seen = messages.flatMap(({ packet, name }) => (packet && name !== undefined ? [{ packet, name }] : []));
+  const addresses = new Set(seen.flatMap(({ packet }) => [packet.from.address, packet.to.address]));
+  const label = ({ address, port }: Endpoint) => (addresses.size > 1 ? address : `${address} port ${port}`);
+  const columns: string[] = [];
+  const column = (endpoint: Endpoint) => {
+    const name = label(endpoint);
+    if (!columns.includes(name)) columns.push(name);
+    return columns.indexOf(name);
+  };
+  const rungs: Rung[] = seen.map(({ packet, name }) => ({
+    at: packet.at,
+    from: column(packet.from),
+    to: column(packet.to),
+    text: name,
+  }));
+  const drawn = rungs.filter(({ from, to }) => from !== to && Math.max(from, to) < MAX_COLUMNS);
+  if (drawn.length === 0) return undefined;
+  const left = columns.slice(MAX_COLUMNS);
+  const note = left.length === 0 ? '' : `\n${rungs.length - drawn.length} messages of ${left.join(', ')} are not drawn`;
+  return drawLadder(drawn, columns.slice(0, MAX_COLUMNS)) + note;
+}

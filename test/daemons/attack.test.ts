@@ -1,0 +1,256 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from '../../src/protocol/pana/codec.js';
+import { AVPS, makeAvp } from '../../src/protocol/pana/dictionary.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab } from '../../src/tool/lab.js';
+import { type Interference, Link, type Passing } from './link.js';
+import { numbersOf } from './numbers.js';
+import { run } from './program.js';
+
+let lab: Lab | undefined;
+let link: Link | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  link?.close();
+  lab = undefined;
+  link = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly between: Link;
+  readonly paa: DaemonProcess;
+  readonly pac: DaemonProcess;
+}
+
+async function scene(interfere?: Interference): Promise<Scene> {
+  const made = await Lab.make({ hooks: false });
+  lab = made;
+  const { place: aaa } = await made.startAaa();
+  const { daemon: paa, place } = await made.startPaa(aaa);
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const between = await Link.open(place);
+  link = between;
+  if (interfere) between.interfere = interfere;
+  const pac = await made.startPac('mn1', { pana: { paa: [between.place.address], port: between.place.port } });
+  return { made, between, paa, pac };
+}
+
+const isAuth = ({ code, vendorId }: PanaAvp) => code === AVPS.AUTH.code && vendorId === undefined;
+
+/** Each way in which a message that needs AUTH can come without a right one. */
+function forgeries({ octets, message }: Passing): Uint8Array[] {
+  const auth = message.avps.find(isAuth);
+  if (!auth) return [];
+  const rest = message.avps.filter((avp) => !isAuth(avp));
+  const flip = (at: number) => octets.map((octet, i) => (i === at ? octet ^ 1 : octet));
+  return [
+    // The last octet of AUTH, and one before it.
+    flip(octets.length - 1),
+    flip(octets.length - auth.value.length - 9),
+    encodePana({ ...message, avps: rest }),
+    encodePana({ ...message, avps: [...rest, { ...auth, value: new Uint8Array(auth.value.length) }] }),
+    encodePana({ ...message, avps: [...rest, { ...auth, value: new Uint8Array(0) }] }),
+    encodePana({ ...message, avps: [auth, ...rest, makeAvp('Key-Id', 1)] }),
+    encodePana({ ...message, avps: [...rest, auth, auth] }),
+  ];
+}
+
+function withNonce(message: PanaMessage, length: number): Uint8Array {
+  const avps = message.avps.map((avp) =>
+    avp.code === AVPS.Nonce.code ? { ...avp, value: new Uint8Array(length).fill(5) } : avp,
+  );
+  return encodePana({ ...message, avps });
+}
+
+const FORGED_PER_MESSAGE = 7;
+
+describe('somebody on the link', () => {
+  it('who forges and strips AUTH of every protected message changes nothing', async () => {
+    const protectedNames = new Set<string>();
+    const forged = { pac: 0, paa: 0 };
+    const { made, paa, pac } = await scene((passing) => {
+      const bad = forgeries(passing);
+      if (bad.length > 0) protectedNames.add(`${passing.from} ${passing.name}`);
+      forged[passing.from] += bad.length;
+      return [...bad, passing.octets];
+    });
+    await pac.line('bootstrapped');
+    const { session } = await paa.line('authorized');
+    const operate = async (daemon: 'pac' | 'paa', ...command: string[]) => {
+      const name = daemon === 'pac' ? 'mn1' : 'paa';
+      expect((await run(daemon, [...command, '--control.socket', made.socket(name)])).status).toBe(0);
+    };
+    await operate('pac', 'ping');
+    await operate('paa', 'session', 'ping', String(session));
+    await operate('pac', 'reauth');
+    await pac.line('bootstrap refreshed');
+    await operate('paa', 'session', 'reauth', String(session));
+    await paa.line('reauthenticated', () => paa.lines.filter(({ msg }) => msg === 'reauthenticated').length === 2);
+
+    const atPac = await numbersOf(made, 'mn1');
+    const atPaa = await numbersOf(made, 'paa');
+    expect(forged.paa).toBeGreaterThanOrEqual(FORGED_PER_MESSAGE * 10);
+    expect(atPac('pana_pac_dropped_total')).toBeGreaterThanOrEqual(forged.paa - FORGED_PER_MESSAGE);
+    expect(atPac('pana_pac_dropped_total{code="auth"}')).toBeGreaterThan(0);
+    expect(atPaa('pana_paa_dropped_total{code="auth"}')).toBeGreaterThan(0);
+    expect(await pac.stop()).toBe(0);
+    await paa.line('session ended', ({ cause }) => cause === 'logout');
+    expect(paa.lines.filter(({ msg }) => msg === 'session ended')).toHaveLength(1);
+    expect([...protectedNames].sort()).toEqual([
+      'paa PAR',
+      'paa PAR[C]',
+      'paa PNA[A]',
+      'paa PNA[P]',
+      'paa PNR[P]',
+      'paa PTA',
+      'pac PAN',
+      'pac PAN[C]',
+      'pac PNA[P]',
+      'pac PNR[A]',
+      'pac PNR[P]',
+      'pac PTR',
+    ]);
+  });
+
+  it('who forges PTR of the PAA does not end the session', async () => {
+    const { made, between, paa, pac } = await scene();
+    await pac.line('bootstrapped');
+    const { session } = await paa.line('authorized');
+    between.interfere = (passing) => [...forgeries(passing), passing.octets];
+    expect((await run('paa', ['session', 'end', String(session), '--control.socket', made.socket('paa')])).status).toBe(
+      0,
+    );
+    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    expect(pac.lines.filter(({ msg, code }) => msg === 'dropped' && code === 'auth').length).toBeGreaterThan(0);
+    expect(between.recorded.map(({ from, name }) => `${from} ${name}`)).toContain('pac PTA');
+  });
+
+  it('who plays every message again, from here or from elsewhere, changes nothing', async () => {
+    const { made, between, paa, pac } = await scene();
+    await pac.line('bootstrapped');
+    await paa.line('authorized');
+    const operate = (name: string) => run('pac', [name, '--control.socket', made.socket('mn1')]);
+    await operate('ping');
+    await operate('reauth');
+    await pac.line('bootstrap refreshed');
+    await paa.line('reauthenticated');
+    const sessions = async () =>
+      JSON.parse((await run('paa', ['session', 'list', '--json', '--control.socket', made.socket('paa')])).stdout);
+    const before = await sessions();
+    const all = [...between.recorded];
+    const elsewhere = createSocket('udp6');
+    const place = await placeOfPaa(made);
+    for (const { from, octets } of all) {
+      between.send(from === 'pac' ? 'paa' : 'pac', octets);
+      elsewhere.send(octets, place.port, place.address);
+    }
+    // Behind all of them, an exchange that goes well.
+    await settle(place);
+    const [now] = await sessions();
+    expect({ ...now, remainingSeconds: 0 }).toEqual({ ...before[0], remainingSeconds: 0 });
+    expect(await sessions()).toHaveLength(1);
+    expect(paa.lines.some(({ msg }) => msg === 'client moved' || msg === 'session ended')).toBe(false);
+    await operate('ping');
+    await pac.stop();
+    await paa.line('session ended', ({ cause }) => cause === 'logout');
+
+    // The session is over: nothing of it begins another.
+    for (const { octets } of all) {
+      between.send('paa', octets);
+      elsewhere.send(octets, place.port, place.address);
+    }
+    await settle(place);
+    expect(await sessions()).toEqual([]);
+    elsewhere.close();
+  });
+
+  it('who takes PAN[S] elsewhere, guesses session ids or invents offers keeps nobody out', async () => {
+    const stranger = createSocket('udp6');
+    let place = { address: '::1', port: 0 };
+    let offers = 0;
+    const { made, paa, pac, between } = await scene(({ from, name, octets, message }) => {
+      if (name === 'PAN[S]') stranger.send(octets, place.port, place.address);
+      if (from === 'pac' || name !== 'PAR[S]') return [octets];
+      offers += 1;
+      const fake = { ...message, sessionId: message.sessionId ^ 0xff, sequence: message.sequence ^ 0xff00 };
+      const stripped = { ...fake, avps: [] };
+      // Before the offer and after it, with algorithms and without: only the first time, or nobody ever gets in.
+      return offers > 1 ? [octets] : [encodePana(fake), encodePana(stripped), octets, encodePana(fake)];
+    });
+    place = await placeOfPaa(made);
+    await pac.line('bootstrapped');
+    expect(pac.lines.some(({ msg, code }) => msg === 'dropped' && code === 'no-algorithm')).toBe(true);
+    expect(paa.lines.some(({ msg, code }) => msg === 'dropped' && code === 'bad-start')).toBe(true);
+    for (let i = 0; i < 2000; i += 1) {
+      const guess = { sessionId: (i * 2_147_483) >>> 0, sequence: i, avps: [] };
+      stranger.send(
+        encodePana({ ...guess, type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.R | FLAG.P }),
+        place.port,
+        place.address,
+      );
+    }
+    // An offer after the first PAR is none.
+    const offer = between.recorded.find(({ name }) => name === 'PAR[S]');
+    if (offer) between.send('pac', encodePana({ ...offer.message, sessionId: 1, sequence: 1 }));
+    await pac.line('dropped', ({ code }) => code === 'unexpected');
+    await settle(place);
+    stranger.close();
+    const status = JSON.parse((await run('pac', ['status', '--json', '--control.socket', made.socket('mn1')])).stdout);
+    expect(status).toMatchObject({ state: 'OPEN' });
+    expect((await numbersOf(made, 'paa'))('pana_paa_dropped_total{code="unknown-session"}')).toBeGreaterThan(0);
+  });
+
+  it('who changes nonces, lengths and order gets nothing but counters', async () => {
+    const tried = new Set<string>();
+    const { made, pac, between } = await scene((passing) => {
+      const { message, octets, name, from } = passing;
+      const bad: Uint8Array[] = [];
+      // Not more than the receive buffer of an end holds: what it loses says nothing.
+      for (let cut = 1; cut < 20; cut += 1) bad.push(octets.slice(0, (octets.length * cut) / 20));
+      bad.push(new Uint8Array([...octets, 0, 0, 0, 0]), new Uint8Array(30_000).fill(0xa5));
+      if (message.avps.some(({ code }) => code === AVPS.Nonce.code)) {
+        tried.add(`${from} ${name}`);
+        bad.push(withNonce(message, 7), withNonce(message, 257), withNonce({ ...message, avps: [] }, 0));
+      }
+      return [...bad, octets];
+    });
+    await pac.line('bootstrapped');
+    expect(tried).toEqual(new Set(['paa PAR', 'pac PAN']));
+    const atPac = await numbersOf(made, 'mn1');
+    const atPaa = await numbersOf(made, 'paa');
+    for (const code of ['truncated', 'avp-value']) {
+      expect(atPac(`pana_pac_dropped_total{code="${code}"}`)).toBeGreaterThan(0);
+      expect(atPaa(`pana_paa_dropped_total{code="${code}"}`)).toBeGreaterThan(0);
+    }
+    between.interfere = ({ octets }) => [octets];
+    expect(await pac.stop()).toBe(0);
+  });
+});
+
+async function placeOfPaa(made: Lab): Promise<{ address: string; port: number }> {
+  const { stdout } = await run('paa', ['status', '--json', '--control.socket', made.socket('paa')]);
+  const [listening = ''] = (JSON.parse(stdout) as { listening: string[] }).listening;
+  const [address = '', port] = listening.split(' port ');
+  return { address, port: Number(port) };
+}
+
+/** A PCI from a socket of one's own, repeated until it is answered, behind everything that was sent before. */
+async function settle(place: { address: string; port: number }): Promise<void> {
+  const socket = createSocket('udp6');
+  socket.connect(place.port, place.address);
+  await once(socket, 'connect');
+  for (;;) {
+    // So many PCIs of one address are answered in a second, and those played again count, too.
+    const answered = once(socket, 'message', { signal: AbortSignal.timeout(300) }).then(
+      () => true,
+      () => false,
+    );
+    socket.send(encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] }));
+    if (await answered) break;
+  }
+  socket.close();
+}

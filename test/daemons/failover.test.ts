@@ -1,0 +1,151 @@
+import { readFile } from 'node:fs/promises';
+import { afterEach, expect, it } from 'vitest';
+import { createPeerCredentials } from '../../src/runtime/eap-peer.js';
+import type { Lease } from '../../src/runtime/store/operations.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
+import { generator } from '../protocol/pana/simulation.js';
+
+const KILLS = 100;
+const NODES = 4;
+/** Moments at which a server is killed: so long after it is up, in milliseconds, at most. */
+const WITHIN = 150;
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+interface Server {
+  readonly name: string;
+  daemon: DaemonProcess;
+}
+
+/** Bootstraps of one node, one after another, each tried once more when it failed; what went wrong twice. */
+class Client {
+  readonly #make: () => BenchNode;
+  #running = true;
+  done = 0;
+  retried = 0;
+  readonly failures: string[] = [];
+  readonly addresses = new Set<string>();
+
+  constructor(make: () => BenchNode) {
+    this.#make = make;
+  }
+
+  async run(): Promise<void> {
+    while (this.#running) {
+      if (await this.#bootstrap()) continue;
+      this.retried += 1;
+      if (!(await this.#bootstrap())) this.failures.push(`after ${this.done} bootstraps: ${this.#why}`);
+    }
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  #why = '';
+
+  async #bootstrap(): Promise<boolean> {
+    const node = this.#make();
+    try {
+      await node.bootstrap();
+    } catch (error) {
+      this.#why = (error as Error).message;
+      await node.abandon();
+      return false;
+    }
+    if (node.homeAddress !== undefined) this.addresses.add(node.homeAddress);
+    this.done += 1;
+    await node.terminate();
+    return true;
+  }
+}
+
+it('a server killed a hundred times beside another on the same store costs a node one retry at most', {
+  timeout: 400_000,
+}, async () => {
+  /** For whoever wants to know why it failed. */
+  const log: string[] = [];
+  const options: LabOptions = {
+    hooks: false,
+    logLevel: 'info',
+    aaa: { diameter: { 'shared-store': true } },
+    paa: {
+      pana: { limits: { 'pci-per-address': 1000, 'half-open-per-address': 1000 } },
+      diameter: { reconnect: '200ms', 'request-timeout': '5s' },
+    },
+  };
+  const made = await Lab.make(options, (daemon, line) => {
+    if (line.msg !== 'authorized' && line.msg !== 'session ended') log.push(`${daemon} ${JSON.stringify(line)}`);
+  });
+  lab = made;
+  const first = await made.startAaa();
+  await made.issueServer('aaa2', ['aaa2.home.example']);
+  const second = await made.startAaa('aaa2', {
+    store: made.path('aaa.db'),
+    diameter: { host: 'aaa2.home.example' },
+  });
+  const peer = (host: string, { address, port }: Place) => ({ host, address, port });
+  const { daemon: paa, place } = await made.startPaa(first.place, 'paa', {
+    diameter: { peers: [peer('aaa.home.example', first.place), peer('aaa2.home.example', second.place)] },
+  });
+  await paa.line('peer connected', (line) => line['peer'] === 'aaa2.home.example');
+
+  const clients: Client[] = [];
+  for (let i = 0; i < NODES; i += 1) {
+    const name = `mn${i}`;
+    await made.addSubscriber(`${name}@home.example`, name);
+    const read = (file: string) => readFile(made.path('pki', file), 'utf8');
+    const credentials = createPeerCredentials({
+      caPem: await read('ca.pem'),
+      certificatePem: await read(`${name}.pem`),
+      keyPem: await read(`${name}-key.pem`),
+      serverName: 'home.example',
+    });
+    clients.push(new Client(() => new BenchNode(place, credentials)));
+  }
+  const running = clients.map((client) => client.run());
+
+  const random = generator(7);
+  const servers: Server[] = [
+    { name: 'aaa', daemon: first.daemon },
+    { name: 'aaa2', daemon: second.daemon },
+  ];
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const server = servers[kill % 2];
+    if (!server) break;
+    const connections = () =>
+      paa.lines.filter((line) => line.msg === 'peer connected' && line['peer'] === `${server.name}.home.example`)
+        .length;
+    const before = connections();
+    await new Promise((resolve) => setTimeout(resolve, random() * WITHIN));
+    server.daemon.signal('SIGKILL');
+    await server.daemon.exited;
+    server.daemon = made.start(`${server.name} ${kill}`, 'aaa', made.path(`${server.name}.yaml`));
+    await paa.line('peer connected', () => connections() > before);
+    expect(
+      clients.flatMap(({ failures }) => failures),
+      log.slice(-60).join('\n'),
+    ).toEqual([]);
+  }
+  for (const client of clients) client.stop();
+  await Promise.all(running);
+  expect(clients.flatMap(({ failures }) => failures)).toEqual([]);
+
+  // Every loss of a server is in the PAA's log, and what could move has moved.
+  expect(paa.lines.filter(({ msg }) => msg === 'peer disconnected').length).toBeGreaterThanOrEqual(KILLS);
+  expect(paa.lines.filter(({ msg }) => msg === 'request failed over').length).toBeGreaterThan(0);
+  // A node has one home address, whichever server gave it, and no subscriber has two leases.
+  for (const client of clients) expect(client.addresses.size).toBe(1);
+  const leases = (await made.administer('aaa', 'listLeases', {})) as Lease[];
+  expect(new Set(leases.map(({ nai }) => nai)).size).toBe(leases.length);
+  const [agent] = (await made.administer('aaa', 'listHomeAgents', {})) as { leases: number }[];
+  expect(agent?.leases).toBe(leases.length);
+  expect(clients.reduce((sum, { done }) => sum + done, 0)).toBeGreaterThan(KILLS);
+});

@@ -1,0 +1,143 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { HomeAgent, Lease } from '../../src/runtime/store/operations.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+const OTHER = '2001:db8:2::1';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly aaa: DaemonProcess;
+  readonly pac: DaemonProcess;
+}
+
+/** A node on the first of two home agents. */
+async function scene(): Promise<Scene> {
+  const made = await Lab.make();
+  lab = made;
+  const { daemon: aaa, place } = await made.startAaa();
+  await made.startPaa(place);
+  const added = await operate(
+    made,
+    ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
+    // A smaller share of the load: the first one comes first.
+    ...['--weight', '0.1'],
+  );
+  expect(added).toMatchObject({ status: 0 });
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const pac = await made.startPac('mn1');
+  expect(await pac.line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
+  return { made, aaa, pac };
+}
+
+function operate(made: Lab, ...parameters: readonly string[]) {
+  return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
+}
+
+async function agents(made: Lab): Promise<Record<string, Pick<HomeAgent, 'state' | 'leases'>>> {
+  const list = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
+  return Object.fromEntries(list.map(({ name, state, leases }) => [name, { state, leases }]));
+}
+
+describe('a home agent', () => {
+  it('that goes down has its nodes moved to another one, with their hooks on both ends', async () => {
+    const { made, aaa, pac } = await scene();
+    expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({
+      status: 0,
+      stdout: 'ha1 is down: the running server moves its nodes.\n',
+    });
+    expect(await pac.line('bootstrap withdrawn')).toMatchObject({ homeAgent: HOME_AGENT });
+    expect(await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER)).toMatchObject({ homeAgent: OTHER });
+    await aaa.line('hook done', ({ event }) => event === 'down');
+    await pac.line('hook done', ({ event }) => event === 'down');
+    expect(await agents(made)).toEqual({ ha1: { state: 'down', leases: 0 }, ha2: { state: 'up', leases: 1 } });
+    const events = pac.lines.flatMap((line) => (line.msg === 'hook done' ? [line['event']] : []));
+    expect(events.slice(0, 2)).toEqual(['up', 'down']);
+    expect((await operate(made, 'home-agent', 'up', 'ha1')).status).toBe(0);
+    expect(await agents(made)).toMatchObject({ ha1: { state: 'up' } });
+  });
+
+  it('that drains keeps its nodes, and gets no new ones', async () => {
+    const { made, pac } = await scene();
+    expect((await operate(made, 'home-agent', 'drain', 'ha1')).stdout).toBe('ha1 gets no new nodes.\n');
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    expect(await (await made.startPac('mn2')).line('bootstrapped')).toMatchObject({ homeAgent: OTHER });
+    expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
+    expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent: HOME_AGENT });
+    expect(await agents(made)).toEqual({ ha1: { state: 'draining', leases: 1 }, ha2: { state: 'up', leases: 1 } });
+  });
+
+  it('is changed, shown and removed, with its leases only by force', async () => {
+    const { made, aaa, pac } = await scene();
+    const shown = await operate(made, 'home-agent', 'set', 'ha1', '--capacity', '4', '--ike', 'ikev2,ikev1');
+    expect(shown.stdout).toMatch(/ha1 +up .* ikev2,ikev1 +1 of 4 +#####\.+ 25 %/);
+    expect(await operate(made, 'home-agent', 'set', 'ha1', '--capacity', '0')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('a capacity is a whole number from 1, not 0'),
+    });
+    expect((await operate(made, 'home-agent', 'drain', 'ha9')).stderr).toContain('no home agent ha9');
+    const refused = await operate(made, 'home-agent', 'remove', 'ha1');
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('ha1 has 1 lease') });
+    expect((await operate(made, 'home-agent', 'remove', 'ha1', '--force')).stdout).toBe('Removed ha1 and 1 lease.\n');
+    await aaa.line('hook done', ({ event }) => event === 'down');
+    // Its node is asked at once, and gets the other one.
+    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    expect(await agents(made)).toEqual({ ha2: { state: 'up', leases: 1 } });
+    // It is remembered who had which home address.
+    const history = await operate(made, 'lease', 'history', 'mn1@home.example');
+    const [head = '', now = '', before = ''] = history.stdout.split('\n');
+    expect(head).toMatch(/^HOME ADDRESS +SUBSCRIBER +HOME AGENT +FROM +TO$/);
+    expect(now).toMatch(/^2001:db8:2:\S+ +mn1@home\.example +ha2 +\S+Z +now$/);
+    expect(before).toMatch(/^2001:db8:1:\S+ +mn1@home\.example +ha1 +\S+Z +\S+Z$/);
+    const noon = await operate(made, 'lease', 'history', '--at', '2020-01-01T12:00:00Z');
+    expect(noon.stdout).toBe('Nobody.\n');
+    expect(await operate(made, 'lease', 'history', '--at', 'noon')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--at: "noon" is no time'),
+    });
+  });
+});
+
+describe('a subscriber', () => {
+  it('that is disabled is out at once, and stays out until it is enabled', async () => {
+    const { made, aaa, pac } = await scene();
+    expect(await operate(made, 'subscriber', 'disable', 'mn1@home.example')).toMatchObject({ status: 0 });
+    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    await aaa.line('lease released');
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'disabled' });
+    expect((await made.administer('aaa', 'listLeases', {})) as Lease[]).toEqual([]);
+    expect(await operate(made, 'subscriber', 'enable', 'mn1@home.example')).toMatchObject({ status: 0 });
+    const again = await made.startPac('mn1', { control: { socket: made.socket('mn1 again') } });
+    await again.line('bootstrapped');
+    expect((await operate(made, 'subscriber', 'disable', 'nobody@home.example')).stderr).toContain('no subscriber');
+  });
+});
+
+describe('the store', () => {
+  it('is backed up while the server runs, and restored when it does not', async () => {
+    const { made, aaa } = await scene();
+    const file = made.path('backup.db');
+    expect(await operate(made, 'store', 'backup', file)).toMatchObject({ status: 0 });
+    expect(await operate(made, 'store', 'backup', file)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('is there already'),
+    });
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    expect(await operate(made, 'store', 'restore', file)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('stop it first'),
+    });
+    expect(await aaa.stop()).toBe(0);
+    expect(await operate(made, 'store', 'restore', file)).toMatchObject({ status: 0 });
+    const { stdout } = await operate(made, 'subscriber', 'list', '--json');
+    expect(JSON.parse(stdout)).toMatchObject([{ nai: 'mn1@home.example' }]);
+  });
+});

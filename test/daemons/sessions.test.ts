@@ -1,0 +1,93 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly aaa: DaemonProcess;
+  readonly paa: DaemonProcess;
+  readonly pac: DaemonProcess;
+}
+
+async function scene(paaTree = {}): Promise<Scene> {
+  const made = await Lab.make();
+  lab = made;
+  const { daemon: aaa, place } = await made.startAaa();
+  const { daemon: paa } = await made.startPaa(place, 'paa', paaTree);
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
+  await pac.line('bootstrapped');
+  await paa.line('authorized');
+  return { made, aaa, paa, pac };
+}
+
+function session(made: Lab, ...parameters: readonly string[]) {
+  return run('aaa', ['session', ...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
+}
+
+describe('the AAA server', () => {
+  it('shows its sessions, to people and to programs', async () => {
+    const { made, pac } = await scene();
+    const { homeAddress } = await pac.line('bootstrapped');
+    const shown = await session(made, 'list');
+    expect(shown.stdout).toMatch(/^SESSION +SUBSCRIBER +PAA +HOME AGENT +HOME ADDRESS +SINCE +UNTIL/);
+    expect(shown.stdout).toContain('mn1@home.example');
+    const [row] = JSON.parse((await session(made, 'list', 'MN1@home.example', '--json')).stdout);
+    expect(row).toMatchObject({ nai: 'mn1@home.example', origin: 'paa.access.example', kind: 'home', homeAddress });
+    expect((await session(made, 'list', 'nobody@home.example')).stdout).toBe('No sessions.\n');
+  });
+
+  it('ends a session with ASR: the client hears PTR, the server STR, and the lease is free', async () => {
+    const { made, aaa, paa, pac } = await scene();
+    expect(await session(made, 'disconnect', 'mn1@home.example')).toMatchObject({ status: 0 });
+    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    await pac.line('hook done', ({ event }) => event === 'down');
+    expect(await paa.line('session ended')).toMatchObject({ cause: 'administrative' });
+    // RFC 6733 8.15: DIAMETER_ADMINISTRATIVE.
+    expect(await aaa.line('session ended')).toMatchObject({ cause: 4, known: true });
+    await aaa.line('lease released');
+    await paa.line('received', ({ message }) => message === 'STA');
+    const names = paa.lines.flatMap((line) =>
+      line.msg === 'sent' || line.msg === 'received' ? [line['message']] : [],
+    );
+    expect(names.slice(names.indexOf('ASR'))).toEqual(['ASR', 'ASA', 'STR', 'STA']);
+  });
+
+  it('has a client authenticated again with RAR', async () => {
+    const { made, paa, pac } = await scene();
+    const [{ sessionId }] = JSON.parse((await session(made, 'list', '--json')).stdout);
+    const ended = await session(made, 'reauth', sessionId);
+    expect(ended).toMatchObject({ status: 0 });
+    expect(ended.stdout).toMatch(/paa\.access\.example +SUCCESS/);
+    await pac.line('bootstrap refreshed');
+    await paa.line('reauthenticated');
+    // The session is the same, bound to its server (RFC 6733 8.17).
+    const ders = paa.lines.filter(({ msg, message }) => msg === 'sent' && message === 'DER');
+    expect(new Set(ders.map((line) => line['session']))).toEqual(new Set([sessionId]));
+  });
+
+  it('says which session it does not know, and ends one that the PAA does not know', async () => {
+    const { made, aaa, paa } = await scene({ pana: { 'ping-interval': '0s' } });
+    expect(await session(made, 'disconnect', 'paa;1;1')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('no session paa;1;1'),
+    });
+    paa.signal('SIGKILL');
+    await paa.exited;
+    const away = await session(made, 'disconnect', 'mn1@home.example');
+    expect(away.status).toBe(1);
+    expect(away.stdout).toContain('not connected: paa.access.example');
+    made.start('paa again', 'paa', made.path('paa.yaml'));
+    // It has forgotten its sessions: its Origin-State-Id has grown. The node comes back to the same home address.
+    expect(await aaa.line('a PAA has restarted: its sessions are over')).toMatchObject({ sessions: 1 });
+    expect(await made.administer('aaa', 'listLeases', {})).toHaveLength(1);
+  });
+});

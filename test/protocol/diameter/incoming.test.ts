@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import type { PeerCapabilities } from '../../../src/protocol/diameter/capabilities.js';
+import { type DiameterMessage, FLAG } from '../../../src/protocol/diameter/codec.js';
+import { APPLICATION, DER } from '../../../src/protocol/diameter/commands.js';
+import { Dictionary } from '../../../src/protocol/diameter/dictionary.js';
+import { Grammarian } from '../../../src/protocol/diameter/grammar.js';
+import { EndToEndIdentifiers, SessionIds } from '../../../src/protocol/diameter/identifiers.js';
+import { checkRequest } from '../../../src/protocol/diameter/incoming.js';
+
+const grammarian = new Grammarian(new Dictionary());
+const RECEIVER = { origin: { host: 'aaa.home.example', realm: 'home.example' }, applications: [APPLICATION.EAP] };
+const PEER: PeerCapabilities = {
+  host: 'paa.example',
+  realm: 'example',
+  productName: undefined,
+  originStateId: undefined,
+  applications: [APPLICATION.EAP],
+  relay: false,
+};
+
+function der(more: object = {}): DiameterMessage {
+  return grammarian.message(DER, APPLICATION.EAP, {
+    'Session-Id': 'paa.example;1;1',
+    'Auth-Application-Id': APPLICATION.EAP,
+    'Origin-Host': 'paa.example',
+    'Origin-Realm': 'example',
+    'Destination-Realm': 'home.example',
+    'Auth-Request-Type': 3,
+    'EAP-Payload': new Uint8Array(0),
+    ...more,
+  });
+}
+
+const check = (request: DiameterMessage, peer: PeerCapabilities | undefined = PEER) =>
+  checkRequest(grammarian, RECEIVER, peer, request)?.resultCode;
+
+describe('a request', () => {
+  it('of a peer for us is taken', () => {
+    expect(check(der())).toBeUndefined();
+    expect(check(der({ 'Destination-Host': 'AAA.home.example' }))).toBeUndefined();
+    expect(check({ ...der(), applicationId: APPLICATION.COMMON })).toBeUndefined();
+    expect(checkRequest(grammarian, RECEIVER, undefined, der())).toBeUndefined();
+    expect(check({ ...der(), avps: [] })).toBeUndefined();
+  });
+
+  it.each<[string, DiameterMessage, number]>([
+    ['with the E bit', { ...der(), flags: FLAG.R | FLAG.E }, 3008],
+    ['of another application', { ...der(), applicationId: 4 }, 3007],
+    ['of a command that nobody knows', { ...der(), commandCode: 9999 }, 3001],
+    ['for another host', der({ 'Destination-Host': 'other.home.example' }), 3002],
+    ['that has been here before', der({ 'Route-Record': ['relay.example', 'AAA.home.example'] }), 3005],
+    ['of somebody else than the peer', der({ 'Origin-Host': 'other.example' }), 5012],
+  ])('%s is refused with its code', (_what, request, code) => {
+    expect(check(request)).toBe(code);
+  });
+
+  it('of somebody else comes through a relay', () => {
+    const through = der({ 'Origin-Host': 'other.example', 'Route-Record': ['other.example'] });
+    expect(check(through, { ...PEER, host: 'relay.example', relay: true })).toBeUndefined();
+  });
+});
+
+describe('identifiers, RFC 6733 3 and 8.8', () => {
+  it('from end to end begin with the time, go up by one and wrap', () => {
+    const ids = new EndToEndIdentifiers(0xabc_def, 0xffff_ffff);
+    expect(ids.next()).toBe((((0xabc_def << 20) | 0xf_ffff) + 1) >>> 0);
+    const last = new EndToEndIdentifiers(0xfff, 0xffff_ffff);
+    expect([last.next(), last.next()]).toEqual([0, 1]);
+  });
+
+  it('of sessions hold the host, the time of the start, a number and what is added', () => {
+    const ids = new SessionIds('paa.example', 77.9);
+    expect([ids.next(), ids.next('x')]).toEqual(['paa.example;77;1', 'paa.example;77;2;x']);
+  });
+});

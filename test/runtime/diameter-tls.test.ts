@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { decodeDiameter, encodeDiameter } from '../../src/protocol/diameter/codec.js';
+import { type DiameterTlsOptions, MAX_HANDSHAKES, TlsTransport } from '../../src/runtime/diameter-tls.js';
+import { type Issued, issueCertificate, makeCa, makeCrl, serialOf, validFor } from '../../src/runtime/pki.js';
+import { cerOf, der, grammarian, makeNode, makeServer, stopNodes } from './diameter-rig.js';
+
+afterEach(stopNodes);
+
+const SERVER = 'server.example';
+const CLIENT = 'client.example';
+let ca: Issued;
+const issued = new Map<string, Issued>();
+
+beforeAll(async () => {
+  ca = await makeCa('Diameter CA', 'p256', validFor(2));
+  const other = await makeCa('another CA', 'p256', validFor(2));
+  for (const host of [SERVER, CLIENT]) {
+    issued.set(host, await issueCertificate(ca, { kind: 'server', hosts: [host] }, validFor(1)));
+  }
+  issued.set('stranger', await issueCertificate(ca, { kind: 'server', hosts: ['stranger.example'] }, validFor(1)));
+  issued.set('wildcard', await issueCertificate(ca, { kind: 'server', hosts: ['*.example'] }, validFor(1)));
+  issued.set('foreign', await issueCertificate(other, { kind: 'server', hosts: [SERVER, CLIENT] }, validFor(1)));
+  issued.set('expired', await issueCertificate(ca, { kind: 'server', hosts: [SERVER, CLIENT] }, validFor(-1)));
+});
+
+type Version = DiameterTlsOptions['minVersion'];
+
+function optionsOf(name: string, version?: Version, more: Partial<DiameterTlsOptions> = {}): DiameterTlsOptions {
+  const { certificatePem, keyPem } = issued.get(name) ?? ca;
+  return {
+    caPem: ca.certificatePem,
+    certificatePem,
+    keyPem,
+    crlPem: undefined,
+    minVersion: version ?? 'TLSv1.2',
+    maxVersion: version ?? 'TLSv1.3',
+    ciphers: undefined,
+    ...more,
+  };
+}
+
+/** Two nodes whose connection is under TLS, with these certificates; what each transport said of refusals. */
+async function pair(server: DiameterTlsOptions, client: DiameterTlsOptions) {
+  const refused = { server: [] as string[], client: [] as string[] };
+  const there = new TlsTransport(server, (reason) => refused.server.push(reason));
+  const rig = makeServer(SERVER, [], 2001, {
+    listen: [{ address: '127.0.0.1', port: 0, transport: there }],
+    peers: [{ host: CLIENT, secure: true }],
+  });
+  await rig.node.start();
+  const here = new TlsTransport(client, (reason) => refused.client.push(reason));
+  const { port } = rig.node.addresses[0] ?? {};
+  const peer = makeNode(CLIENT, {
+    peers: [{ host: SERVER, address: '127.0.0.1', port, transport: here, secure: true }],
+  });
+  await peer.node.start();
+  return { server: rig, client: peer, refused, there };
+}
+
+const isOpen = ({ events }: { readonly events: readonly { readonly type: string }[] }) =>
+  events.some(({ type }) => type === 'peerOpen');
+
+describe('Diameter over TLS', () => {
+  it.each<Version>(['TLSv1.2', 'TLSv1.3'])('carries requests: %s', async (version) => {
+    const { client, server } = await pair(optionsOf(SERVER, version), optionsOf(CLIENT, version));
+    await vi.waitFor(() => expect(isOpen(client)).toBe(true));
+    const answer = await client.node.request(der(CLIENT), SERVER, 5_000);
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(2001);
+    expect(server.node.status()).toMatchObject([{ host: CLIENT, state: 'R-Open' }]);
+  });
+
+  it.each<[string, string, Version]>([
+    ['of another name', 'stranger', 'TLSv1.2'],
+    ['of another name', 'stranger', 'TLSv1.3'],
+    ['with a wildcard', 'wildcard', 'TLSv1.3'],
+    ['of another CA', 'foreign', 'TLSv1.2'],
+    ['of another CA', 'foreign', 'TLSv1.3'],
+    ['that has expired', 'expired', 'TLSv1.2'],
+    ['that has expired', 'expired', 'TLSv1.3'],
+  ])('is not made with a client certificate %s (%s, %s)', async (_what, name, version) => {
+    const { client, server, refused } = await pair(optionsOf(SERVER, version), optionsOf(name, version));
+    const turnedAway = () =>
+      refused.server.length > 0 ||
+      server.events.some((event) => event.type === 'dropped' && event.code === 'peer-not-authenticated');
+    await vi.waitFor(() => expect(turnedAway()).toBe(true));
+    expect(isOpen(server)).toBe(false);
+    expect(isOpen(client)).toBe(false);
+  });
+
+  it.each<[string, string, Version]>([
+    ['of another name', 'stranger', 'TLSv1.2'],
+    ['of another name', 'stranger', 'TLSv1.3'],
+    ['of another CA', 'foreign', 'TLSv1.3'],
+    ['that has expired', 'expired', 'TLSv1.3'],
+  ])('is not made with a server certificate %s (%s, %s)', async (_what, name, version) => {
+    const { client, server, refused } = await pair(optionsOf(name, version), optionsOf(CLIENT, version));
+    await vi.waitFor(() => expect(refused.client.length).toBeGreaterThan(0));
+    expect(isOpen(server)).toBe(false);
+    expect(isOpen(client)).toBe(false);
+  });
+
+  it.each<Version>(['TLSv1.2', 'TLSv1.3'])('is not made with a certificate that was revoked: %s', async (version) => {
+    const serial = serialOf(issued.get(CLIENT)?.certificatePem ?? '');
+    const day = 86_400_000;
+    const crlPem = await makeCrl(ca, [serial], new Date(Date.now() - day), new Date(Date.now() + day));
+    const { server, refused } = await pair(optionsOf(SERVER, version, { crlPem }), optionsOf(CLIENT, version));
+    await vi.waitFor(() => expect(refused.server.some((reason) => reason.includes('REVOKED'))).toBe(true));
+    expect(isOpen(server)).toBe(false);
+  });
+
+  it('takes other certificates when it is told', async () => {
+    const { client, there, refused } = await pair(optionsOf('foreign'), optionsOf(CLIENT));
+    await vi.waitFor(() => expect(refused.client.length).toBeGreaterThan(0));
+    there.reload(optionsOf(SERVER));
+    await vi.waitFor(() => expect(isOpen(client)).toBe(true), { timeout: 30_000 });
+  });
+
+  it('is demanded of a peer that has it: without, its name is another one', async () => {
+    const rig = makeServer(SERVER, [], 2001, {
+      listen: [{ address: '127.0.0.1', port: 0 }],
+      peers: [{ host: CLIENT, secure: true }],
+    });
+    await rig.node.start();
+    const socket = connect(rig.node.addresses[0]?.port ?? 0, '127.0.0.1');
+    socket.write(encodeDiameter(cerOf(CLIENT)));
+    const [octets] = (await once(socket, 'data')) as [Uint8Array];
+    expect(grammarian.find(decodeDiameter(octets).avps, 'Result-Code')).toBe(3010);
+    await once(socket, 'close');
+    expect(isOpen(rig)).toBe(false);
+  });
+
+  it('has a limit of handshakes that strangers leave hanging', async () => {
+    const rig = makeServer(SERVER, [CLIENT], 2001, {
+      listen: [{ address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER)) }],
+    });
+    await rig.node.start();
+    const closed: number[] = [];
+    const strangers = Array.from({ length: MAX_HANDSHAKES + 3 }, (_, i) => {
+      const socket = connect(rig.node.addresses[0]?.port ?? 0, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.on('close', () => closed.push(i));
+      return socket.resume();
+    });
+    // At once, not when their time for the handshake is over.
+    await vi.waitFor(() => expect(closed.length).toBeGreaterThanOrEqual(3), { timeout: 3_000 });
+    expect(closed.length).toBe(3);
+    for (const socket of strangers) socket.destroy();
+  });
+
+  it('closes a connection that does not begin with it', async () => {
+    const refused: string[] = [];
+    const rig = makeServer(SERVER, [CLIENT], 2001, {
+      listen: [
+        { address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER), (why) => refused.push(why)) },
+      ],
+    });
+    await rig.node.start();
+    const socket = connect(rig.node.addresses[0]?.port ?? 0, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.resume();
+    socket.write(encodeDiameter(cerOf(CLIENT)));
+    await once(socket, 'close');
+    expect(refused).toHaveLength(1);
+  });
+});

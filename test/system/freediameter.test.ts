@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import type { Lab, Place } from '../../src/tool/lab.js';
+import { AccessNetwork, announce, missing } from './access-network.js';
+import { Relay } from './relay.js';
+
+const AAA = '2001:db8:a::3';
+const RELAYS = ['2001:db8:a::4', '2001:db8:a::5'] as const;
+const NODES = 10;
+
+const possible = announce('freeDiameter as a relay', missing('freeDiameterd'));
+let network: AccessNetwork | undefined;
+let lab: Lab | undefined;
+const relays: Relay[] = [];
+
+afterEach(async () => {
+  await lab?.close();
+  await Promise.all(relays.splice(0).map((relay) => relay.kill()));
+  await network?.remove();
+  lab = undefined;
+  network = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly net: AccessNetwork;
+  readonly aaa: DaemonProcess;
+  readonly paa: DaemonProcess;
+  readonly aaaPlace: Place;
+}
+
+const relayHost = (i: number) => `relay${i + 1}.visited.example`;
+
+/** PAA → relays → AAA server, each on an address of its own; the PAA has no other way. */
+async function scene(tls: boolean): Promise<Scene> {
+  const net = await AccessNetwork.make();
+  network = net;
+  for (const address of [AAA, ...RELAYS]) {
+    await net.ip(net.router, 'address', 'add', `${address}/64`, 'dev', 'ar0', 'nodad');
+  }
+  const made = await net.lab({ hooks: false });
+  lab = made;
+  await made.issueServer('paa', ['paa.access.example']);
+  const files = (name: string) => ({
+    ca: made.path('pki', 'ca.pem'),
+    certificate: made.path('pki', `${name}.pem`),
+    key: made.path('pki', `${name}-key.pem`),
+  });
+  const { daemon: aaa } = await made.startAaa('aaa', {
+    diameter: {
+      listen: [AAA],
+      port: 3868,
+      plain: !tls,
+      watchdog: '6s',
+      peers: RELAYS.map((_, i) => ({ host: relayHost(i), relay: true, tls })),
+      ...(tls ? { tls: files('aaa') } : {}),
+    },
+  });
+  const aaaPlace = { address: AAA, port: tls ? 5868 : 3868 };
+  for (const [i, address] of RELAYS.entries()) {
+    const peers = [{ host: 'aaa.home.example', place: aaaPlace }, { host: 'paa.access.example' }];
+    relays.push(await Relay.start(made, net, { host: relayHost(i), address, tls, peers }));
+  }
+  for (const [i] of RELAYS.entries()) await aaa.line('peer connected', (line) => line['peer'] === relayHost(i));
+  const { daemon: paa } = await made.startPaa(aaaPlace, 'paa', {
+    diameter: {
+      watchdog: '6s',
+      reconnect: '1s',
+      peers: RELAYS.map((address, i) => ({ host: relayHost(i), address, relay: true, tls, priority: i })),
+      routes: [{ realm: '*', peers: RELAYS.map((_, i) => relayHost(i)) }],
+      ...(tls ? { tls: files('paa') } : {}),
+    },
+  });
+  for (const [i] of RELAYS.entries()) await paa.line('peer connected', (line) => line['peer'] === relayHost(i));
+  return { made, net, aaa, paa, aaaPlace };
+}
+
+const messages = ({ lines }: DaemonProcess, direction: 'sent' | 'received', name: string) =>
+  lines.filter(({ msg, message }) => msg === direction && message === name);
+
+describe.runIf(possible)('between PAA and AAA server', () => {
+  it.each([false, true])('freeDiameter relays ten bootstraps; TLS: %s', { timeout: 120_000 }, async (tls) => {
+    const { made, aaa, paa } = await scene(tls);
+    for (let i = 0; i < NODES; i += 1) {
+      await made.addSubscriber(`mn${i}@home.example`, `mn${i}`);
+      await (await made.startPac(`mn${i}`)).line('bootstrapped');
+    }
+    expect(messages(paa, 'sent', 'DER').every((line) => line['peer'] === relayHost(0))).toBe(true);
+    // A watchdog of each end, answered by the other.
+    await paa.line('received', ({ message }) => message === 'DWA');
+    await paa.line('received', ({ message }) => message === 'DWR', 100_000);
+    await paa.line('sent', ({ message }) => message === 'DWA');
+    expect(paa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
+    expect(aaa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
+  });
+
+  it('another relay takes over when the first is killed in the middle of an exchange', {
+    timeout: 120_000,
+  }, async () => {
+    const { made, paa } = await scene(false);
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    const [first] = relays;
+    const killed = paa.line('sent', ({ message }) => message === 'DER').then(() => first?.kill());
+    const pac = await made.startPac('mn1');
+    await killed;
+    await pac.line('bootstrapped');
+    expect(await paa.line('peer disconnected')).toMatchObject({ peer: relayHost(0) });
+    expect(messages(paa, 'sent', 'DER').some((line) => line['peer'] === relayHost(1))).toBe(true);
+    expect(pac.lines.some(({ msg }) => msg === 'not authorized')).toBe(false);
+  });
+
+  it('a realm that nobody serves is 3002, and a relay that is not listed is 3010', { timeout: 120_000 }, async () => {
+    const { made, net, aaa, paa, aaaPlace } = await scene(false);
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    await made.startPac('mn1', { eap: { identity: '@nowhere.example' } });
+    expect(await paa.line('no answer from the AAA server')).toMatchObject({ reason: 'UNABLE_TO_DELIVER' });
+    const address = '2001:db8:a::6';
+    await net.ip(net.router, 'address', 'add', `${address}/64`, 'dev', 'ar0', 'nodad');
+    const host = 'stranger.visited.example';
+    const peers = [{ host: 'aaa.home.example', place: aaaPlace }];
+    relays.push(await Relay.start(made, net, { host, address, tls: false, peers }));
+    expect(await aaa.line('dropped', ({ code }) => code === 'unknown-peer')).toMatchObject({ peer: host });
+    expect(aaa.lines.some((line) => line.msg === 'peer connected' && line['peer'] === host)).toBe(false);
+  });
+});
