@@ -170,6 +170,12 @@ interface Life {
   readonly reauthenticateAt: number | undefined;
 }
 
+/**
+ * Once there is an MSK, a refusal without AUTH is not believed, but a PAR[C] with AUTH must come within this time, in
+ * milliseconds: two of its repetitions do.
+ */
+const REFUSAL_DOUBT = 5_000;
+
 const ENDLESS: Life = { until: undefined, reauthenticateAt: undefined };
 
 /**
@@ -513,7 +519,12 @@ export class PacSession {
     if (success && !values['EAP-Payload']) return [dropped('avp-missing')];
     if (success && readAssignment(values) === 'invalid') return [dropped('avp-value')];
     const key = this.#checkComplete(session, received, success);
-    if (typeof key === 'string') return [dropped(key)];
+    if (typeof key === 'string') {
+      // Not RFC: the AAA server may have died after the last message of EAP, or somebody forges a refusal.
+      const doubted = !success && values.AUTH === undefined && !session.channel.protection;
+      if (doubted) state.until = Math.min(state.until, now + REFUSAL_DOUBT);
+      return [dropped(key)];
+    }
 
     this.#lastHeard = now;
     session.begun = true;

@@ -179,6 +179,12 @@ describe('a PAA of others', () => {
     late.take();
     late.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
     expect(late.take()).toEqual(['dropped auth']);
+    // It was somebody else's: the PAA's own, with AUTH, is heard within five seconds.
+    late.sequence -= 1;
+    late.key = late.keyed();
+    late.complete();
+    expect(late.take()).not.toContain('dropped auth');
+    expect(late.state).toBe('WAIT_EAP_RESULT');
     // With an AUTH that nothing can verify it is no better.
     const forged = new ForeignPaa().start().eapRequest(true).respond();
     forged.take();
