@@ -1,6 +1,10 @@
+import { mkdir } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
 import { type OptionFlags, optionsOf, print } from '../runtime/cli.js';
 import { callDaemon } from '../runtime/control.js';
 import { OperatorError } from '../runtime/failure.js';
+import { isPostgresUrl } from '../runtime/store/backend.js';
 import type { OperationName } from '../runtime/store/store.js';
 import { type AaaOptions, aaaSchema } from './options.js';
 
@@ -18,20 +22,16 @@ export type Argument = Readonly<Record<string, unknown>>;
 export async function administer<T>(argv: Argument, operation: OperationName, given: object): Promise<T> {
   const options = await placesOf(argv);
   try {
-    const body = { operation, arguments: given };
+    const body = { operation, arguments: given, who: operatorName() };
     return (await callDaemon(options.control.socket, 'POST', '/store', body)) as T;
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
   }
-  const [{ Store }, { mkdir }, { dirname }] = await Promise.all([
-    import('../runtime/store/store.js'),
-    import('node:fs/promises'),
-    import('node:path'),
-  ]);
-  await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
+  const { Store } = await import('../runtime/store/store.js');
+  if (!isPostgresUrl(options.store)) await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
   const store = await Store.open(options.store);
   try {
-    return (await store.run(operation, given as never)) as T;
+    return (await store.run(operation, given as never, operatorName())) as T;
   } finally {
     await store.close();
   }
@@ -41,6 +41,13 @@ export function placesOf(argv: Argument): Promise<Pick<AaaOptions, 'store' | 'co
   const given = argv['config'] ?? process.env[`${flags.prefix}_CONFIG`];
   if (given !== undefined) return optionsOf(argv, flags);
   return optionsOf(argv, places);
+}
+
+/** Who types this, for the audit trail; through sudo the one behind it. */
+function operatorName(): string {
+  const behind = process.env['SUDO_USER'];
+  const { username } = userInfo();
+  return behind === undefined ? username : `${behind} as ${username}`;
 }
 
 export function text(argv: Argument, name: string): string | undefined {

@@ -1,5 +1,5 @@
 import type { EapConversation } from '../runtime/eap-server.js';
-import type { Subscriber } from '../runtime/store/operations.js';
+import type { Subscriber } from '../runtime/store/records.js';
 import type { MobilityWish } from './mobility.js';
 
 /** One run of EAP with a client behind a PAA. */

@@ -1,52 +1,40 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { resultName } from '../protocol/diameter/result-codes.js';
-import { ControlError } from '../runtime/control.js';
 import { diameterReporter, makeHookRunner, openControl, refusedReporter } from '../runtime/daemon.js';
 import { openDiameterTls, readDiameterTls } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
-import { EapServer } from '../runtime/eap-server.js';
+import { type Authorization, EapServer } from '../runtime/eap-server.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { VerifiedPeer } from '../runtime/peer-certificate.js';
 import type { Service } from '../runtime/service.js';
-import type { HomeAgent, HomeAgentChange, Lease, Subscriber } from '../runtime/store/operations.js';
-import { type OperationName, Store } from '../runtime/store/store.js';
+import { isPostgresUrl } from '../runtime/store/backend.js';
+import type { Found, Subscriber } from '../runtime/store/records.js';
+import { Store } from '../runtime/store/store.js';
+import { Administrator } from './administrator.js';
 import { readCredentials } from './credentials.js';
 import { EapApplication } from './eap-application.js';
+import { FailureLimits } from './failure-limits.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
+import { KnownSubscribers } from './known-subscribers.js';
 import type { AaaOptions } from './options.js';
+import { Probes } from './probes.js';
 
 /** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
 const EXPIRY_INTERVAL = 5_000;
 const EXPIRY_BATCH = 256;
 
-/** Nodes of a home agent that is down which are asked to authenticate again in one second. */
-const MOVES_PER_SECOND = 50;
-
 /** How often the CRL file is looked at, in milliseconds. */
 const CRL_INTERVAL = 2_000;
 
+/** How long until the store is asked for a ticket key again that it did not give, and the longest timer, in milliseconds. */
+const TICKET_RETRY = 10_000;
+const MAX_TIMER = 2 ** 31 - 1;
+
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
-
-/** What the operator's commands may do to the store of a running daemon. */
-const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
-  'addSubscriber',
-  'listSubscribers',
-  'removeSubscriber',
-  'enableSubscriber',
-  'addHomeAgent',
-  'changeHomeAgent',
-  'removeHomeAgent',
-  'listHomeAgents',
-  'listLeases',
-  'listSessions',
-  'leaseHistory',
-]);
 
 /** The AAA server: Diameter EAP with EAP-TLS, the store, and the home agents' hooks. */
 export class AaaDaemon implements Service {
@@ -58,10 +46,15 @@ export class AaaDaemon implements Service {
   readonly #store: Store;
   readonly #eap: EapServer<Subscriber>;
   readonly #application: EapApplication;
+  readonly #administrator: Administrator;
+  readonly #probes: Probes | undefined;
+  readonly #known: KnownSubscribers;
+  readonly #failures: FailureLimits;
   readonly #tls: TlsTransport | undefined;
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #expiry: NodeJS.Timeout | undefined;
-  #stopping = false;
+  #ticketTimer: NodeJS.Timeout | undefined;
+  #revoked: ReadonlySet<string>;
 
   private constructor(
     options: AaaOptions,
@@ -77,7 +70,13 @@ export class AaaDaemon implements Service {
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
-    this.#eap = new EapServer<Subscriber>({ ...credentials, authorize: (peer) => this.#authorize(peer) });
+    this.#known = new KnownSubscribers(options.session.outage);
+    this.#failures = new FailureLimits(options.limits['failures-per-subscriber']);
+    this.#revoked = credentials.revocation?.serials ?? new Set();
+    this.#eap = new EapServer<Subscriber>({
+      ...credentials,
+      authorize: (peer, session) => this.#authorize(peer, session),
+    });
     const report = diameterReporter(log, this.#metrics, 'trace');
     this.#application = new EapApplication(options, {
       log,
@@ -88,13 +87,40 @@ export class AaaDaemon implements Service {
       tls,
       onEvent: (event) => report(event, this.#application.node.grammarian),
     });
+    this.#administrator = new Administrator({
+      log,
+      metrics: this.#metrics,
+      store,
+      application: this.#application,
+      homeAgents: this.#homeAgents,
+      forget: () => this.#known.clear(),
+    });
+    this.#probes =
+      hooks.probe === undefined
+        ? undefined
+        : new Probes(
+            {
+              program: hooks.probe,
+              interval: hooks['probe-interval'],
+              timeout: Math.min(hooks.timeout, hooks['probe-interval']),
+              failures: hooks['probe-failures'],
+              stateDir: hooks['state-dir'],
+              host: options.diameter.host,
+            },
+            {
+              log,
+              metrics: this.#metrics,
+              store,
+              onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
+            },
+          );
   }
 
   /** Rejects with OperatorError, DatabaseError, or the system's error. */
   static async start(options: AaaOptions, log: Logger): Promise<AaaDaemon> {
     const credentials = await readCredentials(options);
     const tls = await openDiameterTls(options.diameter, refusedReporter(log));
-    await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
+    if (!isPostgresUrl(options.store)) await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
     const store = await Store.open(options.store);
     const daemon = new AaaDaemon(options, log, store, credentials, tls);
     try {
@@ -114,13 +140,16 @@ export class AaaDaemon implements Service {
       readDiameterTls(this.#options.diameter),
     ]);
     this.#eap.reload({ ...this.#eap.options, ...credentials });
+    this.#revocationChanged(credentials.revocation?.serials ?? new Set());
     if (material) this.#tls?.reload(material);
     this.#metrics.count('reloads');
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#administrator.stop();
+    this.#probes?.stop();
     clearInterval(this.#expiry);
+    clearTimeout(this.#ticketTimer);
     await this.#application.stop();
     await this.#hooks.stop(HOOKS_AT_END);
     await this.#close();
@@ -129,18 +158,22 @@ export class AaaDaemon implements Service {
   async #open(): Promise<void> {
     const { control, tls } = this.#options;
     await mkdir(this.#options.hooks['state-dir'], { recursive: true, mode: 0o700 });
+    await this.#shareTicketKey();
     await this.#application.start();
     this.#closeControl = await openControl(
       control,
       {
         'GET /status': () => this.status(),
-        'POST /store': ({ body }) => this.#administer(body),
-        'POST /session/disconnect': ({ body }) => this.#onSessions(body, 'disconnect'),
-        'POST /session/reauth': ({ body }) => this.#onSessions(body, 'reauthenticate'),
+        'POST /store': ({ body }) => this.#administrator.administer(body),
+        'POST /session/disconnect': ({ body }) => this.#administrator.onSessions(body, 'disconnect'),
+        'POST /session/reauth': ({ body }) => this.#administrator.onSessions(body, 'reauthenticate'),
       },
       this.#metrics,
     );
     this.#expiry = setInterval(() => void this.#expire(), EXPIRY_INTERVAL);
+    this.#probes?.start();
+    // Whoever was revoked while nobody looked.
+    this.#administrator.inBackground(this.#administrator.revoke([...this.#revoked]));
     if (tls.crl !== undefined) {
       watchFile(tls.crl, { interval: CRL_INTERVAL, persistent: false }, () => void this.#crlChanged());
     }
@@ -170,102 +203,48 @@ export class AaaDaemon implements Service {
   // ----------------------------------------------------------------------------------------------------------- store
 
   /** The decision about the subscriber, before the client hears of success. */
-  async #authorize(peer: VerifiedPeer) {
+  async #authorize(peer: VerifiedPeer, sessionId: string): Promise<Authorization<Subscriber>> {
+    const { peerIds, fingerprint256: sha256 } = peer;
+    const now = performance.now();
+    // Only who holds the key of a certificate comes here: nobody else can use up a subscriber's tries.
+    if (this.#failures.exceeded(sha256, now)) return { ok: false, reason: 'too-many-failures' };
+    let found: Found;
     try {
-      const subscriber = await this.#store.run('findSubscriber', { names: peer.peerIds });
-      if (!subscriber) return { ok: false, reason: 'no-subscriber' } as const;
-      if (!subscriber.enabled) return { ok: false, reason: 'disabled' } as const;
-      return { ok: true, identity: subscriber.nai, grant: subscriber } as const;
+      found = await this.#store.run('findSubscriber', { names: peerIds, sha256, sessionId });
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
-      return { ok: false, reason: 'unavailable' } as const;
+      const known = this.#known.find(sha256, now);
+      if (!known) return { ok: false, reason: 'unavailable' };
+      this.#metrics.count('known_subscribers');
+      return { ok: true, identity: known.nai, grant: known };
     }
-  }
-
-  async #administer(body: unknown): Promise<unknown> {
-    const { operation, arguments: given } = (body ?? {}) as { operation?: unknown; arguments?: unknown };
-    if (typeof operation !== 'string' || !ADMINISTRATION.has(operation)) {
-      throw new ControlError(`there is no operation ${String(operation)}`);
+    if ('refusal' in found) {
+      this.#failures.failed(sha256, now);
+      return { ok: false, reason: found.refusal };
     }
-    const result = await this.#store.run(operation as OperationName, given as never).catch((error: unknown) => {
-      throw error instanceof Error ? new ControlError(error.message) : error;
-    });
-    this.#log.info({ operation }, 'store administered');
-    this.#follow(operation as OperationName, given, result);
-    return result;
+    this.#known.remember(sha256, found.subscriber, now);
+    return { ok: true, identity: found.subscriber.nai, grant: found.subscriber };
   }
 
-  /** What a change of the store means for sessions and home agents. */
-  #follow(operation: OperationName, given: unknown, result: unknown): void {
-    switch (operation) {
-      // What is removed with its subscriber is taken down at its home agent.
-      case 'removeSubscriber':
-        if (result) void this.#homeAgents.run('down', result as Lease, undefined);
-        break;
-      case 'enableSubscriber': {
-        const { nai, enabled } = given as { nai: string; enabled: boolean };
-        if (!enabled) this.#inBackground(this.#disconnect(nai));
-        break;
-      }
-      case 'changeHomeAgent': {
-        const { change } = given as { change: HomeAgentChange };
-        if (change.state === 'down') this.#inBackground(this.#moveNodes((result as HomeAgent).address));
-        break;
-      }
-      case 'removeHomeAgent':
-        for (const lease of result as Lease[]) void this.#homeAgents.run('down', lease, undefined);
-        for (const address of new Set((result as Lease[]).map(({ homeAgent }) => homeAgent.address))) {
-          this.#inBackground(this.#moveNodes(address));
-        }
+  /** Tickets of one server of the store are good at all; the next key comes when its time is there. */
+  async #shareTicketKey(): Promise<void> {
+    let pause = TICKET_RETRY;
+    try {
+      const every = this.#options.tls['ticket-key-lifetime'];
+      const { value, validUntil } = await this.#store.run('ticketKey', { every });
+      this.#eap.setTicketKey(Buffer.from(value, 'hex'));
+      pause = Math.max(0, validUntil - this.#store.now()) + 1;
+    } catch (error) {
+      this.#log.error({ reason: (error as Error).message }, 'store failed');
     }
+    this.#ticketTimer = setTimeout(() => void this.#shareTicketKey(), Math.min(pause, MAX_TIMER));
   }
 
-  #inBackground(work: Promise<void>): void {
-    work.catch((error: Error) => this.#log.error({ reason: error.message }, 'store failed'));
-  }
-
-  /** Ends all sessions of a subscriber, at the PAA or, where that cannot be reached, here alone. */
-  async #disconnect(nai: string): Promise<void> {
-    for (const session of await this.#store.run('listSessions', { of: nai })) {
-      try {
-        await this.#application.disconnect(session);
-      } catch (error) {
-        this.#log.warn({ user: nai, nas: session.origin, reason: (error as Error).message }, 'no answer to ASR');
-        await this.#application.endSession(session, 'its PAA cannot be reached');
-      }
-    }
-  }
-
-  /** A home agent is down: each of its nodes is authenticated again, and gets another one; so many in a second. */
-  async #moveNodes(homeAgent: string): Promise<void> {
-    const sessions = await this.#store.run('listSessions', { homeAgent });
-    this.#log.warn({ homeAgent, sessions: sessions.length }, 'home agent is down: its nodes are moved');
-    for (const [i, session] of sessions.entries()) {
-      if (this.#stopping) return;
-      if (i > 0 && i % MOVES_PER_SECOND === 0) await delay(1000);
-      this.#metrics.count('moves');
-      this.#application.reauthenticate(session).catch((error: Error) => {
-        this.#log.warn({ user: session.nai, nas: session.origin, reason: error.message }, 'no answer to RAR');
-      });
-    }
-  }
-
-  /** ASR or RAR for a session, or for all of a subscriber; what became of each. */
-  async #onSessions(body: unknown, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
-    const { of } = (body ?? {}) as { of?: unknown };
-    if (typeof of !== 'string' || of === '') throw new ControlError('which session? a Session-Id, or a subscriber');
-    const sessions = await this.#store.run('listSessions', { of });
-    if (sessions.length === 0) throw new ControlError(`no session ${of}: "session list" shows them`);
-    return Promise.all(
-      sessions.map(async (session) => {
-        const { sessionId, origin } = session;
-        try {
-          return { session: sessionId, paa: origin, result: resultName(await this.#application[what](session)) };
-        } catch (error) {
-          return { session: sessionId, paa: origin, result: (error as Error).message };
-        }
-      }),
-    );
+  /** The sessions of certificates that were good a moment ago end. */
+  #revocationChanged(serials: ReadonlySet<string>): void {
+    const fresh = [...serials].filter((serial) => !this.#revoked.has(serial));
+    this.#revoked = serials;
+    if (fresh.length > 0) this.#administrator.inBackground(this.#administrator.revoke(fresh));
   }
 
   async #expire(): Promise<void> {
@@ -273,12 +252,12 @@ export class AaaDaemon implements Service {
     const silent = this.#application.expire(now);
     if (silent > 0) this.#log.info({ conversations: silent }, 'conversations forgotten');
     try {
-      for (const lease of await this.#store.run('expire', { now: Date.now(), limit: EXPIRY_BATCH })) {
+      for (const lease of await this.#store.run('expire', { now: this.#store.now(), limit: EXPIRY_BATCH })) {
         this.#metrics.count('leases', { result: 'expired' });
         this.#log.info({ user: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
         void this.#homeAgents.run('down', lease, undefined);
       }
-      const before = Date.now() - this.#options.session.history;
+      const before = this.#store.now() - this.#options.session.history;
       await this.#store.run('forgetHistory', { before, limit: EXPIRY_BATCH });
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');

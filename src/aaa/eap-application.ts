@@ -13,9 +13,10 @@ import type { EapServer, EapServerAnswer } from '../runtime/eap-server.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Refusal } from '../runtime/peer-certificate.js';
-import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/operations.js';
+import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/records.js';
 import type { Store } from '../runtime/store/store.js';
 import { type Conversation, Conversations } from './conversations.js';
+import { FailureLimits } from './failure-limits.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import { chooseIke, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
 import type { AaaOptions } from './options.js';
@@ -49,7 +50,7 @@ type DeaRest = Partial<Message<typeof DEA>>;
 
 /** What became of a node's wish for Mobile IPv6. */
 interface Bootstrap {
-  readonly result: Exclude<BootstrapResult, { result: 'none' }>;
+  readonly result: Extract<BootstrapResult, { result: 'home' | 'local' }>;
   readonly root: 'msk' | 'emsk';
   readonly ike: Ike | undefined;
 }
@@ -61,11 +62,13 @@ export class EapApplication {
   readonly #parts: EapApplicationParts;
   readonly #conversations: Conversations;
   readonly #originStates = new Map<string, number>();
+  readonly #failures: FailureLimits;
 
   constructor(options: AaaOptions, parts: EapApplicationParts) {
     this.#options = options;
     this.#parts = parts;
     const { diameter } = options;
+    this.#failures = new FailureLimits(options.limits['failures-per-paa']);
     this.#conversations = new Conversations(diameter.conversations, diameter['round-timeout']);
     this.node = new DiameterNode({
       origin: { host: diameter.host, realm: diameter.realm },
@@ -173,8 +176,12 @@ export class EapApplication {
     if (this.#conversations.full) {
       return { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many conversations' };
     }
+    if (this.#failures.exceeded(der['Origin-Host'].toLowerCase(), now)) {
+      this.#parts.metrics.count('limited', { of: 'paa' });
+      return { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many failures at this PAA' };
+    }
     const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
-    const eap = this.#parts.eap.conversation({ mtu });
+    const eap = this.#parts.eap.conversation({ mtu, session: sessionId });
     const { 'Origin-Host': origin, 'Origin-Realm': originRealm, 'Origin-State-Id': originState } = der;
     return this.#conversations.add({ sessionId, origin, originRealm, originState, eap, wish: readWish(der) }, now);
   }
@@ -206,6 +213,7 @@ export class EapApplication {
     const { log, metrics } = this.#parts;
     const identity = conversation.eap.claimedIdentity;
     metrics.count('authentications', { result: reason });
+    if (reason !== 'unavailable') this.#failures.failed(conversation.origin.toLowerCase(), performance.now());
     log.warn({ session: conversation.sessionId, nas: conversation.origin, identity, reason, detail }, 'refused');
   }
 
@@ -218,7 +226,13 @@ export class EapApplication {
       subscriber.sessionLifetime === undefined ? this.#options.session.lifetime : subscriber.sessionLifetime * 1000;
     // Neither session nor lease outlives the certificate.
     const lifetime = Math.max(1, Math.floor(Math.min(wanted, peer.notAfter - now) / 1000));
-    const bootstrap = await this.#bootstrap(conversation, success, lifetime, now);
+    const bootstrap = await this.#bootstrap(conversation, success, lifetime);
+    if (bootstrap === 'refused') {
+      msk.fill(0);
+      success.emsk.fill(0);
+      this.#conversations.end(sessionId);
+      return { 'Result-Code': RESULT.AUTHORIZATION_REJECTED, 'EAP-Payload': success.packet };
+    }
     metrics.count('authentications', { result: 'accepted' });
     metrics.time('authentication', performance.now() - conversation.startedAt);
     log.info(
@@ -258,12 +272,14 @@ export class EapApplication {
     { sessionId, origin, originRealm, originState, wish }: Conversation,
     success: Success,
     lifetime: number,
-    now: number,
-  ): Promise<Bootstrap | undefined> {
+  ): Promise<Bootstrap | 'refused' | undefined> {
     const { store, log } = this.#parts;
     const { grant: subscriber, peer } = success;
     const root = wish && pskRoot(wish, subscriber, this.#options.mobility['psk-root']);
+    const now = store.now();
     const sessionExpires = now + lifetime * 1000;
+    // The certificate ends by the wall clock, a lease by the store's.
+    const certificateExpires = now + Math.max(0, peer.notAfter - Date.now());
     const request = {
       nai: subscriber.nai,
       sessionId,
@@ -271,21 +287,26 @@ export class EapApplication {
       originRealm,
       originState,
       sessionExpires,
-      leaseExpires: Math.min(sessionExpires + this.#options.session.grace, peer.notAfter),
+      serial: peer.serial,
+      leaseExpires: Math.min(sessionExpires + this.#options.session.grace, certificateExpires),
       now,
     };
     const asked = wish && root ? storeWish(wish, root) : { wish: undefined, local: undefined };
     try {
       let result = await store.run('bootstrap', { ...request, ...asked });
+      if (result.result === 'refused') return this.#refusedLate(subscriber, result.reason);
       if (result.released) this.#released(result.released, 'replaced');
       if (!wish || !root) return this.#none(subscriber, wish ? 'psk-root' : 'not-wanted');
       if (result.result === 'none') return this.#none(subscriber, result.reason);
+      if (result.result === 'home' && result.takenFrom !== undefined)
+        this.#takenOver(result.lease, result.takenFrom, origin);
       const ike = result.result === 'home' ? chooseIke(wish.bits, result.lease.homeAgent) : undefined;
       if (result.result === 'home' && ike === undefined) {
         result = await store.run('bootstrap', { ...request, wish: undefined, local: undefined });
         if (result.released) this.#released(result.released, 'no IKE in common');
         return this.#none(subscriber, 'no-common-ike');
       }
+      if (result.result !== 'home' && result.result !== 'local') return undefined;
       if (result.result === 'home' && ike) await this.#bringUp(result.lease, result.renewed, success, root, ike);
       if (result.result === 'local') log.info({ user: subscriber.nai, ...result.local }, 'local home agent allowed');
       return { result, root, ike };
@@ -293,6 +314,19 @@ export class EapApplication {
       log.error({ user: subscriber.nai, reason: (error as Error).message }, 'store failed');
       return this.#none(subscriber, 'store');
     }
+  }
+
+  /** What was true when its certificate was looked at is not any more. */
+  #refusedLate({ nai }: Subscriber, reason: string): 'refused' {
+    this.#parts.metrics.count('authentications', { result: reason });
+    this.#parts.log.warn({ user: nai, reason }, 'not authorized');
+    return 'refused';
+  }
+
+  /** A node has moved to another PAA, or two devices have one certificate. */
+  #takenOver({ nai, homeAddress }: Lease, from: string, nas: string): void {
+    this.#parts.metrics.count('takeovers');
+    this.#parts.log.info({ user: nai, homeAddress, nas, from }, 'lease taken over from another session');
   }
 
   #none({ nai }: Subscriber, reason: string): undefined {
@@ -338,7 +372,7 @@ export class EapApplication {
     this.#originStates.set(host, state);
     const { store, log, metrics } = this.#parts;
     try {
-      const leasesUntil = Date.now() + this.#options.session.grace;
+      const leasesUntil = store.now() + this.#options.session.grace;
       const sessions = await store.run('endSessionsOf', { origin, before: state, leasesUntil });
       if (sessions === 0) return;
       metrics.count('sessions_lost', {}, sessions);

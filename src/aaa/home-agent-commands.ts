@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { print, table, withOptions } from '../runtime/cli.js';
 import { OperatorError } from '../runtime/failure.js';
-import type { HomeAgent, HomeAgentChange, Ike, Lease } from '../runtime/store/operations.js';
+import type { HomeAgent, HomeAgentChange, Ike, Lease } from '../runtime/store/records.js';
 import { type Argument, administer, json, places, show, text } from './administration.js';
 
 /** The versions of IKE that an option names. Throws OperatorError. */
@@ -113,7 +113,7 @@ export function homeAgentCommands(cli: Argv): Argv {
           target: text(argv, 'target'),
           ike: ikeOf(argv['ike']),
         };
-        await administer(argv, 'addHomeAgent', { agent, now: Date.now() });
+        await administer(argv, 'addHomeAgent', { agent });
         print(`Added ${agent.name}.`);
       },
     )

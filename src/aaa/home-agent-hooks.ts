@@ -1,6 +1,6 @@
 import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
-import type { Ike, Lease } from '../runtime/store/operations.js';
+import type { Ike, Lease } from '../runtime/store/records.js';
 
 /** Runs the home agents' hook for leases that come, stay and go. */
 export class HomeAgentHooks {

@@ -1,7 +1,7 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { CAPABILITY, wishOf } from '../protocol/mip6/assignment.js';
 import { agentInfo, type DiameterMobility, FEATURE, IKE_BITS } from '../protocol/mip6/diameter-mobility.js';
-import type { BootstrapResult, HomeAgent, Ike, LocalProposal, Subscriber } from '../runtime/store/operations.js';
+import type { BootstrapResult, HomeAgent, Ike, LocalProposal, Subscriber } from '../runtime/store/records.js';
 
 /** What a node asks for, as the server reads it from the first DER of a run. */
 export interface MobilityWish {
@@ -64,7 +64,7 @@ export function chooseIke(bits: number, agent: HomeAgent): Ike | undefined {
 /** The AVPs of a success DEA for what was assigned. */
 export function writeGrant(
   wish: MobilityWish,
-  result: Exclude<BootstrapResult, { result: 'none' }>,
+  result: Extract<BootstrapResult, { result: 'home' | 'local' }>,
   root: 'msk' | 'emsk',
   ike: Ike | undefined,
   realm: string,

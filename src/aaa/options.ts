@@ -5,7 +5,11 @@ import * as section from '../runtime/sections.js';
 export const aaaSchema = z.strictObject({
   log: section.log,
   control: section.control('pana-aaa'),
-  store: z.string().min(1).default('/var/db/pana-aaa/store.db').describe('SQLite file of subscribers and leases'),
+  store: z
+    .string()
+    .min(1)
+    .default('/var/db/pana-aaa/store.db')
+    .describe('SQLite file of subscribers and leases, or postgres://…'),
   diameter: section.group({
     ...section.diameter,
     peers: z
@@ -39,6 +43,10 @@ export const aaaSchema = z.strictObject({
       .enum(['refuse', 'ignore'])
       .default('refuse')
       .describe('with an expired CRL: refuse everybody, or ignore it'),
+    'ticket-key-lifetime': section
+      .duration()
+      .default(12 * 3_600_000)
+      .describe('how long one key makes session tickets, for all servers of the store'),
   }),
   eap: section.group({
     mtu: z
@@ -55,7 +63,25 @@ export const aaaSchema = z.strictObject({
       .duration()
       .default(180 * 86_400_000)
       .describe('how long it is remembered who had which home address'),
+    outage: section
+      .duration()
+      .default(3_600_000)
+      .describe('how long whoever came in comes in again, without Mobile IPv6, while the store is down; 0: nobody'),
     grace: section.duration().default(60_000).describe('how much longer than its session a lease lives'),
+  }),
+  limits: section.group({
+    'failures-per-subscriber': z
+      .number()
+      .int()
+      .min(0)
+      .default(10)
+      .describe('refusals of one certificate in a minute until it is refused unheard; 0: any number'),
+    'failures-per-paa': z
+      .number()
+      .int()
+      .min(0)
+      .default(600)
+      .describe('refusals at one PAA in a minute until its clients are told TOO_BUSY; 0: any number'),
   }),
   mobility: section.group({
     'psk-root': z
@@ -66,6 +92,15 @@ export const aaaSchema = z.strictObject({
   hooks: section.group({
     ...section.hooks('/var/db/pana-aaa'),
     ha: z.string().min(1).optional().describe('home agent, run on up, refresh and down'),
+    probe: z.string().min(1).optional().describe('asks whether a home agent is alive, run on probe'),
+    'probe-interval': section.duration().default(10_000).describe('how often each home agent is asked'),
+    'probe-failures': z
+      .number()
+      .int()
+      .min(1)
+      .max(100)
+      .default(3)
+      .describe('failures in a row until a home agent is taken for dead'),
     wait: section.duration().default(500).describe('how long an answer waits for the hook; 0: not at all'),
   }),
 });

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { table, withOptions } from '../runtime/cli.js';
 import { callDaemon } from '../runtime/control.js';
-import type { Session } from '../runtime/store/operations.js';
+import type { Page, Session } from '../runtime/store/records.js';
 import { type Argument, administer, json, places, placesOf, show, text } from './administration.js';
 
 /** `pana-aaa session`. */
@@ -16,7 +16,7 @@ export function sessionCommands(cli: Argv): Argv {
           .option('json', json)
           .example('pana-aaa session list mn1@home.example', ''),
       async (argv) => {
-        const sessions = await administer<Session[]>(argv, 'listSessions', { of: text(argv, 'of') });
+        const { items: sessions } = await administer<Page<Session>>(argv, 'listSessions', { of: text(argv, 'of') });
         show(argv, sessions, () => sessionTable(sessions));
       },
     )

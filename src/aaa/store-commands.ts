@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { print, table, withOptions } from '../runtime/cli.js';
 import { callDaemon } from '../runtime/control.js';
 import { OperatorError } from '../runtime/failure.js';
-import type { HeldLease, Lease } from '../runtime/store/operations.js';
+import type { HeldLease, Lease, Page } from '../runtime/store/records.js';
 import { administer, json, places, placesOf, show, text } from './administration.js';
 import { homeAgentCommands } from './home-agent-commands.js';
 import { sessionCommands } from './session-commands.js';
@@ -27,7 +27,7 @@ export function storeCommands(cli: Argv): Argv {
           'List leases',
           (list) => withOptions(list, places).option('json', json).example('pana-aaa lease list', ''),
           async (argv) => {
-            const leases = await administer<Lease[]>(argv, 'listLeases', {});
+            const { items: leases } = await administer<Page<Lease>>(argv, 'listLeases', {});
             show(argv, leases, () => leaseTable(leases));
           },
         )

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { print, table, withOptions } from '../runtime/cli.js';
 import { OperatorError } from '../runtime/failure.js';
-import type { Lease, Subscriber } from '../runtime/store/operations.js';
+import type { Lease, Page, Subscriber } from '../runtime/store/records.js';
 import { type Argument, administer, json, places, show, text } from './administration.js';
 
 /** `pana-aaa subscriber`. */
@@ -43,8 +43,12 @@ export function subscriberCommands(cli: Argv): Argv {
           homeAgent: text(argv, 'home-agent'),
           homeAddress: text(argv, 'home-address'),
           sessionLifetime: lifetime,
+          certificateName: undefined,
+          certificateSha256: undefined,
+          sessions: 'replace',
+          takeovers: 0,
         };
-        await administer(argv, 'addSubscriber', { subscriber, now: Date.now() });
+        await administer(argv, 'addSubscriber', { subscriber });
         print(`Added ${subscriber.nai.toLowerCase()}.`);
       },
     )
@@ -53,7 +57,7 @@ export function subscriberCommands(cli: Argv): Argv {
       'List subscribers',
       (list) => withOptions(list, places).option('json', json).example('pana-aaa subscriber list --json', ''),
       async (argv) => {
-        const subscribers = await administer<Subscriber[]>(argv, 'listSubscribers', {});
+        const { items: subscribers } = await administer<Page<Subscriber>>(argv, 'listSubscribers', {});
         show(argv, subscribers, () => subscriberTable(subscribers));
       },
     )
@@ -87,7 +91,7 @@ function onSubscriber(name: string, enabled: boolean, description: string, done:
         .example(`pana-aaa subscriber ${name} mn@home.example`, ''),
     async (argv: Argument) => {
       const nai = String(argv['nai']);
-      await administer(argv, 'enableSubscriber', { nai, enabled });
+      await administer(argv, 'changeSubscriber', { nai, change: { enabled } });
       print(`${nai} ${done}.`);
     },
   ] as const;

@@ -44,8 +44,8 @@ export interface EapServerOptions<G> {
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
-  /** Says whose certificate this is, on every handshake, resumed ones too, before the client hears of success. */
-  readonly authorize: (peer: VerifiedPeer) => Promise<Authorization<G>>;
+  /** Says whose certificate this is that a session brings, on every handshake, resumed ones too, before the client hears of success. */
+  readonly authorize: (peer: VerifiedPeer, session: string) => Promise<Authorization<G>>;
 }
 
 export type EapServerAnswer<G> =
@@ -67,6 +67,7 @@ export type EapServerAnswer<G> =
 export class EapServer<G> {
   #options: EapServerOptions<G>;
   readonly #server: Server;
+  #ticketKey: Buffer | undefined;
   /** Which handshake an event of the one TLS server belongs to: its connections are made within this context. */
   readonly #current = new AsyncLocalStorage<Handshake>();
 
@@ -92,12 +93,19 @@ export class EapServer<G> {
   /** Takes other certificates or another CRL, whole or not at all: throws the platform's error and keeps the old. */
   reload(options: EapServerOptions<G>): void {
     this.#server.setSecureContext(contextOptions(options));
+    if (this.#ticketKey) this.#server.setTicketKeys(this.#ticketKey);
     this.#options = options;
   }
 
-  /** `mtu`: octets of the largest EAP packet to send. */
-  conversation(limits: { readonly mtu: number }): EapConversation<G> {
-    return new EapConversation(this, Math.max(MIN_MTU, limits.mtu));
+  /** Makes session tickets with this key from now on, and takes no others: 48 octets, as the platform wants them. */
+  setTicketKey(key: Uint8Array): void {
+    this.#ticketKey = Buffer.from(key);
+    this.#server.setTicketKeys(this.#ticketKey);
+  }
+
+  /** `mtu`: octets of the largest EAP packet to send; `session`: whose conversation it is. */
+  conversation(of: { readonly mtu: number; readonly session?: string }): EapConversation<G> {
+    return new EapConversation(this, Math.max(MIN_MTU, of.mtu), of.session ?? '');
   }
 
   /** Begins a TLS connection. */
@@ -146,6 +154,7 @@ interface Accepted<G> {
 export class EapConversation<G> {
   readonly #server: EapServer<G>;
   readonly #mtu: number;
+  readonly #session: string;
   readonly #incoming = new FlightBuffer();
   #outgoing: EapTlsData[] = [];
   #handshake: Handshake | undefined;
@@ -159,9 +168,10 @@ export class EapConversation<G> {
   #invalid = 0;
   #over = false;
 
-  constructor(server: EapServer<G>, mtu: number) {
+  constructor(server: EapServer<G>, mtu: number, session: string) {
     this.#server = server;
     this.#mtu = mtu;
+    this.#session = session;
   }
 
   /** The identity that the peer claimed in clear. */
@@ -258,7 +268,7 @@ export class EapConversation<G> {
     // The handshake is done, and what it wrote is still in our hands: the decision comes before anything leaves.
     const judged = judge(socket, this.#server.options.revocation, Date.now());
     if ('reason' in judged) return this.#fail(identifier, judged.reason, judged.detail);
-    const decision = await this.#server.options.authorize(judged.peer);
+    const decision = await this.#server.options.authorize(judged.peer, this.#session);
     if (this.#over) return this.#isInvalid('the conversation is over');
     if (!decision.ok) return this.#fail(identifier, decision.reason, judged.peer.peerIds.join(' '));
     const tlsVersion = socket.getProtocol() ?? '';

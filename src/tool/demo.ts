@@ -159,7 +159,7 @@ async function terminate(
   { aaa, paa }: { readonly aaa: DaemonProcess; readonly paa: DaemonProcess },
   { localHomeAgent }: DemoOptions,
 ): Promise<void> {
-  const leases = await lab.administer('aaa', 'listLeases', {});
+  const leases = await lab.leases();
   const before = (leases as readonly unknown[]).length;
   if (before !== (localHomeAgent ? 0 : nodes.length)) throw new DemoError(`the store holds ${before} leases`);
   await Promise.all(nodes.map(({ daemon }) => daemon.stop()));
@@ -170,7 +170,7 @@ async function terminate(
   }
   const end = first?.daemon.lines.findLast(({ msg }) => msg === 'stopping')?.at ?? 0;
   print(`\nTerminated:\n${drawLadder(rungs(first?.daemon.lines ?? [], paa.lines).filter((rung) => rung.at >= end))}`);
-  const after = ((await lab.administer('aaa', 'listLeases', {})) as readonly unknown[]).length;
+  const after = (await lab.leases()).length;
   if (after !== 0) throw new DemoError(`${after} leases are still held`);
   print(
     localHomeAgent

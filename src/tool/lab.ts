@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { callDaemon } from '../runtime/control.js';
 import { type KeyKind, PkiFolder, validFor } from '../runtime/pki.js';
+import type { Lease, Page } from '../runtime/store/records.js';
 import type { OperationName } from '../runtime/store/store.js';
 import { type DaemonName, DaemonProcess, type LogLine } from './daemon-process.js';
 
@@ -176,7 +177,6 @@ export class Lab {
         weight: 1,
         ike: ['ikev1'],
       },
-      now: Date.now(),
     });
   }
 
@@ -217,8 +217,8 @@ export class Lab {
   /** A subscriber and the certificate of its node. */
   async addSubscriber(nai: string, name: string, more: Tree = {}): Promise<void> {
     await this.issueClient(name, nai);
-    const subscriber = { nai, enabled: true, mip6: true, localHomeAgent: true, ...more };
-    await this.administer('aaa', 'addSubscriber', { subscriber, now: Date.now() });
+    const subscriber = { nai, enabled: true, mip6: true, localHomeAgent: true, sessions: 'replace', ...more };
+    await this.administer('aaa', 'addSubscriber', { subscriber });
   }
 
   /** A mobile node that proves itself with the certificate `name`. */
@@ -248,6 +248,11 @@ export class Lab {
   /** An operation of the AAA server's store, through its control socket. */
   administer(name: string, operation: OperationName, given: object): Promise<unknown> {
     return callDaemon(this.socket(name), 'POST', '/store', { operation, arguments: given });
+  }
+
+  /** The leases that the AAA server knows. */
+  async leases(): Promise<readonly Lease[]> {
+    return ((await this.administer('aaa', 'listLeases', {})) as Page<Lease>).items;
   }
 
   /** Ends all daemons, the last first, and removes the folder unless it is to be kept. Resolves with exit statuses. */

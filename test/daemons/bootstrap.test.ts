@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DAY, issueCertificate, makeCa, validFor } from '../../src/runtime/pki.js';
-import type { Lease } from '../../src/runtime/store/operations.js';
+import type { Lease } from '../../src/runtime/store/records.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { Lab, type LabOptions } from '../../src/tool/lab.js';
 import { writePem } from './pem.js';
@@ -33,8 +33,8 @@ async function network(options: LabOptions = {}): Promise<Network> {
   return { lab: made, aaa, paa };
 }
 
-async function leasesOf(of: Lab): Promise<Lease[]> {
-  return (await of.administer('aaa', 'listLeases', {})) as Lease[];
+async function leasesOf(of: Lab): Promise<readonly Lease[]> {
+  return await of.leases();
 }
 
 /** Files that hooks wrote for a daemon. */

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { createPeerCredentials } from '../../src/runtime/eap-peer.js';
-import type { Lease } from '../../src/runtime/store/operations.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
@@ -154,7 +153,7 @@ it('a server killed a hundred times beside another on the same store fails no bo
   expect(paa.lines.filter(({ msg }) => msg === 'request failed over').length).toBeGreaterThan(0);
   // A node has one home address, whichever server gave it, and no subscriber has two leases.
   for (const client of clients) expect(client.addresses.size).toBe(1);
-  const leases = (await made.administer('aaa', 'listLeases', {})) as Lease[];
+  const leases = await made.leases();
   expect(new Set(leases.map(({ nai }) => nai)).size).toBe(leases.length);
   const [agent] = (await made.administer('aaa', 'listHomeAgents', {})) as { leases: number }[];
   expect(agent?.leases).toBe(leases.length);

@@ -88,6 +88,6 @@ describe('the AAA server', () => {
     made.start('paa again', 'paa', made.path('paa.yaml'));
     // It has forgotten its sessions: its Origin-State-Id has grown. The node comes back to the same home address.
     expect(await aaa.line('a PAA has restarted: its sessions are over')).toMatchObject({ sessions: 1 });
-    expect(await made.administer('aaa', 'listLeases', {})).toHaveLength(1);
+    expect(await made.leases()).toHaveLength(1);
   });
 });

@@ -33,7 +33,7 @@ describe('SIGTERM', () => {
     await aaa.line('lease released');
     expect(paa.lines.some(({ msg, event }) => msg === 'hook done' && event === 'revoke')).toBe(true);
     expect(paa.lines.some(({ msg, message }) => msg === 'sent' && message === 'DPR')).toBe(true);
-    expect(await made.administer('aaa', 'listLeases', {})).toEqual([]);
+    expect(await made.leases()).toEqual([]);
   });
 
   it('ends a PaC that has no session yet, and one whose PAA is gone', async () => {
@@ -125,7 +125,7 @@ describe('a PAA that dies', () => {
     expect(pac.lines.some(({ msg }) => msg === 'the PAA does not answer')).toBe(true);
     expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
     expect(aaa.lines.some(({ msg }) => msg === 'lease released')).toBe(false);
-    expect(await made.administer('aaa', 'listLeases', {})).toMatchObject([{ homeAddress }]);
+    expect(await made.leases()).toMatchObject([{ homeAddress }]);
   });
 
   it('for a while only, or a link that does, leaves the session as it is', async () => {

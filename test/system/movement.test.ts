@@ -37,7 +37,7 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     await pac.line('hook done', ({ event }) => event === 'move');
     await paa.line('hook done', ({ event }) => event === 'move');
     expect(pac.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
-    expect(await made.administer('aaa', 'listLeases', {})).toMatchObject([{ homeAddress: bound['homeAddress'] }]);
+    expect(await made.leases()).toMatchObject([{ homeAddress: bound['homeAddress'] }]);
     expect(aaa.lines.some(({ msg }) => msg === 'lease released')).toBe(false);
     expect(await pac.stop()).toBe(0);
     await aaa.line('lease released');
@@ -91,7 +91,7 @@ it.runIf(possible)('a node that moves to a network with another PAA has its home
 
   // The old session ends, and takes nothing away.
   await first.line('session ended');
-  expect(await made.administer('aaa', 'listLeases', {})).toMatchObject([{ homeAddress }]);
+  expect(await made.leases()).toMatchObject([{ homeAddress }]);
   expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
   expect(aaa.lines.some(({ msg }) => msg === 'lease released')).toBe(false);
   expect(await pac.stop()).toBe(0);

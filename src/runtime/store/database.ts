@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { CompiledQuery, Kysely, Migrator, SqliteDialect, sql } from 'kysely';
+import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { KNOWN_MIGRATIONS, migrations, type Schema } from './schema.js';
+import { ensureSecret } from './secret.js';
 
 /** How long another process's write is waited for, in milliseconds. */
 const BUSY_TIMEOUT = 5_000;
@@ -70,49 +71,63 @@ export function refuseNewer(file: Database.Database, path: string): void {
   );
 }
 
-/** The secret behind home addresses, made once for a store. */
-export async function storeSecret(db: Kysely<Schema>): Promise<string> {
-  const value = randomBytes(32).toString('hex');
-  await db
-    .insertInto('meta')
-    .values({ key: 'secret', value })
-    .onConflict((conflict) => conflict.column('key').doNothing())
-    .execute();
-  return (await db.selectFrom('meta').select('value').where('key', '=', 'secret').executeTakeFirstOrThrow()).value;
-}
-
 /** What `synchronous` is on this connection: 2 is FULL. */
 export async function synchronousLevel(db: Kysely<Schema>): Promise<number> {
   const { rows } = await sql<{ synchronous: number }>`PRAGMA synchronous`.execute(db);
   return rows[0]?.synchronous ?? -1;
 }
 
-/**
- * Runs jobs in one transaction: all are on disk when this resolves. A job that throws is undone alone; the outcome of
- * each comes back in order.
- */
-export async function inOneCommit(
-  db: Kysely<Schema>,
-  jobs: readonly ((db: Kysely<Schema>) => Promise<unknown>)[],
-): Promise<PromiseSettledResult<unknown>[]> {
-  return db.connection().execute(async (connection) => {
-    const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
-    // IMMEDIATE: a reader that wants to write later could be refused in the middle.
-    await run('BEGIN IMMEDIATE');
-    const outcomes: PromiseSettledResult<unknown>[] = [];
-    try {
-      for (const job of jobs) {
-        await run('SAVEPOINT job');
-        const [outcome] = await Promise.allSettled([job(connection)]);
-        if (outcome.status === 'rejected') await run('ROLLBACK TO job');
-        await run('RELEASE job');
-        outcomes.push(outcome);
+/** A SQLite file: one transaction after another, on the one connection. */
+export class SqliteBackend implements Backend {
+  readonly concurrent = false;
+  readonly batch = 256;
+  readonly #db: Kysely<Schema>;
+
+  private constructor(db: Kysely<Schema>) {
+    this.#db = db;
+  }
+
+  /** Rejects with DatabaseError. */
+  static async open(path: string): Promise<SqliteBackend> {
+    const db = await openSqlite(path);
+    await ensureSecret(db);
+    return new SqliteBackend(db);
+  }
+
+  async commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]> {
+    return this.#db.connection().execute(async (connection) => {
+      const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
+      // IMMEDIATE: a reader that wants to write later could be refused in the middle.
+      await run('BEGIN IMMEDIATE');
+      const outcomes: PromiseSettledResult<unknown>[] = [];
+      try {
+        for (const job of jobs) {
+          await run('SAVEPOINT job');
+          const [outcome] = await Promise.allSettled([job(connection)]);
+          if (outcome.status === 'rejected') await run('ROLLBACK TO job');
+          await run('RELEASE job');
+          outcomes.push(outcome);
+        }
+        await run('COMMIT');
+        return outcomes;
+      } catch (error) {
+        await run('ROLLBACK').catch(() => undefined);
+        throw error;
       }
-      await run('COMMIT');
-      return outcomes;
-    } catch (error) {
-      await connection.executeQuery(CompiledQuery.raw('ROLLBACK')).catch(() => undefined);
-      throw error;
-    }
-  });
+    });
+  }
+
+  async read(job: Job): Promise<unknown> {
+    return this.lengthy(job);
+  }
+
+  async lengthy(job: Job): Promise<unknown> {
+    const [outcome] = await this.commit([job]);
+    if (outcome?.status === 'rejected') throw outcome.reason;
+    return outcome?.value;
+  }
+
+  async close(): Promise<void> {
+    await this.#db.destroy();
+  }
 }

@@ -1,4 +1,12 @@
-import { type Generated, type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
+import {
+  type ColumnDefinitionBuilder,
+  type Generated,
+  type Kysely,
+  type Migration,
+  type MigrationProvider,
+  PostgresAdapter,
+  sql,
+} from 'kysely';
 
 /** Flags are 0 and 1, times milliseconds since 1970 in UTC, addresses canonical text: what SQLite and PostgreSQL share. */
 export interface Schema {
@@ -14,6 +22,14 @@ export interface Schema {
     home_agent_id: number | null;
     hoa: string | null;
     session_lifetime: number | null;
+    /** In lower case: the name in the certificate, where it is not the NAI. */
+    certificate_name: string | null;
+    /** 64 hexadecimal digits, lower case: only this certificate. */
+    certificate_sha256: string | null;
+    /** `one`: a second session is refused while the first lives; `replace`: it takes the lease over. */
+    sessions: 'one' | 'replace';
+    /** How often a session took the lease of another that had not ended. */
+    takeovers: number;
     created_at: number;
   };
   home_agents: {
@@ -29,6 +45,9 @@ export interface Schema {
     state: 'up' | 'draining' | 'down';
     target: string | null;
     ike: string;
+    /** Host of the server whose probe failed, and when it last did; null: it answers, or nobody asks. */
+    failed_by: string | null;
+    failed_at: number | null;
     created_at: number;
   };
   leases: {
@@ -51,6 +70,8 @@ export interface Schema {
     kind: string | null;
     ha: string | null;
     hoa: string | null;
+    /** Serial number of the certificate: hexadecimal, lower case, without leading zeros; null before it was kept. */
+    serial: string | null;
     started_at: number;
     expires_at: number;
   };
@@ -64,15 +85,58 @@ export interface Schema {
     /** Null: it still has it. */
     ended_at: number | null;
   };
+  /** Administrative changes. */
+  audit: {
+    id: Generated<number>;
+    at: number;
+    who: string;
+    /** Name of the operation. */
+    what: string;
+    /** Its arguments in JSON; no secret is ever one. */
+    detail: string;
+  };
+  /** Keys of TLS session tickets, shared by the servers of the store: 96 hexadecimal digits. */
+  ticket_keys: { id: Generated<number>; valid_from: number; value: string };
+  /** Subscribers of an import that is not finished; all or none become subscribers. */
+  import_rows: {
+    import_id: string;
+    /** Line in the file. */
+    line: number;
+    nai: string;
+    enabled: number;
+    mip6: number;
+    local_ha: number;
+    psk_root: string | null;
+    /** Name. */
+    home_agent: string | null;
+    hoa: string | null;
+    session_lifetime: number | null;
+    certificate_name: string | null;
+    certificate_sha256: string | null;
+    sessions: 'one' | 'replace';
+    created_at: number;
+  };
   meta: { key: string; value: string };
 }
 
 type Migrate = (db: Kysely<unknown>) => Promise<void>;
+type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
+
+/** Whether a database is PostgreSQL. */
+export function isPostgres(db: Kysely<unknown> | Kysely<Schema>): boolean {
+  return db.getExecutor().adapter instanceof PostgresAdapter;
+}
+
+/** A number that the database gives: SQLite's AUTOINCREMENT, PostgreSQL's identity. */
+function identity(db: Kysely<unknown>): Build {
+  return (column) =>
+    isPostgres(db) ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
+}
 
 const first: Migrate = async (db) => {
   await db.schema
     .createTable('home_agents')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('id', 'integer', identity(db))
     .addColumn('name', 'text', (column) => column.notNull().unique())
     .addColumn('address', 'text', (column) => column.notNull().unique())
     .addColumn('host', 'text', (column) => column.notNull())
@@ -88,7 +152,7 @@ const first: Migrate = async (db) => {
     .execute();
   await db.schema
     .createTable('subscribers')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('id', 'integer', identity(db))
     .addColumn('nai', 'text', (column) => column.notNull().unique())
     .addColumn('enabled', 'integer', (column) => column.notNull().defaultTo(1))
     .addColumn('mip6', 'integer', (column) => column.notNull().defaultTo(1))
@@ -96,7 +160,8 @@ const first: Migrate = async (db) => {
     .addColumn('psk_root', 'text')
     .addColumn('home_agent_id', 'integer', (column) => column.references('home_agents.id'))
     .addColumn('hoa', 'text')
-    .addColumn('session_lifetime', 'integer')
+    // Seconds up to 2^32: what SQLite calls integer is wide enough.
+    .addColumn('session_lifetime', isPostgres(db) ? 'bigint' : 'integer')
     .addColumn('created_at', 'bigint', (column) => column.notNull())
     .execute();
   await db.schema
@@ -138,7 +203,7 @@ const origin: Migrate = async (db) => {
 const history: Migrate = async (db) => {
   await db.schema
     .createTable('lease_history')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('id', 'integer', identity(db))
     .addColumn('hoa', 'text', (column) => column.notNull())
     .addColumn('nai', 'text', (column) => column.notNull())
     .addColumn('home_agent', 'text', (column) => column.notNull())
@@ -155,11 +220,67 @@ const history: Migrate = async (db) => {
     JOIN home_agents ON home_agents.id = leases.home_agent_id`.execute(db);
 };
 
+const operator: Migrate = async (db) => {
+  const add = (table: string, name: string, type: 'text' | 'integer' | 'bigint', build?: Build) =>
+    db.schema.alterTable(table).addColumn(name, type, build).execute();
+  await add('subscribers', 'certificate_name', 'text');
+  await add('subscribers', 'certificate_sha256', 'text');
+  await add('subscribers', 'sessions', 'text', (column) => column.notNull().defaultTo('replace'));
+  await add('subscribers', 'takeovers', 'integer', (column) => column.notNull().defaultTo(0));
+  await add('home_agents', 'failed_by', 'text');
+  await add('home_agents', 'failed_at', 'bigint');
+  await add('sessions', 'serial', 'text');
+  const unique = (name: string, table: string, column: string) =>
+    db.schema.createIndex(name).on(table).column(column).unique().execute();
+  await unique('subscribers_by_certificate_name', 'subscribers', 'certificate_name');
+  await unique('subscribers_by_certificate', 'subscribers', 'certificate_sha256');
+  const index = (name: string, table: string, columns: string[]) =>
+    db.schema.createIndex(name).on(table).columns(columns).execute();
+  await index('subscribers_by_home_agent', 'subscribers', ['home_agent_id']);
+  await index('leases_by_session', 'leases', ['session_id']);
+  await index('leases_by_home_agent', 'leases', ['home_agent_id', 'hoa']);
+  await index('sessions_by_home_agent', 'sessions', ['ha', 'id']);
+  await index('sessions_by_serial', 'sessions', ['serial']);
+  await db.schema
+    .createTable('audit')
+    .addColumn('id', 'integer', identity(db))
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('who', 'text', (column) => column.notNull())
+    .addColumn('what', 'text', (column) => column.notNull())
+    .addColumn('detail', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('ticket_keys')
+    .addColumn('id', 'integer', identity(db))
+    .addColumn('valid_from', 'bigint', (column) => column.notNull().unique())
+    .addColumn('value', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('import_rows')
+    .addColumn('import_id', 'text', (column) => column.notNull())
+    .addColumn('line', 'integer', (column) => column.notNull())
+    .addColumn('nai', 'text', (column) => column.notNull())
+    .addColumn('enabled', 'integer', (column) => column.notNull())
+    .addColumn('mip6', 'integer', (column) => column.notNull())
+    .addColumn('local_ha', 'integer', (column) => column.notNull())
+    .addColumn('psk_root', 'text')
+    .addColumn('home_agent', 'text')
+    .addColumn('hoa', 'text')
+    .addColumn('session_lifetime', 'bigint')
+    .addColumn('certificate_name', 'text')
+    .addColumn('certificate_sha256', 'text')
+    .addColumn('sessions', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('import_rows_by_nai', ['import_id', 'nai'])
+    .execute();
+};
+
 /** In their order; a released one is never changed. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-first': { up: first },
   '0002-origin': { up: origin },
   '0003-history': { up: history },
+  '0004-operator': { up: operator },
 };
 
 export const migrations: MigrationProvider = { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) };

@@ -1,10 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import { DatabaseError } from './database-error.js';
-import { type operations, StoreError, type StoreErrorCode } from './operations.js';
+import type { OperationName, operations } from './operations.js';
+import { StoreError, type StoreErrorCode } from './records.js';
 import type { StoreCall, StoreFailure, StoreReply } from './worker.js';
 
+export type { OperationName };
+
 type Operations = typeof operations;
-export type OperationName = keyof Operations;
 type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]>[1];
 type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
 
@@ -23,7 +25,7 @@ function workerUrl(): URL {
 }
 
 /**
- * The AAA server's store. It lives in a thread of its own, since SQLite waits for the disk: calls of a moment share one
+ * The AAA server's store. It lives in a thread of its own, since SQLite waits for the disk and PostgreSQL's answers cost time: calls of a moment share one
  * commit, and a call's promise resolves when its commit is on disk.
  */
 export class Store {
@@ -44,16 +46,24 @@ export class Store {
     worker.once('exit', () => this.#break(new DatabaseError('ERR_STORE_OPEN', 'the store is closed')));
   }
 
-  /** Opens a SQLite file. Rejects with DatabaseError. */
-  static async open(path: string): Promise<Store> {
-    const worker = new Worker(workerUrl(), { workerData: { path } });
+  /** Opens a SQLite file, or `postgres://…`. Rejects with DatabaseError. */
+  static async open(where: string): Promise<Store> {
+    const worker = new Worker(workerUrl(), { workerData: { store: where } });
     const store = new Store(worker);
     await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
     return store;
   }
 
-  /** Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be. */
-  run<N extends OperationName>(operation: N, given: ArgumentsOf<N>): Promise<ResultOf<N>> {
+  /** Milliseconds since 1970, UTC, by the store's clock. */
+  now(): number {
+    return Date.now();
+  }
+
+  /**
+   * Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be. With `who` it is
+   * an administrative change, and is written down.
+   */
+  run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
     if (this.#broken) return Promise.reject(this.#broken);
     if (this.#waiting.size >= MAX_WAITING)
       return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many calls wait for the store'));
@@ -61,7 +71,7 @@ export class Store {
     const id = this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#call({ id, operation, arguments: given });
+      this.#call({ id, operation, arguments: given, who });
     });
   }
 

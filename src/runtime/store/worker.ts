@@ -1,13 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { inOneCommit, openSqlite, storeSecret } from './database.js';
+import { type Backend, isPostgresUrl, type Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
-import { contextOf, operations, StoreError } from './operations.js';
+import { LENGTHY, type OperationName, operations, READING } from './operations.js';
+import { StoreError } from './records.js';
+import type { Context, Db } from './rows.js';
 
 /** A call of an operation, from the main thread. */
 export interface StoreCall {
   readonly id: number;
-  readonly operation: keyof typeof operations;
+  readonly operation: OperationName;
   readonly arguments: unknown;
+  /** Whoever changes something by hand: it is written down in the same commit. */
+  readonly who?: string | undefined;
 }
 
 export interface StoreFailure {
@@ -20,52 +24,84 @@ export type StoreReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: StoreFailure };
 
-/** The most calls in one commit: the first ones should not wait for the last. */
-const MAX_BATCH = 256;
+type Operation = (db: Db, given: unknown, context: Context) => Promise<unknown>;
 
-type Operation = (db: unknown, given: unknown, context: unknown) => Promise<unknown>;
+const context: Context = { now: () => Date.now() };
 
 async function main(): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('the store worker runs in a worker thread');
-  const { path } = workerData as { readonly path: string };
-  const db = await openSqlite(path);
-  const context = contextOf(await storeSecret(db));
+  const { store } = workerData as { readonly store: string };
+  const backend = await open(store);
   const waiting: StoreCall[] = [];
+  /** Calls beside the writer's. */
+  let aside = 0;
   let working = false;
   let closing = false;
 
+  const reply = (replies: readonly StoreReply[]) => port.postMessage(replies);
   const work = async () => {
     working = true;
     while (waiting.length > 0) {
       // Whatever came while the last commit was on its way to the disk goes into the next one.
-      const calls = waiting.splice(0, MAX_BATCH);
-      const jobs = calls.map((call) => (connection: unknown) => run(connection, call, context));
-      const replies = await inOneCommit(db, jobs).then(
+      const calls = waiting.splice(0, backend.batch);
+      const replies = await backend.commit(calls.map(jobOf)).then(
         (outcomes) => outcomes.map((outcome, i) => toReply(calls[i]?.id ?? 0, outcome)),
         (error: unknown) => calls.map(({ id }) => ({ id, failure: toFailure(error) })),
       );
-      port.postMessage(replies);
+      reply(replies);
     }
     working = false;
-    if (closing) end();
+    endWhenDone();
   };
-  const end = () => void db.destroy().then(() => port.close());
+  const goAside = async (call: StoreCall, how: 'read' | 'lengthy') => {
+    aside += 1;
+    const [outcome] = await Promise.allSettled([backend[how](jobOf(call))]);
+    reply([toReply(call.id, outcome)]);
+    aside -= 1;
+    endWhenDone();
+  };
+  const endWhenDone = () => {
+    if (closing && !working && aside === 0) void backend.close().then(() => port.close());
+  };
 
   port.on('message', (calls: readonly StoreCall[] | 'close') => {
     if (calls === 'close') {
       closing = true;
-      if (!working) end();
+      endWhenDone();
       return;
     }
-    waiting.push(...calls);
-    if (!working) void work();
+    for (const call of calls) {
+      if (backend.concurrent && READING.has(call.operation)) void goAside(call, 'read');
+      else if (backend.concurrent && LENGTHY.has(call.operation)) void goAside(call, 'lengthy');
+      else waiting.push(call);
+    }
+    if (!working && waiting.length > 0) void work();
   });
-  port.postMessage([{ id: 0, value: 'open' }] satisfies StoreReply[]);
+  reply([{ id: 0, value: 'open' }]);
 }
 
-function run(db: unknown, call: StoreCall, context: unknown): Promise<unknown> {
-  return (operations[call.operation] as unknown as Operation)(db, call.arguments, context);
+/** PostgreSQL's driver is loaded where it is needed only. */
+async function open(store: string): Promise<Backend> {
+  if (isPostgresUrl(store)) return (await import('./postgres.js')).PostgresBackend.open(store);
+  return (await import('./database.js')).SqliteBackend.open(store);
+}
+
+function jobOf({ operation, arguments: given, who }: StoreCall): Job {
+  return async (db) => {
+    const result = await (operations[operation] as unknown as Operation)(db, given, context);
+    if (who !== undefined && !READING.has(operation)) {
+      await operations.audit(db, { who, what: operation, detail: describe(given) }, context);
+    }
+    return result;
+  };
+}
+
+/** Arguments for the audit trail: the rows of an import are not repeated there. */
+function describe(given: unknown): string {
+  return JSON.stringify(given, (key, value: unknown) =>
+    key === 'rows' && Array.isArray(value) ? value.length : value,
+  );
 }
 
 function toReply(id: number, outcome: PromiseSettledResult<unknown>): StoreReply {

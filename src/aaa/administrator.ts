@@ -1,0 +1,227 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { resultName } from '../protocol/diameter/result-codes.js';
+import { ControlError } from '../runtime/control.js';
+import type { Logger } from '../runtime/log.js';
+import type { Metrics } from '../runtime/metrics.js';
+import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../runtime/store/records.js';
+import type { OperationName, Store } from '../runtime/store/store.js';
+import type { EapApplication } from './eap-application.js';
+import type { HomeAgentHooks } from './home-agent-hooks.js';
+
+/** Sessions that are ended or authenticated again in one second, where many are. */
+const PER_SECOND = 50;
+
+/** Sessions that one command of the operator's waits for. */
+const MAX_SESSIONS = 1_000;
+
+/** Serial numbers in one question to the store. */
+const SERIALS = 500;
+
+/** What the operator's commands may do to the store of a running daemon. */
+const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
+  'addSubscriber',
+  'changeSubscriber',
+  'listSubscribers',
+  'showSubscriber',
+  'removeSubscriber',
+  'addHomeAgent',
+  'changeHomeAgent',
+  'removeHomeAgent',
+  'listHomeAgents',
+  'listLeases',
+  'showLease',
+  'releaseLease',
+  'leaseHistory',
+  'listSessions',
+  'stageImport',
+  'checkImport',
+  'finishImport',
+  'abandonImport',
+  'statistics',
+  'listAudit',
+  'rotateSecret',
+]);
+
+export interface AdministratorParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly application: EapApplication;
+  readonly homeAgents: HomeAgentHooks;
+  /** Nobody's authentication is remembered any more. */
+  readonly forget: () => void;
+}
+
+/** Carries out what operators ask for, and what follows from it for sessions and home agents. */
+export class Administrator {
+  readonly #parts: AdministratorParts;
+  #stopping = false;
+
+  constructor(parts: AdministratorParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** An operation of the store: `{operation, arguments, who}`. */
+  async administer(body: unknown): Promise<unknown> {
+    const { operation, arguments: given, who } = (body ?? {}) as Record<string, unknown>;
+    if (typeof operation !== 'string' || !ADMINISTRATION.has(operation)) {
+      throw new ControlError(`there is no operation ${String(operation)}`);
+    }
+    const name = operation as OperationName;
+    // What goes with its subscriber cannot be asked for afterwards.
+    const sessions = name === 'removeSubscriber' ? await this.#sessionsOf((given as { nai: string }).nai) : [];
+    const by = typeof who === 'string' ? who : 'somebody';
+    const result = await this.#parts.store.run(name, given as never, by).catch((error: unknown) => {
+      throw error instanceof Error ? new ControlError(error.message) : error;
+    });
+    this.#parts.log.info({ operation, who: by }, 'store administered');
+    this.#follow(name, given, result);
+    this.inBackground(this.#end(sessions));
+    return result;
+  }
+
+  /** ASR or RAR for a session, or for all of a subscriber: `{of}`; what became of each. */
+  async onSessions(body: unknown, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
+    const { of } = (body ?? {}) as { of?: unknown };
+    if (typeof of !== 'string' || of === '') throw new ControlError('which session? a Session-Id, or a subscriber');
+    const { items: sessions } = await this.#parts.store.run('listSessions', { of, limit: MAX_SESSIONS });
+    if (sessions.length === 0) throw new ControlError(`no session ${of}: "session list" shows them`);
+    return Promise.all(
+      sessions.map(async (session) => {
+        const { sessionId, origin } = session;
+        try {
+          return { session: sessionId, paa: origin, result: resultName(await this.#parts.application[what](session)) };
+        } catch (error) {
+          return { session: sessionId, paa: origin, result: (error as Error).message };
+        }
+      }),
+    );
+  }
+
+  /** Ends the sessions of certificates that are revoked. */
+  async revoke(serials: readonly string[]): Promise<void> {
+    for (let i = 0; i < serials.length; i += SERIALS) {
+      const some = serials.slice(i, i + SERIALS);
+      await this.#each({ serials: some }, async (session) => {
+        this.#parts.log.warn({ user: session.nai, serial: session.serial }, 'certificate revoked: session ends');
+        this.#parts.metrics.count('sessions_revoked');
+        await this.#endOne(session);
+      });
+    }
+  }
+
+  /** Authenticates the nodes of a home agent again: they get another one. */
+  async moveNodes({ name, address }: Pick<HomeAgent, 'name' | 'address'>): Promise<void> {
+    this.#parts.log.warn({ homeAgent: name }, 'home agent is down: its nodes are moved');
+    const moved = await this.#each({ homeAgent: address }, async (session) => {
+      this.#parts.metrics.count('moves');
+      this.#reauthenticate(session);
+    });
+    this.#parts.log.warn({ homeAgent: name, sessions: moved }, 'nodes of the home agent were asked to move');
+  }
+
+  /** Does something that nobody waits for. */
+  inBackground(work: Promise<unknown>): void {
+    work.catch((error: Error) => this.#parts.log.error({ reason: error.message }, 'store failed'));
+  }
+
+  /** What a change of the store means for sessions and home agents. */
+  #follow(operation: OperationName, given: unknown, result: unknown): void {
+    const { homeAgents, forget } = this.#parts;
+    switch (operation) {
+      case 'removeSubscriber':
+        forget();
+        if (result) void homeAgents.run('down', result as Lease, undefined);
+        break;
+      case 'finishImport':
+        forget();
+        break;
+      case 'changeSubscriber': {
+        const { nai, change } = given as { nai: string; change: SubscriberChange };
+        forget();
+        this.inBackground(this.#followSubscriber(nai, change));
+        break;
+      }
+      case 'releaseLease':
+        void homeAgents.run('down', result as Lease, undefined);
+        this.inBackground(this.#reauthenticateAll((result as Lease).nai));
+        break;
+      case 'changeHomeAgent': {
+        const { change } = given as { change: HomeAgentChange };
+        if (change.state === 'down') this.inBackground(this.moveNodes(result as HomeAgent));
+        break;
+      }
+      case 'removeHomeAgent': {
+        const leases = result as Lease[];
+        for (const lease of leases) void homeAgents.run('down', lease, undefined);
+        const [first] = leases;
+        if (first) this.inBackground(this.moveNodes(first.homeAgent));
+      }
+    }
+  }
+
+  /** Who may not come in any more goes; whose policy is another gets what it says now. */
+  async #followSubscriber(nai: string, change: SubscriberChange): Promise<void> {
+    const { enabled, certificateName, certificateSha256, sessions, sessionLifetime, pskRoot, ...mobility } = change;
+    if (enabled === false) await this.#end(await this.#sessionsOf(nai));
+    else if (Object.keys(mobility).length > 0 || pskRoot !== undefined) await this.#reauthenticateAll(nai);
+    else if (certificateName !== undefined || certificateSha256 !== undefined) await this.#reauthenticateAll(nai);
+  }
+
+  async #reauthenticateAll(nai: string): Promise<void> {
+    for (const session of await this.#sessionsOf(nai)) this.#reauthenticate(session);
+  }
+
+  #reauthenticate(session: Session): void {
+    this.#parts.application.reauthenticate(session).catch((error: Error) => {
+      this.#parts.log.warn({ user: session.nai, nas: session.origin, reason: error.message }, 'no answer to RAR');
+    });
+  }
+
+  async #sessionsOf(nai: string): Promise<readonly Session[]> {
+    const found = await this.#parts.store.run('listSessions', { of: nai }).catch((error: unknown) => {
+      throw error instanceof Error ? new ControlError(error.message) : error;
+    });
+    return found.items;
+  }
+
+  async #end(sessions: readonly Session[]): Promise<void> {
+    for (const session of sessions) await this.#endOne(session);
+  }
+
+  /** Ends a session at its PAA or, where that cannot be reached, here alone. */
+  async #endOne(session: Session): Promise<void> {
+    const { application, log } = this.#parts;
+    try {
+      await application.disconnect(session);
+    } catch (error) {
+      const { nai, origin } = session;
+      log.warn({ user: nai, nas: origin, reason: (error as Error).message }, 'no answer to ASR');
+      await application.endSession(session, 'its PAA cannot be reached');
+    }
+  }
+
+  /** Does something with many sessions, so many in a second; how many there were. */
+  async #each(
+    of: { readonly homeAgent?: string; readonly serials?: readonly string[] },
+    work: (session: Session) => Promise<void>,
+  ): Promise<number> {
+    let done = 0;
+    let from: string | undefined;
+    do {
+      const page: Page<Session> = await this.#parts.store.run('listSessions', { ...of, from, limit: PER_SECOND });
+      for (const session of page.items) {
+        if (this.#stopping) return done;
+        await work(session);
+        done += 1;
+      }
+      from = page.next;
+      if (from !== undefined) await delay(1000);
+    } while (from !== undefined && !this.#stopping);
+    return done;
+  }
+}

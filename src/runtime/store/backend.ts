@@ -1,0 +1,33 @@
+import type { Db } from './rows.js';
+
+export type Job = (db: Db) => Promise<unknown>;
+
+/** A database as the store's worker sees it. */
+export interface Backend {
+  /** Whether reading goes on while something is written: else `read` and `lengthy` are the same as `commit`. */
+  readonly concurrent: boolean;
+  /** The most jobs of one commit: the first should not wait for the last. */
+  readonly batch: number;
+  /**
+   * Runs jobs in one transaction, one transaction at a time whoever else writes: all are on disk when this resolves. A job
+   * that throws is undone alone; the outcome of each comes back in order. Rejects when nothing was done.
+   */
+  commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]>;
+  /** Runs a job that changes nothing. */
+  read(job: Job): Promise<unknown>;
+  /** Runs a job that may take long, in a transaction beside the others. */
+  lengthy(job: Job): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Whether a store is a PostgreSQL database, not a file. */
+export function isPostgresUrl(store: string): boolean {
+  return /^postgres(ql)?:\/\//.test(store);
+}
+
+/** A store as messages name it: without what the URL says of users and passwords. */
+export function storeName(store: string): string {
+  if (!isPostgresUrl(store)) return store;
+  const [address = ''] = store.split('?', 1);
+  return address.replace(/\/\/[^/@]*@/, '//');
+}

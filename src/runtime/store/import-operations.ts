@@ -1,0 +1,219 @@
+import { checkName } from '../../protocol/mip6/names.js';
+import type { Subscriber } from './records.js';
+import { StoreError } from './records.js';
+import type { Context, Db } from './rows.js';
+import { homeAddressOf, sha256Of } from './subscriber-operations.js';
+
+/** A subscriber of a file, and the line where it is. */
+export interface ImportRow {
+  readonly line: number;
+  readonly subscriber: Omit<Subscriber, 'takeovers'>;
+}
+
+/** What is wrong with a line of a file. */
+export interface ImportProblem {
+  readonly line: number;
+  readonly problem: string;
+}
+
+/** Problems that are told at once. */
+const MAX_PROBLEMS = 20;
+
+/** Rows in one statement: SQLite takes 32,766 parameters. */
+const ROWS = 500;
+
+/** All subscribers of a file, or none: they are gathered beside the others, then become subscribers in one commit. */
+export const importOperations = {
+  /** Adds rows to an import, and tells what is wrong with them. */
+  async stageImport(
+    db: Db,
+    { importId, rows }: { readonly importId: string; readonly rows: readonly ImportRow[] },
+    context: Context,
+  ): Promise<ImportProblem[]> {
+    const problems: ImportProblem[] = [];
+    const good = rows.flatMap(({ line, subscriber }) => {
+      try {
+        return [rowOf(importId, line, subscriber, context.now())];
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        problems.push({ line, problem: error.message });
+        return [];
+      }
+    });
+    const lines = new Map<string, number>();
+    const fresh = good.filter(({ nai, line }) => {
+      const other = lines.get(nai);
+      if (other === undefined) lines.set(nai, line);
+      else problems.push({ line, problem: `${nai} is in line ${other} already` });
+      return other === undefined;
+    });
+    for (let i = 0; i < fresh.length; i += ROWS) {
+      const some = fresh.slice(i, i + ROWS);
+      const before = await db
+        .selectFrom('import_rows')
+        .select(['nai', 'line'])
+        .where('import_id', '=', importId)
+        .where(
+          'nai',
+          'in',
+          some.map(({ nai }) => nai),
+        )
+        .execute();
+      for (const { nai, line } of before) {
+        problems.push({ line: lines.get(nai) ?? 0, problem: `${nai} is in line ${line} already` });
+      }
+      await db
+        .insertInto('import_rows')
+        .values(some)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+    return problems;
+  },
+
+  /** What stands against an import, by line; empty: it may be finished. With `update` subscribers may be there. */
+  async checkImport(
+    db: Db,
+    { importId, update }: { readonly importId: string; readonly update: boolean },
+  ): Promise<ImportProblem[]> {
+    const staged = () =>
+      db.selectFrom('import_rows').where('import_id', '=', importId).orderBy('import_rows.line').limit(MAX_PROBLEMS);
+    const known = update
+      ? []
+      : await staged()
+          .innerJoin('subscribers', 'subscribers.nai', 'import_rows.nai')
+          .select(['import_rows.line', 'import_rows.nai'])
+          .execute();
+    const nowhere = await staged()
+      .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
+      .where('import_rows.home_agent', 'is not', null)
+      .where('home_agents.id', 'is', null)
+      .select(['import_rows.line', 'import_rows.home_agent'])
+      .execute();
+    const taken = async (column: 'certificate_name' | 'certificate_sha256') => {
+      const others = await staged()
+        .innerJoin('subscribers', `subscribers.${column}`, `import_rows.${column}`)
+        .whereRef('subscribers.nai', '<>', 'import_rows.nai')
+        .select(['import_rows.line', 'subscribers.nai'])
+        .execute();
+      const twice = await db
+        .selectFrom('import_rows')
+        .where('import_id', '=', importId)
+        .where(column, 'is not', null)
+        .groupBy(column)
+        .having((expression) => expression.fn.count('line'), '>', 1)
+        .select((expression) => expression.fn.max('line').as('line'))
+        .limit(MAX_PROBLEMS)
+        .execute();
+      return [
+        ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} has this certificate already` })),
+        ...twice.map(({ line }) => ({ line: Number(line), problem: 'this certificate is in a line before already' })),
+      ];
+    };
+    return [
+      ...known.map(({ line, nai }) => ({ line, problem: `subscriber ${nai} is already there` })),
+      ...nowhere.map(({ line, home_agent }) => ({ line, problem: `no home agent ${home_agent}` })),
+      ...(await taken('certificate_name')),
+      ...(await taken('certificate_sha256')),
+    ]
+      .sort((a, b) => a.line - b.line)
+      .slice(0, MAX_PROBLEMS);
+  },
+
+  /** Makes the rows of an import subscribers, in place of those of the same name; how many. */
+  async finishImport(
+    db: Db,
+    { importId, update }: { readonly importId: string; readonly update: boolean },
+  ): Promise<number> {
+    const problems = await importOperations.checkImport(db, { importId, update });
+    const [first] = problems;
+    if (first) throw new StoreError('ERR_STORE_VALUE', `line ${first.line}: ${first.problem}`);
+    const done = await db
+      .insertInto('subscribers')
+      .columns([
+        'nai',
+        'enabled',
+        'mip6',
+        'local_ha',
+        'psk_root',
+        'home_agent_id',
+        'hoa',
+        'session_lifetime',
+        'certificate_name',
+        'certificate_sha256',
+        'sessions',
+        'created_at',
+      ])
+      .expression((expression) =>
+        expression
+          .selectFrom('import_rows')
+          .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
+          .where('import_id', '=', importId)
+          .select([
+            'import_rows.nai',
+            'enabled',
+            'mip6',
+            'local_ha',
+            'psk_root',
+            'home_agents.id',
+            'hoa',
+            'session_lifetime',
+            'certificate_name',
+            'certificate_sha256',
+            'sessions',
+            'import_rows.created_at',
+          ]),
+      )
+      .onConflict((conflict) =>
+        conflict.column('nai').doUpdateSet((expression) => ({
+          enabled: expression.ref('excluded.enabled'),
+          mip6: expression.ref('excluded.mip6'),
+          local_ha: expression.ref('excluded.local_ha'),
+          psk_root: expression.ref('excluded.psk_root'),
+          home_agent_id: expression.ref('excluded.home_agent_id'),
+          hoa: expression.ref('excluded.hoa'),
+          session_lifetime: expression.ref('excluded.session_lifetime'),
+          certificate_name: expression.ref('excluded.certificate_name'),
+          certificate_sha256: expression.ref('excluded.certificate_sha256'),
+          sessions: expression.ref('excluded.sessions'),
+        })),
+      )
+      .executeTakeFirst();
+    await db.deleteFrom('import_rows').where('import_id', '=', importId).execute();
+    return Number(done.numInsertedOrUpdatedRows ?? 0n);
+  },
+
+  /** Forgets an import that will not be finished; without a name all that are older than `before`. */
+  async abandonImport(
+    db: Db,
+    { importId, before }: { readonly importId?: string | undefined; readonly before?: number | undefined },
+  ): Promise<void> {
+    let query = db.deleteFrom('import_rows');
+    if (importId !== undefined) query = query.where('import_id', '=', importId);
+    if (before !== undefined) query = query.where('created_at', '<', before);
+    await query.execute();
+  },
+} as const;
+
+/** Throws StoreError. */
+function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber'], now: number) {
+  const { nai, homeAddress, certificateName, certificateSha256 } = subscriber;
+  const problem = checkName(nai);
+  if (problem) throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(nai)} cannot be a subscriber: ${problem}`);
+  return {
+    import_id: importId,
+    line,
+    nai: nai.toLowerCase(),
+    enabled: Number(subscriber.enabled),
+    mip6: Number(subscriber.mip6),
+    local_ha: Number(subscriber.localHomeAgent),
+    psk_root: subscriber.pskRoot ?? null,
+    home_agent: subscriber.homeAgent ?? null,
+    hoa: homeAddress === undefined ? null : homeAddressOf(homeAddress),
+    session_lifetime: subscriber.sessionLifetime ?? null,
+    certificate_name: certificateName?.toLowerCase() ?? null,
+    certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
+    sessions: subscriber.sessions,
+    created_at: now,
+  };
+}

@@ -1,0 +1,229 @@
+import { CompiledQuery, Kysely, Migrator, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { type Backend, type Job, storeName } from './backend.js';
+import { DatabaseError } from './database-error.js';
+import { StoreError } from './records.js';
+import type { Db } from './rows.js';
+import { KNOWN_MIGRATIONS, migrations, type Schema } from './schema.js';
+import { ensureSecret } from './secret.js';
+
+/** Connections at most; one of them writes. */
+const CONNECTIONS = 8;
+
+/** How long a connection, and what it does, may take, in milliseconds: a client waits behind it. */
+const CONNECT_TIMEOUT = 2_000;
+const TIMEOUT = 4_000;
+
+/** After a failure nobody asks the server again for so long, in milliseconds. */
+const PAUSE = 500;
+
+/** A server that forgets a transaction is thrown out of it, in milliseconds: others wait for its lock. */
+const IDLE_IN_TRANSACTION = 10_000;
+
+/** Tries of a transaction that met another one, or whose connection was gone before it was committed. */
+const TRIES = 3;
+
+/** Number of the advisory lock that whoever writes holds: "PANA". */
+const WRITER = 0x50414e41;
+
+const INT8 = 20;
+
+/** bigint as a number: times in milliseconds and counts are all below 2^53. */
+const types = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
+};
+
+/** SQLSTATE of transactions that may work when tried again: serialization failure, deadlock. */
+const AGAIN = new Set(['40001', '40P01']);
+
+/** SQLSTATE classes that say something about the server, not about the query: connection, resources, intervention. */
+const SERVER = /^(08|57)/;
+
+/** Whether a transaction has ended by what is none of its fault, and may be tried again on another connection. */
+function isOver(error: unknown): boolean {
+  if (error instanceof DatabaseError || error instanceof StoreError) return false;
+  const { code } = error as { code?: string };
+  return !(error instanceof pg.DatabaseError) || AGAIN.has(code ?? '') || SERVER.test(code ?? '');
+}
+
+/** A connection with the query builder on it. */
+interface Session {
+  readonly db: Db;
+  readonly run: (text: string) => Promise<unknown>;
+}
+
+/**
+ * A PostgreSQL database, which several servers may share. Whoever writes holds an advisory lock: writers take turns as they
+ * do in SQLite, so that what is right there is right here.
+ */
+export class PostgresBackend implements Backend {
+  readonly concurrent = true;
+  readonly batch = 64;
+  readonly #name: string;
+  readonly #pool: pg.Pool;
+  readonly #sessions = new WeakMap<pg.PoolClient, Session>();
+  #downUntil = 0;
+  #problem = '';
+
+  private constructor(url: string) {
+    this.#name = storeName(url);
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      application_name: 'pana-aaa',
+      max: CONNECTIONS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION,
+      keepAlive: true,
+      types,
+    });
+    // A connection that breaks while nobody uses it: the next one to be used is another.
+    this.#pool.on('error', () => undefined);
+  }
+
+  /** Opens a database with its schema brought up to date. Rejects with DatabaseError. */
+  static async open(url: string): Promise<PostgresBackend> {
+    const backend = new PostgresBackend(url);
+    try {
+      await backend.#migrate();
+    } catch (error) {
+      await backend.close();
+      if (error instanceof DatabaseError) throw error;
+      throw new DatabaseError(
+        'ERR_STORE_OPEN',
+        `cannot open the database ${backend.#name}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`,
+      );
+    }
+    return backend;
+  }
+
+  async commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      let ends = false;
+      try {
+        return await this.#with(TIMEOUT, async ({ db, run }) => {
+          await run(`BEGIN; SELECT pg_advisory_xact_lock(${WRITER})`);
+          const outcomes: PromiseSettledResult<unknown>[] = [];
+          for (const job of jobs) {
+            await run('SAVEPOINT job');
+            const [outcome] = await Promise.allSettled([job(db)]);
+            const failed = outcome.status === 'rejected';
+            // Nothing more can be said on a connection that is gone, or in a transaction that met another one.
+            if (failed && isOver(outcome.reason)) throw outcome.reason;
+            await run(failed ? 'ROLLBACK TO job; RELEASE job' : 'RELEASE job');
+            outcomes.push(outcome);
+          }
+          ends = true;
+          await run('COMMIT');
+          return outcomes;
+        });
+      } catch (error) {
+        // Whether a commit that broke off has happened is not known: it is not tried again.
+        if (ends || attempt === TRIES || !isOver(error)) throw error;
+      }
+    }
+  }
+
+  async read(job: Job): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#with(TIMEOUT, ({ db }) => job(db));
+      } catch (error) {
+        if (attempt === TRIES || !isOver(error)) throw error;
+      }
+    }
+  }
+
+  async lengthy(job: Job): Promise<unknown> {
+    return this.#with(undefined, async ({ db, run }) => {
+      await run('BEGIN');
+      const result = await job(db);
+      await run('COMMIT');
+      return result;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  /** Runs something on a connection of its own; one on which it fails, or takes too long, is not used again. */
+  async #with<T>(timeout: number | undefined, work: (session: Session) => Promise<T>): Promise<T> {
+    if (Date.now() < this.#downUntil) throw this.#down();
+    let client: pg.PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      this.#problem = (error as Error).message || String((error as NodeJS.ErrnoException).code);
+      this.#downUntil = Date.now() + PAUSE;
+      throw this.#down();
+    }
+    let timer: NodeJS.Timeout | undefined;
+    let lost: (error: Error) => void = () => undefined;
+    const gone = new Promise<never>((_, reject) => {
+      lost = reject;
+    });
+    gone.catch(() => undefined);
+    const onError = (error: Error) => lost(error);
+    client.on('error', onError);
+    if (timeout !== undefined) timer = setTimeout(() => lost(this.#late(timeout)), timeout);
+    let failure: unknown;
+    try {
+      return await Promise.race([work(this.#session(client)), gone]);
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      client.off('error', onError);
+      client.release(failure !== undefined);
+    }
+  }
+
+  #session(client: pg.PoolClient): Session {
+    const known = this.#sessions.get(client);
+    if (known) return known;
+    const only = { query: client.query.bind(client), release: () => undefined };
+    const pool = { connect: () => Promise.resolve(only), end: () => Promise.resolve() };
+    const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pool as unknown as pg.Pool }) });
+    const session = { db, run: (text: string) => client.query(text) };
+    this.#sessions.set(client, session);
+    return session;
+  }
+
+  #down(): DatabaseError {
+    return new DatabaseError('ERR_STORE_DOWN', `the database ${this.#name} cannot be reached: ${this.#problem}`);
+  }
+
+  #late(timeout: number): DatabaseError {
+    this.#problem = `no answer in ${timeout / 1000} s`;
+    this.#downUntil = Date.now() + PAUSE;
+    return this.#down();
+  }
+
+  async #migrate(): Promise<void> {
+    const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.#pool }) });
+    await refuseNewer(db, this.#name);
+    const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
+    if (error) {
+      throw new DatabaseError(
+        'ERR_STORE_OPEN',
+        `cannot bring the database ${this.#name} up to date: ${(error as Error).message}`,
+      );
+    }
+    await ensureSecret(db);
+  }
+}
+
+/** A database that a newer version has migrated is left as it is. */
+async function refuseNewer(db: Kysely<Schema>, name: string): Promise<void> {
+  const table = await db.executeQuery(CompiledQuery.raw("SELECT to_regclass('kysely_migration') AS found"));
+  if ((table.rows[0] as { found: string | null }).found === null) return;
+  const { rows } = await db.executeQuery<{ name: string }>(CompiledQuery.raw('SELECT name FROM kysely_migration'));
+  const unknown = rows.find((row) => !KNOWN_MIGRATIONS.includes(row.name));
+  if (!unknown) return;
+  throw new DatabaseError(
+    'ERR_STORE_NEWER',
+    `the database ${name} was written by a newer version of pana-mip6 (migration ${unknown.name}): upgrade this one`,
+  );
+}

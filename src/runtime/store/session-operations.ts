@@ -1,0 +1,97 @@
+import type { Lease, Page, Session } from './records.js';
+import { MAX_PAGE } from './records.js';
+import { type Context, type Db, leases, pageOf, release, toLease } from './rows.js';
+
+/** Who is in. */
+export const sessionOperations = {
+  /** The end of a session; its lease comes back only if no newer session has taken it over. */
+  async endSession(
+    db: Db,
+    { sessionId, now }: { readonly sessionId: string; readonly now?: number },
+    context: Context,
+  ): Promise<{ known: boolean; released: Lease | undefined }> {
+    const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
+    const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
+    if (lease) await release(db, lease, now ?? context.now());
+    return { known: gone.numDeletedRows > 0n, released: lease && toLease(lease) };
+  },
+
+  /**
+   * By Session-Id; if named those of one Session-Id or subscriber, on the home agent with one address or name, at one PAA,
+   * or with one of some certificates. `from` where a page before this one ended.
+   */
+  async listSessions(
+    db: Db,
+    filter: {
+      readonly of?: string | undefined;
+      readonly homeAgent?: string | undefined;
+      readonly paa?: string | undefined;
+      readonly serials?: readonly string[] | undefined;
+      readonly from?: string | undefined;
+      readonly limit?: number | undefined;
+    },
+  ): Promise<Page<Session>> {
+    const { of, homeAgent, paa, serials, from, limit = MAX_PAGE } = filter;
+    let query = db
+      .selectFrom('sessions')
+      .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+      .selectAll('sessions')
+      .select('subscribers.nai')
+      .orderBy('sessions.id');
+    if (of !== undefined) {
+      query = query.where((expression) =>
+        expression.or([expression('sessions.id', '=', of), expression('subscribers.nai', '=', of.toLowerCase())]),
+      );
+    }
+    if (homeAgent !== undefined) {
+      const named = db.selectFrom('home_agents').select('address').where('name', '=', homeAgent);
+      query = query.where((expression) =>
+        expression.or([expression('sessions.ha', '=', homeAgent), expression('sessions.ha', '=', named)]),
+      );
+    }
+    if (paa !== undefined) query = query.where('sessions.origin', '=', paa);
+    if (serials !== undefined) query = query.where('sessions.serial', 'in', serials);
+    if (from !== undefined) query = query.where('sessions.id', '>', from);
+    const sessions = (await query.limit(limit + 1).execute()).map(
+      (row): Session => ({
+        sessionId: row.id,
+        nai: row.nai,
+        origin: row.origin,
+        originRealm: row.origin_realm ?? undefined,
+        kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
+        homeAgent: row.ha ?? undefined,
+        homeAddress: row.hoa ?? undefined,
+        serial: row.serial ?? undefined,
+        startedAt: row.started_at,
+        expiresAt: row.expires_at,
+      }),
+    );
+    return pageOf(sessions, limit, ({ sessionId }) => sessionId);
+  },
+
+  /**
+   * A PAA that has restarted has forgotten its sessions (RFC 6733 8.16). Their leases stay for a while: the nodes come back
+   * and get the same again. How many there were.
+   */
+  async endSessionsOf(
+    db: Db,
+    { origin, before, leasesUntil }: { readonly origin: string; readonly before: number; readonly leasesUntil: number },
+  ): Promise<number> {
+    const gone = await db
+      .selectFrom('sessions')
+      .select('id')
+      .where('origin', '=', origin)
+      .where('origin_state', '<', before)
+      .execute();
+    for (const { id } of gone) {
+      await db
+        .updateTable('leases')
+        .set({ expires_at: leasesUntil })
+        .where('session_id', '=', id)
+        .where('expires_at', '>', leasesUntil)
+        .execute();
+      await db.deleteFrom('sessions').where('id', '=', id).execute();
+    }
+    return gone.length;
+  },
+} as const;

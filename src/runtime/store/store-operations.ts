@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import type { AuditEntry, StoreStatistics, TicketKey } from './records.js';
+import { type Context, contains, type Db } from './rows.js';
+import { isPostgres } from './schema.js';
+
+/** Octets of a ticket key: name, HMAC key and AES key, as Node takes them. */
+const TICKET_KEY = 48;
+
+/** The store itself. */
+export const storeOperations = {
+  async statistics(db: Db, _arguments: object): Promise<StoreStatistics> {
+    const count = async (table: 'subscribers' | 'leases' | 'sessions') => {
+      const row = await db
+        .selectFrom(table)
+        .select((expression) => expression.fn.countAll().as('count'))
+        .executeTakeFirstOrThrow();
+      return Number(row.count);
+    };
+    const disabled = await db
+      .selectFrom('subscribers')
+      .select((expression) => expression.fn.countAll().as('count'))
+      .where('enabled', '=', 0)
+      .executeTakeFirstOrThrow();
+    const takeovers = await db
+      .selectFrom('subscribers')
+      .select((expression) => expression.fn.sum('takeovers').as('sum'))
+      .executeTakeFirstOrThrow();
+    return {
+      subscribers: await count('subscribers'),
+      disabled: Number(disabled.count),
+      sessions: await count('sessions'),
+      leases: await count('leases'),
+      takeovers: Number(takeovers.sum ?? 0),
+    };
+  },
+
+  /** Administrative changes, the newest first; `of` is a part of what was changed or of who did it. */
+  async listAudit(
+    db: Db,
+    { of, limit }: { readonly of?: string | undefined; readonly limit: number },
+  ): Promise<AuditEntry[]> {
+    let query = db.selectFrom('audit').selectAll().orderBy('id', 'desc');
+    if (of !== undefined) {
+      query = query.where((expression) =>
+        expression.or([contains('detail', of), contains('who', of), contains('what', of)]),
+      );
+    }
+    return (await query.limit(limit).execute()).map(({ at, who, what, detail }) => ({ at, who, what, detail }));
+  },
+
+  /** Writes down an administrative change, in the commit of the change. */
+  async audit(
+    db: Db,
+    { who, what, detail }: { readonly who: string; readonly what: string; readonly detail: string },
+    context: Context,
+  ): Promise<void> {
+    await db.insertInto('audit').values({ at: context.now(), who, what, detail }).execute();
+  },
+
+  /**
+   * The key of TLS session tickets, the same for all servers of the store; a new one when the last is `every` milliseconds
+   * old.
+   */
+  async ticketKey(db: Db, { every }: { readonly every: number }, context: Context): Promise<TicketKey> {
+    const now = context.now();
+    const last = await db.selectFrom('ticket_keys').selectAll().orderBy('id', 'desc').executeTakeFirst();
+    if (last && last.valid_from <= now && now < last.valid_from + every) {
+      return { value: last.value, validUntil: last.valid_from + every };
+    }
+    const value = randomBytes(TICKET_KEY).toString('hex');
+    await db.deleteFrom('ticket_keys').execute();
+    await db.insertInto('ticket_keys').values({ valid_from: now, value }).execute();
+    return { value, validUntil: now + every };
+  },
+
+  /** New leases get other home addresses from now on; those that are held stay. */
+  async rotateSecret(db: Db, _arguments: object): Promise<void> {
+    await db
+      .updateTable('meta')
+      .set({ value: randomBytes(32).toString('hex') })
+      .where('key', '=', 'secret')
+      .execute();
+  },
+
+  /** The database's wall clock, in milliseconds since 1970; undefined: it has none of its own. */
+  async clock(db: Db, _arguments: object): Promise<number | undefined> {
+    if (!isPostgres(db)) return undefined;
+    const { rows } = await sql<{
+      now: number;
+    }>`SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`.execute(db);
+    return rows[0]?.now;
+  },
+} as const;

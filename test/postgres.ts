@@ -1,0 +1,167 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import pg from 'pg';
+
+const run = promisify(execFile);
+
+/** Where distributions keep the programs of the server. */
+const FOLDERS = ['/usr/lib/postgresql', '/usr/local/pgsql', '/usr/pgsql'];
+
+/** The user that the server runs as where the tests run as root, which it refuses. */
+const NOBODY = 65534;
+
+function findPrograms(): string | undefined {
+  const candidates = (process.env['PATH'] ?? '').split(':');
+  for (const folder of FOLDERS.filter((path) => existsSync(path))) {
+    const versions = readdirSync(folder).sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
+    candidates.push(join(folder, 'bin'), ...versions.map((version) => join(folder, version, 'bin')));
+  }
+  return candidates.find((path) => existsSync(join(path, 'initdb')) && existsSync(join(path, 'postgres')));
+}
+
+const programs = findPrograms();
+
+/** Why tests that need PostgreSQL are skipped; undefined: they run. */
+export const withoutPostgres = programs === undefined ? 'PostgreSQL (initdb, postgres) is not installed' : undefined;
+
+if (withoutPostgres !== undefined) {
+  process.stderr.write(
+    `\nSKIPPED: tests on PostgreSQL, because ${withoutPostgres}. On Debian: apt-get install postgresql\n\n`,
+  );
+}
+
+/** A server of the tests' own, on a free port of the loopback interface, and in a folder that goes with it. */
+export class Postgres {
+  readonly folder: string;
+  readonly port: number;
+  #server: ChildProcess | undefined;
+  #databases = 0;
+
+  private constructor(folder: string, port: number) {
+    this.folder = folder;
+    this.port = port;
+  }
+
+  static async start(): Promise<Postgres> {
+    const folder = await mkdtemp(join(tmpdir(), 'pana-postgres-'));
+    if (isRoot) await chown(folder, NOBODY, NOBODY);
+    const postgres = new Postgres(folder, await freePort());
+    const { command, options } = asServer('initdb', [
+      ...['--pgdata', join(folder, 'data'), '--username', 'pana', '--auth', 'trust'],
+      ...['--encoding', 'UTF8', '--no-locale', '--no-sync'],
+    ]);
+    await run(command, options, { cwd: folder });
+    await postgres.begin();
+    return postgres;
+  }
+
+  /** Starts the server, also after `kill`: it recovers what was committed. */
+  async begin(): Promise<void> {
+    const settings = {
+      port: this.port,
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      max_connections: 100,
+      log_checkpoints: 'off',
+    };
+    const { command, options } = asServer('postgres', [
+      ...['-D', join(this.folder, 'data')],
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ]);
+    const server = spawn(command, options, { cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#server = server;
+    const lines = createInterface({ input: server.stderr });
+    const said: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => {
+        said.push(line);
+        if (line.includes('database system is ready to accept connections')) resolve();
+      });
+      server.once('exit', () => reject(new Error(`PostgreSQL does not start:\n${said.join('\n')}`)));
+    });
+  }
+
+  /** Ends the server like a power failure. */
+  async kill(): Promise<void> {
+    await this.#end('SIGQUIT');
+  }
+
+  /** Nobody hears of the server any more, until `thaw`; its connections stay. */
+  async freeze(): Promise<void> {
+    await this.#signalAll('STOP');
+  }
+
+  async thaw(): Promise<void> {
+    await this.#signalAll('CONT');
+  }
+
+  /** A new database; its URL. */
+  async database(): Promise<string> {
+    this.#databases += 1;
+    const name = `store${this.#databases}`;
+    await this.query('postgres', `CREATE DATABASE ${name}`);
+    return this.url(name);
+  }
+
+  url(database: string): string {
+    return `postgres://pana@127.0.0.1:${this.port}/${database}`;
+  }
+
+  async query<T extends pg.QueryResultRow>(database: string, text: string): Promise<T[]> {
+    const client = new pg.Client({ connectionString: database.includes('://') ? database : this.url(database) });
+    await client.connect();
+    try {
+      return (await client.query<T>(text)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGQUIT');
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server || server.exitCode !== null) return;
+    const exited = once(server, 'exit');
+    server.kill(signal);
+    await exited;
+  }
+
+  async #signalAll(signal: string): Promise<void> {
+    const parent = this.#server?.pid;
+    const { stdout } = await run('ps', ['-o', 'pid=', '--ppid', String(parent)]);
+    for (const pid of [String(parent), ...stdout.split('\n')]) {
+      if (pid.trim() !== '') process.kill(Number(pid), `SIG${signal}`);
+    }
+  }
+}
+
+const isRoot = process.getuid?.() === 0;
+
+function asServer(program: string, options: string[]): { command: string; options: string[] } {
+  const path = join(programs ?? '', program);
+  if (!isRoot) return { command: path, options };
+  const user = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
+  return { command: 'setpriv', options: [...user, path, ...options] };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
