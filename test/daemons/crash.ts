@@ -1,0 +1,97 @@
+import { expect } from 'vitest';
+import { Lab } from '../../src/tool/lab.js';
+import { generator } from '../protocol/pana/simulation.js';
+import { brokenPromises, makeLoad } from './load.js';
+
+const KILLS = 200;
+const NODES = 6;
+/** The server is killed after so many bootstraps at most, and then at a moment of the next one, in milliseconds. */
+const BOOTSTRAPS = 4;
+const WITHIN = 40;
+
+/**
+ * Kills the AAA server two hundred times while nodes bootstrap. Some of them leave without a word: what they had must come
+ * back when its time is over.
+ */
+export async function killServer(store: string | undefined, seed: number): Promise<void> {
+  const random = generator(seed);
+  const lab = await Lab.make({
+    hooks: false,
+    logLevel: 'info',
+    aaa: {
+      ...(store === undefined ? {} : { store }),
+      session: { lifetime: '20s', grace: '2s' },
+    },
+    paa: {
+      pana: { limits: { 'pci-per-address': 1000, 'half-open-per-address': 1000 } },
+      diameter: { reconnect: '50ms', 'request-timeout': '3s' },
+    },
+  });
+  try {
+    const { daemon, place: aaa } = await lab.startAaa();
+    const { daemon: paa, place } = await lab.startPaa(aaa);
+    let kills = 0;
+    let up: Promise<unknown> = Promise.resolve();
+    let done = 0;
+    let onDone: () => void = () => undefined;
+    const nodes = await makeLoad(lab, place, NODES, {
+      kills: () => kills,
+      ready: async () => {
+        await up;
+      },
+      terminates: (bootstraps) => bootstraps % 3 !== 0,
+      onDone: () => {
+        done += 1;
+        onDone();
+      },
+    });
+    const running = nodes.map((node) => node.run());
+    let server = daemon;
+    for (; kills < KILLS; ) {
+      const connected = () => paa.lines.filter(({ msg }) => msg === 'peer connected').length;
+      const seen = connected();
+      const enough = done + Math.floor(random() * BOOTSTRAPS);
+      await new Promise<void>((resolve) => {
+        onDone = () => {
+          if (done >= enough) resolve();
+        };
+        onDone();
+      });
+      await new Promise((resolve) => setTimeout(resolve, random() * WITHIN));
+      let open: () => void = () => undefined;
+      up = new Promise((resolve) => {
+        open = () => resolve(undefined);
+      });
+      kills += 1;
+      server.signal('SIGKILL');
+      await server.exited;
+      server = lab.start(`aaa ${kills}`, 'aaa', lab.path('aaa.yaml'));
+      await paa.line('peer connected', () => connected() > seen);
+      open();
+      expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);
+    }
+    for (const node of nodes) node.stop();
+    await Promise.all(running);
+    expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);
+
+    const told = nodes.flatMap((node) => node.told);
+    expect(told.length).toBeGreaterThan(KILLS);
+    expect(await brokenPromises(lab, 'aaa', told)).toEqual([]);
+    // Nothing leaks: what nobody gives back ends with its time.
+    for (let [lease] = await lab.leases(); lease; [lease] = await lab.leases()) {
+      const { homeAddress } = lease;
+      const since = server.lines.length;
+      const freed = ['lease expired', 'lease released'].map((message) =>
+        server.line(
+          message,
+          (line) => line['homeAddress'] === homeAddress && server.lines.indexOf(line) >= since,
+          60_000,
+        ),
+      );
+      await Promise.any(freed);
+    }
+    expect(await brokenPromises(lab, 'aaa', told)).toEqual([]);
+  } finally {
+    await lab.close();
+  }
+}

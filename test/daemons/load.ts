@@ -1,0 +1,161 @@
+import { readFile } from 'node:fs/promises';
+import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
+import type { HeldLease, HomeAgent } from '../../src/runtime/store/records.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import type { Lab, Place } from '../../src/tool/lab.js';
+
+/** A home address that a node was told, and when. */
+export interface Told {
+  readonly nai: string;
+  readonly homeAddress: string;
+  readonly at: number;
+}
+
+export interface Conditions {
+  /** How often a server has been killed so far. */
+  readonly kills: () => number;
+  /** Resolves when a bootstrap may begin. */
+  readonly ready?: () => Promise<void>;
+  /** Whether a node leaves with a word, by how many bootstraps it has done. */
+  readonly terminates?: (done: number) => boolean;
+  readonly onDone?: () => void;
+}
+
+/** Bootstraps of one node, one after another; what went wrong though no server died meanwhile. */
+export class LoadNode {
+  readonly nai: string;
+  readonly #make: () => BenchNode;
+  readonly #conditions: Conditions;
+  #running = true;
+  #why = '';
+  #last: BenchNode | undefined;
+  done = 0;
+  interrupted = 0;
+  readonly failures: string[] = [];
+  readonly told: Told[] = [];
+
+  constructor(nai: string, make: () => BenchNode, conditions: Conditions) {
+    this.nai = nai;
+    this.#make = make;
+    this.#conditions = conditions;
+  }
+
+  get addresses(): ReadonlySet<string> {
+    return new Set(this.told.map(({ homeAddress }) => homeAddress));
+  }
+
+  /** Until `stop`, or until it has done so many. */
+  async run(count = Number.POSITIVE_INFINITY): Promise<void> {
+    const { kills, ready, terminates = () => true } = this.#conditions;
+    const last = this.done + count;
+    while (this.#running && this.done < last) {
+      await ready?.();
+      const killed = kills();
+      if (await this.#bootstrap()) {
+        if (this.done < last || count === Number.POSITIVE_INFINITY) await this.#leave(terminates(this.done));
+      } else if (kills() > killed) this.interrupted += 1;
+      else this.failures.push(`${this.nai} after ${this.done} bootstraps: ${this.#why}`);
+    }
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  /** Leaves, if it is in. */
+  async end(): Promise<void> {
+    await this.#leave(true);
+  }
+
+  async #bootstrap(): Promise<boolean> {
+    const node = this.#make();
+    try {
+      await node.bootstrap();
+    } catch (error) {
+      this.#why = (error as Error).message;
+      await node.abandon();
+      return false;
+    }
+    if (node.homeAddress !== undefined) {
+      this.told.push({ nai: this.nai, homeAddress: node.homeAddress, at: Date.now() });
+    }
+    this.done += 1;
+    this.#last = node;
+    this.#conditions.onDone?.();
+    return true;
+  }
+
+  async #leave(withAWord: boolean): Promise<void> {
+    const node = this.#last;
+    this.#last = undefined;
+    if (withAWord) await node?.terminate();
+    else await node?.abandon();
+  }
+}
+
+/** What a node of a lab proves itself with. */
+export async function credentialsOf(lab: Lab, name: string): Promise<PeerCredentials> {
+  const read = (file: string) => readFile(lab.path('pki', file), 'utf8');
+  return createPeerCredentials({
+    caPem: await read('ca.pem'),
+    certificatePem: await read(`${name}.pem`),
+    keyPem: await read(`${name}-key.pem`),
+    serverName: 'home.example',
+  });
+}
+
+/** Subscribers and their nodes. */
+export async function makeLoad(lab: Lab, paa: Place, count: number, conditions: Conditions): Promise<LoadNode[]> {
+  const nodes: LoadNode[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const name = `mn${i}`;
+    const nai = `${name}@home.example`;
+    await lab.addSubscriber(nai, name);
+    const credentials = await credentialsOf(lab, name);
+    nodes.push(new LoadNode(nai, () => new BenchNode(paa, credentials), conditions));
+  }
+  return nodes;
+}
+
+/**
+ * What must be true of a store, whatever died beside it: what is broken, in words. Each home address that a node was told
+ * was that node's then; nobody had it at the same time; no subscriber has two; home agents count what they have.
+ */
+export async function brokenPromises(lab: Lab, server: string, told: readonly Told[]): Promise<string[]> {
+  const broken: string[] = [];
+  const history = (await lab.administer(server, 'leaseHistory', { limit: 1_000_000 })) as HeldLease[];
+  const byAddress = groupBy(history);
+  for (const { nai, homeAddress, at } of told) {
+    const held = (byAddress.get(homeAddress) ?? []).some(
+      (lease) => lease.nai === nai && lease.acquiredAt <= at && (lease.endedAt ?? Number.POSITIVE_INFINITY) >= at,
+    );
+    if (!held) broken.push(`${nai} was told ${homeAddress} at ${new Date(at).toISOString()}, which was not its own`);
+  }
+  for (const [homeAddress, rows] of byAddress) {
+    const inOrder = [...rows].sort((a, b) => a.acquiredAt - b.acquiredAt);
+    for (const [i, row] of inOrder.entries()) {
+      const end = row.endedAt ?? Number.POSITIVE_INFINITY;
+      const next = inOrder[i + 1];
+      if (next && next.acquiredAt < end) broken.push(`${homeAddress} was given to ${next.nai} while ${row.nai} had it`);
+    }
+  }
+  const leases = await lab.leases();
+  if (new Set(leases.map(({ nai }) => nai)).size !== leases.length) broken.push('a subscriber has two leases');
+  const agents = (await lab.administer(server, 'listHomeAgents', {})) as HomeAgent[];
+  for (const { name, leases: counted, capacity } of agents) {
+    const real = leases.filter(({ homeAgent }) => homeAgent.name === name).length;
+    if (real !== counted) broken.push(`${name} counts ${counted} leases, and has ${real}`);
+    if (real > capacity) broken.push(`${name} has ${real} leases, and room for ${capacity}`);
+  }
+  return broken;
+}
+
+function groupBy(history: readonly HeldLease[]): Map<string, HeldLease[]> {
+  const groups = new Map<string, HeldLease[]>();
+  for (const row of history) {
+    const group = groups.get(row.homeAddress);
+    if (group) group.push(row);
+    else groups.set(row.homeAddress, [row]);
+  }
+  return groups;
+}
