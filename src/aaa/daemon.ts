@@ -67,6 +67,11 @@ export class AaaDaemon implements Service {
     this.#log = log;
     this.#store = store;
     this.#tls = tls;
+    store.onState = (works, reason) => {
+      this.#metrics.count('store_states', { state: works ? 'works' : 'fails' });
+      if (works) log.warn('store answers again');
+      else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
+    };
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);

@@ -289,7 +289,6 @@ export class EapApplication {
       sessionExpires,
       serial: peer.serial,
       leaseExpires: Math.min(sessionExpires + this.#options.session.grace, certificateExpires),
-      now,
     };
     const asked = wish && root ? storeWish(wish, root) : { wish: undefined, local: undefined };
     try {

@@ -4,10 +4,17 @@ import { homeAddress, MAX_ATTEMPTS } from '../../protocol/mip6/home-address.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from './records.js';
 import { type Context, type Db, type LeaseRow, leases, parsePrefix, release, toLease, withoutId } from './rows.js';
 
+type Request = BootstrapRequest & { readonly now: number };
+
+/** The clocks of two servers are so many milliseconds apart at most: what is further is no question of order. */
+const CLOCKS_APART = 10_000;
+
 /** Home agent and home address for a session. */
 export const assignmentOperations = {
   /** Assigns home agent and home address to a session, as design and policy say. Asking twice changes nothing more. */
-  async bootstrap(db: Db, request: BootstrapRequest, _context: Context): Promise<BootstrapResult> {
+  async bootstrap(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
+    // Now, not when it was asked: others may have written in between.
+    const request = { ...given, now: given.now ?? context.now() };
     const nai = request.nai.toLowerCase();
     const subscriber = await db.selectFrom('subscribers').selectAll().where('nai', '=', nai).executeTakeFirst();
     if (!subscriber) return { result: 'refused', reason: 'no-subscriber', released: undefined };
@@ -59,7 +66,7 @@ async function assign(
   db: Db,
   subscriber: SubscriberRow,
   current: LeaseRow | undefined,
-  request: BootstrapRequest,
+  request: Request,
 ): Promise<BootstrapResult> {
   const { wish, local } = request;
   // A session that had a home agent and asks for none any more gives it back; another session's is not touched.
@@ -93,7 +100,7 @@ function keeps(lease: LeaseRow, subscriber: SubscriberRow, now: number): boolean
   return subscriber.hoa === null || subscriber.hoa === lease.hoa;
 }
 
-async function prolong(db: Db, lease: LeaseRow, request: BootstrapRequest): Promise<BootstrapResult> {
+async function prolong(db: Db, lease: LeaseRow, request: Request): Promise<BootstrapResult> {
   const change = { session_id: request.sessionId, expires_at: request.leaseExpires };
   const takenFrom = await takeOver(db, lease, request);
   await db.updateTable('leases').set(change).where('hoa', '=', lease.hoa).execute();
@@ -101,7 +108,7 @@ async function prolong(db: Db, lease: LeaseRow, request: BootstrapRequest): Prom
 }
 
 /** A session of this subscriber beside this one. */
-async function otherSession(db: Db, subscriber: number, { sessionId, now }: BootstrapRequest): Promise<boolean> {
+async function otherSession(db: Db, subscriber: number, { sessionId, now }: Request): Promise<boolean> {
   const other = await db
     .selectFrom('sessions')
     .select('id')
@@ -113,7 +120,7 @@ async function otherSession(db: Db, subscriber: number, { sessionId, now }: Boot
 }
 
 /** The session that loses its lease to a newer one though it has not ended. */
-async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: BootstrapRequest): Promise<string | undefined> {
+async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): Promise<string | undefined> {
   if (lease.session_id === sessionId) return undefined;
   const alive = await db
     .selectFrom('sessions')
@@ -137,7 +144,7 @@ async function storeSecret(db: Db): Promise<Uint8Array> {
 }
 
 /** The home agent with the smallest load that has room; its counter is raised by a condition, never by a count. */
-async function newLease(db: Db, subscriber: SubscriberRow, request: BootstrapRequest): Promise<Lease | NoMobility> {
+async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Promise<Lease | NoMobility> {
   let agents = db
     .selectFrom('home_agents')
     .selectAll()
@@ -164,15 +171,14 @@ async function newLease(db: Db, subscriber: SubscriberRow, request: BootstrapReq
       .whereRef('leases', '<', 'capacity')
       .executeTakeFirst();
     if (taken.numUpdatedRows === 0n) continue;
-    const hoa = await insertLease(db, subscriber, agent, request, secret);
-    if (hoa !== undefined) {
+    const lease = await insertLease(db, subscriber, agent, request, secret);
+    if (lease) {
       return toLease({
-        hoa,
+        ...lease,
         nai: subscriber.nai,
         subscriber_id: subscriber.id,
         home_agent_id: agent.id,
         session_id: request.sessionId,
-        acquired_at: request.now,
         expires_at: request.leaseExpires,
         ...withoutId({ ...agent, leases: agent.leases + 1 }),
       });
@@ -191,15 +197,16 @@ async function insertLease(
   db: Db,
   subscriber: SubscriberRow,
   agent: { readonly id: number; readonly name: string; readonly address: string; readonly prefix: string },
-  request: BootstrapRequest,
+  request: Request,
   secret: Uint8Array,
-): Promise<string | undefined> {
+): Promise<{ readonly hoa: string; readonly acquired_at: number } | undefined> {
   const prefix = parsePrefix(agent.prefix);
   if (!prefix) return undefined;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const octets = homeAddress(secret, subscriber.nai, prefix, attempt);
     const hoa = subscriber.hoa ?? (octets && formatAddress(octets));
     if (hoa === undefined || hoa === agent.address) continue;
+    const acquired_at = await afterTheLast(db, hoa, request.now);
     const inserted = await db
       .insertInto('leases')
       .values({
@@ -207,20 +214,33 @@ async function insertLease(
         subscriber_id: subscriber.id,
         home_agent_id: Number(agent.id),
         session_id: request.sessionId,
-        acquired_at: request.now,
+        acquired_at,
         expires_at: request.leaseExpires,
       })
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst();
     if (inserted.numInsertedOrUpdatedRows === 1n) {
-      const held = { nai: request.nai.toLowerCase(), home_agent: agent.name, acquired_at: request.now, ended_at: null };
+      const held = { nai: request.nai.toLowerCase(), home_agent: agent.name, ended_at: null };
       await db
         .insertInto('lease_history')
-        .values({ hoa, ...held })
+        .values({ hoa, acquired_at, ...held })
         .execute();
-      return hoa;
+      return { hoa, acquired_at };
     }
     if (subscriber.hoa !== null) return undefined;
   }
   return undefined;
+}
+
+/** When a home address is acquired: not before the last who had it gave it back, by whatever server's clock that was. */
+async function afterTheLast(db: Db, hoa: string, now: number): Promise<number> {
+  const last = await db
+    .selectFrom('lease_history')
+    .select('ended_at')
+    .where('hoa', '=', hoa)
+    .where('ended_at', '>', now)
+    .where('ended_at', '<', now + CLOCKS_APART)
+    .orderBy('ended_at', 'desc')
+    .executeTakeFirst();
+  return last?.ended_at ?? now;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { CompiledQuery, Kysely, Migrator, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { type Backend, type Job, storeName } from './backend.js';
@@ -144,7 +145,8 @@ export class PostgresBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await this.#pool.end();
+    // A server that hangs is not waited for: the connections go with their thread.
+    await Promise.race([this.#pool.end(), delay(CONNECT_TIMEOUT)]);
   }
 
   /** Runs something on a connection of its own; one on which it fails, or takes too long, is not used again. */

@@ -171,7 +171,8 @@ export interface BootstrapRequest {
   /** Milliseconds since 1970, UTC: when session and lease end unless prolonged. */
   readonly sessionExpires: number;
   readonly leaseExpires: number;
-  readonly now: number;
+  /** Unless it is the store's own time. */
+  readonly now?: number;
 }
 
 export type NoMobility = 'not-wanted' | 'not-granted' | 'no-home-agent' | 'prefix-full';

@@ -35,6 +35,9 @@ export class Store {
   readonly #calls: StoreCall[] = [];
   #last = 0;
   #broken: Error | undefined;
+  #works = true;
+  /** Says when the database is lost, and when it answers again. */
+  onState: (works: boolean, reason: string) => void = () => undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
@@ -95,8 +98,19 @@ export class Store {
   #reply(reply: StoreReply): void {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
-    if ('failure' in reply) waiting?.reject(toError(reply.failure));
-    else waiting?.resolve(reply.value);
+    if ('failure' in reply) {
+      if (reply.failure.kind !== 'store') this.#changed(false, reply.failure.message);
+      waiting?.reject(toError(reply.failure));
+    } else {
+      this.#changed(true, '');
+      waiting?.resolve(reply.value);
+    }
+  }
+
+  #changed(works: boolean, reason: string): void {
+    if (works === this.#works) return;
+    this.#works = works;
+    this.onState(works, reason);
   }
 
   #break(error: Error): void {

@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     endWhenDone();
   };
   const endWhenDone = () => {
-    if (closing && !working && aside === 0) void backend.close().then(() => port.close());
+    if (closing && !working && aside === 0) void backend.close().then(() => process.exit());
   };
 
   port.on('message', (calls: readonly StoreCall[] | 'close') => {

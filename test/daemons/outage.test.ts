@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab, type Place } from '../../src/tool/lab.js';
+import { Postgres, withoutPostgres } from '../postgres.js';
+import { brokenPromises, credentialsOf, type Told } from './load.js';
+
+let lab: Lab | undefined;
+let postgres: Postgres | undefined;
+let full: string | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  await postgres?.stop();
+  if (full !== undefined) execFileSync('umount', [full]);
+  lab = undefined;
+  postgres = undefined;
+  full = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly aaa: DaemonProcess;
+  readonly place: Place;
+}
+
+async function scene(store: string): Promise<Scene> {
+  const made = await Lab.make({
+    hooks: false,
+    logLevel: 'info',
+    aaa: { store },
+    paa: { diameter: { 'request-timeout': '20s' }, pana: { limits: { 'pci-per-address': 1000 } } },
+  });
+  lab = made;
+  const { daemon: aaa, place: at } = await made.startAaa();
+  const { place } = await made.startPaa(at);
+  return { made, aaa, place };
+}
+
+/** One visit of a node: the home address that it was told, or why there is none. */
+async function visit({ made, place }: Scene, name: string, told: Told[]): Promise<string> {
+  const node = new BenchNode(place, await credentialsOf(made, name));
+  try {
+    await node.bootstrap();
+  } catch (error) {
+    await node.abandon();
+    return (error as Error).message;
+  }
+  const homeAddress = node.homeAddress ?? '';
+  told.push({ nai: `${name}@home.example`, homeAddress, at: Date.now() });
+  await node.terminate();
+  return homeAddress;
+}
+
+const NO_MOBILITY = 'a node got no home address';
+
+async function metric(made: Lab, pattern: RegExp): Promise<number> {
+  return Number(pattern.exec(String(await callDaemon(made.socket('aaa'), 'GET', '/metrics')))?.[1] ?? 0);
+}
+
+describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
+  it.each([
+    { what: 'that dies', lose: (server: Postgres) => server.kill(), back: (server: Postgres) => server.begin() },
+    { what: 'that hangs', lose: (server: Postgres) => server.freeze(), back: (server: Postgres) => server.thaw() },
+  ])(
+    '$what costs those who were in Mobile IPv6, not their access, and comes back by itself',
+    { timeout: 120_000 },
+    async ({ lose, back }) => {
+      postgres = await Postgres.start();
+      const here = await scene(await postgres.database());
+      const { made, aaa } = here;
+      const told: Told[] = [];
+      await made.addSubscriber('mn1@home.example', 'mn1');
+      await made.addSubscriber('mn2@home.example', 'mn2');
+      const homeAddress = await visit(here, 'mn1', told);
+      expect(homeAddress).toMatch(/^2001:db8:/);
+
+      await lose(postgres);
+      expect(await visit(here, 'mn1', told)).toBe(NO_MOBILITY);
+      await aaa.line('store is lost: bootstraps go on without Mobile IPv6');
+      expect(await aaa.line('no Mobile IPv6')).toMatchObject({ user: 'mn1@home.example', reason: 'store' });
+      // Nobody knows who this is.
+      expect(await visit(here, 'mn2', told)).toContain('refused');
+      expect(await aaa.line('refused')).toMatchObject({ reason: 'unavailable' });
+      expect(await metric(made, /^pana_aaa_bootstraps_total\{result="store"\} (\d+)/m)).toBe(1);
+      expect(await metric(made, /^pana_aaa_known_subscribers_total (\d+)/m)).toBe(1);
+
+      await back(postgres);
+      await aaa.line('store answers again');
+      expect(await visit(here, 'mn1', told)).toBe(homeAddress);
+      expect(await visit(here, 'mn2', told)).toMatch(/^2001:db8:/);
+      expect(await brokenPromises(made, 'aaa', told)).toEqual([]);
+    },
+  );
+});
+
+/** A file system of one megabyte; undefined: this host gives none. */
+async function smallDisk(folder: string): Promise<string | undefined> {
+  await mkdir(folder, { recursive: true });
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'pana-test', folder], { stdio: 'ignore' });
+    return folder;
+  } catch {
+    return undefined;
+  }
+}
+
+const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
+if (!mayMount) process.stderr.write('\n*** SKIPPED: a full disk: it needs Linux and root ***\n\n');
+
+describe.skipIf(!mayMount)('SQLite', () => {
+  it('on a full disk costs nodes Mobile IPv6, not their access, and goes on when there is room', async () => {
+    const folder = `/tmp/pana-full-${process.pid}`;
+    full = await smallDisk(folder);
+    if (full === undefined) throw new Error('cannot mount a tmpfs');
+    const here = await scene(`${folder}/store.db`);
+    const { made, aaa } = here;
+    const told: Told[] = [];
+    for (const name of ['mn1', 'mn2']) await made.addSubscriber(`${name}@home.example`, name);
+    expect(await visit(here, 'mn1', told)).toMatch(/^2001:db8:/);
+
+    await writeFile(`${folder}/filler`, Buffer.alloc(1024 * 1024)).catch((error: NodeJS.ErrnoException) => {
+      expect(error.code).toBe('ENOSPC');
+    });
+    // Who they are can still be read; what they get cannot be written.
+    expect(await visit(here, 'mn2', told)).toBe(NO_MOBILITY);
+    await aaa.line('store is lost: bootstraps go on without Mobile IPv6', ({ reason }) => /full/.test(String(reason)));
+    expect(await metric(made, /^pana_aaa_bootstraps_total\{result="store"\} (\d+)/m)).toBe(1);
+
+    await rm(`${folder}/filler`);
+    expect(await visit(here, 'mn2', told)).toMatch(/^2001:db8:/);
+    expect(await visit(here, 'mn1', told)).toMatch(/^2001:db8:/);
+    expect(await brokenPromises(made, 'aaa', told)).toEqual([]);
+  });
+});

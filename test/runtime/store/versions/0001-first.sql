@@ -1,0 +1,23 @@
+-- A store as schema 0001-first wrote it.
+CREATE TABLE "kysely_migration" ("name" varchar(255) not null primary key, "timestamp" varchar(255) not null);
+CREATE TABLE "kysely_migration_lock" ("id" varchar(255) not null primary key, "is_locked" integer default 0 not null);
+CREATE TABLE "home_agents" ("id" integer primary key autoincrement, "name" text not null unique, "address" text not null unique, "host" text not null, "prefix" text not null, "capacity" integer not null, "weight" integer default 1 not null, "leases" integer default 0 not null, "state" text default 'up' not null, "target" text, "ike" text not null, "created_at" bigint not null, constraint "within_capacity" check (leases >= 0));
+CREATE TABLE "subscribers" ("id" integer primary key autoincrement, "nai" text not null unique, "enabled" integer default 1 not null, "mip6" integer default 1 not null, "local_ha" integer default 1 not null, "psk_root" text, "home_agent_id" integer references "home_agents" ("id"), "hoa" text, "session_lifetime" integer, "created_at" bigint not null);
+CREATE TABLE "leases" ("hoa" text primary key, "subscriber_id" integer not null unique references "subscribers" ("id"), "home_agent_id" integer not null references "home_agents" ("id"), "session_id" text not null, "acquired_at" bigint not null, "expires_at" bigint not null);
+CREATE TABLE "sessions" ("id" text primary key, "subscriber_id" integer not null references "subscribers" ("id"), "origin" text not null, "kind" text, "ha" text, "hoa" text, "started_at" bigint not null, "expires_at" bigint not null);
+CREATE TABLE "meta" ("key" text primary key, "value" text not null);
+INSERT INTO "kysely_migration" (name, timestamp) VALUES ('0001-first', '2026-11-24T09:37:08.387Z');
+INSERT INTO "kysely_migration_lock" (id, is_locked) VALUES ('migration_lock', 0);
+INSERT INTO "home_agents" (id, name, address, host, prefix, capacity, weight, leases, state, target, ike, created_at) VALUES (1, 'ha1', '2001:db8:1::1', 'ha1.home.example', '2001:db8:1::/64', 1000, 1, 2, 'up', NULL, 'ikev1', 1767225600000);
+INSERT INTO "home_agents" (id, name, address, host, prefix, capacity, weight, leases, state, target, ike, created_at) VALUES (2, 'ha2', '2001:db8:2::1', 'ha2.home.example', '2001:db8:2::/64', 500, 2, 0, 'draining', 'root@ha2.home.example', 'ikev2,ikev1', 1767225600000);
+INSERT INTO "subscribers" (id, nai, enabled, mip6, local_ha, psk_root, home_agent_id, hoa, session_lifetime, created_at) VALUES (1, 'mn1@home.example', 1, 1, 1, NULL, NULL, NULL, NULL, 1767225600000);
+INSERT INTO "subscribers" (id, nai, enabled, mip6, local_ha, psk_root, home_agent_id, hoa, session_lifetime, created_at) VALUES (2, 'mn2@home.example', 1, 1, 0, 'emsk', 1, '2001:db8:1::2', 600, 1767225600000);
+INSERT INTO "subscribers" (id, nai, enabled, mip6, local_ha, psk_root, home_agent_id, hoa, session_lifetime, created_at) VALUES (3, 'mn3@home.example', 0, 0, 1, NULL, NULL, NULL, NULL, 1767225600000);
+INSERT INTO "leases" (hoa, subscriber_id, home_agent_id, session_id, acquired_at, expires_at) VALUES ('2001:db8:1::a1', 1, 1, 'paa.access.example;1;1', 1767225601000, 4102444800000);
+INSERT INTO "leases" (hoa, subscriber_id, home_agent_id, session_id, acquired_at, expires_at) VALUES ('2001:db8:1::2', 2, 1, 'paa.access.example;1;2', 1767225602000, 4102444800000);
+INSERT INTO "sessions" (id, subscriber_id, origin, kind, ha, hoa, started_at, expires_at) VALUES ('paa.access.example;1;1', 1, 'paa.access.example', 'home', '2001:db8:1::1', '2001:db8:1::a1', 1767225601000, 4102444000000);
+INSERT INTO "sessions" (id, subscriber_id, origin, kind, ha, hoa, started_at, expires_at) VALUES ('paa.access.example;1;2', 2, 'paa.access.example', 'home', '2001:db8:1::1', '2001:db8:1::2', 1767225602000, 4102444000000);
+INSERT INTO "meta" (key, value) VALUES ('secret', '5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a');
+CREATE INDEX "leases_by_expiry" on "leases" ("expires_at");
+CREATE INDEX "sessions_by_subscriber" on "sessions" ("subscriber_id");
+CREATE INDEX "sessions_by_expiry" on "sessions" ("expires_at");
