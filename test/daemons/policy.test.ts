@@ -1,0 +1,230 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Session, Subscriber } from '../../src/runtime/store/records.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
+import { credentialsOf } from './load.js';
+
+let lab: Lab | undefined;
+let nodes: BenchNode[] = [];
+
+afterEach(async () => {
+  for (const node of nodes) await node.abandon();
+  nodes = [];
+  await lab?.close();
+  lab = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly aaa: DaemonProcess;
+  readonly paa: DaemonProcess;
+  readonly place: Place;
+  readonly server: Place;
+}
+
+async function scene(options: LabOptions = {}): Promise<Scene> {
+  const limits = { 'pci-per-address': 1000, 'half-open-per-address': 1000 };
+  const made = await Lab.make({ hooks: false, logLevel: 'info', paa: { pana: { limits } }, ...options });
+  lab = made;
+  const { daemon: aaa, place: server } = await made.startAaa();
+  const { daemon: paa, place } = await made.startPaa(server);
+  return { made, aaa, paa, place, server };
+}
+
+/** A node with the certificate of this name that comes in; its home address, or why it has none. */
+async function enter({ made, place }: Scene, name: string): Promise<{ node: BenchNode; outcome: string }> {
+  const node = new BenchNode(place, await credentialsOf(made, name));
+  nodes.push(node);
+  const outcome = await node.bootstrap().then(
+    () => node.homeAddress ?? '',
+    (error: Error) => error.message,
+  );
+  return { node, outcome };
+}
+
+const HOME_ADDRESS = /^2001:db8:/;
+
+async function change(made: Lab, nai: string, what: object): Promise<Subscriber> {
+  return (await made.administer('aaa', 'changeSubscriber', { nai, change: what })) as Subscriber;
+}
+
+describe('a subscriber that is bound to', () => {
+  it('one certificate comes in with that one only', async () => {
+    const here = await scene();
+    const { made, aaa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    await made.issueClient('copy', 'mn1@home.example');
+    const { fingerprint256 } = new X509Certificate(await readFile(made.path('pki', 'mn1.pem')));
+    await change(made, 'mn1@home.example', { certificateSha256: fingerprint256 });
+    expect((await enter(here, 'copy')).outcome).toContain('refused');
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'other-certificate' });
+    expect((await enter(here, 'mn1')).outcome).toMatch(HOME_ADDRESS);
+  });
+
+  it('another name in its certificate is found by that name, and by no other', async () => {
+    const here = await scene();
+    const { made, aaa } = here;
+    await made.addSubscriber('meter7@home.example', 'mn7');
+    await made.issueClient('device', 'serial-4711@maker.example');
+    await change(made, 'meter7@home.example', { certificateName: 'SERIAL-4711@maker.example' });
+    expect((await enter(here, 'device')).outcome).toMatch(HOME_ADDRESS);
+    expect(await aaa.line('authenticated')).toMatchObject({ user: 'meter7@home.example' });
+    expect((await enter(here, 'mn7')).outcome).toContain('refused');
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'no-subscriber' });
+  });
+
+  it('a certificate that another subscriber has is refused', async () => {
+    const { made } = await scene();
+    await made.addSubscriber('mn1@home.example', 'mn1', { certificateName: 'device' });
+    await expect(made.addSubscriber('mn2@home.example', 'mn2', { certificateName: 'Device' })).rejects.toThrow(
+      'mn1@home.example has this certificate already',
+    );
+  });
+});
+
+describe('two devices with one certificate', () => {
+  it('take the lease from each other: shown, counted, and the late end of the older changes nothing', async () => {
+    const here = await scene();
+    const { made, aaa, paa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    const first = await enter(here, 'mn1');
+    const { sessionId } = ((await made.leases())[0] ?? {}) as { sessionId: string };
+    const second = await enter(here, 'mn1');
+    expect(second.outcome).toBe(first.outcome);
+    expect(await aaa.line('lease taken over from another session')).toMatchObject({
+      user: 'mn1@home.example',
+      from: sessionId,
+    });
+    const [subscriber] = ((await made.administer('aaa', 'listSubscribers', {})) as { items: Subscriber[] }).items;
+    expect(subscriber?.takeovers).toBe(1);
+    await first.node.terminate();
+    await paa.line('session ended');
+    expect(await made.leases()).toMatchObject([{ homeAddress: first.outcome }]);
+    await second.node.terminate();
+    await aaa.line('lease released');
+    expect(await made.leases()).toEqual([]);
+  });
+
+  it('are not both let in where the policy says one', async () => {
+    const here = await scene();
+    const { made, aaa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1', { sessions: 'one' });
+    const first = await enter(here, 'mn1');
+    expect(first.outcome).toMatch(HOME_ADDRESS);
+    expect((await enter(here, 'mn1')).outcome).toContain('refused');
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'second-session' });
+    await first.node.terminate();
+    await aaa.line('lease released');
+    expect((await enter(here, 'mn1')).outcome).toBe(first.outcome);
+  });
+});
+
+describe('the CRL', () => {
+  it('that revokes a certificate ends its sessions, and nobody else’s', async () => {
+    const here = await scene();
+    const { made, aaa, paa } = here;
+    for (const name of ['mn1', 'mn2']) await made.addSubscriber(`${name}@home.example`, name);
+    await enter(here, 'mn1');
+    const other = await enter(here, 'mn2');
+    await made.pki.revoke('mn1');
+    await aaa.line('CRL read again');
+    expect(await aaa.line('certificate revoked: session ends')).toMatchObject({ user: 'mn1@home.example' });
+    expect(await paa.line('session ended')).toMatchObject({ user: 'mn1@home.example' });
+    await aaa.line('lease released');
+    expect(await made.leases()).toMatchObject([{ homeAddress: other.outcome }]);
+  });
+
+  it('that changed while the server was down ends them too', async () => {
+    const here = await scene();
+    const { made, aaa, paa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    await enter(here, 'mn1');
+    aaa.signal('SIGKILL');
+    await aaa.exited;
+    await made.pki.revoke('mn1');
+    const again = made.start('aaa again', 'aaa', made.path('aaa.yaml'));
+    await again.line('certificate revoked: session ends');
+    await paa.line('peer disconnected');
+    for (;;) {
+      const sessions = ((await made.administer('aaa', 'listSessions', {})) as { items: Session[] }).items;
+      if (sessions.length === 0) break;
+      await again.line('no answer to ASR');
+    }
+    expect(await made.leases()).toEqual([]);
+  });
+
+  it('that is half written changes nothing', async () => {
+    const here = await scene();
+    const { made, aaa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    await made.pki.revoke('mn2');
+    await aaa.line('CRL read again');
+    const crl = await readFile(made.path('pki', 'crl.pem'), 'utf8');
+    await writeFile(made.path('pki', 'crl.pem'), crl.slice(0, crl.length / 2));
+    await aaa.line('CRL cannot be read: the old one stays');
+    expect((await enter(here, 'mn1')).outcome).toMatch(HOME_ADDRESS);
+    expect((await enter(here, 'mn2')).outcome).toContain('refused');
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'revoked' });
+  });
+});
+
+describe('whoever fails too often', () => {
+  it('is refused unheard for the rest of the minute, by its certificate', async () => {
+    const here = await scene({ aaa: { limits: { 'failures-per-subscriber': 2 } } });
+    const { made, aaa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1', { enabled: false });
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    // A minute may end between two tries.
+    for (let i = 0; i < 6; i += 1) expect((await enter(here, 'mn1')).outcome).toContain('refused');
+    const reasons = aaa.lines.flatMap(({ msg, ...line }) => (msg === 'refused' ? [line['reason']] : []));
+    expect(reasons.slice(0, 2)).toEqual(['disabled', 'disabled']);
+    expect(reasons).toContain('too-many-failures');
+    expect((await enter(here, 'mn2')).outcome).toMatch(HOME_ADDRESS);
+  });
+
+  it('at one PAA keeps it from asking, and no other', async () => {
+    const here = await scene({ aaa: { limits: { 'failures-per-paa': 2 } } });
+    const { made, server } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1', { enabled: false });
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    const outcomes: string[] = [];
+    for (let i = 0; i < 6; i += 1) outcomes.push((await enter(here, 'mn1')).outcome);
+    expect(outcomes.slice(0, 2).every((text) => text.includes('refused'))).toBe(true);
+    // An answer without EAP: the PAA says no in its own name.
+    expect(outcomes.some((text) => text.includes('authentication-rejected'))).toBe(true);
+    const { place: elsewhere } = await made.startPaa(server, 'paa2', { diameter: { host: 'paa2.access.example' } });
+    expect((await enter({ ...here, place: elsewhere }, 'mn2')).outcome).toMatch(HOME_ADDRESS);
+  });
+});
+
+describe('servers of one store', () => {
+  it('resume each other’s TLS sessions', async () => {
+    const made = await Lab.make({ hooks: false, logLevel: 'info', aaa: { diameter: { 'shared-store': true } } });
+    lab = made;
+    const first = await made.startAaa();
+    await made.issueServer('aaa2', ['aaa2.home.example']);
+    const second = await made.startAaa('aaa2', {
+      store: made.path('aaa.db'),
+      diameter: { host: 'aaa2.home.example' },
+    });
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    const credentials = await credentialsOf(made, 'mn1');
+    const peer = (host: string, { address, port }: Place) => ({ host, address, port });
+    const visit = async (name: string, host: string, place: Place) => {
+      const { place: at } = await made.startPaa(place, name, {
+        diameter: { host: `${name}.access.example`, peers: [peer(host, place)] },
+      });
+      const node = new BenchNode(at, credentials);
+      await node.bootstrap();
+      await node.terminate();
+    };
+    await visit('paa', 'aaa.home.example', first.place);
+    expect(await first.daemon.line('authenticated')).toMatchObject({ resumed: false });
+    await visit('paa2', 'aaa2.home.example', second.place);
+    expect(await second.daemon.line('authenticated')).toMatchObject({ resumed: true });
+  });
+});
