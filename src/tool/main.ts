@@ -40,15 +40,31 @@ await runProgram({
       )
       .command(
         'bench',
-        'Measure bootstraps on this host, beside the bare TLS handshake',
+        'Measure bootstraps on this host beside the bare TLS handshake, and a store of a million leases',
         (bench) =>
           bench
             .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
             .option('at-once', { type: 'number', default: 32, description: 'bootstraps at once in the second kind' })
-            .example('pana-mip6 bench --count 1000', 'prints a table; asserts nothing'),
+            .option('leases', {
+              type: 'number',
+              default: 1_000_000,
+              description: 'leases of the large store beside the small one; 0: leave the store out',
+            })
+            .option('postgres', {
+              type: 'string',
+              description: 'postgres://… of an empty database for the large store',
+            })
+            .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
+            .example('pana-mip6 bench --count 0 --leases 100000', 'the store alone'),
         async (argv) => {
-          const { runBench } = await import('./bench/bench.js');
-          await runBench({ count: argv.count, atOnce: argv['at-once'] });
+          if (argv.count > 0) {
+            const { runBench } = await import('./bench/bench.js');
+            await runBench({ count: argv.count, atOnce: argv['at-once'] });
+          }
+          if (argv.leases > 0) {
+            const { runStoreBench } = await import('./bench/store.js');
+            await runStoreBench({ leases: argv.leases, postgres: argv.postgres });
+          }
         },
       )
       .command('decode [file]', describeDecode, decodeOptions, async (argv) => {

@@ -155,7 +155,7 @@ async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Pr
       expression(
         expression.cast<number>('leases', 'double precision'),
         '/',
-        expression('capacity', '*', expression.ref('weight')),
+        expression.parens('capacity', '*', expression.ref('weight')),
       ),
     )
     .orderBy('id');

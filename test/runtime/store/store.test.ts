@@ -92,6 +92,17 @@ for (const { kind, without, place } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 20 }, { leases: 10 }]);
       });
 
+      it('shares leases as capacities and weights say', async () => {
+        await user.addAgent(1, { capacity: 1000, weight: 1 });
+        await user.addAgent(2, { capacity: 2000, weight: 1 });
+        await user.addAgent(3, { capacity: 1000, weight: 3 });
+        for (let i = 0; i < 60; i += 1) {
+          await user.addSubscriber(`mn${i}@home.example`);
+          await user.given(`mn${i}@home.example`, `s${i}`);
+        }
+        expect((await store.run('listHomeAgents', {})).map(({ leases }) => leases)).toEqual([10, 20, 30]);
+      });
+
       it('gives a subscriber the same again, and asking twice changes nothing more', async () => {
         await user.addAgent(1);
         await user.addAgent(2);
