@@ -4,7 +4,7 @@ import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { Lab } from '../../src/tool/lab.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/simulation.js';
-import { brokenPromises, makeLoad } from './load.js';
+import { brokenPromises, makeLoad, untilFreed } from './load.js';
 
 /** Bootstraps of each cluster; more by `PANA_BOOTSTRAPS`. */
 const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 2_500);
@@ -113,6 +113,9 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
       expect(Math.abs(leases - fair), `${name} has ${leases} leases of ${fair}`).toBeLessThanOrEqual(0.05 * fair);
     }
     for (const node of nodes) await node.end();
-    expect(await made.leases()).toEqual([]);
+    await untilFreed(
+      made,
+      servers.map(({ daemon }) => daemon),
+    );
   },
 );

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { Lab } from '../../src/tool/lab.js';
 import { generator } from '../protocol/pana/simulation.js';
-import { brokenPromises, makeLoad } from './load.js';
+import { brokenPromises, makeLoad, untilFreed } from './load.js';
 
 const KILLS = 200;
 const NODES = 6;
@@ -78,18 +78,7 @@ export async function killServer(store: string | undefined, seed: number): Promi
     expect(told.length).toBeGreaterThan(KILLS);
     expect(await brokenPromises(lab, 'aaa', told)).toEqual([]);
     // Nothing leaks: what nobody gives back ends with its time.
-    for (let [lease] = await lab.leases(); lease; [lease] = await lab.leases()) {
-      const { homeAddress } = lease;
-      const since = server.lines.length;
-      const freed = ['lease expired', 'lease released'].map((message) =>
-        server.line(
-          message,
-          (line) => line['homeAddress'] === homeAddress && server.lines.indexOf(line) >= since,
-          60_000,
-        ),
-      );
-      await Promise.any(freed);
-    }
+    await untilFreed(lab, [server]);
     expect(await brokenPromises(lab, 'aaa', told)).toEqual([]);
   } finally {
     await lab.close();

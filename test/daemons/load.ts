@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
 import type { HeldLease, HomeAgent } from '../../src/runtime/store/records.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import type { Lab, Place } from '../../src/tool/lab.js';
 
 /** A home address that a node was told, and when. */
@@ -148,6 +149,28 @@ export async function brokenPromises(lab: Lab, server: string, told: readonly To
     if (real > capacity) broken.push(`${name} has ${real} leases, and room for ${capacity}`);
   }
   return broken;
+}
+
+/** Resolves when all leases have come back, by the word of a node or by their time. Rejects when one does not. */
+export async function untilFreed(lab: Lab, servers: readonly DaemonProcess[]): Promise<void> {
+  for (let [lease] = await lab.leases(); lease; [lease] = await lab.leases()) {
+    const { homeAddress } = lease;
+    const freed = servers.flatMap((server) => {
+      const since = server.lines.length;
+      return ['lease expired', 'lease released'].map((message) =>
+        server.line(
+          message,
+          (line) => line['homeAddress'] === homeAddress && server.lines.indexOf(line) >= since,
+          60_000,
+        ),
+      );
+    });
+    // It may have come back between the question and the answer: then nobody says so again.
+    const asked = lab.leases().then((leases) => {
+      if (leases.some((other) => other.homeAddress === homeAddress)) throw new Error('still held');
+    });
+    await Promise.any([...freed, asked]);
+  }
 }
 
 function groupBy(history: readonly HeldLease[]): Map<string, HeldLease[]> {
