@@ -20,7 +20,7 @@ import { FailureLimits } from './failure-limits.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
 import { KnownSubscribers } from './known-subscribers.js';
 import type { AaaOptions } from './options.js';
-import { Probes } from './probes.js';
+import { Probes, withdrawProbes } from './probes.js';
 
 /** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
 const EXPIRY_INTERVAL = 5_000;
@@ -171,7 +171,8 @@ export class AaaDaemon implements Service {
       this.#metrics,
     );
     this.#expiry = setInterval(() => void this.#expire(), EXPIRY_INTERVAL);
-    this.#probes?.start();
+    if (this.#probes) this.#probes.start();
+    else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Whoever was revoked while nobody looked.
     this.#administrator.inBackground(this.#administrator.revoke([...this.#revoked]));
     if (tls.crl !== undefined) {
@@ -192,7 +193,8 @@ export class AaaDaemon implements Service {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
       conversations: this.#application.conversations,
       homeAgents: (await this.#store.run('listHomeAgents', {})).map(
-        ({ name, state, leases, capacity }) => `${name} ${state}, ${leases} of ${capacity} leases`,
+        ({ name, state, failedBy, leases, capacity }) =>
+          `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${capacity} leases`,
       ),
       peers: node.status(),
       hooks: this.#hooks.status(),
