@@ -3,7 +3,7 @@ import { type HookOutcome, runHook } from '../runtime/hook-process.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { HomeAgent } from '../runtime/store/records.js';
-import type { Store } from '../runtime/store/store.js';
+import type { StoreCalls } from './measured-store.js';
 
 /** How many home agents are asked at a time. */
 const PARALLEL = 16;
@@ -26,7 +26,7 @@ export interface ProbeOptions {
 export interface ProbeParts {
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly store: Store;
+  readonly store: StoreCalls;
   /** A home agent does not answer any more. */
   readonly onDead: (agent: HomeAgent) => void;
 }
@@ -133,7 +133,7 @@ export class Probes {
 }
 
 /** Takes back what this server's probes said when it had any: nobody else would. */
-export async function withdrawProbes(store: Store, host: string): Promise<void> {
+export async function withdrawProbes(store: StoreCalls, host: string): Promise<void> {
   for (const { name, failedBy } of await store.run('listHomeAgents', {})) {
     if (failedBy === host) await store.run('probedHomeAgent', { name, alive: true, by: host, trust: 0 });
   }

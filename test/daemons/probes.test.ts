@@ -90,7 +90,8 @@ describe('a home agent that is probed', () => {
     expect(await pac.line('bootstrap withdrawn')).toMatchObject({ homeAgent: HOME_AGENT });
     await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
     await aaa.line('hook done', ({ event }) => event === 'down');
-    expect(aaa.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'up')).toHaveLength(2);
+    const ups = () => aaa.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'up');
+    await expect.poll(() => ups().length).toBe(2);
     expect(await agents(made)).toMatchObject({
       ha1: { state: 'up', failedBy: 'aaa.home.example', leases: 0 },
       ha2: { state: 'up', failedBy: undefined, leases: 1 },
