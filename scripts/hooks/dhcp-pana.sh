@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Hook of a DHCP client, read by its script (dhclient, dhcpcd): writes the PANA agents of DHCPv6 option 40 and DHCPv4
 # option 136 (RFC 5192) where pana-pac finds them (pana.discovery-file). POSIX sh; leaves nothing behind in the shell that
 # reads it. The README says where it goes and what to add to the client's configuration.

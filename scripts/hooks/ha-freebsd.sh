@@ -1,6 +1,6 @@
 #!/bin/sh
 # Home agent on FreeBSD: racoon for IKE, setkey for the IPsec policies, SHISA's had for Mobile IPv6, for many nodes.
-# Events: up, refresh, down.
+# Events: up, refresh, down, probe.
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -72,6 +72,13 @@ down)
 	setkey_conf
 	setkey_delete
 	racoon_reload
+	;;
+probe)
+	# Nothing runs before the first node comes.
+	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
+		is_running racoon || die "racoon does not run"
+		is_running had || die "had does not run"
+	fi
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;
 esac

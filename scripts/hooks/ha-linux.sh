@@ -1,6 +1,6 @@
 #!/bin/sh
 # Home agent on Linux: racoon for IKE, UMIP's mip6d for Mobile IPv6 and the IPsec policies, for many nodes.
-# Events: up, refresh, down.
+# Events: up, refresh, down, probe.
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -72,6 +72,13 @@ down)
 	mip6d_conf
 	racoon_reload
 	mip6d_reload
+	;;
+probe)
+	# Nothing runs before the first node comes.
+	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
+		is_running racoon || die "racoon does not run"
+		is_running mip6d || die "mip6d does not run"
+	fi
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;
 esac

@@ -4,9 +4,10 @@ import { ControlError } from '../runtime/control.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../runtime/store/records.js';
-import type { OperationName, Store } from '../runtime/store/store.js';
+import type { OperationName } from '../runtime/store/store.js';
 import type { EapApplication } from './eap-application.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
+import type { StoreCalls } from './measured-store.js';
 
 /** Sessions that are ended or authenticated again in one second, where many are. */
 const PER_SECOND = 50;
@@ -45,7 +46,7 @@ const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
 export interface AdministratorParts {
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly store: Store;
+  readonly store: StoreCalls;
   readonly application: EapApplication;
   readonly homeAgents: HomeAgentHooks;
   /** Nobody's authentication is remembered any more. */

@@ -19,8 +19,10 @@ import { EapApplication } from './eap-application.js';
 import { FailureLimits } from './failure-limits.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
 import { KnownSubscribers } from './known-subscribers.js';
+import { measured, type StoreCalls } from './measured-store.js';
+import { AAA_METRICS, showState } from './metrics.js';
 import type { AaaOptions } from './options.js';
-import { Probes } from './probes.js';
+import { Probes, withdrawProbes } from './probes.js';
 
 /** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
 const EXPIRY_INTERVAL = 5_000;
@@ -40,10 +42,10 @@ const HOOKS_AT_END = 5_000;
 export class AaaDaemon implements Service {
   readonly #options: AaaOptions;
   readonly #log: Logger;
-  readonly #metrics = new Metrics('pana_aaa');
+  readonly #metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #hooks: HookRunner;
   readonly #homeAgents: HomeAgentHooks;
-  readonly #store: Store;
+  readonly #store: StoreCalls;
   readonly #eap: EapServer<Subscriber>;
   readonly #application: EapApplication;
   readonly #administrator: Administrator;
@@ -59,12 +61,13 @@ export class AaaDaemon implements Service {
   private constructor(
     options: AaaOptions,
     log: Logger,
-    store: Store,
+    opened: Store,
     credentials: Awaited<ReturnType<typeof readCredentials>>,
     tls: TlsTransport | undefined,
   ) {
     this.#options = options;
     this.#log = log;
+    const store = measured(opened, this.#metrics);
     this.#store = store;
     this.#tls = tls;
     store.onState = (works, reason) => {
@@ -91,6 +94,13 @@ export class AaaDaemon implements Service {
       homeAgents: this.#homeAgents,
       tls,
       onEvent: (event) => report(event, this.#application.node.grammarian),
+    });
+    showState(this.#metrics, {
+      store,
+      conversations: () => this.#application.conversations,
+      hooks: () => this.#hooks.status(),
+      peers: () => this.#application.node.status(),
+      credentials: () => this.#eap.options,
     });
     this.#administrator = new Administrator({
       log,
@@ -176,7 +186,8 @@ export class AaaDaemon implements Service {
       this.#metrics,
     );
     this.#expiry = setInterval(() => void this.#expire(), EXPIRY_INTERVAL);
-    this.#probes?.start();
+    if (this.#probes) this.#probes.start();
+    else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Whoever was revoked while nobody looked.
     this.#administrator.inBackground(this.#administrator.revoke([...this.#revoked]));
     if (tls.crl !== undefined) {
@@ -197,7 +208,8 @@ export class AaaDaemon implements Service {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
       conversations: this.#application.conversations,
       homeAgents: (await this.#store.run('listHomeAgents', {})).map(
-        ({ name, state, leases, capacity }) => `${name} ${state}, ${leases} of ${capacity} leases`,
+        ({ name, state, failedBy, leases, capacity }) =>
+          `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${capacity} leases`,
       ),
       peers: node.status(),
       hooks: this.#hooks.status(),
@@ -212,7 +224,7 @@ export class AaaDaemon implements Service {
     const { peerIds, fingerprint256: sha256 } = peer;
     const now = performance.now();
     // Only who holds the key of a certificate comes here: nobody else can use up a subscriber's tries.
-    if (this.#failures.exceeded(sha256, now)) return { ok: false, reason: 'too-many-failures' };
+    if (this.#failures.exceeded(sha256, now)) return this.#limited();
     let found: Found;
     try {
       found = await this.#store.run('findSubscriber', { names: peerIds, sha256, sessionId });
@@ -229,6 +241,11 @@ export class AaaDaemon implements Service {
     }
     this.#known.remember(sha256, found.subscriber, now);
     return { ok: true, identity: found.subscriber.nai, grant: found.subscriber };
+  }
+
+  #limited(): Authorization<Subscriber> {
+    this.#metrics.count('limited', { of: 'certificate' });
+    return { ok: false, reason: 'too-many-failures' };
   }
 
   /** Tickets of one server of the store are good at all; the next key comes when its time is there. */

@@ -14,10 +14,10 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Refusal } from '../runtime/peer-certificate.js';
 import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/records.js';
-import type { Store } from '../runtime/store/store.js';
 import { type Conversation, Conversations } from './conversations.js';
 import { FailureLimits } from './failure-limits.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
+import type { StoreCalls } from './measured-store.js';
 import { chooseIke, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
 import type { AaaOptions } from './options.js';
 
@@ -36,7 +36,7 @@ const MAX_ORIGINS = 10_000;
 export interface EapApplicationParts {
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly store: Store;
+  readonly store: StoreCalls;
   readonly eap: EapServer<Subscriber>;
   readonly homeAgents: HomeAgentHooks;
   /** For Diameter; undefined: without TLS. */
@@ -234,6 +234,7 @@ export class EapApplication {
       return { 'Result-Code': RESULT.AUTHORIZATION_REJECTED, 'EAP-Payload': success.packet };
     }
     metrics.count('authentications', { result: 'accepted' });
+    metrics.count('handshakes', { tls: success.tlsVersion, kind: success.resumed ? 'resumed' : 'full' });
     metrics.time('authentication', performance.now() - conversation.startedAt);
     log.info(
       { session: sessionId, nas: origin, user: identity, tls: success.tlsVersion, resumed: success.resumed, lifetime },
@@ -307,7 +308,7 @@ export class EapApplication {
       }
       if (result.result !== 'home' && result.result !== 'local') return undefined;
       if (result.result === 'home' && ike) await this.#bringUp(result.lease, result.renewed, success, root, ike);
-      if (result.result === 'local') log.info({ user: subscriber.nai, ...result.local }, 'local home agent allowed');
+      if (result.result === 'local') this.#localAllowed(subscriber, result.local);
       return { result, root, ike };
     } catch (error) {
       log.error({ user: subscriber.nai, reason: (error as Error).message }, 'store failed');
@@ -326,6 +327,11 @@ export class EapApplication {
   #takenOver({ nai, homeAddress }: Lease, from: string, nas: string): void {
     this.#parts.metrics.count('takeovers');
     this.#parts.log.info({ user: nai, homeAddress, nas, from }, 'lease taken over from another session');
+  }
+
+  #localAllowed({ nai: user }: Subscriber, local: object): void {
+    this.#parts.metrics.count('bootstraps', { result: 'local' });
+    this.#parts.log.info({ user, ...local }, 'local home agent allowed');
   }
 
   #none({ nai }: Subscriber, reason: string): undefined {

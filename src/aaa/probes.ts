@@ -3,7 +3,7 @@ import { type HookOutcome, runHook } from '../runtime/hook-process.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { HomeAgent } from '../runtime/store/records.js';
-import type { Store } from '../runtime/store/store.js';
+import type { StoreCalls } from './measured-store.js';
 
 /** How many home agents are asked at a time. */
 const PARALLEL = 16;
@@ -26,7 +26,7 @@ export interface ProbeOptions {
 export interface ProbeParts {
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly store: Store;
+  readonly store: StoreCalls;
   /** A home agent does not answer any more. */
   readonly onDead: (agent: HomeAgent) => void;
 }
@@ -37,7 +37,7 @@ export class Probes {
   readonly #parts: ProbeParts;
   readonly #failures = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  readonly #end = new AbortController();
 
   constructor(options: ProbeOptions, parts: ProbeParts) {
     this.#options = options;
@@ -49,8 +49,12 @@ export class Probes {
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#end.abort();
     clearTimeout(this.#timer);
+  }
+
+  get #stopped(): boolean {
+    return this.#end.signal.aborted;
   }
 
   async #round(): Promise<void> {
@@ -61,15 +65,22 @@ export class Probes {
       for (const name of this.#failures.keys()) if (!known.has(name)) this.#failures.delete(name);
       const waiting = [...agents];
       const worker = async () => {
-        for (let agent = waiting.shift(); agent && !this.#stopped; agent = waiting.shift()) await this.#probe(agent);
+        for (let agent = waiting.shift(); agent && !this.#stopped; agent = waiting.shift()) {
+          // What becomes of one says nothing of the others.
+          await this.#probe(agent).catch((error: Error) => this.#storeFailed(error));
+        }
       };
       await Promise.all(Array.from({ length: PARALLEL }, worker));
     } catch (error) {
-      this.#parts.log.error({ reason: (error as Error).message }, 'store failed');
+      this.#storeFailed(error as Error);
     }
     if (this.#stopped) return;
     const pause = Math.max(0, this.#options.interval - (performance.now() - started));
     this.#timer = setTimeout(() => void this.#round(), pause);
+  }
+
+  #storeFailed({ message: reason }: Error): void {
+    if (!this.#stopped) this.#parts.log.error({ reason }, 'store failed');
   }
 
   async #probe(agent: HomeAgent): Promise<void> {
@@ -106,9 +117,24 @@ export class Probes {
       };
       const environment = hookEnvironment('probe', 'ha', variables, { stateDir, pskFile: undefined });
       const onLine = (line: string) => this.#parts.log.debug({ homeAgent: name, line }, 'probe');
-      return await runHook({ program, event: 'probe', environment, timeout, secret: undefined, onLine });
+      return await runHook({
+        program,
+        event: 'probe',
+        environment,
+        timeout,
+        secret: undefined,
+        onLine,
+        end: this.#end.signal,
+      });
     } catch (error) {
       return { ok: false, milliseconds: 0, reason: (error as Error).message };
     }
+  }
+}
+
+/** Takes back what this server's probes said when it had any: nobody else would. */
+export async function withdrawProbes(store: StoreCalls, host: string): Promise<void> {
+  for (const { name, failedBy } of await store.run('listHomeAgents', {})) {
+    if (failedBy === host) await store.run('probedHomeAgent', { name, alive: true, by: host, trust: 0 });
   }
 }

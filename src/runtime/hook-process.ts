@@ -25,6 +25,8 @@ export interface HookCommand {
   /** Never shown, whatever the hook prints. */
   readonly secret: Uint8Array | undefined;
   readonly onLine: (line: string) => void;
+  /** Ends it at once: nobody waits for its answer any more. */
+  readonly end?: AbortSignal;
 }
 
 /** Runs a program with one argument and no shell; its whole process group ends with it when its time is over. */
@@ -53,12 +55,15 @@ export function runHook(command: HookCommand): Promise<HookOutcome> {
       signal('SIGTERM');
       killer = setTimeout(() => signal('SIGKILL'), KILL_AFTER);
     }, timeout);
+    const onEnd = () => signal('SIGKILL');
+    command.end?.addEventListener('abort', onEnd, { once: true });
     const readers = [readLines(child.stdout, command), readLines(child.stderr, command)];
     const finish = (reason: string | undefined) => {
       if (settled) return;
       settled = true;
       clearTimeout(limit);
       clearTimeout(killer);
+      command.end?.removeEventListener('abort', onEnd);
       // What the hook left running in its group would hold its output open.
       for (const reader of readers) reader.close();
       child.stdout.destroy();

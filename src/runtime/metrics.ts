@@ -3,6 +3,34 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** Seconds; a bootstrap takes some 50 ms, a lost packet adds one second. */
 const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+export type Labels = Readonly<Record<string, string>>;
+
+/** A counter that is there from the start. */
+export interface CounterDescription {
+  readonly help: string;
+  /** Series that begin at zero; without any it has no labels. */
+  readonly series?: readonly Labels[];
+}
+
+export interface TimeDescription {
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Upper bounds in seconds. */
+  readonly buckets?: readonly number[];
+}
+
+/** What a daemon counts and times, by the names that `count` and `time` take. */
+export interface MetricDescriptions {
+  readonly counters?: Readonly<Record<string, CounterDescription>>;
+  readonly times?: Readonly<Record<string, TimeDescription>>;
+}
+
+/** One series of a gauge with labels. */
+export interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
 /** Counters, gauges and times of one daemon, in Prometheus' text form. Labels never hold what a stranger chose. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -10,61 +38,71 @@ export class Metrics {
   readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
 
-  /** `prefix`: `pana_pac`, in front of every name. */
-  constructor(prefix: string) {
+  /** `prefix`: `pana_pac`, in front of every name. What is not described is made when first counted. */
+  constructor(prefix: string, { counters = {}, times = {} }: MetricDescriptions = {}) {
     this.#prefix = prefix;
     collectDefaultMetrics({ register: this.#registry });
+    for (const [name, { help, series = [] }] of Object.entries(counters)) {
+      const counter = this.#counter(name, help, Object.keys(series[0] ?? {}));
+      // A rate over the first event needs the zero before it.
+      for (const labels of series) counter.inc(labels, 0);
+    }
+    for (const [name, { help, labels = [], buckets }] of Object.entries(times)) {
+      this.#histogram(name, help, labels, buckets);
+    }
   }
 
-  /** Adds one to a counter, made when first counted. */
-  count(name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
-    let counter = this.#counters.get(name);
-    if (!counter) {
-      const full = `${this.#prefix}_${name}_total`;
-      counter = new Counter({
-        name: full,
-        help: name.replaceAll('_', ' '),
-        labelNames: Object.keys(labels),
-        registers: [this.#registry],
-      });
-      this.#counters.set(name, counter);
-    }
+  /** Adds to a counter. */
+  count(name: string, labels: Labels = {}, by = 1): void {
+    const counter = this.#counters.get(name) ?? this.#counter(name, words(name), Object.keys(labels));
     counter.inc(labels, by);
   }
 
-  /** Shows what `read` says whenever somebody asks. */
-  gauge(name: string, help: string, read: () => number): void {
+  /** Shows what `read` says whenever somebody asks; undefined: nothing can be said. */
+  gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
+    this.gauges(name, help, [], async () => {
+      const value = await read();
+      return value === undefined ? [] : [{ labels: {}, value }];
+    });
+  }
+
+  /** Shows the series that `read` gives whenever somebody asks, and no older ones. A `read` that rejects gives none. */
+  gauges(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => readonly Sample[] | Promise<readonly Sample[]>,
+  ): void {
     new Gauge({
       name: `${this.#prefix}_${name}`,
       help,
+      labelNames: [...labelNames],
       registers: [this.#registry],
-      collect() {
-        this.set(read());
+      async collect() {
+        // What cannot be known must not hide the rest.
+        const samples = await Promise.resolve()
+          .then(read)
+          .catch((): Sample[] => []);
+        // Either leaves no series: reset() would set one without labels to zero.
+        if (labelNames.length > 0) this.reset();
+        else this.remove();
+        for (const { labels, value } of samples) this.set(labels, value);
       },
     });
   }
 
   /** Records a time in milliseconds. */
-  time(name: string, milliseconds: number): void {
-    let histogram = this.#histograms.get(name);
-    if (!histogram) {
-      const full = `${this.#prefix}_${name}_seconds`;
-      histogram = new Histogram({
-        name: full,
-        help: name.replaceAll('_', ' '),
-        buckets: BUCKETS,
-        registers: [this.#registry],
-      });
-      this.#histograms.set(name, histogram);
-    }
-    histogram.observe(milliseconds / 1000);
+  time(name: string, milliseconds: number, labels: Labels = {}): void {
+    const histogram = this.#histograms.get(name) ?? this.#histogram(name, words(name), Object.keys(labels));
+    histogram.observe(labels, milliseconds / 1000);
   }
 
-  /** All counters as `name{label="value"}` and number, for `status`. */
+  /** All counters that have counted, as `name{label="value"}` and number, for `status`. */
   async counters(): Promise<Record<string, number>> {
     const out: Record<string, number> = {};
     for (const [name, counter] of this.#counters) {
       for (const { labels, value } of (await counter.get()).values) {
+        if (value === 0) continue;
         const text = Object.entries(labels)
           .map(([label, word]) => `${label}=${word}`)
           .join(',');
@@ -74,7 +112,35 @@ export class Metrics {
     return out;
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    // The library's spelling of it, where the platform has measured nothing yet; the format's is NaN.
+    return (await this.#registry.metrics()).replaceAll(/ Nan$/gm, ' NaN');
   }
+
+  #counter(name: string, help: string, labelNames: readonly string[]): Counter {
+    const counter = new Counter({
+      name: `${this.#prefix}_${name}_total`,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.#registry],
+    });
+    this.#counters.set(name, counter);
+    return counter;
+  }
+
+  #histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[] = BUCKETS): Histogram {
+    const histogram = new Histogram({
+      name: `${this.#prefix}_${name}_seconds`,
+      help,
+      labelNames: [...labels],
+      buckets: [...buckets],
+      registers: [this.#registry],
+    });
+    this.#histograms.set(name, histogram);
+    return histogram;
+  }
+}
+
+function words(name: string): string {
+  return name.replaceAll('_', ' ');
 }

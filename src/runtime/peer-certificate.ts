@@ -39,6 +39,8 @@ export interface VerifiedPeer {
 export interface RevocationList {
   readonly pem: string;
   readonly serials: ReadonlySet<string>;
+  /** Milliseconds since 1970, UTC. */
+  readonly thisUpdate: number;
   /** Milliseconds since 1970, UTC; undefined: never out of date. */
   readonly nextUpdate: number | undefined;
   /** What to do when the list itself is out of date. */
@@ -51,6 +53,7 @@ export function readRevocationList(pem: string, expired: RevocationList['expired
   return {
     pem,
     serials: new Set(crl.entries.map(({ serialNumber }) => plainSerial(serialNumber))),
+    thisUpdate: crl.thisUpdate.getTime(),
     nextUpdate: crl.nextUpdate?.getTime(),
     expired,
   };

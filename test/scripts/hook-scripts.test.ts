@@ -306,7 +306,7 @@ describe('values that are hostile', () => {
       'MIP6_HA_HOST',
     );
     await expect(hook(script, { event: 'up', role, key: '0x12; touch pwned' })).rejects.toThrow('key file');
-    await expect(hook(script, { event: 'probe', role })).rejects.toThrow('is not for a');
+    await expect(hook(script, { event: 'permit', role })).rejects.toThrow('is not for a');
     expect(await files()).toEqual([]);
   });
 });

@@ -1,0 +1,43 @@
+import type { Metrics } from '../runtime/metrics.js';
+import { StoreError } from '../runtime/store/records.js';
+import type { OperationName, Store } from '../runtime/store/store.js';
+
+/** What the parts of the server want of the store. */
+export type StoreCalls = Pick<Store, 'run' | 'now' | 'close'>;
+
+/** What waits for an operation: a node for some, nobody for others. */
+export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
+type StoreClass = (typeof STORE_CLASSES)[number];
+
+const CLASSES: Partial<Record<OperationName, StoreClass>> = {
+  findSubscriber: 'authentication',
+  bootstrap: 'bootstrap',
+  endSession: 'session',
+  endSessionsOf: 'session',
+  expire: 'upkeep',
+  forgetHistory: 'upkeep',
+  ticketKey: 'upkeep',
+  probedHomeAgent: 'upkeep',
+  listHomeAgents: 'upkeep',
+  statistics: 'upkeep',
+};
+
+/** A store whose answers are timed, and whose failures are counted. */
+export function measured(store: Store, metrics: Metrics): StoreCalls {
+  return {
+    now: () => store.now(),
+    close: () => store.close(),
+    run: (operation, given, who) => {
+      const kind = CLASSES[operation] ?? 'administration';
+      const started = performance.now();
+      const took = () => metrics.time('store', performance.now() - started, { class: kind });
+      const answer = store.run(operation, given, who);
+      answer.then(took, (error: unknown) => {
+        took();
+        // What an operator asked for and cannot have is an answer.
+        if (!(error instanceof StoreError)) metrics.count('store_failures', { class: kind });
+      });
+      return answer;
+    },
+  };
+}

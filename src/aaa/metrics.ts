@@ -1,0 +1,180 @@
+import { X509Certificate } from 'node:crypto';
+import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
+import type { EapServerOptions } from '../runtime/eap-server.js';
+import type { HookView } from '../runtime/hooks.js';
+import type { Labels, MetricDescriptions, Metrics, Sample } from '../runtime/metrics.js';
+import type { HomeAgent, StoreStatistics } from '../runtime/store/records.js';
+import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
+
+/** How long what the store said of its home agents is good, and its counts of whole tables; milliseconds. */
+const HOME_AGENTS_FRESH = 5_000;
+const STATISTICS_FRESH = 60_000;
+
+/** How long a scrape waits for the store, in milliseconds. */
+const PATIENCE = 2_000;
+
+/** Seconds: most calls wait for one commit at most. */
+const STORE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+const each = (label: string, values: readonly string[]): Labels[] => values.map((value) => ({ [label]: value }));
+const pairs = (label: string, values: readonly string[], other: string, others: readonly string[]): Labels[] =>
+  values.flatMap((value) => others.map((second) => ({ [label]: value, [other]: second })));
+
+/** What pana-aaa counts and times. */
+export const AAA_METRICS: MetricDescriptions = {
+  counters: {
+    authentications: {
+      help: 'EAP conversations that ended, by result: accepted, or why they were refused',
+      series: each('result', ['accepted']),
+    },
+    bootstraps: {
+      help: 'Accepted nodes by what they got of Mobile IPv6: assigned, refreshed, local, or why nothing',
+      series: each('result', ['assigned', 'refreshed', 'local', 'not-wanted', 'no-home-agent', 'store']),
+    },
+    handshakes: {
+      help: 'TLS handshakes of accepted nodes, by version of TLS, full or resumed',
+      series: pairs('tls', ['TLSv1.2', 'TLSv1.3'], 'kind', ['full', 'resumed']),
+    },
+    leases: { help: 'Leases that ended: released, or expired', series: each('result', ['released', 'expired']) },
+    takeovers: { help: 'Leases that a newer session of the same subscriber took over' },
+    moves: { help: 'Sessions that were asked to authenticate again because their home agent is down' },
+    sessions_revoked: { help: 'Sessions that ended because their certificate was revoked' },
+    sessions_lost: { help: 'Sessions that ended because their PAA restarted' },
+    limited: {
+      help: 'Authentications that were refused unheard after too many failures, of one certificate or at one PAA',
+      series: each('of', ['certificate', 'paa']),
+    },
+    known_subscribers: { help: 'Nodes that came in on an earlier authentication while the store was down' },
+    probes: { help: 'Answers of the probe hook about home agents', series: each('result', ['alive', 'failed']) },
+    hook_runs: {
+      help: "Runs of home agents' hooks by event and result; a hook that failed is tried again",
+      series: pairs('event', ['up', 'refresh', 'down'], 'result', ['ok', 'failed', 'refused']),
+    },
+    store_failures: {
+      help: 'Calls of the store that failed, by what they were for',
+      series: each('class', STORE_CLASSES),
+    },
+    reloads: { help: 'Times that certificates, keys and CRL were read again' },
+    refused_requests: {
+      help: 'Diameter requests that were answered with an error, by Result-Code',
+      series: [{ code: '3004' }],
+    },
+    failovers: { help: 'Diameter requests that were sent again to another peer' },
+    duplicates: { help: 'Repeated Diameter requests that were answered as before' },
+    diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
+  },
+  times: {
+    authentication: { help: 'Time from the first EAP packet of an accepted node to its success' },
+    store: {
+      help: 'Time that calls of the store take, by what they are for',
+      labels: ['class'],
+      buckets: STORE_BUCKETS,
+    },
+  },
+};
+
+export interface MeasuredParts {
+  readonly store: StoreCalls;
+  readonly conversations: () => number;
+  readonly hooks: () => readonly HookView[];
+  readonly peers: () => readonly DiameterPeerStatus[];
+  readonly credentials: () => Pick<EapServerOptions<never>, 'caPem' | 'certificatePem' | 'revocation'>;
+}
+
+/** Shows how things stand whenever somebody asks; the store is asked seldom. */
+export function showState(metrics: Metrics, parts: MeasuredParts): void {
+  const agents = remembered(HOME_AGENTS_FRESH, (): Promise<HomeAgent[]> => parts.store.run('listHomeAgents', {}));
+  const statistics = remembered(STATISTICS_FRESH, (): Promise<StoreStatistics> => parts.store.run('statistics', {}));
+  const ofAgents = (name: string, help: string, read: (agent: HomeAgent) => number) =>
+    metrics.gauges(name, help, ['home_agent'], async () =>
+      (await agents()).map((agent) => ({ labels: { home_agent: agent.name }, value: read(agent) })),
+    );
+
+  metrics.gauge('conversations', 'EAP conversations under way', parts.conversations);
+  metrics.gauge('sessions', 'Sessions in the store, counted once a minute', async () => (await statistics()).sessions);
+  metrics.gauge(
+    'subscribers',
+    'Subscribers in the store, counted once a minute',
+    async () => (await statistics()).subscribers,
+  );
+  metrics.gauge('leases', 'Leases that are held, on all home agents', async () =>
+    (await agents()).reduce((sum, agent) => sum + agent.leases, 0),
+  );
+  ofAgents('home_agent_leases', 'Leases that are held on a home agent', (agent) => agent.leases);
+  ofAgents('home_agent_capacity', 'Leases that a home agent may have', (agent) => agent.capacity);
+  metrics.gauges(
+    'home_agent_state',
+    'State of a home agent: 1 for the one of up, draining, down (by hand) and dead (by probes) that holds',
+    ['home_agent', 'state'],
+    async () => (await agents()).flatMap(statesOf),
+  );
+
+  metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => parts.hooks().length);
+  metrics.gauge(
+    'hooks_failing',
+    'Hooks that have failed so far, and will be tried again',
+    () => parts.hooks().filter(({ problem }) => problem !== undefined).length,
+  );
+  metrics.gauges('diameter_peer_up', 'Whether a configured Diameter peer is connected', ['peer'], () =>
+    parts.peers().map(({ host, state }) => ({ labels: { peer: host }, value: state.endsWith('-Open') ? 1 : 0 })),
+  );
+
+  const ofCrl = (name: string, help: string, which: 'thisUpdate' | 'nextUpdate') =>
+    metrics.gauge(name, help, () => seconds(parts.credentials().revocation?.[which]));
+  ofCrl('crl_this_update_timestamp_seconds', 'When the CRL in use was made', 'thisUpdate');
+  ofCrl('crl_next_update_timestamp_seconds', 'When the CRL in use is out of date', 'nextUpdate');
+  metrics.gauge(
+    'crl_certificates',
+    'Certificates that the CRL in use revokes',
+    () => parts.credentials().revocation?.serials.size,
+  );
+  metrics.gauges(
+    'certificate_not_after_timestamp_seconds',
+    "When the EAP server's certificate, and the first of the CAs, expires",
+    ['certificate'],
+    () => {
+      const { certificatePem, caPem } = parts.credentials();
+      return [
+        { labels: { certificate: 'server' }, value: earliest(certificatePem) },
+        { labels: { certificate: 'ca' }, value: earliest(caPem) },
+      ];
+    },
+  );
+}
+
+function statesOf({ name, state, failedBy }: HomeAgent): Sample[] {
+  const now = state !== 'down' && failedBy !== undefined ? 'dead' : state;
+  return ['up', 'draining', 'down', 'dead'].map((each) => ({
+    labels: { home_agent: name, state: each },
+    value: each === now ? 1 : 0,
+  }));
+}
+
+function seconds(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : Math.floor(milliseconds / 1000);
+}
+
+/** The first end of validity among certificates in PEM, in seconds since 1970. */
+function earliest(pem: string): number {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return Math.min(...blocks.map((block) => Date.parse(new X509Certificate(block).validTo) / 1000));
+}
+
+/** Asks when the last answer is older than `fresh` milliseconds; rejects when there is none in time. */
+function remembered<T>(fresh: number, ask: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly answer: Promise<T> } | undefined;
+  return async () => {
+    const now = performance.now();
+    // A failure is remembered too: a store in trouble is not asked more often.
+    if (!last || now - last.at >= fresh) last = { at: now, answer: ask() };
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('the store takes too long')), PATIENCE);
+    });
+    try {
+      return await Promise.race([last.answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}

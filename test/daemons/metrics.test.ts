@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises';
+import { afterEach, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
+import { Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+const MN = 'mn1@home.example';
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+interface Family {
+  readonly help: string;
+  readonly type: string;
+  readonly samples: Map<string, number>;
+}
+
+const LABELS = /^\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*"(?:,|(?=\})))*\}$/;
+
+/** Reads Prometheus' text format, strictly: a HELP and a TYPE before the samples of each family. */
+function parse(text: string): Map<string, Family> {
+  const families = new Map<string, Family>();
+  const helps = new Map<string, string>();
+  let current = '';
+  expect(text.endsWith('\n')).toBe(true);
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const [, kind, name = '', rest = ''] = /^# (HELP|TYPE) ([a-zA-Z_:][\w:]*) (.*)$/.exec(line) ?? [];
+    if (kind === 'HELP') helps.set(name, rest);
+    else if (kind === 'TYPE') {
+      expect(families.has(name), `${name} comes twice`).toBe(false);
+      expect(rest).toMatch(/^(counter|gauge|histogram|summary)$/);
+      families.set(name, { help: helps.get(name) ?? '', type: rest, samples: new Map() });
+      current = name;
+    } else {
+      const [, series = '', labels = '', value = ''] = /^([a-zA-Z_:][\w:]*)(\{.*\})? (\S+)$/.exec(line) ?? [];
+      expect(series, line).not.toBe('');
+      if (labels !== '') expect(labels).toMatch(LABELS);
+      expect([current, `${current}_bucket`, `${current}_sum`, `${current}_count`]).toContain(series);
+      expect(value).toMatch(/^(NaN|[+-]Inf|-?\d+(\.\d+)?(e[+-]?\d+)?)$/);
+      families.get(current)?.samples.set(`${series}${labels}`, Number(value));
+    }
+  }
+  return families;
+}
+
+interface Panel {
+  readonly type: string;
+  readonly title: string;
+  readonly description?: string;
+  readonly fieldConfig?: { readonly defaults: { readonly unit?: string } };
+  readonly targets?: readonly { readonly expr: string }[];
+}
+
+it('of a running AAA server parse, say what they are, and are all that the dashboard asks for', async () => {
+  const made = await Lab.make();
+  lab = made;
+  const { daemon: aaa, place } = await made.startAaa();
+  await made.startPaa(place);
+  await made.addSubscriber(MN, 'mn1');
+  const pac = await made.startPac('mn1');
+  await pac.line('bootstrapped');
+  expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
+  await pac.line('bootstrap refreshed');
+  await aaa.line('hook done', ({ event }) => event === 'refresh');
+  const text = String(await callDaemon(made.socket('aaa'), 'GET', '/metrics'));
+  const families = parse(text);
+
+  const value = (series: string) => families.get(series.split('{')[0] ?? '')?.samples.get(series);
+  expect(value('pana_aaa_authentications_total{result="accepted"}')).toBe(2);
+  expect(value('pana_aaa_bootstraps_total{result="assigned"}')).toBe(1);
+  expect(value('pana_aaa_bootstraps_total{result="refreshed"}')).toBe(1);
+  expect(value('pana_aaa_handshakes_total{tls="TLSv1.3",kind="full"}')).toBe(1);
+  expect(value('pana_aaa_handshakes_total{tls="TLSv1.3",kind="resumed"}')).toBe(1);
+  expect(value('pana_aaa_home_agent_leases{home_agent="ha1"}')).toBe(1);
+  expect(value('pana_aaa_home_agent_capacity{home_agent="ha1"}')).toBe(1000);
+  expect(value('pana_aaa_home_agent_state{home_agent="ha1",state="up"}')).toBe(1);
+  expect(value('pana_aaa_home_agent_state{home_agent="ha1",state="dead"}')).toBe(0);
+  expect(value('pana_aaa_leases')).toBe(1);
+  expect(value('pana_aaa_sessions')).toBe(1);
+  expect(value('pana_aaa_conversations')).toBe(0);
+  expect(value('pana_aaa_hook_runs_total{event="up",result="ok"}')).toBe(1);
+  expect(value('pana_aaa_diameter_peer_up{peer="paa.access.example"}')).toBe(1);
+  expect(value('pana_aaa_diameter_peer_up{peer="paa2.access.example"}')).toBe(0);
+  const now = Date.now() / 1000;
+  const ends = value('pana_aaa_certificate_not_after_timestamp_seconds{certificate="server"}') ?? 0;
+  expect(ends - now).toBeGreaterThan(8 * 86_400);
+  expect(ends - now).toBeLessThan(11 * 86_400);
+  expect(value('pana_aaa_crl_next_update_timestamp_seconds')).toBeGreaterThan(now);
+  expect(value('pana_aaa_crl_this_update_timestamp_seconds')).toBeLessThanOrEqual(now);
+  expect(families.get('pana_aaa_store_seconds')?.type).toBe('histogram');
+  const count = 'pana_aaa_store_seconds_count{class="bootstrap"}';
+  expect(families.get('pana_aaa_store_seconds')?.samples.get(count)).toBe(2);
+
+  // HELP says more than the name does, and names are as Prometheus has them.
+  for (const [name, { help, type }] of families) {
+    if (!name.startsWith('pana_')) continue;
+    const bare = name.replace(/^pana_aaa_/, '').replace(/_(total|seconds)$/, '');
+    expect(help.length, name).toBeGreaterThan(15);
+    expect(help, name).not.toBe(bare.replaceAll('_', ' '));
+    expect(name.endsWith('_total'), name).toBe(type === 'counter');
+  }
+  // No label holds what a node says of itself.
+  expect(text).not.toContain('mn1');
+
+  const file = new URL('../../scripts/grafana/pana-aaa.json', import.meta.url);
+  const { panels } = JSON.parse(await readFile(file, 'utf8')) as { panels: Panel[] };
+  const plots = panels.filter(({ type }) => type !== 'row');
+  expect(plots.length).toBeGreaterThan(10);
+  const asked = new Set<string>();
+  for (const { title, description, fieldConfig, targets = [] } of plots) {
+    expect(title).not.toBe('');
+    expect(description, title).toMatch(/.{10}/);
+    expect(fieldConfig?.defaults.unit, title).toMatch(/.+/);
+    expect(targets.length, title).toBeGreaterThan(0);
+    for (const { expr } of targets) {
+      for (const [name] of expr.matchAll(/\b(?:pana|process|nodejs)_\w+/g)) asked.add(name);
+    }
+  }
+  const named = new Set(
+    [...families.values()].flatMap(({ samples }) => [...samples.keys()].map((key) => key.split('{')[0])),
+  );
+  expect([...asked].filter((name) => !named.has(name))).toEqual([]);
+  // Each metric of ours is on it.
+  const shown = [...families.keys()].filter((name) => ![...asked].some((each) => each.startsWith(name)));
+  expect(shown.filter((name) => name.startsWith('pana_')).sort()).toEqual([
+    'pana_aaa_crl_certificates',
+    'pana_aaa_failovers_total',
+    'pana_aaa_reloads_total',
+    'pana_aaa_subscribers',
+  ]);
+});
+
+it('cost the store one question in five seconds, however often they are read', async () => {
+  const made = await Lab.make({ hooks: false });
+  lab = made;
+  const { daemon: aaa } = await made.startAaa();
+  const calls = async () => {
+    const families = parse(String(await callDaemon(made.socket('aaa'), 'GET', '/metrics')));
+    return families.get('pana_aaa_store_seconds')?.samples.get('pana_aaa_store_seconds_count{class="upkeep"}') ?? 0;
+  };
+  const first = await calls();
+  for (let i = 0; i < 20; i += 1) await calls();
+  expect((await calls()) - first).toBeLessThan(6);
+  expect(await aaa.stop()).toBe(0);
+});

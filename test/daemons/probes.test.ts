@@ -1,0 +1,168 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { HomeAgent } from '../../src/runtime/store/records.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+const OTHER = '2001:db8:2::1';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+interface Scene {
+  readonly made: Lab;
+  readonly aaa: DaemonProcess;
+  readonly pac: DaemonProcess;
+}
+
+/** What a home agent answers from now on: `alive`, `dead`, or `hangs`. */
+function answer(made: Lab, name: string, what: 'alive' | 'dead' | 'hangs'): Promise<void> {
+  return writeFile(made.path('probe', name), `${what}\n`);
+}
+
+/** The probe hook writes down each run, and answers as the file of the home agent says. */
+async function probeHook(made: Lab): Promise<string> {
+  const folder = made.path('probe');
+  await mkdir(folder, { recursive: true });
+  const path = made.path('probe', 'hook.sh');
+  const text = `#!/bin/sh
+echo "$1 $MIP6_EVENT $MIP6_ROLE $MIP6_HA \${MIP6_PSK_FILE:-no key}" >>"${folder}/$MIP6_HA_ID.runs"
+read -r what <"${folder}/$MIP6_HA_ID"
+case $what in
+alive) exit 0 ;;
+hangs) trap '' TERM; sleep 60 & wait; sleep 60 ;;
+*) echo "no answer from $MIP6_HA_ID"; exit 1 ;;
+esac
+`;
+  await writeFile(path, text);
+  await chmod(path, 0o755);
+  return path;
+}
+
+/** A node on the first of two home agents, both alive. */
+async function scene(): Promise<Scene> {
+  const made = await Lab.make();
+  lab = made;
+  const probe = await probeHook(made);
+  for (const name of ['ha1', 'ha2']) await answer(made, name, 'alive');
+  const { daemon: aaa, place } = await made.startAaa('aaa', { hooks: { probe, 'probe-interval': '200ms' } });
+  await made.startPaa(place);
+  const added = await operate(
+    made,
+    ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
+  );
+  expect(added).toMatchObject({ status: 0 });
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const pac = await made.startPac('mn1');
+  expect(await pac.line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
+  await aaa.line('hook done', ({ event }) => event === 'up');
+  return { made, aaa, pac };
+}
+
+function operate(made: Lab, ...parameters: readonly string[]) {
+  return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
+}
+
+async function agents(made: Lab): Promise<Record<string, Pick<HomeAgent, 'state' | 'failedBy' | 'leases'>>> {
+  const list = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
+  return Object.fromEntries(list.map(({ name, state, failedBy, leases }) => [name, { state, failedBy, leases }]));
+}
+
+async function runsOf(made: Lab, name: string): Promise<string[]> {
+  return (await readFile(made.path('probe', `${name}.runs`), 'utf8')).trim().split('\n');
+}
+
+describe('a home agent that is probed', () => {
+  it('loses its nodes to another one when it dies, and gets nodes again when it is back', async () => {
+    const { made, aaa, pac } = await scene();
+    expect((await runsOf(made, 'ha1'))[0]).toBe(`probe probe ha ${HOME_AGENT} no key`);
+    await answer(made, 'ha1', 'dead');
+    expect(await aaa.line('home agent does not answer')).toMatchObject({
+      homeAgent: 'ha1',
+      reason: 'exit status 1',
+      failed: 3,
+    });
+    expect(await pac.line('bootstrap withdrawn')).toMatchObject({ homeAgent: HOME_AGENT });
+    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    await aaa.line('hook done', ({ event }) => event === 'down');
+    const ups = () => aaa.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'up');
+    await expect.poll(() => ups().length).toBe(2);
+    expect(await agents(made)).toMatchObject({
+      ha1: { state: 'up', failedBy: 'aaa.home.example', leases: 0 },
+      ha2: { state: 'up', failedBy: undefined, leases: 1 },
+    });
+    expect((await run('aaa', ['status', '--control.socket', made.socket('aaa')])).stdout).toContain(
+      'ha1 up (does not answer), 0 of 1000 leases',
+    );
+
+    await answer(made, 'ha1', 'alive');
+    expect(await aaa.line('home agent answers again')).toMatchObject({ homeAgent: 'ha1' });
+    expect((await agents(made))['ha1']).toMatchObject({ failedBy: undefined });
+    await made.addSubscriber('mn2@home.example', 'mn2');
+    expect(await (await made.startPac('mn2')).line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
+    // It died once, and was told of once.
+    expect(aaa.lines.filter(({ msg }) => msg === 'home agent does not answer')).toHaveLength(1);
+  });
+
+  it('may fail less often than probe-failures says, and keeps its nodes', async () => {
+    const { made, aaa, pac } = await scene();
+    for (let i = 0; i < 3; i += 1) {
+      const from = aaa.lines.length;
+      await answer(made, 'ha1', 'dead');
+      await expect.poll(() => aaa.lines.slice(from).some(({ msg }) => msg === 'probe failed')).toBe(true);
+      await answer(made, 'ha1', 'alive');
+      const before = (await runsOf(made, 'ha1')).length;
+      // One is under way, the next one reads the file anew.
+      await expect.poll(async () => (await runsOf(made, 'ha1')).length).toBeGreaterThan(before + 1);
+    }
+    const failed = aaa.lines.flatMap((line) => (line.msg === 'probe failed' ? [Number(line['failed'])] : []));
+    expect(Math.max(...failed)).toBeLessThan(3);
+    expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
+  });
+
+  it('whose probe hangs is dead too, holds up no other, and no end of the daemon', { timeout: 90_000 }, async () => {
+    const { made, aaa, pac } = await scene();
+    await answer(made, 'ha1', 'hangs');
+    expect(await aaa.line('home agent does not answer')).toMatchObject({
+      homeAgent: 'ha1',
+      reason: 'no end after 200 ms',
+    });
+    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    const before = (await runsOf(made, 'ha2')).length;
+    await expect.poll(async () => (await runsOf(made, 'ha2')).length, { timeout: 10_000 }).toBeGreaterThan(before);
+    const started = performance.now();
+    expect(await aaa.stop()).toBe(0);
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+
+  it('is not brought up by a probe when it was taken down by hand, nor asked', async () => {
+    const { made, aaa, pac } = await scene();
+    expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({ status: 0 });
+    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    const [before, other] = [(await runsOf(made, 'ha1')).length, (await runsOf(made, 'ha2')).length];
+    await expect.poll(async () => (await runsOf(made, 'ha2')).length).toBeGreaterThan(other + 3);
+    // One may have been under way.
+    expect((await runsOf(made, 'ha1')).length).toBeLessThanOrEqual(before + 1);
+    expect((await agents(made))['ha1']).toMatchObject({ state: 'down' });
+    expect(aaa.lines.some(({ msg }) => msg === 'home agent answers again')).toBe(false);
+  });
+
+  it('that was dead is assigned again when nobody probes any more', async () => {
+    const { made, aaa } = await scene();
+    await answer(made, 'ha1', 'dead');
+    await aaa.line('home agent does not answer');
+    expect(await aaa.stop()).toBe(0);
+    await made.startAaa('again', { store: made.path('aaa.db') });
+    await expect
+      .poll(async () => (await made.administer('again', 'listHomeAgents', {})) as HomeAgent[])
+      .toMatchObject([{ name: 'ha1' }, { name: 'ha2' }]);
+    await expect
+      .poll(async () => ((await made.administer('again', 'listHomeAgents', {})) as HomeAgent[])[0]?.failedBy)
+      .toBe(undefined);
+  });
+});
