@@ -43,6 +43,8 @@ export class Postgres {
   readonly port: number;
   #server: ChildProcess | undefined;
   #databases = 0;
+  /** Those that are frozen. */
+  #processes: number[] = [];
 
   private constructor(folder: string, port: number) {
     this.folder = folder;
@@ -95,11 +97,16 @@ export class Postgres {
 
   /** Nobody hears of the server any more, until `thaw`; its connections stay. */
   async freeze(): Promise<void> {
-    await this.#signalAll('STOP');
+    const sessions = await this.query<{ pid: number }>('postgres', 'SELECT pid FROM pg_stat_activity');
+    const own = this.#server?.pid;
+    this.#processes = sessions.map(({ pid }) => pid).filter((pid) => isAlive(pid));
+    if (own !== undefined) this.#processes.push(own);
+    this.#signalAll('SIGSTOP');
   }
 
-  async thaw(): Promise<void> {
-    await this.#signalAll('CONT');
+  thaw(): void {
+    this.#signalAll('SIGCONT');
+    this.#processes = [];
   }
 
   /** A new database; its URL. */
@@ -130,6 +137,7 @@ export class Postgres {
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
+    this.thaw();
     const server = this.#server;
     this.#server = undefined;
     if (!server || server.exitCode !== null) return;
@@ -138,12 +146,18 @@ export class Postgres {
     await exited;
   }
 
-  async #signalAll(signal: string): Promise<void> {
-    const parent = this.#server?.pid;
-    const { stdout } = await run('ps', ['-o', 'pid=', '--ppid', String(parent)]);
-    for (const pid of [String(parent), ...stdout.split('\n')]) {
-      if (pid.trim() !== '') process.kill(Number(pid), `SIG${signal}`);
-    }
+  #signalAll(signal: NodeJS.Signals): void {
+    for (const pid of this.#processes) process.kill(pid, signal);
+  }
+}
+
+/** The session that asked who is there is gone by now. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 

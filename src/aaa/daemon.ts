@@ -70,8 +70,7 @@ export class AaaDaemon implements Service {
     const store = measured(opened, this.#metrics);
     this.#store = store;
     this.#tls = tls;
-    store.onState = (works, reason) => {
-      this.#metrics.count('store_states', { state: works ? 'works' : 'fails' });
+    opened.onState = (works, reason) => {
       if (works) log.warn('store answers again');
       else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
     };
@@ -197,6 +196,8 @@ export class AaaDaemon implements Service {
   }
 
   async #close(): Promise<void> {
+    clearInterval(this.#expiry);
+    clearTimeout(this.#ticketTimer);
     if (this.#options.tls.crl !== undefined) unwatchFile(this.#options.tls.crl);
     await this.#closeControl();
     await this.#store.close();
