@@ -97,9 +97,12 @@ export class Postgres {
 
   /** Nobody hears of the server any more, until `thaw`; its connections stay. */
   async freeze(): Promise<void> {
-    const sessions = await this.query<{ pid: number }>('postgres', 'SELECT pid FROM pg_stat_activity');
+    const sessions = await this.query<{ pid: number }>(
+      'postgres',
+      'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()',
+    );
     const own = this.#server?.pid;
-    this.#processes = sessions.map(({ pid }) => pid).filter((pid) => isAlive(pid));
+    this.#processes = sessions.map(({ pid }) => pid);
     if (own !== undefined) this.#processes.push(own);
     this.#signalAll('SIGSTOP');
   }
@@ -147,17 +150,14 @@ export class Postgres {
   }
 
   #signalAll(signal: NodeJS.Signals): void {
-    for (const pid of this.#processes) process.kill(pid, signal);
-  }
-}
-
-/** The session that asked who is there is gone by now. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+    for (const pid of this.#processes) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        // A session may be over by now.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
   }
 }
 

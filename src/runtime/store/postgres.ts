@@ -65,6 +65,8 @@ export class PostgresBackend implements Backend {
   readonly #pool: pg.Pool;
   readonly #sessions = new WeakMap<pg.PoolClient, Session>();
   #downUntil = 0;
+  /** When something worked last. */
+  #worked = 0;
   #problem = '';
 
   private constructor(url: string) {
@@ -151,13 +153,13 @@ export class PostgresBackend implements Backend {
 
   /** Runs something on a connection of its own; one on which it fails, or takes too long, is not used again. */
   async #with<T>(timeout: number | undefined, work: (session: Session) => Promise<T>): Promise<T> {
-    if (Date.now() < this.#downUntil) throw this.#down();
+    if (performance.now() < this.#downUntil) throw this.#down();
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
     } catch (error) {
       this.#problem = (error as Error).message || String((error as NodeJS.ErrnoException).code);
-      this.#downUntil = Date.now() + PAUSE;
+      this.#downUntil = performance.now() + PAUSE;
       throw this.#down();
     }
     let timer: NodeJS.Timeout | undefined;
@@ -168,10 +170,13 @@ export class PostgresBackend implements Backend {
     gone.catch(() => undefined);
     const onError = (error: Error) => lost(error);
     client.on('error', onError);
-    if (timeout !== undefined) timer = setTimeout(() => lost(this.#late(timeout)), timeout);
+    const started = performance.now();
+    if (timeout !== undefined) timer = setTimeout(() => lost(this.#late(timeout, started)), timeout);
     let failure: unknown;
     try {
-      return await Promise.race([work(this.#session(client)), gone]);
+      const result = await Promise.race([work(this.#session(client)), gone]);
+      this.#worked = performance.now();
+      return result;
     } catch (error) {
       failure = error;
       throw error;
@@ -197,9 +202,10 @@ export class PostgresBackend implements Backend {
     return new DatabaseError('ERR_STORE_DOWN', `the database ${this.#name} cannot be reached: ${this.#problem}`);
   }
 
-  #late(timeout: number): DatabaseError {
+  #late(timeout: number, started: number): DatabaseError {
     this.#problem = `no answer in ${timeout / 1000} s`;
-    this.#downUntil = Date.now() + PAUSE;
+    // What hangs since before others worked again says nothing of now.
+    if (this.#worked < started) this.#downUntil = performance.now() + PAUSE;
     return this.#down();
   }
 
