@@ -3,6 +3,7 @@ import { resultName } from '../protocol/diameter/result-codes.js';
 import { ControlError } from '../runtime/control.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
+import { PREPARING, READING } from '../runtime/store/operations.js';
 import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../runtime/store/records.js';
 import type { OperationName } from '../runtime/store/store.js';
 import type { EapApplication } from './eap-application.js';
@@ -32,6 +33,7 @@ const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
   'listLeases',
   'showLease',
   'releaseLease',
+  'leaseOf',
   'leaseHistory',
   'listSessions',
   'stageImport',
@@ -47,6 +49,8 @@ export interface AdministratorParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly store: StoreCalls;
+  /** The store as messages name it; a file by its whole path. */
+  readonly storeName: string;
   readonly application: EapApplication;
   readonly homeAgents: HomeAgentHooks;
   /** Nobody's authentication is remembered any more. */
@@ -66,9 +70,14 @@ export class Administrator {
     this.#stopping = true;
   }
 
-  /** An operation of the store: `{operation, arguments, who}`. */
+  /** An operation of the store: `{operation, arguments, who}`; with `store` only if that is its name. */
   async administer(body: unknown): Promise<unknown> {
-    const { operation, arguments: given, who } = (body ?? {}) as Record<string, unknown>;
+    const { operation, arguments: given, who, store } = (body ?? {}) as Record<string, unknown>;
+    if (store !== undefined && store !== this.#parts.storeName) {
+      throw new ControlError(
+        `this server has the store ${this.#parts.storeName}, not ${String(store)}: which one is meant?`,
+      );
+    }
     if (typeof operation !== 'string' || !ADMINISTRATION.has(operation)) {
       throw new ControlError(`there is no operation ${String(operation)}`);
     }
@@ -79,7 +88,8 @@ export class Administrator {
     const result = await this.#parts.store.run(name, given as never, by).catch((error: unknown) => {
       throw error instanceof Error ? new ControlError(error.message) : error;
     });
-    this.#parts.log.info({ operation, who: by }, 'store administered');
+    const level = READING.has(name) || PREPARING.has(name) ? 'debug' : 'info';
+    this.#parts.log[level]({ operation, who: by }, 'store administered');
     this.#follow(name, given, result);
     this.inBackground(this.#end(sessions));
     return result;
@@ -123,6 +133,11 @@ export class Administrator {
       this.#reauthenticate(session);
     });
     this.#parts.log.warn({ homeAgent: name, sessions: moved }, 'nodes of the home agent were asked to move');
+  }
+
+  /** Ends the sessions of subscribers that were disabled while no server ran. */
+  async endDisabled(): Promise<void> {
+    await this.#each({ disabled: true }, (session) => this.#endOne(session));
   }
 
   /** Does something that nobody waits for. */
@@ -208,7 +223,7 @@ export class Administrator {
 
   /** Does something with many sessions, so many in a second; how many there were. */
   async #each(
-    of: { readonly homeAgent?: string; readonly serials?: readonly string[] },
+    of: { readonly homeAgent?: string; readonly serials?: readonly string[]; readonly disabled?: boolean },
     work: (session: Session) => Promise<void>,
   ): Promise<number> {
     let done = 0;

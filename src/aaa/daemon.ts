@@ -10,7 +10,7 @@ import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { VerifiedPeer } from '../runtime/peer-certificate.js';
 import type { Service } from '../runtime/service.js';
-import { isPostgresUrl } from '../runtime/store/backend.js';
+import { isPostgresUrl, storeName } from '../runtime/store/backend.js';
 import type { Found, Subscriber } from '../runtime/store/records.js';
 import { Store } from '../runtime/store/store.js';
 import { Administrator } from './administrator.js';
@@ -105,6 +105,7 @@ export class AaaDaemon implements Service {
       log,
       metrics: this.#metrics,
       store,
+      storeName: storeName(options.store),
       application: this.#application,
       homeAgents: this.#homeAgents,
       forget: () => this.#known.clear(),
@@ -187,7 +188,8 @@ export class AaaDaemon implements Service {
     this.#expiry = setInterval(() => void this.#expire(), EXPIRY_INTERVAL);
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
-    // Whoever was revoked while nobody looked.
+    // Whoever was disabled or revoked while nobody looked.
+    this.#administrator.inBackground(this.#administrator.endDisabled());
     this.#administrator.inBackground(this.#administrator.revoke([...this.#revoked]));
     if (tls.crl !== undefined) {
       watchFile(tls.crl, { interval: CRL_INTERVAL, persistent: false }, () => void this.#crlChanged());

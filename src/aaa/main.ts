@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { runDaemonProgram } from '../runtime/daemon-commands.js';
-import { flags } from './administration.js';
-import { storeCommands } from './store-commands.js';
+import { operatorCommands } from './commands/commands.js';
+import { namesFor } from './commands/names.js';
+import { flags } from './commands/store-access.js';
 
 await runDaemonProgram({
   ...flags,
@@ -20,5 +21,6 @@ await runDaemonProgram({
     await readCredentials(options);
     await readDiameterTls(options.diameter);
   },
-  commands: storeCommands,
+  commands: operatorCommands,
+  names: namesFor,
 });

@@ -1,6 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { z } from 'zod';
+import { COMPLETE, completionScript, SHELLS } from './completion.js';
 import { EXIT_OPERATOR, explainFailure, OperatorError } from './failure.js';
 import { environmentName, loadOptions, optionKeys } from './options.js';
 
@@ -15,11 +16,37 @@ export interface Program {
   /** Command lines and what they do, for `--help`. */
   readonly examples: readonly [command: string, what: string][];
   readonly commands: (cli: Argv) => Argv;
+  /** Names that may stand in the place of the last word of a command line; it begins with the first command. */
+  readonly names?: ((words: readonly string[]) => Promise<readonly string[]>) | undefined;
+}
+
+/** A reader that has seen enough, such as `head`, is no error. */
+function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
 }
 
 /** Runs the command line. Bad usage and errors for the operator end with one message and status 2. */
 export async function runProgram(program: Program): Promise<void> {
-  const cli = yargs(hideBin(process.argv))
+  endWithReader();
+  const given = hideBin(process.argv);
+  if (given[0] === COMPLETE) return printCompletions(program, given.slice(1));
+  const cli = cliOf(program, given).fail((message: string | null, error: Error | undefined) => {
+    throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
+  });
+  try {
+    await cli.parseAsync();
+  } catch (error) {
+    const text = explainFailure(error);
+    process.stderr.write(text === undefined ? `${(error as Error).stack ?? error}\n` : `${program.name}: ${text}\n`);
+    process.exitCode = text === undefined ? 1 : EXIT_OPERATOR;
+  }
+}
+
+function cliOf(program: Program, given: readonly string[]): Argv {
+  const cli = yargs(given)
     .scriptName(program.name)
     .usage(`$0 <command>\n\n${program.description}`)
     .parserConfiguration({ 'dot-notation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': false })
@@ -30,17 +57,29 @@ export async function runProgram(program: Program): Promise<void> {
     .recommendCommands()
     .demandCommand(1, 'Which command? --help lists them.')
     .help()
-    .alias('help', 'h')
-    .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
-    });
-  try {
-    await program.commands(cli).parseAsync();
-  } catch (error) {
-    const text = explainFailure(error);
-    process.stderr.write(text === undefined ? `${(error as Error).stack ?? error}\n` : `${program.name}: ${text}\n`);
-    process.exitCode = text === undefined ? 1 : EXIT_OPERATOR;
-  }
+    .alias('help', 'h');
+  return program.commands(cli).command(
+    'completion <shell>',
+    'Print what makes a shell complete commands, flags and names',
+    (completion) =>
+      completion
+        .positional('shell', { choices: SHELLS, demandOption: true, description: 'which shell' })
+        .example(`source <(${program.name} completion bash)`, 'in ~/.bashrc')
+        .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, behind compinit'),
+    (argv) => print(completionScript(program.name, argv.shell)),
+  );
+}
+
+async function printCompletions({ names, ...program }: Program, words: readonly string[]): Promise<void> {
+  // With another shell yargs would describe what it completes.
+  delete process.env['SHELL'];
+  delete process.env['ZSH_NAME'];
+  const last = words.at(-1) ?? '';
+  const cli = cliOf(program, []);
+  const known = await cli.getCompletion([program.name, ...words]);
+  const named = last.startsWith('-') ? [] : await (names?.(words) ?? []);
+  const fitting = [...named, ...known].filter((word) => word.startsWith(last) && word !== '$0');
+  if (fitting.length > 0) print([...new Set(fitting)].join('\n'));
 }
 
 /** A daemon's options as yargs sees them: `--config` and one flag a key. */

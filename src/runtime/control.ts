@@ -23,6 +23,9 @@ export class ControlError extends Error {
   }
 }
 
+/** No daemon listens there. */
+export class NoDaemonError extends OperatorError {}
+
 export interface ControlCall {
   readonly query: URLSearchParams;
   readonly body: unknown;
@@ -128,11 +131,20 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** Asks the running daemon. Rejects with ControlError for its no, and with OperatorError when none runs there. */
-export function callDaemon(path: string, method: 'GET' | 'POST', route: string, body?: unknown): Promise<unknown> {
+/**
+ * Asks the running daemon; `timeout` in milliseconds. Rejects with ControlError for its no, with NoDaemonError when none runs
+ * there, and with OperatorError where this user may not ask.
+ */
+export function callDaemon(
+  path: string,
+  method: 'GET' | 'POST',
+  route: string,
+  body?: unknown,
+  timeout = ANSWER_TIMEOUT,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const outgoing = request({ socketPath: path, method, path: route, timeout: ANSWER_TIMEOUT }, (incoming) => {
+    const outgoing = request({ socketPath: path, method, path: route, timeout }, (incoming) => {
       const parts: Buffer[] = [];
       incoming.on('data', (part: Buffer) => parts.push(part));
       incoming.on('end', () => {
@@ -143,10 +155,10 @@ export function callDaemon(path: string, method: 'GET' | 'POST', route: string, 
         else reject(new ControlError((value as { error?: string }).error ?? `status ${incoming.statusCode}`));
       });
     });
-    outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer in ${ANSWER_TIMEOUT / 1000} s`)));
+    outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer in ${timeout / 1000} s`)));
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
-        reject(new OperatorError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`));
+        reject(new NoDaemonError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`));
       } else if (error.code === 'EACCES') {
         reject(new OperatorError(`${path}: only the user that the daemon runs as may control it`));
       } else {

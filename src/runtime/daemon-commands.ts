@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import type { z } from 'zod';
-import { type OptionFlags, optionsOf, print, runProgram, withOptions } from './cli.js';
+import { type OptionFlags, optionsOf, type Program, print, runProgram, withOptions } from './cli.js';
 import { callDaemon } from './control.js';
 import { type Logger, type LogOptions, openLog } from './log.js';
 import { runService, type Service } from './service.js';
@@ -20,6 +20,8 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly check: (options: z.output<S>) => Promise<void>;
   /** Commands of its own. */
   readonly commands: (cli: Argv) => Argv;
+  /** Names that complete its command lines. */
+  readonly names?: Program['names'];
 }
 
 /** A daemon's command line: `run`, `check-config`, `status`, and its own commands. */
@@ -28,6 +30,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
   return runProgram({
     name,
     description: daemon.description,
+    names: daemon.names,
     examples: [
       [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'],
       [`${name} status`, 'what the running daemon does'],

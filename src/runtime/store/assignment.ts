@@ -2,7 +2,17 @@ import { formatAddress } from '../../protocol/bytes/address.js';
 import { fromHex } from '../../protocol/bytes/octets.js';
 import { homeAddress, MAX_ATTEMPTS } from '../../protocol/mip6/home-address.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from './records.js';
-import { type Context, type Db, type LeaseRow, leases, parsePrefix, release, toLease, withoutId } from './rows.js';
+import {
+  type Context,
+  type Db,
+  isOnLink,
+  type LeaseRow,
+  leases,
+  parsePrefix,
+  release,
+  toLease,
+  withoutId,
+} from './rows.js';
 
 type Request = BootstrapRequest & { readonly now: number };
 
@@ -163,6 +173,7 @@ async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Pr
   const secret = await storeSecret(db);
   let reason: NoMobility = 'no-home-agent';
   for (const agent of await agents.execute()) {
+    if (subscriber.hoa !== null && !isOnLink(subscriber.hoa, agent)) continue;
     const taken = await db
       .updateTable('home_agents')
       .set((expression) => ({ leases: expression('leases', '+', 1) }))

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Db } from './rows.js';
 
 export type Job = (db: Db) => Promise<unknown>;
@@ -25,9 +26,9 @@ export function isPostgresUrl(store: string): boolean {
   return /^postgres(ql)?:\/\//.test(store);
 }
 
-/** A store as messages name it: without what the URL says of users and passwords. */
+/** A store as messages name it: a file's whole path, or a URL without what the URL says of users and passwords. */
 export function storeName(store: string): string {
-  if (!isPostgresUrl(store)) return store;
+  if (!isPostgresUrl(store)) return resolve(store);
   const [address = ''] = store.split('?', 1);
   return address.replace(/\/\/[^/@]*@/, '//');
 }

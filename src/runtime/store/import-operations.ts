@@ -1,8 +1,8 @@
 import { checkName } from '../../protocol/mip6/names.js';
 import type { Subscriber } from './records.js';
-import { StoreError } from './records.js';
+import { MAX_PAGE, StoreError } from './records.js';
 import type { Context, Db } from './rows.js';
-import { homeAddressOf, sha256Of } from './subscriber-operations.js';
+import { certificateNameOf, homeAddressOf, lifetimeOf, pinProblem, sha256Of } from './subscriber-operations.js';
 
 /** A subscriber of a file, and the line where it is. */
 export interface ImportRow {
@@ -90,7 +90,7 @@ export const importOperations = {
       .where('home_agents.id', 'is', null)
       .select(['import_rows.line', 'import_rows.home_agent'])
       .execute();
-    const taken = async (column: 'certificate_name' | 'certificate_sha256') => {
+    const taken = async (column: 'certificate_name' | 'certificate_sha256' | 'hoa', what: string) => {
       const others = await staged()
         .innerJoin('subscribers', `subscribers.${column}`, `import_rows.${column}`)
         .whereRef('subscribers.nai', '<>', 'import_rows.nai')
@@ -106,24 +106,26 @@ export const importOperations = {
         .limit(MAX_PROBLEMS)
         .execute();
       return [
-        ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} has this certificate already` })),
-        ...twice.map(({ line }) => ({ line: Number(line), problem: 'this certificate is in a line before already' })),
+        ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} has this ${what} already` })),
+        ...twice.map(({ line }) => ({ line: Number(line), problem: `this ${what} is in a line before already` })),
       ];
     };
     return [
       ...known.map(({ line, nai }) => ({ line, problem: `subscriber ${nai} is already there` })),
       ...nowhere.map(({ line, home_agent }) => ({ line, problem: `no home agent ${home_agent}` })),
-      ...(await taken('certificate_name')),
-      ...(await taken('certificate_sha256')),
+      ...(await taken('certificate_name', 'certificate')),
+      ...(await taken('certificate_sha256', 'certificate')),
+      ...(await taken('hoa', 'home address')),
+      ...(await checkPins(db, importId)),
     ]
       .sort((a, b) => a.line - b.line)
       .slice(0, MAX_PROBLEMS);
   },
 
-  /** Makes the rows of an import subscribers, in place of those of the same name; how many. */
+  /** Makes the rows of an import subscribers, in place of those of the same name; how many. `source`: its name for people. */
   async finishImport(
     db: Db,
-    { importId, update }: { readonly importId: string; readonly update: boolean },
+    { importId, update }: { readonly importId: string; readonly update: boolean; readonly source?: string | undefined },
   ): Promise<number> {
     const problems = await importOperations.checkImport(db, { importId, update });
     const [first] = problems;
@@ -195,6 +197,31 @@ export const importOperations = {
   },
 } as const;
 
+/** What keeps home addresses of an import from being assigned. */
+async function checkPins(db: Db, importId: string): Promise<ImportProblem[]> {
+  const agents = await db.selectFrom('home_agents').selectAll().execute();
+  const problems: ImportProblem[] = [];
+  let from = '';
+  for (;;) {
+    const rows = await db
+      .selectFrom('import_rows')
+      .select(['line', 'nai', 'hoa', 'home_agent'])
+      .where('import_id', '=', importId)
+      .where('hoa', 'is not', null)
+      .where('nai', '>', from)
+      .orderBy('nai')
+      .limit(MAX_PAGE)
+      .execute();
+    for (const { line, hoa, home_agent } of rows) {
+      const problem = pinProblem(hoa ?? '', home_agent ?? undefined, agents);
+      if (problem !== undefined) problems.push({ line, problem });
+    }
+    const last = rows.at(-1);
+    if (!last || problems.length >= MAX_PROBLEMS) return problems;
+    from = last.nai;
+  }
+}
+
 /** Throws StoreError. */
 function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber'], now: number) {
   const { nai, homeAddress, certificateName, certificateSha256 } = subscriber;
@@ -210,8 +237,8 @@ function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber
     psk_root: subscriber.pskRoot ?? null,
     home_agent: subscriber.homeAgent ?? null,
     hoa: homeAddress === undefined ? null : homeAddressOf(homeAddress),
-    session_lifetime: subscriber.sessionLifetime ?? null,
-    certificate_name: certificateName?.toLowerCase() ?? null,
+    session_lifetime: subscriber.sessionLifetime === undefined ? null : lifetimeOf(subscriber.sessionLifetime),
+    certificate_name: certificateName === undefined ? null : certificateNameOf(certificateName),
     certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
     sessions: subscriber.sessions,
     created_at: now,

@@ -1,7 +1,7 @@
 import { formatAddress, parseAddress } from '../../protocol/bytes/address.js';
 import type { HeldLease, Lease, Page } from './records.js';
 import { MAX_PAGE, StoreError } from './records.js';
-import { type Context, contains, type Db, type LeaseRow, leases, pageOf, release, toLease } from './rows.js';
+import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, release, toLease } from './rows.js';
 
 /** Home addresses in use, and who had them. */
 export const leaseOperations = {
@@ -58,15 +58,28 @@ export const leaseOperations = {
     return toLease(lease);
   },
 
+  /** The lease of a subscriber, if it has one. */
+  async leaseOf(db: Db, { nai }: { readonly nai: string }): Promise<Lease | undefined> {
+    const row = await leases(db).where('subscribers.nai', '=', nai.toLowerCase()).executeTakeFirst();
+    return row && toLease(row);
+  },
+
   /**
    * Who had a home address, or which ones a subscriber had, the newest first; at one time only those that were held then.
-   * At most `limit` of them.
+   * `from` where a page before this one ended.
    */
   async leaseHistory(
     db: Db,
-    { of, at, limit }: { readonly of?: string | undefined; readonly at?: number | undefined; readonly limit: number },
-  ): Promise<HeldLease[]> {
-    let query = db.selectFrom('lease_history').selectAll().orderBy('acquired_at', 'desc').orderBy('id', 'desc');
+    filter: {
+      readonly of?: string | undefined;
+      readonly at?: number | undefined;
+      readonly from?: string | undefined;
+      readonly limit?: number | undefined;
+    },
+  ): Promise<Page<HeldLease>> {
+    const { of, at, from, limit = MAX_PAGE } = filter;
+    let query = db.selectFrom('lease_history').selectAll().orderBy('id', 'desc');
+    if (from !== undefined) query = query.where('id', '<', placeOf(from));
     if (of !== undefined) {
       const address = parseAddress(of);
       const hoa = address === undefined ? of : formatAddress(address);
@@ -79,13 +92,15 @@ export const leaseOperations = {
         .where('acquired_at', '<=', at)
         .where((expression) => expression.or([expression('ended_at', 'is', null), expression('ended_at', '>', at)]));
     }
-    return (await query.limit(limit).execute()).map((row) => ({
+    const { items, next } = pageOf(await query.limit(limit + 1).execute(), limit, ({ id }) => String(id));
+    const held = items.map((row) => ({
       homeAddress: row.hoa,
       nai: row.nai,
       homeAgent: row.home_agent,
       acquiredAt: Number(row.acquired_at),
       endedAt: row.ended_at === null ? undefined : Number(row.ended_at),
     }));
+    return { items: held, next };
   },
 
   /** Forgets what ended before this time; at most `limit` of it. */

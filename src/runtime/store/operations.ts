@@ -27,6 +27,7 @@ export const READING: ReadonlySet<OperationName> = new Set<OperationName>([
   'listHomeAgents',
   'listLeases',
   'showLease',
+  'leaseOf',
   'leaseHistory',
   'listSessions',
   'checkImport',
@@ -34,6 +35,9 @@ export const READING: ReadonlySet<OperationName> = new Set<OperationName>([
   'listAudit',
   'clock',
 ]);
+
+/** Those that operators' commands call on the way to a change, and that change nothing by themselves: nobody asks who did. */
+export const PREPARING: ReadonlySet<OperationName> = new Set<OperationName>(['stageImport', 'abandonImport']);
 
 /** Those that may take long with many subscribers, and that do not touch leases: bootstraps go on beside them. */
 export const LENGTHY: ReadonlySet<OperationName> = new Set<OperationName>([

@@ -25,6 +25,13 @@ export function pageOf<T>(found: readonly T[], limit: number, key: (item: T) => 
   return { items, next: found.length > limit && last !== undefined ? key(last) : undefined };
 }
 
+/** Where a page of numbered rows begins. Throws StoreError. */
+export function placeOf(from: string): number {
+  const place = Number(from);
+  if (Number.isInteger(place)) return place;
+  throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(from)} is not where a list ended: a number`);
+}
+
 export async function release(db: Db, lease: LeaseRow, now: number): Promise<void> {
   const gone = await db
     .deleteFrom('leases')
@@ -148,6 +155,13 @@ export async function requireHomeAgent(db: Db, name: string): Promise<{ id: numb
   const agent = await db.selectFrom('home_agents').select('id').where('name', '=', name).executeTakeFirst();
   if (!agent) throw new StoreError('ERR_STORE_NOT_FOUND', `no home agent ${name}`);
   return agent;
+}
+
+/** Whether an address, in canonical text, is one of a home link: not another link's, and not the home agent's own. */
+export function isOnLink(hoa: string, agent: { readonly address: string; readonly prefix: string }): boolean {
+  const prefix = parsePrefix(agent.prefix)?.subarray(0, 8);
+  const address = parseAddress(hoa);
+  return hoa !== agent.address && address !== undefined && prefix?.every((octet, i) => octet === address[i]) === true;
 }
 
 /** The 16 octets of `prefix/64`, with nothing behind the prefix. */

@@ -275,12 +275,18 @@ const operator: Migrate = async (db) => {
     .execute();
 };
 
+/** A home address is always one subscriber's: looked up, not unique, since an earlier version took it twice. */
+const pins: Migrate = async (db) => {
+  await db.schema.createIndex('subscribers_by_home_address').on('subscribers').column('hoa').execute();
+};
+
 /** In their order; a released one is never changed. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-first': { up: first },
   '0002-origin': { up: origin },
   '0003-history': { up: history },
   '0004-operator': { up: operator },
+  '0005-pins': { up: pins },
 };
 
 export const migrations: MigrationProvider = { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) };

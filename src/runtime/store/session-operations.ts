@@ -18,7 +18,7 @@ export const sessionOperations = {
 
   /**
    * By Session-Id; if named those of one Session-Id or subscriber, on the home agent with one address or name, at one PAA,
-   * or with one of some certificates. `from` where a page before this one ended.
+   * with one of some certificates, or of subscribers that are disabled. `from` where a page before this one ended.
    */
   async listSessions(
     db: Db,
@@ -27,11 +27,12 @@ export const sessionOperations = {
       readonly homeAgent?: string | undefined;
       readonly paa?: string | undefined;
       readonly serials?: readonly string[] | undefined;
+      readonly disabled?: boolean | undefined;
       readonly from?: string | undefined;
       readonly limit?: number | undefined;
     },
   ): Promise<Page<Session>> {
-    const { of, homeAgent, paa, serials, from, limit = MAX_PAGE } = filter;
+    const { of, homeAgent, paa, serials, disabled, from, limit = MAX_PAGE } = filter;
     let query = db
       .selectFrom('sessions')
       .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
@@ -51,6 +52,7 @@ export const sessionOperations = {
     }
     if (paa !== undefined) query = query.where('sessions.origin', '=', paa);
     if (serials !== undefined) query = query.where('sessions.serial', 'in', serials);
+    if (disabled === true) query = query.where('subscribers.enabled', '=', 0);
     if (from !== undefined) query = query.where('sessions.id', '>', from);
     const sessions = (await query.limit(limit + 1).execute()).map(
       (row): Session => ({

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import type { AuditEntry, StoreStatistics, TicketKey } from './records.js';
-import { type Context, contains, type Db } from './rows.js';
+import type { AuditEntry, Page, StoreStatistics, TicketKey } from './records.js';
+import { MAX_PAGE } from './records.js';
+import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
 import { isPostgres } from './schema.js';
 
 /** Octets of a ticket key: name, HMAC key and AES key, as Node takes them. */
@@ -35,18 +36,28 @@ export const storeOperations = {
     };
   },
 
-  /** Administrative changes, the newest first; `of` is a part of what was changed or of who did it. */
+  /**
+   * Administrative changes, the newest first; `of` is a part of what was changed or of who did it, `from` where a page before
+   * this one ended.
+   */
   async listAudit(
     db: Db,
-    { of, limit }: { readonly of?: string | undefined; readonly limit: number },
-  ): Promise<AuditEntry[]> {
+    filter: {
+      readonly of?: string | undefined;
+      readonly from?: string | undefined;
+      readonly limit?: number | undefined;
+    },
+  ): Promise<Page<AuditEntry>> {
+    const { of, from, limit = MAX_PAGE } = filter;
     let query = db.selectFrom('audit').selectAll().orderBy('id', 'desc');
+    if (from !== undefined) query = query.where('id', '<', placeOf(from));
     if (of !== undefined) {
       query = query.where((expression) =>
         expression.or([contains('detail', of), contains('who', of), contains('what', of)]),
       );
     }
-    return (await query.limit(limit).execute()).map(({ at, who, what, detail }) => ({ at, who, what, detail }));
+    const { items, next } = pageOf(await query.limit(limit + 1).execute(), limit, ({ id }) => String(id));
+    return { items: items.map(({ at, who, what, detail }) => ({ at, who, what, detail })), next };
   },
 
   /** Writes down an administrative change, in the commit of the change. */

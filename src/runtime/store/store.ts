@@ -7,8 +7,8 @@ import type { StoreCall, StoreFailure, StoreReply } from './worker.js';
 export type { OperationName };
 
 type Operations = typeof operations;
-type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]>[1];
-type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
+export type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]>[1];
+export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
 
 /** Calls that may wait for the writer; more are refused at once. */
 export const MAX_WAITING = 10_000;

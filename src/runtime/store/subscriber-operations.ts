@@ -1,11 +1,12 @@
 import { formatAddress, parseAddress } from '../../protocol/bytes/address.js';
-import { checkName } from '../../protocol/mip6/names.js';
+import { checkName, MAX_NAME } from '../../protocol/mip6/names.js';
 import type { Found, Lease, Page, Proof, Subscriber, SubscriberChange } from './records.js';
 import { MAX_PAGE, StoreError } from './records.js';
 import {
   type Context,
   contains,
   type Db,
+  isOnLink,
   leases,
   pageOf,
   release,
@@ -49,6 +50,7 @@ export const subscriberOperations = {
       certificateName: certificateName ?? null,
       certificateSha256: certificateSha256 ?? null,
     });
+    await checkPin(db, nai, homeAddress, homeAgent);
     const inserted = await db
       .insertInto('subscribers')
       .values({
@@ -59,8 +61,8 @@ export const subscriberOperations = {
         psk_root: pskRoot ?? null,
         home_agent_id: homeAgent === undefined ? null : (await requireHomeAgent(db, homeAgent)).id,
         hoa: homeAddress === undefined ? null : homeAddressOf(homeAddress),
-        session_lifetime: sessionLifetime ?? null,
-        certificate_name: certificateName?.toLowerCase() ?? null,
+        session_lifetime: sessionLifetime === undefined ? null : lifetimeOf(sessionLifetime),
+        certificate_name: certificateName === undefined ? null : certificateNameOf(certificateName),
         certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
         sessions: subscriber.sessions,
         takeovers: 0,
@@ -80,19 +82,32 @@ export const subscriberOperations = {
     const known = await subscribers(db).where('nai', '=', nai.toLowerCase()).executeTakeFirst();
     if (!known) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
     await refuseTaken(db, known.nai, change);
-    const { homeAgent, homeAddress, certificateName: name, certificateSha256: sha256 } = change;
+    const {
+      homeAgent,
+      homeAddress,
+      sessionLifetime: lifetime,
+      certificateName: name,
+      certificateSha256: sha256,
+    } = change;
+    if (homeAgent !== undefined || homeAddress !== undefined) {
+      const pinned = {
+        hoa: homeAddress === undefined ? known.hoa : homeAddress,
+        agent: homeAgent === undefined ? known.pin : homeAgent,
+      };
+      await checkPin(db, known.nai, pinned.hoa ?? undefined, pinned.agent ?? undefined);
+    }
     const values = {
       ...(change.enabled === undefined ? {} : { enabled: Number(change.enabled) }),
       ...(change.mip6 === undefined ? {} : { mip6: Number(change.mip6) }),
       ...(change.localHomeAgent === undefined ? {} : { local_ha: Number(change.localHomeAgent) }),
       ...(change.sessions === undefined ? {} : { sessions: change.sessions }),
       ...(change.pskRoot === undefined ? {} : { psk_root: change.pskRoot }),
-      ...(change.sessionLifetime === undefined ? {} : { session_lifetime: change.sessionLifetime }),
+      ...(lifetime === undefined ? {} : { session_lifetime: lifetime === null ? null : lifetimeOf(lifetime) }),
       ...(homeAgent === undefined
         ? {}
         : { home_agent_id: homeAgent === null ? null : (await requireHomeAgent(db, homeAgent)).id }),
       ...(homeAddress === undefined ? {} : { hoa: homeAddress === null ? null : homeAddressOf(homeAddress) }),
-      ...(name === undefined ? {} : { certificate_name: name === null ? null : name.toLowerCase() }),
+      ...(name === undefined ? {} : { certificate_name: name === null ? null : certificateNameOf(name) }),
       ...(sha256 === undefined ? {} : { certificate_sha256: sha256 === null ? null : sha256Of(sha256) }),
     };
     if (Object.keys(values).length > 0) {
@@ -181,6 +196,48 @@ async function refuseTaken(
     'certificate_sha256',
     certificateSha256 === null ? null : certificateSha256 && sha256Of(certificateSha256),
   );
+}
+
+/** A home address is always one subscriber's, and on the home link of its home agent. */
+async function checkPin(db: Db, nai: string, homeAddress: string | undefined, homeAgent: string | undefined) {
+  if (homeAddress === undefined) return;
+  const hoa = homeAddressOf(homeAddress);
+  const other = await db
+    .selectFrom('subscribers')
+    .select('nai')
+    .where('hoa', '=', hoa)
+    .where('nai', '<>', nai)
+    .executeTakeFirst();
+  if (other) throw new StoreError('ERR_STORE_EXISTS', `the subscriber ${other.nai} always gets ${hoa} already`);
+  const problem = pinProblem(hoa, homeAgent, await db.selectFrom('home_agents').selectAll().execute());
+  if (problem !== undefined) throw new StoreError('ERR_STORE_VALUE', problem);
+}
+
+/** What keeps a home address, in canonical text, from being assigned; undefined: nothing. */
+export function pinProblem(
+  hoa: string,
+  homeAgent: string | undefined,
+  agents: readonly { readonly name: string; readonly address: string; readonly prefix: string }[],
+): string | undefined {
+  const wanted = homeAgent === undefined ? agents : agents.filter(({ name }) => name === homeAgent);
+  if (wanted.some((agent) => isOnLink(hoa, agent))) return undefined;
+  const [only] = wanted;
+  if (homeAgent !== undefined && only)
+    return `${hoa} is not a node's address on the home link of ${homeAgent}, ${only.prefix}`;
+  return homeAgent === undefined ? `${hoa} is on no home agent's home link` : undefined;
+}
+
+/** Seconds. Throws StoreError. */
+export function lifetimeOf(seconds: number): number {
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 0xffff_fffe) return seconds;
+  throw new StoreError('ERR_STORE_VALUE', `a session lifetime is a whole number of seconds from 1, not ${seconds}`);
+}
+
+/** Throws StoreError. */
+export function certificateNameOf(name: string): string {
+  const hasControls = [...name].some((character) => character < ' ' || character === '\x7f');
+  if (name.length >= 1 && name.length <= MAX_NAME && !hasControls) return name.toLowerCase();
+  throw new StoreError('ERR_STORE_VALUE', `a name in a certificate has 1 to ${MAX_NAME} printable characters`);
 }
 
 /** An IPv6 address in its canonical text. Throws StoreError. */

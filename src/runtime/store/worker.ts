@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Backend, isPostgresUrl, type Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
-import { LENGTHY, type OperationName, operations, READING } from './operations.js';
+import { LENGTHY, type OperationName, operations, PREPARING, READING } from './operations.js';
 import { StoreError } from './records.js';
 import type { Context, Db } from './rows.js';
 
@@ -90,18 +90,11 @@ async function open(store: string): Promise<Backend> {
 function jobOf({ operation, arguments: given, who }: StoreCall): Job {
   return async (db) => {
     const result = await (operations[operation] as unknown as Operation)(db, given, context);
-    if (who !== undefined && !READING.has(operation)) {
-      await operations.audit(db, { who, what: operation, detail: describe(given) }, context);
+    if (who !== undefined && !READING.has(operation) && !PREPARING.has(operation)) {
+      await operations.audit(db, { who, what: operation, detail: JSON.stringify(given) }, context);
     }
     return result;
   };
-}
-
-/** Arguments for the audit trail: the rows of an import are not repeated there. */
-function describe(given: unknown): string {
-  return JSON.stringify(given, (key, value: unknown) =>
-    key === 'rows' && Array.isArray(value) ? value.length : value,
-  );
 }
 
 function toReply(id: number, outcome: PromiseSettledResult<unknown>): StoreReply {

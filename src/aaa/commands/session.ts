@@ -1,0 +1,111 @@
+import type { Argv } from 'yargs';
+import { table, withOptions } from '../../runtime/cli.js';
+import { callDaemon } from '../../runtime/control.js';
+import { OperatorError } from '../../runtime/failure.js';
+import type { Session } from '../../runtime/store/records.js';
+import { details, json, list, show, text, time, withPaging } from './output.js';
+import { type Argument, administer, places, placesOf, withStore } from './store-access.js';
+
+/** `pana-aaa session`. */
+export function sessionCommands(cli: Argv): Argv {
+  return cli
+    .command(
+      'list [of]',
+      'List sessions',
+      (cli) =>
+        withPaging(withOptions(cli, places))
+          .positional('of', { type: 'string', description: 'a Session-Id, or the NAI of a subscriber' })
+          .option('home-agent', { type: 'string', description: 'only those on this home agent: its name or address' })
+          .option('paa', { type: 'string', description: 'only those at this PAA: its Origin-Host' })
+          .example('pana-aaa session list mn1@home.example', '')
+          .example('pana-aaa session list --paa paa3.access.example --all', ''),
+      (argv) =>
+        withStore(argv, (store) =>
+          list<Session>(argv, {
+            header: ['SESSION', 'SUBSCRIBER', 'PAA', 'HOME AGENT', 'HOME ADDRESS', 'SINCE', 'UNTIL'],
+            row: ({ sessionId, nai, origin, homeAgent, homeAddress, startedAt, expiresAt }) => [
+              ...[sessionId, nai, origin, homeAgent ?? '-', homeAddress ?? '-'],
+              ...[time(startedAt), time(expiresAt)],
+            ],
+            filters: ['of', 'home-agent', 'paa'],
+            none: 'No sessions.',
+            page: (range) =>
+              store.run('listSessions', {
+                ...range,
+                of: text(argv, 'of'),
+                homeAgent: text(argv, 'home-agent'),
+                paa: text(argv, 'paa'),
+              }),
+          }),
+        ),
+    )
+    .command(
+      'show <of>',
+      'Show a session',
+      (cli) =>
+        withOptions(cli, places)
+          .positional('of', {
+            type: 'string',
+            demandOption: true,
+            description: 'a Session-Id, or the NAI of a subscriber',
+          })
+          .option('json', { ...json, description: 'JSON for programs: {"items": […]}' })
+          .example('pana-aaa session show mn1@home.example', ''),
+      async (argv) => {
+        const { items } = await administer(argv, 'listSessions', { of: String(argv['of']) });
+        if (items.length === 0) throw new OperatorError(`no session ${argv['of']}: "session list" shows them`);
+        show(argv, { items, next: null }, () => items.map(describe).join('\n\n'));
+      },
+    )
+    .command(...onSessions('disconnect', 'End sessions: ASR to their PAA, which says PTR to the client'))
+    .command(...onSessions('reauth', 'Authenticate clients again: RAR to their PAA'));
+}
+
+function describe(session: Session): string {
+  return details([
+    ['session', session.sessionId],
+    ['subscriber', session.nai],
+    ['certificate', session.serial === undefined ? undefined : `serial number ${session.serial}`],
+    ['PAA', session.originRealm === undefined ? session.origin : `${session.origin} (${session.originRealm})`],
+    ['Mobile IPv6', session.kind === undefined ? 'no' : `home agent ${session.kind === 'home' ? 'at home' : 'local'}`],
+    ['home agent', session.homeAgent],
+    ['home address', session.homeAddress],
+    ['since', time(session.startedAt)],
+    ['until', `${time(session.expiresAt)}, unless authenticated again`],
+  ]);
+}
+
+interface Outcome {
+  readonly session: string;
+  readonly paa: string;
+  readonly result: string;
+}
+
+/** A command that the running server carries out. */
+function onSessions(name: string, description: string) {
+  return [
+    `${name} <of>`,
+    description,
+    (cli: Argv) =>
+      withOptions(cli, places)
+        .positional('of', {
+          type: 'string',
+          demandOption: true,
+          description: 'a Session-Id, or the NAI of a subscriber',
+        })
+        .option('json', { ...json, description: 'JSON for programs: {"items": […]}' })
+        .example(`pana-aaa session ${name} mn1@home.example`, 'all sessions of this subscriber'),
+    async (argv: Argument) => {
+      const { control } = await placesOf(argv);
+      const body = { of: String(argv['of']) };
+      const outcomes = (await callDaemon(control.socket, 'POST', `/session/${name}`, body)) as Outcome[];
+      show(argv, { items: outcomes, next: null }, () =>
+        table(
+          ['SESSION', 'PAA', 'RESULT'],
+          outcomes.map(({ session, paa, result }) => [session, paa, result]),
+        ),
+      );
+      if (outcomes.some(({ result }) => result !== 'SUCCESS')) process.exitCode = 1;
+    },
+  ] as const;
+}

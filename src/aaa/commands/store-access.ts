@@ -1,0 +1,129 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
+import { type OptionFlags, optionsOf } from '../../runtime/cli.js';
+import { callDaemon, NoDaemonError } from '../../runtime/control.js';
+import { OperatorError } from '../../runtime/failure.js';
+import { isPostgresUrl, storeName } from '../../runtime/store/backend.js';
+import type { ArgumentsOf, OperationName, ResultOf, Store } from '../../runtime/store/store.js';
+import { type AaaOptions, aaaSchema } from '../options.js';
+
+export const flags: OptionFlags<typeof aaaSchema> = { prefix: 'PANA_AAA', schema: aaaSchema };
+
+/** The keys that the store's commands need; a whole configuration is not. */
+export const places = { ...flags, schema: aaaSchema.pick({ store: true, control: true }) };
+
+export type Argument = Readonly<Record<string, unknown>>;
+type Places = Pick<AaaOptions, 'store' | 'control'>;
+
+/** Places, and whether the store is one that somebody named. */
+type Given = Places & { readonly isNamed: boolean };
+
+/** How long a running server may take for all subscribers of an import, in milliseconds. */
+const LONG = 30 * 60_000;
+
+/** The store as a command reaches it: through the server if one runs, so that both never disagree, else by itself. */
+export class StoreAccess {
+  readonly #places: Given;
+  readonly #creates: boolean;
+  #servers = false;
+  #store: Store | undefined;
+
+  private constructor(given: Given, creates: boolean) {
+    this.#places = given;
+    this.#creates = creates;
+  }
+
+  /** Of the configuration only `store` and `control.socket` matter. With `creates` a file that is not there is made. */
+  static async open(argv: Argument, creates = false): Promise<StoreAccess> {
+    const isNamed = [
+      argv['store'],
+      argv['config'],
+      process.env[`${flags.prefix}_STORE`],
+      process.env[`${flags.prefix}_CONFIG`],
+    ];
+    return new StoreAccess(
+      { ...(await placesOf(argv)), isNamed: isNamed.some((given) => given !== undefined) },
+      creates,
+    );
+  }
+
+  /** Whether a running server did what was asked; true only after a `run`. */
+  get throughServer(): boolean {
+    return this.#servers;
+  }
+
+  /** Rejects with StoreError, ControlError, DatabaseError or OperatorError. */
+  async run<N extends OperationName>(operation: N, given: ArgumentsOf<N>): Promise<ResultOf<N>> {
+    const who = operatorName();
+    if (this.#store) return this.#store.run(operation, given, who);
+    try {
+      const { isNamed, store } = this.#places;
+      // A server with another store at the default socket is not the one that is meant.
+      const body = { operation, arguments: given, who, ...(isNamed ? { store: storeName(store) } : {}) };
+      const result = await callDaemon(this.#places.control.socket, 'POST', '/store', body, LONG);
+      this.#servers = true;
+      return result as ResultOf<N>;
+    } catch (error) {
+      if (!(error instanceof NoDaemonError) || this.#servers) throw error;
+    }
+    this.#store = await this.#open();
+    return this.#store.run(operation, given, who);
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+  }
+
+  async #open(): Promise<Store> {
+    const { store, control } = this.#places;
+    if (!isPostgresUrl(store)) {
+      if (!this.#creates && !existsSync(store)) {
+        throw new OperatorError(
+          `there is no store ${store}, and no server at ${control.socket}: say where with --store or -c, or begin one with "subscriber add" or "home-agent add"`,
+        );
+      }
+      await mkdir(dirname(store), { recursive: true, mode: 0o700 });
+    }
+    const { Store } = await import('../../runtime/store/store.js');
+    return Store.open(store);
+  }
+}
+
+/** Does something with the store, and closes it. */
+export async function withStore<T>(
+  argv: Argument,
+  work: (store: StoreAccess) => Promise<T>,
+  creates = false,
+): Promise<T> {
+  const store = await StoreAccess.open(argv, creates);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Runs one operation of the store. */
+export function administer<N extends OperationName>(
+  argv: Argument,
+  operation: N,
+  given: ArgumentsOf<N>,
+  creates = false,
+): Promise<ResultOf<N>> {
+  return withStore(argv, (store) => store.run(operation, given), creates);
+}
+
+export function placesOf(argv: Argument): Promise<Places> {
+  const given = argv['config'] ?? process.env[`${flags.prefix}_CONFIG`];
+  if (given !== undefined) return optionsOf(argv, flags);
+  return optionsOf(argv, places);
+}
+
+/** Who types this, for the audit trail; through sudo the one behind it. */
+function operatorName(): string {
+  const behind = process.env['SUDO_USER'];
+  const { username } = userInfo();
+  return behind === undefined ? username : `${behind} as ${username}`;
+}

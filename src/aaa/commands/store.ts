@@ -1,0 +1,82 @@
+import type { Argv } from 'yargs';
+import { print, withOptions } from '../../runtime/cli.js';
+import { callDaemon, NoDaemonError } from '../../runtime/control.js';
+import { OperatorError } from '../../runtime/failure.js';
+import { isPostgresUrl, storeName } from '../../runtime/store/backend.js';
+import { json, show } from './output.js';
+import { type Argument, administer, places, placesOf } from './store-access.js';
+
+/** `pana-aaa store`. */
+export function storeCommands(cli: Argv): Argv {
+  return cli
+    .command(
+      'backup <file>',
+      'Copy the store to a file, while the server runs',
+      (backup) =>
+        withOptions(backup, places)
+          .positional('file', { type: 'string', demandOption: true, description: 'a file that is not there yet' })
+          .example('pana-aaa store backup /var/backups/aaa.db', ''),
+      async (argv) => {
+        const store = await fileOf(argv, 'pg_dump');
+        const { backUp } = await import('../../runtime/store/store-file.js');
+        await backUp(store, String(argv['file']), showProgress);
+        print(`Copied ${store} to ${argv['file']}.`);
+      },
+    )
+    .command(
+      'restore <file>',
+      'Put a backup in the place of the store, while no server runs',
+      (restore) =>
+        withOptions(restore, places)
+          .positional('file', { type: 'string', demandOption: true, description: 'what "store backup" wrote' })
+          .example('pana-aaa store restore /var/backups/aaa.db', ''),
+      async (argv) => {
+        const store = await fileOf(argv, 'pg_restore');
+        const { control } = await placesOf(argv);
+        await refuseRunning(control.socket);
+        const { restore } = await import('../../runtime/store/store-file.js');
+        await restore(String(argv['file']), store, showProgress);
+        print(`Restored ${store} from ${argv['file']}.`);
+      },
+    )
+    .command(
+      'rotate-secret',
+      'Have new leases get home addresses that nobody can foretell from earlier ones',
+      (cli) =>
+        withOptions(cli, places)
+          .option('yes', { type: 'boolean', description: 'nodes that come back get other addresses than before' })
+          .option('json', json)
+          .example('pana-aaa store rotate-secret --yes', 'leases that are held stay'),
+      async (argv) => {
+        if (argv['yes'] !== true) {
+          throw new OperatorError('nodes that come back get other home addresses than before: --yes if you want that');
+        }
+        await administer(argv, 'rotateSecret', {});
+        show(argv, { rotated: true }, () => 'The secret is another one. Leases that are held stay as they are.');
+      },
+    );
+}
+
+/** Rejects with OperatorError for a store that is no file. */
+async function fileOf(argv: Argument, tool: string): Promise<string> {
+  const { store } = await placesOf(argv);
+  if (isPostgresUrl(store)) {
+    throw new OperatorError(`${storeName(store)} is a PostgreSQL database: ${tool} does this, also while servers run`);
+  }
+  return store;
+}
+
+/** Whoever answers, even with an error, has the store open. */
+async function refuseRunning(socket: string): Promise<void> {
+  try {
+    await callDaemon(socket, 'GET', '/healthz');
+  } catch (error) {
+    if (error instanceof NoDaemonError) return;
+  }
+  throw new OperatorError(`the server runs (${socket}): stop it first`);
+}
+
+/** On a terminal only: a log needs no percentages. */
+function showProgress(part: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${Math.floor(part * 100)} %${part === 1 ? '\n' : ''}`);
+}

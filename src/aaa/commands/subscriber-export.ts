@@ -1,0 +1,19 @@
+import { once } from 'node:events';
+import { MAX_PAGE } from '../../runtime/store/records.js';
+import { type Argument, withStore } from './store-access.js';
+import { FORMATS, writeRows } from './subscriber-file.js';
+
+/** Writes all subscribers to standard output, page by page. */
+export function exportSubscribers(argv: Argument): Promise<void> {
+  const format = FORMATS.find((name) => name === argv['format']) ?? 'csv';
+  return withStore(argv, async (store) => {
+    let from: string | undefined;
+    let first = true;
+    do {
+      const page = await store.run('listSubscribers', { from, limit: MAX_PAGE });
+      if (!process.stdout.write(writeRows(page.items, format, first))) await once(process.stdout, 'drain');
+      first = false;
+      from = page.next;
+    } while (from !== undefined && from !== null);
+  });
+}

@@ -1,0 +1,233 @@
+import type { Argv } from 'yargs';
+import { withOptions } from '../../runtime/cli.js';
+import { OperatorError } from '../../runtime/failure.js';
+import { plainSubscriber, type Subscriber, type SubscriberChange } from '../../runtime/store/records.js';
+import { details, json, list, show, text, time, withPaging, yesNo } from './output.js';
+import { type Argument, administer, places, withStore } from './store-access.js';
+import { exportSubscribers } from './subscriber-export.js';
+import { FORMATS } from './subscriber-file.js';
+import { importSubscribers } from './subscriber-import.js';
+import { readChange } from './subscriber-policy.js';
+
+const nai = {
+  type: 'string',
+  demandOption: true,
+  description: 'name of the subscriber, as "subscriber list" shows it',
+} as const;
+
+/** `pana-aaa subscriber`. */
+export function subscriberCommands(cli: Argv): Argv {
+  return cli
+    .command(
+      'add <nai>',
+      'Add a subscriber',
+      (add) =>
+        withPolicy(withOptions(add, places))
+          .positional('nai', { ...nai, description: 'name that its certificate holds (NAI)' })
+          .option('enabled', { type: 'boolean', description: 'may come in; --no-enabled: not yet' })
+          .option('json', json)
+          .example('pana-aaa subscriber add mn@home.example', '')
+          .example('pana-aaa subscriber add meter7@grid.example --no-mip6', 'network access only')
+          .example('pana-aaa subscriber add taxi9@fleet.example --home-agent ha1 --lifetime 30m', ''),
+      async (argv) => {
+        const subscriber = { ...plainSubscriber(String(argv['nai'])), ...definite(changeIn(argv)), takeovers: 0 };
+        await administer(argv, 'addSubscriber', { subscriber }, true);
+        show(argv, subscriber, () => `Added ${subscriber.nai.toLowerCase()}.`);
+      },
+    )
+    .command(
+      'set <nai>',
+      'Change a subscriber; an empty value takes something back',
+      (set) =>
+        withPolicy(withOptions(set, places))
+          .positional('nai', nai)
+          .option('json', json)
+          .example('pana-aaa subscriber set mn@home.example --home-agent ha2', 'its node moves there')
+          .example("pana-aaa subscriber set mn@home.example --home-agent ''", 'any home agent again'),
+      async (argv) => {
+        const change = changeIn(argv);
+        if (Object.keys(change).length === 0) throw new OperatorError('what is to be changed? --help lists it');
+        const changed = await administer(argv, 'changeSubscriber', { nai: String(argv['nai']), change });
+        show(argv, changed, () => details(describe(changed)));
+      },
+    )
+    .command(
+      'list [match]',
+      'List subscribers',
+      (cli) =>
+        withPaging(withOptions(cli, places))
+          .positional('match', { type: 'string', description: 'only those with this in their name' })
+          .option('home-agent', { type: 'string', description: 'only those that always get this home agent' })
+          .option('enabled', { type: 'boolean', description: 'only those that may come in; --no-enabled: may not' })
+          .example('pana-aaa subscriber list @fleet.example --no-enabled', '')
+          .example('pana-aaa subscriber list --all --json', 'for programs'),
+      (argv) =>
+        withStore(argv, (store) =>
+          list<Subscriber>(argv, {
+            header: ['NAI', 'ENABLED', 'MIPV6', 'LOCAL HA', 'HOME AGENT', 'HOME ADDRESS', 'LIFETIME', 'CERTIFICATE'],
+            row: (subscriber) => [
+              subscriber.nai,
+              yesNo(subscriber.enabled),
+              yesNo(subscriber.mip6),
+              yesNo(subscriber.localHomeAgent),
+              subscriber.homeAgent ?? 'any',
+              subscriber.homeAddress ?? 'any',
+              subscriber.sessionLifetime === undefined ? 'default' : `${subscriber.sessionLifetime} s`,
+              certificateOf(subscriber),
+            ],
+            filters: ['match', 'home-agent', 'enabled'],
+            none: 'No subscribers: "pana-aaa subscriber add" adds one, "subscriber import" many.',
+            page: (range) =>
+              store.run('listSubscribers', {
+                ...range,
+                match: text(argv, 'match'),
+                homeAgent: text(argv, 'home-agent'),
+                enabled: argv['enabled'] as boolean | undefined,
+              }),
+          }),
+        ),
+    )
+    .command(
+      'show <nai>',
+      'Show a subscriber with its lease and its sessions',
+      (cli) =>
+        withOptions(cli, places)
+          .positional('nai', nai)
+          .option('json', json)
+          .example('pana-aaa subscriber show mn@home.example', ''),
+      (argv) =>
+        withStore(argv, async (store) => {
+          const subscriber = await store.run('showSubscriber', { nai: String(argv['nai']) });
+          const { items: sessions } = await store.run('listSessions', { of: subscriber.nai });
+          const lease = await store.run('leaseOf', { nai: subscriber.nai });
+          show(argv, { ...subscriber, lease: lease ?? null, sessions }, () =>
+            details([
+              ...describe(subscriber),
+              [
+                'lease',
+                lease ? `${lease.homeAddress} on ${lease.homeAgent.name} until ${time(lease.expiresAt)}` : 'none',
+              ],
+              ...sessions.map(({ sessionId, origin }) => ['session', `${sessionId} at ${origin}`] as const),
+            ]),
+          );
+        }),
+    )
+    .command(...onSubscriber('enable', true, 'Let a subscriber in again', 'may come in'))
+    .command(
+      ...onSubscriber('disable', false, 'Let a subscriber in no more, and end its sessions', 'is out, and stays out'),
+    )
+    .command(
+      'remove <nai>',
+      'Remove a subscriber with its sessions and its lease',
+      (remove) =>
+        withOptions(remove, places)
+          .positional('nai', nai)
+          .option('json', json)
+          .example('pana-aaa subscriber remove mn@home.example', ''),
+      async (argv) => {
+        const lease = await administer(argv, 'removeSubscriber', { nai: String(argv['nai']) });
+        const held = lease ? `, which held ${lease.homeAddress} on ${lease.homeAgent.name}` : '';
+        show(argv, { nai: argv['nai'], lease: lease ?? null }, () => `Removed ${argv['nai']}${held}.`);
+      },
+    )
+    .command(
+      'import <file>',
+      'Add the subscribers of a file, all or none',
+      (cli) =>
+        withOptions(cli, places)
+          .positional('file', { type: 'string', demandOption: true, description: 'CSV or YAML; -: standard input' })
+          .option('format', { choices: FORMATS, description: 'of the file, unless its name says it' })
+          .option('update', { type: 'boolean', description: 'also change those that are there already' })
+          .option('dry-run', { type: 'boolean', description: 'only say what is wrong with the file' })
+          .option('json', json)
+          .example('pana-aaa subscriber import customers.csv --dry-run', 'is it good?')
+          .example('pana-aaa subscriber import customers.csv --update', ''),
+      (argv) => importSubscribers(argv),
+    )
+    .command(
+      'export',
+      'Write all subscribers to standard output, as "subscriber import" reads them',
+      (cli) =>
+        withOptions(cli, places)
+          .option('format', { choices: FORMATS, default: 'csv', description: 'what to write' })
+          .example('pana-aaa subscriber export >customers.csv', '')
+          .example('pana-aaa subscriber export --format yaml >customers.yaml', ''),
+      (argv) => exportSubscribers(argv),
+    );
+}
+
+function withPolicy(cli: Argv): Argv {
+  return cli
+    .option('mip6', { type: 'boolean', description: 'grant Mobile IPv6 [default: yes]' })
+    .option('local-home-agent', { type: 'boolean', description: 'allow one of the access network [default: yes]' })
+    .option('home-agent', { type: 'string', description: 'always this home agent [default: the least loaded]' })
+    .option('home-address', { type: 'string', description: 'always this home address' })
+    .option('psk-root', {
+      choices: ['msk', 'emsk', ''],
+      description: 'key that the IKE key comes from',
+    })
+    .option('lifetime', { type: 'string', description: 'session lifetime, such as 90s, 30m or 8h' })
+    .option('certificate-name', { type: 'string', description: 'name (SAN or CN) in its certificate, if not the NAI' })
+    .option('certificate-sha256', { type: 'string', description: 'fingerprint of its certificate: no other is taken' })
+    .option('sessions', {
+      choices: ['one', 'replace'],
+      description: 'a second session is refused, or takes the lease over [default: replace]',
+    });
+}
+
+const POLICY = [
+  ...['enabled', 'mip6', 'local-home-agent', 'home-agent', 'home-address', 'psk-root', 'lifetime'],
+  ...['certificate-name', 'certificate-sha256', 'sessions'],
+];
+
+/** Throws OperatorError. */
+function changeIn(argv: Argument): SubscriberChange {
+  const change = readChange(Object.fromEntries(POLICY.map((name) => [name, argv[name]])));
+  if ('problem' in change) throw new OperatorError(change.problem);
+  return change;
+}
+
+/** Nothing can be taken back from a subscriber that is not there yet. */
+function definite(change: SubscriberChange): Partial<Subscriber> {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null));
+}
+
+function onSubscriber(name: string, enabled: boolean, description: string, done: string) {
+  return [
+    `${name} <nai>`,
+    description,
+    (cli: Argv) =>
+      withOptions(cli, places)
+        .positional('nai', nai)
+        .option('json', json)
+        .example(`pana-aaa subscriber ${name} mn@home.example`, ''),
+    (argv: Argument) =>
+      withStore(argv, async (store) => {
+        const changed = await store.run('changeSubscriber', { nai: String(argv['nai']), change: { enabled } });
+        const later = enabled || store.throughServer ? '' : ' No server runs: the next that starts ends its sessions.';
+        show(argv, changed, () => `${changed.nai} ${done}.${later}`);
+      }),
+  ] as const;
+}
+
+function certificateOf({ certificateName, certificateSha256 }: Subscriber): string {
+  if (certificateSha256 !== undefined) return `SHA-256 ${certificateSha256.slice(0, 8)}…`;
+  return certificateName ?? 'its NAI';
+}
+
+function describe(subscriber: Subscriber): (readonly [string, string])[] {
+  return [
+    ['NAI', subscriber.nai],
+    ['may come in', yesNo(subscriber.enabled)],
+    ['Mobile IPv6', yesNo(subscriber.mip6)],
+    ['local home agent', yesNo(subscriber.localHomeAgent)],
+    ['home agent', subscriber.homeAgent ?? 'any'],
+    ['home address', subscriber.homeAddress ?? 'any'],
+    ['IKE key from', subscriber.pskRoot ?? 'default'],
+    ['session lifetime', subscriber.sessionLifetime === undefined ? 'default' : `${subscriber.sessionLifetime} s`],
+    ['certificate name', subscriber.certificateName ?? 'its NAI'],
+    ['certificate SHA-256', subscriber.certificateSha256 ?? 'any'],
+    ['second session', subscriber.sessions === 'one' ? 'is refused' : 'takes the lease over'],
+    ['leases taken over', String(subscriber.takeovers)],
+  ];
+}
