@@ -1,7 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { z } from 'zod';
-import { COMPLETE, completionScript, SHELLS } from './completion.js';
+import { COMPLETE, completionScript, completions, type Names, SHELLS } from './completion.js';
 import { EXIT_OPERATOR, explainFailure, OperatorError } from './failure.js';
 import { environmentName, loadOptions, optionKeys } from './options.js';
 
@@ -16,8 +16,8 @@ export interface Program {
   /** Command lines and what they do, for `--help`. */
   readonly examples: readonly [command: string, what: string][];
   readonly commands: (cli: Argv) => Argv;
-  /** Names that may stand in the place of the last word of a command line; it begins with the first command. */
-  readonly names?: ((words: readonly string[]) => Promise<readonly string[]>) | undefined;
+  /** Names that complete its command lines. */
+  readonly names?: Names | undefined;
 }
 
 /** A reader that has seen enough, such as `head`, is no error. */
@@ -32,7 +32,11 @@ function endWithReader(): void {
 export async function runProgram(program: Program): Promise<void> {
   endWithReader();
   const given = hideBin(process.argv);
-  if (given[0] === COMPLETE) return printCompletions(program, given.slice(1));
+  if (given[0] === COMPLETE) {
+    const words = await completions((cli) => commandsOf(program, cli), given.slice(1), program.names);
+    if (words.length > 0) print(words.join('\n'));
+    return;
+  }
   const cli = cliOf(program, given).fail((message: string | null, error: Error | undefined) => {
     throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
   });
@@ -58,6 +62,10 @@ function cliOf(program: Program, given: readonly string[]): Argv {
     .demandCommand(1, 'Which command? --help lists them.')
     .help()
     .alias('help', 'h');
+  return commandsOf(program, cli);
+}
+
+function commandsOf(program: Program, cli: Argv): Argv {
   return program.commands(cli).command(
     'completion <shell>',
     'Print what makes a shell complete commands, flags and names',
@@ -68,18 +76,6 @@ function cliOf(program: Program, given: readonly string[]): Argv {
         .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, behind compinit'),
     (argv) => print(completionScript(program.name, argv.shell)),
   );
-}
-
-async function printCompletions({ names, ...program }: Program, words: readonly string[]): Promise<void> {
-  // With another shell yargs would describe what it completes.
-  delete process.env['SHELL'];
-  delete process.env['ZSH_NAME'];
-  const last = words.at(-1) ?? '';
-  const cli = cliOf(program, []);
-  const known = await cli.getCompletion([program.name, ...words]);
-  const named = last.startsWith('-') ? [] : await (names?.(words) ?? []);
-  const fitting = [...named, ...known].filter((word) => word.startsWith(last) && word !== '$0');
-  if (fitting.length > 0) print([...new Set(fitting)].join('\n'));
 }
 
 /** A daemon's options as yargs sees them: `--config` and one flag a key. */

@@ -21,7 +21,8 @@ const LOGGED = 100_000;
 
 /** Adds the subscribers of a file, all or none. Rejects with OperatorError that names lines and what is wrong there. */
 export async function importSubscribers(argv: Argument): Promise<void> {
-  const file = String(argv['file']);
+  // yargs makes an empty word of "-".
+  const file = String(argv['file']) || '-';
   const format = FORMATS.find((name) => name === argv['format']) ?? formatOf(file);
   if (!format) throw new OperatorError(`${file}: is it CSV or YAML? --format csv or --format yaml says it`);
   const update = argv['update'] === true;
