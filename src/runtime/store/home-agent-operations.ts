@@ -45,7 +45,10 @@ export const homeAgentOperations = {
     }
   },
 
-  /** Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. */
+  /**
+   * Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. One that an operator
+   * calls up is assigned whatever a probe found before: a server that finds it dead still says so again.
+   */
   async changeHomeAgent(
     db: Db,
     { name, change }: { readonly name: string; readonly change: HomeAgentChange },
@@ -60,6 +63,7 @@ export const homeAgentOperations = {
       ...(target === undefined ? {} : { target: target === '' ? null : target }),
       ...(ike === undefined ? {} : { ike: ike.join(',') }),
       ...(state === undefined ? {} : { state }),
+      ...(state === 'up' ? { failed_by: null, failed_at: null } : {}),
     };
     if (Object.keys(values).length > 0) {
       await db.updateTable('home_agents').set(values).where('id', '=', id).execute();
@@ -87,8 +91,9 @@ export const homeAgentOperations = {
   },
 
   /**
-   * What a probe says of a home agent that is not down anyway. Only the server that found it dead says that it lives again,
-   * unless that server has been silent for `trust` milliseconds. The home agent if this changed whether it is assigned.
+   * What a probe says of a home agent; nothing of one that an operator took down, whatever was asked before. Only the server
+   * that found it dead says that it lives again, unless that server has been silent for `trust` milliseconds. The home agent
+   * if this changed whether it is assigned.
    */
   async probedHomeAgent(
     db: Db,
@@ -97,7 +102,7 @@ export const homeAgentOperations = {
   ): Promise<HomeAgent | undefined> {
     const { name, alive, by, trust } = probe;
     const row = await db.selectFrom('home_agents').selectAll().where('name', '=', name).executeTakeFirst();
-    if (!row) return undefined;
+    if (!row || row.state === 'down') return undefined;
     const now = context.now();
     if (!alive) {
       if (row.failed_by !== null && row.failed_by !== by && (row.failed_at ?? 0) > now - trust) return undefined;

@@ -1,43 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Store } from '../../../src/runtime/store/store.js';
-import { Postgres, withoutPostgres } from '../../postgres.js';
+import { DATABASES } from './databases.js';
 import { HOUR, LOCAL, NOW, SHA256, StoreUser } from './fixtures.js';
 
-let folder: string;
-let postgres: Postgres | undefined;
 let store: Store;
 const user = new StoreUser(() => store);
 
-beforeAll(async () => {
-  if (withoutPostgres === undefined) postgres = await Postgres.start();
-});
-
-afterAll(async () => {
-  await postgres?.stop();
-});
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
-});
-
-afterEach(async () => {
-  await store.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-const DATABASES = [
-  { kind: 'SQLite', without: undefined, place: () => Promise.resolve(join(folder, 'store.db')) },
-  { kind: 'PostgreSQL', without: withoutPostgres, place: async () => (await postgres?.database()) ?? '' },
-] as const;
-
-for (const { kind, without, place } of DATABASES) {
+for (const { kind, without, places } of DATABASES) {
   describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+    const place = places();
+
     beforeEach(async () => {
       store = await Store.open(await place());
     });
+
+    afterEach(() => store.close());
 
     describe('a subscriber', () => {
       it('is found by the first name that fits, without regard to case', async () => {
