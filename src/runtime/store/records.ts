@@ -56,6 +56,24 @@ export interface Subscriber {
   readonly takeovers: number;
 }
 
+/** A subscriber with nothing but a name: in, with Mobile IPv6, bound to nothing. */
+export function plainSubscriber(nai: string): Subscriber {
+  return {
+    nai,
+    enabled: true,
+    mip6: true,
+    localHomeAgent: true,
+    pskRoot: undefined,
+    homeAgent: undefined,
+    homeAddress: undefined,
+    sessionLifetime: undefined,
+    certificateName: undefined,
+    certificateSha256: undefined,
+    sessions: 'replace',
+    takeovers: 0,
+  };
+}
+
 /** What of a subscriber can be changed; null: no longer. */
 export type SubscriberChange = {
   readonly [K in
