@@ -1,11 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll } from 'vitest';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 
-/** Where the next new store goes. */
-type Place = () => Promise<string>;
+export interface Places {
+  /** Where the next new store goes. */
+  fresh(): Promise<string>;
+  /** Changes a store behind its back. */
+  execute(place: string, text: string): Promise<void>;
+}
 
 /** The kinds of database that a store may be. `places` is called inside of a `describe`, which has them to its end. */
 export const DATABASES = [
@@ -13,24 +18,36 @@ export const DATABASES = [
   { kind: 'PostgreSQL', without: withoutPostgres, places: onServer },
 ] as const;
 
-function inFolder(): Place {
+function inFolder(): Places {
   let folder = '';
   let files = 0;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
-  return async () => {
-    files += 1;
-    return join(folder, `store${files}.db`);
+  return {
+    fresh: async () => {
+      files += 1;
+      return join(folder, `store${files}.db`);
+    },
+    execute: async (place, text) => {
+      const file = new Database(place);
+      file.exec(text);
+      file.close();
+    },
   };
 }
 
-function onServer(): Place {
+function onServer(): Places {
   let postgres: Postgres | undefined;
   beforeAll(async () => {
     postgres = await Postgres.start();
   });
   afterAll(() => postgres?.stop());
-  return async () => (await postgres?.database()) ?? '';
+  return {
+    fresh: async () => (await postgres?.database()) ?? '',
+    execute: async (place, text) => {
+      await postgres?.query(place, text);
+    },
+  };
 }

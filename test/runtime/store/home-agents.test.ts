@@ -15,10 +15,10 @@ const failedBy = async () => (await store.run('listHomeAgents', {}))[0]?.failedB
 
 for (const { kind, without, places } of DATABASES) {
   describe.skipIf(without !== undefined)(`a home agent in ${kind}`, () => {
-    const place = places();
+    const { fresh } = places();
 
     beforeEach(async () => {
-      store = await Store.open(await place());
+      store = await Store.open(await fresh());
       await user.addAgent(1);
     });
 

@@ -8,10 +8,10 @@ const user = new StoreUser(() => store);
 
 for (const { kind, without, places } of DATABASES) {
   describe.skipIf(without !== undefined)(`in ${kind}`, () => {
-    const place = places();
+    const { fresh } = places();
 
     beforeEach(async () => {
-      store = await Store.open(await place());
+      store = await Store.open(await fresh());
     });
 
     afterEach(() => store.close());
