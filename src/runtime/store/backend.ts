@@ -25,9 +25,15 @@ export function isPostgresUrl(store: string): boolean {
   return /^postgres(ql)?:\/\//.test(store);
 }
 
-/** A store as messages name it: without what the URL says of users and passwords. */
+/** A store as messages name it: without what the URL says of users and passwords, also in one that is none. */
 export function storeName(store: string): string {
   if (!isPostgresUrl(store)) return store;
-  const [address = ''] = store.split('?', 1);
-  return address.replace(/\/\/[^/@]*@/, '//');
+  try {
+    const { protocol, host, pathname, search, hash } = new URL(store);
+    // What is behind the first of `/?#` may be part of a password that nobody has encoded.
+    if (!`${pathname}${search}${hash}`.includes('@')) return `${protocol}//${host}${pathname}`;
+  } catch {
+    // Not even a URL.
+  }
+  return 'postgres://…';
 }
