@@ -4,6 +4,9 @@ import type { HomeAgent, HomeAgentChange, Lease } from './records.js';
 import { StoreError } from './records.js';
 import { type Context, type Db, leases, parsePrefix, release, requireHomeAgent, toHomeAgent, toLease } from './rows.js';
 
+/** An integer of PostgreSQL. */
+const MAX_CAPACITY = 2 ** 31 - 1;
+
 /** What is assigned. */
 export const homeAgentOperations = {
   async addHomeAgent(
@@ -121,8 +124,11 @@ export const homeAgentOperations = {
 } as const;
 
 function checkCapacity(capacity: number): void {
-  if (Number.isInteger(capacity) && capacity >= 1) return;
-  throw new StoreError('ERR_STORE_VALUE', `a capacity is a whole number from 1, not ${capacity}`);
+  if (Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY) return;
+  throw new StoreError(
+    'ERR_STORE_VALUE',
+    `a capacity is a whole number from 1${capacity > MAX_CAPACITY ? ` to ${MAX_CAPACITY}` : ''}, not ${capacity}`,
+  );
 }
 
 function checkWeight(weight: number): void {
