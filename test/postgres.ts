@@ -128,11 +128,12 @@ export class Postgres {
     this.#processes = [];
   }
 
-  /** A new database; its URL. */
-  async database(): Promise<string> {
+  /** A new database, its texts in the order of their octets or of a language such as `en-US`; its URL. */
+  async database(language?: string): Promise<string> {
     this.#databases += 1;
     const name = `store${this.#databases}`;
-    await this.query('postgres', `CREATE DATABASE ${name}`);
+    const order = language === undefined ? '' : `TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${language}'`;
+    await this.query('postgres', `CREATE DATABASE ${name} ${order}`);
     return this.url(name);
   }
 
