@@ -1,13 +1,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import type { Issued } from '../src/runtime/pki.js';
 
 const run = promisify(execFile);
 
@@ -90,6 +91,21 @@ export class Postgres {
     });
   }
 
+  /** From now on the server demands TLS, with this certificate, and passwords: `query` is refused. */
+  async secure({ certificatePem, keyPem }: Issued): Promise<void> {
+    const data = join(this.folder, 'data');
+    const write = async (name: string, text: string) => {
+      await writeFile(join(data, name), text, { mode: 0o600 });
+      if (isRoot) await chown(join(data, name), NOBODY, NOBODY);
+    };
+    await write('server.crt', certificatePem);
+    await write('server.key', keyPem);
+    await write('pg_hba.conf', 'hostssl all all all scram-sha-256\n');
+    await this.query('postgres', 'ALTER SYSTEM SET ssl = on');
+    await this.kill();
+    await this.begin();
+  }
+
   /** Ends the server like a power failure. */
   async kill(): Promise<void> {
     await this.#end('SIGQUIT');
@@ -112,11 +128,12 @@ export class Postgres {
     this.#processes = [];
   }
 
-  /** A new database; its URL. */
-  async database(): Promise<string> {
+  /** A new database, its texts in the order of their octets or of a language such as `en-US`; its URL. */
+  async database(language?: string): Promise<string> {
     this.#databases += 1;
     const name = `store${this.#databases}`;
-    await this.query('postgres', `CREATE DATABASE ${name}`);
+    const order = language === undefined ? '' : `TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${language}'`;
+    await this.query('postgres', `CREATE DATABASE ${name} ${order}`);
     return this.url(name);
   }
 

@@ -28,6 +28,9 @@ import { Probes, withdrawProbes } from './probes.js';
 const EXPIRY_INTERVAL = 5_000;
 const EXPIRY_BATCH = 256;
 
+/** Imports to which nothing was added for so long are forgotten, and how often they are looked for, in milliseconds. */
+const IMPORT_LIFETIME = 3_600_000;
+
 /** How often the CRL file is looked at, in milliseconds. */
 const CRL_INTERVAL = 2_000;
 
@@ -56,6 +59,7 @@ export class AaaDaemon implements Service {
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #expiry: NodeJS.Timeout | undefined;
   #ticketTimer: NodeJS.Timeout | undefined;
+  #importsSought = -Infinity;
   #revoked: ReadonlySet<string>;
 
   private constructor(
@@ -284,6 +288,11 @@ export class AaaDaemon implements Service {
       }
       const before = this.#store.now() - this.#options.session.history;
       await this.#store.run('forgetHistory', { before, limit: EXPIRY_BATCH });
+      if (now - this.#importsSought >= IMPORT_LIFETIME) {
+        // Whoever began them was killed.
+        await this.#store.run('abandonImport', { before: this.#store.now() - IMPORT_LIFETIME });
+        this.#importsSought = now;
+      }
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
     }

@@ -1,5 +1,6 @@
+import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { HomeAgent } from '../../src/runtime/store/records.js';
+import { type HomeAgent, plainSubscriber } from '../../src/runtime/store/records.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
 import { run } from './program.js';
@@ -120,6 +121,24 @@ describe('a subscriber', () => {
 });
 
 describe('the store', () => {
+  it('keeps no rows of an import that was killed', async () => {
+    const made = await Lab.make();
+    lab = made;
+    const { daemon: aaa } = await made.startAaa();
+    for (const importId of ['killed', 'goes on']) {
+      const subscriber = plainSubscriber('mn@home.example');
+      await made.administer('aaa', 'stageImport', { importId, rows: [{ line: 2, subscriber }] });
+    }
+    expect(await aaa.stop()).toBe(0);
+    const file = new Database(made.path('aaa.db'));
+    file.exec("UPDATE import_rows SET created_at = created_at - 3600000 WHERE import_id = 'killed'");
+    const left = file.prepare('SELECT import_id FROM import_rows').pluck();
+    expect(left.all()).toHaveLength(2);
+    await made.start('again', 'aaa', made.path('aaa.yaml')).line('ready');
+    await expect.poll(() => left.all(), { timeout: 30_000 }).toEqual(['goes on']);
+    file.close();
+  });
+
   it('is backed up while the server runs, and restored when it does not', async () => {
     const { made, aaa } = await scene();
     const file = made.path('backup.db');

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
-import type { HeldLease, HomeAgent } from '../../src/runtime/store/records.js';
+import type { HeldLease, HomeAgent, Page } from '../../src/runtime/store/records.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import type { Lab, Place } from '../../src/tool/lab.js';
@@ -124,7 +124,7 @@ export async function makeLoad(lab: Lab, paa: Place, count: number, conditions: 
  */
 export async function brokenPromises(lab: Lab, server: string, told: readonly Told[]): Promise<string[]> {
   const broken: string[] = [];
-  const history = (await lab.administer(server, 'leaseHistory', { limit: 1_000_000 })) as HeldLease[];
+  const history = ((await lab.administer(server, 'leaseHistory', { limit: 1_000_000 })) as Page<HeldLease>).items;
   const byAddress = groupBy(history);
   for (const { nai, homeAddress, at } of told) {
     const held = (byAddress.get(homeAddress) ?? []).some(

@@ -165,7 +165,8 @@ async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Pr
       expression(
         expression.cast<number>('leases', 'double precision'),
         '/',
-        expression.parens('capacity', '*', expression.ref('weight')),
+        // Their product may be more than an integer of PostgreSQL.
+        expression.parens(expression.cast<number>('capacity', 'double precision'), '*', expression.ref('weight')),
       ),
     )
     .orderBy('id');

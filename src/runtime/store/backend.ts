@@ -26,9 +26,15 @@ export function isPostgresUrl(store: string): boolean {
   return /^postgres(ql)?:\/\//.test(store);
 }
 
-/** A store as messages name it: a file's whole path, or a URL without what the URL says of users and passwords. */
+/** A store as messages name it: a file's whole path, or a URL without what it says of users and passwords. */
 export function storeName(store: string): string {
   if (!isPostgresUrl(store)) return resolve(store);
-  const [address = ''] = store.split('?', 1);
-  return address.replace(/\/\/[^/@]*@/, '//');
+  try {
+    const { protocol, host, pathname, search, hash } = new URL(store);
+    // What is behind the first of `/?#` may be part of a password that nobody has encoded.
+    if (!`${pathname}${search}${hash}`.includes('@')) return `${protocol}//${host}${pathname}`;
+  } catch {
+    // Not even a URL.
+  }
+  return 'postgres://…';
 }

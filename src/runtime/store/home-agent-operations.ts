@@ -4,6 +4,9 @@ import type { HomeAgent, HomeAgentChange, Lease } from './records.js';
 import { StoreError } from './records.js';
 import { type Context, type Db, leases, parsePrefix, release, requireHomeAgent, toHomeAgent, toLease } from './rows.js';
 
+/** An integer of PostgreSQL. */
+const MAX_CAPACITY = 2 ** 31 - 1;
+
 /** What is assigned. */
 export const homeAgentOperations = {
   async addHomeAgent(
@@ -45,7 +48,10 @@ export const homeAgentOperations = {
     }
   },
 
-  /** Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. */
+  /**
+   * Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. One that an operator
+   * calls up is assigned whatever a probe found before: a server that finds it dead still says so again.
+   */
   async changeHomeAgent(
     db: Db,
     { name, change }: { readonly name: string; readonly change: HomeAgentChange },
@@ -60,6 +66,7 @@ export const homeAgentOperations = {
       ...(target === undefined ? {} : { target: target === '' ? null : target }),
       ...(ike === undefined ? {} : { ike: ike.join(',') }),
       ...(state === undefined ? {} : { state }),
+      ...(state === 'up' ? { failed_by: null, failed_at: null } : {}),
     };
     if (Object.keys(values).length > 0) {
       await db.updateTable('home_agents').set(values).where('id', '=', id).execute();
@@ -87,8 +94,9 @@ export const homeAgentOperations = {
   },
 
   /**
-   * What a probe says of a home agent that is not down anyway. Only the server that found it dead says that it lives again,
-   * unless that server has been silent for `trust` milliseconds. The home agent if this changed whether it is assigned.
+   * What a probe says of a home agent; nothing of one that an operator took down, whatever was asked before. Only the server
+   * that found it dead says that it lives again, unless that server has been silent for `trust` milliseconds. The home agent
+   * if this changed whether it is assigned.
    */
   async probedHomeAgent(
     db: Db,
@@ -97,7 +105,7 @@ export const homeAgentOperations = {
   ): Promise<HomeAgent | undefined> {
     const { name, alive, by, trust } = probe;
     const row = await db.selectFrom('home_agents').selectAll().where('name', '=', name).executeTakeFirst();
-    if (!row) return undefined;
+    if (!row || row.state === 'down') return undefined;
     const now = context.now();
     if (!alive) {
       if (row.failed_by !== null && row.failed_by !== by && (row.failed_at ?? 0) > now - trust) return undefined;
@@ -116,8 +124,11 @@ export const homeAgentOperations = {
 } as const;
 
 function checkCapacity(capacity: number): void {
-  if (Number.isInteger(capacity) && capacity >= 1) return;
-  throw new StoreError('ERR_STORE_VALUE', `a capacity is a whole number from 1, not ${capacity}`);
+  if (Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY) return;
+  throw new StoreError(
+    'ERR_STORE_VALUE',
+    `a capacity is a whole number from 1${capacity > MAX_CAPACITY ? ` to ${MAX_CAPACITY}` : ''}, not ${capacity}`,
+  );
 }
 
 function checkWeight(weight: number): void {

@@ -3,6 +3,7 @@ import { CompiledQuery, Kysely, Migrator, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { type Backend, type Job, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
+import { type PasswordPlace, passwordFromFile } from './password-file.js';
 import { StoreError } from './records.js';
 import type { Db } from './rows.js';
 import { KNOWN_MIGRATIONS, migrations, type Schema } from './schema.js';
@@ -48,6 +49,15 @@ function isOver(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || AGAIN.has(code ?? '') || SERVER.test(code ?? '');
 }
 
+/** A client that finds a password where libpq would, also in the file: pg's own way says on stderr that it is going to go. */
+class Client extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    const own = this as { password?: unknown };
+    if (own.password === null) own.password = (place: PasswordPlace) => passwordFromFile(place);
+  }
+}
+
 /** A connection with the query builder on it. */
 interface Session {
   readonly db: Db;
@@ -73,6 +83,7 @@ export class PostgresBackend implements Backend {
     this.#name = storeName(url);
     this.#pool = new pg.Pool({
       connectionString: url,
+      Client,
       application_name: 'pana-aaa',
       max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT,

@@ -56,7 +56,7 @@ export interface Subscriber {
   readonly takeovers: number;
 }
 
-/** A subscriber with nothing of its own. */
+/** A subscriber with nothing but a name: in, with Mobile IPv6, bound to nothing. */
 export function plainSubscriber(nai: string): Subscriber {
   return {
     nai,

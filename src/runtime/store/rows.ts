@@ -12,10 +12,10 @@ export interface Context {
   now(): number;
 }
 
-/** Whether a column holds a text anywhere. */
+/** Whether a column holds a text anywhere, without regard to case: LIKE alone has regard to it in PostgreSQL. */
 export function contains(column: string, text: string) {
   const pattern = `%${text.replaceAll(/[!%_]/g, '!$&')}%`;
-  return sql<boolean>`${sql.ref(column)} LIKE ${pattern} ESCAPE '!'`;
+  return sql<boolean>`lower(${sql.ref(column)}) LIKE lower(${pattern}) ESCAPE '!'`;
 }
 
 /** A page of what was asked for with one more than `limit`. */

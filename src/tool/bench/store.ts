@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { print, table } from '../../runtime/cli.js';
 import { isPostgresUrl, storeName } from '../../runtime/store/backend.js';
-import type { BootstrapRequest, Subscriber } from '../../runtime/store/records.js';
+import { type BootstrapRequest, plainSubscriber } from '../../runtime/store/records.js';
 import { Store } from '../../runtime/store/store.js';
 import { quantile } from '../statistics.js';
 
@@ -108,7 +108,7 @@ async function fill(store: Store, count: number, onProgress: typeof progress): P
   for (let from = 0; from < total; from += CHUNK) {
     const rows = Array.from({ length: Math.min(CHUNK, total - from) }, (_, i) => ({
       line: from + i + 2,
-      subscriber: subscriberOf(from + i),
+      subscriber: plainSubscriber(`mn${from + i}@home.example`),
     }));
     await store.run('stageImport', { importId: 'bench', rows });
     onProgress('staged', Math.min(from + CHUNK, count), count);
@@ -184,23 +184,6 @@ async function showAssignments(subjects: readonly Subject[]): Promise<void> {
   print(
     `\nLarge to small: ${ratio(quantile(small.alone, 0.5), quantile(large.alone, 0.5))} alone, ${ratio(small.together, large.together)} at once, ${ratio(quantile(small.refreshed, 0.5), quantile(large.refreshed, 0.5))} refreshed.`,
   );
-}
-
-function subscriberOf(number: number): Subscriber {
-  return {
-    nai: `mn${number}@home.example`,
-    enabled: true,
-    mip6: true,
-    localHomeAgent: true,
-    pskRoot: undefined,
-    homeAgent: undefined,
-    homeAddress: undefined,
-    sessionLifetime: undefined,
-    certificateName: undefined,
-    certificateSha256: undefined,
-    sessions: 'replace',
-    takeovers: 0,
-  };
 }
 
 function requestOf(number: number): BootstrapRequest {

@@ -1,4 +1,9 @@
-import type { BootstrapRequest, HomeAgent, Subscriber } from '../../../src/runtime/store/records.js';
+import {
+  type BootstrapRequest,
+  type HomeAgent,
+  plainSubscriber,
+  type Subscriber,
+} from '../../../src/runtime/store/records.js';
 import type { Store } from '../../../src/runtime/store/store.js';
 
 export const NOW = Date.UTC(2030, 0, 1);
@@ -10,21 +15,7 @@ export const SHA256 = 'ab'.repeat(32);
 export const LOCAL = { homeAgent: '2001:db8:a::1', homeAddress: '2001:db8:a::77' };
 
 export function subscriberOf(nai: string, more: Partial<Subscriber> = {}): Subscriber {
-  return {
-    nai,
-    enabled: true,
-    mip6: true,
-    localHomeAgent: true,
-    pskRoot: undefined,
-    homeAgent: undefined,
-    homeAddress: undefined,
-    sessionLifetime: undefined,
-    certificateName: undefined,
-    certificateSha256: undefined,
-    sessions: 'replace',
-    takeovers: 0,
-    ...more,
-  };
+  return { ...plainSubscriber(nai), ...more };
 }
 
 /** The calls of most tests, on a store that is opened before each of them. */

@@ -69,7 +69,7 @@ describe('a store of an earlier version', () => {
         { sessionId: 'paa.access.example;1;2', nai: 'mn2@home.example' },
       ]);
       // What was held is in the history, and still somebody's.
-      const held = await store.run('leaseHistory', { at: Date.now(), limit: 10 });
+      const held = (await store.run('leaseHistory', { at: Date.now() })).items;
       expect(held.map(({ nai, homeAddress }) => `${nai} ${homeAddress}`).sort()).toEqual([
         'mn1@home.example 2001:db8:1::a1',
         'mn2@home.example 2001:db8:1::2',

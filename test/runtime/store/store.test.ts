@@ -1,43 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Store } from '../../../src/runtime/store/store.js';
-import { Postgres, withoutPostgres } from '../../postgres.js';
+import { DATABASES } from './databases.js';
 import { HOUR, LOCAL, NOW, SHA256, StoreUser } from './fixtures.js';
 
-let folder: string;
-let postgres: Postgres | undefined;
 let store: Store;
 const user = new StoreUser(() => store);
 
-beforeAll(async () => {
-  if (withoutPostgres === undefined) postgres = await Postgres.start();
-});
-
-afterAll(async () => {
-  await postgres?.stop();
-});
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
-});
-
-afterEach(async () => {
-  await store.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-const DATABASES = [
-  { kind: 'SQLite', without: undefined, place: () => Promise.resolve(join(folder, 'store.db')) },
-  { kind: 'PostgreSQL', without: withoutPostgres, place: async () => (await postgres?.database()) ?? '' },
-] as const;
-
-for (const { kind, without, place } of DATABASES) {
+for (const { kind, without, places } of DATABASES) {
   describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+    const { fresh } = places();
+
     beforeEach(async () => {
-      store = await Store.open(await place());
+      store = await Store.open(await fresh());
     });
+
+    afterEach(() => store.close());
 
     describe('a subscriber', () => {
       it('is found by the first name that fits, without regard to case', async () => {
@@ -142,6 +119,8 @@ for (const { kind, without, place } of DATABASES) {
         await user.addSubscriber('mn@home.example', { homeAgent: 'ha2', homeAddress });
         const { lease } = await user.given('mn@home.example', 'one');
         expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
+        // Another's from now on, as soon as it is free.
+        await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAddress: null } });
         await user.addSubscriber('other@home.example', { homeAgent: 'ha2', homeAddress });
         expect(await user.bootstrap('other@home.example', 'two')).toMatchObject({
           result: 'none',
@@ -238,16 +217,16 @@ for (const { kind, without, place } of DATABASES) {
         await user.addSubscriber('mn2@home.example', { homeAddress: '2001:db8:1::77' });
         await user.bootstrap('mn2@home.example', 's2', { now: NOW + 2 * HOUR, leaseExpires: NOW + 5 * HOUR });
         const who = async (at: number) =>
-          (await store.run('leaseHistory', { of: '2001:0db8:1::77', at, limit: 10 })).map(({ nai }) => nai);
+          (await store.run('leaseHistory', { of: '2001:0db8:1::77', at })).items.map(({ nai }) => nai);
         expect(await who(NOW - 1)).toEqual([]);
         expect(await who(NOW)).toEqual(['mn1@home.example']);
         expect(await who(NOW + HOUR)).toEqual([]);
         expect(await who(NOW + 3 * HOUR)).toEqual(['mn2@home.example']);
-        expect(await store.run('leaseHistory', { limit: 10 })).toMatchObject([
+        expect((await store.run('leaseHistory', { limit: 10 })).items).toMatchObject([
           { nai: 'mn2@home.example', homeAgent: 'ha1', endedAt: undefined },
           { nai: 'mn1@home.example', homeAgent: 'ha1', acquiredAt: NOW, endedAt: NOW + HOUR },
         ]);
-        expect(await store.run('leaseHistory', { of: 'MN1@home.example', limit: 10 })).toHaveLength(1);
+        expect((await store.run('leaseHistory', { of: 'MN1@home.example', limit: 10 })).items).toHaveLength(1);
       });
 
       it('ends with the lease, when that expires, and is forgotten after a while', async () => {
@@ -257,10 +236,10 @@ for (const { kind, without, place } of DATABASES) {
         // A session that takes it over goes on with the same line.
         await user.bootstrap('mn1@home.example', 's2', { now: NOW + 1, leaseExpires: NOW + 2 * HOUR });
         await store.run('expire', { now: NOW + 3 * HOUR, limit: 10 });
-        expect(await store.run('leaseHistory', { limit: 10 })).toMatchObject([{ endedAt: NOW + 2 * HOUR }]);
+        expect((await store.run('leaseHistory', { limit: 10 })).items).toMatchObject([{ endedAt: NOW + 2 * HOUR }]);
         expect(await store.run('forgetHistory', { before: NOW + 2 * HOUR, limit: 10 })).toBe(0);
         expect(await store.run('forgetHistory', { before: NOW + 2 * HOUR + 1, limit: 10 })).toBe(1);
-        expect(await store.run('leaseHistory', { limit: 10 })).toEqual([]);
+        expect((await store.run('leaseHistory', { limit: 10 })).items).toEqual([]);
       });
     });
   });

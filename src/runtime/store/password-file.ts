@@ -1,0 +1,55 @@
+import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** What a line of the file is chosen by. */
+export interface PasswordPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+}
+
+/** A field up to a colon: `\:` and `\\` are a colon and a backslash of its own. */
+const FIELD = String.raw`((?:\\.|[^\\:])*):`;
+const LINE = new RegExp(`^${FIELD.repeat(4)}(.*)$`);
+
+/**
+ * The password of PostgreSQL's password file, by its rules: `PGPASSFILE`, else `~/.pgpass`, for its owner alone. Lines are
+ * `host:port:database:user:password`, the first that fits counts, and `*` fits all. Rejects with an error for operators.
+ */
+export async function passwordFromFile(place: PasswordPlace): Promise<string> {
+  const path = process.env['PGPASSFILE'] ?? join(homedir(), '.pgpass');
+  const wanted = 'the server asks for a password, of which neither the URL nor PGPASSWORD says anything';
+  let text: string;
+  let mode: number;
+  try {
+    ({ mode } = await stat(path));
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`${wanted}, ${code === 'ENOENT' ? `and there is no file ${path}` : `and: ${message}`}`);
+  }
+  if ((mode & 0o077) !== 0) throw new Error(`${wanted}, and others than its owner may use ${path}: chmod 600`);
+  const password = passwordIn(text, place);
+  if (password === undefined) throw new Error(`${wanted}, and ${path} has no line for this database and user`);
+  return password;
+}
+
+/** What the text of a password file says; undefined: nothing. */
+export function passwordIn(text: string, { host, port, database, user }: PasswordPlace): string | undefined {
+  // A UNIX socket is of this host.
+  const hosts = host.startsWith('/') ? [host, 'localhost'] : [host];
+  const accepted = [hosts, [String(port)], [database], [user]];
+  for (const line of text.split(/\r?\n|\r/)) {
+    if (line.startsWith('#')) continue;
+    const fields = LINE.exec(line)?.slice(1).map(withoutBackslashes);
+    const password = fields?.pop();
+    if (password && fields?.every((field, i) => field === '*' || accepted[i]?.includes(field))) return password;
+  }
+  return undefined;
+}
+
+function withoutBackslashes(field: string): string {
+  return field.replaceAll(/\\(.)/g, '$1');
+}

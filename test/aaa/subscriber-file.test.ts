@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type FileRow, type Format, formatOf, readRows, writeRows } from '../../src/aaa/commands/subscriber-file.js';
+import { readSubscriber } from '../../src/aaa/commands/subscriber-policy.js';
+import { plainSubscriber, type Subscriber } from '../../src/runtime/store/records.js';
+
+async function rowsOf(text: string, format: Format): Promise<FileRow[]> {
+  const rows: FileRow[] = [];
+  // In pieces, as files come.
+  const whole = Buffer.from(text);
+  const pieces = Array.from({ length: Math.ceil(whole.length / 7) }, (_, i) => whole.subarray(7 * i, 7 * i + 7));
+  for await (const row of readRows(Readable.from(pieces), format)) rows.push(row);
+  return rows;
+}
+
+/** What is read of a file: subscribers, and problems as `line: what`. */
+async function read(text: string, format: Format): Promise<(object | string)[]> {
+  return (await rowsOf(text, format)).map((row) => {
+    const read = 'problem' in row ? row : readSubscriber(row.values);
+    return 'problem' in read ? `${row.line}: ${read.problem}` : read.subscriber;
+  });
+}
+
+const optional = <T>(given: fc.Arbitrary<T>) => fc.option(given, { nil: undefined });
+
+/** Any name that a certificate may hold: also what CSV and YAML have rules about. */
+const name = fc
+  .string({ minLength: 1, maxLength: 40, unit: 'grapheme' })
+  .filter((text) => text === text.trim() && ![...text].some((character) => character < ' ' || character === '\x7f'));
+
+const subscriber: fc.Arbitrary<Subscriber> = fc.record({
+  nai: fc.stringMatching(/^[a-z0-9][a-z0-9_+-]{0,20}@[a-z]{1,10}\.example$/),
+  enabled: fc.boolean(),
+  mip6: fc.boolean(),
+  localHomeAgent: fc.boolean(),
+  pskRoot: optional(fc.constantFrom('msk', 'emsk')),
+  homeAgent: optional(fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,20}$/)),
+  homeAddress: optional(fc.constantFrom('2001:db8:1::7', '::1', '2001:db8::')),
+  sessionLifetime: optional(fc.integer({ min: 1, max: 0xffff_fffe })),
+  certificateName: optional(name),
+  certificateSha256: optional(fc.stringMatching(/^[0-9a-f]{64}$/)),
+  sessions: fc.constantFrom('one', 'replace'),
+  takeovers: fc.constant(0),
+});
+
+describe('a file of subscribers', () => {
+  it.each(['csv', 'yaml'] as const)('in %s is read as it was written, whatever is in it', async (format) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(subscriber, { minLength: 1, maxLength: 5 }), async (subscribers) => {
+        // Exports are written page by page.
+        const text = writeRows(subscribers.slice(0, 1), format, true) + writeRows(subscribers.slice(1), format, false);
+        expect(await read(text, format)).toEqual(subscribers);
+      }),
+    );
+  });
+
+  it('says yes and no in any of the usual ways, and leaves out what is as usual', async () => {
+    const text = 'mip6,nai,enabled\nYes,a@home.example,0\n, b@home.example ,TRUE\n\noff,c@home.example,\n';
+    expect(await read(text, 'csv')).toEqual([
+      { ...plainSubscriber('a@home.example'), enabled: false },
+      plainSubscriber('b@home.example'),
+      { ...plainSubscriber('c@home.example'), mip6: false },
+    ]);
+    expect(await read('- {nai: a@home.example, lifetime: 30m}\n- nai: b@home.example\n  mip6: no\n', 'yaml')).toEqual([
+      { ...plainSubscriber('a@home.example'), sessionLifetime: 1800 },
+      { ...plainSubscriber('b@home.example'), mip6: false },
+    ]);
+  });
+
+  it.each([
+    ['csv', '', ['1: the file is empty: its first line names the columns']],
+    [
+      'csv',
+      'nai,customer\n',
+      [
+        '1: there is no "customer"; there are nai, enabled, mip6, local-home-agent, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions',
+      ],
+    ],
+    ['csv', 'nai,mipv6\n', ['1: there is no "mipv6"; did you mean "mip6"?']],
+    ['csv', 'mip6\nyes\n', ['1: the first line names the columns, and "nai" is not among them']],
+    ['csv', 'nai,mip6,nai\n', ['1: the column "nai" is there twice']],
+    ['csv', 'nai,mip6\n,yes\nb@home.example,maybe\n', ['2: nai is missing', '3: mip6: "maybe" is neither yes nor no']],
+    [
+      'csv',
+      'nai,sessions,psk-root\na,two,key\n',
+      ['2: psk-root: "key" is not msk or emsk; sessions: "two" is not one or replace'],
+    ],
+    ['csv', 'nai,lifetime\na,5x\n', ['2: lifetime: "5x" is not a time, such as 500ms, 30s, 5m or 2h']],
+    ['csv', 'nai\na,b\n', ['2: Invalid Record Length: expect 1, got 2 on line 2']],
+    ['yaml', '', ['1: subscribers in YAML are a list: "- nai: mn@home.example"']],
+    ['yaml', 'nai: a\n', ['1: subscribers in YAML are a list: "- nai: mn@home.example"']],
+    [
+      'yaml',
+      '- nai: a@home.example\n- 7\n',
+      [plainSubscriber('a@home.example'), '2: a subscriber is a map, such as "- nai: mn@home.example"'],
+    ],
+    ['yaml', '- nai: a@home.example\n  mip: no\n', ['1: there is no "mip"; did you mean "mip6"?']],
+    ['yaml', '- nai: [\n', [expect.stringMatching(/^2: not YAML: /)]],
+  ] as const)('in %s that reads %j is told what is wrong, and where', async (format, text, problems) => {
+    expect(await read(text, format)).toEqual(problems);
+  });
+
+  it('in YAML has an end', async () => {
+    const long = Readable.from(Array.from({ length: 17 }, () => Buffer.alloc(1024 * 1024, '#')));
+    const rows: FileRow[] = [];
+    for await (const row of readRows(long, 'yaml')) rows.push(row);
+    expect(rows).toEqual([{ line: 1, problem: 'more than 16 MiB of YAML: CSV can be as long as you like' }]);
+  });
+
+  it('says its format by its name, or not at all', () => {
+    expect(['a.csv', 'a.CSV', 'b.yaml', 'b.yml', 'c.txt', '-'].map(formatOf)).toEqual([
+      ...['csv', 'csv', 'yaml', 'yaml'],
+      ...[undefined, undefined],
+    ]);
+  });
+});
