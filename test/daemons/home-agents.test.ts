@@ -77,10 +77,10 @@ describe('a home agent', () => {
   it('is changed, shown and removed, with its leases only by force', async () => {
     const { made, aaa, pac } = await scene();
     const shown = await operate(made, 'home-agent', 'set', 'ha1', '--capacity', '4', '--ike', 'ikev2,ikev1');
-    expect(shown.stdout).toMatch(/ha1 +up .* ikev2,ikev1 +1 of 4 +#####\.+ 25 %/);
+    expect(shown.stdout).toMatch(/ha1 +up .* ikev2,ikev1 +1 +1 of 4 +#####\.+ 25 %/);
     expect(await operate(made, 'home-agent', 'set', 'ha1', '--capacity', '0')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('a capacity is a whole number from 1, not 0'),
+      stderr: expect.stringContaining('--capacity: a whole number from 1 is wanted'),
     });
     expect((await operate(made, 'home-agent', 'drain', 'ha9')).stderr).toContain('no home agent ha9');
     const refused = await operate(made, 'home-agent', 'remove', 'ha1');
@@ -155,6 +155,6 @@ describe('the store', () => {
     expect(await aaa.stop()).toBe(0);
     expect(await operate(made, 'store', 'restore', file)).toMatchObject({ status: 0 });
     const { stdout } = await operate(made, 'subscriber', 'list', '--json');
-    expect(JSON.parse(stdout)).toMatchObject([{ nai: 'mn1@home.example' }]);
+    expect(JSON.parse(stdout).items).toMatchObject([{ nai: 'mn1@home.example' }]);
   });
 });

@@ -7,14 +7,19 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs one of the programs to its end. */
+/** Runs one of the programs to its end; `launcher` is a command line in front of its own. */
 export function run(
   program: DaemonName | 'tool',
   parameters: readonly string[],
-  { environment = {}, input = '' }: { environment?: Record<string, string>; input?: string | Uint8Array } = {},
+  {
+    environment = {},
+    input = '',
+    launcher = [],
+  }: { environment?: Record<string, string>; input?: string | Uint8Array; launcher?: readonly string[] } = {},
 ): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [programOf(program), ...parameters], {
+    const [command = '', ...rest] = [...launcher, process.execPath, programOf(program), ...parameters];
+    const child = spawn(command, rest, {
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
     });
     let stdout = '';

@@ -40,9 +40,9 @@ describe('the AAA server', () => {
     const shown = await session(made, 'list');
     expect(shown.stdout).toMatch(/^SESSION +SUBSCRIBER +PAA +HOME AGENT +HOME ADDRESS +SINCE +UNTIL/);
     expect(shown.stdout).toContain('mn1@home.example');
-    const [row] = JSON.parse((await session(made, 'list', 'MN1@home.example', '--json')).stdout);
+    const [row] = JSON.parse((await session(made, 'list', 'MN1@home.example', '--json')).stdout).items;
     expect(row).toMatchObject({ nai: 'mn1@home.example', origin: 'paa.access.example', kind: 'home', homeAddress });
-    expect((await session(made, 'list', 'nobody@home.example')).stdout).toBe('No sessions.\n');
+    expect((await session(made, 'list', 'nobody@home.example')).stdout).toBe('None like that.\n');
   });
 
   it('ends a session with ASR: the client hears PTR, the server STR, and the lease is free', async () => {
@@ -63,7 +63,7 @@ describe('the AAA server', () => {
 
   it('has a client authenticated again with RAR', async () => {
     const { made, paa, pac } = await scene();
-    const [{ sessionId }] = JSON.parse((await session(made, 'list', '--json')).stdout);
+    const [{ sessionId }] = JSON.parse((await session(made, 'list', '--json')).stdout).items;
     const ended = await session(made, 'reauth', sessionId);
     expect(ended).toMatchObject({ status: 0 });
     expect(ended.stdout).toMatch(/paa\.access\.example +SUCCESS/);
