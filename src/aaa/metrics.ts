@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
+import { DIAMETER_COUNTERS } from '../runtime/daemon.js';
 import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
 import type { EapServerOptions } from '../runtime/eap-server.js';
 import type { HookView } from '../runtime/hooks.js';
-import type { Labels, MetricDescriptions, Metrics, Sample } from '../runtime/metrics.js';
+import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/metrics.js';
 import type { HomeAgent, StoreStatistics } from '../runtime/store/records.js';
 import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
 
@@ -15,10 +16,6 @@ const PATIENCE = 2_000;
 
 /** Seconds: most calls wait for one commit at most. */
 const STORE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
-
-const each = (label: string, values: readonly string[]): Labels[] => values.map((value) => ({ [label]: value }));
-const pairs = (label: string, values: readonly string[], other: string, others: readonly string[]): Labels[] =>
-  values.flatMap((value) => others.map((second) => ({ [label]: value, [other]: second })));
 
 /** What pana-aaa counts and times. */
 export const AAA_METRICS: MetricDescriptions = {
@@ -59,9 +56,7 @@ export const AAA_METRICS: MetricDescriptions = {
       help: 'Diameter requests that were answered with an error, by Result-Code',
       series: [{ code: '3004' }],
     },
-    failovers: { help: 'Diameter requests that were sent again to another peer' },
-    duplicates: { help: 'Repeated Diameter requests that were answered as before' },
-    diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
+    ...DIAMETER_COUNTERS,
   },
   times: {
     authentication: { help: 'Time from the first EAP packet of an accepted node to its success' },

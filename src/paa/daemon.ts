@@ -31,6 +31,7 @@ import { UdpSocket } from '../runtime/udp.js';
 import { AaaClient } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
 import { LocalHomeAgent } from './local-home-agent.js';
+import { PAA_METRICS } from './metrics.js';
 import type { PaaOptions } from './options.js';
 
 /** How long hooks may take when the daemon ends, in milliseconds. */
@@ -51,7 +52,7 @@ type SessionOutput = Extract<PaaOutput, { type: 'session' }>;
 export class PaaDaemon implements Service {
   readonly #options: PaaOptions;
   readonly #log: Logger;
-  readonly #metrics = new Metrics('pana_paa');
+  readonly #metrics = new Metrics('pana_paa', PAA_METRICS);
   readonly #hooks: HookRunner;
   readonly #paa: Paa;
   readonly #driver: Driver<PaaInput, PaaOutput>;
@@ -78,8 +79,12 @@ export class PaaDaemon implements Service {
       onEvent: (event) => report(event, this.#aaa.node.grammarian),
       onWish: (sessionId, wish) => this.#serverWish(sessionId, wish),
     });
-    this.#metrics.gauge('sessions', 'PANA sessions', () => this.#paa.size);
-    this.#metrics.gauge('half_open_sessions', 'PANA sessions not authenticated yet', () => this.#paa.halfOpen);
+    this.#metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => this.#paa.size);
+    this.#metrics.gauge(
+      'half_open_sessions',
+      'PANA sessions whose first authentication is not over',
+      () => this.#paa.halfOpen,
+    );
   }
 
   /** Rejects with OperatorError, or the system's error. */

@@ -13,6 +13,7 @@ import { UdpSocket } from '../runtime/udp.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
 import { readCredentials } from './credentials.js';
 import { discoverPaas } from './discovery.js';
+import { PAC_METRICS } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 
@@ -32,7 +33,7 @@ const UNNOTICED = new Set(['no-answer', 'no-progress', 'moved']);
 export class PacDaemon implements Service {
   readonly #options: PacOptions;
   readonly #log: Logger;
-  readonly #metrics = new Metrics('pana_pac');
+  readonly #metrics = new Metrics('pana_pac', PAC_METRICS);
   readonly #node: MobileNode;
   #credentials: PeerCredentials;
   #keyLog: KeyLog | undefined;

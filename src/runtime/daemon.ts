@@ -9,7 +9,7 @@ import { type ControlRoutes, ControlServer } from './control.js';
 import type { DiameterEvent } from './diameter-node.js';
 import { type HookReport, HookRunner } from './hooks.js';
 import type { Logger } from './log.js';
-import type { Metrics } from './metrics.js';
+import type { MetricDescriptions, Metrics } from './metrics.js';
 
 /** What every daemon opens for its operator. */
 export interface OperatorDoor {
@@ -92,6 +92,13 @@ export function panaFields(octets: Uint8Array): Record<string, unknown> {
 export function sessionText(sessionId: number): string {
   return sessionId.toString(16).padStart(8, '0');
 }
+
+/** What `diameterReporter` counts. */
+export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
+  failovers: { help: 'Diameter requests that were sent again to another peer' },
+  duplicates: { help: 'Repeated Diameter requests that were answered as before' },
+  diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
+};
 
 /** Logs and counts what happens to Diameter peers; messages at `level`. */
 export function diameterReporter(

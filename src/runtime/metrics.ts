@@ -25,6 +25,11 @@ export interface MetricDescriptions {
   readonly times?: Readonly<Record<string, TimeDescription>>;
 }
 
+/** Series with one label, one for each of its values; and with two labels, for each pair of their values. */
+export const each = (label: string, values: readonly string[]): Labels[] => values.map((value) => ({ [label]: value }));
+export const pairs = (label: string, values: readonly string[], other: string, others: readonly string[]): Labels[] =>
+  values.flatMap((value) => others.map((second) => ({ [label]: value, [other]: second })));
+
 /** One series of a gauge with labels. */
 export interface Sample {
   readonly labels: Labels;

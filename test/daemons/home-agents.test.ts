@@ -1,11 +1,9 @@
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type HomeAgent, plainSubscriber } from '../../src/runtime/store/records.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { plainSubscriber } from '../../src/runtime/store/records.js';
 import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
 import { run } from './program.js';
-
-const OTHER = '2001:db8:2::1';
+import { agents, nodeOnFirst, OTHER, operate, type Scene } from './two-home-agents.js';
 
 let lab: Lab | undefined;
 
@@ -14,36 +12,9 @@ afterEach(async () => {
   lab = undefined;
 });
 
-interface Scene {
-  readonly made: Lab;
-  readonly aaa: DaemonProcess;
-  readonly pac: DaemonProcess;
-}
-
-/** A node on the first of two home agents. */
 async function scene(): Promise<Scene> {
-  const made = await Lab.make();
-  lab = made;
-  const { daemon: aaa, place } = await made.startAaa();
-  await made.startPaa(place);
-  const added = await operate(
-    made,
-    ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
-  );
-  expect(added).toMatchObject({ status: 0 });
-  await made.addSubscriber('mn1@home.example', 'mn1');
-  const pac = await made.startPac('mn1');
-  expect(await pac.line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
-  return { made, aaa, pac };
-}
-
-function operate(made: Lab, ...parameters: readonly string[]) {
-  return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
-}
-
-async function agents(made: Lab): Promise<Record<string, Pick<HomeAgent, 'state' | 'leases'>>> {
-  const list = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
-  return Object.fromEntries(list.map(({ name, state, leases }) => [name, { state, leases }]));
+  lab = await Lab.make();
+  return nodeOnFirst(lab);
 }
 
 describe('a home agent', () => {

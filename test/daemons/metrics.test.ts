@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { callDaemon } from '../../src/runtime/control.js';
+import { UdpSocket } from '../../src/runtime/udp.js';
 import { Lab } from '../../src/tool/lab.js';
 import { run } from './program.js';
 
@@ -45,6 +46,17 @@ function parse(text: string): Map<string, Family> {
     }
   }
   return families;
+}
+
+/** HELP says more than the name does, and names are as Prometheus has them. */
+function expectToSayWhatTheyAre(families: ReadonlyMap<string, Family>): void {
+  for (const [name, { help, type }] of families) {
+    if (!name.startsWith('pana_')) continue;
+    const bare = name.replace(/^pana_[a-z]{3}_/, '').replace(/_(total|seconds)$/, '');
+    expect(help.length, name).toBeGreaterThan(15);
+    expect(help, name).not.toBe(bare.replaceAll('_', ' '));
+    expect(name.endsWith('_total'), name).toBe(type === 'counter');
+  }
 }
 
 interface Panel {
@@ -95,14 +107,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
   const count = 'pana_aaa_store_seconds_count{class="bootstrap"}';
   expect(families.get('pana_aaa_store_seconds')?.samples.get(count)).toBe(2);
 
-  // HELP says more than the name does, and names are as Prometheus has them.
-  for (const [name, { help, type }] of families) {
-    if (!name.startsWith('pana_')) continue;
-    const bare = name.replace(/^pana_aaa_/, '').replace(/_(total|seconds)$/, '');
-    expect(help.length, name).toBeGreaterThan(15);
-    expect(help, name).not.toBe(bare.replaceAll('_', ' '));
-    expect(name.endsWith('_total'), name).toBe(type === 'counter');
-  }
+  expectToSayWhatTheyAre(families);
   // No label holds what a node says of itself.
   expect(text).not.toContain('mn1');
 
@@ -132,6 +137,53 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
     'pana_aaa_reloads_total',
     'pana_aaa_subscribers',
   ]);
+});
+
+it('of a PAA and a PaC parse, say what they are, and begin at zero', async () => {
+  const made = await Lab.make({ localHomeAgent: true });
+  lab = made;
+  const { place } = await made.startAaa();
+  const { daemon: paa, place: at } = await made.startPaa(place);
+  await made.addSubscriber(MN, 'mn1');
+  const read = async (name: string) => {
+    const families = parse(String(await callDaemon(made.socket(name), 'GET', '/metrics')));
+    expectToSayWhatTheyAre(families);
+    const named = (series: string) => families.get((series.split('{')[0] ?? '').replace(/_count$/, ''));
+    return (series: string) => named(series)?.samples.get(series);
+  };
+  // What a stranger sends is counted too.
+  const stranger = await UdpSocket.connect(at, {}, () => undefined);
+  stranger.send(Uint8Array.of(0, 0, 0, 16), at);
+  const before = await read('paa');
+  expect(before('pana_paa_authorizations_total{result="authorized"}')).toBe(0);
+  expect(before('pana_paa_sessions_ended_total{cause="logout"}')).toBe(0);
+  expect(before('pana_paa_aaa_failures_total')).toBe(0);
+
+  const pac = await made.startPac('mn1');
+  await pac.line('bootstrapped');
+  await paa.line('hook done', ({ event }) => event === 'permit');
+  expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
+  await pac.line('bootstrap refreshed');
+  const atPaa = await read('paa');
+  expect(atPaa('pana_paa_sessions')).toBe(1);
+  expect(atPaa('pana_paa_half_open_sessions')).toBe(0);
+  expect(atPaa('pana_paa_authorizations_total{result="authorized"}')).toBe(1);
+  expect(atPaa('pana_paa_authorizations_total{result="reauthenticated"}')).toBe(1);
+  expect(atPaa('pana_paa_hook_runs_total{event="permit",result="ok"}')).toBeGreaterThan(0);
+  expect(atPaa('pana_paa_dropped_total{code="truncated"}')).toBe(1);
+  expect(atPaa('pana_paa_bootstrap_seconds_count')).toBe(1);
+  const atPac = await read('mn1');
+  expect(atPac('pana_pac_sessions_total{result="authorized"}')).toBe(1);
+  expect(atPac('pana_pac_sessions_total{result="reauthenticated"}')).toBe(1);
+  expect(atPac('pana_pac_sessions_total{result="terminated"}')).toBe(0);
+  expect(atPac('pana_pac_eap_failures_total{reason="server-certificate"}')).toBe(0);
+  expect(atPac('pana_pac_datagrams_total{direction="in"}')).toBeGreaterThan(5);
+  expect(atPac('pana_pac_bootstrap_seconds_count')).toBe(1);
+
+  await stranger.close();
+  expect(await pac.stop()).toBe(0);
+  await paa.line('session ended');
+  expect((await read('paa'))('pana_paa_sessions_ended_total{cause="logout"}')).toBe(1);
 });
 
 it('cost the store one question in five seconds, however often they are read', async () => {

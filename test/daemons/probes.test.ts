@@ -1,11 +1,9 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HomeAgent } from '../../src/runtime/store/records.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
 import { run } from './program.js';
-
-const OTHER = '2001:db8:2::1';
+import { agents, nodeOnFirst, OTHER, operate, type Scene } from './two-home-agents.js';
 
 let lab: Lab | undefined;
 
@@ -13,12 +11,6 @@ afterEach(async () => {
   await lab?.close();
   lab = undefined;
 });
-
-interface Scene {
-  readonly made: Lab;
-  readonly aaa: DaemonProcess;
-  readonly pac: DaemonProcess;
-}
 
 /** What a home agent answers from now on: `alive`, `dead`, or `hangs`. */
 function answer(made: Lab, name: string, what: 'alive' | 'dead' | 'hangs'): Promise<void> {
@@ -50,27 +42,7 @@ async function scene(): Promise<Scene> {
   lab = made;
   const probe = await probeHook(made);
   for (const name of ['ha1', 'ha2']) await answer(made, name, 'alive');
-  const { daemon: aaa, place } = await made.startAaa('aaa', { hooks: { probe, 'probe-interval': '200ms' } });
-  await made.startPaa(place);
-  const added = await operate(
-    made,
-    ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
-  );
-  expect(added).toMatchObject({ status: 0 });
-  await made.addSubscriber('mn1@home.example', 'mn1');
-  const pac = await made.startPac('mn1');
-  expect(await pac.line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
-  await aaa.line('hook done', ({ event }) => event === 'up');
-  return { made, aaa, pac };
-}
-
-function operate(made: Lab, ...parameters: readonly string[]) {
-  return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
-}
-
-async function agents(made: Lab): Promise<Record<string, Pick<HomeAgent, 'state' | 'failedBy' | 'leases'>>> {
-  const list = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
-  return Object.fromEntries(list.map(({ name, state, failedBy, leases }) => [name, { state, failedBy, leases }]));
+  return nodeOnFirst(made, { hooks: { probe, 'probe-interval': '200ms' } });
 }
 
 async function runsOf(made: Lab, name: string): Promise<string[]> {

@@ -19,7 +19,7 @@ const LINE = new RegExp(`^${FIELD.repeat(4)}(.*)$`);
  * `host:port:database:user:password`, the first that fits counts, and `*` fits all. Rejects with an error for operators.
  */
 export async function passwordFromFile(place: PasswordPlace): Promise<string> {
-  const path = process.env['PGPASSFILE'] ?? join(homedir(), '.pgpass');
+  const path = process.env['PGPASSFILE'] || join(homedir(), '.pgpass');
   const wanted = 'the server asks for a password, of which neither the URL nor PGPASSWORD says anything';
   let text: string;
   let mode: number;

@@ -1,0 +1,51 @@
+import type { PaaClosed } from '../protocol/pana/paa-session.js';
+import type { DropCode } from '../protocol/pana/session.js';
+import { DIAMETER_COUNTERS } from '../runtime/daemon.js';
+import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
+
+/** Reasons that operators look for first; the others come when they happen. */
+const DROPPED: readonly DropCode[] = [
+  ...(['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence', 'bad-start'] as const),
+  ...(['pci-of-address', 'pci-in-all', 'half-open-of-address', 'half-open-in-all', 'sessions-in-all'] as const),
+];
+
+const CLOSED: readonly PaaClosed[] = [
+  ...(['rejected', 'eap-timeout', 'no-progress', 'no-answer', 'lifetime-expired'] as const),
+  ...(['logout', 'administrative', 'session-timeout', 'replaced'] as const),
+];
+
+/** What pana-paa counts and times. */
+export const PAA_METRICS: MetricDescriptions = {
+  counters: {
+    datagrams: {
+      help: 'PANA datagrams that came in from clients, or went out to them, repeated ones included',
+      series: each('direction', ['in', 'out']),
+    },
+    dropped: {
+      help: 'PANA messages, or EAP in them, that changed nothing, by reason: malformed, unexpected, over a limit',
+      series: each('code', DROPPED),
+    },
+    authorizations: {
+      help: 'Authentications that ended with an answer to the client: authorized, reauthenticated, or refused',
+      series: each('result', ['authorized', 'reauthenticated', 'refused']),
+    },
+    sessions_ended: {
+      help: 'PANA sessions that ended, by cause, those that were never authorized included',
+      series: each('cause', CLOSED),
+    },
+    moves: { help: 'Sessions that went on from another address of their client' },
+    aaa_failures: { help: 'EAP messages for which no AAA server gave an answer of use' },
+    hook_runs: {
+      help: "Runs of enforcement point's and local home agent's hooks by event and result; a hook that failed is tried again",
+      series: pairs('event', ['permit', 'revoke', 'move', 'up', 'refresh', 'down'], 'result', [
+        'ok',
+        'failed',
+        'refused',
+      ]),
+    },
+    ...DIAMETER_COUNTERS,
+  },
+  times: {
+    bootstrap: { help: "Time from a client's answer that begins a session to its first authorization" },
+  },
+};

@@ -1,0 +1,41 @@
+import { expect } from 'vitest';
+import type { HomeAgent } from '../../src/runtime/store/records.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { HOME_AGENT, type Lab } from '../../src/tool/lab.js';
+import { type Ended, run } from './program.js';
+
+/** Address of `ha2`, beside the lab's own. */
+export const OTHER = '2001:db8:2::1';
+
+export interface Scene {
+  readonly made: Lab;
+  readonly aaa: DaemonProcess;
+  readonly pac: DaemonProcess;
+}
+
+/** A node on the first of two home agents; `configuration` is laid over the AAA server's. */
+export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['startAaa']>[1] = {}): Promise<Scene> {
+  const { daemon: aaa, place } = await made.startAaa('aaa', configuration);
+  await made.startPaa(place);
+  const added = await operate(
+    made,
+    ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
+  );
+  expect(added).toMatchObject({ status: 0 });
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const pac = await made.startPac('mn1');
+  expect(await pac.line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
+  await aaa.line('hook done', ({ event }) => event === 'up');
+  return { made, aaa, pac };
+}
+
+/** A command to the AAA server of the scene, or to its store. */
+export function operate(made: Lab, ...parameters: readonly string[]): Promise<Ended> {
+  return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
+}
+
+/** How the home agents stand, by name. */
+export async function agents(made: Lab): Promise<Record<string, Pick<HomeAgent, 'state' | 'failedBy' | 'leases'>>> {
+  const list = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
+  return Object.fromEntries(list.map(({ name, state, failedBy, leases }) => [name, { state, failedBy, leases }]));
+}
