@@ -82,7 +82,11 @@ export const homeAgentOperations = {
   ): Promise<Lease[]> {
     const { id } = await requireHomeAgent(db, name);
     const pinned = await db.selectFrom('subscribers').select('nai').where('home_agent_id', '=', id).executeTakeFirst();
-    if (pinned) throw new StoreError('ERR_STORE_IN_USE', `the subscriber ${pinned.nai} always gets ${name}`);
+    if (pinned)
+      throw new StoreError(
+        'ERR_STORE_IN_USE',
+        `the subscriber ${pinned.nai} always gets ${name}: "subscriber set" changes that`,
+      );
     const over = await leases(db).where('leases.home_agent_id', '=', id).execute();
     if (over.length > 0 && !force) {
       const many = over.length === 1 ? '1 lease' : `${over.length} leases`;
