@@ -94,13 +94,14 @@ export class SqliteBackend implements Backend {
     return new SqliteBackend(db);
   }
 
-  async commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]> {
+  async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
     return this.#db.connection().execute(async (connection) => {
       const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
       // IMMEDIATE: a reader that wants to write later could be refused in the middle.
       await run('BEGIN IMMEDIATE');
       const outcomes: PromiseSettledResult<unknown>[] = [];
       try {
+        await first?.(connection);
         for (const job of jobs) {
           await run('SAVEPOINT job');
           const [outcome] = await Promise.allSettled([job(connection)]);
@@ -125,6 +126,11 @@ export class SqliteBackend implements Backend {
     const [outcome] = await this.commit([job]);
     if (outcome?.status === 'rejected') throw outcome.reason;
     return outcome?.value;
+  }
+
+  /** This host's. */
+  async wallClock(): Promise<number> {
+    return Date.now();
   }
 
   async close(): Promise<void> {

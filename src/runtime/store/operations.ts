@@ -32,7 +32,6 @@ export const READING: ReadonlySet<OperationName> = new Set<OperationName>([
   'checkImport',
   'statistics',
   'listAudit',
-  'clock',
 ]);
 
 /** Those that may take long with many subscribers, and that do not touch leases: bootstraps go on beside them. */
