@@ -118,8 +118,8 @@ export class ClockKeeper {
     return { by, reading, steps: await shiftTimes(db, by, now, this.#since) };
   }
 
-  #goBy({ moved }: ClockSteps, reading: Reading): void {
-    this.#since += moved - this.#moved;
+  #goBy({ moved, since }: ClockSteps, reading: Reading): void {
+    this.#since = since;
     this.#moved = moved;
     this.#clock.set(reading);
   }

@@ -48,7 +48,8 @@ export async function shiftTimes(db: Db, by: number, now: number, since: number)
   const watched = steps.since <= now ? Math.max(since, steps.since) : since;
   for (const column of RUNNING) await move(db, column, by, Number.MIN_SAFE_INTEGER);
   // A small one disorders nothing: who gives or ends a lease looks at the time before.
-  if (Math.abs(by) >= CLOCKS_APART) {
+  const large = Math.abs(by) >= CLOCKS_APART;
+  if (large) {
     const from = (await anyBetween(db, watched + by, watched)) ? Number.MIN_SAFE_INTEGER : watched;
     for (const column of PAST) await move(db, column, by, from);
   }
@@ -56,7 +57,7 @@ export async function shiftTimes(db: Db, by: number, now: number, since: number)
     .insertInto('audit')
     .values({ at: now + by, who: 'clock', what: 'clockStep', detail: JSON.stringify({ milliseconds: by }) })
     .execute();
-  const after: ClockSteps = { moved: steps.moved + by, since: watched + by };
+  const after: ClockSteps = { moved: steps.moved + by, since: large ? watched + by : watched };
   const value = JSON.stringify(after);
   await db
     .insertInto('meta')
