@@ -74,6 +74,10 @@ export class AaaDaemon implements Service {
       if (works) log.warn('store answers again');
       else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
     };
+    opened.onClockStep = (milliseconds) => {
+      this.#metrics.count('clock_steps');
+      log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
+    };
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);

@@ -53,7 +53,7 @@ export class ClockKeeper {
     this.#onStep = onStep;
     this.#clock = new StoreClock(reading);
     this.#moved = steps.moved;
-    this.#since = reading.wall;
+    this.#since = Math.round(reading.wall);
   }
 
   /** `onStep` hears of a step that this server has made the times make. Rejects with DatabaseError. */
@@ -89,15 +89,14 @@ export class ClockKeeper {
     this.#onStep(shift.by);
   }
 
-  /** Looks again and again, until `stop`. */
-  watch(): void {
+  /** Looks again and again, until `stop`, also after a look that failed. */
+  watch(onFailure: (error: unknown) => void): void {
     this.#timer = setTimeout(() => {
       this.#looking = this.look()
-        // Whoever wants something of a lost database hears of it; the time goes on, and the next look comes.
-        .catch(() => undefined)
+        .catch(onFailure)
         .then(() => {
           this.#looking = undefined;
-          if (this.#timer) this.watch();
+          if (this.#timer) this.watch(onFailure);
         });
     }, INTERVAL);
   }

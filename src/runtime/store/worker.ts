@@ -23,6 +23,10 @@ export interface StoreFailure {
   readonly message: string;
 }
 
+/** Instead of a call's: it is opened; nobody waits for this. */
+const OPENING = 0;
+const NOBODY = -1;
+
 export type StoreReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: StoreFailure };
@@ -97,8 +101,8 @@ async function main(): Promise<void> {
     }
     if (!working && waiting.length > 0) void work();
   });
-  keeper.watch();
-  reply([{ id: 0, value: 'open' }]);
+  keeper.watch((error) => reply([{ id: NOBODY, failure: toFailure(error) }]));
+  reply([{ id: OPENING, value: 'open' }]);
 }
 
 /** PostgreSQL's driver is loaded where it is needed only. */
@@ -136,5 +140,5 @@ function toFailure(error: unknown): StoreFailure {
 }
 
 main().catch((error: unknown) =>
-  parentPort?.postMessage([{ id: 0, failure: toFailure(error) }] satisfies StoreReply[]),
+  parentPort?.postMessage([{ id: OPENING, failure: toFailure(error) }] satisfies StoreReply[]),
 );
