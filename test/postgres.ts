@@ -42,20 +42,23 @@ if (withoutPostgres !== undefined) {
 export class Postgres {
   readonly folder: string;
   readonly port: number;
+  /** Laid over the environment of the server. */
+  readonly #environment: Readonly<Record<string, string>>;
   #server: ChildProcess | undefined;
   #databases = 0;
   /** Those that are frozen. */
   #processes: number[] = [];
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, environment: Readonly<Record<string, string>>) {
     this.folder = folder;
     this.port = port;
+    this.#environment = environment;
   }
 
-  static async start(): Promise<Postgres> {
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<Postgres> {
     const folder = await mkdtemp(join(tmpdir(), 'pana-postgres-'));
     if (isRoot) await chown(folder, NOBODY, NOBODY);
-    const postgres = new Postgres(folder, await freePort());
+    const postgres = new Postgres(folder, await freePort(), environment);
     const { command, options } = asServer('initdb', [
       ...['--pgdata', join(folder, 'data'), '--username', 'pana', '--auth', 'trust'],
       ...['--encoding', 'UTF8', '--no-locale', '--no-sync'],
@@ -78,7 +81,8 @@ export class Postgres {
       ...['-D', join(this.folder, 'data')],
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ]);
-    const server = spawn(command, options, { cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const env = { ...process.env, ...this.#environment };
+    const server = spawn(command, options, { cwd: this.folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
     this.#server = server;
     const lines = createInterface({ input: server.stderr });
     const said: string[] = [];

@@ -78,6 +78,10 @@ export class AaaDaemon implements Service {
       if (works) log.warn('store answers again');
       else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
     };
+    opened.onClockStep = (milliseconds) => {
+      this.#metrics.count('clock_steps');
+      log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
+    };
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
@@ -260,9 +264,9 @@ export class AaaDaemon implements Service {
     let pause = TICKET_RETRY;
     try {
       const every = this.#options.tls['ticket-key-lifetime'];
-      const { value, validUntil } = await this.#store.run('ticketKey', { every });
+      const { value, validFor } = await this.#store.run('ticketKey', { every });
       this.#eap.setTicketKey(Buffer.from(value, 'hex'));
-      pause = Math.max(0, validUntil - this.#store.now()) + 1;
+      pause = validFor + 1;
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
     }
@@ -281,16 +285,15 @@ export class AaaDaemon implements Service {
     const silent = this.#application.expire(now);
     if (silent > 0) this.#log.info({ conversations: silent }, 'conversations forgotten');
     try {
-      for (const lease of await this.#store.run('expire', { now: this.#store.now(), limit: EXPIRY_BATCH })) {
+      for (const lease of await this.#store.run('expire', { limit: EXPIRY_BATCH })) {
         this.#metrics.count('leases', { result: 'expired' });
         this.#log.info({ user: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
         void this.#homeAgents.run('down', lease, undefined);
       }
-      const before = this.#store.now() - this.#options.session.history;
-      await this.#store.run('forgetHistory', { before, limit: EXPIRY_BATCH });
+      await this.#store.run('forgetHistory', { age: this.#options.session.history, limit: EXPIRY_BATCH });
       if (now - this.#importsSought >= IMPORT_LIFETIME) {
         // Whoever began them was killed.
-        await this.#store.run('abandonImport', { before: this.#store.now() - IMPORT_LIFETIME });
+        await this.#store.run('abandonImport', { age: IMPORT_LIFETIME });
         this.#importsSought = now;
       }
     } catch (error) {

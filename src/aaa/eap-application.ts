@@ -277,23 +277,20 @@ export class EapApplication {
     const { store, log } = this.#parts;
     const { grant: subscriber, peer } = success;
     const root = wish && pskRoot(wish, subscriber, this.#options.mobility['psk-root']);
-    const now = store.now();
-    const sessionExpires = now + lifetime * 1000;
-    // The certificate ends by the wall clock, a lease by the store's.
-    const certificateExpires = now + Math.max(0, peer.notAfter - Date.now());
-    const request = {
-      nai: subscriber.nai,
-      sessionId,
-      origin,
-      originRealm,
-      originState,
-      sessionExpires,
-      serial: peer.serial,
-      leaseExpires: Math.min(sessionExpires + this.#options.session.grace, certificateExpires),
+    const { grace } = this.#options.session;
+    // Asked for anew each time: meanwhile the certificate has come nearer to its end, which is by the wall clock.
+    const request = () => {
+      const certificate = Math.max(0, peer.notAfter - Date.now());
+      return {
+        ...{ nai: subscriber.nai, sessionId, origin, originRealm, originState, serial: peer.serial },
+        sessionLifetime: Math.min(lifetime * 1000, certificate),
+        leaseLifetime: Math.min(lifetime * 1000 + grace, certificate),
+      };
     };
     const asked = wish && root ? storeWish(wish, root) : { wish: undefined, local: undefined };
     try {
-      let result = await store.run('bootstrap', { ...request, ...asked });
+      const first = request();
+      let result = await store.run('bootstrap', { ...first, ...asked });
       if (result.result === 'refused') return this.#refusedLate(subscriber, result.reason);
       if (result.released) this.#released(result.released, 'replaced');
       if (!wish || !root) return this.#none(subscriber, wish ? 'psk-root' : 'not-wanted');
@@ -302,12 +299,14 @@ export class EapApplication {
         this.#takenOver(result.lease, result.takenFrom, origin);
       const ike = result.result === 'home' ? chooseIke(wish.bits, result.lease.homeAgent) : undefined;
       if (result.result === 'home' && ike === undefined) {
-        result = await store.run('bootstrap', { ...request, wish: undefined, local: undefined });
+        result = await store.run('bootstrap', { ...request(), wish: undefined, local: undefined });
         if (result.released) this.#released(result.released, 'no IKE in common');
         return this.#none(subscriber, 'no-common-ike');
       }
       if (result.result !== 'home' && result.result !== 'local') return undefined;
-      if (result.result === 'home' && ike) await this.#bringUp(result.lease, result.renewed, success, root, ike);
+      if (result.result === 'home' && ike) {
+        await this.#bringUp(result.lease, result.renewed, success, { root, ike, lifetime: first.leaseLifetime });
+      }
       if (result.result === 'local') this.#localAllowed(subscriber, result.local);
       return { result, root, ike };
     } catch (error) {
@@ -340,7 +339,12 @@ export class EapApplication {
     return undefined;
   }
 
-  async #bringUp(lease: Lease, renewed: boolean, success: Success, root: 'msk' | 'emsk', ike: Ike): Promise<void> {
+  async #bringUp(
+    lease: Lease,
+    renewed: boolean,
+    success: Success,
+    { root, ike, lifetime }: { readonly root: 'msk' | 'emsk'; readonly ike: Ike; readonly lifetime: number },
+  ): Promise<void> {
     const { log, metrics, homeAgents } = this.#parts;
     const psk = derivePsk(success[root], octetsOf(lease.homeAgent.address), octetsOf(lease.homeAddress));
     metrics.count('bootstraps', { result: renewed ? 'refreshed' : 'assigned' });
@@ -356,7 +360,7 @@ export class EapApplication {
       },
       renewed ? 'lease renewed' : 'lease given',
     );
-    const run = homeAgents.run(renewed ? 'refresh' : 'up', lease, { psk, ike });
+    const run = homeAgents.run(renewed ? 'refresh' : 'up', lease, { psk, ike, lifetime });
     psk.fill(0);
     await within(run, this.#options.hooks.wait);
   }
@@ -377,8 +381,8 @@ export class EapApplication {
     this.#originStates.set(host, state);
     const { store, log, metrics } = this.#parts;
     try {
-      const leasesUntil = store.now() + this.#options.session.grace;
-      const sessions = await store.run('endSessionsOf', { origin, before: state, leasesUntil });
+      const leasesFor = this.#options.session.grace;
+      const sessions = await store.run('endSessionsOf', { origin, before: state, leasesFor });
       if (sessions === 0) return;
       metrics.count('sessions_lost', {}, sessions);
       log.warn({ nas: origin, sessions }, 'a PAA has restarted: its sessions are over');

@@ -2,6 +2,13 @@ import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Ike, Lease } from '../runtime/store/records.js';
 
+/** What a lease has until its end: its key, and how many milliseconds it lives. */
+interface LeaseKey {
+  readonly psk: Uint8Array;
+  readonly ike: Ike;
+  readonly lifetime: number;
+}
+
 /** Runs the home agents' hook for leases that come, stay and go. */
 export class HomeAgentHooks {
   readonly #runner: HookRunner;
@@ -13,7 +20,7 @@ export class HomeAgentHooks {
   }
 
   /** Resolves with whether the first try worked; at once if there is no hook. */
-  async run(event: HookEvent, lease: Lease, key: { psk: Uint8Array; ike: Ike } | undefined): Promise<boolean> {
+  async run(event: HookEvent, lease: Lease, key: LeaseKey | undefined): Promise<boolean> {
     if (this.#program === undefined) return true;
     const { homeAgent } = lease;
     const [prefix, length] = homeAgent.prefix.split('/');
@@ -32,7 +39,7 @@ export class HomeAgentHooks {
         homeAddress: lease.homeAddress,
         prefix,
         prefixLength: Number(length),
-        lifetime: Math.max(0, Math.ceil((lease.expiresAt - Date.now()) / 1000)),
+        lifetime: Math.ceil((key?.lifetime ?? 0) / 1000),
         ike: key?.ike ?? homeAgent.ike[0],
       },
       psk: key?.psk,

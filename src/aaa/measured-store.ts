@@ -3,7 +3,7 @@ import { StoreError } from '../runtime/store/records.js';
 import type { OperationName, Store } from '../runtime/store/store.js';
 
 /** What the parts of the server want of the store. */
-export type StoreCalls = Pick<Store, 'run' | 'now' | 'close'>;
+export type StoreCalls = Pick<Store, 'run' | 'close'>;
 
 /** What waits for an operation: a node for some, nobody for others. */
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
@@ -25,7 +25,6 @@ const CLASSES: Partial<Record<OperationName, StoreClass>> = {
 /** A store whose answers are timed, and whose failures are counted. */
 export function measured(store: Store, metrics: Metrics): StoreCalls {
   return {
-    now: () => store.now(),
     close: () => store.close(),
     run: (operation, given, who) => {
       const kind = CLASSES[operation] ?? 'administration';

@@ -51,6 +51,7 @@ export const AAA_METRICS: MetricDescriptions = {
       help: 'Calls of the store that failed, by what they were for',
       series: each('class', STORE_CLASSES),
     },
+    clock_steps: { help: 'Steps of the wall clock that this server made the times in the store make too' },
     reloads: { help: 'Times that certificates, keys and CRL were read again' },
     refused_requests: {
       help: 'Diameter requests that were answered with an error, by Result-Code',

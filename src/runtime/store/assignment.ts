@@ -2,6 +2,7 @@ import { formatAddress } from '../../protocol/bytes/address.js';
 import { fromHex } from '../../protocol/bytes/octets.js';
 import { homeAddress, MAX_ATTEMPTS } from '../../protocol/mip6/home-address.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from './records.js';
+
 import {
   type Context,
   type Db,
@@ -14,17 +15,24 @@ import {
   withoutId,
 } from './rows.js';
 
-type Request = BootstrapRequest & { readonly now: number };
+import { CLOCKS_APART } from './store-clock.js';
 
-/** The clocks of two servers are so many milliseconds apart at most: what is further is no question of order. */
-const CLOCKS_APART = 10_000;
+type Request = BootstrapRequest & {
+  readonly now: number;
+  readonly sessionExpires: number;
+  readonly leaseExpires: number;
+};
 
 /** Home agent and home address for a session. */
 export const assignmentOperations = {
   /** Assigns home agent and home address to a session, as design and policy say. Asking twice changes nothing more. */
   async bootstrap(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
     // Now, not when it was asked: others may have written in between.
-    const request = { ...given, now: given.now ?? context.now() };
+    const now = given.now ?? context.now();
+    // But who waited has no more time for that.
+    const asked = given.now ?? context.asked();
+    const sessionExpires = asked + given.sessionLifetime;
+    const request = { ...given, now, sessionExpires, leaseExpires: asked + given.leaseLifetime };
     const nai = request.nai.toLowerCase();
     const subscriber = await db.selectFrom('subscribers').selectAll().where('nai', '=', nai).executeTakeFirst();
     if (!subscriber) return { result: 'refused', reason: 'no-subscriber', released: undefined };

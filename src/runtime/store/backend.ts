@@ -11,13 +11,16 @@ export interface Backend {
   readonly batch: number;
   /**
    * Runs jobs in one transaction, one transaction at a time whoever else writes: all are on disk when this resolves. A job
-   * that throws is undone alone; the outcome of each comes back in order. Rejects when nothing was done.
+   * that throws is undone alone; the outcome of each comes back in order. `first` runs before them; when it throws, nothing
+   * is done. Rejects when nothing was done. `lengthy`: others may have to wait long.
    */
-  commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]>;
+  commit(jobs: readonly Job[], first?: Job, lengthy?: boolean): Promise<PromiseSettledResult<unknown>[]>;
   /** Runs a job that changes nothing. */
   read(job: Job): Promise<unknown>;
   /** Runs a job that may take long, in a transaction beside the others. */
   lengthy(job: Job): Promise<unknown>;
+  /** The database's wall clock, in milliseconds since 1970, UTC, in the transaction of `db` or in none; else it has this host's. */
+  wallClock?(db?: Db): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -94,13 +94,14 @@ export class SqliteBackend implements Backend {
     return new SqliteBackend(db);
   }
 
-  async commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]> {
+  async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
     return this.#db.connection().execute(async (connection) => {
       const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
       // IMMEDIATE: a reader that wants to write later could be refused in the middle.
       await run('BEGIN IMMEDIATE');
       const outcomes: PromiseSettledResult<unknown>[] = [];
       try {
+        await first?.(connection);
         for (const job of jobs) {
           await run('SAVEPOINT job');
           const [outcome] = await Promise.allSettled([job(connection)]);

@@ -185,23 +185,24 @@ export const importOperations = {
     return Number(done.numInsertedOrUpdatedRows ?? 0n);
   },
 
-  /** Forgets an import that will not be finished, or all to which nothing was added since `before`. Throws StoreError. */
+  /** Forgets an import that will not be finished, or all to which nothing was added for `age` milliseconds. Throws StoreError. */
   async abandonImport(
     db: Db,
-    { importId, before }: { readonly importId?: string | undefined; readonly before?: number | undefined },
+    { importId, age }: { readonly importId?: string | undefined; readonly age?: number | undefined },
+    context: Context,
   ): Promise<void> {
-    if (importId === undefined && before === undefined) {
+    if (importId === undefined && age === undefined) {
       throw new StoreError('ERR_STORE_VALUE', 'which import? its name, or a time');
     }
     let query = db.deleteFrom('import_rows');
     if (importId !== undefined) query = query.where('import_id', '=', importId);
-    if (before !== undefined) {
+    if (age !== undefined) {
       // Whole ones: the first rows of one that goes on may be old.
       const old = db
         .selectFrom('import_rows')
         .select('import_id')
         .groupBy('import_id')
-        .having((expression) => expression.fn.max('created_at'), '<', before);
+        .having((expression) => expression.fn.max('created_at'), '<', context.now() - age);
       query = query.where('import_id', 'in', old);
     }
     await query.execute();

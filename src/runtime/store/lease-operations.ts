@@ -103,15 +103,25 @@ export const leaseOperations = {
     return { items: held, next };
   },
 
-  /** Forgets what ended before this time; at most `limit` of it. */
-  async forgetHistory(db: Db, { before, limit }: { readonly before: number; readonly limit: number }): Promise<number> {
+  /** Forgets what ended longer ago than `age` milliseconds; at most `limit` of it. */
+  async forgetHistory(
+    db: Db,
+    { age, limit, now }: { readonly age: number; readonly limit: number; readonly now?: number },
+    context: Context,
+  ): Promise<number> {
+    const before = (now ?? context.now()) - age;
     const old = await db.selectFrom('lease_history').select('id').where('ended_at', '<', before).limit(limit).execute();
     for (const { id } of old) await db.deleteFrom('lease_history').where('id', '=', id).execute();
     return old.length;
   },
 
-  /** Sessions and leases whose time is over by the wall clock; at most `limit` of each. */
-  async expire(db: Db, { now, limit }: { readonly now: number; readonly limit: number }): Promise<Lease[]> {
+  /** Sessions and leases whose time is over by the store's clock; at most `limit` of each. */
+  async expire(
+    db: Db,
+    { limit, now: given }: { readonly limit: number; readonly now?: number },
+    context: Context,
+  ): Promise<Lease[]> {
+    const now = given ?? context.now();
     const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();
     for (const lease of over) await release(db, lease, Number(lease.expires_at));
     const ids = await db.selectFrom('sessions').select('id').where('expires_at', '<=', now).limit(limit).execute();

@@ -33,7 +33,6 @@ export const READING: ReadonlySet<OperationName> = new Set<OperationName>([
   'checkImport',
   'statistics',
   'listAudit',
-  'clock',
 ]);
 
 /** Those that operators' commands call on the way to a change, and that change nothing by themselves: nobody asks who did. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { CompiledQuery, Kysely, Migrator, PostgresDialect } from 'kysely';
+import { CompiledQuery, Kysely, Migrator, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { type Backend, type Job, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
@@ -111,12 +111,13 @@ export class PostgresBackend implements Backend {
     return backend;
   }
 
-  async commit(jobs: readonly Job[]): Promise<PromiseSettledResult<unknown>[]> {
+  async commit(jobs: readonly Job[], first?: Job, lengthy = false): Promise<PromiseSettledResult<unknown>[]> {
     for (let attempt = 1; ; attempt += 1) {
       let ends = false;
       try {
-        return await this.#with(TIMEOUT, async ({ db, run }) => {
+        return await this.#with(lengthy ? undefined : TIMEOUT, async ({ db, run }) => {
           await run(`BEGIN; SELECT pg_advisory_xact_lock(${WRITER})`);
+          await first?.(db);
           const outcomes: PromiseSettledResult<unknown>[] = [];
           for (const job of jobs) {
             await run('SAVEPOINT job');
@@ -155,6 +156,15 @@ export class PostgresBackend implements Backend {
       await run('COMMIT');
       return result;
     });
+  }
+
+  /** The database's, which is one for all servers. */
+  async wallClock(db?: Db): Promise<number> {
+    if (!db) return this.#with(TIMEOUT, (session) => this.wallClock(session.db));
+    const clock = sql<{ now: number }>`SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`;
+    const [row] = (await clock.execute(db)).rows;
+    if (!row) throw new TypeError('the database has no clock');
+    return row.now;
   }
 
   async close(): Promise<void> {

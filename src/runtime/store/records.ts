@@ -109,10 +109,10 @@ export interface AuditEntry {
   readonly detail: string;
 }
 
-/** A key of TLS session tickets: 96 hexadecimal digits. `validUntil`: milliseconds since 1970, UTC. */
+/** A key of TLS session tickets: 96 hexadecimal digits. `validFor`: milliseconds that it is still good. */
 export interface TicketKey {
   readonly value: string;
-  readonly validUntil: number;
+  readonly validFor: number;
 }
 
 export interface StoreStatistics {
@@ -186,9 +186,9 @@ export interface BootstrapRequest {
   /** Undefined: the node asks for no Mobile IPv6. */
   readonly wish: 'home' | 'local' | 'any' | undefined;
   readonly local: LocalProposal | undefined;
-  /** Milliseconds since 1970, UTC: when session and lease end unless prolonged. */
-  readonly sessionExpires: number;
-  readonly leaseExpires: number;
+  /** Milliseconds from the moment when this is asked: how long session and lease live unless prolonged. */
+  readonly sessionLifetime: number;
+  readonly leaseLifetime: number;
   /** Unless it is the store's own time. */
   readonly now?: number;
 }

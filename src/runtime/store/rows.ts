@@ -8,8 +8,9 @@ export type Db = Kysely<Schema>;
 
 /** What operations know besides the database. */
 export interface Context {
-  /** Milliseconds since 1970, UTC, by the store's clock. */
+  /** Milliseconds since 1970, UTC, by the store's clock: now, and when the operation was asked for. */
   now(): number;
+  asked(): number;
 }
 
 /** Whether a column holds a text anywhere, without regard to case: LIKE alone has regard to it in PostgreSQL. */
@@ -41,7 +42,8 @@ export async function release(db: Db, lease: LeaseRow, now: number): Promise<voi
   if (gone.numDeletedRows === 0n) return;
   await db
     .updateTable('lease_history')
-    .set({ ended_at: now })
+    // The clocks of two servers may be a little apart.
+    .set({ ended_at: Math.max(now, lease.acquired_at) })
     .where('hoa', '=', lease.hoa)
     .where('ended_at', 'is', null)
     .execute();

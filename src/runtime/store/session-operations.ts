@@ -72,13 +72,15 @@ export const sessionOperations = {
   },
 
   /**
-   * A PAA that has restarted has forgotten its sessions (RFC 6733 8.16). Their leases stay for a while: the nodes come back
-   * and get the same again. How many there were.
+   * A PAA that has restarted has forgotten its sessions (RFC 6733 8.16). Their leases stay for `leasesFor` milliseconds: the
+   * nodes come back and get the same again. How many there were.
    */
   async endSessionsOf(
     db: Db,
-    { origin, before, leasesUntil }: { readonly origin: string; readonly before: number; readonly leasesUntil: number },
+    { origin, before, leasesFor }: { readonly origin: string; readonly before: number; readonly leasesFor: number },
+    context: Context,
   ): Promise<number> {
+    const leasesUntil = context.now() + leasesFor;
     const gone = await db
       .selectFrom('sessions')
       .select('id')

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { sql } from 'kysely';
+
 import type { AuditEntry, Page, StoreStatistics, TicketKey } from './records.js';
 import { MAX_PAGE } from './records.js';
 import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
-import { isPostgres } from './schema.js';
+
+import { CLOCKS_APART } from './store-clock.js';
 
 /** Octets of a ticket key: name, HMAC key and AES key, as Node takes them. */
 const TICKET_KEY = 48;
@@ -76,13 +77,13 @@ export const storeOperations = {
   async ticketKey(db: Db, { every }: { readonly every: number }, context: Context): Promise<TicketKey> {
     const now = context.now();
     const last = await db.selectFrom('ticket_keys').selectAll().orderBy('id', 'desc').executeTakeFirst();
-    if (last && last.valid_from <= now && now < last.valid_from + every) {
-      return { value: last.value, validUntil: last.valid_from + every };
+    if (last && last.valid_from < now + CLOCKS_APART && now < last.valid_from + every) {
+      return { value: last.value, validFor: last.valid_from + every - now };
     }
     const value = randomBytes(TICKET_KEY).toString('hex');
     await db.deleteFrom('ticket_keys').execute();
     await db.insertInto('ticket_keys').values({ valid_from: now, value }).execute();
-    return { value, validUntil: now + every };
+    return { value, validFor: every };
   },
 
   /** New leases get other home addresses from now on; those that are held stay. */
@@ -92,14 +93,5 @@ export const storeOperations = {
       .set({ value: randomBytes(32).toString('hex') })
       .where('key', '=', 'secret')
       .execute();
-  },
-
-  /** The database's wall clock, in milliseconds since 1970; undefined: it has none of its own. */
-  async clock(db: Db, _arguments: object): Promise<number | undefined> {
-    if (!isPostgres(db)) return undefined;
-    const { rows } = await sql<{
-      now: number;
-    }>`SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`.execute(db);
-    return rows[0]?.now;
   },
 } as const;

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { DatabaseError } from './database-error.js';
+import { monotonic } from './monotonic.js';
 import type { OperationName, operations } from './operations.js';
 import { StoreError, type StoreErrorCode } from './records.js';
-import type { StoreCall, StoreFailure, StoreReply } from './worker.js';
+import type { ClockStepped, StoreCall, StoreFailure, StoreReply } from './worker.js';
 
 export type { OperationName };
 
@@ -38,11 +39,14 @@ export class Store {
   #works = true;
   /** Says when the database is lost, and when it answers again. */
   onState: (works: boolean, reason: string) => void = () => undefined;
+  /** Says that the wall clock has made a step, in milliseconds, and that the store's times have made it too. */
+  onClockStep: (milliseconds: number) => void = () => undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
-    worker.on('message', (replies: readonly StoreReply[]) => {
-      for (const reply of replies) this.#reply(reply);
+    worker.on('message', (message: readonly StoreReply[] | ClockStepped) => {
+      if ('step' in message) this.onClockStep(message.step);
+      else for (const reply of message) this.#reply(reply);
     });
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
     worker.once('error', (error) => this.#break(error));
@@ -57,11 +61,6 @@ export class Store {
     return store;
   }
 
-  /** Milliseconds since 1970, UTC, by the store's clock. */
-  now(): number {
-    return Date.now();
-  }
-
   /**
    * Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be. With `who` it is
    * an administrative change, and is written down.
@@ -74,7 +73,7 @@ export class Store {
     const id = this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#call({ id, operation, arguments: given, who });
+      this.#call({ id, operation, arguments: given, asked: monotonic(), who });
     });
   }
 

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Backend, isPostgresUrl, type Job } from './backend.js';
+import { ClockKeeper } from './clock-keeper.js';
 import { DatabaseError } from './database-error.js';
 import { LENGTHY, type OperationName, operations, PREPARING, READING } from './operations.js';
 import { StoreError } from './records.js';
@@ -10,6 +11,8 @@ export interface StoreCall {
   readonly id: number;
   readonly operation: OperationName;
   readonly arguments: unknown;
+  /** When it was asked for, by the monotonic clock. */
+  readonly asked: number;
   /** Whoever changes something by hand: it is written down in the same commit. */
   readonly who?: string | undefined;
 }
@@ -20,19 +23,33 @@ export interface StoreFailure {
   readonly message: string;
 }
 
+/** Instead of a call's: it is opened; nobody waits for this. */
+const OPENING = 0;
+const NOBODY = -1;
+
 export type StoreReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: StoreFailure };
 
-type Operation = (db: Db, given: unknown, context: Context) => Promise<unknown>;
+/** Nobody asked: the wall clock has made a step of so many milliseconds, and the store's times with it. */
+export interface ClockStepped {
+  readonly step: number;
+}
 
-const context: Context = { now: () => Date.now() };
+type Operation = (db: Db, given: unknown, context: Context) => Promise<unknown>;
 
 async function main(): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('the store worker runs in a worker thread');
   const { store } = workerData as { readonly store: string };
   const backend = await open(store);
+  const keeper = await ClockKeeper.start(backend, (step) => port.postMessage({ step } satisfies ClockStepped)).catch(
+    async (error: unknown) => {
+      await backend.close();
+      throw error;
+    },
+  );
+  const job = (call: StoreCall) => jobOf(call, keeper.context(call.asked));
   const waiting: StoreCall[] = [];
   /** Calls beside the writer's. */
   let aside = 0;
@@ -45,7 +62,7 @@ async function main(): Promise<void> {
     while (waiting.length > 0) {
       // Whatever came while the last commit was on its way to the disk goes into the next one.
       const calls = waiting.splice(0, backend.batch);
-      const replies = await backend.commit(calls.map(jobOf)).then(
+      const replies = await backend.commit(calls.map(job), keeper.follow).then(
         (outcomes) => outcomes.map((outcome, i) => toReply(calls[i]?.id ?? 0, outcome)),
         (error: unknown) => calls.map(({ id }) => ({ id, failure: toFailure(error) })),
       );
@@ -56,13 +73,19 @@ async function main(): Promise<void> {
   };
   const goAside = async (call: StoreCall, how: 'read' | 'lengthy') => {
     aside += 1;
-    const [outcome] = await Promise.allSettled([backend[how](jobOf(call))]);
+    const [outcome] = await Promise.allSettled([backend[how](job(call))]);
     reply([toReply(call.id, outcome)]);
     aside -= 1;
     endWhenDone();
   };
   const endWhenDone = () => {
-    if (closing && !working && aside === 0) void backend.close().then(() => process.exit());
+    if (closing && !working && aside === 0) void end();
+  };
+
+  const end = async () => {
+    await keeper.stop();
+    await backend.close();
+    process.exit();
   };
 
   port.on('message', (calls: readonly StoreCall[] | 'close') => {
@@ -78,7 +101,8 @@ async function main(): Promise<void> {
     }
     if (!working && waiting.length > 0) void work();
   });
-  reply([{ id: 0, value: 'open' }]);
+  keeper.watch((error) => reply([{ id: NOBODY, failure: toFailure(error) }]));
+  reply([{ id: OPENING, value: 'open' }]);
 }
 
 /** PostgreSQL's driver is loaded where it is needed only. */
@@ -87,7 +111,7 @@ async function open(store: string): Promise<Backend> {
   return (await import('./database.js')).SqliteBackend.open(store);
 }
 
-function jobOf({ operation, arguments: given, who }: StoreCall): Job {
+function jobOf({ operation, arguments: given, who }: StoreCall, context: Context): Job {
   return async (db) => {
     const result = await (operations[operation] as unknown as Operation)(db, given, context);
     if (who !== undefined && !READING.has(operation) && !PREPARING.has(operation)) {
@@ -109,5 +133,5 @@ function toFailure(error: unknown): StoreFailure {
 }
 
 main().catch((error: unknown) =>
-  parentPort?.postMessage([{ id: 0, failure: toFailure(error) }] satisfies StoreReply[]),
+  parentPort?.postMessage([{ id: OPENING, failure: toFailure(error) }] satisfies StoreReply[]),
 );

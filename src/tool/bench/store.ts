@@ -187,7 +187,6 @@ async function showAssignments(subjects: readonly Subject[]): Promise<void> {
 }
 
 function requestOf(number: number): BootstrapRequest {
-  const ends = Date.now() + 24 * HOUR;
   return {
     nai: `mn${number}@home.example`,
     sessionId: `paa${number % 100}.access.example;1;${number}`,
@@ -197,7 +196,7 @@ function requestOf(number: number): BootstrapRequest {
     serial: number.toString(16),
     wish: 'home',
     local: undefined,
-    sessionExpires: ends,
-    leaseExpires: ends + 60_000,
+    sessionLifetime: 24 * HOUR,
+    leaseLifetime: 24 * HOUR + 60_000,
   };
 }

@@ -54,8 +54,8 @@ export class StoreUser {
       originState: 100,
       wish: 'home',
       local: undefined,
-      sessionExpires: NOW + HOUR,
-      leaseExpires: NOW + HOUR + 60_000,
+      sessionLifetime: HOUR,
+      leaseLifetime: HOUR + 60_000,
       now: NOW,
       ...more,
     });

@@ -174,7 +174,7 @@ for (const { kind, without, places } of DATABASES) {
       await store.run('abandonImport', { importId: 'a' });
       await age('b', 2 * HOUR);
       await age('c', 2 * HOUR, 'line = 2');
-      await store.run('abandonImport', { before: store.now() - HOUR });
+      await store.run('abandonImport', { age: HOUR });
       // One of which the first lines are old goes on, whole.
       const left = [];
       for (const importId of ['a', 'b', 'c', 'd']) left.push(await finish(importId));
@@ -183,7 +183,7 @@ for (const { kind, without, places } of DATABASES) {
 
     it('is not forgotten by name while lines are added to it', async () => {
       await stage('a', [subscriberOf('a1@home.example')]);
-      await store.run('abandonImport', { importId: 'a', before: store.now() - HOUR });
+      await store.run('abandonImport', { importId: 'a', age: HOUR });
       expect(await finish('a')).toBe(1);
     });
 

@@ -76,7 +76,7 @@ describe('a store of an earlier version', () => {
       ]);
       const again = await user.given('mn1@home.example', 'paa.access.example;1;1', {
         now: Date.now(),
-        leaseExpires: Date.now() + 60_000,
+        leaseLifetime: 60_000,
       });
       expect(again).toMatchObject({ renewed: true, lease: { homeAddress: '2001:db8:1::a1' } });
     } finally {

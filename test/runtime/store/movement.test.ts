@@ -52,7 +52,7 @@ async function follow(store: Store, number: number, order: readonly Event[]): Pr
     const fail = (text: string) => wrong.push(`${nameOf(order)}: after event ${i + 1} ${text}`);
     if (event.what === 'restart') {
       restarts += 1;
-      await store.run('endSessionsOf', { origin: origin(1), before: 2, leasesUntil: Date.now() + HOUR });
+      await store.run('endSessionsOf', { origin: origin(1), before: 2, leasesFor: HOUR });
     } else if (event.what === 'end') {
       const { released } = await store.run('endSession', { sessionId: sessionId(event.session) });
       if ((released !== undefined) !== (holder === event.session)) fail(`a lease of ${released?.sessionId} came back`);
@@ -60,9 +60,8 @@ async function follow(store: Store, number: number, order: readonly Event[]): Pr
     } else {
       const { session } = event;
       const originState = session % 2 === 1 ? 1 + restarts : 1;
-      const ends = Date.now() + HOUR;
       const { lease } = await user.given(nai, sessionId(session), {
-        ...{ origin: origin(session), originState, sessionExpires: ends, leaseExpires: ends, now: Date.now() },
+        ...{ origin: origin(session), originState, leaseLifetime: HOUR, now: Date.now() },
       });
       homeAddress ??= lease.homeAddress;
       if (lease.homeAddress !== homeAddress) fail(`the home address is ${lease.homeAddress}, not ${homeAddress}`);

@@ -1,0 +1,144 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Backend, Job } from './backend.js';
+import { type ClockSteps, readSteps, shiftTimes } from './clock-step.js';
+import { monotonic } from './monotonic.js';
+import type { Context, Db } from './rows.js';
+import { type Reading, StoreClock } from './store-clock.js';
+
+/** How often the wall clock is looked at, in milliseconds. */
+const INTERVAL = 2_000;
+
+/** How long a look is waited for at the end, in milliseconds. */
+const PATIENCE = 5_000;
+
+/** What a step has led to. */
+interface Shift {
+  readonly by: number;
+  readonly reading: Reading;
+  readonly steps: ClockSteps;
+}
+
+export interface Clocks {
+  /** Milliseconds of a clock that is never set. */
+  monotonic(): number;
+  /** This host's wall clock, in milliseconds since 1970, UTC; not looked at where the database has one, as Backend.wallClock. */
+  host(): number;
+  readonly database: Backend['wallClock'];
+}
+
+/**
+ * Keeps the time of a store, and its times when the wall clock makes a step: whichever server sees it first moves them, in one
+ * transaction, and the others go by the new time from their next transaction on. A step while no server runs, or while one
+ * starts, cannot be told from time that has passed.
+ */
+export class ClockKeeper {
+  readonly #backend: Backend;
+  readonly #clocks: Clocks;
+  readonly #onStep: (milliseconds: number) => void;
+  readonly #clock: StoreClock;
+  #moved: number;
+  /** Since when the clock is watched, by its present time. */
+  #since: number;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+
+  private constructor(
+    backend: Backend,
+    clocks: Clocks,
+    onStep: (milliseconds: number) => void,
+    steps: ClockSteps,
+    reading: Reading,
+  ) {
+    this.#backend = backend;
+    this.#clocks = clocks;
+    this.#onStep = onStep;
+    this.#clock = new StoreClock(reading);
+    this.#moved = steps.moved;
+    this.#since = Math.round(reading.wall);
+  }
+
+  /** `onStep` hears of a step that this server has made the times make. Rejects with DatabaseError. */
+  static async start(
+    backend: Backend,
+    onStep: (milliseconds: number) => void,
+    clocks: Clocks = { monotonic, host: Date.now, database: backend.wallClock?.bind(backend) },
+  ): Promise<ClockKeeper> {
+    // In this order: a step of another server's in between is found by the first transaction.
+    const steps = (await backend.read(readSteps)) as ClockSteps;
+    return new ClockKeeper(backend, clocks, onStep, steps, await read(clocks));
+  }
+
+  /** What an operation knows; `asked`: when it was asked for, by the monotonic clock. */
+  context(asked: number): Context {
+    const { monotonic, database } = this.#clocks;
+    const now = () => {
+      // Looking at one's own costs nothing, and whoever asks for the time anywhere on this host is told the same.
+      if (!database) this.#clock.look(readHost(this.#clocks));
+      return this.#clock.now(monotonic());
+    };
+    return { now, asked: () => this.#clock.at(asked) };
+  }
+
+  /** In each transaction that writes, before anything else: takes over what other servers have done. */
+  readonly follow: Job = async (db) => {
+    const steps = await readSteps(db);
+    if (steps.moved !== this.#moved) this.#goBy(steps, await read(this.#clocks, db));
+  };
+
+  /** Looks at the wall clock; when that has made a step, so do all times of the store. Rejects with the database's error. */
+  async look(): Promise<void> {
+    if (this.#clock.look(await read(this.#clocks)) === 0) return;
+    const [outcome] = await this.#backend.commit([(db) => this.#shift(db)], this.follow, true);
+    if (outcome?.status !== 'fulfilled') throw outcome?.reason;
+    const shift = outcome.value as Shift | undefined;
+    if (!shift) return;
+    this.#goBy(shift.steps, shift.reading);
+    this.#onStep(shift.by);
+  }
+
+  /** Looks again and again, until `stop`, also after a look that failed. */
+  watch(onFailure: (error: unknown) => void): void {
+    this.#timer = setTimeout(() => {
+      this.#looking = this.look()
+        .catch(onFailure)
+        .then(() => {
+          this.#looking = undefined;
+          if (this.#timer) this.watch(onFailure);
+        });
+    }, INTERVAL);
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    // A database that hangs is not waited for.
+    await Promise.race([this.#looking, delay(PATIENCE)]);
+  }
+
+  /** Nobody else moves anything now, and what was seen before may have been answered by another server. */
+  async #shift(db: Db): Promise<Shift | undefined> {
+    const reading = await read(this.#clocks, db);
+    const by = this.#clock.look(reading);
+    if (by === 0) return undefined;
+    const now = Math.round(reading.wall) - by;
+    return { by, reading, steps: await shiftTimes(db, by, now, this.#since) };
+  }
+
+  #goBy({ moved, since }: ClockSteps, reading: Reading): void {
+    this.#since = since;
+    this.#moved = moved;
+    this.#clock.set(reading);
+  }
+}
+
+async function read(clocks: Clocks, db?: Db): Promise<Reading> {
+  const { database, monotonic } = clocks;
+  if (!database) return readHost(clocks);
+  const before = monotonic();
+  return { wall: await database(db), before, after: monotonic() };
+}
+
+function readHost({ host, monotonic }: Clocks): Reading {
+  const before = monotonic();
+  return { wall: host(), before, after: monotonic() };
+}

@@ -1,0 +1,85 @@
+import { sql } from 'kysely';
+import type { Db } from './rows.js';
+import type { Schema } from './schema.js';
+import { CLOCKS_APART } from './store-clock.js';
+
+/** What the servers of a store have done about steps of its wall clock. */
+export interface ClockSteps {
+  /** The sum of all steps, in milliseconds: a server that knows another sum has missed one. */
+  readonly moved: number;
+  /** What was written down before, by the store's present clock, no step has moved; milliseconds since 1970, UTC. */
+  readonly since: number;
+}
+
+const KEY = 'clock_step';
+
+type Column = { [T in keyof Schema]: readonly [T, keyof Schema[T] & string] }[keyof Schema];
+
+/** What ends at a time, or is counted from one. */
+const RUNNING: readonly Column[] = [
+  ['leases', 'expires_at'],
+  ['sessions', 'expires_at'],
+  ['home_agents', 'failed_at'],
+  ['ticket_keys', 'valid_from'],
+];
+
+/** What was. Changes by hand stay in the audit trail as they were written down, with the step among them. */
+const PAST: readonly Column[] = [
+  ['leases', 'acquired_at'],
+  ['sessions', 'started_at'],
+  ['lease_history', 'acquired_at'],
+  ['lease_history', 'ended_at'],
+];
+
+/** The steps so far. */
+export async function readSteps(db: Db): Promise<ClockSteps> {
+  const row = await db.selectFrom('meta').select('value').where('key', '=', KEY).executeTakeFirst();
+  return row ? (JSON.parse(row.value) as ClockSteps) : { moved: 0, since: 0 };
+}
+
+/**
+ * Makes all times of the store make a step of `by` milliseconds that its wall clock has made at `now`: the time that was left
+ * is left still. Of what was, that moves which was written down since a server watches the clock, `since`: what was before
+ * is taken for right, unless it would have happened in the future. In its order all stays. Costs as much as there is of it.
+ */
+export async function shiftTimes(db: Db, by: number, now: number, since: number): Promise<ClockSteps> {
+  const steps = await readSteps(db);
+  // What an earlier step of another server's has left, this one leaves too; a clock set back since then says nothing.
+  const watched = steps.since <= now ? Math.max(since, steps.since) : since;
+  for (const column of RUNNING) await move(db, column, by, Number.MIN_SAFE_INTEGER);
+  // A small one disorders nothing: who gives or ends a lease looks at the time before.
+  const large = Math.abs(by) >= CLOCKS_APART;
+  if (large) {
+    const from = (await anyBetween(db, watched + by, watched)) ? Number.MIN_SAFE_INTEGER : watched;
+    for (const column of PAST) await move(db, column, by, from);
+  }
+  await db
+    .insertInto('audit')
+    .values({ at: now + by, who: 'clock', what: 'clockStep', detail: JSON.stringify({ milliseconds: by }) })
+    .execute();
+  const after: ClockSteps = { moved: steps.moved + by, since: large ? watched + by : watched };
+  const value = JSON.stringify(after);
+  await db
+    .insertInto('meta')
+    .values({ key: KEY, value })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+    .execute();
+  return after;
+}
+
+/** Moves the times of a column that are not before `from`. */
+async function move(db: Db, [table, column]: Column, by: number, from: number): Promise<void> {
+  const name = sql.ref(column);
+  await sql`UPDATE ${sql.table(table)} SET ${name} = ${name} + ${by} WHERE ${name} >= ${from}`.execute(db);
+}
+
+/** Whether anything was between two times. */
+async function anyBetween(db: Db, after: number, before: number): Promise<boolean> {
+  for (const [table, column] of PAST) {
+    const name = sql.ref(column);
+    const { rows } = await sql`SELECT 1 FROM ${sql.table(table)}
+      WHERE ${name} > ${after} AND ${name} < ${before} LIMIT 1`.execute(db);
+    if (rows.length > 0) return true;
+  }
+  return false;
+}

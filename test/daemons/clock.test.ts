@@ -1,0 +1,135 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
+import type { AuditEntry, HeldLease } from '../../src/runtime/store/records.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab, type Place } from '../../src/tool/lab.js';
+import { Postgres, withoutPostgres } from '../postgres.js';
+import { SteppedClock, withoutSteps } from '../stepped-clock.js';
+import { brokenPromises, credentialsOf } from './load.js';
+
+const DAY = 86_400_000;
+/** Seconds: of the session that ends while the test looks on, and how much longer its lease lives. */
+const LIFETIME = 4;
+const GRACE = 1;
+
+/** Of servers. */
+const NAMES = ['aaa', 'aaa2'];
+
+let lab: Lab | undefined;
+let postgres: Postgres | undefined;
+let clock: SteppedClock | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  await postgres?.stop();
+  await clock?.remove();
+  lab = undefined;
+  postgres = undefined;
+  clock = undefined;
+});
+
+/** A node comes in, and is not heard of again. */
+async function visit(made: Lab, place: Place, name: string): Promise<string> {
+  const node = new BenchNode(place, await credentialsOf(made, name));
+  await node.bootstrap();
+  await node.abandon();
+  return node.homeAddress ?? '';
+}
+
+async function leaseOf(made: Lab, nai: string) {
+  const lease = (await made.leases()).find((held) => held.nai === nai);
+  if (!lease) throw new Error(`${nai} has no lease`);
+  return lease;
+}
+
+type Server = Awaited<ReturnType<Lab['startAaa']>>;
+
+/** A PAA that knows all servers. */
+function startPaa(made: Lab, at: readonly Server[], name: string) {
+  const peers = at.map(({ place: { address, port } }, i) => ({ host: `${NAMES[i]}.home.example`, address, port }));
+  const limits = { 'pci-per-address': 1000, 'half-open-per-address': 1000 };
+  const [{ place }] = at as [Server];
+  return made.startPaa(place, name, { diameter: { host: `${name}.access.example`, peers }, pana: { limits } });
+}
+
+/** A lease for an hour and one for some seconds, a step, and what becomes of them. */
+async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], step: number) {
+  const servers = at.map(({ daemon }) => daemon);
+  const [aaa] = servers as [DaemonProcess];
+  const said = (message: string, of: (line: object) => boolean = () => true) =>
+    Promise.any(servers.map((server) => server.line(message, of)));
+  await made.addSubscriber('long@home.example', 'long');
+  await made.addSubscriber('short@home.example', 'short', { sessionLifetime: LIFETIME });
+  const { daemon: paa, place } = await startPaa(made, at, 'paa');
+  await visit(made, place, 'long');
+  const homeAddress = await visit(made, place, 'short');
+  // It cannot say any more that a session has ended.
+  paa.signal('SIGKILL');
+  await paa.exited;
+  const long = await leaseOf(made, 'long@home.example');
+  const short = await leaseOf(made, 'short@home.example');
+
+  await stepped.step(step);
+  const { seconds } = await said('wall clock stepped');
+  const moved = Number(seconds) * 1000;
+  expect(Math.abs(moved - step)).toBeLessThan(1000);
+  const after = await leaseOf(made, 'long@home.example');
+  expect(after.acquiredAt - long.acquiredAt).toBe(moved);
+  expect(after.expiresAt - long.expiresAt).toBe(moved);
+
+  // The short one ends though the day has not come again, and at its time: lines are timed by the monotonic clock.
+  const given = await said('lease given', (line) => 'homeAddress' in line && line.homeAddress === homeAddress);
+  const expired = await said('lease expired', (line) => 'homeAddress' in line && line.homeAddress === homeAddress);
+  expect(expired.at - given.at).toBeGreaterThan((LIFETIME + GRACE - 1) * 1000);
+  expect((await leaseOf(made, 'long@home.example')).expiresAt).toBe(after.expiresAt);
+  const [held] = (await made.administer('aaa', 'leaseHistory', { of: homeAddress, limit: 10 })) as HeldLease[];
+  expect(held).toMatchObject({ acquiredAt: short.acquiredAt + moved, endedAt: short.expiresAt + moved });
+
+  // And who comes again gets it again, after that.
+  const { place: elsewhere } = await startPaa(made, at, 'paa2');
+  expect(await visit(made, elsewhere, 'short')).toBe(homeAddress);
+  expect(await brokenPromises(made, 'aaa', [])).toEqual([]);
+  expect(servers.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'wall clock stepped'))).toHaveLength(1);
+  const audit = (await made.administer('aaa', 'listAudit', { of: 'clockStep', limit: 10 })) as AuditEntry[];
+  expect(audit).toMatchObject([{ who: 'clock', detail: JSON.stringify({ milliseconds: moved }) }]);
+  const metrics = String(await callDaemon(made.socket('aaa'), 'GET', '/metrics'));
+  const counted = aaa.lines.some(({ msg }) => msg === 'wall clock stepped') ? 1 : 0;
+  expect(metrics).toContain(`\npana_aaa_clock_steps_total ${counted}\n`);
+}
+
+describe.skipIf(withoutSteps !== undefined).each([DAY, -DAY])('a step of the wall clock by %i ms', (step) => {
+  it('frees no lease early or late', async () => {
+    // Certificates are good before and after.
+    const stepped = await SteppedClock.make(2 * DAY);
+    clock = stepped;
+    const made = await Lab.make({
+      hooks: false,
+      logLevel: 'info',
+      launcher: (daemon) => (daemon === 'aaa' ? stepped.launcher : []),
+      aaa: { session: { grace: `${GRACE}s` } },
+    });
+    lab = made;
+    await follow(made, stepped, [await made.startAaa()], step);
+  });
+
+  it.skipIf(withoutPostgres !== undefined)('of PostgreSQL is made once by its servers', async () => {
+    const stepped = await SteppedClock.make();
+    clock = stepped;
+    postgres = await Postgres.start(stepped.environment);
+    const made = await Lab.make({
+      hooks: false,
+      logLevel: 'info',
+      aaa: {
+        store: await postgres.database(),
+        session: { grace: `${GRACE}s` },
+        diameter: { 'shared-store': true },
+      },
+    });
+    lab = made;
+    await made.issueServer('aaa2', ['aaa2.home.example']);
+    const first = await made.startAaa();
+    const second = await made.startAaa('aaa2', { diameter: { host: 'aaa2.home.example' } });
+    await follow(made, stepped, [first, second], step);
+  });
+});
