@@ -8,6 +8,7 @@ import { type Authorization, EapServer } from '../runtime/eap-server.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
+import { nextOriginState } from '../runtime/origin-state.js';
 import type { VerifiedPeer } from '../runtime/peer-certificate.js';
 import type { Service } from '../runtime/service.js';
 import { isPostgresUrl, storeName } from '../runtime/store/backend.js';
@@ -67,6 +68,7 @@ export class AaaDaemon implements Service {
     log: Logger,
     opened: Store,
     credentials: Awaited<ReturnType<typeof readCredentials>>,
+    originState: number,
     tls: TlsTransport | undefined,
   ) {
     this.#options = options;
@@ -98,6 +100,7 @@ export class AaaDaemon implements Service {
       metrics: this.#metrics,
       store,
       eap: this.#eap,
+      originState,
       homeAgents: this.#homeAgents,
       tls,
       onEvent: (event) => report(event, this.#application.node.grammarian),
@@ -143,9 +146,10 @@ export class AaaDaemon implements Service {
   static async start(options: AaaOptions, log: Logger): Promise<AaaDaemon> {
     const credentials = await readCredentials(options);
     const tls = await openDiameterTls(options.diameter, refusedReporter(log));
+    const originState = await nextOriginState(options.hooks['state-dir']);
     if (!isPostgresUrl(options.store)) await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
     const store = await Store.open(options.store);
-    const daemon = new AaaDaemon(options, log, store, credentials, tls);
+    const daemon = new AaaDaemon(options, log, store, credentials, originState, tls);
     try {
       await daemon.#open();
     } catch (error) {

@@ -38,6 +38,7 @@ export interface EapApplicationParts {
   readonly metrics: Metrics;
   readonly store: StoreCalls;
   readonly eap: EapServer<Subscriber>;
+  readonly originState: number;
   readonly homeAgents: HomeAgentHooks;
   /** For Diameter; undefined: without TLS. */
   readonly tls: TlsTransport | undefined;
@@ -74,6 +75,7 @@ export class EapApplication {
       origin: { host: diameter.host, realm: diameter.realm },
       productName: 'pana-aaa',
       vendorId: 0,
+      originStateId: parts.originState,
       ownVendor: diameter['vendor-id'],
       applications: [APPLICATION.EAP],
       listen: listenOptions(diameter, parts.tls),

@@ -60,7 +60,7 @@ export class AaaClient {
   readonly #ending = new Set<Promise<void>>();
   #stopping = false;
 
-  constructor(options: PaaOptions, tls: TlsTransport | undefined, events: AaaClientEvents) {
+  constructor(options: PaaOptions, originStateId: number, tls: TlsTransport | undefined, events: AaaClientEvents) {
     this.#options = options;
     this.#events = events;
     const { diameter, pana } = options;
@@ -68,6 +68,7 @@ export class AaaClient {
       origin: { host: diameter.host, realm: diameter.realm },
       productName: 'pana-paa',
       vendorId: 0,
+      originStateId,
       ownVendor: pana['vendor-id'],
       applications: [APPLICATION.EAP],
       listen: [],

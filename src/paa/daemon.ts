@@ -26,6 +26,7 @@ import type { HookRunner } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
+import { nextOriginState } from '../runtime/origin-state.js';
 import type { Service } from '../runtime/service.js';
 import { UdpSocket } from '../runtime/udp.js';
 import { AaaClient } from './aaa-client.js';
@@ -65,7 +66,7 @@ export class PaaDaemon implements Service {
   #emptied: (() => void) | undefined;
   #keyLog: KeyLog | undefined;
 
-  private constructor(options: PaaOptions, log: Logger, tls: TlsTransport | undefined) {
+  private constructor(options: PaaOptions, log: Logger, originState: number, tls: TlsTransport | undefined) {
     this.#options = options;
     this.#log = log;
     this.#tls = tls;
@@ -75,7 +76,7 @@ export class PaaDaemon implements Service {
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
     const report = diameterReporter(log, this.#metrics, 'debug');
-    this.#aaa = new AaaClient(options, tls, {
+    this.#aaa = new AaaClient(options, originState, tls, {
       onEvent: (event) => report(event, this.#aaa.node.grammarian),
       onWish: (sessionId, wish) => this.#serverWish(sessionId, wish),
     });
@@ -90,7 +91,8 @@ export class PaaDaemon implements Service {
   /** Rejects with OperatorError, or the system's error. */
   static async start(options: PaaOptions, log: Logger): Promise<PaaDaemon> {
     const tls = await openDiameterTls(options.diameter, refusedReporter(log));
-    const daemon = new PaaDaemon(options, log, tls);
+    const originState = await nextOriginState(options.hooks['state-dir']);
+    const daemon = new PaaDaemon(options, log, originState, tls);
     try {
       await daemon.#open();
     } catch (error) {

@@ -67,6 +67,8 @@ export interface DiameterNodeOptions {
   readonly origin: Origin;
   readonly productName: string;
   readonly vendorId: number;
+  /** Greater than the last time (RFC 6733 8.16); undefined: the wall clock in seconds. */
+  readonly originStateId?: number | undefined;
   /** The enterprise number of this project's own AVPs. */
   readonly ownVendor: number;
   readonly applications: readonly number[];
@@ -174,7 +176,7 @@ class Entry implements DiameterHop {
 /** A Diameter node that is no agent (RFC 6733): its peers, their connections, requests and answers. */
 export class DiameterNode {
   readonly grammarian: Grammarian;
-  readonly originStateId = Math.floor(Date.now() / 1000);
+  readonly originStateId: number;
   readonly #options: DiameterNodeOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #identifiers = new EndToEndIdentifiers(Date.now() / 1000, randomBytes(4).readUInt32BE(0));
@@ -191,6 +193,7 @@ export class DiameterNode {
 
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
+    this.originStateId = options.originStateId ?? Math.floor(Date.now() / 1000);
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
     this.#duplicates = new DuplicateCache(this.grammarian);
     this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);

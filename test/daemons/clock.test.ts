@@ -98,6 +98,27 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   expect(metrics).toContain(`\npana_aaa_clock_steps_total ${counted}\n`);
 }
 
+it.skipIf(withoutSteps !== undefined)('a PAA whose clock was set back has restarted all the same', async () => {
+  const stepped = await SteppedClock.make(DAY);
+  clock = stepped;
+  const made = await Lab.make({
+    hooks: false,
+    logLevel: 'info',
+    launcher: (daemon) => (daemon === 'paa' ? stepped.launcher : []),
+  });
+  lab = made;
+  const server = await made.startAaa();
+  const { daemon: paa, place } = await startPaa(made, [server], 'paa');
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  await visit(made, place, 'mn1');
+  paa.signal('SIGKILL');
+  await paa.exited;
+  await stepped.step(-DAY);
+  await startPaa(made, [server], 'paa');
+  const over = await server.daemon.line('a PAA has restarted: its sessions are over');
+  expect(over).toMatchObject({ nas: 'paa.access.example', sessions: 1 });
+});
+
 describe.skipIf(withoutSteps !== undefined).each([DAY, -DAY])('a step of the wall clock by %i ms', (step) => {
   it('frees no lease early or late', async () => {
     // Certificates are good before and after.

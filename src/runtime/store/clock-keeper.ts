@@ -8,6 +8,9 @@ import { type Reading, StoreClock } from './store-clock.js';
 /** How often the wall clock is looked at, in milliseconds. */
 const INTERVAL = 2_000;
 
+/** Looks at the start: one may be held up between the two clocks. */
+const FIRST_LOOKS = 3;
+
 /** How long a look is waited for at the end, in milliseconds. */
 const PATIENCE = 5_000;
 
@@ -65,7 +68,9 @@ export class ClockKeeper {
   ): Promise<ClockKeeper> {
     // In this order: a step of another server's in between is found by the first transaction.
     const steps = (await backend.read(readSteps)) as ClockSteps;
-    return new ClockKeeper(backend, clocks, onStep, steps, await read(clocks));
+    const keeper = new ClockKeeper(backend, clocks, onStep, steps, await read(clocks));
+    for (let i = 1; i < FIRST_LOOKS; i += 1) await keeper.look();
+    return keeper;
   }
 
   /** What an operation knows; `asked`: when it was asked for, by the monotonic clock. */

@@ -15,8 +15,8 @@ export const CLOCKS_APART = 10_000;
 /** How fast two clocks may run apart: each is steered by 500 ppm at most (RFC 5905 11.3). */
 const DRIFT = 0.001;
 
-/** A look that took longer, in milliseconds, says too little. */
-const MAX_LOOK = 1_000;
+/** A wall clock is read in whole milliseconds, or finer. */
+const RESOLUTION = 1;
 
 /**
  * The time that a store goes by: a wall clock, looked at now and then, and in between a monotonic one. So a step of the wall
@@ -50,12 +50,12 @@ export class StoreClock {
   /** The step that the wall clock has made, in whole milliseconds; 0: none, and the wall clock is followed. */
   look(reading: Reading): number {
     const { before, after, wall } = reading;
-    if (after - before > MAX_LOOK) return 0;
     const middle = middleOf(reading);
-    const apart = wall - middle - this.#offset;
-    const tolerance = TOLERANCE + DRIFT * (middle - this.#looked) + (after - before) / 2;
-    if (Math.abs(apart) > tolerance) return Math.round(apart);
-    this.#offset += apart;
+    // A look that took long leaves much open: what agrees with it changes nothing.
+    const possible = Math.min(Math.max(this.#offset, wall - after), wall + RESOLUTION - before);
+    const apart = Math.abs(possible - this.#offset);
+    if (apart > TOLERANCE + DRIFT * (middle - this.#looked)) return Math.round(wall - middle - this.#offset);
+    this.#offset = possible;
     this.#looked = middle;
     return 0;
   }
