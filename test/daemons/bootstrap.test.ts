@@ -41,7 +41,10 @@ async function leasesOf(of: Lab): Promise<readonly Lease[]> {
 async function filesOf(of: Lab, name: string): Promise<string[]> {
   const entries = await readdir(of.path('hooks', name), { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && entry.name !== 'hooks.conf' && !entry.parentPath.endsWith('/keys'))
+    .filter(
+      (entry) =>
+        entry.isFile() && !['hooks.conf', 'origin-state'].includes(entry.name) && !entry.parentPath.endsWith('/keys'),
+    )
     .map((entry) => entry.name)
     .sort();
 }
