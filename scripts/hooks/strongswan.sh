@@ -256,7 +256,8 @@ ike_mn_connect() {
 		[ "$WHAT" != all ] || break
 		connect_tries=$((connect_tries + 1))
 		swan --initiate --child mip6 --ike "$CONNECTION" --timeout 2 || :
-		connect_why=$(printf '%s\n' "$OUT" | sed -n '/received.*notify\|failed\|peer not responding/p' | tail -n 1)
+		connect_why=$(printf '%s\n' "$OUT" | grep -e 'received .* notify' | tail -n 1 || :)
+		: "${connect_why:=$(printf '%s\n' "$OUT" | grep -v '^\[' | tail -n 1 || :)}"
 		look_at_connection
 		[ "$WHAT" != all ] || break
 		# What is half open would be waited for, and has an old state of the home agent.
