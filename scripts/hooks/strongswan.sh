@@ -140,8 +140,8 @@ home_network() {
 	printf '%s/%s' "$PREFIX" "$LEN"
 }
 
-# The key that is proved to the other end is the one whose secret names both ends; of the other end, any will do. A node
-# proves itself with the new key. A home agent keeps to the old one until the node has shown that it has the new one.
+# A node proves itself with the new key, whose secret names both ends, and takes the old one from the home agent, too. A home
+# agent proves itself with the old one until the node has shown that it has the new one.
 mn_conf() {
 	printf '# %s at %s\nconnections {\n  %s {\n' "$ID" "$HA" "$CONNECTION"
 	section_version
@@ -175,13 +175,11 @@ ha_conf() {
 	printf '  }\n}\n'
 	[ "$MOBILITY" != none ] || printf 'pools {\n  %s {\n    addrs = %s/128\n  }\n}\n' "$CONNECTION" "$HOA"
 	printf 'secrets {\n'
-	# IKEv1 has to know one key beforehand: the new one.
-	if [ "$OLD" = - ] || [ "$VERSION" = ikev1 ]; then
-		section_secret "$CONNECTION" "$KEY" "$ID" "$HOST"
-	else
-		section_secret "$CONNECTION" "$KEY" "$ID"
-		section_secret "$CONNECTION-old" "$OLD" "$ID" "$HOST"
-	fi
+	# Named after the node alone: charon tries every secret that names one of both ends, and one that names the home agent
+	# would let its node in as any other. Of two with the same name the one that was loaded last is proved. IKEv1 has to know the one key
+	# beforehand: the new one.
+	section_secret "$CONNECTION" "$KEY" "$ID"
+	[ "$OLD" = - ] || [ "$VERSION" = ikev1 ] || section_secret "$CONNECTION-old" "$OLD" "$ID"
 	printf '}\n'
 }
 

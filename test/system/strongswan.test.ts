@@ -147,7 +147,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     expect(await scene.ha.established()).toMatchObject([{ remoteId: mn(1).id, version: 1 }]);
   });
 
-  it('bring up nothing with another key, or before the home agent knows the node', async () => {
+  it("bring up nothing with another key, though it be another node's, or before the home agent knows the node", async () => {
     const scene = await Scene.make();
     await expect(scene.hook('mn', 'up', mn(1))).rejects.toThrow(
       /no IKE_SA with ha.home.example after \d+ tries: .*NO_PROPOSAL/,
