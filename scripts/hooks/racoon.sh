@@ -25,18 +25,12 @@ racoon_remote() {
 	EOF
 }
 
-# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses.
+# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses; no process of its own, for there may be many.
 racoon_sainfo() {
-	sainfo_from=
-	[ -z "${3:-}" ] || sainfo_from=" from user_fqdn \"$3\""
-	cat <<-EOF
-		sainfo address $1[any] 135 address $2[any] 135$sainfo_from {
-		  lifetime time 30 min;
-		  encryption_algorithm aes 128;
-		  authentication_algorithm hmac_sha256;
-		  compression_algorithm deflate;
-		}
-	EOF
+	printf 'sainfo address %s[any] 135 address %s[any] 135' "$1" "$2"
+	[ -z "${3:-}" ] || printf ' from user_fqdn "%s"' "$3"
+	printf ' {\n  lifetime time 30 min;\n  encryption_algorithm aes 128;\n'
+	printf '  authentication_algorithm hmac_sha256;\n  compression_algorithm deflate;\n}\n'
 }
 
 # racoon speaks IKEv1 only.

@@ -8,19 +8,15 @@ REQID_MN=1
 REQID_HA=2
 if [ "$IKE" = strongswan ]; then REQID_HA=1; fi
 
-# setkey_policies FROM TO NUMBER_OUT NUMBER_IN
+# setkey_policies FROM TO NUMBER_OUT NUMBER_IN: no process of its own, for there may be many nodes.
 setkey_policies() {
-	cat <<-EOF
-		spdadd $1 $2 mobility-header -P out ipsec esp/transport//unique:$3;
-		spdadd $2 $1 mobility-header -P in ipsec esp/transport//unique:$4;
-	EOF
+	printf 'spdadd %s %s mobility-header -P out ipsec esp/transport//unique:%s;\n' "$1" "$2" "$3"
+	printf 'spdadd %s %s mobility-header -P in ipsec esp/transport//unique:%s;\n' "$2" "$1" "$4"
 }
 
 setkey_deletions() {
-	cat <<-EOF
-		spddelete $1 $2 mobility-header -P out;
-		spddelete $2 $1 mobility-header -P in;
-	EOF
+	printf 'spddelete %s %s mobility-header -P out;\n' "$1" "$2"
+	printf 'spddelete %s %s mobility-header -P in;\n' "$2" "$1"
 }
 
 # Adds the policies anew: one that is there already would be refused.

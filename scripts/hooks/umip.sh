@@ -12,24 +12,13 @@ RADVD_CONF=$CONF_DIR/radvd.conf
 : "${MIP6D_RELOAD:=}" "${RADVD:=yes}"
 
 # racoon refuses the hint that HomeRegBinding makes.
-umip_policy() {
-	if [ "$IKE" = strongswan ]; then
-		printf 'HomeRegBinding UseESP 1'
-	else
-		printf 'Mh UseESP 1 2'
-	fi
-}
+UMIP_POLICY='Mh UseESP 1 2'
+if [ "$IKE" = strongswan ]; then UMIP_POLICY='HomeRegBinding UseESP 1'; fi
 
-# umip_policy_set HA HOA LENGTH
+# umip_policy_set HA HOA LENGTH: without a process of its own, for there may be many nodes.
 umip_policy_set() {
-	cat <<-EOF
-
-		IPsecPolicySet {
-		  HomeAgentAddress $1;
-		  HomeAddress $2/$3;
-		  IPsecPolicy $(umip_policy);
-		}
-	EOF
+	printf '\nIPsecPolicySet {\n  HomeAgentAddress %s;\n  HomeAddress %s/%s;\n  IPsecPolicy %s;\n}\n' \
+		"$1" "$2" "$3" "$UMIP_POLICY"
 }
 
 mobility_mn_up() {
