@@ -1,36 +1,33 @@
 #!/bin/sh
-# Enforcement point that keeps a list: one line for each authorised client in $CONF_DIR/clients. A start for a hook that
-# feeds a packet filter.
-# Events: permit, revoke, move.
+# Enforcement point that keeps a list: one line for each session in $CONF_DIR/clients, with the address of its client and
+# the seconds it has (0: no limit). A start for a hook that feeds a packet filter.
+# Events: start, permit, move, revoke, batch, stop.
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
 . "$HERE/common.sh"
+# shellcheck source=scripts/hooks/ep-events.sh
+. "$HERE/ep-events.sh"
 
 CLIENTS=$CONF_DIR/clients
 
-session=${MIP6_SESSION:-}
-case $session in
-'' | *[!A-Za-z0-9._-]*) die "MIP6_SESSION is not a plain token" ;;
-esac
-
-others() {
-	[ ! -f "$CLIENTS" ] || awk -v session="$session" '$1 != session' "$CLIENTS"
+say_event() {
+	printf '%s %s %s %s\n' "$event" "$session" "${coa:--}" "${lifetime:-0}"
 }
 
-case $EVENT in
-permit | move)
-	check_address MIP6_COA "${MIP6_COA%%%*}"
-	check_number MIP6_LIFETIME "${MIP6_LIFETIME:-0}"
-	lock
-	{
-		others
-		printf '%s %s %s\n' "$session" "$MIP6_COA" "${MIP6_LIFETIME:-0}"
-	} | put "$CLIENTS" 644
-	;;
-revoke)
-	lock
-	others | put "$CLIENTS" 644
-	;;
-*) die "event \"$EVENT\" is not for an enforcement point" ;;
-esac
+# clients OLD: the list with $changes in it. What the last event of a session says is what holds.
+clients() {
+	printf '%s\n' "$changes" | awk '
+		NR == FNR { said[$2] = $1; line[$2] = $2 " " $3 " " $4; next }
+		!($1 in said)
+		END { for (session in said) if (said[session] == "permit" || said[session] == "move") print line[session] }
+	' - "$1"
+}
+
+changes=$(each_event say_event)
+lock
+if [ "$EVENT" = start ] || [ ! -f "$CLIENTS" ]; then
+	clients /dev/null | put "$CLIENTS" 644
+else
+	clients "$CLIENTS" | put "$CLIENTS" 644
+fi

@@ -14,6 +14,7 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { Refusal } from '../runtime/peer-certificate.js';
 import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/records.js';
+import { within } from '../runtime/within.js';
 import { type Conversation, Conversations } from './conversations.js';
 import { FailureLimits } from './failure-limits.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
@@ -461,15 +462,4 @@ export class EapApplication {
 /** A realm where none is known: a host without its first label. */
 function realmOfHost(host: string): string {
   return host.slice(host.indexOf('.') + 1);
-}
-
-/** Waits for a promise, but not longer than this. */
-function within(promise: Promise<unknown>, milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    void promise.finally(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

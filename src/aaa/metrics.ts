@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { DIAMETER_COUNTERS } from '../runtime/daemon.js';
+import { DIAMETER_COUNTERS, hookGauges } from '../runtime/daemon.js';
 import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
 import type { EapServerOptions } from '../runtime/eap-server.js';
 import type { HookView } from '../runtime/hooks.js';
@@ -105,12 +105,7 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
     async () => (await agents()).flatMap(statesOf),
   );
 
-  metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => parts.hooks().length);
-  metrics.gauge(
-    'hooks_failing',
-    'Hooks that have failed so far, and will be tried again',
-    () => parts.hooks().filter(({ problem }) => problem !== undefined).length,
-  );
+  hookGauges(metrics, () => parts.hooks());
   metrics.gauges('diameter_peer_up', 'Whether a configured Diameter peer is connected', ['peer'], () =>
     parts.peers().map(({ host, state }) => ({ labels: { peer: host }, value: state.endsWith('-Open') ? 1 : 0 })),
   );

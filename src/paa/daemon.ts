@@ -12,7 +12,8 @@ import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { ControlError } from '../runtime/control.js';
 import {
   diameterReporter,
-  makeHookRunner,
+  hookGauges,
+  hookOptions,
   openControl,
   panaFields,
   refusedReporter,
@@ -22,21 +23,26 @@ import { openDiameterTls, readDiameterTls } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
-import type { HookRunner } from '../runtime/hooks.js';
+import { HookRunner, type HookView } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import { nextOriginState } from '../runtime/origin-state.js';
 import type { Service } from '../runtime/service.js';
 import { UdpSocket } from '../runtime/udp.js';
+import { within } from '../runtime/within.js';
 import { AaaClient } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
+import { EnforcementPoint } from './enforcement-point.js';
 import { LocalHomeAgent } from './local-home-agent.js';
 import { PAA_METRICS } from './metrics.js';
 import type { PaaOptions } from './options.js';
 
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
+
+/** Access before PAN[C] has proved that the client has the key (`hooks.wait`), in milliseconds. */
+const PROVISIONAL = 10_000;
 
 /** How long clients may take to answer PTR when the daemon ends, in milliseconds. */
 const PTA_AT_END = 1_000;
@@ -55,6 +61,7 @@ export class PaaDaemon implements Service {
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_paa', PAA_METRICS);
   readonly #hooks: HookRunner;
+  readonly #ep: EnforcementPoint | undefined;
   readonly #paa: Paa;
   readonly #driver: Driver<PaaInput, PaaOutput>;
   readonly #aaa: AaaClient;
@@ -71,7 +78,12 @@ export class PaaDaemon implements Service {
     this.#log = log;
     this.#tls = tls;
     const { hooks, 'local-home-agent': local, diameter } = options;
-    this.#hooks = makeHookRunner(hooks, log, this.#metrics);
+    const running = hookOptions(hooks, log, this.#metrics);
+    this.#hooks = new HookRunner(running);
+    if (hooks.ep !== undefined) {
+      const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: options.pana.interface };
+      this.#ep = new EnforcementPoint(ep, running, this.#hooks);
+    }
     this.#local = local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
@@ -86,6 +98,7 @@ export class PaaDaemon implements Service {
       'PANA sessions whose first authentication is not over',
       () => this.#paa.halfOpen,
     );
+    hookGauges(this.#metrics, () => this.#hooksLeft());
   }
 
   /** Rejects with OperatorError, or the system's error. */
@@ -102,8 +115,9 @@ export class PaaDaemon implements Service {
     return daemon;
   }
 
-  /** Reads certificates of Diameter again; connections from now on use them. */
+  /** Sets the enforcement point up again, and reads certificates of Diameter, which connections from now on use. */
   async reload(): Promise<void> {
+    void this.#ep?.start();
     const material = await readDiameterTls(this.#options.diameter);
     if (material) this.#tls?.reload(material);
   }
@@ -124,7 +138,9 @@ export class PaaDaemon implements Service {
     }
     this.#driver.stop();
     await this.#aaa.stop();
-    await this.#hooks.stop(HOOKS_AT_END);
+    const until = monotonic() + HOOKS_AT_END;
+    if (this.#ep) await within(this.#ep.stop(), HOOKS_AT_END);
+    await this.#hooks.stop(Math.max(0, until - monotonic()));
     await this.#close();
   }
 
@@ -133,6 +149,8 @@ export class PaaDaemon implements Service {
     await mkdir(hooks['state-dir'], { recursive: true, mode: 0o700 });
     if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
     await this.#takeDownLeftovers();
+    // Who passed before a restart has no session any more, and nobody is listened to before that is so.
+    await this.#ep?.start();
     for (const address of pana.listen) {
       const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) => this.#received(octets, from));
       this.#sockets.set(socket.label, socket);
@@ -168,7 +186,7 @@ export class PaaDaemon implements Service {
       halfOpen: this.#paa.halfOpen,
       localHomeAddresses: this.#local?.used,
       peers: this.#aaa.node.status(),
-      hooks: this.#hooks.status(),
+      hooks: this.#hooksLeft(),
       counters: await this.#metrics.counters(),
     };
   }
@@ -297,8 +315,7 @@ export class PaaDaemon implements Service {
       },
       reauthentication ? 'reauthenticated' : 'authorized',
     );
-    client.permitted = true;
-    this.#epHook('permit', client, client.peer);
+    void this.#permit(client, grant.lifetime);
   }
 
   #closed(sessionId: number, cause: Parameters<AaaClient['end']>[1], granted: boolean): void {
@@ -312,7 +329,7 @@ export class PaaDaemon implements Service {
       const { userName, server } = client.granted;
       if (server) this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
     }
-    if (client.permitted) this.#epHook('revoke', client, client.peer);
+    this.#ep?.revoke(sessionText(sessionId));
     this.#takeDownLocal(client);
     if (this.#paa.size <= 1) setImmediate(() => this.#paa.size === 0 && this.#emptied?.());
   }
@@ -323,7 +340,7 @@ export class PaaDaemon implements Service {
     this.#metrics.count('moves');
     this.#log.info({ session: sessionText(sessionId), from: from.address, client: peer.address }, 'client moved');
     client.peer = peer;
-    if (client.permitted) this.#epHook('move', client, peer);
+    this.#ep?.move(sessionText(sessionId), peer.address);
   }
 
   // ------------------------------------------------------------------------------------------------------------- AAA
@@ -342,7 +359,8 @@ export class PaaDaemon implements Service {
         this.#propose(client, output.wish);
         break;
       case 'pana':
-        this.#driver.feed({ type: 'session', sessionId: panaSession, input: output.input });
+        if (output.input.type === 'eapSuccess' && output.input.authorized) void this.#succeed(client, output.input);
+        else this.#driver.feed({ type: 'session', sessionId: panaSession, input: output.input });
         break;
       case 'granted':
         this.#granted(client, output);
@@ -406,24 +424,30 @@ export class PaaDaemon implements Service {
 
   // ----------------------------------------------------------------------------------------------------------- hooks
 
-  #epHook(event: HookEvent, client: Client, peer: PacEndpoint): void {
-    const { hooks, pana } = this.#options;
-    if (hooks.ep === undefined) return;
-    const { grant, userName } = client.granted ?? {};
-    const seconds = grant?.lifetime === undefined ? undefined : Math.ceil(grant.lifetime / 1000);
-    void this.#hooks.run({
-      program: hooks.ep,
-      role: 'ep',
-      event,
-      subject: `ep ${client.panaSession}`,
-      variables: {
-        mnId: userName,
-        session: sessionText(client.panaSession),
-        careOfAddress: peer.address,
-        interface: pana.interface,
-        lifetime: seconds,
-      },
+  /** With `hooks.wait` a client may pass before it hears of its success, but not for long until PAN[C] has come. */
+  async #succeed(client: Client, input: Extract<PaaInput, { type: 'session' }>['input']): Promise<void> {
+    const { wait } = this.#options.hooks;
+    if (wait > 0 && this.#ep && !client.permitted) {
+      const { lifetime = PROVISIONAL } = client.granted?.grant ?? {};
+      await within(this.#permit(client, Math.min(lifetime, PROVISIONAL)), wait);
+      if (this.#clients.ofPana(client.panaSession) !== client) return;
+    }
+    this.#driver.feed({ type: 'session', sessionId: client.panaSession, input });
+  }
+
+  async #permit(client: Client, lifetime: number | undefined): Promise<void> {
+    client.permitted = true;
+    const { panaSession, granted, peer } = client;
+    await this.#ep?.permit({
+      session: sessionText(panaSession),
+      userName: granted?.userName,
+      address: peer.address,
+      lifetime,
     });
+  }
+
+  #hooksLeft(): HookView[] {
+    return [...(this.#ep?.status() ?? []), ...this.#hooks.status()];
   }
 
   /** RFC 5447 4.2.5: the visited network's own home agent, whose key the PAA derives, since it has the MSK. */

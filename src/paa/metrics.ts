@@ -37,7 +37,7 @@ export const PAA_METRICS: MetricDescriptions = {
     aaa_failures: { help: 'EAP messages for which no AAA server gave an answer of use' },
     hook_runs: {
       help: "Runs of enforcement point's and local home agent's hooks by event and result; a hook that failed is tried again",
-      series: pairs('event', ['permit', 'revoke', 'move', 'up', 'refresh', 'down'], 'result', [
+      series: pairs('event', ['start', 'permit', 'revoke', 'move', 'stop', 'up', 'refresh', 'down'], 'result', [
         'ok',
         'failed',
         'refused',

@@ -74,7 +74,17 @@ export const paaSchema = z.strictObject({
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-paa'),
-    ep: z.string().min(1).optional().describe('enforcement point, run on permit, revoke and move'),
+    ep: z.string().min(1).optional().describe('enforcement point, run on start, permit, move, revoke and stop'),
+    'ep-batch': z
+      .boolean()
+      .default(false)
+      .describe('hooks.ep takes all events of a moment in one run, on its standard input'),
+    wait: section
+      .duration()
+      .default(0)
+      .describe(
+        'how long the success (PAR[C]) waits for permit; 0: permit comes with the PAN[C], which proves the key',
+      ),
     ha: z.string().min(1).optional().describe('local home agent, run on up, refresh and down'),
   }),
   'key-log': section.keyLog(),

@@ -7,7 +7,7 @@ import { decodePana } from '../protocol/pana/codec.js';
 import { messageName } from '../protocol/pana/dictionary.js';
 import { type ControlRoutes, ControlServer } from './control.js';
 import type { DiameterEvent } from './diameter-node.js';
-import { type HookReport, HookRunner } from './hooks.js';
+import { type HookOptions, type HookReport, HookRunner, type HookView } from './hooks.js';
 import type { Logger } from './log.js';
 import type { MetricDescriptions, Metrics } from './metrics.js';
 
@@ -47,10 +47,25 @@ interface HookSection {
   readonly parallel: number;
 }
 
+/** How hooks are run; what happens to them is logged and counted. */
+export function hookOptions(hooks: HookSection, log: Logger, metrics: Metrics): HookOptions {
+  const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
+  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics) };
+}
+
 /** A runner of hooks that logs and counts what happens to them. */
 export function makeHookRunner(hooks: HookSection, log: Logger, metrics: Metrics): HookRunner {
-  const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
-  return new HookRunner({ stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics) });
+  return new HookRunner(hookOptions(hooks, log, metrics));
+}
+
+/** Gauges of hooks that are not done with. */
+export function hookGauges(metrics: Metrics, hooks: () => readonly HookView[]): void {
+  metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => hooks().length);
+  metrics.gauge(
+    'hooks_failing',
+    'Hooks that have failed so far, and will be tried again',
+    () => hooks().filter(({ problem }) => problem !== undefined).length,
+  );
 }
 
 function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => void {

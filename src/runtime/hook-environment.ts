@@ -3,7 +3,9 @@ import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { checkName } from '../protocol/mip6/names.js';
 
 export type HookRole = 'mn' | 'ha' | 'ep';
-export type HookEvent = 'up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'permit' | 'revoke' | 'probe';
+export type HookEvent =
+  | ('up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'probe')
+  | ('start' | 'permit' | 'revoke' | 'batch' | 'stop');
 
 /** What a hook is told. Times in seconds, addresses as text; undefined: not said. */
 export interface HookVariables {
@@ -19,6 +21,8 @@ export interface HookVariables {
   readonly lifetime?: number | undefined;
   readonly ike?: 'ikev1' | 'ikev2' | undefined;
   readonly careOfAddress?: string | undefined;
+  /** The one before a move. */
+  readonly formerAddress?: string | undefined;
   readonly interface?: string | undefined;
 }
 
@@ -73,6 +77,7 @@ const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: st
   { key: 'lifetime', name: 'MIP6_LIFETIME', check: wholeNumber },
   { key: 'ike', name: 'MIP6_IKE', check: token },
   { key: 'careOfAddress', name: 'MIP6_COA', check: scopedAddress },
+  { key: 'formerAddress', name: 'MIP6_COA_OLD', check: scopedAddress },
   { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },
 ];
 
@@ -91,14 +96,23 @@ export function hookEnvironment(
     MIP6_ROLE: role,
     MIP6_STATE_DIR: places.stateDir,
   };
+  for (const [name, text] of checked(variables)) environment[name] = text;
+  if (places.pskFile !== undefined) environment['MIP6_PSK_FILE'] = places.pskFile;
+  return environment;
+}
+
+/** An event on a line of a hook's standard input: `permit MIP6_SESSION=… MIP6_COA=…`. No value has a blank in it. */
+export function hookLine(event: HookEvent, variables: HookVariables): string {
+  return [event, ...[...checked(variables)].map(([name, text]) => `${name}=${text}`)].join(' ');
+}
+
+function* checked(variables: HookVariables): Generator<readonly [name: string, text: string]> {
   for (const { key, name, check } of VARIABLES) {
     const value = variables[key];
     if (value === undefined) continue;
     const text = String(value);
     const problem = check(text);
     if (problem) throw new HookValueError(name, problem);
-    environment[name] = text;
+    yield [name, text];
   }
-  if (places.pskFile !== undefined) environment['MIP6_PSK_FILE'] = places.pskFile;
-  return environment;
 }

@@ -22,6 +22,8 @@ export interface HookCommand {
   readonly environment: Readonly<Record<string, string>>;
   /** Milliseconds. */
   readonly timeout: number;
+  /** Its standard input. */
+  readonly input?: string | undefined;
   /** Never shown, whatever the hook prints. */
   readonly secret: Uint8Array | undefined;
   readonly onLine: (line: string) => void;
@@ -32,14 +34,16 @@ export interface HookCommand {
 /** Runs a program with one argument and no shell; its whole process group ends with it when its time is over. */
 export function runHook(command: HookCommand): Promise<HookOutcome> {
   const started = performance.now();
-  const { program, event, environment, timeout } = command;
+  const { program, event, environment, timeout, input } = command;
   return new Promise((resolve) => {
     const child = spawn(program, [event], {
       env: environment,
       cwd: '/',
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: 'pipe',
     });
+    // A hook need not read it: whether it worked is for its exit status to say.
+    child.stdin.on('error', () => undefined).end(input);
     let timedOut = false;
     let settled = false;
     let killer: NodeJS.Timeout | undefined;

@@ -11,7 +11,7 @@ import { type HookOutcome, removePskFile, runHook, writePskFile } from './hook-p
 export const FIRST_RETRY = 1_000;
 export const LONGEST_RETRY = 60_000;
 
-/** `down` and `revoke` have no session left that would end their retries. */
+/** `down`, `revoke` and `stop` have no session left that would end their retries. */
 export const MAX_FINAL_TRIES = 8;
 
 export interface HookOptions {
@@ -28,7 +28,13 @@ export interface HookJob {
   readonly event: HookEvent;
   /** Jobs of the same subject run one after another, in order: a mobile node, a client. */
   readonly subject: string;
-  readonly variables: HookVariables;
+  /** A function is asked at each try; where it says undefined, there is nothing to do any more. */
+  readonly variables: HookVariables | (() => HookVariables | undefined);
+  /** Standard input of each try. */
+  readonly input?: (() => string) | undefined;
+  /** Tries that it has had elsewhere. */
+  readonly triedBefore?: number;
+  readonly onSuccess?: () => void;
   /** The runner keeps a copy, and overwrites it when it is done. */
   readonly psk?: Uint8Array | undefined;
 }
@@ -99,7 +105,7 @@ export class HookRunner {
     const job: Job = {
       ...given,
       secret: given.psk && Uint8Array.from(given.psk),
-      tries: 0,
+      tries: given.triedBefore ?? 0,
       problem: undefined,
       queuedAt: performance.now(),
       firstTry: { resolve },
@@ -117,6 +123,11 @@ export class HookRunner {
       this.#active.add(drained);
     }
     return promise;
+  }
+
+  /** Whether a job of this subject waits, runs or will be tried again. */
+  has(subject: string): boolean {
+    return this.#queues.has(subject);
   }
 
   /** No job of this subject is tried again. */
@@ -164,9 +175,10 @@ export class HookRunner {
 
   /** Tries a job until it works, is superseded, or has no more tries. */
   async #work(job: Job): Promise<void> {
-    const final = job.event === 'down' || job.event === 'revoke';
+    const final = job.event === 'down' || job.event === 'revoke' || job.event === 'stop';
     for (let wait = FIRST_RETRY; ; wait = Math.min(wait * 2, LONGEST_RETRY)) {
       const ok = await this.#try(job);
+      if (ok === true) job.onSuccess?.();
       job.firstTry.resolve(ok === true);
       if (ok || job.superseded || this.#stopping || (final && job.tries >= MAX_FINAL_TRIES)) return;
       await pause(wait, job.wake.signal);
@@ -177,17 +189,24 @@ export class HookRunner {
   /** Whether it worked; 'refused' counts as an end: the same values would be refused again. */
   async #try(job: Job): Promise<boolean | 'refused'> {
     await this.#slot();
-    job.tries += 1;
     const { subject, event, role } = job;
+    const variables = typeof job.variables === 'function' ? job.variables() : job.variables;
+    if (!variables) {
+      this.#release();
+      return true;
+    }
+    job.tries += 1;
     const sinceEvent = () => performance.now() - job.queuedAt;
     let pskFile: string | undefined;
     try {
       pskFile = job.secret && (await writePskFile(this.#options.stateDir, job.secret));
-      const environment = hookEnvironment(event, role, job.variables, { stateDir: this.#options.stateDir, pskFile });
+      const environment = hookEnvironment(event, role, variables, { stateDir: this.#options.stateDir, pskFile });
       const onLine = (line: string) =>
         this.#options.onEvent({ type: 'line', subject, event, role, line, sinceEvent: sinceEvent() });
       const { program, secret } = job;
-      const outcome = await runHook({ program, event, environment, timeout: this.#options.timeout, secret, onLine });
+      const { timeout } = this.#options;
+      const input = job.input?.();
+      const outcome = await runHook({ program, event, environment, timeout, input, secret, onLine });
       job.problem = outcome.ok ? undefined : outcome.reason;
       this.#options.onEvent({
         type: 'finished',

@@ -78,7 +78,7 @@ describe.each([
 
     await pac.line('hook done');
     await aaa.line('hook done');
-    await paa.line('hook done');
+    await paa.line('hook done', ({ event }) => event === 'permit');
     // racoon looks the key up by the name of the other end.
     const [, ours] = (await read(made, 'mn1', 'psk.txt')).trim().split(' ');
     const [name, theirs] = (await read(made, 'aaa', 'psk.txt')).trim().split(' ');

@@ -25,7 +25,7 @@ describe('SIGTERM', () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1');
     await pac.line('bootstrapped');
-    await paa.line('hook done');
+    await paa.line('hook done', ({ event }) => event === 'permit');
     expect(await paa.stop()).toBe(0);
     expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
     await pac.line('hook done', ({ event }) => event === 'down');
@@ -94,7 +94,7 @@ describe('a node that moves', () => {
     const pac = await made.startPac('mn1');
     const bound = await pac.line('bootstrapped');
     await pac.line('hook done');
-    await paa.line('hook done');
+    await paa.line('hook done', ({ event }) => event === 'permit');
     expect((await run('pac', ['move', '--control.socket', made.socket('mn1')])).status).toBe(0);
     await pac.line('moved');
     await paa.line('client moved');

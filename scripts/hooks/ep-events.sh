@@ -1,0 +1,62 @@
+# shellcheck shell=sh disable=SC2034,SC2153 # what it sets is for the hooks; EVENT is common.sh's
+# Shared by the hooks of an enforcement point, which read it with "." after common.sh.
+#
+#   start   the PAA starts, or is told to set everything up again. Standard input: who may pass, a line "permit …" each
+#   permit, move, revoke   one client, in MIP6_… variables; revoke and move without the old address: somebody has it again
+#   batch   such events on standard input, in order: "permit MIP6_SESSION=… MIP6_COA=…"
+#   stop    the PAA ends; every client was revoked
+#
+# each_event FUNCTION calls FUNCTION for each permit, move and revoke with $event $session $coa $old $lifetime $user,
+# where what was not said is empty. Link-local addresses have their interface behind them.
+
+set -f
+
+each_event() {
+	case $EVENT in
+	start | batch)
+		while read -r event words; do
+			session='' coa='' old='' lifetime='' user=''
+			for word in $words; do
+				case $word in
+				MIP6_SESSION=*) session=${word#*=} ;;
+				MIP6_COA=*) coa=${word#*=} ;;
+				MIP6_COA_OLD=*) old=${word#*=} ;;
+				MIP6_LIFETIME=*) lifetime=${word#*=} ;;
+				MIP6_MN_ID=*) user=${word#*=} ;;
+				esac
+			done
+			check_event
+			"$1"
+		done
+		;;
+	stop) ;;
+	*)
+		event=$EVENT session=${MIP6_SESSION:-} coa=${MIP6_COA:-} old=${MIP6_COA_OLD:-}
+		lifetime=${MIP6_LIFETIME:-} user=${MIP6_MN_ID:-}
+		check_event
+		"$1"
+		;;
+	esac
+}
+
+check_event() {
+	case $event in
+	permit | move) [ -n "$coa" ] || die "MIP6_COA is missing" ;;
+	revoke) ;;
+	*) die "event \"$event\" is not for an enforcement point" ;;
+	esac
+	case $session in
+	'' | *[!A-Za-z0-9._-]*) die "MIP6_SESSION is not a plain token" ;;
+	esac
+	[ -z "$coa" ] || check_scoped MIP6_COA "$coa"
+	[ -z "$old" ] || check_scoped MIP6_COA_OLD "$old"
+	[ -z "$lifetime" ] || check_number MIP6_LIFETIME "$lifetime"
+	[ -z "$user" ] || check_name MIP6_MN_ID "$user"
+}
+
+check_scoped() {
+	check_address "$1" "${2%%%*}"
+	case $2 in
+	*%*) check_interface "$1" "${2#*%}" ;;
+	esac
+}
