@@ -7,6 +7,10 @@
 #   DRY_RUN=yes            write the files and start nothing
 #   CONF_DIR=/some/where   where the files go (default: $MIP6_STATE_DIR)
 #   INTERFACE=eth0         interface of the mobile node, or the home link's of the home agent
+#   IKE=strongswan         or racoon (default: strongswan where swanctl is installed, else racoon)
+#   MOBILITY=umip          or shisa, or none (default: umip on Linux, shisa on FreeBSD)
+#
+# Those of strongSwan and of UMIP stand in strongswan.sh and umip.sh.
 #
 # Everything is written under another name and then renamed: a hook that is killed leaves the old file whole.
 
@@ -29,9 +33,17 @@ EVENT=${1:-}
 DRY_RUN=no
 CONF_DIR=$MIP6_STATE_DIR
 INTERFACE=${MIP6_INTERFACE:-eth0}
+IKE=
+# shellcheck disable=SC2034 # programs.sh takes it
+MOBILITY=${DEFAULT_MOBILITY:-none}
 if [ -f "$MIP6_STATE_DIR/hooks.conf" ]; then
 	# shellcheck source=/dev/null
 	. "$MIP6_STATE_DIR/hooks.conf"
+fi
+
+if [ -z "$IKE" ]; then
+	IKE=racoon
+	if command -v swanctl >/dev/null 2>&1; then IKE=strongswan; fi
 fi
 
 # The daemon checks its values; these checks hold for whoever else calls a hook.
@@ -68,6 +80,14 @@ check_binding() {
 	check_name MIP6_HA_HOST "${MIP6_HA_HOST:-}"
 	check_number MIP6_PREFIX_LEN "${MIP6_PREFIX_LEN:-}"
 	check_interface INTERFACE "$INTERFACE"
+	case ${MIP6_IKE:=ikev2} in
+	ikev1 | ikev2) ;;
+	*) die "MIP6_IKE is not ikev1 or ikev2" ;;
+	esac
+	[ -z "${MIP6_PREFIX:-}" ] || check_address MIP6_PREFIX "$MIP6_PREFIX"
+	case ${MIP6_SESSION:-} in
+	*[!A-Za-z0-9.\;:_-]*) die "MIP6_SESSION is not a plain token" ;;
+	esac
 }
 
 # The key as 0x and hexadecimal digits.
@@ -92,6 +112,11 @@ put() {
 	mv -f "$put_new" "$1"
 }
 
+# A short form of what a file says, to see whether it is going to say something else.
+sum_of() {
+	cksum 2>/dev/null <"$1" || :
+}
+
 # Hooks of several nodes run at a time, and files of all nodes are rebuilt by one of them.
 LOCK=$MIP6_STATE_DIR/.lock
 lock() {
@@ -105,11 +130,16 @@ lock() {
 		fi
 		lock_tries=$((lock_tries + 1))
 		[ "$lock_tries" -le 200 ] || die "another hook holds $LOCK"
-		sleep 0.1 2>/dev/null || sleep 1
+		nap 0.1
 	done
 	printf '%s\n' "$$" >"$LOCK/pid"
 	trap 'rm -rf "$LOCK"; rm -f "$CONF_DIR/.new.$$"' EXIT
 	trap 'exit 1' HUP INT TERM
+}
+
+# nap SECONDS: or one second where sleep knows whole ones only.
+nap() {
+	sleep "$1" 2>/dev/null || sleep 1
 }
 
 is_running() {
@@ -123,4 +153,80 @@ act() {
 	else
 		"$@"
 	fi
+}
+
+# start NAME COMMAND…: runs it unless the program NAME runs, and looks whether it stays: some say that they started, exit
+# with 0 and are gone.
+start() {
+	start_name=$1
+	shift
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: $*"
+		return
+	fi
+	if is_running "$start_name"; then return; fi
+	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed"
+	"$@" || die "$start_name did not start"
+	sleep 1
+	is_running "$start_name" || die "$start_name did not stay up"
+}
+
+# One record a node, from which the files of all nodes are made: a line of what is below, "-" for what there is not. A
+# mobile node has one, its own.
+NODES=$CONF_DIR/nodes
+
+# node_read FILE: sets ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION. OLD is the key before KEY, kept until
+# KEY has been used; AT is when KEY came, in seconds, or "used"; GENERATION counts the keys.
+# shellcheck disable=SC2034 # which of these a command uses is its own business
+node_read() {
+	read -r ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION <"$1" || :
+	: "${VERSION:=ikev1}" "${PREFIX:=-}" "${OLD:=-}" "${AT:=0}" "${GENERATION:=0}" "${SESSION:=-}"
+}
+
+# The record of the values in ID HOA … SESSION.
+node_write() {
+	printf '%s %s %s %s %s %s %s %s %s %s %s %s\n' \
+		"$ID" "$HOA" "$LEN" "$HA" "$HOST" "$KEY" "$VERSION" "$PREFIX" "$OLD" "$AT" "$GENERATION" "$SESSION" |
+		put "$NODES/$ID" 600
+}
+
+# The record of the event's values. The key before stays for as long as the new one has not been used: if the one before
+# was not used either, the one before that. Not so on a home agent when the session is another one: the node may have begun
+# again, and know no other key.
+node_put() {
+	KEY=- HOA=- OLD=- AT=0 GENERATION=0 SESSION=-
+	if [ -f "$NODES/$MIP6_MN_ID" ]; then node_read "$NODES/$MIP6_MN_ID"; fi
+	if [ "$KEY" != "$PSK" ]; then
+		if [ "$HOA" != "$MIP6_HOA" ]; then
+			OLD=-
+		elif [ "$MIP6_ROLE" = ha ] && [ "$SESSION" != "${MIP6_SESSION:--}" ]; then
+			OLD=-
+		elif [ "$OLD" = - ] || [ "$AT" = used ]; then
+			OLD=$KEY
+		fi
+		KEY=$PSK
+		AT=$(date +%s)
+		GENERATION=$((GENERATION + 1))
+	fi
+	ID=$MIP6_MN_ID HOA=$MIP6_HOA LEN=$MIP6_PREFIX_LEN HA=$MIP6_HA HOST=$MIP6_HA_HOST
+	VERSION=$MIP6_IKE PREFIX=${MIP6_PREFIX:--} SESSION=${MIP6_SESSION:--}
+	node_write
+}
+
+node_remove() {
+	rm -f "$NODES/$MIP6_MN_ID"
+}
+
+# each_node COMMAND: runs it for each node, in the order of their names.
+each_node() {
+	for node_file in "$NODES"/*; do
+		[ -f "$node_file" ] || continue
+		node_read "$node_file"
+		"$@"
+	done
+}
+
+count_nodes() {
+	set -- "$NODES"/*
+	if [ -f "$1" ]; then printf '%s\n' "$#"; else printf '0\n'; fi
 }

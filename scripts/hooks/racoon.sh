@@ -25,21 +25,22 @@ racoon_remote() {
 	EOF
 }
 
-# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses.
+# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses; no process of its own, for there may be many.
 racoon_sainfo() {
-	sainfo_from=
-	[ -z "${3:-}" ] || sainfo_from=" from user_fqdn \"$3\""
-	cat <<-EOF
-		sainfo address $1[any] 135 address $2[any] 135$sainfo_from {
-		  lifetime time 30 min;
-		  encryption_algorithm aes 128;
-		  authentication_algorithm hmac_sha256;
-		  compression_algorithm deflate;
-		}
-	EOF
+	printf 'sainfo address %s[any] 135 address %s[any] 135' "$1" "$2"
+	[ -z "${3:-}" ] || printf ' from user_fqdn "%s"' "$3"
+	printf ' {\n  lifetime time 30 min;\n  encryption_algorithm aes 128;\n'
+	printf '  authentication_algorithm hmac_sha256;\n  compression_algorithm deflate;\n}\n'
 }
 
-racoon_mn_up() {
+# racoon speaks IKEv1 only.
+racoon_check() {
+	[ "$MIP6_IKE" = ikev1 ] || die "racoon does not speak $MIP6_IKE: set the home agent and the node to ikev1"
+}
+
+ike_mn_up() {
+	racoon_check
+	racoon_before=$(sum_of "$RACOON_CONF")
 	printf '%s %s\n' "$MIP6_HA_HOST" "$PSK" | put "$PSK_TXT" 600
 	{
 		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
@@ -50,37 +51,18 @@ racoon_mn_up() {
 		printf '}\n\n'
 		racoon_sainfo "$MIP6_HOA" "$MIP6_HA"
 	} | put "$RACOON_CONF" 600
+	racoon_reload
 }
 
-racoon_mn_down() {
+# The IPsec policies make racoon begin.
+ike_mn_connect() {
+	:
+}
+
+ike_mn_down() {
+	act racoonctl flush-sa isakmp || :
+	act pkill -x racoon || :
 	rm -f "$PSK_TXT" "$RACOON_CONF"
-}
-
-# The home agent's files hold all nodes; they are made anew from one record a node.
-NODES=$CONF_DIR/nodes
-
-node_put() {
-	printf '%s %s %s %s %s %s\n' "$MIP6_MN_ID" "$MIP6_HOA" "$MIP6_PREFIX_LEN" "$MIP6_HA" "$MIP6_HA_HOST" "$PSK" |
-		put "$NODES/$MIP6_MN_ID" 600
-}
-
-node_remove() {
-	rm -f "$NODES/$MIP6_MN_ID"
-}
-
-# each_node COMMAND: runs it for each node, in the order of their names, with ID HOA LEN HA HOST KEY set.
-each_node() {
-	for node_file in "$NODES"/*; do
-		[ -f "$node_file" ] || continue
-		# shellcheck disable=SC2034 # which of these a command uses is its own business
-		read -r ID HOA LEN HA HOST KEY <"$node_file"
-		"$@"
-	done
-}
-
-count_nodes() {
-	set -- "$NODES"/*
-	if [ -f "$1" ]; then printf '%s\n' "$#"; else printf '0\n'; fi
 }
 
 racoon_psk_line() {
@@ -93,6 +75,7 @@ racoon_node_sainfo() {
 }
 
 racoon_ha_files() {
+	racoon_before=$(sum_of "$RACOON_CONF")
 	each_node racoon_psk_line | put "$PSK_TXT" 600
 	{
 		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
@@ -105,20 +88,31 @@ racoon_ha_files() {
 		# "from" binds a home address to the node whose name was proved.
 		each_node racoon_node_sainfo
 	} | put "$RACOON_CONF" 600
+	racoon_reload
 }
 
+ike_ha_put() {
+	racoon_check
+	node_put
+	racoon_ha_files
+}
+
+ike_ha_remove() {
+	node_remove
+	racoon_ha_files
+}
+
+ike_ha_check() {
+	is_running racoon || die "racoon does not run"
+}
+
+# psk.txt is read again at every look-up: a new key alone needs no reload, and no SA is lost.
 racoon_reload() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: racoon reads $RACOON_CONF"
-	elif is_running racoon; then
-		racoonctl reload-config
-	else
-		racoon -f "$RACOON_CONF"
-		is_running racoon || die "racoon did not stay up"
+	elif ! is_running racoon; then
+		start racoon racoon -f "$RACOON_CONF"
+	elif [ "$(sum_of "$RACOON_CONF")" != "$racoon_before" ]; then
+		racoonctl reload-config || die "racoon did not take $RACOON_CONF"
 	fi
-}
-
-racoon_stop() {
-	act racoonctl flush-sa isakmp || :
-	act pkill -x racoon || :
 }

@@ -57,9 +57,11 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
   return (report) => {
     const { subject, role, event } = report;
     const fields = { subject, role, event };
+    // From PAR[C] to an IKE_SA, say: whatever failed before is in it.
+    const since = 'sinceEvent' in report ? { sinceEvent: Math.round(report.sinceEvent) } : {};
     switch (report.type) {
       case 'line':
-        log.info({ ...fields, line: report.line }, 'hook said');
+        log.info({ ...fields, line: report.line, ...since }, 'hook said');
         break;
       case 'refused':
         metrics.count('hook_runs', { event, result: 'refused' });
@@ -69,8 +71,8 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
         const { outcome } = report;
         const milliseconds = Math.round(outcome.milliseconds);
         metrics.count('hook_runs', { event, result: outcome.ok ? 'ok' : 'failed' });
-        if (outcome.ok) log.info({ ...fields, try: report.try, milliseconds }, 'hook done');
-        else log.warn({ ...fields, try: report.try, milliseconds, reason: outcome.reason }, 'hook failed');
+        if (outcome.ok) log.info({ ...fields, try: report.try, milliseconds, ...since }, 'hook done');
+        else log.warn({ ...fields, try: report.try, milliseconds, ...since, reason: outcome.reason }, 'hook failed');
       }
     }
   };

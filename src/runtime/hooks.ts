@@ -40,6 +40,8 @@ export type HookReport =
       readonly event: HookEvent;
       readonly role: HookRole;
       readonly line: string;
+      /** Milliseconds since the event, that is since the job was queued; earlier tries count. */
+      readonly sinceEvent: number;
     }
   | {
       readonly type: 'finished';
@@ -48,6 +50,7 @@ export type HookReport =
       readonly role: HookRole;
       readonly try: number;
       readonly outcome: HookOutcome;
+      readonly sinceEvent: number;
     }
   | {
       readonly type: 'refused';
@@ -70,6 +73,7 @@ interface Job extends HookJob {
   readonly secret: Uint8Array | undefined;
   tries: number;
   problem: string | undefined;
+  readonly queuedAt: number;
   readonly firstTry: { resolve(ok: boolean): void };
   readonly wake: AbortController;
   /** A newer event of the same subject has come: no further try. */
@@ -97,6 +101,7 @@ export class HookRunner {
       secret: given.psk && Uint8Array.from(given.psk),
       tries: 0,
       problem: undefined,
+      queuedAt: performance.now(),
       firstTry: { resolve },
       wake: new AbortController(),
       superseded: false,
@@ -174,15 +179,25 @@ export class HookRunner {
     await this.#slot();
     job.tries += 1;
     const { subject, event, role } = job;
+    const sinceEvent = () => performance.now() - job.queuedAt;
     let pskFile: string | undefined;
     try {
       pskFile = job.secret && (await writePskFile(this.#options.stateDir, job.secret));
       const environment = hookEnvironment(event, role, job.variables, { stateDir: this.#options.stateDir, pskFile });
-      const onLine = (line: string) => this.#options.onEvent({ type: 'line', subject, event, role, line });
+      const onLine = (line: string) =>
+        this.#options.onEvent({ type: 'line', subject, event, role, line, sinceEvent: sinceEvent() });
       const { program, secret } = job;
       const outcome = await runHook({ program, event, environment, timeout: this.#options.timeout, secret, onLine });
       job.problem = outcome.ok ? undefined : outcome.reason;
-      this.#options.onEvent({ type: 'finished', subject, event, role, try: job.tries, outcome });
+      this.#options.onEvent({
+        type: 'finished',
+        subject,
+        event,
+        role,
+        try: job.tries,
+        outcome,
+        sinceEvent: sinceEvent(),
+      });
       return outcome.ok;
     } catch (error) {
       if (error instanceof HookValueError) {
@@ -191,7 +206,15 @@ export class HookRunner {
       }
       job.problem = (error as Error).message;
       const outcome: HookOutcome = { ok: false, milliseconds: 0, reason: job.problem };
-      this.#options.onEvent({ type: 'finished', subject, event, role, try: job.tries, outcome });
+      this.#options.onEvent({
+        type: 'finished',
+        subject,
+        event,
+        role,
+        try: job.tries,
+        outcome,
+        sinceEvent: sinceEvent(),
+      });
       return false;
     } finally {
       if (pskFile !== undefined) await removePskFile(pskFile);

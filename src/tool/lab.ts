@@ -266,7 +266,7 @@ export class Lab {
   async #hooks(name: string, programs: Tree): Promise<Tree> {
     const folder = this.path('hooks', name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(join(folder, 'hooks.conf'), 'DRY_RUN=yes\n');
+    await writeFile(join(folder, 'hooks.conf'), 'DRY_RUN=yes\nIKE=racoon\n');
     return { 'state-dir': folder, ...programs };
   }
 }

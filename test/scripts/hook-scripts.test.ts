@@ -16,7 +16,7 @@ let state: string;
 
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'pana-hook-'));
-  await writeFile(join(state, 'hooks.conf'), 'DRY_RUN=yes\nINTERFACE=eth7\n');
+  await writeFile(join(state, 'hooks.conf'), 'DRY_RUN=yes\nIKE=racoon\nINTERFACE=eth7\n');
 });
 
 afterEach(() => rm(state, { recursive: true, force: true }));

@@ -270,6 +270,7 @@ describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s that is asked whether its ho
     expect(await probe()).toMatchObject({ status: 0 });
     await mkdir(join(folder, 'nodes'));
     await writeFile(join(folder, 'nodes', 'mn1'), '');
+    await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\n');
     expect(await probe()).toEqual({ status: 1, output: 'error: racoon does not run\n' });
   });
 });

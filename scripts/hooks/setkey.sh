@@ -1,0 +1,67 @@
+# shellcheck shell=sh
+# IPsec policies by setkey, where no daemon writes them: on FreeBSD, and on Linux without UMIP; read with "." after
+# common.sh. racoon takes one number for each direction, strongSwan one for both.
+
+SETKEY_CONF=$CONF_DIR/setkey.conf
+SETKEY_DOWN=$CONF_DIR/setkey-down.conf
+REQID_MN=1
+REQID_HA=2
+if [ "$IKE" = strongswan ]; then REQID_HA=1; fi
+
+# setkey_policies FROM TO NUMBER_OUT NUMBER_IN: no process of its own, for there may be many nodes.
+setkey_policies() {
+	printf 'spdadd %s %s mobility-header -P out ipsec esp/transport//unique:%s;\n' "$1" "$2" "$3"
+	printf 'spdadd %s %s mobility-header -P in ipsec esp/transport//unique:%s;\n' "$2" "$1" "$4"
+}
+
+setkey_deletions() {
+	printf 'spddelete %s %s mobility-header -P out;\n' "$1" "$2"
+	printf 'spddelete %s %s mobility-header -P in;\n' "$2" "$1"
+}
+
+# Adds the policies anew: one that is there already would be refused.
+setkey_mn_up() {
+	setkey_policies "$MIP6_HOA" "$MIP6_HA" "$REQID_MN" "$REQID_HA" | put "$SETKEY_CONF" 600
+	act_quietly setkey -f "$SETKEY_DOWN"
+	setkey_deletions "$MIP6_HOA" "$MIP6_HA" | put "$SETKEY_DOWN" 600
+	act setkey -f "$SETKEY_CONF"
+}
+
+setkey_mn_down() {
+	act_quietly setkey -f "$SETKEY_DOWN"
+	rm -f "$SETKEY_CONF" "$SETKEY_DOWN"
+}
+
+# act_quietly … FILE: for what may have been done already.
+act_quietly() {
+	for act_file; do :; done
+	[ ! -f "$act_file" ] || act "$@" 2>/dev/null || :
+}
+
+setkey_node() {
+	setkey_policies "$HA" "$HOA" "$REQID_HA" "$REQID_MN"
+}
+
+# The policies of all nodes, for a start of the host; one node's are added and deleted alone.
+setkey_ha_files() {
+	each_node setkey_node | put "$SETKEY_CONF" 600
+}
+
+setkey_ha_add() {
+	setkey_ha_files
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: setkey adds the policies of $MIP6_HOA"
+		return
+	fi
+	setkey_deletions "$MIP6_HA" "$MIP6_HOA" | setkey -c >/dev/null 2>&1 || :
+	setkey_policies "$MIP6_HA" "$MIP6_HOA" "$REQID_HA" "$REQID_MN" | setkey -c
+}
+
+setkey_ha_delete() {
+	setkey_ha_files
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: setkey deletes the policies of $MIP6_HOA"
+		return
+	fi
+	setkey_deletions "$MIP6_HA" "$MIP6_HOA" | setkey -c >/dev/null 2>&1 || :
+}

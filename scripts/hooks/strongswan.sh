@@ -1,0 +1,347 @@
+# shellcheck shell=sh
+# strongSwan (swanctl) for a mobile node and for a home agent, IKEv2 or IKEv1 with a pre-shared key; read with "." after
+# common.sh. Each node has a file of its own in $SWANCTL_DIR/conf.d, which the host's swanctl.conf includes.
+#
+# Settings in hooks.conf:
+#
+#   SWANCTL_DIR=/etc/swanctl        default: that, or /usr/local/etc/swanctl on FreeBSD
+#   VICI=unix:///run/charon.vici    where charon listens, if not at its usual place
+#   CHARON='systemctl start strongswan'    what starts charon if it does not run; default: what this system has
+#   INITIATE_SECONDS=10             how long a mobile node's hook tries, before the daemon runs it again
+#   OLD_KEY_SECONDS=3600            how long a home agent takes the old key, if the new one is not used
+#   CHILD_SA=no                     an IKE_SA is enough: for tests on a kernel without ESP
+#
+# IKEv1 is aggressive mode, for main mode would look the key up by an address that nobody knows beforehand. A home agent's
+# strongswan.conf must allow it: charon.i_dont_care_about_security_and_use_aggressive_mode_psk = yes.
+
+: "${SWANCTL_DIR:=}" "${VICI:=}" "${CHARON:=}"
+: "${INITIATE_SECONDS:=10}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
+if [ -z "$SWANCTL_DIR" ]; then
+	SWANCTL_DIR=/etc/swanctl
+	[ "$(uname)" != FreeBSD ] || SWANCTL_DIR=/usr/local/etc/swanctl
+	[ "$DRY_RUN" != yes ] || SWANCTL_DIR=$CONF_DIR/swanctl
+fi
+export SWANCTL_DIR
+
+# swan COMMAND OPTION…: swanctl's output in OUT, without its complaints of plugins and folders that are not there.
+OUT=
+swan() {
+	swan_command=$1
+	shift
+	swan_status=0
+	OUT=$(swanctl "$swan_command" ${VICI:+--uri "$VICI"} "$@" 2>&1) || swan_status=$?
+	OUT=$(printf '%s\n' "$OUT" | grep -v -e "^plugin '.* failed to load" -e "^opening directory '.* failed" || :)
+	return "$swan_status"
+}
+
+charon_runs() {
+	swan --stats
+}
+
+charon_command() {
+	if [ -n "$CHARON" ]; then
+		printf '%s\n' "$CHARON"
+		return
+	fi
+	if [ -d /run/systemd/system ] && systemctl cat strongswan >/dev/null 2>&1; then
+		printf 'systemctl start strongswan\n'
+		return
+	fi
+	if [ "$(uname)" = FreeBSD ]; then
+		printf 'service strongswan onestart\n'
+		return
+	fi
+	for charon_file in /usr/lib/ipsec/charon /usr/libexec/ipsec/charon /usr/lib/strongswan/charon \
+		/usr/libexec/strongswan/charon; do
+		if [ -x "$charon_file" ]; then
+			printf '%s\n' "$charon_file"
+			return
+		fi
+	done
+	die "charon is not installed"
+}
+
+charon_start() {
+	if charon_runs; then return; fi
+	command -v swanctl >/dev/null 2>&1 || die "swanctl is not installed"
+	charon=$(charon_command)
+	say "charon does not run: $charon"
+	# In a group of its own, it outlives a hook whose time is over.
+	detach=
+	if command -v setsid >/dev/null 2>&1; then detach=setsid; fi
+	# shellcheck disable=SC2086 # a command and its arguments
+	$detach $charon </dev/null >/dev/null 2>&1 &
+	charon_tries=0
+	until charon_runs; do
+		charon_tries=$((charon_tries + 1))
+		[ "$charon_tries" -le 100 ] || die "charon does not answer"
+		nap 0.1
+	done
+}
+
+# What both ends name a connection: a name with dots would be a syntax error.
+connection_name() {
+	printf 'pana-%s' "$1" | tr : -
+}
+
+node_conf() {
+	printf '%s/conf.d/pana-%s.conf' "$SWANCTL_DIR" "$1"
+}
+
+swanctl_conf() {
+	[ -f "$SWANCTL_DIR/swanctl.conf" ] || printf 'include conf.d/*.conf\n' | put "$SWANCTL_DIR/swanctl.conf" 640
+}
+
+# section_secret NAME KEY ID [ID]
+section_secret() {
+	printf '  ike-%s {\n    id-1 = %s\n' "$1" "$3"
+	[ -z "${4:-}" ] || printf '    id-2 = %s\n' "$4"
+	printf '    secret = %s\n  }\n' "$2"
+}
+
+# section_auth SIDE NAME
+section_auth() {
+	printf '    %s {\n      auth = psk\n      id = %s\n    }\n' "$1" "$2"
+}
+
+# section_child LOCAL REMOTE: addresses, or networks where strongSwan carries the home address itself.
+section_child() {
+	printf '    children {\n      mip6 {\n'
+	case $MOBILITY in
+	none)
+		printf '        mode = tunnel\n        local_ts = %s\n        remote_ts = %s\n' "$1" "$2"
+		;;
+	*)
+		# Who writes the policies names the SAs by this number.
+		cat <<-EOF
+			        mode = transport_proxy
+			        policies = no
+			        reqid = 1
+			        local_ts = $1/128[135]
+			        remote_ts = $2/128[135]
+		EOF
+		;;
+	esac
+	printf '        esp_proposals = aes128-sha256\n      }\n    }\n'
+}
+
+section_version() {
+	case $VERSION in
+	ikev1) printf '    version = 1\n    aggressive = yes\n' ;;
+	*) printf '    version = 2\n' ;;
+	esac
+	if [ "$MOBILITY" = none ]; then printf '    mobike = yes\n'; else printf '    mobike = no\n'; fi
+	printf '    proposals = aes128-sha256-modp2048\n'
+}
+
+# home_network: what the tunnel reaches.
+home_network() {
+	[ "$PREFIX" != - ] || die "a tunnel without Mobile IPv6 needs MIP6_PREFIX"
+	printf '%s/%s' "$PREFIX" "$LEN"
+}
+
+# A node proves itself with the new key, whose secret names both ends, and takes the old one from the home agent, too. A home
+# agent proves itself with the old one until the node has shown that it has the new one.
+mn_conf() {
+	printf '# %s at %s\nconnections {\n  %s {\n' "$ID" "$HA" "$CONNECTION"
+	section_version
+	printf '    remote_addrs = %s\n' "$HA"
+	# charon takes an IKE_SA for the same connection if it differs in the name alone, and would not use the new key.
+	printf '    rekey_time = %sm\n' "$((200 + GENERATION % 100))"
+	[ "$MOBILITY" != none ] || printf '    vips = %s\n' "$HOA"
+	section_auth local "$ID"
+	section_auth remote "$HOST"
+	case $MOBILITY in
+	none) section_child dynamic "$(home_network)" ;;
+	*) section_child "$HOA" "$HA" ;;
+	esac
+	printf '  }\n}\nsecrets {\n'
+	section_secret "$CONNECTION" "$KEY" "$ID" "$HOST"
+	[ "$OLD" = - ] || section_secret "$CONNECTION-old" "$OLD" "$HOST"
+	printf '}\n'
+}
+
+ha_conf() {
+	printf '# %s\nconnections {\n  %s {\n' "$ID" "$CONNECTION"
+	section_version
+	printf '    local_addrs = %s\n' "$HA"
+	[ "$MOBILITY" != none ] || printf '    pools = %s\n' "$CONNECTION"
+	section_auth local "$HOST"
+	section_auth remote "$ID"
+	case $MOBILITY in
+	none) section_child "$(home_network)" dynamic ;;
+	*) section_child "$HA" "$HOA" ;;
+	esac
+	printf '  }\n}\n'
+	[ "$MOBILITY" != none ] || printf 'pools {\n  %s {\n    addrs = %s/128\n  }\n}\n' "$CONNECTION" "$HOA"
+	printf 'secrets {\n'
+	# Named after the node alone: charon tries every secret that names one of both ends, and one that names the home agent
+	# would let its node in as any other. Of two with the same name the one that was loaded last is proved. IKEv1 has to know the one key
+	# beforehand: the new one.
+	section_secret "$CONNECTION" "$KEY" "$ID"
+	[ "$OLD" = - ] || [ "$VERSION" = ikev1 ] || section_secret "$CONNECTION-old" "$OLD" "$ID"
+	printf '}\n'
+}
+
+# A syntax error anywhere leaves the exit status 0 and takes connections away: what must be there is looked for.
+load_must_say() {
+	case $OUT in
+	*"$1"*) return 0 ;;
+	esac
+	die "swanctl did not take it: $(printf '%s\n' "$OUT" | tail -n 3 | tr '\n' ' ')"
+}
+
+# Secrets first: a connection without its secret refuses the node.
+strongswan_load() {
+	swan --load-creds --noprompt || :
+	[ -z "${1:-}" ] || load_must_say "loaded ike secret 'ike-$1'"
+	if [ "$MOBILITY" = none ]; then swan --load-pools || :; fi
+	swan --load-conns || :
+	[ -z "${1:-}" ] || load_must_say "loaded connection '$1'"
+}
+
+# sas: a line "CONNECTION SECONDS" for each IKE_SA that is up, with how long it has been.
+sas() {
+	swan --list-sas --raw || :
+	printf '%s\n' "$OUT" |
+		sed -n 's/^list-sa event {\([^ ]*\) {.* state=ESTABLISHED .* established=\([0-9]*\) .*/\1 \2/p'
+}
+
+now_ms() {
+	now=$(date +%s%N)
+	case $now in
+	*[!0-9]* | ??????????) now=$(date +%s)000000000 ;;
+	esac
+	printf '%s\n' "${now%??????}"
+}
+
+ike_mn_up() {
+	node_put
+	CONNECTION=$(connection_name "$HOA")-$GENERATION
+	swanctl_conf
+	mn_conf | put "$(node_conf "$ID")" 600
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: swanctl loads $CONNECTION"
+		return
+	fi
+	charon_start
+	strongswan_load "$CONNECTION"
+}
+
+# Sets WHAT to what there is of the connection: nothing, ike, or all.
+look_at_connection() {
+	WHAT=nothing
+	swan --list-sas --raw --ike "$CONNECTION" || :
+	case $OUT in
+	*state=ESTABLISHED*state=INSTALLED*) WHAT=all ;;
+	*state=ESTABLISHED*)
+		WHAT=ike
+		if [ "$CHILD_SA" = no ]; then WHAT=all; fi
+		;;
+	esac
+}
+
+# The home agent may not be ready yet: again, later each time. The daemon goes on with that when this hook has failed.
+ike_mn_connect() {
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: swanctl initiates $CONNECTION"
+		return
+	fi
+	connect_wait=100
+	connect_tries=0
+	while :; do
+		look_at_connection
+		[ "$WHAT" != all ] || break
+		connect_tries=$((connect_tries + 1))
+		swan --initiate --child mip6 --ike "$CONNECTION" --timeout 2 || :
+		connect_why=$(printf '%s\n' "$OUT" | grep -e 'received .* notify' | tail -n 1 || :)
+		: "${connect_why:=$(printf '%s\n' "$OUT" | grep -v '^\[' | tail -n 1 || :)}"
+		look_at_connection
+		[ "$WHAT" != all ] || break
+		# What is half open would be waited for, and has an old state of the home agent.
+		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force --timeout 1 || :
+		[ $(($(now_ms) - BEGAN + connect_wait)) -lt $((INITIATE_SECONDS * 1000)) ] ||
+			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
+		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
+		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
+	done
+	say "IKE_SA up $(($(now_ms) - BEGAN)) ms after the hook began ($connect_tries tries)"
+	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was asked for"; fi
+	AT=used
+	node_write
+	for connect_name in $(sas | sed -n "s/^\($(connection_name "$HOA")-[0-9]*\) .*/\1/p" | sort -u); do
+		# The SAs of the key before are no longer needed.
+		[ "$connect_name" = "$CONNECTION" ] || strongswan_end "$connect_name"
+	done
+}
+BEGAN=$(now_ms)
+
+strongswan_end() {
+	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force --timeout 1 || :
+}
+
+ike_mn_down() {
+	if [ "$DRY_RUN" != yes ] && charon_runs; then
+		for down_name in $(sas | sed -n "s/^\($(connection_name "$MIP6_HOA")-[0-9]*\) .*/\1/p" | sort -u); do
+			strongswan_end "$down_name"
+		done
+	fi
+	rm -f "$(node_conf "$MIP6_MN_ID")"
+	node_remove
+	if [ "$DRY_RUN" != yes ] && charon_runs; then strongswan_load; fi
+}
+
+# An IKE_SA that came after the key did was made with that key: the one before is done with. So it is when its time is over.
+forget_old_key() {
+	[ "$OLD" != - ] || return 0
+	forget_since=$(($(date +%s) - AT))
+	CONNECTION=$(connection_name "$HOA")
+	forget_used=$(printf '%s\n' "$SAS" |
+		awk -v name="$CONNECTION" -v since="$forget_since" '$1 == name && $2 <= since { print "used"; exit }')
+	if [ "$forget_used" != used ] && [ "$forget_since" -lt "$OLD_KEY_SECONDS" ]; then return; fi
+	OLD=-
+	AT=used
+	node_write
+	ha_conf | put "$(node_conf "$ID")" 600
+	FORGOTTEN=yes
+}
+
+forget_old_keys() {
+	FORGOTTEN=no
+	[ "$DRY_RUN" != yes ] && charon_runs || return 0
+	SAS=$(sas)
+	each_node forget_old_key
+}
+
+ike_ha_put() {
+	forget_old_keys
+	node_put
+	CONNECTION=$(connection_name "$HOA")
+	swanctl_conf
+	ha_conf | put "$(node_conf "$ID")" 600
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: swanctl loads $CONNECTION"
+		return
+	fi
+	charon_start
+	strongswan_load "$CONNECTION"
+}
+
+ike_ha_remove() {
+	forget_old_keys
+	rm -f "$(node_conf "$MIP6_MN_ID")"
+	node_remove
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: swanctl unloads $(connection_name "$MIP6_HOA")"
+	elif charon_runs; then
+		strongswan_load
+		swan --terminate --ike "$(connection_name "$MIP6_HOA")" --force --timeout 1 || :
+	fi
+}
+
+ike_ha_check() {
+	charon_runs || die "charon does not run"
+	lock
+	forget_old_keys
+	[ "$FORGOTTEN" = no ] || strongswan_load
+}

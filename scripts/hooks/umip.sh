@@ -1,0 +1,145 @@
+# shellcheck shell=sh
+# UMIP's mip6d on Linux, for a mobile node and for a home agent; read with "." after common.sh. It owns the IPsec policies.
+#
+# A setting in hooks.conf:
+#
+#   MIP6D_RELOAD=hup       or restart: what makes the home agent's mip6d read its file again. The release 0.4 ignores
+#                          SIGHUP, later sources of the same number do not. Default: what the program looks like.
+#   RADVD=no               does not start radvd on the home link
+
+MIP6D_CONF=$CONF_DIR/mip6d.conf
+RADVD_CONF=$CONF_DIR/radvd.conf
+: "${MIP6D_RELOAD:=}" "${RADVD:=yes}"
+
+# racoon refuses the hint that HomeRegBinding makes.
+UMIP_POLICY='Mh UseESP 1 2'
+if [ "$IKE" = strongswan ]; then UMIP_POLICY='HomeRegBinding UseESP 1'; fi
+
+# umip_policy_set HA HOA LENGTH: without a process of its own, for there may be many nodes.
+umip_policy_set() {
+	printf '\nIPsecPolicySet {\n  HomeAgentAddress %s;\n  HomeAddress %s/%s;\n  IPsecPolicy %s;\n}\n' \
+		"$1" "$2" "$3" "$UMIP_POLICY"
+}
+
+mobility_mn_up() {
+	umip_before=$(sum_of "$MIP6D_CONF")
+	{
+		cat <<-EOF
+			NodeConfig MN;
+			DebugLevel 0;
+			Interface "$INTERFACE";
+			MnMaxHaBindingLife 60;
+			InitialBindackTimeoutFirstReg 1.5;
+			DoRouteOptimizationMN disabled;
+			UseMnHaIPsec enabled;
+			KeyMngMobCapability enabled;
+
+			MnHomeLink "$INTERFACE" {
+			  HomeAgentAddress $MIP6_HA;
+			  HomeAddress $MIP6_HOA/$MIP6_PREFIX_LEN;
+			}
+		EOF
+		umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
+	} | put "$MIP6D_CONF" 644
+	# Another home address is another start.
+	if [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ]; then umip_stop; fi
+	start mip6d mip6d -c "$MIP6D_CONF"
+}
+
+mobility_mn_down() {
+	umip_stop
+	rm -f "$MIP6D_CONF"
+}
+
+umip_stop() {
+	[ "$DRY_RUN" != yes ] || return 0
+	pkill -x mip6d 2>/dev/null || return 0
+	umip_tries=0
+	while is_running mip6d && [ "$umip_tries" -lt 30 ]; do
+		umip_tries=$((umip_tries + 1))
+		nap 0.1
+	done
+}
+
+umip_acl() {
+	printf 'BindingAclPolicy %s allow;\n' "$HOA"
+}
+
+umip_node_policy_set() {
+	umip_policy_set "$HA" "$HOA" "$LEN"
+}
+
+umip_ha_file() {
+	umip_before=$(sum_of "$MIP6D_CONF")
+	{
+		cat <<-EOF
+			NodeConfig HA;
+			DebugLevel 0;
+			Interface "$INTERFACE";
+			HaMaxBindingLife 60;
+			UseMnHaIPsec enabled;
+			KeyMngMobCapability enabled;
+			DefaultBindingAclPolicy deny;
+		EOF
+		each_node umip_acl
+		each_node umip_node_policy_set
+	} | put "$MIP6D_CONF" 644
+}
+
+# Bindings survive SIGHUP, and a restart costs all of them a new registration.
+umip_reload() {
+	if [ -z "$MIP6D_RELOAD" ]; then
+		MIP6D_RELOAD=restart
+		if grep -q 'change the role on-the-fly' "$(command -v mip6d)"; then MIP6D_RELOAD=hup; fi
+	fi
+	if [ "$MIP6D_RELOAD" = hup ]; then
+		pkill -HUP -x mip6d
+		return
+	fi
+	say "this mip6d does not read its file again: restarted, nodes register again"
+	umip_stop
+	start mip6d mip6d -c "$MIP6D_CONF"
+}
+
+umip_ha_apply() {
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: mip6d reads $MIP6D_CONF"
+	elif ! is_running mip6d; then
+		start mip6d mip6d -c "$MIP6D_CONF"
+	elif [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ]; then
+		umip_reload
+	fi
+}
+
+# Without router advertisements of a home agent mip6d answers binding updates with status 132.
+umip_radvd() {
+	[ "$RADVD" = yes ] || return 0
+	put "$RADVD_CONF" 644 <<-EOF
+		interface $INTERFACE {
+		  AdvSendAdvert on;
+		  AdvHomeAgentFlag on;
+		  AdvIntervalOpt on;
+		  prefix $MIP6_HA/$MIP6_PREFIX_LEN {
+		    AdvOnLink on;
+		    AdvAutonomous on;
+		    AdvRouterAddr on;
+		  };
+		};
+	EOF
+	start radvd radvd -C "$RADVD_CONF"
+}
+
+mobility_ha_up() {
+	umip_radvd
+	umip_ha_file
+	umip_ha_apply
+}
+
+mobility_ha_down() {
+	umip_ha_file
+	umip_ha_apply
+}
+
+mobility_ha_check() {
+	is_running mip6d || die "mip6d does not run"
+}

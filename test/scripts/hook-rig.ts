@@ -1,0 +1,103 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { hookPath } from '../../src/tool/lab.js';
+
+export interface TestNode {
+  readonly id: string;
+  readonly hoa: string;
+  readonly key: string;
+}
+
+/** The nth of many nodes, each with a key of its own. */
+export function testNode(n: number): TestNode {
+  const hex = n.toString(16).padStart(2, '0');
+  return { id: `mn${n}@home.example`, hoa: `2001:db8:1::${(0x1000 + n).toString(16)}`, key: `0x${hex.repeat(64)}` };
+}
+
+export interface Run {
+  readonly script: string;
+  readonly event: string;
+  readonly node: TestNode;
+  readonly ike?: 'ikev1' | 'ikev2';
+  /** What stands before the script on the command line. */
+  readonly shell?: readonly string[];
+  /** A folder of programs that are found first. */
+  readonly programs?: string;
+  readonly key?: string;
+}
+
+export interface Ended {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+/** Runs a hook as a daemon does, in a process group of its own. */
+export async function runHook(state: string, { script, event, node, ike = 'ikev2', ...more }: Run): Promise<Ended> {
+  const { shell = [], programs, key = node.key } = more;
+  await mkdir(join(state, 'keys'), { recursive: true });
+  const keyFile = join(state, 'keys', node.id);
+  await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
+  const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  const [program = '', ...parameters] = [...shell, hookPath(script), event];
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, parameters, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: programs === undefined ? path : `${programs}:${path}`,
+        HOME: '/',
+        LANG: 'C',
+        MIP6_EVENT: event,
+        MIP6_ROLE: script.startsWith('mn') ? 'mn' : 'ha',
+        MIP6_STATE_DIR: state,
+        MIP6_MN_ID: node.id,
+        MIP6_SESSION: 'paa.access.example;1;1',
+        MIP6_HOA: node.hoa,
+        MIP6_HA: '2001:db8:1::1',
+        MIP6_HA_HOST: 'ha.home.example',
+        MIP6_PREFIX: '2001:db8:1::',
+        MIP6_PREFIX_LEN: '64',
+        MIP6_LIFETIME: '3600',
+        MIP6_IKE: ike,
+        ...(event === 'down' ? {} : { MIP6_PSK_FILE: keyFile }),
+      },
+    });
+    let output = '';
+    child.stdout.on('data', (piece: Buffer) => {
+      output += piece.toString();
+    });
+    child.stderr.on('data', (piece: Buffer) => {
+      output += piece.toString();
+    });
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, output }));
+  });
+}
+
+/** The files that a hook has made, by their paths; not its records, its lock, and what it left when it was killed. */
+export async function made(state: string): Promise<Map<string, string>> {
+  const entries = await readdir(state, { recursive: true, withFileTypes: true });
+  const files = new Map<string, string>();
+  for (const entry of entries) {
+    const path = relative(state, join(entry.parentPath, entry.name));
+    if (!entry.isFile() || path === 'hooks.conf' || /^(keys|nodes|bin|\.lock)\/|(^|\/)\./.test(path)) continue;
+    const mode = ((await stat(join(state, path))).mode & 0o777).toString(8);
+    files.set(`${path} ${mode}`, (await readFile(join(state, path), 'utf8')).replaceAll(state, '$STATE'));
+  }
+  return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Files one below the other, as a person reads them. */
+export function asText(files: ReadonlyMap<string, string>): string {
+  return [...files].map(([path, text]) => `===== ${path}\n${text}`).join('\n');
+}
+
+export function hasProgram(name: string): boolean {
+  try {
+    execFileSync('sh', ['-c', `command -v ${name}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
