@@ -74,7 +74,8 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
     for (const { name } of servers) await paa.line('peer connected', (line) => line['peer'] === `${name}.home.example`);
 
     let kills = 0;
-    const nodes = await makeLoad(made, place, NODES, { kills: () => kills });
+    let ending = false;
+    const nodes = await makeLoad(made, place, NODES, { kills: () => kills, ending: () => ending });
     const each = Math.ceil(BOOTSTRAPS / NODES);
     const waiting = [...nodes];
     let loading = true;
@@ -91,8 +92,10 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
       if (!server || !loading) continue;
       const seen = connections(server.name);
       kills += 1;
+      ending = true;
       server.daemon.signal(random() < 0.5 ? 'SIGKILL' : 'SIGTERM');
       await server.daemon.exited;
+      ending = false;
       server.daemon = made.start(`${server.name} ${kills}`, 'aaa', made.path(`${server.name}.yaml`));
       await paa.line('peer connected', () => connections(server.name) > seen);
       expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);

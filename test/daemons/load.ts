@@ -15,6 +15,8 @@ export interface Told {
 export interface Conditions {
   /** How often a server has been killed so far. */
   readonly kills: () => number;
+  /** Whether a server was told to end, and has not yet: what begins now may end with it. */
+  readonly ending?: () => boolean;
   /** Resolves when a bootstrap may begin. */
   readonly ready?: () => Promise<void>;
   /** Whether a node leaves with a word, by how many bootstraps it has done. */
@@ -47,14 +49,15 @@ export class LoadNode {
 
   /** Until `stop`, or until it has done so many. */
   async run(count = Number.POSITIVE_INFINITY): Promise<void> {
-    const { kills, ready, terminates = () => true } = this.#conditions;
+    const { kills, ending = () => false, ready, terminates = () => true } = this.#conditions;
     const last = this.done + count;
     while (this.#running && this.done < last) {
       await ready?.();
       const killed = kills();
+      const mayEnd = ending();
       if (await this.#bootstrap()) {
         if (this.done < last || count === Number.POSITIVE_INFINITY) await this.#leave(terminates(this.done));
-      } else if (kills() > killed) this.interrupted += 1;
+      } else if (mayEnd || kills() > killed) this.interrupted += 1;
       else this.failures.push(`${this.nai} after ${this.done} bootstraps: ${this.#why}`);
     }
   }
