@@ -118,22 +118,23 @@ sum_of() {
 }
 
 # Hooks of several nodes run at a time, and files of all nodes are rebuilt by one of them.
-LOCK=$MIP6_STATE_DIR/.lock
+LOCK=$MIP6_STATE_DIR/.locked
 lock() {
 	lock_tries=0
-	until mkdir "$LOCK" 2>/dev/null; do
-		lock_pid=$(cat "$LOCK/pid" 2>/dev/null || :)
-		if [ -n "$lock_pid" ] && ! kill -0 "$lock_pid" 2>/dev/null; then
-			# Its holder was killed: only the one that renames the lock away may take it down.
-			if mv "$LOCK" "$LOCK.stale.$$" 2>/dev/null; then rm -rf "$LOCK.stale.$$"; fi
+	# A link is made whole or not at all: whoever sees it sees its holder.
+	until ln -s "$$" "$LOCK" 2>/dev/null; do
+		lock_pid=$(readlink "$LOCK" 2>/dev/null || :)
+		if [ -n "$lock_pid" ] && ! kill -0 "$lock_pid" 2>/dev/null && mkdir "$LOCK.stale" 2>/dev/null; then
+			# Its holder was killed. Between the look and now another may have taken it down, and a third have it.
+			if [ "$(readlink "$LOCK" 2>/dev/null || :)" = "$lock_pid" ]; then rm -f "$LOCK"; fi
+			rmdir "$LOCK.stale"
 			continue
 		fi
 		lock_tries=$((lock_tries + 1))
 		[ "$lock_tries" -le 200 ] || die "another hook holds $LOCK"
-		nap 0.1
+		sleep 0.1 2>/dev/null || sleep 1
 	done
-	printf '%s\n' "$$" >"$LOCK/pid"
-	trap 'rm -rf "$LOCK"; rm -f "$CONF_DIR/.new.$$"' EXIT
+	trap 'rm -f "$LOCK"; rm -f "$CONF_DIR/.new.$$"' EXIT
 	trap 'exit 1' HUP INT TERM
 }
 

@@ -19,9 +19,12 @@ setkey_deletions() {
 	printf 'spddelete %s %s mobility-header -P in;\n' "$2" "$1"
 }
 
-# Adds the policies anew: one that is there already would be refused.
+# Adds the policies anew: one that is there already would be refused. A refresh leaves them alone: for as long as there is none,
+# binding updates would go in clear.
 setkey_mn_up() {
+	setkey_before=$(sum_of "$SETKEY_CONF")
 	setkey_policies "$MIP6_HOA" "$MIP6_HA" "$REQID_MN" "$REQID_HA" | put "$SETKEY_CONF" 600
+	if [ "$EVENT" = refresh ] && [ "$(sum_of "$SETKEY_CONF")" = "$setkey_before" ]; then return; fi
 	act_quietly setkey -f "$SETKEY_DOWN"
 	setkey_deletions "$MIP6_HOA" "$MIP6_HA" | put "$SETKEY_DOWN" 600
 	act setkey -f "$SETKEY_CONF"
@@ -49,6 +52,7 @@ setkey_ha_files() {
 
 setkey_ha_add() {
 	setkey_ha_files
+	[ "$EVENT" != refresh ] || return 0
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: setkey adds the policies of $MIP6_HOA"
 		return

@@ -49,7 +49,7 @@ export const paaSchema = z.strictObject({
       host: section.identity().describe('its name'),
       prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
       capacity: limit(1_000_000).default(1_000).describe('home addresses given out at most'),
-      ike: z.enum(['ikev1', 'ikev2']).default('ikev1').describe('version of IKE that its hook sets up'),
+      ike: z.enum(['ikev1', 'ikev2']).default('ikev2').describe('version of IKE that its hook sets up; racoon: ikev1'),
     })
     .optional()
     .describe('home agent in this access network: {address, host, prefix, capacity, ike}'),

@@ -57,8 +57,8 @@ export const pacSchema = z.strictObject({
     ike: z
       .array(z.enum(['ikev1', 'ikev2']))
       .min(1)
-      .default(['ikev1'])
-      .describe('versions of IKE that our hook can set up'),
+      .default(['ikev2', 'ikev1'])
+      .describe('versions of IKE that our hook can set up; racoon: ikev1 alone'),
     'psk-root': z.enum(['msk', 'emsk']).default('msk').describe('key that the IKE key is derived from'),
   }),
   hooks: section.group({

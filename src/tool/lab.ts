@@ -194,7 +194,14 @@ export class Lab {
         control: { socket: this.socket(name) },
         pana: { listen: [this.address], port: 0, interface: 'lo' },
         ...(localHomeAgent
-          ? { 'local-home-agent': { address: LOCAL_HOME_AGENT, host: 'ha.access.example', prefix: LOCAL_PREFIX } }
+          ? {
+              'local-home-agent': {
+                address: LOCAL_HOME_AGENT,
+                host: 'ha.access.example',
+                prefix: LOCAL_PREFIX,
+                ike: 'ikev1',
+              },
+            }
           : {}),
         diameter: {
           host: 'paa.access.example',

@@ -31,6 +31,8 @@ interface Given {
   readonly ike?: 'ikev1' | 'ikev2';
   /** Lines of hooks.conf. */
   readonly settings?: string;
+  /** A folder of programs that are found first. */
+  readonly programs?: string;
 }
 
 const mn = (n: number): Mn => ({ id: `mn${n}@home.example`, hoa: `2001:db8:1::${(0x1000 + n).toString(16)}` });
@@ -83,7 +85,7 @@ class Scene {
     if (key !== undefined) await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
     const command = ['netns', 'exec', charon.namespace, hookPath(`${role}-linux.sh`), event];
     const env = {
-      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      PATH: `${given.programs ?? '/'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
       HOME: '/',
       LANG: 'C',
       MIP6_EVENT: event,
@@ -145,6 +147,21 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     await scene.hook('ha', 'up', mn(1), { ike: 'ikev1' });
     await scene.hook('mn', 'up', mn(1), { ike: 'ikev1' });
     expect(await scene.ha.established()).toMatchObject([{ remoteId: mn(1).id, version: 1 }]);
+  });
+
+  it('leave home address and policies to UMIP', async () => {
+    const scene = await Scene.make();
+    // UMIP is nowhere to be had: to the home agent's hook it runs already, and of a node's hook the IKE part is looked at.
+    const programs = join(scene.folder, 'bin');
+    await mkdir(programs);
+    await writeFile(join(programs, 'pgrep'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+    await writeFile(join(programs, 'pkill'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const given = { programs, settings: 'MOBILITY=umip\nRADVD=no\n' };
+    await scene.hook('ha', 'up', mn(1), { ...given, settings: `${given.settings}MIP6D_RELOAD=restart\n` });
+    expect(await scene.hook('mn', 'up', mn(1), given)).toContain('IKE_SA up');
+    expect(await scene.ha.established()).toMatchObject([{ remoteId: mn(1).id, child: scene.esp }]);
+    expect(await scene.net.exec(scene.net.node, 'ip', '-6', 'address')).not.toContain(mn(1).hoa);
+    expect(await scene.ha.log()).toContain(`is a transport mode proxy for ${mn(1).hoa}`);
   });
 
   it("bring up nothing with another key, though it be another node's, or before the home agent knows the node", async () => {

@@ -22,7 +22,11 @@ export function homeAgentCommands(cli: Argv): Argv {
           .option('capacity', { type: 'number', default: 1000, description: 'leases at most' })
           .option('weight', { type: 'number', default: 1, description: 'share of the load, beside its capacity' })
           .option('target', { type: 'string', description: 'where its hook reaches it (MIP6_HA_TARGET)' })
-          .option('ike', { type: 'string', default: 'ikev1', description: 'versions of IKE: ikev1, ikev2 or both' })
+          .option('ike', {
+            type: 'string',
+            default: 'ikev2',
+            description: 'versions of IKE: ikev2, ikev1 (racoon) or both',
+          })
           .option('json', json)
           .example(
             'pana-aaa home-agent add ha1 --address 2001:db8:1::1 --host ha1.home.example --prefix 2001:db8:1::/64',
@@ -52,7 +56,7 @@ export function homeAgentCommands(cli: Argv): Argv {
           .option('capacity', { type: 'number', description: 'leases at most; what is held above that stays' })
           .option('weight', { type: 'number', description: 'share of the load, beside its capacity' })
           .option('target', { type: 'string', description: 'where its hook reaches it; empty: nowhere' })
-          .option('ike', { type: 'string', description: 'versions of IKE: ikev1, ikev2 or both' })
+          .option('ike', { type: 'string', description: 'versions of IKE: ikev2, ikev1 (racoon) or both' })
           .option('json', json)
           .example('pana-aaa home-agent set ha1 --capacity 5000', ''),
       async (argv) => {

@@ -1,0 +1,157 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runHook, testNode } from './hook-rig.js';
+
+let state: string;
+let bin: string;
+
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'pana-programs-'));
+  bin = join(state, 'bin');
+  await mkdir(bin);
+  await program('pgrep', '[ "$1" = -x ] && grep -qx "$2" "$bin/running" 2>/dev/null');
+  await program('sleep', 'exit 0');
+  await program(
+    'pkill',
+    `echo "pkill $*" >>"$bin/calls"
+for name; do :; done
+grep -qx "$name" "$bin/running" 2>/dev/null || exit 1
+[ "$1" != -x ] || { grep -vx "$name" "$bin/running" >"$bin/left"; cp "$bin/left" "$bin/running"; }`,
+  );
+  for (const name of ['racoonctl', 'setkey', 'ifconfig']) await program(name, `echo "${name} $*" >>"$bin/calls"`);
+  for (const name of ['racoon', 'mip6d', 'radvd', 'mnd', 'babymdd', 'had', 'rtadvd']) await daemon(name);
+});
+
+afterEach(() => rm(state, { recursive: true, force: true }));
+
+/** Stands in for a program of the system. */
+async function program(name: string, text: string): Promise<void> {
+  await writeFile(join(bin, name), `#!/bin/sh\nbin=${bin}\n${text}\n`);
+  await chmod(join(bin, name), 0o755);
+}
+
+/** A daemon that goes into the background, or says so and is gone. */
+const daemon = (name: string, stays = true, more = '') =>
+  program(name, `echo "${name} $*" >>"$bin/calls"\n${stays ? `echo ${name} >>"$bin/running"` : 'exit 0'}\n${more}`);
+
+async function calls(): Promise<string[]> {
+  const text = await readFile(join(bin, 'calls'), 'utf8').catch(() => '');
+  await rm(join(bin, 'calls'), { force: true });
+  return text.replaceAll(state, '$STATE').trim().split('\n');
+}
+
+async function hook(script: string, event: string, n = 1, more: { readonly key?: string } = {}) {
+  return runHook(state, { script, event, node: testNode(n), ike: 'ikev1', programs: bin, ...more });
+}
+
+const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\n${settings}`);
+const OTHER_KEY = { key: `0x${'ee'.repeat(64)}` };
+
+describe('a home agent on Linux with racoon and UMIP', () => {
+  const ha = (event: string, n = 1, more = {}) => hook('ha-linux.sh', event, n, more);
+
+  it('starts what does not run, and has what runs read its file again when that is another', async () => {
+    await settle('MIP6D_RELOAD=hup\n');
+    expect(await ha('up')).toEqual({ status: 0, output: 'nodes: 1\n' });
+    expect(await calls()).toEqual([
+      'racoon -f $STATE/racoon.conf',
+      'radvd -C $STATE/radvd.conf',
+      'mip6d -c $STATE/mip6d.conf',
+    ]);
+    await ha('up', 2);
+    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
+    // racoon reads psk.txt at every look-up: nothing else has changed.
+    await ha('refresh', 2, OTHER_KEY);
+    expect(await calls()).toEqual(['']);
+    await ha('down', 2);
+    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
+    expect(await ha('probe')).toMatchObject({ status: 0 });
+    await writeFile(join(bin, 'running'), 'racoon\n');
+    expect(await ha('probe')).toEqual({ status: 1, output: 'error: mip6d does not run\n' });
+  });
+
+  it('sees for itself whether mip6d reads its file again', async () => {
+    await settle('RADVD=no\n');
+    await ha('up');
+    await calls();
+    await ha('up', 2);
+    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
+    await daemon('mip6d', true, '# Cannot change the role on-the-fly');
+    await ha('down', 2);
+    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
+  });
+
+  it('does not believe a daemon that says it started', async () => {
+    await settle('RADVD=no\n');
+    await daemon('mip6d', false);
+    expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d did not stay up\n' });
+    await settle('RADVD=no\n');
+    await rm(join(bin, 'mip6d'));
+    expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d is not installed\n' });
+  });
+});
+
+it('a mobile node on Linux starts mip6d anew for another home address only', async () => {
+  await settle('');
+  expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
+  expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
+  await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
+  expect(await calls()).toEqual(['']);
+  await hook('mn-linux.sh', 'up', 2);
+  expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
+  await hook('mn-linux.sh', 'down', 2);
+  expect(await calls()).toEqual(['pkill -x mip6d', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+});
+
+it('racoon and setkey on Linux need no Mobile IPv6 daemon', async () => {
+  await settle('MOBILITY=none\n');
+  expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
+  expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf', 'setkey -f $STATE/setkey.conf']);
+  await hook('mn-linux.sh', 'down');
+  expect(await calls()).toEqual(['setkey -f $STATE/setkey-down.conf', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+});
+
+describe('SHISA on FreeBSD', () => {
+  it('has policies and the home address before mnd on a mobile node', async () => {
+    await settle('INTERFACE=fxp0\n');
+    expect(await hook('mn-freebsd.sh', 'up')).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      'racoon -f $STATE/racoon.conf',
+      'setkey -f $STATE/setkey.conf',
+      'ifconfig mip0 create',
+      'ifconfig mip0 inet6 2001:db8:1::1001 prefixlen 64 alias',
+      'mnd -c $STATE/mnd.conf -a 2001:db8:1::1 mip0',
+      'babymdd -h mip0 fxp0',
+    ]);
+    await hook('mn-freebsd.sh', 'refresh', 1, OTHER_KEY);
+    expect((await calls()).filter((call) => call.startsWith('setkey'))).toEqual([]);
+    await hook('mn-freebsd.sh', 'down');
+    expect((await calls()).slice(0, 4)).toEqual([
+      'pkill -x babymdd',
+      'pkill -x mnd',
+      'setkey -f $STATE/setkey-down.conf',
+      'ifconfig mip0 destroy',
+    ]);
+  });
+
+  it('has policies and the anycast address of home agents before had on a home agent', async () => {
+    await settle('INTERFACE=fxp0\n');
+    expect(await hook('ha-freebsd.sh', 'up')).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      'racoon -f $STATE/racoon.conf',
+      'setkey -c',
+      'setkey -c',
+      'ifconfig fxp0 inet6 2001:db8:1::fdff:ffff:ffff:fffe prefixlen 64 anycast alias',
+      'had -c $STATE/had.conf fxp0',
+      'rtadvd -m fxp0',
+    ]);
+    await hook('ha-freebsd.sh', 'up', 2);
+    expect((await calls()).filter((call) => /^(had|rtadvd|racoon) /.test(call))).toEqual([]);
+    await hook('ha-freebsd.sh', 'refresh', 2, OTHER_KEY);
+    expect((await calls()).filter((call) => call.startsWith('setkey'))).toEqual([]);
+    await hook('ha-freebsd.sh', 'down', 2);
+    expect(await calls()).toEqual(['racoonctl reload-config', 'setkey -c']);
+  });
+});
