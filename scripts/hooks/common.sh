@@ -132,7 +132,7 @@ lock() {
 		fi
 		lock_tries=$((lock_tries + 1))
 		[ "$lock_tries" -le 200 ] || die "another hook holds $LOCK"
-		sleep 0.1 2>/dev/null || sleep 1
+		nap 0.1
 	done
 	trap 'rm -f "$LOCK"; rm -f "$CONF_DIR/.new.$$"' EXIT
 	trap 'exit 1' HUP INT TERM

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -220,8 +220,7 @@ ${RACOON_PROPOSAL}  passive on;
   it('goes on after a hook that was killed half-way', async () => {
     await ha('up', NODES[0], KEYS[0]);
     // A lock whose holder is gone, and a half of a file.
-    await mkdir(join(state, '.lock'));
-    await writeFile(join(state, '.lock', 'pid'), '999999\n');
+    await symlink('999999', join(state, '.locked'));
     await writeFile(join(state, '.new.999999'), 'half');
     const before = await file('racoon.conf');
     await ha('up', NODES[1], KEYS[1]);
