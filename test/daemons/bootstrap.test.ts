@@ -43,7 +43,9 @@ async function filesOf(of: Lab, name: string): Promise<string[]> {
   return entries
     .filter(
       (entry) =>
-        entry.isFile() && !['hooks.conf', 'origin-state'].includes(entry.name) && !entry.parentPath.endsWith('/keys'),
+        entry.isFile() &&
+        !['hooks.conf', 'origin-state', 'clients'].includes(entry.name) &&
+        !entry.parentPath.endsWith('/keys'),
     )
     .map((entry) => entry.name)
     .sort();

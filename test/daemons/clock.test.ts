@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { callDaemon } from '../../src/runtime/control.js';
-import type { AuditEntry, HeldLease } from '../../src/runtime/store/records.js';
+import type { AuditEntry, HeldLease, Page } from '../../src/runtime/store/records.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { Lab, type Place } from '../../src/tool/lab.js';
@@ -83,7 +83,7 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   const expired = await said('lease expired', (line) => 'homeAddress' in line && line.homeAddress === homeAddress);
   expect(expired.at - given.at).toBeGreaterThan((LIFETIME + GRACE - 1) * 1000);
   expect((await leaseOf(made, 'long@home.example')).expiresAt).toBe(after.expiresAt);
-  const [held] = (await made.administer('aaa', 'leaseHistory', { of: homeAddress, limit: 10 })) as HeldLease[];
+  const [held] = ((await made.administer('aaa', 'leaseHistory', { of: homeAddress })) as Page<HeldLease>).items;
   expect(held).toMatchObject({ acquiredAt: short.acquiredAt + moved, endedAt: short.expiresAt + moved });
 
   // And who comes again gets it again, after that.
@@ -91,7 +91,7 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   expect(await visit(made, elsewhere, 'short')).toBe(homeAddress);
   expect(await brokenPromises(made, 'aaa', [])).toEqual([]);
   expect(servers.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'wall clock stepped'))).toHaveLength(1);
-  const audit = (await made.administer('aaa', 'listAudit', { of: 'clockStep', limit: 10 })) as AuditEntry[];
+  const audit = ((await made.administer('aaa', 'listAudit', { of: 'clockStep' })) as Page<AuditEntry>).items;
   expect(audit).toMatchObject([{ who: 'clock', detail: JSON.stringify({ milliseconds: moved }) }]);
   const metrics = String(await callDaemon(made.socket('aaa'), 'GET', '/metrics'));
   const counted = aaa.lines.some(({ msg }) => msg === 'wall clock stepped') ? 1 : 0;
