@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { callDaemon } from '../../src/runtime/control.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { hookPath, type Lab } from '../../src/tool/lab.js';
-import { announce, missing, NODE, ROUTER } from './access-network.js';
+import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 import {
   CORRESPONDENT,
   CORRESPONDENT4,
@@ -47,8 +47,9 @@ class Scene {
   }
 
   static async make({ batch = true, settings = '', lifetime = '1h', wait = '0s' }: SceneOptions = {}): Promise<Scene> {
-    const net = await ForwardingNetwork.make();
+    const net = new ForwardingNetwork(await AccessNetwork.make());
     network = net;
+    await net.build();
     const made = await net.access.lab({ aaa: { session: { lifetime } } });
     lab = made;
     const state = made.path('ep');

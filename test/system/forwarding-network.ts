@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { AccessNetwork, NODE, ROUTER } from './access-network.js';
+import { type AccessNetwork, NODE, ROUTER } from './access-network.js';
 
 const run = promisify(execFile);
 
@@ -25,7 +25,7 @@ const ECHO = `
 const { createSocket } = require('node:dgram');
 let open = 0;
 for (const type of ['udp6', 'udp4']) {
-  const socket = createSocket({ type, ipv6Only: true });
+  const socket = createSocket({ type, ipv6Only: type === 'udp6' });
   socket.on('message', (octets, from) => socket.send(octets, from.port, from.address));
   socket.bind(7, () => { open += 1; if (open === 2) console.log('open'); });
 }`;
@@ -60,24 +60,13 @@ export class ForwardingNetwork {
   readonly correspondent: string;
   readonly #children: ChildProcess[] = [];
 
-  private constructor(access: AccessNetwork) {
+  constructor(access: AccessNetwork) {
     this.access = access;
     this.neighbour = `${access.node}n`;
     this.correspondent = `${access.node}c`;
   }
 
-  static async make(): Promise<ForwardingNetwork> {
-    const network = new ForwardingNetwork(await AccessNetwork.make());
-    try {
-      await network.#build();
-    } catch (error) {
-      await network.remove();
-      throw error;
-    }
-    return network;
-  }
-
-  async #build(): Promise<void> {
+  async build(): Promise<void> {
     const { access, neighbour, correspondent } = this;
     const { node, router } = access;
     const ip = (namespace: string, text: string) => access.ip(namespace, ...text.split(' '));
