@@ -65,9 +65,9 @@ class Scene {
   }
 
   /** The node, in, and not in again by itself once it is out. */
-  async enter(paa: string = ROUTER): Promise<DaemonProcess> {
+  async enter(pana: object = {}): Promise<DaemonProcess> {
     const retry = { first: '1h', longest: '1h' };
-    const pac = await this.made.startPac('mn1', { pana: { paa: [paa], interface: 'mn0' }, retry });
+    const pac = await this.made.startPac('mn1', { pana: { interface: 'mn0', ...pana }, retry });
     await pac.line('bootstrapped');
     await this.paa.line('hook done', ({ event }) => event === 'permit');
     return pac;
@@ -113,7 +113,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
   it('passes over IPv4, too', async () => {
     const scene = await Scene.make();
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
-    const pac = await scene.enter(ROUTER4);
+    const pac = await scene.enter({ paa: [ROUTER4] });
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('answered');
     expect(await scene.toClient(NODE4, CORRESPONDENT4)).toBe('answered');
     expect(await scene.fate()).toBe('dropped');
@@ -193,7 +193,6 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     const { access } = scene.net;
     const pac = await scene.enter();
     await access.ip(access.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
-    expect(await scene.fate(OTHER)).toBe('dropped');
     await access.ip(access.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
     await pac.line('moved');
     await scene.paa.line('hook done', ({ event }) => event === 'move');
@@ -217,7 +216,7 @@ describe.runIf(possible)('a client with several addresses', () => {
   it('passes with the one that it authenticated from', async () => {
     const scene = await Scene.make();
     const { access } = scene.net;
-    await scene.enter();
+    await scene.enter({ 'local-address': NODE });
     await access.ip(access.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
     expect(await scene.fate(OTHER)).toBe('dropped');
     expect(await scene.fate()).toBe('answered');
@@ -226,7 +225,7 @@ describe.runIf(possible)('a client with several addresses', () => {
   it('passes with all of them where the MAC address counts, and with none afterwards', async () => {
     const scene = await Scene.make({ settings: 'ADDRESSES=mac\n' });
     const { access } = scene.net;
-    const pac = await scene.enter();
+    const pac = await scene.enter({ 'local-address': NODE });
     await access.ip(access.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
     expect(await scene.fate(OTHER)).toBe('answered');
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('answered');

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type AccessNetwork, NODE, ROUTER } from './access-network.js';
 
@@ -30,23 +31,42 @@ for (const type of ['udp6', 'udp4']) {
   socket.bind(7, () => { open += 1; if (open === 2) console.log('open'); });
 }`;
 
-/** Sends from an address until it is answered, and says so. */
+/** Sends from an address until it is answered: says its port, and that. */
 const ASK = `
 const { createSocket } = require('node:dgram');
 const [from, to] = process.argv.slice(1);
 const socket = createSocket(from.includes(':') ? 'udp6' : 'udp4');
 socket.on('message', () => { console.log('answered'); process.exit(0); });
 socket.bind(0, from, () => {
+  console.log(socket.address().port);
   const send = () => socket.send('hello', 7, to, () => undefined);
   send();
   setInterval(send, 100);
 });`;
 
+/** Which ports questions come from and answers go to, before the enforcement point and after it. */
+const WATCH = `
+table inet watch {
+  set asked { type inet_service; size 1024; flags dynamic; }
+  set asked_on { type inet_service; size 1024; flags dynamic; }
+  set answered { type inet_service; size 1024; flags dynamic; }
+  set answered_on { type inet_service; size 1024; flags dynamic; }
+  chain before {
+    type filter hook forward priority -10; policy accept;
+    udp dport 7 update @asked { udp sport }
+    udp sport 7 update @answered { udp dport }
+  }
+  chain after {
+    type filter hook forward priority 10; policy accept;
+    udp dport 7 update @asked_on { udp sport }
+    udp sport 7 update @answered_on { udp dport }
+  }
+}`;
+
 /** How long a packet's fate may take to show. */
 const FATE = 20_000;
 
-interface Rule {
-  readonly rule?: { readonly expr: readonly { readonly counter?: { readonly packets: number } }[] };
+interface Listed {
   readonly set?: { readonly name: string; readonly elem?: readonly unknown[] };
 }
 
@@ -101,6 +121,7 @@ export class ForwardingNetwork {
     await ip(correspondent, `address add ${CORRESPONDENT}/64 dev cn0 nodad`);
     await ip(correspondent, `address add ${CORRESPONDENT4}/24 dev cn0`);
     await this.#defaultRoutes(correspondent, ROUTER_OUTSIDE, ROUTER4_OUTSIDE);
+    await access.exec(router, 'nft', WATCH);
     for (const name of [node, router, neighbour, correspondent]) await this.#answer(name);
   }
 
@@ -150,18 +171,18 @@ export class ForwardingNetwork {
     return child;
   }
 
-  /** What becomes of packets from here to there: an answer comes, or the enforcement point drops one. */
+  /** What becomes of a packet from here to there: an answer comes, or the router drops one of the two. */
   async fate(namespace: string, from: string, to: string): Promise<'answered' | 'dropped'> {
-    const before = await this.#dropped();
     const child = this.#node(namespace, ASK, from, to);
-    let answered = false;
-    child.stdout?.on('data', () => {
-      answered = true;
-    });
+    const said: string[] = [];
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => said.push(line));
     try {
       for (const until = Date.now() + FATE; Date.now() < until; ) {
-        if (answered) return 'answered';
-        if ((await this.#dropped()) > before) return 'dropped';
+        const [port, answer] = said;
+        if (answer !== undefined) return 'answered';
+        if (port !== undefined && (await this.#isDropped(Number(port)))) return 'dropped';
+        // Its output is read between two looks.
+        await setImmediate();
       }
       throw new Error(`no answer to ${from} from ${to}, and nothing dropped`);
     } finally {
@@ -169,27 +190,30 @@ export class ForwardingNetwork {
     }
   }
 
-  async #table(): Promise<readonly Rule[]> {
-    // Nothing is there before the PAA has started.
-    const text = await this.access.exec(this.access.router, 'sh', '-c', 'nft -j list table inet pana_ep || echo "{}"');
-    return (JSON.parse(text) as { readonly nftables?: readonly Rule[] }).nftables ?? [];
+  async #isDropped(port: number): Promise<boolean> {
+    const {
+      asked = [],
+      asked_on: askedOn = [],
+      answered = [],
+      answered_on: answeredOn = [],
+    } = await this.#sets('watch');
+    const lost = (before: readonly unknown[], after: readonly unknown[]) =>
+      before.includes(port) && !after.includes(port);
+    return lost(asked, askedOn) || lost(answered, answeredOn);
   }
 
-  async #dropped(): Promise<number> {
-    let packets = 0;
-    for (const { rule } of await this.#table()) {
-      for (const { counter } of rule?.expr ?? []) packets += counter?.packets ?? 0;
-    }
-    return packets;
+  /** The sets of a table with what is in them; none before the table is there. */
+  async #sets(table: string): Promise<Record<string, readonly unknown[]>> {
+    const command = `nft -j list table inet ${table} 2>/dev/null || echo "{}"`;
+    const text = await this.access.exec(this.access.router, 'sh', '-c', command);
+    const { nftables = [] } = JSON.parse(text) as { readonly nftables?: readonly Listed[] };
+    return Object.fromEntries(nftables.flatMap(({ set }) => (set?.elem ? [[set.name, set.elem]] : [])));
   }
 
-  /** The names of the sets of clients with something in them, and what that is. */
-  async elements(): Promise<Record<string, string>> {
-    const found: Record<string, string> = {};
-    for (const { set } of await this.#table()) {
-      if (set?.elem && set.name !== 'access') found[set.name] = JSON.stringify(set.elem);
-    }
-    return found;
+  /** What is in the sets of clients. */
+  async elements(): Promise<Record<string, readonly unknown[]>> {
+    const { access: _, ...sets } = await this.#sets('pana_ep');
+    return sets;
   }
 
   async remove(): Promise<void> {
