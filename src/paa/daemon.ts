@@ -18,9 +18,10 @@ import {
   refusedReporter,
   sessionText,
 } from '../runtime/daemon.js';
-import { openDiameterTls, readDiameterTls } from '../runtime/diameter-setup.js';
-import type { TlsTransport } from '../runtime/diameter-tls.js';
+import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
+import { TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
+import { OperatorError } from '../runtime/failure.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
@@ -50,17 +51,17 @@ const ADMINISTRATIVE = 4;
 type SessionOutput = Extract<PaaOutput, { type: 'session' }>;
 
 /** The PAA: PANA on its addresses, EAP over Diameter, the enforcement point's hooks and the local home agent's. */
-export class PaaDaemon implements Service {
-  readonly #options: PaaOptions;
+export class PaaDaemon implements Service<PaaOptions> {
+  #options: PaaOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_paa', PAA_METRICS);
   readonly #hooks: HookRunner;
   readonly #paa: Paa;
   readonly #driver: Driver<PaaInput, PaaOutput>;
   readonly #aaa: AaaClient;
-  readonly #tls: TlsTransport | undefined;
+  #tls: TlsTransport | undefined;
   readonly #clients = new Clients();
-  readonly #local: LocalHomeAgent | undefined;
+  #local: LocalHomeAgent | undefined;
   readonly #sockets = new Map<string, UdpSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #emptied: (() => void) | undefined;
@@ -70,9 +71,9 @@ export class PaaDaemon implements Service {
     this.#options = options;
     this.#log = log;
     this.#tls = tls;
-    const { hooks, 'local-home-agent': local, diameter } = options;
+    const { hooks, 'local-home-agent': local } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics);
-    this.#local = local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
+    this.#local = local && localHomeAgent(local, options);
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
     const report = diameterReporter(log, this.#metrics, 'debug');
@@ -102,10 +103,45 @@ export class PaaDaemon implements Service {
     return daemon;
   }
 
-  /** Reads certificates of Diameter again; connections from now on use them. */
-  async reload(): Promise<void> {
-    const material = await readDiameterTls(this.#options.diameter);
-    if (material) this.#tls?.reload(material);
+  /**
+   * Reads certificates of Diameter again, which connections from now on use; takes other peers, and what sessions from now on
+   * are offered.
+   */
+  async reload(options: PaaOptions): Promise<void> {
+    const { diameter, 'local-home-agent': local } = options;
+    const material = await readDiameterTls(diameter);
+    const agent = this.#localFor(local, options);
+    if (material) {
+      if (this.#tls) this.#tls.reload(material);
+      else this.#tls = new TlsTransport(material, refusedReporter(this.#log));
+    }
+    this.#aaa.node.reconfigure(peerOptions(diameter.peers, this.#tls), diameter.routes);
+    this.#options = options;
+    if (agent === this.#local) {
+      agent?.reconfigure(local);
+    } else {
+      this.#local = agent;
+      await this.#takeDownLeftovers();
+    }
+    this.#driver.feed({ type: 'configure', config: paaConfig(options) });
+  }
+
+  /** The local home agent for other options. Throws OperatorError where the one before has nodes that know it only. */
+  #localFor(options: PaaOptions['local-home-agent'], all: PaaOptions): LocalHomeAgent | undefined {
+    const current = this.#local;
+    if (!options || current?.isAt(options)) return current;
+    if (current && current.used > 0) {
+      throw new OperatorError(
+        `local-home-agent: ${current.used} nodes have a home address of ${current.options.address}: end their sessions before`,
+      );
+    }
+    return localHomeAgent(options, all);
+  }
+
+  summary(): string {
+    const peers = this.#aaa.node.status();
+    const up = peers.filter(({ state }) => state.endsWith('Open')).length;
+    return `${this.#paa.size} sessions, ${up} of ${peers.length} peers up`;
   }
 
   async stop(): Promise<void> {
@@ -484,6 +520,10 @@ export class PaaDaemon implements Service {
       psk,
     });
   }
+}
+
+function localHomeAgent(local: NonNullable<PaaOptions['local-home-agent']>, { diameter, hooks }: PaaOptions) {
+  return new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
 }
 
 function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): Record<string, unknown> {
