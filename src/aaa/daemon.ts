@@ -2,7 +2,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { diameterReporter, makeHookRunner, openControl, refusedReporter } from '../runtime/daemon.js';
-import { openDiameterTls, readDiameterTls } from '../runtime/diameter-setup.js';
+import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
 import { type Authorization, EapServer } from '../runtime/eap-server.js';
 import type { HookRunner } from '../runtime/hooks.js';
@@ -43,8 +43,8 @@ const MAX_TIMER = 2 ** 31 - 1;
 const HOOKS_AT_END = 5_000;
 
 /** The AAA server: Diameter EAP with EAP-TLS, the store, and the home agents' hooks. */
-export class AaaDaemon implements Service {
-  readonly #options: AaaOptions;
+export class AaaDaemon implements Service<AaaOptions> {
+  #options: AaaOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #hooks: HookRunner;
@@ -62,6 +62,9 @@ export class AaaDaemon implements Service {
   #ticketTimer: NodeJS.Timeout | undefined;
   #importsSought = -Infinity;
   #revoked: ReadonlySet<string>;
+  #storeWorks = true;
+  #watchedCrl: string | undefined;
+  #reloading: Promise<void> = Promise.resolve();
 
   private constructor(
     options: AaaOptions,
@@ -77,6 +80,7 @@ export class AaaDaemon implements Service {
     this.#store = store;
     this.#tls = tls;
     opened.onState = (works, reason) => {
+      this.#storeWorks = works;
       if (works) log.warn('store answers again');
       else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
     };
@@ -160,16 +164,39 @@ export class AaaDaemon implements Service {
     return daemon;
   }
 
-  /** Reads certificates, key and CRL again, whole or not at all. */
-  async reload(): Promise<void> {
-    const [credentials, material] = await Promise.all([
-      readCredentials(this.#options),
-      readDiameterTls(this.#options.diameter),
-    ]);
+  /** Reads certificates, key and CRL again, and takes other peers, whole or not at all. One after another. */
+  reload(options?: AaaOptions): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#reload(options ?? this.#options));
+    this.#reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  async #reload(options: AaaOptions): Promise<void> {
+    const { diameter } = options;
+    const [credentials, material] = await Promise.all([readCredentials(options), readDiameterTls(diameter)]);
     this.#eap.reload({ ...this.#eap.options, ...credentials });
     this.#revocationChanged(credentials.revocation?.serials ?? new Set());
     if (material) this.#tls?.reload(material);
+    this.#application.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
+    this.#watchCrl(options.tls.crl);
+    this.#options = options;
     this.#metrics.count('reloads');
+  }
+
+  summary(): string {
+    const peers = this.#application.node.status();
+    const up = peers.filter(({ state }) => state.endsWith('Open')).length;
+    const store = this.#storeWorks ? '' : '; the store is lost';
+    return `${this.#application.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
+  }
+
+  /** The store's thread answers; that its database does not is known, and nothing that a restart would put right. */
+  async works(): Promise<boolean> {
+    if (!this.#storeWorks) return true;
+    return this.#store.run('listHomeAgents', {}).then(
+      () => true,
+      () => !this.#storeWorks,
+    );
   }
 
   async stop(): Promise<void> {
@@ -203,16 +230,14 @@ export class AaaDaemon implements Service {
     // Whoever was disabled or revoked while nobody looked.
     this.#administrator.inBackground(this.#administrator.endDisabled());
     this.#administrator.inBackground(this.#administrator.revoke([...this.#revoked]));
-    if (tls.crl !== undefined) {
-      watchFile(tls.crl, { interval: CRL_INTERVAL, persistent: false }, () => void this.#crlChanged());
-    }
+    this.#watchCrl(tls.crl);
     this.#log.info({ listening: this.#application.node.addresses }, 'ready');
   }
 
   async #close(): Promise<void> {
     clearInterval(this.#expiry);
     clearTimeout(this.#ticketTimer);
-    if (this.#options.tls.crl !== undefined) unwatchFile(this.#options.tls.crl);
+    this.#watchCrl(undefined);
     await this.#closeControl();
     await this.#store.close();
   }
@@ -303,6 +328,15 @@ export class AaaDaemon implements Service {
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
     }
+  }
+
+  #watchCrl(path: string | undefined): void {
+    if (path === this.#watchedCrl) return;
+    if (this.#watchedCrl !== undefined) unwatchFile(this.#watchedCrl);
+    if (path !== undefined) {
+      watchFile(path, { interval: CRL_INTERVAL, persistent: false }, () => void this.#crlChanged());
+    }
+    this.#watchedCrl = path;
   }
 
   async #crlChanged(): Promise<void> {

@@ -13,6 +13,12 @@ await runDaemonProgram({
     const { AaaDaemon } = await import('./daemon.js');
     return AaaDaemon.start(options, log);
   },
+  reloads: [
+    'tls.*',
+    'diameter.peers',
+    // The port is listened on already.
+    ...['ca', 'certificate', 'key', 'crl', 'min-version', 'max-version', 'ciphers'].map((key) => `diameter.tls.${key}`),
+  ],
   check: async (options) => {
     const [{ readCredentials }, { readDiameterTls }] = await Promise.all([
       import('./credentials.js'),

@@ -19,9 +19,10 @@ import {
   refusedReporter,
   sessionText,
 } from '../runtime/daemon.js';
-import { openDiameterTls, readDiameterTls } from '../runtime/diameter-setup.js';
-import type { TlsTransport } from '../runtime/diameter-tls.js';
+import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
+import { TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
+import { OperatorError } from '../runtime/failure.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
 import { HookRunner, type HookView } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
@@ -56,8 +57,8 @@ const ADMINISTRATIVE = 4;
 type SessionOutput = Extract<PaaOutput, { type: 'session' }>;
 
 /** The PAA: PANA on its addresses, EAP over Diameter, the enforcement point's hooks and the local home agent's. */
-export class PaaDaemon implements Service {
-  readonly #options: PaaOptions;
+export class PaaDaemon implements Service<PaaOptions> {
+  #options: PaaOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_paa', PAA_METRICS);
   readonly #hooks: HookRunner;
@@ -65,9 +66,9 @@ export class PaaDaemon implements Service {
   readonly #paa: Paa;
   readonly #driver: Driver<PaaInput, PaaOutput>;
   readonly #aaa: AaaClient;
-  readonly #tls: TlsTransport | undefined;
+  #tls: TlsTransport | undefined;
   readonly #clients = new Clients();
-  readonly #local: LocalHomeAgent | undefined;
+  #local: LocalHomeAgent | undefined;
   readonly #sockets = new Map<string, UdpSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #emptied: (() => void) | undefined;
@@ -77,14 +78,14 @@ export class PaaDaemon implements Service {
     this.#options = options;
     this.#log = log;
     this.#tls = tls;
-    const { hooks, 'local-home-agent': local, diameter } = options;
+    const { hooks, 'local-home-agent': local } = options;
     const running = hookOptions(hooks, log, this.#metrics);
     this.#hooks = new HookRunner(running);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: options.pana.interface };
       this.#ep = new EnforcementPoint(ep, running, this.#hooks);
     }
-    this.#local = local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
+    this.#local = local && localHomeAgent(local, options);
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
     const report = diameterReporter(log, this.#metrics, 'debug');
@@ -115,11 +116,46 @@ export class PaaDaemon implements Service {
     return daemon;
   }
 
-  /** Sets the enforcement point up again, and reads certificates of Diameter, which connections from now on use. */
-  async reload(): Promise<void> {
+  /**
+   * Sets the enforcement point up again; reads certificates of Diameter again, which connections from now on use; takes other
+   * peers, and what sessions from now on are offered.
+   */
+  async reload(options: PaaOptions): Promise<void> {
+    const { diameter, 'local-home-agent': local } = options;
+    const material = await readDiameterTls(diameter);
+    const agent = this.#localFor(local, options);
+    if (material) {
+      if (this.#tls) this.#tls.reload(material);
+      else this.#tls = new TlsTransport(material, refusedReporter(this.#log));
+    }
+    this.#aaa.node.reconfigure(peerOptions(diameter.peers, this.#tls), diameter.routes);
+    this.#options = options;
+    if (agent === this.#local) {
+      agent?.reconfigure(local);
+    } else {
+      this.#local = agent;
+      await this.#takeDownLeftovers();
+    }
+    this.#driver.feed({ type: 'configure', config: paaConfig(options) });
     void this.#ep?.start();
-    const material = await readDiameterTls(this.#options.diameter);
-    if (material) this.#tls?.reload(material);
+  }
+
+  /** The local home agent for other options. Throws OperatorError where the one before has nodes that know it only. */
+  #localFor(options: PaaOptions['local-home-agent'], all: PaaOptions): LocalHomeAgent | undefined {
+    const current = this.#local;
+    if (!options || current?.isAt(options)) return current;
+    if (current && current.used > 0) {
+      throw new OperatorError(
+        `local-home-agent: ${current.used} nodes have a home address of ${current.options.address}: end their sessions before`,
+      );
+    }
+    return localHomeAgent(options, all);
+  }
+
+  summary(): string {
+    const peers = this.#aaa.node.status();
+    const up = peers.filter(({ state }) => state.endsWith('Open')).length;
+    return `${this.#paa.size} sessions, ${up} of ${peers.length} peers up`;
   }
 
   async stop(): Promise<void> {
@@ -508,6 +544,10 @@ export class PaaDaemon implements Service {
       psk,
     });
   }
+}
+
+function localHomeAgent(local: NonNullable<PaaOptions['local-home-agent']>, { diameter, hooks }: PaaOptions) {
+  return new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
 }
 
 function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { type HomeAgentOffer, IKE_BITS } from '../protocol/mip6/diameter-mobility.js';
@@ -21,7 +22,8 @@ export interface LocalLease {
  * that a restarted PAA can take it down at the home agent: its sessions are lost.
  */
 export class LocalHomeAgent {
-  readonly #options: Options;
+  #options: Options;
+  #isOffered = true;
   readonly #realm: string;
   readonly #file: string;
   /** By home address; undefined until the AAA server has said whose it is. */
@@ -38,6 +40,18 @@ export class LocalHomeAgent {
     return this.#options;
   }
 
+  /** Whether options are of this home agent; its capacity is another matter. */
+  isAt({ capacity: _, ...place }: Options): boolean {
+    const { capacity: _own, ...own } = this.#options;
+    return isDeepStrictEqual(own, place);
+  }
+
+  /** The same home agent with another capacity; or, without options, offered to nobody any more. */
+  reconfigure(options: Options | undefined): void {
+    this.#isOffered = options !== undefined;
+    if (options) this.#options = options;
+  }
+
   get used(): number {
     return this.#used.size;
   }
@@ -51,7 +65,7 @@ export class LocalHomeAgent {
     const ike = this.#options.ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
     const homeAgent = parseAddress(address);
     const speaksOther = (wish & IKE_BITS) !== 0 && (wish & ike) === 0;
-    if (!homeAgent || this.#used.size >= capacity || speaksOther) return undefined;
+    if (!homeAgent || !this.#isOffered || this.#used.size >= capacity || speaksOther) return undefined;
     const homeAddress = new Uint8Array(prefix);
     for (;;) {
       const identifier = randomBytes(8);

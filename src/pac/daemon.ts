@@ -30,8 +30,8 @@ const PTA_AT_END = 2_000;
 const UNNOTICED = new Set(['no-answer', 'no-progress', 'moved']);
 
 /** The PaC: one session with one PAA at a time, a second one while the first is silent or elsewhere. */
-export class PacDaemon implements Service {
-  readonly #options: PacOptions;
+export class PacDaemon implements Service<PacOptions> {
+  #options: PacOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_pac', PAC_METRICS);
   readonly #node: MobileNode;
@@ -88,9 +88,17 @@ export class PacDaemon implements Service {
     return daemon;
   }
 
-  /** Reads certificates and keys again; the next authentication uses them. */
-  async reload(): Promise<void> {
-    this.#credentials = await readCredentials(this.#options);
+  /** Reads certificates and keys again; the next authentication uses them, and the next search for a PAA the rest. */
+  async reload(options: PacOptions): Promise<void> {
+    this.#credentials = await readCredentials(options);
+    this.#options = options;
+    this.#nextPaa = 0;
+  }
+
+  summary(): string {
+    const { state, paa, authorized } = this.#current ?? {};
+    if (state === undefined) return 'no session';
+    return `${authorized ? 'session' : 'authenticating'} with ${paa}${this.#silent ? ', which is silent' : ''}`;
   }
 
   /** Says PTR, runs the hook `down`, and frees everything. */

@@ -14,6 +14,7 @@ await runDaemonProgram({
     const { PacDaemon } = await import('./daemon.js');
     return PacDaemon.start(options, log);
   },
+  reloads: ['tls.*', 'eap.*', 'pana.paa', 'pana.discovery-file', 'pana.default-router', 'retry.*'],
   check: async (options) => {
     const { readCredentials } = await import('./credentials.js');
     await readCredentials(options);

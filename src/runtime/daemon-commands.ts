@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { type OptionFlags, optionsOf, type Program, print, runProgram, withOptions } from './cli.js';
 import { callDaemon } from './control.js';
 import { type Logger, type LogOptions, openLog } from './log.js';
+import { adopt } from './reload.js';
 import { runService, type Service } from './service.js';
 
 /** What every daemon's configuration has. */
@@ -15,7 +16,9 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly name: string;
   readonly description: string;
   /** Loads the daemon only when it is to run: help and status should be quick. */
-  readonly start: (options: z.output<S>, log: Logger) => Promise<Service>;
+  readonly start: (options: z.output<S>, log: Logger) => Promise<Service<z.output<S>>>;
+  /** Keys that it takes while it runs, as `adopt` has them. */
+  readonly reloads: readonly string[];
   /** Looks at what the configuration names: files, keys. Rejects with OperatorError. */
   readonly check: (options: z.output<S>) => Promise<void>;
   /** Commands of its own. */
@@ -47,7 +50,9 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             async (argv) => {
               const options = await optionsOf(argv, daemon);
               const log = await openLog(name, commonOf(options).log);
-              process.exitCode = await runService(await daemon.start(options, log), log);
+              const service = await daemon.start(options, log);
+              const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
+              process.exitCode = await runService(service, log, reload);
               // A hook's child or a keep-alive must not hold the process.
               process.exit();
             },
@@ -76,6 +81,24 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
           ),
       ),
   });
+}
+
+/** What SIGHUP asks for: the configuration is read again, and whatever else has changed in it is named. */
+function reloader<O extends object>(
+  read: () => Promise<O>,
+  takes: readonly string[],
+  started: O,
+  service: Pick<Service<O>, 'reload'>,
+  log: Logger,
+): () => Promise<void> {
+  let running = started;
+  return async () => {
+    const { options, left } = adopt(running, await read(), [...takes, 'log.level']);
+    if (left.length > 0) log.warn({ keys: left.join(', ') }, 'needs a restart');
+    await service.reload(options);
+    log.level = commonOf(options).log.level;
+    running = options;
+  };
 }
 
 /** Adds `--config` and the flags of the control socket, which is all that a command to a running daemon needs. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { parseAddress } from '../protocol/bytes/address.js';
 import { errorAnswer, type Origin, violationOf } from '../protocol/diameter/answers.js';
 import type { LocalCapabilities, PeerCapabilities } from '../protocol/diameter/capabilities.js';
@@ -119,13 +120,15 @@ export interface DiameterPeerStatus {
 
 /** One configured peer: its machine and what it stands on. */
 class Entry implements DiameterHop {
-  readonly options: DiameterPeerOptions;
+  options: DiameterPeerOptions;
   readonly peer: Peer;
   readonly driver: Driver<PeerInput, PeerOutput>;
   readonly connections = new Map<ConnectionId, DiameterConnection>();
   readonly #sent: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void;
   attempt: AbortController | undefined;
   serving = 0;
+  /** What is done once it has left; undefined: it stays. */
+  left: (() => void) | undefined;
 
   constructor(
     options: DiameterPeerOptions,
@@ -184,6 +187,8 @@ export class DiameterNode {
   readonly #client: DiameterClient;
   readonly #duplicates: DuplicateCache;
   readonly #listeners: TransportListener[] = [];
+  /** Peers of before, until they have said DPA. */
+  readonly #leaving = new Set<Entry>();
   /** Connections without a CER yet, the oldest first. */
   readonly #unknown = new Set<DiameterConnection>();
   #lastConnection = 0;
@@ -198,7 +203,7 @@ export class DiameterNode {
     this.#duplicates = new DuplicateCache(this.grammarian);
     this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);
     for (const peer of options.peers) this.#entries.set(peer.host.toLowerCase(), this.#entry(peer));
-    const routes = new RouteTable<DiameterHop>(options.routes ?? [], this.#entries, Math.random);
+    const routes = this.#routesOf(options.routes);
     this.#client = new DiameterClient(this.grammarian, this.#identifiers, this.#entries, routes, options.onEvent);
   }
 
@@ -230,7 +235,7 @@ export class DiameterNode {
     this.#stopping = true;
     const closing = this.#listeners.map((listener) => listener.close());
     for (const connection of this.#unknown) connection.reset();
-    const entries = [...this.#entries.values()];
+    const entries = [...this.#entries.values(), ...this.#leaving];
     let expired = false;
     const until = async (done: () => boolean) => {
       while (!expired && !done()) {
@@ -297,6 +302,51 @@ export class DiameterNode {
 
   // -------------------------------------------------------------------------------------------------------- peers
 
+  /** Takes other peers and routes; peers that stay what they are keep their connections. Like the constructor, for one that runs. */
+  reconfigure(peers: readonly DiameterPeerOptions[], routes: readonly Route[] | undefined): void {
+    const wanted = new Map(peers.map((peer) => [peer.host.toLowerCase(), peer]));
+    for (const [host, entry] of [...this.#entries]) {
+      const options = wanted.get(host);
+      if (options && isSamePeer(entry.options, options)) {
+        entry.options = options;
+        wanted.delete(host);
+        continue;
+      }
+      this.#entries.delete(host);
+      // One that comes back at once should not be left alone for long (RFC 6733 5.4.3).
+      const cause = options ? DISCONNECT_CAUSE.REBOOTING : DISCONNECT_CAUSE.DO_NOT_WANT_TO_TALK_TO_YOU;
+      const next = options && this.#add(options);
+      wanted.delete(host);
+      this.#part(entry, cause, () => !this.#stopping && next?.driver.feed({ type: 'start' }));
+    }
+    for (const peer of wanted.values()) this.#add(peer).driver.feed({ type: 'start' });
+    this.#client.routes = this.#routesOf(routes);
+  }
+
+  #add(options: DiameterPeerOptions): Entry {
+    const entry = this.#entry(options);
+    this.#entries.set(options.host.toLowerCase(), entry);
+    return entry;
+  }
+
+  #part(entry: Entry, cause: number, left: () => void): void {
+    entry.left = left;
+    this.#leaving.add(entry);
+    entry.driver.feed({ type: 'stop', cause });
+    if (entry.peer.state === 'Closed') this.#leave(entry);
+  }
+
+  #leave(entry: Entry): void {
+    if (!this.#leaving.delete(entry)) return;
+    entry.driver.stop();
+    entry.attempt?.abort();
+    entry.left?.();
+  }
+
+  #routesOf(routes: readonly Route[] = []): RouteTable<DiameterHop> {
+    return new RouteTable<DiameterHop>(routes, this.#entries, Math.random);
+  }
+
   #entry(options: DiameterPeerOptions): Entry {
     const { origin, productName, vendorId, ownVendor, applications, watchdog, reconnect, timeout, listen } =
       this.#options;
@@ -346,6 +396,7 @@ export class DiameterNode {
         this.#client.lost(entry, output.reason);
         onEvent({ type: 'peerClosed', peer: host, reason: output.reason });
         this.#settled?.();
+        this.#leave(entry);
         break;
       case 'rejected':
         onEvent({ type: 'dropped', peer: host, code: 'rejected' });
@@ -564,6 +615,12 @@ export class DiameterNode {
     this.#lastConnection += 1;
     return this.#lastConnection;
   }
+}
+
+/** Which peers are asked first can change under a connection. */
+function isSamePeer({ priority: _p, weight: _w, ...a }: DiameterPeerOptions, other: DiameterPeerOptions): boolean {
+  const { priority: _q, weight: _v, ...b } = other;
+  return a.transport === b.transport && isDeepStrictEqual({ ...a, transport: 0 }, { ...b, transport: 0 });
 }
 
 function isSecureEnough({ options }: Entry, { transport }: DiameterConnection): boolean {

@@ -61,7 +61,8 @@ export class DiameterClient {
   readonly #grammarian: Grammarian;
   readonly #identifiers: EndToEndIdentifiers;
   readonly #hops: ReadonlyMap<string, DiameterHop>;
-  readonly #routes: RouteTable<DiameterHop>;
+  /** May become others; what is under way asks them when it has to move. */
+  routes: RouteTable<DiameterHop>;
   readonly #onEvent: (event: RequestEvent) => void;
   readonly #waiting = new Map<DiameterHop, Map<number, Waiting>>();
   #stopped = false;
@@ -76,7 +77,7 @@ export class DiameterClient {
     this.#grammarian = grammarian;
     this.#identifiers = identifiers;
     this.#hops = hops;
-    this.#routes = routes;
+    this.routes = routes;
     this.#onEvent = onEvent;
   }
 
@@ -174,7 +175,7 @@ export class DiameterClient {
     const { avps, applicationId } = message;
     const host = target.destinationHost ?? this.#grammarian.find(avps, 'Destination-Host');
     const realm = target.realm ?? this.#grammarian.find(avps, 'Destination-Realm');
-    return this.#routes.candidates({ host, realm }, applicationId);
+    return this.routes.candidates({ host, realm }, applicationId);
   }
 
   #whyNot(waiting: Waiting): [DiameterRequestCode, string] {

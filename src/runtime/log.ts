@@ -1,15 +1,31 @@
-import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { fstatSync } from 'node:fs';
+import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
 
 export type { Logger } from 'pino';
 
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  /** Pretty for people, JSON for programs; `auto`: pretty on a terminal. */
-  readonly format: 'auto' | 'json' | 'pretty';
+  /**
+   * Pretty for people, JSON for programs; `journal` and `plain` for whoever adds the time himself, with sd-daemon(3)'s
+   * priority or the level's name before it; `auto`: pretty on a terminal, `journal` where that is the journal.
+   */
+  readonly format: 'auto' | 'json' | 'pretty' | 'journal' | 'plain';
 }
 
 /** Fields that hold keys, should one ever be logged by mistake. */
 const SECRETS = ['msk', 'emsk', 'psk', 'key', 'secret', '*.msk', '*.emsk', '*.psk', '*.key', '*.secret'];
+
+/** Of standard output. */
+const STDOUT = 1;
+
+/** Priorities of sd-daemon(3) and names by pino's levels. */
+const LEVELS: Readonly<Record<number, { readonly priority: number; readonly name: string }>> = {
+  10: { priority: 7, name: 'trace' },
+  20: { priority: 7, name: 'debug' },
+  30: { priority: 6, name: 'info' },
+  40: { priority: 4, name: 'warn' },
+  50: { priority: 3, name: 'error' },
+};
 
 /**
  * The log on standard output: one line an event, the message a constant, what varies in fields. Times are UTC with
@@ -23,11 +39,42 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     timestamp: () => `${stdTimeFunctions.isoTime()},"at":${(performance.timeOrigin + performance.now()).toFixed(3)}`,
     base: { name },
   };
-  const pretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
-  if (!pretty) return pino(options);
+  const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(process.env)) : format;
+  if (chosen === 'json') return pino(options);
+  if (chosen !== 'pretty') {
+    const out = destination({ fd: STDOUT, sync: true });
+    return pino(options, { write: (line: string) => void out.write(`${plainLine(line, chosen)}\n`) });
+  }
   const { default: prettyStream } = await import('pino-pretty');
   return pino(
     options,
     prettyStream({ sync: true, singleLine: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }),
   );
+}
+
+function formatFor(isTerminal: boolean, isJournalStream: boolean): Exclude<LogOptions['format'], 'auto'> {
+  if (isTerminal) return 'pretty';
+  return isJournalStream ? 'journal' : 'json';
+}
+
+/** systemd.exec(5): $JOURNAL_STREAM is device and inode of the journal's stream; what we were given may be another one. */
+function isJournal({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv): boolean {
+  if (stream === undefined) return false;
+  const { dev, ino } = fstatSync(STDOUT, { bigint: true });
+  return stream === `${dev}:${ino}`;
+}
+
+/** A line of JSON as one that a person reads behind time and name: `<6>authorized session=0a1b2c3d`. */
+export function plainLine(json: string, format: 'journal' | 'plain'): string {
+  const { level, time, at, name, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const known = LEVELS[Number(level)] ?? { priority: 2, name: 'fatal' };
+  const prefix = format === 'journal' ? `<${known.priority}>` : `${known.name}: `;
+  const words = Object.entries(fields).map(([key, value]) => `${key}=${plainValue(value)}`);
+  return `${prefix}${[String(msg ?? ''), ...words].join(' ')}`;
+}
+
+/** As it is where nothing in it could be taken for something else; else as JSON, which has no line breaks. */
+function plainValue(value: unknown): string {
+  if (typeof value === 'string' && /^[!#-<>-~]+$/.test(value)) return value;
+  return JSON.stringify(value);
 }

@@ -57,12 +57,15 @@ export const log = group({
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
     .describe('how much is logged: trace, debug, info, warn, error, silent'),
-  format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('json, pretty, or auto: pretty on a terminal'),
+  format: z
+    .enum(['auto', 'json', 'pretty', 'journal', 'plain'])
+    .default('auto')
+    .describe('json, pretty, journal or plain without times, or auto: pretty on a terminal, journal in the journal'),
 });
 
 export const control = (name: string) =>
   group({
-    socket: z.string().min(1).default(`/var/run/${name}.sock`).describe('UNIX socket for status and commands'),
+    socket: z.string().min(1).default(`/var/run/${name}/control.sock`).describe('UNIX socket for status and commands'),
     metrics: z
       .string()
       .regex(/^.+:\d+$/, { error: 'an address and a port, such as 127.0.0.1:9108 or [::1]:9108' })

@@ -1,12 +1,17 @@
 import { explainFailure } from './failure.js';
 import type { Logger } from './log.js';
+import { type News, ServiceManager, wishesOf } from './service-manager.js';
 
 /** What a daemon is to the process around it. */
-export interface Service {
+export interface Service<O = never> {
   /** Ends in order; what waits for others is given up in time. */
   stop(): Promise<void>;
-  /** Reads again what SIGHUP asks for. Rejects and keeps the old. */
-  reload?(): Promise<void>;
+  /** Takes other options, whole or not at all, and reads again the files that they name. */
+  reload(options: O): Promise<void>;
+  /** What it does at the moment, in a few words. */
+  summary(): string;
+  /** Whether it does its work: it is started again when this stays without a yes. */
+  works?(): Promise<boolean>;
   /** Resolves with an exit status when the daemon ends by itself. */
   readonly finished?: Promise<number>;
 }
@@ -14,11 +19,18 @@ export interface Service {
 /** How long an orderly stop may take, in milliseconds. */
 export const STOP_DEADLINE = 10_000;
 
+/** How often the service manager is told what we do, if it is something else, in milliseconds. */
+const STATUS_INTERVAL = 5_000;
+
 /**
  * Runs a daemon until SIGTERM or SIGINT, or until it ends by itself; a second signal, or the deadline, ends it at once.
- * Resolves with the exit status.
+ * `reload` is what SIGHUP asks for. Resolves with the exit status.
  */
-export async function runService(service: Service, log: Logger): Promise<number> {
+export async function runService(
+  service: Pick<Service, 'stop' | 'summary' | 'works' | 'finished'>,
+  log: Logger,
+  reload: () => Promise<void>,
+): Promise<number> {
   const signalled = new Promise<NodeJS.Signals>((resolve) => {
     let stopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
@@ -32,12 +44,20 @@ export async function runService(service: Service, log: Logger): Promise<number>
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
+  const reporter = Reporter.start(service, log);
+  let reloaded: Promise<void> = Promise.resolve();
   process.on('SIGHUP', () => {
-    if (!service.reload) return;
-    service.reload().then(
-      () => log.info('reloaded'),
-      (error: unknown) => log.error({ reason: explainFailure(error) ?? String(error) }, 'reload failed'),
-    );
+    // One after another: the last one counts.
+    reloaded = reloaded.then(async () => {
+      reporter?.reloading();
+      const problem = await reload().then(
+        () => undefined,
+        (error: unknown) => explainFailure(error) ?? String(error),
+      );
+      if (problem === undefined) log.info('reloaded');
+      else log.error({ reason: problem }, 'reload failed: all is as before');
+      reporter?.reloaded(problem === undefined);
+    });
   });
   const finished: Promise<number> = service.finished ?? new Promise(() => undefined);
   const end = await Promise.race([signalled, finished]);
@@ -46,8 +66,76 @@ export async function runService(service: Service, log: Logger): Promise<number>
     log.error({ deadline: STOP_DEADLINE }, 'ended at once');
     process.exit(1);
   }, STOP_DEADLINE);
+  const told = reporter?.stop();
   await service.stop();
+  await told;
   clearTimeout(deadline);
   log.info('stopped');
   return typeof end === 'number' ? end : 0;
+}
+
+/** Tells the service manager how the daemon is. */
+class Reporter {
+  readonly #service: Pick<Service, 'summary' | 'works'>;
+  readonly #manager: ServiceManager;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #said = '';
+  #reloadFailed = false;
+  #asking = false;
+
+  private constructor(service: Pick<Service, 'summary' | 'works'>, manager: ServiceManager) {
+    this.#service = service;
+    this.#manager = manager;
+  }
+
+  /** Says that it is ready; undefined where there is no service manager. */
+  static start(service: Pick<Service, 'summary' | 'works'>, log: Logger): Reporter | undefined {
+    const wishes = wishesOf(process.env, process.pid);
+    if (!wishes) return undefined;
+    const manager = new ServiceManager((reason) => log.warn({ reason }, 'systemd cannot be told'));
+    const reporter = new Reporter(service, manager);
+    void manager.tell({ type: 'ready' }, reporter.#status());
+    reporter.#timers.push(setInterval(() => reporter.#tellStatus(), STATUS_INTERVAL));
+    // Half the time, as sd_watchdog_enabled(3) has it.
+    if (wishes.watchdog !== undefined) {
+      reporter.#timers.push(setInterval(() => void reporter.#watch(), wishes.watchdog / 2));
+      void reporter.#watch();
+    }
+    return reporter;
+  }
+
+  reloading(): void {
+    void this.#manager.tell({ type: 'reloading', at: process.hrtime.bigint() / 1000n });
+  }
+
+  /** systemd takes a daemon that reloads for busy until it is ready again, whatever became of it. */
+  reloaded(isGood: boolean): void {
+    this.#reloadFailed = !isGood;
+    void this.#manager.tell({ type: 'ready' }, this.#status());
+  }
+
+  stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    return this.#manager.tell({ type: 'stopping' });
+  }
+
+  #status(): News {
+    this.#said = this.#service.summary() + (this.#reloadFailed ? '; the last reload failed' : '');
+    return { type: 'status', text: this.#said };
+  }
+
+  #tellStatus(): void {
+    const before = this.#said;
+    const status = this.#status();
+    if (this.#said !== before) void this.#manager.tell(status);
+  }
+
+  /** That this runs shows that the event loop turns. */
+  async #watch(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    const works = (await this.#service.works?.()) ?? true;
+    this.#asking = false;
+    if (works) void this.#manager.tell({ type: 'alive' });
+  }
 }

@@ -43,6 +43,8 @@ const MAX_ENDED = 65_536;
 export type PaaInput =
   /** PAC_FOUND of RFC 5609 8: invite the PaC at this place. */
   | { readonly type: 'invite'; readonly peer: PacEndpoint }
+  /** For sessions from now on; those that there are keep what they began with. The vendor id must not change. */
+  | { readonly type: 'configure'; readonly config: PaaConfig }
   /** The machine keeps the octets. */
   | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
   | { readonly type: 'tick' }
@@ -99,10 +101,12 @@ export interface PaaSessionView {
  * every other message to its session.
  */
 export class Paa {
-  readonly #config: PaaConfig;
+  #config: PaaConfig;
   readonly #drbg: Drbg;
-  readonly #starts: StatelessStart;
-  readonly #pciLimiter: PciLimiter;
+  #starts: StatelessStart;
+  /** Offers of before the last `configure`, which may still be on their way. */
+  #formerStarts: StatelessStart | undefined;
+  #pciLimiter: PciLimiter;
   readonly #sessions = new Map<number, Entry>();
   readonly #places = new Map<string, Set<number>>();
   readonly #halfOpen = new Map<string, number>();
@@ -116,15 +120,22 @@ export class Paa {
   constructor(config: PaaConfig, seed: Uint8Array) {
     this.#config = config;
     this.#drbg = new Drbg(seed);
+    this.#starts = this.#startsOf(config);
+    this.#pciLimiter = this.#limiterOf(config);
+  }
+
+  #startsOf(config: PaaConfig): StatelessStart {
     const { vendorId, mobility, firstRequest } = config;
     const plain = algorithmOffer(config);
     const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
     const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
     // What strict peers may not know comes last.
     const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
-    this.#starts = new StatelessStart(this.#drbg.bytes(32), variants);
-    const { pciPerAddress, pciInAll } = config.limits;
-    this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), { perAddress: pciPerAddress, inAll: pciInAll });
+    return new StatelessStart(this.#drbg.bytes(32), variants);
+  }
+
+  #limiterOf({ limits: { pciPerAddress, pciInAll } }: PaaConfig): PciLimiter {
+    return new PciLimiter(this.#drbg.bytes(16), { perAddress: pciPerAddress, inAll: pciInAll });
   }
 
   get deadline(): number | undefined {
@@ -153,6 +164,12 @@ export class Paa {
         return this.#tick(now);
       case 'invite':
         return this.#invite(input.peer, now);
+      case 'configure':
+        this.#config = input.config;
+        this.#formerStarts = this.#starts;
+        this.#starts = this.#startsOf(input.config);
+        this.#pciLimiter = this.#limiterOf(input.config);
+        return [];
       case 'session': {
         const entry = this.#sessions.get(input.sessionId);
         return entry ? this.#perform(entry, entry.session.handle(input.input, now), now) : [];
@@ -261,7 +278,8 @@ export class Paa {
 
   #begin(pan: Received, from: PacEndpoint, now: number): PaaOutput[] {
     const { sessionId, sequence } = pan.message;
-    const start = this.#starts.prove(from, sessionId, sequence, now);
+    const start =
+      this.#starts.prove(from, sessionId, sequence, now) ?? this.#formerStarts?.prove(from, sessionId, sequence, now);
     if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
     const { limits } = this.#config;
     const ofAddress = this.#halfOpen.get(from.address) ?? 0;

@@ -1,0 +1,304 @@
+#!/bin/sh
+# Installs pana-mip6 from its npm tarball as services of this host, or takes them away again.
+set -eu
+
+usage() {
+	cat <<-'END'
+		install.sh [--prefix DIR] [--root DIR] [--dry-run] TARBALL
+		install.sh [--prefix DIR] [--root DIR] [--dry-run] --uninstall [--purge]
+
+		  --prefix DIR   where programs go (/usr/local)
+		  --root DIR     put in front of every path: an image or a test; nothing of the running system is touched
+		  --dry-run      print what would be done
+		  --uninstall    remove exactly what was installed; configuration and state stay
+		  --purge        those, too: certificates, subscribers, leases
+
+		Linux: units in /etc/systemd/system, configuration in /etc/pana-mip6.
+		FreeBSD: scripts in PREFIX/etc/rc.d, configuration in PREFIX/etc/pana-mip6.
+		No service is enabled or started. A configuration that is there is never written to.
+	END
+}
+
+die() {
+	echo "install.sh: $*" >&2
+	exit 2
+}
+
+prefix=/usr/local
+root=
+dry=no
+uninstall=no
+purge=no
+tarball=
+# For tests, and images of the other system.
+system=${PANA_SYSTEM:-$(uname -s)}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--prefix | --root)
+		[ $# -ge 2 ] || die "$1 needs a folder"
+		case $2 in /*) ;; *) die "$1 needs an absolute path, not $2" ;; esac
+		case $2 in *[!A-Za-z0-9/._+-]*) die "$1 $2: letters, digits and / . _ + - only" ;; esac
+		if [ "$1" = --prefix ]; then prefix=${2%/}; else root=${2%/}; fi
+		shift
+		;;
+	--prefix=* | --root=*)
+		option=${1%%=*}
+		value=${1#*=}
+		shift
+		set -- "$option" "$value" "$@"
+		continue
+		;;
+	--dry-run) dry=yes ;;
+	--uninstall) uninstall=yes ;;
+	--purge) purge=yes ;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	-*) die "there is no option $1; try --help" ;;
+	*)
+		[ -z "$tarball" ] || die "one tarball, not $tarball and $1"
+		tarball=$1
+		;;
+	esac
+	shift
+done
+[ -n "$prefix" ] || die "--prefix / is no place for programs"
+[ "$purge" = no ] || [ "$uninstall" = yes ] || die "--purge goes with --uninstall"
+
+case $system in
+Linux) etc=/etc/pana-mip6 ;;
+FreeBSD) etc=$prefix/etc/pana-mip6 ;;
+*) die "$system: Linux and FreeBSD only" ;;
+esac
+share=$prefix/share/pana-mip6
+package=$prefix/lib/node_modules/pana-mip6
+manifest=$share/manifest
+programs='pana-pac pana-paa pana-aaa pana-mip6'
+states='/var/db/pana-aaa /var/db/pana-paa /var/db/pana-pac'
+[ "$system" = FreeBSD ] || states="/var/lib/pana-aaa /var/lib/pana-paa /var/lib/pana-pac $states"
+
+# Does it, or says it.
+run() {
+	if [ "$dry" = yes ]; then
+		echo "would run: $*"
+	else
+		"$@"
+	fi
+}
+
+# Whether the running system is the one that is installed into, and has this.
+here() {
+	[ -z "$root" ] && command -v "$1" >/dev/null 2>&1
+}
+
+# ---------------------------------------------------------------------------------------------------------- install
+
+# What was made, each line a kind and a path without the root: removed in the opposite order.
+record() {
+	[ "$dry" = yes ] || printf '%s %s\n' "$1" "$2" >>"$work/manifest"
+}
+
+# Also of what was not finished: it can be taken away again.
+finish() {
+	if [ -s "$work/manifest" ] && [ -d "$root$share" ]; then cp "$work/manifest" "$root$manifest"; fi
+	rm -rf "$work"
+}
+
+# A folder, and those above it that are missing.
+folder() {
+	[ -n "$1" ] || return 0
+	[ ! -d "$root$1" ] || return 0
+	folder "${1%/*}"
+	run mkdir -m 755 "$root$1"
+	record folder "$1"
+}
+
+# A file with the paths of this installation; $3: its mode.
+render() {
+	folder "${2%/*}"
+	if [ "$dry" = yes ]; then
+		echo "would write: $root$2"
+		return 0
+	fi
+	sed -f "$work/paths.sed" "$1" >"$root$2.new"
+	chmod "$3" "$root$2.new"
+	mv "$root$2.new" "$root$2"
+	record file "$2"
+}
+
+# Text of scripts as it is in the package, made to fit this host.
+paths() {
+	cat <<-END
+		/PATH=/!s|/usr/local/|$prefix/|g
+	END
+	if [ "$system" = FreeBSD ]; then
+		cat <<-END
+			s|\([" ]\)/etc/pana-mip6|\1$etc|g
+			s|ha-linux\.sh|ha-freebsd.sh|g
+			s|mn-linux\.sh|mn-freebsd.sh|g
+		END
+		return
+	fi
+	# systemd's path has no other place for node.
+	case $(dirname "$(command -v node)") in
+	/usr/local/sbin | /usr/local/bin | /usr/sbin | /usr/bin | /sbin | /bin) ;;
+	*)
+		cat <<-END
+			s|^Environment=NODE_ENV=production|&\\
+			Environment=PATH=$(dirname "$(command -v node)"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin|
+		END
+		;;
+	esac
+}
+
+# Which scripts npm may run, where it asks for that.
+approval() {
+	if npm install --help 2>/dev/null | grep -q -- '--allow-scripts'; then
+		echo --allow-scripts=better-sqlite3
+	fi
+}
+
+install_all() {
+	[ -n "$tarball" ] || die "which tarball? \"npm pack\" makes one; try --help"
+	[ -f "$tarball" ] || die "there is no file $tarball"
+	command -v node >/dev/null || die "there is no node: 20.19 or later is needed"
+	command -v npm >/dev/null || die "there is no npm"
+	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
+		die "node $(node --version) is too old: 20.19 or later is needed"
+	case $(command -v node) in
+	/root/* | /home/*) echo "install.sh: warning: services cannot use $(command -v node), which is in somebody's home" >&2 ;;
+	esac
+	case $tarball in /*) ;; *) tarball=$PWD/$tarball ;; esac
+	work=$(mktemp -d)
+	trap finish EXIT
+	trap 'exit 1' HUP INT TERM
+	paths >"$work/paths.sed"
+
+	# What an earlier version had and this one has not goes with it; a folder that is kept for others' sake stays ours.
+	if [ -f "$root$manifest" ]; then
+		cp "$root$manifest" "$work/before"
+		remove_installed
+		sed -n 's/^folder //p' "$work/before" | while read -r path; do
+			if [ -d "$root$path" ]; then record folder "$path"; fi
+		done
+	fi
+	[ -z "$root" ] || run mkdir -p "$root"
+	for above in "$share" "$prefix/lib/node_modules" "$prefix/bin"; do folder "$above"; done
+	record file "$manifest"
+	# shellcheck disable=SC2046 # one word or none
+	run npm install --global --prefix "$root$prefix" --omit=dev --no-audit --no-fund $(approval) "$tarball"
+	record tree "$package"
+	for program in $programs; do record file "$prefix/bin/$program"; done
+
+	if [ "$dry" = yes ]; then
+		tar -xzf "$tarball" -C "$work"
+		from=$work/package/scripts
+	else
+		from=$root$package/scripts
+	fi
+	for hook in "$from"/hooks/*; do
+		place "$hook" "$share/hooks/${hook##*/}" "$(mode_of "$hook")"
+	done
+	for config in "$from"/config/*.yaml; do render "$config" "$etc/${config##*/}" 644; done
+	if [ "$system" = Linux ]; then
+		for unit in "$from"/systemd/*.service; do render "$unit" "/etc/systemd/system/${unit##*/}" 644; done
+		for dropin in "$from"/systemd/drop-ins/*.conf; do render "$dropin" "$share/systemd/${dropin##*/}" 644; done
+		place "$from/systemd/sysusers.conf" /etc/sysusers.d/pana-mip6.conf 644
+		place "$from/systemd/tmpfiles.conf" /etc/tmpfiles.d/pana-mip6.conf 644
+	else
+		for script in "$from"/rc.d/*; do render "$script" "$prefix/etc/rc.d/${script##*/}" 755; done
+	fi
+	activate
+	[ "$dry" = yes ] || cat <<-END
+		pana-mip6 is installed. Next, for each daemon of this host:
+		  cp $etc/pana-aaa.example.yaml $etc/pana-aaa.yaml     # and edit it
+		  pana-aaa check-config -c $etc/pana-aaa.yaml
+	END
+}
+
+# A file as it is; $3: its mode.
+place() {
+	folder "${2%/*}"
+	run cp "$1" "$root$2"
+	run chmod "$3" "$root$2"
+	record file "$2"
+}
+
+# Programs and what they read stay told apart.
+mode_of() {
+	if [ -x "$1" ]; then echo 755; else echo 644; fi
+}
+
+activate() {
+	if [ "$system" = Linux ]; then
+		if here systemd-sysusers; then run systemd-sysusers /etc/sysusers.d/pana-mip6.conf; fi
+		if here systemd-tmpfiles; then run systemd-tmpfiles --create /etc/tmpfiles.d/pana-mip6.conf; fi
+		if here systemctl && [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
+	elif here pw && ! pw usershow pana >/dev/null 2>&1; then
+		run pw useradd pana -c 'PANA and Mobile IPv6 bootstrapping' -d /var/db/pana-aaa -s /usr/sbin/nologin
+	fi
+}
+
+# -------------------------------------------------------------------------------------------------------- uninstall
+
+# Removes what the manifest names, the last first; a folder only when nothing else is in it.
+remove_installed() {
+	sed -n '1!G;h;$p' "$root$manifest" | while read -r kind path; do
+		case $path in
+		/*..* | *[!A-Za-z0-9/._+-]* | /) die "$root$manifest: $path is none of ours" ;;
+		esac
+		case $kind in
+		tree)
+			case $path in */lib/node_modules/pana-mip6) run rm -rf "$root$path" ;; *) die "$path is none of ours" ;; esac
+			# npm's note of what it put there, which it does not need.
+			if [ -f "$root${path%/*}/.package-lock.json" ]; then run rm -f "$root${path%/*}/.package-lock.json"; fi
+			;;
+		file) run rm -f "$root$path" ;;
+		folder)
+			if [ "$dry" = yes ]; then
+				echo "would remove, if empty: $root$path"
+			else
+				rmdir "$root$path" 2>/dev/null || :
+			fi
+			;;
+		*) die "$root$manifest: \"$kind\" is no word of ours" ;;
+		esac
+	done
+}
+
+uninstall_all() {
+	[ -z "$tarball" ] || die "--uninstall takes no tarball"
+	[ -f "$root$manifest" ] || die "there is no $root$manifest: nothing was installed with this prefix and root"
+	for daemon in pac paa aaa; do
+		if [ "$system" = Linux ]; then
+			if here systemctl && [ -d /run/systemd/system ]; then run systemctl disable --now --quiet "pana-$daemon" || :; fi
+		elif here service; then
+			run service "pana_$daemon" onestop || :
+		fi
+	done
+	remove_installed
+	if [ "$system" = Linux ]; then
+		if here systemctl && [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
+		# What tmpfiles.d made.
+		for daemon in aaa paa pac; do
+			if [ -L "$root/var/db/pana-$daemon" ]; then run rm -f "$root/var/db/pana-$daemon"; fi
+		done
+	fi
+	if [ "$purge" = yes ]; then
+		for state in $states $etc; do run rm -rf "$root$state"; done
+		if [ "$system" = Linux ] && here userdel && id pana >/dev/null 2>&1; then run userdel pana; fi
+		if [ "$system" = FreeBSD ] && here pw && pw usershow pana >/dev/null 2>&1; then run pw userdel pana; fi
+		return 0
+	fi
+	for kept in $etc $states; do
+		if [ -d "$root$kept" ]; then echo "kept: $root$kept"; fi
+	done
+}
+
+if [ "$uninstall" = yes ]; then
+	uninstall_all
+else
+	install_all
+fi

@@ -1,0 +1,269 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { announce } from '../system/access-network.js';
+
+const execute = promisify(execFile);
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const SCRIPT = join(PROJECT, 'scripts', 'install.sh');
+/** npm may have to ask its registry. */
+const PATIENCE = 300_000;
+
+let folder: string;
+let tarball: string;
+
+interface Ended {
+  readonly status: number;
+  readonly output: string;
+}
+
+async function run(
+  program: string,
+  parameters: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  try {
+    const { stdout, stderr } = await execute(program, parameters, {
+      // The addon is compiled once, for the project.
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        npm_config_ignore_scripts: 'true',
+        npm_config_prefer_offline: 'true',
+        ...environment,
+      },
+      maxBuffer: 2 ** 24,
+    });
+    return { status: 0, output: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { status: code, output: `${stdout}${stderr}` };
+  }
+}
+
+/** Shells that there are. */
+async function shells(): Promise<string[][]> {
+  const found: string[][] = [];
+  for (const [program = '', ...more] of [['sh'], ['dash'], ['busybox', 'sh']]) {
+    if ((await run('sh', ['-c', `command -v ${program}`])).status === 0) found.push([program, ...more]);
+  }
+  return found;
+}
+
+const SHELLS = await shells();
+
+async function install(root: string, parameters: readonly string[], system = 'Linux', shell = 0): Promise<Ended> {
+  const [program = 'sh', ...more] = SHELLS[shell % SHELLS.length] ?? [];
+  const ended = await run(program, [...more, SCRIPT, '--root', root, ...parameters], { PANA_SYSTEM: system });
+  // What the compiler of the project has made.
+  const addon = join(root, 'usr/local/lib/node_modules/pana-mip6/node_modules/better-sqlite3');
+  if (await exists(addon))
+    await cp(join(PROJECT, 'node_modules/better-sqlite3/build'), join(addon, 'build'), { recursive: true });
+  return ended;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+async function everything(root: string): Promise<string[]> {
+  return (await readdir(root, { recursive: true })).sort();
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-install-'));
+  // Not "npm pack" in the project itself: its prepack would build while other tests run the build.
+  await execute('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: PROJECT });
+  tarball = join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '');
+}, PATIENCE);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('install.sh', () => {
+  it('with --dry-run says what it would do, and does nothing', async () => {
+    const root = join(folder, 'dry');
+    const { status, output } = await install(root, ['--dry-run', tarball]);
+    expect(output).toContain(`would run: npm install --global --prefix ${root}/usr/local`);
+    expect(output).toContain(`would write: ${root}/etc/systemd/system/pana-aaa.service`);
+    expect(status).toBe(0);
+    expect(await exists(root)).toBe(false);
+  });
+
+  it.each([
+    [[], 'which tarball?'],
+    [['nothing.tgz'], 'there is no file nothing.tgz'],
+    [['--frefix', '/x'], 'there is no option --frefix'],
+    [['--prefix', 'x', 'y'], '--prefix needs an absolute path'],
+    [['--prefix', '/a b', 'y'], 'letters, digits'],
+    [['--prefix'], '--prefix needs a folder'],
+    [['--purge', 'x.tgz'], '--purge goes with --uninstall'],
+    [['--uninstall'], 'nothing was installed'],
+  ])('refuses %j', async (parameters, reason) => {
+    const { status, output } = await install(join(folder, 'none'), parameters);
+    expect(output).toContain(reason);
+    expect(status).toBe(2);
+  });
+
+  it(
+    'installs what works, keeps what the operator wrote, and leaves nothing behind',
+    async () => {
+      const root = join(folder, 'linux');
+      expect(await install(root, [tarball])).toMatchObject({ status: 0 });
+      const bin = (name: string) => join(root, 'usr/local/bin', name);
+      const demo = await run(bin('pana-mip6'), ['demo']);
+      expect(demo.output).toContain('The lease is back');
+      expect(demo.status).toBe(0);
+
+      const etc = join(root, 'etc/pana-mip6');
+      const pki = join(etc, 'pki');
+      await run(bin('pana-mip6'), ['pki', 'init', '--dir', pki]);
+      for (const [name, ...whose] of [
+        ['aaa', '--server', 'aaa.home.example'],
+        ['mn1', '--client', 'mn1@home.example'],
+      ]) {
+        await run(bin('pana-mip6'), ['pki', 'issue', name ?? '', ...whose, '--dir', pki]);
+      }
+      for (const name of ['pana-aaa', 'pana-paa', 'pana-pac']) {
+        const example = await readFile(join(etc, `${name}.example.yaml`), 'utf8');
+        await writeFile(join(etc, `${name}.yaml`), example.replaceAll('/etc/pana-mip6/', `${etc}/`));
+        const check = await run(bin(name), ['check-config', '-c', join(etc, `${name}.yaml`)]);
+        expect(check).toEqual({ status: 0, output: 'The configuration is good.\n' });
+        const hooks = example.match(/\/usr\/local\/share\/\S+\.sh/g) ?? [];
+        expect(hooks).not.toHaveLength(0);
+        for (const hook of hooks) expect((await stat(root + hook)).mode & 0o777).toBe(0o755);
+      }
+      expect((await stat(join(root, 'usr/local/share/pana-mip6/hooks/common.sh'))).mode & 0o111).toBe(0);
+      const mine = await readFile(join(etc, 'pana-aaa.yaml'), 'utf8');
+
+      // Once more, as an update: nothing of the operator's is written to.
+      await writeFile(join(root, 'usr/local/share/pana-mip6/hooks/mine.sh'), '');
+      const before = await everything(root);
+      expect(await install(root, [tarball], 'Linux', 1)).toMatchObject({ status: 0 });
+      expect(await everything(root)).toEqual(before);
+      expect(await readFile(join(etc, 'pana-aaa.yaml'), 'utf8')).toBe(mine);
+      await rm(join(root, 'usr/local/share/pana-mip6/hooks/mine.sh'));
+
+      const state = join(root, 'var/lib/pana-aaa');
+      await mkdir(state, { recursive: true });
+      await mkdir(join(root, 'var/db'));
+      await symlink('/var/lib/pana-aaa', join(root, 'var/db/pana-aaa'));
+      const gone = await install(root, ['--uninstall'], 'Linux', 2);
+      expect(gone).toEqual({ status: 0, output: `kept: ${etc}\nkept: ${state}\n` });
+      const kept = (await everything(root)).filter((path) => !path.startsWith('etc/pana-mip6/pki/'));
+      expect(kept).toEqual([
+        'etc',
+        'etc/pana-mip6',
+        'etc/pana-mip6/pana-aaa.yaml',
+        'etc/pana-mip6/pana-paa.yaml',
+        'etc/pana-mip6/pana-pac.yaml',
+        'etc/pana-mip6/pki',
+        'var',
+        'var/db',
+        'var/lib',
+        'var/lib/pana-aaa',
+      ]);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'leaves not one folder where there was none before, and nothing at all with --purge',
+    async () => {
+      const root = join(folder, 'purged');
+      expect(await install(root, ['--prefix', '/opt/pana', tarball], 'Linux', 2)).toMatchObject({ status: 0 });
+      const unit = await readFile(join(root, 'etc/systemd/system/pana-aaa.service'), 'utf8');
+      expect(unit).toContain('\nExecStart=/opt/pana/bin/pana-aaa run');
+      expect(unit).not.toContain('/usr/local/bin/pana');
+      expect(await install(root, ['--prefix', '/opt/pana', '--uninstall'])).toEqual({ status: 0, output: '' });
+      expect(await everything(root)).toEqual([]);
+
+      expect(await install(root, [tarball])).toMatchObject({ status: 0 });
+      await writeFile(join(root, 'etc/pana-mip6/pana-aaa.yaml'), 'x');
+      expect(await install(root, ['--uninstall', '--purge'])).toMatchObject({ status: 0 });
+      expect(await everything(root)).toEqual(['etc']);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'takes away nothing that a manifest names which is not its own',
+    async () => {
+      const root = join(folder, 'forged');
+      await mkdir(join(root, 'usr/local/share/pana-mip6'), { recursive: true });
+      await mkdir(join(root, 'victim'));
+      for (const line of ['tree /victim', 'file /usr/../victim', 'link /victim']) {
+        await writeFile(join(root, 'usr/local/share/pana-mip6/manifest'), `${line}\n`);
+        expect((await install(root, ['--uninstall'])).status).not.toBe(0);
+        expect(await exists(join(root, 'victim'))).toBe(true);
+      }
+    },
+    PATIENCE,
+  );
+
+  it(
+    'has the places of FreeBSD',
+    async () => {
+      const root = join(folder, 'freebsd');
+      expect(await install(root, ['--prefix=/usr/local', tarball], 'FreeBSD', 2)).toMatchObject({ status: 0 });
+      const etc = join(root, 'usr/local/etc');
+      expect((await stat(join(etc, 'rc.d/pana_aaa'))).mode & 0o777).toBe(0o755);
+      const config = await readFile(join(etc, 'pana-mip6/pana-pac.example.yaml'), 'utf8');
+      expect(config).toContain(' ca: /usr/local/etc/pana-mip6/pki/ca.pem');
+      expect(config).toContain('/hooks/mn-freebsd.sh');
+      expect(config).not.toMatch(/linux| \/etc/);
+      expect(await exists(join(root, 'etc'))).toBe(false);
+      expect(await install(root, ['--uninstall'], 'FreeBSD', 1)).toEqual({ status: 0, output: '' });
+      expect(await everything(root)).toEqual([]);
+    },
+    PATIENCE,
+  );
+});
+
+const analyse = announce(
+  'units and systemd-analyze',
+  (await run('sh', ['-c', 'command -v systemd-analyze'])).status === 0 ? undefined : 'they need systemd-analyze',
+);
+
+describe.skipIf(!analyse)('the units', () => {
+  const names = ['pana-aaa', 'pana-paa', 'pana-pac'] as const;
+
+  it.each(names)('%s has no mistake that systemd finds', async (name) => {
+    const place = join(folder, 'verify');
+    await mkdir(place, { recursive: true });
+    for (const unit of names) {
+      // With a program that is there: systemd looks for it.
+      const text = await readFile(join(PROJECT, `scripts/systemd/${unit}.service`), 'utf8');
+      const path = join(place, `${unit}.service`);
+      await writeFile(
+        path,
+        text.replaceAll(/\/usr\/local\/bin\/pana-\w+/g, '/bin/true').replace(/^Documentation=.*\n/m, ''),
+      );
+    }
+    const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
+    expect(await verify(join(place, `${name}.service`))).toEqual({ status: 0, output: '' });
+    const broken = join(place, 'broken.service');
+    await writeFile(broken, '[Service]\nExecStart=/bin/true\nProtectSystems=strict\n');
+    expect(await verify(broken)).not.toEqual({ status: 0, output: '' });
+  });
+
+  it.each([
+    ['pana-aaa', '20'],
+    ['pana-paa', '20'],
+    ['pana-pac', '60'],
+  ])('%s is exposed less than %s tenths', async (name, threshold) => {
+    const path = join(PROJECT, `scripts/systemd/${name}.service`);
+    const { status, output } = await run('systemd-analyze', [
+      'security',
+      '--offline=true',
+      '--no-pager',
+      `--threshold=${threshold}`,
+      path,
+    ]);
+    expect(output).toContain('Overall exposure level');
+    expect(status).toBe(0);
+  });
+});
