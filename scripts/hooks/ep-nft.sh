@@ -30,7 +30,9 @@ no_table() {
 	say 'delete table inet pana_ep'
 }
 
-# Both directions of a packet between two clients are judged.
+# Both directions of a packet between two clients are judged. Where br_netfilter is loaded (Docker does that) frames that a
+# bridge passes on come here too: what stays on a link, neighbour discovery first of all, is let through. No router forwards
+# that: it lowers a hop limit of 255, and leaves link-local addresses alone.
 table() {
 	cat <<-END
 		table inet pana_ep {
@@ -62,6 +64,9 @@ table() {
 			}
 			chain forward {
 				type filter hook forward priority filter; policy accept;
+				ip6 hoplimit 255 icmpv6 type { 133-137 } return
+				ip6 daddr { fe80::/10, ff02::/16 } return
+				ip daddr { 169.254.0.0/16, 224.0.0.0/24, 255.255.255.255 } return
 				iifname @access jump from_client
 				oifname @access jump to_client
 			}
