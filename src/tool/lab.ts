@@ -27,6 +27,8 @@ export interface LabOptions {
   readonly localHomeAgent?: boolean | undefined;
   readonly hooks?: boolean | undefined;
   readonly logLevel?: string | undefined;
+  /** Lines of hooks.conf of the daemon with a name; without it hooks write files for racoon and start nothing. */
+  readonly hookSettings?: ((name: string) => string) | undefined;
   /** A command line in front of a daemon's, such as that of a network namespace. */
   readonly launcher?: ((daemon: DaemonName) => readonly string[]) | undefined;
   /** Laid over the configuration that the lab writes. */
@@ -273,7 +275,8 @@ export class Lab {
   async #hooks(name: string, programs: Tree): Promise<Tree> {
     const folder = this.path('hooks', name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(join(folder, 'hooks.conf'), 'DRY_RUN=yes\nIKE=racoon\n');
+    const settings = this.#options.hookSettings?.(name) ?? 'DRY_RUN=yes\nIKE=racoon\n';
+    await writeFile(join(folder, 'hooks.conf'), settings);
     return { 'state-dir': folder, ...programs };
   }
 }

@@ -67,6 +67,27 @@ await runProgram({
           }
         },
       )
+      .command(
+        'lab',
+        'Build a mobile node, an access router and a home network as network namespaces, and show what works in them',
+        (lab) =>
+          lab
+            .option('wait', {
+              type: 'boolean',
+              default: false,
+              description: 'before the session ends, wait for Enter, with commands for a look around',
+            })
+            .option('json', { type: 'boolean', default: false, description: 'print findings as JSON' })
+            .example('sudo pana-mip6 lab', 'a table of what works, with times in the phases of the paper')
+            .epilogue(
+              'Linux and root. strongSwan (charon, swanctl) and nftables are used where they are installed.\n' +
+                'Exit status 1 if something did not work that could be tried.',
+            ),
+        async (argv) => {
+          const { labCommand } = await import('./network-lab/command.js');
+          await labCommand({ wait: argv.wait, json: argv.json });
+        },
+      )
       .command('decode [file]', describeDecode, decodeOptions, async (argv) => {
         const { decodeCommand } = await import('./decode/command.js');
         await decodeCommand(argv);

@@ -1,57 +1,20 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { charonProgram, type IkeSa, parseSas } from '../../src/tool/network-lab/charon.js';
 import { missing } from './access-network.js';
 
 const run = promisify(execFile);
-const CHARON = '/usr/lib/ipsec/charon';
+const CHARON = charonProgram() ?? '';
 const LIMIT = 10_000;
 
 /** What is missing for tests with strongSwan; undefined if nothing is. */
-export async function charonMissing(): Promise<string | undefined> {
+export function charonMissing(): string | undefined {
   const why = missing('swanctl', 'unshare');
   if (why !== undefined) return why;
-  return access(CHARON).then(
-    () => undefined,
-    () => `they need ${CHARON}`,
-  );
-}
-
-/** Whether the kernel has ESP: without it there are IKE_SAs and no CHILD_SAs. */
-export async function hasEsp(namespace: string): Promise<boolean> {
-  const state = ['src', '2001:db8::1', 'dst', '2001:db8::2', 'proto', 'esp', 'spi', '0x1000'];
-  const add = [
-    'xfrm',
-    'state',
-    'add',
-    ...state,
-    'enc',
-    'cipher_null',
-    '',
-    'auth',
-    'hmac(sha1)',
-    `0x${'00'.repeat(20)}`,
-  ];
-  try {
-    await run('ip', ['-n', namespace, ...add]);
-  } catch {
-    return false;
-  }
-  await run('ip', ['-n', namespace, 'xfrm', 'state', 'delete', ...state]);
-  return true;
-}
-
-/** An IKE_SA as charon lists it. */
-export interface IkeSa {
-  readonly connection: string;
-  readonly id: number;
-  readonly state: string;
-  readonly remoteId: string;
-  readonly version: number;
-  /** Whether there is a CHILD_SA. */
-  readonly child: boolean;
+  return CHARON === '' ? 'they need charon and swanctl of strongSwan' : undefined;
 }
 
 /** strongSwan's charon in a network namespace, with a folder of its own. */
@@ -144,19 +107,7 @@ export class Charon {
   }
 
   async sas(): Promise<IkeSa[]> {
-    const text = await this.call('--list-sas', '--raw');
-    return text
-      .split('\n')
-      .filter((line) => line.startsWith('list-sa event'))
-      .map((line) => ({
-        connection: /^list-sa event \{(\S+) /.exec(line)?.[1] ?? '',
-        id: Number(/ ?uniqueid=(\d+)/.exec(line)?.[1]),
-        state: /state=(\w+)/.exec(line)?.[1] ?? '',
-        remoteId: /remote-id=(\S+)/.exec(line)?.[1] ?? '',
-        version: Number(/ version=(\d)/.exec(line)?.[1]),
-        child: line.includes('state=INSTALLED'),
-      }))
-      .sort((a, b) => a.id - b.id);
+    return parseSas(await this.call('--list-sas', '--raw'));
   }
 
   async established(): Promise<IkeSa[]> {

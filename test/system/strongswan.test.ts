@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hookPath, type Lab } from '../../src/tool/lab.js';
+import { hasEsp } from '../../src/tool/network-lab/charon.js';
 import { run } from '../daemons/program.js';
 import { AccessNetwork, announce, NODE } from './access-network.js';
-import { Charon, charonMissing, hasEsp, until } from './charon.js';
+import { Charon, charonMissing, until } from './charon.js';
 
-const possible = announce('IKE by strongSwan in network namespaces', await charonMissing());
+const possible = announce('IKE by strongSwan in network namespaces', charonMissing());
 const execute = promisify(execFile);
 const HA = '2001:db8:1::1';
 const HA_HOST = 'ha.home.example';

@@ -1,0 +1,152 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Namespaces of labs, with the process that made them. */
+const OURS = /^pana-lab-(\d+)-/;
+
+/**
+ * Runs a command on a host, with the host's own /run, /etc/swanctl and /etc/strongswan.conf in their usual places: `ip netns
+ * exec` gives the command mounts of its own. Programs that may touch nothing but their usual places (AppArmor) work like that.
+ */
+function enterScript(namespace: string, folder: string): string {
+  return `#!/bin/sh
+[ $# -gt 0 ] || set -- sh -i
+exec ip netns exec ${namespace} sh -ec '
+  mount --bind "$0/run" /run
+  [ ! -d /etc/swanctl ] || mount --bind "$0/swanctl" /etc/swanctl
+  [ ! -f /etc/strongswan.conf ] || mount --bind "$0/strongswan.conf" /etc/strongswan.conf
+  exec "$@"' '${folder}' "$@"
+`;
+}
+
+const STRONGSWAN = `charon {
+  load_modular = yes
+  plugins {
+    include strongswan.d/charon/*.conf
+  }
+  filelog {
+    log {
+      path = /run/charon.log
+      time_format = %s
+      time_add_ms = yes
+      default = 1
+      flush_line = yes
+    }
+  }
+}
+`;
+
+/** Whether a program can be started by its name. */
+export function hasProgram(name: string): boolean {
+  try {
+    execFileSync('sh', ['-c', 'command -v "$1"', 'sh', name], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A host of the lab: a network namespace, and folders of its own where IKE has them. */
+export class Host {
+  readonly name: string;
+  readonly namespace: string;
+  readonly folder: string;
+
+  private constructor(name: string, folder: string) {
+    this.name = name;
+    this.namespace = `pana-lab-${process.pid}-${name}`;
+    this.folder = join(folder, name);
+  }
+
+  /** Rejects with the error of `ip`. */
+  static async make(name: string, folder: string): Promise<Host> {
+    const host = new Host(name, folder);
+    await mkdir(join(host.folder, 'run'), { recursive: true });
+    await mkdir(join(host.folder, 'swanctl', 'conf.d'), { recursive: true, mode: 0o700 });
+    await writeFile(join(host.folder, 'strongswan.conf'), STRONGSWAN);
+    await writeFile(host.enter, enterScript(host.namespace, host.folder));
+    await run('ip', ['netns', 'add', host.namespace]);
+    // An address can be used at once: nobody else is there.
+    for (const which of ['all', 'default']) await host.set(`ipv6/conf/${which}/accept_dad`, 0);
+    await host.ip('link set lo up');
+    return host;
+  }
+
+  /** A shell script that runs its arguments here. */
+  get enter(): string {
+    return join(this.folder, 'enter');
+  }
+
+  /** What stands in front of a command line that is to run here. */
+  get launcher(): readonly string[] {
+    return ['sh', this.enter];
+  }
+
+  /** Runs a command here; resolves with its output. */
+  async exec(...command: readonly string[]): Promise<string> {
+    const [program = '', ...parameters] = [...this.launcher, ...command];
+    return (await run(program, parameters)).stdout;
+  }
+
+  /** Words of an `ip` command. */
+  async ip(words: string): Promise<void> {
+    await run('ip', ['-n', this.namespace, ...words.split(' ')]);
+  }
+
+  /** A setting under /proc/sys/net. */
+  async set(path: string, value: number): Promise<void> {
+    await run('ip', ['netns', 'exec', this.namespace, 'sh', '-c', `echo ${value} >/proc/sys/net/${path}`]);
+  }
+
+  async remove(): Promise<void> {
+    await removeNamespace(this.namespace);
+  }
+}
+
+/** A link between two hosts: the interface and the address with prefix of each. */
+export async function link(
+  [one, oneInterface, oneAddress]: readonly [Host, string, string],
+  [other, otherInterface, otherAddress]: readonly [Host, string, string],
+): Promise<void> {
+  const peer = `peer name ${otherInterface} netns ${other.namespace}`;
+  await run('ip', ['link', 'add', oneInterface, 'netns', one.namespace, 'type', 'veth', ...peer.split(' ')]);
+  await one.ip(`address add ${oneAddress} dev ${oneInterface} nodad`);
+  await other.ip(`address add ${otherAddress} dev ${otherInterface} nodad`);
+  await one.ip(`link set ${oneInterface} up`);
+  await other.ip(`link set ${otherInterface} up`);
+}
+
+/** Ends what runs in a namespace, and the namespace. */
+async function removeNamespace(name: string): Promise<void> {
+  const pids = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }));
+  for (const pid of pids.stdout.split('\n').filter((line) => line !== '')) signalTo(Number(pid), 'SIGKILL');
+  await run('ip', ['netns', 'delete', name]).catch(() => undefined);
+}
+
+/** Removes what labs have left whose process is gone. Resolves with the names of namespaces. */
+export async function removeLeftovers(): Promise<string[]> {
+  const { stdout } = await run('ip', ['netns', 'list']);
+  const left = stdout
+    .split('\n')
+    .map((line) => line.split(' ', 1)[0] ?? '')
+    .filter((name) => {
+      const pid = Number(OURS.exec(name)?.[1]);
+      return pid > 0 && !signalTo(pid, 0);
+    });
+  for (const name of left) await removeNamespace(name);
+  return left;
+}
+
+/** Whether there was such a process. */
+function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
