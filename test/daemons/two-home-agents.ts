@@ -20,6 +20,8 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   const added = await operate(
     made,
     ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
+    // What the lab's hooks write for.
+    ...['--ike', 'ikev1'],
   );
   expect(added).toMatchObject({ status: 0 });
   await made.addSubscriber('mn1@home.example', 'mn1');
