@@ -143,8 +143,25 @@ nap() {
 	sleep "$1" 2>/dev/null || sleep 1
 }
 
+# ours pgrep|pkill OPTION…: of this network's processes, where the program can tell: namespaces have daemons of their own.
+ours() {
+	ours_program=$1
+	shift
+	if pgrep --help 2>&1 | grep -q -e --nslist; then set -- --ns "$$" --nslist net "$@"; fi
+	"$ours_program" "$@"
+}
+
 is_running() {
-	pgrep -x "$1" >/dev/null 2>&1
+	ours pgrep -x "$1" >/dev/null 2>&1
+}
+
+# end NAME: ends a program if it runs.
+end() {
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: pkill -x $1"
+	else
+		ours pkill -x "$1" || :
+	fi
 }
 
 # act COMMAND…: does it, unless only files are wanted.

@@ -61,7 +61,7 @@ ike_mn_connect() {
 
 ike_mn_down() {
 	act racoonctl flush-sa isakmp || :
-	act pkill -x racoon || :
+	end racoon
 	rm -f "$PSK_TXT" "$RACOON_CONF"
 }
 

@@ -26,8 +26,8 @@ mobility_mn_up() {
 }
 
 mobility_mn_down() {
-	act pkill -x babymdd || :
-	act pkill -x mnd || :
+	end babymdd
+	end mnd
 	setkey_mn_down
 	act ifconfig mip0 destroy || :
 	rm -f "$MND_CONF"

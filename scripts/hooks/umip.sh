@@ -53,7 +53,7 @@ mobility_mn_down() {
 
 umip_stop() {
 	[ "$DRY_RUN" != yes ] || return 0
-	pkill -x mip6d 2>/dev/null || return 0
+	ours pkill -x mip6d 2>/dev/null || return 0
 	umip_tries=0
 	while is_running mip6d && [ "$umip_tries" -lt 30 ]; do
 		umip_tries=$((umip_tries + 1))
@@ -93,7 +93,7 @@ umip_reload() {
 		if grep -q 'change the role on-the-fly' "$(command -v mip6d)"; then MIP6D_RELOAD=hup; fi
 	fi
 	if [ "$MIP6D_RELOAD" = hup ]; then
-		pkill -HUP -x mip6d
+		ours pkill -HUP -x mip6d
 		return
 	fi
 	say "this mip6d does not read its file again: restarted, nodes register again"

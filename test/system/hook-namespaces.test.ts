@@ -1,0 +1,55 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { hookPath } from '../../src/tool/lab.js';
+import { AccessNetwork, announce, missing } from './access-network.js';
+
+const run = promisify(execFile);
+const possible = announce('daemons of hooks in network namespaces', missing('pgrep'));
+
+it.runIf(possible)('a hook takes no daemon of another network namespace for its own', async () => {
+  const net = await AccessNetwork.make();
+  const folder = await mkdtemp(join(tmpdir(), 'pana-daemons-'));
+  const bin = join(folder, 'bin');
+  await mkdir(bin);
+  await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\n');
+  // Before the first node comes nothing has to run.
+  await mkdir(join(folder, 'nodes'));
+  await writeFile(join(folder, 'nodes', 'mn1@home.example'), '');
+  // By their names they are found; what they do is of no matter.
+  const daemons = [];
+  for (const name of ['racoon', 'mip6d']) {
+    await cp('/bin/sleep', join(bin, name));
+    const daemon = spawn('ip', ['netns', 'exec', net.router, join(bin, name), '600'], { stdio: 'ignore' });
+    await once(daemon, 'spawn');
+    daemons.push(daemon);
+  }
+  const probe = (namespace: string) =>
+    run('ip', ['netns', 'exec', namespace, hookPath('ha-linux.sh'), 'probe'], {
+      env: {
+        PATH: process.env['PATH'],
+        MIP6_EVENT: 'probe',
+        MIP6_ROLE: 'ha',
+        MIP6_STATE_DIR: folder,
+        MIP6_HA: '2001:db8:1::1',
+        MIP6_HA_HOST: 'ha.home.example',
+        MIP6_HA_ID: 'ha1',
+      },
+    }).then(
+      () => 'alive',
+      (error: unknown) => (error as { readonly stderr: string }).stderr.trim(),
+    );
+  try {
+    // "ip netns exec" becomes the daemon some time after it was started.
+    await expect.poll(() => probe(net.router)).toBe('alive');
+    expect(await probe(net.node)).toBe('error: racoon does not run');
+  } finally {
+    for (const daemon of daemons) daemon.kill();
+    await net.remove();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
