@@ -9,7 +9,7 @@ import { HOME_AGENT, hookPath, Lab, REALM } from '../lab.js';
 import { charonProgram, HostCharon, hasEsp } from './charon.js';
 import { Host, hasProgram, link, removeLeftovers } from './hosts.js';
 import { type Finding, PHASES, type Phase } from './report.js';
-import { Echo, Prober } from './traffic.js';
+import { BindingWatch, Echo, Prober } from './traffic.js';
 
 const NODE = '2001:db8:a::11';
 const ROUTER = '2001:db8:a::1';
@@ -92,6 +92,8 @@ class NetworkLab {
     const prober = new Prober(this.#hosts.MN, NODE, CORRESPONDENT);
     await this.#end(prober);
     await this.#before(prober);
+    const binding = whyNoMobility() === undefined ? await BindingWatch.start(this.#hosts.MN, 'mn0') : undefined;
+    if (binding) await this.#end(binding);
     say('Starting pana-pac on the mobile node …');
     const pac = await this.#lab.startPac('mn1', {
       pana: { interface: 'mn0' },
@@ -100,7 +102,7 @@ class NetworkLab {
     const authorized = await pac.line('authorized');
     await this.#pana(pac, paa, prober, authorized);
     const ike = await this.#ike(pac, authorized);
-    await this.#mobility(pac, ike);
+    await this.#mobility(pac, ike, binding);
     await this.#again(pac, prober);
     await this.#options.look?.(this.#lookAround());
     await this.#over(pac, aaa, prober);
@@ -128,7 +130,7 @@ class NetworkLab {
 
   #hookSettings(name: string): string {
     if (name === 'paa') return '';
-    const lines = ['IKE=strongswan', `MOBILITY=${hasMobility() ? 'umip' : 'none'}`];
+    const lines = ['IKE=strongswan', `MOBILITY=${whyNoMobility() === undefined ? 'umip' : 'none'}`];
     lines.push(`INTERFACE=${name === 'mn1' ? 'mn0' : 'home0'}`);
     if (!this.#charons) lines.push('DRY_RUN=yes');
     if (!this.#esp) lines.push('CHILD_SA=no');
@@ -257,7 +259,7 @@ class NetworkLab {
       this.#found({ what, result: 'skipped', detail: 'this kernel has no ESP' });
       return;
     }
-    if (hasMobility()) {
+    if (whyNoMobility() === undefined) {
       this.#found({ what: 'CHILD_SA: ESP for binding updates', result: isThere ? 'yes' : 'no' });
       return;
     }
@@ -271,11 +273,24 @@ class NetworkLab {
     this.#found({ what, result: isOpen ? 'yes' : 'no' });
   }
 
-  async #mobility(pac: DaemonProcess, ike: number | undefined): Promise<void> {
-    const detail = hasMobility() ? 'its start was not looked for' : 'mip6d (UMIP) is not installed';
-    if (ike !== undefined) await pac.line('hook done', ({ event }) => event === 'up');
-    this.#phase('IKE → BU', { result: 'skipped', detail });
-    this.#phase('BU/BA', { result: 'skipped', detail });
+  /** Binding update and acknowledgement are under ESP: what they are is known by their place after IKE. */
+  async #mobility(pac: DaemonProcess, ike: number | undefined, binding: BindingWatch | undefined): Promise<void> {
+    if (ike !== undefined) await Promise.race([pac.line('hook done'), pac.line('hook failed')]);
+    const missing = whyNoMobility();
+    const why = missing ?? (ike === undefined ? 'there is no IKE_SA' : undefined);
+    if (why !== undefined || !binding || ike === undefined) {
+      for (const phase of ['IKE → BU', 'BU/BA'] as const) this.#phase(phase, { result: 'skipped', detail: why ?? '' });
+      return;
+    }
+    const update = await binding.first(NODE, ike);
+    this.#phase('IKE → BU', update === undefined ? { result: 'no' } : { result: 'yes', milliseconds: update - ike });
+    const answer = update === undefined ? undefined : await binding.first(HOME_AGENT, update);
+    this.#phase(
+      'BU/BA',
+      update === undefined || answer === undefined
+        ? { result: 'no', detail: 'no answer of the home agent' }
+        : { result: 'yes', milliseconds: answer - update },
+    );
   }
 
   /** Another key while traffic goes on. */
@@ -333,9 +348,10 @@ class NetworkLab {
   }
 }
 
-/** Whether there is a Mobile IPv6 daemon. */
-function hasMobility(): boolean {
-  return hasProgram('mip6d');
+/** Why there is no Mobile IPv6 here, or why nothing could be said about it; undefined if there is. */
+function whyNoMobility(): string | undefined {
+  const missing = ['mip6d', 'radvd', 'tcpdump'].filter((name) => !hasProgram(name));
+  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
 }
 
 function since(at: number, began: number): string {

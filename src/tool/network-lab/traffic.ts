@@ -30,6 +30,37 @@ async function end(child: ChildProcess): Promise<void> {
   await gone;
 }
 
+/** What is waited for, and looked for again whenever there is something new. */
+class Seen {
+  readonly #waiting = new Set<() => void>();
+
+  wake(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  /** Rejects when nothing is found in time. */
+  wait<T>(find: () => T | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+      };
+      const look = () => {
+        const found = find();
+        if (found === undefined) return;
+        done();
+        resolve(found);
+      };
+      const timer = setTimeout(() => {
+        done();
+        reject(new Error(`not seen in ${LIMIT / 1000} s`));
+      }, LIMIT);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
+
 /** A host that answers what is sent to it. */
 export class Echo {
   readonly #child: ChildProcess;
@@ -53,7 +84,7 @@ export class Echo {
 export class Prober {
   readonly #child: ChildProcess;
   readonly #changes: Change[] = [];
-  readonly #waiting = new Set<() => void>();
+  readonly #seen = new Seen();
   #pause = 0;
 
   constructor(host: Host, from: string, to: string) {
@@ -63,7 +94,7 @@ export class Prober {
       const said = JSON.parse(line) as Partial<Change> & { readonly pause?: number };
       if (said.pause !== undefined) this.#pause = said.pause;
       else this.#changes.push(said as Change);
-      for (const wake of this.#waiting) wake();
+      this.#seen.wake();
     });
   }
 
@@ -74,36 +105,60 @@ export class Prober {
 
   /** Whether the first thing seen is that packets come through. */
   async first(): Promise<Change['state']> {
-    return (await this.#wait(() => this.#changes[0])).state;
+    return (await this.#seen.wait(() => this.#changes[0])).state;
   }
 
   /** When packets came through for the first time, or ceased to, after a time. Rejects when that is not seen. */
   async change(state: Change['state'], after: number): Promise<number> {
-    return (await this.#wait(() => this.#changes.find((change) => change.state === state && change.at >= after))).at;
+    const isIt = (change: Change) => change.state === state && change.at >= after;
+    return (await this.#seen.wait(() => this.#changes.find(isIt))).at;
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child);
+  }
+}
+
+/** Packets of a node's interface that may be mobility signalling: neither IKE nor neighbour discovery. */
+export class BindingWatch {
+  readonly #child: ChildProcess;
+  readonly #packets: { readonly from: string; readonly at: number }[] = [];
+  readonly #seen = new Seen();
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /** Takes tcpdump. */
+  static async start(host: Host, on: string): Promise<BindingWatch> {
+    const options = ['-l', '-n', '-tt', '--immediate-mode', '-i', on];
+    const filter = 'ip6 and not udp and not icmp6 and not tcp';
+    const [command = '', ...parameters] = [...host.launcher, 'tcpdump', ...options, filter];
+    const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const watch = new BindingWatch(child);
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => watch.#read(line));
+    // It says that it listens.
+    if (child.stderr) await once(createInterface({ input: child.stderr }), 'line');
+    return watch;
+  }
+
+  /** When the first packet from an address came after a time, in milliseconds since 1970; undefined: none came. */
+  first(from: string, after: number): Promise<number | undefined> {
+    return this.#seen
+      .wait(() => this.#packets.find((packet) => packet.from === from && packet.at >= after))
+      .then(
+        ({ at }) => at,
+        () => undefined,
+      );
   }
 
   stop(): Promise<void> {
     return end(this.#child);
   }
 
-  #wait(look: () => Change | undefined): Promise<Change> {
-    return new Promise((resolve, reject) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(wake);
-      };
-      const wake = () => {
-        const found = look();
-        if (!found) return;
-        done();
-        resolve(found);
-      };
-      const timer = setTimeout(() => {
-        done();
-        reject(new Error(`not seen in ${LIMIT / 1000} s`));
-      }, LIMIT);
-      this.#waiting.add(wake);
-      wake();
-    });
+  #read(line: string): void {
+    const [, seconds, from] = /^(\d+\.\d+) IP6 (\S+) > /.exec(line) ?? [];
+    if (seconds !== undefined && from !== undefined) this.#packets.push({ from, at: Number(seconds) * 1000 });
+    this.#seen.wake();
   }
 }
