@@ -92,7 +92,7 @@ class NetworkLab {
     const prober = new Prober(this.#hosts.MN, NODE, CORRESPONDENT);
     await this.#end(prober);
     await this.#before(prober);
-    const binding = whyNoMobility() === undefined ? await BindingWatch.start(this.#hosts.MN, 'mn0') : undefined;
+    const binding = whyNoMobility() === undefined ? await BindingWatch.start(this.#hosts.MN, 'mn0', NODE) : undefined;
     if (binding) await this.#end(binding);
     say('Starting pana-pac on the mobile node …');
     const pac = await this.#lab.startPac('mn1', {
@@ -282,9 +282,9 @@ class NetworkLab {
       for (const phase of ['IKE → BU', 'BU/BA'] as const) this.#phase(phase, { result: 'skipped', detail: why ?? '' });
       return;
     }
-    const update = await binding.first(NODE, ike);
+    const update = await binding.first('out', ike);
     this.#phase('IKE → BU', update === undefined ? { result: 'no' } : { result: 'yes', milliseconds: update - ike });
-    const answer = update === undefined ? undefined : await binding.first(HOME_AGENT, update);
+    const answer = update === undefined ? undefined : await binding.first('in', update);
     this.#phase(
       'BU/BA',
       update === undefined || answer === undefined

@@ -122,30 +122,32 @@ export class Prober {
 /** Packets of a node's interface that may be mobility signalling: neither IKE nor neighbour discovery. */
 export class BindingWatch {
   readonly #child: ChildProcess;
-  readonly #packets: { readonly from: string; readonly at: number }[] = [];
+  readonly #node: string;
+  readonly #packets: { readonly direction: 'out' | 'in'; readonly at: number }[] = [];
   readonly #seen = new Seen();
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, node: string) {
     this.#child = child;
+    this.#node = node;
   }
 
-  /** Takes tcpdump. */
-  static async start(host: Host, on: string): Promise<BindingWatch> {
+  /** Takes tcpdump. `node`: the address of the host on the interface. */
+  static async start(host: Host, on: string, node: string): Promise<BindingWatch> {
     const options = ['-l', '-n', '-tt', '--immediate-mode', '-i', on];
     const filter = 'ip6 and not udp and not icmp6 and not tcp';
     const [command = '', ...parameters] = [...host.launcher, 'tcpdump', ...options, filter];
     const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
-    const watch = new BindingWatch(child);
+    const watch = new BindingWatch(child, node);
     if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => watch.#read(line));
     // It says that it listens.
     if (child.stderr) await once(createInterface({ input: child.stderr }), 'line');
     return watch;
   }
 
-  /** When the first packet from an address came after a time, in milliseconds since 1970; undefined: none came. */
-  first(from: string, after: number): Promise<number | undefined> {
+  /** When the node sent, or got, the first packet after a time, in milliseconds since 1970; undefined: there was none. */
+  first(direction: 'out' | 'in', after: number): Promise<number | undefined> {
     return this.#seen
-      .wait(() => this.#packets.find((packet) => packet.from === from && packet.at >= after))
+      .wait(() => this.#packets.find((packet) => packet.direction === direction && packet.at >= after))
       .then(
         ({ at }) => at,
         () => undefined,
@@ -158,7 +160,8 @@ export class BindingWatch {
 
   #read(line: string): void {
     const [, seconds, from] = /^(\d+\.\d+) IP6 (\S+) > /.exec(line) ?? [];
-    if (seconds !== undefined && from !== undefined) this.#packets.push({ from, at: Number(seconds) * 1000 });
+    if (seconds === undefined || from === undefined) return;
+    this.#packets.push({ direction: from === this.#node ? 'out' : 'in', at: Number(seconds) * 1000 });
     this.#seen.wake();
   }
 }
