@@ -1,11 +1,12 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Namespaces of labs, with the process that made them. */
+/** Namespaces and folders of labs, with the process that made them. */
 const OURS = /^pana-lab-(\d+)-/;
 
 /**
@@ -127,18 +128,31 @@ async function removeNamespace(name: string): Promise<void> {
   await run('ip', ['netns', 'delete', name]).catch(() => undefined);
 }
 
-/** Removes what labs have left whose process is gone. Resolves with the names of namespaces. */
+/** A new folder for a lab of this process. */
+export function makeFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), `pana-lab-${process.pid}-`));
+}
+
+/** Removes namespaces and folders of labs whose process is gone. Resolves with their names. */
 export async function removeLeftovers(): Promise<string[]> {
   const { stdout } = await run('ip', ['netns', 'list']);
-  const left = stdout
-    .split('\n')
-    .map((line) => line.split(' ', 1)[0] ?? '')
-    .filter((name) => {
-      const pid = Number(OURS.exec(name)?.[1]);
-      return pid > 0 && !signalTo(pid, 0);
-    });
+  const namespaces = stdout.split('\n').map((line) => line.split(' ', 1)[0] ?? '');
+  const left = namespaces.filter(isLeft);
   for (const name of left) await removeNamespace(name);
+  for (const name of (await readdir(tmpdir())).filter(isLeft)) {
+    const path = join(tmpdir(), name);
+    // Anybody may have a folder there with such a name.
+    const owner = await lstat(path).catch(() => undefined);
+    if (owner?.uid !== process.getuid?.()) continue;
+    await rm(path, { recursive: true, force: true });
+    left.push(path);
+  }
   return left;
+}
+
+function isLeft(name: string): boolean {
+  const pid = Number(OURS.exec(name)?.[1]);
+  return pid > 0 && !signalTo(pid, 0);
 }
 
 /** Whether there was such a process. */

@@ -1,5 +1,3 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callDaemon } from '../../runtime/control.js';
@@ -7,7 +5,7 @@ import { OperatorError } from '../../runtime/failure.js';
 import type { DaemonProcess, LogLine } from '../daemon-process.js';
 import { HOME_AGENT, hookPath, Lab, REALM } from '../lab.js';
 import { charonProgram, HostCharon, hasEsp } from './charon.js';
-import { Host, hasProgram, link, removeLeftovers } from './hosts.js';
+import { Host, hasProgram, link, makeFolder, removeLeftovers } from './hosts.js';
 import { type Finding, PHASES, type Phase } from './report.js';
 import { BindingWatch, Echo, Prober } from './traffic.js';
 
@@ -42,7 +40,7 @@ export async function runNetworkLab(options: NetworkLabOptions): Promise<Finding
   if (!hasProgram('ip')) throw new OperatorError('there is no program "ip": install iproute2');
   const left = await removeLeftovers();
   if (left.length > 0) options.say(`Removed what a lab has left that was killed: ${left.join(', ')}`);
-  const folder = await mkdtemp(join(tmpdir(), 'pana-lab-'));
+  const folder = await makeFolder();
   const lab = new NetworkLab(folder, options);
   const ended = new Promise<never>((_, reject) => {
     options.signal.addEventListener('abort', () => reject(new OperatorError('interrupted')));
