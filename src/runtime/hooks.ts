@@ -197,6 +197,16 @@ export class HookRunner {
     }
     job.tries += 1;
     const sinceEvent = () => performance.now() - job.queuedAt;
+    const finished = (outcome: HookOutcome) =>
+      this.#options.onEvent({
+        type: 'finished',
+        subject,
+        event,
+        role,
+        try: job.tries,
+        outcome,
+        sinceEvent: sinceEvent(),
+      });
     let pskFile: string | undefined;
     try {
       pskFile = job.secret && (await writePskFile(this.#options.stateDir, job.secret));
@@ -208,15 +218,7 @@ export class HookRunner {
       const input = job.input?.();
       const outcome = await runHook({ program, event, environment, timeout, input, secret, onLine });
       job.problem = outcome.ok ? undefined : outcome.reason;
-      this.#options.onEvent({
-        type: 'finished',
-        subject,
-        event,
-        role,
-        try: job.tries,
-        outcome,
-        sinceEvent: sinceEvent(),
-      });
+      finished(outcome);
       return outcome.ok;
     } catch (error) {
       if (error instanceof HookValueError) {
@@ -224,16 +226,7 @@ export class HookRunner {
         return 'refused';
       }
       job.problem = (error as Error).message;
-      const outcome: HookOutcome = { ok: false, milliseconds: 0, reason: job.problem };
-      this.#options.onEvent({
-        type: 'finished',
-        subject,
-        event,
-        role,
-        try: job.tries,
-        outcome,
-        sinceEvent: sinceEvent(),
-      });
+      finished({ ok: false, milliseconds: 0, reason: job.problem });
       return false;
     } finally {
       if (pskFile !== undefined) await removePskFile(pskFile);

@@ -42,15 +42,7 @@ export function sessionCommands(cli: Argv): Argv {
     .command(
       'show <of>',
       'Show a session',
-      (cli) =>
-        withOptions(cli, places)
-          .positional('of', {
-            type: 'string',
-            demandOption: true,
-            description: 'a Session-Id, or the NAI of a subscriber',
-          })
-          .option('json', { ...json, description: 'JSON for programs: {"items": […]}' })
-          .example('pana-aaa session show mn1@home.example', ''),
+      (cli) => ofSessions(cli).example('pana-aaa session show mn1@home.example', ''),
       async (argv) => {
         const { items } = await administer(argv, 'listSessions', { of: String(argv['of']) });
         if (items.length === 0) throw new OperatorError(`no session ${argv['of']}: "session list" shows them`);
@@ -75,6 +67,13 @@ function describe(session: Session): string {
   ]);
 }
 
+/** What every command on chosen sessions takes. */
+function ofSessions(cli: Argv) {
+  return withOptions(cli, places)
+    .positional('of', { type: 'string', demandOption: true, description: 'a Session-Id, or the NAI of a subscriber' })
+    .option('json', { ...json, description: 'JSON for programs: {"items": […]}' });
+}
+
 interface Outcome {
   readonly session: string;
   readonly paa: string;
@@ -87,14 +86,7 @@ function onSessions(name: string, description: string) {
     `${name} <of>`,
     description,
     (cli: Argv) =>
-      withOptions(cli, places)
-        .positional('of', {
-          type: 'string',
-          demandOption: true,
-          description: 'a Session-Id, or the NAI of a subscriber',
-        })
-        .option('json', { ...json, description: 'JSON for programs: {"items": […]}' })
-        .example(`pana-aaa session ${name} mn1@home.example`, 'all sessions of this subscriber'),
+      ofSessions(cli).example(`pana-aaa session ${name} mn1@home.example`, 'all sessions of this subscriber'),
     async (argv: Argument) => {
       const { control } = await placesOf(argv);
       const body = { of: String(argv['of']) };
