@@ -274,3 +274,224 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await lines('calls')).toEqual([]);
   });
 });
+
+// --------------------------------------------------------------------------------------------------------------- nft
+
+/** Keeps the elements of sets in a file, all of a run or none; "fail" is a command that it does not take. */
+const NFT = `
+[ "$*" = '-t list table inet pana_ep' ] && { [ -f "$bin/elements" ]; exit; }
+[ "$*" = '-f -' ] || exit 1
+cat >"$bin/given"
+[ ! -f "$bin/kill" ] || kill -KILL 0
+touch "$bin/before"
+grep -q '^delete table' "$bin/given" || cp "$bin/elements" "$bin/before" || exit 1
+{ sed 's/^/had /' "$bin/before"; cat "$bin/given"; } | awk '
+	sub(/^had /, "") { has[$0]; next }
+	/^(add|delete) element inet pana_ep / {
+		sub(/ timeout [0-9]+s/, "")
+		gsub(/ [{}]/, "")
+		verb = $1
+		sub(/^[a-z]+ element inet pana_ep /, "")
+		if (verb == "add") has[$0]
+		else if ($0 in has) delete has[$0]
+		else exit bad = 1
+	}
+	END { if (bad) exit 1; for (each in has) print each }
+' >"$bin/after" || exit 1
+mv "$bin/after" "$bin/elements"
+rm -f "$bin/before"
+`;
+
+/** Neighbours as the kernel has them: a file of "ADDRESS DEVICE MAC". */
+const IP = `
+[ "$1 $2" = 'neigh show' ] || exit 1
+while read -r address device mac; do
+	[ -z "\${4:-}" ] || [ "$4" = "$address" ] || continue
+	if [ -n "$mac" ]; then echo "$address dev $device lladdr $mac REACHABLE"; else echo "$address dev $device FAILED"; fi
+done <"$bin/neighbours"
+`;
+
+const LOCAL = 'fe80::5';
+const MAC_A = '02:00:00:00:00:11';
+const MAC_B = '02:00:00:00:00:22';
+
+describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
+  const runs = announced(command);
+  const nft = new EpHook('ep-nft.sh', command);
+  const elements = async () => (await lines('elements')).sort();
+  const neighbours = (...known: readonly string[]) =>
+    writeFile(join(bin, 'neighbours'), known.map((one) => `${one}\n`).join(''));
+  const ofA = [`clients6 ${A} . ${MAC_A}`, `down6 ${A}`];
+
+  beforeEach(async () => {
+    await program('nft', NFT);
+    await program('ip', IP);
+    await neighbours(`${A} em1 ${MAC_A}`, `${B} em1 ${MAC_B}`, `${C4} em1 ${MAC_A}`, `${LOCAL} em1 ${MAC_A}`);
+  });
+
+  it.runIf(runs)('lets a client in with its MAC address, takes it along, and shuts it out', async () => {
+    await nft.works('start');
+    expect(await elements()).toEqual([]);
+    await nft.works('permit', { coa: A, lifetime: 60 });
+    expect(await text('given')).toContain(`clients6 { ${A} . ${MAC_A} timeout 60s }`);
+    expect(await elements()).toEqual(ofA);
+    await nft.works('permit', { session: '0000000b', coa: C4 });
+    expect(await elements()).toEqual([`clients4 ${C4} . ${MAC_A}`, ofA[0], `down4 ${C4}`, ofA[1]]);
+    await nft.works('revoke', { session: '0000000b', coa: C4 });
+    await nft.works('move', { coa: B, old: A });
+    expect(await elements()).toEqual([`clients6 ${B} . ${MAC_B}`, `down6 ${B}`]);
+    await nft.works('revoke', { coa: B });
+    await nft.works('revoke', { coa: B });
+    expect(await elements()).toEqual([]);
+  });
+
+  it.runIf(runs)('holds to the last event of an address in a batch', async () => {
+    await nft.works('start', line('permit', { coa: B }));
+    await nft.works(
+      'batch',
+      line('permit', { coa: A }) +
+        line('revoke', { coa: A }) +
+        line('permit', { session: '0000000b', coa: A }) +
+        line('revoke', { session: '0000000c', coa: B }) +
+        line('revoke', { session: '0000000d' }),
+    );
+    expect(await elements()).toEqual(ofA);
+    await nft.works('batch', line('permit', { coa: A }) + line('revoke', { coa: A }));
+    expect(await elements()).toEqual([]);
+  });
+
+  it.runIf(runs)('shuts out the MAC address that it let in, whatever the neighbours are now', async () => {
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    await neighbours(`${A} em1 ${MAC_B}`);
+    await nft.works('permit', { coa: A });
+    expect(await elements()).toEqual([`clients6 ${A} . ${MAC_B}`, `down6 ${A}`]);
+    await neighbours();
+    await nft.works('revoke', { coa: A });
+    expect(await elements()).toEqual([]);
+  });
+
+  it.runIf(runs)('keeps a MAC address that the kernel has forgotten, at a new start too', async () => {
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    await neighbours(`${A} em1`);
+    await nft.works('permit', { coa: A });
+    expect(await elements()).toEqual(ofA);
+    await nft.works('start', line('permit', { coa: A }));
+    expect(await elements()).toEqual(ofA);
+    await nft.works('start');
+    // Its session was over.
+    expect(await nft.works('start', line('permit', { coa: A }))).toContain('its address alone counts');
+    expect(await elements()).toEqual([`clients6_no_mac ${A}`, `down6 ${A}`]);
+    await nft.works('revoke', { coa: A });
+    expect(await elements()).toEqual([]);
+  });
+
+  it.runIf(runs)('takes no MAC address from a link where no clients are', async () => {
+    await neighbours(`${A} wan0 ${MAC_B}`);
+    await nft.works('start');
+    expect(await nft.works('permit', { coa: A })).toContain('its address alone counts');
+    expect(await elements()).toEqual([`clients6_no_mac ${A}`, `down6 ${A}`]);
+  });
+
+  it.runIf(runs)('knows a client from a link-local address by its MAC address, on its link', async () => {
+    await settle('ACCESS_INTERFACE="em1 em2"\n');
+    await neighbours(`${LOCAL} em1 ${MAC_A}`, `${LOCAL} em2 ${MAC_B}`);
+    await nft.works('start');
+    await nft.works('permit', { coa: `${LOCAL}%em1` });
+    expect(await elements()).toEqual([`macs ${MAC_A}`]);
+    await nft.works('permit', { session: '0000000b', coa: `${LOCAL}%em2` });
+    await nft.works('revoke', { coa: `${LOCAL}%em1` });
+    expect(await elements()).toEqual([`macs ${MAC_B}`]);
+    await nft.works('revoke', { session: '0000000b', coa: `${LOCAL}%em2` });
+    expect(await elements()).toEqual([]);
+    await neighbours();
+    expect(await nft.works('permit', { coa: `${LOCAL}%em1` })).toBe(
+      `client ${LOCAL}%em1: no MAC address is known for it, and nothing is forwarded from link-local addresses\n`,
+    );
+  });
+
+  it.runIf(runs)('leaves a MAC address in for as long as one of its sessions lasts', async () => {
+    await settle('ADDRESSES=mac\n');
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    await nft.works('permit', { session: '0000000b', coa: `${LOCAL}%em1`, lifetime: 60 });
+    expect(await text('given')).toContain(`macs { ${MAC_A} timeout 60s }`);
+    await nft.works('revoke', { coa: A });
+    expect(await elements()).toEqual([`macs ${MAC_A}`]);
+    await nft.works('revoke', { session: '0000000b', coa: `${LOCAL}%em1` });
+    expect(await elements()).toEqual([]);
+  });
+
+  it.runIf(runs)('does not leave a MAC address in for a session that passes by its address', async () => {
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    await nft.works('permit', { session: '0000000b', coa: `${LOCAL}%em1` });
+    expect(await elements()).toEqual([...ofA, `macs ${MAC_A}`]);
+    await nft.works('batch', line('revoke', { session: '0000000b', coa: `${LOCAL}%em1` }));
+    expect(await elements()).toEqual(ofA);
+  });
+
+  it.runIf(runs)('lets nothing on to what a node used once its MAC address is out, and not before', async () => {
+    await settle('ADDRESSES=mac\n');
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    await nft.works('permit', { coa: A });
+    expect(await text('given')).not.toContain('seen');
+    await nft.works('revoke', { coa: A });
+    expect(await text('given')).toContain(`delete element inet pana_ep seen4 { ${C4} }`);
+    expect(await text('given')).not.toContain(`seen6 { ${B} }`);
+  });
+
+  it.runIf(runs)('leaves the old or the new when it is killed, and goes on from there', async () => {
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    await neighbours(`${A} em1 ${MAC_B}`);
+    await writeFile(join(bin, 'kill'), '');
+    expect((await nft.run('permit', { coa: A })).status).not.toBe(0);
+    expect(await elements()).toEqual(ofA);
+    expect((await nft.run('start', line('permit', { coa: A }))).status).not.toBe(0);
+    expect(await elements()).toEqual(ofA);
+    await rm(join(bin, 'kill'));
+    await nft.works('start', line('permit', { coa: A }));
+    await nft.works('revoke', { coa: A });
+    expect(await elements()).toEqual([]);
+    // Nothing is left in its folder, either.
+    await nft.works('stop');
+    expect((await nft.run('permit', { coa: A })).status).toBe(0);
+  });
+
+  it.runIf(runs)('says so when somebody removed its table', async () => {
+    await nft.works('start');
+    await rm(join(bin, 'elements'));
+    expect((await nft.run('permit', { coa: A })).output).toContain('SIGHUP');
+  });
+
+  it.runIf(runs)('does nothing with what is no address, no session or no event', async () => {
+    await nft.works('start', line('permit', { coa: A }));
+    await rm(join(bin, 'given'));
+    for (const coa of HOSTILE) {
+      expect(await nft.run('permit', { coa })).toMatchObject({
+        status: 1,
+        output: expect.stringContaining('MIP6_COA'),
+      });
+      expect(await nft.run('move', { coa: B, old: coa })).toMatchObject({ status: 1 });
+      if (coa.includes(' ')) continue;
+      expect(await nft.run('batch', line('permit', { coa: B }) + line('revoke', { coa }))).toMatchObject({ status: 1 });
+    }
+    expect(await nft.run('permit', { coa: B, session: '../b' })).toMatchObject({ status: 1 });
+    expect(await nft.run('batch', 'open MIP6_SESSION=0000000a\n')).toMatchObject({ status: 1 });
+    for (const settings of ['ACCESS_INTERFACE="em1 -x"', 'ADDRESSES=all', 'AT_STOP=ajar']) {
+      await settle(`${settings}\n`);
+      expect(await nft.run('permit', { coa: B })).toMatchObject({ status: 1 });
+    }
+    expect(await text('given')).toBe('');
+  });
+
+  it.runIf(runs)('shows what it would do', async () => {
+    await settle('DRY_RUN=yes\n');
+    expect(await nft.works('start', line('permit', { coa: A }))).toContain('hook forward');
+    expect(await nft.works('permit', { coa: A })).toContain(`add element inet pana_ep clients6 { ${A} . ${MAC_A} }`);
+    expect(await text('given')).toBe('');
+  });
+});
