@@ -229,9 +229,12 @@ async function passesWithAll(scene: Scene, pac: DaemonProcess, address: string):
   expect(await scene.toClient(NEIGHBOUR)).toBe('dropped');
   expect(await pac.stop()).toBe(0);
   await scene.paa.line('hook done', ({ event }) => event === 'revoke');
+  const passed = await scene.net.passed();
   expect(await scene.fate(address)).toBe('dropped');
   expect(await scene.toClient(address)).toBe('dropped');
   expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
+  // Not even one way.
+  expect(await scene.net.passed()).toEqual(passed);
 }
 
 describe.runIf(possible)('a client with several addresses', () => {
