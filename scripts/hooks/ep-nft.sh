@@ -222,10 +222,12 @@ commands() {
 			print mac >>file
 			close(file)
 		}
-		{ event_of[NR] = $1; address_of[NR] = $2; old_of[NR] = $3; seconds[NR] = $4 }
+		{ event_of[NR] = $1; address_of[NR] = $2; old_of[NR] = $3; seconds[NR] = $4 == "-" ? $4 : $4 + 0 }
 		END {
 			read_neighbours(NR == 1 && !by_mac(address_of[1]) && !by_mac(old_of[1]) ? " to " address_of[1] : "")
 			for (n = 1; n <= NR; n++) {
+				# nft takes eight digits: three years.
+				if (seconds[n] != "-" && seconds[n] > 99999999) seconds[n] = 99999999
 				limit = seconds[n] == "-" ? "" : " timeout " seconds[n] "s"
 				if (event_of[n] == "move" && old_of[n] != "-") shut(old_of[n])
 				if (event_of[n] == "revoke" && address_of[n] != "-") shut(address_of[n])
@@ -265,7 +267,7 @@ case $EVENT in
 start)
 	events=$(each_event say_event)
 	for interface in $ACCESS_INTERFACE; do
-		[ -e "/sys/class/net/$interface" ] || say "there is no interface $interface (yet)"
+		ip link show dev "$interface" >/dev/null 2>&1 || say "there is no interface $interface (yet)"
 	done
 	rm -rf "$MACS_BEFORE"
 	mkdir -p "$MACS"
