@@ -5,7 +5,8 @@
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="br0 eth1.7"   where clients are (default: pana.interface of the PAA)
-#   ADDRESSES=one                   a client passes with the address it authenticated from, or with
+#   ADDRESSES=one                   a client passes with the address it authenticated from, and from its MAC address; from
+#                                   a link-local one, which no router forwards, as with
 #   ADDRESSES=mac                   any address from its MAC address, those of its neighbours too
 #   AT_STOP=closed                  when the PAA ends nobody passes, or with AT_STOP=open everybody
 
@@ -18,12 +19,16 @@ HERE=$(dirname "$0")
 ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
 ADDRESSES=${ADDRESSES:-one}
 AT_STOP=${AT_STOP:-closed}
-# A file for each client: the MAC addresses that the kernel may have for it, the last one being right.
+# A file for each client: the MAC addresses that the kernel may have for it, the last one being right. At a start those
+# before are the ones to fall back on.
 MACS=$MIP6_STATE_DIR/ep
+MACS_BEFORE=$MIP6_STATE_DIR/ep-before
 
 for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
 case $ADDRESSES in one | mac) ;; *) die "ADDRESSES is one or mac" ;; esac
 case $AT_STOP in closed | open) ;; *) die "AT_STOP is closed or open" ;; esac
+# Without it no MAC address is known, and clients would pass by their addresses alone.
+command -v ip >/dev/null 2>&1 || die "ip is not installed"
 
 no_table() {
 	say 'add table inet pana_ep'
@@ -32,7 +37,7 @@ no_table() {
 
 # Both directions of a packet between two clients are judged. Where br_netfilter is loaded (Docker does that) frames that a
 # bridge passes on come here too: what stays on a link, neighbour discovery first of all, is let through. No router forwards
-# that: it lowers a hop limit of 255, and leaves link-local addresses alone.
+# that: it lowers a hop limit of 255, and leaves link-local addresses alone. But Linux forwards those of IPv4.
 table() {
 	cat <<-END
 		table inet pana_ep {
@@ -66,7 +71,8 @@ table() {
 				type filter hook forward priority filter; policy accept;
 				ip6 hoplimit 255 icmpv6 type { 133-137 } return
 				ip6 daddr { fe80::/10, ff02::/16 } return
-				ip daddr { 169.254.0.0/16, 224.0.0.0/24, 255.255.255.255 } return
+				ip daddr { 224.0.0.0/24, 255.255.255.255 } return
+				iifname @access oifname @access ip daddr 169.254.0.0/16 return
 				iifname @access jump from_client
 				oifname @access jump to_client
 			}
@@ -85,14 +91,26 @@ say_event() {
 # Events on standard input become commands for nft and, behind "#", what is to be kept of each client. An element is added
 # and deleted to be gone: that works whether it was there or not, and nft does it in one step with what follows.
 commands() {
-	awk -v access="$ACCESS_INTERFACE" -v addresses="$ADDRESSES" -v macs="$MACS" '
-		function read_neighbours(only,   command, line, words, n, i) {
+	cd "$MACS"
+	awk -v access="$ACCESS_INTERFACE" -v addresses="$ADDRESSES" -v before="$MACS_BEFORE" '
+		function plain(address) {
+			sub(/%.*/, "", address)
+			return address
+		}
+		function is_link_local(address) {
+			return address ~ /^fe[89ab]/
+		}
+		function read_neighbours(only,   command, line, words, n, i, device) {
 			command = "ip neigh show" only
 			while ((command | getline line) > 0) {
 				n = split(line, words, " ")
+				device = ""
 				for (i = 2; i < n; i++) {
 					if (words[i] == "dev") device = words[i + 1]
-					if (words[i] == "lladdr" && index(" " access " ", " " device " ")) mac_of[words[1]] = words[i + 1]
+					if (words[i] == "lladdr" && index(" " access " ", " " device " ")) {
+						mac_of[words[1]] = mac_of[words[1] "%" device] = words[i + 1]
+						used[words[i + 1]] = used[words[i + 1]] " " words[1]
+					}
 				}
 			}
 			close(command)
@@ -107,53 +125,115 @@ commands() {
 		function known(address,   file, line) {
 			if (address in known_of) return
 			known_of[address] = ""
-			file = macs "/" address ".mac"
+			file = address ".mac"
 			while ((getline line < file) > 0) known_of[address] = known_of[address] " " line
 			close(file)
+		}
+		function last_known(address,   file, line, mac, list, n) {
+			n = split(known_of[address], list, " ")
+			mac = n ? list[n] : ""
+			file = before "/" address ".mac"
+			while ((getline line < file) > 0) mac = line
+			close(file)
+			return mac
+		}
+		# Whose MAC addresses they are: a node may have two sessions, from two addresses.
+		function read_owners(   command, line, at, address) {
+			if (owners_read) return
+			owners_read = 1
+			command = "grep -r . ."
+			while ((command | getline line) > 0) {
+				at = index(line, ".mac:")
+				address = substr(line, 3, at - 3)
+				if (by_mac(address)) count(substr(line, at + 5), address)
+			}
+			close(command)
+		}
+		function count(mac, address) {
+			if ((mac, address) in owns) return
+			owns[mac, address] = 1
+			owners[mac]++
+		}
+		function own(mac, address) {
+			read_owners()
+			count(mac, address)
+			touched[mac] = 1
+			limit_of[mac] = limit
+		}
+		function disown(mac, address) {
+			read_owners()
+			touched[mac] = 1
+			if (!((mac, address) in owns)) return
+			delete owns[mac, address]
+			owners[mac]--
+		}
+		function settle(mac,   list, n, i) {
+			if (owners[mac] > 0) {
+				if (!(mac in limit_of)) return
+				gone("macs", mac)
+				limit = limit_of[mac]
+				there("macs", mac)
+				return
+			}
+			gone("macs", mac)
+			n = split(used[mac], list, " ")
+			for (i = 1; i <= n; i++) gone("seen" (index(list[i], ":") ? 6 : 4), list[i])
+		}
+		function by_mac(address) {
+			return addresses == "mac" || is_link_local(address)
 		}
 		function shut(address,   family, list, n, i) {
 			family = index(address, ":") ? 6 : 4
 			known(address)
 			n = split(known_of[address], list, " ")
 			for (i = 1; i <= n; i++) {
-				gone("clients" family, address " . " list[i])
-				if (addresses == "mac") gone("macs", list[i])
+				gone("clients" family, plain(address) " . " list[i])
+				if (by_mac(address)) disown(list[i], address)
 			}
-			gone("clients" family "_no_mac", address)
-			gone("down" family, address)
+			gone("clients" family "_no_mac", plain(address))
+			gone("down" family, plain(address))
 			kept[address] = "-"
 		}
 		function open(address,   family, mac) {
 			shut(address)
 			family = index(address, ":") ? 6 : 4
 			mac = mac_of[address]
-			if (mac == "") there("clients" family "_no_mac", address)
-			else {
-				there("clients" family, address " . " mac)
-				if (addresses == "mac") there("macs", mac)
-				remember(address, mac)
+			if (mac == "") mac = last_known(address)
+			if (mac != "") remember(address, mac)
+			if (mac != "" && by_mac(address)) own(mac, address)
+			if (is_link_local(address)) {
+				if (mac == "") complain("no MAC address is known for it, and nothing is forwarded from link-local addresses")
+				return
 			}
+			if (mac == "") {
+				there("clients" family "_no_mac", address)
+				complain("no MAC address is known for it: its address alone counts")
+			} else there("clients" family, address " . " mac)
 			there("down" family, address)
-			if (address ~ /^fe[89ab]/ && (mac == "" || addresses != "mac"))
-				print "client " address ": link-local addresses are not forwarded; see ADDRESSES" >"/dev/stderr"
+		}
+		function complain(problem) {
+			print "client " address_of[n] ": " problem >"/dev/stderr"
 		}
 		function remember(address, mac,   file) {
 			kept[address] = mac
 			if (index(known_of[address] " ", " " mac " ")) return
 			known_of[address] = known_of[address] " " mac
-			file = macs "/" address ".mac"
+			file = address ".mac"
 			print mac >>file
 			close(file)
 		}
-		{ sub(/%.*/, "", $2); sub(/%.*/, "", $3); event[NR] = $1; address[NR] = $2; old[NR] = $3; seconds[NR] = $4 }
+		{ event_of[NR] = $1; address_of[NR] = $2; old_of[NR] = $3; seconds[NR] = $4 == "-" ? $4 : $4 + 0 }
 		END {
-			read_neighbours(NR == 1 && address[1] != "-" ? " to " address[1] : "")
+			read_neighbours(NR == 1 && !by_mac(address_of[1]) && !by_mac(old_of[1]) ? " to " address_of[1] : "")
 			for (n = 1; n <= NR; n++) {
+				# nft takes eight digits: three years.
+				if (seconds[n] != "-" && seconds[n] > 99999999) seconds[n] = 99999999
 				limit = seconds[n] == "-" ? "" : " timeout " seconds[n] "s"
-				if (event[n] == "move" && old[n] != "-") shut(old[n])
-				if (event[n] == "revoke" && address[n] != "-") shut(address[n])
-				if (event[n] == "permit" || event[n] == "move") open(address[n])
+				if (event_of[n] == "move" && old_of[n] != "-") shut(old_of[n])
+				if (event_of[n] == "revoke" && address_of[n] != "-") shut(address_of[n])
+				if (event_of[n] == "permit" || event_of[n] == "move") open(address_of[n])
 			}
+			for (each in touched) settle(each)
 			for (each in kept) print "# " each " " kept[each]
 		}
 	'
@@ -176,22 +256,30 @@ keep() {
 nft_do() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "$1"
-	else
-		say "$1" | nft -f -
+	elif ! say "$1" | nft -f -; then
+		[ "$EVENT" != start ] || exit 1
+		if nft -t list table inet pana_ep >/dev/null 2>&1; then exit 1; fi
+		die "somebody removed the table inet pana_ep, and everybody passes: SIGHUP makes the PAA set it up again"
 	fi
 }
 
 case $EVENT in
 start)
 	events=$(each_event say_event)
-	rm -rf "$MACS"
+	for interface in $ACCESS_INTERFACE; do
+		ip link show dev "$interface" >/dev/null 2>&1 || say "there is no interface $interface (yet)"
+	done
+	rm -rf "$MACS_BEFORE"
 	mkdir -p "$MACS"
+	mv "$MACS" "$MACS_BEFORE"
+	mkdir "$MACS"
 	changes=$([ -z "$events" ] || say "$events" | commands)
 	nft_do "$(
 		no_table
 		table
 		say "$changes"
 	)"
+	rm -rf "$MACS_BEFORE"
 	;;
 stop)
 	rm -rf "$MACS"
@@ -206,6 +294,10 @@ stop)
 	mkdir -p "$MACS"
 	events=$(each_event say_event)
 	[ -n "$events" ] || exit 0
+	# What becomes of a MAC address depends on other clients' files.
+	case "$ADDRESSES $events" in
+	mac* | *' fe'[89ab]*) lock ;;
+	esac
 	changes=$(say "$events" | commands)
 	nft_do "$changes"
 	say "$changes" | keep

@@ -6,8 +6,9 @@
 # /etc/pf.conf needs a line where the anchor is evaluated, before rules with "quick" that let clients through:
 #   anchor "pana"
 #
-# pf knows no MAC addresses, and no time limits of table entries: revoke, which the PAA runs at each end of a session, is
-# what shuts a client out.
+# pf knows no MAC addresses, and no time limits of table entries: a client passes by its address, and revoke, which the PAA
+# runs at each end of a session, is what shuts it out. A router forwards nothing from a link-local address: have the PAA
+# listen on a global one only.
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="em1 vlan7"    where clients are (default: pana.interface of the PAA)
@@ -25,11 +26,14 @@ AT_STOP=${AT_STOP:-closed}
 for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
 case $AT_STOP in closed | open) ;; *) die "AT_STOP is closed or open" ;; esac
 
-# What goes to multicast and link-local addresses does not leave the link.
+# The rules, with the clients in $1 in place of whoever passed before, in one step. What goes to the link's own multicast and
+# to link-local addresses does not leave the link. The router's addresses are those of the moment.
 rules() {
 	cat <<-END
-		table <pana_router> const { self, fe80::/10, ff00::/8, 224.0.0.0/4, 255.255.255.255 }
-		table <pana_clients> persist
+		table <pana_router> const { self, fe80::/10, ff02::/16, 224.0.0.0/24, 255.255.255.255 }
+		table <pana_clients> persist {
+		$1
+		}
 	END
 	for interface in $ACCESS_INTERFACE; do
 		cat <<-END
@@ -41,9 +45,15 @@ rules() {
 
 # Of each address the last event holds: "+ ADDRESS" or "- ADDRESS".
 say_event() {
-	[ "$event" = revoke ] || say "+ ${coa%%%*}"
-	[ "$event" != revoke ] || [ -z "$coa" ] || say "- ${coa%%%*}"
-	[ "$event" != move ] || [ -z "$old" ] || say "- ${old%%%*}"
+	if [ "$event" = revoke ]; then
+		[ -z "$coa" ] || say "- ${coa%%%*}"
+		return
+	fi
+	say "+ ${coa%%%*}"
+	if [ "$event" = move ] && [ -n "$old" ]; then say "- ${old%%%*}"; fi
+	case $coa in
+	fe[89ab]*) say "client $coa: nothing is forwarded from a link-local address" >&2 ;;
+	esac
 }
 
 last_of() {
@@ -55,8 +65,7 @@ pf() {
 }
 
 # States let packets of what was let through once pass.
-shut() {
-	pf -t pana_clients -T delete "$@"
+forget() {
 	for address in "$@"; do
 		case $address in
 		*:*) everywhere=::/0 ;;
@@ -67,16 +76,45 @@ shut() {
 	done
 }
 
-load() {
-	if [ "$DRY_RUN" = yes ]; then rules; else rules | pfctl -q -a pana -f -; fi
+# Rules that are not looked at keep nobody out.
+check_pf() {
+	[ "$DRY_RUN" = yes ] && return
+	status=$(pfctl -q -s info)
+	case $status in
+	*'Status: Enabled'*) ;;
+	*) die 'pf is not enabled: "pfctl -e"' ;;
+	esac
+	main=$(pfctl -q -s rules)
+	case $main in
+	*'anchor "pana"'* | *'anchor "*"'*) ;;
+	*) die "the rules of pf do not have the line: anchor \"pana\"" ;;
+	esac
 }
 
-# Who passed before, and may no longer.
-stale() {
-	[ "$DRY_RUN" = yes ] || pfctl -q -a pana -t pana_clients -T show | awk -v new="$new" '
-		BEGIN { n = split(new, list); for (i = 1; i <= n; i++) may[list[i]] }
-		!($1 in may) { print $1 }
-	'
+clients_now() {
+	[ "$DRY_RUN" = yes ] || pfctl -q -a pana -t pana_clients -T show 2>/dev/null || :
+}
+
+# The clients in $1, and nobody else.
+load() {
+	if [ "$DRY_RUN" = yes ]; then
+		rules "$1"
+		return
+	fi
+	were_rules=$(pfctl -q -a pana -s rules 2>/dev/null || :)
+	before=$(clients_now)
+	rules "$1" | pfctl -q -a pana -f -
+	if [ -z "$were_rules" ]; then
+		# Anybody could pass until now.
+		for interface in $ACCESS_INTERFACE; do pfctl -q -i "$interface" -F states; done
+	else
+		# shellcheck disable=SC2046 # addresses have no blanks
+		forget $(printf '%s\n' "$1" -- "$before" | awk '
+			$1 == "--" { now = 1; next }
+			!now { may[$1]; next }
+			NF && !($1 in may) { print $1 }
+		')
+	fi
 }
 
 events=$(each_event say_event)
@@ -84,15 +122,19 @@ new=$(say "$events" | last_of +)
 gone=$(say "$events" | last_of -)
 case $EVENT in
 start)
-	load
-	gone=$(stale)
+	check_pf
+	load "$new"
 	;;
 stop)
-	if [ "$AT_STOP" = open ]; then pf -F rules; else load; fi
-	exit 0
+	if [ "$AT_STOP" = open ]; then pf -F rules; else load ''; fi
+	;;
+*)
+	# shellcheck disable=SC2086 # addresses have no blanks
+	if [ -n "$gone" ]; then
+		pf -t pana_clients -T delete $gone
+		forget $gone
+	fi
+	# shellcheck disable=SC2086
+	if [ -n "$new" ]; then pf -t pana_clients -T add $new; fi
 	;;
 esac
-# shellcheck disable=SC2086 # addresses have no blanks
-[ -z "$gone" ] || shut $gone
-# shellcheck disable=SC2086
-[ -z "$new" ] || pf -t pana_clients -T add $new

@@ -40,7 +40,7 @@ await runProgram({
       )
       .command(
         'bench',
-        'Measure bootstraps on this host beside the bare TLS handshake, and a store of a million leases',
+        'Measure bootstraps on this host beside the bare TLS handshake, a store of a million leases, and the enforcement point',
         (bench) =>
           bench
             .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
@@ -54,8 +54,13 @@ await runProgram({
               type: 'string',
               description: 'postgres://… of an empty database for the large store',
             })
+            .option('clients', {
+              type: 'number',
+              default: 1_000,
+              description: 'clients of the enforcement point (Linux, root, nft); 0: leave it out',
+            })
             .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
-            .example('pana-mip6 bench --count 0 --leases 100000', 'the store alone'),
+            .example('pana-mip6 bench --count 0 --clients 0 --leases 100000', 'the store alone'),
         async (argv) => {
           if (argv.count > 0) {
             const { runBench } = await import('./bench/bench.js');
@@ -64,6 +69,10 @@ await runProgram({
           if (argv.leases > 0) {
             const { runStoreBench } = await import('./bench/store.js');
             await runStoreBench({ leases: argv.leases, postgres: argv.postgres });
+          }
+          if (argv.clients > 0) {
+            const { runEnforcementBench } = await import('./bench/enforcement.js');
+            await runEnforcementBench(argv.clients);
           }
         },
       )

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hookPath } from '../../src/tool/lab.js';
 import { announce } from '../system/access-network.js';
-import { asText, hasProgram, made, type Run, runHook, testNode } from './hook-rig.js';
+import { asText, hasProgram, made, type Run, runHook, SHELLS, testNode } from './hook-rig.js';
 
 const OTHER_KEY = `0x${'ee'.repeat(64)}`;
 let state: string;
@@ -99,10 +99,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
     }
   });
 
-  it.each([
-    { shell: 'dash', command: ['dash'] },
-    { shell: 'busybox sh', command: ['busybox', 'sh'] },
-  ])('writes the same under $shell', async ({ shell, command }) => {
+  it.each(SHELLS)('writes the same under $shell', async ({ shell, command }) => {
     const [program = ''] = command;
     if (!announce(`hooks under ${shell}`, hasProgram(program) ? undefined : `they need ${program}`)) return;
     await settle(given);

@@ -38,42 +38,56 @@ export async function runHook(state: string, { script, event, node, ike = 'ikev2
   await mkdir(join(state, 'keys'), { recursive: true });
   const keyFile = join(state, 'keys', node.id);
   await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
-  const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-  const [program = '', ...parameters] = [...shell, hookPath(script), event];
+  return runCommand([...shell, hookPath(script), event], '', {
+    PATH: pathWith(programs),
+    HOME: '/',
+    LANG: 'C',
+    MIP6_EVENT: event,
+    MIP6_ROLE: script.startsWith('mn') ? 'mn' : 'ha',
+    MIP6_STATE_DIR: state,
+    MIP6_MN_ID: node.id,
+    MIP6_SESSION: 'paa.access.example;1;1',
+    MIP6_HOA: node.hoa,
+    MIP6_HA: '2001:db8:1::1',
+    MIP6_HA_HOST: 'ha.home.example',
+    MIP6_PREFIX: '2001:db8:1::',
+    MIP6_PREFIX_LEN: '64',
+    MIP6_LIFETIME: '3600',
+    MIP6_IKE: ike,
+    ...(event === 'down' ? {} : { MIP6_PSK_FILE: keyFile }),
+  });
+}
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** What hooks have as PATH, with a folder of programs that are found first. */
+export function pathWith(programs: string | undefined): string {
+  return programs === undefined ? PATH : `${programs}:${PATH}`;
+}
+
+/** Runs a command in a process group of its own, with this on its standard input. */
+export function runCommand(command: readonly string[], input: string, env: Record<string, string>): Promise<Ended> {
+  const [program = '', ...parameters] = command;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, parameters, {
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: programs === undefined ? path : `${programs}:${path}`,
-        HOME: '/',
-        LANG: 'C',
-        MIP6_EVENT: event,
-        MIP6_ROLE: script.startsWith('mn') ? 'mn' : 'ha',
-        MIP6_STATE_DIR: state,
-        MIP6_MN_ID: node.id,
-        MIP6_SESSION: 'paa.access.example;1;1',
-        MIP6_HOA: node.hoa,
-        MIP6_HA: '2001:db8:1::1',
-        MIP6_HA_HOST: 'ha.home.example',
-        MIP6_PREFIX: '2001:db8:1::',
-        MIP6_PREFIX_LEN: '64',
-        MIP6_LIFETIME: '3600',
-        MIP6_IKE: ike,
-        ...(event === 'down' ? {} : { MIP6_PSK_FILE: keyFile }),
-      },
-    });
+    const child = spawn(program, parameters, { detached: true, stdio: 'pipe', env });
+    // It need not read it.
+    child.stdin.on('error', () => undefined).end(input);
     let output = '';
-    child.stdout.on('data', (piece: Buffer) => {
-      output += piece.toString();
-    });
-    child.stderr.on('data', (piece: Buffer) => {
-      output += piece.toString();
-    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (piece: Buffer) => {
+        output += piece.toString();
+      });
+    }
     child.once('error', reject);
     child.once('close', (status) => resolve({ status, output }));
   });
 }
+
+/** The shells that hooks are written for. */
+export const SHELLS = [
+  { shell: 'dash', command: ['dash'] },
+  { shell: 'busybox sh', command: ['busybox', 'sh'] },
+];
 
 /** The files that a hook has made, by their paths; not its records, its lock, and what it left when it was killed. */
 export async function made(state: string): Promise<Map<string, string>> {

@@ -13,6 +13,7 @@ import {
   NEIGHBOUR4,
   NODE_MAC,
   NODE4,
+  ROUTER_LINK_LOCAL,
   ROUTER4,
 } from './forwarding-network.js';
 
@@ -57,7 +58,7 @@ class Scene {
     await writeFile(join(state, 'hooks.conf'), settings);
     const { place } = await made.startAaa();
     const { daemon: paa } = await made.startPaa(place, 'paa', {
-      pana: { listen: [ROUTER, ROUTER4], port: 716, interface: 'br0' },
+      pana: { listen: [ROUTER, ROUTER4, `${ROUTER_LINK_LOCAL}%br0`], port: 716, interface: 'br0' },
       hooks: { ep: hookPath('ep-nft.sh'), 'ep-batch': batch, 'state-dir': state, wait },
     });
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -126,6 +127,14 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await pac.stop()).toBe(0);
     await scene.paa.line('hook done', ({ event }) => event === 'revoke');
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
+  });
+
+  it('sends nothing to link-local addresses of IPv4 past the router before', async () => {
+    const scene = await Scene.make();
+    const { access } = scene.net;
+    await access.ip(access.router, 'route', 'add', '169.254.0.0/16', 'via', CORRESPONDENT4);
+    expect(await scene.fate(NODE4, '169.254.169.254')).toBe('dropped');
+    expect(await scene.net.passed()).toEqual([]);
   });
 
   it('is not imitated by a neighbour with its address, or with its MAC address', async () => {
@@ -212,6 +221,22 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
   });
 });
 
+async function passesWithAll(scene: Scene, pac: DaemonProcess, address: string): Promise<void> {
+  expect(await scene.fate(address)).toBe('answered');
+  expect(await scene.toClient(address)).toBe('answered');
+  expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('answered');
+  expect(await scene.ofNeighbour(NEIGHBOUR)).toBe('dropped');
+  expect(await scene.toClient(NEIGHBOUR)).toBe('dropped');
+  expect(await pac.stop()).toBe(0);
+  await scene.paa.line('hook done', ({ event }) => event === 'revoke');
+  const passed = await scene.net.passed();
+  expect(await scene.fate(address)).toBe('dropped');
+  expect(await scene.toClient(address)).toBe('dropped');
+  expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
+  // Not even one way.
+  expect(await scene.net.passed()).toEqual(passed);
+}
+
 describe.runIf(possible)('a client with several addresses', () => {
   it('passes with the one that it authenticated from', async () => {
     const scene = await Scene.make();
@@ -227,13 +252,13 @@ describe.runIf(possible)('a client with several addresses', () => {
     const { access } = scene.net;
     const pac = await scene.enter({ 'local-address': NODE });
     await access.ip(access.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
-    expect(await scene.fate(OTHER)).toBe('answered');
-    expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('answered');
-    expect(await scene.ofNeighbour(NEIGHBOUR)).toBe('dropped');
-    expect(await pac.stop()).toBe(0);
-    await scene.paa.line('hook done', ({ event }) => event === 'revoke');
-    expect(await scene.fate(OTHER)).toBe('dropped');
-    expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
+    await passesWithAll(scene, pac, OTHER);
+  });
+
+  it('passes with all of them when it authenticated from a link-local one, which no router forwards', async () => {
+    const scene = await Scene.make();
+    const pac = await scene.enter({ paa: [`${ROUTER_LINK_LOCAL}%mn0`] });
+    await passesWithAll(scene, pac, NODE);
   });
 });
 

@@ -11,6 +11,8 @@ export const NEIGHBOUR = '2001:db8:a::22';
 export const NODE_MAC = '02:00:00:00:00:11';
 const NEIGHBOUR_MAC = '02:00:00:00:00:22';
 const ROUTER_MAC = '02:00:00:00:00:01';
+/** What the router has by itself with that hardware address. */
+export const ROUTER_LINK_LOCAL = 'fe80::ff:fe00:1';
 /** Behind the router. */
 export const CORRESPONDENT = '2001:db8:c::2';
 const ROUTER_OUTSIDE = '2001:db8:c::1';
@@ -188,6 +190,11 @@ export class ForwardingNetwork {
     } finally {
       await ended(child);
     }
+  }
+
+  /** The ports whose questions went past the enforcement point, whatever became of the answers. */
+  async passed(): Promise<readonly unknown[]> {
+    return (await this.#sets('watch'))['asked_on'] ?? [];
   }
 
   async #isDropped(port: number): Promise<boolean> {
