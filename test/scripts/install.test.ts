@@ -231,23 +231,49 @@ const analyse = announce(
 describe.skipIf(!analyse)('the units', () => {
   const names = ['pana-aaa', 'pana-paa', 'pana-pac'] as const;
 
+  const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
+
+  /** A unit in a folder of its own, with a program that is there: systemd looks for it. */
+  async function unitIn(place: string, name: string): Promise<string> {
+    await mkdir(place, { recursive: true });
+    const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
+    const path = join(place, `${name}.service`);
+    await writeFile(
+      path,
+      text.replaceAll(/\/usr\/local\/bin\/pana-\w+/g, '/bin/true').replace(/^Documentation=.*\n/m, ''),
+    );
+    return path;
+  }
+
   it.each(names)('%s has no mistake that systemd finds', async (name) => {
     const place = join(folder, 'verify');
-    await mkdir(place, { recursive: true });
-    for (const unit of names) {
-      // With a program that is there: systemd looks for it.
-      const text = await readFile(join(PROJECT, `scripts/systemd/${unit}.service`), 'utf8');
-      const path = join(place, `${unit}.service`);
-      await writeFile(
-        path,
-        text.replaceAll(/\/usr\/local\/bin\/pana-\w+/g, '/bin/true').replace(/^Documentation=.*\n/m, ''),
-      );
-    }
-    const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
-    expect(await verify(join(place, `${name}.service`))).toEqual({ status: 0, output: '' });
+    expect(await verify(await unitIn(place, name))).toEqual({ status: 0, output: '' });
     const broken = join(place, 'broken.service');
     await writeFile(broken, '[Service]\nExecStart=/bin/true\nProtectSystems=strict\n');
     expect(await verify(broken)).not.toEqual({ status: 0, output: '' });
+  });
+
+  it.each([
+    ['pana-paa', 'packet-filter'],
+    ['pana-paa', 'home-agent-here'],
+    ['pana-aaa', 'home-agent-here'],
+    ['pana-aaa', 'ping-probe'],
+  ])('%s has none with the drop-in %s', async (name, dropIn) => {
+    const unit = await unitIn(join(folder, `${name}-${dropIn}`), name);
+    const more = `${unit}.d`;
+    await mkdir(more);
+    await cp(join(PROJECT, `scripts/systemd/drop-ins/${dropIn}.conf`), join(more, `${dropIn}.conf`));
+    expect(await verify(unit)).toEqual({ status: 0, output: '' });
+    await writeFile(join(more, 'wrong.conf'), '[Service]\nAmbient=CAP_NET_ADMIN\n');
+    expect((await verify(unit)).output).toContain("Unknown key 'Ambient'");
+  });
+
+  it('do not leave their configuration to a program whose status systemd does not look at', async () => {
+    for (const name of names) {
+      const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
+      expect(text).toContain('\nRestartPreventExitStatus=2\n');
+      expect(text).not.toMatch(/^ExecStartPre=/m);
+    }
   });
 
   it.each([
