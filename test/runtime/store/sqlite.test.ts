@@ -6,8 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite, synchronousLevel } from '../../../src/runtime/store/database.js';
 import { Store } from '../../../src/runtime/store/store.js';
 import { backUp, restore } from '../../../src/runtime/store/store-file.js';
+import { announce } from '../../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 
+const isRoot = announce('a store that root makes', process.geteuid?.() === 0 ? undefined : 'it needs root');
 let folder: string;
 let store: Store;
 const user = new StoreUser(() => store);
@@ -36,7 +38,7 @@ describe('the database', () => {
     file.close();
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('belongs to whom its folder belongs to, also when root makes it', async () => {
+  it.skipIf(!isRoot)('belongs to whom its folder belongs to, also when root makes it', async () => {
     const theirs = join(folder, 'theirs');
     await mkdir(theirs);
     await chown(theirs, 1234, 1235);
