@@ -333,8 +333,11 @@ remove_listed() {
 
 uninstall_all() {
 	[ -z "$tarball" ] || die "--uninstall takes no tarball"
-	[ -f "$root$manifest" ] || die "there is no $root$manifest: nothing was installed with this prefix and root"
-	check_manifest "$root$manifest"
+	if [ -f "$root$manifest" ]; then
+		check_manifest "$root$manifest"
+	elif [ "$purge" = no ]; then
+		die "there is no $root$manifest: nothing was installed with this prefix and root"
+	fi
 	for daemon in pac paa aaa; do
 		if [ "$system" = Linux ]; then
 			if here systemctl && [ -d /run/systemd/system ]; then run systemctl disable --now --quiet "pana-$daemon" || :; fi
@@ -344,7 +347,8 @@ uninstall_all() {
 	done
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
-	cp "$root$manifest" "$work/manifest"
+	: >"$work/manifest"
+	if [ -f "$root$manifest" ]; then cp "$root$manifest" "$work/manifest"; fi
 	if [ "$purge" = yes ]; then
 		for theirs in $states $etc $dropins; do run rm -rf "$root$theirs"; done
 	fi

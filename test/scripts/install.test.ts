@@ -182,6 +182,8 @@ describe('install.sh', () => {
         'var/lib/pana-aaa',
         'var/lib/pana-aaa/store.db',
       ]);
+      expect(await install(root, ['--uninstall', '--purge'])).toEqual({ status: 0, output: '' });
+      expect(await everything(root)).toEqual(['etc', 'var', 'var/db', 'var/lib']);
     },
     PATIENCE,
   );
