@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs pana-mip6 from its npm tarball as services of this host, or takes them away again.
 set -eu
+# Services run as another user: they can read what root installs, however strict root's own mask is.
+umask 022
 
 usage() {
 	cat <<-'END'
@@ -10,8 +12,8 @@ usage() {
 		  --prefix DIR   where programs go (/usr/local)
 		  --root DIR     put in front of every path: an image or a test; nothing of the running system is touched
 		  --dry-run      print what would be done
-		  --uninstall    remove exactly what was installed; configuration and state stay
-		  --purge        those, too: certificates, subscribers, leases
+		  --uninstall    remove exactly what was installed; configuration, state and drop-ins stay
+		  --purge        those, too: certificates, subscribers, leases; and the user
 
 		Linux: units in /etc/systemd/system, configuration in /etc/pana-mip6.
 		FreeBSD: scripts in PREFIX/etc/rc.d, configuration in PREFIX/etc/pana-mip6.
@@ -77,7 +79,11 @@ package=$prefix/lib/node_modules/pana-mip6
 manifest=$share/manifest
 programs='pana-pac pana-paa pana-aaa pana-mip6'
 states='/var/db/pana-aaa /var/db/pana-paa /var/db/pana-pac'
-[ "$system" = FreeBSD ] || states="/var/lib/pana-aaa /var/lib/pana-paa /var/lib/pana-pac $states"
+dropins=
+if [ "$system" = Linux ]; then
+	states="/var/lib/pana-aaa /var/lib/pana-paa /var/lib/pana-pac $states"
+	for daemon in aaa paa pac; do dropins="$dropins /etc/systemd/system/pana-$daemon.service.d"; done
+fi
 
 # Does it, or says it.
 run() {
@@ -100,10 +106,17 @@ record() {
 	[ "$dry" = yes ] || printf '%s %s\n' "$1" "$2" >>"$work/manifest"
 }
 
-# Also of what was not finished: it can be taken away again.
+# Also of what was not finished: it can be taken away again, and so can what was there before.
 finish() {
-	if [ -s "$work/manifest" ] && [ -d "$root$share" ]; then cp "$work/manifest" "$root$manifest"; fi
+	if [ -s "$work/manifest" ] && [ -d "$root$share" ]; then
+		sort_out "$work/before" "$work/manifest" >"$root$manifest"
+	fi
 	rm -rf "$work"
+}
+
+# The lines of both manifests, each once.
+sort_out() {
+	cat "$@" | awk '!($0 in seen) { seen[$0]; print }'
 }
 
 # A folder, and those above it that are missing.
@@ -176,10 +189,12 @@ install_all() {
 	trap 'exit 1' HUP INT TERM
 	paths >"$work/paths.sed"
 
-	# What an earlier version had and this one has not goes with it; a folder that is kept for others' sake stays ours.
+	: >"$work/before"
 	if [ -f "$root$manifest" ]; then
 		cp "$root$manifest" "$work/before"
-		remove_installed
+		check_manifest "$work/before"
+		cp "$work/before" "$work/earlier"
+		# Folders that were made then stay ours.
 		sed -n 's/^folder //p' "$work/before" | while read -r path; do
 			if [ -d "$root$path" ]; then record folder "$path"; fi
 		done
@@ -210,8 +225,43 @@ install_all() {
 	else
 		for script in "$from"/rc.d/*; do render "$script" "$prefix/etc/rc.d/${script##*/}" 755; done
 	fi
+	remove_former
 	activate
-	[ "$dry" = yes ] || cat <<-END
+	[ "$dry" = yes ] || try_store
+	[ "$dry" = yes ] || say_next
+}
+
+# What an earlier version had and this one has not. Not before the new one is there: npm may fail, and daemons run.
+remove_former() {
+	if [ "$dry" = yes ] || [ ! -s "$work/before" ]; then return 0; fi
+	awk 'NR == FNR { new[$0]; next } !($0 in new)' "$work/manifest" "$work/before" >"$work/former"
+	remove_listed "$work/former"
+	: >"$work/before"
+}
+
+# npm says nothing when it was told to run no scripts, and a server finds out when it starts.
+try_store() {
+	(
+		cd "$root$package"
+		node -e 'new (require("better-sqlite3"))(":memory:").close()' >/dev/null 2>&1
+	) || cat >&2 <<-END
+		install.sh: warning: better-sqlite3 was not built, so pana-aaa cannot keep its store in a SQLite file. Look for
+		"ignore-scripts" in npm's configuration, or for a C++ compiler, make and python3; then:
+		  cd $root$package && npm rebuild better-sqlite3
+	END
+}
+
+say_next() {
+	if [ -s "$work/earlier" ]; then
+		echo "pana-mip6 is installed anew. Daemons that run are still the old ones:"
+		if [ "$system" = Linux ]; then
+			echo "  systemctl try-restart pana-aaa pana-paa pana-pac"
+		else
+			echo "  service pana_aaa restart      # and pana_paa, pana_pac"
+		fi
+		return
+	fi
+	cat <<-END
 		pana-mip6 is installed. Next, for each daemon of this host:
 		  cp $etc/pana-aaa.example.yaml $etc/pana-aaa.yaml     # and edit it
 		  pana-aaa check-config -c $etc/pana-aaa.yaml
@@ -236,22 +286,36 @@ activate() {
 		if here systemd-sysusers; then run systemd-sysusers /etc/sysusers.d/pana-mip6.conf; fi
 		if here systemd-tmpfiles; then run systemd-tmpfiles --create /etc/tmpfiles.d/pana-mip6.conf; fi
 		if here systemctl && [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
-	elif here pw && ! pw usershow pana >/dev/null 2>&1; then
-		run pw useradd pana -c 'PANA and Mobile IPv6 bootstrapping' -d /var/db/pana-aaa -s /usr/sbin/nologin
+	elif here pw; then
+		pw usershow pana >/dev/null 2>&1 ||
+			run pw useradd pana -c 'PANA and Mobile IPv6 bootstrapping' -d /var/db/pana-aaa -s /usr/sbin/nologin
+		# So that what root's commands write before the first start belongs to the server.
+		run install -d -o pana -g pana -m 700 /var/db/pana-aaa
 	fi
 }
 
 # -------------------------------------------------------------------------------------------------------- uninstall
 
-# Removes what the manifest names, the last first; a folder only when nothing else is in it.
-remove_installed() {
-	sed -n '1!G;h;$p' "$root$manifest" | while read -r kind path; do
+# Whoever wrote the manifest may have been somebody else.
+check_manifest() {
+	while read -r kind path; do
 		case $path in
-		/*..* | *[!A-Za-z0-9/._+-]* | /) die "$root$manifest: $path is none of ours" ;;
+		/*..* | [!/]* | '' | *[!A-Za-z0-9/._+-]* | /) die "$root$manifest: $path is none of ours" ;;
 		esac
 		case $kind in
+		tree) case $path in */lib/node_modules/pana-mip6) ;; *) die "$root$manifest: $path is none of ours" ;; esac ;;
+		file | folder) ;;
+		*) die "$root$manifest: \"$kind\" is no word of ours" ;;
+		esac
+	done <"$1"
+}
+
+# Removes what a manifest names, the last first; a folder only when nothing else is in it.
+remove_listed() {
+	sed -n '1!G;h;$p' "$1" | while read -r kind path; do
+		case $kind in
 		tree)
-			case $path in */lib/node_modules/pana-mip6) run rm -rf "$root$path" ;; *) die "$path is none of ours" ;; esac
+			run rm -rf "$root$path"
 			# npm's note of what it put there, which it does not need.
 			if [ -f "$root${path%/*}/.package-lock.json" ]; then run rm -f "$root${path%/*}/.package-lock.json"; fi
 			;;
@@ -263,14 +327,17 @@ remove_installed() {
 				rmdir "$root$path" 2>/dev/null || :
 			fi
 			;;
-		*) die "$root$manifest: \"$kind\" is no word of ours" ;;
 		esac
 	done
 }
 
 uninstall_all() {
 	[ -z "$tarball" ] || die "--uninstall takes no tarball"
-	[ -f "$root$manifest" ] || die "there is no $root$manifest: nothing was installed with this prefix and root"
+	if [ -f "$root$manifest" ]; then
+		check_manifest "$root$manifest"
+	elif [ "$purge" = no ]; then
+		die "there is no $root$manifest: nothing was installed with this prefix and root"
+	fi
 	for daemon in pac paa aaa; do
 		if [ "$system" = Linux ]; then
 			if here systemctl && [ -d /run/systemd/system ]; then run systemctl disable --now --quiet "pana-$daemon" || :; fi
@@ -278,7 +345,14 @@ uninstall_all() {
 			run service "pana_$daemon" onestop || :
 		fi
 	done
-	remove_installed
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	: >"$work/manifest"
+	if [ -f "$root$manifest" ]; then cp "$root$manifest" "$work/manifest"; fi
+	if [ "$purge" = yes ]; then
+		for theirs in $states $etc $dropins; do run rm -rf "$root$theirs"; done
+	fi
+	remove_listed "$work/manifest"
 	if [ "$system" = Linux ]; then
 		if here systemctl && [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
 		# What tmpfiles.d made.
@@ -287,13 +361,15 @@ uninstall_all() {
 		done
 	fi
 	if [ "$purge" = yes ]; then
-		for state in $states $etc; do run rm -rf "$root$state"; done
 		if [ "$system" = Linux ] && here userdel && id pana >/dev/null 2>&1; then run userdel pana; fi
 		if [ "$system" = FreeBSD ] && here pw && pw usershow pana >/dev/null 2>&1; then run pw userdel pana; fi
 		return 0
 	fi
-	for kept in $etc $states; do
-		if [ -d "$root$kept" ]; then echo "kept: $root$kept"; fi
+	for kept in $etc $states $dropins; do
+		[ -d "$root$kept" ] || continue
+		# A state folder in which nothing was ever written.
+		if [ "$dry" = no ] && rmdir "$root$kept" 2>/dev/null; then continue; fi
+		echo "kept: $root$kept"
 	done
 }
 

@@ -3,7 +3,7 @@ import { resultName } from '../protocol/diameter/result-codes.js';
 import { ControlError } from '../runtime/control.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
-import { PREPARING, READING } from '../runtime/store/operations.js';
+import { PREPARING, READING } from '../runtime/store/operation-kinds.js';
 import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../runtime/store/records.js';
 import type { OperationName } from '../runtime/store/store.js';
 import type { EapApplication } from './eap-application.js';

@@ -49,6 +49,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #hooks: HookRunner;
   readonly #homeAgents: HomeAgentHooks;
+  readonly #opened: Store;
   readonly #store: StoreCalls;
   readonly #eap: EapServer<Subscriber>;
   readonly #application: EapApplication;
@@ -65,6 +66,11 @@ export class AaaDaemon implements Service<AaaOptions> {
   #storeWorks = true;
   #watchedCrl: string | undefined;
   #reloading: Promise<void> = Promise.resolve();
+  #finish: (status: number) => void = () => undefined;
+  /** Resolves when it can do nothing any more. */
+  readonly finished = new Promise<number>((resolve) => {
+    this.#finish = resolve;
+  });
 
   private constructor(
     options: AaaOptions,
@@ -76,6 +82,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   ) {
     this.#options = options;
     this.#log = log;
+    this.#opened = opened;
     const store = measured(opened, this.#metrics);
     this.#store = store;
     this.#tls = tls;
@@ -83,6 +90,10 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.#storeWorks = works;
       if (works) log.warn('store answers again');
       else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
+    };
+    opened.onEnd = (reason) => {
+      log.error({ reason }, 'store has ended, and so do we');
+      this.#finish(1);
     };
     opened.onClockStep = (milliseconds) => {
       this.#metrics.count('clock_steps');
@@ -190,13 +201,9 @@ export class AaaDaemon implements Service<AaaOptions> {
     return `${this.#application.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
   }
 
-  /** The store's thread answers; that its database does not is known, and nothing that a restart would put right. */
-  async works(): Promise<boolean> {
-    if (!this.#storeWorks) return true;
-    return this.#store.run('listHomeAgents', {}).then(
-      () => true,
-      () => !this.#storeWorks,
-    );
+  /** That the database does not answer is known, and nothing that a restart would put right. */
+  works(): Promise<boolean> {
+    return this.#opened.answers();
   }
 
   async stop(): Promise<void> {

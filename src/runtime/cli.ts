@@ -2,7 +2,8 @@ import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { z } from 'zod';
 import { COMPLETE, completionScript, completions, type Names, SHELLS } from './completion.js';
-import { EXIT_OPERATOR, explainFailure, OperatorError } from './failure.js';
+import { EXIT_OPERATOR, explainFailure, OperatorError, StartError } from './failure.js';
+import { isJournal, STDERR } from './journal.js';
 import { environmentName, loadOptions, optionKeys } from './options.js';
 
 /** Width of help texts; a wider terminal does not make them easier to read. */
@@ -28,7 +29,10 @@ function endWithReader(): void {
   });
 }
 
-/** Runs the command line. Bad usage and errors for the operator end with one message and status 2. */
+/**
+ * Runs the command line. Bad usage and errors for the operator end with one message and status 2, a daemon that may start
+ * another time with status 1.
+ */
 export async function runProgram(program: Program): Promise<void> {
   endWithReader();
   const given = hideBin(process.argv);
@@ -44,9 +48,15 @@ export async function runProgram(program: Program): Promise<void> {
     await cli.parseAsync();
   } catch (error) {
     const text = explainFailure(error);
-    process.stderr.write(text === undefined ? `${(error as Error).stack ?? error}\n` : `${program.name}: ${text}\n`);
-    process.exitCode = text === undefined ? 1 : EXIT_OPERATOR;
+    complain(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
+    process.exitCode = text === undefined || error instanceof StartError ? 1 : EXIT_OPERATOR;
   }
+}
+
+/** On standard error; in the journal as what it is, an error. */
+function complain(text: string): void {
+  const prefix = isJournal(STDERR, process.env) ? '<3>' : '';
+  process.stderr.write(`${text.replaceAll(/^/gm, prefix)}\n`);
 }
 
 function cliOf(program: Program, given: readonly string[]): Argv {

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import type { z } from 'zod';
 import { type OptionFlags, optionsOf, type Program, print, runProgram, withOptions } from './cli.js';
 import { callDaemon } from './control.js';
+import { asStartError } from './failure.js';
 import { type Logger, type LogOptions, openLog } from './log.js';
 import { adopt } from './reload.js';
 import { runService, type Service } from './service.js';
@@ -50,7 +51,9 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             async (argv) => {
               const options = await optionsOf(argv, daemon);
               const log = await openLog(name, commonOf(options).log);
-              const service = await daemon.start(options, log);
+              const service = await daemon.start(options, log).catch((error: unknown) => {
+                throw asStartError(error);
+              });
               const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
               process.exitCode = await runService(service, log, reload);
               // A hook's child or a keep-alive must not hold the process.

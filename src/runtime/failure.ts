@@ -4,11 +4,17 @@ export class OperatorError extends Error {
   readonly code = 'ERR_OPERATOR';
 }
 
+/** Something that may be otherwise in a while: a daemon that is started again may run. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+  readonly code = 'ERR_START';
+}
+
 /** Exit status of a program that was asked for something that cannot be. */
 export const EXIT_OPERATOR = 2;
 
 /** Errors of ours whose message is meant for people as it stands. */
-const FOR_PEOPLE = new Set(['OperatorError', 'StoreError', 'DatabaseError', 'PkiError', 'ControlError']);
+const FOR_PEOPLE = new Set(['OperatorError', 'StartError', 'StoreError', 'DatabaseError', 'PkiError', 'ControlError']);
 
 const SYSTEM: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another program',
@@ -19,6 +25,16 @@ const SYSTEM: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is not a folder',
 };
+
+/**
+ * Why a daemon does not start, for whoever starts it again: it need not be tried with a configuration that is wrong, but
+ * with a database that is down, an address that is not there yet, or a clock that is not set.
+ */
+export function asStartError(error: unknown): unknown {
+  if (error instanceof OperatorError || (error as NodeJS.ErrnoException).code === 'ERR_STORE_NEWER') return error;
+  const text = explainFailure(error);
+  return text === undefined ? error : new StartError(text, { cause: error });
+}
 
 /** What to tell the operator; undefined for a fault of ours, which deserves its stack. */
 export function explainFailure(error: unknown): string | undefined {

@@ -1,5 +1,5 @@
-import { fstatSync } from 'node:fs';
 import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { isJournal, STDOUT } from './journal.js';
 
 export type { Logger } from 'pino';
 
@@ -14,9 +14,6 @@ export interface LogOptions {
 
 /** Fields that hold keys, should one ever be logged by mistake. */
 const SECRETS = ['msk', 'emsk', 'psk', 'key', 'secret', '*.msk', '*.emsk', '*.psk', '*.key', '*.secret'];
-
-/** Of standard output. */
-const STDOUT = 1;
 
 /** Priorities of sd-daemon(3) and names by pino's levels. */
 const LEVELS: Readonly<Record<number, { readonly priority: number; readonly name: string }>> = {
@@ -39,7 +36,7 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     timestamp: () => `${stdTimeFunctions.isoTime()},"at":${(performance.timeOrigin + performance.now()).toFixed(3)}`,
     base: { name },
   };
-  const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(process.env)) : format;
+  const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(STDOUT, process.env)) : format;
   if (chosen === 'json') return pino(options);
   if (chosen !== 'pretty') {
     const out = destination({ fd: STDOUT, sync: true });
@@ -55,13 +52,6 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
 function formatFor(isTerminal: boolean, isJournalStream: boolean): Exclude<LogOptions['format'], 'auto'> {
   if (isTerminal) return 'pretty';
   return isJournalStream ? 'journal' : 'json';
-}
-
-/** systemd.exec(5): $JOURNAL_STREAM is device and inode of the journal's stream; what we were given may be another one. */
-function isJournal({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv): boolean {
-  if (stream === undefined) return false;
-  const { dev, ino } = fstatSync(STDOUT, { bigint: true });
-  return stream === `${dev}:${ino}`;
 }
 
 /** A line of JSON as one that a person reads behind time and name: `<6>authorized session=0a1b2c3d`. */

@@ -3,6 +3,9 @@ import { execFile } from 'node:child_process';
 /** How long systemd may take to hear us, in milliseconds: systemd-notify waits 5 s for it. */
 const NOTIFY_TIMEOUT = 10_000;
 
+/** Tries to tell it: without READY=1 it would take us for a daemon that never came up, and end us. */
+const TRIES = 2;
+
 /** Octets of a status line. */
 const MAX_STATUS = 200;
 
@@ -71,13 +74,22 @@ export class ServiceManager {
     return this.#last;
   }
 
-  #send(assignments: readonly string[]): Promise<void> {
-    return new Promise((resolve) => {
-      execFile('systemd-notify', assignments, { timeout: NOTIFY_TIMEOUT }, (error, _stdout, stderr) => {
-        if (error && !this.#failing) this.#onProblem(stderr.trim() || error.message);
-        this.#failing = error !== null;
-        resolve();
-      });
-    });
+  async #send(assignments: readonly string[]): Promise<void> {
+    let problem: string | undefined;
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      problem = await notify(assignments);
+      if (problem === undefined) break;
+    }
+    if (problem !== undefined && !this.#failing) this.#onProblem(problem);
+    this.#failing = problem !== undefined;
   }
+}
+
+/** Resolves with what went wrong, or undefined. */
+function notify(assignments: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile('systemd-notify', assignments, { timeout: NOTIFY_TIMEOUT }, (error, _stdout, stderr) =>
+      resolve(error ? stderr.trim() || error.message : undefined),
+    );
+  });
 }

@@ -1,6 +1,7 @@
 import { explainFailure } from './failure.js';
 import type { Logger } from './log.js';
 import { type News, ServiceManager, wishesOf } from './service-manager.js';
+import { within } from './within.js';
 
 /** What a daemon is to the process around it. */
 export interface Service<O = never> {
@@ -21,6 +22,12 @@ export const STOP_DEADLINE = 10_000;
 
 /** How often the service manager is told what we do, if it is something else, in milliseconds. */
 const STATUS_INTERVAL = 5_000;
+
+/** How much longer than the rest a service manager that does not listen may hold up the end, in milliseconds. */
+const TOLD_AT_END = 1_000;
+
+/** How often within the time of a watchdog it hears of us: one of these may be lost. */
+const SIGNS_OF_LIFE = 3;
 
 /**
  * Runs a daemon until SIGTERM or SIGINT, or until it ends by itself; a second signal, or the deadline, ends it at once.
@@ -68,7 +75,7 @@ export async function runService(
   }, STOP_DEADLINE);
   const told = reporter?.stop();
   await service.stop();
-  await told;
+  if (told) await within(told, TOLD_AT_END);
   clearTimeout(deadline);
   log.info('stopped');
   return typeof end === 'number' ? end : 0;
@@ -82,6 +89,7 @@ class Reporter {
   #said = '';
   #reloadFailed = false;
   #asking = false;
+  #telling = false;
 
   private constructor(service: Pick<Service, 'summary' | 'works'>, manager: ServiceManager) {
     this.#service = service;
@@ -95,10 +103,9 @@ class Reporter {
     const manager = new ServiceManager((reason) => log.warn({ reason }, 'systemd cannot be told'));
     const reporter = new Reporter(service, manager);
     void manager.tell({ type: 'ready' }, reporter.#status());
-    reporter.#timers.push(setInterval(() => reporter.#tellStatus(), STATUS_INTERVAL));
-    // Half the time, as sd_watchdog_enabled(3) has it.
+    reporter.#timers.push(setInterval(() => void reporter.#tellStatus(), STATUS_INTERVAL));
     if (wishes.watchdog !== undefined) {
-      reporter.#timers.push(setInterval(() => void reporter.#watch(), wishes.watchdog / 2));
+      reporter.#timers.push(setInterval(() => void reporter.#watch(), wishes.watchdog / SIGNS_OF_LIFE));
       void reporter.#watch();
     }
     return reporter;
@@ -124,10 +131,15 @@ class Reporter {
     return { type: 'status', text: this.#said };
   }
 
-  #tellStatus(): void {
+  /** What is news, unless the last of it is still being told. */
+  async #tellStatus(): Promise<void> {
+    if (this.#telling) return;
     const before = this.#said;
     const status = this.#status();
-    if (this.#said !== before) void this.#manager.tell(status);
+    if (this.#said === before) return;
+    this.#telling = true;
+    await this.#manager.tell(status);
+    this.#telling = false;
   }
 
   /** That this runs shows that the event loop turns. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { OperatorError } from './failure.js';
+import { OperatorError, StartError } from './failure.js';
 import { type RevocationList, readRevocationList } from './peer-certificate.js';
 
 /** Files of a TLS end, by the keys of the configuration. */
@@ -21,7 +21,7 @@ export interface TlsMaterial {
 
 /**
  * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
- * wrong: not there, not PEM, expired, a key of another certificate.
+ * wrong: not there, not PEM, expired, a key of another certificate; StartError for one that is not valid yet.
  */
 export async function readTlsFiles(files: TlsFiles, section = 'tls', now = Date.now()): Promise<TlsMaterial> {
   const [caPem, certificatePem, keyPem] = await Promise.all([
@@ -72,7 +72,11 @@ function checkValidity(key: string, path: string, certificate: X509Certificate, 
   const subject = certificate.subject?.replaceAll('\n', ', ') ?? '';
   if (notAfter <= now) throw new OperatorError(`${key}: ${path} (${subject}) has expired: ${certificate.validTo}`);
   if (Date.parse(certificate.validFrom) > now) {
-    throw new OperatorError(`${key}: ${path} (${subject}) is not valid before ${certificate.validFrom}`);
+    // More often than not it is the clock of a machine that has just booted.
+    const clock = new Date(now).toISOString();
+    throw new StartError(
+      `${key}: ${path} (${subject}) is not valid before ${certificate.validFrom}, and the clock says ${clock}`,
+    );
   }
   return notAfter;
 }

@@ -25,10 +25,20 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 /** One message for the operator: what, where and what would be right; no stack; status 2. */
-function expectRefusal({ status, stderr }: Ended, ...parts: readonly (string | RegExp)[]): void {
+function expectRefusal(ended: Ended, ...parts: readonly (string | RegExp)[]): void {
+  expectMessage(ended, parts);
+  expect(ended.status).toBe(2);
+}
+
+/** The same of what may be otherwise in a while: status 1, with which a service manager tries again. */
+function expectFailure(ended: Ended, ...parts: readonly (string | RegExp)[]): void {
+  expectMessage(ended, parts);
+  expect(ended.status).toBe(1);
+}
+
+function expectMessage({ stderr }: Ended, parts: readonly (string | RegExp)[]): void {
   for (const part of parts) expect(stderr).toMatch(part);
   expect(stderr).not.toMatch(/\n\s+at /);
-  expect(status).toBe(2);
 }
 
 /** A configuration of the lab with changes, run. */
@@ -183,7 +193,7 @@ describe('the system', () => {
     udp.bind(0, '::1');
     await once(udp, 'listening');
     const { port } = udp.address();
-    expectRefusal(
+    expectFailure(
       await runWith('paa', 'paa', (tree) => Object.assign(tree['pana'] ?? {}, { port })),
       new RegExp(`::1 port ${port}: the address is in use by another program \\(EADDRINUSE\\)`),
     );
@@ -191,11 +201,11 @@ describe('the system', () => {
     const tcp = createServer().listen(0, '::1');
     await once(tcp, 'listening');
     const taken = (tcp.address() as { port: number }).port;
-    expectRefusal(
+    expectFailure(
       await runWith('aaa', 'aaa', (tree) => Object.assign(tree['diameter'] ?? {}, { port: taken })),
       `::1 port ${taken}: the address is in use by another program`,
     );
-    expectRefusal(
+    expectFailure(
       await runWith('aaa', 'aaa', (tree) => {
         Object.assign(tree['diameter'] ?? {}, { port: 0 });
         Object.assign(tree['control'] ?? {}, { metrics: `[::1]:${taken}` });
@@ -209,7 +219,7 @@ describe('the system', () => {
     const ended = await runWith('paa', 'paa', (tree) =>
       Object.assign(tree['pana'] ?? {}, { listen: ['2001:db8::77'] }),
     );
-    expectRefusal(ended, '2001:db8::77 port ', 'this host has no such address');
+    expectFailure(ended, '2001:db8::77 port ', 'this host has no such address');
   });
 
   it('a database of a newer version is left alone', async () => {
@@ -228,7 +238,24 @@ describe('the system', () => {
   it('a file that is no database is refused', async () => {
     await writeFile(lab.path('not.db'), 'this is not a database, and long enough to be looked at as one. '.repeat(10));
     const ended = await runWith('aaa', 'aaa', (tree) => Object.assign(tree, { store: lab.path('not.db') }));
-    expectRefusal(ended, 'cannot open the database', 'not a database');
+    expectFailure(ended, 'cannot open the database', 'not a database');
+  });
+
+  it('a database that does not answer is named, without its password', async () => {
+    const store = `postgres://pana:geheim@localhost/pana?host=${lab.path('nobody')}`;
+    const ended = await runWith('aaa', 'aaa', (tree) => Object.assign(tree, { store }));
+    expectFailure(ended, 'cannot open the database postgres://localhost/pana');
+    expect(ended.stderr).not.toContain('geheim');
+  });
+
+  it('a certificate that is not valid yet is no wrong configuration: the clock may be', async () => {
+    const [notBefore, notAfter] = [new Date(Date.now() + DAY), new Date(Date.now() + 2 * DAY)];
+    const ca = await makeCa('A later CA', 'p256', { notBefore, notAfter });
+    await writeFile(lab.path('later.pem'), ca.certificatePem);
+    const ended = await runWith('aaa', 'aaa', (tree) =>
+      Object.assign(tree['tls'] ?? {}, { ca: lab.path('later.pem') }),
+    );
+    expectFailure(ended, 'later.pem', 'is not valid before', 'and the clock says');
   });
 
   it('a second daemon on the same control socket is refused, and a socket left behind is not in the way', async () => {

@@ -143,15 +143,25 @@ export async function brokenPromises(lab: Lab, server: string, told: readonly To
       if (next && next.acquiredAt < end) broken.push(`${homeAddress} was given to ${next.nai} while ${row.nai} had it`);
     }
   }
-  const leases = await lab.leases();
+  const { leases, agents } = await atRest(lab, server);
   if (new Set(leases.map(({ nai }) => nai)).size !== leases.length) broken.push('a subscriber has two leases');
-  const agents = (await lab.administer(server, 'listHomeAgents', {})) as HomeAgent[];
   for (const { name, leases: counted, capacity } of agents) {
     const real = leases.filter(({ homeAgent }) => homeAgent.name === name).length;
     if (real !== counted) broken.push(`${name} counts ${counted} leases, and has ${real}`);
     if (real > capacity) broken.push(`${name} has ${real} leases, and room for ${capacity}`);
   }
   return broken;
+}
+
+/** Leases, and home agents with as many as they count: no node that has just left gives one back between the two. */
+async function atRest(lab: Lab, server: string) {
+  const counted = async () => (await lab.administer(server, 'listHomeAgents', {})) as HomeAgent[];
+  for (;;) {
+    const before = await counted();
+    const leases = await lab.leases();
+    const agents = await counted();
+    if (agents.every((agent, i) => agent.leases === before[i]?.leases)) return { leases, agents };
+  }
 }
 
 /** Resolves when all leases have come back, by the word of a node or by their time. Rejects when one does not. */

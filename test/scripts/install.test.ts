@@ -49,7 +49,9 @@ async function run(
 async function shells(): Promise<string[][]> {
   const found: string[][] = [];
   for (const [program = '', ...more] of [['sh'], ['dash'], ['busybox', 'sh']]) {
-    if ((await run('sh', ['-c', `command -v ${program}`])).status === 0) found.push([program, ...more]);
+    const isThere = (await run('sh', ['-c', `command -v ${program}`])).status === 0;
+    if (announce(`install.sh under ${program}`, isThere ? undefined : `it needs ${program}`))
+      found.push([program, ...more]);
   }
   return found;
 }
@@ -139,11 +141,22 @@ describe('install.sh', () => {
       expect((await stat(join(root, 'usr/local/share/pana-mip6/hooks/common.sh'))).mode & 0o111).toBe(0);
       const mine = await readFile(join(etc, 'pana-aaa.yaml'), 'utf8');
 
-      // Once more, as an update: nothing of the operator's is written to.
+      // Once more, as an update: nothing of the operator's is written to. A strict mask is root's own affair.
       await writeFile(join(root, 'usr/local/share/pana-mip6/hooks/mine.sh'), '');
       const before = await everything(root);
-      expect(await install(root, [tarball], 'Linux', 1)).toMatchObject({ status: 0 });
+      const manifest = join(root, 'usr/local/share/pana-mip6/manifest');
+      const former = 'usr/local/share/pana-mip6/hooks/former.sh';
+      await writeFile(join(root, former), '');
+      await writeFile(manifest, `${await readFile(manifest, 'utf8')}file /${former}\n`);
+      const mask = process.umask(0o077);
+      const update = await install(root, [tarball], 'Linux', 1);
+      process.umask(mask);
+      expect(update.output).toContain('systemctl try-restart');
+      expect(update.status).toBe(0);
       expect(await everything(root)).toEqual(before);
+      const open = 'usr/local/lib/node_modules/pana-mip6/dist/aaa/main.js';
+      expect((await stat(join(root, open))).mode & 0o777).toBe(0o755);
+      expect((await stat(join(root, 'etc/systemd/system/pana-aaa.service'))).mode & 0o777).toBe(0o644);
       expect(await readFile(join(etc, 'pana-aaa.yaml'), 'utf8')).toBe(mine);
       await rm(join(root, 'usr/local/share/pana-mip6/hooks/mine.sh'));
 
@@ -151,6 +164,8 @@ describe('install.sh', () => {
       await mkdir(state, { recursive: true });
       await mkdir(join(root, 'var/db'));
       await symlink('/var/lib/pana-aaa', join(root, 'var/db/pana-aaa'));
+      await writeFile(join(state, 'store.db'), '');
+      await mkdir(join(root, 'var/lib/pana-paa'));
       const gone = await install(root, ['--uninstall'], 'Linux', 2);
       expect(gone).toEqual({ status: 0, output: `kept: ${etc}\nkept: ${state}\n` });
       const kept = (await everything(root)).filter((path) => !path.startsWith('etc/pana-mip6/pki/'));
@@ -165,7 +180,10 @@ describe('install.sh', () => {
         'var/db',
         'var/lib',
         'var/lib/pana-aaa',
+        'var/lib/pana-aaa/store.db',
       ]);
+      expect(await install(root, ['--uninstall', '--purge'])).toEqual({ status: 0, output: '' });
+      expect(await everything(root)).toEqual(['etc', 'var', 'var/db', 'var/lib']);
     },
     PATIENCE,
   );
@@ -184,7 +202,26 @@ describe('install.sh', () => {
       expect(await install(root, [tarball])).toMatchObject({ status: 0 });
       await writeFile(join(root, 'etc/pana-mip6/pana-aaa.yaml'), 'x');
       expect(await install(root, ['--uninstall', '--purge'])).toMatchObject({ status: 0 });
-      expect(await everything(root)).toEqual(['etc']);
+      expect(await everything(root)).toEqual([]);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'leaves an earlier version as it is when npm fails, and says when npm has not built what the store needs',
+    async () => {
+      const root = join(folder, 'half');
+      const first = await run('sh', [SCRIPT, '--root', root, tarball], { PANA_SYSTEM: 'Linux' });
+      expect(first.output).toContain('warning: better-sqlite3 was not built');
+      expect(first.status).toBe(0);
+      const before = await everything(root);
+      await mkdir(join(folder, 'broken'), { recursive: true });
+      await writeFile(join(folder, 'broken/npm'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+      const PATH = `${join(folder, 'broken')}:${process.env['PATH']}`;
+      expect((await run('sh', [SCRIPT, '--root', root, tarball], { PANA_SYSTEM: 'Linux', PATH })).status).toBe(1);
+      expect(await everything(root)).toEqual(before);
+      expect(await install(root, ['--uninstall'])).toEqual({ status: 0, output: '' });
+      expect(await everything(root)).toEqual([]);
     },
     PATIENCE,
   );
@@ -195,7 +232,7 @@ describe('install.sh', () => {
       const root = join(folder, 'forged');
       await mkdir(join(root, 'usr/local/share/pana-mip6'), { recursive: true });
       await mkdir(join(root, 'victim'));
-      for (const line of ['tree /victim', 'file /usr/../victim', 'link /victim']) {
+      for (const line of ['tree /victim', 'file /usr/../victim', 'file victim', 'link /victim']) {
         await writeFile(join(root, 'usr/local/share/pana-mip6/manifest'), `${line}\n`);
         expect((await install(root, ['--uninstall'])).status).not.toBe(0);
         expect(await exists(join(root, 'victim'))).toBe(true);
@@ -231,23 +268,49 @@ const analyse = announce(
 describe.skipIf(!analyse)('the units', () => {
   const names = ['pana-aaa', 'pana-paa', 'pana-pac'] as const;
 
+  const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
+
+  /** A unit in a folder of its own, with a program that is there: systemd looks for it. */
+  async function unitIn(place: string, name: string): Promise<string> {
+    await mkdir(place, { recursive: true });
+    const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
+    const path = join(place, `${name}.service`);
+    await writeFile(
+      path,
+      text.replaceAll(/\/usr\/local\/bin\/pana-\w+/g, '/bin/true').replace(/^Documentation=.*\n/m, ''),
+    );
+    return path;
+  }
+
   it.each(names)('%s has no mistake that systemd finds', async (name) => {
     const place = join(folder, 'verify');
-    await mkdir(place, { recursive: true });
-    for (const unit of names) {
-      // With a program that is there: systemd looks for it.
-      const text = await readFile(join(PROJECT, `scripts/systemd/${unit}.service`), 'utf8');
-      const path = join(place, `${unit}.service`);
-      await writeFile(
-        path,
-        text.replaceAll(/\/usr\/local\/bin\/pana-\w+/g, '/bin/true').replace(/^Documentation=.*\n/m, ''),
-      );
-    }
-    const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
-    expect(await verify(join(place, `${name}.service`))).toEqual({ status: 0, output: '' });
+    expect(await verify(await unitIn(place, name))).toEqual({ status: 0, output: '' });
     const broken = join(place, 'broken.service');
     await writeFile(broken, '[Service]\nExecStart=/bin/true\nProtectSystems=strict\n');
     expect(await verify(broken)).not.toEqual({ status: 0, output: '' });
+  });
+
+  it.each([
+    ['pana-paa', 'packet-filter'],
+    ['pana-paa', 'home-agent-here'],
+    ['pana-aaa', 'home-agent-here'],
+    ['pana-aaa', 'ping-probe'],
+  ])('%s has none with the drop-in %s', async (name, dropIn) => {
+    const unit = await unitIn(join(folder, `${name}-${dropIn}`), name);
+    const more = `${unit}.d`;
+    await mkdir(more);
+    await cp(join(PROJECT, `scripts/systemd/drop-ins/${dropIn}.conf`), join(more, `${dropIn}.conf`));
+    expect(await verify(unit)).toEqual({ status: 0, output: '' });
+    await writeFile(join(more, 'wrong.conf'), '[Service]\nAmbient=CAP_NET_ADMIN\n');
+    expect((await verify(unit)).output).toContain("Unknown key 'Ambient'");
+  });
+
+  it('do not leave their configuration to a program whose status systemd does not look at', async () => {
+    for (const name of names) {
+      const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
+      expect(text).toContain('\nRestartPreventExitStatus=2\n');
+      expect(text).not.toMatch(/^ExecStartPre=/m);
+    }
   });
 
   it.each([

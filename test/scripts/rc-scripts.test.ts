@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -9,6 +10,8 @@ import { Lab } from '../../src/tool/lab.js';
 
 const execute = promisify(execFile);
 const SCRIPTS = fileURLToPath(new URL('../../scripts', import.meta.url));
+/** Nobody else may be become without root. */
+const USER = userInfo().username;
 let lab: Lab | undefined;
 
 afterEach(async () => {
@@ -145,9 +148,9 @@ describe('rc.d scripts', () => {
     await (await made.startAaa()).daemon.stop();
     const aaa = await script('pana_aaa', made);
     const config = made.path('aaa.yaml');
-    await writeFile(made.path('rc.conf'), `pana_aaa_config=${config}\npana_aaa_runas=root\n`);
+    await writeFile(made.path('rc.conf'), `pana_aaa_config=${config}\npana_aaa_runas=${USER}\n`);
     expect(await call(aaa, 'start')).toEqual({ status: 0, output: 'pana_aaa is not enabled\n' });
-    await writeFile(made.path('rc.conf'), `pana_aaa_enable=YES\npana_aaa_config=${config}\npana_aaa_runas=root\n`);
+    await writeFile(made.path('rc.conf'), `pana_aaa_enable=YES\npana_aaa_config=${config}\npana_aaa_runas=${USER}\n`);
 
     const good = await readFile(config, 'utf8');
     await writeFile(config, good.replace('realm:', 'realms:'));
@@ -159,7 +162,7 @@ describe('rc.d scripts', () => {
     expect(await call(aaa, 'start')).toEqual({ status: 0, output: 'The configuration is good.\n' });
     await holds(made, 'log', 'info: ready');
     expect(await readFile(made.path('daemon.arguments'), 'utf8')).toContain(
-      `-f -r -R 5 -S -T pana-aaa -u root -P ${made.path('var/run/pana_aaa.pid')}`,
+      `-f -r -R 5 -S -T pana-aaa -u ${USER} -P ${made.path('var/run/pana_aaa.pid')}`,
     );
     expect((await stat(made.path('var/db/pana-aaa'))).mode & 0o777).toBe(0o700);
     expect((await call(aaa, 'status')).output).toBe('pana_aaa is running\n');

@@ -1,10 +1,21 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lchownSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { CompiledQuery, Kysely, Migrator, SqliteDialect, sql } from 'kysely';
 import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { KNOWN_MIGRATIONS, migrations, type Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
+
+/**
+ * What root makes belongs to whom its folder belongs to: an operator's command may come before the server, which runs as
+ * another user. SQLite itself gives the files beside it the same owner.
+ */
+export function giveToFolderOwner(path: string): void {
+  if (path === ':memory:' || process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(dirname(path));
+  if (uid !== 0) lchownSync(path, uid, gid);
+}
 
 /** How long another process's write is waited for, in milliseconds. */
 const BUSY_TIMEOUT = 5_000;
@@ -18,7 +29,8 @@ export async function openSqlite(path: string): Promise<Kysely<Schema>> {
   let file: Database.Database;
   try {
     file = new Database(path, { timeout: BUSY_TIMEOUT });
-    if (!isNew) refuseNewer(file, path);
+    if (isNew) giveToFolderOwner(path);
+    else refuseNewer(file, path);
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');

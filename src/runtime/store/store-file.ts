@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { refuseNewer } from './database.js';
+import { giveToFolderOwner, refuseNewer } from './database.js';
 import { DatabaseError } from './database-error.js';
 
 /** Pages copied at a time: the server writes in between. */
@@ -33,11 +33,11 @@ export async function restore(from: string, store: string, onProgress: OnProgres
     backup.close();
   }
   await mkdir(dirname(store), { recursive: true, mode: 0o700 });
-  await copy(from, store, onProgress);
+  await copy(from, store, onProgress, true);
 }
 
-/** Under another name first. What SQLite keeps beside a file belongs to the old one. */
-async function copy(from: string, to: string, onProgress: OnProgress): Promise<void> {
+/** Under another name first; `isOwners`: the copy goes with its folder. What SQLite keeps beside a file belongs to the old one. */
+async function copy(from: string, to: string, onProgress: OnProgress, isOwners = false): Promise<void> {
   const source = open(from);
   const part = `${to}.new`;
   await rm(part, { force: true });
@@ -49,6 +49,7 @@ async function copy(from: string, to: string, onProgress: OnProgress): Promise<v
       },
     });
     await chmod(part, 0o600);
+    if (isOwners) giveToFolderOwner(part);
     await rm(`${to}-wal`, { force: true });
     await rm(`${to}-shm`, { force: true });
     await rename(part, to);

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { DatabaseError } from './database-error.js';
 import { monotonic } from './monotonic.js';
+import { LENGTHY } from './operation-kinds.js';
 import type { OperationName, operations } from './operations.js';
 import { StoreError, type StoreErrorCode } from './records.js';
 import type { ClockStepped, StoreCall, StoreFailure, StoreReply } from './worker.js';
@@ -15,6 +16,7 @@ export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]
 export const MAX_WAITING = 10_000;
 
 interface Waiting {
+  readonly isLengthy: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -26,8 +28,8 @@ function workerUrl(): URL {
 }
 
 /**
- * The AAA server's store. It lives in a thread of its own, since SQLite waits for the disk and PostgreSQL's answers cost time: calls of a moment share one
- * commit, and a call's promise resolves when its commit is on disk.
+ * The AAA server's store. It lives in a thread of its own, since SQLite waits for the disk and PostgreSQL's answers cost
+ * time: calls of a moment share one commit, and a call's promise resolves when its commit is on disk.
  */
 export class Store {
   readonly #worker: Worker;
@@ -37,8 +39,11 @@ export class Store {
   #last = 0;
   #broken: Error | undefined;
   #works = true;
+  #closing = false;
   /** Says when the database is lost, and when it answers again. */
   onState: (works: boolean, reason: string) => void = () => undefined;
+  /** Says that its thread has ended, which nobody asked for: nothing is answered any more. */
+  onEnd: (reason: string) => void = () => undefined;
   /** Says that the wall clock has made a step, in milliseconds, and that the store's times have made it too. */
   onClockStep: (milliseconds: number) => void = () => undefined;
 
@@ -57,7 +62,7 @@ export class Store {
   static async open(where: string): Promise<Store> {
     const worker = new Worker(workerUrl(), { workerData: { store: where } });
     const store = new Store(worker);
-    await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
+    await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject, isLengthy: false }));
     return store;
   }
 
@@ -72,12 +77,25 @@ export class Store {
     this.#last += 1;
     const id = this.#last;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      const isLengthy = LENGTHY.has(operation);
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, isLengthy });
       this.#call({ id, operation, arguments: given, asked: monotonic(), who });
     });
   }
 
+  /**
+   * Whether its thread lives, whatever the database says. It does when it has more to do than it can, or something that takes
+   * minutes: with SQLite nothing else is answered meanwhile.
+   */
+  async answers(): Promise<boolean> {
+    if (this.#waiting.size >= MAX_WAITING || [...this.#waiting.values()].some(({ isLengthy }) => isLengthy))
+      return true;
+    await this.run('listHomeAgents', {}).catch(() => undefined);
+    return this.#broken === undefined;
+  }
+
   async close(): Promise<void> {
+    this.#closing = true;
     this.#flush();
     if (!this.#broken) this.#worker.postMessage('close');
     await this.#exited;
@@ -113,7 +131,9 @@ export class Store {
   }
 
   #break(error: Error): void {
-    this.#broken ??= error;
+    if (this.#broken) return;
+    this.#broken = error;
+    if (!this.#closing) this.onEnd(error.message);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

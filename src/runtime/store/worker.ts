@@ -2,7 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Backend, isPostgresUrl, type Job } from './backend.js';
 import { ClockKeeper } from './clock-keeper.js';
 import { DatabaseError } from './database-error.js';
-import { LENGTHY, type OperationName, operations, PREPARING, READING } from './operations.js';
+import { LENGTHY, PREPARING, READING } from './operation-kinds.js';
+import { type OperationName, operations } from './operations.js';
 import { StoreError } from './records.js';
 import type { Context, Db } from './rows.js';
 

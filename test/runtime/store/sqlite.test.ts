@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -6,8 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite, synchronousLevel } from '../../../src/runtime/store/database.js';
 import { Store } from '../../../src/runtime/store/store.js';
 import { backUp, restore } from '../../../src/runtime/store/store-file.js';
+import { announce } from '../../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 
+const isRoot = announce('a store that root makes', process.geteuid?.() === 0 ? undefined : 'it needs root');
 let folder: string;
 let store: Store;
 const user = new StoreUser(() => store);
@@ -34,6 +36,22 @@ describe('the database', () => {
     const file = new Database(path);
     expect(file.pragma('synchronous', { simple: true })).not.toBe(2);
     file.close();
+  });
+
+  it.skipIf(!isRoot)('belongs to whom its folder belongs to, also when root makes it', async () => {
+    const theirs = join(folder, 'theirs');
+    await mkdir(theirs);
+    await chown(theirs, 1234, 1235);
+    const path = join(theirs, 'store.db');
+    const db = await openSqlite(path);
+    for (const name of ['store.db', 'store.db-wal', 'store.db-shm']) {
+      expect(await stat(join(theirs, name))).toMatchObject({ uid: 1234, gid: 1235 });
+    }
+    await db.destroy();
+    await restore(join(folder, 'store.db'), path, () => undefined);
+    expect(await stat(path)).toMatchObject({ uid: 1234, gid: 1235 });
+    await backUp(path, join(theirs, 'mine.db'), () => undefined);
+    expect(await stat(join(theirs, 'mine.db'))).toMatchObject({ uid: 0 });
   });
 
   it('keeps what was promised when the process is gone', async () => {
