@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
+import { onTestFinished } from 'vitest';
 import { Lab, type LabOptions } from '../../src/tool/lab.js';
 
 const run = promisify(execFile);
@@ -29,7 +30,10 @@ export function announce(group: string, why: string | undefined): boolean {
 
 let made = 0;
 
-/** A mobile node and an access router, each in a network namespace of its own, with a link between them. */
+/**
+ * A mobile node and an access router, each in a network namespace of its own, with a link between them; for one test, at the
+ * end of which it is removed.
+ */
 export class AccessNetwork {
   readonly node: string;
   readonly router: string;
@@ -42,6 +46,7 @@ export class AccessNetwork {
 
   static async make(): Promise<AccessNetwork> {
     const network = new AccessNetwork();
+    onTestFinished(() => network.#remove());
     const { node, router } = network;
     for (const name of [node, router]) {
       await run('ip', ['netns', 'add', name]);
@@ -69,13 +74,17 @@ export class AccessNetwork {
     return (await run('ip', ['netns', 'exec', namespace, ...command])).stdout;
   }
 
-  /** A lab whose PaCs run on the node, and the rest on the router. */
-  lab(options: LabOptions = {}): Promise<Lab> {
+  /** A lab whose PaCs run on the node, and the rest on the router; it is closed at the end of the test. */
+  async lab(options: LabOptions = {}): Promise<Lab> {
     const launcher = (daemon: string) => ['ip', 'netns', 'exec', daemon === 'pac' ? this.node : this.router];
-    return Lab.make({ ...options, launcher, paa: { pana: { listen: [ROUTER] }, ...options.paa } });
+    const lab = await Lab.make({ ...options, launcher, paa: { pana: { listen: [ROUTER] }, ...options.paa } });
+    onTestFinished(async () => {
+      await lab.close();
+    });
+    return lab;
   }
 
-  async remove(): Promise<void> {
+  async #remove(): Promise<void> {
     for (const name of [this.node, this.router]) await run('ip', ['netns', 'delete', name]).catch(() => undefined);
   }
 }

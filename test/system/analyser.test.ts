@@ -2,33 +2,21 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { commandOf } from '../../src/protocol/diameter/commands.js';
 import { decodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/codec.js';
 import { AVPS } from '../../src/protocol/pana/dictionary.js';
 import { readCapture } from '../../src/tool/decode/capture.js';
 import { packetOf } from '../../src/tool/decode/packets.js';
-import type { Lab } from '../../src/tool/lab.js';
 import { run } from '../daemons/program.js';
 import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce("a session under tshark's eyes", missing('tshark', 'dumpcap'));
-let network: AccessNetwork | undefined;
-let lab: Lab | undefined;
-
-afterEach(async () => {
-  await lab?.close();
-  await network?.remove();
-  lab = undefined;
-  network = undefined;
-});
 
 describe.runIf(possible)('a full session on port 716', () => {
   it('is decoded by tshark with no complaint, and its fields say the same as ours', { timeout: 120_000 }, async () => {
     const net = await AccessNetwork.make();
-    network = net;
     const made = await net.lab({ hooks: false, paa: { pana: { listen: [ROUTER], port: 716 } } });
-    lab = made;
     const { place } = await made.startAaa();
     await made.startPaa(place, 'paa', { 'key-log': made.path('paa.keys') });
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -119,9 +107,7 @@ const ERROR = 0x0080_0000;
 describe.runIf(possible)('the Diameter side of a full session', () => {
   it('is decoded by tshark with no complaint, and its commands are ours', { timeout: 120_000 }, async () => {
     const net = await AccessNetwork.make();
-    network = net;
     const made = await net.lab({ hooks: false, localHomeAgent: true });
-    lab = made;
     const file = made.path('diameter.pcap');
     const capture = spawn(
       'ip',

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { callDaemon } from '../../src/runtime/control.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { hookPath, type Lab } from '../../src/tool/lab.js';
@@ -19,15 +19,6 @@ import {
 
 const OTHER = '2001:db8:a::33';
 const possible = announce('the enforcement point in network namespaces', missing('nft'));
-let network: ForwardingNetwork | undefined;
-let lab: Lab | undefined;
-
-afterEach(async () => {
-  await lab?.close();
-  await network?.remove();
-  lab = undefined;
-  network = undefined;
-});
 
 interface SceneOptions {
   readonly batch?: boolean;
@@ -49,10 +40,8 @@ class Scene {
 
   static async make({ batch = true, settings = '', lifetime = '1h', wait = '0s' }: SceneOptions = {}): Promise<Scene> {
     const net = new ForwardingNetwork(await AccessNetwork.make());
-    network = net;
     await net.build();
     const made = await net.access.lab({ aaa: { session: { lifetime } } });
-    lab = made;
     const state = made.path('ep');
     await mkdir(state);
     await writeFile(join(state, 'hooks.conf'), settings);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { onTestFinished } from 'vitest';
 import { type AccessNetwork, NODE, ROUTER } from './access-network.js';
 
 const run = promisify(execFile);
@@ -88,7 +89,9 @@ export class ForwardingNetwork {
     this.correspondent = `${access.node}c`;
   }
 
+  /** Until the test is over. */
   async build(): Promise<void> {
+    onTestFinished(() => this.#remove());
     const { access, neighbour, correspondent } = this;
     const { node, router } = access;
     const ip = (namespace: string, text: string) => access.ip(namespace, ...text.split(' '));
@@ -223,12 +226,11 @@ export class ForwardingNetwork {
     return sets;
   }
 
-  async remove(): Promise<void> {
+  async #remove(): Promise<void> {
     for (const child of this.#children) await ended(child);
     for (const name of [this.neighbour, this.correspondent]) {
       await run('ip', ['netns', 'delete', name]).catch(() => undefined);
     }
-    await this.access.remove();
   }
 }
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import type { Lab, Place } from '../../src/tool/lab.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
@@ -9,17 +9,6 @@ const RELAYS = ['2001:db8:a::4', '2001:db8:a::5'] as const;
 const NODES = 10;
 
 const possible = announce('freeDiameter as a relay', missing('freeDiameterd'));
-let network: AccessNetwork | undefined;
-let lab: Lab | undefined;
-const relays: Relay[] = [];
-
-afterEach(async () => {
-  await lab?.close();
-  await Promise.all(relays.splice(0).map((relay) => relay.kill()));
-  await network?.remove();
-  lab = undefined;
-  network = undefined;
-});
 
 interface Scene {
   readonly made: Lab;
@@ -27,6 +16,7 @@ interface Scene {
   readonly aaa: DaemonProcess;
   readonly paa: DaemonProcess;
   readonly aaaPlace: Place;
+  readonly relays: readonly Relay[];
 }
 
 const relayHost = (i: number) => `relay${i + 1}.visited.example`;
@@ -34,12 +24,10 @@ const relayHost = (i: number) => `relay${i + 1}.visited.example`;
 /** PAA → relays → AAA server, each on an address of its own; the PAA has no other way. */
 async function scene(tls: boolean): Promise<Scene> {
   const net = await AccessNetwork.make();
-  network = net;
   for (const address of [AAA, ...RELAYS]) {
     await net.ip(net.router, 'address', 'add', `${address}/64`, 'dev', 'ar0', 'nodad');
   }
   const made = await net.lab({ hooks: false });
-  lab = made;
   await made.issueServer('paa', ['paa.access.example']);
   const files = (name: string) => ({
     ca: made.path('pki', 'ca.pem'),
@@ -57,6 +45,7 @@ async function scene(tls: boolean): Promise<Scene> {
     },
   });
   const aaaPlace = { address: AAA, port: tls ? 5868 : 3868 };
+  const relays: Relay[] = [];
   for (const [i, address] of RELAYS.entries()) {
     const peers = [{ host: 'aaa.home.example', place: aaaPlace }, { host: 'paa.access.example' }];
     relays.push(await Relay.start(made, net, { host: relayHost(i), address, tls, peers }));
@@ -72,7 +61,7 @@ async function scene(tls: boolean): Promise<Scene> {
     },
   });
   for (const [i] of RELAYS.entries()) await paa.line('peer connected', (line) => line['peer'] === relayHost(i));
-  return { made, net, aaa, paa, aaaPlace };
+  return { made, net, aaa, paa, aaaPlace, relays };
 }
 
 const messages = ({ lines }: DaemonProcess, direction: 'sent' | 'received', name: string) =>
@@ -97,9 +86,12 @@ describe.runIf(possible)('between PAA and AAA server', () => {
   it('another relay takes over when the first is killed in the middle of an exchange', {
     timeout: 120_000,
   }, async () => {
-    const { made, paa } = await scene(false);
+    const {
+      made,
+      paa,
+      relays: [first],
+    } = await scene(false);
     await made.addSubscriber('mn1@home.example', 'mn1');
-    const [first] = relays;
     const killed = paa.line('sent', ({ message }) => message === 'DER').then(() => first?.kill());
     const pac = await made.startPac('mn1');
     await killed;
@@ -118,7 +110,7 @@ describe.runIf(possible)('between PAA and AAA server', () => {
     await net.ip(net.router, 'address', 'add', `${address}/64`, 'dev', 'ar0', 'nodad');
     const host = 'stranger.visited.example';
     const peers = [{ host: 'aaa.home.example', place: aaaPlace }];
-    relays.push(await Relay.start(made, net, { host, address, tls: false, peers }));
+    await Relay.start(made, net, { host, address, tls: false, peers });
     expect(await aaa.line('dropped', ({ code }) => code === 'unknown-peer')).toMatchObject({ peer: host });
     expect(aaa.lines.some((line) => line.msg === 'peer connected' && line['peer'] === host)).toBe(false);
   });

@@ -49,7 +49,6 @@ it.runIf(possible)('a hook takes no daemon of another network namespace for its 
     expect(await probe(net.node)).toBe('error: racoon does not run');
   } finally {
     for (const daemon of daemons) daemon.kill();
-    await net.remove();
     await rm(folder, { recursive: true, force: true });
   }
 });

@@ -1,17 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Lab } from '../../src/tool/lab.js';
+import { describe, expect, it } from 'vitest';
 import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce('loss in network namespaces', missing('nft'));
-let network: AccessNetwork | undefined;
-let lab: Lab | undefined;
-
-afterEach(async () => {
-  await lab?.close();
-  await network?.remove();
-  lab = undefined;
-  network = undefined;
-});
 
 /** Drops one of ten packets that come in. */
 const RULES = `
@@ -26,7 +16,6 @@ table inet loss {
 describe.runIf(possible)('a link that loses one of ten packets each way', () => {
   it('costs no bootstrap', { timeout: 240_000 }, async () => {
     const net = await AccessNetwork.make();
-    network = net;
     for (const namespace of [net.node, net.router]) await net.exec(namespace, 'nft', RULES);
     // Six losses in a row, one in twenty thousand, take a minute: no limit of a phase shall decide.
     const patience = { 'progress-timeout': '200s' };
@@ -35,7 +24,6 @@ describe.runIf(possible)('a link that loses one of ten packets each way', () => 
       aaa: { diameter: { 'round-timeout': '200s' } },
       paa: { pana: { listen: [ROUTER], ...patience } },
     });
-    lab = made;
     const { place } = await made.startAaa();
     await made.startPaa(place);
     const names = Array.from({ length: 10 }, (_, i) => `mn${i}`);

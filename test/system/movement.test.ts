@@ -1,27 +1,16 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Lab, Place } from '../../src/tool/lab.js';
+import { describe, expect, it } from 'vitest';
+import type { Place } from '../../src/tool/lab.js';
 import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 
 const OTHER = '2001:db8:a::22';
 const OTHER_ROUTER = '2001:db8:b::1';
 const ELSEWHERE = '2001:db8:b::11';
 const possible = announce('movement in network namespaces', missing());
-let network: AccessNetwork | undefined;
-let lab: Lab | undefined;
-
-afterEach(async () => {
-  await lab?.close();
-  await network?.remove();
-  lab = undefined;
-  network = undefined;
-});
 
 describe.runIf(possible)('a mobile node whose care-of address changes', () => {
   it('notices it, and keeps session, home address and key', async () => {
     const net = await AccessNetwork.make();
-    network = net;
     const made = await net.lab();
-    lab = made;
     const { daemon: aaa, place } = await made.startAaa();
     const { daemon: paa } = await made.startPaa(place);
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -45,9 +34,7 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
 
   it('goes on when its link was away for a while', async () => {
     const net = await AccessNetwork.make();
-    network = net;
     const made = await net.lab({ hooks: false });
-    lab = made;
     const { place } = await made.startAaa();
     const { daemon: paa } = await made.startPaa(place);
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -63,9 +50,7 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
 
 it.runIf(possible)('a node that moves to a network with another PAA has its home address there, too', async () => {
   const net = await AccessNetwork.make();
-  network = net;
   const made = await net.lab();
-  lab = made;
   await net.ip(net.router, 'address', 'add', `${OTHER_ROUTER}/64`, 'dev', 'ar0', 'nodad');
   const { daemon: aaa, place } = await made.startAaa();
   const { daemon: first, place: at } = await made.startPaa(place);
@@ -100,9 +85,7 @@ it.runIf(possible)('a node that moves to a network with another PAA has its home
 
 it.runIf(possible)('a node that knows no PAA asks its default router', async () => {
   const net = await AccessNetwork.make();
-  network = net;
   const made = await net.lab({ hooks: false });
-  lab = made;
   const { place } = await made.startAaa();
   await made.startPaa(place);
   await made.addSubscriber('mn1@home.example', 'mn1');
@@ -115,11 +98,9 @@ it.runIf(possible)('a node that knows no PAA asks its default router', async () 
 
 it.runIf(possible)('a node on another host than the router reaches it by a scoped address, too', async () => {
   const net = await AccessNetwork.make();
-  network = net;
   const text = await net.exec(net.router, 'ip', '-6', '-o', 'address', 'show', 'dev', 'ar0', 'scope', 'link');
   const linkLocal = /inet6 (fe80:[^/]+)\//.exec(text)?.[1] ?? '';
   const made = await net.lab({ hooks: false, paa: { pana: { listen: [ROUTER, `${linkLocal}%ar0`] } } });
-  lab = made;
   const { place } = await made.startAaa();
   const { daemon: paa } = await made.startPaa(place);
   await made.addSubscriber('mn1@home.example', 'mn1');

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
 import type { Lab, Place } from '../../src/tool/lab.js';
 import type { AccessNetwork } from './access-network.js';
 
@@ -34,7 +35,7 @@ export class Relay {
     }
   }
 
-  /** Writes its configuration and starts it. Whether it is up shows at its peers. */
+  /** Writes its configuration and starts it, until the test is over. Whether it is up shows at its peers. */
   static async start(lab: Lab, network: AccessNetwork, options: RelayOptions): Promise<Relay> {
     const { host, address, tls, peers } = options;
     const name = host.split('.', 1)[0] ?? host;
@@ -70,7 +71,9 @@ export class Relay {
     const child = spawn('ip', ['netns', 'exec', network.router, 'freeDiameterd', '-c', config], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return new Relay(host, child);
+    const relay = new Relay(host, child);
+    onTestFinished(() => relay.kill());
+    return relay;
   }
 
   /** SIGKILL: without a word to its peers. */

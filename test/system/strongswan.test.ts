@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { hookPath, type Lab } from '../../src/tool/lab.js';
 import { hasEsp } from '../../src/tool/network-lab/charon.js';
 import { run } from '../daemons/program.js';
@@ -15,11 +15,6 @@ const execute = promisify(execFile);
 const HA = '2001:db8:1::1';
 const HA_HOST = 'ha.home.example';
 const KEYS = ['11', '22', '33'].map((octet) => `0x${octet.repeat(64)}`);
-const ends: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 interface Mn {
   readonly id: string;
@@ -56,16 +51,15 @@ class Scene {
 
   static async make(which: readonly ('ha' | 'node')[] = ['ha', 'node']): Promise<Scene> {
     const net = await AccessNetwork.make();
-    ends.push(() => net.remove());
     const folder = await mkdtemp(join(tmpdir(), 'pana-ike-'));
-    ends.push(() => rm(folder, { recursive: true, force: true }));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
     await net.ip(net.router, 'address', 'add', `${HA}/64`, 'dev', 'lo', 'nodad');
     await net.ip(net.node, 'route', 'add', '2001:db8:1::/64', 'via', '2001:db8:a::1');
     const esp = await hasEsp(net.node);
     if (!esp) process.stderr.write('*** this kernel has no ESP: IKE_SAs are looked at, and no CHILD_SA ***\n');
     const scene = new Scene(net, folder, esp);
     for (const name of which) {
-      ends.push(() => scene[name].stop());
+      onTestFinished(() => scene[name].stop());
       await scene[name].start();
     }
     return scene;
@@ -196,7 +190,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     await writeFile(script, `#!/bin/sh\necho $$ >${pidFile}\nexec unshare -m sh -c '${scene.node.command.at(-1)}'\n`, {
       mode: 0o755,
     });
-    ends.push(async () => {
+    onTestFinished(async () => {
       process.kill(Number(await readFile(pidFile, 'utf8')), 'SIGTERM');
     });
     const said = await scene.hook('mn', 'up', mn(1), { settings: `CHARON=${script}\n` });
@@ -286,9 +280,6 @@ async function daemons(local: boolean): Promise<{ readonly made: Lab; readonly s
   const scene = await Scene.make();
   const localHa = { 'local-home-agent': { ike: 'ikev2' } };
   const made = await scene.net.lab({ localHomeAgent: local, ...(local ? { paa: localHa } : {}) });
-  ends.push(async () => {
-    await made.close();
-  });
   const { place } = await made.startAaa();
   await made.administer('aaa', 'changeHomeAgent', { name: 'ha1', change: { ike: ['ikev2'] } });
   await made.startPaa(place);
