@@ -5,7 +5,7 @@ import { callDaemon } from './control.js';
 import { asStartError } from './failure.js';
 import { type Logger, type LogOptions, openLog } from './log.js';
 import { adopt } from './reload.js';
-import { runService, type Service } from './service.js';
+import { runService, type Service, Signals } from './service.js';
 
 /** What every daemon's configuration has. */
 interface CommonOptions {
@@ -51,11 +51,12 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             async (argv) => {
               const options = await optionsOf(argv, daemon);
               const log = await openLog(name, commonOf(options).log);
+              const signals = new Signals(log);
               const service = await daemon.start(options, log).catch((error: unknown) => {
                 throw asStartError(error);
               });
               const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
-              process.exitCode = await runService(service, log, reload);
+              process.exitCode = await runService(service, log, signals, reload);
               // A hook's child or a keep-alive must not hold the process.
               process.exit();
             },

@@ -29,6 +29,40 @@ const TOLD_AT_END = 1_000;
 /** How often within the time of a watchdog it hears of us: one of these may be lost. */
 const SIGNS_OF_LIFE = 3;
 
+/** Signals from before a daemon has started on: none of them ends it out of order, or is lost. */
+export class Signals {
+  /** SIGTERM or SIGINT. */
+  readonly end: Promise<NodeJS.Signals>;
+  #onHangUp: (() => void) | undefined;
+  #isHungUp = false;
+
+  constructor(log: Logger) {
+    this.end = new Promise((resolve) => {
+      let stopping = false;
+      const onSignal = (signal: NodeJS.Signals) => {
+        if (stopping) {
+          log.warn({ signal }, 'ended at once');
+          process.exit(1);
+        }
+        stopping = true;
+        resolve(signal);
+      };
+      process.on('SIGTERM', onSignal);
+      process.on('SIGINT', onSignal);
+    });
+    process.on('SIGHUP', () => {
+      if (this.#onHangUp) this.#onHangUp();
+      else this.#isHungUp = true;
+    });
+  }
+
+  /** What SIGHUP asks for, also one that has come already. */
+  onHangUp(listener: () => void): void {
+    this.#onHangUp = listener;
+    if (this.#isHungUp) listener();
+  }
+}
+
 /**
  * Runs a daemon until SIGTERM or SIGINT, or until it ends by itself; a second signal, or the deadline, ends it at once.
  * `reload` is what SIGHUP asks for. Resolves with the exit status.
@@ -36,24 +70,12 @@ const SIGNS_OF_LIFE = 3;
 export async function runService(
   service: Pick<Service, 'stop' | 'summary' | 'works' | 'finished'>,
   log: Logger,
+  signals: Signals,
   reload: () => Promise<void>,
 ): Promise<number> {
-  const signalled = new Promise<NodeJS.Signals>((resolve) => {
-    let stopping = false;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (stopping) {
-        log.warn({ signal }, 'ended at once');
-        process.exit(1);
-      }
-      stopping = true;
-      resolve(signal);
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
   const reporter = Reporter.start(service, log);
   let reloaded: Promise<void> = Promise.resolve();
-  process.on('SIGHUP', () => {
+  signals.onHangUp(() => {
     // One after another: the last one counts.
     reloaded = reloaded.then(async () => {
       reporter?.reloading();
@@ -67,7 +89,7 @@ export async function runService(
     });
   });
   const finished: Promise<number> = service.finished ?? new Promise(() => undefined);
-  const end = await Promise.race([signalled, finished]);
+  const end = await Promise.race([signals.end, finished]);
   log.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
   const deadline = setTimeout(() => {
     log.error({ deadline: STOP_DEADLINE }, 'ended at once');
