@@ -1,4 +1,4 @@
-import { existsSync, lchownSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, fchownSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { CompiledQuery, Kysely, Migrator, SqliteDialect, sql } from 'kysely';
@@ -14,7 +14,15 @@ import { ensureSecret } from './secret.js';
 export function giveToFolderOwner(path: string): void {
   if (path === ':memory:' || process.geteuid?.() !== 0) return;
   const { uid, gid } = statSync(dirname(path));
-  if (uid !== 0) lchownSync(path, uid, gid);
+  if (uid === 0) return;
+  if (lstatSync(path).isSymbolicLink()) return;
+  // That user may have put something else there by now: not what a link leads to, nor what has another name.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    if (fstatSync(descriptor).nlink === 1) fchownSync(descriptor, uid, gid);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** How long another process's write is waited for, in milliseconds. */
