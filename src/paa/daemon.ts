@@ -1,13 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
 import { formatAddress } from '../protocol/bytes/address.js';
-import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
-import { CAPABILITY, capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
-import { type AccessInput, type AccessOutput, type DerRequest, identityRequest } from '../protocol/nas/access.js';
-import { Paa, type PaaConfig, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
-import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
+import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
+import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { ControlError } from '../runtime/control.js';
 import {
@@ -22,8 +18,6 @@ import {
 import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
 import { TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
-import { OperatorError } from '../runtime/failure.js';
-import type { HookEvent } from '../runtime/hook-environment.js';
 import { HookRunner, type HookView } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
@@ -35,9 +29,10 @@ import { within } from '../runtime/within.js';
 import { AaaClient } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
 import { EnforcementPoint } from './enforcement-point.js';
-import { LocalHomeAgent } from './local-home-agent.js';
+import { assignmentFields, LocalMobility } from './local-mobility.js';
 import { PAA_METRICS } from './metrics.js';
 import type { PaaOptions } from './options.js';
+import { paaConfig } from './paa-config.js';
 
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
@@ -68,7 +63,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #aaa: AaaClient;
   #tls: TlsTransport | undefined;
   readonly #clients = new Clients();
-  #local: LocalHomeAgent | undefined;
+  readonly #local: LocalMobility;
   readonly #sockets = new Map<string, UdpSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #emptied: (() => void) | undefined;
@@ -78,14 +73,14 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#options = options;
     this.#log = log;
     this.#tls = tls;
-    const { hooks, 'local-home-agent': local } = options;
+    const { hooks } = options;
     const running = hookOptions(hooks, log, this.#metrics);
     this.#hooks = new HookRunner(running);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: options.pana.interface };
       this.#ep = new EnforcementPoint(ep, running, this.#hooks);
     }
-    this.#local = local && localHomeAgent(local, options);
+    this.#local = new LocalMobility(options, this.#hooks, log);
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
     const report = diameterReporter(log, this.#metrics, 'debug');
@@ -121,35 +116,18 @@ export class PaaDaemon implements Service<PaaOptions> {
    * peers, and what sessions from now on are offered.
    */
   async reload(options: PaaOptions): Promise<void> {
-    const { diameter, 'local-home-agent': local } = options;
+    const { diameter } = options;
     const material = await readDiameterTls(diameter);
-    const agent = this.#localFor(local, options);
+    const adoptLocal = this.#local.plan(options);
     if (material) {
       if (this.#tls) this.#tls.reload(material);
       else this.#tls = new TlsTransport(material, refusedReporter(this.#log));
     }
     this.#aaa.node.reconfigure(peerOptions(diameter.peers, this.#tls), diameter.routes);
     this.#options = options;
-    if (agent === this.#local) {
-      agent?.reconfigure(local);
-    } else {
-      this.#local = agent;
-      await this.#takeDownLeftovers();
-    }
+    await adoptLocal();
     this.#driver.feed({ type: 'configure', config: paaConfig(options) });
     void this.#ep?.start();
-  }
-
-  /** The local home agent for other options. Throws OperatorError where the one before has nodes that know it only. */
-  #localFor(options: PaaOptions['local-home-agent'], all: PaaOptions): LocalHomeAgent | undefined {
-    const current = this.#local;
-    if (!options || current?.isAt(options)) return current;
-    if (current && current.used > 0) {
-      throw new OperatorError(
-        `local-home-agent: ${current.used} nodes have a home address of ${current.options.address}: end their sessions before`,
-      );
-    }
-    return localHomeAgent(options, all);
   }
 
   summary(): string {
@@ -184,7 +162,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { pana, hooks, control } = this.#options;
     await mkdir(hooks['state-dir'], { recursive: true, mode: 0o700 });
     if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
-    await this.#takeDownLeftovers();
+    await this.#local.takeDownLeftovers();
     // Who passed before a restart has no session any more, and nobody is listened to before that is so.
     await this.#ep?.start();
     for (const address of pana.listen) {
@@ -220,7 +198,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       listening: [...this.#sockets.values()].map(({ address }) => `${address.address} port ${address.port}`),
       sessions: this.#paa.size,
       halfOpen: this.#paa.halfOpen,
-      localHomeAddresses: this.#local?.used,
+      localHomeAddresses: this.#local.used,
       peers: this.#aaa.node.status(),
       hooks: this.#hooksLeft(),
       counters: await this.#metrics.counters(),
@@ -366,7 +344,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       if (server) this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
     }
     this.#ep?.revoke(sessionText(sessionId));
-    this.#takeDownLocal(client);
+    this.#local.takeDown(client);
     if (this.#paa.size <= 1) setImmediate(() => this.#paa.size === 0 && this.#emptied?.());
   }
 
@@ -435,15 +413,15 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   #propose(client: Client, wish: number): void {
-    client.local ??= this.#local?.propose(wish);
+    this.#local.propose(client, wish);
     this.#access(client, { type: 'proposal', local: client.local });
   }
 
   #granted(client: Client, { userName, server, kind, grant, msk }: Extract<AccessOutput, { type: 'granted' }>): void {
     client.granted = { userName, server, kind, grant };
     const { assignment } = grant;
-    if (kind === 'local' && assignment && msk) this.#bringUpLocal(client, userName, assignment, msk);
-    else this.#takeDownLocal(client);
+    if (kind === 'local' && assignment && msk) this.#local.bringUp(client, userName, assignment, msk);
+    else this.#local.takeDown(client);
   }
 
   #serverWish(sessionId: string, wish: 'abort' | 'reauthenticate'): boolean {
@@ -485,108 +463,4 @@ export class PaaDaemon implements Service<PaaOptions> {
   #hooksLeft(): HookView[] {
     return [...(this.#ep?.status() ?? []), ...this.#hooks.status()];
   }
-
-  /** RFC 5447 4.2.5: the visited network's own home agent, whose key the PAA derives, since it has the MSK. */
-  #bringUpLocal(client: Client, userName: string, assignment: MobilityAssignment, msk: Uint8Array): void {
-    const { homeAgent, homeAddress } = assignment;
-    const psk = derivePsk(msk, homeAgent, homeAddress);
-    const fields = { ...assignmentFields(assignment), user: userName, fingerprint: fingerprint(psk) };
-    this.#log.info(fields, client.localUp ? 'local home agent refreshed' : 'local home agent granted');
-    const text = homeAddress && formatAddress(homeAddress);
-    if (text !== undefined) void this.#local?.take(text, userName);
-    this.#localHook(client.localUp ? 'refresh' : 'up', userName, text, client.granted?.grant.lifetime, psk);
-    client.localUp = true;
-    psk.fill(0);
-  }
-
-  #takeDownLocal(client: Client): void {
-    const homeAddress = client.local?.homeAddress && formatAddress(client.local.homeAddress);
-    if (client.localUp) {
-      client.localUp = false;
-      this.#localHook('down', client.granted?.userName ?? '', homeAddress, undefined, undefined);
-    }
-    if (homeAddress !== undefined) void this.#local?.release(homeAddress);
-    client.local = undefined;
-  }
-
-  async #takeDownLeftovers(): Promise<void> {
-    for (const { homeAddress, mnId } of (await this.#local?.leftovers()) ?? []) {
-      this.#localHook('down', mnId, homeAddress, undefined, undefined);
-    }
-  }
-
-  #localHook(
-    event: HookEvent,
-    mnId: string,
-    homeAddress: string | undefined,
-    lifetime: number | undefined,
-    psk: Uint8Array | undefined,
-  ): void {
-    const { hooks } = this.#options;
-    const agent = this.#local?.options;
-    if (hooks.ha === undefined || !agent) return;
-    void this.#hooks.run({
-      program: hooks.ha,
-      role: 'ha',
-      event,
-      subject: `ha ${mnId}`,
-      variables: {
-        mnId,
-        homeAgent: agent.address,
-        homeAgentHost: agent.host,
-        homeAgentId: 'local',
-        homeAddress,
-        prefix: formatAddress(agent.prefix),
-        prefixLength: 64,
-        lifetime: lifetime === undefined ? undefined : Math.ceil(lifetime / 1000),
-        ike: agent.ike,
-      },
-      psk,
-    });
-  }
-}
-
-function localHomeAgent(local: NonNullable<PaaOptions['local-home-agent']>, { diameter, hooks }: PaaOptions) {
-  return new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
-}
-
-function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): Record<string, unknown> {
-  return {
-    homeAgent: formatAddress(homeAgent),
-    homeAddress: homeAddress && formatAddress(homeAddress),
-    capability: capabilityNames(capability).join(' '),
-  };
-}
-
-function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLog }: PaaOptions): PaaConfig {
-  const { limits } = pana;
-  const offer =
-    CAPABILITY.MIP6 |
-    CAPABILITY.HOME_HA |
-    CAPABILITY.HOA_ASSIGN |
-    CAPABILITY.IKEV1_PSK |
-    CAPABILITY.IKEV2_PSK |
-    CAPABILITY.PSK_FROM_EMSK |
-    (local ? CAPABILITY.LOCAL_HA : 0);
-  return {
-    vendorId: pana['vendor-id'],
-    prf: pana.prf,
-    integrity: pana.integrity,
-    sa: pana.sa,
-    failedSessionTimeout: pana['progress-timeout'],
-    request: REQUEST_DEFAULTS,
-    pingInterval: pana['ping-interval'],
-    reauthenticateAt: pana['reauthenticate-at'],
-    mobility: mobility.offer ? offer : undefined,
-    firstRequest: pana['optimised-start'] ? identityRequest(0) : undefined,
-    reconfigure: pana['ip-reconfiguration'],
-    exportKeys: keyLog !== undefined,
-    limits: {
-      pciPerAddress: limits['pci-per-address'],
-      pciInAll: limits.pci,
-      halfOpenPerAddress: limits['half-open-per-address'],
-      halfOpen: limits['half-open'],
-      sessions: limits.sessions,
-    },
-  };
 }

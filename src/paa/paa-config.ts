@@ -1,0 +1,39 @@
+import { CAPABILITY } from '../protocol/mip6/assignment.js';
+import { identityRequest } from '../protocol/nas/access.js';
+import type { PaaConfig } from '../protocol/pana/paa.js';
+import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
+import type { PaaOptions } from './options.js';
+
+/** What the operator's options are to the machine. */
+export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLog }: PaaOptions): PaaConfig {
+  const { limits } = pana;
+  const offer =
+    CAPABILITY.MIP6 |
+    CAPABILITY.HOME_HA |
+    CAPABILITY.HOA_ASSIGN |
+    CAPABILITY.IKEV1_PSK |
+    CAPABILITY.IKEV2_PSK |
+    CAPABILITY.PSK_FROM_EMSK |
+    (local ? CAPABILITY.LOCAL_HA : 0);
+  return {
+    vendorId: pana['vendor-id'],
+    prf: pana.prf,
+    integrity: pana.integrity,
+    sa: pana.sa,
+    failedSessionTimeout: pana['progress-timeout'],
+    request: REQUEST_DEFAULTS,
+    pingInterval: pana['ping-interval'],
+    reauthenticateAt: pana['reauthenticate-at'],
+    mobility: mobility.offer ? offer : undefined,
+    firstRequest: pana['optimised-start'] ? identityRequest(0) : undefined,
+    reconfigure: pana['ip-reconfiguration'],
+    exportKeys: keyLog !== undefined,
+    limits: {
+      pciPerAddress: limits['pci-per-address'],
+      pciInAll: limits.pci,
+      halfOpenPerAddress: limits['half-open-per-address'],
+      halfOpen: limits['half-open'],
+      sessions: limits.sessions,
+    },
+  };
+}
