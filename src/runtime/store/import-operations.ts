@@ -22,6 +22,19 @@ const MAX_PROBLEMS = 20;
 /** Rows in one statement: SQLite takes 32,766 parameters. */
 const ROWS = 500;
 
+/** Columns that a row of an import and a subscriber both have, by the same names. */
+const IMPORTED = [
+  'enabled',
+  'mip6',
+  'local_ha',
+  'psk_root',
+  'hoa',
+  'session_lifetime',
+  'certificate_name',
+  'certificate_sha256',
+  'sessions',
+] as const;
+
 /** All subscribers of a file, or none: they are gathered beside the others, then become subscribers in one commit. */
 export const importOperations = {
   /** Adds rows to an import, and tells what is wrong with them. */
@@ -130,59 +143,41 @@ export const importOperations = {
     const problems = await importOperations.checkImport(db, { importId, update });
     const [first] = problems;
     if (first) throw new StoreError('ERR_STORE_VALUE', `line ${first.line}: ${first.problem}`);
-    const done = await db
+    const rows = db
+      .selectFrom('import_rows')
+      .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
+      .where('import_id', '=', importId);
+    const updated = await db
+      .updateTable('subscribers')
+      .from(rows.select([...IMPORTED, 'import_rows.nai', 'home_agents.id as home_agent_id']).as('imported'))
+      .whereRef('subscribers.nai', '=', 'imported.nai')
+      .set((expression) => ({
+        enabled: expression.ref('imported.enabled'),
+        mip6: expression.ref('imported.mip6'),
+        local_ha: expression.ref('imported.local_ha'),
+        psk_root: expression.ref('imported.psk_root'),
+        home_agent_id: expression.ref('imported.home_agent_id'),
+        hoa: expression.ref('imported.hoa'),
+        session_lifetime: expression.ref('imported.session_lifetime'),
+        certificate_name: expression.ref('imported.certificate_name'),
+        certificate_sha256: expression.ref('imported.certificate_sha256'),
+        sessions: expression.ref('imported.sessions'),
+      }))
+      .executeTakeFirst();
+    // Not "on conflict": that would use up a number for each that is there already, every time.
+    const inserted = await db
       .insertInto('subscribers')
-      .columns([
-        'nai',
-        'enabled',
-        'mip6',
-        'local_ha',
-        'psk_root',
-        'home_agent_id',
-        'hoa',
-        'session_lifetime',
-        'certificate_name',
-        'certificate_sha256',
-        'sessions',
-        'created_at',
-      ])
-      .expression((expression) =>
-        expression
-          .selectFrom('import_rows')
-          .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
-          .where('import_id', '=', importId)
-          .select([
-            'import_rows.nai',
-            'enabled',
-            'mip6',
-            'local_ha',
-            'psk_root',
-            'home_agents.id',
-            'hoa',
-            'session_lifetime',
-            'certificate_name',
-            'certificate_sha256',
-            'sessions',
-            'import_rows.created_at',
-          ]),
-      )
-      .onConflict((conflict) =>
-        conflict.column('nai').doUpdateSet((expression) => ({
-          enabled: expression.ref('excluded.enabled'),
-          mip6: expression.ref('excluded.mip6'),
-          local_ha: expression.ref('excluded.local_ha'),
-          psk_root: expression.ref('excluded.psk_root'),
-          home_agent_id: expression.ref('excluded.home_agent_id'),
-          hoa: expression.ref('excluded.hoa'),
-          session_lifetime: expression.ref('excluded.session_lifetime'),
-          certificate_name: expression.ref('excluded.certificate_name'),
-          certificate_sha256: expression.ref('excluded.certificate_sha256'),
-          sessions: expression.ref('excluded.sessions'),
-        })),
+      .columns([...IMPORTED, 'nai', 'home_agent_id', 'created_at'])
+      .expression(
+        rows
+          .where(({ not, exists, selectFrom }) =>
+            not(exists(selectFrom('subscribers').select('id').whereRef('subscribers.nai', '=', 'import_rows.nai'))),
+          )
+          .select([...IMPORTED, 'import_rows.nai', 'home_agents.id', 'import_rows.created_at']),
       )
       .executeTakeFirst();
     await db.deleteFrom('import_rows').where('import_id', '=', importId).execute();
-    return Number(done.numInsertedOrUpdatedRows ?? 0n);
+    return Number(updated.numUpdatedRows) + Number(inserted.numInsertedOrUpdatedRows ?? 0n);
   },
 
   /** Forgets an import that will not be finished, or all to which nothing was added for `age` milliseconds. Throws StoreError. */

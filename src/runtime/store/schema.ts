@@ -280,6 +280,17 @@ const pins: Migrate = async (db) => {
   await db.schema.createIndex('subscribers_by_home_address').on('subscribers').column('hoa').execute();
 };
 
+/** PostgreSQL's integer has 31 bits: a million leases a day would use up their numbers in six years. */
+const wide: Migrate = async (db) => {
+  if (!isPostgres(db)) return;
+  for (const table of ['lease_history', 'audit']) {
+    await db.schema
+      .alterTable(table)
+      .alterColumn('id', (column) => column.setDataType('bigint'))
+      .execute();
+  }
+};
+
 /** In their order; a released one is never changed. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-first': { up: first },
@@ -287,6 +298,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003-history': { up: history },
   '0004-operator': { up: operator },
   '0005-pins': { up: pins },
+  '0006-wide': { up: wide },
 };
 
 export const migrations: MigrationProvider = { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) };
