@@ -173,6 +173,11 @@ approval() {
 	fi
 }
 
+# The host's settings of npm (a proxy, a registry, whose certificates): with --prefix npm looks for them in another place.
+global_config() {
+	npm config get globalconfig 2>/dev/null || :
+}
+
 install_all() {
 	[ -n "$tarball" ] || die "which tarball? \"npm pack\" makes one; try --help"
 	[ -f "$tarball" ] || die "there is no file $tarball"
@@ -202,8 +207,10 @@ install_all() {
 	[ -z "$root" ] || run mkdir -p "$root"
 	for above in "$share" "$prefix/lib/node_modules" "$prefix/bin"; do folder "$above"; done
 	record file "$manifest"
+	settings=$(global_config)
 	# shellcheck disable=SC2046 # one word or none
-	run npm install --global --prefix "$root$prefix" --omit=dev --no-audit --no-fund $(approval) "$tarball"
+	run npm install --global --prefix "$root$prefix" ${settings:+--globalconfig "$settings"} \
+		--omit=dev --no-audit --no-fund $(approval) "$tarball"
 	record tree "$package"
 	for program in $programs; do record file "$prefix/bin/$program"; done
 

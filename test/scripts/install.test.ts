@@ -95,6 +95,18 @@ describe('install.sh', () => {
     expect(await exists(root)).toBe(false);
   });
 
+  it('has npm go by the settings of the host, wherever it installs', async () => {
+    const programs = join(folder, 'site');
+    await mkdir(programs);
+    const npm = '#!/bin/sh\n[ "$*" != "config get globalconfig" ] || echo /site/npmrc\n';
+    await writeFile(join(programs, 'npm'), npm, { mode: 0o755 });
+    const { output } = await run('sh', [SCRIPT, '--root', join(folder, 'elsewhere'), '--dry-run', tarball], {
+      PATH: `${programs}:${process.env['PATH']}`,
+      PANA_SYSTEM: 'Linux',
+    });
+    expect(output).toContain('/elsewhere/usr/local --globalconfig /site/npmrc --omit=dev');
+  });
+
   it.each([
     [[], 'which tarball?'],
     [['nothing.tgz'], 'there is no file nothing.tgz'],
