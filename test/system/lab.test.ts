@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -102,6 +102,24 @@ describe.runIf(possible)('the lab of an installed package', () => {
     const phases = items.filter(({ phase }) => phase !== undefined);
     expect(phases.map(({ phase }) => phase)).toEqual(['PANA', 'PANA → IKE', 'IKE', 'IKE → BU', 'BU/BA']);
     for (const { result, milliseconds } of phases) expect(milliseconds !== undefined).toBe(result === 'yes');
+    expect(await left(lab.child.pid)).toEqual(NOTHING);
+  });
+
+  it('says how far it came when a daemon dies, and clears up', async () => {
+    const lab = start();
+    await reached(lab, 'Starting pana-pac');
+    const isPac = async (pid: string) =>
+      (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('/pac/main.js');
+    const node = async () => {
+      const { stdout } = await run('ip', ['netns', 'pids', `pana-lab-${lab.child.pid}-MN`]);
+      for (const pid of stdout.trim().split('\n')) if (await isPac(pid)) return Number(pid);
+      return undefined;
+    };
+    await expect.poll(node).toBeDefined();
+    process.kill((await node()) ?? 0, 'SIGKILL');
+    expect(await lab.ended).toBe(1);
+    const { items } = JSON.parse(lab.output()) as { readonly items: readonly Finding[] };
+    expect(items.at(-1)).toMatchObject({ what: 'what comes after this', result: 'no' });
     expect(await left(lab.child.pid)).toEqual(NOTHING);
   });
 

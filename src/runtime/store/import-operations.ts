@@ -1,7 +1,7 @@
 import { checkName } from '../../protocol/mip6/names.js';
 import type { Subscriber } from './records.js';
 import { MAX_PAGE, StoreError } from './records.js';
-import type { Context, Db } from './rows.js';
+import { type Context, type Db, POLICY } from './rows.js';
 import { certificateNameOf, homeAddressOf, lifetimeOf, pinProblem, sha256Of } from './subscriber-operations.js';
 
 /** A subscriber of a file, and the line where it is. */
@@ -21,19 +21,6 @@ const MAX_PROBLEMS = 20;
 
 /** Rows in one statement: SQLite takes 32,766 parameters. */
 const ROWS = 500;
-
-/** Columns that a row of an import and a subscriber both have, by the same names. */
-const IMPORTED = [
-  'enabled',
-  'mip6',
-  'local_ha',
-  'psk_root',
-  'hoa',
-  'session_lifetime',
-  'certificate_name',
-  'certificate_sha256',
-  'sessions',
-] as const;
 
 /** All subscribers of a file, or none: they are gathered beside the others, then become subscribers in one commit. */
 export const importOperations = {
@@ -149,7 +136,7 @@ export const importOperations = {
       .where('import_id', '=', importId);
     const updated = await db
       .updateTable('subscribers')
-      .from(rows.select([...IMPORTED, 'import_rows.nai', 'home_agents.id as home_agent_id']).as('imported'))
+      .from(rows.select([...POLICY, 'import_rows.nai', 'home_agents.id as home_agent_id']).as('imported'))
       .whereRef('subscribers.nai', '=', 'imported.nai')
       .set((expression) => ({
         enabled: expression.ref('imported.enabled'),
@@ -167,13 +154,13 @@ export const importOperations = {
     // Not "on conflict": that would use up a number for each that is there already, every time.
     const inserted = await db
       .insertInto('subscribers')
-      .columns([...IMPORTED, 'nai', 'home_agent_id', 'created_at'])
+      .columns([...POLICY, 'nai', 'home_agent_id', 'created_at'])
       .expression(
         rows
           .where(({ not, exists, selectFrom }) =>
             not(exists(selectFrom('subscribers').select('id').whereRef('subscribers.nai', '=', 'import_rows.nai'))),
           )
-          .select([...IMPORTED, 'import_rows.nai', 'home_agents.id', 'import_rows.created_at']),
+          .select([...POLICY, 'import_rows.nai', 'home_agents.id', 'import_rows.created_at']),
       )
       .executeTakeFirst();
     await db.deleteFrom('import_rows').where('import_id', '=', importId).execute();

@@ -54,25 +54,24 @@ export async function release(db: Db, lease: LeaseRow, now: number): Promise<voi
     .execute();
 }
 
+/** What is written down of a subscriber but its name, its pinned home agent and its past: also in a row of an import. */
+export const POLICY = [
+  'enabled',
+  'mip6',
+  'local_ha',
+  'psk_root',
+  'hoa',
+  'session_lifetime',
+  'certificate_name',
+  'certificate_sha256',
+  'sessions',
+] as const;
+
 export function subscribers(db: Db) {
   return db
     .selectFrom('subscribers')
     .leftJoin('home_agents', 'home_agents.id', 'subscribers.home_agent_id')
-    .select([
-      'subscribers.id',
-      'subscribers.nai',
-      'enabled',
-      'mip6',
-      'local_ha',
-      'psk_root',
-      'hoa',
-      'session_lifetime',
-      'certificate_name',
-      'certificate_sha256',
-      'sessions',
-      'takeovers',
-      'home_agents.name as pin',
-    ]);
+    .select(['subscribers.id', 'subscribers.nai', ...POLICY, 'takeovers', 'home_agents.name as pin']);
 }
 
 type SubscriberRow = Awaited<ReturnType<ReturnType<typeof subscribers>['executeTakeFirstOrThrow']>>;

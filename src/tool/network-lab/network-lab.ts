@@ -17,7 +17,7 @@ const HOME_OUTSIDE = '2001:db8:c::1';
 const CORRESPONDENT = '2001:db8:c::2';
 const NAI = `mn1@${REALM}`;
 
-export const PICTURE = `
+const PICTURE = `
    MN ─────────────── AR ─────────────── HA ─────────────── CN
    pana-pac           pana-paa           pana-aaa           a correspondent
    strongSwan         nftables           strongSwan
@@ -25,7 +25,7 @@ export const PICTURE = `
                                          home link 2001:db8:1::/64`;
 
 export interface NetworkLabOptions {
-  /** Called after the last finding, before all of it is taken down, with commands for a look around. */
+  /** Called before the session ends, with commands for a look around. */
   readonly look?: ((commands: string) => Promise<void>) | undefined;
   /** What happens at the moment, for people. */
   readonly say: (text: string) => void;
@@ -69,7 +69,19 @@ class NetworkLab {
     this.#options = options;
   }
 
+  /** What was found; a step that fails is the last finding. */
   async run(): Promise<Finding[]> {
+    try {
+      await this.#goThrough();
+    } catch (error) {
+      const [reason = '', ...more] = (error as Error).message.split('\n');
+      this.#options.say(more.join('\n').trim());
+      this.#found({ what: 'what comes after this', result: 'no', detail: reason });
+    }
+    return this.#findings;
+  }
+
+  async #goThrough(): Promise<void> {
     const { say } = this.#options;
     say(`Four hosts, each a network namespace:\n${PICTURE}\n`);
     this.#lab = await this.#make();
@@ -104,7 +116,6 @@ class NetworkLab {
     await this.#again(pac, prober);
     await this.#options.look?.(this.#lookAround());
     await this.#over(pac, aaa, prober);
-    return this.#findings;
   }
 
   async close(): Promise<void> {
