@@ -74,6 +74,8 @@ class NetworkLab {
     try {
       await this.#goThrough();
     } catch (error) {
+      // It is being taken down: nothing else is to be expected.
+      if (this.#closed) return this.#findings;
       const [reason = '', ...more] = (error as Error).message.split('\n');
       this.#options.say(more.join('\n').trim());
       this.#found({ what: 'what comes after this', result: 'no', detail: reason });
