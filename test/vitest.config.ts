@@ -1,15 +1,31 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+const test = {
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  expect: { poll: { timeout: 30_000 } },
+  pool: 'forks',
+} as const;
+
+/** What needs root, other programs, or many minutes: `npm run test:system`. */
+const system = ['test/system/**/*.test.ts', 'test/long/**/*.test.ts'];
 
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
-    include: ['test/**/*.test.ts'],
     reporters: ['default', './test/closing-line.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 30_000 } },
-    pool: 'forks',
     maxWorkers: 2,
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text', 'json-summary'] },
+    projects: [
+      {
+        test: {
+          ...test,
+          name: 'main',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...system],
+        },
+      },
+      { test: { ...test, name: 'system', include: system } },
+    ],
   },
 });

@@ -1,5 +1,5 @@
 import { it } from 'vitest';
-import { killServer } from './crash.js';
+import { killServer } from '../daemons/crash.js';
 
 it('a server killed 200 times on SQLite keeps every promise, gives nothing twice and leaks nothing', {
   timeout: 900_000,

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { killServer } from '../daemons/crash.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
-import { killServer } from './crash.js';
 
 it.skipIf(withoutPostgres !== undefined)(
   'a server killed 200 times on PostgreSQL keeps every promise, gives nothing twice and leaks nothing',
