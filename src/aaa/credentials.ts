@@ -1,5 +1,6 @@
 import type { EapServerOptions } from '../runtime/eap-server.js';
 import { readCrlFile, readTlsFiles } from '../runtime/tls-files.js';
+import { engineSettings } from '../runtime/tls-settings.js';
 import type { AaaOptions } from './options.js';
 
 /** What the configuration's files make. Throws OperatorError. */
@@ -10,8 +11,6 @@ export async function readCredentials({ tls }: AaaOptions): Promise<Omit<EapServ
     certificatePem,
     keyPem,
     revocation: tls.crl === undefined ? undefined : await readCrlFile(tls.crl, tls['crl-expired']),
-    minVersion: `TLSv${tls['min-version']}`,
-    maxVersion: `TLSv${tls['max-version']}`,
-    ciphers: tls.ciphers,
+    ...engineSettings(tls),
   };
 }

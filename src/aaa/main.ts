@@ -17,7 +17,8 @@ await runDaemonProgram({
     'tls.*',
     'diameter.peers',
     // The port is listened on already.
-    ...['ca', 'certificate', 'key', 'crl', 'min-version', 'max-version', 'ciphers'].map((key) => `diameter.tls.${key}`),
+    ...['ca', 'certificate', 'key', 'key-passphrase-file', 'crl'].map((key) => `diameter.tls.${key}`),
+    ...['min-version', 'max-version', 'ciphers', 'curves'].map((key) => `diameter.tls.${key}`),
   ],
   check: async (options) => {
     const [{ readCredentials }, { readDiameterTls }] = await Promise.all([

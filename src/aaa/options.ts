@@ -33,11 +33,9 @@ export const aaaSchema = z.strictObject({
       .default(10_000)
       .describe('EAP conversations at once; more are answered TOO_BUSY'),
   }),
-  tls: section.group({
-    ...section.tls,
+  tls: section.eapTls('1.2', 'lowest version of TLS', {
     certificate: section.fileName().describe('PEM file of the server certificate'),
     key: section.fileName().describe('PEM file of the server key'),
-    'min-version': section.tlsVersion().default('1.2').describe('lowest version of TLS'),
     crl: section.fileName().optional().describe('PEM file of the CRL; read again when it changes'),
     'crl-expired': z
       .enum(['refuse', 'ignore'])

@@ -1,5 +1,6 @@
 import { createPeerCredentials, type PeerCredentials } from '../runtime/eap-peer.js';
 import { readTlsFiles } from '../runtime/tls-files.js';
+import { engineSettings } from '../runtime/tls-settings.js';
 import type { PacOptions } from './options.js';
 
 /** What the configuration's files make. Throws OperatorError. */
@@ -10,8 +11,6 @@ export async function readCredentials({ tls }: PacOptions): Promise<PeerCredenti
     certificatePem,
     keyPem,
     serverName: tls['server-name'],
-    minVersion: `TLSv${tls['min-version']}`,
-    maxVersion: `TLSv${tls['max-version']}`,
-    ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
+    ...engineSettings(tls),
   });
 }

@@ -38,15 +38,10 @@ export const pacSchema = z.strictObject({
     identity: z.string().min(1).max(253).describe('identity sent in clear: @realm says no more than routing needs'),
     mtu: z.number().int().min(64).max(1400).default(1100).describe('octets of the largest EAP packet to send'),
   }),
-  tls: section.group({
-    ...section.tls,
+  tls: section.eapTls('1.3', 'lowest version of TLS: 1.2 shows who we are to anybody', {
     certificate: section.fileName().describe('PEM file of our certificate'),
     key: section.fileName().describe('PEM file of our private key'),
     'server-name': section.identity().describe('name, or parent domain, that the AAA server certificate must have'),
-    'min-version': section
-      .tlsVersion()
-      .default('1.3')
-      .describe('lowest version of TLS: 1.2 shows who we are to anybody'),
   }),
   mobility: section.group({
     mode: z

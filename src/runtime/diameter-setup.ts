@@ -2,13 +2,11 @@ import type { DiameterListenOptions, DiameterPeerOptions } from './diameter-node
 import { TlsTransport } from './diameter-tls.js';
 import { OperatorError } from './failure.js';
 import { readCrlFile, readTlsFiles, type TlsFiles } from './tls-files.js';
+import { engineSettings, type TlsSettings } from './tls-settings.js';
 
 /** What a configuration says of TLS between Diameter nodes. */
-export interface DiameterTlsSection extends TlsFiles {
+export interface DiameterTlsSection extends TlsFiles, TlsSettings {
   readonly crl?: string | undefined;
-  readonly 'min-version': '1.2' | '1.3';
-  readonly 'max-version': '1.2' | '1.3';
-  readonly ciphers?: string | undefined;
   readonly port: number;
 }
 
@@ -48,9 +46,7 @@ export async function readDiameterTls({ tls, peers, plain }: DiameterSection) {
     certificatePem,
     keyPem,
     crlPem: crl?.pem,
-    minVersion: `TLSv${tls['min-version']}`,
-    maxVersion: `TLSv${tls['max-version']}`,
-    ciphers: tls.ciphers,
+    ...engineSettings(tls),
   } as const;
 }
 

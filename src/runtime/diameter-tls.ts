@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import { isIP, type Socket } from 'node:net';
-import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
+import { connect, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../protocol/bytes/address.js';
 import {
   CER_TIMEOUT,
@@ -21,9 +21,10 @@ export interface DiameterTlsOptions {
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly crlPem: string | undefined;
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly minVersion: SecureVersion;
+  readonly maxVersion: SecureVersion;
   readonly ciphers: string | undefined;
+  readonly ecdhCurve?: string;
 }
 
 /**
@@ -120,7 +121,8 @@ export class TlsTransport implements Transport {
   }
 }
 
-function contextOf({ caPem, certificatePem, keyPem, crlPem, minVersion, maxVersion, ciphers }: DiameterTlsOptions) {
+function contextOf(options: DiameterTlsOptions) {
+  const { caPem, certificatePem, keyPem, crlPem, minVersion, maxVersion, ciphers, ecdhCurve } = options;
   return {
     ca: caPem,
     cert: certificatePem,
@@ -129,6 +131,7 @@ function contextOf({ caPem, certificatePem, keyPem, crlPem, minVersion, maxVersi
     maxVersion,
     ...(crlPem === undefined ? {} : { crl: crlPem }),
     ...(ciphers === undefined ? {} : { ciphers }),
+    ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
   };
 }
 

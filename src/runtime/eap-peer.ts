@@ -32,6 +32,7 @@ export interface PeerCredentialsOptions {
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string;
+  readonly ecdhCurve?: string;
 }
 
 /** What a peer proves itself with; made once, since reading certificates costs more than a handshake's share. */
@@ -52,6 +53,7 @@ export function createPeerCredentials(options: PeerCredentialsOptions): PeerCred
     minVersion = 'TLSv1.3',
     maxVersion = 'TLSv1.3',
     ciphers,
+    ecdhCurve,
   } = options;
   const context = createSecureContext({
     ca: caPem,
@@ -60,6 +62,7 @@ export function createPeerCredentials(options: PeerCredentialsOptions): PeerCred
     minVersion,
     maxVersion,
     ...(ciphers === undefined ? {} : { ciphers }),
+    ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
   });
   return { context, serverName, session: undefined };
 }

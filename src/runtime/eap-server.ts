@@ -44,6 +44,7 @@ export interface EapServerOptions<G> {
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
+  readonly ecdhCurve?: string | undefined;
   /** Says whose certificate this is that a session brings, on every handshake, resumed ones too, before the client hears of success. */
   readonly authorize: (peer: VerifiedPeer, session: string) => Promise<Authorization<G>>;
 }
@@ -335,7 +336,7 @@ export class EapConversation<G> {
 }
 
 function contextOptions<G>(options: EapServerOptions<G>): SecureContextOptions {
-  const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', revocation, ciphers } = options;
+  const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', revocation, ciphers, ecdhCurve } = options;
   return {
     ca: options.caPem,
     cert: options.certificatePem,
@@ -343,6 +344,7 @@ function contextOptions<G>(options: EapServerOptions<G>): SecureContextOptions {
     // A list that has expired refuses everybody in the engine: whoever wants it ignored gets our own look at it only.
     ...(revocation?.expired === 'refuse' ? { crl: revocation.pem } : {}),
     ...(ciphers === undefined ? {} : { ciphers }),
+    ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
     minVersion,
     maxVersion,
   };

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress } from '../protocol/bytes/address.js';
+import { TLS_VERSIONS, type TlsSettings, type TlsVersion, tlsProblems } from './tls-settings.js';
 
 /** Milliseconds in each unit of a duration. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -22,9 +23,19 @@ export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape
 export const port = () => z.number().int().min(0).max(65_535);
 export const fileName = () => z.string().min(1);
 
-/** A version of TLS: YAML reads 1.2 as a number, and a person means the text. */
-export const tlsVersion = () =>
-  z.preprocess((value) => (typeof value === 'number' ? String(value) : value), z.enum(['1.2', '1.3']));
+/** YAML reads 1.2 as a number, and a person means the text. */
+const versionText = (value: unknown) => (typeof value === 'number' ? value.toFixed(1) : value);
+
+/** A version of TLS. */
+export const tlsVersion = () => z.preprocess(versionText, z.enum(['1.2', '1.3']));
+
+/** A version of TLS for EAP: old peers may know no better. */
+export const eapTlsVersion = () => z.preprocess(versionText, z.enum(TLS_VERSIONS));
+
+/** Adds the problems of TLS settings that only show when they are seen together, or by the engine. */
+function tlsRules(settings: TlsSettings, context: z.RefinementCtx): void {
+  for (const { key, message } of tlsProblems(settings)) context.addIssue({ code: 'custom', path: [key], message });
+}
 
 /** An IPv4 or IPv6 address, with the interface behind a link-local one. */
 export const address = () =>
@@ -109,11 +120,25 @@ export const algorithms = {
     .describe('required: no session without a PANA SA, which a stripped offer would give'),
 };
 
-export const tls = {
+const tlsKeys = {
   ca: fileName().describe('PEM file of the CA that the other end must come from'),
-  'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
+  'key-passphrase-file': fileName().optional().describe('file with the passphrase of an encrypted key'),
   ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
+  curves: z.string().min(1).optional().describe('curves of the key exchange, such as X25519:P-256'),
 };
+
+/** TLS of an end of EAP-TLS. */
+export const eapTls = <S extends z.ZodRawShape>(lowest: TlsVersion, about: string, shape: S) =>
+  z
+    .strictObject({
+      ...tlsKeys,
+      'min-version': eapTlsVersion().default(lowest).describe(about),
+      'max-version': eapTlsVersion().default('1.3').describe('highest version of TLS'),
+      legacy: z.boolean().default(false).describe('allow min-version 1.0 and 1.1, for peers that know nothing newer'),
+      ...shape,
+    })
+    .superRefine((settings, context) => tlsRules(settings as unknown as TlsSettings, context))
+    .prefault({} as never);
 
 /** Peers of a Diameter node, for either side. */
 export const diameterPeer = z.strictObject({
@@ -131,13 +156,15 @@ export const diameterPeer = z.strictObject({
 export const diameterTls = () =>
   z
     .strictObject({
-      ...tls,
+      ...tlsKeys,
       certificate: fileName().describe('PEM file of our certificate, which bears diameter.host'),
       key: fileName().describe('PEM file of its key'),
       crl: fileName().optional().describe('PEM file of the CRL'),
       'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
+      'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
       port: port().default(5868).describe('port to take connections on, at a server'),
     })
+    .superRefine(tlsRules)
     .optional()
     .describe('TLS for Diameter: {ca, certificate, key, crl, min-version, max-version, ciphers, port}');
 

@@ -1,5 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { OperatorError, StartError } from './failure.js';
 import { type RevocationList, readRevocationList } from './peer-certificate.js';
@@ -9,40 +9,92 @@ export interface TlsFiles {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
+  readonly 'key-passphrase-file'?: string | undefined;
 }
 
 export interface TlsMaterial {
   readonly caPem: string;
   readonly certificatePem: string;
+  /** Not encrypted. */
   readonly keyPem: string;
-  /** Milliseconds since 1970: the first of the certificate and the CAs to expire. */
-  readonly notAfter: number;
 }
 
 /**
  * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
- * wrong: not there, not PEM, expired, a key of another certificate; StartError for one that is not valid yet.
+ * wrong: not there, not PEM, expired, a key of another certificate, encrypted, readable by everybody; StartError for what is not valid yet.
+ * A CA that has expired is no error beside one that has not.
  */
 export async function readTlsFiles(files: TlsFiles, section = 'tls', now = Date.now()): Promise<TlsMaterial> {
-  const [caPem, certificatePem, keyPem] = await Promise.all([
+  const [caPem, certificatePem, key] = await Promise.all([
     readPem(`${section}.ca`, files.ca),
     readPem(`${section}.certificate`, files.certificate),
-    readPem(`${section}.key`, files.key),
+    readKey(files, section),
   ]);
   const authorities = certificatesOf(`${section}.ca`, files.ca, caPem);
   const [certificate] = certificatesOf(`${section}.certificate`, files.certificate, certificatePem);
-  const dates = authorities.map((authority) => checkValidity(`${section}.ca`, files.ca, authority, now));
+  const [authority] = authorities;
+  if (authority && !authorities.some((one) => isValid(one, now))) {
+    checkValidity(`${section}.ca`, files.ca, authority, now);
+  }
   if (certificate) {
-    dates.push(checkValidity(`${section}.certificate`, files.certificate, certificate, now));
-    const key = attempt(`${section}.key: ${files.key} is not a private key in PEM`, () => createPrivateKey(keyPem));
+    checkValidity(`${section}.certificate`, files.certificate, certificate, now);
     if (!certificate.checkPrivateKey(key)) {
       throw new OperatorError(`${section}.key: ${files.key} is not the key of the certificate ${files.certificate}`);
     }
   }
+  const keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
   attempt(`${section}.certificate: ${files.certificate} cannot be used`, () =>
     createSecureContext({ ca: caPem, cert: certificatePem, key: keyPem }),
   );
-  return { caPem, certificatePem, keyPem, notAfter: Math.min(...dates) };
+  return { caPem, certificatePem, keyPem };
+}
+
+async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
+  const name = `${section}.key`;
+  const { key: path, 'key-passphrase-file': passphrasePath } = files;
+  const pem = await readSecret(name, path);
+  if (!isEncrypted(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
+  if (passphrasePath === undefined) {
+    throw new OperatorError(
+      `${name}: ${path} is encrypted: set ${section}.key-passphrase-file, or take the passphrase off (openssl pkey -in ${path} -out FILE)`,
+    );
+  }
+  const passphrase = passphraseOf(await readSecret(`${section}.key-passphrase-file`, passphrasePath));
+  if (passphrase === '') throw new OperatorError(`${section}.key-passphrase-file: ${passphrasePath} is empty`);
+  return attempt(`${name}: ${path} does not open with the passphrase in ${passphrasePath}`, () =>
+    createPrivateKey({ key: pem, passphrase }),
+  );
+}
+
+/** RFC 5958 3 and RFC 1421 4.6.1.1. */
+function isEncrypted(pem: string): boolean {
+  return pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || /^Proc-Type: *4, *ENCRYPTED/m.test(pem);
+}
+
+/** The first line; editors put an end of line behind it. */
+function passphraseOf(text: string): string {
+  return text.split(/\r?\n/, 1)[0] ?? '';
+}
+
+/** Permissions that let everybody read or change a file. A group may read: that is how a daemon without root does. */
+const EVERYBODY = 0o007;
+
+/** The text of a file that only its owner and its group may use. */
+async function readSecret(key: string, path: string): Promise<string> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(key, path, error);
+  });
+  try {
+    const { mode } = await file.stat();
+    if ((mode & EVERYBODY) !== 0) {
+      throw new OperatorError(`${key}: everybody on this host may use ${path}: chmod o= ${path}`);
+    }
+    return await file.readFile('utf8').catch((error: NodeJS.ErrnoException) => {
+      throw unreadable(key, path, error);
+    });
+  } finally {
+    await file.close();
+  }
 }
 
 /** Reads a CRL file. Throws OperatorError. */
@@ -57,8 +109,12 @@ export async function readCrlFile(
 
 async function readPem(key: string, path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new OperatorError(`${key}: cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.code}`);
+    throw unreadable(key, path, error);
   });
+}
+
+function unreadable(key: string, path: string, error: NodeJS.ErrnoException): OperatorError {
+  return new OperatorError(`${key}: cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.code}`);
 }
 
 function certificatesOf(key: string, path: string, pem: string): X509Certificate[] {
@@ -67,10 +123,15 @@ function certificatesOf(key: string, path: string, pem: string): X509Certificate
   return blocks.map((block) => attempt(`${key}: ${path} holds a broken certificate`, () => new X509Certificate(block)));
 }
 
-function checkValidity(key: string, path: string, certificate: X509Certificate, now: number): number {
-  const notAfter = Date.parse(certificate.validTo);
+function isValid(certificate: X509Certificate, now: number): boolean {
+  return Date.parse(certificate.validFrom) <= now && now < Date.parse(certificate.validTo);
+}
+
+function checkValidity(key: string, path: string, certificate: X509Certificate, now: number): void {
   const subject = certificate.subject?.replaceAll('\n', ', ') ?? '';
-  if (notAfter <= now) throw new OperatorError(`${key}: ${path} (${subject}) has expired: ${certificate.validTo}`);
+  if (Date.parse(certificate.validTo) <= now) {
+    throw new OperatorError(`${key}: ${path} (${subject}) has expired: ${certificate.validTo}`);
+  }
   if (Date.parse(certificate.validFrom) > now) {
     // More often than not it is the clock of a machine that has just booted.
     const clock = new Date(now).toISOString();
@@ -78,7 +139,6 @@ function checkValidity(key: string, path: string, certificate: X509Certificate, 
       `${key}: ${path} (${subject}) is not valid before ${certificate.validFrom}, and the clock says ${clock}`,
     );
   }
-  return notAfter;
 }
 
 function attempt<T>(what: string, run: () => T): T {

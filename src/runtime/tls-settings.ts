@@ -1,0 +1,123 @@
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions, type SecureVersion } from 'node:tls';
+
+export const TLS_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const;
+export type TlsVersion = (typeof TLS_VERSIONS)[number];
+
+/** What a configuration says of the TLS engine, by its keys. */
+export interface TlsSettings {
+  readonly 'min-version': TlsVersion;
+  readonly 'max-version': TlsVersion;
+  readonly ciphers?: string | undefined;
+  readonly curves?: string | undefined;
+  /** TLS 1.0 and 1.1 are possible. */
+  readonly legacy?: boolean | undefined;
+}
+
+const ENGINE_VERSIONS: Readonly<Record<TlsVersion, SecureVersion>> = {
+  '1.0': 'TLSv1',
+  '1.1': 'TLSv1.1',
+  '1.2': 'TLSv1.2',
+  '1.3': 'TLSv1.3',
+};
+
+/** What is wrong with a setting: its key within the section, and why. */
+export interface TlsProblem {
+  readonly key: keyof TlsSettings;
+  readonly message: string;
+}
+
+/** What the engine takes. */
+export interface EngineSettings {
+  readonly minVersion: SecureVersion;
+  readonly maxVersion: SecureVersion;
+  readonly ciphers: string;
+  readonly ecdhCurve: string;
+}
+
+/** Suites that do not authenticate or do not encrypt are never negotiated, whatever the list says. */
+const NEVER = '!aNULL:!eNULL';
+
+/** The key exchanges of TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 permits at level 0 only. */
+const LEGACY_LEVEL = '@SECLEVEL=0';
+
+/** The platform tells suites of TLS 1.3 from the others by this. */
+const isOfTls13 = (element: string) => element.startsWith('TLS_');
+
+function elementsOf(ciphers: string): string[] {
+  return ciphers.split(/[:,; ]+/).filter((element) => element !== '');
+}
+
+/** Whether settings allow a version that RFC 8996 forbids. */
+export function allowsLegacy(settings: Pick<TlsSettings, 'min-version'>): boolean {
+  return settings['min-version'] === '1.0' || settings['min-version'] === '1.1';
+}
+
+/** The settings as options of a secure context; only settings without problems make one. */
+export function engineSettings(settings: TlsSettings): EngineSettings {
+  const { 'min-version': min, 'max-version': max, ciphers = DEFAULT_CIPHERS, curves = 'auto' } = settings;
+  const level = allowsLegacy(settings) ? `:${LEGACY_LEVEL}` : '';
+  // Behind suites of TLS 1.3 alone, which all encrypt and authenticate, it would be a list that matches nothing.
+  const never = elementsOf(ciphers).every(isOfTls13) ? '' : `:${NEVER}${level}`;
+  return {
+    minVersion: ENGINE_VERSIONS[min],
+    maxVersion: ENGINE_VERSIONS[max],
+    ciphers: `${ciphers}${never}`,
+    ecdhCurve: curves,
+  };
+}
+
+/** Whatever would keep the engine from starting, or leave it without a version, suite or curve that it could negotiate. */
+export function tlsProblems(settings: TlsSettings): TlsProblem[] {
+  const problems = [...versionProblems(settings), ...cipherProblems(settings), ...curveProblems(settings)];
+  if (problems.length > 0) return problems;
+  const refusal = refusalOf(engineSettings(settings));
+  return refusal === undefined ? [] : [{ key: 'ciphers', message: `the list cannot be used: ${refusal}` }];
+}
+
+function* versionProblems(settings: TlsSettings): Generator<TlsProblem> {
+  const { 'min-version': min, 'max-version': max, legacy = false } = settings;
+  if (TLS_VERSIONS.indexOf(min) > TLS_VERSIONS.indexOf(max)) {
+    yield { key: 'min-version', message: `${min} is above max-version, ${max}: no version is left` };
+  }
+  if (allowsLegacy(settings) && !legacy) {
+    yield { key: 'min-version', message: `${min} is obsolete (RFC 8996): it also takes "legacy: true"` };
+  }
+}
+
+function* cipherProblems({ ciphers, ...settings }: TlsSettings): Generator<TlsProblem> {
+  if (ciphers === undefined) return;
+  const added = elementsOf(ciphers).filter((element) => !/^[!+@-]/.test(element));
+  const unknown = added.filter((element) => refusalOf({ ciphers: element }) !== undefined);
+  if (unknown.length > 0) {
+    yield { key: 'ciphers', message: `no such cipher suite: ${unknown.join(', ')}` };
+    return;
+  }
+  const open = added.filter((one) => !isOfTls13(one) && refusalOf({ ciphers: `${one}:${NEVER}` }) !== undefined);
+  if (open.length > 0) {
+    yield { key: 'ciphers', message: `${open.join(', ')}: without encryption or without authentication` };
+    return;
+  }
+  if (added.length > 0 && settings['max-version'] !== '1.3' && added.every(isOfTls13)) {
+    const message = `only suites of TLS 1.3, and max-version is ${settings['max-version']}`;
+    yield { key: 'ciphers', message };
+  }
+  if (added.length > 0 && settings['min-version'] === '1.3' && !added.some(isOfTls13)) {
+    yield { key: 'ciphers', message: 'no suite of TLS 1.3, and min-version is 1.3: the list would count for nothing' };
+  }
+}
+
+function* curveProblems({ curves }: TlsSettings): Generator<TlsProblem> {
+  if (curves === undefined) return;
+  const unknown = curves.split(':').filter((curve) => refusalOf({ ecdhCurve: curve }) !== undefined);
+  if (unknown.length > 0) yield { key: 'curves', message: `no such curve: ${unknown.join(', ')}` };
+}
+
+/** Why the engine does not take these options; undefined if it does. */
+function refusalOf(options: SecureContextOptions): string | undefined {
+  try {
+    createSecureContext(options);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
