@@ -171,7 +171,7 @@ describe('certificates and keys', () => {
     expectRefusal(old, /tls\.ca: .*old-ca\.pem \(CN=Old CA\) has expired/);
     const issued = await issueCertificate(ca, { kind: 'client', nai: 'mn1@home.example' }, validity);
     await writeFile(lab.path('old.pem'), issued.certificatePem);
-    await writeFile(lab.path('old-key.pem'), issued.keyPem);
+    await writeFile(lab.path('old-key.pem'), issued.keyPem, { mode: 0o600 });
     const files = { certificate: lab.path('old.pem'), key: lab.path('old-key.pem') };
     expectRefusal(
       await runWith('pac', 'mn1', (tree) => Object.assign(tree['tls'] ?? {}, files)),
