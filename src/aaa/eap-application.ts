@@ -19,7 +19,7 @@ import { type Conversation, Conversations } from './conversations.js';
 import { FailureLimits } from './failure-limits.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { StoreCalls } from './measured-store.js';
-import { chooseIke, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
+import { chooseIke, leaseProblem, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
 import type { AaaOptions } from './options.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
@@ -300,6 +300,12 @@ export class EapApplication {
       if (result.result === 'none') return this.#none(subscriber, result.reason);
       if (result.result === 'home' && result.takenFrom !== undefined)
         this.#takenOver(result.lease, result.takenFrom, origin);
+      const unfit = result.result === 'home' ? leaseProblem(result.lease) : undefined;
+      if (unfit !== undefined) {
+        log.error({ user: subscriber.nai, reason: unfit }, 'the store holds what no node can be given');
+        await store.run('bootstrap', { ...request(), wish: undefined, local: undefined });
+        return this.#none(subscriber, 'unfit');
+      }
       const ike = result.result === 'home' ? chooseIke(wish.bits, result.lease.homeAgent) : undefined;
       if (result.result === 'home' && ike === undefined) {
         result = await store.run('bootstrap', { ...request(), wish: undefined, local: undefined });

@@ -1,7 +1,14 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
-import { CAPABILITY, wishOf } from '../protocol/mip6/assignment.js';
-import { agentInfo, type DiameterMobility, FEATURE, IKE_BITS } from '../protocol/mip6/diameter-mobility.js';
-import type { BootstrapResult, HomeAgent, Ike, LocalProposal, Subscriber } from '../runtime/store/records.js';
+import { CAPABILITY, decodePrefix, wishOf } from '../protocol/mip6/assignment.js';
+import {
+  type AgentInfo,
+  agentInfo,
+  type DiameterMobility,
+  FEATURE,
+  IKE_BITS,
+} from '../protocol/mip6/diameter-mobility.js';
+import { assignmentProblem } from '../protocol/mip6/fitness.js';
+import type { BootstrapResult, HomeAgent, Ike, Lease, LocalProposal, Subscriber } from '../runtime/store/records.js';
 
 /** What a node asks for, as the server reads it from the first DER of a run. */
 export interface MobilityWish {
@@ -25,11 +32,30 @@ export function readWish(der: DiameterMobility): MobilityWish | undefined {
   const [info] = der['MIP6-Agent-Info'] ?? [];
   const homeAgent = info?.['MIP-Home-Agent-Address']?.[0];
   const homeAddress = der['MIP-Mobile-Node-Address']?.[0];
-  const proposes = (features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) !== 0n && info && homeAgent && homeAddress;
-  const local = proposes
-    ? { homeAgent: formatAddress(homeAgent), homeAddress: formatAddress(homeAddress), info }
-    : undefined;
+  const isAsked = (features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) !== 0n;
+  const local =
+    isAsked && info && homeAgent && homeAddress && isFit(info, homeAgent, homeAddress)
+      ? { homeAgent: formatAddress(homeAgent), homeAddress: formatAddress(homeAddress), info }
+      : undefined;
   return { bits, local };
+}
+
+/** A proposal that is not fit for use is none. */
+function isFit(info: AgentInfo, homeAgent: Uint8Array, homeAddress: Uint8Array): boolean {
+  const { 'MIP6-Home-Link-Prefix': link, 'MIP-Home-Agent-Host': host } = info;
+  const prefix = link && decodePrefix(link);
+  if (link && !prefix) return false;
+  const rest = { prefix, host: host?.['Destination-Host'], ikeIdentity: undefined };
+  return assignmentProblem({ homeAgent, homeAddress, ...rest }) === undefined;
+}
+
+/** Why a row of the store cannot be given to a node; undefined if it can. */
+export function leaseProblem({ homeAgent: agent, homeAddress: home }: Lease): string | undefined {
+  const [prefixText = '', length] = agent.prefix.split('/', 2);
+  const [homeAgent, homeAddress, octets] = [agent.address, home, prefixText].map(parseAddress);
+  if (!homeAgent || !homeAddress || !octets) return `${agent.address}, ${home}, ${agent.prefix}: not all are addresses`;
+  const rest = { prefix: { length: Number(length), octets }, host: agent.host, ikeIdentity: undefined };
+  return assignmentProblem({ homeAgent, homeAddress, ...rest });
 }
 
 /** Which key the IKE key comes from; undefined: the two ends cannot agree, and there is no Mobile IPv6. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
+import { checkName } from '../protocol/mip6/names.js';
 import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
 import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
@@ -379,6 +380,13 @@ export class PaaDaemon implements Service<PaaOptions> {
       case 'granted':
         this.#granted(client, output);
         break;
+      case 'noMobility':
+        this.#metrics.count('unfit_assignments');
+        this.#log.warn(
+          { session: sessionText(panaSession), client: client.peer.address, reason: output.reason },
+          'no Mobile IPv6',
+        );
+        break;
       case 'refused':
         this.#metrics.count('authorizations', { result: 'refused' });
         this.#log.info(
@@ -452,9 +460,11 @@ export class PaaDaemon implements Service<PaaOptions> {
   async #permit(client: Client, lifetime: number | undefined): Promise<void> {
     client.permitted = true;
     const { panaSession, granted, peer } = client;
+    // A name that no hook is given must not keep its user out.
+    const userName = granted && checkName(granted.userName) === undefined ? granted.userName : undefined;
     await this.#ep?.permit({
       session: sessionText(panaSession),
-      userName: granted?.userName,
+      userName,
       address: peer.address,
       lifetime,
     });

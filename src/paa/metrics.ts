@@ -34,6 +34,9 @@ export const PAA_METRICS: MetricDescriptions = {
       series: each('cause', CLOSED),
     },
     moves: { help: 'Sessions that went on from another address of their client' },
+    unfit_assignments: {
+      help: 'Home agents or home addresses of AAA servers that were not fit for use: access without Mobile IPv6',
+    },
     aaa_failures: { help: 'EAP messages for which no AAA server gave an answer of use' },
     hook_runs: {
       help: "Runs of enforcement point's and local home agent's hooks by event and result; a hook that failed is tried again",

@@ -46,7 +46,7 @@ export class MobileNode {
     const { 'psk-root': root, mode } = this.#options.mobility;
     const { assignment } = event;
     const before = this.#binding;
-    const why = assignment && refusal(assignment, root);
+    const why = event.mobilityProblem ?? (assignment && refusal(assignment, root));
     if (!assignment || !attempt.keys || why !== undefined) {
       if (mode !== 'off') this.#log.warn({ reason: why ?? 'none was assigned' }, 'no Mobile IPv6');
       this.withdraw(attempt);

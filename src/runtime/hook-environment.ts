@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import { hostAddressProblem } from '../protocol/mip6/fitness.js';
 import { checkName } from '../protocol/mip6/names.js';
 
 export type HookRole = 'mn' | 'ha' | 'ep';
@@ -49,6 +50,12 @@ const address: Check = (text) => {
   return formatAddress(octets) === text ? undefined : `it is not canonical: ${formatAddress(octets)}`;
 };
 
+/** One that a home agent or a home address can be. */
+const hostAddress: Check = (text) => {
+  const octets = parseAddress(text);
+  return address(text) ?? (octets && hostAddressProblem(octets));
+};
+
 /** A link-local care-of address has its interface behind it. */
 const scopedAddress: Check = (text) => {
   const [plain = '', scope, more] = text.split('%');
@@ -67,12 +74,12 @@ const target: Check = (text) =>
 const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: string; readonly check: Check }[] = [
   { key: 'mnId', name: 'MIP6_MN_ID', check: checkName },
   { key: 'session', name: 'MIP6_SESSION', check: token },
-  { key: 'homeAgent', name: 'MIP6_HA', check: address },
+  { key: 'homeAgent', name: 'MIP6_HA', check: hostAddress },
   { key: 'homeAgentHost', name: 'MIP6_HA_HOST', check: checkName },
   { key: 'homeAgentId', name: 'MIP6_HA_ID', check: checkName },
   { key: 'homeAgentTarget', name: 'MIP6_HA_TARGET', check: target },
-  { key: 'homeAddress', name: 'MIP6_HOA', check: address },
-  { key: 'prefix', name: 'MIP6_PREFIX', check: address },
+  { key: 'homeAddress', name: 'MIP6_HOA', check: hostAddress },
+  { key: 'prefix', name: 'MIP6_PREFIX', check: hostAddress },
   { key: 'prefixLength', name: 'MIP6_PREFIX_LEN', check: wholeNumber },
   { key: 'lifetime', name: 'MIP6_LIFETIME', check: wholeNumber },
   { key: 'ike', name: 'MIP6_IKE', check: token },

@@ -94,11 +94,20 @@ export class UdpSocket {
     return this.#label.replace('|', ' port ');
   }
 
-  /** A connected socket sends to its other end, whatever `to` says; on a closed one the datagram is lost. */
-  send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): void {
-    if (this.#closed) return;
-    if (this.#connected) this.#socket.send(octets, () => undefined);
-    else this.#socket.send(octets, to.port, to.address, () => undefined);
+  /**
+   * A connected socket sends to its other end, whatever `to` says. False: the datagram is lost, since the socket is closed or
+   * the platform takes no such address, port or length; it throws for some of them.
+   */
+  send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean {
+    if (this.#closed) return false;
+    try {
+      if (this.#connected) this.#socket.send(octets, () => undefined);
+      else this.#socket.send(octets, to.port, to.address, () => undefined);
+      return true;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return false;
+    }
   }
 
   /** Resolves when the socket is closed. */
@@ -109,6 +118,16 @@ export class UdpSocket {
     this.#socket.close();
     await closed;
   }
+}
+
+/** Whether the platform refused a datagram for what it says, before it gave it to the system. */
+function isRefusal(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return (
+    code === 'ERR_SOCKET_BAD_PORT' ||
+    code === 'ERR_SOCKET_DGRAM_NOT_CONNECTED' ||
+    code === 'ERR_SOCKET_DGRAM_NOT_RUNNING'
+  );
 }
 
 /** Linux cuts a size that is too large, FreeBSD refuses it. */

@@ -7,6 +7,7 @@ import {
   type MobilityAssignment,
   wishOf,
 } from './assignment.js';
+import { assignmentProblem } from './fitness.js';
 
 /** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
 export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;
@@ -79,15 +80,18 @@ export interface AnswerContext {
   readonly lifetime: number | undefined;
 }
 
+/** What an answer gives; `problem`: it gives what is not fit for use, which costs Mobile IPv6 and not access. */
+export type AnsweredMobility =
+  | { readonly assignment: MobilityAssignment; readonly kind: 'home' | 'local'; readonly problem?: undefined }
+  | { readonly problem: string; readonly assignment?: undefined; readonly kind?: undefined }
+  | undefined;
+
 /**
  * What the PaC is handed, by the table of RFC 5447 4.2.5: in the answer LOCAL clear means home agent of the home domain
  * only; LOCAL set without MIP6-Agent-Info, or with our own, means the visited network's proposal; LOCAL set with another
  * one leaves the choice to the PaC's wish, and to the home agent where it has none, whose address outlives a move.
  */
-export function answerMobility(
-  answer: DiameterMobility,
-  context: AnswerContext,
-): { readonly assignment: MobilityAssignment; readonly kind: 'home' | 'local' } | undefined {
+export function answerMobility(answer: DiameterMobility, context: AnswerContext): AnsweredMobility {
   const { wish, local } = context;
   if (wish === undefined || (wish & CAPABILITY.MIP6) === 0) return undefined;
   const features = answer['MIP6-Feature-Vector'] ?? 0n;
@@ -103,6 +107,7 @@ export function answerMobility(
   } else if (home?.address) {
     const link = home.info['MIP6-Home-Link-Prefix'];
     const prefix = link && decodePrefix(link);
+    if (link && !prefix) return { problem: 'home link prefix: it is not 17 octets with a length up to 128' };
     const host = home.info['MIP-Home-Agent-Host'];
     offer = {
       homeAgent: home.address,
@@ -113,18 +118,17 @@ export function answerMobility(
   }
   if (!offer) return undefined;
   const capability = answer['Mobility-Capability'] ?? deliveredBits(wish, kind, offer);
-  return {
-    kind,
-    assignment: {
-      capability: kind === 'local' ? localBits(capability, offer) : capability,
-      homeAgent: offer.homeAgent,
-      homeAddress: offer.homeAddress,
-      prefix: offer.prefix,
-      host: offer.host?.host,
-      ikeIdentity: context.ikeIdentity,
-      lifetime: context.lifetime,
-    },
+  const assignment: MobilityAssignment = {
+    capability: kind === 'local' ? localBits(capability, offer) : capability,
+    homeAgent: offer.homeAgent,
+    homeAddress: offer.homeAddress,
+    prefix: offer.prefix,
+    host: offer.host?.host,
+    ikeIdentity: context.ikeIdentity,
+    lifetime: context.lifetime,
   };
+  const problem = assignmentProblem(assignment);
+  return problem === undefined ? { kind, assignment } : { problem };
 }
 
 /** The visited network knows no EMSK, and which IKE its home agent speaks is its own business. */
@@ -167,21 +171,26 @@ export interface DeaLifetimes {
 
 const UNLIMITED = 0xffff_ffff;
 
+/** Seconds of the longest lifetime that PANA can announce: one less than 0xFFFFFFFF. */
+const MAX_LIFETIME = UNLIMITED - 1;
+
+/** Seconds between two re-authentications at least, whatever the server wants: 0 would be a loop. */
+export const MIN_AUTHORIZATION_LIFETIME = 10;
+
 /**
  * Lifetimes of a PANA session in milliseconds: the smaller of Session-Timeout and Authorization-Lifetime with its grace
  * bounds the session; an absent one, 0xFFFFFFFF, and a Session-Timeout of 0 mean none (RFC 6733 8.9, 8.13);
- * Authorization-Lifetime 0 means to re-authenticate at once. `fallback`: milliseconds, where nothing bounds it, since
+ * Authorization-Lifetime 0 means to re-authenticate at once, which is MIN_AUTHORIZATION_LIFETIME here. `fallback`: milliseconds, where nothing bounds it, since
  * PANA has to announce a lifetime.
  */
 export function sessionLifetimes(answer: DeaLifetimes, fallback: number) {
   const timeout = bounded(answer['Session-Timeout']) || undefined;
-  const authorization = bounded(answer['Authorization-Lifetime']);
+  const given = bounded(answer['Authorization-Lifetime']);
+  const authorization = given === undefined ? undefined : Math.max(given, MIN_AUTHORIZATION_LIFETIME);
   const grace = answer['Auth-Grace-Period'] ?? 0;
-  const bounds = [timeout, authorization ? authorization + grace : undefined].filter(
-    (seconds) => seconds !== undefined,
-  );
+  const bounds = [timeout, given ? given + grace : undefined].filter((seconds) => seconds !== undefined);
   return {
-    lifetime: bounds.length > 0 ? Math.min(...bounds) * 1000 : fallback,
+    lifetime: bounds.length > 0 ? Math.min(...bounds, MAX_LIFETIME) * 1000 : fallback,
     authorizationLifetime: authorization === undefined ? undefined : authorization * 1000,
   };
 }

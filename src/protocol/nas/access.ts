@@ -1,4 +1,4 @@
-import { decodeUtf8, encodeUtf8 } from '../bytes/octets.js';
+import { decodeUtf8 } from '../bytes/octets.js';
 import {
   type AnswerContext,
   answerMobility,
@@ -20,6 +20,18 @@ const IDENTITY = 1;
 
 /** Octets of an identity; a longer one is not passed on (RFC 7542 allows 253). */
 export const MAX_IDENTITY = 253;
+
+/**
+ * Octets of the largest EAP packet that is carried on: beside it a PANA message, which is one UDP datagram, has room for
+ * every AVP that it may hold.
+ */
+export const MAX_EAP_PACKET = 64_000;
+
+/** Octets of State, and of all Class AVPs, that are kept and sent back (RADIUS has 253 octets for each). */
+export const MAX_ECHOED = 16_384;
+
+/** Octets of an MSK at least, RFC 3748 7.10: a shorter one is none. */
+export const MIN_MSK = 64;
 
 /** EAP rounds of one run; an AAA server that asks on and on is stopped. */
 export const MAX_ROUNDS = 64;
@@ -102,6 +114,8 @@ export type AccessOutput =
       readonly msk: Uint8Array | undefined;
     }
   | { readonly type: 'refused'; readonly resultCode: number | undefined }
+  /** What the AAA server granted of Mobile IPv6 is not fit for use; access is not touched. */
+  | { readonly type: 'noMobility'; readonly reason: string }
   | {
       readonly type: 'dropped';
       readonly code: 'eap-code' | 'eap-length' | 'eap-identifier' | 'eap-identity' | 'unexpected';
@@ -246,23 +260,25 @@ export class Access {
     this.#firstOfRun = false;
     // RFC 4072 3.1: State of an answer goes into the next request.
     this.#aaaState = answer.State;
-    const payload = answer['EAP-Payload'];
+    const payload = wholeEap(answer['EAP-Payload']);
     const code = answer['Result-Code'];
     if (code === MULTI_ROUND_AUTH) {
-      const request = payload ?? answer['EAP-Reissued-Payload'];
-      if (!request || request[0] !== REQUEST || request.length < 5) return this.#fail(code, undefined);
+      const request = payload ?? wholeEap(answer['EAP-Reissued-Payload']);
+      const isStateKept = (answer.State?.length ?? 0) <= MAX_ECHOED;
+      if (request?.[0] !== REQUEST || request.length < 5 || !isStateKept) return this.#fail(code, undefined);
       this.#identifier = request[1] ?? 0;
       this.#state = { name: 'CLIENT', request };
       return [{ type: 'pana', input: { type: 'eapRequest', packet: request } }];
     }
     if (code === DIAMETER_SUCCESS || code === DIAMETER_LIMITED_SUCCESS) return this.#success(answer, payload);
-    return this.#fail(code, payload, answer['EAP-Master-Session-Key']);
+    return this.#fail(code, payload, mskOf(answer));
   }
 
   #success(answer: DeaValues, payload: Uint8Array | undefined): AccessOutput[] {
     this.#state = { name: 'IDLE' };
-    if (answer.Class) this.#classes = answer.Class;
-    const userName = answer['User-Name'] ?? this.#identity ?? '';
+    if (answer.Class) this.#classes = totalOf(answer.Class) <= MAX_ECHOED ? answer.Class : [];
+    const named = answer['User-Name'];
+    const userName = (named !== undefined && named.length <= MAX_IDENTITY ? named : this.#identity) ?? '';
     const { lifetime, authorizationLifetime } = sessionLifetimes(answer, this.#config.sessionLifetime);
     const context: AnswerContext = {
       wish: this.#wish,
@@ -272,7 +288,7 @@ export class Access {
     };
     const mobility = answerMobility(answer, context);
     const grant: Grant = { lifetime, authorizationLifetime, assignment: mobility?.assignment };
-    const msk = answer['EAP-Master-Session-Key'];
+    const msk = mskOf(answer);
     const binding = answer['Session-Binding'] ?? 0;
     const host = answer['Origin-Host'];
     this.#mayTryAgain = TRY_AGAIN.includes(answer['Session-Server-Failover'] ?? 0);
@@ -281,7 +297,10 @@ export class Access {
     const server = answer['Auth-Session-State'] === NO_STATE_MAINTAINED ? undefined : bound;
     // RFC 4072 2.8.2: the NAS does not invent EAP packets, but a success without one would leave the client waiting.
     const packet = payload ?? Uint8Array.of(SUCCESS, this.#identifier, 0, 4);
+    const unfit: AccessOutput[] =
+      mobility?.problem === undefined ? [] : [{ type: 'noMobility', reason: mobility.problem }];
     return [
+      ...unfit,
       { type: 'granted', userName, server, kind: mobility?.kind, grant, msk },
       { type: 'pana', input: { type: 'eapSuccess', packet, msk, authorized: true, grant } },
     ];
@@ -300,6 +319,24 @@ export class Access {
   }
 }
 
+/** The EAP packet at the start of these octets (RFC 3748 4.1); undefined if there is none, or it is too long to carry on. */
+function wholeEap(octets: Uint8Array | undefined): Uint8Array | undefined {
+  if (!octets || octets.length < 4) return undefined;
+  const [, , high = 0, low = 0] = octets;
+  const length = (high << 8) | low;
+  if (length < 4 || length > octets.length || length > MAX_EAP_PACKET) return undefined;
+  return octets.subarray(0, length);
+}
+
+function mskOf(answer: DeaValues): Uint8Array | undefined {
+  const msk = answer['EAP-Master-Session-Key'];
+  return msk && msk.length >= MIN_MSK ? msk : undefined;
+}
+
+function totalOf(list: readonly Uint8Array[]): number {
+  return list.reduce((sum, { length }) => sum + length, 0);
+}
+
 function readIdentity(packet: Uint8Array): string | undefined {
   try {
     // RFC 3748 5.1: what follows a NUL is not part of the identity.
@@ -314,5 +351,6 @@ function readIdentity(packet: Uint8Array): string | undefined {
 export function realmOf(nai: string): string | undefined {
   const at = nai.lastIndexOf('@');
   const realm = at < 0 ? '' : nai.slice(at + 1).toLowerCase();
-  return realm === '' || encodeUtf8(realm).length > MAX_IDENTITY ? undefined : realm;
+  // RFC 6733 4.3.1: what is no DiameterIdentity would make the whole request invalid.
+  return /^[\x21-\x7e]+$/.test(realm) && realm.length <= MAX_IDENTITY ? realm : undefined;
 }

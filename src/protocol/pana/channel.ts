@@ -1,6 +1,6 @@
 import type { Drbg } from '../bytes/drbg.js';
 import { equalOctets } from '../bytes/octets.js';
-import { encodePana, FLAG, type PanaAvp, type PanaMessage } from './codec.js';
+import { encodePana, FLAG, HEADER_LENGTH, lengthOf, MAX_MESSAGE, type PanaAvp, type PanaMessage } from './codec.js';
 import { makeAvp } from './dictionary.js';
 import { type Protection, signInPlace, verifyAuth } from './keys.js';
 import {
@@ -12,6 +12,9 @@ import {
 
 /** Answers replayed to repeated requests in one second, a session (RFC 5191 5.2 allows a limit). */
 export const MAX_REPLAYS_PER_SECOND = 10;
+
+/** Octets that are kept free for AUTH: its header and the longest tag that there is. */
+const ROOM_FOR_AUTH = 8 + 64;
 
 /** Requests that may wait behind the one outstanding; more are a fault of the caller. */
 const MAX_QUEUED = 4;
@@ -124,8 +127,15 @@ export class Channel {
 
   // ------------------------------------------------------------------------------------------------------- requests
 
-  /** Sends a request, or queues it behind the outstanding one (RFC 5191 5.2: one at a time). Octets to send now. */
-  request(draft: Draft, now: number): Uint8Array[] {
+  /**
+   * Sends a request, or queues it behind the outstanding one (RFC 5191 5.2: one at a time). Octets to send now; 'too-long',
+   * and nothing has changed, if it does not fit a message.
+   */
+  request(draft: Draft, now: number): Uint8Array[] | 'too-long' {
+    return fits(draft) ? this.#request(draft, now) : 'too-long';
+  }
+
+  #request(draft: Draft, now: number): Uint8Array[] {
     if (this.#outstanding) {
       if (this.#queue.length < MAX_QUEUED) this.#queue.push(draft);
       return [];
@@ -178,7 +188,7 @@ export class Channel {
   answered(now: number): Uint8Array[] {
     this.#outstanding = undefined;
     const next = this.#queue.shift();
-    return next ? this.request(next, now) : [];
+    return next ? this.#request(next, now) : [];
   }
 
   // -------------------------------------------------------------------------------------------------------- answers
@@ -197,8 +207,9 @@ export class Channel {
     this.#last = { type: message.type, sequence: message.sequence, octets, verified, answer: undefined };
   }
 
-  /** Answers the request taken last and keeps the answer for its repetitions. */
-  answer(draft: Draft): Uint8Array[] {
+  /** Answers the request taken last and keeps the answer for its repetitions; 'too-long' as `request`. */
+  answer(draft: Draft): Uint8Array[] | 'too-long' {
+    if (!fits(draft)) return 'too-long';
     const last = this.#last;
     if (!last || last.answer) return [];
     const signedWith = last.verified ?? this.#protection;
@@ -251,6 +262,10 @@ export class Channel {
     });
     return protection ? signInPlace(protection, octets) : octets;
   }
+}
+
+function fits({ avps }: Draft): boolean {
+  return HEADER_LENGTH + lengthOf(avps) + ROOM_FOR_AUTH <= MAX_MESSAGE;
 }
 
 /** Flags that an answer repeats from its request. */

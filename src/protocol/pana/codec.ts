@@ -93,12 +93,29 @@ function readAvp(reader: Reader): PanaAvp {
   return { code, flags: flags & ~AVP_VENDOR_FLAG, vendorId, value };
 }
 
-/** Octets of a message. RangeError if they would not fit the 16-bit length. */
+/** Octets of the largest message: the 16-bit length would hold more, a UDP datagram over IPv4 does not. */
+export const MAX_MESSAGE = 65_507;
+
+/** Octets that these AVPs take up in a message. */
+export function lengthOf(avps: readonly PanaAvp[]): number {
+  let length = 0;
+  for (const { vendorId, value } of avps) length += (vendorId === undefined ? 8 : 12) + ((value.length + 3) & ~3);
+  return length;
+}
+
+/** Octets of a message whose size is known to fit. RangeError over MAX_MESSAGE: see `tryEncodePana`. */
 export function encodePana(message: PanaMessage): Uint8Array {
+  const octets = tryEncodePana(message);
+  if (!octets) throw new RangeError(`a PANA message of more than ${MAX_MESSAGE} octets`);
+  return octets;
+}
+
+/** Octets of a message; undefined over MAX_MESSAGE. */
+export function tryEncodePana(message: PanaMessage): Uint8Array | undefined {
+  if (HEADER_LENGTH + lengthOf(message.avps) > MAX_MESSAGE) return undefined;
   const writer = new Writer();
   writer.u16(0).u16(0).u16(message.flags).u16(message.type).u32(message.sessionId).u32(message.sequence);
   for (const avp of message.avps) writeAvp(writer, avp);
-  if (writer.length > 0xffff) throw new RangeError(`a PANA message of ${writer.length} octets: 65535 at most`);
   return writer.patchU16(2, writer.length).finish();
 }
 

@@ -1,5 +1,6 @@
 import type { AddressOctets } from '../bytes/address.js';
 import { decodePrefix, encodePrefix, type MobilityAssignment } from '../mip6/assignment.js';
+import { assignmentProblem } from '../mip6/fitness.js';
 import type { PanaAvp } from './codec.js';
 import { makeAvp, type PanaValues } from './dictionary.js';
 
@@ -23,10 +24,10 @@ export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): 
 }
 
 /**
- * The assignment in a PAR[C]; undefined if there is none; 'invalid' if there is one that cannot be read, which makes
- * the message invalid like any AVP that does not decode (RFC 5191 5.5).
+ * The assignment in a PAR[C]; undefined if there is none; the reason, as text, if there is one that is not fit for use. Not
+ * RFC: that costs Mobile IPv6 and not access, although RFC 5191 5.5 would drop the message.
  */
-export function readAssignment(values: PanaValues): MobilityAssignment | 'invalid' | undefined {
+export function readAssignment(values: PanaValues): MobilityAssignment | string | undefined {
   const agent = values['MIP6-Home-Agent-Address'];
   const address = values['MIP6-Home-Address'];
   const link = values['MIP6-Home-Link-Prefix'];
@@ -34,8 +35,10 @@ export function readAssignment(values: PanaValues): MobilityAssignment | 'invali
   const homeAgent = decodeAddress(agent);
   const homeAddress = address && decodeAddress(address);
   const prefix = link && decodePrefix(link);
-  if (!homeAgent || (address && !homeAddress) || (link && !prefix)) return 'invalid';
-  return {
+  if (!homeAgent) return 'home agent: it is not an address';
+  if (address && !homeAddress) return 'home address: it is not an address';
+  if (link && !prefix) return 'home link prefix: it is not 17 octets with a length up to 128';
+  const assignment = {
     capability: values['Mobility-Capability'] ?? 0,
     homeAgent,
     homeAddress,
@@ -44,6 +47,7 @@ export function readAssignment(values: PanaValues): MobilityAssignment | 'invali
     ikeIdentity: values['MIP6-IKE-Identity'],
     lifetime: values['MIP6-Lifetime'],
   };
+  return assignmentProblem(assignment) ?? assignment;
 }
 
 function encodeAddress(address: AddressOctets): Uint8Array {

@@ -9,6 +9,7 @@ import { type Protection, panaAuthKey } from './keys.js';
 import { mobilityAvps } from './mobility.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import {
+  type Draft,
   type Dropped,
   dropped,
   MIN_PING_INTERVAL,
@@ -477,7 +478,13 @@ export class PaaSession {
     if (this.#algorithms && !this.#run.nonceSent) avps.push(makeAvp('Nonce', this.#run.ownNonce));
     this.#run.nonceSent = true;
     this.#state = { name: 'WAIT_PAN_OR_PAR', until: now + this.#config.failedSessionTimeout };
-    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: this.#reconfigure(), avps }, now));
+    return this.#ask({ type: MESSAGE_TYPE.AUTH, flags: this.#reconfigure(), avps }, now);
+  }
+
+  /** A request that EAP cannot go on without: where it does not fit a message, the session is over. */
+  #ask(draft: Draft, now: number): PaaSessionOutput[] {
+    const sent = this.#channel.request(draft, now);
+    return sent === 'too-long' ? [dropped(sent), ...this.#close('no-progress')] : sends(sent);
   }
 
   /** RFC 5191 6.2: the I bit is for PARs of the first run. */
@@ -516,7 +523,7 @@ export class PaaSession {
     }
     this.#state = success ? { name: 'WAIT_SUCC_PAN', grant, again: false } : { name: 'WAIT_FAIL_PAN' };
     const flags = FLAG.C | this.#reconfigure();
-    return [...out, ...sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags, avps, protect }, now))];
+    return [...out, ...this.#ask({ type: MESSAGE_TYPE.AUTH, flags, avps, protect }, now)];
   }
 
   #exported({ integrity, key }: Protection): SessionKey {
@@ -541,7 +548,7 @@ export class PaaSession {
     const avps = [makeAvp('Result-Code', RESULT_CODE.AUTHENTICATION_REJECTED)];
     if (packet) avps.push(makeAvp('EAP-Payload', packet));
     this.#state = { name: 'WAIT_FAIL_PAN' };
-    return sends(this.#channel.request({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }, now));
+    return this.#ask({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }, now);
   }
 
   // WAIT_SUCC_PAN  PAN[C]                        | RTX-; ST(LIFE)      | OPEN

@@ -191,6 +191,8 @@ export class Paa {
   }
 
   #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
+    // Nothing can be sent back to port 0 (RFC 768: its sender wants no answer).
+    if (from.port === 0) return [refuse('source-port', from)];
     const received = receive(octets, this.#config.vendorId);
     if ('type' in received) return [{ ...received, from }];
     const { message } = received;

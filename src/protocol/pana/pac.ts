@@ -19,6 +19,7 @@ import {
   choose,
   type Dropped,
   dropped,
+  MIN_LIFETIME,
   MIN_PING_INTERVAL,
   type Received,
   type Run,
@@ -109,6 +110,8 @@ export interface PacAuthorized {
   /** Milliseconds; undefined: no limit. */
   readonly lifetime: number | undefined;
   readonly assignment: MobilityAssignment | undefined;
+  /** Why there is no assignment although the PAA sent one. */
+  readonly mobilityProblem: string | undefined;
   /** I bit: get a new IP address now (RFC 5191 6.2). */
   readonly reconfigure: boolean;
   readonly algorithms: Algorithms | undefined;
@@ -402,7 +405,7 @@ export class PacSession {
   }
 
   /** Sends PAN[S] and makes the session of this start; one made of an older PAR[S] is forgotten. */
-  #answerStart(par: Received, packet: Uint8Array | undefined): { session: Session; out: Send[] } {
+  #answerStart(par: Received, packet: Uint8Array | undefined): { session: Session; out: PacOutput[] } {
     const chosen = this.#chooseAlgorithms(par);
     const algorithms = chosen === 'none' ? undefined : chosen;
     const channel = new Channel(this.#drbg, this.#config.request, par.message.sessionId, this.#firstSequence);
@@ -412,9 +415,10 @@ export class PacSession {
     const offer = par.values['Mobility-Capability'];
     const wish = offer === undefined ? 0 : wishFor(this.#config.mobility, offer);
     if (wish !== 0) avps.push(makeAvp('Mobility-Capability', wish, this.#config.vendorId));
-    const [iPan = new Uint8Array(0)] = channel.answer({ type: MESSAGE_TYPE.AUTH, flags: FLAG.S, avps });
+    const sent = channel.answer({ type: MESSAGE_TYPE.AUTH, flags: FLAG.S, avps });
+    const [iPan = new Uint8Array(0)] = sent === 'too-long' ? [] : sent;
     const session = { channel, iPar: par.octets, iPan, algorithms, run: this.#newRun(true, algorithms), begun: false };
-    return { session, out: sends([iPan]) };
+    return { session, out: sends(sent) };
   }
 
   #newRun(first: boolean, algorithms: Algorithms | undefined): Run {
@@ -501,7 +505,7 @@ export class PacSession {
   }
 
   /** PAN without S and C; the first of a run carries the Nonce. */
-  #pan(session: Session, avps: readonly PanaAvp[]): Send[] {
+  #pan(session: Session, avps: readonly PanaAvp[]): (Send | Dropped)[] {
     const { run } = session;
     const nonce = session.algorithms && !run.nonceSent ? [makeAvp('Nonce', run.ownNonce)] : [];
     run.nonceSent = true;
@@ -517,7 +521,6 @@ export class PacSession {
     if (result === undefined) return [dropped('avp-missing')];
     const success = result === RESULT_CODE.SUCCESS;
     if (success && !values['EAP-Payload']) return [dropped('avp-missing')];
-    if (success && readAssignment(values) === 'invalid') return [dropped('avp-value')];
     const key = this.#checkComplete(session, received, success);
     if (typeof key === 'string') {
       // Not RFC: the AAA server may have died after the last message of EAP, or somebody forges a refusal.
@@ -650,7 +653,8 @@ export class PacSession {
     const { run, algorithms, channel } = session;
     run.msk = undefined;
     const seconds = par.values['Session-Lifetime'];
-    const lifetime = seconds === undefined || seconds === 0xffff_ffff ? undefined : seconds * 1000;
+    const lifetime =
+      seconds === undefined || seconds === 0xffff_ffff ? undefined : Math.max(seconds * 1000, MIN_LIFETIME);
     const { reauthenticateAt } = this.#config;
     this.#state = {
       name: 'OPEN',
@@ -663,13 +667,15 @@ export class PacSession {
               reauthenticateAt: reauthenticateAt > 0 ? now + lifetime * reauthenticateAt : undefined,
             },
     };
-    const assignment = readAssignment(par.values);
+    const read = readAssignment(par.values);
+    const isUnfit = typeof read === 'string';
     return {
       type: 'authorized',
       sessionId: channel.sessionId,
       reauthentication: !run.first,
       lifetime,
-      assignment: assignment === 'invalid' ? undefined : assignment,
+      assignment: isUnfit ? undefined : read,
+      mobilityProblem: isUnfit ? read : undefined,
       reconfigure: (par.message.flags & FLAG.I) !== 0,
       algorithms,
     };

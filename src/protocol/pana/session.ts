@@ -29,6 +29,10 @@ export type DropCode =
   | 'half-open-in-all'
   | 'sessions-in-all'
   | 'invitations'
+  /** What would have to be sent does not fit a message. */
+  | 'too-long'
+  /** From a port that nothing can be sent to. */
+  | 'source-port'
   /** From an address that did not get the PAR[S], or to a start that is over. */
   | 'bad-start';
 
@@ -70,12 +74,17 @@ export function replays(octets: Uint8Array | 'replays' | undefined): (Send | Dro
   return octets ? [{ type: 'send', octets }] : [];
 }
 
-export function sends(list: readonly Uint8Array[]): Send[] {
+/** What a channel gave to send, or that it does not fit. */
+export function sends(list: readonly Uint8Array[] | 'too-long'): (Send | Dropped)[] {
+  if (list === 'too-long') return [dropped('too-long')];
   return list.map((octets) => ({ type: 'send', octets }));
 }
 
 /** One of our own pings a session in this time, in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
 export const MIN_PING_INTERVAL = 1000;
+
+/** The shortest lifetime that a session is given, whatever the other end says, in milliseconds: 0 would be a loop. */
+export const MIN_LIFETIME = 1000;
 
 /** A datagram decoded and held against its grammar, or why not. */
 export function receive(octets: Uint8Array, vendorId: number): Received | Dropped {

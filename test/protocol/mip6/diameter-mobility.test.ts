@@ -105,7 +105,7 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
   ])('$what', ({ answer, wish, kind }) => {
     const result = answerMobility(answer, context(wish));
     expect(result?.kind).toBe(kind);
-    const agent = result && formatAddress(result.assignment.homeAgent);
+    const agent = result?.assignment && formatAddress(result.assignment.homeAgent);
     expect(agent).toBe(kind === undefined ? undefined : kind === 'home' ? '2001:db8:1::1' : '2001:db8:a::1');
   });
 
@@ -128,14 +128,14 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
   it('takes the capability of the answer where there is one', () => {
     const granted = MIP6 | HOME_HA | HOA_ASSIGN | IKEV2_PSK | PSK_FROM_EMSK;
     const answer = { 'MIP6-Feature-Vector': I, 'Mobility-Capability': granted, ...home };
-    expect(answerMobility(answer, context(ANY))?.assignment.capability).toBe(granted);
+    expect(answerMobility(answer, context(ANY))?.assignment?.capability).toBe(granted);
   });
 
   it('never lets a local home agent have a key from the EMSK, and lets it choose its IKE', () => {
     const granted = MIP6 | LOCAL_HA | IKEV1_PSK | IKEV2_PSK | PSK_FROM_EMSK;
     const answer = { 'MIP6-Feature-Vector': BOTH, 'Mobility-Capability': granted };
     const local = { ...LOCAL, ike: IKEV1_PSK };
-    expect(answerMobility(answer, context(ANY | LOCAL_HA, local))?.assignment.capability).toBe(
+    expect(answerMobility(answer, context(ANY | LOCAL_HA, local))?.assignment?.capability).toBe(
       MIP6 | LOCAL_HA | IKEV1_PSK,
     );
   });
@@ -143,13 +143,13 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
   it('takes the first IPv6 address of a home agent that has both', () => {
     const info = { ...agentInfo(HOME), 'MIP-Home-Agent-Address': [address('192.0.2.1'), HOME.homeAgent] };
     const result = answerMobility({ 'MIP6-Feature-Vector': I, 'MIP6-Agent-Info': [info] }, context(ANY));
-    expect(result && formatAddress(result.assignment.homeAgent)).toBe('2001:db8:1::1');
+    expect(result?.assignment && formatAddress(result.assignment.homeAgent)).toBe('2001:db8:1::1');
   });
 
   it('takes :: and a bare prefix for no home address', () => {
     for (const text of ['::', '2001:db8:1::']) {
       const answer = { 'MIP6-Feature-Vector': I, ...home, 'MIP-Mobile-Node-Address': [address(text)] };
-      expect(answerMobility(answer, context(ANY))?.assignment.homeAddress).toBeUndefined();
+      expect(answerMobility(answer, context(ANY))?.assignment?.homeAddress).toBeUndefined();
     }
   });
 });
@@ -167,7 +167,14 @@ describe('lifetimes of a DEA', () => {
     },
     { answer: { 'Authorization-Lifetime': 600, 'Auth-Grace-Period': 60 }, lifetime: 660_000, authorization: 600_000 },
     { answer: { 'Session-Timeout': 300, 'Authorization-Lifetime': 600 }, lifetime: 300_000, authorization: 600_000 },
-    { answer: { 'Authorization-Lifetime': 0 }, lifetime: FALLBACK, authorization: 0 },
+    // Zero would be a loop of authentications, and more seconds than PANA can announce would wrap around.
+    { answer: { 'Authorization-Lifetime': 0 }, lifetime: FALLBACK, authorization: 10_000 },
+    { answer: { 'Authorization-Lifetime': 9, 'Auth-Grace-Period': 1 }, lifetime: 10_000, authorization: 10_000 },
+    {
+      answer: { 'Authorization-Lifetime': 0xffff_fffe, 'Auth-Grace-Period': 0xffff_ffff },
+      lifetime: 0xffff_fffe * 1000,
+      authorization: 0xffff_fffe * 1000,
+    },
   ])('$answer', ({ answer, lifetime, authorization }) => {
     expect(sessionLifetimes(answer, FALLBACK)).toEqual({ lifetime, authorizationLifetime: authorization });
   });

@@ -35,6 +35,8 @@ describe('the pass-through authenticator', () => {
     const { access, outputs } = begun();
     expect(outputs).toMatchObject([{ type: 'request', request: { identity: 'mn@home.example', server: undefined } }]);
     expect(realmOf(access.identity ?? '')).toBe('home.example');
+    // A realm that is no DiameterIdentity would spoil the whole request.
+    expect([realmOf('mn@höme'), realmOf('mn@a b'), realmOf('mn@')]).toEqual([undefined, undefined, undefined]);
   });
 
   it('carries rounds, keeps the conversation on its server, and returns State', () => {
@@ -68,6 +70,54 @@ describe('the pass-through authenticator', () => {
     const answer = { ...DEA, 'Result-Code': 1001, 'EAP-Reissued-Payload': request(7) };
     expect(access.handle({ type: 'answer', answer })).toEqual([
       { type: 'pana', input: { type: 'eapRequest', packet: request(7) } },
+    ]);
+  });
+
+  it.each([
+    { what: 'too long to carry on', octets: Uint8Array.of(1, 7, 0xff, 0xfc, 13, ...new Uint8Array(65_527)) },
+    { what: 'shorter than it says', octets: Uint8Array.of(1, 7, 0, 9, 13, 0) },
+    { what: 'without a length', octets: Uint8Array.of(1, 7) },
+  ])('ends a run whose request is $what', ({ octets }) => {
+    const { access } = begun();
+    const answer = { ...DEA, 'Result-Code': 1001, 'EAP-Payload': octets };
+    expect(access.handle({ type: 'answer', answer })).toEqual([
+      { type: 'refused', resultCode: 1001 },
+      { type: 'pana', input: { type: 'eapFailure', packet: undefined } },
+    ]);
+  });
+
+  it('leaves what stands behind an EAP packet, and what no node needs or no request has room for', () => {
+    const { access } = begun();
+    const answer = {
+      ...DEA,
+      'Result-Code': 2001,
+      'EAP-Payload': Uint8Array.of(...SUCCESS, 1, 2, 3, 4),
+      'EAP-Master-Session-Key': new Uint8Array(16),
+      'User-Name': 'a'.repeat(70_000),
+      Class: [new Uint8Array(60_000), new Uint8Array(60_000)],
+    };
+    expect(access.handle({ type: 'answer', answer })).toMatchObject([
+      { type: 'granted', userName: 'mn@home.example', msk: undefined },
+      { type: 'pana', input: { type: 'eapSuccess', packet: SUCCESS, msk: undefined } },
+    ]);
+    expect(access.classes).toEqual([]);
+  });
+
+  it('grants access alone where the Mobile IPv6 part is not fit for use, and says why', () => {
+    const { access } = begun(CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK);
+    const answer = {
+      ...DEA,
+      'Result-Code': 2001,
+      'EAP-Payload': SUCCESS,
+      'EAP-Master-Session-Key': MSK,
+      'MIP6-Feature-Vector': 1n,
+      'MIP6-Agent-Info': [{ 'MIP-Home-Agent-Address': [new Uint8Array(16).fill(0x20)] }],
+      'MIP-Mobile-Node-Address': [new Uint8Array(7).fill(0x21)],
+    };
+    expect(access.handle({ type: 'answer', answer })).toMatchObject([
+      { type: 'noMobility', reason: 'home address: it has 7 octets' },
+      { type: 'granted', kind: undefined, grant: { assignment: undefined } },
+      { type: 'pana', input: { type: 'eapSuccess', authorized: true } },
     ]);
   });
 

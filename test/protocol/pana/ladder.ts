@@ -45,7 +45,7 @@ export const HOME: Grant = {
   assignment: {
     capability: 0x02d,
     homeAgent: new Uint8Array(16).fill(0x20),
-    homeAddress: new Uint8Array(16).fill(0x21),
+    homeAddress: Uint8Array.from({ length: 16 }, (_, i) => (i < 8 ? 0x20 : 0x21)),
     prefix: { length: 64, octets: Uint8Array.from({ length: 16 }, (_, i) => (i < 8 ? 0x20 : 0)) },
     host: 'ha.home.example',
     ikeIdentity: 'mn@home.example',

@@ -35,6 +35,12 @@ describe('the PAA in INITIAL', () => {
     expect(pac.take()).toEqual(['dropped unexpected', 'dropped unexpected', 'dropped avp-missing']);
   });
 
+  it('Rx anything from port 0, which cannot be answered: nothing', () => {
+    const pac = new ForeignPac();
+    pac.from = { ...pac.from, port: 0 };
+    expect(pac.pci().take()).toEqual(['dropped source-port']);
+  });
+
   it('Rx PAN[S]: EAPrestart; ST(FAILED)', () => {
     const pac = new ForeignPac().start();
     expect(pac.take()).toEqual(['PAR[S]', 'eapStart']);
@@ -227,6 +233,25 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     pac.complete();
     expect(pac.take()).toEqual(['closed rejected']);
     expect(pac.paa.size).toBe(0);
+  });
+
+  it('EAP_REQUEST, EAP_SUCCESS, EAP_FAILURE that do not fit a message: DISC', () => {
+    const packet = new Uint8Array(65_532).fill(1);
+    const request = new ForeignPac().start();
+    request.take();
+    expect(request.session({ type: 'eapRequest', packet }).take()).toEqual(['dropped too-long', 'closed no-progress']);
+    const failure = new ForeignPac().start();
+    failure.take();
+    expect(failure.session({ type: 'eapFailure', packet }).take()).toEqual(['dropped too-long', 'closed no-progress']);
+    const success = new ForeignPac().start().eapRequest().respond(true);
+    success.take();
+    const grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
+    const msk = new Uint8Array(64).fill(1);
+    success.session({ type: 'eapSuccess', packet, msk, authorized: true, grant });
+    // The AAA server has granted it, and hears of the end.
+    expect(success.said.at(-1)).toMatchObject({ event: { type: 'closed', granted: true } });
+    expect(success.take()).toEqual(['dropped too-long', 'closed no-progress']);
+    expect(success.paa.size).toBe(0);
   });
 
   it('EAP_SUCCESS without a key where one is needed: Result-Code 2', () => {

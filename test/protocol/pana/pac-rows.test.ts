@@ -264,8 +264,23 @@ describe('the PaC in WAIT_PAA', () => {
     ]) {
       paa.request(PAR, FLAG.C, avps, { sequence });
     }
-    expect(paa.take()).toEqual(['dropped avp-missing', 'dropped avp-missing', 'dropped auth', 'dropped avp-value']);
+    expect(paa.take()).toEqual(['dropped avp-missing', 'dropped avp-missing', 'dropped auth', 'dropped auth']);
     expect(paa.state).toBe('WAIT_PAA');
+  });
+
+  it('Rx PAR[C] with a home agent that is not fit for use, or no lifetime: access all the same', () => {
+    const paa = new ForeignPaa().start().eapRequest(true).respond();
+    paa.feed({ type: 'eapKeys', msk: paa.msk });
+    const agent = makeAvp('MIP6-Home-Agent-Address', Uint8Array.of(0, 2, ...new Uint8Array(16)));
+    paa.key = paa.keyed(7);
+    const result = [makeAvp('Result-Code', 0), makeAvp('EAP-Payload', EAP.success), makeAvp('Key-Id', 7)];
+    paa.request(PAR, FLAG.C, [...result, makeAvp('Session-Lifetime', 0), agent]);
+    paa.feed({ type: 'eapSucceeded' });
+    expect(paa.said.findLast(({ type }) => type === 'authorized')).toMatchObject({
+      ...{ assignment: undefined, mobilityProblem: 'home agent: it is unspecified, loopback or IPv4-compatible' },
+      lifetime: 1000,
+    });
+    expect(paa.state).toBe('OPEN');
   });
 
   it('Rx PTR, PNR in the first run: nothing (RFC 5191 5.5)', () => {

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../../../src/protocol/bytes/address.js';
+import type { MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
+import { agentInfo, answerMobility, type DiameterMobility } from '../../../src/protocol/mip6/diameter-mobility.js';
+import {
+  assignmentProblem,
+  hostAddressProblem,
+  isInPrefix,
+  prefixProblem,
+} from '../../../src/protocol/mip6/fitness.js';
+
+function octets(text: string): Uint8Array {
+  const address = parseAddress(text);
+  if (!address) throw new Error(text);
+  return address;
+}
+
+const GOOD = {
+  homeAgent: octets('2001:db8:1::1'),
+  homeAddress: octets('2001:db8:1::77'),
+  prefix: { length: 64, octets: octets('2001:db8:1::') },
+  host: 'ha.home.example',
+  ikeIdentity: 'mn@home.example',
+} satisfies Partial<MobilityAssignment>;
+
+const UNFIT = [
+  ...['::', '::1', 'ff02::1', 'ff0e::5', 'fe80::1', 'febf::1', '::ffff:192.0.2.1', '::192.0.2.1'],
+  ...['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255', '169.254.1.1'],
+];
+
+describe('an address of a host', () => {
+  it.each(['2001:db8::1', 'fd00::1', 'fec0::1', '192.0.2.1', '10.0.0.1'])('is %s', (text) => {
+    expect(hostAddressProblem(octets(text))).toBeUndefined();
+  });
+
+  it.each(UNFIT)('is not %s', (text) => {
+    expect(hostAddressProblem(octets(text))).toBeTypeOf('string');
+  });
+
+  it('has 4 or 16 octets', () => {
+    for (let length = 0; length < 40; length += 1) {
+      const problem = hostAddressProblem(new Uint8Array(length).fill(0x20));
+      expect(problem === undefined).toBe(length === 4 || length === 16);
+    }
+  });
+});
+
+describe('a home link prefix', () => {
+  it('has 64 to 128 bits and lies where hosts are', () => {
+    const lengths = Array.from({ length: 256 }, (_, length) => length);
+    const good = lengths.filter((length) => prefixProblem({ ...GOOD.prefix, length }) === undefined);
+    expect([good[0], good.at(-1), good.length]).toEqual([64, 128, 65]);
+    expect(prefixProblem({ length: 64, octets: octets('fe80::') })).toBeTypeOf('string');
+  });
+
+  it('holds an address bit by bit', () => {
+    const link = (text: string, length: number) => ({ length, octets: octets(text) });
+    expect(isInPrefix(octets('2001:db8::1'), link('2001:db8::', 127))).toBe(true);
+    expect(isInPrefix(octets('2001:db8::2'), link('2001:db8::', 127))).toBe(false);
+    expect(isInPrefix(octets('2001:db8:0:1::1'), link('2001:db8::', 64))).toBe(false);
+    expect(isInPrefix(octets('2001:db8::8000:0:0:1'), link('2001:db8::', 65))).toBe(false);
+    expect(isInPrefix(octets('192.0.2.1'), link('2001:db8::', 64))).toBe(false);
+  });
+});
+
+describe('an assignment', () => {
+  it('is good', () => {
+    expect(assignmentProblem(GOOD)).toBeUndefined();
+    expect(assignmentProblem({ ...GOOD, homeAddress: undefined, prefix: undefined })).toBeUndefined();
+  });
+
+  it.each([
+    ...UNFIT.map((text) => ({ homeAgent: octets(text) })),
+    ...UNFIT.map((text) => ({ homeAddress: octets(text), prefix: undefined })),
+    { homeAddress: GOOD.homeAgent },
+    { homeAddress: octets('2001:db8:2::77') },
+    { homeAddress: new Uint8Array(15).fill(0x20) },
+    { homeAgent: new Uint8Array(0) },
+    { prefix: { ...GOOD.prefix, length: 63 } },
+    { host: 'h'.repeat(66_000) },
+    { host: 'a;reboot' },
+    { ikeIdentity: 'a'.repeat(70_000) },
+  ])('is not: %j', (more) => {
+    expect(assignmentProblem({ ...GOOD, ...more })).toBeTypeOf('string');
+  });
+});
+
+describe('a DEA whose Mobile IPv6 part is broken', () => {
+  const context = { wish: 0x1d, local: undefined, ikeIdentity: 'mn@home.example', lifetime: 60 };
+  const good = { ...agentInfo({ ...GOOD, host: { realm: 'home.example', host: GOOD.host } }) };
+  const answer: DiameterMobility = {
+    'MIP6-Feature-Vector': 1n,
+    'MIP6-Agent-Info': [good],
+    'MIP-Mobile-Node-Address': [GOOD.homeAddress],
+  };
+
+  it.each<DiameterMobility>([
+    { 'MIP-Mobile-Node-Address': [new Uint8Array(7).fill(9)] },
+    { 'MIP-Mobile-Node-Address': [octets('ff02::1:2')] },
+    { 'MIP6-Agent-Info': [{ ...good, 'MIP6-Home-Link-Prefix': new Uint8Array(16) }] },
+    { 'MIP6-Agent-Info': [{ ...good, 'MIP6-Home-Link-Prefix': new Uint8Array(17).fill(200) }] },
+    { 'MIP6-Agent-Info': [{ ...good, 'MIP-Home-Agent-Address': [octets('::1')] }] },
+    {
+      'MIP6-Agent-Info': [
+        { ...good, 'MIP-Home-Agent-Host': { 'Destination-Realm': 'x', 'Destination-Host': 'h'.repeat(66_000) } },
+      ],
+    },
+  ])('has a reason and no assignment', (broken) => {
+    expect(answerMobility(answer, context)?.problem).toBeUndefined();
+    const result = answerMobility({ ...answer, ...broken }, context);
+    expect(result?.problem).toBeTypeOf('string');
+    expect(result?.assignment).toBeUndefined();
+  });
+});
