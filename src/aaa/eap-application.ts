@@ -146,20 +146,27 @@ export class EapApplication {
     const conversation = this.#conversationOf(der);
     if ('resultCode' in conversation) return this.#refuse(message, conversation);
     const answer = await conversation.eap.handle(der['EAP-Payload']);
-    const rest = await this.#answer(conversation, answer);
-    return answerTo(
-      message,
-      this.node.grammarian.write(DEA, {
-        'Session-Id': der['Session-Id'],
-        'Auth-Application-Id': APPLICATION.EAP,
-        'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
-        'Origin-Host': this.node.origin.host,
-        'Origin-Realm': this.node.origin.realm,
-        'Origin-State-Id': this.node.originStateId,
-        'Result-Code': RESULT.UNABLE_TO_COMPLY,
-        ...rest,
-      }),
-    );
+    try {
+      const rest = await this.#answer(conversation, answer);
+      return answerTo(
+        message,
+        this.node.grammarian.write(DEA, {
+          'Session-Id': der['Session-Id'],
+          'Auth-Application-Id': APPLICATION.EAP,
+          'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
+          'Origin-Host': this.node.origin.host,
+          'Origin-Realm': this.node.origin.realm,
+          'Origin-State-Id': this.node.originStateId,
+          'Result-Code': RESULT.UNABLE_TO_COMPLY,
+          ...rest,
+        }),
+      );
+    } finally {
+      if (answer.type === 'success') {
+        answer.msk.wipe();
+        answer.emsk.wipe();
+      }
+    }
   }
 
   /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
@@ -231,8 +238,6 @@ export class EapApplication {
     const lifetime = Math.max(1, Math.floor(Math.min(wanted, peer.notAfter - now) / 1000));
     const bootstrap = await this.#bootstrap(conversation, success, lifetime);
     if (bootstrap === 'refused') {
-      msk.fill(0);
-      success.emsk.fill(0);
       this.#conversations.end(sessionId);
       return { 'Result-Code': RESULT.AUTHORIZATION_REJECTED, 'EAP-Payload': success.packet };
     }
@@ -247,7 +252,7 @@ export class EapApplication {
     const rest: DeaRest = {
       'Result-Code': RESULT.SUCCESS,
       'EAP-Payload': success.packet,
-      'EAP-Master-Session-Key': msk.slice(),
+      'EAP-Master-Session-Key': msk,
       'User-Name': identity,
       'Auth-Session-State': STATE_MAINTAINED,
       'Session-Timeout': lifetime,
@@ -262,9 +267,6 @@ export class EapApplication {
         ? writeGrant(mobility, bootstrap.result, bootstrap.root, bootstrap.ike, this.node.origin.realm)
         : {}),
     };
-    msk.fill(0);
-    success.emsk.fill(0);
-    // Not before: a conversation that ends takes its keys with it.
     this.#conversations.end(sessionId);
     return rest;
   }
@@ -370,7 +372,7 @@ export class EapApplication {
       renewed ? 'lease renewed' : 'lease given',
     );
     const run = homeAgents.run(renewed ? 'refresh' : 'up', lease, { psk, ike, lifetime });
-    psk.fill(0);
+    psk.wipe();
     await within(run, this.#options.hooks.wait);
   }
 

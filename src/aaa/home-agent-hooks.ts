@@ -1,10 +1,11 @@
+import type { Secret } from '../protocol/bytes/secret.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Ike, Lease } from '../runtime/store/records.js';
 
 /** What a lease has until its end: its key, and how many milliseconds it lives. */
 interface LeaseKey {
-  readonly psk: Uint8Array;
+  readonly psk: Secret;
   readonly ike: Ike;
   readonly lifetime: number;
 }

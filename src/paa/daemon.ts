@@ -5,6 +5,7 @@ import { formatAddress } from '../protocol/bytes/address.js';
 import { checkName } from '../protocol/mip6/names.js';
 import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
 import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
+import type { PaaSessionInput } from '../protocol/pana/paa-session.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { ControlError } from '../runtime/control.js';
 import {
@@ -418,6 +419,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     }
     // The session may have ended meanwhile, and another one may have its number.
     if (this.#clients.ofPana(client.panaSession) === client) this.#access(client, input);
+    else if (input.type === 'answer') input.answer['EAP-Master-Session-Key']?.wipe();
   }
 
   #propose(client: Client, wish: number): void {
@@ -447,12 +449,15 @@ export class PaaDaemon implements Service<PaaOptions> {
   // ----------------------------------------------------------------------------------------------------------- hooks
 
   /** With `hooks.wait` a client may pass before it hears of its success, but not for long until PAN[C] has come. */
-  async #succeed(client: Client, input: Extract<PaaInput, { type: 'session' }>['input']): Promise<void> {
+  async #succeed(client: Client, input: Extract<PaaSessionInput, { type: 'eapSuccess' }>): Promise<void> {
     const { wait } = this.#options.hooks;
     if (wait > 0 && this.#ep && !client.permitted) {
       const { lifetime = PROVISIONAL } = client.granted?.grant ?? {};
       await within(this.#permit(client, Math.min(lifetime, PROVISIONAL)), wait);
-      if (this.#clients.ofPana(client.panaSession) !== client) return;
+      if (this.#clients.ofPana(client.panaSession) !== client) {
+        input.msk?.wipe();
+        return;
+      }
     }
     this.#driver.feed({ type: 'session', sessionId: client.panaSession, input });
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { formatAddress } from '../protocol/bytes/address.js';
+import type { Secret } from '../protocol/bytes/secret.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
 import { OperatorError } from '../runtime/failure.js';
@@ -78,7 +79,7 @@ export class LocalMobility {
   }
 
   /** The AAA server has agreed to what was proposed. */
-  bringUp(client: Client, mnId: string, assignment: MobilityAssignment, msk: Uint8Array): void {
+  bringUp(client: Client, mnId: string, assignment: MobilityAssignment, msk: Secret): void {
     const { homeAgent } = assignment;
     const psk = derivePsk(msk, homeAgent, assignment.homeAddress);
     const fields = { ...assignmentFields(assignment), user: mnId, fingerprint: fingerprint(psk) };
@@ -88,7 +89,7 @@ export class LocalMobility {
     const lifetime = client.granted?.grant.lifetime;
     this.#run(client.localUp ? 'refresh' : 'up', { mnId, homeAddress, lifetime, psk });
     client.localUp = true;
-    psk.fill(0);
+    psk.wipe();
   }
 
   /** The client has gone, or has another home agent. */
@@ -114,7 +115,7 @@ export class LocalMobility {
       readonly mnId: string;
       readonly homeAddress: string | undefined;
       readonly lifetime?: number | undefined;
-      readonly psk?: Uint8Array;
+      readonly psk?: Secret;
     },
   ): void {
     const agent = this.#agent?.options;

@@ -117,10 +117,10 @@ export class Attempt {
     return before.place;
   }
 
-  /** Overwrites the keys of the last run. */
+  /** Wipes the keys of the last run. */
   forgetKeys(): void {
-    this.keys?.msk.fill(0);
-    this.keys?.emsk.fill(0);
+    this.keys?.msk.wipe();
+    this.keys?.emsk.wipe();
     this.keys = undefined;
   }
 
@@ -201,7 +201,7 @@ export class Attempt {
         this.forgetKeys();
         this.keys = { msk: event.msk, emsk: event.emsk };
         log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP has its keys');
-        this.feed({ type: 'eapKeys', msk: event.msk });
+        this.feed({ type: 'eapKeys', msk: event.msk.copy() });
         break;
       case 'succeeded':
         this.feed({ type: 'eapSucceeded' });

@@ -1,5 +1,6 @@
 import { formatAddress } from '../protocol/bytes/address.js';
 import { equalOctets } from '../protocol/bytes/octets.js';
+import type { Secret } from '../protocol/bytes/secret.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
 import type { HookVariables } from '../runtime/hook-environment.js';
@@ -11,10 +12,10 @@ export interface Binding {
   readonly fingerprint: string;
 }
 
-/** The keys of one EAP run; overwritten when the binding is made. */
+/** The keys of one EAP run; wiped when the binding is made. */
 export interface RunKeys {
-  readonly msk: Uint8Array;
-  readonly emsk: Uint8Array;
+  readonly msk: Secret;
+  readonly emsk: Secret;
 }
 
 /** Why an assignment is not taken; undefined if it is. The root of the key is each end's own policy. */
@@ -25,11 +26,11 @@ export function refusal(assignment: MobilityAssignment, root: 'msk' | 'emsk'): s
   return undefined;
 }
 
-export function pskOf(assignment: MobilityAssignment, keys: RunKeys, root: 'msk' | 'emsk'): Uint8Array {
+export function pskOf(assignment: MobilityAssignment, keys: RunKeys, root: 'msk' | 'emsk'): Secret {
   return derivePsk(keys[root], assignment.homeAgent, assignment.homeAddress);
 }
 
-export function bindingOf(assignment: MobilityAssignment, psk: Uint8Array): Binding {
+export function bindingOf(assignment: MobilityAssignment, psk: Secret): Binding {
   return { assignment, fingerprint: fingerprint(psk) };
 }
 

@@ -1,4 +1,5 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import type { Secret } from '../protocol/bytes/secret.js';
 import { capabilityNames } from '../protocol/mip6/assignment.js';
 import { sessionText } from '../runtime/daemon.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
@@ -58,7 +59,7 @@ export class MobileNode {
       this.#binding = binding;
       this.#log.info(describe(binding), isSame ? 'bootstrap refreshed' : 'bootstrapped');
       this.#hook(isSame ? 'refresh' : 'up', attempt, binding, psk);
-      psk.fill(0);
+      psk.wipe();
     }
     if (event.reconfigure) this.#hook('reconfigure', attempt, this.#binding, undefined);
   }
@@ -94,7 +95,7 @@ export class MobileNode {
     await this.#hooks.stop(HOOKS_AT_END);
   }
 
-  #hook(event: HookEvent, place: Place, binding: Binding | undefined, psk: Uint8Array | undefined): void {
+  #hook(event: HookEvent, place: Place, binding: Binding | undefined, psk: Secret | undefined): void {
     const { hooks, pana } = this.#options;
     if (hooks.mn === undefined) return;
     const [address = '', scope] = place.careOfAddress.split('%');

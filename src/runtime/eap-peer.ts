@@ -8,6 +8,7 @@ import {
 } from 'node:tls';
 import { DecodeError } from '../protocol/bytes/decode-error.js';
 import { concat, encodeUtf8, equalOctets } from '../protocol/bytes/octets.js';
+import type { Secret } from '../protocol/bytes/secret.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, type EapPacket, encodeEap } from '../protocol/eap/codec.js';
 import {
   ACKNOWLEDGEMENT,
@@ -78,11 +79,14 @@ export type PeerFailure =
 
 export type EapPeerEvent =
   | { readonly type: 'response'; readonly packet: Uint8Array }
-  /** As soon as there are keys that the server vouches for: with TLS 1.3 at its 0x00 octet (RFC 9190 2.5). */
+  /**
+   * As soon as there are keys that the server vouches for: with TLS 1.3 at its 0x00 octet (RFC 9190 2.5). Whoever gets
+   * them wipes them.
+   */
   | {
       readonly type: 'keys';
-      readonly msk: Uint8Array;
-      readonly emsk: Uint8Array;
+      readonly msk: Secret;
+      readonly emsk: Secret;
       readonly sessionId: Uint8Array;
       readonly tlsVersion: string;
       readonly resumed: boolean;

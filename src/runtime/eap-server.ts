@@ -51,6 +51,7 @@ export interface EapServerOptions<G> {
 
 export type EapServerAnswer<G> =
   | { readonly type: 'request'; readonly packet: Uint8Array }
+  /** Whoever gets it wipes its keys. */
   | ({
       readonly type: 'success';
       readonly packet: Uint8Array;
@@ -219,7 +220,8 @@ export class EapConversation<G> {
   close(): void {
     this.#over = true;
     this.#handshake?.destroy();
-    for (const key of [this.#accepted?.keys.msk, this.#accepted?.keys.emsk]) key?.fill(0);
+    this.#accepted?.keys.msk.wipe();
+    this.#accepted?.keys.emsk.wipe();
     this.#accepted = undefined;
   }
 

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import { toHex } from '../protocol/bytes/octets.js';
+import { putHex } from '../protocol/bytes/octets.js';
+import type { Secret } from '../protocol/bytes/secret.js';
 
 /** What of a hook's output reaches the log. */
 export const MAX_LINES = 200;
@@ -25,7 +26,7 @@ export interface HookCommand {
   /** Its standard input. */
   readonly input?: string | undefined;
   /** Never shown, whatever the hook prints. */
-  readonly secret: Uint8Array | undefined;
+  readonly secret: Secret | undefined;
   readonly onLine: (line: string) => void;
   /** Ends it at once: nobody waits for its answer any more. */
   readonly end?: AbortSignal;
@@ -94,30 +95,65 @@ export function runHook(command: HookCommand): Promise<HookOutcome> {
 }
 
 function readLines(stream: NodeJS.ReadableStream, command: HookCommand): Interface {
-  const secret = command.secret && toHex(command.secret);
   const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
   let lines = 0;
   reader.on('line', (line) => {
     lines += 1;
-    if (lines > MAX_LINES) return;
+    // Without the key it cannot be told whether a late line shows it.
+    if (lines > MAX_LINES || command.secret?.isWiped) return;
     const shown = line.slice(0, MAX_LINE).replaceAll(/[^\x20-\x7e\t]/g, '?');
-    command.onLine(secret ? shown.replaceAll(new RegExp(`${secret.slice(0, 16)}[0-9a-f]*`, 'gi'), '[key]') : shown);
+    command.onLine(command.secret ? withoutKey(shown, command.secret) : shown);
   });
   return reader;
 }
 
+/** Octets of a key in a row, as hex digits, that are not shown. */
+const SHOWN_KEY = 8;
+
+const HEX_RUN = /[0-9a-f]{16,}/gi;
+
+/** A line in which digits of the key are replaced; the key itself is never made a string. */
+export function withoutKey(line: string, secret: Secret): string {
+  return line.replaceAll(HEX_RUN, (digits) => (secret.use((key) => holds(digits, key)) ? '[key]' : digits));
+}
+
+/** Whether hex digits, from any of them on, say octets of the key that stand in a row. */
+function holds(digits: string, key: Uint8Array): boolean {
+  const own = Buffer.from(key.buffer, key.byteOffset, key.length);
+  return [0, 1].some((from) => {
+    const octets = Buffer.from(digits.slice(from), 'hex');
+    let isIn = false;
+    for (let at = 0; at + SHOWN_KEY <= own.length; at += 1) {
+      isIn ||= octets.includes(own.subarray(at, at + SHOWN_KEY));
+    }
+    octets.fill(0);
+    return isIn;
+  });
+}
+
 /** Puts a key where a hook can read it: a file of mode 0600 in a directory of mode 0700. Returns its path. */
-export async function writePskFile(stateDir: string, psk: Uint8Array): Promise<string> {
+export async function writePskFile(stateDir: string, psk: Secret): Promise<string> {
   const folder = join(stateDir, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, randomBytes(8).toString('hex'));
   const file = await open(path, 'wx', 0o600);
+  const line = psk.use(hexLine);
   try {
-    await file.writeFile(`0x${toHex(psk)}\n`);
+    await file.writeFile(line);
   } finally {
+    line.fill(0);
     await file.close();
   }
   return path;
+}
+
+/** `0x`, two hex digits an octet and a line end, in memory that the caller overwrites. */
+function hexLine(octets: Uint8Array): Uint8Array {
+  const line = Buffer.allocUnsafeSlow(2 * octets.length + 3);
+  line.write('0x', 'latin1');
+  putHex(octets, line, 2);
+  line[line.length - 1] = 0x0a;
+  return line;
 }
 
 /** Overwrites and removes a key file. */

@@ -1,3 +1,4 @@
+import type { Secret } from '../protocol/bytes/secret.js';
 import {
   type HookEvent,
   type HookRole,
@@ -35,8 +36,8 @@ export interface HookJob {
   /** Tries that it has had elsewhere. */
   readonly triedBefore?: number;
   readonly onSuccess?: () => void;
-  /** The runner keeps a copy, and overwrites it when it is done. */
-  readonly psk?: Uint8Array | undefined;
+  /** The runner keeps a copy, and wipes it when it is done. */
+  readonly psk?: Secret | undefined;
 }
 
 export type HookReport =
@@ -76,7 +77,7 @@ export interface HookView {
 }
 
 interface Job extends HookJob {
-  readonly secret: Uint8Array | undefined;
+  readonly secret: Secret | undefined;
   tries: number;
   problem: string | undefined;
   readonly queuedAt: number;
@@ -104,7 +105,7 @@ export class HookRunner {
     const { promise, resolve } = deferred<boolean>();
     const job: Job = {
       ...given,
-      secret: given.psk && Uint8Array.from(given.psk),
+      secret: given.psk?.copy(),
       tries: given.triedBefore ?? 0,
       problem: undefined,
       queuedAt: performance.now(),
@@ -166,7 +167,7 @@ export class HookRunner {
     const queue = this.#queues.get(subject) ?? [];
     for (let job = queue[0]; job; job = queue[0]) {
       await this.#work(job);
-      job.secret?.fill(0);
+      job.secret?.wipe();
       job.firstTry.resolve(false);
       queue.shift();
     }

@@ -1,5 +1,5 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { toHex } from '../protocol/bytes/octets.js';
+import { putHex } from '../protocol/bytes/octets.js';
 import type { SessionKey } from '../protocol/pana/session.js';
 
 /** First word of a line of a key file; session, Key-Id, Integrity-Algorithm and key follow, all but the third in hex. */
@@ -25,10 +25,16 @@ export class KeyLog {
     return new KeyLog(stream);
   }
 
+  /** Wipes the key. */
   write({ sessionId, keyId, integrity, key }: SessionKey): void {
     const number = (value: number) => value.toString(16).padStart(8, '0');
-    this.#stream.write(`${KEY_LINE} ${number(sessionId)} ${number(keyId)} ${integrity} ${toHex(key)}\n`);
-    key.fill(0);
+    const start = Buffer.from(`${KEY_LINE} ${number(sessionId)} ${number(keyId)} ${integrity} `);
+    const line = Buffer.allocUnsafeSlow(start.length + 2 * key.length + 1);
+    line.set(start);
+    key.use((octets) => putHex(octets, line, start.length));
+    line[line.length - 1] = 0x0a;
+    key.wipe();
+    this.#stream.write(line, () => line.fill(0));
   }
 
   close(): Promise<void> {

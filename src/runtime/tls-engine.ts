@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { Secret } from '../protocol/bytes/secret.js';
 
 /** RFC 5216 2.3 and RFC 5705: no context at all, which differs from an empty one. */
 const LABEL_TLS12 = 'client EAP encryption';
@@ -10,8 +11,8 @@ const CONTEXT = Buffer.of(13);
 
 /** MSK and EMSK have 64 octets each; `sessionId` is the EAP Session-Id of 65 (RFC 5216 2.3, RFC 9190 2.3). */
 export interface EapTlsKeys {
-  readonly msk: Uint8Array;
-  readonly emsk: Uint8Array;
+  readonly msk: Secret;
+  readonly emsk: Secret;
   readonly sessionId: Uint8Array;
 }
 
@@ -72,13 +73,11 @@ export function exportKeys(socket: TLSSocket, randoms: Uint8Array | undefined): 
   const sessionId = new Uint8Array(65);
   sessionId[0] = 13;
   sessionId.set(methodId, 1);
-  const keys = {
-    msk: new Uint8Array(material.subarray(0, 64)),
-    emsk: new Uint8Array(material.subarray(64)),
+  return {
+    msk: Secret.take(material.subarray(0, 64)),
+    emsk: Secret.take(material.subarray(64)),
     sessionId,
   };
-  material.fill(0);
-  return keys;
 }
 
 /** Node's types ask for a context, which RFC 5216 does not have. */

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { concat, encodeUtf8, toHex } from '../../src/protocol/bytes/octets.js';
+import { Secret } from '../../src/protocol/bytes/secret.js';
 import { derivePsk } from '../../src/protocol/keys/kdf.js';
 import { algorithmsOf } from '../../src/protocol/pana/algorithms.js';
 import { decodePana, FLAG } from '../../src/protocol/pana/codec.js';
@@ -97,7 +98,7 @@ it('no key of a whole run is in any log, and every end has the key that an outsi
   const [msk, emsk] = [material.slice(0, 64), material.slice(64)];
   const home = parseAddress(String(bound['homeAddress']));
   const agent = parseAddress(String(bound['homeAgent'])) ?? new Uint8Array(16);
-  expect(toHex(derivePsk(msk, agent, home))).toBe(psk);
+  expect(toHex(derivePsk(Secret.copyOf(msk), agent, home).octets())).toBe(psk);
 
   const authKey = panaAuthKeyOf(datagrams, msk);
   const secrets = [toHex(msk), toHex(emsk), psk, toHex(authKey), secretHex];
@@ -138,7 +139,14 @@ function panaAuthKeyOf(datagrams: readonly Uint8Array[], msk: Uint8Array): Uint8
   const keyId = complete?.['Key-Id'];
   if (!iPan || !iPar || !pacNonce || !paaNonce || !algorithms || keyId === undefined)
     throw new Error('not a whole run');
-  const key = panaAuthKey(algorithms, { msk, iPar: iPar.octets, iPan: iPan.octets, pacNonce, paaNonce, keyId });
+  const key = panaAuthKey(algorithms, {
+    msk: Secret.copyOf(msk),
+    iPar: iPar.octets,
+    iPan: iPan.octets,
+    pacNonce,
+    paaNonce,
+    keyId,
+  }).octets();
   const par = messages.find(isAuth(FLAG.R | FLAG.C));
   if (!par) throw new Error('no PAR[C]');
   // AUTH stands last; it is computed over the message with its value zeroed (RFC 5191 5.4).

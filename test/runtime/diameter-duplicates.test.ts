@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../src/protocol/bytes/secret.js';
 import { answerTo } from '../../src/protocol/diameter/answers.js';
 import type { DiameterMessage } from '../../src/protocol/diameter/codec.js';
 import { APPLICATION, DEA, DER } from '../../src/protocol/diameter/commands.js';
 import { DUPLICATE_TIME, DuplicateCache, MAX_DUPLICATES } from '../../src/runtime/diameter-duplicates.js';
 import { der, grammarian } from './diameter-rig.js';
 
-const MSK = new Uint8Array(64).fill(7);
+const MSK = Secret.take(new Uint8Array(64).fill(7));
 
-function answer(request: DiameterMessage, msk = MSK.slice()): DiameterMessage {
+function answer(request: DiameterMessage, msk = MSK): DiameterMessage {
   return answerTo(
     request,
     grammarian.write(DEA, {
@@ -84,7 +85,7 @@ describe('a request that comes again', () => {
     for (let i = 1; i <= MAX_DUPLICATES; i += 1) cache.keep(request(i), Promise.resolve(kept), 0);
     expect(cache.size).toBe(MAX_DUPLICATES);
     await Promise.resolve();
-    expect(keyOf(kept)).toEqual(new Uint8Array(64));
+    expect(keyOf(kept)?.octets()).toEqual(new Uint8Array(64));
     const other = answer(request(1));
     const late = new DuplicateCache(grammarian);
     late.keep(request(1), Promise.resolve(other), 0);
@@ -93,6 +94,6 @@ describe('a request that comes again', () => {
     late.clear();
     await Promise.resolve();
     expect(late.size).toBe(0);
-    expect(keyOf(other)).toEqual(new Uint8Array(64));
+    expect(keyOf(other)?.octets()).toEqual(new Uint8Array(64));
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../src/protocol/bytes/octets.js';
+import { Secret } from '../../src/protocol/bytes/secret.js';
 import { type HookJob, type HookReport, HookRunner } from '../../src/runtime/hooks.js';
 
 let folder: string;
@@ -26,7 +27,7 @@ const VARIABLES = {
   careOfAddress: 'fe80::1%eth0',
   interface: 'eth0',
 } as const;
-const PSK = new Uint8Array(64).map((_, i) => i + 1);
+const PSK = Secret.take(new Uint8Array(64).map((_, i) => i + 1));
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-hooks-'));
@@ -105,7 +106,7 @@ describe('a hook', () => {
       MIP6_INTERFACE: 'eth0',
       MIP6_STATE_DIR: join(folder, 'state'),
     });
-    expect(JSON.stringify(environment)).not.toContain(toHex(PSK).slice(0, 16));
+    expect(JSON.stringify(environment)).not.toContain(toHex(PSK.octets()).slice(0, 16));
   });
 
   it('finds the key in a file of mode 0600 that is gone afterwards, and prints it in vain', async () => {
@@ -113,12 +114,12 @@ describe('a hook', () => {
       'cat "$MIP6_PSK_FILE" > "$OUT/key"; stat -c %a "$MIP6_PSK_FILE" > "$OUT/mode"; cat "$MIP6_PSK_FILE"',
     );
     await runner.run(job(program, { psk: PSK }));
-    expect(await out('key')).toBe(`0x${toHex(PSK)}\n`);
+    expect(await out('key')).toBe(`0x${toHex(PSK.octets())}\n`);
     expect((await out('mode')).trim()).toBe('600');
     await vi.waitFor(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]));
     expect((await stat(join(folder, 'state', 'keys'))).mode & 0o777).toBe(0o700);
     await vi.waitFor(() => expect(reports.some(({ type }) => type === 'line')).toBe(true));
-    expect(JSON.stringify(reports)).not.toContain(toHex(PSK).slice(0, 32));
+    expect(JSON.stringify(reports)).not.toContain(toHex(PSK.octets()).slice(0, 32));
   });
 
   it('speaks in lines, both of its outputs, with nothing that a terminal would obey', async () => {

@@ -202,7 +202,7 @@ describe('a capture of a whole session', () => {
     const text = keys
       .map(({ sessionId, keyId, integrity, key }) => {
         const number = (value: number) => value.toString(16).padStart(8, '0');
-        return `PANA_AUTH_KEY ${number(sessionId)} ${number(keyId)} ${integrity} ${toHex(key)}\n`;
+        return `PANA_AUTH_KEY ${number(sessionId)} ${number(keyId)} ${integrity} ${toHex(key.octets())}\n`;
       })
       .join('');
     const frames = ladder.lines.map(({ from, octets }) => {

@@ -9,6 +9,15 @@ export function toHex(octets: Uint8Array): string {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('hex');
 }
 
+/** Writes hex digits into `out` from `at` on, without a string of them in between: for keys. */
+export function putHex(octets: Uint8Array, out: Uint8Array, at: number): void {
+  const digit = (value: number) => value + (value < 10 ? 0x30 : 0x57);
+  for (const [i, octet] of octets.entries()) {
+    out[at + 2 * i] = digit(octet >> 4);
+    out[at + 2 * i + 1] = digit(octet & 15);
+  }
+}
+
 /** Octets of hex text; spaces, line ends and colons between digits are skipped. Throws DecodeError. */
 export function fromHex(text: string): Uint8Array {
   const digits = text.replace(/[\s:]+/g, '');

@@ -169,7 +169,7 @@ export const AVPS = {
   'Origin-AAA-Protocol': { code: 408, type: 'Enumerated', m: true, values: { 1: 'RADIUS' } },
   'EAP-Payload': { code: 462, type: 'OctetString', m: true },
   'EAP-Reissued-Payload': { code: 463, type: 'OctetString', m: true },
-  'EAP-Master-Session-Key': { code: 464, type: 'OctetString', m: true },
+  'EAP-Master-Session-Key': { code: 464, type: 'Key', m: true },
   'Accounting-EAP-Auth-Method': { code: 465, type: 'Unsigned64', m: true },
   'MIP6-Agent-Info': {
     code: 486,

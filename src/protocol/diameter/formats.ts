@@ -1,11 +1,16 @@
 import { DecodeError } from '../bytes/decode-error.js';
 import { decodeUtf8, encodeUtf8 } from '../bytes/octets.js';
 import { Reader } from '../bytes/reader.js';
+import { Secret } from '../bytes/secret.js';
 import { Writer } from '../bytes/writer.js';
 
-/** Basic and derived AVP data formats, RFC 6733 4.2 and 4.3; Grouped is the grammar's business. */
+/**
+ * Basic and derived AVP data formats, RFC 6733 4.2 and 4.3; Grouped is the grammar's business. `Key` is an OctetString
+ * that holds a key.
+ */
 export type DataFormat =
   | 'OctetString'
+  | 'Key'
   | 'Integer32'
   | 'Integer64'
   | 'Unsigned32'
@@ -27,6 +32,8 @@ export type AddressValue = Uint8Array;
 
 export interface FormatValues {
   OctetString: Uint8Array;
+  /** Read: a copy, which the reader wipes. Written: left as it is. */
+  Key: Secret;
   Integer32: number;
   Integer64: bigint;
   Unsigned32: number;
@@ -54,6 +61,8 @@ export function decodeFormat(format: DataFormat, data: Uint8Array, at = 0): Form
   switch (format) {
     case 'OctetString':
       return new Uint8Array(data);
+    case 'Key':
+      return Secret.copyOf(data);
     case 'UTF8String':
       return decodeUtf8(data, at);
     case 'DiameterIdentity':
@@ -71,7 +80,10 @@ export function decodeFormat(format: DataFormat, data: Uint8Array, at = 0): Form
   }
 }
 
-type NumberFormat = Exclude<DataFormat, 'OctetString' | 'UTF8String' | 'DiameterIdentity' | 'DiameterURI' | 'Address'>;
+type NumberFormat = Exclude<
+  DataFormat,
+  'OctetString' | 'Key' | 'UTF8String' | 'DiameterIdentity' | 'DiameterURI' | 'Address'
+>;
 
 function readNumber(format: NumberFormat, reader: Reader): number | bigint {
   switch (format) {
@@ -158,6 +170,7 @@ export function parseDiameterUri(text: string): DiameterUri | undefined {
 /** Octets of a value. */
 export function encodeFormat(format: DataFormat, value: FormatValues[DataFormat]): Uint8Array {
   if (typeof value === 'string') return encodeUtf8(value);
+  if (value instanceof Secret) return value.octets();
   if (value instanceof Uint8Array) return format === 'Address' ? encodeAddress(value) : value;
   const writer = new Writer(8);
   if (typeof value === 'bigint') return (value < 0n ? writer.i64(value) : writer.u64(value)).finish();

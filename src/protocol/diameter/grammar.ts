@@ -1,5 +1,6 @@
 import { DecodeError } from '../bytes/decode-error.js';
 import { Reader } from '../bytes/reader.js';
+import { Secret } from '../bytes/secret.js';
 import { AVP_FLAG, type Avp, type DiameterMessage, encodeGroup, FLAG, readAvps } from './codec.js';
 import type { CommandSpec } from './commands.js';
 import { type AVPS, type AvpName, type Dictionary, type Grammar, specOf } from './dictionary.js';
@@ -105,14 +106,20 @@ export class Grammarian {
     const content: Record<string, unknown> = {};
     for (const avp of avps) {
       const broken = this.#readOne(rules, avp, content);
-      if (broken) return broken;
+      if (broken) return this.#given(broken, content);
     }
     for (const [name, { required }] of rules) {
       if (!required || name in content) continue;
       const example = this.example(specOf(name).code, this.dictionary.vendorOf(name));
-      return violation(RESULT.MISSING_AVP, example, `${name} is missing`);
+      return this.#given(violation(RESULT.MISSING_AVP, example, `${name} is missing`), content);
     }
     return content;
+  }
+
+  /** What was read before a violation is of no use: keys among it are wiped. */
+  #given(broken: Violation, content: Values): Violation {
+    for (const value of Object.values(content)) if (value instanceof Secret) value.wipe();
+    return broken;
   }
 
   #readOne(rules: Rules, avp: Avp, content: Record<string, unknown>): Violation | undefined {
@@ -181,6 +188,7 @@ export class Grammarian {
 /** Octets of the smallest value of each type. */
 const SMALLEST: Readonly<Record<DataFormat | 'Grouped', number>> = {
   OctetString: 0,
+  Key: 0,
   UTF8String: 0,
   DiameterIdentity: 0,
   DiameterURI: 0,

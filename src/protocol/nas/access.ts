@@ -1,4 +1,5 @@
 import { decodeUtf8 } from '../bytes/octets.js';
+import type { Secret } from '../bytes/secret.js';
 import {
   type AnswerContext,
   answerMobility,
@@ -47,7 +48,8 @@ export interface DeaValues extends DiameterMobility, DeaLifetimes {
   readonly 'Origin-Host': string;
   readonly 'EAP-Payload'?: Uint8Array | undefined;
   readonly 'EAP-Reissued-Payload'?: Uint8Array | undefined;
-  readonly 'EAP-Master-Session-Key'?: Uint8Array | undefined;
+  /** Taken over, if it is given on. */
+  readonly 'EAP-Master-Session-Key'?: Secret | undefined;
   readonly 'User-Name'?: string | undefined;
   readonly State?: Uint8Array | undefined;
   readonly Class?: readonly Uint8Array[] | undefined;
@@ -111,7 +113,8 @@ export type AccessOutput =
       readonly server: SessionServer | undefined;
       readonly kind: 'home' | 'local' | undefined;
       readonly grant: Grant;
-      readonly msk: Uint8Array | undefined;
+      /** Only to be read, at once: the session that is fed next takes it over. */
+      readonly msk: Secret | undefined;
     }
   | { readonly type: 'refused'; readonly resultCode: number | undefined }
   /** What the AAA server granted of Mobile IPv6 is not fit for use; access is not touched. */
@@ -183,7 +186,7 @@ export class Access {
       case 'proposal':
         return this.#proposal(input.local);
       case 'answer':
-        return this.#state.name === 'AAA' ? this.#answer(input.answer) : [{ type: 'dropped', code: 'unexpected' }];
+        return this.#keyed(input.answer);
       case 'unreachable':
         if (this.#state.name !== 'AAA') return [];
         if (this.#firstOfRun && this.#boundTo !== undefined && this.#mayTryAgain) {
@@ -254,6 +257,18 @@ export class Access {
     return [{ type: 'request', request }];
   }
 
+  /** Wipes the key of an answer that no session takes over. */
+  #keyed(answer: DeaValues): AccessOutput[] {
+    const out: AccessOutput[] =
+      this.#state.name === 'AAA' ? this.#answer(answer) : [{ type: 'dropped', code: 'unexpected' }];
+    const msk = answer['EAP-Master-Session-Key'];
+    const isTaken = out.some(
+      (output) => output.type === 'pana' && output.input.type === 'eapSuccess' && output.input.msk === msk,
+    );
+    if (!isTaken) msk?.wipe();
+    return out;
+  }
+
   /** RFC 4072 2.8.2: the Result-Code decides, not the EAP packet. */
   #answer(answer: DeaValues): AccessOutput[] {
     this.#server = answer['Origin-Host'];
@@ -307,7 +322,7 @@ export class Access {
   }
 
   /** EAP-Success with a refusing Result-Code is a refusal of authorisation only (RFC 4072 2.8.2): PANA Result-Code 2. */
-  #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Uint8Array): AccessOutput[] {
+  #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Secret): AccessOutput[] {
     this.#state = { name: 'IDLE' };
     const refused: AccessOutput = { type: 'refused', resultCode };
     if (payload?.[0] === SUCCESS) {

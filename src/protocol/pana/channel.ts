@@ -111,17 +111,17 @@ export class Channel {
   }
 
   settle(): void {
-    this.#previous?.key.fill(0);
+    this.#previous?.key.wipe();
     this.#previous = undefined;
   }
 
   /** Overwrites the keys; the channel is not used afterwards. */
   destroy(): void {
     this.settle();
-    this.#protection?.key.fill(0);
+    this.#protection?.key.wipe();
     this.#protection = undefined;
     this.#outstanding = undefined;
-    for (const { protect } of this.#queue) protect?.key.fill(0);
+    for (const { protect } of this.#queue) protect?.key.wipe();
     this.#queue.length = 0;
   }
 

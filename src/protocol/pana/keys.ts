@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { concat, encodeUtf8, equalSecrets } from '../bytes/octets.js';
+import { Secret } from '../bytes/secret.js';
 import type { Algorithms, IntegrityAlgorithm, PrfAlgorithm } from './algorithms.js';
 import { AVPS } from './dictionary.js';
 
 /** What PANA_AUTH_KEY is made of, RFC 5191 5.3. `iPar` and `iPan` are the whole datagrams of the S exchange. */
 export interface KeyInput {
-  readonly msk: Uint8Array;
+  /** Only read. */
+  readonly msk: Secret;
   readonly iPar: Uint8Array;
   readonly iPan: Uint8Array;
   readonly pacNonce: Uint8Array;
@@ -16,26 +18,33 @@ export interface KeyInput {
 /** A PANA_AUTH_KEY with the algorithm that uses it. */
 export interface Protection {
   readonly integrity: IntegrityAlgorithm;
-  readonly key: Uint8Array;
+  readonly key: Secret;
 }
 
 /** prf+ of IKEv2 (RFC 7296 2.13): T1 | T2 | …, T1 = prf(K, S | 1), Tn = prf(K, Tn-1 | S | n). */
-export function prfPlus(prf: PrfAlgorithm, key: Uint8Array, seed: Uint8Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  let block = new Uint8Array(0);
-  for (let at = 0, n = 1; at < length; at += block.length, n += 1) {
+export function prfPlus(prf: PrfAlgorithm, key: Secret, seed: Uint8Array, length: number): Secret {
+  return key.use((octets) => Secret.make(length, (out) => feedback(prf.hash, octets, seed, out)));
+}
+
+/** Fills `out` with T1 | T2 | … of prf+; the blocks are overwritten. */
+export function feedback(hash: string, key: Uint8Array, seed: Uint8Array, out: Uint8Array): void {
+  let block: Uint8Array = new Uint8Array(0);
+  for (let at = 0, n = 1; at < out.length; n += 1) {
     if (n > 255) throw new RangeError('prf+ has at most 255 blocks');
-    block = new Uint8Array(createHmac(prf.hash, key).update(block).update(seed).update(Uint8Array.of(n)).digest());
-    out.set(block.subarray(0, length - at), at);
+    const next = createHmac(hash, key).update(block).update(seed).update(Uint8Array.of(n)).digest();
+    out.set(next.subarray(0, out.length - at), at);
+    at += next.length;
+    block.fill(0);
+    block = next;
   }
-  return out;
+  block.fill(0);
 }
 
 /**
  * PANA_AUTH_KEY = prf+(MSK, "IETF PANA" | I_PAR | I_PAN | PaC_nonce | PAA_nonce | Key_ID), RFC 5191 5.3, as long as the
  * integrity algorithm wants it.
  */
-export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Uint8Array {
+export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Secret {
   const { keyId } = input;
   const seed = concat(
     encodeUtf8('IETF PANA'),
@@ -55,7 +64,8 @@ export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Uint8Array
 export function computeAuth(protection: Protection, octets: Uint8Array): Uint8Array {
   const { integrity, key } = protection;
   const at = octets.length - integrity.tagLength;
-  const mac = createHmac(integrity.hash, key)
+  const mac = key
+    .use((own) => createHmac(integrity.hash, own))
     .update(octets.subarray(0, at))
     .update(new Uint8Array(integrity.tagLength));
   return new Uint8Array(mac.digest().subarray(0, integrity.tagLength));

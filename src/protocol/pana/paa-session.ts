@@ -1,5 +1,6 @@
 import type { Drbg } from '../bytes/drbg.js';
 import { equalOctets } from '../bytes/octets.js';
+import type { Secret } from '../bytes/secret.js';
 import type { MobilityAssignment } from '../mip6/assignment.js';
 import { type Algorithms, algorithmsOf } from './algorithms.js';
 import { Channel } from './channel.js';
@@ -56,7 +57,8 @@ export type PaaSessionInput =
   | {
       readonly type: 'eapSuccess';
       readonly packet: Uint8Array;
-      readonly msk: Uint8Array | undefined;
+      /** Taken over: it is wiped when PANA_AUTH_KEY has been made of it. */
+      readonly msk: Secret | undefined;
       readonly authorized: boolean;
       readonly grant: Grant;
     }
@@ -238,7 +240,11 @@ export class PaaSession {
       case 'eapRequest':
         return this.#eapRequest(input.packet, now);
       case 'eapSuccess':
-        return this.#eapSuccess(input, now);
+        try {
+          return this.#eapSuccess(input, now);
+        } finally {
+          input.msk?.wipe();
+        }
       case 'eapFailure':
         return this.#eapFailure(input.packet, now);
       case 'eapTimeout':
@@ -527,10 +533,10 @@ export class PaaSession {
   }
 
   #exported({ integrity, key }: Protection): SessionKey {
-    return { type: 'key', sessionId: this.sessionId, keyId: this.#keyId, integrity: integrity.id, key: key.slice() };
+    return { type: 'key', sessionId: this.sessionId, keyId: this.#keyId, integrity: integrity.id, key: key.copy() };
   }
 
-  #newKey(algorithms: Algorithms, msk: Uint8Array, pacNonce: Uint8Array): Protection {
+  #newKey(algorithms: Algorithms, msk: Secret, pacNonce: Uint8Array): Protection {
     const input = {
       msk,
       iPar: this.#iPar,

@@ -172,7 +172,9 @@ export class Paa {
         return [];
       case 'session': {
         const entry = this.#sessions.get(input.sessionId);
-        return entry ? this.#perform(entry, entry.session.handle(input.input, now), now) : [];
+        if (entry) return this.#perform(entry, entry.session.handle(input.input, now), now);
+        if (input.input.type === 'eapSuccess') input.input.msk?.wipe();
+        return [];
       }
     }
   }

@@ -1,5 +1,6 @@
 import { Drbg } from '../bytes/drbg.js';
 import { equalOctets } from '../bytes/octets.js';
+import type { Secret } from '../bytes/secret.js';
 import type { MobilityAssignment } from '../mip6/assignment.js';
 import { CAPABILITY } from '../mip6/assignment.js';
 import { type Algorithms, algorithmsOf } from './algorithms.js';
@@ -79,8 +80,8 @@ export type PacInput =
   | { readonly type: 'datagram'; readonly octets: Uint8Array }
   | { readonly type: 'tick' }
   | { readonly type: 'eapResponse'; readonly packet: Uint8Array }
-  /** The EAP method has its MSK, before EAP-Success. */
-  | { readonly type: 'eapKeys'; readonly msk: Uint8Array }
+  /** The EAP method has its MSK, before EAP-Success; the machine takes it over. */
+  | { readonly type: 'eapKeys'; readonly msk: Secret }
   | { readonly type: 'eapSucceeded' }
   | { readonly type: 'eapFailed' }
   | { readonly type: 'eapDiscarded' }
@@ -233,8 +234,7 @@ export class PacSession {
       case 'tick':
         return this.#tick(now);
       case 'eapKeys':
-        if ('session' in this.#state) this.#state.session.run.msk = input.msk;
-        return [];
+        return this.#eapKeys(input.msk);
       case 'eapResponse':
         return this.#eapResponse(input.packet, now);
       case 'eapSucceeded':
@@ -281,7 +281,7 @@ export class PacSession {
     // Not RFC: a start that the PAA never went on with, while PCI is still sent, is forgotten, not the attempt: only the
     // limits of PCI end that.
     if (state.name === 'WAIT_PAA' && state.pci && !state.session.begun && now >= state.until) {
-      state.session.channel.destroy();
+      forget(state.session);
       this.#state = { name: 'INITIAL', pci: state.pci, start: undefined };
       return this.#tick(now);
     }
@@ -492,6 +492,7 @@ export class PacSession {
     this.#lastHeard = now;
     session.begun = true;
     run.peerNonce ??= nonce;
+    if (newRun) session.run.msk?.wipe();
     session.run = run;
     session.channel.accept(received.message, received.octets);
     const out: PacOutput[] = newRun ? [{ type: 'eapRestart' }] : [];
@@ -539,7 +540,7 @@ export class PacSession {
       const keyId = values['Key-Id'] ?? 0;
       const { integrity, key: octets } = key.fresh;
       if (this.#config.exportKeys)
-        out.push({ type: 'key', sessionId, keyId, integrity: integrity.id, key: octets.slice() });
+        out.push({ type: 'key', sessionId, keyId, integrity: integrity.id, key: octets.copy() });
     }
     session.channel.settle();
     const until = now + this.#config.failedSessionTimeout;
@@ -567,7 +568,9 @@ export class PacSession {
       const { iPar, iPan } = session;
       const input = { msk: run.msk, iPar, iPan, pacNonce: run.ownNonce, paaNonce: run.peerNonce, keyId };
       const fresh = { integrity: algorithms.integrity, key: panaAuthKey(algorithms, input) };
-      return verifyAuth(fresh, octets) ? { fresh } : 'auth';
+      if (verifyAuth(fresh, octets)) return { fresh };
+      fresh.key.wipe();
+      return 'auth';
     }
     if (success || (values.AUTH !== undefined) !== (channel.protection !== undefined)) return 'auth';
     if (channel.protection) return channel.verify(octets) ? { fresh: undefined } : 'auth';
@@ -595,6 +598,7 @@ export class PacSession {
       this.#state = { ...state, name: 'OPEN' };
     } else if (state.name === 'WAIT_PNA_REAUTH' && message.flags & FLAG.A) {
       // WAIT_PNA_REAUTH  PNA[A]                    | ST(FAILED)          | WAIT_PAA
+      session.run.msk?.wipe();
       session.run = this.#newRun(false, session.algorithms);
       this.#state = { name: 'WAIT_PAA', session, pci: undefined, until: now + this.#config.failedSessionTimeout };
       out.push({ type: 'eapRestart' });
@@ -603,6 +607,17 @@ export class PacSession {
   }
 
   // ------------------------------------------------------------------------------------------------------------ EAP
+
+  #eapKeys(msk: Secret): PacOutput[] {
+    if (!('session' in this.#state)) {
+      msk.wipe();
+      return [];
+    }
+    const { run } = this.#state.session;
+    run.msk?.wipe();
+    run.msk = msk;
+    return [];
+  }
 
   #eapResponse(packet: Uint8Array, now: number): PacOutput[] {
     const state = this.#state;
@@ -651,6 +666,7 @@ export class PacSession {
 
   #open(session: Session, par: Received, now: number): PacAuthorized {
     const { run, algorithms, channel } = session;
+    run.msk?.wipe();
     run.msk = undefined;
     const seconds = par.values['Session-Lifetime'];
     const lifetime =
@@ -741,10 +757,17 @@ export class PacSession {
 
   #close(cause: PacClosed): PacOutput[] {
     const { sessionId } = this;
-    if ('session' in this.#state) this.#state.session.channel.destroy();
+    if ('session' in this.#state) forget(this.#state.session);
     this.#state = { name: 'CLOSED' };
     return [{ type: 'closed', cause, sessionId }];
   }
+}
+
+/** Wipes the keys of a session that is not used any more. */
+function forget({ run, channel }: Session): void {
+  run.msk?.wipe();
+  run.msk = undefined;
+  channel.destroy();
 }
 
 function isAuthenticating(state: { readonly name: State['name'] }): boolean {

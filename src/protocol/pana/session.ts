@@ -1,4 +1,5 @@
 import { DecodeError, type DecodeErrorCode } from '../bytes/decode-error.js';
+import type { Secret } from '../bytes/secret.js';
 import type { Algorithms } from './algorithms.js';
 import type { Draft } from './channel.js';
 import { decodePana, type PanaMessage } from './codec.js';
@@ -47,14 +48,14 @@ export interface Send {
   readonly octets: Uint8Array;
 }
 
-/** A PANA_AUTH_KEY that has come into force, for analysers; a copy, which its receiver overwrites. */
+/** A PANA_AUTH_KEY that has come into force, for analysers; a copy, which its receiver wipes. */
 export interface SessionKey {
   readonly type: 'key';
   readonly sessionId: number;
   readonly keyId: number;
   /** Integrity-Algorithm. */
   readonly integrity: number;
-  readonly key: Uint8Array;
+  readonly key: Secret;
 }
 
 export interface Received {
@@ -116,7 +117,7 @@ export interface Run {
   nonceSent: boolean;
   peerNonce: Uint8Array | undefined;
   /** Set as soon as the EAP method has it: at the PaC before the EAP-Success. */
-  msk: Uint8Array | undefined;
+  msk: Secret | undefined;
 }
 
 export type { Draft };

@@ -109,8 +109,10 @@ export class BenchNode {
     const options = { identity: '@home.example', mtu: 1100, credentials: this.#credentials };
     this.#eap = new EapPeer(options, (event) => {
       if (event.type === 'response') this.#driver?.feed({ type: 'eapResponse', packet: event.packet });
-      else if (event.type === 'keys') this.#driver?.feed({ type: 'eapKeys', msk: event.msk });
-      else if (event.type === 'succeeded') this.#driver?.feed({ type: 'eapSucceeded' });
+      else if (event.type === 'keys') {
+        event.emsk.wipe();
+        this.#driver?.feed({ type: 'eapKeys', msk: event.msk });
+      } else if (event.type === 'succeeded') this.#driver?.feed({ type: 'eapSucceeded' });
       else this.#settle?.reject(new Error(`EAP: ${JSON.stringify(event)}`));
     });
   }

@@ -1,4 +1,5 @@
 import { fromHex } from '../../protocol/bytes/octets.js';
+import { Secret } from '../../protocol/bytes/secret.js';
 import { INTEGRITY_ALGORITHMS } from '../../protocol/pana/algorithms.js';
 import type { PanaMessage } from '../../protocol/pana/codec.js';
 import { AVPS } from '../../protocol/pana/dictionary.js';
@@ -33,7 +34,10 @@ export class SessionKeys {
         throw new OperatorError(`${file}:${i + 1}: not a line "${KEY_LINE} SESSION KEY-ID INTEGRITY-ALGORITHM KEY"`);
       }
       const id = Number.parseInt(session, 16);
-      const known = { keyId: Number.parseInt(keyId, 16), protection: { integrity: algorithm, key: fromHex(key) } };
+      const known = {
+        keyId: Number.parseInt(keyId, 16),
+        protection: { integrity: algorithm, key: Secret.take(fromHex(key)) },
+      };
       keys.#keys.set(id, [...(keys.#keys.get(id) ?? []), known]);
     }
     return keys;

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/protocol/bytes/address.js';
 import { concat, toHex } from '../../../src/protocol/bytes/octets.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { derivePsk, emskName, fingerprint, pemk, usrk } from '../../../src/protocol/keys/kdf.js';
 
-const root = Uint8Array.from({ length: 64 }, (_, i) => i);
+const root = Secret.take(Uint8Array.from({ length: 64 }, (_, i) => i));
+const hex = (key: Secret) => toHex(key.octets());
 
 function address(text: string): Uint8Array {
   const octets = parseAddress(text);
@@ -13,26 +15,26 @@ function address(text: string): Uint8Array {
 
 describe('the key derivations', () => {
   it('RFC 5295: USRK', () => {
-    expect(toHex(usrk(root, 'mip6-psk@example.com'))).toBe(
+    expect(hex(usrk(root, 'mip6-psk@example.com'))).toBe(
       '57c48fcacb4add281cab8798f9a244b018d493707d7f564100273c9a2ceb6698cee0740023169f40777d9ce49e703da5a82f6f855c33fa16626ef0a57cadcfcc',
     );
   });
 
   it('RFC 5295: EMSKname', () => {
-    expect(toHex(emskName(concat(Uint8Array.of(13), root)))).toBe('ab3ab718ead64c4c');
+    expect(toHex(emskName(concat(Uint8Array.of(13), root.octets())))).toBe('ab3ab718ead64c4c');
   });
 
   it('the pre-shared key of IKE', () => {
-    expect(toHex(derivePsk(root, address('2001:db8:1::1'), address('2001:db8:1::100')))).toBe(
+    expect(hex(derivePsk(root, address('2001:db8:1::1'), address('2001:db8:1::100')))).toBe(
       '7a4cb85a14aaa58453caeb358a034c29567efe6f922b27279f0f4e2307e16b65c7da34ad6f932ac9837a1a68b8a32bf5255cb737a6ce765c4a1fbe27f8bdd10b',
     );
   });
 
   it('an address that is not assigned yet enters as zeros', () => {
     const home = address('2001:db8:1::1');
-    expect(toHex(derivePsk(root, home, undefined))).toBe(toHex(derivePsk(root, home, new Uint8Array(16))));
-    expect(toHex(derivePsk(root, address('192.0.2.1'), undefined))).toBe(
-      toHex(derivePsk(root, address('::ffff:192.0.2.1'), undefined)),
+    expect(hex(derivePsk(root, home, undefined))).toBe(hex(derivePsk(root, home, new Uint8Array(16))));
+    expect(hex(derivePsk(root, address('192.0.2.1'), undefined))).toBe(
+      hex(derivePsk(root, address('::ffff:192.0.2.1'), undefined)),
     );
   });
 
@@ -46,11 +48,11 @@ describe('the key derivations', () => {
       key: 'b28fafaeb7c22787119dbb991764f68fe7e33e4d3225774888a2288d9d9e669ba9496e37d2d2a2d5dd691e9bebbb254b4a41deadfd0381eb78d1140251072271',
     },
   ])('RFC 5807: PEMK with PRF $prf', ({ prf, key }) => {
-    expect(toHex(pemk(prf, root, 0x11223344, 1, address('2001:db8:6000:302::1')))).toBe(key);
+    expect(hex(pemk(prf, root, 0x11223344, 1, address('2001:db8:6000:302::1')))).toBe(key);
   });
 
   it('a fingerprint has eight digits and says nothing of the key', () => {
     expect(fingerprint(root)).toMatch(/^[0-9a-f]{8}$/);
-    expect(toHex(root)).not.toContain(fingerprint(root));
+    expect(hex(root)).not.toContain(fingerprint(root));
   });
 });

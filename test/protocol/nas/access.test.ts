@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { encodeUtf8 } from '../../../src/protocol/bytes/octets.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
 import { Access, type AccessOutput, MAX_ROUNDS, realmOf } from '../../../src/protocol/nas/access.js';
 
 const SUCCESS = Uint8Array.of(3, 7, 0, 4);
 const FAILURE = Uint8Array.of(4, 7, 0, 4);
-const MSK = new Uint8Array(64).fill(9);
+const MSK = Secret.take(new Uint8Array(64).fill(9));
 const DEA = { 'Origin-Host': 'aaa.home.example' } as const;
 
 function identity(identifier: number, text = 'mn@home.example'): Uint8Array {
@@ -134,8 +135,9 @@ describe('the pass-through authenticator', () => {
     const outputs = access.handle({ type: 'answer', answer });
     expect(outputs).toMatchObject([
       { type: 'granted', userName: 'real@home.example', grant: { lifetime: 600_000 } },
-      { type: 'pana', input: { type: 'eapSuccess', packet: SUCCESS, msk: MSK, authorized: true } },
+      { type: 'pana', input: { type: 'eapSuccess', packet: SUCCESS, authorized: true } },
     ]);
+    expect(outputs.map((output) => output.type === 'pana' && 'msk' in output.input && output.input.msk)[1]).toBe(MSK);
   });
 
   it.each([
@@ -280,6 +282,22 @@ describe('servers of others', () => {
     });
     expect(granted).toMatchObject({ type: 'granted', kind: undefined, grant: { assignment: undefined } });
     expect(pana).toMatchObject({ input: { type: 'eapSuccess', packet: Uint8Array.of(3, 41, 0, 4), authorized: true } });
+  });
+
+  it('that bring a key which nobody takes over get it wiped', () => {
+    const key = (code: number, payload: Uint8Array) => {
+      const msk = MSK.copy();
+      const { access } = begun();
+      const answer = { ...DEA, 'Result-Code': code, 'EAP-Payload': payload, 'EAP-Master-Session-Key': msk };
+      access.handle({ type: 'answer', answer });
+      return { access, answer, msk };
+    };
+    expect(key(1001, request(7)).msk.isWiped).toBe(true);
+    expect(key(4001, FAILURE).msk.isWiped).toBe(true);
+    const { access, answer, msk } = key(2001, SUCCESS);
+    expect(msk.isWiped).toBe(false);
+    access.handle({ type: 'answer', answer });
+    expect(msk.isWiped).toBe(true);
   });
 
   it('that answer what was not asked, or propose where nothing was, change nothing', () => {

@@ -1,3 +1,4 @@
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { type Algorithms, algorithmsOf } from '../../../src/protocol/pana/algorithms.js';
 import {
   decodePana,
@@ -57,16 +58,25 @@ export function sentOf(octets: Uint8Array): Sent {
 /** What a test writes by hand in place of one end: numbers, nonces and keys as it likes them. */
 abstract class Foreign<I, O extends { readonly type: string }> {
   now = 0;
+  #msk: Uint8Array = MSK;
   /** Its next request, and the session. */
   sequence = 5000;
   sessionId = SESSION;
   nonce: Uint8Array = NONCE;
-  msk: Uint8Array = MSK;
   key: Protection | undefined;
   /** What our machine said since the last call of `take`. */
   readonly said: O[] = [];
   /** Everything that it sent. */
   readonly sent: Sent[] = [];
+
+  /** A copy for each who takes it over. */
+  get msk(): Secret {
+    return Secret.copyOf(this.#msk);
+  }
+
+  set msk(octets: Uint8Array) {
+    this.#msk = octets;
+  }
 
   protected abstract step(input: I): readonly O[];
   protected abstract arrive(octets: Uint8Array): void;
@@ -322,7 +332,7 @@ export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
     return this;
   }
 
-  success(authorized = true, msk: Uint8Array | 'none' = this.msk, grant = HOME): this {
+  success(authorized = true, msk: Secret | 'none' = this.msk, grant = HOME): this {
     const key = msk === 'none' ? undefined : msk;
     return this.session({ type: 'eapSuccess', packet: EAP.success, msk: key, authorized, grant });
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex, toHex } from '../../../src/protocol/bytes/octets.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { type Algorithms, algorithmsOf } from '../../../src/protocol/pana/algorithms.js';
 import { decodePana } from '../../../src/protocol/pana/codec.js';
 import { computeAuth, type Protection, panaAuthKey, signInPlace, verifyAuth } from '../../../src/protocol/pana/keys.js';
@@ -16,7 +17,7 @@ describe.each(RECORDINGS)('a session recorded from another implementation: %s', 
   const sha1 = algorithms(2, 7);
   const protections = keys.map((key): Protection => {
     const input = {
-      msk: fromHex(key.msk),
+      msk: Secret.take(fromHex(key.msk)),
       iPar: fromHex(key.i_par),
       iPan: fromHex(key.i_pan),
       pacNonce: fromHex(key.pac_nonce),
@@ -27,7 +28,7 @@ describe.each(RECORDINGS)('a session recorded from another implementation: %s', 
   });
 
   it('has the PANA_AUTH_KEYs that its MSKs make', () => {
-    expect(protections.map(({ key }) => toHex(key))).toEqual(keys.map((key) => key.pana_auth_key));
+    expect(protections.map(({ key }) => toHex(key.octets()))).toEqual(keys.map((key) => key.pana_auth_key));
   });
 
   it('has the AUTHs that these keys make, each message with the key of its run', () => {
@@ -54,7 +55,7 @@ describe.each(RECORDINGS)('a session recorded from another implementation: %s', 
 });
 
 describe('the computed vectors', () => {
-  const msk = Uint8Array.from({ length: 64 }, (_, i) => i);
+  const msk = Secret.take(Uint8Array.from({ length: 64 }, (_, i) => i));
   const parComplete = (authLength: number) =>
     concat(
       fromHex(authLength === 20 ? '0000005c' : '00000058'),
@@ -97,7 +98,7 @@ describe('the computed vectors', () => {
       keyId: 1,
     };
     const protection = { integrity: pair.integrity, key: panaAuthKey(pair, input) };
-    expect(toHex(protection.key)).toBe(key);
+    expect(toHex(protection.key.octets())).toBe(key);
     const octets = parComplete(pair.integrity.tagLength);
     expect(decodePana(octets).avps.map((avp) => avp.code)).toEqual([7, 2, 4, 8, 1]);
     expect(toHex(computeAuth(protection, octets))).toBe(auth);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { decodePana, type PanaMessage } from '../../../src/protocol/pana/codec.js';
 import { messageName } from '../../../src/protocol/pana/dictionary.js';
 import { Paa, type PaaConfig, type PaaInput, type PaaOutput } from '../../../src/protocol/pana/paa.js';
@@ -158,8 +159,8 @@ export class Ladder {
     this.#wire.push({ at, to: from === 'pac' ? 'paa' : 'pac', octets: octets.slice(), from: place });
   }
 
-  #msk(): Uint8Array {
-    return new Uint8Array(createHash('sha512').update(`run ${this.#run}`).digest());
+  #msk(): Secret {
+    return Secret.take(createHash('sha512').update(`run ${this.#run}`).digest());
   }
 
   #pac(outputs: readonly PacOutput[]): void {

@@ -555,7 +555,9 @@ describe('the PAA in OPEN', () => {
   it.each([true, false])('hands out its keys only where it is configured: %s', (exportKeys) => {
     const pac = new ForeignPac({ exportKeys }).start().eapRequest().respond(true).success();
     const keys = pac.said.flatMap((output) =>
-      output.type === 'session' && output.event.type === 'key' ? [output.event] : [],
+      output.type === 'session' && output.event.type === 'key'
+        ? [{ ...output.event, key: output.event.key.octets() }]
+        : [],
     );
     expect(keys).toEqual(
       exportKeys
@@ -565,7 +567,7 @@ describe('the PAA in OPEN', () => {
               sessionId: pac.sessionId,
               keyId: pac.last.values['Key-Id'],
               integrity: 12,
-              key: pac.keyed().key,
+              key: pac.keyed().key.octets(),
             },
           ]
         : [],

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { algorithmsOf } from '../../../src/protocol/pana/algorithms.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../src/protocol/pana/codec.js';
 import { makeAvp, type PanaValues, readPana } from '../../../src/protocol/pana/dictionary.js';
@@ -147,8 +148,12 @@ describe('what is no message', () => {
   it('has no AUTH either', () => {
     const pair = algorithmsOf(5, 12);
     if (!pair) throw new Error('not implemented');
-    expect(verifyAuth({ integrity: pair.integrity, key: new Uint8Array(32) }, new Uint8Array(39))).toBe(false);
-    expect(() => prfPlus(pair.prf, new Uint8Array(1), new Uint8Array(1), 32 * 255 + 1)).toThrow(RangeError);
+    expect(verifyAuth({ integrity: pair.integrity, key: Secret.take(new Uint8Array(32)) }, new Uint8Array(39))).toBe(
+      false,
+    );
+    expect(() => prfPlus(pair.prf, Secret.take(new Uint8Array(1)), new Uint8Array(1), 32 * 255 + 1)).toThrow(
+      RangeError,
+    );
     expect(algorithmsOf(undefined, undefined)).toBeUndefined();
   });
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { decodePana, FLAG, type PanaMessage } from '../../../src/protocol/pana/codec.js';
 import { messageName } from '../../../src/protocol/pana/dictionary.js';
 import { Paa, type PaaConfig, type PaaOutput } from '../../../src/protocol/pana/paa.js';
@@ -392,6 +393,6 @@ export class Simulation {
 }
 
 /** The key of a run of the stand-in method. */
-function msk(run: number): Uint8Array {
-  return new Uint8Array(createHash('sha512').update(`run ${run}`).digest());
+function msk(run: number): Secret {
+  return Secret.take(createHash('sha512').update(`run ${run}`).digest());
 }

@@ -1,0 +1,100 @@
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { toHex } from '../../src/protocol/bytes/octets.js';
+
+/** Octets read at a time. */
+const CHUNK = 4 * 1024 * 1024;
+
+/** A key is looked for in pieces of so many octets: a copy that is only partly overwritten is one, too. */
+const PIECE = 16;
+
+/** Octets around a find that a test may look at. */
+const AROUND = 64;
+
+/** A piece of a key in the memory of a process. */
+export interface Find {
+  readonly key: string;
+  /** How it is written there: raw octets, hex digits of one octet each, or of two (a string of V8). */
+  readonly form: 'raw' | 'hex' | 'hex16';
+  readonly address: number;
+  /** What the kernel calls the mapping: `[heap]`, `[stack]`, a file, or nothing. */
+  readonly mapping: string;
+  /** Memory from 64 octets before the find to 64 after it. */
+  readonly around: Buffer;
+}
+
+interface Needle {
+  readonly key: string;
+  readonly form: Find['form'];
+  readonly octets: Buffer;
+}
+
+/** Why this process cannot read the memory of another one of the same user; undefined if it can. */
+export function whyNoMemory(pid: number): string | undefined {
+  if (process.platform !== 'linux') return 'it needs /proc/PID/mem of Linux';
+  try {
+    closeSync(openSync(`/proc/${pid}/mem`, 'r'));
+    return undefined;
+  } catch (error) {
+    return `the memory of another process cannot be read (${(error as NodeJS.ErrnoException).code}; kernel.yama.ptrace_scope?)`;
+  }
+}
+
+/** All places in the readable memory of a process where a piece of one of these keys stands. */
+export function findKeys(pid: number, keys: Readonly<Record<string, Uint8Array>>): Find[] {
+  const needles = Object.entries(keys).flatMap(([key, octets]) => needlesOf(key, octets));
+  const longest = Math.max(...needles.map(({ octets }) => octets.length));
+  const finds: Find[] = [];
+  const memory = openSync(`/proc/${pid}/mem`, 'r');
+  const buffer = Buffer.alloc(CHUNK + longest);
+  try {
+    for (const { from, to, mapping } of mappingsOf(pid)) {
+      for (let at = from; at < to; at += CHUNK) {
+        const chunk = read(memory, buffer, at, Math.min(to - at, CHUNK + longest));
+        for (const needle of needles) finds.push(...search(chunk, needle, at, mapping));
+      }
+    }
+  } finally {
+    buffer.fill(0);
+    closeSync(memory);
+  }
+  return finds;
+}
+
+function* search(chunk: Buffer, { key, form, octets }: Needle, base: number, mapping: string): Generator<Find> {
+  for (let i = chunk.indexOf(octets); i >= 0 && i < CHUNK; i = chunk.indexOf(octets, i + 1)) {
+    const around = Buffer.from(chunk.subarray(Math.max(0, i - AROUND), i + octets.length + AROUND));
+    yield { key, form, address: base + i, mapping, around };
+  }
+}
+
+function needlesOf(key: string, octets: Uint8Array): Needle[] {
+  const needles: Needle[] = [];
+  for (let at = 0; at + PIECE <= octets.length; at += PIECE) {
+    const piece = octets.subarray(at, at + PIECE);
+    needles.push(
+      { key, form: 'raw', octets: Buffer.from(piece) },
+      { key, form: 'hex', octets: Buffer.from(toHex(piece), 'latin1') },
+      { key, form: 'hex16', octets: Buffer.from(toHex(piece), 'utf16le') },
+    );
+  }
+  return needles;
+}
+
+/** What of it can be read; a mapping may go while it is looked at. */
+function read(memory: number, buffer: Buffer, at: number, length: number): Buffer {
+  try {
+    return buffer.subarray(0, readSync(memory, buffer, 0, length, at));
+  } catch {
+    return buffer.subarray(0, 0);
+  }
+}
+
+function mappingsOf(pid: number): { readonly from: number; readonly to: number; readonly mapping: string }[] {
+  return readFileSync(`/proc/${pid}/maps`, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, from = '', to = '', mapping = ''] = /^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+\s*(.*)$/.exec(line) ?? [];
+      if (from === '' || mapping === '[vvar]' || mapping === '[vsyscall]') return [];
+      return [{ from: Number.parseInt(from, 16), to: Number.parseInt(to, 16), mapping }];
+    });
+}

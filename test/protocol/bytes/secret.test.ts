@@ -1,0 +1,53 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { fromHex } from '../../../src/protocol/bytes/octets.js';
+import { Secret, WipedSecretError } from '../../../src/protocol/bytes/secret.js';
+
+const octets = () => Uint8Array.of(1, 2, 3, 4);
+
+describe('a key', () => {
+  it('is taken from where it stood', () => {
+    const source = octets();
+    const key = Secret.take(source);
+    expect(source).toEqual(new Uint8Array(4));
+    expect(key.octets()).toEqual(octets());
+    expect(key.length).toBe(4);
+  });
+
+  it('stays where it was copied from', () => {
+    const source = octets();
+    expect(Secret.copyOf(source).octets()).toEqual(source);
+    expect(source).toEqual(octets());
+  });
+
+  it('is overwritten where it stands, and refuses every use afterwards', () => {
+    let kept: Uint8Array = new Uint8Array(0);
+    const key = Secret.make(4, (own) => {
+      own.set(octets());
+      kept = new Uint8Array(own.buffer);
+    });
+    const other = key.copy();
+    expect(key.isWiped).toBe(false);
+    key.wipe();
+    key.wipe();
+    expect(kept).toEqual(new Uint8Array(4));
+    expect(key.isWiped).toBe(true);
+    for (const use of [() => key.use(() => 1), () => key.length, () => key.copy(), () => key.octets()]) {
+      expect(use).toThrow(WipedSecretError);
+    }
+    expect(other.octets()).toEqual(octets());
+  });
+
+  it('has memory of its own, whose length is its own', () => {
+    // A typed array of its length alone, or a slice of the pool of Buffers, would be elsewhere.
+    const key = Secret.take(octets());
+    for (const buffer of [key.use((own) => own.buffer), key.octets().buffer]) expect(buffer.byteLength).toBe(4);
+  });
+
+  it('is shown by nothing that people write for a log', () => {
+    const key = Secret.take(fromHex('a1b2c3d4a1b2c3d4'));
+    for (const text of [inspect(key, { showHidden: true, depth: 9 }), JSON.stringify({ key }), `${key}`]) {
+      expect(text).not.toMatch(/a1b2|161,|161 /i);
+    }
+  });
+});
