@@ -343,7 +343,7 @@ function wholeEap(octets: Uint8Array | undefined): Uint8Array | undefined {
   return octets.subarray(0, length);
 }
 
-function mskOf(answer: DeaValues): Uint8Array | undefined {
+function mskOf(answer: DeaValues): Secret | undefined {
   const msk = answer['EAP-Master-Session-Key'];
   return msk && msk.length >= MIN_MSK ? msk : undefined;
 }

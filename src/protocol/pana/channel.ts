@@ -25,7 +25,10 @@ export interface Draft {
   /** Without R, which the channel sets on requests. */
   readonly flags: number;
   readonly avps: readonly PanaAvp[];
-  /** The key that comes into force with this message: what was sent before it keeps the old one (RFC 5191 5.3). */
+  /**
+   * The key that comes into force with this message: what was sent before it keeps the old one (RFC 5191 5.3). The channel
+   * takes it over.
+   */
   readonly protect?: Protection | undefined;
 }
 
@@ -132,12 +135,15 @@ export class Channel {
    * and nothing has changed, if it does not fit a message.
    */
   request(draft: Draft, now: number): Uint8Array[] | 'too-long' {
-    return fits(draft) ? this.#request(draft, now) : 'too-long';
+    if (fits(draft)) return this.#request(draft, now);
+    draft.protect?.key.wipe();
+    return 'too-long';
   }
 
   #request(draft: Draft, now: number): Uint8Array[] {
     if (this.#outstanding) {
       if (this.#queue.length < MAX_QUEUED) this.#queue.push(draft);
+      else draft.protect?.key.wipe();
       return [];
     }
     if (draft.protect) this.protect(draft.protect);

@@ -246,7 +246,7 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     const success = new ForeignPac().start().eapRequest().respond(true);
     success.take();
     const grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
-    const msk = new Uint8Array(64).fill(1);
+    const { msk } = success;
     success.session({ type: 'eapSuccess', packet, msk, authorized: true, grant });
     // The AAA server has granted it, and hears of the end.
     expect(success.said.at(-1)).toMatchObject({ event: { type: 'closed', granted: true } });
