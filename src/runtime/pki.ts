@@ -8,8 +8,6 @@ import {
   webcrypto,
   X509Certificate,
 } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as x509 from '@peculiar/x509';
 import forge from 'node-forge';
@@ -24,7 +22,7 @@ export type KeyKind = 'rsa' | 'p256';
 export const DAY = 86_400_000;
 const RSA_BITS = 2048;
 /** Clocks of other hosts may be behind. */
-const BACKDATED = 3_600_000;
+export const BACKDATED = 3_600_000;
 
 export interface Validity {
   readonly notBefore: Date;
@@ -71,10 +69,11 @@ function newSerial(): string {
   return octets.toString('hex');
 }
 
-/** A self-signed CA. */
-export async function makeCa(name: string, kind: KeyKind, validity: Validity): Promise<Issued> {
-  const key = await newKey(kind);
-  const certificatePem = await sign({ commonName: name, ca: undefined, key, subject: undefined, validity });
+/** A self-signed CA, of this key or of a new one. */
+export async function makeCa(name: string, kind: KeyKind, validity: Validity, keyPem?: string): Promise<Issued> {
+  const key = keyPem === undefined ? await newKey(kind) : createPrivateKey(keyPem);
+  const publicKey = createPublicKey(key);
+  const certificatePem = await sign({ commonName: name, ca: undefined, key, publicKey, subject: undefined, validity });
   return { certificatePem, keyPem: pemOf(key) };
 }
 
@@ -85,33 +84,52 @@ export async function issueCertificate(
   validity: Validity,
   kind?: KeyKind,
 ): Promise<Issued> {
-  const caKey = createPrivateKey(ca.keyPem);
-  const key = await newKey(kind ?? kindOf(caKey));
-  const commonName = subject.kind === 'server' ? (subject.hosts[0] ?? '') : subject.nai;
-  const certificatePem = await sign({ commonName, ca, key, subject, validity });
+  const key = await newKey(kind ?? kindOf(createPrivateKey(ca.keyPem)));
+  const certificatePem = await certifyKey(ca, subject, validity, createPublicKey(key));
   return { certificatePem, keyPem: pemOf(key) };
+}
+
+/** A certificate of this CA, in PEM, for a key that somebody has. */
+export function certifyKey(
+  ca: Issued,
+  subject: CertificateSubject,
+  validity: Validity,
+  publicKey: KeyObject,
+): Promise<string> {
+  const commonName = subject.kind === 'server' ? (subject.hosts[0] ?? '') : subject.nai;
+  return sign({ commonName, ca, key: createPrivateKey(ca.keyPem), publicKey, subject, validity });
+}
+
+/** What a certificate of ours was issued for; undefined for any other. */
+export function subjectOf(certificatePem: string): CertificateSubject | undefined {
+  const names = new x509.X509Certificate(certificatePem).getExtension(x509.SubjectAlternativeNameExtension)?.names;
+  const of = (type: string) => (names?.items ?? []).flatMap((name) => (name.type === type ? [name.value] : []));
+  const hosts = of('dns');
+  const [nai] = of('email');
+  if (hosts.length > 0) return { kind: 'server', hosts };
+  return nai === undefined ? undefined : { kind: 'client', nai };
 }
 
 interface Request {
   readonly commonName: string;
   /** Undefined: self-signed. */
   readonly ca: Issued | undefined;
+  /** Of the CA. */
   readonly key: KeyObject;
+  readonly publicKey: KeyObject;
   readonly subject: CertificateSubject | undefined;
   readonly validity: Validity;
 }
 
 function sign(request: Request): Promise<string> {
-  const signer = request.ca ? createPrivateKey(request.ca.keyPem) : request.key;
-  const allRsa = kindOf(signer) === 'rsa' && kindOf(request.key) === 'rsa';
-  return allRsa ? Promise.resolve(signWithForge(request)) : signWithX509(request, signer);
+  const allRsa = kindOf(request.key) === 'rsa' && kindOf(request.publicKey) === 'rsa';
+  return allRsa ? Promise.resolve(signWithForge(request)) : signWithX509(request);
 }
 
-function signWithForge({ commonName, ca, key, subject, validity }: Request): string {
+function signWithForge({ commonName, ca, key, publicKey, subject, validity }: Request): string {
   const { pki, md } = forge;
-  const privateKey = pki.privateKeyFromPem(pemOf(key));
   const certificate = pki.createCertificate();
-  certificate.publicKey = pki.setRsaPublicKey(privateKey.n, privateKey.e);
+  certificate.publicKey = pki.publicKeyFromPem(publicKey.export({ type: 'spki', format: 'pem' }).toString());
   certificate.serialNumber = newSerial();
   certificate.validity.notBefore = validity.notBefore;
   certificate.validity.notAfter = validity.notAfter;
@@ -119,8 +137,12 @@ function signWithForge({ commonName, ca, key, subject, validity }: Request): str
   certificate.setSubject(names);
   const issuer = ca && pki.certificateFromPem(ca.certificatePem);
   certificate.setIssuer(issuer ? issuer.subject.attributes : names);
-  certificate.setExtensions(forgeExtensions(subject));
-  certificate.sign(ca ? pki.privateKeyFromPem(ca.keyPem) : privateKey, md.sha256.create());
+  const keyIdentifier = issuer?.generateSubjectKeyIdentifier().getBytes();
+  certificate.setExtensions([
+    ...forgeExtensions(subject),
+    ...(keyIdentifier === undefined ? [] : [{ name: 'authorityKeyIdentifier', keyIdentifier }]),
+  ]);
+  certificate.sign(pki.privateKeyFromPem(pemOf(key)), md.sha256.create());
   return pki.certificateToPem(certificate);
 }
 
@@ -148,9 +170,9 @@ function forgeExtensions(subject: CertificateSubject | undefined): object[] {
   ];
 }
 
-async function signWithX509({ commonName, ca, key, subject, validity }: Request, signer: KeyObject): Promise<string> {
-  const certificateKey = await publicKeyOf(key);
-  const signingKey = await signingKeyOf(signer);
+async function signWithX509({ commonName, ca, key, publicKey, subject, validity }: Request): Promise<string> {
+  const certificateKey = await publicKeyOf(publicKey);
+  const signingKey = await signingKeyOf(key);
   const issuer = ca ? new x509.X509Certificate(ca.certificatePem).subject : `CN=${commonName}`;
   const { KeyUsageFlags, ExtendedKeyUsage } = x509;
   const extensions: x509.Extension[] = subject
@@ -173,6 +195,7 @@ async function signWithX509({ commonName, ca, key, subject, validity }: Request,
         new x509.KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
       ];
   extensions.push(await x509.SubjectKeyIdentifierExtension.create(certificateKey));
+  if (ca) extensions.push(...authorityKeyIdentifierOf(ca.certificatePem));
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: `CN=${commonName}`,
@@ -180,7 +203,7 @@ async function signWithX509({ commonName, ca, key, subject, validity }: Request,
     ...validity,
     publicKey: certificateKey,
     signingKey,
-    signingAlgorithm: algorithmOf(signer),
+    signingAlgorithm: algorithmOf(key),
     extensions,
   });
   return `${certificate.toString('pem')}\n`;
@@ -198,23 +221,52 @@ function signingKeyOf(key: KeyObject) {
 }
 
 async function publicKeyOf(key: KeyObject) {
-  const der = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const der = key.export({ type: 'spki', format: 'der' });
   return webcrypto.subtle.importKey('spki', der, algorithmOf(key), true, ['verify']);
 }
 
-/** A CRL of this CA; `serials` in hexadecimal. */
+/** The authorityKeyIdentifier of what this CA signs (RFC 5280 4.2.1.1); none for a CA without an identifier of its key. */
+function authorityKeyIdentifierOf(caPem: string): x509.Extension[] {
+  const own = new x509.X509Certificate(caPem).getExtension(x509.SubjectKeyIdentifierExtension);
+  return own ? [new x509.AuthorityKeyIdentifierExtension(own.keyId)] : [];
+}
+
+/** A certificate on a CRL. `serialNumber` in hexadecimal. */
+export type RevokedCertificate = Pick<
+  x509.X509CrlEntryParams,
+  'serialNumber' | 'revocationDate' | 'reason' | 'invalidity'
+>;
+
+/** What a CRL of ours says. `number`: cRLNumber (RFC 5280 5.2.3); undefined for a CRL that has none. */
+export interface CrlContent {
+  readonly entries: readonly RevokedCertificate[];
+  readonly number: bigint | undefined;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date | undefined;
+}
+
+const CRL_NUMBER = '2.5.29.20';
+
+/** A CRL of this CA; entries may be serial numbers in hexadecimal, revoked at `thisUpdate`. */
 export async function makeCrl(
   ca: Issued,
-  serials: readonly string[],
+  entries: readonly (string | RevokedCertificate)[],
   thisUpdate: Date,
   nextUpdate: Date,
+  number = 1n,
 ): Promise<string> {
   const key = createPrivateKey(ca.keyPem);
   const crl = await x509.X509CrlGenerator.create({
     issuer: new x509.X509Certificate(ca.certificatePem).subject,
     thisUpdate,
     nextUpdate,
-    entries: serials.map((serialNumber) => ({ serialNumber, revocationDate: thisUpdate })),
+    entries: entries.map((entry) =>
+      typeof entry === 'string' ? { serialNumber: entry, revocationDate: thisUpdate } : entry,
+    ),
+    extensions: [
+      ...authorityKeyIdentifierOf(ca.certificatePem),
+      new x509.Extension(CRL_NUMBER, false, integer(number)),
+    ],
     signingKey: await signingKeyOf(key),
     signingAlgorithm: algorithmOf(key),
   });
@@ -222,96 +274,32 @@ export async function makeCrl(
   return `${crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL')}\n`;
 }
 
+/** Reads a CRL that `makeCrl` made. Throws for anything else. */
+export function readCrlContent(pem: string): CrlContent {
+  const { entries, extensions, thisUpdate, nextUpdate } = new x509.X509Crl(pem);
+  const number = extensions.find(({ type }) => type === CRL_NUMBER);
+  return {
+    entries: entries.map(({ serialNumber, revocationDate, reason, invalidity }) => ({
+      serialNumber,
+      revocationDate,
+      ...(reason === undefined ? {} : { reason }),
+      ...(invalidity === undefined ? {} : { invalidity }),
+    })),
+    number: number && BigInt(`0x${Buffer.from(number.value).subarray(2).toString('hex')}`),
+    thisUpdate,
+    nextUpdate,
+  };
+}
+
+/** A small positive INTEGER in DER. */
+function integer(value: bigint): Uint8Array {
+  const digits = value.toString(16);
+  const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+  const content = (octets[0] ?? 0) < 0x80 ? octets : Buffer.concat([Buffer.of(0), octets]);
+  return Buffer.concat([Buffer.of(2, content.length), content]);
+}
+
 /** The serial number of a certificate, hexadecimal. */
 export function serialOf(certificatePem: string): string {
   return new X509Certificate(certificatePem).serialNumber.toLowerCase();
-}
-
-// -------------------------------------------------------------------------------------------------- a PKI in a folder
-
-/** Days that a CRL is good for. */
-export const CRL_DAYS = 30;
-
-/** A bad wish of the operator's: shown as it is, without a stack. */
-export class PkiError extends Error {
-  override readonly name = 'PkiError';
-  readonly code = 'ERR_PKI';
-}
-
-/**
- * A small CA in a folder: ca.pem, ca-key.pem, crl.pem, and NAME.pem with NAME-key.pem for each certificate. Keys have
- * mode 0600.
- */
-export class PkiFolder {
-  readonly #folder: string;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  async init(name: string, kind: KeyKind, days: number): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
-    const ca = await makeCa(name, kind, validFor(days));
-    await this.#write('ca', ca);
-    await this.#writeCrl(ca, []);
-  }
-
-  /** Writes NAME.pem and NAME-key.pem; returns the path of the first. */
-  async issue(name: string, subject: CertificateSubject, validity: Validity, kind?: KeyKind): Promise<string> {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,63}$/.test(name)) {
-      throw new PkiError(`"${name}" cannot be a file name: letters, digits and . _ @ + -, a letter or digit first`);
-    }
-    if (name === 'ca' || name === 'crl') throw new PkiError(`"${name}" is the CA's own name`);
-    if ((await this.#read(`${name}.pem`)) !== undefined)
-      throw new PkiError(`${join(this.#folder, name)}.pem is already there`);
-    await this.#write(name, await issueCertificate(await this.#ca(), subject, validity, kind));
-    return join(this.#folder, `${name}.pem`);
-  }
-
-  /** Puts a certificate on the CRL. */
-  async revoke(name: string): Promise<void> {
-    const certificatePem = await this.#read(`${name}.pem`);
-    if (certificatePem === undefined) throw new PkiError(`no certificate ${join(this.#folder, name)}.pem`);
-    const old = await this.#read('crl.pem');
-    const serials = old === undefined ? [] : new x509.X509Crl(old).entries.map(({ serialNumber }) => serialNumber);
-    const serial = serialOf(certificatePem);
-    await this.#writeCrl(await this.#ca(), serials.includes(serial) ? serials : [...serials, serial]);
-  }
-
-  async #ca(): Promise<Issued> {
-    const [certificatePem, keyPem] = await Promise.all([this.#read('ca.pem'), this.#read('ca-key.pem')]);
-    if (certificatePem === undefined || keyPem === undefined) {
-      throw new PkiError(`no CA in ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
-    }
-    return { certificatePem, keyPem };
-  }
-
-  async #writeCrl(ca: Issued, serials: readonly string[]): Promise<void> {
-    const now = Date.now();
-    const crl = await makeCrl(ca, serials, new Date(now - BACKDATED), new Date(now + CRL_DAYS * DAY));
-    await this.#replace('crl.pem', crl, 0o644);
-  }
-
-  async #write(name: string, { certificatePem, keyPem }: Issued): Promise<void> {
-    await this.#replace(`${name}-key.pem`, keyPem, 0o600);
-    await this.#replace(`${name}.pem`, certificatePem, 0o644);
-  }
-
-  async #read(file: string): Promise<string | undefined> {
-    try {
-      return await readFile(join(this.#folder, file), 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  async #replace(file: string, text: string, mode: number): Promise<void> {
-    const path = join(this.#folder, file);
-    const temporary = `${path}.${process.pid}.new`;
-    await rm(temporary, { force: true });
-    await writeFile(temporary, text, { mode, flag: 'wx' });
-    await rename(temporary, path);
-  }
 }

@@ -53,7 +53,7 @@ async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
   const name = `${section}.key`;
   const { key: path, 'key-passphrase-file': passphrasePath } = files;
   const pem = await readSecret(name, path);
-  if (!isEncrypted(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
+  if (!isEncryptedKey(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
   if (passphrasePath === undefined) {
     throw new OperatorError(
       `${name}: ${path} is encrypted: set ${section}.key-passphrase-file, or take the passphrase off (openssl pkey -in ${path} -out FILE)`,
@@ -66,8 +66,8 @@ async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
   );
 }
 
-/** RFC 5958 3 and RFC 1421 4.6.1.1. */
-function isEncrypted(pem: string): boolean {
+/** Whether a private key in PEM takes a passphrase: RFC 5958 3 and RFC 1421 4.6.1.1. */
+export function isEncryptedKey(pem: string): boolean {
   return pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || /^Proc-Type: *4, *ENCRYPTED/m.test(pem);
 }
 

@@ -1,10 +1,14 @@
 import { join } from 'node:path';
 import type { Argv } from 'yargs';
-import { print } from '../runtime/cli.js';
+import { print, table } from '../runtime/cli.js';
 import { OperatorError } from '../runtime/failure.js';
 import type { CertificateSubject, KeyKind } from '../runtime/pki.js';
+import type { PkiEntry } from '../runtime/pki-folder.js';
 
 const dir = { type: 'string', default: 'pki', description: 'folder of the CA' } as const;
+/** Milliseconds. */
+const DAY = 86_400_000;
+
 const kind = {
   type: 'string',
   choices: ['rsa', 'p256'],
@@ -15,6 +19,8 @@ function days(fallback: number) {
   return { type: 'number', default: fallback, description: 'days that it is valid' } as const;
 }
 
+const crlDays = { type: 'number', description: 'days until the CRL is out of date' } as const;
+
 function daysOf(value: unknown): number {
   const number = Number(value);
   if (Number.isFinite(number) && number > 0) return number;
@@ -22,7 +28,7 @@ function daysOf(value: unknown): number {
 }
 
 async function folderOf(path: unknown) {
-  const { PkiFolder } = await import('../runtime/pki.js');
+  const { PkiFolder } = await import('../runtime/pki-folder.js');
   return new PkiFolder(String(path));
 }
 
@@ -38,10 +44,11 @@ export function pkiCommands(cli: Argv): Argv {
           .option('name', { type: 'string', default: 'pana-mip6 CA', description: 'common name of the CA' })
           .option('keys', { ...kind, default: 'p256' })
           .option('days', days(3650))
+          .option('crl-days', { ...crlDays, default: 30 })
           .example('pana-mip6 pki init --dir /etc/pana-mip6/pki', ''),
       async (argv) => {
         const folder = await folderOf(argv.dir);
-        await folder.init(argv.name, argv.keys as KeyKind, daysOf(argv.days));
+        await folder.init(argv.name, argv.keys as KeyKind, daysOf(argv.days), daysOf(argv['crl-days']));
         print(`Made ${join(argv.dir, 'ca.pem')}, ${join(argv.dir, 'ca-key.pem')} and ${join(argv.dir, 'crl.pem')}.`);
       },
     )
@@ -71,8 +78,60 @@ export function pkiCommands(cli: Argv): Argv {
       },
     )
     .command(
+      'renew <name>',
+      'Issue a certificate again, for the same names and key; "ca": the CA itself',
+      (renew) =>
+        renew
+          .positional('name', {
+            type: 'string',
+            demandOption: true,
+            description: 'name that it was issued with, or ca',
+          })
+          .option('dir', dir)
+          .option('new-key', { type: 'boolean', description: 'make another key too: NAME-key.pem' })
+          .option('keys', { ...kind, description: 'kind of the new key; without it the CA’s' })
+          .option('days', { type: 'number', description: 'days that it is valid; 365, for the CA 3650' })
+          .example('pana-mip6 pki renew aaa', 'pana-aaa takes the new file by itself')
+          .example('pana-mip6 pki renew mn1 --new-key', 'both files have to go to the mobile node'),
+      async (argv) => {
+        const folder = await folderOf(argv.dir);
+        const { validFor } = await import('../runtime/pki.js');
+        const fallback = argv.name === 'ca' ? 3650 : 365;
+        const newKey = argv['new-key'] === true ? { kind: argv.keys as KeyKind | undefined } : undefined;
+        const path = await folder.renew(argv.name, validFor(daysOf(argv.days ?? fallback)), newKey);
+        print(`Made ${path}${newKey ? ` and ${path.replace(/\.pem$/, '-key.pem')}` : ', for the same key'}.`);
+      },
+    )
+    .command(
+      'crl',
+      'Make the CRL anew, before it is out of date',
+      (crl) =>
+        crl
+          .option('dir', dir)
+          .option('days', { ...crlDays, description: `${crlDays.description}; without it as many as before` })
+          .example('pana-mip6 pki crl --dir /etc/pana-mip6/pki', 'from cron, once a week'),
+      async (argv) => {
+        const folder = await folderOf(argv.dir);
+        const until = await folder.renewCrl(argv.days === undefined ? undefined : daysOf(argv.days));
+        print(`Made ${join(argv.dir, 'crl.pem')}, good until ${until.toISOString()}.`);
+      },
+    )
+    .command(
+      'list',
+      'List the CA, the CRL and the certificates, with the days that they have left',
+      (list) =>
+        list
+          .option('dir', dir)
+          .option('json', { type: 'boolean', description: 'JSON for programs' })
+          .example('pana-mip6 pki list', ''),
+      async (argv) => {
+        const entries = await (await folderOf(argv.dir)).list();
+        print(argv.json === true ? JSON.stringify({ items: entries }) : listOf(entries, Date.now()));
+      },
+    )
+    .command(
       'revoke <name>',
-      'Put a certificate on the CRL',
+      'Put a certificate on the CRL, with those that it replaced',
       (revoke) =>
         revoke
           .positional('name', { type: 'string', demandOption: true, description: 'name that it was issued with' })
@@ -80,12 +139,28 @@ export function pkiCommands(cli: Argv): Argv {
           .example('pana-mip6 pki revoke mn1', 'pana-aaa reads the CRL again by itself'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
-        await folder.revoke(argv.name);
-        print(`${argv.name} is revoked: ${join(argv.dir, 'crl.pem')}.`);
+        const count = await folder.revoke(argv.name);
+        const all = count > 1 ? `, ${count} certificates` : '';
+        print(`${argv.name} is revoked${all}: ${join(argv.dir, 'crl.pem')}.`);
       },
     )
     .example('pana-mip6 pki init && pana-mip6 pki issue mn1 --client mn1@home.example', 'a CA and a mobile node')
-    .demandCommand(1, 'Which? init, issue, revoke');
+    .demandCommand(1, 'Which? init, issue, renew, revoke, crl, list');
+}
+
+function listOf(entries: readonly PkiEntry[], now: number): string {
+  return table(
+    ['NAME', 'KIND', 'STATE', 'DAYS', 'UNTIL', 'FOR', 'SERIAL'],
+    entries.map(({ name, kind, state, notAfter, subject, serial }) => [
+      name,
+      kind,
+      state,
+      String(Math.floor((notAfter - now) / DAY)),
+      Number.isFinite(notAfter) ? new Date(notAfter).toISOString().slice(0, 10) : 'for ever',
+      subject,
+      serial,
+    ]),
+  );
 }
 
 function subjectOf(client: string | undefined, server: string | undefined): CertificateSubject {

@@ -1,0 +1,156 @@
+import { X509Certificate } from 'node:crypto';
+import { chmod, mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DAY, type KeyKind, readCrlContent, serialOf, validFor } from '../../src/runtime/pki.js';
+import { PkiFolder } from '../../src/runtime/pki-folder.js';
+
+let folder: string;
+let pki: PkiFolder;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pki-folder-'));
+  pki = new PkiFolder(folder);
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(folder, { recursive: true });
+});
+
+const text = (name: string) => readFile(join(folder, name), 'utf8');
+const certificate = async (name: string) => new X509Certificate(await text(`${name}.pem`));
+const crl = async () => readCrlContent(await text('crl.pem'));
+const revoked = async () => (await crl()).entries.map(({ serialNumber }) => serialNumber.toLowerCase());
+
+/** Moves the wall clock alone. */
+function later(days: number): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * DAY });
+}
+
+async function issueAll(kind: KeyKind = 'p256'): Promise<void> {
+  await pki.init('Test CA', kind, 100);
+  await pki.issue('aaa', { kind: 'server', hosts: ['aaa.home.example', 'b.home.example'] }, validFor(10));
+  await pki.issue('mn1', { kind: 'client', nai: 'mn1@home.example' }, validFor(10));
+}
+
+describe('renewing a certificate', () => {
+  it.each<KeyKind>(['p256', 'rsa'])(
+    'makes one for the same names and key, which need not be there: %s',
+    async (kind) => {
+      await issueAll(kind);
+      for (const name of ['aaa', 'mn1']) {
+        const before = await certificate(name);
+        const key = await text(`${name}-key.pem`);
+        await unlink(join(folder, `${name}-key.pem`));
+        await pki.renew(name, validFor(50));
+        const after = await certificate(name);
+        expect(after.serialNumber).not.toBe(before.serialNumber);
+        expect(after.subjectAltName).toBe(before.subjectAltName);
+        expect(after.keyUsage).toEqual(before.keyUsage);
+        expect(Date.parse(after.validTo)).toBeGreaterThan(Date.now() + 49 * DAY);
+        expect(after.verify((await certificate('ca')).publicKey)).toBe(true);
+        await writeFile(join(folder, `${name}-key.pem`), key);
+        expect(after.publicKey.equals(before.publicKey)).toBe(true);
+      }
+    },
+  );
+
+  it('makes another key when asked, which whoever could read the old one can read', async () => {
+    await issueAll();
+    const before = await certificate('aaa');
+    await chmod(join(folder, 'aaa-key.pem'), 0o640);
+    await pki.renew('aaa', validFor(10), { kind: undefined });
+    expect((await certificate('aaa')).publicKey.equals(before.publicKey)).toBe(false);
+    expect((await stat(join(folder, 'aaa-key.pem'))).mode & 0o777).toBe(0o640);
+    await chmod(join(folder, 'aaa-key.pem'), 0o644);
+    await pki.renew('aaa', validFor(10), { kind: 'rsa' });
+    expect((await certificate('aaa')).publicKey.asymmetricKeyType).toBe('rsa');
+    expect((await stat(join(folder, 'aaa-key.pem'))).mode & 0o777).toBe(0o640);
+  });
+
+  it.each<KeyKind>(['p256', 'rsa'])('of the CA keeps what it has issued good: %s', async (kind) => {
+    await issueAll(kind);
+    later(99);
+    await pki.renew('ca', validFor(1000));
+    const ca = await certificate('ca');
+    expect(Date.parse(ca.validTo)).toBeGreaterThan(Date.now() + 999 * DAY);
+    const leaf = await certificate('mn1');
+    expect(leaf.checkIssued(ca) && leaf.verify(ca.publicKey)).toBe(true);
+    await expect(pki.renew('ca', validFor(1), { kind: 'rsa' })).rejects.toThrow('is another CA');
+  });
+
+  it('does not bring a revoked one back', async () => {
+    await issueAll();
+    await pki.revoke('mn1');
+    await expect(pki.renew('mn1', validFor(10))).rejects.toThrow('mn1 is revoked');
+    await expect(pki.renew('mn9', validFor(10))).rejects.toThrow(/no certificate .*mn9\.pem/);
+    await expect(pki.renew('crl', validFor(10))).rejects.toThrow('no certificate');
+  });
+
+  it('leaves none that revoking its name would miss', async () => {
+    await issueAll();
+    const serials = [serialOf(await text('mn1.pem'))];
+    await pki.renew('mn1', validFor(10));
+    serials.push(serialOf(await text('mn1.pem')));
+    await pki.renew('mn1', validFor(10), { kind: undefined });
+    serials.push(serialOf(await text('mn1.pem')));
+    expect(await pki.revoke('mn1')).toBe(3);
+    expect((await revoked()).sort()).toEqual(serials.sort());
+    expect(await pki.revoke('mn1')).toBe(0);
+    expect(await revoked()).toHaveLength(3);
+  });
+});
+
+describe('the CRL', () => {
+  it('is made anew with what it holds, for as many days as before', async () => {
+    await issueAll();
+    await pki.revoke('mn1');
+    const before = await crl();
+    later(31);
+    expect(before.nextUpdate?.getTime()).toBeLessThan(Date.now());
+    await pki.renewCrl();
+    const after = await crl();
+    expect(after.entries).toEqual(before.entries);
+    expect(after.number).toBe((before.number ?? 0n) + 1n);
+    expect(after.nextUpdate?.getTime()).toBeGreaterThan(Date.now() + 29.9 * DAY);
+    await pki.renewCrl(90);
+    await pki.revoke('aaa');
+    expect((await crl()).nextUpdate?.getTime()).toBeGreaterThan(Date.now() + 89.9 * DAY);
+  });
+
+  it('loses nothing when commands meet', async () => {
+    await issueAll();
+    const names = ['mn2', 'mn3', 'mn4', 'mn5'];
+    const [first, second] = [new PkiFolder(folder), new PkiFolder(folder)];
+    await Promise.all(names.map((name) => first.issue(name, { kind: 'client', nai: `${name}@x` }, validFor(1))));
+    await Promise.all(names.flatMap((name) => [first.revoke(name), second.renewCrl()]));
+    expect(await revoked()).toHaveLength(4);
+    // Another process, which has the lock.
+    const lock = new Database(join(folder, '.lock'));
+    lock.exec('BEGIN EXCLUSIVE');
+    await expect(new PkiFolder(folder, 10).revoke('mn1')).rejects.toThrow('another command works on');
+    lock.close();
+    await new PkiFolder(folder, 10).revoke('mn1');
+    expect(await revoked()).toHaveLength(5);
+  });
+});
+
+describe('the list', () => {
+  it('shows CA, CRL and certificates with their ends', async () => {
+    await issueAll();
+    await pki.issue('mn2', { kind: 'client', nai: 'mn2@home.example' }, validFor(60));
+    await pki.revoke('mn2');
+    later(20);
+    await writeFile(join(folder, 'notes.pem'), 'none');
+    expect(await pki.list()).toMatchObject([
+      { name: 'ca', kind: 'ca', state: 'valid' },
+      { name: 'crl', kind: 'crl', subject: '1 revoked', serial: '2', state: 'valid' },
+      { name: 'aaa', kind: 'server', subject: 'aaa.home.example, b.home.example', state: 'expired' },
+      { name: 'mn1', kind: 'client', subject: 'mn1@home.example', state: 'expired' },
+      { name: 'mn2', kind: 'client', subject: 'mn2@home.example', state: 'revoked' },
+    ]);
+    await expect(new PkiFolder(join(folder, 'no')).list()).rejects.toThrow(/no folder .*pki init/);
+  });
+});
