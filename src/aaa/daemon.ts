@@ -107,6 +107,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#revoked = credentials.revocation?.serials ?? new Set();
     this.#eap = new EapServer<Subscriber>({
       ...credentials,
+      maxClientFlight: options.eap['client-flight'],
       authorize: (peer, session) => this.#authorize(peer, session),
     });
     const report = diameterReporter(log, this.#metrics, 'trace');

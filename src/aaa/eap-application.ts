@@ -15,8 +15,8 @@ import type { Metrics } from '../runtime/metrics.js';
 import type { Refusal } from '../runtime/peer-certificate.js';
 import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/records.js';
 import { within } from '../runtime/within.js';
+import { Admission, RANK } from './admission.js';
 import { type Conversation, Conversations } from './conversations.js';
-import { FailureLimits } from './failure-limits.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { StoreCalls } from './measured-store.js';
 import { chooseIke, leaseProblem, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
@@ -31,6 +31,7 @@ const ANY_SERVER = SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR;
 const TRY_AGAIN = 1;
 /** SQLite's code where nothing more can be written. */
 const DISK_FULL = 'SQLITE_FULL';
+const TOO_BUSY: Violation = { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too much to do: try again' };
 /** PAAs whose Origin-State-Id is remembered; more are asked after in the store again. */
 const MAX_ORIGINS = 10_000;
 
@@ -64,13 +65,13 @@ export class EapApplication {
   readonly #parts: EapApplicationParts;
   readonly #conversations: Conversations;
   readonly #originStates = new Map<string, number>();
-  readonly #failures: FailureLimits;
+  readonly #admission: Admission;
 
   constructor(options: AaaOptions, parts: EapApplicationParts) {
     this.#options = options;
     this.#parts = parts;
     const { diameter } = options;
-    this.#failures = new FailureLimits(options.limits['failures-per-paa']);
+    this.#admission = new Admission(parts.store, parts.metrics, parts.log);
     this.#conversations = new Conversations(diameter.conversations, diameter['round-timeout']);
     this.node = new DiameterNode({
       origin: { host: diameter.host, realm: diameter.realm },
@@ -84,7 +85,7 @@ export class EapApplication {
       watchdog: diameter.watchdog,
       reconnect: diameter.reconnect,
       timeout: diameter.timeout,
-      onRequest: (message) => this.#serve(message),
+      onRequest: (message, peer) => this.#serve(message, peer),
       onEvent: (event) => {
         parts.onEvent(event);
         if (event.type !== 'peerOpen') return;
@@ -112,8 +113,8 @@ export class EapApplication {
     return this.#conversations.expire(now);
   }
 
-  async #serve(message: DiameterMessage): Promise<DiameterMessage> {
-    if (message.commandCode === DER.code) return this.#der(message);
+  async #serve(message: DiameterMessage, peer: string): Promise<DiameterMessage> {
+    if (message.commandCode === DER.code) return this.#der(message, peer);
     if (message.commandCode === STR.code) {
       return this.#str(message).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== DISK_FULL) throw error;
@@ -139,13 +140,22 @@ export class EapApplication {
 
   // ------------------------------------------------------------------------------------------------------------- DER
 
-  async #der(message: DiameterMessage): Promise<DiameterMessage> {
+  async #der(message: DiameterMessage, peer: string): Promise<DiameterMessage> {
     const der = this.node.grammarian.read(DER, message);
     if (isViolation(der)) return this.#refuse(message, der);
     await this.#originState(der['Origin-Host'], der['Origin-State-Id']);
-    const conversation = this.#conversationOf(der);
+    const conversation = await this.#conversationOf(der, peer);
     if ('resultCode' in conversation) return this.#refuse(message, conversation);
     const answer = await conversation.eap.handle(der['EAP-Payload']);
+    if (answer.type === 'busy') {
+      this.#conversations.end(conversation);
+      this.#admission.turnedAway('engine', conversation.seat, performance.now());
+      return this.#refuse(message, TOO_BUSY);
+    }
+    // Meanwhile it was pushed out, or its session has ended.
+    if (answer.type === 'invalid' && this.#conversations.get(conversation.sessionId) !== conversation)
+      return this.#refuse(message, TOO_BUSY);
+    if (conversation.eap.proven) this.#conversations.promote(conversation, RANK.PROVEN);
     try {
       const rest = await this.#answer(conversation, answer);
       return answerTo(
@@ -170,33 +180,36 @@ export class EapApplication {
   }
 
   /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
-  #conversationOf(der: Der): Conversation | Violation {
+  async #conversationOf(der: Der, peer: string): Promise<Conversation | Violation> {
     const sessionId = der['Session-Id'];
     const payload = der['EAP-Payload'];
-    const now = performance.now();
     const begins = payload.length === 0 || payload[4] === EAP_TYPE.IDENTITY;
     const open = this.#conversations.get(sessionId);
     if (open && !begins) {
-      this.#conversations.touch(open, now);
+      this.#conversations.touch(open, performance.now());
       return open;
     }
     if (!begins) {
       return { resultCode: RESULT.UNKNOWN_SESSION_ID, failedAvp: undefined, text: 'no conversation of this session' };
     }
-    if (this.#conversations.full) {
-      return { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many conversations' };
-    }
-    if (this.#failures.exceeded(der['Origin-Host'].toLowerCase(), now)) {
-      this.#parts.metrics.count('limited', { of: 'paa' });
-      return { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many failures at this PAA' };
-    }
-    const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
-    const eap = this.#parts.eap.conversation({ mtu, session: sessionId });
     const { 'Origin-Host': origin, 'Origin-Realm': originRealm, 'Origin-State-Id': originState } = der;
-    return this.#conversations.add({ sessionId, origin, originRealm, originState, eap, wish: readWish(der) }, now);
+    const asking = { peer, origin, callingStation: der['Calling-Station-Id'], sessionId };
+    const scarce = this.#conversations.scarce || this.#admission.engine.waiting > 0;
+    const seat = await this.#admission.seatOf(asking, scarce, performance.now());
+    const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
+    const turn = () => this.#admission.engine.take(conversation.seat);
+    const eap = this.#parts.eap.conversation({ mtu, session: sessionId, turn });
+    const given = { sessionId, origin, originRealm, originState, eap, wish: readWish(der), seat };
+    const now = performance.now();
+    const { conversation, pushedOut } = this.#conversations.add(given, now);
+    if (pushedOut) this.#admission.turnedAway('conversations', pushedOut.seat, now);
+    return pushedOut === conversation ? TOO_BUSY : conversation;
   }
 
-  async #answer(conversation: Conversation, answer: EapServerAnswer<Subscriber>): Promise<DeaRest> {
+  async #answer(
+    conversation: Conversation,
+    answer: Exclude<EapServerAnswer<Subscriber>, { type: 'busy' }>,
+  ): Promise<DeaRest> {
     const round = {
       'Result-Code': RESULT.MULTI_ROUND_AUTH,
       'Multi-Round-Time-Out': Math.ceil(this.#options.diameter['round-timeout'] / 1000),
@@ -208,7 +221,7 @@ export class EapApplication {
         this.#parts.log.debug({ session: conversation.sessionId, reason: answer.reason }, 'EAP packet is invalid');
         return answer.packet === undefined ? {} : { ...round, 'EAP-Reissued-Payload': answer.packet };
       case 'failure':
-        this.#conversations.end(conversation.sessionId);
+        this.#conversations.end(conversation);
         this.#refused(conversation, answer.reason, answer.detail);
         return {
           'Result-Code': answer.reason === 'unavailable' ? RESULT.UNABLE_TO_COMPLY : RESULT.AUTHENTICATION_REJECTED,
@@ -223,7 +236,6 @@ export class EapApplication {
     const { log, metrics } = this.#parts;
     const identity = conversation.eap.claimedIdentity;
     metrics.count('authentications', { result: reason });
-    if (reason !== 'unavailable') this.#failures.failed(conversation.origin.toLowerCase(), performance.now());
     log.warn({ session: conversation.sessionId, nas: conversation.origin, identity, reason, detail }, 'refused');
   }
 
@@ -238,7 +250,7 @@ export class EapApplication {
     const lifetime = Math.max(1, Math.floor(Math.min(wanted, peer.notAfter - now) / 1000));
     const bootstrap = await this.#bootstrap(conversation, success, lifetime);
     if (bootstrap === 'refused') {
-      this.#conversations.end(sessionId);
+      this.#conversations.end(conversation);
       return { 'Result-Code': RESULT.AUTHORIZATION_REJECTED, 'EAP-Payload': success.packet };
     }
     metrics.count('authentications', { result: 'accepted' });
@@ -267,7 +279,8 @@ export class EapApplication {
         ? writeGrant(mobility, bootstrap.result, bootstrap.root, bootstrap.ike, this.node.origin.realm)
         : {}),
     };
-    this.#conversations.end(sessionId);
+    this.#conversations.end(conversation);
+    this.#admission.succeeded(peer.fingerprint256, conversation, performance.now());
     return rest;
   }
 
@@ -440,6 +453,7 @@ export class EapApplication {
 
   /** Ends a session here, whatever its PAA knows of it. */
   async endSession({ sessionId }: Session, reason: string): Promise<void> {
+    this.#admission.ended(sessionId);
     const { released } = await this.#parts.store.run('endSession', { sessionId });
     if (released) this.#released(released, reason);
   }
@@ -451,7 +465,8 @@ export class EapApplication {
     const content = grammarian.read(STR, message);
     if (isViolation(content)) return this.#refuse(message, content);
     const sessionId = content['Session-Id'];
-    this.#conversations.end(sessionId);
+    this.#conversations.endOf(sessionId);
+    this.#admission.ended(sessionId);
     const { known, released } = await this.#parts.store.run('endSession', { sessionId });
     this.#parts.log.info({ session: sessionId, cause: content['Termination-Cause'], known }, 'session ended');
     if (released) this.#released(released, 'session ended');

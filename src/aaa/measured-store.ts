@@ -11,6 +11,7 @@ type StoreClass = (typeof STORE_CLASSES)[number];
 
 const CLASSES: Partial<Record<OperationName, StoreClass>> = {
   findSubscriber: 'authentication',
+  originOfSession: 'authentication',
   bootstrap: 'bootstrap',
   endSession: 'session',
   endSessionsOf: 'session',

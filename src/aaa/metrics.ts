@@ -38,8 +38,8 @@ export const AAA_METRICS: MetricDescriptions = {
     sessions_revoked: { help: 'Sessions that ended because their certificate was revoked' },
     sessions_lost: { help: 'Sessions that ended because their PAA restarted' },
     limited: {
-      help: 'Authentications that were refused unheard after too many failures, of one certificate or at one PAA',
-      series: each('of', ['certificate', 'paa']),
+      help: 'Authentications that were refused unheard: of a certificate after too many failures, or for want of conversations or of time of the TLS engine',
+      series: each('of', ['certificate', 'conversations', 'engine']),
     },
     known_subscribers: { help: 'Nodes that came in on an earlier authentication while the store was down' },
     probes: { help: 'Answers of the probe hook about home agents', series: each('result', ['alive', 'failed']) },

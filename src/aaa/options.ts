@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_FLIGHT } from '../protocol/eap/eap-tls.js';
 import * as section from '../runtime/sections.js';
 
 /** Configuration of `pana-aaa`. */
@@ -31,7 +32,7 @@ export const aaaSchema = z.strictObject({
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe('EAP conversations at once; more are answered TOO_BUSY'),
+      .describe('EAP conversations at once; a new one pushes out one of whoever has the most, unproven ones first'),
   }),
   tls: section.eapTls('1.2', 'lowest version of TLS', {
     certificate: section.fileName().describe('PEM file of the server certificate'),
@@ -54,6 +55,13 @@ export const aaaSchema = z.strictObject({
       .max(1400)
       .default(1100)
       .describe('octets of the largest EAP packet; Framed-MTU lowers it'),
+    'client-flight': z
+      .number()
+      .int()
+      .min(2048)
+      .max(MAX_FLIGHT)
+      .default(12_288)
+      .describe('octets of the longest TLS flight of a client, mostly its certificates; longer ones are refused'),
   }),
   session: section.group({
     lifetime: section.duration().default(3_600_000).describe('session lifetime, unless the subscriber has its own'),
@@ -74,12 +82,6 @@ export const aaaSchema = z.strictObject({
       .min(0)
       .default(10)
       .describe('refusals of one certificate in a minute until it is refused unheard; 0: any number'),
-    'failures-per-paa': z
-      .number()
-      .int()
-      .min(0)
-      .default(600)
-      .describe('refusals at one PAA in a minute until its clients are told TOO_BUSY; 0: any number'),
   }),
   mobility: section.group({
     'psk-root': z

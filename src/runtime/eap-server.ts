@@ -25,6 +25,9 @@ export const MAX_IDENTITY = 253;
 /** RFC 4072 2.4: invalid packets before the conversation ends. */
 export const MAX_INVALID = 5;
 
+/** Methods of a Nak that are named. */
+const MAX_METHODS = 8;
+
 /** ContentType of an alert, RFC 8446 5.1. */
 const ALERT_RECORD = 21;
 
@@ -34,6 +37,24 @@ const PROTECTED_SUCCESS = Buffer.of(0);
 export type Authorization<G> =
   | { readonly ok: true; readonly identity: string; readonly grant: G }
   | { readonly ok: false; readonly reason: Refusal };
+
+/**
+ * Waits until the TLS engine may work for a conversation, and resolves with what has to be called when it has; with undefined
+ * when it will not: the server has too much to do.
+ */
+export type EngineTurn = () => Promise<(() => void) | undefined>;
+
+const AT_ONCE: EngineTurn = () => Promise.resolve(() => undefined);
+
+/** What a conversation is told at its beginning. */
+export interface ConversationParts {
+  /** Octets of the largest EAP packet to send. */
+  readonly mtu: number;
+  /** Whose conversation it is. */
+  readonly session?: string | undefined;
+  /** Asked before each flight; without it all are worked on at once. */
+  readonly turn?: EngineTurn | undefined;
+}
 
 export interface EapServerOptions<G> {
   readonly caPem: string;
@@ -45,6 +66,8 @@ export interface EapServerOptions<G> {
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
   readonly ecdhCurve?: string | undefined;
+  /** Octets of a TLS flight of a client, which is mostly its certificates; undefined: MAX_FLIGHT. */
+  readonly maxClientFlight?: number | undefined;
   /** Says whose certificate this is that a session brings, on every handshake, resumed ones too, before the client hears of success. */
   readonly authorize: (peer: VerifiedPeer, session: string) => Promise<Authorization<G>>;
 }
@@ -61,6 +84,8 @@ export type EapServerAnswer<G> =
       readonly tlsVersion: string;
       readonly resumed: boolean;
     } & EapTlsKeys)
+  /** The conversation is over, and nothing is said of the client: it may try again. */
+  | { readonly type: 'busy'; readonly packet: undefined }
   | { readonly type: 'failure'; readonly packet: Uint8Array; readonly reason: Refusal; readonly detail: string }
   /** Not an answer to what was asked; `packet` is what was asked last (RFC 4072 2.4, EAP-Reissued-Payload). */
   | { readonly type: 'invalid'; readonly packet: Uint8Array | undefined; readonly reason: string };
@@ -105,9 +130,8 @@ export class EapServer<G> {
     this.#server.setTicketKeys(this.#ticketKey);
   }
 
-  /** `mtu`: octets of the largest EAP packet to send; `session`: whose conversation it is. */
-  conversation(of: { readonly mtu: number; readonly session?: string }): EapConversation<G> {
-    return new EapConversation(this, Math.max(MIN_MTU, of.mtu), of.session ?? '');
+  conversation(parts: ConversationParts): EapConversation<G> {
+    return new EapConversation(this, parts);
   }
 
   /** Begins a TLS connection. */
@@ -157,7 +181,8 @@ export class EapConversation<G> {
   readonly #server: EapServer<G>;
   readonly #mtu: number;
   readonly #session: string;
-  readonly #incoming = new FlightBuffer();
+  readonly #turn: EngineTurn;
+  readonly #incoming: FlightBuffer;
   #outgoing: EapTlsData[] = [];
   #handshake: Handshake | undefined;
   #clientRandom: Uint8Array | undefined;
@@ -169,11 +194,19 @@ export class EapConversation<G> {
   #rounds = 0;
   #invalid = 0;
   #over = false;
+  #answering = false;
 
-  constructor(server: EapServer<G>, mtu: number, session: string) {
+  constructor(server: EapServer<G>, { mtu, session = '', turn = AT_ONCE }: ConversationParts) {
     this.#server = server;
-    this.#mtu = mtu;
+    this.#mtu = Math.max(MIN_MTU, mtu);
     this.#session = session;
+    this.#turn = turn;
+    this.#incoming = new FlightBuffer(server.options.maxClientFlight);
+  }
+
+  /** Whether the client has proven that it has a good certificate. */
+  get proven(): boolean {
+    return this.#accepted !== undefined;
   }
 
   /** The identity that the peer claimed in clear. */
@@ -183,6 +216,17 @@ export class EapConversation<G> {
 
   /** One Response, or no octets for the start (RFC 4072 3.1). Never rejects because of what the peer sent. */
   async handle(octets: Uint8Array): Promise<EapServerAnswer<G>> {
+    // A lock-step protocol: what comes before the last packet is answered is no answer to anything.
+    if (this.#answering) return { type: 'invalid', packet: this.#request, reason: 'before the last one is answered' };
+    this.#answering = true;
+    try {
+      return await this.#handle(octets);
+    } finally {
+      this.#answering = false;
+    }
+  }
+
+  async #handle(octets: Uint8Array): Promise<EapServerAnswer<G>> {
     if (this.#over) return this.#isInvalid('the conversation is over');
     if (octets.length === 0 && !this.#request) return this.#ask(EAP_TYPE.IDENTITY, new Uint8Array(0));
     let packet: EapPacket;
@@ -208,7 +252,7 @@ export class EapConversation<G> {
         return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls({ ...ACKNOWLEDGEMENT, start: true }));
       case EAP_TYPE.NAK:
         if (this.#handshake) return this.#isInvalid('Nak in the middle');
-        return this.#fail(packet.identifier, 'no-common-method', `the peer wants method ${packet.data.join(', ')}`);
+        return this.#fail(packet.identifier, 'no-common-method', `the peer wants method ${methodsOf(packet.data)}`);
       case EAP_TYPE.EAP_TLS:
         return this.#eapTls(packet.identifier, packet.data);
       default:
@@ -254,10 +298,19 @@ export class EapConversation<G> {
   }
 
   async #exchange(identifier: number, flight: Uint8Array): Promise<EapServerAnswer<G>> {
+    const done = await this.#turn();
+    if (!done) {
+      this.close();
+      return { type: 'busy', packet: undefined };
+    }
+    if (this.#over) {
+      done();
+      return this.#isInvalid('the conversation is over');
+    }
     const handshake = this.#handshake ?? this.#server.handshake();
     this.#handshake = handshake;
     this.#clientRandom ??= helloRandom(flight);
-    await handshake.wire.exchange(flight);
+    await handshake.wire.exchange(flight).finally(done);
     if (this.#over) return this.#isInvalid('the conversation is over');
     if (handshake.error) {
       const { code = '', message } = handshake.error;
@@ -335,6 +388,12 @@ export class EapConversation<G> {
       return this.#fail(this.#identifier, 'protocol', `${MAX_INVALID} invalid packets, the last: ${reason}`);
     return { type: 'invalid', packet: this.#request, reason };
   }
+}
+
+/** Of a Nak, which may be as long as an EAP packet. */
+function methodsOf(types: Uint8Array): string {
+  const some = types.subarray(0, MAX_METHODS).join(', ');
+  return types.length > MAX_METHODS ? `${some} and ${types.length - MAX_METHODS} more` : some;
 }
 
 function contextOptions<G>(options: EapServerOptions<G>): SecureContextOptions {

@@ -8,7 +8,7 @@ const LENGTH_INCLUDED = 0x80;
 const MORE_FRAGMENTS = 0x40;
 const START = 0x20;
 
-/** A TLS flight put together from fragments has no more octets than this (RFC 5216 2.1.5). */
+/** A TLS flight put together from fragments has no more octets than this (RFC 5216 2.1.5), and may have to have fewer. */
 export const MAX_FLIGHT = 65_536;
 
 /** The smallest EAP packet size that leaves room for progress: header, flags, length and some data. */
@@ -68,19 +68,25 @@ export function cutFlight(flight: Uint8Array, mtu: number): EapTlsData[] {
 /** Why a stream of fragments is refused. */
 export type FragmentError = 'announces-too-much' | 'more-than-announced' | 'less-than-announced' | 'empty-fragment';
 
-/** Puts a flight together again, within what was announced and MAX_FLIGHT. */
+/** Puts a flight together again, within what was announced and a limit. */
 export class FlightBuffer {
+  readonly #limit: number;
   #parts: Uint8Array[] = [];
   #length = 0;
   #announced: number | undefined;
 
+  /** `limit`: octets. */
+  constructor(limit = MAX_FLIGHT) {
+    this.#limit = limit;
+  }
+
   /** The whole flight after its last fragment; `more` before; or what is wrong. */
   add(data: EapTlsData): { readonly flight: Uint8Array } | 'more' | FragmentError {
     this.#announced ??= data.total;
-    if ((this.#announced ?? 0) > MAX_FLIGHT || (data.total ?? 0) > MAX_FLIGHT) return 'announces-too-much';
+    if ((this.#announced ?? 0) > this.#limit || (data.total ?? 0) > this.#limit) return 'announces-too-much';
     this.#parts.push(data.fragment);
     this.#length += data.fragment.length;
-    if (this.#length > (this.#announced ?? MAX_FLIGHT)) return 'more-than-announced';
+    if (this.#length > (this.#announced ?? this.#limit)) return 'more-than-announced';
     if (data.more) return data.fragment.length === 0 ? 'empty-fragment' : 'more';
     if (this.#announced !== undefined && this.#length < this.#announced) return 'less-than-announced';
     const flight = this.#parts.length === 1 ? data.fragment : concat(...this.#parts);

@@ -10,6 +10,7 @@ export const READING: ReadonlySet<OperationName> = new Set<OperationName>([
   'showLease',
   'leaseOf',
   'leaseHistory',
+  'originOfSession',
   'listSessions',
   'checkImport',
   'statistics',

@@ -4,6 +4,12 @@ import { type Context, type Db, leases, pageOf, release, toLease } from './rows.
 
 /** Who is in. */
 export const sessionOperations = {
+  /** The PAA of a session, by its Origin-Host; undefined if there is no such session. */
+  async originOfSession(db: Db, { sessionId }: { readonly sessionId: string }): Promise<string | undefined> {
+    const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
+    return row?.origin;
+  },
+
   /** The end of a session; its lease comes back only if no newer session has taken it over. */
   async endSession(
     db: Db,

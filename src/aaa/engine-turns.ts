@@ -1,0 +1,45 @@
+import { FairQueue, type FairQueueStep } from '../protocol/fairness/fair-queue.js';
+import type { Seat } from '../protocol/fairness/fair-table.js';
+
+/**
+ * TLS flights that are worked on at once. The engine runs in the main thread: more at once would not be quicker, and whoever
+ * comes next waits for all of them.
+ */
+const PARALLEL = 2;
+
+/** Flights that may wait; fewer than the requests of one peer that are served at once, so that its other requests pass. */
+export const MAX_WAITING_FLIGHTS = 1024;
+
+/** How long a flight may wait, in milliseconds: later nobody waits for the answer any more. */
+export const MAX_WAIT = 5_000;
+
+type Grant = (() => void) | undefined;
+
+interface Turn {
+  readonly resolve: (grant: Grant) => void;
+}
+
+/** Who the TLS engine works for next. */
+export class EngineTurns {
+  readonly #queue = new FairQueue<Turn>({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
+
+  get waiting(): number {
+    return this.#queue.waiting;
+  }
+
+  /** Resolves when it is the turn of this seat, with what says that it is done; with undefined when it is too much. */
+  take(seat: Seat): Promise<Grant> {
+    return new Promise((resolve) => this.#follow(this.#queue.add({ resolve }, seat, performance.now())));
+  }
+
+  #follow({ begun, shed }: FairQueueStep<Turn>): void {
+    for (const { resolve } of shed) resolve(undefined);
+    for (const turn of begun) {
+      const began = performance.now();
+      turn.resolve(() => {
+        const now = performance.now();
+        this.#follow(this.#queue.done(turn, now - began, now));
+      });
+    }
+  }
+}
