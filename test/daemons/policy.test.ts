@@ -185,20 +185,6 @@ describe('whoever fails too often', () => {
     expect(reasons).toContain('too-many-failures');
     expect((await enter(here, 'mn2')).outcome).toMatch(HOME_ADDRESS);
   });
-
-  it('at one PAA keeps it from asking, and no other', async () => {
-    const here = await scene({ aaa: { limits: { 'failures-per-paa': 2 } } });
-    const { made, server } = here;
-    await made.addSubscriber('mn1@home.example', 'mn1', { enabled: false });
-    await made.addSubscriber('mn2@home.example', 'mn2');
-    const outcomes: string[] = [];
-    for (let i = 0; i < 6; i += 1) outcomes.push((await enter(here, 'mn1')).outcome);
-    expect(outcomes.slice(0, 2).every((text) => text.includes('refused'))).toBe(true);
-    // An answer without EAP: the PAA says no in its own name.
-    expect(outcomes.some((text) => text.includes('authentication-rejected'))).toBe(true);
-    const { place: elsewhere } = await made.startPaa(server, 'paa2', { diameter: { host: 'paa2.access.example' } });
-    expect((await enter({ ...here, place: elsewhere }, 'mn2')).outcome).toMatch(HOME_ADDRESS);
-  });
 });
 
 describe('servers of one store', () => {

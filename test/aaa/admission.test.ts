@@ -1,0 +1,132 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { FamiliarAddresses, MAX_ADDRESSES } from '../../src/aaa/familiar-addresses.js';
+import { RESULT } from '../../src/protocol/diameter/result-codes.js';
+import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
+import { stopNodes } from '../runtime/diameter-rig.js';
+import { makePki, type TestPki } from '../runtime/eap-run.js';
+import { Application, type ApplicationChoice, resultOf } from './application-rig.js';
+
+const PAA = 'paa.example';
+const OTHER_PAA = 'paa2.example';
+const SUCCESS = 2001;
+
+let pki: TestPki;
+let application: Application | undefined;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
+
+afterEach(async () => {
+  await stopNodes();
+  await application?.stop();
+  application = undefined;
+});
+
+async function scene(choice: Partial<ApplicationChoice> = {}): Promise<Application> {
+  application = await new Application({ pki, paas: [PAA, OTHER_PAA], ...choice }).start();
+  return application;
+}
+
+function credentials(): PeerCredentials {
+  return createPeerCredentials({
+    caPem: pki.ca.certificatePem,
+    certificatePem: pki.client.certificatePem,
+    keyPem: pki.client.keyPem,
+    serverName: 'aaa.home.example',
+  });
+}
+
+/** Strangers begin, and say no more: each from an address of its own in one network. */
+async function hang(there: Application, paa: string, network: string, count: number): Promise<string[]> {
+  const sessions: string[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const sessionId = there.newSession(paa);
+    sessions.push(sessionId);
+    await there.begin(paa, sessionId, `${network}:${(i + 1).toString(16)}`);
+  }
+  return sessions;
+}
+
+describe('strangers without a certificate', () => {
+  it('fail as often as they like, and keep nobody out', async () => {
+    const there = await scene();
+    const running = there.newSession(PAA);
+    expect(await there.enter(PAA, '2001:db8:1::1', credentials(), running)).toBe(SUCCESS);
+    for (let i = 0; i < 700; i += 1) {
+      expect(await there.nak(PAA, `2001:db8:bad::${i % 4}`)).toBe(RESULT.AUTHENTICATION_REJECTED);
+    }
+    expect(await there.enter(PAA, '2001:db8:2::1', credentials())).toBe(SUCCESS);
+    expect(await there.enter(PAA, '2001:db8:bad::77', credentials())).toBe(SUCCESS);
+    expect(await there.enter(PAA, '2001:db8:1::1', credentials(), running)).toBe(SUCCESS);
+    expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
+  });
+
+  it('that fill the table of conversations push out each other', async () => {
+    const there = await scene({ conversations: 20, sessions: new Map([['known;1;1', PAA]]) });
+    await hang(there, PAA, '2001:db8:bad:', 50);
+    expect(there.application.conversations).toBe(20);
+    expect(await there.counter('limited{of=conversations}')).toBe(30);
+    // Another network, another PAA, a session that only the store knows: each comes in while more and more strangers come.
+    const honest = [
+      [PAA, '2001:db8:1::1', there.newSession(PAA)],
+      [OTHER_PAA, '2001:db8:bad::1', there.newSession(OTHER_PAA)],
+      [PAA, '2001:db8:bad::9', 'known;1;1'],
+    ] as const;
+    let over = false;
+    const flood = (async () => {
+      while (!over) await hang(there, PAA, '2001:db8:bad:', 10);
+    })();
+    for (const [paa, address, session] of honest) {
+      for (let i = 0; i < 5; i += 1) expect(await there.enter(paa, address, credentials(), session)).toBe(SUCCESS);
+    }
+    over = true;
+    await flood;
+    expect(there.application.conversations).toBe(20);
+  });
+
+  it('of a NAS that tells no addresses keep out nobody of a NAS that does', async () => {
+    const there = await scene({ conversations: 10 });
+    for (let i = 0; i < 30; i += 1) await there.begin(PAA, there.newSession(PAA), undefined);
+    expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
+  });
+
+  it('cannot make themselves a session of somebody else at another NAS', async () => {
+    const there = await scene({ conversations: 4, sessions: new Map([['known;1;1', OTHER_PAA]]) });
+    await there.begin(PAA, 'known;1;1', '2001:db8:bad::1');
+    await hang(there, PAA, '2001:db8:bad:', 4);
+    // It was the oldest of the strangers.
+    expect(resultOf(await there.ask(PAA, 'known;1;1', undefined, Uint8Array.of(2, 1, 0, 6, 13, 0)))).toBe(
+      RESULT.UNKNOWN_SESSION_ID,
+    );
+  });
+});
+
+describe('clients that have proven a certificate', () => {
+  it('are not pushed out before they are done', async () => {
+    const there = await scene({ conversations: 3 });
+    const entering = there.enter(PAA, '2001:db8:1::1', credentials());
+    expect(await entering).toBe(SUCCESS);
+    // Its address is familiar now: strangers in the same network do not push it out.
+    const sessionId = there.newSession(PAA);
+    await there.begin(PAA, sessionId, '2001:db8:1::1');
+    await hang(there, PAA, '2001:db8:1:', 20);
+    const answer = await there.ask(PAA, sessionId, '2001:db8:1::1', Uint8Array.of(2, 1, 0, 6, 3, 4));
+    expect(resultOf(answer)).not.toBe(RESULT.UNKNOWN_SESSION_ID);
+  });
+
+  it('make a few addresses familiar, and no whole network', () => {
+    const familiar = new FamiliarAddresses();
+    const path = (i: number) => [PAA, PAA, 'network', `address ${i}`];
+    for (let i = 0; i < 10; i += 1) familiar.remember('certificate', path(i), 0);
+    const known = () => Array.from({ length: 10 }, (_, i) => i).filter((i) => familiar.has(path(i), 1));
+    expect(known()).toEqual([6, 7, 8, 9]);
+    expect(known()).toHaveLength(MAX_ADDRESSES);
+    // What another certificate has made familiar since stays so.
+    familiar.remember('another', path(6), 1);
+    familiar.remember('certificate', path(10), 1);
+    expect(known()).toEqual([6, 7, 8, 9]);
+    familiar.remember('certificate', path(7), 1);
+    expect(known()).toEqual([6, 7, 8, 9]);
+  });
+});

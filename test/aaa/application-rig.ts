@@ -1,0 +1,182 @@
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import { EapApplication } from '../../src/aaa/eap-application.js';
+import { HomeAgentHooks } from '../../src/aaa/home-agent-hooks.js';
+import type { StoreCalls } from '../../src/aaa/measured-store.js';
+import { AAA_METRICS } from '../../src/aaa/metrics.js';
+import { aaaSchema } from '../../src/aaa/options.js';
+import type { DiameterMessage } from '../../src/protocol/diameter/codec.js';
+import { APPLICATION, DER } from '../../src/protocol/diameter/commands.js';
+import { RESULT } from '../../src/protocol/diameter/result-codes.js';
+import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
+import type { DiameterNode } from '../../src/runtime/diameter-node.js';
+import { EapPeer, type PeerCredentials } from '../../src/runtime/eap-peer.js';
+import { type Authorization, EapServer, type EapServerOptions } from '../../src/runtime/eap-server.js';
+import { HookRunner } from '../../src/runtime/hooks.js';
+import { Metrics } from '../../src/runtime/metrics.js';
+import { plainSubscriber, type Subscriber } from '../../src/runtime/store/records.js';
+import { grammarian, makeNode } from '../runtime/diameter-rig.js';
+import { SUBSCRIBER, type TestPki } from '../runtime/eap-run.js';
+
+const SERVER = 'aaa.home.example';
+
+/** What a test says of the server beyond the defaults. */
+export interface ApplicationChoice {
+  readonly pki: TestPki;
+  readonly paas: readonly string[];
+  readonly conversations?: number;
+  readonly eap?: Partial<EapServerOptions<Subscriber>>;
+  /** Origin-Host by Session-Id, of sessions that the store knows. */
+  readonly sessions?: ReadonlyMap<string, string>;
+}
+
+/** The AAA server's application on a port of the loopback, with a store that lets everybody in, and its PAAs. */
+export class Application {
+  readonly application: EapApplication;
+  readonly metrics = new Metrics('pana_aaa', AAA_METRICS);
+  readonly #paas: readonly string[];
+  readonly nodes = new Map<string, DiameterNode>();
+  #last = 0;
+
+  constructor({ pki, paas, conversations = 10_000, eap = {}, sessions = new Map() }: ApplicationChoice) {
+    this.#paas = paas;
+    const options = aaaSchema.parse({
+      store: 'nowhere.db',
+      diameter: {
+        host: SERVER,
+        realm: 'home.example',
+        listen: ['127.0.0.1'],
+        port: 0,
+        peers: paas.map((host) => ({ host })),
+        conversations,
+      },
+      tls: { ca: 'ca.pem', certificate: 'certificate.pem', key: 'key.pem' },
+    });
+    const store: StoreCalls = {
+      run: (operation: string, given: unknown) =>
+        Promise.resolve(
+          operation === 'originOfSession'
+            ? sessions.get((given as { sessionId: string }).sessionId)
+            : operation === 'bootstrap'
+              ? { result: 'none', reason: 'not-wanted', released: undefined }
+              : undefined,
+        ) as never,
+      close: () => Promise.resolve(),
+    };
+    const authorize = (): Promise<Authorization<Subscriber>> =>
+      Promise.resolve({ ok: true, identity: SUBSCRIBER, grant: plainSubscriber(SUBSCRIBER) });
+    const hooks = new HookRunner({ stateDir: '/nonexistent', timeout: 1, maxParallel: 1, onEvent: () => undefined });
+    this.application = new EapApplication(options, {
+      log: pino({ level: 'silent' }),
+      metrics: this.metrics,
+      store,
+      eap: new EapServer<Subscriber>({
+        caPem: pki.ca.certificatePem,
+        certificatePem: pki.server.certificatePem,
+        keyPem: pki.server.keyPem,
+        authorize,
+        ...eap,
+      }),
+      originState: 1,
+      homeAgents: new HomeAgentHooks(hooks, undefined),
+      tls: undefined,
+      onEvent: () => undefined,
+    });
+  }
+
+  /** Starts the server, and connects its PAAs. */
+  async start(): Promise<this> {
+    await this.application.start();
+    const [{ port = 0 } = {}] = this.application.node.addresses;
+    for (const host of this.#paas) {
+      const { node } = makeNode(host, { peers: [{ host: SERVER, address: '127.0.0.1', port }] });
+      this.nodes.set(host, node);
+      await node.start();
+    }
+    await vi.waitFor(() => {
+      for (const node of this.nodes.values()) if (!node.firstUp([SERVER])) throw new Error('not connected');
+    });
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    await this.application.stop();
+  }
+
+  async counter(name: string): Promise<number> {
+    return (await this.metrics.counters())[name] ?? 0;
+  }
+
+  newSession(paa: string): string {
+    this.#last += 1;
+    return `${paa};1;${this.#last}`;
+  }
+
+  /** One DER; its answer. */
+  ask(paa: string, sessionId: string, address: string | undefined, payload: Uint8Array): Promise<DiameterMessage> {
+    const message = grammarian.message(DER, APPLICATION.EAP, {
+      'Session-Id': sessionId,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Origin-Host': paa,
+      'Origin-Realm': 'example',
+      'Destination-Realm': 'home.example',
+      'Auth-Request-Type': 3,
+      'Calling-Station-Id': address,
+      'EAP-Payload': payload,
+    });
+    const node = this.nodes.get(paa);
+    if (!node) throw new Error(`no such PAA: ${paa}`);
+    return node.request(message, { peers: [SERVER] }, 60_000);
+  }
+
+  /** The first DER of a client: its identity. */
+  begin(paa: string, sessionId: string, address: string | undefined): Promise<DiameterMessage> {
+    return this.ask(paa, sessionId, address, response(0, EAP_TYPE.IDENTITY, Buffer.from('@home.example')));
+  }
+
+  /** A client that takes no method of ours. */
+  async nak(paa: string, address: string): Promise<number> {
+    const sessionId = this.newSession(paa);
+    const answer = await this.begin(paa, sessionId, address);
+    const request = grammarian.find(answer.avps, 'EAP-Payload');
+    if (!request) return resultOf(answer);
+    return resultOf(await this.ask(paa, sessionId, address, response(request[1] ?? 0, EAP_TYPE.NAK, Uint8Array.of(4))));
+  }
+
+  /** An honest client from its identity to the end; the last Result-Code. */
+  async enter(
+    paa: string,
+    address: string,
+    credentials: PeerCredentials,
+    sessionId = this.newSession(paa),
+  ): Promise<number> {
+    let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;
+    const peer = new EapPeer({ identity: '@home.example', mtu: 1100, credentials }, (event) => {
+      if (event.type === 'response') onResponse(event.packet);
+      else if (event.type !== 'keys') onResponse(undefined);
+    });
+    try {
+      let answer = await this.begin(paa, sessionId, address);
+      for (;;) {
+        const packet = grammarian.find(answer.avps, 'EAP-Payload');
+        if (resultOf(answer) !== RESULT.MULTI_ROUND_AUTH || !packet) return resultOf(answer);
+        const next = await new Promise<Uint8Array | undefined>((resolve) => {
+          onResponse = resolve;
+          peer.receive(packet);
+        });
+        if (!next) return 0;
+        answer = await this.ask(paa, sessionId, address, next);
+      }
+    } finally {
+      peer.close();
+    }
+  }
+}
+
+export function response(identifier: number, type: number, data: Uint8Array): Uint8Array {
+  return encodeEap({ code: EAP_CODE.RESPONSE, identifier, type, data });
+}
+
+export function resultOf(message: DiameterMessage): number {
+  return grammarian.find(message.avps, 'Result-Code') ?? 0;
+}
