@@ -9,6 +9,7 @@ import type { OperationName } from '../runtime/store/store.js';
 import type { EapApplication } from './eap-application.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { StoreCalls } from './measured-store.js';
+import type { RevokedCertificates } from './revoked-sessions.js';
 
 /** Sessions that are ended or authenticated again in one second, where many are. */
 const PER_SECOND = 50;
@@ -16,7 +17,7 @@ const PER_SECOND = 50;
 /** Sessions that one command of the operator's waits for. */
 const MAX_SESSIONS = 1_000;
 
-/** Serial numbers in one question to the store. */
+/** Certificates in one question to the store. */
 const SERIALS = 500;
 
 /** What the operator's commands may do to the store of a running daemon. */
@@ -114,15 +115,19 @@ export class Administrator {
   }
 
   /** Ends the sessions of certificates that are revoked. */
-  async revoke(serials: readonly string[]): Promise<void> {
-    for (let i = 0; i < serials.length; i += SERIALS) {
-      const some = serials.slice(i, i + SERIALS);
-      await this.#each({ serials: some }, async (session) => {
-        this.#parts.log.warn({ user: session.nai, serial: session.serial }, 'certificate revoked: session ends');
-        this.#parts.metrics.count('sessions_revoked');
-        await this.#endOne(session);
-      });
+  async revoke({ certificates, issuers }: RevokedCertificates): Promise<void> {
+    for (let i = 0; i < certificates.length; i += SERIALS) {
+      await this.#endRevoked({ certificates: certificates.slice(i, i + SERIALS) });
     }
+    for (const certificateIssuer of issuers) await this.#endRevoked({ certificateIssuer });
+  }
+
+  async #endRevoked(of: { readonly certificates: readonly string[] } | { readonly certificateIssuer: string }) {
+    await this.#each(of, async (session) => {
+      this.#parts.log.warn({ user: session.nai, serial: session.serial }, 'certificate revoked: session ends');
+      this.#parts.metrics.count('sessions_revoked');
+      await this.#endOne(session);
+    });
   }
 
   /** Authenticates the nodes of a home agent again: they get another one. */
@@ -223,7 +228,12 @@ export class Administrator {
 
   /** Does something with many sessions, so many in a second; how many there were. */
   async #each(
-    of: { readonly homeAgent?: string; readonly serials?: readonly string[]; readonly disabled?: boolean },
+    of: {
+      readonly homeAgent?: string;
+      readonly certificates?: readonly string[];
+      readonly certificateIssuer?: string;
+      readonly disabled?: boolean;
+    },
     work: (session: Session) => Promise<void>,
   ): Promise<number> {
     let done = 0;

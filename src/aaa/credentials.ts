@@ -1,5 +1,7 @@
+import { readRevocation } from '../runtime/certificates/crl-files.js';
+import { certificatesOfPem } from '../runtime/certificates/pem.js';
 import type { EapServerOptions } from '../runtime/eap-server.js';
-import { readCrlFile, readTlsFiles } from '../runtime/tls-files.js';
+import { readTlsFiles } from '../runtime/tls-files.js';
 import { engineSettings } from '../runtime/tls-settings.js';
 import type { AaaOptions } from './options.js';
 
@@ -10,7 +12,7 @@ export async function readCredentials({ tls }: AaaOptions): Promise<Omit<EapServ
     caPem,
     certificatePem,
     keyPem,
-    revocation: tls.crl === undefined ? undefined : await readCrlFile(tls.crl, tls['crl-expired']),
+    revocation: await readRevocation(tls, certificatesOfPem(caPem)),
     ...engineSettings(tls),
   };
 }

@@ -24,6 +24,7 @@ import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, showState } from './metrics.js';
 import type { AaaOptions } from './options.js';
 import { Probes, withdrawProbes } from './probes.js';
+import { RevokedSessions } from './revoked-sessions.js';
 
 /** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
 const EXPIRY_INTERVAL = 5_000;
@@ -62,7 +63,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   #expiry: NodeJS.Timeout | undefined;
   #ticketTimer: NodeJS.Timeout | undefined;
   #importsSought = -Infinity;
-  #revoked: ReadonlySet<string>;
+  readonly #revoked = new RevokedSessions();
   #storeWorks = true;
   #watchedCrl: string | undefined;
   #reloading: Promise<void> = Promise.resolve();
@@ -104,11 +105,11 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
     this.#known = new KnownSubscribers(options.session.outage);
     this.#failures = new FailureLimits(options.limits['failures-per-subscriber']);
-    this.#revoked = credentials.revocation?.serials ?? new Set();
     this.#eap = new EapServer<Subscriber>({
       ...credentials,
       maxClientFlight: options.eap['client-flight'],
       authorize: (peer, session) => this.#authorize(peer, session),
+      onCrlVerified: () => this.#revocationChanged(),
     });
     const report = diameterReporter(log, this.#metrics, 'trace');
     this.#application = new EapApplication(options, {
@@ -127,6 +128,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       hooks: () => this.#hooks.status(),
       peers: () => this.#application.node.status(),
       credentials: () => this.#eap.options,
+      revocation: () => this.#eap.judge.revocation,
     });
     this.#administrator = new Administrator({
       log,
@@ -187,7 +189,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const { diameter } = options;
     const [credentials, material] = await Promise.all([readCredentials(options), readDiameterTls(diameter)]);
     this.#eap.reload({ ...this.#eap.options, ...credentials });
-    this.#revocationChanged(credentials.revocation?.serials ?? new Set());
+    this.#revocationChanged();
     if (material) this.#tls?.reload(material);
     this.#application.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
     this.#watchCrl(options.tls.crl);
@@ -237,7 +239,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Whoever was disabled or revoked while nobody looked.
     this.#administrator.inBackground(this.#administrator.endDisabled());
-    this.#administrator.inBackground(this.#administrator.revoke([...this.#revoked]));
+    this.#revocationChanged();
     this.#watchCrl(tls.crl);
     this.#log.info({ listening: this.#application.node.addresses }, 'ready');
   }
@@ -311,10 +313,12 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   /** The sessions of certificates that were good a moment ago end. */
-  #revocationChanged(serials: ReadonlySet<string>): void {
-    const fresh = [...serials].filter((serial) => !this.#revoked.has(serial));
-    this.#revoked = serials;
-    if (fresh.length > 0) this.#administrator.inBackground(this.#administrator.revoke(fresh));
+  #revocationChanged(): void {
+    const fresh = this.#revoked.look(this.#eap.judge, Date.now());
+    this.#administrator.inBackground(this.#administrator.revoke(fresh));
+    for (const { list, path } of this.#eap.judge.revocation?.unverified ?? []) {
+      this.#log.warn({ issuer: list.issuer.text, file: path }, 'CRL is not verified: its issuer is not known yet');
+    }
   }
 
   async #expire(): Promise<void> {

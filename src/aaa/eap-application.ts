@@ -12,7 +12,7 @@ import type { TlsTransport } from '../runtime/diameter-tls.js';
 import type { EapServer, EapServerAnswer } from '../runtime/eap-server.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
-import type { Refusal } from '../runtime/peer-certificate.js';
+import { certificateKey, type Refusal } from '../runtime/peer-certificate.js';
 import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../runtime/store/records.js';
 import { within } from '../runtime/within.js';
 import { Admission, RANK } from './admission.js';
@@ -300,7 +300,7 @@ export class EapApplication {
     const request = () => {
       const certificate = Math.max(0, peer.notAfter - Date.now());
       return {
-        ...{ nai: subscriber.nai, sessionId, origin, originRealm, originState, serial: peer.serial },
+        ...{ nai: subscriber.nai, sessionId, origin, originRealm, originState, certificate: certificateKey(peer) },
         sessionLifetime: Math.min(lifetime * 1000, certificate),
         leaseLifetime: Math.min(lifetime * 1000 + grace, certificate),
       };

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { Revocation } from '../runtime/certificates/revocation.js';
 import { DIAMETER_COUNTERS, hookGauges } from '../runtime/daemon.js';
 import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
 import type { EapServerOptions } from '../runtime/eap-server.js';
@@ -74,7 +75,8 @@ export interface MeasuredParts {
   readonly conversations: () => number;
   readonly hooks: () => readonly HookView[];
   readonly peers: () => readonly DiameterPeerStatus[];
-  readonly credentials: () => Pick<EapServerOptions<never>, 'caPem' | 'certificatePem' | 'revocation'>;
+  readonly credentials: () => Pick<EapServerOptions<never>, 'caPem' | 'certificatePem'>;
+  readonly revocation: () => Revocation | undefined;
 }
 
 /** Shows how things stand whenever somebody asks; the store is asked seldom. */
@@ -110,14 +112,14 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
     parts.peers().map(({ host, state }) => ({ labels: { peer: host }, value: state.endsWith('-Open') ? 1 : 0 })),
   );
 
+  const lists = () => (parts.revocation()?.inForce(Date.now()) ?? []).map(({ list }) => list);
   const ofCrl = (name: string, help: string, which: 'thisUpdate' | 'nextUpdate') =>
-    metrics.gauge(name, help, () => seconds(parts.credentials().revocation?.[which]));
-  ofCrl('crl_this_update_timestamp_seconds', 'When the CRL in use was made', 'thisUpdate');
-  ofCrl('crl_next_update_timestamp_seconds', 'When the CRL in use is out of date', 'nextUpdate');
-  metrics.gauge(
-    'crl_certificates',
-    'Certificates that the CRL in use revokes',
-    () => parts.credentials().revocation?.serials.size,
+    metrics.gauge(name, help, () => seconds(earliestOf(lists().map((list) => list[which]))));
+  ofCrl('crl_this_update_timestamp_seconds', 'When the oldest CRL in use was made', 'thisUpdate');
+  ofCrl('crl_next_update_timestamp_seconds', 'When the first CRL in use is out of date', 'nextUpdate');
+  metrics.gauge('crl_lists', 'CRLs in use, one of each CA', () => lists().length);
+  metrics.gauge('crl_certificates', 'Certificates that the CRLs in use revoke', () =>
+    parts.revocation() === undefined ? undefined : lists().reduce((sum, { serials }) => sum + serials.size, 0),
   );
   metrics.gauges(
     'certificate_not_after_timestamp_seconds',
@@ -143,6 +145,12 @@ function statesOf({ name, state, failedBy }: HomeAgent): Sample[] {
 
 function seconds(milliseconds: number | undefined): number | undefined {
   return milliseconds === undefined ? undefined : Math.floor(milliseconds / 1000);
+}
+
+/** The first of some times; undefined if there is none. */
+function earliestOf(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** The first end of validity among certificates in PEM, in seconds since 1970. */

@@ -37,11 +37,6 @@ export const aaaSchema = z.strictObject({
   tls: section.eapTls('1.2', 'lowest version of TLS', {
     certificate: section.fileName().describe('PEM file of the server certificate'),
     key: section.fileName().describe('PEM file of the server key'),
-    crl: section.fileName().optional().describe('PEM file of the CRL; read again when it changes'),
-    'crl-expired': z
-      .enum(['refuse', 'ignore'])
-      .default('refuse')
-      .describe('with an expired CRL: refuse everybody, or ignore it'),
     'ticket-key-lifetime': section
       .duration()
       .default(12 * 3_600_000)

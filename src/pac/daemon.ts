@@ -90,7 +90,7 @@ export class PacDaemon implements Service<PacOptions> {
 
   /** Reads certificates and keys again; the next authentication uses them, and the next search for a PAA the rest. */
   async reload(options: PacOptions): Promise<void> {
-    this.#credentials = await readCredentials(options);
+    this.#credentials = await readCredentials(options, this.#credentials);
     this.#options = options;
     this.#nextPaa = 0;
   }

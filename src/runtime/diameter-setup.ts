@@ -1,12 +1,13 @@
+import { type CrlSection, readRevocation } from './certificates/crl-files.js';
+import { certificatesOfPem } from './certificates/pem.js';
 import type { DiameterListenOptions, DiameterPeerOptions } from './diameter-node.js';
 import { TlsTransport } from './diameter-tls.js';
 import { OperatorError } from './failure.js';
-import { readCrlFile, readTlsFiles, type TlsFiles } from './tls-files.js';
+import { readTlsFiles, type TlsFiles } from './tls-files.js';
 import { engineSettings, type TlsSettings } from './tls-settings.js';
 
 /** What a configuration says of TLS between Diameter nodes. */
-export interface DiameterTlsSection extends TlsFiles, TlsSettings {
-  readonly crl?: string | undefined;
+export interface DiameterTlsSection extends TlsFiles, TlsSettings, CrlSection {
   readonly port: number;
 }
 
@@ -40,12 +41,11 @@ export async function readDiameterTls({ tls, peers, plain }: DiameterSection) {
   }
   const section = 'diameter.tls';
   const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, section);
-  const crl = tls.crl === undefined ? undefined : await readCrlFile(tls.crl, 'refuse', section);
   return {
     caPem,
     certificatePem,
     keyPem,
-    crlPem: crl?.pem,
+    revocation: await readRevocation(tls, certificatesOfPem(caPem), section),
     ...engineSettings(tls),
   } as const;
 }

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { isIP, type Socket } from 'node:net';
 import { connect, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../protocol/bytes/address.js';
+import { certificatesOfPem } from './certificates/pem.js';
+import type { Revocation } from './certificates/revocation.js';
+import { type Path, Trust } from './certificates/trust.js';
 import {
   CER_TIMEOUT,
   type Transport,
@@ -11,6 +14,7 @@ import {
   type TransportListener,
   withoutScope,
 } from './diameter-transport.js';
+import { PeerJudge, type VerifiedPeer } from './peer-certificate.js';
 
 /** Handshakes under way at once: each costs a socket and its keys; when there are more, the oldest is closed. */
 export const MAX_HANDSHAKES = 64;
@@ -20,7 +24,8 @@ export interface DiameterTlsOptions {
   readonly caPem: string;
   readonly certificatePem: string;
   readonly keyPem: string;
-  readonly crlPem: string | undefined;
+  /** Undefined: nobody is revoked. */
+  readonly revocation: Revocation | undefined;
   readonly minVersion: SecureVersion;
   readonly maxVersion: SecureVersion;
   readonly ciphers: string | undefined;
@@ -33,6 +38,9 @@ export interface DiameterTlsOptions {
  */
 export class TlsTransport implements Transport {
   #options: DiameterTlsOptions;
+  readonly #judge: PeerJudge;
+  /** Connections that are open, by what their other end proved. */
+  readonly #open = new Map<TLSSocket, Path>();
   readonly #servers = new Set<Server>();
   readonly #onRefused: (reason: string) => void;
 
@@ -40,11 +48,18 @@ export class TlsTransport implements Transport {
   constructor(options: DiameterTlsOptions, onRefused: (reason: string) => void = () => undefined) {
     this.#options = options;
     this.#onRefused = onRefused;
+    this.#judge = new PeerJudge(judgeOptions(options));
+    options.revocation?.verify(this.#judge.trust.authorities);
   }
 
-  /** Other certificates for connections from now on. */
+  /**
+   * Other certificates for connections from now on; those of a certificate that is revoked now are closed. Throws
+   * CrlSignatureError.
+   */
   reload(options: DiameterTlsOptions): void {
+    this.#judge.reload(judgeOptions(options));
     this.#options = options;
+    this.#closeRevoked();
     for (const server of this.#servers) server.setSecureContext(contextOf(options));
   }
 
@@ -56,14 +71,17 @@ export class TlsTransport implements Transport {
       port: to.port,
       servername: host,
       rejectUnauthorized: true,
-      // By its DiameterIdentity, not by the address that it is reached at.
-      checkServerIdentity: (_address, certificate) =>
-        bears(certificate.subjectaltname, host) ? undefined : new Error(`its certificate does not bear ${host}`),
+      // Judged below: by its DiameterIdentity, not by the address that it is reached at.
+      checkServerIdentity: () => undefined,
     });
     const abort = () => socket.destroy(new Error('given up'));
     signal.addEventListener('abort', abort, { once: true });
     try {
       await once(socket, 'secureConnect');
+      const peer = this.#judged(socket);
+      if (!bears(peer, host)) throw new Error(`its certificate does not bear ${host}`);
+      socket.setNoDelay(true);
+      return tlsConnection(socket, peer);
     } catch (error) {
       socket.destroy();
       this.#onRefused((error as Error).message);
@@ -71,8 +89,6 @@ export class TlsTransport implements Transport {
     } finally {
       signal.removeEventListener('abort', abort);
     }
-    socket.setNoDelay(true);
-    return tlsConnection(socket);
   }
 
   async listen(
@@ -84,7 +100,7 @@ export class TlsTransport implements Transport {
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: CER_TIMEOUT,
-      // A session that is resumed would not be held against the CRL.
+      // Connections last: there is nothing to be gained by resuming a session.
       sessionTimeout: 1,
       secureOptions: constants.SSL_OP_NO_TICKET,
     });
@@ -98,8 +114,14 @@ export class TlsTransport implements Transport {
     });
     server.on('secureConnection', (socket) => {
       handshakes.delete(endOf(socket));
-      socket.setNoDelay(true);
-      onConnection(tlsConnection(socket));
+      try {
+        const connection = tlsConnection(socket, this.#judged(socket));
+        socket.setNoDelay(true);
+        onConnection(connection);
+      } catch (error) {
+        this.#onRefused((error as Error).message);
+        socket.destroy();
+      }
     });
     server.on('tlsClientError', (error, socket) => {
       this.#onRefused(String(socket.authorizationError ?? error.message));
@@ -119,17 +141,39 @@ export class TlsTransport implements Transport {
       });
     return { address: at.address, port, close };
   }
+
+  /** What the other end proved. Throws with the reason if that is nothing. */
+  #judged(socket: TLSSocket): VerifiedPeer {
+    const judgement = this.#judge.judge(socket, Date.now());
+    if ('reason' in judgement) throw new Error(`${judgement.reason}: ${judgement.detail}`);
+    this.#open.set(socket, judgement.peer.path);
+    socket.once('close', () => this.#open.delete(socket));
+    return judgement.peer;
+  }
+
+  #closeRevoked(): void {
+    for (const [socket, path] of this.#open) {
+      const refusal = this.#judge.again(path, Date.now());
+      if (refusal?.reason !== 'revoked') continue;
+      this.#onRefused(`${refusal.reason}: ${refusal.detail}`);
+      socket.destroy();
+    }
+  }
 }
 
+function judgeOptions({ caPem, certificatePem, revocation }: DiameterTlsOptions) {
+  return { trust: new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem)), revocation };
+}
+
+/** The engine gets no CRL: the judgement is ours alone. */
 function contextOf(options: DiameterTlsOptions) {
-  const { caPem, certificatePem, keyPem, crlPem, minVersion, maxVersion, ciphers, ecdhCurve } = options;
+  const { caPem, certificatePem, keyPem, minVersion, maxVersion, ciphers, ecdhCurve } = options;
   return {
     ca: caPem,
     cert: certificatePem,
     key: keyPem,
     minVersion,
     maxVersion,
-    ...(crlPem === undefined ? {} : { crl: crlPem }),
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
   };
@@ -140,21 +184,18 @@ function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-function tlsConnection(socket: TLSSocket): TransportConnection {
-  const names = socket.getPeerCertificate().subjectaltname;
+function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnection {
   return {
     stream: socket,
     secure: true,
     localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
     remoteAddress: socket.remoteAddress ?? '',
-    mayBe: (host) => bears(names, host),
+    mayBe: (host) => bears(peer, host),
     reset: () => socket.destroy(),
   };
 }
 
-/** Whether one of a certificate's subjectAltNames is this host: to the letter, but for case; no wildcards. */
-function bears(subjectAltName: string | undefined, host: string): boolean {
-  return (subjectAltName ?? '')
-    .split(', ')
-    .some((name) => name.startsWith('DNS:') && name.slice('DNS:'.length).toLowerCase() === host.toLowerCase());
+/** Whether one of a certificate's dNSNames is this host: to the letter, but for case; no wildcards. */
+function bears({ dnsNames }: VerifiedPeer, host: string): boolean {
+  return dnsNames.some((name) => name.toLowerCase() === host.toLowerCase());
 }

@@ -1,11 +1,5 @@
-import {
-  connect,
-  createSecureContext,
-  type PeerCertificate,
-  type SecureContext,
-  type SecureVersion,
-  type TLSSocket,
-} from 'node:tls';
+import { createHash } from 'node:crypto';
+import { connect, createSecureContext, type SecureContext, type SecureVersion, type TLSSocket } from 'node:tls';
 import { DecodeError } from '../protocol/bytes/decode-error.js';
 import { concat, encodeUtf8, equalOctets } from '../protocol/bytes/octets.js';
 import type { Secret } from '../protocol/bytes/secret.js';
@@ -18,6 +12,10 @@ import {
   encodeEapTls,
   FlightBuffer,
 } from '../protocol/eap/eap-tls.js';
+import { certificatesOfPem } from './certificates/pem.js';
+import type { Revocation } from './certificates/revocation.js';
+import { Trust } from './certificates/trust.js';
+import { PeerJudge, type VerifiedPeer } from './peer-certificate.js';
 import { exportKeys, FlightWire, helloRandom } from './tls-engine.js';
 
 /** EAP-TLS packets of one conversation; a server that goes on and on is left. */
@@ -30,6 +28,8 @@ export interface PeerCredentialsOptions {
   readonly keyPem?: string;
   /** The server's certificate must name this host, or a host below it. */
   readonly serverName: string;
+  /** Undefined: no server is revoked. */
+  readonly revocation?: Revocation | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string;
@@ -40,17 +40,30 @@ export interface PeerCredentialsOptions {
 export interface PeerCredentials {
   readonly context: SecureContext;
   readonly serverName: string;
-  /** Ticket of the last handshake, for a shorter one (RFC 9190 2.1.2). Used once, so that nobody can link two uses. */
-  session: Buffer | undefined;
+  readonly judge: PeerJudge;
+  /** What a ticket is bound to: other certificates, CAs or versions of TLS make it worthless. */
+  readonly binding: string;
+  /** Of the last handshake, for a shorter one (RFC 9190 2.1.2). Used once, so that nobody can link two uses. */
+  session: PeerSession | undefined;
 }
 
-/** Throws the platform's error for a certificate or key that cannot be used. */
-export function createPeerCredentials(options: PeerCredentialsOptions): PeerCredentials {
+/** A ticket, and the server that gave it: the engine shows no certificate of a session that is resumed. */
+export interface PeerSession {
+  readonly ticket: Buffer;
+  readonly server: VerifiedPeer;
+}
+
+/**
+ * `before`: what they replace; a ticket stays good where nothing of what it was given for has changed. Throws the
+ * platform's error for a certificate or key that cannot be used, CrlSignatureError for a CRL.
+ */
+export function createPeerCredentials(options: PeerCredentialsOptions, before?: PeerCredentials): PeerCredentials {
   const {
     caPem,
     certificatePem,
     keyPem,
     serverName,
+    revocation,
     minVersion = 'TLSv1.3',
     maxVersion = 'TLSv1.3',
     ciphers,
@@ -65,7 +78,15 @@ export function createPeerCredentials(options: PeerCredentialsOptions): PeerCred
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
   });
-  return { context, serverName, session: undefined };
+  const trust = new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem ?? ''));
+  revocation?.verify(trust.authorities);
+  const bound = [trust.id, certificatePem, serverName, minVersion, maxVersion];
+  const binding = createHash('sha256').update(JSON.stringify(bound)).digest('hex');
+  if (before?.binding !== binding) {
+    return { context, serverName, judge: new PeerJudge({ trust, revocation }), binding, session: undefined };
+  }
+  before.judge.reload({ trust, revocation });
+  return { context, serverName, judge: before.judge, binding, session: before.session };
 }
 
 export type PeerFailure =
@@ -122,6 +143,7 @@ export class EapPeer {
   #failure: { reason: PeerFailure; detail: string } | undefined;
   #applicationData: Uint8Array[] = [];
   #ticket: Buffer | undefined;
+  #server: VerifiedPeer | undefined;
 
   constructor(options: EapPeerOptions, sink: (event: EapPeerEvent) => void) {
     this.#options = options;
@@ -274,28 +296,36 @@ export class EapPeer {
     const resumed = socket.isSessionReused();
     socket.destroy();
     // Only a server that said yes gave a ticket worth keeping.
-    this.#options.credentials.session = this.#ticket;
+    if (this.#ticket && this.#server) {
+      this.#options.credentials.session = { ticket: this.#ticket, server: this.#server };
+    }
     this.#sink({ type: 'keys', ...keys, tlsVersion, resumed });
     return true;
   }
 
   #open(): FlightWire {
     const { credentials } = this.#options;
-    const { context, serverName, session } = credentials;
-    credentials.session = undefined;
+    const { context, serverName } = credentials;
+    const session = takeSession(credentials);
     const wire = new FlightWire();
     this.#wire = wire;
     const socket = connect({
       socket: wire,
       secureContext: context,
       servername: serverName,
-      ...(session ? { session } : {}),
+      ...(session ? { session: session.ticket } : {}),
       rejectUnauthorized: true,
-      checkServerIdentity: (_host, certificate) =>
-        namesServer(certificate, serverName) ? undefined : new WrongNameError(serverName),
+      // Judged below, where a session is resumed too.
+      checkServerIdentity: () => undefined,
     });
     this.#socket = socket;
     socket.on('secureConnect', () => {
+      const server = socket.isSessionReused() ? session?.server : judgeServer(socket, credentials);
+      if (!server || 'reason' in server) {
+        this.#failure ??= server ?? { reason: 'protocol', detail: 'a session that was not asked for' };
+        return;
+      }
+      this.#server = server;
       this.#secure = true;
     });
     socket.on('session', (ticket: Buffer) => {
@@ -315,16 +345,26 @@ export class EapPeer {
   }
 }
 
-class WrongNameError extends Error {
-  readonly code = 'SERVER_NAME';
-  constructor(serverName: string) {
-    super(`the certificate does not name ${serverName}`);
-  }
+/** The session to resume, if its server would be good enough now. */
+function takeSession(credentials: PeerCredentials): PeerSession | undefined {
+  const { session, judge } = credentials;
+  credentials.session = undefined;
+  return session && judge.again(session.server.path, Date.now()) === undefined ? session : undefined;
+}
+
+/** The server that is wanted, or why it is not the one. */
+function judgeServer(
+  socket: TLSSocket,
+  { judge, serverName }: PeerCredentials,
+): VerifiedPeer | { readonly reason: PeerFailure; readonly detail: string } {
+  const judged = judge.judge(socket, Date.now());
+  if ('reason' in judged) return { reason: 'server-certificate', detail: `${judged.reason}: ${judged.detail}` };
+  if (namesServer(judged.peer.dnsNames, serverName)) return judged.peer;
+  return { reason: 'server-name', detail: `the certificate does not name ${serverName}` };
 }
 
 function failureOf(error: NodeJS.ErrnoException): PeerFailure {
   const { code = '' } = error;
-  if (code === 'SERVER_NAME') return 'server-name';
   if (code.startsWith('ERR_SSL')) return 'tls-alert';
   if (code.startsWith('ERR_')) return 'protocol';
   return 'server-certificate';
@@ -342,10 +382,7 @@ function alertFor(reason: PeerFailure): Uint8Array {
 }
 
 /** RFC 9190 2.2: a dNSName equals the configured name or lies under it. The Subject is not looked at. */
-function namesServer(certificate: PeerCertificate, serverName: string): boolean {
+function namesServer(dnsNames: readonly string[], serverName: string): boolean {
   const wanted = serverName.toLowerCase();
-  const names = (certificate.subjectaltname ?? '')
-    .split(', ')
-    .flatMap((entry) => (entry.startsWith('DNS:') ? [entry.slice(4).toLowerCase()] : []));
-  return names.some((name) => name === wanted || name.endsWith(`.${wanted}`));
+  return dnsNames.some((name) => name.toLowerCase() === wanted || name.toLowerCase().endsWith(`.${wanted}`));
 }

@@ -1,6 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes } from 'node:crypto';
-import { createServer, type SecureContextOptions, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
+import { createHmac, randomBytes } from 'node:crypto';
+import {
+  createSecureContext,
+  createServer,
+  type SecureContextOptions,
+  type SecureVersion,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
 import { DecodeError } from '../protocol/bytes/decode-error.js';
 import { concat } from '../protocol/bytes/octets.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, type EapPacket, encodeEap } from '../protocol/eap/codec.js';
@@ -13,7 +20,10 @@ import {
   FlightBuffer,
   MIN_MTU,
 } from '../protocol/eap/eap-tls.js';
-import { judge, type Refusal, type RevocationList, type VerifiedPeer } from './peer-certificate.js';
+import { certificatesOfPem } from './certificates/pem.js';
+import type { Revocation } from './certificates/revocation.js';
+import { Trust } from './certificates/trust.js';
+import { PeerJudge, type Refusal, type VerifiedPeer } from './peer-certificate.js';
 import { type EapTlsKeys, exportKeys, FlightWire, helloRandom } from './tls-engine.js';
 
 /** EAP packets of one conversation (a chain of 64 KiB at the smallest useful MTU needs fewer). */
@@ -30,6 +40,10 @@ const MAX_METHODS = 8;
 
 /** ContentType of an alert, RFC 8446 5.1. */
 const ALERT_RECORD = 21;
+
+/** Octets of a ticket key as the platform wants it: name, MAC key and cipher key. */
+const TICKET_KEY = 48;
+const TICKET_LABEL = 'pana-mip6 tickets of these trust anchors';
 
 /** RFC 9190 2.5: the server's word that it is content. */
 const PROTECTED_SUCCESS = Buffer.of(0);
@@ -61,7 +75,9 @@ export interface EapServerOptions<G> {
   readonly certificatePem: string;
   readonly keyPem: string;
   /** Undefined: nobody is revoked. */
-  readonly revocation?: RevocationList | undefined;
+  readonly revocation?: Revocation | undefined;
+  /** A CRL whose issuer was not known could be verified now: a client brought its certificate. */
+  readonly onCrlVerified?: (() => void) | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
@@ -94,40 +110,62 @@ export type EapServerAnswer<G> =
 export class EapServer<G> {
   #options: EapServerOptions<G>;
   readonly #server: Server;
-  #ticketKey: Buffer | undefined;
+  readonly #judge: PeerJudge;
+  #ticketKey: Uint8Array = randomBytes(TICKET_KEY);
   /** Which handshake an event of the one TLS server belongs to: its connections are made within this context. */
   readonly #current = new AsyncLocalStorage<Handshake>();
 
   constructor(options: EapServerOptions<G>) {
     this.#options = options;
+    this.#judge = new PeerJudge(judgeOptions(options));
+    options.revocation?.verify(this.#judge.trust.authorities);
     this.#server = createServer({
       ...contextOptions(options),
       requestCert: true,
-      // We judge the certificate ourselves, to say why: `judge` lets nothing pass that is not explicitly good.
+      // We judge the certificate ourselves, to say why: nothing passes that is not explicitly good.
       rejectUnauthorized: false,
-      // Keys given here survive setSecureContext; keys set later, or made by the platform, would not.
-      ticketKeys: randomBytes(48),
       sessionIdContext: 'pana-mip6 eap-tls',
     });
     this.#server.on('secureConnection', (socket) => this.#current.getStore()?.secured(socket));
     this.#server.on('tlsClientError', (error) => this.#current.getStore()?.broke(error));
+    this.#useTicketKey();
   }
 
   get options(): EapServerOptions<G> {
     return this.#options;
   }
 
-  /** Takes other certificates or another CRL, whole or not at all: throws the platform's error and keeps the old. */
+  /** Judges the clients' certificates. */
+  get judge(): PeerJudge {
+    return this.#judge;
+  }
+
+  /** Takes other certificates or other CRLs, whole or not at all: throws the platform's error or CrlSignatureError and keeps the old. */
   reload(options: EapServerOptions<G>): void {
+    const fresh = judgeOptions(options);
+    // Throws where the context cannot be made, before anything has changed.
+    createSecureContext(contextOptions(options));
+    this.#judge.reload(fresh);
     this.#server.setSecureContext(contextOptions(options));
-    if (this.#ticketKey) this.#server.setTicketKeys(this.#ticketKey);
+    this.#useTicketKey();
     this.#options = options;
   }
 
-  /** Makes session tickets with this key from now on, and takes no others: 48 octets, as the platform wants them. */
+  /** Makes session tickets with this key from now on, and takes no others: 48 octets. */
   setTicketKey(key: Uint8Array): void {
-    this.#ticketKey = Buffer.from(key);
-    this.#server.setTicketKeys(this.#ticketKey);
+    this.#ticketKey = Uint8Array.from(key);
+    this.#useTicketKey();
+  }
+
+  /**
+   * A ticket says that the engine has verified a certificate, under the trust anchors of then. Under others the engine
+   * cannot read it and makes a full handshake, whenever the anchors changed and whoever of the store's servers made it.
+   * setSecureContext makes a key of its own each time.
+   */
+  #useTicketKey(): void {
+    const derived = createHmac('sha512', this.#ticketKey).update(`${TICKET_LABEL} ${this.#judge.trust.id}`).digest();
+    this.#server.setTicketKeys(derived.subarray(0, TICKET_KEY));
+    derived.fill(0);
   }
 
   conversation(parts: ConversationParts): EapConversation<G> {
@@ -322,7 +360,7 @@ export class EapConversation<G> {
     if (handshake.applicationData > 0) return this.#fail(identifier, 'protocol', 'application data');
 
     // The handshake is done, and what it wrote is still in our hands: the decision comes before anything leaves.
-    const judged = judge(socket, this.#server.options.revocation, Date.now());
+    const judged = this.#server.judge.judge(socket, Date.now());
     if ('reason' in judged) return this.#fail(identifier, judged.reason, judged.detail);
     const decision = await this.#server.options.authorize(judged.peer, this.#session);
     if (this.#over) return this.#isInvalid('the conversation is over');
@@ -396,14 +434,18 @@ function methodsOf(types: Uint8Array): string {
   return types.length > MAX_METHODS ? `${some} and ${types.length - MAX_METHODS} more` : some;
 }
 
+function judgeOptions<G>({ caPem, certificatePem, revocation, onCrlVerified }: EapServerOptions<G>) {
+  const trust = new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem));
+  return { trust, revocation, onCrlVerified };
+}
+
+/** The engine gets no CRL: it would take one look at it, at full handshakes, and for all paths alike. */
 function contextOptions<G>(options: EapServerOptions<G>): SecureContextOptions {
-  const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', revocation, ciphers, ecdhCurve } = options;
+  const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', ciphers, ecdhCurve } = options;
   return {
     ca: options.caPem,
     cert: options.certificatePem,
     key: options.keyPem,
-    // A list that has expired refuses everybody in the engine: whoever wants it ignored gets our own look at it only.
-    ...(revocation?.expired === 'refuse' ? { crl: revocation.pem } : {}),
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
     minVersion,

@@ -1,7 +1,8 @@
-import 'reflect-metadata';
-import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { X509Crl } from '@peculiar/x509';
+import { DecodeError } from '../protocol/bytes/decode-error.js';
+import { type Certificate, readCertificate } from '../protocol/x509/certificate.js';
+import type { Revocation } from './certificates/revocation.js';
+import { type Path, type PathFailure, type Trust, validity } from './certificates/trust.js';
 
 /** Why a conversation was refused; stable, for logs and counters. */
 export type Refusal =
@@ -10,6 +11,7 @@ export type Refusal =
   | 'other-ca'
   | 'revoked'
   | 'crl'
+  | 'resumption'
   | 'no-certificate'
   | 'name'
   | 'no-subscriber'
@@ -24,102 +26,208 @@ export type Refusal =
   | 'no-common-method'
   | 'protocol';
 
-/** What the client proved. `peerIds` in the order in which they are looked up: SAN rfc822Name, UPN, dNSName, then CN. */
+/** What the other end proved. `peerIds` in the order in which they are looked up: SAN rfc822Name, UPN, dNSName, then CN. */
 export interface VerifiedPeer {
   readonly peerIds: readonly string[];
-  /** Hexadecimal, lower case, without leading zeros. */
+  /** dNSNames of the subjectAltName. */
+  readonly dnsNames: readonly string[];
+  /** Hexadecimal, lower case, without leading zeros; it counts with the issuer only. */
   readonly serial: string;
+  /** Name and key of the issuer, see Certificate.issuerId; of itself where it is a trust anchor. */
+  readonly issuerId: string;
   readonly fingerprint256: string;
-  /** Milliseconds since 1970, UTC. */
+  /** Milliseconds since 1970, UTC: the first certificate of the path to expire. */
   readonly notAfter: number;
   readonly subject: string;
+  /** From the leaf to the trust anchor, verified. */
+  readonly path: Path;
 }
 
-/** A CRL as the engine wants it, and its serial numbers for handshakes in which the engine does not look at it. */
-export interface RevocationList {
-  readonly pem: string;
-  readonly serials: ReadonlySet<string>;
-  /** Milliseconds since 1970, UTC. */
-  readonly thisUpdate: number;
-  /** Milliseconds since 1970, UTC; undefined: never out of date. */
-  readonly nextUpdate: number | undefined;
-  /** What to do when the list itself is out of date. */
-  readonly expired: 'refuse' | 'ignore';
+export interface CertificateRefusal {
+  readonly reason: Refusal;
+  readonly detail: string;
 }
 
-/** Reads a CRL; throws if it is none. */
-export function readRevocationList(pem: string, expired: RevocationList['expired']): RevocationList {
-  const crl = new X509Crl(pem);
-  return {
-    pem,
-    serials: new Set(crl.entries.map(({ serialNumber }) => plainSerial(serialNumber))),
-    thisUpdate: crl.thisUpdate.getTime(),
-    nextUpdate: crl.nextUpdate?.getTime(),
-    expired,
-  };
+export type Judgement = { readonly peer: VerifiedPeer } | CertificateRefusal;
+
+/** A certificate as the store keeps it with a session: a serial number counts with its issuer only. */
+export function certificateKey({ issuerId, serial }: Pick<VerifiedPeer, 'issuerId' | 'serial'>): string {
+  return `${issuerId}:${serial}`;
 }
 
-function plainSerial(hex: string): string {
-  return hex.toLowerCase().replace(/^0+(?=.)/, '');
-}
+/** Verified paths that are kept for resumptions. */
+export const MAX_KEPT_PATHS = 20_000;
+
+/** Certificates that are taken from what the other end sent, the leaf not counted. */
+const MAX_BROUGHT = 8;
 
 const REASONS: Readonly<Record<string, Refusal>> = {
   CERT_HAS_EXPIRED: 'expired',
   CERT_NOT_YET_VALID: 'not-yet-valid',
-  CERT_REVOKED: 'revoked',
-  CRL_HAS_EXPIRED: 'crl',
-  CRL_NOT_YET_VALID: 'crl',
-  UNABLE_TO_GET_CRL: 'crl',
 };
 
+/** Which certificates of the other end are good. */
+export interface PeerJudgeOptions {
+  readonly trust: Trust;
+  /** Undefined: nobody is revoked. */
+  readonly revocation?: Revocation | undefined;
+  /** Asked last, of a path that is good otherwise: why it is not. */
+  readonly policy?: ((path: Path, socket: TLSSocket) => CertificateRefusal | undefined) | undefined;
+  /** A CRL whose issuer was not known could be verified now. */
+  readonly onCrlVerified?: (() => void) | undefined;
+}
+
 /**
- * Whether the client's certificate is good, on a full handshake or a resumed one: the engine does not look at the CRL
- * when it resumes, so its word alone is not enough.
+ * Judges the certificate of the other end, after a full handshake and a resumed one alike: what the engine holds of a
+ * session that is resumed is the leaf and its word of then. Paths of full handshakes are kept by their leaf; where
+ * none is kept, the path is found again among the certificates that are configured or were learned.
  */
-export function judge(
-  socket: TLSSocket,
-  revocation: RevocationList | undefined,
-  now: number,
-): { readonly peer: VerifiedPeer } | { readonly reason: Refusal; readonly detail: string } {
-  const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return { reason: 'no-certificate', detail: 'the client sent none' };
-  const peer = describe(certificate);
-  if (socket.authorized !== true) {
-    const code = String(socket.authorizationError ?? 'unknown');
-    return { reason: REASONS[code] ?? 'other-ca', detail: `${peer.subject}: ${code}` };
+export class PeerJudge {
+  #options: PeerJudgeOptions;
+  readonly #kept = new Map<string, Path>();
+
+  constructor(options: PeerJudgeOptions) {
+    this.#options = options;
   }
-  if (revocation?.serials.has(peer.serial))
-    return { reason: 'revoked', detail: `${peer.subject}: serial ${peer.serial}` };
-  const outdated = revocation?.nextUpdate !== undefined && revocation.nextUpdate <= now;
-  if (outdated && revocation.expired === 'refuse') return { reason: 'crl', detail: 'the CRL has expired' };
-  if (peer.notAfter <= now) return { reason: 'expired', detail: peer.subject };
-  return { peer };
+
+  /** Of now: it may have learned more than it began with. */
+  get trust(): Trust {
+    return this.#options.trust;
+  }
+
+  get revocation(): Revocation | undefined {
+    return this.#options.revocation;
+  }
+
+  /** Judges by these from now on. What is known of the same CAs stays. Throws CrlSignatureError and changes nothing. */
+  reload(options: PeerJudgeOptions): void {
+    const isSame = options.trust.id === this.trust.id;
+    const trust = isSame ? this.trust : options.trust;
+    options.revocation?.verify(trust.authorities);
+    if (!isSame) this.#kept.clear();
+    this.#options = { ...options, trust };
+  }
+
+  /** `now`: milliseconds since 1970, UTC. */
+  judge(socket: TLSSocket, now: number): Judgement {
+    const { raw } = socket.getPeerCertificate();
+    if (raw === undefined) return { reason: 'no-certificate', detail: 'the other end sent none' };
+    if (socket.authorized !== true) {
+      const code = String(socket.authorizationError ?? 'unknown');
+      return { reason: REASONS[code] ?? 'other-ca', detail: `${subjectOf(raw)}: ${code}` };
+    }
+    const leaf = read(raw);
+    if (!leaf) return { reason: 'other-ca', detail: 'the certificate is not DER as RFC 5280 has it' };
+    const resumed = socket.isSessionReused();
+    const paths = resumed ? this.#known(leaf, now) : this.#climb(leaf, socket, now);
+    if ('reason' in paths) return paths;
+    return this.#choose(paths, socket, now);
+  }
+
+  /**
+   * Why a path that was good under this trust is not any more; undefined if it is. A client that resumes a session sees
+   * no certificate at all, and has the path of then only.
+   */
+  again(path: Path, now: number): CertificateRefusal | undefined {
+    for (const certificate of path) {
+      const outdated = validity(certificate, now);
+      if (outdated) return outdated;
+    }
+    return this.#options.revocation?.judge(path, now);
+  }
+
+  /** Issuers that are known and have no certificate that is not revoked, as Certificate.issuerId. */
+  revokedIssuers(now: number): string[] {
+    const { trust, revocation } = this.#options;
+    if (!revocation) return [];
+    const good = new Set<string>();
+    const revoked = new Set<string>();
+    for (const authority of trust.authorities) {
+      const paths = trust.paths(authority, [], now, true);
+      if ('reason' in paths) continue;
+      const isRevoked = paths.every((path) => revocation.judge(path, now)?.reason === 'revoked');
+      (isRevoked ? revoked : good).add(authority.issuerId);
+    }
+    return [...revoked].filter((issuerId) => !good.has(issuerId));
+  }
+
+  /** Paths of a full handshake: first by what is known, which is cheap, then by what was brought. */
+  #climb(leaf: Certificate, socket: TLSSocket, now: number): readonly Path[] | PathFailure {
+    const { trust } = this.#options;
+    const known = trust.paths(leaf, [], now, true);
+    return 'reason' in known ? trust.paths(leaf, brought(socket), now, true) : known;
+  }
+
+  /** Paths of a resumed handshake: the one that was verified, else one that is complete without anything brought. */
+  #known(leaf: Certificate, now: number): readonly Path[] | CertificateRefusal {
+    const kept = this.#kept.get(leaf.fingerprint256);
+    if (kept?.every((certificate) => validity(certificate, now) === undefined)) return [kept];
+    const found = this.#options.trust.paths(leaf, [], now, false);
+    if (!('reason' in found)) return found;
+    const outdated = validity(leaf, now);
+    return outdated ?? { reason: 'resumption', detail: `a full handshake is needed: ${found.detail}` };
+  }
+
+  #choose(paths: readonly Path[], socket: TLSSocket, now: number): Judgement {
+    const { trust, revocation, policy, onCrlVerified } = this.#options;
+    let refusal: CertificateRefusal | undefined;
+    for (const path of paths) {
+      if (revocation?.learn(path.slice(1))) onCrlVerified?.();
+      const problem = revocation?.judge(path, now) ?? policy?.(path, socket);
+      if (!problem) {
+        trust.learn(path);
+        return { peer: this.#keep(path) };
+      }
+      refusal ??= problem;
+    }
+    return refusal ?? { reason: 'other-ca', detail: 'no path' };
+  }
+
+  #keep(path: Path): VerifiedPeer {
+    const [leaf, issuer] = path;
+    if (!leaf) throw new Error('a path without a leaf');
+    this.#kept.delete(leaf.fingerprint256);
+    this.#kept.set(leaf.fingerprint256, path);
+    const [oldest] = this.#kept.keys();
+    if (oldest !== undefined && this.#kept.size > MAX_KEPT_PATHS) this.#kept.delete(oldest);
+    const { emails, upns, dnsNames } = leaf.alternativeNames;
+    return {
+      peerIds: [...emails, ...upns, ...dnsNames, ...leaf.subject.commonNames],
+      dnsNames,
+      serial: leaf.serial,
+      issuerId: (issuer ?? leaf).issuerId,
+      fingerprint256: leaf.fingerprint256,
+      notAfter: Math.min(...path.map(({ notAfter }) => notAfter)),
+      subject: leaf.subject.text,
+      path,
+    };
+  }
 }
 
-function describe(certificate: X509Certificate): VerifiedPeer {
-  const subject = certificate.subject?.replaceAll('\n', ', ') ?? '';
-  return {
-    peerIds: peerIdsOf(certificate),
-    serial: plainSerial(certificate.serialNumber),
-    fingerprint256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-    notAfter: Date.parse(certificate.validTo),
-    subject,
-  };
+/** What the other end sent beside its leaf, as far as the engine keeps it. */
+function brought(socket: TLSSocket): Certificate[] {
+  const found: Certificate[] = [];
+  let one = socket.getPeerCertificate(true);
+  while (found.length < MAX_BROUGHT) {
+    const issuer = one.issuerCertificate;
+    // A self-signed one is its own issuer.
+    if (issuer === undefined || issuer === one) break;
+    const certificate = read(issuer.raw);
+    if (certificate) found.push(certificate);
+    one = issuer;
+  }
+  return found;
 }
 
-/** RFC 5216 5.2: names of the subjectAltName, else of the Subject; here both, the alternative names first. */
-function peerIdsOf(certificate: X509Certificate): string[] {
-  const entries = (certificate.subjectAltName ?? '').split(', ');
-  const named = (prefix: string) =>
-    entries.flatMap((entry) => (entry.startsWith(prefix) ? [entry.slice(prefix.length)] : []));
-  const commonNames = (certificate.subject ?? '')
-    .split('\n')
-    .flatMap((line) => (line.startsWith('CN=') ? [line.slice(3)] : []));
-  return [
-    ...named('email:'),
-    ...named('othername:UPN:'),
-    ...named('othername: UPN::'),
-    ...named('DNS:'),
-    ...commonNames,
-  ];
+function read(raw: Buffer): Certificate | undefined {
+  try {
+    return readCertificate(new Uint8Array(raw));
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+function subjectOf(raw: Buffer): string {
+  return read(raw)?.subject.text ?? 'a certificate that cannot be read';
 }

@@ -120,7 +120,21 @@ export const algorithms = {
     .describe('required: no session without a PANA SA, which a stripped offer would give'),
 };
 
+/** CRLs of the certificates of the other end. */
+const crl = {
+  crl: fileName().optional().describe('file of CRLs, PEM or DER, or folder of such files; read again when it changes'),
+  'crl-expired': z
+    .enum(['refuse', 'ignore'])
+    .default('refuse')
+    .describe('with a CRL that has expired: refuse the certificates of its CA, or go on by it'),
+  'crl-missing': z
+    .enum(['refuse', 'ignore'])
+    .default('refuse')
+    .describe('where crl has none of a CA: refuse its certificates, or take them'),
+};
+
 const tlsKeys = {
+  ...crl,
   ca: fileName().describe('PEM file of the CA that the other end must come from'),
   'key-passphrase-file': fileName().optional().describe('file with the passphrase of an encrypted key'),
   ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
@@ -159,14 +173,15 @@ export const diameterTls = () =>
       ...tlsKeys,
       certificate: fileName().describe('PEM file of our certificate, which bears diameter.host'),
       key: fileName().describe('PEM file of its key'),
-      crl: fileName().optional().describe('PEM file of the CRL'),
       'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
       'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
       port: port().default(5868).describe('port to take connections on, at a server'),
     })
     .superRefine(tlsRules)
     .optional()
-    .describe('TLS for Diameter: {ca, certificate, key, crl, min-version, max-version, ciphers, port}');
+    .describe(
+      'TLS for Diameter: {ca, certificate, key, crl, crl-expired, crl-missing, min-version, max-version, ciphers, port}',
+    );
 
 export const diameter = {
   host: identity().describe('DiameterIdentity of this node, such as aaa.home.example'),

@@ -2,7 +2,6 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { OperatorError, StartError } from './failure.js';
-import { type RevocationList, readRevocationList } from './peer-certificate.js';
 
 /** Files of a TLS end, by the keys of the configuration. */
 export interface TlsFiles {
@@ -95,16 +94,6 @@ async function readSecret(key: string, path: string): Promise<string> {
   } finally {
     await file.close();
   }
-}
-
-/** Reads a CRL file. Throws OperatorError. */
-export async function readCrlFile(
-  path: string,
-  expired: RevocationList['expired'],
-  section = 'tls',
-): Promise<RevocationList> {
-  const pem = await readPem(`${section}.crl`, path);
-  return attempt(`${section}.crl: ${path} is not a CRL in PEM`, () => readRevocationList(pem, expired));
 }
 
 async function readPem(key: string, path: string): Promise<string> {

@@ -4,9 +4,9 @@ import { encodeEap } from '../../src/protocol/eap/codec.js';
 import { encodeEapTls } from '../../src/protocol/eap/eap-tls.js';
 import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../src/runtime/eap-peer.js';
 import { MAX_INVALID, MAX_SERVER_ROUNDS } from '../../src/runtime/eap-server.js';
-import { readRevocationList } from '../../src/runtime/peer-certificate.js';
 import { DAY, issueCertificate, type KeyKind, makeCrl, serialOf, validFor } from '../../src/runtime/pki.js';
 import { type Ends, makePki, makeServer, type Outcome, runEap, SUBSCRIBER, type TestPki } from './eap-run.js';
+import { revocationOf } from './revocation-of.js';
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 const KINDS: readonly KeyKind[] = ['p256', 'rsa'];
@@ -108,7 +108,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       const serial = serialOf(client.certificatePem);
       const crl = await makeCrl(ca, [serial], new Date(Date.now() - DAY), new Date(Date.now() + DAY));
       for (const expired of ['refuse', 'ignore'] as const) {
-        const revocation = readRevocationList(crl, expired);
+        const revocation = revocationOf(crl, { expired });
         expectRefused(await run({ serverOptions: { revocation } }), 'revoked');
       }
     });
@@ -116,8 +116,8 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     it('everybody when the CRL has expired, unless configured to look past that', async () => {
       const { ca } = pki();
       const crl = await makeCrl(ca, [], new Date(Date.now() - 2 * DAY), new Date(Date.now() - DAY));
-      expectRefused(await run({ serverOptions: { revocation: readRevocationList(crl, 'refuse') } }), 'crl');
-      const { answer } = await run({ serverOptions: { revocation: readRevocationList(crl, 'ignore') } });
+      expectRefused(await run({ serverOptions: { revocation: revocationOf(crl) } }), 'crl');
+      const { answer } = await run({ serverOptions: { revocation: revocationOf(crl, { expired: 'ignore' }) } });
       expect(answer.type).toBe('success');
     });
 
@@ -190,7 +190,7 @@ describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
     const { eapServer, credentials } = await first();
     const serials = [serialOf(client.certificatePem)];
     const crl = await makeCrl(ca, serials, new Date(Date.now() - DAY), new Date(Date.now() + DAY));
-    eapServer.reload({ ...eapServer.options, revocation: readRevocationList(crl, expired) });
+    eapServer.reload({ ...eapServer.options, revocation: revocationOf(crl, { expired }) });
     const outcome = await runEap(pki(), { version, eapServer, credentials });
     expectRefused(outcome, 'revoked');
   });

@@ -54,7 +54,7 @@ export const assignmentOperations = {
       origin: request.origin,
       origin_realm: request.originRealm ?? null,
       origin_state: request.originState ?? null,
-      serial: request.serial ?? null,
+      serial: request.certificate ?? null,
       expires_at: request.sessionExpires,
     };
     await db

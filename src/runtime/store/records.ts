@@ -181,8 +181,8 @@ export interface BootstrapRequest {
   readonly origin: string;
   readonly originRealm: string | undefined;
   readonly originState: number | undefined;
-  /** Serial number of the certificate: hexadecimal, lower case. */
-  readonly serial?: string | undefined;
+  /** The certificate: identifier of its issuer, a colon, its serial number; hexadecimal, lower case. */
+  readonly certificate?: string | undefined;
   /** Undefined: the node asks for no Mobile IPv6. */
   readonly wish: 'home' | 'local' | 'any' | undefined;
   readonly local: LocalProposal | undefined;

@@ -24,7 +24,7 @@ export const sessionOperations = {
 
   /**
    * By Session-Id; if named those of one Session-Id or subscriber, on the home agent with one address or name, at one PAA,
-   * with one of some certificates, or of subscribers that are disabled. `from` where a page before this one ended.
+   * with one of some certificates or one of an issuer, or of subscribers that are disabled. `from` where a page before this one ended.
    */
   async listSessions(
     db: Db,
@@ -32,13 +32,14 @@ export const sessionOperations = {
       readonly of?: string | undefined;
       readonly homeAgent?: string | undefined;
       readonly paa?: string | undefined;
-      readonly serials?: readonly string[] | undefined;
+      readonly certificates?: readonly string[] | undefined;
+      readonly certificateIssuer?: string | undefined;
       readonly disabled?: boolean | undefined;
       readonly from?: string | undefined;
       readonly limit?: number | undefined;
     },
   ): Promise<Page<Session>> {
-    const { of, homeAgent, paa, serials, disabled, from, limit = MAX_PAGE } = filter;
+    const { of, homeAgent, paa, certificates, certificateIssuer, disabled, from, limit = MAX_PAGE } = filter;
     let query = db
       .selectFrom('sessions')
       .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
@@ -57,7 +58,8 @@ export const sessionOperations = {
       );
     }
     if (paa !== undefined) query = query.where('sessions.origin', '=', paa);
-    if (serials !== undefined) query = query.where('sessions.serial', 'in', serials);
+    if (certificates !== undefined) query = query.where('sessions.serial', 'in', certificates.flatMap(withOld));
+    if (certificateIssuer !== undefined) query = query.where('sessions.serial', 'like', `${certificateIssuer}:%`);
     if (disabled === true) query = query.where('subscribers.enabled', '=', 0);
     if (from !== undefined) query = query.where('sessions.id', '>', from);
     const sessions = (await query.limit(limit + 1).execute()).map(
@@ -69,7 +71,7 @@ export const sessionOperations = {
         kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
         homeAgent: row.ha ?? undefined,
         homeAddress: row.hoa ?? undefined,
-        serial: row.serial ?? undefined,
+        serial: row.serial === null ? undefined : serialOf(row.serial),
         startedAt: row.started_at,
         expiresAt: row.expires_at,
       }),
@@ -105,3 +107,13 @@ export const sessionOperations = {
     return gone.length;
   },
 } as const;
+
+/** A certificate as it stands in a row, and as it stood there before rows had its issuer: that session may be revoked too. */
+function withOld(certificate: string): string[] {
+  return [certificate, serialOf(certificate)];
+}
+
+/** The serial number of a certificate as it stands in a row: behind its issuer's identifier, alone in old ones. */
+function serialOf(certificate: string): string {
+  return certificate.slice(certificate.indexOf(':') + 1);
+}

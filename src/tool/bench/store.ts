@@ -193,7 +193,7 @@ function requestOf(number: number): BootstrapRequest {
     origin: `paa${number % 100}.access.example`,
     originRealm: 'access.example',
     originState: 1,
-    serial: number.toString(16),
+    certificate: number.toString(16),
     wish: 'home',
     local: undefined,
     sessionLifetime: 24 * HOUR,

@@ -11,6 +11,8 @@ const user = new StoreUser(() => store);
 /** Names whose order is another in a dictionary than by their octets. */
 const NAMES = ['mn-2', 'mn.10', 'mn1', 'mn10', 'mn_1', 'mn+1', 'm-n1', 'MN2', 'mnb', 'mn-a', 'mna', '1mn', 'n.m', 'nm'];
 
+const ISSUERS = ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210'];
+
 /** Sessions on two home agents, from two PAAs; with each name a lease. */
 async function fill(): Promise<void> {
   await user.addAgent(1, { capacity: 100 });
@@ -20,7 +22,8 @@ async function fill(): Promise<void> {
     await user.addSubscriber(nai, { homeAgent: i % 2 === 0 ? 'ha1' : 'ha2', enabled: true });
     await user.given(nai, `paa${i % 2}.access.example;1;${name}`, {
       origin: `paa${i % 2}.access.example`,
-      serial: i.toString(16),
+      // Every third as it was written before rows had the issuer of the certificate.
+      certificate: i % 3 === 0 ? i.toString(16) : `${ISSUERS[i % 2]}:${i.toString(16)}`,
     });
   }
   await user.addSubscriber('out@elsewhere.example', { enabled: false });
@@ -130,7 +133,15 @@ for (const { kind, without, places } of DATABASES) {
       expect(await sessions({ homeAgent: '2001:db8:2::1' })).toEqual(second);
       expect(await sessions({ paa: 'paa1.access.example' })).toEqual(second);
       expect(await sessions({ paa: 'paa1' })).toEqual([]);
-      expect(await sessions({ serials: ['1', 'a', 'ff'] })).toHaveLength(2);
+      // Serial numbers 1 and a, of the issuer of odd and of even ones; 3 from before rows had issuers.
+      const [even, odd] = ISSUERS;
+      const named = (...certificates: string[]) => sessions({ certificates });
+      expect(await named(`${odd}:1`, `${even}:a`, `${even}:ff`)).toHaveLength(2);
+      expect(await named(`${even}:1`, `${odd}:a`)).toEqual([]);
+      expect(await named(`${odd}:3`)).toHaveLength(1);
+      const ofOdd = NAMES.filter((_name, i) => i % 3 !== 0 && i % 2 === 1);
+      expect(await sessions({ certificateIssuer: odd })).toHaveLength(ofOdd.length);
+      expect(await sessions({ certificateIssuer: 'ffffffffffffffffffffffffffffffff' })).toEqual([]);
       expect(await sessions({ disabled: true })).toEqual([]);
       await store.run('changeSubscriber', { nai: 'mn2@home.example', change: { enabled: false } });
       expect(await sessions({ disabled: true })).toEqual(['paa1.access.example;1;MN2']);

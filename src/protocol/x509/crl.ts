@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { DecodeError } from '../bytes/decode-error.js';
+import {
+  authorityKeyIdOf,
+  EXTENSION,
+  type Extension,
+  readExtensions,
+  readSigned,
+  type Signed,
+  sameAlgorithm,
+} from './certificate.js';
+import {
+  context,
+  type DerReader,
+  readInteger,
+  readOid,
+  readSmallInteger,
+  readTime,
+  TAG,
+  whole,
+  within,
+} from './der.js';
+import { type DistinguishedName, readName } from './name.js';
+
+/** A complete CRL of one issuer (RFC 5280 5.1), read once from its DER. Times are milliseconds since 1970, UTC. */
+export interface CertificateList {
+  /** SHA-256 of the DER, lower-case hexadecimal. */
+  readonly fingerprint256: string;
+  readonly issuer: DistinguishedName;
+  readonly authorityKeyId: string | undefined;
+  /** cRLNumber (RFC 5280 5.2.3). */
+  readonly number: bigint | undefined;
+  readonly thisUpdate: number;
+  /** Undefined: it says of no time that there will be a newer one. */
+  readonly nextUpdate: number | undefined;
+  /** Serial numbers, lower-case hexadecimal without leading zeros. */
+  readonly serials: ReadonlySet<string>;
+  readonly signed: Signed;
+}
+
+/** A CRL that is well formed, but of a kind whose meaning is not followed here: taken for a complete one it would lie. */
+export class CrlKindError extends Error {
+  override readonly name = 'CrlKindError';
+  readonly code = 'ERR_CRL_KIND';
+}
+
+const KNOWN = new Set<string>([EXTENSION.AUTHORITY_KEY_IDENTIFIER, EXTENSION.CRL_NUMBER]);
+const REASON_CODE = '2.5.29.21';
+const INVALIDITY_DATE = '2.5.29.24';
+const KNOWN_IN_ENTRIES = new Set<string>([REASON_CODE, INVALIDITY_DATE]);
+
+/** Reads a CRL. Throws DecodeError for octets that are none, CrlKindError for a kind that is not taken. */
+export function readCrl(der: Uint8Array): CertificateList {
+  const { tbs, signed } = readSigned(der);
+  const version = tbs.optional(TAG.INTEGER);
+  if (version && readSmallInteger(version) !== 1) throw new DecodeError('bad-version', version.at, 'a CRL');
+  sameAlgorithm(tbs.element(TAG.SEQUENCE), signed);
+  const issuer = readName(tbs.element(TAG.SEQUENCE));
+  const thisUpdate = readTime(tbs.element());
+  const hasNext = tbs.nextTag === TAG.UTC_TIME || tbs.nextTag === TAG.GENERALIZED_TIME;
+  const nextUpdate = hasNext ? readTime(tbs.element()) : undefined;
+  const entries = tbs.optional(TAG.SEQUENCE);
+  const extensionElement = tbs.optional(context(0, true));
+  tbs.done();
+  const extensions = extensionElement ? readExtensions(within(extensionElement)) : new Map<string, Extension>();
+  refuseKinds(extensions, issuer.text);
+  const number = extensions.get(EXTENSION.CRL_NUMBER);
+  return {
+    fingerprint256: createHash('sha256').update(der).digest('hex'),
+    issuer,
+    authorityKeyId: authorityKeyIdOf(extensions),
+    number: number && readNumber(number.value),
+    thisUpdate,
+    nextUpdate,
+    serials: entries ? readEntries(within(entries), issuer.text) : new Set(),
+    signed,
+  };
+}
+
+function readNumber(value: Uint8Array): bigint {
+  const hex = readInteger(whole(value, TAG.INTEGER));
+  if (hex.startsWith('-')) throw new DecodeError('bad-value', 0, 'a CRL number');
+  return BigInt(`0x${hex}`);
+}
+
+function refuseKinds(extensions: ReadonlyMap<string, Extension>, issuer: string): void {
+  if (extensions.has(EXTENSION.DELTA_CRL_INDICATOR)) {
+    throw new CrlKindError(`the CRL of ${issuer} is a delta CRL: only complete CRLs are taken`);
+  }
+  const distribution = extensions.get(EXTENSION.ISSUING_DISTRIBUTION_POINT);
+  if (distribution) refuseParts(distribution.value, issuer);
+  for (const [oid, { critical }] of extensions) {
+    const known = KNOWN.has(oid) || oid === EXTENSION.ISSUING_DISTRIBUTION_POINT;
+    if (critical && !known) throw new CrlKindError(`the CRL of ${issuer} has an unknown critical extension: ${oid}`);
+  }
+}
+
+/** RFC 5280 5.2.5. One that says nothing at all is complete. */
+function refuseParts(value: Uint8Array, issuer: string): void {
+  const parts = within(whole(value, TAG.SEQUENCE));
+  while (parts.hasMore) {
+    const { tag, content } = parts.element();
+    const n = tag & 0x1f;
+    if (n === 4 && content[0] !== 0) {
+      throw new CrlKindError(`the CRL of ${issuer} is an indirect CRL: only those of an issuer of its own are taken`);
+    }
+    const isFlag = n === 1 || n === 2 || n === 5;
+    if (!isFlag && n !== 4) {
+      throw new CrlKindError(`the CRL of ${issuer} is of one distribution point: only complete CRLs are taken`);
+    }
+    if (isFlag && content[0] !== 0) {
+      const of = n === 1 ? 'of end entities' : n === 2 ? 'of CAs' : 'of attributes';
+      throw new CrlKindError(`the CRL of ${issuer} covers only certificates ${of}: only complete CRLs are taken`);
+    }
+  }
+}
+
+function readEntries(entries: DerReader, issuer: string): Set<string> {
+  const serials = new Set<string>();
+  while (entries.hasMore) {
+    const entry = entries.inside(TAG.SEQUENCE);
+    serials.add(readInteger(entry.element(TAG.INTEGER)));
+    // When it was revoked does not matter: what is on the list is revoked.
+    entry.element();
+    if (!entry.hasMore) continue;
+    const extensions = entry.inside(TAG.SEQUENCE);
+    entry.done();
+    while (extensions.hasMore) {
+      const extension = extensions.inside(TAG.SEQUENCE);
+      const oid = readOid(extension.element(TAG.OBJECT_IDENTIFIER));
+      const critical = (extension.optional(TAG.BOOLEAN)?.content[0] ?? 0) !== 0;
+      if (oid === EXTENSION.CERTIFICATE_ISSUER) {
+        throw new CrlKindError(`the CRL of ${issuer} has entries of another issuer: indirect CRLs are not taken`);
+      }
+      if (critical && !KNOWN_IN_ENTRIES.has(oid)) {
+        throw new CrlKindError(`an entry of the CRL of ${issuer} has an unknown critical extension: ${oid}`);
+      }
+    }
+  }
+  return serials;
+}
+
+/** Whether a CRL is newer than another one of the same issuer: by number, then by time (RFC 5280 5.2.3). */
+export function isNewer(one: CertificateList, other: CertificateList): boolean {
+  if (one.number !== undefined && other.number !== undefined && one.number !== other.number) {
+    return one.number > other.number;
+  }
+  return one.thisUpdate > other.thisUpdate;
+}
