@@ -1,5 +1,5 @@
 import { answerTo, errorAnswer, type Origin } from './answers.js';
-import type { DiameterMessage } from './codec.js';
+import { type DiameterMessage, FLAG } from './codec.js';
 import { APPLICATION, CEA, CER } from './commands.js';
 import { type Content, type Grammarian, isViolation, type Violation } from './grammar.js';
 import { RESULT, resultName } from './result-codes.js';
@@ -24,7 +24,7 @@ export interface PeerCapabilities {
   readonly productName: string | undefined;
   readonly originStateId: number | undefined;
   readonly applications: readonly number[];
-  /** The peer relays for others (RFC 6733 2.4). */
+  /** The peer is configured as an agent: relay or proxy, which brings requests of others (RFC 6733 2.8). */
   readonly relay: boolean;
 }
 
@@ -37,7 +37,7 @@ export class CapabilitiesExchange {
   readonly #grammarian: Grammarian;
   readonly #mayRelay: boolean;
 
-  /** `mayRelay`: whether the peer is taken at its word when it says that it relays. */
+  /** `mayRelay`: the configuration says that the peer is an agent; what the peer says of that does not matter. */
   constructor(local: LocalCapabilities, grammarian: Grammarian, mayRelay: boolean) {
     this.#local = local;
     this.#grammarian = grammarian;
@@ -62,12 +62,9 @@ export class CapabilitiesExchange {
 
   /** Who sends this CER, or why it is not welcome. */
   readRequest(cer: DiameterMessage, host: string): PeerCapabilities | Violation {
+    if (cer.flags & FLAG.E) return refused(RESULT.INVALID_HDR_BITS, 'a request with the E bit');
     const content = this.#grammarian.read(CER, cer);
     if (isViolation(content)) return content;
-    const inband = content['Inband-Security-Id'] ?? [];
-    if (inband.length > 0 && !inband.includes(NO_INBAND_SECURITY)) {
-      return refused(RESULT.NO_COMMON_SECURITY, 'no common Inband-Security-Id');
-    }
     return this.#judge(content, host);
   }
 
@@ -76,6 +73,7 @@ export class CapabilitiesExchange {
     const content = this.#grammarian.read(CEA, cea);
     if (isViolation(content)) return content;
     const result = content['Result-Code'];
+    if (cea.flags & FLAG.E) return refused(result, `the peer answers ${resultName(result)} with the E bit`);
     if (result !== RESULT.SUCCESS) return refused(result, `the peer refuses: ${resultName(result)}`);
     return this.#judge(content, host);
   }
@@ -84,11 +82,17 @@ export class CapabilitiesExchange {
     if (content['Origin-Host'].toLowerCase() !== host.toLowerCase()) {
       return refused(RESULT.UNKNOWN_PEER, `not ${host}`);
     }
+    // Either end names what it can do; TLS inside the connection, RFC 3588's, is not done here.
+    const inband = content['Inband-Security-Id'] ?? [];
+    if (inband.length > 0 && !inband.includes(NO_INBAND_SECURITY)) {
+      return refused(RESULT.NO_COMMON_SECURITY, 'no common Inband-Security-Id');
+    }
     const applications = applicationsOf(content);
-    const relay = this.#mayRelay && applications.includes(APPLICATION.RELAY);
-    // RFC 6733 5.3: one application in common, or a relay, which has all.
+    // RFC 6733 5.3: one application in common, or a relay, which has all. A proxy names only its own (2.8.2).
+    const relay = this.#mayRelay;
     const common = this.#local.applications.some((id) => id === APPLICATION.RELAY || applications.includes(id));
-    if (!relay && !common) return refused(RESULT.NO_COMMON_APPLICATION, 'no common application');
+    if (!common && !(relay && applications.includes(APPLICATION.RELAY)))
+      return refused(RESULT.NO_COMMON_APPLICATION, 'no common application');
     return {
       host: content['Origin-Host'],
       realm: content['Origin-Realm'],

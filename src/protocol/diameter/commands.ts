@@ -17,6 +17,8 @@ export interface CommandSpec extends Grammar {
   readonly request: boolean;
   /** The P bit that it is sent with. */
   readonly proxiable: boolean;
+  /** A command of the base protocol for sessions of any application: RFC 4072 3 sends it in application 0. */
+  readonly base?: true;
 }
 
 const ANSWER_MAYBE = ['Error-Message', 'Origin-State-Id', 'Error-Reporting-Host', 'Experimental-Result'] as const;
@@ -189,6 +191,7 @@ export const RAR = {
   code: 258,
   request: true,
   proxiable: true,
+  base: true,
   one: [
     'Session-Id',
     'Origin-Host',
@@ -208,6 +211,7 @@ export const ASR = {
   code: 274,
   request: true,
   proxiable: true,
+  base: true,
   one: ['Session-Id', 'Origin-Host', 'Origin-Realm', 'Destination-Realm', 'Destination-Host', 'Auth-Application-Id'],
   maybe: ['User-Name', 'Origin-State-Id'],
   many: ROUTABLE_REQUEST,
@@ -219,6 +223,7 @@ export const STR = {
   code: 275,
   request: true,
   proxiable: true,
+  base: true,
   one: ['Session-Id', 'Origin-Host', 'Origin-Realm', 'Destination-Realm', 'Auth-Application-Id', 'Termination-Cause'],
   maybe: ['User-Name', 'Destination-Host', 'Origin-State-Id'],
   many: ['Class', ...ROUTABLE_REQUEST],

@@ -14,7 +14,7 @@ export interface Grammar {
   readonly never?: readonly string[];
 }
 
-interface SimpleSpec {
+export interface SimpleSpec {
   readonly code: number;
   readonly vendorId?: number;
   readonly type: DataFormat;
@@ -22,6 +22,10 @@ interface SimpleSpec {
   readonly m: boolean;
   /** Names of values, for people. */
   readonly values?: Readonly<Record<number, string>>;
+  /** No other value than the named ones is valid: DIAMETER_INVALID_AVP_VALUE. */
+  readonly closed?: true;
+  /** Fewest and most octets of a string that its RFC gives a length: DIAMETER_INVALID_AVP_LENGTH. */
+  readonly octets?: readonly [number, number];
 }
 
 interface GroupedSpec {
@@ -35,6 +39,7 @@ interface GroupedSpec {
 
 export type AvpSpec = SimpleSpec | GroupedSpec;
 
+/** Those of RFC 6733 are whole, but for Termination-Cause, to which IANA has added others (RFC 7155 5). */
 const NAMES = {
   terminationCause: {
     1: 'LOGOUT',
@@ -61,12 +66,12 @@ const NAMES = {
  */
 export const AVPS = {
   'User-Name': { code: 1, type: 'UTF8String', m: true },
-  'NAS-IP-Address': { code: 4, type: 'OctetString', m: true },
+  'NAS-IP-Address': { code: 4, type: 'OctetString', m: true, octets: [4, 4] },
   'NAS-Port': { code: 5, type: 'Unsigned32', m: true },
   'Service-Type': { code: 6, type: 'Enumerated', m: true },
   'Framed-Protocol': { code: 7, type: 'Enumerated', m: true },
-  'Framed-IP-Address': { code: 8, type: 'OctetString', m: true },
-  'Framed-IP-Netmask': { code: 9, type: 'OctetString', m: true },
+  'Framed-IP-Address': { code: 8, type: 'OctetString', m: true, octets: [4, 4] },
+  'Framed-IP-Netmask': { code: 9, type: 'OctetString', m: true, octets: [4, 4] },
   'Framed-Routing': { code: 10, type: 'Enumerated', m: true },
   'Filter-Id': { code: 11, type: 'UTF8String', m: true },
   'Framed-MTU': { code: 12, type: 'Unsigned32', m: true },
@@ -94,9 +99,9 @@ export const AVPS = {
   'Framed-Pool': { code: 88, type: 'OctetString', m: true },
   'Chargeable-User-Identity': { code: 89, type: 'OctetString', m: false },
   'Originating-Line-Info': { code: 94, type: 'OctetString', m: true },
-  'NAS-IPv6-Address': { code: 95, type: 'OctetString', m: true },
+  'NAS-IPv6-Address': { code: 95, type: 'OctetString', m: true, octets: [16, 16] },
   'Framed-Interface-Id': { code: 96, type: 'Unsigned64', m: true },
-  'Framed-IPv6-Prefix': { code: 97, type: 'OctetString', m: true },
+  'Framed-IPv6-Prefix': { code: 97, type: 'OctetString', m: true, octets: [2, 18] },
   'Framed-IPv6-Route': { code: 99, type: 'UTF8String', m: true },
   'Framed-IPv6-Pool': { code: 100, type: 'OctetString', m: true },
   'EAP-Key-Name': { code: 102, type: 'OctetString', m: true },
@@ -121,12 +126,12 @@ export const AVPS = {
   'Result-Code': { code: 268, type: 'Unsigned32', m: true },
   'Product-Name': { code: 269, type: 'UTF8String', m: false },
   'Session-Binding': { code: 270, type: 'Unsigned32', m: true },
-  'Session-Server-Failover': { code: 271, type: 'Enumerated', m: true, values: NAMES.failover },
+  'Session-Server-Failover': { code: 271, type: 'Enumerated', m: true, values: NAMES.failover, closed: true },
   'Multi-Round-Time-Out': { code: 272, type: 'Unsigned32', m: true },
-  'Disconnect-Cause': { code: 273, type: 'Enumerated', m: true, values: NAMES.disconnectCause },
-  'Auth-Request-Type': { code: 274, type: 'Enumerated', m: true, values: NAMES.authRequestType },
+  'Disconnect-Cause': { code: 273, type: 'Enumerated', m: true, values: NAMES.disconnectCause, closed: true },
+  'Auth-Request-Type': { code: 274, type: 'Enumerated', m: true, values: NAMES.authRequestType, closed: true },
   'Auth-Grace-Period': { code: 276, type: 'Unsigned32', m: true },
-  'Auth-Session-State': { code: 277, type: 'Enumerated', m: true, values: NAMES.authSessionState },
+  'Auth-Session-State': { code: 277, type: 'Enumerated', m: true, values: NAMES.authSessionState, closed: true },
   'Origin-State-Id': { code: 278, type: 'Unsigned32', m: true },
   // Grouped by RFC 6733 7.5, but its members need not be known: kept as they are.
   'Failed-AVP': { code: 279, type: 'Grouped', m: true, group: 'any' },
@@ -135,7 +140,7 @@ export const AVPS = {
   'Route-Record': { code: 282, type: 'DiameterIdentity', m: true },
   'Destination-Realm': { code: 283, type: 'DiameterIdentity', m: true },
   'Proxy-Info': { code: 284, type: 'Grouped', m: true, group: { one: ['Proxy-Host', 'Proxy-State'] } },
-  'Re-Auth-Request-Type': { code: 285, type: 'Enumerated', m: true, values: NAMES.reAuthRequestType },
+  'Re-Auth-Request-Type': { code: 285, type: 'Enumerated', m: true, values: NAMES.reAuthRequestType, closed: true },
   'Authorization-Lifetime': { code: 291, type: 'Unsigned32', m: true },
   'Redirect-Host': { code: 292, type: 'DiameterURI', m: true },
   'Destination-Host': { code: 293, type: 'DiameterIdentity', m: true },
@@ -197,6 +202,11 @@ export const AVPS = {
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;
+
+/** AVPs of Mobile IPv6 bootstrapping (RFC 5447, RFC 5778, our own): access does not depend on them. */
+export const MOBILITY_AVPS: ReadonlySet<AvpName> = new Set(
+  (Object.keys(AVPS) as AvpName[]).filter((name) => name.startsWith('MIP') || name === 'Mobility-Capability'),
+);
 
 /** Codes mean nothing without their vendor: AVPs by vendor (0 for none) and code. */
 export class Dictionary {

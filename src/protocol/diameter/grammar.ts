@@ -2,8 +2,8 @@ import { DecodeError } from '../bytes/decode-error.js';
 import { Reader } from '../bytes/reader.js';
 import { Secret } from '../bytes/secret.js';
 import { AVP_FLAG, type Avp, type DiameterMessage, encodeGroup, FLAG, readAvps } from './codec.js';
-import type { CommandSpec } from './commands.js';
-import { type AVPS, type AvpName, type Dictionary, type Grammar, specOf } from './dictionary.js';
+import { APPLICATION, type CommandSpec } from './commands.js';
+import { AVPS, type AvpName, type Dictionary, type Grammar, type SimpleSpec, specOf } from './dictionary.js';
 import { type DataFormat, decodeFormat, encodeFormat, type FormatValues } from './formats.js';
 import { RESULT } from './result-codes.js';
 
@@ -59,9 +59,30 @@ export class Grammarian {
     this.dictionary = dictionary;
   }
 
-  /** What a message of this command says, or the first violation. AVPs of no name are to be had in the message itself. */
+  /** What a message of this command says, or the first violation. Unknown AVPs stay in the message. */
   read<S extends CommandSpec>(spec: S, message: DiameterMessage): Content<S> | Violation {
-    return this.#read(spec, message.avps) as Content<S> | Violation;
+    return checkApplication(spec, message, this.#read(spec, message.avps)) as Content<S> | Violation;
+  }
+
+  /**
+   * Like `read`, but a violation in an AVP of `optional` does not fail the message: then none of `optional` is in the
+   * content, and `spared` says why.
+   */
+  readSparing<S extends CommandSpec>(
+    spec: S,
+    message: DiameterMessage,
+    optional: ReadonlySet<AvpName>,
+  ): { readonly content: Content<S>; readonly spared: Violation | undefined } | Violation {
+    const sound: Avp[] = [];
+    let spared: Violation | undefined;
+    for (const avp of message.avps) {
+      const name = this.dictionary.nameOf(avp.code, avp.vendorId);
+      if (name !== undefined && optional.has(name)) spared ??= this.#check(spec, sound, avp);
+      sound.push(avp);
+    }
+    const avps = spared ? sound.filter((avp) => !this.#isOne(optional, avp)) : sound;
+    const content = this.read(spec, { ...message, avps });
+    return isViolation(content) ? content : { content, spared };
   }
 
   /** AVPs in the order of the grammar: Session-Id first (RFC 6733 8.8), then as they are named. */
@@ -101,6 +122,22 @@ export class Grammarian {
     return { code, flags: spec?.m ? AVP_FLAG.M : 0, vendorId, data: new Uint8Array(length) };
   }
 
+  #isOne(names: ReadonlySet<AvpName>, avp: Avp): boolean {
+    const name = this.dictionary.nameOf(avp.code, avp.vendorId);
+    return name !== undefined && names.has(name);
+  }
+
+  /** What is wrong with one AVP that comes after these. */
+  #check(grammar: Grammar, before: readonly Avp[], avp: Avp): Violation | undefined {
+    const content: Record<string, unknown> = {};
+    const alike = before.filter(({ code, vendorId }) => code === avp.code && vendorId === avp.vendorId);
+    for (const each of [...alike, avp]) {
+      const broken = this.#readOne(rulesOf(grammar), each, content);
+      if (broken) return broken;
+    }
+    return undefined;
+  }
+
   #read(grammar: Grammar, avps: readonly Avp[]): Record<string, unknown> | Violation {
     const rules = rulesOf(grammar);
     const content: Record<string, unknown> = {};
@@ -131,13 +168,14 @@ export class Grammarian {
     }
     if (avp.flags & RESERVED_AVP_FLAGS) return violation(RESULT.INVALID_AVP_BITS, avp, `${name} with reserved flags`);
     const rule = rules.get(name);
-    if (rule === undefined) return undefined;
+    // RFC 6733 7.1.5: what the grammar covers with *[AVP] still has to be what its definition says.
+    const value = rule?.times === 'never' ? undefined : this.#value(name, avp);
+    if (rule === undefined) return isViolation(value) ? value : undefined;
     if (rule.times === 'never') return violation(RESULT.AVP_NOT_ALLOWED, avp, `${name} is not allowed here`);
     const list = content[name];
     if (rule.times === 'once' && list !== undefined) {
       return violation(RESULT.AVP_OCCURS_TOO_MANY_TIMES, avp, `${name} more than once`);
     }
-    const value = this.#value(name, avp);
     if (isViolation(value)) return value;
     if (rule.times === 'once') content[name] = value;
     else if (Array.isArray(list)) list.push(value);
@@ -148,7 +186,7 @@ export class Grammarian {
   #value(name: AvpName, avp: Avp): unknown {
     const spec = specOf(name);
     try {
-      if (spec.type !== 'Grouped') return decodeFormat(spec.type, avp.data);
+      if (spec.type !== 'Grouped') return this.#simple(name, spec, avp);
       const members = readAvps(new Reader(avp.data));
       if (spec.group === 'any') return members;
       const inner = this.#read(spec.group, members);
@@ -162,6 +200,19 @@ export class Grammarian {
       const code = length ? RESULT.INVALID_AVP_LENGTH : RESULT.INVALID_AVP_VALUE;
       return violation(code, avp, `${name}: ${error.message}`);
     }
+  }
+
+  /** The value of an AVP that is no group. Throws DecodeError. */
+  #simple(name: AvpName, { type, octets, values, closed }: SimpleSpec, avp: Avp): unknown {
+    const { length } = avp.data;
+    if (octets && (length < octets[0] || length > octets[1])) {
+      return violation(RESULT.INVALID_AVP_LENGTH, avp, `${name} of ${length} octets`);
+    }
+    const value = decodeFormat(type, avp.data);
+    if (closed && values?.[value as number] === undefined) {
+      return violation(RESULT.INVALID_AVP_VALUE, avp, `${name} ${value}: there is no such value`);
+    }
+    return value;
   }
 
   #write(grammar: Grammar, content: Values): Avp[] {
@@ -226,6 +277,21 @@ function rulesOf(grammar: Grammar): Rules {
   add(grammar.never, { times: 'never', required: false });
   RULES.set(grammar, rules);
   return rules;
+}
+
+/** RFC 6733 3, 6.8: Auth-Application-Id is the application of the header, or of the session for a base command in 0. */
+function checkApplication<C extends object>(
+  { base }: CommandSpec,
+  { applicationId, avps }: DiameterMessage,
+  content: C | Violation,
+): C | Violation {
+  if (isViolation(content) || !('Auth-Application-Id' in content)) return content;
+  const id = content['Auth-Application-Id'];
+  // Lists belong to a capabilities exchange, which names every application.
+  if (typeof id !== 'number' || id === applicationId || (base && applicationId === APPLICATION.COMMON)) return content;
+  const failed = avps.find(({ code, vendorId }) => code === AVPS['Auth-Application-Id'].code && !vendorId);
+  const text = `Auth-Application-Id ${id} in a message of application ${applicationId}`;
+  return violation(RESULT.INVALID_AVP_VALUE, failed, text);
 }
 
 function violation(resultCode: number, failedAvp: Avp | undefined, text: string): Violation {

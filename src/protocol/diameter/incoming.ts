@@ -8,6 +8,8 @@ import { RESULT } from './result-codes.js';
 export interface Receiver {
   readonly origin: Origin;
   readonly applications: readonly number[];
+  /** Realms that it serves beside its own; `*`: any. */
+  readonly realms?: readonly string[] | undefined;
 }
 
 /**
@@ -27,25 +29,52 @@ export function checkRequest(
     return violation(RESULT.APPLICATION_UNSUPPORTED, `application ${applicationId}`);
   }
   if (!commandOf(commandCode, true)) return violation(RESULT.COMMAND_UNSUPPORTED, `command ${commandCode}`);
+  const named = applicationOf(grammarian, avps);
+  if (named && applicationId === APPLICATION.COMMON && !receiver.applications.includes(named.id)) {
+    return { ...violation(RESULT.INVALID_AVP_VALUE, `Auth-Application-Id ${named.id}`), failedAvp: named.avp };
+  }
   const us = receiver.origin.host.toLowerCase();
   const destination = grammarian.find(avps, 'Destination-Host');
   if (destination !== undefined && destination.toLowerCase() !== us) {
     return violation(RESULT.UNABLE_TO_DELIVER, 'the Destination-Host is another one');
   }
-  if (hasPassed(grammarian, avps, us)) return violation(RESULT.LOOP_DETECTED, 'the request has been here before');
-  const origin = grammarian.find(avps, 'Origin-Host');
-  if (peer && !peer.relay && origin !== undefined && origin.toLowerCase() !== peer.host.toLowerCase()) {
-    return violation(RESULT.UNABLE_TO_COMPLY, 'the Origin-Host is not the peer, and the peer is no relay');
+  // RFC 6733 6.1.4: without Destination-Host the realm decides.
+  const realm = grammarian.find(avps, 'Destination-Realm');
+  if (destination === undefined && realm !== undefined && !serves(receiver, realm)) {
+    return violation(RESULT.REALM_NOT_SERVED, 'the Destination-Realm is not served here');
   }
-  return undefined;
+  if (hasPassed(grammarian, avps, us)) return violation(RESULT.LOOP_DETECTED, 'the request has been here before');
+  return peer && checkOrigin(grammarian, peer, avps);
 }
 
-/** RFC 6733 6.1.3: our own name in a Route-Record. */
-function hasPassed(grammarian: Grammarian, avps: readonly Avp[], us: string): boolean {
+/** A peer speaks for itself; an agent for those whose Route-Record it brings (RFC 6733 6.1.9). */
+function checkOrigin(grammarian: Grammarian, peer: PeerCapabilities, avps: readonly Avp[]): Violation | undefined {
+  const origin = grammarian.find(avps, 'Origin-Host')?.toLowerCase();
+  if (origin === undefined || origin === peer.host.toLowerCase()) return undefined;
+  if (!peer.relay) {
+    return violation(RESULT.UNABLE_TO_COMPLY, 'the Origin-Host is not the peer, and the peer is no relay');
+  }
+  if (hasPassed(grammarian, avps, origin)) return undefined;
+  return violation(RESULT.UNABLE_TO_COMPLY, 'no Route-Record names the Origin-Host');
+}
+
+function serves({ origin, realms = [] }: Receiver, realm: string): boolean {
+  const wanted = realm.toLowerCase();
+  return [origin.realm, ...realms].some((served) => served === '*' || served.toLowerCase() === wanted);
+}
+
+function applicationOf(grammarian: Grammarian, avps: readonly Avp[]) {
+  const id = grammarian.find(avps, 'Auth-Application-Id');
+  const avp = avps.find(({ code, vendorId }) => grammarian.dictionary.nameOf(code, vendorId) === 'Auth-Application-Id');
+  return id === undefined || avp === undefined ? undefined : { id, avp };
+}
+
+/** RFC 6733 6.1.3: a host, in lower case, in a Route-Record. */
+function hasPassed(grammarian: Grammarian, avps: readonly Avp[], host: string): boolean {
   return avps.some(
     (avp) =>
       grammarian.dictionary.nameOf(avp.code, avp.vendorId) === 'Route-Record' &&
-      grammarian.find([avp], 'Route-Record')?.toLowerCase() === us,
+      grammarian.find([avp], 'Route-Record')?.toLowerCase() === host,
   );
 }
 

@@ -1,11 +1,10 @@
 import { Drbg } from '../bytes/drbg.js';
-import { answerTo, errorAnswer } from './answers.js';
+import { BaseMessages } from './base-messages.js';
 import { CapabilitiesExchange, type LocalCapabilities, type PeerCapabilities } from './capabilities.js';
 import { type DiameterMessage, FLAG } from './codec.js';
 import { APPLICATION, CEA, CER, type CommandSpec, DPA, DPR, DWA, DWR } from './commands.js';
-import { type Content, type Grammarian, isViolation, type Violation } from './grammar.js';
+import { type Grammarian, isViolation, type Violation } from './grammar.js';
 import type { EndToEndIdentifiers } from './identifiers.js';
-import { RESULT } from './result-codes.js';
 import { Watchdog, type WatchdogAction, type WatchdogInput, type WatchdogStatus } from './watchdog.js';
 
 /**
@@ -16,6 +15,12 @@ const FIRST_RETRY = 1_000;
 
 /** How many times Tc to leave a peer alone that said BUSY or DO_NOT_WANT_TO_TALK_TO_YOU (RFC 6733 5.4.3). */
 const UNWANTED_FACTOR = 10;
+
+/**
+ * How long a peer that says it has restarted waits until the connection that it had is taken for dead, in milliseconds:
+ * time for one answer to DWR.
+ */
+const RESTART_PROBE = 3_000;
 
 /** Share of a wait by which it is shorter or longer, so that not all nodes come back at once. */
 const RETRY_JITTER = 0.1;
@@ -86,21 +91,32 @@ interface Introduced {
   readonly peer: PeerCapabilities;
 }
 
+/** A second connection of a peer that says it has restarted, while we ask the first whether it is alive. */
+interface Contender {
+  readonly responded: Introduced;
+  /** Hop-by-Hop of the DWR on the first connection. */
+  readonly probe: number;
+  readonly until: number;
+}
+
 interface Open<Name extends string> {
   readonly name: Name;
   readonly connection: ConnectionId;
   readonly peer: PeerCapabilities;
+  readonly contender: Contender | undefined;
 }
 
 type State =
   | { readonly name: 'Closed'; readonly retryAt: number | undefined }
   | { readonly name: 'Wait-Conn-Ack'; readonly until: number }
-  | { readonly name: 'Wait-I-CEA'; readonly until: number; readonly initiated: ConnectionId }
+  | { readonly name: 'Wait-I-CEA'; readonly until: number; readonly initiated: ConnectionId; readonly cer: number }
   | { readonly name: 'Wait-Conn-Ack/Elect'; readonly until: number; readonly responded: Introduced }
   | {
       readonly name: 'Wait-Returns';
       readonly until: number;
       readonly initiated: ConnectionId;
+      /** Hop-by-Hop of our CER. */
+      readonly cer: number;
       readonly responded: Introduced;
     }
   | Open<'I-Open'>
@@ -109,6 +125,8 @@ type State =
       readonly name: 'Closing';
       readonly until: number;
       readonly connection: ConnectionId;
+      /** Hop-by-Hop of our DPR; undefined: the peer said DPR. */
+      readonly dpr: number | undefined;
       /** Whether the peer said that it will not want us again soon. */
       readonly unwanted: boolean;
     };
@@ -118,6 +136,7 @@ export class Peer {
   readonly #config: PeerConfig;
   readonly #grammarian: Grammarian;
   readonly #exchange: CapabilitiesExchange;
+  readonly #base: BaseMessages;
   readonly #drbg: Drbg;
   readonly #watchdog: Watchdog;
   #state: State = { name: 'Closed', retryAt: undefined };
@@ -125,11 +144,14 @@ export class Peer {
   /** Attempts since the last open connection. */
   #attempts = 0;
   #hopByHop: number;
+  /** Hop-by-Hop of each DWR that the open connection has not answered. */
+  readonly #probes = new Set<number>();
 
   constructor(config: PeerConfig, grammarian: Grammarian, seed: Uint8Array) {
     this.#config = config;
     this.#grammarian = grammarian;
     this.#exchange = new CapabilitiesExchange(config.local, grammarian, config.mayRelay);
+    this.#base = new BaseMessages(grammarian, config.local);
     this.#drbg = new Drbg(seed);
     this.#watchdog = new Watchdog(config.watchdog, xorshift(this.#drbg.u32()));
     this.#hopByHop = this.#drbg.u32();
@@ -164,7 +186,9 @@ export class Peer {
     const state = this.#state;
     if (state.name === 'Closed') return state.retryAt;
     if ('until' in state) return state.until;
-    return this.#watchdog.deadline;
+    const { deadline } = this.#watchdog;
+    const { contender } = state;
+    return contender && (deadline === undefined || contender.until < deadline) ? contender.until : deadline;
   }
 
   /** A Hop-by-Hop identifier for the connection (RFC 6733 3). */
@@ -210,13 +234,18 @@ export class Peer {
     const until = now + this.#config.timeout;
     switch (state.name) {
       // Wait-Conn-Ack        I-Rcv-Conn-Ack         | I-Snd-CER                        | Wait-I-CEA
-      case 'Wait-Conn-Ack':
-        this.#state = { name: 'Wait-I-CEA', until, initiated };
-        return [this.#ask(initiated, this.#exchange.request(address))];
+      case 'Wait-Conn-Ack': {
+        const asked = this.#ask(initiated, this.#exchange.request(address));
+        this.#state = { name: 'Wait-I-CEA', until, initiated, cer: asked.message.hopByHop };
+        return [asked];
+      }
       // Wait-Conn-Ack/Elect  I-Rcv-Conn-Ack         | I-Snd-CER, Elect                 | Wait-Returns
-      case 'Wait-Conn-Ack/Elect':
-        this.#state = { name: 'Wait-Returns', until, initiated, responded: state.responded };
-        return [this.#ask(initiated, this.#exchange.request(address)), ...this.#elect(initiated, state.responded, now)];
+      case 'Wait-Conn-Ack/Elect': {
+        const asked = this.#ask(initiated, this.#exchange.request(address));
+        const { responded } = state;
+        this.#state = { name: 'Wait-Returns', until, initiated, cer: asked.message.hopByHop, responded };
+        return [asked, ...this.#elect(initiated, responded, now)];
+      }
       default:
         return [{ type: 'disconnect', connection: initiated }];
     }
@@ -254,11 +283,11 @@ export class Peer {
         return [];
       // Wait-I-CEA     R-Conn-CER                   | R-Accept, process CER, Elect     | Wait-Returns
       case 'Wait-I-CEA':
-        this.#state = { name: 'Wait-Returns', until, initiated: state.initiated, responded };
+        this.#state = { name: 'Wait-Returns', until, initiated: state.initiated, cer: state.cer, responded };
         return this.#elect(state.initiated, responded, now);
       case 'I-Open':
       case 'R-Open':
-        if (hasRestarted(state.peer, peer)) return this.#replace(state.connection, responded, now);
+        if (!state.contender && hasRestarted(state.peer, peer)) return this.#contend(state, responded, now);
         return this.#reject(connection, 'there is a connection');
       // Wait-Conn-Ack/Elect, Wait-Returns, Open  R-Conn-CER | R-Reject                | same
       default:
@@ -267,16 +296,30 @@ export class Peer {
   }
 
   /**
-   * Not RFC: a peer that comes back with a greater Origin-State-Id (RFC 6733 8.16) has lost the connection that we still
-   * hold; to reject it would keep it out until the watchdog has noticed.
+   * Not RFC: a peer that comes back with a greater Origin-State-Id (RFC 6733 8.16) may have lost the connection that we
+   * still hold; to reject it would keep it out until the watchdog has noticed. The claim alone ends nothing: it waits for
+   * its CEA until the old connection is closed or has left a DWR unanswered.
    */
-  #replace(old: ConnectionId, responded: Introduced, now: number): PeerOutput[] {
-    return [
-      { type: 'disconnect', connection: old },
-      ...this.#watched('down', old, now),
-      ...this.#close('the peer has restarted', now),
-      ...this.#openResponder(responded, now),
-    ];
+  #contend(state: Open<'I-Open'> | Open<'R-Open'>, responded: Introduced, now: number): PeerOutput[] {
+    const asked = this.#probe(state.connection);
+    const contender = { responded, probe: asked.message.hopByHop, until: now + RESTART_PROBE };
+    this.#state = { ...state, contender };
+    return [asked];
+  }
+
+  /** The open connection is dead; a new one that waits takes its place. */
+  #lost(reason: string, outputs: readonly PeerOutput[], now: number): PeerOutput[] {
+    const state = this.#state;
+    const waiting = 'contender' in state ? state.contender?.responded : undefined;
+    return [...outputs, ...this.#close(reason, now), ...(waiting ? this.#openResponder(waiting, now) : [])];
+  }
+
+  /** The open connection lives or ends in order: another one is turned away. */
+  #dismiss(): PeerOutput[] {
+    const state = this.#state;
+    if ((state.name !== 'I-Open' && state.name !== 'R-Open') || !state.contender) return [];
+    this.#state = { ...state, contender: undefined };
+    return this.#reject(state.contender.responded.connection, 'there is a connection, and it lives');
   }
 
   /** RFC 6733 5.6.4: the lexically greater Origin-Host keeps the connection that it responded to. */
@@ -292,8 +335,9 @@ export class Peer {
   }
 
   #opened(name: 'I-Open' | 'R-Open', connection: ConnectionId, peer: PeerCapabilities, now: number): PeerOutput[] {
-    this.#state = { name, connection, peer };
+    this.#state = { name, connection, peer, contender: undefined };
     this.#attempts = 0;
+    this.#probes.clear();
     return [{ type: 'open', connection, peer }, ...this.#watched('up', connection, now)];
   }
 
@@ -330,6 +374,8 @@ export class Peer {
   #inWaitForCea(message: DiameterMessage, now: number): PeerOutput[] {
     const state = this.#state;
     if (state.name !== 'Wait-I-CEA' && state.name !== 'Wait-Returns') return [];
+    // An answer to something else is no answer to our CER (RFC 6733 3).
+    if (isBase(message, CEA) && message.hopByHop !== state.cer) return unexpected();
     // Wait-I-CEA     I-Rcv-Non-CEA                  | error                            | Closed
     if (!isBase(message, CEA)) return this.#fail(`no CEA but command ${message.commandCode}`, now);
     // Wait-I-CEA     I-Rcv-CEA                      | process CEA                      | I-Open
@@ -346,17 +392,15 @@ export class Peer {
   // I-Open, R-Open  Rcv-DWA                         | process DWA                      | same
   // I-Open, R-Open  Rcv-DPR                         | Snd-DPA                          | Closing
   #inOpen(connection: ConnectionId, message: DiameterMessage, now: number): PeerOutput[] {
-    if (isBase(message, DWA)) return this.#watched('dwa', connection, now);
+    if (isBase(message, DWA)) return this.#inOpenDwa(connection, message, now);
     const watched = this.#watched('message', connection, now);
-    if (isBase(message, DWR)) {
-      const content = { ...this.#success(), 'Origin-State-Id': this.#config.local.originStateId };
-      return [...watched, this.#answer(connection, message, DWR, DWA, content)];
-    }
+    if (isBase(message, DWR)) return [...watched, { type: 'send', connection, message: this.#base.dwa(message) }];
     if (isBase(message, DPR)) {
       const cause = this.#grammarian.find(message.avps, 'Disconnect-Cause') ?? DISCONNECT_CAUSE.REBOOTING;
       const unwanted = cause !== DISCONNECT_CAUSE.REBOOTING;
-      this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, unwanted };
-      return [...watched, this.#answer(connection, message, DPR, DPA, this.#success())];
+      const dismissed = this.#dismiss();
+      this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, dpr: undefined, unwanted };
+      return [...watched, ...dismissed, { type: 'send', connection, message: this.#base.dpa(message) }];
     }
     if (isBase(message, CER) || isBase(message, CEA) || isBase(message, DPA)) return [...watched, ...unexpected()];
     // Not RFC: in REOPEN too, where RFC 3539 throws away what is no DWA: the peer asked because it trusts the connection.
@@ -364,14 +408,22 @@ export class Peer {
     return watched;
   }
 
+  #inOpenDwa(connection: ConnectionId, message: DiameterMessage, now: number): PeerOutput[] {
+    if (!this.#probes.delete(message.hopByHop)) return unexpected();
+    const state = this.#state;
+    const lives = 'contender' in state && state.contender?.probe === message.hopByHop;
+    return [...(lives ? this.#dismiss() : []), ...this.#watched('dwa', connection, now)];
+  }
+
   #inClosing(state: Extract<State, { name: 'Closing' }>, message: DiameterMessage, now: number): PeerOutput[] {
     const { connection, unwanted } = state;
     // Closing         Rcv-DPA                       | Disc                             | Closed
     if (isBase(message, DPA)) {
+      if (message.hopByHop !== state.dpr) return unexpected();
       return [{ type: 'disconnect', connection }, ...this.#closeInOrder('disconnected', unwanted, now)];
     }
     // Both said DPR at once: no row in RFC 6733, but an answer is due.
-    if (isBase(message, DPR)) return [this.#answer(connection, message, DPR, DPA, this.#success())];
+    if (isBase(message, DPR)) return [{ type: 'send', connection, message: this.#base.dpa(message) }];
     // What was asked before is still answered.
     if ((message.flags & FLAG.R) === 0 && message.applicationId !== APPLICATION.COMMON) {
       return [{ type: 'deliver', connection, message }];
@@ -396,14 +448,18 @@ export class Peer {
       case 'Wait-Returns':
         if (connection === state.initiated) return this.#openResponder(state.responded, now);
         if (connection === state.responded.connection) {
-          this.#state = { name: 'Wait-I-CEA', until: state.until, initiated: state.initiated };
+          this.#state = { name: 'Wait-I-CEA', until: state.until, initiated: state.initiated, cer: state.cer };
         }
         return [];
       // I-Open, R-Open       Peer-Disc              | Disc                             | Closed
       case 'I-Open':
       case 'R-Open':
+        if (connection === state.contender?.responded.connection) {
+          this.#state = { ...state, contender: undefined };
+          return [];
+        }
         if (connection !== state.connection) return [];
-        return [...this.#watched('down', connection, now), ...this.#close('connection lost', now)];
+        return this.#lost('connection lost', this.#watched('down', connection, now), now);
       // Closing              Peer-Disc              | Disc                             | Closed
       case 'Closing':
         return connection === state.connection ? this.#closeInOrder('disconnected', state.unwanted, now) : [];
@@ -417,7 +473,14 @@ export class Peer {
     if (state.name === 'Closed') {
       return state.retryAt !== undefined && now >= state.retryAt ? this.#connect(now) : [];
     }
-    if (state.name === 'I-Open' || state.name === 'R-Open') return this.#watched('timeout', state.connection, now);
+    if (state.name === 'I-Open' || state.name === 'R-Open') {
+      const { connection, contender } = state;
+      if (contender && now >= contender.until) {
+        const dead: PeerOutput[] = [{ type: 'disconnect', connection }, ...this.#watched('down', connection, now)];
+        return this.#lost('the peer has restarted', dead, now);
+      }
+      return this.#watched('timeout', connection, now);
+    }
     // Wait-…, Closing      Timeout                  | error                            | Closed
     return now >= state.until ? this.#fail(`timeout in ${state.name}`, now) : [];
   }
@@ -429,9 +492,11 @@ export class Peer {
       case 'I-Open':
       case 'R-Open': {
         const { connection } = state;
-        const content = { ...this.#origin(), 'Disconnect-Cause': cause };
-        this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, unwanted: false };
-        return [this.#ask(connection, this.#grammarian.message(DPR, APPLICATION.COMMON, content))];
+        const dismissed = this.#dismiss();
+        const asked = this.#ask(connection, this.#base.dpr(cause));
+        const { hopByHop: dpr } = asked.message;
+        this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, dpr, unwanted: false };
+        return [...dismissed, asked];
       }
       case 'Closed':
         this.#state = { name: 'Closed', retryAt: undefined };
@@ -482,12 +547,10 @@ export class Peer {
 
   #guard(action: WatchdogAction, connection: ConnectionId, now: number): PeerOutput[] {
     switch (action) {
-      case 'sendDwr': {
-        const content = { ...this.#origin(), 'Origin-State-Id': this.#config.local.originStateId };
-        return [this.#ask(connection, this.#grammarian.message(DWR, APPLICATION.COMMON, content))];
-      }
+      case 'sendDwr':
+        return [this.#probe(connection)];
       case 'close':
-        return [{ type: 'disconnect', connection }, ...this.#close('no answer to the watchdog', now)];
+        return this.#lost('no answer to the watchdog', [{ type: 'disconnect', connection }], now);
       case 'failover':
       case 'failback':
         return [{ type: action }];
@@ -496,35 +559,19 @@ export class Peer {
 
   // ------------------------------------------------------------------------------------------------ writing
 
-  #ask(connection: ConnectionId, message: DiameterMessage): PeerOutput {
+  #probe(connection: ConnectionId): Sent {
+    const asked = this.#ask(connection, this.#base.dwr());
+    this.#probes.add(asked.message.hopByHop);
+    return asked;
+  }
+
+  #ask(connection: ConnectionId, message: DiameterMessage): Sent {
     const identifiers = { hopByHop: this.nextHopByHop(), endToEnd: this.#config.identifiers.next() };
     return { type: 'send', connection, message: { ...message, ...identifiers } };
   }
-
-  #answer<A extends CommandSpec>(
-    connection: ConnectionId,
-    request: DiameterMessage,
-    spec: CommandSpec,
-    answer: A,
-    content: Content<A>,
-  ): PeerOutput {
-    const { local } = this.#config;
-    const read = this.#grammarian.read(spec, request);
-    const message = isViolation(read)
-      ? errorAnswer(this.#grammarian, local.origin, request, read)
-      : answerTo(request, this.#grammarian.write(answer, content));
-    return { type: 'send', connection, message };
-  }
-
-  #origin() {
-    const { host, realm } = this.#config.local.origin;
-    return { 'Origin-Host': host, 'Origin-Realm': realm } as const;
-  }
-
-  #success() {
-    return { 'Result-Code': RESULT.SUCCESS, ...this.#origin() } as const;
-  }
 }
+
+type Sent = Extract<PeerOutput, { type: 'send' }>;
 
 /** Whether a message is this one of the base protocol, whose application is 0. */
 function isBase({ commandCode, flags, applicationId }: DiameterMessage, spec: CommandSpec): boolean {

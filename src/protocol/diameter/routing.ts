@@ -1,3 +1,5 @@
+import { APPLICATION } from './commands.js';
+
 /** Which peers serve a realm. */
 export interface Route {
   /** A realm, or `*` for all that no other route names. */
@@ -22,6 +24,11 @@ export interface Hop {
 }
 
 const DEFAULT_REALM = '*';
+
+/** RFC 6733 2.4: who advertises the relay application forwards every other one. */
+function serves({ relay, applications }: NonNullable<Hop['capabilities']>, applicationId: number): boolean {
+  return applications.includes(applicationId) || (relay && applications.includes(APPLICATION.RELAY));
+}
 
 /** The realm routing table of a node, RFC 6733 2.7 and 6.1.6. */
 export class RouteTable<H extends Hop> {
@@ -48,9 +55,7 @@ export class RouteTable<H extends Hop> {
     );
     const shared = this.#inOrder(ofRealm);
     const ordered = direct ? [direct, ...shared] : shared;
-    return ordered.filter(
-      ({ capabilities }) => !capabilities || capabilities.relay || capabilities.applications.includes(applicationId),
-    );
+    return ordered.filter(({ capabilities }) => !capabilities || serves(capabilities, applicationId));
   }
 
   /** By priority; within one at random, by weight. */

@@ -49,14 +49,36 @@ describe('a request', () => {
     ['of a command that nobody knows', { ...der(), commandCode: 9999 }, 3001],
     ['for another host', der({ 'Destination-Host': 'other.home.example' }), 3002],
     ['that has been here before', der({ 'Route-Record': ['relay.example', 'AAA.home.example'] }), 3005],
+    ['for a realm that is not served', der({ 'Destination-Realm': 'other.example' }), 3003],
+    [
+      'of a session of an application that is not',
+      { ...der({ 'Auth-Application-Id': 1 }), applicationId: APPLICATION.COMMON },
+      5004,
+    ],
     ['of somebody else than the peer', der({ 'Origin-Host': 'other.example' }), 5012],
   ])('%s is refused with its code', (_what, request, code) => {
     expect(check(request)).toBe(code);
   });
 
-  it('of somebody else comes through a relay', () => {
-    const through = der({ 'Origin-Host': 'other.example', 'Route-Record': ['other.example'] });
-    expect(check(through, { ...PEER, host: 'relay.example', relay: true })).toBeUndefined();
+  it('of somebody else comes through a relay that names it', () => {
+    const relay = { ...PEER, host: 'relay.example', relay: true };
+    const through = der({ 'Origin-Host': 'other.example', 'Route-Record': ['Other.example', 'relay0.example'] });
+    expect(check(through, relay)).toBeUndefined();
+    expect(check(through)).toBe(5012);
+    // RFC 6733 6.1.9: an agent says whom it has a request from.
+    expect(check(der({ 'Origin-Host': 'other.example' }), relay)).toBe(5012);
+    expect(check(der({ 'Origin-Host': 'other.example', 'Route-Record': ['third.example'] }), relay)).toBe(5012);
+    expect(check(der({ 'Origin-Host': 'RELAY.example' }), relay)).toBeUndefined();
+  });
+
+  it('with our own Destination-Host is ours in any realm, and without it in those that we serve', () => {
+    const elsewhere = { 'Destination-Realm': 'Other.example' };
+    expect(check(der({ ...elsewhere, 'Destination-Host': 'aaa.home.example' }))).toBeUndefined();
+    const serving = (realms: string[]) =>
+      checkRequest(grammarian, { ...RECEIVER, realms }, PEER, der(elsewhere))?.resultCode;
+    expect(serving(['other.example'])).toBeUndefined();
+    expect(serving(['*'])).toBeUndefined();
+    expect(serving(['third.example'])).toBe(3003);
   });
 });
 

@@ -13,7 +13,7 @@ import {
   DWA,
   DWR,
 } from '../../../src/protocol/diameter/commands.js';
-import { Dictionary } from '../../../src/protocol/diameter/dictionary.js';
+import { AVPS, type AvpName, Dictionary } from '../../../src/protocol/diameter/dictionary.js';
 import { type Content, Grammarian } from '../../../src/protocol/diameter/grammar.js';
 import { EndToEndIdentifiers } from '../../../src/protocol/diameter/identifiers.js';
 import {
@@ -27,6 +27,8 @@ import {
 const grammarian = new Grammarian(new Dictionary());
 const ADDRESS = new Uint8Array(16).fill(1);
 const TIMEOUT = 10_000;
+/** Hop-by-Hop of an answer that stands for the one of the last such request. */
+const ASKED = 7;
 /** Names of ours and theirs: the greater one wins an election. */
 const OURS = 'mmm.example';
 
@@ -67,7 +69,7 @@ function origin(host: string) {
 }
 
 function write<S extends CommandSpec>(spec: S, content: Content<S>): DiameterMessage {
-  return grammarian.message(spec, APPLICATION.COMMON, content, { hopByHop: 7, endToEnd: 8 });
+  return grammarian.message(spec, APPLICATION.COMMON, content, { hopByHop: ASKED, endToEnd: 8 });
 }
 
 function capabilities({ applications = [APPLICATION.EAP], originStateId = 5 }: Says) {
@@ -96,6 +98,15 @@ const dwr = write(DWR, origin('nnn.example'));
 const dwa = write(DWA, { 'Result-Code': 2001, ...origin('nnn.example') });
 const dpa = write(DPA, { 'Result-Code': 2001, ...origin('nnn.example') });
 
+/** Inband-Security-Id TLS, RFC 6733 6.10. */
+function secured(given: DiameterMessage): DiameterMessage {
+  return { ...given, avps: [...given.avps, grammarian.avp('Inband-Security-Id', 1)] };
+}
+
+function without(given: DiameterMessage, name: AvpName): DiameterMessage {
+  return { ...given, avps: given.avps.filter(({ code }) => code !== AVPS[name].code) };
+}
+
 function dpr(cause: number): DiameterMessage {
   return write(DPR, { ...origin('nnn.example'), 'Disconnect-Cause': cause });
 }
@@ -104,13 +115,26 @@ function dpr(cause: number): DiameterMessage {
 class Steps {
   readonly peer: Peer;
   now = 0;
+  /** Hop-by-Hop of the last request of each command. */
+  readonly #asked = new Map<number, number>();
 
   constructor(given: PeerConfig = config()) {
     this.peer = new Peer(given, grammarian, new Uint8Array(32).fill(3));
   }
 
   do(input: PeerInput): string[] {
-    return this.peer.handle(input, this.now).map(word);
+    const outputs = this.peer.handle(this.#answering(input), this.now);
+    for (const output of outputs) {
+      if (output.type === 'send' && output.message.flags & FLAG.R)
+        this.#asked.set(output.message.commandCode, output.message.hopByHop);
+    }
+    return outputs.map(word);
+  }
+
+  #answering(input: PeerInput): PeerInput {
+    if (input.type !== 'message' || input.message.flags & FLAG.R || input.message.hopByHop !== ASKED) return input;
+    const hopByHop = this.#asked.get(input.message.commandCode) ?? ASKED;
+    return { ...input, message: { ...input.message, hopByHop } };
   }
 
   at(now: number): this {
@@ -204,8 +228,32 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(steps.peer.state).toBe('Closed');
   });
 
+  it('discards a CEA that answers something else, and waits on', () => {
+    const steps = new Steps();
+    steps.do({ type: 'start' });
+    steps.do(connected);
+    const { hopByHop } = cea();
+    expect(steps.do(message({ ...cea(), hopByHop: hopByHop + 1 }))).toEqual(['dropped']);
+    expect(steps.peer.state).toBe('Wait-I-CEA');
+    expect(steps.do(message(cea()))).toEqual(['open 1']);
+  });
+
+  it('takes a DWA or a DPA only for a DWR or a DPR of its own', () => {
+    const steps = new Steps().open();
+    expect(steps.do(message(dwa))).toEqual(['dropped']);
+    steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
+    expect(steps.do(message({ ...dwa, hopByHop: 8 }))).toEqual(['dropped']);
+    expect(steps.do(message(dwa))).toEqual([]);
+    expect(steps.do(message(dwa))).toEqual(['dropped']);
+    steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
+    expect(steps.do(message({ ...dpa, hopByHop: 8 }))).toEqual(['dropped']);
+    expect(steps.do(message(dpa))).toEqual(['disconnect 1', 'closed']);
+  });
+
   it.each([
     ['another command', dwa],
+    ['an error with the E bit', { ...cea(), flags: FLAG.E }],
+    ['one that wants TLS inside', secured(cea())],
     ['a refusal', cea({ resultCode: 3010 })],
     ['another host', cea({ host: 'other.example' })],
     ['no common application', cea({ applications: [4] })],
@@ -228,6 +276,14 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(both.peer.capabilities).toMatchObject({ relay: false });
   });
 
+  it('takes an agent that names only the application for what the configuration says (RFC 6733 2.8.2)', () => {
+    const steps = new Steps(config({ mayRelay: true, initiates: false }));
+    expect(steps.do(accepted(cer({ applications: [APPLICATION.EAP] })))).toEqual(['send 2 CEA', 'open 2']);
+    expect(steps.peer.capabilities).toMatchObject({ relay: true, applications: [APPLICATION.EAP] });
+    const other = new Steps(config({ mayRelay: true, initiates: false }));
+    expect(other.do(accepted(cer({ applications: [4] })))).toEqual(['send 2 CEA 5010', 'disconnect 2', 'rejected']);
+  });
+
   it('counts a relay as having every application', () => {
     const steps = new Steps(config({ mayRelay: true }));
     steps.do({ type: 'start' });
@@ -238,6 +294,9 @@ describe('a peer comes up, RFC 6733 5.6', () => {
 
   it.each([
     ['another host', cer({ host: 'other.example' }), '3010 E'],
+    ['the E bit', { ...cer(), flags: FLAG.R | FLAG.E }, '3008 E'],
+    ['no Origin-Host', without(cer(), 'Origin-Host'), '5005'],
+    ['a wish for TLS inside', secured(cer()), '5017'],
     ['no common application', cer({ applications: [4] }), '5010'],
   ])('refuses a CER with %s', (_what, request, result) => {
     const steps = new Steps(config({ initiates: false }));
@@ -315,23 +374,58 @@ describe('a peer that is open', () => {
     expect(steps.do(message(der, 9))).toEqual(['dropped']);
   });
 
+  it.each([
+    ['DWR', dwr, '1 DWA 3008 E'],
+    ['DPR', dpr(0), '1 DPA 3008 E'],
+    ['DPR of a cause that nobody knows', dpr(3), '1 DPA 5004'],
+  ])('says what is wrong with a %s', (what, request, said) => {
+    const flags = what.length === 3 ? request.flags | FLAG.E : request.flags;
+    expect(new Steps().open().do(message({ ...request, flags }))).toEqual([`send ${said}`]);
+  });
+
   it('rejects a second connection', () => {
     const steps = new Steps().open();
     expect(steps.do(accepted())).toEqual(['disconnect 2', 'rejected']);
     expect(steps.peer.state).toBe('I-Open');
   });
 
-  it('takes one of a peer that has restarted, whose old connection is dead', () => {
+  const RESTARTED = ['failover', 'closed', 'send 2 CEA', 'open 2', 'send 2 DWR'];
+
+  it('takes one of a peer that has restarted once the old connection leaves a DWR unanswered, or ends', () => {
+    const silent = new Steps().open();
+    expect(silent.do(accepted(cer({ originStateId: 6 })))).toEqual(['send 1 DWR']);
+    expect(silent.peer.deadline).toBe(3_000);
+    // Another answer is no sign of life, nor is what was sent before the crash.
+    expect(silent.do(message({ ...dwa, hopByHop: 1 }))).toEqual(['dropped']);
+    silent.do(message(dwr));
+    expect(silent.at(2_999).do({ type: 'tick' })).toEqual([]);
+    expect(silent.at(3_000).do({ type: 'tick' })).toEqual(['disconnect 1', ...RESTARTED]);
+    expect(silent.peer).toMatchObject({ state: 'R-Open', connection: 2 });
+    const ended = new Steps().open();
+    ended.do(accepted(cer({ originStateId: 6 })));
+    expect(ended.do({ type: 'disconnected', connection: 1 })).toEqual(RESTARTED);
+    expect(ended.peer).toMatchObject({ state: 'R-Open', connection: 2 });
+  });
+
+  it('keeps a connection that lives, whatever Origin-State-Id another one says', () => {
     const steps = new Steps().open();
-    expect(steps.do(accepted(cer({ originStateId: 6 })))).toEqual([
-      'disconnect 1',
-      'failover',
-      'closed',
-      'send 2 CEA',
-      'open 2',
-      'send 2 DWR',
+    expect(steps.do(accepted(cer({ originStateId: 0xffff_fff0 })))).toEqual(['send 1 DWR']);
+    // One waits at a time.
+    expect(steps.do(accepted(cer({ originStateId: 0xffff_fff1 }), 3))).toEqual(['disconnect 3', 'rejected']);
+    expect(steps.do(message(dwr, 2))).toEqual(['dropped']);
+    expect(steps.do(message(dwa))).toEqual(['disconnect 2', 'rejected']);
+    expect(steps.peer).toMatchObject({ state: 'I-Open', connection: 1 });
+    expect(steps.peer.capabilities?.originStateId).toBe(5);
+    // It goes, or we go, before that is known.
+    steps.do(accepted(cer({ originStateId: 6 }), 4));
+    expect(steps.do({ type: 'disconnected', connection: 4 })).toEqual([]);
+    expect(steps.at(4_000).do({ type: 'tick' })).toEqual([]);
+    steps.do(accepted(cer({ originStateId: 6 }), 5));
+    expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual([
+      'disconnect 5',
+      'rejected',
+      'send 1 DPR',
     ]);
-    expect(steps.peer.state).toBe('R-Open');
   });
 
   it('says DWR after a silence, fails over, and closes', () => {
@@ -544,7 +638,8 @@ describe('a connection that the peer has made', () => {
   it('stays when another one comes from the same peer, unless it has restarted', () => {
     const steps = responder();
     expect(steps.do(accepted(cer(), 3))).toEqual(['disconnect 3', 'rejected']);
-    expect(steps.do(accepted(cer({ originStateId: 6 }), 3))).toEqual([
+    expect(steps.do(accepted(cer({ originStateId: 6 }), 3))).toEqual(['send 2 DWR']);
+    expect(steps.at(3_000).do({ type: 'tick' })).toEqual([
       'disconnect 2',
       'failover',
       'closed',
