@@ -154,6 +154,14 @@ export function diameterReporter(
         metrics.count('diameter_dropped', { code: event.code });
         log.debug({ peer: event.peer, code: event.code }, 'dropped');
         break;
+      case 'peerRefused':
+        metrics.count('diameter_dropped', { code: event.code });
+        // Anybody can say CER; but from a listed peer's name an operator has to hear why it does not come in.
+        log[event.code === 'unknown-peer' ? 'debug' : 'warn'](
+          { peer: event.peer, address: event.address, code: event.code },
+          'peer refused',
+        );
+        break;
       case 'failed':
         log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
     }

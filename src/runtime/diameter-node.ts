@@ -6,7 +6,7 @@ import type { LocalCapabilities, PeerCapabilities } from '../protocol/diameter/c
 import { type DiameterMessage, FLAG, type Salvage } from '../protocol/diameter/codec.js';
 import { APPLICATION, CER } from '../protocol/diameter/commands.js';
 import { Dictionary } from '../protocol/diameter/dictionary.js';
-import { Grammarian, type Violation } from '../protocol/diameter/grammar.js';
+import { Grammarian, isViolation, type Violation } from '../protocol/diameter/grammar.js';
 import { EndToEndIdentifiers, SessionIds } from '../protocol/diameter/identifiers.js';
 import { checkRequest } from '../protocol/diameter/incoming.js';
 import {
@@ -19,6 +19,7 @@ import {
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { type Route, RouteTable } from '../protocol/diameter/routing.js';
 import { DiameterConnection } from './diameter-connection.js';
+import { addressesOf, PeerSources } from './diameter-peer-sources.js';
 import { DuplicateCache } from './diameter-duplicates.js';
 import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
 import {
@@ -46,6 +47,8 @@ export interface DiameterPeerOptions {
   /** Where to connect to, each tried in turn; none: the peer connects to us. */
   readonly address?: string | undefined;
   readonly addresses?: readonly string[] | undefined;
+  /** Addresses and networks (`2001:db8:1::/64`) that it connects from without TLS, beside those. */
+  readonly from?: readonly string[] | undefined;
   readonly port?: number | undefined;
   readonly transport?: Transport | undefined;
   /** It is this peer only over a connection that TLS protects. */
@@ -73,6 +76,8 @@ export interface DiameterNodeOptions {
   /** The enterprise number of this project's own AVPs. */
   readonly ownVendor: number;
   readonly applications: readonly number[];
+  /** Realms that are served beside that of `origin`; `*`: any. */
+  readonly realms?: readonly string[] | undefined;
   readonly listen: readonly DiameterListenOptions[];
   readonly peers: readonly DiameterPeerOptions[];
   /** Without routes every peer serves every realm. */
@@ -96,6 +101,13 @@ export type DiameterEvent =
   /** A request goes to another peer, since the first one failed. */
   | { readonly type: 'failedOver'; readonly peer: string; readonly to: string }
   | { readonly type: 'dropped'; readonly peer: string | undefined; readonly code: string }
+  /** A CER that was not taken: nobody's, without the certificate, or from an address that is not the peer's. */
+  | {
+      readonly type: 'peerRefused';
+      readonly peer: string | undefined;
+      readonly address: string;
+      readonly code: string;
+    }
   /** `onRequest` rejected; the peer got UNABLE_TO_COMPLY. */
   | { readonly type: 'failed'; readonly peer: string; readonly error: unknown }
   /** For ladders and counters. Its AVPs may hold keys: not for logs as it is. */
@@ -127,6 +139,8 @@ class Entry implements DiameterHop {
   readonly #sent: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void;
   attempt: AbortController | undefined;
   serving = 0;
+  /** Where it may connect from without TLS. */
+  readonly sources: PeerSources;
   /** What is done once it has left; undefined: it stays. */
   left: (() => void) | undefined;
 
@@ -137,6 +151,7 @@ class Entry implements DiameterHop {
     send: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void,
   ) {
     this.options = options;
+    this.sources = new PeerSources(options);
     this.peer = peer;
     this.driver = new Driver<PeerInput, PeerOutput>(peer, (output) => perform(this, output), monotonic);
     this.#sent = send;
@@ -559,13 +574,15 @@ export class DiameterNode {
     }
     const host = this.grammarian.find(avps, 'Origin-Host');
     const entry = host === undefined ? undefined : this.#entries.get(host.toLowerCase());
-    const proven = entry && connection.transport.mayBe(entry.host) && isSecureEnough(entry, connection);
-    if (!entry || !proven) {
-      const code = entry ? 'peer-not-authenticated' : 'unknown-peer';
-      const violation = { resultCode: RESULT.UNKNOWN_PEER, failedAvp: undefined, text: 'not a peer of this node' };
+    const code = entry ? notProven(entry, connection) : 'unknown-peer';
+    if (!entry || code) {
+      const broken = host === undefined ? this.grammarian.read(CER, message) : undefined;
+      const stranger = { resultCode: RESULT.UNKNOWN_PEER, failedAvp: undefined, text: 'not a peer of this node' };
+      const violation = isViolation(broken) ? broken : stranger;
       connection.send(errorAnswer(this.grammarian, this.origin, message, violation));
       connection.end();
-      this.#options.onEvent({ type: 'dropped', peer: host, code });
+      const from = connection.transport.remoteAddress;
+      this.#options.onEvent({ type: 'peerRefused', peer: host, address: from, code: code ?? 'unknown-peer' });
       return undefined;
     }
     entry.connections.set(id, connection);
@@ -623,12 +640,10 @@ function isSamePeer({ priority: _p, weight: _w, ...a }: DiameterPeerOptions, oth
   return a.transport === b.transport && isDeepStrictEqual({ ...a, transport: 0 }, { ...b, transport: 0 });
 }
 
-function isSecureEnough({ options }: Entry, { transport }: DiameterConnection): boolean {
-  return options.secure !== true || transport.secure;
-}
-
-function addressesOf({ address, addresses = [] }: DiameterPeerOptions): readonly string[] {
-  return address === undefined ? addresses : [address, ...addresses];
+/** Why a connection is not that peer's, whatever its CER says; undefined: it is. */
+function notProven({ options, host, sources }: Entry, { transport }: DiameterConnection): string | undefined {
+  if (transport.secure ? !transport.mayBe(host) : options.secure === true) return 'peer-not-authenticated';
+  return transport.secure || sources.has(transport.remoteAddress) ? undefined : 'peer-address';
 }
 
 function brokenRequest({ header, avps }: Salvage): DiameterMessage | undefined {

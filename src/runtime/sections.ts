@@ -43,6 +43,18 @@ export const address = () =>
     error: ({ input }) => `"${String(input)}" is not an IP address, such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
   });
 
+/** An address, or a network of them. */
+export const network = () =>
+  z.string().refine(
+    (text) => {
+      const [first = '', length, ...more] = text.split('/');
+      const version = isIP(first);
+      if (version === 0 || more.length > 0) return false;
+      return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128));
+    },
+    { error: ({ input }) => `"${String(input)}" is not an IP address or a network, such as 2001:db8:1::/64` },
+  );
+
 /** DiameterIdentity: an FQDN or a realm. */
 export const identity = () =>
   z.string().regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/, {
@@ -159,9 +171,13 @@ export const diameterPeer = z.strictObject({
   host: identity().describe('DiameterIdentity of the peer'),
   address: address().optional().describe('where to connect to; without it the peer connects to us'),
   addresses: z.array(address()).optional().describe('more of them, tried in order'),
+  from: z
+    .array(network())
+    .optional()
+    .describe('addresses and networks that it connects from without TLS, beside those; none at all: loopback only'),
   port: port().min(1).optional().describe('its port; 3868, with TLS 5868'),
   tls: z.boolean().default(false).describe('it is this peer only with TLS, and a certificate that bears its name'),
-  relay: z.boolean().default(false).describe('an agent that brings requests of others'),
+  relay: z.boolean().default(false).describe('an agent, relay or proxy, that brings requests of others'),
   priority: z.number().int().min(0).max(65_535).default(0).describe('lower ones are asked first'),
   weight: z.number().min(0.001).max(65_535).default(1).describe('share of the requests among equal priorities'),
 });
