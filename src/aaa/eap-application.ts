@@ -80,6 +80,7 @@ export class EapApplication {
       originStateId: parts.originState,
       ownVendor: diameter['vendor-id'],
       applications: [APPLICATION.EAP],
+      realms: diameter.realms,
       listen: listenOptions(diameter, parts.tls),
       peers: peerOptions(diameter.peers, parts.tls),
       watchdog: diameter.watchdog,

@@ -16,7 +16,13 @@ export const aaaSchema = z.strictObject({
     peers: z
       .array(section.diameterPeer)
       .default([])
-      .describe('Diameter peers that may connect (PAAs, agents): [{host}], with address where we connect to them'),
+      .describe(
+        'Diameter peers that may connect (PAAs, agents): [{host, from}], with address where we connect to them',
+      ),
+    realms: z
+      .array(z.union([section.identity(), z.literal('*')]))
+      .default([])
+      .describe('realms that are served beside diameter.realm; "*": any'),
     listen: z.array(section.address()).default([]).describe('addresses to take connections on'),
     port: section.port().default(3868).describe('TCP port; 0: any free one'),
     plain: z.boolean().default(true).describe('take connections without TLS too'),

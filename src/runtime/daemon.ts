@@ -117,12 +117,24 @@ export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
 };
 
+/** Between two warnings that connections in the name of one listed peer are refused, in milliseconds. */
+const REFUSAL_PAUSE = 60_000;
+
 /** Logs and counts what happens to Diameter peers; messages at `level`. */
 export function diameterReporter(
   log: Logger,
   metrics: Metrics,
   level: 'debug' | 'trace',
 ): (event: DiameterEvent, grammarian: Grammarian) => void {
+  /** When a peer was last said to be refused. */
+  const warned = new Map<string, number>();
+  /** Anybody can say the name of a peer: an operator hears of it, but not as often as a stranger likes. */
+  const refused = ({ peer = '', address, code }: Extract<DiameterEvent, { type: 'peerRefused' }>) => {
+    const now = performance.now();
+    const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
+    if (!often) warned.set(peer, now);
+    log[often ? 'debug' : 'warn']({ peer, address, code }, 'peer refused');
+  };
   return (event, grammarian) => {
     switch (event.type) {
       case 'message':
@@ -156,11 +168,7 @@ export function diameterReporter(
         break;
       case 'peerRefused':
         metrics.count('diameter_dropped', { code: event.code });
-        // Anybody can say CER; but from a listed peer's name an operator has to hear why it does not come in.
-        log[event.code === 'unknown-peer' ? 'debug' : 'warn'](
-          { peer: event.peer, address: event.address, code: event.code },
-          'peer refused',
-        );
+        refused(event);
         break;
       case 'failed':
         log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');

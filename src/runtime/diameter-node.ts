@@ -19,8 +19,8 @@ import {
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { type Route, RouteTable } from '../protocol/diameter/routing.js';
 import { DiameterConnection } from './diameter-connection.js';
-import { addressesOf, PeerSources } from './diameter-peer-sources.js';
 import { DuplicateCache } from './diameter-duplicates.js';
+import { addressesOf, PeerSources } from './diameter-peer-sources.js';
 import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
 import {
   CER_TIMEOUT,

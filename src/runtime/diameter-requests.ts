@@ -106,7 +106,7 @@ export class DiameterClient {
   /** Takes an answer of this peer's; false if nothing there waits for it. */
   answer(hop: DiameterHop, answer: DiameterMessage): boolean {
     const waiting = this.#waiting.get(hop)?.get(answer.hopByHop);
-    if (!waiting || waiting.message.commandCode !== answer.commandCode) return false;
+    if (!waiting || !this.#isAnswer(hop, waiting.message, answer)) return false;
     this.#remove(waiting);
     // RFC 6733 3: after an error answer it is no retransmission, so without T.
     if (answer.flags & FLAG.E && this.#isTemporary(answer) && this.#sendOn(waiting, 0)) {
@@ -116,6 +116,13 @@ export class DiameterClient {
     clearTimeout(waiting.timer);
     waiting.resolve(answer);
     return true;
+  }
+
+  /** RFC 6733 6.2: what an answer copies. A peer that is no agent speaks for itself alone. */
+  #isAnswer(hop: DiameterHop, request: DiameterMessage, answer: DiameterMessage): boolean {
+    if (answer.commandCode !== request.commandCode || answer.endToEnd !== request.endToEnd) return false;
+    const origin = this.#grammarian.find(answer.avps, 'Origin-Host')?.toLowerCase();
+    return hop.capabilities?.relay === true || origin === undefined || origin === hop.host.toLowerCase();
   }
 
   /** The peer does not answer its watchdog: what can be asked of another peer is; the rest waits on. */

@@ -1,6 +1,7 @@
 import { type CrlSection, readRevocation } from './certificates/crl-files.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { DiameterListenOptions, DiameterPeerOptions } from './diameter-node.js';
+import { hasSources, isLoopback } from './diameter-peer-sources.js';
 import { TlsTransport } from './diameter-tls.js';
 import { OperatorError } from './failure.js';
 import { readTlsFiles, type TlsFiles } from './tls-files.js';
@@ -16,6 +17,7 @@ export interface DiameterPeerSection {
   readonly host: string;
   readonly address?: string | undefined;
   readonly addresses?: readonly string[] | undefined;
+  readonly from?: readonly string[] | undefined;
   readonly port?: number | undefined;
   readonly tls: boolean;
   readonly relay: boolean;
@@ -26,12 +28,27 @@ export interface DiameterPeerSection {
 interface DiameterSection {
   /** Of a server: connections without TLS are taken, too. */
   readonly plain?: boolean | undefined;
+  /** Of a server: where it takes connections. */
+  readonly listen?: readonly string[] | undefined;
   readonly tls?: DiameterTlsSection | undefined;
   readonly peers: readonly DiameterPeerSection[];
 }
 
-/** Reads and checks what the configured files hold. Throws OperatorError. */
-export async function readDiameterTls({ tls, peers, plain }: DiameterSection) {
+/** Without TLS a peer is told by its address: one without any could never connect from another host. */
+function checkPeers({ tls, peers, plain = true, listen = [] }: DiameterSection): void {
+  if (tls || !plain || listen.every(isLoopback)) return;
+  const lost = peers.find((peer) => !peer.tls && !hasSources(peer));
+  if (!lost) return;
+  throw new OperatorError(
+    `diameter.peers: ${lost.host} has no address: without TLS it could connect from this host only. ` +
+      'Say from where it connects, such as from: ["2001:db8:1::/64"], or configure diameter.tls',
+  );
+}
+
+/** Reads and checks what a configuration says of TLS and peers, and what its files hold. Throws OperatorError. */
+export async function readDiameterTls(diameter: DiameterSection) {
+  checkPeers(diameter);
+  const { tls, peers, plain } = diameter;
   const wanting = peers.find((peer) => peer.tls);
   if (!tls) {
     if (wanting) throw new OperatorError(`diameter.tls is missing: the peer ${wanting.host} is to be reached with TLS`);

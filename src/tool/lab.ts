@@ -37,6 +37,9 @@ export interface LabOptions {
   readonly aaa?: Tree | undefined;
 }
 
+/** Where peers of the AAA server connect from: this host, and networks that stand in documents only. */
+const LAB_NETWORKS = ['::1', '127.0.0.0/8', '2001:db8::/32'];
+
 /** Address and port that a daemon took. */
 export interface Place {
   readonly address: string;
@@ -148,7 +151,7 @@ export class Lab {
           realm: REALM,
           listen: [this.address],
           port: 0,
-          peers: [{ host: 'paa.access.example' }, { host: 'paa2.access.example' }],
+          peers: ['paa', 'paa2'].map((name) => ({ host: `${name}.access.example`, from: LAB_NETWORKS })),
         },
         tls: {
           ca: this.path('pki', 'ca.pem'),

@@ -54,7 +54,7 @@ describe('Diameter peers on SIGHUP', () => {
       },
     });
     lab.start('paa2', 'paa', second);
-    await aaa.line('dropped', ({ code }) => code === 'unknown-peer');
+    await aaa.line('peer refused', ({ code }) => code === 'unknown-peer');
     expect(said(paa, 'peer disconnected')).toEqual([]);
     expect(said(aaa, 'peer disconnected')).toEqual([]);
 

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
 import { APPLICATION, CER, DEA, DER, DWR } from '../../src/protocol/diameter/commands.js';
+import { AVPS } from '../../src/protocol/diameter/dictionary.js';
 import { isViolation } from '../../src/protocol/diameter/grammar.js';
 import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
 import { type DiameterNode, MAX_SERVING } from '../../src/runtime/diameter-node.js';
@@ -156,8 +157,11 @@ describe('two nodes', () => {
 });
 
 /** A connection that we drive by hand. */
-async function stranger(node: DiameterNode): Promise<{ socket: Socket; next: () => Promise<DiameterMessage> }> {
-  const socket = connect(node.addresses[0]?.port ?? 0, '127.0.0.1');
+async function stranger(
+  node: DiameterNode,
+  localAddress = '127.0.0.1',
+): Promise<{ socket: Socket; next: () => Promise<DiameterMessage> }> {
+  const socket = connect({ host: '127.0.0.1', port: node.addresses[0]?.port ?? 0, localAddress });
   sockets.push(socket);
   socket.on('error', () => undefined);
   await once(socket, 'connect');
@@ -167,11 +171,14 @@ async function stranger(node: DiameterNode): Promise<{ socket: Socket; next: () 
     for (const octets of framer.push(chunk)) waiting.push(decodeDiameter(octets));
   });
   const next = () =>
-    vi.waitFor(() => {
-      const message = waiting.shift();
-      if (!message) throw new Error('nothing came');
-      return message;
-    });
+    vi.waitFor(
+      () => {
+        const message = waiting.shift();
+        if (!message) throw new Error('nothing came');
+        return message;
+      },
+      { timeout: 10_000 },
+    );
   return { socket, next };
 }
 
@@ -186,6 +193,58 @@ describe('a stranger', () => {
     expect(grammarian.find(answer.avps, 'Result-Code')).toBe(3010);
     expect(answer.flags & FLAG.E).toBe(FLAG.E);
     await closed;
+  });
+
+  it('that says no name gets 5005 with Origin-Host', async () => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    const { socket, next } = await stranger(server.node);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    const cer = cerOf('client.example');
+    const nameless = cer.avps.filter(({ code }) => code !== AVPS['Origin-Host'].code);
+    socket.write(encodeDiameter({ ...cer, avps: nameless }));
+    const answer = await next();
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(5005);
+    expect(grammarian.find(answer.avps, 'Failed-AVP')?.map(({ code }) => code)).toEqual([AVPS['Origin-Host'].code]);
+    await closed;
+  });
+
+  it('in the name of a peer, from an address that is not its own, gets 3010 and changes nothing', async () => {
+    const server = makeServer('server.example', [], 2001, {
+      peers: [{ host: 'client.example', from: ['127.0.0.0/29'] }],
+    });
+    await server.node.start();
+    const real = await stranger(server.node, '127.0.0.6');
+    real.socket.write(encodeDiameter(cerOf('client.example', { 'Origin-State-Id': 5 })));
+    expect(grammarian.find((await real.next()).avps, 'Result-Code')).toBe(2001);
+    const thief = await stranger(server.node, '127.0.0.8');
+    thief.socket.write(encodeDiameter(cerOf('client.example', { 'Origin-State-Id': 0xffff_fff0 })));
+    expect(grammarian.find((await thief.next()).avps, 'Result-Code')).toBe(3010);
+    expect(server.events).toContainEqual({
+      ...{ type: 'peerRefused', peer: 'client.example' },
+      ...{ address: '127.0.0.8', code: 'peer-address' },
+    });
+    real.socket.write(encodeDiameter({ ...der('client.example'), hopByHop: 7 }));
+    expect(await real.next()).toMatchObject({ hopByHop: 7 });
+    expect(server.events.some(({ type }) => type === 'peerClosed')).toBe(false);
+  });
+
+  it('that is the peer by its address does not end a connection that lives', async () => {
+    const server = makeServer('server.example', ['client.example']);
+    await server.node.start();
+    const client = makeNode('client.example', {
+      originStateId: 5,
+      peers: [{ host: 'server.example', address: '127.0.0.1', port: server.node.addresses[0]?.port }],
+    });
+    await client.node.start();
+    await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerOpen')).toBe(true));
+    const thief = await stranger(server.node);
+    const closed = new Promise((resolve) => thief.socket.once('close', resolve));
+    thief.socket.write(encodeDiameter(cerOf('client.example', { 'Origin-State-Id': 0xffff_fff0 })));
+    await closed;
+    expect(server.events.some(({ type }) => type === 'peerClosed')).toBe(false);
+    const answer = await client.node.request(der('client.example'), 'server.example', 5_000);
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(2001);
   });
 
   it('that begins with anything but CER is closed', async () => {
@@ -237,6 +296,7 @@ describe('a peer', () => {
     ['an unknown command', { commandCode: 999 }, 3001],
     ['an unknown application', { applicationId: 99 }, 3007],
     ['the E bit in a request', { flags: FLAG.R | FLAG.P | FLAG.E }, 3008],
+    ['a realm that is not served', { avps: der('client.example', { 'Destination-Realm': 'other' }).avps }, 3003],
   ])('with %s gets an answer that says so', async (_what, change, result) => {
     const server = makeServer('server.example', ['client.example']);
     await server.node.start();

@@ -69,7 +69,7 @@ export function makeServer(
   });
 }
 
-export function der(host: string): DiameterMessage {
+export function der(host: string, more: object = {}): DiameterMessage {
   return grammarian.message(DER, APPLICATION.EAP, {
     'Session-Id': `${host};1;1`,
     'Auth-Application-Id': APPLICATION.EAP,
@@ -78,10 +78,11 @@ export function der(host: string): DiameterMessage {
     'Destination-Realm': 'example',
     'Auth-Request-Type': 3,
     'EAP-Payload': new Uint8Array(0),
+    ...more,
   });
 }
 
-export function cerOf(host: string): DiameterMessage {
+export function cerOf(host: string, more: object = {}): DiameterMessage {
   return grammarian.message(CER, APPLICATION.COMMON, {
     'Origin-Host': host,
     'Origin-Realm': 'example',
@@ -89,5 +90,6 @@ export function cerOf(host: string): DiameterMessage {
     'Vendor-Id': 0,
     'Product-Name': 'stranger',
     'Auth-Application-Id': [APPLICATION.EAP],
+    ...more,
   });
 }

@@ -84,7 +84,7 @@ describe('Diameter over TLS', () => {
     const { client, server, refused } = await pair(optionsOf(SERVER, version), optionsOf(name, version));
     const turnedAway = () =>
       refused.server.length > 0 ||
-      server.events.some((event) => event.type === 'dropped' && event.code === 'peer-not-authenticated');
+      server.events.some((event) => event.type === 'peerRefused' && event.code === 'peer-not-authenticated');
     await vi.waitFor(() => expect(turnedAway()).toBe(true));
     expect(isOpen(server)).toBe(false);
     expect(isOpen(client)).toBe(false);

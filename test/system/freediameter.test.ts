@@ -40,7 +40,7 @@ async function scene(tls: boolean): Promise<Scene> {
       port: 3868,
       plain: !tls,
       watchdog: '6s',
-      peers: RELAYS.map((_, i) => ({ host: relayHost(i), relay: true, tls })),
+      peers: RELAYS.map((_, i) => ({ host: relayHost(i), relay: true, tls, from: ['2001:db8:a::/64'] })),
       ...(tls ? { tls: files('aaa') } : {}),
     },
   });
@@ -111,7 +111,7 @@ describe.runIf(possible)('between PAA and AAA server', () => {
     const host = 'stranger.visited.example';
     const peers = [{ host: 'aaa.home.example', place: aaaPlace }];
     await Relay.start(made, net, { host, address, tls: false, peers });
-    expect(await aaa.line('dropped', ({ code }) => code === 'unknown-peer')).toMatchObject({ peer: host });
+    expect(await aaa.line('peer refused', ({ code }) => code === 'unknown-peer')).toMatchObject({ peer: host });
     expect(aaa.lines.some((line) => line.msg === 'peer connected' && line['peer'] === host)).toBe(false);
   });
 });
