@@ -38,7 +38,7 @@ export interface LabOptions {
 }
 
 /** Where peers of the AAA server connect from: this host, and networks that stand in documents only. */
-const LAB_NETWORKS = ['::1', '127.0.0.0/8', '2001:db8::/32'];
+export const LAB_NETWORKS = ['::1', '127.0.0.0/8', '2001:db8::/32'];
 
 /** Address and port that a daemon took. */
 export interface Place {

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { DaemonProcess, LogLine } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import { LAB_NETWORKS, Lab } from '../../src/tool/lab.js';
 
 let lab: Lab | undefined;
 
@@ -10,6 +10,9 @@ afterEach(async () => {
   await lab?.close();
   lab = undefined;
 });
+
+/** A peer as the lab configures it. */
+const peer = (name: string) => ({ host: `${name}.access.example`, from: LAB_NETWORKS });
 
 type Tree = { [key: string]: Tree } & { [key: string]: unknown };
 
@@ -38,7 +41,7 @@ describe('Diameter peers on SIGHUP', () => {
     const { daemon: aaa, place } = await lab.startAaa();
     const { daemon: paa } = await lab.startPaa(place);
     await reload(lab, aaa, ({ diameter }) => {
-      (diameter as Tree)['peers'] = [{ host: 'paa.access.example' }, { host: 'paa3.access.example' }] as never;
+      (diameter as Tree)['peers'] = ['paa', 'paa3'].map(peer) as never;
     });
     // paa2 may not come any more, paa3 may.
     const third = { diameter: { host: 'paa3.access.example' } };
@@ -59,7 +62,7 @@ describe('Diameter peers on SIGHUP', () => {
     expect(said(aaa, 'peer disconnected')).toEqual([]);
 
     await reload(lab, aaa, ({ diameter }) => {
-      (diameter as Tree)['peers'] = [{ host: 'paa3.access.example' }] as never;
+      (diameter as Tree)['peers'] = [peer('paa3')] as never;
     });
     await paa.line('peer disconnected');
     expect(await aaa.line('peer disconnected')).toMatchObject({ peer: 'paa.access.example' });
