@@ -168,19 +168,25 @@ export class Grammarian {
     }
     if (avp.flags & RESERVED_AVP_FLAGS) return violation(RESULT.INVALID_AVP_BITS, avp, `${name} with reserved flags`);
     const rule = rules.get(name);
-    // RFC 6733 7.1.5: what the grammar covers with *[AVP] still has to be what its definition says.
-    const value = rule?.times === 'never' ? undefined : this.#value(name, avp);
-    if (rule === undefined) return isViolation(value) ? value : undefined;
+    if (rule === undefined) return this.#unnamed(name, avp);
     if (rule.times === 'never') return violation(RESULT.AVP_NOT_ALLOWED, avp, `${name} is not allowed here`);
     const list = content[name];
     if (rule.times === 'once' && list !== undefined) {
       return violation(RESULT.AVP_OCCURS_TOO_MANY_TIMES, avp, `${name} more than once`);
     }
+    const value = this.#value(name, avp);
     if (isViolation(value)) return value;
     if (rule.times === 'once') content[name] = value;
     else if (Array.isArray(list)) list.push(value);
     else content[name] = [value];
     return undefined;
+  }
+
+  /** RFC 6733 7.1.5: what the grammar covers with *[AVP] still has to be what its definition says. */
+  #unnamed(name: AvpName, avp: Avp): Violation | undefined {
+    const value = this.#value(name, avp);
+    if (value instanceof Secret) value.wipe();
+    return isViolation(value) ? value : undefined;
   }
 
   #value(name: AvpName, avp: Avp): unknown {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { AVP_FLAG, type Avp, type DiameterMessage } from '../../../src/protocol/diameter/codec.js';
 import { APPLICATION, ASR, CER, DEA, DER, RAR, STR } from '../../../src/protocol/diameter/commands.js';
 import { AVPS, type AvpName, Dictionary, MOBILITY_AVPS, specOf } from '../../../src/protocol/diameter/dictionary.js';
@@ -182,6 +183,7 @@ it('every AVP is written with the M flag of its RFC', () => {
 
 const VALUES = {
   OctetString: new Uint8Array(1),
+  Key: Secret.copyOf(new Uint8Array(64)),
   UTF8String: 'x',
   DiameterIdentity: 'x.example',
   DiameterURI: 'aaa://x.example',
