@@ -280,7 +280,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       found = await this.#store.run('findSubscriber', { names: peerIds, sha256, sessionId });
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
-      const known = this.#known.find(sha256, now);
+      const known = this.#known.find(sha256, sessionId, now);
       if (!known) return { ok: false, reason: 'unavailable' };
       this.#metrics.count('known_subscribers');
       return { ok: true, identity: known.nai, grant: known };
@@ -289,7 +289,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.#failures.failed(sha256, now);
       return { ok: false, reason: found.refusal };
     }
-    this.#known.remember(sha256, found.subscriber, now);
+    this.#known.remember(sha256, sessionId, found.subscriber, now);
     return { ok: true, identity: found.subscriber.nai, grant: found.subscriber };
   }
 

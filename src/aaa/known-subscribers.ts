@@ -10,6 +10,8 @@ const MAX_KNOWN = 100_000;
 export class KnownSubscribers {
   readonly #lifetime: number;
   readonly #known = new Map<string, { readonly subscriber: Subscriber; readonly until: number }>();
+  /** NAIs by the sessions that they came in with. */
+  readonly #owners = new Map<string, string>();
 
   /** `lifetime`: milliseconds; 0: nobody is remembered. */
   constructor(lifetime: number) {
@@ -17,24 +19,28 @@ export class KnownSubscribers {
   }
 
   /** `sha256` of its certificate; `now` is monotonic, in milliseconds. */
-  remember(sha256: string, subscriber: Subscriber, now: number): void {
-    this.#known.delete(sha256);
+  remember(sha256: string, sessionId: string, subscriber: Subscriber, now: number): void {
     if (this.#lifetime === 0) return;
-    if (this.#known.size >= MAX_KNOWN) {
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest);
-        break;
-      }
-    }
-    this.#known.set(sha256, { subscriber, until: now + this.#lifetime });
+    put(this.#known, sha256, { subscriber, until: now + this.#lifetime });
+    put(this.#owners, sessionId, subscriber.nai);
   }
 
-  find(sha256: string, now: number): Subscriber | undefined {
+  /** Not in a session that is known to be another subscriber's. */
+  find(sha256: string, sessionId: string, now: number): Subscriber | undefined {
     const known = this.#known.get(sha256);
-    return known && known.until > now ? known.subscriber : undefined;
+    if (!known || known.until <= now) return undefined;
+    const owner = this.#owners.get(sessionId);
+    return owner === undefined || owner === known.subscriber.nai ? known.subscriber : undefined;
   }
 
   clear(): void {
     this.#known.clear();
   }
+}
+
+function put<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  const [oldest] = map.keys();
+  if (oldest !== undefined && map.size >= MAX_KNOWN) map.delete(oldest);
+  map.set(key, value);
 }

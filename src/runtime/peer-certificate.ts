@@ -18,6 +18,7 @@ export type Refusal =
   | 'disabled'
   | 'other-certificate'
   | 'second-session'
+  | 'other-subscriber'
   | 'too-many-failures'
   | 'unavailable'
   | 'tls-alert'

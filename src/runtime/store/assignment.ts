@@ -6,6 +6,7 @@ import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from './rec
 import {
   type Context,
   type Db,
+  isOfOther,
   isOnLink,
   type LeaseRow,
   leases,
@@ -37,6 +38,9 @@ export const assignmentOperations = {
     const subscriber = await db.selectFrom('subscribers').selectAll().where('nai', '=', nai).executeTakeFirst();
     if (!subscriber) return { result: 'refused', reason: 'no-subscriber', released: undefined };
     if (subscriber.enabled === 0) return { result: 'refused', reason: 'disabled', released: undefined };
+    if (await isOfOther(db, request.sessionId, subscriber.id)) {
+      return { result: 'refused', reason: 'other-subscriber', released: undefined };
+    }
     if (subscriber.sessions === 'one' && (await otherSession(db, subscriber.id, request))) {
       return { result: 'refused', reason: 'second-session', released: undefined };
     }

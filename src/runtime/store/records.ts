@@ -97,7 +97,10 @@ export interface Proof {
 
 export type Found =
   | { readonly subscriber: Subscriber }
-  | { readonly refusal: 'no-subscriber' | 'disabled' | 'other-certificate' | 'second-session'; readonly nai?: string };
+  | {
+      readonly refusal: 'no-subscriber' | 'disabled' | 'other-certificate' | 'second-session' | 'other-subscriber';
+      readonly nai?: string;
+    };
 
 /** An administrative change. `at`: milliseconds since 1970, UTC. */
 export interface AuditEntry {
@@ -209,6 +212,6 @@ export type BootstrapResult =
   /** The session is none: what was true when its certificate was looked at is not any more. */
   | {
       readonly result: 'refused';
-      readonly reason: 'no-subscriber' | 'disabled' | 'second-session';
+      readonly reason: 'no-subscriber' | 'disabled' | 'second-session' | 'other-subscriber';
       readonly released: undefined;
     };

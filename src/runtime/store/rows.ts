@@ -172,3 +172,12 @@ export function parsePrefix(text: string): Uint8Array | undefined {
   if (octets?.length !== 16) return undefined;
   return octets.subarray(8).every((octet) => octet === 0) ? octets : undefined;
 }
+
+/**
+ * Whether a session is another subscriber's. It stays so to its end: a certificate of somebody else that comes in a
+ * re-authentication would leave lease, history and what the administrator sees with the one who began it.
+ */
+export async function isOfOther(db: Db, sessionId: string, subscriber: number): Promise<boolean> {
+  const row = await db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId).executeTakeFirst();
+  return row !== undefined && row.subscriber_id !== subscriber;
+}

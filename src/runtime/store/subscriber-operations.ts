@@ -6,6 +6,7 @@ import {
   type Context,
   contains,
   type Db,
+  isOfOther,
   isOnLink,
   leases,
   pageOf,
@@ -27,6 +28,7 @@ export const subscriberOperations = {
     if (row.certificate_sha256 !== null && row.certificate_sha256 !== sha256)
       return { refusal: 'other-certificate', nai };
     if (row.enabled === 0) return { refusal: 'disabled', nai };
+    if (await isOfOther(db, sessionId, id)) return { refusal: 'other-subscriber', nai };
     if (row.sessions === 'one') {
       const other = await db
         .selectFrom('sessions')

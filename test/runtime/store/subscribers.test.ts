@@ -132,6 +132,23 @@ for (const { kind, without, places } of DATABASES) {
       expect(await find([NAI], { sessionId: 'three' })).toMatchObject({ subscriber: { nai: NAI } });
     });
 
+    it('does not get the session of another one', async () => {
+      await user.addAgent(1);
+      await user.addSubscriber(OTHER);
+      const { lease } = await user.given(NAI, 'one', { certificate: 'aa:1' });
+      expect(await find([OTHER], { sessionId: 'one' })).toEqual({ refusal: 'other-subscriber', nai: OTHER });
+      const taken = { result: 'refused', reason: 'other-subscriber' };
+      expect(await user.bootstrap(OTHER, 'one', { certificate: 'aa:2' })).toMatchObject(taken);
+      expect((await store.run('listSessions', {})).items).toMatchObject([{ nai: NAI, serial: '1' }]);
+      expect((await store.run('listLeases', {})).items).toMatchObject([{ nai: NAI, homeAddress: lease.homeAddress }]);
+      // Another certificate of the same subscriber is taken down whole.
+      await user.given(NAI, 'one', { certificate: 'aa:3' });
+      expect((await store.run('listSessions', { certificates: ['aa:1'] })).items).toEqual([]);
+      expect((await store.run('listSessions', { certificates: ['aa:3'] })).items).toMatchObject([{ nai: NAI }]);
+      await store.run('endSession', { sessionId: 'one' });
+      expect(await user.bootstrap(OTHER, 'one')).toMatchObject({ result: 'home' });
+    });
+
     it('counts how often a session took its lease from one that had not ended', async () => {
       await user.addAgent(1);
       expect((await user.given(NAI, 'one')).takenFrom).toBe(undefined);
