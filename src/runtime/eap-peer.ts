@@ -294,11 +294,11 @@ export class EapPeer {
     const randoms = this.#clientRandom && this.#serverRandom && concat(this.#clientRandom, this.#serverRandom);
     const keys = exportKeys(socket, randoms);
     const resumed = socket.isSessionReused();
+    // With TLS 1.2 the engine tells nobody of the next ticket of a session that was resumed.
+    const ticket = this.#ticket ?? (resumed && tlsVersion !== 'TLSv1.3' ? socket.getSession() : undefined);
     socket.destroy();
     // Only a server that said yes gave a ticket worth keeping.
-    if (this.#ticket && this.#server) {
-      this.#options.credentials.session = { ticket: this.#ticket, server: this.#server };
-    }
+    if (ticket && this.#server) this.#options.credentials.session = { ticket, server: this.#server };
     this.#sink({ type: 'keys', ...keys, tlsVersion, resumed });
     return true;
   }

@@ -24,6 +24,7 @@ import { certificatesOfPem } from './certificates/pem.js';
 import type { Revocation } from './certificates/revocation.js';
 import { Trust } from './certificates/trust.js';
 import { PeerJudge, type Refusal, type VerifiedPeer } from './peer-certificate.js';
+import { certificateOfTicket, TICKET_KEY, useTicketKey } from './session-tickets.js';
 import { type EapTlsKeys, exportKeys, FlightWire, helloRandom } from './tls-engine.js';
 
 /** EAP packets of one conversation (a chain of 64 KiB at the smallest useful MTU needs fewer). */
@@ -41,8 +42,6 @@ const MAX_METHODS = 8;
 /** ContentType of an alert, RFC 8446 5.1. */
 const ALERT_RECORD = 21;
 
-/** Octets of a ticket key as the platform wants it: name, MAC key and cipher key. */
-const TICKET_KEY = 48;
 const TICKET_LABEL = 'pana-mip6 tickets of these trust anchors';
 
 /** RFC 9190 2.5: the server's word that it is content. */
@@ -112,6 +111,10 @@ export class EapServer<G> {
   readonly #server: Server;
   readonly #judge: PeerJudge;
   #ticketKey: Uint8Array = randomBytes(TICKET_KEY);
+  /** Of the key above and the trust anchors. */
+  #derivedKey = Buffer.alloc(TICKET_KEY);
+  /** Takes no tickets; made when it is needed. */
+  #fullServer: Server | undefined;
   /** Which handshake an event of the one TLS server belongs to: its connections are made within this context. */
   readonly #current = new AsyncLocalStorage<Handshake>();
 
@@ -119,16 +122,21 @@ export class EapServer<G> {
     this.#options = options;
     this.#judge = new PeerJudge(judgeOptions(options));
     options.revocation?.verify(this.#judge.trust.authorities);
-    this.#server = createServer({
-      ...contextOptions(options),
+    this.#server = this.#makeServer();
+    this.#useTicketKey();
+  }
+
+  #makeServer(): Server {
+    const server = createServer({
+      ...contextOptions(this.#options),
       requestCert: true,
       // We judge the certificate ourselves, to say why: nothing passes that is not explicitly good.
       rejectUnauthorized: false,
       sessionIdContext: 'pana-mip6 eap-tls',
     });
-    this.#server.on('secureConnection', (socket) => this.#current.getStore()?.secured(socket));
-    this.#server.on('tlsClientError', (error) => this.#current.getStore()?.broke(error));
-    this.#useTicketKey();
+    server.on('secureConnection', (socket) => this.#current.getStore()?.secured(socket));
+    server.on('tlsClientError', (error) => this.#current.getStore()?.broke(error));
+    return server;
   }
 
   get options(): EapServerOptions<G> {
@@ -147,8 +155,8 @@ export class EapServer<G> {
     createSecureContext(contextOptions(options));
     this.#judge.reload(fresh);
     this.#server.setSecureContext(contextOptions(options));
-    this.#useTicketKey();
     this.#options = options;
+    this.#useTicketKey();
   }
 
   /** Makes session tickets with this key from now on, and takes no others: 48 octets. */
@@ -164,19 +172,36 @@ export class EapServer<G> {
    */
   #useTicketKey(): void {
     const derived = createHmac('sha512', this.#ticketKey).update(`${TICKET_LABEL} ${this.#judge.trust.id}`).digest();
-    this.#server.setTicketKeys(derived.subarray(0, TICKET_KEY));
+    derived.copy(this.#derivedKey);
     derived.fill(0);
+    useTicketKey(this.#server, this.#derivedKey);
+    this.#fullServer = undefined;
   }
 
   conversation(parts: ConversationParts): EapConversation<G> {
     return new EapConversation(this, parts);
   }
 
-  /** Begins a TLS connection. */
-  handshake(): Handshake {
+  /** Begins the TLS connection of a ClientHello. */
+  handshake(hello: Uint8Array): Handshake {
     const handshake = new Handshake();
-    this.#current.run(handshake, () => this.#server.emit('connection', handshake.wire));
+    const server = this.#mayResume(hello) ? this.#server : this.#withoutTickets();
+    this.#current.run(handshake, () => server.emit('connection', handshake.wire));
     return handshake;
+  }
+
+  /** Not a session of which nobody could tell the issuers: the full handshake brings them. */
+  #mayResume(hello: Uint8Array): boolean {
+    const certificate = certificateOfTicket(hello, this.#derivedKey);
+    return certificate === undefined || this.#judge.canResume(certificate, Date.now());
+  }
+
+  #withoutTickets(): Server {
+    if (!this.#fullServer) {
+      this.#fullServer = this.#makeServer();
+      useTicketKey(this.#fullServer, this.#derivedKey, false);
+    }
+    return this.#fullServer;
   }
 }
 
@@ -345,7 +370,7 @@ export class EapConversation<G> {
       done();
       return this.#isInvalid('the conversation is over');
     }
-    const handshake = this.#handshake ?? this.#server.handshake();
+    const handshake = this.#handshake ?? this.#server.handshake(flight);
     this.#handshake = handshake;
     this.#clientRandom ??= helloRandom(flight);
     await handshake.wire.exchange(flight).finally(done);

@@ -125,6 +125,14 @@ export class PeerJudge {
     return this.#choose(paths, socket, now);
   }
 
+  /** Whether the path of a certificate (DER) is known or can be found, so that a session of it may be resumed. */
+  canResume(der: Uint8Array, now: number): boolean {
+    const leaf = read(der);
+    if (!leaf) return false;
+    const paths = this.#known(leaf, now);
+    return !('reason' in paths) || paths.reason !== 'resumption';
+  }
+
   /**
    * Why a path that was good under this trust is not any more; undefined if it is. A client that resumes a session sees
    * no certificate at all, and has the path of then only.
@@ -220,7 +228,7 @@ function brought(socket: TLSSocket): Certificate[] {
   return found;
 }
 
-function read(raw: Buffer): Certificate | undefined {
+function read(raw: Uint8Array): Certificate | undefined {
   try {
     return readCertificate(new Uint8Array(raw));
   } catch (error) {

@@ -195,6 +195,14 @@ describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
     expectRefused(outcome, 'revoked');
   });
 
+  it('gives the ticket of the next one', async () => {
+    const { eapServer, credentials } = await first();
+    for (let i = 0; i < 3; i += 1) {
+      const { answer } = await runEap(pki(), { version, eapServer, credentials });
+      expect(answer).toMatchObject({ type: 'success', resumed: true });
+    }
+  });
+
   it('is refused to a node whose subscription ended meanwhile', async () => {
     const { eapServer, credentials } = await first();
     const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);

@@ -28,6 +28,7 @@ export class Revocation {
   readonly #byName = new Map<string, CrlOfFile[]>();
   /** Lists of an issuer, the newest first; undefined as long as nobody has asked. */
   readonly #byIssuer = new Map<string, CertificateList[]>();
+  readonly #verified = new Set<CertificateList>();
 
   constructor(lists: readonly CrlOfFile[], policy: RevocationPolicy) {
     this.policy = policy;
@@ -59,8 +60,7 @@ export class Revocation {
 
   /** Lists whose issuer is not known yet: their signature could not be verified. */
   get unverified(): CrlOfFile[] {
-    const bound = new Set([...this.#byIssuer.values()].flat());
-    return this.#all().filter(({ list }) => !bound.has(list));
+    return this.#all().filter(({ list }) => !this.#verified.has(list));
   }
 
   /** Binds the lists of issuers that a good path brought; whether there was one that could not be verified before. */
@@ -97,14 +97,27 @@ export class Revocation {
   #bind(issuer: Certificate): CertificateList[] {
     const known = this.#byIssuer.get(issuer.issuerId);
     if (known) return known;
-    const lists = (this.#byName.get(issuer.subject.key) ?? [])
+    const signed = (this.#byName.get(issuer.subject.key) ?? [])
       .map(({ list }) => list)
-      .filter((list) => mayBeOf(list, issuer) && maySign(issuer) && hasSigned(issuer, list.signed))
-      .sort((one, other) => (isNewer(one, other) ? -1 : 1));
+      .filter((list) => mayBeOf(list, issuer) && maySign(issuer) && hasSigned(issuer, list.signed));
+    for (const list of signed) this.#verified.add(list);
+    const lists = ordered(signed);
     // Not of an issuer that no list names: there may be any number of them.
     if (this.#byName.has(issuer.subject.key)) this.#byIssuer.set(issuer.issuerId, lists);
     return lists;
   }
+}
+
+/** The newest first; of those that are equally new each may be the one to believe, so that all of them count. */
+function ordered(lists: readonly CertificateList[]): CertificateList[] {
+  const sorted = [...lists].sort((one, other) => (isNewer(one, other) ? -1 : isNewer(other, one) ? 1 : 0));
+  const merged: CertificateList[] = [];
+  for (const list of sorted) {
+    const newer = merged.at(-1);
+    if (!newer || isNewer(newer, list)) merged.push(list);
+    else merged.splice(-1, 1, { ...newer, serials: new Set([...newer.serials, ...list.serials]) });
+  }
+  return merged;
 }
 
 /** The newest that is not from the future, unless there is nothing else. */
