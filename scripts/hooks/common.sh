@@ -117,21 +117,46 @@ sum_of() {
 	cksum 2>/dev/null <"$1" || :
 }
 
-# Hooks of several nodes run at a time, and files of all nodes are rebuilt by one of them.
+# started PID: what tells this process from another that has the same number later, also after the host was started again.
+started() {
+	if [ -r /proc/sys/kernel/random/boot_id ]; then
+		started_stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+		started_boot=$(cat /proc/sys/kernel/random/boot_id)
+		# The name in parentheses may hold anything; field 22 is the start in clock ticks after boot.
+		# shellcheck disable=SC2086 # fields
+		set -- ${started_stat##*) }
+		printf '%s:%s\n' "$started_boot" "${20}"
+	else
+		started_at=$(ps -o lstart= -p "$1" 2>/dev/null) || return 1
+		printf '%s\n' "$started_at" | tr ' ' _
+	fi
+}
+
+# holds_no_more TOKEN: the process that wrote PID@START is gone.
+holds_no_more() {
+	[ "${1#*@}" != "$(started "${1%%@*}" 2>/dev/null || :)" ]
+}
+
+# Several hooks may run at the same time, and each rewrites the files of all nodes. The lock is a symbolic link, which is made
+# whole or not at all; its target names the holder. .locked.stale is held while somebody removes the lock of a dead process.
 LOCK=$MIP6_STATE_DIR/.locked
 lock() {
 	lock_tries=0
-	# A link is made whole or not at all: whoever sees it sees its holder.
-	until ln -s "$$" "$LOCK" 2>/dev/null; do
-		lock_pid=$(readlink "$LOCK" 2>/dev/null || :)
-		if [ -n "$lock_pid" ] && ! kill -0 "$lock_pid" 2>/dev/null && mkdir "$LOCK.stale" 2>/dev/null; then
-			# Its holder was killed. Between the look and now another may have taken it down, and a third have it.
-			if [ "$(readlink "$LOCK" 2>/dev/null || :)" = "$lock_pid" ]; then rm -f "$LOCK"; fi
-			rmdir "$LOCK.stale"
-			continue
+	lock_me="$$@$(started "$$")"
+	until ln -s "$lock_me" "$LOCK" 2>/dev/null; do
+		lock_holder=$(readlink "$LOCK" 2>/dev/null || :)
+		if [ -n "$lock_holder" ] && holds_no_more "$lock_holder"; then
+			if ln -s "$lock_me" "$LOCK.stale" 2>/dev/null; then
+				# Another may have removed it since the look above, and a third may hold it now.
+				if [ "$(readlink "$LOCK" 2>/dev/null || :)" = "$lock_holder" ]; then rm -f "$LOCK"; fi
+				rm -f "$LOCK.stale"
+				continue
+			fi
+			lock_remover=$(readlink "$LOCK.stale" 2>/dev/null || :)
+			if [ -n "$lock_remover" ] && holds_no_more "$lock_remover"; then rm -f "$LOCK.stale"; fi
 		fi
 		lock_tries=$((lock_tries + 1))
-		[ "$lock_tries" -le 200 ] || die "another hook holds $LOCK"
+		[ "$lock_tries" -le 200 ] || die "another hook (process ${lock_holder%%@*}) holds $LOCK"
 		nap 0.1
 	done
 	trap 'rm -f "$LOCK"; rm -f "$CONF_DIR/.new.$$"' EXIT
@@ -193,18 +218,31 @@ start() {
 # mobile node has one, its own.
 NODES=$CONF_DIR/nodes
 
-# node_read FILE: sets ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION. OLD is the key before KEY, kept until
-# KEY has been used; AT is when KEY came, in seconds, or "used"; GENERATION counts the keys.
-# shellcheck disable=SC2034 # which of these a command uses is its own business
-node_read() {
-	read -r ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION <"$1" || :
-	: "${VERSION:=ikev1}" "${PREFIX:=-}" "${OLD:=-}" "${AT:=0}" "${GENERATION:=0}" "${SESSION:=-}"
+# uptime_seconds: a clock that nobody sets.
+uptime_seconds() {
+	if [ -r /proc/uptime ]; then
+		read -r uptime _ </proc/uptime
+		printf '%s\n' "${uptime%.*}"
+		return
+	fi
+	# FreeBSD: a step of the wall clock moves the time of boot as well.
+	uptime=$(sysctl -n kern.boottime | sed -n 's/.*[{ ]sec = \([0-9]*\).*/\1/p')
+	printf '%s\n' "$(($(date +%s) - ${uptime:?kern.boottime has no seconds}))"
 }
 
-# The record of the values in ID HOA … SESSION.
+# node_read FILE: sets ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS. OLD is the key before KEY, kept
+# until KEY has been used. AT is when KEY came, in seconds since boot, or "used". GENERATION counts the keys. SAS lists the SAs
+# that KEY was not used for: "," and the names of all that were up when KEY had been loaded, or "?" before that is known.
+# shellcheck disable=SC2034 # which of these a command uses is its own business
+node_read() {
+	read -r ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS <"$1" || :
+	: "${VERSION:=ikev1}" "${PREFIX:=-}" "${OLD:=-}" "${AT:=0}" "${GENERATION:=0}" "${SESSION:=-}" "${SAS:=?}"
+}
+
+# The record of the values in ID HOA … SAS.
 node_write() {
-	printf '%s %s %s %s %s %s %s %s %s %s %s %s\n' \
-		"$ID" "$HOA" "$LEN" "$HA" "$HOST" "$KEY" "$VERSION" "$PREFIX" "$OLD" "$AT" "$GENERATION" "$SESSION" |
+	printf '%s %s %s %s %s %s %s %s %s %s %s %s %s\n' \
+		"$ID" "$HOA" "$LEN" "$HA" "$HOST" "$KEY" "$VERSION" "$PREFIX" "$OLD" "$AT" "$GENERATION" "$SESSION" "$SAS" |
 		put "$NODES/$ID" 600
 }
 
@@ -212,7 +250,7 @@ node_write() {
 # was not used either, the one before that. Not so on a home agent when the session is another one: the node may have begun
 # again, and know no other key.
 node_put() {
-	KEY=- HOA=- OLD=- AT=0 GENERATION=0 SESSION=-
+	KEY=- HOA=- OLD=- AT=0 GENERATION=0 SESSION=- SAS='?'
 	if [ -f "$NODES/$MIP6_MN_ID" ]; then node_read "$NODES/$MIP6_MN_ID"; fi
 	if [ "$KEY" != "$PSK" ]; then
 		if [ "$HOA" != "$MIP6_HOA" ]; then
@@ -223,7 +261,8 @@ node_put() {
 			OLD=$KEY
 		fi
 		KEY=$PSK
-		AT=$(date +%s)
+		AT=$(uptime_seconds)
+		SAS='?'
 		GENERATION=$((GENERATION + 1))
 	fi
 	ID=$MIP6_MN_ID HOA=$MIP6_HOA LEN=$MIP6_PREFIX_LEN HA=$MIP6_HA HOST=$MIP6_HA_HOST

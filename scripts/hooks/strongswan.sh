@@ -200,11 +200,12 @@ strongswan_load() {
 	[ -z "${1:-}" ] || load_must_say "loaded connection '$1'"
 }
 
-# sas: a line "CONNECTION SECONDS" for each IKE_SA that is up, with how long it has been.
+# sas: a line "CONNECTION SPI-SPI" for each IKE_SA that is up. charon counts its unique ids from one again when it starts; SPIs
+# are random.
 sas() {
 	swan --list-sas --raw || :
 	printf '%s\n' "$OUT" |
-		sed -n 's/^list-sa event {\([^ ]*\) {.* state=ESTABLISHED .* established=\([0-9]*\) .*/\1 \2/p'
+		sed -n 's/^list-sa event {\([^ ]*\) {.* state=ESTABLISHED .* initiator-spi=\([0-9a-f]*\) responder-spi=\([0-9a-f]*\) .*/\1 \2-\3/p'
 }
 
 now_ms() {
@@ -260,7 +261,7 @@ ike_mn_connect() {
 		[ "$WHAT" != all ] || break
 		# What is half open would be waited for, and has an old state of the home agent.
 		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force --timeout 1 || :
-		[ $(($(now_ms) - BEGAN + connect_wait)) -lt $((INITIATE_SECONDS * 1000)) ] ||
+		[ $(($(uptime_seconds) + connect_wait / 1000)) -lt "$GIVE_UP" ] ||
 			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
 		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
 		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
@@ -275,6 +276,7 @@ ike_mn_connect() {
 	done
 }
 BEGAN=$(now_ms)
+GIVE_UP=$(($(uptime_seconds) + INITIATE_SECONDS))
 
 strongswan_end() {
 	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force --timeout 1 || :
@@ -291,14 +293,38 @@ ike_mn_down() {
 	if [ "$DRY_RUN" != yes ] && charon_runs; then strongswan_load; fi
 }
 
-# An IKE_SA that came after the key did was made with that key: the one before is done with. So it is when its time is over.
+# sas_of CONNECTION: the names of its SAs in UP, each after a ",".
+sas_of() {
+	printf '%s\n' "$UP" | awk -v name="$1" '$1 == name { printf ",%s", $2 }'
+}
+
+# note_sas: what is up once the new key has been loaded was made with the one before.
+note_sas() {
+	SAS=$(sas_of "$CONNECTION"),
+	node_write
+}
+
+# The old key is done with when an IKE_SA has come since the new one was loaded, or when its time is over.
 forget_old_key() {
 	[ "$OLD" != - ] || return 0
-	forget_since=$(($(date +%s) - AT))
 	CONNECTION=$(connection_name "$HOA")
-	forget_used=$(printf '%s\n' "$SAS" |
-		awk -v name="$CONNECTION" -v since="$forget_since" '$1 == name && $2 <= since { print "used"; exit }')
-	if [ "$forget_used" != used ] && [ "$forget_since" -lt "$OLD_KEY_SECONDS" ]; then return; fi
+	forget_now=$(uptime_seconds)
+	# The host has been started since.
+	[ "$AT" -le "$forget_now" ] || AT=0
+	forget_used=no
+	if [ "$SAS" != '?' ]; then
+		for forget_sa in $(sas_of "$CONNECTION" | tr , ' '); do
+			case $SAS in
+			*",$forget_sa,"*) ;;
+			*) forget_used=yes ;;
+			esac
+		done
+	fi
+	if [ "$forget_used" = no ] && [ $((forget_now - AT)) -lt "$OLD_KEY_SECONDS" ]; then
+		# The hook that loaded the key was killed before it could look.
+		[ "$SAS" != '?' ] || note_sas
+		return 0
+	fi
 	OLD=-
 	AT=used
 	node_write
@@ -309,7 +335,7 @@ forget_old_key() {
 forget_old_keys() {
 	FORGOTTEN=no
 	[ "$DRY_RUN" != yes ] && charon_runs || return 0
-	SAS=$(sas)
+	UP=$(sas)
 	each_node forget_old_key
 }
 
@@ -325,6 +351,10 @@ ike_ha_put() {
 	fi
 	charon_start
 	strongswan_load "$CONNECTION"
+	if [ "$OLD" != - ] && [ "$SAS" = '?' ]; then
+		UP=$(sas)
+		note_sas
+	fi
 }
 
 ike_ha_remove() {

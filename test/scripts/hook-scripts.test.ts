@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -226,6 +227,35 @@ ${RACOON_PROPOSAL}  passive on;
     await ha('up', NODES[1], KEYS[1]);
     expect(await file('racoon.conf')).not.toBe(before);
     expect((await file('psk.txt')).split('\n')).toHaveLength(3);
+  });
+
+  it.each([
+    { what: 'a number that another process has now', target: `${process.pid}@0b6e7a0c-0000-0000-0000-000000000000:77` },
+    { what: 'a number alone that another process has now', target: `${process.pid}` },
+  ])('takes no notice of a lock from before the power cut: $what', async ({ target }) => {
+    await symlink(target, join(state, '.locked'));
+    // Whoever removed it then did not come to an end either.
+    await symlink(target, join(state, '.locked.stale'));
+    await ha('up', NODES[0], KEYS[0]);
+    expect((await readdir(state)).filter((name) => name.startsWith('.locked'))).toEqual([]);
+  });
+
+  it('waits for a process that holds the lock', async () => {
+    const holder = spawn('sh', ['-c', `. "${hookPath('common.sh')}"; lock; echo; read -r _`, 'hook', ''], {
+      env: { PATH: process.env['PATH'] ?? '', MIP6_STATE_DIR: state, MIP6_ROLE: 'ha', MIP6_EVENT: '' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(holder.stdout, 'data');
+    const bin = join(state, 'bin');
+    await mkdir(bin);
+    await writeFile(join(bin, 'sleep'), `#!/bin/sh\necho >>${state}/waits\nexec /bin/sleep "$@"\n`, { mode: 0o755 });
+    const PATH = `${bin}:/usr/sbin:/usr/bin:/sbin:/bin`;
+    const up = hook(script, { event: 'up', role: 'ha', environment: { PATH } });
+    await expect.poll(() => files()).toContain('waits');
+    expect(await files()).toEqual(['sleep', 'waits']);
+    holder.stdin.end();
+    await up;
+    expect(await file('psk.txt')).toContain(NODES[0].id);
   });
 });
 
