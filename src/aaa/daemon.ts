@@ -1,10 +1,11 @@
 import { unwatchFile, watchFile } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+
 import { dirname } from 'node:path';
 import { diameterReporter, makeHookRunner, openControl, refusedReporter } from '../runtime/daemon.js';
 import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
 import { type Authorization, EapServer } from '../runtime/eap-server.js';
+import { makeFolder } from '../runtime/folder.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
@@ -165,7 +166,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const credentials = await readCredentials(options);
     const tls = await openDiameterTls(options.diameter, refusedReporter(log));
     const originState = await nextOriginState(options.hooks['state-dir']);
-    if (!isPostgresUrl(options.store)) await mkdir(dirname(options.store), { recursive: true, mode: 0o700 });
+    if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
     const store = await Store.open(options.store);
     const daemon = new AaaDaemon(options, log, store, credentials, originState, tls);
     try {
@@ -221,7 +222,7 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   async #open(): Promise<void> {
     const { control, tls } = this.#options;
-    await mkdir(this.#options.hooks['state-dir'], { recursive: true, mode: 0o700 });
+    await makeFolder(this.#options.hooks['state-dir'], 0o700);
     await this.#shareTicketKey();
     await this.#application.start();
     this.#closeControl = await openControl(

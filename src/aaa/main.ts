@@ -1,8 +1,14 @@
 #!/usr/bin/env node
-import { runDaemonProgram } from '../runtime/daemon-commands.js';
-import { operatorCommands } from './commands/commands.js';
-import { namesFor } from './commands/names.js';
-import { flags } from './commands/store-access.js';
+import { listenEarly } from '../runtime/early-signals.js';
+
+listenEarly(process.argv[2] === 'run');
+
+const [{ runDaemonProgram }, { operatorCommands }, { namesFor }, { flags }] = await Promise.all([
+  import('../runtime/daemon-commands.js'),
+  import('./commands/commands.js'),
+  import('./commands/names.js'),
+  import('./commands/store-access.js'),
+]);
 
 await runDaemonProgram({
   ...flags,

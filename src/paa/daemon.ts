@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+
 import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { checkName } from '../protocol/mip6/names.js';
@@ -20,6 +20,7 @@ import {
 import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
 import { TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
+import { makeFolder } from '../runtime/folder.js';
 import { HookRunner, type HookView } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
@@ -162,7 +163,7 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   async #open(): Promise<void> {
     const { pana, hooks, control } = this.#options;
-    await mkdir(hooks['state-dir'], { recursive: true, mode: 0o700 });
+    await makeFolder(hooks['state-dir'], 0o700);
     if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
     await this.#local.takeDownLeftovers();
     // Who passed before a restart has no session any more, and nobody is listened to before that is so.

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
@@ -7,6 +7,7 @@ import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { type HomeAgentOffer, IKE_BITS } from '../protocol/mip6/diameter-mobility.js';
 import { isReservedIdentifier } from '../protocol/mip6/home-address.js';
 import { OperatorError } from '../runtime/failure.js';
+import { makeFolder } from '../runtime/folder.js';
 import type { PaaOptions } from './options.js';
 
 type Options = NonNullable<PaaOptions['local-home-agent']>;
@@ -108,7 +109,7 @@ export class LocalHomeAgent {
     this.#writing = this.#writing.then(async () => {
       const leases: LocalLease[] = [];
       for (const [homeAddress, mnId] of this.#used) if (mnId !== undefined) leases.push({ homeAddress, mnId });
-      await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
+      await makeFolder(dirname(this.#file), 0o700);
       const temporary = `${this.#file}.new`;
       await writeFile(temporary, JSON.stringify(leases), { mode: 0o600 });
       await rename(temporary, this.#file);

@@ -1,8 +1,14 @@
 #!/usr/bin/env node
 import type { Argv } from 'yargs';
-import { print, table } from '../runtime/cli.js';
-import { askDaemon, readable, runDaemonProgram, withControl } from '../runtime/daemon-commands.js';
-import { paaSchema } from './options.js';
+import { listenEarly } from '../runtime/early-signals.js';
+
+listenEarly(process.argv[2] === 'run');
+
+const [{ print, table }, { askDaemon, readable, runDaemonProgram, withControl }, { paaSchema }] = await Promise.all([
+  import('../runtime/cli.js'),
+  import('../runtime/daemon-commands.js'),
+  import('./options.js'),
+]);
 
 const flags = { prefix: 'PANA_PAA', schema: paaSchema };
 

@@ -1,7 +1,13 @@
 #!/usr/bin/env node
-import { print } from '../runtime/cli.js';
-import { askDaemon, readable, runDaemonProgram, withControl } from '../runtime/daemon-commands.js';
-import { pacSchema } from './options.js';
+import { listenEarly } from '../runtime/early-signals.js';
+
+listenEarly(process.argv[2] === 'run');
+
+const [{ print }, { askDaemon, readable, runDaemonProgram, withControl }, { pacSchema }] = await Promise.all([
+  import('../runtime/cli.js'),
+  import('../runtime/daemon-commands.js'),
+  import('./options.js'),
+]);
 
 const flags = { prefix: 'PANA_PAC', schema: pacSchema };
 

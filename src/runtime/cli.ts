@@ -5,6 +5,7 @@ import { COMPLETE, completionScript, completions, type Names, SHELLS } from './c
 import { EXIT_OPERATOR, explainFailure, OperatorError, StartError } from './failure.js';
 import { isJournal, STDERR } from './journal.js';
 import { environmentName, loadOptions, optionKeys } from './options.js';
+import { endProcess } from './process-end.js';
 
 /** Width of help texts; a wider terminal does not make them easier to read. */
 const WIDTH = 110;
@@ -49,7 +50,8 @@ export async function runProgram(program: Program): Promise<void> {
   } catch (error) {
     const text = explainFailure(error);
     complain(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
-    process.exitCode = text === undefined || error instanceof StartError ? 1 : EXIT_OPERATOR;
+    // What was opened before the error must not hold the process.
+    await endProcess(text === undefined || error instanceof StartError ? 1 : EXIT_OPERATOR);
   }
 }
 

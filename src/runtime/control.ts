@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { OperatorError } from './failure.js';
+import { makeFolder } from './folder.js';
 
 /** Octets of a request's body. */
 const MAX_BODY = 1024 * 1024;
@@ -46,7 +47,7 @@ export class ControlServer {
   /** Rejects with OperatorError when another daemon answers there, or with the system's error. */
   static async onSocket(path: string, routes: ControlRoutes): Promise<ControlServer> {
     if (await answers(path)) throw new OperatorError(`${path}: another daemon runs with this control socket`);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await rm(path, { force: true });
     const server = serverOf(routes);
     // From the first moment nobody else may connect.

@@ -4,8 +4,9 @@ import { type OptionFlags, optionsOf, type Program, print, runProgram, withOptio
 import { callDaemon } from './control.js';
 import { asStartError } from './failure.js';
 import { type Logger, type LogOptions, openLog } from './log.js';
+import { endProcess } from './process-end.js';
 import { adopt } from './reload.js';
-import { runService, type Service, Signals } from './service.js';
+import { runService, type Service, Signals, startService } from './service.js';
 
 /** What every daemon's configuration has. */
 interface CommonOptions {
@@ -52,13 +53,14 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
               const options = await optionsOf(argv, daemon);
               const log = await openLog(name, commonOf(options).log);
               const signals = new Signals(log);
-              const service = await daemon.start(options, log).catch((error: unknown) => {
+              const start = daemon.start(options, log).catch((error: unknown) => {
                 throw asStartError(error);
               });
+              const service = await startService(start, log, signals);
+              if (!service) return endProcess(0);
               const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
-              process.exitCode = await runService(service, log, signals, reload);
               // A hook's child or a keep-alive must not hold the process.
-              process.exit();
+              return endProcess(await runService(service, log, signals, reload));
             },
           )
           .command(

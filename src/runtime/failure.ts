@@ -19,8 +19,13 @@ const FOR_PEOPLE = new Set(['OperatorError', 'StartError', 'StoreError', 'Databa
 const SYSTEM: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another program',
   EADDRNOTAVAIL: 'this host has no such address',
-  EACCES: 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE, a file its permissions',
+  EACCES: 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE, a file or folder its permissions',
   EPERM: 'not permitted',
+  EEXIST: 'a file is in the way',
+  ENAMETOOLONG: 'the name is too long',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the file system is read-only',
+  ELOOP: 'its symbolic links lead in a circle',
   ENOENT: 'there is no such file',
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is not a folder',
@@ -52,6 +57,7 @@ export function explainFailure(error: unknown): string | undefined {
   };
   const text = SYSTEM[code];
   if (text === undefined) return undefined;
-  const where = path ?? (address === undefined ? syscall : `${address} port ${port ?? 0}`);
+  // A UNIX socket has port -1.
+  const where = path ?? (address === undefined ? syscall : port === -1 ? address : `${address} port ${port ?? 0}`);
   return `${where}: ${text} (${code})`;
 }

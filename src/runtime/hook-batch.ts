@@ -1,5 +1,5 @@
 import { HookValueError, hookEnvironment, hookLine } from './hook-environment.js';
-import { type HookOutcome, runHook } from './hook-process.js';
+import type { HookOutcome } from './hook-process.js';
 import type { HookJob, HookOptions, HookRunner, HookView } from './hooks.js';
 
 /** Events that one run of a hook gets at most. */
@@ -118,7 +118,7 @@ export class HookBatch {
       const onLine = (line: string) =>
         onEvent({ type: 'line', subject: role, event, role, line, sinceEvent: performance.now() - began });
       const input = `${lines.join('\n')}\n`;
-      return await runHook({ program, event, environment, timeout, input, secret: undefined, onLine });
+      return await this.#runner.process({ program, event, environment, timeout, input, secret: undefined, onLine });
     } catch (error) {
       return { ok: false, milliseconds: 0, reason: (error as Error).message };
     }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { putHex } from '../protocol/bytes/octets.js';
 import type { Secret } from '../protocol/bytes/secret.js';
+import { makeFolder } from './folder.js';
 
 /** What of a hook's output reaches the log. */
 export const MAX_LINES = 200;
@@ -134,7 +135,7 @@ function holds(digits: string, key: Uint8Array): boolean {
 /** Puts a key where a hook can read it: a file of mode 0600 in a directory of mode 0700. Returns its path. */
 export async function writePskFile(stateDir: string, psk: Secret): Promise<string> {
   const folder = join(stateDir, 'keys');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   const path = join(folder, randomBytes(8).toString('hex'));
   const file = await open(path, 'wx', 0o600);
   const line = psk.use(hexLine);

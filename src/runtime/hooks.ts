@@ -6,11 +6,15 @@ import {
   type HookVariables,
   hookEnvironment,
 } from './hook-environment.js';
-import { type HookOutcome, removePskFile, runHook, writePskFile } from './hook-process.js';
+import { type HookCommand, type HookOutcome, removePskFile, runHook, writePskFile } from './hook-process.js';
+import { within } from './within.js';
 
 /** A hook that fails is tried again after a second, then twice as late, a minute at most. */
 export const FIRST_RETRY = 1_000;
 export const LONGEST_RETRY = 60_000;
+
+/** How long what follows a hook that was killed at the end may take, in milliseconds: its key file is removed. */
+const AFTER_KILL = 500;
 
 /** `down`, `revoke` and `stop` have no session left that would end their retries. */
 export const MAX_FINAL_TRIES = 8;
@@ -95,6 +99,8 @@ export class HookRunner {
   #running = 0;
   #stopping = false;
   readonly #active = new Set<Promise<void>>();
+  readonly #processes = new Set<AbortController>();
+  #ended = false;
 
   constructor(options: HookOptions) {
     this.#options = options;
@@ -146,14 +152,37 @@ export class HookRunner {
       .map(({ subject, event, role, tries, problem }) => ({ subject, event, role, tries, problem }));
   }
 
-  /** Lets every job have its try, then no more; resolves when all are over or `deadline` milliseconds have passed. */
+  /**
+   * Lets every job have its try, then no more; resolves when all are over, soon after `deadline` milliseconds at the latest. Hooks
+   * that run for half of that time are killed, so that what waits for them, such as `down` for `up`, still has its try; at the
+   * deadline all are killed.
+   */
   async stop(deadline: number): Promise<void> {
     this.#stopping = true;
     for (const queue of this.#queues.values()) for (const job of queue) job.wake.abort();
-    const { promise, resolve } = deferred<void>();
-    const timer = setTimeout(resolve, deadline);
-    await Promise.race([Promise.all([...this.#active]), promise]);
-    clearTimeout(timer);
+    const over = () => Promise.all([...this.#active]);
+    await within(over(), deadline / 2);
+    this.#kill();
+    await within(over(), deadline / 2);
+    this.#ended = true;
+    this.#kill();
+    await within(over(), AFTER_KILL);
+  }
+
+  /** Runs a hook's process, which ends with this runner at the latest. */
+  async process(command: Omit<HookCommand, 'end'>): Promise<HookOutcome> {
+    if (this.#ended) return { ok: false, milliseconds: 0, reason: 'the daemon has ended' };
+    const end = new AbortController();
+    this.#processes.add(end);
+    try {
+      return await runHook({ ...command, end: end.signal });
+    } finally {
+      this.#processes.delete(end);
+    }
+  }
+
+  #kill(): void {
+    for (const end of this.#processes) end.abort();
   }
 
   #supersede(older: Job, event: HookEvent): void {
@@ -217,7 +246,7 @@ export class HookRunner {
       const { program, secret } = job;
       const { timeout } = this.#options;
       const input = job.input?.();
-      const outcome = await runHook({ program, event, environment, timeout, input, secret, onLine });
+      const outcome = await this.process({ program, event, environment, timeout, input, secret, onLine });
       job.problem = outcome.ok ? undefined : outcome.reason;
       finished(outcome);
       return outcome.ok;

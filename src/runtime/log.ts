@@ -1,5 +1,6 @@
-import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { isJournal, STDOUT } from './journal.js';
+import { LogOutput } from './log-output.js';
 
 export type { Logger } from 'pino';
 
@@ -37,15 +38,18 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     base: { name },
   };
   const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(STDOUT, process.env)) : format;
-  if (chosen === 'json') return pino(options);
+  const lost = (count: number) =>
+    `{"level":40${options.timestamp()},${JSON.stringify({ name, count, msg: 'log lines lost' }).slice(1)}\n`;
+  if (chosen === 'json') return pino(options, new LogOutput(STDOUT, lost));
   if (chosen !== 'pretty') {
-    const out = destination({ fd: STDOUT, sync: true });
-    return pino(options, { write: (line: string) => void out.write(`${plainLine(line, chosen)}\n`) });
+    const out = new LogOutput(STDOUT, (count) => `${plainLine(lost(count), chosen)}\n`);
+    return pino(options, { write: (line: string) => out.write(`${plainLine(line, chosen)}\n`) });
   }
   const { default: prettyStream } = await import('pino-pretty');
+  const destination = new LogOutput(STDOUT, (count) => `WARN: log lines lost {"count":${count}}\n`).stream();
   return pino(
     options,
-    prettyStream({ sync: true, singleLine: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }),
+    prettyStream({ destination, sync: true, singleLine: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }),
   );
 }
 

@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from './folder.js';
 
 /** Origin-State-Id is an Unsigned32. */
 const MAX = 2 ** 32 - 1;
@@ -17,7 +18,7 @@ export async function nextOriginState(folder: string, now = Date.now()): Promise
   });
   const last = /^\d{1,10}\n$/.test(text) ? Number(text) : 0;
   const next = Math.max(Math.floor(now / 1000), last < MAX ? last + 1 : 0);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   await writeFile(`${path}.new`, `${next}\n`, { mode: 0o600 });
   await rename(`${path}.new`, path);
   return next;

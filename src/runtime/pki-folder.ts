@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeFolder } from './folder.js';
 import {
   BACKDATED,
   type CertificateSubject,
@@ -71,7 +72,7 @@ export class PkiFolder {
   }
 
   async init(name: string, kind: KeyKind, days: number, crlDays = CRL_DAYS): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.#folder, 0o700);
     await this.#locked(async () => {
       if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
       const ca = await makeCa(name, kind, validFor(days));
@@ -114,7 +115,7 @@ export class PkiFolder {
       if (revoked.has(plain(serialOf(old)))) {
         throw new PkiError(`${name} is revoked: issue a certificate of another name`);
       }
-      await mkdir(join(this.#folder, PREVIOUS, name), { recursive: true, mode: 0o700 });
+      await makeFolder(join(this.#folder, PREVIOUS, name), 0o700);
       await this.#replace(join(PREVIOUS, name, `${serialOf(old)}.pem`), old, 0o644);
       if (newKey) {
         await this.#write(name, await issueCertificate(ca, subject, validity, newKey.kind));

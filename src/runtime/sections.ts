@@ -86,9 +86,19 @@ export const log = group({
     .describe('json, pretty, journal or plain without times, or auto: pretty on a terminal, journal in the journal'),
 });
 
+/** Octets of `sun_path` without its NUL (unix(7) on Linux; FreeBSD, macOS). */
+const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
+
 export const control = (name: string) =>
   group({
-    socket: z.string().min(1).default(`/var/run/${name}/control.sock`).describe('UNIX socket for status and commands'),
+    socket: z
+      .string()
+      .min(1)
+      .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH, {
+        error: `the path of a UNIX socket has at most ${MAX_SOCKET_PATH} octets here`,
+      })
+      .default(`/var/run/${name}/control.sock`)
+      .describe('UNIX socket for status and commands'),
     metrics: z
       .string()
       .regex(/^.+:\d+$/, { error: 'an address and a port, such as 127.0.0.1:9108 or [::1]:9108' })

@@ -1,5 +1,6 @@
 import { explainFailure } from './failure.js';
 import type { Logger } from './log.js';
+import { killProcess } from './process-end.js';
 import { type News, ServiceManager, wishesOf } from './service-manager.js';
 import { within } from './within.js';
 
@@ -17,8 +18,11 @@ export interface Service<O = never> {
   readonly finished?: Promise<number>;
 }
 
-/** How long an orderly stop may take, in milliseconds. */
-export const STOP_DEADLINE = 10_000;
+/** How long an orderly stop may take, in milliseconds: a little less than the 10 s that are promised. */
+export const STOP_DEADLINE = 9_000;
+
+/** How long a daemon that is told to stop while it starts may go on with that, in milliseconds. */
+const START_GRACE = 3_000;
 
 /** How often the service manager is told what we do, if it is something else, in milliseconds. */
 const STATUS_INTERVAL = 5_000;
@@ -31,7 +35,7 @@ const SIGNS_OF_LIFE = 3;
 
 /** Signals from before a daemon has started on: none of them ends it out of order, or is lost. */
 export class Signals {
-  /** SIGTERM or SIGINT. */
+  /** SIGTERM or SIGINT. From then on the process ends within `STOP_DEADLINE`, and at once with a second one. */
   readonly end: Promise<NodeJS.Signals>;
   #onHangUp: (() => void) | undefined;
   #isHungUp = false;
@@ -40,16 +44,17 @@ export class Signals {
     this.end = new Promise((resolve) => {
       let stopping = false;
       const onSignal = (signal: NodeJS.Signals) => {
-        if (stopping) {
-          log.warn({ signal }, 'ended at once');
-          process.exit(1);
-        }
+        if (stopping) endAtOnce(log, { signal });
         stopping = true;
+        startDeadline(log);
         resolve(signal);
       };
       process.on('SIGTERM', onSignal);
       process.on('SIGINT', onSignal);
     });
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
+      process.on(signal, () => log.debug({ signal }, 'signal ignored'));
+    }
     process.on('SIGHUP', () => {
       if (this.#onHangUp) this.#onHangUp();
       else this.#isHungUp = true;
@@ -61,6 +66,37 @@ export class Signals {
     this.#onHangUp = listener;
     if (this.#isHungUp) listener();
   }
+}
+
+/** No end in order: what holds it up may be a system call that does not return. */
+function endAtOnce(log: Logger, why: { readonly signal: NodeJS.Signals } | { readonly deadline: number }): never {
+  log.error(why, 'ended at once');
+  killProcess();
+}
+
+function startDeadline(log: Logger): NodeJS.Timeout {
+  return setTimeout(() => endAtOnce(log, { deadline: STOP_DEADLINE }), STOP_DEADLINE);
+}
+
+/**
+ * The daemon once it has started; undefined: it was told to stop before that, and has not started or has stopped again. Rejects
+ * with what the start rejects with.
+ */
+export async function startService<S extends Pick<Service, 'stop'>>(
+  start: Promise<S>,
+  log: Logger,
+  signals: Signals,
+): Promise<S | undefined> {
+  const first = await Promise.race([start, signals.end]);
+  if (typeof first !== 'string') return first;
+  log.info({ signal: first }, 'stopping');
+  const stopped = start.then(
+    (service) => service.stop(),
+    (error: unknown) => log.info({ reason: explainFailure(error) ?? String(error) }, 'not started'),
+  );
+  await within(stopped, START_GRACE);
+  log.info('stopped');
+  return undefined;
 }
 
 /**
@@ -91,14 +127,10 @@ export async function runService(
   const finished: Promise<number> = service.finished ?? new Promise(() => undefined);
   const end = await Promise.race([signals.end, finished]);
   log.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
-  const deadline = setTimeout(() => {
-    log.error({ deadline: STOP_DEADLINE }, 'ended at once');
-    process.exit(1);
-  }, STOP_DEADLINE);
+  if (typeof end === 'number') startDeadline(log);
   const told = reporter?.stop();
   await service.stop();
   if (told) await within(told, TOLD_AT_END);
-  clearTimeout(deadline);
   log.info('stopped');
   return typeof end === 'number' ? end : 0;
 }

@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { callDaemon } from '../runtime/control.js';
+import { makeFolder } from '../runtime/folder.js';
 import { type KeyKind, validFor } from '../runtime/pki.js';
 import { PkiFolder } from '../runtime/pki-folder.js';
 import type { Lease, Page } from '../runtime/store/records.js';
@@ -87,7 +88,7 @@ export class Lab {
   ): Promise<Lab> {
     const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'pana-mip6-')));
     const lab = new Lab(folder, options, onLine);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await lab.#pki.init('Lab CA', options.keys ?? 'p256', 30);
     await lab.issueServer('aaa', [`aaa.${REALM}`]);
     return lab;
@@ -278,7 +279,7 @@ export class Lab {
 
   async #hooks(name: string, programs: Tree): Promise<Tree> {
     const folder = this.path('hooks', name);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     const settings = this.#options.hookSettings?.(name) ?? 'DRY_RUN=yes\nIKE=racoon\n';
     await writeFile(join(folder, 'hooks.conf'), settings);
     return { 'state-dir': folder, ...programs };

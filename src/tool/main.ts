@@ -1,7 +1,13 @@
 #!/usr/bin/env node
-import { runProgram } from '../runtime/cli.js';
-import { decodeOptions, describeDecode } from './decode/options.js';
-import { pkiCommands } from './pki.js';
+import { listenEarly } from '../runtime/early-signals.js';
+
+listenEarly(false);
+
+const [{ runProgram }, { decodeOptions, describeDecode }, { pkiCommands }] = await Promise.all([
+  import('../runtime/cli.js'),
+  import('./decode/options.js'),
+  import('./pki.js'),
+]);
 
 await runProgram({
   name: 'pana-mip6',

@@ -62,7 +62,7 @@ describe('SIGTERM', () => {
     await aaa.line('lease released');
     await pac.line('stopping');
     pac.signal('SIGTERM');
-    expect(await pac.exited).toBe(1);
+    expect(await pac.exited).toBe(128);
     expect(pac.lines.at(-1)?.msg).toBe('ended at once');
   });
 });

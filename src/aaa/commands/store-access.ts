@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { type OptionFlags, optionsOf } from '../../runtime/cli.js';
 import { callDaemon, NoDaemonError } from '../../runtime/control.js';
 import { OperatorError } from '../../runtime/failure.js';
+import { makeFolder } from '../../runtime/folder.js';
 import { isPostgresUrl, storeName } from '../../runtime/store/backend.js';
 import type { ArgumentsOf, OperationName, ResultOf, Store } from '../../runtime/store/store.js';
 import { type AaaOptions, aaaSchema } from '../options.js';
@@ -84,7 +85,7 @@ export class StoreAccess {
           `there is no store ${store}, and no server at ${control.socket}: say where with --store or -c, or begin one with "subscriber add" or "home-agent add"`,
         );
       }
-      await mkdir(dirname(store), { recursive: true, mode: 0o700 });
+      await makeFolder(dirname(store), 0o700);
     }
     const { Store } = await import('../../runtime/store/store.js');
     return Store.open(store);

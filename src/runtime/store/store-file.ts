@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { makeFolder } from '../folder.js';
 import { giveToFolderOwner, refuseNewer } from './database.js';
 import { DatabaseError } from './database-error.js';
 
@@ -32,7 +33,7 @@ export async function restore(from: string, store: string, onProgress: OnProgres
   } finally {
     backup.close();
   }
-  await mkdir(dirname(store), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(store), 0o700);
   await copy(from, store, onProgress, true);
 }
 

@@ -1,0 +1,207 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { programOf } from '../../src/tool/daemon-process.js';
+import { Lab } from '../../src/tool/lab.js';
+import { Fifo } from '../runtime/fifo.js';
+import { run } from './program.js';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+async function made(): Promise<Lab> {
+  lab = await Lab.make();
+  return lab;
+}
+
+/** Writes the configuration of a AAA server that is alone, with these sections instead of its own. */
+function configureAaa(here: Lab, more: Readonly<Record<string, unknown>>): Promise<string> {
+  return here.configure('aaa', {
+    log: { level: 'debug', format: 'json' },
+    control: { socket: here.socket('aaa') },
+    store: here.path('aaa.db'),
+    diameter: {
+      host: 'aaa.home.example',
+      realm: 'home.example',
+      listen: ['::1'],
+      port: 0,
+      peers: [{ host: 'paa.access.example' }],
+    },
+    tls: {
+      ca: here.path('pki', 'ca.pem'),
+      certificate: here.path('pki', 'aaa.pem'),
+      key: here.path('pki', 'aaa-key.pem'),
+    },
+    ...more,
+  });
+}
+
+describe('user signals', () => {
+  it.each(['SIGUSR1', 'SIGUSR2'] as const)('%s ends no daemon and opens no debugger', async (signal) => {
+    const here = await made();
+    const { daemon: aaa, place } = await here.startAaa();
+    const { daemon: paa } = await here.startPaa(place);
+    await here.addSubscriber('mn1@home.example', 'mn1');
+    const pac = await here.startPac('mn1');
+    await pac.line('bootstrapped');
+    for (const daemon of [aaa, paa, pac]) {
+      daemon.signal(signal);
+      daemon.signal('SIGHUP');
+      // Signals are handled in turn: the one before has been.
+      await Promise.race([daemon.line('reloaded'), daemon.line('reload failed: all is as before')]);
+      expect(daemon.errors).not.toContain('Debugger');
+      expect(await daemon.stop()).toBe(0);
+    }
+  });
+
+  it.each(['pana-pac', 'pana-paa', 'pana-aaa'])('are listened to before %s loads anything', async (name) => {
+    const { bin } = JSON.parse(await readFile('package.json', 'utf8')) as { bin: Record<string, string> };
+    const program = (await readFile(bin[name] ?? '', 'utf8')).split('\n').filter((line) => line !== '');
+    expect(program.slice(1, 3)).toEqual([
+      "import { listenEarly } from '../runtime/early-signals.js';",
+      "listenEarly(process.argv[2] === 'run');",
+    ]);
+    expect(program.slice(3).filter((line) => line.startsWith('import '))).toEqual([]);
+    expect(await readFile('dist/runtime/early-signals.js', 'utf8')).not.toContain('import');
+  });
+});
+
+describe('a start', () => {
+  it('that waits for a database ends with SIGTERM, and with a second one at once', async () => {
+    const silent = createServer();
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    onTestFinished(() => void silent.close());
+    const place = silent.address();
+    const port = typeof place === 'object' ? place?.port : 0;
+    const here = await made();
+    const config = await configureAaa(here, {
+      store: `postgres://nobody:secret@127.0.0.1:${port}/pana?sslmode=disable`,
+    });
+    for (const signals of [1, 2]) {
+      const connected = once(silent, 'connection');
+      const aaa = here.start('aaa', 'aaa', config);
+      await connected;
+      aaa.signal('SIGTERM');
+      await aaa.line('stopping');
+      if (signals === 2) aaa.signal('SIGTERM');
+      expect(await aaa.exited).toBe(signals === 2 ? 128 : 0);
+    }
+  });
+
+  it.each([
+    { socket: `/tmp/${'x'.repeat(110)}.sock`, status: 2, problem: /path of a UNIX socket has at most \d+ octets/ },
+    { socket: '/proc/self/control.sock', status: 1, problem: /\/proc\/self\/control.sock: (there is|not permitted)/ },
+    { socket: '/proc/self/none/control.sock', status: 1, problem: '/proc/self/none: there is no such file' },
+    { socket: '/dev/null/control.sock', status: 1, problem: '/dev/null: a file is in the way' },
+  ])('with a socket that cannot be ends: $problem', async ({ socket, status, problem }) => {
+    const config = await configureAaa(await made(), {});
+    const ended = await run('aaa', ['run', '-c', config, '--control.socket', socket]);
+    expect(ended).toMatchObject({ status, stderr: expect.stringMatching(problem) });
+    expect(ended.stderr).not.toMatch(/ at .*\.js|port -1/);
+  });
+});
+
+describe('standard output', () => {
+  /** Runs a AAA server whose standard output is this, until it answers. */
+  async function running(stdout: number) {
+    const here = await made();
+    const config = await configureAaa(here, { log: { level: 'trace', format: 'json' } });
+    const child = spawn(process.execPath, [programOf('aaa'), 'run', '-c', config], {
+      stdio: ['ignore', stdout, 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const ended = once(child, 'exit');
+    await expect
+      .poll(async () => (await run('aaa', ['status', '--control.socket', here.socket('aaa')])).status)
+      .toBe(0);
+    return { child, ended };
+  }
+
+  it('on a full disk holds up neither a daemon nor its end', async () => {
+    const full = openSync('/dev/full', 'w');
+    onTestFinished(() => closeSync(full));
+    const { child, ended } = await running(full);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  });
+
+  it('that nobody reads any more holds up neither a daemon nor its end', async () => {
+    const fifo = new Fifo();
+    fifo.fill();
+    const { child, ended } = await running(fifo.writer);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  });
+});
+
+describe('a hook that ignores signals', () => {
+  it('is ended with its daemon, and does not take the place of the hook that undoes it', async () => {
+    const here = await made();
+    const { place } = await here.startAaa();
+    await here.startPaa(place);
+    await here.addSubscriber('mn1@home.example', 'mn1');
+    const hook = here.path('stubborn.sh');
+    const script =
+      '#!/bin/sh\n[ "$1" = up ] || exit 0\ntrap "" HUP INT TERM\necho "process $$"\nwhile :; do sleep 600; done\n';
+    await writeFile(hook, script, { mode: 0o755 });
+    const pac = here.start('mn1', 'pac', await here.configurePac('mn1', { hooks: { mn: hook } }));
+    const { line } = await pac.line('hook said');
+    const group = Number(String(line).split(' ')[1]);
+    expect(alive(group)).toBe(true);
+    pac.signal('SIGTERM');
+    expect(await pac.exited).toBe(0);
+    expect(alive(group)).toBe(false);
+    expect(pac.lines.some(({ msg, event }) => msg === 'hook done' && event === 'down')).toBe(true);
+  });
+});
+
+describe('threads', () => {
+  /** Ends a process that imports this first, with status 3. */
+  async function endOf(before: string) {
+    const code = `const { endProcess } = await import('${new URL('../../dist/runtime/process-end.js', import.meta.url)}');
+      ${before}
+      await endProcess(3);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    return once(child, 'exit');
+  }
+
+  it('that end let the process end with its status', async () => {
+    expect(
+      await endOf(`new (await import('node:worker_threads')).Worker('setInterval(() => 0, 9)', { eval: true });`),
+    ).toEqual([3, null]);
+  });
+
+  it('in a system call that does not return hold up no end', async () => {
+    const { path } = new Fifo();
+    expect(await endOf(`(await import('node:fs')).readFile('${path}', () => 0);`)).toEqual([null, 'SIGKILL']);
+  });
+
+  it('of a worker in a system call that does not return hold up no end', async () => {
+    const { path } = new Fifo();
+    const ends: unknown[] = [];
+    // Nothing tells from outside that the worker is in the call: it has longer each time to get there.
+    for (let wait = 100; wait < 10_000 && ends.at(-1) !== 'SIGKILL'; wait *= 4) {
+      const worker = `new (await import('node:worker_threads')).Worker("(await import('node:fs')).readFileSync('${path}')", { eval: true });
+        await new Promise((resolve) => setTimeout(resolve, ${wait}));`;
+      ends.push((await endOf(worker))[1]);
+    }
+    expect(ends.at(-1)).toBe('SIGKILL');
+  });
+});
+
+function alive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

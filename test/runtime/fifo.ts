@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** A pipe with a name, open for reading and writing, whose reader reads only when told to. It goes with its test. */
+export class Fifo {
+  readonly path: string;
+  readonly reader: number;
+  readonly writer: number;
+
+  constructor() {
+    const folder = mkdtempSync(join(tmpdir(), 'pana-fifo-'));
+    this.path = join(folder, 'fifo');
+    execFileSync('mkfifo', [this.path]);
+    this.reader = openSync(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.writer = openSync(this.path, constants.O_WRONLY | constants.O_NONBLOCK);
+    onTestFinished(() => {
+      closeSync(this.reader);
+      closeSync(this.writer);
+      rmSync(folder, { recursive: true, force: true });
+    });
+  }
+
+  /** Fills it: the next octet waits for a reader. Returns how many octets that took. */
+  fill(): number {
+    let filled = 0;
+    for (const size of [4096, 1]) {
+      for (let written = 1; written > 0; filled += written)
+        written = attempt(() => writeSync(this.writer, Buffer.alloc(size, '#')));
+    }
+    return filled;
+  }
+
+  /** What is in it. */
+  read(): string {
+    const buffer = Buffer.alloc(65_536);
+    let text = '';
+    for (let length = 1; length > 0; ) {
+      length = attempt(() => readSync(this.reader, buffer));
+      text += buffer.toString('latin1', 0, length);
+    }
+    return text;
+  }
+}
+
+/** Octets written or read; 0: not now. */
+function attempt(transfer: () => number): number {
+  try {
+    return transfer();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
+  }
+}
