@@ -25,6 +25,7 @@ const CAUSES: Readonly<Record<PaaClosed, number>> = {
   'no-progress': 5,
   'no-answer': 5,
   replaced: 7,
+  'pushed-out': 7,
   'lifetime-expired': 8,
   'session-timeout': 8,
 };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
+import { resultName } from '../protocol/diameter/result-codes.js';
 import { checkName } from '../protocol/mip6/names.js';
 import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
 import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
@@ -332,7 +333,8 @@ export class PaaDaemon implements Service<PaaOptions> {
       },
       reauthentication ? 'reauthenticated' : 'authorized',
     );
-    void this.#permit(client, grant.lifetime);
+    const { 'lifetime-grace': grace } = this.#options.pana;
+    void this.#permit(client, grant.lifetime === undefined ? undefined : grant.lifetime + grace);
   }
 
   #closed(sessionId: number, cause: Parameters<AaaClient['end']>[1], granted: boolean): void {
@@ -341,7 +343,8 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#clients.remove(client);
     this.#metrics.count('sessions_ended', { cause });
     const fields = { session: sessionText(sessionId), client: client.peer.address, user: client.granted?.userName };
-    this.#log.info({ ...fields, cause }, 'session ended');
+    // Of a flood of starts nobody wants to read.
+    this.#log[cause === 'pushed-out' ? 'debug' : 'info']({ ...fields, cause }, 'session ended');
     if (granted && client.granted) {
       const { userName, server } = client.granted;
       if (server) this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
@@ -399,6 +402,18 @@ export class PaaDaemon implements Service<PaaOptions> {
             result: output.resultCode ?? 'no answer',
           },
           'refused',
+        );
+        break;
+      case 'postponed':
+        this.#metrics.count('authorizations', { result: 'postponed' });
+        this.#log.warn(
+          {
+            session: sessionText(panaSession),
+            client: client.peer.address,
+            user: client.granted?.userName,
+            result: output.resultCode === undefined ? 'no answer' : resultName(output.resultCode),
+          },
+          'reauthentication postponed',
         );
         break;
       case 'dropped':

@@ -6,12 +6,13 @@ import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
 /** Reasons that operators look for first; the others come when they happen. */
 const DROPPED: readonly DropCode[] = [
   ...(['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence', 'bad-start'] as const),
-  ...(['pci-of-address', 'pci-in-all', 'half-open-of-address', 'half-open-in-all', 'sessions-in-all'] as const),
+  ...(['pci-of-address', 'pci-in-all', 'half-open-of-address', 'half-open-of-network', 'half-open-in-all'] as const),
+  ...(['sessions-in-all', 'address-held', 'echo'] as const),
 ];
 
 const CLOSED: readonly PaaClosed[] = [
   ...(['rejected', 'eap-timeout', 'no-progress', 'no-answer', 'lifetime-expired'] as const),
-  ...(['logout', 'administrative', 'session-timeout', 'replaced'] as const),
+  ...(['logout', 'administrative', 'session-timeout', 'replaced', 'pushed-out'] as const),
 ];
 
 /** What pana-paa counts and times. */
@@ -26,8 +27,8 @@ export const PAA_METRICS: MetricDescriptions = {
       series: each('code', DROPPED),
     },
     authorizations: {
-      help: 'Authentications that ended with an answer to the client: authorized, reauthenticated, or refused',
-      series: each('result', ['authorized', 'reauthenticated', 'refused']),
+      help: 'Authentications by how they ended: authorized, reauthenticated, refused; or postponed, without a verdict of the AAA server',
+      series: each('result', ['authorized', 'reauthenticated', 'refused', 'postponed']),
     },
     sessions_ended: {
       help: 'PANA sessions that ended, by cause, those that were never authorized included',

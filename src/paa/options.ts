@@ -23,6 +23,10 @@ export const paaSchema = z.strictObject({
       .describe('tell clients to get another IP address once they are authorised (I bit)'),
     'progress-timeout': section.duration().default(60_000).describe('a phase without progress ends after this'),
     'session-lifetime': section.duration().default(3_600_000).describe('lifetime where the AAA server sets no bound'),
+    'lifetime-grace': section
+      .duration()
+      .default(2_000)
+      .describe('a session is kept so much longer than the lifetime that the client was told'),
     'ping-interval': section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
     'reauthenticate-at': z
       .number()
@@ -36,6 +40,9 @@ export const paaSchema = z.strictObject({
       'half-open-per-address': limit(1000)
         .default(8)
         .describe('sessions of one address that are not authenticated yet'),
+      'half-open-per-network': limit(100_000)
+        .default(2_000)
+        .describe('the same of one network, a /64 or a /24 of IPv4'),
       'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
       sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
     }),

@@ -14,6 +14,7 @@ export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log'
     CAPABILITY.IKEV1_PSK |
     CAPABILITY.IKEV2_PSK |
     CAPABILITY.PSK_FROM_EMSK |
+    CAPABILITY.ECHO |
     (local ? CAPABILITY.LOCAL_HA : 0);
   return {
     vendorId: pana['vendor-id'],
@@ -24,6 +25,7 @@ export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log'
     request: REQUEST_DEFAULTS,
     pingInterval: pana['ping-interval'],
     reauthenticateAt: pana['reauthenticate-at'],
+    lifetimeGrace: pana['lifetime-grace'],
     mobility: mobility.offer ? offer : undefined,
     firstRequest: pana['optimised-start'] ? identityRequest(0) : undefined,
     reconfigure: pana['ip-reconfiguration'],
@@ -32,6 +34,7 @@ export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log'
       pciPerAddress: limits['pci-per-address'],
       pciInAll: limits.pci,
       halfOpenPerAddress: limits['half-open-per-address'],
+      halfOpenPerNetwork: limits['half-open-per-network'],
       halfOpen: limits['half-open'],
       sessions: limits.sessions,
     },

@@ -14,6 +14,8 @@ export const CAPABILITY = {
   /** Named by the paper, never granted yet. */
   MIP4: 0x100,
   HIP: 0x200,
+  /** Not about mobility: the PaC sends the Echo of a PNR back, so that the PAA sees where it is. PAR[S] and PAN[S] only. */
+  ECHO: 0x400,
 } as const;
 
 /** Which home agent a mobile node asks for. */

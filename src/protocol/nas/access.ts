@@ -42,6 +42,23 @@ const MULTI_ROUND_AUTH = 1001;
 const DIAMETER_SUCCESS = 2001;
 const DIAMETER_LIMITED_SUCCESS = 2002;
 
+const AUTHENTICATION_REJECTED = 4001;
+
+/** Permanent failures that say nothing about the node, RFC 6733 7.1.5: another state of the server, or a fault of ours. */
+const PERMANENT_WITHOUT_VERDICT: readonly number[] = [
+  ...[5001, 5002, 5004, 5005, 5007, 5008, 5009, 5010, 5011, 5012],
+  ...[5013, 5014, 5015, 5016, 5017],
+];
+
+/**
+ * Whether a Result-Code that is no success judges the node. Protocol errors (too busy, unable to deliver) and transient
+ * failures do not, but for AUTHENTICATION_REJECTED.
+ */
+export function isVerdict(resultCode: number): boolean {
+  if (resultCode === AUTHENTICATION_REJECTED) return true;
+  return resultCode >= 5000 && !PERMANENT_WITHOUT_VERDICT.includes(resultCode);
+}
+
 /** What is read of a DEA (RFC 4072 3.2, RFC 5447 6), by the names of the dictionary. */
 export interface DeaValues extends DiameterMobility, DeaLifetimes {
   readonly 'Result-Code': number;
@@ -119,6 +136,8 @@ export type AccessOutput =
   | { readonly type: 'refused'; readonly resultCode: number | undefined }
   /** What the AAA server granted of Mobile IPv6 is not fit for use; access is not touched. */
   | { readonly type: 'noMobility'; readonly reason: string }
+  /** A re-authentication got no verdict on the node; undefined: nobody answered. It comes again. */
+  | { readonly type: 'postponed'; readonly resultCode: number | undefined }
   | {
       readonly type: 'dropped';
       readonly code: 'eap-code' | 'eap-length' | 'eap-identifier' | 'eap-identity' | 'unexpected';
@@ -157,6 +176,8 @@ export class Access {
   #aaaState: Uint8Array | undefined;
   #firstOfRun = true;
   #rounds = 0;
+  /** The AAA server has authorised the user, in this run or an earlier one. */
+  #hasBeenGranted = false;
   /** Of the last success, for STR and later runs (RFC 6733 8.20). */
   #classes: readonly Uint8Array[] = [];
 
@@ -193,11 +214,7 @@ export class Access {
           this.#boundTo = undefined;
           return [{ type: 'request', request: { ...this.#state.request, server: undefined } }];
         }
-        this.#state = { name: 'IDLE' };
-        return [
-          { type: 'refused', resultCode: undefined },
-          { type: 'pana', input: { type: 'eapFailure', packet: undefined } },
-        ];
+        return this.#fail(undefined, undefined);
     }
   }
 
@@ -291,6 +308,7 @@ export class Access {
 
   #success(answer: DeaValues, payload: Uint8Array | undefined): AccessOutput[] {
     this.#state = { name: 'IDLE' };
+    this.#hasBeenGranted = true;
     if (answer.Class) this.#classes = totalOf(answer.Class) <= MAX_ECHOED ? answer.Class : [];
     const named = answer['User-Name'];
     const userName = (named !== undefined && named.length <= MAX_IDENTITY ? named : this.#identity) ?? '';
@@ -324,6 +342,13 @@ export class Access {
   /** EAP-Success with a refusing Result-Code is a refusal of authorisation only (RFC 4072 2.8.2): PANA Result-Code 2. */
   #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Secret): AccessOutput[] {
     this.#state = { name: 'IDLE' };
+    // Not RFC: with Session-Server-Failover REFUSE_SERVICE (RFC 6733 8.18) an end of the server would end its sessions.
+    if (this.#hasBeenGranted && !(resultCode !== undefined && isVerdict(resultCode))) {
+      return [
+        { type: 'postponed', resultCode },
+        { type: 'pana', input: { type: 'eapPostponed' } },
+      ];
+    }
     const refused: AccessOutput = { type: 'refused', resultCode };
     if (payload?.[0] === SUCCESS) {
       const grant: Grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };

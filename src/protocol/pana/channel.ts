@@ -99,6 +99,17 @@ export class Channel {
     return this.#outstanding !== undefined;
   }
 
+  /** What the outstanding request says. */
+  get asked(): Draft | undefined {
+    return this.#outstanding?.draft;
+  }
+
+  /** Takes back a request of this kind that waits for its turn. */
+  withdraw(type: number, flags: number): void {
+    const at = this.#queue.findIndex((draft) => draft.type === type && draft.flags === flags);
+    if (at >= 0) this.#queue.splice(at, 1);
+  }
+
   /** Whether a request of this kind waits for its turn. */
   queues(type: number, flags: number): boolean {
     return this.#queue.some((draft) => draft.type === type && draft.flags === flags);

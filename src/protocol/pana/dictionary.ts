@@ -37,6 +37,7 @@ export const AVPS = {
   'MIP6-Home-Agent-Host': { code: 1005, type: 'UTF8String', vendor: true, encryption: 'X' },
   'MIP6-IKE-Identity': { code: 1006, type: 'UTF8String', vendor: true, encryption: 'X' },
   'MIP6-Lifetime': { code: 1007, type: 'Unsigned32', vendor: true, encryption: 'X' },
+  Echo: { code: 1008, type: 'OctetString', vendor: true, encryption: 'N' },
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;
@@ -117,9 +118,9 @@ const MESSAGES: Readonly<Record<string, MessageSpec>> = {
   // PTA ::= < PANA-Header: 3 > *[ AVP ] 0*1< AUTH >
   '3': { flags: 0, avps: { AUTH: '0-1' } },
   // PNR ::= < PANA-Header: 4,REQ[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
-  '4R': { flags: FLAG.R | FLAG.A | FLAG.P, avps: { AUTH: '0-1' } },
+  '4R': { flags: FLAG.R | FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
   // PNA ::= < PANA-Header: 4[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
-  '4': { flags: FLAG.A | FLAG.P, avps: { AUTH: '0-1' } },
+  '4': { flags: FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
   // PRY ::= < PANA-Header: 5 > { PaC-Information } { Relayed-Message } *[ AVP ]
   '5': { flags: 0, avps: { 'PaC-Information': '1', 'Relayed-Message': '1' } },
 };

@@ -1,11 +1,11 @@
 import type { Drbg } from '../bytes/drbg.js';
 import { equalOctets } from '../bytes/octets.js';
 import type { Secret } from '../bytes/secret.js';
-import type { MobilityAssignment } from '../mip6/assignment.js';
+import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
 import { type Algorithms, algorithmsOf } from './algorithms.js';
 import { Channel } from './channel.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
-import { makeAvp, RESULT_CODE, type TERMINATION_CAUSE } from './dictionary.js';
+import { AVPS, makeAvp, RESULT_CODE, type TERMINATION_CAUSE } from './dictionary.js';
 import { type Protection, panaAuthKey } from './keys.js';
 import { mobilityAvps } from './mobility.js';
 import type { RetransmissionParameters } from './retransmission.js';
@@ -38,7 +38,19 @@ export interface PaaSessionConfig {
   readonly reconfigure: boolean;
   /** Re-authentication starts when this part of the authorization lifetime has passed; 0: left to the PaC. */
   readonly reauthenticateAt: number;
+  /** The session is kept so much longer than the lifetime that the PaC was told: it may begin again at the last moment. */
+  readonly lifetimeGrace: number;
 }
+
+/**
+ * A re-authentication on which the AAA server gave no verdict begins again after this time, and after twice as long each
+ * time up to the other; a PaC waits for a minute. Milliseconds.
+ */
+export const POSTPONED_FIRST = 5_000;
+export const POSTPONED_LONGEST = 30_000;
+
+/** Octets that a PNR asks to have back. */
+const ECHO_LENGTH = 16;
 
 /** What the AAA server's answer grants. */
 export interface Grant {
@@ -65,6 +77,10 @@ export type PaaSessionInput =
   | { readonly type: 'eapFailure'; readonly packet: Uint8Array | undefined }
   /** EAP ended without a result: nothing is sent (RFC 5191 4.1). */
   | { readonly type: 'eapTimeout' }
+  /** The AAA server gave no verdict on the node: it is too busy, or there is none. */
+  | { readonly type: 'eapPostponed' }
+  /** Ask for an Echo: what comes back shows that the PaC is where the request was sent. */
+  | { readonly type: 'prove' }
   | { readonly type: 'ping' }
   | { readonly type: 'reauthenticate' }
   | { readonly type: 'terminate'; readonly cause: PaaTermination };
@@ -81,7 +97,9 @@ export type PaaClosed =
   | 'administrative'
   | 'session-timeout'
   /** The node started anew from the same address and has authenticated. */
-  | 'replaced';
+  | 'replaced'
+  /** Half open and without an answer to the first PAR, it gave way to a newer start. */
+  | 'pushed-out';
 
 export type PaaSessionOutput =
   | Send
@@ -100,13 +118,17 @@ export type PaaSessionOutput =
   /** `granted`: the AAA server had authorised it, so it has to hear of the end. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /** The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6). */
-  | { readonly type: 'heard'; readonly by: 'request' | 'answer' };
+  | { readonly type: 'heard'; readonly by: 'request' | 'answer' }
+  /** What the last `prove` sent has come back. */
+  | { readonly type: 'reached' };
 
 type State =
-  | { readonly name: 'WAIT_EAP_MSG' | 'WAIT_PAN_OR_PAR'; readonly until: number }
+  /** `retryAt`: EAP begins again then, since the last try got no verdict. */
+  | { readonly name: 'WAIT_EAP_MSG'; readonly until: number; readonly retryAt?: number }
+  | { readonly name: 'WAIT_PAN_OR_PAR'; readonly until: number }
   /** `again`: the PaC has asked for another run, which begins when PAN[C] has come. */
   | { readonly name: 'WAIT_SUCC_PAN'; readonly grant: Grant; readonly again: boolean }
-  | { readonly name: 'WAIT_FAIL_PAN' }
+  | { readonly name: 'WAIT_FAIL_PAN'; readonly until: number }
   | {
       readonly name: 'OPEN' | 'WAIT_PNA_PING';
       readonly until: number | undefined;
@@ -125,11 +147,20 @@ export class PaaSession {
   readonly #algorithms: Algorithms | undefined;
   /** Mobility-Capability of PAN[S], sent to the AAA server in every run. */
   readonly wish: number | undefined;
+  /** The PaC sends an Echo back. */
+  readonly echoes: boolean;
   #state: State;
   #run: Run;
   #keyId: number;
   /** The AAA server has authorised this session, in this run or an earlier one. */
   #granted = false;
+  /** When the lifetime that the PaC was told is over, with its grace; undefined: never, or it was never told one. */
+  #lifeUntil: number | undefined;
+  #admitted = false;
+  /** How often in a row there was no verdict. */
+  #postponed = 0;
+  /** The Echo that was asked for last. */
+  #proof: Uint8Array | undefined;
   #lastHeard: number;
   #pingedAt = Number.NEGATIVE_INFINITY;
   /** The PaC has seen a PAR without S: its PCI from the same place is a new start. */
@@ -152,7 +183,9 @@ export class PaaSession {
     this.#iPan = pan.octets;
     this.#algorithms = algorithms;
     // A wish that was not offered is ignored.
-    this.wish = start.offersMobility ? pan.values['Mobility-Capability'] : undefined;
+    const said = start.offersMobility ? pan.values['Mobility-Capability'] : undefined;
+    this.echoes = ((said ?? 0) & CAPABILITY.ECHO) !== 0;
+    this.wish = said === CAPABILITY.ECHO ? undefined : said && said & ~CAPABILITY.ECHO;
     this.#run = this.#newRun(true);
     this.#keyId = drbg.u32();
     this.#lastHeard = now;
@@ -209,12 +242,21 @@ export class PaaSession {
     return this.#iPar;
   }
 
-  /** Milliseconds until the session ends by itself. */
+  /** The first authentication is over, and the PaC is in. */
+  get admitted(): boolean {
+    return this.#admitted && this.#state.name !== 'CLOSED';
+  }
+
+  /** Another run of EAP may begin. */
+  get idle(): boolean {
+    return this.#state.name === 'OPEN' || this.#state.name === 'WAIT_PNA_PING';
+  }
+
+  /** Milliseconds until the lifetime is over that the PaC was told. */
   remaining(now: number): number | undefined {
-    const state = this.#state;
-    return (state.name === 'OPEN' || state.name === 'WAIT_PNA_PING') && state.until !== undefined
-      ? state.until - now
-      : undefined;
+    return this.#lifeUntil === undefined || this.#state.name === 'SESS_TERM'
+      ? undefined
+      : this.#lifeUntil - this.#config.lifetimeGrace - now;
   }
 
   get deadline(): number | undefined {
@@ -224,6 +266,8 @@ export class PaaSession {
       if (at !== undefined && (first === undefined || at < first)) first = at;
     };
     if ('until' in state) consider(state.until);
+    if (state.name === 'WAIT_EAP_MSG' && state.retryAt !== undefined) consider(state.retryAt);
+    consider(this.#runUntil());
     if (state.name === 'OPEN') {
       consider(state.reauthenticateAt);
       consider(this.#pingAt());
@@ -250,18 +294,22 @@ export class PaaSession {
       case 'eapTimeout':
         // WAIT_EAP_MSG, WAIT_PAN_OR_PAR  EAP_TIMEOUT | DISC               | CLOSED
         return this.#isAuthenticating() ? this.#close('eap-timeout') : [];
+      case 'eapPostponed':
+        return this.#eapPostponed(now);
+      case 'prove':
+        return this.#prove(now);
       case 'ping':
         return now - this.#pingedAt < MIN_PING_INTERVAL ? [dropped('pings')] : this.#ping(now);
       case 'reauthenticate':
-        return this.#state.name === 'OPEN' || this.#state.name === 'WAIT_PNA_PING' ? this.#beginRun(now) : [];
+        return this.idle ? this.#beginRun(now) : [];
       case 'terminate':
         return this.#terminate(input.cause, now);
     }
   }
 
   /** Ends the session without a word: another one has taken its place. */
-  replace(): PaaSessionOutput[] {
-    return this.#state.name === 'CLOSED' ? [] : this.#close('replaced');
+  end(cause: 'replaced' | 'pushed-out'): PaaSessionOutput[] {
+    return this.#state.name === 'CLOSED' ? [] : this.#close(cause);
   }
 
   /** The PaC is somewhere else: what it has not answered went to where it was, and goes there now at once. */
@@ -274,8 +322,11 @@ export class PaaSession {
   #tick(now: number): PaaSessionOutput[] {
     const state = this.#state;
     // any        session timer expiry              | DISC                | CLOSED
-    if ('until' in state && state.until !== undefined && now >= state.until) {
-      return this.#close(this.#isAuthenticating() ? 'no-progress' : 'lifetime-expired');
+    const runUntil = this.#runUntil();
+    if (runUntil !== undefined && now >= runUntil) return this.#close('lifetime-expired');
+    if ('until' in state && state.until !== undefined && now >= state.until) return this.#expired(now);
+    if (state.name === 'WAIT_EAP_MSG' && state.retryAt !== undefined && now >= state.retryAt) {
+      return this.#restartRun(now);
     }
     // any        RTX timeout| below the limit    | send again          | same
     // any        RTX timeout| limit reached      | DISC                | CLOSED
@@ -290,6 +341,24 @@ export class PaaSession {
       if (pingAt !== undefined && now >= pingAt) return [...out, ...this.#ping(now)];
     }
     return out;
+  }
+
+  /** The session timer has gone off. */
+  #expired(now: number): PaaSessionOutput[] {
+    const { name } = this.#state;
+    if (name === 'WAIT_FAIL_PAN') return this.#close('rejected');
+    if (!this.#isAuthenticating()) return this.#close('lifetime-expired');
+    if (this.#run.first) return this.#close('no-progress');
+    // Not RFC: a re-authentication without a result says nothing about the node, which keeps what it was told.
+    return this.#restartRun(now);
+  }
+
+  /** A re-authentication may go on past the lifetime while it makes progress, but not for long; one that waits may not. */
+  #runUntil(): number | undefined {
+    const state = this.#state;
+    if (this.#lifeUntil === undefined || this.#run.first || !this.#isAuthenticating()) return undefined;
+    const isWaiting = state.name === 'WAIT_EAP_MSG' && state.retryAt !== undefined;
+    return isWaiting ? this.#lifeUntil : this.#lifeUntil + this.#config.failedSessionTimeout;
   }
 
   #pingAt(): number | undefined {
@@ -406,8 +475,11 @@ export class PaaSession {
       if (state.name === 'WAIT_SUCC_PAN' && this.#algorithms && values['Key-Id'] !== this.#keyId)
         return [dropped('avp-missing')];
     }
+    const echo = this.#asksFor();
+    if (echo && !(values.Echo && equalOctets(values.Echo, echo))) return [dropped('echo')];
     this.#heard(now);
-    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved('answer')];
+    const out: PaaSessionOutput[] = [...this.#moved('answer'), ...sends(this.#channel.answered(now))];
+    if (echo && echo === this.#proof) out.push({ type: 'reached' });
     switch (state.name) {
       case 'WAIT_SUCC_PAN':
         if (message.type !== MESSAGE_TYPE.AUTH) return out;
@@ -426,6 +498,11 @@ export class PaaSession {
       default:
         return out;
     }
+  }
+
+  /** The Echo that the outstanding request wants to have back. */
+  #asksFor(): Uint8Array | undefined {
+    return this.#channel.asked?.avps.find((avp) => avp.code === AVPS.Echo.code && avp.vendorId !== undefined)?.value;
   }
 
   // WAIT_PAN_OR_PAR  PAN      | EAP-Payload        | EAP(m); RTX-        | WAIT_EAP_MSG
@@ -473,8 +550,32 @@ export class PaaSession {
 
   #beginRun(now: number): PaaSessionOutput[] {
     this.#run = this.#newRun(false);
+    this.#postponed = 0;
+    return this.#startEap(now);
+  }
+
+  /** EAP from its beginning, in the run that there is: the PaC has its nonce already, and waits. */
+  #restartRun(now: number): PaaSessionOutput[] {
+    if (!this.#channel.busy) return this.#startEap(now);
+    // The PaC has not answered yet: its request is repeated up to its limit, and nothing else can be asked.
+    this.#state = { name: 'WAIT_PAN_OR_PAR', until: now + this.#config.failedSessionTimeout };
+    return [];
+  }
+
+  #startEap(now: number): PaaSessionOutput[] {
     this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
     return [{ type: 'eapStart', reauthentication: true, wish: this.wish, asked: undefined }];
+  }
+
+  // WAIT_EAP_MSG  no verdict  | first run          | Result 1; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
+  // WAIT_EAP_MSG  no verdict  | re-authentication  | EAPrestart later    | WAIT_EAP_MSG
+  // Not RFC: RFC 5609 knows no such event; an AAA server that is busy is no reason to end a session that it granted.
+  #eapPostponed(now: number): PaaSessionOutput[] {
+    if (this.#state.name !== 'WAIT_EAP_MSG' || this.#run.first) return this.#eapFailure(undefined, now);
+    const retryAt = now + Math.min(POSTPONED_FIRST * 2 ** this.#postponed, POSTPONED_LONGEST);
+    this.#postponed += 1;
+    this.#state = { name: 'WAIT_EAP_MSG', until: retryAt + this.#config.failedSessionTimeout, retryAt };
+    return [];
   }
 
   // WAIT_EAP_MSG  EAP_REQUEST                    | Tx PAR(EAP, Nonce); RTX+ | WAIT_PAN_OR_PAR
@@ -527,7 +628,9 @@ export class PaaSession {
     } else if (input.authorized) {
       this.#granted = true;
     }
-    this.#state = success ? { name: 'WAIT_SUCC_PAN', grant, again: false } : { name: 'WAIT_FAIL_PAN' };
+    this.#state = success
+      ? { name: 'WAIT_SUCC_PAN', grant, again: false }
+      : { name: 'WAIT_FAIL_PAN', until: now + this.#config.failedSessionTimeout };
     const flags = FLAG.C | this.#reconfigure();
     return [...out, ...this.#ask({ type: MESSAGE_TYPE.AUTH, flags, avps, protect }, now)];
   }
@@ -553,7 +656,7 @@ export class PaaSession {
     if (this.#state.name !== 'WAIT_EAP_MSG') return this.#isAuthenticating() ? this.#close('eap-timeout') : [];
     const avps = [makeAvp('Result-Code', RESULT_CODE.AUTHENTICATION_REJECTED)];
     if (packet) avps.push(makeAvp('EAP-Payload', packet));
-    this.#state = { name: 'WAIT_FAIL_PAN' };
+    this.#state = { name: 'WAIT_FAIL_PAN', until: now + this.#config.failedSessionTimeout };
     return this.#ask({ type: MESSAGE_TYPE.AUTH, flags: FLAG.C, avps }, now);
   }
 
@@ -567,9 +670,11 @@ export class PaaSession {
       grant.lifetime !== undefined && part > 0 ? grant.lifetime * part : undefined,
     ];
     const times = within.filter((time) => time !== undefined);
+    this.#admitted = true;
+    this.#lifeUntil = grant.lifetime === undefined ? undefined : now + grant.lifetime + this.#config.lifetimeGrace;
     this.#state = {
       name: 'OPEN',
-      until: grant.lifetime === undefined ? undefined : now + grant.lifetime,
+      until: this.#lifeUntil,
       reauthenticateAt: times.length > 0 ? now + Math.min(...times) : undefined,
     };
     return { type: 'authorized', reauthentication, grant };
@@ -584,6 +689,20 @@ export class PaaSession {
     this.#pingedAt = now;
     this.#state = { ...state, name: 'WAIT_PNA_PING' };
     return sends(this.#channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }, now));
+  }
+
+  // OPEN       the PaC may have moved            | Tx PNR[P] (Echo); RTX+ | WAIT_PNA_PING
+  // Not RFC: also while another request is outstanding, behind it.
+  #prove(now: number): PaaSessionOutput[] {
+    const state = this.#state;
+    if (!this.protected || !this.echoes || state.name === 'SESS_TERM' || state.name === 'CLOSED') return [];
+    this.#channel.withdraw(MESSAGE_TYPE.NOTIFICATION, FLAG.P);
+    const proof = this.#drbg.bytes(ECHO_LENGTH);
+    this.#proof = proof;
+    this.#pingedAt = now;
+    if (state.name === 'OPEN') this.#state = { ...state, name: 'WAIT_PNA_PING' };
+    const avps = [makeAvp('Echo', proof, this.#config.vendorId)];
+    return sends(this.#channel.request({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps }, now));
   }
 
   // OPEN       terminate trigger                 | Tx PTR; ST-; RTX+   | SESS_TERM

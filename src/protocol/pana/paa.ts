@@ -5,7 +5,8 @@ import { makeAvp } from './dictionary.js';
 import { PaaSession, type PaaSessionConfig, type PaaSessionInput, type PaaSessionOutput } from './paa-session.js';
 import { PciLimiter } from './pci-limiter.js';
 import { nextRetransmission, type Retransmission, startRetransmission } from './retransmission.js';
-import { type Dropped, dropped, type Received, receive } from './session.js';
+import { type Dropped, dropped, isRequest, type Received, receive } from './session.js';
+import { Entry, SessionTable } from './session-table.js';
 import {
   EPOCH,
   type PacEndpoint,
@@ -20,8 +21,9 @@ export interface PaaLimits {
   /** PCIs answered in a second: from one address, and in all. */
   readonly pciPerAddress: number;
   readonly pciInAll: number;
-  /** Sessions whose first authentication is not over: of one address, and in all. */
+  /** Sessions whose first authentication is not over: of one address, of one network (/64, /24 of IPv4), and in all. */
   readonly halfOpenPerAddress: number;
+  readonly halfOpenPerNetwork: number;
   readonly halfOpen: number;
   readonly sessions: number;
 }
@@ -54,7 +56,7 @@ export type PaaInput =
       readonly input: Exclude<PaaSessionInput, { type: 'message' }>;
     };
 
-type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' }>;
+type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' | 'reached' }>;
 
 export type PaaOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
@@ -67,24 +69,6 @@ export type PaaOutput =
 interface Invitation {
   readonly peer: PacEndpoint;
   readonly timer: Retransmission;
-}
-
-interface Entry {
-  readonly session: PaaSession;
-  peer: PacEndpoint;
-  /** Where it was before. */
-  left: string | undefined;
-  halfOpen: boolean;
-}
-
-/**
- * Whether these outputs come of a message that shows the session to be at this place. An answer from where it has just
- * left was overtaken on its way: it does not take the session back there.
- */
-function movesTo(entry: Entry, outputs: readonly PaaSessionOutput[], place: string): boolean {
-  const heard = outputs.find((output) => output.type === 'heard');
-  if (!heard || place === placeOf(entry.peer)) return false;
-  return heard.by === 'request' || place !== entry.left;
 }
 
 /** What a PAA shows of a session. */
@@ -107,10 +91,7 @@ export class Paa {
   /** Offers of before the last `configure`, which may still be on their way. */
   #formerStarts: StatelessStart | undefined;
   #pciLimiter: PciLimiter;
-  readonly #sessions = new Map<number, Entry>();
-  readonly #places = new Map<string, Set<number>>();
-  readonly #halfOpen = new Map<string, number>();
-  #halfOpenInAll = 0;
+  readonly #sessions = new SessionTable();
   readonly #ended = new Map<number, number>();
   /** PaCs that were sent a PAR[S] of our own accord, by place. */
   readonly #invited = new Map<string, Invitation>();
@@ -147,12 +128,13 @@ export class Paa {
   }
 
   get halfOpen(): number {
-    return this.#halfOpenInAll;
+    return this.#sessions.halfOpen;
   }
 
   *list(now: number): Generator<PaaSessionView> {
-    for (const { session, peer } of this.#sessions.values()) {
-      yield { sessionId: session.sessionId, peer, state: session.state, remaining: session.remaining(now) };
+    for (const { session, where } of this.#sessions.all()) {
+      const { sessionId, state } = session;
+      yield { sessionId, peer: where.peer, state, remaining: session.remaining(now) };
     }
   }
 
@@ -187,9 +169,19 @@ export class Paa {
         continue;
       }
       const entry = this.#sessions.get(id);
-      if (entry) out.push(...this.#perform(entry, entry.session.handle({ type: 'tick' }, now), now));
+      if (entry) out.push(...this.#tickSession(entry, now));
     }
     return out;
+  }
+
+  #tickSession(entry: Entry, now: number): PaaOutput[] {
+    const { session, where } = entry;
+    const out: PaaOutput[] = [];
+    // What the place that was tried left unanswered goes to the proven one at once.
+    if (where.giveUp(now)) for (const octets of session.resend()) out.push({ type: 'send', octets, to: where.target });
+    const due = session.deadline !== undefined && session.deadline <= now;
+    const outputs = due ? session.handle({ type: 'tick' }, now) : [];
+    return [...out, ...this.#perform(entry, outputs, now)];
   }
 
   #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
@@ -205,7 +197,8 @@ export class Paa {
     if (start && !entry) return this.#begin(received, from, now);
     if (!entry) return [refuse('unknown-session', from)];
     // Before there is a key nothing proves that a node moved (RFC 5191 5.6).
-    if (!entry.session.protected && placeOf(from) !== placeOf(entry.peer)) return [refuse('unknown-session', from)];
+    if (!entry.session.protected && placeOf(from) !== placeOf(entry.where.peer))
+      return [refuse('unknown-session', from)];
     return this.#perform(entry, entry.session.handle({ type: 'message', received }, now), now, from);
   }
 
@@ -247,10 +240,8 @@ export class Paa {
     const refused = this.#pciLimiter.refuse(from.address, now);
     if (refused) return [refuse(refused, from)];
     // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
-    const starting = [...(this.#places.get(placeOf(from)) ?? [])]
-      .map((id) => this.#sessions.get(id)?.session)
-      .findLast((session) => session?.starting);
-    if (starting) return [{ type: 'send', octets: starting.iPar, to: from }];
+    const starting = [...this.#sessions.at(from)].findLast(({ session }) => session.starting);
+    if (starting) return [{ type: 'send', octets: starting.session.iPar, to: from }];
     return this.#offer(from, now, this.#pciLimiter.repeats(placeOf(from), Math.floor(now / EPOCH)));
   }
 
@@ -264,7 +255,7 @@ export class Paa {
   #freeStart(peer: PacEndpoint, now: number, variant: number): Start | undefined {
     for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
       const start = this.#starts.offer(peer, now, variant, salt);
-      if (!this.#sessions.has(start.sessionId) && !this.#hasEnded(start.sessionId, now)) return start;
+      if (!this.#sessions.get(start.sessionId) && !this.#hasEnded(start.sessionId, now)) return start;
     }
     return undefined;
   }
@@ -286,72 +277,119 @@ export class Paa {
       this.#starts.prove(from, sessionId, sequence, now) ?? this.#formerStarts?.prove(from, sessionId, sequence, now);
     if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
     const { limits } = this.#config;
-    const ofAddress = this.#halfOpen.get(from.address) ?? 0;
     if (this.#sessions.size >= limits.sessions) return [refuse('sessions-in-all', from)];
-    if (this.#halfOpenInAll >= limits.halfOpen) return [refuse('half-open-in-all', from)];
-    if (ofAddress >= limits.halfOpenPerAddress) return [refuse('half-open-of-address', from)];
+    const room = this.#sessions.room(from.address, {
+      perAddress: limits.halfOpenPerAddress,
+      perNetwork: limits.halfOpenPerNetwork,
+      inAll: limits.halfOpen,
+    });
+    if (typeof room === 'string') return [refuse(room, from)];
     const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
     if ('type' in begun) return [{ ...begun, from }];
     this.#invited.delete(placeOf(from));
     this.#deadlines.set(placeOf(from), undefined);
-    const entry: Entry = { session: begun.session, peer: from, left: undefined, halfOpen: true };
-    this.#sessions.set(sessionId, entry);
-    this.#place(entry);
-    this.#halfOpen.set(from.address, ofAddress + 1);
-    this.#halfOpenInAll += 1;
-    return this.#perform(entry, begun.out, now);
+    const entry = new Entry(begun.session, from);
+    const { instead } = room;
+    const out = instead ? this.#perform(instead, instead.session.end('pushed-out'), now) : [];
+    this.#sessions.add(entry);
+    return [...out, ...this.#perform(entry, begun.out, now)];
   }
 
   /** Turns what a session says into what the driver does, and keeps the tables right. */
   #perform(entry: Entry, outputs: readonly PaaSessionOutput[], now: number, from?: PacEndpoint): PaaOutput[] {
-    const { session } = entry;
+    const { session, where } = entry;
     const { sessionId } = session;
     const out: PaaOutput[] = [];
-    // Where the message came from is where the answer goes, if the session takes that place.
-    if (from && movesTo(entry, outputs, placeOf(from))) {
-      out.push({ type: 'moved', sessionId, from: entry.peer, peer: from });
-      this.#unplace(entry);
-      entry.left = placeOf(entry.peer);
-      entry.peer = from;
-      this.#place(entry);
-      for (const octets of session.resend()) out.push({ type: 'send', octets, to: from });
-    }
     for (const output of outputs) {
       switch (output.type) {
         case 'send':
-          out.push({ type: 'send', octets: output.octets, to: from ?? entry.peer });
+          // An answer goes where the request came from.
+          out.push({
+            type: 'send',
+            octets: output.octets,
+            to: from && !isRequest(output.octets) ? from : where.target,
+          });
           break;
         case 'dropped':
           out.push({ ...output, from });
           break;
         case 'heard':
+          if (from) where.hear(from, output.by, now);
+          break;
+        case 'reached':
+          out.push(...this.#arrive(entry));
           break;
         default:
-          out.push({ type: 'session', sessionId, peer: entry.peer, event: output });
+          if (output.type === 'authorized' && where.isTryingByRun) out.push(...this.#arrive(entry));
+          out.push({ type: 'session', sessionId, peer: where.peer, event: output });
           if (output.type === 'authorized') out.push(...this.#authorized(entry, now));
           if (output.type === 'closed') this.#remove(entry, now);
       }
     }
-    if (this.#sessions.get(sessionId) === entry) this.#deadlines.set(sessionId, session.deadline);
+    if (this.#sessions.get(sessionId) !== entry) return out;
+    out.push(...this.#follow(entry, outputs, now));
+    if (this.#sessions.get(sessionId) === entry) this.#schedule(entry);
     return out;
+  }
+
+  #schedule({ session, where }: Entry): void {
+    const [first, second] = [session.deadline, where.deadline];
+    const at = first !== undefined && second !== undefined ? Math.min(first, second) : (first ?? second);
+    this.#deadlines.set(session.sessionId, at);
   }
 
   /** The node has started anew from this place and is in: its older sessions there are over. */
   #authorized(entry: Entry, now: number): PaaOutput[] {
-    this.#noLongerHalfOpen(entry);
+    this.#sessions.admit(entry);
     const out: PaaOutput[] = [];
-    for (const id of this.#places.get(placeOf(entry.peer)) ?? []) {
-      const other = this.#sessions.get(id);
-      if (other && other !== entry && !other.halfOpen) out.push(...this.#perform(other, other.session.replace(), now));
+    for (const other of [...this.#sessions.at(entry.where.peer)]) {
+      if (other !== entry && other.session.admitted)
+        out.push(...this.#perform(other, other.session.end('replaced'), now));
     }
     return out;
   }
 
+  // ------------------------------------------------------------------------------------------------------- movement
+
+  /** Tries the place that the PaC was heard from, if there is one (RFC 5191 5.6); see Whereabouts. */
+  #follow(entry: Entry, outputs: readonly PaaSessionOutput[], now: number): PaaOutput[] {
+    const { session, where } = entry;
+    const place = where.wanted(now);
+    const out: PaaOutput[] = [];
+    if (place) {
+      const holders = place.address === where.peer.address ? [] : this.#sessions.holders(place.address, entry);
+      if (holders.length > 0) {
+        // Whether somebody is there is for the holder's ping to say, whose end ends that session.
+        where.wait(now);
+        out.push(refuse('address-held', place));
+        for (const holder of holders) {
+          out.push(...this.#perform(holder, holder.session.handle({ type: 'ping' }, now), now));
+        }
+        return out;
+      }
+      where.try(session.echoes ? 'echo' : 'run', now);
+      for (const octets of session.resend()) out.push({ type: 'send', octets, to: place });
+      if (session.echoes) return [...out, ...this.#perform(entry, session.handle({ type: 'prove' }, now), now)];
+    }
+    if (session.echoes || !where.isTrying || where.isTryingByRun) return out;
+    // A PaC that cannot echo proves its place by a run of EAP of which every message goes there.
+    if (outputs.some((output) => output.type === 'eapStart')) where.beginRun(now);
+    else if (session.idle) {
+      where.beginRun(now);
+      out.push(...this.#perform(entry, session.handle({ type: 'reauthenticate' }, now), now));
+    }
+    return out;
+  }
+
+  #arrive(entry: Entry): PaaOutput[] {
+    const { sessionId } = entry.session;
+    const from = this.#sessions.move(entry);
+    return from ? [{ type: 'moved', sessionId, from, peer: entry.where.peer }] : [];
+  }
+
   #remove(entry: Entry, now: number): void {
     const { sessionId } = entry.session;
-    this.#noLongerHalfOpen(entry);
-    this.#unplace(entry);
-    this.#sessions.delete(sessionId);
+    this.#sessions.remove(entry);
     this.#deadlines.set(sessionId, undefined);
     this.#ended.set(sessionId, now + 2 * EPOCH);
     const [oldest = sessionId] = this.#ended.keys();
@@ -364,29 +402,6 @@ export class Paa {
       this.#ended.delete(id);
     }
     return this.#ended.has(sessionId);
-  }
-
-  #noLongerHalfOpen(entry: Entry): void {
-    if (!entry.halfOpen) return;
-    entry.halfOpen = false;
-    this.#halfOpenInAll -= 1;
-    const { address } = entry.peer;
-    const count = (this.#halfOpen.get(address) ?? 0) - 1;
-    if (count > 0) this.#halfOpen.set(address, count);
-    else this.#halfOpen.delete(address);
-  }
-
-  #place(entry: Entry): void {
-    const place = placeOf(entry.peer);
-    const ids = this.#places.get(place) ?? new Set();
-    this.#places.set(place, ids.add(entry.session.sessionId));
-  }
-
-  #unplace(entry: Entry): void {
-    const place = placeOf(entry.peer);
-    const ids = this.#places.get(place);
-    ids?.delete(entry.session.sessionId);
-    if (ids?.size === 0) this.#places.delete(place);
   }
 }
 

@@ -70,6 +70,10 @@ export interface PacMobility {
  */
 export const PLAIN_OFFERS_IGNORED = 8;
 
+/** Code and Type of an EAP packet that asks for the identity, RFC 3748 4.1, 5.1. */
+const EAP_REQUEST = 1;
+const EAP_IDENTITY = 1;
+
 /** Transmissions of a request after which a PAA is `silent`: with the defaults of RFC 5191 9.1 seven seconds. */
 const SILENT_AFTER = 4;
 
@@ -413,7 +417,7 @@ export class PacSession {
     const avps: PanaAvp[] = [...algorithmAvps(algorithms)];
     if (packet) avps.push(makeAvp('EAP-Payload', packet));
     const offer = par.values['Mobility-Capability'];
-    const wish = offer === undefined ? 0 : wishFor(this.#config.mobility, offer);
+    const wish = offer === undefined ? 0 : wishFor(this.#config.mobility, offer) | (offer & CAPABILITY.ECHO);
     if (wish !== 0) avps.push(makeAvp('Mobility-Capability', wish, this.#config.vendorId));
     const sent = channel.answer({ type: MESSAGE_TYPE.AUTH, flags: FLAG.S, avps });
     const [iPan = new Uint8Array(0)] = sent === 'too-long' ? [] : sent;
@@ -447,11 +451,13 @@ export class PacSession {
 
   // any but INITIAL  PNR[P]                       | Tx PNA[P]           | same
   #pnr(received: Received, { session }: { session: Session }, now: number): PacOutput[] {
-    const { message, octets } = received;
+    const { message, octets, values } = received;
     if ((message.flags & FLAG.P) === 0) return [dropped('unexpected')];
     this.#lastHeard = now;
     session.channel.accept(message, octets);
-    return sends(session.channel.answer({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] }));
+    // What a PAA of ours asks to have back shows it that we are where it sent that.
+    const avps = values.Echo ? [makeAvp('Echo', values.Echo, this.#config.vendorId)] : [];
+    return sends(session.channel.answer({ type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps }));
   }
 
   // OPEN, WAIT_PNA_PING, WAIT_PNA_REAUTH  PTR      | Tx PTA; DISC        | CLOSED
@@ -489,13 +495,19 @@ export class PacSession {
     const nonce = received.values.Nonce;
     if (wanted !== (nonce !== undefined) && session.algorithms) return [dropped('nonce')];
 
+    // RFC 3748 2: a request for the identity begins EAP anew. A PAA does so in a run whose AAA server was too busy.
+    const again = run.peerNonce !== undefined && packet[0] === EAP_REQUEST && packet[4] === EAP_IDENTITY;
+    if (again) {
+      run.msk?.wipe();
+      run.msk = undefined;
+    }
     this.#lastHeard = now;
     session.begun = true;
     run.peerNonce ??= nonce;
     if (newRun) session.run.msk?.wipe();
     session.run = run;
     session.channel.accept(received.message, received.octets);
-    const out: PacOutput[] = newRun ? [{ type: 'eapRestart' }] : [];
+    const out: PacOutput[] = newRun || again ? [{ type: 'eapRestart' }] : [];
     // WAIT_PAA   PAR        | not pb             | EAP(m); Tx PAN      | WAIT_EAP_MSG
     if (!this.#config.piggyback) out.push(...this.#pan(session, []));
     // WAIT_PAA   PAR        | pb                 | EAP(m); respT+      | WAIT_EAP_MSG

@@ -25,8 +25,9 @@ export type DropCode =
   | 'starts-of-epoch'
   | 'replays'
   | 'pings'
-  /** Limits: half-open sessions of an address, half-open ones in all, sessions in all, invitations. */
+  /** Limits: half-open sessions of an address, of a network, in all; sessions in all; invitations. */
   | 'half-open-of-address'
+  | 'half-open-of-network'
   | 'half-open-in-all'
   | 'sessions-in-all'
   | 'invitations'
@@ -34,6 +35,10 @@ export type DropCode =
   | 'too-long'
   /** From a port that nothing can be sent to. */
   | 'source-port'
+  /** A PNA without the octets that its PNR asked to be sent back. */
+  | 'echo'
+  /** The message counts, but its sender is not taken to be at an address that another session holds. */
+  | 'address-held'
   /** From an address that did not get the PAR[S], or to a start that is over. */
   | 'bad-start';
 
@@ -73,6 +78,11 @@ export function dropped(code: DropCode): Dropped {
 export function replays(octets: Uint8Array | 'replays' | undefined): (Send | Dropped)[] {
   if (octets === 'replays') return [dropped('replays')];
   return octets ? [{ type: 'send', octets }] : [];
+}
+
+/** Whether a message that was sent is a request: the R flag, RFC 5191 6.2. */
+export function isRequest(octets: Uint8Array): boolean {
+  return ((octets[4] ?? 0) & 0x80) !== 0;
 }
 
 /** What a channel gave to send, or that it does not fit. */

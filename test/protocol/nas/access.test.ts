@@ -219,8 +219,8 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
     const { granted, outputs, access } = again({});
     expect(granted).toMatchObject({ type: 'granted', server: { host: 'aaa.home.example', tryAgain: false } });
     expect(outputs).toMatchObject([{ type: 'request', request: { server: 'aaa.home.example' } }]);
-    // REFUSE_SERVICE: no other is asked.
-    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'refused' }, { type: 'pana' }]);
+    // REFUSE_SERVICE: no other is asked, but the session that was granted lives on.
+    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'postponed' }, { type: 'pana' }]);
   });
 
   it.each([
@@ -237,7 +237,7 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
     const { granted, access } = again({ 'Session-Server-Failover': failover });
     expect(granted).toMatchObject({ server: { tryAgain: true } });
     expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'request', request: { server: undefined } }]);
-    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'refused' }, { type: 'pana' }]);
+    expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'postponed' }, { type: 'pana' }]);
     expect(access.handle({ type: 'unreachable' })).toEqual([]);
   });
 

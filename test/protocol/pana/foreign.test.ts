@@ -77,7 +77,7 @@ describe('a PaC of others', () => {
     keyed.take();
     keyed.answer(PAN, FLAG.C);
     expect(keyed.take()).toEqual(['dropped auth']);
-    expect(keyed.run(400_000).take().at(-1)).toBe('closed no-answer');
+    expect(keyed.run(60_000).take().at(-1)).toBe('closed rejected');
 
     const signed = new ForeignPac().start().eapRequest().respond(true).success(false);
     signed.key = signed.keyed();

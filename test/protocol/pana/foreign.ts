@@ -274,10 +274,11 @@ export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
   from: PacEndpoint = FROM;
   #iPan: Uint8Array = new Uint8Array(0);
 
-  constructor(config: Partial<PaaConfig> = {}) {
+  /** `paa`: one that other PaCs speak to as well. */
+  constructor(config: Partial<PaaConfig> = {}, paa?: Paa) {
     super();
     this.sequence = 9000;
-    this.paa = new Paa({ ...PAA_CONFIG, mobility: undefined, ...config }, new Uint8Array(32).fill(4));
+    this.paa = paa ?? new Paa({ ...PAA_CONFIG, mobility: undefined, ...config }, new Uint8Array(32).fill(4));
   }
 
   get state(): string {

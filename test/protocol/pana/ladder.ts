@@ -33,11 +33,19 @@ export const PAA_CONFIG: PaaConfig = {
   request: REQUEST_DEFAULTS,
   pingInterval: 0,
   reauthenticateAt: 0,
+  lifetimeGrace: 0,
   reconfigure: false,
-  mobility: 0x07f,
+  mobility: 0x47f,
   firstRequest: undefined,
   exportKeys: false,
-  limits: { pciPerAddress: 10, pciInAll: 1000, halfOpenPerAddress: 4, halfOpen: 100, sessions: 1000 },
+  limits: {
+    pciPerAddress: 10,
+    pciInAll: 1000,
+    halfOpenPerAddress: 4,
+    halfOpenPerNetwork: 50,
+    halfOpen: 100,
+    sessions: 1000,
+  },
 };
 
 export const HOME: Grant = {

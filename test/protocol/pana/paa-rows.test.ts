@@ -132,7 +132,10 @@ describe('the PAA in INITIAL', () => {
   });
 
   it('limits: PCIs of an address and in all, starts, half-open sessions of an address and in all, sessions, invitations', () => {
-    const limits = { pciPerAddress: 2, pciInAll: 3, halfOpenPerAddress: 1, halfOpen: 1, sessions: 1 };
+    const limits = {
+      ...{ pciPerAddress: 2, pciInAll: 3, sessions: 1 },
+      ...{ halfOpenPerAddress: 1, halfOpenPerNetwork: 9, halfOpen: 1 },
+    };
     const codes = (pac: ForeignPac) => pac.take().filter((name) => name.startsWith('dropped'));
     const pac = new ForeignPac({ limits });
     pac.pci().pci().pci();
@@ -145,6 +148,7 @@ describe('the PAA in INITIAL', () => {
 
     const begin = (more: Partial<PaaConfig['limits']>, address: string) => {
       const two = new ForeignPac({ limits: { ...limits, pciInAll: 100, pciPerAddress: 100, ...more } }).start();
+      two.eapRequest().respond(true);
       two.from = { ...two.from, address, port: 41_000 };
       two.start();
       return codes(two);
@@ -195,13 +199,13 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(pac.take()).toEqual(['closed rejected']);
   });
 
-  it('EAP_FAILURE without an EAP packet, and no PAN[C]: DISC after ten PAR[C]', () => {
+  it('EAP_FAILURE without an EAP packet, and no PAN[C]: DISC after FAILED_SESS_TIMEOUT', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true);
     pac.take();
     pac.session({ type: 'eapFailure', packet: undefined }).run(400_000);
     const said = pac.take();
-    expect(said.filter((name) => name === 'PAR[C]')).toHaveLength(10);
-    expect(said.at(-1)).toBe('closed no-answer');
+    expect(said.filter((name) => name === 'PAR[C]')).toHaveLength(6);
+    expect(said.at(-1)).toBe('closed rejected');
   });
 
   it('EAP_SUCCESS, Authorize(): Result-Code 0; Tx PAR[C](Key-Id, AUTH); Rx PAN[C]: ST(LIFE)', () => {
