@@ -22,6 +22,15 @@ export interface EnforcementOptions {
   readonly interface: string;
 }
 
+/** A change of address that the program has not been told yet, or that it has been told. */
+interface Move {
+  /** The last address that it was told before. */
+  readonly former: string;
+  told: boolean;
+  /** A later one says it all. */
+  superseded: boolean;
+}
+
 /** An event that came before the program has said that `start` worked. */
 interface Early {
   readonly job: HookJob;
@@ -38,8 +47,10 @@ export class EnforcementPoint {
   readonly #runner: HookRunner;
   readonly #batch: HookBatch | undefined;
   readonly #held = new Map<string, Held>();
-  /** Whose an address is: of several sessions from one address the newest, since its node has forgotten the others. */
-  readonly #holders = new Map<string, string>();
+  /** Sessions from an address, the newest last: its events count, since its node has forgotten the others. */
+  readonly #holders = new Map<string, Set<string>>();
+  /** The last move of each session. */
+  readonly #moves = new Map<string, Move>();
   /** The last run for an address, without batches: others for that address wait for it. */
   readonly #turns = new Map<string, Promise<boolean>>();
   #ready = false;
@@ -76,35 +87,60 @@ export class EnforcementPoint {
   /** Resolves after the first try, with whether it worked. */
   permit(admission: Admission): Promise<boolean> {
     const { session, address, lifetime } = admission;
+    const before = this.#held.get(session);
+    if (before && before.address !== address) this.#leave(session, before.address);
     this.#held.set(session, { ...admission, until: lifetime === undefined ? undefined : performance.now() + lifetime });
-    this.#holders.set(address, session);
+    this.#hold(session, address);
     return this.#tell(
       this.#job('permit', session, () => this.#valuesOf(session)),
       [address],
     );
   }
 
+  /** Of moves that come before the program could be told of the first, it hears once. */
   move(session: string, address: string): void {
     const held = this.#held.get(session);
     if (!held) return;
     this.#held.set(session, { ...held, address });
     this.#leave(session, held.address);
-    this.#holders.set(address, session);
+    this.#hold(session, address);
+    const last = this.#moves.get(session);
+    const waiting = last && !last.told ? last : undefined;
+    if (waiting) waiting.superseded = true;
+    const move: Move = { former: waiting?.former ?? held.address, told: false, superseded: false };
+    this.#moves.set(session, move);
     const variables = () => {
+      if (move.superseded) return undefined;
+      move.told = true;
       const values = this.#valuesOf(session);
-      return values && { ...values, formerAddress: this.#free(held.address) };
+      return values && { ...values, formerAddress: this.#free(move.former) };
     };
-    void this.#tell(this.#job('move', session, variables), [held.address, address]);
+    void this.#tell(this.#job('move', session, variables), [move.former, held.address, address]);
   }
 
   revoke(session: string): void {
     const held = this.#held.get(session);
     if (!held) return;
+    const last = this.#moves.get(session);
     this.#held.delete(session);
+    this.#moves.delete(session);
     this.#leave(session, held.address);
-    const { userName: mnId, address } = held;
+    // Of a move that it has not heard of it will not: what it knows is where the client was before.
+    for (const address of last && !last.told ? [last.former, held.address] : [held.address]) {
+      this.#revokeAddress(session, held.userName, address);
+    }
+  }
+
+  #revokeAddress(session: string, mnId: string | undefined, address: string): void {
     const variables = () => ({ mnId, session, careOfAddress: this.#free(address), interface: this.#options.interface });
     void this.#tell(this.#job('revoke', session, variables), [address]);
+    // What the address is permitted was this session's: another one that has it says its own again.
+    const other = this.#holder(address);
+    if (other === undefined) return;
+    void this.#tell(
+      this.#job('permit', other, () => this.#valuesOf(other)),
+      [address],
+    );
   }
 
   status(): HookView[] {
@@ -116,8 +152,20 @@ export class EnforcementPoint {
     return { program: this.#options.program, role: 'ep', event, subject, variables };
   }
 
+  #hold(session: string, address: string): void {
+    const sessions = this.#holders.get(address) ?? new Set();
+    sessions.delete(session);
+    this.#holders.set(address, sessions.add(session));
+  }
+
   #leave(session: string, address: string): void {
-    if (this.#holders.get(address) === session) this.#holders.delete(address);
+    const sessions = this.#holders.get(address);
+    sessions?.delete(session);
+    if (sessions?.size === 0) this.#holders.delete(address);
+  }
+
+  #holder(address: string): string | undefined {
+    return [...(this.#holders.get(address) ?? [])].at(-1);
   }
 
   /** An address that nobody may use any more; undefined if somebody has it again, who would be shut out with it. */
@@ -128,7 +176,7 @@ export class EnforcementPoint {
   #valuesOf(session: string): HookVariables | undefined {
     const held = this.#held.get(session);
     // Another session has its address: that one's events are what counts.
-    if (!held || this.#holders.get(held.address) !== session) return undefined;
+    if (!held || this.#holder(held.address) !== session) return undefined;
     const { userName: mnId, address: careOfAddress, until } = held;
     const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - performance.now()) / 1000));
     return { mnId, session, careOfAddress, lifetime, interface: this.#options.interface };
