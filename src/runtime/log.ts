@@ -1,5 +1,6 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { isJournal, STDOUT } from './journal.js';
+import { boundArguments, boundFields } from './log-bounds.js';
 import { LogOutput } from './log-output.js';
 
 export type { Logger } from 'pino';
@@ -27,7 +28,8 @@ const LEVELS: Readonly<Record<number, { readonly priority: number; readonly name
 
 /**
  * The log on standard output: one line an event, the message a constant, what varies in fields. Times are UTC with
- * milliseconds; `at` is milliseconds since 1970 with fractions, by which lines of several daemons are put in order.
+ * milliseconds; `at` is milliseconds since 1970 with fractions, by which lines of several daemons are put in order. No line
+ * is longer than MAX_LINE.
  */
 export async function openLog(name: string, { level, format }: LogOptions): Promise<Logger> {
   const options = {
@@ -36,6 +38,12 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     redact: { paths: SECRETS, censor: '[key]' },
     timestamp: () => `${stdTimeFunctions.isoTime()},"at":${(performance.timeOrigin + performance.now()).toFixed(3)}`,
     base: { name },
+    formatters: { log: boundFields },
+    hooks: {
+      logMethod(this: Logger, given: unknown[], method: (...all: unknown[]) => void) {
+        method.apply(this, boundArguments(given));
+      },
+    },
   };
   const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(STDOUT, process.env)) : format;
   const lost = (count: number) =>
