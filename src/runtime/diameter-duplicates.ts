@@ -1,30 +1,48 @@
 import { createHash } from 'node:crypto';
 import { answerTo } from '../protocol/diameter/answers.js';
-import type { DiameterMessage } from '../protocol/diameter/codec.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../protocol/diameter/codec.js';
 import { AVPS } from '../protocol/diameter/dictionary.js';
 import type { Grammarian } from '../protocol/diameter/grammar.js';
 
 /** How long an answer is kept, in milliseconds: End-to-End Identifiers are unique for four minutes (RFC 6733 3). */
 export const DUPLICATE_TIME = 240_000;
 
-/** Answers kept at once; the oldest go first. */
+/** Answers kept at once, and their octets; when there are more, the oldest of the peer with the most octets go. */
 export const MAX_DUPLICATES = 16_384;
+export const MAX_DUPLICATE_OCTETS = 32 * 1024 * 1024;
+
+/** What an entry takes beside its octets. */
+export const ENTRY_OCTETS = 512;
 
 /** AVPs that agents add on the way. */
 const OF_AGENTS: ReadonlySet<number> = new Set([AVPS['Proxy-Info'].code, AVPS['Route-Record'].code]);
 
 interface Kept {
   readonly until: number;
-  readonly answer: Promise<DiameterMessage>;
+  readonly peer: string;
+  /** Encoded, so that it holds on to nothing of the request; without what agents added. */
+  readonly answer: Promise<Uint8Array>;
+  /** As it is counted. */
+  octets: number;
+}
+
+/** The answers for one peer, the oldest first. */
+interface PeerAnswers {
+  readonly keys: Set<string>;
+  octets: number;
 }
 
 /**
  * Answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4): a request that comes again, over another
- * connection or agent, gets the same answer and changes nothing.
+ * connection or agent, gets the same answer and changes nothing. Peers have equal shares of the room.
  */
 export class DuplicateCache {
   readonly #grammarian: Grammarian;
   readonly #kept = new Map<string, Kept>();
+  readonly #peers = new Map<string, PeerAnswers>();
+  #octets = 0;
+  /** What was asked for last: a request that is not found is kept next. */
+  #last: { readonly request: DiameterMessage; readonly key: string | undefined } | undefined;
 
   constructor(grammarian: Grammarian) {
     this.#grammarian = grammarian;
@@ -34,43 +52,93 @@ export class DuplicateCache {
     return this.#kept.size;
   }
 
+  /** What all entries take. */
+  get octets(): number {
+    return this.#octets;
+  }
+
   /** The answer to a request that was here before, as an answer to this copy; undefined if it was not. */
   find(request: DiameterMessage, now: number): Promise<DiameterMessage> | undefined {
-    const kept = this.#kept.get(this.#keyOf(request) ?? '');
+    const key = this.#keyOf(request);
+    const kept = this.#kept.get(key ?? '');
+    this.#last = kept ? undefined : { request, key };
     if (!kept || kept.until <= now) return undefined;
-    return kept.answer.then((answer) => {
-      const own = answer.avps.filter(({ code }) => code !== AVPS['Proxy-Info'].code);
-      return { ...answerTo(request, own), flags: answer.flags };
+    return kept.answer.then((octets) => {
+      const { flags, avps } = decodeDiameter(octets);
+      return { ...answerTo(request, avps), flags };
     });
   }
 
-  /** Keeps the answer that is being made; one that fails is forgotten. */
-  keep(request: DiameterMessage, answer: Promise<DiameterMessage>, now: number): void {
-    const key = this.#keyOf(request);
+  /** Keeps a copy of the answer that is being made for a peer; one that fails is forgotten. */
+  keep(request: DiameterMessage, answer: Promise<DiameterMessage>, now: number, peer: string): void {
+    const key = this.#last?.request === request ? this.#last.key : this.#keyOf(request);
+    this.#last = undefined;
     if (key === undefined) return;
     this.#forgetOld(now);
-    this.#kept.set(key, { until: now + DUPLICATE_TIME, answer });
-    answer.catch(() => this.#kept.delete(key));
+    const kept: Kept = { until: now + DUPLICATE_TIME, peer, answer: answer.then(withoutAgents), octets: ENTRY_OCTETS };
+    this.#forget(key);
+    this.#add(key, kept);
+    kept.answer.then(
+      ({ length }) => this.#grow(key, kept, length),
+      () => this.#kept.get(key) === kept && this.#forget(key),
+    );
+    this.#shrink();
   }
 
   clear(): void {
-    for (const [key, { answer }] of this.#kept) this.#forget(key, answer);
+    for (const key of [...this.#kept.keys()]) this.#forget(key);
   }
 
   #forgetOld(now: number): void {
-    for (const [key, { until, answer }] of this.#kept) {
-      if (until > now && this.#kept.size < MAX_DUPLICATES) return;
-      this.#forget(key, answer);
+    for (const [key, { until }] of this.#kept) {
+      if (until > now) return;
+      this.#forget(key);
     }
   }
 
-  /** Keys in answers are overwritten. */
-  #forget(key: string, answer: Promise<DiameterMessage>): void {
+  #add(key: string, kept: Kept): void {
+    this.#kept.set(key, kept);
+    const peer = this.#peers.get(kept.peer) ?? { keys: new Set(), octets: 0 };
+    this.#peers.set(kept.peer, peer);
+    peer.keys.add(key);
+    peer.octets += kept.octets;
+    this.#octets += kept.octets;
+  }
+
+  /** The answer is there, and has a length. */
+  #grow(key: string, kept: Kept, length: number): void {
+    if (this.#kept.get(key) !== kept) return;
+    kept.octets += length;
+    this.#octets += length;
+    const peer = this.#peers.get(kept.peer);
+    if (peer) peer.octets += length;
+    this.#shrink();
+  }
+
+  #shrink(): void {
+    while (this.#kept.size > MAX_DUPLICATES || this.#octets > MAX_DUPLICATE_OCTETS) {
+      let fullest: PeerAnswers | undefined;
+      for (const peer of this.#peers.values()) if (!fullest || peer.octets > fullest.octets) fullest = peer;
+      const [oldest] = fullest?.keys ?? [];
+      if (oldest === undefined) return;
+      this.#forget(oldest);
+    }
+  }
+
+  /** Its octets are overwritten: there may be a key in them. */
+  #forget(key: string): void {
+    const kept = this.#kept.get(key);
+    if (!kept) return;
     this.#kept.delete(key);
-    void answer.then(
-      ({ avps }) => {
-        for (const { code, data } of avps) if (code === AVPS['EAP-Master-Session-Key'].code) data.fill(0);
-      },
+    this.#octets -= kept.octets;
+    const peer = this.#peers.get(kept.peer);
+    if (peer) {
+      peer.octets -= kept.octets;
+      peer.keys.delete(key);
+      if (peer.keys.size === 0) this.#peers.delete(kept.peer);
+    }
+    kept.answer.then(
+      (octets) => octets.fill(0),
       () => undefined,
     );
   }
@@ -85,4 +153,14 @@ export class DuplicateCache {
     }
     return `${origin} ${endToEnd} ${commandCode} ${hash.digest('base64')}`;
   }
+}
+
+/** Proxy-Info is the request's own, and each copy of it brings its own again. */
+function withoutAgents(answer: DiameterMessage): Uint8Array {
+  return encodeDiameter({ ...answer, avps: answer.avps.filter(({ code }) => !OF_AGENTS.has(code)) });
+}
+
+/** Overwrites the keys in an answer that has been sent. */
+export function wipeAnswer({ avps }: DiameterMessage): void {
+  for (const { code, data } of avps) if (code === AVPS['EAP-Master-Session-Key'].code) data.fill(0);
 }

@@ -19,7 +19,7 @@ import {
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { type Route, RouteTable } from '../protocol/diameter/routing.js';
 import { DiameterConnection } from './diameter-connection.js';
-import { DuplicateCache } from './diameter-duplicates.js';
+import { DuplicateCache, wipeAnswer } from './diameter-duplicates.js';
 import { addressesOf, PeerSources } from './diameter-peer-sources.js';
 import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
 import {
@@ -450,8 +450,11 @@ export class DiameterNode {
     entry.serving += 1;
     try {
       const answer = known ?? this.#options.onRequest(request, entry.host);
-      if (!known) this.#duplicates.keep(request, answer, now);
-      this.#send(entry, connection, await answer);
+      // First of all who wait for it: the copy is made before the keys are overwritten.
+      if (!known) this.#duplicates.keep(request, answer, now, entry.host);
+      const message = await answer;
+      this.#send(entry, connection, message);
+      wipeAnswer(message);
     } catch (error) {
       this.#options.onEvent({ type: 'failed', peer: entry.host, error });
       const text = 'the request could not be served';
