@@ -1,5 +1,5 @@
 import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
-import type { DiameterMessage } from '../protocol/diameter/codec.js';
+import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../protocol/diameter/commands.js';
 import { isViolation, type Message, type Violation } from '../protocol/diameter/grammar.js';
 import { RESULT } from '../protocol/diameter/result-codes.js';
@@ -21,6 +21,7 @@ import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { StoreCalls } from './measured-store.js';
 import { chooseIke, leaseProblem, octetsOf, pskRoot, readWish, storeWish, writeGrant } from './mobility.js';
 import type { AaaOptions } from './options.js';
+import { OriginStates } from './origin-states.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const AUTHORIZE_AUTHENTICATE = 3;
@@ -32,8 +33,12 @@ const TRY_AGAIN = 1;
 /** SQLite's code where nothing more can be written. */
 const DISK_FULL = 'SQLITE_FULL';
 const TOO_BUSY: Violation = { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too much to do: try again' };
-/** PAAs whose Origin-State-Id is remembered; more are asked after in the store again. */
-const MAX_ORIGINS = 10_000;
+/** RFC 6733 8: a session belongs to the host that began it; nobody else is told that there is one. */
+const UNKNOWN_SESSION: Violation = {
+  resultCode: RESULT.UNKNOWN_SESSION_ID,
+  failedAvp: undefined,
+  text: 'no conversation of this session',
+};
 
 export interface EapApplicationParts {
   readonly log: Logger;
@@ -64,7 +69,7 @@ export class EapApplication {
   readonly #options: AaaOptions;
   readonly #parts: EapApplicationParts;
   readonly #conversations: Conversations;
-  readonly #originStates = new Map<string, number>();
+  readonly #originStates: OriginStates;
   readonly #admission: Admission;
 
   constructor(options: AaaOptions, parts: EapApplicationParts) {
@@ -89,10 +94,13 @@ export class EapApplication {
       onRequest: (message, peer) => this.#serve(message, peer),
       onEvent: (event) => {
         parts.onEvent(event);
-        if (event.type !== 'peerOpen') return;
-        const { host, originStateId } = event.capabilities;
-        void this.#originState(host, originStateId);
+        if (event.type === 'peerOpen') void this.#originStates.connected(event.capabilities);
       },
+    });
+    this.#originStates = new OriginStates({
+      ...parts,
+      leasesFor: options.session.grace,
+      capabilitiesOf: (host) => this.node.capabilitiesOf(host),
     });
   }
 
@@ -144,7 +152,10 @@ export class EapApplication {
   async #der(message: DiameterMessage, peer: string): Promise<DiameterMessage> {
     const der = this.node.grammarian.read(DER, message);
     if (isViolation(der)) return this.#refuse(message, der);
-    await this.#originState(der['Origin-Host'], der['Origin-State-Id']);
+    const type = der['Auth-Request-Type'];
+    // RFC 4072 carries an authentication, and here an authorization always comes with it.
+    if (type !== AUTHORIZE_AUTHENTICATE) return this.#refuse(message, this.#unable('Auth-Request-Type', type));
+    await this.#originStates.told(der['Origin-Host'], der['Origin-State-Id'], peer);
     const conversation = await this.#conversationOf(der, peer);
     if ('resultCode' in conversation) return this.#refuse(message, conversation);
     const answer = await conversation.eap.handle(der['EAP-Payload']);
@@ -164,7 +175,7 @@ export class EapApplication {
         this.node.grammarian.write(DEA, {
           'Session-Id': der['Session-Id'],
           'Auth-Application-Id': APPLICATION.EAP,
-          'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
+          'Auth-Request-Type': type,
           'Origin-Host': this.node.origin.host,
           'Origin-Realm': this.node.origin.realm,
           'Origin-State-Id': this.node.originStateId,
@@ -186,17 +197,17 @@ export class EapApplication {
     const payload = der['EAP-Payload'];
     const begins = payload.length === 0 || payload[4] === EAP_TYPE.IDENTITY;
     const open = this.#conversations.get(sessionId);
+    if (this.#isOfOther(open, der) || !(open || begins)) return UNKNOWN_SESSION;
     if (open && !begins) {
       this.#conversations.touch(open, performance.now());
       return open;
-    }
-    if (!begins) {
-      return { resultCode: RESULT.UNKNOWN_SESSION_ID, failedAvp: undefined, text: 'no conversation of this session' };
     }
     const { 'Origin-Host': origin, 'Origin-Realm': originRealm, 'Origin-State-Id': originState } = der;
     const asking = { peer, origin, callingStation: der['Calling-Station-Id'], sessionId };
     const scarce = this.#conversations.scarce || this.#admission.engine.waiting > 0;
     const seat = await this.#admission.seatOf(asking, scarce, performance.now());
+    // Meanwhile another one may have begun.
+    if (this.#isOfOther(this.#conversations.get(sessionId), der)) return UNKNOWN_SESSION;
     const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
     const turn = () => this.#admission.engine.take(conversation.seat);
     const eap = this.#parts.eap.conversation({ mtu, session: sessionId, turn });
@@ -205,6 +216,17 @@ export class EapApplication {
     const { conversation, pushedOut } = this.#conversations.add(given, now);
     if (pushedOut) this.#admission.turnedAway('conversations', pushedOut.seat, now);
     return pushedOut === conversation ? TOO_BUSY : conversation;
+  }
+
+  /** Whether a conversation was begun by another host: one PAA neither goes on with nor begins anew what another has begun. */
+  #isOfOther(conversation: Conversation | undefined, request: { readonly 'Origin-Host': string }): boolean {
+    return conversation !== undefined && !isSameHost(conversation.origin, request['Origin-Host']);
+  }
+
+  /** What the dictionary knows and this server cannot do. */
+  #unable(name: 'Auth-Request-Type', value: number): Violation {
+    const failedAvp = this.node.grammarian.avp(name, value);
+    return { resultCode: RESULT.INVALID_AVP_VALUE, failedAvp, text: `${name} ${value} is not served here` };
   }
 
   async #answer(
@@ -398,25 +420,6 @@ export class EapApplication {
 
   // -------------------------------------------------------------------------------------------------------- sessions
 
-  /** RFC 6733 8.16: a PAA whose Origin-State-Id has grown has forgotten the sessions that it had before. */
-  async #originState(origin: string, state: number | undefined): Promise<void> {
-    const host = origin.toLowerCase();
-    if (state === undefined || state === 0 || state <= (this.#originStates.get(host) ?? 0)) return;
-    if (this.#originStates.size >= MAX_ORIGINS) this.#originStates.clear();
-    this.#originStates.set(host, state);
-    const { store, log, metrics } = this.#parts;
-    try {
-      const leasesFor = this.#options.session.grace;
-      const sessions = await store.run('endSessionsOf', { origin, before: state, leasesFor });
-      if (sessions === 0) return;
-      metrics.count('sessions_lost', {}, sessions);
-      log.warn({ nas: origin, sessions }, 'a PAA has restarted: its sessions are over');
-    } catch (error) {
-      this.#originStates.delete(host);
-      log.error({ nas: origin, reason: (error as Error).message }, 'store failed');
-    }
-  }
-
   /** ASR (RFC 6733 8.5): the PAA ends the session and says STR. Rejects with DiameterRequestError. */
   async disconnect(session: Session): Promise<number> {
     const result = await this.#tell(ASR, session, {});
@@ -446,6 +449,11 @@ export class EapApplication {
       ...more,
     } as never);
     const answer = await this.node.request(message, {}, timeout);
+    // An agent on the way may say that it cannot deliver (E bit); of the session only its PAA can speak.
+    const from = grammarian.find(answer.avps, 'Origin-Host') ?? '';
+    if (!(answer.flags & FLAG.E) && !isSameHost(from, session.origin)) {
+      throw new Error(`an answer of ${from}, and not of ${session.origin}`);
+    }
     const result = grammarian.find(answer.avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
     const fields = { session: session.sessionId, user: session.nai, nas: session.origin, result };
     this.#parts.log.info(fields, spec === ASR ? 'abort asked for' : 're-authentication asked for');
@@ -465,10 +473,15 @@ export class EapApplication {
     const { grammarian, origin } = this.node;
     const content = grammarian.read(STR, message);
     if (isViolation(content)) return this.#refuse(message, content);
-    const sessionId = content['Session-Id'];
-    this.#conversations.endOf(sessionId);
+    const { 'Session-Id': sessionId, 'Origin-Host': nas } = content;
+    const open = this.#conversations.get(sessionId);
+    if (open && !this.#isOfOther(open, content)) this.#conversations.end(open);
+    const { known, foreign, released } = await this.#parts.store.run('endSession', { sessionId, origin: nas });
+    if (foreign) {
+      this.#parts.log.warn({ session: sessionId, nas }, 'STR for a session of another PAA');
+      return this.#refuse(message, UNKNOWN_SESSION);
+    }
     this.#admission.ended(sessionId);
-    const { known, released } = await this.#parts.store.run('endSession', { sessionId });
     this.#parts.log.info({ session: sessionId, cause: content['Termination-Cause'], known }, 'session ended');
     if (released) this.#released(released, 'session ended');
     return answerTo(
@@ -481,6 +494,11 @@ export class EapApplication {
       }),
     );
   }
+}
+
+/** DiameterIdentities are compared without regard to case. */
+function isSameHost(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }
 
 /** A realm where none is known: a host without its first label. */

@@ -301,6 +301,11 @@ export class DiameterNode {
     });
   }
 
+  /** What a peer said of itself; undefined: it is not connected. */
+  capabilitiesOf(host: string): PeerCapabilities | undefined {
+    return this.#entries.get(host.toLowerCase())?.capabilities;
+  }
+
   /** The first of these peers that is up. */
   firstUp(hosts: readonly string[]): string | undefined {
     return hosts.find((host) => this.#entries.get(host.toLowerCase())?.trusted);

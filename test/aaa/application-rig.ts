@@ -28,6 +28,8 @@ export interface ApplicationChoice {
   readonly eap?: Partial<EapServerOptions<Subscriber>>;
   /** Origin-Host by Session-Id, of sessions that the store knows. */
   readonly sessions?: ReadonlyMap<string, string>;
+  /** A real store in place of that. */
+  readonly store?: StoreCalls;
 }
 
 /** The AAA server's application on a port of the loopback, with a store that lets everybody in, and its PAAs. */
@@ -38,7 +40,7 @@ export class Application {
   readonly nodes = new Map<string, DiameterNode>();
   #last = 0;
 
-  constructor({ pki, paas, conversations = 10_000, eap = {}, sessions = new Map() }: ApplicationChoice) {
+  constructor({ pki, paas, conversations = 10_000, eap = {}, sessions = new Map(), store: real }: ApplicationChoice) {
     this.#paas = paas;
     const options = aaaSchema.parse({
       store: 'nowhere.db',
@@ -52,7 +54,7 @@ export class Application {
       },
       tls: { ca: 'ca.pem', certificate: 'certificate.pem', key: 'key.pem' },
     });
-    const store: StoreCalls = {
+    const store: StoreCalls = real ?? {
       run: (operation: string, given: unknown) =>
         Promise.resolve(
           operation === 'originOfSession'
@@ -113,7 +115,13 @@ export class Application {
   }
 
   /** One DER; its answer. */
-  ask(paa: string, sessionId: string, address: string | undefined, payload: Uint8Array): Promise<DiameterMessage> {
+  ask(
+    paa: string,
+    sessionId: string,
+    address: string | undefined,
+    payload: Uint8Array,
+    more: object = {},
+  ): Promise<DiameterMessage> {
     const message = grammarian.message(DER, APPLICATION.EAP, {
       'Session-Id': sessionId,
       'Auth-Application-Id': APPLICATION.EAP,
@@ -123,15 +131,21 @@ export class Application {
       'Auth-Request-Type': 3,
       'Calling-Station-Id': address,
       'EAP-Payload': payload,
+      ...more,
     });
+    return this.send(paa, message);
+  }
+
+  /** Any request of a PAA; its answer. */
+  send(paa: string, message: DiameterMessage): Promise<DiameterMessage> {
     const node = this.nodes.get(paa);
     if (!node) throw new Error(`no such PAA: ${paa}`);
     return node.request(message, { peers: [SERVER] }, 60_000);
   }
 
   /** The first DER of a client: its identity. */
-  begin(paa: string, sessionId: string, address: string | undefined): Promise<DiameterMessage> {
-    return this.ask(paa, sessionId, address, response(0, EAP_TYPE.IDENTITY, Buffer.from('@home.example')));
+  begin(paa: string, sessionId: string, address: string | undefined, more: object = {}): Promise<DiameterMessage> {
+    return this.ask(paa, sessionId, address, response(0, EAP_TYPE.IDENTITY, Buffer.from('@home.example')), more);
   }
 
   /** A client that takes no method of ours. */
@@ -149,6 +163,7 @@ export class Application {
     address: string,
     credentials: PeerCredentials,
     sessionId = this.newSession(paa),
+    more: object = {},
   ): Promise<number> {
     let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;
     const peer = new EapPeer({ identity: '@home.example', mtu: 1100, credentials }, (event) => {
@@ -156,7 +171,7 @@ export class Application {
       else if (event.type !== 'keys') onResponse(undefined);
     });
     try {
-      let answer = await this.begin(paa, sessionId, address);
+      let answer = await this.begin(paa, sessionId, address, more);
       for (;;) {
         const packet = grammarian.find(answer.avps, 'EAP-Payload');
         if (resultOf(answer) !== RESULT.MULTI_ROUND_AUTH || !packet) return resultOf(answer);
@@ -165,7 +180,7 @@ export class Application {
           peer.receive(packet);
         });
         if (!next) return 0;
-        answer = await this.ask(paa, sessionId, address, next);
+        answer = await this.ask(paa, sessionId, address, next, more);
       }
     } finally {
       peer.close();

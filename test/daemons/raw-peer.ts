@@ -9,18 +9,25 @@ import type { Place } from '../../src/tool/lab.js';
 
 export const grammarian = new Grammarian(new Dictionary());
 
+/** How long an answer may take, in milliseconds: a busy machine is slow, but a test that waits has to say for what. */
+const ANSWER_LIMIT = 15_000;
+
 /** A Diameter connection whose messages a test writes by hand. */
 export class RawPeer {
   readonly #socket: Socket;
   readonly #framer = new DiameterFramer();
   readonly #answers: DiameterMessage[] = [];
-  readonly #waiting: ((message: DiameterMessage) => void)[] = [];
+  readonly #waiting: { resolve(message: DiameterMessage): void; reject(error: Error): void }[] = [];
+  #error: Error | undefined;
   readonly closed: Promise<void>;
+  /** Answers what the other end asks; otherwise nothing does, its watchdog included. */
+  onRequest: (message: DiameterMessage) => DiameterMessage | undefined = () => undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    void this.closed.then(() => this.#fail(new Error('the other end has closed the connection')));
     socket.on('data', (chunk) => {
       for (const octets of this.#framer.push(chunk)) this.#take(decodeDiameter(octets));
     });
@@ -61,20 +68,47 @@ export class RawPeer {
     this.#socket.write(octets);
   }
 
-  next(): Promise<DiameterMessage> {
+  /** The next answer. Rejects when the connection is closed, or after some time. */
+  next(limit = ANSWER_LIMIT): Promise<DiameterMessage> {
     const ready = this.#answers.shift();
-    return ready ? Promise.resolve(ready) : new Promise((resolve) => this.#waiting.push(resolve));
+    if (ready) return Promise.resolve(ready);
+    if (this.#error) return Promise.reject(this.#error);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(new Error(`no answer within ${limit} ms`));
+      }, limit);
+      const waiting = {
+        resolve: (message: DiameterMessage) => {
+          clearTimeout(timer);
+          resolve(message);
+        },
+        reject: (error: Error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      this.#waiting.push(waiting);
+    });
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  /** What the other end asks, its watchdog, is left unanswered. */
+  #fail(error: Error): void {
+    this.#error = error;
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+  }
+
   #take(message: DiameterMessage): void {
-    if (message.flags & FLAG.R) return;
+    if (message.flags & FLAG.R) {
+      const answer = this.onRequest(message);
+      if (answer) this.send(encodeDiameter(answer));
+      return;
+    }
     const waiting = this.#waiting.shift();
-    if (waiting) waiting(message);
+    if (waiting) waiting.resolve(message);
     else this.#answers.push(message);
   }
 }

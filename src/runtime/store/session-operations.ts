@@ -10,12 +10,22 @@ export const sessionOperations = {
     return row?.origin;
   },
 
-  /** The end of a session; its lease comes back only if no newer session has taken it over. */
+  /**
+   * The end of a session; its lease comes back only if no newer session has taken it over. With `origin` only if that is
+   * its PAA: a session of another one, or what is left of a session that is gone, stays as it is.
+   */
   async endSession(
     db: Db,
-    { sessionId, now }: { readonly sessionId: string; readonly now?: number },
+    given: { readonly sessionId: string; readonly origin?: string | undefined; readonly now?: number },
     context: Context,
-  ): Promise<{ known: boolean; released: Lease | undefined }> {
+  ): Promise<{ known: boolean; foreign?: boolean; released: Lease | undefined }> {
+    const { sessionId, origin, now } = given;
+    if (origin !== undefined) {
+      const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
+      if (row?.origin.toLowerCase() !== origin.toLowerCase()) {
+        return { known: false, foreign: row !== undefined, released: undefined };
+      }
+    }
     const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
     const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
     if (lease) await release(db, lease, now ?? context.now());

@@ -112,6 +112,24 @@ for (const { kind, without, places } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
       });
 
+      it('frees nothing for another PAA than its own, nor when the session is gone', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn@home.example');
+        await user.given('mn@home.example', 'one');
+        const end = (origin: string) => store.run('endSession', { sessionId: 'one', origin });
+        expect(await end('paa2.access.example')).toEqual({ known: false, foreign: true, released: undefined });
+        expect((await store.run('listSessions', {})).items).toHaveLength(1);
+        expect((await store.run('listLeases', {})).items).toHaveLength(1);
+        // Its PAA has restarted: the lease stays for a while, and is nobody's to free.
+        await store.run('endSessionsOf', { origin: 'paa.access.example', before: 101, leasesFor: 60_000 });
+        for (const origin of ['paa.access.example', 'paa2.access.example']) {
+          expect(await end(origin)).toEqual({ known: false, foreign: false, released: undefined });
+        }
+        expect((await store.run('listLeases', {})).items).toHaveLength(1);
+        await user.given('mn@home.example', 'one');
+        expect(await end('PAA.access.example')).toMatchObject({ known: true, released: { sessionId: 'one' } });
+      });
+
       it('follows the pins of a subscriber', async () => {
         await user.addAgent(1);
         await user.addAgent(2);

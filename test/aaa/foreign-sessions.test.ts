@@ -1,0 +1,202 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { answerTo } from '../../src/protocol/diameter/answers.js';
+import { FLAG } from '../../src/protocol/diameter/codec.js';
+import { APPLICATION, ASA, ASR, STR } from '../../src/protocol/diameter/commands.js';
+import { AVPS } from '../../src/protocol/diameter/dictionary.js';
+import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
+import { plainSubscriber, type Session } from '../../src/runtime/store/records.js';
+import { Store } from '../../src/runtime/store/store.js';
+import { RawPeer } from '../daemons/raw-peer.js';
+import { grammarian, makeNode, stopNodes } from '../runtime/diameter-rig.js';
+import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap-run.js';
+import { Application, resultOf } from './application-rig.js';
+
+const A = 'paa.example';
+const B = 'paa2.example';
+const RELAY = 'relay.example';
+/** A node that wants a home agent. */
+const WISH = { 'Mobility-Capability': 0x1d, 'MIP6-Feature-Vector': 1n, 'Origin-State-Id': 5 };
+
+let pki: TestPki;
+let folder: string;
+let store: Store;
+let there: Application;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-foreign-'));
+  store = await Store.open(join(folder, 'store.db'));
+  await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
+  await store.run('addHomeAgent', {
+    agent: {
+      ...{ name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },
+      ...{ capacity: 10, weight: 1, target: undefined, ike: ['ikev1', 'ikev2'] },
+    },
+  });
+  there = await new Application({ pki, paas: [A, B], store }).start();
+});
+
+afterEach(async () => {
+  await stopNodes();
+  await there.stop();
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function credentials(): PeerCredentials {
+  return createPeerCredentials({
+    caPem: pki.ca.certificatePem,
+    certificatePem: pki.client.certificatePem,
+    keyPem: pki.client.keyPem,
+    serverName: 'aaa.home.example',
+  });
+}
+
+async function sessions(): Promise<readonly Session[]> {
+  return (await store.run('listSessions', {})).items;
+}
+
+const leases = async () => (await store.run('listLeases', {})).items.map(({ sessionId }) => sessionId);
+
+/** A node in, at this PAA. */
+async function session(paa: string): Promise<string> {
+  const sessionId = there.newSession(paa);
+  expect(await there.enter(paa, '2001:db8:2::1', credentials(), sessionId, WISH)).toBe(2001);
+  return sessionId;
+}
+
+function str(origin: string, sessionId: string) {
+  return grammarian.message(STR, APPLICATION.EAP, {
+    'Session-Id': sessionId,
+    'Origin-Host': origin,
+    'Origin-Realm': 'example',
+    'Destination-Realm': 'home.example',
+    'Auth-Application-Id': APPLICATION.EAP,
+    'Termination-Cause': 1,
+  });
+}
+
+describe('a session of one PAA', () => {
+  it('is not ended by another one, which hears that there is none', async () => {
+    const sessionId = await session(A);
+    expect(await leases()).toEqual([sessionId]);
+    expect(resultOf(await there.send(B, str(B, sessionId)))).toBe(5002);
+    expect(await sessions()).toMatchObject([{ sessionId, origin: A }]);
+    expect(await leases()).toEqual([sessionId]);
+    expect(resultOf(await there.send(A, str('PAA.example', sessionId)))).toBe(2001);
+    expect(await leases()).toEqual([]);
+  });
+
+  it('follows its own node to another PAA, once that is authenticated', async () => {
+    const sessionId = await session(A);
+    await there.begin(B, sessionId, '2001:db8:3::1', WISH);
+    expect(await sessions()).toMatchObject([{ sessionId, origin: A }]);
+    expect(await there.enter(B, '2001:db8:3::1', credentials(), sessionId, WISH)).toBe(2001);
+    expect(await sessions()).toMatchObject([{ sessionId, origin: B }]);
+    expect(resultOf(await there.send(A, str(A, sessionId)))).toBe(5002);
+  });
+});
+
+describe('a conversation of one PAA', () => {
+  it('is neither gone on with nor begun anew nor ended by another one', async () => {
+    const sessionId = there.newSession(A);
+    const begun = await there.begin(A, sessionId, '2001:db8:2::1');
+    const request = grammarian.find(begun.avps, 'EAP-Payload') ?? new Uint8Array(0);
+    const answer = Uint8Array.of(2, request[1] ?? 0, 0, 6, 13, 0);
+    expect(resultOf(await there.ask(B, sessionId, '2001:db8:bad::1', answer))).toBe(5002);
+    expect(resultOf(await there.begin(B, sessionId, '2001:db8:bad::1'))).toBe(5002);
+    expect(resultOf(await there.send(B, str(B, sessionId)))).toBe(5002);
+    expect(there.application.conversations).toBe(1);
+    // It is where it was: what its own PAA brings is judged by EAP.
+    expect(resultOf(await there.ask(A, sessionId, '2001:db8:2::1', answer))).toBe(4001);
+  });
+});
+
+describe('a server that asks a PAA', () => {
+  /** A relay that answers for the PAA behind it what it likes. */
+  async function relayed(paa: string, from: string, resultCode: number): Promise<void> {
+    const [{ port = 0 } = {}] = there.application.node.addresses;
+    there.application.node.reconfigure([{ host: RELAY, relay: true }], undefined);
+    const relay = await RawPeer.open({ address: '127.0.0.1', port }, RELAY);
+    onTestFinished(() => relay.close());
+    relay.onRequest = (message) => {
+      if (message.commandCode !== ASR.code) return undefined;
+      expect(grammarian.find(message.avps, 'Destination-Host')).toBe(paa);
+      const content = {
+        'Session-Id': grammarian.find(message.avps, 'Session-Id') ?? '',
+        'Result-Code': resultCode,
+        'Origin-Host': from,
+        'Origin-Realm': 'example',
+      };
+      const sent = answerTo(message, grammarian.write(ASA, content));
+      return resultCode === 3002 ? { ...sent, flags: sent.flags | FLAG.E } : sent;
+    };
+  }
+
+  it.each<[string, number, RegExp | number, number]>([
+    [B, 5002, /an answer of paa2.example, and not of paa.example/, 1],
+    [RELAY, 3002, 3002, 1],
+    [A, 5002, 5002, 0],
+  ])('with an answer of %s, %i, gets %s, and %i sessions are left', async (from, code, outcome, left) => {
+    await session(A);
+    const [of] = await sessions();
+    if (!of) throw new Error('no session');
+    await relayed(A, from, code);
+    const asked = there.application.disconnect(of);
+    if (typeof outcome === 'number') expect(await asked).toBe(outcome);
+    else await expect(asked).rejects.toThrow(outcome);
+    expect(await sessions()).toHaveLength(left);
+  });
+});
+
+describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {
+  it.each([1, 2])('%i is refused, since this server always does both', async (type) => {
+    const answer = await there.begin(A, there.newSession(A), undefined, { 'Auth-Request-Type': type });
+    expect(resultOf(answer)).toBe(5004);
+    const [failed] = grammarian.find(answer.avps, 'Failed-AVP') ?? [];
+    expect(failed).toMatchObject({ code: AVPS['Auth-Request-Type'].code, data: Uint8Array.of(0, 0, 0, type) });
+    expect(there.application.conversations).toBe(0);
+  });
+
+  it('is in the answer what it was in the request', async () => {
+    const answer = await there.begin(A, there.newSession(A), undefined);
+    expect(grammarian.find(answer.avps, 'Auth-Request-Type')).toBe(3);
+  });
+});
+
+describe('Origin-State-Id', () => {
+  const restarted = (more: object) => there.begin(A, there.newSession(A), undefined, more);
+
+  it('ends no sessions of a PAA that is connected, whoever says it', async () => {
+    await session(A);
+    await restarted({ 'Origin-State-Id': 0xffff_fff0 });
+    expect(await sessions()).toHaveLength(1);
+    // An agent says it of the PAA.
+    const [{ port = 0 } = {}] = there.application.node.addresses;
+    there.application.node.reconfigure(
+      [
+        { host: A, secure: false, relay: false },
+        { host: RELAY, relay: true },
+      ],
+      undefined,
+    );
+    const relay = makeNode(RELAY, { peers: [{ host: 'aaa.home.example', address: '127.0.0.1', port }] });
+    await relay.node.start();
+    await expect.poll(() => relay.events.some(({ type }) => type === 'peerOpen')).toBe(true);
+    there.nodes.set(RELAY, relay.node);
+    const through = { 'Origin-Host': A, 'Route-Record': [A], 'Origin-State-Id': 0xffff_fff1 };
+    expect(resultOf(await there.begin(RELAY, `${A};9;9`, undefined, through))).toBe(1001);
+    expect(await sessions()).toHaveLength(1);
+    // While it is not connected itself, the agent is believed.
+    await there.nodes.get(A)?.stop();
+    await expect.poll(() => there.application.node.capabilitiesOf(A)).toBeUndefined();
+    await there.begin(RELAY, `${A};9;10`, undefined, { ...through, 'Origin-State-Id': 0xffff_fff2 });
+    expect(await sessions()).toHaveLength(0);
+  });
+});
