@@ -1,10 +1,10 @@
-import { unwatchFile, watchFile } from 'node:fs';
-
 import { dirname } from 'node:path';
+import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/credential-watch.js';
 import { diameterReporter, makeHookRunner, openControl, refusedReporter } from '../runtime/daemon.js';
-import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
+import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
 import { type Authorization, EapServer } from '../runtime/eap-server.js';
+import { FileWatch } from '../runtime/file-watch.js';
 import { makeFolder } from '../runtime/folder.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/log.js';
@@ -34,9 +34,6 @@ const EXPIRY_BATCH = 256;
 /** Imports to which nothing was added for so long are forgotten, and how often they are looked for, in milliseconds. */
 const IMPORT_LIFETIME = 3_600_000;
 
-/** How often the CRL file is looked at, in milliseconds. */
-const CRL_INTERVAL = 2_000;
-
 /** How long until the store is asked for a ticket key again that it did not give, and the longest timer, in milliseconds. */
 const TICKET_RETRY = 10_000;
 const MAX_TIMER = 2 ** 31 - 1;
@@ -60,13 +57,14 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #known: KnownSubscribers;
   readonly #failures: FailureLimits;
   readonly #tls: TlsTransport | undefined;
+  readonly #files: FileWatch;
+  readonly #credentials: CredentialWatch;
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #expiry: NodeJS.Timeout | undefined;
   #ticketTimer: NodeJS.Timeout | undefined;
   #importsSought = -Infinity;
   readonly #revoked = new RevokedSessions();
   #storeWorks = true;
-  #watchedCrl: string | undefined;
   #reloading: Promise<void> = Promise.resolve();
   #finish: (status: number) => void = () => undefined;
   /** Resolves when it can do nothing any more. */
@@ -81,6 +79,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     credentials: Awaited<ReturnType<typeof readCredentials>>,
     originState: number,
     tls: TlsTransport | undefined,
+    files: FileWatch,
   ) {
     this.#options = options;
     this.#log = log;
@@ -131,6 +130,14 @@ export class AaaDaemon implements Service<AaaOptions> {
       credentials: () => this.#eap.options,
       revocation: () => this.#eap.judge.revocation,
     });
+    this.#files = files;
+    this.#credentials = new CredentialWatch({
+      log,
+      metrics: this.#metrics,
+      files,
+      used: () => this.#usedCredentials(),
+      reload: () => this.reload(),
+    });
     this.#administrator = new Administrator({
       log,
       metrics: this.#metrics,
@@ -163,12 +170,14 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   /** Rejects with OperatorError, DatabaseError, or the system's error. */
   static async start(options: AaaOptions, log: Logger): Promise<AaaDaemon> {
-    const credentials = await readCredentials(options);
-    const tls = await openDiameterTls(options.diameter, refusedReporter(log));
+    const files = new FileWatch();
+    const [credentials, tls] = await files.watch(credentialFiles(options), () =>
+      Promise.all([readCredentials(options), openDiameterTls(options.diameter, refusedReporter(log))]),
+    );
     const originState = await nextOriginState(options.hooks['state-dir']);
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
     const store = await Store.open(options.store);
-    const daemon = new AaaDaemon(options, log, store, credentials, originState, tls);
+    const daemon = new AaaDaemon(options, log, store, credentials, originState, tls, files);
     try {
       await daemon.#open();
     } catch (error) {
@@ -188,14 +197,21 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   async #reload(options: AaaOptions): Promise<void> {
     const { diameter } = options;
-    const [credentials, material] = await Promise.all([readCredentials(options), readDiameterTls(diameter)]);
+    const [credentials, material] = await this.#files.watch(credentialFiles(options), () =>
+      Promise.all([readCredentials(options), readDiameterTls(diameter)]),
+    );
     this.#eap.reload({ ...this.#eap.options, ...credentials });
     this.#revocationChanged();
     if (material) this.#tls?.reload(material);
     this.#application.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
-    this.#watchCrl(options.tls.crl);
     this.#options = options;
+    this.#credentials.changed();
     this.#metrics.count('reloads');
+  }
+
+  #usedCredentials(): UsedCredentials[] {
+    const { tls, diameter } = this.#options;
+    return [{ ...this.#eap.options, section: 'tls', files: tls }, ...usedForDiameter(diameter, this.#tls?.options)];
   }
 
   summary(): string {
@@ -221,7 +237,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   async #open(): Promise<void> {
-    const { control, tls } = this.#options;
+    const { control } = this.#options;
     await makeFolder(this.#options.hooks['state-dir'], 0o700);
     await this.#shareTicketKey();
     await this.#application.start();
@@ -241,14 +257,14 @@ export class AaaDaemon implements Service<AaaOptions> {
     // Whoever was disabled or revoked while nobody looked.
     this.#administrator.inBackground(this.#administrator.endDisabled());
     this.#revocationChanged();
-    this.#watchCrl(tls.crl);
+    this.#credentials.start();
     this.#log.info({ listening: this.#application.node.addresses }, 'ready');
   }
 
   async #close(): Promise<void> {
     clearInterval(this.#expiry);
     clearTimeout(this.#ticketTimer);
-    this.#watchCrl(undefined);
+    this.#credentials.stop();
     await this.#closeControl();
     await this.#store.close();
   }
@@ -340,24 +356,6 @@ export class AaaDaemon implements Service<AaaOptions> {
       }
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
-    }
-  }
-
-  #watchCrl(path: string | undefined): void {
-    if (path === this.#watchedCrl) return;
-    if (this.#watchedCrl !== undefined) unwatchFile(this.#watchedCrl);
-    if (path !== undefined) {
-      watchFile(path, { interval: CRL_INTERVAL, persistent: false }, () => void this.#crlChanged());
-    }
-    this.#watchedCrl = path;
-  }
-
-  async #crlChanged(): Promise<void> {
-    try {
-      await this.reload();
-      this.#log.info('CRL read again');
-    } catch (error) {
-      this.#log.error({ reason: (error as Error).message }, 'CRL cannot be read: the old one stays');
     }
   }
 }

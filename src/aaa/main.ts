@@ -27,12 +27,14 @@ await runDaemonProgram({
     ...['min-version', 'max-version', 'ciphers', 'curves'].map((key) => `diameter.tls.${key}`),
   ],
   check: async (options) => {
-    const [{ readCredentials }, { readDiameterTls }] = await Promise.all([
+    const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { expiryWarnings }] = await Promise.all([
       import('./credentials.js'),
       import('../runtime/diameter-setup.js'),
+      import('../runtime/credential-watch.js'),
     ]);
-    await readCredentials(options);
-    await readDiameterTls(options.diameter);
+    const credentials = await readCredentials(options);
+    const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter));
+    return expiryWarnings([{ ...credentials, section: 'tls', files: options.tls }, ...diameter]);
   },
   commands: operatorCommands,
   names: namesFor,

@@ -1,8 +1,8 @@
-import { X509Certificate } from 'node:crypto';
 import type { Revocation } from '../runtime/certificates/revocation.js';
 import { DIAMETER_COUNTERS, hookGauges } from '../runtime/daemon.js';
 import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
 import type { EapServerOptions } from '../runtime/eap-server.js';
+import { datedCertificates, nextEnds } from '../runtime/expiry.js';
 import type { HookView } from '../runtime/hooks.js';
 import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/metrics.js';
 import type { HomeAgent, StoreStatistics } from '../runtime/store/records.js';
@@ -153,10 +153,9 @@ function earliestOf(times: readonly (number | undefined)[]): number | undefined 
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-/** The first end of validity among certificates in PEM, in seconds since 1970. */
+/** The next end of validity among certificates in PEM, in seconds since 1970. */
 function earliest(pem: string): number {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return Math.min(...blocks.map((block) => Date.parse(new X509Certificate(block).validTo) / 1000));
+  return nextEnds(datedCertificates('', '', pem), Date.now()).get('') ?? Number.NaN;
 }
 
 /** Asks when the last answer is older than `fresh` milliseconds; rejects when there is none in time. */

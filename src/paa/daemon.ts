@@ -9,6 +9,7 @@ import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../prot
 import type { PaaSessionInput } from '../protocol/pana/paa-session.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { ControlError } from '../runtime/control.js';
+import { CredentialWatch, credentialFiles } from '../runtime/credential-watch.js';
 import {
   diameterReporter,
   hookGauges,
@@ -18,9 +19,10 @@ import {
   refusedReporter,
   sessionText,
 } from '../runtime/daemon.js';
-import { openDiameterTls, peerOptions, readDiameterTls } from '../runtime/diameter-setup.js';
-import { TlsTransport } from '../runtime/diameter-tls.js';
+import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter-setup.js';
+import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
+import { FileWatch } from '../runtime/file-watch.js';
 import { makeFolder } from '../runtime/folder.js';
 import { HookRunner, type HookView } from '../runtime/hooks.js';
 import { KeyLog } from '../runtime/key-log.js';
@@ -66,6 +68,8 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #driver: Driver<PaaInput, PaaOutput>;
   readonly #aaa: AaaClient;
   #tls: TlsTransport | undefined;
+  readonly #files: FileWatch;
+  readonly #credentials: CredentialWatch;
   readonly #clients = new Clients();
   readonly #local: LocalMobility;
   readonly #sockets = new Map<string, UdpSocket>();
@@ -73,7 +77,13 @@ export class PaaDaemon implements Service<PaaOptions> {
   #emptied: (() => void) | undefined;
   #keyLog: KeyLog | undefined;
 
-  private constructor(options: PaaOptions, log: Logger, originState: number, tls: TlsTransport | undefined) {
+  private constructor(
+    options: PaaOptions,
+    log: Logger,
+    originState: number,
+    tls: TlsTransport | undefined,
+    files: FileWatch,
+  ) {
     this.#options = options;
     this.#log = log;
     this.#tls = tls;
@@ -99,13 +109,24 @@ export class PaaDaemon implements Service<PaaOptions> {
       () => this.#paa.halfOpen,
     );
     hookGauges(this.#metrics, () => this.#hooksLeft());
+    this.#files = files;
+    this.#credentials = new CredentialWatch({
+      log,
+      metrics: this.#metrics,
+      files,
+      used: () => usedForDiameter(this.#options.diameter, this.#tls?.options),
+      reload: () => this.#reloadTls(),
+    });
   }
 
   /** Rejects with OperatorError, or the system's error. */
   static async start(options: PaaOptions, log: Logger): Promise<PaaDaemon> {
-    const tls = await openDiameterTls(options.diameter, refusedReporter(log));
+    const files = new FileWatch();
+    const tls = await files.watch(credentialFiles({ diameter: options.diameter }), () =>
+      openDiameterTls(options.diameter, refusedReporter(log)),
+    );
     const originState = await nextOriginState(options.hooks['state-dir']);
-    const daemon = new PaaDaemon(options, log, originState, tls);
+    const daemon = new PaaDaemon(options, log, originState, tls, files);
     try {
       await daemon.#open();
     } catch (error) {
@@ -121,17 +142,31 @@ export class PaaDaemon implements Service<PaaOptions> {
    */
   async reload(options: PaaOptions): Promise<void> {
     const { diameter } = options;
-    const material = await readDiameterTls(diameter);
+    const material = await this.#readTls(options);
     const adoptLocal = this.#local.plan(options);
-    if (material) {
-      if (this.#tls) this.#tls.reload(material);
-      else this.#tls = new TlsTransport(material, refusedReporter(this.#log));
-    }
+    if (material) this.#takeTls(material);
     this.#aaa.node.reconfigure(peerOptions(diameter.peers, this.#tls), diameter.routes);
     this.#options = options;
+    this.#credentials.changed();
     await adoptLocal();
     this.#driver.feed({ type: 'configure', config: paaConfig(options) });
     void this.#ep?.start();
+  }
+
+  #readTls({ diameter }: PaaOptions): Promise<DiameterTlsOptions | undefined> {
+    return this.#files.watch(credentialFiles({ diameter }), () => readDiameterTls(diameter));
+  }
+
+  #takeTls(material: DiameterTlsOptions): void {
+    if (this.#tls) this.#tls.reload(material);
+    else this.#tls = new TlsTransport(material, refusedReporter(this.#log));
+  }
+
+  /** The files of certificates alone have changed. */
+  async #reloadTls(): Promise<void> {
+    const material = await this.#readTls(this.#options);
+    if (material) this.#takeTls(material);
+    this.#credentials.changed();
   }
 
   summary(): string {
@@ -187,10 +222,12 @@ export class PaaDaemon implements Service<PaaOptions> {
       this.#metrics,
     );
     const listening = [...this.#sockets.values()].map((socket) => socket.address);
+    this.#credentials.start();
     this.#log.info({ listening }, 'ready');
   }
 
   async #close(): Promise<void> {
+    this.#credentials.stop();
     await this.#closeControl();
     await this.#keyLog?.close();
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));

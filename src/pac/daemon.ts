@@ -3,15 +3,16 @@ import type { PacAuthorized, PacConfig } from '../protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import { AddressWatch } from '../runtime/address-watch.js';
 import { ControlError } from '../runtime/control.js';
+import { CredentialWatch, credentialFiles } from '../runtime/credential-watch.js';
 import { makeHookRunner, openControl, sessionText } from '../runtime/daemon.js';
-import type { PeerCredentials } from '../runtime/eap-peer.js';
+import { FileWatch } from '../runtime/file-watch.js';
 import { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
 import { Metrics } from '../runtime/metrics.js';
 import type { Service } from '../runtime/service.js';
 import { UdpSocket } from '../runtime/udp.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
-import { readCredentials } from './credentials.js';
+import { type PacCredentials, readCredentials, usedCredentials } from './credentials.js';
 import { discoverPaas } from './discovery.js';
 import { PAC_METRICS } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
@@ -35,7 +36,9 @@ export class PacDaemon implements Service<PacOptions> {
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_pac', PAC_METRICS);
   readonly #node: MobileNode;
-  #credentials: PeerCredentials;
+  #credentials: PacCredentials;
+  readonly #files: FileWatch;
+  readonly #watchCredentials: CredentialWatch;
   #keyLog: KeyLog | undefined;
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #current: Attempt | undefined;
@@ -59,16 +62,26 @@ export class PacDaemon implements Service<PacOptions> {
     this.#finish = resolve;
   });
 
-  private constructor(options: PacOptions, log: Logger, credentials: PeerCredentials) {
+  private constructor(options: PacOptions, log: Logger, credentials: PacCredentials, files: FileWatch) {
     this.#options = options;
     this.#log = log;
     this.#credentials = credentials;
+    this.#files = files;
+    this.#watchCredentials = new CredentialWatch({
+      log,
+      metrics: this.#metrics,
+      files,
+      used: () => usedCredentials(this.#options, this.#credentials),
+      reload: () => this.#reloadCredentials(this.#options),
+    });
     this.#node = new MobileNode(options, log, makeHookRunner(options.hooks, log, this.#metrics));
   }
 
   /** Rejects with OperatorError, or the system's error. */
   static async start(options: PacOptions, log: Logger): Promise<PacDaemon> {
-    const daemon = new PacDaemon(options, log, await readCredentials(options));
+    const files = new FileWatch();
+    const credentials = await files.watch(credentialFiles({ tls: options.tls }), () => readCredentials(options));
+    const daemon = new PacDaemon(options, log, credentials, files);
     if (options['key-log'] !== undefined) daemon.#keyLog = await KeyLog.open(options['key-log']);
     daemon.#closeControl = await openControl(
       options.control,
@@ -83,6 +96,7 @@ export class PacDaemon implements Service<PacOptions> {
     if (options.pana['local-address'] === undefined) {
       daemon.#watch = new AddressWatch(() => void daemon.#addressesChanged());
     }
+    daemon.#watchCredentials.start();
     log.info({ paa: options.pana.paa, port: options.pana.port }, 'ready');
     void daemon.#begin();
     return daemon;
@@ -90,9 +104,15 @@ export class PacDaemon implements Service<PacOptions> {
 
   /** Reads certificates and keys again; the next authentication uses them, and the next search for a PAA the rest. */
   async reload(options: PacOptions): Promise<void> {
-    this.#credentials = await readCredentials(options, this.#credentials);
+    await this.#reloadCredentials(options);
     this.#options = options;
+    this.#watchCredentials.changed();
     this.#nextPaa = 0;
+  }
+
+  async #reloadCredentials(options: PacOptions): Promise<void> {
+    const read = () => readCredentials(options, this.#credentials);
+    this.#credentials = await this.#files.watch(credentialFiles({ tls: options.tls }), read);
   }
 
   summary(): string {
@@ -105,6 +125,7 @@ export class PacDaemon implements Service<PacOptions> {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#watch?.stop();
+    this.#watchCredentials.stop();
     clearTimeout(this.#retry);
     const { careOfAddress, sessionId } = this.#current ?? {};
     await this.#standby?.close();

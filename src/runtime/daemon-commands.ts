@@ -21,8 +21,8 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly start: (options: z.output<S>, log: Logger) => Promise<Service<z.output<S>>>;
   /** Keys that it takes while it runs, as `adopt` has them. */
   readonly reloads: readonly string[];
-  /** Looks at what the configuration names: files, keys. Rejects with OperatorError. */
-  readonly check: (options: z.output<S>) => Promise<void>;
+  /** Looks at what the configuration names: files, keys. Resolves with warnings. Rejects with OperatorError. */
+  readonly check: (options: z.output<S>) => Promise<readonly string[]>;
   /** Commands of its own. */
   readonly commands: (cli: Argv) => Argv;
   /** Names that complete its command lines. */
@@ -69,7 +69,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'before a restart'),
             async (argv) => {
               const options = await optionsOf(argv, daemon);
-              await daemon.check(options);
+              for (const warning of await daemon.check(options)) process.stderr.write(`warning: ${warning}\n`);
               print('The configuration is good.');
             },
           )

@@ -1,5 +1,6 @@
 import { type CrlSection, readRevocation } from './certificates/crl-files.js';
 import { certificatesOfPem } from './certificates/pem.js';
+import type { UsedCredentials } from './credential-watch.js';
 import type { DiameterListenOptions, DiameterPeerOptions } from './diameter-node.js';
 import { hasSources, isLoopback } from './diameter-peer-sources.js';
 import { TlsTransport } from './diameter-tls.js';
@@ -65,6 +66,14 @@ export async function readDiameterTls(diameter: DiameterSection) {
     revocation: await readRevocation(tls, certificatesOfPem(caPem), section),
     ...engineSettings(tls),
   } as const;
+}
+
+/** What of it is in use, by its files. */
+export function usedForDiameter(
+  { tls }: Pick<DiameterSection, 'tls'>,
+  options: Omit<UsedCredentials, 'section' | 'files'> | undefined,
+): UsedCredentials[] {
+  return tls && options ? [{ ...options, section: 'diameter.tls', files: tls }] : [];
 }
 
 /** The transport of a configuration that has TLS. Throws OperatorError. */

@@ -52,6 +52,10 @@ export class TlsTransport implements Transport {
     options.revocation?.verify(this.#judge.trust.authorities);
   }
 
+  get options(): DiameterTlsOptions {
+    return this.#options;
+  }
+
   /**
    * Other certificates for connections from now on; those of a certificate that is revoked now are closed. Throws
    * CrlSignatureError.

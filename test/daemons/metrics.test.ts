@@ -133,6 +133,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
   const shown = [...families.keys()].filter((name) => ![...asked].some((each) => each.startsWith(name)));
   expect(shown.filter((name) => name.startsWith('pana_')).sort()).toEqual([
     'pana_aaa_crl_certificates',
+    'pana_aaa_crl_lists',
     'pana_aaa_failovers_total',
     'pana_aaa_reloads_total',
     'pana_aaa_subscribers',

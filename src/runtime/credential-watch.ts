@@ -1,0 +1,112 @@
+import type { Revocation } from './certificates/revocation.js';
+import { type Dated, datedCertificates, ExpiryWatch, notices, noticeText } from './expiry.js';
+import type { FileWatch } from './file-watch.js';
+import type { Logger } from './log.js';
+import type { Metrics } from './metrics.js';
+import type { TlsFiles } from './tls-files.js';
+
+/** Files of a section of the configuration. */
+export interface CredentialFiles extends TlsFiles {
+  readonly crl?: string | undefined;
+}
+
+/** The sections of a daemon that name credentials. */
+interface Sections {
+  readonly tls?: CredentialFiles | undefined;
+  readonly diameter?: { readonly tls?: CredentialFiles | undefined };
+}
+
+/** What was read from the files of a section, and is in use. */
+export interface UsedCredentials {
+  readonly section: 'tls' | 'diameter.tls';
+  readonly files: CredentialFiles;
+  readonly caPem: string;
+  readonly certificatePem: string;
+  readonly revocation?: Revocation | undefined;
+}
+
+/** All files and folders that credentials are read from. */
+export function credentialFiles({ tls, diameter }: Sections): string[] {
+  return [tls, diameter?.tls].flatMap((files) => {
+    if (!files) return [];
+    const { ca, certificate, key, 'key-passphrase-file': passphrase, crl } = files;
+    return [ca, certificate, key, passphrase, crl].filter((path) => path !== undefined);
+  });
+}
+
+/** Warnings of what expires, for `check-config`. */
+export function expiryWarnings(used: readonly UsedCredentials[], now = Date.now()): string[] {
+  return notices(
+    used.flatMap((one) => datedOf(one, now)),
+    now,
+  ).map(noticeText);
+}
+
+function datedOf({ section, files, caPem, certificatePem, revocation }: UsedCredentials, now: number): Dated[] {
+  const inForce = revocation?.inForce(now).map(({ list }) => list) ?? [];
+  const unverified = revocation?.unverified.map(({ list }) => list) ?? [];
+  const lists = [...inForce, ...unverified].flatMap(({ issuer, thisUpdate, nextUpdate }) => {
+    if (nextUpdate === undefined) return [];
+    const subject = `CRL of ${issuer.text}`;
+    return [{ key: `${section}.crl`, file: files.crl ?? '', subject, notBefore: thisUpdate, notAfter: nextUpdate }];
+  });
+  return [
+    ...datedCertificates(`${section}.certificate`, files.certificate, certificatePem),
+    ...datedCertificates(`${section}.ca`, files.ca, caPem),
+    ...lists,
+  ];
+}
+
+export interface CredentialParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Looks at the files already. */
+  readonly files: FileWatch;
+  readonly used: () => readonly UsedCredentials[];
+  /** Reads all files again, whole or not at all. */
+  readonly reload: () => Promise<void>;
+}
+
+/** Takes credentials whose files have changed, and says which are about to expire. */
+export class CredentialWatch {
+  readonly #parts: CredentialParts;
+  readonly #expiry: ExpiryWatch;
+
+  constructor(parts: CredentialParts) {
+    this.#parts = parts;
+    const { log, metrics, used } = parts;
+    this.#expiry = new ExpiryWatch(log, metrics, () => used().flatMap((one) => datedOf(one, Date.now())));
+  }
+
+  start(): void {
+    this.#expiry.look();
+    this.#parts.files.start((paths) => this.#changed(paths));
+  }
+
+  /** Other credentials are in use. */
+  changed(): void {
+    this.#expiry.look();
+  }
+
+  stop(): void {
+    this.#expiry.stop();
+    this.#parts.files.stop();
+  }
+
+  async #changed(paths: readonly string[]): Promise<void> {
+    const { log, used, reload } = this.#parts;
+    const lists = new Set(used().map(({ files }) => files.crl));
+    const isCrl = paths.every((path) => lists.has(path));
+    const files = paths.join(', ');
+    try {
+      await reload();
+      log.info({ files }, isCrl ? 'CRL read again' : 'certificates read again');
+    } catch (error) {
+      const reason = (error as Error).message;
+      const message = isCrl
+        ? 'CRL cannot be read: the old one stays'
+        : 'certificates cannot be used: the old ones stay';
+      log.error({ files, reason }, message);
+    }
+  }
+}

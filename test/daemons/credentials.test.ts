@@ -1,0 +1,116 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
+import { DAY, makeCa, makeCrl, validFor } from '../../src/runtime/pki.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+const said = (daemon: DaemonProcess, message: string) => daemon.lines.filter(({ msg }) => msg === message);
+
+/** Valid since nine days, for this many more. */
+const nearEnd = (days: number) => ({
+  notBefore: new Date(Date.now() - 9 * DAY),
+  notAfter: new Date(Date.now() + days * DAY),
+});
+
+describe('certificates whose files change', () => {
+  it('are taken without a reload, by server, agent and node, and a broken one changes nothing', async () => {
+    lab = await Lab.make();
+    const made = lab;
+    const { daemon: aaa, place } = await made.startAaa();
+    await made.startPaa(place);
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    const pac = await made.startPac('mn1');
+    await pac.line('bootstrapped');
+
+    await made.pki.renew('aaa', validFor(50));
+    expect(await aaa.line('certificates read again')).toMatchObject({ files: made.path('pki', 'aaa.pem') });
+    // Certificate and key are two files, and come one after the other.
+    await made.pki.renew('aaa', validFor(60), { kind: undefined });
+    await aaa.line('certificates read again', (line) => said(aaa, 'certificates read again').indexOf(line) === 1);
+    expect(said(aaa, 'certificates cannot be used: the old ones stay')).toEqual([]);
+
+    const good = await readFile(made.path('pki', 'aaa.pem'));
+    await writeFile(made.path('pki', 'aaa.pem'), 'broken');
+    expect(await aaa.line('certificates cannot be used: the old ones stay')).toMatchObject({
+      reason: expect.stringContaining('holds no certificate in PEM') as string,
+    });
+    await made.pki.renew('mn1', validFor(50));
+    await pac.line('certificates read again');
+    const authorized = said(aaa, 'authenticated').length;
+    await callDaemon(made.socket('mn1'), 'POST', '/reauth');
+    await aaa.line('authenticated', (line) => said(aaa, 'authenticated').indexOf(line) === authorized);
+    await writeFile(made.path('good.pem'), good);
+    await rename(made.path('good.pem'), made.path('pki', 'aaa.pem'));
+    await aaa.line('certificates read again', (line) => said(aaa, 'certificates read again').indexOf(line) === 2);
+  });
+
+  it('of Diameter are those of connections from now on, with the CRL', async () => {
+    lab = await Lab.make();
+    const made = lab;
+    await made.issueServer('paa', ['paa.access.example']);
+    const files = (name: string) => ({
+      ca: made.path('pki', 'ca.pem'),
+      certificate: made.path('pki', `${name}.pem`),
+      key: made.path('pki', `${name}-key.pem`),
+      crl: made.path('pki', 'crl.pem'),
+    });
+    const { daemon: aaa, place } = await made.startAaa('aaa', {
+      diameter: { tls: { ...files('aaa'), port: 0 } },
+    });
+    const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { tls: files('paa') } });
+    await made.pki.renew('paa', validFor(50));
+    await paa.line('certificates read again');
+    await made.pki.renewCrl(40);
+    await aaa.line('CRL read again');
+    await paa.line('CRL read again');
+  });
+});
+
+describe('what expires soon', () => {
+  it('is logged at the start, shown by the numbers, and said by check-config', async () => {
+    lab = await Lab.make();
+    const made = lab;
+    await made.pki.issue('old', { kind: 'server', hosts: ['aaa.home.example'] }, nearEnd(2.5));
+    const ca = { certificatePem: await readFile(made.path('pki', 'ca.pem'), 'utf8'), keyPem: '' };
+    ca.keyPem = await readFile(made.path('pki', 'ca-key.pem'), 'utf8');
+    const { notBefore, notAfter } = nearEnd(-0.5);
+    await writeFile(made.path('crl.pem'), await makeCrl(ca, [], notBefore, notAfter));
+    const gone = await makeCa('Gone CA', 'p256', nearEnd(-0.5));
+    await writeFile(made.path('ca.pem'), gone.certificatePem + ca.certificatePem);
+    const tls = {
+      ca: made.path('ca.pem'),
+      certificate: made.path('pki', 'old.pem'),
+      key: made.path('pki', 'old-key.pem'),
+      crl: made.path('crl.pem'),
+    };
+    const { daemon: aaa } = await made.startAaa('aaa', { tls });
+    const lines = aaa.lines.filter(({ msg }) => msg === 'expires soon' || msg === 'has expired');
+    expect(lines.map(({ msg, level, option, days }) => [option, msg, level, days])).toEqual([
+      ['tls.certificate', 'expires soon', 40, 2],
+      ['tls.ca', 'has expired', 40, -1],
+      ['tls.crl', 'has expired', 50, -1],
+    ]);
+    const metrics = String(await callDaemon(made.socket('aaa'), 'GET', '/metrics'));
+    const end = Math.floor(nearEnd(2.5).notAfter.getTime() / 1000);
+    const shown = /^pana_aaa_expiry_timestamp_seconds\{key="tls.certificate"\} (\d+)$/m.exec(metrics)?.[1];
+    expect(Math.abs(Number(shown) - end)).toBeLessThan(120);
+
+    const checked = await run('aaa', ['check-config', '-c', made.path('aaa.yaml')]);
+    expect(checked.status).toBe(0);
+    expect(checked.stdout).toContain('The configuration is good.');
+    expect(checked.stderr).toMatch(
+      /^warning: tls\.certificate: .*old\.pem \(CN=aaa\.home\.example\) expires in 2 days/m,
+    );
+    expect(checked.stderr).toMatch(/^warning: tls\.ca: .*ca\.pem \(CN=Gone CA\) has expired/m);
+    expect(checked.stderr).toMatch(/^warning: tls\.crl: .*crl\.pem \(CRL of .*Lab CA\) has expired/m);
+  });
+});
