@@ -18,6 +18,7 @@ import {
 } from '../protocol/diameter/peer.js';
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { type Route, RouteTable } from '../protocol/diameter/routing.js';
+import { ConnectionSlots } from './connection-slots.js';
 import { DiameterConnection } from './diameter-connection.js';
 import { DuplicateCache, wipeAnswer } from './diameter-duplicates.js';
 import { addressesOf, PeerSources } from './diameter-peer-sources.js';
@@ -30,9 +31,6 @@ import {
   tcpTransport,
 } from './diameter-transport.js';
 import { Driver, monotonic } from './driver.js';
-
-/** Connections that have not sent their CER: each costs a socket; when there are more, the oldest is closed. */
-export const MAX_UNKNOWN_CONNECTIONS = 64;
 
 /** Requests of one peer that are being answered at once; more are answered 3004. */
 export const MAX_SERVING = 4096;
@@ -204,8 +202,11 @@ export class DiameterNode {
   readonly #listeners: TransportListener[] = [];
   /** Peers of before, until they have said DPA. */
   readonly #leaving = new Set<Entry>();
-  /** Connections without a CER yet, the oldest first. */
+  /** Connections that are no peer's yet. */
   readonly #unknown = new Set<DiameterConnection>();
+  readonly #slots = new ConnectionSlots((address) =>
+    [...this.#entries.values()].some(({ sources }) => sources.has(address)),
+  );
   #lastConnection = 0;
   #stopping = false;
   /** Tells `stop` that something has come to its end. */
@@ -528,16 +529,19 @@ export class DiameterNode {
   }
 
   #listen({ address, port, transport = tcpTransport }: DiameterListenOptions): Promise<TransportListener> {
-    return transport.listen({ address, port }, (connection) => this.#accept(connection));
+    return transport.listen({ address, port }, (connection) => this.#accept(connection), this.#slots);
   }
 
   /** RFC 6733 5.6: a connection belongs to no peer before its CER. */
   #accept(transport: TransportConnection): void {
     const id = this.#nextConnection();
     let entry: Entry | undefined;
+    const full = () => this.#turnAway(connection, 'too-many-connections');
+    const leave = this.#stopping ? undefined : this.#slots.enter(transport.remoteAddress, full, performance.now());
     const silent = setTimeout(() => this.#turnAway(connection, 'no-cer'), CER_TIMEOUT);
     const known = () => {
       clearTimeout(silent);
+      leave?.();
       this.#unknown.delete(connection);
     };
     const connection: DiameterConnection = new DiameterConnection(transport, {
@@ -546,8 +550,11 @@ export class DiameterNode {
           this.#received(entry, id, message);
           return;
         }
-        known();
         entry = this.#introduce(id, connection, message);
+        // One that was refused keeps its place until it is closed.
+        if (!entry) return;
+        known();
+        this.#slots.accepted(transport.remoteAddress);
       },
       malformed: (code, salvage) => {
         if (entry) this.#malformed(entry, id, code, salvage);
@@ -562,15 +569,9 @@ export class DiameterNode {
         if (entry) this.#closed(entry, id);
       },
     });
-    if (this.#stopping) {
-      connection.reset();
-      return;
-    }
     this.#unknown.add(connection);
-    if (this.#unknown.size <= MAX_UNKNOWN_CONNECTIONS) return;
-    // A peer sends its CER at once: the oldest is the one least likely to be one.
-    const [oldest] = this.#unknown;
-    if (oldest) this.#turnAway(oldest, 'too-many-connections');
+    if (this.#stopping) connection.reset();
+    else if (!leave) full();
   }
 
   /** The peer that a CER comes from; for anything else the connection is closed. */

@@ -6,6 +6,7 @@ import { parseAddress } from '../protocol/bytes/address.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { Revocation } from './certificates/revocation.js';
 import { type Path, Trust } from './certificates/trust.js';
+import type { ConnectionSlots } from './connection-slots.js';
 import {
   CER_TIMEOUT,
   type Transport,
@@ -15,9 +16,6 @@ import {
   withoutScope,
 } from './diameter-transport.js';
 import { PeerJudge, type VerifiedPeer } from './peer-certificate.js';
-
-/** Handshakes under way at once: each costs a socket and its keys; when there are more, the oldest is closed. */
-export const MAX_HANDSHAKES = 64;
 
 /** PEM texts and versions of TLS; the same for both directions. */
 export interface DiameterTlsOptions {
@@ -98,6 +96,7 @@ export class TlsTransport implements Transport {
   async listen(
     at: TransportAddress,
     onConnection: (connection: TransportConnection) => void,
+    slots: ConnectionSlots,
   ): Promise<TransportListener> {
     const server = createServer({
       ...contextOf(this.#options),
@@ -108,16 +107,24 @@ export class TlsTransport implements Transport {
       sessionTimeout: 1,
       secureOptions: constants.SSL_OP_NO_TICKET,
     });
-    const handshakes = new Map<string, Socket>();
+    // What gives the place of a handshake back.
+    const handshakes = new Map<string, () => void>();
+    const over = (end: string) => {
+      handshakes.get(end)?.();
+      handshakes.delete(end);
+    };
     server.on('connection', (socket: Socket) => {
       const end = endOf(socket);
-      handshakes.set(end, socket);
-      socket.once('close', () => handshakes.delete(end));
-      const [oldest] = handshakes.values();
-      if (handshakes.size > MAX_HANDSHAKES) oldest?.destroy();
+      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
+      if (!leave) {
+        socket.destroy();
+        return;
+      }
+      handshakes.set(end, leave);
+      socket.once('close', () => over(end));
     });
     server.on('secureConnection', (socket) => {
-      handshakes.delete(endOf(socket));
+      over(endOf(socket));
       try {
         const connection = tlsConnection(socket, this.#judged(socket));
         socket.setNoDelay(true);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseAddress } from '../protocol/bytes/address.js';
+import type { ConnectionSlots } from './connection-slots.js';
 
 /** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */
 export const CER_TIMEOUT = 5_000;
@@ -35,7 +36,12 @@ export interface Transport {
   /** Rejects with the system's error, or when the signal aborts. */
   connect(to: TransportAddress, host: string, signal: AbortSignal): Promise<TransportConnection>;
   /** Rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
-  listen(at: TransportAddress, onConnection: (connection: TransportConnection) => void): Promise<TransportListener>;
+  /** `slots`: for connections that `onConnection` has not been told of yet. */
+  listen(
+    at: TransportAddress,
+    onConnection: (connection: TransportConnection) => void,
+    slots: ConnectionSlots,
+  ): Promise<TransportListener>;
 }
 
 export const tcpTransport: Transport = {

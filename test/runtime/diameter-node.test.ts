@@ -5,6 +5,7 @@ import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../.
 import { APPLICATION, CER, DEA, DER, DWR } from '../../src/protocol/diameter/commands.js';
 import { AVPS } from '../../src/protocol/diameter/dictionary.js';
 import { isViolation } from '../../src/protocol/diameter/grammar.js';
+import { MAX_NEW_CONNECTIONS } from '../../src/runtime/connection-slots.js';
 import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
 import { type DiameterNode, MAX_SERVING } from '../../src/runtime/diameter-node.js';
 import { cerOf, der, grammarian, makeNode, makeServer, nodes, stopNodes } from './diameter-rig.js';
@@ -265,16 +266,30 @@ describe('a stranger', () => {
   });
 
   it('cannot hold more sockets than a few', async () => {
-    const server = makeServer('server.example', ['client.example']);
-    await server.node.start();
-    const all = await Promise.all(Array.from({ length: 80 }, () => stranger(server.node)));
-    await vi.waitFor(() => expect(all.filter(({ socket }) => socket.closed).length).toBeGreaterThanOrEqual(16));
-    // A peer still gets in.
-    const client = makeNode('client.example', {
-      peers: [{ host: 'server.example', address: '127.0.0.1', port: server.node.addresses[0]?.port }],
+    const server = makeServer('server.example', ['client.example'], 2001, {
+      peers: [{ host: 'client.example', from: ['127.0.0.1'] }],
     });
-    await client.node.start();
-    await vi.waitFor(() => expect(client.events.some(({ type }) => type === 'peerOpen')).toBe(true));
+    await server.node.start();
+    const [{ port = 0 } = {}] = server.node.addresses;
+    // From the address of the peer, long before the others, and slow.
+    const { socket: slow, next } = await stranger(server.node);
+    const cer = encodeDiameter(cerOf('client.example'));
+    slow.write(cer.subarray(0, 50));
+    const closed = new Set<Socket>();
+    const connects = async (localAddress: string) => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress });
+      sockets.push(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => closed.add(socket));
+      await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
+    };
+    await Promise.all(
+      Array.from({ length: MAX_NEW_CONNECTIONS + 100 }, (_, i) => connects(`127.0.${1 + (i % 100)}.${1 + (i % 7)}`)),
+    );
+    await vi.waitFor(() => expect(closed.size).toBeGreaterThanOrEqual(100), { timeout: 10_000 });
+    expect(slow.closed).toBe(false);
+    slow.write(cer.subarray(50));
+    expect(grammarian.find((await next()).avps, 'Result-Code')).toBe(2001);
   });
 });
 
