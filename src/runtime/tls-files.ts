@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { certificatesOfPem } from './certificates/pem.js';
 import { OperatorError, StartError } from './failure.js';
 
 /** Files of a TLS end, by the keys of the configuration. */
@@ -109,7 +110,11 @@ function unreadable(key: string, path: string, error: NodeJS.ErrnoException): Op
 function certificatesOf(key: string, path: string, pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new OperatorError(`${key}: ${path} holds no certificate in PEM`);
-  return blocks.map((block) => attempt(`${key}: ${path} holds a broken certificate`, () => new X509Certificate(block)));
+  return attempt(`${key}: ${path} holds a broken certificate`, () => {
+    // Paths are built of what we read ourselves: what the platform alone can read would be missing there.
+    certificatesOfPem(pem);
+    return blocks.map((block) => new X509Certificate(block));
+  });
 }
 
 function isValid(certificate: X509Certificate, now: number): boolean {

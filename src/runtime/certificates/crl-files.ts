@@ -67,17 +67,15 @@ async function readFileOfCrls(key: string, path: string): Promise<CrlOfFile[]> {
     throw new OperatorError(`${key}: ${path} has ${size} octets: at most ${MAX_CRL_FILE} are read`);
   }
   const octets = await readFile(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
-  const ders = crlsOfFile(octets);
-  if (ders.length === 0) throw new OperatorError(`${key}: ${path} is not a CRL in PEM or DER`);
-  return ders.map((der) => {
-    try {
-      return { list: readCrl(der), path };
-    } catch (error) {
-      if (error instanceof CrlKindError) throw new OperatorError(`${key}: ${path}: ${error.message}`);
-      if (error instanceof DecodeError) throw new OperatorError(`${key}: ${path} holds a broken CRL: ${error.message}`);
-      throw error;
-    }
-  });
+  try {
+    const lists = crlsOfFile(octets).map((der) => ({ list: readCrl(der), path }));
+    if (lists.length === 0) throw new OperatorError(`${key}: ${path} is not a CRL in PEM or DER`);
+    return lists;
+  } catch (error) {
+    if (error instanceof CrlKindError) throw new OperatorError(`${key}: ${path}: ${error.message}`);
+    if (error instanceof DecodeError) throw new OperatorError(`${key}: ${path} holds a broken CRL: ${error.message}`);
+    throw error;
+  }
 }
 
 function refuse(key: string, path: string, error: NodeJS.ErrnoException): never {
