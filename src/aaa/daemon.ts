@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { Barrier } from '../runtime/barrier.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/credential-watch.js';
 import { diameterReporter, makeHookRunner, openControl, refusedReporter } from '../runtime/daemon.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter-setup.js';
@@ -46,6 +47,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   #options: AaaOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_aaa', AAA_METRICS);
+  readonly barrier: Barrier;
   readonly #hooks: HookRunner;
   readonly #homeAgents: HomeAgentHooks;
   readonly #opened: Store;
@@ -87,6 +89,8 @@ export class AaaDaemon implements Service<AaaOptions> {
     const store = measured(opened, this.#metrics);
     this.#store = store;
     this.#tls = tls;
+    this.barrier = new Barrier(log, this.#metrics);
+    if (tls) tls.guard = this.barrier;
     opened.onState = (works, reason) => {
       this.#storeWorks = works;
       if (works) log.warn('store answers again');
@@ -101,13 +105,14 @@ export class AaaDaemon implements Service<AaaOptions> {
       log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
     };
     const { hooks } = options;
-    this.#hooks = makeHookRunner(hooks, log, this.#metrics);
+    this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
     this.#known = new KnownSubscribers(options.session.outage);
     this.#failures = new FailureLimits(options.limits['failures-per-subscriber']);
     this.#eap = new EapServer<Subscriber>({
       ...credentials,
       maxClientFlight: options.eap['client-flight'],
+      guard: this.barrier,
       authorize: (peer, session) => this.#authorize(peer, session),
       onCrlVerified: () => this.#revocationChanged(),
     });
@@ -118,6 +123,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       store,
       eap: this.#eap,
       originState,
+      guard: this.barrier,
       homeAgents: this.#homeAgents,
       tls,
       onEvent: (event) => report(event, this.#application.node.grammarian),
@@ -250,8 +256,9 @@ export class AaaDaemon implements Service<AaaOptions> {
         'POST /session/reauth': ({ body }) => this.#administrator.onSessions(body, 'reauthenticate'),
       },
       this.#metrics,
+      this.barrier,
     );
-    this.#expiry = setInterval(() => void this.#expire(), EXPIRY_INTERVAL);
+    this.#expiry = setInterval(() => void this.barrier.settle('timer', this.#expire()), EXPIRY_INTERVAL);
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Whoever was disabled or revoked while nobody looked.
@@ -326,7 +333,10 @@ export class AaaDaemon implements Service<AaaOptions> {
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
     }
-    this.#ticketTimer = setTimeout(() => void this.#shareTicketKey(), Math.min(pause, MAX_TIMER));
+    this.#ticketTimer = setTimeout(
+      () => void this.barrier.settle('timer', this.#shareTicketKey()),
+      Math.min(pause, MAX_TIMER),
+    );
   }
 
   /** The sessions of certificates that were good a moment ago end. */

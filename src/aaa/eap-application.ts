@@ -6,6 +6,7 @@ import { RESULT } from '../protocol/diameter/result-codes.js';
 import { EAP_TYPE } from '../protocol/eap/codec.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { SESSION_BINDING } from '../protocol/nas/access.js';
+import { type Guard, unguarded } from '../runtime/barrier.js';
 import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
 import { listenOptions, peerOptions } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
@@ -46,6 +47,7 @@ export interface EapApplicationParts {
   readonly store: StoreCalls;
   readonly eap: EapServer<Subscriber>;
   readonly originState: number;
+  readonly guard?: Guard | undefined;
   readonly homeAgents: HomeAgentHooks;
   /** For Diameter; undefined: without TLS. */
   readonly tls: TlsTransport | undefined;
@@ -92,9 +94,11 @@ export class EapApplication {
       reconnect: diameter.reconnect,
       timeout: diameter.timeout,
       onRequest: (message, peer) => this.#serve(message, peer),
+      guard: parts.guard,
       onEvent: (event) => {
         parts.onEvent(event);
-        if (event.type === 'peerOpen') void this.#originStates.connected(event.capabilities);
+        if (event.type !== 'peerOpen') return;
+        void (parts.guard ?? unguarded).settle('diameter', this.#originStates.connected(event.capabilities));
       },
     });
     this.#originStates = new OriginStates({

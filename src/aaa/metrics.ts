@@ -1,5 +1,5 @@
 import type { Revocation } from '../runtime/certificates/revocation.js';
-import { DIAMETER_COUNTERS, hookGauges } from '../runtime/daemon.js';
+import { DIAMETER_COUNTERS, FAULT_COUNTERS, hookGauges } from '../runtime/daemon.js';
 import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
 import type { EapServerOptions } from '../runtime/eap-server.js';
 import { datedCertificates, nextEnds } from '../runtime/expiry.js';
@@ -59,6 +59,7 @@ export const AAA_METRICS: MetricDescriptions = {
       series: [{ code: '3004' }],
     },
     ...DIAMETER_COUNTERS,
+    ...FAULT_COUNTERS,
   },
   times: {
     authentication: { help: 'Time from the first EAP packet of an accepted node to its success' },

@@ -5,6 +5,7 @@ import { isViolation } from '../protocol/diameter/grammar.js';
 import { RESULT, resultName } from '../protocol/diameter/result-codes.js';
 import { type DeaValues, type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
 import type { PaaClosed } from '../protocol/pana/paa-session.js';
+import type { Guard } from '../runtime/barrier.js';
 import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
 import { peerOptions } from '../runtime/diameter-setup.js';
 import type { TlsTransport } from '../runtime/diameter-tls.js';
@@ -28,6 +29,7 @@ const CAUSES: Readonly<Record<PaaClosed, number>> = {
   'pushed-out': 7,
   'lifetime-expired': 8,
   'session-timeout': 8,
+  fault: 4,
 };
 
 /** What STR says of a session. */
@@ -57,13 +59,21 @@ export class AaaClient {
   readonly node: DiameterNode;
   readonly #options: PaaOptions;
   readonly #events: AaaClientEvents;
+  readonly #guard: Guard;
   readonly #retries = new Set<NodeJS.Timeout>();
   readonly #ending = new Set<Promise<void>>();
   #stopping = false;
 
-  constructor(options: PaaOptions, originStateId: number, tls: TlsTransport | undefined, events: AaaClientEvents) {
+  constructor(
+    options: PaaOptions,
+    originStateId: number,
+    tls: TlsTransport | undefined,
+    events: AaaClientEvents,
+    guard: Guard,
+  ) {
     this.#options = options;
     this.#events = events;
+    this.#guard = guard;
     const { diameter, pana } = options;
     this.node = new DiameterNode({
       origin: { host: diameter.host, realm: diameter.realm },
@@ -80,6 +90,7 @@ export class AaaClient {
       timeout: diameter.timeout,
       onRequest: (message) => Promise.resolve(this.#serve(message)),
       onEvent: (event) => events.onEvent(event),
+      guard,
     });
   }
 
@@ -117,7 +128,8 @@ export class AaaClient {
 
   /** Tells the server that a session is over; tries again in the background while it cannot be reached. */
   end(session: EndedSession, cause: PaaClosed): void {
-    const done = this.#str(session, CAUSES[cause], 1).finally(() => this.#ending.delete(done));
+    const told = this.#guard.settle('diameter', this.#str(session, CAUSES[cause], 1));
+    const done = told.finally(() => this.#ending.delete(done));
     this.#ending.add(done);
   }
 
@@ -155,7 +167,7 @@ export class AaaClient {
       if (this.#stopping || attempt >= STR_TRIES) return;
       const timer = setTimeout(() => {
         this.#retries.delete(timer);
-        void this.#str(session, cause, attempt + 1);
+        void this.#guard.settle('timer', this.#str(session, cause, attempt + 1));
       }, STR_RETRY * attempt);
       this.#retries.add(timer);
     }

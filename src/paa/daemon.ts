@@ -8,6 +8,7 @@ import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/acce
 import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
 import type { PaaSessionInput } from '../protocol/pana/paa-session.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
+import { Barrier } from '../runtime/barrier.js';
 import { ControlError } from '../runtime/control.js';
 import { CredentialWatch, credentialFiles } from '../runtime/credential-watch.js';
 import {
@@ -19,6 +20,7 @@ import {
   refusedReporter,
   sessionText,
 } from '../runtime/daemon.js';
+import type { DiameterEvent } from '../runtime/diameter-node.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter-setup.js';
 import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter-tls.js';
 import { Driver, monotonic } from '../runtime/driver.js';
@@ -32,7 +34,7 @@ import { nextOriginState } from '../runtime/origin-state.js';
 import type { Service } from '../runtime/service.js';
 import { UdpSocket } from '../runtime/udp.js';
 import { within } from '../runtime/within.js';
-import { AaaClient } from './aaa-client.js';
+import { AaaClient, type ServerWish } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
 import { EnforcementPoint } from './enforcement-point.js';
 import { assignmentFields, LocalMobility } from './local-mobility.js';
@@ -62,6 +64,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   #options: PaaOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_paa', PAA_METRICS);
+  readonly barrier: Barrier;
   readonly #hooks: HookRunner;
   readonly #ep: EnforcementPoint | undefined;
   readonly #paa: Paa;
@@ -86,9 +89,11 @@ export class PaaDaemon implements Service<PaaOptions> {
   ) {
     this.#options = options;
     this.#log = log;
+    this.barrier = new Barrier(log, this.#metrics);
     this.#tls = tls;
+    if (tls) tls.guard = this.barrier;
     const { hooks } = options;
-    const running = hookOptions(hooks, log, this.#metrics);
+    const running = hookOptions(hooks, log, this.#metrics, this.barrier);
     this.#hooks = new HookRunner(running);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: options.pana.interface };
@@ -96,12 +101,18 @@ export class PaaDaemon implements Service<PaaOptions> {
     }
     this.#local = new LocalMobility(options, this.#hooks, log);
     this.#paa = new Paa(paaConfig(options), randomBytes(32));
-    this.#driver = new Driver<PaaInput, PaaOutput>(this.#paa, (output) => this.#perform(output), monotonic);
+    this.#driver = new Driver<PaaInput, PaaOutput>(
+      this.#paa,
+      (output) => this.#perform(output),
+      monotonic,
+      (error, input, output) => this.#faulted(error, input, output),
+    );
     const report = diameterReporter(log, this.#metrics, 'debug');
-    this.#aaa = new AaaClient(options, originState, tls, {
-      onEvent: (event) => report(event, this.#aaa.node.grammarian),
-      onWish: (sessionId, wish) => this.#serverWish(sessionId, wish),
-    });
+    const events = {
+      onEvent: (event: DiameterEvent) => report(event, this.#aaa.node.grammarian),
+      onWish: (sessionId: string, wish: ServerWish) => this.#serverWish(sessionId, wish),
+    };
+    this.#aaa = new AaaClient(options, originState, tls, events, this.barrier);
     this.#metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => this.#paa.size);
     this.#metrics.gauge(
       'half_open_sessions',
@@ -159,7 +170,10 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   #takeTls(material: DiameterTlsOptions): void {
     if (this.#tls) this.#tls.reload(material);
-    else this.#tls = new TlsTransport(material, refusedReporter(this.#log));
+    else {
+      this.#tls = new TlsTransport(material, refusedReporter(this.#log));
+      this.#tls.guard = this.barrier;
+    }
   }
 
   /** The files of certificates alone have changed. */
@@ -205,7 +219,9 @@ export class PaaDaemon implements Service<PaaOptions> {
     // Who passed before a restart has no session any more, and nobody is listened to before that is so.
     await this.#ep?.start();
     for (const address of pana.listen) {
-      const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) => this.#received(octets, from));
+      const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) =>
+        this.barrier.run('datagram', () => this.#received(octets, from)),
+      );
       this.#sockets.set(socket.label, socket);
     }
     await this.#aaa.node.start();
@@ -220,6 +236,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         'POST /session/ping': ({ body }) => this.#command(body, { type: 'ping' }),
       },
       this.#metrics,
+      this.barrier,
     );
     const listening = [...this.#sockets.values()].map((socket) => socket.address);
     this.#credentials.start();
@@ -301,8 +318,22 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#driver.feed({ type: 'datagram', octets, from });
   }
 
+  /** A fault ends the session that it is about; about none it ends the message. */
+  #faulted(error: unknown, input: PaaInput, output: PaaOutput | undefined): void {
+    this.barrier.fault(input.type === 'tick' ? 'timer' : input.type === 'datagram' ? 'datagram' : 'diameter', error);
+    if (output && 'sessionId' in output) this.#abandon(output.sessionId);
+    else if (input.type === 'session' && !output) this.#abandon(input.sessionId);
+  }
+
+  #abandon(sessionId: number): void {
+    this.#driver.feed({ type: 'session', sessionId, input: { type: 'abandon' } });
+  }
+
   #perform(output: PaaOutput): void {
     switch (output.type) {
+      case 'fault':
+        this.barrier.fault('datagram', output.error);
+        break;
       case 'send':
         this.#metrics.count('datagrams', { direction: 'out' });
         if (this.#log.isLevelEnabled('trace')) this.#log.trace({ ...panaFields(output.octets), to: output.to }, 'sent');
@@ -371,7 +402,8 @@ export class PaaDaemon implements Service<PaaOptions> {
       reauthentication ? 'reauthenticated' : 'authorized',
     );
     const { 'lifetime-grace': grace } = this.#options.pana;
-    void this.#permit(client, grant.lifetime === undefined ? undefined : grant.lifetime + grace);
+    const lasts = grant.lifetime === undefined ? undefined : grant.lifetime + grace;
+    void this.barrier.settle('hook', this.#permit(client, lasts));
   }
 
   #closed(sessionId: number, cause: Parameters<AaaClient['end']>[1], granted: boolean): void {
@@ -410,14 +442,15 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { panaSession } = client;
     switch (output.type) {
       case 'request':
-        void this.#ask(client, output.request);
+        void this.barrier.settle('diameter', this.#ask(client, output.request), () => this.#abandon(panaSession));
         break;
       case 'propose':
         this.#propose(client, output.wish);
         break;
       case 'pana':
-        if (output.input.type === 'eapSuccess' && output.input.authorized) void this.#succeed(client, output.input);
-        else this.#driver.feed({ type: 'session', sessionId: panaSession, input: output.input });
+        if (output.input.type === 'eapSuccess' && output.input.authorized) {
+          void this.barrier.settle('hook', this.#succeed(client, output.input), () => this.#abandon(panaSession));
+        } else this.#driver.feed({ type: 'session', sessionId: panaSession, input: output.input });
         break;
       case 'granted':
         this.#granted(client, output);

@@ -106,14 +106,17 @@ export class LocalHomeAgent {
   }
 
   #save(): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
-      const leases: LocalLease[] = [];
-      for (const [homeAddress, mnId] of this.#used) if (mnId !== undefined) leases.push({ homeAddress, mnId });
-      await makeFolder(dirname(this.#file), 0o700);
-      const temporary = `${this.#file}.new`;
-      await writeFile(temporary, JSON.stringify(leases), { mode: 0o600 });
-      await rename(temporary, this.#file);
-    });
+    // One that failed does not keep the next from being tried.
+    this.#writing = this.#writing
+      .catch(() => undefined)
+      .then(async () => {
+        const leases: LocalLease[] = [];
+        for (const [homeAddress, mnId] of this.#used) if (mnId !== undefined) leases.push({ homeAddress, mnId });
+        await makeFolder(dirname(this.#file), 0o700);
+        const temporary = `${this.#file}.new`;
+        await writeFile(temporary, JSON.stringify(leases), { mode: 0o600 });
+        await rename(temporary, this.#file);
+      });
     return this.#writing;
   }
 }

@@ -85,7 +85,7 @@ export class LocalMobility {
     const fields = { ...assignmentFields(assignment), user: mnId, fingerprint: fingerprint(psk) };
     this.#log.info(fields, client.localUp ? 'local home agent refreshed' : 'local home agent granted');
     const homeAddress = assignment.homeAddress && formatAddress(assignment.homeAddress);
-    if (homeAddress !== undefined) void this.#agent?.take(homeAddress, mnId);
+    if (homeAddress !== undefined) this.#written(this.#agent?.take(homeAddress, mnId));
     const lifetime = client.granted?.grant.lifetime;
     this.#run(client.localUp ? 'refresh' : 'up', { mnId, homeAddress, lifetime, psk });
     client.localUp = true;
@@ -99,8 +99,13 @@ export class LocalMobility {
       client.localUp = false;
       this.#run('down', { mnId: client.granted?.userName ?? '', homeAddress });
     }
-    if (homeAddress !== undefined) void this.#agent?.release(homeAddress);
+    if (homeAddress !== undefined) this.#written(this.#agent?.release(homeAddress));
     client.local = undefined;
+  }
+
+  /** A disk that is full costs only what a restart would have to take down. */
+  #written(writing: Promise<void> | undefined): void {
+    writing?.catch((error: Error) => this.#log.error({ reason: error.message }, 'local leases cannot be written'));
   }
 
   /** `lifetime`: milliseconds. */

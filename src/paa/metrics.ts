@@ -1,6 +1,6 @@
 import type { PaaClosed } from '../protocol/pana/paa-session.js';
 import type { DropCode } from '../protocol/pana/session.js';
-import { DIAMETER_COUNTERS } from '../runtime/daemon.js';
+import { DIAMETER_COUNTERS, FAULT_COUNTERS } from '../runtime/daemon.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
 
 /** Reasons that operators look for first; the others come when they happen. */
@@ -12,7 +12,7 @@ const DROPPED: readonly DropCode[] = [
 
 const CLOSED: readonly PaaClosed[] = [
   ...(['rejected', 'eap-timeout', 'no-progress', 'no-answer', 'lifetime-expired'] as const),
-  ...(['logout', 'administrative', 'session-timeout', 'replaced', 'pushed-out'] as const),
+  ...(['logout', 'administrative', 'session-timeout', 'replaced', 'pushed-out', 'fault'] as const),
 ];
 
 /** What pana-paa counts and times. */
@@ -48,6 +48,7 @@ export const PAA_METRICS: MetricDescriptions = {
       ]),
     },
     ...DIAMETER_COUNTERS,
+    ...FAULT_COUNTERS,
   },
   times: {
     bootstrap: { help: "Time from a client's answer that begins a session to its first authorization" },

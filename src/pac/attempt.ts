@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type PacAuthorized, type PacConfig, type PacInput, type PacOutput, PacSession } from '../protocol/pana/pac.js';
+import type { FaultPlace, Guard } from '../runtime/barrier.js';
 import { panaFields } from '../runtime/daemon.js';
-import { Driver } from '../runtime/driver.js';
+import { Driver, monotonic } from '../runtime/driver.js';
 import { EapPeer, type EapPeerEvent, type EapPeerOptions } from '../runtime/eap-peer.js';
 import type { KeyLog } from '../runtime/key-log.js';
 import type { Logger } from '../runtime/log.js';
@@ -29,6 +30,7 @@ export interface AttemptTools {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly keyLog: KeyLog | undefined;
+  readonly guard: Guard;
 }
 
 export type AttemptEvent =
@@ -64,7 +66,12 @@ export class Attempt {
     this.#socket = socket;
     this.#onEvent = onEvent;
     this.#session = new PacSession(options.pana, randomBytes(32));
-    this.#driver = new Driver<PacInput, PacOutput>(this.#session, (output) => this.#perform(output));
+    this.#driver = new Driver<PacInput, PacOutput>(
+      this.#session,
+      (output) => this.#perform(output),
+      monotonic,
+      (error, input) => this.#faulted(error, input.type === 'tick' ? 'timer' : 'datagram'),
+    );
   }
 
   /** Rejects with the system's error if there is no way to the PAA. */
@@ -149,6 +156,15 @@ export class Attempt {
     await this.close();
   }
 
+  /** A fault of ours costs this session; the node begins another one. */
+  #faulted(error: unknown, where: FaultPlace): void {
+    this.#tools.guard.fault(where, error);
+    this.#driver.stop();
+    const onEvent = this.#onEvent;
+    this.#onEvent = () => undefined;
+    this.#tools.guard.run(where, () => onEvent({ type: 'closed', cause: 'fault' }));
+  }
+
   #perform(output: PacOutput): void {
     const { log, metrics, keyLog } = this.#tools;
     switch (output.type) {
@@ -185,7 +201,7 @@ export class Attempt {
   #newEap(): void {
     this.#eap?.close();
     this.forgetKeys();
-    const peer: EapPeer = new EapPeer(this.#options.eap(), (event) => {
+    const peer: EapPeer = new EapPeer({ ...this.#options.eap(), guard: this.#tools.guard }, (event) => {
       if (this.#eap === peer) this.#eapEvent(event);
     });
     this.#eap = peer;
@@ -222,18 +238,19 @@ export class Attempt {
 /** A socket to a PAA, from the address that the route there has now. */
 function connect(
   { paa, port, localAddress, localPort }: AttemptOptions,
-  { log, metrics }: AttemptTools,
+  { log, metrics, guard }: AttemptTools,
   take: (octets: Uint8Array) => void,
 ): Promise<UdpSocket> {
   const from = {
     ...(localAddress === undefined ? {} : { address: localAddress }),
     ...(localPort === undefined ? {} : { port: localPort }),
   };
-  return UdpSocket.connect({ address: paa, port }, from, (octets) => {
+  const onDatagram = (octets: Uint8Array) => {
     metrics.count('datagrams', { direction: 'in' });
     trace(log, 'received', octets);
     take(octets);
-  });
+  };
+  return UdpSocket.connect({ address: paa, port }, from, (octets) => guard.run('datagram', () => onDatagram(octets)));
 }
 
 function trace(log: Logger, message: 'sent' | 'received', octets: Uint8Array): void {

@@ -2,6 +2,7 @@ import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import type { PacAuthorized, PacConfig } from '../protocol/pana/pac.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import { AddressWatch } from '../runtime/address-watch.js';
+import { Barrier } from '../runtime/barrier.js';
 import { ControlError } from '../runtime/control.js';
 import { CredentialWatch, credentialFiles } from '../runtime/credential-watch.js';
 import { makeHookRunner, openControl, sessionText } from '../runtime/daemon.js';
@@ -35,6 +36,7 @@ export class PacDaemon implements Service<PacOptions> {
   #options: PacOptions;
   readonly #log: Logger;
   readonly #metrics = new Metrics('pana_pac', PAC_METRICS);
+  readonly barrier: Barrier;
   readonly #node: MobileNode;
   #credentials: PacCredentials;
   readonly #files: FileWatch;
@@ -74,7 +76,9 @@ export class PacDaemon implements Service<PacOptions> {
       used: () => usedCredentials(this.#options, this.#credentials),
       reload: () => this.#reloadCredentials(this.#options),
     });
-    this.#node = new MobileNode(options, log, makeHookRunner(options.hooks, log, this.#metrics));
+    this.barrier = new Barrier(log, this.#metrics);
+    const hooks = makeHookRunner(options.hooks, log, this.#metrics, this.barrier);
+    this.#node = new MobileNode(options, log, hooks, this.barrier);
   }
 
   /** Rejects with OperatorError, or the system's error. */
@@ -92,13 +96,14 @@ export class PacDaemon implements Service<PacOptions> {
         'POST /move': () => daemon.#move(),
       },
       daemon.#metrics,
+      daemon.barrier,
     );
     if (options.pana['local-address'] === undefined) {
-      daemon.#watch = new AddressWatch(() => void daemon.#addressesChanged());
+      daemon.#watch = new AddressWatch(() => daemon.#inBackground(daemon.#addressesChanged()));
     }
     daemon.#watchCredentials.start();
     log.info({ paa: options.pana.paa, port: options.pana.port }, 'ready');
-    void daemon.#begin();
+    daemon.#inBackground(daemon.#begin());
     return daemon;
   }
 
@@ -136,7 +141,7 @@ export class PacDaemon implements Service<PacOptions> {
       });
       this.#current.feed({ type: 'terminate' });
       const limit = setTimeout(() => {
-        if (this.#current) void this.#ended(this.#current, 'no-answer');
+        if (this.#current) this.#inBackground(this.#ended(this.#current, 'no-answer'));
       }, PTA_AT_END);
       await over;
       clearTimeout(limit);
@@ -162,6 +167,10 @@ export class PacDaemon implements Service<PacOptions> {
       ...this.#node.status(),
       counters: await this.#metrics.counters(),
     };
+  }
+
+  #inBackground(going: Promise<unknown>): void {
+    void this.barrier.settle('timer', going);
   }
 
   #describe(attempt: Attempt | undefined): object {
@@ -225,7 +234,7 @@ export class PacDaemon implements Service<PacOptions> {
       pana: this.#sessionConfig(isOneOfSeveral || !isFirst),
       eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: this.#credentials }),
     };
-    const tools = { log: this.#log, metrics: this.#metrics, keyLog: this.#keyLog };
+    const tools = { log: this.#log, metrics: this.#metrics, keyLog: this.#keyLog, guard: this.barrier };
     const attempt = await Attempt.open(options, tools, (event) => this.#happened(attempt, event));
     if (this.#stopping) {
       await attempt.close();
@@ -262,7 +271,7 @@ export class PacDaemon implements Service<PacOptions> {
         this.#authorized(attempt, event);
         break;
       case 'closed':
-        void this.#ended(attempt, event.cause);
+        this.#inBackground(this.#ended(attempt, event.cause));
         break;
       case 'silent':
         this.#unanswered(attempt);
@@ -279,7 +288,7 @@ export class PacDaemon implements Service<PacOptions> {
     if (attempt !== this.#current) return;
     if (!this.#silent) this.#log.warn({ paa: attempt.paa }, 'the PAA does not answer');
     this.#silent = true;
-    if (this.#options.stay) void this.#begin();
+    if (this.#options.stay) this.#inBackground(this.#begin());
   }
 
   #answered(attempt: Attempt): void {
@@ -287,7 +296,7 @@ export class PacDaemon implements Service<PacOptions> {
     this.#silent = false;
     this.#log.info({ paa: attempt.paa }, 'the PAA answers again');
     if (this.#elsewhere) return;
-    void this.#standby?.close();
+    if (this.#standby) this.#inBackground(this.#standby.close());
     this.#standby = undefined;
   }
 
@@ -296,7 +305,7 @@ export class PacDaemon implements Service<PacOptions> {
     const attempt = this.#current;
     if (this.#stopping) return;
     if (!attempt) {
-      if (this.#retry) void this.#begin();
+      if (this.#retry) this.#inBackground(this.#begin());
       return;
     }
     try {
@@ -419,7 +428,7 @@ export class PacDaemon implements Service<PacOptions> {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       // The current PAA may have been heard meanwhile.
-      if (this.#wantsAnother()) void this.#begin();
+      if (this.#wantsAnother()) this.#inBackground(this.#begin());
     }, wait);
   }
 }

@@ -1,5 +1,6 @@
 import type { PacClosed } from '../protocol/pana/pac.js';
 import type { DropCode } from '../protocol/pana/session.js';
+import { FAULT_COUNTERS } from '../runtime/daemon.js';
 import type { PeerFailure } from '../runtime/eap-peer.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
 
@@ -8,7 +9,7 @@ const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'u
 
 const CLOSED: readonly PacClosed[] = [
   ...(['authentication-rejected', 'authorization-rejected', 'eap-failed', 'no-progress', 'no-answer'] as const),
-  ...(['lifetime-expired', 'terminated-by-paa', 'terminated'] as const),
+  ...(['lifetime-expired', 'terminated-by-paa', 'terminated', 'fault'] as const),
 ];
 
 const FAILED: readonly PeerFailure[] = [
@@ -40,6 +41,7 @@ export const PAC_METRICS: MetricDescriptions = {
       help: "Runs of the mobile node's hook by event and result; a hook that failed is tried again",
       series: pairs('event', ['up', 'refresh', 'move', 'down', 'reconfigure'], 'result', ['ok', 'failed', 'refused']),
     },
+    ...FAULT_COUNTERS,
   },
   times: {
     bootstrap: { help: 'Time from the beginning of a session with a PAA to its first authorization' },

@@ -1,6 +1,7 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { Secret } from '../protocol/bytes/secret.js';
 import { capabilityNames } from '../protocol/mip6/assignment.js';
+import type { Guard } from '../runtime/barrier.js';
 import { sessionText } from '../runtime/daemon.js';
 import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
@@ -26,10 +27,12 @@ export class MobileNode {
   readonly #options: PacOptions;
   readonly #log: Logger;
   readonly #hooks: HookRunner;
+  readonly #guard: Guard;
   #binding: Binding | undefined;
   #expiry: NodeJS.Timeout | undefined;
 
-  constructor(options: PacOptions, log: Logger, hooks: HookRunner) {
+  constructor(options: PacOptions, log: Logger, hooks: HookRunner, guard: Guard) {
+    this.#guard = guard;
     this.#options = options;
     this.#log = log;
     this.#hooks = hooks;
@@ -77,7 +80,7 @@ export class MobileNode {
     if (!this.#binding || milliseconds === undefined) return;
     const { careOfAddress, sessionId } = place;
     const wait = Math.min(Math.max(0, milliseconds), LONGEST_TIMER);
-    this.#expiry = setTimeout(() => this.withdraw({ careOfAddress, sessionId }), wait);
+    this.#expiry = setTimeout(() => this.#guard.run('timer', () => this.withdraw({ careOfAddress, sessionId })), wait);
   }
 
   withdraw(place: Place): void {

@@ -44,7 +44,8 @@ export class AddressWatch {
     const [program, ...parameters] = monitor;
     const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#child = child;
-    child.stdout.on('data', () => this.#changed());
+    // There is none where the platform had no file descriptors left.
+    (child.stdout as typeof child.stdout | undefined)?.on('data', () => this.#changed());
     child.once('error', () => {
       // There is no such program.
       this.#look();

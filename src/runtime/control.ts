@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
+import { type Guard, isFault, unguarded } from './barrier.js';
 import { OperatorError } from './failure.js';
 import { makeFolder } from './folder.js';
 
@@ -45,11 +46,11 @@ export class ControlServer {
   }
 
   /** Rejects with OperatorError when another daemon answers there, or with the system's error. */
-  static async onSocket(path: string, routes: ControlRoutes): Promise<ControlServer> {
+  static async onSocket(path: string, routes: ControlRoutes, guard: Guard = unguarded): Promise<ControlServer> {
     if (await answers(path)) throw new OperatorError(`${path}: another daemon runs with this control socket`);
     await makeFolder(dirname(path));
     await rm(path, { force: true });
-    const server = serverOf(routes);
+    const server = serverOf(routes, guard);
     // From the first moment nobody else may connect.
     const mask = process.umask(0o177);
     try {
@@ -63,8 +64,13 @@ export class ControlServer {
   }
 
   /** `port` 0: any free one. Rejects with the system's error. */
-  static async onTcp(host: string, port: number, routes: ControlRoutes): Promise<ControlServer> {
-    const server = serverOf(routes);
+  static async onTcp(
+    host: string,
+    port: number,
+    routes: ControlRoutes,
+    guard: Guard = unguarded,
+  ): Promise<ControlServer> {
+    const server = serverOf(routes, guard);
     server.listen({ host, port });
     await once(server, 'listening');
     return new ControlServer(server);
@@ -83,24 +89,35 @@ export class ControlServer {
   }
 }
 
-function serverOf(routes: ControlRoutes): Server {
+function serverOf(routes: ControlRoutes, guard: Guard): Server {
   return createServer({ requestTimeout: ANSWER_TIMEOUT, headersTimeout: 5_000 }, (incoming, response) => {
-    void answer(routes, incoming)
-      .then((value) => ({ status: 200, value }))
-      .catch((error: unknown) => ({
-        status: error instanceof ControlError ? error.status : 500,
-        value: { error: error instanceof Error ? error.message : String(error) },
-      }))
-      .then(({ status, value }) => {
-        const text = typeof value === 'string';
-        response.writeHead(status, { 'content-type': text ? 'text/plain; version=0.0.4' : 'application/json' });
-        response.end(text ? value : JSON.stringify(value ?? null));
-      });
+    // Whatever it is, whoever asked hears of it.
+    const refuse = (error: unknown) => {
+      const status = error instanceof ControlError ? error.status : 500;
+      reply(response, status, { error: error instanceof Error ? error.message : String(error) });
+    };
+    const answered = answer(routes, incoming).then((value) => reply(response, 200, value));
+    const served = answered.catch((error: unknown) => {
+      if (isFault(error)) guard.fault('control', error);
+      refuse(error);
+    });
+    void guard.settle('control', served, () => response.destroy());
   });
 }
 
+function reply(response: ServerResponse, status: number, value: unknown): void {
+  const isText = typeof value === 'string';
+  // Before anything is written: not every value has a JSON.
+  const body = isText ? value : JSON.stringify(value ?? null);
+  response.writeHead(status, { 'content-type': isText ? 'text/plain; version=0.0.4' : 'application/json' });
+  response.end(body);
+}
+
 async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise<unknown> {
-  const url = new URL(incoming.url ?? '/', 'http://control');
+  const url = URL.canParse(incoming.url ?? '/', 'http://control')
+    ? new URL(incoming.url ?? '/', 'http://control')
+    : undefined;
+  if (!url) throw new ControlError('the path is not one', 400);
   const route = routes[`${incoming.method} ${url.pathname}`];
   if (!route) throw new ControlError(`nothing here answers ${incoming.method} ${url.pathname}`, 404);
   return route({ query: url.searchParams, body: await bodyOf(incoming) });

@@ -58,6 +58,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
               });
               const service = await startService(start, log, signals);
               if (!service) return endProcess(0);
+              service.barrier?.guardProcess();
               const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
               // A hook's child or a keep-alive must not hold the process.
               return endProcess(await runService(service, log, signals, reload));

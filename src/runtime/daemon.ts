@@ -5,11 +5,12 @@ import type { Grammarian } from '../protocol/diameter/grammar.js';
 import { resultName } from '../protocol/diameter/result-codes.js';
 import { decodePana } from '../protocol/pana/codec.js';
 import { messageName } from '../protocol/pana/dictionary.js';
+import { FAULT_PLACES, type Guard, isFault } from './barrier.js';
 import { type ControlRoutes, ControlServer } from './control.js';
 import type { DiameterEvent } from './diameter-node.js';
 import { type HookOptions, type HookReport, HookRunner, type HookView } from './hooks.js';
 import type { Logger } from './log.js';
-import type { MetricDescriptions, Metrics } from './metrics.js';
+import { each, type MetricDescriptions, type Metrics } from './metrics.js';
 
 /** What every daemon opens for its operator. */
 export interface OperatorDoor {
@@ -22,14 +23,15 @@ export async function openControl(
   door: OperatorDoor,
   routes: ControlRoutes,
   metrics: Metrics,
+  guard: Guard,
 ): Promise<() => Promise<void>> {
   const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
-  const servers = [await ControlServer.onSocket(door.socket, { ...numbers, ...routes })];
+  const servers = [await ControlServer.onSocket(door.socket, { ...numbers, ...routes }, guard)];
   if (door.metrics !== undefined) {
     const colon = door.metrics.lastIndexOf(':');
     const host = door.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');
     try {
-      servers.push(await ControlServer.onTcp(host, Number(door.metrics.slice(colon + 1)), numbers));
+      servers.push(await ControlServer.onTcp(host, Number(door.metrics.slice(colon + 1)), numbers, guard));
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()));
       throw error;
@@ -48,14 +50,14 @@ interface HookSection {
 }
 
 /** How hooks are run; what happens to them is logged and counted. */
-export function hookOptions(hooks: HookSection, log: Logger, metrics: Metrics): HookOptions {
+export function hookOptions(hooks: HookSection, log: Logger, metrics: Metrics, guard: Guard): HookOptions {
   const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
-  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics) };
+  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics), guard };
 }
 
 /** A runner of hooks that logs and counts what happens to them. */
-export function makeHookRunner(hooks: HookSection, log: Logger, metrics: Metrics): HookRunner {
-  return new HookRunner(hookOptions(hooks, log, metrics));
+export function makeHookRunner(hooks: HookSection, log: Logger, metrics: Metrics, guard: Guard): HookRunner {
+  return new HookRunner(hookOptions(hooks, log, metrics, guard));
 }
 
 /** Gauges of hooks that are not done with. */
@@ -109,6 +111,14 @@ export function panaFields(octets: Uint8Array): Record<string, unknown> {
 export function sessionText(sessionId: number): string {
   return sessionId.toString(16).padStart(8, '0');
 }
+
+/** What the barrier counts. */
+export const FAULT_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
+  faults: {
+    help: 'Faults of this program that were contained, by where they came in: each is worth a report',
+    series: each('where', FAULT_PLACES),
+  },
+};
 
 /** What `diameterReporter` counts. */
 export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
@@ -171,7 +181,10 @@ export function diameterReporter(
         refused(event);
         break;
       case 'failed':
-        log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
+        // A fault of ours has been counted and logged at the barrier.
+        if (!isFault(event.error)) {
+          log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
+        }
     }
   };
 }

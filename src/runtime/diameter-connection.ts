@@ -3,10 +3,12 @@ import {
   type DiameterMessage,
   decodeDiameter,
   encodeDiameter,
+  lengthOf,
   type Salvage,
   salvageDiameter,
 } from '../protocol/diameter/codec.js';
-import { DiameterFramer } from './diameter-framer.js';
+import { type Guard, unguarded } from './barrier.js';
+import { DiameterFramer, MAX_MESSAGE } from './diameter-framer.js';
 import type { TransportConnection } from './diameter-transport.js';
 
 /** Octets that may wait to be sent to a peer that does not read. */
@@ -33,25 +35,35 @@ export class DiameterConnection {
   /** Whether messages are still taken. */
   #reading = true;
 
-  constructor(transport: TransportConnection, events: ConnectionEvents) {
+  constructor(transport: TransportConnection, events: ConnectionEvents, guard: Guard = unguarded) {
     this.transport = transport;
     this.#events = events;
     const { stream } = transport;
     // Whatever goes wrong with it, it closes.
     stream.on('error', () => undefined);
-    stream.on('data', (chunk: Uint8Array) => this.#take(chunk));
+    // A message that breaks us is the last one of its connection.
+    stream.on('data', (chunk: Uint8Array) =>
+      guard.run(
+        'diameter',
+        () => this.#take(chunk),
+        () => this.reset(),
+      ),
+    );
     stream.on('close', () => {
       clearTimeout(this.#linger);
       this.#reading = false;
-      events.closed();
+      guard.run('diameter', () => events.closed());
     });
   }
 
-  send(message: DiameterMessage): void {
+  /** False: it is longer than any node takes, and is not sent. */
+  send(message: DiameterMessage): boolean {
+    if (lengthOf(message) > MAX_MESSAGE) return false;
     const { stream } = this.transport;
-    if (!stream.writable) return;
+    if (!stream.writable) return true;
     stream.write(encodeDiameter(message));
     if (stream.writableLength > MAX_SEND_BUFFER) this.reset();
+    return true;
   }
 
   /** Closes it once everything is sent. Nothing is read from now on. */

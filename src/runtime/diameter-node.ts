@@ -18,6 +18,7 @@ import {
 } from '../protocol/diameter/peer.js';
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import { type Route, RouteTable } from '../protocol/diameter/routing.js';
+import { type Guard, isFault, unguarded } from './barrier.js';
 import { ConnectionSlots } from './connection-slots.js';
 import { DiameterConnection } from './diameter-connection.js';
 import { DuplicateCache, wipeAnswer } from './diameter-duplicates.js';
@@ -87,6 +88,7 @@ export interface DiameterNodeOptions {
   /** Answers a request of an application; the answer is sent as it is (`answerTo`). */
   readonly onRequest: (message: DiameterMessage, peer: string) => Promise<DiameterMessage>;
   readonly onEvent: (event: DiameterEvent) => void;
+  readonly guard?: Guard | undefined;
 }
 
 export type DiameterEvent =
@@ -146,12 +148,18 @@ class Entry implements DiameterHop {
     options: DiameterPeerOptions,
     peer: Peer,
     perform: (entry: Entry, output: PeerOutput) => void,
+    onFault: ((entry: Entry, error: unknown, input: PeerInput, output: PeerOutput | undefined) => void) | undefined,
     send: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void,
   ) {
     this.options = options;
     this.sources = new PeerSources(options);
     this.peer = peer;
-    this.driver = new Driver<PeerInput, PeerOutput>(peer, (output) => perform(this, output), monotonic);
+    this.driver = new Driver<PeerInput, PeerOutput>(
+      peer,
+      (output) => perform(this, output),
+      monotonic,
+      onFault && ((error, input, output) => onFault(this, error, input, output)),
+    );
     this.#sent = send;
   }
 
@@ -204,6 +212,7 @@ export class DiameterNode {
   readonly #leaving = new Set<Entry>();
   /** Connections that are no peer's yet. */
   readonly #unknown = new Set<DiameterConnection>();
+  readonly #guard: Guard;
   readonly #slots = new ConnectionSlots((address) =>
     [...this.#entries.values()].some(({ sources }) => sources.has(address)),
   );
@@ -214,6 +223,7 @@ export class DiameterNode {
 
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
+    this.#guard = options.guard ?? unguarded;
     this.originStateId = options.originStateId ?? Math.floor(Date.now() / 1000);
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
     this.#duplicates = new DuplicateCache(this.grammarian);
@@ -388,8 +398,17 @@ export class DiameterNode {
       options,
       new Peer(config, this.grammarian, randomBytes(32)),
       (entry, output) => this.#perform(entry, output),
+      this.#options.guard && ((entry, error, input, output) => this.#faulted(entry, error, input, output)),
       (entry, connection, message) => this.#send(entry, connection, message),
     );
+  }
+
+  /** A machine that threw is taken down to where it begins: its connection, or all of them at a tick. */
+  #faulted(entry: Entry, error: unknown, input: PeerInput, output: PeerOutput | undefined): void {
+    this.#guard.fault(input.type === 'tick' ? 'timer' : 'diameter', error);
+    if (output) return;
+    const of = 'connection' in input ? [input.connection] : [...entry.connections.keys()];
+    for (const id of of) entry.connections.get(id)?.reset();
   }
 
   #perform(entry: Entry, output: PeerOutput): void {
@@ -397,7 +416,7 @@ export class DiameterNode {
     const { onEvent } = this.#options;
     switch (output.type) {
       case 'connect':
-        void this.#connect(entry);
+        void this.#guard.settle('diameter', this.#connect(entry));
         break;
       case 'abort':
         entry.attempt?.abort();
@@ -423,8 +442,9 @@ export class DiameterNode {
         onEvent({ type: 'dropped', peer: host, code: 'rejected' });
         break;
       case 'deliver':
-        if (output.message.flags & FLAG.R) void this.#serve(entry, output.connection, output.message);
-        else if (!this.#client.answer(entry, output.message)) {
+        if (output.message.flags & FLAG.R) {
+          void this.#guard.settle('diameter', this.#serve(entry, output.connection, output.message));
+        } else if (!this.#client.answer(entry, output.message)) {
           onEvent({ type: 'dropped', peer: host, code: 'unknown-answer' });
         }
         break;
@@ -459,9 +479,13 @@ export class DiameterNode {
       // First of all who wait for it: the copy is made before the keys are overwritten.
       if (!known) this.#duplicates.keep(request, answer, now, entry.host);
       const message = await answer;
-      this.#send(entry, connection, message);
+      const isSent = this.#send(entry, connection, message);
       wipeAnswer(message);
+      if (isSent) return;
+      const text = 'the answer is too long';
+      this.#refuse(entry, connection, request, { resultCode: RESULT.UNABLE_TO_COMPLY, failedAvp: undefined, text });
     } catch (error) {
+      if (isFault(error)) this.#guard.fault('diameter', error);
       this.#options.onEvent({ type: 'failed', peer: entry.host, error });
       const text = 'the request could not be served';
       this.#refuse(entry, connection, request, { resultCode: RESULT.UNABLE_TO_COMPLY, failedAvp: undefined, text });
@@ -475,12 +499,16 @@ export class DiameterNode {
     this.#send(entry, connection, errorAnswer(this.grammarian, this.origin, request, violation));
   }
 
-  /** An answer whose connection is gone is not sent: nobody waits for it (RFC 6733 6.2). */
-  #send(entry: Entry, connection: ConnectionId, message: DiameterMessage): void {
+  /** An answer whose connection is gone is not sent: nobody waits for it (RFC 6733 6.2). False: it is too long. */
+  #send(entry: Entry, connection: ConnectionId, message: DiameterMessage): boolean {
     const to = entry.connections.get(connection);
-    if (!to) return;
-    to.send(message);
+    if (!to) return true;
+    if (!to.send(message)) {
+      this.#options.onEvent({ type: 'dropped', peer: entry.host, code: 'too-long' });
+      return false;
+    }
     this.#options.onEvent({ type: 'message', direction: 'out', peer: entry.host, message });
+    return true;
   }
 
   // -------------------------------------------------------------------------------------------------- connections
@@ -518,18 +546,25 @@ export class DiameterNode {
       return;
     }
     const id = this.#nextConnection();
-    const connection: DiameterConnection = new DiameterConnection(transport, {
-      message: (message) => this.#received(entry, id, message),
-      malformed: (code, salvage) => this.#malformed(entry, id, code, salvage),
-      untrusted: (salvage) => this.#untrusted(entry, connection, salvage),
+    const events = {
+      message: (message: DiameterMessage) => this.#received(entry, id, message),
+      malformed: (code: string, salvage: Salvage | undefined) => this.#malformed(entry, id, code, salvage),
+      untrusted: (salvage: Salvage | undefined) => this.#untrusted(entry, connection, salvage),
       closed: () => this.#closed(entry, id),
-    });
+    };
+    const connection: DiameterConnection = new DiameterConnection(transport, events, this.#guard);
     entry.connections.set(id, connection);
     entry.driver.feed({ type: 'connected', connection: id, address: transport.localAddress });
   }
 
   #listen({ address, port, transport = tcpTransport }: DiameterListenOptions): Promise<TransportListener> {
-    return transport.listen({ address, port }, (connection) => this.#accept(connection), this.#slots);
+    const accept = (connection: TransportConnection) =>
+      this.#guard.run(
+        'diameter',
+        () => this.#accept(connection),
+        () => connection.reset(),
+      );
+    return transport.listen({ address, port }, accept, this.#slots);
   }
 
   /** RFC 6733 5.6: a connection belongs to no peer before its CER. */
@@ -544,8 +579,8 @@ export class DiameterNode {
       leave?.();
       this.#unknown.delete(connection);
     };
-    const connection: DiameterConnection = new DiameterConnection(transport, {
-      message: (message) => {
+    const events = {
+      message: (message: DiameterMessage) => {
         if (entry) {
           this.#received(entry, id, message);
           return;
@@ -556,11 +591,11 @@ export class DiameterNode {
         known();
         this.#slots.accepted(transport.remoteAddress);
       },
-      malformed: (code, salvage) => {
+      malformed: (code: string, salvage: Salvage | undefined) => {
         if (entry) this.#malformed(entry, id, code, salvage);
         else this.#turnAway(connection, code);
       },
-      untrusted: (salvage) => {
+      untrusted: (salvage: Salvage | undefined) => {
         if (entry) this.#untrusted(entry, connection, salvage);
         else this.#turnAway(connection, 'bad-stream');
       },
@@ -568,7 +603,8 @@ export class DiameterNode {
         known();
         if (entry) this.#closed(entry, id);
       },
-    });
+    };
+    const connection: DiameterConnection = new DiameterConnection(transport, events, this.#guard);
     this.#unknown.add(connection);
     if (this.#stopping) connection.reset();
     else if (!leave) full();

@@ -1,8 +1,9 @@
-import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
+import { type DiameterMessage, FLAG, lengthOf } from '../protocol/diameter/codec.js';
 import type { Grammarian } from '../protocol/diameter/grammar.js';
 import type { EndToEndIdentifiers } from '../protocol/diameter/identifiers.js';
 import { RESULT } from '../protocol/diameter/result-codes.js';
 import type { Hop, RouteTable } from '../protocol/diameter/routing.js';
+import { MAX_MESSAGE } from './diameter-framer.js';
 
 /** Requests that may wait for their answers at one peer. */
 export const MAX_IN_FLIGHT = 4096;
@@ -11,7 +12,8 @@ export type DiameterRequestCode =
   | 'ERR_DIAMETER_NO_PEER'
   | 'ERR_DIAMETER_TIMEOUT'
   | 'ERR_DIAMETER_PEER_LOST'
-  | 'ERR_DIAMETER_BUSY';
+  | 'ERR_DIAMETER_BUSY'
+  | 'ERR_DIAMETER_TOO_LONG';
 
 /** A request got no answer. */
 export class DiameterRequestError extends Error {
@@ -86,6 +88,11 @@ export class DiameterClient {
   }
 
   request(message: DiameterMessage, target: DiameterTarget, timeout: number): Promise<DiameterMessage> {
+    const length = lengthOf(message);
+    if (length > MAX_MESSAGE) {
+      const text = `a request of ${length} octets: ${MAX_MESSAGE} at most`;
+      return Promise.reject(new DiameterRequestError('ERR_DIAMETER_TOO_LONG', text));
+    }
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         message: { ...message, endToEnd: this.#identifiers.next() },

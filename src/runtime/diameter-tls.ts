@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { isIP, type Socket } from 'node:net';
 import { connect, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../protocol/bytes/address.js';
+import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { Revocation } from './certificates/revocation.js';
 import { type Path, Trust } from './certificates/trust.js';
@@ -41,6 +42,8 @@ export class TlsTransport implements Transport {
   readonly #open = new Map<TLSSocket, Path>();
   readonly #servers = new Set<Server>();
   readonly #onRefused: (reason: string) => void;
+  /** Around events of the engine. */
+  guard: Guard = unguarded;
 
   /** `onRefused`: why a connection did not come to be. */
   constructor(options: DiameterTlsOptions, onRefused: (reason: string) => void = () => undefined) {
@@ -123,21 +126,26 @@ export class TlsTransport implements Transport {
       handshakes.set(end, leave);
       socket.once('close', () => over(end));
     });
-    server.on('secureConnection', (socket) => {
-      over(endOf(socket));
-      try {
-        const connection = tlsConnection(socket, this.#judged(socket));
-        socket.setNoDelay(true);
-        onConnection(connection);
-      } catch (error) {
-        this.#onRefused((error as Error).message);
-        socket.destroy();
-      }
-    });
-    server.on('tlsClientError', (error, socket) => {
-      this.#onRefused(String(socket.authorizationError ?? error.message));
-      socket.destroy();
-    });
+    server.on('secureConnection', (socket) =>
+      this.guard.run(
+        'tls',
+        () => {
+          over(endOf(socket));
+          this.#secured(socket, onConnection);
+        },
+        () => socket.destroy(),
+      ),
+    );
+    server.on('tlsClientError', (error, socket) =>
+      this.guard.run(
+        'tls',
+        () => {
+          this.#onRefused(String(socket.authorizationError ?? error.message));
+          socket.destroy();
+        },
+        () => socket.destroy(),
+      ),
+    );
     server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
     await once(server, 'listening');
     // A connection that cannot be accepted is one that was not made.
@@ -151,6 +159,19 @@ export class TlsTransport implements Transport {
         server.close(() => resolve());
       });
     return { address: at.address, port, close };
+  }
+
+  #secured(socket: TLSSocket, onConnection: (connection: TransportConnection) => void): void {
+    let connection: TransportConnection;
+    try {
+      connection = tlsConnection(socket, this.#judged(socket));
+    } catch (error) {
+      this.#onRefused((error as Error).message);
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    onConnection(connection);
   }
 
   /** What the other end proved. Throws with the reason if that is nothing. */

@@ -9,6 +9,12 @@ export type Clock = () => number;
 
 export const monotonic: Clock = () => performance.now();
 
+/** How long a machine that threw at its tick is left alone, in milliseconds: its deadline may still be in the past. */
+export const FAULT_PAUSE = 1_000;
+
+/** What a driver does where machine or `perform` throws; `output`: what was being performed. */
+export type OnFault<I, O> = (error: unknown, input: I | { readonly type: 'tick' }, output: O | undefined) => void;
+
 /** Node's timers hold 31 bits of milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -25,8 +31,13 @@ export class Driver<I, O> {
   #timer: NodeJS.Timeout | undefined;
   #armedFor: number | undefined;
   #stopped = false;
+  readonly #onFault: OnFault<I, O> | undefined;
+  /** No tick before this. */
+  #notBefore = Number.NEGATIVE_INFINITY;
 
-  constructor(machine: Machine<I, O>, perform: (output: O) => void, clock: Clock = monotonic) {
+  /** Without `onFault` what throws goes on to whoever fed. It must not throw itself. */
+  constructor(machine: Machine<I, O>, perform: (output: O) => void, clock: Clock = monotonic, onFault?: OnFault<I, O>) {
+    this.#onFault = onFault;
     this.#machine = machine;
     this.#perform = perform;
     this.#clock = clock;
@@ -50,7 +61,7 @@ export class Driver<I, O> {
     this.#stepping = true;
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-        for (const output of this.#machine.handle(next, this.#clock())) this.#perform(output);
+        this.#handle(next);
       }
     } finally {
       this.#stepping = false;
@@ -58,8 +69,26 @@ export class Driver<I, O> {
     this.#arm();
   }
 
+  #handle(input: I | { readonly type: 'tick' }): void {
+    const outputs = this.#guarded(() => this.#machine.handle(input, this.#clock()), input, undefined) ?? [];
+    for (const output of outputs) this.#guarded(() => this.#perform(output), input, output);
+  }
+
+  /** An output that cannot be performed does not keep the others from being performed. */
+  #guarded<T>(action: () => T, input: I | { readonly type: 'tick' }, output: O | undefined): T | undefined {
+    if (!this.#onFault) return action();
+    try {
+      return action();
+    } catch (error) {
+      this.#notBefore = this.#clock() + FAULT_PAUSE;
+      this.#onFault(error, input, output);
+      return undefined;
+    }
+  }
+
   #arm(): void {
-    const { deadline } = this.#machine;
+    const due = this.#machine.deadline;
+    const deadline = due === undefined ? undefined : Math.max(due, this.#notBefore);
     if (this.#stopped || deadline === undefined) {
       this.#disarm();
       return;
@@ -73,7 +102,8 @@ export class Driver<I, O> {
       this.#armedFor = undefined;
       this.#timer = undefined;
       const due = this.#machine.deadline;
-      if (due !== undefined && due <= this.#clock()) this.#step({ type: 'tick' });
+      const now = this.#clock();
+      if (due !== undefined && due <= now && this.#notBefore <= now) this.#step({ type: 'tick' });
       else this.#arm();
     }, wait);
   }

@@ -12,6 +12,7 @@ import {
   encodeEapTls,
   FlightBuffer,
 } from '../protocol/eap/eap-tls.js';
+import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { Revocation } from './certificates/revocation.js';
 import { Trust } from './certificates/trust.js';
@@ -122,6 +123,7 @@ export interface EapPeerOptions {
   /** Octets of the largest EAP packet to send. */
   readonly mtu: number;
   readonly credentials: PeerCredentials;
+  readonly guard?: Guard | undefined;
 }
 
 /** An EAP peer with EAP-TLS (RFC 3748, 5216, 9190) for one run. */
@@ -254,10 +256,11 @@ export class EapPeer {
     this.#busy = true;
     const wire = this.#wire ?? this.#open();
     if (!this.#secure) this.#serverRandom ??= helloRandom(flight);
-    void wire.exchange(flight).then(() => {
+    const answered = wire.exchange(flight).then(() => {
       this.#busy = false;
       if (!this.#closed) this.#respondFlight(wire, respond);
     });
+    void this.#guard.settle('tls', answered, () => this.#giveUp('protocol', 'a fault of this node'));
   }
 
   #respondFlight(wire: FlightWire, respond: (data: EapTlsData) => void): void {
@@ -332,11 +335,17 @@ export class EapPeer {
       this.#ticket = ticket;
     });
     socket.on('data', (chunk: Buffer) => this.#applicationData.push(new Uint8Array(chunk)));
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#keyed) return;
-      this.#failure ??= { reason: failureOf(error), detail: error.code ?? error.message };
-    });
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#guard.run('tls', () => this.#broke(error)));
     return wire;
+  }
+
+  #broke(error: NodeJS.ErrnoException): void {
+    if (this.#keyed) return;
+    this.#failure ??= { reason: failureOf(error), detail: error.code ?? error.message };
+  }
+
+  get #guard(): Guard {
+    return this.#options.guard ?? unguarded;
   }
 
   #giveUp(reason: PeerFailure, detail: string): void {

@@ -20,6 +20,7 @@ import {
   FlightBuffer,
   MIN_MTU,
 } from '../protocol/eap/eap-tls.js';
+import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { Revocation } from './certificates/revocation.js';
 import { Trust } from './certificates/trust.js';
@@ -81,6 +82,7 @@ export interface EapServerOptions<G> {
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
   readonly ecdhCurve?: string | undefined;
+  readonly guard?: Guard | undefined;
   /** Octets of a TLS flight of a client, which is mostly its certificates; undefined: MAX_FLIGHT. */
   readonly maxClientFlight?: number | undefined;
   /** Says whose certificate this is that a session brings, on every handshake, resumed ones too, before the client hears of success. */
@@ -134,9 +136,24 @@ export class EapServer<G> {
       rejectUnauthorized: false,
       sessionIdContext: 'pana-mip6 eap-tls',
     });
-    server.on('secureConnection', (socket) => this.#current.getStore()?.secured(socket));
-    server.on('tlsClientError', (error) => this.#current.getStore()?.broke(error));
+    server.on('secureConnection', (socket) => this.#on((handshake) => handshake.secured(socket, this.guard)));
+    server.on('tlsClientError', (error) => this.#on((handshake) => handshake.broke(error)));
     return server;
+  }
+
+  get guard(): Guard {
+    return this.#options.guard ?? unguarded;
+  }
+
+  /** An event of the engine, for the handshake that it belongs to. */
+  #on(event: (handshake: Handshake) => void): void {
+    const handshake = this.#current.getStore();
+    if (!handshake) return;
+    this.guard.run(
+      'tls',
+      () => event(handshake),
+      (error) => handshake.broke(error as Error),
+    );
   }
 
   get options(): EapServerOptions<G> {
@@ -212,12 +229,12 @@ export class Handshake {
   error: NodeJS.ErrnoException | undefined;
   applicationData = 0;
 
-  secured(socket: TLSSocket): void {
+  secured(socket: TLSSocket, guard: Guard): void {
     this.socket = socket;
     socket.on('data', (chunk: Buffer) => {
       this.applicationData += chunk.length;
     });
-    socket.on('error', (error) => this.broke(error));
+    socket.on('error', (error) => guard.run('tls', () => this.broke(error)));
   }
 
   broke(error: Error): void {
@@ -277,13 +294,18 @@ export class EapConversation<G> {
     return this.#identity;
   }
 
-  /** One Response, or no octets for the start (RFC 4072 3.1). Never rejects because of what the peer sent. */
+  /** One Response, or no octets for the start (RFC 4072 3.1). Never rejects; one at a time. */
   async handle(octets: Uint8Array): Promise<EapServerAnswer<G>> {
     // A lock-step protocol: what comes before the last packet is answered is no answer to anything.
     if (this.#answering) return { type: 'invalid', packet: this.#request, reason: 'before the last one is answered' };
     this.#answering = true;
     try {
       return await this.#handle(octets);
+    } catch (error) {
+      const { guard } = this.#server;
+      if (guard === unguarded) throw error;
+      guard.fault('tls', error);
+      return this.#fail(this.#identifier, 'protocol', 'a fault of the server');
     } finally {
       this.#answering = false;
     }

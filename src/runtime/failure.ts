@@ -14,7 +14,10 @@ export class StartError extends Error {
 export const EXIT_OPERATOR = 2;
 
 /** Errors of ours whose message is meant for people as it stands. */
-const FOR_PEOPLE = new Set(['OperatorError', 'StartError', 'StoreError', 'DatabaseError', 'PkiError', 'ControlError']);
+const FOR_PEOPLE = new Set([
+  ...['OperatorError', 'StartError', 'StoreError', 'DatabaseError', 'PkiError', 'ControlError'],
+  'DiameterRequestError',
+]);
 
 const SYSTEM: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another program',

@@ -1,3 +1,4 @@
+import { unguarded } from './barrier.js';
 import { HookValueError, hookEnvironment, hookLine } from './hook-environment.js';
 import type { HookOutcome } from './hook-process.js';
 import type { HookJob, HookOptions, HookRunner, HookView } from './hooks.js';
@@ -61,7 +62,11 @@ export class HookBatch {
     while (this.#waiting.length > 0) {
       this.#running = this.#waiting.slice(0, MAX_BATCH);
       this.#waiting = this.#waiting.slice(MAX_BATCH);
-      await this.#runOnce(this.#running);
+      const batch = this.#running;
+      const { guard = unguarded } = this.#options;
+      await guard.settle('hook', this.#runOnce(batch), () => {
+        for (const { settle } of batch) settle(false);
+      });
       this.#running = [];
     }
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { putHex } from '../protocol/bytes/octets.js';
 import type { Secret } from '../protocol/bytes/secret.js';
+import { type Guard, unguarded } from './barrier.js';
 import { makeFolder } from './folder.js';
 
 /** What of a hook's output reaches the log. */
@@ -31,12 +32,13 @@ export interface HookCommand {
   readonly onLine: (line: string) => void;
   /** Ends it at once: nobody waits for its answer any more. */
   readonly end?: AbortSignal;
+  readonly guard?: Guard | undefined;
 }
 
 /** Runs a program with one argument and no shell; its whole process group ends with it when its time is over. */
 export function runHook(command: HookCommand): Promise<HookOutcome> {
   const started = performance.now();
-  const { program, event, environment, timeout, input } = command;
+  const { program, event, environment, timeout, input, guard = unguarded } = command;
   return new Promise((resolve) => {
     const child = spawn(program, [event], {
       env: environment,
@@ -44,8 +46,10 @@ export function runHook(command: HookCommand): Promise<HookOutcome> {
       detached: true,
       stdio: 'pipe',
     });
+    // Without file descriptors the platform makes a child that has no streams, whatever its types say.
+    const { stdin, stdout, stderr } = child as Partial<typeof child>;
     // A hook need not read it: whether it worked is for its exit status to say.
-    child.stdin.on('error', () => undefined).end(input);
+    stdin?.on('error', () => undefined).end(input);
     let timedOut = false;
     let settled = false;
     let killer: NodeJS.Timeout | undefined;
@@ -63,7 +67,7 @@ export function runHook(command: HookCommand): Promise<HookOutcome> {
     }, timeout);
     const onEnd = () => signal('SIGKILL');
     command.end?.addEventListener('abort', onEnd, { once: true });
-    const readers = [readLines(child.stdout, command), readLines(child.stderr, command)];
+    const readers = [stdout, stderr].flatMap((stream) => (stream ? [readLines(stream, command, guard)] : []));
     const finish = (reason: string | undefined) => {
       if (settled) return;
       settled = true;
@@ -72,16 +76,16 @@ export function runHook(command: HookCommand): Promise<HookOutcome> {
       command.end?.removeEventListener('abort', onEnd);
       // What the hook left running in its group would hold its output open.
       for (const reader of readers) reader.close();
-      child.stdout.destroy();
-      child.stderr.destroy();
+      stdout?.destroy();
+      stderr?.destroy();
       const milliseconds = performance.now() - started;
       resolve(reason === undefined ? { ok: true, milliseconds } : { ok: false, milliseconds, reason });
     };
     child.once('error', (error: NodeJS.ErrnoException) =>
-      finish(`cannot run ${program}: ${error.code ?? error.message}`),
+      guard.run('hook', () => finish(`cannot run ${program}: ${error.code ?? error.message}`)),
     );
     child.once('exit', (code, signalName) => {
-      if (timedOut) signal('SIGKILL');
+      if (timedOut) guard.run('hook', () => signal('SIGKILL'));
       const reason = timedOut
         ? `no end after ${timeout} ms`
         : code === 0
@@ -95,7 +99,7 @@ export function runHook(command: HookCommand): Promise<HookOutcome> {
   });
 }
 
-function readLines(stream: NodeJS.ReadableStream, command: HookCommand): Interface {
+function readLines(stream: NodeJS.ReadableStream, command: HookCommand, guard: Guard): Interface {
   const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
   let lines = 0;
   reader.on('line', (line) => {
@@ -103,7 +107,7 @@ function readLines(stream: NodeJS.ReadableStream, command: HookCommand): Interfa
     // Without the key it cannot be told whether a late line shows it.
     if (lines > MAX_LINES || command.secret?.isWiped) return;
     const shown = line.slice(0, MAX_LINE).replaceAll(/[^\x20-\x7e\t]/g, '?');
-    command.onLine(command.secret ? withoutKey(shown, command.secret) : shown);
+    guard.run('hook', () => command.onLine(command.secret ? withoutKey(shown, command.secret) : shown));
   });
   return reader;
 }

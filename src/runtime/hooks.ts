@@ -1,4 +1,5 @@
 import type { Secret } from '../protocol/bytes/secret.js';
+import { type Guard, unguarded } from './barrier.js';
 import {
   type HookEvent,
   type HookRole,
@@ -25,6 +26,7 @@ export interface HookOptions {
   readonly timeout: number;
   readonly maxParallel: number;
   readonly onEvent: (event: HookReport) => void;
+  readonly guard?: Guard | undefined;
 }
 
 export interface HookJob {
@@ -175,7 +177,7 @@ export class HookRunner {
     const end = new AbortController();
     this.#processes.add(end);
     try {
-      return await runHook({ ...command, end: end.signal });
+      return await runHook({ ...command, guard: this.#options.guard, end: end.signal });
     } finally {
       this.#processes.delete(end);
     }
@@ -195,7 +197,8 @@ export class HookRunner {
   async #drain(subject: string): Promise<void> {
     const queue = this.#queues.get(subject) ?? [];
     for (let job = queue[0]; job; job = queue[0]) {
-      await this.#work(job);
+      // A fault ends this job, not those behind it.
+      await this.#guard.settle('hook', this.#work(job));
       job.secret?.wipe();
       job.firstTry.resolve(false);
       queue.shift();
@@ -208,7 +211,7 @@ export class HookRunner {
     const final = job.event === 'down' || job.event === 'revoke' || job.event === 'stop';
     for (let wait = FIRST_RETRY; ; wait = Math.min(wait * 2, LONGEST_RETRY)) {
       const ok = await this.#try(job);
-      if (ok === true) job.onSuccess?.();
+      if (ok === true) this.#guard.run('hook', () => job.onSuccess?.());
       job.firstTry.resolve(ok === true);
       if (ok || job.superseded || this.#stopping || (final && job.tries >= MAX_FINAL_TRIES)) return;
       await pause(wait, job.wake.signal);
@@ -219,12 +222,17 @@ export class HookRunner {
   /** Whether it worked; 'refused' counts as an end: the same values would be refused again. */
   async #try(job: Job): Promise<boolean | 'refused'> {
     await this.#slot();
+    try {
+      return await this.#tryNow(job);
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #tryNow(job: Job): Promise<boolean | 'refused'> {
     const { subject, event, role } = job;
     const variables = typeof job.variables === 'function' ? job.variables() : job.variables;
-    if (!variables) {
-      this.#release();
-      return true;
-    }
+    if (!variables) return true;
     job.tries += 1;
     const sinceEvent = () => performance.now() - job.queuedAt;
     const finished = (outcome: HookOutcome) =>
@@ -260,8 +268,11 @@ export class HookRunner {
       return false;
     } finally {
       if (pskFile !== undefined) await removePskFile(pskFile);
-      this.#release();
     }
+  }
+
+  get #guard(): Guard {
+    return this.#options.guard ?? unguarded;
   }
 
   async #slot(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Barrier } from './barrier.js';
 import { explainFailure } from './failure.js';
 import type { Logger } from './log.js';
 import { killProcess } from './process-end.js';
@@ -14,6 +15,8 @@ export interface Service<O = never> {
   summary(): string;
   /** Whether it does its work: it is started again when this stays without a yes. */
   works?(): Promise<boolean>;
+  /** What contains faults. */
+  readonly barrier?: Barrier;
   /** Resolves with an exit status when the daemon ends by itself. */
   readonly finished?: Promise<number>;
 }

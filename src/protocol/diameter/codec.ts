@@ -162,7 +162,14 @@ function readAvp(reader: Reader): Avp {
   return { code, flags: flags & ~AVP_FLAG.V, vendorId, data };
 }
 
-/** Octets of a message. RangeError over the 24-bit length. */
+/** Octets that a message takes up. */
+export function lengthOf({ avps }: Pick<DiameterMessage, 'avps'>): number {
+  let length = HEADER_LENGTH;
+  for (const { vendorId, data } of avps) length += (vendorId === undefined ? 8 : 12) + ((data.length + 3) & ~3);
+  return length;
+}
+
+/** Octets of a message whose size is known to fit: see `lengthOf`. RangeError over the 24-bit length. */
 export function encodeDiameter(message: DiameterMessage): Uint8Array {
   let size = HEADER_LENGTH;
   for (const { data } of message.avps) size += data.length + 16;

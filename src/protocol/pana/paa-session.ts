@@ -83,7 +83,9 @@ export type PaaSessionInput =
   | { readonly type: 'prove' }
   | { readonly type: 'ping' }
   | { readonly type: 'reauthenticate' }
-  | { readonly type: 'terminate'; readonly cause: PaaTermination };
+  | { readonly type: 'terminate'; readonly cause: PaaTermination }
+  /** A fault of this program has hit the session: it ends without a word. */
+  | { readonly type: 'abandon' };
 
 export type PaaTermination = (typeof TERMINATION_CAUSE)['ADMINISTRATIVE' | 'SESSION_TIMEOUT'];
 
@@ -99,7 +101,9 @@ export type PaaClosed =
   /** The node started anew from the same address and has authenticated. */
   | 'replaced'
   /** Half open and without an answer to the first PAR, it gave way to a newer start. */
-  | 'pushed-out';
+  | 'pushed-out'
+  /** This program made a mistake with it. */
+  | 'fault';
 
 export type PaaSessionOutput =
   | Send
@@ -304,7 +308,14 @@ export class PaaSession {
         return this.idle ? this.#beginRun(now) : [];
       case 'terminate':
         return this.#terminate(input.cause, now);
+      case 'abandon':
+        return this.abandon();
     }
+  }
+
+  /** Ends the session without a word, whatever its state. */
+  abandon(): PaaSessionOutput[] {
+    return this.#state.name === 'CLOSED' ? [] : this.#close('fault');
   }
 
   /** Ends the session without a word: another one has taken its place. */

@@ -56,11 +56,18 @@ export type PaaInput =
       readonly input: Exclude<PaaSessionInput, { type: 'message' }>;
     };
 
+/** A session's machine threw: the session is over, the others are not touched. */
+export interface SessionFault {
+  readonly type: 'fault';
+  readonly error: unknown;
+}
+
 type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' | 'reached' }>;
 
 export type PaaOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
   | (Dropped & { readonly from: PacEndpoint | undefined })
+  | (SessionFault & { readonly sessionId: number })
   | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
   | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint }
   /** Nobody at this place answered. */
@@ -69,6 +76,17 @@ export type PaaOutput =
 interface Invitation {
   readonly peer: PacEndpoint;
   readonly timer: Retransmission;
+}
+
+type StepOutput = PaaSessionOutput | SessionFault;
+
+/** Steps one session; what its machine throws ends that session. */
+function step({ session }: Entry, input: PaaSessionInput, now: number): StepOutput[] {
+  try {
+    return session.handle(input, now);
+  } catch (error) {
+    return [{ type: 'fault', error }, ...session.abandon()];
+  }
 }
 
 /** What a PAA shows of a session. */
@@ -154,7 +172,7 @@ export class Paa {
         return [];
       case 'session': {
         const entry = this.#sessions.get(input.sessionId);
-        if (entry) return this.#perform(entry, entry.session.handle(input.input, now), now);
+        if (entry) return this.#perform(entry, step(entry, input.input, now), now);
         if (input.input.type === 'eapSuccess') input.input.msk?.wipe();
         return [];
       }
@@ -180,7 +198,7 @@ export class Paa {
     // What the place that was tried left unanswered goes to the proven one at once.
     if (where.giveUp(now)) for (const octets of session.resend()) out.push({ type: 'send', octets, to: where.target });
     const due = session.deadline !== undefined && session.deadline <= now;
-    const outputs = due ? session.handle({ type: 'tick' }, now) : [];
+    const outputs = due ? step(entry, { type: 'tick' }, now) : [];
     return [...out, ...this.#perform(entry, outputs, now)];
   }
 
@@ -199,7 +217,7 @@ export class Paa {
     // Before there is a key nothing proves that a node moved (RFC 5191 5.6).
     if (!entry.session.protected && placeOf(from) !== placeOf(entry.where.peer))
       return [refuse('unknown-session', from)];
-    return this.#perform(entry, entry.session.handle({ type: 'message', received }, now), now, from);
+    return this.#perform(entry, step(entry, { type: 'message', received }, now), now, from);
   }
 
   // INITIAL    PAC_FOUND  | not OPTIMIZED_INIT | Tx PAR[S]           | INITIAL
@@ -296,7 +314,7 @@ export class Paa {
   }
 
   /** Turns what a session says into what the driver does, and keeps the tables right. */
-  #perform(entry: Entry, outputs: readonly PaaSessionOutput[], now: number, from?: PacEndpoint): PaaOutput[] {
+  #perform(entry: Entry, outputs: readonly StepOutput[], now: number, from?: PacEndpoint): PaaOutput[] {
     const { session, where } = entry;
     const { sessionId } = session;
     const out: PaaOutput[] = [];
@@ -318,6 +336,9 @@ export class Paa {
           break;
         case 'reached':
           out.push(...this.#arrive(entry));
+          break;
+        case 'fault':
+          out.push({ ...output, sessionId });
           break;
         default:
           if (output.type === 'authorized' && where.isTryingByRun) out.push(...this.#arrive(entry));
@@ -352,7 +373,7 @@ export class Paa {
   // ------------------------------------------------------------------------------------------------------- movement
 
   /** Tries the place that the PaC was heard from, if there is one (RFC 5191 5.6); see Whereabouts. */
-  #follow(entry: Entry, outputs: readonly PaaSessionOutput[], now: number): PaaOutput[] {
+  #follow(entry: Entry, outputs: readonly StepOutput[], now: number): PaaOutput[] {
     const { session, where } = entry;
     const place = where.wanted(now);
     const out: PaaOutput[] = [];
@@ -363,20 +384,20 @@ export class Paa {
         where.wait(now);
         out.push(refuse('address-held', place));
         for (const holder of holders) {
-          out.push(...this.#perform(holder, holder.session.handle({ type: 'ping' }, now), now));
+          out.push(...this.#perform(holder, step(holder, { type: 'ping' }, now), now));
         }
         return out;
       }
       where.try(session.echoes ? 'echo' : 'run', now);
       for (const octets of session.resend()) out.push({ type: 'send', octets, to: place });
-      if (session.echoes) return [...out, ...this.#perform(entry, session.handle({ type: 'prove' }, now), now)];
+      if (session.echoes) return [...out, ...this.#perform(entry, step(entry, { type: 'prove' }, now), now)];
     }
     if (session.echoes || !where.isTrying || where.isTryingByRun) return out;
     // A PaC that cannot echo proves its place by a run of EAP of which every message goes there.
     if (outputs.some((output) => output.type === 'eapStart')) where.beginRun(now);
     else if (session.idle) {
       where.beginRun(now);
-      out.push(...this.#perform(entry, session.handle({ type: 'reauthenticate' }, now), now));
+      out.push(...this.#perform(entry, step(entry, { type: 'reauthenticate' }, now), now));
     }
     return out;
   }

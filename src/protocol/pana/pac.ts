@@ -106,7 +106,9 @@ export type PacClosed =
   | 'no-answer'
   | 'lifetime-expired'
   | 'terminated-by-paa'
-  | 'terminated';
+  | 'terminated'
+  /** This program made a mistake with it. */
+  | 'fault';
 
 export interface PacAuthorized {
   readonly type: 'authorized';

@@ -1,0 +1,327 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { chmod, writeFile } from 'node:fs/promises';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { AaaDaemon } from '../../src/aaa/daemon.js';
+import { aaaSchema } from '../../src/aaa/options.js';
+import { PaaDaemon } from '../../src/paa/daemon.js';
+import { paaSchema } from '../../src/paa/options.js';
+import { PacDaemon } from '../../src/pac/daemon.js';
+import { pacSchema } from '../../src/pac/options.js';
+import { Grammarian } from '../../src/protocol/diameter/grammar.js';
+import { Peer } from '../../src/protocol/diameter/peer.js';
+import { Access } from '../../src/protocol/nas/access.js';
+import { encodePana } from '../../src/protocol/pana/codec.js';
+import { Paa } from '../../src/protocol/pana/paa.js';
+import { PaaSession } from '../../src/protocol/pana/paa-session.js';
+import { PacSession } from '../../src/protocol/pana/pac.js';
+import { callDaemon } from '../../src/runtime/control.js';
+import { EapPeer } from '../../src/runtime/eap-peer.js';
+import { Handshake } from '../../src/runtime/eap-server.js';
+import { HookRunner } from '../../src/runtime/hooks.js';
+import { loadOptions } from '../../src/runtime/options.js';
+import { Lab, type Place, REALM } from '../../src/tool/lab.js';
+
+/**
+ * All three daemons in this process, so that their parts can be made to throw. Each test breaks one entry point and shows
+ * that the fault is counted, that the daemon goes on, and that a node gets in as soon as the part works again.
+ */
+interface Line {
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+const lines: Line[] = [];
+const waiting = new Set<(line: Line) => void>();
+const log = pino(
+  { level: 'info' },
+  {
+    write: (text: string) => {
+      const line = JSON.parse(text) as Line;
+      lines.push(line);
+      for (const tell of waiting) tell(line);
+    },
+  },
+);
+
+/** A line of any of the daemons, written since the last node was started or to come. */
+function lineOf(msg: string, more: Readonly<Record<string, unknown>> = {}): Promise<Line> {
+  const fits = (line: Line) => line.msg === msg && Object.entries(more).every(([key, value]) => line[key] === value);
+  const there = lines.find(fits);
+  if (there) return Promise.resolve(there);
+  return new Promise((resolve) => {
+    const tell = (line: Line) => {
+      if (!fits(line)) return;
+      waiting.delete(tell);
+      resolve(line);
+    };
+    waiting.add(tell);
+  });
+}
+
+let lab: Lab;
+let aaa: AaaDaemon;
+let paa: PaaDaemon;
+let pac: PacDaemon | undefined;
+let place: Place;
+let pacFile: string;
+
+async function options<S extends Parameters<typeof loadOptions>[0]>(schema: S, prefix: string, file: string) {
+  return loadOptions(schema, { flags: {}, environment: {}, prefix, file });
+}
+
+beforeAll(async () => {
+  lab = await Lab.make({ hooks: false });
+  const hook = lab.path('hook.sh');
+  await writeFile(hook, '#!/bin/sh\ncat >/dev/null\necho "$1"\n');
+  await chmod(hook, 0o755);
+  const aaaFile = await lab.configure('aaa', {
+    control: { socket: lab.socket('aaa') },
+    store: lab.path('aaa.db'),
+    diameter: {
+      ...{ host: `aaa.${REALM}`, realm: REALM, listen: [lab.address], port: 0, watchdog: '6s' },
+      peers: [{ host: 'paa.access.example' }],
+    },
+    tls: {
+      ca: lab.path('pki', 'ca.pem'),
+      certificate: lab.path('pki', 'aaa.pem'),
+      key: lab.path('pki', 'aaa-key.pem'),
+    },
+    hooks: { 'state-dir': lab.path('aaa-state') },
+  });
+  aaa = await AaaDaemon.start(await options(aaaSchema, 'PANA_AAA', aaaFile), log);
+  const [at] = (await lineOf('ready'))['listening'] as Place[];
+  if (!at) throw new Error('the AAA server listens nowhere');
+  lines.length = 0;
+  const paaFile = await lab.configure('paa', {
+    control: { socket: lab.socket('paa') },
+    pana: { listen: [lab.address], port: 0, interface: 'lo' },
+    diameter: {
+      ...{ host: 'paa.access.example', realm: 'access.example', reconnect: '1s' },
+      peers: [{ host: `aaa.${REALM}`, address: at.address, port: at.port }],
+    },
+    hooks: { 'state-dir': lab.path('paa-state'), ep: hook },
+  });
+  paa = await PaaDaemon.start(await options(paaSchema, 'PANA_PAA', paaFile), log);
+  await lineOf('peer connected', { product: 'pana-aaa' });
+  const [there] = (await lineOf('ready'))['listening'] as Place[];
+  if (!there) throw new Error('the PAA listens nowhere');
+  place = there;
+  await lab.administer('aaa', 'addHomeAgent', {
+    agent: {
+      ...{ name: 'ha1', address: '2001:db8:1::1', host: `ha1.${REALM}`, prefix: '2001:db8:1::/64', capacity: 10 },
+      ...{ weight: 1, ike: ['ikev1', 'ikev2'] },
+    },
+  });
+  await lab.addSubscriber('mn1@home.example', 'mn1');
+  pacFile = await lab.configure('mn1', {
+    control: { socket: lab.socket('mn1') },
+    pana: { paa: [place.address], port: place.port, interface: 'lo' },
+    eap: { identity: `@${REALM}` },
+    tls: {
+      ...{ ca: lab.path('pki', 'ca.pem'), certificate: lab.path('pki', 'mn1.pem') },
+      ...{ key: lab.path('pki', 'mn1-key.pem'), 'server-name': REALM },
+    },
+    retry: { first: '100ms', longest: '200ms' },
+    hooks: { 'state-dir': lab.path('mn1-state'), mn: hook },
+  });
+});
+
+afterAll(async () => {
+  await paa.stop();
+  await aaa.stop();
+  await lab.close();
+});
+
+afterEach(async () => {
+  for (const repair of repairs.splice(0)) repair();
+  vi.restoreAllMocks();
+  await pac?.stop();
+  pac = undefined;
+});
+
+const repairs: (() => void)[] = [];
+
+/** A part that throws as long as it is broken. */
+function breakPart(of: object, name: string, when: (...given: never[]) => boolean = () => true) {
+  const parts = of as Record<string, (...given: unknown[]) => unknown>;
+  const original = parts[name];
+  if (!original) throw new Error(`there is no ${name}`);
+  let hits = 0;
+  parts[name] = function broken(this: unknown, ...given: unknown[]) {
+    if (!when(...(given as never[]))) return original.apply(this, given);
+    hits += 1;
+    throw new TypeError(`${name} is broken`);
+  };
+  const repair = () => {
+    parts[name] = original;
+  };
+  repairs.push(repair);
+  return { repair, hits: () => hits };
+}
+
+async function faultsOf(name: string, where: string): Promise<number> {
+  const text = String(await callDaemon(lab.socket(name), 'GET', '/metrics'));
+  return Number(new RegExp(`_faults_total\\{where="${where}"\\} (\\d+)`).exec(text)?.[1] ?? Number.NaN);
+}
+
+async function startPac(): Promise<PacDaemon> {
+  lines.length = 0;
+  pac = await PacDaemon.start(await options(pacSchema, 'PANA_PAC', pacFile), log);
+  return pac;
+}
+
+/** A good node gets in, whatever there was before. */
+async function getsIn(): Promise<void> {
+  if (!pac) await startPac();
+  await lineOf('authorized', { paa: place.address });
+}
+
+describe('a fault at', () => {
+  it('a datagram: counted with its stack, and the next one is served', async () => {
+    const before = await faultsOf('paa', 'datagram');
+    const part = breakPart(Paa.prototype, 'handle', (input: { type: string }) => input.type === 'datagram');
+    const socket = createSocket('udp6');
+    const pci = encodePana({ type: 1, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    socket.send(pci, place.port, place.address);
+    await expect.poll(part.hits).toBe(1);
+    part.repair();
+    const answer = once(socket, 'message');
+    socket.send(pci, place.port, place.address);
+    await answer;
+    socket.close();
+    expect(await faultsOf('paa', 'datagram')).toBe(before + 1);
+    expect(await lineOf('fault', { where: 'datagram' })).toMatchObject({ reason: 'handle is broken' });
+    await getsIn();
+  });
+
+  it("a session's machine: that session ends, and the others live", async () => {
+    await getsIn();
+    const sessions = async () => (await callDaemon(lab.socket('paa'), 'GET', '/sessions')) as { session: string }[];
+    const [first] = await sessions();
+    const part = breakPart(PaaSession.prototype, 'handle', (input: { type: string }) => input.type === 'ping');
+    await callDaemon(lab.socket('paa'), 'POST', '/session/ping', { session: first?.session });
+    part.repair();
+    expect(part.hits()).toBe(1);
+    await lineOf('session ended', { cause: 'fault', session: first?.session });
+    expect((await sessions()).some(({ session }) => session === first?.session)).toBe(false);
+  });
+
+  it('an answer of the AAA server: that session ends', async () => {
+    const before = await faultsOf('paa', 'diameter');
+    const part = breakPart(Access.prototype, 'handle', (input: { type: string }) => input.type === 'answer');
+    await startPac();
+    await lineOf('session ended', { cause: 'fault' });
+    part.repair();
+    expect(await faultsOf('paa', 'diameter')).toBeGreaterThan(before);
+    // This one would wait for its PAA for a minute.
+    await pac?.stop();
+    await startPac();
+    await getsIn();
+  });
+
+  it('a Diameter message: its connection ends, and another one is made', async () => {
+    const before = await faultsOf('aaa', 'diameter');
+    const part = breakPart(
+      Peer.prototype,
+      'handle',
+      (input: { type: string; message?: { commandCode: number; flags: number } }) =>
+        input.type === 'message' && input.message?.commandCode === 268 && (input.message.flags & 0x80) !== 0,
+    );
+    await startPac();
+    await expect.poll(part.hits).toBeGreaterThan(0);
+    part.repair();
+    expect(await faultsOf('aaa', 'diameter')).toBeGreaterThan(before);
+    await lineOf('peer disconnected');
+    await getsIn();
+  });
+
+  it('a Diameter request: it is answered with an error', async () => {
+    const before = await faultsOf('aaa', 'diameter');
+    const ofDer = (spec: { code: number; request: boolean }) => spec.code === 268 && spec.request;
+    const part = breakPart(Grammarian.prototype, 'read', ofDer);
+    await startPac();
+    await lineOf('no answer from the AAA server');
+    part.repair();
+    expect(await faultsOf('aaa', 'diameter')).toBeGreaterThan(before);
+    await getsIn();
+  });
+
+  it('an event of the TLS engine of the server: that conversation ends', async () => {
+    const before = await faultsOf('aaa', 'tls');
+    const part = breakPart(Handshake.prototype, 'secured');
+    await startPac();
+    await expect.poll(part.hits).toBeGreaterThan(0);
+    await lineOf('refused');
+    part.repair();
+    expect(await faultsOf('aaa', 'tls')).toBeGreaterThan(before);
+    await getsIn();
+  });
+
+  it('an EAP packet at the node: that session ends, and the node tries again', async () => {
+    const part = breakPart(EapPeer.prototype, 'receive');
+    await startPac();
+    await expect.poll(part.hits).toBeGreaterThan(0);
+    await lineOf('not authorized', { cause: 'fault' });
+    part.repair();
+    expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(0);
+    await getsIn();
+  });
+
+  it("the node's machine, at a datagram and at its timer: that session ends, and the node tries again", async () => {
+    const part = breakPart(PacSession.prototype, 'handle', (input: { type: string }) => input.type === 'datagram');
+    await startPac();
+    await expect.poll(part.hits).toBeGreaterThan(1);
+    part.repair();
+    expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(1);
+    await getsIn();
+  });
+
+  it.each(['aaa', 'paa', 'mn1'] as const)('a control request of %s: whoever asked hears of it', async (name) => {
+    await getsIn();
+    const daemon = { aaa, paa, mn1: pac as PacDaemon }[name];
+    const before = await faultsOf(name, 'control');
+    const spy = vi.spyOn(daemon, 'status').mockImplementation(() => Promise.reject(new TypeError('status is broken')));
+    await expect(callDaemon(lab.socket(name), 'GET', '/status')).rejects.toThrow('status is broken');
+    // A value that has no JSON is one as well.
+    spy.mockImplementation(() => Promise.resolve({ big: 5n }));
+    await expect(callDaemon(lab.socket(name), 'GET', '/status')).rejects.toThrow('BigInt');
+    spy.mockRestore();
+    expect(await faultsOf(name, 'control')).toBe(before + 2);
+    await callDaemon(lab.socket(name), 'GET', '/status');
+  });
+
+  it('what is said of a hook, its lines and its end: nothing but that', async () => {
+    const part = breakPart(log, 'info', (_fields: object, text: string) => text?.startsWith('hook '));
+    await getsIn();
+    await expect.poll(part.hits).toBeGreaterThan(3);
+    part.repair();
+    expect(await faultsOf('paa', 'hook')).toBeGreaterThan(0);
+    expect(await faultsOf('mn1', 'hook')).toBeGreaterThan(0);
+  });
+
+  it('the values of a hook: that job ends, and the next one runs', async () => {
+    const runner = new HookRunner({
+      ...{ stateDir: lab.path('runner'), timeout: 5_000, maxParallel: 1, onEvent: () => undefined },
+      guard: paa.barrier,
+    });
+    const job = { program: lab.path('hook.sh'), role: 'ep', event: 'permit', subject: 'a' } as const;
+    const variables = () => {
+      throw new TypeError('no values');
+    };
+    const both = [runner.run({ ...job, variables }), runner.run({ ...job, variables: { session: '1' } })];
+    expect(await Promise.all(both)).toEqual([false, true]);
+    await runner.stop(1_000);
+  });
+
+  it('a timer of the AAA server: it comes again', async () => {
+    const before = await faultsOf('aaa', 'timer');
+    const part = breakPart(Peer.prototype, 'handle', (input: { type: string }) => input.type === 'tick');
+    await expect.poll(part.hits, { timeout: 20_000 }).toBeGreaterThan(0);
+    part.repair();
+    const timers = (await faultsOf('aaa', 'timer')) + (await faultsOf('paa', 'timer'));
+    expect(timers).toBeGreaterThan(before);
+    await getsIn();
+  });
+});
