@@ -105,6 +105,7 @@ export class EapApplication {
       ...parts,
       leasesFor: options.session.grace,
       capabilitiesOf: (host) => this.node.capabilitiesOf(host),
+      forgetKeysOf: (host) => this.node.forgetKeysOf(host),
     });
   }
 
@@ -467,6 +468,7 @@ export class EapApplication {
   /** Ends a session here, whatever its PAA knows of it. */
   async endSession({ sessionId }: Session, reason: string): Promise<void> {
     this.#admission.ended(sessionId);
+    this.node.forgetKeys(sessionId);
     const { released } = await this.#parts.store.run('endSession', { sessionId });
     if (released) this.#released(released, reason);
   }
@@ -486,6 +488,7 @@ export class EapApplication {
       return this.#refuse(message, UNKNOWN_SESSION);
     }
     this.#admission.ended(sessionId);
+    this.node.forgetKeys(sessionId);
     this.#parts.log.info({ session: sessionId, cause: content['Termination-Cause'], known }, 'session ended');
     if (released) this.#released(released, 'session ended');
     return answerTo(

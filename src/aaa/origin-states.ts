@@ -14,6 +14,8 @@ export interface OriginStateParts {
   readonly leasesFor: number;
   /** What a peer that is connected said in its capabilities exchange. */
   readonly capabilitiesOf: (host: string) => PeerCapabilities | undefined;
+  /** Its sessions are over: what is kept of their keys is of no use. */
+  readonly forgetKeysOf: (host: string) => void;
 }
 
 /** RFC 6733 8.16: a PAA whose Origin-State-Id has grown has forgotten the sessions that it had before. */
@@ -46,7 +48,8 @@ export class OriginStates {
     if (state === undefined || state === 0 || state <= (this.#known.get(host) ?? 0)) return;
     if (this.#known.size >= MAX_ORIGINS) this.#known.clear();
     this.#known.set(host, state);
-    const { store, log, metrics, leasesFor } = this.#parts;
+    const { store, log, metrics, leasesFor, forgetKeysOf } = this.#parts;
+    forgetKeysOf(host);
     try {
       const sessions = await store.run('endSessionsOf', { origin, before: state, leasesFor });
       if (sessions === 0) return;

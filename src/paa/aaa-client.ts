@@ -2,6 +2,7 @@ import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
 import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
 import { APPLICATION, ASA, ASR, DEA, DER, ERROR_ANSWER, RAA, RAR, STA, STR } from '../protocol/diameter/commands.js';
 import { isViolation } from '../protocol/diameter/grammar.js';
+import { wipeKeys } from '../protocol/diameter/keys.js';
 import { RESULT, resultName } from '../protocol/diameter/result-codes.js';
 import { type DeaValues, type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
 import type { PaaClosed } from '../protocol/pana/paa-session.js';
@@ -94,7 +95,7 @@ export class AaaClient {
     });
   }
 
-  /** Sends a DER. Rejects with DiameterRequestError when nobody answers, with Error for an answer that makes no sense. */
+  /** Sends a DER; the key in the answer is the caller's. Rejects with DiameterRequestError when nobody answers, with Error for an answer that makes no sense. */
   async authenticate(sessionId: string, request: DerRequest, calling: string): Promise<DeaValues> {
     const { node } = this;
     const { diameter, nas } = this.#options;
@@ -116,14 +117,19 @@ export class AaaClient {
       ...request.mobility,
     });
     const answer = await node.request(message, {}, diameter['request-timeout']);
-    if (answer.flags & FLAG.E) {
-      const content = node.grammarian.read(ERROR_ANSWER, answer);
-      throw new Error(isViolation(content) ? content.text : resultName(content['Result-Code']));
+    try {
+      if (answer.flags & FLAG.E) {
+        const content = node.grammarian.read(ERROR_ANSWER, answer);
+        throw new Error(isViolation(content) ? content.text : resultName(content['Result-Code']));
+      }
+      const content = node.grammarian.read(DEA, answer);
+      if (isViolation(content)) throw new Error(content.text);
+      if (content['Session-Id'] === sessionId) return content;
+      content['EAP-Master-Session-Key']?.wipe();
+      throw new Error('the answer is for another session');
+    } finally {
+      wipeKeys(answer.avps);
     }
-    const content = node.grammarian.read(DEA, answer);
-    if (isViolation(content)) throw new Error(content.text);
-    if (content['Session-Id'] !== sessionId) throw new Error('the answer is for another session');
-    return content;
   }
 
   /** Tells the server that a session is over; tries again in the background while it cannot be reached. */

@@ -7,6 +7,7 @@ import {
   type Salvage,
   salvageDiameter,
 } from '../protocol/diameter/codec.js';
+import { holdsKey, wipeKeys } from '../protocol/diameter/keys.js';
 import { type Guard, unguarded } from './barrier.js';
 import { DiameterFramer, MAX_MESSAGE } from './diameter-framer.js';
 import type { TransportConnection } from './diameter-transport.js';
@@ -52,6 +53,7 @@ export class DiameterConnection {
     stream.on('close', () => {
       clearTimeout(this.#linger);
       this.#reading = false;
+      this.#framer.close();
       guard.run('diameter', () => events.closed());
     });
   }
@@ -61,7 +63,9 @@ export class DiameterConnection {
     if (lengthOf(message) > MAX_MESSAGE) return false;
     const { stream } = this.transport;
     if (!stream.writable) return true;
-    stream.write(encodeDiameter(message));
+    const octets = encodeDiameter(message);
+    if (holdsKey(message.avps)) stream.write(octets, () => octets.fill(0));
+    else stream.write(octets);
     if (stream.writableLength > MAX_SEND_BUFFER) this.reset();
     return true;
   }
@@ -81,11 +85,19 @@ export class DiameterConnection {
   }
 
   #take(chunk: Uint8Array): void {
-    if (!this.#reading) return;
-    for (const octets of this.#framer.push(chunk)) {
-      this.#decode(octets);
-      if (!this.#reading) return;
+    if (!this.#reading) {
+      chunk.fill(0);
+      return;
     }
+    for (const octets of this.#framer.push(chunk)) {
+      try {
+        if (this.#reading) this.#decode(octets);
+      } finally {
+        // A message may hold a key; what was decoded is a copy.
+        octets.fill(0);
+      }
+    }
+    if (!this.#reading) return;
     const { broken } = this.#framer;
     if (!broken) return;
     this.#reading = false;
@@ -98,7 +110,9 @@ export class DiameterConnection {
       message = decodeDiameter(octets);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#events.malformed(error.code, salvageDiameter(octets));
+      const salvage = salvageDiameter(octets);
+      this.#events.malformed(error.code, salvage);
+      wipeKeys(salvage?.avps ?? []);
       return;
     }
     this.#events.message(message);

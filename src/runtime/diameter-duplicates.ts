@@ -3,9 +3,16 @@ import { answerTo } from '../protocol/diameter/answers.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../protocol/diameter/codec.js';
 import { AVPS } from '../protocol/diameter/dictionary.js';
 import type { Grammarian } from '../protocol/diameter/grammar.js';
+import { holdsKey } from '../protocol/diameter/keys.js';
 
 /** How long an answer is kept, in milliseconds: End-to-End Identifiers are unique for four minutes (RFC 6733 3). */
 export const DUPLICATE_TIME = 240_000;
+
+/**
+ * How long an answer that holds a key is kept, in milliseconds: a peer that is lost is noticed, and its requests are sent
+ * to another one, within two intervals of the watchdog (RFC 3539 3.4.1).
+ */
+export const KEY_TIME = 60_000;
 
 /** Answers kept at once, and their octets; when there are more, the oldest of the peer with the most octets go. */
 export const MAX_DUPLICATES = 16_384;
@@ -24,6 +31,8 @@ interface Kept {
   readonly answer: Promise<Uint8Array>;
   /** As it is counted. */
   octets: number;
+  /** Of an answer that holds a key: its session, and what forgets it in time. */
+  holds: { readonly sessionId: string; readonly timer: NodeJS.Timeout } | undefined;
 }
 
 /** The answers for one peer, the oldest first. */
@@ -40,6 +49,8 @@ export class DuplicateCache {
   readonly #grammarian: Grammarian;
   readonly #kept = new Map<string, Kept>();
   readonly #peers = new Map<string, PeerAnswers>();
+  /** Answers that hold keys, by session. */
+  readonly #keyed = new Map<string, Set<string>>();
   #octets = 0;
   /** What was asked for last: a request that is not found is kept next. */
   #last: { readonly request: DiameterMessage; readonly key: string | undefined } | undefined;
@@ -75,7 +86,11 @@ export class DuplicateCache {
     this.#last = undefined;
     if (key === undefined) return;
     this.#forgetOld(now);
-    const kept: Kept = { until: now + DUPLICATE_TIME, peer, answer: answer.then(withoutAgents), octets: ENTRY_OCTETS };
+    const made = answer.then((message) => {
+      this.#noteKey(key, kept, message);
+      return withoutAgents(message);
+    });
+    const kept: Kept = { until: now + DUPLICATE_TIME, peer, answer: made, octets: ENTRY_OCTETS, holds: undefined };
     this.#forget(key);
     this.#add(key, kept);
     kept.answer.then(
@@ -83,6 +98,19 @@ export class DuplicateCache {
       () => this.#kept.get(key) === kept && this.#forget(key),
     );
     this.#shrink();
+  }
+
+  /** The session is over: answers that hold its keys are forgotten. */
+  forgetKeys(sessionId: string): void {
+    for (const key of [...(this.#keyed.get(sessionId) ?? [])]) this.#forget(key);
+  }
+
+  /** All sessions of this Origin-Host are over. */
+  forgetKeysOf(origin: string): void {
+    const start = `${origin.toLowerCase()} `;
+    for (const key of [...this.#keyed.values()].flatMap((keys) => [...keys])) {
+      if (key.startsWith(start)) this.#forget(key);
+    }
   }
 
   clear(): void {
@@ -103,6 +131,13 @@ export class DuplicateCache {
     peer.keys.add(key);
     peer.octets += kept.octets;
     this.#octets += kept.octets;
+  }
+
+  #noteKey(key: string, kept: Kept, { avps }: DiameterMessage): void {
+    if (this.#kept.get(key) !== kept || !holdsKey(avps)) return;
+    const sessionId = this.#grammarian.find(avps, 'Session-Id') ?? '';
+    kept.holds = { sessionId, timer: setTimeout(() => this.#forget(key), KEY_TIME).unref() };
+    this.#keyed.set(sessionId, (this.#keyed.get(sessionId) ?? new Set()).add(key));
   }
 
   /** The answer is there, and has a length. */
@@ -131,6 +166,13 @@ export class DuplicateCache {
     if (!kept) return;
     this.#kept.delete(key);
     this.#octets -= kept.octets;
+    if (kept.holds) {
+      const { sessionId, timer } = kept.holds;
+      clearTimeout(timer);
+      const keys = this.#keyed.get(sessionId);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#keyed.delete(sessionId);
+    }
     const peer = this.#peers.get(kept.peer);
     if (peer) {
       peer.octets -= kept.octets;
@@ -158,9 +200,4 @@ export class DuplicateCache {
 /** Proxy-Info is the request's own, and each copy of it brings its own again. */
 function withoutAgents(answer: DiameterMessage): Uint8Array {
   return encodeDiameter({ ...answer, avps: answer.avps.filter(({ code }) => !OF_AGENTS.has(code)) });
-}
-
-/** Overwrites the keys in an answer that has been sent. */
-export function wipeAnswer({ avps }: DiameterMessage): void {
-  for (const { code, data } of avps) if (code === AVPS['EAP-Master-Session-Key'].code) data.fill(0);
 }

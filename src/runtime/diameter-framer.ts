@@ -18,18 +18,23 @@ export class DiameterFramer {
     return this.#broken;
   }
 
-  /** The whole messages so far. They may be views of the chunk. */
+  /** Takes a chunk over; the whole messages so far, which may be views of it and are overwritten by whoever has read them. */
   push(chunk: Uint8Array): Uint8Array[] {
     if (this.#broken) return [];
     this.#held.push(chunk);
     this.#length += chunk.length;
     if (this.#length < this.#wanted) return [];
-    let octets = this.#held.length === 1 ? chunk : Buffer.concat(this.#held, this.#length);
+    let octets = chunk;
+    if (this.#held.length > 1) {
+      octets = Buffer.concat(this.#held, this.#length);
+      wipe(this.#held);
+    }
     const messages: Uint8Array[] = [];
     this.#wanted = LENGTH_OCTETS;
     for (let length = messageLength(octets); length !== undefined; length = messageLength(octets)) {
       if (octets[0] !== 1 || length < HEADER_LENGTH || length % 4 !== 0 || length > MAX_MESSAGE) {
-        this.#broken = octets.subarray(0, HEADER_LENGTH);
+        this.#broken = Uint8Array.from(octets.subarray(0, HEADER_LENGTH));
+        wipe([octets]);
         break;
       }
       if (octets.length < length) {
@@ -43,4 +48,16 @@ export class DiameterFramer {
     this.#length = octets.length;
     return messages;
   }
+
+  /** Overwrites what has come of a message that will not be whole. */
+  close(): void {
+    wipe(this.#held);
+    this.#held = [];
+    this.#length = 0;
+  }
+}
+
+/** A message may hold a key: its octets do not stay in memory that is free for something else. */
+function wipe(pieces: readonly Uint8Array[]): void {
+  for (const piece of pieces) piece.fill(0);
 }

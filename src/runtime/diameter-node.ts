@@ -9,6 +9,7 @@ import { Dictionary } from '../protocol/diameter/dictionary.js';
 import { Grammarian, isViolation, type Violation } from '../protocol/diameter/grammar.js';
 import { EndToEndIdentifiers, SessionIds } from '../protocol/diameter/identifiers.js';
 import { checkRequest } from '../protocol/diameter/incoming.js';
+import { wipeKeys } from '../protocol/diameter/keys.js';
 import {
   type ConnectionId,
   DISCONNECT_CAUSE,
@@ -21,7 +22,7 @@ import { type Route, RouteTable } from '../protocol/diameter/routing.js';
 import { type Guard, isFault, unguarded } from './barrier.js';
 import { ConnectionSlots } from './connection-slots.js';
 import { DiameterConnection } from './diameter-connection.js';
-import { DuplicateCache, wipeAnswer } from './diameter-duplicates.js';
+import { DuplicateCache } from './diameter-duplicates.js';
 import { addressesOf, PeerSources } from './diameter-peer-sources.js';
 import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
 import {
@@ -331,6 +332,16 @@ export class DiameterNode {
     return this.#client.request(message, typeof target === 'string' ? { peers: [target] } : target, timeout);
   }
 
+  /** The session is over: nothing that is kept for repeated requests holds its keys any more. */
+  forgetKeys(sessionId: string): void {
+    this.#duplicates.forgetKeys(sessionId);
+  }
+
+  /** All sessions of this Origin-Host are over. */
+  forgetKeysOf(origin: string): void {
+    this.#duplicates.forgetKeysOf(origin);
+  }
+
   // -------------------------------------------------------------------------------------------------------- peers
 
   /** Takes other peers and routes; peers that stay what they are keep their connections. Like the constructor, for one that runs. */
@@ -445,6 +456,7 @@ export class DiameterNode {
         if (output.message.flags & FLAG.R) {
           void this.#guard.settle('diameter', this.#serve(entry, output.connection, output.message));
         } else if (!this.#client.answer(entry, output.message)) {
+          wipeKeys(output.message.avps);
           onEvent({ type: 'dropped', peer: host, code: 'unknown-answer' });
         }
         break;
@@ -480,7 +492,7 @@ export class DiameterNode {
       if (!known) this.#duplicates.keep(request, answer, now, entry.host);
       const message = await answer;
       const isSent = this.#send(entry, connection, message);
-      wipeAnswer(message);
+      wipeKeys(message.avps);
       if (isSent) return;
       const text = 'the answer is too long';
       this.#refuse(entry, connection, request, { resultCode: RESULT.UNABLE_TO_COMPLY, failedAvp: undefined, text });

@@ -18,6 +18,9 @@ import {
 } from './diameter-transport.js';
 import { PeerJudge, type VerifiedPeer } from './peer-certificate.js';
 
+/** OpenSSL 3: what was decrypted is overwritten as soon as it is read; Node has no name for it. */
+const SSL_OP_CLEANSE_PLAINTEXT = 0x2;
+
 /** PEM texts and versions of TLS; the same for both directions. */
 export interface DiameterTlsOptions {
   readonly caPem: string;
@@ -108,7 +111,6 @@ export class TlsTransport implements Transport {
       handshakeTimeout: CER_TIMEOUT,
       // Connections last: there is nothing to be gained by resuming a session.
       sessionTimeout: 1,
-      secureOptions: constants.SSL_OP_NO_TICKET,
     });
     // What gives the place of a handshake back.
     const handshakes = new Map<string, () => void>();
@@ -206,6 +208,7 @@ function contextOf(options: DiameterTlsOptions) {
     key: keyPem,
     minVersion,
     maxVersion,
+    secureOptions: constants.SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT,
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
   };

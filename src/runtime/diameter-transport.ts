@@ -7,6 +7,9 @@ import type { ConnectionSlots } from './connection-slots.js';
 /** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */
 export const CER_TIMEOUT = 5_000;
 
+/** Octets that are read at once. */
+const READ_BUFFER = 65_536;
+
 export interface TransportAddress {
   readonly address: string;
   readonly port: number;
@@ -47,7 +50,12 @@ export interface Transport {
 export const tcpTransport: Transport = {
   async connect(to, _host, signal) {
     signal.throwIfAborted();
-    const socket = connect({ host: to.address, port: to.port, noDelay: true });
+    const socket: Socket = connect({
+      host: to.address,
+      port: to.port,
+      noDelay: true,
+      onread: { buffer: Buffer.alloc(READ_BUFFER), callback: (length, buffer) => take(socket, buffer, length) },
+    });
     const abort = () => socket.destroy(new Error('given up'));
     signal.addEventListener('abort', abort, { once: true });
     try {
@@ -73,6 +81,18 @@ export const tcpTransport: Transport = {
     return { address: at.address, port, close };
   },
 };
+
+/**
+ * Hands on what was read, and overwrites it: an answer may hold a key. Without a buffer of ours Node reads into one of its
+ * own, copies that and frees it as it is.
+ */
+function take(socket: Socket, buffer: Uint8Array, length: number): boolean {
+  const read = buffer.subarray(0, length);
+  const chunk = Buffer.from(read);
+  read.fill(0);
+  socket.emit('data', chunk);
+  return true;
+}
 
 function tcpConnection(socket: Socket): TransportConnection {
   return {

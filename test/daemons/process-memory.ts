@@ -8,7 +8,7 @@ const CHUNK = 4 * 1024 * 1024;
 const PIECE = 16;
 
 /** Octets around a find that a test may look at. */
-const AROUND = 64;
+export const AROUND = 64;
 
 /** A piece of a key in the memory of a process. */
 export interface Find {
@@ -89,12 +89,14 @@ function read(memory: number, buffer: Buffer, at: number, length: number): Buffe
   }
 }
 
+/** What a process can write to, or could before it was made read-only; not programs and libraries as they are on disk. */
 function mappingsOf(pid: number): { readonly from: number; readonly to: number; readonly mapping: string }[] {
   return readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')
     .flatMap((line) => {
-      const [, from = '', to = '', mapping = ''] = /^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+\s*(.*)$/.exec(line) ?? [];
-      if (from === '' || mapping === '[vvar]' || mapping === '[vsyscall]') return [];
+      const [, from = '', to = '', write = '', mapping = ''] =
+        /^([0-9a-f]+)-([0-9a-f]+) r([-w])\S+ \S+ \S+ \S+\s*(.*)$/.exec(line) ?? [];
+      if (from === '' || mapping.startsWith('[v') || (write === '-' && mapping.startsWith('/'))) return [];
       return [{ from: Number.parseInt(from, 16), to: Number.parseInt(to, 16), mapping }];
     });
 }

@@ -1,26 +1,27 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Secret } from '../../src/protocol/bytes/secret.js';
 import { answerTo } from '../../src/protocol/diameter/answers.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../../src/protocol/diameter/codec.js';
 import { APPLICATION, DEA, DER } from '../../src/protocol/diameter/commands.js';
+import { wipeKeys } from '../../src/protocol/diameter/keys.js';
 import {
   DUPLICATE_TIME,
   DuplicateCache,
   ENTRY_OCTETS,
+  KEY_TIME,
   MAX_DUPLICATE_OCTETS,
   MAX_DUPLICATES,
-  wipeAnswer,
 } from '../../src/runtime/diameter-duplicates.js';
 import { der, grammarian } from './diameter-rig.js';
 
 const PAA = 'paa.example';
 const MSK = Secret.take(new Uint8Array(64).fill(7));
 
-function answer(request: DiameterMessage, msk = MSK): DiameterMessage {
+function answer(request: DiameterMessage, msk = MSK, sessionId = 'x;1;1'): DiameterMessage {
   return answerTo(
     request,
     grammarian.write(DEA, {
-      'Session-Id': 'x;1;1',
+      'Session-Id': sessionId,
       'Auth-Application-Id': APPLICATION.EAP,
       'Auth-Request-Type': 3,
       'Result-Code': 2001,
@@ -108,11 +109,49 @@ describe('a request that comes again', () => {
     const first = answer(request(5));
     cache.keep(request(5), Promise.resolve(first), 0, PAA);
     await Promise.resolve(first);
-    wipeAnswer(first);
+    wipeKeys(first.avps);
     const keyOf = (message: DiameterMessage | undefined) =>
       grammarian.find(message?.avps ?? [], 'EAP-Master-Session-Key')?.octets();
     expect(keyOf(first)).toEqual(new Uint8Array(64));
     expect(keyOf(await cache.find(request(5, 2), 0))).toEqual(MSK.octets());
+  });
+});
+
+describe('an answer that holds a key', () => {
+  const SESSIONS = ['x;1;1', 'x;1;2', 'x;1;3'];
+
+  /** A cache with an answer for each session, and one without a key. */
+  async function filled(): Promise<DuplicateCache> {
+    const cache = new DuplicateCache(grammarian);
+    for (const [i, session] of SESSIONS.entries()) {
+      cache.keep(request(i), Promise.resolve(answer(request(i), MSK, session)), 0, PAA);
+    }
+    cache.keep(request(9), Promise.resolve(answerTo(request(9), [])), 0, PAA);
+    await settled();
+    return cache;
+  }
+
+  const left = (cache: DuplicateCache) => [0, 1, 2, 9].filter((i) => cache.find(request(i), 0) !== undefined);
+
+  it('is forgotten when its session is over, or its PAA has restarted', async () => {
+    const cache = await filled();
+    cache.forgetKeys('x;1;2');
+    cache.forgetKeys('x;1;4');
+    expect(left(cache)).toEqual([0, 2, 9]);
+    cache.forgetKeysOf('other.example');
+    expect(left(cache)).toEqual([0, 2, 9]);
+    cache.forgetKeysOf('PAA.example');
+    expect(left(cache)).toEqual([9]);
+  });
+
+  it('is forgotten when no peer can ask for it again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const cache = await filled();
+    vi.advanceTimersByTime(KEY_TIME - 1);
+    expect(left(cache)).toEqual([0, 1, 2, 9]);
+    vi.advanceTimersByTime(1);
+    expect(left(cache)).toEqual([9]);
   });
 });
 

@@ -94,9 +94,9 @@ export class Writer {
     return this;
   }
 
-  /** The octets written, as a copy of their exact length. */
+  /** The octets written; nothing is written afterwards. They are a copy unless the capacity was right. */
   finish(): Uint8Array {
-    return this.#octets.slice(0, this.#at);
+    return this.#at === this.#octets.length ? this.#octets : this.#octets.slice(0, this.#at);
   }
 
   #grow(length: number): number {

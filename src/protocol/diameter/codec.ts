@@ -171,9 +171,8 @@ export function lengthOf({ avps }: Pick<DiameterMessage, 'avps'>): number {
 
 /** Octets of a message whose size is known to fit: see `lengthOf`. RangeError over the 24-bit length. */
 export function encodeDiameter(message: DiameterMessage): Uint8Array {
-  let size = HEADER_LENGTH;
-  for (const { data } of message.avps) size += data.length + 16;
-  const writer = new Writer(size);
+  // Of exactly this size, so that what is written is not copied: it may hold a key.
+  const writer = new Writer(lengthOf(message));
   writer.u8(VERSION).u24(0).u8(message.flags).u24(message.commandCode).u32(message.applicationId);
   writer.u32(message.hopByHop).u32(message.endToEnd);
   for (const avp of message.avps) writeAvp(writer, avp);

@@ -1,0 +1,16 @@
+import type { Avp } from './codec.js';
+import { AVPS } from './dictionary.js';
+
+/** Whether there is a key among these AVPs (RFC 4072 4.1.3). */
+export function holdsKey(avps: readonly Avp[]): boolean {
+  return avps.some(isKey);
+}
+
+/** Overwrites the keys among these AVPs: their message is of no more use. */
+export function wipeKeys(avps: readonly Avp[]): void {
+  for (const avp of avps) if (isKey(avp)) avp.data.fill(0);
+}
+
+function isKey({ code, vendorId }: Avp): boolean {
+  return code === AVPS['EAP-Master-Session-Key'].code && vendorId === undefined;
+}
