@@ -183,6 +183,8 @@ export class EapPeer {
   }
 
   #fail(): void {
+    // A server that has refused gave no ticket worth keeping.
+    if (this.#keyed) this.#options.credentials.session = undefined;
     const { reason, detail } = this.#failure ?? { reason: 'refused' as const, detail: 'EAP-Failure' };
     this.#sink({ type: 'failed', reason, detail });
   }

@@ -134,7 +134,6 @@ export class EapServer<G> {
       requestCert: true,
       // We judge the certificate ourselves, to say why: nothing passes that is not explicitly good.
       rejectUnauthorized: false,
-      sessionIdContext: 'pana-mip6 eap-tls',
     });
     server.on('secureConnection', (socket) => this.#on((handshake) => handshake.secured(socket, this.guard)));
     server.on('tlsClientError', (error) => this.#on((handshake) => handshake.broke(error)));
@@ -207,7 +206,7 @@ export class EapServer<G> {
     return handshake;
   }
 
-  /** Not a session of which nobody could tell the issuers: the full handshake brings them. */
+  /** Not a session that would be refused, or of which nobody could tell the issuers: a full handshake brings them. */
   #mayResume(hello: Uint8Array): boolean {
     const certificate = certificateOfTicket(hello, this.#derivedKey);
     return certificate === undefined || this.#judge.canResume(certificate, Date.now());
@@ -490,6 +489,8 @@ function judgeOptions<G>({ caPem, certificatePem, revocation, onCrlVerified }: E
 function contextOptions<G>(options: EapServerOptions<G>): SecureContextOptions {
   const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', ciphers, ecdhCurve } = options;
   return {
+    // With each context: the platform makes up one of its own otherwise, and no ticket from before is good under it.
+    sessionIdContext: 'pana-mip6 eap-tls',
     ca: options.caPem,
     cert: options.certificatePem,
     key: options.keyPem,
