@@ -10,6 +10,7 @@ import {
 } from 'node:tls';
 import { DecodeError } from '../protocol/bytes/decode-error.js';
 import { concat } from '../protocol/bytes/octets.js';
+import { clearCertificates } from '../protocol/eap/clear-certificates.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, type EapPacket, encodeEap } from '../protocol/eap/codec.js';
 import {
   ACKNOWLEDGEMENT,
@@ -20,6 +21,7 @@ import {
   FlightBuffer,
   MIN_MTU,
 } from '../protocol/eap/eap-tls.js';
+import { tooMuchEffort } from '../protocol/x509/effort.js';
 import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { Revocation } from './certificates/revocation.js';
@@ -382,6 +384,8 @@ export class EapConversation<G> {
   }
 
   async #exchange(identifier: number, flight: Uint8Array): Promise<EapServerAnswer<G>> {
+    const effort = effortOf(flight, this.#handshake === undefined);
+    if (effort !== undefined) return this.#fail(identifier, 'effort', effort);
     const done = await this.#turn();
     if (!done) {
       this.close();
@@ -471,6 +475,16 @@ export class EapConversation<G> {
     if (this.#invalid > MAX_INVALID)
       return this.#fail(this.#identifier, 'protocol', `${MAX_INVALID} invalid packets, the last: ${reason}`);
     return { type: 'invalid', packet: this.#request, reason };
+  }
+}
+
+/** Why the engine should not see a flight: what its certificates would cost is known before, where they are in clear. */
+function effortOf(flight: Uint8Array, first: boolean): string | undefined {
+  try {
+    return tooMuchEffort(clearCertificates(flight, first));
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return `TLS flight: ${error.message}`;
   }
 }
 

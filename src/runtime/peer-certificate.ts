@@ -23,6 +23,7 @@ export type Refusal =
   | 'unavailable'
   | 'tls-alert'
   | 'fragments'
+  | 'effort'
   | 'too-many-rounds'
   | 'no-common-method'
   | 'protocol';

@@ -1,0 +1,46 @@
+import { DecodeError } from '../bytes/decode-error.js';
+import { type Certificate, readCertificate } from './certificate.js';
+
+/** Certificates that a client may show, its own and a root included. */
+export const MAX_CHAIN = 8;
+
+/** RSA keys: what takes longer to verify is refused before it is tried. A signature costs by the square of the size. */
+export const MAX_RSA_BITS = 8192;
+export const MAX_RSA_EXPONENT = 0xffff_ffffn;
+
+const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
+
+/**
+ * Why verifying a chain of certificates (DER) would take too much work, or the chain cannot be read, so that nobody knows;
+ * undefined: it would not.
+ */
+export function tooMuchEffort(chain: readonly Uint8Array[]): string | undefined {
+  if (chain.length > MAX_CHAIN) return `${chain.length} certificates; ${MAX_CHAIN} at most`;
+  for (const der of chain) {
+    const certificate = read(der);
+    if (!certificate) return 'a certificate is not DER as RFC 5280 has it';
+    const problem = costly(certificate);
+    if (problem) return `${certificate.subject.text}: ${problem}`;
+  }
+  return undefined;
+}
+
+function costly({ keyKind }: Certificate): string | undefined {
+  if (keyKind.type === 'rsa') {
+    if (keyKind.bits > MAX_RSA_BITS) return `an RSA key of ${keyKind.bits} bits; ${MAX_RSA_BITS} at most`;
+    if (keyKind.exponent > MAX_RSA_EXPONENT) return 'an RSA key with a public exponent of more than 32 bits';
+    return undefined;
+  }
+  // A curve of its own, RFC 5480 2.1.1.
+  if (keyKind.algorithm === EC_PUBLIC_KEY && keyKind.curve === undefined) return 'a curve without a name';
+  return undefined;
+}
+
+function read(der: Uint8Array): Certificate | undefined {
+  try {
+    return readCertificate(der);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return undefined;
+  }
+}
