@@ -6,7 +6,8 @@ import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
 /** Reasons that operators look for first; the others come when they happen. */
 const DROPPED: readonly DropCode[] = [
   ...(['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence', 'bad-start'] as const),
-  ...(['pci-of-address', 'pci-in-all', 'half-open-of-address', 'half-open-of-network', 'half-open-in-all'] as const),
+  ...(['pci-of-address', 'pci-of-network', 'pci-in-all'] as const),
+  ...(['half-open-of-address', 'half-open-of-network', 'half-open-in-all'] as const),
   ...(['sessions-in-all', 'address-held', 'echo'] as const),
 ];
 

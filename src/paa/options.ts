@@ -36,7 +36,12 @@ export const paaSchema = z.strictObject({
       .describe('part of the session lifetime after which we authenticate the client again; 0: left to the client'),
     limits: section.group({
       'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
-      pci: limit(100_000).default(10_000).describe('PCIs answered in a second in all'),
+      'pci-per-network': limit(100_000)
+        .default(500)
+        .describe('PCIs of one network, a /64 or a /24 of IPv4, answered in a second'),
+      pci: limit(100_000)
+        .default(4_000)
+        .describe('PCIs answered in a second in all; a half of them is kept for networks and addresses that were quiet'),
       'half-open-per-address': limit(1000)
         .default(8)
         .describe('sessions of one address that are not authenticated yet'),

@@ -32,6 +32,7 @@ export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log'
     exportKeys: keyLog !== undefined,
     limits: {
       pciPerAddress: limits['pci-per-address'],
+      pciPerNetwork: limits['pci-per-network'],
       pciInAll: limits.pci,
       halfOpenPerAddress: limits['half-open-per-address'],
       halfOpenPerNetwork: limits['half-open-per-network'],

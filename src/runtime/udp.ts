@@ -4,7 +4,7 @@ import { isIPv6 } from 'node:net';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 
 /** Room for the datagrams of many nodes that start at once; the largest that the kernel gives is taken. */
-const RECEIVE_BUFFERS = [4 * 1024 * 1024, 1024 * 1024, 256 * 1024];
+const RECEIVE_BUFFERS = [16 * 1024 * 1024, 4 * 1024 * 1024, 1024 * 1024, 256 * 1024];
 
 export interface UdpOptions {
   /** Address to bind, with the scope of a link-local one (`fe80::1%eth0`). */

@@ -46,12 +46,17 @@ export function readAddressWords(text: string, words: Uint32Array): void {
       hasDigit = true;
     }
   }
-  if (dots === 3) {
+  if (dots === 3 && group === 0 && gap < 0) {
     words[2] = 0xffff;
     words[3] = (quad << 8) | decimal;
     return;
   }
-  if (hasDigit) {
+  if (dots === 3) {
+    const last = (quad << 8) | decimal;
+    if (group < 8) setGroup(words, group, last >>> 16);
+    if (group < 7) setGroup(words, group + 1, last & 0xffff);
+    group += 2;
+  } else if (hasDigit) {
     if (group < 8) setGroup(words, group, value);
     group += 1;
   }

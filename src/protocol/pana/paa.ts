@@ -3,7 +3,7 @@ import { Drbg } from '../bytes/drbg.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
 import { makeAvp } from './dictionary.js';
 import { PaaSession, type PaaSessionConfig, type PaaSessionInput, type PaaSessionOutput } from './paa-session.js';
-import { PciLimiter } from './pci-limiter.js';
+import { PciLimiter, type PciLimits } from './pci-limiter.js';
 import { nextRetransmission, type Retransmission, startRetransmission } from './retransmission.js';
 import { type Dropped, dropped, isRequest, type Received, receive } from './session.js';
 import { Entry, SessionTable } from './session-table.js';
@@ -18,8 +18,9 @@ import {
 } from './stateless-start.js';
 
 export interface PaaLimits {
-  /** PCIs answered in a second: from one address, and in all. */
+  /** PCIs answered in a second: from one address, from one network (/64, /24 of IPv4), and in all. */
   readonly pciPerAddress: number;
+  readonly pciPerNetwork: number;
   readonly pciInAll: number;
   /** Sessions whose first authentication is not over: of one address, of one network (/64, /24 of IPv4), and in all. */
   readonly halfOpenPerAddress: number;
@@ -108,7 +109,7 @@ export class Paa {
   #starts: StatelessStart;
   /** Offers of before the last `configure`, which may still be on their way. */
   #formerStarts: StatelessStart | undefined;
-  #pciLimiter: PciLimiter;
+  readonly #pciLimiter: PciLimiter;
   readonly #sessions = new SessionTable();
   readonly #ended = new Map<number, number>();
   /** PaCs that were sent a PAR[S] of our own accord, by place. */
@@ -120,7 +121,7 @@ export class Paa {
     this.#config = config;
     this.#drbg = new Drbg(seed);
     this.#starts = this.#startsOf(config);
-    this.#pciLimiter = this.#limiterOf(config);
+    this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), pciLimits(config));
   }
 
   #startsOf(config: PaaConfig): StatelessStart {
@@ -131,10 +132,6 @@ export class Paa {
     // What strict peers may not know comes last.
     const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
     return new StatelessStart(this.#drbg.bytes(32), variants);
-  }
-
-  #limiterOf({ limits: { pciPerAddress, pciInAll } }: PaaConfig): PciLimiter {
-    return new PciLimiter(this.#drbg.bytes(16), { perAddress: pciPerAddress, inAll: pciInAll });
   }
 
   get deadline(): number | undefined {
@@ -168,7 +165,7 @@ export class Paa {
         this.#config = input.config;
         this.#formerStarts = this.#starts;
         this.#starts = this.#startsOf(input.config);
-        this.#pciLimiter = this.#limiterOf(input.config);
+        this.#pciLimiter.limits = pciLimits(input.config);
         return [];
       case 'session': {
         const entry = this.#sessions.get(input.sessionId);
@@ -205,6 +202,11 @@ export class Paa {
   #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
     // Nothing can be sent back to port 0 (RFC 768: its sender wants no answer).
     if (from.port === 0) return [refuse('source-port', from)];
+    // What will not be answered is not decoded either: anybody can send PCIs, from any address.
+    if (typeOf(octets) === MESSAGE_TYPE.PCI) {
+      const refused = this.#pciLimiter.refuse(from.address, now);
+      if (refused) return [{ type: 'dropped', code: refused, from }];
+    }
     const received = receive(octets, this.#config.vendorId);
     if ('type' in received) return [{ ...received, from }];
     const { message } = received;
@@ -254,13 +256,11 @@ export class Paa {
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
     // RFC 5191 4.1: the PaC has asked while we have: ours counts.
-    if (this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
-    const refused = this.#pciLimiter.refuse(from.address, now);
-    if (refused) return [refuse(refused, from)];
+    if (this.#invited.size > 0 && this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
     // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
     const starting = [...this.#sessions.at(from)].findLast(({ session }) => session.starting);
     if (starting) return [{ type: 'send', octets: starting.session.iPar, to: from }];
-    return this.#offer(from, now, this.#pciLimiter.repeats(placeOf(from), Math.floor(now / EPOCH)));
+    return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));
   }
 
   /** The PAR[S] for a PaC that has had so many before. */
@@ -294,6 +294,7 @@ export class Paa {
     const start =
       this.#starts.prove(from, sessionId, sequence, now) ?? this.#formerStarts?.prove(from, sessionId, sequence, now);
     if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
+    this.#pciLimiter.proven(from.address);
     const { limits } = this.#config;
     if (this.#sessions.size >= limits.sessions) return [refuse('sessions-in-all', from)];
     const room = this.#sessions.room(from.address, {
@@ -424,6 +425,15 @@ export class Paa {
     }
     return this.#ended.has(sessionId);
   }
+}
+
+/** Message Type of a datagram that is not decoded yet, RFC 5191 6.2. */
+function typeOf(octets: Uint8Array): number {
+  return ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
+}
+
+function pciLimits({ limits }: PaaConfig): PciLimits {
+  return { perAddress: limits.pciPerAddress, perNetwork: limits.pciPerNetwork, inAll: limits.pciInAll };
 }
 
 /** RFC 5191 4.1: one AVP for each algorithm. */

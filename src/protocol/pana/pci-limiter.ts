@@ -1,63 +1,149 @@
-import { createHash } from 'node:crypto';
+import { halfSipHash, type SipKey, sipKey } from '../bytes/half-sip-hash.js';
+import { cutToNetwork, readAddressWords } from './networks.js';
 
-/** Counters of the sketch: its memory does not grow with the number of addresses. */
-const CELLS = 8192;
+/** PCIs answered in a second. */
+export interface PciLimits {
+  readonly perAddress: number;
+  /** Of a /64, or a /24 of IPv4. */
+  readonly perNetwork: number;
+  readonly inAll: number;
+}
+
+export type PciRefusal = 'pci-of-address' | 'pci-of-network' | 'pci-in-all';
+
+/** Cells of the tables that are cleared each second: well above what is answered in it. */
+const SECOND_CELLS = 1 << 16;
+
+/** Cells of the tables of those who were heard lately, by network and by address: a million of them fill a quarter. */
+const NETWORK_CELLS = 1 << 20;
+const ADDRESS_CELLS = 1 << 22;
+
+/** Milliseconds of a generation of these tables; the one before it counts too. */
+const GENERATION = 60_000;
+
+/** PCIs without a PAN[S] up to which a network or an address is quiet: a PaC sends three in its first three seconds. */
+const QUIET = 3;
+
+/** Parts of what is answered in all that are open to PCIs of quiet networks, of quiet addresses, and of the rest. */
+const SHARE = { quietNetwork: 1, quietAddress: 3 / 4, rest: 1 / 2 } as const;
+
+/** Words of an address, and of an address with its port. */
+const ADDRESS_WORDS = 5;
+const PLACE_WORDS = 6;
 
 /**
- * How many PCIs are answered in a second, from one address and in all (RFC 5191 4.1, 11.2), without keeping anything
- * about an address: its counter is a cell of a fixed table, which it may share with others.
+ * Which PCIs are answered (RFC 5191 4.1, 11.2), decided before one is decoded, in well under a microsecond and in tables
+ * of fixed size, whose cells are shared by chance.
+ *
+ * A flood and a node that starts look alike but for this: the node's network, or at least its address, was quiet before,
+ * and what it is sent it answers. So what is answered in a second is kept in part for those who were quiet, and a valid
+ * PAN[S] takes back what was counted for its PCI.
  */
 export class PciLimiter {
-  /** PCIs of each cell in an epoch, for the form of the offer. */
-  readonly #repeats = new DataView(new ArrayBuffer(CELLS));
-  #epoch = Number.NEGATIVE_INFINITY;
-  readonly #perAddress: number;
-  readonly #inAll: number;
-  readonly #key: Uint8Array;
-  readonly #cells = new DataView(new ArrayBuffer(2 * CELLS));
+  limits: PciLimits;
+  readonly #networkKey: SipKey;
+  readonly #addressKey: SipKey;
+  readonly #words = new Uint32Array(PLACE_WORDS);
+  /** Answered in this second. */
+  readonly #ofNetwork = new Uint16Array(SECOND_CELLS);
+  readonly #ofAddress = new Uint16Array(SECOND_CELLS);
   #second = Number.NEGATIVE_INFINITY;
   #total = 0;
+  /** PCIs without a PAN[S] so far, of this generation and the one before. */
+  #networks = new Uint8Array(NETWORK_CELLS);
+  #networksBefore = new Uint8Array(NETWORK_CELLS);
+  #addresses = new Uint8Array(ADDRESS_CELLS);
+  #addressesBefore = new Uint8Array(ADDRESS_CELLS);
+  #generation = Number.NEGATIVE_INFINITY;
+  /** PCIs of each place in an epoch, for the form of the offer. */
+  readonly #repeats = new Uint8Array(SECOND_CELLS);
+  #epoch = Number.NEGATIVE_INFINITY;
 
-  constructor(key: Uint8Array, limits: { readonly perAddress: number; readonly inAll: number }) {
-    this.#key = key;
-    this.#perAddress = limits.perAddress;
-    this.#inAll = limits.inAll;
-  }
-
-  /** How many PCIs of this address, or of its cell, were answered before in this epoch; counts this one. */
-  repeats(address: string, epoch: number): number {
-    if (epoch !== this.#epoch) {
-      this.#epoch = epoch;
-      clear(this.#repeats);
-    }
-    const cell = this.#cell(address);
-    const count = this.#repeats.getUint8(cell);
-    this.#repeats.setUint8(cell, count + 1);
-    return count;
+  /** `key`: 16 octets. */
+  constructor(key: Uint8Array, limits: PciLimits) {
+    this.limits = limits;
+    this.#networkKey = sipKey(key.subarray(0, 8));
+    this.#addressKey = sipKey(key.subarray(8, 16));
   }
 
   /** The limit that keeps a PCI from this address from being answered at `now` (milliseconds); undefined: none does. */
-  refuse(address: string, now: number): 'pci-of-address' | 'pci-in-all' | undefined {
-    const second = Math.floor(now / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#total = 0;
-      clear(this.#cells);
-    }
-    const cell = this.#cell(address);
-    const count = this.#cells.getUint16(2 * cell);
-    if (count >= this.#perAddress) return 'pci-of-address';
-    if (this.#total >= this.#inAll) return 'pci-in-all';
-    this.#cells.setUint16(2 * cell, count + 1);
+  refuse(address: string, now: number): PciRefusal | undefined {
+    this.#turn(now);
+    const words = this.#words;
+    readAddressWords(address, words);
+    const ofAddress = halfSipHash(this.#addressKey, words, ADDRESS_WORDS);
+    cutToNetwork(words);
+    const ofNetwork = halfSipHash(this.#networkKey, words, ADDRESS_WORDS);
+    const isQuietNetwork = quiet(this.#networks, this.#networksBefore, ofNetwork % NETWORK_CELLS);
+    const isQuietAddress = quiet(this.#addresses, this.#addressesBefore, ofAddress % ADDRESS_CELLS);
+    const { perAddress, perNetwork, inAll } = this.limits;
+    const networkCell = ofNetwork % SECOND_CELLS;
+    const answeredOfNetwork = this.#ofNetwork[networkCell] ?? 0;
+    if (answeredOfNetwork >= perNetwork) return 'pci-of-network';
+    const share = isQuietNetwork ? SHARE.quietNetwork : isQuietAddress ? SHARE.quietAddress : SHARE.rest;
+    const addressCell = ofAddress % SECOND_CELLS;
+    const answeredOfAddress = this.#ofAddress[addressCell] ?? 0;
+    if (answeredOfAddress >= perAddress) return 'pci-of-address';
+    if (this.#total >= Math.ceil(inAll * share)) return 'pci-in-all';
+    this.#ofNetwork[networkCell] = answeredOfNetwork + 1;
+    this.#ofAddress[addressCell] = answeredOfAddress + 1;
     this.#total += 1;
     return undefined;
   }
 
-  #cell(address: string): number {
-    return createHash('sha256').update(this.#key).update(address).digest().readUInt32BE(0) % CELLS;
+  /** A valid PAN[S] came from this address: its PCI was not in vain. */
+  proven(address: string): void {
+    const words = this.#words;
+    readAddressWords(address, words);
+    const cell = halfSipHash(this.#addressKey, words, ADDRESS_WORDS) % ADDRESS_CELLS;
+    this.#addresses[cell] = 0;
+    this.#addressesBefore[cell] = 0;
+    cutToNetwork(words);
+    const network = halfSipHash(this.#networkKey, words, ADDRESS_WORDS) % NETWORK_CELLS;
+    const table = this.#networks[network] === 0 ? this.#networksBefore : this.#networks;
+    table[network] = Math.max(0, (table[network] ?? 0) - 1);
+  }
+
+  /** How many PCIs of this address and port, or of its cell, were answered before in this epoch; counts this one. */
+  repeats(address: string, port: number, epoch: number): number {
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#repeats.fill(0);
+    }
+    const words = this.#words;
+    readAddressWords(address, words);
+    words[ADDRESS_WORDS] = port;
+    const cell = halfSipHash(this.#addressKey, words, PLACE_WORDS) % SECOND_CELLS;
+    const count = this.#repeats[cell] ?? 0;
+    this.#repeats[cell] = count + 1;
+    return count;
+  }
+
+  #turn(now: number): void {
+    const second = Math.floor(now / 1000);
+    if (second === this.#second) return;
+    this.#second = second;
+    this.#total = 0;
+    this.#ofNetwork.fill(0);
+    this.#ofAddress.fill(0);
+    const generation = Math.floor(now / GENERATION);
+    if (generation === this.#generation) return;
+    // After a pause the last generation says nothing any more.
+    const follows = generation === this.#generation + 1;
+    this.#generation = generation;
+    [this.#networks, this.#networksBefore] = [this.#networksBefore, this.#networks];
+    [this.#addresses, this.#addressesBefore] = [this.#addressesBefore, this.#addresses];
+    this.#networks.fill(0);
+    this.#addresses.fill(0);
+    if (follows) return;
+    this.#networksBefore.fill(0);
+    this.#addressesBefore.fill(0);
   }
 }
 
-function clear(table: DataView): void {
-  new Uint8Array(table.buffer).fill(0);
+/** Whether little was heard in this cell; counts one more. */
+function quiet(table: Uint8Array, before: Uint8Array, cell: number): boolean {
+  const count = table[cell] ?? 0;
+  if (count < 255) table[cell] = count + 1;
+  return count + (before[cell] ?? 0) < QUIET;
 }

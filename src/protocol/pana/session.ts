@@ -19,8 +19,9 @@ export type DropCode =
   | 'no-algorithm'
   | 'nonce'
   | 'no-mobility'
-  /** Limits: PCIs of an address, PCIs in all, starts of a place in an epoch, answers replayed, pings asked for. */
+  /** Limits: PCIs of an address, of a network, in all; starts of a place in an epoch, answers replayed, pings asked for. */
   | 'pci-of-address'
+  | 'pci-of-network'
   | 'pci-in-all'
   | 'starts-of-epoch'
   | 'replays'

@@ -38,6 +38,16 @@ export function placeOf(peer: PacEndpoint): string {
   return `${peer.address}|${peer.port}|${peer.local}`;
 }
 
+/** A PAR[S] but for its numbers, which stand at fixed places (RFC 5191 6.2). */
+interface Form {
+  readonly octets: Uint8Array;
+  readonly offersMobility: boolean;
+  readonly eapRequest: Uint8Array | undefined;
+}
+
+const SESSION_ID_AT = 8;
+const SEQUENCE_AT = 12;
+
 /** A start that a PAN[S] proves: the peer got this PAR[S]. */
 export interface Start {
   readonly sessionId: number;
@@ -59,13 +69,17 @@ export interface Start {
  */
 export class StatelessStart {
   readonly #secret: Uint8Array;
-  readonly #variants: readonly (readonly PanaAvp[])[];
+  readonly #forms: readonly Form[];
 
   /** `variants`: the AVPs of each form of the offer, at most 8. */
   constructor(secret: Uint8Array, variants: readonly (readonly PanaAvp[])[]) {
     if (variants.length > 1 << VARIANT_BITS) throw new RangeError('at most 8 variants of the offer');
     this.#secret = secret;
-    this.#variants = variants;
+    this.#forms = variants.map((avps) => ({
+      octets: encodePana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.S, sessionId: 0, sequence: 0, avps }),
+      offersMobility: avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code),
+      eapRequest: avps.find((avp) => avp.code === AVPS['EAP-Payload'].code)?.value,
+    }));
   }
 
   /** The PAR[S] for a PaC; the same within an epoch, variant and salt. */
@@ -79,7 +93,7 @@ export class StatelessStart {
     for (const epoch of [current, current - 1]) {
       if ((sequence >>> (VARIANT_BITS + SALT_BITS)) % (1 << EPOCH_BITS) !== epoch % (1 << EPOCH_BITS)) continue;
       const variant = variantOf(sequence);
-      if (variant >= this.#variants.length) return undefined;
+      if (variant >= this.#forms.length) return undefined;
       const start = this.#make(peer, epoch, variant, sequence % (1 << SALT_BITS));
       if (start.sessionId === sessionId && start.sequence === sequence) return start;
     }
@@ -89,20 +103,18 @@ export class StatelessStart {
   #make(peer: PacEndpoint, epoch: number, variant: number, salt: number): Start {
     // Each form is a start of its own: numbers of one never run into those of another.
     const where = `${placeOf(peer)}|${epoch}|${variant}|${salt}`;
+    const mac = createHmac('sha256', this.#secret).update(encodeUtf8(where)).digest();
     // 0 is what a PCI carries (RFC 5191 4.1).
-    const sessionId = this.#mac(`sid|${where}`) || 1;
+    const sessionId = mac.readUInt32BE(0) || 1;
     const clear = ((epoch % (1 << EPOCH_BITS)) << (VARIANT_BITS + SALT_BITS)) | (variant << SALT_BITS) | salt;
-    const mac = this.#mac(`seq|${where}|${sessionId}`);
-    const sequence = ((mac << CLEAR_BITS) | clear) >>> 0;
-    const avps = this.#variants[variant] ?? [];
-    const iPar = encodePana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.S, sessionId, sequence, avps });
-    const offersMobility = avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code);
-    const eapRequest = avps.find((avp) => avp.code === AVPS['EAP-Payload'].code)?.value;
+    const sequence = ((mac.readUInt32BE(4) << CLEAR_BITS) | clear) >>> 0;
+    const form = this.#forms[variant];
+    if (!form) throw new RangeError(`no form ${variant} of the offer`);
+    const iPar = form.octets.slice();
+    const header = new DataView(iPar.buffer);
+    header.setUint32(SESSION_ID_AT, sessionId);
+    header.setUint32(SEQUENCE_AT, sequence);
+    const { offersMobility, eapRequest } = form;
     return { sessionId, sequence, salt, iPar, offersMobility, eapRequest };
-  }
-
-  #mac(text: string): number {
-    const octets = createHmac('sha256', this.#secret).update(encodeUtf8(text)).digest();
-    return octets.readUInt32BE(0);
   }
 }

@@ -40,6 +40,7 @@ export const PAA_CONFIG: PaaConfig = {
   exportKeys: false,
   limits: {
     pciPerAddress: 10,
+    pciPerNetwork: 1000,
     pciInAll: 1000,
     halfOpenPerAddress: 4,
     halfOpenPerNetwork: 50,

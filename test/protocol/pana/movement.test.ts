@@ -211,7 +211,7 @@ describe('half-open sessions', () => {
   });
 
   it('of one network that never answered give way to newer ones of any network; those that answered stay', () => {
-    const limits = { pciPerAddress: 1000, pciInAll: 100_000, sessions: 1000 };
+    const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, sessions: 1000 };
     const first = new ForeignPac({
       limits: { ...limits, halfOpenPerAddress: 4, halfOpenPerNetwork: 20, halfOpen: 30 },
     });
@@ -241,7 +241,7 @@ describe('half-open sessions', () => {
   });
 
   it('that have all answered fill their share of a network, and leave the others theirs', () => {
-    const limits = { pciPerAddress: 1000, pciInAll: 100_000, sessions: 1000 };
+    const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, sessions: 1000 };
     const first = new ForeignPac({
       limits: { ...limits, halfOpenPerAddress: 4, halfOpenPerNetwork: 20, halfOpen: 30 },
     });

@@ -133,7 +133,7 @@ describe('the PAA in INITIAL', () => {
 
   it('limits: PCIs of an address and in all, starts, half-open sessions of an address and in all, sessions, invitations', () => {
     const limits = {
-      ...{ pciPerAddress: 2, pciInAll: 3, sessions: 1 },
+      ...{ pciPerAddress: 2, pciPerNetwork: 1000, pciInAll: 3, sessions: 1 },
       ...{ halfOpenPerAddress: 1, halfOpenPerNetwork: 9, halfOpen: 1 },
     };
     const codes = (pac: ForeignPac) => pac.take().filter((name) => name.startsWith('dropped'));

@@ -6,7 +6,6 @@ import { encodePana, FLAG, MESSAGE_TYPE } from '../../../src/protocol/pana/codec
 import { makeAvp, type PanaValues, readPana } from '../../../src/protocol/pana/dictionary.js';
 import { prfPlus, verifyAuth } from '../../../src/protocol/pana/keys.js';
 import { mobilityAvps, readAssignment } from '../../../src/protocol/pana/mobility.js';
-import { PciLimiter } from '../../../src/protocol/pana/pci-limiter.js';
 import {
   nextRetransmission,
   type RetransmissionParameters,
@@ -122,18 +121,6 @@ describe('a start without state', () => {
 
   it('has at most eight forms', () => {
     expect(() => new StatelessStart(new Uint8Array(32), Array(9).fill([]))).toThrow(RangeError);
-  });
-});
-
-describe('the limiter of PCIs', () => {
-  it('counts each second anew, and repetitions each epoch, and forgets none of them in between', () => {
-    const limiter = new PciLimiter(new Uint8Array(16), { perAddress: 2, inAll: 100 });
-    expect([0, 1, 2].map(() => limiter.refuse('a', 0))).toEqual([undefined, undefined, 'pci-of-address']);
-    expect(limiter.refuse('a', 1000)).toBeUndefined();
-    expect([1, 2, 3].map(() => limiter.repeats('a', 0))).toEqual([0, 1, 2]);
-    expect(limiter.repeats('a', 1)).toBe(0);
-    for (let i = 0; i < 256; i += 1) limiter.repeats('a', 1);
-    expect(limiter.repeats('a', 1)).toBe(1);
   });
 });
 
