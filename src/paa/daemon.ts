@@ -37,6 +37,7 @@ import { within } from '../runtime/within.js';
 import { AaaClient, type ServerWish } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
 import { EnforcementPoint } from './enforcement-point.js';
+import { Intake } from './intake.js';
 import { assignmentFields, LocalMobility } from './local-mobility.js';
 import { PAA_METRICS } from './metrics.js';
 import type { PaaOptions } from './options.js';
@@ -69,6 +70,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #ep: EnforcementPoint | undefined;
   readonly #paa: Paa;
   readonly #driver: Driver<PaaInput, PaaOutput>;
+  readonly #intake: Intake;
   readonly #aaa: AaaClient;
   #tls: TlsTransport | undefined;
   readonly #files: FileWatch;
@@ -107,6 +109,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       monotonic,
       (error, input, output) => this.#faulted(error, input, output),
     );
+    this.#intake = new Intake(this.#driver, this.#metrics, log, this.barrier);
     const report = diameterReporter(log, this.#metrics, 'debug');
     const events = {
       onEvent: (event: DiameterEvent) => report(event, this.#aaa.node.grammarian),
@@ -220,7 +223,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     await this.#ep?.start();
     for (const address of pana.listen) {
       const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) =>
-        this.barrier.run('datagram', () => this.#received(octets, from)),
+        this.#intake.received(octets, from),
       );
       this.#sockets.set(socket.label, socket);
     }
@@ -313,11 +316,6 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   // ------------------------------------------------------------------------------------------------------------ PANA
 
-  #received(octets: Uint8Array, from: PacEndpoint): void {
-    this.#metrics.count('datagrams', { direction: 'in' });
-    this.#driver.feed({ type: 'datagram', octets, from });
-  }
-
   /** A fault ends the session that it is about; about none it ends the message. */
   #faulted(error: unknown, input: PaaInput, output: PaaOutput | undefined): void {
     this.barrier.fault(input.type === 'tick' ? 'timer' : input.type === 'datagram' ? 'datagram' : 'diameter', error);
@@ -340,8 +338,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         this.#sockets.get(output.to.local)?.send(output.octets, output.to);
         break;
       case 'dropped':
-        this.#metrics.count('dropped', { code: output.code });
-        this.#log.debug({ code: output.code, from: output.from?.address, port: output.from?.port }, 'dropped');
+        this.#intake.dropped(output);
         break;
       case 'moved':
         this.#moved(output);

@@ -41,7 +41,9 @@ export const paaSchema = z.strictObject({
         .describe('PCIs of one network, a /64 or a /24 of IPv4, answered in a second'),
       pci: limit(100_000)
         .default(4_000)
-        .describe('PCIs answered in a second in all; a half of them is kept for networks and addresses that were quiet'),
+        .describe(
+          'PCIs answered in a second in all; a half of them is kept for networks and addresses that were quiet',
+        ),
       'half-open-per-address': limit(1000)
         .default(8)
         .describe('sessions of one address that are not authenticated yet'),

@@ -48,10 +48,7 @@ export class UdpSocket {
     widen(socket);
     const bound = socket.address();
     const label = `${bound.address}|${bound.port}`;
-    // Each datagram has a buffer of its own: the machine may keep it.
-    socket.on('message', (octets, { address: peer, port: peerPort }) => {
-      onDatagram(octets, { address: peer, port: peerPort, local: label });
-    });
+    socket.on('message', messageListener(label, onDatagram));
     // A datagram that cannot be sent is a lost datagram: the retransmission takes care of it.
     socket.on('error', () => undefined);
     return new UdpSocket(socket, false);
@@ -128,6 +125,14 @@ function isRefusal(error: unknown): boolean {
     code === 'ERR_SOCKET_DGRAM_NOT_CONNECTED' ||
     code === 'ERR_SOCKET_DGRAM_NOT_RUNNING'
   );
+}
+
+/** What a socket with this label calls for each datagram, which has a buffer of its own: the machine may keep it. */
+export function messageListener(
+  label: string,
+  onDatagram: (octets: Uint8Array, from: PacEndpoint) => void,
+): (octets: Uint8Array, from: { readonly address: string; readonly port: number }) => void {
+  return (octets, { address, port }) => onDatagram(octets, { address, port, local: label });
 }
 
 /** Linux cuts a size that is too large, FreeBSD refuses it. */

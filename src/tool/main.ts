@@ -65,8 +65,13 @@ await runProgram({
               default: 1_000,
               description: 'clients of the enforcement point (Linux, root, nft); 0: leave it out',
             })
+            .option('flood', {
+              type: 'number',
+              default: 50_000,
+              description: 'PCIs a second of a flood, beside none and a quarter (Linux, root, cc); 0: leave it out',
+            })
             .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
-            .example('pana-mip6 bench --count 0 --clients 0 --leases 100000', 'the store alone'),
+            .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --leases 100000', 'the store alone'),
         async (argv) => {
           if (argv.count > 0) {
             const { runBench } = await import('./bench/bench.js');
@@ -79,6 +84,10 @@ await runProgram({
           if (argv.clients > 0) {
             const { runEnforcementBench } = await import('./bench/enforcement.js');
             await runEnforcementBench(argv.clients);
+          }
+          if (argv.flood > 0) {
+            const { runFloodBench } = await import('./bench/flood.js');
+            await runFloodBench([0, Math.ceil(argv.flood / 4), argv.flood]);
           }
         },
       )

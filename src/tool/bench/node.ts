@@ -32,6 +32,7 @@ const CONFIG = {
 export class BenchNode {
   readonly #paa: Place;
   readonly #credentials: PeerCredentials;
+  readonly #from: { readonly address?: string };
   readonly #session = new PacSession(CONFIG, randomBytes(32));
   #driver: Driver<PacInput, PacOutput> | undefined;
   #socket: UdpSocket | undefined;
@@ -40,14 +41,18 @@ export class BenchNode {
   #closed: (() => void) | undefined;
   #homeAddress: string | undefined;
 
-  constructor(paa: Place, credentials: PeerCredentials) {
+  /** `address`: its own one; without it the system chooses. */
+  constructor(paa: Place, credentials: PeerCredentials, address?: string) {
     this.#paa = paa;
     this.#credentials = credentials;
+    this.#from = address === undefined ? {} : { address };
   }
 
   /** From PCI to PAN[C], in milliseconds. Rejects if the node is not authorised, or gets no home address. */
   async bootstrap(): Promise<number> {
-    this.#socket = await UdpSocket.connect(this.#paa, {}, (octets) => this.#driver?.feed({ type: 'datagram', octets }));
+    this.#socket = await UdpSocket.connect(this.#paa, this.#from, (octets) =>
+      this.#driver?.feed({ type: 'datagram', octets }),
+    );
     this.#driver = new Driver<PacInput, PacOutput>(this.#session, (output) => this.#perform(output));
     const started = performance.now();
     await new Promise<void>((resolve, reject) => {
