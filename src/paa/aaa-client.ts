@@ -1,10 +1,11 @@
 import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
-import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
-import { APPLICATION, ASA, ASR, DEA, DER, ERROR_ANSWER, RAA, RAR, STA, STR } from '../protocol/diameter/commands.js';
+import type { DiameterMessage } from '../protocol/diameter/codec.js';
+import { APPLICATION, ASA, ASR, DER, RAA, RAR, STA, STR } from '../protocol/diameter/commands.js';
 import { isViolation } from '../protocol/diameter/grammar.js';
 import { wipeKeys } from '../protocol/diameter/keys.js';
-import { RESULT, resultName } from '../protocol/diameter/result-codes.js';
-import { type DeaValues, type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
+import { RESULT } from '../protocol/diameter/result-codes.js';
+import { type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
+import { type Judged, judgeAnswer } from '../protocol/nas/answer.js';
 import type { PaaClosed } from '../protocol/pana/paa-session.js';
 import type { Guard } from '../runtime/barrier.js';
 import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
@@ -19,7 +20,8 @@ const STR_RETRY = 5_000;
 const AUTHORIZE_AUTHENTICATE = 3;
 
 /** Termination-Cause of STR for each end of a PANA session, RFC 6733 8.15. */
-const CAUSES: Readonly<Record<PaaClosed, number>> = {
+const CAUSES: Readonly<Record<PaaClosed | 'unusable', number>> = {
+  unusable: 3,
   logout: 1,
   rejected: 2,
   administrative: 4,
@@ -36,6 +38,8 @@ const CAUSES: Readonly<Record<PaaClosed, number>> = {
 /** What STR says of a session. */
 interface EndedSession {
   readonly id: string;
+  /** What the client called itself: it decides on the realm, as it did in the DERs. */
+  readonly identity: string | undefined;
   readonly userName: string;
   readonly server: SessionServer;
   readonly classes: readonly Uint8Array[];
@@ -49,10 +53,18 @@ const COMMANDS = [
   { spec: RAR, answer: RAA, wish: 'reauthenticate' },
 ] as const;
 
+/** Who asks. */
+export interface Asker {
+  /** Its Origin-Host and Origin-Realm, and the peer that brought the request. */
+  readonly host: string;
+  readonly realm: string;
+  readonly peer: string;
+}
+
 export interface AaaClientEvents {
   onEvent(event: DiameterEvent): void;
-  /** Whether there is such a session, and it will be done. */
-  onWish(sessionId: string, wish: ServerWish): boolean;
+  /** Whether there is such a session of this server's, and it will be done. */
+  onWish(sessionId: string, wish: ServerWish, from: Asker): boolean;
 }
 
 /** The Diameter EAP client of the PAA (RFC 4072). */
@@ -89,14 +101,14 @@ export class AaaClient {
       watchdog: diameter.watchdog,
       reconnect: diameter.reconnect,
       timeout: diameter.timeout,
-      onRequest: (message) => Promise.resolve(this.#serve(message)),
+      onRequest: (message, peer) => Promise.resolve(this.#serve(message, peer)),
       onEvent: (event) => events.onEvent(event),
       guard,
     });
   }
 
-  /** Sends a DER; the key in the answer is the caller's. Rejects with DiameterRequestError when nobody answers, with Error for an answer that makes no sense. */
-  async authenticate(sessionId: string, request: DerRequest, calling: string): Promise<DeaValues> {
+  /** Sends a DER; what its answer is good for. Rejects with DiameterRequestError when nobody answers. */
+  async authenticate(sessionId: string, request: DerRequest, calling: string): Promise<Judged> {
     const { node } = this;
     const { diameter, nas } = this.#options;
     const message = node.grammarian.message(DER, APPLICATION.EAP, {
@@ -104,7 +116,7 @@ export class AaaClient {
       'Auth-Application-Id': APPLICATION.EAP,
       'Origin-Host': diameter.host,
       'Origin-Realm': diameter.realm,
-      'Destination-Realm': realmOf(request.identity) ?? diameter.realm,
+      'Destination-Realm': this.#realmOf(request.identity),
       'Destination-Host': request.server,
       'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
       'User-Name': request.identity,
@@ -118,22 +130,14 @@ export class AaaClient {
     });
     const answer = await node.request(message, {}, diameter['request-timeout']);
     try {
-      if (answer.flags & FLAG.E) {
-        const content = node.grammarian.read(ERROR_ANSWER, answer);
-        throw new Error(isViolation(content) ? content.text : resultName(content['Result-Code']));
-      }
-      const content = node.grammarian.read(DEA, answer);
-      if (isViolation(content)) throw new Error(content.text);
-      if (content['Session-Id'] === sessionId) return content;
-      content['EAP-Master-Session-Key']?.wipe();
-      throw new Error('the answer is for another session');
+      return judgeAnswer(node.grammarian, answer, { sessionId, type: AUTHORIZE_AUTHENTICATE, server: request.server });
     } finally {
       wipeKeys(answer.avps);
     }
   }
 
   /** Tells the server that a session is over; tries again in the background while it cannot be reached. */
-  end(session: EndedSession, cause: PaaClosed): void {
+  end(session: EndedSession, cause: PaaClosed | 'unusable'): void {
     const told = this.#guard.settle('diameter', this.#str(session, CAUSES[cause], 1));
     const done = told.finally(() => this.#ending.delete(done));
     this.#ending.add(done);
@@ -152,7 +156,7 @@ export class AaaClient {
       'Session-Id': session.id,
       'Origin-Host': diameter.host,
       'Origin-Realm': diameter.realm,
-      'Destination-Realm': realmOf(session.userName) ?? diameter.realm,
+      'Destination-Realm': this.#realmOf(session.identity),
       'Destination-Host': session.server.host,
       'Auth-Application-Id': APPLICATION.EAP,
       'Termination-Cause': cause,
@@ -179,7 +183,16 @@ export class AaaClient {
     }
   }
 
-  #serve(message: DiameterMessage): DiameterMessage {
+  /** Peers that requests for this client may be sent to. */
+  peersFor(identity: string | undefined): readonly string[] {
+    return this.node.routesTo(this.#realmOf(identity));
+  }
+
+  #realmOf(identity = ''): string {
+    return realmOf(identity) ?? this.#options.diameter.realm;
+  }
+
+  #serve(message: DiameterMessage, peer: string): DiameterMessage {
     const { grammarian, origin } = this.node;
     const refuse = (violation: Parameters<typeof errorAnswer>[3]) =>
       errorAnswer(grammarian, origin, message, violation);
@@ -192,7 +205,8 @@ export class AaaClient {
     const content = grammarian.read(spec, message);
     if (isViolation(content)) return refuse(content);
     const sessionId = content['Session-Id'];
-    const known = this.#events.onWish(sessionId, wish);
+    const { 'Origin-Host': host, 'Origin-Realm': realm } = content;
+    const known = this.#events.onWish(sessionId, wish, { host, realm, peer });
     return answerTo(
       message,
       grammarian.write(answer, {

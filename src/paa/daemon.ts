@@ -2,11 +2,17 @@ import { randomBytes } from 'node:crypto';
 
 import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
-import { resultName } from '../protocol/diameter/result-codes.js';
+import { isSuccess, resultName } from '../protocol/diameter/result-codes.js';
 import { checkName } from '../protocol/mip6/names.js';
-import type { AccessInput, AccessOutput, DerRequest } from '../protocol/nas/access.js';
+import {
+  type AccessInput,
+  type AccessOutput,
+  type DerRequest,
+  type SessionServer,
+  serverOf,
+} from '../protocol/nas/access.js';
 import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
-import type { PaaSessionInput } from '../protocol/pana/paa-session.js';
+import type { PaaClosed, PaaSessionInput } from '../protocol/pana/paa-session.js';
 import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
 import { Barrier } from '../runtime/barrier.js';
 import { ControlError } from '../runtime/control.js';
@@ -34,7 +40,7 @@ import { nextOriginState } from '../runtime/origin-state.js';
 import type { Service } from '../runtime/service.js';
 import { UdpSocket } from '../runtime/udp.js';
 import { within } from '../runtime/within.js';
-import { AaaClient, type ServerWish } from './aaa-client.js';
+import { AaaClient, type Asker, type ServerWish } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
 import { EnforcementPoint } from './enforcement-point.js';
 import { Intake } from './intake.js';
@@ -113,7 +119,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const report = diameterReporter(log, this.#metrics, 'debug');
     const events = {
       onEvent: (event: DiameterEvent) => report(event, this.#aaa.node.grammarian),
-      onWish: (sessionId: string, wish: ServerWish) => this.#serverWish(sessionId, wish),
+      onWish: (sessionId: string, wish: ServerWish, from: Asker) => this.#serverWish(sessionId, wish, from),
     };
     this.#aaa = new AaaClient(options, originState, tls, events, this.barrier);
     this.#metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => this.#paa.size);
@@ -204,7 +210,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       }
       await emptied;
       // Who did not answer is told nothing more, but the AAA server and the hooks are.
-      for (const { sessionId } of this.#paa.list(monotonic())) this.#closed(sessionId, 'administrative', true);
+      for (const { sessionId } of this.#paa.list(monotonic())) this.#closed(sessionId, 'administrative');
     }
     this.#driver.stop();
     await this.#aaa.stop();
@@ -232,7 +238,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       control,
       {
         'GET /status': () => this.status(),
-        'GET /sessions': () => this.#list(),
+        'GET /sessions': () => this.sessions(),
         'POST /session/start': ({ body }) => this.#invite(body),
         'POST /session/end': ({ body }) => this.#command(body, { type: 'terminate', cause: ADMINISTRATIVE }),
         'POST /session/reauth': ({ body }) => this.#command(body, { type: 'reauthenticate' }),
@@ -268,7 +274,7 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   // -------------------------------------------------------------------------------------------------------- operator
 
-  #list(): object[] {
+  sessions(): object[] {
     const now = monotonic();
     return [...this.#paa.list(now)].map((view) => this.#describe(view));
   }
@@ -366,11 +372,14 @@ export class PaaDaemon implements Service<PaaOptions> {
       case 'authorized':
         this.#authorized(sessionId, event.reauthentication);
         break;
+      case 'unkeyed':
+        this.#unkeyed(sessionId, event.missing);
+        break;
       case 'key':
         this.#keyLog?.write(event);
         break;
       case 'closed':
-        this.#closed(sessionId, event.cause, event.granted);
+        this.#closed(sessionId, event.cause);
     }
   }
 
@@ -403,7 +412,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     void this.barrier.settle('hook', this.#permit(client, lasts));
   }
 
-  #closed(sessionId: number, cause: Parameters<AaaClient['end']>[1], granted: boolean): void {
+  #closed(sessionId: number, cause: PaaClosed): void {
     const client = this.#clients.ofPana(sessionId);
     if (!client) return;
     this.#clients.remove(client);
@@ -411,10 +420,8 @@ export class PaaDaemon implements Service<PaaOptions> {
     const fields = { session: sessionText(sessionId), client: client.peer.address, user: client.granted?.userName };
     // Of a flood of starts nobody wants to read.
     this.#log[cause === 'pushed-out' ? 'debug' : 'info']({ ...fields, cause }, 'session ended');
-    if (granted && client.granted) {
-      const { userName, server } = client.granted;
-      if (server) this.#aaa.end({ id: client.sessionId, userName, server, classes: client.access.classes }, cause);
-    }
+    // Also if the client has not heard of it: the server has a session.
+    if (client.granted) this.#tellEnd(client, client.granted.server, cause);
     this.#ep?.revoke(sessionText(sessionId));
     this.#local.takeDown(client);
     if (this.#paa.size <= 1) setImmediate(() => this.#paa.size === 0 && this.#emptied?.());
@@ -453,11 +460,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         this.#granted(client, output);
         break;
       case 'noMobility':
-        this.#metrics.count('unfit_assignments');
-        this.#log.warn(
-          { session: sessionText(panaSession), client: client.peer.address, reason: output.reason },
-          'no Mobile IPv6',
-        );
+        this.#noMobility(client, output.reason);
         break;
       case 'refused':
         this.#metrics.count('authorizations', { result: 'refused' });
@@ -490,19 +493,55 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   async #ask(client: Client, request: DerRequest): Promise<void> {
-    let input: AccessInput;
-    try {
-      const answer = await this.#aaa.authenticate(client.sessionId, request, client.peer.address);
-      input = { type: 'answer', answer };
-    } catch (error) {
-      this.#metrics.count('aaa_failures');
-      const reason = (error as Error).message;
-      this.#log.warn({ session: sessionText(client.panaSession), reason }, 'no answer from the AAA server');
-      input = { type: 'unreachable' };
-    }
+    const judged = await this.#aaa
+      .authenticate(client.sessionId, request, client.peer.address)
+      .catch((error: Error) => ({ type: 'refusal', reason: error.message }) as const);
     // The session may have ended meanwhile, and another one may have its number.
-    if (this.#clients.ofPana(client.panaSession) === client) this.#access(client, input);
-    else if (input.type === 'answer') input.answer['EAP-Master-Session-Key']?.wipe();
+    const isHere = this.#clients.ofPana(client.panaSession) === client;
+    if (judged.type === 'answer' && isHere) {
+      if (judged.unfit !== undefined) this.#noMobility(client, judged.unfit);
+      this.#access(client, { type: 'answer', answer: judged.answer });
+      return;
+    }
+    if (judged.type === 'answer') {
+      judged.answer['EAP-Master-Session-Key']?.wipe();
+      if (isSuccess(judged.answer['Result-Code'])) this.#tellEnd(client, serverOf(judged.answer), 'no-progress');
+      return;
+    }
+    this.#metrics.count('aaa_failures');
+    const fields = { session: sessionText(client.panaSession), reason: judged.reason };
+    if (judged.type === 'unusable') {
+      this.#log.warn(fields, 'success of the AAA server cannot be used');
+      this.#tellUnusable(client, judged.server);
+    } else this.#log.warn(fields, 'no answer from the AAA server');
+    if (isHere) this.#access(client, { type: judged.type === 'unusable' ? 'unusable' : 'unreachable' });
+  }
+
+  /** RFC 6733 8.1: a server that has granted what is not provided hears of it; there is nothing left to end later. */
+  #tellUnusable(client: Client, server: SessionServer | undefined): void {
+    this.#tellEnd(client, server, 'unusable');
+    if (client.granted) client.granted = { ...client.granted, server: undefined };
+  }
+
+  #unkeyed(sessionId: number, missing: 'msk' | 'nonce'): void {
+    const client = this.#clients.ofPana(sessionId);
+    if (!client) return;
+    const reason = missing === 'msk' ? 'no EAP-Master-Session-Key of 64 octets or more' : 'the client sent no Nonce';
+    this.#log.warn({ session: sessionText(sessionId), reason }, 'success of the AAA server cannot be used');
+    this.#tellUnusable(client, client.granted?.server);
+  }
+
+  #tellEnd(client: Client, server: SessionServer | undefined, cause: PaaClosed | 'unusable'): void {
+    if (!server) return;
+    const { sessionId: id, access, granted } = client;
+    const { identity, classes } = access;
+    this.#aaa.end({ id, identity, userName: granted?.userName ?? identity ?? '', server, classes }, cause);
+  }
+
+  #noMobility(client: Client, reason: string): void {
+    this.#metrics.count('unfit_assignments');
+    const fields = { session: sessionText(client.panaSession), client: client.peer.address, reason };
+    this.#log.warn(fields, 'no Mobile IPv6');
   }
 
   #propose(client: Client, wish: number): void {
@@ -517,9 +556,13 @@ export class PaaDaemon implements Service<PaaOptions> {
     else this.#local.takeDown(client);
   }
 
-  #serverWish(sessionId: string, wish: 'abort' | 'reauthenticate'): boolean {
+  #serverWish(sessionId: string, wish: ServerWish, from: Asker): boolean {
     const client = this.#clients.ofDiameter(sessionId);
     if (!client) return false;
+    if (!this.#isServerOf(client, from)) {
+      this.#log.warn({ session: sessionText(client.panaSession), peer: from.host, wish }, 'session of another server');
+      return false;
+    }
     const input =
       wish === 'abort'
         ? ({ type: 'terminate', cause: ADMINISTRATIVE } as const)
@@ -527,6 +570,13 @@ export class PaaDaemon implements Service<PaaOptions> {
     // The answer leaves first.
     setImmediate(() => this.#driver.feed({ type: 'session', sessionId: client.panaSession, input }));
     return true;
+  }
+
+  /** The session's server, or another one of its realm if they share it; those are the ones that DERs could have gone to. */
+  #isServerOf({ access }: Client, { host, realm, peer }: Asker): boolean {
+    if (access.server?.toLowerCase() === host.toLowerCase()) return true;
+    if (access.sharedRealm?.toLowerCase() !== realm.toLowerCase()) return false;
+    return this.#aaa.peersFor(access.identity).includes(peer);
   }
 
   // ----------------------------------------------------------------------------------------------------------- hooks

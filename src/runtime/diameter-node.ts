@@ -318,6 +318,12 @@ export class DiameterNode {
     return this.#entries.get(host.toLowerCase())?.capabilities;
   }
 
+  /** Peers that requests to any server of a realm may be sent to. */
+  routesTo(realm: string): readonly string[] {
+    const [application = APPLICATION.COMMON] = this.#options.applications;
+    return this.#client.routes.candidates({ realm, host: undefined }, application).map(({ host }) => host);
+  }
+
   /** The first of these peers that is up. */
   firstUp(hosts: readonly string[]): string | undefined {
     return hosts.find((host) => this.#entries.get(host.toLowerCase())?.trusted);

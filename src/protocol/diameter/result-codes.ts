@@ -42,6 +42,11 @@ export function resultName(code: number): string {
   return Object.entries(RESULT).find(([, value]) => value === code)?.[0] ?? String(code);
 }
 
+/** RFC 6733 7.1.2: the request was granted. */
+export function isSuccess(code: number): boolean {
+  return code === RESULT.SUCCESS || code === RESULT.LIMITED_SUCCESS;
+}
+
 /** RFC 6733 7.1.3: protocol errors are the ones with the E bit. */
 export function isProtocolError(code: number): boolean {
   return code >= 3000 && code < 4000;

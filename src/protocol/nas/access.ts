@@ -63,6 +63,7 @@ export function isVerdict(resultCode: number): boolean {
 export interface DeaValues extends DiameterMobility, DeaLifetimes {
   readonly 'Result-Code': number;
   readonly 'Origin-Host': string;
+  readonly 'Origin-Realm'?: string | undefined;
   readonly 'EAP-Payload'?: Uint8Array | undefined;
   readonly 'EAP-Reissued-Payload'?: Uint8Array | undefined;
   /** Taken over, if it is given on. */
@@ -115,7 +116,9 @@ export type AccessInput =
   | { readonly type: 'proposal'; readonly local: HomeAgentOffer | undefined }
   | { readonly type: 'answer'; readonly answer: DeaValues }
   /** No server answered, or with a protocol error. */
-  | { readonly type: 'unreachable' };
+  | { readonly type: 'unreachable' }
+  /** A server granted access in an answer that cannot be used: whatever session there was is over (RFC 6733 8.1). */
+  | { readonly type: 'unusable' };
 
 export type AccessOutput =
   | { readonly type: 'request'; readonly request: DerRequest }
@@ -170,6 +173,9 @@ export class Access {
   #wish: number | undefined;
   #local: HomeAgentOffer | undefined;
   #server: string | undefined;
+  #serverRealm: string | undefined;
+  /** Session-Binding lets STR go to any server of the realm: they share the session. */
+  #mayBeAny = false;
   /** Destination-Host of the first DER of a later run, and whether another server may have it instead. */
   #boundTo: string | undefined;
   #mayTryAgain = false;
@@ -194,6 +200,11 @@ export class Access {
     return this.#server;
   }
 
+  /** Realm whose servers share the session (Session-Binding); undefined: it is of `server` alone. */
+  get sharedRealm(): string | undefined {
+    return this.#mayBeAny ? this.#serverRealm : undefined;
+  }
+
   get classes(): readonly Uint8Array[] {
     return this.#classes;
   }
@@ -215,6 +226,8 @@ export class Access {
           return [{ type: 'request', request: { ...this.#state.request, server: undefined } }];
         }
         return this.#fail(undefined, undefined);
+      case 'unusable':
+        return this.#state.name === 'AAA' ? this.#refuse(undefined, undefined) : [];
     }
   }
 
@@ -289,6 +302,7 @@ export class Access {
   /** RFC 4072 2.8.2: the Result-Code decides, not the EAP packet. */
   #answer(answer: DeaValues): AccessOutput[] {
     this.#server = answer['Origin-Host'];
+    this.#serverRealm = answer['Origin-Realm'];
     this.#firstOfRun = false;
     // RFC 4072 3.1: State of an answer goes into the next request.
     this.#aaaState = answer.State;
@@ -323,11 +337,10 @@ export class Access {
     const grant: Grant = { lifetime, authorizationLifetime, assignment: mobility?.assignment };
     const msk = mskOf(answer);
     const binding = answer['Session-Binding'] ?? 0;
-    const host = answer['Origin-Host'];
     this.#mayTryAgain = TRY_AGAIN.includes(answer['Session-Server-Failover'] ?? 0);
-    this.#boundTo = binding & SESSION_BINDING.RE_AUTH ? undefined : host;
-    const bound = { host: binding & SESSION_BINDING.STR ? undefined : host, tryAgain: this.#mayTryAgain };
-    const server = answer['Auth-Session-State'] === NO_STATE_MAINTAINED ? undefined : bound;
+    this.#boundTo = binding & SESSION_BINDING.RE_AUTH ? undefined : answer['Origin-Host'];
+    this.#mayBeAny = (binding & SESSION_BINDING.STR) !== 0;
+    const server = serverOf(answer);
     // RFC 4072 2.8.2: the NAS does not invent EAP packets, but a success without one would leave the client waiting.
     const packet = payload ?? Uint8Array.of(SUCCESS, this.#identifier, 0, 4);
     const unfit: AccessOutput[] =
@@ -349,6 +362,11 @@ export class Access {
         { type: 'pana', input: { type: 'eapPostponed' } },
       ];
     }
+    return this.#refuse(resultCode, payload, msk);
+  }
+
+  #refuse(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Secret): AccessOutput[] {
+    this.#state = { name: 'IDLE' };
     const refused: AccessOutput = { type: 'refused', resultCode };
     if (payload?.[0] === SUCCESS) {
       const grant: Grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
@@ -366,6 +384,16 @@ function wholeEap(octets: Uint8Array | undefined): Uint8Array | undefined {
   const length = (high << 8) | low;
   if (length < 4 || length > octets.length || length > MAX_EAP_PACKET) return undefined;
   return octets.subarray(0, length);
+}
+
+/** How the server of a success wants to hear of the session's end; undefined: it keeps no state. */
+export function serverOf(
+  answer: Pick<DeaValues, 'Origin-Host' | 'Session-Binding' | 'Session-Server-Failover' | 'Auth-Session-State'>,
+): SessionServer | undefined {
+  if (answer['Auth-Session-State'] === NO_STATE_MAINTAINED) return undefined;
+  const isAny = ((answer['Session-Binding'] ?? 0) & SESSION_BINDING.STR) !== 0;
+  const tryAgain = TRY_AGAIN.includes(answer['Session-Server-Failover'] ?? 0);
+  return { host: isAny ? undefined : answer['Origin-Host'], tryAgain };
 }
 
 function mskOf(answer: DeaValues): Secret | undefined {

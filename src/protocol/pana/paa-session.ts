@@ -119,6 +119,8 @@ export type PaaSessionOutput =
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   /** PAN[C] has come: the PaC is in. */
   | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
+  /** The AAA server has authorised the client, and there is no key for the SA that the PaC was promised: it is refused. */
+  | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
   /** `granted`: the AAA server had authorised it, so it has to hear of the end. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /** The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6). */
@@ -638,6 +640,7 @@ export class PaaSession {
         avps.push(...mobilityAvps(grant.assignment, this.#config.vendorId));
     } else if (input.authorized) {
       this.#granted = true;
+      out.push({ type: 'unkeyed', missing: msk === undefined ? 'msk' : 'nonce' });
     }
     this.#state = success
       ? { name: 'WAIT_SUCC_PAN', grant, again: false }

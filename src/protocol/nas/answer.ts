@@ -1,0 +1,67 @@
+import { type DiameterMessage, FLAG } from '../diameter/codec.js';
+import { DEA, ERROR_ANSWER } from '../diameter/commands.js';
+import { MOBILITY_AVPS } from '../diameter/dictionary.js';
+import { type Grammarian, isViolation, type Message } from '../diameter/grammar.js';
+import { isSuccess, RESULT, resultName } from '../diameter/result-codes.js';
+import { type DeaValues, type SessionServer, serverOf } from './access.js';
+
+/** What a DER asked for. */
+export interface Asked {
+  readonly sessionId: string;
+  /** Auth-Request-Type. */
+  readonly type: number;
+  /** Destination-Host; undefined: any server of the realm. */
+  readonly server: string | undefined;
+}
+
+export type Judged =
+  /** `unfit`: why its mobility AVPs were left out; undefined: they are sound. */
+  | { readonly type: 'answer'; readonly answer: DeaValues; readonly unfit: string | undefined }
+  /** No success, and nothing that EAP could go on with. */
+  | { readonly type: 'refusal'; readonly reason: string }
+  /** A success that cannot be used: the server has a session now, and hears of its end (RFC 6733 8.1), if it keeps state. */
+  | { readonly type: 'unusable'; readonly reason: string; readonly server: SessionServer | undefined };
+
+/** What the answer to a DER is good for. A key in it is the caller's. */
+export function judgeAnswer(grammarian: Grammarian, message: DiameterMessage, asked: Asked): Judged {
+  const reason = message.flags & FLAG.E ? protocolError(grammarian, message) : undefined;
+  if (reason !== undefined) return { type: 'refusal', reason };
+  const read = grammarian.readSparing(DEA, message, MOBILITY_AVPS);
+  if (isViolation(read)) return useless(grammarian, message, `${read.text} (${resultName(read.resultCode)})`);
+  const { content, spared } = read;
+  const contradiction = contradictionIn(content, asked);
+  if (contradiction === undefined) return { type: 'answer', answer: content, unfit: spared?.text };
+  content['EAP-Master-Session-Key']?.wipe();
+  return useless(grammarian, message, contradiction);
+}
+
+function protocolError(grammarian: Grammarian, message: DiameterMessage): string {
+  const content = grammarian.read(ERROR_ANSWER, message);
+  return isViolation(content) ? content.text : resultName(content['Result-Code']);
+}
+
+/** RFC 6733 6.2, 8.7; a conversation stays on the server that has begun it. */
+function contradictionIn(content: Message<typeof DEA>, { sessionId, type, server }: Asked): string | undefined {
+  if (content['Session-Id'] !== sessionId) return 'the answer is for another session';
+  const from = content['Origin-Host'];
+  if (server !== undefined && from.toLowerCase() !== server.toLowerCase())
+    return `the answer is of ${from}, not ${server}`;
+  if (isSuccess(content['Result-Code']) && content['Auth-Request-Type'] !== type) {
+    return `Auth-Request-Type ${content['Auth-Request-Type']} in the answer to ${type}`;
+  }
+  return undefined;
+}
+
+/** An answer that cannot be read as a whole says with what remains whether there is a session now. */
+function useless(grammarian: Grammarian, { avps }: DiameterMessage, reason: string): Judged {
+  const host = grammarian.find(avps, 'Origin-Host');
+  const code = grammarian.find(avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
+  if (host === undefined || !isSuccess(code)) return { type: 'refusal', reason };
+  const server = serverOf({
+    'Origin-Host': host,
+    'Session-Binding': grammarian.find(avps, 'Session-Binding'),
+    'Session-Server-Failover': grammarian.find(avps, 'Session-Server-Failover'),
+    'Auth-Session-State': grammarian.find(avps, 'Auth-Session-State'),
+  });
+  return { type: 'unusable', reason, server };
+}

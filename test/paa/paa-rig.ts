@@ -1,0 +1,160 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { onTestFinished, vi } from 'vitest';
+import { PaaDaemon } from '../../src/paa/daemon.js';
+import { paaSchema } from '../../src/paa/options.js';
+import { answerTo } from '../../src/protocol/diameter/answers.js';
+import type { Avp, DiameterMessage } from '../../src/protocol/diameter/codec.js';
+import { APPLICATION, DEA, DER, STA, STR } from '../../src/protocol/diameter/commands.js';
+import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
+import type { DiameterNode } from '../../src/runtime/diameter-node.js';
+import { createPeerCredentials } from '../../src/runtime/eap-peer.js';
+import type { EapConversation } from '../../src/runtime/eap-server.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import type { Place } from '../../src/tool/lab.js';
+import { grammarian, makeNode, stopNodes } from '../runtime/diameter-rig.js';
+import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap-run.js';
+
+export const SERVER = 'aaa.home.example';
+const PAA = 'paa.access.example';
+
+/** A log line as an object. */
+export type Line = Readonly<Record<string, unknown>>;
+
+/** Changes the AVPs of a success; `avps` are in the order of DEA. */
+export type Twist = (avps: readonly Avp[]) => Avp[];
+
+/** An AAA server whose EAP is real, and whose successes are what a test makes of them. */
+export class TwistedServer {
+  readonly node: DiameterNode;
+  /** STRs that have come. */
+  readonly ended: DiameterMessage[] = [];
+  readonly #pki: TestPki;
+  readonly #conversations = new Map<string, EapConversation<string>>();
+  twist: Twist = (avps) => [...avps];
+  /** Whether a success waits until the test says so. */
+  hold: Promise<void> | undefined;
+  /** Successes that were made so far. */
+  successes = 0;
+  /** More of a success, such as Session-Binding. */
+  more: object = {};
+  host: string;
+
+  constructor(pki: TestPki, host = SERVER) {
+    this.#pki = pki;
+    this.host = host;
+    const { node } = makeNode(host, {
+      origin: { host, realm: 'home.example' },
+      listen: [{ address: '127.0.0.1', port: 0 }],
+      peers: [{ host: PAA }],
+      onRequest: (message) => (message.commandCode === DER.code ? this.#der(message) : this.#str(message)),
+    });
+    this.node = node;
+  }
+
+  get sessions(): readonly string[] {
+    return [...this.#conversations.keys()];
+  }
+
+  async #der(message: DiameterMessage): Promise<DiameterMessage> {
+    const sessionId = grammarian.find(message.avps, 'Session-Id') ?? '';
+    const payload = grammarian.find(message.avps, 'EAP-Payload') ?? new Uint8Array(0);
+    if (payload[4] === EAP_TYPE.IDENTITY || !this.#conversations.has(sessionId)) {
+      this.#conversations.set(sessionId, makeServer(this.#pki).conversation({ mtu: 1100 }));
+    }
+    const answer = await this.#conversations.get(sessionId)?.handle(payload);
+    const success = answer?.type === 'success' ? answer : undefined;
+    if (success) {
+      this.successes += 1;
+      await this.hold;
+    }
+    const avps = grammarian.write(DEA, {
+      'Session-Id': sessionId,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Auth-Request-Type': 3,
+      'Result-Code': success ? 2001 : answer?.type === 'request' ? 1001 : 4001,
+      'Origin-Host': this.host,
+      'Origin-Realm': 'home.example',
+      'EAP-Payload': answer?.packet,
+      ...(success ? { 'EAP-Master-Session-Key': success.msk, 'User-Name': SUBSCRIBER, 'Session-Timeout': 600 } : {}),
+      ...(success ? this.more : {}),
+    });
+    return answerTo(message, success ? this.twist(avps) : avps);
+  }
+
+  #str(message: DiameterMessage): Promise<DiameterMessage> {
+    if (message.commandCode === STR.code) this.ended.push(message);
+    const content = {
+      'Session-Id': grammarian.find(message.avps, 'Session-Id') ?? '',
+      'Result-Code': 2001,
+      'Origin-Host': this.host,
+      'Origin-Realm': 'home.example',
+    };
+    return Promise.resolve(answerTo(message, grammarian.write(STA, content)));
+  }
+}
+
+export interface Scene {
+  readonly servers: readonly TwistedServer[];
+  readonly lines: Line[];
+  /** Its Diameter sessions. */
+  sessions(): readonly { readonly diameterSession?: string }[];
+  /** A node, of which nothing has been heard yet. */
+  node(): BenchNode;
+}
+
+/** A PAA in this process, on the loopback, between nodes and these servers. */
+export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]): Promise<Scene> {
+  const servers = hosts.map((host) => new TwistedServer(pki, host));
+  await Promise.all(servers.map(({ node }) => node.start()));
+  const folder = await mkdtemp(join(tmpdir(), 'pana-paa-'));
+  const options = paaSchema.parse({
+    control: { socket: join(folder, 'control.sock') },
+    pana: { listen: ['127.0.0.1'], port: 0, interface: 'lo' },
+    diameter: {
+      ...{ host: PAA, realm: 'access.example' },
+      peers: servers.map(({ node, host }, priority) => ({
+        ...{ host, priority, address: '127.0.0.1', port: node.addresses[0]?.port },
+      })),
+    },
+    hooks: { 'state-dir': folder },
+  });
+  const lines: Line[] = [];
+  const log = pino({ level: 'debug' }, { write: (text: string) => void lines.push(JSON.parse(text)) });
+  const daemon = await PaaDaemon.start(options, log);
+  const nodes: BenchNode[] = [];
+  onTestFinished(async () => {
+    await Promise.all(nodes.map((node) => node.abandon()));
+    await daemon.stop();
+    await stopNodes();
+    await rm(folder, { recursive: true, force: true });
+  });
+  await vi.waitFor(
+    () => {
+      if (lines.filter(({ msg }) => msg === 'peer connected').length < servers.length) throw new Error('no server');
+    },
+    { timeout: 10_000 },
+  );
+  const { listening } = lines.find(({ msg }) => msg === 'ready') ?? {};
+  const [place] = (listening ?? []) as Place[];
+  if (!place) throw new Error('the PAA listens nowhere');
+  const credentials = () =>
+    createPeerCredentials({
+      caPem: pki.ca.certificatePem,
+      certificatePem: pki.client.certificatePem,
+      keyPem: pki.client.keyPem,
+      serverName: SERVER,
+    });
+  return {
+    servers,
+    lines,
+    sessions: () => daemon.sessions() as { diameterSession?: string }[],
+    node: () => {
+      const node = new BenchNode(place, credentials());
+      nodes.push(node);
+      return node;
+    },
+  };
+}

@@ -1,0 +1,204 @@
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { AVP_FLAG, type Avp, type DiameterMessage } from '../../src/protocol/diameter/codec.js';
+import { APPLICATION, ASR, STR } from '../../src/protocol/diameter/commands.js';
+import { AVPS, type AvpName } from '../../src/protocol/diameter/dictionary.js';
+import { isViolation } from '../../src/protocol/diameter/grammar.js';
+import { grammarian } from '../runtime/diameter-rig.js';
+import { makePki, type TestPki } from '../runtime/eap-run.js';
+import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
+
+const OTHER_SERVER = 'aaa2.home.example';
+/** What a bench node says when it is in, and has no Mobile IPv6, for which nobody asked the server. */
+const IN = 'a node got no home address';
+
+let pki: TestPki;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
+
+const without =
+  (name: AvpName): Twist =>
+  (avps) =>
+    avps.filter(({ code }) => code !== AVPS[name].code);
+const having =
+  (...more: Avp[]): Twist =>
+  (avps) => [...avps, ...more];
+const instead =
+  (avp: Avp): Twist =>
+  (avps) =>
+    avps.map((each) => (each.code === avp.code ? avp : each));
+
+function strOf(server: TwistedServer) {
+  return server.ended.map((message) => {
+    const content = grammarian.read(STR, message);
+    if (isViolation(content)) throw new Error(content.text);
+    return content;
+  });
+}
+
+const said = ({ lines }: Scene, message: string) => lines.filter(({ msg }) => msg === message);
+
+function first(scene: Scene): TwistedServer {
+  const [server] = scene.servers;
+  if (!server) throw new Error('no server');
+  return server;
+}
+
+describe('a success that the PAA cannot use', () => {
+  it.each<[string, Twist, string]>([
+    [
+      'an unknown AVP with M',
+      having({ code: 65_000, flags: AVP_FLAG.M, vendorId: undefined, data: new Uint8Array(4) }),
+      'AVP 65000 is not known (AVP_UNSUPPORTED)',
+    ],
+    ['no Auth-Application-Id', without('Auth-Application-Id'), 'Auth-Application-Id is missing (MISSING_AVP)'],
+    [
+      'a User-Name twice',
+      having(grammarian.avp('User-Name', 'x')),
+      'User-Name more than once (AVP_OCCURS_TOO_MANY_TIMES)',
+    ],
+    [
+      'an Auth-Session-State that there is not',
+      having(grammarian.avp('Auth-Session-State', 7)),
+      'Auth-Session-State 7: there is no such value (INVALID_AVP_VALUE)',
+    ],
+    ['another Session-Id', instead(grammarian.avp('Session-Id', 'x;1;1')), 'the answer is for another session'],
+    [
+      'another Auth-Request-Type',
+      instead(grammarian.avp('Auth-Request-Type', 1)),
+      'Auth-Request-Type 1 in the answer to 3',
+    ],
+    ['no key', without('EAP-Master-Session-Key'), 'no EAP-Master-Session-Key of 64 octets or more'],
+  ])('since it has %s is followed by STR, and the log says why', async (_what, twist, reason) => {
+    const scene = await paaScene(pki);
+    const server = first(scene);
+    server.twist = twist;
+    scene
+      .node()
+      .bootstrap()
+      .catch(() => undefined);
+    await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
+    const [sessionId] = server.sessions;
+    // BAD_ANSWER, RFC 6733 8.15.
+    expect(strOf(server)).toMatchObject([
+      {
+        'Session-Id': sessionId,
+        'Termination-Cause': 3,
+        'Destination-Host': SERVER,
+        'Destination-Realm': 'home.example',
+      },
+    ]);
+    expect(said(scene, 'success of the AAA server cannot be used')).toMatchObject([{ reason }]);
+    expect(said(scene, 'authorized')).toEqual([]);
+    expect(scene.sessions()).toMatchObject([{ state: 'WAIT_FAIL_PAN' }]);
+  });
+
+  it('is not followed by STR where the server keeps no state', async () => {
+    const scene = await paaScene(pki);
+    const server = first(scene);
+    server.twist = (avps) => [...without('Auth-Application-Id')(avps), grammarian.avp('Auth-Session-State', 1)];
+    scene
+      .node()
+      .bootstrap()
+      .catch(() => undefined);
+    await vi.waitFor(() => expect(said(scene, 'success of the AAA server cannot be used')).toHaveLength(1), {
+      timeout: 10_000,
+    });
+    expect(scene.sessions()).toMatchObject([{ state: 'WAIT_FAIL_PAN' }]);
+    expect(server.ended).toEqual([]);
+  });
+
+  it('since its session has ended meanwhile is followed by STR', async () => {
+    const scene = await paaScene(pki);
+    const server = first(scene);
+    const held: (() => void)[] = [];
+    server.hold = new Promise((resolve) => {
+      held.push(resolve);
+    });
+    scene
+      .node()
+      .bootstrap()
+      .catch(() => undefined);
+    await vi.waitFor(() => expect(server.successes).toBe(1), { timeout: 10_000 });
+    const [sessionId = ''] = server.sessions;
+    expect(await wish(server, sessionId)).toBe(2001);
+    await vi.waitFor(() => expect(said(scene, 'session ended')).toHaveLength(1), { timeout: 10_000 });
+    expect(server.ended).toEqual([]);
+    for (const release of held) release();
+    await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
+    expect(strOf(server)).toMatchObject([{ 'Session-Id': sessionId }]);
+  });
+});
+
+describe('a success with a broken mobility AVP', () => {
+  it.each<[string, Twist]>([
+    [
+      'a home address that is cut off',
+      having({
+        code: AVPS['MIP-Mobile-Node-Address'].code,
+        flags: 0,
+        vendorId: undefined,
+        data: Uint8Array.of(0, 2, 1),
+      }),
+    ],
+    [
+      'two feature vectors',
+      having(grammarian.avp('MIP6-Feature-Vector', 1n), grammarian.avp('MIP6-Feature-Vector', 1n)),
+    ],
+  ])('costs Mobile IPv6, and not access: %s', async (_what, twist) => {
+    const scene = await paaScene(pki);
+    const server = first(scene);
+    server.twist = twist;
+    await expect(scene.node().bootstrap()).rejects.toThrow(IN);
+    await vi.waitFor(() => expect(said(scene, 'authorized')).toHaveLength(1), { timeout: 10_000 });
+    expect(said(scene, 'no Mobile IPv6')).toHaveLength(1);
+    expect(server.ended).toEqual([]);
+  });
+});
+
+/** Result-Code of an ASR of this server for a session. */
+async function wish(server: TwistedServer, sessionId: string): Promise<number | undefined> {
+  const message: DiameterMessage = grammarian.message(ASR, APPLICATION.EAP, {
+    'Session-Id': sessionId,
+    'Origin-Host': server.host,
+    'Origin-Realm': 'home.example',
+    'Destination-Realm': 'access.example',
+    'Destination-Host': 'paa.access.example',
+    'Auth-Application-Id': APPLICATION.EAP,
+  });
+  const answer = await server.node.request(message, 'paa.access.example', 10_000);
+  return grammarian.find(answer.avps, 'Result-Code');
+}
+
+describe('a session', () => {
+  const CLASSES = [Uint8Array.of(1, 2), Uint8Array.of(3)];
+
+  async function entered(more: object = {}) {
+    const scene = await paaScene(pki, [SERVER, OTHER_SERVER]);
+    const [server, other] = scene.servers;
+    if (!server || !other) throw new Error('no servers');
+    server.more = { Class: CLASSES, ...more };
+    await expect(scene.node().bootstrap()).rejects.toThrow(IN);
+    await vi.waitFor(() => expect(said(scene, 'authorized')).toHaveLength(1), { timeout: 10_000 });
+    const [sessionId = ''] = server.sessions;
+    return { scene, server, other, sessionId };
+  }
+
+  it('is ended by its own server alone, whose Class its STR brings back', async () => {
+    const { scene, server, other, sessionId } = await entered();
+    expect(await wish(other, sessionId)).toBe(5002);
+    expect(scene.sessions()).toMatchObject([{ diameterSession: sessionId, state: 'OPEN' }]);
+    expect(said(scene, 'session of another server')).toMatchObject([{ peer: OTHER_SERVER, wish: 'abort' }]);
+    expect(await wish(server, sessionId)).toBe(2001);
+    await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
+    expect(strOf(server)).toMatchObject([{ 'Session-Id': sessionId, Class: CLASSES, 'User-Name': 'mn@home.example' }]);
+    expect(other.ended).toEqual([]);
+  });
+
+  it('that servers of a realm share (Session-Binding) is ended by another one of them', async () => {
+    const { server, other, sessionId } = await entered({ 'Session-Binding': 3 });
+    expect(await wish(other, sessionId)).toBe(2001);
+    await vi.waitFor(() => expect(server.ended.length + other.ended.length).toBe(1), { timeout: 10_000 });
+  });
+});
