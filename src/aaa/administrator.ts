@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import { resultName } from '../protocol/diameter/result-codes.js';
 import { ControlError } from '../runtime/control.js';
 import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
+import { DatabaseError } from '../runtime/store/database-error.js';
+import { argumentsOf } from '../runtime/store/operation-arguments.js';
 import { PREPARING, READING } from '../runtime/store/operation-kinds.js';
 import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../runtime/store/records.js';
+import { StoreError } from '../runtime/store/records.js';
 import type { OperationName } from '../runtime/store/store.js';
 import type { EapApplication } from './eap-application.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
@@ -19,6 +23,27 @@ const MAX_SESSIONS = 1_000;
 
 /** Certificates in one question to the store. */
 const SERIALS = 500;
+
+/** Octets of the name of an operator, of an operation or of a store at most. */
+const MAX_NAME = 1_024;
+
+/** Statuses of HTTP for a database that cannot be used, and for a fault of ours. */
+const UNAVAILABLE = 503;
+const FAULT = 500;
+
+const name = () =>
+  z
+    .string()
+    .max(MAX_NAME)
+    .refine((value) => !value.includes('\0'), 'a name has no NUL');
+
+/** The body of a request; each operation has a schema of its own. */
+const REQUEST = z.strictObject({
+  operation: name(),
+  arguments: z.unknown(),
+  who: name().optional(),
+  store: name().optional(),
+});
 
 /** What the operator's commands may do to the store of a running daemon. */
 const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
@@ -73,21 +98,22 @@ export class Administrator {
 
   /** An operation of the store: `{operation, arguments, who}`; with `store` only if that is its name. */
   async administer(body: unknown): Promise<unknown> {
-    const { operation, arguments: given, who, store } = (body ?? {}) as Record<string, unknown>;
-    if (store !== undefined && store !== this.#parts.storeName) {
+    const parsed = REQUEST.safeParse(body);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
       throw new ControlError(
-        `this server has the store ${this.#parts.storeName}, not ${String(store)}: which one is meant?`,
+        `not {operation, arguments, who}: ${issue?.path.join('.') || 'the body'}: ${issue?.message}`,
       );
     }
-    if (typeof operation !== 'string' || !ADMINISTRATION.has(operation)) {
-      throw new ControlError(`there is no operation ${String(operation)}`);
+    const { operation, arguments: given, who, store } = parsed.data;
+    if (store !== undefined && store !== this.#parts.storeName) {
+      throw new ControlError(`this server has the store ${this.#parts.storeName}, not ${store}: which one is meant?`);
     }
+    if (!ADMINISTRATION.has(operation)) throw new ControlError(`there is no operation ${operation}`);
     const name = operation as OperationName;
-    // What goes with its subscriber cannot be asked for afterwards.
-    const sessions = name === 'removeSubscriber' ? await this.#sessionsOf((given as { nai: string }).nai) : [];
-    const by = typeof who === 'string' ? who : 'somebody';
-    const result = await this.#parts.store.run(name, given as never, by).catch((error: unknown) => {
-      throw error instanceof Error ? new ControlError(error.message) : error;
+    const by = who ?? 'somebody';
+    const { sessions, result } = await this.#administer(name, given, by).catch((error: unknown) => {
+      throw this.#toControlError(error, name);
     });
     const level = READING.has(name) || PREPARING.has(name) ? 'debug' : 'info';
     this.#parts.log[level]({ operation, who: by }, 'store administered');
@@ -96,11 +122,29 @@ export class Administrator {
     return result;
   }
 
+  async #administer(name: OperationName, given: unknown, by: string) {
+    const checked = argumentsOf(name, given);
+    // What goes with its subscriber cannot be asked for afterwards.
+    const sessions = name === 'removeSubscriber' ? await this.#sessionsOf((checked as { nai: string }).nai) : [];
+    return { sessions, result: await this.#parts.store.run(name, checked as never, by) };
+  }
+
+  /** The answer to an operator: what was asked for cannot be, the database cannot be used, or we have failed. */
+  #toControlError(error: unknown, operation: OperationName): unknown {
+    if (!(error instanceof Error)) return error;
+    if (error instanceof StoreError) return new ControlError(error.message);
+    if (error instanceof DatabaseError) return new ControlError(error.message, UNAVAILABLE);
+    return new ControlError(`${operation} failed by a fault of the server's, which its log shows`, FAULT);
+  }
+
   /** ASR or RAR for a session, or for all of a subscriber: `{of}`; what became of each. */
   async onSessions(body: unknown, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
     const { of } = (body ?? {}) as { of?: unknown };
     if (typeof of !== 'string' || of === '') throw new ControlError('which session? a Session-Id, or a subscriber');
-    const { items: sessions } = await this.#parts.store.run('listSessions', { of, limit: MAX_SESSIONS });
+    const found = this.#parts.store.run('listSessions', { of, limit: MAX_SESSIONS }).catch((error: unknown) => {
+      throw this.#toControlError(error, 'listSessions');
+    });
+    const { items: sessions } = await found;
     if (sessions.length === 0) throw new ControlError(`no session ${of}: "session list" shows them`);
     return Promise.all(
       sessions.map(async (session) => {
@@ -204,10 +248,7 @@ export class Administrator {
   }
 
   async #sessionsOf(nai: string): Promise<readonly Session[]> {
-    const found = await this.#parts.store.run('listSessions', { of: nai }).catch((error: unknown) => {
-      throw error instanceof Error ? new ControlError(error.message) : error;
-    });
-    return found.items;
+    return (await this.#parts.store.run('listSessions', { of: nai })).items;
   }
 
   async #end(sessions: readonly Session[]): Promise<void> {

@@ -100,6 +100,8 @@ export class AaaDaemon implements Service<AaaOptions> {
       log.error({ reason }, 'store has ended, and so do we');
       this.#finish(1);
     };
+    opened.onFault = (operation, { stack }) => log.error({ operation, stack }, 'store operation failed');
+    opened.onWarning = (reason) => log.warn({ reason }, 'store warns');
     opened.onClockStep = (milliseconds) => {
       this.#metrics.count('clock_steps');
       log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
@@ -182,7 +184,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     );
     const originState = await nextOriginState(options.hooks['state-dir']);
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
-    const store = await Store.open(options.store);
+    const store = await Store.open(options.store, { use: 'server' });
     const daemon = new AaaDaemon(options, log, store, credentials, originState, tls, files);
     try {
       await daemon.#open();

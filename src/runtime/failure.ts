@@ -19,6 +19,9 @@ const FOR_PEOPLE = new Set([
   'DiameterRequestError',
 ]);
 
+/** Codes of other errors that an operator has to put right: trying again changes nothing. */
+const FOR_OPERATORS: ReadonlySet<string> = new Set(['ERR_STORE_NEWER', 'ERR_STORE_REFUSED']);
+
 const SYSTEM: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another program',
   EADDRNOTAVAIL: 'this host has no such address',
@@ -39,7 +42,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
  * with a database that is down, an address that is not there yet, or a clock that is not set.
  */
 export function asStartError(error: unknown): unknown {
-  if (error instanceof OperatorError || (error as NodeJS.ErrnoException).code === 'ERR_STORE_NEWER') return error;
+  if (error instanceof OperatorError || FOR_OPERATORS.has(String((error as NodeJS.ErrnoException).code))) return error;
   const text = explainFailure(error);
   return text === undefined ? error : new StartError(text, { cause: error });
 }

@@ -9,6 +9,8 @@ export interface Backend {
   readonly concurrent: boolean;
   /** The most jobs of one commit: the first should not wait for the last. */
   readonly batch: number;
+  /** What an operator should know of it. */
+  readonly warnings?: readonly string[];
   /**
    * Runs jobs in one transaction, one transaction at a time whoever else writes: all are on disk when this resolves. A job
    * that throws is undone alone; the outcome of each comes back in order. `first` runs before them; when it throws, nothing
@@ -21,6 +23,8 @@ export interface Backend {
   lengthy(job: Job): Promise<unknown>;
   /** The database's wall clock, in milliseconds since 1970, UTC, in the transaction of `db` or in none; else it has this host's. */
   wallClock?(db?: Db): Promise<number>;
+  /** Throws DatabaseError when what was opened is lost in a way that shows without asking the database. */
+  check?(): void;
   close(): Promise<void>;
 }
 

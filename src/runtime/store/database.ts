@@ -1,93 +1,126 @@
-import { closeSync, constants, existsSync, fchownSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import Database from 'better-sqlite3';
-import { CompiledQuery, Kysely, Migrator, SqliteDialect, sql } from 'kysely';
+import { CompiledQuery, Kysely, SqliteDialect, sql } from 'kysely';
 import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
-import { KNOWN_MIGRATIONS, migrations, type Schema } from './schema.js';
+import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
+import { giveToFolderOwner, makePrivate, OpenedFiles, restrict } from './private-file.js';
+import type { Db } from './rows.js';
+import type { Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
-
-/**
- * What root makes belongs to whom its folder belongs to: an operator's command may come before the server, which runs as
- * another user. SQLite itself gives the files beside it the same owner.
- */
-export function giveToFolderOwner(path: string): void {
-  if (path === ':memory:' || process.geteuid?.() !== 0) return;
-  const { uid, gid } = statSync(dirname(path));
-  if (uid === 0) return;
-  if (lstatSync(path).isSymbolicLink()) return;
-  // That user may have put something else there by now: not what a link leads to, nor what has another name.
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    if (fstatSync(descriptor).nlink === 1) fchownSync(descriptor, uid, gid);
-  } finally {
-    closeSync(descriptor);
-  }
-}
+import { asDatabaseError } from './sqlite-errors.js';
+import { StoreLock, type StoreUse } from './store-lock.js';
+import { clearUnfinished } from './unfinished-migration.js';
 
 /** How long another process's write is waited for, in milliseconds. */
 const BUSY_TIMEOUT = 5_000;
 
+/** A store that ends with its process. */
+const IN_MEMORY = ':memory:';
+
 /**
- * Opens a SQLite file, made if it is not there, with its schema brought up to date. `synchronous = FULL` is said on every
- * open: the library is built with NORMAL for a file in WAL mode, with which a commit may be lost in a power failure.
+ * Opens a SQLite file, made if it is not there, for its owner alone, with its schema brought up to date. `synchronous = FULL`
+ * is said on every open: the library is built with NORMAL for a file in WAL mode, with which a commit may be lost in a power
+ * failure. Rejects with DatabaseError.
  */
 export async function openSqlite(path: string): Promise<Kysely<Schema>> {
-  const isNew = path === ':memory:' || !existsSync(path);
-  let file: Database.Database;
+  const file = openFile(path);
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatements(file, path) }) });
   try {
+    await migrate({
+      name: path,
+      read: (work) => work(db as unknown as Kysely<unknown>),
+      inTransaction: (work) => inTransaction(db, (connection) => work(connection as unknown as Kysely<unknown>)),
+      clear: (done, next) => clearUnfinished(file, path, done, next),
+    });
+    await ensureSecret(db);
+    return db;
+  } catch (error) {
+    await db.destroy();
+    throw cannotUpdate(path, error);
+  }
+}
+
+function openFile(path: string): Database.Database {
+  let file: Database.Database | undefined;
+  try {
+    if (path !== IN_MEMORY) {
+      if (!makePrivate(path, true)) giveToFolderOwner(path);
+      restrict(path);
+    }
     file = new Database(path, { timeout: BUSY_TIMEOUT });
-    if (isNew) giveToFolderOwner(path);
-    else refuseNewer(file, path);
+    refuseNewer(file, path);
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
+    return file;
   } catch (error) {
+    file?.close();
     if (error instanceof DatabaseError) throw error;
-    throw new DatabaseError('ERR_STORE_OPEN', `cannot open the database ${path}: ${(error as Error).message}`);
+    throw cannotOpen(path, error);
   }
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatements(file) }) });
-  const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
-  if (error) {
-    await db.destroy();
-    throw new DatabaseError(
-      'ERR_STORE_OPEN',
-      `cannot bring the database ${path} up to date: ${(error as Error).message}`,
-    );
-  }
-  return db;
+}
+
+function cannotOpen(path: string, error: unknown): DatabaseError {
+  const known = asDatabaseError(error, path);
+  const code = known instanceof DatabaseError && known.code === 'ERR_STORE_FULL' ? known.code : 'ERR_STORE_OPEN';
+  return new DatabaseError(code, `cannot open the database ${path}: ${(error as Error).message}`, { cause: error });
+}
+
+function cannotUpdate(path: string, error: unknown): DatabaseError {
+  const { code, message } = error as DatabaseError;
+  if (code === 'ERR_STORE_NEWER' || code === 'ERR_STORE_REFUSED') return error as DatabaseError;
+  return new DatabaseError(
+    code === 'ERR_STORE_FULL' ? code : 'ERR_STORE_OPEN',
+    `cannot bring the database ${path} up to date: ${message}`,
+    { cause: error },
+  );
 }
 
 /** Statements that are kept prepared; the store's own are some forty. */
 const MAX_STATEMENTS = 256;
 
 /** The same database, preparing each statement once: Kysely asks for it at every execution, and it costs more than that. */
-function withStatements(file: Database.Database) {
-  const statements = new Map<string, Database.Statement>();
+function withStatements(file: Database.Database, path: string) {
+  const watched = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw asDatabaseError(error, path);
+    }
+  };
+  const prepare = (text: string) => {
+    const statement = watched(() => file.prepare(text));
+    return {
+      reader: statement.reader,
+      all: (parameters: readonly unknown[]) => watched(() => statement.all(parameters)),
+      run: (parameters: readonly unknown[]) => watched(() => statement.run(parameters)),
+      iterate: (parameters: readonly unknown[]) => statement.iterate(parameters),
+    };
+  };
+  const statements = new Map<string, ReturnType<typeof prepare>>();
   return {
     close: () => file.close(),
     prepare: (text: string) => {
       const known = statements.get(text);
       if (known) return known;
       if (statements.size >= MAX_STATEMENTS) statements.clear();
-      const statement = file.prepare(text);
+      const statement = prepare(text);
       statements.set(text, statement);
       return statement;
     },
   };
 }
 
-/** A database that a newer version has migrated is left as it is: closes it and throws DatabaseError. */
+/** A database that a newer version has migrated is left as it is. Throws DatabaseError. */
 export function refuseNewer(file: Database.Database, path: string): void {
-  const table = file.prepare("SELECT 1 FROM sqlite_master WHERE name = 'kysely_migration'").get();
+  const table = file.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(BOOKKEEPING);
   if (!table) return;
-  const rows = file.prepare('SELECT name FROM kysely_migration').all() as { name: string }[];
-  const unknown = rows.find(({ name }) => !KNOWN_MIGRATIONS.includes(name));
-  if (!unknown) return;
-  file.close();
-  throw new DatabaseError(
-    'ERR_STORE_NEWER',
-    `the database ${path} was written by a newer version of pana-mip6 (migration ${unknown.name}): upgrade this one`,
+  const rows = file.prepare(`SELECT name FROM ${BOOKKEEPING}`).all() as { name: string }[];
+  refuseUnknown(
+    rows.map(({ name }) => name),
+    path,
   );
 }
 
@@ -97,45 +130,76 @@ export async function synchronousLevel(db: Kysely<Schema>): Promise<number> {
   return rows[0]?.synchronous ?? -1;
 }
 
+type Run = (text: string) => Promise<unknown>;
+
+/** Runs work in a transaction. */
+async function inTransaction<T>(db: Kysely<Schema>, work: (connection: Db, run: Run) => Promise<T>): Promise<T> {
+  return db.connection().execute(async (connection) => {
+    const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
+    // IMMEDIATE: a reader that wants to write later could be refused in the middle.
+    await run('BEGIN IMMEDIATE');
+    try {
+      const result = await work(connection, run);
+      await run('COMMIT');
+      return result;
+    } catch (error) {
+      await run('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
 /** A SQLite file: one transaction after another, on the one connection. */
 export class SqliteBackend implements Backend {
   readonly concurrent = false;
   readonly batch = 256;
+  readonly #path: string;
   readonly #db: Kysely<Schema>;
+  readonly #lock: StoreLock | undefined;
+  readonly #files: readonly OpenedFiles[];
 
-  private constructor(db: Kysely<Schema>) {
+  private constructor(path: string, db: Kysely<Schema>, lock: StoreLock | undefined) {
+    this.#path = path;
     this.#db = db;
+    this.#lock = lock;
+    this.#files = lock ? [new OpenedFiles(path), new OpenedFiles(lock.path)] : [];
   }
 
-  /** Rejects with DatabaseError. */
-  static async open(path: string): Promise<SqliteBackend> {
-    const db = await openSqlite(path);
-    await ensureSecret(db);
-    return new SqliteBackend(db);
+  /** Rejects with DatabaseError, also when somebody has the file whom this use excludes. */
+  static async open(given: string, use: StoreUse = 'command'): Promise<SqliteBackend> {
+    if (given === IN_MEMORY) return new SqliteBackend(given, await openSqlite(given), undefined);
+    // Of one file there is one lock, whatever link leads to it.
+    const path = existsSync(given) ? realpathSync(given) : resolve(given);
+    const lock = StoreLock.take(path, use);
+    try {
+      return new SqliteBackend(path, await openSqlite(path), lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
   }
 
   async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
-    return this.#db.connection().execute(async (connection) => {
-      const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
-      // IMMEDIATE: a reader that wants to write later could be refused in the middle.
-      await run('BEGIN IMMEDIATE');
-      const outcomes: PromiseSettledResult<unknown>[] = [];
-      try {
-        await first?.(connection);
-        for (const job of jobs) {
-          await run('SAVEPOINT job');
-          const [outcome] = await Promise.allSettled([job(connection)]);
-          if (outcome.status === 'rejected') await run('ROLLBACK TO job');
-          await run('RELEASE job');
-          outcomes.push(outcome);
+    this.check();
+    const outcomes = await inTransaction(this.#db, async (connection, run) => {
+      const done: PromiseSettledResult<unknown>[] = [];
+      await first?.(connection);
+      for (const job of jobs) {
+        await run('SAVEPOINT job');
+        const [outcome] = await Promise.allSettled([job(connection)]);
+        if (outcome.status === 'rejected') {
+          // SQLite may have ended the whole transaction by itself.
+          if (outcome.reason instanceof DatabaseError) throw outcome.reason;
+          await run('ROLLBACK TO job');
         }
-        await run('COMMIT');
-        return outcomes;
-      } catch (error) {
-        await run('ROLLBACK').catch(() => undefined);
-        throw error;
+        await run('RELEASE job');
+        done.push(outcome);
       }
+      return done;
     });
+    // What went to a file that has no name any more is not kept.
+    this.check();
+    return outcomes;
   }
 
   async read(job: Job): Promise<unknown> {
@@ -148,7 +212,19 @@ export class SqliteBackend implements Backend {
     return outcome?.value;
   }
 
+  check(): void {
+    for (const files of this.#files) {
+      const problem = files.problem();
+      if (problem === undefined) continue;
+      throw new DatabaseError(
+        'ERR_STORE_DOWN',
+        `the store is not ${this.#path} any more: ${problem}. Put it back, or restart the server with what is there now`,
+      );
+    }
+  }
+
   async close(): Promise<void> {
     await this.#db.destroy();
+    this.#lock?.release();
   }
 }

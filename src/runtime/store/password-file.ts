@@ -10,13 +10,18 @@ export interface PasswordPlace {
   readonly user: string;
 }
 
+/** There is no password; the message says where one was sought, for operators. */
+export class PasswordError extends Error {
+  override readonly name = 'PasswordError';
+}
+
 /** A field up to a colon: `\:` and `\\` are a colon and a backslash of its own. */
 const FIELD = String.raw`((?:\\.|[^\\:])*):`;
 const LINE = new RegExp(`^${FIELD.repeat(4)}(.*)$`);
 
 /**
  * The password of PostgreSQL's password file, by its rules: `PGPASSFILE`, else `~/.pgpass`, for its owner alone. Lines are
- * `host:port:database:user:password`, the first that fits counts, and `*` fits all. Rejects with an error for operators.
+ * `host:port:database:user:password`, the first that fits counts, and `*` fits all. Rejects with PasswordError.
  */
 export async function passwordFromFile(place: PasswordPlace): Promise<string> {
   const path = process.env['PGPASSFILE'] || join(homedir(), '.pgpass');
@@ -28,11 +33,11 @@ export async function passwordFromFile(place: PasswordPlace): Promise<string> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`${wanted}, ${code === 'ENOENT' ? `and there is no file ${path}` : `and: ${message}`}`);
+    throw new PasswordError(`${wanted}, ${code === 'ENOENT' ? `and there is no file ${path}` : `and: ${message}`}`);
   }
-  if ((mode & 0o077) !== 0) throw new Error(`${wanted}, and others than its owner may use ${path}: chmod 600`);
+  if ((mode & 0o077) !== 0) throw new PasswordError(`${wanted}, and others than its owner may use ${path}: chmod 600`);
   const password = passwordIn(text, place);
-  if (password === undefined) throw new Error(`${wanted}, and ${path} has no line for this database and user`);
+  if (password === undefined) throw new PasswordError(`${wanted}, and ${path} has no line for this database and user`);
   return password;
 }
 

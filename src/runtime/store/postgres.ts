@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { CompiledQuery, Kysely, Migrator, PostgresDialect, sql } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { type Backend, type Job, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
-import { type PasswordPlace, passwordFromFile } from './password-file.js';
-import { StoreError } from './records.js';
+import { migrate } from './migrator.js';
+import { PasswordError, type PasswordPlace, passwordFromFile } from './password-file.js';
+import { asDatabaseError, Interrupted } from './postgres-errors.js';
+import { probe, TRANSACTION } from './postgres-probe.js';
+import { forDriver, urlProblem } from './postgres-url.js';
 import type { Db } from './rows.js';
-import { KNOWN_MIGRATIONS, migrations, type Schema } from './schema.js';
+import type { Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
 
 /** Connections at most; one of them writes. */
@@ -28,6 +31,9 @@ const TRIES = 3;
 /** Number of the advisory lock that whoever writes holds: "PANA". */
 const WRITER = 0x50414e41;
 
+/** The same for whoever migrates: Kysely's number, since earlier versions used its migrator. */
+const MIGRATOR = '3853314791062309107';
+
 const INT8 = 20;
 
 /** bigint as a number: times in milliseconds and counts are all below 2^53. */
@@ -36,25 +42,18 @@ const types = {
     oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
 };
 
-/** SQLSTATE of transactions that may work when tried again: serialization failure, deadlock. */
-const AGAIN = new Set(['40001', '40P01']);
-
-/** SQLSTATE classes that say something about the server, not about the query: connection, resources, intervention. */
-const SERVER = /^(08|57)/;
-
-/** Whether a transaction has ended by what is none of its fault, and may be tried again on another connection. */
-function isOver(error: unknown): boolean {
-  if (error instanceof DatabaseError || error instanceof StoreError) return false;
-  const { code } = error as { code?: string };
-  return !(error instanceof pg.DatabaseError) || AGAIN.has(code ?? '') || SERVER.test(code ?? '');
-}
-
 /** A client that finds a password where libpq would, also in the file: pg's own way says on stderr that it is going to go. */
 class Client extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
-    const own = this as { password?: unknown };
-    if (own.password === null) own.password = (place: PasswordPlace) => passwordFromFile(place);
+    const own = this as unknown as { password?: unknown; connection: { stream: { destroy(): void } } };
+    if (own.password !== null) return;
+    own.password = (place: PasswordPlace) =>
+      passwordFromFile(place).catch((error: unknown) => {
+        // The server goes on waiting for a password, and the driver for the server.
+        setImmediate(() => own.connection.stream.destroy());
+        throw error;
+      });
   }
 }
 
@@ -78,16 +77,18 @@ export class PostgresBackend implements Backend {
   /** When something worked last. */
   #worked = 0;
   #problem = '';
+  /** How a transaction begins. Settings of a whole connection are no use: a pool before the database shares it with others. */
+  #begin = `${TRANSACTION}; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION}`;
+  warnings: readonly string[] = [];
 
   private constructor(url: string) {
     this.#name = storeName(url);
     this.#pool = new pg.Pool({
-      connectionString: url,
+      connectionString: forDriver(url),
       Client,
       application_name: 'pana-aaa',
       max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION,
       keepAlive: true,
       types,
     });
@@ -97,18 +98,53 @@ export class PostgresBackend implements Backend {
 
   /** Opens a database with its schema brought up to date. Rejects with DatabaseError. */
   static async open(url: string): Promise<PostgresBackend> {
+    const name = storeName(url);
+    const problem = urlProblem(url, process.env);
+    if (problem !== undefined)
+      throw new DatabaseError('ERR_STORE_REFUSED', `cannot open the database ${name}: ${problem}`);
     const backend = new PostgresBackend(url);
     try {
-      await backend.#migrate();
+      await backend.#prepare();
+      return backend;
     } catch (error) {
       await backend.close();
+      throw error;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    try {
+      const { warnings, isAsynchronous } = await probe(this.#pool, this.#name);
+      this.warnings = warnings;
+      if (isAsynchronous) this.#begin += '; SET LOCAL synchronous_commit = on';
+    } catch (error) {
       if (error instanceof DatabaseError) throw error;
       throw new DatabaseError(
-        'ERR_STORE_OPEN',
-        `cannot open the database ${backend.#name}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`,
+        error instanceof PasswordError ? 'ERR_STORE_REFUSED' : 'ERR_STORE_OPEN',
+        `cannot open the database ${this.#name}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`,
       );
     }
-    return backend;
+    try {
+      await migrate({
+        name: this.#name,
+        read: (work) => this.#with(TIMEOUT, ({ db }) => work(db as unknown as Kysely<unknown>)),
+        inTransaction: (work) =>
+          this.#with(undefined, async ({ db, run }) => {
+            await run(`${this.#begin}; SELECT pg_advisory_xact_lock(${MIGRATOR})`);
+            const result = await work(db as unknown as Kysely<unknown>);
+            await run('COMMIT');
+            return result;
+          }),
+      });
+      await this.#with(TIMEOUT, ({ db }) => ensureSecret(db));
+    } catch (error) {
+      const { code, message } = error as DatabaseError;
+      if (code === 'ERR_STORE_NEWER' || code === 'ERR_STORE_REFUSED') throw error;
+      throw new DatabaseError(
+        code === 'ERR_STORE_FULL' ? code : 'ERR_STORE_OPEN',
+        `cannot bring the database ${this.#name} up to date: ${message}`,
+      );
+    }
   }
 
   async commit(jobs: readonly Job[], first?: Job, lengthy = false): Promise<PromiseSettledResult<unknown>[]> {
@@ -116,15 +152,15 @@ export class PostgresBackend implements Backend {
       let ends = false;
       try {
         return await this.#with(lengthy ? undefined : TIMEOUT, async ({ db, run }) => {
-          await run(`BEGIN; SELECT pg_advisory_xact_lock(${WRITER})`);
+          await run(`${this.#begin}; SELECT pg_advisory_xact_lock(${WRITER})`);
           await first?.(db);
           const outcomes: PromiseSettledResult<unknown>[] = [];
           for (const job of jobs) {
             await run('SAVEPOINT job');
             const [outcome] = await Promise.allSettled([job(db)]);
             const failed = outcome.status === 'rejected';
-            // Nothing more can be said on a connection that is gone, or in a transaction that met another one.
-            if (failed && isOver(outcome.reason)) throw outcome.reason;
+            // Nothing more can be said on a connection that is gone, or to a database that cannot be used.
+            if (failed && outcome.reason instanceof DatabaseError) throw outcome.reason;
             await run(failed ? 'ROLLBACK TO job; RELEASE job' : 'RELEASE job');
             outcomes.push(outcome);
           }
@@ -134,7 +170,7 @@ export class PostgresBackend implements Backend {
         });
       } catch (error) {
         // Whether a commit that broke off has happened is not known: it is not tried again.
-        if (ends || attempt === TRIES || !isOver(error)) throw error;
+        if (ends || attempt === TRIES || !(error instanceof Interrupted)) throw error;
       }
     }
   }
@@ -144,14 +180,14 @@ export class PostgresBackend implements Backend {
       try {
         return await this.#with(TIMEOUT, ({ db }) => job(db));
       } catch (error) {
-        if (attempt === TRIES || !isOver(error)) throw error;
+        if (attempt === TRIES || !(error instanceof Interrupted)) throw error;
       }
     }
   }
 
   async lengthy(job: Job): Promise<unknown> {
     return this.#with(undefined, async ({ db, run }) => {
-      await run('BEGIN');
+      await run(this.#begin);
       const result = await job(db);
       await run('COMMIT');
       return result;
@@ -189,7 +225,7 @@ export class PostgresBackend implements Backend {
       lost = reject;
     });
     gone.catch(() => undefined);
-    const onError = (error: Error) => lost(error);
+    const onError = (error: Error) => lost(asDatabaseError(error, this.#name) as Error);
     client.on('error', onError);
     const started = performance.now();
     if (timeout !== undefined) timer = setTimeout(() => lost(this.#late(timeout, started)), timeout);
@@ -211,10 +247,14 @@ export class PostgresBackend implements Backend {
   #session(client: pg.PoolClient): Session {
     const known = this.#sessions.get(client);
     if (known) return known;
-    const only = { query: client.query.bind(client), release: () => undefined };
+    const query = (text: string, parameters?: unknown[]) =>
+      client.query(text, parameters).catch((error: unknown) => {
+        throw asDatabaseError(error, this.#name);
+      });
+    const only = { query, release: () => undefined };
     const pool = { connect: () => Promise.resolve(only), end: () => Promise.resolve() };
     const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pool as unknown as pg.Pool }) });
-    const session = { db, run: (text: string) => client.query(text) };
+    const session = { db, run: (text: string) => query(text) };
     this.#sessions.set(client, session);
     return session;
   }
@@ -229,30 +269,4 @@ export class PostgresBackend implements Backend {
     if (this.#worked < started) this.#downUntil = performance.now() + PAUSE;
     return this.#down();
   }
-
-  async #migrate(): Promise<void> {
-    const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.#pool }) });
-    await refuseNewer(db, this.#name);
-    const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
-    if (error) {
-      throw new DatabaseError(
-        'ERR_STORE_OPEN',
-        `cannot bring the database ${this.#name} up to date: ${(error as Error).message}`,
-      );
-    }
-    await ensureSecret(db);
-  }
-}
-
-/** A database that a newer version has migrated is left as it is. */
-async function refuseNewer(db: Kysely<Schema>, name: string): Promise<void> {
-  const table = await db.executeQuery(CompiledQuery.raw("SELECT to_regclass('kysely_migration') AS found"));
-  if ((table.rows[0] as { found: string | null }).found === null) return;
-  const { rows } = await db.executeQuery<{ name: string }>(CompiledQuery.raw('SELECT name FROM kysely_migration'));
-  const unknown = rows.find((row) => !KNOWN_MIGRATIONS.includes(row.name));
-  if (!unknown) return;
-  throw new DatabaseError(
-    'ERR_STORE_NEWER',
-    `the database ${name} was written by a newer version of pana-mip6 (migration ${unknown.name}): upgrade this one`,
-  );
 }

@@ -1,12 +1,4 @@
-import {
-  type ColumnDefinitionBuilder,
-  type Generated,
-  type Kysely,
-  type Migration,
-  type MigrationProvider,
-  PostgresAdapter,
-  sql,
-} from 'kysely';
+import { type ColumnDefinitionBuilder, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
 
 /** Flags are 0 and 1, times milliseconds since 1970 in UTC, addresses canonical text: what SQLite and PostgreSQL share. */
 export interface Schema {
@@ -119,7 +111,7 @@ export interface Schema {
   meta: { key: string; value: string };
 }
 
-type Migrate = (db: Kysely<unknown>) => Promise<void>;
+export type Migrate = (db: Kysely<unknown>) => Promise<void>;
 type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
 
 /** Whether a database is PostgreSQL. */
@@ -291,17 +283,15 @@ const wide: Migrate = async (db) => {
   }
 };
 
-/** In their order; a released one is never changed. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  '0001-first': { up: first },
-  '0002-origin': { up: origin },
-  '0003-history': { up: history },
-  '0004-operator': { up: operator },
-  '0005-pins': { up: pins },
-  '0006-wide': { up: wide },
+/** In their order; a released one is never changed. Each runs in one transaction. */
+export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
+  '0001-first': first,
+  '0002-origin': origin,
+  '0003-history': history,
+  '0004-operator': operator,
+  '0005-pins': pins,
+  '0006-wide': wide,
 };
-
-export const migrations: MigrationProvider = { getMigrations: () => Promise.resolve({ ...MIGRATIONS }) };
 
 /** Names of the migrations that this version knows. */
 export const KNOWN_MIGRATIONS: readonly string[] = Object.keys(MIGRATIONS);

@@ -9,3 +9,12 @@ export async function ensureSecret(db: Db): Promise<void> {
     .onConflict((conflict) => conflict.column('key').doNothing())
     .execute();
 }
+
+/** Writes the secret as it is: whether the database has room for what is written. */
+export async function rewriteSecret(db: Db): Promise<void> {
+  await db
+    .updateTable('meta')
+    .set(({ ref }) => ({ value: ref('value') }))
+    .where('key', '=', 'secret')
+    .execute();
+}

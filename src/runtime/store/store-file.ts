@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs';
-import { chmod, rename, rm } from 'node:fs/promises';
+import { existsSync, realpathSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { makeFolder } from '../folder.js';
-import { giveToFolderOwner, refuseNewer } from './database.js';
+import { refuseNewer } from './database.js';
 import { DatabaseError } from './database-error.js';
+import { BESIDE, makePrivate, syncFolder } from './private-file.js';
+import { StoreLock } from './store-lock.js';
 
 /** Pages copied at a time: the server writes in between. */
 const PAGES = 1000;
@@ -13,15 +15,18 @@ const PAGES = 1000;
 export type OnProgress = (part: number) => void;
 
 /**
- * Copies a store to a file that is not there yet, also while a server writes to it: SQLite's online backup. Rejects with
- * DatabaseError.
+ * Copies a store to a file that is not there yet, for its owner alone, also while a server writes to the store: SQLite's
+ * online backup. Rejects with DatabaseError.
  */
 export async function backUp(store: string, to: string, onProgress: OnProgress): Promise<void> {
   if (existsSync(to)) throw new DatabaseError('ERR_STORE_OPEN', `${to} is there already`);
   await copy(store, to, onProgress);
 }
 
-/** Puts a backup in the place of a store that nobody has open. Rejects with DatabaseError, and then changes nothing. */
+/**
+ * Puts a backup in the place of a store that nobody has open; nobody may open it meanwhile. Rejects with DatabaseError, and
+ * then changes nothing.
+ */
 export async function restore(from: string, store: string, onProgress: OnProgress): Promise<void> {
   const backup = open(from);
   try {
@@ -34,32 +39,55 @@ export async function restore(from: string, store: string, onProgress: OnProgres
     backup.close();
   }
   await makeFolder(dirname(store), 0o700);
-  await copy(from, store, onProgress, true);
+  const place = existsSync(store) ? realpathSync(store) : store;
+  const lock = StoreLock.take(place, 'server');
+  try {
+    await copy(from, place, onProgress, true);
+  } finally {
+    lock.release();
+  }
 }
 
-/** Under another name first; `isOwners`: the copy goes with its folder. What SQLite keeps beside a file belongs to the old one. */
+/** Under another name first; `isOwners`: the copy goes with its folder. */
 async function copy(from: string, to: string, onProgress: OnProgress, isOwners = false): Promise<void> {
   const source = open(from);
   const part = `${to}.new`;
-  await rm(part, { force: true });
   try {
+    await rm(part, { force: true });
+    makePrivate(part, isOwners);
     await source.backup(part, {
       progress: ({ totalPages, remainingPages }) => {
         if (totalPages > 0) onProgress(1 - remainingPages / totalPages);
         return PAGES;
       },
     });
-    await chmod(part, 0o600);
-    if (isOwners) giveToFolderOwner(part);
-    await rm(`${to}-wal`, { force: true });
-    await rm(`${to}-shm`, { force: true });
+    if (existsSync(to)) await emptyJournal(to);
     await rename(part, to);
+    syncFolder(dirname(to));
   } catch (error) {
     await rm(part, { force: true });
     throw new DatabaseError('ERR_STORE_OPEN', `cannot copy ${from} to ${to}: ${(error as Error).message}`);
   } finally {
     source.close();
   }
+}
+
+/**
+ * What SQLite keeps beside a file belongs to that file, and would ruin another one in its place. It goes into its file first:
+ * so a power failure at any moment leaves the whole old store or the whole new one.
+ */
+async function emptyJournal(path: string): Promise<void> {
+  try {
+    const old = new Database(path, { fileMustExist: true });
+    try {
+      old.pragma('wal_checkpoint(TRUNCATE)');
+    } finally {
+      old.close();
+    }
+  } catch {
+    // It was no database any more: nothing of it is worth keeping.
+  }
+  for (const ending of BESIDE) await rm(path + ending, { force: true });
 }
 
 function open(path: string): Database.Database {

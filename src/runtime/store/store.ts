@@ -1,10 +1,13 @@
 import { Worker } from 'node:worker_threads';
+import { within } from '../within.js';
 import { DatabaseError } from './database-error.js';
 import { monotonic } from './monotonic.js';
-import { LENGTHY } from './operation-kinds.js';
+import { argumentsOf } from './operation-arguments.js';
+import { LENGTHY, READING } from './operation-kinds.js';
 import type { OperationName, operations } from './operations.js';
 import { StoreError, type StoreErrorCode } from './records.js';
-import type { ClockStepped, StoreCall, StoreFailure, StoreReply } from './worker.js';
+import type { StoreUse } from './store-lock.js';
+import type { ClockStepped, StoreCall, StoreFailure, StoreReply, StoreThread, StoreWarned } from './worker.js';
 
 export type { OperationName };
 
@@ -15,8 +18,30 @@ export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]
 /** Calls that may wait for the writer; more are refused at once. */
 export const MAX_WAITING = 10_000;
 
+/** How long what was begun may take until a store is closed, in milliseconds. */
+const CLOSE_PATIENCE = 4_000;
+
+export interface OpenOptions {
+  /** A SQLite file has one server, and no commands beside it. */
+  readonly use?: StoreUse;
+  /** Gives the opening up at once. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An operation has failed by a fault of ours; it says nothing about the database. */
+export class StoreFault extends Error {
+  override readonly name = 'StoreFault';
+  readonly code: string;
+
+  constructor({ code, message, stack }: StoreFailure) {
+    super(message);
+    this.code = code;
+    if (stack !== undefined) this.stack = stack;
+  }
+}
+
 interface Waiting {
-  readonly isLengthy: boolean;
+  readonly operation: OperationName;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -39,6 +64,8 @@ export class Store {
   #last = 0;
   #broken: Error | undefined;
   #works = true;
+  /** A full disk: that something can be read says nothing about it. */
+  #needsWrite = false;
   #closing = false;
   /** Says when the database is lost, and when it answers again. */
   onState: (works: boolean, reason: string) => void = () => undefined;
@@ -46,40 +73,67 @@ export class Store {
   onEnd: (reason: string) => void = () => undefined;
   /** Says that the wall clock has made a step, in milliseconds, and that the store's times have made it too. */
   onClockStep: (milliseconds: number) => void = () => undefined;
+  /** Says that an operation has failed by a fault of ours. */
+  onFault: (operation: OperationName, fault: StoreFault) => void = () => undefined;
+  /** Says what an operator should know of the database. */
+  onWarning: (warning: string) => void = () => undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
-    worker.on('message', (message: readonly StoreReply[] | ClockStepped) => {
+    worker.on('message', (message: readonly StoreReply[] | ClockStepped | StoreWarned) => {
       if ('step' in message) this.onClockStep(message.step);
+      else if ('warning' in message) this.onWarning(message.warning);
       else for (const reply of message) this.#reply(reply);
     });
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
     worker.once('error', (error) => this.#break(error));
-    worker.once('exit', () => this.#break(new DatabaseError('ERR_STORE_OPEN', 'the store is closed')));
-  }
-
-  /** Opens a SQLite file, or `postgres://…`. Rejects with DatabaseError. */
-  static async open(where: string): Promise<Store> {
-    const worker = new Worker(workerUrl(), { workerData: { store: where } });
-    const store = new Store(worker);
-    await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject, isLengthy: false }));
-    return store;
+    worker.once('exit', () => this.#break(closed()));
   }
 
   /**
-   * Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be. With `who` it is
-   * an administrative change, and is written down.
+   * Opens a SQLite file, or `postgres://…`. Rejects with DatabaseError, also when the signal comes: its thread has ended then,
+   * or does.
+   */
+  static async open(where: string, { use = 'command', signal }: OpenOptions = {}): Promise<Store> {
+    if (signal?.aborted) throw aborted();
+    const worker = new Worker(workerUrl(), { workerData: { store: where, use } satisfies StoreThread });
+    const store = new Store(worker);
+    const abort = () => store.#break(aborted());
+    signal?.addEventListener('abort', abort, { once: true });
+    store.#closing = true;
+    try {
+      await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject, operation: 'statistics' }));
+      store.#closing = false;
+      return store;
+    } catch (error) {
+      // What it has begun, such as a connection, would hold up the end of the process.
+      store.#end();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /**
+   * Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be, arguments that
+   * are none among it; with DatabaseError when the database cannot be used; and with StoreFault. With `who` it is an
+   * administrative change, and is written down.
    */
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
     if (this.#broken) return Promise.reject(this.#broken);
     if (this.#waiting.size >= MAX_WAITING)
       return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many calls wait for the store'));
+    let checked: unknown;
+    try {
+      checked = argumentsOf(operation, given);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
     this.#last += 1;
     const id = this.#last;
     return new Promise((resolve, reject) => {
-      const isLengthy = LENGTHY.has(operation);
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, isLengthy });
-      this.#call({ id, operation, arguments: given, asked: monotonic(), who });
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, operation });
+      this.#call({ id, operation, arguments: checked, asked: monotonic(), who });
     });
   }
 
@@ -88,17 +142,30 @@ export class Store {
    * minutes: with SQLite nothing else is answered meanwhile.
    */
   async answers(): Promise<boolean> {
-    if (this.#waiting.size >= MAX_WAITING || [...this.#waiting.values()].some(({ isLengthy }) => isLengthy))
+    if (
+      this.#waiting.size >= MAX_WAITING ||
+      [...this.#waiting.values()].some(({ operation }) => LENGTHY.has(operation))
+    )
       return true;
     await this.run('listHomeAgents', {}).catch(() => undefined);
     return this.#broken === undefined;
   }
 
-  async close(): Promise<void> {
+  /** Ends what was begun, but does not wait for it longer than `patience` milliseconds: then its calls are rejected. */
+  async close(patience = CLOSE_PATIENCE): Promise<void> {
     this.#closing = true;
     this.#flush();
-    if (!this.#broken) this.#worker.postMessage('close');
-    await this.#exited;
+    if (this.#broken) return;
+    this.#worker.postMessage('close');
+    await within(this.#exited, patience);
+    this.#end();
+  }
+
+  /** Ends its thread whatever it does. One that waits for a disk ends with the process. */
+  #end(): void {
+    this.#break(closed());
+    this.#worker.unref();
+    void this.#worker.terminate();
   }
 
   /** Calls of one turn go over together: waking the other thread costs more than most calls. */
@@ -116,18 +183,29 @@ export class Store {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if ('failure' in reply) {
-      if (reply.failure.kind !== 'store') this.#changed(false, reply.failure.message);
-      waiting?.reject(toError(reply.failure));
+      const { kind, code, message } = reply.failure;
+      if (kind === 'database') this.#lost(message, code === 'ERR_STORE_FULL');
+      const error = toError(reply.failure);
+      if (waiting && error instanceof StoreFault) this.onFault(waiting.operation, error);
+      waiting?.reject(error);
     } else {
-      this.#changed(true, '');
+      this.#worked(waiting !== undefined && !READING.has(waiting.operation));
       waiting?.resolve(reply.value);
     }
   }
 
-  #changed(works: boolean, reason: string): void {
-    if (works === this.#works) return;
-    this.#works = works;
-    this.onState(works, reason);
+  #lost(reason: string, isFull: boolean): void {
+    this.#needsWrite ||= isFull;
+    if (!this.#works) return;
+    this.#works = false;
+    this.onState(false, reason);
+  }
+
+  #worked(isWrite: boolean): void {
+    if (this.#works || (this.#needsWrite && !isWrite)) return;
+    this.#works = true;
+    this.#needsWrite = false;
+    this.onState(true, '');
   }
 
   #break(error: Error): void {
@@ -139,8 +217,17 @@ export class Store {
   }
 }
 
-function toError({ kind, code, message }: StoreFailure): Error {
+function toError(failure: StoreFailure): Error {
+  const { kind, code, message } = failure;
   if (kind === 'store') return new StoreError(code as StoreErrorCode, message);
   if (kind === 'database') return new DatabaseError(code as DatabaseError['code'], message);
-  return Object.assign(new Error(message), { code });
+  return new StoreFault(failure);
+}
+
+function aborted(): DatabaseError {
+  return new DatabaseError('ERR_STORE_OPEN', 'the store is not opened: it was given up');
+}
+
+function closed(): DatabaseError {
+  return new DatabaseError('ERR_STORE_OPEN', 'the store is closed');
 }

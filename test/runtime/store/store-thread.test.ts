@@ -19,6 +19,12 @@ class Thread extends EventEmitter {
     else this.calls.push(...message);
   }
 
+  unref(): void {}
+
+  terminate(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
   answer(): void {
     this.emit(
       'message',
@@ -54,7 +60,7 @@ it('answers when its thread does, whatever the database says', async () => {
 });
 
 it('is not asked while it does what takes long, or has too much to do', async () => {
-  const long = store.run('finishImport', {} as never).catch(() => undefined);
+  const long = store.run('finishImport', { importId: 'a', update: false }).catch(() => undefined);
   expect(await store.answers()).toBe(true);
   Thread.last.answer();
   await long;

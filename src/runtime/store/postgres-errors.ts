@@ -1,0 +1,40 @@
+import pg from 'pg';
+import { DatabaseError } from './database-error.js';
+
+/** A transaction that has ended by what is none of its fault, and may work when it is tried again. */
+export class Interrupted extends DatabaseError {}
+
+/** SQLSTATE of transactions that met another one: serialization failure, deadlock. */
+const MET = new Set(['40001', '40P01']);
+
+/** SQLSTATE classes that say that this connection ends: connection exception, operator intervention. */
+const ENDS = /^(08|57)/;
+
+/**
+ * What says that the database cannot be used, though the query is right: read-only transaction (a replica), authorization,
+ * no such database or table (somebody removed it), insufficient privilege or resources, lock not available, errors of the
+ * system and of the server itself.
+ */
+const LOST = /^(25006|28|3D|42501|42P01|53|55P03|58|F0|XX)/;
+
+const DISK_FULL = '53100';
+const NO_SPACE = /no space left on device/i;
+
+/** What a query threw, as DatabaseError where it says something about the database; all else is a fault of ours, and stays. */
+export function asDatabaseError(error: unknown, name: string): unknown {
+  if (error instanceof DatabaseError || !(error instanceof Error)) return error;
+  const { message, code = '' } = error as NodeJS.ErrnoException;
+  const text = `the database ${name} cannot be used: ${message || code}`;
+  const options = { cause: error };
+  if (!(error instanceof pg.DatabaseError)) {
+    // The driver has no class for a connection that is gone.
+    return error instanceof TypeError || error instanceof RangeError
+      ? error
+      : new Interrupted('ERR_STORE_DOWN', text, options);
+  }
+  if (MET.has(code) || ENDS.test(code)) return new Interrupted('ERR_STORE_DOWN', text, options);
+  if (code === DISK_FULL || (/^(53|58|XX)/.test(code) && NO_SPACE.test(message))) {
+    return new DatabaseError('ERR_STORE_FULL', `the disk of the database ${name} is full`, options);
+  }
+  return LOST.test(code) ? new DatabaseError('ERR_STORE_DOWN', text, options) : error;
+}
