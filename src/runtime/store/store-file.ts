@@ -61,6 +61,7 @@ async function copy(from: string, to: string, onProgress: OnProgress, isOwners =
         return PAGES;
       },
     });
+    standAlone(part);
     if (existsSync(to)) await emptyJournal(to);
     await rename(part, to);
     syncFolder(dirname(to));
@@ -69,6 +70,16 @@ async function copy(from: string, to: string, onProgress: OnProgress, isOwners =
     throw new DatabaseError('ERR_STORE_OPEN', `cannot copy ${from} to ${to}: ${(error as Error).message}`);
   } finally {
     source.close();
+  }
+}
+
+/** A copy of a file in WAL mode would have files beside it as soon as somebody reads it. A server sets its mode again. */
+function standAlone(path: string): void {
+  const file = new Database(path, { fileMustExist: true });
+  try {
+    file.pragma('journal_mode = DELETE');
+  } finally {
+    file.close();
   }
 }
 

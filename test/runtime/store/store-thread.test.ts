@@ -19,7 +19,9 @@ class Thread extends EventEmitter {
     else this.calls.push(...message);
   }
 
-  unref(): void {}
+  unref(): void {
+    // It holds up nothing.
+  }
 
   terminate(): Promise<number> {
     return Promise.resolve(0);

@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, it } from 'vitest';
+import { openSqlite } from '../../src/runtime/store/database.js';
+import { contentOf, OLD_VERSIONS, writeOld } from '../runtime/store/old-stores.js';
+
+const OPENER = join(import.meta.dirname, '../runtime/store/killed-opener.mjs');
+
+/** Opens a store in another process, killed in front of a statement; whether it was, and how many statements there were. */
+async function opened(path: string, statement: number): Promise<{ killed: boolean; statements: number }> {
+  const child = spawn(process.execPath, [OPENER, path, String(statement)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const said = text(child.stdout);
+  const [, signal] = await once(child, 'exit');
+  return { killed: signal === 'SIGKILL', statements: Number(await said) };
+}
+
+it.each(['nothing', ...OLD_VERSIONS])(
+  'a store opens after kill -9 in front of each statement of its migration, from %s on',
+  { timeout: 600_000 },
+  async (start) => {
+    const folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
+    const begin = (name: string) => {
+      const path = join(folder, name);
+      if (start !== 'nothing') writeOld(start, path);
+      return path;
+    };
+    try {
+      const whole = begin('whole.db');
+      const { statements } = await opened(whole, Number.MAX_SAFE_INTEGER);
+      const expected = contentOf(whole);
+      for (let statement = 0; statement < statements; statement += 1) {
+        const path = begin(`${statement}.db`);
+        expect(await opened(path, statement)).toMatchObject({ killed: true });
+        expect(existsSync(path)).toBe(true);
+        await (await openSqlite(path)).destroy();
+        expect(contentOf(path)).toEqual(expected);
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+);
