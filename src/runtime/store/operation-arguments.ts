@@ -14,7 +14,7 @@ const MAX_ROWS = 10_000;
 const MAX_LIST = 1_000;
 
 /** Items of a page at most. */
-const MAX_LIMIT = 10_000;
+const MAX_LIMIT = 1_000_000;
 
 /** PostgreSQL has no NUL in a text, and UTF-8 no half of a pair of surrogates. */
 const UNFIT = /\0|\p{Surrogate}/u;
@@ -71,7 +71,7 @@ const subscriberChange = z.strictObject({
 });
 
 /** What a caller may leave in from a record that it was given; it is not looked at. */
-const ignored = () => z.unknown().optional();
+const ignored = () => z.number().optional();
 
 const page = { from: optional(text()), limit: optional(limit()) };
 
@@ -119,7 +119,7 @@ const SCHEMAS = {
     origin: text(),
     originRealm: optional(text()),
     originState: optional(whole()),
-    serial: optional(text()),
+    certificate: optional(text()),
     wish: optional(z.enum(['home', 'local', 'any'])),
     local: optional(z.strictObject({ homeAgent: text(), homeAddress: text() })),
     sessionLifetime: duration(),
@@ -133,12 +133,14 @@ const SCHEMAS = {
   leaseHistory: z.strictObject({ of: optional(text()), at: optional(time()), ...page }),
   forgetHistory: z.strictObject({ age: duration(), limit: limit(), now: optional(time()) }),
   expire: z.strictObject({ limit: limit(), now: optional(time()) }),
+  originOfSession: z.strictObject({ sessionId: text() }),
   endSession: z.strictObject({ sessionId: text(), now: optional(time()) }),
   listSessions: z.strictObject({
     of: optional(text()),
     homeAgent: optional(text()),
     paa: optional(text()),
-    serials: optional(z.array(text()).max(MAX_LIST)),
+    certificates: optional(z.array(text()).max(MAX_LIST)),
+    certificateIssuer: optional(text()),
     disabled: optional(z.boolean()),
     ...page,
   }),
@@ -161,17 +163,21 @@ const SCHEMAS = {
 
 type None<T extends never> = T;
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+type DeepRequired<T> = T extends object ? { readonly [K in keyof T]-?: DeepRequired<Exclude<T[K], undefined>> } : T;
+type Schema<N extends OperationName> = z.input<(typeof SCHEMAS)[N]>;
 
-/** Operations that take what their schema does not: does not compile unless there is none. */
-export type Untaken = None<
-  {
-    [N in OperationName]: ArgumentsOf<N> extends DeepReadonly<z.input<(typeof SCHEMAS)[N]>>
-      ? never
-      : object extends ArgumentsOf<N>
-        ? never
-        : N;
-  }[OperationName]
->;
+/** Whether a schema takes all that an operation does, and knows each of its keys. */
+type IsWhole<N extends OperationName> =
+  object extends ArgumentsOf<N>
+    ? true
+    : ArgumentsOf<N> extends DeepReadonly<Schema<N>>
+      ? DeepRequired<Schema<N>> extends DeepRequired<ArgumentsOf<N>>
+        ? true
+        : false
+      : false;
+
+/** Operations with a schema that is not whole: does not compile unless there is none. */
+export type Partly = None<{ [N in OperationName]: IsWhole<N> extends true ? never : N }[OperationName]>;
 
 /** Problems that are told at once. */
 const MAX_PROBLEMS = 5;
