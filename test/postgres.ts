@@ -89,7 +89,7 @@ export class Postgres {
     await new Promise<void>((resolve, reject) => {
       lines.on('line', (line) => {
         said.push(line);
-        if (line.includes('database system is ready to accept connections')) resolve();
+        if (/ready to accept (read-only )?connections/.test(line)) resolve();
       });
       server.once('exit', () => reject(new Error(`PostgreSQL does not start:\n${said.join('\n')}`)));
     });

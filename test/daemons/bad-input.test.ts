@@ -260,7 +260,8 @@ describe('the system', () => {
 
   it('a second daemon on the same control socket is refused, and a socket left behind is not in the way', async () => {
     await lab.start('aaa', 'aaa', lab.path('aaa.yaml')).line('ready');
-    expectRefusal(await run('aaa', ['run', '-c', lab.path('aaa.yaml'), '--diameter.port', '0']), 'another daemon runs');
+    const other = ['--diameter.port', '0', '--store', lab.path('other.db')];
+    expectRefusal(await run('aaa', ['run', '-c', lab.path('aaa.yaml'), ...other]), 'another daemon runs');
   });
 });
 

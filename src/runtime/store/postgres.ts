@@ -129,14 +129,12 @@ export class PostgresBackend implements Backend {
         name: this.#name,
         read: (work) => this.#with(TIMEOUT, ({ db }) => work(db as unknown as Kysely<unknown>)),
         inTransaction: (work) =>
-          this.#with(undefined, async ({ db, run }) => {
-            await run(`${this.#begin}; SELECT pg_advisory_xact_lock(${MIGRATOR})`);
-            const result = await work(db as unknown as Kysely<unknown>);
-            await run('COMMIT');
-            return result;
-          }),
+          this.lengthy(async (db) => {
+            await sql`SELECT pg_advisory_xact_lock(${sql.raw(MIGRATOR)})`.execute(db);
+            return work(db as unknown as Kysely<unknown>);
+          }) as ReturnType<typeof work>,
       });
-      await this.#with(TIMEOUT, ({ db }) => ensureSecret(db));
+      await this.lengthy(ensureSecret);
     } catch (error) {
       const { code, message } = error as DatabaseError;
       if (code === 'ERR_STORE_NEWER' || code === 'ERR_STORE_REFUSED') throw error;

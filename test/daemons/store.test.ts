@@ -1,0 +1,114 @@
+import { rename, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
+import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { Lab } from '../../src/tool/lab.js';
+import { run } from './program.js';
+
+let lab: Lab;
+let aaa: DaemonProcess;
+
+beforeAll(async () => {
+  lab = await Lab.make({ hooks: false, logLevel: 'info' });
+  ({ daemon: aaa } = await lab.startAaa());
+});
+
+afterAll(() => lab?.close());
+
+const said = (message: string) => aaa.lines.filter(({ msg }) => msg === message);
+const LOST = 'store is lost: bootstraps go on without Mobile IPv6';
+
+/** Asks for an operation as whoever may open the socket can; status and error. */
+function ask(body: string): Promise<{ status: number | undefined; error: string }> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ socketPath: lab.socket('aaa'), method: 'POST', path: '/store' }, (answer) => {
+      let text = '';
+      answer.on('data', (part) => {
+        text += part;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode, error: JSON.parse(text).error }));
+    });
+    asking.on('error', reject);
+    asking.end(body);
+  });
+}
+
+describe('a request for the store that is malformed', () => {
+  it.each([
+    ['', 'the body'],
+    ['null', 'the body'],
+    ['[]', 'the body'],
+    ['{}', 'operation'],
+    ['{"operation":7,"arguments":{}}', 'operation'],
+    ['{"operation":"listSubscribers"}', 'arguments'],
+    ['{"operation":"addSubscriber","arguments":{}}', 'subscriber'],
+    ['{"operation":"addSubscriber","arguments":{"subscriber":{"nai":7}}}', 'subscriber.nai'],
+    ['{"operation":"removeSubscriber","arguments":{"nai":null}}', 'nai'],
+    ['{"operation":"changeSubscriber","arguments":{"nai":"mn@home.example"}}', 'change'],
+    ['{"operation":"listLeases","arguments":{"limit":-1}}', 'limit'],
+    ['{"operation":"listLeases","arguments":{"of":{"a":1}}}', 'of'],
+    ['{"operation":"showLease","arguments":{"of":"a\\u0000b"}}', 'of'],
+    ['{"operation":"showLease","arguments":{"of":"\\ud800"}}', 'of'],
+    ['{"operation":"addHomeAgent","arguments":{"agent":{"name":"x","ike":["ikev3"]}}}', 'agent.capacity'],
+    ['{"operation":"stageImport","arguments":{"importId":"a","rows":[{"line":1}]}}', 'rows.0.subscriber'],
+    ['{"operation":"listSubscribers","arguments":{"sql":"DROP TABLE subscribers"}}', 'sql'],
+    ['{"operation":"bootstrap","arguments":{}}', 'there is no operation bootstrap'],
+    ['{"operation":"constructor","arguments":{}}', 'there is no operation constructor'],
+    ['{"operation":"statistics","arguments":{},"who":"a\\u0000"}', 'who'],
+  ])('is refused, and the store is as it was: %s', async (body, where) => {
+    const { status, error } = await ask(body);
+    expect(status).toBe(400);
+    expect(error).toContain(where);
+    await expect(
+      callDaemon(lab.socket('aaa'), 'POST', '/store', { operation: 'statistics', arguments: {} }),
+    ).resolves.toBeDefined();
+    expect([...said(LOST), ...said('store operation failed')]).toEqual([]);
+  });
+});
+
+describe('a SQLite file that a server has', () => {
+  it('is refused to a second server, which says so and ends', async () => {
+    const other = [
+      '--control.socket',
+      lab.socket('second'),
+      '--diameter.port',
+      '0',
+      '--hooks.state-dir',
+      lab.path('second'),
+    ];
+    const { status, stderr } = await run('aaa', ['run', '-c', lab.path('aaa.yaml'), ...other]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`${lab.path('aaa.db')}: another server has this store open`);
+  });
+
+  it('is refused to commands that do not find the server', async () => {
+    const place = ['--store', lab.path('aaa.db'), '--control.socket', lab.socket('none')];
+    for (const command of [
+      ['stats'],
+      ['subscriber', 'add', 'mn@home.example'],
+      ['store', 'restore', lab.path('aaa.db')],
+    ]) {
+      const { status, stderr } = await run('aaa', [...command, ...place]);
+      expect(status).toBe(2);
+      expect(stderr).toMatch(/another server has this store open|a server has this store open, and none answers at/);
+    }
+    expect((await run('aaa', ['store', 'backup', lab.path('backup.db'), ...place])).status).toBe(0);
+  });
+
+  it('is lost when it is deleted, is counted so, and found again', async () => {
+    const away = lab.path('away.db');
+    await rename(lab.path('aaa.db'), away);
+    expect(await aaa.line(LOST)).toMatchObject({ reason: expect.stringMatching(/aaa\.db was deleted/) });
+    expect(await ask('{"operation":"statistics","arguments":{}}')).toMatchObject({
+      status: 503,
+      error: expect.stringContaining('was deleted'),
+    });
+    const metrics = String(await callDaemon(lab.socket('aaa'), 'GET', '/metrics'));
+    expect(Number(/^pana_aaa_store_failures_total\{class="upkeep"\} (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+    await rename(away, lab.path('aaa.db'));
+    await aaa.line('store answers again');
+    await rm(lab.path('aaa.db'));
+    await expect.poll(() => said(LOST)).toHaveLength(2);
+  });
+});
