@@ -134,7 +134,7 @@ const SCHEMAS = {
   forgetHistory: z.strictObject({ age: duration(), limit: limit(), now: optional(time()) }),
   expire: z.strictObject({ limit: limit(), now: optional(time()) }),
   originOfSession: z.strictObject({ sessionId: text() }),
-  endSession: z.strictObject({ sessionId: text(), now: optional(time()) }),
+  endSession: z.strictObject({ sessionId: text(), origin: optional(text()), now: optional(time()) }),
   listSessions: z.strictObject({
     of: optional(text()),
     homeAgent: optional(text()),
