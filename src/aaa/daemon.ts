@@ -116,7 +116,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       maxClientFlight: options.eap['client-flight'],
       guard: this.barrier,
       authorize: (peer, session) => this.#authorize(peer, session),
-      onCrlVerified: () => this.#revocationChanged(),
+      onLearned: () => this.#revocationChanged(),
     });
     const report = diameterReporter(log, this.#metrics, 'trace');
     this.#application = new EapApplication(options, {

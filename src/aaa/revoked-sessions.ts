@@ -19,6 +19,7 @@ export class RevokedSessions {
     const before = this.#serials;
     const certificates = inForce.flatMap(({ issuerId, list: { serials } }) => {
       const known = before.get(issuerId);
+      if (known === serials) return [];
       return [...serials]
         .filter((serial) => known?.has(serial) !== true)
         .map((serial) => certificateKey({ issuerId, serial }));

@@ -78,8 +78,8 @@ export interface EapServerOptions<G> {
   readonly keyPem: string;
   /** Undefined: nobody is revoked. */
   readonly revocation?: Revocation | undefined;
-  /** A CRL whose issuer was not known could be verified now: a client brought its certificate. */
-  readonly onCrlVerified?: (() => void) | undefined;
+  /** A client brought the certificate of a CA that was not known: there may be more that is revoked. */
+  readonly onLearned?: (() => void) | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
@@ -494,9 +494,9 @@ function methodsOf(types: Uint8Array): string {
   return types.length > MAX_METHODS ? `${some} and ${types.length - MAX_METHODS} more` : some;
 }
 
-function judgeOptions<G>({ caPem, certificatePem, revocation, onCrlVerified }: EapServerOptions<G>) {
+function judgeOptions<G>({ caPem, certificatePem, revocation, onLearned }: EapServerOptions<G>) {
   const trust = new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem));
-  return { trust, revocation, onCrlVerified };
+  return { trust, revocation, onLearned };
 }
 
 /** The engine gets no CRL: it would take one look at it, at full handshakes, and for all paths alike. */

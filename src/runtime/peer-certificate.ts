@@ -75,8 +75,8 @@ export interface PeerJudgeOptions {
   readonly revocation?: Revocation | undefined;
   /** Asked last, of a path that is good otherwise: why it is not. */
   readonly policy?: ((path: Path, socket: TLSSocket) => CertificateRefusal | undefined) | undefined;
-  /** A CRL whose issuer was not known could be verified now. */
-  readonly onCrlVerified?: (() => void) | undefined;
+  /** A CA was not known before, or could have its CRL verified only now. */
+  readonly onLearned?: (() => void) | undefined;
 }
 
 /**
@@ -182,15 +182,14 @@ export class PeerJudge {
   }
 
   #choose(paths: readonly Path[], socket: TLSSocket, now: number): Judgement {
-    const { trust, revocation, policy, onCrlVerified } = this.#options;
+    const { trust, revocation, policy, onLearned } = this.#options;
     let refusal: CertificateRefusal | undefined;
     for (const path of paths) {
-      if (revocation?.learn(path.slice(1))) onCrlVerified?.();
+      // Revoked ones too: others may be in by them.
+      const learned = trust.learn(path).length > 0;
+      if (revocation?.learn(path.slice(1)) || learned) onLearned?.();
       const problem = revocation?.judge(path, now) ?? policy?.(path, socket);
-      if (!problem) {
-        trust.learn(path);
-        return { peer: this.#keep(path) };
-      }
+      if (!problem) return { peer: this.#keep(path) };
       refusal ??= problem;
     }
     return refusal ?? { reason: 'other-ca', detail: 'no path' };

@@ -6,6 +6,7 @@ import { decodeDiameter, encodeDiameter } from '../../src/protocol/diameter/code
 import { MAX_NEW_CONNECTIONS } from '../../src/runtime/connection-slots.js';
 import { type DiameterTlsOptions, TlsTransport } from '../../src/runtime/diameter-tls.js';
 import { type Issued, issueCertificate, makeCa, makeCrl, serialOf, validFor } from '../../src/runtime/pki.js';
+import { Authority } from './certificates/authority.js';
 import { cerOf, der, grammarian, makeNode, makeServer, stopNodes } from './diameter-rig.js';
 import { revocationOf } from './revocation-of.js';
 
@@ -59,7 +60,7 @@ async function pair(server: DiameterTlsOptions, client: DiameterTlsOptions) {
     peers: [{ host: SERVER, address: '127.0.0.1', port, transport: here, secure: true }],
   });
   await peer.node.start();
-  return { server: rig, client: peer, refused, there };
+  return { server: rig, client: peer, refused, there, here };
 }
 
 const isOpen = ({ events }: { readonly events: readonly { readonly type: string }[] }) =>
@@ -114,6 +115,41 @@ describe('Diameter over TLS', () => {
     );
     await vi.waitFor(() => expect(refused.server.some((reason) => reason.startsWith('revoked'))).toBe(true));
     expect(isOpen(server)).toBe(false);
+  });
+
+  it.each(['server', 'client'] as const)(
+    'is closed when the certificate of the other end is revoked: %s',
+    async (end) => {
+      const { server, there, here, refused } = await pair(optionsOf(SERVER), optionsOf(CLIENT));
+      await vi.waitFor(() => expect(isOpen(server)).toBe(true));
+      const crlOf = async (...revoked: string[]) => {
+        const serials = revoked.map((name) => serialOf(issued.get(name)?.certificatePem ?? ''));
+        const day = 86_400_000;
+        return revocationOf(await makeCrl(ca, serials, new Date(Date.now() - day), new Date(Date.now() + day)));
+      };
+      const [transport, own, others] = end === 'server' ? [there, SERVER, CLIENT] : ([here, CLIENT, SERVER] as const);
+      transport.reload(optionsOf(own, undefined, { revocation: await crlOf(own) }));
+      expect(refused[end]).toEqual([]);
+      transport.reload(optionsOf(own, undefined, { revocation: await crlOf(others) }));
+      expect(refused[end]).toMatchObject([expect.stringMatching(/^revoked: /)]);
+      await vi.waitFor(() => expect(server.node.status()).toMatchObject([{ state: 'Closed' }]));
+    },
+  );
+
+  it('is not made with a name that looks like two in print', async () => {
+    const authority = await Authority.root('Diameter');
+    const names = [{ type: 'dns' as const, value: `x.example, DNS:${CLIENT}` }];
+    const sly = await authority.issue({ subject: `CN=${CLIENT}`, names });
+    const caPem = `${ca.certificatePem}${authority.certificatePem}`;
+    const { server, client, refused } = await pair(optionsOf(SERVER, undefined, { caPem }), {
+      ...optionsOf(CLIENT),
+      ...sly,
+    });
+    const notIt = { type: 'peerRefused', peer: CLIENT, code: 'peer-not-authenticated' };
+    await vi.waitFor(() => expect(server.events).toContainEqual(expect.objectContaining(notIt)));
+    expect(refused.server).toEqual([]);
+    expect(isOpen(server)).toBe(false);
+    expect(isOpen(client)).toBe(false);
   });
 
   it('takes other certificates when it is told', async () => {

@@ -89,13 +89,13 @@ describe.each(VERSIONS)('a client with an issuer between it and the trust anchor
     expect(await outcome(await crls([LEAF], [SUB]))).toMatchObject(success(false));
   });
 
-  it('tells once that the CRL of its issuer could be verified', async () => {
+  it('tells once of an issuer that was not known, and whose CRL could be verified now', async () => {
     let told = 0;
-    const onCrlVerified = () => {
+    const onLearned = () => {
       told += 1;
     };
     const revocation = revocationOf(await crls([], []));
-    const eapServer = makeServer(pki, { serverOptions: { revocation, onCrlVerified } });
+    const eapServer = makeServer(pki, { serverOptions: { revocation, onLearned } });
     for (let i = 0; i < 2; i += 1) await run({ eapServer });
     expect(told).toBe(1);
     expect(eapServer.judge.revocation?.unverified).toEqual([]);

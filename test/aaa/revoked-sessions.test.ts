@@ -1,0 +1,58 @@
+import { beforeEach, expect, it } from 'vitest';
+import { RevokedSessions } from '../../src/aaa/revoked-sessions.js';
+import { Trust } from '../../src/runtime/certificates/trust.js';
+import { PeerJudge } from '../../src/runtime/peer-certificate.js';
+import { Authority } from '../runtime/certificates/authority.js';
+import { revocationOf } from '../runtime/revocation-of.js';
+
+let root: Authority;
+let issuing: Authority;
+let below: Authority;
+let judge: PeerJudge;
+let sessions: RevokedSessions;
+
+beforeEach(async () => {
+  root = await Authority.root('root');
+  issuing = await root.sub('issuing', { serial: '07' });
+  below = await issuing.sub('below', { serial: '09' });
+  judge = new PeerJudge({ trust: new Trust([root, issuing, below].map(({ certificate }) => certificate)) });
+  sessions = new RevokedSessions();
+});
+
+const idOf = ({ certificate }: Authority) => certificate.issuerId;
+
+/** Takes these CRLs; what is revoked that was not. */
+async function take(...crls: (readonly [Authority, ...string[]])[]) {
+  const pems = await Promise.all(crls.map(([authority, ...serials]) => authority.crl({ serials })));
+  judge.reload({ trust: judge.trust, revocation: revocationOf(pems.join('')) });
+  const { certificates, issuers } = sessions.look(judge, Date.now());
+  return { certificates: [...certificates].sort(), issuers: [...issuers].sort() };
+}
+
+it('what CRLs revoke is named once, each by its issuer', async () => {
+  const good = [below] as const;
+  expect(await take([root, '01'], [issuing, '01', '02'], good)).toEqual({
+    certificates: [`${idOf(root)}:1`, `${idOf(issuing)}:1`, `${idOf(issuing)}:2`].sort(),
+    issuers: [],
+  });
+  expect(await take([root, '01'], [issuing, '01', '02'], good)).toEqual({ certificates: [], issuers: [] });
+  expect(await take([root, '01', '02'], [issuing, '02'], good)).toMatchObject({ certificates: [`${idOf(root)}:2`] });
+  // What comes back is revoked anew.
+  expect(await take([root], [issuing, '01'], good)).toMatchObject({ certificates: [`${idOf(issuing)}:1`] });
+});
+
+it('a CA that is revoked takes along the CAs below it', async () => {
+  await take([root], [issuing], [below]);
+  expect(await take([root, '07'], [issuing], [below])).toEqual({
+    certificates: [`${idOf(root)}:7`],
+    issuers: [idOf(issuing), idOf(below)].sort(),
+  });
+  expect((await take([root, '07'], [issuing], [below])).issuers).toEqual([]);
+});
+
+it('a CA is good as long as one of its certificates is', async () => {
+  const again = await root.sub('issuing', { key: issuing.key, serial: '08' });
+  judge = new PeerJudge({ trust: new Trust([root.certificate, issuing.certificate, again.certificate]) });
+  expect((await take([root, '07'], [issuing])).issuers).toEqual([]);
+  expect((await take([root, '07', '08'], [issuing])).issuers).toEqual([idOf(issuing)]);
+});
