@@ -30,7 +30,6 @@ import {
   type SessionKey,
   sends,
 } from './session.js';
-import { VARIANT, variantOf } from './stateless-start.js';
 
 /** All times in milliseconds. */
 export interface PacConfig {
@@ -65,9 +64,17 @@ export interface PacMobility {
 }
 
 /**
- * Plain offers, with none in between that has Mobility-Capability, after which a PaC believes that there is no other: a
- * PAA of ours gives a plain one to each third PCI, and the others may have been lost.
+ * A PaC that wants mobility asks again when an offer has no Mobility-Capability. Our PAA sends such a plain offer to each third
+ * PCI, and the other offers may be lost, but plain offers to more PCIs than that show that the PAA has no other. One more is
+ * allowed for, as a copy that the network made. The PaC asks at once for so many times, then with the timer of PCI.
  */
+export const PCIS_PER_PLAIN_OFFER = 3;
+const ASKED_AT_ONCE = 2;
+
+/** How long a plain offer that nobody asked for waits for a better one, in milliseconds: our PAA repeats its own by then. */
+export const UNASKED_OFFER_WAIT = 5_000;
+
+/** Plain offers after which a PaC that has seen an offer with Mobility-Capability before takes one. */
 export const PLAIN_OFFERS_IGNORED = 8;
 
 /** Code and Type of an EAP packet that asks for the identity, RFC 3748 4.1, 5.1. */
@@ -152,6 +159,10 @@ type State =
       readonly name: 'INITIAL';
       pci: Retransmission | undefined;
       start: { readonly par: Received; readonly until: number } | undefined;
+      /** Plain offers that were not taken. */
+      plainOffers: number;
+      /** One that nobody asked for, which is taken when no better one comes. */
+      unasked: { readonly par: Received; readonly until: number } | undefined;
     }
   | { readonly name: 'WAIT_PAA'; readonly session: Session; pci: Retransmission | undefined; until: number }
   | {
@@ -186,6 +197,13 @@ interface Life {
  */
 const REFUSAL_DOUBT = 5_000;
 
+function initial(
+  pci: Retransmission | undefined,
+  start: { readonly par: Received; readonly until: number } | undefined,
+): Extract<State, { readonly name: 'INITIAL' }> {
+  return { name: 'INITIAL', pci, start, plainOffers: 0, unasked: undefined };
+}
+
 const ENDLESS: Life = { until: undefined, reauthenticateAt: undefined };
 
 /**
@@ -197,12 +215,14 @@ export class PacSession {
   readonly #drbg: Drbg;
   /** The same for every start, or a start that is taken up again would go on with other numbers than it began with. */
   readonly #firstSequence: number;
-  #state: State = { name: 'INITIAL', pci: undefined, start: undefined };
+  #state: State = initial(undefined, undefined);
   #lastHeard = 0;
   #silent = false;
   #pingedAt = Number.NEGATIVE_INFINITY;
+  #pcis = 0;
   #offerSeen = false;
   #plainOffers = 0;
+  #believesPlain = false;
 
   constructor(config: PacConfig, seed: Uint8Array) {
     this.#config = config;
@@ -223,7 +243,7 @@ export class PacSession {
     const state = this.#state;
     const times: (number | undefined)[] = 'session' in state ? [state.session.channel.deadline] : [];
     if ('pci' in state) times.push(state.pci?.at);
-    if (state.name === 'INITIAL') times.push(state.start?.until);
+    if (state.name === 'INITIAL') times.push(state.start?.until, state.unasked?.until);
     if ('until' in state) times.push(state.until);
     if (state.name === 'WAIT_EAP_MSG') times.push(state.replyBy);
     if ('life' in state) times.push(state.life.until);
@@ -276,6 +296,7 @@ export class PacSession {
   }
 
   #pci(): Send {
+    this.#pcis += 1;
     const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     return { type: 'send', octets };
   }
@@ -288,7 +309,7 @@ export class PacSession {
     // limits of PCI end that.
     if (state.name === 'WAIT_PAA' && state.pci && !state.session.begun && now >= state.until) {
       forget(state.session);
-      this.#state = { name: 'INITIAL', pci: state.pci, start: undefined };
+      this.#state = initial(state.pci, undefined);
       return this.#tick(now);
     }
     // any        session timer expiry              | DISC                | CLOSED
@@ -296,6 +317,10 @@ export class PacSession {
     if ('life' in state && state.life.until !== undefined && now >= state.life.until)
       return this.#close('lifetime-expired');
     if (state.name === 'INITIAL' && state.start && now >= state.start.until) state.start = undefined;
+    if (state.name === 'INITIAL' && state.unasked && now >= state.unasked.until) {
+      this.#believesPlain = true;
+      return [...this.#parStart(state.unasked.par, now), ...this.#tick(now)];
+    }
 
     // any        RTX timeout| below the limit    | send again          | same
     // any        RTX timeout| limit reached      | DISC                | CLOSED
@@ -366,7 +391,8 @@ export class PacSession {
     const algorithms = this.#chooseAlgorithms(par);
     if (algorithms === 'none') return [dropped('no-algorithm')];
     if (par.values['Mobility-Capability'] === undefined) {
-      if (this.#ignoresPlain(par)) return [dropped('no-mobility')];
+      const waits = this.#waitsForBetter(par, state, now);
+      if (waits) return waits;
     } else {
       this.#offerSeen = true;
       this.#plainOffers = 0;
@@ -379,7 +405,7 @@ export class PacSession {
 
     // INITIAL    PAR[S] with EAP-Payload | pb      | EAPrestart; EAP(m)  | INITIAL
     if (payload && this.#config.piggyback) {
-      this.#state = { name: 'INITIAL', pci: state.pci, start: { par, until } };
+      this.#state = initial(state.pci, { par, until });
       return restart;
     }
     // INITIAL    PAR[S]     | no EAP-Payload     | EAPrestart; PAN[S]  | WAIT_PAA
@@ -400,14 +426,29 @@ export class PacSession {
     return algorithmsOf(prf, integrity) ?? 'none';
   }
 
-  /** A plain offer is taken at once from a PAA that does not look like one of ours, which have another. */
-  #ignoresPlain(par: Received): boolean {
+  /**
+   * What is done about a plain offer that is not taken now; undefined: it is taken. Nothing in the numbers of a PAA tells
+   * whether it has another offer.
+   */
+  #waitsForBetter(par: Received, state: State, now: number): PacOutput[] | undefined {
     const { mobility } = this.#config;
-    if (!mobility) return false;
-    if (mobility.mode === 'required') return true;
-    if (!this.#offerSeen && variantOf(par.message.sequence) !== VARIANT.PLAIN) return false;
-    this.#plainOffers += 1;
-    return this.#plainOffers < PLAIN_OFFERS_IGNORED;
+    if (!mobility || this.#believesPlain) return undefined;
+    if (mobility.mode === 'required') return [dropped('no-mobility')];
+    if (this.#offerSeen || state.name !== 'INITIAL') {
+      this.#plainOffers += 1;
+      return this.#plainOffers < PLAIN_OFFERS_IGNORED ? [dropped('no-mobility')] : undefined;
+    }
+    state.plainOffers += 1;
+    if (state.plainOffers > Math.ceil(this.#pcis / PCIS_PER_PLAIN_OFFER) + 1) {
+      this.#believesPlain = true;
+      return undefined;
+    }
+    if (!state.pci) {
+      state.unasked = { par, until: state.unasked?.until ?? now + UNASKED_OFFER_WAIT };
+      return [dropped('no-mobility')];
+    }
+    // INITIAL    PAR[S]     | plain, wants more  | Tx PCI              | INITIAL
+    return [dropped('no-mobility'), ...(state.plainOffers <= ASKED_AT_ONCE ? [this.#pci()] : [])];
   }
 
   /** Sends PAN[S] and makes the session of this start; one made of an older PAR[S] is forgotten. */

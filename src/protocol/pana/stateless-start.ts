@@ -20,8 +20,8 @@ const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
  */
 export const VARIANT = { FULL: 0, PLAIN: 1, OPTIMISED: 2 } as const;
 
-/** The variant that a sequence number of ours shows; a foreign PAA's number may show any. */
-export function variantOf(sequence: number): number {
+/** The variant that a sequence number of this PAA shows. A PaC sees a random number. */
+function variantOf(sequence: number): number {
   return (sequence >>> SALT_BITS) % (1 << VARIANT_BITS);
 }
 

@@ -165,6 +165,20 @@ describe('a PAA of others', () => {
     expect(new ForeignPaa().start([unknown]).take()).toEqual(['PCI', 'dropped unknown-avp']);
   });
 
+  it('that knows no mobility lets a PaC in at once that wants it, whatever its numbers are', () => {
+    const config = { mobility: { mode: 'wanted', wish: 0x02d } } as const;
+    for (let low = 0; low < 256; low += 1) {
+      const paa = new ForeignPaa({ config }).feed({ type: 'start' });
+      for (let nth = 0; nth < 3; nth += 1) {
+        // Numbers that differ in all bits that could mean something.
+        paa.sequence = ((low << 24) | (nth << 16) | (low << 2) | (low >>> 6)) >>> 0;
+        paa.offer();
+      }
+      expect(paa.take().filter((said) => said === 'PCI')).toHaveLength(3);
+      expect(paa.state).toBe('WAIT_PAA');
+    }
+  });
+
   it('that rejects without AUTH is believed in the first run only, before any key', () => {
     const early = new ForeignPaa().start().eapRequest(true).respond();
     early.take();

@@ -3,6 +3,7 @@ import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../src/protocol/pana/codec.js';
 import { makeAvp, readPana } from '../../../src/protocol/pana/dictionary.js';
+import { UNASKED_OFFER_WAIT } from '../../../src/protocol/pana/pac.js';
 import { HOME, Ladder } from './ladder.js';
 
 const BOOTSTRAP = ['PCI', 'PAR[S]', 'PAN[S]', 'PAR', 'PAN', 'PAR', 'PAN', 'PAR[C]', 'PAN[C]'];
@@ -289,9 +290,32 @@ describe('an offer', () => {
     expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeDefined();
   });
 
-  it('that is plain is taken at once from a PAA that never has another', () => {
-    const ladder = started({ paa: { mobility: undefined } }).run(100);
-    expect(ladder.names).toEqual(BOOTSTRAP);
+  it('that is plain is taken from a PAA that has no other, after it was asked for twice again', () => {
+    const ladder = started({ delay: 5, paa: { mobility: undefined } }).run(100);
+    expect(ladder.names).toEqual(['PCI', 'PAR[S]', 'PCI', 'PAR[S]', ...BOOTSTRAP]);
+  });
+
+  it('that is plain is taken from a PAA that answers one PCI a second', () => {
+    let last = Number.NEGATIVE_INFINITY;
+    const ladder = started({
+      paa: { mobility: undefined },
+      lose: ({ name, at }) => {
+        if (name !== 'PCI') return false;
+        if (at < last + 1000) return true;
+        last = at;
+        return false;
+      },
+    }).run(8_000);
+    expect(ladder.pac.state).toBe('OPEN');
+  });
+
+  it('that is plain and asked for by nobody is taken when no other comes, also once only', () => {
+    const ladder = new Ladder({ paa: { mobility: undefined }, lose: ({ name, nth }) => name === 'PAR[S]' && nth > 0 });
+    ladder.toPaa({ type: 'invite', peer: ladder.from });
+    ladder.run(UNASKED_OFFER_WAIT - 1);
+    expect(ladder.names).not.toContain('PAN[S]');
+    ladder.run(UNASKED_OFFER_WAIT + 100);
+    expect(ladder.pac.state).toBe('OPEN');
   });
 
   it('that is plain is not taken by a PaC that must have mobility', () => {
