@@ -217,7 +217,7 @@ export class Attempt {
         this.forgetKeys();
         this.keys = { msk: event.msk, emsk: event.emsk };
         log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP has its keys');
-        this.feed({ type: 'eapKeys', msk: event.msk.copy() });
+        this.feed({ type: 'eapKeys', msk: event.msk.copy(), unconfirmed: event.tlsVersion !== 'TLSv1.3' });
         break;
       case 'succeeded':
         this.feed({ type: 'eapSucceeded' });

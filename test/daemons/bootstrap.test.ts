@@ -212,10 +212,10 @@ describe('a node that is refused', () => {
     await expectNothing(made, [pac, aaa, paa]);
   });
 
-  it('for a certificate of nobody who subscribes gets nothing', async () => {
+  it.each(['1.2', '1.3'])('for a certificate of nobody who subscribes gets nothing, with TLS %s', async (tls) => {
     const { lab: made, aaa, paa } = await network();
     await made.issueClient('mn1', 'stranger@home.example');
-    const pac = await made.startPac('mn1');
+    const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
     expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
     expect(await aaa.line('refused')).toMatchObject({ reason: 'no-subscriber' });
     await expectNothing(made, [pac, aaa, paa]);

@@ -92,7 +92,12 @@ export type PacInput =
   | { readonly type: 'tick' }
   | { readonly type: 'eapResponse'; readonly packet: Uint8Array }
   /** The EAP method has its MSK, before EAP-Success; the machine takes it over. */
-  | { readonly type: 'eapKeys'; readonly msk: Secret }
+  | {
+      readonly type: 'eapKeys';
+      readonly msk: Secret;
+      /** The server may still refuse: EAP-TLS 1.2 has no protected word of success (RFC 9190 2.5). Default: it may not. */
+      readonly unconfirmed?: boolean;
+    }
   | { readonly type: 'eapSucceeded' }
   | { readonly type: 'eapFailed' }
   | { readonly type: 'eapDiscarded' }
@@ -143,13 +148,18 @@ export type PacOutput =
   | { readonly type: 'silent' | 'heard' }
   | { readonly type: 'closed'; readonly cause: PacClosed; readonly sessionId: number | undefined };
 
+interface PacRun extends Run {
+  /** Whether the EAP server has said under protection that it lets the PaC in: the 0x00 of EAP-TLS 1.3 (RFC 9190 2.5). */
+  confirmed: boolean;
+}
+
 /** What stays of the S exchange for the whole session. */
 interface Session {
   readonly channel: Channel;
   readonly iPar: Uint8Array;
   readonly iPan: Uint8Array;
   readonly algorithms: Algorithms | undefined;
-  run: Run;
+  run: PacRun;
   /** A PAR without S was taken: PAR[S] is invalid from now on (RFC 5191 5.5). */
   begun: boolean;
 }
@@ -260,7 +270,7 @@ export class PacSession {
       case 'tick':
         return this.#tick(now);
       case 'eapKeys':
-        return this.#eapKeys(input.msk);
+        return this.#eapKeys(input.msk, input.unconfirmed !== true);
       case 'eapResponse':
         return this.#eapResponse(input.packet, now);
       case 'eapSucceeded':
@@ -468,9 +478,9 @@ export class PacSession {
     return { session, out: sends(sent) };
   }
 
-  #newRun(first: boolean, algorithms: Algorithms | undefined): Run {
+  #newRun(first: boolean, algorithms: Algorithms | undefined): PacRun {
     const ownNonce = this.#drbg.bytes(algorithms?.prf.nonceLength ?? 0);
-    return { first, ownNonce, nonceSent: false, peerNonce: undefined, msk: undefined };
+    return { first, ownNonce, nonceSent: false, peerNonce: undefined, msk: undefined, confirmed: false };
   }
 
   #request(received: Received, state: Exclude<State, { name: 'INITIAL' | 'CLOSED' }>, now: number): PacOutput[] {
@@ -529,7 +539,7 @@ export class PacSession {
     }
   }
 
-  #eapRequest(received: Received, session: Session, now: number, newRun?: Run): PacOutput[] {
+  #eapRequest(received: Received, session: Session, now: number, newRun?: PacRun): PacOutput[] {
     const packet = received.values['EAP-Payload'];
     if (!packet) return [dropped('avp-missing')];
     const run = newRun ?? session.run;
@@ -579,7 +589,7 @@ export class PacSession {
     if (success && !values['EAP-Payload']) return [dropped('avp-missing')];
     const key = this.#checkComplete(session, received, success);
     if (typeof key === 'string') {
-      // Not RFC: the AAA server may have died after the last message of EAP, or somebody forges a refusal.
+      // Not RFC: the server has let the PaC in, and may have died since; or somebody forges a refusal.
       const doubted = !success && values.AUTH === undefined && !session.channel.protection;
       if (doubted) state.until = Math.min(state.until, now + REFUSAL_DOUBT);
       return [dropped(key)];
@@ -629,7 +639,7 @@ export class PacSession {
     }
     if (success || (values.AUTH !== undefined) !== (channel.protection !== undefined)) return 'auth';
     if (channel.protection) return channel.verify(octets) ? { fresh: undefined } : 'auth';
-    return run.msk ? 'auth' : { fresh: undefined };
+    return run.msk && run.confirmed ? 'auth' : { fresh: undefined };
   }
 
   #answer(
@@ -663,7 +673,7 @@ export class PacSession {
 
   // ------------------------------------------------------------------------------------------------------------ EAP
 
-  #eapKeys(msk: Secret): PacOutput[] {
+  #eapKeys(msk: Secret, confirmed: boolean): PacOutput[] {
     if (!('session' in this.#state)) {
       msk.wipe();
       return [];
@@ -671,6 +681,7 @@ export class PacSession {
     const { run } = this.#state.session;
     run.msk?.wipe();
     run.msk = msk;
+    run.confirmed = confirmed;
     return [];
   }
 

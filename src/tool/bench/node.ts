@@ -116,7 +116,7 @@ export class BenchNode {
       if (event.type === 'response') this.#driver?.feed({ type: 'eapResponse', packet: event.packet });
       else if (event.type === 'keys') {
         event.emsk.wipe();
-        this.#driver?.feed({ type: 'eapKeys', msk: event.msk });
+        this.#driver?.feed({ type: 'eapKeys', msk: event.msk, unconfirmed: event.tlsVersion !== 'TLSv1.3' });
       } else if (event.type === 'succeeded') this.#driver?.feed({ type: 'eapSucceeded' });
       else this.#settle?.reject(new Error(`EAP: ${JSON.stringify(event)}`));
     });

@@ -184,6 +184,11 @@ describe('a PAA of others', () => {
     early.take();
     early.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
     expect(early.take()).toEqual(['PAN[C]', 'closed authentication-rejected']);
+    // TLS 1.2 makes an MSK before the server has judged the client.
+    const unconfirmed = new ForeignPaa().start().eapRequest(true).respond();
+    unconfirmed.feed({ type: 'eapKeys', msk: unconfirmed.msk, unconfirmed: true }).take();
+    unconfirmed.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
+    expect(unconfirmed.take()).toEqual(['PAN[C]', 'closed authentication-rejected']);
     // The server has said yes under protection (RFC 9190 2.5): there is an MSK.
     const late = new ForeignPaa()
       .start()
