@@ -104,6 +104,42 @@ const ROWS: readonly Row[] = [
     code: 5004,
     failed: AVPS['User-Name'].code,
   },
+  {
+    what: 'an Auth-Request-Type that there is not',
+    request: der({ 'Auth-Request-Type': 99 }),
+    code: 5004,
+    failed: AVPS['Auth-Request-Type'].code,
+  },
+  {
+    what: 'an Auth-Request-Type that EAP is not for',
+    request: der({ 'Auth-Request-Type': 1 }),
+    code: 5004,
+    failed: AVPS['Auth-Request-Type'].code,
+  },
+  {
+    what: 'an Auth-Session-State that there is not',
+    request: der({ 'Auth-Session-State': 7 }),
+    code: 5004,
+    failed: AVPS['Auth-Session-State'].code,
+  },
+  {
+    what: "an Auth-Application-Id that is not the header's",
+    request: der({ 'Auth-Application-Id': 1 }),
+    code: 5004,
+    failed: AVPS['Auth-Application-Id'].code,
+  },
+  {
+    what: 'an Event-Timestamp of three octets',
+    request: with_(avp('Event-Timestamp', Uint8Array.of(1, 2, 3))),
+    code: 5014,
+    failed: AVPS['Event-Timestamp'].code,
+  },
+  {
+    what: 'a Destination-Realm that is not served',
+    request: der({ 'Destination-Realm': 'other.example' }),
+    code: 3003,
+    isProtocolError: true,
+  },
   { what: 'no EAP-Payload', request: without('EAP-Payload'), code: 5005, failed: AVPS['EAP-Payload'].code },
   {
     what: 'no Auth-Request-Type',
@@ -198,16 +234,16 @@ describe('a request with what is wrong', () => {
     expect(sum('pana_aaa_duplicates_total')).toBeGreaterThanOrEqual(1);
   });
 
-  it('a DER with an EAP Request is a failure (RFC 4072 2.8.4)', async () => {
+  it('a DER with an EAP Request ends the conversation (RFC 4072 2.8.4)', async () => {
     const session = { 'Session-Id': `${HOST};1;5` };
     const begun = await peer.ask(encodeDiameter(der(session)));
     expect(grammarian.find(begun.avps, 'Result-Code')).toBe(1001);
     const request = grammarian.find(begun.avps, 'EAP-Payload') ?? new Uint8Array(0);
     const answer = await peer.ask(encodeDiameter({ ...der({ ...session, 'EAP-Payload': request }), endToEnd: 77 }));
-    const code = grammarian.find(answer.avps, 'Result-Code') ?? 0;
-    expect(code === 1001 ? grammarian.find(answer.avps, 'EAP-Reissued-Payload') : code).toEqual(
-      code === 1001 ? request : 4001,
-    );
+    expect(grammarian.find(answer.avps, 'Result-Code')).toBe(4001);
+    // EAP-Failure.
+    expect(grammarian.find(answer.avps, 'EAP-Payload')?.[0]).toBe(4);
+    expect(grammarian.find(answer.avps, 'EAP-Reissued-Payload')).toBeUndefined();
   });
 });
 
