@@ -4,6 +4,8 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type Guard, isFault, unguarded } from './barrier.js';
+import { ConnectionSlots } from './connection-slots.js';
+import { isLoopback } from './diameter-peer-sources.js';
 import { OperatorError } from './failure.js';
 import { makeFolder } from './folder.js';
 
@@ -71,6 +73,13 @@ export class ControlServer {
     guard: Guard = unguarded,
   ): Promise<ControlServer> {
     const server = serverOf(routes, guard);
+    // Whoever reaches the port: this host goes first, and others have equal shares.
+    const slots = new ConnectionSlots(isLoopback);
+    server.on('connection', (socket) => {
+      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
+      if (leave) socket.once('close', leave);
+      else socket.destroy();
+    });
     server.listen({ host, port });
     await once(server, 'listening');
     return new ControlServer(server);
