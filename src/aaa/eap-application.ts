@@ -316,12 +316,14 @@ export class EapApplication {
 
   /** Home agent and home address, on disk; undefined when there are none, which never fails network access. */
   async #bootstrap(
-    { sessionId, origin, originRealm, originState, wish }: Conversation,
+    { sessionId, origin, originRealm, originState, wish: wanted }: Conversation,
     success: Success,
     lifetime: number,
   ): Promise<Bootstrap | 'refused' | undefined> {
     const { store, log } = this.#parts;
     const { grant: subscriber, peer } = success;
+    const isBehind = wanted !== undefined && this.#parts.homeAgents.isBehind(subscriber.nai);
+    const wish = isBehind ? undefined : wanted;
     const root = wish && pskRoot(wish, subscriber, this.#options.mobility['psk-root']);
     const { grace } = this.#options.session;
     // Asked for anew each time: meanwhile the certificate has come nearer to its end, which is by the wall clock.
@@ -339,6 +341,7 @@ export class EapApplication {
       let result = await store.run('bootstrap', { ...first, ...asked });
       if (result.result === 'refused') return this.#refusedLate(subscriber, result.reason);
       if (result.released) this.#released(result.released, 'replaced');
+      if (isBehind) return this.#none(subscriber, 'hooks-behind');
       if (!wish || !root) return this.#none(subscriber, wish ? 'psk-root' : 'not-wanted');
       if (result.result === 'none') return this.#none(subscriber, result.reason);
       if (result.result === 'home' && result.takenFrom !== undefined)

@@ -3,6 +3,9 @@ import type { HookEvent } from '../runtime/hook-environment.js';
 import type { HookRunner } from '../runtime/hooks.js';
 import type { Ike, Lease } from '../runtime/store/records.js';
 
+/** Jobs of one subscriber that may wait; then it comes in without Mobile IPv6 until they are done. */
+export const MAX_BACKLOG = 16;
+
 /** What a lease has until its end: its key, and how many milliseconds it lives. */
 interface LeaseKey {
   readonly psk: Secret;
@@ -20,6 +23,11 @@ export class HomeAgentHooks {
     this.#program = program;
   }
 
+  /** Whether so many jobs of a subscriber wait that more would only make it worse: it comes and goes faster than hooks run. */
+  isBehind(nai: string): boolean {
+    return this.#runner.backlog(subjectOf(nai)) >= MAX_BACKLOG;
+  }
+
   /** Resolves with whether the first try worked; at once if there is no hook. */
   async run(event: HookEvent, lease: Lease, key: LeaseKey | undefined): Promise<boolean> {
     if (this.#program === undefined) return true;
@@ -29,7 +37,7 @@ export class HomeAgentHooks {
       program: this.#program,
       role: 'ha',
       event,
-      subject: `ha ${lease.nai}`,
+      subject: subjectOf(lease.nai),
       variables: {
         mnId: lease.nai,
         session: lease.sessionId,
@@ -46,4 +54,8 @@ export class HomeAgentHooks {
       psk: key?.psk,
     });
   }
+}
+
+function subjectOf(nai: string): string {
+  return `ha ${nai}`;
 }

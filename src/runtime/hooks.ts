@@ -125,6 +125,7 @@ export class HookRunner {
     if (queue) {
       // What waits to be tried again is out of date: the newer event says what holds now.
       for (const older of queue) this.#supersede(older, job.event);
+      this.#replaceRefresh(queue, job.event);
       queue.push(job);
     } else {
       this.#queues.set(job.subject, [job]);
@@ -137,6 +138,11 @@ export class HookRunner {
   /** Whether a job of this subject waits, runs or will be tried again. */
   has(subject: string): boolean {
     return this.#queues.has(subject);
+  }
+
+  /** Jobs of this subject that wait, run or will be tried again. */
+  backlog(subject: string): number {
+    return this.#queues.get(subject)?.length ?? 0;
   }
 
   /** No job of this subject is tried again. */
@@ -185,6 +191,15 @@ export class HookRunner {
 
   #kill(): void {
     for (const end of this.#processes) end.abort();
+  }
+
+  /** A refresh that has not begun when the next one comes is not run: the newer one says all of it. */
+  #replaceRefresh(queue: Job[], event: HookEvent): void {
+    const last = queue.at(-1);
+    if (event !== 'refresh' || queue.length < 2 || last?.event !== 'refresh' || last.tries > 0) return;
+    queue.pop();
+    last.secret?.wipe();
+    last.firstTry.resolve(false);
   }
 
   #supersede(older: Job, event: HookEvent): void {

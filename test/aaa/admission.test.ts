@@ -129,4 +129,13 @@ describe('clients that have proven a certificate', () => {
     familiar.remember('certificate', path(7), 1);
     expect(known()).toEqual([6, 7, 8, 9]);
   });
+
+  it.each([
+    [true, 'hooks-behind'],
+    [false, 'no-home-agent'],
+  ])('come in without Mobile IPv6 when they come and go faster than hooks run: %s', async (isBehind, result) => {
+    const there = await scene({ isBehind });
+    expect(await there.enter(PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
+    expect(await there.counter(`bootstraps{result=${result}}`)).toBe(1);
+  });
 });

@@ -30,6 +30,8 @@ export interface ApplicationChoice {
   readonly sessions?: ReadonlyMap<string, string>;
   /** A real store in place of that. */
   readonly store?: StoreCalls;
+  /** Hooks of every subscriber wait in great numbers. */
+  readonly isBehind?: boolean;
 }
 
 /** The AAA server's application on a port of the loopback, with a store that lets everybody in, and its PAAs. */
@@ -40,7 +42,15 @@ export class Application {
   readonly nodes = new Map<string, DiameterNode>();
   #last = 0;
 
-  constructor({ pki, paas, conversations = 10_000, eap = {}, sessions = new Map(), store: real }: ApplicationChoice) {
+  constructor({
+    pki,
+    paas,
+    conversations = 10_000,
+    eap = {},
+    sessions = new Map(),
+    store: real,
+    isBehind = false,
+  }: ApplicationChoice) {
     this.#paas = paas;
     const options = aaaSchema.parse({
       store: 'nowhere.db',
@@ -60,7 +70,7 @@ export class Application {
           operation === 'originOfSession'
             ? sessions.get((given as { sessionId: string }).sessionId)
             : operation === 'bootstrap'
-              ? { result: 'none', reason: 'not-wanted', released: undefined }
+              ? { result: 'none', reason: 'no-home-agent', released: undefined }
               : undefined,
         ) as never,
       close: () => Promise.resolve(),
@@ -68,6 +78,8 @@ export class Application {
     const authorize = (): Promise<Authorization<Subscriber>> =>
       Promise.resolve({ ok: true, identity: SUBSCRIBER, grant: plainSubscriber(SUBSCRIBER) });
     const hooks = new HookRunner({ stateDir: '/nonexistent', timeout: 1, maxParallel: 1, onEvent: () => undefined });
+    const homeAgents = new HomeAgentHooks(hooks, undefined);
+    if (isBehind) homeAgents.isBehind = () => true;
     this.application = new EapApplication(options, {
       log: pino({ level: 'silent' }),
       metrics: this.metrics,
@@ -80,7 +92,7 @@ export class Application {
         ...eap,
       }),
       originState: 1,
-      homeAgents: new HomeAgentHooks(hooks, undefined),
+      homeAgents,
       tls: undefined,
       onEvent: () => undefined,
     });

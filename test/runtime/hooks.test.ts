@@ -191,6 +191,19 @@ describe('hooks', () => {
     expect(order).toEqual(['up', 'refresh', 'move', 'down'].flatMap((event) => [`begin ${event}`, `end ${event}`]));
   });
 
+  it('that refresh again and again run once for all that came meanwhile', async () => {
+    const program = await script('echo "$1 $MIP6_LIFETIME" >> "$OUT/order"; sleep 0.05');
+    const refresh = (lifetime: number) =>
+      runner.run(job(program, { event: 'refresh', variables: { ...VARIABLES, lifetime }, psk: PSK }));
+    const first = runner.run(job(program));
+    const all = Array.from({ length: 500 }, (_, i) => refresh(i));
+    expect(runner.backlog('mn')).toBe(2);
+    const last = runner.run(job(program, { event: 'down' }));
+    expect(await Promise.all([first, ...all, last])).toEqual([true, ...all.slice(1).map(() => false), true, true]);
+    expect(await out('order')).toBe('up 3600\nrefresh 499\ndown 3600\n');
+    expect(runner.backlog('mn')).toBe(0);
+  });
+
   it('of different subjects run side by side, but not more than so many', async () => {
     runner = makeRunner({ maxParallel: 2 });
     const program = await script(
