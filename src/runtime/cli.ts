@@ -6,6 +6,7 @@ import { EXIT_OPERATOR, explainFailure, OperatorError, StartError } from './fail
 import { isJournal, STDERR } from './journal.js';
 import { environmentName, loadOptions, optionKeys } from './options.js';
 import { endProcess } from './process-end.js';
+import { visible, visibleLines } from './terminal.js';
 
 /** Width of help texts; a wider terminal does not make them easier to read. */
 const WIDTH = 110;
@@ -58,7 +59,7 @@ export async function runProgram(program: Program): Promise<void> {
 /** On standard error; in the journal as what it is, an error. */
 function complain(text: string): void {
   const prefix = isJournal(STDERR, process.env) ? '<3>' : '';
-  process.stderr.write(`${text.replaceAll(/^/gm, prefix)}\n`);
+  process.stderr.write(`${visibleLines(text).replaceAll(/^/gm, prefix)}\n`);
 }
 
 function cliOf(program: Program, given: readonly string[]): Argv {
@@ -130,13 +131,19 @@ export function optionsOf<S extends z.ZodObject>(
   return loadOptions(schema, { flags, environment: process.env, prefix, file });
 }
 
+/** Text of whole lines on standard output: values in them have been made visible. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${visibleLines(text)}\n`);
+}
+
+/** A warning on standard error. */
+export function warn(text: string): void {
+  process.stderr.write(`warning: ${visibleLines(text)}\n`);
 }
 
 /** Columns as wide as their widest cell. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows];
+  const all = [header, ...rows.map((row) => row.map(visible))];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   const line = (row: readonly string[]) =>
     row

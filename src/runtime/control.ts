@@ -8,6 +8,7 @@ import { ConnectionSlots } from './connection-slots.js';
 import { isLoopback } from './diameter-peer-sources.js';
 import { OperatorError } from './failure.js';
 import { makeFolder } from './folder.js';
+import { visible } from './terminal.js';
 
 /** Octets of a request's body. */
 const MAX_BODY = 1024 * 1024;
@@ -181,7 +182,7 @@ export function callDaemon(
         const json = incoming.headers['content-type'] === 'application/json';
         const value: unknown = json ? JSON.parse(octets) : octets;
         if (incoming.statusCode === 200) resolve(value);
-        else reject(new ControlError((value as { error?: string }).error ?? `status ${incoming.statusCode}`));
+        else reject(new ControlError(visible((value as { error?: string }).error ?? `status ${incoming.statusCode}`)));
       });
     });
     outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer in ${timeout / 1000} s`)));

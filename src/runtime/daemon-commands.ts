@@ -1,12 +1,13 @@
 import type { Argv } from 'yargs';
 import type { z } from 'zod';
-import { type OptionFlags, optionsOf, type Program, print, runProgram, withOptions } from './cli.js';
+import { type OptionFlags, optionsOf, type Program, print, runProgram, warn, withOptions } from './cli.js';
 import { callDaemon } from './control.js';
 import { asStartError } from './failure.js';
 import { type Logger, type LogOptions, openLog } from './log.js';
 import { endProcess } from './process-end.js';
 import { adopt } from './reload.js';
 import { runService, type Service, Signals, startService } from './service.js';
+import { visible } from './terminal.js';
 
 /** What every daemon's configuration has. */
 interface CommonOptions {
@@ -70,7 +71,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'before a restart'),
             async (argv) => {
               const options = await optionsOf(argv, daemon);
-              for (const warning of await daemon.check(options)) process.stderr.write(`warning: ${warning}\n`);
+              for (const warning of await daemon.check(options)) warn(warning);
               print('The configuration is good.');
             },
           )
@@ -137,16 +138,18 @@ function commonOf(options: unknown): CommonOptions {
 
 /** A value as indented lines, for people. */
 export function readable(value: unknown, indent = ''): string {
-  if (value === null || typeof value !== 'object') return `${indent}${String(value)}`;
-  const entries = Object.entries(value as Record<string, unknown>).filter(([, inner]) => inner !== undefined);
+  if (value === null || typeof value !== 'object') return `${indent}${visible(String(value))}`;
+  const entries = Object.entries(value as Record<string, unknown>)
+    .filter(([, inner]) => inner !== undefined)
+    .map(([key, inner]) => [visible(key), inner] as const);
   const width = Math.max(0, ...entries.map(([key]) => key.length));
   return entries
     .map(([key, inner]) => {
       const isTree = typeof inner === 'object' && inner !== null;
       if (Array.isArray(inner) && inner.length > 0 && inner.every((item) => typeof item !== 'object')) {
-        return `${indent}${key.padEnd(width)}  ${inner.join(', ')}`;
+        return `${indent}${key.padEnd(width)}  ${visible(inner.join(', '))}`;
       }
-      if (!isTree) return `${indent}${key.padEnd(width)}  ${String(inner)}`;
+      if (!isTree) return `${indent}${key.padEnd(width)}  ${visible(String(inner))}`;
       const empty = Object.keys(inner).length === 0;
       return empty ? `${indent}${key.padEnd(width)}  none` : `${indent}${key}\n${readable(inner, `${indent}  `)}`;
     })

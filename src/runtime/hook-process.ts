@@ -7,6 +7,7 @@ import { putHex } from '../protocol/bytes/octets.js';
 import type { Secret } from '../protocol/bytes/secret.js';
 import { type Guard, unguarded } from './barrier.js';
 import { makeFolder } from './folder.js';
+import { visible } from './terminal.js';
 
 /** What of a hook's output reaches the log. */
 export const MAX_LINES = 200;
@@ -106,7 +107,7 @@ function readLines(stream: NodeJS.ReadableStream, command: HookCommand, guard: G
     lines += 1;
     // Without the key it cannot be told whether a late line shows it.
     if (lines > MAX_LINES || command.secret?.isWiped) return;
-    const shown = line.slice(0, MAX_LINE).replaceAll(/[^\x20-\x7e\t]/g, '?');
+    const shown = visible(line.slice(0, MAX_LINE));
     guard.run('hook', () => command.onLine(command.secret ? withoutKey(shown, command.secret) : shown));
   });
   return reader;

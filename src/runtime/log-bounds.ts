@@ -1,3 +1,5 @@
+import { visible, visibleLines } from './terminal.js';
+
 /** Octets of the longest line of the log, with its newline: journald cuts lines at 48 KiB, syslog at 8 KiB or less. */
 export const MAX_LINE = 8_192;
 
@@ -35,13 +37,14 @@ export function boundFields(fields: Record<string, unknown>): Record<string, unk
 /** What a call of the logger is given, in the same way: fields or an error, then the message. */
 export function boundArguments(given: readonly unknown[]): unknown[] {
   const [first, ...rest] = given;
-  const message = (text: unknown) => (typeof text === 'string' ? boundText(text, { left: MAX_VALUE }) : text);
+  const message = (text: unknown) => (typeof text === 'string' ? visible(boundText(text, { left: MAX_VALUE })) : text);
   if (first instanceof Error) return [{ err: errorFields(first) }, message(rest[0] ?? first.message)];
   return [message(first), ...rest.map(message)];
 }
 
-function errorFields({ name, message, stack }: Error): Record<string, unknown> {
-  return { type: name, message, stack };
+/** A stack has lines, of which its message may not be more than one. */
+function errorFields({ name, message, stack = '' }: Error): Record<string, unknown> {
+  return { type: name, message, stack: visibleLines(stack.replace(message, () => visible(message))) };
 }
 
 function boundObject(object: object, room: Room, depth: number): Record<string, unknown> {
@@ -85,7 +88,7 @@ function boundText(text: string, room: Room): string {
   const most = Math.max(0, Math.min(MAX_VALUE, room.left));
   // No character takes less than one octet, and none more than six.
   if (text.length * 6 <= most) {
-    room.left -= Buffer.byteLength(JSON.stringify(text)) + PUNCTUATION;
+    room.left -= Buffer.byteLength(visibleLines(JSON.stringify(text))) + PUNCTUATION;
     return text;
   }
   let octets = 0;

@@ -55,11 +55,11 @@ export class LogOutput {
     this.#send(text);
   }
 
-  /** The same for a library that writes to a stream. */
-  stream(): Writable {
+  /** The same for a library that writes to a stream; `change` has the last word on what is written. */
+  stream(change: (text: string) => string): Writable {
     return new Writable({
       write: (chunk: Buffer, _encoding, done) => {
-        this.write(chunk.toString());
+        this.write(change(chunk.toString()));
         done();
       },
     });

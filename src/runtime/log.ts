@@ -2,6 +2,7 @@ import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { isJournal, STDOUT } from './journal.js';
 import { boundArguments, boundFields } from './log-bounds.js';
 import { LogOutput } from './log-output.js';
+import { visible, visibleColours, visibleLines } from './terminal.js';
 
 export type { Logger } from 'pino';
 
@@ -48,13 +49,17 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
   const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(STDOUT, process.env)) : format;
   const lost = (count: number) =>
     `{"level":40${options.timestamp()},${JSON.stringify({ name, count, msg: 'log lines lost' }).slice(1)}\n`;
-  if (chosen === 'json') return pino(options, new LogOutput(STDOUT, lost));
+  if (chosen === 'json') {
+    const out = new LogOutput(STDOUT, lost);
+    return pino(options, { write: (line: string) => out.write(visibleLines(line)) });
+  }
   if (chosen !== 'pretty') {
     const out = new LogOutput(STDOUT, (count) => `${plainLine(lost(count), chosen)}\n`);
-    return pino(options, { write: (line: string) => out.write(`${plainLine(line, chosen)}\n`) });
+    return pino(options, { write: (line: string) => out.write(`${visibleLines(plainLine(line, chosen))}\n`) });
   }
   const { default: prettyStream } = await import('pino-pretty');
-  const destination = new LogOutput(STDOUT, (count) => `WARN: log lines lost {"count":${count}}\n`).stream();
+  const out = new LogOutput(STDOUT, (count) => `WARN: log lines lost {"count":${count}}\n`);
+  const destination = out.stream(visibleColours);
   return pino(
     options,
     prettyStream({ destination, sync: true, singleLine: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }),
@@ -72,7 +77,7 @@ export function plainLine(json: string, format: 'journal' | 'plain'): string {
   const known = LEVELS[Number(level)] ?? { priority: 2, name: 'fatal' };
   const prefix = format === 'journal' ? `<${known.priority}>` : `${known.name}: `;
   const words = Object.entries(fields).map(([key, value]) => `${key}=${plainValue(value)}`);
-  return `${prefix}${[String(msg ?? ''), ...words].join(' ')}`;
+  return `${prefix}${[visible(String(msg ?? '')), ...words].join(' ')}`;
 }
 
 /** As it is where nothing in it could be taken for something else; else as JSON, which has no line breaks. */

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { visible } from './terminal.js';
 
 /** How long systemd may take to hear us, in milliseconds: systemd-notify waits 5 s for it. */
 const NOTIFY_TIMEOUT = 10_000;
@@ -49,7 +50,7 @@ function assignmentsOfOne(news: News): readonly string[] {
     case 'alive':
       return ['WATCHDOG=1'];
     case 'status':
-      return [`STATUS=${news.text.replaceAll(/\s+/g, ' ').slice(0, MAX_STATUS)}`];
+      return [`STATUS=${visible(news.text.replaceAll(/\s+/g, ' ')).slice(0, MAX_STATUS)}`];
   }
 }
 

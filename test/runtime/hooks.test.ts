@@ -127,7 +127,7 @@ describe('a hook', () => {
     await runner.run(job(program));
     await vi.waitFor(() => expect(reports.filter(({ type }) => type === 'line')).toHaveLength(3));
     const lines = reports.flatMap((report) => (report.type === 'line' ? [report.line] : [])).sort();
-    expect(lines).toEqual(['one', 'three', 'two?[31m']);
+    expect(lines).toEqual(['one', 'three', 'two\\u001b[31m']);
   });
 
   it('is ended with all that it started when its time is over', async () => {

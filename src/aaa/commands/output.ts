@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { print, table } from '../../runtime/cli.js';
 import { OperatorError } from '../../runtime/failure.js';
 import { MAX_PAGE, type Page } from '../../runtime/store/records.js';
+import { visible, visibleLines } from '../../runtime/terminal.js';
 import type { Argument } from './store-access.js';
 
 /** Rows of a list, unless more are asked for. */
@@ -59,18 +60,20 @@ export async function list<T>(argv: Argument, { header, row, none, filters, page
   if (asJson) print(`],"next":${JSON.stringify(next ?? null)}}`);
   else if (printed === 0 && text(argv, 'from') !== undefined) print('No more.');
   else if (printed === 0) print(filters.some((name) => argv[name] !== undefined) ? 'None like that.' : none);
-  else if (next !== undefined) process.stderr.write(`More: --from '${next}', or --all.\n`);
+  else if (next !== undefined) process.stderr.write(`More: --from '${visible(next)}', or --all.\n`);
 }
 
 /** Waits for a reader that is slower than the store. */
 function write(lines: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(lines, () => resolve()));
+  return new Promise((resolve) => process.stdout.write(visibleLines(lines), () => resolve()));
 }
 
 /** Names and values in two columns, without what is undefined. */
 export function details(rows: readonly (readonly [name: string, value: string | undefined])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(width)}  ${value}`])).join('\n');
+  return rows
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(width)}  ${visible(value)}`]))
+    .join('\n');
 }
 
 /** A time of the store for people: UTC, to the second. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { MAX_PAGE } from '../../runtime/store/records.js';
+import { visibleLines } from '../../runtime/terminal.js';
 import { type Argument, withStore } from './store-access.js';
 import { FORMATS, writeRows } from './subscriber-file.js';
 
@@ -11,7 +12,9 @@ export function exportSubscribers(argv: Argument): Promise<void> {
     let first = true;
     do {
       const page = await store.run('listSubscribers', { from, limit: MAX_PAGE });
-      if (!process.stdout.write(writeRows(page.items, format, first))) await once(process.stdout, 'drain');
+      const rows = writeRows(page.items, format, first);
+      // A file has them as they are.
+      if (!process.stdout.write(process.stdout.isTTY ? visibleLines(rows) : rows)) await once(process.stdout, 'drain');
       first = false;
       from = page.next;
     } while (from !== undefined && from !== null);

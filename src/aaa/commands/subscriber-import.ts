@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OperatorError } from '../../runtime/failure.js';
 import type { ImportProblem, ImportRow } from '../../runtime/store/import-operations.js';
+import { visible } from '../../runtime/terminal.js';
 import { show } from './output.js';
 import { type Argument, type StoreAccess, withStore } from './store-access.js';
 import { FORMATS, type Format, formatOf, readRows } from './subscriber-file.js';
@@ -119,7 +120,7 @@ function explain(file: string, problems: readonly ImportProblem[], more: number)
   const told = problems
     .toSorted((a, b) => a.line - b.line)
     .slice(0, SHOWN)
-    .map(({ line, problem }) => `${file}:${line}: ${problem}`);
+    .map(({ line, problem }) => `${file}:${line}: ${visible(problem)}`);
   const untold = more + Math.max(0, problems.length - SHOWN);
   const rest = untold > 0 ? [`and ${untold} more`] : [];
   return ['nothing is imported:', ...told, ...rest].join('\n');

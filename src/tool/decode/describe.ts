@@ -19,6 +19,7 @@ import { capabilityNames, decodePrefix } from '../../protocol/mip6/assignment.js
 import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/algorithms.js';
 import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/codec.js';
 import { AVPS, avpName, messageName, RESULT_CODE, TERMINATION_CAUSE } from '../../protocol/pana/dictionary.js';
+import { visible } from '../../runtime/terminal.js';
 
 /** Octets of an unknown value that are shown. */
 const SHOWN = 32;
@@ -68,7 +69,7 @@ const APPLICATIONS = new Map<number, string>(Object.entries(APPLICATION).map(([n
 export type Flights = Map<string, FlightBuffer>;
 
 function line(name: string, value: string, depth: number): string {
-  return `${INDENT.repeat(depth)}${name.padEnd(NAME_WIDTH)} ${value}`.trimEnd();
+  return `${INDENT.repeat(depth)}${name.padEnd(NAME_WIDTH)} ${visible(value)}`.trimEnd();
 }
 
 function shortHex(octets: Uint8Array): string {
