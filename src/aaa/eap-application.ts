@@ -288,6 +288,7 @@ export class EapApplication {
       { session: sessionId, nas: origin, user: identity, tls: success.tlsVersion, resumed: success.resumed, lifetime },
       'authenticated',
     );
+    if (subscriber.sessions === 'replace') void this.#replaceOlder(subscriber.nai, sessionId, origin);
     const mobility = bootstrap && conversation.wish;
     const rest: DeaRest = {
       'Result-Code': RESULT.SUCCESS,
@@ -375,6 +376,25 @@ export class EapApplication {
     this.#parts.metrics.count('authentications', { result: reason });
     this.#parts.log.warn({ user: nai, reason }, 'not authorized');
     return 'refused';
+  }
+
+  /**
+   * Ends the older sessions of a subscriber at the PAA of its newest one, which would have to be left there otherwise. A node
+   * that goes to another PAA ends its session at the old one itself, when the new one is up.
+   */
+  async #replaceOlder(nai: string, sessionId: string, paa: string): Promise<void> {
+    const { store, log } = this.#parts;
+    try {
+      const { items } = await store.run('listSessions', { of: nai, paa });
+      const newest = items.find((session) => session.sessionId === sessionId);
+      if (!newest) return;
+      for (const session of items) {
+        if (session.sessionId === sessionId || session.startedAt > newest.startedAt) continue;
+        await this.disconnect(session).catch(() => this.endSession(session, 'replaced'));
+      }
+    } catch (error) {
+      log.warn({ user: nai, reason: (error as Error).message }, 'older sessions are left');
+    }
   }
 
   /** A node has moved to another PAA, or two devices have one certificate. */

@@ -26,12 +26,16 @@ export interface Client {
   localUp: boolean;
   /** The enforcement point lets it pass. */
   permitted: boolean;
+  /** The subscriber that it counts as one of. */
+  admittedAs: string | undefined;
 }
 
 /** The clients of a PAA by both of their session identifiers. */
 export class Clients {
   readonly #byPana = new Map<number, Client>();
   readonly #byDiameter = new Map<string, Client>();
+  /** Those that are in, by the subscriber that the AAA server named; the oldest first. */
+  readonly #byUser = new Map<string, Set<Client>>();
 
   get size(): number {
     return this.#byPana.size;
@@ -54,6 +58,7 @@ export class Clients {
       local: undefined,
       localUp: false,
       permitted: false,
+      admittedAs: undefined,
     };
     this.#byPana.set(panaSession, client);
     this.#byDiameter.set(sessionId, client);
@@ -68,8 +73,28 @@ export class Clients {
     return this.#byDiameter.get(sessionId);
   }
 
+  /** A client is in. The oldest ones of its subscriber that are more than `most`. */
+  admit(client: Client, most: number): Client[] {
+    const key = client.granted?.userName.toLowerCase() ?? '';
+    if (key === '') return [];
+    this.#forgetUser(client);
+    const clients = this.#byUser.get(key) ?? new Set();
+    this.#byUser.set(key, clients.add(client));
+    client.admittedAs = key;
+    return [...clients].slice(0, Math.max(0, clients.size - most));
+  }
+
   remove(client: Client): void {
+    this.#forgetUser(client);
     this.#byPana.delete(client.panaSession);
     this.#byDiameter.delete(client.sessionId);
+  }
+
+  #forgetUser(client: Client): void {
+    if (client.admittedAs === undefined) return;
+    const clients = this.#byUser.get(client.admittedAs);
+    clients?.delete(client);
+    if (clients?.size === 0) this.#byUser.delete(client.admittedAs);
+    client.admittedAs = undefined;
   }
 }

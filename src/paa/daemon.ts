@@ -407,7 +407,10 @@ export class PaaDaemon implements Service<PaaOptions> {
       },
       reauthentication ? 'reauthenticated' : 'authorized',
     );
-    const { 'lifetime-grace': grace } = this.#options.pana;
+    const { 'lifetime-grace': grace, limits } = this.#options.pana;
+    for (const older of this.#clients.admit(client, limits['sessions-per-subscriber'])) {
+      this.#driver.feed({ type: 'session', sessionId: older.panaSession, input: { type: 'replace' } });
+    }
     const lasts = grant.lifetime === undefined ? undefined : grant.lifetime + grace;
     void this.barrier.settle('hook', this.#permit(client, lasts));
   }

@@ -51,6 +51,9 @@ export const paaSchema = z.strictObject({
         .default(2_000)
         .describe('the same of one network, a /64 or a /24 of IPv4'),
       'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
+      'sessions-per-subscriber': limit(10_000)
+        .default(4)
+        .describe('sessions of one subscriber (User-Name of the AAA server); one more ends the oldest'),
       sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
     }),
   }),

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
 import type { Session, Subscriber } from '../../src/runtime/store/records.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
@@ -51,6 +52,24 @@ async function change(made: Lab, nai: string, what: object): Promise<Subscriber>
   return (await made.administer('aaa', 'changeSubscriber', { nai, change: what })) as Subscriber;
 }
 
+describe('a subscriber whose sessions replace each other', () => {
+  it('has the newest one of a PAA alone, and the older nodes hear of it', async () => {
+    const here = await scene();
+    const { made, paa } = here;
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    for (let n = 0; n < 6; n += 1) expect((await enter(here, 'mn1')).outcome).toMatch(HOME_ADDRESS);
+    const ended = new Set<unknown>();
+    for (let n = 0; n < 5; n += 1) {
+      const { session } = await paa.line('session ended', (line) => !ended.has(line['session']));
+      ended.add(session);
+    }
+    expect((await callDaemon(made.socket('paa'), 'GET', '/status')) as object).toMatchObject({ sessions: 1 });
+    const known = async () => ((await made.administer('aaa', 'listSessions', {})) as { items: Session[] }).items.length;
+    await expect.poll(known, { timeout: 20_000 }).toBe(1);
+    expect(await made.leases()).toHaveLength(1);
+  });
+});
+
 describe('a subscriber that is bound to', () => {
   it('one certificate comes in with that one only', async () => {
     const here = await scene();
@@ -100,8 +119,9 @@ describe('two devices with one certificate', () => {
     });
     const [subscriber] = ((await made.administer('aaa', 'listSubscribers', {})) as { items: Subscriber[] }).items;
     expect(subscriber?.takeovers).toBe(1);
-    await first.node.terminate();
+    // Its STR is the late end of it.
     await paa.line('session ended');
+    await first.node.terminate();
     expect(await made.leases()).toMatchObject([{ homeAddress: first.outcome }]);
     await second.node.terminate();
     await aaa.line('lease released');

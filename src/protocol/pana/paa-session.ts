@@ -5,7 +5,7 @@ import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
 import { type Algorithms, algorithmsOf } from './algorithms.js';
 import { Channel } from './channel.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
-import { AVPS, makeAvp, RESULT_CODE, type TERMINATION_CAUSE } from './dictionary.js';
+import { AVPS, makeAvp, RESULT_CODE, TERMINATION_CAUSE } from './dictionary.js';
 import { type Protection, panaAuthKey } from './keys.js';
 import { mobilityAvps } from './mobility.js';
 import type { RetransmissionParameters } from './retransmission.js';
@@ -81,6 +81,8 @@ export type PaaSessionInput =
   | { readonly type: 'eapPostponed' }
   /** Ask for an Echo: what comes back shows that the PaC is where the request was sent. */
   | { readonly type: 'prove' }
+  /** Another session has taken its place: it ends at once, and its PaC is told once. */
+  | { readonly type: 'replace' }
   | { readonly type: 'ping' }
   | { readonly type: 'reauthenticate' }
   | { readonly type: 'terminate'; readonly cause: PaaTermination }
@@ -98,7 +100,7 @@ export type PaaClosed =
   | 'logout'
   | 'administrative'
   | 'session-timeout'
-  /** The node started anew from the same address and has authenticated. */
+  /** The node started anew from the same address and has authenticated, or its subscriber has newer sessions. */
   | 'replaced'
   /** Half open and without an answer to the first PAR, it gave way to a newer start. */
   | 'pushed-out'
@@ -302,6 +304,8 @@ export class PaaSession {
         return this.#isAuthenticating() ? this.#close('eap-timeout') : [];
       case 'eapPostponed':
         return this.#eapPostponed(now);
+      case 'replace':
+        return this.#replace(now);
       case 'prove':
         return this.#prove(now);
       case 'ping':
@@ -727,6 +731,15 @@ export class PaaSession {
     this.#state = { name: 'SESS_TERM', cause: closed };
     const avps = [makeAvp('Termination-Cause', cause)];
     return sends(this.#channel.request({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps }, now));
+  }
+
+  // OPEN       another session counts            | Tx PTR; DISC        | CLOSED
+  // Not RFC: no PTA is waited for, or a subscriber could keep as many sessions as it begins.
+  #replace(now: number): PaaSessionOutput[] {
+    const tells = this.#established() && !this.#channel.busy && this.#state.name !== 'CLOSED';
+    const avps = [makeAvp('Termination-Cause', TERMINATION_CAUSE.ADMINISTRATIVE)];
+    const out = tells ? sends(this.#channel.request({ type: MESSAGE_TYPE.TERMINATION, flags: 0, avps }, now)) : [];
+    return [...out, ...this.end('replaced')];
   }
 
   /**

@@ -78,7 +78,8 @@ export class BenchNode {
     const closed = new Promise<void>((resolve) => {
       this.#closed = resolve;
     });
-    this.#driver?.feed({ type: 'terminate' });
+    if (this.#session.state === 'CLOSED') this.#closed?.();
+    else this.#driver?.feed({ type: 'terminate' });
     await closed;
     this.#driver?.stop();
     await this.#socket?.close();

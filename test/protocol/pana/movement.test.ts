@@ -328,3 +328,16 @@ describe('a refused PaC', () => {
     expect(pac.run(60_000).take()).toEqual(['closed rejected']);
   });
 });
+
+describe('a session that another one replaces', () => {
+  it('ends at once, and its PaC is told once', () => {
+    const pac = new ForeignPac().open().session({ type: 'replace' });
+    expect(pac.take()).toEqual(['PTR', 'closed replaced']);
+    expect(pac.isSigned).toBe(true);
+    expect(pac.run(1_000_000).take()).toEqual([]);
+    const asking = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest();
+    asking.take();
+    // One request at a time: what is outstanding is the last that it hears.
+    expect(asking.session({ type: 'replace' }).take()).toEqual(['closed replaced']);
+  });
+});

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { type Client, Clients } from '../../src/paa/clients.js';
+
+const GRANT = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
+
+function client(clients: Clients, session: number, userName: string): Client {
+  const peer = { address: `2001:db8:a::${session}`, port: 716, local: 'a' };
+  const made = clients.add(session, `paa.access.example;1;${session}`, peer, { sessionLifetime: 1 }, 0);
+  made.granted = { userName, server: undefined, kind: undefined, grant: GRANT };
+  return made;
+}
+
+const numbers = (list: readonly Client[]) => list.map(({ panaSession }) => panaSession);
+
+describe('sessions of one subscriber', () => {
+  it('are so many at most, of which the oldest give way, however its name is written', () => {
+    const clients = new Clients();
+    const first = client(clients, 1, 'mn1@home.example');
+    expect(clients.admit(first, 2)).toEqual([]);
+    expect(clients.admit(client(clients, 2, 'MN1@home.example'), 2)).toEqual([]);
+    expect(clients.admit(client(clients, 3, 'mn2@home.example'), 2)).toEqual([]);
+    expect(numbers(clients.admit(client(clients, 4, 'mn1@HOME.example'), 2))).toEqual([1]);
+    clients.remove(first);
+    expect(clients.admit(client(clients, 5, 'mn3@home.example'), 2)).toEqual([]);
+    expect(numbers(clients.admit(client(clients, 6, 'mn1@home.example'), 2))).toEqual([2]);
+  });
+
+  it('count once however often one is authenticated again, which makes it the newest', () => {
+    const clients = new Clients();
+    const [first, second] = [client(clients, 1, 'mn1'), client(clients, 2, 'mn1')];
+    for (const each of [first, second, first, first]) expect(clients.admit(each, 2)).toEqual([]);
+    expect(numbers(clients.admit(client(clients, 3, 'mn1'), 2))).toEqual([2]);
+    clients.remove(second);
+    // Another subscriber's certificate in a re-authentication.
+    const { granted } = first;
+    if (granted) first.granted = { ...granted, userName: 'mn2' };
+    expect(clients.admit(first, 1)).toEqual([]);
+    expect(clients.admit(client(clients, 4, 'mn1'), 2)).toEqual([]);
+  });
+});
