@@ -143,6 +143,7 @@ export class Application {
       'Auth-Request-Type': 3,
       'Calling-Station-Id': address,
       'EAP-Payload': payload,
+      'MIP6-Feature-Vector': 1n,
       ...more,
     });
     return this.send(paa, message);
