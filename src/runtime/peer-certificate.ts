@@ -60,6 +60,9 @@ export function certificateKey({ issuerId, serial }: Pick<VerifiedPeer, 'issuerI
 /** Verified paths that are kept for resumptions. */
 export const MAX_KEPT_PATHS = 20_000;
 
+/** Names of one certificate that are looked up. */
+export const MAX_NAMES = 64;
+
 /** Certificates that are taken from what the other end sent, the leaf not counted. */
 const MAX_BROUGHT = 8;
 
@@ -74,7 +77,7 @@ export interface PeerJudgeOptions {
   /** Undefined: nobody is revoked. */
   readonly revocation?: Revocation | undefined;
   /** Asked last, of a path that is good otherwise: why it is not. */
-  readonly policy?: ((path: Path, socket: TLSSocket) => CertificateRefusal | undefined) | undefined;
+  readonly policy?: ((path: Path) => CertificateRefusal | undefined) | undefined;
   /** A CA was not known before, or could have its CRL verified only now. */
   readonly onLearned?: (() => void) | undefined;
 }
@@ -105,7 +108,9 @@ export class PeerJudge {
   reload(options: PeerJudgeOptions): void {
     const isSame = options.trust.id === this.trust.id;
     const trust = isSame ? this.trust : options.trust;
-    options.revocation?.verify(trust.authorities);
+    options.revocation?.verify(options.trust.authorities);
+    // Of CAs that others brought a CRL may be; whoever they are, they cannot have it refused.
+    options.revocation?.learn(trust.authorities);
     if (!isSame) this.#kept.clear();
     this.#options = { ...options, trust };
   }
@@ -123,7 +128,7 @@ export class PeerJudge {
     const resumed = socket.isSessionReused();
     const paths = resumed ? this.#known(leaf, now) : this.#climb(leaf, socket, now);
     if ('reason' in paths) return paths;
-    return this.#choose(paths, socket, now);
+    return this.#choose(paths, now);
   }
 
   /**
@@ -134,7 +139,7 @@ export class PeerJudge {
     const leaf = read(der);
     const paths = leaf && this.#known(leaf, now);
     if (!paths || 'reason' in paths) return false;
-    return paths.some((path) => this.#options.revocation?.judge(path, now) === undefined);
+    return paths.some((path) => this.#problem(path, now) === undefined);
   }
 
   /**
@@ -146,7 +151,12 @@ export class PeerJudge {
       const outdated = validity(certificate, now);
       if (outdated) return outdated;
     }
-    return this.#options.revocation?.judge(path, now);
+    return this.#problem(path, now);
+  }
+
+  #problem(path: Path, now: number): CertificateRefusal | undefined {
+    const { revocation, policy } = this.#options;
+    return revocation?.judge(path, now) ?? policy?.(path);
   }
 
   /** Issuers that are known and have no certificate that is not revoked, as Certificate.issuerId. */
@@ -181,14 +191,14 @@ export class PeerJudge {
     return outdated ?? { reason: 'resumption', detail: `a full handshake is needed: ${found.detail}` };
   }
 
-  #choose(paths: readonly Path[], socket: TLSSocket, now: number): Judgement {
-    const { trust, revocation, policy, onLearned } = this.#options;
+  #choose(paths: readonly Path[], now: number): Judgement {
+    const { trust, revocation, onLearned } = this.#options;
     let refusal: CertificateRefusal | undefined;
     for (const path of paths) {
       // Revoked ones too: others may be in by them.
       const learned = trust.learn(path).length > 0;
       if (revocation?.learn(path.slice(1)) || learned) onLearned?.();
-      const problem = revocation?.judge(path, now) ?? policy?.(path, socket);
+      const problem = this.#problem(path, now);
       if (!problem) return { peer: this.#keep(path) };
       refusal ??= problem;
     }
@@ -204,7 +214,7 @@ export class PeerJudge {
     if (oldest !== undefined && this.#kept.size > MAX_KEPT_PATHS) this.#kept.delete(oldest);
     const { emails, upns, dnsNames } = leaf.alternativeNames;
     return {
-      peerIds: [...emails, ...upns, ...dnsNames, ...leaf.subject.commonNames],
+      peerIds: [...emails, ...upns, ...dnsNames, ...leaf.subject.commonNames].slice(0, MAX_NAMES),
       dnsNames,
       serial: leaf.serial,
       issuerId: (issuer ?? leaf).issuerId,

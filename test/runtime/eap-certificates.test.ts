@@ -308,3 +308,30 @@ describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
     expect(await reloaded({ certificatePem, keyPem: mine.keyPem })).toBe(false);
   });
 });
+
+describe('the CRL of a CA that only a client brought', () => {
+  const credentials = () => credentialsOf('TLSv1.3');
+
+  it('is verified at the next reload, and cannot be refused by a namesake', async () => {
+    const eapServer = makeServer(pki, { serverOptions: { revocation: revocationOf(await crls([], [])) } });
+    const run = () => runEap(pki, { eapServer, credentials: credentials() });
+    expect((await run()).answer).toMatchObject(success(false));
+    const namesake = await root.sub('issuing');
+    const forged = await namesake.crl({ withoutKeyId: true, serials: [LEAF] });
+    eapServer.reload({ ...eapServer.options, revocation: revocationOf((await root.crl()) + forged) });
+    expect(eapServer.judge.revocation?.unverified).toHaveLength(1);
+    expect((await run()).answer).toMatchObject(refused('crl'));
+    eapServer.reload({ ...eapServer.options, revocation: revocationOf(await crls([], [LEAF])) });
+    expect(eapServer.judge.revocation?.unverified).toEqual([]);
+    expect((await run()).answer).toMatchObject(refused('revoked'));
+  });
+
+  it('of a CA that is configured has to be signed by it', async () => {
+    const eapServer = makeServer(pki);
+    const forged = revocationOf(await (await Authority.root('root', { anonymous: true })).crl({ withoutKeyId: true }));
+    expect(() => eapServer.reload({ ...eapServer.options, revocation: forged })).toThrow('its signature is wrong');
+    expect(() => makeServer(pki, { serverOptions: { revocation: forged } })).toThrow('its signature is wrong');
+    expect(eapServer.judge.revocation).toBeUndefined();
+    expect((await runEap(pki, { eapServer, credentials: credentials() })).answer).toMatchObject(success(false));
+  });
+});

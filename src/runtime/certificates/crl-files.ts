@@ -47,7 +47,8 @@ export async function readRevocation(
 /** The files that `path` means: itself, or what stands in the folder that it is, but for hidden files. Throws OperatorError. */
 async function filesOf(key: string, path: string): Promise<string[]> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
-  if (!found.isDirectory()) return [path];
+  if (found.isFile()) return [path];
+  if (!found.isDirectory()) throw new OperatorError(`${key}: ${path} is neither a file nor a folder`);
   const names = await readdir(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
   const files: string[] = [];
   for (const name of names.filter((one) => !one.startsWith('.')).sort()) {

@@ -288,6 +288,7 @@ describe('crl of a configuration', () => {
 
   it.each<[string, (ofRoot: string) => Promise<string>, RegExp]>([
     ['that is not there', () => Promise.resolve('none.pem'), /^tls\.crl: cannot read .*none\.pem: no such file$/],
+    ['that is a device', () => Promise.resolve('/dev/null'), /^tls\.crl: \/dev\/null is neither a file nor a folder$/],
     ['that is something else', () => file('x', 'x'), /\/x is not a CRL in PEM or DER$/],
     ['that is empty', () => file('x', ''), /\/x is not a CRL in PEM or DER$/],
     ['that is a certificate', () => file('x', root.certificatePem), /is not a CRL/],
