@@ -1,9 +1,9 @@
 import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
 import type { DiameterMessage } from '../protocol/diameter/codec.js';
-import { APPLICATION, ASA, ASR, DER, RAA, RAR, STA, STR } from '../protocol/diameter/commands.js';
+import { APPLICATION, ASA, ASR, DER, RAA, RAR, STR } from '../protocol/diameter/commands.js';
 import { isViolation } from '../protocol/diameter/grammar.js';
 import { wipeKeys } from '../protocol/diameter/keys.js';
-import { RESULT } from '../protocol/diameter/result-codes.js';
+import { isTemporary, RESULT, resultName } from '../protocol/diameter/result-codes.js';
 import { type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
 import { type Judged, judgeAnswer } from '../protocol/nas/answer.js';
 import type { PaaClosed } from '../protocol/pana/paa-session.js';
@@ -166,7 +166,9 @@ export class AaaClient {
     });
     try {
       const answer = await this.node.request(message, {}, diameter['request-timeout']);
-      this.node.grammarian.read(STA, answer);
+      const result = this.node.grammarian.find(answer.avps, 'Result-Code');
+      // An agent on the way has not delivered it, or the server has too much to do: it has not been told.
+      if (result !== undefined && isTemporary(result)) throw new Error(resultName(result));
     } catch {
       // RFC 6733 8.18: the server is gone, and another one may know the session.
       const { server } = session;

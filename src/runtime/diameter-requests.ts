@@ -1,7 +1,7 @@
 import { type DiameterMessage, FLAG, lengthOf } from '../protocol/diameter/codec.js';
 import type { Grammarian } from '../protocol/diameter/grammar.js';
 import type { EndToEndIdentifiers } from '../protocol/diameter/identifiers.js';
-import { RESULT } from '../protocol/diameter/result-codes.js';
+import { isTemporary } from '../protocol/diameter/result-codes.js';
 import type { Hop, RouteTable } from '../protocol/diameter/routing.js';
 import { MAX_MESSAGE } from './diameter-framer.js';
 
@@ -204,7 +204,7 @@ export class DiameterClient {
   /** RFC 6733 7.1.3: another peer may well do it. */
   #isTemporary(answer: DiameterMessage): boolean {
     const code = this.#grammarian.find(answer.avps, 'Result-Code');
-    return code === RESULT.UNABLE_TO_DELIVER || code === RESULT.TOO_BUSY;
+    return code !== undefined && isTemporary(code);
   }
 
   #moved(from: DiameterHop, { at }: Waiting): void {

@@ -6,8 +6,9 @@ import { onTestFinished, vi } from 'vitest';
 import { PaaDaemon } from '../../src/paa/daemon.js';
 import { paaSchema } from '../../src/paa/options.js';
 import { answerTo } from '../../src/protocol/diameter/answers.js';
-import type { Avp, DiameterMessage } from '../../src/protocol/diameter/codec.js';
+import { type Avp, type DiameterMessage, FLAG } from '../../src/protocol/diameter/codec.js';
 import { APPLICATION, DEA, DER, STA, STR } from '../../src/protocol/diameter/commands.js';
+import { isProtocolError } from '../../src/protocol/diameter/result-codes.js';
 import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
 import type { DiameterNode } from '../../src/runtime/diameter-node.js';
 import { createPeerCredentials } from '../../src/runtime/eap-peer.js';
@@ -36,6 +37,8 @@ export class TwistedServer {
   twist: Twist = (avps) => [...avps];
   /** Whether a success waits until the test says so. */
   hold: Promise<void> | undefined;
+  /** Result-Codes of the next STAs; then each is 2001. */
+  readonly results: number[] = [];
   /** Successes that were made so far. */
   successes = 0;
   /** More of a success, such as Session-Binding. */
@@ -86,13 +89,15 @@ export class TwistedServer {
 
   #str(message: DiameterMessage): Promise<DiameterMessage> {
     if (message.commandCode === STR.code) this.ended.push(message);
+    const resultCode = this.results.shift() ?? 2001;
     const content = {
       'Session-Id': grammarian.find(message.avps, 'Session-Id') ?? '',
-      'Result-Code': 2001,
+      'Result-Code': resultCode,
       'Origin-Host': this.host,
       'Origin-Realm': 'home.example',
     };
-    return Promise.resolve(answerTo(message, grammarian.write(STA, content)));
+    const answer = answerTo(message, grammarian.write(STA, content));
+    return Promise.resolve({ ...answer, flags: answer.flags | (isProtocolError(resultCode) ? FLAG.E : 0) });
   }
 }
 

@@ -196,6 +196,15 @@ describe('a session', () => {
     expect(other.ended).toEqual([]);
   });
 
+  it('is ended again where its STR was not delivered', async () => {
+    const { server, sessionId } = await entered();
+    server.results.push(3002);
+    expect(await wish(server, sessionId)).toBe(2001);
+    // The first retry is after five seconds.
+    await vi.waitFor(() => expect(server.ended).toHaveLength(2), { timeout: 20_000 });
+    expect(strOf(server).map((content) => content['Session-Id'])).toEqual([sessionId, sessionId]);
+  });
+
   it('that servers of a realm share (Session-Binding) is ended by another one of them', async () => {
     const { server, other, sessionId } = await entered({ 'Session-Binding': 3 });
     expect(await wish(other, sessionId)).toBe(2001);

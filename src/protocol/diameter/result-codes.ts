@@ -47,6 +47,11 @@ export function isSuccess(code: number): boolean {
   return code === RESULT.SUCCESS || code === RESULT.LIMITED_SUCCESS;
 }
 
+/** RFC 6733 7.1.3: another peer, or the same one later, may well do it. */
+export function isTemporary(code: number): boolean {
+  return code === RESULT.UNABLE_TO_DELIVER || code === RESULT.TOO_BUSY;
+}
+
 /** RFC 6733 7.1.3: protocol errors are the ones with the E bit. */
 export function isProtocolError(code: number): boolean {
   return code >= 3000 && code < 4000;
