@@ -7,7 +7,7 @@ import type { AaaOptions } from './options.js';
 
 /** What the configuration's files make. Throws OperatorError. */
 export async function readCredentials({ tls }: AaaOptions): Promise<Omit<EapServerOptions<never>, 'authorize'>> {
-  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls);
+  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, 'tls', engineSettings(tls));
   return {
     caPem,
     certificatePem,

@@ -219,7 +219,10 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   #usedCredentials(): UsedCredentials[] {
     const { tls, diameter } = this.#options;
-    return [{ ...this.#eap.options, section: 'tls', files: tls }, ...usedForDiameter(diameter, this.#tls?.options)];
+    return [
+      { ...this.#eap.options, section: 'tls', files: tls, roles: ['server'] },
+      ...usedForDiameter(diameter, this.#tls?.options),
+    ];
   }
 
   summary(): string {

@@ -24,17 +24,20 @@ await runDaemonProgram({
     'diameter.peers',
     // The port is listened on already.
     ...['ca', 'certificate', 'key', 'key-passphrase-file', 'crl'].map((key) => `diameter.tls.${key}`),
+    ...['crl-expired', 'crl-missing', 'min-rsa-bits', 'sha1-signatures', 'extended-key-usage'].map(
+      (key) => `diameter.tls.${key}`,
+    ),
     ...['min-version', 'max-version', 'ciphers', 'curves'].map((key) => `diameter.tls.${key}`),
   ],
   check: async (options) => {
-    const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { expiryWarnings }] = await Promise.all([
+    const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { credentialWarnings }] = await Promise.all([
       import('./credentials.js'),
       import('../runtime/diameter-setup.js'),
       import('../runtime/credential-watch.js'),
     ]);
     const credentials = await readCredentials(options);
     const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter));
-    return expiryWarnings([{ ...credentials, section: 'tls', files: options.tls }, ...diameter]);
+    return credentialWarnings([{ ...credentials, section: 'tls', files: options.tls, roles: ['server'] }, ...diameter]);
   },
   commands: operatorCommands,
   names: namesFor,

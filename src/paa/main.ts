@@ -46,11 +46,11 @@ await runDaemonProgram({
     'pana.limits.*',
   ],
   check: async ({ diameter }) => {
-    const [{ readDiameterTls, usedForDiameter }, { expiryWarnings }] = await Promise.all([
+    const [{ readDiameterTls, usedForDiameter }, { credentialWarnings }] = await Promise.all([
       import('../runtime/diameter-setup.js'),
       import('../runtime/credential-watch.js'),
     ]);
-    return expiryWarnings(usedForDiameter(diameter, await readDiameterTls(diameter)));
+    return credentialWarnings(usedForDiameter(diameter, await readDiameterTls(diameter)));
   },
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>

@@ -14,7 +14,7 @@ export interface PacCredentials extends PeerCredentials {
 
 /** What the configuration's files make, in place of what was there before. Throws OperatorError. */
 export async function readCredentials({ tls }: PacOptions, before?: PeerCredentials): Promise<PacCredentials> {
-  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls);
+  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, 'tls', engineSettings(tls));
   const options = {
     caPem,
     certificatePem,
@@ -29,5 +29,5 @@ export async function readCredentials({ tls }: PacOptions, before?: PeerCredenti
 /** The same, for what looks after their ends. */
 export function usedCredentials({ tls }: PacOptions, credentials: PacCredentials): UsedCredentials[] {
   const { caPem, certificatePem, judge } = credentials;
-  return [{ section: 'tls', files: tls, caPem, certificatePem, revocation: judge.revocation }];
+  return [{ section: 'tls', files: tls, caPem, certificatePem, revocation: judge.revocation, roles: ['client'] }];
 }

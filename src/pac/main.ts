@@ -22,11 +22,11 @@ await runDaemonProgram({
   },
   reloads: ['tls.*', 'eap.*', 'pana.paa', 'pana.discovery-file', 'pana.default-router', 'retry.*'],
   check: async (options) => {
-    const [{ readCredentials, usedCredentials }, { expiryWarnings }] = await Promise.all([
+    const [{ readCredentials, usedCredentials }, { credentialWarnings }] = await Promise.all([
       import('./credentials.js'),
       import('../runtime/credential-watch.js'),
     ]);
-    return expiryWarnings(usedCredentials(options, await readCredentials(options)));
+    return credentialWarnings(usedCredentials(options, await readCredentials(options)));
   },
   commands: (cli) =>
     cli

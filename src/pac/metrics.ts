@@ -13,7 +13,15 @@ const CLOSED: readonly PacClosed[] = [
 ];
 
 const FAILED: readonly PeerFailure[] = [
-  ...(['server-certificate', 'server-name', 'tls-alert', 'fragments', 'too-many-rounds', 'refused'] as const),
+  ...([
+    'server-certificate',
+    'server-name',
+    'extended-master-secret',
+    'tls-alert',
+    'fragments',
+    'too-many-rounds',
+    'refused',
+  ] as const),
   'protocol',
 ];
 

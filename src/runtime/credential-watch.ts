@@ -1,12 +1,15 @@
+import { certificatesOfPem } from './certificates/pem.js';
+import { DEFAULT_POLICY, type PeerRole, violation } from './certificates/policy.js';
 import type { Revocation } from './certificates/revocation.js';
 import { type Dated, datedCertificates, ExpiryWatch, notices, noticeText } from './expiry.js';
 import type { FileWatch } from './file-watch.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { TlsFiles } from './tls-files.js';
+import { type TlsSettings, weakSettings } from './tls-settings.js';
 
 /** Files of a section of the configuration. */
-export interface CredentialFiles extends TlsFiles {
+export interface CredentialFiles extends TlsFiles, TlsSettings {
   readonly crl?: string | undefined;
 }
 
@@ -23,6 +26,8 @@ export interface UsedCredentials {
   readonly caPem: string;
   readonly certificatePem: string;
   readonly revocation?: Revocation | undefined;
+  /** What our own certificate is used as. */
+  readonly roles: readonly PeerRole[];
 }
 
 /** All files and folders that credentials are read from. */
@@ -34,12 +39,21 @@ export function credentialFiles({ tls, diameter }: Sections): string[] {
   });
 }
 
-/** Warnings of what expires, for `check-config`. */
-export function expiryWarnings(used: readonly UsedCredentials[], now = Date.now()): string[] {
-  return notices(
-    used.flatMap((one) => datedOf(one, now)),
-    now,
-  ).map(noticeText);
+/** Warnings of what is weak or expires, for `check-config`. */
+export function credentialWarnings(used: readonly UsedCredentials[], now = Date.now()): string[] {
+  const dated = used.flatMap((one) => datedOf(one, now));
+  return [...used.flatMap(weaknesses), ...notices(dated, now).map(noticeText)];
+}
+
+/** What the configuration allows for old peers, and what keeps others from taking our own certificate. */
+function weaknesses({ section, files, certificatePem, roles }: UsedCredentials): string[] {
+  const [leaf] = certificatesOfPem(certificatePem);
+  // As its own issuer, so that its signature is looked at.
+  const problems = leaf ? roles.map((role) => violation([leaf, leaf], role, DEFAULT_POLICY)?.detail) : [];
+  const own = [...new Set(problems)].flatMap((problem) =>
+    problem === undefined ? [] : [`${section}.certificate: ${files.certificate}: others may refuse it: ${problem}`],
+  );
+  return [...weakSettings(files, section), ...own];
 }
 
 function datedOf({ section, files, caPem, certificatePem, revocation }: UsedCredentials, now: number): Dated[] {
@@ -79,6 +93,8 @@ export class CredentialWatch {
   }
 
   start(): void {
+    const { log, used } = this.#parts;
+    for (const warning of used().flatMap(weaknesses)) log.warn({ reason: warning }, 'weak setting');
     this.#expiry.look();
     this.#parts.files.start((paths) => this.#changed(paths));
   }

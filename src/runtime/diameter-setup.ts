@@ -58,7 +58,7 @@ export async function readDiameterTls(diameter: DiameterSection) {
     return undefined;
   }
   const section = 'diameter.tls';
-  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, section);
+  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, section, engineSettings(tls));
   return {
     caPem,
     certificatePem,
@@ -71,9 +71,9 @@ export async function readDiameterTls(diameter: DiameterSection) {
 /** What of it is in use, by its files. */
 export function usedForDiameter(
   { tls }: Pick<DiameterSection, 'tls'>,
-  options: Omit<UsedCredentials, 'section' | 'files'> | undefined,
+  options: Omit<UsedCredentials, 'section' | 'files' | 'roles'> | undefined,
 ): UsedCredentials[] {
-  return tls && options ? [{ ...options, section: 'diameter.tls', files: tls }] : [];
+  return tls && options ? [{ ...options, section: 'diameter.tls', files: tls, roles: ['client', 'server'] }] : [];
 }
 
 /** The transport of a configuration that has TLS. Throws OperatorError. */

@@ -5,6 +5,7 @@ import { connect, createServer, type SecureVersion, type Server, type TLSSocket 
 import { parseAddress } from '../protocol/bytes/address.js';
 import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
+import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness } from './certificates/policy.js';
 import type { Revocation } from './certificates/revocation.js';
 import { type Path, Trust } from './certificates/trust.js';
 import type { ConnectionSlots } from './connection-slots.js';
@@ -16,7 +17,7 @@ import {
   type TransportListener,
   withoutScope,
 } from './diameter-transport.js';
-import { PeerJudge, type VerifiedPeer } from './peer-certificate.js';
+import { PeerJudge, type PeerJudgeOptions, type VerifiedPeer } from './peer-certificate.js';
 
 /** OpenSSL 3: what was decrypted is overwritten as soon as it is read; Node has no name for it. */
 const SSL_OP_CLEANSE_PLAINTEXT = 0x2;
@@ -32,6 +33,8 @@ export interface DiameterTlsOptions {
   readonly maxVersion: SecureVersion;
   readonly ciphers: string | undefined;
   readonly ecdhCurve?: string;
+  /** Undefined: DEFAULT_POLICY. */
+  readonly certificatePolicy?: CertificatePolicy;
 }
 
 /**
@@ -86,7 +89,7 @@ export class TlsTransport implements Transport {
     signal.addEventListener('abort', abort, { once: true });
     try {
       await once(socket, 'secureConnect');
-      const peer = this.#judged(socket);
+      const peer = this.#judged(socket, 'server');
       if (!bears(peer, host)) throw new Error(`its certificate does not bear ${host}`);
       socket.setNoDelay(true);
       return tlsConnection(socket, peer);
@@ -166,7 +169,7 @@ export class TlsTransport implements Transport {
   #secured(socket: TLSSocket, onConnection: (connection: TransportConnection) => void): void {
     let connection: TransportConnection;
     try {
-      connection = tlsConnection(socket, this.#judged(socket));
+      connection = tlsConnection(socket, this.#judged(socket, 'client'));
     } catch (error) {
       this.#onRefused((error as Error).message);
       socket.destroy();
@@ -177,9 +180,11 @@ export class TlsTransport implements Transport {
   }
 
   /** What the other end proved. Throws with the reason if that is nothing. */
-  #judged(socket: TLSSocket): VerifiedPeer {
+  #judged(socket: TLSSocket, role: PeerRole): VerifiedPeer {
     const judgement = this.#judge.judge(socket, Date.now());
     if ('reason' in judgement) throw new Error(`${judgement.reason}: ${judgement.detail}`);
+    const wrong = misuse(judgement.peer.path, role, this.#options.certificatePolicy ?? DEFAULT_POLICY);
+    if (wrong) throw new Error(`${wrong.reason}: ${wrong.detail}`);
     this.#open.set(socket, judgement.peer.path);
     socket.once('close', () => this.#open.delete(socket));
     return judgement.peer;
@@ -195,8 +200,10 @@ export class TlsTransport implements Transport {
   }
 }
 
-function judgeOptions({ caPem, certificatePem, revocation }: DiameterTlsOptions) {
-  return { trust: new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem)), revocation };
+function judgeOptions(options: DiameterTlsOptions): PeerJudgeOptions {
+  const { caPem, certificatePem, revocation, certificatePolicy = DEFAULT_POLICY } = options;
+  const policy = (path: Path) => weakness(path, certificatePolicy);
+  return { trust: new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem)), revocation, policy };
 }
 
 /** The engine gets no CRL: the judgement is ours alone. */

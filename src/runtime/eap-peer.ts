@@ -12,12 +12,15 @@ import {
   encodeEapTls,
   FlightBuffer,
 } from '../protocol/eap/eap-tls.js';
+import { serverHelloExtensions } from '../protocol/eap/server-hello.js';
 import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
+import { type CertificatePolicy, DEFAULT_POLICY, violation } from './certificates/policy.js';
 import type { Revocation } from './certificates/revocation.js';
-import { Trust } from './certificates/trust.js';
+import { type Path, Trust } from './certificates/trust.js';
 import { PeerJudge, type VerifiedPeer } from './peer-certificate.js';
-import { exportKeys, FlightWire, helloRandom } from './tls-engine.js';
+import { exportKeys, FlightWire, helloRandom, masterSecretProblem } from './tls-engine.js';
+import type { MasterSecretPolicy } from './tls-settings.js';
 
 /** EAP-TLS packets of one conversation; a server that goes on and on is left. */
 export const MAX_PEER_ROUNDS = 128;
@@ -35,6 +38,10 @@ export interface PeerCredentialsOptions {
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string;
   readonly ecdhCurve?: string;
+  /** Undefined: DEFAULT_POLICY. */
+  readonly certificatePolicy?: CertificatePolicy;
+  /** Undefined: required. */
+  readonly extendedMasterSecret?: MasterSecretPolicy;
 }
 
 /** What a peer proves itself with; made once, since reading certificates costs more than a handshake's share. */
@@ -44,6 +51,7 @@ export interface PeerCredentials {
   readonly judge: PeerJudge;
   /** What a ticket is bound to: other certificates, CAs or versions of TLS make it worthless. */
   readonly binding: string;
+  readonly extendedMasterSecret: MasterSecretPolicy;
   /** Of the last handshake, for a shorter one (RFC 9190 2.1.2). Used once, so that nobody can link two uses. */
   session: PeerSession | undefined;
 }
@@ -69,6 +77,8 @@ export function createPeerCredentials(options: PeerCredentialsOptions, before?: 
     maxVersion = 'TLSv1.3',
     ciphers,
     ecdhCurve,
+    certificatePolicy = DEFAULT_POLICY,
+    extendedMasterSecret = 'required',
   } = options;
   const context = createSecureContext({
     ca: caPem,
@@ -81,18 +91,21 @@ export function createPeerCredentials(options: PeerCredentialsOptions, before?: 
   });
   const trust = new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem ?? ''));
   revocation?.verify(trust.authorities);
-  const bound = [trust.id, certificatePem, serverName, minVersion, maxVersion];
+  const policy = (path: Path) => violation(path, 'server', certificatePolicy);
+  const bound = [trust.id, certificatePem, serverName, minVersion, maxVersion, certificatePolicy, extendedMasterSecret];
   const binding = createHash('sha256').update(JSON.stringify(bound)).digest('hex');
   if (before?.binding !== binding) {
-    return { context, serverName, judge: new PeerJudge({ trust, revocation }), binding, session: undefined };
+    const judge = new PeerJudge({ trust, revocation, policy });
+    return { context, serverName, judge, binding, extendedMasterSecret, session: undefined };
   }
-  before.judge.reload({ trust, revocation });
-  return { context, serverName, judge: before.judge, binding, session: before.session };
+  before.judge.reload({ trust, revocation, policy });
+  return { context, serverName, judge: before.judge, binding, extendedMasterSecret, session: before.session };
 }
 
 export type PeerFailure =
   | 'server-certificate'
   | 'server-name'
+  | 'extended-master-secret'
   | 'tls-alert'
   | 'fragments'
   | 'too-many-rounds'
@@ -136,6 +149,7 @@ export class EapPeer {
   #socket: TLSSocket | undefined;
   #clientRandom: Uint8Array | undefined;
   #serverRandom: Uint8Array | undefined;
+  #serverExtensions: ReadonlySet<number> | undefined;
   #last: { readonly request: Uint8Array; readonly response: Uint8Array } | undefined;
   #rounds = 0;
   #busy = false;
@@ -257,7 +271,10 @@ export class EapPeer {
   #exchange(flight: Uint8Array, respond: (data: EapTlsData) => void): void {
     this.#busy = true;
     const wire = this.#wire ?? this.#open();
-    if (!this.#secure) this.#serverRandom ??= helloRandom(flight);
+    if (!this.#secure) {
+      this.#serverRandom ??= helloRandom(flight);
+      this.#serverExtensions ??= serverHelloExtensions(flight);
+    }
     const answered = wire.exchange(flight).then(() => {
       this.#busy = false;
       if (!this.#closed) this.#respondFlight(wire, respond);
@@ -325,6 +342,11 @@ export class EapPeer {
     });
     this.#socket = socket;
     socket.on('secureConnect', () => {
+      const weakness = masterSecretProblem(socket, this.#serverExtensions, credentials.extendedMasterSecret);
+      if (weakness !== undefined) {
+        this.#failure ??= { reason: 'extended-master-secret', detail: weakness };
+        return;
+      }
       const server = socket.isSessionReused() ? session?.server : judgeServer(socket, credentials);
       if (!server || 'reason' in server) {
         this.#failure ??= server ?? { reason: 'protocol', detail: 'a session that was not asked for' };

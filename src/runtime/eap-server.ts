@@ -21,14 +21,17 @@ import {
   FlightBuffer,
   MIN_MTU,
 } from '../protocol/eap/eap-tls.js';
+import { serverHelloExtensions } from '../protocol/eap/server-hello.js';
 import { tooMuchEffort } from '../protocol/x509/effort.js';
 import { type Guard, unguarded } from './barrier.js';
 import { certificatesOfPem } from './certificates/pem.js';
+import { type CertificatePolicy, DEFAULT_POLICY, violation } from './certificates/policy.js';
 import type { Revocation } from './certificates/revocation.js';
-import { Trust } from './certificates/trust.js';
-import { PeerJudge, type Refusal, type VerifiedPeer } from './peer-certificate.js';
+import { type Path, Trust } from './certificates/trust.js';
+import { PeerJudge, type PeerJudgeOptions, type Refusal, type VerifiedPeer } from './peer-certificate.js';
 import { certificateOfTicket, TICKET_KEY, useTicketKey } from './session-tickets.js';
-import { type EapTlsKeys, exportKeys, FlightWire, helloRandom } from './tls-engine.js';
+import { type EapTlsKeys, exportKeys, FlightWire, helloRandom, masterSecretProblem } from './tls-engine.js';
+import type { MasterSecretPolicy } from './tls-settings.js';
 
 /** EAP packets of one conversation (a chain of 64 KiB at the smallest useful MTU needs fewer). */
 export const MAX_SERVER_ROUNDS = 128;
@@ -85,6 +88,10 @@ export interface EapServerOptions<G> {
   readonly ciphers?: string | undefined;
   readonly ecdhCurve?: string | undefined;
   readonly guard?: Guard | undefined;
+  /** Undefined: DEFAULT_POLICY. */
+  readonly certificatePolicy?: CertificatePolicy | undefined;
+  /** Undefined: required. */
+  readonly extendedMasterSecret?: MasterSecretPolicy | undefined;
   /** Octets of a TLS flight of a client, which is mostly its certificates; undefined: MAX_FLIGHT. */
   readonly maxClientFlight?: number | undefined;
   /** Says whose certificate this is that a session brings, on every handshake, resumed ones too, before the client hears of success. */
@@ -268,6 +275,7 @@ export class EapConversation<G> {
   #handshake: Handshake | undefined;
   #clientRandom: Uint8Array | undefined;
   #serverRandom: Uint8Array | undefined;
+  #serverExtensions: ReadonlySet<number> | undefined;
   #accepted: Accepted<G> | undefined;
   #request: Uint8Array | undefined;
   #identifier = randomBytes(1)[0] ?? 0;
@@ -410,6 +418,9 @@ export class EapConversation<G> {
     if (handshake.applicationData > 0) return this.#fail(identifier, 'protocol', 'application data');
 
     // The handshake is done, and what it wrote is still in our hands: the decision comes before anything leaves.
+    const { extendedMasterSecret } = this.#server.options;
+    const weakness = masterSecretProblem(socket, this.#serverExtensions, extendedMasterSecret);
+    if (weakness !== undefined) return this.#fail(identifier, 'extended-master-secret', weakness);
     const judged = this.#server.judge.judge(socket, Date.now());
     if ('reason' in judged) return this.#fail(identifier, judged.reason, judged.detail);
     const decision = await this.#server.options.authorize(judged.peer, this.#session);
@@ -443,6 +454,7 @@ export class EapConversation<G> {
   #sendFlight(flight: Uint8Array, identifier: number): EapServerAnswer<G> {
     if (flight.length === 0) return this.#fail(identifier, 'protocol', 'a flight that is not whole');
     this.#serverRandom ??= helloRandom(flight);
+    this.#serverExtensions ??= serverHelloExtensions(flight);
     const [first = ACKNOWLEDGEMENT, ...rest] = cutFlight(flight, this.#mtu);
     this.#outgoing = rest;
     return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls(first));
@@ -494,9 +506,11 @@ function methodsOf(types: Uint8Array): string {
   return types.length > MAX_METHODS ? `${some} and ${types.length - MAX_METHODS} more` : some;
 }
 
-function judgeOptions<G>({ caPem, certificatePem, revocation, onLearned }: EapServerOptions<G>) {
+function judgeOptions<G>(options: EapServerOptions<G>): PeerJudgeOptions {
+  const { caPem, certificatePem, revocation, onLearned, certificatePolicy = DEFAULT_POLICY } = options;
   const trust = new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem));
-  return { trust, revocation, onLearned };
+  const policy = (path: Path) => violation(path, 'client', certificatePolicy);
+  return { trust, revocation, onLearned, policy };
 }
 
 /** The engine gets no CRL: it would take one look at it, at full handshakes, and for all paths alike. */

@@ -13,6 +13,9 @@ export type Refusal =
   | 'crl'
   | 'resumption'
   | 'no-certificate'
+  | 'weak-certificate'
+  | 'purpose'
+  | 'extended-master-secret'
   | 'name'
   | 'no-subscriber'
   | 'disabled'
@@ -69,6 +72,7 @@ const MAX_BROUGHT = 8;
 const REASONS: Readonly<Record<string, Refusal>> = {
   CERT_HAS_EXPIRED: 'expired',
   CERT_NOT_YET_VALID: 'not-yet-valid',
+  INVALID_PURPOSE: 'purpose',
 };
 
 /** Which certificates of the other end are good. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress } from '../protocol/bytes/address.js';
+import { DEFAULT_POLICY } from './certificates/policy.js';
 import { TLS_VERSIONS, type TlsSettings, type TlsVersion, tlsProblems } from './tls-settings.js';
 
 /** Milliseconds in each unit of a duration. */
@@ -161,6 +162,21 @@ const tlsKeys = {
   'key-passphrase-file': fileName().optional().describe('file with the passphrase of an encrypted key'),
   ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
   curves: z.string().min(1).optional().describe('curves of the key exchange, such as X25519:P-256'),
+  'min-rsa-bits': z
+    .number()
+    .int()
+    .min(1024)
+    .max(16_384)
+    .default(DEFAULT_POLICY.minRsaBits)
+    .describe('bits of the smallest RSA key in certificates of the other end and its CAs'),
+  'sha1-signatures': z
+    .enum(['refuse', 'allow'])
+    .default(DEFAULT_POLICY.sha1Signatures)
+    .describe('certificates that are signed over SHA-1: refuse or allow'),
+  'extended-key-usage': z
+    .enum(['required', 'if-present'])
+    .default(DEFAULT_POLICY.extendedKeyUsage)
+    .describe('clientAuth of clients, serverAuth of servers: required, or checked if-present'),
 };
 
 /** TLS of an end of EAP-TLS. */
@@ -170,6 +186,10 @@ export const eapTls = <S extends z.ZodRawShape>(lowest: TlsVersion, about: strin
       ...tlsKeys,
       'min-version': eapTlsVersion().default(lowest).describe(about),
       'max-version': eapTlsVersion().default('1.3').describe('highest version of TLS'),
+      'extended-master-secret': z
+        .enum(['required', 'wanted'])
+        .default('required')
+        .describe('RFC 7627 with TLS 1.2: required, or wanted for peers whose TLS has none'),
       legacy: z.boolean().default(false).describe('allow min-version 1.0 and 1.1, for peers that know nothing newer'),
       ...shape,
     })

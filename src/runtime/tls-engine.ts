@@ -1,6 +1,8 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Secret } from '../protocol/bytes/secret.js';
+import { EXTENDED_MASTER_SECRET } from '../protocol/eap/server-hello.js';
+import type { MasterSecretPolicy } from './tls-settings.js';
 
 /** RFC 5216 2.3 and RFC 5705: no context at all, which differs from an empty one. */
 const LABEL_TLS12 = 'client EAP encryption';
@@ -84,6 +86,20 @@ export function exportKeys(socket: TLSSocket, randoms: Uint8Array | undefined): 
 function exportWithoutContext(socket: TLSSocket, length: number, label: string): Buffer {
   const untyped: { exportKeyingMaterial(length: number, label: string): Buffer } = socket as never;
   return untyped.exportKeyingMaterial(length, label);
+}
+
+/**
+ * What is wrong with the master secret of a handshake; undefined if nothing is. TLS 1.3 has no such weakness, and peers
+ * with TLS 1.0 or 1.1 alone are older than RFC 7627.
+ */
+export function masterSecretProblem(
+  socket: TLSSocket,
+  serverExtensions: ReadonlySet<number> | undefined,
+  policy: MasterSecretPolicy = 'required',
+): string | undefined {
+  if (policy === 'wanted' || socket.getProtocol() !== 'TLSv1.2') return undefined;
+  if (serverExtensions?.has(EXTENDED_MASTER_SECRET)) return undefined;
+  return 'TLS 1.2 without the extended master secret (RFC 7627)';
 }
 
 /** The random of a ClientHello or ServerHello that begins a flight (RFC 5246 7.4.1); undefined if none does. */

@@ -22,9 +22,13 @@ export interface TlsMaterial {
 /**
  * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
  * wrong: not there, not PEM, expired, a key of another certificate, encrypted, readable by everybody; StartError for what is not valid yet.
- * A CA that has expired is no error beside one that has not.
+ * A CA that has expired is no error beside one that has not. `ciphers`: of the engine, whose level says how weak a certificate may be.
  */
-export async function readTlsFiles(files: TlsFiles, section = 'tls', now = Date.now()): Promise<TlsMaterial> {
+export async function readTlsFiles(
+  files: TlsFiles,
+  section = 'tls',
+  { now = Date.now(), ciphers }: { readonly now?: number; readonly ciphers?: string } = {},
+): Promise<TlsMaterial> {
   const [caPem, certificatePem, key] = await Promise.all([
     readPem(`${section}.ca`, files.ca),
     readPem(`${section}.certificate`, files.certificate),
@@ -44,7 +48,12 @@ export async function readTlsFiles(files: TlsFiles, section = 'tls', now = Date.
   }
   const keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
   attempt(`${section}.certificate: ${files.certificate} cannot be used`, () =>
-    createSecureContext({ ca: caPem, cert: certificatePem, key: keyPem }),
+    createSecureContext({
+      ca: caPem,
+      cert: certificatePem,
+      key: keyPem,
+      ...(ciphers === undefined ? {} : { ciphers }),
+    }),
   );
   return { caPem, certificatePem, keyPem };
 }

@@ -1,4 +1,5 @@
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions, type SecureVersion } from 'node:tls';
+import { type CertificatePolicy, DEFAULT_POLICY } from './certificates/policy.js';
 
 export const TLS_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
@@ -11,7 +12,14 @@ export interface TlsSettings {
   readonly curves?: string | undefined;
   /** TLS 1.0 and 1.1 are possible. */
   readonly legacy?: boolean | undefined;
+  readonly 'extended-master-secret'?: MasterSecretPolicy | undefined;
+  readonly 'min-rsa-bits': number;
+  readonly 'sha1-signatures': CertificatePolicy['sha1Signatures'];
+  readonly 'extended-key-usage': CertificatePolicy['extendedKeyUsage'];
 }
+
+/** What to do with a TLS 1.2 handshake without the extended master secret of RFC 7627. */
+export type MasterSecretPolicy = 'required' | 'wanted';
 
 const ENGINE_VERSIONS: Readonly<Record<TlsVersion, SecureVersion>> = {
   '1.0': 'TLSv1',
@@ -26,8 +34,10 @@ export interface TlsProblem {
   readonly message: string;
 }
 
-/** What the engine takes. */
+/** What the engine and our own judgement of the other end take. */
 export interface EngineSettings {
+  readonly certificatePolicy: CertificatePolicy;
+  readonly extendedMasterSecret: MasterSecretPolicy;
   readonly minVersion: SecureVersion;
   readonly maxVersion: SecureVersion;
   readonly ciphers: string;
@@ -37,7 +47,10 @@ export interface EngineSettings {
 /** Suites that do not authenticate or do not encrypt are never negotiated, whatever the list says. */
 const NEVER = '!aNULL:!eNULL';
 
-/** The key exchanges of TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 permits at level 0 only. */
+/**
+ * The key exchanges of TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 permits at level 0 only, and so it is with
+ * certificates over SHA-1. Our own policy holds at every level.
+ */
 const LEGACY_LEVEL = '@SECLEVEL=0';
 
 /** The platform tells suites of TLS 1.3 from the others by this. */
@@ -55,7 +68,9 @@ export function allowsLegacy(settings: Pick<TlsSettings, 'min-version'>): boolea
 /** The settings as options of a secure context; only settings without problems make one. */
 export function engineSettings(settings: TlsSettings): EngineSettings {
   const { 'min-version': min, 'max-version': max, ciphers = DEFAULT_CIPHERS, curves = 'auto' } = settings;
-  const level = allowsLegacy(settings) ? `:${LEGACY_LEVEL}` : '';
+  const sha1Signatures = settings['sha1-signatures'];
+  const isLow = allowsLegacy(settings) || sha1Signatures === 'allow';
+  const level = isLow ? `:${LEGACY_LEVEL}` : '';
   // Behind suites of TLS 1.3 alone, which all encrypt and authenticate, it would be a list that matches nothing.
   const never = elementsOf(ciphers).every(isOfTls13) ? '' : `:${NEVER}${level}`;
   return {
@@ -63,14 +78,42 @@ export function engineSettings(settings: TlsSettings): EngineSettings {
     maxVersion: ENGINE_VERSIONS[max],
     ciphers: `${ciphers}${never}`,
     ecdhCurve: curves,
+    extendedMasterSecret: settings['extended-master-secret'] ?? 'required',
+    certificatePolicy: {
+      minRsaBits: settings['min-rsa-bits'],
+      sha1Signatures,
+      extendedKeyUsage: settings['extended-key-usage'],
+    },
   };
+}
+
+/** Warnings of settings that are good for old peers only, each with its key; `section`: that of the settings. */
+export function weakSettings(settings: TlsSettings, section: string): string[] {
+  const weak: string[] = [];
+  if (allowsLegacy(settings)) {
+    weak.push(`${section}.min-version: TLS ${settings['min-version']} is obsolete and weak (RFC 8996)`);
+  }
+  if (settings['sha1-signatures'] === 'allow') {
+    weak.push(`${section}.sha1-signatures: signatures over SHA-1 can be forged`);
+  }
+  if (settings['min-rsa-bits'] < DEFAULT_POLICY.minRsaBits) {
+    weak.push(`${section}.min-rsa-bits: RSA keys of ${settings['min-rsa-bits']} bits can be broken`);
+  }
+  if (settings['extended-key-usage'] === 'if-present') {
+    weak.push(`${section}.extended-key-usage: a certificate without it is good for clients and servers alike`);
+  }
+  if (settings['extended-master-secret'] === 'wanted') {
+    weak.push(`${section}.extended-master-secret: keys of TLS 1.2 may be shared with another connection (RFC 7627)`);
+  }
+  return weak;
 }
 
 /** Whatever would keep the engine from starting, or leave it without a version, suite or curve that it could negotiate. */
 export function tlsProblems(settings: TlsSettings): TlsProblem[] {
   const problems = [...versionProblems(settings), ...cipherProblems(settings), ...curveProblems(settings)];
   if (problems.length > 0) return problems;
-  const refusal = refusalOf(engineSettings(settings));
+  const { minVersion, maxVersion, ciphers, ecdhCurve } = engineSettings(settings);
+  const refusal = refusalOf({ minVersion, maxVersion, ciphers, ecdhCurve });
   return refusal === undefined ? [] : [{ key: 'ciphers', message: `the list cannot be used: ${refusal}` }];
 }
 

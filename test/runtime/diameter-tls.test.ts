@@ -8,6 +8,7 @@ import { type DiameterTlsOptions, TlsTransport } from '../../src/runtime/diamete
 import { type Issued, issueCertificate, makeCa, makeCrl, serialOf, validFor } from '../../src/runtime/pki.js';
 import { Authority } from './certificates/authority.js';
 import { cerOf, der, grammarian, makeNode, makeServer, stopNodes } from './diameter-rig.js';
+import { issueOdd, type Oddity } from './odd-certificates.js';
 import { revocationOf } from './revocation-of.js';
 
 afterEach(stopNodes);
@@ -150,6 +151,25 @@ describe('Diameter over TLS', () => {
     expect(refused.server).toEqual([]);
     expect(isOpen(server)).toBe(false);
     expect(isOpen(client)).toBe(false);
+  });
+
+  it('is not made with a server that has the certificate of a client, nor with a client that has no purpose', async () => {
+    const root = await makeCa('RSA CA', 'rsa', validFor(1));
+    const options = (oddity: Omit<Oddity, 'issuer'>): DiameterTlsOptions => ({
+      ...optionsOf(SERVER),
+      ...issueOdd({ ...oddity, issuer: root }),
+      caPem: root.certificatePem,
+    });
+    const client = options({ name: 'x', host: CLIENT, usage: ['clientAuth'] });
+    const wrong = await pair(options({ name: 'x', host: SERVER, usage: ['clientAuth'] }), client);
+    await vi.waitFor(() => expect(wrong.refused.client.length).toBeGreaterThan(0));
+    expect(isOpen(wrong.server) || isOpen(wrong.client)).toBe(false);
+    const server = options({ name: 'x', host: SERVER, usage: ['serverAuth'] });
+    const unsaid = await pair(server, options({ name: 'x', host: CLIENT }));
+    await vi.waitFor(() => expect(unsaid.refused.server.some((why) => why.startsWith('purpose:'))).toBe(true));
+    expect(isOpen(unsaid.server)).toBe(false);
+    const good = await pair(server, client);
+    await vi.waitFor(() => expect(isOpen(good.client)).toBe(true));
   });
 
   it('takes other certificates when it is told', async () => {

@@ -9,7 +9,13 @@ import { pacSchema } from '../../src/pac/options.js';
 import { loadOptions } from '../../src/runtime/options.js';
 import { engineSettings, type TlsSettings, tlsProblems } from '../../src/runtime/tls-settings.js';
 
-const GOOD: TlsSettings = { 'min-version': '1.2', 'max-version': '1.3' };
+const GOOD: TlsSettings = {
+  'min-version': '1.2',
+  'max-version': '1.3',
+  'min-rsa-bits': 2048,
+  'sha1-signatures': 'refuse',
+  'extended-key-usage': 'required',
+};
 const problemsOf = (more: Partial<TlsSettings>) =>
   tlsProblems({ ...GOOD, ...more }).map(({ key, message }) => `${key}: ${message}`);
 
@@ -32,7 +38,8 @@ describe('TLS settings', () => {
     { 'min-version': '1.0', 'max-version': '1.0', legacy: true, ciphers: 'AES128-SHA' },
   ])('are good, and the engine takes them: %j', (more) => {
     expect(problemsOf(more)).toEqual([]);
-    createSecureContext(engineSettings({ ...GOOD, ...more }));
+    const { minVersion, maxVersion, ciphers, ecdhCurve } = engineSettings({ ...GOOD, ...more });
+    createSecureContext({ minVersion, maxVersion, ciphers, ecdhCurve });
   });
 
   it.each<[Partial<TlsSettings>, RegExp]>([

@@ -43,6 +43,11 @@ export interface CrlParts {
   readonly withoutKeyId?: boolean;
 }
 
+const EXTENDED_KEY_USAGE = '2.5.29.37';
+const { clientAuth, serverAuth } = x509.ExtendedKeyUsage;
+/** What certificates are for unless a test says otherwise. */
+const BOTH_PURPOSES = new x509.ExtendedKeyUsageExtension([clientAuth, serverAuth]);
+
 let serials = 0x1000;
 
 /** A CA of a test: what it issues may be as odd as the test wants. */
@@ -95,6 +100,7 @@ export class Authority {
       publicKey: await publicKey(key),
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
+        ...(parts.extensions?.some(({ type }) => type === EXTENDED_KEY_USAGE) ? [] : [BOTH_PURPOSES]),
         await x509.AuthorityKeyIdentifierExtension.create(await publicKey(this.key)),
         ...(parts.names ? [new x509.SubjectAlternativeNameExtension(parts.names)] : []),
         ...(parts.extensions ?? []),

@@ -1,0 +1,47 @@
+import { DecodeError } from '../bytes/decode-error.js';
+import { Reader } from '../bytes/reader.js';
+
+/** extended_master_secret, RFC 7627 5.1. */
+export const EXTENDED_MASTER_SECRET = 23;
+
+const HANDSHAKE_RECORD = 22;
+const SERVER_HELLO = 2;
+
+/**
+ * The types of the extensions in the ServerHello that begins a flight (RFC 5246 7.4.1.3, RFC 8446 4.1.3); undefined if
+ * none does, or it does not fit into its first record.
+ *
+ *     record:      type(1) version(2) length(2)
+ *     handshake:   msg_type(1) length(3)
+ *     ServerHello: version(2) random(32) session_id<0..32> cipher_suite(2) compression(1) extensions<0..2^16-1>
+ */
+export function serverHelloExtensions(flight: Uint8Array): ReadonlySet<number> | undefined {
+  try {
+    const reader = new Reader(flight);
+    if (reader.u8() !== HANDSHAKE_RECORD) return undefined;
+    reader.u16();
+    const record = new Reader(reader.bytes(reader.u16()));
+    if (record.u8() !== SERVER_HELLO) return undefined;
+    const length = record.u24();
+    return readExtensions(new Reader(record.bytes(length)));
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+function readExtensions(hello: Reader): ReadonlySet<number> {
+  const types = new Set<number>();
+  hello.bytes(34);
+  hello.bytes(hello.u8());
+  hello.bytes(3);
+  // A server that answers no extension may leave the whole list out.
+  if (hello.remaining === 0) return types;
+  const list = new Reader(hello.bytes(hello.u16()));
+  hello.done();
+  while (list.remaining > 0) {
+    types.add(list.u16());
+    list.bytes(list.u16());
+  }
+  return types;
+}
