@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const FOLDERS = ['/usr/lib/postgresql', '/usr/local/pgsql', '/usr/pgsql'];
 
 /** The user that the server runs as where the tests run as root, which it refuses. */
-const NOBODY = 65534;
+export const NOBODY = 65534;
 
 function findPrograms(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(':');
@@ -184,14 +184,16 @@ export class Postgres {
 
 const isRoot = process.getuid?.() === 0;
 
-function asServer(program: string, options: string[]): { command: string; options: string[] } {
-  const path = join(programs ?? '', program);
+/** How a program of the server's, or any by its path, is started by whoever runs the tests. */
+export function asServer(program: string, options: string[]): { command: string; options: string[] } {
+  const path = program.includes('/') ? program : join(programs ?? '', program);
   if (!isRoot) return { command: path, options };
   const user = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
   return { command: 'setpriv', options: [...user, path, ...options] };
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback interface that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
