@@ -100,7 +100,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       log.error({ reason }, 'store has ended, and so do we');
       this.#finish(1);
     };
-    opened.onFault = (operation, { stack }) => log.error({ operation, stack }, 'store operation failed');
+    opened.onFault = (_operation, fault) => this.barrier.fault('store', fault);
     opened.onWarning = (reason) => log.warn({ reason }, 'store warns');
     opened.onClockStep = (milliseconds) => {
       this.#metrics.count('clock_steps');
@@ -176,15 +176,15 @@ export class AaaDaemon implements Service<AaaOptions> {
           );
   }
 
-  /** Rejects with OperatorError, DatabaseError, or the system's error. */
-  static async start(options: AaaOptions, log: Logger): Promise<AaaDaemon> {
+  /** Rejects with OperatorError, DatabaseError, or the system's error; soon after the signal, too. */
+  static async start(options: AaaOptions, log: Logger, signal?: AbortSignal): Promise<AaaDaemon> {
     const files = new FileWatch();
     const [credentials, tls] = await files.watch(credentialFiles(options), () =>
       Promise.all([readCredentials(options), openDiameterTls(options.diameter, refusedReporter(log))]),
     );
     const originState = await nextOriginState(options.hooks['state-dir']);
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
-    const store = await Store.open(options.store, { use: 'server' });
+    const store = await Store.open(options.store, { use: 'server', signal });
     const daemon = new AaaDaemon(options, log, store, credentials, originState, tls, files);
     try {
       await daemon.#open();

@@ -15,9 +15,9 @@ await runDaemonProgram({
   name: 'pana-aaa',
   description:
     'AAA server of the home network: Diameter EAP (RFC 4072) with EAP-TLS; assigns home agents and home addresses.',
-  start: async (options, log) => {
+  start: async (options, log, signal) => {
     const { AaaDaemon } = await import('./daemon.js');
-    return AaaDaemon.start(options, log);
+    return AaaDaemon.start(options, log, signal);
   },
   reloads: [
     'tls.*',
@@ -30,11 +30,14 @@ await runDaemonProgram({
     ...['min-version', 'max-version', 'ciphers', 'curves'].map((key) => `diameter.tls.${key}`),
   ],
   check: async (options) => {
-    const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { credentialWarnings }] = await Promise.all([
-      import('./credentials.js'),
-      import('../runtime/diameter-setup.js'),
-      import('../runtime/credential-watch.js'),
-    ]);
+    const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { credentialWarnings }, { checkStore }] =
+      await Promise.all([
+        import('./credentials.js'),
+        import('../runtime/diameter-setup.js'),
+        import('../runtime/credential-watch.js'),
+        import('../runtime/store/postgres-url.js'),
+      ]);
+    checkStore(options.store, process.env);
     const credentials = await readCredentials(options);
     const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter));
     return credentialWarnings([{ ...credentials, section: 'tls', files: options.tls, roles: ['server'] }, ...diameter]);

@@ -4,9 +4,9 @@ import type { Metrics } from './metrics.js';
 
 /**
  * Where something from outside enters a daemon: datagrams, Diameter messages, events of a TLS engine, control requests, output
- * and ends of hooks, timers; `process` is whatever none of these was around.
+ * and ends of hooks, timers; `store` is an operation of the AAA server's store; `process` is whatever none of these was around.
  */
-export const FAULT_PLACES = ['datagram', 'diameter', 'tls', 'control', 'hook', 'timer', 'process'] as const;
+export const FAULT_PLACES = ['datagram', 'diameter', 'tls', 'control', 'hook', 'timer', 'store', 'process'] as const;
 export type FaultPlace = (typeof FAULT_PLACES)[number];
 
 /** A fault at one place is logged once in this time, in milliseconds. */

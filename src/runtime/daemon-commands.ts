@@ -18,8 +18,8 @@ interface CommonOptions {
 export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly name: string;
   readonly description: string;
-  /** Loads the daemon only when it is to run: help and status should be quick. */
-  readonly start: (options: z.output<S>, log: Logger) => Promise<Service<z.output<S>>>;
+  /** Loads the daemon only when it is to run: help and status should be quick. The signal comes when it is to stop before it has started. */
+  readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
   /** Keys that it takes while it runs, as `adopt` has them. */
   readonly reloads: readonly string[];
   /** Looks at what the configuration names: files, keys. Resolves with warnings. Rejects with OperatorError. */
@@ -54,7 +54,9 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
               const options = await optionsOf(argv, daemon);
               const log = await openLog(name, commonOf(options).log);
               const signals = new Signals(log);
-              const start = daemon.start(options, log).catch((error: unknown) => {
+              const ending = new AbortController();
+              void signals.end.then(() => ending.abort());
+              const start = daemon.start(options, log, ending.signal).catch((error: unknown) => {
                 throw asStartError(error);
               });
               const service = await startService(start, log, signals);

@@ -63,7 +63,7 @@ describe('a request for the store that is malformed', () => {
     await expect(
       callDaemon(lab.socket('aaa'), 'POST', '/store', { operation: 'statistics', arguments: {} }),
     ).resolves.toBeDefined();
-    expect([...said(LOST), ...said('store operation failed')]).toEqual([]);
+    expect([...said(LOST), ...said('fault')]).toEqual([]);
   });
 });
 

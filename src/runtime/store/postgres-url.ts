@@ -1,3 +1,6 @@
+import { OperatorError } from '../failure.js';
+import { isPostgresUrl, storeName } from './backend.js';
+
 /** What `sslmode` may be: the driver takes an unknown one for TLS of its own choice, or for none. */
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 
@@ -14,6 +17,12 @@ export function urlProblem(url: string, environment: NodeJS.ProcessEnv): string 
   if (unknown === undefined) return undefined;
   const [name, mode] = unknown;
   return `there is no ${name} ${JSON.stringify(mode)}: verify-full (also said as verify-ca, require or prefer), no-verify or disable`;
+}
+
+/** Looks at where a store is to be, and asks nobody. Throws OperatorError. */
+export function checkStore(store: string, environment: NodeJS.ProcessEnv): void {
+  const problem = isPostgresUrl(store) ? urlProblem(store, environment) : undefined;
+  if (problem !== undefined) throw new OperatorError(`store: ${storeName(store)}: ${problem}`);
 }
 
 /** The same URL, for the driver: all modes that it takes for `verify-full` are called so. */

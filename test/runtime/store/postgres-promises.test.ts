@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { urlProblem } from '../../../src/runtime/store/postgres-url.js';
+import { checkStore, urlProblem } from '../../../src/runtime/store/postgres-url.js';
 import { Store } from '../../../src/runtime/store/store.js';
 import { run } from '../../daemons/program.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
@@ -21,6 +21,13 @@ describe('the URL of a PostgreSQL database', () => {
     if (mode !== '') expect(urlProblem('postgres://db/pana', { PGSSLMODE: mode })).toContain('PGSSLMODE');
     // What the URL says counts.
     expect(urlProblem('postgres://db/pana?sslmode=verify-full', { PGSSLMODE: mode })).toBeUndefined();
+  });
+
+  it('is looked at with the configuration; a file is not', () => {
+    expect(() => checkStore('postgres://pana:secret@db/pana?sslmode=full', {})).toThrow(
+      /^store: postgres:\/\/db\/pana: there is no sslmode "full"/,
+    );
+    expect(() => checkStore('/var/db/pana-aaa/store.db?sslmode=full', {})).not.toThrow();
   });
 
   it('with an unknown sslmode is refused before anybody is asked, with status 2', async () => {

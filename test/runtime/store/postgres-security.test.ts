@@ -90,6 +90,22 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     expect(stdout).toMatch(/^No home agents/);
   });
 
+  it.each(['verify-ca', 'require', 'prefer', 'verify-full'])(
+    'verifies its certificate with sslmode=%s, and no driver says anything about that',
+    async (mode) => {
+      const place = (ca: string) => [
+        ...['--store', url(verified(ca).replace('verify-full', mode), { password: PASSWORD })],
+        ...['--control.socket', join(folder, 'aaa.sock')],
+      ];
+      const { status, stderr } = await run('aaa', ['home-agent', 'list', ...place('ca.pem')]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const refused = await run('aaa', ['home-agent', 'list', ...place('other.pem')]);
+      expect(refused.stderr).toMatch(
+        /^pana-aaa: cannot open the database .*: unable to verify the first certificate\n$/,
+      );
+    },
+  );
+
   it('opens with the password of the URL or of PGPASSWORD, whatever a file says', async () => {
     vi.stubEnv('PGPASSFILE', await passwordFile(lines(WRONG)));
     await open(url(verified(), { password: PASSWORD }));
