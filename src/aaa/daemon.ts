@@ -286,9 +286,14 @@ export class AaaDaemon implements Service<AaaOptions> {
     return {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
       conversations: this.#application.conversations,
-      homeAgents: (await this.#store.run('listHomeAgents', {})).map(
-        ({ name, state, failedBy, leases, capacity }) =>
-          `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${capacity} leases`,
+      // A store that is lost is no reason not to tell the rest.
+      homeAgents: await this.#store.run('listHomeAgents', {}).then(
+        (agents) =>
+          agents.map(
+            ({ name, state, failedBy, leases, capacity }) =>
+              `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${capacity} leases`,
+          ),
+        (error: Error) => `not known: ${error.message}`,
       ),
       peers: node.status(),
       hooks: this.#hooks.status(),

@@ -104,6 +104,10 @@ describe('a SQLite file that a server has', () => {
       status: 503,
       error: expect.stringContaining('was deleted'),
     });
+    expect(await callDaemon(lab.socket('aaa'), 'GET', '/status')).toMatchObject({
+      homeAgents: expect.stringContaining('was deleted'),
+      conversations: 0,
+    });
     const metrics = String(await callDaemon(lab.socket('aaa'), 'GET', '/metrics'));
     expect(Number(/^pana_aaa_store_failures_total\{class="upkeep"\} (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(0);
     await rename(away, lab.path('aaa.db'));

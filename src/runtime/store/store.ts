@@ -18,6 +18,12 @@ export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]
 /** Calls that may wait for the writer; more are refused at once. */
 export const MAX_WAITING = 10_000;
 
+/**
+ * A full disk has room for a small write now and then: the store works again when what failed works, or when nothing failed
+ * for so long, in milliseconds.
+ */
+const FULL_QUIET = 15_000;
+
 /** How long what was begun may take until a store is closed, in milliseconds. */
 const CLOSE_PATIENCE = 4_000;
 
@@ -64,8 +70,9 @@ export class Store {
   #last = 0;
   #broken: Error | undefined;
   #works = true;
-  /** A full disk: that something can be read says nothing about it. */
-  #needsWrite = false;
+  /** What has found the disk full, and when something last did. */
+  readonly #full = new Set<OperationName>();
+  #fullAt = 0;
   #closing = false;
   /** Says when the database is lost, and when it answers again. */
   onState: (works: boolean, reason: string) => void = () => undefined;
@@ -184,28 +191,36 @@ export class Store {
     this.#waiting.delete(reply.id);
     if ('failure' in reply) {
       const { kind, code, message } = reply.failure;
-      if (kind === 'database') this.#lost(message, code === 'ERR_STORE_FULL');
+      if (code === 'ERR_STORE_FULL' && waiting) {
+        this.#full.add(waiting.operation);
+        this.#fullAt = monotonic();
+      }
+      if (kind === 'database') this.#lost(message);
       const error = toError(reply.failure);
       if (waiting && error instanceof StoreFault) this.onFault(waiting.operation, error);
       waiting?.reject(error);
     } else {
-      this.#worked(waiting !== undefined && !READING.has(waiting.operation));
+      this.#worked(waiting?.operation);
       waiting?.resolve(reply.value);
     }
   }
 
-  #lost(reason: string, isFull: boolean): void {
-    this.#needsWrite ||= isFull;
+  #lost(reason: string): void {
     if (!this.#works) return;
     this.#works = false;
     this.onState(false, reason);
   }
 
-  #worked(isWrite: boolean): void {
-    if (this.#works || (this.#needsWrite && !isWrite)) return;
+  #worked(operation: OperationName | undefined): void {
+    if (this.#works || (this.#full.size > 0 && !this.#hasRoom(operation))) return;
     this.#works = true;
-    this.#needsWrite = false;
+    this.#full.clear();
     this.onState(true, '');
+  }
+
+  #hasRoom(worked: OperationName | undefined): boolean {
+    if (worked === undefined || READING.has(worked)) return false;
+    return this.#full.has(worked) || monotonic() - this.#fullAt >= FULL_QUIET;
   }
 
   #break(error: Error): void {

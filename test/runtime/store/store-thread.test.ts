@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MAX_WAITING, Store } from '../../../src/runtime/store/store.js';
-import type { StoreCall } from '../../../src/runtime/store/worker.js';
+import type { StoreCall, StoreFailure } from '../../../src/runtime/store/worker.js';
 
 /** A thread that answers when it is told to. */
 class Thread extends EventEmitter {
@@ -27,12 +27,18 @@ class Thread extends EventEmitter {
     return Promise.resolve(0);
   }
 
-  answer(): void {
+  answer(failure: Partial<StoreFailure> = {}): void {
+    const all = { kind: 'database', code: 'ERR_STORE_DOWN', message: '', ...failure };
     this.emit(
       'message',
-      this.calls
-        .splice(0)
-        .map(({ id }) => ({ id, failure: { kind: 'database', code: 'ERR_STORE_DOWN', message: '' } })),
+      this.calls.splice(0).map(({ id }) => ({ id, failure: all })),
+    );
+  }
+
+  succeed(): void {
+    this.emit(
+      'message',
+      this.calls.splice(0).map(({ id }) => ({ id, value: undefined })),
     );
   }
 }
@@ -83,4 +89,65 @@ it('says once that its thread has ended, and not when it was told to', async () 
   other.onEnd = (reason) => ended.push(reason);
   await other.close();
   expect(ended).toHaveLength(1);
+});
+
+describe('its state', () => {
+  const CALLS = {
+    read: () => store.run('statistics', {}),
+    write: () => store.run('expire', { limit: 1 }),
+    failed: () => store.run('endSession', { sessionId: 's' }),
+  };
+  let news: string[];
+
+  beforeEach(() => {
+    news = [];
+    store.onState = (works, reason) => news.push(works ? 'works' : reason);
+  });
+
+  /** Asks, and has the thread fail, or not. */
+  async function call(what: keyof typeof CALLS, failure?: Partial<StoreFailure>): Promise<void> {
+    const called = CALLS[what]().catch(() => undefined);
+    await Promise.resolve();
+    if (failure) Thread.last.answer(failure);
+    else Thread.last.succeed();
+    await called;
+  }
+
+  it('changes with the database only, not with a no or with a fault of ours', async () => {
+    const faults: string[] = [];
+    store.onFault = (operation) => faults.push(operation);
+    await call('write', { kind: 'store', code: 'ERR_STORE_NOT_FOUND' });
+    await call('write', { kind: 'fault', code: 'ERR_STORE_FAULT', message: 'x is not a function' });
+    expect({ news, faults }).toEqual({ news: [], faults: ['expire'] });
+    await call('write', { message: 'gone' });
+    await call('write', { message: 'gone' });
+    await call('read');
+    expect(news).toEqual(['gone', 'works']);
+  });
+
+  it('is good again after a full disk when what failed works, not when something is read or little is written', async () => {
+    await call('failed', { code: 'ERR_STORE_FULL', message: 'full' });
+    await call('read');
+    await call('write');
+    await call('failed', { code: 'ERR_STORE_FULL', message: 'full' });
+    expect(news).toEqual(['full']);
+    await call('failed');
+    expect(news).toEqual(['full', 'works']);
+  });
+
+  it('does not change when a call is refused before it is made', async () => {
+    for (const given of [
+      {},
+      { nai: 7 },
+      { nai: 'a\0b' },
+      { nai: '\ud800' },
+      { nai: 'a', more: 1 },
+      undefined,
+      null,
+      [],
+    ]) {
+      await expect(store.run('showSubscriber', given as never)).rejects.toMatchObject({ code: 'ERR_STORE_VALUE' });
+    }
+    expect({ news, calls: Thread.last.calls }).toEqual({ news: [], calls: [] });
+  });
 });
