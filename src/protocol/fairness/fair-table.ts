@@ -11,6 +11,9 @@ export interface Seat {
   readonly path: PartyPath;
 }
 
+/** One part in so many of a table is each rank's own: not even all of a higher rank together keep a lower one out. */
+const RESERVE = 8;
+
 /** A party, with the parties within it. */
 class Party<T> {
   readonly key: string;
@@ -58,18 +61,20 @@ class Party<T> {
 
 /**
  * A bounded table that is shared fairly (max-min): when it is full, a new item pushes out the oldest item of the fullest
- * address, in the fullest network, of the fullest peer, among the items of the lowest rank, and never one of a higher rank than
- * its own. Whoever holds less than the fullest party loses nothing to it. Adding and removing take time that does not depend on
+ * address, in the fullest network, of the fullest peer, among the items of the lowest rank that has more than its reserve.
+ * Whoever holds less than the fullest party loses nothing to it. Adding and removing take time that does not depend on
  * how many items or parties there are.
  */
 export class FairTable<T> {
   readonly #limit: number;
+  readonly #reserve: number;
   readonly #seats = new Map<T, { readonly rank: number; readonly leaf: Party<T> }>();
   /** By rank. */
   readonly #roots: Party<T>[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
+    this.#reserve = Math.floor(limit / RESERVE);
   }
 
   get size(): number {
@@ -140,7 +145,7 @@ export class FairTable<T> {
   }
 
   #victim(): T | undefined {
-    let party = this.#roots.find((root) => root.size > 0);
+    let party = this.#roots.find(({ size }) => size > this.#reserve) ?? this.#roots.find(({ size }) => size > 0);
     while (party?.within) party = party.fullest;
     return party?.items?.first;
   }

@@ -60,10 +60,10 @@ describe('a fair table', () => {
         { arbitrary: fc.record({ remove: fc.nat(60) }), weight: 1 },
         { arbitrary: fc.record({ promote: fc.nat(60), to: arbitrarySeat }), weight: 1 },
       ),
-      { maxLength: 60 },
+      { maxLength: 120 },
     );
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 12 }), operations, (limit, list) => {
+      fc.property(fc.integer({ min: 1, max: 24 }), operations, (limit, list) => {
         const table = new FairTable<number>(limit);
         const plain = new PlainTable();
         let next = 0;
@@ -85,7 +85,8 @@ describe('a fair table', () => {
             expect(victim !== undefined).toBe(plain.items.length > limit);
             if (victim !== undefined) {
               const left = plain.items.find((each) => each.item === victim)?.seat as Seat;
-              const rank = Math.min(...plain.items.map((each) => each.seat.rank));
+              const reserve = Math.floor(limit / 8);
+              const rank = [0, 1, 2].find((each) => plain.size(each, []) > reserve) ?? 0;
               expect(left.rank).toBe(rank);
               // At each level no party beside the victim's is fuller.
               for (let length = 1; length <= 3; length += 1) {
@@ -121,6 +122,15 @@ describe('a fair table', () => {
     for (const [i, each] of honest.entries()) expect(table.add(`honest ${i}`, each)).toMatch(/^attacker/);
     for (let i = 0; i < 50_000; i += 1) table.add(`attacker again ${i}`, seat('paa', '2001:db8:bad::', `address ${i}`));
     for (const i of honest.keys()) expect(table.has(`honest ${i}`)).toBe(true);
+  });
+
+  it('keeps a part for each rank: one peer with sessions does not keep out strangers of another', () => {
+    const table = new FairTable<string>(80);
+    for (let i = 0; i < 500; i += 1) table.add(`session ${i}`, seat('greedy', 'n', `a${i}`, 2));
+    for (let i = 0; i < 10; i += 1) expect(table.add(`stranger ${i}`, seat('paa', 'm', `a${i}`))).toMatch(/^session/);
+    for (let i = 500; i < 1000; i += 1) table.add(`session ${i}`, seat('greedy', 'n', `a${i}`, 2));
+    for (let i = 0; i < 10; i += 1) expect(table.has(`stranger ${i}`)).toBe(true);
+    expect(table.add('one stranger more', seat('paa', 'k', 'a'))).toBe('stranger 0');
   });
 
   it('gives none of a higher rank away', () => {

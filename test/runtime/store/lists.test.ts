@@ -107,6 +107,13 @@ for (const { kind, without, places } of DATABASES) {
       expect((await pages).map(({ nai }) => nai.split('@', 1)[0])).toEqual(await nais({ homeAgent: 'ha1' }));
     });
 
+    it('a session is known by its id, with the PAA that it is at', async () => {
+      expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;mn1' })).toBe(
+        (await store.run('listSessions', { of: 'paa0.access.example;1;mn1' })).items[0]?.origin,
+      );
+      expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;none' })).toBeUndefined();
+    });
+
     it('leases are chosen by home address, a part of the name, and home agent', async () => {
       const leases = async (filter: object) => (await store.run('listLeases', filter)).items;
       const [lease, ...others] = await leases({ of: 'Mn10@' });
