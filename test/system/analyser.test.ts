@@ -39,7 +39,7 @@ describe.runIf(possible)('a full session on port 716', () => {
     const captured = async () =>
       [...readCapture(await readFile(file))].flatMap((frame) => {
         const packet = packetOf(frame);
-        return packet ? [decodePana(packet.payload)] : [];
+        return 'payload' in packet ? [decodePana(packet.payload)] : [];
       });
     // The capture lags behind: it is whole when it has the PTA.
     const messages = await vi.waitFor(

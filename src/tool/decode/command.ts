@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { print } from '../../runtime/cli.js';
 import { OperatorError } from '../../runtime/failure.js';
@@ -14,7 +15,8 @@ export async function decodeCommand(argv: {
   readonly ladder: boolean;
   readonly messages: boolean;
 }): Promise<void> {
-  const input = argv.file === undefined ? await standardInput() : await fileInput(argv.file);
+  const name = argv.file ?? 'standard input';
+  const input = decompress(argv.file === undefined ? await standardInput() : await fileInput(argv.file), name);
   const keys = argv.keys === undefined ? undefined : await readKeys(argv.keys);
   const decoder = new Decoder(argv['vendor-id'], keys);
   const messages: Decoded[] = [];
@@ -25,13 +27,40 @@ export async function decodeCommand(argv: {
       if (!message.ok) process.exitCode = 1;
     }
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw new OperatorError(`${argv.file ?? 'standard input'}: ${error.message}`);
+    if (!(error instanceof DecodeError || error instanceof OperatorError)) throw error;
+    throw new OperatorError(`${name}: ${error.message}`);
   }
   const ladder = argv.ladder ? captureLadder(messages) : undefined;
   if (ladder !== undefined) print(argv.messages ? `\n${ladder}` : ladder);
-  if (messages.length === 0)
-    throw new OperatorError(`${argv.file ?? 'standard input'}: no PANA or Diameter message in it`);
+  const { skipped } = decoder;
+  if (messages.length === 0) {
+    throw new OperatorError([`${name}: no PANA or Diameter message in it`, ...skipped].join('; '));
+  }
+  if (skipped.length > 0) process.stderr.write(`${name}: not read: ${skipped.join('; ')}\n`);
+}
+
+/** Octets that a compressed file may have. */
+const MAX_DECOMPRESSED = 2 ** 30;
+
+/** First octets of other compressed files, in hexadecimal digits. */
+const COMPRESSED: readonly (readonly [begin: string, name: string])[] = [
+  ['28b52ffd', 'zstd'],
+  ['fd377a585a00', 'xz'],
+  ['425a68', 'bzip2'],
+  ['04224d18', 'lz4'],
+];
+
+/** What gzip has packed. Throws OperatorError. */
+function decompress(input: Uint8Array, name: string): Uint8Array {
+  const begin = Buffer.from(input.subarray(0, 6)).toString('hex');
+  const other = COMPRESSED.find(([magic]) => begin.startsWith(magic))?.[1];
+  if (other !== undefined) throw new OperatorError(`${name} is compressed: decompress it first, with ${other}`);
+  if (!begin.startsWith('1f8b')) return input;
+  try {
+    return gunzipSync(input, { maxOutputLength: MAX_DECOMPRESSED });
+  } catch (error) {
+    throw new OperatorError(`${name}: gzip: ${(error as Error).message}`);
+  }
 }
 
 async function readKeys(path: string): Promise<SessionKeys> {

@@ -1,21 +1,27 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
-import { fromHex } from '../../protocol/bytes/octets.js';
-import { decodeDiameter, messageLength } from '../../protocol/diameter/codec.js';
+import { decodeDiameter, FLAG } from '../../protocol/diameter/codec.js';
+import { commandOf } from '../../protocol/diameter/commands.js';
 import { Dictionary } from '../../protocol/diameter/dictionary.js';
 import { decodePana, type PanaMessage } from '../../protocol/pana/codec.js';
 import { messageName } from '../../protocol/pana/dictionary.js';
+import { OperatorError } from '../../runtime/failure.js';
 import { isCapture, readCapture } from './capture.js';
 import { describeDiameter, describePana, diameterName, type Flights } from './describe.js';
+import { DiameterStream, type Framed } from './diameter-stream.js';
 import type { Judgement, SessionKeys } from './keys.js';
-import { type Packet, packetOf, TcpStream } from './packets.js';
+import { type Packet, packetOf } from './packets.js';
+import { SctpMessages } from './sctp.js';
+import { type Piece, TcpStream } from './tcp-stream.js';
+import { type Block, blocksOf } from './text.js';
 
 /** RFC 5191 10.1. */
 const PANA_PORT = 716;
 
-/** A Diameter message of a capture has no more octets than this; anything else is no Diameter. */
-const MAX_MESSAGE = 1024 * 1024;
+/** RFC 6733 11.4: Diameter, and Diameter with TLS. */
+const DIAMETER_PORTS = new Set([3868, 5868]);
 
-const DIAMETER_HEADER = 20;
+const ETHERNET = 1;
+const RAW_IP = 101;
 
 /** Text of a decoded message, or what is wrong with it. */
 export interface Decoded {
@@ -32,8 +38,9 @@ export class Decoder {
   readonly #vendorId: number;
   readonly #dictionary: Dictionary;
   readonly #flights: Flights = new Map();
-  readonly #streams = new Map<string, TcpStream>();
-
+  readonly #streams = new Map<string, Direction>();
+  readonly #associations = new Map<string, SctpMessages>();
+  readonly #skipped = new Map<string, number>();
   readonly #keys: SessionKeys | undefined;
 
   constructor(vendorId: number, keys?: SessionKeys) {
@@ -42,10 +49,16 @@ export class Decoder {
     this.#dictionary = new Dictionary(vendorId);
   }
 
-  /** A capture file, or text of hexadecimal messages with empty lines between. */
+  /** A capture file, or hexadecimal text. Throws DecodeError, or OperatorError for what is neither. */
   *decode(input: Uint8Array): Generator<Decoded> {
     if (isCapture(input)) yield* this.#capture(input);
+    else if (input.includes(0)) throw new OperatorError('neither a capture (pcap, pcapng) nor hexadecimal text');
     else yield* this.#text(Buffer.from(input).toString('utf8'));
+  }
+
+  /** What was in a capture and is not read, for people. */
+  get skipped(): string[] {
+    return [...this.#skipped].map(([what, count]) => `${count} ${what}`);
   }
 
   /** One message. */
@@ -71,33 +84,107 @@ export class Decoder {
   }
 
   *#text(text: string): Generator<Decoded> {
-    const blocks = text
-      .split('\n')
-      .map((line) => line.replace(/#.*/, '').trim())
-      .join('\n')
-      .split(/\n\n+/)
-      .filter((block) => block.trim() !== '');
-    for (const block of blocks) {
-      try {
-        yield this.message(fromHex(block.replaceAll(/^0x/gm, '')));
-      } catch (error) {
-        if (!(error instanceof DecodeError)) throw error;
-        yield { ok: false, text: `not hexadecimal: ${error.message}` };
+    for (const block of blocksOf(text)) {
+      if ('problem' in block) yield { ok: false, text: `line ${block.line}: ${block.problem}` };
+      else if (block.isDump) yield* this.#dump(block);
+      else yield this.message(block.octets);
+    }
+  }
+
+  /** Octets of a message, of a stream, or of a frame that somebody printed. */
+  *#dump({ octets }: Block): Generator<Decoded> {
+    const first = octets[0] ?? 0;
+    if (panaOf(octets)) {
+      yield this.message(octets);
+    } else if (first === 1) {
+      const stream = new DiameterStream(true);
+      let found = false;
+      for (const framed of stream.push([{ type: 'octets', octets }])) {
+        found = true;
+        yield this.#framed(framed);
       }
+      if (!found) yield this.message(octets);
+    } else {
+      const linkType = first >> 4 === 4 || first >> 4 === 6 ? RAW_IP : ETHERNET;
+      yield* this.#frame(packetOf({ at: 0, linkType, octets }));
     }
   }
 
   *#capture(input: Uint8Array): Generator<Decoded> {
-    for (const frame of readCapture(input)) {
-      const packet = packetOf(frame);
-      if (packet?.protocol === 'udp') {
-        const pana = panaOf(packet.payload);
-        const expected = packet.from.port === PANA_PORT || packet.to.port === PANA_PORT;
-        if (pana || expected) yield this.#at(packet, this.message(packet.payload));
-      } else if (packet) {
-        for (const message of this.#diameter(packet)) yield this.#at(packet, this.message(message));
+    for (const frame of readCapture(input)) yield* this.#frame(packetOf(frame));
+    for (const { packet, tcp, diameter } of this.#streams.values()) yield* this.#pieces(packet, diameter, tcp.finish());
+  }
+
+  *#frame(packet: ReturnType<typeof packetOf>): Generator<Decoded> {
+    if ('skipped' in packet) {
+      const { skipped } = packet;
+      if (skipped !== undefined) this.#skipped.set(skipped, (this.#skipped.get(skipped) ?? 0) + 1);
+      return;
+    }
+    switch (packet.protocol) {
+      case 'udp':
+        yield* this.#udp(packet);
+        break;
+      case 'tcp':
+        yield* this.#tcp(packet);
+        break;
+      case 'sctp': {
+        const key = `${keyOf(packet)} `;
+        for (const chunk of packet.data) {
+          const messages = entry(this.#associations, `${key}${chunk.stream}`, () => new SctpMessages());
+          for (const octets of messages.push(chunk)) {
+            const decoded = this.message(octets);
+            if (decoded.ok || isDiameterPort(packet)) yield this.#at(packet, decoded);
+          }
+        }
+        if (packet.cut > 0 && isDiameterPort(packet)) {
+          yield this.#at(packet, {
+            ok: false,
+            text: `a packet of SCTP, cut by the snapshot length: ${packet.cut} octets are missing`,
+          });
+        }
       }
     }
+  }
+
+  *#udp(packet: Packet): Generator<Decoded> {
+    const { payload, cut, from, to } = packet;
+    const expected = from.port === PANA_PORT || to.port === PANA_PORT;
+    if (cut > 0 && expected) {
+      const all = payload.length + cut;
+      const text = `a PANA message, cut by the snapshot length: ${payload.length} of ${all} octets were captured`;
+      yield this.#at(packet, { ok: false, text });
+    } else if (panaOf(payload) || expected) {
+      yield this.#at(packet, this.message(payload));
+    }
+  }
+
+  *#tcp(packet: Extract<Packet, { protocol: 'tcp' }>): Generator<Decoded> {
+    const back = this.#streams.get(keyOf({ from: packet.to, to: packet.from }));
+    if (back && packet.acknowledged !== undefined) {
+      yield* this.#pieces(back.packet, back.diameter, back.tcp.acknowledged(packet.acknowledged));
+    }
+    const direction = entry(this.#streams, keyOf(packet), () => ({
+      packet,
+      tcp: new TcpStream(),
+      diameter: new DiameterStream(isDiameterPort(packet)),
+    }));
+    direction.packet = packet;
+    yield* this.#pieces(packet, direction.diameter, direction.tcp.push(packet));
+  }
+
+  *#pieces(packet: Packet, diameter: DiameterStream, pieces: readonly Piece[]): Generator<Decoded> {
+    for (const framed of diameter.push(pieces)) yield this.#at(packet, this.#framed(framed));
+  }
+
+  #framed(framed: Framed): Decoded {
+    if (framed.type === 'message') return this.message(framed.octets);
+    if (framed.type === 'missing') {
+      return { ok: false, text: `a segment of ${framed.length} octets is missing here: it was not captured` };
+    }
+    const { octets, length, why } = framed;
+    const cause = why === 'cut' ? 'cut by the snapshot length' : 'with a segment missing';
+    return { ok: false, text: `Diameter ${partName(octets)}, ${cause}: ${octets.length} of ${length} octets are here` };
   }
 
   #at(packet: Packet, { text, ...decoded }: Decoded): Decoded {
@@ -109,26 +196,35 @@ export class Decoder {
       text: `${time}  ${from.address} port ${from.port} → ${to.address} port ${to.port}\n${text}`,
     };
   }
+}
 
-  /** Whole messages that this segment completes. */
-  *#diameter(packet: Packet): Generator<Uint8Array> {
-    const key = `${packet.from.address} ${packet.from.port} ${packet.to.address} ${packet.to.port}`;
-    const stream = this.#streams.get(key) ?? new TcpStream();
-    this.#streams.set(key, stream);
-    stream.push(packet);
-    for (;;) {
-      const { octets } = stream;
-      const length = messageLength(octets);
-      if (length === undefined) return;
-      if (octets[0] !== 1 || length < DIAMETER_HEADER || length > MAX_MESSAGE || length % 4 !== 0) {
-        // Not Diameter, or captured from the middle: the next segment may begin with a message.
-        stream.drop();
-        return;
-      }
-      if (octets.length < length) return;
-      yield stream.take(length);
-    }
-  }
+/** One direction of a connection. */
+interface Direction {
+  /** The last one of it. */
+  packet: Packet;
+  readonly tcp: TcpStream;
+  readonly diameter: DiameterStream;
+}
+
+function keyOf({ from, to }: Pick<Packet, 'from' | 'to'>): string {
+  return `${from.address} ${from.port} ${to.address} ${to.port}`;
+}
+
+function isDiameterPort({ from, to }: Packet): boolean {
+  return DIAMETER_PORTS.has(from.port) || DIAMETER_PORTS.has(to.port);
+}
+
+function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
+  const value = map.get(key) ?? make();
+  map.set(key, value);
+  return value;
+}
+
+/** The name that a Diameter header gives, if the header is there. */
+function partName(octets: Uint8Array): string {
+  if (octets.length < 8) return 'message';
+  const code = ((octets[5] ?? 0) << 16) | ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
+  return commandOf(code, ((octets[4] ?? 0) & FLAG.R) !== 0)?.name ?? `command ${code}`;
 }
 
 /** Beside a message's name in a ladder. */

@@ -2,58 +2,86 @@ import { formatAddress } from '../../protocol/bytes/address.js';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { Reader } from '../../protocol/bytes/reader.js';
 import type { Frame } from './capture.js';
+import { behindType, ipOf } from './link.js';
+import { type SctpData, sctpData } from './sctp.js';
 
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
 }
 
-/** What UDP or TCP carried in one frame. */
-export interface Packet {
+/** What UDP, TCP or SCTP carried in one frame. */
+export type Packet = {
+  /** Milliseconds since 1970. */
   readonly at: number;
-  readonly protocol: 'udp' | 'tcp';
   readonly from: Endpoint;
   readonly to: Endpoint;
-  /** TCP only. */
-  readonly sequence: number;
   readonly payload: Uint8Array;
+  /** Octets at the end of the payload that were not captured. */
+  readonly cut: number;
+} & (
+  | { readonly protocol: 'udp' }
+  | {
+      readonly protocol: 'tcp';
+      readonly sequence: number;
+      readonly acknowledged: number | undefined;
+      readonly syn: boolean;
+    }
+  | { readonly protocol: 'sctp'; readonly data: readonly SctpData[] }
+);
+
+/** Why a frame is not read; `undefined`: it is of a protocol that carries none of ours. */
+export interface Skipped {
+  readonly skipped: string | undefined;
 }
 
-const UDP = 17;
+const HOP_BY_HOP = 0;
+const IPV4 = 4;
 const TCP = 6;
-const IPV6_EXTENSIONS = new Set([0, 43, 60]);
+const UDP = 17;
+const IPV6 = 41;
+const ROUTING = 43;
+const FRAGMENT = 44;
+const GRE = 47;
+const ESP = 50;
+const AH = 51;
+const DESTINATION = 60;
+const SCTP = 132;
 
-/** Octets in front of the IP header, by link type (LINKTYPE_… of tcpdump.org). */
-const LINK_HEADERS: Readonly<Record<number, number>> = {
-  0: 4,
-  1: 14,
-  12: 0,
-  101: 0,
-  108: 4,
-  113: 16,
-  228: 0,
-  229: 0,
-  276: 20,
-};
-const ETHERNET = 1;
-const VLAN = 0x8100;
+/** Packets in packets: more are not read. */
+const MAX_DEPTH = 4;
 
-/** The UDP or TCP packet in a frame; undefined for anything else, fragments included. */
-export function packetOf({ at, linkType, octets }: Frame): Packet | undefined {
-  const header = LINK_HEADERS[linkType];
-  if (header === undefined) return undefined;
+const OTHER: Skipped = { skipped: undefined };
+const FRAGMENTED: Skipped = { skipped: 'fragments of IP packets, which are not put together' };
+const ENCRYPTED: Skipped = { skipped: 'packets of ESP, which are encrypted' };
+
+/** What a frame carries, or why it is not read. */
+export function packetOf(frame: Frame): Packet | Skipped {
   try {
-    const reader = new Reader(octets);
-    reader.skip(header);
-    if (linkType === ETHERNET && ((octets[12] ?? 0) << 8) + (octets[13] ?? 0) === VLAN) reader.skip(4);
-    return internet(at, reader);
+    const ip = ipOf(frame);
+    if (typeof ip === 'string') return { skipped: `frames of ${ip}, which is not understood` };
+    return ip ? internet(frame.at, ip, 0) : OTHER;
   } catch (error) {
-    if (error instanceof DecodeError) return undefined;
+    if (error instanceof DecodeError) return OTHER;
     throw error;
   }
 }
 
-function internet(at: number, reader: Reader): Packet | undefined {
+/** Octets of a body and how many of it were not captured. */
+interface Body {
+  readonly reader: Reader;
+  readonly cut: number;
+}
+
+/** `length` as the header has it; 0, where the network card cuts the packet into segments, is all that there is. */
+function bodyOf(reader: Reader, length: number): Body {
+  const whole = length === 0 ? reader.remaining : length;
+  const there = Math.min(whole, reader.remaining);
+  return { reader: new Reader(reader.bytes(there)), cut: whole - there };
+}
+
+function internet(at: number, reader: Reader, depth: number): Packet | Skipped {
+  if (depth > MAX_DEPTH) return OTHER;
   const first = reader.u8();
   if (first >> 4 === 4) {
     reader.skip(1);
@@ -67,87 +95,90 @@ function internet(at: number, reader: Reader): Packet | undefined {
     const to = formatAddress(reader.bytes(4));
     const header = (first & 15) * 4;
     reader.skip(header - 20);
-    // A later fragment has no ports.
-    if (fragment & 0x1fff) return undefined;
-    return transport(at, protocol, from, to, new Reader(reader.bytes(Math.min(total - header, reader.remaining))));
+    if (fragment & 0x3fff) return FRAGMENTED;
+    return behind(at, protocol, { from, to }, bodyOf(reader, total === 0 ? 0 : Math.max(0, total - header)), depth);
   }
-  if (first >> 4 !== 6) return undefined;
+  if (first >> 4 !== 6) return OTHER;
   reader.skip(3);
   const length = reader.u16();
-  let next = reader.u8();
+  const next = reader.u8();
   reader.skip(1);
   const from = formatAddress(reader.bytes(16));
   const to = formatAddress(reader.bytes(16));
-  const body = new Reader(reader.bytes(Math.min(length, reader.remaining)));
-  while (IPV6_EXTENSIONS.has(next)) {
-    next = body.u8();
-    body.skip(body.u8() * 8 + 6);
-  }
-  return transport(at, next, from, to, body);
+  return behind(at, next, { from, to }, bodyOf(reader, length), depth);
 }
 
-function transport(at: number, protocol: number, from: string, to: string, reader: Reader): Packet | undefined {
-  if (protocol !== UDP && protocol !== TCP) return undefined;
-  const ports = [reader.u16(), reader.u16()] as const;
-  const ends = { from: { address: from, port: ports[0] }, to: { address: to, port: ports[1] } };
+interface Ends {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What is behind an IP header: extension headers, tunnels, and at last a transport. */
+function behind(at: number, protocol: number, ends: Ends, body: Body, depth: number): Packet | Skipped {
+  const { reader, cut } = body;
+  switch (protocol) {
+    case HOP_BY_HOP:
+    case ROUTING:
+    case DESTINATION: {
+      const next = reader.u8();
+      reader.skip(reader.u8() * 8 + 6);
+      return behind(at, next, ends, body, depth);
+    }
+    case FRAGMENT: {
+      const next = reader.u8();
+      reader.skip(1);
+      // Offset and M flag (RFC 8200 4.5): a fragment that is the whole packet has neither.
+      const isPart = (reader.u16() & 0xfff9) !== 0;
+      reader.skip(4);
+      return isPart ? FRAGMENTED : behind(at, next, ends, body, depth);
+    }
+    case AH: {
+      const next = reader.u8();
+      // In units of four octets, less two (RFC 4302 2.2).
+      reader.skip((reader.u8() + 2) * 4 - 2);
+      return behind(at, next, ends, body, depth);
+    }
+    case IPV4:
+    case IPV6:
+      return internet(at, reader, depth + 1);
+    case GRE: {
+      const flags = reader.u16();
+      const type = reader.u16();
+      // Checksum, key and sequence number (RFC 2784, RFC 2890).
+      for (const flag of [0x8000, 0x2000, 0x1000]) if (flags & flag) reader.skip(4);
+      const inner = behindType(type, reader);
+      return inner ? internet(at, inner, depth + 1) : OTHER;
+    }
+    case ESP:
+      return ENCRYPTED;
+    case UDP:
+    case TCP:
+    case SCTP:
+      return transport(at, protocol, ends, reader, cut);
+    default:
+      return OTHER;
+  }
+}
+
+function transport(at: number, protocol: number, ends: Ends, reader: Reader, cut: number): Packet {
+  const from = { address: ends.from, port: reader.u16() };
+  const to = { address: ends.to, port: reader.u16() };
   if (protocol === UDP) {
-    const length = reader.u16();
+    const length = Math.max(0, reader.u16() - 8);
     reader.skip(2);
-    return { at, protocol: 'udp', ...ends, sequence: 0, payload: reader.bytes(Math.min(length - 8, reader.remaining)) };
+    const payload = reader.bytes(Math.min(length, reader.remaining));
+    return { at, protocol: 'udp', from, to, payload, cut: Math.min(cut, length - payload.length) };
+  }
+  if (protocol === SCTP) {
+    reader.skip(8);
+    const { data, missing } = sctpData(reader);
+    return { at, protocol: 'sctp', from, to, payload: new Uint8Array(0), cut: missing, data };
   }
   const sequence = reader.u32();
-  reader.skip(4);
+  const acknowledgment = reader.u32();
   const header = (reader.u8() >> 4) * 4;
-  reader.skip(header - 13);
-  return { at, protocol: 'tcp', ...ends, sequence, payload: reader.rest() };
-}
-
-/** Segments that wait for one that is missing; more of them mean that it was never captured. */
-const MAX_WAITING = 256;
-
-/** One direction of a TCP connection put in order: what it carried so far, less what was taken. */
-export class TcpStream {
-  #next: number | undefined;
-  readonly #waiting = new Map<number, Uint8Array>();
-  #octets = new Uint8Array(0);
-
-  /** Octets in order that were not taken yet. */
-  get octets(): Uint8Array {
-    return this.#octets;
-  }
-
-  push({ sequence, payload }: Packet): void {
-    if (payload.length === 0) return;
-    this.#next ??= sequence;
-    this.#waiting.set(sequence, payload);
-    if (this.#waiting.size > MAX_WAITING) this.#next = Math.min(...this.#waiting.keys());
-    for (let moved = true; moved; ) {
-      moved = false;
-      for (const [from, segment] of this.#waiting) {
-        // Sequence numbers wrap: a difference in the upper half lies behind.
-        const behind = (this.#next - from) >>> 0;
-        if (behind > 0x7fff_ffff) continue;
-        this.#waiting.delete(from);
-        if (behind >= segment.length) continue;
-        const fresh = segment.subarray(behind);
-        const joined = new Uint8Array(this.#octets.length + fresh.length);
-        joined.set(this.#octets);
-        joined.set(fresh, this.#octets.length);
-        this.#octets = joined;
-        this.#next = (this.#next + fresh.length) >>> 0;
-        moved = true;
-      }
-    }
-  }
-
-  take(length: number): Uint8Array {
-    const taken = this.#octets.slice(0, length);
-    this.#octets = this.#octets.slice(length);
-    return taken;
-  }
-
-  /** Forgets what cannot be made sense of. */
-  drop(): void {
-    this.#octets = new Uint8Array(0);
-  }
+  const flags = reader.u8();
+  reader.skip(header - 14);
+  const acknowledged = flags & 0x10 ? acknowledgment : undefined;
+  return { at, protocol: 'tcp', from, to, sequence, acknowledged, syn: (flags & 2) !== 0, payload: reader.rest(), cut };
 }
