@@ -194,6 +194,15 @@ commands() {
 			gone("down" family, plain(address))
 			kept[address] = "-"
 		}
+		# A client that passes with its MAC address does not go on without one: it stays where it was, and the PAA tries again.
+		function fits(address, old) {
+			if (event_of[n] != "move" || old == "-" || mac_of[address] != "") return 1
+			known(old)
+			if (known_of[old] == "") return 1
+			complain("no neighbour has its new address: it stays at " old)
+			failed = 1
+			return 0
+		}
 		function open(address,   family, mac) {
 			shut(address)
 			family = index(address, ":") ? 6 : 4
@@ -229,12 +238,14 @@ commands() {
 				# nft takes eight digits: three years.
 				if (seconds[n] != "-" && seconds[n] > 99999999) seconds[n] = 99999999
 				limit = seconds[n] == "-" ? "" : " timeout " seconds[n] "s"
+				if (!fits(address_of[n], old_of[n])) continue
 				if (event_of[n] == "move" && old_of[n] != "-") shut(old_of[n])
 				if (event_of[n] == "revoke" && address_of[n] != "-") shut(address_of[n])
 				if (event_of[n] == "permit" || event_of[n] == "move") open(address_of[n])
 			}
 			for (each in touched) settle(each)
 			for (each in kept) print "# " each " " kept[each]
+			exit failed
 		}
 	'
 }

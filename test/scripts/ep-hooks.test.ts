@@ -388,6 +388,19 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual([]);
   });
 
+  it.runIf(runs)('moves a client that has a MAC address only to an address that a neighbour has', async () => {
+    await neighbours(`${A} em1 ${MAC_A}`);
+    await nft.works('start');
+    await nft.works('permit', { coa: A });
+    const before = await elements();
+    const { status, output } = await nft.run('move', { coa: B, old: A });
+    expect([status, output]).toEqual([1, `client ${B}: no neighbour has its new address: it stays at ${A}\n`]);
+    expect(await elements()).toEqual(before);
+    await neighbours(`${A} em1 ${MAC_A}`, `${B} em1 ${MAC_A}`);
+    await nft.works('move', { coa: B, old: A });
+    expect(await elements()).toEqual([`clients6 ${B} . ${MAC_A}`, `down6 ${B}`]);
+  });
+
   it.runIf(runs)('takes no MAC address from a link where no clients are', async () => {
     await neighbours(`${A} wan0 ${MAC_B}`);
     await nft.works('start');

@@ -177,11 +177,14 @@ const MAX_LIFETIME = UNLIMITED - 1;
 /** Seconds between two re-authentications at least, whatever the server wants: 0 would be a loop. */
 export const MIN_AUTHORIZATION_LIFETIME = 10;
 
+/** Seconds of the shortest lifetime that a client is told: with one second both ends would do nothing but authenticate. */
+export const MIN_SESSION_LIFETIME = 5;
+
 /**
  * Lifetimes of a PANA session in milliseconds: the smaller of Session-Timeout and Authorization-Lifetime with its grace
  * bounds the session; an absent one, 0xFFFFFFFF, and a Session-Timeout of 0 mean none (RFC 6733 8.9, 8.13);
- * Authorization-Lifetime 0 means to re-authenticate at once, which is MIN_AUTHORIZATION_LIFETIME here. `fallback`: milliseconds, where nothing bounds it, since
- * PANA has to announce a lifetime.
+ * Authorization-Lifetime 0 means to re-authenticate at once, which is MIN_AUTHORIZATION_LIFETIME here. `fallback`:
+ * milliseconds, where nothing bounds it, since PANA has to announce a lifetime.
  */
 export function sessionLifetimes(answer: DeaLifetimes, fallback: number) {
   const timeout = bounded(answer['Session-Timeout']) || undefined;
@@ -190,7 +193,7 @@ export function sessionLifetimes(answer: DeaLifetimes, fallback: number) {
   const grace = answer['Auth-Grace-Period'] ?? 0;
   const bounds = [timeout, given ? given + grace : undefined].filter((seconds) => seconds !== undefined);
   return {
-    lifetime: bounds.length > 0 ? Math.min(...bounds, MAX_LIFETIME) * 1000 : fallback,
+    lifetime: bounds.length > 0 ? Math.max(MIN_SESSION_LIFETIME, Math.min(...bounds, MAX_LIFETIME)) * 1000 : fallback,
     authorizationLifetime: authorization === undefined ? undefined : authorization * 1000,
   };
 }

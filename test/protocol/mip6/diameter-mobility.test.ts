@@ -170,6 +170,7 @@ describe('lifetimes of a DEA', () => {
     // Zero would be a loop of authentications, and more seconds than PANA can announce would wrap around.
     { answer: { 'Authorization-Lifetime': 0 }, lifetime: FALLBACK, authorization: 10_000 },
     { answer: { 'Authorization-Lifetime': 9, 'Auth-Grace-Period': 1 }, lifetime: 10_000, authorization: 10_000 },
+    { answer: { 'Session-Timeout': 1, 'Authorization-Lifetime': 1 }, lifetime: 5_000, authorization: 10_000 },
     {
       answer: { 'Authorization-Lifetime': 0xffff_fffe, 'Auth-Grace-Period': 0xffff_ffff },
       lifetime: 0xffff_fffe * 1000,
