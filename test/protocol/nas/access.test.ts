@@ -241,6 +241,23 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
     expect(access.handle({ type: 'unreachable' })).toEqual([]);
   });
 
+  it.each([3002, 3004, 4002, 5002, 5012])('that answers a re-authentication with %i judges nobody', (code) => {
+    const { access } = again({});
+    const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': FAILURE } });
+    expect(outputs).toEqual([
+      { type: 'postponed', resultCode: code },
+      { type: 'pana', input: { type: 'eapPostponed' } },
+    ]);
+    // It begins again, with another identity request.
+    expect(access.handle({ type: 'start', wish: undefined })).toMatchObject([{ input: { type: 'eapRequest' } }]);
+  });
+
+  it.each([4001, 5003, 5006, 5999])('that answers a re-authentication with %i refuses the node', (code) => {
+    const { access } = again({});
+    const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': FAILURE } });
+    expect(outputs).toMatchObject([{ type: 'refused', resultCode: code }, { input: { type: 'eapFailure' } }]);
+  });
+
   it('hears of no end where it keeps no state', () => {
     expect(again({ 'Auth-Session-State': 1 }).granted).toMatchObject({ type: 'granted', server: undefined });
   });

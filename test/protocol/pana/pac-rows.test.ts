@@ -161,6 +161,15 @@ describe('the PaC in WAIT_PAA', () => {
     if (first) expect(paa.respond().eapRequest(true).take()).toEqual(['PAN', 'dropped nonce']);
   });
 
+  it('Rx PAR that asks for the identity again: EAPrestart; EAP(m), in the same run', () => {
+    const paa = new ForeignPaa().start().eapRequest(true).respond();
+    paa.take();
+    expect(paa.eapRequest(false).take()).toEqual(['eapRestart', 'eapPacket']);
+    paa.respond().feed({ type: 'eapKeys', msk: new ForeignPaa().msk });
+    paa.complete();
+    expect(paa.feed({ type: 'eapSucceeded' }).take().at(-1)).toBe('authorized');
+  });
+
   it('Rx PAR without EAP-Payload: nothing', () => {
     const paa = new ForeignPaa().start();
     paa.take();

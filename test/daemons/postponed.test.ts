@@ -1,0 +1,40 @@
+import { afterEach, expect, it } from 'vitest';
+import { callDaemon } from '../../src/runtime/control.js';
+import { BenchNode } from '../../src/tool/bench/node.js';
+import { Lab } from '../../src/tool/lab.js';
+import { credentialsOf } from './load.js';
+
+let lab: Lab | undefined;
+
+afterEach(async () => {
+  await lab?.close();
+  lab = undefined;
+});
+
+it('a re-authentication while no AAA server is there ends no session, and goes well when there is one again', {
+  timeout: 120_000,
+}, async () => {
+  const made = await Lab.make({
+    hooks: false,
+    logLevel: 'info',
+    paa: { diameter: { reconnect: '200ms', 'request-timeout': '5s' } },
+  });
+  lab = made;
+  const { daemon: aaa, place: server } = await made.startAaa();
+  const { daemon: paa, place } = await made.startPaa(server);
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  const node = new BenchNode(place, await credentialsOf(made, 'mn1'));
+  await node.bootstrap();
+  const { session } = await paa.line('authorized');
+  await aaa.stop();
+  await callDaemon(made.socket('paa'), 'POST', '/session/reauth', { session });
+  expect(await paa.line('reauthentication postponed')).toMatchObject({ session, user: 'mn1@home.example' });
+  expect(await callDaemon(made.socket('paa'), 'GET', '/sessions')).toMatchObject([{ session, state: 'WAIT_EAP_MSG' }]);
+  const again = made.start('aaa', 'aaa', made.path('aaa.yaml'));
+  await again.line('ready');
+  // The TLS engine of the node begins anew in the middle of a run.
+  await paa.line('reauthenticated');
+  expect(await callDaemon(made.socket('paa'), 'GET', '/sessions')).toMatchObject([{ session, state: 'OPEN' }]);
+  expect(paa.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
+  await node.terminate();
+});
