@@ -104,4 +104,25 @@ describe('the computed vectors', () => {
     expect(toHex(computeAuth(protection, octets))).toBe(auth);
     expect(verifyAuth(protection, signInPlace(protection, octets))).toBe(true);
   });
+
+  it.each([
+    { prf: 2, integrity: 7, length: 20 },
+    { prf: 5, integrity: 12, length: 16 },
+  ])(
+    'integrity $integrity: an AUTH that says another length than its own is none, though its MAC is right',
+    (given) => {
+      const { integrity } = algorithms(given.prf, given.integrity);
+      const protection = { integrity, key: Secret.take(new Uint8Array(integrity.keyLength).fill(7)) };
+      for (let length = 0; length <= 0xff; length += 1) {
+        const octets = parComplete(given.length);
+        octets[octets.length - given.length - 3] = length;
+        expect(verifyAuth(protection, signInPlace(protection, octets)), `length ${length}`).toBe(
+          length === given.length,
+        );
+      }
+      const other = parComplete(given.length);
+      other[other.length - given.length - 7] = 2;
+      expect(verifyAuth(protection, signInPlace(protection, other))).toBe(false);
+    },
+  );
 });

@@ -524,6 +524,25 @@ describe('the PAA in OPEN', () => {
     expect(pac.take()).toEqual(['dropped out-of-sequence']);
   });
 
+  it('each run has a Key-Id of its own, which PAN[C] repeats', () => {
+    const pac = opened();
+    const seen = [pac.last.values['Key-Id']];
+    const former = pac.key?.key.octets();
+    for (let run = 1; run <= 3; run += 1) {
+      pac.session({ type: 'reauthenticate' }).eapRequest().respond(true).success();
+      const keyId = pac.last.values['Key-Id'];
+      expect(seen).not.toContain(keyId);
+      expect(pac.keyed().key.octets()).not.toEqual(former);
+      pac.take();
+      pac.key = pac.keyed();
+      pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', seen.at(-1) ?? 0)]);
+      expect(pac.take()).toEqual(['dropped avp-missing']);
+      pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', keyId ?? 0)]);
+      expect(pac.take()).toEqual(['authorized']);
+      seen.push(keyId);
+    }
+  });
+
   it('PAN[C] without the Key-Id of PAR[C], or without AUTH: nothing', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).success();
     pac.take();
