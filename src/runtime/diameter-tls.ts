@@ -227,6 +227,8 @@ function endOf({ remoteAddress, remotePort }: Socket): string {
 }
 
 function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnection {
+  // Several messages at once Node copies into a block that it frees as it is, with the keys in them.
+  Object.defineProperty(socket, '_writev', { value: undefined });
   return {
     stream: socket,
     secure: true,

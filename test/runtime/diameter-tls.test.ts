@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { createSecureContext, connect as tlsConnect } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { decodeDiameter, encodeDiameter } from '../../src/protocol/diameter/codec.js';
@@ -74,6 +74,17 @@ describe('Diameter over TLS', () => {
     const answer = await client.node.request(der(CLIENT), SERVER, 5_000);
     expect(grammarian.find(answer.avps, 'Result-Code')).toBe(2001);
     expect(server.node.status()).toMatchObject([{ host: CLIENT, state: 'R-Open' }]);
+  });
+
+  it('writes messages one by one: of several at once Node would leave a copy', async () => {
+    const { client } = await pair(optionsOf(SERVER), optionsOf(CLIENT));
+    await vi.waitFor(() => expect(isOpen(client)).toBe(true));
+    const several = vi.spyOn(Socket.prototype as unknown as { _writev: () => void }, '_writev');
+    const requests = Array.from({ length: 20 }, () => client.node.request(der(CLIENT), SERVER, 5_000));
+    const answers = await Promise.all(requests);
+    expect(several).not.toHaveBeenCalled();
+    several.mockRestore();
+    expect(answers.map(({ avps }) => grammarian.find(avps, 'Result-Code'))).toEqual(Array(20).fill(2001));
   });
 
   it.each<[string, string, Version]>([
