@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { callDaemon } from '../../src/runtime/control.js';
-import type { Session, Subscriber } from '../../src/runtime/store/records.js';
+import { plainSubscriber, type Session, type Subscriber } from '../../src/runtime/store/records.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
+import { Authority } from '../runtime/certificates/authority.js';
 import { credentialsOf } from './load.js';
 
 let lab: Lab | undefined;
@@ -155,6 +156,53 @@ describe('the CRL', () => {
     expect(await paa.line('session ended')).toMatchObject({ user: 'mn1@home.example' });
     await aaa.line('lease released');
     expect(await made.leases()).toMatchObject([{ homeAddress: other.outcome }]);
+  });
+
+  it('that revokes a CA between, or a certificate of it, ends the sessions of these', async () => {
+    const here = await scene();
+    const { made, aaa } = here;
+    const file = (name: string) => made.path('pki', name);
+    const [certificatePem, keyPem] = await Promise.all([
+      readFile(file('ca.pem'), 'utf8'),
+      readFile(file('ca-key.pem'), 'utf8'),
+    ]);
+    const root = Authority.of({ certificatePem, keyPem });
+    const [one, two] = [await root.sub('one', { serial: '11' }), await root.sub('two', { serial: '12' })];
+    const crls = async (ofRoot: string[], ofOne: string[]) => {
+      const lists = [root.crl({ serials: ofRoot }), one.crl({ serials: ofOne }), two.crl()];
+      await writeFile(file('crl.new'), (await Promise.all(lists)).join(''));
+      await rename(file('crl.new'), file('crl.pem'));
+    };
+    await crls([], []);
+    await aaa.line('CRL read again');
+    // All with one serial number: it counts with the issuer only.
+    for (const [name, ca] of [
+      ['mn1', one],
+      ['mn2', two],
+      ['mn3', two],
+    ] as const) {
+      const nai = `${name}@home.example`;
+      await made.administer('aaa', 'addSubscriber', { subscriber: plainSubscriber(nai) });
+      const issued = await ca.issue({ subject: `CN=${nai}`, serial: name === 'mn3' ? '22' : '21' });
+      await writeFile(file(`${name}.pem`), issued.certificatePem + ca.certificatePem);
+      await writeFile(file(`${name}-key.pem`), issued.keyPem, { mode: 0o600 });
+      expect((await enter(here, name)).outcome).not.toContain('refused');
+    }
+    const users = async () =>
+      ((await made.administer('aaa', 'listSessions', {})) as { items: Session[] }).items.map(({ nai }) => nai).sort();
+    const stay = (...names: string[]) =>
+      vi.waitFor(async () => expect(await users()).toEqual(names), { timeout: 30_000, interval: 100 });
+    await stay('mn1@home.example', 'mn2@home.example', 'mn3@home.example');
+    await crls(['21', '22'], ['21']);
+    await stay('mn2@home.example', 'mn3@home.example');
+    expect(await aaa.line('certificate revoked: session ends')).toMatchObject({
+      user: 'mn1@home.example',
+      serial: '21',
+    });
+    await crls(['12'], ['21']);
+    await stay();
+    expect((await enter(here, 'mn2')).outcome).toContain('refused');
+    expect(await aaa.line('refused')).toMatchObject({ reason: 'revoked' });
   });
 
   it('that changed while the server was down ends them too', async () => {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createPublicKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { type Certificate, readCertificate } from '../../../src/protocol/x509/certificate.js';
 import { type CertificateList, readCrl } from '../../../src/protocol/x509/crl.js';
@@ -64,6 +64,11 @@ export class Authority {
 
   get certificate(): Certificate {
     return certificateOf(this.certificatePem);
+  }
+
+  /** A CA that is there already, with a key of P-256. */
+  static of({ certificatePem, keyPem }: Issued): Authority {
+    return new Authority(new x509.X509Certificate(certificatePem), createPrivateKey(keyPem));
   }
 
   static root(name: string, parts: AuthorityParts = {}): Promise<Authority> {
