@@ -137,6 +137,7 @@ export class Attempt {
     this.#closed = true;
     this.#onEvent = () => undefined;
     this.#driver.stop();
+    this.#session.destroy();
     this.#eap?.close();
     this.forgetKeys();
     await this.#socket.close();

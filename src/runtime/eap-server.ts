@@ -434,6 +434,11 @@ export class EapConversation<G> {
     if (tlsVersion === 'TLSv1.3') {
       socket.write(PROTECTED_SUCCESS);
       await handshake.wire.settle();
+      if (this.#over) {
+        keys.msk.wipe();
+        keys.emsk.wipe();
+        return this.#isInvalid('the conversation is over');
+      }
       out = concat(out, handshake.wire.takeFlight());
     }
     const resumed = socket.isSessionReused();

@@ -1,11 +1,21 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { toHex } from '../../src/protocol/bytes/octets.js';
+import { Secret } from '../../src/protocol/bytes/secret.js';
 import { encodeEap } from '../../src/protocol/eap/codec.js';
 import { encodeEapTls } from '../../src/protocol/eap/eap-tls.js';
 import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../src/runtime/eap-peer.js';
 import { MAX_INVALID, MAX_SERVER_ROUNDS } from '../../src/runtime/eap-server.js';
 import { DAY, issueCertificate, type KeyKind, makeCrl, serialOf, validFor } from '../../src/runtime/pki.js';
-import { type Ends, makePki, makeServer, type Outcome, runEap, SUBSCRIBER, type TestPki } from './eap-run.js';
+import {
+  type Ends,
+  makePki,
+  makeServer,
+  type Outcome,
+  onlySubscriber,
+  runEap,
+  SUBSCRIBER,
+  type TestPki,
+} from './eap-run.js';
 import { revocationOf } from './revocation-of.js';
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
@@ -44,6 +54,29 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     expect(events.at(-1)).toEqual({ type: 'succeeded' });
     expect(answer).toMatchObject({ identity: SUBSCRIBER, grant: 'yes', tlsVersion: version, resumed: false });
     expect(answer.peer.peerIds[0]).toBe(SUBSCRIBER);
+  });
+
+  it('wipes the keys of a conversation that is closed while the server writes its last flight', async () => {
+    const close: { conversation?: () => void } = {};
+    const server = makeServer(pki(), {
+      serverOptions: {
+        authorize: async (peer) => {
+          setImmediate(() => close.conversation?.());
+          return onlySubscriber(peer);
+        },
+      },
+    });
+    const begin = server.conversation.bind(server);
+    vi.spyOn(server, 'conversation').mockImplementation((of) => {
+      const conversation = begin(of);
+      close.conversation = () => conversation.close();
+      return conversation;
+    });
+    const wiped = vi.spyOn(Secret.prototype, 'wipe');
+    onTestFinished(() => wiped.mockRestore());
+    const { answer } = await run({ eapServer: server });
+    expect(answer.type).toBe('invalid');
+    expect(wiped).toHaveBeenCalledTimes(2);
   });
 
   it('gives other keys each time', async () => {

@@ -295,6 +295,11 @@ export class PacSession {
     return 'session' in this.#state && this.#state.session.channel.protection !== undefined;
   }
 
+  /** Wipes the keys; the session is over without a word, and not used afterwards. */
+  destroy(): void {
+    this.#close('terminated');
+  }
+
   // --------------------------------------------------------------------------------------------------------- timers
 
   // INITIAL    AUTH_USER  | first time         | Tx PCI; RTX+        | INITIAL

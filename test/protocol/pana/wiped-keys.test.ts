@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { ForeignPaa, ForeignPac } from './foreign.js';
 
 describe('the PaC has wiped its MSK', () => {
@@ -25,6 +26,19 @@ describe('the PaC has wiped its MSK', () => {
     paa.feed({ type });
     expect(paa.state).toBe('CLOSED');
     expect(msk.isWiped).toBe(true);
+  });
+
+  it('and its PANA_AUTH_KEY when it is left without a word', () => {
+    const wiped = vi.spyOn(Secret.prototype, 'wipe');
+    onTestFinished(() => wiped.mockRestore());
+    const { paa, msk } = keyed();
+    paa.complete();
+    expect(paa.pac.protected).toBe(true);
+    wiped.mockClear();
+    paa.pac.destroy();
+    expect(msk.isWiped).toBe(true);
+    expect(wiped).toHaveBeenCalledTimes(2);
+    expect([paa.state, paa.pac.protected, paa.deadline]).toEqual(['CLOSED', false, undefined]);
   });
 
   it('when it has another one', () => {
