@@ -1,11 +1,9 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { CompiledQuery, Kysely, SqliteDialect, sql } from 'kysely';
 import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
-import { giveToFolderOwner, makePrivate, OpenedFiles, restrict } from './private-file.js';
+import { giveToFolderOwner, makePrivate, OpenedFiles, placeOf, restrict } from './private-file.js';
 import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
@@ -54,6 +52,8 @@ function openFile(path: string): Database.Database {
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
+    // A link that led nowhere is followed by SQLite alone.
+    if (path !== IN_MEMORY) restrict(path);
     return file;
   } catch (error) {
     file?.close();
@@ -169,7 +169,7 @@ export class SqliteBackend implements Backend {
   static async open(given: string, use: StoreUse = 'command'): Promise<SqliteBackend> {
     if (given === IN_MEMORY) return new SqliteBackend(given, await openSqlite(given), undefined);
     // Of one file there is one lock, whatever link leads to it.
-    const path = existsSync(given) ? realpathSync(given) : resolve(given);
+    const path = placeOf(given);
     const lock = StoreLock.take(path, use);
     try {
       return new SqliteBackend(path, await openSqlite(path), lock);

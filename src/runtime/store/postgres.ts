@@ -120,7 +120,7 @@ export class PostgresBackend implements Backend {
     } catch (error) {
       if (error instanceof DatabaseError) throw error;
       throw new DatabaseError(
-        error instanceof PasswordError ? 'ERR_STORE_REFUSED' : 'ERR_STORE_OPEN',
+        isOperators(error) ? 'ERR_STORE_REFUSED' : 'ERR_STORE_OPEN',
         `cannot open the database ${this.#name}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`,
       );
     }
@@ -267,4 +267,10 @@ export class PostgresBackend implements Backend {
     if (this.#worked < started) this.#downUntil = performance.now() + PAUSE;
     return this.#down();
   }
+}
+
+/** Whether trying again changes nothing: no password, a URL that is none, a file of its that cannot be read. */
+function isOperators(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return error instanceof PasswordError || code === 'ERR_INVALID_URL' || syscall === 'open';
 }

@@ -3,15 +3,18 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fchownSync,
   fstatSync,
   fsyncSync,
   lstatSync,
   openSync,
+  readlinkSync,
+  realpathSync,
   statSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 /** A store holds the secret of home addresses and the keys of session tickets. */
 const PRIVATE = 0o600;
@@ -19,6 +22,14 @@ const OTHERS = 0o077;
 
 /** What SQLite keeps beside a file while somebody has it open. */
 export const BESIDE = ['-wal', '-shm'] as const;
+
+/** Where a file is, or is going to be, whatever links lead to it. */
+export function placeOf(path: string): string {
+  const target = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()
+    ? resolve(dirname(path), readlinkSync(path))
+    : resolve(path);
+  return existsSync(target) ? realpathSync(target) : target;
+}
 
 /** Makes an empty file that nobody but its owner may use, whatever the umask; whether it was not there. Throws the system's error. */
 export function makePrivate(path: string, belongsToFolder: boolean): boolean {

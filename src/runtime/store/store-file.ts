@@ -1,11 +1,11 @@
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { makeFolder } from '../folder.js';
 import { refuseNewer } from './database.js';
 import { DatabaseError } from './database-error.js';
-import { BESIDE, makePrivate, syncFolder } from './private-file.js';
+import { BESIDE, makePrivate, placeOf, syncFolder } from './private-file.js';
 import { StoreLock } from './store-lock.js';
 
 /** Pages copied at a time: the server writes in between. */
@@ -39,7 +39,7 @@ export async function restore(from: string, store: string, onProgress: OnProgres
     backup.close();
   }
   await makeFolder(dirname(store), 0o700);
-  const place = existsSync(store) ? realpathSync(store) : store;
+  const place = placeOf(store);
   const lock = StoreLock.take(place, 'server');
   try {
     await copy(from, place, onProgress, true);

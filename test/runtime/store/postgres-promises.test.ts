@@ -30,6 +30,17 @@ describe('the URL of a PostgreSQL database', () => {
     expect(() => checkStore('/var/db/pana-aaa/store.db?sslmode=full', {})).not.toThrow();
   });
 
+  it.each([
+    ['postgres://pana@db:port/pana', 'Invalid URL'],
+    ['postgres://pana@127.0.0.1:1/pana?sslmode=verify-full&sslrootcert=/nowhere/ca.pem', '/nowhere/ca.pem'],
+  ])('that nobody can follow is refused for good: %s', async (url, said) => {
+    await expect(Store.open(url)).rejects.toMatchObject({
+      code: 'ERR_STORE_REFUSED',
+      message: expect.stringContaining(said),
+    });
+    await expect(Store.open('postgres://pana@127.0.0.1:1/pana')).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
+  });
+
   it('with an unknown sslmode is refused before anybody is asked, with status 2', async () => {
     const { status, stderr } = await run('aaa', [
       'stats',

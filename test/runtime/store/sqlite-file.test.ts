@@ -85,6 +85,18 @@ describe('the files of a store', () => {
     }
   });
 
+  it('are their owner’s alone also where a link leads to a file that is not there', async () => {
+    const before = process.umask(0o022);
+    try {
+      symlinkSync(join(folder, 'behind.db'), path);
+      await begin();
+      expect(modes()).toMatchObject({ 'behind.db': 0o600, 'behind.db-wal': 0o600, 'behind.db-shm': 0o600 });
+      await expect(begin({ use: 'server' }, join(folder, 'behind.db'))).rejects.toThrow('another server');
+    } finally {
+      process.umask(before);
+    }
+  });
+
   it.skipIf(!isRoot)('belong to whom the folder belongs to, also where root was killed before it said so', async () => {
     await chown(folder, 1234, 1235);
     for (const name of [path, `${path}-lock`]) writeFileSync(name, '');
