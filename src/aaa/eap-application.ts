@@ -1,8 +1,8 @@
 import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
-import { type DiameterMessage, FLAG } from '../protocol/diameter/codec.js';
+import type { DiameterMessage } from '../protocol/diameter/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../protocol/diameter/commands.js';
 import { isViolation, type Message, type Violation } from '../protocol/diameter/grammar.js';
-import { RESULT } from '../protocol/diameter/result-codes.js';
+import { isProtocolError, RESULT } from '../protocol/diameter/result-codes.js';
 import { EAP_TYPE } from '../protocol/eap/codec.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { SESSION_BINDING } from '../protocol/nas/access.js';
@@ -477,12 +477,12 @@ export class EapApplication {
       ...more,
     } as never);
     const answer = await this.node.request(message, {}, timeout);
-    // An agent on the way may say that it cannot deliver (E bit); of the session only its PAA can speak.
+    const result = grammarian.find(answer.avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
+    // An agent on the way may say that it cannot deliver; of the session only its PAA can speak.
     const from = grammarian.find(answer.avps, 'Origin-Host') ?? '';
-    if (!(answer.flags & FLAG.E) && !isSameHost(from, session.origin)) {
+    if (!isProtocolError(result) && !isSameHost(from, session.origin)) {
       throw new Error(`an answer of ${from}, and not of ${session.origin}`);
     }
-    const result = grammarian.find(answer.avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
     const fields = { session: session.sessionId, user: session.nai, nas: session.origin, result };
     this.#parts.log.info(fields, spec === ASR ? 'abort asked for' : 're-authentication asked for');
     return result;

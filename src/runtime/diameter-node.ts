@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { parseAddress } from '../protocol/bytes/address.js';
 import { errorAnswer, type Origin, violationOf } from '../protocol/diameter/answers.js';
 import type { LocalCapabilities, PeerCapabilities } from '../protocol/diameter/capabilities.js';
@@ -23,7 +22,8 @@ import { type Guard, isFault, unguarded } from './barrier.js';
 import { ConnectionSlots } from './connection-slots.js';
 import { DiameterConnection } from './diameter-connection.js';
 import { DuplicateCache } from './diameter-duplicates.js';
-import { addressesOf, PeerSources } from './diameter-peer-sources.js';
+import { type DiameterPeerOptions, isSamePeer, notProven, PeerEntry } from './diameter-peer-entry.js';
+import { addressesOf } from './diameter-peer-sources.js';
 import { DiameterClient, type DiameterHop, type DiameterTarget } from './diameter-requests.js';
 import {
   CER_TIMEOUT,
@@ -32,7 +32,6 @@ import {
   type TransportListener,
   tcpTransport,
 } from './diameter-transport.js';
-import { Driver, monotonic } from './driver.js';
 
 /** Requests of one peer that are being answered at once; more are answered 3004. */
 export const MAX_SERVING = 4096;
@@ -40,25 +39,6 @@ export const MAX_SERVING = 4096;
 /** RFC 6733 2.1 and, for TLS, IANA: the RFC prints 5658. */
 export const DIAMETER_PORT = 3868;
 export const DIAMETER_TLS_PORT = 5868;
-
-export interface DiameterPeerOptions {
-  /** DiameterIdentity. */
-  readonly host: string;
-  /** Where to connect to, each tried in turn; none: the peer connects to us. */
-  readonly address?: string | undefined;
-  readonly addresses?: readonly string[] | undefined;
-  /** Addresses and networks (`2001:db8:1::/64`) that it connects from without TLS, beside those. */
-  readonly from?: readonly string[] | undefined;
-  readonly port?: number | undefined;
-  readonly transport?: Transport | undefined;
-  /** It is this peer only over a connection that TLS protects. */
-  readonly secure?: boolean | undefined;
-  /** It may bring requests of others (RFC 6733 2.8.1). */
-  readonly relay?: boolean | undefined;
-  /** Of several peers for a realm those with the lowest priority get requests, each its share by weight. */
-  readonly priority?: number | undefined;
-  readonly weight?: number | undefined;
-}
 
 export interface DiameterListenOptions {
   readonly address: string;
@@ -131,86 +111,19 @@ export interface DiameterPeerStatus {
   readonly serving: number;
 }
 
-/** One configured peer: its machine and what it stands on. */
-class Entry implements DiameterHop {
-  options: DiameterPeerOptions;
-  readonly peer: Peer;
-  readonly driver: Driver<PeerInput, PeerOutput>;
-  readonly connections = new Map<ConnectionId, DiameterConnection>();
-  readonly #sent: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void;
-  attempt: AbortController | undefined;
-  serving = 0;
-  /** Where it may connect from without TLS. */
-  readonly sources: PeerSources;
-  /** What is done once it has left; undefined: it stays. */
-  left: (() => void) | undefined;
-
-  constructor(
-    options: DiameterPeerOptions,
-    peer: Peer,
-    perform: (entry: Entry, output: PeerOutput) => void,
-    onFault: ((entry: Entry, error: unknown, input: PeerInput, output: PeerOutput | undefined) => void) | undefined,
-    send: (entry: Entry, connection: ConnectionId, message: DiameterMessage) => void,
-  ) {
-    this.options = options;
-    this.sources = new PeerSources(options);
-    this.peer = peer;
-    this.driver = new Driver<PeerInput, PeerOutput>(
-      peer,
-      (output) => perform(this, output),
-      monotonic,
-      onFault && ((error, input, output) => onFault(this, error, input, output)),
-    );
-    this.#sent = send;
-  }
-
-  get host(): string {
-    return this.options.host;
-  }
-
-  get capabilities(): PeerCapabilities | undefined {
-    return this.peer.capabilities;
-  }
-
-  get priority(): number {
-    return this.options.priority ?? 0;
-  }
-
-  get weight(): number {
-    return this.options.weight ?? 1;
-  }
-
-  get trusted(): boolean {
-    return this.peer.trusted;
-  }
-
-  get connected(): boolean {
-    return this.peer.connection !== undefined;
-  }
-
-  nextHopByHop(): number {
-    return this.peer.nextHopByHop();
-  }
-
-  send(message: DiameterMessage): void {
-    const { connection } = this.peer;
-    if (connection !== undefined) this.#sent(this, connection, message);
-  }
-}
-
 /** A Diameter node that is no agent (RFC 6733): its peers, their connections, requests and answers. */
 export class DiameterNode {
   readonly grammarian: Grammarian;
   readonly originStateId: number;
   readonly #options: DiameterNodeOptions;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, PeerEntry>();
   readonly #identifiers = new EndToEndIdentifiers(Date.now() / 1000, randomBytes(4).readUInt32BE(0));
   readonly #sessionIds: SessionIds;
   readonly #client: DiameterClient;
   readonly #duplicates: DuplicateCache;
   readonly #listeners: TransportListener[] = [];
   /** Peers of before, until they have said DPA. */
-  readonly #leaving = new Set<Entry>();
+  readonly #leaving = new Set<PeerEntry>();
   /** Connections that are no peer's yet. */
   readonly #unknown = new Set<DiameterConnection>();
   readonly #guard: Guard;
@@ -371,20 +284,20 @@ export class DiameterNode {
     this.#client.routes = this.#routesOf(routes);
   }
 
-  #add(options: DiameterPeerOptions): Entry {
+  #add(options: DiameterPeerOptions): PeerEntry {
     const entry = this.#entry(options);
     this.#entries.set(options.host.toLowerCase(), entry);
     return entry;
   }
 
-  #part(entry: Entry, cause: number, left: () => void): void {
+  #part(entry: PeerEntry, cause: number, left: () => void): void {
     entry.left = left;
     this.#leaving.add(entry);
     entry.driver.feed({ type: 'stop', cause });
     if (entry.peer.state === 'Closed') this.#leave(entry);
   }
 
-  #leave(entry: Entry): void {
+  #leave(entry: PeerEntry): void {
     if (!this.#leaving.delete(entry)) return;
     entry.driver.stop();
     entry.attempt?.abort();
@@ -395,7 +308,7 @@ export class DiameterNode {
     return new RouteTable<DiameterHop>(routes, this.#entries, Math.random);
   }
 
-  #entry(options: DiameterPeerOptions): Entry {
+  #entry(options: DiameterPeerOptions): PeerEntry {
     const { origin, productName, vendorId, ownVendor, applications, watchdog, reconnect, timeout, listen } =
       this.#options;
     const local: LocalCapabilities = {
@@ -411,7 +324,7 @@ export class DiameterNode {
     const identifiers = this.#identifiers;
     const { host, relay: mayRelay = false } = options;
     const config = { host, mayRelay, local, identifiers, watchdog, reconnect, timeout, initiates };
-    return new Entry(
+    return new PeerEntry(
       options,
       new Peer(config, this.grammarian, randomBytes(32)),
       (entry, output) => this.#perform(entry, output),
@@ -421,14 +334,14 @@ export class DiameterNode {
   }
 
   /** A machine that threw is taken down to where it begins: its connection, or all of them at a tick. */
-  #faulted(entry: Entry, error: unknown, input: PeerInput, output: PeerOutput | undefined): void {
+  #faulted(entry: PeerEntry, error: unknown, input: PeerInput, output: PeerOutput | undefined): void {
     this.#guard.fault(input.type === 'tick' ? 'timer' : 'diameter', error);
     if (output) return;
     const of = 'connection' in input ? [input.connection] : [...entry.connections.keys()];
     for (const id of of) entry.connections.get(id)?.reset();
   }
 
-  #perform(entry: Entry, output: PeerOutput): void {
+  #perform(entry: PeerEntry, output: PeerOutput): void {
     const { host } = entry;
     const { onEvent } = this.#options;
     switch (output.type) {
@@ -479,7 +392,7 @@ export class DiameterNode {
     }
   }
 
-  async #serve(entry: Entry, connection: ConnectionId, request: DiameterMessage): Promise<void> {
+  async #serve(entry: PeerEntry, connection: ConnectionId, request: DiameterMessage): Promise<void> {
     const violation =
       entry.serving >= MAX_SERVING || this.#stopping
         ? { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many requests at once' }
@@ -513,12 +426,12 @@ export class DiameterNode {
     }
   }
 
-  #refuse(entry: Entry, connection: ConnectionId, request: DiameterMessage, violation: Violation): void {
+  #refuse(entry: PeerEntry, connection: ConnectionId, request: DiameterMessage, violation: Violation): void {
     this.#send(entry, connection, errorAnswer(this.grammarian, this.origin, request, violation));
   }
 
   /** An answer whose connection is gone is not sent: nobody waits for it (RFC 6733 6.2). False: it is too long. */
-  #send(entry: Entry, connection: ConnectionId, message: DiameterMessage): boolean {
+  #send(entry: PeerEntry, connection: ConnectionId, message: DiameterMessage): boolean {
     const to = entry.connections.get(connection);
     if (!to) return true;
     if (!to.send(message)) {
@@ -531,7 +444,7 @@ export class DiameterNode {
 
   // -------------------------------------------------------------------------------------------------- connections
 
-  async #connect(entry: Entry): Promise<void> {
+  async #connect(entry: PeerEntry): Promise<void> {
     const { options, driver } = entry;
     const { transport = tcpTransport } = options;
     const { port = options.secure ? DIAMETER_TLS_PORT : DIAMETER_PORT } = options;
@@ -556,7 +469,7 @@ export class DiameterNode {
     driver.feed({ type: 'connectFailed', reason });
   }
 
-  #connected(entry: Entry, transport: TransportConnection): void {
+  #connected(entry: PeerEntry, transport: TransportConnection): void {
     entry.attempt = undefined;
     if (!transport.mayBe(entry.host)) {
       transport.reset();
@@ -588,7 +501,7 @@ export class DiameterNode {
   /** RFC 6733 5.6: a connection belongs to no peer before its CER. */
   #accept(transport: TransportConnection): void {
     const id = this.#nextConnection();
-    let entry: Entry | undefined;
+    let entry: PeerEntry | undefined;
     const full = () => this.#turnAway(connection, 'too-many-connections');
     const leave = this.#stopping ? undefined : this.#slots.enter(transport.remoteAddress, full, performance.now());
     const silent = setTimeout(() => this.#turnAway(connection, 'no-cer'), CER_TIMEOUT);
@@ -629,7 +542,7 @@ export class DiameterNode {
   }
 
   /** The peer that a CER comes from; for anything else the connection is closed. */
-  #introduce(id: ConnectionId, connection: DiameterConnection, message: DiameterMessage): Entry | undefined {
+  #introduce(id: ConnectionId, connection: DiameterConnection, message: DiameterMessage): PeerEntry | undefined {
     const { commandCode, flags, applicationId, avps } = message;
     if (commandCode !== CER.code || !(flags & FLAG.R) || applicationId !== APPLICATION.COMMON) {
       this.#turnAway(connection, 'no-cer');
@@ -660,18 +573,18 @@ export class DiameterNode {
     this.#options.onEvent({ type: 'dropped', peer: undefined, code });
   }
 
-  #received(entry: Entry, id: ConnectionId, message: DiameterMessage): void {
+  #received(entry: PeerEntry, id: ConnectionId, message: DiameterMessage): void {
     this.#options.onEvent({ type: 'message', direction: 'in', peer: entry.host, message });
     entry.driver.feed({ type: 'message', connection: id, message });
   }
 
-  #closed(entry: Entry, id: ConnectionId): void {
+  #closed(entry: PeerEntry, id: ConnectionId): void {
     entry.connections.delete(id);
     entry.driver.feed({ type: 'disconnected', connection: id });
   }
 
   /** RFC 6733 7.1.5: a request whose AVPs make no sense is answered, and the connection goes on. */
-  #malformed(entry: Entry, id: ConnectionId, code: string, salvage: Salvage | undefined): void {
+  #malformed(entry: PeerEntry, id: ConnectionId, code: string, salvage: Salvage | undefined): void {
     this.#options.onEvent({ type: 'dropped', peer: entry.host, code });
     const request = salvage && brokenRequest(salvage);
     if (request && entry.peer.connection === id) {
@@ -680,7 +593,7 @@ export class DiameterNode {
   }
 
   /** RFC 6733 2.1: where the next message begins is not known any more. */
-  #untrusted(entry: Entry, connection: DiameterConnection, salvage: Salvage | undefined): void {
+  #untrusted(entry: PeerEntry, connection: DiameterConnection, salvage: Salvage | undefined): void {
     this.#options.onEvent({ type: 'dropped', peer: entry.host, code: 'bad-stream' });
     const request = salvage && brokenRequest(salvage);
     if (!request) {
@@ -695,18 +608,6 @@ export class DiameterNode {
     this.#lastConnection += 1;
     return this.#lastConnection;
   }
-}
-
-/** Which peers are asked first can change under a connection. */
-function isSamePeer({ priority: _p, weight: _w, ...a }: DiameterPeerOptions, other: DiameterPeerOptions): boolean {
-  const { priority: _q, weight: _v, ...b } = other;
-  return a.transport === b.transport && isDeepStrictEqual({ ...a, transport: 0 }, { ...b, transport: 0 });
-}
-
-/** Why a connection is not that peer's, whatever its CER says; undefined: it is. */
-function notProven({ options, host, sources }: Entry, { transport }: DiameterConnection): string | undefined {
-  if (transport.secure ? !transport.mayBe(host) : options.secure === true) return 'peer-not-authenticated';
-  return transport.secure || sources.has(transport.remoteAddress) ? undefined : 'peer-address';
 }
 
 function brokenRequest({ header, avps }: Salvage): DiameterMessage | undefined {

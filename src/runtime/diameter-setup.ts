@@ -1,7 +1,8 @@
 import { type CrlSection, readRevocation } from './certificates/crl-files.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import type { UsedCredentials } from './credential-watch.js';
-import type { DiameterListenOptions, DiameterPeerOptions } from './diameter-node.js';
+import type { DiameterListenOptions } from './diameter-node.js';
+import type { DiameterPeerOptions } from './diameter-peer-entry.js';
 import { hasSources, isLoopback } from './diameter-peer-sources.js';
 import { TlsTransport } from './diameter-tls.js';
 import { OperatorError } from './failure.js';
