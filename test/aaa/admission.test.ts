@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FamiliarAddresses, MAX_ADDRESSES } from '../../src/aaa/familiar-addresses.js';
 import { RESULT } from '../../src/protocol/diameter/result-codes.js';
 import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
@@ -90,6 +90,35 @@ describe('strangers without a certificate', () => {
     for (let i = 0; i < 30; i += 1) await there.begin(PAA, there.newSession(PAA), undefined);
     expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
   });
+
+  it('that keep the TLS engine busy have others wait for a few of them, and not for all', async () => {
+    const there = await scene({ sessions: new Map([['known;1;1', PAA]]) });
+    let over = false;
+    let served = 0;
+    const stranger = createPeerCredentials({ caPem: pki.ca.certificatePem, serverName: 'aaa.home.example' });
+    const strangers = Array.from({ length: 100 }, async (_, i) => {
+      while (!over) {
+        const result = await there.enter(PAA, `2001:db8:bad::${(i + 1).toString(16)}`, stranger);
+        if (result === RESULT.AUTHENTICATION_REJECTED) served += 1;
+      }
+    });
+    try {
+      await vi.waitFor(() => expect(served).toBeGreaterThan(100), { timeout: 30_000 });
+      // Each needs two flights: with all strangers in the engine at once, each of them would wait for a hundred.
+      for (const [paa, address, session] of [
+        [PAA, '2001:db8:1::1', 'known;1;1'],
+        [PAA, '2001:db8:2::1', there.newSession(PAA)],
+        [OTHER_PAA, '2001:db8:bad::1', there.newSession(OTHER_PAA)],
+      ] as const) {
+        const before = served;
+        expect(await there.enter(paa, address, credentials(), session)).toBe(SUCCESS);
+        expect(served - before).toBeLessThan(60);
+      }
+    } finally {
+      over = true;
+      await Promise.all(strangers);
+    }
+  }, 90_000);
 
   it('cannot make themselves a session of somebody else at another NAS', async () => {
     const there = await scene({ conversations: 4, sessions: new Map([['known;1;1', OTHER_PAA]]) });
