@@ -69,7 +69,9 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     const begin = server.conversation.bind(server);
     vi.spyOn(server, 'conversation').mockImplementation((of) => {
       const conversation = begin(of);
-      close.conversation = () => conversation.close();
+      close.conversation = conversation.close.bind(conversation);
+      // Nobody closes it again.
+      conversation.close = () => undefined;
       return conversation;
     });
     const wiped = vi.spyOn(Secret.prototype, 'wipe');
