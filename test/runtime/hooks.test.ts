@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
+import { withoutKey } from '../../src/runtime/hook-process.js';
 import { type HookJob, type HookReport, HookRunner } from '../../src/runtime/hooks.js';
 
 let folder: string;
@@ -120,6 +121,16 @@ describe('a hook', () => {
     expect((await stat(join(folder, 'state', 'keys'))).mode & 0o777).toBe(0o700);
     await vi.waitFor(() => expect(reports.some(({ type }) => type === 'line')).toBe(true));
     expect(JSON.stringify(reports)).not.toContain(toHex(PSK.octets()).slice(0, 32));
+  });
+
+  it('shows no part of the key, however it is written', () => {
+    const hex = toHex(PSK.octets());
+    expect(withoutKey(`0x${hex}`, PSK)).toBe('0x[key]');
+    for (const text of [hex.toUpperCase(), hex.slice(40, 60), `f${hex.slice(20, 50)}`, `00ff${hex}00`]) {
+      expect(withoutKey(`key ${text}.`, PSK)).toBe('key [key].');
+    }
+    const other = 'session 0123456789abcdef0123456789abcdef';
+    expect(withoutKey(other, PSK)).toBe(other);
   });
 
   it('speaks in lines, both of its outputs, with nothing that a terminal would obey', async () => {
