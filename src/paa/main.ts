@@ -41,7 +41,7 @@ await runDaemonProgram({
     'diameter.routes',
     'diameter.tls',
     'diameter.tls.*',
-    ...['prf', 'integrity', 'sa', 'optimised-start', 'ip-reconfiguration'].map((key) => `pana.${key}`),
+    ...['prf', 'integrity', 'sa', 'peers', 'optimised-start', 'ip-reconfiguration'].map((key) => `pana.${key}`),
     ...['progress-timeout', 'session-lifetime', 'ping-interval', 'reauthenticate-at'].map((key) => `pana.${key}`),
     'pana.limits.*',
   ],

@@ -13,6 +13,10 @@ export const paaSchema = z.strictObject({
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
     ...section.algorithms,
+    peers: z
+      .enum(['current', 'legacy'])
+      .default('current')
+      .describe('legacy: strict old clients: plain offers with SHA-1 first, nothing of ours before they ask'),
     'optimised-start': z
       .boolean()
       .default(false)

@@ -1,5 +1,6 @@
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { identityRequest } from '../protocol/nas/access.js';
+import { INTEGRITY, PRF } from '../protocol/pana/algorithms.js';
 import type { PaaConfig } from '../protocol/pana/paa.js';
 import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
 import type { PaaOptions } from './options.js';
@@ -18,8 +19,9 @@ export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log'
     (local ? CAPABILITY.LOCAL_HA : 0);
   return {
     vendorId: pana['vendor-id'],
-    prf: pana.prf,
-    integrity: pana.integrity,
+    prf: pana.peers === 'legacy' ? sha1First(pana.prf, PRF.HMAC_SHA1) : pana.prf,
+    integrity: pana.peers === 'legacy' ? sha1First(pana.integrity, INTEGRITY.HMAC_SHA1_160) : pana.integrity,
+    peers: pana.peers,
     sa: pana.sa,
     failedSessionTimeout: pana['progress-timeout'],
     request: REQUEST_DEFAULTS,
@@ -40,4 +42,9 @@ export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log'
       sessions: limits.sessions,
     },
   };
+}
+
+/** Old PaCs take the first algorithm of an offer, and know SHA-1 alone. */
+function sha1First(ids: readonly number[], sha1: number): number[] {
+  return [...ids.filter((id) => id === sha1), ...ids.filter((id) => id !== sha1)];
 }

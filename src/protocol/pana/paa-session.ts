@@ -32,6 +32,13 @@ export interface PaaSessionConfig {
   readonly failedSessionTimeout: number;
   readonly request: RetransmissionParameters;
   readonly pingInterval: number;
+  /** Bits of Mobility-Capability to offer; undefined: none. */
+  readonly mobility: number | undefined;
+  /**
+   * legacy: PaCs of old, which drop whatever they do not know: they are sent nothing but RFC 5191's own AVPs, and no
+   * EAP-Payload in PAR[S], until they have asked in PAN[S].
+   */
+  readonly peers?: 'current' | 'legacy';
   /** Hand out each PANA_AUTH_KEY, for a lab's analyser. */
   readonly exportKeys: boolean;
   /** Set the I bit: the PaC has to get another IP address once it is authorised (RFC 5191 6.2). */
@@ -190,8 +197,9 @@ export class PaaSession {
     this.#iPar = start.iPar;
     this.#iPan = pan.octets;
     this.#algorithms = algorithms;
-    // A wish that was not offered is ignored.
-    const said = start.offersMobility ? pan.values['Mobility-Capability'] : undefined;
+    // A wish that was not offered is ignored, unless nothing is ever offered to these peers: then it asks.
+    const mayAsk = start.offersMobility || (config.peers === 'legacy' && config.mobility !== undefined);
+    const said = mayAsk ? pan.values['Mobility-Capability'] : undefined;
     this.echoes = ((said ?? 0) & CAPABILITY.ECHO) !== 0;
     this.wish = said === CAPABILITY.ECHO ? undefined : said && said & ~CAPABILITY.ECHO;
     this.#run = this.#newRun(true);

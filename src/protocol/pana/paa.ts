@@ -31,8 +31,6 @@ export interface PaaLimits {
 
 export interface PaaConfig extends PaaSessionConfig {
   readonly limits: PaaLimits;
-  /** Bits of Mobility-Capability to offer; undefined: none. */
-  readonly mobility: number | undefined;
   /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request that PAR[S] carries; undefined: PAR[S] has none. */
   readonly firstRequest: Uint8Array | undefined;
 }
@@ -283,7 +281,8 @@ export class Paa {
    * Some ignore a PAR[S] with EAP-Payload: it comes only each third time, too.
    */
   #variantOf(before: number): number {
-    const { mobility, firstRequest } = this.#config;
+    const { mobility, firstRequest, peers } = this.#config;
+    if (peers === 'legacy') return VARIANT.PLAIN;
     const turn = before % OFFERS;
     if (turn === 0 && firstRequest) return VARIANT.OPTIMISED;
     return turn === OFFERS - 1 && mobility !== undefined ? VARIANT.PLAIN : VARIANT.FULL;

@@ -57,6 +57,34 @@ describe('a PaC of others', () => {
     expect(pac.take()).toEqual(['PAR[S]', 'dropped no-algorithm']);
   });
 
+  it('that is strict and old is offered algorithms alone, however often it asks, and gets in (peers: legacy)', () => {
+    const pac = new ForeignPac({
+      peers: 'legacy',
+      mobility: 0x47f,
+      prf: [2, 5],
+      integrity: [7, 12],
+      firstRequest: EAP.request,
+    });
+    for (let i = 0; i < 4; i += 1) {
+      pac.pci();
+      const names = pac.last.message.avps.map((avp) => [avp.code, avp.vendorId]);
+      expect(names).toEqual([2, 5, 7, 12].map((id) => [id < 6 ? 6 : 3, undefined]));
+      pac.run((i + 1) * 2_000);
+    }
+    pac.pci().accept(SHA1).eapRequest().respond(true).success().complete();
+    expect(pac.state).toBe('OPEN');
+    expect(pac.last.message.avps.every((avp) => avp.vendorId === undefined)).toBe(true);
+  });
+
+  it('that asks for mobility of its own accord gets it (peers: legacy)', () => {
+    const pac = new ForeignPac({ peers: 'legacy', mobility: 0x47f }).pci();
+    pac.accept([...ALGORITHMS, makeAvp('Mobility-Capability', 0x2d)]);
+    expect(pac.said).toMatchObject([{ event: { type: 'eapStart', wish: 0x2d } }]);
+    const without = new ForeignPac({ peers: 'legacy', mobility: undefined }).pci();
+    without.accept([...ALGORITHMS, makeAvp('Mobility-Capability', 0x2d)]);
+    expect(without.said).toMatchObject([{ event: { type: 'eapStart', wish: undefined } }]);
+  });
+
   it('that asks for mobility which was not offered gets none', () => {
     const pac = new ForeignPac().start([...ALGORITHMS, makeAvp('Mobility-Capability', 0x2d)]);
     expect(pac.said).toMatchObject([{ event: { type: 'eapStart', wish: undefined } }]);
