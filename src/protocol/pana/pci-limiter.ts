@@ -24,8 +24,43 @@ const GENERATION = 60_000;
 /** PCIs without a PAN[S] up to which a network or an address is quiet: a PaC sends three in its first three seconds. */
 const QUIET = 3;
 
+/** More are not counted of one network or address. */
+const MOST_COUNTED = 255;
+
 /** Parts of what is answered in all that are open to PCIs of quiet networks, of quiet addresses, and of the rest. */
 const SHARE = { quietNetwork: 1, quietAddress: 3 / 4, rest: 1 / 2 } as const;
+
+/** Cells that are cleared one by one; where more were written, all are. */
+const FEW = 1024;
+
+/** A table of counters that is cleared in no time where little was counted. */
+class Cells {
+  readonly #values: Uint8Array | Uint16Array;
+  readonly #written = new Uint32Array(FEW);
+  #count = 0;
+
+  constructor(values: Uint8Array | Uint16Array) {
+    this.#values = values;
+  }
+
+  at(cell: number): number {
+    return this.#values[cell] ?? 0;
+  }
+
+  put(cell: number, value: number): void {
+    if (this.#values[cell] === 0 && value !== 0) {
+      if (this.#count < FEW) this.#written[this.#count] = cell;
+      this.#count += 1;
+    }
+    this.#values[cell] = value;
+  }
+
+  clear(): void {
+    if (this.#count > FEW) this.#values.fill(0);
+    else for (let n = 0; n < this.#count; n += 1) this.#values[this.#written[n] ?? 0] = 0;
+    this.#count = 0;
+  }
+}
 
 /** Words of an address, and of an address with its port. */
 const ADDRESS_WORDS = 5;
@@ -45,18 +80,18 @@ export class PciLimiter {
   readonly #addressKey: SipKey;
   readonly #words = new Uint32Array(PLACE_WORDS);
   /** Answered in this second. */
-  readonly #ofNetwork = new Uint16Array(SECOND_CELLS);
-  readonly #ofAddress = new Uint16Array(SECOND_CELLS);
+  readonly #ofNetwork = new Cells(new Uint16Array(SECOND_CELLS));
+  readonly #ofAddress = new Cells(new Uint16Array(SECOND_CELLS));
   #second = Number.NEGATIVE_INFINITY;
   #total = 0;
   /** PCIs without a PAN[S] so far, of this generation and the one before. */
-  #networks = new Uint8Array(NETWORK_CELLS);
-  #networksBefore = new Uint8Array(NETWORK_CELLS);
-  #addresses = new Uint8Array(ADDRESS_CELLS);
-  #addressesBefore = new Uint8Array(ADDRESS_CELLS);
+  #networks = new Cells(new Uint8Array(NETWORK_CELLS));
+  #networksBefore = new Cells(new Uint8Array(NETWORK_CELLS));
+  #addresses = new Cells(new Uint8Array(ADDRESS_CELLS));
+  #addressesBefore = new Cells(new Uint8Array(ADDRESS_CELLS));
   #generation = Number.NEGATIVE_INFINITY;
   /** PCIs of each place in an epoch, for the form of the offer. */
-  readonly #repeats = new Uint8Array(SECOND_CELLS);
+  readonly #repeats = new Cells(new Uint16Array(SECOND_CELLS));
   #epoch = Number.NEGATIVE_INFINITY;
 
   /** `key`: 16 octets. */
@@ -78,15 +113,15 @@ export class PciLimiter {
     const isQuietAddress = quiet(this.#addresses, this.#addressesBefore, ofAddress % ADDRESS_CELLS);
     const { perAddress, perNetwork, inAll } = this.limits;
     const networkCell = ofNetwork % SECOND_CELLS;
-    const answeredOfNetwork = this.#ofNetwork[networkCell] ?? 0;
+    const answeredOfNetwork = this.#ofNetwork.at(networkCell);
     if (answeredOfNetwork >= perNetwork) return 'pci-of-network';
     const share = isQuietNetwork ? SHARE.quietNetwork : isQuietAddress ? SHARE.quietAddress : SHARE.rest;
     const addressCell = ofAddress % SECOND_CELLS;
-    const answeredOfAddress = this.#ofAddress[addressCell] ?? 0;
+    const answeredOfAddress = this.#ofAddress.at(addressCell);
     if (answeredOfAddress >= perAddress) return 'pci-of-address';
     if (this.#total >= Math.ceil(inAll * share)) return 'pci-in-all';
-    this.#ofNetwork[networkCell] = answeredOfNetwork + 1;
-    this.#ofAddress[addressCell] = answeredOfAddress + 1;
+    this.#ofNetwork.put(networkCell, answeredOfNetwork + 1);
+    this.#ofAddress.put(addressCell, answeredOfAddress + 1);
     this.#total += 1;
     return undefined;
   }
@@ -96,26 +131,26 @@ export class PciLimiter {
     const words = this.#words;
     readAddressWords(address, words);
     const cell = halfSipHash(this.#addressKey, words, ADDRESS_WORDS) % ADDRESS_CELLS;
-    this.#addresses[cell] = 0;
-    this.#addressesBefore[cell] = 0;
+    this.#addresses.put(cell, 0);
+    this.#addressesBefore.put(cell, 0);
     cutToNetwork(words);
     const network = halfSipHash(this.#networkKey, words, ADDRESS_WORDS) % NETWORK_CELLS;
-    const table = this.#networks[network] === 0 ? this.#networksBefore : this.#networks;
-    table[network] = Math.max(0, (table[network] ?? 0) - 1);
+    const table = this.#networks.at(network) === 0 ? this.#networksBefore : this.#networks;
+    table.put(network, Math.max(0, table.at(network) - 1));
   }
 
   /** How many PCIs of this address and port, or of its cell, were answered before in this epoch; counts this one. */
   repeats(address: string, port: number, epoch: number): number {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#repeats.fill(0);
+      this.#repeats.clear();
     }
     const words = this.#words;
     readAddressWords(address, words);
     words[ADDRESS_WORDS] = port;
     const cell = halfSipHash(this.#addressKey, words, PLACE_WORDS) % SECOND_CELLS;
-    const count = this.#repeats[cell] ?? 0;
-    this.#repeats[cell] = count + 1;
+    const count = this.#repeats.at(cell);
+    this.#repeats.put(cell, (count + 1) & 0xff);
     return count;
   }
 
@@ -124,8 +159,8 @@ export class PciLimiter {
     if (second === this.#second) return;
     this.#second = second;
     this.#total = 0;
-    this.#ofNetwork.fill(0);
-    this.#ofAddress.fill(0);
+    this.#ofNetwork.clear();
+    this.#ofAddress.clear();
     const generation = Math.floor(now / GENERATION);
     if (generation === this.#generation) return;
     // After a pause the last generation says nothing any more.
@@ -133,17 +168,17 @@ export class PciLimiter {
     this.#generation = generation;
     [this.#networks, this.#networksBefore] = [this.#networksBefore, this.#networks];
     [this.#addresses, this.#addressesBefore] = [this.#addressesBefore, this.#addresses];
-    this.#networks.fill(0);
-    this.#addresses.fill(0);
+    this.#networks.clear();
+    this.#addresses.clear();
     if (follows) return;
-    this.#networksBefore.fill(0);
-    this.#addressesBefore.fill(0);
+    this.#networksBefore.clear();
+    this.#addressesBefore.clear();
   }
 }
 
 /** Whether little was heard in this cell; counts one more. */
-function quiet(table: Uint8Array, before: Uint8Array, cell: number): boolean {
-  const count = table[cell] ?? 0;
-  if (count < 255) table[cell] = count + 1;
-  return count + (before[cell] ?? 0) < QUIET;
+function quiet(table: Cells, before: Cells, cell: number): boolean {
+  const count = table.at(cell);
+  if (count < MOST_COUNTED) table.put(cell, count + 1);
+  return count + before.at(cell) < QUIET;
 }
