@@ -39,10 +39,18 @@ export function credentialFiles({ tls, diameter }: Sections): string[] {
   });
 }
 
-/** Warnings of what is weak or expires, for `check-config`. */
+/** Warnings of what is weak, cannot be verified or expires, for `check-config`. */
 export function credentialWarnings(used: readonly UsedCredentials[], now = Date.now()): string[] {
   const dated = used.flatMap((one) => datedOf(one, now));
-  return [...used.flatMap(weaknesses), ...notices(dated, now).map(noticeText)];
+  return [...used.flatMap(weaknesses), ...used.flatMap(unverified), ...notices(dated, now).map(noticeText)];
+}
+
+/** CRLs of a CA that nobody knows yet: it may be a wrong file. */
+function unverified({ section, revocation }: UsedCredentials): string[] {
+  return (revocation?.unverified ?? []).map(
+    ({ list, path }) =>
+      `${section}.crl: ${path}: the CRL of ${list.issuer.text} cannot be verified, since that CA is not in ${section}.ca`,
+  );
 }
 
 /** What the configuration allows for old peers, and what keeps others from taking our own certificate. */
