@@ -1,6 +1,7 @@
 import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
-import type { DiameterMessage } from '../protocol/diameter/codec.js';
+import { AVP_FLAG, type DiameterMessage } from '../protocol/diameter/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../protocol/diameter/commands.js';
+import { AVPS } from '../protocol/diameter/dictionary.js';
 import { isViolation, type Message, type Violation } from '../protocol/diameter/grammar.js';
 import { isProtocolError, RESULT } from '../protocol/diameter/result-codes.js';
 import { EAP_TYPE } from '../protocol/eap/codec.js';
@@ -33,6 +34,14 @@ const ANY_SERVER = SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR;
 const TRY_AGAIN = 1;
 /** SQLite's code where nothing more can be written. */
 const DISK_FULL = 'SQLITE_FULL';
+/** Characters of a Session-Id that is taken: it is kept with each conversation and session. */
+const MAX_SESSION_ID = 1_024;
+const LONG_SESSION_ID: Violation = {
+  resultCode: RESULT.INVALID_AVP_LENGTH,
+  // RFC 6733 7.5: its header says which one.
+  failedAvp: { code: AVPS['Session-Id'].code, flags: AVP_FLAG.M, vendorId: undefined, data: new Uint8Array(0) },
+  text: `a Session-Id of more than ${MAX_SESSION_ID} characters`,
+};
 const TOO_BUSY: Violation = { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too much to do: try again' };
 /** RFC 6733 8: a session belongs to the host that began it; nobody else is told that there is one. */
 const UNKNOWN_SESSION: Violation = {
@@ -157,6 +166,7 @@ export class EapApplication {
   async #der(message: DiameterMessage, peer: string): Promise<DiameterMessage> {
     const der = this.node.grammarian.read(DER, message);
     if (isViolation(der)) return this.#refuse(message, der);
+    if (der['Session-Id'].length > MAX_SESSION_ID) return this.#refuse(message, LONG_SESSION_ID);
     const type = der['Auth-Request-Type'];
     // RFC 4072 carries an authentication, and here an authorization always comes with it.
     if (type !== AUTHORIZE_AUTHENTICATE) return this.#refuse(message, this.#unable('Auth-Request-Type', type));

@@ -35,9 +35,18 @@ export function readWish(der: DiameterMobility): MobilityWish | undefined {
   const isAsked = (features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) !== 0n;
   const local =
     isAsked && info && homeAgent && homeAddress && isFit(info, homeAgent, homeAddress)
-      ? { homeAgent: formatAddress(homeAgent), homeAddress: formatAddress(homeAddress), info }
+      ? { homeAgent: formatAddress(homeAgent), homeAddress: formatAddress(homeAddress), info: copyOf(info, homeAgent) }
       : undefined;
   return { bits, local };
+}
+
+/** What is used of it, holding on to nothing of the message. */
+function copyOf(info: AgentInfo, homeAgent: Uint8Array): AgentInfo {
+  return {
+    'MIP-Home-Agent-Address': [homeAgent.slice()],
+    'MIP-Home-Agent-Host': info['MIP-Home-Agent-Host'],
+    'MIP6-Home-Link-Prefix': info['MIP6-Home-Link-Prefix']?.slice(),
+  };
 }
 
 /** A proposal that is not fit for use is none. */

@@ -120,6 +120,13 @@ describe('strangers without a certificate', () => {
     }
   }, 90_000);
 
+  it('of a NAS with endless Session-Ids take no room', async () => {
+    const there = await scene();
+    const answer = await there.begin(PAA, `${PAA};1;${'1'.repeat(2_000)}`, '2001:db8:1::1');
+    expect(resultOf(answer)).toBe(RESULT.INVALID_AVP_LENGTH);
+    expect(there.application.conversations).toBe(0);
+  });
+
   it('cannot make themselves a session of somebody else at another NAS', async () => {
     const there = await scene({ conversations: 4, sessions: new Map([['known;1;1', OTHER_PAA]]) });
     await there.begin(PAA, 'known;1;1', '2001:db8:bad::1');

@@ -84,7 +84,8 @@ export class FlightBuffer {
   add(data: EapTlsData): { readonly flight: Uint8Array } | 'more' | FragmentError {
     this.#announced ??= data.total;
     if ((this.#announced ?? 0) > this.#limit || (data.total ?? 0) > this.#limit) return 'announces-too-much';
-    this.#parts.push(data.fragment);
+    // A copy: a fragment of one octet would hold on to the whole message that it came in.
+    this.#parts.push(data.more ? data.fragment.slice() : data.fragment);
     this.#length += data.fragment.length;
     if (this.#length > (this.#announced ?? this.#limit)) return 'more-than-announced';
     if (data.more) return data.fragment.length === 0 ? 'empty-fragment' : 'more';

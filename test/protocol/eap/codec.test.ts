@@ -172,6 +172,17 @@ describe('what cannot be a packet', () => {
 });
 
 describe('a flight cut into fragments', () => {
+  it('of fragments holds on to nothing of the messages that they came in', () => {
+    const buffer = new FlightBuffer();
+    const message = Uint8Array.of(1, 2, 3, 4);
+    const more = { start: false, more: true, total: undefined };
+    expect(buffer.add({ ...more, fragment: message.subarray(1, 3) })).toBe('more');
+    message.fill(0);
+    expect(buffer.add({ ...more, more: false, fragment: Uint8Array.of(9) })).toEqual({
+      flight: Uint8Array.of(2, 3, 9),
+    });
+  });
+
   it('fits its packets, announces its length once and comes together again', () => {
     fc.assert(
       fc.property(
