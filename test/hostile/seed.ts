@@ -14,7 +14,7 @@ export const BOUNDARY_LENGTHS = [
 ];
 
 /** Lengths that a message can still hold, and one that it cannot. */
-export const LONGEST = [32_768, 64_000, 64_001, 65_400];
+export const LONGEST = [32_768, 64_000, 64_001, 65_400, 65_507, 65_532];
 
 /** Numbers of 32 bits at which signs, widths and meanings change. */
 export const BOUNDARY_NUMBERS = [
