@@ -154,6 +154,15 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('other-ca'));
   });
 
+  it('is worth nothing under other trust anchors even if these would do', async () => {
+    const caPem = `${root.certificatePem}${issuing.certificatePem}`;
+    await begin({ caPem });
+    reload({ caPem: `${caPem}${other.certificatePem}` });
+    expect((await again()).answer).toMatchObject(success(false));
+    elsewhere({ caPem });
+    expect((await again()).answer).toMatchObject(success(false));
+  });
+
   it('of a CA that was taken away is worth nothing after a restart', async () => {
     const mine = await other.issue({ subject: `CN=${SUBSCRIBER}` });
     await begin({ caPem: `${root.certificatePem}${other.certificatePem}` }, mine);
