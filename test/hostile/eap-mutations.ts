@@ -1,10 +1,10 @@
-import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance } from './seed.js';
+import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance, LONGEST } from './seed.js';
 
 /** An EAP packet (RFC 3748, RFC 5216) that is good but for one thing. */
 export function mutateEap(packet: Uint8Array, chance: Chance): Uint8Array {
   const octets = packet.slice();
   const view = new DataView(octets.buffer);
-  switch (chance.below(9)) {
+  switch (chance.below(10)) {
     case 0:
       octets[0] = chance.one([0, 1, 2, 3, 4, 5, 255]);
       return octets;
@@ -33,6 +33,8 @@ export function mutateEap(packet: Uint8Array, chance: Chance): Uint8Array {
       return resized(octets, chance.below(octets.length + 1));
     case 7:
       return resized(octets, chance.one(BOUNDARY_LENGTHS));
+    case 8:
+      return resized(octets, chance.one(LONGEST));
     default:
       for (let i = 0; i <= chance.below(4); i += 1) octets[chance.below(octets.length || 1)] = chance.below(256);
       return octets;
