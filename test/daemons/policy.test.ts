@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { callDaemon } from '../../src/runtime/control.js';
 import { plainSubscriber, type Session, type Subscriber } from '../../src/runtime/store/records.js';
 import { BenchNode } from '../../src/tool/bench/node.js';
 import type { DaemonProcess } from '../../src/tool/daemon-process.js';
 import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
+import { Postgres, withoutPostgres } from '../postgres.js';
 import { Authority } from '../runtime/certificates/authority.js';
 import { credentialsOf } from './load.js';
 
@@ -256,13 +257,15 @@ describe('whoever fails too often', () => {
 });
 
 describe('servers of one store', () => {
-  it('resume each other’s TLS sessions', async () => {
-    const made = await Lab.make({ hooks: false, logLevel: 'info', aaa: { diameter: { 'shared-store': true } } });
+  it.skipIf(withoutPostgres !== undefined)('resume each other’s TLS sessions', async () => {
+    const postgres = await Postgres.start();
+    onTestFinished(() => postgres.stop());
+    const aaa = { store: await postgres.database(), diameter: { 'shared-store': true } };
+    const made = await Lab.make({ hooks: false, logLevel: 'info', aaa });
     lab = made;
     const first = await made.startAaa();
     await made.issueServer('aaa2', ['aaa2.home.example']);
     const second = await made.startAaa('aaa2', {
-      store: made.path('aaa.db'),
       diameter: { host: 'aaa2.home.example' },
     });
     await made.addSubscriber('mn1@home.example', 'mn1');

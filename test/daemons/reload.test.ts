@@ -1,8 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { DaemonProcess, LogLine } from '../../src/tool/daemon-process.js';
 import { LAB_NETWORKS, Lab } from '../../src/tool/lab.js';
+import { Postgres, withoutPostgres } from '../postgres.js';
 
 let lab: Lab | undefined;
 
@@ -72,44 +73,48 @@ describe('Diameter peers on SIGHUP', () => {
     await pac.line('bootstrapped');
   });
 
-  it('come and go at a PAA: a session outlives the server that is taken away', async () => {
-    lab = await Lab.make();
-    const { place } = await lab.startAaa();
-    await lab.issueServer('aaa2', ['aaa2.home.example']);
-    const second = await lab.startAaa('aaa2', {
-      store: lab.path('aaa.db'),
-      diameter: { host: 'aaa2.home.example' },
-    });
-    const { daemon: paa } = await lab.startPaa(place);
-    await reload(lab, paa, ({ diameter }) => {
-      ((diameter as Tree)['peers'] as unknown as object[]).push({
-        host: 'aaa2.home.example',
-        address: second.place.address,
-        port: second.place.port,
-        priority: 1,
+  it.skipIf(withoutPostgres !== undefined)(
+    'come and go at a PAA: a session outlives the server that is taken away',
+    async () => {
+      const postgres = await Postgres.start();
+      onTestFinished(() => postgres.stop());
+      lab = await Lab.make({ aaa: { store: await postgres.database() } });
+      const { place } = await lab.startAaa();
+      await lab.issueServer('aaa2', ['aaa2.home.example']);
+      const second = await lab.startAaa('aaa2', {
+        diameter: { host: 'aaa2.home.example' },
       });
-    });
-    await paa.line('peer connected', ({ peer }) => peer === 'aaa2.home.example');
-    await lab.addSubscriber('mn1@home.example', 'mn1');
-    const pac = await lab.startPac('mn1');
-    await pac.line('bootstrapped');
-    expect(said(second.daemon, 'authenticated')).toEqual([]);
-    // The other one first: no connection has to be made anew for that.
-    await reload(lab, paa, ({ diameter }) => {
-      for (const [i, peer] of ((diameter as Tree)['peers'] as unknown as Tree[]).entries())
-        peer['priority'] = (1 - i) as never;
-    });
-    expect(said(paa, 'peer connected')).toHaveLength(2);
-    await reload(lab, paa, ({ diameter }) => {
-      (diameter as Tree)['peers'] = ((diameter as Tree)['peers'] as unknown as object[]).slice(1) as never;
-    });
-    await paa.line('peer disconnected', ({ peer }) => peer === 'aaa.home.example');
-    await lab.addSubscriber('mn2@home.example', 'mn2');
-    const other = await lab.startPac('mn2');
-    await other.line('bootstrapped');
-    await second.daemon.line('authenticated');
-    expect(said(pac, 'session ended')).toEqual([]);
-  });
+      const { daemon: paa } = await lab.startPaa(place);
+      await reload(lab, paa, ({ diameter }) => {
+        ((diameter as Tree)['peers'] as unknown as object[]).push({
+          host: 'aaa2.home.example',
+          address: second.place.address,
+          port: second.place.port,
+          priority: 1,
+        });
+      });
+      await paa.line('peer connected', ({ peer }) => peer === 'aaa2.home.example');
+      await lab.addSubscriber('mn1@home.example', 'mn1');
+      const pac = await lab.startPac('mn1');
+      await pac.line('bootstrapped');
+      expect(said(second.daemon, 'authenticated')).toEqual([]);
+      // The other one first: no connection has to be made anew for that.
+      await reload(lab, paa, ({ diameter }) => {
+        for (const [i, peer] of ((diameter as Tree)['peers'] as unknown as Tree[]).entries())
+          peer['priority'] = (1 - i) as never;
+      });
+      expect(said(paa, 'peer connected')).toHaveLength(2);
+      await reload(lab, paa, ({ diameter }) => {
+        (diameter as Tree)['peers'] = ((diameter as Tree)['peers'] as unknown as object[]).slice(1) as never;
+      });
+      await paa.line('peer disconnected', ({ peer }) => peer === 'aaa.home.example');
+      await lab.addSubscriber('mn2@home.example', 'mn2');
+      const other = await lab.startPac('mn2');
+      await other.line('bootstrapped');
+      await second.daemon.line('authenticated');
+      expect(said(pac, 'session ended')).toEqual([]);
+    },
+  );
 
   it('that moved are left and found at their new place', async () => {
     lab = await Lab.make();
