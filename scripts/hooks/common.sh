@@ -142,6 +142,8 @@ holds_no_more() {
 LOCK=$MIP6_STATE_DIR/.locked
 lock() {
 	lock_tries=0
+	# Earlier versions held .locked.stale as a folder, in which ln would make the link.
+	rmdir "$LOCK.stale" 2>/dev/null || :
 	lock_me="$$@$(started "$$")"
 	until ln -s "$lock_me" "$LOCK" 2>/dev/null; do
 		lock_holder=$(readlink "$LOCK" 2>/dev/null || :)

@@ -240,6 +240,13 @@ ${RACOON_PROPOSAL}  passive on;
     expect((await readdir(state)).filter((name) => name.startsWith('.locked'))).toEqual([]);
   });
 
+  it('removes a stale lock also where an earlier version was killed as it did so', async () => {
+    await symlink('999999', join(state, '.locked'));
+    await mkdir(join(state, '.locked.stale'));
+    await ha('up', NODES[0], KEYS[0]);
+    expect((await readdir(state)).filter((name) => name.startsWith('.locked'))).toEqual([]);
+  });
+
   it('waits for a process that holds the lock', async () => {
     const holder = spawn('sh', ['-c', `. "${hookPath('common.sh')}"; lock; echo; read -r _`, 'hook', ''], {
       env: { PATH: process.env['PATH'] ?? '', MIP6_STATE_DIR: state, MIP6_ROLE: 'ha', MIP6_EVENT: '' },

@@ -115,13 +115,21 @@ function withStatements(file: Database.Database, path: string) {
 
 /** A database that a newer version has migrated is left as it is. Throws DatabaseError. */
 export function refuseNewer(file: Database.Database, path: string): void {
+  refuseUnknown(migrationsOf(file), path);
+}
+
+/** A database that no store was made of yet: an empty one, or some other program's. Throws DatabaseError. */
+export function refuseForeign(file: Database.Database, path: string): void {
+  if (migrationsOf(file).length > 0) return;
+  throw new DatabaseError('ERR_STORE_OPEN', `${path} is not a store: "pana-aaa store backup" makes the file that is wanted`);
+}
+
+/** Names of the migrations that a database has had. */
+function migrationsOf(file: Database.Database): string[] {
   const table = file.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(BOOKKEEPING);
-  if (!table) return;
+  if (!table) return [];
   const rows = file.prepare(`SELECT name FROM ${BOOKKEEPING}`).all() as { name: string }[];
-  refuseUnknown(
-    rows.map(({ name }) => name),
-    path,
-  );
+  return rows.map(({ name }) => name);
 }
 
 /** What `synchronous` is on this connection: 2 is FULL. */

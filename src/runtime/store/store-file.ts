@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { makeFolder } from '../folder.js';
-import { refuseNewer } from './database.js';
+import { refuseForeign, refuseNewer } from './database.js';
 import { DatabaseError } from './database-error.js';
 import { BESIDE, makePrivate, placeOf, syncFolder } from './private-file.js';
 import { StoreLock } from './store-lock.js';
@@ -30,6 +30,7 @@ export async function backUp(store: string, to: string, onProgress: OnProgress):
 export async function restore(from: string, store: string, onProgress: OnProgress): Promise<void> {
   const backup = open(from);
   try {
+    refuseForeign(backup, from);
     refuseNewer(backup, from);
     const [check] = backup.pragma('integrity_check') as { integrity_check: string }[];
     if (check?.integrity_check !== 'ok') {

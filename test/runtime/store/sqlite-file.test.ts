@@ -212,4 +212,20 @@ describe('a restore', () => {
     const restored = await begin({ use: 'server' }, place);
     expect((await restored.run('listSubscribers', {})).items).toMatchObject([{ nai: 'new@home.example' }]);
   });
+
+  it.each(['', 'CREATE TABLE t (value)', 'CREATE TABLE kysely_migration (name, timestamp)'])(
+    'of a database that is no store is refused, and the store stays: "%s"',
+    async (content) => {
+      const store = await begin();
+      await store.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });
+      await store.close();
+      const foreign = join(folder, 'foreign.db');
+      const file = new Database(foreign);
+      file.exec(content);
+      file.close();
+      if (content === '') writeFileSync(foreign, '');
+      await expect(restore(foreign, path, quiet)).rejects.toThrow(`${foreign} is not a store`);
+      expect((await (await begin()).run('listSubscribers', {})).items).toHaveLength(1);
+    },
+  );
 });
