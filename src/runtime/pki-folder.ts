@@ -7,6 +7,7 @@ import {
   type CertificateSubject,
   certifyKey,
   DAY,
+  endAfter,
   type Issued,
   issueCertificate,
   type KeyKind,
@@ -14,11 +15,13 @@ import {
   makeCrl,
   type RevokedCertificate,
   readCrlContent,
+  renewCa,
   serialOf,
   subjectOf,
   type Validity,
   validFor,
 } from './pki.js';
+import { identity } from './sections.js';
 import { isEncryptedKey } from './tls-files.js';
 
 /** Days that a CRL is good for, unless its predecessor was good for longer or shorter. */
@@ -72,21 +75,26 @@ export class PkiFolder {
   }
 
   async init(name: string, kind: KeyKind, days: number, crlDays = CRL_DAYS): Promise<void> {
+    if (name.trim() === '') throw new PkiError('a CA needs a name');
+    const validity = validFor(days);
+    // Found before there is a CA without a CRL.
+    endAfter(crlDays, Date.now());
     await makeFolder(this.#folder, 0o700);
     await this.#locked(async () => {
       if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
-      const ca = await makeCa(name, kind, validFor(days));
+      const ca = await makeCa(name, kind, validity);
       await this.#write('ca', ca);
       await this.#writeCrl(ca, [], crlDays);
     });
   }
 
   /** Writes NAME.pem and NAME-key.pem; returns the path of the first. */
-  issue(name: string, subject: CertificateSubject, validity: Validity, kind?: KeyKind): Promise<string> {
+  async issue(name: string, subject: CertificateSubject, validity: Validity, kind?: KeyKind): Promise<string> {
     if (!/^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,63}$/.test(name)) {
       throw new PkiError(`"${name}" cannot be a file name: letters, digits and . _ @ + -, a letter or digit first`);
     }
     if (RESERVED.has(name)) throw new PkiError(`"${name}" is the CA's own name`);
+    checkSubject(subject);
     return this.#locked(async () => {
       if ((await this.#read(`${name}.pem`)) !== undefined) throw new PkiError(`${this.#path(name)} is already there`);
       await this.#write(name, await issueCertificate(await this.#ca(), subject, validity, kind));
@@ -104,9 +112,7 @@ export class PkiFolder {
       const ca = await this.#ca();
       if (name === 'ca') {
         if (newKey) throw new PkiError('a CA with another key is another CA: begin a folder with "pana-mip6 pki init"');
-        const { subject } = new X509Certificate(old);
-        const commonName = /^CN=(.*)$/m.exec(subject ?? '')?.[1] ?? '';
-        await this.#replace('ca.pem', (await makeCa(commonName, 'p256', validity, ca.keyPem)).certificatePem, 0o644);
+        await this.#replace('ca.pem', await renewCa(ca, validity), 0o644);
         return this.#path(name);
       }
       const subject = subjectOf(old);
@@ -248,7 +254,8 @@ export class PkiFolder {
     const before = await this.#crl();
     const thisUpdate = new Date(now - BACKDATED);
     const lifetime = before?.nextUpdate && before.nextUpdate.getTime() - before.thisUpdate.getTime() - BACKDATED;
-    const nextUpdate = new Date(now + (days === undefined ? (lifetime ?? CRL_DAYS * DAY) : days * DAY));
+    const asBefore = lifetime !== undefined && lifetime > 0 ? lifetime / DAY : CRL_DAYS;
+    const nextUpdate = endAfter(days ?? asBefore, now);
     const number = (before?.number ?? 0n) + 1n;
     await this.#replace('crl.pem', await makeCrl(ca, entries, thisUpdate, nextUpdate, number), 0o644);
     return nextUpdate;
@@ -324,6 +331,21 @@ export class PkiFolder {
 
   #path(name: string): string {
     return join(this.#folder, `${name}.pem`);
+  }
+}
+
+/** Names that a subjectAltName can hold (RFC 5280 4.2.1.6), and that somebody can have. Throws PkiError. */
+function checkSubject(subject: CertificateSubject): void {
+  if (subject.kind === 'client') {
+    if (/^[\x21-\x7e]{1,253}$/.test(subject.nai)) return;
+    throw new PkiError(
+      `"${subject.nai}" is no NAI that a certificate can hold: ASCII without blanks, such as mn1@home.example`,
+    );
+  }
+  if (subject.hosts.length === 0) throw new PkiError('a server needs a host name');
+  for (const host of subject.hosts) {
+    const problem = identity().safeParse(host).error?.issues[0]?.message;
+    if (problem !== undefined) throw new PkiError(problem);
   }
 }
 

@@ -10,13 +10,13 @@ import {
 } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as x509 from '@peculiar/x509';
-import forge from 'node-forge';
+import { OperatorError } from './failure.js';
 
 x509.cryptoProvider.set(
   webcrypto as unknown as Parameters<(crypto: Parameters<typeof x509.cryptoProvider.set>[0]) => void>[0],
 );
 
-/** RSA certificates are made with node-forge; it knows no EC, which @peculiar/x509 makes, and no CRL. */
+/** RSA of 2048 bits, or ECDSA with P-256. */
 export type KeyKind = 'rsa' | 'p256';
 
 export const DAY = 86_400_000;
@@ -29,8 +29,20 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
+/** The last time that a certificate or CRL can name (RFC 5280 4.1.2.5), in milliseconds since 1970. */
+const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** Throws OperatorError for more days than there are. */
 export function validFor(days: number, now = Date.now()): Validity {
-  return { notBefore: new Date(now - BACKDATED), notAfter: new Date(now + days * DAY) };
+  return { notBefore: new Date(now - BACKDATED), notAfter: endAfter(days, now) };
+}
+
+/** When so many days have passed. Throws OperatorError if no certificate or CRL could say so. */
+export function endAfter(days: number, now: number): Date {
+  const end = now + days * DAY;
+  if (end <= LATEST) return new Date(end);
+  const most = Math.floor((LATEST - now) / DAY);
+  throw new OperatorError(`${days} days are more than there are until the year 10000: at most ${most}`);
 }
 
 /** Who a certificate is for: a server by host names, a client by its NAI. */
@@ -58,8 +70,9 @@ function pemOf(key: KeyObject): string {
 
 function kindOf(key: KeyObject): KeyKind {
   if (key.asymmetricKeyType === 'rsa') return 'rsa';
-  if (key.asymmetricKeyType === 'ec') return 'p256';
-  throw new Error(`a CA key is RSA or P-256, not ${key.asymmetricKeyType}`);
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (curve === 'prime256v1') return 'p256';
+  throw new OperatorError(`a key of a CA here is RSA or P-256, not ${curve ?? key.asymmetricKeyType}`);
 }
 
 /** 20 octets at most, positive (RFC 5280 4.1.2.2). */
@@ -69,12 +82,46 @@ function newSerial(): string {
   return octets.toString('hex');
 }
 
-/** A self-signed CA, of this key or of a new one. */
-export async function makeCa(name: string, kind: KeyKind, validity: Validity, keyPem?: string): Promise<Issued> {
-  const key = keyPem === undefined ? await newKey(kind) : createPrivateKey(keyPem);
-  const publicKey = createPublicKey(key);
-  const certificatePem = await sign({ commonName: name, ca: undefined, key, publicKey, subject: undefined, validity });
+/** A self-signed CA with a new key. */
+export async function makeCa(name: string, kind: KeyKind, validity: Validity): Promise<Issued> {
+  const key = await newKey(kind);
+  const { KeyUsageFlags } = x509;
+  const certificatePem = await sign({
+    name: nameOf(name),
+    ca: undefined,
+    key,
+    publicKey: createPublicKey(key),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(await publicKeyOf(createPublicKey(key))),
+    ],
+    validity,
+  });
   return { certificatePem, keyPem: pemOf(key) };
+}
+
+const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35';
+
+/**
+ * A certificate for the same CA, in PEM: name, key, and extensions stay, so that all that it issued stays good. Throws
+ * OperatorError for a CA that another one certified.
+ */
+export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity): Promise<string> {
+  const old = new X509Certificate(certificatePem);
+  const isSelfSigned = old.issuer === old.subject && old.verify(old.publicKey);
+  if (!isSelfSigned) throw new OperatorError('ca.pem is a certificate of another CA, which has to renew it');
+  const { subjectName, extensions } = new x509.X509Certificate(certificatePem);
+  const key = createPrivateKey(keyPem);
+  return sign({
+    name: subjectName,
+    ca: undefined,
+    key,
+    publicKey: createPublicKey(key),
+    // It may name the old certificate by its serial number, and nobody needs it on a self-signed one.
+    extensions: extensions.filter(({ type }) => type !== AUTHORITY_KEY_IDENTIFIER),
+    validity,
+  });
 }
 
 /** A certificate of this CA, with a key of its own, of the same kind as the CA's unless said. */
@@ -90,14 +137,40 @@ export async function issueCertificate(
 }
 
 /** A certificate of this CA, in PEM, for a key that somebody has. */
-export function certifyKey(
+export async function certifyKey(
   ca: Issued,
   subject: CertificateSubject,
   validity: Validity,
   publicKey: KeyObject,
 ): Promise<string> {
-  const commonName = subject.kind === 'server' ? (subject.hosts[0] ?? '') : subject.nai;
-  return sign({ commonName, ca, key: createPrivateKey(ca.keyPem), publicKey, subject, validity });
+  const { KeyUsageFlags, ExtendedKeyUsage } = x509;
+  const [names, purposes] =
+    subject.kind === 'server'
+      ? [
+          subject.hosts.map((value) => ({ type: 'dns' as const, value })),
+          [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
+        ]
+      : [[{ type: 'email' as const, value: subject.nai }], [ExtendedKeyUsage.clientAuth]];
+  return sign({
+    name: nameOf(subject.kind === 'server' ? (subject.hosts[0] ?? '') : subject.nai),
+    ca,
+    key: createPrivateKey(ca.keyPem),
+    publicKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension(purposes),
+      new x509.SubjectAlternativeNameExtension(names),
+      await x509.SubjectKeyIdentifierExtension.create(await publicKeyOf(publicKey)),
+      ...authorityKeyIdentifierOf(ca.certificatePem),
+    ],
+    validity,
+  });
+}
+
+/** A name of one common name, whatever characters it has. */
+function nameOf(commonName: string): x509.Name {
+  return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
 }
 
 /** What a certificate of ours was issued for; undefined for any other. */
@@ -111,98 +184,25 @@ export function subjectOf(certificatePem: string): CertificateSubject | undefine
 }
 
 interface Request {
-  readonly commonName: string;
+  readonly name: x509.Name;
   /** Undefined: self-signed. */
   readonly ca: Issued | undefined;
   /** Of the CA. */
   readonly key: KeyObject;
   readonly publicKey: KeyObject;
-  readonly subject: CertificateSubject | undefined;
+  readonly extensions: x509.Extension[];
   readonly validity: Validity;
 }
 
-function sign(request: Request): Promise<string> {
-  const allRsa = kindOf(request.key) === 'rsa' && kindOf(request.publicKey) === 'rsa';
-  return allRsa ? Promise.resolve(signWithForge(request)) : signWithX509(request);
-}
-
-function signWithForge({ commonName, ca, key, publicKey, subject, validity }: Request): string {
-  const { pki, md } = forge;
-  const certificate = pki.createCertificate();
-  certificate.publicKey = pki.publicKeyFromPem(publicKey.export({ type: 'spki', format: 'pem' }).toString());
-  certificate.serialNumber = newSerial();
-  certificate.validity.notBefore = validity.notBefore;
-  certificate.validity.notAfter = validity.notAfter;
-  const names = [{ name: 'commonName', value: commonName }];
-  certificate.setSubject(names);
-  const issuer = ca && pki.certificateFromPem(ca.certificatePem);
-  certificate.setIssuer(issuer ? issuer.subject.attributes : names);
-  const keyIdentifier = issuer?.generateSubjectKeyIdentifier().getBytes();
-  certificate.setExtensions([
-    ...forgeExtensions(subject),
-    ...(keyIdentifier === undefined ? [] : [{ name: 'authorityKeyIdentifier', keyIdentifier }]),
-  ]);
-  certificate.sign(pki.privateKeyFromPem(pemOf(key)), md.sha256.create());
-  return pki.certificateToPem(certificate);
-}
-
-function forgeExtensions(subject: CertificateSubject | undefined): object[] {
-  const identifier = { name: 'subjectKeyIdentifier' };
-  if (!subject) {
-    return [
-      { name: 'basicConstraints', cA: true, critical: true },
-      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
-      identifier,
-    ];
-  }
-  const RFC822_NAME = 1;
-  const DNS_NAME = 2;
-  const altNames =
-    subject.kind === 'server'
-      ? subject.hosts.map((value) => ({ type: DNS_NAME, value }))
-      : [{ type: RFC822_NAME, value: subject.nai }];
-  return [
-    { name: 'basicConstraints', cA: false, critical: true },
-    { name: 'keyUsage', digitalSignature: true, critical: true },
-    { name: 'extKeyUsage', serverAuth: subject.kind === 'server', clientAuth: true },
-    { name: 'subjectAltName', altNames },
-    identifier,
-  ];
-}
-
-async function signWithX509({ commonName, ca, key, publicKey, subject, validity }: Request): Promise<string> {
-  const certificateKey = await publicKeyOf(publicKey);
-  const signingKey = await signingKeyOf(key);
-  const issuer = ca ? new x509.X509Certificate(ca.certificatePem).subject : `CN=${commonName}`;
-  const { KeyUsageFlags, ExtendedKeyUsage } = x509;
-  const extensions: x509.Extension[] = subject
-    ? [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension(
-          subject.kind === 'server'
-            ? [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]
-            : [ExtendedKeyUsage.clientAuth],
-        ),
-        new x509.SubjectAlternativeNameExtension(
-          subject.kind === 'server'
-            ? subject.hosts.map((value) => ({ type: 'dns' as const, value }))
-            : [{ type: 'email' as const, value: subject.nai }],
-        ),
-      ]
-    : [
-        new x509.BasicConstraintsExtension(true, undefined, true),
-        new x509.KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      ];
-  extensions.push(await x509.SubjectKeyIdentifierExtension.create(certificateKey));
-  if (ca) extensions.push(...authorityKeyIdentifierOf(ca.certificatePem));
+async function sign({ name, ca, key, publicKey, extensions, validity }: Request): Promise<string> {
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
-    subject: `CN=${commonName}`,
-    issuer,
+    subject: name,
+    // As a name, not as a text: it has to be octet for octet the CA's.
+    issuer: ca ? new x509.X509Certificate(ca.certificatePem).subjectName : name,
     ...validity,
-    publicKey: certificateKey,
-    signingKey,
+    publicKey: await publicKeyOf(publicKey),
+    signingKey: await signingKeyOf(key),
     signingAlgorithm: algorithmOf(key),
     extensions,
   });
@@ -257,7 +257,7 @@ export async function makeCrl(
 ): Promise<string> {
   const key = createPrivateKey(ca.keyPem);
   const crl = await x509.X509CrlGenerator.create({
-    issuer: new x509.X509Certificate(ca.certificatePem).subject,
+    issuer: new x509.X509Certificate(ca.certificatePem).subjectName,
     thisUpdate,
     nextUpdate,
     entries: entries.map((entry) =>

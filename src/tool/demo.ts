@@ -39,7 +39,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     throw new OperatorError(`--nodes: ${options.nodes} is not a whole number from 1 to ${MAX_NODES}`);
   }
   const family = (await hasIpv6()) ? 'ipv6' : 'ipv4';
-  print(`Making a CA and certificates (RSA, node-forge), and configurations for three daemons …`);
+  print(`Making a CA and certificates (RSA), and configurations for three daemons …`);
   const lab = await Lab.make({
     family,
     keys: 'rsa',

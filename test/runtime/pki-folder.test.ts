@@ -1,10 +1,22 @@
+import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DAY, type KeyKind, readCrlContent, serialOf, validFor } from '../../src/runtime/pki.js';
+import { readCrl } from '../../src/protocol/x509/crl.js';
+import { certificatesOfPem, crlsOfFile } from '../../src/runtime/certificates/pem.js';
+import {
+  DAY,
+  issueCertificate,
+  type KeyKind,
+  makeCa,
+  makeCrl,
+  readCrlContent,
+  serialOf,
+  validFor,
+} from '../../src/runtime/pki.js';
 import { PkiFolder } from '../../src/runtime/pki-folder.js';
 
 let folder: string;
@@ -152,5 +164,89 @@ describe('the list', () => {
       { name: 'mn2', kind: 'client', subject: 'mn2@home.example', state: 'revoked' },
     ]);
     await expect(new PkiFolder(join(folder, 'no')).list()).rejects.toThrow(/no folder .*pki init/);
+  });
+});
+
+describe('names', () => {
+  const NAME = 'Home, Inc. + "CA" #1 \\ = <x>; CN=Müller';
+
+  it.each<KeyKind>(['p256', 'rsa'])(
+    'of a CA are whole in all that it issues, whatever characters they have: %s',
+    async (kind) => {
+      await pki.init(NAME, kind, 100);
+      await pki.issue('mn1', { kind: 'client', nai: 'x,CN=admin@home.example' }, validFor(10));
+      for (const _ of ['as made', 'as renewed']) {
+        const [ca, leaf] = [await text('ca.pem'), await text('mn1.pem')].map((pem) => certificatesOfPem(pem)[0]);
+        expect(ca?.subject.commonNames).toEqual([NAME]);
+        expect(leaf?.issuer.key).toBe(ca?.subject.key);
+        expect(leaf?.subject.commonNames).toEqual(['x,CN=admin@home.example']);
+        const [list] = crlsOfFile(await readFile(join(folder, 'crl.pem'))).map(readCrl);
+        expect(list?.issuer.key).toBe(ca?.subject.key);
+        await pki.renew('ca', validFor(200));
+        await pki.renew('mn1', validFor(20));
+        await pki.renewCrl();
+      }
+    },
+  );
+
+  it('that nobody can have are refused before anything is made', async () => {
+    await expect(pki.init(' ', 'p256', 1)).rejects.toThrow('a CA needs a name');
+    await issueAll();
+    for (const host of ['', '*.home.example', 'a b', 'a..b']) {
+      await expect(pki.issue('x', { kind: 'server', hosts: ['ok', host] }, validFor(1))).rejects.toThrow(
+        'is not a domain',
+      );
+    }
+    for (const nai of ['', 'not an nai', 'müller@home.example', 'a\n@b']) {
+      await expect(pki.issue('x', { kind: 'client', nai }, validFor(1))).rejects.toThrow('is no NAI');
+    }
+    expect((await pki.list()).map(({ name }) => name)).not.toContain('x');
+  });
+});
+
+describe('a CA of other programs', () => {
+  it('keeps its whole name and the identifier of its key when it is renewed', async () => {
+    const subject = '/O=Acme/OU=Access + Home/CN=Acme CA';
+    const [key, ca] = [join(folder, 'ca-key.pem'), join(folder, 'ca.pem')];
+    const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9'];
+    const options = ['-addext', 'subjectKeyIdentifier=0102030405', '-subj', subject];
+    execFileSync('openssl', [...make, ...options, '-keyout', key, '-out', ca], { stdio: 'ignore' });
+    await pki.issue('mn1', { kind: 'client', nai: 'mn1@home.example' }, validFor(5));
+    const before = await certificate('ca');
+    await pki.renew('ca', validFor(100));
+    const after = await certificate('ca');
+    expect(after.subject).toBe(before.subject);
+    expect((await certificate('mn1')).checkIssued(after)).toBe(true);
+    expect(certificatesOfPem(await text('ca.pem'))[0]?.subjectKeyId).toBe('0102030405');
+  });
+
+  it('that another one certified is not renewed here', async () => {
+    const root = await makeCa('root', 'p256', validFor(10));
+    const { keyPem, certificatePem } = await issueCertificate(root, { kind: 'server', hosts: ['sub'] }, validFor(5));
+    await writeFile(join(folder, 'ca-key.pem'), keyPem);
+    await writeFile(join(folder, 'ca.pem'), certificatePem);
+    await expect(pki.renew('ca', validFor(1))).rejects.toThrow('another CA, which has to renew it');
+    expect(await text('ca.pem')).toBe(certificatePem);
+  });
+});
+
+describe('more days than there are', () => {
+  it('are refused, and leave what was there', async () => {
+    const other = new PkiFolder(join(folder, 'other'));
+    await expect(other.init('CA', 'p256', 1, 1e9)).rejects.toThrow('until the year 10000');
+    await other.init('CA', 'p256', 1);
+    await issueAll();
+    const before = await text('crl.pem');
+    await expect(pki.renewCrl(1e9)).rejects.toThrow('until the year 10000');
+    expect(() => validFor(1e13)).toThrow('until the year 10000');
+    expect(await text('crl.pem')).toBe(before);
+  });
+
+  it('of a CRL from before are forgotten', async () => {
+    await issueAll();
+    const issued = { certificatePem: await text('ca.pem'), keyPem: await text('ca-key.pem') };
+    const odd = await makeCrl(issued, [], new Date(), new Date(Date.UTC(1899, 11, 30)));
+    await writeFile(join(folder, 'crl.pem'), odd);
+    expect((await pki.renewCrl()).getTime()).toBeGreaterThan(Date.now() + 29 * DAY);
   });
 });

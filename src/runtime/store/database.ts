@@ -121,7 +121,10 @@ export function refuseNewer(file: Database.Database, path: string): void {
 /** A database that no store was made of yet: an empty one, or some other program's. Throws DatabaseError. */
 export function refuseForeign(file: Database.Database, path: string): void {
   if (migrationsOf(file).length > 0) return;
-  throw new DatabaseError('ERR_STORE_OPEN', `${path} is not a store: "pana-aaa store backup" makes the file that is wanted`);
+  throw new DatabaseError(
+    'ERR_STORE_OPEN',
+    `${path} is not a store: "pana-aaa store backup" makes the file that is wanted`,
+  );
 }
 
 /** Names of the migrations that a database has had. */
