@@ -90,9 +90,7 @@ export class PkiFolder {
 
   /** Writes NAME.pem and NAME-key.pem; returns the path of the first. */
   async issue(name: string, subject: CertificateSubject, validity: Validity, kind?: KeyKind): Promise<string> {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,63}$/.test(name)) {
-      throw new PkiError(`"${name}" cannot be a file name: letters, digits and . _ @ + -, a letter or digit first`);
-    }
+    checkFileName(name);
     if (RESERVED.has(name)) throw new PkiError(`"${name}" is the CA's own name`);
     checkSubject(subject);
     return this.#locked(async () => {
@@ -134,7 +132,8 @@ export class PkiFolder {
   }
 
   /** Puts a certificate on the CRL, with those that it replaced; returns how many are new there. */
-  revoke(name: string): Promise<number> {
+  async revoke(name: string): Promise<number> {
+    if (name === 'ca') throw new PkiError('a CA cannot revoke itself: take its certificate from tls.ca of every host');
     return this.#locked(async () => {
       const certificates = [await this.#certificate(name), ...(await this.#previous(name))];
       const crl = await this.#crl();
@@ -219,6 +218,7 @@ export class PkiFolder {
   }
 
   async #certificate(name: string): Promise<string> {
+    checkFileName(name);
     const pem = name === 'crl' ? undefined : await this.#read(`${name}.pem`);
     if (pem === undefined) throw new PkiError(`no certificate ${this.#path(name)}`);
     try {
@@ -332,6 +332,12 @@ export class PkiFolder {
   #path(name: string): string {
     return join(this.#folder, `${name}.pem`);
   }
+}
+
+/** Names of the folder's own files. Throws PkiError. */
+function checkFileName(name: string): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,63}$/.test(name)) return;
+  throw new PkiError(`"${name}" cannot be a file name: letters, digits and . _ @ + -, a letter or digit first`);
 }
 
 /** Names that a subjectAltName can hold (RFC 5280 4.2.1.6), and that somebody can have. Throws PkiError. */

@@ -1,7 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { readCertificate } from '../protocol/x509/certificate.js';
 import { certificatesOfPem } from './certificates/pem.js';
+import { isSelfSigned } from './certificates/trust.js';
 import { OperatorError, StartError } from './failure.js';
 
 /** Files of a TLS end, by the keys of the configuration. */
@@ -21,7 +23,7 @@ export interface TlsMaterial {
 
 /**
  * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
- * wrong: not there, not PEM, expired, a key of another certificate, encrypted, readable by everybody; StartError for what is not valid yet.
+ * wrong: not there, not PEM, expired, no root CA, a key of another certificate, encrypted, readable by everybody; StartError for what is not valid yet.
  * A CA that has expired is no error beside one that has not. `ciphers`: of the engine, whose level says how weak a certificate may be.
  */
 export async function readTlsFiles(
@@ -34,12 +36,17 @@ export async function readTlsFiles(
     readPem(`${section}.certificate`, files.certificate),
     readKey(files, section),
   ]);
-  const authorities = certificatesOf(`${section}.ca`, files.ca, caPem);
+  const anchors = certificatesOf(`${section}.ca`, files.ca, caPem).filter(({ raw }) =>
+    isSelfSigned(readCertificate(new Uint8Array(raw))),
+  );
   const [certificate] = certificatesOf(`${section}.certificate`, files.certificate, certificatePem);
-  const [authority] = authorities;
-  if (authority && !authorities.some((one) => isValid(one, now))) {
-    checkValidity(`${section}.ca`, files.ca, authority, now);
+  const [anchor] = anchors;
+  if (!anchor) {
+    throw new OperatorError(
+      `${section}.ca: ${files.ca} holds no root CA, that is a self-signed certificate: without one nobody is trusted`,
+    );
   }
+  if (!anchors.some((one) => isValid(one, now))) checkValidity(`${section}.ca`, files.ca, anchor, now);
   if (certificate) {
     checkValidity(`${section}.certificate`, files.certificate, certificate, now);
     if (!certificate.checkPrivateKey(key)) {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readCrl } from '../../src/protocol/x509/crl.js';
@@ -227,6 +227,20 @@ describe('a CA of other programs', () => {
     await writeFile(join(folder, 'ca.pem'), certificatePem);
     await expect(pki.renew('ca', validFor(1))).rejects.toThrow('another CA, which has to renew it');
     expect(await text('ca.pem')).toBe(certificatePem);
+  });
+});
+
+describe('revoking', () => {
+  it('leads to no files outside the folder, and not to the CA, which nobody would believe', async () => {
+    await issueAll();
+    const before = await text('crl.pem');
+    await expect(pki.revoke('ca')).rejects.toThrow('a CA cannot revoke itself');
+    await writeFile(join(folder, '.hidden.pem'), await text('mn1.pem'));
+    for (const name of ['../x', `../${basename(folder)}/mn1`, '.hidden', '']) {
+      await expect(pki.revoke(name)).rejects.toThrow('cannot be a file name');
+      await expect(pki.renew(name, validFor(1))).rejects.toThrow('cannot be a file name');
+    }
+    expect(await text('crl.pem')).toBe(before);
   });
 });
 

@@ -47,6 +47,13 @@ describe('a bundle of CAs', () => {
     await file('next.pem', next.certificatePem);
     await expect(read({ ca: 'next.pem' })).rejects.toThrow(/is not valid before/);
   });
+
+  it('needs a root CA that is valid', async () => {
+    await expect(read({ ca: 'server.pem' })).rejects.toThrow(/tls\.ca: .*server\.pem holds no root CA/);
+    const old = await makeCa('Old CA', 'p256', EXPIRED);
+    await file('helped.pem', server.certificatePem + old.certificatePem);
+    await expect(read({ ca: 'helped.pem' })).rejects.toThrow(/tls\.ca: .*helped\.pem \(CN=Old CA\) has expired/);
+  });
 });
 
 describe('a key', () => {

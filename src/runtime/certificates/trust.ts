@@ -47,8 +47,7 @@ export class Trust {
     const unique = new Map(configured.map((certificate) => [certificate.fingerprint256, certificate]));
     for (const certificate of unique.values()) {
       this.#index(certificate);
-      const named = certificate.subject.key === certificate.issuer.key;
-      if (named && hasSigned(certificate, certificate.signed)) this.#anchors.add(certificate);
+      if (isSelfSigned(certificate)) this.#anchors.add(certificate);
     }
     for (const helper of helpers) {
       if (helper.isCa && !unique.has(helper.fingerprint256)) this.#index(helper);
@@ -179,6 +178,11 @@ export class Trust {
     if (list.length > 0) this.#bySubject.set(certificate.subject.key, list);
     else this.#bySubject.delete(certificate.subject.key);
   }
+}
+
+/** Whether a certificate of the configuration is a trust anchor. */
+export function isSelfSigned(certificate: Certificate): boolean {
+  return certificate.subject.key === certificate.issuer.key && hasSigned(certificate, certificate.signed);
 }
 
 function same(one: Certificate, other: Certificate): boolean {
