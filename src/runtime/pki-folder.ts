@@ -83,8 +83,9 @@ export class PkiFolder {
     await this.#locked(async () => {
       if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
       const ca = await makeCa(name, kind, validity);
-      await this.#write('ca', ca);
+      // ca.pem comes last: with it all is there, and without it this can be done again.
       await this.#writeCrl(ca, [], crlDays);
+      await this.#write('ca', ca);
     });
   }
 
@@ -289,10 +290,13 @@ export class PkiFolder {
         await handle.chmod(before.mode & (mode === KEY_MODE ? 0o770 : 0o777));
       }
       await handle.sync();
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
     const folder = await open(join(path, '..'), 'r');
     await folder.sync().finally(() => folder.close());
   }
@@ -319,11 +323,17 @@ export class PkiFolder {
     // SQLite's own file lock; nothing is ever written to the database.
     const lock = new Database(path, { timeout: this.#lockTimeout });
     try {
+      // No journal on disk: also where the disk is full, the lock can be had.
+      lock.pragma('journal_mode = MEMORY');
       lock.exec('BEGIN EXCLUSIVE');
-      return await run();
     } catch (error) {
-      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error;
-      throw new PkiError(`another command works on ${this.#folder}`);
+      lock.close();
+      const { code, message } = error as { code?: unknown; message: string };
+      if (code === 'SQLITE_BUSY') throw new PkiError(`another command works on ${this.#folder}`);
+      throw new PkiError(`cannot lock ${this.#folder} by ${path}: ${message}`);
+    }
+    try {
+      return await run();
     } finally {
       lock.close();
     }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, open, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -262,5 +262,38 @@ describe('more days than there are', () => {
     const odd = await makeCrl(issued, [], new Date(), new Date(Date.UTC(1899, 11, 30)));
     await writeFile(join(folder, 'crl.pem'), odd);
     expect((await pki.renewCrl()).getTime()).toBeGreaterThan(Date.now() + 29 * DAY);
+  });
+});
+
+describe('a folder that cannot be written to', () => {
+  /** The disk is full from this write on; returns what makes room. */
+  async function fillAfter(writes: number): Promise<() => void> {
+    const file = await open(folder);
+    const prototype = Object.getPrototypeOf(file) as typeof file;
+    await file.close();
+    const { writeFile: original } = prototype;
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    const spy = vi.spyOn(prototype, 'writeFile').mockRejectedValue(full);
+    for (let i = 0; i < writes; i += 1) spy.mockImplementationOnce(original);
+    return () => spy.mockRestore();
+  }
+
+  it('stays as it is, with nothing half-made in it', async () => {
+    await issueAll();
+    const before = await readdir(folder);
+    const makeRoom = await fillAfter(0);
+    await expect(pki.renewCrl()).rejects.toThrow('ENOSPC');
+    makeRoom();
+    expect(await readdir(folder)).toEqual(before);
+    await writeFile(join(folder, '.lock'), 'no database');
+    await expect(pki.renewCrl()).rejects.toThrow(/cannot lock .* by .*\.lock: file is not a database/);
+  });
+
+  it.each([0, 1, 2])('can be begun again when the disk was full after %i files', async (writes) => {
+    const makeRoom = await fillAfter(writes);
+    await expect(pki.init('CA', 'p256', 10)).rejects.toThrow('ENOSPC');
+    makeRoom();
+    await pki.init('CA', 'p256', 10);
+    expect((await pki.list()).map(({ name, state }) => `${name} ${state}`)).toEqual(['ca valid', 'crl valid']);
   });
 });

@@ -7,7 +7,7 @@ import { giveToFolderOwner, makePrivate, OpenedFiles, placeOf, restrict } from '
 import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
-import { asDatabaseError } from './sqlite-errors.js';
+import { asDatabaseError, cannotOpen } from './sqlite-errors.js';
 import { StoreLock, type StoreUse } from './store-lock.js';
 import { clearUnfinished } from './unfinished-migration.js';
 
@@ -60,12 +60,6 @@ function openFile(path: string): Database.Database {
     if (error instanceof DatabaseError) throw error;
     throw cannotOpen(path, error);
   }
-}
-
-function cannotOpen(path: string, error: unknown): DatabaseError {
-  const known = asDatabaseError(error, path);
-  const code = known instanceof DatabaseError && known.code === 'ERR_STORE_FULL' ? known.code : 'ERR_STORE_OPEN';
-  return new DatabaseError(code, `cannot open the database ${path}: ${(error as Error).message}`, { cause: error });
 }
 
 function cannotUpdate(path: string, error: unknown): DatabaseError {

@@ -33,6 +33,14 @@ export function asDatabaseError(error: unknown, path: string): unknown {
   });
 }
 
+/** What the driver threw as it opened a file. */
+export function cannotOpen(path: string, error: unknown): DatabaseError {
+  const known = asDatabaseError(error, path);
+  const isFull = known instanceof DatabaseError && known.code === 'ERR_STORE_FULL';
+  const [code, reason] = isFull ? [known.code, known.message] : ['ERR_STORE_OPEN' as const, (error as Error).message];
+  return new DatabaseError(code, `cannot open the database ${path}: ${reason}`, { cause: error });
+}
+
 /** Where SQLite cannot lengthen the file that it shares with others it says only that something went wrong. */
 function isFull(path: string): boolean {
   try {

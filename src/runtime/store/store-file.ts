@@ -6,6 +6,7 @@ import { makeFolder } from '../folder.js';
 import { refuseForeign, refuseNewer } from './database.js';
 import { DatabaseError } from './database-error.js';
 import { BESIDE, makePrivate, placeOf, syncFolder } from './private-file.js';
+import { cannotOpen } from './sqlite-errors.js';
 import { StoreLock } from './store-lock.js';
 
 /** Pages copied at a time: the server writes in between. */
@@ -109,6 +110,6 @@ function open(path: string): Database.Database {
     file.prepare('SELECT count(*) FROM sqlite_master').get();
     return file;
   } catch (error) {
-    throw new DatabaseError('ERR_STORE_OPEN', `cannot open the database ${path}: ${(error as Error).message}`);
+    throw cannotOpen(path, error);
   }
 }
