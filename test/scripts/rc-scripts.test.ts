@@ -153,9 +153,9 @@ describe('rc.d scripts', () => {
     await writeFile(made.path('rc.conf'), `pana_aaa_enable=YES\npana_aaa_config=${config}\npana_aaa_runas=${USER}\n`);
 
     const good = await readFile(config, 'utf8');
-    await writeFile(config, good.replace('realm:', 'realms:'));
+    await writeFile(config, good.replace('realm:', 'relam:'));
     const refused = await call(aaa, 'start');
-    expect(refused.output).toContain('diameter.realms: there is no such key');
+    expect(refused.output).toContain('diameter.relam: there is no such key');
     expect(refused.status).toBe(1);
     await writeFile(config, good);
 

@@ -1,6 +1,6 @@
 import { DeadlineQueue } from '../bytes/deadline-queue.js';
 import { Drbg } from '../bytes/drbg.js';
-import { FLAG, MESSAGE_TYPE, type PanaAvp } from './codec.js';
+import { FLAG, HEADER_LENGTH, MESSAGE_TYPE, type PanaAvp } from './codec.js';
 import { makeAvp } from './dictionary.js';
 import { PaaSession, type PaaSessionConfig, type PaaSessionInput, type PaaSessionOutput } from './paa-session.js';
 import { PciLimiter, type PciLimits } from './pci-limiter.js';
@@ -202,6 +202,9 @@ export class Paa {
     if (from.port === 0) return [refuse('source-port', from)];
     // What will not be answered is not decoded either: anybody can send PCIs, from any address.
     if (typeOf(octets) === MESSAGE_TYPE.PCI) {
+      // One that is broken uses up nothing of what its address may ask for.
+      const broken = lengthProblem(octets);
+      if (broken) return [refuse(broken, from)];
       const refused = this.#pciLimiter.refuse(from.address, now);
       if (refused) return [{ type: 'dropped', code: refused, from }];
     }
@@ -429,6 +432,13 @@ export class Paa {
 /** Message Type of a datagram that is not decoded yet, RFC 5191 6.2. */
 function typeOf(octets: Uint8Array): number {
   return ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
+}
+
+/** What is wrong with the length of a datagram that is not decoded yet, RFC 5191 6.2. */
+function lengthProblem(octets: Uint8Array): 'truncated' | 'leftover' | undefined {
+  const length = ((octets[2] ?? 0) << 8) | (octets[3] ?? 0);
+  if (octets.length < HEADER_LENGTH || octets.length < length) return 'truncated';
+  return octets.length > length ? 'leftover' : undefined;
 }
 
 function pciLimits({ limits }: PaaConfig): PciLimits {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FLAG, MESSAGE_TYPE } from '../../../src/protocol/pana/codec.js';
+import { encodePana, FLAG, MESSAGE_TYPE } from '../../../src/protocol/pana/codec.js';
 import { makeAvp } from '../../../src/protocol/pana/dictionary.js';
 import type { PaaConfig } from '../../../src/protocol/pana/paa.js';
 import { EPOCH, STARTS_PER_EPOCH } from '../../../src/protocol/pana/stateless-start.js';
@@ -39,6 +39,17 @@ describe('the PAA in INITIAL', () => {
     const pac = new ForeignPac();
     pac.from = { ...pac.from, port: 0 };
     expect(pac.pci().take()).toEqual(['dropped source-port']);
+  });
+
+  it('Rx PCI with a wrong length: nothing, and nothing of what its address may ask for', () => {
+    const pac = new ForeignPac();
+    const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    const broken = [octets.subarray(0, 15), Uint8Array.of(...octets, 0, 0, 0, 0)];
+    for (let nth = 0; nth < 100; nth += 1) {
+      for (const each of broken) pac.feed({ type: 'datagram', octets: each, from: pac.from });
+    }
+    expect(new Set(pac.take())).toEqual(new Set(['dropped truncated', 'dropped leftover']));
+    expect(pac.pci().take()).toEqual(['PAR[S]']);
   });
 
   it('Rx PAN[S]: EAPrestart; ST(FAILED)', () => {
