@@ -30,6 +30,9 @@ const MOST_COUNTED = 255;
 /** Parts of what is answered in all that are open to PCIs of quiet networks, of quiet addresses, and of the rest. */
 const SHARE = { quietNetwork: 1, quietAddress: 3 / 4, rest: 1 / 2 } as const;
 
+/** The same of what one network is answered: who floods from a link is in the network of all who start there. */
+const SHARE_OF_NETWORK = { quietAddress: 1, rest: 1 / 2 } as const;
+
 /** Cells that are cleared one by one; where more were written, all are. */
 const FEW = 1024;
 
@@ -114,7 +117,8 @@ export class PciLimiter {
     const { perAddress, perNetwork, inAll } = this.limits;
     const networkCell = ofNetwork % SECOND_CELLS;
     const answeredOfNetwork = this.#ofNetwork.at(networkCell);
-    if (answeredOfNetwork >= perNetwork) return 'pci-of-network';
+    const shareOfNetwork = isQuietAddress ? SHARE_OF_NETWORK.quietAddress : SHARE_OF_NETWORK.rest;
+    if (answeredOfNetwork >= Math.ceil(perNetwork * shareOfNetwork)) return 'pci-of-network';
     const share = isQuietNetwork ? SHARE.quietNetwork : isQuietAddress ? SHARE.quietAddress : SHARE.rest;
     const addressCell = ofAddress % SECOND_CELLS;
     const answeredOfAddress = this.#ofAddress.at(addressCell);
