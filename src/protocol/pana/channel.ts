@@ -95,6 +95,11 @@ export class Channel {
     return this.#outstanding?.timer.sent ?? 0;
   }
 
+  /** When the outstanding request was sent first; undefined: there is none. */
+  get askedAt(): number | undefined {
+    return this.#outstanding?.timer.firstAt;
+  }
+
   get busy(): boolean {
     return this.#outstanding !== undefined;
   }

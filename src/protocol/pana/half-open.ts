@@ -1,12 +1,18 @@
 import { networkOf } from './networks.js';
 import type { DropCode } from './session.js';
 
+/**
+ * A PaC that has left a request without an answer for so long has had it three times (RFC 5191 9.1), and may have to give
+ * way. Milliseconds.
+ */
+export const STALLED_AFTER = 4_000;
+
 /** What the table asks of a session whose first authentication is not over. */
 export interface HalfOpenMember {
   /** Where its PAN[S] came from. It never changes, whatever the session does afterwards. */
   readonly origin: { readonly address: string };
-  /** The PaC has answered the first PAR: it is not a sender of PAN[S] alone. */
-  readonly hasAnswered: boolean;
+  /** Since when the PaC owes an answer; undefined: it owes none. Milliseconds. */
+  readonly owesSince: number | undefined;
 }
 
 export interface HalfOpenLimits {
@@ -20,7 +26,7 @@ export type Room<M> = { readonly instead: M | undefined } | Extract<DropCode, `h
 
 interface Network<M> {
   readonly members: Set<M>;
-  /** The oldest first; one that has answered since is taken out when it is found. */
+  /** Those that have not answered the first PAR: senders of PAN[S] alone, perhaps. The oldest first. */
   readonly silent: Set<M>;
 }
 
@@ -38,20 +44,26 @@ export class HalfOpen<M extends HalfOpenMember> {
   }
 
   /**
-   * Whether one more from this address has room. If its network's share is used up, the oldest session of that network
-   * that never answered gives way; if all room is used up, that of the fullest network. A real PaC answers within a round
-   * trip, and then stays.
+   * Whether one more from this address has room at `now` (milliseconds). If the share of the address or of its network is
+   * used up, the oldest session of it that never answered gives way; if all room is used up, that of the network with the
+   * most of them. Where all have answered once, the one gives way that has owed an answer for the longest time, if that is
+   * STALLED_AFTER: a real PaC answers within a round trip, and then stays.
    */
-  room(address: string, limits: HalfOpenLimits): Room<M> {
-    if ((this.#addresses.get(address)?.size ?? 0) >= limits.perAddress) return 'half-open-of-address';
+  room(address: string, limits: HalfOpenLimits, now: number): Room<M> {
     const network = this.#networks.get(networkOf(address));
+    const ofAddress = this.#addresses.get(address);
+    if (network && ofAddress && ofAddress.size >= limits.perAddress) {
+      const silent = [...ofAddress].find((member) => network.silent.has(member));
+      const instead = silent ?? longestStalled(ofAddress, now);
+      return instead ? { instead } : 'half-open-of-address';
+    }
     if (network && network.members.size >= limits.perNetwork) {
-      const instead = oldestSilent(network);
+      const [silent] = network.silent;
+      const instead = silent ?? longestStalled(network.members, now);
       return instead ? { instead } : 'half-open-of-network';
     }
     if (this.#all.size < limits.inAll) return { instead: undefined };
-    const fullest = this.#fullest();
-    const instead = fullest && oldestSilent(fullest);
+    const instead = this.#oldestSilent() ?? longestStalled(this.#all, now);
     return instead ? { instead } : 'half-open-in-all';
   }
 
@@ -65,6 +77,11 @@ export class HalfOpen<M extends HalfOpenMember> {
     network.silent.add(member);
     this.#networks.set(key, network);
     this.#addresses.set(address, ofAddress.add(member));
+  }
+
+  /** Its PaC has answered the first PAR. */
+  answered(member: M): void {
+    if (this.#all.has(member)) this.#networks.get(networkOf(member.origin.address))?.silent.delete(member);
   }
 
   /** It is authenticated, or over. */
@@ -81,19 +98,23 @@ export class HalfOpen<M extends HalfOpenMember> {
     if (ofAddress?.size === 0) this.#addresses.delete(address);
   }
 
-  #fullest(): Network<M> | undefined {
-    let fullest: Network<M> | undefined;
-    for (const network of this.#networks.values()) {
-      if (network.members.size > (fullest?.members.size ?? 0)) fullest = network;
-    }
-    return fullest;
+  /** Of the network with the most that never answered. */
+  #oldestSilent(): M | undefined {
+    let most: Set<M> = new Set();
+    for (const { silent } of this.#networks.values()) if (silent.size > most.size) most = silent;
+    const [oldest] = most;
+    return oldest;
   }
 }
 
-function oldestSilent<M extends HalfOpenMember>({ silent }: Network<M>): M | undefined {
-  for (const member of silent) {
-    if (!member.hasAnswered) return member;
-    silent.delete(member);
+function longestStalled<M extends HalfOpenMember>(members: Iterable<M>, now: number): M | undefined {
+  let longest: M | undefined;
+  let since = now - STALLED_AFTER;
+  for (const member of members) {
+    const { owesSince } = member;
+    if (owesSince === undefined || owesSince > since || (longest && owesSince === since)) continue;
+    longest = member;
+    since = owesSince;
   }
-  return undefined;
+  return longest;
 }

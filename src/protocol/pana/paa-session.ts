@@ -132,8 +132,11 @@ export type PaaSessionOutput =
   | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
   /** `granted`: the AAA server had authorised it, so it has to hear of the end. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
-  /** The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6). */
-  | { readonly type: 'heard'; readonly by: 'request' | 'answer' }
+  /**
+   * The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6), or where it was at
+   * `askedAt`, when the request that it answers was sent first; undefined: it is a request itself.
+   */
+  | { readonly type: 'heard'; readonly askedAt: number | undefined }
   /** What the last `prove` sent has come back. */
   | { readonly type: 'reached' };
 
@@ -252,6 +255,13 @@ export class PaaSession {
   /** Whether a PCI from its address still belongs to this start (the PaC repeats PCI until it sees a PAR without S). */
   get starting(): boolean {
     return !this.#begun;
+  }
+
+  /** Since when the PaC owes an answer, or the EAP response that it will send in a PAR; undefined: it owes nothing. */
+  get owesSince(): number | undefined {
+    const state = this.#state;
+    if (this.#channel.busy || state.name !== 'WAIT_PAN_OR_PAR') return this.#channel.askedAt;
+    return state.until - this.#config.failedSessionTimeout;
   }
 
   get iPar(): Uint8Array {
@@ -448,7 +458,7 @@ export class PaaSession {
     else if (!this.#begun) this.#firstResponse = packet;
     const out = sends(this.#channel.answer({ type: MESSAGE_TYPE.AUTH, flags: 0, avps: [] }));
     this.#state = { name: 'WAIT_EAP_MSG', until: now + this.#config.failedSessionTimeout };
-    return [...out, ...this.#moved('request'), { type: 'eapPacket', packet }];
+    return [...out, ...this.#moved(undefined), { type: 'eapPacket', packet }];
   }
 
   // OPEN, WAIT_PNA_PING  PTR                      | Tx PTA; ST-; DISC   | CLOSED
@@ -474,7 +484,7 @@ export class PaaSession {
     const out: PaaSessionOutput[] = sends(
       this.#channel.answer({ type: MESSAGE_TYPE.NOTIFICATION, flags: kind, avps: [] }),
     );
-    out.push(...this.#moved('request'));
+    out.push(...this.#moved(undefined));
     if (kind === FLAG.P) return out;
     const state = this.#state;
     // Not RFC: a PNR[A] that crosses our own re-authentication is answered and the run goes on. After PAR[C] it comes
@@ -503,7 +513,7 @@ export class PaaSession {
     const echo = this.#asksFor();
     if (echo && !(values.Echo && equalOctets(values.Echo, echo))) return [dropped('echo')];
     this.#heard(now);
-    const out: PaaSessionOutput[] = [...this.#moved('answer'), ...sends(this.#channel.answered(now))];
+    const out: PaaSessionOutput[] = [...this.#moved(this.#channel.askedAt), ...sends(this.#channel.answered(now))];
     if (echo && echo === this.#proof) out.push({ type: 'reached' });
     switch (state.name) {
       case 'WAIT_SUCC_PAN':
@@ -538,7 +548,7 @@ export class PaaSession {
     // Not RFC: the answer to a PAR whose EAP response came before it in a PAR; PAR[C] waits behind it.
     if (state.name === 'WAIT_SUCC_PAN' || state.name === 'WAIT_FAIL_PAN') {
       this.#heard(now);
-      return [...sends(this.#channel.answered(now)), ...this.#moved('answer')];
+      return [...this.#moved(this.#channel.askedAt), ...sends(this.#channel.answered(now))];
     }
     if (state.name !== 'WAIT_PAN_OR_PAR' && state.name !== 'WAIT_EAP_MSG') return [dropped('unexpected')];
     const wanted = this.#algorithms !== undefined && this.#run.peerNonce === undefined;
@@ -546,7 +556,7 @@ export class PaaSession {
     this.#heard(now);
     this.#begun = true;
     this.#run.peerNonce ??= values.Nonce;
-    const out: PaaSessionOutput[] = [...sends(this.#channel.answered(now)), ...this.#moved('answer')];
+    const out: PaaSessionOutput[] = [...this.#moved(this.#channel.askedAt), ...sends(this.#channel.answered(now))];
     const packet = values['EAP-Payload'];
     const until = now + this.#config.failedSessionTimeout;
     if (state.name === 'WAIT_EAP_MSG' || !packet) {
@@ -562,8 +572,8 @@ export class PaaSession {
   }
 
   /** Only what a key protects may move the PaC (RFC 5191 5.6). */
-  #moved(by: 'request' | 'answer'): PaaSessionOutput[] {
-    return this.#channel.protection ? [{ type: 'heard', by }] : [];
+  #moved(askedAt: number | undefined): PaaSessionOutput[] {
+    return this.#channel.protection ? [{ type: 'heard', askedAt }] : [];
   }
 
   // ------------------------------------------------------------------------------------------------------------ EAP

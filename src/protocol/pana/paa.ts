@@ -298,13 +298,18 @@ export class Paa {
     if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
     this.#pciLimiter.proven(from.address);
     const { limits } = this.#config;
-    if (this.#sessions.size >= limits.sessions) return [refuse('sessions-in-all', from)];
-    const room = this.#sessions.room(from.address, {
-      perAddress: limits.halfOpenPerAddress,
-      perNetwork: limits.halfOpenPerNetwork,
-      inAll: limits.halfOpen,
-    });
-    if (typeof room === 'string') return [refuse(room, from)];
+    const { size, halfOpen } = this.#sessions;
+    const room = this.#sessions.room(
+      from.address,
+      {
+        perAddress: limits.halfOpenPerAddress,
+        perNetwork: limits.halfOpenPerNetwork,
+        // Where authenticated sessions leave little room, half-open ones give way to each other in it.
+        inAll: Math.min(limits.halfOpen, limits.sessions - (size - halfOpen)),
+      },
+      now,
+    );
+    if (typeof room === 'string') return [refuse(size >= limits.sessions ? 'sessions-in-all' : room, from)];
     const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
     if ('type' in begun) return [{ ...begun, from }];
     this.#invited.delete(placeOf(from));
@@ -335,7 +340,7 @@ export class Paa {
           out.push({ ...output, from });
           break;
         case 'heard':
-          if (from) where.hear(from, output.by, now);
+          if (from) where.hear(from, output.askedAt, now);
           break;
         case 'reached':
           out.push(...this.#arrive(entry));
@@ -351,6 +356,7 @@ export class Paa {
       }
     }
     if (this.#sessions.get(sessionId) !== entry) return out;
+    this.#sessions.stepped(entry);
     out.push(...this.#follow(entry, outputs, now));
     if (this.#sessions.get(sessionId) === entry) this.#schedule(entry);
     return out;

@@ -15,8 +15,8 @@ export class Entry implements HalfOpenMember {
     this.where = new Whereabouts(origin);
   }
 
-  get hasAnswered(): boolean {
-    return !this.session.starting;
+  get owesSince(): number | undefined {
+    return this.session.owesSince;
   }
 }
 
@@ -52,14 +52,19 @@ export class SessionTable {
     return [...(this.#addresses.get(address) ?? [])].filter((entry) => entry !== except && entry.session.admitted);
   }
 
-  room(address: string, limits: HalfOpenLimits): Room<Entry> {
-    return this.#halfOpen.room(address, limits);
+  room(address: string, limits: HalfOpenLimits, now: number): Room<Entry> {
+    return this.#halfOpen.room(address, limits, now);
   }
 
   add(entry: Entry): void {
     this.#sessions.set(entry.session.sessionId, entry);
     this.#halfOpen.add(entry);
     this.#place(entry);
+  }
+
+  /** Something has happened in a session. */
+  stepped(entry: Entry): void {
+    if (!entry.session.starting) this.#halfOpen.answered(entry);
   }
 
   /** Its first authentication is over. */

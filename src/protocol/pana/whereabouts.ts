@@ -44,6 +44,8 @@ export class Whereabouts {
   /** Where it was before. */
   #left: string | undefined;
   #heard: Heard | undefined;
+  /** When the last request came, from wherever. */
+  #requestedAt = Number.NEGATIVE_INFINITY;
   #trial: Trial | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
 
@@ -77,20 +79,23 @@ export class Whereabouts {
   }
 
   /**
-   * A protected message that was not heard before came from this place. An answer from where the PaC has just left was
-   * overtaken on its way.
+   * A protected message that was not heard before came from this place: a request of the PaC, or its answer to one that was
+   * sent first at `askedAt`. An answer from where the PaC has just left was overtaken on its way, and so perhaps was one to
+   * what was asked before the PaC's last request: it is no news of another place.
    */
-  hear(place: PacEndpoint, by: 'request' | 'answer', now: number): void {
+  hear(place: PacEndpoint, askedAt: number | undefined, now: number): void {
     const at = placeOf(place);
+    const isNews = askedAt === undefined || (at !== this.#left && askedAt >= this.#requestedAt);
+    if (askedAt === undefined) this.#requestedAt = now;
     const trial = this.#trial;
     if (trial && at === placeOf(trial.place)) {
       trial.until = now + trial.timeout;
       this.#heard = undefined;
     } else if (at === placeOf(this.#peer)) {
-      if (by === 'answer') return;
+      if (askedAt !== undefined) return;
       this.#trial = undefined;
       this.#heard = undefined;
-    } else if (by === 'request' || at !== this.#left) {
+    } else if (isNews) {
       const same = this.#heard && placeOf(this.#heard.place) === at;
       this.#heard = { place, since: same && this.#heard ? this.#heard.since : now };
     }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
 import { FLAG } from '../../../src/protocol/pana/codec.js';
 import { makeAvp } from '../../../src/protocol/pana/dictionary.js';
+import { STALLED_AFTER } from '../../../src/protocol/pana/half-open.js';
 import { MOVE_INTERVAL, PROOF_TIMEOUT } from '../../../src/protocol/pana/whereabouts.js';
 import { EAP, ForeignPac, PAN, PNA, PNR, PTR } from './foreign.js';
 
@@ -94,6 +95,26 @@ describe('an address that a protected message came from', () => {
     ping(pac);
     pac.run(3_000_000);
     expect(placeOf(pac)).toBe(A);
+  });
+
+  it('is not taken for left by an answer from where the PaC was before, which was on its way', () => {
+    const pac = pacAt(A, true);
+    goTo(pac, B);
+    ping(pac);
+    const asked = pac.last;
+    pac.now += MOVE_INTERVAL;
+    goTo(pac, C);
+    // To its next place: the answer to the PaC, and once more what it was asked at B.
+    expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);
+    goTo(pac, B);
+    pac.now += 1;
+    const echo = asked.values.Echo ?? new Uint8Array(0);
+    pac.answer(PNA, FLAG.P, [makeAvp('Echo', echo)], asked);
+    pac.run(pac.now + MOVE_INTERVAL);
+    pac.take();
+    goTo(pac, C);
+    expect(sendBack(pac)).toEqual(['moved']);
+    expect(placeOf(pac)).toBe(C);
   });
 
   it('proves itself by a run of EAP where the PaC sends no Echo', () => {
@@ -240,22 +261,76 @@ describe('half-open sessions', () => {
     expect(honest.success().complete().take()).toContain('authorized');
   });
 
-  it('that have all answered fill their share of a network, and leave the others theirs', () => {
-    const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, sessions: 1000 };
-    const first = new ForeignPac({
-      limits: { ...limits, halfOpenPerAddress: 4, halfOpenPerNetwork: 20, halfOpen: 30 },
-    });
-    const outcome = (address: string) => {
-      const pac = new ForeignPac({}, first.paa);
-      pac.from = { ...pac.from, address };
-      pac.start();
-      const said = pac.take().at(-1);
-      if (said === 'eapStart') pac.eapRequest().respond(true);
-      return said;
+  describe('that have all answered', () => {
+    const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, halfOpenPerAddress: 4 };
+    const crowd = (more: { halfOpenPerNetwork: number; halfOpen: number; sessions: number }) => {
+      const first = new ForeignPac({ limits: { ...limits, ...more } });
+      /** The session that a node begins, which answers the first PAR if `answers`; undefined: it was refused. */
+      const begin = (address: string, answers: boolean, now = 0, port = 716) => {
+        const pac = new ForeignPac({}, first.paa);
+        pac.now = now;
+        pac.from = { ...pac.from, address, port };
+        pac.start();
+        const said = pac.take().at(-1) ?? '';
+        if (said === 'eapStart') pac.eapRequest();
+        if (said === 'eapStart' && answers) pac.respond(true);
+        return { pac, said };
+      };
+      return { paa: first.paa, begin };
     };
-    for (let n = 1; n <= 20; n += 1) expect(outcome(`192.0.2.${n}`)).toBe('eapStart');
-    expect(outcome('192.0.2.99')).toBe('dropped half-open-of-network');
-    expect(outcome('198.51.100.1')).toBe('eapStart');
+
+    it('fill their share of a network, leave the others theirs, and give way to newer ones when they stall', () => {
+      const { paa, begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
+      const all = Array.from({ length: 20 }, (_, n) => begin(`192.0.2.${n + 1}`, true).pac);
+      const asked = (pac: ForeignPac, now: number) => {
+        pac.now = now;
+        pac.eapRequest();
+      };
+      for (const [n, pac] of all.entries()) asked(pac, n);
+      expect(begin('192.0.2.99', true, STALLED_AFTER - 1).said).toBe('dropped half-open-of-network');
+      expect(begin('198.51.100.1', true, STALLED_AFTER - 1).said).toBe('eapStart');
+      // One that answers goes on; one that waits for the AAA server owes nothing.
+      const [first, second, third] = all as [ForeignPac, ForeignPac, ForeignPac];
+      first.now = STALLED_AFTER;
+      first.respond(false);
+      asked(first, STALLED_AFTER);
+      second.now = STALLED_AFTER;
+      second.respond(false);
+      expect(begin('192.0.2.99', true, 2 * STALLED_AFTER - 1).said).toBe('eapStart');
+      expect(paa.halfOpen).toBe(21);
+      const here = [...paa.list(0)].map(({ sessionId }) => sessionId);
+      expect([first, second, third].map(({ sessionId }) => here.includes(sessionId))).toEqual([true, true, false]);
+    });
+
+    it('keep no other network out: those that never answered give way, wherever they are', () => {
+      const { begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
+      for (let n = 1; n <= 20; n += 1) expect(begin(`192.0.2.${n}`, true).said).toBe('eapStart');
+      for (let n = 1; n <= 10; n += 1) expect(begin(`198.51.100.${n}`, false).said).toBe('eapStart');
+      for (let n = 1; n <= 10; n += 1) expect(begin(`203.0.113.${n}`, true).said).toBe('eapStart');
+      expect(begin('10.0.0.1', true).said).toBe('dropped half-open-in-all');
+    });
+
+    it('keep nobody out of an address that is shared when they stall', () => {
+      const { begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
+      for (let port = 1; port <= 4; port += 1) begin('192.0.2.1', true, 0, port).pac.eapRequest();
+      expect(begin('192.0.2.1', true, STALLED_AFTER - 1, 5).said).toBe('dropped half-open-of-address');
+      expect(begin('192.0.2.1', false, STALLED_AFTER, 6).said).toBe('eapStart');
+      expect(begin('192.0.2.1', true, STALLED_AFTER, 7).said).toBe('eapStart');
+    });
+
+    it('draw no eviction to their network', () => {
+      const { paa, begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
+      for (let n = 1; n <= 19; n += 1) begin(`192.0.2.${n}`, true);
+      const fresh = begin('192.0.2.20', false).pac;
+      for (let n = 1; n <= 50; n += 1) expect(begin(`198.51.100.${n}`, false).said).toBe('eapStart');
+      expect([...paa.list(0)].map(({ sessionId }) => sessionId)).toContain(fresh.sessionId);
+    });
+
+    it('those that have not take no room from sessions in all', () => {
+      const { begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 10 });
+      for (let n = 1; n <= 10; n += 1) begin(`198.51.100.${n}`, false);
+      expect(begin('10.0.0.1', true).said).toBe('eapStart');
+    });
   });
 });
 

@@ -65,19 +65,22 @@ describe('the limiter of PCIs', () => {
     expect(waited).toEqual([0, 0, 0]);
   });
 
-  it.each([1_000, 65_536])('answers nodes beside the addresses of a flood as well, when those are known (%s)', (sources) => {
-    const limiter = new PciLimiter(KEY, LIMITS);
-    // Addresses of the node's own /64, 20,000 a second: each has been heard three times after ten seconds at the latest.
-    const answered: boolean[] = [];
-    for (let n = 0; n < 240_000; n += 1) {
-      const now = n / 20;
-      limiter.refuse(`2001:db8:a::${(n % sources).toString(16)}`, now);
-      // Behind those of this second that were first.
-      if (now > 11_500 && n % 2_000 === 0)
-        answered.push(limiter.refuse(`2001:db8:a::1:${(n / 2_000).toString(16)}`, now) === undefined);
-    }
-    expect(answered).toEqual([true, true, true, true]);
-  });
+  it.each([1_000, 65_536])(
+    'answers nodes beside the addresses of a flood as well, when those are known (%s)',
+    (sources) => {
+      const limiter = new PciLimiter(KEY, LIMITS);
+      // Addresses of the node's own /64, 20,000 a second: each has been heard three times after ten seconds at the latest.
+      const answered: boolean[] = [];
+      for (let n = 0; n < 240_000; n += 1) {
+        const now = n / 20;
+        limiter.refuse(`2001:db8:a::${(n % sources).toString(16)}`, now);
+        // Behind those of this second that were first.
+        if (now > 11_500 && n % 2_000 === 0)
+          answered.push(limiter.refuse(`2001:db8:a::1:${(n / 2_000).toString(16)}`, now) === undefined);
+      }
+      expect(answered).toEqual([true, true, true, true]);
+    },
+  );
 
   it('counts nothing against a node that answers what it is sent', () => {
     const limiter = new PciLimiter(KEY, LIMITS);
