@@ -90,7 +90,7 @@ export class Whereabouts {
     const trial = this.#trial;
     if (trial && at === placeOf(trial.place)) {
       trial.until = now + trial.timeout;
-      this.#heard = undefined;
+      if (isNews) this.#heard = undefined;
     } else if (at === placeOf(this.#peer)) {
       if (askedAt !== undefined) return;
       this.#trial = undefined;
