@@ -26,7 +26,7 @@ export interface Client {
   localUp: boolean;
   /** The enforcement point lets it pass. */
   permitted: boolean;
-  /** The subscriber that it counts as one of. */
+  /** The subscriber of an AAA server that it counts as one of. */
   admittedAs: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface Client {
 export class Clients {
   readonly #byPana = new Map<number, Client>();
   readonly #byDiameter = new Map<string, Client>();
-  /** Those that are in, by the subscriber that the AAA server named; the oldest first. */
+  /** Those that are in, by their AAA server and the subscriber that it named; the oldest first. */
   readonly #byUser = new Map<string, Set<Client>>();
 
   get size(): number {
@@ -75,8 +75,10 @@ export class Clients {
 
   /** A client is in. The oldest ones of its subscriber that are more than `most`. */
   admit(client: Client, most: number): Client[] {
-    const key = client.granted?.userName.toLowerCase() ?? '';
-    if (key === '') return [];
+    const { granted } = client;
+    if (!granted || granted.userName === '') return [];
+    // What one home server calls its subscriber says nothing of those of another one.
+    const key = `${client.access.server ?? ''}\n${granted.userName}`.toLowerCase();
     this.#forgetUser(client);
     const clients = this.#byUser.get(key) ?? new Set();
     this.#byUser.set(key, clients.add(client));

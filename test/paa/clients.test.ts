@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Client, Clients } from '../../src/paa/clients.js';
+import type { DeaValues } from '../../src/protocol/nas/access.js';
 
 const GRANT = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
 
@@ -7,6 +8,16 @@ function client(clients: Clients, session: number, userName: string): Client {
   const peer = { address: `2001:db8:a::${session}`, port: 716, local: 'a' };
   const made = clients.add(session, `paa.access.example;1;${session}`, peer, { sessionLifetime: 1 }, 0);
   made.granted = { userName, server: undefined, kind: undefined, grant: GRANT };
+  return made;
+}
+
+/** A client that this AAA server has let in. */
+function clientOf(server: string, clients: Clients, session: number, userName: string): Client {
+  const made = client(clients, session, userName);
+  made.access.handle({ type: 'start', wish: undefined });
+  made.access.handle({ type: 'packet', packet: Uint8Array.of(2, 1, 0, 5, 1) });
+  const answer = { 'Origin-Host': server, 'Origin-Realm': 'example', 'Result-Code': 2001 } as DeaValues;
+  made.access.handle({ type: 'answer', answer });
   return made;
 }
 
@@ -23,6 +34,15 @@ describe('sessions of one subscriber', () => {
     clients.remove(first);
     expect(clients.admit(client(clients, 5, 'mn3@home.example'), 2)).toEqual([]);
     expect(numbers(clients.admit(client(clients, 6, 'mn1@home.example'), 2))).toEqual([2]);
+  });
+
+  it('are those that one server calls so: another one ends none of them', () => {
+    const clients = new Clients();
+    const [home, roaming] = ['aaa.home.example', 'aaa.roaming.example'];
+    expect(clients.admit(clientOf(home, clients, 1, 'mn1@home.example'), 1)).toEqual([]);
+    expect(clients.admit(clientOf(roaming, clients, 2, 'mn1@home.example'), 1)).toEqual([]);
+    expect(numbers(clients.admit(clientOf(roaming, clients, 3, 'mn1@home.example'), 1))).toEqual([2]);
+    expect(numbers(clients.admit(clientOf('AAA.home.example', clients, 4, 'mn1@home.example'), 1))).toEqual([1]);
   });
 
   it('count once however often one is authenticated again, which makes it the newest', () => {
