@@ -396,7 +396,7 @@ export class DiameterNode {
     const violation =
       entry.serving >= MAX_SERVING || this.#stopping
         ? { resultCode: RESULT.TOO_BUSY, failedAvp: undefined, text: 'too many requests at once' }
-        : checkRequest(this.grammarian, this.#options, entry.capabilities, request);
+        : checkRequest(this.grammarian, this.#options, entry.capabilities, request, (host) => this.#isAgent(host));
     if (violation) {
       this.#refuse(entry, connection, request, violation);
       return;
@@ -424,6 +424,10 @@ export class DiameterNode {
       entry.serving -= 1;
       if (entry.serving === 0) this.#settled?.();
     }
+  }
+
+  #isAgent(host: string): boolean {
+    return this.#entries.get(host)?.options.relay === true;
   }
 
   #refuse(entry: PeerEntry, connection: ConnectionId, request: DiameterMessage, violation: Violation): void {

@@ -12,6 +12,9 @@ export interface Receiver {
   readonly realms?: readonly string[] | undefined;
 }
 
+/** Whether a host, in lower case, is configured as an agent. */
+export type IsAgent = (host: string) => boolean;
+
 /**
  * Whether a node that is no agent takes this request of a peer at all (RFC 6733 6.1, 7.1.3), before its command is read;
  * otherwise what to answer.
@@ -21,6 +24,7 @@ export function checkRequest(
   receiver: Receiver,
   peer: PeerCapabilities | undefined,
   request: DiameterMessage,
+  isAgent: IsAgent,
 ): Violation | undefined {
   const { flags, applicationId, commandCode, avps } = request;
   if (flags & FLAG.E) return violation(RESULT.INVALID_HDR_BITS, 'a request with the E bit');
@@ -43,19 +47,30 @@ export function checkRequest(
   if (destination === undefined && realm !== undefined && !serves(receiver, realm)) {
     return violation(RESULT.REALM_NOT_SERVED, 'the Destination-Realm is not served here');
   }
-  if (hasPassed(grammarian, avps, us)) return violation(RESULT.LOOP_DETECTED, 'the request has been here before');
-  return peer && checkOrigin(grammarian, peer, avps);
+  if (routeOf(grammarian, avps).includes(us))
+    return violation(RESULT.LOOP_DETECTED, 'the request has been here before');
+  return peer && checkOrigin(grammarian, peer, avps, isAgent);
 }
 
-/** A peer speaks for itself; an agent for those whose Route-Record it brings (RFC 6733 6.1.9). */
-function checkOrigin(grammarian: Grammarian, peer: PeerCapabilities, avps: readonly Avp[]): Violation | undefined {
+/**
+ * A peer speaks for itself; an agent for the host that it has the request from, which the last Route-Record names (RFC 6733
+ * 6.1.9), and where that is an agent, too, for the one before. Whoever is behind an agent can write other ones itself.
+ */
+function checkOrigin(
+  grammarian: Grammarian,
+  peer: PeerCapabilities,
+  avps: readonly Avp[],
+  isAgent: IsAgent,
+): Violation | undefined {
   const origin = grammarian.find(avps, 'Origin-Host')?.toLowerCase();
   if (origin === undefined || origin === peer.host.toLowerCase()) return undefined;
   if (!peer.relay) {
     return violation(RESULT.UNABLE_TO_COMPLY, 'the Origin-Host is not the peer, and the peer is no relay');
   }
-  if (hasPassed(grammarian, avps, origin)) return undefined;
-  return violation(RESULT.UNABLE_TO_COMPLY, 'no Route-Record names the Origin-Host');
+  const from = routeOf(grammarian, avps).findLast((host) => host === origin || !isAgent(host));
+  return from === origin
+    ? undefined
+    : violation(RESULT.UNABLE_TO_COMPLY, 'no Route-Record of a configured agent names the Origin-Host');
 }
 
 function serves({ origin, realms = [] }: Receiver, realm: string): boolean {
@@ -69,13 +84,11 @@ function applicationOf(grammarian: Grammarian, avps: readonly Avp[]) {
   return id === undefined || avp === undefined ? undefined : { id, avp };
 }
 
-/** RFC 6733 6.1.3: a host, in lower case, in a Route-Record. */
-function hasPassed(grammarian: Grammarian, avps: readonly Avp[], host: string): boolean {
-  return avps.some(
-    (avp) =>
-      grammarian.dictionary.nameOf(avp.code, avp.vendorId) === 'Route-Record' &&
-      grammarian.find([avp], 'Route-Record')?.toLowerCase() === host,
-  );
+/** The hosts that a request has passed, in lower case, the last one at the end (RFC 6733 6.1.9). */
+function routeOf(grammarian: Grammarian, avps: readonly Avp[]): string[] {
+  return avps
+    .filter(({ code, vendorId }) => grammarian.dictionary.nameOf(code, vendorId) === 'Route-Record')
+    .map((avp) => grammarian.find([avp], 'Route-Record')?.toLowerCase() ?? '');
 }
 
 function violation(resultCode: number, text: string): Violation {

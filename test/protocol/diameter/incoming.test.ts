@@ -31,15 +31,17 @@ function der(more: object = {}): DiameterMessage {
   });
 }
 
+/** Of the receiver's configuration: `relay.example` and `relay0.example`. */
+const isAgent = (host: string) => /^relay0?\.example$/.test(host);
 const check = (request: DiameterMessage, peer: PeerCapabilities | undefined = PEER) =>
-  checkRequest(grammarian, RECEIVER, peer, request)?.resultCode;
+  checkRequest(grammarian, RECEIVER, peer, request, isAgent)?.resultCode;
 
 describe('a request', () => {
   it('of a peer for us is taken', () => {
     expect(check(der())).toBeUndefined();
     expect(check(der({ 'Destination-Host': 'AAA.home.example' }))).toBeUndefined();
     expect(check({ ...der(), applicationId: APPLICATION.COMMON })).toBeUndefined();
-    expect(checkRequest(grammarian, RECEIVER, undefined, der())).toBeUndefined();
+    expect(checkRequest(grammarian, RECEIVER, undefined, der(), isAgent)).toBeUndefined();
     expect(check({ ...der(), avps: [] })).toBeUndefined();
   });
 
@@ -71,11 +73,19 @@ describe('a request', () => {
     expect(check(der({ 'Origin-Host': 'RELAY.example' }), relay)).toBeUndefined();
   });
 
+  it('of a host behind a relay is not taken for that of another one whose Route-Record it brings itself', () => {
+    const relay = { ...PEER, host: 'relay.example', relay: true };
+    // paa2 writes the first two; the relay says that it has the request from paa2.
+    const forged = ['paa1.example', 'relay0.example', 'paa2.example'];
+    expect(check(der({ 'Origin-Host': 'paa1.example', 'Route-Record': forged }), relay)).toBe(5012);
+    expect(check(der({ 'Origin-Host': 'paa2.example', 'Route-Record': forged }), relay)).toBeUndefined();
+  });
+
   it('with our own Destination-Host is ours in any realm, and without it in those that we serve', () => {
     const elsewhere = { 'Destination-Realm': 'Other.example' };
     expect(check(der({ ...elsewhere, 'Destination-Host': 'aaa.home.example' }))).toBeUndefined();
     const serving = (realms: string[]) =>
-      checkRequest(grammarian, { ...RECEIVER, realms }, PEER, der(elsewhere))?.resultCode;
+      checkRequest(grammarian, { ...RECEIVER, realms }, PEER, der(elsewhere), isAgent)?.resultCode;
     expect(serving(['other.example'])).toBeUndefined();
     expect(serving(['*'])).toBeUndefined();
     expect(serving(['third.example'])).toBe(3003);
