@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { readCertificate } from '../protocol/x509/certificate.js';
 import { certificatesOfPem } from './certificates/pem.js';
@@ -32,8 +33,8 @@ export async function readTlsFiles(
   { now = Date.now(), ciphers }: { readonly now?: number; readonly ciphers?: string } = {},
 ): Promise<TlsMaterial> {
   const [caPem, certificatePem, key] = await Promise.all([
-    readPem(`${section}.ca`, files.ca),
-    readPem(`${section}.certificate`, files.certificate),
+    readText(`${section}.ca`, files.ca),
+    readText(`${section}.certificate`, files.certificate),
     readKey(files, section),
   ]);
   const anchors = certificatesOf(`${section}.ca`, files.ca, caPem).filter(({ raw }) =>
@@ -97,26 +98,33 @@ const EVERYBODY = 0o007;
 
 /** The text of a file that only its owner and its group may use. */
 async function readSecret(key: string, path: string): Promise<string> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+  return readText(key, path, ({ mode }) => {
+    if ((mode & EVERYBODY) === 0) return;
+    throw new OperatorError(`${key}: everybody on this host may use ${path}: chmod o= ${path}`);
+  });
+}
+
+/** Octets of the largest file that is read: some thousand certificates. */
+export const MAX_PEM_FILE = 16 * 1024 * 1024;
+
+/** `check` may refuse it before it is read. What is no file, such as a FIFO, might keep its reader waiting for ever. */
+async function readText(key: string, path: string, check: (status: Stats) => void = () => undefined): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(key, path, error);
   });
   try {
-    const { mode } = await file.stat();
-    if ((mode & EVERYBODY) !== 0) {
-      throw new OperatorError(`${key}: everybody on this host may use ${path}: chmod o= ${path}`);
+    const status = await file.stat();
+    if (!status.isFile()) throw new OperatorError(`${key}: ${path} is not a file`);
+    if (status.size > MAX_PEM_FILE) {
+      throw new OperatorError(`${key}: ${path} has ${status.size} octets: at most ${MAX_PEM_FILE} are read`);
     }
+    check(status);
     return await file.readFile('utf8').catch((error: NodeJS.ErrnoException) => {
       throw unreadable(key, path, error);
     });
   } finally {
     await file.close();
   }
-}
-
-async function readPem(key: string, path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw unreadable(key, path, error);
-  });
 }
 
 function unreadable(key: string, path: string, error: NodeJS.ErrnoException): OperatorError {

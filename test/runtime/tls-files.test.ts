@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DAY, type Issued, issueCertificate, makeCa, validFor } from '../../src/runtime/pki.js';
-import { readTlsFiles, type TlsFiles } from '../../src/runtime/tls-files.js';
+import { MAX_PEM_FILE, readTlsFiles, type TlsFiles } from '../../src/runtime/tls-files.js';
 
 let folder: string;
 let ca: Issued;
@@ -92,4 +93,32 @@ describe('a key', () => {
       /tls\.key-passphrase-file: everybody on this host may use/,
     );
   });
+});
+
+describe('what is no file of a sensible size', () => {
+  it.each(['ca', 'certificate', 'key', 'key-passphrase-file'] as const)(
+    'is refused and not waited for: %s',
+    async (key) => {
+      await file(
+        'locked.pem',
+        createPrivateKey(server.keyPem)
+          .export({
+            type: 'pkcs8',
+            format: 'pem',
+            cipher: 'aes-256-cbc',
+            passphrase: 'x',
+          })
+          .toString(),
+      );
+      const fifo = `fifo-${key}`;
+      execFileSync('mkfifo', ['-m', '600', join(folder, fifo)]);
+      await mkdir(join(folder, `folder-${key}`), { mode: 0o700 });
+      await truncate(await file(`huge-${key}`, ''), MAX_PEM_FILE + 1);
+      const use = (name: string) => read({ key: 'locked.pem', [key]: name });
+      for (const name of [fifo, `folder-${key}`]) {
+        await expect(use(name)).rejects.toThrow(`tls.${key}: ${join(folder, name)} is not a file`);
+      }
+      await expect(use(`huge-${key}`)).rejects.toThrow(/huge-.* has \d+ octets: at most/);
+    },
+  );
 });
