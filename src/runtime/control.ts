@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, lstat, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -40,6 +40,15 @@ export interface ControlCall {
 /** By `GET /status`. What comes back goes out as JSON; a string as plain text. */
 export type ControlRoutes = Readonly<Record<string, (call: ControlCall) => unknown>>;
 
+/** Removes the socket that a daemon left that was killed. Rejects with OperatorError for anything else: it is somebody's. */
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found && !found.isSocket()) {
+    throw new OperatorError(`control.socket: ${path} is there and is no socket: give another path, or move it away`);
+  }
+  await rm(path, { force: true });
+}
+
 /** HTTP and JSON: on a UNIX socket of mode 0600 for the operator, on TCP for what only reads numbers. */
 export class ControlServer {
   readonly #server: Server;
@@ -52,7 +61,7 @@ export class ControlServer {
   static async onSocket(path: string, routes: ControlRoutes, guard: Guard = unguarded): Promise<ControlServer> {
     if (await answers(path)) throw new OperatorError(`${path}: another daemon runs with this control socket`);
     await makeFolder(dirname(path));
-    await rm(path, { force: true });
+    await removeStale(path);
     const server = serverOf(routes, guard);
     // From the first moment nobody else may connect.
     const mask = process.umask(0o177);
