@@ -7,12 +7,12 @@ import { FamiliarAddresses } from './familiar-addresses.js';
 import type { StoreCalls } from './measured-store.js';
 
 /**
- * What a client has proven, from nothing on: that somebody with a good certificate was at its address lately; that it has a
- * session, or a good certificate itself.
+ * Classes of clients, the lowest first. STRANGER: nothing is proven. FAMILIAR: a certificate was proven at the client's address
+ * lately. PROVEN: the client has a session, or has proven a certificate itself.
  */
 export const RANK = { STRANGER: 0, FAMILIAR: 1, PROVEN: 2 } as const;
 
-/** Sessions that are remembered; of others the store is asked where it matters. The oldest are forgotten first. */
+/** Sessions that are kept; the oldest are dropped first. For others the store is asked where it matters. */
 const MAX_SESSIONS = 100_000;
 
 /** Questions to the store at once, whether a session is known; without an answer it is not. */
@@ -21,7 +21,7 @@ const MAX_QUESTIONS = 64;
 /** How often the log says that clients are turned away, in milliseconds. */
 const REPORT_INTERVAL = 60_000;
 
-/** Who asks for something. */
+/** The sender of a request, as far as it is known. */
 export interface Asking {
   /** DiameterIdentity of the peer that brought the request, and of the NAS that it comes from. */
   readonly peer: string;
@@ -41,9 +41,9 @@ interface Succeeded {
 type Limited = 'conversations' | 'engine';
 
 /**
- * Whom the server does what for where it cannot do everything for everybody: what has proven a certificate or has a session goes
- * first, what has proven nothing goes last, and among equals peers, networks and addresses get equal shares. Nothing that one
- * party does counts against another one.
+ * Decides which clients an overloaded server serves. Clients that have a session or have proven a certificate go first, clients
+ * that have proven nothing go last. Within a class, peers, networks and addresses get equal shares. One party's use never counts
+ * against another party.
  */
 export class Admission {
   readonly #store: StoreCalls;

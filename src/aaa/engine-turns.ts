@@ -2,15 +2,15 @@ import { FairQueue, type FairQueueStep } from '../protocol/fairness/fair-queue.j
 import type { Seat } from '../protocol/fairness/fair-table.js';
 
 /**
- * TLS flights that are worked on at once. The engine runs in the main thread: more at once would not be quicker, and whoever
- * comes next waits for all of them.
+ * TLS flights that are worked on at once. The engine runs in the main thread: more at once would not be quicker, and the next
+ * flight would wait for all of them.
  */
 const PARALLEL = 2;
 
 /** Flights that may wait; fewer than the requests of one peer that are served at once, so that its other requests pass. */
 export const MAX_WAITING_FLIGHTS = 1024;
 
-/** How long a flight may wait, in milliseconds: later nobody waits for the answer any more. */
+/** How long a flight may wait, in milliseconds: after that the PAA has given up. */
 export const MAX_WAIT = 5_000;
 
 type Grant = (() => void) | undefined;
@@ -19,7 +19,7 @@ interface Turn {
   readonly resolve: (grant: Grant) => void;
 }
 
-/** Who the TLS engine works for next. */
+/** Orders the flights that wait for the TLS engine. */
 export class EngineTurns {
   readonly #queue = new FairQueue<Turn>({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
 
@@ -27,7 +27,7 @@ export class EngineTurns {
     return this.#queue.waiting;
   }
 
-  /** Resolves when it is the turn of this seat, with what says that it is done; with undefined when it is too much. */
+  /** Resolves at this seat's turn, with the function that ends the turn; with undefined if the queue sheds it. */
   take(seat: Seat): Promise<Grant> {
     return new Promise((resolve) => this.#follow(this.#queue.add({ resolve }, seat, performance.now())));
   }

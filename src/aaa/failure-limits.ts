@@ -1,4 +1,4 @@
-/** Names that are remembered; the longest silent one is forgotten first. */
+/** Names that are kept; the one whose last failure is the oldest goes first. */
 const MAX_NAMES = 100_000;
 
 const MINUTE = 60_000;
@@ -8,7 +8,7 @@ interface Count {
   failures: number;
 }
 
-/** Who has failed too often in this minute: it is not listened to for the rest of it. */
+/** Names with too many failures in this minute: they are refused without a check for the rest of it. */
 export class FailureLimits {
   readonly #limit: number;
   readonly #counts = new Map<string, Count>();

@@ -3,7 +3,7 @@ import { type PartyPath, pathKey } from '../protocol/fairness/party.js';
 /** Addresses that one certificate makes familiar, the latest ones: a certificate is no key to a whole network. */
 export const MAX_ADDRESSES = 4;
 
-/** Certificates that are remembered; the one that came in longest ago is forgotten first. */
+/** Certificates that are kept; the one that was proven longest ago goes first. */
 const MAX_CERTIFICATES = 50_000;
 
 /** How long an address stays familiar, in milliseconds. */
@@ -14,7 +14,7 @@ interface Familiar {
   readonly until: number;
 }
 
-/** Addresses at which somebody has proven a certificate lately: whoever comes from there again is no stranger. */
+/** Addresses at which a certificate was proven lately: a client at such an address is no stranger. */
 export class FamiliarAddresses {
   readonly #addresses = new Map<string, Familiar>();
   readonly #certificates = new Map<string, string[]>();

@@ -1,19 +1,19 @@
 import type { Subscriber } from '../runtime/store/records.js';
 
-/** Subscribers that are remembered; the one that came in longest ago is forgotten first. */
+/** Subscribers that are kept; the one that authenticated longest ago goes first. */
 const MAX_KNOWN = 100_000;
 
 /**
- * Subscribers by the certificate with which they last came in: while the store cannot be asked they come in again, without
- * Mobile IPv6, for a limited time.
+ * Subscribers by the certificate of their last authentication. While the store is lost they still get access, without Mobile
+ * IPv6, for a limited time.
  */
 export class KnownSubscribers {
   readonly #lifetime: number;
   readonly #known = new Map<string, { readonly subscriber: Subscriber; readonly until: number }>();
-  /** NAIs by the sessions that they came in with. */
+  /** NAIs by Session-Id. */
   readonly #owners = new Map<string, string>();
 
-  /** `lifetime`: milliseconds; 0: nobody is remembered. */
+  /** `lifetime`: milliseconds; 0: none are kept. */
   constructor(lifetime: number) {
     this.#lifetime = lifetime;
   }
@@ -25,7 +25,7 @@ export class KnownSubscribers {
     put(this.#owners, sessionId, subscriber.nai);
   }
 
-  /** Not in a session that is known to be another subscriber's. */
+  /** Undefined also for a session of another subscriber. */
   find(sha256: string, sessionId: string, now: number): Subscriber | undefined {
     const known = this.#known.get(sha256);
     if (!known || known.until <= now) return undefined;

@@ -3,7 +3,7 @@ import type { Logger } from '../runtime/log.js';
 import type { Metrics } from '../runtime/metrics.js';
 import type { StoreCalls } from './measured-store.js';
 
-/** PAAs whose Origin-State-Id is remembered; more are asked after in the store again. */
+/** PAAs whose Origin-State-Id is kept; when there are more, all are dropped and read from the store again. */
 const MAX_ORIGINS = 10_000;
 
 export interface OriginStateParts {
@@ -12,13 +12,13 @@ export interface OriginStateParts {
   readonly store: StoreCalls;
   /** How long the leases of ended sessions stay, milliseconds. */
   readonly leasesFor: number;
-  /** What a peer that is connected said in its capabilities exchange. */
+  /** Capabilities of a connected peer. */
   readonly capabilitiesOf: (host: string) => PeerCapabilities | undefined;
-  /** Its sessions are over: what is kept of their keys is of no use. */
+  /** Wipes the keys of this host's sessions, which are over. */
   readonly forgetKeysOf: (host: string) => void;
 }
 
-/** RFC 6733 8.16: a PAA whose Origin-State-Id has grown has forgotten the sessions that it had before. */
+/** RFC 6733 8.16: a PAA with a greater Origin-State-Id than before has restarted and lost its earlier sessions. */
 export class OriginStates {
   readonly #parts: OriginStateParts;
   readonly #known = new Map<string, number>();
@@ -33,8 +33,8 @@ export class OriginStates {
   }
 
   /**
-   * A request of this origin has come, from itself or through an agent. While the origin is connected itself, what it said
-   * then counts alone: it cannot have restarted.
+   * A request of this origin has come, directly or through an agent. While the origin is connected itself, only the value of its
+   * capabilities exchange counts: it cannot have restarted since.
    */
   async told(origin: string, state: number | undefined, peer: string): Promise<void> {
     const own = this.#parts.capabilitiesOf(origin);

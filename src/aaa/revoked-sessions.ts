@@ -4,16 +4,16 @@ import { certificateKey, type PeerJudge } from '../runtime/peer-certificate.js';
 export interface RevokedCertificates {
   /** As the store keeps them with a session, see certificateKey. */
   readonly certificates: readonly string[];
-  /** Issuers whose own certificate is revoked: whoever has one of theirs. */
+  /** Issuers whose own certificate is revoked: all certificates that they have issued count as revoked. */
   readonly issuers: readonly string[];
 }
 
-/** What CRLs revoke, from one look at them to the next. */
+/** Finds newly revoked certificates: compares the CRLs with those at the last look. */
 export class RevokedSessions {
   #serials: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #issuers: ReadonlySet<string> = new Set();
 
-  /** What is revoked now and was not the last time. */
+  /** Certificates and issuers that are revoked now and were not at the last look. */
   look(judge: PeerJudge, now: number): RevokedCertificates {
     const inForce = judge.revocation?.inForce(now) ?? [];
     const before = this.#serials;

@@ -2,19 +2,19 @@ import { FairTable } from '../protocol/fairness/fair-table.js';
 import { addressPath } from '../protocol/fairness/party.js';
 import { Usage } from '../protocol/fairness/usage.js';
 
-/** Connections that have not said who they are yet. Each costs a socket, and with TLS a handshake. */
+/** Connections without a CER yet. Each costs a socket, and with TLS a handshake. */
 export const MAX_NEW_CONNECTIONS = 512;
 
 /**
- * Connections of one network of strangers that count lately, each half as much after HALF_LIFE: about seven a second go on
- * for ever.
+ * Limit of the recent connections of a strangers' network, where each counts half after HALF_LIFE. A steady seven a second stay
+ * below it.
  */
 export const MAX_RECENT = 100;
 
-/** Addresses of accepted peers that are remembered. */
+/** Addresses of accepted peers that are kept. */
 const MAX_PROVEN = 1_000;
 
-/** What is known of an address: nothing, that a peer was accepted from there, that a peer is configured with it. */
+/** Classes of addresses: unknown, a peer was accepted from there, a configured peer has it. */
 const RANK = { STRANGER: 0, PROVEN: 1, LISTED: 2 } as const;
 
 interface Slot {
@@ -22,9 +22,9 @@ interface Slot {
 }
 
 /**
- * The places of connections before anybody knows whose they are: addresses of configured peers first, then those from which a
- * peer came before; among equals networks and addresses have equal shares, and the oldest connection of the fullest has to go
- * when a new one comes. Strangers' networks have a limited rate, too.
+ * Places of connections before their CER. Addresses of configured peers go first, then addresses from which a peer came before.
+ * Within a class networks and addresses get equal shares: a new connection replaces the oldest one of the fullest network.
+ * Networks of strangers have a limited rate, too.
  */
 export class ConnectionSlots {
   readonly #isListed: (address: string) => boolean;

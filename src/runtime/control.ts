@@ -83,7 +83,7 @@ export class ControlServer {
     guard: Guard = unguarded,
   ): Promise<ControlServer> {
     const server = serverOf(routes, guard);
-    // Whoever reaches the port: this host goes first, and others have equal shares.
+    // Anybody who reaches the port can connect: this host goes first, others get equal shares.
     const slots = new ConnectionSlots(isLoopback);
     server.on('connection', (socket) => {
       const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
@@ -110,7 +110,7 @@ export class ControlServer {
 
 function serverOf(routes: ControlRoutes, guard: Guard): Server {
   return createServer({ requestTimeout: ANSWER_TIMEOUT, headersTimeout: 5_000 }, (incoming, response) => {
-    // Whatever it is, whoever asked hears of it.
+    // Every error is answered.
     const refuse = (error: unknown) => {
       const status = error instanceof ControlError ? error.status : 500;
       reply(response, status, { error: error instanceof Error ? error.message : String(error) });

@@ -45,7 +45,7 @@ export function credentialWarnings(used: readonly UsedCredentials[], now = Date.
   return [...used.flatMap(weaknesses), ...used.flatMap(unverified), ...notices(dated, now).map(noticeText)];
 }
 
-/** CRLs of a CA that nobody knows yet: it may be a wrong file. */
+/** CRLs whose issuer is not known yet: it may be a wrong file. */
 function unverified({ section, revocation }: UsedCredentials): string[] {
   return (revocation?.unverified ?? []).map(
     ({ list, path }) =>

@@ -100,7 +100,7 @@ export interface EapServerOptions<G> {
 
 export type EapServerAnswer<G> =
   | { readonly type: 'request'; readonly packet: Uint8Array }
-  /** Whoever gets it wipes its keys. */
+  /** The receiver wipes its keys. */
   | ({
       readonly type: 'success';
       readonly packet: Uint8Array;

@@ -153,7 +153,7 @@ export class Grammarian {
     return content;
   }
 
-  /** What was read before a violation is of no use: keys among it are wiped. */
+  /** Wipes the keys among AVPs that were read before a violation. */
   #given(broken: Violation, content: Values): Violation {
     for (const value of Object.values(content)) if (value instanceof Secret) value.wipe();
     return broken;

@@ -25,7 +25,7 @@ export interface Hop {
 
 const DEFAULT_REALM = '*';
 
-/** RFC 6733 2.4: who advertises the relay application forwards every other one. */
+/** RFC 6733 2.4: a peer that advertises the relay application forwards every other one. */
 function serves({ relay, applications }: NonNullable<Hop['capabilities']>, applicationId: number): boolean {
   return applications.includes(applicationId) || (relay && applications.includes(APPLICATION.RELAY));
 }

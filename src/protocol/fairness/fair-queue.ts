@@ -1,7 +1,7 @@
 import { FairTable, type Seat } from './fair-table.js';
 import { Usage } from './usage.js';
 
-/** Turns of each rank before a turn goes to a lower one that waits: nobody is kept out for ever. */
+/** Turns of a rank before the next lower one that waits gets a turn: no rank waits for ever. */
 const TURNS_OF_RANK = 4;
 
 export interface FairQueueLimits {
@@ -13,7 +13,7 @@ export interface FairQueueLimits {
   readonly patience: number;
 }
 
-/** What follows from something: jobs that begin now, and jobs that are given up. */
+/** Result of an event: jobs that begin now, and jobs that are given up. */
 export interface FairQueueStep<T> {
   readonly begun: readonly T[];
   readonly shed: readonly T[];
@@ -25,9 +25,9 @@ interface Job {
 }
 
 /**
- * Decides whose turn it is where something is scarce: jobs of a higher rank first, four of them for one of the next lower
- * rank; within a rank, the peer that has used the least lately, of its networks the one that has, of its addresses the one that
- * has. What a rank uses does not count in another. Times in milliseconds, monotonic.
+ * Orders jobs that wait for a scarce resource. Jobs of a higher rank go first, four of them for each one of the next lower rank.
+ * Within a rank the peer that has used the least lately goes first; then the same holds for its networks, and for the addresses
+ * of the network. Use is counted for each rank apart. Times in milliseconds, monotonic.
  */
 export class FairQueue<T> {
   readonly #limits: FairQueueLimits;
@@ -47,7 +47,7 @@ export class FairQueue<T> {
     return this.#waiting.size;
   }
 
-  /** A job comes; the same job is not given twice. */
+  /** Adds a job. The same job must not be added twice. */
   add(job: T, seat: Seat, now: number): FairQueueStep<T> {
     this.#jobs.set(job, { seat, since: now });
     const pushedOut = this.#waiting.add(job, seat);

@@ -2,8 +2,8 @@ import { Line } from './line.js';
 import type { PartyPath } from './party.js';
 
 /**
- * Where an item sits: items of lower rank have to leave before those of higher rank, and `path` says whose it is. All paths in
- * one table have the same length.
+ * Place of an item. Items of a lower rank are pushed out before those of a higher one; `path` names the party that owns the item.
+ * All paths in one table have the same length.
  */
 export interface Seat {
   /** 0 is the lowest. */
@@ -11,7 +11,7 @@ export interface Seat {
   readonly path: PartyPath;
 }
 
-/** One part in so many of a table is each rank's own: not even all of a higher rank together keep a lower one out. */
+/** A rank's own share of a table is one part in so many: higher ranks together cannot take it. */
 const RESERVE = 8;
 
 /** A party, with the parties within it. */
@@ -62,8 +62,8 @@ class Party<T> {
 /**
  * A bounded table that is shared fairly (max-min): when it is full, a new item pushes out the oldest item of the fullest
  * address, in the fullest network, of the fullest peer, among the items of the lowest rank that has more than its reserve.
- * Whoever holds less than the fullest party loses nothing to it. Adding and removing take time that does not depend on
- * how many items or parties there are.
+ * A party that holds less than the fullest one loses nothing to it. Adding and removing take constant time, whatever the number
+ * of items or parties.
  */
 export class FairTable<T> {
   readonly #limit: number;

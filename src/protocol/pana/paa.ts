@@ -389,7 +389,7 @@ export class Paa {
     if (place) {
       const holders = place.address === where.peer.address ? [] : this.#sessions.holders(place.address, entry);
       if (holders.length > 0) {
-        // Whether somebody is there is for the holder's ping to say, whose end ends that session.
+        // The holder is pinged. If the ping gets no answer, its session ends and the address is free.
         where.wait(now);
         out.push(refuse('address-held', place));
         for (const holder of holders) {

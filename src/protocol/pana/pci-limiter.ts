@@ -14,7 +14,7 @@ export type PciRefusal = 'pci-of-address' | 'pci-of-network' | 'pci-in-all';
 /** Cells of the tables that are cleared each second: well above what is answered in it. */
 const SECOND_CELLS = 1 << 16;
 
-/** Cells of the tables of those who were heard lately, by network and by address: a million of them fill a quarter. */
+/** Cells of the tables of recent senders, by network and by address: a million of them fill a quarter. */
 const NETWORK_CELLS = 1 << 20;
 const ADDRESS_CELLS = 1 << 22;
 

@@ -26,7 +26,7 @@ export class CrlSignatureError extends OperatorError {}
 export class Revocation {
   readonly policy: RevocationPolicy;
   readonly #byName = new Map<string, CrlOfFile[]>();
-  /** Lists of an issuer, the newest first; undefined as long as nobody has asked. */
+  /** Lists of an issuer, the newest first; undefined before the first use. */
   readonly #byIssuer = new Map<string, CertificateList[]>();
   readonly #verified = new Set<CertificateList>();
 
