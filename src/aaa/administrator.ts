@@ -134,7 +134,7 @@ export class Administrator {
     if (!(error instanceof Error)) return error;
     if (error instanceof StoreError) return new ControlError(error.message);
     if (error instanceof DatabaseError) return new ControlError(error.message, UNAVAILABLE);
-    return new ControlError(`${operation} failed by a fault of the server's, which its log shows`, FAULT);
+    return new ControlError(`${operation}: internal error of the server; its log has the details`, FAULT);
   }
 
   /** ASR or RAR for a session, or for all of a subscriber: `{of}`; what became of each. */

@@ -359,7 +359,7 @@ export class EapApplication {
         this.#takenOver(result.lease, result.takenFrom, origin);
       const unfit = result.result === 'home' ? leaseProblem(result.lease) : undefined;
       if (unfit !== undefined) {
-        log.error({ user: subscriber.nai, reason: unfit }, 'the store holds what no node can be given');
+        log.error({ user: subscriber.nai, reason: unfit }, 'home agent in the store cannot be used');
         await store.run('bootstrap', { ...request(), wish: undefined, local: undefined });
         return this.#none(subscriber, 'unfit');
       }
@@ -403,7 +403,7 @@ export class EapApplication {
         await this.disconnect(session).catch(() => this.endSession(session, 'replaced'));
       }
     } catch (error) {
-      log.warn({ user: nai, reason: (error as Error).message }, 'older sessions are left');
+      log.warn({ user: nai, reason: (error as Error).message }, 'older sessions not ended');
     }
   }
 
@@ -491,7 +491,7 @@ export class EapApplication {
     // An agent on the way may say that it cannot deliver; of the session only its PAA can speak.
     const from = grammarian.find(answer.avps, 'Origin-Host') ?? '';
     if (!isProtocolError(result) && !isSameHost(from, session.origin)) {
-      throw new Error(`an answer of ${from}, and not of ${session.origin}`);
+      throw new Error(`the answer is from ${from}, not from ${session.origin}`);
     }
     const fields = { session: session.sessionId, user: session.nai, nas: session.origin, result };
     this.#parts.log.info(fields, spec === ASR ? 'abort asked for' : 're-authentication asked for');

@@ -39,7 +39,7 @@ export const AAA_METRICS: MetricDescriptions = {
     sessions_revoked: { help: 'Sessions that ended because their certificate was revoked' },
     sessions_lost: { help: 'Sessions that ended because their PAA restarted' },
     limited: {
-      help: 'Authentications that were refused unheard: of a certificate after too many failures, or for want of conversations or of time of the TLS engine',
+      help: 'Authentications refused without a check: certificate with too many failures, no free conversation, TLS engine too busy',
       series: each('of', ['certificate', 'conversations', 'engine']),
     },
     known_subscribers: { help: 'Nodes that came in on an earlier authentication while the store was down' },

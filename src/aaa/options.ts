@@ -17,12 +17,12 @@ export const aaaSchema = z.strictObject({
       .array(section.diameterPeer)
       .default([])
       .describe(
-        'Diameter peers that may connect (PAAs, agents): [{host, from}], with address where we connect to them',
+        'Diameter peers that may connect (PAAs, agents): [{host, from}]; with address: the server connects to them',
       ),
     realms: z
       .array(z.union([section.identity(), z.literal('*')]))
       .default([])
-      .describe('realms that are served beside diameter.realm; "*": any'),
+      .describe('further realms that are served; "*": any'),
     listen: z.array(section.address()).default([]).describe('addresses to take connections on'),
     port: section.port().default(3868).describe('TCP port; 0: any free one'),
     plain: z.boolean().default(true).describe('take connections without TLS too'),
@@ -31,14 +31,16 @@ export const aaaSchema = z.strictObject({
       .boolean()
       .default(false)
       .describe('other servers have the same store: sessions are not bound to this one (Session-Binding)'),
-    'round-timeout': section.duration().default(60_000).describe('how long the next EAP response is waited for'),
+    'round-timeout': section.duration().default(60_000).describe('how long the server waits for the next EAP response'),
     conversations: z
       .number()
       .int()
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe('EAP conversations at once; a new one pushes out one of whoever has the most, unproven ones first'),
+      .describe(
+        'EAP conversations at once; one more closes the oldest of the client that has the most, unproven clients first',
+      ),
   }),
   tls: section.eapTls('1.2', 'lowest version of TLS', {
     certificate: section.fileName().describe('PEM file of the server certificate'),
@@ -62,18 +64,22 @@ export const aaaSchema = z.strictObject({
       .min(2048)
       .max(MAX_FLIGHT)
       .default(12_288)
-      .describe('octets of the longest TLS flight of a client, mostly its certificates; longer ones are refused'),
+      .describe(
+        'octets of the longest TLS flight of a client, which is mostly its certificates; longer ones are refused',
+      ),
   }),
   session: section.group({
     lifetime: section.duration().default(3_600_000).describe('session lifetime, unless the subscriber has its own'),
     history: section
       .duration()
       .default(180 * 86_400_000)
-      .describe('how long it is remembered who had which home address'),
+      .describe('how long the history of home addresses is kept'),
     outage: section
       .duration()
       .default(3_600_000)
-      .describe('how long whoever came in comes in again, without Mobile IPv6, while the store is down; 0: nobody'),
+      .describe(
+        'while the store is lost, how long after its last authentication a subscriber gets access; 0: no access',
+      ),
     grace: section.duration().default(60_000).describe('how much longer than its session a lease lives'),
   }),
   limits: section.group({
@@ -82,13 +88,13 @@ export const aaaSchema = z.strictObject({
       .int()
       .min(0)
       .default(10)
-      .describe('refusals of one certificate in a minute until it is refused unheard; 0: any number'),
+      .describe('refusals of a certificate in a minute until it is refused without a check; 0: no limit'),
   }),
   mobility: section.group({
     'psk-root': z
       .enum(['msk', 'emsk'])
       .default('msk')
-      .describe('key that IKE keys are derived from, unless the subscriber has its own'),
+      .describe('key that IKE keys are derived from, msk or emsk, unless the subscriber has its own'),
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-aaa'),
@@ -101,7 +107,7 @@ export const aaaSchema = z.strictObject({
       .min(1)
       .max(100)
       .default(3)
-      .describe('failures in a row until a home agent is taken for dead'),
+      .describe('failures in a row until a home agent counts as down'),
     wait: section.duration().default(500).describe('how long an answer waits for the hook; 0: not at all'),
   }),
 });

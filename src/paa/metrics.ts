@@ -28,7 +28,7 @@ export const PAA_METRICS: MetricDescriptions = {
       series: each('code', DROPPED),
     },
     authorizations: {
-      help: 'Authentications by how they ended: authorized, reauthenticated, refused; or postponed, without a verdict of the AAA server',
+      help: 'Authentications by result: authorized, reauthenticated, refused, postponed (no verdict of the AAA server)',
       series: each('result', ['authorized', 'reauthenticated', 'refused', 'postponed']),
     },
     sessions_ended: {
@@ -37,7 +37,7 @@ export const PAA_METRICS: MetricDescriptions = {
     },
     moves: { help: 'Sessions that went on from another address of their client' },
     unfit_assignments: {
-      help: 'Home agents or home addresses of AAA servers that were not fit for use: access without Mobile IPv6',
+      help: 'Unusable home agents or home addresses from AAA servers: access without Mobile IPv6',
     },
     aaa_failures: { help: 'EAP messages for which no AAA server gave an answer of use' },
     hook_runs: {

@@ -16,7 +16,9 @@ export const paaSchema = z.strictObject({
     peers: z
       .enum(['current', 'legacy'])
       .default('current')
-      .describe('legacy: strict old clients: plain offers with SHA-1 first, nothing of ours before they ask'),
+      .describe(
+        'legacy, for strict old clients: plain offers with SHA-1 first, and no vendor AVP before a client asks for one',
+      ),
     'optimised-start': z
       .boolean()
       .default(false)
@@ -30,34 +32,32 @@ export const paaSchema = z.strictObject({
     'lifetime-grace': section
       .duration()
       .default(2_000)
-      .describe('a session is kept so much longer than the lifetime that the client was told'),
+      .describe('how much longer than the lifetime told to the client a session is kept'),
     'ping-interval': section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
     'reauthenticate-at': z
       .number()
       .min(0)
       .max(0.95)
       .default(0.9)
-      .describe('part of the session lifetime after which we authenticate the client again; 0: left to the client'),
+      .describe('part of the session lifetime after which the PAA re-authenticates the client; 0: left to the client'),
     limits: section.group({
       'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
       'pci-per-network': limit(100_000)
         .default(500)
-        .describe('PCIs of one network, a /64 or a /24 of IPv4, answered in a second'),
+        .describe('PCIs of one network (/64, or /24 of IPv4) answered in a second'),
       pci: limit(100_000)
         .default(4_000)
-        .describe(
-          'PCIs answered in a second in all; a half of them is kept for networks and addresses that were quiet',
-        ),
+        .describe('PCIs answered in a second in all; half of them are kept for networks and addresses that were quiet'),
       'half-open-per-address': limit(1000)
         .default(8)
         .describe('sessions of one address that are not authenticated yet'),
       'half-open-per-network': limit(100_000)
         .default(2_000)
-        .describe('the same of one network, a /64 or a /24 of IPv4'),
+        .describe('sessions of one network (/64, or /24 of IPv4) that are not authenticated yet'),
       'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
       'sessions-per-subscriber': limit(10_000)
         .default(4)
-        .describe('sessions of one subscriber (User-Name of the AAA server); one more ends the oldest'),
+        .describe('sessions of one subscriber (User-Name from the AAA server); one more ends the oldest'),
       sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
     }),
   }),
@@ -69,7 +69,7 @@ export const paaSchema = z.strictObject({
       address: section.address().describe('IPv6 address of the local home agent'),
       host: section.identity().describe('its name'),
       prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
-      capacity: limit(1_000_000).default(1_000).describe('home addresses given out at most'),
+      capacity: limit(1_000_000).default(1_000).describe('most home addresses that are assigned'),
       ike: z.enum(['ikev1', 'ikev2']).default('ikev2').describe('version of IKE that its hook sets up; racoon: ikev1'),
     })
     .optional()
@@ -81,7 +81,7 @@ export const paaSchema = z.strictObject({
       .array(z.strictObject({ realm: z.string().min(1), peers: z.array(section.identity()).min(1) }))
       .default([])
       .describe('peers of each realm, the best first: [{realm, peers}]; without routes every peer serves every realm'),
-    'request-timeout': section.duration().default(10_000).describe('how long an answer is waited for'),
+    'request-timeout': section.duration().default(10_000).describe('how long the PAA waits for an answer'),
   }),
   nas: section.group({
     identifier: z.string().min(1).max(253).optional().describe('NAS-Identifier; without it the Diameter host'),

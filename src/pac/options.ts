@@ -11,7 +11,10 @@ export const pacSchema = z.strictObject({
       .fileName()
       .optional()
       .describe('file of further PAAs, which a DHCP client writes (RFC 5192)'),
-    'default-router': z.boolean().default(true).describe('with no PAA of the above, try the default router'),
+    'default-router': z
+      .boolean()
+      .default(true)
+      .describe('if there is no PAA in paa or discovery-file, try the default router'),
     port: section.port().min(1).default(716).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('our address; without it the route decides'),
     'local-port': section.port().default(0).describe('our UDP port; 0: any'),
@@ -25,7 +28,10 @@ export const pacSchema = z.strictObject({
       .describe('send EAP responses in PAN; false: in a PAR of their own'),
     'eap-reply-timeout': section.duration().default(1_000).describe('wait for EAP before an empty PAN is sent'),
     'progress-timeout': section.duration().default(60_000).describe('a phase without progress ends after this'),
-    'pci-limit': section.duration().default(0).describe('how long one PAA is asked; 0: for ever, or 10s if several'),
+    'pci-limit': section
+      .duration()
+      .default(0)
+      .describe('how long one PAA is tried; 0: for ever, or 10s if there are several'),
     'ping-interval': section.duration().default(30_000).describe('ping after this time of silence; 0: never'),
     'reauthenticate-at': z
       .number()
@@ -38,7 +44,7 @@ export const pacSchema = z.strictObject({
     identity: z.string().min(1).max(253).describe('identity sent in clear: @realm says no more than routing needs'),
     mtu: z.number().int().min(64).max(1400).default(1100).describe('octets of the largest EAP packet to send'),
   }),
-  tls: section.eapTls('1.3', 'lowest version of TLS: 1.2 shows who we are to anybody', {
+  tls: section.eapTls('1.3', 'lowest version of TLS; with 1.2 any PAA learns the name in our certificate', {
     certificate: section.fileName().describe('PEM file of our certificate'),
     key: section.fileName().describe('PEM file of our private key'),
     'server-name': section.identity().describe('name, or parent domain, that the AAA server certificate must have'),

@@ -140,25 +140,25 @@ export const algorithms = {
   sa: z
     .enum(['required', 'optional'])
     .default('required')
-    .describe('required: no session without a PANA SA, which a stripped offer would give'),
+    .describe('required: refuse sessions without a PANA SA; optional: also accept them'),
 };
 
 /** CRLs of the certificates of the other end. */
 const crl = {
-  crl: fileName().optional().describe('file of CRLs, PEM or DER, or folder of such files; read again when it changes'),
+  crl: fileName().optional().describe('file of CRLs (PEM or DER), or folder of such files; read again when it changes'),
   'crl-expired': z
     .enum(['refuse', 'ignore'])
     .default('refuse')
-    .describe('with a CRL that has expired: refuse the certificates of its CA, or go on by it'),
+    .describe('when a CRL has expired: refuse the certificates of its CA, or ignore the expiry'),
   'crl-missing': z
     .enum(['refuse', 'ignore'])
     .default('refuse')
-    .describe('where crl has none of a CA: refuse its certificates, or take them'),
+    .describe('when crl has no CRL of a CA: refuse its certificates, or ignore that'),
 };
 
 const tlsKeys = {
   ...crl,
-  ca: fileName().describe('PEM file of the CA that the other end must come from'),
+  ca: fileName().describe('PEM file of the CAs that issue certificates of the other end'),
   'key-passphrase-file': fileName().optional().describe('file with the passphrase of an encrypted key'),
   ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
   curves: z.string().min(1).optional().describe('curves of the key exchange, such as X25519:P-256'),
@@ -172,11 +172,13 @@ const tlsKeys = {
   'sha1-signatures': z
     .enum(['refuse', 'allow'])
     .default(DEFAULT_POLICY.sha1Signatures)
-    .describe('certificates that are signed over SHA-1: refuse or allow'),
+    .describe('refuse or allow certificates with a signature over SHA-1'),
   'extended-key-usage': z
     .enum(['required', 'if-present'])
     .default(DEFAULT_POLICY.extendedKeyUsage)
-    .describe('clientAuth of clients, serverAuth of servers: required, or checked if-present'),
+    .describe(
+      'clientAuth of clients, serverAuth of servers: required, or if-present: only checked where the extension is there',
+    ),
 };
 
 /** TLS of an end of EAP-TLS. */
@@ -189,8 +191,11 @@ export const eapTls = <S extends z.ZodRawShape>(lowest: TlsVersion, about: strin
       'extended-master-secret': z
         .enum(['required', 'wanted'])
         .default('required')
-        .describe('RFC 7627 with TLS 1.2: required, or wanted for peers whose TLS has none'),
-      legacy: z.boolean().default(false).describe('allow min-version 1.0 and 1.1, for peers that know nothing newer'),
+        .describe('RFC 7627 with TLS 1.2: required; wanted: also accept peers without it'),
+      legacy: z
+        .boolean()
+        .default(false)
+        .describe('allow min-version 1.0 and 1.1, for peers that support nothing newer'),
       ...shape,
     })
     .superRefine((settings, context) => tlsRules(settings as unknown as TlsSettings, context))
@@ -199,16 +204,21 @@ export const eapTls = <S extends z.ZodRawShape>(lowest: TlsVersion, about: strin
 /** Peers of a Diameter node, for either side. */
 export const diameterPeer = z.strictObject({
   host: identity().describe('DiameterIdentity of the peer'),
-  address: address().optional().describe('where to connect to; without it the peer connects to us'),
-  addresses: z.array(address()).optional().describe('more of them, tried in order'),
+  address: address().optional().describe('where to connect to; without it the peer has to connect'),
+  addresses: z.array(address()).optional().describe('further addresses, tried in order'),
   from: z
     .array(network())
     .optional()
-    .describe('addresses and networks that it connects from without TLS, beside those; none at all: loopback only'),
+    .describe(
+      'further addresses and networks from which it may connect without TLS; without any address: loopback only',
+    ),
   port: port().min(1).optional().describe('its port; 3868, with TLS 5868'),
-  tls: z.boolean().default(false).describe('it is this peer only with TLS, and a certificate that bears its name'),
-  relay: z.boolean().default(false).describe('an agent, relay or proxy, that brings requests of others'),
-  priority: z.number().int().min(0).max(65_535).default(0).describe('lower ones are asked first'),
+  tls: z
+    .boolean()
+    .default(false)
+    .describe('accept and connect this peer only with TLS and a certificate that bears its name'),
+  relay: z.boolean().default(false).describe('the peer is a relay or proxy, which may send requests of other hosts'),
+  priority: z.number().int().min(0).max(65_535).default(0).describe('peers with a lower number are asked first'),
   weight: z.number().min(0.001).max(65_535).default(1).describe('share of the requests among equal priorities'),
 });
 

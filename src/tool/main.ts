@@ -46,7 +46,7 @@ await runProgram({
       )
       .command(
         'bench',
-        'Measure bootstraps on this host beside the bare TLS handshake, a store of a million leases, and the enforcement point',
+        'Measure on this host: bootstraps, bare TLS handshakes, a store of a million leases, the enforcement point, a flood',
         (bench) =>
           bench
             .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
@@ -54,7 +54,7 @@ await runProgram({
             .option('leases', {
               type: 'number',
               default: 1_000_000,
-              description: 'leases of the large store beside the small one; 0: leave the store out',
+              description: 'leases of the large store, compared with a small one; 0: leave the store out',
             })
             .option('postgres', {
               type: 'string',
@@ -68,7 +68,8 @@ await runProgram({
             .option('flood', {
               type: 'number',
               default: 50_000,
-              description: 'PCIs a second of a flood, beside none and a quarter (Linux, root, cc); 0: leave it out',
+              description:
+                'PCIs a second of the largest flood; also run: none and a quarter of it (Linux, root, cc); 0: leave it out',
             })
             .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
             .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --leases 100000', 'the store alone'),

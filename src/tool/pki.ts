@@ -12,14 +12,14 @@ const DAY = 86_400_000;
 const kind = {
   type: 'string',
   choices: ['rsa', 'p256'],
-  description: 'keys: RSA 2048 or P-256, whose handshakes cost less',
+  description: 'kind of key: RSA of 2048 bits, or P-256, whose handshakes cost less',
 } as const;
 
 function days(fallback: number) {
-  return { type: 'number', default: fallback, description: 'days that it is valid' } as const;
+  return { type: 'number', default: fallback, description: 'days of validity' } as const;
 }
 
-const crlDays = { type: 'number', description: 'days until the CRL is out of date' } as const;
+const crlDays = { type: 'number', description: 'days until the CRL expires' } as const;
 
 function daysOf(value: unknown): number {
   const number = Number(value);
@@ -57,7 +57,7 @@ export function pkiCommands(cli: Argv): Argv {
       'Issue a certificate: NAME.pem and NAME-key.pem',
       (issue) =>
         issue
-          .positional('name', { type: 'string', demandOption: true, description: 'name of the files' })
+          .positional('name', { type: 'string', demandOption: true, description: 'name of the files, before .pem' })
           .option('dir', dir)
           .option('client', { type: 'string', description: 'for a mobile node: its NAI' })
           .option('server', { type: 'string', description: 'for a server: its host names, with commas between' })
@@ -79,20 +79,20 @@ export function pkiCommands(cli: Argv): Argv {
     )
     .command(
       'renew <name>',
-      'Issue a certificate again, for the same names and key; "ca": the CA itself',
+      'Renew a certificate with the same names and key; "ca": that of the CA',
       (renew) =>
         renew
           .positional('name', {
             type: 'string',
             demandOption: true,
-            description: 'name that it was issued with, or ca',
+            description: 'name given to "pki issue", or ca',
           })
           .option('dir', dir)
-          .option('new-key', { type: 'boolean', description: 'make another key too: NAME-key.pem' })
+          .option('new-key', { type: 'boolean', description: 'also make a new key: NAME-key.pem' })
           .option('keys', { ...kind, description: 'kind of the new key; without it the CA’s' })
-          .option('days', { type: 'number', description: 'days that it is valid; 365, for the CA 3650' })
+          .option('days', { type: 'number', description: 'days of validity [default: 365; for the CA 3650]' })
           .example('pana-mip6 pki renew aaa', 'pana-aaa takes the new file by itself')
-          .example('pana-mip6 pki renew mn1 --new-key', 'both files have to go to the mobile node'),
+          .example('pana-mip6 pki renew mn1 --new-key', 'copy both files to the mobile node'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
         const { validFor } = await import('../runtime/pki.js');
@@ -104,21 +104,21 @@ export function pkiCommands(cli: Argv): Argv {
     )
     .command(
       'crl',
-      'Make the CRL anew, before it is out of date',
+      'Issue a new CRL, before the old one expires',
       (crl) =>
         crl
           .option('dir', dir)
-          .option('days', { ...crlDays, description: `${crlDays.description}; without it as many as before` })
+          .option('days', { ...crlDays, description: `${crlDays.description}; without it as many as the last CRL` })
           .example('pana-mip6 pki crl --dir /etc/pana-mip6/pki', 'from cron, once a week'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
         const until = await folder.renewCrl(argv.days === undefined ? undefined : daysOf(argv.days));
-        print(`Made ${join(argv.dir, 'crl.pem')}, good until ${until.toISOString()}.`);
+        print(`Made ${join(argv.dir, 'crl.pem')}, valid until ${until.toISOString()}.`);
       },
     )
     .command(
       'list',
-      'List the CA, the CRL and the certificates, with the days that they have left',
+      'List the CA, the CRL and the certificates with their days left',
       (list) =>
         list
           .option('dir', dir)
@@ -131,10 +131,10 @@ export function pkiCommands(cli: Argv): Argv {
     )
     .command(
       'revoke <name>',
-      'Put a certificate on the CRL, with those that it replaced',
+      'Revoke a certificate, with those that it replaced, in crl.pem',
       (revoke) =>
         revoke
-          .positional('name', { type: 'string', demandOption: true, description: 'name that it was issued with' })
+          .positional('name', { type: 'string', demandOption: true, description: 'name given to "pki issue"' })
           .option('dir', dir)
           .example('pana-mip6 pki revoke mn1', 'pana-aaa reads the CRL again by itself'),
       async (argv) => {

@@ -140,10 +140,10 @@ describe('a server that asks a PAA', () => {
   }
 
   it.each<[string, number, RegExp | number, number]>([
-    [B, 5002, /an answer of paa2.example, and not of paa.example/, 1],
+    [B, 5002, /the answer is from paa2.example, not from paa.example/, 1],
     [RELAY, 3002, 3002, 1],
     // Its E bit does not make a verdict on the session an error of delivery.
-    [RELAY, 5002, /an answer of relay.example, and not of paa.example/, 1],
+    [RELAY, 5002, /the answer is from relay.example, not from paa.example/, 1],
     [A, 5002, 5002, 0],
   ])('with an answer of %s, %i, gets %s, and %i sessions are left', async (from, code, outcome, left) => {
     await session(A);

@@ -65,7 +65,7 @@ describe('without a server', () => {
       'Added mn1@home.example.\n',
     );
     expect(await refused('subscriber add mn1@home.example')).toBe('subscriber mn1@home.example is already there');
-    expect(await refused('subscriber set mn1@home.example')).toContain('what is to be changed?');
+    expect(await refused('subscriber set mn1@home.example')).toContain('nothing to change');
     expect(await refused('subscriber set mn1@home.example --lifetime soon')).toContain(
       '--lifetime: "soon" is not a time',
     );
@@ -86,10 +86,12 @@ describe('without a server', () => {
     expect(await say('subscriber list')).toMatch(
       /^NAI.*\nmn1@home\.example +yes +no +yes +any +any +default +SHA-256 abababab…\n$/,
     );
-    expect(await say('subscriber disable mn1@home.example')).toContain('the next that starts ends its sessions');
+    expect(await say('subscriber disable mn1@home.example')).toContain(
+      'the next one terminates its sessions at startup',
+    );
     expect(await say('subscriber list --enabled')).toBe('None like that.\n');
     expect(await json('subscriber list --no-enabled')).toMatchObject({ items: [{ enabled: false }], next: null });
-    expect(await say('subscriber enable mn1@home.example')).toBe('mn1@home.example may come in.\n');
+    expect(await say('subscriber enable mn1@home.example')).toBe('Enabled mn1@home.example.\n');
     expect(await say('subscriber remove mn1@home.example')).toBe('Removed mn1@home.example.\n');
     expect(await refused('subscriber show mn1@home.example')).toBe('no subscriber mn1@home.example');
   });
@@ -98,7 +100,7 @@ describe('without a server', () => {
     expect(await refused(`${HA1} --capacity many`)).toBe('--capacity: a whole number from 1 is wanted');
     await say(`${HA1} --capacity 500 --weight 2 --ike ikev2`);
     expect(await refused(HA1)).toContain('a home agent ha1 or 2001:db8:1::1 is already there');
-    expect(await refused('home-agent set ha1')).toContain('what is to be changed?');
+    expect(await refused('home-agent set ha1')).toContain('nothing to change');
     expect(await refused('home-agent set ha1 --ike ikev3')).toBe('--ike: "ikev3" is not ikev1 or ikev2');
     expect(await say('home-agent set ha1 --weight 3')).toMatch(/ha1 +up +2001:db8:1::1 .* ikev2 +3 +0 of 500/);
     expect(await say('home-agent down ha1')).toContain(

@@ -79,7 +79,7 @@ describe('a SQLite file that a server has', () => {
     ];
     const { status, stderr } = await run('aaa', ['run', '-c', lab.path('aaa.yaml'), ...other]);
     expect(status).toBe(1);
-    expect(stderr).toContain(`${lab.path('aaa.db')}: another server has this store open`);
+    expect(stderr).toContain(`${lab.path('aaa.db')}: another server or command has this store open`);
   });
 
   it('is refused to commands that do not find the server', async () => {
@@ -91,7 +91,9 @@ describe('a SQLite file that a server has', () => {
     ]) {
       const { status, stderr } = await run('aaa', [...command, ...place]);
       expect(status).toBe(2);
-      expect(stderr).toMatch(/another server has this store open|a server has this store open, and none answers at/);
+      expect(stderr).toMatch(
+        /another server or command has this store open|a server has this store open, but does not answer at/,
+      );
     }
     expect((await run('aaa', ['store', 'backup', lab.path('backup.db'), ...place])).status).toBe(0);
   });

@@ -12,7 +12,7 @@ import { subscriberCommands } from './subscriber.js';
 /** What an operator does with the store: each command goes to the running server or, without one, to the store itself. */
 export function operatorCommands(cli: Argv): Argv {
   return cli
-    .command('subscriber', 'Subscribers: who may come in', (subscriber) =>
+    .command('subscriber', 'Manage subscribers', (subscriber) =>
       subscriberCommands(subscriber)
         .example('pana-aaa subscriber list', '')
         .demandCommand(1, 'Which? add, set, list, show, enable, disable, remove, import, export'),
@@ -25,7 +25,7 @@ export function operatorCommands(cli: Argv): Argv {
     .command('lease', 'Home addresses in use, and who had them', (lease) =>
       leaseCommands(lease).example('pana-aaa lease list', '').demandCommand(1, 'Which? list, show, release, history'),
     )
-    .command('session', 'Sessions: who is in', (session) =>
+    .command('session', 'List, end and re-authenticate sessions', (session) =>
       sessionCommands(session)
         .example('pana-aaa session list', '')
         .demandCommand(1, 'Which? list, show, disconnect, reauth'),

@@ -53,7 +53,7 @@ export function homeAgentCommands(cli: Argv): Argv {
       (set) =>
         withOptions(set, places)
           .positional('name', name)
-          .option('capacity', { type: 'number', description: 'leases at most; what is held above that stays' })
+          .option('capacity', { type: 'number', description: 'leases at most; leases above that stay' })
           .option('weight', { type: 'number', description: 'share of the load, beside its capacity' })
           .option('target', { type: 'string', description: 'where its hook reaches it; empty: nowhere' })
           .option('ike', { type: 'string', description: 'versions of IKE: ikev2, ikev1 (racoon) or both' })
@@ -66,7 +66,8 @@ export function homeAgentCommands(cli: Argv): Argv {
           ...(argv['target'] === undefined ? {} : { target: String(argv['target']) }),
           ...(argv['ike'] === undefined ? {} : { ike: ikeOf(argv['ike']) }),
         };
-        if (Object.keys(change).length === 0) throw new OperatorError('what is to be changed? --help lists it');
+        if (Object.keys(change).length === 0)
+          throw new OperatorError('nothing to change: give an option; --help lists them');
         const agent = await administer(argv, 'changeHomeAgent', { name: String(argv['name']), change });
         show(argv, agent, () => homeAgentTable([agent]));
       },
@@ -118,12 +119,7 @@ export function homeAgentCommands(cli: Argv): Argv {
     )
     .command(...onHomeAgent('up', 'up', 'Assign a home agent again', () => 'is assigned again.'))
     .command(
-      ...onHomeAgent(
-        'drain',
-        'draining',
-        'Assign a home agent no more, and leave its nodes',
-        () => 'gets no new nodes.',
-      ),
+      ...onHomeAgent('drain', 'draining', 'Stop assigning a home agent; its nodes stay', () => 'gets no new nodes.'),
     )
     .command(
       ...onHomeAgent(

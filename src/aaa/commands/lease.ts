@@ -68,7 +68,7 @@ export function leaseCommands(cli: Argv): Argv {
           .option('force', {
             type: 'boolean',
             default: false,
-            description: 'also while its session lives: the node is authenticated again',
+            description: 'even if its session lives: the node is re-authenticated',
           })
           .option('json', json)
           .example('pana-aaa lease release 2001:db8:1::7', ''),
@@ -86,7 +86,7 @@ export function leaseCommands(cli: Argv): Argv {
           .positional('of', { type: 'string', description: 'a home address, or the NAI of a subscriber' })
           .option('at', {
             type: 'string',
-            description: 'only what was held at this time, in ISO 8601; UTC unless it says',
+            description: 'only leases held at this time, in ISO 8601; UTC unless it has an offset',
           })
           .example('pana-aaa lease history 2001:db8:1::7 --at 2026-03-01T12:00:00Z', 'who had it at noon?'),
       (argv) => {

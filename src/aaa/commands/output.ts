@@ -19,7 +19,7 @@ export function show(argv: Argument, value: unknown, lines: () => string): void 
 export function withPaging(cli: Argv): Argv {
   return cli
     .option('limit', { type: 'number', default: ROWS, description: 'rows at most' })
-    .option('from', { type: 'string', description: 'go on where a list ended: what it printed last' })
+    .option('from', { type: 'string', description: 'continue a list: the value that it printed last' })
     .option('all', { type: 'boolean', description: 'every row, however many' })
     .option('json', { ...json, description: 'JSON for programs: {"items": […], "next": …}' });
 }

@@ -14,7 +14,7 @@ export function storeCommands(cli: Argv): Argv {
       'Copy the store to a file, while the server runs',
       (backup) =>
         withOptions(backup, places)
-          .positional('file', { type: 'string', demandOption: true, description: 'a file that is not there yet' })
+          .positional('file', { type: 'string', demandOption: true, description: 'a file that does not exist yet' })
           .example('pana-aaa store backup /var/backups/aaa.db', ''),
       async (argv) => {
         const store = await fileOf(argv, 'pg_dump');
@@ -25,7 +25,7 @@ export function storeCommands(cli: Argv): Argv {
     )
     .command(
       'restore <file>',
-      'Put a backup in the place of the store, while no server runs',
+      'Replace the store with a backup, while no server runs',
       (restore) =>
         withOptions(restore, places)
           .positional('file', { type: 'string', demandOption: true, description: 'what "store backup" wrote' })
@@ -41,10 +41,10 @@ export function storeCommands(cli: Argv): Argv {
     )
     .command(
       'rotate-secret',
-      'Have new leases get home addresses that nobody can foretell from earlier ones',
+      'Derive new home addresses from a new secret, so that earlier ones do not foretell them',
       (cli) =>
         withOptions(cli, places)
-          .option('yes', { type: 'boolean', description: 'nodes that come back get other addresses than before' })
+          .option('yes', { type: 'boolean', description: 'accept that nodes get other addresses when they come back' })
           .option('json', json)
           .example('pana-aaa store rotate-secret --yes', 'leases that are held stay'),
       async (argv) => {

@@ -24,7 +24,7 @@ export function subscriberCommands(cli: Argv): Argv {
       (add) =>
         withPolicy(withOptions(add, places))
           .positional('nai', { ...nai, description: 'name that its certificate holds (NAI)' })
-          .option('enabled', { type: 'boolean', description: 'may come in; --no-enabled: not yet' })
+          .option('enabled', { type: 'boolean', description: 'allowed to authenticate; --no-enabled: not yet' })
           .option('json', json)
           .example('pana-aaa subscriber add mn@home.example', '')
           .example('pana-aaa subscriber add meter7@grid.example --no-mip6', 'network access only')
@@ -46,7 +46,8 @@ export function subscriberCommands(cli: Argv): Argv {
           .example("pana-aaa subscriber set mn@home.example --home-agent ''", 'any home agent again'),
       async (argv) => {
         const change = changeIn(argv);
-        if (Object.keys(change).length === 0) throw new OperatorError('what is to be changed? --help lists it');
+        if (Object.keys(change).length === 0)
+          throw new OperatorError('nothing to change: give an option; --help lists them');
         const changed = await administer(argv, 'changeSubscriber', { nai: String(argv['nai']), change });
         show(argv, changed, () => details(describe(changed)));
       },
@@ -58,7 +59,7 @@ export function subscriberCommands(cli: Argv): Argv {
         withPaging(withOptions(cli, places))
           .positional('match', { type: 'string', description: 'only those with this in their name' })
           .option('home-agent', { type: 'string', description: 'only those that always get this home agent' })
-          .option('enabled', { type: 'boolean', description: 'only those that may come in; --no-enabled: may not' })
+          .option('enabled', { type: 'boolean', description: 'only enabled ones; --no-enabled: only disabled ones' })
           .example('pana-aaa subscriber list @fleet.example --no-enabled', '')
           .example('pana-aaa subscriber list --all --json', 'for programs'),
       (argv) =>
@@ -112,10 +113,8 @@ export function subscriberCommands(cli: Argv): Argv {
           );
         }),
     )
-    .command(...onSubscriber('enable', true, 'Let a subscriber in again', 'may come in'))
-    .command(
-      ...onSubscriber('disable', false, 'Let a subscriber in no more, and end its sessions', 'is out, and stays out'),
-    )
+    .command(...onSubscriber('enable', true, 'Enable a subscriber', 'Enabled'))
+    .command(...onSubscriber('disable', false, 'Disable a subscriber and terminate its sessions', 'Disabled'))
     .command(
       'remove <nai>',
       'Remove a subscriber with its sessions and its lease',
@@ -136,9 +135,9 @@ export function subscriberCommands(cli: Argv): Argv {
       (cli) =>
         withOptions(cli, places)
           .positional('file', { type: 'string', demandOption: true, description: 'CSV or YAML; -: standard input' })
-          .option('format', { choices: FORMATS, description: 'of the file, unless its name says it' })
-          .option('update', { type: 'boolean', description: 'also change those that are there already' })
-          .option('dry-run', { type: 'boolean', description: 'only say what is wrong with the file' })
+          .option('format', { choices: FORMATS, description: 'format of the file; without it the file name decides' })
+          .option('update', { type: 'boolean', description: 'also change subscribers that already exist' })
+          .option('dry-run', { type: 'boolean', description: 'only check the file' })
           .option('json', json)
           .example('pana-aaa subscriber import customers.csv --dry-run', 'is it good?')
           .example('pana-aaa subscriber import customers.csv --update', ''),
@@ -204,8 +203,9 @@ function onSubscriber(name: string, enabled: boolean, description: string, done:
     (argv: Argument) =>
       withStore(argv, async (store) => {
         const changed = await store.run('changeSubscriber', { nai: String(argv['nai']), change: { enabled } });
-        const later = enabled || store.throughServer ? '' : ' No server runs: the next that starts ends its sessions.';
-        show(argv, changed, () => `${changed.nai} ${done}.${later}`);
+        const later =
+          enabled || store.throughServer ? '' : ' No server runs; the next one terminates its sessions at startup.';
+        show(argv, changed, () => `${done} ${changed.nai}.${later}`);
       }),
   ] as const;
 }
@@ -218,7 +218,7 @@ function certificateOf({ certificateName, certificateSha256 }: Subscriber): stri
 function describe(subscriber: Subscriber): (readonly [string, string])[] {
   return [
     ['NAI', subscriber.nai],
-    ['may come in', yesNo(subscriber.enabled)],
+    ['enabled', yesNo(subscriber.enabled)],
     ['Mobile IPv6', yesNo(subscriber.mip6)],
     ['local home agent', yesNo(subscriber.localHomeAgent)],
     ['home agent', subscriber.homeAgent ?? 'any'],

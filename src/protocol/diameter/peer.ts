@@ -319,7 +319,7 @@ export class Peer {
     const state = this.#state;
     if ((state.name !== 'I-Open' && state.name !== 'R-Open') || !state.contender) return [];
     this.#state = { ...state, contender: undefined };
-    return this.#reject(state.contender.responded.connection, 'there is a connection, and it lives');
+    return this.#reject(state.contender.responded.connection, 'another connection of this peer is open');
   }
 
   /** RFC 6733 5.6.4: the lexically greater Origin-Host keeps the connection that it responded to. */

@@ -85,7 +85,7 @@ function readNumber(value: Uint8Array): bigint {
 
 function refuseKinds(extensions: ReadonlyMap<string, Extension>, issuer: string): void {
   if (extensions.has(EXTENSION.DELTA_CRL_INDICATOR)) {
-    throw new CrlKindError(`the CRL of ${issuer} is a delta CRL: only complete CRLs are taken`);
+    throw new CrlKindError(`the CRL of ${issuer} is a delta CRL: only complete CRLs are accepted`);
   }
   const distribution = extensions.get(EXTENSION.ISSUING_DISTRIBUTION_POINT);
   if (distribution) refuseParts(distribution.value, issuer);
@@ -102,15 +102,17 @@ function refuseParts(value: Uint8Array, issuer: string): void {
     const { tag, content } = parts.element();
     const n = tag & 0x1f;
     if (n === 4 && content[0] !== 0) {
-      throw new CrlKindError(`the CRL of ${issuer} is an indirect CRL: only those of an issuer of its own are taken`);
+      throw new CrlKindError(
+        `the CRL of ${issuer} is an indirect CRL: only CRLs of the certificates' own issuer are accepted`,
+      );
     }
     const isFlag = n === 1 || n === 2 || n === 5;
     if (!isFlag && n !== 4) {
-      throw new CrlKindError(`the CRL of ${issuer} is of one distribution point: only complete CRLs are taken`);
+      throw new CrlKindError(`the CRL of ${issuer} is of one distribution point: only complete CRLs are accepted`);
     }
     if (isFlag && content[0] !== 0) {
       const of = n === 1 ? 'of end entities' : n === 2 ? 'of CAs' : 'of attributes';
-      throw new CrlKindError(`the CRL of ${issuer} covers only certificates ${of}: only complete CRLs are taken`);
+      throw new CrlKindError(`the CRL of ${issuer} covers only certificates ${of}: only complete CRLs are accepted`);
     }
   }
 }
@@ -130,7 +132,7 @@ function readEntries(entries: DerReader, issuer: string): Set<string> {
       const oid = readOid(extension.element(TAG.OBJECT_IDENTIFIER));
       const critical = (extension.optional(TAG.BOOLEAN)?.content[0] ?? 0) !== 0;
       if (oid === EXTENSION.CERTIFICATE_ISSUER) {
-        throw new CrlKindError(`the CRL of ${issuer} has entries of another issuer: indirect CRLs are not taken`);
+        throw new CrlKindError(`the CRL of ${issuer} has entries of another issuer: indirect CRLs are not accepted`);
       }
       if (critical && !KNOWN_IN_ENTRIES.has(oid)) {
         throw new CrlKindError(`an entry of the CRL of ${issuer} has an unknown critical extension: ${oid}`);

@@ -223,7 +223,7 @@ export class SqliteBackend implements Backend {
       if (problem === undefined) continue;
       throw new DatabaseError(
         'ERR_STORE_DOWN',
-        `the store is not ${this.#path} any more: ${problem}. Put it back, or restart the server with what is there now`,
+        `the store ${this.#path} is lost: ${problem}. Put the file back, or restart the server`,
       );
     }
   }

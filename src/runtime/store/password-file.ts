@@ -35,7 +35,8 @@ export async function passwordFromFile(place: PasswordPlace): Promise<string> {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new PasswordError(`${wanted}, ${code === 'ENOENT' ? `and there is no file ${path}` : `and: ${message}`}`);
   }
-  if ((mode & 0o077) !== 0) throw new PasswordError(`${wanted}, and others than its owner may use ${path}: chmod 600`);
+  if ((mode & 0o077) !== 0)
+    throw new PasswordError(`${wanted}, and users other than its owner can use ${path}: chmod 600`);
   const password = passwordIn(text, place);
   if (password === undefined) throw new PasswordError(`${wanted}, and ${path} has no line for this database and user`);
   return password;

@@ -35,7 +35,9 @@ export async function probe(pool: pg.Pool, name: string): Promise<Probed> {
     const settings = await settingsOf(first);
     const version = Number(settings.server_version_num ?? 0);
     if (version < OLDEST) {
-      throw refuse(`PostgreSQL ${settings.server_version ?? 'of no version'} is too old, ${OLDEST / 10_000} is needed`);
+      throw refuse(
+        `PostgreSQL ${settings.server_version ?? 'of unknown version'} is too old: version ${OLDEST / 10_000} or later is needed`,
+      );
     }
     const { rows } = await first.query<{ replica: boolean }>('SELECT pg_is_in_recovery() AS replica');
     if (rows[0]?.replica !== false) {
@@ -104,5 +106,5 @@ async function secondHas(pool: pg.Pool, key: string, refuse: (problem: string) =
     asking.catch(() => undefined);
   }
   if (answer !== undefined) return answer;
-  throw refuse('it gives no second transaction beside the first: a pool before it has to have two connections or more');
+  throw refuse('it has no connection for a second transaction: a pool in front of it needs two connections or more');
 }

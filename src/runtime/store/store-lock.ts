@@ -47,7 +47,7 @@ export class StoreLock {
 
 const HELD: Readonly<Record<StoreUse, string>> = {
   server:
-    'another server has this store open, or a command works on it. A SQLite file has one server: stop the other, give this one a store of its own, or use PostgreSQL for several',
+    'another server or command has this store open. One server at a time can use a SQLite file: stop the other one, give this one another store, or use PostgreSQL for several',
   command:
-    'a server has this store open, and none answers at the control socket: say where with --control.socket or -c, or stop that server',
+    'a server has this store open, but does not answer at the control socket: give its socket with --control.socket or -c, or stop it',
 };

@@ -110,7 +110,7 @@ describe('a SQLite file', () => {
   it('has one server: a second one is refused, until the first has ended', async () => {
     const first = await begin();
     await expect(begin()).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED' });
-    await expect(begin()).rejects.toThrow(`${path}: another server has this store open`);
+    await expect(begin()).rejects.toThrow(`${path}: another server or command has this store open`);
     await first.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });
     await first.close();
     const second = await begin();
@@ -121,7 +121,7 @@ describe('a SQLite file', () => {
     await begin();
     const link = join(folder, 'link.db');
     symlinkSync(path, link);
-    await expect(begin({ use: 'server' }, link)).rejects.toThrow('another server has this store open');
+    await expect(begin({ use: 'server' }, link)).rejects.toThrow('another server or command has this store open');
   });
 
   it('is no operator’s while a server has it, and is several commands’ at once without one', async () => {
@@ -134,12 +134,12 @@ describe('a SQLite file', () => {
     await Promise.all(
       commands.map((store, i) => store.run('addSubscriber', { subscriber: subscriberOf(`mn${i}@home.example`) })),
     );
-    await expect(begin()).rejects.toThrow('or a command works on it');
+    await expect(begin()).rejects.toThrow('or command has this store open');
   });
 });
 
 describe('a store whose file', () => {
-  const LOST = /^the store is not .*store\.db any more: .*store\.db(-wal)? was (deleted|replaced by another file)/;
+  const LOST = /^the store .*store\.db is lost: .*store\.db(-wal)? was (deleted|replaced by another file)/;
 
   for (const [what, harm] of [
     ['is deleted', () => rmSync(path)],
