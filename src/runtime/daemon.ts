@@ -130,6 +130,9 @@ export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
 /** Between two warnings that connections in the name of one listed peer are refused, in milliseconds. */
 const REFUSAL_PAUSE = 60_000;
 
+/** Why a peer is refused that is configured, and what to do. */
+const NOT_ITS_ADDRESS = 'diameter.peers does not list the address for this peer: add it to from, or use TLS';
+
 /** Logs and counts what happens to Diameter peers; messages at `level`. */
 export function diameterReporter(
   log: Logger,
@@ -143,7 +146,8 @@ export function diameterReporter(
     const now = performance.now();
     const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
     if (!often) warned.set(peer, now);
-    log[often ? 'debug' : 'warn']({ peer, address, code }, 'peer refused');
+    const reason = code === 'peer-address' ? { reason: NOT_ITS_ADDRESS } : {};
+    log[often ? 'debug' : 'warn']({ peer, address, code, ...reason }, 'peer refused');
   };
   return (event, grammarian) => {
     switch (event.type) {
