@@ -10,13 +10,14 @@ import {
 } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as x509 from '@peculiar/x509';
+import forge from 'node-forge';
 import { OperatorError } from './failure.js';
 
 x509.cryptoProvider.set(
   webcrypto as unknown as Parameters<(crypto: Parameters<typeof x509.cryptoProvider.set>[0]) => void>[0],
 );
 
-/** RSA of 2048 bits, or ECDSA with P-256. */
+/** RSA of 2048 bits, which node-forge signs with, or ECDSA with P-256, which it does not know and @peculiar/x509 signs with. */
 export type KeyKind = 'rsa' | 'p256';
 
 export const DAY = 86_400_000;
@@ -194,7 +195,45 @@ interface Request {
   readonly validity: Validity;
 }
 
-async function sign({ name, ca, key, publicKey, extensions, validity }: Request): Promise<string> {
+function sign(request: Request): Promise<string> {
+  const isRsa = kindOf(request.key) === 'rsa' && request.publicKey.asymmetricKeyType === 'rsa';
+  return isRsa ? Promise.resolve(signWithForge(request)) : signWithX509(request);
+}
+
+/** Places in a TBSCertificate (RFC 5280 4.1). */
+const ISSUER = 3;
+const SUBJECT = 5;
+const EXTENSIONS_TAG = 3;
+
+/** Names and extensions enter octet for octet: node-forge would write them in encodings of its own. */
+function signWithForge({ name, ca, key, publicKey, extensions, validity }: Request): string {
+  const { asn1, pki, md } = forge;
+  const { CONTEXT_SPECIFIC, UNIVERSAL } = asn1.Class;
+  const asn1Of = (der: ArrayBuffer) => asn1.fromDer(Buffer.from(der).toString('latin1'));
+  const certificate = pki.createCertificate();
+  certificate.publicKey = pki.publicKeyFromPem(publicKey.export({ type: 'spki', format: 'pem' }).toString());
+  certificate.serialNumber = newSerial();
+  certificate.validity.notBefore = validity.notBefore;
+  certificate.validity.notAfter = validity.notAfter;
+  certificate.signatureOid = certificate.siginfo.algorithmOid = pki.oids['sha256WithRSAEncryption'] ?? '';
+  const whole = pki.certificateToAsn1(certificate);
+  const [tbs, , signature] = whole.value as forge.asn1.Asn1[];
+  if (!tbs || !signature) throw new Error('node-forge made no certificate');
+  const fields = tbs.value as forge.asn1.Asn1[];
+  const issuer = ca ? new x509.X509Certificate(ca.certificatePem).subjectName : name;
+  fields[ISSUER] = asn1Of(issuer.toArrayBuffer());
+  fields[SUBJECT] = asn1Of(name.toArrayBuffer());
+  const list = extensions.map(({ rawData }) => asn1Of(rawData));
+  const sequence = asn1.create(UNIVERSAL, asn1.Type.SEQUENCE, true, list);
+  fields.push(asn1.create(CONTEXT_SPECIFIC, EXTENSIONS_TAG as forge.asn1.Type, true, [sequence]));
+  const digest = md.sha256.create().update(asn1.toDer(tbs).getBytes());
+  // A BIT STRING begins with the number of bits that are not used.
+  signature.value = `\0${pki.privateKeyFromPem(pemOf(key)).sign(digest)}`;
+  const der = Buffer.from(asn1.toDer(whole).getBytes(), 'latin1');
+  return `${new x509.X509Certificate(der).toString('pem')}\n`;
+}
+
+async function signWithX509({ name, ca, key, publicKey, extensions, validity }: Request): Promise<string> {
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: name,
