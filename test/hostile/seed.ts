@@ -5,7 +5,7 @@ import { fromHex, toHex } from '../../src/protocol/bytes/octets.js';
 export const MESSAGES = Number(process.env['HOSTILE_MESSAGES'] ?? 50_000);
 
 /** How long one hostile end may take, in milliseconds. */
-export const PATIENCE = 120_000 + MESSAGES * 10;
+export const PATIENCE = 400_000 + MESSAGES * 10;
 
 /** Lengths at which fields, types and limits begin or end. */
 export const BOUNDARY_LENGTHS = [
