@@ -61,7 +61,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
       bouncer = await Pgbouncer.start(postgres.port, 1);
       await expect(Store.open(bouncer.through(await postgres.database()))).rejects.toMatchObject({
         code: 'ERR_STORE_REFUSED',
-        message: expect.stringContaining('a pool before it has to have two connections or more'),
+        message: expect.stringContaining('a pool in front of it needs two connections or more'),
       });
     });
   },
