@@ -130,17 +130,20 @@ export class PciLimiter {
     return undefined;
   }
 
-  /** A valid PAN[S] came from this address: its PCI was not in vain. */
+  /** A valid PAN[S] came from this address: its PCIs were not in vain, also those that were repeated because one was lost. */
   proven(address: string): void {
     const words = this.#words;
     readAddressWords(address, words);
     const cell = halfSipHash(this.#addressKey, words, ADDRESS_WORDS) % ADDRESS_CELLS;
+    const now = Math.max(1, this.#addresses.at(cell));
+    const before = this.#addressesBefore.at(cell);
     this.#addresses.put(cell, 0);
     this.#addressesBefore.put(cell, 0);
     cutToNetwork(words);
     const network = halfSipHash(this.#networkKey, words, ADDRESS_WORDS) % NETWORK_CELLS;
-    const table = this.#networks.at(network) === 0 ? this.#networksBefore : this.#networks;
-    table.put(network, Math.max(0, table.at(network) - 1));
+    const left = this.#networks.at(network) - now;
+    this.#networks.put(network, Math.max(0, left));
+    this.#networksBefore.put(network, Math.max(0, this.#networksBefore.at(network) - before + Math.min(0, left)));
   }
 
   /** How many PCIs of this address and port, or of its cell, were answered before in this epoch; counts this one. */

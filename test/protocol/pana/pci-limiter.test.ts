@@ -94,6 +94,18 @@ describe('the limiter of PCIs', () => {
     expect(refused).toBe(0);
   });
 
+  it('counts nothing against the network of a node that had to repeat its PCI', () => {
+    const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
+    for (let start = 0; start < 20; start += 1) {
+      // Two that are lost on their way or in the answer, and the one that is answered with PAN[S].
+      for (let nth = 0; nth < 3; nth += 1) limiter.refuse('10.66.0.5', start * 4_000);
+      limiter.proven('10.66.0.5');
+    }
+    // The flood has all that is not kept for quiet networks.
+    for (let n = 0; n < 8; n += 1) for (let again = 0; again < 8; again += 1) limiter.refuse(`10.9.9.${n}`, 100_000);
+    expect(limiter.refuse('10.66.0.6', 100_000)).toBeUndefined();
+  });
+
   it('forgets in two minutes', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
     const ask = (now: number) => Array.from({ length: 8 }, () => limiter.refuse('192.0.2.1', now) === undefined);
