@@ -207,6 +207,15 @@ describe('a PAA of others', () => {
     }
   });
 
+  it('that knows no mobility and starts again is followed, and not asked for a better offer again', () => {
+    const paa = new ForeignPaa({ config: { mobility: { mode: 'wanted', wish: 0x02d } } }).feed({ type: 'start' });
+    for (let nth = 0; nth < 3; nth += 1) paa.offer();
+    paa.take();
+    paa.sessionId += 1;
+    expect(paa.offer().take()).toEqual(['PAN[S]', 'eapRestart']);
+    expect(paa.last.message.sessionId).toBe(paa.sessionId);
+  });
+
   it('that rejects without AUTH is believed in the first run only, before any key', () => {
     const early = new ForeignPaa().start().eapRequest(true).respond();
     early.take();
