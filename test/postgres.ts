@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import type { Issued } from '../src/runtime/pki.js';
+import type { Issued } from '../src/pki/certificate-authority.js';
 
 const run = promisify(execFile);
 

@@ -1,7 +1,7 @@
 import type { Seat } from '../protocol/fairness/fair-table.js';
 import { addressPath } from '../protocol/fairness/party.js';
-import type { Logger } from '../runtime/log.js';
-import type { Metrics } from '../runtime/metrics.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Metrics } from '../runtime/service/metrics.js';
 import { EngineTurns } from './engine-turns.js';
 import { FamiliarAddresses } from './familiar-addresses.js';
 import type { StoreCalls } from './measured-store.js';

@@ -1,6 +1,6 @@
 import { FairTable, type Seat } from '../protocol/fairness/fair-table.js';
-import type { EapConversation } from '../runtime/eap-server.js';
-import type { Subscriber } from '../runtime/store/records.js';
+import type { EapConversation } from '../runtime/eap/server.js';
+import type { Subscriber } from '../store/records.js';
 import type { MobilityWish } from './mobility.js';
 
 /** One run of EAP with a client behind a PAA. */

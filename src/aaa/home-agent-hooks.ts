@@ -1,7 +1,7 @@
 import type { Secret } from '../protocol/bytes/secret.js';
-import type { HookEvent } from '../runtime/hook-environment.js';
-import type { HookRunner } from '../runtime/hooks.js';
-import type { Ike, Lease } from '../runtime/store/records.js';
+import type { HookEvent } from '../runtime/hooks/environment.js';
+import type { HookRunner } from '../runtime/hooks/runner.js';
+import type { Ike, Lease } from '../store/records.js';
 
 /** Jobs of one subscriber that may wait; then it comes in without Mobile IPv6 until they are done. */
 export const MAX_BACKLOG = 16;

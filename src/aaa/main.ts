@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { listenEarly } from '../runtime/early-signals.js';
+import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
 const [{ runDaemonProgram }, { operatorCommands }, { namesFor }, { flags }] = await Promise.all([
-  import('../runtime/daemon-commands.js'),
+  import('../runtime/cli/daemon-commands.js'),
   import('./commands/commands.js'),
   import('./commands/names.js'),
   import('./commands/store-access.js'),
@@ -33,9 +33,9 @@ await runDaemonProgram({
     const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { credentialWarnings }, { checkStore }] =
       await Promise.all([
         import('./credentials.js'),
-        import('../runtime/diameter-setup.js'),
-        import('../runtime/credential-watch.js'),
-        import('../runtime/store/postgres-url.js'),
+        import('../runtime/diameter/setup.js'),
+        import('../runtime/tls/credential-watch.js'),
+        import('../store/postgres-url.js'),
       ]);
     checkStore(options.store, process.env);
     const credentials = await readCredentials(options);

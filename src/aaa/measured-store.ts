@@ -1,6 +1,6 @@
-import type { Metrics } from '../runtime/metrics.js';
-import { StoreError } from '../runtime/store/records.js';
-import type { OperationName, Store } from '../runtime/store/store.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { StoreError } from '../store/records.js';
+import type { OperationName, Store } from '../store/store.js';
 
 /** What the parts of the server want of the store. */
 export type StoreCalls = Pick<Store, 'run' | 'close'>;

@@ -1,11 +1,13 @@
-import type { Revocation } from '../runtime/certificates/revocation.js';
-import { DIAMETER_COUNTERS, FAULT_COUNTERS, hookGauges } from '../runtime/daemon.js';
-import type { DiameterPeerStatus } from '../runtime/diameter-node.js';
-import type { EapServerOptions } from '../runtime/eap-server.js';
-import { datedCertificates, nextEnds } from '../runtime/expiry.js';
-import type { HookView } from '../runtime/hooks.js';
-import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/metrics.js';
-import type { HomeAgent, StoreStatistics } from '../runtime/store/records.js';
+import type { DiameterPeerStatus } from '../runtime/diameter/node.js';
+import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
+import type { EapServerOptions } from '../runtime/eap/server.js';
+import { hookGauges } from '../runtime/hooks/reporter.js';
+import type { HookView } from '../runtime/hooks/runner.js';
+import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
+import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/service/metrics.js';
+import type { Revocation } from '../runtime/tls/certificates/revocation.js';
+import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
+import type { HomeAgent, StoreStatistics } from '../store/records.js';
 import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
 
 /** How long what the store said of its home agents is good, and its counts of whole tables; milliseconds. */

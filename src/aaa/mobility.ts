@@ -8,7 +8,7 @@ import {
   IKE_BITS,
 } from '../protocol/mip6/diameter-mobility.js';
 import { assignmentProblem } from '../protocol/mip6/fitness.js';
-import type { BootstrapResult, HomeAgent, Ike, Lease, LocalProposal, Subscriber } from '../runtime/store/records.js';
+import type { BootstrapResult, HomeAgent, Ike, Lease, LocalProposal, Subscriber } from '../store/records.js';
 
 /** What a node asks for, as the server reads it from the first DER of a run. */
 export interface MobilityWish {

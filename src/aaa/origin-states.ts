@@ -1,6 +1,6 @@
-import type { PeerCapabilities } from '../protocol/diameter/capabilities.js';
-import type { Logger } from '../runtime/log.js';
-import type { Metrics } from '../runtime/metrics.js';
+import type { PeerCapabilities } from '../protocol/diameter/peer/capabilities.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Metrics } from '../runtime/service/metrics.js';
 import type { StoreCalls } from './measured-store.js';
 
 /** PAAs whose Origin-State-Id is kept; when there are more, all are dropped and read from the store again. */

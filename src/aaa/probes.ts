@@ -1,8 +1,8 @@
-import { hookEnvironment } from '../runtime/hook-environment.js';
-import { type HookOutcome, runHook } from '../runtime/hook-process.js';
-import type { Logger } from '../runtime/log.js';
-import type { Metrics } from '../runtime/metrics.js';
-import type { HomeAgent } from '../runtime/store/records.js';
+import { hookEnvironment } from '../runtime/hooks/environment.js';
+import { type HookOutcome, runHook } from '../runtime/hooks/process.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import type { HomeAgent } from '../store/records.js';
 import type { StoreCalls } from './measured-store.js';
 
 /** How many home agents are asked at a time. */

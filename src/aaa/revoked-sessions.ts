@@ -1,4 +1,4 @@
-import { certificateKey, type PeerJudge } from '../runtime/peer-certificate.js';
+import { certificateKey, type PeerJudge } from '../runtime/tls/peer-certificate.js';
 
 /** Certificates by which sessions of the store are found. */
 export interface RevokedCertificates {

@@ -1,16 +1,16 @@
-import { answerTo, errorAnswer } from '../protocol/diameter/answers.js';
-import type { DiameterMessage } from '../protocol/diameter/codec.js';
-import { APPLICATION, ASA, ASR, DER, RAA, RAR, STR } from '../protocol/diameter/commands.js';
-import { isViolation } from '../protocol/diameter/grammar.js';
-import { wipeKeys } from '../protocol/diameter/keys.js';
-import { isTemporary, RESULT, resultName } from '../protocol/diameter/result-codes.js';
+import { answerTo, errorAnswer } from '../protocol/diameter/wire/answers.js';
+import type { DiameterMessage } from '../protocol/diameter/wire/codec.js';
+import { APPLICATION, ASA, ASR, DER, RAA, RAR, STR } from '../protocol/diameter/wire/commands.js';
+import { isViolation } from '../protocol/diameter/wire/grammar.js';
+import { wipeKeys } from '../protocol/diameter/wire/keys.js';
+import { isTemporary, RESULT, resultName } from '../protocol/diameter/wire/result-codes.js';
 import { type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
 import { type Judged, judgeAnswer } from '../protocol/nas/answer.js';
-import type { PaaClosed } from '../protocol/pana/paa-session.js';
-import type { Guard } from '../runtime/barrier.js';
-import { type DiameterEvent, DiameterNode } from '../runtime/diameter-node.js';
-import { peerOptions } from '../runtime/diameter-setup.js';
-import type { TlsTransport } from '../runtime/diameter-tls.js';
+import type { PaaClosed } from '../protocol/pana/session/paa-session.js';
+import { type DiameterEvent, DiameterNode } from '../runtime/diameter/node.js';
+import { peerOptions } from '../runtime/diameter/setup.js';
+import type { TlsTransport } from '../runtime/diameter/tls.js';
+import type { Guard } from '../runtime/service/barrier.js';
 import type { PaaOptions } from './options.js';
 
 /** STR is tried again so often while no server can be reached: nothing else frees the session there. */

@@ -1,7 +1,7 @@
 import type { HomeAgentOffer } from '../protocol/mip6/diameter-mobility.js';
 import { Access, type AccessConfig, type SessionServer } from '../protocol/nas/access.js';
-import type { Grant } from '../protocol/pana/paa-session.js';
-import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
+import type { Grant } from '../protocol/pana/session/paa-session.js';
+import type { PacEndpoint } from '../protocol/pana/session/start.js';
 
 /** What the AAA server granted to a client. */
 export interface Granted {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
-import { isSuccess, resultName } from '../protocol/diameter/result-codes.js';
+import { isSuccess, resultName } from '../protocol/diameter/wire/result-codes.js';
 import { checkName } from '../protocol/mip6/names.js';
 import {
   type AccessInput,
@@ -11,35 +11,30 @@ import {
   type SessionServer,
   serverOf,
 } from '../protocol/nas/access.js';
-import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/paa.js';
-import type { PaaClosed, PaaSessionInput } from '../protocol/pana/paa-session.js';
-import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
-import { Barrier } from '../runtime/barrier.js';
-import { ControlError } from '../runtime/control.js';
-import { CredentialWatch, credentialFiles } from '../runtime/credential-watch.js';
-import {
-  diameterReporter,
-  hookGauges,
-  hookOptions,
-  openControl,
-  panaFields,
-  refusedReporter,
-  sessionText,
-} from '../runtime/daemon.js';
-import type { DiameterEvent } from '../runtime/diameter-node.js';
-import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter-setup.js';
-import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter-tls.js';
-import { Driver, monotonic } from '../runtime/driver.js';
-import { FileWatch } from '../runtime/file-watch.js';
-import { makeFolder } from '../runtime/folder.js';
-import { HookRunner, type HookView } from '../runtime/hooks.js';
-import { KeyLog } from '../runtime/key-log.js';
-import type { Logger } from '../runtime/log.js';
-import { Metrics } from '../runtime/metrics.js';
-import { nextOriginState } from '../runtime/origin-state.js';
-import type { Service } from '../runtime/service.js';
-import { UdpSocket } from '../runtime/udp.js';
-import { within } from '../runtime/within.js';
+import { Paa, type PaaInput, type PaaOutput, type PaaSessionView } from '../protocol/pana/agent/paa.js';
+import type { PaaClosed, PaaSessionInput } from '../protocol/pana/session/paa-session.js';
+import type { PacEndpoint } from '../protocol/pana/session/start.js';
+import type { DiameterEvent } from '../runtime/diameter/node.js';
+import { nextOriginState } from '../runtime/diameter/origin-state.js';
+import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
+import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
+import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter/tls.js';
+import { hookGauges, hookOptions } from '../runtime/hooks/reporter.js';
+import { HookRunner, type HookView } from '../runtime/hooks/runner.js';
+import type { Logger } from '../runtime/log/log.js';
+import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
+import { UdpSocket } from '../runtime/net/udp.js';
+import { Barrier } from '../runtime/service/barrier.js';
+import { ControlError } from '../runtime/service/control.js';
+import { Metrics } from '../runtime/service/metrics.js';
+import { openControl } from '../runtime/service/operator-door.js';
+import type { Service } from '../runtime/service/service.js';
+import { Driver, monotonic } from '../runtime/system/driver.js';
+import { FileWatch } from '../runtime/system/file-watch.js';
+import { makeFolder } from '../runtime/system/folder.js';
+import { within } from '../runtime/system/within.js';
+import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
+import { KeyLog } from '../runtime/tls/key-log.js';
 import { AaaClient, type Asker, type ServerWish } from './aaa-client.js';
 import { type Client, Clients } from './clients.js';
 import { EnforcementPoint } from './enforcement-point.js';

@@ -1,6 +1,6 @@
-import { HookBatch } from '../runtime/hook-batch.js';
-import { type HookEvent, type HookVariables, hookLine } from '../runtime/hook-environment.js';
-import type { HookJob, HookOptions, HookRunner, HookView } from '../runtime/hooks.js';
+import { HookBatch } from '../runtime/hooks/batch.js';
+import { type HookEvent, type HookVariables, hookLine } from '../runtime/hooks/environment.js';
+import type { HookJob, HookOptions, HookRunner, HookView } from '../runtime/hooks/runner.js';
 
 /** Who may pass. */
 export interface Admission {

@@ -1,9 +1,9 @@
-import type { PaaInput, PaaOutput } from '../protocol/pana/paa.js';
-import type { PacEndpoint } from '../protocol/pana/stateless-start.js';
-import type { Guard } from '../runtime/barrier.js';
-import type { Driver } from '../runtime/driver.js';
-import type { Logger } from '../runtime/log.js';
-import type { Metrics } from '../runtime/metrics.js';
+import type { PaaInput, PaaOutput } from '../protocol/pana/agent/paa.js';
+import type { PacEndpoint } from '../protocol/pana/session/start.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Guard } from '../runtime/service/barrier.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import type { Driver } from '../runtime/system/driver.js';
 
 const IN = { direction: 'in' } as const;
 

@@ -6,8 +6,8 @@ import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { type HomeAgentOffer, IKE_BITS } from '../protocol/mip6/diameter-mobility.js';
 import { isReservedIdentifier } from '../protocol/mip6/home-address.js';
-import { OperatorError } from '../runtime/failure.js';
-import { makeFolder } from '../runtime/folder.js';
+import { OperatorError } from '../runtime/system/failure.js';
+import { makeFolder } from '../runtime/system/folder.js';
 import type { PaaOptions } from './options.js';
 
 type Options = NonNullable<PaaOptions['local-home-agent']>;

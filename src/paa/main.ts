@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import type { Argv } from 'yargs';
-import { listenEarly } from '../runtime/early-signals.js';
+import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
 const [{ print, table }, { askDaemon, readable, runDaemonProgram, withControl }, { paaSchema }] = await Promise.all([
-  import('../runtime/cli.js'),
-  import('../runtime/daemon-commands.js'),
+  import('../runtime/cli/cli.js'),
+  import('../runtime/cli/daemon-commands.js'),
   import('./options.js'),
 ]);
 
@@ -47,8 +47,8 @@ await runDaemonProgram({
   ],
   check: async ({ diameter }) => {
     const [{ readDiameterTls, usedForDiameter }, { credentialWarnings }] = await Promise.all([
-      import('../runtime/diameter-setup.js'),
-      import('../runtime/credential-watch.js'),
+      import('../runtime/diameter/setup.js'),
+      import('../runtime/tls/credential-watch.js'),
     ]);
     return credentialWarnings(usedForDiameter(diameter, await readDiameterTls(diameter)));
   },

@@ -1,7 +1,8 @@
-import type { PaaClosed } from '../protocol/pana/paa-session.js';
-import type { DropCode } from '../protocol/pana/session.js';
-import { DIAMETER_COUNTERS, FAULT_COUNTERS } from '../runtime/daemon.js';
-import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
+import type { PaaClosed } from '../protocol/pana/session/paa-session.js';
+import type { DropCode } from '../protocol/pana/session/session.js';
+import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
+import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
+import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';
 
 /** Reasons that operators look for first; the others come when they happen. */
 const DROPPED: readonly DropCode[] = [

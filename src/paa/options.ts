@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import * as section from '../runtime/sections.js';
+import * as section from '../runtime/config/sections.js';
 
 const limit = (most: number) => z.number().int().min(1).max(most);
 

@@ -1,8 +1,8 @@
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { identityRequest } from '../protocol/nas/access.js';
-import { INTEGRITY, PRF } from '../protocol/pana/algorithms.js';
-import type { PaaConfig } from '../protocol/pana/paa.js';
-import { REQUEST_DEFAULTS } from '../protocol/pana/retransmission.js';
+import type { PaaConfig } from '../protocol/pana/agent/paa.js';
+import { REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
+import { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
 import type { PaaOptions } from './options.js';
 
 /** What the operator's options are to the machine. */

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { encodePana, MESSAGE_TYPE } from '../protocol/pana/codec.js';
-import { Paa, type PaaInput, type PaaOutput } from '../protocol/pana/paa.js';
-import { Barrier } from '../runtime/barrier.js';
-import { Driver } from '../runtime/driver.js';
-import { openLog } from '../runtime/log.js';
-import { Metrics } from '../runtime/metrics.js';
-import { messageListener } from '../runtime/udp.js';
+import { Paa, type PaaInput, type PaaOutput } from '../protocol/pana/agent/paa.js';
+import { encodePana, MESSAGE_TYPE } from '../protocol/pana/wire/codec.js';
+import { openLog } from '../runtime/log/log.js';
+import { messageListener } from '../runtime/net/udp.js';
+import { Barrier } from '../runtime/service/barrier.js';
+import { Metrics } from '../runtime/service/metrics.js';
+import { Driver } from '../runtime/system/driver.js';
 import { Intake } from './intake.js';
 import { PAA_METRICS } from './metrics.js';
 import { paaSchema } from './options.js';

@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { type PacAuthorized, type PacConfig, type PacInput, type PacOutput, PacSession } from '../protocol/pana/pac.js';
-import type { FaultPlace, Guard } from '../runtime/barrier.js';
-import { panaFields } from '../runtime/daemon.js';
-import { Driver, monotonic } from '../runtime/driver.js';
-import { EapPeer, type EapPeerEvent, type EapPeerOptions } from '../runtime/eap-peer.js';
-import type { KeyLog } from '../runtime/key-log.js';
-import type { Logger } from '../runtime/log.js';
-import type { Metrics } from '../runtime/metrics.js';
-import { UdpSocket } from '../runtime/udp.js';
+import {
+  type PacAuthorized,
+  type PacConfig,
+  type PacInput,
+  type PacOutput,
+  PacSession,
+} from '../protocol/pana/session/pac.js';
+import { EapPeer, type EapPeerEvent, type EapPeerOptions } from '../runtime/eap/peer.js';
+import type { Logger } from '../runtime/log/log.js';
+import { panaFields } from '../runtime/log/pana-fields.js';
+import { UdpSocket } from '../runtime/net/udp.js';
+import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { Driver, monotonic } from '../runtime/system/driver.js';
+import type { KeyLog } from '../runtime/tls/key-log.js';
 import type { RunKeys } from './binding.js';
 
 /** How long a PAA that was left may take to answer PTR, in milliseconds. */

@@ -3,7 +3,7 @@ import { equalOctets } from '../protocol/bytes/octets.js';
 import type { Secret } from '../protocol/bytes/secret.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
-import type { HookVariables } from '../runtime/hook-environment.js';
+import type { HookVariables } from '../runtime/hooks/environment.js';
 
 /** The home agent, home address and key that the node has now. */
 export interface Binding {

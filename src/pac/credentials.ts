@@ -1,9 +1,9 @@
-import { readRevocation } from '../runtime/certificates/crl-files.js';
-import { certificatesOfPem } from '../runtime/certificates/pem.js';
-import type { UsedCredentials } from '../runtime/credential-watch.js';
-import { createPeerCredentials, type PeerCredentials } from '../runtime/eap-peer.js';
-import { readTlsFiles } from '../runtime/tls-files.js';
-import { engineSettings } from '../runtime/tls-settings.js';
+import { createPeerCredentials, type PeerCredentials } from '../runtime/eap/peer.js';
+import { readRevocation } from '../runtime/tls/certificates/crl-files.js';
+import { certificatesOfPem } from '../runtime/tls/certificates/pem.js';
+import type { UsedCredentials } from '../runtime/tls/credential-watch.js';
+import { readTlsFiles } from '../runtime/tls/files.js';
+import { engineSettings } from '../runtime/tls/settings.js';
 import type { PacOptions } from './options.js';
 
 /** Credentials with the PEM texts that they were made of. */

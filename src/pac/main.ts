@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-import { listenEarly } from '../runtime/early-signals.js';
+import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
 const [{ print }, { askDaemon, readable, runDaemonProgram, withControl }, { pacSchema }] = await Promise.all([
-  import('../runtime/cli.js'),
-  import('../runtime/daemon-commands.js'),
+  import('../runtime/cli/cli.js'),
+  import('../runtime/cli/daemon-commands.js'),
   import('./options.js'),
 ]);
 
@@ -24,7 +24,7 @@ await runDaemonProgram({
   check: async (options) => {
     const [{ readCredentials, usedCredentials }, { credentialWarnings }] = await Promise.all([
       import('./credentials.js'),
-      import('../runtime/credential-watch.js'),
+      import('../runtime/tls/credential-watch.js'),
     ]);
     return credentialWarnings(usedCredentials(options, await readCredentials(options)));
   },

@@ -1,8 +1,8 @@
-import type { PacClosed } from '../protocol/pana/pac.js';
-import type { DropCode } from '../protocol/pana/session.js';
-import { FAULT_COUNTERS } from '../runtime/daemon.js';
-import type { PeerFailure } from '../runtime/eap-peer.js';
-import { each, type MetricDescriptions, pairs } from '../runtime/metrics.js';
+import type { PacClosed } from '../protocol/pana/session/pac.js';
+import type { DropCode } from '../protocol/pana/session/session.js';
+import type { PeerFailure } from '../runtime/eap/peer.js';
+import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
+import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';
 
 /** Reasons that operators look for first; the others come when they happen. */
 const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence'];

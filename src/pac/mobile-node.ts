@@ -1,11 +1,11 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { Secret } from '../protocol/bytes/secret.js';
 import { capabilityNames } from '../protocol/mip6/assignment.js';
-import type { Guard } from '../runtime/barrier.js';
-import { sessionText } from '../runtime/daemon.js';
-import type { HookEvent } from '../runtime/hook-environment.js';
-import type { HookRunner } from '../runtime/hooks.js';
-import type { Logger } from '../runtime/log.js';
+import type { HookEvent } from '../runtime/hooks/environment.js';
+import type { HookRunner } from '../runtime/hooks/runner.js';
+import type { Logger } from '../runtime/log/log.js';
+import { sessionText } from '../runtime/log/pana-fields.js';
+import type { Guard } from '../runtime/service/barrier.js';
 import type { Attempt } from './attempt.js';
 import { type Binding, bindingOf, hookVariables, isSameBinding, pskOf, refusal } from './binding.js';
 import type { PacOptions } from './options.js';

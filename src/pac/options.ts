@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import * as section from '../runtime/sections.js';
+import * as section from '../runtime/config/sections.js';
 
 /** Configuration of `pana-pac`. */
 export const pacSchema = z.strictObject({

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { listenEarly } from '../runtime/early-signals.js';
+import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(false);
 
 const [{ runProgram }, { decodeOptions, describeDecode }, { pkiCommands }] = await Promise.all([
-  import('../runtime/cli.js'),
+  import('../runtime/cli/cli.js'),
   import('./decode/options.js'),
   import('./pki.js'),
 ]);
@@ -35,7 +35,7 @@ await runProgram({
             .example('pana-mip6 demo', 'one node, TLS 1.3, home agent at home')
             .example('pana-mip6 demo --nodes 20', 'with median and 95th percentile'),
         async (argv) => {
-          const { runDemo } = await import('./demo.js');
+          const { runDemo } = await import('../lab/demo.js');
           await runDemo({
             keep: argv.keep,
             tls: argv.tls === '1.2' ? '1.2' : '1.3',
@@ -75,19 +75,19 @@ await runProgram({
             .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --leases 100000', 'the store alone'),
         async (argv) => {
           if (argv.count > 0) {
-            const { runBench } = await import('./bench/bench.js');
+            const { runBench } = await import('../lab/bench/bench.js');
             await runBench({ count: argv.count, atOnce: argv['at-once'] });
           }
           if (argv.leases > 0) {
-            const { runStoreBench } = await import('./bench/store.js');
+            const { runStoreBench } = await import('../lab/bench/store.js');
             await runStoreBench({ leases: argv.leases, postgres: argv.postgres });
           }
           if (argv.clients > 0) {
-            const { runEnforcementBench } = await import('./bench/enforcement.js');
+            const { runEnforcementBench } = await import('../lab/bench/enforcement.js');
             await runEnforcementBench(argv.clients);
           }
           if (argv.flood > 0) {
-            const { runFloodBench } = await import('./bench/flood.js');
+            const { runFloodBench } = await import('../lab/bench/flood.js');
             await runFloodBench([0, Math.ceil(argv.flood / 4), argv.flood]);
           }
         },
@@ -109,7 +109,7 @@ await runProgram({
                 'Exit status 1 if something did not work that could be tried.',
             ),
         async (argv) => {
-          const { labCommand } = await import('./network-lab/command.js');
+          const { labCommand } = await import('../lab/network-lab/command.js');
           await labCommand({ wait: argv.wait, json: argv.json });
         },
       )

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { Argv } from 'yargs';
-import { print, table } from '../runtime/cli.js';
-import { OperatorError } from '../runtime/failure.js';
-import type { CertificateSubject, KeyKind } from '../runtime/pki.js';
-import type { PkiEntry } from '../runtime/pki-folder.js';
+import type { CertificateSubject, KeyKind } from '../pki/certificate-authority.js';
+import type { PkiEntry } from '../pki/folder.js';
+import { print, table } from '../runtime/cli/cli.js';
+import { OperatorError } from '../runtime/system/failure.js';
 
 const dir = { type: 'string', default: 'pki', description: 'folder of the CA' } as const;
 /** Milliseconds. */
@@ -28,7 +28,7 @@ function daysOf(value: unknown): number {
 }
 
 async function folderOf(path: unknown) {
-  const { PkiFolder } = await import('../runtime/pki-folder.js');
+  const { PkiFolder } = await import('../pki/folder.js');
   return new PkiFolder(String(path));
 }
 
@@ -67,7 +67,7 @@ export function pkiCommands(cli: Argv): Argv {
           .example('pana-mip6 pki issue mn1 --client mn1@home.example', 'for pana-pac'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
-        const { validFor } = await import('../runtime/pki.js');
+        const { validFor } = await import('../pki/certificate-authority.js');
         const path = await folder.issue(
           argv.name,
           subjectOf(argv.client, argv.server),
@@ -95,7 +95,7 @@ export function pkiCommands(cli: Argv): Argv {
           .example('pana-mip6 pki renew mn1 --new-key', 'copy both files to the mobile node'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
-        const { validFor } = await import('../runtime/pki.js');
+        const { validFor } = await import('../pki/certificate-authority.js');
         const fallback = argv.name === 'ca' ? 3650 : 365;
         const newKey = argv['new-key'] === true ? { kind: argv.keys as KeyKind | undefined } : undefined;
         const path = await folder.renew(argv.name, validFor(daysOf(argv.days ?? fallback)), newKey);

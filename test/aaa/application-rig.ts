@@ -1,22 +1,22 @@
 import { pino } from 'pino';
 import { vi } from 'vitest';
+import { aaaSchema } from '../../src/aaa/config/options.js';
 import { EapApplication } from '../../src/aaa/eap-application.js';
 import { HomeAgentHooks } from '../../src/aaa/home-agent-hooks.js';
 import type { StoreCalls } from '../../src/aaa/measured-store.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
-import { aaaSchema } from '../../src/aaa/options.js';
-import type { DiameterMessage } from '../../src/protocol/diameter/codec.js';
-import { APPLICATION, DER } from '../../src/protocol/diameter/commands.js';
-import { RESULT } from '../../src/protocol/diameter/result-codes.js';
+import type { DiameterMessage } from '../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, DER } from '../../src/protocol/diameter/wire/commands.js';
+import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
-import type { DiameterNode } from '../../src/runtime/diameter-node.js';
-import { EapPeer, type PeerCredentials } from '../../src/runtime/eap-peer.js';
-import { type Authorization, EapServer, type EapServerOptions } from '../../src/runtime/eap-server.js';
-import { HookRunner } from '../../src/runtime/hooks.js';
-import { Metrics } from '../../src/runtime/metrics.js';
-import { plainSubscriber, type Subscriber } from '../../src/runtime/store/records.js';
-import { grammarian, makeNode } from '../runtime/diameter-rig.js';
-import { SUBSCRIBER, type TestPki } from '../runtime/eap-run.js';
+import type { DiameterNode } from '../../src/runtime/diameter/node.js';
+import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import { type Authorization, EapServer, type EapServerOptions } from '../../src/runtime/eap/server.js';
+import { HookRunner } from '../../src/runtime/hooks/runner.js';
+import { Metrics } from '../../src/runtime/service/metrics.js';
+import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
+import { grammarian, makeNode } from '../runtime/diameter/rig.js';
+import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
 const SERVER = 'aaa.home.example';
 

@@ -1,9 +1,9 @@
 import { beforeEach, expect, it } from 'vitest';
 import { RevokedSessions } from '../../src/aaa/revoked-sessions.js';
-import { Trust } from '../../src/runtime/certificates/trust.js';
-import { PeerJudge } from '../../src/runtime/peer-certificate.js';
-import { Authority } from '../runtime/certificates/authority.js';
-import { revocationOf } from '../runtime/revocation-of.js';
+import { Trust } from '../../src/runtime/tls/certificates/trust.js';
+import { PeerJudge } from '../../src/runtime/tls/peer-certificate.js';
+import { revocationOf } from '../runtime/eap/revocation-of.js';
+import { Authority } from '../runtime/tls/certificates/authority.js';
 
 let root: Authority;
 let issuing: Authority;

@@ -1,10 +1,10 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from '../../src/protocol/pana/codec.js';
-import { AVPS, makeAvp } from '../../src/protocol/pana/dictionary.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
+import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from '../../src/protocol/pana/wire/codec.js';
+import { AVPS, makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
 import { type Interference, Link, type Passing } from './link.js';
 import { numbersOf } from './numbers.js';
 import { run } from './program.js';

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { DAY, issueCertificate, makeCa } from '../../src/runtime/pki.js';
-import type { DaemonName } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import type { DaemonName } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
+import { DAY, issueCertificate, makeCa } from '../../src/pki/certificate-authority.js';
 import { type Ended, run } from './program.js';
 
 let lab: Lab;

@@ -3,10 +3,10 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import { DAY, issueCertificate, makeCa, validFor } from '../../src/runtime/pki.js';
-import type { Lease } from '../../src/runtime/store/records.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab, type LabOptions } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab, type LabOptions } from '../../src/lab/lab.js';
+import { DAY, issueCertificate, makeCa, validFor } from '../../src/pki/certificate-authority.js';
+import type { Lease } from '../../src/store/records.js';
 import { writePem } from './pem.js';
 
 const MN = 'mn1@home.example';

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import type { AuditEntry, HeldLease, Page } from '../../src/runtime/store/records.js';
-import { BenchNode } from '../../src/tool/bench/node.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab, type Place } from '../../src/tool/lab.js';
+import { BenchNode } from '../../src/lab/bench/node.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab, type Place } from '../../src/lab/lab.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
+import type { AuditEntry, HeldLease, Page } from '../../src/store/records.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { SteppedClock, withoutSteps } from '../stepped-clock.js';
 import { brokenPromises, credentialsOf } from './load.js';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { Lab } from '../../src/tool/lab.js';
-import { generator } from '../protocol/pana/simulation.js';
+import { Lab } from '../../src/lab/lab.js';
+import { generator } from '../protocol/pana/session/simulation.js';
 import { brokenPromises, makeLoad, untilFreed } from './load.js';
 
 const KILLS = 200;

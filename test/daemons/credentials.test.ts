@@ -1,9 +1,9 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import { DAY, makeCa, makeCrl, validFor } from '../../src/runtime/pki.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
+import { DAY, makeCa, makeCrl, validFor } from '../../src/pki/certificate-authority.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 import { run } from './program.js';
 
 let lab: Lab | undefined;

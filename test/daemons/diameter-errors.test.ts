@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AVP_FLAG, type Avp, type DiameterMessage, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
-import { APPLICATION, DER, STR } from '../../src/protocol/diameter/commands.js';
-import { AVPS } from '../../src/protocol/diameter/dictionary.js';
-import { Lab, type Place } from '../../src/tool/lab.js';
+import { Lab, type Place } from '../../src/lab/lab.js';
+import {
+  AVP_FLAG,
+  type Avp,
+  type DiameterMessage,
+  encodeDiameter,
+  FLAG,
+} from '../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, DER, STR } from '../../src/protocol/diameter/wire/commands.js';
+import { AVPS } from '../../src/protocol/diameter/wire/dictionary.js';
 import { numbersOf } from './numbers.js';
 import { grammarian, RawPeer } from './raw-peer.js';
 

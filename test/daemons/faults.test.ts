@@ -3,25 +3,25 @@ import { once } from 'node:events';
 import { chmod, writeFile } from 'node:fs/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { aaaSchema } from '../../src/aaa/config/options.js';
 import { AaaDaemon } from '../../src/aaa/daemon.js';
-import { aaaSchema } from '../../src/aaa/options.js';
+import { Lab, type Place, REALM } from '../../src/lab/lab.js';
 import { PaaDaemon } from '../../src/paa/daemon.js';
 import { paaSchema } from '../../src/paa/options.js';
 import { PacDaemon } from '../../src/pac/daemon.js';
 import { pacSchema } from '../../src/pac/options.js';
-import { Grammarian } from '../../src/protocol/diameter/grammar.js';
-import { Peer } from '../../src/protocol/diameter/peer.js';
+import { Peer } from '../../src/protocol/diameter/peer/peer.js';
+import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
 import { Access } from '../../src/protocol/nas/access.js';
-import { encodePana } from '../../src/protocol/pana/codec.js';
-import { Paa } from '../../src/protocol/pana/paa.js';
-import { PaaSession } from '../../src/protocol/pana/paa-session.js';
-import { PacSession } from '../../src/protocol/pana/pac.js';
-import { callDaemon } from '../../src/runtime/control.js';
-import { EapPeer } from '../../src/runtime/eap-peer.js';
-import { Handshake } from '../../src/runtime/eap-server.js';
-import { HookRunner } from '../../src/runtime/hooks.js';
-import { loadOptions } from '../../src/runtime/options.js';
-import { Lab, type Place, REALM } from '../../src/tool/lab.js';
+import { Paa } from '../../src/protocol/pana/agent/paa.js';
+import { PaaSession } from '../../src/protocol/pana/session/paa-session.js';
+import { PacSession } from '../../src/protocol/pana/session/pac.js';
+import { encodePana } from '../../src/protocol/pana/wire/codec.js';
+import { loadOptions } from '../../src/runtime/config/options.js';
+import { EapPeer } from '../../src/runtime/eap/peer.js';
+import { Handshake } from '../../src/runtime/eap/server.js';
+import { HookRunner } from '../../src/runtime/hooks/runner.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 
 /**
  * All three daemons in this process, so that their parts can be made to throw. Each test breaks one entry point and shows

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
-import { plainSubscriber } from '../../src/runtime/store/records.js';
-import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
+import { HOME_AGENT, Lab } from '../../src/lab/lab.js';
+import { plainSubscriber } from '../../src/store/records.js';
 import { run } from './program.js';
 import { agents, nodeOnFirst, OTHER, operate, type Scene } from './two-home-agents.js';
 

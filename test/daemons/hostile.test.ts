@@ -2,10 +2,10 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Lab, type Place } from '../../src/lab/lab.js';
 import { fromHex } from '../../src/protocol/bytes/octets.js';
-import { encodePana } from '../../src/protocol/pana/codec.js';
-import { Lab, type Place } from '../../src/tool/lab.js';
-import { RECORDINGS, recording } from '../protocol/pana/vectors.js';
+import { encodePana } from '../../src/protocol/pana/wire/codec.js';
+import { RECORDINGS, recording } from '../protocol/pana/wire/vectors.js';
 import { NOISE, Noise } from './noise.js';
 import { numbersOf } from './numbers.js';
 

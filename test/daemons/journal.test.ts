@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { afterEach, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { programOf } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import { programOf } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
 
 let lab: Lab | undefined;
 

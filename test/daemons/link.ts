@@ -1,9 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import type { PanaMessage } from '../../src/protocol/pana/codec.js';
-import { decodePana } from '../../src/protocol/pana/codec.js';
-import { messageName } from '../../src/protocol/pana/dictionary.js';
-import type { Place } from '../../src/tool/lab.js';
+import type { Place } from '../../src/lab/lab.js';
+import type { PanaMessage } from '../../src/protocol/pana/wire/codec.js';
+import { decodePana } from '../../src/protocol/pana/wire/codec.js';
+import { messageName } from '../../src/protocol/pana/wire/dictionary.js';
 
 export interface Passing {
   readonly from: 'pac' | 'paa';

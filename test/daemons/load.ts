@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
-import type { HeldLease, HomeAgent, Page } from '../../src/runtime/store/records.js';
-import { BenchNode } from '../../src/tool/bench/node.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import type { Lab, Place } from '../../src/tool/lab.js';
+import { BenchNode } from '../../src/lab/bench/node.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import type { Lab, Place } from '../../src/lab/lab.js';
+import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import type { HeldLease, HomeAgent, Page } from '../../src/store/records.js';
 
 /** A home address that a node was told, and when. */
 export interface Told {

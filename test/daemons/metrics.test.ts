@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import { UdpSocket } from '../../src/runtime/udp.js';
-import { Lab } from '../../src/tool/lab.js';
+import { Lab } from '../../src/lab/lab.js';
+import { UdpSocket } from '../../src/runtime/net/udp.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 import { run } from './program.js';
 
 const MN = 'mn1@home.example';

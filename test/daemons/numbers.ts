@@ -1,5 +1,5 @@
-import { callDaemon } from '../../src/runtime/control.js';
-import type { Lab } from '../../src/tool/lab.js';
+import type { Lab } from '../../src/lab/lab.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 
 /** What a daemon's metrics say now: the sum over all that begin with a name, which may have labels. */
 export async function numbersOf(of: Lab, name: string): Promise<(metric: string) => number> {

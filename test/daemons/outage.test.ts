@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import { BenchNode } from '../../src/tool/bench/node.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab, type Place } from '../../src/tool/lab.js';
+import { BenchNode } from '../../src/lab/bench/node.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab, type Place } from '../../src/lab/lab.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { brokenPromises, credentialsOf, type Told } from './load.js';
 

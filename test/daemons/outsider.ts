@@ -2,13 +2,13 @@ import { createHash, createHmac } from 'node:crypto';
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import type { Place } from '../../src/lab/lab.js';
 import { concat, encodeUtf8, fromHex, toHex } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
-import { algorithmsOf } from '../../src/protocol/pana/algorithms.js';
-import { decodePana, FLAG } from '../../src/protocol/pana/codec.js';
-import { readPana } from '../../src/protocol/pana/dictionary.js';
-import { panaAuthKey } from '../../src/protocol/pana/keys.js';
-import type { Place } from '../../src/tool/lab.js';
+import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';
+import { decodePana, FLAG } from '../../src/protocol/pana/wire/codec.js';
+import { readPana } from '../../src/protocol/pana/wire/dictionary.js';
+import { panaAuthKey } from '../../src/protocol/pana/wire/keys.js';
 
 /** HKDF-Expand-Label, RFC 8446 7.1. */
 function expandLabel(hash: string, secret: Uint8Array, label: string, context: Uint8Array, length: number): Uint8Array {

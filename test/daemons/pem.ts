@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import type { Issued } from '../../src/runtime/pki.js';
-import type { Lab } from '../../src/tool/lab.js';
+import type { Lab } from '../../src/lab/lab.js';
+import type { Issued } from '../../src/pki/certificate-authority.js';
 
 /** Puts a certificate and its key in the place of those that a lab issued. */
 export async function writePem(lab: Lab, name: string, { certificatePem, keyPem }: Issued): Promise<void> {

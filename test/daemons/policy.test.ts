@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import { plainSubscriber, type Session, type Subscriber } from '../../src/runtime/store/records.js';
-import { BenchNode } from '../../src/tool/bench/node.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
+import { BenchNode } from '../../src/lab/bench/node.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../src/lab/lab.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
+import { plainSubscriber, type Session, type Subscriber } from '../../src/store/records.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
-import { Authority } from '../runtime/certificates/authority.js';
+import { Authority } from '../runtime/tls/certificates/authority.js';
 import { credentialsOf } from './load.js';
 
 let lab: Lab | undefined;

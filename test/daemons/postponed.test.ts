@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import { BenchNode } from '../../src/tool/bench/node.js';
-import { Lab } from '../../src/tool/lab.js';
+import { BenchNode } from '../../src/lab/bench/node.js';
+import { Lab } from '../../src/lab/lab.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 import { credentialsOf } from './load.js';
 
 let lab: Lab | undefined;

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { HomeAgent } from '../../src/runtime/store/records.js';
-import { HOME_AGENT, Lab } from '../../src/tool/lab.js';
+import { HOME_AGENT, Lab } from '../../src/lab/lab.js';
+import type { HomeAgent } from '../../src/store/records.js';
 import { run } from './program.js';
 import { agents, nodeOnFirst, OTHER, operate, type Scene } from './two-home-agents.js';
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
-import { APPLICATION, CER } from '../../src/protocol/diameter/commands.js';
-import { Dictionary } from '../../src/protocol/diameter/dictionary.js';
-import { Grammarian } from '../../src/protocol/diameter/grammar.js';
-import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
-import type { Place } from '../../src/tool/lab.js';
+import type { Place } from '../../src/lab/lab.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, CER } from '../../src/protocol/diameter/wire/commands.js';
+import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
 
 export const grammarian = new Grammarian(new Dictionary());
 

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
+import { Lab } from '../../src/lab/lab.js';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { toHex } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
 import { derivePsk } from '../../src/protocol/keys/kdf.js';
-import { Lab } from '../../src/tool/lab.js';
 import { eapKeysOf, panaAuthKeyOf, tap } from './outsider.js';
 
 const MN = 'mn1@home.example';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
 import { run } from './program.js';
 
 let lab: Lab | undefined;

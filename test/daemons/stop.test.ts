@@ -4,9 +4,9 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { programOf } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
-import { Fifo } from '../runtime/fifo.js';
+import { programOf } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
+import { Fifo } from '../runtime/system/fifo.js';
 import { run } from './program.js';
 
 let lab: Lab | undefined;
@@ -65,11 +65,11 @@ describe('user signals', () => {
     const { bin } = JSON.parse(await readFile('package.json', 'utf8')) as { bin: Record<string, string> };
     const program = (await readFile(bin[name] ?? '', 'utf8')).split('\n').filter((line) => line !== '');
     expect(program.slice(1, 3)).toEqual([
-      "import { listenEarly } from '../runtime/early-signals.js';",
+      "import { listenEarly } from '../runtime/system/early-signals.js';",
       "listenEarly(process.argv[2] === 'run');",
     ]);
     expect(program.slice(3).filter((line) => line.startsWith('import '))).toEqual([]);
-    expect(await readFile('dist/runtime/early-signals.js', 'utf8')).not.toContain('import');
+    expect(await readFile('dist/runtime/system/early-signals.js', 'utf8')).not.toContain('import');
   });
 });
 
@@ -166,7 +166,7 @@ describe('a hook that ignores signals', () => {
 describe('threads', () => {
   /** Ends a process that imports this first, with status 3. */
   async function endOf(before: string) {
-    const code = `const { endProcess } = await import('${new URL('../../dist/runtime/process-end.js', import.meta.url)}');
+    const code = `const { endProcess } = await import('${new URL('../../dist/runtime/system/process-end.js', import.meta.url)}');
       ${before}
       await endProcess(3);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });

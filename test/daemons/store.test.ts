@@ -1,9 +1,9 @@
 import { rename, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callDaemon } from '../../src/runtime/control.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 import { run } from './program.js';
 
 let lab: Lab;

@@ -4,19 +4,19 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { details, list, show } from '../../src/aaa/commands/output.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
 import { encodeUtf8 } from '../../src/protocol/bytes/octets.js';
-import { encodeDiameter } from '../../src/protocol/diameter/codec.js';
-import { APPLICATION, CER, DER } from '../../src/protocol/diameter/commands.js';
-import { type AvpName, AVPS as DIAMETER_AVPS, Dictionary } from '../../src/protocol/diameter/dictionary.js';
-import { encodePana } from '../../src/protocol/pana/codec.js';
-import { makeAvp } from '../../src/protocol/pana/dictionary.js';
-import { print, table } from '../../src/runtime/cli.js';
-import { readable } from '../../src/runtime/daemon-commands.js';
-import { runHook } from '../../src/runtime/hook-process.js';
-import { visible, visibleColours, visibleLines } from '../../src/runtime/terminal.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
+import { encodeDiameter } from '../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, CER, DER } from '../../src/protocol/diameter/wire/commands.js';
+import { type AvpName, AVPS as DIAMETER_AVPS, Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { encodePana } from '../../src/protocol/pana/wire/codec.js';
+import { makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
+import { print, table } from '../../src/runtime/cli/cli.js';
+import { readable } from '../../src/runtime/cli/daemon-commands.js';
+import { runHook } from '../../src/runtime/hooks/process.js';
+import { visible, visibleColours, visibleLines } from '../../src/runtime/system/terminal.js';
 import { Decoder } from '../../src/tool/decode/decoder.js';
-import { Lab } from '../../src/tool/lab.js';
 import { run } from './program.js';
 import { grammarian, RawPeer } from './raw-peer.js';
 
@@ -130,7 +130,7 @@ describe('what a stranger has written', () => {
   });
 
   it.each(['json', 'plain', 'journal', 'pretty', 'pretty with colours'])('in a log: %s', async (kind) => {
-    const log = fileURLToPath(new URL('../../dist/runtime/log.js', import.meta.url));
+    const log = fileURLToPath(new URL('../../dist/runtime/log/log.js', import.meta.url));
     const [format = ''] = kind.split(' ');
     const script = `
       import { openLog } from ${JSON.stringify(log)};

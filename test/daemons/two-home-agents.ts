@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import type { HomeAgent } from '../../src/runtime/store/records.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { HOME_AGENT, type Lab } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { HOME_AGENT, type Lab } from '../../src/lab/lab.js';
+import type { HomeAgent } from '../../src/store/records.js';
 import { type Ended, run } from './program.js';
 
 /** Address of `ha2`, beside the lab's own. */

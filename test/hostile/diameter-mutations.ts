@@ -8,8 +8,8 @@ import {
   encodeGroup,
   HEADER_LENGTH,
   readAvps,
-} from '../../src/protocol/diameter/codec.js';
-import { AVPS, Dictionary } from '../../src/protocol/diameter/dictionary.js';
+} from '../../src/protocol/diameter/wire/codec.js';
+import { AVPS, Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { mutateEap } from './eap-mutations.js';
 import { stretched } from './pana-mutations.js';
 import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance, LONGEST } from './seed.js';

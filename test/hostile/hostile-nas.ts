@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import type { Place } from '../../src/lab/lab.js';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { encodeUtf8 } from '../../src/protocol/bytes/octets.js';
-import { answerTo } from '../../src/protocol/diameter/answers.js';
-import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
-import { APPLICATION, CER, DER, DPR, DWA, DWR, STR } from '../../src/protocol/diameter/commands.js';
-import { Dictionary } from '../../src/protocol/diameter/dictionary.js';
-import { Grammarian } from '../../src/protocol/diameter/grammar.js';
-import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
-import { EapPeer, type PeerCredentials } from '../../src/runtime/eap-peer.js';
-import type { Place } from '../../src/tool/lab.js';
+import { answerTo } from '../../src/protocol/diameter/wire/answers.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, CER, DER, DPR, DWA, DWR, STR } from '../../src/protocol/diameter/wire/commands.js';
+import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
+import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
 import { breakStream, encodeForStream, mutateDiameter } from './diameter-mutations.js';
 import type { Chance } from './seed.js';
 

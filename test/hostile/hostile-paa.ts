@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { identityRequest } from '../../src/protocol/nas/access.js';
-import { algorithmsOf } from '../../src/protocol/pana/algorithms.js';
-import { encodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/codec.js';
-import { makeAvp } from '../../src/protocol/pana/dictionary.js';
-import { type Protection, signInPlace } from '../../src/protocol/pana/keys.js';
-import { Paa, type PaaInput, type PaaOutput } from '../../src/protocol/pana/paa.js';
-import type { Grant } from '../../src/protocol/pana/paa-session.js';
-import type { PacEndpoint } from '../../src/protocol/pana/stateless-start.js';
-import { Driver } from '../../src/runtime/driver.js';
-import type { EapConversation, EapServer } from '../../src/runtime/eap-server.js';
-import { UdpSocket } from '../../src/runtime/udp.js';
-import { PAA_CONFIG } from '../protocol/pana/ladder.js';
+import { Paa, type PaaInput, type PaaOutput } from '../../src/protocol/pana/agent/paa.js';
+import type { Grant } from '../../src/protocol/pana/session/paa-session.js';
+import type { PacEndpoint } from '../../src/protocol/pana/session/start.js';
+import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';
+import { encodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
+import { makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
+import { type Protection, signInPlace } from '../../src/protocol/pana/wire/keys.js';
+import type { EapConversation, EapServer } from '../../src/runtime/eap/server.js';
+import { UdpSocket } from '../../src/runtime/net/udp.js';
+import { Driver } from '../../src/runtime/system/driver.js';
+import { PAA_CONFIG } from '../protocol/pana/session/ladder.js';
 import { anyRequest, mutatePana } from './pana-mutations.js';
 import type { Chance } from './seed.js';
 

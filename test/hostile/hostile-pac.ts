@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import type { Place } from '../../src/lab/lab.js';
 import { encodeUtf8 } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
-import { algorithmsOf } from '../../src/protocol/pana/algorithms.js';
-import { encodePana, FLAG } from '../../src/protocol/pana/codec.js';
-import type { Protection } from '../../src/protocol/pana/keys.js';
-import { type PacConfig, type PacInput, type PacOutput, PacSession } from '../../src/protocol/pana/pac.js';
-import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../src/protocol/pana/retransmission.js';
-import { Driver } from '../../src/runtime/driver.js';
-import { EapPeer, type PeerCredentials } from '../../src/runtime/eap-peer.js';
-import { UdpSocket } from '../../src/runtime/udp.js';
-import type { Place } from '../../src/tool/lab.js';
+import { type PacConfig, type PacInput, type PacOutput, PacSession } from '../../src/protocol/pana/session/pac.js';
+import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../src/protocol/pana/session/retransmission.js';
+import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';
+import { encodePana, FLAG } from '../../src/protocol/pana/wire/codec.js';
+import type { Protection } from '../../src/protocol/pana/wire/keys.js';
+import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import { UdpSocket } from '../../src/runtime/net/udp.js';
+import { Driver } from '../../src/runtime/system/driver.js';
 import { anyRequest, mutatePana } from './pana-mutations.js';
 import type { Chance } from './seed.js';
 

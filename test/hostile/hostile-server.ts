@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
-import { answerTo } from '../../src/protocol/diameter/answers.js';
-import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/codec.js';
+import { answerTo } from '../../src/protocol/diameter/wire/answers.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js';
 import {
   APPLICATION,
   ASR,
@@ -16,10 +16,10 @@ import {
   RAR,
   STA,
   STR,
-} from '../../src/protocol/diameter/commands.js';
-import { Dictionary } from '../../src/protocol/diameter/dictionary.js';
-import { Grammarian } from '../../src/protocol/diameter/grammar.js';
-import { DiameterFramer } from '../../src/runtime/diameter-framer.js';
+} from '../../src/protocol/diameter/wire/commands.js';
+import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
 import { breakStream, encodeForStream, mutateDiameter } from './diameter-mutations.js';
 import { FIXED_MSK } from './hostile-pac.js';
 import type { Chance } from './seed.js';

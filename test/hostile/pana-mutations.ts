@@ -7,9 +7,9 @@ import {
   type PanaAvp,
   type PanaMessage,
   writeAvp,
-} from '../../src/protocol/pana/codec.js';
-import { AVPS, makeAvp } from '../../src/protocol/pana/dictionary.js';
-import { type Protection, signInPlace } from '../../src/protocol/pana/keys.js';
+} from '../../src/protocol/pana/wire/codec.js';
+import { AVPS, makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
+import { type Protection, signInPlace } from '../../src/protocol/pana/wire/keys.js';
 import { mutateEap } from './eap-mutations.js';
 import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance, LONGEST } from './seed.js';
 

@@ -1,10 +1,10 @@
 import { afterEach, expect, it } from 'vitest';
-import type { HomeAgent } from '../../src/runtime/store/records.js';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab } from '../../src/lab/lab.js';
+import type { HomeAgent } from '../../src/store/records.js';
 import { brokenPromises, makeLoad, untilFreed } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
-import { generator } from '../protocol/pana/simulation.js';
+import { generator } from '../protocol/pana/session/simulation.js';
 
 /** Bootstraps of each cluster; more by `PANA_BOOTSTRAPS`. */
 const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 2_500);

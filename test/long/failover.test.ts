@@ -1,9 +1,9 @@
 import { afterEach, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/tool/daemon-process.js';
-import { Lab, type LabOptions, type Place } from '../../src/tool/lab.js';
+import type { DaemonProcess } from '../../src/lab/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../src/lab/lab.js';
 import { brokenPromises, makeLoad } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
-import { generator } from '../protocol/pana/simulation.js';
+import { generator } from '../protocol/pana/session/simulation.js';
 
 const KILLS = 100;
 const NODES = 4;

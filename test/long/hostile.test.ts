@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap-peer.js';
-import { EapServer } from '../../src/runtime/eap-server.js';
-import { BenchNode } from '../../src/tool/bench/node.js';
-import { Lab, REALM } from '../../src/tool/lab.js';
+import { BenchNode } from '../../src/lab/bench/node.js';
+import { Lab, REALM } from '../../src/lab/lab.js';
+import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import { EapServer } from '../../src/runtime/eap/server.js';
 import { NOISE } from '../daemons/noise.js';
 import { numbersOf } from '../daemons/numbers.js';
 import { HostileNas } from '../hostile/hostile-nas.js';

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
-import { openSqlite } from '../../src/runtime/store/database.js';
-import { contentOf, OLD_VERSIONS, writeOld } from '../runtime/store/old-stores.js';
+import { openSqlite } from '../../src/store/database.js';
+import { contentOf, OLD_VERSIONS, writeOld } from '../store/old-stores.js';
 
 const OPENER = join(import.meta.dirname, '../runtime/store/killed-opener.mjs');
 

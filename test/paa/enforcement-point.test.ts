@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EnforcementPoint } from '../../src/paa/enforcement-point.js';
-import type { HookJob, HookRunner } from '../../src/runtime/hooks.js';
+import type { HookJob, HookRunner } from '../../src/runtime/hooks/runner.js';
 
 const HOUR = 3_600_000;
 const A = '2001:db8:a::a';

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { AVP_FLAG, type Avp, type DiameterMessage } from '../../src/protocol/diameter/codec.js';
-import { APPLICATION, ASR, STR } from '../../src/protocol/diameter/commands.js';
-import { AVPS, type AvpName } from '../../src/protocol/diameter/dictionary.js';
-import { isViolation } from '../../src/protocol/diameter/grammar.js';
-import { grammarian } from '../runtime/diameter-rig.js';
-import { makePki, type TestPki } from '../runtime/eap-run.js';
+import { AVP_FLAG, type Avp, type DiameterMessage } from '../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, ASR, STR } from '../../src/protocol/diameter/wire/commands.js';
+import { AVPS, type AvpName } from '../../src/protocol/diameter/wire/dictionary.js';
+import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';
+import { grammarian } from '../runtime/diameter/rig.js';
+import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
 
 const OTHER_SERVER = 'aaa2.home.example';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hookPath } from '../../src/lab/lab.js';
 import { addressesIn, discoverPaas } from '../../src/pac/discovery.js';
-import { hookPath } from '../../src/tool/lab.js';
 
 let folder: string;
 

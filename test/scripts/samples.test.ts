@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { aaaSchema } from '../../src/aaa/options.js';
+import { aaaSchema } from '../../src/aaa/config/options.js';
 import { paaSchema } from '../../src/paa/options.js';
 import { pacSchema } from '../../src/pac/options.js';
-import { loadOptions, optionKeys } from '../../src/runtime/options.js';
+import { loadOptions, optionKeys } from '../../src/runtime/config/options.js';
 
 const SAMPLES = [
   { name: 'pana-pac', schema: pacSchema },

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { concat, encodeUtf8, fromHex, toHex } from '../../src/protocol/bytes/octets.js';
 import { Decoder } from '../../src/tool/decode/decoder.js';
 import { run } from '../daemons/program.js';
-import { vector } from '../protocol/diameter/vectors.js';
+import { vector } from '../protocol/diameter/wire/vectors.js';
 import { dataChunk, ethernet, ipv4, ipv6, pcap, SYN, sctp, type TcpHeader, tcp, u16, u32, udp } from './frames.js';
 
 const PCI = fromHex('00000010000000010000000000000000');

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { withOptions } from '../../runtime/cli.js';
-import type { AuditEntry } from '../../runtime/store/records.js';
+import { withOptions } from '../../runtime/cli/cli.js';
+import type { AuditEntry } from '../../store/records.js';
 import { homeAgentCommands } from './home-agent.js';
 import { leaseCommands } from './lease.js';
 import { details, json, list, show, text, time, withPaging } from './output.js';

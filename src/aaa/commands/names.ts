@@ -1,5 +1,5 @@
-import type { Gap } from '../../runtime/completion.js';
-import type { Page } from '../../runtime/store/records.js';
+import type { Gap } from '../../runtime/cli/completion.js';
+import type { Page } from '../../store/records.js';
 import { type StoreAccess, withStore } from './store-access.js';
 
 /** Names in one answer: nobody reads more. */

@@ -1,8 +1,8 @@
 import type { Argv } from 'yargs';
-import { print, table } from '../../runtime/cli.js';
-import { OperatorError } from '../../runtime/failure.js';
-import { MAX_PAGE, type Page } from '../../runtime/store/records.js';
-import { visible, visibleLines } from '../../runtime/terminal.js';
+import { print, table } from '../../runtime/cli/cli.js';
+import { OperatorError } from '../../runtime/system/failure.js';
+import { visible, visibleLines } from '../../runtime/system/terminal.js';
+import { MAX_PAGE, type Page } from '../../store/records.js';
 import type { Argument } from './store-access.js';
 
 /** Rows of a list, unless more are asked for. */

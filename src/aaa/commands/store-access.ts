@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { type OptionFlags, optionsOf } from '../../runtime/cli.js';
-import { callDaemon, NoDaemonError } from '../../runtime/control.js';
-import { OperatorError } from '../../runtime/failure.js';
-import { makeFolder } from '../../runtime/folder.js';
-import { isPostgresUrl, storeName } from '../../runtime/store/backend.js';
-import type { ArgumentsOf, OperationName, ResultOf, Store } from '../../runtime/store/store.js';
-import { type AaaOptions, aaaSchema } from '../options.js';
+import { type OptionFlags, optionsOf } from '../../runtime/cli/cli.js';
+import { callDaemon, NoDaemonError } from '../../runtime/service/control.js';
+import { OperatorError } from '../../runtime/system/failure.js';
+import { makeFolder } from '../../runtime/system/folder.js';
+import { isPostgresUrl, storeName } from '../../store/backend.js';
+import type { ArgumentsOf, OperationName, ResultOf, Store } from '../../store/store.js';
+import { type AaaOptions, aaaSchema } from '../config/options.js';
 
 export const flags: OptionFlags<typeof aaaSchema> = { prefix: 'PANA_AAA', schema: aaaSchema };
 
@@ -87,7 +87,7 @@ export class StoreAccess {
       }
       await makeFolder(dirname(store), 0o700);
     }
-    const { Store } = await import('../../runtime/store/store.js');
+    const { Store } = await import('../../store/store.js');
     return Store.open(store);
   }
 }

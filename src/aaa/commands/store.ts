@@ -1,8 +1,8 @@
 import type { Argv } from 'yargs';
-import { print, withOptions } from '../../runtime/cli.js';
-import { callDaemon, NoDaemonError } from '../../runtime/control.js';
-import { OperatorError } from '../../runtime/failure.js';
-import { isPostgresUrl, storeName } from '../../runtime/store/backend.js';
+import { print, withOptions } from '../../runtime/cli/cli.js';
+import { callDaemon, NoDaemonError } from '../../runtime/service/control.js';
+import { OperatorError } from '../../runtime/system/failure.js';
+import { isPostgresUrl, storeName } from '../../store/backend.js';
 import { json, show } from './output.js';
 import { type Argument, administer, places, placesOf } from './store-access.js';
 
@@ -18,7 +18,7 @@ export function storeCommands(cli: Argv): Argv {
           .example('pana-aaa store backup /var/backups/aaa.db', ''),
       async (argv) => {
         const store = await fileOf(argv, 'pg_dump');
-        const { backUp } = await import('../../runtime/store/store-file.js');
+        const { backUp } = await import('../../store/store-file.js');
         await backUp(store, String(argv['file']), showProgress);
         print(`Copied ${store} to ${argv['file']}.`);
       },
@@ -34,7 +34,7 @@ export function storeCommands(cli: Argv): Argv {
         const store = await fileOf(argv, 'pg_restore');
         const { control } = await placesOf(argv);
         await refuseRunning(control.socket);
-        const { restore } = await import('../../runtime/store/store-file.js');
+        const { restore } = await import('../../store/store-file.js');
         await restore(String(argv['file']), store, showProgress);
         print(`Restored ${store} from ${argv['file']}.`);
       },

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { MAX_PAGE } from '../../runtime/store/records.js';
-import { visibleLines } from '../../runtime/terminal.js';
+import { visibleLines } from '../../runtime/system/terminal.js';
+import { MAX_PAGE } from '../../store/records.js';
 import { type Argument, withStore } from './store-access.js';
 import { FORMATS, writeRows } from './subscriber-file.js';
 

@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
-import * as section from '../../runtime/sections.js';
-import { plainSubscriber, type Subscriber, type SubscriberChange } from '../../runtime/store/records.js';
+import * as section from '../../runtime/config/sections.js';
+import { plainSubscriber, type Subscriber, type SubscriberChange } from '../../store/records.js';
 
 /** What of a subscriber an operator says, by the names of flags, of columns in CSV, and of keys in YAML. */
 const flag = () =>

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { type AddressOctets, toV6Octets } from '../bytes/address.js';
 import { concat, encodeUtf8, toHex } from '../bytes/octets.js';
 import { Secret } from '../bytes/secret.js';
-import { PRF_ALGORITHMS } from '../pana/algorithms.js';
-import { feedback, prfPlus } from '../pana/keys.js';
+import { PRF_ALGORITHMS } from '../pana/wire/algorithms.js';
+import { feedback, prfPlus } from '../pana/wire/keys.js';
 
 /** RFC 5295 3.1.2: HMAC-SHA-256 in the feedback mode of IKEv2's prf+. */
 function kdf(key: Uint8Array, seed: Uint8Array, out: Uint8Array): void {

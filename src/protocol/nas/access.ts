@@ -10,7 +10,7 @@ import {
   requestMobility,
   sessionLifetimes,
 } from '../mip6/diameter-mobility.js';
-import type { Grant, PaaSessionInput } from '../pana/paa-session.js';
+import type { Grant, PaaSessionInput } from '../pana/session/paa-session.js';
 
 /** EAP codes and types that a pass-through authenticator reads, RFC 3748 4 and 5.1. */
 const REQUEST = 1;

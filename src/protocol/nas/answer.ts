@@ -1,8 +1,8 @@
-import { type DiameterMessage, FLAG } from '../diameter/codec.js';
-import { DEA, ERROR_ANSWER } from '../diameter/commands.js';
-import { MOBILITY_AVPS } from '../diameter/dictionary.js';
-import { type Grammarian, isViolation, type Message } from '../diameter/grammar.js';
-import { isSuccess, RESULT, resultName } from '../diameter/result-codes.js';
+import { type DiameterMessage, FLAG } from '../diameter/wire/codec.js';
+import { DEA, ERROR_ANSWER } from '../diameter/wire/commands.js';
+import { MOBILITY_AVPS } from '../diameter/wire/dictionary.js';
+import { type Grammarian, isViolation, type Message } from '../diameter/wire/grammar.js';
+import { isSuccess, RESULT, resultName } from '../diameter/wire/result-codes.js';
 import { type DeaValues, type SessionServer, serverOf } from './access.js';
 
 /** What a DER asked for. */

@@ -1,4 +1,4 @@
-import { drawLadder, type Rung } from '../ladder.js';
+import { drawLadder, type Rung } from '../../runtime/cli/ladder.js';
 import type { Decoded } from './decoder.js';
 import type { Packet } from './packets.js';
 

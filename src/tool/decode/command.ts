@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
-import { print } from '../../runtime/cli.js';
-import { OperatorError } from '../../runtime/failure.js';
+import { print } from '../../runtime/cli/cli.js';
+import { OperatorError } from '../../runtime/system/failure.js';
 import { captureLadder } from './capture-ladder.js';
 import { type Decoded, Decoder } from './decoder.js';
 import { SessionKeys } from './keys.js';

@@ -1,10 +1,10 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
-import { decodeDiameter, FLAG } from '../../protocol/diameter/codec.js';
-import { commandOf } from '../../protocol/diameter/commands.js';
-import { Dictionary } from '../../protocol/diameter/dictionary.js';
-import { decodePana, type PanaMessage } from '../../protocol/pana/codec.js';
-import { messageName } from '../../protocol/pana/dictionary.js';
-import { OperatorError } from '../../runtime/failure.js';
+import { decodeDiameter, FLAG } from '../../protocol/diameter/wire/codec.js';
+import { commandOf } from '../../protocol/diameter/wire/commands.js';
+import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
+import { decodePana, type PanaMessage } from '../../protocol/pana/wire/codec.js';
+import { messageName } from '../../protocol/pana/wire/dictionary.js';
+import { OperatorError } from '../../runtime/system/failure.js';
 import { isCapture, readCapture } from './capture.js';
 import { describeDiameter, describePana, diameterName, type Flights } from './describe.js';
 import { DiameterStream, type Framed } from './diameter-stream.js';

@@ -8,18 +8,18 @@ import {
   FLAG as DIAMETER_FLAG,
   type DiameterMessage,
   readAvps,
-} from '../../protocol/diameter/codec.js';
-import { APPLICATION, commandOf } from '../../protocol/diameter/commands.js';
-import { type Dictionary, specOf } from '../../protocol/diameter/dictionary.js';
-import { decodeFormat } from '../../protocol/diameter/formats.js';
-import { resultName } from '../../protocol/diameter/result-codes.js';
+} from '../../protocol/diameter/wire/codec.js';
+import { APPLICATION, commandOf } from '../../protocol/diameter/wire/commands.js';
+import { type Dictionary, specOf } from '../../protocol/diameter/wire/dictionary.js';
+import { decodeFormat } from '../../protocol/diameter/wire/formats.js';
+import { resultName } from '../../protocol/diameter/wire/result-codes.js';
 import { decodeEap, EAP_CODE, EAP_TYPE } from '../../protocol/eap/codec.js';
 import { decodeEapTls, FlightBuffer } from '../../protocol/eap/eap-tls.js';
 import { capabilityNames, decodePrefix } from '../../protocol/mip6/assignment.js';
-import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/algorithms.js';
-import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/codec.js';
-import { AVPS, avpName, messageName, RESULT_CODE, TERMINATION_CAUSE } from '../../protocol/pana/dictionary.js';
-import { visible } from '../../runtime/terminal.js';
+import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/wire/algorithms.js';
+import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/wire/codec.js';
+import { AVPS, avpName, messageName, RESULT_CODE, TERMINATION_CAUSE } from '../../protocol/pana/wire/dictionary.js';
+import { visible } from '../../runtime/system/terminal.js';
 
 /** Octets of an unknown value that are shown. */
 const SHOWN = 32;

@@ -1,5 +1,5 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
-import { decodeDiameter, messageLength } from '../../protocol/diameter/codec.js';
+import { decodeDiameter, messageLength } from '../../protocol/diameter/wire/codec.js';
 import type { Piece } from './tcp-stream.js';
 
 /** A Diameter message of a capture has no more octets than this; anything else is no Diameter. */

@@ -1,11 +1,11 @@
 import { fromHex } from '../../protocol/bytes/octets.js';
 import { Secret } from '../../protocol/bytes/secret.js';
-import { INTEGRITY_ALGORITHMS } from '../../protocol/pana/algorithms.js';
-import type { PanaMessage } from '../../protocol/pana/codec.js';
-import { AVPS } from '../../protocol/pana/dictionary.js';
-import { type Protection, verifyAuth } from '../../protocol/pana/keys.js';
-import { OperatorError } from '../../runtime/failure.js';
-import { KEY_LINE } from '../../runtime/key-log.js';
+import { INTEGRITY_ALGORITHMS } from '../../protocol/pana/wire/algorithms.js';
+import type { PanaMessage } from '../../protocol/pana/wire/codec.js';
+import { AVPS } from '../../protocol/pana/wire/dictionary.js';
+import { type Protection, verifyAuth } from '../../protocol/pana/wire/keys.js';
+import { OperatorError } from '../../runtime/system/failure.js';
+import { KEY_LINE } from '../../runtime/tls/key-log.js';
 
 interface Known {
   readonly keyId: number;

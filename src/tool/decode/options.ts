@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { DEFAULT_VENDOR_ID } from '../../protocol/pana/dictionary.js';
+import { DEFAULT_VENDOR_ID } from '../../protocol/pana/wire/dictionary.js';
 
 export const describeDecode = 'Make messages readable: hexadecimal text or a capture file, of PANA and Diameter';
 

@@ -11,9 +11,9 @@ import {
   FlightBuffer,
   MAX_FLIGHT,
 } from '../../../src/protocol/eap/eap-tls.js';
-import { decodePana } from '../../../src/protocol/pana/codec.js';
-import { readPana } from '../../../src/protocol/pana/dictionary.js';
-import { RECORDINGS, recording } from '../pana/vectors.js';
+import { decodePana } from '../../../src/protocol/pana/wire/codec.js';
+import { readPana } from '../../../src/protocol/pana/wire/dictionary.js';
+import { RECORDINGS, recording } from '../pana/wire/vectors.js';
 
 const RUNS = 100_000;
 

@@ -1,17 +1,17 @@
 import { X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { makeCa, validFor } from '../../../src/pki/certificate-authority.js';
 import { DecodeError } from '../../../src/protocol/bytes/decode-error.js';
 import { type Certificate, readCertificate } from '../../../src/protocol/x509/certificate.js';
 import { readCrl } from '../../../src/protocol/x509/crl.js';
-import { makeCa, validFor } from '../../../src/runtime/pki.js';
 import {
   Authority,
   type CertificateParts,
   certificateOf,
   derOf,
   listOf,
-} from '../../runtime/certificates/authority.js';
+} from '../../runtime/tls/certificates/authority.js';
 
 let root: Authority;
 

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HookBatch } from '../../runtime/hooks/batch.js';
+import type { HookVariables } from '../../runtime/hooks/environment.js';
+import { type HookJob, HookRunner } from '../../runtime/hooks/runner.js';
+import { hookPath } from '../lab.js';
+
+/** What the process says on its standard output, as JSON. Times in milliseconds. */
+export interface EnforcementFigures {
+  /** All clients at once, a run of the hook for each, and in batches. */
+  readonly alone: number;
+  readonly batched: number;
+  /** Of permits one after another. */
+  readonly one: readonly number[];
+}
+
+const INTERFACE = 'access0';
+const SINGLES = 200;
+const WARM_UP = 5;
+/** As `hooks.parallel` and `hooks.timeout` are by default. */
+const PARALLEL = 8;
+const TIMEOUT = 30_000;
+
+/** The nth client and its MAC address. */
+const address = (n: number) => `2001:db8:a::${(n + 1).toString(16)}`;
+const mac = (n: number) =>
+  `02:00:00:${[16, 8, 0].map((bits) => ((n >> bits) & 0xff).toString(16).padStart(2, '0')).join(':')}`;
+
+function system(program: string, parameters: readonly string[], input = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, parameters, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    // It need not read it.
+    child.stdin?.on('error', () => undefined).end(input);
+  });
+}
+
+/** A link with the clients as the router knows its neighbours. */
+async function makeLink(clients: number): Promise<void> {
+  await system('ip', ['link', 'add', INTERFACE, 'type', 'veth', 'peer', 'name', 'clients0']);
+  for (const name of [INTERFACE, 'clients0']) await system('ip', ['link', 'set', name, 'up']);
+  const neighbours = Array.from(
+    { length: clients },
+    (_, n) => `neigh replace ${address(n)} lladdr ${mac(n)} dev ${INTERFACE} nud permanent\n`,
+  );
+  await system('ip', ['-batch', '-'], neighbours.join(''));
+}
+
+async function isIn(n: number): Promise<boolean> {
+  const sets = await system('nft', ['list', 'set', 'inet', 'pana_ep', 'clients6']);
+  return sets.includes(`${address(n)} . ${mac(n)}`);
+}
+
+async function measure(clients: number, stateDir: string): Promise<EnforcementFigures> {
+  await makeLink(clients);
+  const options = { stateDir, timeout: TIMEOUT, maxParallel: PARALLEL, onEvent: () => undefined };
+  const runner = new HookRunner(options);
+  const target = { program: hookPath('ep-nft.sh'), role: 'ep', interface: INTERFACE } as const;
+  const batch = new HookBatch(target, options, runner);
+  const { program, role } = target;
+  const job = (event: 'start' | 'permit', subject: string, variables: HookVariables): HookJob => ({
+    ...{ program, role, event, subject },
+    variables: { ...variables, interface: INTERFACE },
+  });
+  const permit = (n: number) =>
+    job('permit', `ep ${n}`, { session: n.toString(16).padStart(8, '0'), careOfAddress: address(n), lifetime: 3600 });
+  const worked = async (results: readonly Promise<boolean>[]) => {
+    if ((await Promise.all(results)).includes(false)) throw new Error('a hook failed');
+  };
+  const start = () => worked([runner.run(job('start', 'ep', {}))]);
+  const everybody = Array.from({ length: clients }, (_, n) => n);
+  const all = async (tell: (given: HookJob) => Promise<boolean>) => {
+    await start();
+    for (let n = 0; n < WARM_UP; n += 1) await worked([tell(permit(n))]);
+    await start();
+    const began = performance.now();
+    await worked(everybody.map((n) => tell(permit(n))));
+    const milliseconds = performance.now() - began;
+    if (!(await isIn(clients - 1))) throw new Error('a client is not in');
+    return milliseconds;
+  };
+
+  const alone = await all((given) => runner.run(given));
+  const batched = await all((given) => batch.run(given));
+  const one: number[] = [];
+  for (let n = 0; n < SINGLES; n += 1) {
+    const began = performance.now();
+    await worked([batch.run(permit(n % clients))]);
+    one.push(performance.now() - began);
+  }
+  return { alone, batched, one };
+}
+
+const stateDir = await mkdtemp(join(tmpdir(), 'pana-bench-ep-'));
+try {
+  process.stdout.write(JSON.stringify(await measure(Number(process.argv[2]), stateDir)));
+} finally {
+  await rm(stateDir, { recursive: true, force: true });
+}

@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { LogLine } from '../runtime/cli/ladder.js';
+
+export type DaemonName = 'pac' | 'paa' | 'aaa';
+
+interface Waiter {
+  readonly test: (line: LogLine) => boolean;
+  readonly resolve: (line: LogLine) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Lines of error output that are kept to explain an early end. */
+const KEPT_ERRORS = 20;
+
+/** The program of a daemon, or of this tool, as it was built. */
+export function programOf(name: DaemonName | 'tool'): string {
+  // Sources under test use the last build too: Node 20 runs no TypeScript.
+  return fileURLToPath(new URL(`../../dist/${name}/main.js`, import.meta.url));
+}
+
+/** A daemon as a process of its own, with its log read as it is written. */
+export class DaemonProcess {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #lines: LogLine[] = [];
+  readonly #errors: string[] = [];
+  readonly #waiters = new Set<Waiter>();
+  readonly #onLine: (line: LogLine) => void;
+  /** Exit status; a number above 128 for a signal. */
+  readonly exited: Promise<number>;
+  #ended = false;
+
+  private constructor(name: string, child: ChildProcess, onLine: (line: LogLine) => void) {
+    this.name = name;
+    this.#child = child;
+    this.#onLine = onLine;
+    this.exited = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        this.#ended = true;
+        for (const waiter of this.#waiters) waiter.reject(this.#early(code, signal));
+        this.#waiters.clear();
+        resolve(code ?? 128);
+      });
+    });
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (text) => this.#read(text));
+    if (child.stderr) {
+      createInterface({ input: child.stderr }).on('line', (text) => {
+        this.#errors.push(text);
+        if (this.#errors.length > KEPT_ERRORS) this.#errors.shift();
+      });
+    }
+  }
+
+  /** `name` is for people; the program is `daemon`'s; `launcher` is a command line in front of it. */
+  static start(
+    name: string,
+    daemon: DaemonName,
+    config: string,
+    onLine: (line: LogLine) => void = () => undefined,
+    environment: Readonly<Record<string, string>> = {},
+    launcher: readonly string[] = [],
+  ): DaemonProcess {
+    const [program = '', ...parameters] = [...launcher, process.execPath, programOf(daemon), 'run', '-c', config];
+    const child = spawn(program, parameters, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...environment },
+    });
+    return new DaemonProcess(name, child, onLine);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get lines(): readonly LogLine[] {
+    return this.#lines;
+  }
+
+  /** What it wrote to its error output. */
+  get errors(): string {
+    return this.#errors.join('\n');
+  }
+
+  /** The first line with this message, past or to come. Rejects when the process ends first, or after `timeout` ms. */
+  line(message: string, test: (line: LogLine) => boolean = () => true, timeout = 30_000): Promise<LogLine> {
+    const wanted = (line: LogLine) => line.msg === message && test(line);
+    const found = this.#lines.find(wanted);
+    if (found) return Promise.resolve(found);
+    if (this.#ended) return Promise.reject(this.#early(null, null));
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => waiter.reject(new Error(`${this.name} did not say "${message}" in ${timeout} ms\n${this.tail()}`)),
+        timeout,
+      );
+      const waiter: Waiter = {
+        test: wanted,
+        resolve: (line) => {
+          clearTimeout(timer);
+          this.#waiters.delete(waiter);
+          resolve(line);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          this.#waiters.delete(waiter);
+          reject(error);
+        },
+      };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** The last lines of its log, for people. */
+  tail(): string {
+    return this.#lines
+      .slice(-8)
+      .map((line) => `  ${this.name}: ${JSON.stringify(line)}`)
+      .join('\n');
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#ended) this.#child.kill(signal);
+  }
+
+  /** SIGTERM, and its exit status. */
+  stop(): Promise<number> {
+    this.signal('SIGTERM');
+    return this.exited;
+  }
+
+  #read(text: string): void {
+    let line: LogLine;
+    try {
+      line = JSON.parse(text) as LogLine;
+    } catch {
+      return;
+    }
+    this.#lines.push(line);
+    this.#onLine(line);
+    for (const waiter of [...this.#waiters]) if (waiter.test(line)) waiter.resolve(line);
+  }
+
+  #early(code: number | null, signal: NodeJS.Signals | null): Error {
+    const how = signal ?? `status ${code ?? 'unknown'}`;
+    return new Error(`${this.name} ended (${how})\n${this.errors}\n${this.tail()}`);
+  }
+}

@@ -1,0 +1,302 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { type KeyKind, validFor } from '../pki/certificate-authority.js';
+import { PkiFolder } from '../pki/folder.js';
+import type { LogLine } from '../runtime/cli/ladder.js';
+import { callDaemon } from '../runtime/service/control.js';
+import { makeFolder } from '../runtime/system/folder.js';
+import type { Lease, Page } from '../store/records.js';
+import type { OperationName } from '../store/store.js';
+import { type DaemonName, DaemonProcess } from './daemon-process.js';
+
+export const REALM = 'home.example';
+export const HOME_AGENT = '2001:db8:1::1';
+const HOME_PREFIX = '2001:db8:1::/64';
+const LOCAL_HOME_AGENT = '2001:db8:a::1';
+const LOCAL_PREFIX = '2001:db8:a::/64';
+
+type Tree = { [key: string]: unknown };
+
+export interface LabOptions {
+  /** The folder to use; without one a new one under the temporary folder. */
+  readonly folder?: string | undefined;
+  readonly family?: 'ipv4' | 'ipv6' | undefined;
+  readonly keys?: KeyKind | undefined;
+  readonly capacity?: number | undefined;
+  readonly localHomeAgent?: boolean | undefined;
+  readonly hooks?: boolean | undefined;
+  readonly logLevel?: string | undefined;
+  /** Lines of hooks.conf of the daemon with a name; without it hooks write files for racoon and start nothing. */
+  readonly hookSettings?: ((name: string) => string) | undefined;
+  /** A command line in front of a daemon's, such as that of a network namespace. */
+  readonly launcher?: ((daemon: DaemonName) => readonly string[]) | undefined;
+  /** Laid over the configuration that the lab writes. */
+  readonly paa?: Tree | undefined;
+  readonly aaa?: Tree | undefined;
+}
+
+/** Where peers of the AAA server connect from: this host, and networks that stand in documents only. */
+export const LAB_NETWORKS = ['::1', '127.0.0.0/8', '2001:db8::/32'];
+
+/** Address and port that a daemon took. */
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The hooks that come with the package, for this system. */
+export function hookPath(name: string): string {
+  return fileURLToPath(new URL(`../../scripts/hooks/${name}`, import.meta.url));
+}
+
+const SYSTEM = process.platform === 'freebsd' ? 'freebsd' : 'linux';
+
+/** Whether this host has ::1. */
+export function hasIpv6(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ host: '::1', port: 0 }, () => probe.close(() => resolve(true)));
+  });
+}
+
+/**
+ * A whole set-up on this host: CA and certificates, configuration files, and the daemons as processes on loopback with
+ * free ports and hooks in dry mode. For the demo, the bench and tests.
+ */
+export class Lab {
+  readonly folder: string;
+  readonly #options: LabOptions;
+  readonly #pki: PkiFolder;
+  readonly #daemons: DaemonProcess[] = [];
+  readonly #onLine: (daemon: string, line: LogLine) => void;
+  #paa: Place | undefined;
+
+  private constructor(folder: string, options: LabOptions, onLine: (daemon: string, line: LogLine) => void) {
+    this.folder = folder;
+    this.#options = options;
+    this.#onLine = onLine;
+    this.#pki = new PkiFolder(join(folder, 'pki'));
+  }
+
+  static async make(
+    options: LabOptions = {},
+    onLine: (daemon: string, line: LogLine) => void = () => undefined,
+  ): Promise<Lab> {
+    const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'pana-mip6-')));
+    const lab = new Lab(folder, options, onLine);
+    await makeFolder(folder, 0o700);
+    await lab.#pki.init('Lab CA', options.keys ?? 'p256', 30);
+    await lab.issueServer('aaa', [`aaa.${REALM}`]);
+    return lab;
+  }
+
+  get address(): string {
+    return this.#options.family === 'ipv4' ? '127.0.0.1' : '::1';
+  }
+
+  get pki(): PkiFolder {
+    return this.#pki;
+  }
+
+  path(...parts: readonly string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  socket(name: string): string {
+    return this.path(`${name}.sock`);
+  }
+
+  issueServer(name: string, hosts: readonly string[]): Promise<string> {
+    return this.#pki.issue(name, { kind: 'server', hosts }, validFor(10));
+  }
+
+  issueClient(name: string, nai: string): Promise<string> {
+    return this.#pki.issue(name, { kind: 'client', nai }, validFor(10));
+  }
+
+  /** Writes `NAME.yaml`. */
+  async configure(name: string, tree: Tree): Promise<string> {
+    const path = this.path(`${name}.yaml`);
+    await writeFile(path, stringify(tree), { mode: 0o600 });
+    return path;
+  }
+
+  /** Starts one daemon with a configuration that was written; `environment` is laid over its own. */
+  start(
+    name: string,
+    daemon: DaemonName,
+    config: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): DaemonProcess {
+    const launcher = this.#options.launcher?.(daemon) ?? [];
+    const onLine = (line: LogLine) => this.#onLine(name, line);
+    const started = DaemonProcess.start(name, daemon, config, onLine, environment, launcher);
+    this.#daemons.push(started);
+    return started;
+  }
+
+  /** The AAA server, with one home agent in its store unless it is another server. */
+  async startAaa(name = 'aaa', more: Tree = {}): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
+    const { capacity = 1000, logLevel = 'debug', hooks = true } = this.#options;
+    const tree = merge(
+      {
+        log: { level: logLevel, format: 'json' },
+        control: { socket: this.socket(name) },
+        store: this.path(`${name}.db`),
+        diameter: {
+          host: `aaa.${REALM}`,
+          realm: REALM,
+          listen: [this.address],
+          port: 0,
+          peers: ['paa', 'paa2'].map((name) => ({ host: `${name}.access.example`, from: LAB_NETWORKS })),
+        },
+        tls: {
+          ca: this.path('pki', 'ca.pem'),
+          certificate: this.path('pki', 'aaa.pem'),
+          key: this.path('pki', 'aaa-key.pem'),
+          crl: this.path('pki', 'crl.pem'),
+        },
+        hooks: await this.#hooks(name, hooks ? { ha: hookPath(`ha-${SYSTEM}.sh`) } : {}),
+      },
+      merge(this.#options.aaa ?? {}, more),
+    );
+    const daemon = this.start(name, 'aaa', await this.configure(name, tree));
+    const [place] = (await daemon.line('ready'))['listening'] as Place[];
+    if (!place) throw new Error('the AAA server listens nowhere');
+    // Whoever starts it again finds it at the same place.
+    await this.configure(name, merge(tree, { diameter: { port: place.port } }));
+    if (name === 'aaa') await this.#addHomeAgent(capacity);
+    return { daemon, place };
+  }
+
+  async #addHomeAgent(capacity: number): Promise<void> {
+    await this.administer('aaa', 'addHomeAgent', {
+      agent: {
+        name: 'ha1',
+        address: HOME_AGENT,
+        host: `ha1.${REALM}`,
+        prefix: HOME_PREFIX,
+        capacity,
+        weight: 1,
+        ike: ['ikev1'],
+      },
+    });
+  }
+
+  /** The PAA, connected to the AAA server. */
+  async startPaa(
+    aaa: Place,
+    name = 'paa',
+    more: Tree = {},
+  ): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
+    const { localHomeAgent = false, logLevel = 'debug', hooks = true } = this.#options;
+    const programs = { ep: hookPath('ep-list.sh'), ...(localHomeAgent ? { ha: hookPath(`ha-${SYSTEM}.sh`) } : {}) };
+    const tree = merge(
+      {
+        log: { level: logLevel, format: 'json' },
+        control: { socket: this.socket(name) },
+        pana: { listen: [this.address], port: 0, interface: 'lo' },
+        ...(localHomeAgent
+          ? {
+              'local-home-agent': {
+                address: LOCAL_HOME_AGENT,
+                host: 'ha.access.example',
+                prefix: LOCAL_PREFIX,
+                ike: 'ikev1',
+              },
+            }
+          : {}),
+        diameter: {
+          host: 'paa.access.example',
+          realm: 'access.example',
+          peers: [{ host: `aaa.${REALM}`, address: aaa.address, port: aaa.port }],
+        },
+        hooks: await this.#hooks(name, hooks ? programs : {}),
+      },
+      merge(this.#options.paa ?? {}, more),
+    );
+    const daemon = this.start(name, 'paa', await this.configure(name, tree));
+    const [place] = (await daemon.line('ready'))['listening'] as Place[];
+    if (!place) throw new Error('the PAA listens nowhere');
+    await this.configure(name, merge(tree, { pana: { port: place.port } }));
+    await daemon.line('peer connected');
+    this.#paa = place;
+    return { daemon, place };
+  }
+
+  /** A subscriber and the certificate of its node. */
+  async addSubscriber(nai: string, name: string, more: Tree = {}): Promise<void> {
+    await this.issueClient(name, nai);
+    const subscriber = { nai, enabled: true, mip6: true, localHomeAgent: true, sessions: 'replace', ...more };
+    await this.administer('aaa', 'addSubscriber', { subscriber });
+  }
+
+  /** A mobile node that proves itself with the certificate `name`. */
+  async startPac(name: string, more: Tree = {}): Promise<DaemonProcess> {
+    return this.start(name, 'pac', await this.configurePac(name, more));
+  }
+
+  async configurePac(name: string, more: Tree = {}): Promise<string> {
+    const { logLevel = 'debug', hooks = true } = this.#options;
+    const { address = this.address, port = 716 } = this.#paa ?? {};
+    const base = {
+      log: { level: logLevel, format: 'json' },
+      control: { socket: this.socket(name) },
+      pana: { paa: [address], port, interface: 'lo' },
+      eap: { identity: `@${REALM}` },
+      tls: {
+        ca: this.path('pki', 'ca.pem'),
+        certificate: this.path('pki', `${name}.pem`),
+        key: this.path('pki', `${name}-key.pem`),
+        'server-name': REALM,
+      },
+      hooks: await this.#hooks(name, hooks ? { mn: hookPath(`mn-${SYSTEM}.sh`) } : {}),
+    };
+    return this.configure(name, merge(base, more));
+  }
+
+  /** An operation of the AAA server's store, through its control socket. */
+  administer(name: string, operation: OperationName, given: object): Promise<unknown> {
+    return callDaemon(this.socket(name), 'POST', '/store', { operation, arguments: given });
+  }
+
+  /** The leases that the AAA server knows. */
+  async leases(): Promise<readonly Lease[]> {
+    return ((await this.administer('aaa', 'listLeases', {})) as Page<Lease>).items;
+  }
+
+  /** Ends all daemons, the last first, and removes the folder unless it is to be kept. Resolves with exit statuses. */
+  async close(keep = false): Promise<number[]> {
+    const statuses: number[] = [];
+    for (const daemon of this.#daemons.reverse()) statuses.push(await daemon.stop());
+    if (!keep) await rm(this.folder, { recursive: true, force: true });
+    return statuses;
+  }
+
+  async #hooks(name: string, programs: Tree): Promise<Tree> {
+    const folder = this.path('hooks', name);
+    await makeFolder(folder, 0o700);
+    const settings = this.#options.hookSettings?.(name) ?? 'DRY_RUN=yes\nIKE=racoon\n';
+    await writeFile(join(folder, 'hooks.conf'), settings);
+    return { 'state-dir': folder, ...programs };
+  }
+}
+
+/** Sections of `over` laid over those of `base`, key by key. */
+function merge(base: Tree, over: Tree = {}): Tree {
+  const merged: Tree = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const under = merged[key];
+    merged[key] = isTree(value) && isTree(under) ? merge(under, value) : value;
+  }
+  return merged;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

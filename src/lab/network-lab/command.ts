@@ -1,0 +1,25 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { print } from '../../runtime/cli/cli.js';
+import { runNetworkLab } from './network-lab.js';
+import { report } from './report.js';
+
+/** `pana-mip6 lab`. */
+export async function labCommand({ wait, json }: { readonly wait: boolean; readonly json: boolean }): Promise<void> {
+  const interruption = new AbortController();
+  // Another one does not stop the clearing up.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.abort());
+  const say = (text: string) => {
+    if (json) process.stderr.write(`${text}\n`);
+    else print(text);
+  };
+  const look = async (commands: string) => {
+    say(`\nFor a look around, in another terminal:\n${commands}\n\nEnter ends the session and clears up.`);
+    const input = createInterface({ input: process.stdin });
+    await Promise.race([once(input, 'line'), once(input, 'close')]);
+    input.close();
+  };
+  const findings = await runNetworkLab({ say, signal: interruption.signal, ...(wait ? { look } : {}) });
+  print(json ? JSON.stringify({ items: findings }) : `\n${report(findings)}`);
+  if (findings.some(({ result }) => result === 'no')) process.exitCode = 1;
+}

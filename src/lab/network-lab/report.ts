@@ -1,0 +1,50 @@
+import { table } from '../../runtime/cli/cli.js';
+
+/** The paper's phases, in its order; without one: what was looked at beside them. */
+export type Phase = 'PANA' | 'PANA → IKE' | 'IKE' | 'IKE → BU' | 'BU/BA';
+
+/** What each is, and how long it took in the paper (one node, computers of about 1 GHz), in milliseconds. */
+export const PHASES: Readonly<Record<Phase, { readonly what: string; readonly paper: number }>> = {
+  PANA: { what: 'authenticated: PCI to PAN[C]', paper: 40 },
+  'PANA → IKE': { what: 'PAN[C] to the first message of IKE', paper: 3800 },
+  IKE: { what: 'IKE_SA up', paper: 2200 },
+  'IKE → BU': { what: 'IKE_SA to the first binding update', paper: 1300 },
+  'BU/BA': { what: 'bound: binding update to acknowledgement', paper: 800 },
+};
+
+/** Of all phases, as the paper rounds it, in milliseconds. */
+const PAPER_SUM = 8400;
+
+/** Something that the lab looked at. */
+export interface Finding {
+  readonly phase?: Phase;
+  readonly what: string;
+  /** `skipped`: it could not be tried here, and `detail` says why. */
+  readonly result: 'yes' | 'no' | 'skipped';
+  readonly detail?: string;
+  readonly milliseconds?: number;
+}
+
+const MARKS = { yes: 'yes', no: 'NO', skipped: '-' } as const;
+
+/** For people: a line for each finding, and the sum of the phases that were gone through. */
+export function report(findings: readonly Finding[]): string {
+  const rows = findings.map(({ phase, what, result, detail = '', milliseconds }) => {
+    const times =
+      milliseconds === undefined ? ['', ''] : [milliseconds, phase ? PHASES[phase].paper : undefined].map(time);
+    return [phase ?? '', what, MARKS[result], ...times, detail];
+  });
+  const timed = findings.flatMap(({ phase, milliseconds }) =>
+    phase && milliseconds !== undefined ? [{ ours: milliseconds, paper: PHASES[phase].paper }] : [],
+  );
+  const isWhole = timed.length === Object.keys(PHASES).length;
+  const ours = timed.reduce((sum, each) => sum + each.ours, 0);
+  const paper = isWhole ? PAPER_SUM : timed.reduce((sum, each) => sum + each.paper, 0);
+  rows.push(['', isWhole ? 'all five phases' : `${timed.length} of the five phases`, '', time(ours), time(paper), '']);
+  return table(['PHASE', 'WHAT', 'WORKS', 'TIME', 'PAPER', ''], rows);
+}
+
+function time(milliseconds: number | undefined): string {
+  if (milliseconds === undefined) return '';
+  return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`.padStart(7);
+}

@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Host } from './hosts.js';
+
+/** RFC 862. */
+const ECHO_PORT = 7;
+
+/** How long something may take to be seen, in milliseconds. */
+const LIMIT = 30_000;
+
+interface Change {
+  readonly state: 'open' | 'closed';
+  /** Milliseconds since 1970: when the first datagram was sent that came through, or the last. */
+  readonly at: number;
+}
+
+/** Sources under test use the last build too: Node 20 runs no TypeScript. */
+function start(host: Host, program: 'echo' | 'prober', ...parameters: readonly string[]): ChildProcess {
+  const path = fileURLToPath(new URL(`../../../dist/lab/network-lab/${program}.js`, import.meta.url));
+  const [command = '', ...rest] = [...host.launcher, process.execPath, path, ...parameters];
+  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  await gone;
+}
+
+/** What is waited for, and looked for again whenever there is something new. */
+class Seen {
+  readonly #waiting = new Set<() => void>();
+
+  wake(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  /** Rejects when nothing is found in time. */
+  wait<T>(find: () => T | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+      };
+      const look = () => {
+        const found = find();
+        if (found === undefined) return;
+        done();
+        resolve(found);
+      };
+      const timer = setTimeout(() => {
+        done();
+        reject(new Error(`not seen in ${LIMIT / 1000} s`));
+      }, LIMIT);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
+
+/** A host that answers what is sent to it. */
+export class Echo {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start(host: Host): Promise<Echo> {
+    const child = start(host, 'echo', String(ECHO_PORT));
+    if (child.stdout) await once(createInterface({ input: child.stdout }), 'line');
+    return new Echo(child);
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child);
+  }
+}
+
+/** Looks all the time whether packets from an address of a host come through to an echo, and back. */
+export class Prober {
+  readonly #child: ChildProcess;
+  readonly #changes: Change[] = [];
+  readonly #seen = new Seen();
+  #pause = 0;
+
+  constructor(host: Host, from: string, to: string) {
+    this.#child = start(host, 'prober', to, String(ECHO_PORT), from);
+    if (!this.#child.stdout) return;
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      const said = JSON.parse(line) as Partial<Change> & { readonly pause?: number };
+      if (said.pause !== undefined) this.#pause = said.pause;
+      else this.#changes.push(said as Change);
+      this.#seen.wake();
+    });
+  }
+
+  /** The longest pause while packets came through, in milliseconds, if any was worth it. */
+  get pause(): number {
+    return this.#pause;
+  }
+
+  /** Whether the first thing seen is that packets come through. */
+  async first(): Promise<Change['state']> {
+    return (await this.#seen.wait(() => this.#changes[0])).state;
+  }
+
+  /** When packets came through for the first time, or ceased to, after a time. Rejects when that is not seen. */
+  async change(state: Change['state'], after: number): Promise<number> {
+    const isIt = (change: Change) => change.state === state && change.at >= after;
+    return (await this.#seen.wait(() => this.#changes.find(isIt))).at;
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child);
+  }
+}
+
+/** Packets of a node's interface that may be mobility signalling: neither IKE nor neighbour discovery. */
+export class BindingWatch {
+  readonly #child: ChildProcess;
+  readonly #node: string;
+  readonly #packets: { readonly direction: 'out' | 'in'; readonly at: number }[] = [];
+  readonly #seen = new Seen();
+
+  private constructor(child: ChildProcess, node: string) {
+    this.#child = child;
+    this.#node = node;
+  }
+
+  /** Takes tcpdump. `node`: the address of the host on the interface. */
+  static async start(host: Host, on: string, node: string): Promise<BindingWatch> {
+    const options = ['-l', '-n', '-tt', '--immediate-mode', '-i', on];
+    const filter = 'ip6 and not udp and not icmp6 and not tcp';
+    const [command = '', ...parameters] = [...host.launcher, 'tcpdump', ...options, filter];
+    const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const watch = new BindingWatch(child, node);
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => watch.#read(line));
+    // It says that it listens.
+    if (child.stderr) await once(createInterface({ input: child.stderr }), 'line');
+    return watch;
+  }
+
+  /** When the node sent, or got, the first packet after a time, in milliseconds since 1970; undefined: there was none. */
+  first(direction: 'out' | 'in', after: number): Promise<number | undefined> {
+    return this.#seen
+      .wait(() => this.#packets.find((packet) => packet.direction === direction && packet.at >= after))
+      .then(
+        ({ at }) => at,
+        () => undefined,
+      );
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child);
+  }
+
+  #read(line: string): void {
+    const [, seconds, from] = /^(\d+\.\d+) IP6 (\S+) > /.exec(line) ?? [];
+    if (seconds === undefined || from === undefined) return;
+    this.#packets.push({ direction: from === this.#node ? 'out' : 'in', at: Number(seconds) * 1000 });
+    this.#seen.wake();
+  }
+}

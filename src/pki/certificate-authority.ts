@@ -1,0 +1,344 @@
+import 'reflect-metadata';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import * as x509 from '@peculiar/x509';
+import forge from 'node-forge';
+import { OperatorError } from '../runtime/system/failure.js';
+
+x509.cryptoProvider.set(
+  webcrypto as unknown as Parameters<(crypto: Parameters<typeof x509.cryptoProvider.set>[0]) => void>[0],
+);
+
+/** RSA of 2048 bits, which node-forge signs with, or ECDSA with P-256, which it does not know and @peculiar/x509 signs with. */
+export type KeyKind = 'rsa' | 'p256';
+
+export const DAY = 86_400_000;
+const RSA_BITS = 2048;
+/** Clocks of other hosts may be behind. */
+export const BACKDATED = 3_600_000;
+
+export interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** The last time that a certificate or CRL can name (RFC 5280 4.1.2.5), in milliseconds since 1970. */
+const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** Throws OperatorError for more days than there are. */
+export function validFor(days: number, now = Date.now()): Validity {
+  return { notBefore: new Date(now - BACKDATED), notAfter: endAfter(days, now) };
+}
+
+/** When so many days have passed. Throws OperatorError if no certificate or CRL could say so. */
+export function endAfter(days: number, now: number): Date {
+  const end = now + days * DAY;
+  if (end <= LATEST) return new Date(end);
+  const most = Math.floor((LATEST - now) / DAY);
+  throw new OperatorError(`${days} days are more than there are until the year 10000: at most ${most}`);
+}
+
+/** Who a certificate is for: a server by host names, a client by its NAI. */
+export type CertificateSubject =
+  | { readonly kind: 'server'; readonly hosts: readonly string[] }
+  | { readonly kind: 'client'; readonly nai: string };
+
+/** PEM texts; the key is PKCS #8. */
+export interface Issued {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+const generate = promisify(generateKeyPair);
+
+async function newKey(kind: KeyKind): Promise<KeyObject> {
+  const options =
+    kind === 'rsa' ? generate('rsa', { modulusLength: RSA_BITS }) : generate('ec', { namedCurve: 'P-256' });
+  return (await options).privateKey;
+}
+
+function pemOf(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+function kindOf(key: KeyObject): KeyKind {
+  if (key.asymmetricKeyType === 'rsa') return 'rsa';
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (curve === 'prime256v1') return 'p256';
+  throw new OperatorError(`a key of a CA here is RSA or P-256, not ${curve ?? key.asymmetricKeyType}`);
+}
+
+/** 20 octets at most, positive (RFC 5280 4.1.2.2). */
+function newSerial(): string {
+  const octets = randomBytes(16);
+  octets[0] = ((octets[0] ?? 0) & 0x7f) | 0x40;
+  return octets.toString('hex');
+}
+
+/** A self-signed CA with a new key. */
+export async function makeCa(name: string, kind: KeyKind, validity: Validity): Promise<Issued> {
+  const key = await newKey(kind);
+  const { KeyUsageFlags } = x509;
+  const certificatePem = await sign({
+    name: nameOf(name),
+    ca: undefined,
+    key,
+    publicKey: createPublicKey(key),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(await publicKeyOf(createPublicKey(key))),
+    ],
+    validity,
+  });
+  return { certificatePem, keyPem: pemOf(key) };
+}
+
+const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35';
+
+/**
+ * A certificate for the same CA, in PEM: name, key, and extensions stay, so that all that it issued stays good. Throws
+ * OperatorError for a CA that another one certified.
+ */
+export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity): Promise<string> {
+  const old = new X509Certificate(certificatePem);
+  const isSelfSigned = old.issuer === old.subject && old.verify(old.publicKey);
+  if (!isSelfSigned) throw new OperatorError('ca.pem is a certificate of another CA, which has to renew it');
+  const { subjectName, extensions } = new x509.X509Certificate(certificatePem);
+  const key = createPrivateKey(keyPem);
+  return sign({
+    name: subjectName,
+    ca: undefined,
+    key,
+    publicKey: createPublicKey(key),
+    // It may name the old certificate by its serial number, and nobody needs it on a self-signed one.
+    extensions: extensions.filter(({ type }) => type !== AUTHORITY_KEY_IDENTIFIER),
+    validity,
+  });
+}
+
+/** A certificate of this CA, with a key of its own, of the same kind as the CA's unless said. */
+export async function issueCertificate(
+  ca: Issued,
+  subject: CertificateSubject,
+  validity: Validity,
+  kind?: KeyKind,
+): Promise<Issued> {
+  const key = await newKey(kind ?? kindOf(createPrivateKey(ca.keyPem)));
+  const certificatePem = await certifyKey(ca, subject, validity, createPublicKey(key));
+  return { certificatePem, keyPem: pemOf(key) };
+}
+
+/** A certificate of this CA, in PEM, for a key that somebody has. */
+export async function certifyKey(
+  ca: Issued,
+  subject: CertificateSubject,
+  validity: Validity,
+  publicKey: KeyObject,
+): Promise<string> {
+  const { KeyUsageFlags, ExtendedKeyUsage } = x509;
+  const [names, purposes] =
+    subject.kind === 'server'
+      ? [
+          subject.hosts.map((value) => ({ type: 'dns' as const, value })),
+          [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
+        ]
+      : [[{ type: 'email' as const, value: subject.nai }], [ExtendedKeyUsage.clientAuth]];
+  return sign({
+    name: nameOf(subject.kind === 'server' ? (subject.hosts[0] ?? '') : subject.nai),
+    ca,
+    key: createPrivateKey(ca.keyPem),
+    publicKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension(purposes),
+      new x509.SubjectAlternativeNameExtension(names),
+      await x509.SubjectKeyIdentifierExtension.create(await publicKeyOf(publicKey)),
+      ...authorityKeyIdentifierOf(ca.certificatePem),
+    ],
+    validity,
+  });
+}
+
+/** A name of one common name, whatever characters it has. */
+function nameOf(commonName: string): x509.Name {
+  return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
+}
+
+/** What a certificate of ours was issued for; undefined for any other. */
+export function subjectOf(certificatePem: string): CertificateSubject | undefined {
+  const names = new x509.X509Certificate(certificatePem).getExtension(x509.SubjectAlternativeNameExtension)?.names;
+  const of = (type: string) => (names?.items ?? []).flatMap((name) => (name.type === type ? [name.value] : []));
+  const hosts = of('dns');
+  const [nai] = of('email');
+  if (hosts.length > 0) return { kind: 'server', hosts };
+  return nai === undefined ? undefined : { kind: 'client', nai };
+}
+
+interface Request {
+  readonly name: x509.Name;
+  /** Undefined: self-signed. */
+  readonly ca: Issued | undefined;
+  /** Of the CA. */
+  readonly key: KeyObject;
+  readonly publicKey: KeyObject;
+  readonly extensions: x509.Extension[];
+  readonly validity: Validity;
+}
+
+function sign(request: Request): Promise<string> {
+  const isRsa = kindOf(request.key) === 'rsa' && request.publicKey.asymmetricKeyType === 'rsa';
+  return isRsa ? Promise.resolve(signWithForge(request)) : signWithX509(request);
+}
+
+/** Places in a TBSCertificate (RFC 5280 4.1). */
+const ISSUER = 3;
+const SUBJECT = 5;
+const EXTENSIONS_TAG = 3;
+
+/** Names and extensions enter octet for octet: node-forge would write them in encodings of its own. */
+function signWithForge({ name, ca, key, publicKey, extensions, validity }: Request): string {
+  const { asn1, pki, md } = forge;
+  const { CONTEXT_SPECIFIC, UNIVERSAL } = asn1.Class;
+  const asn1Of = (der: ArrayBuffer) => asn1.fromDer(Buffer.from(der).toString('latin1'));
+  const certificate = pki.createCertificate();
+  certificate.publicKey = pki.publicKeyFromPem(publicKey.export({ type: 'spki', format: 'pem' }).toString());
+  certificate.serialNumber = newSerial();
+  certificate.validity.notBefore = validity.notBefore;
+  certificate.validity.notAfter = validity.notAfter;
+  certificate.signatureOid = certificate.siginfo.algorithmOid = pki.oids['sha256WithRSAEncryption'] ?? '';
+  const whole = pki.certificateToAsn1(certificate);
+  const [tbs, , signature] = whole.value as forge.asn1.Asn1[];
+  if (!tbs || !signature) throw new Error('node-forge made no certificate');
+  const fields = tbs.value as forge.asn1.Asn1[];
+  const issuer = ca ? new x509.X509Certificate(ca.certificatePem).subjectName : name;
+  fields[ISSUER] = asn1Of(issuer.toArrayBuffer());
+  fields[SUBJECT] = asn1Of(name.toArrayBuffer());
+  const list = extensions.map(({ rawData }) => asn1Of(rawData));
+  const sequence = asn1.create(UNIVERSAL, asn1.Type.SEQUENCE, true, list);
+  fields.push(asn1.create(CONTEXT_SPECIFIC, EXTENSIONS_TAG as forge.asn1.Type, true, [sequence]));
+  const digest = md.sha256.create().update(asn1.toDer(tbs).getBytes());
+  // A BIT STRING begins with the number of bits that are not used.
+  signature.value = `\0${pki.privateKeyFromPem(pemOf(key)).sign(digest)}`;
+  const der = Buffer.from(asn1.toDer(whole).getBytes(), 'latin1');
+  return `${new x509.X509Certificate(der).toString('pem')}\n`;
+}
+
+async function signWithX509({ name, ca, key, publicKey, extensions, validity }: Request): Promise<string> {
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: newSerial(),
+    subject: name,
+    // As a name, not as a text: it has to be octet for octet the CA's.
+    issuer: ca ? new x509.X509Certificate(ca.certificatePem).subjectName : name,
+    ...validity,
+    publicKey: await publicKeyOf(publicKey),
+    signingKey: await signingKeyOf(key),
+    signingAlgorithm: algorithmOf(key),
+    extensions,
+  });
+  return `${certificate.toString('pem')}\n`;
+}
+
+function algorithmOf(key: KeyObject) {
+  return kindOf(key) === 'rsa'
+    ? { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+    : { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+}
+
+function signingKeyOf(key: KeyObject) {
+  const der = key.export({ type: 'pkcs8', format: 'der' });
+  return webcrypto.subtle.importKey('pkcs8', der, algorithmOf(key), false, ['sign']);
+}
+
+async function publicKeyOf(key: KeyObject) {
+  const der = key.export({ type: 'spki', format: 'der' });
+  return webcrypto.subtle.importKey('spki', der, algorithmOf(key), true, ['verify']);
+}
+
+/** The authorityKeyIdentifier of what this CA signs (RFC 5280 4.2.1.1); none for a CA without an identifier of its key. */
+function authorityKeyIdentifierOf(caPem: string): x509.Extension[] {
+  const own = new x509.X509Certificate(caPem).getExtension(x509.SubjectKeyIdentifierExtension);
+  return own ? [new x509.AuthorityKeyIdentifierExtension(own.keyId)] : [];
+}
+
+/** A certificate on a CRL. `serialNumber` in hexadecimal. */
+export type RevokedCertificate = Pick<
+  x509.X509CrlEntryParams,
+  'serialNumber' | 'revocationDate' | 'reason' | 'invalidity'
+>;
+
+/** What a CRL of ours says. `number`: cRLNumber (RFC 5280 5.2.3); undefined for a CRL that has none. */
+export interface CrlContent {
+  readonly entries: readonly RevokedCertificate[];
+  readonly number: bigint | undefined;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date | undefined;
+}
+
+const CRL_NUMBER = '2.5.29.20';
+
+/** A CRL of this CA; entries may be serial numbers in hexadecimal, revoked at `thisUpdate`. */
+export async function makeCrl(
+  ca: Issued,
+  entries: readonly (string | RevokedCertificate)[],
+  thisUpdate: Date,
+  nextUpdate: Date,
+  number = 1n,
+): Promise<string> {
+  const key = createPrivateKey(ca.keyPem);
+  const crl = await x509.X509CrlGenerator.create({
+    issuer: new x509.X509Certificate(ca.certificatePem).subjectName,
+    thisUpdate,
+    nextUpdate,
+    entries: entries.map((entry) =>
+      typeof entry === 'string' ? { serialNumber: entry, revocationDate: thisUpdate } : entry,
+    ),
+    extensions: [
+      ...authorityKeyIdentifierOf(ca.certificatePem),
+      new x509.Extension(CRL_NUMBER, false, integer(number)),
+    ],
+    signingKey: await signingKeyOf(key),
+    signingAlgorithm: algorithmOf(key),
+  });
+  // The label that OpenSSL reads (RFC 7468 6).
+  return `${crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL')}\n`;
+}
+
+/** Reads a CRL that `makeCrl` made. Throws for anything else. */
+export function readCrlContent(pem: string): CrlContent {
+  const { entries, extensions, thisUpdate, nextUpdate } = new x509.X509Crl(pem);
+  const number = extensions.find(({ type }) => type === CRL_NUMBER);
+  return {
+    entries: entries.map(({ serialNumber, revocationDate, reason, invalidity }) => ({
+      serialNumber,
+      revocationDate,
+      ...(reason === undefined ? {} : { reason }),
+      ...(invalidity === undefined ? {} : { invalidity }),
+    })),
+    number: number && BigInt(`0x${Buffer.from(number.value).subarray(2).toString('hex')}`),
+    thisUpdate,
+    nextUpdate,
+  };
+}
+
+/** A small positive INTEGER in DER. */
+function integer(value: bigint): Uint8Array {
+  const digits = value.toString(16);
+  const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+  const content = (octets[0] ?? 0) < 0x80 ? octets : Buffer.concat([Buffer.of(0), octets]);
+  return Buffer.concat([Buffer.of(2, content.length), content]);
+}
+
+/** The serial number of a certificate, hexadecimal. */
+export function serialOf(certificatePem: string): string {
+  return new X509Certificate(certificatePem).serialNumber.toLowerCase();
+}

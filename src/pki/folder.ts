@@ -1,0 +1,374 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { identity } from '../runtime/config/sections.js';
+import { makeFolder } from '../runtime/system/folder.js';
+import { isEncryptedKey } from '../runtime/tls/files.js';
+import {
+  BACKDATED,
+  type CertificateSubject,
+  certifyKey,
+  DAY,
+  endAfter,
+  type Issued,
+  issueCertificate,
+  type KeyKind,
+  makeCa,
+  makeCrl,
+  type RevokedCertificate,
+  readCrlContent,
+  renewCa,
+  serialOf,
+  subjectOf,
+  type Validity,
+  validFor,
+} from './certificate-authority.js';
+
+/** Days that a CRL is good for, unless its predecessor was good for longer or shorter. */
+export const CRL_DAYS = 30;
+
+/** How long a command waits for another one on the same folder, in milliseconds. */
+const LOCK_TIMEOUT = 10_000;
+
+/** A bad wish of the operator's: shown as it is, without a stack. */
+export class PkiError extends Error {
+  override readonly name = 'PkiError';
+  readonly code = 'ERR_PKI';
+}
+
+/** A certificate, or the CRL, of a folder. */
+export interface PkiEntry {
+  readonly name: string;
+  readonly kind: 'ca' | 'crl' | 'server' | 'client' | 'other';
+  /** Host names, the NAI, or the common name. */
+  readonly subject: string;
+  /** Hexadecimal; of a CRL its number in decimal. */
+  readonly serial: string;
+  /** Milliseconds since 1970, UTC. */
+  readonly notAfter: number;
+  readonly state: 'valid' | 'expired' | 'revoked';
+}
+
+/** Certificates of the CA itself, and what is no certificate. */
+const RESERVED = new Set(['ca', 'crl']);
+
+const KEY_MODE = 0o600;
+
+/** Folder of the certificates that `renew` replaced, which may still be valid: NAME/SERIAL.pem. */
+const PREVIOUS = 'previous';
+
+/** Within this process operations on one folder wait for each other here, since the file lock would stop the event loop. */
+const queues = new Map<string, Promise<unknown>>();
+
+/**
+ * A small CA in a folder: ca.pem, ca-key.pem, crl.pem, and NAME.pem with NAME-key.pem for each certificate. Keys have
+ * mode 0600. Every change is a whole file, on disk before it has its name, and under a lock.
+ */
+export class PkiFolder {
+  readonly #folder: string;
+  readonly #lockTimeout: number;
+
+  /** `lockTimeout`: milliseconds. */
+  constructor(folder: string, lockTimeout = LOCK_TIMEOUT) {
+    this.#folder = folder;
+    this.#lockTimeout = lockTimeout;
+  }
+
+  async init(name: string, kind: KeyKind, days: number, crlDays = CRL_DAYS): Promise<void> {
+    if (name.trim() === '') throw new PkiError('a CA needs a name');
+    const validity = validFor(days);
+    // Found before there is a CA without a CRL.
+    endAfter(crlDays, Date.now());
+    await makeFolder(this.#folder, 0o700);
+    await this.#locked(async () => {
+      if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
+      const ca = await makeCa(name, kind, validity);
+      // ca.pem comes last: with it all is there, and without it this can be done again.
+      await this.#writeCrl(ca, [], crlDays);
+      await this.#write('ca', ca);
+    });
+  }
+
+  /** Writes NAME.pem and NAME-key.pem; returns the path of the first. */
+  async issue(name: string, subject: CertificateSubject, validity: Validity, kind?: KeyKind): Promise<string> {
+    checkFileName(name);
+    if (RESERVED.has(name)) throw new PkiError(`"${name}" is the CA's own name`);
+    checkSubject(subject);
+    return this.#locked(async () => {
+      if ((await this.#read(`${name}.pem`)) !== undefined) throw new PkiError(`${this.#path(name)} is already there`);
+      await this.#write(name, await issueCertificate(await this.#ca(), subject, validity, kind));
+      return this.#path(name);
+    });
+  }
+
+  /**
+   * Issues a certificate anew, for the same names: for the same key, which need not be here, or for a new one of this kind.
+   * The one before stays valid until it expires or the name is revoked. `ca`: the CA itself, for the same key. Returns the path.
+   */
+  renew(name: string, validity: Validity, newKey?: { readonly kind: KeyKind | undefined }): Promise<string> {
+    return this.#locked(async () => {
+      const old = await this.#certificate(name);
+      const ca = await this.#ca();
+      if (name === 'ca') {
+        if (newKey) throw new PkiError('a CA with another key is another CA: begin a folder with "pana-mip6 pki init"');
+        await this.#replace('ca.pem', await renewCa(ca, validity), 0o644);
+        return this.#path(name);
+      }
+      const subject = subjectOf(old);
+      if (!subject) throw new PkiError(`${this.#path(name)} was not issued here: it names no host and no NAI`);
+      const revoked = new Set((await this.#crl())?.entries.map(({ serialNumber }) => plain(serialNumber)));
+      if (revoked.has(plain(serialOf(old)))) {
+        throw new PkiError(`${name} is revoked: issue a certificate of another name`);
+      }
+      await makeFolder(join(this.#folder, PREVIOUS, name), 0o700);
+      await this.#replace(join(PREVIOUS, name, `${serialOf(old)}.pem`), old, 0o644);
+      if (newKey) {
+        await this.#write(name, await issueCertificate(ca, subject, validity, newKey.kind));
+      } else {
+        const { publicKey } = new X509Certificate(old);
+        await this.#replace(`${name}.pem`, await certifyKey(ca, subject, validity, publicKey), 0o644);
+      }
+      return this.#path(name);
+    });
+  }
+
+  /** Puts a certificate on the CRL, with those that it replaced; returns how many are new there. */
+  async revoke(name: string): Promise<number> {
+    if (name === 'ca') throw new PkiError('a CA cannot revoke itself: take its certificate from tls.ca of every host');
+    return this.#locked(async () => {
+      const certificates = [await this.#certificate(name), ...(await this.#previous(name))];
+      const crl = await this.#crl();
+      const entries = crl?.entries ?? [];
+      const known = new Set(entries.map(({ serialNumber }) => plain(serialNumber)));
+      const fresh = certificates.map(serialOf).filter((serial) => !known.has(plain(serial)));
+      const revocationDate = new Date(Date.now());
+      const added = fresh.map((serialNumber) => ({ serialNumber, revocationDate }));
+      await this.#writeCrl(await this.#ca(), [...entries, ...added]);
+      return fresh.length;
+    });
+  }
+
+  /** Makes the CRL anew, with what it holds, for so many days, or as many as before. Returns when it is out of date. */
+  renewCrl(days?: number): Promise<Date> {
+    return this.#locked(async () => this.#writeCrl(await this.#ca(), (await this.#crl())?.entries ?? [], days));
+  }
+
+  /** The CA, the CRL, and all certificates by name. */
+  async list(now = Date.now()): Promise<PkiEntry[]> {
+    const crl = await this.#crl();
+    const revoked = new Set(crl?.entries.map(({ serialNumber }) => plain(serialNumber)));
+    const files = await readdir(this.#folder).catch(() => {
+      throw new PkiError(`no folder ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
+    });
+    const names = files
+      .filter((file) => file.endsWith('.pem') && !file.endsWith('-key.pem'))
+      .map((file) => file.slice(0, -'.pem'.length))
+      .filter((name) => !RESERVED.has(name));
+    const stateOf = (notAfter: number) => (notAfter <= now ? 'expired' : 'valid');
+    const entries: PkiEntry[] = [];
+    for (const name of ['ca', ...names.sort()]) {
+      const pem = await this.#certificate(name).catch((error: unknown) => {
+        if (name === 'ca' || !(error instanceof PkiError)) throw error;
+        return undefined;
+      });
+      // Some other file of the operator's.
+      if (pem === undefined) continue;
+      const certificate = new X509Certificate(pem);
+      const subject = name === 'ca' ? undefined : subjectOf(pem);
+      const serial = plain(certificate.serialNumber);
+      const notAfter = Date.parse(certificate.validTo);
+      entries.push({
+        name,
+        kind: name === 'ca' ? 'ca' : (subject?.kind ?? 'other'),
+        subject: subject ? namesOf(subject) : (certificate.subject?.replaceAll('\n', ', ') ?? ''),
+        serial,
+        notAfter,
+        state: revoked.has(serial) ? 'revoked' : stateOf(notAfter),
+      });
+      if (name === 'ca' && crl) {
+        const until = crl.nextUpdate?.getTime() ?? Number.POSITIVE_INFINITY;
+        const count = `${crl.entries.length} revoked`;
+        const number = String(crl.number ?? '');
+        entries.push({
+          name: 'crl',
+          kind: 'crl',
+          subject: count,
+          serial: number,
+          notAfter: until,
+          state: stateOf(until),
+        });
+      }
+    }
+    return entries;
+  }
+
+  async #ca(): Promise<Issued> {
+    const [certificatePem, keyPem] = await Promise.all([this.#read('ca.pem'), this.#read('ca-key.pem')]);
+    if (certificatePem === undefined || keyPem === undefined) {
+      throw new PkiError(`no CA in ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
+    }
+    if (isEncryptedKey(keyPem)) {
+      const path = join(this.#folder, 'ca-key.pem');
+      throw new PkiError(`${path} is encrypted: take the passphrase off (openssl pkey -in ${path} -out FILE)`);
+    }
+    const issued = new X509Certificate(certificatePem);
+    if (!issued.checkPrivateKey(createPrivateKey(keyPem))) {
+      throw new PkiError(`${join(this.#folder, 'ca-key.pem')} is not the key of ca.pem`);
+    }
+    return { certificatePem, keyPem };
+  }
+
+  async #certificate(name: string): Promise<string> {
+    checkFileName(name);
+    const pem = name === 'crl' ? undefined : await this.#read(`${name}.pem`);
+    if (pem === undefined) throw new PkiError(`no certificate ${this.#path(name)}`);
+    try {
+      new X509Certificate(pem);
+    } catch (error) {
+      throw new PkiError(`${this.#path(name)} is no certificate in PEM: ${(error as Error).message}`);
+    }
+    return pem;
+  }
+
+  /** Certificates that `renew` has replaced. */
+  async #previous(name: string): Promise<string[]> {
+    const folder = join(PREVIOUS, name);
+    const files = await readdir(join(this.#folder, folder)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    const texts = files.filter((file) => file.endsWith('.pem')).map((file) => this.#read(join(folder, file)));
+    return (await Promise.all(texts)).filter((text) => text !== undefined);
+  }
+
+  async #crl() {
+    const pem = await this.#read('crl.pem');
+    try {
+      return pem === undefined ? undefined : readCrlContent(pem);
+    } catch (error) {
+      throw new PkiError(`${join(this.#folder, 'crl.pem')} is no CRL in PEM: ${(error as Error).message}`);
+    }
+  }
+
+  async #writeCrl(ca: Issued, entries: readonly RevokedCertificate[], days?: number): Promise<Date> {
+    const now = Date.now();
+    const before = await this.#crl();
+    const thisUpdate = new Date(now - BACKDATED);
+    const lifetime = before?.nextUpdate && before.nextUpdate.getTime() - before.thisUpdate.getTime() - BACKDATED;
+    const asBefore = lifetime !== undefined && lifetime > 0 ? lifetime / DAY : CRL_DAYS;
+    const nextUpdate = endAfter(days ?? asBefore, now);
+    const number = (before?.number ?? 0n) + 1n;
+    await this.#replace('crl.pem', await makeCrl(ca, entries, thisUpdate, nextUpdate, number), 0o644);
+    return nextUpdate;
+  }
+
+  async #write(name: string, { certificatePem, keyPem }: Issued): Promise<void> {
+    await this.#replace(`${name}-key.pem`, keyPem, KEY_MODE);
+    await this.#replace(`${name}.pem`, certificatePem, 0o644);
+  }
+
+  async #read(file: string): Promise<string | undefined> {
+    try {
+      return await readFile(join(this.#folder, file), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async #replace(file: string, text: string, mode: number): Promise<void> {
+    const path = join(this.#folder, file);
+    const temporary = `${path}.${process.pid}.new`;
+    await rm(temporary, { force: true });
+    const before = await stat(path).catch(() => undefined);
+    const handle = await open(temporary, 'wx', mode);
+    try {
+      await handle.writeFile(text);
+      if (before) {
+        // Whoever could read the file before, such as the group of a daemon, still can; a key is never everybody's.
+        await handle.chown(before.uid, before.gid).catch(() => undefined);
+        await handle.chmod(before.mode & (mode === KEY_MODE ? 0o770 : 0o777));
+      }
+      await handle.sync();
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    const folder = await open(join(path, '..'), 'r');
+    await folder.sync().finally(() => folder.close());
+  }
+
+  /** Runs alone among all processes on this folder; the lock ends with its process, however that ends. */
+  async #locked<T>(run: () => Promise<T>): Promise<T> {
+    const folder = resolve(this.#folder);
+    const result = (queues.get(folder) ?? Promise.resolve()).then(() => this.#alone(run));
+    const done = result.catch(() => undefined);
+    queues.set(folder, done);
+    void done.then(() => {
+      if (queues.get(folder) === done) queues.delete(folder);
+    });
+    return result;
+  }
+
+  async #alone<T>(run: () => Promise<T>): Promise<T> {
+    if ((await readdir(this.#folder).catch(() => undefined)) === undefined) {
+      throw new PkiError(`no folder ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
+    }
+    const { default: Database } = await import('better-sqlite3');
+    const path = join(this.#folder, '.lock');
+    await (await open(path, 'a', 0o600)).close();
+    // SQLite's own file lock; nothing is ever written to the database.
+    const lock = new Database(path, { timeout: this.#lockTimeout });
+    try {
+      // No journal on disk: also where the disk is full, the lock can be had.
+      lock.pragma('journal_mode = MEMORY');
+      lock.exec('BEGIN EXCLUSIVE');
+    } catch (error) {
+      lock.close();
+      const { code, message } = error as { code?: unknown; message: string };
+      if (code === 'SQLITE_BUSY') throw new PkiError(`another command works on ${this.#folder}`);
+      throw new PkiError(`cannot lock ${this.#folder} by ${path}: ${message}`);
+    }
+    try {
+      return await run();
+    } finally {
+      lock.close();
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, `${name}.pem`);
+  }
+}
+
+/** Names of the folder's own files. Throws PkiError. */
+function checkFileName(name: string): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,63}$/.test(name)) return;
+  throw new PkiError(`"${name}" cannot be a file name: letters, digits and . _ @ + -, a letter or digit first`);
+}
+
+/** Names that a subjectAltName can hold (RFC 5280 4.2.1.6), and that somebody can have. Throws PkiError. */
+function checkSubject(subject: CertificateSubject): void {
+  if (subject.kind === 'client') {
+    if (/^[\x21-\x7e]{1,253}$/.test(subject.nai)) return;
+    throw new PkiError(
+      `"${subject.nai}" is no NAI that a certificate can hold: ASCII without blanks, such as mn1@home.example`,
+    );
+  }
+  if (subject.hosts.length === 0) throw new PkiError('a server needs a host name');
+  for (const host of subject.hosts) {
+    const problem = identity().safeParse(host).error?.issues[0]?.message;
+    if (problem !== undefined) throw new PkiError(problem);
+  }
+}
+
+function namesOf(subject: CertificateSubject): string {
+  return subject.kind === 'server' ? subject.hosts.join(', ') : subject.nai;
+}
+
+function plain(serial: string): string {
+  return serial.toLowerCase().replace(/^0+(?=.)/, '');
+}

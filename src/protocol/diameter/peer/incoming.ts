@@ -1,0 +1,96 @@
+import type { Origin } from '../wire/answers.js';
+import { type Avp, type DiameterMessage, FLAG } from '../wire/codec.js';
+import { APPLICATION, commandOf } from '../wire/commands.js';
+import type { Grammarian, Violation } from '../wire/grammar.js';
+import { RESULT } from '../wire/result-codes.js';
+import type { PeerCapabilities } from './capabilities.js';
+
+export interface Receiver {
+  readonly origin: Origin;
+  readonly applications: readonly number[];
+  /** Realms that it serves beside its own; `*`: any. */
+  readonly realms?: readonly string[] | undefined;
+}
+
+/** Whether a host, in lower case, is configured as an agent. */
+export type IsAgent = (host: string) => boolean;
+
+/**
+ * Whether a node that is no agent takes this request of a peer at all (RFC 6733 6.1, 7.1.3), before its command is read;
+ * otherwise what to answer.
+ */
+export function checkRequest(
+  grammarian: Grammarian,
+  receiver: Receiver,
+  peer: PeerCapabilities | undefined,
+  request: DiameterMessage,
+  isAgent: IsAgent,
+): Violation | undefined {
+  const { flags, applicationId, commandCode, avps } = request;
+  if (flags & FLAG.E) return violation(RESULT.INVALID_HDR_BITS, 'a request with the E bit');
+  // RFC 4072 3 gives RAR, ASR and STR application 0, peers of RFC 6733 that of their session: both are taken.
+  if (applicationId !== APPLICATION.COMMON && !receiver.applications.includes(applicationId)) {
+    return violation(RESULT.APPLICATION_UNSUPPORTED, `application ${applicationId}`);
+  }
+  if (!commandOf(commandCode, true)) return violation(RESULT.COMMAND_UNSUPPORTED, `command ${commandCode}`);
+  const named = applicationOf(grammarian, avps);
+  if (named && applicationId === APPLICATION.COMMON && !receiver.applications.includes(named.id)) {
+    return { ...violation(RESULT.INVALID_AVP_VALUE, `Auth-Application-Id ${named.id}`), failedAvp: named.avp };
+  }
+  const us = receiver.origin.host.toLowerCase();
+  const destination = grammarian.find(avps, 'Destination-Host');
+  if (destination !== undefined && destination.toLowerCase() !== us) {
+    return violation(RESULT.UNABLE_TO_DELIVER, 'the Destination-Host is another one');
+  }
+  // RFC 6733 6.1.4: without Destination-Host the realm decides.
+  const realm = grammarian.find(avps, 'Destination-Realm');
+  if (destination === undefined && realm !== undefined && !serves(receiver, realm)) {
+    return violation(RESULT.REALM_NOT_SERVED, 'the Destination-Realm is not served here');
+  }
+  if (routeOf(grammarian, avps).includes(us))
+    return violation(RESULT.LOOP_DETECTED, 'the request has been here before');
+  return peer && checkOrigin(grammarian, peer, avps, isAgent);
+}
+
+/**
+ * A peer speaks for itself; an agent for the host that it has the request from, which the last Route-Record names (RFC 6733
+ * 6.1.9), and where that is an agent, too, for the one before. Whoever is behind an agent can write other ones itself.
+ */
+function checkOrigin(
+  grammarian: Grammarian,
+  peer: PeerCapabilities,
+  avps: readonly Avp[],
+  isAgent: IsAgent,
+): Violation | undefined {
+  const origin = grammarian.find(avps, 'Origin-Host')?.toLowerCase();
+  if (origin === undefined || origin === peer.host.toLowerCase()) return undefined;
+  if (!peer.relay) {
+    return violation(RESULT.UNABLE_TO_COMPLY, 'the Origin-Host is not the peer, and the peer is no relay');
+  }
+  const from = routeOf(grammarian, avps).findLast((host) => host === origin || !isAgent(host));
+  return from === origin
+    ? undefined
+    : violation(RESULT.UNABLE_TO_COMPLY, 'no Route-Record of a configured agent names the Origin-Host');
+}
+
+function serves({ origin, realms = [] }: Receiver, realm: string): boolean {
+  const wanted = realm.toLowerCase();
+  return [origin.realm, ...realms].some((served) => served === '*' || served.toLowerCase() === wanted);
+}
+
+function applicationOf(grammarian: Grammarian, avps: readonly Avp[]) {
+  const id = grammarian.find(avps, 'Auth-Application-Id');
+  const avp = avps.find(({ code, vendorId }) => grammarian.dictionary.nameOf(code, vendorId) === 'Auth-Application-Id');
+  return id === undefined || avp === undefined ? undefined : { id, avp };
+}
+
+/** The hosts that a request has passed, in lower case, the last one at the end (RFC 6733 6.1.9). */
+function routeOf(grammarian: Grammarian, avps: readonly Avp[]): string[] {
+  return avps
+    .filter(({ code, vendorId }) => grammarian.dictionary.nameOf(code, vendorId) === 'Route-Record')
+    .map((avp) => grammarian.find([avp], 'Route-Record')?.toLowerCase() ?? '');
+}
+
+function violation(resultCode: number, text: string): Violation {
+  return { resultCode, failedAvp: undefined, text };
+}

@@ -1,0 +1,305 @@
+import { DecodeError } from '../../bytes/decode-error.js';
+import { Reader } from '../../bytes/reader.js';
+import { Secret } from '../../bytes/secret.js';
+import { AVP_FLAG, type Avp, type DiameterMessage, encodeGroup, FLAG, readAvps } from './codec.js';
+import { APPLICATION, type CommandSpec } from './commands.js';
+import { AVPS, type AvpName, type Dictionary, type Grammar, type SimpleSpec, specOf } from './dictionary.js';
+import { type DataFormat, decodeFormat, encodeFormat, type FormatValues } from './formats.js';
+import { RESULT } from './result-codes.js';
+
+type NamesIn<T> = T extends readonly string[] ? Extract<T[number], AvpName> : never;
+
+/** The value of an AVP: of its data format, or for a group its members by name, or as AVPs if it may hold any. */
+export type ValueOf<N extends AvpName> = (typeof AVPS)[N] extends { readonly group: 'any' }
+  ? readonly Avp[]
+  : (typeof AVPS)[N] extends { readonly group: infer G extends Grammar }
+    ? Content<G>
+    : (typeof AVPS)[N] extends { readonly type: infer F extends keyof FormatValues }
+      ? FormatValues[F]
+      : never;
+
+/** What a group or command holds, by the names of its grammar. */
+export type Content<G extends Grammar> = {
+  readonly [N in NamesIn<G['one']>]: ValueOf<N>;
+} & {
+  readonly [N in NamesIn<G['maybe']>]?: ValueOf<N> | undefined;
+} & {
+  readonly [N in NamesIn<G['many']>]?: readonly ValueOf<N>[] | undefined;
+} & {
+  readonly [N in NamesIn<G['some']>]: readonly ValueOf<N>[];
+};
+
+/** What a command says: `Message<typeof DEA>['Result-Code']` is a number. */
+export type Message<S extends CommandSpec> = Content<S>;
+
+/** Why a message breaks its grammar: what to answer (RFC 6733 7.1.5, 7.5). */
+export interface Violation {
+  readonly resultCode: number;
+  readonly failedAvp: Avp | undefined;
+  readonly text: string;
+}
+
+export function isViolation(value: unknown): value is Violation {
+  return typeof value === 'object' && value !== null && 'resultCode' in value && 'text' in value;
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** Reserved flag bits of an AVP, RFC 6733 4.1. */
+const RESERVED_AVP_FLAGS = 0x1f;
+
+/**
+ * Reads messages by the grammars of commands, and writes them. Groups are followed only as deep as the dictionary nests
+ * them, whatever a message does.
+ */
+export class Grammarian {
+  readonly dictionary: Dictionary;
+
+  constructor(dictionary: Dictionary) {
+    this.dictionary = dictionary;
+  }
+
+  /** What a message of this command says, or the first violation. Unknown AVPs stay in the message. */
+  read<S extends CommandSpec>(spec: S, message: DiameterMessage): Content<S> | Violation {
+    return checkApplication(spec, message, this.#read(spec, message.avps)) as Content<S> | Violation;
+  }
+
+  /**
+   * Like `read`, but a violation in an AVP of `optional` does not fail the message: then none of `optional` is in the
+   * content, and `spared` says why.
+   */
+  readSparing<S extends CommandSpec>(
+    spec: S,
+    message: DiameterMessage,
+    optional: ReadonlySet<AvpName>,
+  ): { readonly content: Content<S>; readonly spared: Violation | undefined } | Violation {
+    const sound: Avp[] = [];
+    let spared: Violation | undefined;
+    for (const avp of message.avps) {
+      const name = this.dictionary.nameOf(avp.code, avp.vendorId);
+      if (name !== undefined && optional.has(name)) spared ??= this.#check(spec, sound, avp);
+      sound.push(avp);
+    }
+    const avps = spared ? sound.filter((avp) => !this.#isOne(optional, avp)) : sound;
+    const content = this.read(spec, { ...message, avps });
+    return isViolation(content) ? content : { content, spared };
+  }
+
+  /** AVPs in the order of the grammar: Session-Id first (RFC 6733 8.8), then as they are named. */
+  write<S extends CommandSpec>(spec: S, content: Content<S>): Avp[] {
+    return this.#write(spec, content as Values);
+  }
+
+  /** One AVP of the dictionary. */
+  avp<N extends AvpName>(name: N, value: ValueOf<N>): Avp {
+    return this.#avp(name, value);
+  }
+
+  /** The first AVP of this name, read, however broken the rest of the message is; undefined if absent or unreadable. */
+  find<N extends AvpName>(avps: readonly Avp[], name: N): ValueOf<N> | undefined {
+    const found = avps.find((avp) => this.dictionary.nameOf(avp.code, avp.vendorId) === name);
+    if (!found) return undefined;
+    const value = this.#value(name, found);
+    return isViolation(value) ? undefined : (value as ValueOf<N>);
+  }
+
+  /** A message of a command. The identifiers of a request are given to it when it is sent. */
+  message<S extends CommandSpec>(
+    spec: S,
+    applicationId: number,
+    content: Content<S>,
+    identifiers: { readonly hopByHop: number; readonly endToEnd: number } = { hopByHop: 0, endToEnd: 0 },
+  ): DiameterMessage {
+    const flags = (spec.request ? FLAG.R : 0) | (spec.proxiable ? FLAG.P : 0);
+    return { flags, commandCode: spec.code, applicationId, ...identifiers, avps: this.write(spec, content) };
+  }
+
+  /** RFC 6733 7.1.5: an example of an AVP that is missing or has a wrong length, with the smallest value, of zeros. */
+  example(code: number, vendorId: number | undefined): Avp {
+    const name = this.dictionary.nameOf(code, vendorId);
+    const spec = name && specOf(name);
+    const length = spec ? SMALLEST[spec.type] : 0;
+    return { code, flags: spec?.m ? AVP_FLAG.M : 0, vendorId, data: new Uint8Array(length) };
+  }
+
+  #isOne(names: ReadonlySet<AvpName>, avp: Avp): boolean {
+    const name = this.dictionary.nameOf(avp.code, avp.vendorId);
+    return name !== undefined && names.has(name);
+  }
+
+  /** What is wrong with one AVP that comes after these. */
+  #check(grammar: Grammar, before: readonly Avp[], avp: Avp): Violation | undefined {
+    const content: Record<string, unknown> = {};
+    const alike = before.filter(({ code, vendorId }) => code === avp.code && vendorId === avp.vendorId);
+    for (const each of [...alike, avp]) {
+      const broken = this.#readOne(rulesOf(grammar), each, content);
+      if (broken) return broken;
+    }
+    return undefined;
+  }
+
+  #read(grammar: Grammar, avps: readonly Avp[]): Record<string, unknown> | Violation {
+    const rules = rulesOf(grammar);
+    const content: Record<string, unknown> = {};
+    for (const avp of avps) {
+      const broken = this.#readOne(rules, avp, content);
+      if (broken) return this.#given(broken, content);
+    }
+    for (const [name, { required }] of rules) {
+      if (!required || name in content) continue;
+      const example = this.example(specOf(name).code, this.dictionary.vendorOf(name));
+      return this.#given(violation(RESULT.MISSING_AVP, example, `${name} is missing`), content);
+    }
+    return content;
+  }
+
+  /** Wipes the keys among AVPs that were read before a violation. */
+  #given(broken: Violation, content: Values): Violation {
+    for (const value of Object.values(content)) if (value instanceof Secret) value.wipe();
+    return broken;
+  }
+
+  #readOne(rules: Rules, avp: Avp, content: Record<string, unknown>): Violation | undefined {
+    const name = this.dictionary.nameOf(avp.code, avp.vendorId);
+    if (name === undefined) {
+      // RFC 6733 4.1: an AVP that is not known matters only with M.
+      if ((avp.flags & AVP_FLAG.M) === 0) return undefined;
+      return violation(RESULT.AVP_UNSUPPORTED, avp, `AVP ${avp.code} is not known`);
+    }
+    if (avp.flags & RESERVED_AVP_FLAGS) return violation(RESULT.INVALID_AVP_BITS, avp, `${name} with reserved flags`);
+    const rule = rules.get(name);
+    if (rule === undefined) return this.#unnamed(name, avp);
+    if (rule.times === 'never') return violation(RESULT.AVP_NOT_ALLOWED, avp, `${name} is not allowed here`);
+    const list = content[name];
+    if (rule.times === 'once' && list !== undefined) {
+      return violation(RESULT.AVP_OCCURS_TOO_MANY_TIMES, avp, `${name} more than once`);
+    }
+    const value = this.#value(name, avp);
+    if (isViolation(value)) return value;
+    if (rule.times === 'once') content[name] = value;
+    else if (Array.isArray(list)) list.push(value);
+    else content[name] = [value];
+    return undefined;
+  }
+
+  /** RFC 6733 7.1.5: what the grammar covers with *[AVP] still has to be what its definition says. */
+  #unnamed(name: AvpName, avp: Avp): Violation | undefined {
+    const value = this.#value(name, avp);
+    if (value instanceof Secret) value.wipe();
+    return isViolation(value) ? value : undefined;
+  }
+
+  #value(name: AvpName, avp: Avp): unknown {
+    const spec = specOf(name);
+    try {
+      if (spec.type !== 'Grouped') return this.#simple(name, spec, avp);
+      const members = readAvps(new Reader(avp.data));
+      if (spec.group === 'any') return members;
+      const inner = this.#read(spec.group, members);
+      if (!isViolation(inner)) return inner;
+      // RFC 6733 7.5: the failed member inside its groups.
+      const failedAvp = inner.failedAvp && { ...avp, data: encodeGroup([inner.failedAvp]) };
+      return { ...inner, failedAvp };
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      const length = error.code === 'truncated' || error.code === 'leftover' || error.code === 'bad-length';
+      const code = length ? RESULT.INVALID_AVP_LENGTH : RESULT.INVALID_AVP_VALUE;
+      return violation(code, avp, `${name}: ${error.message}`);
+    }
+  }
+
+  /** The value of an AVP that is no group. Throws DecodeError. */
+  #simple(name: AvpName, { type, octets, values, closed }: SimpleSpec, avp: Avp): unknown {
+    const { length } = avp.data;
+    if (octets && (length < octets[0] || length > octets[1])) {
+      return violation(RESULT.INVALID_AVP_LENGTH, avp, `${name} of ${length} octets`);
+    }
+    const value = decodeFormat(type, avp.data);
+    if (closed && values?.[value as number] === undefined) {
+      return violation(RESULT.INVALID_AVP_VALUE, avp, `${name} ${value}: there is no such value`);
+    }
+    return value;
+  }
+
+  #write(grammar: Grammar, content: Values): Avp[] {
+    const avps: Avp[] = [];
+    for (const [name, { times }] of rulesOf(grammar)) {
+      const value = content[name];
+      if (value === undefined) continue;
+      if (times === 'many') for (const each of value as readonly unknown[]) avps.push(this.#avp(name, each));
+      else avps.push(this.#avp(name, value));
+    }
+    return avps;
+  }
+
+  #avp(name: AvpName, value: unknown): Avp {
+    const spec = specOf(name);
+    let data: Uint8Array;
+    if (spec.type !== 'Grouped') data = encodeFormat(spec.type, value as FormatValues[DataFormat]);
+    else if (spec.group === 'any') data = encodeGroup(value as readonly Avp[]);
+    else data = encodeGroup(this.#write(spec.group, value as Values));
+    return { code: spec.code, flags: spec.m ? AVP_FLAG.M : 0, vendorId: this.dictionary.vendorOf(name), data };
+  }
+}
+
+/** Octets of the smallest value of each type. */
+const SMALLEST: Readonly<Record<DataFormat | 'Grouped', number>> = {
+  OctetString: 0,
+  Key: 0,
+  UTF8String: 0,
+  DiameterIdentity: 0,
+  DiameterURI: 0,
+  Grouped: 0,
+  Integer32: 4,
+  Unsigned32: 4,
+  Enumerated: 4,
+  Float32: 4,
+  Time: 4,
+  Address: 6,
+  Integer64: 8,
+  Unsigned64: 8,
+  Float64: 8,
+};
+
+interface Rule {
+  readonly times: 'once' | 'many' | 'never';
+  readonly required: boolean;
+}
+type Rules = ReadonlyMap<AvpName, Rule>;
+const RULES = new WeakMap<Grammar, Rules>();
+
+/** The grammar as a table by name, in its order. */
+function rulesOf(grammar: Grammar): Rules {
+  const known = RULES.get(grammar);
+  if (known) return known;
+  const rules = new Map<AvpName, Rule>();
+  const add = (names: readonly string[] | undefined, rule: Rule) => {
+    for (const name of names ?? []) rules.set(name as AvpName, rule);
+  };
+  add(grammar.one, { times: 'once', required: true });
+  add(grammar.some, { times: 'many', required: true });
+  add(grammar.maybe, { times: 'once', required: false });
+  add(grammar.many, { times: 'many', required: false });
+  add(grammar.never, { times: 'never', required: false });
+  RULES.set(grammar, rules);
+  return rules;
+}
+
+/** RFC 6733 3, 6.8: Auth-Application-Id is the application of the header, or of the session for a base command in 0. */
+function checkApplication<C extends object>(
+  { base }: CommandSpec,
+  { applicationId, avps }: DiameterMessage,
+  content: C | Violation,
+): C | Violation {
+  if (isViolation(content) || !('Auth-Application-Id' in content)) return content;
+  const id = content['Auth-Application-Id'];
+  // Lists belong to a capabilities exchange, which names every application.
+  if (typeof id !== 'number' || id === applicationId || (base && applicationId === APPLICATION.COMMON)) return content;
+  const failed = avps.find(({ code, vendorId }) => code === AVPS['Auth-Application-Id'].code && !vendorId);
+  const text = `Auth-Application-Id ${id} in a message of application ${applicationId}`;
+  return violation(RESULT.INVALID_AVP_VALUE, failed, text);
+}
+
+function violation(resultCode: number, failedAvp: Avp | undefined, text: string): Violation {
+  return { resultCode, failedAvp, text };
+}

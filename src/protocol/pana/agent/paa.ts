@@ -1,0 +1,462 @@
+import { DeadlineQueue } from '../../bytes/deadline-queue.js';
+import { Drbg } from '../../bytes/drbg.js';
+import {
+  PaaSession,
+  type PaaSessionConfig,
+  type PaaSessionInput,
+  type PaaSessionOutput,
+} from '../session/paa-session.js';
+import { nextRetransmission, type Retransmission, startRetransmission } from '../session/retransmission.js';
+import { type Dropped, dropped, isRequest, type Received, receive } from '../session/session.js';
+import { type PacEndpoint, placeOf, type Start } from '../session/start.js';
+import { FLAG, HEADER_LENGTH, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
+import { makeAvp } from '../wire/dictionary.js';
+import { PciLimiter, type PciLimits } from './pci-limiter.js';
+import { Entry, SessionTable } from './session-table.js';
+import { EPOCH, STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
+
+export interface PaaLimits {
+  /** PCIs answered in a second: from one address, from one network (/64, /24 of IPv4), and in all. */
+  readonly pciPerAddress: number;
+  readonly pciPerNetwork: number;
+  readonly pciInAll: number;
+  /** Sessions whose first authentication is not over: of one address, of one network (/64, /24 of IPv4), and in all. */
+  readonly halfOpenPerAddress: number;
+  readonly halfOpenPerNetwork: number;
+  readonly halfOpen: number;
+  readonly sessions: number;
+}
+
+export interface PaaConfig extends PaaSessionConfig {
+  readonly limits: PaaLimits;
+  /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request that PAR[S] carries; undefined: PAR[S] has none. */
+  readonly firstRequest: Uint8Array | undefined;
+}
+
+/** Offers take turns: optimised where configured, full, plain. */
+const OFFERS = 3;
+
+/** Ended sessions remembered so that their PAN[S] begins none again. */
+const MAX_ENDED = 65_536;
+
+export type PaaInput =
+  /** PAC_FOUND of RFC 5609 8: invite the PaC at this place. */
+  | { readonly type: 'invite'; readonly peer: PacEndpoint }
+  /** For sessions from now on; those that there are keep what they began with. The vendor id must not change. */
+  | { readonly type: 'configure'; readonly config: PaaConfig }
+  /** The machine keeps the octets. */
+  | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
+  | { readonly type: 'tick' }
+  | {
+      readonly type: 'session';
+      readonly sessionId: number;
+      readonly input: Exclude<PaaSessionInput, { type: 'message' }>;
+    };
+
+/** A session's machine threw: the session is over, the others are not touched. */
+export interface SessionFault {
+  readonly type: 'fault';
+  readonly error: unknown;
+}
+
+type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' | 'reached' }>;
+
+export type PaaOutput =
+  | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
+  | (Dropped & { readonly from: PacEndpoint | undefined })
+  | (SessionFault & { readonly sessionId: number })
+  | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
+  | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint }
+  /** Nobody at this place answered. */
+  | { readonly type: 'uninvited'; readonly peer: PacEndpoint };
+
+interface Invitation {
+  readonly peer: PacEndpoint;
+  readonly timer: Retransmission;
+}
+
+type StepOutput = PaaSessionOutput | SessionFault;
+
+/** Steps one session; what its machine throws ends that session. */
+function step({ session }: Entry, input: PaaSessionInput, now: number): StepOutput[] {
+  try {
+    return session.handle(input, now);
+  } catch (error) {
+    return [{ type: 'fault', error }, ...session.abandon()];
+  }
+}
+
+/** What a PAA shows of a session. */
+export interface PaaSessionView {
+  readonly sessionId: number;
+  readonly peer: PacEndpoint;
+  readonly state: PaaSession['state'];
+  /** Milliseconds. */
+  readonly remaining: number | undefined;
+}
+
+/**
+ * All sessions of a PAA behind one door: it answers PCI without state, begins a session at a valid PAN[S] and hands
+ * every other message to its session.
+ */
+export class Paa {
+  #config: PaaConfig;
+  readonly #drbg: Drbg;
+  #starts: StatelessStart;
+  /** Offers of before the last `configure`, which may still be on their way. */
+  #formerStarts: StatelessStart | undefined;
+  readonly #pciLimiter: PciLimiter;
+  readonly #sessions = new SessionTable();
+  readonly #ended = new Map<number, number>();
+  /** PaCs that were sent a PAR[S] of our own accord, by place. */
+  readonly #invited = new Map<string, Invitation>();
+  /** Of sessions by their number, of invitations by their place. */
+  readonly #deadlines = new DeadlineQueue<number | string>();
+
+  constructor(config: PaaConfig, seed: Uint8Array) {
+    this.#config = config;
+    this.#drbg = new Drbg(seed);
+    this.#starts = this.#startsOf(config);
+    this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), pciLimits(config));
+  }
+
+  #startsOf(config: PaaConfig): StatelessStart {
+    const { vendorId, mobility, firstRequest } = config;
+    const plain = algorithmOffer(config);
+    const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
+    const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
+    // What strict peers may not know comes last.
+    const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
+    return new StatelessStart(this.#drbg.bytes(32), variants);
+  }
+
+  get deadline(): number | undefined {
+    return this.#deadlines.first;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get halfOpen(): number {
+    return this.#sessions.halfOpen;
+  }
+
+  *list(now: number): Generator<PaaSessionView> {
+    for (const { session, where } of this.#sessions.all()) {
+      const { sessionId, state } = session;
+      yield { sessionId, peer: where.peer, state, remaining: session.remaining(now) };
+    }
+  }
+
+  handle(input: PaaInput, now: number): PaaOutput[] {
+    switch (input.type) {
+      case 'datagram':
+        return this.#datagram(input.octets, input.from, now);
+      case 'tick':
+        return this.#tick(now);
+      case 'invite':
+        return this.#invite(input.peer, now);
+      case 'configure':
+        this.#config = input.config;
+        this.#formerStarts = this.#starts;
+        this.#starts = this.#startsOf(input.config);
+        this.#pciLimiter.limits = pciLimits(input.config);
+        return [];
+      case 'session': {
+        const entry = this.#sessions.get(input.sessionId);
+        if (entry) return this.#perform(entry, step(entry, input.input, now), now);
+        if (input.input.type === 'eapSuccess') input.input.msk?.wipe();
+        return [];
+      }
+    }
+  }
+
+  #tick(now: number): PaaOutput[] {
+    const out: PaaOutput[] = [];
+    for (let id = this.#deadlines.due(now); id !== undefined; id = this.#deadlines.due(now)) {
+      if (typeof id === 'string') {
+        out.push(...this.#inviteAgain(id, now));
+        continue;
+      }
+      const entry = this.#sessions.get(id);
+      if (entry) out.push(...this.#tickSession(entry, now));
+    }
+    return out;
+  }
+
+  #tickSession(entry: Entry, now: number): PaaOutput[] {
+    const { session, where } = entry;
+    const out: PaaOutput[] = [];
+    // What the place that was tried left unanswered goes to the proven one at once.
+    if (where.giveUp(now)) for (const octets of session.resend()) out.push({ type: 'send', octets, to: where.target });
+    const due = session.deadline !== undefined && session.deadline <= now;
+    const outputs = due ? step(entry, { type: 'tick' }, now) : [];
+    return [...out, ...this.#perform(entry, outputs, now)];
+  }
+
+  #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
+    // Nothing can be sent back to port 0 (RFC 768: its sender wants no answer).
+    if (from.port === 0) return [refuse('source-port', from)];
+    // What will not be answered is not decoded either: anybody can send PCIs, from any address.
+    if (typeOf(octets) === MESSAGE_TYPE.PCI) {
+      // One that is broken uses up nothing of what its address may ask for.
+      const broken = lengthProblem(octets);
+      if (broken) return [refuse(broken, from)];
+      const refused = this.#pciLimiter.refuse(from.address, now);
+      if (refused) return [{ type: 'dropped', code: refused, from }];
+    }
+    const received = receive(octets, this.#config.vendorId);
+    if ('type' in received) return [{ ...received, from }];
+    const { message } = received;
+    if (message.type === MESSAGE_TYPE.PCI) return this.#pci(received, from, now);
+    if (message.type === MESSAGE_TYPE.RELAY) return [refuse('unexpected', from)];
+    const entry = this.#sessions.get(message.sessionId);
+    const start = message.type === MESSAGE_TYPE.AUTH && (message.flags & (FLAG.R | FLAG.S)) === FLAG.S;
+    if (start && !entry) return this.#begin(received, from, now);
+    if (!entry) return [refuse('unknown-session', from)];
+    // Before there is a key nothing proves that a node moved (RFC 5191 5.6).
+    if (!entry.session.protected && placeOf(from) !== placeOf(entry.where.peer))
+      return [refuse('unknown-session', from)];
+    return this.#perform(entry, step(entry, { type: 'message', received }, now), now, from);
+  }
+
+  // INITIAL    PAC_FOUND  | not OPTIMIZED_INIT | Tx PAR[S]           | INITIAL
+  // Not RFC: with a timer, since PCIs of that PaC are dropped from now on (RFC 5191 4.1) and a lost PAR[S] would keep it
+  // out.
+  #invite(peer: PacEndpoint, now: number): PaaOutput[] {
+    const place = placeOf(peer);
+    if (this.#invited.has(place)) return [];
+    if (this.#invited.size >= this.#config.limits.halfOpen) return [refuse('invitations', peer)];
+    const timer = startRetransmission(this.#config.request, now, this.#drbg.unit());
+    this.#invited.set(place, { peer, timer });
+    this.#deadlines.set(place, timer.at);
+    return this.#offer(peer, now, 0);
+  }
+
+  #inviteAgain(place: string, now: number): PaaOutput[] {
+    const invited = this.#invited.get(place);
+    if (!invited) return [];
+    const timer = nextRetransmission(invited.timer, now, this.#drbg.unit());
+    if (!timer) {
+      this.#invited.delete(place);
+      return [{ type: 'uninvited', peer: invited.peer }];
+    }
+    this.#invited.set(place, { ...invited, timer });
+    this.#deadlines.set(place, timer.at);
+    return this.#offer(invited.peer, now, timer.sent - 1);
+  }
+
+  // INITIAL    PCI        | not OPTIMIZED_INIT | Tx PAR[S], no RTX   | INITIAL
+  // INITIAL    PCI        | OPTIMIZED_INIT     | EAPrestart          | INITIAL
+  // INITIAL    EAP_REQUEST|                    | Tx PAR[S](EAP); RTX+| INITIAL
+  // Not RFC: without state and timer even then. The first EAP-Request asks for the identity and is the same for all;
+  // the PaC repeats PCI until it sees a PAR without S anyway (RFC 5191 4.1).
+  #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
+    if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
+    // RFC 5191 4.1: the PaC has asked while we have: ours counts.
+    if (this.#invited.size > 0 && this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
+    // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
+    const starting = [...this.#sessions.at(from)].findLast(({ session }) => session.starting);
+    if (starting) return [{ type: 'send', octets: starting.session.iPar, to: from }];
+    return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));
+  }
+
+  /** The PAR[S] for a PaC that has had so many before. */
+  #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
+    const start = this.#freeStart(peer, now, this.#variantOf(before));
+    return start ? [{ type: 'send', octets: start.iPar, to: peer }] : [refuse('starts-of-epoch', peer)];
+  }
+
+  /** A start whose number no session has or had; undefined if this place has used up those of the epoch. */
+  #freeStart(peer: PacEndpoint, now: number, variant: number): Start | undefined {
+    for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
+      const start = this.#starts.offer(peer, now, variant, salt);
+      if (!this.#sessions.get(start.sessionId) && !this.#hasEnded(start.sessionId, now)) return start;
+    }
+    return undefined;
+  }
+
+  /**
+   * A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one.
+   * Some ignore a PAR[S] with EAP-Payload: it comes only each third time, too.
+   */
+  #variantOf(before: number): number {
+    const { mobility, firstRequest, peers } = this.#config;
+    if (peers === 'legacy') return VARIANT.PLAIN;
+    const turn = before % OFFERS;
+    if (turn === 0 && firstRequest) return VARIANT.OPTIMISED;
+    return turn === OFFERS - 1 && mobility !== undefined ? VARIANT.PLAIN : VARIANT.FULL;
+  }
+
+  #begin(pan: Received, from: PacEndpoint, now: number): PaaOutput[] {
+    const { sessionId, sequence } = pan.message;
+    const start =
+      this.#starts.prove(from, sessionId, sequence, now) ?? this.#formerStarts?.prove(from, sessionId, sequence, now);
+    if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
+    this.#pciLimiter.proven(from.address);
+    const { limits } = this.#config;
+    const { size, halfOpen } = this.#sessions;
+    const room = this.#sessions.room(
+      from.address,
+      {
+        perAddress: limits.halfOpenPerAddress,
+        perNetwork: limits.halfOpenPerNetwork,
+        // Where authenticated sessions leave little room, half-open ones give way to each other in it.
+        inAll: Math.min(limits.halfOpen, limits.sessions - (size - halfOpen)),
+      },
+      now,
+    );
+    if (typeof room === 'string') return [refuse(size >= limits.sessions ? 'sessions-in-all' : room, from)];
+    const begun = PaaSession.begin(this.#config, this.#drbg, start, pan, now);
+    if ('type' in begun) return [{ ...begun, from }];
+    this.#invited.delete(placeOf(from));
+    this.#deadlines.set(placeOf(from), undefined);
+    const entry = new Entry(begun.session, from);
+    const { instead } = room;
+    const out = instead ? this.#perform(instead, instead.session.end('pushed-out'), now) : [];
+    this.#sessions.add(entry);
+    return [...out, ...this.#perform(entry, begun.out, now)];
+  }
+
+  /** Turns what a session says into what the driver does, and keeps the tables right. */
+  #perform(entry: Entry, outputs: readonly StepOutput[], now: number, from?: PacEndpoint): PaaOutput[] {
+    const { session, where } = entry;
+    const { sessionId } = session;
+    const out: PaaOutput[] = [];
+    for (const output of outputs) {
+      switch (output.type) {
+        case 'send':
+          // An answer goes where the request came from.
+          out.push({
+            type: 'send',
+            octets: output.octets,
+            to: from && !isRequest(output.octets) ? from : where.target,
+          });
+          break;
+        case 'dropped':
+          out.push({ ...output, from });
+          break;
+        case 'heard':
+          if (from) where.hear(from, output.askedAt, now);
+          break;
+        case 'reached':
+          out.push(...this.#arrive(entry));
+          break;
+        case 'fault':
+          out.push({ ...output, sessionId });
+          break;
+        default:
+          if (output.type === 'authorized' && where.isTryingByRun) out.push(...this.#arrive(entry));
+          out.push({ type: 'session', sessionId, peer: where.peer, event: output });
+          if (output.type === 'authorized') out.push(...this.#authorized(entry, now));
+          if (output.type === 'closed') this.#remove(entry, now);
+      }
+    }
+    if (this.#sessions.get(sessionId) !== entry) return out;
+    this.#sessions.stepped(entry);
+    out.push(...this.#follow(entry, outputs, now));
+    if (this.#sessions.get(sessionId) === entry) this.#schedule(entry);
+    return out;
+  }
+
+  #schedule({ session, where }: Entry): void {
+    const [first, second] = [session.deadline, where.deadline];
+    const at = first !== undefined && second !== undefined ? Math.min(first, second) : (first ?? second);
+    this.#deadlines.set(session.sessionId, at);
+  }
+
+  /** The node has started anew from this place and is in: its older sessions there are over. */
+  #authorized(entry: Entry, now: number): PaaOutput[] {
+    this.#sessions.admit(entry);
+    const out: PaaOutput[] = [];
+    for (const other of [...this.#sessions.at(entry.where.peer)]) {
+      if (other !== entry && other.session.admitted)
+        out.push(...this.#perform(other, other.session.end('replaced'), now));
+    }
+    return out;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- movement
+
+  /** Tries the place that the PaC was heard from, if there is one (RFC 5191 5.6); see Whereabouts. */
+  #follow(entry: Entry, outputs: readonly StepOutput[], now: number): PaaOutput[] {
+    const { session, where } = entry;
+    const place = where.wanted(now);
+    const out: PaaOutput[] = [];
+    if (place) {
+      const holders = place.address === where.peer.address ? [] : this.#sessions.holders(place.address, entry);
+      if (holders.length > 0) {
+        // The holder is pinged. If the ping gets no answer, its session ends and the address is free.
+        where.wait(now);
+        out.push(refuse('address-held', place));
+        for (const holder of holders) {
+          out.push(...this.#perform(holder, step(holder, { type: 'ping' }, now), now));
+        }
+        return out;
+      }
+      where.try(session.echoes ? 'echo' : 'run', now);
+      for (const octets of session.resend()) out.push({ type: 'send', octets, to: place });
+      if (session.echoes) return [...out, ...this.#perform(entry, step(entry, { type: 'prove' }, now), now)];
+    }
+    if (session.echoes || !where.isTrying || where.isTryingByRun) return out;
+    // A PaC that cannot echo proves its place by a run of EAP of which every message goes there.
+    if (outputs.some((output) => output.type === 'eapStart')) where.beginRun(now);
+    else if (session.idle) {
+      where.beginRun(now);
+      out.push(...this.#perform(entry, step(entry, { type: 'reauthenticate' }, now), now));
+    }
+    return out;
+  }
+
+  #arrive(entry: Entry): PaaOutput[] {
+    const { sessionId } = entry.session;
+    const from = this.#sessions.move(entry);
+    return from ? [{ type: 'moved', sessionId, from, peer: entry.where.peer }] : [];
+  }
+
+  #remove(entry: Entry, now: number): void {
+    const { sessionId } = entry.session;
+    this.#sessions.remove(entry);
+    this.#deadlines.set(sessionId, undefined);
+    this.#ended.set(sessionId, now + 2 * EPOCH);
+    const [oldest = sessionId] = this.#ended.keys();
+    if (this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
+  }
+
+  #hasEnded(sessionId: number, now: number): boolean {
+    for (const [id, until] of this.#ended) {
+      if (until > now) break;
+      this.#ended.delete(id);
+    }
+    return this.#ended.has(sessionId);
+  }
+}
+
+/** Message Type of a datagram that is not decoded yet, RFC 5191 6.2. */
+function typeOf(octets: Uint8Array): number {
+  return ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
+}
+
+/** What is wrong with the length of a datagram that is not decoded yet, RFC 5191 6.2. */
+function lengthProblem(octets: Uint8Array): 'truncated' | 'leftover' | undefined {
+  const length = ((octets[2] ?? 0) << 8) | (octets[3] ?? 0);
+  if (octets.length < HEADER_LENGTH || octets.length < length) return 'truncated';
+  return octets.length > length ? 'leftover' : undefined;
+}
+
+function pciLimits({ limits }: PaaConfig): PciLimits {
+  return { perAddress: limits.pciPerAddress, perNetwork: limits.pciPerNetwork, inAll: limits.pciInAll };
+}
+
+/** RFC 5191 4.1: one AVP for each algorithm. */
+function algorithmOffer({ prf, integrity }: PaaConfig): PanaAvp[] {
+  return [
+    ...prf.map((id) => makeAvp('PRF-Algorithm', id)),
+    ...integrity.map((id) => makeAvp('Integrity-Algorithm', id)),
+  ];
+}
+
+function refuse(code: Dropped['code'], from: PacEndpoint): PaaOutput {
+  return { ...dropped(code), from };
+}

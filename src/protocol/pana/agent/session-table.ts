@@ -1,0 +1,110 @@
+import type { PaaSession } from '../session/paa-session.js';
+import { type PacEndpoint, placeOf } from '../session/start.js';
+import { HalfOpen, type HalfOpenLimits, type HalfOpenMember, type Room } from './half-open.js';
+import { Whereabouts } from './whereabouts.js';
+
+/** A session of the PAA and where its PaC is. */
+export class Entry implements HalfOpenMember {
+  readonly session: PaaSession;
+  readonly origin: PacEndpoint;
+  readonly where: Whereabouts;
+
+  constructor(session: PaaSession, origin: PacEndpoint) {
+    this.session = session;
+    this.origin = origin;
+    this.where = new Whereabouts(origin);
+  }
+
+  get owesSince(): number | undefined {
+    return this.session.owesSince;
+  }
+}
+
+/** All sessions, by their number, by the place of their PaC and by its address; half-open ones by their network. */
+export class SessionTable {
+  readonly #sessions = new Map<number, Entry>();
+  readonly #places = new Map<string, Set<Entry>>();
+  readonly #addresses = new Map<string, Set<Entry>>();
+  readonly #halfOpen = new HalfOpen<Entry>();
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get halfOpen(): number {
+    return this.#halfOpen.size;
+  }
+
+  get(sessionId: number): Entry | undefined {
+    return this.#sessions.get(sessionId);
+  }
+
+  all(): IterableIterator<Entry> {
+    return this.#sessions.values();
+  }
+
+  at(place: PacEndpoint): Iterable<Entry> {
+    return this.#places.get(placeOf(place)) ?? [];
+  }
+
+  /** Authenticated sessions of other PaCs at this address. */
+  holders(address: string, except: Entry): Entry[] {
+    return [...(this.#addresses.get(address) ?? [])].filter((entry) => entry !== except && entry.session.admitted);
+  }
+
+  room(address: string, limits: HalfOpenLimits, now: number): Room<Entry> {
+    return this.#halfOpen.room(address, limits, now);
+  }
+
+  add(entry: Entry): void {
+    this.#sessions.set(entry.session.sessionId, entry);
+    this.#halfOpen.add(entry);
+    this.#place(entry);
+  }
+
+  /** Something has happened in a session. */
+  stepped(entry: Entry): void {
+    if (!entry.session.starting) this.#halfOpen.answered(entry);
+  }
+
+  /** Its first authentication is over. */
+  admit(entry: Entry): void {
+    this.#halfOpen.delete(entry);
+  }
+
+  /** The PaC has proven that it is at another place; where it was. */
+  move(entry: Entry): PacEndpoint | undefined {
+    this.#unplace(entry);
+    const from = entry.where.arrive();
+    this.#place(entry);
+    return from;
+  }
+
+  remove(entry: Entry): void {
+    this.#sessions.delete(entry.session.sessionId);
+    this.#halfOpen.delete(entry);
+    this.#unplace(entry);
+  }
+
+  #place(entry: Entry): void {
+    const { peer } = entry.where;
+    insert(this.#places, placeOf(peer), entry);
+    insert(this.#addresses, peer.address, entry);
+  }
+
+  #unplace(entry: Entry): void {
+    const { peer } = entry.where;
+    remove(this.#places, placeOf(peer), entry);
+    remove(this.#addresses, peer.address, entry);
+  }
+}
+
+function insert(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
+  table.set(key, (table.get(key) ?? new Set()).add(entry));
+}
+
+function remove(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {
+  const set = table.get(key);
+  set?.delete(entry);
+  if (set?.size === 0) table.delete(key);
+}

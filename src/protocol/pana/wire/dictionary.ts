@@ -1,0 +1,266 @@
+import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
+import { FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from './codec.js';
+
+/** Number reserved for documentation (RFC 5612), used until an operator configures its own enterprise number. */
+export const DEFAULT_VENDOR_ID = 32473;
+
+type ValueType = 'OctetString' | 'Unsigned32' | 'UTF8String';
+
+interface AvpSpec {
+  readonly code: number;
+  readonly type: ValueType;
+  /** The AVP belongs to the configured Vendor-Id. */
+  readonly vendor?: true;
+  /** RFC 6786 6: Y must be encrypted, N must not, X may. */
+  readonly encryption: 'Y' | 'N' | 'X';
+}
+
+/** Every AVP of RFC 5191 8, RFC 6345 5, RFC 6786 4 and 5, and this project's own. */
+export const AVPS = {
+  AUTH: { code: 1, type: 'OctetString', encryption: 'N' },
+  'EAP-Payload': { code: 2, type: 'OctetString', encryption: 'X' },
+  'Integrity-Algorithm': { code: 3, type: 'Unsigned32', encryption: 'N' },
+  'Key-Id': { code: 4, type: 'Unsigned32', encryption: 'N' },
+  Nonce: { code: 5, type: 'OctetString', encryption: 'N' },
+  'PRF-Algorithm': { code: 6, type: 'Unsigned32', encryption: 'N' },
+  'Result-Code': { code: 7, type: 'Unsigned32', encryption: 'N' },
+  'Session-Lifetime': { code: 8, type: 'Unsigned32', encryption: 'X' },
+  'Termination-Cause': { code: 9, type: 'Unsigned32', encryption: 'X' },
+  'PaC-Information': { code: 10, type: 'OctetString', encryption: 'N' },
+  'Relayed-Message': { code: 11, type: 'OctetString', encryption: 'N' },
+  'Encryption-Encap': { code: 12, type: 'OctetString', encryption: 'N' },
+  'Encryption-Algorithm': { code: 13, type: 'Unsigned32', encryption: 'N' },
+  'Mobility-Capability': { code: 1001, type: 'Unsigned32', vendor: true, encryption: 'N' },
+  'MIP6-Home-Agent-Address': { code: 1002, type: 'OctetString', vendor: true, encryption: 'X' },
+  'MIP6-Home-Address': { code: 1003, type: 'OctetString', vendor: true, encryption: 'X' },
+  'MIP6-Home-Link-Prefix': { code: 1004, type: 'OctetString', vendor: true, encryption: 'X' },
+  'MIP6-Home-Agent-Host': { code: 1005, type: 'UTF8String', vendor: true, encryption: 'X' },
+  'MIP6-IKE-Identity': { code: 1006, type: 'UTF8String', vendor: true, encryption: 'X' },
+  'MIP6-Lifetime': { code: 1007, type: 'Unsigned32', vendor: true, encryption: 'X' },
+  Echo: { code: 1008, type: 'OctetString', vendor: true, encryption: 'N' },
+} as const satisfies Record<string, AvpSpec>;
+
+export type AvpName = keyof typeof AVPS;
+
+type ValueOf<T extends ValueType> = T extends 'Unsigned32' ? number : T extends 'UTF8String' ? string : Uint8Array;
+export type AvpValue<N extends AvpName> = ValueOf<(typeof AVPS)[N]['type']>;
+
+/** PANA Result-Code, RFC 5191 8.7. */
+export const RESULT_CODE = { SUCCESS: 0, AUTHENTICATION_REJECTED: 1, AUTHORIZATION_REJECTED: 2 } as const;
+
+/** PANA Termination-Cause, RFC 5191 8.9. */
+export const TERMINATION_CAUSE = { LOGOUT: 1, ADMINISTRATIVE: 4, SESSION_TIMEOUT: 8 } as const;
+
+/** Nonce length, RFC 5191 8.5. */
+export const NONCE_MIN = 8;
+export const NONCE_MAX = 256;
+
+/** How often an AVP may stand in a message. */
+type Occurrence = '1' | '0-1' | '0+';
+
+interface MessageSpec {
+  /** The name of RFC 5191; `paper` the one of draft-ietf-pana-pana-12. */
+  readonly avps: Readonly<Partial<Record<AvpName, Occurrence>>>;
+  /** AVP that stands first, by its fixed position. */
+  readonly first?: AvpName;
+  /** Flags that may be set. */
+  readonly flags: number;
+}
+
+const MIP6_GRANT = {
+  'MIP6-Home-Agent-Address': '0-1',
+  'MIP6-Home-Address': '0-1',
+  'MIP6-Home-Link-Prefix': '0-1',
+  'MIP6-Home-Agent-Host': '0-1',
+  'MIP6-IKE-Identity': '0-1',
+  'MIP6-Lifetime': '0-1',
+} as const;
+
+/** Compact grammar of RFC 5191 7.1 to 7.7 with the table of section 8, keyed by type and R flag. */
+const MESSAGES: Readonly<Record<string, MessageSpec>> = {
+  // PCI ::= < PANA-Header: 1 > *[ AVP ]
+  '1': { flags: 0, avps: {} },
+  // PAR ::= < PANA-Header: 2,REQ[,STA][,COM][,IPR] > [ EAP-Payload ] [ Nonce ] *[ PRF-Algorithm ]
+  //         *[ Integrity-Algorithm ] [ Result-Code ] [ Session-Lifetime ] [ Key-Id ] *[ AVP ] 0*1< AUTH >
+  '2R': {
+    flags: FLAG.R | FLAG.S | FLAG.C | FLAG.I,
+    avps: {
+      'EAP-Payload': '0-1',
+      Nonce: '0-1',
+      'PRF-Algorithm': '0+',
+      'Integrity-Algorithm': '0+',
+      'Encryption-Algorithm': '0+',
+      'Result-Code': '0-1',
+      'Session-Lifetime': '0-1',
+      'Key-Id': '0-1',
+      'Mobility-Capability': '0-1',
+      ...MIP6_GRANT,
+      AUTH: '0-1',
+    },
+  },
+  // PAN ::= < PANA-Header: 2[,STA][,COM] > [ Nonce ] [ PRF-Algorithm ] [ Integrity-Algorithm ] [ EAP-Payload ]
+  //         [ Key-Id ] *[ AVP ] 0*1< AUTH >
+  '2': {
+    flags: FLAG.S | FLAG.C,
+    avps: {
+      Nonce: '0-1',
+      'PRF-Algorithm': '0-1',
+      'Integrity-Algorithm': '0-1',
+      'Encryption-Algorithm': '0-1',
+      'EAP-Payload': '0-1',
+      'Key-Id': '0-1',
+      'Mobility-Capability': '0-1',
+      AUTH: '0-1',
+    },
+  },
+  // PTR ::= < PANA-Header: 3,REQ > < Termination-Cause > *[ AVP ] 0*1< AUTH >
+  '3R': { flags: FLAG.R, first: 'Termination-Cause', avps: { 'Termination-Cause': '1', AUTH: '0-1' } },
+  // PTA ::= < PANA-Header: 3 > *[ AVP ] 0*1< AUTH >
+  '3': { flags: 0, avps: { AUTH: '0-1' } },
+  // PNR ::= < PANA-Header: 4,REQ[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
+  '4R': { flags: FLAG.R | FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
+  // PNA ::= < PANA-Header: 4[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
+  '4': { flags: FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
+  // PRY ::= < PANA-Header: 5 > { PaC-Information } { Relayed-Message } *[ AVP ]
+  '5': { flags: 0, avps: { 'PaC-Information': '1', 'Relayed-Message': '1' } },
+};
+
+/** What the AVPs of a valid message say: one value a name, lists where several are allowed. */
+export type PanaValues = {
+  readonly [N in Exclude<AvpName, Listed>]?: AvpValue<N>;
+} & { readonly [N in Listed]: readonly number[] };
+type Listed = 'PRF-Algorithm' | 'Integrity-Algorithm' | 'Encryption-Algorithm';
+
+/** Why a message is invalid, RFC 5191 5.5; such a message is discarded, there is no answer to it. */
+export type PanaViolation =
+  | 'unknown-type'
+  | 'bad-flags'
+  | 'unknown-avp'
+  | 'avp-not-allowed'
+  | 'avp-repeated'
+  | 'avp-missing'
+  | 'avp-position'
+  | 'avp-value';
+
+const ALL_FLAGS = Object.values(FLAG).reduce((sum, flag) => sum | flag, 0);
+
+const STANDARD = new Map<number, AvpName>();
+const VENDOR = new Map<number, AvpName>();
+for (const [name, spec] of Object.entries(AVPS)) {
+  ('vendor' in spec ? VENDOR : STANDARD).set(spec.code, name as AvpName);
+}
+
+/** The name of an AVP; undefined if unknown. AVP codes mean nothing without their vendor. */
+export function avpName(avp: Pick<PanaAvp, 'code' | 'vendorId'>, vendorId: number): AvpName | undefined {
+  if (avp.vendorId === undefined) return STANDARD.get(avp.code);
+  return avp.vendorId === vendorId ? VENDOR.get(avp.code) : undefined;
+}
+
+/** An AVP of the dictionary with its value encoded. `vendorId` is the configured enterprise number. */
+export function makeAvp<N extends AvpName>(name: N, value: AvpValue<N>, vendorId = DEFAULT_VENDOR_ID): PanaAvp {
+  const spec: AvpSpec = AVPS[name];
+  return { code: spec.code, flags: 0, vendorId: spec.vendor ? vendorId : undefined, value: encodeValue(value) };
+}
+
+function encodeValue(value: number | string | Uint8Array): Uint8Array {
+  if (typeof value === 'string') return encodeUtf8(value);
+  if (typeof value !== 'number') return value;
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+/**
+ * The values of a message that keeps its grammar, or the first violation (RFC 5191 5.5, items 1 to 4). An AVP that is
+ * not known makes the message invalid: PANA has no M bit.
+ */
+export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): PanaValues | PanaViolation {
+  const request = (message.flags & FLAG.R) !== 0;
+  const spec = MESSAGES[`${message.type}${request ? 'R' : ''}`];
+  if (spec === undefined) return 'unknown-type';
+  if (message.flags & ALL_FLAGS & ~spec.flags || !flagsAgree(message)) return 'bad-flags';
+
+  const values: Partial<Record<AvpName, number | string | Uint8Array>> = {};
+  const lists: Record<Listed, number[]> = {
+    'PRF-Algorithm': [],
+    'Integrity-Algorithm': [],
+    'Encryption-Algorithm': [],
+  };
+  for (const [i, avp] of message.avps.entries()) {
+    const name = avpName(avp, vendorId);
+    if (name === undefined) return 'unknown-avp';
+    const occurrence = spec.avps[name];
+    if (occurrence === undefined) return 'avp-not-allowed';
+    if (name === 'AUTH' && i !== message.avps.length - 1) return 'avp-position';
+    const value = decodeValue(name, avp.value);
+    if (value === undefined) return 'avp-value';
+    if (isListed(name)) {
+      if (occurrence !== '0+' && lists[name].length > 0) return 'avp-repeated';
+      lists[name].push(Number(value));
+    } else {
+      if (values[name] !== undefined) return 'avp-repeated';
+      values[name] = value;
+    }
+  }
+  if (spec.first !== undefined) {
+    const first = message.avps[0];
+    if (first === undefined) return 'avp-missing';
+    if (avpName(first, vendorId) !== spec.first)
+      return values[spec.first] === undefined ? 'avp-missing' : 'avp-position';
+  }
+  for (const [name, occurrence] of Object.entries(spec.avps)) {
+    if (occurrence === '1' && values[name as AvpName] === undefined) return 'avp-missing';
+  }
+  return { ...values, ...lists } as PanaValues;
+}
+
+/** S and C never together (RFC 5191 7.2, 7.3); a PNR or PNA has exactly one of A and P (7.6, 7.7). */
+function flagsAgree({ type, flags }: PanaMessage): boolean {
+  if (type === MESSAGE_TYPE.AUTH) return (flags & FLAG.S) === 0 || (flags & FLAG.C) === 0;
+  if (type === MESSAGE_TYPE.NOTIFICATION) return ((flags & FLAG.A) !== 0) !== ((flags & FLAG.P) !== 0);
+  return true;
+}
+
+function isListed(name: AvpName): name is Listed {
+  return name === 'PRF-Algorithm' || name === 'Integrity-Algorithm' || name === 'Encryption-Algorithm';
+}
+
+function decodeValue(name: AvpName, octets: Uint8Array): number | string | Uint8Array | undefined {
+  const { type } = AVPS[name];
+  if (type === 'Unsigned32') {
+    if (octets.length !== 4) return undefined;
+    return new DataView(octets.buffer, octets.byteOffset).getUint32(0);
+  }
+  if (name === 'Nonce' && (octets.length < NONCE_MIN || octets.length > NONCE_MAX)) return undefined;
+  if (type === 'OctetString') return octets;
+  try {
+    return decodeUtf8(octets);
+  } catch {
+    return undefined;
+  }
+}
+
+const NAMES: Readonly<Record<string, { readonly rfc: string; readonly paper: string }>> = {
+  '1': { rfc: 'PCI', paper: 'PCI' },
+  '2R': { rfc: 'PAR', paper: 'PAR' },
+  '2': { rfc: 'PAN', paper: 'PAN' },
+  '2RS': { rfc: 'PAR[S]', paper: 'PSR' },
+  '2S': { rfc: 'PAN[S]', paper: 'PSA' },
+  '2RC': { rfc: 'PAR[C]', paper: 'PBR' },
+  '2C': { rfc: 'PAN[C]', paper: 'PBA' },
+  '3R': { rfc: 'PTR', paper: 'PTR' },
+  '3': { rfc: 'PTA', paper: 'PTA' },
+  '4RA': { rfc: 'PNR[A]', paper: 'PRAR' },
+  '4A': { rfc: 'PNA[A]', paper: 'PRAA' },
+  '4RP': { rfc: 'PNR[P]', paper: 'PPR' },
+  '4P': { rfc: 'PNA[P]', paper: 'PPA' },
+  '5': { rfc: 'PRY', paper: 'PRY' },
+};
+
+/** How people call a message: by RFC 5191, and by the 2006 draft that the paper used. */
+export function messageName(message: Pick<PanaMessage, 'type' | 'flags'>): {
+  readonly rfc: string;
+  readonly paper: string;
+} {
+  const letters = (['R', 'S', 'C', 'A', 'P'] as const).filter((flag) => message.flags & FLAG[flag]).join('');
+  const unknown = `type ${message.type}${letters === '' ? '' : `[${letters}]`}`;
+  return NAMES[`${message.type}${letters}`] ?? { rfc: unknown, paper: unknown };
+}

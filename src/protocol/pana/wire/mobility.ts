@@ -1,0 +1,67 @@
+import type { AddressOctets } from '../../bytes/address.js';
+import { decodePrefix, encodePrefix, type MobilityAssignment } from '../../mip6/assignment.js';
+import { assignmentProblem } from '../../mip6/fitness.js';
+import type { PanaAvp } from './codec.js';
+import { makeAvp, type PanaValues } from './dictionary.js';
+
+/** Address family numbers of IANA. */
+const IPV4 = 1;
+const IPV6 = 2;
+
+/** The AVPs that hand an assignment to the PaC, in PAR[C]. */
+export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): PanaAvp[] {
+  const avps = [
+    makeAvp('Mobility-Capability', assignment.capability, vendorId),
+    makeAvp('MIP6-Home-Agent-Address', encodeAddress(assignment.homeAgent), vendorId),
+  ];
+  const { homeAddress, prefix, host, ikeIdentity, lifetime } = assignment;
+  if (homeAddress) avps.push(makeAvp('MIP6-Home-Address', encodeAddress(homeAddress), vendorId));
+  if (prefix) avps.push(makeAvp('MIP6-Home-Link-Prefix', encodePrefix(prefix), vendorId));
+  if (host !== undefined) avps.push(makeAvp('MIP6-Home-Agent-Host', host, vendorId));
+  if (ikeIdentity !== undefined) avps.push(makeAvp('MIP6-IKE-Identity', ikeIdentity, vendorId));
+  if (lifetime !== undefined) avps.push(makeAvp('MIP6-Lifetime', lifetime, vendorId));
+  return avps;
+}
+
+/**
+ * The assignment in a PAR[C]; undefined if there is none; the reason, as text, if there is one that is not fit for use. Not
+ * RFC: that costs Mobile IPv6 and not access, although RFC 5191 5.5 would drop the message.
+ */
+export function readAssignment(values: PanaValues): MobilityAssignment | string | undefined {
+  const agent = values['MIP6-Home-Agent-Address'];
+  const address = values['MIP6-Home-Address'];
+  const link = values['MIP6-Home-Link-Prefix'];
+  if (agent === undefined) return undefined;
+  const homeAgent = decodeAddress(agent);
+  const homeAddress = address && decodeAddress(address);
+  const prefix = link && decodePrefix(link);
+  if (!homeAgent) return 'home agent: it is not an address';
+  if (address && !homeAddress) return 'home address: it is not an address';
+  if (link && !prefix) return 'home link prefix: it is not 17 octets with a length up to 128';
+  const assignment = {
+    capability: values['Mobility-Capability'] ?? 0,
+    homeAgent,
+    homeAddress,
+    prefix,
+    host: values['MIP6-Home-Agent-Host'],
+    ikeIdentity: values['MIP6-IKE-Identity'],
+    lifetime: values['MIP6-Lifetime'],
+  };
+  return assignmentProblem(assignment) ?? assignment;
+}
+
+function encodeAddress(address: AddressOctets): Uint8Array {
+  const out = new Uint8Array(2 + address.length);
+  out[1] = address.length === 4 ? IPV4 : IPV6;
+  out.set(address, 2);
+  return out;
+}
+
+/** Octets of an address of each family. */
+const LENGTHS: Readonly<Record<number, number>> = { [IPV4]: 4, [IPV6]: 16 };
+
+function decodeAddress(octets: Uint8Array): AddressOctets | undefined {
+  const [high = 0xff, low = 0xff] = octets;
+  const address = octets.slice(2);
+  return address.length === LENGTHS[(high << 8) | low] ? address : undefined;
+}

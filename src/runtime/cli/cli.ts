@@ -1,0 +1,154 @@
+import yargs, { type Argv } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import type { z } from 'zod';
+import { environmentName, loadOptions, optionKeys } from '../config/options.js';
+import { EXIT_OPERATOR, explainFailure, OperatorError, StartError } from '../system/failure.js';
+import { isJournal, STDERR } from '../system/journal.js';
+import { endProcess } from '../system/process-end.js';
+import { visible, visibleLines } from '../system/terminal.js';
+import { COMPLETE, completionScript, completions, type Names, SHELLS } from './completion.js';
+
+/** Width of help texts; a wider terminal does not make them easier to read. */
+const WIDTH = 110;
+
+export interface Program {
+  /** `pana-pac` */
+  readonly name: string;
+  readonly description: string;
+  readonly epilogue: string;
+  /** Command lines and what they do, for `--help`. */
+  readonly examples: readonly [command: string, what: string][];
+  readonly commands: (cli: Argv) => Argv;
+  /** Names that complete its command lines. */
+  readonly names?: Names | undefined;
+}
+
+/** A reader that has seen enough, such as `head`, is no error. */
+function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
+/**
+ * Runs the command line. Bad usage and errors for the operator end with one message and status 2, a daemon that may start
+ * another time with status 1.
+ */
+export async function runProgram(program: Program): Promise<void> {
+  endWithReader();
+  const given = hideBin(process.argv);
+  if (given[0] === COMPLETE) {
+    const words = await completions((cli) => commandsOf(program, cli), given.slice(1), program.names);
+    if (words.length > 0) print(words.join('\n'));
+    return;
+  }
+  const cli = cliOf(program, given).fail((message: string | null, error: Error | undefined) => {
+    throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
+  });
+  try {
+    await cli.parseAsync();
+  } catch (error) {
+    const text = explainFailure(error);
+    complain(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
+    // What was opened before the error must not hold the process.
+    await endProcess(text === undefined || error instanceof StartError ? 1 : EXIT_OPERATOR);
+  }
+}
+
+/** On standard error; in the journal as what it is, an error. */
+function complain(text: string): void {
+  const prefix = isJournal(STDERR, process.env) ? '<3>' : '';
+  process.stderr.write(`${visibleLines(text).replaceAll(/^/gm, prefix)}\n`);
+}
+
+function cliOf(program: Program, given: readonly string[]): Argv {
+  const cli = yargs(given)
+    .scriptName(program.name)
+    .usage(`$0 <command>\n\n${program.description}`)
+    .parserConfiguration({ 'dot-notation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': false })
+    .epilogue(program.epilogue)
+    .example(program.examples)
+    .wrap(Math.min(WIDTH, process.stdout.columns ?? WIDTH))
+    .strict()
+    .recommendCommands()
+    .demandCommand(1, 'Which command? --help lists them.')
+    .help()
+    .alias('help', 'h');
+  return commandsOf(program, cli);
+}
+
+function commandsOf(program: Program, cli: Argv): Argv {
+  return program.commands(cli).command(
+    'completion <shell>',
+    'Print what makes a shell complete commands, flags and names',
+    (completion) =>
+      completion
+        .positional('shell', { choices: SHELLS, demandOption: true, description: 'which shell' })
+        .example(`source <(${program.name} completion bash)`, 'in ~/.bashrc')
+        .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, behind compinit'),
+    (argv) => print(completionScript(program.name, argv.shell)),
+  );
+}
+
+/** A daemon's options as yargs sees them: `--config` and one flag a key. */
+export interface OptionFlags<S extends z.ZodObject> {
+  /** `PANA_PAC`: the environment variable of `pana.port` is `PANA_PAC_PANA_PORT`. */
+  readonly prefix: string;
+  readonly schema: S;
+}
+
+/** Adds a flag for each key of the configuration. */
+export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }: OptionFlags<S>): Argv {
+  cli.option('config', {
+    alias: 'c',
+    type: 'string',
+    group: 'Configuration (flags over environment over file over defaults):',
+    description: `YAML file [${prefix}_CONFIG]`,
+  });
+  for (const { name, description } of optionKeys(schema)) {
+    cli.option(name, {
+      type: 'string',
+      group: 'Configuration (flags over environment over file over defaults):',
+      description: `${description} [${environmentName(prefix, name)}]`,
+    });
+  }
+  return cli;
+}
+
+/** The options that a command line stands for. Throws OperatorError. */
+export function optionsOf<S extends z.ZodObject>(
+  argv: Readonly<Record<string, unknown>>,
+  { prefix, schema }: OptionFlags<S>,
+): Promise<z.output<S>> {
+  const flags: Record<string, string> = {};
+  for (const { name } of optionKeys(schema)) {
+    const value = argv[name];
+    if (typeof value === 'string') flags[name] = value;
+  }
+  const given = argv['config'];
+  const file = typeof given === 'string' ? given : process.env[`${prefix}_CONFIG`];
+  return loadOptions(schema, { flags, environment: process.env, prefix, file });
+}
+
+/** Text of whole lines on standard output: values in them have been made visible. */
+export function print(text: string): void {
+  process.stdout.write(`${visibleLines(text)}\n`);
+}
+
+/** A warning on standard error. */
+export function warn(text: string): void {
+  process.stderr.write(`warning: ${visibleLines(text)}\n`);
+}
+
+/** Columns as wide as their widest cell. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header, ...rows.map((row) => row.map(visible))];
+  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return all.map(line).join('\n');
+}

@@ -1,0 +1,159 @@
+import type { Argv } from 'yargs';
+import type { z } from 'zod';
+import { adopt } from '../config/reload.js';
+import { type Logger, type LogOptions, openLog } from '../log/log.js';
+import { callDaemon } from '../service/control.js';
+import { runService, type Service, Signals, startService } from '../service/service.js';
+import { asStartError } from '../system/failure.js';
+import { endProcess } from '../system/process-end.js';
+import { visible } from '../system/terminal.js';
+import { type OptionFlags, optionsOf, type Program, print, runProgram, warn, withOptions } from './cli.js';
+
+/** What every daemon's configuration has. */
+interface CommonOptions {
+  readonly log: LogOptions;
+  readonly control: { readonly socket: string };
+}
+
+export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
+  readonly name: string;
+  readonly description: string;
+  /** Loads the daemon only when it is to run: help and status should be quick. The signal comes when it is to stop before it has started. */
+  readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
+  /** Keys that it takes while it runs, as `adopt` has them. */
+  readonly reloads: readonly string[];
+  /** Looks at what the configuration names: files, keys. Resolves with warnings. Rejects with OperatorError. */
+  readonly check: (options: z.output<S>) => Promise<readonly string[]>;
+  /** Commands of its own. */
+  readonly commands: (cli: Argv) => Argv;
+  /** Names that complete its command lines. */
+  readonly names?: Program['names'];
+}
+
+/** A daemon's command line: `run`, `check-config`, `status`, and its own commands. */
+export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>): Promise<void> {
+  const { name, prefix } = daemon;
+  return runProgram({
+    name,
+    description: daemon.description,
+    names: daemon.names,
+    examples: [
+      [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'],
+      [`${name} status`, 'what the running daemon does'],
+    ],
+    epilogue: `Every key of the configuration is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" shows them.`,
+    commands: (cli) =>
+      daemon.commands(
+        cli
+          .command(
+            'run',
+            'Run the daemon in the foreground',
+            (run) =>
+              withOptions(run, daemon).example(`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'),
+            async (argv) => {
+              const options = await optionsOf(argv, daemon);
+              const log = await openLog(name, commonOf(options).log);
+              const signals = new Signals(log);
+              const ending = new AbortController();
+              void signals.end.then(() => ending.abort());
+              const start = daemon.start(options, log, ending.signal).catch((error: unknown) => {
+                throw asStartError(error);
+              });
+              const service = await startService(start, log, signals);
+              if (!service) return endProcess(0);
+              service.barrier?.guardProcess();
+              const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
+              // A hook's child or a keep-alive must not hold the process.
+              return endProcess(await runService(service, log, signals, reload));
+            },
+          )
+          .command(
+            'check-config',
+            'Check configuration, certificates and keys, and do nothing else',
+            (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'before a restart'),
+            async (argv) => {
+              const options = await optionsOf(argv, daemon);
+              for (const warning of await daemon.check(options)) warn(warning);
+              print('The configuration is good.');
+            },
+          )
+          .command(
+            'status',
+            'Show what the running daemon does',
+            (run) =>
+              withControl(run, daemon)
+                .option('json', { type: 'boolean', description: 'JSON for programs' })
+                .example(`${name} status`, 'with the default control socket'),
+            async (argv) => {
+              const value = await askDaemon(argv, daemon, 'GET', '/status');
+              print(argv['json'] === true ? JSON.stringify(value) : readable(value));
+            },
+          ),
+      ),
+  });
+}
+
+/** What SIGHUP asks for: the configuration is read again, and whatever else has changed in it is named. */
+function reloader<O extends object>(
+  read: () => Promise<O>,
+  takes: readonly string[],
+  started: O,
+  service: Pick<Service<O>, 'reload'>,
+  log: Logger,
+): () => Promise<void> {
+  let running = started;
+  return async () => {
+    const { options, left } = adopt(running, await read(), [...takes, 'log.level']);
+    if (left.length > 0) log.warn({ keys: left.join(', ') }, 'needs a restart');
+    await service.reload(options);
+    log.level = commonOf(options).log.level;
+    running = options;
+  };
+}
+
+/** Adds `--config` and the flags of the control socket, which is all that a command to a running daemon needs. */
+export function withControl<S extends z.ZodObject>(cli: Argv, { prefix, schema }: OptionFlags<S>): Argv {
+  return withOptions(cli, { prefix, schema: schema.pick({ control: true } as never) });
+}
+
+/** Asks the daemon that the command line's configuration points at. */
+export async function askDaemon<S extends z.ZodObject>(
+  argv: Readonly<Record<string, unknown>>,
+  { prefix, schema }: OptionFlags<S>,
+  method: 'GET' | 'POST',
+  route: string,
+  body?: unknown,
+): Promise<unknown> {
+  // Only the socket matters here: a status must be had without the whole configuration.
+  const control = schema.pick({ control: true } as never) as unknown as S;
+  const given = argv['config'] ?? process.env[`${prefix}_CONFIG`];
+  const options =
+    given === undefined
+      ? await optionsOf(argv, { prefix, schema: control })
+      : await optionsOf(argv, { prefix, schema });
+  return callDaemon(commonOf(options).control.socket, method, route, body);
+}
+
+function commonOf(options: unknown): CommonOptions {
+  return options as CommonOptions;
+}
+
+/** A value as indented lines, for people. */
+export function readable(value: unknown, indent = ''): string {
+  if (value === null || typeof value !== 'object') return `${indent}${visible(String(value))}`;
+  const entries = Object.entries(value as Record<string, unknown>)
+    .filter(([, inner]) => inner !== undefined)
+    .map(([key, inner]) => [visible(key), inner] as const);
+  const width = Math.max(0, ...entries.map(([key]) => key.length));
+  return entries
+    .map(([key, inner]) => {
+      const isTree = typeof inner === 'object' && inner !== null;
+      if (Array.isArray(inner) && inner.length > 0 && inner.every((item) => typeof item !== 'object')) {
+        return `${indent}${key.padEnd(width)}  ${visible(inner.join(', '))}`;
+      }
+      if (!isTree) return `${indent}${key.padEnd(width)}  ${visible(String(inner))}`;
+      const empty = Object.keys(inner).length === 0;
+      return empty ? `${indent}${key.padEnd(width)}  none` : `${indent}${key}\n${readable(inner, `${indent}  `)}`;
+    })
+    .join('\n');
+}

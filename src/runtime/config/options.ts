@@ -1,0 +1,201 @@
+import { readFile } from 'node:fs/promises';
+import { closest, distance } from 'fastest-levenshtein';
+import { isMap, isScalar, LineCounter, type Node, parse, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { OperatorError } from '../system/failure.js';
+
+/** Where values come from, the strongest first: flags, environment, file, defaults of the schema. */
+export interface OptionSources {
+  /** By the dotted name of the key: `pana.port`. */
+  readonly flags: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** `PANA_PAC`, of which `pana.port` makes `PANA_PAC_PANA_PORT`. */
+  readonly prefix: string;
+  /** Path of the YAML file; undefined: none. */
+  readonly file: string | undefined;
+}
+
+/** One key that holds a value, as flags and `--help` show it. */
+export interface OptionKey {
+  /** `pana.port` */
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly description: string;
+  readonly schema: z.ZodType;
+}
+
+type Tree = { [key: string]: unknown };
+
+/** Every key of a schema that is not a section. */
+export function optionKeys(schema: z.ZodObject, path: readonly string[] = []): OptionKey[] {
+  return Object.entries(schema.shape).flatMap(([key, value]) => {
+    const here = [...path, key];
+    const inner = plain(value as z.ZodType);
+    if (inner instanceof z.ZodObject) return optionKeys(inner, here);
+    const description = (value as z.ZodType).description ?? '';
+    return [{ name: here.join('.'), path: here, description, schema: value as z.ZodType }];
+  });
+}
+
+/** The environment variable of a key. */
+export function environmentName(prefix: string, name: string): string {
+  return `${prefix}_${name.toUpperCase().replaceAll(/[.-]/g, '_')}`;
+}
+
+/** Without its default, and without the word that it may be absent. */
+function plain(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+    return plain(schema.unwrap() as z.ZodType);
+  }
+  return schema;
+}
+
+/**
+ * One checked object of all options. Throws OperatorError that names every problem with its place (file and line,
+ * variable or flag) and what would be right.
+ */
+export async function loadOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): Promise<z.output<S>> {
+  const file = await readFileTree(sources.file);
+  const keys = optionKeys(schema);
+  const tree = structuredClone(file.tree);
+  const places = new Map<string, string>();
+  for (const key of keys) {
+    const variable = environmentName(sources.prefix, key.name);
+    const fromEnvironment = sources.environment[variable];
+    const fromFlag = sources.flags[key.name];
+    const text = fromFlag ?? fromEnvironment;
+    if (text === undefined) continue;
+    put(tree, key.path, fromText(key.schema, text));
+    places.set(key.name, fromFlag === undefined ? variable : `--${key.name}`);
+  }
+  const result = schema.safeParse(tree, { reportInput: true });
+  if (result.success) return result.data;
+  const problems = result.error.issues.flatMap((issue) => explain(schema, issue, places, file));
+  throw new OperatorError(problems.join('\n'));
+}
+
+/** Text of a flag or variable: as it is where the key takes text, else read as YAML. */
+function fromText(schema: z.ZodType, text: string): unknown {
+  if (schema.safeParse(text).success) return text;
+  try {
+    const value: unknown = parse(text);
+    // `a,b` for lists of plain words.
+    if (plain(schema) instanceof z.ZodArray && typeof value === 'string') {
+      return value.split(',').map((word) => word.trim());
+    }
+    return value;
+  } catch {
+    return text;
+  }
+}
+
+function put(tree: Tree, path: readonly string[], value: unknown): void {
+  const [key = '', ...rest] = path;
+  if (rest.length === 0) {
+    tree[key] = value;
+    return;
+  }
+  const inner = tree[key];
+  const section: Tree = typeof inner === 'object' && inner !== null ? (inner as Tree) : {};
+  tree[key] = section;
+  put(section, rest, value);
+}
+
+// ---------------------------------------------------------------------------------------------------------- the file
+
+interface FileTree {
+  readonly tree: Tree;
+  /** `file:line` of a key, or of the nearest section around it. */
+  place(path: readonly PropertyKey[]): string;
+}
+
+async function readFileTree(path: string | undefined): Promise<FileTree> {
+  if (path === undefined) return { tree: {}, place: () => 'configuration' };
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new OperatorError(`cannot read the configuration ${path}: ${error.code ?? error.message}`);
+  });
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error) throw new OperatorError(`${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message}`);
+  const tree: unknown = document.toJS() ?? {};
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
+    throw new OperatorError(`${path}:1: a configuration is a map of sections, such as "log:" and "pana:"`);
+  }
+  return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
+}
+
+function lineOf(root: Node | null, path: readonly PropertyKey[], lines: LineCounter): string {
+  let node: unknown = root;
+  let offset: number | undefined;
+  for (const key of path) {
+    const pair = isMap(node) ? node.items.find((item) => isScalar(item.key) && item.key.value === key) : undefined;
+    if (pair) {
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      node = pair.value;
+      continue;
+    }
+    const items: unknown = typeof key === 'number' && node && (node as { items?: unknown[] }).items;
+    const item: unknown = Array.isArray(items) ? items[key as number] : undefined;
+    if (!item) break;
+    node = item;
+    offset = (item as Node).range?.[0] ?? offset;
+  }
+  return offset === undefined ? '' : `:${lines.linePos(offset).line}`;
+}
+
+// ---------------------------------------------------------------------------------------------------------- problems
+
+type Issue = z.core.$ZodIssue;
+
+function explain(schema: z.ZodObject, issue: Issue, places: ReadonlyMap<string, string>, file: FileTree): string[] {
+  const name = issue.path.join('.');
+  const place = (path: readonly PropertyKey[]) => placeOf(path, places) ?? file.place(path);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      return `${place(path)}: ${path.join('.')}: there is no such key${suggestion(schema, issue.path, key)}`;
+    });
+  }
+  if (issue.code === 'invalid_type' && issue.input === undefined) {
+    return [`${place(issue.path)}: ${name} is missing: ${describe(schema, issue.path)}`];
+  }
+  const wanted = issue.message.replace(/^Invalid (input|option): /, '');
+  return [`${place(issue.path)}: ${name}: ${wanted}${hint(schema, issue.path)}`];
+}
+
+function placeOf(path: readonly PropertyKey[], places: ReadonlyMap<string, string>): string | undefined {
+  for (let length = path.length; length > 0; length -= 1) {
+    const place = places.get(path.slice(0, length).join('.'));
+    if (place !== undefined) return place;
+  }
+  return undefined;
+}
+
+function sectionAt(schema: z.ZodObject, path: readonly PropertyKey[]): z.ZodType {
+  let here: z.ZodType = schema;
+  for (const key of path) {
+    const inner = plain(here);
+    if (inner instanceof z.ZodObject) here = (inner.shape[String(key)] as z.ZodType | undefined) ?? here;
+    else if (inner instanceof z.ZodArray) here = inner.element as z.ZodType;
+  }
+  return here;
+}
+
+function suggestion(schema: z.ZodObject, path: readonly PropertyKey[], key: string): string {
+  const section = plain(sectionAt(schema, path));
+  if (!(section instanceof z.ZodObject)) return '';
+  const known = Object.keys(section.shape);
+  const near = closest(key, known);
+  if (distance(key, near) <= Math.max(2, key.length / 3)) return `; did you mean "${near}"?`;
+  return `; here are ${known.join(', ')}`;
+}
+
+function describe(schema: z.ZodObject, path: readonly PropertyKey[]): string {
+  return sectionAt(schema, path).description ?? 'it has no default';
+}
+
+function hint(schema: z.ZodObject, path: readonly PropertyKey[]): string {
+  const { description } = sectionAt(schema, path);
+  return description === undefined ? '' : ` (${description})`;
+}

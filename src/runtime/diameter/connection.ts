@@ -1,0 +1,120 @@
+import { DecodeError } from '../../protocol/bytes/decode-error.js';
+import {
+  type DiameterMessage,
+  decodeDiameter,
+  encodeDiameter,
+  lengthOf,
+  type Salvage,
+  salvageDiameter,
+} from '../../protocol/diameter/wire/codec.js';
+import { holdsKey, wipeKeys } from '../../protocol/diameter/wire/keys.js';
+import { type Guard, unguarded } from '../service/barrier.js';
+import { DiameterFramer, MAX_MESSAGE } from './framer.js';
+import type { TransportConnection } from './transport.js';
+
+/** Octets that may wait to be sent to a peer that does not read. */
+const MAX_SEND_BUFFER = 16 * 1024 * 1024;
+
+/** How long a connection that we close may take to send what it has, in milliseconds. */
+const LINGER = 2_000;
+
+export interface ConnectionEvents {
+  message(message: DiameterMessage): void;
+  /** A message that does not decode. */
+  malformed(code: string, salvage: Salvage | undefined): void;
+  /** The stream cannot be cut into messages: nothing more is read, and the connection has to be ended or reset. */
+  untrusted(salvage: Salvage | undefined): void;
+  closed(): void;
+}
+
+/** Messages over one transport connection. Never throws for what the other end sends. */
+export class DiameterConnection {
+  readonly transport: TransportConnection;
+  readonly #events: ConnectionEvents;
+  readonly #framer = new DiameterFramer();
+  #linger: NodeJS.Timeout | undefined;
+  /** Whether messages are still taken. */
+  #reading = true;
+
+  constructor(transport: TransportConnection, events: ConnectionEvents, guard: Guard = unguarded) {
+    this.transport = transport;
+    this.#events = events;
+    const { stream } = transport;
+    // Whatever goes wrong with it, it closes.
+    stream.on('error', () => undefined);
+    // A message that breaks us is the last one of its connection.
+    stream.on('data', (chunk: Uint8Array) =>
+      guard.run(
+        'diameter',
+        () => this.#take(chunk),
+        () => this.reset(),
+      ),
+    );
+    stream.on('close', () => {
+      clearTimeout(this.#linger);
+      this.#reading = false;
+      this.#framer.close();
+      guard.run('diameter', () => events.closed());
+    });
+  }
+
+  /** False: it is longer than any node takes, and is not sent. */
+  send(message: DiameterMessage): boolean {
+    if (lengthOf(message) > MAX_MESSAGE) return false;
+    const { stream } = this.transport;
+    if (!stream.writable) return true;
+    const octets = encodeDiameter(message);
+    if (holdsKey(message.avps)) stream.write(octets, () => octets.fill(0));
+    else stream.write(octets);
+    if (stream.writableLength > MAX_SEND_BUFFER) this.reset();
+    return true;
+  }
+
+  /** Closes it once everything is sent. Nothing is read from now on. */
+  end(): void {
+    this.#reading = false;
+    const { stream } = this.transport;
+    if (stream.closed || this.#linger) return;
+    this.#linger = setTimeout(() => this.reset(), LINGER);
+    stream.end();
+  }
+
+  reset(): void {
+    this.#reading = false;
+    this.transport.reset();
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (!this.#reading) {
+      chunk.fill(0);
+      return;
+    }
+    for (const octets of this.#framer.push(chunk)) {
+      try {
+        if (this.#reading) this.#decode(octets);
+      } finally {
+        // A message may hold a key; what was decoded is a copy.
+        octets.fill(0);
+      }
+    }
+    if (!this.#reading) return;
+    const { broken } = this.#framer;
+    if (!broken) return;
+    this.#reading = false;
+    this.#events.untrusted(salvageDiameter(broken));
+  }
+
+  #decode(octets: Uint8Array): void {
+    let message: DiameterMessage;
+    try {
+      message = decodeDiameter(octets);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      const salvage = salvageDiameter(octets);
+      this.#events.malformed(error.code, salvage);
+      wipeKeys(salvage?.avps ?? []);
+      return;
+    }
+    this.#events.message(message);
+  }
+}

@@ -1,0 +1,98 @@
+import { type DiameterMessage, FLAG } from '../../protocol/diameter/wire/codec.js';
+import { commandOf } from '../../protocol/diameter/wire/commands.js';
+import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
+import { resultName } from '../../protocol/diameter/wire/result-codes.js';
+import type { Logger } from '../log/log.js';
+import { isFault } from '../service/barrier.js';
+import type { MetricDescriptions, Metrics } from '../service/metrics.js';
+import type { DiameterEvent } from './node.js';
+
+/** What `diameterReporter` counts. */
+export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
+  failovers: { help: 'Diameter requests that were sent again to another peer' },
+  duplicates: { help: 'Repeated Diameter requests that were answered as before' },
+  diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
+};
+
+/** Between two warnings that connections in the name of one listed peer are refused, in milliseconds. */
+const REFUSAL_PAUSE = 60_000;
+
+/** Why a peer is refused that is configured, and what to do. */
+const NOT_ITS_ADDRESS = 'diameter.peers does not list the address for this peer: add it to from, or use TLS';
+
+/** Logs and counts what happens to Diameter peers; messages at `level`. */
+export function diameterReporter(
+  log: Logger,
+  metrics: Metrics,
+  level: 'debug' | 'trace',
+): (event: DiameterEvent, grammarian: Grammarian) => void {
+  /** When a peer was last said to be refused. */
+  const warned = new Map<string, number>();
+  /** Anybody can say the name of a peer: an operator hears of it, but not as often as a stranger likes. */
+  const refused = ({ peer = '', address, code }: Extract<DiameterEvent, { type: 'peerRefused' }>) => {
+    const now = performance.now();
+    const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
+    if (!often) warned.set(peer, now);
+    const reason = code === 'peer-address' ? { reason: NOT_ITS_ADDRESS } : {};
+    log[often ? 'debug' : 'warn']({ peer, address, code, ...reason }, 'peer refused');
+  };
+  return (event, grammarian) => {
+    switch (event.type) {
+      case 'message':
+        if (!log.isLevelEnabled(level)) break;
+        log[level](
+          { peer: event.peer, ...diameterFields(grammarian, event.message) },
+          event.direction === 'in' ? 'received' : 'sent',
+        );
+        break;
+      case 'peerOpen':
+        log.info({ peer: event.peer, product: event.capabilities.productName }, 'peer connected');
+        break;
+      case 'peerClosed':
+        log.warn({ peer: event.peer, reason: event.reason }, 'peer disconnected');
+        break;
+      case 'peerSuspected':
+      case 'peerTrusted':
+        log.warn({ peer: event.peer }, event.type === 'peerTrusted' ? 'peer trusted again' : 'peer suspected');
+        break;
+      case 'failedOver':
+        metrics.count('failovers');
+        log.warn({ peer: event.peer, to: event.to }, 'request failed over');
+        break;
+      case 'duplicate':
+        metrics.count('duplicates');
+        log.debug({ peer: event.peer }, 'duplicate request answered as before');
+        break;
+      case 'dropped':
+        metrics.count('diameter_dropped', { code: event.code });
+        log.debug({ peer: event.peer, code: event.code }, 'dropped');
+        break;
+      case 'peerRefused':
+        metrics.count('diameter_dropped', { code: event.code });
+        refused(event);
+        break;
+      case 'failed':
+        // A fault of ours has been counted and logged at the barrier.
+        if (!isFault(event.error)) {
+          log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
+        }
+    }
+  };
+}
+
+/** Logs why a Diameter connection with TLS did not come to be. */
+export function refusedReporter(log: Logger): (reason: string) => void {
+  return (reason) => log.warn({ reason }, 'TLS refused');
+}
+
+/** What the log says of a Diameter message. */
+function diameterFields(grammarian: Grammarian, message: DiameterMessage): Record<string, unknown> {
+  const request = (message.flags & FLAG.R) !== 0;
+  const name = commandOf(message.commandCode, request)?.name ?? `command ${message.commandCode}`;
+  const result = grammarian.find(message.avps, 'Result-Code');
+  return {
+    message: name,
+    session: grammarian.find(message.avps, 'Session-Id'),
+    ...(result === undefined ? {} : { result: resultName(result) }),
+  };
+}

@@ -1,0 +1,245 @@
+import { constants } from 'node:crypto';
+import { once } from 'node:events';
+import { isIP, type Socket } from 'node:net';
+import { connect, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
+import { parseAddress } from '../../protocol/bytes/address.js';
+import type { ConnectionSlots } from '../net/connection-slots.js';
+import { withoutScope } from '../net/peer-sources.js';
+import { type Guard, unguarded } from '../service/barrier.js';
+import { certificatesOfPem } from '../tls/certificates/pem.js';
+import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness } from '../tls/certificates/policy.js';
+import type { Revocation } from '../tls/certificates/revocation.js';
+import { type Path, Trust } from '../tls/certificates/trust.js';
+import { PeerJudge, type PeerJudgeOptions, type VerifiedPeer } from '../tls/peer-certificate.js';
+import {
+  CER_TIMEOUT,
+  type Transport,
+  type TransportAddress,
+  type TransportConnection,
+  type TransportListener,
+} from './transport.js';
+
+/** OpenSSL 3: what was decrypted is overwritten as soon as it is read; Node has no name for it. */
+const SSL_OP_CLEANSE_PLAINTEXT = 0x2;
+
+/** PEM texts and versions of TLS; the same for both directions. */
+export interface DiameterTlsOptions {
+  readonly caPem: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  /** Undefined: nobody is revoked. */
+  readonly revocation: Revocation | undefined;
+  readonly minVersion: SecureVersion;
+  readonly maxVersion: SecureVersion;
+  readonly ciphers: string | undefined;
+  readonly ecdhCurve?: string;
+  /** Undefined: DEFAULT_POLICY. */
+  readonly certificatePolicy?: CertificatePolicy;
+}
+
+/**
+ * TLS from the first octet (RFC 6733 2.2, 13.1): both ends have a certificate of the CA, and the one of the other end bears
+ * its DiameterIdentity as a dNSName.
+ */
+export class TlsTransport implements Transport {
+  #options: DiameterTlsOptions;
+  readonly #judge: PeerJudge;
+  /** Connections that are open, by what their other end proved. */
+  readonly #open = new Map<TLSSocket, Path>();
+  readonly #servers = new Set<Server>();
+  readonly #onRefused: (reason: string) => void;
+  /** Around events of the engine. */
+  guard: Guard = unguarded;
+
+  /** `onRefused`: why a connection did not come to be. */
+  constructor(options: DiameterTlsOptions, onRefused: (reason: string) => void = () => undefined) {
+    this.#options = options;
+    this.#onRefused = onRefused;
+    this.#judge = new PeerJudge(judgeOptions(options));
+    options.revocation?.verify(this.#judge.trust.authorities);
+  }
+
+  get options(): DiameterTlsOptions {
+    return this.#options;
+  }
+
+  /**
+   * Other certificates for connections from now on; those of a certificate that is revoked now are closed. Throws
+   * CrlSignatureError.
+   */
+  reload(options: DiameterTlsOptions): void {
+    this.#judge.reload(judgeOptions(options));
+    this.#options = options;
+    this.#closeRevoked();
+    for (const server of this.#servers) server.setSecureContext(contextOf(options));
+  }
+
+  async connect(to: TransportAddress, host: string, signal: AbortSignal): Promise<TransportConnection> {
+    signal.throwIfAborted();
+    const socket = connect({
+      ...contextOf(this.#options),
+      host: to.address,
+      port: to.port,
+      servername: host,
+      rejectUnauthorized: true,
+      // Judged below: by its DiameterIdentity, not by the address that it is reached at.
+      checkServerIdentity: () => undefined,
+    });
+    const abort = () => socket.destroy(new Error('given up'));
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await once(socket, 'secureConnect');
+      const peer = this.#judged(socket, 'server');
+      if (!bears(peer, host)) throw new Error(`its certificate does not bear ${host}`);
+      socket.setNoDelay(true);
+      return tlsConnection(socket, peer);
+    } catch (error) {
+      socket.destroy();
+      this.#onRefused((error as Error).message);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async listen(
+    at: TransportAddress,
+    onConnection: (connection: TransportConnection) => void,
+    slots: ConnectionSlots,
+  ): Promise<TransportListener> {
+    const server = createServer({
+      ...contextOf(this.#options),
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: CER_TIMEOUT,
+      // Connections last: there is nothing to be gained by resuming a session.
+      sessionTimeout: 1,
+    });
+    // What gives the place of a handshake back.
+    const handshakes = new Map<string, () => void>();
+    const over = (end: string) => {
+      handshakes.get(end)?.();
+      handshakes.delete(end);
+    };
+    server.on('connection', (socket: Socket) => {
+      const end = endOf(socket);
+      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
+      if (!leave) {
+        socket.destroy();
+        return;
+      }
+      handshakes.set(end, leave);
+      socket.once('close', () => over(end));
+    });
+    server.on('secureConnection', (socket) =>
+      this.guard.run(
+        'tls',
+        () => {
+          over(endOf(socket));
+          this.#secured(socket, onConnection);
+        },
+        () => socket.destroy(),
+      ),
+    );
+    server.on('tlsClientError', (error, socket) =>
+      this.guard.run(
+        'tls',
+        () => {
+          this.#onRefused(String(socket.authorizationError ?? error.message));
+          socket.destroy();
+        },
+        () => socket.destroy(),
+      ),
+    );
+    server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
+    await once(server, 'listening');
+    // A connection that cannot be accepted is one that was not made.
+    server.on('error', () => undefined);
+    this.#servers.add(server);
+    const bound = server.address();
+    const port = typeof bound === 'object' && bound ? bound.port : at.port;
+    const close = () =>
+      new Promise<void>((resolve) => {
+        this.#servers.delete(server);
+        server.close(() => resolve());
+      });
+    return { address: at.address, port, close };
+  }
+
+  #secured(socket: TLSSocket, onConnection: (connection: TransportConnection) => void): void {
+    let connection: TransportConnection;
+    try {
+      connection = tlsConnection(socket, this.#judged(socket, 'client'));
+    } catch (error) {
+      this.#onRefused((error as Error).message);
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    onConnection(connection);
+  }
+
+  /** What the other end proved. Throws with the reason if that is nothing. */
+  #judged(socket: TLSSocket, role: PeerRole): VerifiedPeer {
+    const judgement = this.#judge.judge(socket, Date.now());
+    if ('reason' in judgement) throw new Error(`${judgement.reason}: ${judgement.detail}`);
+    const wrong = misuse(judgement.peer.path, role, this.#options.certificatePolicy ?? DEFAULT_POLICY);
+    if (wrong) throw new Error(`${wrong.reason}: ${wrong.detail}`);
+    this.#open.set(socket, judgement.peer.path);
+    socket.once('close', () => this.#open.delete(socket));
+    return judgement.peer;
+  }
+
+  #closeRevoked(): void {
+    for (const [socket, path] of this.#open) {
+      const refusal = this.#judge.again(path, Date.now());
+      if (refusal?.reason !== 'revoked') continue;
+      this.#onRefused(`${refusal.reason}: ${refusal.detail}`);
+      socket.destroy();
+    }
+  }
+}
+
+function judgeOptions(options: DiameterTlsOptions): PeerJudgeOptions {
+  const { caPem, certificatePem, revocation, certificatePolicy = DEFAULT_POLICY } = options;
+  const policy = (path: Path) => weakness(path, certificatePolicy);
+  return { trust: new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem)), revocation, policy };
+}
+
+/** The engine gets no CRL: the judgement is ours alone. */
+function contextOf(options: DiameterTlsOptions) {
+  const { caPem, certificatePem, keyPem, minVersion, maxVersion, ciphers, ecdhCurve } = options;
+  return {
+    ca: caPem,
+    cert: certificatePem,
+    key: keyPem,
+    minVersion,
+    maxVersion,
+    secureOptions: constants.SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT,
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
+  };
+}
+
+/** The other end of a connection, which only one has at a time. */
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnection {
+  // Several messages at once Node copies into a block that it frees as it is, with the keys in them.
+  Object.defineProperty(socket, '_writev', { value: undefined });
+  return {
+    stream: socket,
+    secure: true,
+    localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
+    remoteAddress: socket.remoteAddress ?? '',
+    mayBe: (host) => bears(peer, host),
+    reset: () => socket.destroy(),
+  };
+}
+
+/** Whether one of a certificate's dNSNames is this host: to the letter, but for case; no wildcards. */
+function bears({ dnsNames }: VerifiedPeer, host: string): boolean {
+  return dnsNames.some((name) => name.toLowerCase() === host.toLowerCase());
+}

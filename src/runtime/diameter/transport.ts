@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { connect, createServer, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { parseAddress } from '../../protocol/bytes/address.js';
+import type { ConnectionSlots } from '../net/connection-slots.js';
+import { withoutScope } from '../net/peer-sources.js';
+
+/** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */
+export const CER_TIMEOUT = 5_000;
+
+/** Octets that are read at once. */
+const READ_BUFFER = 65_536;
+
+export interface TransportAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A connection as a transport gives it: a stream of octets, and what is known of its ends. */
+export interface TransportConnection {
+  readonly stream: Duplex;
+  /** TLS protects it, and the other end has shown a certificate. */
+  readonly secure: boolean;
+  /** Octets of our own address. */
+  readonly localAddress: Uint8Array;
+  readonly remoteAddress: string;
+  /** Whether the other end may call itself so: with TLS, whether its certificate says so. */
+  mayBe(host: string): boolean;
+  /** Closes without ceremony: the stream is not to be trusted any more (RFC 6733 2.1). */
+  reset(): void;
+}
+
+export interface TransportListener extends TransportAddress {
+  /** Takes no more connections; resolves when the last one that was taken is closed. */
+  close(): Promise<void>;
+}
+
+/** How connections are made: TCP here, TLS in the same form (RFC 6733 2.2). */
+export interface Transport {
+  /** Rejects with the system's error, or when the signal aborts. */
+  connect(to: TransportAddress, host: string, signal: AbortSignal): Promise<TransportConnection>;
+  /** Rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  /** `slots`: for connections that `onConnection` has not been told of yet. */
+  listen(
+    at: TransportAddress,
+    onConnection: (connection: TransportConnection) => void,
+    slots: ConnectionSlots,
+  ): Promise<TransportListener>;
+}
+
+export const tcpTransport: Transport = {
+  async connect(to, _host, signal) {
+    signal.throwIfAborted();
+    const socket: Socket = connect({
+      host: to.address,
+      port: to.port,
+      noDelay: true,
+      onread: { buffer: Buffer.alloc(READ_BUFFER), callback: (length, buffer) => take(socket, buffer, length) },
+    });
+    const abort = () => socket.destroy(new Error('given up'));
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await once(socket, 'connect');
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+    return tcpConnection(socket);
+  },
+
+  async listen(at, onConnection) {
+    const server = createServer({ noDelay: true }, (socket) => onConnection(tcpConnection(socket)));
+    server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
+    await once(server, 'listening');
+    // A connection that cannot be accepted is one that was not made.
+    server.on('error', () => undefined);
+    const bound = server.address();
+    const port = typeof bound === 'object' && bound ? bound.port : at.port;
+    const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+    return { address: at.address, port, close };
+  },
+};
+
+/**
+ * Hands on what was read, and overwrites it: an answer may hold a key. Without a buffer of ours Node reads into one of its
+ * own, copies that and frees it as it is.
+ */
+function take(socket: Socket, buffer: Uint8Array, length: number): boolean {
+  const read = buffer.subarray(0, length);
+  const chunk = Buffer.from(read);
+  read.fill(0);
+  socket.emit('data', chunk);
+  return true;
+}
+
+function tcpConnection(socket: Socket): TransportConnection {
+  return {
+    stream: socket,
+    secure: false,
+    localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
+    remoteAddress: socket.remoteAddress ?? '',
+    mayBe: () => true,
+    reset: () => socket.resetAndDestroy(),
+  };
+}

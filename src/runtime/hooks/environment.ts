@@ -1,0 +1,125 @@
+import { homedir } from 'node:os';
+import { formatAddress, parseAddress } from '../../protocol/bytes/address.js';
+import { hostAddressProblem } from '../../protocol/mip6/fitness.js';
+import { checkName } from '../../protocol/mip6/names.js';
+
+export type HookRole = 'mn' | 'ha' | 'ep';
+export type HookEvent =
+  | ('up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'probe')
+  | ('start' | 'permit' | 'revoke' | 'batch' | 'stop');
+
+/** What a hook is told. Times in seconds, addresses as text; undefined: not said. */
+export interface HookVariables {
+  readonly mnId?: string | undefined;
+  readonly session?: string | undefined;
+  readonly homeAgent?: string | undefined;
+  readonly homeAgentHost?: string | undefined;
+  readonly homeAgentId?: string | undefined;
+  readonly homeAgentTarget?: string | undefined;
+  readonly homeAddress?: string | undefined;
+  readonly prefix?: string | undefined;
+  readonly prefixLength?: number | undefined;
+  readonly lifetime?: number | undefined;
+  readonly ike?: 'ikev1' | 'ikev2' | undefined;
+  readonly careOfAddress?: string | undefined;
+  /** The one before a move. */
+  readonly formerAddress?: string | undefined;
+  readonly interface?: string | undefined;
+}
+
+/** A value that must not reach a hook: shipped ones paste them into configuration and file names. */
+export class HookValueError extends Error {
+  override readonly name = 'HookValueError';
+  readonly code = 'ERR_HOOK_VALUE';
+  readonly variable: string;
+
+  constructor(variable: string, problem: string) {
+    super(`${variable} cannot be given to a hook: ${problem}`);
+    this.variable = variable;
+  }
+}
+
+/** Hooks find the programs of the base system and of packages, on Linux and FreeBSD. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+type Check = (value: string) => string | undefined;
+
+const address: Check = (text) => {
+  const octets = parseAddress(text);
+  if (!octets) return 'it is not an address';
+  return formatAddress(octets) === text ? undefined : `it is not canonical: ${formatAddress(octets)}`;
+};
+
+/** One that a home agent or a home address can be. */
+const hostAddress: Check = (text) => {
+  const octets = parseAddress(text);
+  return address(text) ?? (octets && hostAddressProblem(octets));
+};
+
+/** A link-local care-of address has its interface behind it. */
+const scopedAddress: Check = (text) => {
+  const [plain = '', scope, more] = text.split('%');
+  if (more !== undefined || (scope !== undefined && interfaceName(scope))) return 'its scope is not an interface';
+  return address(plain);
+};
+
+const interfaceName: Check = (text) =>
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/.test(text) ? undefined : 'it is not the name of an interface';
+const token: Check = (text) =>
+  /^[A-Za-z0-9][A-Za-z0-9.;:_-]{0,252}$/.test(text) ? undefined : 'it is not a plain token';
+const wholeNumber: Check = (text) => (/^\d{1,10}$/.test(text) ? undefined : 'it is not a whole number');
+const target: Check = (text) =>
+  /^[A-Za-z0-9[][A-Za-z0-9.:@[\]_+-]{0,252}$/.test(text) ? undefined : 'it is not a host or address';
+
+const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: string; readonly check: Check }[] = [
+  { key: 'mnId', name: 'MIP6_MN_ID', check: checkName },
+  { key: 'session', name: 'MIP6_SESSION', check: token },
+  { key: 'homeAgent', name: 'MIP6_HA', check: hostAddress },
+  { key: 'homeAgentHost', name: 'MIP6_HA_HOST', check: checkName },
+  { key: 'homeAgentId', name: 'MIP6_HA_ID', check: checkName },
+  { key: 'homeAgentTarget', name: 'MIP6_HA_TARGET', check: target },
+  { key: 'homeAddress', name: 'MIP6_HOA', check: hostAddress },
+  { key: 'prefix', name: 'MIP6_PREFIX', check: hostAddress },
+  { key: 'prefixLength', name: 'MIP6_PREFIX_LEN', check: wholeNumber },
+  { key: 'lifetime', name: 'MIP6_LIFETIME', check: wholeNumber },
+  { key: 'ike', name: 'MIP6_IKE', check: token },
+  { key: 'careOfAddress', name: 'MIP6_COA', check: scopedAddress },
+  { key: 'formerAddress', name: 'MIP6_COA_OLD', check: scopedAddress },
+  { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },
+];
+
+/** The whole environment of a hook. Throws HookValueError for a value that does not fit its pattern. */
+export function hookEnvironment(
+  event: HookEvent,
+  role: HookRole,
+  variables: HookVariables,
+  places: { readonly stateDir: string; readonly pskFile: string | undefined },
+): Readonly<Record<string, string>> {
+  const environment: Record<string, string> = {
+    PATH,
+    HOME: homedir(),
+    LANG: 'C',
+    MIP6_EVENT: event,
+    MIP6_ROLE: role,
+    MIP6_STATE_DIR: places.stateDir,
+  };
+  for (const [name, text] of checked(variables)) environment[name] = text;
+  if (places.pskFile !== undefined) environment['MIP6_PSK_FILE'] = places.pskFile;
+  return environment;
+}
+
+/** An event on a line of a hook's standard input: `permit MIP6_SESSION=… MIP6_COA=…`. No value has a blank in it. */
+export function hookLine(event: HookEvent, variables: HookVariables): string {
+  return [event, ...[...checked(variables)].map(([name, text]) => `${name}=${text}`)].join(' ');
+}
+
+function* checked(variables: HookVariables): Generator<readonly [name: string, text: string]> {
+  for (const { key, name, check } of VARIABLES) {
+    const value = variables[key];
+    if (value === undefined) continue;
+    const text = String(value);
+    const problem = check(text);
+    if (problem) throw new HookValueError(name, problem);
+    yield [name, text];
+  }
+}

@@ -1,0 +1,57 @@
+import type { Logger } from '../log/log.js';
+import type { Guard } from '../service/barrier.js';
+import type { Metrics } from '../service/metrics.js';
+import { type HookOptions, type HookReport, HookRunner, type HookView } from './runner.js';
+
+/** A daemon's hooks as its configuration has them. */
+interface HookSection {
+  readonly 'state-dir': string;
+  readonly timeout: number;
+  readonly parallel: number;
+}
+
+/** How hooks are run; what happens to them is logged and counted. */
+export function hookOptions(hooks: HookSection, log: Logger, metrics: Metrics, guard: Guard): HookOptions {
+  const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
+  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics), guard };
+}
+
+/** A runner of hooks that logs and counts what happens to them. */
+export function makeHookRunner(hooks: HookSection, log: Logger, metrics: Metrics, guard: Guard): HookRunner {
+  return new HookRunner(hookOptions(hooks, log, metrics, guard));
+}
+
+/** Gauges of hooks that are not done with. */
+export function hookGauges(metrics: Metrics, hooks: () => readonly HookView[]): void {
+  metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => hooks().length);
+  metrics.gauge(
+    'hooks_failing',
+    'Hooks that have failed so far, and will be tried again',
+    () => hooks().filter(({ problem }) => problem !== undefined).length,
+  );
+}
+
+function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => void {
+  return (report) => {
+    const { subject, role, event } = report;
+    const fields = { subject, role, event };
+    // From PAR[C] to an IKE_SA, say: whatever failed before is in it.
+    const since = 'sinceEvent' in report ? { sinceEvent: Math.round(report.sinceEvent) } : {};
+    switch (report.type) {
+      case 'line':
+        log.info({ ...fields, line: report.line, ...since }, 'hook said');
+        break;
+      case 'refused':
+        metrics.count('hook_runs', { event, result: 'refused' });
+        log.error({ ...fields, reason: report.error.message }, 'hook refused');
+        break;
+      case 'finished': {
+        const { outcome } = report;
+        const milliseconds = Math.round(outcome.milliseconds);
+        metrics.count('hook_runs', { event, result: outcome.ok ? 'ok' : 'failed' });
+        if (outcome.ok) log.info({ ...fields, try: report.try, milliseconds, ...since }, 'hook done');
+        else log.warn({ ...fields, try: report.try, milliseconds, ...since, reason: outcome.reason }, 'hook failed');
+      }
+    }
+  };
+}

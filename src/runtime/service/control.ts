@@ -1,0 +1,209 @@
+import { once } from 'node:events';
+import { chmod, lstat, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { dirname } from 'node:path';
+import { ConnectionSlots } from '../net/connection-slots.js';
+import { isLoopback } from '../net/peer-sources.js';
+import { OperatorError } from '../system/failure.js';
+import { makeFolder } from '../system/folder.js';
+import { visible } from '../system/terminal.js';
+import { type Guard, isFault, unguarded } from './barrier.js';
+
+/** Octets of a request's body. */
+const MAX_BODY = 1024 * 1024;
+
+/** How long a daemon may take to answer its operator, in milliseconds. */
+const ANSWER_TIMEOUT = 30_000;
+
+/** The running daemon says no; the message says why. */
+export class ControlError extends Error {
+  override readonly name = 'ControlError';
+  readonly code = 'ERR_CONTROL';
+  /** HTTP status. */
+  readonly status: number;
+
+  constructor(message: string, status = 400) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** No daemon listens there. */
+export class NoDaemonError extends OperatorError {}
+
+export interface ControlCall {
+  readonly query: URLSearchParams;
+  readonly body: unknown;
+}
+
+/** By `GET /status`. What comes back goes out as JSON; a string as plain text. */
+export type ControlRoutes = Readonly<Record<string, (call: ControlCall) => unknown>>;
+
+/** Removes the socket that a daemon left that was killed. Rejects with OperatorError for anything else: it is somebody's. */
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found && !found.isSocket()) {
+    throw new OperatorError(`control.socket: ${path} is there and is no socket: give another path, or move it away`);
+  }
+  await rm(path, { force: true });
+}
+
+/** HTTP and JSON: on a UNIX socket of mode 0600 for the operator, on TCP for what only reads numbers. */
+export class ControlServer {
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Rejects with OperatorError when another daemon answers there, or with the system's error. */
+  static async onSocket(path: string, routes: ControlRoutes, guard: Guard = unguarded): Promise<ControlServer> {
+    if (await answers(path)) throw new OperatorError(`${path}: another daemon runs with this control socket`);
+    await makeFolder(dirname(path));
+    await removeStale(path);
+    const server = serverOf(routes, guard);
+    // From the first moment nobody else may connect.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path);
+      await once(server, 'listening');
+    } finally {
+      process.umask(mask);
+    }
+    await chmod(path, 0o600);
+    return new ControlServer(server);
+  }
+
+  /** `port` 0: any free one. Rejects with the system's error. */
+  static async onTcp(
+    host: string,
+    port: number,
+    routes: ControlRoutes,
+    guard: Guard = unguarded,
+  ): Promise<ControlServer> {
+    const server = serverOf(routes, guard);
+    // Anybody who reaches the port can connect: this host goes first, others get equal shares.
+    const slots = new ConnectionSlots(isLoopback);
+    server.on('connection', (socket) => {
+      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
+      if (leave) socket.once('close', leave);
+      else socket.destroy();
+    });
+    server.listen({ host, port });
+    await once(server, 'listening');
+    return new ControlServer(server);
+  }
+
+  /** The TCP port. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+function serverOf(routes: ControlRoutes, guard: Guard): Server {
+  return createServer({ requestTimeout: ANSWER_TIMEOUT, headersTimeout: 5_000 }, (incoming, response) => {
+    // Every error is answered.
+    const refuse = (error: unknown) => {
+      const status = error instanceof ControlError ? error.status : 500;
+      reply(response, status, { error: error instanceof Error ? error.message : String(error) });
+    };
+    const answered = answer(routes, incoming).then((value) => reply(response, 200, value));
+    const served = answered.catch((error: unknown) => {
+      if (isFault(error)) guard.fault('control', error);
+      refuse(error);
+    });
+    void guard.settle('control', served, () => response.destroy());
+  });
+}
+
+function reply(response: ServerResponse, status: number, value: unknown): void {
+  const isText = typeof value === 'string';
+  // Before anything is written: not every value has a JSON.
+  const body = isText ? value : JSON.stringify(value ?? null);
+  response.writeHead(status, { 'content-type': isText ? 'text/plain; version=0.0.4' : 'application/json' });
+  response.end(body);
+}
+
+async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise<unknown> {
+  const url = URL.canParse(incoming.url ?? '/', 'http://control')
+    ? new URL(incoming.url ?? '/', 'http://control')
+    : undefined;
+  if (!url) throw new ControlError('the path is not one', 400);
+  const route = routes[`${incoming.method} ${url.pathname}`];
+  if (!route) throw new ControlError(`nothing here answers ${incoming.method} ${url.pathname}`, 404);
+  return route({ query: url.searchParams, body: await bodyOf(incoming) });
+}
+
+async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of incoming as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > MAX_BODY) throw new ControlError(`more than ${MAX_BODY} octets`, 413);
+    parts.push(part);
+  }
+  if (length === 0) return undefined;
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch {
+    throw new ControlError('the body is not JSON');
+  }
+}
+
+/** Whether somebody listens on a UNIX socket. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/**
+ * Asks the running daemon; `timeout` in milliseconds. Rejects with ControlError for its no, with NoDaemonError when none runs
+ * there, and with OperatorError where this user may not ask.
+ */
+export function callDaemon(
+  path: string,
+  method: 'GET' | 'POST',
+  route: string,
+  body?: unknown,
+  timeout = ANSWER_TIMEOUT,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const outgoing = request({ socketPath: path, method, path: route, timeout }, (incoming) => {
+      const parts: Buffer[] = [];
+      incoming.on('data', (part: Buffer) => parts.push(part));
+      incoming.on('end', () => {
+        const octets = Buffer.concat(parts).toString('utf8');
+        const json = incoming.headers['content-type'] === 'application/json';
+        const value: unknown = json ? JSON.parse(octets) : octets;
+        if (incoming.statusCode === 200) resolve(value);
+        else reject(new ControlError(visible((value as { error?: string }).error ?? `status ${incoming.statusCode}`)));
+      });
+    });
+    outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer in ${timeout / 1000} s`)));
+    outgoing.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
+        reject(new NoDaemonError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`));
+      } else if (error.code === 'EACCES') {
+        reject(new OperatorError(`${path}: only the user that the daemon runs as may control it`));
+      } else {
+        reject(error);
+      }
+    });
+    outgoing.end(text);
+  });
+}

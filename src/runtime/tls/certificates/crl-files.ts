@@ -1,0 +1,84 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DecodeError } from '../../../protocol/bytes/decode-error.js';
+import type { Certificate } from '../../../protocol/x509/certificate.js';
+import { CrlKindError, readCrl } from '../../../protocol/x509/crl.js';
+import { OperatorError } from '../../system/failure.js';
+import { crlsOfFile } from './pem.js';
+import { type CrlOfFile, CrlSignatureError, Revocation, type RevocationPolicy } from './revocation.js';
+
+/** Octets of the largest CRL file that is read: some million entries. */
+export const MAX_CRL_FILE = 64 * 1024 * 1024;
+
+/** Files of a folder that are read. */
+export const MAX_CRL_FILES = 1_000;
+
+/** What a configuration says of CRLs. */
+export interface CrlSection {
+  readonly crl?: string | undefined;
+  readonly 'crl-expired': RevocationPolicy['expired'];
+  readonly 'crl-missing': RevocationPolicy['missing'];
+}
+
+/**
+ * Reads all CRLs of a file or folder and verifies those of the issuers that are known; undefined without `crl`. Throws
+ * OperatorError with the key of the configuration, the file, and what is wrong.
+ */
+export async function readRevocation(
+  { crl: path, 'crl-expired': expired, 'crl-missing': missing }: CrlSection,
+  issuers: readonly Certificate[],
+  section = 'tls',
+): Promise<Revocation | undefined> {
+  if (path === undefined) return undefined;
+  const key = `${section}.crl`;
+  const lists: CrlOfFile[] = [];
+  for (const file of await filesOf(key, path)) lists.push(...(await readFileOfCrls(key, file)));
+  if (lists.length === 0) throw new OperatorError(`${key}: ${path} holds no CRL`);
+  const revocation = new Revocation(lists, { expired, missing });
+  try {
+    revocation.verify(issuers);
+  } catch (error) {
+    if (!(error instanceof CrlSignatureError)) throw error;
+    throw new OperatorError(`${key}: ${error.message}`);
+  }
+  return revocation;
+}
+
+/** The files that `path` means: itself, or what stands in the folder that it is, but for hidden files. Throws OperatorError. */
+async function filesOf(key: string, path: string): Promise<string[]> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
+  if (found.isFile()) return [path];
+  if (!found.isDirectory()) throw new OperatorError(`${key}: ${path} is neither a file nor a folder`);
+  const names = await readdir(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
+  const files: string[] = [];
+  for (const name of names.filter((one) => !one.startsWith('.')).sort()) {
+    const file = join(path, name);
+    const kind = await stat(file).catch((error: NodeJS.ErrnoException) => refuse(key, file, error));
+    if (kind.isFile()) files.push(file);
+  }
+  if (files.length > MAX_CRL_FILES) {
+    throw new OperatorError(`${key}: ${path} holds ${files.length} files: at most ${MAX_CRL_FILES} are read`);
+  }
+  return files;
+}
+
+async function readFileOfCrls(key: string, path: string): Promise<CrlOfFile[]> {
+  const { size } = await stat(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
+  if (size > MAX_CRL_FILE) {
+    throw new OperatorError(`${key}: ${path} has ${size} octets: at most ${MAX_CRL_FILE} are read`);
+  }
+  const octets = await readFile(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
+  try {
+    const lists = crlsOfFile(octets).map((der) => ({ list: readCrl(der), path }));
+    if (lists.length === 0) throw new OperatorError(`${key}: ${path} is not a CRL in PEM or DER`);
+    return lists;
+  } catch (error) {
+    if (error instanceof CrlKindError) throw new OperatorError(`${key}: ${path}: ${error.message}`);
+    if (error instanceof DecodeError) throw new OperatorError(`${key}: ${path} holds a broken CRL: ${error.message}`);
+    throw error;
+  }
+}
+
+function refuse(key: string, path: string, error: NodeJS.ErrnoException): never {
+  throw new OperatorError(`${key}: cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.code}`);
+}

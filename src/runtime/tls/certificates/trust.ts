@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { type Certificate, KEY_USAGE } from '../../../protocol/x509/certificate.js';
+import { hasSigned } from './signature.js';
+
+/** Certificates of a path, leaf and trust anchor included. */
+export const MAX_PATH = 8;
+
+/** Signatures that are tried for one leaf, so that a chain of many certificates of one name costs little. */
+export const MAX_TRIES = 24;
+
+/** Intermediate certificates that others brought and that are remembered. */
+export const MAX_LEARNED = 256;
+
+/** Signatures that were found good and are remembered, by the fingerprints of both certificates. */
+const MAX_SIGNATURES = 20_000;
+
+/**
+ * Extensions of a CA that may be critical: keyUsage, subjectAltName, basicConstraints, extKeyUsage, and those of
+ * policies (RFC 5280 4.2.1.4, 5, 11, 14), which matter to nobody who asks for no policy.
+ */
+const FOLLOWED = new Set(['15', '17', '19', '37', '32', '33', '36', '54'].map((last) => `2.5.29.${last}`));
+/** Followed by the engine alone. */
+const NAME_CONSTRAINTS = '2.5.29.30';
+
+/** The leaf first, the trust anchor last. */
+export type Path = readonly Certificate[];
+
+export type PathFailure =
+  /** No way to a trust anchor: the issuer of one of the certificates is not known, or did not sign it. */
+  | { readonly reason: 'other-ca'; readonly detail: string }
+  | { readonly reason: 'expired' | 'not-yet-valid'; readonly detail: string };
+
+/**
+ * The CAs that are trusted, and the intermediate certificates that are known. As for the engine, a trust anchor is a
+ * self-signed certificate of the configuration; its other certificates help to find the way there.
+ */
+export class Trust {
+  /** The same for the same set of certificates: what a verified path is worth anything under. */
+  readonly id: string;
+  readonly #anchors = new Set<Certificate>();
+  readonly #bySubject = new Map<string, Certificate[]>();
+  readonly #learned = new Map<string, Certificate>();
+  readonly #signatures = new Set<string>();
+
+  /** `helpers`: certificates that are known and not trusted, such as those that our own certificate comes with. */
+  constructor(configured: readonly Certificate[], helpers: readonly Certificate[] = []) {
+    const unique = new Map(configured.map((certificate) => [certificate.fingerprint256, certificate]));
+    for (const certificate of unique.values()) {
+      this.#index(certificate);
+      if (isSelfSigned(certificate)) this.#anchors.add(certificate);
+    }
+    for (const helper of helpers) {
+      if (helper.isCa && !unique.has(helper.fingerprint256)) this.#index(helper);
+    }
+    this.id = createHash('sha256')
+      .update([...unique.keys()].sort().join())
+      .digest('hex');
+  }
+
+  /** All certificates that may issue others: those configured and those learned. */
+  get authorities(): Certificate[] {
+    return [...this.#bySubject.values()].flat();
+  }
+
+  isAnchor(certificate: Certificate): boolean {
+    return this.#anchors.has(certificate);
+  }
+
+  /** Remembers the intermediates of a path that was found good; those that are new. */
+  learn(path: Path): Certificate[] {
+    const fresh = path
+      .slice(1, -1)
+      .filter((one) => !this.#bySubject.get(one.subject.key)?.some((known) => same(known, one)));
+    for (const certificate of fresh) {
+      const [oldest] = this.#learned.values();
+      if (oldest && this.#learned.size >= MAX_LEARNED) this.#forget(oldest);
+      this.#learned.set(certificate.fingerprint256, certificate);
+      this.#index(certificate);
+    }
+    return fresh;
+  }
+
+  /**
+   * All ways from a leaf to a trust anchor, the shortest search first. `brought`: certificates that came with it.
+   * `engineChecked`: the engine has found a way with this very leaf, constraints of names included, which are not
+   * followed here; else a way that has such is none.
+   */
+  paths(leaf: Certificate, brought: readonly Certificate[], now: number, engineChecked: boolean): Path[] | PathFailure {
+    const found: Path[] = [];
+    let failure: PathFailure = { reason: 'other-ca', detail: `no issuer of ${leaf.subject.text}` };
+    let tries = 0;
+    const anchored = this.#sameAs(leaf);
+    const dated = validity(leaf, now);
+    if (dated) return dated;
+    if (anchored && this.#anchors.has(anchored)) return [[leaf]];
+    const climb = (path: Certificate[]): void => {
+      const top = path.at(-1);
+      if (!top || path.length >= MAX_PATH) return;
+      for (const issuer of this.#candidates(top, brought)) {
+        if (path.some((one) => same(one, issuer))) continue;
+        const unfit = this.#unfit(issuer, path);
+        if (unfit) {
+          failure = { reason: 'other-ca', detail: `${issuer.subject.text}: ${unfit}` };
+          continue;
+        }
+        const outdated = validity(issuer, now);
+        if (outdated) {
+          failure = outdated;
+          continue;
+        }
+        tries += 1;
+        if (tries > MAX_TRIES) return;
+        if (!this.#signed(issuer, top)) {
+          failure = { reason: 'other-ca', detail: `${issuer.subject.text} did not sign ${top.subject.text}` };
+          continue;
+        }
+        if (this.#anchors.has(issuer)) found.push([...path, issuer]);
+        else climb([...path, issuer]);
+      }
+    };
+    climb([leaf]);
+    const followed = found.filter((path) => path.slice(1).every(isFollowed));
+    if (followed.length > 0) return followed;
+    // The only way that there is must be the engine's.
+    if (engineChecked && found.length === 1) return found;
+    if (found.length > 0)
+      return { reason: 'other-ca', detail: `${leaf.subject.text}: constraints of a CA on its path` };
+    return failure;
+  }
+
+  /** Trusted ones first, then those whose key is named. */
+  #candidates(of: Certificate, brought: readonly Certificate[]): Certificate[] {
+    const known = this.#bySubject.get(of.issuer.key) ?? [];
+    const more = brought.filter((one) => one.subject.key === of.issuer.key && !known.some((other) => same(other, one)));
+    return [...known, ...more].filter(
+      ({ subjectKeyId }) =>
+        of.authorityKeyId === undefined || subjectKeyId === undefined || of.authorityKeyId === subjectKeyId,
+    );
+  }
+
+  /** Why a certificate cannot issue the last one of a path (RFC 5280 6.1.4 k to n). */
+  #unfit(issuer: Certificate, path: readonly Certificate[]): string | undefined {
+    // A trust anchor of version 1 has no extensions; that it is one was configured.
+    const isOldAnchor = this.#anchors.has(issuer) && issuer.extensions.size === 0;
+    if (!issuer.isCa && !isOldAnchor) return 'is not a CA';
+    if (issuer.keyUsage !== undefined && (issuer.keyUsage & KEY_USAGE.KEY_CERT_SIGN) === 0) {
+      return 'its keyUsage does not allow it to sign certificates';
+    }
+    const below = path.slice(1).filter((one) => one.subject.key !== one.issuer.key).length;
+    if (issuer.pathLength !== undefined && below > issuer.pathLength) return 'its path is too long';
+    return undefined;
+  }
+
+  #signed(issuer: Certificate, certificate: Certificate): boolean {
+    const pair = `${issuer.issuerId} ${certificate.fingerprint256}`;
+    if (this.#signatures.has(pair)) return true;
+    if (!hasSigned(issuer, certificate.signed)) return false;
+    const [oldest] = this.#signatures;
+    if (oldest !== undefined && this.#signatures.size >= MAX_SIGNATURES) this.#signatures.delete(oldest);
+    this.#signatures.add(pair);
+    return true;
+  }
+
+  #sameAs(certificate: Certificate): Certificate | undefined {
+    return this.#bySubject.get(certificate.subject.key)?.find((known) => same(known, certificate));
+  }
+
+  #index(certificate: Certificate): void {
+    const { key } = certificate.subject;
+    const list = this.#bySubject.get(key);
+    if (list) list.push(certificate);
+    else this.#bySubject.set(key, [certificate]);
+  }
+
+  #forget(certificate: Certificate): void {
+    this.#learned.delete(certificate.fingerprint256);
+    const list = this.#bySubject.get(certificate.subject.key)?.filter((one) => one !== certificate) ?? [];
+    if (list.length > 0) this.#bySubject.set(certificate.subject.key, list);
+    else this.#bySubject.delete(certificate.subject.key);
+  }
+}
+
+/** Whether a certificate of the configuration is a trust anchor. */
+export function isSelfSigned(certificate: Certificate): boolean {
+  return certificate.subject.key === certificate.issuer.key && hasSigned(certificate, certificate.signed);
+}
+
+function same(one: Certificate, other: Certificate): boolean {
+  return one.fingerprint256 === other.fingerprint256;
+}
+
+function isFollowed({ extensions }: Certificate): boolean {
+  if (extensions.has(NAME_CONSTRAINTS)) return false;
+  return [...extensions].every(([oid, { critical }]) => !critical || FOLLOWED.has(oid));
+}
+
+/** Why a certificate is not valid at this time; undefined if it is. */
+export function validity({ notBefore, notAfter, subject }: Certificate, now: number): PathFailure | undefined {
+  if (notAfter <= now) return { reason: 'expired', detail: subject.text };
+  if (notBefore > now) return { reason: 'not-yet-valid', detail: subject.text };
+  return undefined;
+}

@@ -1,0 +1,136 @@
+import type { Logger } from '../log/log.js';
+import type { Metrics } from '../service/metrics.js';
+import type { FileWatch } from '../system/file-watch.js';
+import { certificatesOfPem } from './certificates/pem.js';
+import { DEFAULT_POLICY, type PeerRole, violation } from './certificates/policy.js';
+import type { Revocation } from './certificates/revocation.js';
+import { type Dated, datedCertificates, ExpiryWatch, notices, noticeText } from './expiry.js';
+import type { TlsFiles } from './files.js';
+import { type TlsSettings, weakSettings } from './settings.js';
+
+/** Files of a section of the configuration. */
+export interface CredentialFiles extends TlsFiles, TlsSettings {
+  readonly crl?: string | undefined;
+}
+
+/** The sections of a daemon that name credentials. */
+interface Sections {
+  readonly tls?: CredentialFiles | undefined;
+  readonly diameter?: { readonly tls?: CredentialFiles | undefined };
+}
+
+/** What was read from the files of a section, and is in use. */
+export interface UsedCredentials {
+  readonly section: 'tls' | 'diameter.tls';
+  readonly files: CredentialFiles;
+  readonly caPem: string;
+  readonly certificatePem: string;
+  readonly revocation?: Revocation | undefined;
+  /** What our own certificate is used as. */
+  readonly roles: readonly PeerRole[];
+}
+
+/** All files and folders that credentials are read from. */
+export function credentialFiles({ tls, diameter }: Sections): string[] {
+  return [tls, diameter?.tls].flatMap((files) => {
+    if (!files) return [];
+    const { ca, certificate, key, 'key-passphrase-file': passphrase, crl } = files;
+    return [ca, certificate, key, passphrase, crl].filter((path) => path !== undefined);
+  });
+}
+
+/** Warnings of what is weak, cannot be verified or expires, for `check-config`. */
+export function credentialWarnings(used: readonly UsedCredentials[], now = Date.now()): string[] {
+  const dated = used.flatMap((one) => datedOf(one, now));
+  return [...used.flatMap(weaknesses), ...used.flatMap(unverified), ...notices(dated, now).map(noticeText)];
+}
+
+/** CRLs whose issuer is not known yet: it may be a wrong file. */
+function unverified({ section, revocation }: UsedCredentials): string[] {
+  return (revocation?.unverified ?? []).map(
+    ({ list, path }) =>
+      `${section}.crl: ${path}: the CRL of ${list.issuer.text} cannot be verified, since that CA is not in ${section}.ca`,
+  );
+}
+
+/** What the configuration allows for old peers, and what keeps others from taking our own certificate. */
+function weaknesses({ section, files, certificatePem, roles }: UsedCredentials): string[] {
+  const [leaf] = certificatesOfPem(certificatePem);
+  // As its own issuer, so that its signature is looked at.
+  const problems = leaf ? roles.map((role) => violation([leaf, leaf], role, DEFAULT_POLICY)?.detail) : [];
+  const own = [...new Set(problems)].flatMap((problem) =>
+    problem === undefined ? [] : [`${section}.certificate: ${files.certificate}: others may refuse it: ${problem}`],
+  );
+  return [...weakSettings(files, section), ...own];
+}
+
+function datedOf({ section, files, caPem, certificatePem, revocation }: UsedCredentials, now: number): Dated[] {
+  const inForce = revocation?.inForce(now).map(({ list }) => list) ?? [];
+  const unverified = revocation?.unverified.map(({ list }) => list) ?? [];
+  const lists = [...inForce, ...unverified].flatMap(({ issuer, thisUpdate, nextUpdate }) => {
+    if (nextUpdate === undefined) return [];
+    const subject = `CRL of ${issuer.text}`;
+    return [{ key: `${section}.crl`, file: files.crl ?? '', subject, notBefore: thisUpdate, notAfter: nextUpdate }];
+  });
+  return [
+    ...datedCertificates(`${section}.certificate`, files.certificate, certificatePem),
+    ...datedCertificates(`${section}.ca`, files.ca, caPem),
+    ...lists,
+  ];
+}
+
+export interface CredentialParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Looks at the files already. */
+  readonly files: FileWatch;
+  readonly used: () => readonly UsedCredentials[];
+  /** Reads all files again, whole or not at all. */
+  readonly reload: () => Promise<void>;
+}
+
+/** Takes credentials whose files have changed, and says which are about to expire. */
+export class CredentialWatch {
+  readonly #parts: CredentialParts;
+  readonly #expiry: ExpiryWatch;
+
+  constructor(parts: CredentialParts) {
+    this.#parts = parts;
+    const { log, metrics, used } = parts;
+    this.#expiry = new ExpiryWatch(log, metrics, () => used().flatMap((one) => datedOf(one, Date.now())));
+  }
+
+  start(): void {
+    const { log, used } = this.#parts;
+    for (const warning of used().flatMap(weaknesses)) log.warn({ reason: warning }, 'weak setting');
+    this.#expiry.look();
+    this.#parts.files.start((paths) => this.#changed(paths));
+  }
+
+  /** Other credentials are in use. */
+  changed(): void {
+    this.#expiry.look();
+  }
+
+  stop(): void {
+    this.#expiry.stop();
+    this.#parts.files.stop();
+  }
+
+  async #changed(paths: readonly string[]): Promise<void> {
+    const { log, used, reload } = this.#parts;
+    const lists = new Set(used().map(({ files }) => files.crl));
+    const isCrl = paths.every((path) => lists.has(path));
+    const files = paths.join(', ');
+    try {
+      await reload();
+      log.info({ files }, isCrl ? 'CRL read again' : 'certificates read again');
+    } catch (error) {
+      const reason = (error as Error).message;
+      const message = isCrl
+        ? 'CRL cannot be read: the old one stays'
+        : 'certificates cannot be used: the old ones stay';
+      log.error({ files, reason }, message);
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { X509Certificate } from 'node:crypto';
+import type { Logger } from '../log/log.js';
+import type { Metrics } from '../service/metrics.js';
+
+/** Milliseconds. */
+const DAY = 86_400_000;
+
+/** Days before its end at which something is spoken of, each more urgently. */
+export const NOTICES = [1, 7, 30] as const;
+
+/** What has this part of its validity left is not spoken of yet: a CRL of a month is no news on its first day. */
+const EARLIEST = 1 / 3;
+
+/** How often ends are looked at, and how often the same one is logged, in milliseconds. */
+const LOOK_INTERVAL = 3_600_000;
+const LOG_INTERVAL = DAY;
+
+/** Something in use that is valid for a time. Times are milliseconds since 1970, UTC. */
+export interface Dated {
+  /** The key of the configuration, such as `tls.crl`. */
+  readonly key: string;
+  readonly file: string;
+  /** Whose it is. */
+  readonly subject: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** How near an end is: days of NOTICES; 0: it has come. */
+export type Nearness = 0 | (typeof NOTICES)[number];
+
+export interface Notice extends Dated {
+  readonly nearness: Nearness;
+  /** Whole days that are left; less than 0 after the end. */
+  readonly days: number;
+}
+
+/** The certificates of a PEM text. */
+export function datedCertificates(key: string, file: string, pem: string): Dated[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => {
+    const { subject, validFrom, validTo } = new X509Certificate(block);
+    return {
+      key,
+      file,
+      subject: subject?.replaceAll('\n', ', ') ?? '',
+      notBefore: Date.parse(validFrom),
+      notAfter: Date.parse(validTo),
+    };
+  });
+}
+
+/** Those whose end is near or has come. */
+export function notices(dated: readonly Dated[], now: number): Notice[] {
+  return dated.flatMap((one) => {
+    const nearness = nearnessOf(one, now);
+    return nearness === undefined ? [] : [{ ...one, nearness, days: Math.floor((one.notAfter - now) / DAY) }];
+  });
+}
+
+function nearnessOf({ notBefore, notAfter }: Dated, now: number): Nearness | undefined {
+  const left = notAfter - now;
+  if (left <= 0) return 0;
+  const latest = (notAfter - notBefore) * EARLIEST;
+  return NOTICES.find((days) => left <= days * DAY && left <= latest);
+}
+
+/** A notice as a line for people. */
+export function noticeText({ key, file, subject, days, notAfter, nearness }: Notice): string {
+  const end = new Date(notAfter).toISOString();
+  const when = days === 0 ? 'in less than a day' : `in ${days} day${days === 1 ? '' : 's'}`;
+  return `${key}: ${file} (${subject}) ${nearness === 0 ? `has expired: ${end}` : `expires ${when}: ${end}`}`;
+}
+
+/** The next end of each key, in seconds since 1970: of what has not ended, else of what ended last. */
+export function nextEnds(dated: readonly Dated[], now: number): Map<string, number> {
+  const ends = new Map<string, number>();
+  for (const key of new Set(dated.map((one) => one.key))) {
+    const all = dated.filter((one) => one.key === key).map(({ notAfter }) => notAfter);
+    const coming = all.filter((notAfter) => notAfter > now);
+    ends.set(key, Math.floor((coming.length > 0 ? Math.min(...coming) : Math.max(...all)) / 1000));
+  }
+  return ends;
+}
+
+/** Whether another CA of the bundle lasts longer: it is there to take over. */
+function hasLater({ key, notAfter }: Dated, dated: readonly Dated[]): boolean {
+  return key.endsWith('.ca') && dated.some((other) => other.key === key && other.notAfter > notAfter);
+}
+
+/** Logs what ends soon or has ended: at once, then once a day, and whenever the end has come nearer by a step of NOTICES. */
+export class ExpiryWatch {
+  readonly #log: Logger;
+  readonly #dated: () => readonly Dated[];
+  readonly #said = new Map<string, { readonly nearness: Nearness; readonly at: number }>();
+  readonly #timer: NodeJS.Timeout;
+  #last: readonly Dated[] = [];
+
+  /** `dated`: what is in use, asked at each look. */
+  constructor(log: Logger, metrics: Metrics, dated: () => readonly Dated[]) {
+    this.#log = log;
+    this.#dated = dated;
+    metrics.gauges(
+      'expiry_timestamp_seconds',
+      'When certificates, CAs and CRLs in use expire: the next of each key of the configuration',
+      ['key'],
+      () => [...nextEnds(this.#last, Date.now())].map(([key, value]) => ({ labels: { key }, value })),
+    );
+    this.#timer = setInterval(() => this.look(), LOOK_INTERVAL);
+    this.#timer.unref();
+  }
+
+  look(now = Date.now()): void {
+    const current = new Set<string>();
+    const dated = this.#dated();
+    this.#last = dated;
+    for (const one of notices(dated, now)) {
+      const { key, file, subject, nearness, days, notAfter } = one;
+      const name = `${key} ${file} ${subject} ${notAfter}`;
+      current.add(name);
+      const said = this.#said.get(name);
+      if (said && said.nearness === nearness && now - said.at < LOG_INTERVAL) continue;
+      this.#said.set(name, { nearness, at: now });
+      const level = nearness <= 1 && !hasLater(one, dated) ? 'error' : 'warn';
+      const fields = { option: key, file, subject, days, until: new Date(notAfter).toISOString() };
+      this.#log[level](fields, nearness === 0 ? 'has expired' : 'expires soon');
+    }
+    for (const name of this.#said.keys()) if (!current.has(name)) this.#said.delete(name);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

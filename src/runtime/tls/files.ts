@@ -1,0 +1,168 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import { readCertificate } from '../../protocol/x509/certificate.js';
+import { OperatorError, StartError } from '../system/failure.js';
+import { certificatesOfPem } from './certificates/pem.js';
+import { isSelfSigned } from './certificates/trust.js';
+
+/** Files of a TLS end, by the keys of the configuration. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  readonly 'key-passphrase-file'?: string | undefined;
+}
+
+export interface TlsMaterial {
+  readonly caPem: string;
+  readonly certificatePem: string;
+  /** Not encrypted. */
+  readonly keyPem: string;
+}
+
+/**
+ * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
+ * wrong: not there, not PEM, expired, no root CA, a key of another certificate, encrypted, readable by everybody; StartError for what is not valid yet.
+ * A CA that has expired is no error beside one that has not. `ciphers`: of the engine, whose level says how weak a certificate may be.
+ */
+export async function readTlsFiles(
+  files: TlsFiles,
+  section = 'tls',
+  { now = Date.now(), ciphers }: { readonly now?: number; readonly ciphers?: string } = {},
+): Promise<TlsMaterial> {
+  const [caPem, certificatePem, key] = await Promise.all([
+    readText(`${section}.ca`, files.ca),
+    readText(`${section}.certificate`, files.certificate),
+    readKey(files, section),
+  ]);
+  const anchors = certificatesOf(`${section}.ca`, files.ca, caPem).filter(({ raw }) =>
+    isSelfSigned(readCertificate(new Uint8Array(raw))),
+  );
+  const [certificate] = certificatesOf(`${section}.certificate`, files.certificate, certificatePem);
+  const [anchor] = anchors;
+  if (!anchor) {
+    throw new OperatorError(
+      `${section}.ca: ${files.ca} holds no root CA, that is a self-signed certificate: without one nobody is trusted`,
+    );
+  }
+  if (!anchors.some((one) => isValid(one, now))) checkValidity(`${section}.ca`, files.ca, anchor, now);
+  if (certificate) {
+    checkValidity(`${section}.certificate`, files.certificate, certificate, now);
+    if (!certificate.checkPrivateKey(key)) {
+      throw new OperatorError(`${section}.key: ${files.key} is not the key of the certificate ${files.certificate}`);
+    }
+  }
+  const keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  attempt(`${section}.certificate: ${files.certificate} cannot be used`, () =>
+    createSecureContext({
+      ca: caPem,
+      cert: certificatePem,
+      key: keyPem,
+      ...(ciphers === undefined ? {} : { ciphers }),
+    }),
+  );
+  return { caPem, certificatePem, keyPem };
+}
+
+async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
+  const name = `${section}.key`;
+  const { key: path, 'key-passphrase-file': passphrasePath } = files;
+  const pem = await readSecret(name, path);
+  if (!isEncryptedKey(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
+  if (passphrasePath === undefined) {
+    throw new OperatorError(
+      `${name}: ${path} is encrypted: set ${section}.key-passphrase-file, or take the passphrase off (openssl pkey -in ${path} -out FILE)`,
+    );
+  }
+  const passphrase = passphraseOf(await readSecret(`${section}.key-passphrase-file`, passphrasePath));
+  if (passphrase === '') throw new OperatorError(`${section}.key-passphrase-file: ${passphrasePath} is empty`);
+  return attempt(`${name}: ${path} does not open with the passphrase in ${passphrasePath}`, () =>
+    createPrivateKey({ key: pem, passphrase }),
+  );
+}
+
+/** Whether a private key in PEM takes a passphrase: RFC 5958 3 and RFC 1421 4.6.1.1. */
+export function isEncryptedKey(pem: string): boolean {
+  return pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || /^Proc-Type: *4, *ENCRYPTED/m.test(pem);
+}
+
+/** The first line; editors put an end of line behind it. */
+function passphraseOf(text: string): string {
+  return text.split(/\r?\n/, 1)[0] ?? '';
+}
+
+/** Permissions that let everybody read or change a file. A group may read: that is how a daemon without root does. */
+const EVERYBODY = 0o007;
+
+/** The text of a file that only its owner and its group may use. */
+async function readSecret(key: string, path: string): Promise<string> {
+  return readText(key, path, ({ mode }) => {
+    if ((mode & EVERYBODY) === 0) return;
+    throw new OperatorError(`${key}: everybody on this host may use ${path}: chmod o= ${path}`);
+  });
+}
+
+/** Octets of the largest file that is read: some thousand certificates. */
+export const MAX_PEM_FILE = 16 * 1024 * 1024;
+
+/** `check` may refuse it before it is read. What is no file, such as a FIFO, might keep its reader waiting for ever. */
+async function readText(key: string, path: string, check: (status: Stats) => void = () => undefined): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(key, path, error);
+  });
+  try {
+    const status = await file.stat();
+    if (!status.isFile()) throw new OperatorError(`${key}: ${path} is not a file`);
+    if (status.size > MAX_PEM_FILE) {
+      throw new OperatorError(`${key}: ${path} has ${status.size} octets: at most ${MAX_PEM_FILE} are read`);
+    }
+    check(status);
+    return await file.readFile('utf8').catch((error: NodeJS.ErrnoException) => {
+      throw unreadable(key, path, error);
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+function unreadable(key: string, path: string, error: NodeJS.ErrnoException): OperatorError {
+  return new OperatorError(`${key}: cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.code}`);
+}
+
+function certificatesOf(key: string, path: string, pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new OperatorError(`${key}: ${path} holds no certificate in PEM`);
+  return attempt(`${key}: ${path} holds a broken certificate`, () => {
+    // Paths are built of what we read ourselves: what the platform alone can read would be missing there.
+    certificatesOfPem(pem);
+    return blocks.map((block) => new X509Certificate(block));
+  });
+}
+
+function isValid(certificate: X509Certificate, now: number): boolean {
+  return Date.parse(certificate.validFrom) <= now && now < Date.parse(certificate.validTo);
+}
+
+function checkValidity(key: string, path: string, certificate: X509Certificate, now: number): void {
+  const subject = certificate.subject?.replaceAll('\n', ', ') ?? '';
+  if (Date.parse(certificate.validTo) <= now) {
+    throw new OperatorError(`${key}: ${path} (${subject}) has expired: ${certificate.validTo}`);
+  }
+  if (Date.parse(certificate.validFrom) > now) {
+    // More often than not it is the clock of a machine that has just booted.
+    const clock = new Date(now).toISOString();
+    throw new StartError(
+      `${key}: ${path} (${subject}) is not valid before ${certificate.validFrom}, and the clock says ${clock}`,
+    );
+  }
+}
+
+function attempt<T>(what: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new OperatorError(`${what}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,45 @@
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { putHex } from '../../protocol/bytes/octets.js';
+import type { SessionKey } from '../../protocol/pana/session/session.js';
+
+/** First word of a line of a key file; session, Key-Id, Integrity-Algorithm and key follow, all but the third in hex. */
+export const KEY_LINE = 'PANA_AUTH_KEY';
+
+/** A file of the PANA_AUTH_KEYs of a daemon, for `pana-mip6 decode --keys`: only where the operator of a lab asks for it. */
+export class KeyLog {
+  readonly #stream: WriteStream;
+
+  private constructor(stream: WriteStream) {
+    this.#stream = stream;
+  }
+
+  /** Appends to a file, which is made with mode 0600. Rejects with the system's error. */
+  static async open(path: string): Promise<KeyLog> {
+    const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
+    await new Promise<void>((resolve, reject) => {
+      stream.once('open', () => resolve());
+      stream.once('error', reject);
+    });
+    // What cannot be written is missing for the reader of a capture, no more.
+    stream.on('error', () => undefined);
+    return new KeyLog(stream);
+  }
+
+  /** Wipes the key. */
+  write({ sessionId, keyId, integrity, key }: SessionKey): void {
+    const number = (value: number) => value.toString(16).padStart(8, '0');
+    const start = Buffer.from(`${KEY_LINE} ${number(sessionId)} ${number(keyId)} ${integrity} `);
+    const line = Buffer.allocUnsafeSlow(start.length + 2 * key.length + 1);
+    line.set(start);
+    key.use((octets) => putHex(octets, line, start.length));
+    line[line.length - 1] = 0x0a;
+    key.wipe();
+    this.#stream.write(line, () => line.fill(0));
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#stream.end(() => resolve());
+    });
+  }
+}

@@ -1,0 +1,259 @@
+import type { TLSSocket } from 'node:tls';
+import { DecodeError } from '../../protocol/bytes/decode-error.js';
+import { type Certificate, readCertificate } from '../../protocol/x509/certificate.js';
+import type { Revocation } from './certificates/revocation.js';
+import { type Path, type PathFailure, type Trust, validity } from './certificates/trust.js';
+
+/** Why a conversation was refused; stable, for logs and counters. */
+export type Refusal =
+  | 'expired'
+  | 'not-yet-valid'
+  | 'other-ca'
+  | 'revoked'
+  | 'crl'
+  | 'resumption'
+  | 'no-certificate'
+  | 'weak-certificate'
+  | 'purpose'
+  | 'extended-master-secret'
+  | 'name'
+  | 'no-subscriber'
+  | 'disabled'
+  | 'other-certificate'
+  | 'second-session'
+  | 'other-subscriber'
+  | 'too-many-failures'
+  | 'unavailable'
+  | 'tls-alert'
+  | 'fragments'
+  | 'effort'
+  | 'too-many-rounds'
+  | 'no-common-method'
+  | 'protocol';
+
+/** What the other end proved. `peerIds` in the order in which they are looked up: SAN rfc822Name, UPN, dNSName, then CN. */
+export interface VerifiedPeer {
+  readonly peerIds: readonly string[];
+  /** dNSNames of the subjectAltName. */
+  readonly dnsNames: readonly string[];
+  /** Hexadecimal, lower case, without leading zeros; it counts with the issuer only. */
+  readonly serial: string;
+  /** Name and key of the issuer, see Certificate.issuerId; of itself where it is a trust anchor. */
+  readonly issuerId: string;
+  readonly fingerprint256: string;
+  /** Milliseconds since 1970, UTC: the first certificate of the path to expire. */
+  readonly notAfter: number;
+  readonly subject: string;
+  /** From the leaf to the trust anchor, verified. */
+  readonly path: Path;
+}
+
+export interface CertificateRefusal {
+  readonly reason: Refusal;
+  readonly detail: string;
+}
+
+export type Judgement = { readonly peer: VerifiedPeer } | CertificateRefusal;
+
+/** A certificate as the store keeps it with a session: a serial number counts with its issuer only. */
+export function certificateKey({ issuerId, serial }: Pick<VerifiedPeer, 'issuerId' | 'serial'>): string {
+  return `${issuerId}:${serial}`;
+}
+
+/** Verified paths that are kept for resumptions. */
+export const MAX_KEPT_PATHS = 20_000;
+
+/** Names of one certificate that are looked up. */
+export const MAX_NAMES = 64;
+
+/** Certificates that are taken from what the other end sent, the leaf not counted. */
+const MAX_BROUGHT = 8;
+
+const REASONS: Readonly<Record<string, Refusal>> = {
+  CERT_HAS_EXPIRED: 'expired',
+  CERT_NOT_YET_VALID: 'not-yet-valid',
+  INVALID_PURPOSE: 'purpose',
+};
+
+/** Which certificates of the other end are good. */
+export interface PeerJudgeOptions {
+  readonly trust: Trust;
+  /** Undefined: nobody is revoked. */
+  readonly revocation?: Revocation | undefined;
+  /** Asked last, of a path that is good otherwise: why it is not. */
+  readonly policy?: ((path: Path) => CertificateRefusal | undefined) | undefined;
+  /** A CA was not known before, or could have its CRL verified only now. */
+  readonly onLearned?: (() => void) | undefined;
+}
+
+/**
+ * Judges the certificate of the other end, after a full handshake and a resumed one alike: what the engine holds of a
+ * session that is resumed is the leaf and its word of then. Paths of full handshakes are kept by their leaf; where
+ * none is kept, the path is found again among the certificates that are configured or were learned.
+ */
+export class PeerJudge {
+  #options: PeerJudgeOptions;
+  readonly #kept = new Map<string, Path>();
+
+  constructor(options: PeerJudgeOptions) {
+    this.#options = options;
+  }
+
+  /** Of now: it may have learned more than it began with. */
+  get trust(): Trust {
+    return this.#options.trust;
+  }
+
+  get revocation(): Revocation | undefined {
+    return this.#options.revocation;
+  }
+
+  /** Judges by these from now on. What is known of the same CAs stays. Throws CrlSignatureError and changes nothing. */
+  reload(options: PeerJudgeOptions): void {
+    const isSame = options.trust.id === this.trust.id;
+    const trust = isSame ? this.trust : options.trust;
+    options.revocation?.verify(options.trust.authorities);
+    // Of CAs that others brought a CRL may be; whoever they are, they cannot have it refused.
+    options.revocation?.learn(trust.authorities);
+    if (!isSame) this.#kept.clear();
+    this.#options = { ...options, trust };
+  }
+
+  /** `now`: milliseconds since 1970, UTC. */
+  judge(socket: TLSSocket, now: number): Judgement {
+    const { raw } = socket.getPeerCertificate();
+    if (raw === undefined) return { reason: 'no-certificate', detail: 'the other end sent none' };
+    if (socket.authorized !== true) {
+      const code = String(socket.authorizationError ?? 'unknown');
+      return { reason: REASONS[code] ?? 'other-ca', detail: `${subjectOf(raw)}: ${code}` };
+    }
+    const leaf = read(raw);
+    if (!leaf) return { reason: 'other-ca', detail: 'the certificate is not DER as RFC 5280 has it' };
+    const resumed = socket.isSessionReused();
+    const paths = resumed ? this.#known(leaf, now) : this.#climb(leaf, socket, now);
+    if ('reason' in paths) return paths;
+    return this.#choose(paths, now);
+  }
+
+  /**
+   * Whether a session of this certificate (DER) may be resumed: its path is known or can be found, and is good. Asked
+   * before the engine does: with TLS 1.2 it would say Finished before anybody could judge.
+   */
+  canResume(der: Uint8Array, now: number): boolean {
+    const leaf = read(der);
+    const paths = leaf && this.#known(leaf, now);
+    if (!paths || 'reason' in paths) return false;
+    return paths.some((path) => this.#problem(path, now) === undefined);
+  }
+
+  /**
+   * Why a path that was good under this trust is not any more; undefined if it is. A client that resumes a session sees
+   * no certificate at all, and has the path of then only.
+   */
+  again(path: Path, now: number): CertificateRefusal | undefined {
+    for (const certificate of path) {
+      const outdated = validity(certificate, now);
+      if (outdated) return outdated;
+    }
+    return this.#problem(path, now);
+  }
+
+  #problem(path: Path, now: number): CertificateRefusal | undefined {
+    const { revocation, policy } = this.#options;
+    return revocation?.judge(path, now) ?? policy?.(path);
+  }
+
+  /** Issuers that are known and have no certificate that is not revoked, as Certificate.issuerId. */
+  revokedIssuers(now: number): string[] {
+    const { trust, revocation } = this.#options;
+    if (!revocation) return [];
+    const good = new Set<string>();
+    const revoked = new Set<string>();
+    for (const authority of trust.authorities) {
+      const paths = trust.paths(authority, [], now, true);
+      if ('reason' in paths) continue;
+      const isRevoked = paths.every((path) => revocation.judge(path, now)?.reason === 'revoked');
+      (isRevoked ? revoked : good).add(authority.issuerId);
+    }
+    return [...revoked].filter((issuerId) => !good.has(issuerId));
+  }
+
+  /** Paths of a full handshake: first by what is known, which is cheap, then by what was brought. */
+  #climb(leaf: Certificate, socket: TLSSocket, now: number): readonly Path[] | PathFailure {
+    const { trust } = this.#options;
+    const known = trust.paths(leaf, [], now, true);
+    return 'reason' in known ? trust.paths(leaf, brought(socket), now, true) : known;
+  }
+
+  /** Paths of a resumed handshake: the one that was verified, else one that is complete without anything brought. */
+  #known(leaf: Certificate, now: number): readonly Path[] | CertificateRefusal {
+    const kept = this.#kept.get(leaf.fingerprint256);
+    if (kept?.every((certificate) => validity(certificate, now) === undefined)) return [kept];
+    const found = this.#options.trust.paths(leaf, [], now, false);
+    if (!('reason' in found)) return found;
+    const outdated = validity(leaf, now);
+    return outdated ?? { reason: 'resumption', detail: `a full handshake is needed: ${found.detail}` };
+  }
+
+  #choose(paths: readonly Path[], now: number): Judgement {
+    const { trust, revocation, onLearned } = this.#options;
+    let refusal: CertificateRefusal | undefined;
+    for (const path of paths) {
+      // Revoked ones too: others may be in by them.
+      const learned = trust.learn(path).length > 0;
+      if (revocation?.learn(path.slice(1)) || learned) onLearned?.();
+      const problem = this.#problem(path, now);
+      if (!problem) return { peer: this.#keep(path) };
+      refusal ??= problem;
+    }
+    return refusal ?? { reason: 'other-ca', detail: 'no path' };
+  }
+
+  #keep(path: Path): VerifiedPeer {
+    const [leaf, issuer] = path;
+    if (!leaf) throw new Error('a path without a leaf');
+    this.#kept.delete(leaf.fingerprint256);
+    this.#kept.set(leaf.fingerprint256, path);
+    const [oldest] = this.#kept.keys();
+    if (oldest !== undefined && this.#kept.size > MAX_KEPT_PATHS) this.#kept.delete(oldest);
+    const { emails, upns, dnsNames } = leaf.alternativeNames;
+    return {
+      peerIds: [...emails, ...upns, ...dnsNames, ...leaf.subject.commonNames].slice(0, MAX_NAMES),
+      dnsNames,
+      serial: leaf.serial,
+      issuerId: (issuer ?? leaf).issuerId,
+      fingerprint256: leaf.fingerprint256,
+      notAfter: Math.min(...path.map(({ notAfter }) => notAfter)),
+      subject: leaf.subject.text,
+      path,
+    };
+  }
+}
+
+/** What the other end sent beside its leaf, as far as the engine keeps it. */
+function brought(socket: TLSSocket): Certificate[] {
+  const found: Certificate[] = [];
+  let one = socket.getPeerCertificate(true);
+  while (found.length < MAX_BROUGHT) {
+    const issuer = one.issuerCertificate;
+    // A self-signed one is its own issuer.
+    if (issuer === undefined || issuer === one) break;
+    const certificate = read(issuer.raw);
+    if (certificate) found.push(certificate);
+    one = issuer;
+  }
+  return found;
+}
+
+function read(raw: Uint8Array): Certificate | undefined {
+  try {
+    return readCertificate(new Uint8Array(raw));
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+function subjectOf(raw: Buffer): string {
+  return read(raw)?.subject.text ?? 'a certificate that cannot be read';
+}

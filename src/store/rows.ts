@@ -1,0 +1,183 @@
+import { type Kysely, sql } from 'kysely';
+import { parseAddress } from '../protocol/bytes/address.js';
+import type { HomeAgent, Ike, Lease, Page, Subscriber } from './records.js';
+import { StoreError } from './records.js';
+import type { Schema } from './schema.js';
+
+export type Db = Kysely<Schema>;
+
+/** What operations know besides the database. */
+export interface Context {
+  /** Milliseconds since 1970, UTC, by the store's clock: now, and when the operation was asked for. */
+  now(): number;
+  asked(): number;
+}
+
+/** Whether a column holds a text anywhere, without regard to case: LIKE alone has regard to it in PostgreSQL. */
+export function contains(column: string, text: string) {
+  const pattern = `%${text.replaceAll(/[!%_]/g, '!$&')}%`;
+  return sql<boolean>`lower(${sql.ref(column)}) LIKE lower(${pattern}) ESCAPE '!'`;
+}
+
+/** A page of what was asked for with one more than `limit`. */
+export function pageOf<T>(found: readonly T[], limit: number, key: (item: T) => string): Page<T> {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return { items, next: found.length > limit && last !== undefined ? key(last) : undefined };
+}
+
+/** Where a page of numbered rows begins. Throws StoreError. */
+export function placeOf(from: string): number {
+  const place = Number(from);
+  if (Number.isInteger(place)) return place;
+  throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(from)} is not where a list ended: a number`);
+}
+
+export async function release(db: Db, lease: LeaseRow, now: number): Promise<void> {
+  const gone = await db
+    .deleteFrom('leases')
+    .where('hoa', '=', lease.hoa)
+    .where('session_id', '=', lease.session_id)
+    .executeTakeFirst();
+  if (gone.numDeletedRows === 0n) return;
+  await db
+    .updateTable('lease_history')
+    // The clocks of two servers may be a little apart.
+    .set({ ended_at: Math.max(now, lease.acquired_at) })
+    .where('hoa', '=', lease.hoa)
+    .where('ended_at', 'is', null)
+    .execute();
+  await db
+    .updateTable('home_agents')
+    .set((expression) => ({ leases: expression('leases', '-', 1) }))
+    .where('id', '=', lease.home_agent_id)
+    .execute();
+}
+
+/** What is written down of a subscriber but its name, its pinned home agent and its past: also in a row of an import. */
+export const POLICY = [
+  'enabled',
+  'mip6',
+  'local_ha',
+  'psk_root',
+  'hoa',
+  'session_lifetime',
+  'certificate_name',
+  'certificate_sha256',
+  'sessions',
+] as const;
+
+export function subscribers(db: Db) {
+  return db
+    .selectFrom('subscribers')
+    .leftJoin('home_agents', 'home_agents.id', 'subscribers.home_agent_id')
+    .select(['subscribers.id', 'subscribers.nai', ...POLICY, 'takeovers', 'home_agents.name as pin']);
+}
+
+type SubscriberRow = Awaited<ReturnType<ReturnType<typeof subscribers>['executeTakeFirstOrThrow']>>;
+
+export function toSubscriber(row: Omit<SubscriberRow, 'id'>): Subscriber {
+  return {
+    nai: row.nai,
+    enabled: row.enabled === 1,
+    mip6: row.mip6 === 1,
+    localHomeAgent: row.local_ha === 1,
+    pskRoot: row.psk_root === 'msk' || row.psk_root === 'emsk' ? row.psk_root : undefined,
+    homeAgent: row.pin ?? undefined,
+    homeAddress: row.hoa ?? undefined,
+    sessionLifetime: row.session_lifetime ?? undefined,
+    certificateName: row.certificate_name ?? undefined,
+    certificateSha256: row.certificate_sha256 ?? undefined,
+    sessions: row.sessions,
+    takeovers: row.takeovers,
+  };
+}
+
+export function leases(db: Db) {
+  return db
+    .selectFrom('leases')
+    .innerJoin('home_agents', 'home_agents.id', 'leases.home_agent_id')
+    .innerJoin('subscribers', 'subscribers.id', 'leases.subscriber_id')
+    .select([
+      'leases.hoa',
+      'leases.subscriber_id',
+      'leases.home_agent_id',
+      'leases.session_id',
+      'leases.acquired_at',
+      'leases.expires_at',
+      'subscribers.nai',
+      'name',
+      'address',
+      'host',
+      'prefix',
+      'capacity',
+      'weight',
+      'home_agents.leases',
+      'state',
+      'target',
+      'ike',
+      'failed_by',
+    ]);
+}
+
+export type LeaseRow = Awaited<ReturnType<ReturnType<typeof leases>['executeTakeFirstOrThrow']>>;
+
+export function toLease(row: LeaseRow): Lease {
+  return {
+    homeAddress: row.hoa,
+    nai: row.nai,
+    homeAgent: toHomeAgent({ ...row, id: row.home_agent_id }),
+    sessionId: row.session_id,
+    acquiredAt: Number(row.acquired_at),
+    expiresAt: Number(row.expires_at),
+  };
+}
+
+export type HomeAgentRow = Pick<
+  LeaseRow,
+  'name' | 'address' | 'host' | 'prefix' | 'capacity' | 'weight' | 'leases' | 'state' | 'target' | 'ike' | 'failed_by'
+> & { readonly id: number };
+
+export function toHomeAgent(row: HomeAgentRow): HomeAgent {
+  const { id, name, address, host, prefix, capacity, weight, leases, state, failed_by, target } = row;
+  const ike = row.ike.split(',').filter((version): version is Ike => version === 'ikev1' || version === 'ikev2');
+  return {
+    ...{ id, name, address, host, prefix, capacity, weight, leases, state, ike },
+    failedBy: failed_by ?? undefined,
+    target: target ?? undefined,
+  };
+}
+
+export function withoutId({ id, ...rest }: HomeAgentRow) {
+  return rest;
+}
+
+export async function requireHomeAgent(db: Db, name: string): Promise<{ id: number }> {
+  const agent = await db.selectFrom('home_agents').select('id').where('name', '=', name).executeTakeFirst();
+  if (!agent) throw new StoreError('ERR_STORE_NOT_FOUND', `no home agent ${name}`);
+  return agent;
+}
+
+/** Whether an address, in canonical text, is one of a home link: not another link's, and not the home agent's own. */
+export function isOnLink(hoa: string, agent: { readonly address: string; readonly prefix: string }): boolean {
+  const prefix = parsePrefix(agent.prefix)?.subarray(0, 8);
+  const address = parseAddress(hoa);
+  return hoa !== agent.address && address !== undefined && prefix?.every((octet, i) => octet === address[i]) === true;
+}
+
+/** The 16 octets of `prefix/64`, with nothing behind the prefix. */
+export function parsePrefix(text: string): Uint8Array | undefined {
+  const [address = '', length] = text.split('/');
+  const octets = length === '64' ? parseAddress(address) : undefined;
+  if (octets?.length !== 16) return undefined;
+  return octets.subarray(8).every((octet) => octet === 0) ? octets : undefined;
+}
+
+/**
+ * Whether a session is another subscriber's. It stays so to its end: a certificate of somebody else that comes in a
+ * re-authentication would leave lease, history and what the administrator sees with the one who began it.
+ */
+export async function isOfOther(db: Db, sessionId: string, subscriber: number): Promise<boolean> {
+  const row = await db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId).executeTakeFirst();
+  return row !== undefined && row.subscriber_id !== subscriber;
+}

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { makeFolder } from '../runtime/system/folder.js';
+import { refuseForeign, refuseNewer } from './database.js';
+import { DatabaseError } from './database-error.js';
+import { BESIDE, makePrivate, placeOf, syncFolder } from './private-file.js';
+import { cannotOpen } from './sqlite-errors.js';
+import { StoreLock } from './store-lock.js';
+
+/** Pages copied at a time: the server writes in between. */
+const PAGES = 1000;
+
+/** Share of the pages that is copied, from 0 to 1. */
+export type OnProgress = (part: number) => void;
+
+/**
+ * Copies a store to a file that is not there yet, for its owner alone, also while a server writes to the store: SQLite's
+ * online backup. Rejects with DatabaseError.
+ */
+export async function backUp(store: string, to: string, onProgress: OnProgress): Promise<void> {
+  if (existsSync(to)) throw new DatabaseError('ERR_STORE_OPEN', `${to} is there already`);
+  await copy(store, to, onProgress);
+}
+
+/**
+ * Puts a backup in the place of a store that nobody has open; nobody may open it meanwhile. Rejects with DatabaseError, and
+ * then changes nothing.
+ */
+export async function restore(from: string, store: string, onProgress: OnProgress): Promise<void> {
+  const backup = open(from);
+  try {
+    refuseForeign(backup, from);
+    refuseNewer(backup, from);
+    const [check] = backup.pragma('integrity_check') as { integrity_check: string }[];
+    if (check?.integrity_check !== 'ok') {
+      throw new DatabaseError('ERR_STORE_OPEN', `${from} is damaged: ${check?.integrity_check ?? 'no answer'}`);
+    }
+  } finally {
+    backup.close();
+  }
+  await makeFolder(dirname(store), 0o700);
+  const place = placeOf(store);
+  const lock = StoreLock.take(place, 'server');
+  try {
+    await copy(from, place, onProgress, true);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Under another name first; `isOwners`: the copy goes with its folder. */
+async function copy(from: string, to: string, onProgress: OnProgress, isOwners = false): Promise<void> {
+  const source = open(from);
+  const part = `${to}.new`;
+  try {
+    await rm(part, { force: true });
+    makePrivate(part, isOwners);
+    await source.backup(part, {
+      progress: ({ totalPages, remainingPages }) => {
+        if (totalPages > 0) onProgress(1 - remainingPages / totalPages);
+        return PAGES;
+      },
+    });
+    standAlone(part);
+    if (existsSync(to)) await emptyJournal(to);
+    await rename(part, to);
+    syncFolder(dirname(to));
+  } catch (error) {
+    await rm(part, { force: true });
+    throw new DatabaseError('ERR_STORE_OPEN', `cannot copy ${from} to ${to}: ${(error as Error).message}`);
+  } finally {
+    source.close();
+  }
+}
+
+/** A copy of a file in WAL mode would have files beside it as soon as somebody reads it. A server sets its mode again. */
+function standAlone(path: string): void {
+  const file = new Database(path, { fileMustExist: true });
+  try {
+    file.pragma('journal_mode = DELETE');
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * What SQLite keeps beside a file belongs to that file, and would ruin another one in its place. It goes into its file first:
+ * so a power failure at any moment leaves the whole old store or the whole new one.
+ */
+async function emptyJournal(path: string): Promise<void> {
+  try {
+    const old = new Database(path, { fileMustExist: true });
+    try {
+      old.pragma('wal_checkpoint(TRUNCATE)');
+    } finally {
+      old.close();
+    }
+  } catch {
+    // It was no database any more: nothing of it is worth keeping.
+  }
+  for (const ending of BESIDE) await rm(path + ending, { force: true });
+}
+
+function open(path: string): Database.Database {
+  try {
+    const file = new Database(path, { readonly: true, fileMustExist: true });
+    // A file that is no database shows at the first look.
+    file.prepare('SELECT count(*) FROM sqlite_master').get();
+    return file;
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
+}

@@ -1,0 +1,82 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url));
+
+/** Every room of src, the lowest first: a room imports from those above it in this list only. */
+const ROOMS = [
+  'protocol/bytes',
+  'protocol/fairness',
+  'protocol/x509',
+  'protocol/eap',
+  'protocol/diameter/wire',
+  'protocol/diameter/peer',
+  'protocol/diameter/node',
+  'protocol/mip6',
+  'protocol/pana/wire',
+  'protocol/keys',
+  'protocol/pana/session',
+  'protocol/pana/agent',
+  'protocol/nas',
+  'runtime/system',
+  'runtime/net',
+  'runtime/log',
+  'runtime/service',
+  'runtime/tls/certificates',
+  'runtime/tls',
+  'runtime/eap',
+  'runtime/hooks',
+  'runtime/diameter',
+  'runtime/config',
+  'runtime/cli',
+  'store',
+  'pki',
+  'pac',
+  'paa',
+  'aaa/config',
+  'aaa/commands',
+  'aaa',
+  'lab',
+  'lab/bench',
+  'lab/network-lab',
+  'tool/decode',
+  'tool',
+] as const;
+
+interface Import {
+  readonly file: string;
+  readonly room: string;
+  readonly imported: string;
+  readonly importedRoom: string;
+}
+
+async function importsOfSources(): Promise<Import[]> {
+  const files = (await readdir(SRC, { recursive: true })).filter((name) => name.endsWith('.ts'));
+  const found = await Promise.all(
+    files.map(async (file) => {
+      const text = await readFile(join(SRC, file), 'utf8');
+      return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(([, path = '']): Import => {
+        const imported = relative(SRC, resolve(SRC, dirname(file), path));
+        return { file, room: dirname(file), imported, importedRoom: dirname(imported) };
+      });
+    }),
+  );
+  return found.flat();
+}
+
+describe('the rooms of src', () => {
+  it('are all in the list, and no file stands outside of one', async () => {
+    const files = (await readdir(SRC, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    expect([...new Set(files.map((file) => dirname(file)))].sort()).toEqual([...ROOMS].sort());
+  });
+
+  it('import downwards only', async () => {
+    const rank = new Map<string, number>(ROOMS.map((room, index) => [room, index]));
+    const upward = (await importsOfSources())
+      .filter(({ room, importedRoom }) => (rank.get(importedRoom) ?? -1) > (rank.get(room) ?? -1))
+      .map(({ file, imported }) => `${file} imports ${imported}`);
+    expect(upward).toEqual([]);
+  });
+});

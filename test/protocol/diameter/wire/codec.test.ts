@@ -1,0 +1,217 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DecodeError } from '../../../../src/protocol/bytes/decode-error.js';
+import { equalOctets, fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
+import {
+  AVP_FLAG,
+  type DiameterMessage,
+  decodeDiameter,
+  encodeDiameter,
+  FLAG,
+  MAX_AVPS,
+  messageLength,
+  salvageDiameter,
+} from '../../../../src/protocol/diameter/wire/codec.js';
+import { DEA, DER } from '../../../../src/protocol/diameter/wire/commands.js';
+import { OCTETS, VECTORS, vector } from './vectors.js';
+
+describe('a Diameter message recorded from freeDiameter', () => {
+  it.each(VECTORS.map((each, i) => [`${i} ${each.message}`, each] as const))(
+    'decodes and encodes to the same octets: %s',
+    (_, { hex, avps, app }) => {
+      const message = decodeDiameter(fromHex(hex));
+      expect(message.applicationId).toBe(app);
+      expect(
+        message.avps.map(({ code, flags, vendorId, data }) => ({
+          code,
+          flags: (flags | (vendorId === undefined ? 0 : AVP_FLAG.V)).toString(16).padStart(2, '0'),
+          vendor: vendorId ?? 0,
+          data: toHex(data),
+        })),
+      ).toEqual(avps);
+      expect(toHex(encodeDiameter(message))).toBe(hex);
+    },
+  );
+
+  it('is refused at every strict prefix', () => {
+    for (const octets of OCTETS) {
+      for (let length = 0; length < octets.length; length += 1) {
+        expect(() => decodeDiameter(octets.subarray(0, length))).toThrow(DecodeError);
+      }
+    }
+  });
+
+  it('is refused at every strict prefix that announces its own length', () => {
+    for (const octets of OCTETS) {
+      for (let length = 24; length < octets.length; length += 4) {
+        const cut = withLength(octets.slice(0, length), length);
+        // A cut between two AVPs is a shorter message.
+        const whole = decodes(cut);
+        if (whole) expect(whole.avps).toEqual(decodeDiameter(octets).avps.slice(0, whole.avps.length));
+      }
+    }
+  });
+
+  it('is refused with an octet too many', () => {
+    for (const octets of OCTETS) expect(() => decodeDiameter(Uint8Array.of(...octets, 0))).toThrow(DecodeError);
+  });
+
+  it('shares no memory with what it was read from, not even with a Buffer', () => {
+    const octets = Buffer.from(vector('DER'));
+    const message = decodeDiameter(octets);
+    const before = message.avps.map(({ data }) => toHex(data));
+    octets.fill(0);
+    expect(message.avps.map(({ data }) => toHex(data))).toEqual(before);
+  });
+});
+
+describe('any octets', () => {
+  it('give a message or DecodeError: random', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => void decodes(octets)),
+      { numRuns: 30_000 },
+    );
+  });
+
+  it('give a message or DecodeError: random AVPs behind a good header', () => {
+    const body = fc.uint8Array({ maxLength: 200 });
+    const behindHeader = fc.property(body, (avps) => {
+      const octets = new Uint8Array(20 + avps.length);
+      octets.set(vector('DER').subarray(0, 20));
+      octets.set(avps, 20);
+      decodes(withLength(octets, octets.length));
+    });
+    fc.assert(behindHeader, { numRuns: 30_000 });
+  });
+
+  it('give a message or DecodeError: mutated recordings', () => {
+    const mutation = fc.record({
+      seed: fc.nat(OCTETS.length - 1),
+      changes: fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+    });
+    const mutated = fc.property(mutation, ({ seed, changes }) => {
+      const octets = (OCTETS[seed] ?? new Uint8Array(0)).slice();
+      for (const [at, octet] of changes) octets[at % octets.length] = octet;
+      const message = decodes(octets);
+      // What was understood is understood again, whatever the padding was.
+      if (!message) return true;
+      const again = encodeDiameter(message);
+      return again.length === octets.length && equalOctets(encodeDiameter(decodeDiameter(again)), again);
+    });
+    fc.assert(mutated, { numRuns: 60_000 });
+  });
+});
+
+describe('a message', () => {
+  const u32 = fc.nat(0xffff_ffff);
+  const avp = fc.record({
+    code: u32,
+    flags: fc.nat(0x7f),
+    vendorId: fc.option(u32, { nil: undefined }),
+    data: fc.uint8Array({ maxLength: 40 }),
+  });
+  const message: fc.Arbitrary<DiameterMessage> = fc.record({
+    flags: fc.nat(0xff),
+    commandCode: fc.nat(0xff_ffff),
+    applicationId: u32,
+    hopByHop: u32,
+    endToEnd: u32,
+    avps: fc.array(avp, { maxLength: 12 }),
+  });
+
+  it('comes back from its octets as it was, reserved bits and unknown AVPs included', () => {
+    const same = fc.property(message, (value) => {
+      expect(decodeDiameter(encodeDiameter(value))).toEqual(value);
+    });
+    fc.assert(same, { numRuns: 2_000 });
+  });
+
+  it('announces its length in the first four octets', () => {
+    expect(messageLength(vector('CER'))).toBe(vector('CER').length);
+    expect(messageLength(Uint8Array.of(1, 0, 0))).toBeUndefined();
+  });
+
+  it('of more AVPs than the limit is refused', () => {
+    const avps = Array.from({ length: MAX_AVPS + 1 }, () => ({ ...empty, code: 1 }));
+    const octets = encodeDiameter({ ...header, avps });
+    expect(() => decodeDiameter(octets)).toThrow(expect.objectContaining({ code: 'too-many' }));
+    expect(salvageDiameter(octets)).toMatchObject({ fault: { code: 'too-many' }, faultyAvp: undefined });
+  });
+
+  it('longer than its length field can say is not encoded', () => {
+    const data = new Uint8Array(0xff_ffff - 20);
+    expect(() => encodeDiameter({ ...header, avps: [{ ...empty, data }] })).toThrow(RangeError);
+  });
+
+  it('of another version or of an impossible length is refused', () => {
+    const octets = vector('DWR');
+    expect(() => decodeDiameter(changed(octets, 0, 2))).toThrow(expect.objectContaining({ code: 'bad-version' }));
+    expect(() => decodeDiameter(withLength(octets.slice(), 16))).toThrow(
+      expect.objectContaining({ code: 'bad-length' }),
+    );
+    expect(() => decodeDiameter(withLength(octets.slice(), octets.length + 1))).toThrow(
+      expect.objectContaining({ code: 'bad-length' }),
+    );
+  });
+});
+
+describe('a broken message is salvaged for its answer', () => {
+  it('with its identifiers, the AVPs before the fault, and the code of the faulty one', () => {
+    const der = decodeDiameter(vector('DER'));
+    const octets = encodeDiameter({ ...der, avps: der.avps.slice(0, 2) });
+    const second = 20 + 8 + Math.ceil((der.avps[0]?.data.length ?? 0) / 4) * 4;
+    // AVP Length beyond the end of the message.
+    octets[second + 5] = 0xff;
+    expect(salvageDiameter(octets)).toMatchObject({
+      header: { commandCode: DER.code, hopByHop: der.hopByHop, endToEnd: der.endToEnd, flags: der.flags },
+      avps: [der.avps[0]],
+      fault: { code: 'truncated' },
+      faultyAvp: { code: der.avps[1]?.code, vendorId: undefined },
+    });
+  });
+
+  it('with the vendor of the faulty AVP', () => {
+    const octets = encodeDiameter({ ...header, avps: [{ ...empty, code: 7, vendorId: 9 }] });
+    octets[20 + 7] = 11;
+    expect(salvageDiameter(octets)?.faultyAvp).toMatchObject({ code: 7, vendorId: 9 });
+  });
+
+  it('without the AVP if not even its header is there', () => {
+    const octets = withLength(new Uint8Array([...encodeDiameter({ ...header, avps: [] }), 0, 0, 0, 1]), 24);
+    expect(salvageDiameter(octets)).toMatchObject({ faultyAvp: undefined, fault: { code: 'truncated' } });
+  });
+
+  it('where version or length are wrong', () => {
+    const octets = vector('DWR');
+    expect(salvageDiameter(changed(octets, 0, 2))).toMatchObject({ fault: { code: 'bad-version' } });
+    expect(salvageDiameter(withLength(octets.slice(), 16))).toMatchObject({ fault: { code: 'bad-length' } });
+  });
+
+  it('but not without a header, nor when there is nothing wrong', () => {
+    expect(salvageDiameter(vector('DWR').subarray(0, 19))).toBeUndefined();
+    expect(salvageDiameter(vector('DWR'))).toBeUndefined();
+  });
+});
+
+const header = { flags: FLAG.P, commandCode: DEA.code, applicationId: 5, hopByHop: 1, endToEnd: 2 };
+const empty = { code: 0, flags: 0, vendorId: undefined, data: new Uint8Array(0) };
+
+function decodes(octets: Uint8Array): DiameterMessage | undefined {
+  try {
+    return decodeDiameter(octets);
+  } catch (error) {
+    expect(error).toBeInstanceOf(DecodeError);
+    return undefined;
+  }
+}
+
+function changed(octets: Uint8Array, at: number, octet: number): Uint8Array {
+  const copy = octets.slice();
+  copy[at] = octet;
+  return copy;
+}
+
+function withLength(octets: Uint8Array, length: number): Uint8Array {
+  octets.set([length >>> 16, (length >>> 8) & 0xff, length & 0xff], 1);
+  return octets;
+}

@@ -1,0 +1,617 @@
+import { describe, expect, it } from 'vitest';
+import type { PaaConfig } from '../../../../src/protocol/pana/agent/paa.js';
+import { EPOCH, STARTS_PER_EPOCH } from '../../../../src/protocol/pana/agent/stateless-start.js';
+import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
+import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
+import { HOME } from '../session/ladder.js';
+import { EAP, ForeignPac, PAN, PAR, PNA, PNR, PTA, PTR, sentOf } from '../wire/foreign.js';
+
+/** Rows of RFC 5609 8.4 and 6.6, each with the row of the table as its name. */
+const ALGORITHMS = [makeAvp('PRF-Algorithm', 5), makeAvp('Integrity-Algorithm', 12)];
+
+function opened(config: Partial<PaaConfig> = {}): ForeignPac {
+  const pac = new ForeignPac(config).open();
+  expect(pac.state).toBe('OPEN');
+  return pac;
+}
+
+describe('the PAA in INITIAL', () => {
+  it('Rx PCI: Tx PAR[S] with its algorithms, no RTX and no state', () => {
+    const pac = new ForeignPac().pci();
+    expect(pac.take()).toEqual(['PAR[S]']);
+    expect(pac.last.values).toMatchObject({ 'PRF-Algorithm': [5, 2], 'Integrity-Algorithm': [12, 7] });
+    expect(pac.last.values.Nonce).toBeUndefined();
+    expect(pac.deadline).toBeUndefined();
+    expect(pac.paa.size).toBe(0);
+    const first = pac.last.octets;
+    expect(pac.pci().last.octets).toEqual(first);
+  });
+
+  it('Rx PCI with numbers of its own: nothing', () => {
+    const pac = new ForeignPac();
+    pac.put({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 1, sequence: 0, avps: [] });
+    pac.put({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 1, avps: [] });
+    pac.put({ type: MESSAGE_TYPE.RELAY, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    expect(pac.take()).toEqual(['dropped unexpected', 'dropped unexpected', 'dropped avp-missing']);
+  });
+
+  it('Rx anything from port 0, which cannot be answered: nothing', () => {
+    const pac = new ForeignPac();
+    pac.from = { ...pac.from, port: 0 };
+    expect(pac.pci().take()).toEqual(['dropped source-port']);
+  });
+
+  it('Rx PCI with a wrong length: nothing, and nothing of what its address may ask for', () => {
+    const pac = new ForeignPac();
+    const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    const broken = [octets.subarray(0, 15), Uint8Array.of(...octets, 0, 0, 0, 0)];
+    for (let nth = 0; nth < 100; nth += 1) {
+      for (const each of broken) pac.feed({ type: 'datagram', octets: each, from: pac.from });
+    }
+    expect(new Set(pac.take())).toEqual(new Set(['dropped truncated', 'dropped leftover']));
+    expect(pac.pci().take()).toEqual(['PAR[S]']);
+  });
+
+  it('Rx PAN[S]: EAPrestart; ST(FAILED)', () => {
+    const pac = new ForeignPac().start();
+    expect(pac.take()).toEqual(['PAR[S]', 'eapStart']);
+    expect(pac.state).toBe('WAIT_EAP_MSG');
+    expect(pac.paa.halfOpen).toBe(1);
+    expect(pac.run(59_999).take()).toEqual([]);
+    expect(pac.run(60_000).take()).toEqual(['closed no-progress']);
+    expect(pac.paa.halfOpen).toBe(0);
+  });
+
+  it('Rx PAN[S] two epochs later, or to a session that has ended: nothing', () => {
+    const late = new ForeignPac().pci();
+    late.run(2 * EPOCH);
+    late.accept(ALGORITHMS);
+    expect(late.take()).toEqual(['PAR[S]', 'dropped bad-start']);
+    const over = new ForeignPac().start();
+    const pan = over.encode({ ...sentOf(over.last.octets).message, flags: FLAG.S, avps: ALGORITHMS });
+    over.session({ type: 'eapTimeout' });
+    over.take();
+    over.again(pan);
+    expect(over.take()).toEqual(['dropped bad-start']);
+  });
+
+  it('Rx PAN[S] with algorithms that were not offered, or without: nothing', () => {
+    for (const avps of [
+      [makeAvp('PRF-Algorithm', 99), makeAvp('Integrity-Algorithm', 12)],
+      [makeAvp('PRF-Algorithm', 5)],
+      [makeAvp('Integrity-Algorithm', 12)],
+      [],
+    ]) {
+      expect(new ForeignPac().start(avps).take()).toEqual(['PAR[S]', 'dropped no-algorithm']);
+    }
+    expect(new ForeignPac({ sa: 'optional' }).start([]).take()).toEqual(['PAR[S]', 'eapStart']);
+  });
+
+  it('Rx PCI, OPTIMIZED_INIT: Tx PAR[S](EAP); Rx PAN[S](EAP): EAP(m)', () => {
+    const pac = new ForeignPac({ firstRequest: EAP.request, mobility: 0x7f }).pci();
+    expect(pac.last.values).toMatchObject({ 'EAP-Payload': EAP.request, 'Mobility-Capability': 0x7f });
+    pac.accept([...ALGORITHMS, makeAvp('EAP-Payload', EAP.response)]);
+    expect(pac.said).toMatchObject([
+      { event: { type: 'eapStart', asked: EAP.request } },
+      { event: { type: 'eapPacket', packet: EAP.response } },
+    ]);
+    expect(pac.state).toBe('WAIT_EAP_MSG');
+    pac.eapRequest();
+    expect(pac.last.values.Nonce).toHaveLength(20);
+  });
+
+  it('Rx PCI, OPTIMIZED_INIT: Rx PAN[S] without EAP: WAIT_PAN_OR_PAR; Rx PAR: EAP(m); Tx PAN', () => {
+    const pac = new ForeignPac({ firstRequest: EAP.request }).start();
+    expect(pac.state).toBe('WAIT_PAN_OR_PAR');
+    pac.take();
+    pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
+    expect(pac.take()).toEqual(['PAN', 'eapPacket']);
+    expect(pac.state).toBe('WAIT_EAP_MSG');
+    // A PaC that has restarted takes the same start up, with other numbers.
+    const { sequence } = pac;
+    pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)], { sequence: sequence + 77 });
+    expect(pac.take()).toEqual(['PAN']);
+    pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.failure)], { sequence: sequence + 177 });
+    expect(pac.take()).toEqual(['dropped out-of-sequence']);
+  });
+
+  it('an unasked EAP-Payload in PAN[S] is left', () => {
+    const pac = new ForeignPac().start([...ALGORITHMS, makeAvp('EAP-Payload', EAP.response)]);
+    expect(pac.take()).toEqual(['PAR[S]', 'eapStart']);
+  });
+
+  it('offers take turns: optimised, full, plain', () => {
+    const pac = new ForeignPac({ firstRequest: EAP.request, mobility: 0x7f });
+    const forms = Array.from({ length: 6 }, () => {
+      const { values } = pac.pci().last;
+      return `${values['EAP-Payload'] ? 'eap ' : ''}${values['Mobility-Capability'] === undefined ? 'plain' : 'full'}`;
+    });
+    expect(forms).toEqual(['eap full', 'full', 'plain', 'eap full', 'full', 'plain']);
+  });
+
+  it('PAC_FOUND: Tx PAR[S]; RTX+; PCIs of that PaC are dropped', () => {
+    const pac = new ForeignPac().feed({ type: 'invite', peer: new ForeignPac().from });
+    expect(pac.take()).toEqual(['PAR[S]']);
+    expect(pac.pci().take()).toEqual(['dropped unexpected']);
+    const at = pac.deadline ?? 0;
+    expect(Math.abs(at - 1000)).toBeLessThanOrEqual(100);
+    expect(pac.run(at - 0.001).take()).toEqual([]);
+    expect(pac.run(at).take()).toEqual(['PAR[S]']);
+    pac.accept(ALGORITHMS);
+    expect(pac.take()).toEqual(['eapStart']);
+    expect(pac.deadline).toBe(at + 60_000);
+  });
+
+  it('limits: PCIs of an address and in all, starts, half-open sessions of an address and in all, sessions, invitations', () => {
+    const limits = {
+      ...{ pciPerAddress: 2, pciPerNetwork: 1000, pciInAll: 3, sessions: 1 },
+      ...{ halfOpenPerAddress: 1, halfOpenPerNetwork: 9, halfOpen: 1 },
+    };
+    const codes = (pac: ForeignPac) => pac.take().filter((name) => name.startsWith('dropped'));
+    const pac = new ForeignPac({ limits });
+    pac.pci().pci().pci();
+    expect(codes(pac)).toEqual(['dropped pci-of-address']);
+    pac.from = { ...pac.from, address: '2001:db8::2' };
+    pac.pci();
+    pac.from = { ...pac.from, address: '2001:db8::3' };
+    pac.pci();
+    expect(codes(pac)).toEqual(['dropped pci-in-all']);
+
+    const begin = (more: Partial<PaaConfig['limits']>, address: string) => {
+      const two = new ForeignPac({ limits: { ...limits, pciInAll: 100, pciPerAddress: 100, ...more } }).start();
+      two.eapRequest().respond(true);
+      two.from = { ...two.from, address, port: 41_000 };
+      two.start();
+      return codes(two);
+    };
+    const { address } = new ForeignPac().from;
+    expect(begin({ sessions: 9, halfOpen: 9 }, address)).toEqual(['dropped half-open-of-address']);
+    expect(begin({ sessions: 9 }, '2001:db8::9')).toEqual(['dropped half-open-in-all']);
+    expect(begin({ halfOpen: 9 }, '2001:db8::9')).toEqual(['dropped sessions-in-all']);
+
+    const inviting = new ForeignPac({ limits }).feed({ type: 'invite', peer: pac.from });
+    inviting.feed({ type: 'invite', peer: { ...pac.from, port: 2 } });
+    expect(codes(inviting)).toEqual(['dropped invitations']);
+
+    const many = new ForeignPac({ limits: { ...limits, pciPerAddress: 100, pciInAll: 100 } });
+    for (let i = 0; i <= STARTS_PER_EPOCH; i += 1) {
+      many.start();
+      many.session({ type: 'eapTimeout' });
+    }
+    // The last PCI is not answered, and the PAN[S] behind it is to a start that is over.
+    expect(codes(many)).toEqual(['dropped starts-of-epoch', 'dropped bad-start']);
+    many.run(EPOCH);
+    many.start();
+    expect(codes(many)).toEqual([]);
+  });
+});
+
+describe('the PAA in WAIT_EAP_MSG', () => {
+  it('EAP_REQUEST: Tx PAR(EAP, Nonce); RTX+', () => {
+    const pac = new ForeignPac().start().eapRequest();
+    expect(pac.state).toBe('WAIT_PAN_OR_PAR');
+    expect(pac.last.values).toMatchObject({ 'EAP-Payload': EAP.request, Nonce: expect.any(Uint8Array) });
+    pac.take();
+    const at = pac.deadline ?? 0;
+    expect(pac.run(at).take()).toEqual(['PAR']);
+    pac.respond(true).eapRequest();
+    expect(pac.last.values.Nonce).toBeUndefined();
+  });
+
+  it('EAP_FAILURE: Result-Code 1; Tx PAR[C]; RTX+; Rx PAN[C]: DISC', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true);
+    pac.take();
+    pac.session({ type: 'eapFailure', packet: EAP.failure });
+    expect(pac.take()).toEqual(['PAR[C]']);
+    expect(pac.last.values).toMatchObject({ 'Result-Code': 1, 'EAP-Payload': EAP.failure });
+    expect(pac.last.values['Key-Id']).toBeUndefined();
+    expect(pac.state).toBe('WAIT_FAIL_PAN');
+    pac.answer(PAN, FLAG.C);
+    expect(pac.take()).toEqual(['closed rejected']);
+  });
+
+  it('EAP_FAILURE without an EAP packet, and no PAN[C]: DISC after FAILED_SESS_TIMEOUT', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true);
+    pac.take();
+    pac.session({ type: 'eapFailure', packet: undefined }).run(400_000);
+    const said = pac.take();
+    expect(said.filter((name) => name === 'PAR[C]')).toHaveLength(6);
+    expect(said.at(-1)).toBe('closed rejected');
+  });
+
+  it('EAP_SUCCESS, Authorize(): Result-Code 0; Tx PAR[C](Key-Id, AUTH); Rx PAN[C]: ST(LIFE)', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true).success();
+    pac.take();
+    expect(pac.state).toBe('WAIT_SUCC_PAN');
+    expect(pac.last.values).toMatchObject({ 'Result-Code': 0, 'Session-Lifetime': 3600 });
+    pac.key = pac.keyed();
+    expect(pac.isSigned).toBe(true);
+    pac.complete();
+    expect(pac.take()).toEqual(['authorized']);
+    expect(pac.deadline).toBe(3_600_000);
+    expect(pac.run(3_599_999).take()).toEqual([]);
+    expect(pac.run(3_600_000).take()).toEqual(['closed lifetime-expired']);
+  });
+
+  it('EAP_SUCCESS, Authorize(), no PAN[C]: the end says that it was granted', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true).success().run(400_000);
+    expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', cause: 'no-answer', granted: true } });
+  });
+
+  it('EAP_SUCCESS, not Authorize(): Result-Code 2; Tx PAR[C](Key-Id, AUTH); Rx PAN[C]: DISC', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true).success(false);
+    pac.take();
+    expect(pac.state).toBe('WAIT_FAIL_PAN');
+    expect(pac.last.values).toMatchObject({ 'Result-Code': 2, 'EAP-Payload': EAP.success });
+    pac.key = pac.keyed();
+    expect(pac.isSigned).toBe(true);
+    pac.complete();
+    expect(pac.take()).toEqual(['closed rejected']);
+    expect(pac.paa.size).toBe(0);
+  });
+
+  it('EAP_REQUEST, EAP_SUCCESS, EAP_FAILURE that do not fit a message: DISC', () => {
+    const packet = new Uint8Array(65_532).fill(1);
+    const request = new ForeignPac().start();
+    request.take();
+    expect(request.session({ type: 'eapRequest', packet }).take()).toEqual(['dropped too-long', 'closed no-progress']);
+    const failure = new ForeignPac().start();
+    failure.take();
+    expect(failure.session({ type: 'eapFailure', packet }).take()).toEqual(['dropped too-long', 'closed no-progress']);
+    const success = new ForeignPac().start().eapRequest().respond(true);
+    success.take();
+    const grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
+    const { msk } = success;
+    success.session({ type: 'eapSuccess', packet, msk, authorized: true, grant });
+    // The AAA server has granted it, and hears of the end.
+    expect(success.said.at(-1)).toMatchObject({ event: { type: 'closed', granted: true } });
+    expect(success.take()).toEqual(['dropped too-long', 'closed no-progress']);
+    expect(success.paa.size).toBe(0);
+  });
+
+  it('EAP_SUCCESS without a key where one is needed: Result-Code 2', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true).success(true, 'none');
+    expect(pac.last.values['Result-Code']).toBe(2);
+    // The AAA server has granted it all the same, and hears of the end.
+    pac.answer(PAN, FLAG.C);
+    expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', granted: true } });
+  });
+
+  it('EAP_TIMEOUT, or EAP_FAILURE before an answer has come: DISC without a word', () => {
+    const pac = new ForeignPac().start();
+    pac.take();
+    expect(pac.session({ type: 'eapTimeout' }).take()).toEqual(['closed eap-timeout']);
+    const other = new ForeignPac().start().eapRequest();
+    other.take();
+    expect(other.session({ type: 'eapFailure', packet: undefined }).take()).toEqual(['closed eap-timeout']);
+  });
+
+  it('EAP in a state that does not wait for it: nothing', () => {
+    const pac = opened();
+    pac.eapRequest().success().session({ type: 'eapTimeout' }).session({ type: 'eapFailure', packet: undefined });
+    expect(pac.take()).toEqual([]);
+    expect(pac.state).toBe('OPEN');
+  });
+});
+
+describe('the PAA in WAIT_PAN_OR_PAR', () => {
+  const waiting = () => {
+    const pac = new ForeignPac().start().eapRequest();
+    pac.take();
+    return pac;
+  };
+
+  it('Rx PAN with EAP-Payload: EAP(m); RTX-', () => {
+    const pac = waiting().respond(true);
+    expect(pac.take()).toEqual(['eapPacket']);
+    expect(pac.state).toBe('WAIT_EAP_MSG');
+    expect(pac.deadline).toBe(60_000);
+  });
+
+  it('Rx PAN without EAP-Payload: RTX-; Rx PAR: EAP(m); Tx PAN()', () => {
+    const pac = waiting();
+    pac.answer(PAN, 0, [makeAvp('Nonce', pac.nonce)]);
+    expect(pac.take()).toEqual([]);
+    expect(pac.state).toBe('WAIT_PAN_OR_PAR');
+    expect(pac.run(30_000).take()).toEqual([]);
+    pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
+    expect(pac.take()).toEqual(['PAN', 'eapPacket']);
+    expect(pac.last.values.Nonce).toBeUndefined();
+    expect(pac.deadline).toBe(90_000);
+  });
+
+  it('Rx PAR before the PAN that it overtook: EAP(m); the PAN still counts', () => {
+    const pac = waiting();
+    const par = pac.last;
+    pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
+    expect(pac.take()).toEqual(['PAN', 'eapPacket']);
+    // The next request waits: one at a time.
+    expect(pac.eapRequest().take()).toEqual([]);
+    pac.answer(PAN, 0, [makeAvp('Nonce', pac.nonce)], par);
+    expect(pac.take()).toEqual(['PAR']);
+  });
+
+  it('Rx PAN[S] again: its PAR is repeated by the timer, not at once; another PAN[S]: too late', () => {
+    const pac = new ForeignPac().pci();
+    const pan = { ...pac.last.message, flags: FLAG.S, avps: ALGORITHMS };
+    pac.accept(ALGORITHMS).eapRequest();
+    pac.take();
+    pac.put(pan);
+    expect(pac.take()).toEqual([]);
+    pac.put({ ...pan, avps: [makeAvp('PRF-Algorithm', 2), makeAvp('Integrity-Algorithm', 7)] });
+    expect(pac.take()).toEqual(['dropped bad-start']);
+  });
+
+  it('Rx PCI: the PAR[S] of this start again, until there was a PAN', () => {
+    const pac = new ForeignPac().start();
+    const [offer] = pac.sent;
+    pac.eapRequest();
+    expect(pac.pci().last.octets).toEqual(offer?.octets);
+    const par = pac.sent.find(({ name }) => name === 'PAR');
+    pac.answer(PAN, 0, [makeAvp('EAP-Payload', EAP.response), makeAvp('Nonce', pac.nonce)], par);
+    expect(pac.pci().last.message.sessionId).not.toBe(offer?.message.sessionId);
+  });
+
+  it.each([
+    ['without its Nonce', false],
+    ['with a Nonce that is none of its', true],
+  ])('Rx PAN %s: nothing', (_what, second) => {
+    const pac = waiting();
+    if (second) pac.respond(true).eapRequest();
+    pac.take();
+    pac.respond(second);
+    expect(pac.take()).toEqual(['dropped nonce']);
+  });
+
+  it('Rx PTR, PNR[A], PNR[P], PAR[C] in the first run: nothing (RFC 5191 5.5)', () => {
+    const pac = waiting();
+    pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
+    pac.request(PNR, FLAG.A);
+    pac.request(PNR, FLAG.P);
+    pac.request(PAR, FLAG.C, [makeAvp('EAP-Payload', EAP.response)]);
+    pac.request(PAR, 0);
+    expect(pac.take()).toEqual(Array(5).fill('dropped unexpected'));
+  });
+
+  it('from another address: nothing, since nothing proves it', () => {
+    const pac = waiting();
+    const { from } = pac;
+    pac.from = { ...from, port: 1 };
+    pac.respond(true);
+    expect(pac.take()).toEqual(['dropped unknown-session']);
+  });
+
+  it('no PAN: DISC after FAILED_SESS_TIMEOUT', () => {
+    expect(waiting().run(59_999).take()).toEqual(Array(5).fill('PAR'));
+    expect(waiting().run(60_000).take().at(-1)).toBe('closed no-progress');
+  });
+});
+
+describe('the PAA in OPEN', () => {
+  it('ping trigger: Tx PNR[P]; RTX+; Rx PNA[P]: RTX-', () => {
+    const pac = opened().session({ type: 'ping' });
+    expect(pac.take()).toEqual(['PNR[P]']);
+    expect(pac.isSigned).toBe(true);
+    expect(pac.state).toBe('WAIT_PNA_PING');
+    expect(pac.session({ type: 'ping' }).take()).toEqual(['dropped pings']);
+    pac.answer(PNA, FLAG.P);
+    expect(pac.state).toBe('OPEN');
+  });
+
+  it('pings by itself when it has heard nothing for so long; no answer: DISC', () => {
+    const pac = opened({ pingInterval: 20_000 });
+    expect(pac.run(19_999).take()).toEqual([]);
+    pac.request(PNR, FLAG.P);
+    expect(pac.take()).toEqual(['PNA[P]']);
+    expect(pac.run(39_999).take()).toEqual(['PNR[P]']);
+    pac.run(400_000);
+    expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', cause: 'no-answer', granted: true } });
+  });
+
+  it('a ping asked for while it re-authenticates: nothing (RFC 5191 4.2)', () => {
+    const pac = opened().session({ type: 'reauthenticate' });
+    pac.take();
+    expect(pac.session({ type: 'ping' }).take()).toEqual([]);
+  });
+
+  it.each(['OPEN', 'WAIT_PNA_PING'])('Rx PNR[A] in %s: Tx PNA[A]; EAPrestart', (state) => {
+    const pac = opened();
+    if (state === 'WAIT_PNA_PING') pac.session({ type: 'ping' });
+    pac.take();
+    pac.request(PNR, FLAG.A);
+    expect(pac.take()).toEqual(['PNA[A]', 'eapStart']);
+    expect(pac.state).toBe('WAIT_EAP_MSG');
+    if (state === 'OPEN') pac.eapRequest();
+    else expect(pac.eapRequest().take()).toEqual([]);
+  });
+
+  it('REAUTH, and REAUTH_TIMEOUT before the lifetime ends: EAPrestart; old key until PAR[C]', () => {
+    const pac = opened({ reauthenticateAt: 0.9 });
+    expect(pac.run(3_239_999).take()).toEqual([]);
+    expect(pac.run(3_240_000).take()).toEqual(['eapStart']);
+    pac.eapRequest();
+    expect(pac.isSigned).toBe(true);
+    expect(pac.last.values.Nonce).toHaveLength(20);
+    pac.nonce = new Uint8Array(20).fill(0x55);
+    pac.respond(true);
+    pac.msk = new Uint8Array(64).fill(0x33);
+    pac.success();
+    pac.take();
+    const old = pac.key;
+    pac.complete();
+    expect(pac.state).toBe('OPEN');
+    expect(pac.said.at(-1)).toMatchObject({ event: { type: 'authorized', reauthentication: true } });
+    pac.key = old;
+    pac.take();
+    pac.request(PNR, FLAG.P);
+    expect(pac.take()).toEqual(['dropped auth']);
+  });
+
+  it('Authorization-Lifetime: REAUTH_TIMEOUT comes with it', () => {
+    const pac = new ForeignPac({ reauthenticateAt: 0.9 }).start().eapRequest().respond(true);
+    pac.success(true, pac.msk, { ...HOME, authorizationLifetime: 5_000 }).complete();
+    pac.take();
+    expect(pac.run(4_999).take()).toEqual([]);
+    expect(pac.run(5_000).take()).toEqual(['eapStart']);
+  });
+
+  it('a grant without a lifetime: no end', () => {
+    const pac = new ForeignPac({ reauthenticateAt: 0.9 }).start().eapRequest().respond(true);
+    pac.success(true, pac.msk, { ...HOME, lifetime: undefined }).complete();
+    expect(pac.last.values['Session-Lifetime']).toBeUndefined();
+    expect(pac.deadline).toBeUndefined();
+    expect([...pac.paa.list(0)]).toMatchObject([{ state: 'OPEN', remaining: undefined }]);
+  });
+
+  it('terminate trigger: Tx PTR(cause); RTX+; Rx PTA: DISC', () => {
+    for (const [cause, closed] of [
+      [4, 'administrative'],
+      [8, 'session-timeout'],
+    ] as const) {
+      const pac = opened().session({ type: 'terminate', cause });
+      expect(pac.take()).toEqual(['PTR']);
+      expect(pac.last.values['Termination-Cause']).toBe(cause);
+      expect(pac.state).toBe('SESS_TERM');
+      expect(pac.session({ type: 'terminate', cause }).take()).toEqual([]);
+      pac.answer(PTA, 0);
+      expect(pac.take()).toEqual([`closed ${closed}`]);
+    }
+  });
+
+  it('terminate trigger without an answer: DISC with its cause after ten PTRs', () => {
+    const pac = opened().session({ type: 'terminate', cause: 4 }).run(400_000);
+    const said = pac.take();
+    expect(said.filter((name) => name === 'PTR')).toHaveLength(10);
+    expect(said.at(-1)).toBe('closed administrative');
+  });
+
+  it('terminate trigger in the first run: DISC without a word', () => {
+    const pac = new ForeignPac().start();
+    pac.take();
+    expect(pac.session({ type: 'terminate', cause: 4 }).take()).toEqual(['closed administrative']);
+  });
+
+  it.each(['OPEN', 'WAIT_PNA_PING', 'WAIT_EAP_MSG', 'WAIT_PAN_OR_PAR', 'WAIT_SUCC_PAN'])(
+    'Rx PTR in %s: Tx PTA; DISC',
+    (state) => {
+      const pac = opened();
+      if (state === 'WAIT_PNA_PING') pac.session({ type: 'ping' });
+      if (['WAIT_EAP_MSG', 'WAIT_PAN_OR_PAR', 'WAIT_SUCC_PAN'].includes(state)) pac.session({ type: 'reauthenticate' });
+      if (state === 'WAIT_PAN_OR_PAR' || state === 'WAIT_SUCC_PAN') pac.eapRequest();
+      if (state === 'WAIT_SUCC_PAN') pac.respond(true).success();
+      if (state === 'WAIT_SUCC_PAN') pac.key = pac.keyed();
+      expect(pac.state).toBe(state);
+      pac.take();
+      pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
+      expect(pac.take()).toEqual(['PTA', 'closed logout']);
+      expect(pac.isSigned).toBe(true);
+      expect(pac.paa.size).toBe(0);
+    },
+  );
+
+  it('SESS_TERM: Rx PTR: Tx PTA; Rx PNR[P]: Tx PNA[P]; Rx PNR[A]: nothing', () => {
+    const pac = opened().session({ type: 'terminate', cause: 4 });
+    const ptr = pac.last;
+    pac.take();
+    pac.request(PNR, FLAG.P);
+    pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
+    expect(pac.take()).toEqual(['PNA[P]', 'PTA']);
+    pac.request(PNR, FLAG.A);
+    expect(pac.take()).toEqual(['dropped unexpected']);
+    pac.answer(PTA, 0, [], ptr);
+    expect(pac.take()).toEqual(['closed administrative']);
+  });
+
+  it('Rx a request that was answered: the same answer again, at most ten in a second', () => {
+    const pac = opened();
+    const ping = pac.request(PNR, FLAG.P);
+    const { octets } = pac.last;
+    pac.take();
+    for (let i = 0; i < 12; i += 1) pac.again(ping);
+    expect(pac.take()).toEqual([...Array(10).fill('PNA[P]'), 'dropped replays', 'dropped replays']);
+    expect(pac.last.octets).toEqual(octets);
+    // With another type under the same number it is none.
+    pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)], { sequence: pac.sequence - 1 });
+    expect(pac.take()).toEqual(['dropped out-of-sequence']);
+  });
+
+  it('each run has a Key-Id of its own, which PAN[C] repeats', () => {
+    const pac = opened();
+    const seen = [pac.last.values['Key-Id']];
+    const former = pac.key?.key.octets();
+    for (let run = 1; run <= 3; run += 1) {
+      pac.session({ type: 'reauthenticate' }).eapRequest().respond(true).success();
+      const keyId = pac.last.values['Key-Id'];
+      expect(seen).not.toContain(keyId);
+      expect(pac.keyed().key.octets()).not.toEqual(former);
+      pac.take();
+      pac.key = pac.keyed();
+      pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', seen.at(-1) ?? 0)]);
+      expect(pac.take()).toEqual(['dropped avp-missing']);
+      pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', keyId ?? 0)]);
+      expect(pac.take()).toEqual(['authorized']);
+      seen.push(keyId);
+    }
+  });
+
+  it('PAN[C] without the Key-Id of PAR[C], or without AUTH: nothing', () => {
+    const pac = new ForeignPac().start().eapRequest().respond(true).success();
+    pac.take();
+    pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', 1)]);
+    pac.key = pac.keyed();
+    pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', 1)]);
+    pac.answer(PAN, FLAG.C);
+    expect(pac.take()).toEqual(['dropped auth', 'dropped avp-missing', 'dropped avp-missing']);
+    expect(pac.complete().take()).toEqual(['authorized']);
+  });
+
+  it('a session without an SA is neither protected nor moves', () => {
+    const pac = new ForeignPac({ sa: 'optional' }).start([]).eapRequest();
+    pac.answer(PAN, 0, [makeAvp('EAP-Payload', EAP.response)]);
+    pac.success();
+    expect(pac.last.values.AUTH).toBeUndefined();
+    expect(pac.last.values['Key-Id']).toBeUndefined();
+    pac.answer(PAN, FLAG.C);
+    expect(pac.state).toBe('OPEN');
+    pac.take();
+    pac.from = { ...pac.from, port: 9 };
+    pac.request(PNR, FLAG.P);
+    expect(pac.take()).toEqual(['dropped unknown-session']);
+  });
+
+  it('I bit: in every PAR of the first run but PAR[S], where it is configured', () => {
+    const pac = opened({ reconfigure: true });
+    pac.session({ type: 'reauthenticate' }).eapRequest().respond(true).success();
+    const withI = pac.sent.filter(({ message }) => message.flags & FLAG.I).map(({ name }) => name);
+    expect(withI).toEqual(['PAR', 'PAR[C]']);
+  });
+
+  it.each([true, false])('hands out its keys only where it is configured: %s', (exportKeys) => {
+    const pac = new ForeignPac({ exportKeys }).start().eapRequest().respond(true).success();
+    const keys = pac.said.flatMap((output) =>
+      output.type === 'session' && output.event.type === 'key'
+        ? [{ ...output.event, key: output.event.key.octets() }]
+        : [],
+    );
+    expect(keys).toEqual(
+      exportKeys
+        ? [
+            {
+              type: 'key',
+              sessionId: pac.sessionId,
+              keyId: pac.last.values['Key-Id'],
+              integrity: 12,
+              key: pac.keyed().key.octets(),
+            },
+          ]
+        : [],
+    );
+  });
+
+  it('nothing reaches a session that is not there', () => {
+    const pac = opened();
+    pac.feed({ type: 'session', sessionId: 1, input: { type: 'ping' } });
+    pac.request(PNR, FLAG.P, [], { sessionId: 1 });
+    expect(pac.take()).toEqual(['dropped unknown-session']);
+  });
+});

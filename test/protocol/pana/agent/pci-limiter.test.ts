@@ -1,0 +1,167 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseAddress, toV6Octets } from '../../../../src/protocol/bytes/address.js';
+import { halfSipHash, sipKey } from '../../../../src/protocol/bytes/half-sip-hash.js';
+import { cutToNetwork, networkOf, readAddressWords } from '../../../../src/protocol/pana/agent/networks.js';
+import { PciLimiter } from '../../../../src/protocol/pana/agent/pci-limiter.js';
+
+const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
+const LIMITS = { perAddress: 5, perNetwork: 500, inAll: 4_000 };
+const SECOND = 1_000;
+
+/** Of 2^20 addresses in 16 of a /8, as many a millisecond as it takes for 50,000 a second. */
+function* flood(from: number, until: number): Generator<readonly [string, number]> {
+  let state = 1;
+  for (let now = from; now < until; now += 1) {
+    for (let n = 0; n < 50; n += 1) {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      const low = state >>> 8;
+      yield [`10.${100 + ((low >> 16) & 15)}.${(low >> 8) & 255}.${low & 255}`, now] as const;
+    }
+  }
+}
+
+/** The seconds after which a node that begins at `from` is answered first, with the times of RFC 5191 9.1. */
+function answeredAfter(limiter: PciLimiter, address: string, from: number): number | undefined {
+  const due = [0, 1_000, 3_000, 7_000];
+  for (const [attacker, now] of flood(from, from + 8_000)) {
+    if (due[0] !== undefined && now >= from + due[0]) {
+      const waited = due.shift();
+      if (limiter.refuse(address, now) === undefined) return waited;
+    }
+    limiter.refuse(attacker, now);
+  }
+  return undefined;
+}
+
+describe('the limiter of PCIs', () => {
+  it('counts each second anew, and repetitions each epoch', () => {
+    const limiter = new PciLimiter(KEY, { perAddress: 2, perNetwork: 100, inAll: 100 });
+    expect([0, 1, 2].map(() => limiter.refuse('::1', 0))).toEqual([undefined, undefined, 'pci-of-address']);
+    expect(limiter.refuse('::1', 1000)).toBeUndefined();
+    expect([1, 2, 3].map(() => limiter.repeats('::1', 716, 0))).toEqual([0, 1, 2]);
+    expect(limiter.repeats('::1', 717, 0)).toBe(0);
+    expect(limiter.repeats('::1', 716, 1)).toBe(0);
+    for (let i = 0; i < 256; i += 1) limiter.repeats('::1', 716, 1);
+    expect(limiter.repeats('::1', 716, 1)).toBe(1);
+  });
+
+  it('bounds what one network is answered, and leaves the others theirs', () => {
+    const limiter = new PciLimiter(KEY, { perAddress: 5, perNetwork: 20, inAll: 1_000 });
+    const said = Array.from({ length: 100 }, (_, n) => limiter.refuse(`2001:db8:66::${n.toString(16)}`, 0));
+    expect(said.filter((code) => code === undefined)).toHaveLength(20);
+    expect(said.at(-1)).toBe('pci-of-network');
+    expect(limiter.refuse('2001:db8:67::1', 0)).toBeUndefined();
+    expect(limiter.refuse('192.0.2.1', 0)).toBeUndefined();
+  });
+
+  it('answers nodes of quiet networks at once in a flood of 50,000 a second from 2^20 addresses', () => {
+    const limiter = new PciLimiter(KEY, LIMITS);
+    for (const [attacker, now] of flood(0, 3 * SECOND)) limiter.refuse(attacker, now);
+    const waited = ['10.66.0.5', '2001:db8:a::11', '192.0.2.7'].map((address, n) =>
+      answeredAfter(limiter, address, (10 + 10 * n) * SECOND),
+    );
+    expect(waited).toEqual([0, 0, 0]);
+  });
+
+  it.each([1_000, 65_536])(
+    'answers nodes beside the addresses of a flood as well, when those are known (%s)',
+    (sources) => {
+      const limiter = new PciLimiter(KEY, LIMITS);
+      // Addresses of the node's own /64, 20,000 a second: each has been heard three times after ten seconds at the latest.
+      const answered: boolean[] = [];
+      for (let n = 0; n < 240_000; n += 1) {
+        const now = n / 20;
+        limiter.refuse(`2001:db8:a::${(n % sources).toString(16)}`, now);
+        // Behind those of this second that were first.
+        if (now > 11_500 && n % 2_000 === 0)
+          answered.push(limiter.refuse(`2001:db8:a::1:${(n / 2_000).toString(16)}`, now) === undefined);
+      }
+      expect(answered).toEqual([true, true, true, true]);
+    },
+  );
+
+  it('counts nothing against a node that answers what it is sent', () => {
+    const limiter = new PciLimiter(KEY, LIMITS);
+    for (const [attacker, now] of flood(0, SECOND)) limiter.refuse(attacker, now);
+    let refused = 0;
+    for (let round = 1; round <= 20; round += 1) {
+      for (const [attacker, now] of flood(round * SECOND, round * SECOND + 200)) limiter.refuse(attacker, now);
+      if (limiter.refuse('10.66.0.5', round * SECOND + 200)) refused += 1;
+      limiter.proven('10.66.0.5');
+    }
+    expect(refused).toBe(0);
+  });
+
+  it('counts nothing against the network of a node that had to repeat its PCI', () => {
+    const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
+    for (let start = 0; start < 20; start += 1) {
+      // Two that are lost on their way or in the answer, and the one that is answered with PAN[S].
+      for (let nth = 0; nth < 3; nth += 1) limiter.refuse('10.66.0.5', start * 4_000);
+      limiter.proven('10.66.0.5');
+    }
+    // The flood has all that is not kept for quiet networks.
+    for (let n = 0; n < 8; n += 1) for (let again = 0; again < 8; again += 1) limiter.refuse(`10.9.9.${n}`, 100_000);
+    expect(limiter.refuse('10.66.0.6', 100_000)).toBeUndefined();
+  });
+
+  it('forgets in two minutes', () => {
+    const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
+    const ask = (now: number) => Array.from({ length: 8 }, () => limiter.refuse('192.0.2.1', now) === undefined);
+    // Three are quiet, and the rest has half of what is answered.
+    expect(ask(0)).toEqual([true, true, true, true, false, false, false, false]);
+    expect(ask(1_000).filter(Boolean)).toHaveLength(4);
+    expect(ask(60_000).filter(Boolean)).toHaveLength(4);
+    expect(limiter.refuse('192.0.2.1', 240_000)).toBeUndefined();
+    expect(ask(240_000)[0]).toBe(true);
+  });
+});
+
+describe('words of an address', () => {
+  const words = (text: string) => {
+    const out = new Uint32Array(5);
+    readAddressWords(text, out);
+    return out;
+  };
+
+  it('are those of its octets, for any address as the platform writes it', () => {
+    const v6 = fc.ipV6().filter((text) => isIPv6(text));
+    const v4 = fc.ipV4().filter((text) => isIPv4(text));
+    fc.assert(
+      fc.property(fc.oneof(v4, v6), (text) => {
+        const octets = parseAddress(text);
+        if (!octets) return;
+        const view = new DataView(toV6Octets(octets).buffer);
+        expect([...words(text).subarray(0, 4)]).toEqual([0, 4, 8, 12].map((at) => view.getUint32(at)));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('tell scopes apart, and networks are /64 and /24', () => {
+    expect(words('fe80::1%eth0')).not.toEqual(words('fe80::1%eth1'));
+    expect(networkOf('2001:db8:1:2:3::4')).toBe(networkOf('2001:db8:1:2::9'));
+    expect(networkOf('2001:db8:1:2::')).not.toBe(networkOf('2001:db8:1:3::'));
+    expect(networkOf('192.0.2.1')).toBe(networkOf('192.0.2.255'));
+    expect(networkOf('192.0.2.1')).not.toBe(networkOf('192.0.3.1'));
+    expect(networkOf('fe80::1%a')).not.toBe(networkOf('fe80::1%b'));
+    const cut = words('2001:db8::ffff:1');
+    cutToNetwork(cut);
+    expect([...cut]).toEqual([0x2001_0db8, 0, 0, 0, 0]);
+  });
+
+  it('are hashed as by HalfSipHash, whose every bit of the input counts', () => {
+    const key = sipKey(KEY);
+    const seen = new Set<number>();
+    for (let bit = 0; bit < 160; bit += 1) {
+      const input = new Uint32Array(5);
+      input[bit >> 5] = 2 ** (bit & 31);
+      seen.add(halfSipHash(key, input, 5));
+    }
+    expect(seen.size).toBe(160);
+    expect(halfSipHash(sipKey(new Uint8Array(8)), new Uint32Array(5), 5)).not.toBe(
+      halfSipHash(key, new Uint32Array(5), 5),
+    );
+  });
+});

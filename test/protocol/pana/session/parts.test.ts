@@ -1,0 +1,154 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../../src/protocol/bytes/secret.js';
+import { EPOCH, StatelessStart, VARIANT } from '../../../../src/protocol/pana/agent/stateless-start.js';
+import {
+  nextRetransmission,
+  type RetransmissionParameters,
+  startRetransmission,
+} from '../../../../src/protocol/pana/session/retransmission.js';
+import { receive } from '../../../../src/protocol/pana/session/session.js';
+import type { PacEndpoint } from '../../../../src/protocol/pana/session/start.js';
+import { algorithmsOf } from '../../../../src/protocol/pana/wire/algorithms.js';
+import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
+import { makeAvp, type PanaValues, readPana } from '../../../../src/protocol/pana/wire/dictionary.js';
+import { prfPlus, verifyAuth } from '../../../../src/protocol/pana/wire/keys.js';
+import { mobilityAvps, readAssignment } from '../../../../src/protocol/pana/wire/mobility.js';
+import { HOME } from './ladder.js';
+
+const PEER: PacEndpoint = { address: '2001:db8::5', port: 4000, local: 'a' };
+
+function valuesOf(avps: ReturnType<typeof mobilityAvps>): PanaValues {
+  const values = readPana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.C, sessionId: 1, sequence: 1, avps });
+  if (typeof values === 'string') throw new Error(values);
+  return values;
+}
+
+describe('an assignment in PAR[C]', () => {
+  const { assignment } = HOME;
+
+  it('comes back as it went, with all of it or with the home agent alone, in IPv6 and IPv4', () => {
+    if (!assignment) throw new Error('there is one');
+    const alone = { ...assignment, homeAddress: undefined, prefix: undefined, host: undefined, ikeIdentity: undefined };
+    const four = {
+      ...assignment,
+      homeAgent: Uint8Array.of(192, 0, 2, 1),
+      homeAddress: Uint8Array.of(192, 0, 2, 7),
+      prefix: undefined,
+    };
+    for (const each of [assignment, { ...alone, lifetime: undefined }, four]) {
+      expect(readAssignment(valuesOf(mobilityAvps(each, 32473)))).toEqual(each);
+    }
+  });
+
+  it('without Mobility-Capability grants nothing by its bits; without a home agent it is none', () => {
+    const agent = makeAvp('MIP6-Home-Agent-Address', Uint8Array.of(0, 2, ...new Uint8Array(16).fill(0x20)));
+    expect(readAssignment(valuesOf([agent]))).toMatchObject({ capability: 0 });
+    expect(readAssignment(valuesOf([makeAvp('MIP6-Lifetime', 5)]))).toBeUndefined();
+  });
+
+  it('that cannot be read has a reason, and is never a shorter one', () => {
+    const right = Uint8Array.of(0, 2, ...new Uint8Array(16).fill(0x20));
+    const wrong = [
+      new Uint8Array(0),
+      Uint8Array.of(0),
+      Uint8Array.of(0, 1, 1, 2, 3),
+      right.subarray(0, 17),
+      Uint8Array.of(0, 3, 1),
+    ];
+    for (const value of wrong) {
+      const agent = makeAvp('MIP6-Home-Agent-Address', right);
+      expect(readAssignment(valuesOf([makeAvp('MIP6-Home-Agent-Address', value)]))).toBeTypeOf('string');
+      expect(readAssignment(valuesOf([agent, makeAvp('MIP6-Home-Address', value)]))).toBeTypeOf('string');
+    }
+    const agent = makeAvp('MIP6-Home-Agent-Address', right);
+    for (const value of [new Uint8Array(0), new Uint8Array(16), new Uint8Array(18), new Uint8Array(17).fill(129)]) {
+      expect(readAssignment(valuesOf([agent, makeAvp('MIP6-Home-Link-Prefix', value)]))).toBeTypeOf('string');
+    }
+  });
+});
+
+describe('retransmission, RFC 5191 9', () => {
+  const parameters = fc.record({
+    irt: fc.integer({ min: 1, max: 5_000 }),
+    mrt: fc.oneof(fc.constant(0), fc.integer({ min: 5_000, max: 120_000 })),
+    mrc: fc.integer({ min: 0, max: 12 }),
+    mrd: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 100_000 })),
+  });
+
+  it('keeps IRT, MRT, MRC and MRD for any of them', () => {
+    fc.assert(
+      fc.property(
+        parameters,
+        fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 20 }),
+        (given, units) => {
+          const { irt, mrt, mrc, mrd }: RetransmissionParameters = given;
+          let timer = startRetransmission(given, 0, units[0] ?? 0);
+          expect(timer.rt / irt).toBeGreaterThanOrEqual(0.9 - 1e-9);
+          expect(timer.rt / irt).toBeLessThanOrEqual(1.1 + 1e-9);
+          let sent = 1;
+          for (const unit of units.slice(1, 20)) {
+            if (mrd !== 0) expect(timer.at).toBeLessThanOrEqual(mrd);
+            const { at, rt } = timer;
+            const next = nextRetransmission(timer, at, unit);
+            if (!next) break;
+            sent += 1;
+            expect(next.sent).toBe(sent);
+            if (mrt === 0) expect(next.rt / rt).toBeCloseTo(2, 0);
+            else expect(next.rt).toBeLessThanOrEqual(mrt * 1.1 + 1e-9);
+            timer = next;
+          }
+          if (mrc !== 0) expect(sent).toBeLessThanOrEqual(mrc);
+        },
+      ),
+    );
+  });
+});
+
+describe('a start without state', () => {
+  const starts = new StatelessStart(new Uint8Array(32).fill(1), [[], [makeAvp('PRF-Algorithm', 5)]]);
+
+  it('is proved by its numbers, from its place, in its epoch and the next', () => {
+    const start = starts.offer(PEER, 0, VARIANT.PLAIN, 3);
+    const { sessionId, sequence } = start;
+    expect(starts.prove(PEER, sessionId, sequence, EPOCH)).toEqual(start);
+    expect(starts.prove(PEER, sessionId, sequence, 2 * EPOCH)).toBeUndefined();
+    expect(starts.prove({ ...PEER, port: 1 }, sessionId, sequence, 0)).toBeUndefined();
+    expect(starts.prove(PEER, sessionId ^ 1, sequence, 0)).toBeUndefined();
+    for (let bit = 0; bit < 32; bit += 1) {
+      expect(starts.prove(PEER, sessionId, (sequence ^ (1 << bit)) >>> 0, 0)).toBeUndefined();
+    }
+  });
+
+  it('has at most eight forms', () => {
+    expect(() => new StatelessStart(new Uint8Array(32), Array(9).fill([]))).toThrow(RangeError);
+  });
+});
+
+describe('what is no message', () => {
+  it('is dropped with the reason of the decoder', () => {
+    expect(receive(Uint8Array.of(1, 2), 32473)).toEqual({ type: 'dropped', code: 'truncated' });
+    const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    expect(receive(pci, 32473)).toMatchObject({ octets: pci });
+    expect(() => receive(undefined as never, 32473)).toThrow(TypeError);
+  });
+
+  it('has no AUTH either', () => {
+    const pair = algorithmsOf(5, 12);
+    if (!pair) throw new Error('not implemented');
+    expect(verifyAuth({ integrity: pair.integrity, key: Secret.take(new Uint8Array(32)) }, new Uint8Array(39))).toBe(
+      false,
+    );
+    expect(() => prfPlus(pair.prf, Secret.take(new Uint8Array(1)), new Uint8Array(1), 32 * 255 + 1)).toThrow(
+      RangeError,
+    );
+    expect(algorithmsOf(undefined, undefined)).toBeUndefined();
+  });
+
+  it('a name that is not UTF-8 makes a message invalid', () => {
+    const avps = [{ ...makeAvp('MIP6-Home-Agent-Host', ''), value: Uint8Array.of(0xff, 0xfe) }];
+    expect(readPana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.C, sessionId: 1, sequence: 1, avps })).toBe(
+      'avp-value',
+    );
+  });
+});

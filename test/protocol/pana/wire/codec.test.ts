@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DecodeError } from '../../../../src/protocol/bytes/decode-error.js';
+import { fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
+import { decodePana, encodePana, type PanaMessage } from '../../../../src/protocol/pana/wire/codec.js';
+import { RECORDINGS, recording } from './vectors.js';
+
+const seeds = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
+
+describe('a PANA message recorded from another implementation', () => {
+  it.each(RECORDINGS)('decodes and encodes to the same octets: %s', (name) => {
+    const { messages } = recording(name);
+    expect(messages.length).toBeGreaterThan(10);
+    for (const { hex } of messages) expect(toHex(encodePana(decodePana(fromHex(hex))))).toBe(hex);
+  });
+
+  it('is refused at every strict prefix', () => {
+    for (const octets of seeds) {
+      for (let length = 0; length < octets.length; length += 1) {
+        expect(() => decodePana(octets.subarray(0, length))).toThrow(DecodeError);
+      }
+    }
+  });
+
+  it('is refused with an octet too many', () => {
+    for (const octets of seeds) expect(() => decodePana(Uint8Array.of(...octets, 0))).toThrow(DecodeError);
+  });
+});
+
+describe('any octets', () => {
+  const decodes = (octets: Uint8Array) => {
+    try {
+      decodePana(octets);
+    } catch (error) {
+      expect(error).toBeInstanceOf(DecodeError);
+    }
+  };
+
+  it('give a message or DecodeError: random', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), decodes), { numRuns: 50_000 });
+  });
+
+  it('give a message or DecodeError: mutated recordings', () => {
+    const mutation = fc.record({ seed: fc.nat(seeds.length - 1), at: fc.nat(), octet: fc.nat(255), cut: fc.nat(40) });
+    const mutate = ({ seed, at, octet, cut }: { seed: number; at: number; octet: number; cut: number }) => {
+      const octets = (seeds[seed] ?? new Uint8Array(0)).slice();
+      octets[at % Math.min(octets.length, 64)] = octet;
+      return octets.subarray(0, octets.length - (cut < 8 ? cut : 0));
+    };
+    fc.assert(
+      fc.property(mutation, (m) => decodes(mutate(m))),
+      { numRuns: 50_000 },
+    );
+  });
+});
+
+describe('a message', () => {
+  const u16 = fc.nat(0xffff);
+  const u32 = fc.nat(0xffff_ffff);
+  const avp = fc.record({
+    code: u16,
+    flags: fc.nat(0x7fff),
+    vendorId: fc.option(u32, { nil: undefined }),
+    value: fc.uint8Array({ maxLength: 40 }),
+  });
+  const message: fc.Arbitrary<PanaMessage> = fc.record({
+    flags: u16,
+    type: u16,
+    sessionId: u32,
+    sequence: u32,
+    avps: fc.array(avp, { maxLength: 12 }),
+  });
+
+  it('comes back from its octets as it was', () => {
+    const same = fc.property(message, (value) => {
+      expect(decodePana(encodePana(value))).toEqual(value);
+    });
+    fc.assert(same, { numRuns: 2_000 });
+  });
+
+  it('of more than 65,535 octets is not encoded', () => {
+    const value = new Uint8Array(60_000);
+    const avps = [value, value].map((octets) => ({ code: 2, flags: 0, vendorId: undefined, value: octets }));
+    expect(() => encodePana({ flags: 0, type: 2, sessionId: 1, sequence: 1, avps })).toThrow(RangeError);
+  });
+
+  it('of more than 128 AVPs is refused', () => {
+    const avps = Array.from({ length: 129 }, () => ({
+      code: 2,
+      flags: 0,
+      vendorId: undefined,
+      value: new Uint8Array(0),
+    }));
+    const octets = encodePana({ flags: 0, type: 2, sessionId: 1, sequence: 1, avps });
+    expect(() => decodePana(octets)).toThrow(expect.objectContaining({ code: 'too-many' }));
+  });
+});

@@ -1,0 +1,346 @@
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { DAY, type Issued, validFor } from '../../../src/pki/certificate-authority.js';
+import {
+  createPeerCredentials,
+  type PeerCredentials,
+  type PeerCredentialsOptions,
+} from '../../../src/runtime/eap/peer.js';
+import type { EapServer, EapServerOptions } from '../../../src/runtime/eap/server.js';
+import { Authority, certificateOf } from '../tls/certificates/authority.js';
+import { makeServer, type Outcome, runEap, SUBSCRIBER, type TestPki } from './eap-run.js';
+import { revocationOf } from './revocation-of.js';
+
+const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
+const SUB = '07';
+const LEAF = '08';
+const SERVER = '05';
+
+/** A root that has issued the server's certificate and a CA, which has issued the client's. */
+let root: Authority;
+let other: Authority;
+let issuing: Authority;
+let pki: TestPki;
+/** The client's certificate alone, and together with that of its issuer. */
+let client: Issued;
+let chain: Issued;
+
+beforeAll(async () => {
+  root = await Authority.root('root');
+  other = await Authority.root('other');
+  issuing = await root.sub('issuing', { serial: SUB });
+  const server = await root.issue({
+    subject: 'CN=aaa',
+    serial: SERVER,
+    names: [{ type: 'dns', value: 'aaa.home.example' }],
+  });
+  client = await issuing.issue({ subject: `CN=${SUBSCRIBER}`, serial: LEAF });
+  chain = { ...client, certificatePem: client.certificatePem + issuing.certificatePem };
+  const ca = { certificatePem: root.certificatePem, keyPem: '' };
+  pki = { ca, otherCa: { certificatePem: other.certificatePem, keyPem: '' }, server, client: chain };
+});
+
+afterEach(() => vi.useRealTimers());
+
+/** Moves the wall clock alone, and not the engine's. */
+function atTime(milliseconds: number): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: milliseconds });
+}
+
+const crls = async (ofRoot: readonly string[], ofIssuing: readonly string[]) =>
+  (await root.crl({ serials: ofRoot })) + (await issuing.crl({ serials: ofIssuing }));
+
+function credentialsOf(version: (typeof VERSIONS)[number], more: Partial<PeerCredentialsOptions> = {}) {
+  const { certificatePem, keyPem } = chain;
+  return createPeerCredentials({ ...peerOptions(version), certificatePem, keyPem, ...more });
+}
+
+function peerOptions(version: (typeof VERSIONS)[number]): PeerCredentialsOptions {
+  return {
+    caPem: root.certificatePem,
+    serverName: 'aaa.home.example',
+    minVersion: version,
+    maxVersion: version,
+  };
+}
+
+const refused = (reason: string) => ({ type: 'failure', reason });
+const success = (resumed: boolean) => ({ type: 'success', resumed });
+
+describe.each(VERSIONS)('a client with an issuer between it and the trust anchor, %s', (version) => {
+  const run = (ends: Parameters<typeof runEap>[1] = {}) => runEap(pki, { version, ...ends });
+  const both = () => `${root.certificatePem}${issuing.certificatePem}`;
+
+  it('comes in with the CRLs of both, whether that issuer is configured or comes along', async () => {
+    const revocation = revocationOf(await crls([], []));
+    expect((await run({ serverOptions: { revocation } })).answer).toMatchObject(success(false));
+    const options = { revocation, caPem: both() };
+    expect((await run({ client, serverOptions: options })).answer).toMatchObject(success(false));
+    expect((await run({ client, serverOptions: { revocation } })).answer).toMatchObject(refused('other-ca'));
+  });
+
+  it('is refused with a CRL of either that has its serial number, and not with the other’s', async () => {
+    const outcome = async (lists: string) =>
+      (await run({ serverOptions: { revocation: revocationOf(lists, { expired: 'ignore', missing: 'ignore' }) } }))
+        .answer;
+    expect(await outcome(await crls([], [LEAF]))).toMatchObject(refused('revoked'));
+    expect(await outcome(await crls([SUB], []))).toMatchObject(refused('revoked'));
+    expect(await outcome(await crls([LEAF], [SUB]))).toMatchObject(success(false));
+  });
+
+  it('tells once of an issuer that was not known, and whose CRL could be verified now', async () => {
+    let told = 0;
+    const onLearned = () => {
+      told += 1;
+    };
+    const revocation = revocationOf(await crls([], []));
+    const eapServer = makeServer(pki, { serverOptions: { revocation, onLearned } });
+    for (let i = 0; i < 2; i += 1) await run({ eapServer });
+    expect(told).toBe(1);
+    expect(eapServer.judge.revocation?.unverified).toEqual([]);
+  });
+
+  it('has what it is known by from its certificate, and no longer than any of its path', async () => {
+    const { answer } = await run();
+    if (answer.type !== 'success') throw new Error(answer.type);
+    const { issuerId, notAfter } = issuing.certificate;
+    expect(answer.peer).toMatchObject({ serial: '8', issuerId, peerIds: [SUBSCRIBER] });
+    expect(answer.peer.path.map(({ subject }) => subject.text)).toEqual([
+      `CN=${SUBSCRIBER}`,
+      'O=Test, CN=issuing',
+      'O=Test, CN=root',
+    ]);
+    expect(answer.peer.notAfter).toBeLessThanOrEqual(notAfter);
+  });
+});
+
+describe.each(VERSIONS)('a ticket, %s', (version) => {
+  let eapServer: EapServer<string>;
+  let credentials: PeerCredentials;
+  const ticketKey = randomBytes(48);
+
+  async function begin(options: Partial<EapServerOptions<string>> = {}, of: Issued = chain): Promise<void> {
+    eapServer = makeServer(pki, { serverOptions: options });
+    eapServer.setTicketKey(ticketKey);
+    credentials = credentialsOf(version, of);
+    expect((await again()).answer).toMatchObject(success(false));
+  }
+
+  const again = (): Promise<Outcome> => runEap(pki, { version, eapServer, credentials });
+  const reload = (options: Partial<EapServerOptions<string>>) => eapServer.reload({ ...eapServer.options, ...options });
+  /** Another server with the same key: after a restart, or beside the first. */
+  function elsewhere(options: Partial<EapServerOptions<string>> = {}): void {
+    eapServer = makeServer(pki, { serverOptions: options });
+    eapServer.setTicketKey(ticketKey);
+  }
+
+  it('goes on through a reload that changes no trust', async () => {
+    await begin({ caPem: `${root.certificatePem}${other.certificatePem}` });
+    reload({ caPem: `${other.certificatePem}\n${root.certificatePem}` });
+    expect((await again()).answer).toMatchObject(success(true));
+    reload({ revocation: revocationOf(await crls([], [])) });
+    expect((await again()).answer).toMatchObject(success(true));
+  });
+
+  it('is worth nothing under other trust anchors: the engine makes a full handshake', async () => {
+    await begin();
+    reload({ caPem: `${root.certificatePem}${other.certificatePem}` });
+    expect((await again()).answer).toMatchObject(success(false));
+    expect((await again()).answer).toMatchObject(success(true));
+    elsewhere();
+    expect((await again()).answer).toMatchObject(success(false));
+    reload({ caPem: other.certificatePem });
+    expect((await again()).answer).toMatchObject(refused('other-ca'));
+  });
+
+  it('is worth nothing under other trust anchors even if these would do', async () => {
+    const caPem = `${root.certificatePem}${issuing.certificatePem}`;
+    await begin({ caPem });
+    reload({ caPem: `${caPem}${other.certificatePem}` });
+    expect((await again()).answer).toMatchObject(success(false));
+    elsewhere({ caPem });
+    expect((await again()).answer).toMatchObject(success(false));
+  });
+
+  it('of a CA that was taken away is worth nothing after a restart', async () => {
+    const mine = await other.issue({ subject: `CN=${SUBSCRIBER}` });
+    await begin({ caPem: `${root.certificatePem}${other.certificatePem}` }, mine);
+    elsewhere();
+    expect((await again()).answer).toMatchObject(refused('other-ca'));
+  });
+
+  it('is good at another server of the same trust anchors that can find the issuers', async () => {
+    const caPem = `${root.certificatePem}${issuing.certificatePem}`;
+    await begin({ caPem });
+    elsewhere({ caPem });
+    expect((await again()).answer).toMatchObject(success(true));
+  });
+
+  it('means a full handshake where the issuers are not known, and is good again after it', async () => {
+    await begin();
+    elsewhere();
+    expect((await again()).answer).toMatchObject(success(false));
+    expect((await again()).answer).toMatchObject(success(true));
+  });
+
+  it.each([
+    ['its certificate', [[], [LEAF]]],
+    ['its issuer', [[SUB], []]],
+  ] as const)(
+    'is worth nothing when %s is revoked, at once and after a restart',
+    async (_what, [ofRoot, ofIssuing]) => {
+      await begin({ revocation: revocationOf(await crls([], [])) });
+      const revocation = revocationOf(await crls(ofRoot, ofIssuing), { expired: 'ignore', missing: 'ignore' });
+      reload({ revocation });
+      const { session } = credentials;
+      expect((await again()).answer).toMatchObject(refused('revoked'));
+      credentials.session = session;
+      elsewhere({ revocation, caPem: root.certificatePem });
+      expect((await again()).answer).toMatchObject(refused('revoked'));
+    },
+  );
+
+  it('is worth nothing while a CRL is missing or out of date', async () => {
+    await begin();
+    reload({ revocation: revocationOf(await root.crl()) });
+    expect((await again()).answer).toMatchObject(refused('crl'));
+    await begin({ revocation: revocationOf(await crls([], [])) });
+    atTime(Date.now() + 1.5 * DAY);
+    expect((await again()).answer).toMatchObject(refused('crl'));
+  });
+
+  it('is worth nothing when its certificate has expired', async () => {
+    const short = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
+    const expiring = await issuing.issue({ subject: `CN=${SUBSCRIBER}`, validity: short });
+    const mine = { ...expiring, certificatePem: expiring.certificatePem + issuing.certificatePem };
+    await begin({}, mine);
+    const { notAfter } = certificateOf(expiring.certificatePem);
+    atTime(notAfter - 1);
+    expect((await again()).answer).toMatchObject(success(true));
+    atTime(notAfter);
+    expect((await again()).answer).toMatchObject(refused('expired'));
+  });
+
+  it('is worth nothing when the certificate of an issuer has expired', async () => {
+    const short = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
+    const brief = await root.sub('brief', { validity: short });
+    const issued = await brief.issue({ subject: `CN=${SUBSCRIBER}`, validity: validFor(5) });
+    await begin({}, { ...issued, certificatePem: issued.certificatePem + brief.certificatePem });
+    atTime(brief.certificate.notAfter);
+    expect((await again()).answer).toMatchObject(refused('expired'));
+  });
+
+  it('of a binding that changed meanwhile is asked about anew', async () => {
+    await begin();
+    const asked: string[] = [];
+    reload({
+      authorize: ({ fingerprint256 }) => {
+        asked.push(fingerprint256);
+        return Promise.resolve({ ok: false, reason: 'other-certificate' });
+      },
+    });
+    expect((await again()).answer).toMatchObject(refused('other-certificate'));
+    expect(asked).toEqual([certificateOf(client.certificatePem).fingerprint256]);
+  });
+
+  it('that cannot be read, or is another server’s, means a full handshake', async () => {
+    await begin();
+    eapServer.setTicketKey(randomBytes(48));
+    expect((await again()).answer).toMatchObject(success(false));
+  });
+});
+
+describe.each(VERSIONS)('a server that the PaC does not want, %s', (version) => {
+  const run = (credentials: PeerCredentials, eapServer = makeServer(pki)) =>
+    runEap(pki, { version, credentials, eapServer });
+  const failed = (reason: string, detail: RegExp) => ({
+    type: 'failed',
+    reason,
+    detail: expect.stringMatching(detail),
+  });
+
+  it('is one that a CRL of the PaC has', async () => {
+    const revocation = revocationOf(await root.crl({ serials: [SERVER] }));
+    const { events, answer } = await run(credentialsOf(version, { revocation }));
+    expect(events.at(-1)).toMatchObject(failed('server-certificate', /^revoked: /));
+    expect(answer.type).toBe('failure');
+    expect(events.some(({ type }) => type === 'keys')).toBe(false);
+    const good = await run(credentialsOf(version, { revocation: revocationOf(await root.crl()) }));
+    expect(good.answer).toMatchObject(success(false));
+    const missing = await run(credentialsOf(version, { revocation: revocationOf(await issuing.crl()) }));
+    expect(missing.events.at(-1)).toMatchObject(failed('server-certificate', /^crl: /));
+  });
+
+  it('is one that was revoked after it gave a ticket', async () => {
+    const eapServer = makeServer(pki);
+    const before = credentialsOf(version);
+    await run(before, eapServer);
+    const options = { ...peerOptions(version), ...chain };
+    const revocation = revocationOf(await root.crl({ serials: [SERVER] }));
+    const { events } = await run(createPeerCredentials({ ...options, revocation }, before), eapServer);
+    expect(events.at(-1)).toMatchObject(failed('server-certificate', /^revoked: /));
+  });
+
+  it.each([
+    ['that looks like two in print', 'x.example, DNS:aaa.home.example'],
+    ['that ends as ours', 'xaaa.home.example'],
+    ['with a NUL', 'aaa.home.example\0.evil.example'],
+  ])('is one with a name %s', async (_what, value) => {
+    const server = await root.issue({ subject: 'CN=aaa.home.example', names: [{ type: 'dns', value }] });
+    const { events } = await run(credentialsOf(version), makeServer(pki, { server }));
+    expect(events.at(-1)).toMatchObject(failed('server-name', /does not name aaa\.home\.example/));
+  });
+});
+
+describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
+  async function reloaded(more: Partial<PeerCredentialsOptions>): Promise<boolean> {
+    const eapServer = makeServer(pki);
+    const before = credentialsOf(version);
+    await runEap(pki, { version, credentials: before, eapServer });
+    const credentials = createPeerCredentials({ ...peerOptions(version), ...chain, ...more }, before);
+    const { answer } = await runEap(pki, { version, credentials, eapServer });
+    if (answer.type !== 'success') throw new Error(JSON.stringify(answer));
+    return answer.resumed;
+  }
+
+  it('goes on through a reload that changes nothing of what it was given for', async () => {
+    expect(await reloaded({})).toBe(true);
+    expect(await reloaded({ revocation: revocationOf(await root.crl()) })).toBe(true);
+  });
+
+  it('does not through one that changes CAs, server name or certificate', async () => {
+    expect(await reloaded({ caPem: `${root.certificatePem}${other.certificatePem}` })).toBe(false);
+    expect(await reloaded({ serverName: 'home.example' })).toBe(false);
+    const mine = await issuing.issue({ subject: `CN=${SUBSCRIBER}` });
+    const certificatePem = mine.certificatePem + issuing.certificatePem;
+    expect(await reloaded({ certificatePem, keyPem: mine.keyPem })).toBe(false);
+  });
+});
+
+describe('the CRL of a CA that only a client brought', () => {
+  const credentials = () => credentialsOf('TLSv1.3');
+
+  it('is verified at the next reload, and cannot be refused by a namesake', async () => {
+    const eapServer = makeServer(pki, { serverOptions: { revocation: revocationOf(await crls([], [])) } });
+    const run = () => runEap(pki, { eapServer, credentials: credentials() });
+    expect((await run()).answer).toMatchObject(success(false));
+    const namesake = await root.sub('issuing');
+    const forged = await namesake.crl({ withoutKeyId: true, serials: [LEAF] });
+    eapServer.reload({ ...eapServer.options, revocation: revocationOf((await root.crl()) + forged) });
+    expect(eapServer.judge.revocation?.unverified).toHaveLength(1);
+    expect((await run()).answer).toMatchObject(refused('crl'));
+    eapServer.reload({ ...eapServer.options, revocation: revocationOf(await crls([], [LEAF])) });
+    expect(eapServer.judge.revocation?.unverified).toEqual([]);
+    expect((await run()).answer).toMatchObject(refused('revoked'));
+  });
+
+  it('of a CA that is configured has to be signed by it', async () => {
+    const eapServer = makeServer(pki);
+    const forged = revocationOf(await (await Authority.root('root', { anonymous: true })).crl({ withoutKeyId: true }));
+    expect(() => eapServer.reload({ ...eapServer.options, revocation: forged })).toThrow('its signature is wrong');
+    expect(() => makeServer(pki, { serverOptions: { revocation: forged } })).toThrow('its signature is wrong');
+    expect(eapServer.judge.revocation).toBeUndefined();
+    expect((await runEap(pki, { eapServer, credentials: credentials() })).answer).toMatchObject(success(false));
+  });
+});

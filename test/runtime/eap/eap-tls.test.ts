@@ -1,0 +1,386 @@
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  DAY,
+  issueCertificate,
+  type KeyKind,
+  makeCrl,
+  serialOf,
+  validFor,
+} from '../../../src/pki/certificate-authority.js';
+import { toHex } from '../../../src/protocol/bytes/octets.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { encodeEap } from '../../../src/protocol/eap/codec.js';
+import { encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
+import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../../src/runtime/eap/peer.js';
+import { MAX_INVALID, MAX_SERVER_ROUNDS } from '../../../src/runtime/eap/server.js';
+import {
+  type Ends,
+  makePki,
+  makeServer,
+  type Outcome,
+  onlySubscriber,
+  runEap,
+  SUBSCRIBER,
+  type TestPki,
+} from './eap-run.js';
+import { revocationOf } from './revocation-of.js';
+
+const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
+const KINDS: readonly KeyKind[] = ['p256', 'rsa'];
+const pkis = new Map<KeyKind, TestPki>();
+
+function pki(kind: KeyKind = 'p256'): TestPki {
+  const found = pkis.get(kind);
+  if (!found) throw new Error('no PKI');
+  return found;
+}
+
+beforeAll(async () => {
+  for (const kind of KINDS) pkis.set(kind, await makePki(kind));
+});
+
+/** The server refused for this reason, and nobody has a key that the server would vouch for. */
+function expectRefused({ answer, events }: Outcome, reason: string): void {
+  expect(answer).toMatchObject({ type: 'failure', reason });
+  expect(events.some((event) => event.type === 'keys' || event.type === 'succeeded')).toBe(false);
+  expect(events.at(-1)).toMatchObject({ type: 'failed' });
+}
+
+describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
+  const run = (ends: Ends = {}, kind?: KeyKind) => runEap(pki(kind), { version, ...ends });
+
+  it.each(KINDS)('gives both ends the same keys: %s certificates', async (kind) => {
+    const { answer, events } = await run({}, kind);
+    const keys = events.find((event) => event.type === 'keys');
+    if (answer.type !== 'success' || !keys) throw new Error(answer.type);
+    expect(toHex(answer.msk.octets())).toBe(toHex(keys.msk.octets()));
+    expect(toHex(answer.emsk.octets())).toBe(toHex(keys.emsk.octets()));
+    expect(toHex(answer.sessionId)).toBe(toHex(keys.sessionId));
+    expect([answer.msk.length, answer.emsk.length, answer.sessionId.length]).toEqual([64, 64, 65]);
+    expect(toHex(answer.msk.octets())).not.toBe(toHex(answer.emsk.octets()));
+    expect(events.at(-1)).toEqual({ type: 'succeeded' });
+    expect(answer).toMatchObject({ identity: SUBSCRIBER, grant: 'yes', tlsVersion: version, resumed: false });
+    expect(answer.peer.peerIds[0]).toBe(SUBSCRIBER);
+  });
+
+  it('wipes the keys of a conversation that is closed while the server writes its last flight', async () => {
+    const close: { conversation?: () => void } = {};
+    const server = makeServer(pki(), {
+      serverOptions: {
+        authorize: async (peer) => {
+          setImmediate(() => close.conversation?.());
+          return onlySubscriber(peer);
+        },
+      },
+    });
+    const begin = server.conversation.bind(server);
+    vi.spyOn(server, 'conversation').mockImplementation((of) => {
+      const conversation = begin(of);
+      close.conversation = conversation.close.bind(conversation);
+      // Nobody closes it again.
+      conversation.close = () => undefined;
+      return conversation;
+    });
+    const wiped = vi.spyOn(Secret.prototype, 'wipe');
+    onTestFinished(() => wiped.mockRestore());
+    const { answer } = await run({ eapServer: server });
+    expect(answer.type).toBe('invalid');
+    expect(wiped).toHaveBeenCalledTimes(2);
+  });
+
+  it('gives other keys each time', async () => {
+    const [one, two] = [await run(), await run()];
+    if (one.answer.type !== 'success' || two.answer.type !== 'success') throw new Error('no success');
+    expect(toHex(one.answer.msk.octets())).not.toBe(toHex(two.answer.msk.octets()));
+  });
+
+  it.each([64, 100, 300, 1100, 1400, 65_000])('fits EAP packets of %i octets, both ways', async (mtu) => {
+    const { answer, packets } = await run({ mtu });
+    expect(answer.type).toBe('success');
+    expect(Math.max(...packets.map((packet) => packet.length))).toBeLessThanOrEqual(mtu);
+    if (mtu <= 300) {
+      const fragments = packets.filter((packet) => packet[4] === 13 && ((packet[5] ?? 0) & 0x40) !== 0);
+      expect(new Set(fragments.map((packet) => packet[0]))).toEqual(new Set([1, 2]));
+    }
+  });
+
+  it('has no length in a flight that fits one packet', async () => {
+    const { packets } = await run({ mtu: 65_000 });
+    expect(packets.every((packet) => packet[4] !== 13 || ((packet[5] ?? 0) & 0x80) === 0)).toBe(true);
+  });
+
+  it('goes on when identifiers wrap at 255', async () => {
+    // They begin at random: about one conversation in ten has the wrap in it.
+    let wrapped = 0;
+    for (let i = 0; wrapped === 0; i += 1) {
+      expect(i).toBeLessThan(1000);
+      const { answer, packets } = await run({ mtu: 64 });
+      expect(answer.type).toBe('success');
+      const ids = packets.filter((packet) => packet[0] === 1).map((packet) => packet[1] ?? 0);
+      wrapped += ids.slice(1).filter((id, n) => id < (ids[n] ?? 0)).length;
+      for (const [n, id] of ids.slice(1).entries()) expect(id).toBe(((ids[n] ?? 0) + 1) & 0xff);
+    }
+  });
+
+  it('gives each new Request another identifier', async () => {
+    const { packets } = await run({ mtu: 100 });
+    const identifiers = packets.filter((packet) => packet[0] === 1).map((packet) => packet[1]);
+    expect(identifiers.slice(1).every((id, i) => id !== identifiers[i])).toBe(true);
+  });
+
+  describe('refuses', () => {
+    it('a client certificate of another CA', async () => {
+      const client = await issueCertificate(pki().otherCa, { kind: 'client', nai: SUBSCRIBER }, validFor(10));
+      expectRefused(await run({ client }), 'other-ca');
+    });
+
+    it('an expired client certificate', async () => {
+      const validity = { notBefore: new Date(Date.now() - 10 * DAY), notAfter: new Date(Date.now() - DAY) };
+      const client = await issueCertificate(pki().ca, { kind: 'client', nai: SUBSCRIBER }, validity);
+      expectRefused(await run({ client }), 'expired');
+    });
+
+    it('a client certificate of nobody who subscribes', async () => {
+      const client = await issueCertificate(pki().ca, { kind: 'client', nai: 'other@home.example' }, validFor(10));
+      expectRefused(await run({ client }), 'no-subscriber');
+    });
+
+    it('a revoked client certificate', async () => {
+      const { ca, client } = pki();
+      const serial = serialOf(client.certificatePem);
+      const crl = await makeCrl(ca, [serial], new Date(Date.now() - DAY), new Date(Date.now() + DAY));
+      for (const expired of ['refuse', 'ignore'] as const) {
+        const revocation = revocationOf(crl, { expired });
+        expectRefused(await run({ serverOptions: { revocation } }), 'revoked');
+      }
+    });
+
+    it('everybody when the CRL has expired, unless configured to look past that', async () => {
+      const { ca } = pki();
+      const crl = await makeCrl(ca, [], new Date(Date.now() - 2 * DAY), new Date(Date.now() - DAY));
+      expectRefused(await run({ serverOptions: { revocation: revocationOf(crl) } }), 'crl');
+      const { answer } = await run({ serverOptions: { revocation: revocationOf(crl, { expired: 'ignore' }) } });
+      expect(answer.type).toBe('success');
+    });
+
+    it('no client certificate', async () => {
+      expectRefused(await run({ withoutCertificate: true }), 'no-certificate');
+    });
+
+    it('a server certificate of another CA', async () => {
+      const server = await issueCertificate(
+        pki().otherCa,
+        { kind: 'server', hosts: ['aaa.home.example'] },
+        validFor(10),
+      );
+      const outcome = await run({ server });
+      expectRefused(outcome, 'tls-alert');
+      expect(outcome.events.at(-1)).toMatchObject({ reason: 'server-certificate' });
+    });
+
+    it.each(['aaa.other.example', 'home.example', 'xaaa.home.example', 'aaa.home.example.evil.example'])(
+      'a server certificate of another name: %s',
+      async (host) => {
+        const server = await issueCertificate(pki().ca, { kind: 'server', hosts: [host] }, validFor(10));
+        const outcome = await run({ server });
+        expectRefused(outcome, 'tls-alert');
+        expect(outcome.events.at(-1)).toMatchObject({ reason: 'server-name' });
+      },
+    );
+
+    it('a client when the decision cannot be made', async () => {
+      const authorize = () => Promise.resolve({ ok: false, reason: 'unavailable' } as const);
+      expectRefused(await run({ serverOptions: { authorize } }), 'unavailable');
+    });
+  });
+});
+
+describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
+  async function first() {
+    const eapServer = makeServer(pki());
+    const { answer, credentials } = await runEap(pki(), { version, eapServer });
+    expect(answer).toMatchObject({ type: 'success', resumed: false });
+    expect(credentials.session).toBeDefined();
+    return { eapServer, credentials, answer };
+  }
+
+  it('gives both ends the same new keys, in fewer packets', async () => {
+    const full = await runEap(pki(), { version });
+    const { eapServer, credentials, answer: before } = await first();
+    const { answer, events, packets } = await runEap(pki(), { version, eapServer, credentials });
+    const keys = events.find((event) => event.type === 'keys');
+    if (answer.type !== 'success' || before.type !== 'success' || !keys) throw new Error(answer.type);
+    expect(answer.resumed).toBe(true);
+    expect(keys.resumed).toBe(true);
+    expect(toHex(answer.msk.octets())).toBe(toHex(keys.msk.octets()));
+    expect(toHex(answer.emsk.octets())).toBe(toHex(keys.emsk.octets()));
+    expect(toHex(answer.sessionId)).toBe(toHex(keys.sessionId));
+    expect(toHex(answer.msk.octets())).not.toBe(toHex(before.msk.octets()));
+    expect(answer.identity).toBe(SUBSCRIBER);
+    expect(packets.length).toBeLessThan(full.packets.length);
+  });
+
+  it('uses a ticket once', async () => {
+    const { eapServer, credentials } = await first();
+    const ticket = credentials.session;
+    await runEap(pki(), { version, eapServer, credentials });
+    expect(credentials.session).not.toBe(ticket);
+  });
+
+  it.each(['refuse', 'ignore'] as const)('is refused to a node that was revoked meanwhile: %s', async (expired) => {
+    const { ca, client } = pki();
+    const { eapServer, credentials } = await first();
+    const serials = [serialOf(client.certificatePem)];
+    const crl = await makeCrl(ca, serials, new Date(Date.now() - DAY), new Date(Date.now() + DAY));
+    eapServer.reload({ ...eapServer.options, revocation: revocationOf(crl, { expired }) });
+    const outcome = await runEap(pki(), { version, eapServer, credentials });
+    expectRefused(outcome, 'revoked');
+  });
+
+  it('gives the ticket of the next one', async () => {
+    const { eapServer, credentials } = await first();
+    for (let i = 0; i < 3; i += 1) {
+      const { answer } = await runEap(pki(), { version, eapServer, credentials });
+      expect(answer).toMatchObject({ type: 'success', resumed: true });
+    }
+  });
+
+  it('is refused to a node whose subscription ended meanwhile', async () => {
+    const { eapServer, credentials } = await first();
+    const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
+    eapServer.reload({ ...eapServer.options, authorize });
+    const { answer, events } = await runEap(pki(), { version, eapServer, credentials });
+    expect(answer).toMatchObject({ type: 'failure', reason: 'disabled' });
+    expect(events.at(-1)).toMatchObject({ type: 'failed' });
+    // With TLS 1.2 the server's Finished comes before the client's, and with it the keys, which nobody else has.
+    expect(events.some(({ type }) => type === 'keys')).toBe(version === 'TLSv1.2');
+    expect(credentials.session).toBeUndefined();
+  });
+
+  it('is not possible with the ticket of a server that refused', async () => {
+    const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
+    const { credentials } = await runEap(pki(), { version, serverOptions: { authorize } });
+    expect(credentials.session).toBeUndefined();
+  });
+});
+
+describe('the peer offers TLS 1.3 only unless configured lower', () => {
+  it('against a server that knows no more than 1.2', async () => {
+    const outcome = await runEap(pki(), { serverOptions: { maxVersion: 'TLSv1.2' } });
+    expectRefused(outcome, 'tls-alert');
+  });
+});
+
+describe('a stream of fragments', () => {
+  const respond = (id: number, data: Parameters<typeof encodeEapTls>[0]) =>
+    encodeEap({ code: 2, identifier: id, type: 13, data: encodeEapTls(data) });
+  const fragment = new Uint8Array(1000).fill(0x16);
+
+  async function begin() {
+    const conversation = makeServer(pki()).conversation({ mtu: 1100 });
+    const identity = await conversation.handle(new Uint8Array(0));
+    const start = await conversation.handle(
+      encodeEap({ code: 2, identifier: identity.packet?.[1] ?? 0, type: 1, data: new Uint8Array(1) }),
+    );
+    return { conversation, id: start.packet?.[1] ?? 0 };
+  }
+
+  it('that announces more than 64 KiB is refused at once', async () => {
+    const { conversation, id } = await begin();
+    const answer = await conversation.handle(respond(id, { start: false, more: true, total: 65_537, fragment }));
+    expect(answer).toMatchObject({ type: 'failure', reason: 'fragments', detail: 'announces-too-much' });
+  });
+
+  it('that is longer than announced is refused', async () => {
+    const { conversation, id } = await begin();
+    const first = await conversation.handle(respond(id, { start: false, more: true, total: 1500, fragment }));
+    const answer = await conversation.handle(
+      respond(first.packet?.[1] ?? 0, { start: false, more: true, total: undefined, fragment }),
+    );
+    expect(answer).toMatchObject({ type: 'failure', reason: 'fragments', detail: 'more-than-announced' });
+  });
+
+  it('that never ends is refused', async () => {
+    const { conversation, id } = await begin();
+    let answer = await conversation.handle(
+      respond(id, { start: false, more: true, total: undefined, fragment: fragment.slice(0, 1) }),
+    );
+    let rounds = 1;
+    for (; answer.type === 'request' && rounds < 1000; rounds += 1) {
+      const next = { start: false, more: true, total: undefined, fragment: fragment.slice(0, 1) };
+      answer = await conversation.handle(respond(answer.packet[1] ?? 0, next));
+    }
+    expect(answer).toMatchObject({ type: 'failure', reason: 'too-many-rounds' });
+    expect(rounds).toBeLessThanOrEqual(MAX_SERVER_ROUNDS);
+  });
+
+  it.each([
+    { what: 'announces more than 64 KiB', data: { start: false, more: true, total: 65_537, fragment } },
+    { what: 'is shorter than announced', data: { start: false, more: false, total: 2000, fragment } },
+  ])('that $what is refused by the peer too', async ({ data }) => {
+    const events: EapPeerEvent[] = [];
+    const { ca, client } = pki();
+    const credentials = createPeerCredentials({
+      caPem: ca.certificatePem,
+      certificatePem: client.certificatePem,
+      keyPem: client.keyPem,
+      serverName: 'aaa.home.example',
+    });
+    const responded = new Promise<void>((resolve) => {
+      const peer = new EapPeer({ identity: '@home.example', mtu: 1100, credentials }, (event) => {
+        events.push(event);
+        if (event.type === 'response' && events.length === 1) {
+          peer.receive(encodeEap({ code: 1, identifier: 2, type: 13, data: encodeEapTls(data) }));
+        }
+        if (event.type === 'failed') resolve();
+      });
+      peer.receive(encodeEap({ code: 1, identifier: 1, type: 13, data: Uint8Array.of(0x20) }));
+    });
+    await responded;
+    expect(events.at(-1)).toMatchObject({ type: 'failed', reason: 'fragments' });
+  });
+});
+
+describe('a conversation', () => {
+  it('ends after five packets that are no answer', async () => {
+    const conversation = makeServer(pki()).conversation({ mtu: 1100 });
+    await conversation.handle(new Uint8Array(0));
+    for (let i = 0; i < MAX_INVALID; i += 1) {
+      expect(await conversation.handle(Uint8Array.of(9, 9, 9))).toMatchObject({ type: 'invalid' });
+    }
+    expect(await conversation.handle(Uint8Array.of(9, 9, 9))).toMatchObject({ type: 'failure', reason: 'protocol' });
+  });
+
+  it('with a peer that wants another method ends', async () => {
+    const conversation = makeServer(pki()).conversation({ mtu: 1100 });
+    const identity = await conversation.handle(new Uint8Array(0));
+    const start = await conversation.handle(Uint8Array.of(2, identity.packet?.[1] ?? 0, 0, 6, 1, 0x40));
+    const answer = await conversation.handle(Uint8Array.of(2, start.packet?.[1] ?? 0, 0, 6, 3, 21));
+    expect(answer).toMatchObject({ type: 'failure', reason: 'no-common-method' });
+  });
+
+  it('does not answer an EAP Request', async () => {
+    const conversation = makeServer(pki()).conversation({ mtu: 1100 });
+    expect(await conversation.handle(Uint8Array.of(1, 1, 0, 5, 1))).toMatchObject({
+      type: 'failure',
+      reason: 'protocol',
+    });
+  });
+});
+
+describe('a success', () => {
+  it('before the server has spoken under protection is discarded', () => {
+    const events: EapPeerEvent[] = [];
+    const { ca, client } = pki();
+    const credentials = createPeerCredentials({
+      caPem: ca.certificatePem,
+      certificatePem: client.certificatePem,
+      keyPem: client.keyPem,
+      serverName: 'aaa.home.example',
+    });
+    const peer = new EapPeer({ identity: '@home.example', mtu: 1100, credentials }, (event) => events.push(event));
+    peer.receive(Uint8Array.of(3, 1, 0, 4));
+    peer.close();
+    expect(events).toMatchObject([{ type: 'discarded' }]);
+  });
+});

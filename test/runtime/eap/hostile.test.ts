@@ -1,0 +1,223 @@
+import { connect, createServer, type SecureVersion, type TLSSocket } from 'node:tls';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { concat } from '../../../src/protocol/bytes/octets.js';
+import { decodeEap, EAP_CODE, EAP_TYPE, encodeEap } from '../../../src/protocol/eap/codec.js';
+import { ACKNOWLEDGEMENT, decodeEapTls, type EapTlsData, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
+import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../../src/runtime/eap/peer.js';
+import type { EapConversation, EapServerAnswer } from '../../../src/runtime/eap/server.js';
+import { FlightWire } from '../../../src/runtime/tls/engine.js';
+import { makePki, makeServer, type TestPki } from './eap-run.js';
+
+const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
+let pki: TestPki;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
+
+/** No flight of these tests is fragmented. */
+const MTU = 60_000;
+const flightOf = (fragment: Uint8Array): EapTlsData => ({ ...ACKNOWLEDGEMENT, fragment });
+const whole = (packet: Uint8Array): Uint8Array => decodeEapTls(decodeEap(packet).data).fragment;
+
+/** A PaC against a server that says this once the handshake is done; what the PaC told. */
+async function afterHandshake(version: SecureVersion, said: readonly Uint8Array[]): Promise<EapPeerEvent[]> {
+  const server = createServer({
+    ca: pki.ca.certificatePem,
+    cert: pki.server.certificatePem,
+    key: pki.server.keyPem,
+    requestCert: true,
+    minVersion: version,
+    maxVersion: version,
+  });
+  const wire = new FlightWire();
+  const done = new Promise<TLSSocket>((resolve) => server.on('secureConnection', resolve));
+  server.emit('connection', wire);
+  let secured: TLSSocket | undefined;
+  void done.then((socket) => {
+    secured = socket;
+    for (const octets of said) socket.write(octets);
+  });
+  const credentials = createPeerCredentials({
+    caPem: pki.ca.certificatePem,
+    certificatePem: pki.client.certificatePem,
+    keyPem: pki.client.keyPem,
+    serverName: 'aaa.home.example',
+    minVersion: version,
+    maxVersion: version,
+  });
+  const events: EapPeerEvent[] = [];
+  let next: (packet: Uint8Array | undefined) => void = () => undefined;
+  const peer = new EapPeer({ identity: '@home.example', mtu: MTU, credentials }, (event) => {
+    events.push(event);
+    if (event.type === 'response') next(event.packet);
+    else if (event.type === 'failed' || event.type === 'discarded') next(undefined);
+  });
+  const ask = (identifier: number, data: EapTlsData) =>
+    new Promise<Uint8Array | undefined>((resolve) => {
+      next = resolve;
+      peer.receive(encodeEap({ code: EAP_CODE.REQUEST, identifier, type: EAP_TYPE.EAP_TLS, data: encodeEapTls(data) }));
+    });
+  let answer = await ask(1, { ...ACKNOWLEDGEMENT, start: true });
+  for (let identifier = 2; answer && identifier < 8; identifier += 1) {
+    const flight = whole(answer);
+    await wire.exchange(flight);
+    await wire.settle();
+    const out = wire.takeFlight();
+    if (out.length === 0) break;
+    answer = await ask(identifier, flightOf(out));
+  }
+  secured?.destroy();
+  wire.destroy();
+  server.close();
+  peer.close();
+  return events;
+}
+
+describe('the word of a server that it is content', () => {
+  const zero = Uint8Array.of(0);
+
+  it('is one octet of zero with TLS 1.3, and none with TLS 1.2', async () => {
+    expect((await afterHandshake('TLSv1.3', [zero])).some(({ type }) => type === 'keys')).toBe(true);
+    expect((await afterHandshake('TLSv1.2', [])).some(({ type }) => type === 'keys')).toBe(true);
+  });
+
+  it('is missing: there are no keys with TLS 1.3', async () => {
+    expect((await afterHandshake('TLSv1.3', [])).some(({ type }) => type === 'keys')).toBe(false);
+  });
+
+  it.each<[SecureVersion, string, Uint8Array[]]>([
+    ['TLSv1.3', 'one octet of one', [Uint8Array.of(1)]],
+    ['TLSv1.3', 'two octets of zero', [Uint8Array.of(0, 0)]],
+    ['TLSv1.3', 'zero twice', [zero, zero]],
+    ['TLSv1.3', 'a text', [Buffer.from('hello')]],
+    ['TLSv1.2', 'one octet of zero', [zero]],
+    ['TLSv1.2', 'a text', [Buffer.from('hello')]],
+  ])('is nothing else: %s, %s', async (version, _what, said) => {
+    const events = await afterHandshake(version, said);
+    expect(events.some(({ type }) => type === 'keys' || type === 'succeeded')).toBe(false);
+    expect(events.at(-1)).toMatchObject({ type: 'failed', reason: 'protocol' });
+  });
+});
+
+/** A client that does all by itself, so that it can do it wrong. */
+class RawClient {
+  readonly wire = new FlightWire();
+  readonly #conversation: EapConversation<string>;
+  #identifier = 0;
+
+  constructor(version: SecureVersion, saying?: Uint8Array) {
+    this.#conversation = makeServer(pki).conversation({ mtu: MTU });
+    const socket = connect({
+      socket: this.wire,
+      ca: pki.ca.certificatePem,
+      cert: pki.client.certificatePem,
+      key: pki.client.keyPem,
+      servername: 'aaa.home.example',
+      minVersion: version,
+      maxVersion: version,
+    });
+    socket.on('error', () => undefined);
+    if (saying) socket.on('secureConnect', () => socket.write(saying));
+  }
+
+  async start(): Promise<EapServerAnswer<string>> {
+    const asked = await this.#conversation.handle(new Uint8Array(0));
+    this.#identifier = asked.packet?.[1] ?? 0;
+    return this.say(EAP_TYPE.IDENTITY, Buffer.from('@home.example'));
+  }
+
+  /** One Response; `identifier`: other than the one that was asked with. */
+  async say(type: number, data: Uint8Array, identifier = this.#identifier): Promise<EapServerAnswer<string>> {
+    const answer = await this.#conversation.handle(encodeEap({ code: EAP_CODE.RESPONSE, identifier, type, data }));
+    if (answer.type === 'request') this.#identifier = answer.packet[1] ?? 0;
+    return answer;
+  }
+
+  tls(fragment: Uint8Array): Promise<EapServerAnswer<string>> {
+    return this.say(EAP_TYPE.EAP_TLS, encodeEapTls(flightOf(fragment)));
+  }
+
+  /** Goes on with the handshake by so many flights. */
+  async handshake(flights: number): Promise<EapServerAnswer<string>> {
+    let answer = await this.start();
+    for (let i = 0; i < flights && answer.type === 'request'; i += 1) {
+      await this.wire.exchange(i === 0 ? new Uint8Array(0) : whole(answer.packet));
+      await this.wire.settle();
+      answer = await this.tls(this.wire.takeFlight());
+    }
+    return answer;
+  }
+}
+
+describe.each(VERSIONS)('a server with a client that breaks the rules, %s', (version) => {
+  it('succeeds with one that does not', async () => {
+    const client = new RawClient(version);
+    expect(await client.handshake(2)).toMatchObject({ type: 'request' });
+    expect(await client.tls(new Uint8Array(0))).toMatchObject({ type: 'success' });
+  });
+
+  it('does not take a Response to another Request, and asks the same again', async () => {
+    const client = new RawClient(version);
+    const asked = await client.start();
+    const identifier = ((asked.packet?.[1] ?? 0) + 1) & 0xff;
+    const answer = await client.say(EAP_TYPE.EAP_TLS, encodeEapTls(ACKNOWLEDGEMENT), identifier);
+    expect(answer).toEqual({ type: 'invalid', packet: asked.packet, reason: 'identifier' });
+    expect(await new RawClient(version).handshake(2)).toMatchObject({ type: 'request' });
+  });
+
+  it('does not begin anew for an Identity in the middle', async () => {
+    const client = new RawClient(version);
+    await client.handshake(1);
+    const answer = await client.say(EAP_TYPE.IDENTITY, Buffer.from('@other.example'));
+    expect(answer).toMatchObject({ type: 'invalid', reason: 'identity in the middle' });
+  });
+
+  it('does not take a Nak in the middle', async () => {
+    const client = new RawClient(version);
+    await client.handshake(1);
+    expect(await client.say(EAP_TYPE.NAK, Uint8Array.of(21))).toMatchObject({ type: 'invalid' });
+  });
+
+  it('ends with data after the handshake, and with an alert', async () => {
+    const client = new RawClient(version);
+    await client.handshake(2);
+    const data = await client.tls(Uint8Array.of(23, 3, 3, 0, 1, 0));
+    expect(data).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'data after the handshake' });
+    const other = new RawClient(version);
+    await other.handshake(2);
+    expect(await other.tls(Uint8Array.of(21, 3, 3, 0, 2, 2, 42))).toMatchObject({ reason: 'tls-alert' });
+  });
+
+  it('ends with an empty flight', async () => {
+    const client = new RawClient(version);
+    await client.start();
+    const answer = await client.tls(new Uint8Array(0));
+    expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'an empty flight' });
+  });
+
+  it('ends with half a flight', async () => {
+    const client = new RawClient(version);
+    await client.start();
+    await client.wire.exchange(new Uint8Array(0));
+    const hello = client.wire.takeFlight();
+    const answer = await client.tls(hello.subarray(0, hello.length - 1));
+    // Refused before the engine has it.
+    expect(answer).toMatchObject({ type: 'failure', reason: 'effort' });
+  });
+});
+
+it('a server ends with application data in the last flight', async () => {
+  const client = new RawClient('TLSv1.3', Buffer.from('x'));
+  const answer = await client.handshake(2);
+  expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'application data' });
+});
+
+it('a server ends with two flights in one', async () => {
+  const client = new RawClient('TLSv1.3');
+  await client.start();
+  await client.wire.exchange(new Uint8Array(0));
+  const hello = client.wire.takeFlight();
+  const answer = await client.tls(concat(hello, hello));
+  expect(answer).toMatchObject({ type: 'failure' });
+});

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { boundFields, MAX_LINE, MAX_VALUE } from '../../../src/runtime/log/log-bounds.js';
+
+const octets = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+
+/** What beside its fields is in a line: level, time, name, message. */
+const REST = 512;
+
+describe('the fields of a log line', () => {
+  it('are as they were where they are short', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          fc.string({ maxLength: 20 }),
+          fc.oneof(fc.string({ maxLength: 40 }), fc.integer(), fc.boolean(), fc.constant(null)),
+          { maxKeys: 10 },
+        ),
+        (fields) => {
+          expect(boundFields(fields)).toEqual(fields);
+        },
+      ),
+    );
+  });
+
+  it('are cut, whatever they hold', () => {
+    const long = fc
+      .tuple(fc.string({ unit: 'binary', minLength: 1 }), fc.nat(20_000))
+      .map(([text, times]) => text.repeat(times));
+    const any = fc.oneof(long, fc.object({ values: [long, fc.double()], maxDepth: 6, maxKeys: 60 }), fc.array(long));
+    fc.assert(
+      fc.property(fc.dictionary(fc.oneof(long, fc.string()), any, { maxKeys: 80 }), (fields) => {
+        expect(octets(boundFields(fields))).toBeLessThanOrEqual(MAX_LINE - REST);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it.each([
+    ['letters', 'x'],
+    ['control characters', '\u0001'],
+    ['quotes', '"'],
+    ['three octets each', '€'],
+    ['halves of pairs', '\ud800'],
+  ])('say how long a value was: %s', (_what, character) => {
+    const { value } = boundFields({ value: character.repeat(60_000) });
+    expect(value).toMatch(/… \(60000 characters\)$/);
+    expect(octets(value)).toBeLessThanOrEqual(MAX_VALUE + 40);
+  });
+
+  it('that are lists of lists of lists are cut, too', () => {
+    let nested: unknown = ['x'.repeat(100)];
+    for (let i = 0; i < 40; i += 1) nested = Array.from({ length: 40 }, () => nested);
+    expect(octets(boundFields({ nested }))).toBeLessThanOrEqual(MAX_LINE - REST);
+  });
+});
+
+describe.each(['json', 'journal', 'plain', 'pretty'])('a daemon that logs as %s', (format) => {
+  it('writes no line longer than that', async () => {
+    const log = fileURLToPath(new URL('../../../dist/runtime/log/log.js', import.meta.url));
+    const program = `
+      const { openLog } = await import(${JSON.stringify(log)});
+      const log = await openLog('pana-aaa', { level: 'info', format: ${JSON.stringify(format)} });
+      log.warn({ session: 'a;1;2', identity: '\\u0001'.repeat(60000), detail: '"'.repeat(60000), msk: 'secret' }, 'refused');
+      log.error(new Error('x'.repeat(100000)));`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+    let out = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+    });
+    await once(child, 'close');
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toContain('refused');
+    expect(out).not.toContain('secret');
+    for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThan(MAX_LINE);
+  });
+});

@@ -1,0 +1,101 @@
+import { mkdir, mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FileWatch } from '../../../src/runtime/system/file-watch.js';
+
+let folder: string;
+let told: string[][];
+let watch: FileWatch;
+
+const at = (name: string) => join(folder, name);
+const nothing = () => Promise.resolve();
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'file-watch-'));
+  told = [];
+  watch = new FileWatch();
+  watch.start((paths) => {
+    told.push(paths.map((path) => path.slice(folder.length + 1)));
+    return Promise.resolve();
+  });
+  await writeFile(at('a'), '1');
+  await writeFile(at('b'), '1');
+});
+afterEach(async () => {
+  watch.stop();
+  await rm(folder, { recursive: true });
+});
+
+describe('files that are looked at', () => {
+  it('are told of once they have changed and are at rest, together', async () => {
+    await watch.watch([at('a'), at('b')], nothing);
+    await watch.look();
+    await writeFile(at('a'), '22');
+    await watch.look();
+    expect(told).toEqual([]);
+    await writeFile(at('b.new'), '22');
+    await rename(at('b.new'), at('b'));
+    await watch.look();
+    expect(told).toEqual([]);
+    await watch.look();
+    expect(told).toEqual([['a', 'b']]);
+    await watch.look();
+    expect(told).toHaveLength(1);
+  });
+
+  it('are told of even if they never rest', async () => {
+    await watch.watch([at('a')], nothing);
+    for (let i = 0; i < 5; i += 1) {
+      await writeFile(at('a'), 'x'.repeat(i + 2));
+      await watch.look();
+    }
+    expect(told).toEqual([['a']]);
+  });
+
+  it('may go and come back', async () => {
+    await watch.watch([at('a')], nothing);
+    await unlink(at('a'));
+    await watch.look();
+    await watch.look();
+    expect(told).toHaveLength(1);
+    await writeFile(at('a'), '1');
+    await watch.look();
+    await watch.look();
+    expect(told).toHaveLength(2);
+  });
+
+  it('may be those of a folder', async () => {
+    await mkdir(at('crls'));
+    await writeFile(at('crls/one'), '1');
+    await watch.watch([at('crls')], nothing);
+    await writeFile(at('crls/one'), '22');
+    await watch.look();
+    await watch.look();
+    await writeFile(at('crls/two'), '1');
+    await watch.look();
+    await watch.look();
+    expect(told).toEqual([['crls'], ['crls']]);
+  });
+
+  it('are told of when they change while they are read, and no sooner', async () => {
+    await watch.watch([at('a')], nothing);
+    await watch.watch([at('a'), at('b')], async () => {
+      await writeFile(at('a'), '22');
+      await writeFile(at('b'), '22');
+    });
+    await watch.look();
+    await watch.look();
+    expect(told).toEqual([['a', 'b']]);
+  });
+
+  it('stay the same ones when others cannot be read', async () => {
+    await watch.watch([at('a')], nothing);
+    await expect(watch.watch([at('b')], () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await writeFile(at('a'), '22');
+    await writeFile(at('b'), '22');
+    await watch.look();
+    await watch.look();
+    expect(told).toEqual([['a']]);
+  });
+});

@@ -1,0 +1,111 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { DAY, makeCa } from '../../../src/pki/certificate-authority.js';
+import type { Logger } from '../../../src/runtime/log/log.js';
+import { Metrics } from '../../../src/runtime/service/metrics.js';
+import {
+  type Dated,
+  datedCertificates,
+  ExpiryWatch,
+  nextEnds,
+  notices,
+  noticeText,
+} from '../../../src/runtime/tls/expiry.js';
+
+afterEach(() => vi.useRealTimers());
+
+const NOW = Date.UTC(2026, 0, 1);
+
+/** Valid for so many days, of which so many are left. */
+function dated(left: number, validity = 365, more: Partial<Dated> = {}): Dated {
+  const notAfter = NOW + left * DAY;
+  return {
+    key: 'tls.certificate',
+    file: 'a.pem',
+    subject: 'CN=a',
+    notBefore: notAfter - validity * DAY,
+    notAfter,
+    ...more,
+  };
+}
+
+describe('what expires', () => {
+  it.each<[number, number, number | undefined]>([
+    [31, 365, undefined],
+    [30, 365, 30],
+    [7.1, 365, 30],
+    [7, 365, 7],
+    [1, 365, 1],
+    [0.01, 365, 1],
+    [0, 365, 0],
+    [-5, 365, 0],
+    // A CRL of 30 days is not spoken of on its first day, one of a day not all the time.
+    [30, 30, undefined],
+    [10, 30, 30],
+    [5, 30, 7],
+    [0.9, 1, undefined],
+    [0.3, 1, 1],
+  ])('is spoken of when it is near: %d days left of %d', (left, validity, nearness) => {
+    expect(notices([dated(left, validity)], NOW).map((notice) => notice.nearness)).toEqual(
+      nearness === undefined ? [] : [nearness],
+    );
+  });
+
+  it('is named with key, file, subject and days', () => {
+    const text = (left: number) => notices([dated(left)], NOW).map(noticeText);
+    expect(text(6.5)).toEqual(['tls.certificate: a.pem (CN=a) expires in 6 days: 2026-01-07T12:00:00.000Z']);
+    expect(text(1)).toEqual(['tls.certificate: a.pem (CN=a) expires in 1 day: 2026-01-02T00:00:00.000Z']);
+    expect(text(0.5)).toEqual(['tls.certificate: a.pem (CN=a) expires in less than a day: 2026-01-01T12:00:00.000Z']);
+    expect(text(-1)).toEqual(['tls.certificate: a.pem (CN=a) has expired: 2025-12-31T00:00:00.000Z']);
+  });
+
+  it('is each certificate of a bundle', async () => {
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map((name, i) =>
+        makeCa(name, 'p256', { notBefore: new Date(NOW), notAfter: new Date(NOW + (i + 1) * DAY) }),
+      ),
+    );
+    const bundle = datedCertificates('tls.ca', 'ca.pem', `${one?.certificatePem}${two?.certificatePem}`);
+    expect(bundle).toMatchObject([
+      { key: 'tls.ca', file: 'ca.pem', subject: 'CN=one', notBefore: NOW, notAfter: NOW + DAY },
+      { subject: 'CN=two', notAfter: NOW + 2 * DAY },
+    ]);
+    // An expired CA beside another does not hide the next end.
+    expect(nextEnds(bundle, NOW + 1.5 * DAY).get('tls.ca')).toBe((NOW + 2 * DAY) / 1000);
+    expect(nextEnds(bundle, NOW).get('tls.ca')).toBe((NOW + DAY) / 1000);
+    expect(nextEnds(bundle, NOW + 9 * DAY).get('tls.ca')).toBe((NOW + 2 * DAY) / 1000);
+  });
+});
+
+describe('a daemon', () => {
+  it('logs ends once a day, and when they have come nearer', async () => {
+    vi.useFakeTimers({ now: NOW });
+    const lines: string[] = [];
+    const write = (level: string) => (fields: Record<string, unknown>, message: string) =>
+      lines.push(`${level} ${fields['option']} ${fields['days']} ${message}`);
+    const log = { warn: write('warn'), error: write('error') } as unknown as Logger;
+    const used = [dated(31), dated(100, 365, { key: 'tls.crl' })];
+    const metrics = new Metrics('x');
+    const watch = new ExpiryWatch(log, metrics, () => used);
+    watch.look();
+    expect(lines).toEqual([]);
+    expect(await metrics.text()).toContain(
+      `x_expiry_timestamp_seconds{key="tls.certificate"} ${(NOW + 31 * DAY) / 1000}`,
+    );
+    vi.advanceTimersByTime(2 * DAY);
+    expect(lines).toEqual(['warn tls.certificate 30 expires soon', 'warn tls.certificate 29 expires soon']);
+    vi.advanceTimersByTime(27 * DAY);
+    const days = lines.map((line) => Number(line.split(' ')[2]));
+    expect(days.slice(0, 3)).toEqual([30, 29, 28]);
+    expect(lines).toContain('warn tls.certificate 7 expires soon');
+    lines.length = 0;
+    vi.advanceTimersByTime(4 * DAY);
+    expect(lines).toContain('error tls.certificate 1 expires soon');
+    expect(lines.at(-1)).toMatch(/^error tls.certificate -\d has expired$/);
+    lines.length = 0;
+    // Renewed.
+    used.splice(0, 1, dated(500));
+    vi.advanceTimersByTime(3 * DAY);
+    expect(lines).toEqual([]);
+    watch.stop();
+  });
+});

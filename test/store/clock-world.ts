@@ -1,0 +1,68 @@
+import { type Backend, isPostgresUrl } from '../../src/store/backend.js';
+import { ClockKeeper } from '../../src/store/clock-keeper.js';
+import { SqliteBackend } from '../../src/store/database.js';
+import { type OperationName, operations } from '../../src/store/operations.js';
+import { PostgresBackend } from '../../src/store/postgres.js';
+import type { Context, Db } from '../../src/store/rows.js';
+import type { Store } from '../../src/store/store.js';
+import { NOW } from './fixtures.js';
+
+/** A wall clock that somebody sets, and a monotonic one. */
+export class World {
+  wall = NOW;
+  monotonic = 1_000;
+
+  pass(milliseconds: number): void {
+    this.wall += milliseconds;
+    this.monotonic += milliseconds;
+  }
+
+  step(milliseconds: number): void {
+    this.wall += milliseconds;
+  }
+}
+
+/** What the store's worker does, on clocks of the test's own. */
+export class ClockedServer {
+  readonly #world: World;
+  readonly #backend: Backend;
+  readonly keeper: ClockKeeper;
+  /** Steps that it made the store's times make. */
+  readonly steps: number[];
+
+  private constructor(world: World, backend: Backend, keeper: ClockKeeper, steps: number[]) {
+    this.#world = world;
+    this.#backend = backend;
+    this.keeper = keeper;
+    this.steps = steps;
+  }
+
+  static async start(where: string, world: World): Promise<ClockedServer> {
+    const backend: Backend = isPostgresUrl(where) ? await PostgresBackend.open(where) : await SqliteBackend.open(where);
+    const steps: number[] = [];
+    const clocks = {
+      monotonic: () => world.monotonic,
+      host: () => world.wall,
+      // It is finer than the store's times.
+      database: backend.wallClock && (async () => world.wall + 0.4),
+    };
+    const keeper = await ClockKeeper.start(backend, (step) => steps.push(step), clocks);
+    return new ClockedServer(world, backend, keeper, steps);
+  }
+
+  /** As Store.run. */
+  readonly run: Store['run'] = async (operation, given) => {
+    const run = operations[operation as OperationName] as unknown as Operation;
+    const context = this.keeper.context(this.#world.monotonic);
+    const [outcome] = await this.#backend.commit([(db) => run(db, given, context)], this.keeper.follow);
+    if (outcome?.status !== 'fulfilled') throw outcome?.reason;
+    return outcome.value as never;
+  };
+
+  async stop(): Promise<void> {
+    await this.keeper.stop();
+    await this.#backend.close();
+  }
+}
+
+type Operation = (db: Db, given: unknown, context: Context) => Promise<unknown>;

@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Store } from '../../src/store/store.js';
+import { DATABASES } from './databases.js';
+import { HOUR, StoreUser } from './fixtures.js';
+
+let store: Store;
+const user = new StoreUser(() => store);
+
+/** What a probe of a server says of `ha1`; whether that changed something. */
+async function probed(by: string, alive: boolean, trust = HOUR): Promise<boolean> {
+  return (await store.run('probedHomeAgent', { name: 'ha1', alive, by, trust })) !== undefined;
+}
+
+const failedBy = async () => (await store.run('listHomeAgents', {}))[0]?.failedBy;
+
+for (const { kind, without, places } of DATABASES) {
+  describe.skipIf(without !== undefined)(`a home agent in ${kind}`, () => {
+    const { fresh } = places();
+
+    beforeEach(async () => {
+      store = await Store.open(await fresh());
+      await user.addAgent(1);
+    });
+
+    afterEach(() => store.close());
+
+    describe('that probes ask', () => {
+      it('is dead for all as soon as one server says so, and lives by the word of that one only', async () => {
+        expect(await probed('aaa1', true)).toBe(false);
+        expect(await probed('aaa1', false)).toBe(true);
+        expect(await failedBy()).toBe('aaa1');
+        expect(await probed('aaa1', false)).toBe(false);
+        expect(await probed('aaa2', false)).toBe(false);
+        expect(await probed('aaa2', true)).toBe(false);
+        expect(await failedBy()).toBe('aaa1');
+        expect(await probed('aaa1', true)).toBe(true);
+        expect(await failedBy()).toBe(undefined);
+      });
+
+      it('lives by the word of another server when that one has been silent for too long', async () => {
+        await probed('aaa1', false);
+        expect(await probed('aaa2', true, 0)).toBe(true);
+        expect(await failedBy()).toBe(undefined);
+        await probed('aaa1', false);
+        // It was dead before: nobody has to be moved again.
+        expect(await probed('aaa2', false, 0)).toBe(false);
+        expect(await failedBy()).toBe('aaa2');
+      });
+
+      it('is not assigned while it is dead, and its leases are not kept', async () => {
+        await user.addAgent(2);
+        await user.addSubscriber('mn@home.example');
+        expect((await user.given('mn@home.example', 'one')).lease.homeAgent.name).toBe('ha1');
+        await probed('aaa1', false);
+        expect(await user.given('mn@home.example', 'one')).toMatchObject({
+          renewed: false,
+          lease: { homeAgent: { name: 'ha2' } },
+          released: { homeAgent: { name: 'ha1' } },
+        });
+      });
+
+      it('is assigned again when an operator calls it up, until a server finds it dead once more', async () => {
+        await user.addSubscriber('mn@home.example');
+        await probed('aaa1', false);
+        expect(await user.bootstrap('mn@home.example', 'one')).toMatchObject({ reason: 'no-home-agent' });
+        const up = await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'up' } }, 'root');
+        expect(up).toMatchObject({ state: 'up', failedBy: undefined });
+        expect(await user.bootstrap('mn@home.example', 'one')).toMatchObject({ result: 'home' });
+        expect((await store.run('listAudit', {})).items).toMatchObject([
+          { who: 'root', what: 'changeHomeAgent', detail: '{"name":"ha1","change":{"state":"up"}}' },
+        ]);
+        // Any server says so, not only the one that did before.
+        expect(await probed('aaa2', false)).toBe(true);
+        expect(await failedBy()).toBe('aaa2');
+      });
+
+      it('stays dead whatever else an operator changes', async () => {
+        await probed('aaa1', false);
+        for (const change of [{ capacity: 7 }, { state: 'draining' }, { state: 'down' }] as const) {
+          expect(await store.run('changeHomeAgent', { name: 'ha1', change })).toMatchObject({ failedBy: 'aaa1' });
+        }
+      });
+
+      it('is left alone by them when an operator took it down, also by one that was under way', async () => {
+        await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'down' } });
+        expect(await probed('aaa1', false)).toBe(false);
+        expect(await failedBy()).toBe(undefined);
+        await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'up' } });
+        await probed('aaa1', false);
+        await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'down' } });
+        expect(await probed('aaa1', true)).toBe(false);
+        expect(await failedBy()).toBe('aaa1');
+        await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'up' } });
+        expect(await failedBy()).toBe(undefined);
+      });
+
+      it('may be gone in the meantime', async () => {
+        await store.run('removeHomeAgent', { name: 'ha1', force: false });
+        expect(await probed('aaa1', false)).toBe(false);
+      });
+    });
+
+    it('is changed in what is named, and nothing else', async () => {
+      const [before] = await store.run('listHomeAgents', {});
+      const change = { capacity: 3, weight: 2, target: 'root@ha1', ike: ['ikev2', 'ikev1'] } as const;
+      expect(await store.run('changeHomeAgent', { name: 'ha1', change })).toEqual({ ...before, ...change });
+      const without = { ...before, ...change, target: undefined };
+      expect(await store.run('changeHomeAgent', { name: 'ha1', change: { target: '' } })).toEqual(without);
+      expect(await store.run('changeHomeAgent', { name: 'ha1', change: {} })).toEqual(without);
+      await expect(store.run('changeHomeAgent', { name: 'ha1', change: { weight: 0 } })).rejects.toThrow('a weight is');
+      await expect(store.run('changeHomeAgent', { name: 'ha9', change: {} })).rejects.toThrow('no home agent ha9');
+    });
+
+    it('is removed with its leases by force only, and not while a subscriber is bound to it', async () => {
+      await user.addSubscriber('mn@home.example', { homeAgent: 'ha1' });
+      const { lease } = await user.given('mn@home.example', 'one');
+      const remove = (force: boolean) => store.run('removeHomeAgent', { name: 'ha1', force });
+      await expect(remove(true)).rejects.toThrow('mn@home.example always gets ha1');
+      await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAgent: null } });
+      await expect(remove(false)).rejects.toThrow('ha1 has 1 lease:');
+      expect(await remove(true)).toMatchObject([{ homeAddress: lease.homeAddress, nai: 'mn@home.example' }]);
+      expect(await store.run('listHomeAgents', {})).toEqual([]);
+      expect((await store.run('listLeases', {})).items).toEqual([]);
+      expect((await store.run('leaseHistory', { limit: 10 })).items).toMatchObject([
+        { homeAgent: 'ha1', endedAt: expect.any(Number) },
+      ]);
+      await expect(remove(true)).rejects.toThrow('no home agent ha1');
+    });
+  });
+}

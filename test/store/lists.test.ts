@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Page } from '../../src/store/records.js';
+import { Store } from '../../src/store/store.js';
+import { Postgres, withoutPostgres } from '../postgres.js';
+import { DATABASES } from './databases.js';
+import { HOUR, NOW, StoreUser } from './fixtures.js';
+
+let store: Store;
+const user = new StoreUser(() => store);
+
+/** Names whose order is another in a dictionary than by their octets. */
+const NAMES = ['mn-2', 'mn.10', 'mn1', 'mn10', 'mn_1', 'mn+1', 'm-n1', 'MN2', 'mnb', 'mn-a', 'mna', '1mn', 'n.m', 'nm'];
+
+const ISSUERS = ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210'];
+
+/** Sessions on two home agents, from two PAAs; with each name a lease. */
+async function fill(): Promise<void> {
+  await user.addAgent(1, { capacity: 100 });
+  await user.addAgent(2, { capacity: 100 });
+  for (const [i, name] of NAMES.entries()) {
+    const nai = `${name}@home.example`;
+    await user.addSubscriber(nai, { homeAgent: i % 2 === 0 ? 'ha1' : 'ha2', enabled: true });
+    await user.given(nai, `paa${i % 2}.access.example;1;${name}`, {
+      origin: `paa${i % 2}.access.example`,
+      // Every third as it was written before rows had the issuer of the certificate.
+      certificate: i % 3 === 0 ? i.toString(16) : `${ISSUERS[i % 2]}:${i.toString(16)}`,
+    });
+  }
+  await user.addSubscriber('out@elsewhere.example', { enabled: false });
+}
+
+/** All pages of a list, from `limit` items each, one after another; each page is as long as it may be. */
+async function paged<T>(limit: number, list: (page: { from: string | undefined; limit: number }) => Promise<Page<T>>) {
+  const all: T[] = [];
+  let from: string | undefined;
+  do {
+    const { items, next } = await list({ from, limit });
+    all.push(...items);
+    if (next !== undefined) expect(items).toHaveLength(limit);
+    from = next;
+  } while (from !== undefined);
+  return all;
+}
+
+/** Each list in pages of every size is what it is in one. */
+async function expectPages(): Promise<void> {
+  for (const weight of [3, 2, 1]) await store.run('changeHomeAgent', { name: 'ha1', change: { weight } }, 'root');
+  const subscribers = (await store.run('listSubscribers', {})).items;
+  const leases = (await store.run('listLeases', {})).items;
+  const sessions = (await store.run('listSessions', {})).items;
+  const history = (await store.run('leaseHistory', {})).items;
+  const audit = (await store.run('listAudit', {})).items;
+  expect(history).toHaveLength(NAMES.length);
+  expect(audit).toHaveLength(3);
+  expect(new Set(subscribers.map(({ nai }) => nai)).size).toBe(NAMES.length + 1);
+  expect(new Set(leases.map(({ homeAddress }) => homeAddress)).size).toBe(NAMES.length);
+  expect(new Set(sessions.map(({ sessionId }) => sessionId)).size).toBe(NAMES.length);
+  for (const limit of [1, 2, 3, NAMES.length, NAMES.length + 1, 100]) {
+    expect(await paged(limit, (page) => store.run('listSubscribers', page))).toEqual(subscribers);
+    expect(await paged(limit, (page) => store.run('listLeases', page))).toEqual(leases);
+    expect(await paged(limit, (page) => store.run('listSessions', page))).toEqual(sessions);
+    expect(await paged(limit, (page) => store.run('leaseHistory', page))).toEqual(history);
+    expect(await paged(limit, (page) => store.run('listAudit', page))).toEqual(audit);
+  }
+}
+
+afterEach(() => store.close());
+
+for (const { kind, without, places } of DATABASES) {
+  describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+    const { fresh } = places();
+
+    beforeEach(async () => {
+      store = await Store.open(await fresh());
+      await fill();
+    });
+
+    it('lists come in pages, of which none skips or repeats anything', async () => {
+      await expectPages();
+      const nais = (await store.run('listSubscribers', {})).items.map(({ nai }) => nai);
+      expect(nais).toEqual([...nais].sort());
+    });
+
+    it('pages go on behind what is gone meanwhile', async () => {
+      const first = await store.run('listSubscribers', { limit: 5 });
+      await store.run('removeSubscriber', { nai: first.next ?? '' });
+      const rest = await store.run('listSubscribers', { from: first.next });
+      expect(rest.items).toHaveLength(NAMES.length + 1 - 5);
+      expect(rest.next).toBe(undefined);
+    });
+
+    it('subscribers are chosen by a part of the name, home agent, and whether they may come in', async () => {
+      const nais = async (filter: object) =>
+        (await store.run('listSubscribers', filter)).items.map(({ nai }) => nai.split('@', 1)[0]);
+      expect(await nais({ match: 'MN1' })).toEqual(['mn10', 'mn1']);
+      expect(await nais({ match: '@elsewhere' })).toEqual(['out']);
+      // These mean themselves.
+      expect(await nais({ match: 'mn_1' })).toEqual(['mn_1']);
+      expect(await nais({ match: 'mn%' })).toEqual([]);
+      expect(await nais({ match: 'mn!' })).toEqual([]);
+      expect(await nais({ match: '\\' })).toEqual([]);
+      expect(await nais({ homeAgent: 'ha2' })).toHaveLength(NAMES.length / 2);
+      expect(await nais({ enabled: false })).toEqual(['out']);
+      expect(await nais({ enabled: true })).toHaveLength(NAMES.length);
+      expect(await nais({ homeAgent: 'ha1', match: 'mn1', enabled: true })).toEqual(['mn1']);
+      const pages = paged(2, (page) => store.run('listSubscribers', { ...page, homeAgent: 'ha1' }));
+      expect((await pages).map(({ nai }) => nai.split('@', 1)[0])).toEqual(await nais({ homeAgent: 'ha1' }));
+    });
+
+    it('a session is known by its id, with the PAA that it is at', async () => {
+      expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;mn1' })).toBe(
+        (await store.run('listSessions', { of: 'paa0.access.example;1;mn1' })).items[0]?.origin,
+      );
+      expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;none' })).toBeUndefined();
+    });
+
+    it('leases are chosen by home address, a part of the name, and home agent', async () => {
+      const leases = async (filter: object) => (await store.run('listLeases', filter)).items;
+      const [lease, ...others] = await leases({ of: 'Mn10@' });
+      expect(lease?.nai).toBe('mn10@home.example');
+      expect(others).toEqual([]);
+      expect(await leases({ of: lease?.homeAddress.toUpperCase() })).toEqual([lease]);
+      expect(await leases({ of: '2001:db8:1::' })).toEqual([]);
+      expect(await leases({ of: 'mn_1' })).toHaveLength(1);
+      const first = await leases({ homeAgent: 'ha1' });
+      expect(new Set(first.map(({ homeAgent }) => homeAgent.name))).toEqual(new Set(['ha1']));
+      expect(first).toHaveLength(NAMES.length / 2);
+      expect(await paged(3, (page) => store.run('listLeases', { ...page, homeAgent: 'ha1' }))).toEqual(first);
+      expect(await leases({ homeAgent: 'ha9' })).toEqual([]);
+    });
+
+    it('sessions are chosen by themselves, subscriber, home agent, PAA and certificate', async () => {
+      const sessions = async (filter: object) =>
+        (await store.run('listSessions', filter)).items.map(({ sessionId }) => sessionId);
+      expect(await sessions({ of: 'paa0.access.example;1;mn1' })).toEqual(['paa0.access.example;1;mn1']);
+      expect(await sessions({ of: 'MN2@home.example' })).toEqual(['paa1.access.example;1;MN2']);
+      expect(await sessions({ of: 'mn' })).toEqual([]);
+      const second = await sessions({ homeAgent: 'ha2' });
+      expect(second).toHaveLength(NAMES.length / 2);
+      expect(await sessions({ homeAgent: '2001:db8:2::1' })).toEqual(second);
+      expect(await sessions({ paa: 'paa1.access.example' })).toEqual(second);
+      expect(await sessions({ paa: 'paa1' })).toEqual([]);
+      // Serial numbers 1 and a, of the issuer of odd and of even ones; 3 from before rows had issuers.
+      const [even, odd] = ISSUERS;
+      const named = (...certificates: string[]) => sessions({ certificates });
+      expect(await named(`${odd}:1`, `${even}:a`, `${even}:ff`)).toHaveLength(2);
+      expect(await named(`${even}:1`, `${odd}:a`)).toEqual([]);
+      expect(await named(`${odd}:3`)).toHaveLength(1);
+      const ofOdd = NAMES.filter((_name, i) => i % 3 !== 0 && i % 2 === 1);
+      expect(await sessions({ certificateIssuer: odd })).toHaveLength(ofOdd.length);
+      expect(await sessions({ certificateIssuer: 'ffffffffffffffffffffffffffffffff' })).toEqual([]);
+      expect(await sessions({ disabled: true })).toEqual([]);
+      await store.run('changeSubscriber', { nai: 'mn2@home.example', change: { enabled: false } });
+      expect(await sessions({ disabled: true })).toEqual(['paa1.access.example;1;MN2']);
+      const pages = paged(2, (page) => store.run('listSessions', { ...page, paa: 'paa1.access.example' }));
+      expect((await pages).map(({ sessionId }) => sessionId)).toEqual(second);
+      const [one] = (await store.run('listSessions', { of: 'paa0.access.example;1;mn1' })).items;
+      expect(one).toEqual({
+        sessionId: 'paa0.access.example;1;mn1',
+        nai: 'mn1@home.example',
+        origin: 'paa0.access.example',
+        originRealm: 'access.example',
+        kind: 'home',
+        homeAgent: '2001:db8:1::1',
+        homeAddress: expect.stringMatching(/^2001:db8:1:/),
+        serial: '2',
+        startedAt: NOW,
+        expiresAt: NOW + HOUR,
+      });
+    });
+
+    it('administrative changes are chosen by who, what and which, without regard to case', async () => {
+      await store.run('changeSubscriber', { nai: 'mn1@home.example', change: { mip6: false } }, 'Alice');
+      await store.run('changeHomeAgent', { name: 'ha1', change: { weight: 2 } }, 'bob as root');
+      await store.run('rotateSecret', {}, 'bob as root');
+      const whats = async (of?: string, limit = 10) =>
+        (await store.run('listAudit', { of, limit })).items.map(({ what }) => what);
+      expect(await whats()).toEqual(['rotateSecret', 'changeHomeAgent', 'changeSubscriber']);
+      expect(await whats(undefined, 2)).toEqual(['rotateSecret', 'changeHomeAgent']);
+      expect(await whats('alice')).toEqual(['changeSubscriber']);
+      expect(await whats('MN1@Home')).toEqual(['changeSubscriber']);
+      expect(await whats('homeagent')).toEqual(['changeHomeAgent']);
+      expect(await whats('%')).toEqual([]);
+      // Who looks is not written down.
+      await store.run('listLeases', {}, 'carol');
+      expect(await whats('carol')).toEqual([]);
+    });
+  });
+}
+
+describe.skipIf(withoutPostgres !== undefined)('in PostgreSQL that sorts as a dictionary does', () => {
+  let postgres: Postgres | undefined;
+
+  afterEach(() => postgres?.stop());
+
+  it('pages skip and repeat nothing either', async ({ skip }) => {
+    postgres = await Postgres.start();
+    const place = await postgres.database('en-US').catch((error: Error) => skip(error.message));
+    store = await Store.open(place);
+    await fill();
+    const nais = (await store.run('listSubscribers', {})).items.map(({ nai }) => nai);
+    expect(nais).not.toEqual([...nais].sort());
+    await expectPages();
+  });
+});

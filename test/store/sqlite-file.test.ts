@@ -1,0 +1,231 @@
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chown, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type OpenOptions, Store } from '../../src/store/store.js';
+import { backUp, restore } from '../../src/store/store-file.js';
+import { announce } from '../system/access-network.js';
+import { StoreUser, subscriberOf } from './fixtures.js';
+
+const isRoot = announce('what root leaves of a store', process.geteuid?.() === 0 ? undefined : 'it needs root');
+
+let folder: string;
+let path: string;
+let open: Store[];
+const quiet = () => undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
+  path = join(folder, 'store.db');
+  open = [];
+});
+
+afterEach(async () => {
+  for (const store of open) await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function begin(options: OpenOptions = { use: 'server' }, where = path): Promise<Store> {
+  const store = await Store.open(where, options);
+  open.push(store);
+  return store;
+}
+
+/** What becomes of the store from now on. */
+function newsOf(store: Store): string[] {
+  const news: string[] = [];
+  store.onState = (works, reason) => news.push(works ? 'works' : reason);
+  return news;
+}
+
+describe('the files of a store', () => {
+  const modes = () =>
+    Object.fromEntries(readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mode & 0o777]));
+
+  for (const umask of [0o000, 0o022, 0o277, 0o777]) {
+    it(`are their owner's alone with umask ${umask.toString(8)}, backups too`, async () => {
+      const before = process.umask(umask);
+      try {
+        const store = await begin();
+        await store.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });
+        await backUp(path, join(folder, 'backup.db'), quiet);
+        await restore(join(folder, 'backup.db'), join(folder, 'other.db'), quiet);
+        const found = modes();
+        const names = [
+          'backup.db',
+          'other.db',
+          'other.db-lock',
+          'store.db',
+          'store.db-lock',
+          'store.db-shm',
+          'store.db-wal',
+        ];
+        expect(Object.keys(found).sort()).toEqual(names);
+        expect(Object.values(found).every((mode) => mode === 0o600)).toBe(true);
+      } finally {
+        process.umask(before);
+      }
+    });
+  }
+
+  it('are taken from others where an earlier version left them open', async () => {
+    const before = process.umask(0o022);
+    try {
+      const file = new Database(path);
+      file.pragma('journal_mode = WAL');
+      file.exec('CREATE TABLE kysely_migration (name, timestamp)');
+      for (const ending of ['', '-wal', '-shm']) chmodSync(path + ending, 0o644);
+      await begin();
+      file.close();
+      expect(Object.values(modes()).every((mode) => mode === 0o600)).toBe(true);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it('are their owner’s alone also where a link leads to a file that is not there', async () => {
+    const before = process.umask(0o022);
+    try {
+      symlinkSync(join(folder, 'behind.db'), path);
+      await begin();
+      expect(modes()).toMatchObject({ 'behind.db': 0o600, 'behind.db-wal': 0o600, 'behind.db-shm': 0o600 });
+      await expect(begin({ use: 'server' }, join(folder, 'behind.db'))).rejects.toThrow('another server');
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it.skipIf(!isRoot)('belong to whom the folder belongs to, also where root was killed before it said so', async () => {
+    await chown(folder, 1234, 1235);
+    for (const name of [path, `${path}-lock`]) writeFileSync(name, '');
+    await begin();
+    for (const name of readdirSync(folder))
+      expect(await stat(join(folder, name))).toMatchObject({ uid: 1234, gid: 1235 });
+  });
+});
+
+describe('a SQLite file', () => {
+  it('has one server: a second one is refused, until the first has ended', async () => {
+    const first = await begin();
+    await expect(begin()).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED' });
+    await expect(begin()).rejects.toThrow(`${path}: another server or command has this store open`);
+    await first.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });
+    await first.close();
+    const second = await begin();
+    expect((await second.run('listSubscribers', {})).items).toHaveLength(1);
+  });
+
+  it('is one whatever link leads to it', async () => {
+    await begin();
+    const link = join(folder, 'link.db');
+    symlinkSync(path, link);
+    await expect(begin({ use: 'server' }, link)).rejects.toThrow('another server or command has this store open');
+  });
+
+  it('is no operator’s while a server has it, and is several commands’ at once without one', async () => {
+    const server = await begin();
+    await expect(begin({ use: 'command' })).rejects.toThrow(/a server has this store open.*--control\.socket/);
+    await expect(restore(path, path, quiet)).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED' });
+    await backUp(path, join(folder, 'backup.db'), quiet);
+    await server.close();
+    const commands = [await begin({ use: 'command' }), await begin({ use: 'command' })];
+    await Promise.all(
+      commands.map((store, i) => store.run('addSubscriber', { subscriber: subscriberOf(`mn${i}@home.example`) })),
+    );
+    await expect(begin()).rejects.toThrow('or command has this store open');
+  });
+});
+
+describe('a store whose file', () => {
+  const LOST = /^the store .*store\.db is lost: .*store\.db(-wal)? was (deleted|replaced by another file)/;
+
+  for (const [what, harm] of [
+    ['is deleted', () => rmSync(path)],
+    ['loses what SQLite keeps beside it', () => rmSync(`${path}-wal`)],
+    [
+      'is replaced',
+      () => {
+        writeFileSync(join(folder, 'new.db'), '');
+        renameSync(join(folder, 'new.db'), path);
+      },
+    ],
+  ] as const) {
+    it(`${what} is lost, promises nothing, and says so also when nobody asks`, async () => {
+      const store = await begin();
+      const user = new StoreUser(() => store);
+      await user.addAgent(1);
+      await user.addSubscriber('mn@home.example');
+      const news = newsOf(store);
+      harm();
+      await expect.poll(() => news).toEqual([expect.stringMatching(LOST)]);
+      await expect(user.bootstrap('mn@home.example', 's1')).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+      await expect(store.run('listSubscribers', {})).rejects.toThrow(LOST);
+      expect(news).toHaveLength(1);
+    });
+  }
+
+  it('comes back under its name works again', async () => {
+    const store = await begin();
+    const news = newsOf(store);
+    const away = join(folder, 'away.db');
+    renameSync(path, away);
+    await expect(store.run('listSubscribers', {})).rejects.toThrow('was deleted');
+    renameSync(away, path);
+    expect((await store.run('listSubscribers', {})).items).toEqual([]);
+    expect(news).toEqual([expect.stringMatching(LOST), 'works']);
+  });
+
+  it('was replaced leaves the new one alone when it is closed', async () => {
+    const store = await begin();
+    await store.run('addSubscriber', { subscriber: subscriberOf('old@home.example') });
+    rmSync(path);
+    for (const ending of ['-wal', '-shm']) rmSync(path + ending);
+    const other = new Database(path);
+    other.pragma('journal_mode = WAL');
+    other.exec('CREATE TABLE new (value); INSERT INTO new VALUES (1)');
+    await store.close();
+    expect(existsSync(`${path}-wal`)).toBe(true);
+    expect(other.prepare('SELECT value FROM new').all()).toEqual([{ value: 1 }]);
+    other.close();
+  });
+});
+
+describe('a restore', () => {
+  it('keeps the whole old store until the new one is in its place', async () => {
+    const store = await begin();
+    await store.run('addSubscriber', { subscriber: subscriberOf('new@home.example') });
+    await store.close();
+    await backUp(path, join(folder, 'backup.db'), quiet);
+    // A server that was killed leaves what it wrote last beside the file.
+    const killed = join(folder, 'killed');
+    await mkdir(killed);
+    const place = join(killed, 'store.db');
+    const file = new Database(place);
+    file.pragma('journal_mode = WAL');
+    file.exec('CREATE TABLE t (value)');
+    const beside = new Database(place);
+    await restore(join(folder, 'backup.db'), place, quiet);
+    beside.close();
+    file.close();
+    const restored = await begin({ use: 'server' }, place);
+    expect((await restored.run('listSubscribers', {})).items).toMatchObject([{ nai: 'new@home.example' }]);
+  });
+
+  it.each(['', 'CREATE TABLE t (value)', 'CREATE TABLE kysely_migration (name, timestamp)'])(
+    'of a database that is no store is refused, and the store stays: "%s"',
+    async (content) => {
+      const store = await begin();
+      await store.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });
+      await store.close();
+      const foreign = join(folder, 'foreign.db');
+      const file = new Database(foreign);
+      file.exec(content);
+      file.close();
+      if (content === '') writeFileSync(foreign, '');
+      await expect(restore(foreign, path, quiet)).rejects.toThrow(`${foreign} is not a store`);
+      expect((await (await begin()).run('listSubscribers', {})).items).toHaveLength(1);
+    },
+  );
+});

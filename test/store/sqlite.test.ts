@@ -1,0 +1,140 @@
+import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSqlite, synchronousLevel } from '../../src/store/database.js';
+import { Store } from '../../src/store/store.js';
+import { backUp, restore } from '../../src/store/store-file.js';
+import { announce } from '../system/access-network.js';
+import { StoreUser, subscriberOf } from './fixtures.js';
+
+const isRoot = announce('a store that root makes', process.geteuid?.() === 0 ? undefined : 'it needs root');
+let folder: string;
+let store: Store;
+const user = new StoreUser(() => store);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
+  store = await Store.open(join(folder, 'store.db'));
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('the database', () => {
+  it('is written with synchronous = FULL, on every open', async () => {
+    const path = join(folder, 'again.db');
+    for (let open = 0; open < 3; open += 1) {
+      const db = await openSqlite(path);
+      expect(await synchronousLevel(db)).toBe(2);
+      await db.destroy();
+    }
+    // The file alone says something else: the setting belongs to a connection.
+    const file = new Database(path);
+    expect(file.pragma('synchronous', { simple: true })).not.toBe(2);
+    file.close();
+  });
+
+  it.skipIf(!isRoot)('belongs to whom its folder belongs to, also when root makes it', async () => {
+    const theirs = join(folder, 'theirs');
+    await mkdir(theirs);
+    await chown(theirs, 1234, 1235);
+    const path = join(theirs, 'store.db');
+    const db = await openSqlite(path);
+    for (const name of ['store.db', 'store.db-wal', 'store.db-shm']) {
+      expect(await stat(join(theirs, name))).toMatchObject({ uid: 1234, gid: 1235 });
+    }
+    await db.destroy();
+    await restore(join(folder, 'store.db'), path, () => undefined);
+    expect(await stat(path)).toMatchObject({ uid: 1234, gid: 1235 });
+    await backUp(path, join(theirs, 'mine.db'), () => undefined);
+    expect(await stat(join(theirs, 'mine.db'))).toMatchObject({ uid: 0 });
+  });
+
+  it('keeps what was promised when the process is gone', async () => {
+    await user.addAgent(1);
+    await user.addSubscriber('mn@home.example');
+    const { lease } = await user.given('mn@home.example', 'one');
+    // Another connection sees it at once: it was committed before the promise was kept.
+    const file = new Database(join(folder, 'store.db'), { readonly: true });
+    expect(file.prepare('SELECT hoa, session_id FROM leases').all()).toEqual([
+      { hoa: lease.homeAddress, session_id: 'one' },
+    ]);
+    file.close();
+    await store.close();
+    store = await Store.open(join(folder, 'store.db'));
+    expect((await store.run('listLeases', {})).items).toMatchObject([
+      { homeAddress: lease.homeAddress, nai: 'mn@home.example' },
+    ]);
+  });
+
+  it('undoes a call that fails alone, whatever is committed beside it', async () => {
+    await user.addSubscriber('mn@home.example');
+    const outcomes = await Promise.allSettled([
+      user.addSubscriber('a@home.example'),
+      user.addSubscriber('mn@home.example'),
+      user.addSubscriber('b@home.example', { homeAgent: 'nowhere' }),
+      user.addSubscriber('c@home.example'),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+    const names = (await store.run('listSubscribers', {})).items.map(({ nai }) => nai);
+    expect(names).toEqual(['a@home.example', 'c@home.example', 'mn@home.example']);
+  });
+
+  it('finishes what it was given before it was closed', async () => {
+    const path = join(folder, 'closing.db');
+    const other = await Store.open(path);
+    const calls = Array.from({ length: 600 }, (_, i) =>
+      other.run('addSubscriber', { subscriber: subscriberOf(`mn${i}@home.example`) }),
+    );
+    await other.close();
+    await expect(Promise.all(calls)).resolves.toHaveLength(600);
+    const again = await Store.open(path);
+    expect((await again.run('listSubscribers', {})).items).toHaveLength(600);
+    await again.close();
+  });
+
+  it('says no when it is closed', async () => {
+    const other = await Store.open(join(folder, 'other.db'));
+    await other.close();
+    await expect(other.run('listLeases', {})).rejects.toThrow('closed');
+  });
+});
+
+describe('a backup', () => {
+  const path = (name: string) => join(folder, name);
+
+  it('is taken while the store is in use, and brings back what was in it', async () => {
+    await user.addAgent(1);
+    for (let i = 0; i < 300; i += 1) await user.addSubscriber(`mn${i}@home.example`);
+    const parts: number[] = [];
+    const writing = Promise.all(Array.from({ length: 50 }, (_, i) => user.bootstrap(`mn${i}@home.example`, `s${i}`)));
+    await backUp(path('store.db'), path('backup.db'), (part) => parts.push(part));
+    await writing;
+    expect(parts.length).toBeGreaterThan(0);
+    expect((await stat(path('backup.db'))).mode & 0o777).toBe(0o600);
+    await store.close();
+    await restore(path('backup.db'), path('store.db'), () => undefined);
+    store = await Store.open(path('store.db'));
+    expect((await store.run('listSubscribers', {})).items).toHaveLength(300);
+    // One moment of the store: each lease is counted at its home agent.
+    const [agent] = await store.run('listHomeAgents', {});
+    expect((await store.run('listLeases', {})).items).toHaveLength(agent?.leases ?? -1);
+  });
+
+  it('overwrites nothing, and only a whole one of a version that is known is restored', async () => {
+    await backUp(path('store.db'), path('backup.db'), () => undefined);
+    await expect(backUp(path('store.db'), path('backup.db'), () => undefined)).rejects.toThrow('is there already');
+    await writeFile(path('text.db'), 'this is no database, but it is long enough to be taken for the head of one');
+    await expect(restore(path('text.db'), path('other.db'), () => undefined)).rejects.toThrow('cannot open');
+    await expect(restore(path('none.db'), path('other.db'), () => undefined)).rejects.toThrow('cannot open');
+    const newer = new Database(path('backup.db'));
+    newer.prepare('INSERT INTO kysely_migration (name, timestamp) VALUES (?, ?)').run('9999-future', 'now');
+    newer.close();
+    await expect(restore(path('backup.db'), path('other.db'), () => undefined)).rejects.toThrow('newer version');
+    await expect(stat(path('other.db'))).rejects.toThrow('ENOENT');
+  });
+});

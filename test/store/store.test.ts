@@ -1,0 +1,264 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Store } from '../../src/store/store.js';
+import { DATABASES } from './databases.js';
+import { HOUR, LOCAL, NOW, SHA256, StoreUser } from './fixtures.js';
+
+let store: Store;
+const user = new StoreUser(() => store);
+
+for (const { kind, without, places } of DATABASES) {
+  describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+    const { fresh } = places();
+
+    beforeEach(async () => {
+      store = await Store.open(await fresh());
+    });
+
+    afterEach(() => store.close());
+
+    describe('a subscriber', () => {
+      it('is found by the first name that fits, without regard to case', async () => {
+        await user.addSubscriber('MN@Home.Example');
+        const proof = { sha256: SHA256, sessionId: 'one' };
+        const found = await store.run('findSubscriber', { ...proof, names: ['nobody', 'mn@HOME.example'] });
+        expect(found).toMatchObject({ subscriber: { nai: 'mn@home.example', enabled: true } });
+        const nobody = await store.run('findSubscriber', { ...proof, names: ['other@home.example'] });
+        expect(nobody).toEqual({ refusal: 'no-subscriber' });
+      });
+
+      it('that is removed gives its lease back', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn@home.example');
+        const { lease } = await user.given('mn@home.example', 'one');
+        expect(await store.run('removeSubscriber', { nai: 'mn@home.example' })).toMatchObject({
+          homeAddress: lease.homeAddress,
+        });
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
+        await expect(store.run('removeSubscriber', { nai: 'mn@home.example' })).rejects.toThrow('no subscriber');
+      });
+    });
+
+    describe('assignment', () => {
+      it('gives the home agent with the smallest load, by capacity and weight', async () => {
+        await user.addAgent(1, { capacity: 2 });
+        await user.addAgent(2, { capacity: 4 });
+        const names: string[] = [];
+        for (let i = 0; i < 6; i += 1) {
+          await user.addSubscriber(`mn${i}@home.example`);
+          names.push((await user.given(`mn${i}@home.example`, `s${i}`)).lease.homeAgent.name);
+        }
+        expect(names.filter((name) => name === 'ha1')).toHaveLength(2);
+        expect(names.filter((name) => name === 'ha2')).toHaveLength(4);
+        await user.addSubscriber('mn7@home.example');
+        expect(await user.bootstrap('mn7@home.example', 's7')).toMatchObject({
+          result: 'none',
+          reason: 'no-home-agent',
+        });
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 2 }, { leases: 4 }]);
+      });
+
+      it('never goes over a capacity, and gives no address twice, however many ask at once', async () => {
+        await user.addAgent(1, { capacity: 20 });
+        await user.addAgent(2, { capacity: 10 });
+        const nais = Array.from({ length: 50 }, (_, i) => `mn${i}@home.example`);
+        await Promise.all(nais.map((nai) => user.addSubscriber(nai)));
+        const results = await Promise.all(nais.map((nai) => user.bootstrap(nai, `session ${nai}`)));
+        const leases = results.flatMap((result) => (result.result === 'home' ? [result.lease] : []));
+        expect(leases).toHaveLength(30);
+        expect(new Set(leases.map(({ homeAddress }) => homeAddress)).size).toBe(30);
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 20 }, { leases: 10 }]);
+      });
+
+      it('shares leases as capacities and weights say', async () => {
+        await user.addAgent(1, { capacity: 1000, weight: 1 });
+        await user.addAgent(2, { capacity: 2000, weight: 1 });
+        await user.addAgent(3, { capacity: 1000, weight: 3 });
+        for (let i = 0; i < 60; i += 1) {
+          await user.addSubscriber(`mn${i}@home.example`);
+          await user.given(`mn${i}@home.example`, `s${i}`);
+        }
+        expect((await store.run('listHomeAgents', {})).map(({ leases }) => leases)).toEqual([10, 20, 30]);
+      });
+
+      it('gives a subscriber the same again, and asking twice changes nothing more', async () => {
+        await user.addAgent(1);
+        await user.addAgent(2);
+        await user.addSubscriber('mn@home.example');
+        const one = await user.given('mn@home.example', 'one');
+        const again = await user.given('mn@home.example', 'one');
+        const moved = await user.given('mn@home.example', 'two', { leaseLifetime: 2 * HOUR });
+        expect(one.renewed).toBe(false);
+        expect([again.renewed, moved.renewed]).toEqual([true, true]);
+        expect(new Set([one, again, moved].map(({ lease }) => lease.homeAddress)).size).toBe(1);
+        expect(moved.lease).toMatchObject({ sessionId: 'two', expiresAt: NOW + 2 * HOUR });
+        expect((await store.run('listHomeAgents', {})).reduce((sum, { leases }) => sum + leases, 0)).toBe(1);
+        // A day later it is the same address still: it depends on the subscriber, not on the time.
+        await store.run('endSession', { sessionId: 'two' });
+        expect((await user.given('mn@home.example', 'three')).lease.homeAddress).toBe(one.lease.homeAddress);
+      });
+
+      it('frees a lease only with its newest session', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn@home.example');
+        await user.given('mn@home.example', 'old');
+        const { lease } = await user.given('mn@home.example', 'new');
+        expect(await store.run('endSession', { sessionId: 'old' })).toEqual({ known: true, released: undefined });
+        expect((await store.run('listLeases', {})).items).toHaveLength(1);
+        expect(await store.run('endSession', { sessionId: 'new' })).toMatchObject({
+          known: true,
+          released: { homeAddress: lease.homeAddress },
+        });
+        expect(await store.run('endSession', { sessionId: 'new' })).toEqual({ known: false, released: undefined });
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
+      });
+
+      it('frees nothing for another PAA than its own, nor when the session is gone', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn@home.example');
+        await user.given('mn@home.example', 'one');
+        const end = (origin: string) => store.run('endSession', { sessionId: 'one', origin });
+        expect(await end('paa2.access.example')).toEqual({ known: false, foreign: true, released: undefined });
+        expect((await store.run('listSessions', {})).items).toHaveLength(1);
+        expect((await store.run('listLeases', {})).items).toHaveLength(1);
+        // Its PAA has restarted: the lease stays for a while, and is nobody's to free.
+        await store.run('endSessionsOf', { origin: 'paa.access.example', before: 101, leasesFor: 60_000 });
+        for (const origin of ['paa.access.example', 'paa2.access.example']) {
+          expect(await end(origin)).toEqual({ known: false, foreign: false, released: undefined });
+        }
+        expect((await store.run('listLeases', {})).items).toHaveLength(1);
+        await user.given('mn@home.example', 'one');
+        expect(await end('PAA.access.example')).toMatchObject({ known: true, released: { sessionId: 'one' } });
+      });
+
+      it('follows the pins of a subscriber', async () => {
+        await user.addAgent(1);
+        await user.addAgent(2);
+        const homeAddress = '2001:db8:2::beef';
+        await user.addSubscriber('mn@home.example', { homeAgent: 'ha2', homeAddress });
+        const { lease } = await user.given('mn@home.example', 'one');
+        expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
+        // Another's from now on, as soon as it is free.
+        await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAddress: null } });
+        await user.addSubscriber('other@home.example', { homeAgent: 'ha2', homeAddress });
+        expect(await user.bootstrap('other@home.example', 'two')).toMatchObject({
+          result: 'none',
+          reason: 'prefix-full',
+        });
+        // What was not given is not counted.
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }, { leases: 1 }]);
+      });
+
+      it('grants none to a subscriber without Mobile IPv6, and takes back what a node does not ask for any more', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn@home.example');
+        await user.addSubscriber('no@home.example', { mip6: false });
+        expect(await user.bootstrap('no@home.example', 'one')).toMatchObject({ result: 'none', reason: 'not-granted' });
+        const { lease } = await user.given('mn@home.example', 'two');
+        expect(await user.bootstrap('mn@home.example', 'two', { wish: undefined })).toMatchObject({
+          result: 'none',
+          reason: 'not-wanted',
+          released: { homeAddress: lease.homeAddress },
+        });
+        expect((await store.run('listLeases', {})).items).toEqual([]);
+      });
+
+      it('allows the local home agent where all three want it, and falls back on it', async () => {
+        await user.addAgent(1, { capacity: 1 });
+        await user.addSubscriber('mn@home.example');
+        await user.addSubscriber('stay@home.example', { localHomeAgent: false });
+        expect(await user.bootstrap('mn@home.example', 'a', { wish: 'local', local: LOCAL })).toMatchObject({
+          result: 'local',
+        });
+        expect(await user.bootstrap('mn@home.example', 'a', { wish: 'local' })).toMatchObject({ result: 'home' });
+        expect(await user.bootstrap('mn@home.example', 'a', { wish: 'local', local: LOCAL })).toMatchObject({
+          result: 'local',
+          released: { homeAgent: { name: 'ha1' } },
+        });
+        expect(await user.bootstrap('stay@home.example', 'b', { wish: 'local', local: LOCAL })).toMatchObject({
+          result: 'home',
+        });
+        await user.addSubscriber('third@home.example');
+        expect(await user.bootstrap('third@home.example', 'c', { wish: 'any', local: LOCAL })).toMatchObject({
+          result: 'local',
+        });
+        expect(await user.bootstrap('third@home.example', 'c', { wish: 'home', local: LOCAL })).toMatchObject({
+          result: 'none',
+          reason: 'no-home-agent',
+        });
+      });
+
+      it('frees what has expired, and nothing else', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('one@home.example');
+        await user.addSubscriber('two@home.example');
+        const { lease } = await user.given('one@home.example', 'one', {
+          leaseLifetime: 1000,
+          sessionLifetime: 1000,
+        });
+        await user.given('two@home.example', 'two');
+        expect(await store.run('expire', { now: NOW + 999, limit: 10 })).toEqual([]);
+        expect(await store.run('expire', { now: NOW + 1000, limit: 10 })).toMatchObject([
+          { homeAddress: lease.homeAddress },
+        ]);
+        expect((await store.run('listLeases', {})).items).toMatchObject([{ nai: 'two@home.example' }]);
+        expect(await store.run('endSession', { sessionId: 'one' })).toEqual({ known: false, released: undefined });
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 1 }]);
+      });
+    });
+
+    describe('a home agent', () => {
+      it.each([
+        [{ address: '192.0.2.1' }, 'is not an IPv6 address'],
+        [{ prefix: '2001:db8:1::1/64' }, 'is not a /64 prefix'],
+        [{ prefix: '2001:db8:1::/56' }, 'is not a /64 prefix'],
+        [{ capacity: 0 }, 'a capacity is a whole number from 1'],
+        [{ host: 'a;b' }, 'cannot name a home agent'],
+        [{ name: '../ha' }, 'cannot name a home agent'],
+      ])('with %j is refused', async (more, message) => {
+        await expect(user.addAgent(1, more)).rejects.toThrow(message);
+      });
+
+      it('is there once', async () => {
+        await user.addAgent(1);
+        await expect(user.addAgent(1)).rejects.toThrow('already there');
+      });
+    });
+
+    describe('the history of leases', () => {
+      it('says who had a home address at any time, also when nobody of them is left', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn1@home.example', { homeAddress: '2001:db8:1::77' });
+        const first = await user.bootstrap('mn1@home.example', 's1');
+        expect(first).toMatchObject({ result: 'home', lease: { homeAddress: '2001:db8:1::77' } });
+        await store.run('endSession', { sessionId: 's1', now: NOW + HOUR });
+        await store.run('removeSubscriber', { nai: 'mn1@home.example' });
+        await user.addSubscriber('mn2@home.example', { homeAddress: '2001:db8:1::77' });
+        await user.bootstrap('mn2@home.example', 's2', { now: NOW + 2 * HOUR, leaseLifetime: 3 * HOUR });
+        const who = async (at: number) =>
+          (await store.run('leaseHistory', { of: '2001:0db8:1::77', at })).items.map(({ nai }) => nai);
+        expect(await who(NOW - 1)).toEqual([]);
+        expect(await who(NOW)).toEqual(['mn1@home.example']);
+        expect(await who(NOW + HOUR)).toEqual([]);
+        expect(await who(NOW + 3 * HOUR)).toEqual(['mn2@home.example']);
+        expect((await store.run('leaseHistory', { limit: 10 })).items).toMatchObject([
+          { nai: 'mn2@home.example', homeAgent: 'ha1', endedAt: undefined },
+          { nai: 'mn1@home.example', homeAgent: 'ha1', acquiredAt: NOW, endedAt: NOW + HOUR },
+        ]);
+        expect((await store.run('leaseHistory', { of: 'MN1@home.example', limit: 10 })).items).toHaveLength(1);
+      });
+
+      it('ends with the lease, when that expires, and is forgotten after a while', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber('mn1@home.example');
+        await user.bootstrap('mn1@home.example', 's1', { leaseLifetime: HOUR });
+        // A session that takes it over goes on with the same line.
+        await user.bootstrap('mn1@home.example', 's2', { now: NOW + 1, leaseLifetime: 2 * HOUR - 1 });
+        await store.run('expire', { now: NOW + 3 * HOUR, limit: 10 });
+        expect((await store.run('leaseHistory', {})).items).toMatchObject([{ endedAt: NOW + 2 * HOUR }]);
+        expect(await store.run('forgetHistory', { now: NOW + 3 * HOUR, age: HOUR, limit: 10 })).toBe(0);
+        expect(await store.run('forgetHistory', { now: NOW + 3 * HOUR, age: HOUR - 1, limit: 10 })).toBe(1);
+        expect((await store.run('leaseHistory', {})).items).toEqual([]);
+      });
+    });
+  });
+}

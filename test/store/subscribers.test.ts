@@ -1,0 +1,161 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Store } from '../../src/store/store.js';
+import { DATABASES } from './databases.js';
+import { HOUR, NOW, SHA256, StoreUser, subscriberOf } from './fixtures.js';
+
+let store: Store;
+const user = new StoreUser(() => store);
+
+const NAI = 'mn@home.example';
+const OTHER = 'other@home.example';
+
+/** What is known of who shows a certificate with these names. */
+const find = (names: readonly string[], { sha256 = 'cd'.repeat(32), sessionId = 'one' } = {}) =>
+  store.run('findSubscriber', { names, sha256, sessionId });
+
+const change = (what: object, nai = NAI) => store.run('changeSubscriber', { nai, change: what });
+
+for (const { kind, without, places } of DATABASES) {
+  describe.skipIf(without !== undefined)(`a subscriber in ${kind}`, () => {
+    const { fresh } = places();
+
+    beforeEach(async () => {
+      store = await Store.open(await fresh());
+      await user.addSubscriber(NAI);
+    });
+
+    afterEach(() => store.close());
+
+    it('is shown as it was added and changed, without regard to case', async () => {
+      await user.addAgent(1);
+      const show = () => store.run('showSubscriber', { nai: 'MN@Home.Example' });
+      expect(await show()).toEqual(subscriberOf(NAI));
+      const policy = { enabled: false, mip6: false, localHomeAgent: false, pskRoot: 'emsk', sessions: 'one' } as const;
+      const all = {
+        ...policy,
+        ...{ homeAgent: 'ha1', homeAddress: '2001:db8:1::77', sessionLifetime: 4_294_967_294 },
+        ...{ certificateName: 'device', certificateSha256: SHA256 },
+      };
+      const said = { ...all, homeAddress: '2001:DB8:1:0::77', certificateName: 'DEVICE' };
+      const fingerprint = SHA256.toUpperCase().replaceAll(/(..)(?=.)/g, '$1:');
+      expect(await change({ ...said, certificateSha256: fingerprint })).toEqual(subscriberOf(NAI, all));
+      expect(await show()).toEqual(subscriberOf(NAI, all));
+      expect(await change({})).toEqual(subscriberOf(NAI, all));
+      const none = { homeAgent: null, homeAddress: null, sessionLifetime: null, pskRoot: null };
+      const bound = { certificateName: null, certificateSha256: null };
+      const plain = { enabled: true, mip6: true, localHomeAgent: true, sessions: 'replace' };
+      expect(await change({ ...none, ...bound, ...plain })).toEqual(subscriberOf(NAI));
+    });
+
+    it('is not there twice, and not changed to what cannot be', async () => {
+      await expect(user.addSubscriber('MN@home.example')).rejects.toThrow(`subscriber ${NAI} is already there`);
+      await expect(user.addSubscriber('a b')).rejects.toThrow('"a b" cannot be a subscriber');
+      await expect(user.addSubscriber(OTHER, { homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
+      await expect(change({ homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
+      await expect(change({ homeAddress: '192.0.2.1' })).rejects.toThrow('is not an IPv6 address');
+      await expect(change({ certificateSha256: 'ab' })).rejects.toThrow('is no SHA-256 fingerprint');
+      await expect(change({ mip6: false }, OTHER)).rejects.toThrow(`no subscriber ${OTHER}`);
+      await expect(store.run('showSubscriber', { nai: OTHER })).rejects.toThrow(`no subscriber ${OTHER}`);
+      expect(await store.run('showSubscriber', { nai: NAI })).toEqual(subscriberOf(NAI));
+    });
+
+    it('has its certificate alone', async () => {
+      await change({ certificateName: 'device', certificateSha256: SHA256 });
+      await user.addSubscriber(OTHER);
+      for (const taken of [{ certificateName: 'Device' }, { certificateSha256: SHA256.toUpperCase() }]) {
+        const text = `the subscriber ${NAI} has this certificate already`;
+        await expect(change(taken, OTHER)).rejects.toThrow(text);
+        await expect(user.addSubscriber('third@home.example', taken)).rejects.toThrow(text);
+        // Its own is no other's.
+        expect(await change(taken)).toMatchObject({ certificateName: 'device', certificateSha256: SHA256 });
+      }
+    });
+
+    it('has its home address alone, on the link of its home agent, and is given that home agent', async () => {
+      await user.addAgent(1);
+      await user.addAgent(2);
+      const homeAddress = '2001:db8:2::77';
+      await expect(change({ homeAddress: '2001:db8:3::77' })).rejects.toThrow("is on no home agent's home link");
+      await expect(change({ homeAddress, homeAgent: 'ha1' })).rejects.toThrow(
+        'on the home link of ha1, 2001:db8:1::/64',
+      );
+      await expect(change({ homeAddress: '2001:db8:2::1' })).rejects.toThrow("is on no home agent's home link");
+      await change({ homeAddress });
+      await expect(change({ homeAgent: 'ha1' })).rejects.toThrow('on the home link of ha1');
+      const taken = user.addSubscriber(OTHER, { homeAddress: '2001:DB8:2:0::77' });
+      await expect(taken).rejects.toThrow(`the subscriber ${NAI} always gets 2001:db8:2::77 already`);
+      // The first home agent is as little loaded, and has another link.
+      const { lease } = await user.given(NAI, 'one');
+      expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
+    });
+
+    it('has a lifetime and a certificate name that can be', async () => {
+      await expect(change({ sessionLifetime: 0 })).rejects.toThrow('a whole number of seconds from 1, not 0');
+      await expect(change({ sessionLifetime: 2 ** 32 })).rejects.toThrow('a whole number of seconds');
+      await expect(change({ certificateName: '' })).rejects.toThrow('1 to 253 printable characters');
+      await expect(change({ certificateName: 'a\nb' })).rejects.toThrow('1 to 253 printable characters');
+    });
+
+    it('is found by the certificate that it is bound to, and by its name with no other', async () => {
+      await change({ certificateSha256: SHA256 });
+      expect(await find(['nobody'], { sha256: SHA256 })).toMatchObject({ subscriber: { nai: NAI } });
+      expect(await find([NAI])).toEqual({ refusal: 'other-certificate', nai: NAI });
+    });
+
+    it('is found by the name that it is bound to, and not by its own', async () => {
+      await change({ certificateName: 'device' });
+      expect(await find(['nobody', 'Device'])).toMatchObject({ subscriber: { nai: NAI } });
+      expect(await find([NAI])).toEqual({ refusal: 'no-subscriber' });
+    });
+
+    it('is refused while it is disabled', async () => {
+      await change({ enabled: false });
+      expect(await find([NAI])).toEqual({ refusal: 'disabled', nai: NAI });
+      expect(await user.bootstrap(NAI, 'one')).toMatchObject({ result: 'refused', reason: 'disabled' });
+      expect(await user.bootstrap(OTHER, 'one')).toMatchObject({ result: 'refused', reason: 'no-subscriber' });
+      expect((await store.run('listSessions', {})).items).toEqual([]);
+    });
+
+    it('has one session where the policy says so, until that ends or expires', async () => {
+      await user.addAgent(1);
+      await change({ sessions: 'one' });
+      const now = Date.now();
+      const lasting = (lifetime: number) => ({ now, sessionLifetime: lifetime, leaseLifetime: 2 * HOUR });
+      await user.given(NAI, 'one', lasting(HOUR));
+      expect(await find([NAI], { sessionId: 'one' })).toMatchObject({ subscriber: { nai: NAI } });
+      expect(await find([NAI], { sessionId: 'two' })).toEqual({ refusal: 'second-session', nai: NAI });
+      expect(await user.bootstrap(NAI, 'two', lasting(HOUR))).toMatchObject({ reason: 'second-session' });
+      await user.given(NAI, 'one', lasting(-HOUR));
+      expect(await find([NAI], { sessionId: 'two' })).toMatchObject({ subscriber: { nai: NAI } });
+      await user.given(NAI, 'two', lasting(HOUR));
+      await store.run('endSession', { sessionId: 'two' });
+      expect(await find([NAI], { sessionId: 'three' })).toMatchObject({ subscriber: { nai: NAI } });
+    });
+
+    it('does not get the session of another one', async () => {
+      await user.addAgent(1);
+      await user.addSubscriber(OTHER);
+      const { lease } = await user.given(NAI, 'one', { certificate: 'aa:1' });
+      expect(await find([OTHER], { sessionId: 'one' })).toEqual({ refusal: 'other-subscriber', nai: OTHER });
+      const taken = { result: 'refused', reason: 'other-subscriber' };
+      expect(await user.bootstrap(OTHER, 'one', { certificate: 'aa:2' })).toMatchObject(taken);
+      expect((await store.run('listSessions', {})).items).toMatchObject([{ nai: NAI, serial: '1' }]);
+      expect((await store.run('listLeases', {})).items).toMatchObject([{ nai: NAI, homeAddress: lease.homeAddress }]);
+      // Another certificate of the same subscriber is taken down whole.
+      await user.given(NAI, 'one', { certificate: 'aa:3' });
+      expect((await store.run('listSessions', { certificates: ['aa:1'] })).items).toEqual([]);
+      expect((await store.run('listSessions', { certificates: ['aa:3'] })).items).toMatchObject([{ nai: NAI }]);
+      await store.run('endSession', { sessionId: 'one' });
+      expect(await user.bootstrap(OTHER, 'one')).toMatchObject({ result: 'home' });
+    });
+
+    it('counts how often a session took its lease from one that had not ended', async () => {
+      await user.addAgent(1);
+      expect((await user.given(NAI, 'one')).takenFrom).toBe(undefined);
+      expect((await user.given(NAI, 'two')).takenFrom).toBe('one');
+      expect((await user.given(NAI, 'two')).takenFrom).toBe(undefined);
+      expect((await user.given(NAI, 'three', { now: NOW + HOUR })).takenFrom).toBe(undefined);
+      expect(await store.run('showSubscriber', { nai: NAI })).toMatchObject({ takeovers: 1 });
+    });
+  });
+}

@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Store } from '../../src/store/store.js';
+import { DATABASES } from './databases.js';
+import { HOUR, NOW, StoreUser } from './fixtures.js';
+
+let store: Store;
+const user = new StoreUser(() => store);
+
+const NAI = 'mn@home.example';
+
+for (const { kind, without, places } of DATABASES) {
+  describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+    const { fresh, execute } = places();
+    let place: string;
+
+    beforeEach(async () => {
+      place = await fresh();
+      store = await Store.open(place);
+    });
+
+    afterEach(() => store.close());
+
+    describe('a lease', () => {
+      it('is shown by its home address or its subscriber', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber(NAI);
+        const { lease } = await user.given(NAI, 'one');
+        expect(await store.run('showLease', { of: 'MN@home.example' })).toEqual(lease);
+        expect(await store.run('showLease', { of: lease.homeAddress.toUpperCase() })).toEqual(lease);
+        await expect(store.run('showLease', { of: '2001:db8::1' })).rejects.toThrow('no lease 2001:db8::1');
+      });
+
+      it('is released while its session lives by force only', async () => {
+        await user.addAgent(1);
+        await user.addSubscriber(NAI);
+        const hour = { sessionLifetime: HOUR, leaseLifetime: 5 * HOUR };
+        const { lease } = await user.given(NAI, 'one', { now: Date.now(), ...hour });
+        const free = (force: boolean) => store.run('releaseLease', { of: lease.homeAddress, force });
+        await expect(free(false)).rejects.toThrow(`the session of ${NAI} lives`);
+        expect(await free(true)).toEqual(lease);
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
+        await expect(free(true)).rejects.toThrow('no lease');
+        // Its session, which is still there, gets the same again.
+        expect((await user.given(NAI, 'one')).lease.homeAddress).toBe(lease.homeAddress);
+        await user.given(NAI, 'one', { now: Date.now() - 2 * HOUR, ...hour });
+        expect(await free(false)).toMatchObject({ homeAddress: lease.homeAddress });
+      });
+
+      it('is one of so many at a time that expire', async () => {
+        await user.addAgent(1);
+        for (let i = 0; i < 5; i += 1) {
+          await user.addSubscriber(`mn${i}@home.example`);
+          await user.given(`mn${i}@home.example`, `s${i}`);
+        }
+        const expire = async () => (await store.run('expire', { now: NOW + 2 * HOUR, limit: 2 })).length;
+        const gone = [await expire(), await expire(), await expire(), await expire()];
+        expect(gone).toEqual([2, 2, 1, 0]);
+        expect((await store.run('listSessions', {})).items).toEqual([]);
+        expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
+        const forget = () => store.run('forgetHistory', { now: NOW + 4 * HOUR, age: HOUR, limit: 3 });
+        const forgotten = [await forget(), await forget(), await forget()];
+        expect(forgotten).toEqual([3, 2, 0]);
+      });
+
+      it('outlives the restart of its PAA for a while, and goes on with its node', async () => {
+        await user.addAgent(1);
+        for (const name of ['a', 'b', 'c']) await user.addSubscriber(`${name}@home.example`);
+        const first = await user.given('a@home.example', 'a1', { originState: 4 });
+        await user.given('b@home.example', 'b1', { originState: 5 });
+        await user.given('c@home.example', 'c1', { originState: 4, origin: 'paa2.access.example' });
+        const restarted = { origin: 'paa.access.example', before: 5, leasesFor: 60_000 };
+        expect(await store.run('endSessionsOf', restarted)).toBe(1);
+        expect(await store.run('endSessionsOf', restarted)).toBe(0);
+        const sessions = (await store.run('listSessions', {})).items;
+        expect(sessions.map(({ sessionId }) => sessionId)).toEqual(['b1', 'c1']);
+        expect((await store.run('showLease', { of: 'a@home.example' })).expiresAt).toBeLessThan(NOW);
+        const again = await user.given('a@home.example', 'a2', { originState: 5, now: Date.now() });
+        expect(again).toMatchObject({ renewed: true, takenFrom: undefined });
+        expect(again.lease.homeAddress).toBe(first.lease.homeAddress);
+      });
+    });
+
+    it('home agents may be as large as the database counts', async () => {
+      const most = 2 ** 31 - 1;
+      await user.addAgent(1, { capacity: most, weight: 1000 });
+      await user.addAgent(2, { capacity: most, weight: 1 });
+      await expect(user.addAgent(3, { capacity: most + 1 })).rejects.toThrow(`a whole number from 1 to ${most}, not`);
+      const names: string[] = [];
+      for (let i = 0; i < 3; i += 1) {
+        await user.addSubscriber(`mn${i}@home.example`);
+        names.push((await user.given(`mn${i}@home.example`, `s${i}`)).lease.homeAgent.name);
+      }
+      expect(names).toEqual(['ha1', 'ha2', 'ha1']);
+    });
+
+    it('it is counted what there is', async () => {
+      await user.addAgent(1);
+      const nothing = { subscribers: 0, disabled: 0, sessions: 0, leases: 0, takeovers: 0 };
+      expect(await store.run('statistics', {})).toEqual(nothing);
+      for (const name of ['a', 'b', 'c']) {
+        await user.addSubscriber(`${name}@home.example`, { enabled: name !== 'c' });
+        await user.bootstrap(`${name}@home.example`, `${name}1`);
+      }
+      await user.given('a@home.example', 'a2');
+      await user.given('b@home.example', 'b2');
+      const counted = { subscribers: 3, disabled: 1, sessions: 4, leases: 2, takeovers: 2 };
+      expect(await store.run('statistics', {})).toEqual(counted);
+    });
+
+    it('servers share a key of TLS session tickets until its time is over', async () => {
+      const ask = (every: number) => store.run('ticketKey', { every });
+      const first = await ask(HOUR);
+      expect(first.value).toMatch(/^[0-9a-f]{96}$/);
+      expect(first.validFor).toBe(HOUR);
+      const both = await Promise.all([ask(HOUR), ask(HOUR)]);
+      expect(both.map(({ value }) => value)).toEqual([first.value, first.value]);
+      for (const { validFor } of both) expect(validFor).toBeLessThanOrEqual(HOUR);
+      await execute(place, `UPDATE ticket_keys SET valid_from = valid_from - ${HOUR}`);
+      const second = await ask(HOUR);
+      expect(second.value).not.toBe(first.value);
+      expect((await ask(HOUR)).value).toBe(second.value);
+      // One from the future, by a clock that was wrong, is not waited for.
+      await execute(place, `UPDATE ticket_keys SET valid_from = valid_from + ${24 * HOUR}`);
+      expect((await ask(HOUR)).value).not.toBe(second.value);
+    });
+
+    it('a new secret gives new leases other home addresses, and leaves those that are held', async () => {
+      await user.addAgent(1);
+      await user.addSubscriber(NAI);
+      const { lease } = await user.given(NAI, 'one');
+      await store.run('rotateSecret', {});
+      expect((await user.given(NAI, 'one')).lease).toEqual(lease);
+      await store.run('endSession', { sessionId: 'one' });
+      expect((await user.given(NAI, 'two')).lease.homeAddress).not.toBe(lease.homeAddress);
+    });
+
+    it('an administrative change is written down with it, or not at all', async () => {
+      await user.addAgent(1);
+      await expect(store.run('removeHomeAgent', { name: 'ha9', force: true }, 'root')).rejects.toThrow('no home agent');
+      await store.run('removeHomeAgent', { name: 'ha1', force: true }, 'root');
+      expect((await store.run('listAudit', {})).items).toEqual([
+        { at: expect.any(Number), who: 'root', what: 'removeHomeAgent', detail: '{"name":"ha1","force":true}' },
+      ]);
+    });
+  });
+}
