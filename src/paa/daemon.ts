@@ -29,9 +29,10 @@ import { ControlError } from '../runtime/service/control.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import { openControl } from '../runtime/service/operator-door.js';
 import type { Service } from '../runtime/service/service.js';
-import { Driver, monotonic } from '../runtime/system/driver.js';
+import { Driver } from '../runtime/system/driver.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
+import { systemHost } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
@@ -107,7 +108,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#driver = new Driver<PaaInput, PaaOutput>(
       this.#paa,
       (output) => this.#perform(output),
-      monotonic,
+      systemHost,
       (error, input, output) => this.#faulted(error, input, output),
     );
     this.#intake = new Intake(this.#driver, this.#metrics, log, this.barrier);
@@ -194,7 +195,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   async stop(): Promise<void> {
-    const sessions = [...this.#paa.list(monotonic())];
+    const sessions = [...this.#paa.list(systemHost.monotonic())];
     if (sessions.length > 0) {
       const emptied = new Promise<void>((resolve) => {
         this.#emptied = resolve;
@@ -205,13 +206,13 @@ export class PaaDaemon implements Service<PaaOptions> {
       }
       await emptied;
       // Who did not answer is told nothing more, but the AAA server and the hooks are.
-      for (const { sessionId } of this.#paa.list(monotonic())) this.#closed(sessionId, 'administrative');
+      for (const { sessionId } of this.#paa.list(systemHost.monotonic())) this.#closed(sessionId, 'administrative');
     }
     this.#driver.stop();
     await this.#aaa.stop();
-    const until = monotonic() + HOOKS_AT_END;
+    const until = systemHost.monotonic() + HOOKS_AT_END;
     if (this.#ep) await within(this.#ep.stop(), HOOKS_AT_END);
-    await this.#hooks.stop(Math.max(0, until - monotonic()));
+    await this.#hooks.stop(Math.max(0, until - systemHost.monotonic()));
     await this.#close();
   }
 
@@ -270,7 +271,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   // -------------------------------------------------------------------------------------------------------- operator
 
   sessions(): object[] {
-    const now = monotonic();
+    const now = systemHost.monotonic();
     return [...this.#paa.list(now)].map((view) => this.#describe(view));
   }
 

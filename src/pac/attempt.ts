@@ -12,7 +12,8 @@ import { panaFields } from '../runtime/log/pana-fields.js';
 import { UdpSocket } from '../runtime/net/udp.js';
 import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
-import { Driver, monotonic } from '../runtime/system/driver.js';
+import { Driver } from '../runtime/system/driver.js';
+import { systemHost } from '../runtime/system/host.js';
 import type { KeyLog } from '../runtime/tls/key-log.js';
 import type { RunKeys } from './binding.js';
 
@@ -75,7 +76,7 @@ export class Attempt {
     this.#driver = new Driver<PacInput, PacOutput>(
       this.#session,
       (output) => this.#perform(output),
-      monotonic,
+      systemHost,
       (error, input) => this.#faulted(error, input.type === 'tick' ? 'timer' : 'datagram'),
     );
   }

@@ -3,7 +3,8 @@ import type { PeerCapabilities } from '../../protocol/diameter/peer/capabilities
 import type { ConnectionId, Peer, PeerInput, PeerOutput } from '../../protocol/diameter/peer/peer.js';
 import type { DiameterMessage } from '../../protocol/diameter/wire/codec.js';
 import { PeerSources } from '../net/peer-sources.js';
-import { Driver, monotonic } from '../system/driver.js';
+import { Driver } from '../system/driver.js';
+import { systemHost } from '../system/host.js';
 import type { DiameterConnection } from './connection.js';
 import type { DiameterHop } from './requests.js';
 import type { Transport } from './transport.js';
@@ -54,7 +55,7 @@ export class PeerEntry implements DiameterHop {
     this.driver = new Driver<PeerInput, PeerOutput>(
       peer,
       (output) => perform(this, output),
-      monotonic,
+      systemHost,
       onFault && ((error, input, output) => onFault(this, error, input, output)),
     );
     this.#sent = send;

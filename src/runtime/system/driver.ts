@@ -1,22 +1,16 @@
+import { type CancelTimer, type Host, systemHost } from './host.js';
+
 /** A pure machine: inputs in, outputs out, and the time of its next tick (milliseconds, monotonic). */
 export interface Machine<I, O> {
   handle(input: I | { readonly type: 'tick' }, now: number): O[];
   readonly deadline: number | undefined;
 }
 
-/** Milliseconds that only grow, whatever the wall clock does. */
-export type Clock = () => number;
-
-export const monotonic: Clock = () => performance.now();
-
 /** How long a machine that threw at its tick is left alone, in milliseconds: its deadline may still be in the past. */
 export const FAULT_PAUSE = 1_000;
 
 /** What a driver does where machine or `perform` throws; `output`: what was being performed. */
 export type OnFault<I, O> = (error: unknown, input: I | { readonly type: 'tick' }, output: O | undefined) => void;
-
-/** Node's timers hold 31 bits of milliseconds. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Steps a machine: feeds it, performs what it says, and keeps the one timer for its deadline. What `perform` feeds back
@@ -25,10 +19,10 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export class Driver<I, O> {
   readonly #machine: Machine<I, O>;
   readonly #perform: (output: O) => void;
-  readonly #clock: Clock;
+  readonly #host: Host;
   readonly #waiting: (I | { readonly type: 'tick' })[] = [];
   #stepping = false;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: CancelTimer | undefined;
   #armedFor: number | undefined;
   #stopped = false;
   readonly #onFault: OnFault<I, O> | undefined;
@@ -36,11 +30,11 @@ export class Driver<I, O> {
   #notBefore = Number.NEGATIVE_INFINITY;
 
   /** Without `onFault` what throws goes on to whoever fed. It must not throw itself. */
-  constructor(machine: Machine<I, O>, perform: (output: O) => void, clock: Clock = monotonic, onFault?: OnFault<I, O>) {
+  constructor(machine: Machine<I, O>, perform: (output: O) => void, host: Host = systemHost, onFault?: OnFault<I, O>) {
     this.#onFault = onFault;
     this.#machine = machine;
     this.#perform = perform;
-    this.#clock = clock;
+    this.#host = host;
   }
 
   feed(input: I): void {
@@ -70,7 +64,7 @@ export class Driver<I, O> {
   }
 
   #handle(input: I | { readonly type: 'tick' }): void {
-    const outputs = this.#guarded(() => this.#machine.handle(input, this.#clock()), input, undefined) ?? [];
+    const outputs = this.#guarded(() => this.#machine.handle(input, this.#host.monotonic()), input, undefined) ?? [];
     for (const output of outputs) this.#guarded(() => this.#perform(output), input, output);
   }
 
@@ -80,7 +74,7 @@ export class Driver<I, O> {
     try {
       return action();
     } catch (error) {
-      this.#notBefore = this.#clock() + FAULT_PAUSE;
+      this.#notBefore = this.#host.monotonic() + FAULT_PAUSE;
       this.#onFault(error, input, output);
       return undefined;
     }
@@ -97,20 +91,20 @@ export class Driver<I, O> {
     if (this.#armedFor !== undefined && this.#armedFor <= deadline) return;
     this.#disarm();
     this.#armedFor = deadline;
-    const wait = Math.min(Math.max(0, Math.ceil(deadline - this.#clock())), LONGEST_TIMER);
-    this.#timer = setTimeout(() => {
+    const wait = Math.max(0, Math.ceil(deadline - this.#host.monotonic()));
+    this.#cancel = this.#host.after(wait, () => {
       this.#armedFor = undefined;
-      this.#timer = undefined;
+      this.#cancel = undefined;
       const due = this.#machine.deadline;
-      const now = this.#clock();
+      const now = this.#host.monotonic();
       if (due !== undefined && due <= now && this.#notBefore <= now) this.#step({ type: 'tick' });
       else this.#arm();
-    }, wait);
+    });
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
     this.#armedFor = undefined;
   }
 }

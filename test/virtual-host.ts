@@ -1,0 +1,71 @@
+import { Drbg } from '../src/protocol/bytes/drbg.js';
+import type { CancelTimer, Host } from '../src/runtime/system/host.js';
+
+interface Timer {
+  readonly at: number;
+  readonly order: number;
+  readonly action: () => void;
+}
+
+/** Clock, timers and randomness that stand still until the test moves them, the same from the same seed. */
+export class VirtualHost implements Host {
+  #now = 0;
+  /** Milliseconds since 1970 less the monotonic clock; a step of the wall clock changes it. */
+  wallOffset: number;
+  #last = 0;
+  readonly #timers = new Set<Timer>();
+  readonly #drbg: Drbg;
+
+  constructor(seed: Uint8Array = new Uint8Array(32), wall = Date.UTC(2030, 0, 1)) {
+    this.#drbg = new Drbg(seed);
+    this.wallOffset = wall;
+  }
+
+  monotonic(): number {
+    return this.#now;
+  }
+
+  wall(): number {
+    return this.#now + this.wallOffset;
+  }
+
+  after(milliseconds: number, action: () => void): CancelTimer {
+    this.#last += 1;
+    const timer = { at: this.#now + Math.max(0, milliseconds), order: this.#last, action };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  random(octets: number): Uint8Array {
+    return this.#drbg.bytes(octets);
+  }
+
+  /** Timers that wait. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** When the next timer fires; undefined: none waits. */
+  get next(): number | undefined {
+    return this.#first()?.at;
+  }
+
+  /** Lets time pass; timers fire in order, those that they set as well, each at its own time. */
+  advance(milliseconds: number): void {
+    const end = this.#now + milliseconds;
+    for (let timer = this.#first(); timer && timer.at <= end; timer = this.#first()) {
+      this.#timers.delete(timer);
+      this.#now = Math.max(this.#now, timer.at);
+      timer.action();
+    }
+    this.#now = end;
+  }
+
+  #first(): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (!first || timer.at < first.at || (timer.at === first.at && timer.order < first.order)) first = timer;
+    }
+    return first;
+  }
+}
