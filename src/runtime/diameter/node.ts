@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { parseAddress } from '../../protocol/bytes/address.js';
+import type { ApplicationInput, ApplicationOutput, Token } from '../../protocol/diameter/node/application.js';
 import { type Route, RouteTable } from '../../protocol/diameter/node/routing.js';
 import type { LocalCapabilities, PeerCapabilities } from '../../protocol/diameter/peer/capabilities.js';
 import { EndToEndIdentifiers, SessionIds } from '../../protocol/diameter/peer/identifiers.js';
@@ -21,10 +22,11 @@ import { RESULT } from '../../protocol/diameter/wire/result-codes.js';
 import { ConnectionSlots } from '../net/connection-slots.js';
 import { addressesOf } from '../net/peer-sources.js';
 import { type Guard, isFault, unguarded } from '../service/barrier.js';
+import { type Host, systemHost } from '../system/host.js';
 import { DiameterConnection } from './connection.js';
 import { DuplicateCache } from './duplicates.js';
 import { type DiameterPeerOptions, isSamePeer, notProven, PeerEntry } from './peer-entry.js';
-import { DiameterClient, type DiameterHop, type DiameterTarget } from './requests.js';
+import { DiameterClient, type DiameterHop, DiameterRequestError, type DiameterTarget } from './requests.js';
 import {
   CER_TIMEOUT,
   type Transport,
@@ -66,9 +68,13 @@ export interface DiameterNodeOptions {
   readonly watchdog: number;
   readonly reconnect: number;
   readonly timeout: number;
-  /** Answers a request of an application; the answer is sent as it is (`answerTo`). */
-  readonly onRequest: (message: DiameterMessage, peer: string) => Promise<DiameterMessage>;
+  /** Gets answers to requests that were fed, and requests that are to be answered by feeding. */
+  readonly perform?: ((output: ApplicationOutput) => void) | undefined;
+  /** For applications without `perform`: answers a request; the answer is sent as it is (`answerTo`). */
+  readonly onRequest?: ((message: DiameterMessage, peer: string) => Promise<DiameterMessage>) | undefined;
   readonly onEvent: (event: DiameterEvent) => void;
+  /** Clock, timers and randomness; undefined: the computer's. */
+  readonly host?: Host | undefined;
   readonly guard?: Guard | undefined;
 }
 
@@ -117,7 +123,7 @@ export class DiameterNode {
   readonly originStateId: number;
   readonly #options: DiameterNodeOptions;
   readonly #entries = new Map<string, PeerEntry>();
-  readonly #identifiers = new EndToEndIdentifiers(Date.now() / 1000, randomBytes(4).readUInt32BE(0));
+  readonly #identifiers: EndToEndIdentifiers;
   readonly #sessionIds: SessionIds;
   readonly #client: DiameterClient;
   readonly #duplicates: DuplicateCache;
@@ -127,9 +133,12 @@ export class DiameterNode {
   /** Connections that are no peer's yet. */
   readonly #unknown = new Set<DiameterConnection>();
   readonly #guard: Guard;
+  readonly #host: Host;
   readonly #slots = new ConnectionSlots((address) =>
     [...this.#entries.values()].some(({ sources }) => sources.has(address)),
   );
+  readonly #serving = new Map<Token, { resolve(answer: DiameterMessage): void; reject(error: Error): void }>();
+  #lastToken = 0;
   #lastConnection = 0;
   #stopping = false;
   /** Tells `stop` that something has come to its end. */
@@ -138,9 +147,11 @@ export class DiameterNode {
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
     this.#guard = options.guard ?? unguarded;
-    this.originStateId = options.originStateId ?? Math.floor(Date.now() / 1000);
+    this.#host = options.host ?? systemHost;
+    this.originStateId = options.originStateId ?? Math.floor(this.#host.wall() / 1000);
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
     this.#duplicates = new DuplicateCache(this.grammarian);
+    this.#identifiers = new EndToEndIdentifiers(this.#host.wall() / 1000, randomBytes(4).readUInt32BE(0));
     this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);
     for (const peer of options.peers) this.#entries.set(peer.host.toLowerCase(), this.#entry(peer));
     const routes = this.#routesOf(options.routes);
@@ -249,6 +260,48 @@ export class DiameterNode {
    */
   request(message: DiameterMessage, target: DiameterTarget | string, timeout: number): Promise<DiameterMessage> {
     return this.#client.request(message, typeof target === 'string' ? { peers: [target] } : target, timeout);
+  }
+
+  /** What the application tells the node; what comes of it goes to `perform`. */
+  feed(input: ApplicationInput): void {
+    switch (input.type) {
+      case 'request': {
+        const { token } = input;
+        this.request(input.message, input.target, input.timeout).then(
+          (message) => this.#options.perform?.({ type: 'answered', token, message }),
+          (error) => {
+            if (!(error instanceof DiameterRequestError)) throw error;
+            this.#options.perform?.({ type: 'failed', token, code: error.code, text: error.message });
+          },
+        );
+        break;
+      }
+      case 'answer':
+        this.#serving.get(input.token)?.resolve(input.message);
+        this.#serving.delete(input.token);
+        break;
+      case 'unserved':
+        this.#serving.get(input.token)?.reject(new Error('the request could not be served'));
+        this.#serving.delete(input.token);
+        break;
+      case 'forgetKeys':
+        this.forgetKeys(input.sessionId);
+        break;
+      case 'forgetKeysOf':
+        this.forgetKeysOf(input.origin);
+        break;
+    }
+  }
+
+  #ask(message: DiameterMessage, peer: string): Promise<DiameterMessage> {
+    const { onRequest, perform } = this.#options;
+    if (onRequest) return onRequest(message, peer);
+    this.#lastToken += 1;
+    const token = this.#lastToken;
+    return new Promise((resolve, reject) => {
+      this.#serving.set(token, { resolve, reject });
+      perform?.({ type: 'serve', token, peer, message });
+    });
   }
 
   /** The session is over: nothing that is kept for repeated requests holds its keys any more. */
@@ -401,12 +454,12 @@ export class DiameterNode {
       this.#refuse(entry, connection, request, violation);
       return;
     }
-    const now = performance.now();
+    const now = this.#host.monotonic();
     const known = this.#duplicates.find(request, now);
     if (known) this.#options.onEvent({ type: 'duplicate', peer: entry.host });
     entry.serving += 1;
     try {
-      const answer = known ?? this.#options.onRequest(request, entry.host);
+      const answer = known ?? this.#ask(request, entry.host);
       // First of all who wait for it: the copy is made before the keys are overwritten.
       if (!known) this.#duplicates.keep(request, answer, now, entry.host);
       const message = await answer;
@@ -507,7 +560,7 @@ export class DiameterNode {
     const id = this.#nextConnection();
     let entry: PeerEntry | undefined;
     const full = () => this.#turnAway(connection, 'too-many-connections');
-    const leave = this.#stopping ? undefined : this.#slots.enter(transport.remoteAddress, full, performance.now());
+    const leave = this.#stopping ? undefined : this.#slots.enter(transport.remoteAddress, full, this.#host.monotonic());
     const silent = setTimeout(() => this.#turnAway(connection, 'no-cer'), CER_TIMEOUT);
     const known = () => {
       clearTimeout(silent);

@@ -1,3 +1,4 @@
+import type { RequestFailure, Target } from '../../protocol/diameter/node/application.js';
 import type { Hop, RouteTable } from '../../protocol/diameter/node/routing.js';
 import type { EndToEndIdentifiers } from '../../protocol/diameter/peer/identifiers.js';
 import { type DiameterMessage, FLAG, lengthOf } from '../../protocol/diameter/wire/codec.js';
@@ -8,32 +9,18 @@ import { MAX_MESSAGE } from './framer.js';
 /** Requests that may wait for their answers at one peer. */
 export const MAX_IN_FLIGHT = 4096;
 
-export type DiameterRequestCode =
-  | 'ERR_DIAMETER_NO_PEER'
-  | 'ERR_DIAMETER_TIMEOUT'
-  | 'ERR_DIAMETER_PEER_LOST'
-  | 'ERR_DIAMETER_BUSY'
-  | 'ERR_DIAMETER_TOO_LONG';
-
 /** A request got no answer. */
 export class DiameterRequestError extends Error {
   override readonly name = 'DiameterRequestError';
-  readonly code: DiameterRequestCode;
+  readonly code: RequestFailure;
 
-  constructor(code: DiameterRequestCode, text: string) {
+  constructor(code: RequestFailure, text: string) {
     super(text);
     this.code = code;
   }
 }
 
-/** Where a request goes. */
-export interface DiameterTarget {
-  /** Peers to try, the best first; otherwise routing says. */
-  readonly peers?: readonly string[] | undefined;
-  /** For routing; otherwise the message's own Destination-Host and Destination-Realm. */
-  readonly destinationHost?: string | undefined;
-  readonly realm?: string | undefined;
-}
+export type DiameterTarget = Target;
 
 /** A peer as something that a request can be sent to. */
 export interface DiameterHop extends Hop {
@@ -192,7 +179,7 @@ export class DiameterClient {
     return this.routes.candidates({ host, realm }, applicationId);
   }
 
-  #whyNot(waiting: Waiting): [DiameterRequestCode, string] {
+  #whyNot(waiting: Waiting): [RequestFailure, string] {
     const connected = this.#candidates(waiting).filter((hop) => hop.connected);
     if (connected.length > 0 && !this.#stopped) {
       return ['ERR_DIAMETER_BUSY', `${connected.map(({ host }) => host).join(', ')}: too much to answer`];
@@ -215,7 +202,7 @@ export class DiameterClient {
     if (at) this.#waiting.get(at.hop)?.delete(at.hopByHop);
   }
 
-  #fail(waiting: Waiting, code: DiameterRequestCode, text: string): void {
+  #fail(waiting: Waiting, code: RequestFailure, text: string): void {
     this.#remove(waiting);
     clearTimeout(waiting.timer);
     waiting.reject(new DiameterRequestError(code, text));
