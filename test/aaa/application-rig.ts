@@ -11,9 +11,10 @@ import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
 import type { DiameterNode } from '../../src/runtime/diameter/node.js';
 import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
-import { type Authorization, EapServer, type EapServerOptions } from '../../src/runtime/eap/server.js';
+import { EapServer, type EapServerOptions } from '../../src/runtime/eap/server.js';
 import { HookRunner } from '../../src/runtime/hooks/runner.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
+import type { VerifiedPeer } from '../../src/runtime/tls/peer-certificate.js';
 import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
 import { grammarian, makeNode } from '../runtime/diameter/rig.js';
 import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
@@ -40,6 +41,9 @@ export class Application {
   readonly metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #paas: readonly string[];
   readonly nodes = new Map<string, DiameterNode>();
+  /** All answers that PAAs got, and how many clients got keys. */
+  readonly answers: DiameterMessage[] = [];
+  keys = 0;
   #last = 0;
 
   constructor({
@@ -75,8 +79,13 @@ export class Application {
         ) as never,
       close: () => Promise.resolve(),
     };
-    const authorize = (): Promise<Authorization<Subscriber>> =>
-      Promise.resolve({ ok: true, identity: SUBSCRIBER, grant: plainSubscriber(SUBSCRIBER) });
+    const authorize = async ({ peerIds, fingerprint256 }: VerifiedPeer, sessionId: string) => {
+      const grant = plainSubscriber(SUBSCRIBER);
+      if (!real) return { ok: true, identity: SUBSCRIBER, grant } as const;
+      const found = await real.run('findSubscriber', { names: peerIds, sha256: fingerprint256, sessionId });
+      if ('refusal' in found) return { ok: false, reason: found.refusal } as const;
+      return { ok: true, identity: found.subscriber.nai, grant: found.subscriber } as const;
+    };
     const hooks = new HookRunner({ stateDir: '/nonexistent', timeout: 1, maxParallel: 1, onEvent: () => undefined });
     const homeAgents = new HomeAgentHooks(hooks, undefined);
     if (isBehind) homeAgents.isBehind = () => true;
@@ -150,10 +159,12 @@ export class Application {
   }
 
   /** Any request of a PAA; its answer. */
-  send(paa: string, message: DiameterMessage): Promise<DiameterMessage> {
+  async send(paa: string, message: DiameterMessage): Promise<DiameterMessage> {
     const node = this.nodes.get(paa);
     if (!node) throw new Error(`no such PAA: ${paa}`);
-    return node.request(message, { peers: [SERVER] }, 60_000);
+    const answer = await node.request(message, { peers: [SERVER] }, 60_000);
+    this.answers.push(answer);
+    return answer;
   }
 
   /** The first DER of a client: its identity. */
@@ -181,7 +192,8 @@ export class Application {
     let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;
     const peer = new EapPeer({ identity: '@home.example', mtu: 1100, credentials }, (event) => {
       if (event.type === 'response') onResponse(event.packet);
-      else if (event.type !== 'keys') onResponse(undefined);
+      else if (event.type === 'keys') this.keys += 1;
+      else onResponse(undefined);
     });
     try {
       let answer = await this.begin(paa, sessionId, address, more);

@@ -1,0 +1,175 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { StoreCalls } from '../../src/aaa/measured-store.js';
+import { EAP_CODE } from '../../src/protocol/eap/codec.js';
+import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import { plainSubscriber } from '../../src/store/records.js';
+import { Store } from '../../src/store/store.js';
+import { grammarian, stopNodes } from '../runtime/diameter/rig.js';
+import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { Application, resultOf } from './application-rig.js';
+
+const PAA = 'paa.example';
+/** A node that wants a home agent. */
+const WISH = { 'Mobility-Capability': 0x1d, 'MIP6-Feature-Vector': 1n };
+
+/** A store whose operations of one name wait until the test lets them go, before or after they have run. */
+class HeldStore implements StoreCalls {
+  readonly #store: Store;
+  readonly #held: { readonly operation: string; readonly when: 'before' | 'after' };
+  readonly #release: Promise<void>;
+  release: () => void = () => undefined;
+  readonly #arrived: Promise<void>;
+  #arrive: () => void = () => undefined;
+
+  constructor(store: Store, operation: string, when: 'before' | 'after') {
+    this.#store = store;
+    this.#held = { operation, when };
+    this.#release = new Promise((resolve) => {
+      this.release = resolve;
+    });
+    this.#arrived = new Promise((resolve) => {
+      this.#arrive = resolve;
+    });
+  }
+
+  /** Resolves when the operation waits. */
+  get arrived(): Promise<void> {
+    return this.#arrived;
+  }
+
+  readonly run: StoreCalls['run'] = (operation, given, who) => {
+    const go = () => this.#store.run(operation, given, who);
+    return (operation === this.#held.operation ? this.#hold(go) : go()) as never;
+  };
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #hold(go: () => Promise<unknown>): Promise<unknown> {
+    const result = this.#held.when === 'after' ? await go() : undefined;
+    this.#arrive();
+    await this.#release;
+    return this.#held.when === 'after' ? result : go();
+  }
+}
+
+let pki: TestPki;
+let folder: string;
+let file: string;
+let store: Store;
+let there: Application | undefined;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-commit-'));
+  file = join(folder, 'store.db');
+  store = await Store.open(file);
+  await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
+  await store.run('addHomeAgent', {
+    agent: {
+      ...{ name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },
+      ...{ capacity: 10, weight: 1, target: undefined, ike: ['ikev1', 'ikev2'] },
+    },
+  });
+});
+
+afterEach(async () => {
+  await stopNodes();
+  await there?.stop();
+  there = undefined;
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function credentials(): PeerCredentials {
+  return createPeerCredentials({
+    caPem: pki.ca.certificatePem,
+    certificatePem: pki.client.certificatePem,
+    keyPem: pki.client.keyPem,
+    serverName: 'aaa.home.example',
+  });
+}
+
+/** A node whose bootstrap comes to the held operation. */
+async function enter(held: HeldStore): Promise<{ readonly session: string; readonly result: Promise<number> }> {
+  there = await new Application({ pki, paas: [PAA], store: held }).start();
+  const session = there.newSession(PAA);
+  const result = there.enter(PAA, '2001:db8:2::1', credentials(), session, WISH);
+  await held.arrived;
+  return { session, result };
+}
+
+/** Whatever the server has sent before this was asked has come when it is answered: answers share one connection. */
+async function roundTrip(rig: Application): Promise<void> {
+  expect(resultOf(await rig.begin(PAA, rig.newSession(PAA), '2001:db8:3::1'))).toBe(1001);
+}
+
+/** The leases as another process reads them from the disk. */
+function leasesOnDisk(): number {
+  const database = new Database(file, { readonly: true });
+  try {
+    return (database.prepare('SELECT count(*) AS count FROM leases').get() as { count: number }).count;
+  } finally {
+    database.close();
+  }
+}
+
+/** What the PAA has got for a session. */
+function answersOf(rig: Application, session: string) {
+  return rig.answers.filter(({ avps }) => grammarian.find(avps, 'Session-Id') === session);
+}
+
+const grantsOf = (rig: Application, session: string) =>
+  answersOf(rig, session).filter((answer) => resultOf(answer) === 2001);
+
+describe('a lease', () => {
+  it.each(['before', 'after'] as const)(
+    'is on disk when the answer that promises it leaves: held %s its commit',
+    async (when) => {
+      const held = new HeldStore(store, 'bootstrap', when);
+      const { session, result } = await enter(held);
+      const rig = there as Application;
+      await roundTrip(rig);
+      expect(grantsOf(rig, session)).toEqual([]);
+      expect(leasesOnDisk()).toBe(when === 'before' ? 0 : 1);
+      held.release();
+      expect(await result).toBe(2001);
+      expect(leasesOnDisk()).toBe(1);
+      const [grant] = grantsOf(rig, session);
+      expect(grammarian.find(grant?.avps ?? [], 'MIP-Mobile-Node-Address')).toBeDefined();
+    },
+  );
+});
+
+describe('the authorization of a client (RFC 9190 2.5: the 0x00 octet commits the server)', () => {
+  it.each([
+    ['an authorized client', true, 2001],
+    ['a subscriber disabled meanwhile', false, 4001],
+  ])('is decided before the 0x00 octet leaves: %s', async (_name, isEnabled, resultCode) => {
+    const held = new HeldStore(store, 'findSubscriber', 'before');
+    const { session, result } = await enter(held);
+    const rig = there as Application;
+    const asked = answersOf(rig, session).length;
+    await roundTrip(rig);
+    // The client's Finished is with the server, and nothing has come back for it.
+    expect(answersOf(rig, session)).toHaveLength(asked);
+    await store.run('changeSubscriber', { nai: SUBSCRIBER, change: { enabled: isEnabled } });
+    held.release();
+    expect(await result).toBe(resultCode);
+    const after = answersOf(rig, session).slice(asked);
+    const codes = after.map(({ avps }) => grammarian.find(avps, 'EAP-Payload')?.[0]);
+    // The client takes keys as soon as the octet has come: a refused one gets a failure in its place.
+    expect(codes.at(-1)).toBe(isEnabled ? EAP_CODE.SUCCESS : EAP_CODE.FAILURE);
+    expect(new Set(codes.slice(0, -1))).toEqual(new Set(isEnabled ? [EAP_CODE.REQUEST] : []));
+    expect(rig.keys).toBe(isEnabled ? 1 : 0);
+    expect(leasesOnDisk()).toBe(isEnabled ? 1 : 0);
+  });
+});
