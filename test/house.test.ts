@@ -20,6 +20,7 @@ const ROOMS = [
   'protocol/pana/session',
   'protocol/pana/agent',
   'protocol/nas',
+  'protocol/home',
   'runtime/system',
   'runtime/net',
   'runtime/log',
