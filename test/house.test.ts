@@ -30,6 +30,7 @@ const ROOMS = [
   'runtime/eap',
   'runtime/hooks',
   'runtime/diameter',
+  'runtime/surroundings',
   'runtime/config',
   'runtime/cli',
   'store',

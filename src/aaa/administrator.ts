@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { resultName } from '../protocol/diameter/wire/result-codes.js';
 import type { Logger } from '../runtime/log/log.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
+import type { Host } from '../runtime/system/host.js';
 import { DatabaseError } from '../store/database-error.js';
 import { argumentsOf } from '../store/operation-arguments.js';
 import { PREPARING, READING } from '../store/operation-kinds.js';
@@ -74,6 +74,7 @@ const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
 export interface AdministratorParts {
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly host: Host;
   readonly store: StoreCalls;
   /** The store as messages name it; a file by its whole path. */
   readonly storeName: string;
@@ -287,7 +288,7 @@ export class Administrator {
         done += 1;
       }
       from = page.next;
-      if (from !== undefined) await delay(1000);
+      if (from !== undefined) await new Promise<void>((resolve) => this.#parts.host.after(1_000, resolve));
     } while (from !== undefined && !this.#stopping);
     return done;
   }

@@ -2,6 +2,7 @@ import type { Seat } from '../protocol/fairness/fair-table.js';
 import { addressPath } from '../protocol/fairness/party.js';
 import type { Logger } from '../runtime/log/log.js';
 import type { Metrics } from '../runtime/service/metrics.js';
+import type { Host } from '../runtime/system/host.js';
 import { EngineTurns } from './engine-turns.js';
 import { FamiliarAddresses } from './familiar-addresses.js';
 import type { StoreCalls } from './measured-store.js';
@@ -49,7 +50,7 @@ export class Admission {
   readonly #store: StoreCalls;
   readonly #metrics: Metrics;
   readonly #log: Logger;
-  readonly engine = new EngineTurns();
+  readonly engine: EngineTurns;
   readonly #familiar = new FamiliarAddresses();
   /** Origin-Host by Session-Id. */
   readonly #sessions = new Map<string, string>();
@@ -57,7 +58,8 @@ export class Admission {
   #reportedAt = Number.NEGATIVE_INFINITY;
   #turnedAway = 0;
 
-  constructor(store: StoreCalls, metrics: Metrics, log: Logger) {
+  constructor(store: StoreCalls, metrics: Metrics, log: Logger, host: Host) {
+    this.engine = new EngineTurns(host);
     this.#store = store;
     this.#metrics = metrics;
     this.#log = log;

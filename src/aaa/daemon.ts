@@ -9,15 +9,15 @@ import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { Metrics } from '../runtime/service/metrics.js';
-import { openControl } from '../runtime/service/operator-door.js';
 import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
+import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
 import type { VerifiedPeer } from '../runtime/tls/peer-certificate.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { Found, Subscriber } from '../store/records.js';
-import { Store } from '../store/store.js';
+import type { Store } from '../store/store.js';
 import { Administrator } from './administrator.js';
 import type { AaaOptions } from './config/options.js';
 import { readCredentials } from './credentials.js';
@@ -29,6 +29,7 @@ import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, showState } from './metrics.js';
 import { Probes, withdrawProbes } from './probes.js';
 import { RevokedSessions } from './revoked-sessions.js';
+import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
 
 /** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
 const EXPIRY_INTERVAL = 5_000;
@@ -37,9 +38,8 @@ const EXPIRY_BATCH = 256;
 /** Imports to which nothing was added for so long are forgotten, and how often they are looked for, in milliseconds. */
 const IMPORT_LIFETIME = 3_600_000;
 
-/** How long until the store is asked for a ticket key again that it did not give, and the longest timer, in milliseconds. */
+/** How long until the store is asked for a ticket key again that it did not give, in milliseconds. */
 const TICKET_RETRY = 10_000;
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
@@ -64,8 +64,10 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #files: FileWatch;
   readonly #credentials: CredentialWatch;
   #closeControl: () => Promise<void> = () => Promise.resolve();
-  #expiry: NodeJS.Timeout | undefined;
-  #ticketTimer: NodeJS.Timeout | undefined;
+  #expiry: CancelTimer | undefined;
+  #ticketTimer: CancelTimer | undefined;
+  readonly #surroundings: AaaSurroundings;
+  readonly #host: Host;
   #importsSought = -Infinity;
   readonly #revoked = new RevokedSessions();
   #storeWorks = true;
@@ -84,14 +86,18 @@ export class AaaDaemon implements Service<AaaOptions> {
     originState: number,
     tls: TlsTransport | undefined,
     files: FileWatch,
+    surroundings: AaaSurroundings,
   ) {
+    const { host, runHook } = surroundings;
+    this.#surroundings = surroundings;
+    this.#host = host;
     this.#options = options;
     this.#log = log;
     this.#opened = opened;
-    const store = measured(opened, this.#metrics);
+    const store = measured(opened, this.#metrics, host);
     this.#store = store;
     this.#tls = tls;
-    this.barrier = new Barrier(log, this.#metrics);
+    this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
     if (tls) tls.guard = this.barrier;
     opened.onState = (works, reason) => {
       this.#storeWorks = works;
@@ -109,7 +115,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
     };
     const { hooks } = options;
-    this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier);
+    this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
     this.#known = new KnownSubscribers(options.session.outage);
     this.#failures = new FailureLimits(options.limits['failures-per-subscriber']);
@@ -120,10 +126,11 @@ export class AaaDaemon implements Service<AaaOptions> {
       authorize: (peer, session) => this.#authorize(peer, session),
       onLearned: () => this.#revocationChanged(),
     });
-    const report = diameterReporter(log, this.#metrics, 'trace');
+    const report = diameterReporter(log, this.#metrics, 'trace', host);
     this.#application = new EapApplication(options, {
       log,
       metrics: this.#metrics,
+      ground: surroundings,
       store,
       eap: this.#eap,
       originState,
@@ -133,6 +140,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       onEvent: (event) => report(event, this.#application.node.grammarian),
     });
     showState(this.#metrics, {
+      host,
       store,
       conversations: () => this.#application.conversations,
       hooks: () => this.#hooks.status(),
@@ -145,11 +153,13 @@ export class AaaDaemon implements Service<AaaOptions> {
       log,
       metrics: this.#metrics,
       files,
+      host,
       used: () => this.#usedCredentials(),
       reload: () => this.reload(),
     });
     this.#administrator = new Administrator({
       log,
+      host,
       metrics: this.#metrics,
       store,
       storeName: storeName(options.store),
@@ -173,21 +183,28 @@ export class AaaDaemon implements Service<AaaOptions> {
               log,
               metrics: this.#metrics,
               store,
+              ground: { host, runHook },
               onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
             },
           );
   }
 
   /** Rejects with OperatorError, DatabaseError, or the system's error; soon after the signal, too. */
-  static async start(options: AaaOptions, log: Logger, signal?: AbortSignal): Promise<AaaDaemon> {
-    const files = new FileWatch();
+  static async start(
+    options: AaaOptions,
+    log: Logger,
+    signal?: AbortSignal,
+    surroundings: AaaSurroundings = systemAaaSurroundings,
+  ): Promise<AaaDaemon> {
+    const { host, lookAtFiles } = surroundings;
+    const files = new FileWatch(host, lookAtFiles);
     const [credentials, tls] = await files.watch(credentialFiles(options), () =>
-      Promise.all([readCredentials(options), openDiameterTls(options.diameter, refusedReporter(log))]),
+      Promise.all([readCredentials(options), openDiameterTls(options.diameter, host, refusedReporter(log))]),
     );
-    const originState = await nextOriginState(options.hooks['state-dir']);
+    const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
-    const store = await Store.open(options.store, { use: 'server', signal });
-    const daemon = new AaaDaemon(options, log, store, credentials, originState, tls, files);
+    const store = await surroundings.openStore(options.store, { use: 'server', signal });
+    const daemon = new AaaDaemon(options, log, store, credentials, originState, tls, files, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -242,8 +259,8 @@ export class AaaDaemon implements Service<AaaOptions> {
   async stop(): Promise<void> {
     this.#administrator.stop();
     this.#probes?.stop();
-    clearInterval(this.#expiry);
-    clearTimeout(this.#ticketTimer);
+    this.#expiry?.();
+    this.#ticketTimer?.();
     await this.#application.stop();
     await this.#hooks.stop(HOOKS_AT_END);
     await this.#close();
@@ -254,7 +271,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     await makeFolder(this.#options.hooks['state-dir'], 0o700);
     await this.#shareTicketKey();
     await this.#application.start();
-    this.#closeControl = await openControl(
+    this.#closeControl = await this.#surroundings.openControl(
       control,
       {
         'GET /status': () => this.status(),
@@ -265,7 +282,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.#metrics,
       this.barrier,
     );
-    this.#expiry = setInterval(() => void this.barrier.settle('timer', this.#expire()), EXPIRY_INTERVAL);
+    this.#expiry = every(this.#host, EXPIRY_INTERVAL, () => void this.barrier.settle('timer', this.#expire()));
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Whoever was disabled or revoked while nobody looked.
@@ -276,8 +293,8 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#expiry);
-    clearTimeout(this.#ticketTimer);
+    this.#expiry?.();
+    this.#ticketTimer?.();
     this.#credentials.stop();
     await this.#closeControl();
     await this.#store.close();
@@ -308,7 +325,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   /** The decision about the subscriber, before the client hears of success. */
   async #authorize(peer: VerifiedPeer, sessionId: string): Promise<Authorization<Subscriber>> {
     const { peerIds, fingerprint256: sha256 } = peer;
-    const now = performance.now();
+    const now = this.#host.monotonic();
     // Only who holds the key of a certificate comes here: nobody else can use up a subscriber's tries.
     if (this.#failures.exceeded(sha256, now)) return this.#limited();
     let found: Found;
@@ -345,15 +362,12 @@ export class AaaDaemon implements Service<AaaOptions> {
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');
     }
-    this.#ticketTimer = setTimeout(
-      () => void this.barrier.settle('timer', this.#shareTicketKey()),
-      Math.min(pause, MAX_TIMER),
-    );
+    this.#ticketTimer = this.#host.after(pause, () => void this.barrier.settle('timer', this.#shareTicketKey()));
   }
 
   /** The sessions of certificates that were good a moment ago end. */
   #revocationChanged(): void {
-    const fresh = this.#revoked.look(this.#eap.judge, Date.now());
+    const fresh = this.#revoked.look(this.#eap.judge, this.#host.wall());
     this.#administrator.inBackground(this.#administrator.revoke(fresh));
     for (const { list, path } of this.#eap.judge.revocation?.unverified ?? []) {
       this.#log.warn({ issuer: list.issuer.text, file: path }, 'CRL is not verified: its issuer is not known yet');
@@ -361,7 +375,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   async #expire(): Promise<void> {
-    const now = performance.now();
+    const now = this.#host.monotonic();
     const silent = this.#application.expire(now);
     if (silent > 0) this.#log.info({ conversations: silent }, 'conversations forgotten');
     try {

@@ -7,13 +7,15 @@ import { isProtocolError, RESULT } from '../protocol/diameter/wire/result-codes.
 import { EAP_TYPE } from '../protocol/eap/codec.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { SESSION_BINDING } from '../protocol/nas/access.js';
-import { type DiameterEvent, DiameterNode } from '../runtime/diameter/node.js';
+import { type DiameterEvent, type DiameterGround, DiameterNode } from '../runtime/diameter/node.js';
 import { listenOptions, peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
+import { tcpTransport } from '../runtime/diameter/transport.js';
 import type { EapServer, EapServerAnswer } from '../runtime/eap/server.js';
 import type { Logger } from '../runtime/log/log.js';
 import { type Guard, unguarded } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
+import { type Host, systemHost } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import { certificateKey, type Refusal } from '../runtime/tls/peer-certificate.js';
 import type { BootstrapResult, Ike, Lease, Session, Subscriber } from '../store/records.js';
@@ -53,6 +55,7 @@ const UNKNOWN_SESSION: Violation = {
 export interface EapApplicationParts {
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly ground?: DiameterGround | undefined;
   readonly store: StoreCalls;
   readonly eap: EapServer<Subscriber>;
   readonly originState: number;
@@ -82,12 +85,15 @@ export class EapApplication {
   readonly #conversations: Conversations;
   readonly #originStates: OriginStates;
   readonly #admission: Admission;
+  readonly #host: Host;
 
   constructor(options: AaaOptions, parts: EapApplicationParts) {
     this.#options = options;
     this.#parts = parts;
+    const ground = parts.ground ?? { host: systemHost, transport: tcpTransport };
+    this.#host = ground.host;
     const { diameter } = options;
-    this.#admission = new Admission(parts.store, parts.metrics, parts.log);
+    this.#admission = new Admission(parts.store, parts.metrics, parts.log, ground.host);
     this.#conversations = new Conversations(diameter.conversations, diameter['round-timeout']);
     this.node = new DiameterNode({
       origin: { host: diameter.host, realm: diameter.realm },
@@ -104,6 +110,8 @@ export class EapApplication {
       timeout: diameter.timeout,
       onRequest: (message, peer) => this.#serve(message, peer),
       guard: parts.guard,
+      host: ground.host,
+      transport: ground.transport,
       onEvent: (event) => {
         parts.onEvent(event);
         if (event.type !== 'peerOpen') return;
@@ -176,7 +184,7 @@ export class EapApplication {
     const answer = await conversation.eap.handle(der['EAP-Payload']);
     if (answer.type === 'busy') {
       this.#conversations.end(conversation);
-      this.#admission.turnedAway('engine', conversation.seat, performance.now());
+      this.#admission.turnedAway('engine', conversation.seat, this.#host.monotonic());
       return this.#refuse(message, TOO_BUSY);
     }
     // Meanwhile it was pushed out, or its session has ended.
@@ -214,20 +222,20 @@ export class EapApplication {
     const open = this.#conversations.get(sessionId);
     if (this.#isOfOther(open, der) || !(open || begins)) return UNKNOWN_SESSION;
     if (open && !begins) {
-      this.#conversations.touch(open, performance.now());
+      this.#conversations.touch(open, this.#host.monotonic());
       return open;
     }
     const { 'Origin-Host': origin, 'Origin-Realm': originRealm, 'Origin-State-Id': originState } = der;
     const asking = { peer, origin, callingStation: der['Calling-Station-Id'], sessionId };
     const scarce = this.#conversations.scarce || this.#admission.engine.waiting > 0;
-    const seat = await this.#admission.seatOf(asking, scarce, performance.now());
+    const seat = await this.#admission.seatOf(asking, scarce, this.#host.monotonic());
     // Meanwhile another one may have begun.
     if (this.#isOfOther(this.#conversations.get(sessionId), der)) return UNKNOWN_SESSION;
     const mtu = Math.min(this.#options.eap.mtu, der['Framed-MTU'] ?? Number.POSITIVE_INFINITY);
     const turn = () => this.#admission.engine.take(conversation.seat);
     const eap = this.#parts.eap.conversation({ mtu, session: sessionId, turn });
     const given = { sessionId, origin, originRealm, originState, eap, wish: readWish(der), seat };
-    const now = performance.now();
+    const now = this.#host.monotonic();
     const { conversation, pushedOut } = this.#conversations.add(given, now);
     if (pushedOut) this.#admission.turnedAway('conversations', pushedOut.seat, now);
     return pushedOut === conversation ? TOO_BUSY : conversation;
@@ -281,7 +289,7 @@ export class EapApplication {
     const { log, metrics } = this.#parts;
     const { sessionId, origin } = conversation;
     const { identity, grant: subscriber, peer, msk } = success;
-    const now = Date.now();
+    const now = this.#host.wall();
     const wanted =
       subscriber.sessionLifetime === undefined ? this.#options.session.lifetime : subscriber.sessionLifetime * 1000;
     // Neither session nor lease outlives the certificate.
@@ -293,7 +301,7 @@ export class EapApplication {
     }
     metrics.count('authentications', { result: 'accepted' });
     metrics.count('handshakes', { tls: success.tlsVersion, kind: success.resumed ? 'resumed' : 'full' });
-    metrics.time('authentication', performance.now() - conversation.startedAt);
+    metrics.time('authentication', this.#host.monotonic() - conversation.startedAt);
     log.info(
       { session: sessionId, nas: origin, user: identity, tls: success.tlsVersion, resumed: success.resumed, lifetime },
       'authenticated',
@@ -319,7 +327,7 @@ export class EapApplication {
         : {}),
     };
     this.#conversations.end(conversation);
-    this.#admission.succeeded(peer.fingerprint256, conversation, performance.now());
+    this.#admission.succeeded(peer.fingerprint256, conversation, this.#host.monotonic());
     return rest;
   }
 
@@ -339,7 +347,7 @@ export class EapApplication {
     const { grace } = this.#options.session;
     // Asked for anew each time: meanwhile the certificate has come nearer to its end, which is by the wall clock.
     const request = () => {
-      const certificate = Math.max(0, peer.notAfter - Date.now());
+      const certificate = Math.max(0, peer.notAfter - this.#host.wall());
       return {
         ...{ nai: subscriber.nai, sessionId, origin, originRealm, originState, certificate: certificateKey(peer) },
         sessionLifetime: Math.min(lifetime * 1000, certificate),
@@ -447,7 +455,7 @@ export class EapApplication {
     );
     const run = homeAgents.run(renewed ? 'refresh' : 'up', lease, { psk, ike, lifetime });
     psk.wipe();
-    await within(run, this.#options.hooks.wait);
+    await within(run, this.#options.hooks.wait, this.#host);
   }
 
   #released(lease: Lease, reason: string): void {

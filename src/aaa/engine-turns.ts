@@ -1,5 +1,6 @@
 import { FairQueue, type FairQueueStep } from '../protocol/fairness/fair-queue.js';
 import type { Seat } from '../protocol/fairness/fair-table.js';
+import type { Host } from '../runtime/system/host.js';
 
 /**
  * TLS flights that are worked on at once. The engine runs in the main thread: more at once would not be quicker, and the next
@@ -23,21 +24,27 @@ interface Turn {
 export class EngineTurns {
   readonly #queue = new FairQueue<Turn>({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
 
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
   get waiting(): number {
     return this.#queue.waiting;
   }
 
   /** Resolves at this seat's turn, with the function that ends the turn; with undefined if the queue sheds it. */
   take(seat: Seat): Promise<Grant> {
-    return new Promise((resolve) => this.#follow(this.#queue.add({ resolve }, seat, performance.now())));
+    return new Promise((resolve) => this.#follow(this.#queue.add({ resolve }, seat, this.#host.monotonic())));
   }
 
   #follow({ begun, shed }: FairQueueStep<Turn>): void {
     for (const { resolve } of shed) resolve(undefined);
     for (const turn of begun) {
-      const began = performance.now();
+      const began = this.#host.monotonic();
       turn.resolve(() => {
-        const now = performance.now();
+        const now = this.#host.monotonic();
         this.#follow(this.#queue.done(turn, now - began, now));
       });
     }

@@ -1,4 +1,5 @@
 import type { Metrics } from '../runtime/service/metrics.js';
+import type { Host } from '../runtime/system/host.js';
 import { StoreError } from '../store/records.js';
 import type { OperationName, Store } from '../store/store.js';
 
@@ -24,13 +25,13 @@ const CLASSES: Partial<Record<OperationName, StoreClass>> = {
 };
 
 /** A store whose answers are timed, and whose failures are counted. */
-export function measured(store: Store, metrics: Metrics): StoreCalls {
+export function measured(store: Store, metrics: Metrics, host: Host): StoreCalls {
   return {
     close: () => store.close(),
     run: (operation, given, who) => {
       const kind = CLASSES[operation] ?? 'administration';
-      const started = performance.now();
-      const took = () => metrics.time('store', performance.now() - started, { class: kind });
+      const started = host.monotonic();
+      const took = () => metrics.time('store', host.monotonic() - started, { class: kind });
       const answer = store.run(operation, given, who);
       answer.then(took, (error: unknown) => {
         took();

@@ -5,6 +5,7 @@ import { hookGauges } from '../runtime/hooks/reporter.js';
 import type { HookView } from '../runtime/hooks/runner.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/service/metrics.js';
+import type { CancelTimer, Host } from '../runtime/system/host.js';
 import type { Revocation } from '../runtime/tls/certificates/revocation.js';
 import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
 import type { HomeAgent, StoreStatistics } from '../store/records.js';
@@ -74,6 +75,7 @@ export const AAA_METRICS: MetricDescriptions = {
 };
 
 export interface MeasuredParts {
+  readonly host: Host;
   readonly store: StoreCalls;
   readonly conversations: () => number;
   readonly hooks: () => readonly HookView[];
@@ -84,8 +86,16 @@ export interface MeasuredParts {
 
 /** Shows how things stand whenever somebody asks; the store is asked seldom. */
 export function showState(metrics: Metrics, parts: MeasuredParts): void {
-  const agents = remembered(HOME_AGENTS_FRESH, (): Promise<HomeAgent[]> => parts.store.run('listHomeAgents', {}));
-  const statistics = remembered(STATISTICS_FRESH, (): Promise<StoreStatistics> => parts.store.run('statistics', {}));
+  const agents = remembered(
+    parts.host,
+    HOME_AGENTS_FRESH,
+    (): Promise<HomeAgent[]> => parts.store.run('listHomeAgents', {}),
+  );
+  const statistics = remembered(
+    parts.host,
+    STATISTICS_FRESH,
+    (): Promise<StoreStatistics> => parts.store.run('statistics', {}),
+  );
   const ofAgents = (name: string, help: string, read: (agent: HomeAgent) => number) =>
     metrics.gauges(name, help, ['home_agent'], async () =>
       (await agents()).map((agent) => ({ labels: { home_agent: agent.name }, value: read(agent) })),
@@ -115,7 +125,7 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
     parts.peers().map(({ host, state }) => ({ labels: { peer: host }, value: state.endsWith('-Open') ? 1 : 0 })),
   );
 
-  const lists = () => (parts.revocation()?.inForce(Date.now()) ?? []).map(({ list }) => list);
+  const lists = () => (parts.revocation()?.inForce(parts.host.wall()) ?? []).map(({ list }) => list);
   const ofCrl = (name: string, help: string, which: 'thisUpdate' | 'nextUpdate') =>
     metrics.gauge(name, help, () => seconds(earliestOf(lists().map((list) => list[which]))));
   ofCrl('crl_this_update_timestamp_seconds', 'When the oldest CRL in use was made', 'thisUpdate');
@@ -131,8 +141,8 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
     () => {
       const { certificatePem, caPem } = parts.credentials();
       return [
-        { labels: { certificate: 'server' }, value: earliest(certificatePem) },
-        { labels: { certificate: 'ca' }, value: earliest(caPem) },
+        { labels: { certificate: 'server' }, value: earliest(certificatePem, parts.host.wall()) },
+        { labels: { certificate: 'ca' }, value: earliest(caPem, parts.host.wall()) },
       ];
     },
   );
@@ -157,25 +167,25 @@ function earliestOf(times: readonly (number | undefined)[]): number | undefined 
 }
 
 /** The next end of validity among certificates in PEM, in seconds since 1970. */
-function earliest(pem: string): number {
-  return nextEnds(datedCertificates('', '', pem), Date.now()).get('') ?? Number.NaN;
+function earliest(pem: string, now: number): number {
+  return nextEnds(datedCertificates('', '', pem), now).get('') ?? Number.NaN;
 }
 
 /** Asks when the last answer is older than `fresh` milliseconds; rejects when there is none in time. */
-function remembered<T>(fresh: number, ask: () => Promise<T>): () => Promise<T> {
+function remembered<T>(host: Host, fresh: number, ask: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly answer: Promise<T> } | undefined;
   return async () => {
-    const now = performance.now();
+    const now = host.monotonic();
     // A failure is remembered too: a store in trouble is not asked more often.
     if (!last || now - last.at >= fresh) last = { at: now, answer: ask() };
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: CancelTimer | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('the store takes too long')), PATIENCE);
+      cancel = host.after(PATIENCE, () => reject(new Error('the store takes too long')));
     });
     try {
       return await Promise.race([last.answer, late]);
     } finally {
-      clearTimeout(timer);
+      cancel?.();
     }
   };
 }

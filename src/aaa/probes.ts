@@ -1,7 +1,9 @@
 import { hookEnvironment } from '../runtime/hooks/environment.js';
-import { type HookOutcome, runHook } from '../runtime/hooks/process.js';
+import type { HookOutcome } from '../runtime/hooks/process.js';
+import type { HookGround } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/log.js';
 import type { Metrics } from '../runtime/service/metrics.js';
+import type { CancelTimer } from '../runtime/system/host.js';
 import type { HomeAgent } from '../store/records.js';
 import type { StoreCalls } from './measured-store.js';
 
@@ -27,6 +29,7 @@ export interface ProbeParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly store: StoreCalls;
+  readonly ground: HookGround;
   /** A home agent does not answer any more. */
   readonly onDead: (agent: HomeAgent) => void;
 }
@@ -36,7 +39,7 @@ export class Probes {
   readonly #options: ProbeOptions;
   readonly #parts: ProbeParts;
   readonly #failures = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: CancelTimer | undefined;
   readonly #end = new AbortController();
 
   constructor(options: ProbeOptions, parts: ProbeParts) {
@@ -50,7 +53,7 @@ export class Probes {
 
   stop(): void {
     this.#end.abort();
-    clearTimeout(this.#timer);
+    this.#cancel?.();
   }
 
   get #stopped(): boolean {
@@ -58,7 +61,8 @@ export class Probes {
   }
 
   async #round(): Promise<void> {
-    const started = performance.now();
+    const { host } = this.#parts.ground;
+    const started = host.monotonic();
     try {
       const agents = (await this.#parts.store.run('listHomeAgents', {})).filter(({ state }) => state !== 'down');
       const known = new Set(agents.map(({ name }) => name));
@@ -75,8 +79,8 @@ export class Probes {
       this.#storeFailed(error as Error);
     }
     if (this.#stopped) return;
-    const pause = Math.max(0, this.#options.interval - (performance.now() - started));
-    this.#timer = setTimeout(() => void this.#round(), pause);
+    const pause = Math.max(0, this.#options.interval - (host.monotonic() - started));
+    this.#cancel = host.after(pause, () => void this.#round());
   }
 
   #storeFailed({ message: reason }: Error): void {
@@ -117,7 +121,7 @@ export class Probes {
       };
       const environment = hookEnvironment('probe', 'ha', variables, { stateDir, pskFile: undefined });
       const onLine = (line: string) => this.#parts.log.debug({ homeAgent: name, line }, 'probe');
-      return await runHook({
+      return await this.#parts.ground.runHook({
         program,
         event: 'probe',
         environment,

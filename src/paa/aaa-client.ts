@@ -7,10 +7,11 @@ import { isTemporary, RESULT, resultName } from '../protocol/diameter/wire/resul
 import { type DerRequest, realmOf, type SessionServer } from '../protocol/nas/access.js';
 import { type Judged, judgeAnswer } from '../protocol/nas/answer.js';
 import type { PaaClosed } from '../protocol/pana/session/paa-session.js';
-import { type DiameterEvent, DiameterNode } from '../runtime/diameter/node.js';
+import { type DiameterEvent, type DiameterGround, DiameterNode } from '../runtime/diameter/node.js';
 import { peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
 import type { Guard } from '../runtime/service/barrier.js';
+import type { CancelTimer, Host } from '../runtime/system/host.js';
 import type { PaaOptions } from './options.js';
 
 /** STR is tried again so often while no server can be reached: nothing else frees the session there. */
@@ -73,7 +74,8 @@ export class AaaClient {
   readonly #options: PaaOptions;
   readonly #events: AaaClientEvents;
   readonly #guard: Guard;
-  readonly #retries = new Set<NodeJS.Timeout>();
+  readonly #host: Host;
+  readonly #retries = new Set<CancelTimer>();
   readonly #ending = new Set<Promise<void>>();
   #stopping = false;
 
@@ -83,7 +85,9 @@ export class AaaClient {
     tls: TlsTransport | undefined,
     events: AaaClientEvents,
     guard: Guard,
+    ground: DiameterGround,
   ) {
+    this.#host = ground.host;
     this.#options = options;
     this.#events = events;
     this.#guard = guard;
@@ -104,6 +108,8 @@ export class AaaClient {
       onRequest: (message, peer) => Promise.resolve(this.#serve(message, peer)),
       onEvent: (event) => events.onEvent(event),
       guard,
+      host: ground.host,
+      transport: ground.transport,
     });
   }
 
@@ -146,7 +152,7 @@ export class AaaClient {
   async stop(): Promise<void> {
     await Promise.all([...this.#ending]);
     this.#stopping = true;
-    for (const timer of this.#retries) clearTimeout(timer);
+    for (const cancel of this.#retries) cancel();
     await this.node.stop();
   }
 
@@ -177,11 +183,11 @@ export class AaaClient {
         return;
       }
       if (this.#stopping || attempt >= STR_TRIES) return;
-      const timer = setTimeout(() => {
-        this.#retries.delete(timer);
+      const cancel = this.#host.after(STR_RETRY * attempt, () => {
+        this.#retries.delete(cancel);
         void this.#guard.settle('timer', this.#str(session, cause, attempt + 1));
-      }, STR_RETRY * attempt);
-      this.#retries.add(timer);
+      });
+      this.#retries.add(cancel);
     }
   }
 

@@ -47,12 +47,13 @@ export class Clients {
     peer: PacEndpoint,
     config: AccessConfig,
     firstIdentifier: number,
+    now: number,
   ): Client {
     const client: Client = {
       panaSession,
       sessionId,
       access: new Access(config, firstIdentifier),
-      startedAt: performance.now(),
+      startedAt: now,
       peer,
       granted: undefined,
       local: undefined,

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-
 import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { isSuccess, resultName } from '../protocol/diameter/wire/result-codes.js';
@@ -23,16 +21,16 @@ import { hookGauges, hookOptions } from '../runtime/hooks/reporter.js';
 import { HookRunner, type HookView } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
-import { UdpSocket } from '../runtime/net/udp.js';
+import type { DatagramSocket } from '../runtime/net/udp.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import { Metrics } from '../runtime/service/metrics.js';
-import { openControl } from '../runtime/service/operator-door.js';
 import type { Service } from '../runtime/service/service.js';
+import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
-import { systemHost } from '../runtime/system/host.js';
+import type { Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
@@ -78,8 +76,10 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #files: FileWatch;
   readonly #credentials: CredentialWatch;
   readonly #clients = new Clients();
+  readonly #surroundings: Surroundings;
+  readonly #host: Host;
   readonly #local: LocalMobility;
-  readonly #sockets = new Map<string, UdpSocket>();
+  readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #emptied: (() => void) | undefined;
   #keyLog: KeyLog | undefined;
@@ -90,34 +90,38 @@ export class PaaDaemon implements Service<PaaOptions> {
     originState: number,
     tls: TlsTransport | undefined,
     files: FileWatch,
+    surroundings: Surroundings,
   ) {
+    const { host } = surroundings;
+    this.#surroundings = surroundings;
+    this.#host = host;
     this.#options = options;
     this.#log = log;
-    this.barrier = new Barrier(log, this.#metrics);
+    this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
     this.#tls = tls;
     if (tls) tls.guard = this.barrier;
     const { hooks } = options;
-    const running = hookOptions(hooks, log, this.#metrics, this.barrier);
+    const running = hookOptions(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#hooks = new HookRunner(running);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: options.pana.interface };
-      this.#ep = new EnforcementPoint(ep, running, this.#hooks);
+      this.#ep = new EnforcementPoint(ep, running, this.#hooks, host);
     }
-    this.#local = new LocalMobility(options, this.#hooks, log);
-    this.#paa = new Paa(paaConfig(options), randomBytes(32));
+    this.#local = new LocalMobility(options, this.#hooks, log, host);
+    this.#paa = new Paa(paaConfig(options), host.random(32));
     this.#driver = new Driver<PaaInput, PaaOutput>(
       this.#paa,
       (output) => this.#perform(output),
-      systemHost,
+      host,
       (error, input, output) => this.#faulted(error, input, output),
     );
     this.#intake = new Intake(this.#driver, this.#metrics, log, this.barrier);
-    const report = diameterReporter(log, this.#metrics, 'debug');
+    const report = diameterReporter(log, this.#metrics, 'debug', host);
     const events = {
       onEvent: (event: DiameterEvent) => report(event, this.#aaa.node.grammarian),
       onWish: (sessionId: string, wish: ServerWish, from: Asker) => this.#serverWish(sessionId, wish, from),
     };
-    this.#aaa = new AaaClient(options, originState, tls, events, this.barrier);
+    this.#aaa = new AaaClient(options, originState, tls, events, this.barrier, surroundings);
     this.#metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => this.#paa.size);
     this.#metrics.gauge(
       'half_open_sessions',
@@ -130,19 +134,25 @@ export class PaaDaemon implements Service<PaaOptions> {
       log,
       metrics: this.#metrics,
       files,
+      host,
       used: () => usedForDiameter(this.#options.diameter, this.#tls?.options),
       reload: () => this.#reloadTls(),
     });
   }
 
   /** Rejects with OperatorError, or the system's error. */
-  static async start(options: PaaOptions, log: Logger): Promise<PaaDaemon> {
-    const files = new FileWatch();
+  static async start(
+    options: PaaOptions,
+    log: Logger,
+    surroundings: Surroundings = systemSurroundings,
+  ): Promise<PaaDaemon> {
+    const { host, lookAtFiles } = surroundings;
+    const files = new FileWatch(host, lookAtFiles);
     const tls = await files.watch(credentialFiles({ diameter: options.diameter }), () =>
-      openDiameterTls(options.diameter, refusedReporter(log)),
+      openDiameterTls(options.diameter, host, refusedReporter(log)),
     );
-    const originState = await nextOriginState(options.hooks['state-dir']);
-    const daemon = new PaaDaemon(options, log, originState, tls, files);
+    const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
+    const daemon = new PaaDaemon(options, log, originState, tls, files, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -176,7 +186,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   #takeTls(material: DiameterTlsOptions): void {
     if (this.#tls) this.#tls.reload(material);
     else {
-      this.#tls = new TlsTransport(material, refusedReporter(this.#log));
+      this.#tls = new TlsTransport(material, this.#host, refusedReporter(this.#log));
       this.#tls.guard = this.barrier;
     }
   }
@@ -195,24 +205,24 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   async stop(): Promise<void> {
-    const sessions = [...this.#paa.list(systemHost.monotonic())];
+    const sessions = [...this.#paa.list(this.#host.monotonic())];
     if (sessions.length > 0) {
       const emptied = new Promise<void>((resolve) => {
         this.#emptied = resolve;
-        setTimeout(resolve, PTA_AT_END);
+        this.#host.after(PTA_AT_END, resolve);
       });
       for (const { sessionId } of sessions) {
         this.#driver.feed({ type: 'session', sessionId, input: { type: 'terminate', cause: ADMINISTRATIVE } });
       }
       await emptied;
       // Who did not answer is told nothing more, but the AAA server and the hooks are.
-      for (const { sessionId } of this.#paa.list(systemHost.monotonic())) this.#closed(sessionId, 'administrative');
+      for (const { sessionId } of this.#paa.list(this.#host.monotonic())) this.#closed(sessionId, 'administrative');
     }
     this.#driver.stop();
     await this.#aaa.stop();
-    const until = systemHost.monotonic() + HOOKS_AT_END;
-    if (this.#ep) await within(this.#ep.stop(), HOOKS_AT_END);
-    await this.#hooks.stop(Math.max(0, until - systemHost.monotonic()));
+    const until = this.#host.monotonic() + HOOKS_AT_END;
+    if (this.#ep) await within(this.#ep.stop(), HOOKS_AT_END, this.#host);
+    await this.#hooks.stop(Math.max(0, until - this.#host.monotonic()));
     await this.#close();
   }
 
@@ -224,13 +234,13 @@ export class PaaDaemon implements Service<PaaOptions> {
     // Who passed before a restart has no session any more, and nobody is listened to before that is so.
     await this.#ep?.start();
     for (const address of pana.listen) {
-      const socket = await UdpSocket.open({ address, port: pana.port }, (octets, from) =>
+      const socket = await this.#surroundings.udp.open({ address, port: pana.port }, (octets, from) =>
         this.#intake.received(octets, from),
       );
       this.#sockets.set(socket.label, socket);
     }
     await this.#aaa.node.start();
-    this.#closeControl = await openControl(
+    this.#closeControl = await this.#surroundings.openControl(
       control,
       {
         'GET /status': () => this.status(),
@@ -271,7 +281,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   // -------------------------------------------------------------------------------------------------------- operator
 
   sessions(): object[] {
-    const now = systemHost.monotonic();
+    const now = this.#host.monotonic();
     return [...this.#paa.list(now)].map((view) => this.#describe(view));
   }
 
@@ -381,8 +391,15 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   #newClient(panaSession: number, peer: PacEndpoint): Client {
     const { 'session-lifetime': sessionLifetime } = this.#options.pana;
-    const [identifier = 0] = randomBytes(1);
-    return this.#clients.add(panaSession, this.#aaa.node.newSessionId(), peer, { sessionLifetime }, identifier);
+    const [identifier = 0] = this.#host.random(1);
+    return this.#clients.add(
+      panaSession,
+      this.#aaa.node.newSessionId(),
+      peer,
+      { sessionLifetime },
+      identifier,
+      this.#host.monotonic(),
+    );
   }
 
   #authorized(sessionId: number, reauthentication: boolean): void {
@@ -390,7 +407,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { granted } = client ?? {};
     if (!client || !granted) return;
     this.#metrics.count('authorizations', { result: reauthentication ? 'reauthenticated' : 'authorized' });
-    if (!reauthentication) this.#metrics.time('bootstrap', performance.now() - client.startedAt);
+    if (!reauthentication) this.#metrics.time('bootstrap', this.#host.monotonic() - client.startedAt);
     const { grant, userName, kind } = granted;
     this.#log.info(
       {
@@ -585,7 +602,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { wait } = this.#options.hooks;
     if (wait > 0 && this.#ep && !client.permitted) {
       const { lifetime = PROVISIONAL } = client.granted?.grant ?? {};
-      await within(this.#permit(client, Math.min(lifetime, PROVISIONAL)), wait);
+      await within(this.#permit(client, Math.min(lifetime, PROVISIONAL)), wait, this.#host);
       if (this.#clients.ofPana(client.panaSession) !== client) {
         input.msk?.wipe();
         return;

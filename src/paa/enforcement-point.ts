@@ -1,6 +1,7 @@
 import { HookBatch } from '../runtime/hooks/batch.js';
 import { type HookEvent, type HookVariables, hookLine } from '../runtime/hooks/environment.js';
 import type { HookJob, HookOptions, HookRunner, HookView } from '../runtime/hooks/runner.js';
+import type { Host } from '../runtime/system/host.js';
 
 /** Who may pass. */
 export interface Admission {
@@ -58,7 +59,10 @@ export class EnforcementPoint {
   #covered: Early[] = [];
   #later: Early[] = [];
 
-  constructor(options: EnforcementOptions, hooks: HookOptions, runner: HookRunner) {
+  readonly #host: Host;
+
+  constructor(options: EnforcementOptions, hooks: HookOptions, runner: HookRunner, host: Host) {
+    this.#host = host;
     this.#options = options;
     this.#runner = runner;
     this.#batch = options.batch ? new HookBatch({ ...options, role: 'ep' }, hooks, runner) : undefined;
@@ -89,7 +93,8 @@ export class EnforcementPoint {
     const { session, address, lifetime } = admission;
     const before = this.#held.get(session);
     if (before && before.address !== address) this.#leave(session, before.address);
-    this.#held.set(session, { ...admission, until: lifetime === undefined ? undefined : performance.now() + lifetime });
+    const until = lifetime === undefined ? undefined : this.#host.monotonic() + lifetime;
+    this.#held.set(session, { ...admission, until });
     this.#hold(session, address);
     return this.#tell(
       this.#job('permit', session, () => this.#valuesOf(session)),
@@ -178,7 +183,7 @@ export class EnforcementPoint {
     // Another session has its address: that one's events are what counts.
     if (!held || this.#holder(held.address) !== session) return undefined;
     const { userName: mnId, address: careOfAddress, until } = held;
-    const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - performance.now()) / 1000));
+    const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - this.#host.monotonic()) / 1000));
     return { mnId, session, careOfAddress, lifetime, interface: this.#options.interface };
   }
 

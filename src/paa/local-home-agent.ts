@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -8,6 +7,7 @@ import { type HomeAgentOffer, IKE_BITS } from '../protocol/mip6/diameter-mobilit
 import { isReservedIdentifier } from '../protocol/mip6/home-address.js';
 import { OperatorError } from '../runtime/system/failure.js';
 import { makeFolder } from '../runtime/system/folder.js';
+import type { Host } from '../runtime/system/host.js';
 import type { PaaOptions } from './options.js';
 
 type Options = NonNullable<PaaOptions['local-home-agent']>;
@@ -31,7 +31,10 @@ export class LocalHomeAgent {
   readonly #used = new Map<string, string | undefined>();
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: Options, realm: string, file: string) {
+  readonly #host: Host;
+
+  constructor(options: Options, realm: string, file: string, host: Host) {
+    this.#host = host;
     this.#options = options;
     this.#realm = realm;
     this.#file = file;
@@ -69,7 +72,7 @@ export class LocalHomeAgent {
     if (!homeAgent || !this.#isOffered || this.#used.size >= capacity || speaksOther) return undefined;
     const homeAddress = new Uint8Array(prefix);
     for (;;) {
-      const identifier = randomBytes(8);
+      const identifier = this.#host.random(8);
       homeAddress.set(identifier, 8);
       const text = formatAddress(homeAddress);
       if (isReservedIdentifier(identifier) || text === address || this.#used.has(text)) continue;

@@ -7,6 +7,7 @@ import type { HookEvent } from '../runtime/hooks/environment.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import { OperatorError } from '../runtime/system/failure.js';
+import type { Host } from '../runtime/system/host.js';
 import type { Client } from './clients.js';
 import { LocalHomeAgent } from './local-home-agent.js';
 import type { PaaOptions } from './options.js';
@@ -30,11 +31,14 @@ export class LocalMobility {
   #program: string | undefined;
   #agent: LocalHomeAgent | undefined;
 
-  constructor(options: PaaOptions, hooks: HookRunner, log: Logger) {
+  readonly #host: Host;
+
+  constructor(options: PaaOptions, hooks: HookRunner, log: Logger, host: Host) {
+    this.#host = host;
     this.#hooks = hooks;
     this.#log = log;
     this.#program = options.hooks.ha;
-    this.#agent = homeAgentOf(options);
+    this.#agent = homeAgentOf(options, host);
   }
 
   /** Home addresses that are proposed or given out; undefined without a home agent. */
@@ -61,7 +65,7 @@ export class LocalMobility {
         current?.reconfigure(local);
         return;
       }
-      this.#agent = homeAgentOf(options);
+      this.#agent = homeAgentOf(options, this.#host);
       await this.takeDownLeftovers();
     };
   }
@@ -146,6 +150,9 @@ export class LocalMobility {
   }
 }
 
-function homeAgentOf({ 'local-home-agent': local, diameter, hooks }: PaaOptions): LocalHomeAgent | undefined {
-  return local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'));
+function homeAgentOf(
+  { 'local-home-agent': local, diameter, hooks }: PaaOptions,
+  host: Host,
+): LocalHomeAgent | undefined {
+  return local && new LocalHomeAgent(local, diameter.realm, join(hooks['state-dir'], 'local-leases.json'), host);
 }

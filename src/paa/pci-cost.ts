@@ -30,7 +30,7 @@ async function measureRefusedPci(): Promise<number> {
     if (output.type === 'dropped') intake.dropped(output);
   };
   const driver = new Driver<PaaInput, PaaOutput>(paa, perform);
-  const intake = new Intake(driver, metrics, log, new Barrier(log, metrics));
+  const intake = new Intake(driver, metrics, log, new Barrier(log, metrics, () => performance.now()));
   const listener = messageListener('::1|716', (octets, from) => intake.received(octets, from));
   const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
   const sources = Array.from({ length: SOURCES }, (_, n) => ({

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   type PacAuthorized,
   type PacConfig,
@@ -9,11 +8,11 @@ import {
 import { EapPeer, type EapPeerEvent, type EapPeerOptions } from '../runtime/eap/peer.js';
 import type { Logger } from '../runtime/log/log.js';
 import { panaFields } from '../runtime/log/pana-fields.js';
-import { UdpSocket } from '../runtime/net/udp.js';
+import type { DatagramSocket } from '../runtime/net/udp.js';
 import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
+import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
-import { systemHost } from '../runtime/system/host.js';
 import type { KeyLog } from '../runtime/tls/key-log.js';
 import type { RunKeys } from './binding.js';
 
@@ -38,6 +37,7 @@ export interface AttemptTools {
   readonly metrics: Metrics;
   readonly keyLog: KeyLog | undefined;
   readonly guard: Guard;
+  readonly surroundings: Pick<Surroundings, 'host' | 'udp'>;
 }
 
 export type AttemptEvent =
@@ -48,7 +48,7 @@ export type AttemptEvent =
 /** One try at one PAA, from PCI to the end of the session: its socket, its machine and its EAP peer. */
 export class Attempt {
   readonly paa: string;
-  readonly startedAt = performance.now();
+  readonly startedAt: number;
   /** Of the last run of EAP, until they are forgotten. */
   keys: RunKeys | undefined;
   authorized: { readonly event: PacAuthorized; readonly at: number } | undefined;
@@ -57,26 +57,28 @@ export class Attempt {
   readonly #session: PacSession;
   readonly #driver: Driver<PacInput, PacOutput>;
   #onEvent: (event: AttemptEvent) => void;
-  #socket: UdpSocket;
+  #socket: DatagramSocket;
   #eap: EapPeer | undefined;
   #closed = false;
 
   private constructor(
     options: AttemptOptions,
     tools: AttemptTools,
-    socket: UdpSocket,
+    socket: DatagramSocket,
     onEvent: (event: AttemptEvent) => void,
   ) {
+    const { host } = tools.surroundings;
+    this.startedAt = host.monotonic();
     this.paa = options.paa;
     this.#options = options;
     this.#tools = tools;
     this.#socket = socket;
     this.#onEvent = onEvent;
-    this.#session = new PacSession(options.pana, randomBytes(32));
+    this.#session = new PacSession(options.pana, host.random(32));
     this.#driver = new Driver<PacInput, PacOutput>(
       this.#session,
       (output) => this.#perform(output),
-      systemHost,
+      host,
       (error, input) => this.#faulted(error, input.type === 'tick' ? 'timer' : 'datagram'),
     );
   }
@@ -152,11 +154,12 @@ export class Attempt {
 
   /** Another session has taken over: says PTR, and frees everything when it is answered or after a while. */
   async retire(): Promise<void> {
+    const { host } = this.#tools.surroundings;
     await new Promise<void>((resolve) => {
-      const limit = setTimeout(resolve, PTA_LIMIT);
+      const cancel = host.after(PTA_LIMIT, resolve);
       this.#onEvent = ({ type }) => {
         if (type !== 'closed') return;
-        clearTimeout(limit);
+        cancel();
         resolve();
       };
       this.feed({ type: 'terminate' });
@@ -174,7 +177,7 @@ export class Attempt {
   }
 
   #perform(output: PacOutput): void {
-    const { log, metrics, keyLog } = this.#tools;
+    const { log, metrics, keyLog, surroundings } = this.#tools;
     switch (output.type) {
       case 'send':
         metrics.count('datagrams', { direction: 'out' });
@@ -195,7 +198,7 @@ export class Attempt {
         keyLog?.write(output);
         break;
       case 'authorized':
-        this.authorized = { event: output, at: performance.now() };
+        this.authorized = { event: output, at: surroundings.host.monotonic() };
         this.#onEvent(output);
         this.forgetKeys();
         break;
@@ -246,9 +249,9 @@ export class Attempt {
 /** A socket to a PAA, from the address that the route there has now. */
 function connect(
   { paa, port, localAddress, localPort }: AttemptOptions,
-  { log, metrics, guard }: AttemptTools,
+  { log, metrics, guard, surroundings }: AttemptTools,
   take: (octets: Uint8Array) => void,
-): Promise<UdpSocket> {
+): Promise<DatagramSocket> {
   const from = {
     ...(localAddress === undefined ? {} : { address: localAddress }),
     ...(localPort === undefined ? {} : { port: localPort }),
@@ -258,7 +261,9 @@ function connect(
     trace(log, 'received', octets);
     take(octets);
   };
-  return UdpSocket.connect({ address: paa, port }, from, (octets) => guard.run('datagram', () => onDatagram(octets)));
+  return surroundings.udp.connect({ address: paa, port }, from, (octets) =>
+    guard.run('datagram', () => onDatagram(octets)),
+  );
 }
 
 function trace(log: Logger, message: 'sent' | 'received', octets: Uint8Array): void {

@@ -4,14 +4,13 @@ import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retrans
 import { makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/log.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
-import { AddressWatch } from '../runtime/net/address-watch.js';
-import { UdpSocket } from '../runtime/net/udp.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import { Metrics } from '../runtime/service/metrics.js';
-import { openControl } from '../runtime/service/operator-door.js';
 import type { Service } from '../runtime/service/service.js';
+import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
+import type { CancelTimer, Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
@@ -56,9 +55,11 @@ export class PacDaemon implements Service<PacOptions> {
   #elsewhere = false;
   #nextPaa = 0;
   #failures = 0;
-  #retry: NodeJS.Timeout | undefined;
+  #retry: CancelTimer | undefined;
   #stopping = false;
-  #watch: AddressWatch | undefined;
+  #unwatch: () => void = () => undefined;
+  readonly #surroundings: Surroundings;
+  readonly #host: Host;
   #closed: (() => void) | undefined;
   #finish: (status: number) => void = () => undefined;
   /** Resolves when the node is not to stay and its session is over. */
@@ -66,7 +67,16 @@ export class PacDaemon implements Service<PacOptions> {
     this.#finish = resolve;
   });
 
-  private constructor(options: PacOptions, log: Logger, credentials: PacCredentials, files: FileWatch) {
+  private constructor(
+    options: PacOptions,
+    log: Logger,
+    credentials: PacCredentials,
+    files: FileWatch,
+    surroundings: Surroundings,
+  ) {
+    const { host } = surroundings;
+    this.#surroundings = surroundings;
+    this.#host = host;
     this.#options = options;
     this.#log = log;
     this.#credentials = credentials;
@@ -75,21 +85,27 @@ export class PacDaemon implements Service<PacOptions> {
       log,
       metrics: this.#metrics,
       files,
+      host,
       used: () => usedCredentials(this.#options, this.#credentials),
       reload: () => this.#reloadCredentials(this.#options),
     });
-    this.barrier = new Barrier(log, this.#metrics);
-    const hooks = makeHookRunner(options.hooks, log, this.#metrics, this.barrier);
-    this.#node = new MobileNode(options, log, hooks, this.barrier);
+    this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
+    const hooks = makeHookRunner(options.hooks, log, this.#metrics, this.barrier, surroundings);
+    this.#node = new MobileNode(options, log, hooks, this.barrier, host);
   }
 
   /** Rejects with OperatorError, or the system's error. */
-  static async start(options: PacOptions, log: Logger): Promise<PacDaemon> {
-    const files = new FileWatch();
+  static async start(
+    options: PacOptions,
+    log: Logger,
+    surroundings: Surroundings = systemSurroundings,
+  ): Promise<PacDaemon> {
+    const { host, lookAtFiles } = surroundings;
+    const files = new FileWatch(host, lookAtFiles);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), () => readCredentials(options));
-    const daemon = new PacDaemon(options, log, credentials, files);
+    const daemon = new PacDaemon(options, log, credentials, files, surroundings);
     if (options['key-log'] !== undefined) daemon.#keyLog = await KeyLog.open(options['key-log']);
-    daemon.#closeControl = await openControl(
+    daemon.#closeControl = await surroundings.openControl(
       options.control,
       {
         'GET /status': () => daemon.status(),
@@ -101,7 +117,8 @@ export class PacDaemon implements Service<PacOptions> {
       daemon.barrier,
     );
     if (options.pana['local-address'] === undefined) {
-      daemon.#watch = new AddressWatch(() => daemon.#inBackground(daemon.#addressesChanged()));
+      const changed = () => daemon.#inBackground(daemon.#addressesChanged());
+      daemon.#unwatch = surroundings.watchAddresses(changed, host);
     }
     daemon.#watchCredentials.start();
     log.info({ paa: options.pana.paa, port: options.pana.port }, 'ready');
@@ -131,9 +148,9 @@ export class PacDaemon implements Service<PacOptions> {
   /** Says PTR, runs the hook `down`, and frees everything. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#watch?.stop();
+    this.#unwatch();
     this.#watchCredentials.stop();
-    clearTimeout(this.#retry);
+    this.#retry?.();
     const { careOfAddress, sessionId } = this.#current ?? {};
     await this.#standby?.close();
     this.#standby = undefined;
@@ -142,11 +159,11 @@ export class PacDaemon implements Service<PacOptions> {
         this.#closed = resolve;
       });
       this.#current.feed({ type: 'terminate' });
-      const limit = setTimeout(() => {
+      const cancel = this.#host.after(PTA_AT_END, () => {
         if (this.#current) this.#inBackground(this.#ended(this.#current, 'no-answer'));
-      }, PTA_AT_END);
+      });
       await over;
-      clearTimeout(limit);
+      cancel();
     }
     await Promise.all(this.#retiring);
     await this.#node.stop(careOfAddress === undefined ? undefined : { careOfAddress, sessionId });
@@ -159,7 +176,7 @@ export class PacDaemon implements Service<PacOptions> {
     const lifetime = authorized?.event.lifetime;
     const remaining =
       authorized && lifetime !== undefined
-        ? Math.round((authorized.at + lifetime - performance.now()) / 1000)
+        ? Math.round((authorized.at + lifetime - this.#host.monotonic()) / 1000)
         : undefined;
     return {
       state: this.#stopping ? 'stopping' : 'waiting',
@@ -236,7 +253,13 @@ export class PacDaemon implements Service<PacOptions> {
       pana: this.#sessionConfig(isOneOfSeveral || !isFirst),
       eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: this.#credentials }),
     };
-    const tools = { log: this.#log, metrics: this.#metrics, keyLog: this.#keyLog, guard: this.barrier };
+    const tools = {
+      log: this.#log,
+      metrics: this.#metrics,
+      keyLog: this.#keyLog,
+      guard: this.barrier,
+      surroundings: this.#surroundings,
+    };
     const attempt = await Attempt.open(options, tools, (event) => this.#happened(attempt, event));
     if (this.#stopping) {
       await attempt.close();
@@ -311,7 +334,7 @@ export class PacDaemon implements Service<PacOptions> {
       return;
     }
     try {
-      const probe = await UdpSocket.connect(
+      const probe = await this.#surroundings.udp.connect(
         { address: attempt.paa, port: this.#options.pana.port },
         {},
         () => undefined,
@@ -351,9 +374,9 @@ export class PacDaemon implements Service<PacOptions> {
 
   #authorized(attempt: Attempt, event: PacAuthorized): void {
     const { sessionId, reauthentication, lifetime, algorithms } = event;
-    const milliseconds = performance.now() - attempt.startedAt;
+    const milliseconds = this.#host.monotonic() - attempt.startedAt;
     this.#failures = 0;
-    clearTimeout(this.#retry);
+    this.#retry?.();
     if (attempt === this.#standby) this.#replaceCurrent(attempt);
     this.#metrics.count('sessions', { result: reauthentication ? 'reauthenticated' : 'authorized' });
     if (!reauthentication) this.#metrics.time('bootstrap', milliseconds);
@@ -411,7 +434,7 @@ export class PacDaemon implements Service<PacOptions> {
     const { event, at = 0 } = attempt.authorized ?? {};
     const isKept = UNNOTICED.has(cause) && this.#options.stay && !this.#stopping;
     if (!isKept) this.#node.withdraw(attempt);
-    else if (event?.lifetime !== undefined) this.#node.keepFor(at + event.lifetime - performance.now(), attempt);
+    else if (event?.lifetime !== undefined) this.#node.keepFor(at + event.lifetime - this.#host.monotonic(), attempt);
   }
 
   /** Another start after a while that grows with each failure; or the end, if the node is not to stay. */
@@ -424,14 +447,20 @@ export class PacDaemon implements Service<PacOptions> {
     if (!wasOpen) this.#nextPaa += 1;
     const base = Math.min(retry.first * 2 ** Math.min(this.#failures, 30), retry.longest);
     this.#failures += 1;
-    const wait = base * (1 + RETRY_JITTER * (2 * Math.random() - 1));
+    const wait = base * (1 + RETRY_JITTER * (2 * this.#fraction() - 1));
     this.#log.info({ seconds: Math.round(wait / 100) / 10 }, 'starting again');
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => {
+    this.#retry?.();
+    this.#retry = this.#host.after(wait, () => {
       this.#retry = undefined;
       // The current PAA may have been heard meanwhile.
       if (this.#wantsAnother()) this.#inBackground(this.#begin());
-    }, wait);
+    });
+  }
+
+  /** A random number from 0 to 1. */
+  #fraction(): number {
+    const [high = 0, low = 0] = this.#host.random(2);
+    return (high * 256 + low) / 65_535;
   }
 }
 

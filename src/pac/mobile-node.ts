@@ -6,6 +6,7 @@ import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import type { Guard } from '../runtime/service/barrier.js';
+import type { CancelTimer, Host } from '../runtime/system/host.js';
 import type { Attempt } from './attempt.js';
 import { type Binding, bindingOf, hookVariables, isSameBinding, pskOf, refusal } from './binding.js';
 import type { PacOptions } from './options.js';
@@ -15,9 +16,6 @@ const NODE = 'mn';
 
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
-
-/** Node's timers hold 31 bits of milliseconds. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** The place from which hooks are run: session and care-of address. */
 type Place = Pick<Attempt, 'sessionId' | 'careOfAddress'>;
@@ -29,9 +27,11 @@ export class MobileNode {
   readonly #hooks: HookRunner;
   readonly #guard: Guard;
   #binding: Binding | undefined;
-  #expiry: NodeJS.Timeout | undefined;
+  readonly #host: Host;
+  #expiry: CancelTimer | undefined;
 
-  constructor(options: PacOptions, log: Logger, hooks: HookRunner, guard: Guard) {
+  constructor(options: PacOptions, log: Logger, hooks: HookRunner, guard: Guard, host: Host) {
+    this.#host = host;
     this.#guard = guard;
     this.#options = options;
     this.#log = log;
@@ -46,7 +46,7 @@ export class MobileNode {
   authorized(attempt: Attempt): void {
     const { event } = attempt.authorized ?? {};
     if (!event) return;
-    clearTimeout(this.#expiry);
+    this.#expiry?.();
     const { 'psk-root': root, mode } = this.#options.mobility;
     const { assignment } = event;
     const before = this.#binding;
@@ -76,15 +76,15 @@ export class MobileNode {
    * same. Without one it ends with the lifetime.
    */
   keepFor(milliseconds: number | undefined, place: Place): void {
-    clearTimeout(this.#expiry);
+    this.#expiry?.();
     if (!this.#binding || milliseconds === undefined) return;
     const { careOfAddress, sessionId } = place;
-    const wait = Math.min(Math.max(0, milliseconds), LONGEST_TIMER);
-    this.#expiry = setTimeout(() => this.#guard.run('timer', () => this.withdraw({ careOfAddress, sessionId })), wait);
+    const withdraw = () => this.#guard.run('timer', () => this.withdraw({ careOfAddress, sessionId }));
+    this.#expiry = this.#host.after(milliseconds, withdraw);
   }
 
   withdraw(place: Place): void {
-    clearTimeout(this.#expiry);
+    this.#expiry?.();
     const before = this.#binding;
     this.#binding = undefined;
     if (!before) return;

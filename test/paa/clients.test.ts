@@ -6,7 +6,7 @@ const GRANT = { lifetime: undefined, authorizationLifetime: undefined, assignmen
 
 function client(clients: Clients, session: number, userName: string): Client {
   const peer = { address: `2001:db8:a::${session}`, port: 716, local: 'a' };
-  const made = clients.add(session, `paa.access.example;1;${session}`, peer, { sessionLifetime: 1 }, 0);
+  const made = clients.add(session, `paa.access.example;1;${session}`, peer, { sessionLifetime: 1 }, 0, 0);
   made.granted = { userName, server: undefined, kind: undefined, grant: GRANT };
   return made;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EnforcementPoint } from '../../src/paa/enforcement-point.js';
 import type { HookJob, HookRunner } from '../../src/runtime/hooks/runner.js';
+import { VirtualHost } from '../virtual-host.js';
 
 const HOUR = 3_600_000;
 const A = '2001:db8:a::a';
@@ -17,7 +18,7 @@ class Rig {
     const runner = { run: (job: HookJob) => this.#run(job) } as unknown as HookRunner;
     const options = { program: '/ep', batch: false, interface: 'access0' };
     const hooks = { stateDir: '/', timeout: 1, maxParallel: 1, onEvent: () => undefined };
-    this.point = new EnforcementPoint(options, hooks, runner);
+    this.point = new EnforcementPoint(options, hooks, runner, new VirtualHost());
   }
 
   static async make(): Promise<Rig> {

@@ -9,6 +9,7 @@ import {
 } from '../../protocol/diameter/wire/codec.js';
 import { holdsKey, wipeKeys } from '../../protocol/diameter/wire/keys.js';
 import { type Guard, unguarded } from '../service/barrier.js';
+import type { CancelTimer, Host } from '../system/host.js';
 import { DiameterFramer, MAX_MESSAGE } from './framer.js';
 import type { TransportConnection } from './transport.js';
 
@@ -32,11 +33,13 @@ export class DiameterConnection {
   readonly transport: TransportConnection;
   readonly #events: ConnectionEvents;
   readonly #framer = new DiameterFramer();
-  #linger: NodeJS.Timeout | undefined;
+  readonly #host: Host;
+  #linger: CancelTimer | undefined;
   /** Whether messages are still taken. */
   #reading = true;
 
-  constructor(transport: TransportConnection, events: ConnectionEvents, guard: Guard = unguarded) {
+  constructor(transport: TransportConnection, events: ConnectionEvents, host: Host, guard: Guard = unguarded) {
+    this.#host = host;
     this.transport = transport;
     this.#events = events;
     const { stream } = transport;
@@ -51,7 +54,7 @@ export class DiameterConnection {
       ),
     );
     stream.on('close', () => {
-      clearTimeout(this.#linger);
+      this.#linger?.();
       this.#reading = false;
       this.#framer.close();
       guard.run('diameter', () => events.closed());
@@ -75,7 +78,7 @@ export class DiameterConnection {
     this.#reading = false;
     const { stream } = this.transport;
     if (stream.closed || this.#linger) return;
-    this.#linger = setTimeout(() => this.reset(), LINGER);
+    this.#linger = this.#host.after(LINGER, () => this.reset());
     stream.end();
   }
 

@@ -4,6 +4,7 @@ import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../../prot
 import { AVPS } from '../../protocol/diameter/wire/dictionary.js';
 import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
 import { holdsKey } from '../../protocol/diameter/wire/keys.js';
+import type { CancelTimer, Host } from '../system/host.js';
 
 /** How long an answer is kept, in milliseconds: End-to-End Identifiers are unique for four minutes (RFC 6733 3). */
 export const DUPLICATE_TIME = 240_000;
@@ -32,7 +33,7 @@ interface Kept {
   /** As it is counted. */
   octets: number;
   /** Of an answer that holds a key: its session, and what forgets it in time. */
-  holds: { readonly sessionId: string; readonly timer: NodeJS.Timeout } | undefined;
+  holds: { readonly sessionId: string; readonly cancel: CancelTimer } | undefined;
 }
 
 /** The answers for one peer, the oldest first. */
@@ -55,7 +56,10 @@ export class DuplicateCache {
   /** What was asked for last: a request that is not found is kept next. */
   #last: { readonly request: DiameterMessage; readonly key: string | undefined } | undefined;
 
-  constructor(grammarian: Grammarian) {
+  readonly #host: Host;
+
+  constructor(grammarian: Grammarian, host: Host) {
+    this.#host = host;
     this.#grammarian = grammarian;
   }
 
@@ -136,7 +140,7 @@ export class DuplicateCache {
   #noteKey(key: string, kept: Kept, { avps }: DiameterMessage): void {
     if (this.#kept.get(key) !== kept || !holdsKey(avps)) return;
     const sessionId = this.#grammarian.find(avps, 'Session-Id') ?? '';
-    kept.holds = { sessionId, timer: setTimeout(() => this.#forget(key), KEY_TIME).unref() };
+    kept.holds = { sessionId, cancel: this.#host.after(KEY_TIME, () => this.#forget(key), false) };
     this.#keyed.set(sessionId, (this.#keyed.get(sessionId) ?? new Set()).add(key));
   }
 
@@ -167,8 +171,8 @@ export class DuplicateCache {
     this.#kept.delete(key);
     this.#octets -= kept.octets;
     if (kept.holds) {
-      const { sessionId, timer } = kept.holds;
-      clearTimeout(timer);
+      const { sessionId, cancel } = kept.holds;
+      cancel();
       const keys = this.#keyed.get(sessionId);
       keys?.delete(key);
       if (keys?.size === 0) this.#keyed.delete(sessionId);

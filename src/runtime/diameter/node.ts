@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { parseAddress } from '../../protocol/bytes/address.js';
 import type { ApplicationInput, ApplicationOutput, Token } from '../../protocol/diameter/node/application.js';
 import { type Route, RouteTable } from '../../protocol/diameter/node/routing.js';
@@ -75,7 +74,16 @@ export interface DiameterNodeOptions {
   readonly onEvent: (event: DiameterEvent) => void;
   /** Clock, timers and randomness; undefined: the computer's. */
   readonly host?: Host | undefined;
+  /** Connections without TLS; undefined: TCP. */
+  readonly transport?: Transport | undefined;
   readonly guard?: Guard | undefined;
+}
+
+/** What a node stands on. */
+export interface DiameterGround {
+  readonly host: Host;
+  /** Connections without TLS. */
+  readonly transport: Transport;
 }
 
 export type DiameterEvent =
@@ -124,6 +132,7 @@ export class DiameterNode {
   readonly #options: DiameterNodeOptions;
   readonly #entries = new Map<string, PeerEntry>();
   readonly #identifiers: EndToEndIdentifiers;
+  readonly #transport: Transport;
   readonly #sessionIds: SessionIds;
   readonly #client: DiameterClient;
   readonly #duplicates: DuplicateCache;
@@ -147,15 +156,17 @@ export class DiameterNode {
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
     this.#guard = options.guard ?? unguarded;
-    this.#host = options.host ?? systemHost;
-    this.originStateId = options.originStateId ?? Math.floor(this.#host.wall() / 1000);
+    const { host = systemHost } = options;
+    this.#host = host;
+    this.#transport = options.transport ?? tcpTransport;
+    this.#identifiers = new EndToEndIdentifiers(host.wall() / 1000, randomWord(host));
+    this.originStateId = options.originStateId ?? Math.floor(host.wall() / 1000);
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
-    this.#duplicates = new DuplicateCache(this.grammarian);
-    this.#identifiers = new EndToEndIdentifiers(this.#host.wall() / 1000, randomBytes(4).readUInt32BE(0));
+    this.#duplicates = new DuplicateCache(this.grammarian, host);
     this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);
     for (const peer of options.peers) this.#entries.set(peer.host.toLowerCase(), this.#entry(peer));
     const routes = this.#routesOf(options.routes);
-    this.#client = new DiameterClient(this.grammarian, this.#identifiers, this.#entries, routes, options.onEvent);
+    this.#client = new DiameterClient(this.grammarian, this.#identifiers, this.#entries, routes, options.onEvent, host);
   }
 
   get origin(): Origin {
@@ -195,15 +206,15 @@ export class DiameterNode {
         });
       }
     };
-    const timer = setTimeout(() => {
+    const cancel = this.#host.after(timeout, () => {
       expired = true;
       this.#settled?.();
-    }, timeout);
+    });
     await until(() => entries.every(({ serving }) => serving === 0));
     this.#client.stop();
     for (const { driver } of entries) driver.feed({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
     await until(() => entries.every(({ peer }) => peer.state === 'Closed'));
-    clearTimeout(timer);
+    cancel();
     for (const { driver, attempt, connections } of entries) {
       driver.stop();
       attempt?.abort();
@@ -216,7 +227,7 @@ export class DiameterNode {
 
   /** A Session-Id that was never used before and never will be (RFC 6733 8.8). */
   newSessionId(): string {
-    return this.#sessionIds.next(randomBytes(4).toString('hex'));
+    return this.#sessionIds.next(Buffer.from(this.#host.random(4)).toString('hex'));
   }
 
   /** State of each peer, for people. */
@@ -358,7 +369,7 @@ export class DiameterNode {
   }
 
   #routesOf(routes: readonly Route[] = []): RouteTable<DiameterHop> {
-    return new RouteTable<DiameterHop>(routes, this.#entries, Math.random);
+    return new RouteTable<DiameterHop>(routes, this.#entries, () => randomWord(this.#host) / 2 ** 32);
   }
 
   #entry(options: DiameterPeerOptions): PeerEntry {
@@ -379,7 +390,8 @@ export class DiameterNode {
     const config = { host, mayRelay, local, identifiers, watchdog, reconnect, timeout, initiates };
     return new PeerEntry(
       options,
-      new Peer(config, this.grammarian, randomBytes(32)),
+      new Peer(config, this.grammarian, this.#host.random(32)),
+      this.#host,
       (entry, output) => this.#perform(entry, output),
       this.#options.guard && ((entry, error, input, output) => this.#faulted(entry, error, input, output)),
       (entry, connection, message) => this.#send(entry, connection, message),
@@ -503,16 +515,16 @@ export class DiameterNode {
 
   async #connect(entry: PeerEntry): Promise<void> {
     const { options, driver } = entry;
-    const { transport = tcpTransport } = options;
+    const { transport = this.#transport } = options;
     const { port = options.secure ? DIAMETER_TLS_PORT : DIAMETER_PORT } = options;
     const attempt = new AbortController();
     entry.attempt = attempt;
-    const timer = setTimeout(() => attempt.abort(), this.#options.timeout);
+    const cancel = this.#host.after(this.#options.timeout, () => attempt.abort());
     let reason = 'cannot connect';
     for (const address of addressesOf(options)) {
       try {
         const connection = await transport.connect({ address, port }, entry.host, attempt.signal);
-        clearTimeout(timer);
+        cancel();
         if (entry.attempt !== attempt) connection.reset();
         else this.#connected(entry, connection);
         return;
@@ -520,7 +532,7 @@ export class DiameterNode {
         reason = `cannot connect to ${address} port ${port}: ${codeOf(error)}`;
       }
     }
-    clearTimeout(timer);
+    cancel();
     if (entry.attempt !== attempt) return;
     entry.attempt = undefined;
     driver.feed({ type: 'connectFailed', reason });
@@ -540,12 +552,12 @@ export class DiameterNode {
       untrusted: (salvage: Salvage | undefined) => this.#untrusted(entry, connection, salvage),
       closed: () => this.#closed(entry, id),
     };
-    const connection: DiameterConnection = new DiameterConnection(transport, events, this.#guard);
+    const connection: DiameterConnection = new DiameterConnection(transport, events, this.#host, this.#guard);
     entry.connections.set(id, connection);
     entry.driver.feed({ type: 'connected', connection: id, address: transport.localAddress });
   }
 
-  #listen({ address, port, transport = tcpTransport }: DiameterListenOptions): Promise<TransportListener> {
+  #listen({ address, port, transport = this.#transport }: DiameterListenOptions): Promise<TransportListener> {
     const accept = (connection: TransportConnection) =>
       this.#guard.run(
         'diameter',
@@ -561,9 +573,9 @@ export class DiameterNode {
     let entry: PeerEntry | undefined;
     const full = () => this.#turnAway(connection, 'too-many-connections');
     const leave = this.#stopping ? undefined : this.#slots.enter(transport.remoteAddress, full, this.#host.monotonic());
-    const silent = setTimeout(() => this.#turnAway(connection, 'no-cer'), CER_TIMEOUT);
+    const cancel = this.#host.after(CER_TIMEOUT, () => this.#turnAway(connection, 'no-cer'));
     const known = () => {
-      clearTimeout(silent);
+      cancel();
       leave?.();
       this.#unknown.delete(connection);
     };
@@ -592,7 +604,7 @@ export class DiameterNode {
         if (entry) this.#closed(entry, id);
       },
     };
-    const connection: DiameterConnection = new DiameterConnection(transport, events, this.#guard);
+    const connection: DiameterConnection = new DiameterConnection(transport, events, this.#host, this.#guard);
     this.#unknown.add(connection);
     if (this.#stopping) connection.reset();
     else if (!leave) full();
@@ -665,6 +677,11 @@ export class DiameterNode {
     this.#lastConnection += 1;
     return this.#lastConnection;
   }
+}
+
+function randomWord(host: Host): number {
+  const [a = 0, b = 0, c = 0, d = 0] = host.random(4);
+  return a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d;
 }
 
 function brokenRequest({ header, avps }: Salvage): DiameterMessage | undefined {

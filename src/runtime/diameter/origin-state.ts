@@ -10,7 +10,7 @@ const MAX = 2 ** 32 - 1;
  * was set back (RFC 6733 8.16), or others would not see that it has forgotten its sessions. It is kept in this folder, which is
  * made. Rejects with the system's error.
  */
-export async function nextOriginState(folder: string, now = Date.now()): Promise<number> {
+export async function nextOriginState(folder: string, now: number): Promise<number> {
   const path = join(folder, 'origin-state');
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;

@@ -4,7 +4,7 @@ import type { ConnectionId, Peer, PeerInput, PeerOutput } from '../../protocol/d
 import type { DiameterMessage } from '../../protocol/diameter/wire/codec.js';
 import { PeerSources } from '../net/peer-sources.js';
 import { Driver } from '../system/driver.js';
-import { systemHost } from '../system/host.js';
+import type { Host } from '../system/host.js';
 import type { DiameterConnection } from './connection.js';
 import type { DiameterHop } from './requests.js';
 import type { Transport } from './transport.js';
@@ -45,6 +45,7 @@ export class PeerEntry implements DiameterHop {
   constructor(
     options: DiameterPeerOptions,
     peer: Peer,
+    host: Host,
     perform: (entry: PeerEntry, output: PeerOutput) => void,
     onFault: ((entry: PeerEntry, error: unknown, input: PeerInput, output: PeerOutput | undefined) => void) | undefined,
     send: (entry: PeerEntry, connection: ConnectionId, message: DiameterMessage) => void,
@@ -55,7 +56,7 @@ export class PeerEntry implements DiameterHop {
     this.driver = new Driver<PeerInput, PeerOutput>(
       peer,
       (output) => perform(this, output),
-      systemHost,
+      host,
       onFault && ((error, input, output) => onFault(this, error, input, output)),
     );
     this.#sent = send;

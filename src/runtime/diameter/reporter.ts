@@ -5,6 +5,7 @@ import { resultName } from '../../protocol/diameter/wire/result-codes.js';
 import type { Logger } from '../log/log.js';
 import { isFault } from '../service/barrier.js';
 import type { MetricDescriptions, Metrics } from '../service/metrics.js';
+import type { Host } from '../system/host.js';
 import type { DiameterEvent } from './node.js';
 
 /** What `diameterReporter` counts. */
@@ -25,12 +26,13 @@ export function diameterReporter(
   log: Logger,
   metrics: Metrics,
   level: 'debug' | 'trace',
+  host: Host,
 ): (event: DiameterEvent, grammarian: Grammarian) => void {
   /** When a peer was last said to be refused. */
   const warned = new Map<string, number>();
   /** Anybody can say the name of a peer: an operator hears of it, but not as often as a stranger likes. */
   const refused = ({ peer = '', address, code }: Extract<DiameterEvent, { type: 'peerRefused' }>) => {
-    const now = performance.now();
+    const now = host.monotonic();
     const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
     if (!often) warned.set(peer, now);
     const reason = code === 'peer-address' ? { reason: NOT_ITS_ADDRESS } : {};

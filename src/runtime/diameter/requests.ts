@@ -4,6 +4,7 @@ import type { EndToEndIdentifiers } from '../../protocol/diameter/peer/identifie
 import { type DiameterMessage, FLAG, lengthOf } from '../../protocol/diameter/wire/codec.js';
 import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
 import { isTemporary } from '../../protocol/diameter/wire/result-codes.js';
+import type { CancelTimer, Host } from '../system/host.js';
 import { MAX_MESSAGE } from './framer.js';
 
 /** Requests that may wait for their answers at one peer. */
@@ -40,7 +41,7 @@ interface Waiting {
   at: { readonly hop: DiameterHop; readonly hopByHop: number } | undefined;
   readonly resolve: (answer: DiameterMessage) => void;
   readonly reject: (error: DiameterRequestError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly cancel: CancelTimer;
 }
 
 export type RequestEvent = { readonly type: 'failedOver'; readonly peer: string; readonly to: string };
@@ -55,6 +56,7 @@ export class DiameterClient {
   readonly #onEvent: (event: RequestEvent) => void;
   readonly #waiting = new Map<DiameterHop, Map<number, Waiting>>();
   #stopped = false;
+  readonly #host: Host;
 
   constructor(
     grammarian: Grammarian,
@@ -62,7 +64,9 @@ export class DiameterClient {
     hops: ReadonlyMap<string, DiameterHop>,
     routes: RouteTable<DiameterHop>,
     onEvent: (event: RequestEvent) => void,
+    host: Host,
   ) {
+    this.#host = host;
     this.#grammarian = grammarian;
     this.#identifiers = identifiers;
     this.#hops = hops;
@@ -88,10 +92,10 @@ export class DiameterClient {
         at: undefined,
         resolve,
         reject,
-        timer: setTimeout(() => {
+        cancel: this.#host.after(timeout, () => {
           const host = waiting.at?.hop.host ?? 'the peer';
           this.#fail(waiting, 'ERR_DIAMETER_TIMEOUT', `${host} did not answer in ${timeout} ms`);
-        }, timeout),
+        }),
       };
       if (!this.#sendOn(waiting, 0)) this.#fail(waiting, ...this.#whyNot(waiting));
     });
@@ -107,7 +111,7 @@ export class DiameterClient {
       this.#moved(hop, waiting);
       return true;
     }
-    clearTimeout(waiting.timer);
+    waiting.cancel();
     waiting.resolve(answer);
     return true;
   }
@@ -204,7 +208,7 @@ export class DiameterClient {
 
   #fail(waiting: Waiting, code: RequestFailure, text: string): void {
     this.#remove(waiting);
-    clearTimeout(waiting.timer);
+    waiting.cancel();
     waiting.reject(new DiameterRequestError(code, text));
   }
 }

@@ -1,5 +1,6 @@
 import { hasSources, isLoopback } from '../net/peer-sources.js';
 import { OperatorError } from '../system/failure.js';
+import type { Host } from '../system/host.js';
 import { type CrlSection, readRevocation } from '../tls/certificates/crl-files.js';
 import { certificatesOfPem } from '../tls/certificates/pem.js';
 import type { UsedCredentials } from '../tls/credential-watch.js';
@@ -80,10 +81,11 @@ export function usedForDiameter(
 /** The transport of a configuration that has TLS. Throws OperatorError. */
 export async function openDiameterTls(
   section: DiameterSection,
+  host: Host,
   onRefused: (reason: string) => void,
 ): Promise<TlsTransport | undefined> {
   const options = await readDiameterTls(section);
-  return options && new TlsTransport(options, onRefused);
+  return options && new TlsTransport(options, host, onRefused);
 }
 
 /** Peers as a node takes them. */

@@ -6,6 +6,7 @@ import { parseAddress } from '../../protocol/bytes/address.js';
 import type { ConnectionSlots } from '../net/connection-slots.js';
 import { withoutScope } from '../net/peer-sources.js';
 import { type Guard, unguarded } from '../service/barrier.js';
+import type { Host } from '../system/host.js';
 import { certificatesOfPem } from '../tls/certificates/pem.js';
 import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness } from '../tls/certificates/policy.js';
 import type { Revocation } from '../tls/certificates/revocation.js';
@@ -51,8 +52,11 @@ export class TlsTransport implements Transport {
   /** Around events of the engine. */
   guard: Guard = unguarded;
 
+  readonly #host: Host;
+
   /** `onRefused`: why a connection did not come to be. */
-  constructor(options: DiameterTlsOptions, onRefused: (reason: string) => void = () => undefined) {
+  constructor(options: DiameterTlsOptions, host: Host, onRefused: (reason: string) => void = () => undefined) {
+    this.#host = host;
     this.#options = options;
     this.#onRefused = onRefused;
     this.#judge = new PeerJudge(judgeOptions(options));
@@ -123,7 +127,7 @@ export class TlsTransport implements Transport {
     };
     server.on('connection', (socket: Socket) => {
       const end = endOf(socket);
-      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
+      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), this.#host.monotonic());
       if (!leave) {
         socket.destroy();
         return;
@@ -181,7 +185,7 @@ export class TlsTransport implements Transport {
 
   /** What the other end proved. Throws with the reason if that is nothing. */
   #judged(socket: TLSSocket, role: PeerRole): VerifiedPeer {
-    const judgement = this.#judge.judge(socket, Date.now());
+    const judgement = this.#judge.judge(socket, this.#host.wall());
     if ('reason' in judgement) throw new Error(`${judgement.reason}: ${judgement.detail}`);
     const wrong = misuse(judgement.peer.path, role, this.#options.certificatePolicy ?? DEFAULT_POLICY);
     if (wrong) throw new Error(`${wrong.reason}: ${wrong.detail}`);
@@ -192,7 +196,7 @@ export class TlsTransport implements Transport {
 
   #closeRevoked(): void {
     for (const [socket, path] of this.#open) {
-      const refusal = this.#judge.again(path, Date.now());
+      const refusal = this.#judge.again(path, this.#host.wall());
       if (refusal?.reason !== 'revoked') continue;
       this.#onRefused(`${refusal.reason}: ${refusal.detail}`);
       socket.destroy();

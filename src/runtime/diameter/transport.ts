@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { connect, createServer, isIP, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { parseAddress } from '../../protocol/bytes/address.js';
 import type { ConnectionSlots } from '../net/connection-slots.js';
 import { withoutScope } from '../net/peer-sources.js';
@@ -16,9 +15,25 @@ export interface TransportAddress {
   readonly port: number;
 }
 
+/** Octets of a connection, in order. */
+export interface OctetStream {
+  /** What is sent from now on may still arrive. */
+  readonly writable: boolean;
+  /** Nothing comes any more. */
+  readonly closed: boolean;
+  /** Octets that wait to be sent. */
+  readonly writableLength: number;
+  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
+  on(event: 'close' | 'error', listener: () => void): unknown;
+  /** `sent`: the octets are not needed any more. */
+  write(octets: Uint8Array, sent?: () => void): unknown;
+  /** Closes it once everything is sent. */
+  end(): unknown;
+}
+
 /** A connection as a transport gives it: a stream of octets, and what is known of its ends. */
 export interface TransportConnection {
-  readonly stream: Duplex;
+  readonly stream: OctetStream;
   /** TLS protects it, and the other end has shown a certificate. */
   readonly secure: boolean;
   /** Octets of our own address. */

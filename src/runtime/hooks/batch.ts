@@ -1,4 +1,5 @@
 import { unguarded } from '../service/barrier.js';
+import { systemHost } from '../system/host.js';
 import { HookValueError, hookEnvironment, hookLine } from './environment.js';
 import type { HookOutcome } from './process.js';
 import type { HookJob, HookOptions, HookRunner, HookView } from './runner.js';
@@ -30,6 +31,10 @@ export class HookBatch {
     this.#target = target;
     this.#options = options;
     this.#runner = runner;
+  }
+
+  #now(): number {
+    return (this.#options.host ?? systemHost).monotonic();
   }
 
   /** Resolves with whether its first try worked. */
@@ -86,9 +91,9 @@ export class HookBatch {
       going.push(waiting);
     }
     if (lines.length === 0) return;
-    const began = performance.now();
+    const began = this.#now();
     const outcome = await this.#process(lines);
-    const sinceEvent = performance.now() - began;
+    const sinceEvent = this.#now() - began;
     for (const { job, settle } of going) {
       const { subject, event, role } = job;
       this.#options.onEvent({ type: 'finished', subject, event, role, try: 1, outcome, sinceEvent });
@@ -116,12 +121,12 @@ export class HookBatch {
     const { program, role } = this.#target;
     const { stateDir, timeout, onEvent } = this.#options;
     const event = 'batch';
-    const began = performance.now();
+    const began = this.#now();
     try {
       const places = { stateDir, pskFile: undefined };
       const environment = hookEnvironment(event, role, { interface: this.#target.interface }, places);
       const onLine = (line: string) =>
-        onEvent({ type: 'line', subject: role, event, role, line, sinceEvent: performance.now() - began });
+        onEvent({ type: 'line', subject: role, event, role, line, sinceEvent: this.#now() - began });
       const input = `${lines.join('\n')}\n`;
       return await this.#runner.process({ program, event, environment, timeout, input, secret: undefined, onLine });
     } catch (error) {

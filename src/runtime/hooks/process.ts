@@ -36,6 +36,9 @@ export interface HookCommand {
   readonly guard?: Guard | undefined;
 }
 
+/** Runs a hook; resolves when it has ended, whatever became of it. */
+export type RunHook = (command: HookCommand) => Promise<HookOutcome>;
+
 /** Runs a program with one argument and no shell; its whole process group ends with it when its time is over. */
 export function runHook(command: HookCommand): Promise<HookOutcome> {
   const started = performance.now();

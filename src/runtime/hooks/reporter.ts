@@ -1,6 +1,8 @@
 import type { Logger } from '../log/log.js';
 import type { Guard } from '../service/barrier.js';
 import type { Metrics } from '../service/metrics.js';
+import type { Host } from '../system/host.js';
+import type { RunHook } from './process.js';
 import { type HookOptions, type HookReport, HookRunner, type HookView } from './runner.js';
 
 /** A daemon's hooks as its configuration has them. */
@@ -10,15 +12,33 @@ interface HookSection {
   readonly parallel: number;
 }
 
+/** What hooks stand on. */
+export interface HookGround {
+  readonly host: Host;
+  readonly runHook: RunHook;
+}
+
 /** How hooks are run; what happens to them is logged and counted. */
-export function hookOptions(hooks: HookSection, log: Logger, metrics: Metrics, guard: Guard): HookOptions {
+export function hookOptions(
+  hooks: HookSection,
+  log: Logger,
+  metrics: Metrics,
+  guard: Guard,
+  { host, runHook }: HookGround,
+): HookOptions {
   const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
-  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics), guard };
+  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics), guard, host, runHook };
 }
 
 /** A runner of hooks that logs and counts what happens to them. */
-export function makeHookRunner(hooks: HookSection, log: Logger, metrics: Metrics, guard: Guard): HookRunner {
-  return new HookRunner(hookOptions(hooks, log, metrics, guard));
+export function makeHookRunner(
+  hooks: HookSection,
+  log: Logger,
+  metrics: Metrics,
+  guard: Guard,
+  ground: HookGround,
+): HookRunner {
+  return new HookRunner(hookOptions(hooks, log, metrics, guard, ground));
 }
 
 /** Gauges of hooks that are not done with. */

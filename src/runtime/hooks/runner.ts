@@ -1,8 +1,9 @@
 import type { Secret } from '../../protocol/bytes/secret.js';
 import { type Guard, unguarded } from '../service/barrier.js';
+import { type Host, systemHost } from '../system/host.js';
 import { within } from '../system/within.js';
 import { type HookEvent, type HookRole, HookValueError, type HookVariables, hookEnvironment } from './environment.js';
-import { type HookCommand, type HookOutcome, removePskFile, runHook, writePskFile } from './process.js';
+import { type HookCommand, type HookOutcome, type RunHook, removePskFile, runHook, writePskFile } from './process.js';
 
 /** A hook that fails is tried again after a second, then twice as late, a minute at most. */
 export const FIRST_RETRY = 1_000;
@@ -21,6 +22,8 @@ export interface HookOptions {
   readonly maxParallel: number;
   readonly onEvent: (event: HookReport) => void;
   readonly guard?: Guard | undefined;
+  readonly host?: Host | undefined;
+  readonly runHook?: RunHook | undefined;
 }
 
 export interface HookJob {
@@ -110,7 +113,7 @@ export class HookRunner {
       secret: given.psk?.copy(),
       tries: given.triedBefore ?? 0,
       problem: undefined,
-      queuedAt: performance.now(),
+      queuedAt: this.#host.monotonic(),
       firstTry: { resolve },
       wake: new AbortController(),
       superseded: false,
@@ -163,12 +166,12 @@ export class HookRunner {
     this.#stopping = true;
     for (const queue of this.#queues.values()) for (const job of queue) job.wake.abort();
     const over = () => Promise.all([...this.#active]);
-    await within(over(), deadline / 2);
+    await within(over(), deadline / 2, this.#host);
     this.#kill();
-    await within(over(), deadline / 2);
+    await within(over(), deadline / 2, this.#host);
     this.#ended = true;
     this.#kill();
-    await within(over(), AFTER_KILL);
+    await within(over(), AFTER_KILL, this.#host);
   }
 
   /** Runs a hook's process, which ends with this runner at the latest. */
@@ -177,7 +180,8 @@ export class HookRunner {
     const end = new AbortController();
     this.#processes.add(end);
     try {
-      return await runHook({ ...command, guard: this.#options.guard, end: end.signal });
+      const { runHook: run = runHook } = this.#options;
+      return await run({ ...command, guard: this.#options.guard, end: end.signal });
     } finally {
       this.#processes.delete(end);
     }
@@ -223,7 +227,7 @@ export class HookRunner {
       if (ok === true) this.#guard.run('hook', () => job.onSuccess?.());
       job.firstTry.resolve(ok === true);
       if (ok || job.superseded || this.#stopping || (final && job.tries >= MAX_FINAL_TRIES)) return;
-      await pause(wait, job.wake.signal);
+      await pause(wait, job.wake.signal, this.#host);
       if (job.superseded || this.#stopping) return;
     }
   }
@@ -243,7 +247,7 @@ export class HookRunner {
     const variables = typeof job.variables === 'function' ? job.variables() : job.variables;
     if (!variables) return true;
     job.tries += 1;
-    const sinceEvent = () => performance.now() - job.queuedAt;
+    const sinceEvent = () => this.#host.monotonic() - job.queuedAt;
     const finished = (outcome: HookOutcome) =>
       this.#options.onEvent({
         type: 'finished',
@@ -280,6 +284,10 @@ export class HookRunner {
     }
   }
 
+  get #host(): Host {
+    return this.#options.host ?? systemHost;
+  }
+
   get #guard(): Guard {
     return this.#options.guard ?? unguarded;
   }
@@ -311,12 +319,12 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 }
 
 /** Resolves after so many milliseconds, or when the signal says so. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+function pause(milliseconds: number, signal: AbortSignal, host: Host): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
+    const cancel = host.after(milliseconds, resolve);
     signal.addEventListener('abort', () => {
-      clearTimeout(timer);
+      cancel();
       resolve();
     });
   });

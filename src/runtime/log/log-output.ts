@@ -1,5 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
+import { type CancelTimer, type Host, systemHost } from '../system/host.js';
 import { STDOUT } from '../system/journal.js';
 
 /** Octets of lines that wait for a slow reader of standard output. */
@@ -21,14 +22,17 @@ export class LogOutput {
   readonly #waiting: Buffer[] = [];
   #octets = 0;
   #lost = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #retry: CancelTimer | undefined;
+  readonly #host: Host;
 
   /** `lostLine`: the log line, with its line break, which says how many are lost. `write`: write(2). */
   constructor(
     descriptor: number,
     lostLine: (count: number) => string,
     write: (descriptor: number, octets: Buffer) => number = writeSync,
+    host: Host = systemHost,
   ) {
+    this.#host = host;
     this.#descriptor = descriptor;
     this.#write = write;
     this.#lostLine = lostLine;
@@ -90,10 +94,11 @@ export class LogOutput {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return 'never';
     }
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    const again = () => {
+      this.#retry = undefined;
       this.#flush();
-    }, RETRY_AFTER).unref();
+    };
+    this.#retry ??= this.#host.after(RETRY_AFTER, again, false);
     return 'later';
   }
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
+import { type CancelTimer, every, type Host } from '../system/host.js';
 
 /** What tells of changes as they happen, by system. */
 const MONITORS: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>>> = {
@@ -16,17 +17,28 @@ const POLL = 1_000;
 /** How long after its end a monitor is started again, in milliseconds. */
 const AGAIN = 5_000;
 
+/** Tells of changes of this host's addresses until what comes back is called. */
+export type WatchAddresses = (onChange: () => void, host: Host) => () => void;
+
+/** Of the real ones. */
+export const watchAddresses: WatchAddresses = (onChange, host) => {
+  const watch = new AddressWatch(onChange, host);
+  return () => watch.stop();
+};
+
 /** Tells when addresses or routes of this host may have changed: by the system's monitor, else by looking. */
 export class AddressWatch {
   readonly #onChange: () => void;
   #child: ChildProcess | undefined;
-  #burst: NodeJS.Timeout | undefined;
-  #poll: NodeJS.Timeout | undefined;
-  #again: NodeJS.Timeout | undefined;
+  readonly #host: Host;
+  #burst: CancelTimer | undefined;
+  #poll: CancelTimer | undefined;
+  #again: CancelTimer | undefined;
   #stopped = false;
 
-  constructor(onChange: () => void, monitor = MONITORS[process.platform]) {
+  constructor(onChange: () => void, host: Host, monitor = MONITORS[process.platform]) {
     this.#onChange = onChange;
+    this.#host = host;
     if (monitor) this.#monitor(monitor);
     else this.#look();
   }
@@ -34,9 +46,9 @@ export class AddressWatch {
   /** Nothing is told from now on. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#burst);
-    clearTimeout(this.#again);
-    clearInterval(this.#poll);
+    this.#burst?.();
+    this.#again?.();
+    this.#poll?.();
     this.#child?.kill();
   }
 
@@ -52,7 +64,7 @@ export class AddressWatch {
     });
     child.once('exit', () => {
       if (this.#stopped || this.#poll) return;
-      this.#again = setTimeout(() => this.#monitor(monitor), AGAIN);
+      this.#again = this.#host.after(AGAIN, () => this.#monitor(monitor));
       this.#changed();
     });
   }
@@ -64,19 +76,19 @@ export class AddressWatch {
         Object.entries(networkInterfaces()).map(([name, list]) => [name, list?.map(({ address }) => address)]),
       );
     let seen = see();
-    this.#poll = setInterval(() => {
+    this.#poll = every(this.#host, POLL, () => {
       const now = see();
       if (now === seen) return;
       seen = now;
       this.#changed();
-    }, POLL);
+    });
   }
 
   #changed(): void {
     if (this.#stopped || this.#burst) return;
-    this.#burst = setTimeout(() => {
+    this.#burst = this.#host.after(BURST, () => {
       this.#burst = undefined;
       this.#onChange();
-    }, BURST);
+    });
   }
 }

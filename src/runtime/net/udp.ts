@@ -13,8 +13,40 @@ export interface UdpOptions {
   readonly port: number;
 }
 
+/** A UDP socket on one of our addresses. */
+export interface DatagramSocket {
+  /** Our own end as it was when the socket was made. */
+  readonly address: { readonly address: string; readonly port: number };
+  /** What `from.local` says of datagrams that came here. */
+  readonly label: string;
+  /** Our own end as it was when the socket was made, for people. */
+  readonly place: string;
+  /**
+   * A connected socket sends to its other end, whatever `to` says. False: the datagram is lost, since the socket is closed or
+   * the platform takes no such address, port or length.
+   */
+  send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean;
+  /** Resolves when the socket is closed. */
+  close(): Promise<void>;
+}
+
+/** How UDP sockets are made: by the system, or in a simulated network. */
+export interface Udp {
+  /** Binds; rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  open(options: UdpOptions, onDatagram: (octets: Uint8Array, from: PacEndpoint) => void): Promise<DatagramSocket>;
+  /**
+   * A socket for one other end only: what comes from anywhere else is dropped, and the route there decides on our own address.
+   * Rejects with the system's error.
+   */
+  connect(
+    to: { readonly address: string; readonly port: number },
+    from: Partial<UdpOptions>,
+    onDatagram: (octets: Uint8Array) => void,
+  ): Promise<DatagramSocket>;
+}
+
 /** One UDP socket on one address: Node cannot say which of its addresses a datagram came to. */
-export class UdpSocket {
+export class UdpSocket implements DatagramSocket {
   readonly #socket: Socket;
   readonly #label: string;
   readonly #connected: boolean;
@@ -116,6 +148,9 @@ export class UdpSocket {
     await closed;
   }
 }
+
+/** The system's sockets. */
+export const systemUdp: Udp = UdpSocket;
 
 /** Whether the platform refused a datagram for what it says, before it gave it to the system. */
 function isRefusal(error: unknown): boolean {

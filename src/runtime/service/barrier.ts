@@ -51,7 +51,7 @@ export class Barrier implements Guard {
   readonly #places = new Map<FaultPlace, Place>();
 
   /** `clock`: milliseconds, monotonic. */
-  constructor(log: Logger, metrics: Metrics, clock: () => number = () => performance.now()) {
+  constructor(log: Logger, metrics: Metrics, clock: () => number) {
     this.#log = log;
     this.#metrics = metrics;
     this.#clock = clock;

@@ -48,7 +48,6 @@ export class Metrics {
   /** `prefix`: `pana_pac`, in front of every name. What is not described is made when first counted. */
   constructor(prefix: string, { counters = {}, times = {} }: MetricDescriptions = {}) {
     this.#prefix = prefix;
-    collectDefaultMetrics({ register: this.#registry });
     for (const [name, { help, series = [] }] of Object.entries(counters)) {
       const counter = this.#counter(name, help, Object.keys(series[0] ?? {}));
       // A rate over the first event needs the zero before it.
@@ -57,6 +56,11 @@ export class Metrics {
     for (const [name, { help, labels = [], buckets }] of Object.entries(times)) {
       this.#histogram(name, help, labels, buckets);
     }
+  }
+
+  /** Adds what the platform measures of this process. */
+  measureProcess(): void {
+    collectDefaultMetrics({ register: this.#registry });
   }
 
   /** Adds to a counter. */

@@ -8,6 +8,9 @@ export interface OperatorDoor {
   readonly metrics?: string | undefined;
 }
 
+/** Opens the door of a daemon: its routes, and its numbers. Returns how to close it. */
+export type OpenControl = typeof openControl;
+
 /** Opens the control socket, and numbers over TCP if configured. Returns how to close both. */
 export async function openControl(
   door: OperatorDoor,
@@ -15,6 +18,7 @@ export async function openControl(
   metrics: Metrics,
   guard: Guard,
 ): Promise<() => Promise<void>> {
+  metrics.measureProcess();
   const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
   const servers = [await ControlServer.onSocket(door.socket, { ...numbers, ...routes }, guard)];
   if (door.metrics !== undefined) {

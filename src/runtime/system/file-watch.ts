@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { CancelTimer, Host } from './host.js';
 
 /** How often files are looked at, in milliseconds. */
 export const WATCH_INTERVAL = 1_000;
@@ -8,7 +9,10 @@ export const WATCH_INTERVAL = 1_000;
 const MAX_RESTLESS = 5;
 
 /** What a file is known by; empty where there is none. */
-type Fingerprint = string;
+export type Fingerprint = string;
+
+/** Looks at files and folders: what each is known by now. */
+export type LookAtFiles = (paths: readonly string[]) => Promise<ReadonlyMap<string, Fingerprint>>;
 
 /**
  * Says when files have changed. Files are looked at, not watched: they may be replaced, or come over a network. A change
@@ -17,10 +21,17 @@ type Fingerprint = string;
 export class FileWatch {
   #onChange: (paths: readonly string[]) => Promise<void> = () => Promise.resolve();
   #paths: readonly string[] = [];
-  #seen = new Map<string, Fingerprint>();
+  #seen: ReadonlyMap<string, Fingerprint> = new Map();
   readonly #changed = new Set<string>();
   #restless = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: CancelTimer | undefined;
+  readonly #host: Host;
+  readonly #lookAt: LookAtFiles;
+
+  constructor(host: Host, lookAt: LookAtFiles = fingerprints) {
+    this.#host = host;
+    this.#lookAt = lookAt;
+  }
 
   /**
    * Looks at these files, and at the files in these folders, from now on, and at no others. `read` reads them: what changes
@@ -42,19 +53,19 @@ export class FileWatch {
   /** Begins to look. `onChange`: the paths that have changed; it does not reject. */
   start(onChange: (paths: readonly string[]) => Promise<void>): void {
     this.#onChange = onChange;
-    if (this.#timer === undefined) this.#next();
+    if (this.#cancel === undefined) this.#next();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
     this.#paths = [];
   }
 
   /** One look. */
   async look(): Promise<void> {
     const paths = this.#paths;
-    const now = await fingerprints(paths);
+    const now = await this.#lookAt(paths);
     if (paths !== this.#paths) return;
     const changed = paths.filter((path) => now.get(path) !== this.#seen.get(path));
     for (const path of changed) this.#changed.add(path);
@@ -71,23 +82,23 @@ export class FileWatch {
   /** What is looked at already keeps what it was known by. */
   async #look(paths: readonly string[]): Promise<void> {
     const fresh = paths.filter((path) => !this.#seen.has(path));
-    const found = await fingerprints(fresh);
+    const found = await this.#lookAt(fresh);
     const known = paths.map((path) => [path, this.#seen.get(path) ?? found.get(path) ?? ''] as const);
     this.#paths = paths;
     this.#seen = new Map(known);
   }
 
   #next(): void {
-    this.#timer = setTimeout(() => {
+    const look = () =>
       void this.look().finally(() => {
-        if (this.#timer !== undefined) this.#next();
+        if (this.#cancel !== undefined) this.#next();
       });
-    }, WATCH_INTERVAL);
-    this.#timer.unref();
+    this.#cancel = this.#host.after(WATCH_INTERVAL, look, false);
   }
 }
 
-async function fingerprints(paths: readonly string[]): Promise<Map<string, Fingerprint>> {
+/** Of the file system. A folder is known by the files in it. */
+export async function fingerprints(paths: readonly string[]): Promise<Map<string, Fingerprint>> {
   const found = await Promise.all(paths.map(async (path) => [path, await fingerprint(path)] as const));
   return new Map(found);
 }

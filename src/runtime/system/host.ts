@@ -35,3 +35,20 @@ export const systemHost: Host = {
   },
   random: (octets) => randomBytes(octets),
 };
+
+/** Calls `action` at each end of an interval, until what comes back is called. `holds`: as `Host.after` has it. */
+export function every(host: Host, milliseconds: number, action: () => void, holds = true): CancelTimer {
+  let cancel: CancelTimer = () => undefined;
+  const next = () => {
+    cancel = host.after(
+      milliseconds,
+      () => {
+        next();
+        action();
+      },
+      holds,
+    );
+  };
+  next();
+  return () => cancel();
+}

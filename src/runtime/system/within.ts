@@ -1,9 +1,11 @@
+import { type Host, systemHost } from './host.js';
+
 /** Waits for a promise, but not longer than so many milliseconds. */
-export function within(promise: Promise<unknown>, milliseconds: number): Promise<void> {
+export function within(promise: Promise<unknown>, milliseconds: number, host: Host = systemHost): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
+    const cancel = host.after(milliseconds, resolve);
     void promise.finally(() => {
-      clearTimeout(timer);
+      cancel();
       resolve();
     });
   });

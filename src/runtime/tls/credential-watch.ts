@@ -1,6 +1,7 @@
 import type { Logger } from '../log/log.js';
 import type { Metrics } from '../service/metrics.js';
 import type { FileWatch } from '../system/file-watch.js';
+import type { Host } from '../system/host.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import { DEFAULT_POLICY, type PeerRole, violation } from './certificates/policy.js';
 import type { Revocation } from './certificates/revocation.js';
@@ -84,6 +85,7 @@ export interface CredentialParts {
   readonly metrics: Metrics;
   /** Looks at the files already. */
   readonly files: FileWatch;
+  readonly host: Host;
   readonly used: () => readonly UsedCredentials[];
   /** Reads all files again, whole or not at all. */
   readonly reload: () => Promise<void>;
@@ -96,8 +98,8 @@ export class CredentialWatch {
 
   constructor(parts: CredentialParts) {
     this.#parts = parts;
-    const { log, metrics, used } = parts;
-    this.#expiry = new ExpiryWatch(log, metrics, () => used().flatMap((one) => datedOf(one, Date.now())));
+    const { log, metrics, host, used } = parts;
+    this.#expiry = new ExpiryWatch(log, metrics, host, () => used().flatMap((one) => datedOf(one, host.wall())));
   }
 
   start(): void {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Logger } from '../log/log.js';
 import type { Metrics } from '../service/metrics.js';
+import { type CancelTimer, every, type Host } from '../system/host.js';
 
 /** Milliseconds. */
 const DAY = 86_400_000;
@@ -93,24 +94,25 @@ export class ExpiryWatch {
   readonly #log: Logger;
   readonly #dated: () => readonly Dated[];
   readonly #said = new Map<string, { readonly nearness: Nearness; readonly at: number }>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #host: Host;
+  readonly #cancel: CancelTimer;
   #last: readonly Dated[] = [];
 
   /** `dated`: what is in use, asked at each look. */
-  constructor(log: Logger, metrics: Metrics, dated: () => readonly Dated[]) {
+  constructor(log: Logger, metrics: Metrics, host: Host, dated: () => readonly Dated[]) {
+    this.#host = host;
     this.#log = log;
     this.#dated = dated;
     metrics.gauges(
       'expiry_timestamp_seconds',
       'When certificates, CAs and CRLs in use expire: the next of each key of the configuration',
       ['key'],
-      () => [...nextEnds(this.#last, Date.now())].map(([key, value]) => ({ labels: { key }, value })),
+      () => [...nextEnds(this.#last, host.wall())].map(([key, value]) => ({ labels: { key }, value })),
     );
-    this.#timer = setInterval(() => this.look(), LOOK_INTERVAL);
-    this.#timer.unref();
+    this.#cancel = every(host, LOOK_INTERVAL, () => this.look(), false);
   }
 
-  look(now = Date.now()): void {
+  look(now = this.#host.wall()): void {
     const current = new Set<string>();
     const dated = this.#dated();
     this.#last = dated;
@@ -129,6 +131,6 @@ export class ExpiryWatch {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#cancel();
   }
 }

@@ -12,6 +12,7 @@ import {
   MAX_DUPLICATE_OCTETS,
   MAX_DUPLICATES,
 } from '../../../src/runtime/diameter/duplicates.js';
+import { systemHost } from '../../../src/runtime/system/host.js';
 import { der, grammarian } from './rig.js';
 
 const PAA = 'paa.example';
@@ -36,7 +37,7 @@ const request = (endToEnd: number, hopByHop = 1): DiameterMessage => ({ ...der('
 
 describe('a request that comes again', () => {
   it('gets the same answer, with its own Hop-by-Hop and Proxy-Info', async () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     const first = request(5);
     cache.keep(first, Promise.resolve(answer(first)), 0, PAA);
     const again = grammarian.message(DER, APPLICATION.EAP, {
@@ -56,7 +57,7 @@ describe('a request that comes again', () => {
   });
 
   it('while the first is being answered waits for that', async () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     const first = request(5);
     let settle: (message: DiameterMessage) => void = () => undefined;
     cache.keep(first, new Promise((resolve) => (settle = resolve)), 0, PAA);
@@ -66,7 +67,7 @@ describe('a request that comes again', () => {
   });
 
   it('is another one with another number, session, command or origin, and after four minutes', () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     const first = request(5);
     cache.keep(first, Promise.resolve(answer(first)), 0, PAA);
     expect(cache.find(request(6), 0)).toBeUndefined();
@@ -79,7 +80,7 @@ describe('a request that comes again', () => {
   });
 
   it('is served anew when the first could not be', async () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     const failing = Promise.reject<DiameterMessage>(new Error('no'));
     cache.keep(request(5), failing, 0, PAA);
     await failing.catch(() => undefined);
@@ -92,7 +93,7 @@ describe('a request that comes again', () => {
       wiped.push(this);
       return this;
     });
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     cache.keep(request(1), Promise.resolve(answer(request(1))), 0, PAA);
     cache.keep(request(2), Promise.resolve(answer(request(2))), DUPLICATE_TIME, PAA);
     expect(cache.size).toBe(1);
@@ -105,7 +106,7 @@ describe('a request that comes again', () => {
   });
 
   it('has its answer even when the keys of the first copy were overwritten after it was sent', async () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     const first = answer(request(5));
     cache.keep(request(5), Promise.resolve(first), 0, PAA);
     await Promise.resolve(first);
@@ -122,7 +123,7 @@ describe('an answer that holds a key', () => {
 
   /** A cache with an answer for each session, and one without a key. */
   async function filled(): Promise<DuplicateCache> {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     for (const [i, session] of SESSIONS.entries()) {
       cache.keep(request(i), Promise.resolve(answer(request(i), MSK, session)), 0, PAA);
     }
@@ -175,7 +176,7 @@ describe('what is kept for requests that come again', () => {
   }
 
   it('is a small copy of the answer, however big the request was', async () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     for (let i = 0; i < 100; i += 1) cache.keep(request(i), Promise.resolve(bigAnswer(i)), 0, PAA);
     await settled();
     expect(cache.size).toBe(100);
@@ -183,7 +184,7 @@ describe('what is kept for requests that come again', () => {
   });
 
   it('has a limit of octets, of which no peer takes the share of another', async () => {
-    const cache = new DuplicateCache(grammarian);
+    const cache = new DuplicateCache(grammarian, systemHost);
     const fat = (i: number): DiameterMessage => {
       const message = answer(request(i));
       return { ...message, avps: [...message.avps, { code: 4711, flags: 0, vendorId: undefined, data: BIG }] };

@@ -10,6 +10,7 @@ import {
   MAX_IN_FLIGHT,
   type RequestEvent,
 } from '../../../src/runtime/diameter/requests.js';
+import { systemHost } from '../../../src/runtime/system/host.js';
 import { der, grammarian } from './rig.js';
 
 const TIMEOUT = 10_000;
@@ -71,7 +72,14 @@ beforeEach(() => {
   const hops = new Map<string, DiameterHop>([first, second].map((hop) => [hop.host, hop]));
   events = [];
   const routes = new RouteTable<DiameterHop>([], hops, () => 0.5);
-  client = new DiameterClient(grammarian, new EndToEndIdentifiers(0, 0), hops, routes, (event) => events.push(event));
+  client = new DiameterClient(
+    grammarian,
+    new EndToEndIdentifiers(0, 0),
+    hops,
+    routes,
+    (event) => events.push(event),
+    systemHost,
+  );
 });
 
 afterEach(() => {

@@ -13,6 +13,7 @@ import {
 import { decodeDiameter, encodeDiameter } from '../../../src/protocol/diameter/wire/codec.js';
 import { type DiameterTlsOptions, TlsTransport } from '../../../src/runtime/diameter/tls.js';
 import { MAX_NEW_CONNECTIONS } from '../../../src/runtime/net/connection-slots.js';
+import { systemHost } from '../../../src/runtime/system/host.js';
 import { issueOdd, type Oddity } from '../eap/odd-certificates.js';
 import { revocationOf } from '../eap/revocation-of.js';
 import { Authority } from '../tls/certificates/authority.js';
@@ -56,13 +57,13 @@ function optionsOf(name: string, version?: Version, more: Partial<DiameterTlsOpt
 /** Two nodes whose connection is under TLS, with these certificates; what each transport said of refusals. */
 async function pair(server: DiameterTlsOptions, client: DiameterTlsOptions) {
   const refused = { server: [] as string[], client: [] as string[] };
-  const there = new TlsTransport(server, (reason) => refused.server.push(reason));
+  const there = new TlsTransport(server, systemHost, (reason) => refused.server.push(reason));
   const rig = makeServer(SERVER, [], 2001, {
     listen: [{ address: '127.0.0.1', port: 0, transport: there }],
     peers: [{ host: CLIENT, secure: true }],
   });
   await rig.node.start();
-  const here = new TlsTransport(client, (reason) => refused.client.push(reason));
+  const here = new TlsTransport(client, systemHost, (reason) => refused.client.push(reason));
   const { port } = rig.node.addresses[0] ?? {};
   const peer = makeNode(CLIENT, {
     peers: [{ host: SERVER, address: '127.0.0.1', port, transport: here, secure: true }],
@@ -213,7 +214,7 @@ describe('Diameter over TLS', () => {
 
   it('has a limit of handshakes that strangers leave hanging, which costs a listed address nothing', async () => {
     const rig = makeServer(SERVER, [CLIENT], 2001, {
-      listen: [{ address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER)) }],
+      listen: [{ address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER), systemHost) }],
       peers: [{ host: CLIENT, secure: true, from: ['127.0.0.1'] }],
     });
     await rig.node.start();
@@ -254,7 +255,11 @@ describe('Diameter over TLS', () => {
     const refused: string[] = [];
     const rig = makeServer(SERVER, [CLIENT], 2001, {
       listen: [
-        { address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER), (why) => refused.push(why)) },
+        {
+          address: '127.0.0.1',
+          port: 0,
+          transport: new TlsTransport(optionsOf(SERVER), systemHost, (why) => refused.push(why)),
+        },
       ],
     });
     await rig.node.start();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileWatch } from '../../../src/runtime/system/file-watch.js';
+import { VirtualHost } from '../../virtual-host.js';
 
 let folder: string;
 let told: string[][];
@@ -14,7 +15,7 @@ const nothing = () => Promise.resolve();
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'file-watch-'));
   told = [];
-  watch = new FileWatch();
+  watch = new FileWatch(new VirtualHost());
   watch.start((paths) => {
     told.push(paths.map((path) => path.slice(folder.length + 1)));
     return Promise.resolve();

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DAY, makeCa } from '../../../src/pki/certificate-authority.js';
 import type { Logger } from '../../../src/runtime/log/log.js';
 import { Metrics } from '../../../src/runtime/service/metrics.js';
@@ -10,8 +10,7 @@ import {
   notices,
   noticeText,
 } from '../../../src/runtime/tls/expiry.js';
-
-afterEach(() => vi.useRealTimers());
+import { VirtualHost } from '../../virtual-host.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -78,33 +77,33 @@ describe('what expires', () => {
 
 describe('a daemon', () => {
   it('logs ends once a day, and when they have come nearer', async () => {
-    vi.useFakeTimers({ now: NOW });
+    const host = new VirtualHost(undefined, NOW);
     const lines: string[] = [];
     const write = (level: string) => (fields: Record<string, unknown>, message: string) =>
       lines.push(`${level} ${fields['option']} ${fields['days']} ${message}`);
     const log = { warn: write('warn'), error: write('error') } as unknown as Logger;
     const used = [dated(31), dated(100, 365, { key: 'tls.crl' })];
     const metrics = new Metrics('x');
-    const watch = new ExpiryWatch(log, metrics, () => used);
+    const watch = new ExpiryWatch(log, metrics, host, () => used);
     watch.look();
     expect(lines).toEqual([]);
     expect(await metrics.text()).toContain(
       `x_expiry_timestamp_seconds{key="tls.certificate"} ${(NOW + 31 * DAY) / 1000}`,
     );
-    vi.advanceTimersByTime(2 * DAY);
+    host.advance(2 * DAY);
     expect(lines).toEqual(['warn tls.certificate 30 expires soon', 'warn tls.certificate 29 expires soon']);
-    vi.advanceTimersByTime(27 * DAY);
+    host.advance(27 * DAY);
     const days = lines.map((line) => Number(line.split(' ')[2]));
     expect(days.slice(0, 3)).toEqual([30, 29, 28]);
     expect(lines).toContain('warn tls.certificate 7 expires soon');
     lines.length = 0;
-    vi.advanceTimersByTime(4 * DAY);
+    host.advance(4 * DAY);
     expect(lines).toContain('error tls.certificate 1 expires soon');
     expect(lines.at(-1)).toMatch(/^error tls.certificate -\d has expired$/);
     lines.length = 0;
     // Renewed.
     used.splice(0, 1, dated(500));
-    vi.advanceTimersByTime(3 * DAY);
+    host.advance(3 * DAY);
     expect(lines).toEqual([]);
     watch.stop();
   });
