@@ -10,6 +10,9 @@ const test = {
 /** What needs root, other programs, or many minutes: `npm run test:system`. */
 const system = ['test/system/**/*.test.ts', 'test/long/**/*.test.ts'];
 
+/** Runs in both groups: `npm test` takes a sample of its seeds, `npm run test:system` all of them. */
+const seeded = ['test/protocol/pana/session/simulation.test.ts'];
+
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
@@ -25,7 +28,7 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, ...system],
         },
       },
-      { test: { ...test, name: 'system', include: system } },
+      { test: { ...test, name: 'system', include: [...system, ...seeded], env: { PANA_SEEDS: '20000' } } },
     ],
   },
 });

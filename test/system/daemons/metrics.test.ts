@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
-import { Lab } from '../../src/lab/lab.js';
-import { UdpSocket } from '../../src/runtime/net/udp.js';
-import { callDaemon } from '../../src/runtime/service/control.js';
-import { run } from './program.js';
+import { Lab } from '../../../src/lab/lab.js';
+import { UdpSocket } from '../../../src/runtime/net/udp.js';
+import { callDaemon } from '../../../src/runtime/service/control.js';
+import { run } from '../../daemons/program.js';
 
 const MN = 'mn1@home.example';
 let lab: Lab | undefined;
@@ -111,7 +111,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
   // No label holds what a node says of itself.
   expect(text).not.toContain('mn1');
 
-  const file = new URL('../../scripts/grafana/pana-aaa.json', import.meta.url);
+  const file = new URL('../../../scripts/grafana/pana-aaa.json', import.meta.url);
   const { panels } = JSON.parse(await readFile(file, 'utf8')) as { panels: Panel[] };
   const plots = panels.filter(({ type }) => type !== 'row');
   expect(plots.length).toBeGreaterThan(10);

@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab, type LabOptions } from '../../src/lab/lab.js';
-import { parseAddress } from '../../src/protocol/bytes/address.js';
-import { toHex } from '../../src/protocol/bytes/octets.js';
-import { Secret } from '../../src/protocol/bytes/secret.js';
-import { derivePsk } from '../../src/protocol/keys/kdf.js';
-import { callDaemon } from '../../src/runtime/service/control.js';
-import { eapKeysOf, panaAuthKeyOf, tap } from './outsider.js';
-import { AROUND, type Find, findKeys, whyNoMemory } from './process-memory.js';
+import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
+import { Lab, type LabOptions } from '../../../src/lab/lab.js';
+import { parseAddress } from '../../../src/protocol/bytes/address.js';
+import { toHex } from '../../../src/protocol/bytes/octets.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { derivePsk } from '../../../src/protocol/keys/kdf.js';
+import { callDaemon } from '../../../src/runtime/service/control.js';
+import { eapKeysOf, panaAuthKeyOf, tap } from '../../daemons/outsider.js';
+import { AROUND, type Find, findKeys, whyNoMemory } from '../../daemons/process-memory.js';
 
 const MN = 'mn1@home.example';
 

@@ -1,13 +1,19 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
-import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from '../../src/protocol/pana/wire/codec.js';
-import { AVPS, makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
-import { type Interference, Link, type Passing } from './link.js';
-import { numbersOf } from './numbers.js';
-import { run } from './program.js';
+import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
+import { Lab } from '../../../src/lab/lab.js';
+import {
+  encodePana,
+  FLAG,
+  MESSAGE_TYPE,
+  type PanaAvp,
+  type PanaMessage,
+} from '../../../src/protocol/pana/wire/codec.js';
+import { AVPS, makeAvp } from '../../../src/protocol/pana/wire/dictionary.js';
+import { type Interference, Link, type Passing } from '../../daemons/link.js';
+import { numbersOf } from '../../daemons/numbers.js';
+import { run } from '../../daemons/program.js';
 
 let lab: Lab | undefined;
 let link: Link | undefined;

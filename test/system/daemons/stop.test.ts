@@ -4,10 +4,10 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { programOf } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
-import { Fifo } from '../runtime/system/fifo.js';
-import { run } from './program.js';
+import { programOf } from '../../../src/lab/daemon-process.js';
+import { Lab } from '../../../src/lab/lab.js';
+import { run } from '../../daemons/program.js';
+import { Fifo } from '../../runtime/system/fifo.js';
 
 let lab: Lab | undefined;
 
@@ -166,7 +166,7 @@ describe('a hook that ignores signals', () => {
 describe('threads', () => {
   /** Ends a process that imports this first, with status 3. */
   async function endOf(before: string) {
-    const code = `const { endProcess } = await import('${new URL('../../dist/runtime/system/process-end.js', import.meta.url)}');
+    const code = `const { endProcess } = await import('${new URL('../../../dist/runtime/system/process-end.js', import.meta.url)}');
       ${before}
       await endProcess(3);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { announce } from '../system/access-network.js';
+import { announce } from '../access-network.js';
 
 const execute = promisify(execFile);
-const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const PROJECT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCRIPT = join(PROJECT, 'scripts', 'install.sh');
 /** npm may have to ask its registry. */
 const PATIENCE = 300_000;

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { Lab } from '../../src/lab/lab.js';
-import { type Ended, run } from './program.js';
+import { Lab } from '../../../src/lab/lab.js';
+import { type Ended, run } from '../../daemons/program.js';
 
 let lab: Lab;
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hookPath } from '../../src/lab/lab.js';
-import { announce } from '../system/access-network.js';
-import { asText, hasProgram, made, type Run, runHook, SHELLS, testNode } from './hook-rig.js';
+import { hookPath } from '../../../src/lab/lab.js';
+import { asText, hasProgram, made, type Run, runHook, SHELLS, testNode } from '../../scripts/hook-rig.js';
+import { announce } from '../access-network.js';
 
 const OTHER_KEY = `0x${'ee'.repeat(64)}`;
 let state: string;
@@ -73,7 +73,7 @@ async function bringUp(given: Case, count: number, shell?: readonly string[]): P
   }
 }
 
-/** A file of test/scripts/golden; "vitest -u" writes it. */
+/** A file of test/system/scripts/golden; "vitest -u" writes it. */
 const golden = (name: string) => `./golden/${name}.txt`;
 
 describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', ({ name, given }) => {

@@ -2,12 +2,12 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab, type Place } from '../../src/lab/lab.js';
-import { fromHex } from '../../src/protocol/bytes/octets.js';
-import { encodePana } from '../../src/protocol/pana/wire/codec.js';
-import { RECORDINGS, recording } from '../protocol/pana/wire/vectors.js';
-import { NOISE, Noise } from './noise.js';
-import { numbersOf } from './numbers.js';
+import { Lab, type Place } from '../../../src/lab/lab.js';
+import { fromHex } from '../../../src/protocol/bytes/octets.js';
+import { encodePana } from '../../../src/protocol/pana/wire/codec.js';
+import { NOISE, Noise } from '../../daemons/noise.js';
+import { numbersOf } from '../../daemons/numbers.js';
+import { RECORDINGS, recording } from '../../protocol/pana/wire/vectors.js';
 
 const SEED = Uint8Array.of(7);
 const PANA_PACKETS = 1_000_000;

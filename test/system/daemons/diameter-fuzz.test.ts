@@ -1,20 +1,20 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab, type Place } from '../../src/lab/lab.js';
-import { answerTo } from '../../src/protocol/diameter/wire/answers.js';
+import { Lab, type Place } from '../../../src/lab/lab.js';
+import { answerTo } from '../../../src/protocol/diameter/wire/answers.js';
 import {
   type DiameterMessage,
   decodeDiameter,
   encodeDiameter,
   messageLength,
-} from '../../src/protocol/diameter/wire/codec.js';
-import { APPLICATION, CEA, CER, DPR, DWR } from '../../src/protocol/diameter/wire/commands.js';
-import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
-import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
-import { OCTETS } from '../protocol/diameter/wire/vectors.js';
-import { NOISE, Noise } from './noise.js';
-import { numbersOf } from './numbers.js';
+} from '../../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, CEA, CER, DPR, DWR } from '../../../src/protocol/diameter/wire/commands.js';
+import { Dictionary } from '../../../src/protocol/diameter/wire/dictionary.js';
+import { Grammarian } from '../../../src/protocol/diameter/wire/grammar.js';
+import { NOISE, Noise } from '../../daemons/noise.js';
+import { numbersOf } from '../../daemons/numbers.js';
+import { OCTETS } from '../../protocol/diameter/wire/vectors.js';
 
 const MESSAGES = 500_000;
 const BATCH = 50;

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { BenchNode } from '../../src/lab/bench/node.js';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab, type Place } from '../../src/lab/lab.js';
-import { callDaemon } from '../../src/runtime/service/control.js';
-import type { AuditEntry, HeldLease, Page } from '../../src/store/records.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
-import { SteppedClock, withoutSteps } from '../stepped-clock.js';
-import { brokenPromises, credentialsOf } from './load.js';
+import { BenchNode } from '../../../src/lab/bench/node.js';
+import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
+import { Lab, type Place } from '../../../src/lab/lab.js';
+import { callDaemon } from '../../../src/runtime/service/control.js';
+import type { AuditEntry, HeldLease, Page } from '../../../src/store/records.js';
+import { brokenPromises, credentialsOf } from '../../daemons/load.js';
+import { Postgres, withoutPostgres } from '../../postgres.js';
+import { SteppedClock, withoutSteps } from '../../stepped-clock.js';
 
 const DAY = 86_400_000;
 /** Seconds: of the session that ends while the test looks on, and how much longer its lease lives. */

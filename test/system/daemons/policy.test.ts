@@ -1,14 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { BenchNode } from '../../src/lab/bench/node.js';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab, type LabOptions, type Place } from '../../src/lab/lab.js';
-import { callDaemon } from '../../src/runtime/service/control.js';
-import { plainSubscriber, type Session, type Subscriber } from '../../src/store/records.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
-import { Authority } from '../runtime/tls/certificates/authority.js';
-import { credentialsOf } from './load.js';
+import { BenchNode } from '../../../src/lab/bench/node.js';
+import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../../src/lab/lab.js';
+import { callDaemon } from '../../../src/runtime/service/control.js';
+import { plainSubscriber, type Session, type Subscriber } from '../../../src/store/records.js';
+import { credentialsOf } from '../../daemons/load.js';
+import { Postgres, withoutPostgres } from '../../postgres.js';
+import { Authority } from '../../runtime/tls/certificates/authority.js';
 
 let lab: Lab | undefined;
 let nodes: BenchNode[] = [];
