@@ -5,11 +5,9 @@ import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
 import { DatabaseError } from '../store/database-error.js';
-import { argumentsOf } from '../store/operation-arguments.js';
-import { PREPARING, READING } from '../store/operation-kinds.js';
 import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../store/records.js';
 import { StoreError } from '../store/records.js';
-import type { OperationName } from '../store/store.js';
+import type { RemovedSubscriber } from '../store/subscriber-operations.js';
 import type { EapApplication } from './eap-application.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { StoreCalls } from './measured-store.js';
@@ -37,39 +35,13 @@ const name = () =>
     .max(MAX_NAME)
     .refine((value) => !value.includes('\0'), 'a name has no NUL');
 
-/** The body of a request; each operation has a schema of its own. */
+/** The body of a request. The store checks the operation and its arguments. */
 const REQUEST = z.strictObject({
   operation: name(),
   arguments: z.unknown(),
   who: name().optional(),
   store: name().optional(),
 });
-
-/** What the operator's commands may do to the store of a running daemon. */
-const ADMINISTRATION: ReadonlySet<string> = new Set<OperationName>([
-  'addSubscriber',
-  'changeSubscriber',
-  'listSubscribers',
-  'showSubscriber',
-  'removeSubscriber',
-  'addHomeAgent',
-  'changeHomeAgent',
-  'removeHomeAgent',
-  'listHomeAgents',
-  'listLeases',
-  'showLease',
-  'releaseLease',
-  'leaseOf',
-  'leaseHistory',
-  'listSessions',
-  'stageImport',
-  'checkImport',
-  'finishImport',
-  'abandonImport',
-  'statistics',
-  'listAudit',
-  'rotateSecret',
-]);
 
 export interface AdministratorParts {
   readonly log: Logger;
@@ -110,28 +82,18 @@ export class Administrator {
     if (store !== undefined && store !== this.#parts.storeName) {
       throw new ControlError(`this server has the store ${this.#parts.storeName}, not ${store}: which one is meant?`);
     }
-    if (!ADMINISTRATION.has(operation)) throw new ControlError(`there is no operation ${operation}`);
-    const name = operation as OperationName;
     const by = who ?? 'somebody';
-    const { sessions, result } = await this.#administer(name, given, by).catch((error: unknown) => {
-      throw this.#toControlError(error, name);
+    const administered = this.#parts.store.administer(operation, given, by).catch((error: unknown) => {
+      throw this.#toControlError(error, operation);
     });
-    const level = READING.has(name) || PREPARING.has(name) ? 'debug' : 'info';
-    this.#parts.log[level]({ operation, who: by }, 'store administered');
-    this.#follow(name, given, result);
-    this.inBackground(this.#end(sessions));
+    const { result, changed } = await administered;
+    this.#parts.log[changed ? 'info' : 'debug']({ operation, who: by }, 'store administered');
+    this.#follow(operation, given, result);
     return result;
   }
 
-  async #administer(name: OperationName, given: unknown, by: string) {
-    const checked = argumentsOf(name, given);
-    // What goes with its subscriber cannot be asked for afterwards.
-    const sessions = name === 'removeSubscriber' ? await this.#sessionsOf((checked as { nai: string }).nai) : [];
-    return { sessions, result: await this.#parts.store.run(name, checked as never, by) };
-  }
-
   /** The answer to an operator: what was asked for cannot be, the database cannot be used, or we have failed. */
-  #toControlError(error: unknown, operation: OperationName): unknown {
+  #toControlError(error: unknown, operation: string): unknown {
     if (!(error instanceof Error)) return error;
     if (error instanceof StoreError) return new ControlError(error.message);
     if (error instanceof DatabaseError) return new ControlError(error.message, UNAVAILABLE);
@@ -196,12 +158,12 @@ export class Administrator {
   }
 
   /** What a change of the store means for sessions and home agents. */
-  #follow(operation: OperationName, given: unknown, result: unknown): void {
+  #follow(operation: string, given: unknown, result: unknown): void {
     const { homeAgents, forget } = this.#parts;
     switch (operation) {
       case 'removeSubscriber':
         forget();
-        if (result) void homeAgents.run('down', result as Lease, undefined);
+        this.#followRemoval(result as RemovedSubscriber);
         break;
       case 'finishImport':
         forget();
@@ -228,6 +190,11 @@ export class Administrator {
         if (first) this.inBackground(this.moveNodes(first.homeAgent));
       }
     }
+  }
+
+  #followRemoval({ lease, sessions }: RemovedSubscriber): void {
+    if (lease) void this.#parts.homeAgents.run('down', lease, undefined);
+    this.inBackground(this.#end(sessions));
   }
 
   /** Who may not come in any more goes; whose policy is another gets what it says now. */

@@ -16,8 +16,8 @@ import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
 import type { VerifiedPeer } from '../runtime/tls/peer-certificate.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
+import type { StorePort } from '../store/port.js';
 import type { Found, Subscriber } from '../store/records.js';
-import type { Store } from '../store/store.js';
 import { Administrator } from './administrator.js';
 import type { AaaOptions } from './config/options.js';
 import { readCredentials } from './credentials.js';
@@ -29,6 +29,7 @@ import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, showState } from './metrics.js';
 import { Probes, withdrawProbes } from './probes.js';
 import { RevokedSessions } from './revoked-sessions.js';
+import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
 
 /** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
@@ -44,15 +45,23 @@ const TICKET_RETRY = 10_000;
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
+/** What exists before the daemon does, since opening its store may already have something to report. */
+interface Reporting {
+  readonly metrics: Metrics;
+  readonly barrier: Barrier;
+  readonly storeReporter: StoreReporter;
+}
+
 /** The AAA server: Diameter EAP with EAP-TLS, the store, and the home agents' hooks. */
 export class AaaDaemon implements Service<AaaOptions> {
   #options: AaaOptions;
   readonly #log: Logger;
-  readonly #metrics = new Metrics('pana_aaa', AAA_METRICS);
+  readonly #metrics: Metrics;
   readonly barrier: Barrier;
   readonly #hooks: HookRunner;
   readonly #homeAgents: HomeAgentHooks;
-  readonly #opened: Store;
+  readonly #opened: StorePort;
+  readonly #storeReporter: StoreReporter;
   readonly #store: StoreCalls;
   readonly #eap: EapServer<Subscriber>;
   readonly #application: EapApplication;
@@ -70,7 +79,6 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #host: Host;
   #importsSought = -Infinity;
   readonly #revoked = new RevokedSessions();
-  #storeWorks = true;
   #reloading: Promise<void> = Promise.resolve();
   #finish: (status: number) => void = () => undefined;
   /** Resolves when it can do nothing any more. */
@@ -81,7 +89,8 @@ export class AaaDaemon implements Service<AaaOptions> {
   private constructor(
     options: AaaOptions,
     log: Logger,
-    opened: Store,
+    { metrics, barrier, storeReporter }: Reporting,
+    opened: StorePort,
     credentials: Awaited<ReturnType<typeof readCredentials>>,
     originState: number,
     tls: TlsTransport | undefined,
@@ -93,27 +102,15 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#host = host;
     this.#options = options;
     this.#log = log;
+    this.#metrics = metrics;
+    this.barrier = barrier;
+    this.#storeReporter = storeReporter;
     this.#opened = opened;
-    const store = measured(opened, this.#metrics, host);
+    const store = measured(opened, metrics, host);
     this.#store = store;
     this.#tls = tls;
-    this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
-    if (tls) tls.guard = this.barrier;
-    opened.onState = (works, reason) => {
-      this.#storeWorks = works;
-      if (works) log.warn('store answers again');
-      else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
-    };
-    opened.onEnd = (reason) => {
-      log.error({ reason }, 'store has ended, and so do we');
-      this.#finish(1);
-    };
-    opened.onFault = (_operation, fault) => this.barrier.fault('store', fault);
-    opened.onWarning = (reason) => log.warn({ reason }, 'store warns');
-    opened.onClockStep = (milliseconds) => {
-      this.#metrics.count('clock_steps');
-      log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
-    };
+    if (tls) tls.guard = barrier;
+    void storeReporter.ended.then(() => this.#finish(1));
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
@@ -203,8 +200,13 @@ export class AaaDaemon implements Service<AaaOptions> {
     );
     const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
-    const store = await surroundings.openStore(options.store, { use: 'server', signal });
-    const daemon = new AaaDaemon(options, log, store, credentials, originState, tls, files, surroundings);
+    const metrics = new Metrics('pana_aaa', AAA_METRICS);
+    const barrier = new Barrier(log, metrics, () => host.monotonic());
+    const storeReporter = new StoreReporter(log, metrics, barrier);
+    const opening = { use: 'server', signal, events: storeReporter.events } as const;
+    const store = await surroundings.openStore(options.store, opening);
+    const reporting = { metrics, barrier, storeReporter };
+    const daemon = new AaaDaemon(options, log, reporting, store, credentials, originState, tls, files, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -247,7 +249,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   summary(): string {
     const peers = this.#application.node.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
-    const store = this.#storeWorks ? '' : '; the store is lost';
+    const store = this.#storeReporter.works ? '' : '; the store is lost';
     return `${this.#application.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
   }
 

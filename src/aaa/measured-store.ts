@@ -1,10 +1,11 @@
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
+import type { OperationName } from '../store/operations.js';
+import type { StorePort } from '../store/port.js';
 import { StoreError } from '../store/records.js';
-import type { OperationName, Store } from '../store/store.js';
 
 /** What the parts of the server want of the store. */
-export type StoreCalls = Pick<Store, 'run' | 'close'>;
+export type StoreCalls = Pick<StorePort, 'run' | 'administer' | 'close'>;
 
 /** What waits for an operation: a node for some, nobody for others. */
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
@@ -25,20 +26,20 @@ const CLASSES: Partial<Record<OperationName, StoreClass>> = {
 };
 
 /** A store whose answers are timed, and whose failures are counted. */
-export function measured(store: Store, metrics: Metrics, host: Host): StoreCalls {
+export function measured(store: StorePort, metrics: Metrics, host: Host): StoreCalls {
+  const watched = <T>(kind: StoreClass, answer: Promise<T>): Promise<T> => {
+    const started = host.monotonic();
+    const took = () => metrics.time('store', host.monotonic() - started, { class: kind });
+    answer.then(took, (error: unknown) => {
+      took();
+      // A request of an operator's that cannot be granted is an answer.
+      if (!(error instanceof StoreError)) metrics.count('store_failures', { class: kind });
+    });
+    return answer;
+  };
   return {
     close: () => store.close(),
-    run: (operation, given, who) => {
-      const kind = CLASSES[operation] ?? 'administration';
-      const started = host.monotonic();
-      const took = () => metrics.time('store', host.monotonic() - started, { class: kind });
-      const answer = store.run(operation, given, who);
-      answer.then(took, (error: unknown) => {
-        took();
-        // What an operator asked for and cannot have is an answer.
-        if (!(error instanceof StoreError)) metrics.count('store_failures', { class: kind });
-      });
-      return answer;
-    },
+    run: (operation, given, who) => watched(CLASSES[operation] ?? 'administration', store.run(operation, given, who)),
+    administer: (operation, given, who) => watched('administration', store.administer(operation, given, who)),
   };
 }

@@ -1,6 +1,7 @@
 import { formatAddress } from '../protocol/bytes/address.js';
 import { fromHex } from '../protocol/bytes/octets.js';
 import { homeAddress, MAX_ATTEMPTS } from '../protocol/mip6/home-address.js';
+import { internal } from './operation.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from './records.js';
 
 import {
@@ -27,52 +28,55 @@ type Request = BootstrapRequest & {
 /** Home agent and home address for a session. */
 export const assignmentOperations = {
   /** Assigns home agent and home address to a session, as design and policy say. Asking twice changes nothing more. */
-  async bootstrap(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
-    // Now, not when it was asked: others may have written in between.
-    const now = given.now ?? context.now();
-    // But who waited has no more time for that.
-    const asked = given.now ?? context.asked();
-    const sessionExpires = asked + given.sessionLifetime;
-    const request = { ...given, now, sessionExpires, leaseExpires: asked + given.leaseLifetime };
-    const nai = request.nai.toLowerCase();
-    const subscriber = await db.selectFrom('subscribers').selectAll().where('nai', '=', nai).executeTakeFirst();
-    if (!subscriber) return { result: 'refused', reason: 'no-subscriber', released: undefined };
-    if (subscriber.enabled === 0) return { result: 'refused', reason: 'disabled', released: undefined };
-    if (await isOfOther(db, request.sessionId, subscriber.id)) {
-      return { result: 'refused', reason: 'other-subscriber', released: undefined };
-    }
-    if (subscriber.sessions === 'one' && (await otherSession(db, subscriber.id, request))) {
-      return { result: 'refused', reason: 'second-session', released: undefined };
-    }
-    const current = await leases(db).where('leases.subscriber_id', '=', subscriber.id).executeTakeFirst();
-    const result = await assign(db, subscriber, current, request);
-    const where =
-      result.result === 'home'
-        ? { ha: result.lease.homeAgent.address, hoa: result.lease.homeAddress }
-        : result.result === 'local'
-          ? { ha: result.local.homeAgent, hoa: result.local.homeAddress }
-          : { ha: null, hoa: null };
-    const session = {
-      kind: result.result === 'home' || result.result === 'local' ? result.result : null,
-      ...where,
-      origin: request.origin,
-      origin_realm: request.originRealm ?? null,
-      origin_state: request.originState ?? null,
-      serial: request.certificate ?? null,
-      expires_at: request.sessionExpires,
-    };
-    await db
-      .insertInto('sessions')
-      .values({
-        id: request.sessionId,
-        subscriber_id: subscriber.id,
-        started_at: request.now,
-        ...session,
-      })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet(session))
-      .execute();
-    return result;
-  },
+  bootstrap: internal({
+    kind: 'write',
+    async run(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
+      // Now, not when it was asked: others may have written in between.
+      const now = given.now ?? context.now();
+      // But who waited has no more time for that.
+      const asked = given.now ?? context.asked();
+      const sessionExpires = asked + given.sessionLifetime;
+      const request = { ...given, now, sessionExpires, leaseExpires: asked + given.leaseLifetime };
+      const nai = request.nai.toLowerCase();
+      const subscriber = await db.selectFrom('subscribers').selectAll().where('nai', '=', nai).executeTakeFirst();
+      if (!subscriber) return { result: 'refused', reason: 'no-subscriber', released: undefined };
+      if (subscriber.enabled === 0) return { result: 'refused', reason: 'disabled', released: undefined };
+      if (await isOfOther(db, request.sessionId, subscriber.id)) {
+        return { result: 'refused', reason: 'other-subscriber', released: undefined };
+      }
+      if (subscriber.sessions === 'one' && (await otherSession(db, subscriber.id, request))) {
+        return { result: 'refused', reason: 'second-session', released: undefined };
+      }
+      const current = await leases(db).where('leases.subscriber_id', '=', subscriber.id).executeTakeFirst();
+      const result = await assign(db, subscriber, current, request);
+      const where =
+        result.result === 'home'
+          ? { ha: result.lease.homeAgent.address, hoa: result.lease.homeAddress }
+          : result.result === 'local'
+            ? { ha: result.local.homeAgent, hoa: result.local.homeAddress }
+            : { ha: null, hoa: null };
+      const session = {
+        kind: result.result === 'home' || result.result === 'local' ? result.result : null,
+        ...where,
+        origin: request.origin,
+        origin_realm: request.originRealm ?? null,
+        origin_state: request.originState ?? null,
+        serial: request.certificate ?? null,
+        expires_at: request.sessionExpires,
+      };
+      await db
+        .insertInto('sessions')
+        .values({
+          id: request.sessionId,
+          subscriber_id: subscriber.id,
+          started_at: request.now,
+          ...session,
+        })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet(session))
+        .execute();
+      return result;
+    },
+  }),
 } as const;
 
 type SubscriberRow = {

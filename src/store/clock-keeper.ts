@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import type { CancelTimer, Host } from '../runtime/system/host.js';
+import { within } from '../runtime/system/within.js';
 import type { Backend, Job } from './backend.js';
 import { type ClockSteps, readSteps, shiftTimes } from './clock-step.js';
-import { monotonic } from './monotonic.js';
 import type { Context, Db } from './rows.js';
 import { type Reading, StoreClock } from './store-clock.js';
 
@@ -21,12 +21,10 @@ interface Shift {
   readonly steps: ClockSteps;
 }
 
-export interface Clocks {
-  /** Milliseconds of a clock that is never set. */
-  monotonic(): number;
-  /** This host's wall clock, in milliseconds since 1970, UTC; not looked at where the database has one, as Backend.wallClock. */
-  host(): number;
-  readonly database: Backend['wallClock'];
+interface Clocks {
+  readonly host: Host;
+  /** The database's wall clock, which is looked at in place of the host's. */
+  readonly database: Backend['wallClock'] | undefined;
 }
 
 /**
@@ -42,7 +40,7 @@ export class ClockKeeper {
   #moved: number;
   /** Since when the clock is watched, by its present time. */
   #since: number;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: CancelTimer | undefined;
   #looking: Promise<void> | undefined;
 
   private constructor(
@@ -63,9 +61,11 @@ export class ClockKeeper {
   /** `onStep` hears of a step that this server has made the times make. Rejects with DatabaseError. */
   static async start(
     backend: Backend,
+    host: Host,
     onStep: (milliseconds: number) => void,
-    clocks: Clocks = { monotonic, host: Date.now, database: backend.wallClock?.bind(backend) },
+    database = backend.wallClock?.bind(backend),
   ): Promise<ClockKeeper> {
+    const clocks = { host, database };
     // In this order: a step of another server's in between is found by the first transaction.
     const steps = (await backend.read(readSteps)) as ClockSteps;
     const keeper = new ClockKeeper(backend, clocks, onStep, steps, await read(clocks));
@@ -75,13 +75,13 @@ export class ClockKeeper {
 
   /** What an operation knows; `asked`: when it was asked for, by the monotonic clock. */
   context(asked: number): Context {
-    const { monotonic, database } = this.#clocks;
+    const { host, database } = this.#clocks;
     const now = () => {
       // Looking at one's own costs nothing, and whoever asks for the time anywhere on this host is told the same.
       if (!database) this.#clock.look(readHost(this.#clocks));
-      return this.#clock.now(monotonic());
+      return this.#clock.now(host.monotonic());
     };
-    return { now, asked: () => this.#clock.at(asked) };
+    return { now, asked: () => this.#clock.at(asked), random: (octets) => host.random(octets) };
   }
 
   /** In each transaction that writes, before anything else: takes over what other servers have done. */
@@ -103,21 +103,21 @@ export class ClockKeeper {
 
   /** Looks again and again, until `stop`, also after a look that failed. */
   watch(onFailure: (error: unknown) => void): void {
-    this.#timer = setTimeout(() => {
+    this.#cancel = this.#clocks.host.after(INTERVAL, () => {
       this.#looking = this.look()
         .catch(onFailure)
         .then(() => {
           this.#looking = undefined;
-          if (this.#timer) this.watch(onFailure);
+          if (this.#cancel) this.watch(onFailure);
         });
-    }, INTERVAL);
+    });
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
     // A database that hangs is not waited for.
-    await Promise.race([this.#looking, delay(PATIENCE)]);
+    if (this.#looking) await within(this.#looking, PATIENCE, this.#clocks.host);
   }
 
   /** Nobody else moves anything now, and what was seen before may have been answered by another server. */
@@ -137,13 +137,13 @@ export class ClockKeeper {
 }
 
 async function read(clocks: Clocks, db?: Db): Promise<Reading> {
-  const { database, monotonic } = clocks;
+  const { database, host } = clocks;
   if (!database) return readHost(clocks);
-  const before = monotonic();
-  return { wall: await database(db), before, after: monotonic() };
+  const before = host.monotonic();
+  return { wall: await database(db), before, after: host.monotonic() };
 }
 
-function readHost({ host, monotonic }: Clocks): Reading {
-  const before = monotonic();
-  return { wall: host(), before, after: monotonic() };
+function readHost({ host }: Clocks): Reading {
+  const before = host.monotonic();
+  return { wall: host.wall(), before, after: host.monotonic() };
 }

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { CompiledQuery, Kysely, SqliteDialect, sql } from 'kysely';
+import { systemHost } from '../runtime/system/host.js';
 import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
@@ -22,7 +23,7 @@ const IN_MEMORY = ':memory:';
  * is said on every open: the library is built with NORMAL for a file in WAL mode, with which a commit may be lost in a power
  * failure. Rejects with DatabaseError.
  */
-export async function openSqlite(path: string): Promise<Kysely<Schema>> {
+export async function openSqlite(path: string, random = systemHost.random): Promise<Kysely<Schema>> {
   const file = openFile(path);
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatements(file, path) }) });
   try {
@@ -32,7 +33,7 @@ export async function openSqlite(path: string): Promise<Kysely<Schema>> {
       inTransaction: (work) => inTransaction(db, (connection) => work(connection as unknown as Kysely<unknown>)),
       clear: (done, next) => clearUnfinished(file, path, done, next),
     });
-    await ensureSecret(db);
+    await ensureSecret(db, random);
     return db;
   } catch (error) {
     await db.destroy();
@@ -171,13 +172,13 @@ export class SqliteBackend implements Backend {
   }
 
   /** Rejects with DatabaseError, also when somebody has the file whom this use excludes. */
-  static async open(given: string, use: StoreUse = 'command'): Promise<SqliteBackend> {
-    if (given === IN_MEMORY) return new SqliteBackend(given, await openSqlite(given), undefined);
+  static async open(given: string, use: StoreUse = 'command', random = systemHost.random): Promise<SqliteBackend> {
+    if (given === IN_MEMORY) return new SqliteBackend(given, await openSqlite(given, random), undefined);
     // Of one file there is one lock, whatever link leads to it.
     const path = placeOf(given);
     const lock = StoreLock.take(path, use);
     try {
-      return new SqliteBackend(path, await openSqlite(path), lock);
+      return new SqliteBackend(path, await openSqlite(path, random), lock);
     } catch (error) {
       lock.release();
       throw error;

@@ -1,6 +1,8 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { checkName } from '../protocol/mip6/names.js';
-import type { HomeAgent, HomeAgentChange, Lease } from './records.js';
+import { ike, text } from './inputs.js';
+import { administrative, internal } from './operation.js';
+import type { HomeAgent, Lease } from './records.js';
 import { StoreError } from './records.js';
 import { type Context, type Db, leases, parsePrefix, release, requireHomeAgent, toHomeAgent, toLease } from './rows.js';
 
@@ -9,122 +11,159 @@ const MAX_CAPACITY = 2 ** 31 - 1;
 
 /** What is assigned. */
 export const homeAgentOperations = {
-  async addHomeAgent(
-    db: Db,
-    { agent }: { readonly agent: Omit<HomeAgent, 'id' | 'leases' | 'state' | 'failedBy'> },
-    context: Context,
-  ): Promise<void> {
-    for (const name of [agent.name, agent.host]) {
-      const problem = checkName(name);
-      if (problem)
-        throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(name)} cannot name a home agent: ${problem}`);
-    }
-    const address = parseAddress(agent.address);
-    if (address?.length !== 16) throw new StoreError('ERR_STORE_VALUE', `${agent.address} is not an IPv6 address`);
-    const prefix = parsePrefix(agent.prefix);
-    if (!prefix)
-      throw new StoreError('ERR_STORE_VALUE', `${agent.prefix} is not a /64 prefix, such as 2001:db8:1::/64`);
-    checkCapacity(agent.capacity);
-    checkWeight(agent.weight);
-    const inserted = await db
-      .insertInto('home_agents')
-      .values({
-        name: agent.name,
-        address: formatAddress(address),
-        host: agent.host,
-        prefix: `${formatAddress(prefix)}/64`,
-        capacity: agent.capacity,
-        weight: agent.weight,
-        leases: 0,
-        state: 'up',
-        target: agent.target ?? null,
-        ike: agent.ike.join(','),
-        created_at: context.now(),
-      })
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirst();
-    if (inserted.numInsertedOrUpdatedRows === 0n) {
-      throw new StoreError('ERR_STORE_EXISTS', `a home agent ${agent.name} or ${agent.address} is already there`);
-    }
-  },
+  addHomeAgent: administrative({
+    kind: 'write',
+    input: (z) =>
+      z.strictObject({
+        agent: z.strictObject({
+          name: text(z),
+          address: text(z),
+          host: text(z),
+          prefix: text(z),
+          capacity: z.number(),
+          weight: z.number(),
+          target: text(z).optional(),
+          ike: ike(z),
+        }),
+      }),
+    async run(db, { agent }, context): Promise<void> {
+      for (const name of [agent.name, agent.host]) {
+        const problem = checkName(name);
+        if (problem)
+          throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(name)} cannot name a home agent: ${problem}`);
+      }
+      const address = parseAddress(agent.address);
+      if (address?.length !== 16) throw new StoreError('ERR_STORE_VALUE', `${agent.address} is not an IPv6 address`);
+      const prefix = parsePrefix(agent.prefix);
+      if (!prefix)
+        throw new StoreError('ERR_STORE_VALUE', `${agent.prefix} is not a /64 prefix, such as 2001:db8:1::/64`);
+      checkCapacity(agent.capacity);
+      checkWeight(agent.weight);
+      const inserted = await db
+        .insertInto('home_agents')
+        .values({
+          name: agent.name,
+          address: formatAddress(address),
+          host: agent.host,
+          prefix: `${formatAddress(prefix)}/64`,
+          capacity: agent.capacity,
+          weight: agent.weight,
+          leases: 0,
+          state: 'up',
+          target: agent.target ?? null,
+          ike: agent.ike.join(','),
+          created_at: context.now(),
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst();
+      if (inserted.numInsertedOrUpdatedRows === 0n) {
+        throw new StoreError('ERR_STORE_EXISTS', `a home agent ${agent.name} or ${agent.address} is already there`);
+      }
+    },
+  }),
 
   /**
    * Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. One that an operator
    * calls up is assigned whatever a probe found before: a server that finds it dead still says so again.
    */
-  async changeHomeAgent(
-    db: Db,
-    { name, change }: { readonly name: string; readonly change: HomeAgentChange },
-  ): Promise<HomeAgent> {
-    const { id } = await requireHomeAgent(db, name);
-    const { capacity, weight, target, ike, state } = change;
-    if (capacity !== undefined) checkCapacity(capacity);
-    if (weight !== undefined) checkWeight(weight);
-    const values = {
-      ...(capacity === undefined ? {} : { capacity }),
-      ...(weight === undefined ? {} : { weight }),
-      ...(target === undefined ? {} : { target: target === '' ? null : target }),
-      ...(ike === undefined ? {} : { ike: ike.join(',') }),
-      ...(state === undefined ? {} : { state }),
-      ...(state === 'up' ? { failed_by: null, failed_at: null } : {}),
-    };
-    if (Object.keys(values).length > 0) {
-      await db.updateTable('home_agents').set(values).where('id', '=', id).execute();
-    }
-    return toHomeAgent(await db.selectFrom('home_agents').selectAll().where('id', '=', id).executeTakeFirstOrThrow());
-  },
+  changeHomeAgent: administrative({
+    kind: 'write',
+    input: (z) =>
+      z.strictObject({
+        name: text(z),
+        change: z.strictObject({
+          capacity: z.number().optional(),
+          weight: z.number().optional(),
+          target: text(z).optional(),
+          ike: ike(z).optional(),
+          state: z.enum(['up', 'draining', 'down']).optional(),
+        }),
+      }),
+    async run(db, { name, change }): Promise<HomeAgent> {
+      const { id } = await requireHomeAgent(db, name);
+      const { capacity, weight, target, ike, state } = change;
+      if (capacity !== undefined) checkCapacity(capacity);
+      if (weight !== undefined) checkWeight(weight);
+      const values = {
+        ...(capacity === undefined ? {} : { capacity }),
+        ...(weight === undefined ? {} : { weight }),
+        ...(target === undefined ? {} : { target: target === '' ? null : target }),
+        ...(ike === undefined ? {} : { ike: ike.join(',') }),
+        ...(state === undefined ? {} : { state }),
+        ...(state === 'up' ? { failed_by: null, failed_at: null } : {}),
+      };
+      if (Object.keys(values).length > 0) {
+        await db.updateTable('home_agents').set(values).where('id', '=', id).execute();
+      }
+      return toHomeAgent(await db.selectFrom('home_agents').selectAll().where('id', '=', id).executeTakeFirstOrThrow());
+    },
+  }),
 
   /** Removes a home agent; with leases only by force. Its leases, which are over. */
-  async removeHomeAgent(
-    db: Db,
-    { name, force }: { readonly name: string; readonly force: boolean },
-    context: Context,
-  ): Promise<Lease[]> {
-    const { id } = await requireHomeAgent(db, name);
-    const pinned = await db.selectFrom('subscribers').select('nai').where('home_agent_id', '=', id).executeTakeFirst();
-    if (pinned)
-      throw new StoreError(
-        'ERR_STORE_IN_USE',
-        `the subscriber ${pinned.nai} always gets ${name}: "subscriber set" changes that`,
-      );
-    const over = await leases(db).where('leases.home_agent_id', '=', id).execute();
-    if (over.length > 0 && !force) {
-      const many = over.length === 1 ? '1 lease' : `${over.length} leases`;
-      throw new StoreError('ERR_STORE_IN_USE', `${name} has ${many}: "home-agent down" moves them, --force ends them`);
-    }
-    for (const lease of over) await release(db, lease, context.now());
-    await db.deleteFrom('home_agents').where('id', '=', id).execute();
-    return over.map(toLease);
-  },
+  removeHomeAgent: administrative({
+    kind: 'write',
+    input: (z) => z.strictObject({ name: text(z), force: z.boolean() }),
+    async run(db, { name, force }, context): Promise<Lease[]> {
+      const { id } = await requireHomeAgent(db, name);
+      const pinned = await db
+        .selectFrom('subscribers')
+        .select('nai')
+        .where('home_agent_id', '=', id)
+        .executeTakeFirst();
+      if (pinned)
+        throw new StoreError(
+          'ERR_STORE_IN_USE',
+          `the subscriber ${pinned.nai} always gets ${name}: "subscriber set" changes that`,
+        );
+      const over = await leases(db).where('leases.home_agent_id', '=', id).execute();
+      if (over.length > 0 && !force) {
+        const many = over.length === 1 ? '1 lease' : `${over.length} leases`;
+        throw new StoreError(
+          'ERR_STORE_IN_USE',
+          `${name} has ${many}: "home-agent down" moves them, --force ends them`,
+        );
+      }
+      for (const lease of over) await release(db, lease, context.now());
+      await db.deleteFrom('home_agents').where('id', '=', id).execute();
+      return over.map(toLease);
+    },
+  }),
 
   /**
    * What a probe says of a home agent; nothing of one that an operator took down, whatever was asked before. Only the server
    * that found it dead says that it lives again, unless that server has been silent for `trust` milliseconds. The home agent
    * if this changed whether it is assigned.
    */
-  async probedHomeAgent(
-    db: Db,
-    probe: { readonly name: string; readonly alive: boolean; readonly by: string; readonly trust: number },
-    context: Context,
-  ): Promise<HomeAgent | undefined> {
-    const { name, alive, by, trust } = probe;
-    const row = await db.selectFrom('home_agents').selectAll().where('name', '=', name).executeTakeFirst();
-    if (!row || row.state === 'down') return undefined;
-    const now = context.now();
-    if (!alive) {
-      if (row.failed_by !== null && row.failed_by !== by && (row.failed_at ?? 0) > now - trust) return undefined;
-      await db.updateTable('home_agents').set({ failed_by: by, failed_at: now }).where('id', '=', row.id).execute();
-      return row.failed_by === null ? toHomeAgent({ ...row, failed_by: by }) : undefined;
-    }
-    if (row.failed_by === null) return undefined;
-    if (row.failed_by !== by && (row.failed_at ?? 0) > now - trust) return undefined;
-    await db.updateTable('home_agents').set({ failed_by: null, failed_at: null }).where('id', '=', row.id).execute();
-    return toHomeAgent({ ...row, failed_by: null });
-  },
+  probedHomeAgent: internal({
+    kind: 'write',
+    async run(
+      db: Db,
+      probe: { readonly name: string; readonly alive: boolean; readonly by: string; readonly trust: number },
+      context: Context,
+    ): Promise<HomeAgent | undefined> {
+      const { name, alive, by, trust } = probe;
+      const row = await db.selectFrom('home_agents').selectAll().where('name', '=', name).executeTakeFirst();
+      if (!row || row.state === 'down') return undefined;
+      const now = context.now();
+      if (!alive) {
+        if (row.failed_by !== null && row.failed_by !== by && (row.failed_at ?? 0) > now - trust) return undefined;
+        await db.updateTable('home_agents').set({ failed_by: by, failed_at: now }).where('id', '=', row.id).execute();
+        return row.failed_by === null ? toHomeAgent({ ...row, failed_by: by }) : undefined;
+      }
+      if (row.failed_by === null) return undefined;
+      if (row.failed_by !== by && (row.failed_at ?? 0) > now - trust) return undefined;
+      await db.updateTable('home_agents').set({ failed_by: null, failed_at: null }).where('id', '=', row.id).execute();
+      return toHomeAgent({ ...row, failed_by: null });
+    },
+  }),
 
-  async listHomeAgents(db: Db, _arguments: object): Promise<HomeAgent[]> {
-    return (await db.selectFrom('home_agents').selectAll().orderBy('name').execute()).map(toHomeAgent);
-  },
+  listHomeAgents: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({}),
+    async run(db): Promise<HomeAgent[]> {
+      return (await db.selectFrom('home_agents').selectAll().orderBy('name').execute()).map(toHomeAgent);
+    },
+  }),
 } as const;
 
 function checkCapacity(capacity: number): void {

@@ -1,13 +1,14 @@
 import { checkName } from '../protocol/mip6/names.js';
-import type { Subscriber } from './records.js';
+import { MAX_ROWS, type SubscriberInput, subscriberInput, text, whole } from './inputs.js';
+import { administrative } from './operation.js';
 import { MAX_PAGE, StoreError } from './records.js';
-import { type Context, type Db, POLICY } from './rows.js';
+import { type Db, POLICY } from './rows.js';
 import { certificateNameOf, homeAddressOf, lifetimeOf, pinProblem, sha256Of } from './subscriber-operations.js';
 
 /** A subscriber of a file, and the line where it is. */
 export interface ImportRow {
   readonly line: number;
-  readonly subscriber: Omit<Subscriber, 'takeovers'>;
+  readonly subscriber: SubscriberInput;
 }
 
 /** What is wrong with a line of a file. */
@@ -25,171 +26,185 @@ const ROWS = 500;
 /** All subscribers of a file, or none: they are gathered beside the others, then become subscribers in one commit. */
 export const importOperations = {
   /** Adds rows to an import, and tells what is wrong with them. */
-  async stageImport(
-    db: Db,
-    { importId, rows }: { readonly importId: string; readonly rows: readonly ImportRow[] },
-    context: Context,
-  ): Promise<ImportProblem[]> {
-    const problems: ImportProblem[] = [];
-    const good = rows.flatMap(({ line, subscriber }) => {
-      try {
-        return [rowOf(importId, line, subscriber, context.now())];
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        problems.push({ line, problem: error.message });
-        return [];
+  stageImport: administrative({
+    kind: 'lengthy',
+    audited: false,
+    input: (z) =>
+      z.strictObject({
+        importId: text(z),
+        rows: z
+          .array(z.strictObject({ line: whole(z), subscriber: subscriberInput(z) }))
+          .max(MAX_ROWS)
+          .readonly(),
+      }),
+    async run(db, { importId, rows }, context): Promise<ImportProblem[]> {
+      const problems: ImportProblem[] = [];
+      const good = rows.flatMap(({ line, subscriber }) => {
+        try {
+          return [rowOf(importId, line, subscriber, context.now())];
+        } catch (error) {
+          if (!(error instanceof StoreError)) throw error;
+          problems.push({ line, problem: error.message });
+          return [];
+        }
+      });
+      const lines = new Map<string, number>();
+      const fresh = good.filter(({ nai, line }) => {
+        const other = lines.get(nai);
+        if (other === undefined) lines.set(nai, line);
+        else problems.push({ line, problem: `${nai} is in line ${other} already` });
+        return other === undefined;
+      });
+      for (let i = 0; i < fresh.length; i += ROWS) {
+        const some = fresh.slice(i, i + ROWS);
+        const before = await db
+          .selectFrom('import_rows')
+          .select(['nai', 'line'])
+          .where('import_id', '=', importId)
+          .where(
+            'nai',
+            'in',
+            some.map(({ nai }) => nai),
+          )
+          .execute();
+        for (const { nai, line } of before) {
+          problems.push({ line: lines.get(nai) ?? 0, problem: `${nai} is in line ${line} already` });
+        }
+        await db
+          .insertInto('import_rows')
+          .values(some)
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
       }
-    });
-    const lines = new Map<string, number>();
-    const fresh = good.filter(({ nai, line }) => {
-      const other = lines.get(nai);
-      if (other === undefined) lines.set(nai, line);
-      else problems.push({ line, problem: `${nai} is in line ${other} already` });
-      return other === undefined;
-    });
-    for (let i = 0; i < fresh.length; i += ROWS) {
-      const some = fresh.slice(i, i + ROWS);
-      const before = await db
-        .selectFrom('import_rows')
-        .select(['nai', 'line'])
-        .where('import_id', '=', importId)
-        .where(
-          'nai',
-          'in',
-          some.map(({ nai }) => nai),
-        )
-        .execute();
-      for (const { nai, line } of before) {
-        problems.push({ line: lines.get(nai) ?? 0, problem: `${nai} is in line ${line} already` });
-      }
-      await db
-        .insertInto('import_rows')
-        .values(some)
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
-    return problems;
-  },
+      return problems;
+    },
+  }),
 
   /** What stands against an import, by line; empty: it may be finished. With `update` subscribers may be there. */
-  async checkImport(
-    db: Db,
-    { importId, update }: { readonly importId: string; readonly update: boolean },
-  ): Promise<ImportProblem[]> {
-    const staged = () =>
-      db.selectFrom('import_rows').where('import_id', '=', importId).orderBy('import_rows.line').limit(MAX_PROBLEMS);
-    const known = update
-      ? []
-      : await staged()
-          .innerJoin('subscribers', 'subscribers.nai', 'import_rows.nai')
-          .select(['import_rows.line', 'import_rows.nai'])
-          .execute();
-    const nowhere = await staged()
-      .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
-      .where('import_rows.home_agent', 'is not', null)
-      .where('home_agents.id', 'is', null)
-      .select(['import_rows.line', 'import_rows.home_agent'])
-      .execute();
-    const taken = async (column: 'certificate_name' | 'certificate_sha256' | 'hoa', what: string) => {
-      const others = await staged()
-        .innerJoin('subscribers', `subscribers.${column}`, `import_rows.${column}`)
-        .whereRef('subscribers.nai', '<>', 'import_rows.nai')
-        .select(['import_rows.line', 'subscribers.nai'])
-        .execute();
-      const twice = await db
-        .selectFrom('import_rows')
-        .where('import_id', '=', importId)
-        .where(column, 'is not', null)
-        .groupBy(column)
-        .having((expression) => expression.fn.count('line'), '>', 1)
-        .select((expression) => expression.fn.max('line').as('line'))
-        .limit(MAX_PROBLEMS)
-        .execute();
-      return [
-        ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} has this ${what} already` })),
-        ...twice.map(({ line }) => ({ line: Number(line), problem: `this ${what} is in a line before already` })),
-      ];
-    };
-    return [
-      ...known.map(({ line, nai }) => ({ line, problem: `subscriber ${nai} is already there` })),
-      ...nowhere.map(({ line, home_agent }) => ({ line, problem: `no home agent ${home_agent}` })),
-      ...(await taken('certificate_name', 'certificate')),
-      ...(await taken('certificate_sha256', 'certificate')),
-      ...(await taken('hoa', 'home address')),
-      ...(await checkPins(db, importId)),
-    ]
-      .sort((a, b) => a.line - b.line)
-      .slice(0, MAX_PROBLEMS);
-  },
+  checkImport: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ importId: text(z), update: z.boolean() }),
+    run: (db, { importId, update }) => problemsOf(db, importId, update),
+  }),
 
   /** Makes the rows of an import subscribers, in place of those of the same name; how many. `source`: its name for people. */
-  async finishImport(
-    db: Db,
-    { importId, update }: { readonly importId: string; readonly update: boolean; readonly source?: string | undefined },
-  ): Promise<number> {
-    const problems = await importOperations.checkImport(db, { importId, update });
-    const [first] = problems;
-    if (first) throw new StoreError('ERR_STORE_VALUE', `line ${first.line}: ${first.problem}`);
-    const rows = db
-      .selectFrom('import_rows')
-      .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
-      .where('import_id', '=', importId);
-    const updated = await db
-      .updateTable('subscribers')
-      .from(rows.select([...POLICY, 'import_rows.nai', 'home_agents.id as home_agent_id']).as('imported'))
-      .whereRef('subscribers.nai', '=', 'imported.nai')
-      .set((expression) => ({
-        enabled: expression.ref('imported.enabled'),
-        mip6: expression.ref('imported.mip6'),
-        local_ha: expression.ref('imported.local_ha'),
-        psk_root: expression.ref('imported.psk_root'),
-        home_agent_id: expression.ref('imported.home_agent_id'),
-        hoa: expression.ref('imported.hoa'),
-        session_lifetime: expression.ref('imported.session_lifetime'),
-        certificate_name: expression.ref('imported.certificate_name'),
-        certificate_sha256: expression.ref('imported.certificate_sha256'),
-        sessions: expression.ref('imported.sessions'),
-      }))
-      .executeTakeFirst();
-    // Not "on conflict": that would use up a number for each that is there already, every time.
-    const inserted = await db
-      .insertInto('subscribers')
-      .columns([...POLICY, 'nai', 'home_agent_id', 'created_at'])
-      .expression(
-        rows
-          .where(({ not, exists, selectFrom }) =>
-            not(exists(selectFrom('subscribers').select('id').whereRef('subscribers.nai', '=', 'import_rows.nai'))),
-          )
-          .select([...POLICY, 'import_rows.nai', 'home_agents.id', 'import_rows.created_at']),
-      )
-      .executeTakeFirst();
-    await db.deleteFrom('import_rows').where('import_id', '=', importId).execute();
-    return Number(updated.numUpdatedRows) + Number(inserted.numInsertedOrUpdatedRows ?? 0n);
-  },
+  finishImport: administrative({
+    kind: 'lengthy',
+    input: (z) => z.strictObject({ importId: text(z), update: z.boolean(), source: text(z).optional() }),
+    async run(db, { importId, update }): Promise<number> {
+      const problems = await problemsOf(db, importId, update);
+      const [first] = problems;
+      if (first) throw new StoreError('ERR_STORE_VALUE', `line ${first.line}: ${first.problem}`);
+      const rows = db
+        .selectFrom('import_rows')
+        .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
+        .where('import_id', '=', importId);
+      const updated = await db
+        .updateTable('subscribers')
+        .from(rows.select([...POLICY, 'import_rows.nai', 'home_agents.id as home_agent_id']).as('imported'))
+        .whereRef('subscribers.nai', '=', 'imported.nai')
+        .set((expression) => ({
+          enabled: expression.ref('imported.enabled'),
+          mip6: expression.ref('imported.mip6'),
+          local_ha: expression.ref('imported.local_ha'),
+          psk_root: expression.ref('imported.psk_root'),
+          home_agent_id: expression.ref('imported.home_agent_id'),
+          hoa: expression.ref('imported.hoa'),
+          session_lifetime: expression.ref('imported.session_lifetime'),
+          certificate_name: expression.ref('imported.certificate_name'),
+          certificate_sha256: expression.ref('imported.certificate_sha256'),
+          sessions: expression.ref('imported.sessions'),
+        }))
+        .executeTakeFirst();
+      // Not "on conflict": that would use up a number for each that is there already, every time.
+      const inserted = await db
+        .insertInto('subscribers')
+        .columns([...POLICY, 'nai', 'home_agent_id', 'created_at'])
+        .expression(
+          rows
+            .where(({ not, exists, selectFrom }) =>
+              not(exists(selectFrom('subscribers').select('id').whereRef('subscribers.nai', '=', 'import_rows.nai'))),
+            )
+            .select([...POLICY, 'import_rows.nai', 'home_agents.id', 'import_rows.created_at']),
+        )
+        .executeTakeFirst();
+      await db.deleteFrom('import_rows').where('import_id', '=', importId).execute();
+      return Number(updated.numUpdatedRows) + Number(inserted.numInsertedOrUpdatedRows ?? 0n);
+    },
+  }),
 
   /** Forgets an import that will not be finished, or all to which nothing was added for `age` milliseconds. Throws StoreError. */
-  async abandonImport(
-    db: Db,
-    { importId, age }: { readonly importId?: string | undefined; readonly age?: number | undefined },
-    context: Context,
-  ): Promise<void> {
-    if (importId === undefined && age === undefined) {
-      throw new StoreError('ERR_STORE_VALUE', 'which import? its name, or a time');
-    }
-    let query = db.deleteFrom('import_rows');
-    if (importId !== undefined) query = query.where('import_id', '=', importId);
-    if (age !== undefined) {
-      // Whole ones: the first rows of one that goes on may be old.
-      const old = db
-        .selectFrom('import_rows')
-        .select('import_id')
-        .groupBy('import_id')
-        .having((expression) => expression.fn.max('created_at'), '<', context.now() - age);
-      query = query.where('import_id', 'in', old);
-    }
-    await query.execute();
-  },
+  abandonImport: administrative({
+    kind: 'lengthy',
+    audited: false,
+    input: (z) => z.strictObject({ importId: text(z).optional(), age: z.number().optional() }),
+    async run(db, { importId, age }, context): Promise<void> {
+      if (importId === undefined && age === undefined) {
+        throw new StoreError('ERR_STORE_VALUE', 'which import? its name, or a time');
+      }
+      let query = db.deleteFrom('import_rows');
+      if (importId !== undefined) query = query.where('import_id', '=', importId);
+      if (age !== undefined) {
+        // Whole ones: the first rows of one that goes on may be old.
+        const old = db
+          .selectFrom('import_rows')
+          .select('import_id')
+          .groupBy('import_id')
+          .having((expression) => expression.fn.max('created_at'), '<', context.now() - age);
+        query = query.where('import_id', 'in', old);
+      }
+      await query.execute();
+    },
+  }),
 } as const;
+
+/** What stands against an import, by line. */
+async function problemsOf(db: Db, importId: string, update: boolean): Promise<ImportProblem[]> {
+  const staged = () =>
+    db.selectFrom('import_rows').where('import_id', '=', importId).orderBy('import_rows.line').limit(MAX_PROBLEMS);
+  const known = update
+    ? []
+    : await staged()
+        .innerJoin('subscribers', 'subscribers.nai', 'import_rows.nai')
+        .select(['import_rows.line', 'import_rows.nai'])
+        .execute();
+  const nowhere = await staged()
+    .leftJoin('home_agents', 'home_agents.name', 'import_rows.home_agent')
+    .where('import_rows.home_agent', 'is not', null)
+    .where('home_agents.id', 'is', null)
+    .select(['import_rows.line', 'import_rows.home_agent'])
+    .execute();
+  const taken = async (column: 'certificate_name' | 'certificate_sha256' | 'hoa', what: string) => {
+    const others = await staged()
+      .innerJoin('subscribers', `subscribers.${column}`, `import_rows.${column}`)
+      .whereRef('subscribers.nai', '<>', 'import_rows.nai')
+      .select(['import_rows.line', 'subscribers.nai'])
+      .execute();
+    const twice = await db
+      .selectFrom('import_rows')
+      .where('import_id', '=', importId)
+      .where(column, 'is not', null)
+      .groupBy(column)
+      .having((expression) => expression.fn.count('line'), '>', 1)
+      .select((expression) => expression.fn.max('line').as('line'))
+      .limit(MAX_PROBLEMS)
+      .execute();
+    return [
+      ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} has this ${what} already` })),
+      ...twice.map(({ line }) => ({ line: Number(line), problem: `this ${what} is in a line before already` })),
+    ];
+  };
+  return [
+    ...known.map(({ line, nai }) => ({ line, problem: `subscriber ${nai} is already there` })),
+    ...nowhere.map(({ line, home_agent }) => ({ line, problem: `no home agent ${home_agent}` })),
+    ...(await taken('certificate_name', 'certificate')),
+    ...(await taken('certificate_sha256', 'certificate')),
+    ...(await taken('hoa', 'home address')),
+    ...(await checkPins(db, importId)),
+  ]
+    .sort((a, b) => a.line - b.line)
+    .slice(0, MAX_PROBLEMS);
+}
 
 /** What keeps home addresses of an import from being assigned. */
 async function checkPins(db: Db, importId: string): Promise<ImportProblem[]> {

@@ -1,4 +1,6 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import { page, text, whole } from './inputs.js';
+import { administrative, internal } from './operation.js';
 import type { HeldLease, Lease, Page } from './records.js';
 import { MAX_PAGE, StoreError } from './records.js';
 import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, release, toLease } from './rows.js';
@@ -6,137 +8,148 @@ import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf
 /** Home addresses in use, and who had them. */
 export const leaseOperations = {
   /** By home address. `of`: a home address or a part of an NAI; `from` where a page before this one ended. */
-  async listLeases(
-    db: Db,
-    filter: {
-      readonly of?: string | undefined;
-      readonly homeAgent?: string | undefined;
-      readonly from?: string | undefined;
-      readonly limit?: number | undefined;
+  listLeases: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ of: text(z).optional(), homeAgent: text(z).optional(), ...page(z) }),
+    async run(db, filter): Promise<Page<Lease>> {
+      const { of, homeAgent, from, limit = MAX_PAGE } = filter;
+      let query = leases(db).orderBy('leases.hoa');
+      if (of !== undefined) {
+        const address = parseAddress(of);
+        query =
+          address === undefined
+            ? query.where(contains('subscribers.nai', of.toLowerCase()))
+            : query.where('leases.hoa', '=', formatAddress(address));
+      }
+      if (homeAgent !== undefined) query = query.where('home_agents.name', '=', homeAgent);
+      if (from !== undefined) query = query.where('leases.hoa', '>', from);
+      const rows = await query.limit(limit + 1).execute();
+      return pageOf(rows.map(toLease), limit, ({ homeAddress }) => homeAddress);
     },
-  ): Promise<Page<Lease>> {
-    const { of, homeAgent, from, limit = MAX_PAGE } = filter;
-    let query = leases(db).orderBy('leases.hoa');
-    if (of !== undefined) {
-      const address = parseAddress(of);
-      query =
-        address === undefined
-          ? query.where(contains('subscribers.nai', of.toLowerCase()))
-          : query.where('leases.hoa', '=', formatAddress(address));
-    }
-    if (homeAgent !== undefined) query = query.where('home_agents.name', '=', homeAgent);
-    if (from !== undefined) query = query.where('leases.hoa', '>', from);
-    const rows = await query.limit(limit + 1).execute();
-    return pageOf(rows.map(toLease), limit, ({ homeAddress }) => homeAddress);
-  },
+  }),
 
   /** One lease, by its home address or its subscriber. */
-  async showLease(db: Db, { of }: { readonly of: string }): Promise<Lease> {
-    return toLease(await requireLease(db, of));
-  },
+  showLease: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ of: text(z) }),
+    async run(db, { of }): Promise<Lease> {
+      return toLease(await requireLease(db, of));
+    },
+  }),
 
   /** Frees a home address. While its session lives only by force. */
-  async releaseLease(
-    db: Db,
-    { of, force }: { readonly of: string; readonly force: boolean },
-    context: Context,
-  ): Promise<Lease> {
-    const lease = await requireLease(db, of);
-    const alive = await db
-      .selectFrom('sessions')
-      .select('id')
-      .where('id', '=', lease.session_id)
-      .where('expires_at', '>', context.now())
-      .executeTakeFirst();
-    if (alive && !force) {
-      throw new StoreError(
-        'ERR_STORE_IN_USE',
-        `the session of ${lease.nai} lives: "session disconnect" ends it, --force takes its home address away`,
-      );
-    }
-    await release(db, lease, context.now());
-    return toLease(lease);
-  },
+  releaseLease: administrative({
+    kind: 'write',
+    input: (z) => z.strictObject({ of: text(z), force: z.boolean() }),
+    async run(db, { of, force }, context): Promise<Lease> {
+      const lease = await requireLease(db, of);
+      const alive = await db
+        .selectFrom('sessions')
+        .select('id')
+        .where('id', '=', lease.session_id)
+        .where('expires_at', '>', context.now())
+        .executeTakeFirst();
+      if (alive && !force) {
+        throw new StoreError(
+          'ERR_STORE_IN_USE',
+          `the session of ${lease.nai} lives: "session disconnect" ends it, --force takes its home address away`,
+        );
+      }
+      await release(db, lease, context.now());
+      return toLease(lease);
+    },
+  }),
 
   /** The lease of a subscriber, if it has one. */
-  async leaseOf(db: Db, { nai }: { readonly nai: string }): Promise<Lease | undefined> {
-    const row = await leases(db).where('subscribers.nai', '=', nai.toLowerCase()).executeTakeFirst();
-    return row && toLease(row);
-  },
+  leaseOf: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ nai: text(z) }),
+    async run(db, { nai }): Promise<Lease | undefined> {
+      const row = await leases(db).where('subscribers.nai', '=', nai.toLowerCase()).executeTakeFirst();
+      return row && toLease(row);
+    },
+  }),
 
   /**
    * Who had a home address, or which ones a subscriber had, the newest first; at one time only those that were held then.
    * `from` where a page before this one ended.
    */
-  async leaseHistory(
-    db: Db,
-    filter: {
-      readonly of?: string | undefined;
-      readonly at?: number | undefined;
-      readonly from?: string | undefined;
-      readonly limit?: number | undefined;
+  leaseHistory: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ of: text(z).optional(), at: whole(z).optional(), ...page(z) }),
+    async run(db, filter): Promise<Page<HeldLease>> {
+      const { of, at, from, limit = MAX_PAGE } = filter;
+      let query = db.selectFrom('lease_history').selectAll().orderBy('id', 'desc');
+      if (from !== undefined) query = query.where('id', '<', placeOf(from));
+      if (of !== undefined) {
+        const address = parseAddress(of);
+        const hoa = address === undefined ? of : formatAddress(address);
+        query = query.where((expression) =>
+          expression.or([expression('hoa', '=', hoa), expression('nai', '=', of.toLowerCase())]),
+        );
+      }
+      if (at !== undefined) {
+        query = query
+          .where('acquired_at', '<=', at)
+          .where((expression) => expression.or([expression('ended_at', 'is', null), expression('ended_at', '>', at)]));
+      }
+      const { items, next } = pageOf(await query.limit(limit + 1).execute(), limit, ({ id }) => String(id));
+      const held = items.map((row) => ({
+        homeAddress: row.hoa,
+        nai: row.nai,
+        homeAgent: row.home_agent,
+        acquiredAt: Number(row.acquired_at),
+        endedAt: row.ended_at === null ? undefined : Number(row.ended_at),
+      }));
+      return { items: held, next };
     },
-  ): Promise<Page<HeldLease>> {
-    const { of, at, from, limit = MAX_PAGE } = filter;
-    let query = db.selectFrom('lease_history').selectAll().orderBy('id', 'desc');
-    if (from !== undefined) query = query.where('id', '<', placeOf(from));
-    if (of !== undefined) {
-      const address = parseAddress(of);
-      const hoa = address === undefined ? of : formatAddress(address);
-      query = query.where((expression) =>
-        expression.or([expression('hoa', '=', hoa), expression('nai', '=', of.toLowerCase())]),
-      );
-    }
-    if (at !== undefined) {
-      query = query
-        .where('acquired_at', '<=', at)
-        .where((expression) => expression.or([expression('ended_at', 'is', null), expression('ended_at', '>', at)]));
-    }
-    const { items, next } = pageOf(await query.limit(limit + 1).execute(), limit, ({ id }) => String(id));
-    const held = items.map((row) => ({
-      homeAddress: row.hoa,
-      nai: row.nai,
-      homeAgent: row.home_agent,
-      acquiredAt: Number(row.acquired_at),
-      endedAt: row.ended_at === null ? undefined : Number(row.ended_at),
-    }));
-    return { items: held, next };
-  },
+  }),
 
   /** Forgets what ended longer ago than `age` milliseconds; at most `limit` of it. */
-  async forgetHistory(
-    db: Db,
-    { age, limit, now }: { readonly age: number; readonly limit: number; readonly now?: number },
-    context: Context,
-  ): Promise<number> {
-    const before = (now ?? context.now()) - age;
-    const old = await db.selectFrom('lease_history').select('id').where('ended_at', '<', before).limit(limit).execute();
-    for (const { id } of old) await db.deleteFrom('lease_history').where('id', '=', id).execute();
-    return old.length;
-  },
+  forgetHistory: internal({
+    kind: 'write',
+    async run(
+      db: Db,
+      { age, limit, now }: { readonly age: number; readonly limit: number; readonly now?: number },
+      context: Context,
+    ): Promise<number> {
+      const before = (now ?? context.now()) - age;
+      const old = await db
+        .selectFrom('lease_history')
+        .select('id')
+        .where('ended_at', '<', before)
+        .limit(limit)
+        .execute();
+      for (const { id } of old) await db.deleteFrom('lease_history').where('id', '=', id).execute();
+      return old.length;
+    },
+  }),
 
   /** Sessions and leases whose time is over by the store's clock; at most `limit` of each. */
-  async expire(
-    db: Db,
-    { limit, now: given }: { readonly limit: number; readonly now?: number },
-    context: Context,
-  ): Promise<Lease[]> {
-    const now = given ?? context.now();
-    const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();
-    for (const lease of over) await release(db, lease, Number(lease.expires_at));
-    const ids = await db.selectFrom('sessions').select('id').where('expires_at', '<=', now).limit(limit).execute();
-    if (ids.length > 0) {
-      await db
-        .deleteFrom('sessions')
-        .where(
-          'id',
-          'in',
-          ids.map(({ id }) => id),
-        )
-        .execute();
-    }
-    return over.map(toLease);
-  },
+  expire: internal({
+    kind: 'write',
+    async run(
+      db: Db,
+      { limit, now: given }: { readonly limit: number; readonly now?: number },
+      context: Context,
+    ): Promise<Lease[]> {
+      const now = given ?? context.now();
+      const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();
+      for (const lease of over) await release(db, lease, Number(lease.expires_at));
+      const ids = await db.selectFrom('sessions').select('id').where('expires_at', '<=', now).limit(limit).execute();
+      if (ids.length > 0) {
+        await db
+          .deleteFrom('sessions')
+          .where(
+            'id',
+            'in',
+            ids.map(({ id }) => id),
+          )
+          .execute();
+      }
+      return over.map(toLease);
+    },
+  }),
 } as const;
 
 /** Throws StoreError. */

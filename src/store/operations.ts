@@ -6,7 +6,7 @@ import { sessionOperations } from './session-operations.js';
 import { storeOperations } from './store-operations.js';
 import { subscriberOperations } from './subscriber-operations.js';
 
-/** Each runs inside a transaction of its caller's, on either database. */
+/** What a store can do, by name. */
 export const operations = {
   ...subscriberOperations,
   ...homeAgentOperations,
@@ -17,4 +17,8 @@ export const operations = {
   ...storeOperations,
 } as const;
 
-export type OperationName = keyof typeof operations;
+type Operations = typeof operations;
+
+export type OperationName = keyof Operations;
+export type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]['run']>[1];
+export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
+import { systemHost } from '../runtime/system/host.js';
 import { type Backend, type Job, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { migrate } from './migrator.js';
@@ -134,7 +135,7 @@ export class PostgresBackend implements Backend {
             return work(db as unknown as Kysely<unknown>);
           }) as ReturnType<typeof work>,
       });
-      await this.lengthy(ensureSecret);
+      await this.lengthy((db) => ensureSecret(db, systemHost.random));
     } catch (error) {
       const { code, message } = error as DatabaseError;
       if (code === 'ERR_STORE_NEWER' || code === 'ERR_STORE_REFUSED') throw error;

@@ -28,7 +28,12 @@ export type {
 };
 export { plainSubscriber };
 
-export type StoreErrorCode = 'ERR_STORE_EXISTS' | 'ERR_STORE_NOT_FOUND' | 'ERR_STORE_VALUE' | 'ERR_STORE_IN_USE';
+export type StoreErrorCode =
+  | 'ERR_STORE_EXISTS'
+  | 'ERR_STORE_NOT_FOUND'
+  | 'ERR_STORE_VALUE'
+  | 'ERR_STORE_IN_USE'
+  | 'ERR_STORE_OPERATION';
 
 /** What an operator asked for cannot be; the message says why, for them. */
 export class StoreError extends Error {

@@ -11,6 +11,8 @@ export interface Context {
   /** Milliseconds since 1970, UTC, by the store's clock: now, and when the operation was asked for. */
   now(): number;
   asked(): number;
+  /** So many octets from a generator that is fit for keys. */
+  random(octets: number): Uint8Array;
 }
 
 /** Whether a column holds a text anywhere, without regard to case: LIKE alone has regard to it in PostgreSQL. */

@@ -1,11 +1,19 @@
-import { randomBytes } from 'node:crypto';
+import { toHex } from '../protocol/bytes/octets.js';
+import type { Host } from '../runtime/system/host.js';
 import type { Db } from './rows.js';
 
-/** The secret behind home addresses, made once for a store. */
-export async function ensureSecret(db: Db): Promise<void> {
+/** Octets of the secret behind home addresses. */
+const LENGTH = 32;
+
+export function freshSecret(random: Host['random']): string {
+  return toHex(random(LENGTH));
+}
+
+/** Makes the secret behind home addresses, once for a store. */
+export async function ensureSecret(db: Db, random: Host['random']): Promise<void> {
   await db
     .insertInto('meta')
-    .values({ key: 'secret', value: randomBytes(32).toString('hex') })
+    .values({ key: 'secret', value: freshSecret(random) })
     .onConflict((conflict) => conflict.column('key').doNothing())
     .execute();
 }

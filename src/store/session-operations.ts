@@ -1,3 +1,5 @@
+import { MAX_LIST, page, text } from './inputs.js';
+import { administrative, internal } from './operation.js';
 import type { Lease, Page, Session } from './records.js';
 import { MAX_PAGE } from './records.js';
 import { type Context, type Db, leases, pageOf, release, toLease } from './rows.js';
@@ -5,117 +7,127 @@ import { type Context, type Db, leases, pageOf, release, toLease } from './rows.
 /** Who is in. */
 export const sessionOperations = {
   /** The PAA of a session, by its Origin-Host; undefined if there is no such session. */
-  async originOfSession(db: Db, { sessionId }: { readonly sessionId: string }): Promise<string | undefined> {
-    const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
-    return row?.origin;
-  },
+  originOfSession: internal({
+    kind: 'read',
+    async run(db: Db, { sessionId }: { readonly sessionId: string }): Promise<string | undefined> {
+      const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
+      return row?.origin;
+    },
+  }),
 
   /**
    * The end of a session; its lease comes back only if no newer session has taken it over. With `origin` only if that is
    * its PAA: a session of another one, or what is left of a session that is gone, stays as it is.
    */
-  async endSession(
-    db: Db,
-    given: { readonly sessionId: string; readonly origin?: string | undefined; readonly now?: number },
-    context: Context,
-  ): Promise<{ known: boolean; foreign?: boolean; released: Lease | undefined }> {
-    const { sessionId, origin, now } = given;
-    if (origin !== undefined) {
-      const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
-      if (row?.origin.toLowerCase() !== origin.toLowerCase()) {
-        return { known: false, foreign: row !== undefined, released: undefined };
+  endSession: internal({
+    kind: 'write',
+    async run(
+      db: Db,
+      given: { readonly sessionId: string; readonly origin?: string | undefined; readonly now?: number },
+      context: Context,
+    ): Promise<{ known: boolean; foreign?: boolean; released: Lease | undefined }> {
+      const { sessionId, origin, now } = given;
+      if (origin !== undefined) {
+        const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
+        if (row?.origin.toLowerCase() !== origin.toLowerCase()) {
+          return { known: false, foreign: row !== undefined, released: undefined };
+        }
       }
-    }
-    const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
-    const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
-    if (lease) await release(db, lease, now ?? context.now());
-    return { known: gone.numDeletedRows > 0n, released: lease && toLease(lease) };
-  },
+      const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
+      const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
+      if (lease) await release(db, lease, now ?? context.now());
+      return { known: gone.numDeletedRows > 0n, released: lease && toLease(lease) };
+    },
+  }),
 
   /**
    * By Session-Id; if named those of one Session-Id or subscriber, on the home agent with one address or name, at one PAA,
    * with one of some certificates or one of an issuer, or of subscribers that are disabled. `from` where a page before this one ended.
    */
-  async listSessions(
-    db: Db,
-    filter: {
-      readonly of?: string | undefined;
-      readonly homeAgent?: string | undefined;
-      readonly paa?: string | undefined;
-      readonly certificates?: readonly string[] | undefined;
-      readonly certificateIssuer?: string | undefined;
-      readonly disabled?: boolean | undefined;
-      readonly from?: string | undefined;
-      readonly limit?: number | undefined;
-    },
-  ): Promise<Page<Session>> {
-    const { of, homeAgent, paa, certificates, certificateIssuer, disabled, from, limit = MAX_PAGE } = filter;
-    let query = db
-      .selectFrom('sessions')
-      .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
-      .selectAll('sessions')
-      .select('subscribers.nai')
-      .orderBy('sessions.id');
-    if (of !== undefined) {
-      query = query.where((expression) =>
-        expression.or([expression('sessions.id', '=', of), expression('subscribers.nai', '=', of.toLowerCase())]),
-      );
-    }
-    if (homeAgent !== undefined) {
-      const named = db.selectFrom('home_agents').select('address').where('name', '=', homeAgent);
-      query = query.where((expression) =>
-        expression.or([expression('sessions.ha', '=', homeAgent), expression('sessions.ha', '=', named)]),
-      );
-    }
-    if (paa !== undefined) query = query.where('sessions.origin', '=', paa);
-    if (certificates !== undefined) query = query.where('sessions.serial', 'in', certificates.flatMap(withOld));
-    if (certificateIssuer !== undefined) query = query.where('sessions.serial', 'like', `${certificateIssuer}:%`);
-    if (disabled === true) query = query.where('subscribers.enabled', '=', 0);
-    if (from !== undefined) query = query.where('sessions.id', '>', from);
-    const sessions = (await query.limit(limit + 1).execute()).map(
-      (row): Session => ({
-        sessionId: row.id,
-        nai: row.nai,
-        origin: row.origin,
-        originRealm: row.origin_realm ?? undefined,
-        kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
-        homeAgent: row.ha ?? undefined,
-        homeAddress: row.hoa ?? undefined,
-        serial: row.serial === null ? undefined : serialOf(row.serial),
-        startedAt: row.started_at,
-        expiresAt: row.expires_at,
+  listSessions: administrative({
+    kind: 'read',
+    input: (z) =>
+      z.strictObject({
+        of: text(z).optional(),
+        homeAgent: text(z).optional(),
+        paa: text(z).optional(),
+        certificates: z.array(text(z)).max(MAX_LIST).readonly().optional(),
+        certificateIssuer: text(z).optional(),
+        disabled: z.boolean().optional(),
+        ...page(z),
       }),
-    );
-    return pageOf(sessions, limit, ({ sessionId }) => sessionId);
-  },
+    async run(db, filter): Promise<Page<Session>> {
+      const { of, homeAgent, paa, certificates, certificateIssuer, disabled, from, limit = MAX_PAGE } = filter;
+      let query = db
+        .selectFrom('sessions')
+        .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+        .selectAll('sessions')
+        .select('subscribers.nai')
+        .orderBy('sessions.id');
+      if (of !== undefined) {
+        query = query.where((expression) =>
+          expression.or([expression('sessions.id', '=', of), expression('subscribers.nai', '=', of.toLowerCase())]),
+        );
+      }
+      if (homeAgent !== undefined) {
+        const named = db.selectFrom('home_agents').select('address').where('name', '=', homeAgent);
+        query = query.where((expression) =>
+          expression.or([expression('sessions.ha', '=', homeAgent), expression('sessions.ha', '=', named)]),
+        );
+      }
+      if (paa !== undefined) query = query.where('sessions.origin', '=', paa);
+      if (certificates !== undefined) query = query.where('sessions.serial', 'in', certificates.flatMap(withOld));
+      if (certificateIssuer !== undefined) query = query.where('sessions.serial', 'like', `${certificateIssuer}:%`);
+      if (disabled === true) query = query.where('subscribers.enabled', '=', 0);
+      if (from !== undefined) query = query.where('sessions.id', '>', from);
+      const sessions = (await query.limit(limit + 1).execute()).map(
+        (row): Session => ({
+          sessionId: row.id,
+          nai: row.nai,
+          origin: row.origin,
+          originRealm: row.origin_realm ?? undefined,
+          kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
+          homeAgent: row.ha ?? undefined,
+          homeAddress: row.hoa ?? undefined,
+          serial: row.serial === null ? undefined : serialOf(row.serial),
+          startedAt: row.started_at,
+          expiresAt: row.expires_at,
+        }),
+      );
+      return pageOf(sessions, limit, ({ sessionId }) => sessionId);
+    },
+  }),
 
   /**
    * A PAA that has restarted has forgotten its sessions (RFC 6733 8.16). Their leases stay for `leasesFor` milliseconds: the
    * nodes come back and get the same again. How many there were.
    */
-  async endSessionsOf(
-    db: Db,
-    { origin, before, leasesFor }: { readonly origin: string; readonly before: number; readonly leasesFor: number },
-    context: Context,
-  ): Promise<number> {
-    const leasesUntil = context.now() + leasesFor;
-    const gone = await db
-      .selectFrom('sessions')
-      .select('id')
-      .where('origin', '=', origin)
-      .where('origin_state', '<', before)
-      .execute();
-    for (const { id } of gone) {
-      await db
-        .updateTable('leases')
-        .set({ expires_at: leasesUntil })
-        .where('session_id', '=', id)
-        .where('expires_at', '>', leasesUntil)
+  endSessionsOf: internal({
+    kind: 'write',
+    async run(
+      db: Db,
+      { origin, before, leasesFor }: { readonly origin: string; readonly before: number; readonly leasesFor: number },
+      context: Context,
+    ): Promise<number> {
+      const leasesUntil = context.now() + leasesFor;
+      const gone = await db
+        .selectFrom('sessions')
+        .select('id')
+        .where('origin', '=', origin)
+        .where('origin_state', '<', before)
         .execute();
-      await db.deleteFrom('sessions').where('id', '=', id).execute();
-    }
-    return gone.length;
-  },
+      for (const { id } of gone) {
+        await db
+          .updateTable('leases')
+          .set({ expires_at: leasesUntil })
+          .where('session_id', '=', id)
+          .where('expires_at', '>', leasesUntil)
+          .execute();
+        await db.deleteFrom('sessions').where('id', '=', id).execute();
+      }
+      return gone.length;
+    },
+  }),
 } as const;
 
 /** A certificate as it stands in a row, and as it stood there before rows had its issuer: that session may be revoked too. */

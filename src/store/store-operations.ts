@@ -1,9 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { toHex } from '../protocol/bytes/octets.js';
+import { page, text } from './inputs.js';
+import { administrative, internal } from './operation.js';
 
 import type { AuditEntry, Page, StoreStatistics, TicketKey } from './records.js';
 import { MAX_PAGE } from './records.js';
 import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
 
+import { freshSecret } from './secret.js';
 import { CLOCKS_APART } from './store-clock.js';
 
 /** Octets of a ticket key: name, HMAC key and AES key, as Node takes them. */
@@ -11,87 +14,86 @@ const TICKET_KEY = 48;
 
 /** The store itself. */
 export const storeOperations = {
-  async statistics(db: Db, _arguments: object): Promise<StoreStatistics> {
-    const count = async (table: 'subscribers' | 'leases' | 'sessions') => {
-      const row = await db
-        .selectFrom(table)
+  statistics: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({}),
+    async run(db): Promise<StoreStatistics> {
+      const count = async (table: 'subscribers' | 'leases' | 'sessions') => {
+        const row = await db
+          .selectFrom(table)
+          .select((expression) => expression.fn.countAll().as('count'))
+          .executeTakeFirstOrThrow();
+        return Number(row.count);
+      };
+      const disabled = await db
+        .selectFrom('subscribers')
         .select((expression) => expression.fn.countAll().as('count'))
+        .where('enabled', '=', 0)
         .executeTakeFirstOrThrow();
-      return Number(row.count);
-    };
-    const disabled = await db
-      .selectFrom('subscribers')
-      .select((expression) => expression.fn.countAll().as('count'))
-      .where('enabled', '=', 0)
-      .executeTakeFirstOrThrow();
-    const takeovers = await db
-      .selectFrom('subscribers')
-      .select((expression) => expression.fn.sum('takeovers').as('sum'))
-      .executeTakeFirstOrThrow();
-    return {
-      subscribers: await count('subscribers'),
-      disabled: Number(disabled.count),
-      sessions: await count('sessions'),
-      leases: await count('leases'),
-      takeovers: Number(takeovers.sum ?? 0),
-    };
-  },
+      const takeovers = await db
+        .selectFrom('subscribers')
+        .select((expression) => expression.fn.sum('takeovers').as('sum'))
+        .executeTakeFirstOrThrow();
+      return {
+        subscribers: await count('subscribers'),
+        disabled: Number(disabled.count),
+        sessions: await count('sessions'),
+        leases: await count('leases'),
+        takeovers: Number(takeovers.sum ?? 0),
+      };
+    },
+  }),
 
   /**
    * Administrative changes, the newest first; `of` is a part of what was changed or of who did it, `from` where a page before
    * this one ended.
    */
-  async listAudit(
-    db: Db,
-    filter: {
-      readonly of?: string | undefined;
-      readonly from?: string | undefined;
-      readonly limit?: number | undefined;
+  listAudit: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ of: text(z).optional(), ...page(z) }),
+    async run(db, filter): Promise<Page<AuditEntry>> {
+      const { of, from, limit = MAX_PAGE } = filter;
+      let query = db.selectFrom('audit').selectAll().orderBy('id', 'desc');
+      if (from !== undefined) query = query.where('id', '<', placeOf(from));
+      if (of !== undefined) {
+        query = query.where((expression) =>
+          expression.or([contains('detail', of), contains('who', of), contains('what', of)]),
+        );
+      }
+      const { items, next } = pageOf(await query.limit(limit + 1).execute(), limit, ({ id }) => String(id));
+      return { items: items.map(({ at, who, what, detail }) => ({ at, who, what, detail })), next };
     },
-  ): Promise<Page<AuditEntry>> {
-    const { of, from, limit = MAX_PAGE } = filter;
-    let query = db.selectFrom('audit').selectAll().orderBy('id', 'desc');
-    if (from !== undefined) query = query.where('id', '<', placeOf(from));
-    if (of !== undefined) {
-      query = query.where((expression) =>
-        expression.or([contains('detail', of), contains('who', of), contains('what', of)]),
-      );
-    }
-    const { items, next } = pageOf(await query.limit(limit + 1).execute(), limit, ({ id }) => String(id));
-    return { items: items.map(({ at, who, what, detail }) => ({ at, who, what, detail })), next };
-  },
-
-  /** Writes down an administrative change, in the commit of the change. */
-  async audit(
-    db: Db,
-    { who, what, detail }: { readonly who: string; readonly what: string; readonly detail: string },
-    context: Context,
-  ): Promise<void> {
-    await db.insertInto('audit').values({ at: context.now(), who, what, detail }).execute();
-  },
+  }),
 
   /**
    * The key of TLS session tickets, the same for all servers of the store; a new one when the last is `every` milliseconds
    * old.
    */
-  async ticketKey(db: Db, { every }: { readonly every: number }, context: Context): Promise<TicketKey> {
-    const now = context.now();
-    const last = await db.selectFrom('ticket_keys').selectAll().orderBy('id', 'desc').executeTakeFirst();
-    if (last && last.valid_from < now + CLOCKS_APART && now < last.valid_from + every) {
-      return { value: last.value, validFor: last.valid_from + every - now };
-    }
-    const value = randomBytes(TICKET_KEY).toString('hex');
-    await db.deleteFrom('ticket_keys').execute();
-    await db.insertInto('ticket_keys').values({ valid_from: now, value }).execute();
-    return { value, validFor: every };
-  },
+  ticketKey: internal({
+    kind: 'write',
+    async run(db: Db, { every }: { readonly every: number }, context: Context): Promise<TicketKey> {
+      const now = context.now();
+      const last = await db.selectFrom('ticket_keys').selectAll().orderBy('id', 'desc').executeTakeFirst();
+      if (last && last.valid_from < now + CLOCKS_APART && now < last.valid_from + every) {
+        return { value: last.value, validFor: last.valid_from + every - now };
+      }
+      const value = toHex(context.random(TICKET_KEY));
+      await db.deleteFrom('ticket_keys').execute();
+      await db.insertInto('ticket_keys').values({ valid_from: now, value }).execute();
+      return { value, validFor: every };
+    },
+  }),
 
   /** New leases get other home addresses from now on; those that are held stay. */
-  async rotateSecret(db: Db, _arguments: object): Promise<void> {
-    await db
-      .updateTable('meta')
-      .set({ value: randomBytes(32).toString('hex') })
-      .where('key', '=', 'secret')
-      .execute();
-  },
+  rotateSecret: administrative({
+    kind: 'write',
+    input: (z) => z.strictObject({}),
+    async run(db, _, context): Promise<void> {
+      await db
+        .updateTable('meta')
+        .set({ value: freshSecret(context.random) })
+        .where('key', '=', 'secret')
+        .execute();
+    },
+  }),
 } as const;

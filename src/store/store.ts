@@ -1,28 +1,20 @@
+import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
+import type { Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
-import { DatabaseError } from './database-error.js';
-import { monotonic } from './monotonic.js';
-import { argumentsOf } from './operation-arguments.js';
-import { LENGTHY, READING } from './operation-kinds.js';
-import type { OperationName, operations } from './operations.js';
+import { DatabaseError, type DatabaseErrorCode } from './database-error.js';
+import type { FromThread, StoreCall, StoreFailure, StoreReply, StoreThread, ToThread } from './messages.js';
+import type { ArgumentsOf, OperationName, ResultOf } from './operations.js';
+import type { Administered, StoreEvents, StorePort } from './port.js';
 import { StoreError, type StoreErrorCode } from './records.js';
+import { StoreFault } from './store-fault.js';
 import type { StoreUse } from './store-lock.js';
-import type { ClockStepped, StoreCall, StoreFailure, StoreReply, StoreThread, StoreWarned } from './worker.js';
+import { threadHost } from './thread-host.js';
 
-export type { OperationName };
-
-type Operations = typeof operations;
-export type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]>[1];
-export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
+export type { ArgumentsOf, OperationName, ResultOf };
 
 /** Calls that may wait for the writer; more are refused at once. */
 export const MAX_WAITING = 10_000;
-
-/**
- * A full disk has room for a small write now and then: the store works again when what failed works, or when nothing failed
- * for so long, in milliseconds.
- */
-const FULL_QUIET = 15_000;
 
 /** How long what was begun may take until a store is closed, in milliseconds. */
 const CLOSE_PATIENCE = 4_000;
@@ -32,66 +24,46 @@ export interface OpenOptions {
   readonly use?: StoreUse;
   /** Gives the opening up at once. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/** An operation has failed by a fault of ours; it says nothing about the database. */
-export class StoreFault extends Error {
-  override readonly name = 'StoreFault';
-  readonly code: string;
-
-  constructor({ code, message, stack }: StoreFailure) {
-    super(message);
-    this.code = code;
-    if (stack !== undefined) this.stack = stack;
-  }
+  readonly events?: StoreEvents;
+  /** Its monotonic clock is the same in all threads. */
+  readonly host?: Host;
 }
 
 interface Waiting {
-  readonly operation: OperationName;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** The compiled worker: Node 20 runs no TypeScript, so sources under test use the one of the last build. */
-function workerUrl(): URL {
-  const here = import.meta.url;
-  return new URL(here.endsWith('.ts') ? '../../dist/store/worker.js' : './worker.js', here);
-}
-
 /**
- * The AAA server's store. It lives in a thread of its own, since SQLite waits for the disk and PostgreSQL's answers cost
- * time: calls of a moment share one commit, and a call's promise resolves when its commit is on disk.
+ * The store in a thread of its own, since SQLite waits for the disk and PostgreSQL's answers cost time. What it does with its
+ * database is StoreEngine's.
  */
-export class Store {
+export class Store implements StorePort {
   readonly #worker: Worker;
+  readonly #events: StoreEvents;
+  readonly #host: Host;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   readonly #calls: StoreCall[] = [];
   #last = 0;
   #broken: Error | undefined;
-  #works = true;
-  /** What has found the disk full, and when something last did. */
-  readonly #full = new Set<OperationName>();
-  #fullAt = 0;
+  #isOpen = false;
   #closing = false;
-  /** Says when the database is lost, and when it answers again. */
-  onState: (works: boolean, reason: string) => void = () => undefined;
-  /** Says that its thread has ended, which nobody asked for: nothing is answered any more. */
-  onEnd: (reason: string) => void = () => undefined;
-  /** Says that the wall clock has made a step, in milliseconds, and that the store's times have made it too. */
-  onClockStep: (milliseconds: number) => void = () => undefined;
-  /** Says that an operation has failed by a fault of ours. */
-  onFault: (operation: OperationName, fault: StoreFault) => void = () => undefined;
-  /** Says what an operator should know of the database. */
-  onWarning: (warning: string) => void = () => undefined;
+  /** Whether its thread does something that may take minutes, and who waits to hear of that. */
+  #busy = false;
+  readonly #whenBusy = new Set<() => void>();
+  #opened: () => void = () => undefined;
+  #refused: (error: Error) => void = () => undefined;
+  readonly #opening = new Promise<void>((resolve, reject) => {
+    this.#opened = resolve;
+    this.#refused = reject;
+  });
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, events: StoreEvents, host: Host) {
     this.#worker = worker;
-    worker.on('message', (message: readonly StoreReply[] | ClockStepped | StoreWarned) => {
-      if ('step' in message) this.onClockStep(message.step);
-      else if ('warning' in message) this.onWarning(message.warning);
-      else for (const reply of message) this.#reply(reply);
-    });
+    this.#events = events;
+    this.#host = host;
+    worker.on('message', (message: FromThread) => this.#hear(message));
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
     worker.once('error', (error) => this.#break(error));
     worker.once('exit', () => this.#break(closed()));
@@ -101,19 +73,22 @@ export class Store {
    * Opens a SQLite file, or `postgres://…`. Rejects with DatabaseError, also when the signal comes: its thread has ended then,
    * or does.
    */
-  static async open(where: string, { use = 'command', signal }: OpenOptions = {}): Promise<Store> {
+  static async open(
+    where: string,
+    { use = 'command', signal, events = {}, host = threadHost }: OpenOptions = {},
+  ): Promise<Store> {
     if (signal?.aborted) throw aborted();
-    const worker = new Worker(workerUrl(), { workerData: { store: where, use } satisfies StoreThread });
-    const store = new Store(worker);
+    const program = createRequire(import.meta.url).resolve('#dist/store/worker.js');
+    const worker = new Worker(program, { workerData: { store: where, use } satisfies StoreThread });
+    const store = new Store(worker, events, host);
     const abort = () => store.#break(aborted());
     signal?.addEventListener('abort', abort, { once: true });
-    store.#closing = true;
     try {
-      await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject, operation: 'statistics' }));
-      store.#closing = false;
+      await store.#opening;
       return store;
     } catch (error) {
       // What it has begun, such as a connection, would hold up the end of the process.
+      store.#closing = true;
       store.#end();
       throw error;
     } finally {
@@ -121,27 +96,12 @@ export class Store {
     }
   }
 
-  /**
-   * Runs an operation; resolves when what it changed is on disk. Rejects with StoreError for what cannot be, arguments that
-   * are none among it; with DatabaseError when the database cannot be used; and with StoreFault. With `who` it is an
-   * administrative change, and is written down.
-   */
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
-    if (this.#broken) return Promise.reject(this.#broken);
-    if (this.#waiting.size >= MAX_WAITING)
-      return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many calls wait for the store'));
-    let checked: unknown;
-    try {
-      checked = argumentsOf(operation, given);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-    this.#last += 1;
-    const id = this.#last;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, operation });
-      this.#call({ id, operation, arguments: checked, asked: monotonic(), who });
-    });
+    return this.#ask(operation, given, who, false) as Promise<ResultOf<N>>;
+  }
+
+  administer(operation: string, given: unknown, who: string): Promise<Administered> {
+    return this.#ask(operation, given, who, true) as Promise<Administered>;
   }
 
   /**
@@ -149,12 +109,14 @@ export class Store {
    * minutes: with SQLite nothing else is answered meanwhile.
    */
   async answers(): Promise<boolean> {
-    if (
-      this.#waiting.size >= MAX_WAITING ||
-      [...this.#waiting.values()].some(({ operation }) => LENGTHY.has(operation))
-    )
-      return true;
-    await this.run('listHomeAgents', {}).catch(() => undefined);
+    if (this.#waiting.size >= MAX_WAITING || this.#busy) return true;
+    let heard: () => void = () => undefined;
+    const busy = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    this.#whenBusy.add(heard);
+    await Promise.race([this.run('listHomeAgents', {}).catch(() => undefined), busy]);
+    this.#whenBusy.delete(heard);
     return this.#broken === undefined;
   }
 
@@ -163,8 +125,8 @@ export class Store {
     this.#closing = true;
     this.#flush();
     if (this.#broken) return;
-    this.#worker.postMessage('close');
-    await within(this.#exited, patience);
+    this.#post('close');
+    await within(this.#exited, patience, this.#host);
     this.#end();
   }
 
@@ -175,6 +137,18 @@ export class Store {
     void this.#worker.terminate();
   }
 
+  #ask(operation: string, given: unknown, who: string | undefined, outside: boolean): Promise<unknown> {
+    if (this.#broken) return Promise.reject(this.#broken);
+    if (this.#waiting.size >= MAX_WAITING)
+      return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many calls wait for the store'));
+    this.#last += 1;
+    const id = this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#call({ id, operation, arguments: given, asked: this.#host.monotonic(), who, outside });
+    });
+  }
+
   /** Calls of one turn go over together: waking the other thread costs more than most calls. */
   #call(call: StoreCall): void {
     this.#calls.push(call);
@@ -183,50 +157,56 @@ export class Store {
   }
 
   #flush(): void {
-    if (this.#calls.length > 0) this.#worker.postMessage(this.#calls.splice(0));
+    if (this.#calls.length > 0) this.#post(this.#calls.splice(0));
+  }
+
+  #post(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+
+  #hear(message: FromThread): void {
+    const events = this.#events;
+    switch (message.type) {
+      case 'opened':
+        this.#isOpen = true;
+        this.#opened();
+        break;
+      case 'refused':
+        this.#refused(toError(message.failure));
+        break;
+      case 'replies':
+        for (const reply of message.replies) this.#reply(reply);
+        break;
+      case 'state':
+        events.state?.(message.works, message.reason);
+        break;
+      case 'clockStep':
+        events.clockStep?.(message.milliseconds);
+        break;
+      case 'fault':
+        events.fault?.(message.where, toFault(message.failure));
+        break;
+      case 'warning':
+        events.warning?.(message.text);
+        break;
+      case 'busy':
+        this.#busy = message.busy;
+        if (message.busy) for (const heard of this.#whenBusy) heard();
+    }
   }
 
   #reply(reply: StoreReply): void {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
-    if ('failure' in reply) {
-      const { kind, code, message } = reply.failure;
-      if (code === 'ERR_STORE_FULL' && waiting) {
-        this.#full.add(waiting.operation);
-        this.#fullAt = monotonic();
-      }
-      if (kind === 'database') this.#lost(message);
-      const error = toError(reply.failure);
-      if (waiting && error instanceof StoreFault) this.onFault(waiting.operation, error);
-      waiting?.reject(error);
-    } else {
-      this.#worked(waiting?.operation);
-      waiting?.resolve(reply.value);
-    }
-  }
-
-  #lost(reason: string): void {
-    if (!this.#works) return;
-    this.#works = false;
-    this.onState(false, reason);
-  }
-
-  #worked(operation: OperationName | undefined): void {
-    if (this.#works || (this.#full.size > 0 && !this.#hasRoom(operation))) return;
-    this.#works = true;
-    this.#full.clear();
-    this.onState(true, '');
-  }
-
-  #hasRoom(worked: OperationName | undefined): boolean {
-    if (worked === undefined || READING.has(worked)) return false;
-    return this.#full.has(worked) || monotonic() - this.#fullAt >= FULL_QUIET;
+    if ('failure' in reply) waiting?.reject(toError(reply.failure));
+    else waiting?.resolve(reply.value);
   }
 
   #break(error: Error): void {
     if (this.#broken) return;
     this.#broken = error;
-    if (!this.#closing) this.onEnd(error.message);
+    this.#refused(error);
+    if (this.#isOpen && !this.#closing) this.#events.ended?.(error.message);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
@@ -235,8 +215,12 @@ export class Store {
 function toError(failure: StoreFailure): Error {
   const { kind, code, message } = failure;
   if (kind === 'store') return new StoreError(code as StoreErrorCode, message);
-  if (kind === 'database') return new DatabaseError(code as DatabaseError['code'], message);
-  return new StoreFault(failure);
+  if (kind === 'database') return new DatabaseError(code as DatabaseErrorCode, message);
+  return toFault(failure);
+}
+
+function toFault({ code, message, stack }: StoreFailure): StoreFault {
+  return new StoreFault(code, message, stack);
 }
 
 function aborted(): DatabaseError {

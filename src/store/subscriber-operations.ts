@@ -1,6 +1,8 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { checkName, MAX_NAME } from '../protocol/mip6/names.js';
-import type { Found, Lease, Page, Proof, Subscriber, SubscriberChange } from './records.js';
+import { page, subscriberChange, subscriberInput, text } from './inputs.js';
+import { administrative, internal } from './operation.js';
+import type { Found, Lease, Page, Proof, Session, Subscriber } from './records.js';
 import { MAX_PAGE, StoreError } from './records.js';
 import {
   type Context,
@@ -16,149 +18,178 @@ import {
   toLease,
   toSubscriber,
 } from './rows.js';
+import { sessionOperations } from './session-operations.js';
+
+/** What goes with a subscriber. */
+export interface RemovedSubscriber {
+  readonly lease: Lease | undefined;
+  readonly sessions: readonly Session[];
+}
 
 /** Who may come in. */
 export const subscriberOperations = {
   /** The subscriber that a certificate belongs to, if it may come in now. */
-  async findSubscriber(db: Db, { names, sha256, sessionId }: Proof, context: Context): Promise<Found> {
-    const row = await subscriberOf(db, names, sha256);
-    if (!row) return { refusal: 'no-subscriber' };
-    const { id, ...fields } = row;
-    const { nai } = fields;
-    if (row.certificate_sha256 !== null && row.certificate_sha256 !== sha256)
-      return { refusal: 'other-certificate', nai };
-    if (row.enabled === 0) return { refusal: 'disabled', nai };
-    if (await isOfOther(db, sessionId, id)) return { refusal: 'other-subscriber', nai };
-    if (row.sessions === 'one') {
-      const other = await db
-        .selectFrom('sessions')
-        .select('id')
-        .where('subscriber_id', '=', id)
-        .where('id', '<>', sessionId)
-        .where('expires_at', '>', context.now())
-        .executeTakeFirst();
-      if (other) return { refusal: 'second-session', nai };
-    }
-    return { subscriber: toSubscriber(fields) };
-  },
+  findSubscriber: internal({
+    kind: 'read',
+    async run(db: Db, { names, sha256, sessionId }: Proof, context: Context): Promise<Found> {
+      const row = await subscriberOf(db, names, sha256);
+      if (!row) return { refusal: 'no-subscriber' };
+      const { id, ...fields } = row;
+      const { nai } = fields;
+      if (row.certificate_sha256 !== null && row.certificate_sha256 !== sha256)
+        return { refusal: 'other-certificate', nai };
+      if (row.enabled === 0) return { refusal: 'disabled', nai };
+      if (await isOfOther(db, sessionId, id)) return { refusal: 'other-subscriber', nai };
+      if (row.sessions === 'one') {
+        const other = await db
+          .selectFrom('sessions')
+          .select('id')
+          .where('subscriber_id', '=', id)
+          .where('id', '<>', sessionId)
+          .where('expires_at', '>', context.now())
+          .executeTakeFirst();
+        if (other) return { refusal: 'second-session', nai };
+      }
+      return { subscriber: toSubscriber(fields) };
+    },
+  }),
 
-  async addSubscriber(db: Db, { subscriber }: { readonly subscriber: Subscriber }, context: Context): Promise<void> {
-    const problem = checkName(subscriber.nai);
-    if (problem)
-      throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(subscriber.nai)} cannot be a subscriber: ${problem}`);
-    const nai = subscriber.nai.toLowerCase();
-    const { homeAgent, homeAddress, certificateName, certificateSha256, pskRoot, sessionLifetime } = subscriber;
-    await refuseTaken(db, nai, {
-      certificateName: certificateName ?? null,
-      certificateSha256: certificateSha256 ?? null,
-    });
-    await checkPin(db, nai, homeAddress, homeAgent);
-    const inserted = await db
-      .insertInto('subscribers')
-      .values({
-        nai,
-        enabled: Number(subscriber.enabled),
-        mip6: Number(subscriber.mip6),
-        local_ha: Number(subscriber.localHomeAgent),
-        psk_root: pskRoot ?? null,
-        home_agent_id: homeAgent === undefined ? null : (await requireHomeAgent(db, homeAgent)).id,
-        hoa: homeAddress === undefined ? null : homeAddressOf(homeAddress),
-        session_lifetime: sessionLifetime === undefined ? null : lifetimeOf(sessionLifetime),
-        certificate_name: certificateName === undefined ? null : certificateNameOf(certificateName),
-        certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
-        sessions: subscriber.sessions,
-        takeovers: 0,
-        created_at: context.now(),
-      })
-      .onConflict((conflict) => conflict.column('nai').doNothing())
-      .executeTakeFirst();
-    if (inserted.numInsertedOrUpdatedRows === 0n)
-      throw new StoreError('ERR_STORE_EXISTS', `subscriber ${nai} is already there`);
-  },
+  addSubscriber: administrative({
+    kind: 'write',
+    input: (z) => z.strictObject({ subscriber: subscriberInput(z) }),
+    async run(db, { subscriber }, context): Promise<void> {
+      const problem = checkName(subscriber.nai);
+      if (problem)
+        throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(subscriber.nai)} cannot be a subscriber: ${problem}`);
+      const nai = subscriber.nai.toLowerCase();
+      const { homeAgent, homeAddress, certificateName, certificateSha256, pskRoot, sessionLifetime } = subscriber;
+      await refuseTaken(db, nai, {
+        certificateName: certificateName ?? null,
+        certificateSha256: certificateSha256 ?? null,
+      });
+      await checkPin(db, nai, homeAddress, homeAgent);
+      const inserted = await db
+        .insertInto('subscribers')
+        .values({
+          nai,
+          enabled: Number(subscriber.enabled),
+          mip6: Number(subscriber.mip6),
+          local_ha: Number(subscriber.localHomeAgent),
+          psk_root: pskRoot ?? null,
+          home_agent_id: homeAgent === undefined ? null : (await requireHomeAgent(db, homeAgent)).id,
+          hoa: homeAddress === undefined ? null : homeAddressOf(homeAddress),
+          session_lifetime: sessionLifetime === undefined ? null : lifetimeOf(sessionLifetime),
+          certificate_name: certificateName === undefined ? null : certificateNameOf(certificateName),
+          certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
+          sessions: subscriber.sessions,
+          takeovers: 0,
+          created_at: context.now(),
+        })
+        .onConflict((conflict) => conflict.column('nai').doNothing())
+        .executeTakeFirst();
+      if (inserted.numInsertedOrUpdatedRows === 0n)
+        throw new StoreError('ERR_STORE_EXISTS', `subscriber ${nai} is already there`);
+    },
+  }),
 
   /** Changes what is named, and nothing else. Sessions go on: ending or moving them is its caller's business. */
-  async changeSubscriber(
-    db: Db,
-    { nai, change }: { readonly nai: string; readonly change: SubscriberChange },
-  ): Promise<Subscriber> {
-    const known = await subscribers(db).where('nai', '=', nai.toLowerCase()).executeTakeFirst();
-    if (!known) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
-    await refuseTaken(db, known.nai, change);
-    const {
-      homeAgent,
-      homeAddress,
-      sessionLifetime: lifetime,
-      certificateName: name,
-      certificateSha256: sha256,
-    } = change;
-    if (homeAgent !== undefined || homeAddress !== undefined) {
-      const pinned = {
-        hoa: homeAddress === undefined ? known.hoa : homeAddress,
-        agent: homeAgent === undefined ? known.pin : homeAgent,
+  changeSubscriber: administrative({
+    kind: 'write',
+    input: (z) => z.strictObject({ nai: text(z), change: subscriberChange(z) }),
+    async run(db, { nai, change }): Promise<Subscriber> {
+      const known = await subscribers(db).where('nai', '=', nai.toLowerCase()).executeTakeFirst();
+      if (!known) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
+      await refuseTaken(db, known.nai, change);
+      const {
+        homeAgent,
+        homeAddress,
+        sessionLifetime: lifetime,
+        certificateName: name,
+        certificateSha256: sha256,
+      } = change;
+      if (homeAgent !== undefined || homeAddress !== undefined) {
+        const pinned = {
+          hoa: homeAddress === undefined ? known.hoa : homeAddress,
+          agent: homeAgent === undefined ? known.pin : homeAgent,
+        };
+        await checkPin(db, known.nai, pinned.hoa ?? undefined, pinned.agent ?? undefined);
+      }
+      const values = {
+        ...(change.enabled === undefined ? {} : { enabled: Number(change.enabled) }),
+        ...(change.mip6 === undefined ? {} : { mip6: Number(change.mip6) }),
+        ...(change.localHomeAgent === undefined ? {} : { local_ha: Number(change.localHomeAgent) }),
+        ...(change.sessions === undefined ? {} : { sessions: change.sessions }),
+        ...(change.pskRoot === undefined ? {} : { psk_root: change.pskRoot }),
+        ...(lifetime === undefined ? {} : { session_lifetime: lifetime === null ? null : lifetimeOf(lifetime) }),
+        ...(homeAgent === undefined
+          ? {}
+          : { home_agent_id: homeAgent === null ? null : (await requireHomeAgent(db, homeAgent)).id }),
+        ...(homeAddress === undefined ? {} : { hoa: homeAddress === null ? null : homeAddressOf(homeAddress) }),
+        ...(name === undefined ? {} : { certificate_name: name === null ? null : certificateNameOf(name) }),
+        ...(sha256 === undefined ? {} : { certificate_sha256: sha256 === null ? null : sha256Of(sha256) }),
       };
-      await checkPin(db, known.nai, pinned.hoa ?? undefined, pinned.agent ?? undefined);
-    }
-    const values = {
-      ...(change.enabled === undefined ? {} : { enabled: Number(change.enabled) }),
-      ...(change.mip6 === undefined ? {} : { mip6: Number(change.mip6) }),
-      ...(change.localHomeAgent === undefined ? {} : { local_ha: Number(change.localHomeAgent) }),
-      ...(change.sessions === undefined ? {} : { sessions: change.sessions }),
-      ...(change.pskRoot === undefined ? {} : { psk_root: change.pskRoot }),
-      ...(lifetime === undefined ? {} : { session_lifetime: lifetime === null ? null : lifetimeOf(lifetime) }),
-      ...(homeAgent === undefined
-        ? {}
-        : { home_agent_id: homeAgent === null ? null : (await requireHomeAgent(db, homeAgent)).id }),
-      ...(homeAddress === undefined ? {} : { hoa: homeAddress === null ? null : homeAddressOf(homeAddress) }),
-      ...(name === undefined ? {} : { certificate_name: name === null ? null : certificateNameOf(name) }),
-      ...(sha256 === undefined ? {} : { certificate_sha256: sha256 === null ? null : sha256Of(sha256) }),
-    };
-    if (Object.keys(values).length > 0) {
-      await db.updateTable('subscribers').set(values).where('id', '=', known.id).execute();
-    }
-    const { id, ...row } = await subscribers(db).where('subscribers.id', '=', known.id).executeTakeFirstOrThrow();
-    return toSubscriber(row);
-  },
+      if (Object.keys(values).length > 0) {
+        await db.updateTable('subscribers').set(values).where('id', '=', known.id).execute();
+      }
+      const { id, ...row } = await subscribers(db).where('subscribers.id', '=', known.id).executeTakeFirstOrThrow();
+      return toSubscriber(row);
+    },
+  }),
 
   /** By NAI. `match` is a part of it; `from` where a page before this one ended. */
-  async listSubscribers(
-    db: Db,
-    filter: {
-      readonly match?: string | undefined;
-      readonly homeAgent?: string | undefined;
-      readonly enabled?: boolean | undefined;
-      readonly from?: string | undefined;
-      readonly limit?: number | undefined;
+  listSubscribers: administrative({
+    kind: 'read',
+    input: (z) =>
+      z.strictObject({
+        match: text(z).optional(),
+        homeAgent: text(z).optional(),
+        enabled: z.boolean().optional(),
+        ...page(z),
+      }),
+    async run(db, filter): Promise<Page<Subscriber>> {
+      const { match, homeAgent, enabled, from, limit = MAX_PAGE } = filter;
+      let query = subscribers(db).orderBy('subscribers.nai');
+      if (match !== undefined) query = query.where(contains('subscribers.nai', match.toLowerCase()));
+      if (homeAgent !== undefined) query = query.where('home_agents.name', '=', homeAgent);
+      if (enabled !== undefined) query = query.where('enabled', '=', Number(enabled));
+      if (from !== undefined) query = query.where('subscribers.nai', '>', from);
+      const rows = await query.limit(limit + 1).execute();
+      const found = rows.map(({ id, ...row }) => toSubscriber(row));
+      return pageOf(found, limit, ({ nai }) => nai);
     },
-  ): Promise<Page<Subscriber>> {
-    const { match, homeAgent, enabled, from, limit = MAX_PAGE } = filter;
-    let query = subscribers(db).orderBy('subscribers.nai');
-    if (match !== undefined) query = query.where(contains('subscribers.nai', match.toLowerCase()));
-    if (homeAgent !== undefined) query = query.where('home_agents.name', '=', homeAgent);
-    if (enabled !== undefined) query = query.where('enabled', '=', Number(enabled));
-    if (from !== undefined) query = query.where('subscribers.nai', '>', from);
-    const rows = await query.limit(limit + 1).execute();
-    const found = rows.map(({ id, ...row }) => toSubscriber(row));
-    return pageOf(found, limit, ({ nai }) => nai);
-  },
+  }),
 
   /** One subscriber. */
-  async showSubscriber(db: Db, { nai }: { readonly nai: string }): Promise<Subscriber> {
-    const row = await subscribers(db).where('nai', '=', nai.toLowerCase()).executeTakeFirst();
-    if (!row) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
-    const { id, ...fields } = row;
-    return toSubscriber(fields);
-  },
+  showSubscriber: administrative({
+    kind: 'read',
+    input: (z) => z.strictObject({ nai: text(z) }),
+    async run(db, { nai }): Promise<Subscriber> {
+      const row = await subscribers(db).where('nai', '=', nai.toLowerCase()).executeTakeFirst();
+      if (!row) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
+      const { id, ...fields } = row;
+      return toSubscriber(fields);
+    },
+  }),
 
-  /** Removes a subscriber with its sessions and its lease, which is returned. */
-  async removeSubscriber(db: Db, { nai }: { readonly nai: string }, context: Context): Promise<Lease | undefined> {
-    const row = await db.selectFrom('subscribers').select('id').where('nai', '=', nai.toLowerCase()).executeTakeFirst();
-    if (!row) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
-    const lease = await leases(db).where('leases.subscriber_id', '=', row.id).executeTakeFirst();
-    if (lease) await release(db, lease, context.now());
-    await db.deleteFrom('sessions').where('subscriber_id', '=', row.id).execute();
-    await db.deleteFrom('subscribers').where('id', '=', row.id).execute();
-    return lease && toLease(lease);
-  },
+  /** Removes a subscriber with its sessions and its lease, which are returned. */
+  removeSubscriber: administrative({
+    kind: 'write',
+    input: (z) => z.strictObject({ nai: text(z) }),
+    async run(db, { nai }, context): Promise<RemovedSubscriber> {
+      const row = await db
+        .selectFrom('subscribers')
+        .select('id')
+        .where('nai', '=', nai.toLowerCase())
+        .executeTakeFirst();
+      if (!row) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
+      const lease = await leases(db).where('leases.subscriber_id', '=', row.id).executeTakeFirst();
+      if (lease) await release(db, lease, context.now());
+      const { items: sessions } = await sessionOperations.listSessions.run(db, { of: nai }, context);
+      await db.deleteFrom('sessions').where('subscriber_id', '=', row.id).execute();
+      await db.deleteFrom('subscribers').where('id', '=', row.id).execute();
+      return { lease: lease && toLease(lease), sessions };
+    },
+  }),
 } as const;
 
 /** By the certificate itself, else by its names: the one that a subscriber is bound to, or its NAI. */
@@ -177,11 +208,16 @@ async function subscriberOf(db: Db, names: readonly string[], sha256: string) {
   return undefined;
 }
 
+interface CertificateChange {
+  readonly certificateName?: string | null | undefined;
+  readonly certificateSha256?: string | null | undefined;
+}
+
 /** A certificate or a name in it belongs to one subscriber. */
 async function refuseTaken(
   db: Db,
   nai: string,
-  { certificateName, certificateSha256 }: Pick<SubscriberChange, 'certificateName' | 'certificateSha256'>,
+  { certificateName, certificateSha256 }: CertificateChange,
 ): Promise<void> {
   const taken = async (column: 'certificate_name' | 'certificate_sha256', value: string | null | undefined) => {
     if (value === undefined || value === null) return;

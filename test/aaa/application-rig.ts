@@ -77,6 +77,7 @@ export class Application {
               ? { result: 'none', reason: 'no-home-agent', released: undefined }
               : undefined,
         ) as never,
+      administer: () => Promise.reject(new Error('no operator is here')),
       close: () => Promise.resolve(),
     };
     const authorize = async ({ peerIds, fingerprint256 }: VerifiedPeer, sessionId: string) => {

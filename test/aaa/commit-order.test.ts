@@ -46,6 +46,8 @@ class HeldStore implements StoreCalls {
     return (operation === this.#held.operation ? this.#hold(go) : go()) as never;
   };
 
+  readonly administer: StoreCalls['administer'] = (...call) => this.#store.administer(...call);
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,9 +1,10 @@
+import { type Host, systemHost } from '../../src/runtime/system/host.js';
 import { type Backend, isPostgresUrl } from '../../src/store/backend.js';
 import { ClockKeeper } from '../../src/store/clock-keeper.js';
 import { SqliteBackend } from '../../src/store/database.js';
+import type { Operation } from '../../src/store/operation.js';
 import { type OperationName, operations } from '../../src/store/operations.js';
 import { PostgresBackend } from '../../src/store/postgres.js';
-import type { Context, Db } from '../../src/store/rows.js';
 import type { Store } from '../../src/store/store.js';
 import { NOW } from './fixtures.js';
 
@@ -40,19 +41,16 @@ export class ClockedServer {
   static async start(where: string, world: World): Promise<ClockedServer> {
     const backend: Backend = isPostgresUrl(where) ? await PostgresBackend.open(where) : await SqliteBackend.open(where);
     const steps: number[] = [];
-    const clocks = {
-      monotonic: () => world.monotonic,
-      host: () => world.wall,
-      // It is finer than the store's times.
-      database: backend.wallClock && (async () => world.wall + 0.4),
-    };
-    const keeper = await ClockKeeper.start(backend, (step) => steps.push(step), clocks);
+    const host: Host = { ...systemHost, monotonic: () => world.monotonic, wall: () => world.wall };
+    // It is finer than the store's times.
+    const database = backend.wallClock && (async () => world.wall + 0.4);
+    const keeper = await ClockKeeper.start(backend, host, (step) => steps.push(step), database);
     return new ClockedServer(world, backend, keeper, steps);
   }
 
   /** As Store.run. */
   readonly run: Store['run'] = async (operation, given) => {
-    const run = operations[operation as OperationName] as unknown as Operation;
+    const { run } = operations[operation as OperationName] as unknown as Operation<unknown, unknown>;
     const context = this.keeper.context(this.#world.monotonic);
     const [outcome] = await this.#backend.commit([(db) => run(db, given, context)], this.keeper.follow);
     if (outcome?.status !== 'fulfilled') throw outcome?.reason;
@@ -64,5 +62,3 @@ export class ClockedServer {
     await this.#backend.close();
   }
 }
-
-type Operation = (db: Db, given: unknown, context: Context) => Promise<unknown>;

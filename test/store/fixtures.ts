@@ -1,5 +1,5 @@
+import type { StorePort } from '../../src/store/port.js';
 import { type BootstrapRequest, type HomeAgent, plainSubscriber, type Subscriber } from '../../src/store/records.js';
-import type { Store } from '../../src/store/store.js';
 
 export const NOW = Date.UTC(2030, 0, 1);
 export const HOUR = 3_600_000;
@@ -15,9 +15,9 @@ export function subscriberOf(nai: string, more: Partial<Subscriber> = {}): Subsc
 
 /** The calls of most tests, on a store that is opened before each of them. */
 export class StoreUser {
-  readonly #store: () => Store;
+  readonly #store: () => StorePort;
 
-  constructor(store: () => Store) {
+  constructor(store: () => StorePort) {
     this.#store = store;
   }
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { StoreEvents } from '../../src/store/port.js';
 import { checkStore, urlProblem } from '../../src/store/postgres-url.js';
 import { Store } from '../../src/store/store.js';
 import { run } from '../daemons/program.js';
@@ -73,8 +74,8 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function begin(url: string): Promise<Store> {
-    const store = await Store.open(url);
+  async function begin(url: string, events: StoreEvents = {}): Promise<Store> {
+    const store = await Store.open(url, { events });
     open.push(store);
     return store;
   }
@@ -162,7 +163,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
         .poll(() => postgres.query('postgres', "SELECT current_setting('fsync') AS fsync"))
         .toEqual([{ fsync: 'off' }]);
       const warnings: string[] = [];
-      (await begin(url)).onWarning = (warning) => warnings.push(warning);
+      await begin(url, { warning: (text) => void warnings.push(text) });
       await expect.poll(() => warnings).toEqual([expect.stringMatching(/fsync = off: a power failure may ruin/)]);
     } finally {
       await postgres.query('postgres', 'ALTER SYSTEM RESET fsync');
@@ -172,9 +173,8 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
 
   it('whose disk is full gives the error that SQLite gives, reads on, and works when there is room', async () => {
     const url = await postgres.database();
-    const store = await begin(url);
     const news: string[] = [];
-    store.onState = (works, reason) => news.push(works ? 'works' : reason);
+    const store = await begin(url, { state: (works, reason) => void news.push(works ? 'works' : reason) });
     await store.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });
     await postgres.query(
       url,
@@ -197,11 +197,12 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
 
   it('whose database lacks what it should have is lost, and a query that is wrong is a fault of ours', async () => {
     const url = await postgres.database();
-    const store = await begin(url);
     const news: string[] = [];
     const faults: string[] = [];
-    store.onState = (works) => news.push(works ? 'works' : 'lost');
-    store.onFault = (operation, fault) => faults.push(`${operation}: ${fault.message}`);
+    const store = await begin(url, {
+      state: (works) => void news.push(works ? 'works' : 'lost'),
+      fault: (where, fault) => void faults.push(`${where}: ${fault.message}`),
+    });
     await postgres.query(url, 'ALTER TABLE subscribers RENAME COLUMN takeovers TO something');
     await expect(store.run('listSubscribers', {})).rejects.toMatchObject({ name: 'StoreFault', code: '42703' });
     expect({ news, faults }).toEqual({ news: [], faults: [expect.stringMatching(/^listSubscribers: .*takeovers/)] });

@@ -33,11 +33,11 @@ async function begin(options: OpenOptions = { use: 'server' }, where = path): Pr
   return store;
 }
 
-/** What becomes of the store from now on. */
-function newsOf(store: Store): string[] {
+/** A server's store, and what it reports of its database. */
+async function watched(): Promise<{ store: Store; news: string[] }> {
   const news: string[] = [];
-  store.onState = (works, reason) => news.push(works ? 'works' : reason);
-  return news;
+  const events = { state: (works: boolean, reason: string) => void news.push(works ? 'works' : reason) };
+  return { store: await begin({ use: 'server', events }), news };
 }
 
 describe('the files of a store', () => {
@@ -153,11 +153,10 @@ describe('a store whose file', () => {
     ],
   ] as const) {
     it(`${what} is lost, promises nothing, and says so also when nobody asks`, async () => {
-      const store = await begin();
+      const { store, news } = await watched();
       const user = new StoreUser(() => store);
       await user.addAgent(1);
       await user.addSubscriber('mn@home.example');
-      const news = newsOf(store);
       harm();
       await expect.poll(() => news).toEqual([expect.stringMatching(LOST)]);
       await expect(user.bootstrap('mn@home.example', 's1')).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
@@ -167,8 +166,7 @@ describe('a store whose file', () => {
   }
 
   it('comes back under its name works again', async () => {
-    const store = await begin();
-    const news = newsOf(store);
+    const { store, news } = await watched();
     const away = join(folder, 'away.db');
     renameSync(path, away);
     await expect(store.run('listSubscribers', {})).rejects.toThrow('was deleted');

@@ -1,20 +1,26 @@
 import { EventEmitter } from 'node:events';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
+import type { FromThread, StoreCall, StoreFailure, ToThread } from '../../src/store/messages.js';
 import { MAX_WAITING, Store } from '../../src/store/store.js';
-import type { StoreCall, StoreFailure } from '../../src/store/worker.js';
 
 /** A thread that answers when it is told to. */
 class Thread extends EventEmitter {
   static last: Thread;
   readonly calls: StoreCall[] = [];
+  posts = 0;
 
   constructor() {
     super();
     Thread.last = this;
-    queueMicrotask(() => this.emit('message', [{ id: 0, value: 'open' }]));
+    queueMicrotask(() => this.say({ type: 'opened' }));
   }
 
-  postMessage(message: readonly StoreCall[] | 'close'): void {
+  say(message: FromThread): void {
+    this.emit('message', message);
+  }
+
+  postMessage(message: ToThread): void {
+    this.posts += 1;
     if (message === 'close') this.emit('exit', 0);
     else this.calls.push(...message);
   }
@@ -27,23 +33,17 @@ class Thread extends EventEmitter {
     return Promise.resolve(0);
   }
 
-  answer(failure: Partial<StoreFailure> = {}): void {
-    const all = { kind: 'database', code: 'ERR_STORE_DOWN', message: '', ...failure };
-    this.emit(
-      'message',
-      this.calls.splice(0).map(({ id }) => ({ id, failure: all })),
-    );
+  fail(failure: Partial<StoreFailure> = {}): void {
+    const all = { kind: 'database', code: 'ERR_STORE_DOWN', message: '', ...failure } as const;
+    this.say({ type: 'replies', replies: this.calls.splice(0).map(({ id }) => ({ id, failure: all })) });
   }
 
-  succeed(): void {
-    this.emit(
-      'message',
-      this.calls.splice(0).map(({ id }) => ({ id, value: undefined })),
-    );
+  succeed(value: unknown): void {
+    this.say({ type: 'replies', replies: this.calls.splice(0).map(({ id }) => ({ id, value })) });
   }
 }
 
-// Whatever is made with "new" may be another object.
+// A mock of a class: whatever is made with "new" may be another object.
 vi.mock('node:worker_threads', () => ({
   Worker: function Worker() {
     return new Thread();
@@ -51,103 +51,116 @@ vi.mock('node:worker_threads', () => ({
 }));
 
 let store: Store;
-let ended: string[];
+let events: unknown[];
+
+const open = () =>
+  Store.open('store.db', {
+    events: {
+      state: (...what) => void events.push(['state', ...what]),
+      ended: (reason) => void events.push(['ended', reason]),
+      clockStep: (milliseconds) => void events.push(['clockStep', milliseconds]),
+      fault: (where, { name, code, message }) => void events.push(['fault', where, name, code, message]),
+      warning: (text) => void events.push(['warning', text]),
+    },
+  });
 
 beforeEach(async () => {
-  store = await Store.open('store.db');
-  ended = [];
-  store.onEnd = (reason) => ended.push(reason);
+  events = [];
+  store = await open();
 });
 
 it('answers when its thread does, whatever the database says', async () => {
   const answers = store.answers();
   await Promise.resolve();
   expect(Thread.last.calls).toMatchObject([{ operation: 'listHomeAgents' }]);
-  Thread.last.answer();
+  Thread.last.fail();
   expect(await answers).toBe(true);
 });
 
-it('is not asked while it does what takes long, or has too much to do', async () => {
-  const long = store.run('finishImport', { importId: 'a', update: false }).catch(() => undefined);
+it('answers without being asked while its thread is busy, also when that begins after the question', async () => {
+  const before = store.answers();
+  await Promise.resolve();
+  expect(Thread.last.calls.splice(0)).toHaveLength(1);
+  Thread.last.say({ type: 'busy', busy: true });
+  expect(await before).toBe(true);
   expect(await store.answers()).toBe(true);
-  Thread.last.answer();
-  await long;
+  expect(Thread.last.calls).toEqual([]);
+  Thread.last.say({ type: 'busy', busy: false });
+  void store.answers();
+  await Promise.resolve();
+  expect(Thread.last.calls).toHaveLength(1);
+});
+
+it('answers without being asked when too many calls wait, and refuses more', async () => {
   const many = Array.from({ length: MAX_WAITING }, () => store.run('listSubscribers', {}).catch(() => undefined));
   expect(await store.answers()).toBe(true);
+  await expect(store.run('statistics', {})).rejects.toMatchObject({ code: 'ERR_STORE_BUSY' });
   expect(Thread.last.calls.map(({ operation }) => operation)).not.toContain('listHomeAgents');
-  Thread.last.answer();
+  Thread.last.fail();
   await Promise.all(many);
 });
 
-it('says once that its thread has ended, and not when it was told to', async () => {
-  Thread.last.emit('error', new Error('out of memory'));
-  Thread.last.emit('exit', 1);
-  expect(ended).toEqual(['out of memory']);
-  expect(await store.answers()).toBe(false);
-
-  const other = await Store.open('other.db');
-  other.onEnd = (reason) => ended.push(reason);
-  await other.close();
-  expect(ended).toHaveLength(1);
+it('sends the calls of one turn in one message, each with the time when it was made', async () => {
+  const both = [store.run('statistics', {}), store.administer('listAudit', { of: 'a' }, 'root')];
+  await Promise.resolve();
+  expect(Thread.last.posts).toBe(1);
+  const [first, second] = Thread.last.calls;
+  expect(first).toMatchObject({ operation: 'statistics', who: undefined, outside: false });
+  expect(second).toMatchObject({ operation: 'listAudit', arguments: { of: 'a' }, who: 'root', outside: true });
+  expect(first?.asked).toBeLessThanOrEqual(second?.asked ?? 0);
+  Thread.last.succeed('done');
+  expect(await Promise.all(both)).toEqual(['done', 'done']);
 });
 
-describe('its state', () => {
-  const CALLS = {
-    read: () => store.run('statistics', {}),
-    write: () => store.run('expire', { limit: 1 }),
-    failed: () => store.run('endSession', { sessionId: 's' }),
-  };
-  let news: string[];
+it.each([
+  ['StoreError', { kind: 'store', code: 'ERR_STORE_NOT_FOUND', message: 'no lease' }],
+  ['DatabaseError', { kind: 'database', code: 'ERR_STORE_FULL', message: 'full' }],
+  ['StoreFault', { kind: 'fault', code: 'ERR_STORE_FAULT', message: 'x is not a function' }],
+] as const)('makes a %s of the failure that its thread sends', async (name, failure) => {
+  const called = store.run('statistics', {});
+  await Promise.resolve();
+  Thread.last.fail(failure);
+  const { code, message } = failure;
+  await expect(called).rejects.toMatchObject({ name, code, message });
+});
 
-  beforeEach(() => {
-    news = [];
-    store.onState = (works, reason) => news.push(works ? 'works' : reason);
-  });
+it('passes on what its thread reports', () => {
+  Thread.last.say({ type: 'state', works: false, reason: 'gone' });
+  Thread.last.say({ type: 'clockStep', milliseconds: 7 });
+  Thread.last.say({ type: 'warning', text: 'old' });
+  const failure = { kind: 'fault', code: 'ERR_STORE_FAULT', message: 'bad', stack: 'bad at x.js' } as const;
+  Thread.last.say({ type: 'fault', where: 'expire', failure });
+  expect(events).toEqual([
+    ['state', false, 'gone'],
+    ['clockStep', 7],
+    ['warning', 'old'],
+    ['fault', 'expire', 'StoreFault', 'ERR_STORE_FAULT', 'bad'],
+  ]);
+});
 
-  /** Asks, and has the thread fail, or not. */
-  async function call(what: keyof typeof CALLS, failure?: Partial<StoreFailure>): Promise<void> {
-    const called = CALLS[what]().catch(() => undefined);
-    await Promise.resolve();
-    if (failure) Thread.last.answer(failure);
-    else Thread.last.succeed();
-    await called;
-  }
+it('reports once that its thread has ended, and rejects what waited', async () => {
+  const called = store.run('statistics', {});
+  Thread.last.emit('error', new Error('out of memory'));
+  Thread.last.emit('exit', 1);
+  await expect(called).rejects.toThrow('out of memory');
+  expect(events).toEqual([['ended', 'out of memory']]);
+  expect(await store.answers()).toBe(false);
+});
 
-  it('changes with the database only, not with a no or with a fault of ours', async () => {
-    const faults: string[] = [];
-    store.onFault = (operation) => faults.push(operation);
-    await call('write', { kind: 'store', code: 'ERR_STORE_NOT_FOUND' });
-    await call('write', { kind: 'fault', code: 'ERR_STORE_FAULT', message: 'x is not a function' });
-    expect({ news, faults }).toEqual({ news: [], faults: ['expire'] });
-    await call('write', { message: 'gone' });
-    await call('write', { message: 'gone' });
-    await call('read');
-    expect(news).toEqual(['gone', 'works']);
-  });
+it('does not report an end that it was told to come to', async () => {
+  await store.close();
+  expect(events).toEqual([]);
+  await expect(store.run('statistics', {})).rejects.toThrow('the store is closed');
+});
 
-  it('is good again after a full disk when what failed works, not when something is read or little is written', async () => {
-    await call('failed', { code: 'ERR_STORE_FULL', message: 'full' });
-    await call('read');
-    await call('write');
-    await call('failed', { code: 'ERR_STORE_FULL', message: 'full' });
-    expect(news).toEqual(['full']);
-    await call('failed');
-    expect(news).toEqual(['full', 'works']);
-  });
-
-  it('does not change when a call is refused before it is made', async () => {
-    for (const given of [
-      {},
-      { nai: 7 },
-      { nai: 'a\0b' },
-      { nai: '\ud800' },
-      { nai: 'a', more: 1 },
-      undefined,
-      null,
-      [],
-    ]) {
-      await expect(store.run('showSubscriber', given as never)).rejects.toMatchObject({ code: 'ERR_STORE_VALUE' });
-    }
-    expect({ news, calls: Thread.last.calls }).toEqual({ news: [], calls: [] });
-  });
+it('is not opened when its thread refuses, and reports nothing', async () => {
+  const opening = open();
+  Thread.last.removeAllListeners('message');
+  const other = Thread.last;
+  const refused = open();
+  Thread.last.say({ type: 'refused', failure: { kind: 'database', code: 'ERR_STORE_NEWER', message: 'newer' } });
+  await expect(refused).rejects.toMatchObject({ name: 'DatabaseError', code: 'ERR_STORE_NEWER' });
+  other.emit('exit', 1);
+  await expect(opening).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
+  expect(events).toEqual([]);
 });

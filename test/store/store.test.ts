@@ -31,7 +31,8 @@ for (const { kind, without, places } of DATABASES) {
         await user.addSubscriber('mn@home.example');
         const { lease } = await user.given('mn@home.example', 'one');
         expect(await store.run('removeSubscriber', { nai: 'mn@home.example' })).toMatchObject({
-          homeAddress: lease.homeAddress,
+          lease: { homeAddress: lease.homeAddress },
+          sessions: [{ sessionId: lease.sessionId, nai: 'mn@home.example' }],
         });
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
         await expect(store.run('removeSubscriber', { nai: 'mn@home.example' })).rejects.toThrow('no subscriber');

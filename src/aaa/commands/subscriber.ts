@@ -124,7 +124,7 @@ export function subscriberCommands(cli: Argv): Argv {
           .option('json', json)
           .example('pana-aaa subscriber remove mn@home.example', ''),
       async (argv) => {
-        const lease = await administer(argv, 'removeSubscriber', { nai: String(argv['nai']) });
+        const { lease } = await administer(argv, 'removeSubscriber', { nai: String(argv['nai']) });
         const held = lease ? `, which held ${lease.homeAddress} on ${lease.homeAgent.name}` : '';
         show(argv, { nai: argv['nai'], lease: lease ?? null }, () => `Removed ${argv['nai']}${held}.`);
       },

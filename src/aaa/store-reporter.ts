@@ -1,0 +1,40 @@
+import type { Logger } from '../runtime/log/log.js';
+import type { Barrier } from '../runtime/service/barrier.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import type { StoreEvents } from '../store/port.js';
+
+/** Logs and counts what the store reports, and remembers its state. */
+export class StoreReporter {
+  #works = true;
+  #end: () => void = () => undefined;
+  /** Resolves when the store has ended though nobody closed it. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#end = resolve;
+  });
+  readonly events: StoreEvents;
+
+  constructor(log: Logger, metrics: Metrics, barrier: Barrier) {
+    this.events = {
+      state: (works, reason) => {
+        this.#works = works;
+        if (works) log.warn('store answers again');
+        else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
+      },
+      ended: (reason) => {
+        log.error({ reason }, 'store has ended, and so do we');
+        this.#end();
+      },
+      fault: (_where, fault) => barrier.fault('store', fault),
+      warning: (reason) => log.warn({ reason }, 'store warns'),
+      clockStep: (milliseconds) => {
+        metrics.count('clock_steps');
+        log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
+      },
+    };
+  }
+
+  /** Whether the database answered when it was asked last. */
+  get works(): boolean {
+    return this.#works;
+  }
+}

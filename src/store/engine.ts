@@ -1,0 +1,261 @@
+import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
+import { writeAudit } from './audit.js';
+import type { Backend, Job } from './backend.js';
+import { ClockKeeper } from './clock-keeper.js';
+import { DatabaseError } from './database-error.js';
+import { checkFitness } from './fitness.js';
+import type { Operation } from './operation.js';
+import { type ArgumentsOf, type OperationName, operations, type ResultOf } from './operations.js';
+import type { Administered, StoreEvents, StorePort } from './port.js';
+import { StoreError } from './records.js';
+import { rewriteSecret } from './secret.js';
+import { StoreFault } from './store-fault.js';
+import { administrativeOperation, validated } from './validation.js';
+
+/** How often a database is looked at that is not asked, in milliseconds. */
+const CHECK_INTERVAL = 2_000;
+
+/**
+ * A full disk has room for a small write now and then: the store works again when what failed works, or when nothing failed
+ * for so long, in milliseconds.
+ */
+const FULL_QUIET = 15_000;
+
+export interface EngineEvents extends StoreEvents {
+  /** An operation that may take minutes is waiting or running; or none is any more. */
+  readonly busy?: (busy: boolean) => void;
+}
+
+interface Call {
+  readonly operation: OperationName;
+  readonly given: unknown;
+  /** When it was asked for, by the monotonic clock. */
+  readonly asked: number;
+  readonly who: string | undefined;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+type Outcome = PromiseSettledResult<unknown>;
+
+/**
+ * Runs the store's operations on one database, in the thread that it is made in: calls of a moment share one commit, and a call's
+ * promise resolves when its commit is on disk. It keeps the store's clock, and finds out whether the database works. The
+ * database is its caller's, who closes it afterwards.
+ */
+export class StoreEngine implements StorePort {
+  readonly #backend: Backend;
+  readonly #host: Host;
+  readonly #events: EngineEvents;
+  readonly #keeper: ClockKeeper;
+  readonly #waiting: Call[] = [];
+  /** Calls beside the writer's. */
+  #aside = 0;
+  #working = false;
+  #lengthy = 0;
+  readonly #cancelCheck: CancelTimer;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+
+  #works = true;
+  /** A write found the disk full, and none has succeeded since. */
+  #isFull = false;
+  /** What has found the disk full while the database is lost, and when something last did. */
+  readonly #full = new Set<OperationName>();
+  #fullAt = 0;
+
+  private constructor(backend: Backend, host: Host, keeper: ClockKeeper, events: EngineEvents) {
+    this.#backend = backend;
+    this.#host = host;
+    this.#events = events;
+    this.#keeper = keeper;
+    this.#cancelCheck = every(host, CHECK_INTERVAL, () => this.#check());
+    keeper.watch((error) => this.#failed('clock', error));
+    for (const warning of backend.warnings ?? []) events.warning?.(warning);
+  }
+
+  /** Rejects with DatabaseError. */
+  static async open(backend: Backend, host: Host, events: EngineEvents = {}): Promise<StoreEngine> {
+    const keeper = await ClockKeeper.start(backend, host, (step) => events.clockStep?.(step));
+    return new StoreEngine(backend, host, keeper, events);
+  }
+
+  /** `asked`: when the operation was asked for, by the host's monotonic clock. */
+  async run<N extends OperationName>(
+    operation: N,
+    given: ArgumentsOf<N>,
+    who?: string,
+    asked = this.#host.monotonic(),
+  ): Promise<ResultOf<N>> {
+    checkFitness(operation, given);
+    return (await this.#enqueue(operation, given, who, asked)) as ResultOf<N>;
+  }
+
+  async administer(name: string, given: unknown, who: string, asked = this.#host.monotonic()): Promise<Administered> {
+    const operation = administrativeOperation(name);
+    const checked = await validated(operation, given);
+    const result = await this.#enqueue(operation, checked, who, asked);
+    return { result, changed: operations[operation].audited };
+  }
+
+  answers(): Promise<boolean> {
+    return Promise.resolve(this.#closing === undefined);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelCheck();
+    if (this.#working || this.#aside > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    await this.#keeper.stop();
+  }
+
+  #enqueue(operation: OperationName, given: unknown, who: string | undefined, asked: number): Promise<unknown> {
+    if (this.#closing) return Promise.reject(new DatabaseError('ERR_STORE_OPEN', 'the store is closed'));
+    const { kind } = operations[operation];
+    if (kind === 'lengthy') this.#count(1);
+    return new Promise((resolve, reject) => {
+      const call = { operation, given, asked, who, resolve, reject };
+      if (this.#backend.concurrent && kind !== 'write') {
+        void this.#goAside(call, kind);
+        return;
+      }
+      this.#waiting.push(call);
+      if (this.#working) return;
+      this.#working = true;
+      // Calls of one turn share the first commit.
+      queueMicrotask(() => void this.#work());
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // Calls that came while the last commit was on its way to the disk go into the next one.
+      const calls = this.#waiting.splice(0, this.#backend.batch);
+      const outcomes = await this.#commit(calls);
+      for (const [i, call] of calls.entries()) this.#settle(call, outcomes[i]);
+    }
+    this.#working = false;
+    this.#endWhenIdle();
+  }
+
+  async #goAside(call: Call, how: 'read' | 'lengthy'): Promise<void> {
+    this.#aside += 1;
+    const [outcome] = await Promise.allSettled([this.#backend[how](this.#jobOf(call))]);
+    this.#aside -= 1;
+    this.#settle(call, outcome);
+    this.#endWhenIdle();
+  }
+
+  #endWhenIdle(): void {
+    if (!this.#working && this.#aside === 0) this.#idle?.();
+  }
+
+  async #commit(calls: readonly Call[]): Promise<Outcome[]> {
+    try {
+      return await this.#backend.commit(
+        calls.map((call) => this.#jobOf(call)),
+        this.#keeper.follow,
+      );
+    } catch (reason) {
+      const failed = { status: 'rejected', reason } as const;
+      // A full disk does not keep the database from being read.
+      const reads = isFull(reason) ? calls.filter(({ operation }) => isRead(operation)) : [];
+      if (reads.length === 0 || reads.length === calls.length) return calls.map(() => failed);
+      const outcomes = await this.#commit(reads);
+      return calls.map((call) => outcomes[reads.indexOf(call)] ?? failed);
+    }
+  }
+
+  #jobOf({ operation, given, asked, who }: Call): Job {
+    const { kind, audited, run } = operations[operation] as unknown as Operation<unknown, unknown>;
+    const context = this.#keeper.context(asked);
+    return async (db) => {
+      // While the disk is full: an operation that happens to write nothing says nothing about the disk.
+      if (this.#isFull && kind !== 'read') await rewriteSecret(db);
+      const result = await run(db, given, context);
+      if (who !== undefined && audited) {
+        await writeAudit(db, { who, what: operation, detail: JSON.stringify(given) }, context);
+      }
+      return result;
+    };
+  }
+
+  #settle({ operation, resolve, reject }: Call, outcome: Outcome | undefined): void {
+    const { kind } = operations[operation];
+    if (kind === 'lengthy') this.#count(-1);
+    if (outcome?.status === 'fulfilled') {
+      if (kind !== 'read') this.#isFull = false;
+      this.#succeeded(operation);
+      resolve(outcome.value);
+      return;
+    }
+    const reason: unknown = outcome?.reason ?? new Error('an operation without an outcome');
+    if (kind !== 'read') this.#isFull = isFull(reason);
+    if (isFull(reason)) {
+      this.#full.add(operation);
+      this.#fullAt = this.#host.monotonic();
+    }
+    reject(this.#failed(operation, reason));
+  }
+
+  #count(change: 1 | -1): void {
+    const before = this.#lengthy;
+    this.#lengthy += change;
+    if (before === 0 || this.#lengthy === 0) this.#events.busy?.(this.#lengthy > 0);
+  }
+
+  #check(): void {
+    try {
+      this.#backend.check?.();
+    } catch (error) {
+      this.#failed('check', error);
+    }
+  }
+
+  /** Reports what a failure says of the database or of ourselves. What its caller is told. */
+  #failed(where: string, reason: unknown): Error {
+    if (reason instanceof StoreError) return reason;
+    if (reason instanceof DatabaseError) {
+      this.#lost(reason.message);
+      return reason;
+    }
+    const fault = StoreFault.of(reason);
+    this.#events.fault?.(where, fault);
+    return fault;
+  }
+
+  #lost(reason: string): void {
+    if (!this.#works) return;
+    this.#works = false;
+    this.#events.state?.(false, reason);
+  }
+
+  #succeeded(operation: OperationName): void {
+    if (this.#works || (this.#full.size > 0 && !this.#hasRoom(operation))) return;
+    this.#works = true;
+    this.#full.clear();
+    this.#events.state?.(true, '');
+  }
+
+  /** Whether the success of this operation says that a disk that was full has room again. */
+  #hasRoom(operation: OperationName): boolean {
+    if (isRead(operation)) return false;
+    return this.#full.has(operation) || this.#host.monotonic() - this.#fullAt >= FULL_QUIET;
+  }
+}
+
+function isRead(operation: OperationName): boolean {
+  return operations[operation].kind === 'read';
+}
+
+function isFull(reason: unknown): boolean {
+  return reason instanceof DatabaseError && reason.code === 'ERR_STORE_FULL';
+}

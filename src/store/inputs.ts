@@ -1,0 +1,70 @@
+import type { z } from 'zod';
+import { MAX_TEXT, UNFIT_TEXT, unfitText } from './fitness.js';
+import type { Zod } from './operation.js';
+
+/** Rows of one part of an import at most. */
+export const MAX_ROWS = 10_000;
+
+/** Names or serial numbers in one question at most. */
+export const MAX_LIST = 1_000;
+
+/** Items of a page at most. */
+const MAX_LIMIT = 1_000_000;
+
+/** A text that either database can keep. */
+export const text = (z: Zod) =>
+  z
+    .string()
+    .max(MAX_TEXT)
+    .refine((value) => !unfitText(value), UNFIT_TEXT);
+
+export const whole = (z: Zod) => z.number().int();
+
+/** Where a page of a list begins, and its length. */
+export const page = (z: Zod) => ({ from: text(z).optional(), limit: whole(z).min(1).max(MAX_LIMIT).optional() });
+
+/** Versions of IKE, by preference. */
+export const ike = (z: Zod) =>
+  z
+    .array(z.enum(['ikev1', 'ikev2']))
+    .min(1)
+    .max(2)
+    .readonly();
+
+const pskRoot = (z: Zod) => z.enum(['msk', 'emsk']);
+const sessions = (z: Zod) => z.enum(['one', 'replace']);
+
+/** A new subscriber. What is a lifetime, an address or a fingerprint, its operation decides. */
+export const subscriberInput = (z: Zod) =>
+  z.strictObject({
+    nai: text(z),
+    enabled: z.boolean(),
+    mip6: z.boolean(),
+    localHomeAgent: z.boolean(),
+    pskRoot: pskRoot(z).optional(),
+    homeAgent: text(z).optional(),
+    homeAddress: text(z).optional(),
+    sessionLifetime: z.number().optional(),
+    certificateName: text(z).optional(),
+    certificateSha256: text(z).optional(),
+    sessions: sessions(z),
+    // A record that came from the store has it. It is not looked at.
+    takeovers: z.number().optional(),
+  });
+
+export type SubscriberInput = z.output<ReturnType<typeof subscriberInput>>;
+
+/** What of a subscriber is to change; null: no longer. */
+export const subscriberChange = (z: Zod) =>
+  z.strictObject({
+    enabled: z.boolean().optional(),
+    mip6: z.boolean().optional(),
+    localHomeAgent: z.boolean().optional(),
+    sessions: sessions(z).optional(),
+    pskRoot: pskRoot(z).nullable().optional(),
+    homeAgent: text(z).nullable().optional(),
+    homeAddress: text(z).nullable().optional(),
+    sessionLifetime: z.number().nullable().optional(),
+    certificateName: text(z).nullable().optional(),
+    certificateSha256: text(z).nullable().optional(),
+  });

@@ -1,0 +1,44 @@
+import type { StoreUse } from './store-lock.js';
+
+/** What the store's thread is started with. */
+export interface StoreThread {
+  readonly store: string;
+  readonly use: StoreUse;
+}
+
+/** A call of an operation, from the main thread. */
+export interface StoreCall {
+  readonly id: number;
+  readonly operation: string;
+  readonly arguments: unknown;
+  /** When it was asked for, by the monotonic clock that threads share. */
+  readonly asked: number;
+  readonly who: string | undefined;
+  /** Name and arguments came from outside. */
+  readonly outside: boolean;
+}
+
+/** `store`: the request cannot be granted. `database`: it cannot be used. `fault`: an error of ours, with its stack. */
+export interface StoreFailure {
+  readonly kind: 'store' | 'database' | 'fault';
+  readonly code: string;
+  readonly message: string;
+  readonly stack?: string | undefined;
+}
+
+export type StoreReply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failure: StoreFailure };
+
+export type ToThread = readonly StoreCall[] | 'close';
+
+export type FromThread =
+  | { readonly type: 'opened' }
+  | { readonly type: 'refused'; readonly failure: StoreFailure }
+  | { readonly type: 'replies'; readonly replies: readonly StoreReply[] }
+  /** As StoreEvents and EngineEvents have them. */
+  | { readonly type: 'state'; readonly works: boolean; readonly reason: string }
+  | { readonly type: 'clockStep'; readonly milliseconds: number }
+  | { readonly type: 'fault'; readonly where: string; readonly failure: StoreFailure }
+  | { readonly type: 'warning'; readonly text: string }
+  | { readonly type: 'busy'; readonly busy: boolean };

@@ -1,0 +1,35 @@
+import type { z } from 'zod';
+import { type OperationName, operations } from './operations.js';
+import { StoreError } from './records.js';
+
+/** Problems that are told at once. */
+const MAX_PROBLEMS = 5;
+
+const schemas = new Map<OperationName, z.ZodType>();
+
+/** The administrative operation of this name. Throws StoreError where there is none. */
+export function administrativeOperation(name: string): OperationName {
+  const known = name as OperationName;
+  if (Object.hasOwn(operations, name) && operations[known].administrative) return known;
+  throw new StoreError('ERR_STORE_OPERATION', `there is no operation ${name}`);
+}
+
+/**
+ * Arguments of an administrative operation that came from outside. The schema library is loaded by the first call. Rejects with
+ * StoreError that says what is wrong where.
+ */
+export async function validated(operation: OperationName, given: unknown): Promise<unknown> {
+  const parsed = (await schemaOf(operation)).safeParse(given);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`);
+  throw new StoreError('ERR_STORE_VALUE', `${operation}: ${problems.slice(0, MAX_PROBLEMS).join('; ')}`);
+}
+
+async function schemaOf(operation: OperationName): Promise<z.ZodType> {
+  const known = schemas.get(operation);
+  if (known) return known;
+  const { z } = await import('zod');
+  const schema = operations[operation].input?.(z) ?? z.never();
+  schemas.set(operation, schema);
+  return schema;
+}

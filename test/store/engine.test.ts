@@ -1,0 +1,284 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Backend, Job } from '../../src/store/backend.js';
+import { SqliteBackend } from '../../src/store/database.js';
+import { DatabaseError } from '../../src/store/database-error.js';
+import { StoreEngine } from '../../src/store/engine.js';
+import type { OperationName } from '../../src/store/operations.js';
+import { VirtualHost } from '../virtual-host.js';
+import { StoreUser, subscriberOf } from './fixtures.js';
+
+/** A database in memory whose commits a test can make fail. */
+class Failing implements Backend {
+  readonly batch: number;
+  readonly concurrent = false;
+  /** Thrown by the next commits, by each job in it. */
+  failure: ((attempt: number) => Error | undefined) | undefined;
+  /** Jobs of each commit. */
+  readonly commits: number[] = [];
+  damage: Error | undefined;
+  readonly #real: SqliteBackend;
+
+  constructor(real: SqliteBackend) {
+    this.#real = real;
+    this.batch = real.batch;
+  }
+
+  async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
+    this.commits.push(jobs.length);
+    const failure = this.failure?.(this.commits.length);
+    if (failure) throw failure;
+    return this.#real.commit(jobs, first);
+  }
+
+  read = (job: Job) => this.#real.read(job);
+  lengthy = (job: Job) => this.#real.lengthy(job);
+  close = () => this.#real.close();
+
+  check(): void {
+    if (this.damage) throw this.damage;
+  }
+}
+
+const SEED = new Uint8Array(32).fill(7);
+const FULL = () => new DatabaseError('ERR_STORE_FULL', 'full');
+const GONE = () => new DatabaseError('ERR_STORE_DOWN', 'gone');
+
+let host: VirtualHost;
+let backend: Failing;
+let engine: StoreEngine;
+let user: StoreUser;
+let news: string[];
+let faults: string[];
+let steps: number[];
+let busy: boolean[];
+
+beforeEach(async () => {
+  host = new VirtualHost(SEED);
+  backend = new Failing(await SqliteBackend.open(':memory:', 'server', (octets) => host.random(octets)));
+  news = [];
+  faults = [];
+  steps = [];
+  busy = [];
+  engine = await StoreEngine.open(backend, host, {
+    state: (works, reason) => void news.push(works ? 'works' : reason),
+    fault: (where, { message }) => void faults.push(`${where}: ${message}`),
+    clockStep: (milliseconds) => void steps.push(milliseconds),
+    busy: (now) => void busy.push(now),
+  });
+  user = new StoreUser(() => engine);
+  backend.commits.length = 0;
+});
+
+afterEach(async () => {
+  await engine.close();
+  await backend.close();
+});
+
+/** Lets promises go on until nothing is left to do: nothing here waits for the computer. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a store without a thread', () => {
+  it('goes by the clock of its host, and asks nobody else for randomness', async () => {
+    await user.addAgent(1);
+    await user.addSubscriber('mn@home.example');
+    const { nai, sessionId } = { nai: 'mn@home.example', sessionId: 's1' };
+    const ask = { nai, sessionId, origin: 'paa', originRealm: undefined, originState: 1, local: undefined } as const;
+    const result = await engine.run('bootstrap', {
+      ...ask,
+      wish: 'home',
+      sessionLifetime: 60_000,
+      leaseLifetime: 120_000,
+    });
+    expect(result).toMatchObject({ lease: { acquiredAt: host.wall(), expiresAt: host.wall() + 120_000 } });
+    host.advance(120_000);
+    expect(await engine.run('expire', { limit: 10 })).toHaveLength(1);
+
+    const hostTwin = new VirtualHost(SEED);
+    const other = await SqliteBackend.open(':memory:', 'server', (octets) => hostTwin.random(octets));
+    const twin = await StoreEngine.open(other, hostTwin);
+    const twinUser = new StoreUser(() => twin);
+    await twinUser.addAgent(1);
+    await twinUser.addSubscriber('mn@home.example');
+    const again = await twin.run('bootstrap', {
+      ...ask,
+      wish: 'home',
+      sessionLifetime: 60_000,
+      leaseLifetime: 120_000,
+    });
+    expect(again).toEqual(result);
+    expect(await twin.run('ticketKey', { every: 1_000 })).toEqual(await engine.run('ticketKey', { every: 1_000 }));
+    await twin.close();
+    await other.close();
+  });
+
+  it('counts a lifetime from when it was asked for', async () => {
+    await user.addAgent(1);
+    await user.addSubscriber('mn@home.example');
+    const asked = host.monotonic();
+    const wall = host.wall();
+    host.advance(5_000);
+    await engine.run(
+      'bootstrap',
+      {
+        ...{ nai: 'mn@home.example', sessionId: 's1', origin: 'paa', originRealm: undefined, originState: 1 },
+        ...{ wish: 'home', local: undefined, sessionLifetime: 60_000, leaseLifetime: 120_000 },
+      },
+      undefined,
+      asked,
+    );
+    expect((await engine.run('listSessions', {})).items).toMatchObject([
+      { startedAt: wall + 5_000, expiresAt: wall + 60_000 },
+    ]);
+  });
+
+  it('puts calls of one turn into one commit, and a refused one undoes itself alone', async () => {
+    const many = ['a', 'b', 'a', 'c'].map((name) => user.addSubscriber(`${name}@home.example`));
+    const outcomes = await Promise.allSettled(many);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(backend.commits).toEqual([4]);
+    expect((await engine.run('statistics', {})).subscribers).toBe(3);
+  });
+
+  it('takes a step of the wall clock, and its times with it', async () => {
+    await user.addAgent(1);
+    await user.addSubscriber('mn@home.example');
+    await user.bootstrap('mn@home.example', 's1', { now: host.wall() });
+    const [before] = (await engine.run('listLeases', {})).items;
+    host.wallOffset += 3_600_000;
+    host.advance(2_000);
+    await settle();
+    expect(steps).toEqual([3_600_000]);
+    const [after] = (await engine.run('listLeases', {})).items;
+    expect(after?.expiresAt).toBe((before?.expiresAt ?? 0) + 3_600_000);
+  });
+
+  it('ends what was begun when it is closed, then refuses calls and leaves no timer', async () => {
+    const begun = user.addSubscriber('mn@home.example');
+    const closed = engine.close();
+    await expect(begun).resolves.toBeUndefined();
+    await closed;
+    expect(await engine.answers()).toBe(false);
+    expect(host.timers).toBe(0);
+    await expect(engine.run('statistics', {})).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
+  });
+
+  it('says while something goes on that may take minutes', async () => {
+    const rows = [{ line: 2, subscriber: subscriberOf('mn@home.example') }];
+    await engine.run('stageImport', { importId: 'a', rows });
+    await Promise.all([
+      engine.run('finishImport', { importId: 'a', update: false }),
+      engine.run('abandonImport', { age: 1 }),
+    ]);
+    expect(busy).toEqual([true, false, true, false]);
+  });
+});
+
+describe('an operation asked for from outside', () => {
+  it.each<[string, unknown, string]>([
+    ['showSubscriber', {}, 'showSubscriber: nai: '],
+    ['showSubscriber', { nai: 7 }, 'showSubscriber: nai: '],
+    ['showSubscriber', { nai: 'a\0b' }, 'showSubscriber: nai: a text has no NUL'],
+    ['showSubscriber', { nai: '\ud800' }, 'showSubscriber: nai: a text has no NUL'],
+    ['showSubscriber', { nai: 'a'.repeat(4_097) }, 'showSubscriber: nai: '],
+    ['showSubscriber', { nai: 'a', more: 1 }, 'showSubscriber: arguments: '],
+    ['showSubscriber', undefined, 'showSubscriber: arguments: '],
+    ['showSubscriber', null, 'showSubscriber: arguments: '],
+    ['showSubscriber', [], 'showSubscriber: arguments: '],
+    ['listLeases', { limit: 0 }, 'listLeases: limit: '],
+    ['bootstrap', {}, 'there is no operation bootstrap'],
+    ['audit', {}, 'there is no operation audit'],
+    ['constructor', {}, 'there is no operation constructor'],
+  ])('is refused before the database is asked: %s %j', async (operation, given, message) => {
+    await expect(engine.administer(operation, given, 'root')).rejects.toThrow(message);
+    expect({ news, faults, commits: backend.commits }).toEqual({ news: [], faults: [], commits: [] });
+  });
+
+  it('is in the audit trail with who asked if it changed something, in the same commit', async () => {
+    const subscriber = subscriberOf('mn@home.example');
+    expect(await engine.administer('addSubscriber', { subscriber }, 'root')).toMatchObject({ changed: true });
+    expect(backend.commits).toEqual([1]);
+    expect(await engine.administer('listSubscribers', {}, 'root')).toMatchObject({ changed: false });
+    const staged = await engine.administer('stageImport', { importId: 'a', rows: [] }, 'root');
+    expect(staged).toEqual({ changed: false, result: [] });
+    await expect(engine.administer('addSubscriber', { subscriber }, 'eve')).rejects.toThrow('already there');
+    expect((await engine.run('listAudit', {})).items).toMatchObject([
+      { at: host.wall(), who: 'root', what: 'addSubscriber', detail: expect.stringContaining('mn@home.example') },
+    ]);
+  });
+});
+
+describe('texts that a peer may have chosen', () => {
+  it.each<[OperationName, object]>([
+    ['findSubscriber', { names: ['mn@home.example', 'a\0b'], sha256: '', sessionId: 's' }],
+    ['endSession', { sessionId: 'a\ud800' }],
+    ['originOfSession', { sessionId: 'a'.repeat(4_097) }],
+    ['bootstrap', { nai: 'a', local: { homeAgent: '\0', homeAddress: '' } }],
+  ])('are refused where no database could keep them: %s %j', async (operation, given) => {
+    await expect(engine.run(operation, given as never)).rejects.toMatchObject({ code: 'ERR_STORE_VALUE' });
+    expect({ news, faults, commits: backend.commits }).toEqual({ news: [], faults: [], commits: [] });
+  });
+});
+
+describe('the state of the database', () => {
+  const CALLS = {
+    read: () => engine.run('statistics', {}),
+    write: () => engine.run('expire', { limit: 1 }),
+    failed: () => engine.run('endSession', { sessionId: 's' }),
+  };
+
+  async function call(what: keyof typeof CALLS, failure?: Error): Promise<void> {
+    backend.failure = () => failure;
+    await CALLS[what]().catch(() => undefined);
+    backend.failure = undefined;
+  }
+
+  it('changes with the database only, not with a refusal or with a fault of ours', async () => {
+    await engine.run('releaseLease', { of: 'nobody', force: false }).catch(() => undefined);
+    await call('write', new TypeError('x is not a function'));
+    expect({ news, faults }).toEqual({ news: [], faults: ['expire: x is not a function'] });
+    await call('write', GONE());
+    await call('write', GONE());
+    await call('read');
+    expect(news).toEqual(['gone', 'works']);
+  });
+
+  it('is good again after a full disk when what failed works, not when something is read or little is written', async () => {
+    await call('failed', FULL());
+    await call('read');
+    await call('write');
+    await call('failed', FULL());
+    expect(news).toEqual(['full']);
+    await call('failed');
+    expect(news).toEqual(['full', 'works']);
+  });
+
+  it('is good again after a full disk when writes have worked for 15 s', async () => {
+    await call('failed', FULL());
+    host.advance(14_999);
+    await call('write');
+    expect(news).toEqual(['full']);
+    host.advance(1);
+    await call('write');
+    expect(news).toEqual(['full', 'works']);
+  });
+
+  it('does not keep a full disk from being read in the commit that it makes fail', async () => {
+    backend.failure = (attempt) => (attempt === 1 ? FULL() : undefined);
+    const [read, written] = await Promise.allSettled([CALLS.read(), CALLS.write()]);
+    expect(read.status).toBe('fulfilled');
+    expect(written).toMatchObject({ reason: { code: 'ERR_STORE_FULL' } });
+    expect(backend.commits).toEqual([2, 1]);
+  });
+
+  it('is seen without a call, every two seconds', async () => {
+    backend.damage = GONE();
+    host.advance(1_999);
+    expect(news).toEqual([]);
+    host.advance(1);
+    expect(news).toEqual(['gone']);
+    backend.damage = undefined;
+    await call('read');
+    host.advance(2_000);
+    expect(news).toEqual(['gone', 'works']);
+  });
+});
