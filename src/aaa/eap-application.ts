@@ -6,7 +6,7 @@ import { isViolation, type Message, type Violation } from '../protocol/diameter/
 import { isProtocolError, RESULT } from '../protocol/diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../protocol/eap/codec.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
-import { SESSION_BINDING } from '../protocol/nas/access.js';
+import { SESSION_BINDING } from '../protocol/nas/session-server.js';
 import { type DiameterEvent, type DiameterGround, DiameterNode } from '../runtime/diameter/node.js';
 import { listenOptions, peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
-import { identityRequest } from '../../src/protocol/nas/access.js';
+import { identityRequest } from '../../src/protocol/nas/eap.js';
 import { Paa, type PaaInput, type PaaOutput } from '../../src/protocol/pana/agent/paa.js';
 import type { Grant } from '../../src/protocol/pana/session/paa-session.js';
 import type { PacEndpoint } from '../../src/protocol/pana/session/start.js';

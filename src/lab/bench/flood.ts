@@ -7,7 +7,7 @@ import type { FloodFigures } from './flood-process.js';
 
 const run = promisify(execFile);
 const PROCESS = fileURLToPath(new URL('flood-process.js', import.meta.url));
-const COST = fileURLToPath(new URL('../../paa/pci-cost.js', import.meta.url));
+const COST = fileURLToPath(new URL('pci-cost.js', import.meta.url));
 
 /** Nodes that get in while PCIs come at these rates a second, in a network namespace that ends with its process. */
 export async function runFloodBench(rates: readonly number[]): Promise<void> {
@@ -20,7 +20,7 @@ export async function runFloodBench(rates: readonly number[]): Promise<void> {
   } else print(`Left out: ${problem}.`);
   const { stdout: cost } = await run(process.execPath, [COST]);
   print(
-    `\nA PCI that is not answered costs ${Number(cost).toFixed(2)} µs of CPU, from the socket's message event through all of pana-paa.`,
+    `\nA PCI that is not answered costs ${Number(cost).toFixed(2)} µs of CPU, from the socket's message event through driver, machine and counters.`,
   );
 }
 

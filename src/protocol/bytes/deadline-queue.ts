@@ -18,6 +18,12 @@ export class DeadlineQueue<K> {
     if (this.#heap.length > 64 && this.#heap.length > 4 * this.#current.size) this.#rebuild();
   }
 
+  /** No owner has a deadline any more. */
+  clear(): void {
+    this.#heap.length = 0;
+    this.#current.clear();
+  }
+
   /** The earliest deadline of all. */
   get first(): number | undefined {
     this.#settle();

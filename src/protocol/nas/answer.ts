@@ -3,7 +3,8 @@ import { DEA, ERROR_ANSWER } from '../diameter/wire/commands.js';
 import { MOBILITY_AVPS } from '../diameter/wire/dictionary.js';
 import { type Grammarian, isViolation, type Message } from '../diameter/wire/grammar.js';
 import { isSuccess, RESULT, resultName } from '../diameter/wire/result-codes.js';
-import { type DeaValues, type SessionServer, serverOf } from './access.js';
+import type { DeaValues } from './access.js';
+import { type SessionServer, serverOf } from './session-server.js';
 
 /** What a DER asked for. */
 export interface Asked {

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { encodeUtf8 } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
-import { Access, type AccessOutput, MAX_ROUNDS, realmOf } from '../../../src/protocol/nas/access.js';
+import { Access, type AccessOutput, MAX_ROUNDS } from '../../../src/protocol/nas/access.js';
+import { realmOf } from '../../../src/protocol/nas/eap.js';
 
 const SUCCESS = Uint8Array.of(3, 7, 0, 4);
 const FAILURE = Uint8Array.of(4, 7, 0, 4);

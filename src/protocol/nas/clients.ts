@@ -1,7 +1,8 @@
-import type { HomeAgentOffer } from '../protocol/mip6/diameter-mobility.js';
-import { Access, type AccessConfig, type SessionServer } from '../protocol/nas/access.js';
-import type { Grant } from '../protocol/pana/session/paa-session.js';
-import type { PacEndpoint } from '../protocol/pana/session/start.js';
+import type { HomeAgentOffer } from '../mip6/diameter-mobility.js';
+import type { Grant } from '../pana/session/paa-session.js';
+import type { PacEndpoint } from '../pana/session/start.js';
+import { Access, type AccessConfig } from './access.js';
+import type { SessionServer } from './session-server.js';
 
 /** What the AAA server granted to a client. */
 export interface Granted {
@@ -11,36 +12,42 @@ export interface Granted {
   readonly grant: Grant;
 }
 
-/** What the daemon keeps of one PANA session beside its machine. */
+/** What the NAS knows of one PANA session beside its machine. */
 export interface Client {
   readonly panaSession: number;
   /** Diameter Session-Id. */
   readonly sessionId: string;
   readonly access: Access;
+  /** When its PAN[S] came. */
   readonly startedAt: number;
   peer: PacEndpoint;
   granted: Granted | undefined;
-  /** The local home address that was proposed, until the session ends. */
+  /** Token of the DER that waits for its answer. */
+  asking: number | undefined;
+  /** Token of the `admit` that its success waits for. */
+  waitsForPermit: number | undefined;
+  /** The local home agent and home address that were proposed for it; they stay reserved until the session ends. */
   local: HomeAgentOffer | undefined;
-  /** The local home agent's hook was run with `up`. */
-  localUp: boolean;
-  /** The enforcement point lets it pass. */
+  /** The user that the local home agent was told `up` for. */
+  localUser: string | undefined;
+  /** The enforcement point was told to let it pass. */
   permitted: boolean;
-  /** The subscriber of an AAA server that it counts as one of. */
+  /** The key of its subscriber in the table of sessions that are in. */
   admittedAs: string | undefined;
 }
 
-/** The clients of a PAA by both of their session identifiers. */
+/** The clients of a NAS by both of their session identifiers. */
 export class Clients {
   readonly #byPana = new Map<number, Client>();
   readonly #byDiameter = new Map<string, Client>();
-  /** Those that are in, by their AAA server and the subscriber that it named; the oldest first. */
+  /** Clients that are in, by AAA server and the subscriber that it named; the oldest first. */
   readonly #byUser = new Map<string, Set<Client>>();
 
   get size(): number {
     return this.#byPana.size;
   }
 
+  /** `now`: when its PAN[S] came. `firstIdentifier`: the EAP identifier before the first one that is used. */
   add(
     panaSession: number,
     sessionId: string,
@@ -56,8 +63,10 @@ export class Clients {
       startedAt: now,
       peer,
       granted: undefined,
+      asking: undefined,
+      waitsForPermit: undefined,
       local: undefined,
-      localUp: false,
+      localUser: undefined,
       permitted: false,
       admittedAs: undefined,
     };
@@ -74,11 +83,15 @@ export class Clients {
     return this.#byDiameter.get(sessionId);
   }
 
-  /** A client is in. The oldest ones of its subscriber that are more than `most`. */
+  all(): Iterable<Client> {
+    return this.#byPana.values();
+  }
+
+  /** A client is in. Returns the oldest clients of its subscriber beyond `most`. */
   admit(client: Client, most: number): Client[] {
     const { granted } = client;
     if (!granted || granted.userName === '') return [];
-    // What one home server calls its subscriber says nothing of those of another one.
+    // The same name at another home server is another subscriber.
     const key = `${client.access.server ?? ''}\n${granted.userName}`.toLowerCase();
     this.#forgetUser(client);
     const clients = this.#byUser.get(key) ?? new Set();

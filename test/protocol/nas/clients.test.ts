@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Client, Clients } from '../../src/paa/clients.js';
-import type { DeaValues } from '../../src/protocol/nas/access.js';
+import type { DeaValues } from '../../../src/protocol/nas/access.js';
+import { type Client, Clients } from '../../../src/protocol/nas/clients.js';
 
 const GRANT = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
 

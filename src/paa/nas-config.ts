@@ -1,12 +1,38 @@
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
-import { identityRequest } from '../protocol/nas/access.js';
+import type { NasOrigin } from '../protocol/nas/aaa-messages.js';
+import type { NasConfig } from '../protocol/nas/alphabet.js';
+import { identityRequest } from '../protocol/nas/eap.js';
 import type { PaaConfig } from '../protocol/pana/agent/paa.js';
 import { REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
 import type { PaaOptions } from './options.js';
 
-/** What the operator's options are to the machine. */
-export function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLog }: PaaOptions): PaaConfig {
+/** The NAS as a Diameter node. `stateId`: Origin-State-Id. */
+export function nasOrigin({ diameter, pana, nas }: PaaOptions, stateId: number): NasOrigin {
+  return {
+    host: diameter.host,
+    realm: diameter.realm,
+    stateId,
+    ownVendor: pana['vendor-id'],
+    nasIdentifier: nas.identifier ?? diameter.host,
+    framedMtu: nas['framed-mtu'],
+  };
+}
+
+/** The operator's options as the machine takes them. */
+export function nasConfig(options: PaaOptions): NasConfig {
+  const { pana, hooks, diameter, 'local-home-agent': local } = options;
+  return {
+    paa: paaConfig(options),
+    sessionLifetime: pana['session-lifetime'],
+    sessionsPerSubscriber: pana.limits['sessions-per-subscriber'],
+    enforcement: hooks.ep === undefined ? undefined : { wait: hooks.wait },
+    local,
+    routes: diameter.routes,
+  };
+}
+
+function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLog }: PaaOptions): PaaConfig {
   const { limits } = pana;
   const offer =
     CAPABILITY.MIP6 |

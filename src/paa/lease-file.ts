@@ -1,0 +1,59 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { LocalLease } from '../protocol/nas/local-home-agent.js';
+import { OperatorError } from '../runtime/system/failure.js';
+import { makeFolder } from '../runtime/system/folder.js';
+
+/**
+ * The home addresses that the local home agent has given out, kept over a restart: the sessions of a PAA that restarts are
+ * lost, and it takes their home addresses down.
+ */
+export class LeaseFile {
+  readonly #path: string;
+  readonly #onError: (error: Error) => void;
+  #writing = false;
+  /** What is to be written after the write under way. */
+  #next: readonly LocalLease[] | undefined;
+
+  /** `onError`: a write failed. Only a restart would need what it had to say. */
+  constructor(path: string, onError: (error: Error) => void) {
+    this.#path = path;
+    this.#onError = onError;
+  }
+
+  /** The leases of the run before. Rejects with OperatorError if the file is not ours, or with the system's error. */
+  async read(): Promise<LocalLease[]> {
+    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '[]';
+      throw error;
+    });
+    try {
+      const leases = JSON.parse(text) as LocalLease[];
+      return leases.filter(({ homeAddress, mnId }) => typeof homeAddress === 'string' && typeof mnId === 'string');
+    } catch {
+      throw new OperatorError(`${this.#path} is not the file that this daemon writes: remove it`);
+    }
+  }
+
+  /** Writes in the background. If writes come faster than the disk, only the newest is written. */
+  write(leases: readonly LocalLease[]): void {
+    this.#next = leases;
+    if (!this.#writing) void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    this.#writing = true;
+    for (let leases = this.#next; leases; leases = this.#next) {
+      this.#next = undefined;
+      try {
+        await makeFolder(dirname(this.#path), 0o700);
+        const temporary = `${this.#path}.new`;
+        await writeFile(temporary, JSON.stringify(leases), { mode: 0o600 });
+        await rename(temporary, this.#path);
+      } catch (error) {
+        this.#onError(error as Error);
+      }
+    }
+    this.#writing = false;
+  }
+}

@@ -1,0 +1,173 @@
+import { answerTo, errorAnswer, type Origin } from '../diameter/wire/answers.js';
+import type { DiameterMessage } from '../diameter/wire/codec.js';
+import { APPLICATION, ASA, ASR, DER, RAA, RAR, STR } from '../diameter/wire/commands.js';
+import { Dictionary } from '../diameter/wire/dictionary.js';
+import { Grammarian, isViolation } from '../diameter/wire/grammar.js';
+import { isTemporary, RESULT } from '../diameter/wire/result-codes.js';
+import type { PaaClosed } from '../pana/session/paa-session.js';
+import type { DerRequest } from './access.js';
+import { type Judged, judgeAnswer } from './answer.js';
+import { realmOf } from './eap.js';
+import type { SessionServer } from './session-server.js';
+
+/** Auth-Request-Type, RFC 6733 8.7. */
+const AUTHORIZE_AUTHENTICATE = 3;
+
+/** Why the server of a session is told that it is over; `unusable`: the answer that granted it cannot be used. */
+export type EndCause = PaaClosed | 'unusable';
+
+/** Termination-Cause of STR for each end of a PANA session, RFC 6733 8.15. */
+const TERMINATION_CAUSE: Readonly<Record<EndCause, number>> = {
+  unusable: 3,
+  logout: 1,
+  rejected: 2,
+  administrative: 4,
+  'eap-timeout': 5,
+  'no-progress': 5,
+  'no-answer': 5,
+  replaced: 7,
+  'pushed-out': 7,
+  'lifetime-expired': 8,
+  'session-timeout': 8,
+  fault: 4,
+};
+
+/** The NAS as a Diameter node. It does not change while the NAS runs. */
+export interface NasOrigin extends Origin {
+  /** Origin-State-Id: greater than in the last run (RFC 6733 8.16). */
+  readonly stateId: number;
+  /** The enterprise number of this project's own AVPs. */
+  readonly ownVendor: number;
+  /** NAS-Identifier. */
+  readonly nasIdentifier: string;
+  /** Framed-MTU: octets of the largest EAP packet to a client. */
+  readonly framedMtu: number;
+}
+
+/** What STR says of a session. */
+export interface EndedSession {
+  readonly id: string;
+  /** The EAP identity, whose realm routes the STR as it did the DERs. */
+  readonly identity: string | undefined;
+  readonly userName: string;
+  readonly server: SessionServer;
+  readonly classes: readonly Uint8Array[];
+}
+
+/** What a server asks for with ASR or RAR. */
+export type ServerWish = 'abort' | 'reauthenticate';
+
+const SERVER_COMMANDS = [
+  { spec: ASR, answer: ASA, wish: 'abort' },
+  { spec: RAR, answer: RAA, wish: 'reauthenticate' },
+] as const;
+
+/** A request of a server: what it asks for, or the answer that refuses it. */
+export type ServerRequest =
+  | {
+      readonly type: 'wish';
+      readonly wish: ServerWish;
+      readonly sessionId: string;
+      /** Origin-Host and Origin-Realm. */
+      readonly host: string;
+      readonly realm: string;
+      /** The answer; `known`: this server has such a session here. */
+      readonly answer: (known: boolean) => DiameterMessage;
+    }
+  | { readonly type: 'refused'; readonly answer: DiameterMessage };
+
+/** The Diameter messages of the NAS: writes DER and STR, reads their answers and what servers ask. */
+export class AaaMessages {
+  readonly #origin: NasOrigin;
+  readonly #grammarian: Grammarian;
+
+  constructor(origin: NasOrigin) {
+    this.#origin = origin;
+    this.#grammarian = new Grammarian(new Dictionary(origin.ownVendor));
+  }
+
+  /** RFC 4072 3.1. `calling`: the address of the client. */
+  der(sessionId: string, request: DerRequest, calling: string): DiameterMessage {
+    const { host, realm, stateId, nasIdentifier, framedMtu } = this.#origin;
+    return this.#grammarian.message(DER, APPLICATION.EAP, {
+      'Session-Id': sessionId,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Origin-Host': host,
+      'Origin-Realm': realm,
+      'Destination-Realm': this.realmOf(request.identity),
+      'Destination-Host': request.server,
+      'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
+      'User-Name': request.identity,
+      'NAS-Identifier': nasIdentifier,
+      'Calling-Station-Id': calling,
+      'Framed-MTU': framedMtu,
+      'Origin-State-Id': stateId,
+      State: request.state,
+      'EAP-Payload': request.payload,
+      ...request.mobility,
+    });
+  }
+
+  /** What the answer to a DER is good for. */
+  judge(answer: DiameterMessage, sessionId: string, server: string | undefined): Judged {
+    return judgeAnswer(this.#grammarian, answer, { sessionId, type: AUTHORIZE_AUTHENTICATE, server });
+  }
+
+  /** RFC 6733 8.4.1. */
+  str(session: EndedSession, cause: EndCause): DiameterMessage {
+    const { host, realm, stateId } = this.#origin;
+    return this.#grammarian.message(STR, APPLICATION.EAP, {
+      'Session-Id': session.id,
+      'Origin-Host': host,
+      'Origin-Realm': realm,
+      'Destination-Realm': this.realmOf(session.identity),
+      'Destination-Host': session.server.host,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Termination-Cause': TERMINATION_CAUSE[cause],
+      'User-Name': session.userName,
+      'Origin-State-Id': stateId,
+      Class: session.classes,
+    });
+  }
+
+  /** Whether an STA says that the server has not been told: an agent could not deliver the STR, or the server is too busy. */
+  notTold(answer: DiameterMessage): boolean {
+    const result = this.#grammarian.find(answer.avps, 'Result-Code');
+    return result !== undefined && isTemporary(result);
+  }
+
+  /** The realm that requests for this client are routed by. */
+  realmOf(identity = ''): string {
+    return realmOf(identity) ?? this.#origin.realm;
+  }
+
+  /** Reads what a server asks. */
+  read(message: DiameterMessage): ServerRequest {
+    const command = SERVER_COMMANDS.find(({ spec }) => spec.code === message.commandCode);
+    if (!command) {
+      return { type: 'refused', answer: this.refuse(message, 'COMMAND_UNSUPPORTED', 'a PAA takes RAR and ASR only') };
+    }
+    const content = this.#grammarian.read(command.spec, message);
+    if (isViolation(content)) {
+      return { type: 'refused', answer: errorAnswer(this.#grammarian, this.#origin, message, content) };
+    }
+    const { 'Session-Id': sessionId, 'Origin-Host': host, 'Origin-Realm': realm } = content;
+    const answer = (known: boolean) => this.#answer(command.answer, message, sessionId, known);
+    return { type: 'wish', wish: command.wish, sessionId, host, realm, answer };
+  }
+
+  refuse(message: DiameterMessage, result: keyof typeof RESULT, text: string): DiameterMessage {
+    const violation = { resultCode: RESULT[result], failedAvp: undefined, text };
+    return errorAnswer(this.#grammarian, this.#origin, message, violation);
+  }
+
+  #answer(spec: typeof ASA | typeof RAA, request: DiameterMessage, sessionId: string, known: boolean): DiameterMessage {
+    const avps = this.#grammarian.write(spec, {
+      'Session-Id': sessionId,
+      'Result-Code': known ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID,
+      'Origin-Host': this.#origin.host,
+      'Origin-Realm': this.#origin.realm,
+    });
+    return answerTo(request, avps);
+  }
+}

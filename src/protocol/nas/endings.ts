@@ -1,0 +1,87 @@
+import { DeadlineQueue } from '../bytes/deadline-queue.js';
+import type { DiameterMessage } from '../diameter/wire/codec.js';
+import type { AaaMessages, EndCause, EndedSession } from './aaa-messages.js';
+import type { Client } from './clients.js';
+import type { SessionServer } from './session-server.js';
+import type { Tokens, Turn } from './turn.js';
+
+/** An STR is sent so often if no server can be reached: nothing else frees the session there. */
+export const STR_TRIES = 5;
+
+/** The first retry of an STR comes after this time, the nth after n times as long. Milliseconds. */
+export const STR_RETRY = 5_000;
+
+interface Ending {
+  readonly session: EndedSession;
+  readonly cause: EndCause;
+  readonly tries: number;
+}
+
+/** The sessions whose server has still to hear of their end: which STR waits for its answer, and which is sent again when. */
+export class Endings {
+  readonly #messages: AaaMessages;
+  readonly #tokens: Tokens;
+  /** STRs that wait for their answer, by token. */
+  readonly #asked = new Map<number, Ending>();
+  /** STRs that wait for their next try. */
+  readonly #waiting = new DeadlineQueue<Ending>();
+  #givesUp = false;
+
+  constructor(messages: AaaMessages, tokens: Tokens) {
+    this.#messages = messages;
+    this.#tokens = tokens;
+  }
+
+  get deadline(): number | undefined {
+    return this.#waiting.first;
+  }
+
+  /** STRs that wait for their answer. */
+  get asked(): number {
+    return this.#asked.size;
+  }
+
+  /** Tells a server that a session is over; undefined: it keeps no state. */
+  tell(turn: Turn, client: Client, server: SessionServer | undefined, cause: EndCause): void {
+    if (!server) return;
+    const { sessionId: id, access, granted } = client;
+    const { identity, classes } = access;
+    const session = { id, identity, userName: granted?.userName ?? identity ?? '', server, classes };
+    this.#ask(turn, { session, cause, tries: 1 });
+  }
+
+  /** The answer to an STR has come; undefined: none will come. False: the token is of no STR. */
+  settle(turn: Turn, token: number, answer: DiameterMessage | undefined): boolean {
+    const ending = this.#asked.get(token);
+    if (!ending) return false;
+    this.#asked.delete(token);
+    if (!answer || this.#messages.notTold(answer)) this.#again(turn, ending);
+    return true;
+  }
+
+  tick(turn: Turn): void {
+    for (let due = this.#waiting.due(turn.now); due; due = this.#waiting.due(turn.now)) this.#ask(turn, due);
+  }
+
+  /** The NAS stops: from now on nothing is sent again. */
+  giveUp(): void {
+    this.#givesUp = true;
+    this.#waiting.clear();
+  }
+
+  #again(turn: Turn, { session, cause, tries }: Ending): void {
+    const { server } = session;
+    // RFC 6733 8.18: the server is gone, and another one may know the session.
+    if (server.host !== undefined && server.tryAgain) {
+      this.#ask(turn, { session: { ...session, server: { host: undefined, tryAgain: false } }, cause, tries });
+    } else if (!this.#givesUp && tries < STR_TRIES) {
+      this.#waiting.set({ session, cause, tries: tries + 1 }, turn.now + STR_RETRY * tries);
+    }
+  }
+
+  #ask(turn: Turn, ending: Ending): void {
+    const token = this.#tokens.next();
+    this.#asked.set(token, ending);
+    turn.out.push({ type: 'ask', token, message: this.#messages.str(ending.session, ending.cause) });
+  }
+}

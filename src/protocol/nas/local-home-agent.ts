@@ -1,0 +1,152 @@
+import { type AddressOctets, formatAddress, parseAddress } from '../bytes/address.js';
+import type { Drbg } from '../bytes/drbg.js';
+import type { Secret } from '../bytes/secret.js';
+import { derivePsk } from '../keys/kdf.js';
+import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
+import { type HomeAgentOffer, IKE_BITS } from '../mip6/diameter-mobility.js';
+import { isReservedIdentifier } from '../mip6/home-address.js';
+import type { Client } from './clients.js';
+
+/** The home agent of the access network (RFC 5447 4.2.5). */
+export interface LocalHomeAgentConfig {
+  /** Canonical text. */
+  readonly address: string;
+  readonly host: string;
+  /** The first 64 bits of 16 octets. */
+  readonly prefix: AddressOctets;
+  /** Home addresses that are proposed or given out at a time. */
+  readonly capacity: number;
+  readonly ike: 'ikev1' | 'ikev2';
+}
+
+/** A home address that was given out. */
+export interface LocalLease {
+  readonly homeAddress: string;
+  readonly mnId: string;
+}
+
+export type LocalHomeAgentOutput =
+  /** Tell the home agent. `lifetime`: milliseconds. `psk`: the receiver wipes it. */
+  | {
+      readonly type: 'homeAgent';
+      readonly event: 'up' | 'refresh' | 'down';
+      readonly homeAgent: LocalHomeAgentConfig;
+      readonly mnId: string;
+      readonly homeAddress: string | undefined;
+      readonly lifetime: number | undefined;
+      readonly psk: Secret | undefined;
+    }
+  /** What has to survive a restart has changed: all home addresses that are given out. */
+  | { readonly type: 'leases'; readonly leases: readonly LocalLease[] };
+
+/**
+ * The home addresses of the access network's home agent: what is proposed to the AAA server, who got it, and what the home
+ * agent is told. The NAS derives the key, since it has the MSK.
+ */
+export class LocalHomeAgent {
+  #config: LocalHomeAgentConfig;
+  #isOffered = true;
+  readonly #realm: string;
+  /** By home address; undefined until the AAA server has agreed and named the user. */
+  readonly #used = new Map<string, string | undefined>();
+
+  /** `realm`: the Diameter realm of the access network. */
+  constructor(config: LocalHomeAgentConfig, realm: string) {
+    this.#config = config;
+    this.#realm = realm;
+  }
+
+  get config(): LocalHomeAgentConfig {
+    return this.#config;
+  }
+
+  /** Home addresses that are proposed or given out. */
+  get used(): number {
+    return this.#used.size;
+  }
+
+  /** Whether this is the same home agent; its capacity may differ. */
+  isAt({ address, host, prefix, ike }: LocalHomeAgentConfig): boolean {
+    const own = this.#config;
+    const same = own.address === address && own.host === host && own.ike === ike;
+    return same && own.prefix.every((octet, at) => octet === prefix[at]);
+  }
+
+  /** Takes another capacity. Without a configuration the home agent is no longer offered. */
+  reconfigure(config: LocalHomeAgentConfig | undefined): void {
+    this.#isOffered = config !== undefined;
+    if (config) this.#config = config;
+  }
+
+  /** Reserves what is proposed to the AAA server for a node with this wish, if there is room and a common version of IKE. */
+  propose(client: Client, wish: number, drbg: Drbg): void {
+    client.local ??= this.#offer(wish, drbg);
+  }
+
+  #offer(wish: number, drbg: Drbg): HomeAgentOffer | undefined {
+    const { prefix, address, capacity, host } = this.#config;
+    const ike = this.#config.ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
+    const homeAgent = parseAddress(address);
+    const speaksOther = (wish & IKE_BITS) !== 0 && (wish & ike) === 0;
+    if (!homeAgent || !this.#isOffered || this.#used.size >= capacity || speaksOther) return undefined;
+    for (;;) {
+      const homeAddress = new Uint8Array(prefix);
+      const identifier = drbg.bytes(8);
+      homeAddress.set(identifier, 8);
+      const text = formatAddress(homeAddress);
+      if (isReservedIdentifier(identifier) || text === address || this.#used.has(text)) continue;
+      this.#used.set(text, undefined);
+      return {
+        homeAgent,
+        homeAddress,
+        prefix: { length: 64, octets: prefix },
+        host: { realm: this.#realm, host },
+        ike,
+      };
+    }
+  }
+
+  /** The AAA server has agreed to the proposal. Only reads `msk`. */
+  bringUp(client: Client, mnId: string, assignment: MobilityAssignment, msk: Secret): LocalHomeAgentOutput[] {
+    const homeAddress = assignment.homeAddress && formatAddress(assignment.homeAddress);
+    const out: LocalHomeAgentOutput[] = [];
+    if (homeAddress !== undefined && this.#used.get(homeAddress) !== mnId) {
+      this.#used.set(homeAddress, mnId);
+      out.push(this.#leases());
+    }
+    out.push({
+      type: 'homeAgent',
+      event: client.localUser === undefined ? 'up' : 'refresh',
+      homeAgent: this.#config,
+      mnId,
+      homeAddress,
+      lifetime: client.granted?.grant.lifetime,
+      psk: derivePsk(msk, assignment.homeAgent, assignment.homeAddress),
+    });
+    client.localUser = mnId;
+    return out;
+  }
+
+  /** The client has gone, or has another home agent. */
+  takeDown(client: Client): LocalHomeAgentOutput[] {
+    const homeAddress = client.local?.homeAddress && formatAddress(client.local.homeAddress);
+    const out: LocalHomeAgentOutput[] = [];
+    const { localUser: mnId } = client;
+    if (mnId !== undefined) {
+      const told = { homeAgent: this.#config, mnId, homeAddress, lifetime: undefined, psk: undefined };
+      out.push({ type: 'homeAgent', event: 'down', ...told });
+    }
+    client.localUser = undefined;
+    client.local = undefined;
+    if (homeAddress === undefined) return out;
+    const wasGiven = this.#used.get(homeAddress) !== undefined;
+    this.#used.delete(homeAddress);
+    return wasGiven ? [...out, this.#leases()] : out;
+  }
+
+  #leases(): LocalHomeAgentOutput {
+    const leases: LocalLease[] = [];
+    for (const [homeAddress, mnId] of this.#used) if (mnId !== undefined) leases.push({ homeAddress, mnId });
+    return { type: 'leases', leases };
+  }
+}
