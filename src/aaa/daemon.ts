@@ -1,9 +1,12 @@
 import { dirname } from 'node:path';
+import type { Authorization } from '../protocol/eap/tls-authenticator.js';
+import type { VerifiedPeer } from '../protocol/eap/verified-peer.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
-import { type Authorization, EapServer } from '../runtime/eap/server.js';
+import { EapServer, type EapServerOptions } from '../runtime/eap/server.js';
+import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
 import { makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
@@ -14,13 +17,11 @@ import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
 import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
-import type { VerifiedPeer } from '../runtime/tls/peer-certificate.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { StorePort } from '../store/port.js';
 import type { Found, Subscriber } from '../store/records.js';
 import { Administrator } from './administrator.js';
 import type { AaaOptions } from './config/options.js';
-import { readCredentials } from './credentials.js';
 import { EapApplication } from './eap-application.js';
 import { FailureLimits } from './failure-limits.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
@@ -91,7 +92,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     log: Logger,
     { metrics, barrier, storeReporter }: Reporting,
     opened: StorePort,
-    credentials: Awaited<ReturnType<typeof readCredentials>>,
+    credentials: TlsServerOptions,
     originState: number,
     tls: TlsTransport | undefined,
     files: FileWatch,
@@ -116,13 +117,14 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
     this.#known = new KnownSubscribers(options.session.outage);
     this.#failures = new FailureLimits(options.limits['failures-per-subscriber']);
-    this.#eap = new EapServer<Subscriber>({
+    const eap: EapServerOptions<Subscriber> = {
       ...credentials,
       maxClientFlight: options.eap['client-flight'],
       guard: this.barrier,
       authorize: (peer, session) => this.#authorize(peer, session),
       onLearned: () => this.#revocationChanged(),
-    });
+    };
+    this.#eap = new EapServer(eap, surroundings.makeEngine(eap));
     const report = diameterReporter(log, this.#metrics, 'trace', host);
     this.#application = new EapApplication(options, {
       log,
@@ -193,10 +195,10 @@ export class AaaDaemon implements Service<AaaOptions> {
     signal?: AbortSignal,
     surroundings: AaaSurroundings = systemAaaSurroundings,
   ): Promise<AaaDaemon> {
-    const { host, lookAtFiles } = surroundings;
+    const { host, lookAtFiles, readCredentials } = surroundings;
     const files = new FileWatch(host, lookAtFiles);
     const [credentials, tls] = await files.watch(credentialFiles(options), () =>
-      Promise.all([readCredentials(options), openDiameterTls(options.diameter, host, refusedReporter(log))]),
+      Promise.all([readCredentials(options, host), openDiameterTls(options.diameter, host, refusedReporter(log))]),
     );
     const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
@@ -227,7 +229,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   async #reload(options: AaaOptions): Promise<void> {
     const { diameter } = options;
     const [credentials, material] = await this.#files.watch(credentialFiles(options), () =>
-      Promise.all([readCredentials(options), readDiameterTls(diameter)]),
+      Promise.all([this.#surroundings.readCredentials(options, this.#host), readDiameterTls(diameter)]),
     );
     this.#eap.reload({ ...this.#eap.options, ...credentials });
     this.#revocationChanged();
@@ -359,7 +361,9 @@ export class AaaDaemon implements Service<AaaOptions> {
     try {
       const every = this.#options.tls['ticket-key-lifetime'];
       const { value, validFor } = await this.#store.run('ticketKey', { every });
-      this.#eap.setTicketKey(Buffer.from(value, 'hex'));
+      const key = Buffer.from(value, 'hex');
+      this.#eap.setTicketKey(key);
+      key.fill(0);
       pause = validFor + 1;
     } catch (error) {
       this.#log.error({ reason: (error as Error).message }, 'store failed');

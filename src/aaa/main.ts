@@ -30,15 +30,21 @@ await runDaemonProgram({
     ...['min-version', 'max-version', 'ciphers', 'curves'].map((key) => `diameter.tls.${key}`),
   ],
   check: async (options) => {
-    const [{ readCredentials }, { readDiameterTls, usedForDiameter }, { credentialWarnings }, { checkStore }] =
-      await Promise.all([
-        import('./credentials.js'),
-        import('../runtime/diameter/setup.js'),
-        import('../runtime/tls/credential-watch.js'),
-        import('../store/postgres-url.js'),
-      ]);
+    const [
+      { readCredentials },
+      { readDiameterTls, usedForDiameter },
+      { credentialWarnings },
+      { systemHost },
+      { checkStore },
+    ] = await Promise.all([
+      import('./credentials.js'),
+      import('../runtime/diameter/setup.js'),
+      import('../runtime/tls/credential-watch.js'),
+      import('../runtime/system/host.js'),
+      import('../store/postgres-url.js'),
+    ]);
     checkStore(options.store, process.env);
-    const credentials = await readCredentials(options);
+    const credentials = await readCredentials(options, systemHost);
     const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter));
     return credentialWarnings([{ ...credentials, section: 'tls', files: options.tls, roles: ['server'] }, ...diameter]);
   },

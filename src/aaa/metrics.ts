@@ -1,12 +1,12 @@
 import type { DiameterPeerStatus } from '../runtime/diameter/node.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
+import type { ServerJudge } from '../runtime/eap/engine.js';
 import type { EapServerOptions } from '../runtime/eap/server.js';
 import { hookGauges } from '../runtime/hooks/reporter.js';
 import type { HookView } from '../runtime/hooks/runner.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/service/metrics.js';
 import type { CancelTimer, Host } from '../runtime/system/host.js';
-import type { Revocation } from '../runtime/tls/certificates/revocation.js';
 import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
 import type { HomeAgent, StoreStatistics } from '../store/records.js';
 import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
@@ -81,7 +81,7 @@ export interface MeasuredParts {
   readonly hooks: () => readonly HookView[];
   readonly peers: () => readonly DiameterPeerStatus[];
   readonly credentials: () => Pick<EapServerOptions<never>, 'caPem' | 'certificatePem'>;
-  readonly revocation: () => Revocation | undefined;
+  readonly revocation: () => ServerJudge['revocation'];
 }
 
 /** Shows how things stand whenever somebody asks; the store is asked seldom. */

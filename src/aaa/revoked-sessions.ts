@@ -1,4 +1,5 @@
-import { certificateKey, type PeerJudge } from '../runtime/tls/peer-certificate.js';
+import { certificateKey } from '../protocol/eap/verified-peer.js';
+import type { ServerJudge } from '../runtime/eap/engine.js';
 
 /** Certificates by which sessions of the store are found. */
 export interface RevokedCertificates {
@@ -14,7 +15,7 @@ export class RevokedSessions {
   #issuers: ReadonlySet<string> = new Set();
 
   /** Certificates and issuers that are revoked now and were not at the last look. */
-  look(judge: PeerJudge, now: number): RevokedCertificates {
+  look(judge: ServerJudge, now: number): RevokedCertificates {
     const inForce = judge.revocation?.inForce(now) ?? [];
     const before = this.#serials;
     const certificates = inForce.flatMap(({ issuerId, list: { serials } }) => {

@@ -1,10 +1,22 @@
+import type { ServerEngine } from '../runtime/eap/engine.js';
+import { TlsServerEngine, type TlsServerOptions } from '../runtime/eap/tls-server.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import type { StorePort } from '../store/port.js';
 import { type OpenOptions, Store } from '../store/store.js';
+import { type ReadCredentials, readCredentials } from './credentials.js';
 
 /** What the AAA server stands on. */
 export interface AaaSurroundings extends Surroundings {
   readonly openStore: (where: string, options: OpenOptions) => Promise<StorePort>;
+  /** The EAP server's certificates and key. */
+  readonly readCredentials: ReadCredentials;
+  /** The engine of the EAP server: a simulation's need not be TLS, see runtime/eap/engine.ts. */
+  readonly makeEngine: (options: TlsServerOptions) => ServerEngine<TlsServerOptions>;
 }
 
-export const systemAaaSurroundings: AaaSurroundings = { ...systemSurroundings, openStore: Store.open };
+export const systemAaaSurroundings: AaaSurroundings = {
+  ...systemSurroundings,
+  openStore: Store.open,
+  readCredentials,
+  makeEngine: (options) => new TlsServerEngine(options),
+};

@@ -1,3 +1,4 @@
+import type { EapPeerEvent } from '../protocol/eap/peer.js';
 import {
   type PacAuthorized,
   type PacConfig,
@@ -5,7 +6,7 @@ import {
   type PacOutput,
   PacSession,
 } from '../protocol/pana/session/pac.js';
-import { EapPeer, type EapPeerEvent, type EapPeerOptions } from '../runtime/eap/peer.js';
+import { EapPeer, type EapPeerOptions } from '../runtime/eap/peer.js';
 import type { Logger } from '../runtime/log/log.js';
 import { panaFields } from '../runtime/log/pana-fields.js';
 import type { DatagramSocket } from '../runtime/net/udp.js';

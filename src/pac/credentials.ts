@@ -1,4 +1,6 @@
-import { createPeerCredentials, type PeerCredentials } from '../runtime/eap/peer.js';
+import type { PeerCredentials } from '../runtime/eap/engine.js';
+import { createPeerCredentials, TlsPeerCredentials } from '../runtime/eap/tls-peer.js';
+import type { Host } from '../runtime/system/host.js';
 import { readRevocation } from '../runtime/tls/certificates/crl-files.js';
 import { certificatesOfPem } from '../runtime/tls/certificates/pem.js';
 import type { UsedCredentials } from '../runtime/tls/credential-watch.js';
@@ -6,28 +8,26 @@ import { readTlsFiles } from '../runtime/tls/files.js';
 import { engineSettings } from '../runtime/tls/settings.js';
 import type { PacOptions } from './options.js';
 
-/** Credentials with the PEM texts that they were made of. */
-export interface PacCredentials extends PeerCredentials {
-  readonly caPem: string;
-  readonly certificatePem: string;
+/** What the node proves itself with, and what expires of it. */
+export interface PacCredentials {
+  readonly peer: PeerCredentials;
+  readonly used: readonly UsedCredentials[];
 }
 
-/** What the configuration's files make, in place of what was there before. Throws OperatorError. */
-export async function readCredentials({ tls }: PacOptions, before?: PeerCredentials): Promise<PacCredentials> {
-  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, 'tls', engineSettings(tls));
-  const options = {
-    caPem,
-    certificatePem,
-    keyPem,
-    serverName: tls['server-name'],
-    revocation: await readRevocation(tls, certificatesOfPem(caPem)),
-    ...engineSettings(tls),
+/** Makes credentials of the configuration; `before`: those that they replace. Throws OperatorError. */
+export type ReadCredentials = (options: PacOptions, host: Host, before?: PacCredentials) => Promise<PacCredentials>;
+
+/** Reads certificate, key, CAs and CRL from the files of the configuration. */
+export const readCredentials: ReadCredentials = async ({ tls }, host, before) => {
+  const settings = engineSettings(tls);
+  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, 'tls', { ...settings, now: host.wall() });
+  const revocation = await readRevocation(tls, certificatesOfPem(caPem));
+  const options = { caPem, certificatePem, keyPem, serverName: tls['server-name'], revocation, host, ...settings };
+  const replaced = before?.peer instanceof TlsPeerCredentials ? before.peer : undefined;
+  const peer = createPeerCredentials(options, replaced);
+  const { judge } = peer;
+  return {
+    peer,
+    used: [{ section: 'tls', files: tls, caPem, certificatePem, revocation: judge.revocation, roles: ['client'] }],
   };
-  return Object.assign(createPeerCredentials(options, before), { caPem, certificatePem });
-}
-
-/** The same, for what looks after their ends. */
-export function usedCredentials({ tls }: PacOptions, credentials: PacCredentials): UsedCredentials[] {
-  const { caPem, certificatePem, judge } = credentials;
-  return [{ section: 'tls', files: tls, caPem, certificatePem, revocation: judge.revocation, roles: ['client'] }];
-}
+};

@@ -8,17 +8,17 @@ import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
-import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import type { CancelTimer, Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
-import { type PacCredentials, readCredentials, usedCredentials } from './credentials.js';
+import type { PacCredentials } from './credentials.js';
 import { discoverPaas } from './discovery.js';
 import { PAC_METRICS } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
+import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
 
 /** Where one PAA of several is given up, in milliseconds, unless configured. */
 const PCI_LIMIT_OF_SEVERAL = 10_000;
@@ -58,7 +58,7 @@ export class PacDaemon implements Service<PacOptions> {
   #retry: CancelTimer | undefined;
   #stopping = false;
   #unwatch: () => void = () => undefined;
-  readonly #surroundings: Surroundings;
+  readonly #surroundings: PacSurroundings;
   readonly #host: Host;
   #closed: (() => void) | undefined;
   #finish: (status: number) => void = () => undefined;
@@ -72,7 +72,7 @@ export class PacDaemon implements Service<PacOptions> {
     log: Logger,
     credentials: PacCredentials,
     files: FileWatch,
-    surroundings: Surroundings,
+    surroundings: PacSurroundings,
   ) {
     const { host } = surroundings;
     this.#surroundings = surroundings;
@@ -86,7 +86,7 @@ export class PacDaemon implements Service<PacOptions> {
       metrics: this.#metrics,
       files,
       host,
-      used: () => usedCredentials(this.#options, this.#credentials),
+      used: () => this.#credentials.used,
       reload: () => this.#reloadCredentials(this.#options),
     });
     this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
@@ -98,11 +98,12 @@ export class PacDaemon implements Service<PacOptions> {
   static async start(
     options: PacOptions,
     log: Logger,
-    surroundings: Surroundings = systemSurroundings,
+    surroundings: PacSurroundings = systemPacSurroundings,
   ): Promise<PacDaemon> {
     const { host, lookAtFiles } = surroundings;
     const files = new FileWatch(host, lookAtFiles);
-    const credentials = await files.watch(credentialFiles({ tls: options.tls }), () => readCredentials(options));
+    const read = () => surroundings.readCredentials(options, host);
+    const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
     const daemon = new PacDaemon(options, log, credentials, files, surroundings);
     if (options['key-log'] !== undefined) daemon.#keyLog = await KeyLog.open(options['key-log']);
     daemon.#closeControl = await surroundings.openControl(
@@ -135,7 +136,7 @@ export class PacDaemon implements Service<PacOptions> {
   }
 
   async #reloadCredentials(options: PacOptions): Promise<void> {
-    const read = () => readCredentials(options, this.#credentials);
+    const read = () => this.#surroundings.readCredentials(options, this.#host, this.#credentials);
     this.#credentials = await this.#files.watch(credentialFiles({ tls: options.tls }), read);
   }
 
@@ -251,7 +252,7 @@ export class PacDaemon implements Service<PacOptions> {
       localPort: isFirst ? fixedPort : undefined,
       initiate: pana.initiate || !isFirst,
       pana: this.#sessionConfig(isOneOfSeveral || !isFirst),
-      eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: this.#credentials }),
+      eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: this.#credentials.peer }),
     };
     const tools = {
       log: this.#log,

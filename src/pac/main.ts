@@ -22,11 +22,12 @@ await runDaemonProgram({
   },
   reloads: ['tls.*', 'eap.*', 'pana.paa', 'pana.discovery-file', 'pana.default-router', 'retry.*'],
   check: async (options) => {
-    const [{ readCredentials, usedCredentials }, { credentialWarnings }] = await Promise.all([
+    const [{ readCredentials }, { credentialWarnings }, { systemHost }] = await Promise.all([
       import('./credentials.js'),
       import('../runtime/tls/credential-watch.js'),
+      import('../runtime/system/host.js'),
     ]);
-    return credentialWarnings(usedCredentials(options, await readCredentials(options)));
+    return credentialWarnings((await readCredentials(options, systemHost)).used);
   },
   commands: (cli) =>
     cli

@@ -1,7 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FamiliarAddresses, MAX_ADDRESSES } from '../../src/aaa/familiar-addresses.js';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
-import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
+import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { Application, type ApplicationChoice, resultOf } from './application-rig.js';

@@ -9,12 +9,13 @@ import type { DiameterMessage } from '../../src/protocol/diameter/wire/codec.js'
 import { APPLICATION, DER } from '../../src/protocol/diameter/wire/commands.js';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
+import type { VerifiedPeer } from '../../src/protocol/eap/verified-peer.js';
 import type { DiameterNode } from '../../src/runtime/diameter/node.js';
-import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
+import { EapPeer } from '../../src/runtime/eap/peer.js';
 import { EapServer, type EapServerOptions } from '../../src/runtime/eap/server.js';
 import { HookRunner } from '../../src/runtime/hooks/runner.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
-import type { VerifiedPeer } from '../../src/runtime/tls/peer-certificate.js';
 import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
 import { grammarian, makeNode } from '../runtime/diameter/rig.js';
 import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';

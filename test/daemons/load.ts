@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { BenchNode } from '../../src/lab/bench/node.js';
 import type { DaemonProcess } from '../../src/lab/daemon-process.js';
 import type { Lab, Place } from '../../src/lab/lab.js';
-import { createPeerCredentials, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
+import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { HeldLease, HomeAgent, Page } from '../../src/store/records.js';
 
 /** A home address that a node was told, and when. */

@@ -9,7 +9,8 @@ import { APPLICATION, CER, DER, DPR, DWA, DWR, STR } from '../../src/protocol/di
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
 import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
-import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
+import { EapPeer } from '../../src/runtime/eap/peer.js';
 import { breakStream, encodeForStream, mutateDiameter } from './diameter-mutations.js';
 import type { Chance } from './seed.js';
 

@@ -8,7 +8,8 @@ import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../src/protocol/pana/session/
 import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';
 import { encodePana, FLAG } from '../../src/protocol/pana/wire/codec.js';
 import type { Protection } from '../../src/protocol/pana/wire/keys.js';
-import { EapPeer, type PeerCredentials } from '../../src/runtime/eap/peer.js';
+import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
+import { EapPeer } from '../../src/runtime/eap/peer.js';
 import { UdpSocket } from '../../src/runtime/net/udp.js';
 import { Driver } from '../../src/runtime/system/driver.js';
 import { anyRequest, mutatePana } from './pana-mutations.js';

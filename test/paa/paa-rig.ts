@@ -13,8 +13,8 @@ import { APPLICATION, DEA, DER, STA, STR } from '../../src/protocol/diameter/wir
 import { isProtocolError } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
 import type { DiameterNode } from '../../src/runtime/diameter/node.js';
-import { createPeerCredentials } from '../../src/runtime/eap/peer.js';
 import type { EapConversation } from '../../src/runtime/eap/server.js';
+import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { grammarian, makeNode, stopNodes } from '../runtime/diameter/rig.js';
 import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 

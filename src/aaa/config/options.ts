@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_FLIGHT } from '../../protocol/eap/eap-tls.js';
+import { MAX_FLIGHT } from '../../protocol/eap/fragments.js';
 import * as section from '../../runtime/config/sections.js';
 
 /** Configuration of `pana-aaa`. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import type { Issued } from '../../pki/certificate-authority.js';
 import { print, table } from '../../runtime/cli/cli.js';
-import { createPeerCredentials } from '../../runtime/eap/peer.js';
+import { createPeerCredentials } from '../../runtime/eap/tls-peer.js';
 import { callDaemon } from '../../runtime/service/control.js';
 import { Lab, type Place, REALM } from '../lab.js';
 import { quantile } from '../statistics.js';

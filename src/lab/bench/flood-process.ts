@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createPeerCredentials } from '../../runtime/eap/peer.js';
+import { createPeerCredentials } from '../../runtime/eap/tls-peer.js';
 import { callDaemon } from '../../runtime/service/control.js';
 import { Lab, type Place, REALM } from '../lab.js';
 import { FLOOD_SOURCE } from './flood-source.js';

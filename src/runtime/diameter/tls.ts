@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { isIP, type Socket } from 'node:net';
 import { connect, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../../protocol/bytes/address.js';
+import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
 import type { ConnectionSlots } from '../net/connection-slots.js';
 import { withoutScope } from '../net/peer-sources.js';
 import { type Guard, unguarded } from '../service/barrier.js';
@@ -11,7 +12,7 @@ import { certificatesOfPem } from '../tls/certificates/pem.js';
 import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness } from '../tls/certificates/policy.js';
 import type { Revocation } from '../tls/certificates/revocation.js';
 import { type Path, Trust } from '../tls/certificates/trust.js';
-import { PeerJudge, type PeerJudgeOptions, type VerifiedPeer } from '../tls/peer-certificate.js';
+import { PeerJudge, type PeerJudgeOptions } from '../tls/peer-certificate.js';
 import {
   CER_TIMEOUT,
   type Transport,

@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Secret } from '../../protocol/bytes/secret.js';
-import { EXTENDED_MASTER_SECRET } from '../../protocol/eap/server-hello.js';
+import type { Hellos } from '../../protocol/eap/hello.js';
+import type { EapKeys } from '../../protocol/eap/keys.js';
 import type { MasterSecretPolicy } from './settings.js';
 
 /** RFC 5216 2.3 and RFC 5705: no context at all, which differs from an empty one. */
@@ -11,16 +12,9 @@ const LABEL_TLS13 = 'EXPORTER_EAP_TLS_Key_Material';
 const LABEL_METHOD_ID = 'EXPORTER_EAP_TLS_Method-Id';
 const CONTEXT = Buffer.of(13);
 
-/** MSK and EMSK have 64 octets each; `sessionId` is the EAP Session-Id of 65 (RFC 5216 2.3, RFC 9190 2.3). */
-export interface EapTlsKeys {
-  readonly msk: Secret;
-  readonly emsk: Secret;
-  readonly sessionId: Uint8Array;
-}
-
 /**
- * The wire that a TLS connection is given instead of a socket: what the engine writes is gathered into a flight, and
- * what came from the other end is fed in.
+ * Stands in for the socket of a TLS connection: gathers what the engine writes into a flight, and feeds it the flights
+ * of the other end.
  */
 export class FlightWire extends Duplex {
   #out: Buffer[] = [];
@@ -42,13 +36,13 @@ export class FlightWire extends Duplex {
     done();
   }
 
-  /** Feeds a flight and resolves when the engine has written all it has to say to it. */
+  /** Feeds a flight; resolves when the engine has written its whole answer. */
   async exchange(flight: Uint8Array): Promise<void> {
     if (flight.length > 0) this.push(Buffer.from(flight));
     await this.settle();
   }
 
-  /** Resolves when two turns of the event loop have brought nothing more: a flight comes in several pieces. */
+  /** Resolves after two turns of the event loop without output: the engine writes a flight in several pieces. */
   async settle(): Promise<void> {
     for (let quiet = 0, seen = this.#activity; quiet < 2; ) {
       await new Promise(setImmediate);
@@ -65,8 +59,8 @@ export class FlightWire extends Duplex {
   }
 }
 
-/** Keys of a finished handshake. `randoms`: both randoms, which TLS 1.2 needs for the Session-Id. */
-export function exportKeys(socket: TLSSocket, randoms: Uint8Array | undefined): EapTlsKeys {
+/** Exports the keys of a complete handshake, whose hellos TLS 1.2 needs for the Session-Id. */
+export function exportKeys(socket: TLSSocket, { randoms }: Hellos): EapKeys {
   const tls13 = socket.getProtocol() === 'TLSv1.3';
   const material = tls13
     ? socket.exportKeyingMaterial(128, LABEL_TLS13, CONTEXT)
@@ -89,21 +83,14 @@ function exportWithoutContext(socket: TLSSocket, length: number, label: string):
 }
 
 /**
- * What is wrong with the master secret of a handshake; undefined if nothing is. TLS 1.3 has no such weakness, and peers
- * with TLS 1.0 or 1.1 alone are older than RFC 7627.
+ * Why the master secret of a handshake is refused; undefined if it is good. TLS 1.3 has no such weakness, and peers that
+ * know only TLS 1.0 or 1.1 are older than RFC 7627.
  */
 export function masterSecretProblem(
   socket: TLSSocket,
-  serverExtensions: ReadonlySet<number> | undefined,
+  { hasExtendedMasterSecret }: Hellos,
   policy: MasterSecretPolicy = 'required',
 ): string | undefined {
-  if (policy === 'wanted' || socket.getProtocol() !== 'TLSv1.2') return undefined;
-  if (serverExtensions?.has(EXTENDED_MASTER_SECRET)) return undefined;
+  if (policy === 'wanted' || socket.getProtocol() !== 'TLSv1.2' || hasExtendedMasterSecret) return undefined;
   return 'TLS 1.2 without the extended master secret (RFC 7627)';
-}
-
-/** The random of a ClientHello or ServerHello that begins a flight (RFC 5246 7.4.1); undefined if none does. */
-export function helloRandom(flight: Uint8Array): Uint8Array | undefined {
-  const handshake = flight[0] === 22 && (flight[5] === 1 || flight[5] === 2);
-  return handshake && flight.length >= 43 ? flight.slice(11, 43) : undefined;
 }

@@ -1,52 +1,10 @@
 import type { TLSSocket } from 'node:tls';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
+import type { Refusal } from '../../protocol/eap/refusal.js';
+import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
 import { type Certificate, readCertificate } from '../../protocol/x509/certificate.js';
 import type { Revocation } from './certificates/revocation.js';
 import { type Path, type PathFailure, type Trust, validity } from './certificates/trust.js';
-
-/** Why a conversation was refused; stable, for logs and counters. */
-export type Refusal =
-  | 'expired'
-  | 'not-yet-valid'
-  | 'other-ca'
-  | 'revoked'
-  | 'crl'
-  | 'resumption'
-  | 'no-certificate'
-  | 'weak-certificate'
-  | 'purpose'
-  | 'extended-master-secret'
-  | 'name'
-  | 'no-subscriber'
-  | 'disabled'
-  | 'other-certificate'
-  | 'second-session'
-  | 'other-subscriber'
-  | 'too-many-failures'
-  | 'unavailable'
-  | 'tls-alert'
-  | 'fragments'
-  | 'effort'
-  | 'too-many-rounds'
-  | 'no-common-method'
-  | 'protocol';
-
-/** What the other end proved. `peerIds` in the order in which they are looked up: SAN rfc822Name, UPN, dNSName, then CN. */
-export interface VerifiedPeer {
-  readonly peerIds: readonly string[];
-  /** dNSNames of the subjectAltName. */
-  readonly dnsNames: readonly string[];
-  /** Hexadecimal, lower case, without leading zeros; it counts with the issuer only. */
-  readonly serial: string;
-  /** Name and key of the issuer, see Certificate.issuerId; of itself where it is a trust anchor. */
-  readonly issuerId: string;
-  readonly fingerprint256: string;
-  /** Milliseconds since 1970, UTC: the first certificate of the path to expire. */
-  readonly notAfter: number;
-  readonly subject: string;
-  /** From the leaf to the trust anchor, verified. */
-  readonly path: Path;
-}
 
 export interface CertificateRefusal {
   readonly reason: Refusal;
@@ -54,11 +12,6 @@ export interface CertificateRefusal {
 }
 
 export type Judgement = { readonly peer: VerifiedPeer } | CertificateRefusal;
-
-/** A certificate as the store keeps it with a session: a serial number counts with its issuer only. */
-export function certificateKey({ issuerId, serial }: Pick<VerifiedPeer, 'issuerId' | 'serial'>): string {
-  return `${issuerId}:${serial}`;
-}
 
 /** Verified paths that are kept for resumptions. */
 export const MAX_KEPT_PATHS = 20_000;

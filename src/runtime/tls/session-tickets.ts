@@ -1,7 +1,9 @@
-import { createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Server } from 'node:tls';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
+import type { Secret } from '../../protocol/bytes/secret.js';
 import { context as contextTag, TAG, whole, within } from '../../protocol/x509/der.js';
+import type { Host } from '../system/host.js';
 
 /** Octets of a ticket key as the platform wants it: 16 of its name, 16 for HMAC-SHA-256, 16 for AES-128 in CBC. */
 export const TICKET_KEY = 48;
@@ -21,30 +23,36 @@ interface NativeContext {
 }
 
 /**
- * Makes tickets of a server with this key. With the documented call a client that resumes gets no other ticket, and has
- * to make a full handshake the next time, or to show the same ticket to everybody again (RFC 8446 C.4). The callback
- * below says that each ticket is to be renewed; tickets have the same form either way. How long a node goes on without
- * a full handshake is limited by the life of the key. A platform without the callback does what is documented.
- * `takes`: whether tickets of the key are taken, too.
+ * Makes tickets of a server with this key, which it reads until it is wiped or replaced. With the documented call a
+ * client that resumes gets no other ticket, and has to make a full handshake the next time, or to show the same ticket
+ * again, which links its sessions (RFC 8446 C.4). The callback below has each ticket renewed; the form of tickets is the
+ * same. How long a node goes without a full handshake is limited by the life of the key. A platform without the callback
+ * does what is documented. `takes`: whether tickets of this key are accepted.
  */
-export function useTicketKey(server: Server, key: Uint8Array, takes = true): void {
-  const own = Buffer.from(key);
+export function useTicketKey(server: Server, key: Secret, host: Host, takes = true): void {
   const { context } = (server as unknown as { _sharedCreds?: { context?: Partial<NativeContext> } })._sharedCreds ?? {};
   if (typeof context?.enableTicketKeyCallback !== 'function') {
-    server.setTicketKeys(takes ? own : randomBytes(TICKET_KEY));
+    const copy = Buffer.from(host.random(TICKET_KEY));
+    if (takes) key.use((octets) => copy.set(octets));
+    server.setTicketKeys(copy);
+    copy.fill(0);
     return;
   }
-  const { name, hmac, cipher } = partsOf(own);
   context.onticketkeycallback = (of, _iv, encrypts) => {
-    if (encrypts) return [MADE, hmac, cipher, name, randomBytes(PART)];
-    return takes && of.length === PART && timingSafeEqual(of, name) ? [RENEW, hmac, cipher] : [UNKNOWN, hmac, cipher];
+    // A handshake that began under a key that was replaced gets a ticket that nobody can read.
+    const current = key.isWiped ? host.random(TICKET_KEY) : key.use((octets) => octets);
+    const { name, hmac, cipher } = partsOf(current);
+    if (encrypts) return [MADE, hmac, cipher, name, Buffer.from(host.random(PART))];
+    const isOurs = takes && of.length === PART && timingSafeEqual(of, name);
+    return isOurs ? [RENEW, hmac, cipher] : [UNKNOWN, hmac, cipher];
   };
   context.enableTicketKeyCallback();
 }
 
-function partsOf(key: Buffer): { readonly name: Buffer; readonly hmac: Buffer; readonly cipher: Buffer } {
+/** Views of the key, no copies. */
+function partsOf(key: Uint8Array): { readonly name: Buffer; readonly hmac: Buffer; readonly cipher: Buffer } {
   if (key.length !== TICKET_KEY) throw new Error(`a ticket key has ${TICKET_KEY} octets`);
-  const part = (i: number) => key.subarray(i * PART, (i + 1) * PART);
+  const part = (i: number) => Buffer.from(key.buffer, key.byteOffset + i * PART, PART);
   return { name: part(0), hmac: part(1), cipher: part(2) };
 }
 
@@ -56,12 +64,12 @@ const SHORTEST = 2 * PART + PART + MAC;
 const MAX_TICKETS = 4;
 
 /**
- * The certificate, in DER, of the client whose ticket stands in this ClientHello: what the engine will go by when it
- * resumes the session, for a decision before it does. Undefined without a ticket of this key. A hello that hides
- * its ticket from this look gains nothing, since the handshake is judged in the end.
+ * The certificate, in DER, of the client whose ticket is in this ClientHello: the engine goes by it when it resumes the
+ * session, so it can be judged before. Undefined if there is no ticket of this key. A hello that hides its ticket from
+ * this search gains nothing, since the completed handshake is judged too.
  */
 export function certificateOfTicket(hello: Uint8Array, key: Uint8Array): Uint8Array | undefined {
-  const { name, hmac, cipher } = partsOf(Buffer.from(key.buffer, key.byteOffset, key.byteLength));
+  const { name, hmac, cipher } = partsOf(key);
   const octets = Buffer.from(hello.buffer, hello.byteOffset, hello.byteLength);
   let at = octets.indexOf(name);
   for (let tries = 0; at >= 2 && tries < MAX_TICKETS; at = octets.indexOf(name, at + 1), tries += 1) {

@@ -14,7 +14,8 @@ import { type Dictionary, specOf } from '../../protocol/diameter/wire/dictionary
 import { decodeFormat } from '../../protocol/diameter/wire/formats.js';
 import { resultName } from '../../protocol/diameter/wire/result-codes.js';
 import { decodeEap, EAP_CODE, EAP_TYPE } from '../../protocol/eap/codec.js';
-import { decodeEapTls, FlightBuffer } from '../../protocol/eap/eap-tls.js';
+import { decodeEapTls } from '../../protocol/eap/eap-tls.js';
+import { FlightBuffer } from '../../protocol/eap/fragments.js';
 import { capabilityNames, decodePrefix } from '../../protocol/mip6/assignment.js';
 import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/wire/algorithms.js';
 import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/wire/codec.js';

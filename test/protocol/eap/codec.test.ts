@@ -3,14 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../../src/protocol/bytes/decode-error.js';
 import { concat, fromHex, toHex } from '../../../src/protocol/bytes/octets.js';
 import { decodeEap, encodeEap } from '../../../src/protocol/eap/codec.js';
-import {
-  cutFlight,
-  decodeEapTls,
-  type EapTlsData,
-  encodeEapTls,
-  FlightBuffer,
-  MAX_FLIGHT,
-} from '../../../src/protocol/eap/eap-tls.js';
+import { decodeEapTls, type EapTlsData, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
+import { cutFlight, FlightBuffer, MAX_FLIGHT } from '../../../src/protocol/eap/fragments.js';
 import { decodePana } from '../../../src/protocol/pana/wire/codec.js';
 import { readPana } from '../../../src/protocol/pana/wire/dictionary.js';
 import { RECORDINGS, recording } from '../pana/wire/vectors.js';

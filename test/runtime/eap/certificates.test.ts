@@ -2,12 +2,9 @@ import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DAY, type Issued, validFor } from '../../../src/pki/certificate-authority.js';
-import {
-  createPeerCredentials,
-  type PeerCredentials,
-  type PeerCredentialsOptions,
-} from '../../../src/runtime/eap/peer.js';
 import type { EapServer, EapServerOptions } from '../../../src/runtime/eap/server.js';
+import type { TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
+import { createPeerCredentials, type PeerCredentialsOptions } from '../../../src/runtime/eap/tls-peer.js';
 import { Authority, certificateOf } from '../tls/certificates/authority.js';
 import { makeServer, type Outcome, runEap, SUBSCRIBER, type TestPki } from './eap-run.js';
 import { revocationOf } from './revocation-of.js';
@@ -117,7 +114,7 @@ describe.each(VERSIONS)('a client with an issuer between it and the trust anchor
 
 describe.each(VERSIONS)('a ticket, %s', (version) => {
   let eapServer: EapServer<string>;
-  let credentials: PeerCredentials;
+  let credentials: TlsPeerCredentials;
   const ticketKey = randomBytes(48);
 
   async function begin(options: Partial<EapServerOptions<string>> = {}, of: Issued = chain): Promise<void> {
@@ -252,7 +249,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
 });
 
 describe.each(VERSIONS)('a server that the PaC does not want, %s', (version) => {
-  const run = (credentials: PeerCredentials, eapServer = makeServer(pki)) =>
+  const run = (credentials: TlsPeerCredentials, eapServer = makeServer(pki)) =>
     runEap(pki, { version, credentials, eapServer });
   const failed = (reason: string, detail: RegExp) => ({
     type: 'failed',

@@ -6,18 +6,13 @@ import {
   makeCa,
   validFor,
 } from '../../../src/pki/certificate-authority.js';
-import {
-  createPeerCredentials,
-  EapPeer,
-  type EapPeerEvent,
-  type PeerCredentials,
-} from '../../../src/runtime/eap/peer.js';
-import {
-  type Authorization,
-  EapServer,
-  type EapServerAnswer,
-  type EapServerOptions,
-} from '../../../src/runtime/eap/server.js';
+import type { EapServerAnswer } from '../../../src/protocol/eap/authenticator.js';
+import type { EapPeerEvent } from '../../../src/protocol/eap/peer.js';
+import type { Authorization } from '../../../src/protocol/eap/tls-authenticator.js';
+import { EapPeer } from '../../../src/runtime/eap/peer.js';
+import { EapServer, type EapServerOptions } from '../../../src/runtime/eap/server.js';
+import type { TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
+import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 
 export const SUBSCRIBER = 'mn@home.example';
 
@@ -49,7 +44,7 @@ export interface Ends {
   readonly serverOptions?: Partial<EapServerOptions<string>>;
   readonly eapServer?: EapServer<string>;
   /** Of an earlier run, with its ticket. */
-  readonly credentials?: PeerCredentials;
+  readonly credentials?: TlsPeerCredentials;
 }
 
 export function onlySubscriber(peer: { readonly peerIds: readonly string[] }): Promise<Authorization<string>> {
@@ -74,10 +69,10 @@ export interface Outcome {
   readonly events: readonly EapPeerEvent[];
   /** All packets, in order, first the server's. */
   readonly packets: readonly Uint8Array[];
-  readonly credentials: PeerCredentials;
+  readonly credentials: TlsPeerCredentials;
 }
 
-function makeCredentials(pki: TestPki, ends: Ends): PeerCredentials {
+function makeCredentials(pki: TestPki, ends: Ends): TlsPeerCredentials {
   const { version = 'TLSv1.3', client = pki.client } = ends;
   return createPeerCredentials({
     caPem: (ends.clientCa ?? pki.ca).certificatePem,

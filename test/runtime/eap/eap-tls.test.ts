@@ -9,10 +9,12 @@ import {
 } from '../../../src/pki/certificate-authority.js';
 import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { MAX_INVALID, MAX_SERVER_ROUNDS } from '../../../src/protocol/eap/authenticator.js';
 import { encodeEap } from '../../../src/protocol/eap/codec.js';
 import { encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
-import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../../src/runtime/eap/peer.js';
-import { MAX_INVALID, MAX_SERVER_ROUNDS } from '../../../src/runtime/eap/server.js';
+import type { EapPeerEvent } from '../../../src/protocol/eap/peer.js';
+import { EapPeer } from '../../../src/runtime/eap/peer.js';
+import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import {
   type Ends,
   makePki,
@@ -85,7 +87,8 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     onTestFinished(() => wiped.mockRestore());
     const { answer } = await run({ eapServer: server });
     expect(answer.type).toBe('invalid');
-    expect(wiped).toHaveBeenCalledTimes(2);
+    // The engine still writes.
+    await expect.poll(() => wiped.mock.calls.length).toBe(2);
   });
 
   it('gives other keys each time', async () => {

@@ -1,8 +1,8 @@
 import { createPublicKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { certifyKey, type Issued, validFor } from '../../../src/pki/certificate-authority.js';
+import type { EapServerAnswer } from '../../../src/protocol/eap/authenticator.js';
 import { MAX_CHAIN, MAX_RSA_BITS, tooMuchEffort } from '../../../src/protocol/x509/effort.js';
-import type { EapServerAnswer } from '../../../src/runtime/eap/server.js';
 import { makePki, runEap, type TestPki } from './eap-run.js';
 
 let pki: TestPki;

@@ -1,10 +1,13 @@
 import { connect, createServer, type SecureVersion, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { concat } from '../../../src/protocol/bytes/octets.js';
+import type { EapServerAnswer } from '../../../src/protocol/eap/authenticator.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, encodeEap } from '../../../src/protocol/eap/codec.js';
 import { ACKNOWLEDGEMENT, decodeEapTls, type EapTlsData, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
-import { createPeerCredentials, EapPeer, type EapPeerEvent } from '../../../src/runtime/eap/peer.js';
-import type { EapConversation, EapServerAnswer } from '../../../src/runtime/eap/server.js';
+import type { EapPeerEvent } from '../../../src/protocol/eap/peer.js';
+import { EapPeer } from '../../../src/runtime/eap/peer.js';
+import type { EapConversation } from '../../../src/runtime/eap/server.js';
+import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import { FlightWire } from '../../../src/runtime/tls/engine.js';
 import { makePki, makeServer, type TestPki } from './eap-run.js';
 

@@ -1,9 +1,9 @@
 import forge from 'node-forge';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { EapServerAnswer } from '../../../src/protocol/eap/authenticator.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, encodeEap } from '../../../src/protocol/eap/codec.js';
 import { ACKNOWLEDGEMENT, decodeEapTls, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
-import { createPeerCredentials } from '../../../src/runtime/eap/peer.js';
-import type { EapServerAnswer } from '../../../src/runtime/eap/server.js';
+import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import { engineSettings, type TlsSettings, weakSettings } from '../../../src/runtime/tls/settings.js';
 import { makePki, makeServer, runEap, type TestPki } from './eap-run.js';
 import { issueOdd } from './odd-certificates.js';

@@ -3,9 +3,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Issued, issueCertificate, makeCa, validFor } from '../../../src/pki/certificate-authority.js';
 import {
   createPeerCredentials,
-  type PeerCredentials,
   type PeerCredentialsOptions,
-} from '../../../src/runtime/eap/peer.js';
+  TlsPeerCredentials,
+} from '../../../src/runtime/eap/tls-peer.js';
 import { certificatesOfPem } from '../../../src/runtime/tls/certificates/pem.js';
 import { type CertificatePolicy, DEFAULT_POLICY, violation } from '../../../src/runtime/tls/certificates/policy.js';
 import { engineSettings, type TlsSettings } from '../../../src/runtime/tls/settings.js';
@@ -208,7 +208,7 @@ describe('EAP-TLS', () => {
 
 describe('the extended master secret of TLS 1.2', () => {
   /** A peer whose TLS knows nothing of RFC 7627. */
-  function older(policy: 'required' | 'wanted'): PeerCredentials {
+  function older(policy: 'required' | 'wanted'): TlsPeerCredentials {
     const { certificatePem, keyPem } = pki.client;
     const options = {
       caPem: ca.certificatePem,
@@ -225,7 +225,7 @@ describe('the extended master secret of TLS 1.2', () => {
       ...{ ca: options.caPem, cert: certificatePem, key: keyPem },
       ...{ minVersion, maxVersion, secureOptions },
     });
-    return { ...createPeerCredentials(options), context };
+    return new TlsPeerCredentials({ ...createPeerCredentials(options), context });
   }
 
   it('is required of the other end, by server and client', async () => {

@@ -19,7 +19,7 @@ import { PacSession } from '../../../src/protocol/pana/session/pac.js';
 import { encodePana } from '../../../src/protocol/pana/wire/codec.js';
 import { loadOptions } from '../../../src/runtime/config/options.js';
 import { EapPeer } from '../../../src/runtime/eap/peer.js';
-import { Handshake } from '../../../src/runtime/eap/server.js';
+import { TlsServerHandshake } from '../../../src/runtime/eap/tls-server.js';
 import { HookRunner } from '../../../src/runtime/hooks/runner.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 
@@ -250,7 +250,7 @@ describe('a fault at', () => {
 
   it('an event of the TLS engine of the server: that conversation ends', async () => {
     const before = await faultsOf('aaa', 'tls');
-    const part = breakPart(Handshake.prototype, 'secured');
+    const part = breakPart(TlsServerHandshake.prototype, 'secured');
     await startPac();
     await expect.poll(part.hits).toBeGreaterThan(0);
     await lineOf('refused');

@@ -1,4 +1,5 @@
 import { DecodeError } from '../bytes/decode-error.js';
+import { concat } from '../bytes/octets.js';
 import { Reader } from '../bytes/reader.js';
 
 /** extended_master_secret, RFC 7627 5.1. */
@@ -44,4 +45,36 @@ function readExtensions(hello: Reader): ReadonlySet<number> {
     list.bytes(list.u16());
   }
   return types;
+}
+
+/** The random of a ClientHello or ServerHello at the start of a flight (RFC 5246 7.4.1); undefined if there is none. */
+export function helloRandom(flight: Uint8Array): Uint8Array | undefined {
+  const isHello = flight[0] === HANDSHAKE_RECORD && (flight[5] === 1 || flight[5] === SERVER_HELLO);
+  return isHello && flight.length >= 43 ? flight.slice(11, 43) : undefined;
+}
+
+/** What the hellos of one handshake say in clear, which the engine does not tell. */
+export class Hellos {
+  #clientRandom: Uint8Array | undefined;
+  #serverRandom: Uint8Array | undefined;
+  #serverExtensions: ReadonlySet<number> | undefined;
+
+  fromClient(flight: Uint8Array): void {
+    this.#clientRandom ??= helloRandom(flight);
+  }
+
+  fromServer(flight: Uint8Array): void {
+    this.#serverRandom ??= helloRandom(flight);
+    this.#serverExtensions ??= serverHelloExtensions(flight);
+  }
+
+  /** client.random and server.random, of which TLS 1.2 makes the Session-Id (RFC 5216 2.3); undefined before both. */
+  get randoms(): Uint8Array | undefined {
+    return this.#clientRandom && this.#serverRandom && concat(this.#clientRandom, this.#serverRandom);
+  }
+
+  /** Whether the server agreed to the extended master secret (RFC 7627 5.1). */
+  get hasExtendedMasterSecret(): boolean {
+    return this.#serverExtensions?.has(EXTENDED_MASTER_SECRET) === true;
+  }
 }

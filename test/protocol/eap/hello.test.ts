@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EXTENDED_MASTER_SECRET, serverHelloExtensions } from '../../../src/protocol/eap/server-hello.js';
+import { EXTENDED_MASTER_SECRET, serverHelloExtensions } from '../../../src/protocol/eap/hello.js';
 
 /** A ServerHello of TLS 1.2 (RFC 5246 7.4.1.3) whose one extension is renegotiation_info. */
 const HELLO = Buffer.from(

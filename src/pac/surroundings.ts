@@ -1,0 +1,10 @@
+import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
+import { type ReadCredentials, readCredentials } from './credentials.js';
+
+/** What the PaC stands on. */
+export interface PacSurroundings extends Surroundings {
+  /** Certificates and keys, with the engine that proves them: a simulation's need not be TLS, see runtime/eap/engine.ts. */
+  readonly readCredentials: ReadCredentials;
+}
+
+export const systemPacSurroundings: PacSurroundings = { ...systemSurroundings, readCredentials };

@@ -1,0 +1,201 @@
+import { DecodeError } from '../bytes/decode-error.js';
+import { tooMuchEffort } from '../x509/effort.js';
+import { clearCertificates } from './clear-certificates.js';
+import { type EapKeys, wipeKeys } from './keys.js';
+import type { Refusal } from './refusal.js';
+import type { VerifiedPeer } from './verified-peer.js';
+
+/** ContentType of an alert, RFC 8446 5.1. */
+const ALERT_RECORD = 21;
+
+/** RFC 9190 2.5: the server's commitment, one octet of application data. TLS 1.2 has none (RFC 5216). */
+export const PROTECTED_SUCCESS: Uint8Array = Uint8Array.of(0);
+const NO_DATA = new Uint8Array(0);
+
+/** The decision on a client whose certificate is good. */
+export type Authorization<G> =
+  | { readonly ok: true; readonly identity: string; readonly grant: G }
+  | { readonly ok: false; readonly reason: Refusal };
+
+/** What a client is known by once it is in. */
+export interface Accepted<G> extends EapKeys {
+  readonly peer: VerifiedPeer;
+  readonly identity: string;
+  readonly grant: G;
+  /** As Node names it, such as `TLSv1.3`. */
+  readonly tlsVersion: string;
+  readonly resumed: boolean;
+}
+
+/** Answers to what was asked, each with the token of its question; an answer to an older question changes nothing. */
+export type ServerTlsInput<G> =
+  /** The engine's next flight: the handshake goes on. */
+  | { readonly type: 'flight'; readonly token: number; readonly flight: Uint8Array }
+  /**
+   * The handshake is complete and the client's certificate is good. The engine keeps its last flight back until it is
+   * asked to commit. `applicationData`: octets that the client sent under protection, which it must not.
+   */
+  | {
+      readonly type: 'verified';
+      readonly token: number;
+      readonly peer: VerifiedPeer;
+      readonly tlsVersion: string;
+      readonly resumed: boolean;
+      readonly applicationData: number;
+    }
+  | { readonly type: 'authorized'; readonly token: number; readonly decision: Authorization<G> }
+  /** The last flight, with the commitment in it. The machine takes the keys over. */
+  | { readonly type: 'finished'; readonly token: number; readonly flight: Uint8Array; readonly keys: EapKeys }
+  | { readonly type: 'failed'; readonly token: number; readonly reason: Refusal; readonly detail: string }
+  /** The engine has too much to do. */
+  | { readonly type: 'busy'; readonly token: number };
+
+export type ServerTlsQuestion =
+  /** Feed this flight of the client to the engine: answered by flight, verified, failed or busy. */
+  | { readonly type: 'handshake'; readonly token: number; readonly flight: Uint8Array }
+  /** Decide on this client: answered by authorized or failed. */
+  | { readonly type: 'authorize'; readonly token: number; readonly peer: VerifiedPeer }
+  /** Write this application data, export the keys, give the last flight: answered by finished or failed. */
+  | { readonly type: 'commit'; readonly token: number; readonly applicationData: Uint8Array }
+  /** Nothing more is asked: the engine may free the handshake. */
+  | { readonly type: 'abandon' };
+
+export type ServerTlsStep<G> =
+  | ServerTlsQuestion
+  | { readonly type: 'send'; readonly flight: Uint8Array }
+  | { readonly type: 'accepted'; readonly accepted: Accepted<G> }
+  | { readonly type: 'refused'; readonly reason: Refusal; readonly detail: string }
+  | { readonly type: 'turnedAway' };
+
+type Verified = Extract<ServerTlsInput<never>, { type: 'verified' }>;
+type Permission<G> = Extract<Authorization<G>, { ok: true }>;
+
+type State<G> =
+  /** Waits for a flight of the client. */
+  | { readonly name: 'CLIENT'; readonly first: boolean }
+  /** The engine has a flight. */
+  | { readonly name: 'ENGINE' }
+  | { readonly name: 'DECISION'; readonly verified: Verified }
+  | { readonly name: 'COMMIT'; readonly verified: Verified; readonly permission: Permission<G> }
+  /** The last flight has been sent; waits for the empty Response. */
+  | { readonly name: 'COMMITTED'; readonly accepted: Accepted<G> }
+  | { readonly name: 'OVER' };
+
+/**
+ * EAP-TLS on the authentication server, from whole flights to keys (RFC 9190, RFC 5216): the authorization is decided
+ * before the commitment leaves, and the keys are handed out when the client has acknowledged it.
+ */
+export class TlsAuthenticator<G> {
+  #state: State<G> = { name: 'CLIENT', first: true };
+  #token = 0;
+
+  /** Whether an answer of the engine or a decision is due. */
+  get busy(): boolean {
+    const { name } = this.#state;
+    return name === 'ENGINE' || name === 'DECISION' || name === 'COMMIT';
+  }
+
+  /** Whether the client has sent a flight. */
+  get begun(): boolean {
+    return !(this.#state.name === 'CLIENT' && this.#state.first);
+  }
+
+  /** Whether the client has proven that it has a good certificate and may come in. */
+  get proven(): boolean {
+    return this.#state.name === 'COMMITTED';
+  }
+
+  /** A whole flight of the client; `complete` is false for a part of one. */
+  flight(flight: Uint8Array, complete = true): ServerTlsStep<G>[] {
+    const state = this.#state;
+    // RFC 9190 2.1.1, RFC 5216 2.1.1: the empty Response to the last flight, or an alert.
+    if (state.name === 'COMMITTED') {
+      if (flight[0] === ALERT_RECORD) return this.#refuse('tls-alert', 'the client gave up after the handshake');
+      if (flight.length > 0 || !complete) return this.#refuse('protocol', 'data after the handshake');
+      return this.#accept(state.accepted);
+    }
+    if (state.name !== 'CLIENT' || !complete) return [];
+    if (flight.length === 0) return this.#refuse('protocol', 'an empty flight');
+    const effort = effortOf(flight, state.first);
+    if (effort !== undefined) return this.#refuse('effort', effort);
+    this.#state = { name: 'ENGINE' };
+    return [{ type: 'handshake', token: this.#ask(), flight }];
+  }
+
+  answered(input: ServerTlsInput<G>): ServerTlsStep<G>[] {
+    const steps = input.token === this.#token ? this.#answered(input) : undefined;
+    if (steps) return steps;
+    if (input.type === 'finished') wipeKeys(input.keys);
+    return [];
+  }
+
+  /** Wipes the keys that nobody has taken. */
+  close(): void {
+    if (this.#state.name === 'COMMITTED') wipeKeys(this.#state.accepted);
+    this.#state = { name: 'OVER' };
+  }
+
+  /** Undefined: not an answer to what was asked. */
+  #answered(input: ServerTlsInput<G>): ServerTlsStep<G>[] | undefined {
+    const state = this.#state;
+    if (!this.busy) return undefined;
+    if (input.type === 'failed') return this.#refuse(input.reason, input.detail);
+    if (state.name === 'ENGINE' && input.type === 'busy') {
+      this.close();
+      return [{ type: 'abandon' }, { type: 'turnedAway' }];
+    }
+    if (state.name === 'ENGINE' && input.type === 'flight') {
+      if (input.flight.length === 0) return this.#refuse('protocol', 'a flight that is not whole');
+      this.#state = { name: 'CLIENT', first: false };
+      return [{ type: 'send', flight: input.flight }];
+    }
+    if (state.name === 'ENGINE' && input.type === 'verified') {
+      if (input.applicationData > 0) return this.#refuse('protocol', 'application data');
+      this.#state = { name: 'DECISION', verified: input };
+      return [{ type: 'authorize', token: this.#ask(), peer: input.peer }];
+    }
+    if (state.name === 'DECISION' && input.type === 'authorized') {
+      const { verified } = state;
+      const { decision } = input;
+      if (!decision.ok) return this.#refuse(decision.reason, verified.peer.peerIds.join(' '));
+      this.#state = { name: 'COMMIT', verified, permission: decision };
+      const applicationData = verified.tlsVersion === 'TLSv1.3' ? PROTECTED_SUCCESS : NO_DATA;
+      return [{ type: 'commit', token: this.#ask(), applicationData }];
+    }
+    if (state.name === 'COMMIT' && input.type === 'finished') {
+      const { peer, tlsVersion, resumed } = state.verified;
+      const { identity, grant } = state.permission;
+      const accepted = { peer, identity, grant, tlsVersion, resumed, ...input.keys };
+      // A TLS 1.2 resumption ends with the client's Finished: only Success is left to say (RFC 5216 2.1.2).
+      if (input.flight.length === 0) return this.#accept(accepted);
+      this.#state = { name: 'COMMITTED', accepted };
+      return [{ type: 'send', flight: input.flight }];
+    }
+    return undefined;
+  }
+
+  #accept(accepted: Accepted<G>): ServerTlsStep<G>[] {
+    this.#state = { name: 'OVER' };
+    return [{ type: 'abandon' }, { type: 'accepted', accepted }];
+  }
+
+  #refuse(reason: Refusal, detail: string): ServerTlsStep<G>[] {
+    this.close();
+    return [{ type: 'refused', reason, detail }];
+  }
+
+  #ask(): number {
+    this.#token += 1;
+    return this.#token;
+  }
+}
+
+/** Why the engine must not see a flight: the cost of certificates sent in clear is known beforehand. */
+function effortOf(flight: Uint8Array, first: boolean): string | undefined {
+  try {
+    return tooMuchEffort(clearCertificates(flight, first));
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return `TLS flight: ${error.message}`;
+  }
+}

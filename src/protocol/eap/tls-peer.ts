@@ -1,0 +1,167 @@
+import { type EapKeys, wipeKeys } from './keys.js';
+
+export type PeerFailure =
+  | 'server-certificate'
+  | 'server-name'
+  | 'extended-master-secret'
+  | 'tls-alert'
+  | 'fragments'
+  | 'too-many-rounds'
+  | 'refused'
+  | 'protocol';
+
+/** AlertDescription, RFC 8446 6. */
+const BAD_CERTIFICATE = 42;
+const HANDSHAKE_FAILURE = 40;
+
+const NOTHING = new Uint8Array(0);
+
+/** Answers to what was asked, each with the token of its question; an answer to an older question changes nothing. */
+export type PeerTlsInput =
+  /**
+   * The engine's next flight. `secured`: the handshake is complete on our side, and the server is the wanted one.
+   * `applicationData`: all that the server has sent under protection so far.
+   */
+  | {
+      readonly type: 'flight';
+      readonly token: number;
+      readonly flight: Uint8Array;
+      readonly applicationData: Uint8Array;
+      readonly secured: { readonly tlsVersion: string; readonly resumed: boolean } | undefined;
+    }
+  /** The machine takes the keys over. */
+  | { readonly type: 'finished'; readonly token: number; readonly keys: EapKeys }
+  | { readonly type: 'failed'; readonly token: number; readonly reason: PeerFailure; readonly detail: string }
+  /** A fault of this node: the method ends without a word to the server. */
+  | { readonly type: 'fault'; readonly token: number };
+
+export type PeerTlsQuestion =
+  /** Feed this flight of the server, empty at the start, to the engine: answered by flight, failed or fault. */
+  | { readonly type: 'handshake'; readonly token: number; readonly flight: Uint8Array }
+  /** Export the keys and keep the server's ticket: answered by finished or fault. */
+  | { readonly type: 'finish'; readonly token: number }
+  /** The server has refused after all: its ticket is worth nothing. */
+  | { readonly type: 'forget' }
+  /** Nothing more is asked: the engine may free the handshake. */
+  | { readonly type: 'abandon' };
+
+export type PeerTlsStep =
+  | PeerTlsQuestion
+  | { readonly type: 'send'; readonly flight: Uint8Array }
+  | ({ readonly type: 'keys'; readonly tlsVersion: string; readonly resumed: boolean } & EapKeys)
+  | { readonly type: 'gaveUp'; readonly reason: PeerFailure; readonly detail: string };
+
+type State =
+  /** The server has not sent Start. */
+  | { readonly name: 'IDLE' }
+  | { readonly name: 'ENGINE' }
+  /** Waits for a flight of the server. */
+  | { readonly name: 'SERVER' }
+  | { readonly name: 'FINISH'; readonly flight: Uint8Array; readonly tlsVersion: string; readonly resumed: boolean }
+  | { readonly name: 'KEYED' }
+  /** An alert has been sent; waits for the server's Failure. */
+  | { readonly name: 'FAILED'; readonly reason: PeerFailure; readonly detail: string }
+  | { readonly name: 'OVER' };
+
+/** EAP-TLS on the peer, from whole flights to keys: it has keys when the server has committed itself (RFC 9190 2.5). */
+export class TlsPeer {
+  #state: State = { name: 'IDLE' };
+  #token = 0;
+
+  /** Whether the engine has still to answer. */
+  get busy(): boolean {
+    const { name } = this.#state;
+    return name === 'ENGINE' || name === 'FINISH';
+  }
+
+  get begun(): boolean {
+    return this.#state.name !== 'IDLE';
+  }
+
+  get keyed(): boolean {
+    return this.#state.name === 'KEYED';
+  }
+
+  /** Why an alert was sent; undefined if none was. */
+  get failure(): { readonly reason: PeerFailure; readonly detail: string } | undefined {
+    return this.#state.name === 'FAILED' ? this.#state : undefined;
+  }
+
+  /** A whole flight of the server; an empty one at Start. */
+  flight(flight: Uint8Array): PeerTlsStep[] {
+    const state = this.#state;
+    if (state.name === 'FAILED') return [{ type: 'send', flight: alertFor(state.reason) }];
+    // The server has committed itself and the engine is gone: whatever else it says is acknowledged only.
+    if (state.name === 'KEYED') return [{ type: 'send', flight: NOTHING }];
+    if (state.name !== 'IDLE' && state.name !== 'SERVER') return [];
+    this.#state = { name: 'ENGINE' };
+    return [{ type: 'handshake', token: this.#ask(), flight }];
+  }
+
+  answered(input: PeerTlsInput): PeerTlsStep[] {
+    const steps = input.token === this.#token && this.busy ? this.#answered(input) : undefined;
+    if (steps) return steps;
+    if (input.type === 'finished') wipeKeys(input.keys);
+    return [];
+  }
+
+  close(): void {
+    this.#state = { name: 'OVER' };
+  }
+
+  /** Undefined: not an answer to what was asked. */
+  #answered(input: PeerTlsInput): PeerTlsStep[] | undefined {
+    const state = this.#state;
+    if (input.type === 'fault') return this.#giveUp('a fault of this node');
+    if (state.name === 'ENGINE' && input.type === 'failed') {
+      const { reason, detail } = input;
+      this.#state = { name: 'FAILED', reason, detail };
+      return [{ type: 'abandon' }, { type: 'send', flight: alertFor(reason) }];
+    }
+    if (state.name === 'ENGINE' && input.type === 'flight') {
+      const { flight, applicationData, secured } = input;
+      const committed = commitment(secured?.tlsVersion, applicationData);
+      if (committed === 'wrong') return this.#giveUp('application data that is not the 0x00 of RFC 9190');
+      if (committed === 'awaited' || !secured) {
+        this.#state = { name: 'SERVER' };
+        return [{ type: 'send', flight }];
+      }
+      this.#state = { name: 'FINISH', flight, ...secured };
+      return [{ type: 'finish', token: this.#ask() }];
+    }
+    if (state.name === 'FINISH' && input.type === 'finished') {
+      const { flight, tlsVersion, resumed } = state;
+      this.#state = { name: 'KEYED' };
+      return [{ type: 'abandon' }, { type: 'keys', ...input.keys, tlsVersion, resumed }, { type: 'send', flight }];
+    }
+    return undefined;
+  }
+
+  #giveUp(detail: string): PeerTlsStep[] {
+    this.#state = { name: 'OVER' };
+    return [{ type: 'gaveUp', reason: 'protocol', detail }];
+  }
+
+  #ask(): number {
+    this.#token += 1;
+    return this.#token;
+  }
+}
+
+/**
+ * RFC 9190 2.5: with TLS 1.3 the server commits itself by application data of exactly one octet, 0x00. With TLS 1.2 it
+ * sends none, and its Finished is enough (RFC 5216 2.1.1). Before the handshake is complete nothing is right.
+ */
+function commitment(tlsVersion: string | undefined, said: Uint8Array): 'made' | 'awaited' | 'wrong' {
+  if (said.length === 0) return tlsVersion === undefined || tlsVersion === 'TLSv1.3' ? 'awaited' : 'made';
+  return tlsVersion === 'TLSv1.3' && said.length === 1 && said[0] === 0 ? 'made' : 'wrong';
+}
+
+/**
+ * A fatal alert record in clear (RFC 8446 6): Node's engine sends none of its own when it refuses a certificate, and the
+ * server would wait.
+ */
+function alertFor(reason: PeerFailure): Uint8Array {
+  const description = reason.startsWith('server') ? BAD_CERTIFICATE : HANDSHAKE_FAILURE;
+  return Uint8Array.of(21, 3, 3, 0, 2, 2, description);
+}
