@@ -10,7 +10,7 @@ import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
 export const grammarian = new Grammarian(new Dictionary());
 
 /** How long an answer may take, in milliseconds: a busy machine is slow, but a test that waits has to say for what. */
-const ANSWER_LIMIT = 15_000;
+const ANSWER_LIMIT = 10_000;
 
 /** A Diameter connection whose messages a test writes by hand. */
 export class RawPeer {
