@@ -8,8 +8,8 @@ import { DatabaseError } from '../store/database-error.js';
 import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../store/records.js';
 import { StoreError } from '../store/records.js';
 import type { RemovedSubscriber } from '../store/subscriber-operations.js';
-import type { EapApplication } from './eap-application.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
+import type { HomeServer } from './home-server.js';
 import type { StoreCalls } from './measured-store.js';
 import type { RevokedCertificates } from './revoked-sessions.js';
 
@@ -50,7 +50,7 @@ export interface AdministratorParts {
   readonly store: StoreCalls;
   /** The store as messages name it; a file by its whole path. */
   readonly storeName: string;
-  readonly application: EapApplication;
+  readonly application: HomeServer;
   readonly homeAgents: HomeAgentHooks;
   /** Nobody's authentication is remembered any more. */
   readonly forget: () => void;

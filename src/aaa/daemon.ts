@@ -1,11 +1,8 @@
 import { dirname } from 'node:path';
-import type { Authorization } from '../protocol/eap/tls-authenticator.js';
-import type { VerifiedPeer } from '../protocol/eap/verified-peer.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
-import { EapServer, type EapServerOptions } from '../runtime/eap/server.js';
 import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
 import { makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
@@ -15,33 +12,21 @@ import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
-import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
+import type { Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { StorePort } from '../store/port.js';
-import type { Found, Subscriber } from '../store/records.js';
 import { Administrator } from './administrator.js';
 import type { AaaOptions } from './config/options.js';
-import { EapApplication } from './eap-application.js';
-import { FailureLimits } from './failure-limits.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
-import { KnownSubscribers } from './known-subscribers.js';
+import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, showState } from './metrics.js';
 import { Probes, withdrawProbes } from './probes.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
-
-/** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
-const EXPIRY_INTERVAL = 5_000;
-const EXPIRY_BATCH = 256;
-
-/** Imports to which nothing was added for so long are forgotten, and how often they are looked for, in milliseconds. */
-const IMPORT_LIFETIME = 3_600_000;
-
-/** How long until the store is asked for a ticket key again that it did not give, in milliseconds. */
-const TICKET_RETRY = 10_000;
+import { UpkeepRunner } from './upkeep-runner.js';
 
 /** How long hooks may take when the daemon ends, in milliseconds. */
 const HOOKS_AT_END = 5_000;
@@ -64,21 +49,16 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #opened: StorePort;
   readonly #storeReporter: StoreReporter;
   readonly #store: StoreCalls;
-  readonly #eap: EapServer<Subscriber>;
-  readonly #application: EapApplication;
+  readonly #home: HomeServer;
+  readonly #upkeep: UpkeepRunner;
   readonly #administrator: Administrator;
   readonly #probes: Probes | undefined;
-  readonly #known: KnownSubscribers;
-  readonly #failures: FailureLimits;
   readonly #tls: TlsTransport | undefined;
   readonly #files: FileWatch;
   readonly #credentials: CredentialWatch;
   #closeControl: () => Promise<void> = () => Promise.resolve();
-  #expiry: CancelTimer | undefined;
-  #ticketTimer: CancelTimer | undefined;
   readonly #surroundings: AaaSurroundings;
   readonly #host: Host;
-  #importsSought = -Infinity;
   readonly #revoked = new RevokedSessions();
   #reloading: Promise<void> = Promise.resolve();
   #finish: (status: number) => void = () => undefined;
@@ -115,37 +95,42 @@ export class AaaDaemon implements Service<AaaOptions> {
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
-    this.#known = new KnownSubscribers(options.session.outage);
-    this.#failures = new FailureLimits(options.limits['failures-per-subscriber']);
-    const eap: EapServerOptions<Subscriber> = {
-      ...credentials,
-      maxClientFlight: options.eap['client-flight'],
-      guard: this.barrier,
-      authorize: (peer, session) => this.#authorize(peer, session),
-      onLearned: () => this.#revocationChanged(),
-    };
-    this.#eap = new EapServer(eap, surroundings.makeEngine(eap));
-    const report = diameterReporter(log, this.#metrics, 'trace', host);
-    this.#application = new EapApplication(options, {
+    this.#home = new HomeServer(options, {
       log,
-      metrics: this.#metrics,
+      metrics,
       ground: surroundings,
       store,
-      eap: this.#eap,
+      eap: {
+        ...credentials,
+        maxClientFlight: options.eap['client-flight'],
+        guard: barrier,
+        onLearned: () => this.#revocationChanged(),
+      },
+      makeEngine: surroundings.makeEngine,
       originState,
-      guard: this.barrier,
+      guard: barrier,
       homeAgents: this.#homeAgents,
       tls,
-      onEvent: (event) => report(event, this.#application.node.grammarian),
+      report: diameterReporter(log, metrics, 'trace', host),
+    });
+    const upkeep = { history: options.session.history, ticketKeyLifetime: options.tls['ticket-key-lifetime'] };
+    this.#upkeep = new UpkeepRunner(upkeep, {
+      log,
+      metrics,
+      host,
+      guard: barrier,
+      store,
+      homeAgents: this.#homeAgents,
+      setTicketKey: (key) => this.#home.eap.setTicketKey(key),
     });
     showState(this.#metrics, {
       host,
       store,
-      conversations: () => this.#application.conversations,
+      conversations: () => this.#home.conversations,
       hooks: () => this.#hooks.status(),
-      peers: () => this.#application.node.status(),
-      credentials: () => this.#eap.options,
-      revocation: () => this.#eap.judge.revocation,
+      peers: () => this.#home.node.status(),
+      credentials: () => this.#home.eap.options,
+      revocation: () => this.#home.eap.judge.revocation,
     });
     this.#files = files;
     this.#credentials = new CredentialWatch({
@@ -162,9 +147,9 @@ export class AaaDaemon implements Service<AaaOptions> {
       metrics: this.#metrics,
       store,
       storeName: storeName(options.store),
-      application: this.#application,
+      application: this.#home,
       homeAgents: this.#homeAgents,
-      forget: () => this.#known.clear(),
+      forget: () => this.#home.forget(),
     });
     this.#probes =
       hooks.probe === undefined
@@ -212,7 +197,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     try {
       await daemon.#open();
     } catch (error) {
-      await daemon.#application.stop();
+      await daemon.#home.stop();
       await daemon.#close();
       throw error;
     }
@@ -231,10 +216,10 @@ export class AaaDaemon implements Service<AaaOptions> {
     const [credentials, material] = await this.#files.watch(credentialFiles(options), () =>
       Promise.all([this.#surroundings.readCredentials(options, this.#host), readDiameterTls(diameter)]),
     );
-    this.#eap.reload({ ...this.#eap.options, ...credentials });
+    this.#home.eap.reload({ ...this.#home.eap.options, ...credentials });
     this.#revocationChanged();
     if (material) this.#tls?.reload(material);
-    this.#application.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
+    this.#home.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
     this.#options = options;
     this.#credentials.changed();
     this.#metrics.count('reloads');
@@ -243,16 +228,16 @@ export class AaaDaemon implements Service<AaaOptions> {
   #usedCredentials(): UsedCredentials[] {
     const { tls, diameter } = this.#options;
     return [
-      { ...this.#eap.options, section: 'tls', files: tls, roles: ['server'] },
+      { ...this.#home.eap.options, section: 'tls', files: tls, roles: ['server'] },
       ...usedForDiameter(diameter, this.#tls?.options),
     ];
   }
 
   summary(): string {
-    const peers = this.#application.node.status();
+    const peers = this.#home.node.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
     const store = this.#storeReporter.works ? '' : '; the store is lost';
-    return `${this.#application.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
+    return `${this.#home.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
   }
 
   /** That the database does not answer is known, and nothing that a restart would put right. */
@@ -263,9 +248,8 @@ export class AaaDaemon implements Service<AaaOptions> {
   async stop(): Promise<void> {
     this.#administrator.stop();
     this.#probes?.stop();
-    this.#expiry?.();
-    this.#ticketTimer?.();
-    await this.#application.stop();
+    this.#upkeep.stop();
+    await this.#home.stop();
     await this.#hooks.stop(HOOKS_AT_END);
     await this.#close();
   }
@@ -273,8 +257,8 @@ export class AaaDaemon implements Service<AaaOptions> {
   async #open(): Promise<void> {
     const { control } = this.#options;
     await makeFolder(this.#options.hooks['state-dir'], 0o700);
-    await this.#shareTicketKey();
-    await this.#application.start();
+    await this.#upkeep.start();
+    await this.#home.start();
     this.#closeControl = await this.#surroundings.openControl(
       control,
       {
@@ -286,29 +270,27 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.#metrics,
       this.barrier,
     );
-    this.#expiry = every(this.#host, EXPIRY_INTERVAL, () => void this.barrier.settle('timer', this.#expire()));
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Whoever was disabled or revoked while nobody looked.
     this.#administrator.inBackground(this.#administrator.endDisabled());
     this.#revocationChanged();
     this.#credentials.start();
-    this.#log.info({ listening: this.#application.node.addresses }, 'ready');
+    this.#log.info({ listening: this.#home.node.addresses }, 'ready');
   }
 
   async #close(): Promise<void> {
-    this.#expiry?.();
-    this.#ticketTimer?.();
+    this.#upkeep.stop();
     this.#credentials.stop();
     await this.#closeControl();
     await this.#store.close();
   }
 
   async status(): Promise<object> {
-    const { node } = this.#application;
+    const { node } = this.#home;
     return {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
-      conversations: this.#application.conversations,
+      conversations: this.#home.conversations,
       // A store that is lost is no reason not to tell the rest.
       homeAgents: await this.#store.run('listHomeAgents', {}).then(
         (agents) =>
@@ -324,80 +306,12 @@ export class AaaDaemon implements Service<AaaOptions> {
     };
   }
 
-  // ----------------------------------------------------------------------------------------------------------- store
-
-  /** The decision about the subscriber, before the client hears of success. */
-  async #authorize(peer: VerifiedPeer, sessionId: string): Promise<Authorization<Subscriber>> {
-    const { peerIds, fingerprint256: sha256 } = peer;
-    const now = this.#host.monotonic();
-    // Only who holds the key of a certificate comes here: nobody else can use up a subscriber's tries.
-    if (this.#failures.exceeded(sha256, now)) return this.#limited();
-    let found: Found;
-    try {
-      found = await this.#store.run('findSubscriber', { names: peerIds, sha256, sessionId });
-    } catch (error) {
-      this.#log.error({ reason: (error as Error).message }, 'store failed');
-      const known = this.#known.find(sha256, sessionId, now);
-      if (!known) return { ok: false, reason: 'unavailable' };
-      this.#metrics.count('known_subscribers');
-      return { ok: true, identity: known.nai, grant: known };
-    }
-    if ('refusal' in found) {
-      this.#failures.failed(sha256, now);
-      return { ok: false, reason: found.refusal };
-    }
-    this.#known.remember(sha256, sessionId, found.subscriber, now);
-    return { ok: true, identity: found.subscriber.nai, grant: found.subscriber };
-  }
-
-  #limited(): Authorization<Subscriber> {
-    this.#metrics.count('limited', { of: 'certificate' });
-    return { ok: false, reason: 'too-many-failures' };
-  }
-
-  /** Tickets of one server of the store are good at all; the next key comes when its time is there. */
-  async #shareTicketKey(): Promise<void> {
-    let pause = TICKET_RETRY;
-    try {
-      const every = this.#options.tls['ticket-key-lifetime'];
-      const { value, validFor } = await this.#store.run('ticketKey', { every });
-      const key = Buffer.from(value, 'hex');
-      this.#eap.setTicketKey(key);
-      key.fill(0);
-      pause = validFor + 1;
-    } catch (error) {
-      this.#log.error({ reason: (error as Error).message }, 'store failed');
-    }
-    this.#ticketTimer = this.#host.after(pause, () => void this.barrier.settle('timer', this.#shareTicketKey()));
-  }
-
   /** The sessions of certificates that were good a moment ago end. */
   #revocationChanged(): void {
-    const fresh = this.#revoked.look(this.#eap.judge, this.#host.wall());
+    const fresh = this.#revoked.look(this.#home.eap.judge, this.#host.wall());
     this.#administrator.inBackground(this.#administrator.revoke(fresh));
-    for (const { list, path } of this.#eap.judge.revocation?.unverified ?? []) {
+    for (const { list, path } of this.#home.eap.judge.revocation?.unverified ?? []) {
       this.#log.warn({ issuer: list.issuer.text, file: path }, 'CRL is not verified: its issuer is not known yet');
-    }
-  }
-
-  async #expire(): Promise<void> {
-    const now = this.#host.monotonic();
-    const silent = this.#application.expire(now);
-    if (silent > 0) this.#log.info({ conversations: silent }, 'conversations forgotten');
-    try {
-      for (const lease of await this.#store.run('expire', { limit: EXPIRY_BATCH })) {
-        this.#metrics.count('leases', { result: 'expired' });
-        this.#log.info({ user: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
-        void this.#homeAgents.run('down', lease, undefined);
-      }
-      await this.#store.run('forgetHistory', { age: this.#options.session.history, limit: EXPIRY_BATCH });
-      if (now - this.#importsSought >= IMPORT_LIFETIME) {
-        // Whoever began them was killed.
-        await this.#store.run('abandonImport', { age: IMPORT_LIFETIME });
-        this.#importsSought = now;
-      }
-    } catch (error) {
-      this.#log.error({ reason: (error as Error).message }, 'store failed');
     }
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { FamiliarAddresses, MAX_ADDRESSES } from '../../src/aaa/familiar-addresses.js';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
+import { FamiliarAddresses, MAX_ADDRESSES } from '../../src/protocol/home/familiar-addresses.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { stopNodes } from '../runtime/diameter/rig.js';

@@ -1,20 +1,18 @@
 import { pino } from 'pino';
 import { vi } from 'vitest';
 import { aaaSchema } from '../../src/aaa/config/options.js';
-import { EapApplication } from '../../src/aaa/eap-application.js';
-import { HomeAgentHooks } from '../../src/aaa/home-agent-hooks.js';
+import { HomeServer } from '../../src/aaa/home-server.js';
 import type { StoreCalls } from '../../src/aaa/measured-store.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
 import type { DiameterMessage } from '../../src/protocol/diameter/wire/codec.js';
 import { APPLICATION, DER } from '../../src/protocol/diameter/wire/commands.js';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
-import type { VerifiedPeer } from '../../src/protocol/eap/verified-peer.js';
 import type { DiameterNode } from '../../src/runtime/diameter/node.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { EapPeer } from '../../src/runtime/eap/peer.js';
-import { EapServer, type EapServerOptions } from '../../src/runtime/eap/server.js';
-import { HookRunner } from '../../src/runtime/hooks/runner.js';
+import type { EapServerOptions } from '../../src/runtime/eap/server.js';
+import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
 import { grammarian, makeNode } from '../runtime/diameter/rig.js';
@@ -38,7 +36,7 @@ export interface ApplicationChoice {
 
 /** The AAA server's application on a port of the loopback, with a store that lets everybody in, and its PAAs. */
 export class Application {
-  readonly application: EapApplication;
+  readonly application: HomeServer;
   readonly metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #paas: readonly string[];
   readonly nodes = new Map<string, DiameterNode>();
@@ -76,36 +74,32 @@ export class Application {
             ? sessions.get((given as { sessionId: string }).sessionId)
             : operation === 'bootstrap'
               ? { result: 'none', reason: 'no-home-agent', released: undefined }
-              : undefined,
+              : operation === 'findSubscriber'
+                ? { subscriber: plainSubscriber(SUBSCRIBER) }
+                : operation === 'listSessions'
+                  ? { items: [] }
+                  : operation === 'endSessionsOf'
+                    ? 0
+                    : undefined,
         ) as never,
       administer: () => Promise.reject(new Error('no operator is here')),
       close: () => Promise.resolve(),
     };
-    const authorize = async ({ peerIds, fingerprint256 }: VerifiedPeer, sessionId: string) => {
-      const grant = plainSubscriber(SUBSCRIBER);
-      if (!real) return { ok: true, identity: SUBSCRIBER, grant } as const;
-      const found = await real.run('findSubscriber', { names: peerIds, sha256: fingerprint256, sessionId });
-      if ('refusal' in found) return { ok: false, reason: found.refusal } as const;
-      return { ok: true, identity: found.subscriber.nai, grant: found.subscriber } as const;
-    };
-    const hooks = new HookRunner({ stateDir: '/nonexistent', timeout: 1, maxParallel: 1, onEvent: () => undefined });
-    const homeAgents = new HomeAgentHooks(hooks, undefined);
-    if (isBehind) homeAgents.isBehind = () => true;
-    this.application = new EapApplication(options, {
+    this.application = new HomeServer(options, {
       log: pino({ level: 'silent' }),
       metrics: this.metrics,
       store,
-      eap: new EapServer<Subscriber>({
+      eap: {
         caPem: pki.ca.certificatePem,
         certificatePem: pki.server.certificatePem,
         keyPem: pki.server.keyPem,
-        authorize,
         ...eap,
-      }),
+      },
+      makeEngine: (options) => new TlsServerEngine(options),
       originState: 1,
-      homeAgents,
+      homeAgents: { run: () => Promise.resolve(true), isBehind: () => isBehind },
       tls: undefined,
-      onEvent: () => undefined,
+      report: () => undefined,
     });
   }
 

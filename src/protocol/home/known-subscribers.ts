@@ -1,4 +1,4 @@
-import type { Subscriber } from '../store/records.js';
+import type { Subscriber } from './records.js';
 
 /** Subscribers that are kept; the one that authenticated longest ago goes first. */
 const MAX_KNOWN = 100_000;

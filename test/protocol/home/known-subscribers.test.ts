@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { KnownSubscribers } from '../../src/aaa/known-subscribers.js';
-import { plainSubscriber } from '../../src/store/records.js';
+import { KnownSubscribers } from '../../../src/protocol/home/known-subscribers.js';
+import { plainSubscriber } from '../../../src/protocol/home/records.js';
 
 const [ONE, OTHER] = [plainSubscriber('one@home.example'), plainSubscriber('other@home.example')];
 

@@ -1,4 +1,4 @@
-import { type PartyPath, pathKey } from '../protocol/fairness/party.js';
+import { type PartyPath, pathKey } from '../fairness/party.js';
 
 /** Addresses that one certificate makes familiar, the latest ones: a certificate is no key to a whole network. */
 export const MAX_ADDRESSES = 4;

@@ -1,15 +1,15 @@
-import { FairTable, type Seat } from '../protocol/fairness/fair-table.js';
-import type { EapConversation } from '../runtime/eap/server.js';
-import type { Subscriber } from '../store/records.js';
+import { FairTable, type Seat } from '../fairness/fair-table.js';
+import { Line } from '../fairness/line.js';
+import type { Token } from './alphabet.js';
 import type { MobilityWish } from './mobility.js';
 
-/** One run of EAP with a client behind a PAA. */
+/** One run of EAP with a client behind a NAS. */
 export interface Conversation {
+  readonly id: Token;
   readonly sessionId: string;
   readonly origin: string;
-  readonly originRealm: string;
+  readonly originRealm: string | undefined;
   readonly originState: number | undefined;
-  readonly eap: EapConversation<Subscriber>;
   readonly wish: MobilityWish | undefined;
   readonly startedAt: number;
   seat: Seat;
@@ -24,8 +24,10 @@ export interface Conversation {
 export class Conversations {
   readonly #limit: number;
   readonly #silence: number;
-  /** The longest silent first. */
   readonly #open = new Map<string, Conversation>();
+  readonly #ids = new Map<Token, Conversation>();
+  /** The longest silent first. */
+  readonly #order = new Line<Conversation>();
   readonly #seats: FairTable<Conversation>;
 
   /** `silence`: milliseconds that the next response may take. */
@@ -44,31 +46,51 @@ export class Conversations {
     return this.#open.size >= this.#limit / 2;
   }
 
+  /** When the first one has been silent for too long; undefined if there is none. */
+  get firstUntil(): number | undefined {
+    return this.#order.first?.until;
+  }
+
   get(sessionId: string): Conversation | undefined {
     return this.#open.get(sessionId);
   }
 
+  byId(id: Token): Conversation | undefined {
+    return this.#ids.get(id);
+  }
+
+  has(conversation: Conversation): boolean {
+    return this.#ids.has(conversation.id);
+  }
+
   /**
-   * Takes the place of an older conversation of the same session. `pushedOut`: the one that had to leave, which may be the new
-   * one itself.
+   * Adds a conversation. `ended`: an older one of the same session. `pushedOut`: the one that had to leave for it, which may be
+   * the new one itself.
    */
   add(
     given: Omit<Conversation, 'until' | 'startedAt'>,
     now: number,
-  ): { readonly conversation: Conversation; readonly pushedOut: Conversation | undefined } {
-    this.endOf(given.sessionId);
+  ): {
+    readonly conversation: Conversation;
+    readonly ended: Conversation | undefined;
+    readonly pushedOut: Conversation | undefined;
+  } {
+    const ended = this.#open.get(given.sessionId);
+    if (ended) this.end(ended);
     const conversation = { ...given, startedAt: now, until: now + this.#silence };
     this.#open.set(given.sessionId, conversation);
+    this.#ids.set(given.id, conversation);
+    this.#order.add(conversation);
     const pushedOut = this.#seats.add(conversation, conversation.seat);
     if (pushedOut) this.end(pushedOut);
-    return { conversation, pushedOut };
+    return { conversation, ended, pushedOut };
   }
 
   /** Something was heard of it. */
   touch(conversation: Conversation, now: number): void {
     conversation.until = now + this.#silence;
-    this.#open.delete(conversation.sessionId);
-    this.#open.set(conversation.sessionId, conversation);
+    this.#order.delete(conversation);
+    this.#order.add(conversation);
   }
 
   /** It has proven something: from now on it goes before others. */
@@ -78,30 +100,28 @@ export class Conversations {
     this.#seats.promote(conversation, conversation.seat);
   }
 
-  end(conversation: Conversation): void {
-    if (this.#open.get(conversation.sessionId) === conversation) this.endOf(conversation.sessionId);
-  }
-
-  endOf(sessionId: string): void {
-    const conversation = this.#open.get(sessionId);
-    if (!conversation) return;
-    conversation.eap.close();
+  /** False: it had ended before. */
+  end(conversation: Conversation): boolean {
+    if (!this.#ids.delete(conversation.id)) return false;
     this.#seats.remove(conversation);
-    this.#open.delete(sessionId);
+    this.#order.delete(conversation);
+    this.#open.delete(conversation.sessionId);
+    return true;
   }
 
-  /** Forgets the silent ones; how many. */
-  expire(now: number): number {
-    let count = 0;
-    for (const [sessionId, { until }] of this.#open) {
-      if (until > now) break;
-      this.endOf(sessionId);
-      count += 1;
+  /** Forgets the silent ones. */
+  expire(now: number): Conversation[] {
+    const silent: Conversation[] = [];
+    for (let first = this.#order.first; first && first.until <= now; first = this.#order.first) {
+      this.end(first);
+      silent.push(first);
     }
-    return count;
+    return silent;
   }
 
-  clear(): void {
-    for (const sessionId of [...this.#open.keys()]) this.endOf(sessionId);
+  clear(): Conversation[] {
+    const all = [...this.#open.values()];
+    for (const conversation of all) this.end(conversation);
+    return all;
   }
 }

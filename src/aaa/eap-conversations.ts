@@ -1,0 +1,134 @@
+import type { EapServerAnswer } from '../protocol/eap/authenticator.js';
+import type { Authorization as EapAuthorization } from '../protocol/eap/tls-authenticator.js';
+import { certificateKey, type VerifiedPeer } from '../protocol/eap/verified-peer.js';
+import type { Authorization, EapVerdict, HomeInput, HomeOutput, Token } from '../protocol/home/alphabet.js';
+import type { Subscriber } from '../protocol/home/records.js';
+import type { ServerEngine } from '../runtime/eap/engine.js';
+import { type EapConversation, EapServer, type EapServerOptions } from '../runtime/eap/server.js';
+import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
+import type { Host } from '../runtime/system/host.js';
+
+/** What the EAP server is made of beyond what the machine decides. */
+export type EapCredentials = Omit<EapServerOptions<Subscriber>, 'authorize'>;
+
+/** Outputs of the machine that are for EAP. */
+export type EapOutput = Extract<HomeOutput, { type: 'open' | 'eap' | 'close' | 'authorization' | 'turn' }>;
+
+/** Makes the engine that works on the flights of all conversations. */
+export type MakeEngine = (options: TlsServerOptions) => ServerEngine<TlsServerOptions>;
+
+export interface EapConversationsParts {
+  readonly makeEngine: MakeEngine;
+  readonly host: Host;
+  readonly feed: (input: HomeInput) => void;
+  /** Whether so many hooks of a subscriber wait that no more should be begun. */
+  readonly isBehind: (nai: string) => boolean;
+}
+
+type Turn = (() => void) | undefined;
+
+/** The EAP conversations of the machine: packets go in with a token, and what EAP wants to know comes out as inputs. */
+export class EapConversations {
+  readonly server: EapServer<Subscriber>;
+  readonly #parts: EapConversationsParts;
+  readonly #open = new Map<Token, EapConversation<Subscriber>>();
+  readonly #authorizing = new Map<Token, (authorization: EapAuthorization<Subscriber>) => void>();
+  readonly #turns = new Map<Token, (turn: Turn) => void>();
+  #last = 0;
+
+  constructor(credentials: EapCredentials, parts: EapConversationsParts) {
+    this.#parts = parts;
+    const options: EapServerOptions<Subscriber> = {
+      ...credentials,
+      authorize: (peer, conversation) => this.#authorize(peer, Number(conversation)),
+    };
+    this.server = new EapServer(options, parts.makeEngine(options));
+  }
+
+  perform(output: EapOutput): void {
+    switch (output.type) {
+      case 'open': {
+        const { conversation, mtu } = output;
+        const turn = () => this.#turn(conversation);
+        this.#open.set(conversation, this.server.conversation({ mtu, session: String(conversation), turn }));
+        break;
+      }
+      case 'eap':
+        void this.#handle(output.token, this.#open.get(output.conversation), output.packet);
+        break;
+      case 'close':
+        this.#open.get(output.conversation)?.close();
+        this.#open.delete(output.conversation);
+        break;
+      case 'authorization':
+        this.#authorizing.get(output.token)?.(ofEap(output.authorization));
+        this.#authorizing.delete(output.token);
+        break;
+      case 'turn': {
+        const { token, granted } = output;
+        this.#turns.get(token)?.(granted ? () => this.#parts.feed({ type: 'flown', token }) : undefined);
+        this.#turns.delete(token);
+      }
+    }
+  }
+
+  async #handle(
+    token: Token,
+    conversation: EapConversation<Subscriber> | undefined,
+    packet: Uint8Array,
+  ): Promise<void> {
+    const over = { type: 'invalid', packet: undefined, reason: 'the conversation is over' } as const;
+    const answer = conversation ? await conversation.handle(packet) : over;
+    this.#parts.feed({ type: 'verdict', token, verdict: this.#verdict(answer, conversation?.claimedIdentity) });
+  }
+
+  #verdict(answer: EapServerAnswer<Subscriber>, identity: string | undefined): EapVerdict {
+    switch (answer.type) {
+      case 'busy':
+        return { type: 'busy' };
+      case 'failure':
+        return { ...answer, identity };
+      case 'success': {
+        const { peer, grant: subscriber, tlsVersion: tls, packet, msk, emsk, resumed } = answer;
+        const { fingerprint256: sha256, notAfter } = peer;
+        return {
+          type: 'success',
+          ...{ packet, msk, emsk, tls, resumed, sha256, subscriber },
+          certificate: certificateKey(peer),
+          validFor: notAfter - this.#parts.host.wall(),
+          hooksBehind: this.#parts.isBehind(subscriber.nai),
+        };
+      }
+      default:
+        return answer;
+    }
+  }
+
+  #authorize({ peerIds: names, fingerprint256: sha256 }: VerifiedPeer, conversation: Token) {
+    return new Promise<EapAuthorization<Subscriber>>((resolve) => {
+      const token = this.#next();
+      this.#authorizing.set(token, resolve);
+      this.#parts.feed({ type: 'proven', token, conversation, client: { names, sha256 } });
+    });
+  }
+
+  /** Waits until the TLS engine may work for a conversation. */
+  #turn(conversation: Token): Promise<Turn> {
+    return new Promise((resolve) => {
+      const token = this.#next();
+      this.#turns.set(token, resolve);
+      this.#parts.feed({ type: 'flight', token, conversation });
+    });
+  }
+
+  #next(): Token {
+    this.#last += 1;
+    return this.#last;
+  }
+}
+
+function ofEap(authorization: Authorization): EapAuthorization<Subscriber> {
+  if (!authorization.ok) return authorization;
+  const { subscriber } = authorization;
+  return { ok: true, identity: subscriber.nai, grant: subscriber };
+}

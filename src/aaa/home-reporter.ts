@@ -1,0 +1,111 @@
+import type { HomeEvent } from '../protocol/home/events.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+
+/** Logs and counts what the machine says. */
+export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) => void {
+  return (event) => {
+    switch (event.name) {
+      case 'authenticated': {
+        const { sessionId: session, origin: nas, nai: user, tls, resumed, lifetime, duration } = event;
+        metrics.count('authentications', { result: 'accepted' });
+        metrics.count('handshakes', { tls, kind: resumed ? 'resumed' : 'full' });
+        metrics.time('authentication', duration);
+        log.info({ session, nas, user, tls, resumed, lifetime }, 'authenticated');
+        break;
+      }
+      case 'refused': {
+        const { sessionId: session, origin: nas, identity, reason, detail } = event;
+        metrics.count('authentications', { result: reason });
+        log.warn({ session, nas, identity, reason, detail }, 'refused');
+        break;
+      }
+      case 'notAuthorized':
+        metrics.count('authentications', { result: event.reason });
+        log.warn({ user: event.nai, reason: event.reason }, 'not authorized');
+        break;
+      case 'invalidPacket':
+        log.debug({ session: event.sessionId, reason: event.reason }, 'EAP packet is invalid');
+        break;
+      case 'leaseGiven':
+      case 'leaseReleased':
+      case 'leaseTakenOver':
+      case 'localAllowed':
+      case 'noMobility':
+      case 'unfitHomeAgent':
+        reportMobility(event, log, metrics);
+        break;
+      case 'storeFailed':
+        log.error({ user: event.nai, nas: event.origin, reason: event.reason }, 'store failed');
+        break;
+      case 'sessionEnded':
+        log.info({ session: event.sessionId, cause: event.cause, known: event.known }, 'session ended');
+        break;
+      case 'foreignTermination':
+        log.warn({ session: event.sessionId, nas: event.origin }, 'STR for a session of another PAA');
+        break;
+      case 'sessionsLost':
+        metrics.count('sessions_lost', {}, event.sessions);
+        log.warn({ nas: event.origin, sessions: event.sessions }, 'a PAA has restarted: its sessions are over');
+        break;
+      case 'olderNotEnded':
+        log.warn({ user: event.nai, reason: event.reason }, 'older sessions not ended');
+        break;
+      case 'limited':
+        metrics.count('limited', { of: event.of });
+        break;
+      case 'turnedAway': {
+        const { of, clients, peer, address } = event;
+        log.warn({ of, clients, peer, address }, 'clients turned away');
+        break;
+      }
+      case 'knownSubscriber':
+        metrics.count('known_subscribers');
+        break;
+      case 'conversationsForgotten':
+        log.info({ conversations: event.conversations }, 'conversations forgotten');
+    }
+  };
+}
+
+type MobilityEvent = Extract<
+  HomeEvent,
+  { name: 'leaseGiven' | 'leaseReleased' | 'leaseTakenOver' | 'localAllowed' | 'noMobility' | 'unfitHomeAgent' }
+>;
+
+function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): void {
+  switch (event.name) {
+    case 'leaseGiven': {
+      const { lease, renewed, ike, root, fingerprint } = event;
+      const { nai: user, homeAgent, homeAddress } = lease;
+      metrics.count('bootstraps', { result: renewed ? 'refreshed' : 'assigned' });
+      const given = { homeAgent: homeAgent.address, homeAgentName: homeAgent.name, homeAddress };
+      log.info({ user, ...given, ike, root, fingerprint }, renewed ? 'lease renewed' : 'lease given');
+      break;
+    }
+    case 'leaseReleased': {
+      const { nai: user, homeAddress } = event.lease;
+      metrics.count('leases', { result: 'released' });
+      log.info({ user, homeAddress, reason: event.reason }, 'lease released');
+      break;
+    }
+    case 'leaseTakenOver': {
+      const { nai: user, homeAddress } = event.lease;
+      metrics.count('takeovers');
+      log.info({ user, homeAddress, nas: event.origin, from: event.from }, 'lease taken over from another session');
+      break;
+    }
+    case 'localAllowed': {
+      const { homeAgent, homeAddress } = event.local;
+      metrics.count('bootstraps', { result: 'local' });
+      log.info({ user: event.nai, homeAgent, homeAddress }, 'local home agent allowed');
+      break;
+    }
+    case 'noMobility':
+      metrics.count('bootstraps', { result: event.reason });
+      if (event.reason !== 'not-wanted') log.warn({ user: event.nai, reason: event.reason }, 'no Mobile IPv6');
+      break;
+    case 'unfitHomeAgent':
+      log.error({ user: event.nai, reason: event.reason }, 'home agent in the store cannot be used');
+  }
+}

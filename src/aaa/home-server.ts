@@ -1,0 +1,311 @@
+import type { ApplicationOutput } from '../protocol/diameter/node/application.js';
+import type { DiameterMessage } from '../protocol/diameter/wire/codec.js';
+import { APPLICATION } from '../protocol/diameter/wire/commands.js';
+import { Dictionary } from '../protocol/diameter/wire/dictionary.js';
+import { Grammarian, isViolation, type Violation } from '../protocol/diameter/wire/grammar.js';
+import type { Demand, HomeAnswer, HomeInput, HomeOutput, Token, Told } from '../protocol/home/alphabet.js';
+import { DiameterAccess } from '../protocol/home/diameter-access.js';
+import type { HomeEvent } from '../protocol/home/events.js';
+import { Home } from '../protocol/home/home.js';
+import type { Session } from '../protocol/home/records.js';
+import { type DiameterEvent, type DiameterGround, DiameterNode } from '../runtime/diameter/node.js';
+import { listenOptions, peerOptions } from '../runtime/diameter/setup.js';
+import type { TlsTransport } from '../runtime/diameter/tls.js';
+import { tcpTransport } from '../runtime/diameter/transport.js';
+import type { EapServer } from '../runtime/eap/server.js';
+import type { Logger } from '../runtime/log/log.js';
+import { type Guard, unguarded } from '../runtime/service/barrier.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { Driver } from '../runtime/system/driver.js';
+import { systemHost } from '../runtime/system/host.js';
+import type { Subscriber } from '../store/records.js';
+import type { AaaOptions } from './config/options.js';
+import { EapConversations, type EapCredentials, type MakeEngine } from './eap-conversations.js';
+import type { HomeAgentHooks } from './home-agent-hooks.js';
+import { homeReporter } from './home-reporter.js';
+import type { StoreCalls } from './measured-store.js';
+import { askStore } from './store-questions.js';
+
+export interface HomeServerParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly ground?: DiameterGround | undefined;
+  readonly store: StoreCalls;
+  readonly eap: EapCredentials;
+  readonly makeEngine: MakeEngine;
+  readonly originState: number;
+  readonly guard?: Guard | undefined;
+  readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'isBehind'>;
+  /** For Diameter; undefined: without TLS. */
+  readonly tls: TlsTransport | undefined;
+  readonly report: (event: DiameterEvent, grammarian: Grammarian) => void;
+}
+
+/** An operator's demand, or an end, that somebody waits for. */
+interface Waiting {
+  readonly resolve: (code: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Telling {
+  readonly demand: Demand;
+  readonly session: Session;
+}
+
+/** Runs the machine of the home network: its requests come from Diameter, and EAP, store and hooks answer it. */
+export class HomeServer {
+  readonly node: DiameterNode;
+  readonly #options: AaaOptions;
+  readonly #parts: HomeServerParts;
+  readonly #guard: Guard;
+  readonly #access: DiameterAccess;
+  readonly #home: Home;
+  readonly #driver: Driver<HomeInput, HomeOutput>;
+  readonly #eap: EapConversations;
+  readonly #report: (event: HomeEvent) => void;
+  /** Requests without an answer. */
+  readonly #requests = new Map<Token, DiameterMessage>();
+  readonly #tellings = new Map<Token, Telling>();
+  readonly #waiting = new Map<Token, Waiting>();
+  #last = 0;
+
+  constructor(options: AaaOptions, parts: HomeServerParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#guard = parts.guard ?? unguarded;
+    this.#report = homeReporter(parts.log, parts.metrics);
+    const { diameter, session, eap, limits, mobility, hooks } = options;
+    const { host, transport } = parts.ground ?? { host: systemHost, transport: tcpTransport };
+    const origin = { host: diameter.host, realm: diameter.realm };
+    const grammarian = new Grammarian(new Dictionary(diameter['vendor-id']));
+    this.#access = new DiameterAccess(grammarian, {
+      origin,
+      originStateId: parts.originState,
+      sharedStore: diameter['shared-store'],
+    });
+    this.#home = new Home({
+      conversations: diameter.conversations,
+      roundTimeout: diameter['round-timeout'],
+      mtu: eap.mtu,
+      sessionLifetime: session.lifetime,
+      grace: session.grace,
+      outage: session.outage,
+      failures: limits['failures-per-subscriber'],
+      pskRoot: mobility['psk-root'],
+      hookWait: hooks.wait,
+    });
+    const driver = new Driver<HomeInput, HomeOutput>(
+      this.#home,
+      (output) => this.#perform(output),
+      host,
+      (error, input, output) => this.#faulted(error, input.type, output),
+    );
+    this.#driver = driver;
+    this.#eap = new EapConversations(parts.eap, {
+      makeEngine: parts.makeEngine,
+      host,
+      feed: (input) => driver.feed(input),
+      isBehind: (nai) => parts.homeAgents.isBehind(nai),
+    });
+    this.node = new DiameterNode({
+      origin,
+      productName: 'pana-aaa',
+      vendorId: 0,
+      originStateId: parts.originState,
+      ownVendor: diameter['vendor-id'],
+      applications: [APPLICATION.EAP],
+      realms: diameter.realms,
+      listen: listenOptions(diameter, parts.tls),
+      peers: peerOptions(diameter.peers, parts.tls),
+      watchdog: diameter.watchdog,
+      reconnect: diameter.reconnect,
+      timeout: diameter.timeout,
+      perform: (output) => this.#fromNode(output),
+      guard: parts.guard,
+      host,
+      transport,
+      onEvent: (event) => {
+        parts.report(event, grammarian);
+        if (event.type !== 'peerOpen') return;
+        const { host: peer, originStateId: originState } = event.capabilities;
+        driver.feed({ type: 'peerOpen', origin: peer, originState });
+      },
+    });
+  }
+
+  get conversations(): number {
+    return this.#home.conversations;
+  }
+
+  /** The TLS side of EAP. */
+  get eap(): EapServer<Subscriber> {
+    return this.#eap.server;
+  }
+
+  start(): Promise<void> {
+    return this.node.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.node.stop();
+    this.#driver.feed({ type: 'stop' });
+    this.#driver.stop();
+  }
+
+  /** Subscribers have changed: nobody's authentication is remembered any more. */
+  forget(): void {
+    this.#driver.feed({ type: 'forget' });
+  }
+
+  /** ASR: the PAA ends the session and says STR. Resolves with its Result-Code; rejects if there is none. */
+  disconnect(session: Session): Promise<number> {
+    return this.#wait((token) => ({ type: 'demand', token, demand: 'disconnect', session }));
+  }
+
+  /** RAR: the PAA authenticates the client again. Resolves with its Result-Code; rejects if there is none. */
+  reauthenticate(session: Session): Promise<number> {
+    return this.#wait((token) => ({ type: 'demand', token, demand: 'reauthenticate', session }));
+  }
+
+  /** Ends a session here, whatever its PAA knows of it. */
+  async endSession(session: Session, reason: string): Promise<void> {
+    await this.#wait((token) => ({ type: 'end', token, session, reason }));
+  }
+
+  #wait(input: (token: Token) => HomeInput): Promise<number> {
+    this.#last += 1;
+    const token = this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(token, { resolve, reject });
+      this.#driver.feed(input(token));
+    });
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- outputs
+
+  #perform(output: HomeOutput): void {
+    switch (output.type) {
+      case 'answer':
+        this.#answer(output.token, output.answer);
+        break;
+      case 'open':
+      case 'eap':
+      case 'close':
+      case 'authorization':
+      case 'turn':
+        this.#eap.perform(output);
+        break;
+      case 'store': {
+        const { token, call } = output;
+        void askStore(this.#parts.store, call).then((stored) => this.#driver.feed({ type: 'stored', token, stored }));
+        break;
+      }
+      case 'hook':
+        void this.#guard.settle('hook', this.#runHook(output));
+        break;
+      case 'tell': {
+        const { token, demand, session } = output;
+        this.#tellings.set(token, { demand, session });
+        const message = this.#access.demand(demand, session);
+        this.node.feed({ type: 'request', token, message, target: {}, timeout: this.#options.diameter.timeout });
+        break;
+      }
+      case 'done':
+        this.#done(output.token, output.outcome);
+        break;
+      case 'forgetKeys':
+      case 'forgetKeysOf':
+        this.node.feed(output);
+        break;
+      case 'event':
+        this.#report(output.event);
+        break;
+      case 'fault':
+        this.#guard.fault('diameter', output.error);
+    }
+  }
+
+  #faulted(error: unknown, input: string, output: HomeOutput | undefined): void {
+    this.#guard.fault(input === 'tick' ? 'timer' : 'diameter', error);
+    if (output?.type === 'answer') this.node.feed({ type: 'unserved', token: output.token });
+  }
+
+  #answer(token: Token, answer: HomeAnswer): void {
+    const request = this.#requests.get(token);
+    this.#requests.delete(token);
+    try {
+      if (!request) return;
+      const written = this.#access.write(request, answer);
+      const message = isViolation(written) ? this.#refuse(request, written) : written;
+      this.node.feed({ type: 'answer', token, message });
+    } finally {
+      if (answer.type === 'accept') answer.accepted.msk.wipe();
+    }
+  }
+
+  #refuse(request: DiameterMessage, violation: Violation): DiameterMessage {
+    this.#parts.metrics.count('refused_requests', { code: String(violation.resultCode) });
+    return this.#access.refuse(request, violation);
+  }
+
+  async #runHook({ token, event, lease, key }: Extract<HomeOutput, { type: 'hook' }>): Promise<void> {
+    try {
+      const run = this.#parts.homeAgents.run(event, lease, key);
+      key?.psk.wipe();
+      await run;
+    } finally {
+      if (token !== undefined) this.#driver.feed({ type: 'hooked', token });
+    }
+  }
+
+  #done(token: Token, outcome: Told): void {
+    const waiting = this.#waiting.get(token);
+    this.#waiting.delete(token);
+    if ('failure' in outcome) waiting?.reject(new Error(outcome.failure));
+    else waiting?.resolve(outcome.code);
+  }
+
+  // --------------------------------------------------------------------------------------------------------- Diameter
+
+  #fromNode(output: ApplicationOutput): void {
+    switch (output.type) {
+      case 'serve':
+        this.#serve(output.token, output.peer, output.message);
+        break;
+      case 'answered':
+        this.#told(output.token, ({ session }) => this.#access.told(output.message, session));
+        break;
+      case 'failed':
+        this.#told(output.token, () => ({ failure: output.text }));
+    }
+  }
+
+  #serve(token: Token, peer: string, message: DiameterMessage): void {
+    const read = this.#access.read(message, peer);
+    if (isViolation(read)) {
+      this.node.feed({ type: 'answer', token, message: this.#refuse(message, read) });
+      return;
+    }
+    this.#requests.set(token, message);
+    if (read.type === 'termination') {
+      this.#driver.feed({ ...read, token });
+      return;
+    }
+    const own = this.node.capabilitiesOf(read.request.origin);
+    const connected = own && { originState: own.originStateId };
+    this.#driver.feed({ type: 'request', token, request: { ...read.request, connected } });
+  }
+
+  #told(token: Token, read: (telling: Telling) => Told): void {
+    const telling = this.#tellings.get(token);
+    if (!telling) return;
+    this.#tellings.delete(token);
+    const told = read(telling);
+    const { demand, session } = telling;
+    if ('code' in told) {
+      const fields = { session: session.sessionId, user: session.nai, nas: session.origin, result: told.code };
+      this.#parts.log.info(fields, demand === 'disconnect' ? 'abort asked for' : 're-authentication asked for');
+    }
+    this.#driver.feed({ type: 'told', token, told });
+  }
+}

@@ -1,0 +1,78 @@
+import { Upkeep, type UpkeepConfig, type UpkeepInput, type UpkeepOutput } from '../protocol/home/upkeep.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Guard } from '../runtime/service/barrier.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { Driver } from '../runtime/system/driver.js';
+import type { Host } from '../runtime/system/host.js';
+import type { HomeAgentHooks } from './home-agent-hooks.js';
+import type { StoreCalls } from './measured-store.js';
+import { askStore } from './store-questions.js';
+
+export interface UpkeepParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly host: Host;
+  readonly guard: Guard;
+  readonly store: StoreCalls;
+  readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
+  /** Makes session tickets with a copy of this key from now on. */
+  readonly setTicketKey: (key: Uint8Array) => void;
+}
+
+/** Runs the store's upkeep until it is stopped. */
+export class UpkeepRunner {
+  readonly #parts: UpkeepParts;
+  readonly #driver: Driver<UpkeepInput, UpkeepOutput>;
+  #ready: () => void = () => undefined;
+
+  constructor(config: UpkeepConfig, parts: UpkeepParts) {
+    this.#parts = parts;
+    this.#driver = new Driver<UpkeepInput, UpkeepOutput>(
+      new Upkeep(config),
+      (output) => this.#perform(output),
+      parts.host,
+      (error) => parts.guard.fault('timer', error),
+    );
+  }
+
+  /** Resolves when session tickets have the key that all servers of the store share, or the store did not give one. */
+  start(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#ready = resolve;
+      this.#driver.feed({ type: 'start' });
+    });
+  }
+
+  stop(): void {
+    this.#driver.stop();
+  }
+
+  #perform(output: UpkeepOutput): void {
+    const { log, metrics, store, homeAgents, guard, setTicketKey } = this.#parts;
+    switch (output.type) {
+      case 'store': {
+        const { token, call } = output;
+        void askStore(store, call).then((stored) => this.#driver.feed({ type: 'stored', token, stored }));
+        break;
+      }
+      case 'ticketKey': {
+        const key = Buffer.from(output.value, 'hex');
+        setTicketKey(key);
+        key.fill(0);
+        break;
+      }
+      case 'ready':
+        this.#ready();
+        break;
+      case 'expired': {
+        const { lease } = output;
+        metrics.count('leases', { result: 'expired' });
+        log.info({ user: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
+        void guard.settle('hook', homeAgents.run('down', lease, undefined));
+        break;
+      }
+      case 'failed':
+        log.error({ reason: output.reason }, 'store failed');
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import type { Authorization, HomeConfig, ProvenClient, Stored, Token } from './alphabet.js';
+import { type Asker, reasonOf } from './desk.js';
+import { FailureLimits } from './failure-limits.js';
+import { KnownSubscribers } from './known-subscribers.js';
+
+/** A client that has proven its certificate; it hears nothing before the decision. */
+interface Proving {
+  readonly token: Token;
+  readonly conversation: Token;
+  readonly sessionId: string;
+  readonly client: ProvenClient;
+}
+
+export interface AuthorizationQuestion {
+  readonly of: 'authorization';
+  readonly proving: Proving;
+}
+
+/** Decides about the subscriber of a certificate, before the client hears of success (RFC 9190 2.5). */
+export class Authorizations {
+  readonly #desk: Asker<AuthorizationQuestion>;
+  readonly #failures: FailureLimits;
+  readonly #known: KnownSubscribers;
+
+  constructor(desk: Asker<AuthorizationQuestion>, { failures, outage }: Pick<HomeConfig, 'failures' | 'outage'>) {
+    this.#desk = desk;
+    this.#failures = new FailureLimits(failures);
+    this.#known = new KnownSubscribers(outage);
+  }
+
+  begin(proving: Proving): void {
+    const { client, sessionId } = proving;
+    const { names, sha256 } = client;
+    // Only who holds the key of a certificate comes here: nobody else can use up a subscriber's tries.
+    if (this.#failures.exceeded(sha256, this.#desk.now)) {
+      this.#desk.say({ name: 'limited', of: 'certificate' });
+      this.#decide(proving, { ok: false, reason: 'too-many-failures' });
+      return;
+    }
+    const given = { names, sha256, sessionId };
+    this.#desk.ask({ operation: 'findSubscriber', given }, { of: 'authorization', proving });
+  }
+
+  /** The conversation of a client that may come in; undefined: it may not. */
+  stored({ proving }: AuthorizationQuestion, stored: Stored): Token | undefined {
+    const { now } = this.#desk;
+    const { sessionId, conversation, client } = proving;
+    const { sha256 } = client;
+    if (stored.operation !== 'findSubscriber') {
+      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored) });
+      const subscriber = this.#known.find(sha256, sessionId, now);
+      if (!subscriber) return this.#decide(proving, { ok: false, reason: 'unavailable' });
+      this.#desk.say({ name: 'knownSubscriber', nai: subscriber.nai });
+      this.#decide(proving, { ok: true, subscriber });
+      return conversation;
+    }
+    const { result } = stored;
+    if ('refusal' in result) {
+      this.#failures.failed(sha256, now);
+      return this.#decide(proving, { ok: false, reason: result.refusal });
+    }
+    const { subscriber } = result;
+    this.#known.remember(sha256, sessionId, subscriber, now);
+    this.#decide(proving, { ok: true, subscriber });
+    return conversation;
+  }
+
+  /** Subscribers have changed: nobody's authentication is remembered any more. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  #decide({ token }: Proving, authorization: Authorization): undefined {
+    this.#desk.put({ type: 'authorization', token, authorization });
+    return undefined;
+  }
+}

@@ -1,0 +1,193 @@
+import { derivePsk, fingerprint } from '../keys/kdf.js';
+import type { EapSuccess, HomeConfig, Stored, Token } from './alphabet.js';
+import type { Conversation } from './conversations.js';
+import { type Asker, reasonOf } from './desk.js';
+import type { WithoutMobility } from './events.js';
+import { chooseIke, type Grant, leaseProblem, type MobilityWish, octetsOf, pskRoot, storeWish } from './mobility.js';
+import type { BootstrapRequest, BootstrapResult, Ike, Lease } from './records.js';
+
+/** A client whose authentication has succeeded, and whose session is to be written down. */
+export interface Bootstrapping {
+  /** Of the request that waits for the answer. */
+  readonly token: Token;
+  readonly conversation: Conversation;
+  readonly success: EapSuccess;
+  /** Of the session, seconds. */
+  readonly lifetime: number;
+  /** When the certificate ends; milliseconds, monotonic. */
+  readonly validUntil: number;
+}
+
+export type BootstrapQuestion =
+  | { readonly of: 'bootstrap'; readonly job: Bootstrapping }
+  /** A lease that cannot be used is given back. */
+  | { readonly of: 'withdrawal'; readonly job: Bootstrapping; readonly because: 'unfit' | 'no-common-ike' };
+
+/** The end of a bootstrap: what the client gets, or that it may not come in. */
+export interface Bootstrapped {
+  readonly job: Bootstrapping;
+  readonly outcome: 'refused' | { readonly mobility: Grant | undefined };
+}
+
+/** What there is to bring up at a home agent. */
+interface Bringing {
+  readonly renewed: boolean;
+  readonly root: 'msk' | 'emsk';
+  readonly ike: Ike;
+}
+
+interface Waiting extends Bootstrapped {
+  readonly until: number;
+}
+
+type Home = Extract<BootstrapResult, { result: 'home' }>;
+
+/**
+ * Writes the session of an authenticated client down, with home agent and home address where it gets any. Nothing is promised
+ * before the store has it, and what fails here costs Mobile IPv6 and not network access.
+ */
+export class Bootstrap {
+  readonly #desk: Asker<BootstrapQuestion>;
+  readonly #config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>;
+  /** Jobs that wait for their hook; all wait equally long, so the first one is due first. */
+  readonly #waiting = new Map<Token, Waiting>();
+
+  constructor(desk: Asker<BootstrapQuestion>, config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>) {
+    this.#desk = desk;
+    this.#config = config;
+  }
+
+  get deadline(): number | undefined {
+    for (const { until } of this.#waiting.values()) return until;
+    return undefined;
+  }
+
+  begin(job: Bootstrapping): void {
+    const { wish, root } = this.#wantedBy(job);
+    const asked = wish && root ? storeWish(wish, root) : { wish: undefined, local: undefined };
+    this.#ask(job, asked, { of: 'bootstrap', job });
+  }
+
+  /** The store has answered; undefined: it goes on. */
+  stored(question: BootstrapQuestion, stored: Stored): Bootstrapped | undefined {
+    const { job } = question;
+    const { nai } = job.success.subscriber;
+    if (stored.operation !== 'bootstrap') {
+      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored), nai });
+      return this.#without(job, 'store');
+    }
+    const { result } = stored;
+    if (result.result === 'refused') {
+      this.#desk.say({ name: 'notAuthorized', nai, reason: result.reason });
+      return { job, outcome: 'refused' };
+    }
+    if (question.of === 'withdrawal') {
+      if (result.released && question.because === 'no-common-ike') this.#release(result.released, 'no IKE in common');
+      return this.#without(job, question.because);
+    }
+    if (result.released) this.#release(result.released, 'replaced');
+    return this.#assigned(job, result);
+  }
+
+  /** The first try of a hook has ended. */
+  hooked(token: Token): Bootstrapped | undefined {
+    const waiting = this.#waiting.get(token);
+    this.#waiting.delete(token);
+    return waiting;
+  }
+
+  /** Jobs whose hook takes too long: their clients come in without waiting for it. */
+  overdue(now: number): Bootstrapped[] {
+    const overdue: Bootstrapped[] = [];
+    for (const [token, waiting] of this.#waiting) {
+      if (waiting.until > now) break;
+      this.#waiting.delete(token);
+      overdue.push(waiting);
+    }
+    return overdue;
+  }
+
+  #assigned(job: Bootstrapping, result: Exclude<BootstrapResult, { result: 'refused' }>): Bootstrapped | undefined {
+    const { wish, root } = this.#wantedBy(job);
+    if (job.success.hooksBehind && job.conversation.wish) return this.#without(job, 'hooks-behind');
+    if (!wish || !root) return this.#without(job, wish ? 'psk-root' : 'not-wanted');
+    switch (result.result) {
+      case 'none':
+        return this.#without(job, result.reason);
+      case 'home':
+        return this.#home(job, result, wish, root);
+      case 'local': {
+        if (!wish.local) return this.#without(job, 'unfit');
+        this.#desk.say({ name: 'localAllowed', nai: job.success.subscriber.nai, local: result.local });
+        return { job, outcome: { mobility: { kind: 'local', offer: wish.local.offer, bits: wish.bits } } };
+      }
+    }
+  }
+
+  #home(
+    job: Bootstrapping,
+    { lease, renewed, takenFrom }: Home,
+    { bits }: MobilityWish,
+    root: 'msk' | 'emsk',
+  ): Bootstrapped | undefined {
+    const { origin } = job.conversation;
+    if (takenFrom !== undefined) this.#desk.say({ name: 'leaseTakenOver', lease, from: takenFrom, origin });
+    const reason = leaseProblem(lease);
+    if (reason !== undefined) this.#desk.say({ name: 'unfitHomeAgent', nai: lease.nai, reason });
+    const ike = chooseIke(bits, lease.homeAgent);
+    if (reason !== undefined || ike === undefined) {
+      const because = reason === undefined ? 'no-common-ike' : 'unfit';
+      this.#ask(job, { wish: undefined, local: undefined }, { of: 'withdrawal', job, because });
+      return undefined;
+    }
+    return this.#bringUp(job, lease, { renewed, root, ike });
+  }
+
+  #bringUp(job: Bootstrapping, lease: Lease, { renewed, root, ike }: Bringing): Bootstrapped | undefined {
+    const psk = derivePsk(job.success[root], octetsOf(lease.homeAgent.address), octetsOf(lease.homeAddress));
+    this.#desk.say({ name: 'leaseGiven', lease, renewed, ike, root, fingerprint: fingerprint(psk) });
+    const event = renewed ? 'refresh' : 'up';
+    const key = { psk, ike, lifetime: this.#lifetimes(job).leaseLifetime };
+    const done: Bootstrapped = { job, outcome: { mobility: { kind: 'home', lease, ike, root } } };
+    const { hookWait } = this.#config;
+    if (hookWait === 0) {
+      this.#desk.put({ type: 'hook', token: undefined, event, lease, key });
+      return done;
+    }
+    const token = this.#desk.token();
+    this.#waiting.set(token, { ...done, until: this.#desk.now + hookWait });
+    this.#desk.put({ type: 'hook', token, event, lease, key });
+    return undefined;
+  }
+
+  #ask(job: Bootstrapping, asked: Pick<BootstrapRequest, 'wish' | 'local'>, question: BootstrapQuestion): void {
+    const { sessionId, origin, originRealm, originState } = job.conversation;
+    const { subscriber, certificate } = job.success;
+    const session = { nai: subscriber.nai, sessionId, origin, originRealm, originState, certificate };
+    this.#desk.ask({ operation: 'bootstrap', given: { ...session, ...this.#lifetimes(job), ...asked } }, question);
+  }
+
+  /** Milliseconds from now; neither session nor lease outlives the certificate, whose end has come nearer. */
+  #lifetimes({ lifetime, validUntil }: Bootstrapping) {
+    const certificate = Math.max(0, validUntil - this.#desk.now);
+    return {
+      sessionLifetime: Math.min(lifetime * 1000, certificate),
+      leaseLifetime: Math.min(lifetime * 1000 + this.#config.grace, certificate),
+    };
+  }
+
+  #wantedBy({ conversation, success }: Bootstrapping) {
+    const wish = success.hooksBehind ? undefined : conversation.wish;
+    return { wish, root: wish && pskRoot(wish, success.subscriber, this.#config.pskRoot) };
+  }
+
+  #without(job: Bootstrapping, reason: WithoutMobility): Bootstrapped {
+    this.#desk.say({ name: 'noMobility', nai: job.success.subscriber.nai, reason });
+    return { job, outcome: { mobility: undefined } };
+  }
+
+  #release(lease: Lease, reason: string): void {
+    this.#desk.say({ name: 'leaseReleased', lease, reason });
+    this.#desk.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
+  }
+}

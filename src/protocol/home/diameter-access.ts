@@ -1,0 +1,307 @@
+import { formatAddress } from '../bytes/address.js';
+import { answerTo, errorAnswer, type Origin } from '../diameter/wire/answers.js';
+import { AVP_FLAG, type DiameterMessage } from '../diameter/wire/codec.js';
+import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../diameter/wire/commands.js';
+import { AVPS } from '../diameter/wire/dictionary.js';
+import { type Grammarian, isViolation, type Message, type Violation } from '../diameter/wire/grammar.js';
+import { isProtocolError, RESULT } from '../diameter/wire/result-codes.js';
+import { EAP_TYPE } from '../eap/codec.js';
+import { CAPABILITY, decodePrefix } from '../mip6/assignment.js';
+import {
+  type AgentInfo,
+  agentInfo,
+  type DiameterMobility,
+  FEATURE,
+  type HomeAgentOffer,
+  IKE_BITS,
+} from '../mip6/diameter-mobility.js';
+import { assignmentProblem } from '../mip6/fitness.js';
+import { SESSION_BINDING } from '../nas/session-server.js';
+import type {
+  Accepted,
+  AccessAnswer,
+  AccessRequest,
+  Demand,
+  Denial,
+  HomeAnswer,
+  TerminationRequest,
+  Told,
+} from './alphabet.js';
+import { type Grant, type MobilityWish, octetsOf } from './mobility.js';
+import type { Session } from './records.js';
+
+const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
+const AUTHORIZE_AUTHENTICATE = 3;
+const REAUTH_AUTHENTICATE = 1;
+const STATE_MAINTAINED = 0;
+/** Session-Binding RE_AUTH and STR, RFC 6733 8.17: both go to any server; Session-Server-Failover TRY_AGAIN, 8.18. */
+const ANY_SERVER = SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR;
+const TRY_AGAIN = 1;
+
+/** Characters of a Session-Id that is taken: it is kept with each conversation and session. */
+export const MAX_SESSION_ID = 1_024;
+
+const LONG_SESSION_ID: Violation = {
+  resultCode: RESULT.INVALID_AVP_LENGTH,
+  // RFC 6733 7.5: its header says which one.
+  failedAvp: { code: AVPS['Session-Id'].code, flags: AVP_FLAG.M, vendorId: undefined, data: new Uint8Array(0) },
+  text: `a Session-Id of more than ${MAX_SESSION_ID} characters`,
+};
+
+const UNSUPPORTED: Violation = {
+  resultCode: RESULT.COMMAND_UNSUPPORTED,
+  failedAvp: undefined,
+  text: 'this server takes DER and STR',
+};
+
+const DENIALS: Readonly<Record<Denial, readonly [resultCode: number, text: string]>> = {
+  'too-busy': [RESULT.TOO_BUSY, 'too much to do: try again'],
+  'unknown-session': [RESULT.UNKNOWN_SESSION_ID, 'no conversation of this session'],
+  'out-of-space': [RESULT.OUT_OF_SPACE, 'the disk is full'],
+  failed: [RESULT.UNABLE_TO_COMPLY, 'the request could not be served'],
+};
+
+/** A NAS that knows only the standard AVPs says no more than that its client may have Mobile IPv6. */
+const STANDARD_WISH = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
+
+/** What a Diameter request asks for. */
+export type DiameterRequest =
+  | { readonly type: 'request'; readonly request: Omit<AccessRequest, 'connected'> }
+  | { readonly type: 'termination'; readonly request: TerminationRequest };
+
+export interface DiameterAccessConfig {
+  readonly origin: Origin;
+  readonly originStateId: number;
+  /** Other servers have the same store: sessions are not bound to this one. */
+  readonly sharedStore: boolean;
+}
+
+/**
+ * The Diameter form of access (RFC 4072, RFC 5447, RFC 6733 8): reads DER and STR, writes DEA, STA, ASR and RAR. It decides
+ * nothing but what a message must be.
+ */
+export class DiameterAccess {
+  readonly #grammarian: Grammarian;
+  readonly #config: DiameterAccessConfig;
+
+  constructor(grammarian: Grammarian, config: DiameterAccessConfig) {
+    this.#grammarian = grammarian;
+    this.#config = config;
+  }
+
+  /** `peer`: the Diameter peer that brought the message. */
+  read(message: DiameterMessage, peer: string): DiameterRequest | Violation {
+    if (message.commandCode === DER.code) return this.#readDer(message, peer);
+    if (message.commandCode === STR.code) return this.#readStr(message);
+    return UNSUPPORTED;
+  }
+
+  #readDer(message: DiameterMessage, peer: string): DiameterRequest | Violation {
+    const der = this.#grammarian.read(DER, message);
+    if (isViolation(der)) return der;
+    if (der['Session-Id'].length > MAX_SESSION_ID) return LONG_SESSION_ID;
+    const type = der['Auth-Request-Type'];
+    // RFC 4072 carries an authentication, and here an authorization always comes with it.
+    if (type !== AUTHORIZE_AUTHENTICATE) return this.#unable('Auth-Request-Type', type);
+    const request = {
+      sessionId: der['Session-Id'],
+      peer,
+      origin: der['Origin-Host'],
+      originRealm: der['Origin-Realm'],
+      originState: der['Origin-State-Id'],
+      callingStation: der['Calling-Station-Id'],
+      packet: der['EAP-Payload'],
+      mtu: der['Framed-MTU'],
+      wish: readWish(der),
+    };
+    return { type: 'request', request };
+  }
+
+  #readStr(message: DiameterMessage): DiameterRequest | Violation {
+    const str = this.#grammarian.read(STR, message);
+    if (isViolation(str)) return str;
+    const request = { sessionId: str['Session-Id'], origin: str['Origin-Host'], cause: str['Termination-Cause'] };
+    return { type: 'termination', request };
+  }
+
+  /** What the dictionary knows and this server cannot do. */
+  #unable(name: 'Auth-Request-Type', value: number): Violation {
+    const failedAvp = this.#grammarian.avp(name, value);
+    return { resultCode: RESULT.INVALID_AVP_VALUE, failedAvp, text: `${name} ${value} is not served here` };
+  }
+
+  /** The answer to a request, or why it has none. The keys of an `accept` are copied: their owner wipes them. */
+  write(request: DiameterMessage, answer: HomeAnswer): DiameterMessage | Violation {
+    if (answer.type === 'denied') {
+      const [resultCode, text] = DENIALS[answer.because];
+      return { resultCode, failedAvp: undefined, text };
+    }
+    if (answer.type === 'terminated') return this.#writeSta(request, answer.known);
+    const { origin, originStateId } = this.#config;
+    return answerTo(
+      request,
+      this.#grammarian.write(DEA, {
+        'Session-Id': this.#sessionOf(request),
+        'Auth-Application-Id': APPLICATION.EAP,
+        'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
+        'Origin-Host': origin.host,
+        'Origin-Realm': origin.realm,
+        'Origin-State-Id': originStateId,
+        'Result-Code': RESULT.UNABLE_TO_COMPLY,
+        ...this.#verdict(answer),
+      }),
+    );
+  }
+
+  /** An answer that says what is wrong. */
+  refuse(request: DiameterMessage, violation: Violation): DiameterMessage {
+    return errorAnswer(this.#grammarian, this.#config.origin, request, violation);
+  }
+
+  #verdict(answer: AccessAnswer): Partial<Message<typeof DEA>> {
+    switch (answer.type) {
+      case 'unable':
+        return {};
+      case 'challenge':
+        return {
+          'Result-Code': RESULT.MULTI_ROUND_AUTH,
+          'Multi-Round-Time-Out': answer.timeout,
+          [answer.reissued ? 'EAP-Reissued-Payload' : 'EAP-Payload']: answer.packet,
+        };
+      case 'reject':
+        return { 'Result-Code': REJECTIONS[answer.because], 'EAP-Payload': answer.packet };
+      case 'accept':
+        return this.#accepted(answer.accepted);
+    }
+  }
+
+  #accepted({ packet, msk, nai, lifetime, grace, mobility }: Accepted): Partial<Message<typeof DEA>> {
+    return {
+      'Result-Code': RESULT.SUCCESS,
+      'EAP-Payload': packet,
+      'EAP-Master-Session-Key': msk,
+      'User-Name': nai,
+      'Auth-Session-State': STATE_MAINTAINED,
+      'Session-Timeout': lifetime,
+      'Authorization-Lifetime': lifetime,
+      'Auth-Grace-Period': grace,
+      'Re-Auth-Request-Type': REAUTH_AUTHENTICATE,
+      'Accounting-EAP-Auth-Method': [EAP_TLS_METHOD],
+      ...(this.#config.sharedStore ? { 'Session-Binding': ANY_SERVER, 'Session-Server-Failover': TRY_AGAIN } : {}),
+      ...(mobility ? writeGrant(mobility, this.#config.origin.realm) : {}),
+    };
+  }
+
+  #writeSta(request: DiameterMessage, known: boolean): DiameterMessage {
+    const { origin } = this.#config;
+    return answerTo(
+      request,
+      this.#grammarian.write(STA, {
+        'Session-Id': this.#sessionOf(request),
+        'Result-Code': known ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID,
+        'Origin-Host': origin.host,
+        'Origin-Realm': origin.realm,
+      }),
+    );
+  }
+
+  #sessionOf({ avps }: DiameterMessage): string {
+    return this.#grammarian.find(avps, 'Session-Id') ?? '';
+  }
+
+  /** ASR (RFC 6733 8.5): the NAS ends the session and says STR. RAR (8.3): it authenticates the client again. */
+  demand(demand: Demand, session: Session): DiameterMessage {
+    const { origin, originStateId } = this.#config;
+    const content = {
+      'Session-Id': session.sessionId,
+      'Origin-Host': origin.host,
+      'Origin-Realm': origin.realm,
+      'Destination-Realm': session.originRealm ?? realmOfHost(session.origin),
+      'Destination-Host': session.origin,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'User-Name': session.nai,
+      'Origin-State-Id': originStateId,
+    };
+    if (demand === 'disconnect') return this.#grammarian.message(ASR, APPLICATION.EAP, content);
+    const rar = { ...content, 'Re-Auth-Request-Type': REAUTH_AUTHENTICATE };
+    return this.#grammarian.message(RAR, APPLICATION.EAP, rar);
+  }
+
+  /** The answer to a demand about this session. */
+  told({ avps }: DiameterMessage, session: Session): Told {
+    const code = this.#grammarian.find(avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
+    // An agent on the way may say that it cannot deliver; of the session only its NAS can speak.
+    const from = this.#grammarian.find(avps, 'Origin-Host') ?? '';
+    if (!isProtocolError(code) && from.toLowerCase() !== session.origin.toLowerCase()) {
+      return { failure: `the answer is from ${from}, not from ${session.origin}` };
+    }
+    return { code, unknown: code === RESULT.UNKNOWN_SESSION_ID };
+  }
+}
+
+const REJECTIONS: Readonly<Record<Extract<AccessAnswer, { type: 'reject' }>['because'], number>> = {
+  authentication: RESULT.AUTHENTICATION_REJECTED,
+  authorization: RESULT.AUTHORIZATION_REJECTED,
+  unavailable: RESULT.UNABLE_TO_COMPLY,
+};
+
+/** A realm where none is known: a host without its first label. */
+function realmOfHost(host: string): string {
+  return host.slice(host.indexOf('.') + 1);
+}
+
+/** The wish in a DER (RFC 5447 4.2.5); undefined if there is none. */
+export function readWish(der: DiameterMobility): MobilityWish | undefined {
+  const features = der['MIP6-Feature-Vector'] ?? 0n;
+  if ((features & FEATURE.MIP6_INTEGRATED) === 0n) return undefined;
+  const bits = der['Mobility-Capability'] ?? STANDARD_WISH;
+  if ((bits & CAPABILITY.MIP6) === 0) return undefined;
+  if ((features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) === 0n) return { bits, local: undefined };
+  const [info] = der['MIP6-Agent-Info'] ?? [];
+  const offer = info && readOffer(info, der['MIP-Mobile-Node-Address']?.[0]);
+  const local = offer && {
+    homeAgent: formatAddress(offer.homeAgent),
+    homeAddress: formatAddress(offer.homeAddress),
+    offer,
+  };
+  return { bits, local };
+}
+
+/** The proposal of the visited network, holding on to nothing of the message; one that is not fit for use is none. */
+function readOffer(
+  { 'MIP-Home-Agent-Address': agents, 'MIP6-Home-Link-Prefix': link, 'MIP-Home-Agent-Host': host }: AgentInfo,
+  homeAddress: Uint8Array | undefined,
+): (HomeAgentOffer & { readonly homeAddress: Uint8Array }) | undefined {
+  const homeAgent = agents?.[0];
+  const prefix = link && decodePrefix(link);
+  if (!homeAgent || !homeAddress || (link && !prefix)) return undefined;
+  const named = host && { realm: host['Destination-Realm'], host: host['Destination-Host'] };
+  const offer = { homeAgent: homeAgent.slice(), homeAddress: homeAddress.slice(), prefix, host: named };
+  return assignmentProblem({ ...offer, host: named?.host, ikeIdentity: undefined }) === undefined ? offer : undefined;
+}
+
+/** The AVPs of a success DEA for what was assigned. `realm`: of the home agents. */
+export function writeGrant(grant: Grant, realm: string): DiameterMobility {
+  if (grant.kind === 'local') {
+    const { offer, bits } = grant;
+    return {
+      'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT,
+      'MIP6-Agent-Info': [agentInfo(offer)],
+      'MIP-Mobile-Node-Address': offer.homeAddress ? [offer.homeAddress] : [],
+      'Mobility-Capability': CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | (bits & IKE_BITS),
+    };
+  }
+  const { lease, ike, root } = grant;
+  const { homeAgent } = lease;
+  const homeAddress = octetsOf(lease.homeAddress);
+  const prefix = { length: 64, octets: octetsOf(homeAgent.prefix.split('/', 1)[0] ?? '') };
+  const host = { realm, host: homeAgent.host };
+  const ikeBit = ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
+  const rootBit = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  return {
+    'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED,
+    'MIP6-Agent-Info': [agentInfo({ homeAgent: octetsOf(homeAgent.address), homeAddress, prefix, host })],
+    'MIP-Mobile-Node-Address': [homeAddress],
+    'Mobility-Capability': CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | ikeBit | rootBit,
+  };
+}

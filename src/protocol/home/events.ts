@@ -1,0 +1,70 @@
+import type { Ike, Lease, LocalProposal, NoMobility } from './records.js';
+
+/** Why an accepted node gets no Mobile IPv6. */
+export type WithoutMobility = NoMobility | 'hooks-behind' | 'psk-root' | 'unfit' | 'no-common-ike' | 'store';
+
+/** What was limited: a certificate with too many failures, the table of conversations, or the TLS engine. */
+export type Limited = 'certificate' | 'conversations' | 'engine';
+
+/** What happened, for log and metrics. Nothing in it is secret. */
+export type HomeEvent =
+  | {
+      readonly name: 'authenticated';
+      readonly sessionId: string;
+      readonly origin: string;
+      readonly nai: string;
+      readonly tls: string;
+      readonly resumed: boolean;
+      /** Seconds. */
+      readonly lifetime: number;
+      /** Milliseconds since the first packet. */
+      readonly duration: number;
+    }
+  | {
+      readonly name: 'refused';
+      readonly sessionId: string;
+      readonly origin: string;
+      readonly identity: string | undefined;
+      readonly reason: string;
+      readonly detail: string;
+    }
+  /** What was true when its certificate was looked at is not any more. */
+  | { readonly name: 'notAuthorized'; readonly nai: string; readonly reason: string }
+  | { readonly name: 'invalidPacket'; readonly sessionId: string; readonly reason: string }
+  | {
+      readonly name: 'leaseGiven';
+      readonly lease: Lease;
+      readonly renewed: boolean;
+      readonly ike: Ike;
+      readonly root: 'msk' | 'emsk';
+      readonly fingerprint: string;
+    }
+  | { readonly name: 'leaseReleased'; readonly lease: Lease; readonly reason: string }
+  /** A node has moved to another NAS, or two devices have one certificate. */
+  | { readonly name: 'leaseTakenOver'; readonly lease: Lease; readonly from: string; readonly origin: string }
+  | { readonly name: 'localAllowed'; readonly nai: string; readonly local: LocalProposal }
+  | { readonly name: 'noMobility'; readonly nai: string; readonly reason: WithoutMobility }
+  | { readonly name: 'unfitHomeAgent'; readonly nai: string; readonly reason: string }
+  | {
+      readonly name: 'storeFailed';
+      readonly reason: string;
+      readonly nai?: string | undefined;
+      readonly origin?: string | undefined;
+    }
+  | { readonly name: 'sessionEnded'; readonly sessionId: string; readonly cause: number; readonly known: boolean }
+  | { readonly name: 'foreignTermination'; readonly sessionId: string; readonly origin: string }
+  /** A NAS has restarted and lost its sessions. */
+  | { readonly name: 'sessionsLost'; readonly origin: string; readonly sessions: number }
+  | { readonly name: 'olderNotEnded'; readonly nai: string; readonly reason: string }
+  | { readonly name: 'limited'; readonly of: Limited }
+  /** Seldom, of many. */
+  | {
+      readonly name: 'turnedAway';
+      readonly of: Limited;
+      readonly clients: number;
+      readonly peer: string | undefined;
+      readonly address: string | undefined;
+    }
+  /** A subscriber comes in on an earlier authentication while the store does not answer. */
+  | { readonly name: 'knownSubscriber'; readonly nai: string }
+  | { readonly name: 'conversationsForgotten'; readonly conversations: number };

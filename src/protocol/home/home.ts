@@ -1,0 +1,452 @@
+import { Admission, type Asking, RANK } from './admission.js';
+import type {
+  AccessAnswer,
+  AccessRequest,
+  Denial,
+  EapSuccess,
+  EapVerdict,
+  HomeAnswer,
+  HomeConfig,
+  HomeInput,
+  HomeOutput,
+  ProvenClient,
+  Stored,
+  TerminationRequest,
+  Token,
+} from './alphabet.js';
+import { type AuthorizationQuestion, Authorizations } from './authorization.js';
+import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
+import { type Conversation, Conversations } from './conversations.js';
+import { Desk, reasonOf } from './desk.js';
+import { Engine } from './engine.js';
+import type { Limited } from './events.js';
+import { OriginStates } from './origin-states.js';
+import { type SessionQuestion, Sessions } from './sessions.js';
+
+/** Type of an EAP packet that begins a run, RFC 3748 5.1. */
+const IDENTITY = 1;
+
+/** How often silent conversations are looked for, in milliseconds. */
+export const SWEEP_INTERVAL = 5_000;
+
+/** A request for access that has no answer yet. */
+interface Exchange {
+  readonly token: Token;
+  readonly request: AccessRequest;
+}
+
+/** What the store was asked for. */
+type Question =
+  | { readonly of: 'originState'; readonly origin: string; readonly exchange: Exchange | undefined }
+  | { readonly of: 'seat'; readonly exchange: Exchange }
+  | AuthorizationQuestion
+  | BootstrapQuestion
+  | SessionQuestion;
+
+/**
+ * Who may come in and what it gets, for any AAA protocol: one access request in, one answer out. EAP, the store, the home
+ * agents' hooks and the NASs are asked with a token, and their answers are inputs.
+ *
+ * A session is in the store before the answer that promises it leaves, and a client is authorized before EAP tells it anything.
+ */
+export class Home {
+  readonly #config: HomeConfig;
+  readonly #desk = new Desk<Question>();
+  readonly #conversations: Conversations;
+  readonly #admission = new Admission();
+  readonly #engine = new Engine();
+  readonly #authorization: Authorizations;
+  readonly #origins = new OriginStates();
+  readonly #bootstrap: Bootstrap;
+  readonly #sessions: Sessions;
+  /** Conversations of the requests that EAP has, by the token of the request. */
+  readonly #asked = new Map<Token, Conversation>();
+  /** Clients whose session is being written down. */
+  readonly #jobs = new Map<Token, Bootstrapping>();
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  /** The request that the step under way is for: a fault costs its answer. */
+  #serving: Token | undefined;
+
+  constructor(config: HomeConfig) {
+    this.#config = config;
+    this.#conversations = new Conversations(config.conversations, config.roundTimeout);
+    this.#authorization = new Authorizations(this.#desk, config);
+    this.#bootstrap = new Bootstrap(this.#desk, config);
+    this.#sessions = new Sessions(this.#desk, (sessionId) => this.#admission.ended(sessionId));
+  }
+
+  /** Conversations under way. */
+  get conversations(): number {
+    return this.#conversations.size;
+  }
+
+  get deadline(): number | undefined {
+    const { firstUntil } = this.#conversations;
+    const sweep = firstUntil === undefined ? undefined : Math.max(firstUntil, this.#sweptAt + SWEEP_INTERVAL);
+    const hook = this.#bootstrap.deadline;
+    return sweep === undefined || hook === undefined ? (sweep ?? hook) : Math.min(sweep, hook);
+  }
+
+  handle(input: HomeInput | { readonly type: 'tick' }, now: number): HomeOutput[] {
+    this.#desk.now = now;
+    this.#serving = undefined;
+    try {
+      this.#step(input);
+    } catch (error) {
+      this.#desk.put({ type: 'fault', error });
+      this.#giveUp(this.#serving);
+    }
+    return this.#desk.take();
+  }
+
+  #step(input: HomeInput | { readonly type: 'tick' }): void {
+    switch (input.type) {
+      case 'request':
+        this.#request(input);
+        break;
+      case 'termination':
+        this.#termination(input.token, input.request);
+        break;
+      case 'verdict':
+        this.#verdict(input.token, input.verdict);
+        break;
+      case 'proven':
+        this.#proven(input.token, input.conversation, input.client);
+        break;
+      case 'flight':
+        this.#flight(input.token, input.conversation);
+        break;
+      case 'flown':
+        this.#putAll(this.#engine.done(input.token, this.#desk.now));
+        break;
+      case 'stored':
+        this.#stored(input.token, input.stored);
+        break;
+      case 'hooked':
+        this.#bootstrapped(this.#bootstrap.hooked(input.token));
+        break;
+      case 'peerOpen':
+        this.#originState(input.origin, this.#origins.connected(input.origin, input.originState), undefined);
+        break;
+      case 'demand':
+        this.#sessions.demand(input);
+        break;
+      case 'end':
+        this.#sessions.end(input);
+        break;
+      case 'told':
+        this.#sessions.told(input.token, input.told);
+        break;
+      case 'forget':
+        this.#authorization.forget();
+        break;
+      case 'stop':
+        this.#closeAll(this.#conversations.clear());
+        break;
+      case 'tick':
+        this.#tick();
+        break;
+    }
+  }
+
+  #tick(): void {
+    const { now } = this.#desk;
+    for (const overdue of this.#bootstrap.overdue(now)) this.#bootstrapped(overdue);
+    const { firstUntil = Number.POSITIVE_INFINITY } = this.#conversations;
+    if (firstUntil > now || this.#sweptAt + SWEEP_INTERVAL > now) return;
+    this.#sweptAt = now;
+    const silent = this.#conversations.expire(now);
+    this.#closeAll(silent);
+    this.#desk.say({ name: 'conversationsForgotten', conversations: silent.length });
+  }
+
+  #stored(token: Token, stored: Stored): void {
+    const question = this.#desk.answered(token);
+    switch (question?.of) {
+      case undefined:
+        return;
+      case 'originState':
+        this.#originStateStored(question.origin, question.exchange, stored);
+        break;
+      case 'seat':
+        this.#seatStored(question.exchange, stored);
+        break;
+      case 'authorization':
+        this.#authorized(this.#authorization.stored(question, stored));
+        break;
+      case 'termination':
+        this.#serving = question.token;
+        this.#answer(question.token, this.#sessions.terminated(question, stored));
+        break;
+      case 'bootstrap':
+      case 'withdrawal':
+        this.#serving = question.job.token;
+        this.#bootstrapped(this.#bootstrap.stored(question, stored));
+        break;
+      case 'ending':
+      case 'older':
+        this.#sessions.stored(question, stored);
+        break;
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- requests
+
+  #request(exchange: Exchange): void {
+    this.#serving = exchange.token;
+    const { request } = exchange;
+    this.#originState(request.origin, this.#origins.told(request), exchange);
+  }
+
+  /** The sessions of a NAS that has restarted end before anything that it asks for begins. */
+  #originState(origin: string, before: number | undefined, exchange: Exchange | undefined): void {
+    if (before === undefined) {
+      if (exchange) this.#begin(exchange);
+      return;
+    }
+    this.#desk.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
+    const given = { origin, before, leasesFor: this.#config.grace };
+    this.#desk.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
+  }
+
+  #originStateStored(origin: string, exchange: Exchange | undefined, stored: Stored): void {
+    if (stored.operation === 'endSessionsOf') {
+      const { result: sessions } = stored;
+      if (sessions > 0) this.#desk.say({ name: 'sessionsLost', origin, sessions });
+    } else {
+      this.#origins.failed(origin);
+      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored), origin });
+    }
+    if (exchange) this.#begin(exchange);
+  }
+
+  /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
+  #begin(exchange: Exchange): void {
+    const { token, request } = exchange;
+    this.#serving = token;
+    const { sessionId, packet } = request;
+    const begins = packet.length === 0 || packet[4] === IDENTITY;
+    const open = this.#conversations.get(sessionId);
+    if (isOfOther(open, request) || !(open || begins)) {
+      this.#deny(token, 'unknown-session');
+      return;
+    }
+    if (open && !begins) {
+      this.#conversations.touch(open, this.#desk.now);
+      this.#feed(exchange, open);
+      return;
+    }
+    const scarce = this.#conversations.scarce || this.#engine.waiting > 0;
+    const seat = this.#admission.seatOf(request, scarce, this.#desk.now);
+    if (seat) {
+      this.#seated(exchange, seat);
+      return;
+    }
+    this.#desk.ask({ operation: 'originOfSession', given: { sessionId } }, { of: 'seat', exchange });
+  }
+
+  #seatStored(exchange: Exchange, stored: Stored): void {
+    this.#serving = exchange.token;
+    const asking: Asking = exchange.request;
+    // A store that fails is told of elsewhere: here the session is not known, and no more.
+    const origin = stored.operation === 'originOfSession' ? stored.result : undefined;
+    this.#seated(exchange, this.#admission.answered(asking, origin, this.#desk.now));
+  }
+
+  #seated(exchange: Exchange, seat: Conversation['seat']): void {
+    const { token, request } = exchange;
+    const { sessionId, origin, originRealm, originState, wish } = request;
+    // Meanwhile another one may have begun.
+    if (isOfOther(this.#conversations.get(sessionId), request)) {
+      this.#deny(token, 'unknown-session');
+      return;
+    }
+    const id = this.#desk.token();
+    const given = { id, sessionId, origin, originRealm, originState, wish, seat };
+    const { conversation, ended, pushedOut } = this.#conversations.add(given, this.#desk.now);
+    if (ended) this.#close(ended);
+    if (pushedOut) this.#turnedAway('conversations', pushedOut);
+    if (pushedOut === conversation) {
+      this.#deny(token, 'too-busy');
+      return;
+    }
+    if (pushedOut) this.#close(pushedOut);
+    const mtu = Math.min(this.#config.mtu, request.mtu ?? Number.POSITIVE_INFINITY);
+    this.#desk.put({ type: 'open', conversation: id, sessionId, mtu });
+    this.#feed(exchange, conversation);
+  }
+
+  #feed({ token, request }: Exchange, conversation: Conversation): void {
+    this.#asked.set(token, conversation);
+    this.#desk.put({ type: 'eap', token, conversation: conversation.id, packet: request.packet });
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- EAP
+
+  #verdict(token: Token, verdict: EapVerdict): void {
+    const conversation = this.#asked.get(token);
+    if (!conversation) {
+      this.#wipe(verdict);
+      return;
+    }
+    this.#asked.delete(token);
+    this.#serving = token;
+    switch (verdict.type) {
+      case 'busy':
+        this.#end(conversation);
+        this.#turnedAway('engine', conversation);
+        this.#deny(token, 'too-busy');
+        break;
+      case 'request':
+        this.#answer(token, this.#challenge(verdict.packet, false));
+        break;
+      case 'invalid': {
+        // Meanwhile it was pushed out, or its session has ended.
+        if (!this.#conversations.has(conversation)) {
+          this.#deny(token, 'too-busy');
+          return;
+        }
+        const { packet, reason } = verdict;
+        this.#desk.say({ name: 'invalidPacket', sessionId: conversation.sessionId, reason });
+        this.#answer(token, packet === undefined ? { type: 'unable' } : this.#challenge(packet, true));
+        return;
+      }
+      case 'failure': {
+        this.#end(conversation);
+        const { packet, reason, detail, identity } = verdict;
+        const { sessionId, origin } = conversation;
+        this.#desk.say({ name: 'refused', sessionId, origin, identity, reason, detail });
+        const because = reason === 'unavailable' ? 'unavailable' : 'authentication';
+        this.#answer(token, { type: 'reject', packet, because });
+        return;
+      }
+      case 'success':
+        this.#succeeded(token, conversation, verdict);
+        break;
+    }
+  }
+
+  #challenge(packet: Uint8Array, reissued: boolean): AccessAnswer {
+    return { type: 'challenge', packet, reissued, timeout: Math.ceil(this.#config.roundTimeout / 1000) };
+  }
+
+  #succeeded(token: Token, conversation: Conversation, success: EapSuccess): void {
+    const { now } = this.#desk;
+    const { subscriber, validFor } = success;
+    const { sessionLifetime } = subscriber;
+    const wanted = sessionLifetime === undefined ? this.#config.sessionLifetime : sessionLifetime * 1000;
+    // Neither session nor lease outlives the certificate.
+    const lifetime = Math.max(1, Math.floor(Math.min(wanted, validFor) / 1000));
+    const job = { token, conversation, success, lifetime, validUntil: now + validFor };
+    this.#jobs.set(token, job);
+    this.#bootstrap.begin(job);
+  }
+
+  /** The session is written down, or is none. */
+  #bootstrapped(done: Bootstrapped | undefined): void {
+    if (!done) return;
+    const { job, outcome } = done;
+    const { token, conversation, success, lifetime } = job;
+    const { sessionId, origin, startedAt } = conversation;
+    const { packet, msk, emsk, subscriber, tls, resumed, sha256 } = success;
+    const { nai } = subscriber;
+    this.#serving = token;
+    this.#jobs.delete(token);
+    emsk.wipe();
+    this.#end(conversation);
+    if (outcome === 'refused') {
+      msk.wipe();
+      this.#answer(token, { type: 'reject', packet, because: 'authorization' });
+      return;
+    }
+    const duration = this.#desk.now - startedAt;
+    this.#desk.say({ name: 'authenticated', sessionId, origin, nai, tls, resumed, lifetime, duration });
+    if (subscriber.sessions === 'replace') this.#sessions.replaceOlder(nai, sessionId, origin);
+    this.#admission.succeeded(sha256, conversation, this.#desk.now);
+    const grace = Math.ceil(this.#config.grace / 1000);
+    const accepted = { packet, msk, nai, lifetime, grace, mobility: outcome.mobility };
+    this.#answer(token, { type: 'accept', accepted });
+  }
+
+  // ----------------------------------------------------------------------------------------------------- authorization
+
+  #proven(token: Token, conversation: Token, client: ProvenClient): void {
+    const open = this.#conversations.byId(conversation);
+    // Whose conversation was ended meanwhile hears no more in it.
+    if (!open) this.#desk.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
+    else this.#authorization.begin({ token, conversation, sessionId: open.sessionId, client });
+  }
+
+  #authorized(conversation: Token | undefined): void {
+    const open = conversation === undefined ? undefined : this.#conversations.byId(conversation);
+    if (open) this.#conversations.promote(open, RANK.PROVEN);
+  }
+
+  #flight(token: Token, conversation: Token): void {
+    const open = this.#conversations.byId(conversation);
+    if (open) this.#putAll(this.#engine.add(token, open.seat, this.#desk.now));
+    // It has ended, and needs the engine no more: it says so at its turn.
+    else this.#desk.put({ type: 'turn', token, granted: true });
+  }
+
+  // ------------------------------------------------------------------------------------------------------- termination
+
+  #termination(token: Token, request: TerminationRequest): void {
+    this.#serving = token;
+    const open = this.#conversations.get(request.sessionId);
+    if (open && !isOfOther(open, request)) this.#end(open);
+    this.#sessions.terminate(token, request);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ common
+
+  #end(conversation: Conversation): void {
+    if (this.#conversations.end(conversation)) this.#close(conversation);
+  }
+
+  #close({ id }: Conversation): void {
+    this.#desk.put({ type: 'close', conversation: id });
+  }
+
+  #closeAll(conversations: readonly Conversation[]): void {
+    for (const conversation of conversations) this.#close(conversation);
+  }
+
+  #turnedAway(of: Limited, { seat }: Conversation): void {
+    for (const event of this.#admission.turnedAway(of, seat, this.#desk.now)) this.#desk.say(event);
+  }
+
+  /** Something of ours failed in a step for this request. */
+  #giveUp(token: Token | undefined): void {
+    if (token === undefined) return;
+    const job = this.#jobs.get(token);
+    this.#jobs.delete(token);
+    if (job) this.#wipe({ type: 'success', ...job.success });
+    this.#deny(token, 'failed');
+  }
+
+  #deny(token: Token, because: Denial): void {
+    this.#answer(token, { type: 'denied', because });
+  }
+
+  #answer(token: Token, answer: HomeAnswer): void {
+    // An answer is final: a fault after it has nothing to deny.
+    this.#serving = undefined;
+    this.#desk.put({ type: 'answer', token, answer });
+  }
+
+  #putAll(outputs: readonly HomeOutput[]): void {
+    for (const output of outputs) this.#desk.put(output);
+  }
+
+  #wipe(verdict: EapVerdict): void {
+    if (verdict.type !== 'success') return;
+    verdict.msk.wipe();
+    verdict.emsk.wipe();
+  }
+}
+
+/** Whether a conversation was begun by another host: one NAS neither goes on with nor begins anew what another has begun. */
+function isOfOther(conversation: Conversation | undefined, request: { readonly origin: string }): boolean {
+  return conversation !== undefined && conversation.origin.toLowerCase() !== request.origin.toLowerCase();
+}

@@ -1,0 +1,154 @@
+import type { Demand, HomeAnswer, HomeInput, Stored, TerminationRequest, Token, Told } from './alphabet.js';
+import { type Asker, reasonOf } from './desk.js';
+import type { Lease, Session } from './records.js';
+
+/** Older sessions of a subscriber that are ended one after another. */
+interface Replacement {
+  readonly nai: string;
+  readonly rest: Session[];
+}
+
+/** What a NAS was told for: an operator's demand, or a newer session of the subscriber. */
+type Telling =
+  | { readonly by: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
+  | { readonly by: 'replacement'; readonly session: Session; readonly replacement: Replacement };
+
+/** What follows when a session has ended here. */
+type Ending =
+  | { readonly next: 'done'; readonly token: Token; readonly outcome: Told }
+  | { readonly next: 'session'; readonly replacement: Replacement };
+
+export type SessionQuestion =
+  | { readonly of: 'termination'; readonly token: Token; readonly request: TerminationRequest }
+  | { readonly of: 'ending'; readonly reason: string; readonly ending: Ending }
+  | { readonly of: 'older'; readonly nai: string; readonly sessionId: string };
+
+/** Ends of sessions: by their NAS, by an operator's demand at the NAS, by a newer session, or here alone. */
+export class Sessions {
+  readonly #desk: Asker<SessionQuestion>;
+  readonly #told = new Map<Token, Telling>();
+  readonly #onEnded: (sessionId: string) => void;
+
+  /** `onEnded`: the session is known no longer, whatever else becomes of it. */
+  constructor(desk: Asker<SessionQuestion>, onEnded: (sessionId: string) => void) {
+    this.#desk = desk;
+    this.#onEnded = onEnded;
+  }
+
+  /** The NAS says that its session is over (RFC 6733 8.4); `stored` has the answer. */
+  terminate(token: Token, request: TerminationRequest): void {
+    const { sessionId, origin } = request;
+    this.#desk.ask({ operation: 'endSession', given: { sessionId, origin } }, { of: 'termination', token, request });
+  }
+
+  /** The answer to a termination. */
+  terminated({ request }: Extract<SessionQuestion, { of: 'termination' }>, stored: Stored): HomeAnswer {
+    const { sessionId, origin, cause } = request;
+    if (stored.operation !== 'endSession') {
+      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored) });
+      const isFull = stored.operation === 'failed' && stored.full;
+      return { type: 'denied', because: isFull ? 'out-of-space' : 'failed' };
+    }
+    const { known, foreign = false, released } = stored.result;
+    if (foreign) {
+      this.#desk.say({ name: 'foreignTermination', sessionId, origin });
+      return { type: 'denied', because: 'unknown-session' };
+    }
+    this.#onEnded(sessionId);
+    this.#desk.put({ type: 'forgetKeys', sessionId });
+    this.#desk.say({ name: 'sessionEnded', sessionId, cause, known });
+    if (released) this.#release(released, 'session ended');
+    return { type: 'terminated', known };
+  }
+
+  /** An operator's demand, or what follows from one. */
+  demand({ token, demand, session }: Extract<HomeInput, { type: 'demand' }>): void {
+    this.#tell(demand, { by: 'demand', token, demand, session });
+  }
+
+  end({ token, session, reason }: Extract<HomeInput, { type: 'end' }>): void {
+    this.#end(session, reason, { next: 'done', token, outcome: { code: 0, unknown: false } });
+  }
+
+  /**
+   * Ends the older sessions of a subscriber at the NAS of its newest one, which would have to be left there otherwise. A node
+   * that goes to another NAS ends its session at the old one itself, when the new one is up.
+   */
+  replaceOlder(nai: string, sessionId: string, origin: string): void {
+    this.#desk.ask({ operation: 'listSessions', given: { of: nai, paa: origin } }, { of: 'older', nai, sessionId });
+  }
+
+  told(token: Token, told: Told): void {
+    const telling = this.#told.get(token);
+    if (!telling) return;
+    this.#told.delete(token);
+    const isGone = 'unknown' in told && told.unknown;
+    const { session } = telling;
+    if (telling.by === 'demand') {
+      const ending: Ending = { next: 'done', token: telling.token, outcome: told };
+      if (isGone) this.#end(session, 'unknown to its PAA', ending);
+      else this.#done(ending);
+      return;
+    }
+    const ending: Ending = { next: 'session', replacement: telling.replacement };
+    if (isGone) this.#end(session, 'unknown to its PAA', ending);
+    else if ('failure' in told) this.#end(session, 'replaced', ending);
+    else this.#done(ending);
+  }
+
+  stored(question: Exclude<SessionQuestion, { of: 'termination' }>, stored: Stored): void {
+    if (question.of === 'older') this.#older(question, stored);
+    else this.#ended(question, stored);
+  }
+
+  #older({ nai, sessionId }: Extract<SessionQuestion, { of: 'older' }>, stored: Stored): void {
+    if (stored.operation !== 'listSessions') {
+      this.#desk.say({ name: 'olderNotEnded', nai, reason: reasonOf(stored) });
+      return;
+    }
+    const { items } = stored.result;
+    const newest = items.find((session) => session.sessionId === sessionId);
+    if (!newest) return;
+    const rest = items.filter((each) => each.sessionId !== sessionId && each.startedAt <= newest.startedAt);
+    this.#next({ nai, rest });
+  }
+
+  #next(replacement: Replacement): void {
+    const session = replacement.rest.shift();
+    if (session) this.#tell('disconnect', { by: 'replacement', session, replacement });
+  }
+
+  #tell(demand: Demand, telling: Telling): void {
+    const token = this.#desk.token();
+    this.#told.set(token, telling);
+    this.#desk.put({ type: 'tell', token, demand, session: telling.session });
+  }
+
+  #end({ sessionId }: Session, reason: string, ending: Ending): void {
+    this.#onEnded(sessionId);
+    this.#desk.put({ type: 'forgetKeys', sessionId });
+    this.#desk.ask({ operation: 'endSession', given: { sessionId } }, { of: 'ending', reason, ending });
+  }
+
+  #ended({ reason, ending }: Extract<SessionQuestion, { of: 'ending' }>, stored: Stored): void {
+    if (stored.operation === 'endSession') {
+      const { released } = stored.result;
+      if (released) this.#release(released, reason);
+      this.#done(ending);
+    } else if (ending.next === 'done') {
+      this.#done({ ...ending, outcome: { failure: reasonOf(stored) } });
+    } else {
+      this.#desk.say({ name: 'olderNotEnded', nai: ending.replacement.nai, reason: reasonOf(stored) });
+    }
+  }
+
+  #release(lease: Lease, reason: string): void {
+    this.#desk.say({ name: 'leaseReleased', lease, reason });
+    this.#desk.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
+  }
+
+  #done(ending: Ending): void {
+    if (ending.next === 'session') this.#next(ending.replacement);
+    else this.#desk.put({ type: 'done', token: ending.token, outcome: ending.outcome });
+  }
+}
