@@ -90,7 +90,6 @@ export class AaaDaemon implements Service<AaaOptions> {
     const store = measured(opened, metrics, host);
     this.#store = store;
     this.#tls = tls;
-    if (tls) tls.guard = barrier;
     void storeReporter.ended.then(() => this.#finish(1));
     const { hooks } = options;
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);

@@ -1,4 +1,4 @@
-import type { DiameterPeerStatus } from '../runtime/diameter/node.js';
+import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
 import type { EapServerOptions } from '../runtime/eap/server.js';
@@ -79,7 +79,7 @@ export interface MeasuredParts {
   readonly store: StoreCalls;
   readonly conversations: () => number;
   readonly hooks: () => readonly HookView[];
-  readonly peers: () => readonly DiameterPeerStatus[];
+  readonly peers: () => readonly NodePeerStatus[];
   readonly credentials: () => Pick<EapServerOptions<never>, 'caPem' | 'certificatePem'>;
   readonly revocation: () => ServerJudge['revocation'];
 }

@@ -80,7 +80,6 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#surroundings = surroundings;
     this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
     this.#tls = tls;
-    if (tls) tls.guard = this.barrier;
     const running = hookOptions(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#hooks = new HookRunner(running);
     if (hooks.ep !== undefined) {
@@ -189,10 +188,7 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   #takeTls(material: DiameterTlsOptions): void {
     if (this.#tls) this.#tls.reload(material);
-    else {
-      this.#tls = new TlsTransport(material, this.#surroundings.host, refusedReporter(this.#log));
-      this.#tls.guard = this.barrier;
-    }
+    else this.#tls = new TlsTransport(material, this.#surroundings.host, refusedReporter(this.#log));
   }
 
   /** Only files of certificates have changed. */

@@ -15,7 +15,8 @@ import type { EapServerOptions } from '../../src/runtime/eap/server.js';
 import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
-import { grammarian, makeNode } from '../runtime/diameter/rig.js';
+import { grammarian } from '../protocol/diameter/messages.js';
+import { makeNode } from '../runtime/diameter/rig.js';
 import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
 const SERVER = 'aaa.home.example';
@@ -113,7 +114,7 @@ export class Application {
       await node.start();
     }
     await vi.waitFor(() => {
-      for (const node of this.nodes.values()) if (!node.firstUp([SERVER])) throw new Error('not connected');
+      for (const node of this.nodes.values()) if (!node.capabilitiesOf(SERVER)) throw new Error('not connected');
     });
     return this;
   }

@@ -9,7 +9,8 @@ import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { plainSubscriber } from '../../src/store/records.js';
 import { Store } from '../../src/store/store.js';
-import { grammarian, stopNodes } from '../runtime/diameter/rig.js';
+import { grammarian } from '../protocol/diameter/messages.js';
+import { stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 import { Application, resultOf } from './application-rig.js';
 

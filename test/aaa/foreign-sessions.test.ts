@@ -11,7 +11,8 @@ import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { plainSubscriber, type Session } from '../../src/store/records.js';
 import { Store } from '../../src/store/store.js';
 import { RawPeer } from '../daemons/raw-peer.js';
-import { grammarian, makeNode, stopNodes } from '../runtime/diameter/rig.js';
+import { grammarian } from '../protocol/diameter/messages.js';
+import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 import { Application, resultOf } from './application-rig.js';
 

@@ -4,8 +4,8 @@ import type { Place } from '../../src/lab/lab.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js';
 import { APPLICATION, CER } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { DiameterFramer } from '../../src/protocol/diameter/wire/framer.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
-import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
 
 export const grammarian = new Grammarian(new Dictionary());
 

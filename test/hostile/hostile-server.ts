@@ -18,8 +18,8 @@ import {
   STR,
 } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { DiameterFramer } from '../../src/protocol/diameter/wire/framer.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
-import { DiameterFramer } from '../../src/runtime/diameter/framer.js';
 import { breakStream, encodeForStream, mutateDiameter } from './diameter-mutations.js';
 import { FIXED_MSK } from './hostile-pac.js';
 import type { Chance } from './seed.js';

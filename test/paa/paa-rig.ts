@@ -15,7 +15,8 @@ import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
 import type { DiameterNode } from '../../src/runtime/diameter/node.js';
 import type { EapConversation } from '../../src/runtime/eap/server.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
-import { grammarian, makeNode, stopNodes } from '../runtime/diameter/rig.js';
+import { grammarian } from '../protocol/diameter/messages.js';
+import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
 import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
 export const SERVER = 'aaa.home.example';

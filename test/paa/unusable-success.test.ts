@@ -3,7 +3,7 @@ import { AVP_FLAG, type Avp, type DiameterMessage } from '../../src/protocol/dia
 import { APPLICATION, ASR, STR } from '../../src/protocol/diameter/wire/commands.js';
 import { AVPS, type AvpName } from '../../src/protocol/diameter/wire/dictionary.js';
 import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';
-import { grammarian } from '../runtime/diameter/rig.js';
+import { grammarian } from '../protocol/diameter/messages.js';
 import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
 

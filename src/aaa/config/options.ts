@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { MAX_FLIGHT } from '../../protocol/eap/fragments.js';
 import * as section from '../../runtime/config/sections.js';
 
@@ -24,7 +25,7 @@ export const aaaSchema = z.strictObject({
       .default([])
       .describe('further realms that are served; "*": any'),
     listen: z.array(section.address()).default([]).describe('addresses to take connections on'),
-    port: section.port().default(3868).describe('TCP port; 0: any free one'),
+    port: section.port().default(DIAMETER_PORT).describe('TCP port; 0: any free one'),
     plain: z.boolean().default(true).describe('take connections without TLS too'),
     'vendor-id': section.vendorId(),
     'shared-store': z

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress } from '../../protocol/bytes/address.js';
+import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
 import { DEFAULT_POLICY } from '../tls/certificates/policy.js';
 import { TLS_VERSIONS, type TlsSettings, type TlsVersion, tlsProblems } from '../tls/settings.js';
 
@@ -212,7 +213,7 @@ export const diameterPeer = z.strictObject({
     .describe(
       'further addresses and networks from which it may connect without TLS; without any address: loopback only',
     ),
-  port: port().min(1).optional().describe('its port; 3868, with TLS 5868'),
+  port: port().min(1).optional().describe(`its port; ${DIAMETER_PORT}, with TLS ${DIAMETER_TLS_PORT}`),
   tls: z
     .boolean()
     .default(false)
@@ -231,7 +232,7 @@ export const diameterTls = () =>
       key: fileName().describe('PEM file of its key'),
       'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
       'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
-      port: port().default(5868).describe('port to take connections on, at a server'),
+      port: port().default(DIAMETER_TLS_PORT).describe('port to take connections on, at a server'),
     })
     .superRefine(tlsRules)
     .optional()

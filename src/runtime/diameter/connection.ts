@@ -3,14 +3,13 @@ import {
   type DiameterMessage,
   decodeDiameter,
   encodeDiameter,
-  lengthOf,
   type Salvage,
   salvageDiameter,
 } from '../../protocol/diameter/wire/codec.js';
+import { DiameterFramer } from '../../protocol/diameter/wire/framer.js';
 import { holdsKey, wipeKeys } from '../../protocol/diameter/wire/keys.js';
 import { type Guard, unguarded } from '../service/barrier.js';
 import type { CancelTimer, Host } from '../system/host.js';
-import { DiameterFramer, MAX_MESSAGE } from './framer.js';
 import type { TransportConnection } from './transport.js';
 
 /** Octets that may wait to be sent to a peer that does not read. */
@@ -61,16 +60,13 @@ export class DiameterConnection {
     });
   }
 
-  /** False: it is longer than any node takes, and is not sent. */
-  send(message: DiameterMessage): boolean {
-    if (lengthOf(message) > MAX_MESSAGE) return false;
+  send(message: DiameterMessage): void {
     const { stream } = this.transport;
-    if (!stream.writable) return true;
+    if (!stream.writable) return;
     const octets = encodeDiameter(message);
     if (holdsKey(message.avps)) stream.write(octets, () => octets.fill(0));
     else stream.write(octets);
     if (stream.writableLength > MAX_SEND_BUFFER) this.reset();
-    return true;
   }
 
   /** Closes it once everything is sent. Nothing is read from now on. */

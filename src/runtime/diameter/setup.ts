@@ -1,4 +1,5 @@
-import { hasSources, isLoopback } from '../net/peer-sources.js';
+import { isLoopback } from '../../protocol/bytes/address-set.js';
+import { hasSources } from '../../protocol/diameter/node/peer-sources.js';
 import { OperatorError } from '../system/failure.js';
 import type { Host } from '../system/host.js';
 import { type CrlSection, readRevocation } from '../tls/certificates/crl-files.js';
@@ -6,8 +7,7 @@ import { certificatesOfPem } from '../tls/certificates/pem.js';
 import type { UsedCredentials } from '../tls/credential-watch.js';
 import { readTlsFiles, type TlsFiles } from '../tls/files.js';
 import { engineSettings, type TlsSettings } from '../tls/settings.js';
-import type { DiameterListenOptions } from './node.js';
-import type { DiameterPeerOptions } from './peer-entry.js';
+import type { DiameterListenOptions, DiameterPeerOptions } from './node.js';
 import { TlsTransport } from './tls.js';
 
 /** What a configuration says of TLS between Diameter nodes. */

@@ -3,23 +3,17 @@ import { once } from 'node:events';
 import { isIP, type Socket } from 'node:net';
 import { connect, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../../protocol/bytes/address.js';
+import { withoutScope } from '../../protocol/bytes/address-set.js';
+import { CER_TIMEOUT } from '../../protocol/diameter/node/new-connections.js';
 import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
-import type { ConnectionSlots } from '../net/connection-slots.js';
-import { withoutScope } from '../net/peer-sources.js';
-import { type Guard, unguarded } from '../service/barrier.js';
+import type { Guard } from '../service/barrier.js';
 import type { Host } from '../system/host.js';
 import { certificatesOfPem } from '../tls/certificates/pem.js';
 import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness } from '../tls/certificates/policy.js';
 import type { Revocation } from '../tls/certificates/revocation.js';
 import { type Path, Trust } from '../tls/certificates/trust.js';
 import { PeerJudge, type PeerJudgeOptions } from '../tls/peer-certificate.js';
-import {
-  CER_TIMEOUT,
-  type Transport,
-  type TransportAddress,
-  type TransportConnection,
-  type TransportListener,
-} from './transport.js';
+import type { Guest, Knock, Transport, TransportAddress, TransportConnection, TransportListener } from './transport.js';
 
 /** OpenSSL 3: what was decrypted is overwritten as soon as it is read; Node has no name for it. */
 const SSL_OP_CLEANSE_PLAINTEXT = 0x2;
@@ -50,9 +44,6 @@ export class TlsTransport implements Transport {
   readonly #open = new Map<TLSSocket, Path>();
   readonly #servers = new Set<Server>();
   readonly #onRefused: (reason: string) => void;
-  /** Around events of the engine. */
-  guard: Guard = unguarded;
-
   readonly #host: Host;
 
   /** `onRefused`: why a connection did not come to be. */
@@ -107,11 +98,7 @@ export class TlsTransport implements Transport {
     }
   }
 
-  async listen(
-    at: TransportAddress,
-    onConnection: (connection: TransportConnection) => void,
-    slots: ConnectionSlots,
-  ): Promise<TransportListener> {
+  async listen(at: TransportAddress, knock: Knock, guard: Guard): Promise<TransportListener> {
     const server = createServer({
       ...contextOf(this.#options),
       requestCert: true,
@@ -120,34 +107,36 @@ export class TlsTransport implements Transport {
       // Connections last: there is nothing to be gained by resuming a session.
       sessionTimeout: 1,
     });
-    // What gives the place of a handshake back.
-    const handshakes = new Map<string, () => void>();
-    const over = (end: string) => {
-      handshakes.get(end)?.();
-      handshakes.delete(end);
+    /** Connections whose handshake goes on, by their other end. */
+    const guests = new Map<string, Guest>();
+    const take = (end: string) => {
+      const guest = guests.get(end);
+      guests.delete(end);
+      return guest;
     };
     server.on('connection', (socket: Socket) => {
       const end = endOf(socket);
-      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), this.#host.monotonic());
-      if (!leave) {
-        socket.destroy();
-        return;
-      }
-      handshakes.set(end, leave);
-      socket.once('close', () => over(end));
+      // Asked for at once: a socket that is closed has no other end any more.
+      socket.once('close', () => guard.run('tls', () => take(end)?.closed()));
+      guard.run(
+        'tls',
+        () =>
+          guests.set(
+            end,
+            knock(socket.remoteAddress ?? '', () => socket.destroy()),
+          ),
+        () => socket.destroy(),
+      );
     });
     server.on('secureConnection', (socket) =>
-      this.guard.run(
+      guard.run(
         'tls',
-        () => {
-          over(endOf(socket));
-          this.#secured(socket, onConnection);
-        },
+        () => this.#secured(socket, take(endOf(socket))),
         () => socket.destroy(),
       ),
     );
     server.on('tlsClientError', (error, socket) =>
-      this.guard.run(
+      guard.run(
         'tls',
         () => {
           this.#onRefused(String(socket.authorizationError ?? error.message));
@@ -171,17 +160,19 @@ export class TlsTransport implements Transport {
     return { address: at.address, port, close };
   }
 
-  #secured(socket: TLSSocket, onConnection: (connection: TransportConnection) => void): void {
+  #secured(socket: TLSSocket, guest: Guest | undefined): void {
     let connection: TransportConnection;
     try {
       connection = tlsConnection(socket, this.#judged(socket, 'client'));
     } catch (error) {
       this.#onRefused((error as Error).message);
       socket.destroy();
+      guest?.closed();
       return;
     }
     socket.setNoDelay(true);
-    onConnection(connection);
+    if (guest) guest.accepted(connection);
+    else connection.reset();
   }
 
   /** What the other end proved. Throws with the reason if that is nothing. */
@@ -236,10 +227,9 @@ function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnecti
   Object.defineProperty(socket, '_writev', { value: undefined });
   return {
     stream: socket,
-    secure: true,
     localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
     remoteAddress: socket.remoteAddress ?? '',
-    mayBe: (host) => bears(peer, host),
+    identities: peer.dnsNames,
     reset: () => socket.destroy(),
   };
 }

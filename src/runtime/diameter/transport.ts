@@ -1,11 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, isIP, type Socket } from 'node:net';
 import { parseAddress } from '../../protocol/bytes/address.js';
-import type { ConnectionSlots } from '../net/connection-slots.js';
-import { withoutScope } from '../net/peer-sources.js';
-
-/** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */
-export const CER_TIMEOUT = 5_000;
+import { withoutScope } from '../../protocol/bytes/address-set.js';
+import type { Guard } from '../service/barrier.js';
 
 /** Octets that are read at once. */
 const READ_BUFFER = 65_536;
@@ -34,13 +31,11 @@ export interface OctetStream {
 /** A connection as a transport gives it: a stream of octets, and what is known of its ends. */
 export interface TransportConnection {
   readonly stream: OctetStream;
-  /** TLS protects it, and the other end has shown a certificate. */
-  readonly secure: boolean;
   /** Octets of our own address. */
   readonly localAddress: Uint8Array;
   readonly remoteAddress: string;
-  /** Whether the other end may call itself so: with TLS, whether its certificate says so. */
-  mayBe(host: string): boolean;
+  /** DiameterIdentities that the certificate of the other end bears; undefined: TLS does not protect the connection. */
+  readonly identities: readonly string[] | undefined;
   /** Closes without ceremony: the stream is not to be trusted any more (RFC 6733 2.1). */
   reset(): void;
 }
@@ -50,17 +45,26 @@ export interface TransportListener extends TransportAddress {
   close(): Promise<void>;
 }
 
+/** A connection that came in, while it is not known yet what becomes of it. */
+export interface Guest {
+  /** It can carry messages. */
+  accepted(connection: TransportConnection): void;
+  /** It came to nothing. */
+  closed(): void;
+}
+
+/** Takes a connection that came in from this address; `drop` closes it while it is not accepted. */
+export type Knock = (address: string, drop: () => void) => Guest;
+
 /** How connections are made: TCP here, TLS in the same form (RFC 6733 2.2). */
 export interface Transport {
   /** Rejects with the system's error, or when the signal aborts. */
   connect(to: TransportAddress, host: string, signal: AbortSignal): Promise<TransportConnection>;
-  /** Rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
-  /** `slots`: for connections that `onConnection` has not been told of yet. */
-  listen(
-    at: TransportAddress,
-    onConnection: (connection: TransportConnection) => void,
-    slots: ConnectionSlots,
-  ): Promise<TransportListener>;
+  /**
+   * Takes connections; `guard` stands around what happens to them. Rejects with the system's error (EADDRINUSE, EACCES,
+   * EADDRNOTAVAIL).
+   */
+  listen(at: TransportAddress, knock: Knock, guard: Guard): Promise<TransportListener>;
 }
 
 export const tcpTransport: Transport = {
@@ -85,8 +89,14 @@ export const tcpTransport: Transport = {
     return tcpConnection(socket);
   },
 
-  async listen(at, onConnection) {
-    const server = createServer({ noDelay: true }, (socket) => onConnection(tcpConnection(socket)));
+  async listen(at, knock, guard) {
+    const server = createServer({ noDelay: true }, (socket) =>
+      guard.run(
+        'diameter',
+        () => knock(socket.remoteAddress ?? '', () => socket.destroy()).accepted(tcpConnection(socket)),
+        () => socket.destroy(),
+      ),
+    );
     server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
     await once(server, 'listening');
     // A connection that cannot be accepted is one that was not made.
@@ -113,10 +123,9 @@ function take(socket: Socket, buffer: Uint8Array, length: number): boolean {
 function tcpConnection(socket: Socket): TransportConnection {
   return {
     stream: socket,
-    secure: false,
     localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
     remoteAddress: socket.remoteAddress ?? '',
-    mayBe: () => true,
+    identities: undefined,
     reset: () => socket.resetAndDestroy(),
   };
 }

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { ConnectionSlots } from '../net/connection-slots.js';
-import { isLoopback } from '../net/peer-sources.js';
+import { isLoopback } from '../../protocol/bytes/address-set.js';
+import { ConnectionSlots } from '../../protocol/fairness/connection-slots.js';
 import { OperatorError } from '../system/failure.js';
 import { makeFolder } from '../system/folder.js';
 import { visible } from '../system/terminal.js';
@@ -84,11 +84,10 @@ export class ControlServer {
   ): Promise<ControlServer> {
     const server = serverOf(routes, guard);
     // Anybody who reaches the port can connect: this host goes first, others get equal shares.
-    const slots = new ConnectionSlots(isLoopback);
+    const slots = new ConnectionSlots<Socket>(isLoopback);
     server.on('connection', (socket) => {
-      const leave = slots.enter(socket.remoteAddress ?? '', () => socket.destroy(), performance.now());
-      if (leave) socket.once('close', leave);
-      else socket.destroy();
+      socket.once('close', () => slots.leave(socket));
+      slots.enter(socket, socket.remoteAddress ?? '', performance.now())?.destroy();
     });
     server.listen({ host, port });
     await once(server, 'listening');

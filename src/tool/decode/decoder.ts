@@ -2,6 +2,7 @@ import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { decodeDiameter, FLAG } from '../../protocol/diameter/wire/codec.js';
 import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
+import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
 import { decodePana, type PanaMessage } from '../../protocol/pana/wire/codec.js';
 import { messageName } from '../../protocol/pana/wire/dictionary.js';
 import { OperatorError } from '../../runtime/system/failure.js';
@@ -18,7 +19,7 @@ import { type Block, blocksOf } from './text.js';
 const PANA_PORT = 716;
 
 /** RFC 6733 11.4: Diameter, and Diameter with TLS. */
-const DIAMETER_PORTS = new Set([3868, 5868]);
+const DIAMETER_PORTS = new Set([DIAMETER_PORT, DIAMETER_TLS_PORT]);
 
 const ETHERNET = 1;
 const RAW_IP = 101;

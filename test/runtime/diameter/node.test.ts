@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MAX_SERVING } from '../../../src/protocol/diameter/node/serving.js';
 import {
   type DiameterMessage,
   decodeDiameter,
@@ -9,11 +10,12 @@ import {
 } from '../../../src/protocol/diameter/wire/codec.js';
 import { APPLICATION, CER, DEA, DER, DWR } from '../../../src/protocol/diameter/wire/commands.js';
 import { AVPS } from '../../../src/protocol/diameter/wire/dictionary.js';
+import { DiameterFramer } from '../../../src/protocol/diameter/wire/framer.js';
 import { isViolation } from '../../../src/protocol/diameter/wire/grammar.js';
-import { DiameterFramer } from '../../../src/runtime/diameter/framer.js';
-import { type DiameterNode, MAX_SERVING } from '../../../src/runtime/diameter/node.js';
-import { MAX_NEW_CONNECTIONS } from '../../../src/runtime/net/connection-slots.js';
-import { cerOf, der, grammarian, makeNode, makeServer, nodes, stopNodes } from './rig.js';
+import { MAX_NEW_CONNECTIONS } from '../../../src/protocol/fairness/connection-slots.js';
+import type { DiameterNode } from '../../../src/runtime/diameter/node.js';
+import { cerOf, der, grammarian } from '../../protocol/diameter/messages.js';
+import { makeNode, makeServer, nodes, stopNodes } from './rig.js';
 
 const sockets: Socket[] = [];
 

@@ -11,13 +11,14 @@ import {
   validFor,
 } from '../../../src/pki/certificate-authority.js';
 import { decodeDiameter, encodeDiameter } from '../../../src/protocol/diameter/wire/codec.js';
+import { MAX_NEW_CONNECTIONS } from '../../../src/protocol/fairness/connection-slots.js';
 import { type DiameterTlsOptions, TlsTransport } from '../../../src/runtime/diameter/tls.js';
-import { MAX_NEW_CONNECTIONS } from '../../../src/runtime/net/connection-slots.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
+import { cerOf, der, grammarian } from '../../protocol/diameter/messages.js';
 import { issueOdd, type Oddity } from '../eap/odd-certificates.js';
 import { revocationOf } from '../eap/revocation-of.js';
 import { Authority } from '../tls/certificates/authority.js';
-import { cerOf, der, grammarian, makeNode, makeServer, stopNodes } from './rig.js';
+import { makeNode, makeServer, stopNodes } from './rig.js';
 
 afterEach(stopNodes);
 

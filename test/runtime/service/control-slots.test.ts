@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { MAX_NEW_CONNECTIONS } from '../../../src/runtime/net/connection-slots.js';
+import { MAX_NEW_CONNECTIONS } from '../../../src/protocol/fairness/connection-slots.js';
 import { ControlServer } from '../../../src/runtime/service/control.js';
 
 const sockets: Socket[] = [];

@@ -3,6 +3,7 @@ import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { Reader } from '../../bytes/reader.js';
 import { Secret } from '../../bytes/secret.js';
 import { Writer } from '../../bytes/writer.js';
+import { DIAMETER_PORT, DIAMETER_TLS_PORT } from './ports.js';
 
 /**
  * Basic and derived AVP data formats, RFC 6733 4.2 and 4.3; Grouped is the grammar's business. `Key` is an OctetString
@@ -151,10 +152,6 @@ export interface DiameterUri {
   readonly protocol: string;
 }
 
-const PORT = 3868;
-/** As registered by IANA; RFC 6733 prints 5658. */
-const SECURE_PORT = 5868;
-
 /** Parts of `aaa://fqdn[:port][;transport=…][;protocol=…]`, RFC 6733 4.3.1; undefined if it is not one. */
 export function parseDiameterUri(text: string): DiameterUri | undefined {
   const match =
@@ -162,7 +159,7 @@ export function parseDiameterUri(text: string): DiameterUri | undefined {
   if (!match) return undefined;
   const [, scheme = '', host = '', digits, transport = 'tcp', protocol = 'diameter'] = match;
   const secure = scheme.toLowerCase() === 'aaas';
-  const port = digits === undefined ? (secure ? SECURE_PORT : PORT) : Number(digits);
+  const port = digits === undefined ? (secure ? DIAMETER_TLS_PORT : DIAMETER_PORT) : Number(digits);
   if (port === 0 || port > 0xffff) return undefined;
   return { secure, host, port, transport: transport.toLowerCase(), protocol: protocol.toLowerCase() };
 }

@@ -1,4 +1,4 @@
-import { HEADER_LENGTH, messageLength } from '../../protocol/diameter/wire/codec.js';
+import { HEADER_LENGTH, messageLength } from './codec.js';
 
 /** Octets of the largest message taken: an EAP packet of 64 KiB fits with room. */
 export const MAX_MESSAGE = 131_072;

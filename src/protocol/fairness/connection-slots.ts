@@ -1,8 +1,8 @@
-import { FairTable } from '../../protocol/fairness/fair-table.js';
-import { addressPath } from '../../protocol/fairness/party.js';
-import { Usage } from '../../protocol/fairness/usage.js';
+import { FairTable } from './fair-table.js';
+import { addressPath } from './party.js';
+import { Usage } from './usage.js';
 
-/** Connections without a CER yet. Each costs a socket, and with TLS a handshake. */
+/** Connections of clients that are not known yet. Each costs a socket, and with TLS a handshake. */
 export const MAX_NEW_CONNECTIONS = 512;
 
 /**
@@ -17,21 +17,18 @@ const MAX_PROVEN = 1_000;
 /** Classes of addresses: unknown, a peer was accepted from there, a configured peer has it. */
 const RANK = { STRANGER: 0, PROVEN: 1, LISTED: 2 } as const;
 
-interface Slot {
-  readonly drop: () => void;
-}
-
 /**
- * Places of connections before their CER. Addresses of configured peers go first, then addresses from which a peer came before.
- * Within a class networks and addresses get equal shares: a new connection replaces the oldest one of the fullest network.
- * Networks of strangers have a limited rate, too.
+ * Places of connections before it is known whose they are. Addresses of configured peers go first, then addresses from which a
+ * peer was accepted before. Within a class networks and addresses get equal shares: a new connection replaces the oldest one of
+ * the fullest network. Networks of strangers have a limited rate, too.
  */
-export class ConnectionSlots {
+export class ConnectionSlots<T> {
   readonly #isListed: (address: string) => boolean;
-  readonly #slots = new FairTable<Slot>(MAX_NEW_CONNECTIONS);
+  readonly #slots = new FairTable<T>(MAX_NEW_CONNECTIONS);
   readonly #recent = new Usage();
   readonly #proven = new Set<string>();
 
+  /** `isListed`: whether a configured peer has this address. */
   constructor(isListed: (address: string) => boolean) {
     this.#isListed = isListed;
   }
@@ -41,22 +38,22 @@ export class ConnectionSlots {
   }
 
   /**
-   * A connection from an address; `drop` is called when another one needs its place. What comes back gives the place back;
-   * undefined: it has none, and is to be closed. `now` in milliseconds, monotonic.
+   * Takes in a connection from an address. Returns the connection that has to be closed for it: none, another one, or itself.
+   * `now` in milliseconds, monotonic.
    */
-  enter(address: string, drop: () => void, now: number): (() => void) | undefined {
+  enter(connection: T, address: string, now: number): T | undefined {
     const path = addressPath(address);
     const rank = this.#isListed(address) ? RANK.LISTED : this.#proven.has(path[1]) ? RANK.PROVEN : RANK.STRANGER;
     if (rank === RANK.STRANGER) {
       const network = path.slice(0, 1);
-      if (this.#recent.of(network, now) >= MAX_RECENT) return undefined;
+      if (this.#recent.of(network, now) >= MAX_RECENT) return connection;
       this.#recent.add(network, 1, now);
     }
-    const slot: Slot = { drop };
-    const pushedOut = this.#slots.add(slot, { rank, path });
-    if (pushedOut === slot) return undefined;
-    pushedOut?.drop();
-    return () => this.#slots.remove(slot);
+    return this.#slots.add(connection, { rank, path });
+  }
+
+  leave(connection: T): void {
+    this.#slots.remove(connection);
   }
 
   /** A peer was accepted from this address. */

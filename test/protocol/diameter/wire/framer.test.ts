@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DiameterFramer, MAX_MESSAGE } from '../../../src/runtime/diameter/framer.js';
+import { DiameterFramer, MAX_MESSAGE } from '../../../../src/protocol/diameter/wire/framer.js';
 
 /** A message of this length: a header, and octets that count up. */
 function messageOf(length: number): Uint8Array {

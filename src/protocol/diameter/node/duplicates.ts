@@ -1,0 +1,231 @@
+import { createHash } from 'node:crypto';
+import { answerTo } from '../wire/answers.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../wire/codec.js';
+import { AVPS } from '../wire/dictionary.js';
+import type { Grammarian } from '../wire/grammar.js';
+import { holdsKey } from '../wire/keys.js';
+import type { Token } from './application.js';
+
+/** How long an answer is kept, in milliseconds: End-to-End Identifiers are unique for four minutes (RFC 6733 3). */
+export const DUPLICATE_TIME = 240_000;
+
+/**
+ * How long an answer that holds a key is kept, in milliseconds: a peer that is lost is noticed, and its requests are sent
+ * to another one, within two intervals of the watchdog (RFC 3539 3.4.1).
+ */
+export const KEY_TIME = 60_000;
+
+/** Answers kept at once, and their octets; when there are more, the oldest of the peer with the most octets go. */
+export const MAX_DUPLICATES = 16_384;
+export const MAX_DUPLICATE_OCTETS = 32 * 1024 * 1024;
+
+/** What an entry takes beside its octets. */
+export const ENTRY_OCTETS = 512;
+
+/** AVPs that agents add on the way. */
+const OF_AGENTS: ReadonlySet<number> = new Set([AVPS['Proxy-Info'].code, AVPS['Route-Record'].code]);
+
+interface Kept {
+  readonly key: string;
+  readonly until: number;
+  readonly peer: string;
+  /** Of the request that is being served. */
+  readonly token: Token;
+  /** Encoded, so that it holds on to nothing of the request; without what agents added. Undefined: not made yet. */
+  answer: Uint8Array | undefined;
+  /** As it is counted. */
+  octets: number;
+  /** The session of an answer that holds a key. */
+  keyOf: string | undefined;
+}
+
+/** The answers for one peer, the oldest first. */
+interface PeerAnswers {
+  readonly kept: Set<Kept>;
+  octets: number;
+}
+
+/** What is known of a request: nothing yet; it is being served with this token; its answer. */
+export type Found =
+  | { readonly state: 'new' }
+  | { readonly state: 'pending'; readonly token: Token }
+  | { readonly state: 'answered'; readonly answer: DiameterMessage };
+
+/**
+ * Answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4): a request that comes again, over another
+ * connection or agent, gets the same answer and changes nothing. Peers have equal shares of the room.
+ */
+export class Duplicates {
+  readonly #grammarian: Grammarian;
+  /** The oldest first. */
+  readonly #kept = new Map<string, Kept>();
+  readonly #pending = new Map<Token, Kept>();
+  readonly #peers = new Map<string, PeerAnswers>();
+  /** Answers that hold keys: when each is forgotten, the first one first; and by session. */
+  readonly #keyed = new Map<Kept, number>();
+  readonly #sessions = new Map<string, Set<Kept>>();
+  #octets = 0;
+
+  constructor(grammarian: Grammarian) {
+    this.#grammarian = grammarian;
+  }
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /** What all entries take. */
+  get octets(): number {
+    return this.#octets;
+  }
+
+  /** When the next answer that holds a key is forgotten. */
+  get deadline(): number | undefined {
+    for (const at of this.#keyed.values()) return at;
+    return undefined;
+  }
+
+  /** Looks a request up. One that is new is kept as the request that `token` serves, for a peer. */
+  take(request: DiameterMessage, token: Token, peer: string, now: number): Found {
+    const key = this.#keyOf(request);
+    if (key === undefined) return { state: 'new' };
+    const known = this.#kept.get(key);
+    if (known && known.until > now) {
+      if (!known.answer) return { state: 'pending', token: known.token };
+      return { state: 'answered', answer: answerFrom(known.answer, request) };
+    }
+    this.#forgetOld(now);
+    if (known) this.#forget(known);
+    const kept: Kept = {
+      ...{ key, until: now + DUPLICATE_TIME, peer, token },
+      ...{ answer: undefined, octets: ENTRY_OCTETS, keyOf: undefined },
+    };
+    this.#add(kept);
+    this.#shrink();
+    return { state: 'new' };
+  }
+
+  /** Keeps a copy of the answer to the request that `token` serves. */
+  answered(token: Token, answer: DiameterMessage, now: number): void {
+    const kept = this.#pending.get(token);
+    if (!kept) return;
+    this.#pending.delete(token);
+    kept.answer = withoutAgents(answer);
+    this.#count(kept, kept.answer.length);
+    if (holdsKey(answer.avps)) this.#noteKey(kept, answer, now);
+    this.#shrink();
+  }
+
+  /** The request could not be served; if it comes again, it is served anew. */
+  failed(token: Token): void {
+    const kept = this.#pending.get(token);
+    if (kept) this.#forget(kept);
+  }
+
+  /** The session is over: answers that hold its keys are forgotten. */
+  forgetKeys(sessionId: string): void {
+    for (const kept of [...(this.#sessions.get(sessionId) ?? [])]) this.#forget(kept);
+  }
+
+  /** All sessions of this Origin-Host are over. */
+  forgetKeysOf(origin: string): void {
+    const start = `${origin.toLowerCase()} `;
+    for (const kept of [...this.#keyed.keys()]) if (kept.key.startsWith(start)) this.#forget(kept);
+  }
+
+  clear(): void {
+    for (const kept of [...this.#kept.values()]) this.#forget(kept);
+  }
+
+  /** Forgets answers whose keys no peer can ask for again. */
+  tick(now: number): void {
+    for (const [kept, at] of this.#keyed) {
+      if (at > now) return;
+      this.#forget(kept);
+    }
+  }
+
+  #forgetOld(now: number): void {
+    for (const kept of this.#kept.values()) {
+      if (kept.until > now) return;
+      this.#forget(kept);
+    }
+  }
+
+  #add(kept: Kept): void {
+    this.#kept.set(kept.key, kept);
+    this.#pending.set(kept.token, kept);
+    const peer = this.#peers.get(kept.peer) ?? { kept: new Set(), octets: 0 };
+    this.#peers.set(kept.peer, peer);
+    peer.kept.add(kept);
+    peer.octets += kept.octets;
+    this.#octets += kept.octets;
+  }
+
+  #noteKey(kept: Kept, { avps }: DiameterMessage, now: number): void {
+    const sessionId = this.#grammarian.find(avps, 'Session-Id') ?? '';
+    kept.keyOf = sessionId;
+    this.#keyed.set(kept, now + KEY_TIME);
+    this.#sessions.set(sessionId, (this.#sessions.get(sessionId) ?? new Set()).add(kept));
+  }
+
+  /** The answer is there, and has a length. */
+  #count(kept: Kept, length: number): void {
+    kept.octets += length;
+    this.#octets += length;
+    const peer = this.#peers.get(kept.peer);
+    if (peer) peer.octets += length;
+  }
+
+  #shrink(): void {
+    while (this.#kept.size > MAX_DUPLICATES || this.#octets > MAX_DUPLICATE_OCTETS) {
+      let fullest: PeerAnswers | undefined;
+      for (const peer of this.#peers.values()) if (!fullest || peer.octets > fullest.octets) fullest = peer;
+      const [oldest] = fullest?.kept ?? [];
+      if (oldest === undefined) return;
+      this.#forget(oldest);
+    }
+  }
+
+  /** Its octets are overwritten: there may be a key in them. */
+  #forget(kept: Kept): void {
+    this.#kept.delete(kept.key);
+    this.#pending.delete(kept.token);
+    this.#octets -= kept.octets;
+    this.#keyed.delete(kept);
+    if (kept.keyOf !== undefined) {
+      const ofSession = this.#sessions.get(kept.keyOf);
+      ofSession?.delete(kept);
+      if (ofSession?.size === 0) this.#sessions.delete(kept.keyOf);
+    }
+    const peer = this.#peers.get(kept.peer);
+    if (peer) {
+      peer.octets -= kept.octets;
+      peer.kept.delete(kept);
+      if (peer.kept.size === 0) this.#peers.delete(kept.peer);
+    }
+    kept.answer?.fill(0);
+  }
+
+  /** A peer that gives one identifier to two requests is not believed: what agents do not change has to agree, too. */
+  #keyOf({ endToEnd, commandCode, avps }: DiameterMessage): string | undefined {
+    const origin = this.#grammarian.find(avps, 'Origin-Host')?.toLowerCase();
+    if (origin === undefined) return undefined;
+    const hash = createHash('sha1');
+    for (const { code, flags, vendorId = 0, data } of avps) {
+      if (!OF_AGENTS.has(code)) hash.update(`${code} ${flags} ${vendorId} ${data.length} `).update(data);
+    }
+    return `${origin} ${endToEnd} ${commandCode} ${hash.digest('base64')}`;
+  }
+}
+
+/** The answer to this copy of a request, with its own octets. */
+export function answerFrom(octets: Uint8Array, request: DiameterMessage): DiameterMessage {
+  const { flags, avps } = decodeDiameter(octets);
+  return { ...answerTo(request, avps), flags };
+}
+
+/** Octets of an answer for all copies of its request: Proxy-Info is the copy's own. */
+export function withoutAgents(answer: DiameterMessage): Uint8Array {
+  return encodeDiameter({ ...answer, avps: answer.avps.filter(({ code }) => !OF_AGENTS.has(code)) });
+}

@@ -1,0 +1,109 @@
+import type { ConnectionId } from '../peer/peer.js';
+import { errorAnswer, type Origin } from '../wire/answers.js';
+import { type DiameterMessage, FLAG } from '../wire/codec.js';
+import { APPLICATION, CER } from '../wire/commands.js';
+import { type Grammarian, isViolation } from '../wire/grammar.js';
+import { RESULT } from '../wire/result-codes.js';
+import type { Ends, NodeInput, NodeOutput } from './alphabet.js';
+import { NewConnections } from './new-connections.js';
+import { notProven, type PeerEntry } from './peer-entry.js';
+
+/** What the first message of a connection says: whose it is, or nothing but outputs. */
+type Introduction =
+  | { readonly entry: PeerEntry; readonly ends: Ends; readonly outputs: NodeOutput[] }
+  | { readonly entry?: undefined; readonly ends?: undefined; readonly outputs: NodeOutput[] };
+
+/** Admission of connections (RFC 6733 5.6): one belongs to no peer before its CER, and there are only so many of those. */
+export class Entrance {
+  readonly #grammarian: Grammarian;
+  readonly #origin: Origin;
+  readonly #entries: ReadonlyMap<string, PeerEntry>;
+  readonly #new: NewConnections;
+
+  /** `entries`: by DiameterIdentity in lower case; may change. */
+  constructor(grammarian: Grammarian, origin: Origin, entries: ReadonlyMap<string, PeerEntry>) {
+    this.#grammarian = grammarian;
+    this.#origin = origin;
+    this.#entries = entries;
+    this.#new = new NewConnections((address) => [...entries.values()].some(({ sources }) => sources.has(address)));
+  }
+
+  get deadline(): number | undefined {
+    return this.#new.deadline;
+  }
+
+  handle(input: Extract<NodeInput, { type: 'knocked' | 'accepted' | 'tick' }>, now: number): NodeOutput[] {
+    switch (input.type) {
+      case 'knocked': {
+        const full = this.#new.knocked(input.connection, input.address, now);
+        return full === undefined ? [] : this.#turnAway(full, 'too-many-connections');
+      }
+      case 'accepted':
+        this.#new.accepted(input.connection, input.ends, now);
+        return [];
+      case 'tick':
+        return this.#new.due(now).flatMap((connection) => this.#turnAway(connection, 'no-cer'));
+    }
+  }
+
+  /** The peer that a CER comes from; for anything else the connection is closed. */
+  introduced(input: Extract<NodeInput, { type: 'message' | 'malformed' | 'untrusted' }>): Introduction {
+    const { connection } = input;
+    const ends = this.#new.endsOf(connection);
+    if (!ends) return { outputs: [] };
+    if (input.type !== 'message') {
+      return { outputs: this.#turnAway(connection, input.type === 'malformed' ? input.code : 'bad-stream') };
+    }
+    const { commandCode, flags, applicationId, avps } = input.message;
+    if (commandCode !== CER.code || !(flags & FLAG.R) || applicationId !== APPLICATION.COMMON) {
+      return { outputs: this.#turnAway(connection, 'no-cer') };
+    }
+    const host = this.#grammarian.find(avps, 'Origin-Host');
+    const entry = host === undefined ? undefined : this.#entries.get(host.toLowerCase());
+    const code = entry ? notProven(entry, ends) : 'unknown-peer';
+    if (!entry || code !== undefined) {
+      return { outputs: this.#refuse(connection, input.message, host, ends, code ?? 'unknown-peer') };
+    }
+    this.#new.proven(connection);
+    return { entry, ends, outputs: [] };
+  }
+
+  closed(connection: ConnectionId): void {
+    this.#new.leave(connection);
+  }
+
+  /** Closes all that belong to no peer. */
+  clear(): NodeOutput[] {
+    return this.#new.all.map((connection) => {
+      this.#new.leave(connection);
+      return { type: 'reset', connection };
+    });
+  }
+
+  /** One that is refused keeps its place until it is closed. */
+  #refuse(
+    connection: ConnectionId,
+    cer: DiameterMessage,
+    peer: string | undefined,
+    { remoteAddress: address }: Ends,
+    code: string,
+  ): NodeOutput[] {
+    const broken = peer === undefined ? this.#grammarian.read(CER, cer) : undefined;
+    const stranger = { resultCode: RESULT.UNKNOWN_PEER, failedAvp: undefined, text: 'not a peer of this node' };
+    const violation = broken && isViolation(broken) ? broken : stranger;
+    const message = errorAnswer(this.#grammarian, this.#origin, cer, violation);
+    return [
+      { type: 'send', connection, message, isLast: true },
+      { type: 'close', connection },
+      { type: 'event', event: { type: 'peerRefused', peer, address, code } },
+    ];
+  }
+
+  #turnAway(connection: ConnectionId, code: string): NodeOutput[] {
+    this.#new.leave(connection);
+    return [
+      { type: 'reset', connection },
+      { type: 'event', event: { type: 'dropped', peer: undefined, code } },
+    ];
+  }
+}

@@ -1,0 +1,71 @@
+import type { AddressSet } from '../../bytes/address-set.js';
+import type { PeerCapabilities } from '../peer/capabilities.js';
+import type { ConnectionId, Peer } from '../peer/peer.js';
+import type { Ends, NodePeer } from './alphabet.js';
+import { sourcesOf } from './peer-sources.js';
+import type { RequestHop } from './requests.js';
+
+/** One configured peer: its machine, and what belongs to it. */
+export class PeerEntry implements RequestHop {
+  options: NodePeer;
+  readonly peer: Peer;
+  /** Where it may connect from without TLS. */
+  readonly sources: AddressSet;
+  readonly connections = new Map<ConnectionId, Ends>();
+  /** Its requests that wait for our answers. */
+  serving = 0;
+
+  constructor(options: NodePeer, peer: Peer) {
+    this.options = options;
+    this.peer = peer;
+    this.sources = sourcesOf(options);
+  }
+
+  get host(): string {
+    return this.options.host;
+  }
+
+  get capabilities(): PeerCapabilities | undefined {
+    return this.peer.capabilities;
+  }
+
+  get priority(): number {
+    return this.options.priority ?? 0;
+  }
+
+  get weight(): number {
+    return this.options.weight ?? 1;
+  }
+
+  get trusted(): boolean {
+    return this.peer.trusted;
+  }
+
+  get connected(): boolean {
+    return this.peer.connection !== undefined;
+  }
+
+  nextHopByHop(): number {
+    return this.peer.nextHopByHop();
+  }
+}
+
+/** Whether a peer's connection can stay: which peers are asked first may change under it. */
+export function isSamePeer(one: NodePeer, other: NodePeer): boolean {
+  return connectionOf(one) === connectionOf(other);
+}
+
+function connectionOf({ host, address, addresses = [], from = [], port, secure = false, relay = false }: NodePeer) {
+  return JSON.stringify([host, address, addresses, from, port, secure, relay]);
+}
+
+/** Why a connection is not this peer's, whatever its CER says; undefined: it is. */
+export function notProven({ options, host, sources }: PeerEntry, ends: Ends): string | undefined {
+  if (ends.identities ? !bears(ends, host) : options.secure === true) return 'peer-not-authenticated';
+  return ends.identities || sources.has(ends.remoteAddress) ? undefined : 'peer-address';
+}
+
+/** Whether the other end of a connection may be this host: with TLS, whether its certificate says so. No wildcards. */
+export function bears({ identities }: Ends, host: string): boolean {
+  return identities === undefined || identities.some((name) => name.toLowerCase() === host.toLowerCase());
+}
