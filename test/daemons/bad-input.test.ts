@@ -259,9 +259,11 @@ describe('the system', () => {
   });
 
   it('a second daemon on the same control socket is refused, and a socket left behind is not in the way', async () => {
-    await lab.start('aaa', 'aaa', lab.path('aaa.yaml')).line('ready');
+    const running = lab.start('aaa', 'aaa', lab.path('aaa.yaml'));
+    await running.line('ready');
     const other = ['--diameter.port', '0', '--store', lab.path('other.db')];
     expectRefusal(await run('aaa', ['run', '-c', lab.path('aaa.yaml'), ...other]), 'another daemon runs');
+    expect(await running.stop()).toBe(0);
   });
 });
 

@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../src/lab/daemon-process.js';
@@ -63,7 +63,7 @@ describe('a request for the store that is malformed', () => {
     await expect(
       callDaemon(lab.socket('aaa'), 'POST', '/store', { operation: 'statistics', arguments: {} }),
     ).resolves.toBeDefined();
-    expect([...said(LOST), ...said('fault')]).toEqual([]);
+    expect(said('fault')).toEqual([]);
   });
 });
 
@@ -114,7 +114,9 @@ describe('a SQLite file that a server has', () => {
     expect(Number(/^pana_aaa_store_failures_total\{class="upkeep"\} (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(0);
     await rename(away, lab.path('aaa.db'));
     await aaa.line('store answers again');
-    await rm(lab.path('aaa.db'));
+    await rename(lab.path('aaa.db'), away);
     await expect.poll(() => said(LOST)).toHaveLength(2);
+    await rename(away, lab.path('aaa.db'));
+    await expect.poll(() => said('store answers again')).toHaveLength(2);
   });
 });
