@@ -1,0 +1,35 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import { Nas } from '../../src/protocol/nas/nas.js';
+import { UdpSocket } from '../../src/runtime/net/udp.js';
+import { Driver } from '../../src/runtime/system/driver.js';
+import { makePki } from '../runtime/eap/eap-run.js';
+import { paaScene } from './paa-rig.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+it('a datagram goes from its socket through the driver to the NAS once, and its answer back once', async () => {
+  const scene = await paaScene(await makePki('p256'));
+  const handle = vi.spyOn(Nas.prototype, 'handle');
+  const feed = vi.spyOn(Driver.prototype, 'feed');
+  const send = vi.spyOn(UdpSocket.prototype, 'send');
+  await expect(scene.node().bootstrap()).rejects.toThrow('a node got no home address');
+  await vi.waitFor(() => expect(scene.lines.some(({ msg }) => msg === 'authorized')).toBe(true), { timeout: 10_000 });
+  const inputs = handle.mock.calls.map(([input]) => input.type).filter((type) => type !== 'tick');
+  const outputs = handle.mock.results.flatMap(({ value }) => value as ReturnType<Nas['handle']>);
+  const asked = outputs.filter(({ type }) => type === 'ask').length;
+  const sent = outputs.filter(({ type }) => type === 'send').length;
+  const came = inputs.filter((type) => type === 'datagram').length;
+  // The machine was stepped for datagrams and answers only: nothing that it said came back to it.
+  expect(inputs.filter((type) => type === 'answer')).toHaveLength(asked);
+  expect(inputs).toHaveLength(came + asked);
+  // Only the NAS hears from where a datagram came.
+  const fed = feed.mock.calls.filter(
+    ([input]) => (input as { type: string }).type === 'datagram' && 'from' in (input as object),
+  );
+  expect(fed.length).toBeGreaterThan(5);
+  expect(came).toBe(fed.length);
+  // The node's sockets and the PAA's are in this process: each datagram of either was sent once.
+  expect(send).toHaveBeenCalledTimes(came + sent);
+});

@@ -1,0 +1,277 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { AVPS } from '../../../src/protocol/diameter/wire/dictionary.js';
+import { RESULT } from '../../../src/protocol/diameter/wire/result-codes.js';
+import { STR_RETRY, STR_TRIES } from '../../../src/protocol/nas/endings.js';
+import type { PaaClosed } from '../../../src/protocol/pana/session/paa-session.js';
+import { AaaServer, grammarian } from './aaa-server.js';
+import { asking, end, open, timesOf } from './nas-rig.js';
+import { type NasWorld, type Node, ORIGIN } from './nas-world.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('an answer', () => {
+  it('with a token that nobody waits for changes nothing, and its key is wiped', () => {
+    const { world, answer } = asking();
+    const input = { ...answer(), token: 999 };
+    const key = input.message.avps.find(({ code }) => code === AVPS['EAP-Master-Session-Key'].code);
+    world.feed(input);
+    expect(key?.data.every((octet) => octet === 0)).toBe(true);
+    expect(world.take()).toEqual([]);
+    expect(world.sessionOf().state).toBe('WAIT_EAP_MSG');
+  });
+
+  it('is taken once', () => {
+    const { world, answer } = asking();
+    const input = answer();
+    world.feed(input);
+    world.feed(answer());
+    world.for(1_000);
+    expect(world.events.map(({ type }) => type)).toEqual(['authorized']);
+    expect(world.takeTexts().filter((text) => text.includes('PAR[C]'))).toHaveLength(1);
+  });
+
+  it('that comes when its session is over: the key is wiped, and a server that granted is told, as of no progress', () => {
+    const { world, answer, node } = asking();
+    world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
+    expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative', nai: undefined });
+    expect(world.server.strs).toEqual([]);
+    const wipe = vi.spyOn(Secret.prototype, 'wipe');
+    world.feed(answer());
+    expect(wipe).toHaveBeenCalled();
+    expect(world.events.at(-1)).toMatchObject({ type: 'dropped', code: 'unexpected' });
+    world.for(100);
+    expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 5, 'Destination-Host': world.server.host }]);
+    expect(world.server.sessions.size).toBe(0);
+  });
+
+  it('that comes when its session is over and grants nothing: nobody is told', () => {
+    for (const change of [{ 'Result-Code': 4001 }, { 'Auth-Session-State': 1 }]) {
+      const { world, answer, node } = asking();
+      world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
+      world.server.success = () => change;
+      world.feed(answer());
+      world.for(100);
+      expect(world.server.strs).toEqual([]);
+    }
+  });
+
+  it('to an older run of the session is dropped: it says nothing of the run under way', () => {
+    const { world, sessionId } = open({ paa: { failedSessionTimeout: 5_000 }, requestTimeout: 60_000 });
+    world.server.other = () => 'silent';
+    world.feed({ type: 'command', sessionId, command: 'reauthenticate' });
+    world.for(1_000);
+    const asked = world.outputs.findLast((output) => output.type === 'ask');
+    if (asked?.type !== 'ask') throw new Error('no DER');
+    // The run makes no progress and begins anew, with a DER of its own.
+    world.for(5_000);
+    world.server.other = () => ({ 'Result-Code': 5003, 'EAP-Payload': undefined });
+    const message = world.server.answer(asked.message);
+    if (!message) throw new Error('no answer');
+    world.feed({ type: 'answer', token: asked.token, message });
+    expect(world.events.at(-1)).toMatchObject({ type: 'dropped', code: 'unexpected' });
+    expect(world.sessionOf().sessionId).toBe(sessionId);
+  });
+
+  it('of the other server of a conversation is not taken', () => {
+    const { world, asked, answer } = asking();
+    const other = new AaaServer('aaa2.home.example');
+    const { message } = answer();
+    const avps = message.avps.map((avp) => (avp.code === 264 ? grammarian.avp('Origin-Host', other.host) : avp));
+    world.feed({ type: 'answer', token: asked.token, message: { ...message, avps } });
+    expect(world.events[0]).toMatchObject({
+      type: 'unusable',
+      reason: `the answer is of ${other.host}, not ${world.server.host}`,
+    });
+  });
+
+  it('that grants and cannot be used: the server is told at once (BAD_ANSWER), the node refused, nobody told again', () => {
+    const { world, answer } = asking();
+    world.server.success = () => ({ 'Auth-Request-Type': 1 });
+    world.feed(answer());
+    // A node whose method has succeeded believes no failure: its session ends by itself.
+    world.for(70_000);
+    expect(world.events).toMatchObject([
+      { type: 'unusable', reason: 'Auth-Request-Type 1 in the answer to 3' },
+      { type: 'refused', resultCode: undefined },
+      { type: 'ended', cause: 'rejected' },
+    ]);
+    expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 3 }]);
+    expect(world.passing.size).toBe(0);
+  });
+
+  it('that grants without a key for the SA: the server is told at once, the node refused', () => {
+    const { world, answer } = asking();
+    world.server.success = () => ({ 'EAP-Master-Session-Key': undefined });
+    world.feed(answer());
+    world.for(2_000);
+    expect(world.events[0]).toMatchObject({
+      type: 'unusable',
+      reason: 'no EAP-Master-Session-Key of 64 octets or more',
+    });
+    expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 3 }]);
+  });
+
+  it('whose mobility AVPs are broken costs Mobile IPv6 only', () => {
+    const { world, answer, asked } = asking();
+    const { message } = answer();
+    const twice = [grammarian.avp('MIP6-Feature-Vector', 1n), grammarian.avp('MIP6-Feature-Vector', 1n)];
+    world.feed({ type: 'answer', token: asked.token, message: { ...message, avps: [...message.avps, ...twice] } });
+    world.for(1_000);
+    expect(world.events).toMatchObject([
+      { type: 'noMobility', reason: 'MIP6-Feature-Vector more than once' },
+      { type: 'authorized' },
+    ]);
+  });
+
+  it('of `unreachable` with a token that nobody waits for changes nothing', () => {
+    const { world } = asking();
+    world.feed({ type: 'unreachable', token: 999, reason: 'x' });
+    expect(world.events).toEqual([]);
+    expect(world.sessionOf().state).toBe('WAIT_EAP_MSG');
+  });
+});
+
+describe('an STR', () => {
+  it('says whose session it is, brings Class back, and goes to the server of the session', () => {
+    const Class = [Uint8Array.of(1, 2), Uint8Array.of(3)];
+    const { world, node, diameterSession } = open({}, ({ server }) => {
+      server.success = () => ({ Class, 'User-Name': 'real@other.example' });
+    });
+    end(world, node);
+    world.for(100);
+    expect(world.server.strs).toEqual([
+      {
+        'Session-Id': diameterSession,
+        'Origin-Host': ORIGIN.host,
+        'Origin-Realm': ORIGIN.realm,
+        'Origin-State-Id': ORIGIN.stateId + 1,
+        // The realm that the DERs were routed by, not that of the name that the server gave.
+        'Destination-Realm': 'home.example',
+        'Destination-Host': world.server.host,
+        'Auth-Application-Id': 5,
+        'Termination-Cause': 1,
+        'User-Name': 'real@other.example',
+        Class,
+      },
+    ]);
+  });
+
+  it('brings back the Class of the last success only, none if it is too long, and that of before where there is none', () => {
+    const { world, node } = open({}, ({ server }) => {
+      server.success = () => ({ Class: [Uint8Array.of(1)] });
+    });
+    world.server.success = () => ({ Class: [Uint8Array.of(2), Uint8Array.of(3)] });
+    world.toNode(node, { type: 'reauthenticate' });
+    world.for(1_000);
+    world.server.success = () => ({});
+    world.toNode(node, { type: 'reauthenticate' });
+    world.for(1_000);
+    end(world, node);
+    world.for(100);
+    expect(world.server.strs[0]?.Class).toEqual([Uint8Array.of(2), Uint8Array.of(3)]);
+    const long = open({}, ({ server }) => {
+      server.success = () => ({ Class: [new Uint8Array(16_384), new Uint8Array(1)] });
+    });
+    end(long.world, long.node);
+    long.world.for(100);
+    expect(long.world.server.strs[0]?.Class).toBeUndefined();
+  });
+
+  it.each<[PaaClosed, number, (world: NasWorld, node: Node, sessionId: number) => void]>([
+    ['logout', 1, (world, node) => end(world, node)],
+    [
+      'administrative',
+      4,
+      (world, _node, sessionId) => world.feed({ type: 'command', sessionId, command: 'terminate' }),
+    ],
+    ['fault', 4, (world, _node, sessionId) => world.feed({ type: 'command', sessionId, command: 'abandon' })],
+    [
+      'no-answer',
+      5,
+      (world, node, sessionId) => {
+        node.place = { ...node.place, port: 1 };
+        world.feed({ type: 'command', sessionId, command: 'ping' });
+        world.for(300_000);
+      },
+    ],
+    ['lifetime-expired', 8, (world) => world.for(700_000)],
+  ])('of a session that ends by %s has Termination-Cause %i', (cause, number, act) => {
+    const { world, node, sessionId } = open();
+    act(world, node, sessionId);
+    world.for(1_000);
+    expect(world.events.findLast(({ type }) => type === 'ended')).toMatchObject({ cause, nai: 'mn@home.example' });
+    expect(world.server.strs.map((str) => str['Termination-Cause'])).toEqual([number]);
+  });
+
+  it('is not sent where the server keeps no state', () => {
+    const { world, node } = open({}, ({ server }) => {
+      server.success = () => ({ 'Auth-Session-State': 1 });
+    });
+    end(world, node);
+    world.for(1_000);
+    expect(world.server.strs).toEqual([]);
+    expect(world.passing.size).toBe(0);
+  });
+
+  it('that is not answered is sent again later each time, five times in all', () => {
+    const { world, node } = open({ requestTimeout: 100 });
+    world.server.sta = () => 'silent';
+    end(world, node);
+    world.for(200_000);
+    const [first = 0, ...later] = timesOf(world, '--> STR');
+    expect(first).toBe(1_001);
+    const expected: number[] = [];
+    for (let tries = 1, at = first; tries < STR_TRIES; tries += 1) {
+      at += 100 + STR_RETRY * tries;
+      expected.push(at);
+    }
+    expect(later).toEqual(expected);
+    expect(world.nas.deadline).toBeUndefined();
+  });
+
+  it.each([RESULT.UNABLE_TO_DELIVER, RESULT.TOO_BUSY])(
+    'that is answered %i has not been told: it is sent again',
+    (code) => {
+      const { world, node } = open();
+      world.server.sta = () => (world.server.strs.length === 1 ? code : RESULT.SUCCESS);
+      end(world, node);
+      world.for(100_000);
+      expect(timesOf(world, '--> STR')).toEqual([1_001, 1_005 + STR_RETRY]);
+    },
+  );
+
+  it.each([RESULT.UNKNOWN_SESSION_ID, RESULT.UNABLE_TO_COMPLY])('that is answered %i is not sent again', (code) => {
+    const { world, node } = open();
+    world.server.sta = () => code;
+    end(world, node);
+    world.for(100_000);
+    expect(world.server.strs).toHaveLength(1);
+  });
+
+  it('goes to any server of the realm at once where its own is gone and another may be told, and only once', () => {
+    const { world, node } = open({ requestTimeout: 100 }, ({ server }) => {
+      server.success = () => ({ 'Session-Server-Failover': 1 });
+    });
+    world.server.sta = () => 'silent';
+    end(world, node);
+    world.for(20_000);
+    expect(world.server.strs.map((str) => str['Destination-Host'])).toEqual([
+      world.server.host,
+      ...Array.from({ length: world.server.strs.length - 1 }, () => undefined),
+    ]);
+    const [first = 0, second = 0, third = 0] = timesOf(world, '--> STR');
+    expect([second - first, third - second]).toEqual([100, 100 + STR_RETRY]);
+  });
+
+  it('that Session-Binding lets go to any server of the realm names none', () => {
+    const { world, node } = open({}, ({ server }) => {
+      server.success = () => ({ 'Session-Binding': 2 });
+    });
+    end(world, node);
+    world.for(100);
+    expect(world.server.strs[0]?.['Destination-Host']).toBeUndefined();
+  });
+});

@@ -1,0 +1,284 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { RESULT } from '../../../src/protocol/diameter/wire/result-codes.js';
+import { AaaMessages } from '../../../src/protocol/nas/aaa-messages.js';
+import { Access } from '../../../src/protocol/nas/access.js';
+import type { NasInput } from '../../../src/protocol/nas/alphabet.js';
+import { PROVISIONAL } from '../../../src/protocol/nas/gate.js';
+import { PTA_AT_END } from '../../../src/protocol/nas/nas.js';
+import { grammarian } from './aaa-server.js';
+import { asking, end, open, timesOf } from './nas-rig.js';
+import { NasWorld } from './nas-world.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the enforcement point', () => {
+  const admitted = (world: NasWorld) => world.outputs.flatMap((output) => (output.type === 'admit' ? [output] : []));
+
+  it('admits for the lifetime and its grace when PAN[C] has come, and asks for no word back', () => {
+    const { world, sessionId } = open({ paa: { lifetimeGrace: 2_000 } });
+    expect(admitted(world)).toEqual([
+      {
+        type: 'admit',
+        token: undefined,
+        sessionId,
+        userName: 'mn@home.example',
+        address: '2001:db8:a::11',
+        lifetime: 602_000,
+      },
+    ]);
+  });
+
+  it('with a wait: admits for a while, and PAR[C] leaves when the hook has ended', () => {
+    const world = new NasWorld({ config: { enforcement: { wait: 500 } }, hookTime: 40 });
+    world.node();
+    world.run(1_000);
+    expect(world.take().slice(-5)).toEqual([
+      '21 <-- DEA 2001',
+      '21 admit',
+      '61 mn1 <- PAR[C]',
+      '62 mn1 -> PAN[C]',
+      '63 admit',
+    ]);
+    expect(admitted(world)).toMatchObject([
+      { lifetime: PROVISIONAL, userName: 'mn@home.example' },
+      { lifetime: 600_000, token: undefined },
+    ]);
+    expect(admitted(world)[0]?.token).toBeTypeOf('number');
+  });
+
+  it('with a wait and a hook that does not end: PAR[C] leaves when the wait is over, and once', () => {
+    const world = new NasWorld({ config: { enforcement: { wait: 500 } } });
+    world.node();
+    world.run(22);
+    expect(world.nas.deadline).toBe(521);
+    world.run(2_000);
+    expect(timesOf(world, 'mn1 <- PAR[C]')).toEqual([521]);
+    const [first] = admitted(world);
+    const before = world.outputs.length;
+    world.feed({ type: 'permitted', token: first?.token ?? 0 });
+    expect(world.outputs).toHaveLength(before);
+  });
+
+  it('admits for the lifetime at most before PAN[C]', () => {
+    const world = new NasWorld({ config: { enforcement: { wait: 500 } } });
+    world.server.success = () => ({ 'Session-Timeout': 7 });
+    world.node();
+    world.run(100);
+    expect(admitted(world)).toMatchObject([{ lifetime: 7_000 }]);
+  });
+
+  it('with a wait, of a session that ends meanwhile: expelled, its key wiped, and the hook that ends late is ignored', () => {
+    const world = new NasWorld({ config: { enforcement: { wait: 500 } }, hookTime: 200 });
+    world.node();
+    world.run(100);
+    const wipe = vi.spyOn(Secret.prototype, 'wipe');
+    world.feed({ type: 'command', sessionId: world.sessionOf().sessionId, command: 'terminate' });
+    expect(wipe).toHaveBeenCalledTimes(1);
+    expect(world.passing.size).toBe(0);
+    world.take();
+    world.run(2_000);
+    expect(world.takeTexts().filter((text) => text.includes('PAR[C]') || text === 'admit')).toEqual([]);
+    expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 4 }]);
+    expect(world.nas.deadline).toBeUndefined();
+  });
+
+  it('with a wait, at a re-authentication: the node passes already, and nothing waits', () => {
+    const { world, node } = open({ config: { enforcement: { wait: 500 } } });
+    world.toNode(node, { type: 'reauthenticate' });
+    world.for(100);
+    expect(world.events.at(-1)).toMatchObject({ type: 'reauthenticated' });
+  });
+
+  it('that there is not is told nothing', () => {
+    const { world, node } = open({ config: { enforcement: undefined } });
+    node.place = { ...node.place, address: '2001:db8:a::99' };
+    world.toNode(node, { type: 'moved' });
+    world.for(1_000);
+    end(world, node);
+    world.for(1_000);
+    expect(world.events.map(({ type }) => type)).toEqual(['authorized', 'moved', 'ended']);
+    expect(world.outputs.filter(({ type }) => ['admit', 'move', 'expel'].includes(type))).toEqual([]);
+  });
+
+  it('hears no name that must not reach a hook, and lets its user pass', () => {
+    const { world } = open({}, ({ server }) => {
+      server.success = () => ({ 'User-Name': '$(reboot)@home.example' });
+    });
+    expect(admitted(world)).toMatchObject([{ userName: undefined }]);
+  });
+});
+
+describe('the operator', () => {
+  it.each(['terminate', 'reauthenticate', 'ping', 'abandon'] as const)(
+    '%s of a session that there is not: nothing',
+    (command) => {
+      const { world } = open();
+      const before = world.outputs.length;
+      world.feed({ type: 'command', sessionId: 1, command });
+      expect(world.outputs).toHaveLength(before);
+      expect(world.nas.has(1)).toBe(false);
+      expect(world.nas.has(world.sessionOf().sessionId)).toBe(true);
+    },
+  );
+
+  it('ping: PNR and PNA', () => {
+    const { world, sessionId } = open();
+    world.feed({ type: 'command', sessionId, command: 'ping' });
+    world.for(100);
+    expect(world.takeTexts()).toEqual(['mn1 <- PNR[P]', 'mn1 -> PNA[P]']);
+  });
+
+  it('invites a node, and hears when nobody is there', () => {
+    const world = new NasWorld();
+    const peer = { address: '2001:db8:a::77', port: 716, local: '2001:db8:a::1' };
+    world.feed({ type: 'invite', peer });
+    expect(world.takeTexts()).toEqual(['nobody <- PAR[S]']);
+    world.run(600_000);
+    expect(world.events).toEqual([{ type: 'uninvited', peer }]);
+  });
+
+  it('configures what sessions from now on get', () => {
+    const world = new NasWorld();
+    world.server.success = () => ({ 'Session-Timeout': undefined });
+    world.node();
+    world.run(1_000);
+    expect(world.sessionOf().remaining).toBeGreaterThan(3_590_000);
+    world.feed({ type: 'configure', config: { ...world.config, sessionLifetime: 60_000, sessionsPerSubscriber: 1 } });
+    const second = world.node();
+    world.for(1_000);
+    expect(world.sessionOf(second).remaining).toBeLessThan(60_000);
+    world.for(1_000);
+    expect(world.nas.size).toBe(1);
+  });
+
+  it('has keys handed out where a lab wants them, and only there', () => {
+    const keys = (world: NasWorld) => world.outputs.filter(({ type }) => type === 'key').length;
+    expect(keys(open({ paa: { exportKeys: true } }).world)).toBe(1);
+    expect(keys(open().world)).toBe(0);
+  });
+});
+
+describe('stop', () => {
+  const STOP: NasInput = { type: 'stop' };
+
+  it('without sessions is over at once', () => {
+    const world = new NasWorld();
+    world.feed(STOP);
+    expect(world.outputs).toEqual([{ type: 'stopped' }]);
+    expect(world.nas.deadline).toBeUndefined();
+    world.feed(STOP);
+    expect(world.outputs).toHaveLength(1);
+  });
+
+  it('ends every session in order, and is over when the servers have been told', () => {
+    const { world } = open();
+    world.feed(STOP);
+    expect(world.for(1_000).take()).toEqual([
+      '1000 mn1 <- PTR',
+      '1001 mn1 -> PTA',
+      '1002 --> STR',
+      '1002 expel',
+      '1006 <-- STA 2001',
+      '1006 stopped',
+    ]);
+    expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 4 }]);
+  });
+
+  it('waits a second for nodes that do not answer, half-open sessions are over at once', () => {
+    const { world, node } = open();
+    world.server.other = () => 'silent';
+    const half = world.node();
+    world.run(2_000);
+    node.place = { ...node.place, port: 1 };
+    expect(world.sessionOf(half).state).toBe('WAIT_EAP_MSG');
+    world.take();
+    world.feed(STOP);
+    expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative', nai: undefined });
+    expect(world.nas.deadline).toBeLessThanOrEqual(2_000 + PTA_AT_END);
+    world.for(10_000);
+    const last = world.take();
+    expect(last.slice(-4)).toEqual(['3000 --> STR', '3000 expel', '3004 <-- STA 2001', '3004 stopped']);
+    expect(world.nas.size).toBe(0);
+    expect(world.events.findLast(({ type }) => type === 'ended')).toMatchObject({
+      cause: 'administrative',
+      nai: 'mn@home.example',
+    });
+  });
+
+  it('is over when a server cannot be told, which is not tried again', () => {
+    const { world } = open({ requestTimeout: 3_000 });
+    world.server.sta = () => 'silent';
+    world.feed(STOP);
+    world.for(100_000);
+    expect(world.takeTexts().slice(-2)).toEqual(['expel', 'stopped']);
+    expect(world.server.strs).toHaveLength(1);
+    expect(world.nas.deadline).toBeUndefined();
+  });
+
+  it('does not wait for STRs that wait for their next try', () => {
+    const { world, node } = open({ requestTimeout: 100 });
+    world.server.sta = () => 'silent';
+    end(world, node);
+    world.for(1_000);
+    world.feed(STOP);
+    expect(world.outputs.at(-1)).toEqual({ type: 'stopped' });
+    world.for(100_000);
+    expect(world.server.strs).toHaveLength(1);
+  });
+
+  it('begins nothing new afterwards', () => {
+    const world = new NasWorld();
+    world.feed(STOP);
+    world.node();
+    world.feed({ type: 'invite', peer: { address: '2001:db8::1', port: 716, local: 'x' } });
+    world.run(5_000);
+    expect(world.outputs).toEqual([{ type: 'stopped' }]);
+    expect(world.nas.size).toBe(0);
+  });
+});
+
+describe('a fault', () => {
+  it('in a pass-through costs its session only, and is told with the input that it came with', () => {
+    const { world, sessionId } = open();
+    const error = new TypeError('broken');
+    const handle = Access.prototype.handle;
+    vi.spyOn(Access.prototype, 'handle').mockImplementation(function (this: Access, input) {
+      if (input.type === 'answer') throw error;
+      return handle.call(this, input);
+    });
+    world.node();
+    world.for(1_000);
+    expect(world.events.slice(1)).toMatchObject([
+      { type: 'fault', during: 'answer', error },
+      { type: 'ended', cause: 'fault' },
+    ]);
+    expect(world.sessionOf()).toMatchObject({ sessionId, state: 'OPEN' });
+  });
+
+  it('in what is read of a request of a server: it gets UNABLE_TO_COMPLY', () => {
+    const { world, diameterSession } = open();
+    vi.spyOn(AaaMessages.prototype, 'read').mockImplementation(() => {
+      throw new TypeError('broken');
+    });
+    world.ask('ASR', diameterSession);
+    const answer = world.answers.at(-1);
+    expect(answer && grammarian.find(answer.avps, 'Result-Code')).toBe(RESULT.UNABLE_TO_COMPLY);
+    expect(world.events.at(-1)).toMatchObject({ type: 'fault', during: 'serverAsks' });
+    expect(world.sessionOf().state).toBe('OPEN');
+  });
+
+  it('in what is made of an answer ends its session', () => {
+    const { world, answer } = asking();
+    vi.spyOn(AaaMessages.prototype, 'judge').mockImplementation(() => {
+      throw new TypeError('broken');
+    });
+    world.feed(answer());
+    expect(world.events).toMatchObject([
+      { type: 'fault', during: 'answer' },
+      { type: 'ended', cause: 'fault' },
+    ]);
+  });
+});
