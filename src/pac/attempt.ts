@@ -1,11 +1,6 @@
 import type { EapPeerEvent } from '../protocol/eap/peer.js';
-import {
-  type PacAuthorized,
-  type PacConfig,
-  type PacInput,
-  type PacOutput,
-  PacSession,
-} from '../protocol/pana/session/pac.js';
+import { PacSession } from '../protocol/pana/session/pac.js';
+import type { PacAuthorized, PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
 import { EapPeer, type EapPeerOptions } from '../runtime/eap/peer.js';
 import type { Logger } from '../runtime/log/log.js';
 import { panaFields } from '../runtime/log/pana-fields.js';

@@ -1,5 +1,5 @@
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
-import type { PacAuthorized, PacConfig } from '../protocol/pana/session/pac.js';
+import type { PacAuthorized, PacConfig } from '../protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import { makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/log.js';

@@ -1,5 +1,5 @@
 import type { PeerFailure } from '../protocol/eap/tls-peer.js';
-import type { PacClosed } from '../protocol/pana/session/pac.js';
+import type { PacClosed } from '../protocol/pana/session/pac-interface.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { formatAddress } from '../../protocol/bytes/address.js';
 import { CAPABILITY } from '../../protocol/mip6/assignment.js';
-import { type PacInput, type PacOutput, PacSession } from '../../protocol/pana/session/pac.js';
+import { PacSession } from '../../protocol/pana/session/pac.js';
+import type { PacInput, PacOutput } from '../../protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../protocol/pana/session/retransmission.js';
 import type { PeerCredentials } from '../../runtime/eap/engine.js';
 import { EapPeer } from '../../runtime/eap/peer.js';

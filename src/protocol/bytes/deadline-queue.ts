@@ -80,3 +80,10 @@ export class DeadlineQueue<K> {
     heap[i] = last;
   }
 }
+
+/** The earliest of those that are times; undefined: none of them is. */
+export function earliest(times: readonly (number | undefined)[]): number | undefined {
+  let first: number | undefined;
+  for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;
+  return first;
+}

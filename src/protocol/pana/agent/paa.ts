@@ -1,11 +1,7 @@
 import { DeadlineQueue } from '../../bytes/deadline-queue.js';
 import { Drbg } from '../../bytes/drbg.js';
-import {
-  PaaSession,
-  type PaaSessionConfig,
-  type PaaSessionInput,
-  type PaaSessionOutput,
-} from '../session/paa-session.js';
+import type { PaaSessionConfig, PaaSessionInput, PaaSessionOutput } from '../session/paa-interface.js';
+import { PaaSession } from '../session/paa-session.js';
 import { nextRetransmission, type Retransmission, startRetransmission } from '../session/retransmission.js';
 import { type Dropped, dropped, isRequest, type Received, receive } from '../session/session.js';
 import { type PacEndpoint, placeOf, type Start } from '../session/start.js';

@@ -32,7 +32,7 @@ function rand(unit: number): number {
 /** RT for the first transmission: IRT + RAND*IRT. */
 export function startRetransmission(parameters: RetransmissionParameters, now: number, unit: number): Retransmission {
   const rt = parameters.irt + rand(unit) * parameters.irt;
-  return { parameters, firstAt: now, rt, sent: 1, at: earliest(parameters, now, now + rt) };
+  return { parameters, firstAt: now, rt, sent: 1, at: bounded(parameters, now, now + rt) };
 }
 
 /** The timer after one more transmission at `now`, or undefined when the limits say that it has failed. */
@@ -42,9 +42,21 @@ export function nextRetransmission(timer: Retransmission, now: number, unit: num
   if (parameters.mrd !== 0 && now - firstAt >= parameters.mrd) return undefined;
   let rt = 2 * timer.rt + rand(unit) * timer.rt;
   if (parameters.mrt !== 0 && rt > parameters.mrt) rt = parameters.mrt + rand(unit) * parameters.mrt;
-  return { parameters, firstAt, rt, sent: sent + 1, at: earliest(parameters, firstAt, now + rt) };
+  return { parameters, firstAt, rt, sent: sent + 1, at: bounded(parameters, firstAt, now + rt) };
 }
 
-function earliest(parameters: RetransmissionParameters, firstAt: number, at: number): number {
+/** Whether RT is that of the first transmission: it has not doubled yet, or has begun anew. */
+export function isFirstInterval({ parameters, rt }: Retransmission): boolean {
+  return rt <= parameters.irt * 1.1;
+}
+
+/** The timer with its interval begun anew at `now`, and its limits unchanged; it goes off no later than it would have. */
+export function resumeRetransmission(timer: Retransmission, now: number, unit: number): Retransmission {
+  const { parameters } = timer;
+  const rt = parameters.irt + rand(unit) * parameters.irt;
+  return { ...timer, rt, at: Math.min(timer.at, now + rt) };
+}
+
+function bounded(parameters: RetransmissionParameters, firstAt: number, at: number): number {
   return parameters.mrd === 0 ? at : Math.min(at, firstAt + parameters.mrd);
 }

@@ -1,9 +1,7 @@
 import { DecodeError, type DecodeErrorCode } from '../../bytes/decode-error.js';
 import type { Secret } from '../../bytes/secret.js';
-import type { Algorithms } from '../wire/algorithms.js';
 import { decodePana, type PanaMessage } from '../wire/codec.js';
-import { makeAvp, type PanaValues, type PanaViolation, readPana } from '../wire/dictionary.js';
-import type { Draft } from './channel.js';
+import { type PanaValues, type PanaViolation, readPana } from '../wire/dictionary.js';
 
 /** Why a datagram changed nothing; PANA has no error message to answer it with (RFC 5191 5.5). */
 export type DropCode =
@@ -92,9 +90,6 @@ export function sends(list: readonly Uint8Array[] | 'too-long'): (Send | Dropped
   return list.map((octets) => ({ type: 'send', octets }));
 }
 
-/** One of our own pings a session in this time, in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
-export const MIN_PING_INTERVAL = 1000;
-
 /** The shortest lifetime that a session is given, whatever the other end says, in milliseconds: 0 would be a loop. */
 export const MIN_LIFETIME = 1000;
 
@@ -109,26 +104,3 @@ export function receive(octets: Uint8Array, vendorId: number): Received | Droppe
     throw error;
   }
 }
-
-/** One of the configured ids that is also offered, in our order of preference. */
-export function choose(ours: readonly number[], offered: readonly number[]): number | undefined {
-  return ours.find((id) => offered.includes(id));
-}
-
-/** The PRF-Algorithm and Integrity-Algorithm AVPs of an answer. */
-export function algorithmAvps(algorithms: Algorithms | undefined) {
-  if (!algorithms) return [];
-  return [makeAvp('PRF-Algorithm', algorithms.prf.id), makeAvp('Integrity-Algorithm', algorithms.integrity.id)];
-}
-
-/** Nonces and keys of one run of EAP, the first or a re-authentication (RFC 5191 4.1, 4.3, 5.3). */
-export interface Run {
-  readonly first: boolean;
-  readonly ownNonce: Uint8Array;
-  nonceSent: boolean;
-  peerNonce: Uint8Array | undefined;
-  /** Set as soon as the EAP method has it: at the PaC before the EAP-Success. */
-  msk: Secret | undefined;
-}
-
-export type { Draft };

@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { Paa, type PaaConfig, type PaaInput, type PaaOutput } from '../../../../src/protocol/pana/agent/paa.js';
-import type { Grant } from '../../../../src/protocol/pana/session/paa-session.js';
-import {
-  type PacConfig,
-  type PacInput,
-  type PacOutput,
-  PacSession,
-} from '../../../../src/protocol/pana/session/pac.js';
+import type { Grant } from '../../../../src/protocol/pana/session/paa-interface.js';
+import { PacSession } from '../../../../src/protocol/pana/session/pac.js';
+import type { PacConfig, PacInput, PacOutput } from '../../../../src/protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../../../../src/protocol/pana/session/retransmission.js';
 import type { PacEndpoint } from '../../../../src/protocol/pana/session/start.js';
 import { decodePana, type PanaMessage } from '../../../../src/protocol/pana/wire/codec.js';

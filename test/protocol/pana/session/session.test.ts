@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../../src/protocol/bytes/octets.js';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
-import { UNASKED_OFFER_WAIT } from '../../../../src/protocol/pana/session/pac.js';
+import { UNASKED_OFFER_WAIT } from '../../../../src/protocol/pana/session/pac-offers.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp, readPana } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { HOME, Ladder } from './ladder.js';

@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { Paa, type PaaConfig, type PaaOutput } from '../../../../src/protocol/pana/agent/paa.js';
-import {
-  type PacConfig,
-  type PacInput,
-  type PacOutput,
-  PacSession,
-} from '../../../../src/protocol/pana/session/pac.js';
+import { PacSession } from '../../../../src/protocol/pana/session/pac.js';
+import type { PacConfig, PacInput, PacOutput } from '../../../../src/protocol/pana/session/pac-interface.js';
 import { type PacEndpoint, placeOf } from '../../../../src/protocol/pana/session/start.js';
 import { decodePana, FLAG, type PanaMessage } from '../../../../src/protocol/pana/wire/codec.js';
 import { messageName } from '../../../../src/protocol/pana/wire/dictionary.js';

@@ -1,11 +1,7 @@
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { Paa, type PaaConfig, type PaaInput, type PaaOutput } from '../../../../src/protocol/pana/agent/paa.js';
-import {
-  type PacConfig,
-  type PacInput,
-  type PacOutput,
-  PacSession,
-} from '../../../../src/protocol/pana/session/pac.js';
+import { PacSession } from '../../../../src/protocol/pana/session/pac.js';
+import type { PacConfig, PacInput, PacOutput } from '../../../../src/protocol/pana/session/pac-interface.js';
 import type { PacEndpoint } from '../../../../src/protocol/pana/session/start.js';
 import { type Algorithms, algorithmsOf } from '../../../../src/protocol/pana/wire/algorithms.js';
 import {

@@ -1,0 +1,108 @@
+import type { Drbg } from '../../bytes/drbg.js';
+import type { Secret } from '../../bytes/secret.js';
+import { type Algorithms, algorithmsOf } from '../wire/algorithms.js';
+import type { PanaAvp } from '../wire/codec.js';
+import { makeAvp } from '../wire/dictionary.js';
+import { type Protection, panaAuthKey } from '../wire/keys.js';
+import type { SessionKey } from './session.js';
+
+/** What the S exchange settled for the whole session (RFC 5191 4.1). */
+export interface Agreement {
+  /** The whole datagrams, which enter PANA_AUTH_KEY. */
+  readonly iPar: Uint8Array;
+  readonly iPan: Uint8Array;
+  /** Undefined: the session has no PANA SA. */
+  readonly algorithms: Algorithms | undefined;
+}
+
+/** One of the configured ids that is also offered, in our order of preference. */
+function choose(ours: readonly number[], offered: readonly number[]): number | undefined {
+  return ours.find((id) => offered.includes(id));
+}
+
+/** Algorithm ids of one end by preference, and whether it insists on an SA. */
+export interface AlgorithmPolicy {
+  readonly prf: readonly number[];
+  readonly integrity: readonly number[];
+  /** `required`: no session without a PANA SA. */
+  readonly sa: 'required' | 'optional';
+}
+
+/**
+ * The algorithms that `policy` takes of those that the other end named, RFC 5191 4.1. Undefined: none were named, and the
+ * policy takes a session without an SA. 'none': the start is not acceptable.
+ */
+export function chooseAlgorithms(
+  policy: AlgorithmPolicy,
+  prfs: readonly number[],
+  integrities: readonly number[],
+): Algorithms | undefined | 'none' {
+  if (prfs.length === 0 && integrities.length === 0) return policy.sa === 'required' ? 'none' : undefined;
+  return algorithmsOf(choose(policy.prf, prfs), choose(policy.integrity, integrities)) ?? 'none';
+}
+
+/** The PRF-Algorithm and Integrity-Algorithm AVPs of an answer. */
+export function algorithmAvps(algorithms: Algorithms | undefined): PanaAvp[] {
+  if (!algorithms) return [];
+  return [makeAvp('PRF-Algorithm', algorithms.prf.id), makeAvp('Integrity-Algorithm', algorithms.integrity.id)];
+}
+
+/** Both nonces of one run of EAP, the first or a re-authentication (RFC 5191 4.1, 4.3, 5.3). */
+export class Run {
+  readonly first: boolean;
+  readonly ownNonce: Uint8Array;
+  readonly #algorithms: Algorithms | undefined;
+  #sent = false;
+  #peerNonce: Uint8Array | undefined;
+
+  constructor(first: boolean, algorithms: Algorithms | undefined, drbg: Drbg) {
+    this.first = first;
+    this.#algorithms = algorithms;
+    this.ownNonce = drbg.bytes(algorithms?.prf.nonceLength ?? 0);
+  }
+
+  /** The other end's nonce; undefined until its first message of the run. */
+  get peerNonce(): Uint8Array | undefined {
+    return this.#peerNonce;
+  }
+
+  /** The Nonce AVP for our next PAR or PAN without S and C: the first one of the run carries it, and no other. */
+  nonceAvps(): PanaAvp[] {
+    const avps = this.#algorithms && !this.#sent ? [makeAvp('Nonce', this.ownNonce)] : [];
+    this.#sent = true;
+    return avps;
+  }
+
+  /** Whether a Nonce is there where it has to be: in the other end's first message of the run, and nowhere else. */
+  expects(nonce: Uint8Array | undefined): boolean {
+    return this.#algorithms === undefined || (nonce !== undefined) === (this.#peerNonce === undefined);
+  }
+
+  /** Keeps the nonce of the other end's first message. */
+  take(nonce: Uint8Array | undefined): void {
+    this.#peerNonce ??= nonce;
+  }
+}
+
+/** The nonces of a run under their names in RFC 5191 5.3. */
+export interface Nonces {
+  readonly pacNonce: Uint8Array;
+  readonly paaNonce: Uint8Array;
+}
+
+/** PANA_AUTH_KEY of a run. `msk` is only read. */
+export function deriveProtection(
+  { iPar, iPan }: Agreement,
+  algorithms: Algorithms,
+  { pacNonce, paaNonce }: Nonces,
+  msk: Secret,
+  keyId: number,
+): Protection {
+  const key = panaAuthKey(algorithms, { msk, iPar, iPan, pacNonce, paaNonce, keyId });
+  return { integrity: algorithms.integrity, key };
+}
+
+/** A copy of a key for an analyser. */
+export function exportedKey(sessionId: number, keyId: number, { integrity, key }: Protection): SessionKey {
+  return { type: 'key', sessionId, keyId, integrity: integrity.id, key: key.copy() };
+}

@@ -1,0 +1,37 @@
+/** One of our own pings a session in this time, in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
+export const MIN_PING_INTERVAL = 1000;
+
+/** When the other end was heard last and pinged last, the same on both ends (RFC 5191 4.2). Milliseconds. */
+export class Liveness {
+  readonly #interval: number;
+  #heardAt: number;
+  #pingedAt = Number.NEGATIVE_INFINITY;
+
+  /** `interval`: a ping is due after this time without a message; 0: never. */
+  constructor(interval: number, heardAt: number) {
+    this.#interval = interval;
+    this.#heardAt = heardAt;
+  }
+
+  /** When the next ping is due; undefined: never. */
+  get pingAt(): number | undefined {
+    return this.#interval > 0 ? this.#heardAt + this.#interval : undefined;
+  }
+
+  isPingDue(now: number): boolean {
+    return this.#interval > 0 && now >= this.#heardAt + this.#interval;
+  }
+
+  /** Whether the rate of pings allows one that somebody asks for. */
+  mayPing(now: number): boolean {
+    return now - this.#pingedAt >= MIN_PING_INTERVAL;
+  }
+
+  heard(now: number): void {
+    this.#heardAt = now;
+  }
+
+  pinged(now: number): void {
+    this.#pingedAt = now;
+  }
+}

@@ -1,0 +1,133 @@
+import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
+import { makeAvp, TERMINATION_CAUSE } from '../wire/dictionary.js';
+import { Run } from './key-agreement.js';
+import type { PacOutput } from './pac-interface.js';
+import {
+  type Begun,
+  close,
+  isAuthenticating,
+  type PacContext,
+  type PacState,
+  type PacStep,
+  setKeys,
+} from './pac-state.js';
+import { ping as pingDraft, reauthentication, terminated, termination } from './requests.js';
+import { dropped, type Received, sends } from './session.js';
+import { after, stay } from './step.js';
+
+/** Pings, re-authentication, movement and the end of a session: RFC 5191 4.2 to 4.4, 5.6; RFC 5609 7.5 OPEN and later. */
+
+/** Transmissions of a request after which a PAA is `silent`: with the defaults of RFC 5191 9.1 seven seconds. */
+const SILENT_AFTER = 4;
+
+/** The outstanding request again, when it is due, and what its silence means. */
+export function tickRequest(state: PacState, now: number): PacStep {
+  if (!('session' in state)) return stay(state);
+  const { session } = state;
+  const again = session.channel.tick(now);
+  // any        RTX timeout| limit reached      | DISC                | CLOSED
+  if (again === 'failed') return close(state, state.name === 'SESS_TERM' ? 'terminated' : 'no-answer');
+  // any        RTX timeout| below the limit    | send again          | same
+  const out: PacOutput[] = sends(again);
+  const asks = state.name === 'WAIT_PNA_PING' || state.name === 'WAIT_PNA_REAUTH';
+  if (asks && again.length > 0 && session.channel.transmissions >= SILENT_AFTER) {
+    session.silent = true;
+    out.push({ type: 'silent' });
+  }
+  return stay(state, out);
+}
+
+export function tickOpen(context: PacContext, state: PacState, now: number): PacStep {
+  if (state.name !== 'OPEN') return stay(state);
+  const { reauthenticateAt } = state.life;
+  if (reauthenticateAt !== undefined && now >= reauthenticateAt) return reauthenticate(state, now);
+  return context.liveness.isPingDue(now) ? ping(context, state, now) : stay(state);
+}
+
+// any but INITIAL  PNR[P]                       | Tx PNA[P]           | same
+export function pnr({ config, liveness }: PacContext, state: Begun, received: Received, now: number): PacStep {
+  const { message, octets, values } = received;
+  if ((message.flags & FLAG.P) === 0) return stay(state, [dropped('unexpected')]);
+  const { channel } = state.session;
+  liveness.heard(now);
+  channel.accept(message, octets);
+  // What a PAA of ours asks to have back shows it that we are where it sent that.
+  const avps = values.Echo ? [makeAvp('Echo', values.Echo, config.vendorId)] : [];
+  return stay(state, sends(channel.answer(pingDraft(avps))));
+}
+
+// OPEN, WAIT_PNA_PING, WAIT_PNA_REAUTH  PTR      | Tx PTA; DISC        | CLOSED
+// SESS_TERM  PTR        | both ends end it   | Tx PTA              | SESS_TERM
+// Not RFC: also in the other states of a re-authentication, where RFC 5191 5.5 does not forbid a PTR.
+export function ptr({ liveness }: PacContext, state: Begun, { message, octets }: Received, now: number): PacStep {
+  const { channel } = state.session;
+  liveness.heard(now);
+  channel.accept(message, octets);
+  const out = sends(channel.answer(terminated()));
+  return state.name === 'SESS_TERM' ? stay(state, out) : after(out, close(state, 'terminated-by-paa'));
+}
+
+/** PAN, PNA or PTA. */
+export function answer(context: PacContext, state: Begun, { message, octets }: Received, now: number): PacStep {
+  const { session } = state;
+  const { channel } = session;
+  if (!channel.answers(message)) return stay(state, [dropped('out-of-sequence')]);
+  if (channel.protection && !channel.verify(octets)) return stay(state, [dropped('auth')]);
+  context.liveness.heard(now);
+  const out: PacOutput[] = sends(channel.answered(now));
+  if (session.silent) out.push({ type: 'heard' });
+  session.silent = false;
+  // SESS_TERM  PTA                             | DISC                | CLOSED
+  if (message.type === MESSAGE_TYPE.TERMINATION) return after(out, close(state, 'terminated'));
+  // WAIT_PNA_PING  PNA[P]                      | RTX-                | OPEN
+  if (state.name === 'WAIT_PNA_PING' && message.flags & FLAG.P) return stay({ ...state, name: 'OPEN' }, out);
+  // WAIT_PNA_REAUTH  PNA[A]                    | ST(FAILED)          | WAIT_PAA
+  if (state.name === 'WAIT_PNA_REAUTH' && message.flags & FLAG.A) {
+    setKeys(session, undefined);
+    session.run = new Run(false, session.algorithms, context.drbg);
+    const until = now + context.config.failedSessionTimeout;
+    return stay({ name: 'WAIT_PAA', session, pci: undefined, until }, [...out, { type: 'eapRestart' }]);
+  }
+  return stay(state, out);
+}
+
+// OPEN       ping trigger                      | Tx PNR[P]; RTX+     | WAIT_PNA_PING
+export function ping({ liveness }: PacContext, state: PacState, now: number): PacStep {
+  if (state.name !== 'OPEN') return stay(state);
+  liveness.pinged(now);
+  return stay({ ...state, name: 'WAIT_PNA_PING' }, sends(state.session.channel.request(pingDraft(), now)));
+}
+
+/**
+ * RFC 5191 5.6: any protected message tells the PAA where we are now. What is outstanding goes out again at once, but
+ * the PAA may have it from where we were, and a repetition moves nothing: a ping comes behind it. Not RFC: in a
+ * re-authentication too, where RFC 5191 4.2 has no pings: there is no other message to send.
+ */
+export function moved(context: PacContext, state: PacState, now: number): PacStep {
+  if (!('session' in state)) return stay(state);
+  const { channel } = state.session;
+  if (!channel.protection) return stay(state);
+  if (state.name === 'OPEN' && !channel.busy) return ping(context, state, now);
+  const again = sends(channel.resend());
+  const isAsked = channel.queues(MESSAGE_TYPE.NOTIFICATION, FLAG.P);
+  if (state.name === 'SESS_TERM' || isAsked) return stay(state, again);
+  return stay(state, [...again, ...sends(channel.request(pingDraft(), now))]);
+}
+
+// OPEN       re-auth trigger                   | Tx PNR[A]; RTX+     | WAIT_PNA_REAUTH
+export function reauthenticate(state: PacState, now: number): PacStep {
+  if (state.name !== 'OPEN' && state.name !== 'WAIT_PNA_PING') return stay(state);
+  const out = sends(state.session.channel.request(reauthentication(), now));
+  return stay({ ...state, name: 'WAIT_PNA_REAUTH' }, out);
+}
+
+// OPEN       terminate trigger                 | Tx PTR; RTX+; ST-   | SESS_TERM
+// Not RFC: in a re-authentication too, whose PTR RFC 5191 5.5 allows; before the first key there is nobody to tell.
+export function terminate(state: PacState, now: number): PacStep {
+  if (state.name === 'CLOSED' || state.name === 'SESS_TERM') return stay(state);
+  if (!('session' in state)) return close(state, 'terminated');
+  const { session } = state;
+  if (!session.channel.protection && isAuthenticating(state)) return close(state, 'terminated');
+  const out = sends(session.channel.request(termination(TERMINATION_CAUSE.LOGOUT), now));
+  return stay({ name: 'SESS_TERM', session }, out);
+}

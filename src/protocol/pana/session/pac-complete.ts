@@ -1,0 +1,151 @@
+import { FLAG } from '../wire/codec.js';
+import { makeAvp, RESULT_CODE } from '../wire/dictionary.js';
+import { type Protection, verifyAuth } from '../wire/keys.js';
+import { readAssignment } from '../wire/mobility.js';
+import { deriveProtection, exportedKey } from './key-agreement.js';
+import type { PacAuthorized, PacOutput } from './pac-interface.js';
+import {
+  close,
+  type Life,
+  type PacContext,
+  type PacState,
+  type PacStep,
+  type Session,
+  setKeys,
+  type WaitEapResult,
+} from './pac-state.js';
+import { authentication } from './requests.js';
+import { dropped, MIN_LIFETIME, type Received, sends } from './session.js';
+import { after, stay } from './step.js';
+
+/** PAR[C] and what follows, RFC 5191 4.1, 5.3; RFC 5609 7.5 WAIT_PAA, WAIT_EAP_RESULT, WAIT_EAP_RESULT_CLOSE. */
+
+/**
+ * Once there is an MSK, a refusal without AUTH is not believed, but a PAR[C] with AUTH must come within this time, in
+ * milliseconds: two of its repetitions do.
+ */
+const REFUSAL_DOUBT = 5_000;
+
+/** PAR[C]: the only message that is verified with a key which its own Key-Id makes (RFC 5191 5.3). */
+export function parComplete(context: PacContext, state: PacState, received: Received, now: number): PacStep {
+  if (state.name !== 'WAIT_PAA') return stay(state, [dropped('unexpected')]);
+  const { session } = state;
+  const { values, message, octets } = received;
+  const result = values['Result-Code'];
+  if (result === undefined) return stay(state, [dropped('avp-missing')]);
+  const success = result === RESULT_CODE.SUCCESS;
+  const packet = values['EAP-Payload'];
+  if (success && !packet) return stay(state, [dropped('avp-missing')]);
+  const checked = checkAuth(session, received, success);
+  if (checked === 'auth') {
+    // Not RFC: the server has let the PaC in, and may have died since; or somebody forges a refusal.
+    const doubted = !success && values.AUTH === undefined && !session.channel.protection;
+    const until = doubted ? Math.min(state.until, now + REFUSAL_DOUBT) : state.until;
+    return stay({ ...state, until }, [dropped('auth')]);
+  }
+
+  context.liveness.heard(now);
+  session.begun = true;
+  session.channel.accept(message, octets);
+  const out: PacOutput[] = [];
+  if (checked.fresh) {
+    session.channel.protect(checked.fresh);
+    if (context.config.exportKeys)
+      out.push(exportedKey(session.channel.sessionId, values['Key-Id'] ?? 0, checked.fresh));
+  }
+  session.channel.settle();
+  const until = now + context.config.failedSessionTimeout;
+  // WAIT_PAA   PAR[C]     | Result success     | EAP(m)              | WAIT_EAP_RESULT
+  // WAIT_PAA   PAR[C]     | Result not success | EAP(m)              | WAIT_EAP_RESULT_CLOSE
+  const next: WaitEapResult = {
+    name: success ? 'WAIT_EAP_RESULT' : 'WAIT_EAP_RESULT_CLOSE',
+    session,
+    par: received,
+    until,
+  };
+  // … or alt_reject(), where a failure comes without an EAP packet.
+  return packet
+    ? stay(next, [...out, { type: 'eapPacket', packet }])
+    : after(out, eapResult(context, next, false, now));
+}
+
+/**
+ * AUTH of PAR[C]: a success has the new key; a failure has the new one if there is an MSK, else the old one; a message
+ * without AUTH is a failure in the first run, before there is any key.
+ */
+function checkAuth(
+  session: Session,
+  { values, octets }: Received,
+  success: boolean,
+): { readonly fresh: Protection | undefined } | 'auth' {
+  const { algorithms, run, keys, channel } = session;
+  if (!algorithms) return { fresh: undefined };
+  const keyId = values['Key-Id'];
+  if (keys && run.peerNonce && keyId !== undefined) {
+    const nonces = { pacNonce: run.ownNonce, paaNonce: run.peerNonce };
+    const fresh = deriveProtection(session, algorithms, nonces, keys.msk, keyId);
+    if (verifyAuth(fresh, octets)) return { fresh };
+    fresh.key.wipe();
+    return 'auth';
+  }
+  if (success || (values.AUTH !== undefined) !== (channel.protection !== undefined)) return 'auth';
+  if (channel.protection) return channel.verify(octets) ? { fresh: undefined } : 'auth';
+  return keys?.confirmed ? 'auth' : { fresh: undefined };
+}
+
+/** EAP has ended: EAP_SUCCESS or EAP_FAILURE of RFC 5609 7. */
+export function eapResult(context: PacContext, state: PacState, success: boolean, now: number): PacStep {
+  // WAIT_EAP_MSG  EAP_FAILURE                    | ST-; DISC           | CLOSED
+  if (state.name === 'WAIT_EAP_MSG') return success ? stay(state) : close(state, 'eap-failed');
+  if (state.name !== 'WAIT_EAP_RESULT' && state.name !== 'WAIT_EAP_RESULT_CLOSE') return stay(state);
+  const { session, par } = state;
+  // RFC 5191 4.1: PAN[C] repeats the Key-Id of PAR[C].
+  const keyId = success ? par.values['Key-Id'] : undefined;
+  const avps = keyId === undefined ? [] : [makeAvp('Key-Id', keyId)];
+  const out: PacOutput[] = sends(session.channel.answer(authentication(FLAG.C, avps)));
+  // WAIT_EAP_RESULT_CLOSE  EAP_SUCCESS, EAP_FAILURE | Tx PAN[C]; DISC  | CLOSED
+  if (state.name === 'WAIT_EAP_RESULT_CLOSE') {
+    const refused = par.values['Result-Code'] === RESULT_CODE.AUTHORIZATION_REJECTED;
+    return after(out, close(state, refused ? 'authorization-rejected' : 'authentication-rejected'));
+  }
+  // WAIT_EAP_RESULT  EAP_FAILURE                 | Tx PAN[C](); DISC   | CLOSED
+  if (!success) return after(out, close(state, 'eap-failed'));
+  // WAIT_EAP_RESULT  EAP_SUCCESS                 | Tx PAN[C]; ST(LIFE) | OPEN
+  setKeys(session, undefined);
+  const lifetime = lifetimeOf(par);
+  out.push(authorized(session, par, lifetime));
+  return { state: { name: 'OPEN', session, life: lifeFrom(context, lifetime, now) }, out };
+}
+
+const UNLIMITED = 0xffff_ffff;
+
+/** Milliseconds; undefined: no limit. */
+function lifetimeOf({ values }: Received): number | undefined {
+  const seconds = values['Session-Lifetime'];
+  return seconds === undefined || seconds === UNLIMITED ? undefined : Math.max(seconds * 1000, MIN_LIFETIME);
+}
+
+function lifeFrom({ config }: PacContext, lifetime: number | undefined, now: number): Life {
+  if (lifetime === undefined) return { until: undefined, reauthenticateAt: undefined };
+  const { reauthenticateAt: part } = config;
+  return { until: now + lifetime, reauthenticateAt: part > 0 ? now + lifetime * part : undefined };
+}
+
+function authorized(
+  { run, algorithms, channel }: Session,
+  { values, message }: Received,
+  lifetime: number | undefined,
+): PacAuthorized {
+  const read = readAssignment(values);
+  const isUnfit = typeof read === 'string';
+  return {
+    type: 'authorized',
+    sessionId: channel.sessionId,
+    reauthentication: !run.first,
+    lifetime,
+    assignment: isUnfit ? undefined : read,
+    mobilityProblem: isUnfit ? read : undefined,
+    reconfigure: (message.flags & FLAG.I) !== 0,
+    algorithms,
+  };
+}

@@ -1,0 +1,30 @@
+import { FLAG, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
+import { makeAvp, type TERMINATION_CAUSE } from '../wire/dictionary.js';
+import type { Draft } from './channel.js';
+
+/** Drafts of the messages that either end may send, RFC 5191 7.4 to 7.7. */
+
+/** PNR[P] or its answer PNA[P]: the end is alive. */
+export function ping(avps: readonly PanaAvp[] = []): Draft {
+  return { type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps };
+}
+
+/** PNR[A] or its answer PNA[A]: a new run of EAP is wanted. */
+export function reauthentication(): Draft {
+  return { type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.A, avps: [] };
+}
+
+/** PTR: the session ends. */
+export function termination(cause: (typeof TERMINATION_CAUSE)[keyof typeof TERMINATION_CAUSE]): Draft {
+  return { type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [makeAvp('Termination-Cause', cause)] };
+}
+
+/** PTA. */
+export function terminated(): Draft {
+  return { type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [] };
+}
+
+/** PAR or PAN; `flags`: S, C and I. */
+export function authentication(flags: number, avps: readonly PanaAvp[]): Draft {
+  return { type: MESSAGE_TYPE.AUTH, flags, avps };
+}
