@@ -1,4 +1,3 @@
-import type { Drbg } from '../../bytes/drbg.js';
 import {
   isFirstInterval,
   nextRetransmission,
@@ -14,6 +13,11 @@ import {
  */
 export const PCI_RESTARTS = 8;
 
+/** Where RAND of RFC 5191 9 comes from: numbers uniform in [0, 1). */
+interface Units {
+  unit(): number;
+}
+
 /** The retransmission timer of PCI, RFC 5191 9. An immutable value. */
 export class PciTimer {
   readonly #timer: Retransmission;
@@ -25,8 +29,8 @@ export class PciTimer {
   }
 
   /** The timer after the first PCI. */
-  static start(parameters: RetransmissionParameters, now: number, drbg: Drbg): PciTimer {
-    return new PciTimer(startRetransmission(parameters, now, drbg.unit()), 0);
+  static start(parameters: RetransmissionParameters, now: number, random: Units): PciTimer {
+    return new PciTimer(startRetransmission(parameters, now, random.unit()), 0);
   }
 
   /** When PCI is due again. */
@@ -35,8 +39,8 @@ export class PciTimer {
   }
 
   /** The timer after one more PCI; undefined: its limits are reached. */
-  next(now: number, drbg: Drbg): PciTimer | undefined {
-    const timer = nextRetransmission(this.#timer, now, drbg.unit());
+  next(now: number, random: Units): PciTimer | undefined {
+    const timer = nextRetransmission(this.#timer, now, random.unit());
     return timer && new PciTimer(timer, this.#restarts);
   }
 
@@ -45,8 +49,8 @@ export class PciTimer {
    * PAR[S] or PAN[S] the next try would then be up to two minutes away, although the PAA is there. So the interval begins anew
    * with PCI_IRT, up to PCI_RESTARTS times. The next PCI is never later than it was, and PCI_MRC and PCI_MRD count on.
    */
-  heard(now: number, drbg: Drbg): PciTimer {
+  heard(now: number, random: Units): PciTimer {
     if (isFirstInterval(this.#timer) || this.#restarts >= PCI_RESTARTS) return this;
-    return new PciTimer(resumeRetransmission(this.#timer, now, drbg.unit()), this.#restarts + 1);
+    return new PciTimer(resumeRetransmission(this.#timer, now, random.unit()), this.#restarts + 1);
   }
 }
