@@ -7,6 +7,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
 /** Every room of src, the lowest first: a room imports from those above it in this list only. */
 const ROOMS = [
+  'errors',
   'protocol/bytes',
   'protocol/fairness',
   'protocol/x509',

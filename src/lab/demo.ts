@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { CodedError } from '../errors/coded-error.js';
 import { print, table } from '../runtime/cli/cli.js';
 import type { LogLine } from '../runtime/cli/ladder.js';
 import { drawLadder, rungs } from '../runtime/cli/ladder.js';
@@ -22,8 +23,12 @@ export const MAX_NODES = 200;
 const NOT_SHOWN = ['/hooks.conf', '/local-leases.json', '/keys'];
 
 /** Something that the demo promised did not come true. */
-class DemoError extends Error {
-  override readonly name = 'OperatorError';
+class DemoError extends CodedError<'ERR_DEMO'> {
+  override readonly name = 'DemoError';
+
+  constructor(message: string) {
+    super('ERR_DEMO', message);
+  }
 }
 
 interface Node {

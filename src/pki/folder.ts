@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { CodedError } from '../errors/coded-error.js';
 import { identity } from '../runtime/config/sections.js';
 import { makeFolder } from '../runtime/system/folder.js';
 import { isEncryptedKey } from '../runtime/tls/files.js';
@@ -31,9 +32,12 @@ export const CRL_DAYS = 30;
 const LOCK_TIMEOUT = 10_000;
 
 /** A bad wish of the operator's: shown as it is, without a stack. */
-export class PkiError extends Error {
+export class PkiError extends CodedError<'ERR_PKI'> {
   override readonly name = 'PkiError';
-  readonly code = 'ERR_PKI';
+
+  constructor(message: string) {
+    super('ERR_PKI', message);
+  }
 }
 
 /** A certificate, or the CRL, of a folder. */

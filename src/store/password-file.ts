@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CodedError } from '../errors/coded-error.js';
 
 /** What a line of the file is chosen by. */
 export interface PasswordPlace {
@@ -11,8 +12,12 @@ export interface PasswordPlace {
 }
 
 /** There is no password; the message says where one was sought, for operators. */
-export class PasswordError extends Error {
+export class PasswordError extends CodedError<'ERR_STORE_PASSWORD'> {
   override readonly name = 'PasswordError';
+
+  constructor(message: string) {
+    super('ERR_STORE_PASSWORD', message);
+  }
 }
 
 /** A field up to a colon: `\:` and `\\` are a colon and a backslash of its own. */

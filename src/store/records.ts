@@ -1,3 +1,5 @@
+import { CodedError } from '../errors/coded-error.js';
+import type { CodeOf } from '../errors/codes.js';
 import {
   type BootstrapRequest,
   type BootstrapResult,
@@ -28,22 +30,11 @@ export type {
 };
 export { plainSubscriber };
 
-export type StoreErrorCode =
-  | 'ERR_STORE_EXISTS'
-  | 'ERR_STORE_NOT_FOUND'
-  | 'ERR_STORE_VALUE'
-  | 'ERR_STORE_IN_USE'
-  | 'ERR_STORE_OPERATION';
+export type StoreErrorCode = CodeOf<'StoreError'>;
 
 /** What an operator asked for cannot be; the message says why, for them. */
-export class StoreError extends Error {
+export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError';
-  readonly code: StoreErrorCode;
-
-  constructor(code: StoreErrorCode, text: string) {
-    super(text);
-    this.code = code;
-  }
 }
 
 /** What of a home agent can be changed; an empty target is none. */

@@ -1,17 +1,21 @@
-/** An operation failed by a fault of ours; it says nothing about the database. */
-export class StoreFault extends Error {
-  override readonly name = 'StoreFault';
-  readonly code: string;
+import { CodedError } from '../errors/coded-error.js';
 
-  constructor(code: string, message: string, stack: string | undefined) {
-    super(message);
-    this.code = code;
-    if (stack !== undefined) this.stack = stack;
+/** An operation failed by a fault of ours; it says nothing about the database. */
+export class StoreFault extends CodedError<'ERR_STORE_FAULT'> {
+  override readonly name = 'StoreFault';
+  /** Where it was thrown. */
+  override readonly stack: string;
+
+  constructor(message: string, stack: string) {
+    super('ERR_STORE_FAULT', message);
+    this.stack = stack;
   }
 
   static of(error: unknown): StoreFault {
     if (error instanceof StoreFault) return error;
-    if (!(error instanceof Error)) return new StoreFault('ERR_STORE_FAULT', String(error), undefined);
-    return new StoreFault((error as NodeJS.ErrnoException).code ?? 'ERR_STORE_FAULT', error.message, error.stack);
+    if (!(error instanceof Error)) return new StoreFault(String(error), String(error));
+    const { code } = error as NodeJS.ErrnoException;
+    const message = code === undefined ? error.message : `${error.message} (${code})`;
+    return new StoreFault(message, error.stack ?? message);
   }
 }

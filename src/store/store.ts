@@ -219,8 +219,8 @@ function toError(failure: StoreFailure): Error {
   return toFault(failure);
 }
 
-function toFault({ code, message, stack }: StoreFailure): StoreFault {
-  return new StoreFault(code, message, stack);
+function toFault({ message, stack = message }: StoreFailure): StoreFault {
+  return new StoreFault(message, stack);
 }
 
 function aborted(): DatabaseError {

@@ -204,7 +204,10 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
       fault: (where, fault) => void faults.push(`${where}: ${fault.message}`),
     });
     await postgres.query(url, 'ALTER TABLE subscribers RENAME COLUMN takeovers TO something');
-    await expect(store.run('listSubscribers', {})).rejects.toMatchObject({ name: 'StoreFault', code: '42703' });
+    await expect(store.run('listSubscribers', {})).rejects.toMatchObject({
+      name: 'StoreFault',
+      message: expect.stringContaining('(42703)'),
+    });
     expect({ news, faults }).toEqual({ news: [], faults: [expect.stringMatching(/^listSubscribers: .*takeovers/)] });
     await postgres.query(url, 'DROP TABLE audit');
     await expect(store.run('listAudit', {})).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });

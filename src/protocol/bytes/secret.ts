@@ -1,9 +1,9 @@
+import { CodedError } from '../../errors/coded-error.js';
 /** A key that was wiped is used: a fault of the caller, never of a peer. */
-export class WipedSecretError extends Error {
+export class WipedSecretError extends CodedError<'ERR_SECRET_WIPED'> {
   override readonly name = 'WipedSecretError';
-  readonly code = 'ERR_SECRET_WIPED';
   constructor() {
-    super('the key has been wiped');
+    super('ERR_SECRET_WIPED', 'the key has been wiped');
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { CodedError } from '../../errors/coded-error.js';
 import { DecodeError } from '../bytes/decode-error.js';
 import {
   authorityKeyIdOf,
@@ -39,9 +40,12 @@ export interface CertificateList {
 }
 
 /** A CRL that is well formed, but of a kind whose meaning is not followed here: taken for a complete one it would lie. */
-export class CrlKindError extends Error {
+export class CrlKindError extends CodedError<'ERR_CRL_KIND'> {
   override readonly name = 'CrlKindError';
-  readonly code = 'ERR_CRL_KIND';
+
+  constructor(message: string) {
+    super('ERR_CRL_KIND', message);
+  }
 }
 
 const KNOWN = new Set<string>([EXTENSION.AUTHORITY_KEY_IDENTIFIER, EXTENSION.CRL_NUMBER]);

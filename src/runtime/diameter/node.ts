@@ -1,3 +1,4 @@
+import { CodedError } from '../../errors/coded-error.js';
 import type {
   Ends,
   NodeConfig,
@@ -80,14 +81,8 @@ export type DiameterEvent =
   | { readonly type: 'failed'; readonly peer: string; readonly error: unknown };
 
 /** A request got no answer. */
-export class DiameterRequestError extends Error {
+export class DiameterRequestError extends CodedError<RequestFailure> {
   override readonly name = 'DiameterRequestError';
-  readonly code: RequestFailure;
-
-  constructor(code: RequestFailure, text: string) {
-    super(text);
-    this.code = code;
-  }
 }
 
 /** Steps the machine of a Diameter node: transports, connections and timers below it, an application above it. */

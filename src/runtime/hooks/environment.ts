@@ -1,4 +1,5 @@
 import { homedir } from 'node:os';
+import { CodedError } from '../../errors/coded-error.js';
 import { formatAddress, parseAddress } from '../../protocol/bytes/address.js';
 import { hostAddressProblem } from '../../protocol/mip6/fitness.js';
 import { checkName } from '../../protocol/mip6/names.js';
@@ -28,13 +29,12 @@ export interface HookVariables {
 }
 
 /** A value that must not reach a hook: shipped ones paste them into configuration and file names. */
-export class HookValueError extends Error {
+export class HookValueError extends CodedError<'ERR_HOOK_VALUE'> {
   override readonly name = 'HookValueError';
-  readonly code = 'ERR_HOOK_VALUE';
   readonly variable: string;
 
   constructor(variable: string, problem: string) {
-    super(`${variable} cannot be given to a hook: ${problem}`);
+    super('ERR_HOOK_VALUE', `${variable} cannot be given to a hook: ${problem}`);
     this.variable = variable;
   }
 }

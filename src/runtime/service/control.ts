@@ -3,6 +3,7 @@ import { chmod, lstat, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { CodedError } from '../../errors/coded-error.js';
 import { isLoopback } from '../../protocol/bytes/address-set.js';
 import { ConnectionSlots } from '../../protocol/fairness/connection-slots.js';
 import { OperatorError } from '../system/failure.js';
@@ -17,20 +18,25 @@ const MAX_BODY = 1024 * 1024;
 const ANSWER_TIMEOUT = 30_000;
 
 /** The running daemon says no; the message says why. */
-export class ControlError extends Error {
+export class ControlError extends CodedError<'ERR_CONTROL'> {
   override readonly name = 'ControlError';
-  readonly code = 'ERR_CONTROL';
   /** HTTP status. */
   readonly status: number;
 
   constructor(message: string, status = 400) {
-    super(message);
+    super('ERR_CONTROL', message);
     this.status = status;
   }
 }
 
 /** No daemon listens there. */
-export class NoDaemonError extends OperatorError {}
+export class NoDaemonError extends CodedError<'ERR_NO_DAEMON'> {
+  override readonly name = 'NoDaemonError';
+
+  constructor(message: string) {
+    super('ERR_NO_DAEMON', message);
+  }
+}
 
 export interface ControlCall {
   readonly query: URLSearchParams;

@@ -1,26 +1,25 @@
+import { CodedError } from '../../errors/coded-error.js';
+
 /** Something that the operator has to put right. Its message says what, where, and what would be right. */
-export class OperatorError extends Error {
+export class OperatorError extends CodedError<'ERR_OPERATOR'> {
   override readonly name = 'OperatorError';
-  readonly code = 'ERR_OPERATOR';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_OPERATOR', message, options);
+  }
 }
 
 /** Something that may be otherwise in a while: a daemon that is started again may run. */
-export class StartError extends Error {
+export class StartError extends CodedError<'ERR_START'> {
   override readonly name = 'StartError';
-  readonly code = 'ERR_START';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_START', message, options);
+  }
 }
 
 /** Exit status of a program that was asked for something that cannot be. */
 export const EXIT_OPERATOR = 2;
-
-/** Errors of ours whose message is meant for people as it stands. */
-const FOR_PEOPLE = new Set([
-  ...['OperatorError', 'StartError', 'StoreError', 'DatabaseError', 'PkiError', 'ControlError'],
-  'DiameterRequestError',
-]);
-
-/** Codes of other errors that an operator has to put right: trying again changes nothing. */
-const FOR_OPERATORS: ReadonlySet<string> = new Set(['ERR_STORE_NEWER', 'ERR_STORE_REFUSED']);
 
 const SYSTEM: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another program',
@@ -42,7 +41,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
  * with a database that is down, an address that is not there yet, or a clock that is not set.
  */
 export function asStartError(error: unknown): unknown {
-  if (error instanceof OperatorError || FOR_OPERATORS.has(String((error as NodeJS.ErrnoException).code))) return error;
+  if (error instanceof CodedError && error.isOperators) return error;
   const text = explainFailure(error);
   return text === undefined ? error : new StartError(text, { cause: error });
 }
@@ -50,7 +49,7 @@ export function asStartError(error: unknown): unknown {
 /** What to tell the operator; undefined for a fault of ours, which deserves its stack. */
 export function explainFailure(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  if (FOR_PEOPLE.has(error.name)) return error.message;
+  if (error instanceof CodedError) return error.isForPeople ? error.message : undefined;
   const {
     code = '',
     address,

@@ -1,3 +1,4 @@
+import type { CodeOf } from '../../../errors/codes.js';
 import type { DiameterMessage } from '../wire/codec.js';
 
 /** Names a request. Each side of the node gives its own requests numbers; one that is in use is not given again. */
@@ -13,15 +14,7 @@ export interface Target {
 }
 
 /** Why a request got no answer. */
-export type RequestFailure =
-  /** No peer that serves the realm is connected, or the node stops. */
-  | 'ERR_DIAMETER_NO_PEER'
-  | 'ERR_DIAMETER_TIMEOUT'
-  /** The connection was lost, and no other peer can be asked. */
-  | 'ERR_DIAMETER_PEER_LOST'
-  /** Too many requests wait for answers already. */
-  | 'ERR_DIAMETER_BUSY'
-  | 'ERR_DIAMETER_TOO_LONG';
+export type RequestFailure = CodeOf<'DiameterRequestError'>;
 
 /** What an application tells its node. */
 export type ApplicationInput =

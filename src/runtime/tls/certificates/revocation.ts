@@ -1,6 +1,6 @@
+import { CodedError } from '../../../errors/coded-error.js';
 import { type Certificate, KEY_USAGE } from '../../../protocol/x509/certificate.js';
 import { type CertificateList, isNewer } from '../../../protocol/x509/crl.js';
-import { OperatorError } from '../../system/failure.js';
 import { hasSigned } from './signature.js';
 import type { Path } from './trust.js';
 
@@ -17,7 +17,13 @@ export interface CrlOfFile {
 }
 
 /** A CRL that its issuer did not sign, or was not allowed to. */
-export class CrlSignatureError extends OperatorError {}
+export class CrlSignatureError extends CodedError<'ERR_CRL_SIGNATURE'> {
+  override readonly name = 'CrlSignatureError';
+
+  constructor(message: string) {
+    super('ERR_CRL_SIGNATURE', message);
+  }
+}
 
 /**
  * The CRLs of a configuration, each bound to the one issuer whose key signed it (RFC 5280 6.3.3 f, g). It is the only
