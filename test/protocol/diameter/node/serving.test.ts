@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../../src/protocol/bytes/secret.js';
+import { KEY_TIME } from '../../../../src/protocol/diameter/node/duplicates.js';
+import { MAX_SERVING } from '../../../../src/protocol/diameter/node/serving.js';
+import { encodeDiameter, FLAG, salvageDiameter } from '../../../../src/protocol/diameter/wire/codec.js';
+import { MAX_MESSAGE } from '../../../../src/protocol/diameter/wire/framer.js';
+import { cerOf, deaTo, der, grammarian } from '../messages.js';
+import { type Stranger, World } from './world.js';
+
+const SERVER = 'server.example';
+const CLIENT = 'client.example';
+const OTHER = 'other.example';
+
+/** A server with two clients that the test drives by hand. */
+function server(isAnswered = true) {
+  const world = new World();
+  const node = world.add(SERVER, [
+    { host: CLIENT, from: ['192.0.2.0/24'] },
+    { host: OTHER, from: ['192.0.2.0/24'] },
+  ]);
+  if (!isAnswered) node.serves = () => undefined;
+  world.start();
+  const [client, other] = [CLIENT, OTHER].map((host) => {
+    const stranger = world.connect(node, '192.0.2.9');
+    stranger.send(cerOf(host));
+    stranger.answers.length = 0;
+    return stranger;
+  }) as [Stranger, Stranger];
+  /** The answer to what the node was asked last. */
+  const answer = (more: object = {}) => {
+    const { token, message } = node.served.at(-1) ?? { token: 0, message: der(CLIENT) };
+    world.feed(node, { type: 'answer', token, message: deaTo(message, SERVER, more) });
+  };
+  return { world, node, client, other, answer };
+}
+
+describe('a request that is not for an application of ours', () => {
+  it.each([
+    ['an unknown command', { commandCode: 999 }, 3001],
+    ['an unknown application', { applicationId: 99 }, 3007],
+    ['the E bit', { flags: FLAG.R | FLAG.P | FLAG.E }, 3008],
+    ['a realm that is not served', { avps: der(CLIENT, { 'Destination-Realm': 'other' }).avps }, 3003],
+    ['the name of another host', { avps: der(CLIENT, { 'Destination-Host': 'else.example' }).avps }, 3002],
+  ])('for %s is answered at once', (_what, change, result) => {
+    const { node, client } = server();
+    const [answer] = client.send({ ...der(CLIENT), ...change, hopByHop: 77, endToEnd: 88 });
+    expect(client.result).toBe(result);
+    expect(answer).toMatchObject({ hopByHop: 77, endToEnd: 88, flags: FLAG.E | FLAG.P });
+    expect(node.served).toEqual([]);
+  });
+});
+
+describe('requests of a peer', () => {
+  it(`are served ${MAX_SERVING} at once; more are answered 3004, and another peer loses nothing`, () => {
+    const { node, client, other, answer } = server(false);
+    for (let i = 0; i < MAX_SERVING; i += 1) expect(client.send({ ...der(CLIENT), endToEnd: i })).toEqual([]);
+    expect(node.machine.status()[0]?.serving).toBe(MAX_SERVING);
+    const [busy] = client.send({ ...der(CLIENT), endToEnd: MAX_SERVING, hopByHop: 9 });
+    expect(client.result).toBe(3004);
+    expect(busy).toMatchObject({ hopByHop: 9, flags: FLAG.E | FLAG.P });
+    expect(other.send({ ...der(OTHER), endToEnd: 1 })).toEqual([]);
+    answer();
+    expect(other.result).toBe(2001);
+    // One that is answered makes room.
+    const [{ token, message } = { token: 0, message: der(CLIENT) }] = node.served;
+    client.answers.length = 0;
+    const reply = deaTo(message, SERVER);
+    expect(node.machine.handle({ type: 'answer', token, message: reply }, 0)).toHaveLength(2);
+    expect(client.send({ ...der(CLIENT), endToEnd: MAX_SERVING + 1 })).toEqual([]);
+  });
+
+  it('that come again while the first is served get the same answer, each with its own Hop-by-Hop', () => {
+    const { node, client, answer } = server(false);
+    client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 1 });
+    client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 2, flags: FLAG.R | FLAG.P | FLAG.T });
+    expect(node.served).toHaveLength(1);
+    expect(node.machine.status()[0]?.serving).toBe(2);
+    answer({ 'EAP-Master-Session-Key': Secret.take(new Uint8Array(64).fill(7)) });
+    const keys = client.answers.map(({ avps }) => grammarian.find(avps, 'EAP-Master-Session-Key')?.octets());
+    expect(client.answers.map(({ hopByHop }) => hopByHop)).toEqual([1, 2]);
+    expect(keys).toEqual([new Uint8Array(64).fill(7), new Uint8Array(64).fill(7)]);
+    expect(node.machine.status()[0]?.serving).toBe(0);
+    expect(node.said('duplicate')).toEqual([{ type: 'duplicate', peer: CLIENT }]);
+  });
+
+  it('that come again later get it from memory, until the session of its key is over or nobody can ask again', () => {
+    const key = () => ({ 'EAP-Master-Session-Key': Secret.take(new Uint8Array(64).fill(7)) });
+    for (const forget of ['forgetKeys', 'forgetKeysOf', 'time'] as const) {
+      const { world, node, client, answer } = server(false);
+      const request = { ...der(CLIENT), endToEnd: 5 };
+      client.send(request);
+      answer(key());
+      expect(client.send({ ...request, hopByHop: 9 })[0]).toMatchObject({ hopByHop: 9 });
+      expect(node.served).toHaveLength(1);
+      if (forget === 'forgetKeys') world.feed(node, { type: forget, sessionId: `${CLIENT};1;1` });
+      else if (forget === 'forgetKeysOf') world.feed(node, { type: forget, origin: CLIENT });
+      else world.run(KEY_TIME);
+      // The connection has been idle for a minute: DWR is among what came.
+      client.send(request);
+      expect(node.served, forget).toHaveLength(2);
+    }
+  });
+
+  it('that could not be served are answered 5012, every copy, and served anew', () => {
+    const { world, node, client } = server(false);
+    const request = { ...der(CLIENT), endToEnd: 5 };
+    client.send(request);
+    client.send({ ...request, hopByHop: 9 });
+    world.feed(node, { type: 'unserved', token: node.served[0]?.token ?? 0 });
+    const results = client.answers.map(({ avps }) => grammarian.find(avps, 'Result-Code'));
+    expect(results).toEqual([5012, 5012]);
+    expect(node.machine.status()[0]?.serving).toBe(0);
+    client.send(request);
+    expect(node.served).toHaveLength(2);
+  });
+
+  it('whose answer is longer than any node takes are answered 5012', () => {
+    const { node, client, answer } = server(false);
+    client.send({ ...der(CLIENT), endToEnd: 5 });
+    answer({ 'EAP-Payload': new Uint8Array(MAX_MESSAGE) });
+    expect(client.result).toBe(5012);
+    expect(node.said('dropped')).toEqual([{ type: 'dropped', peer: CLIENT, code: 'too-long' }]);
+    client.send({ ...der(CLIENT), endToEnd: 6 });
+    answer({ 'EAP-Payload': new Uint8Array(MAX_MESSAGE - 1_000) });
+    expect(client.result).toBe(2001);
+  });
+
+  it('whose connection is gone get no answer, whose keys are overwritten', () => {
+    const { world, node, client } = server(false);
+    client.send(der(CLIENT));
+    world.feed(node, { type: 'closed', connection: client.connection });
+    const { token = 0, message = der(CLIENT) } = node.served[0] ?? {};
+    const late = deaTo(message, SERVER, { 'EAP-Master-Session-Key': Secret.take(new Uint8Array(64).fill(7)) });
+    const outputs = node.machine.handle({ type: 'answer', token, message: late }, world.now);
+    expect(outputs).toEqual([]);
+    expect(grammarian.find(late.avps, 'EAP-Master-Session-Key')?.octets()).toEqual(new Uint8Array(64));
+    // A second answer, and one to a request that nobody made, are nothing.
+    for (const other of [token, 999]) {
+      expect(node.machine.handle({ type: 'answer', token: other, message: late }, world.now)).toEqual([]);
+    }
+  });
+});
+
+describe('a message that does not decode', () => {
+  const octets = () => {
+    const whole = encodeDiameter({ ...der(CLIENT), hopByHop: 3 });
+    // The last AVP says that it has more than there is.
+    whole[whole.length - 1] = 99;
+    return whole;
+  };
+
+  it('is answered where it is a request, and the connection goes on (RFC 6733 7.1.5)', () => {
+    const { world, node, client } = server();
+    const salvage = salvageDiameter(octets());
+    expect(salvage).toBeDefined();
+    const { connection } = client;
+    world.feed(node, { type: 'malformed', connection, code: 'truncated', salvage });
+    expect([client.result, client.answers[0]?.hopByHop, client.closed]).toEqual([5014, 3, undefined]);
+    expect(node.said('dropped')).toEqual([{ type: 'dropped', peer: CLIENT, code: 'truncated' }]);
+    client.answers.length = 0;
+    const answer = salvage && { ...salvage, header: { ...salvage.header, flags: 0 } };
+    for (const other of [answer, undefined]) {
+      world.feed(node, { type: 'malformed', connection, code: 'truncated', salvage: other });
+    }
+    expect([client.answers, client.closed]).toEqual([[], undefined]);
+  });
+
+  it('ends the connection where nobody knows where the next one begins (RFC 6733 2.1)', () => {
+    for (const [isRequest, closed] of [
+      [true, 'close'],
+      [false, 'reset'],
+    ] as const) {
+      const { world, node, client } = server();
+      const salvage = salvageDiameter(encodeDiameter(der(CLIENT)).fill(2, 0, 1));
+      const { connection } = client;
+      world.feed(node, { type: 'untrusted', connection, salvage: isRequest ? salvage : undefined });
+      expect(client.closed).toBe(closed);
+      expect(client.result).toBe(isRequest ? 5011 : undefined);
+      expect(node.said('dropped', 'peerClosed').map(({ type }) => type)).toEqual(['dropped', 'peerClosed']);
+      expect(node.machine.status()[0]?.state).toBe('Closed');
+    }
+  });
+});
