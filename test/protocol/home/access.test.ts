@@ -1,0 +1,289 @@
+import { describe, expect, it } from 'vitest';
+import type { EapVerdict } from '../../../src/protocol/home/alphabet.js';
+import {
+  FAILURE,
+  HOME_WISH,
+  HomeRig,
+  home,
+  IDENTITY,
+  leaseOf,
+  NAI,
+  NONE,
+  OTHER_PAA,
+  PAA,
+  REQUEST,
+  RESPONSE,
+  SUCCESS,
+} from './home-rig.js';
+
+const challenge = (reissued: boolean) => ({ type: 'challenge', packet: REQUEST, reissued, timeout: 60 });
+const denied = (because: string) => ({ type: 'denied', because });
+
+describe('a bootstrap', () => {
+  it('asks EAP, then for the subscriber, then writes the session down, then runs the hook, then answers', () => {
+    const rig = new HomeRig();
+    const first = rig.begin('s', { wish: HOME_WISH });
+    expect(rig.outputs).toEqual([
+      { type: 'open', conversation: 1, sessionId: 's', mtu: 1100 },
+      { type: 'eap', token: first, conversation: 1, packet: IDENTITY },
+    ]);
+    expect(rig.verdict(first, { type: 'request', packet: REQUEST })).toEqual([
+      { type: 'answer', token: first, answer: challenge(false) },
+    ]);
+
+    rig.now = 100;
+    const second = rig.ask('s', RESPONSE);
+    expect(rig.outputs.slice(3)).toEqual([{ type: 'eap', token: second, conversation: 1, packet: RESPONSE }]);
+    const flight = rig.token();
+    expect(rig.feed({ type: 'flight', token: flight, conversation: 1 })).toEqual([
+      { type: 'turn', token: flight, granted: true },
+    ]);
+    expect(rig.feed({ type: 'flown', token: flight })).toEqual([]);
+    const decision = rig.prove();
+    expect(rig.decision(decision)).toBeUndefined();
+    expect(rig.asked('findSubscriber')).toEqual([{ names: [NAI], sha256: 'aa', sessionId: 's' }]);
+    const { subscriber } = rig.success();
+    expect(rig.stored('findSubscriber', { subscriber })).toEqual([
+      { type: 'authorization', token: decision, authorization: { ok: true, subscriber } },
+    ]);
+
+    const success = rig.success();
+    rig.verdict(second, success);
+    expect(rig.answerTo(second)).toBeUndefined();
+    expect(rig.asked('bootstrap')).toEqual([
+      {
+        ...{ nai: NAI, sessionId: 's', origin: PAA, originRealm: 'example', originState: undefined },
+        ...{ certificate: '0a:1', wish: 'home', local: undefined },
+        ...{ sessionLifetime: 3_600_000, leaseLifetime: 3_660_000 },
+      },
+    ]);
+    expect(rig.of('hook')).toEqual([]);
+
+    rig.now = 150;
+    rig.stored('bootstrap', home('s'));
+    const [hook] = rig.of('hook');
+    expect(hook).toMatchObject({ event: 'up', lease: leaseOf('s'), key: { ike: 'ikev2', lifetime: 3_660_000 } });
+    expect(rig.answerTo(second)).toBeUndefined();
+
+    rig.now = 300;
+    rig.feed({ type: 'hooked', token: hook?.token ?? 0 });
+    expect(rig.answerTo(second)).toEqual({
+      type: 'accept',
+      accepted: {
+        ...{ packet: SUCCESS, msk: success.msk, nai: NAI, lifetime: 3_600, grace: 60 },
+        mobility: { kind: 'home', lease: leaseOf('s'), ike: 'ikev2', root: 'msk' },
+      },
+    });
+    expect(success.msk.isWiped).toBe(false);
+    expect(success.emsk.isWiped).toBe(true);
+    expect(rig.events('authenticated')).toMatchObject([{ sessionId: 's', nai: NAI, lifetime: 3_600, duration: 300 }]);
+    expect(rig.machine.conversations).toBe(0);
+    expect(rig.of('close')).toEqual([{ type: 'close', conversation: 1 }]);
+  });
+
+  it('waits for the hook so long and no longer', () => {
+    const rig = new HomeRig({ hookWait: 500 });
+    const token = rig.succeed('s', { wish: HOME_WISH });
+    rig.stored('bootstrap', home('s'));
+    rig.advance(499);
+    expect(rig.answerTo(token)).toBeUndefined();
+    rig.advance(1);
+    expect(rig.answerTo(token)).toMatchObject({ type: 'accept' });
+    // It ends later, and nobody waits any more.
+    expect(rig.feed({ type: 'hooked', token: rig.of('hook')[0]?.token ?? 0 })).toEqual([]);
+  });
+
+  it('does not wait for the hook at all with hooks.wait 0', () => {
+    const rig = new HomeRig({ hookWait: 0 });
+    const token = rig.succeed('s', { wish: HOME_WISH });
+    rig.stored('bootstrap', home('s'));
+    expect(rig.of('hook')).toMatchObject([{ token: undefined, event: 'up' }]);
+    expect(rig.answerTo(token)).toMatchObject({ type: 'accept' });
+  });
+});
+
+describe('what EAP says', () => {
+  it.each<[string, EapVerdict, object]>([
+    ['a request', { type: 'request', packet: REQUEST }, challenge(false)],
+    ['an invalid packet', { type: 'invalid', packet: REQUEST, reason: 'identifier' }, challenge(true)],
+    ['an invalid packet first', { type: 'invalid', packet: undefined, reason: 'length' }, { type: 'unable' }],
+    ['busy', { type: 'busy' }, denied('too-busy')],
+    [
+      'a failure',
+      { type: 'failure', packet: FAILURE, reason: 'tls-alert', detail: '', identity: '@home.example' },
+      { type: 'reject', packet: FAILURE, because: 'authentication' },
+    ],
+    [
+      'a failure of the store',
+      { type: 'failure', packet: FAILURE, reason: 'unavailable', detail: '', identity: undefined },
+      { type: 'reject', packet: FAILURE, because: 'unavailable' },
+    ],
+  ])('is answered: %s', (_name, verdict, answer) => {
+    const rig = new HomeRig();
+    const token = rig.begin('s');
+    rig.verdict(token, verdict);
+    expect(rig.answerTo(token)).toEqual(answer);
+    const isOver = verdict.type === 'busy' || verdict.type === 'failure';
+    expect(rig.machine.conversations).toBe(isOver ? 0 : 1);
+    expect(rig.of('close')).toHaveLength(isOver ? 1 : 0);
+  });
+
+  it('says who was refused, and why', () => {
+    const rig = new HomeRig();
+    const verdict = { type: 'failure', packet: FAILURE, reason: 'revoked', detail: 'x', identity: '@a' } as const;
+    rig.verdict(rig.begin('s'), verdict);
+    expect(rig.events('refused')).toEqual([
+      { name: 'refused', sessionId: 's', origin: PAA, identity: '@a', reason: 'revoked', detail: 'x' },
+    ]);
+  });
+
+  it('is wiped if nobody asked', () => {
+    const rig = new HomeRig();
+    const success = rig.success();
+    expect(rig.verdict(99, success)).toEqual([]);
+    expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
+  });
+
+  it('bounds the packets to what both ends carry', () => {
+    const rig = new HomeRig({ mtu: 1100 });
+    rig.begin('a', { mtu: 900 });
+    rig.begin('b', { mtu: 1400 });
+    expect(rig.of('open').map(({ mtu }) => mtu)).toEqual([900, 1100]);
+  });
+});
+
+describe('a conversation', () => {
+  it('begins with an identity or an empty packet only', () => {
+    const rig = new HomeRig();
+    expect(rig.answerTo(rig.ask('a', RESPONSE))).toEqual(denied('unknown-session'));
+    expect(rig.answerTo(rig.ask('b', new Uint8Array(0)))).toBeUndefined();
+    expect(rig.answerTo(rig.ask('c', IDENTITY))).toBeUndefined();
+    expect(rig.machine.conversations).toBe(2);
+  });
+
+  it('that begins anew takes the place of the one before, and one seat', () => {
+    const rig = new HomeRig({ conversations: 3 });
+    for (let i = 0; i < 5; i += 1) rig.begin('s');
+    expect(rig.machine.conversations).toBe(1);
+    expect(rig.of('close').map(({ conversation }) => conversation)).toEqual(
+      rig
+        .of('open')
+        .slice(0, -1)
+        .map(({ conversation }) => conversation),
+    );
+    // Its seats do not count twice: two more clients still have a place.
+    rig.begin('second');
+    rig.begin('third');
+    rig.stored('originOfSession', undefined);
+    expect(rig.machine.conversations).toBe(3);
+    expect(rig.events('limited')).toEqual([]);
+  });
+
+  it('is of the NAS that began it, by name without regard to case', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    expect(rig.answerTo(rig.ask('s', RESPONSE, { origin: OTHER_PAA }))).toEqual(denied('unknown-session'));
+    expect(rig.answerTo(rig.begin('s', { origin: OTHER_PAA }))).toEqual(denied('unknown-session'));
+    expect(rig.answerTo(rig.ask('s', RESPONSE, { origin: PAA.toUpperCase() }))).toBeUndefined();
+    expect(rig.of('open')).toHaveLength(1);
+  });
+
+  it('is forgotten when it is silent for as long as a round may take, and not before', () => {
+    const rig = new HomeRig({ roundTimeout: 60_000 });
+    rig.begin('a');
+    rig.advance(30_000);
+    rig.begin('b');
+    rig.ask('a', RESPONSE);
+    rig.advance(59_999);
+    expect(rig.machine.conversations).toBe(2);
+    expect(rig.machine.deadline).toBe(90_000);
+    expect(rig.advance(1)).toEqual([
+      { type: 'close', conversation: 2 },
+      { type: 'close', conversation: 1 },
+      { type: 'event', event: { name: 'conversationsForgotten', conversations: 2 } },
+    ]);
+    expect(rig.machine.deadline).toBeUndefined();
+    expect(rig.answerTo(rig.ask('a', RESPONSE))).toEqual(denied('unknown-session'));
+  });
+
+  it('that is heard of goes on while a silent one is forgotten', () => {
+    const rig = new HomeRig({ roundTimeout: 60_000 });
+    rig.begin('silent');
+    rig.begin('talks');
+    rig.advance(59_999);
+    rig.ask('talks', RESPONSE);
+    rig.advance(1);
+    expect(rig.machine.conversations).toBe(1);
+    expect(rig.answerTo(rig.ask('talks', RESPONSE))).toBeUndefined();
+    // Silent ones are looked for every five seconds at most.
+    expect(rig.machine.deadline).toBe(120_000);
+  });
+
+  it('closes with all others when the server ends', () => {
+    const rig = new HomeRig();
+    rig.begin('a');
+    rig.begin('b');
+    expect(rig.feed({ type: 'stop' })).toEqual([
+      { type: 'close', conversation: 1 },
+      { type: 'close', conversation: 2 },
+    ]);
+    expect(rig.machine.deadline).toBeUndefined();
+  });
+});
+
+describe('a session', () => {
+  it.each([
+    ['the configuration', undefined, 86_400_000, 3_600],
+    ['the subscriber', 120, 86_400_000, 120],
+    ['the certificate', undefined, 90_500, 90],
+    ['a certificate that ends now', undefined, 0, 1],
+    ['a certificate that has ended', undefined, -5_000, 1],
+  ])('lasts as long as %s says', (_name, sessionLifetime, validFor, lifetime) => {
+    const rig = new HomeRig();
+    const subscriber = { ...rig.success().subscriber, sessionLifetime };
+    const token = rig.succeed('s', {}, { subscriber, validFor });
+    rig.stored('bootstrap', NONE);
+    expect(rig.answerTo(token)).toMatchObject({ accepted: { lifetime } });
+  });
+
+  it('and its lease never outlive the certificate, whose end comes nearer while the store is asked again', () => {
+    const rig = new HomeRig();
+    const wish = { bits: 0x1d, local: undefined };
+    rig.succeed('s', { wish }, { validFor: 100_000 });
+    const [first] = rig.asked('bootstrap');
+    expect(first).toMatchObject({ sessionLifetime: 100_000, leaseLifetime: 100_000 });
+    rig.now = 40_000;
+    rig.stored('bootstrap', home('s', { lease: leaseOf('s', { ike: [] }) }));
+    const [second] = rig.asked('bootstrap');
+    expect(second).toMatchObject({ sessionLifetime: 60_000, leaseLifetime: 60_000, wish: undefined });
+  });
+
+  it('is refused where the store says so, and its keys go', () => {
+    const rig = new HomeRig();
+    const token = rig.begin('s');
+    const success = rig.success();
+    rig.verdict(token, success);
+    rig.stored('bootstrap', { result: 'refused', reason: 'second-session', released: undefined });
+    expect(rig.answerTo(token)).toEqual({ type: 'reject', packet: SUCCESS, because: 'authorization' });
+    expect(rig.events('notAuthorized')).toEqual([{ name: 'notAuthorized', nai: NAI, reason: 'second-session' }]);
+    expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
+    expect(rig.events('authenticated')).toEqual([]);
+    expect(rig.of('hook')).toEqual([]);
+  });
+});
+
+describe('a fault of ours', () => {
+  it('costs the request that it is for, and its keys', () => {
+    const rig = new HomeRig();
+    const token = rig.begin('s', { wish: HOME_WISH });
+    const other = rig.begin('t');
+    const success = rig.success();
+    rig.verdict(token, success);
+    rig.stored('bootstrap', { result: 'home' } as never);
+    expect(rig.of('fault')).toHaveLength(1);
+    expect(rig.answerTo(token)).toEqual(denied('failed'));
+    expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
+    rig.verdict(other, { type: 'request', packet: REQUEST });
+    expect(rig.answerTo(other)).toEqual(challenge(false));
+  });
+});

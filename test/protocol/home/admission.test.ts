@@ -1,0 +1,316 @@
+import { describe, expect, it } from 'vitest';
+import { MAX_QUESTIONS, REPORT_INTERVAL } from '../../../src/protocol/home/admission.js';
+import type { AccessRequest } from '../../../src/protocol/home/alphabet.js';
+import { MAX_WAIT } from '../../../src/protocol/home/engine.js';
+import { FailureLimits } from '../../../src/protocol/home/failure-limits.js';
+import { plainSubscriber } from '../../../src/protocol/home/records.js';
+import { HomeRig, NAI, OTHER_PAA, PAA, REQUEST, RESPONSE } from './home-rig.js';
+
+const subscriber = plainSubscriber(NAI);
+
+/** Clients that begin and say no more, each from its own address; the store knows none of their sessions. */
+function hang(rig: HomeRig, count: number, name = 'hang'): void {
+  for (let i = 0; i < count; i += 1) begin(rig, `${name}${i}`, `2001:db8:bad::${i + 1}`);
+}
+
+function begin(
+  rig: HomeRig,
+  session: string,
+  callingStation: string,
+  { origin = PAA, known }: { readonly origin?: string; readonly known?: string } = {},
+): number {
+  const token = rig.begin(session, { callingStation, origin, peer: origin });
+  if (rig.asked('originOfSession').length > 0) rig.stored('originOfSession', known);
+  return token;
+}
+
+describe('the table of conversations', () => {
+  it('has its limit: the oldest of the party that has the most leaves for one more', () => {
+    const rig = new HomeRig({ conversations: 8 });
+    hang(rig, 9);
+    expect(rig.machine.conversations).toBe(8);
+    expect(rig.of('close')).toEqual([{ type: 'close', conversation: rig.of('open')[0]?.conversation }]);
+    expect(rig.events('limited')).toEqual([{ name: 'limited', of: 'conversations' }]);
+    expect(rig.answerTo(rig.ask('hang0', RESPONSE))).toEqual({ type: 'denied', because: 'unknown-session' });
+    expect(rig.answerTo(rig.ask('hang1', RESPONSE))).toBeUndefined();
+  });
+
+  it('answers the request of a conversation that had to leave meanwhile', () => {
+    const rig = new HomeRig({ conversations: 8 });
+    const first = begin(rig, 'first', '2001:db8:bad::99');
+    hang(rig, 8);
+    rig.verdict(first, { type: 'invalid', packet: REQUEST, reason: 'the conversation is over' });
+    expect(rig.answerTo(first)).toEqual({ type: 'denied', because: 'too-busy' });
+  });
+
+  it('says of many clients in one event a minute', () => {
+    const rig = new HomeRig({ conversations: 4, roundTimeout: 1_000_000 });
+    hang(rig, 14);
+    expect(rig.events('limited')).toHaveLength(10);
+    expect(rig.events('turnedAway')).toMatchObject([{ of: 'conversations', clients: 1, peer: PAA }]);
+    rig.advance(REPORT_INTERVAL - 1);
+    hang(rig, 1, 'later');
+    expect(rig.events('turnedAway')).toHaveLength(1);
+    rig.advance(1);
+    hang(rig, 1, 'last');
+    expect(rig.events('turnedAway').at(-1)).toMatchObject({ clients: 11 });
+  });
+
+  it('keeps a client that has proven its certificate before strangers', () => {
+    const rig = new HomeRig({ conversations: 8 });
+    const token = begin(rig, 'proven', '2001:db8:bad::99');
+    rig.prove();
+    rig.stored('findSubscriber', { subscriber });
+    hang(rig, 30);
+    rig.verdict(token, { type: 'request', packet: REQUEST });
+    expect(rig.answerTo(token)).toMatchObject({ type: 'challenge' });
+    expect(rig.answerTo(rig.ask('proven', RESPONSE))).toBeUndefined();
+  });
+
+  it('does not keep a client whose certificate was refused', () => {
+    const rig = new HomeRig({ conversations: 8 });
+    begin(rig, 'refused', '2001:db8:bad::99');
+    rig.prove();
+    rig.stored('findSubscriber', { refusal: 'no-subscriber' });
+    hang(rig, 30);
+    expect(rig.answerTo(rig.ask('refused', RESPONSE))).toEqual({ type: 'denied', because: 'unknown-session' });
+  });
+
+  it.each<[string, Partial<AccessRequest>, string | undefined, boolean]>([
+    ['that the store knows at this NAS', {}, PAA, true],
+    ['of this NAS in other letters', {}, PAA.toUpperCase(), true],
+    ['of another NAS', {}, OTHER_PAA, false],
+    ['that nobody knows', {}, undefined, false],
+  ])('keeps a session %s', (_name, _more, known, stays) => {
+    const rig = new HomeRig({ conversations: 8 });
+    hang(rig, 8);
+    begin(rig, 's', '2001:db8:bad::99', known === undefined ? {} : { known });
+    hang(rig, 30, 'more');
+    const answer = rig.answerTo(rig.ask('s', RESPONSE));
+    if (stays) expect(answer).toBeUndefined();
+    else expect(answer).toEqual({ type: 'denied', because: 'unknown-session' });
+  });
+
+  it('asks the store about sessions only where places are scarce', () => {
+    const rig = new HomeRig({ conversations: 8 });
+    for (const session of ['a', 'b', 'c', 'd']) rig.begin(session);
+    expect(rig.asked('originOfSession')).toEqual([]);
+    rig.begin('e');
+    expect(rig.asked('originOfSession')).toEqual([{ sessionId: 'e' }]);
+    expect(rig.machine.conversations).toBe(4);
+    rig.storeFails('originOfSession');
+    expect(rig.machine.conversations).toBe(5);
+  });
+
+  it('asks the store so many questions at once, and then takes clients as unknown', () => {
+    const rig = new HomeRig({ conversations: 2 });
+    rig.begin('a');
+    for (let i = 0; i < MAX_QUESTIONS; i += 1) rig.begin(`s${i}`);
+    expect(rig.asked('originOfSession')).toHaveLength(MAX_QUESTIONS);
+    rig.begin('one too many');
+    expect(rig.asked('originOfSession')).toHaveLength(MAX_QUESTIONS);
+    rig.stored('originOfSession', undefined);
+    rig.begin('again');
+    expect(rig.asked('originOfSession')).toHaveLength(MAX_QUESTIONS);
+  });
+
+  it('does not ask about a session that began or was asked for here, and asks again when it has ended', () => {
+    const rig = new HomeRig({ conversations: 2 });
+    rig.enter('s');
+    rig.begin('a');
+    rig.begin('s');
+    expect(rig.asked('originOfSession')).toEqual([]);
+    rig.feed({ type: 'termination', token: rig.token(), request: { sessionId: 's', origin: PAA, cause: 1 } });
+    rig.stored('endSession', { known: true, released: undefined });
+    rig.begin('b');
+    rig.stored('originOfSession', undefined);
+    rig.begin('s');
+    expect(rig.asked('originOfSession')).toEqual([{ sessionId: 's' }]);
+  });
+
+  it('lets another NAS begin where the store was asked meanwhile, and not both', () => {
+    const rig = new HomeRig({ conversations: 2 });
+    rig.begin('a');
+    const slow = rig.begin('s');
+    const quick = rig.begin('s', { origin: OTHER_PAA });
+    rig.stored('originOfSession', undefined);
+    rig.stored('originOfSession', undefined);
+    expect(rig.answerTo(slow)).toBeUndefined();
+    expect(rig.answerTo(quick)).toEqual({ type: 'denied', because: 'unknown-session' });
+  });
+
+  it('treats a client at an address where a certificate was proven lately before strangers', () => {
+    const rig = new HomeRig({ conversations: 8 });
+    rig.enter('s', { callingStation: '2001:db8:1::1' });
+    begin(rig, 'familiar', '2001:db8:1::1');
+    for (let i = 0; i < 30; i += 1) begin(rig, `near${i}`, `2001:db8:1::${i + 2}`);
+    expect(rig.answerTo(rig.ask('familiar', RESPONSE))).toBeUndefined();
+  });
+});
+
+describe('the TLS engine', () => {
+  function flight(rig: HomeRig): number {
+    const token = rig.token();
+    rig.feed({ type: 'flight', token, conversation: rig.conversation });
+    return token;
+  }
+  const turns = (rig: HomeRig) => rig.of('turn').map(({ token, granted }) => [token, granted]);
+
+  it('works on two flights at once, and on the next when one is done', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const [a, b, c] = [flight(rig), flight(rig), flight(rig)];
+    expect(turns(rig)).toEqual([
+      [a, true],
+      [b, true],
+    ]);
+    rig.now = 10;
+    expect(rig.feed({ type: 'flown', token: a })).toEqual([{ type: 'turn', token: c, granted: true }]);
+    expect(rig.feed({ type: 'flown', token: a })).toEqual([]);
+  });
+
+  it('gives up flights that have waited so long that the NAS has given up', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const [a] = [flight(rig), flight(rig)];
+    const late = flight(rig);
+    rig.now = MAX_WAIT - 1;
+    const next = flight(rig);
+    rig.now = MAX_WAIT;
+    rig.feed({ type: 'flown', token: a });
+    expect(turns(rig).slice(2)).toEqual([
+      [late, false],
+      [next, true],
+    ]);
+  });
+
+  it('is scarce for new clients while flights wait', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    for (let i = 0; i < 3; i += 1) flight(rig);
+    rig.begin('t');
+    expect(rig.asked('originOfSession')).toEqual([{ sessionId: 't' }]);
+  });
+
+  it('is not waited for by a conversation that has ended', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    for (let i = 0; i < 2; i += 1) flight(rig);
+    rig.feed({ type: 'stop' });
+    const token = flight(rig);
+    expect(turns(rig).at(-1)).toEqual([token, true]);
+  });
+
+  it('turns away the client whose flight is given up', () => {
+    const rig = new HomeRig();
+    const token = rig.begin('s');
+    rig.verdict(token, { type: 'busy' });
+    expect(rig.events('limited')).toEqual([{ name: 'limited', of: 'engine' }]);
+    expect(rig.answerTo(token)).toEqual({ type: 'denied', because: 'too-busy' });
+  });
+});
+
+describe('failures of one certificate', () => {
+  function fail(rig: HomeRig, sha256: string): string | undefined {
+    rig.begin(`s${rig.token()}`);
+    const token = rig.prove(sha256);
+    if (rig.asked('findSubscriber').length > 0) rig.stored('findSubscriber', { refusal: 'disabled' });
+    const decision = rig.decision(token);
+    return decision?.ok === false ? decision.reason : undefined;
+  }
+
+  it('are so many in a minute; then it is refused without a look into the store, for the rest of the minute', () => {
+    const rig = new HomeRig({ failures: 3 });
+    rig.advance(120_000);
+    expect([1, 2, 3, 4, 5].map(() => fail(rig, 'aa'))).toEqual([
+      ...['disabled', 'disabled', 'disabled'],
+      ...['too-many-failures', 'too-many-failures'],
+    ]);
+    expect(rig.events('limited')).toHaveLength(2);
+    expect(fail(rig, 'bb')).toBe('disabled');
+    rig.advance(59_999);
+    expect(fail(rig, 'aa')).toBe('too-many-failures');
+    rig.advance(1);
+    expect(fail(rig, 'aa')).toBe('disabled');
+  });
+
+  it('are any number with limit 0', () => {
+    const rig = new HomeRig({ failures: 0 });
+    for (let i = 0; i < 100; i += 1) expect(fail(rig, 'aa')).toBe('disabled');
+  });
+
+  it('are not used up by successes', () => {
+    const rig = new HomeRig({ failures: 1 });
+    for (let i = 0; i < 5; i += 1) {
+      rig.begin(`s${i}`);
+      const token = rig.prove('aa');
+      rig.stored('findSubscriber', { subscriber });
+      expect(rig.decision(token)).toMatchObject({ ok: true });
+    }
+  });
+
+  it('of a minute are forgotten with the next one, and count anew', () => {
+    const limits = new FailureLimits(2);
+    limits.failed('aa', 0);
+    limits.failed('aa', 60_000);
+    expect(limits.exceeded('aa', 60_000)).toBe(false);
+    limits.failed('aa', 119_999);
+    expect(limits.exceeded('aa', 119_999)).toBe(true);
+    expect(limits.exceeded('aa', 120_000)).toBe(false);
+  });
+});
+
+describe('while the store does not answer', () => {
+  function prove(rig: HomeRig, session: string, sha256 = 'aa') {
+    rig.begin(session);
+    const token = rig.prove(sha256);
+    rig.storeFails('findSubscriber');
+    return rig.decision(token);
+  }
+
+  it('a subscriber gets access for some time after it was authorized', () => {
+    const rig = new HomeRig({ outage: 3_600_000 });
+    rig.begin('s');
+    rig.prove('aa');
+    rig.stored('findSubscriber', { subscriber });
+    rig.advance(3_599_999);
+    expect(prove(rig, 't')).toEqual({ ok: true, subscriber });
+    expect(rig.events('knownSubscriber')).toEqual([{ name: 'knownSubscriber', nai: NAI }]);
+    expect(rig.events('storeFailed')).toMatchObject([{ reason: 'the store is lost' }]);
+    expect(prove(rig, 't', 'bb')).toEqual({ ok: false, reason: 'unavailable' });
+    rig.advance(1);
+    expect(prove(rig, 'u')).toEqual({ ok: false, reason: 'unavailable' });
+  });
+
+  it('nobody is remembered after subscribers have changed', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    rig.prove('aa');
+    rig.stored('findSubscriber', { subscriber });
+    rig.feed({ type: 'forget' });
+    expect(prove(rig, 't')).toEqual({ ok: false, reason: 'unavailable' });
+  });
+
+  it('a failure of the store is no failure of the certificate', () => {
+    const rig = new HomeRig({ failures: 1 });
+    expect(prove(rig, 's')).toEqual({ ok: false, reason: 'unavailable' });
+    expect(prove(rig, 't')).toEqual({ ok: false, reason: 'unavailable' });
+    expect(rig.events('limited')).toEqual([]);
+  });
+
+  it('a client is let in without Mobile IPv6', () => {
+    const rig = new HomeRig();
+    const token = rig.succeed('s', { wish: { bits: 0x1d, local: undefined } });
+    rig.storeFails('bootstrap');
+    expect(rig.answerTo(token)).toMatchObject({ type: 'accept', accepted: { mobility: undefined } });
+    expect(rig.events('noMobility')).toEqual([{ name: 'noMobility', nai: NAI, reason: 'store' }]);
+  });
+
+  it('a client whose conversation has ended hears of no decision but a refusal', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    rig.feed({ type: 'stop' });
+    expect(rig.decision(rig.prove())).toEqual({ ok: false, reason: 'unavailable' });
+    expect(rig.questions).toEqual([]);
+  });
+});

@@ -1,0 +1,236 @@
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import type {
+  AccessRequest,
+  EapSuccess,
+  EapVerdict,
+  HomeAnswer,
+  HomeConfig,
+  HomeInput,
+  HomeOperations,
+  HomeOutput,
+  Stored,
+  Token,
+} from '../../../src/protocol/home/alphabet.js';
+import type { HomeEvent } from '../../../src/protocol/home/events.js';
+import { Home } from '../../../src/protocol/home/home.js';
+import type { MobilityWish } from '../../../src/protocol/home/mobility.js';
+import {
+  type BootstrapResult,
+  type HomeAgent,
+  type Lease,
+  plainSubscriber,
+  type Session,
+  type Subscriber,
+} from '../../../src/protocol/home/records.js';
+import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
+
+export const PAA = 'paa.example';
+export const OTHER_PAA = 'paa2.example';
+export const NAI = 'mn@home.example';
+
+export const CONFIG: HomeConfig = {
+  conversations: 100,
+  roundTimeout: 60_000,
+  mtu: 1100,
+  sessionLifetime: 3_600_000,
+  grace: 60_000,
+  outage: 3_600_000,
+  failures: 10,
+  pskRoot: 'msk',
+  hookWait: 500,
+};
+
+export const HOME_WISH: MobilityWish = {
+  bits: CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK,
+  local: undefined,
+};
+
+export const AGENT: HomeAgent = {
+  ...{ id: 1, name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },
+  ...{ capacity: 10, weight: 1, leases: 1, state: 'up', failedBy: undefined, target: undefined },
+  ike: ['ikev2', 'ikev1'],
+};
+
+export function leaseOf(sessionId: string, agent: Partial<HomeAgent> = {}): Lease {
+  const homeAgent = { ...AGENT, ...agent };
+  return { homeAddress: '2001:db8:1::77', nai: NAI, homeAgent, sessionId, acquiredAt: 0, expiresAt: 1 };
+}
+
+export function sessionOf(sessionId: string, more: Partial<Session> = {}): Session {
+  return {
+    ...{ sessionId, nai: NAI, origin: PAA, originRealm: 'example', kind: undefined, homeAgent: undefined },
+    ...{ homeAddress: undefined, serial: undefined, startedAt: 0, expiresAt: 1 },
+    ...more,
+  };
+}
+
+export const home = (sessionId: string, more: Partial<Extract<BootstrapResult, { result: 'home' }>> = {}) =>
+  ({
+    result: 'home',
+    lease: leaseOf(sessionId),
+    renewed: false,
+    released: undefined,
+    takenFrom: undefined,
+    ...more,
+  }) satisfies BootstrapResult;
+
+export const NONE: BootstrapResult = { result: 'none', reason: 'not-wanted', released: undefined };
+
+/** EAP packets as the machine sees them. */
+export const IDENTITY = Uint8Array.of(2, 0, 0, 6, 1, 64);
+export const RESPONSE = Uint8Array.of(2, 1, 0, 6, 13, 0);
+export const REQUEST = Uint8Array.of(1, 1, 0, 6, 13, 32);
+export const SUCCESS = Uint8Array.of(3, 1, 0, 4);
+export const FAILURE = Uint8Array.of(4, 1, 0, 4);
+
+type Of<T extends HomeOutput['type']> = Extract<HomeOutput, { type: T }>;
+type Question = Extract<HomeOutput, { type: 'store' }>;
+type Operation = keyof HomeOperations;
+
+/** The machine in virtual time; the test is EAP, store, hooks and NASs. */
+export class HomeRig {
+  readonly machine: Home;
+  now = 0;
+  /** All that came out, in order. */
+  readonly outputs: HomeOutput[] = [];
+  /** Questions of the machine's to the store that have no answer. */
+  readonly questions: Question[] = [];
+  #last = 0;
+
+  constructor(config: Partial<HomeConfig> = {}) {
+    this.machine = new Home({ ...CONFIG, ...config });
+  }
+
+  feed(input: HomeInput | { readonly type: 'tick' }): HomeOutput[] {
+    const outputs = this.machine.handle(input, this.now);
+    this.outputs.push(...outputs);
+    for (const output of outputs) if (output.type === 'store') this.questions.push(output);
+    return outputs;
+  }
+
+  /** Lets time pass; the machine ticks at each of its deadlines. What came out. */
+  advance(milliseconds: number): HomeOutput[] {
+    const end = this.now + milliseconds;
+    const from = this.outputs.length;
+    for (let due = this.machine.deadline; due !== undefined && due <= end; due = this.machine.deadline) {
+      this.now = Math.max(this.now, due);
+      this.feed({ type: 'tick' });
+      if ((this.machine.deadline ?? Number.POSITIVE_INFINITY) <= this.now) throw new Error('a deadline that stays');
+    }
+    this.now = end;
+    return this.outputs.slice(from);
+  }
+
+  token(): Token {
+    this.#last += 1;
+    return this.#last;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- requests
+
+  /** A request of a client; its token. */
+  ask(sessionId: string, packet: Uint8Array, more: Partial<AccessRequest> = {}): Token {
+    const token = this.token();
+    const request: AccessRequest = {
+      ...{ sessionId, peer: PAA, origin: PAA, originRealm: 'example', originState: undefined, connected: undefined },
+      ...{ callingStation: '2001:db8:2::1', mtu: undefined, wish: undefined, packet },
+      ...more,
+    };
+    this.feed({ type: 'request', token, request });
+    return token;
+  }
+
+  begin(sessionId: string, more: Partial<AccessRequest> = {}): Token {
+    return this.ask(sessionId, IDENTITY, more);
+  }
+
+  /** The answer to a request; undefined as long as it waits. */
+  answerTo(token: Token): HomeAnswer | undefined {
+    const answers = this.of('answer').filter((output) => output.token === token);
+    if (answers.length > 1) throw new Error(`request ${token} has ${answers.length} answers`);
+    return answers[0]?.answer;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ EAP
+
+  /** The conversation that was opened last. */
+  get conversation(): Token {
+    return this.of('open').at(-1)?.conversation ?? 0;
+  }
+
+  verdict(token: Token, verdict: EapVerdict): HomeOutput[] {
+    return this.feed({ type: 'verdict', token, verdict });
+  }
+
+  /** A client of the last conversation proves a certificate; the token of the decision. */
+  prove(sha256 = 'aa', names: readonly string[] = [NAI]): Token {
+    const token = this.token();
+    this.feed({ type: 'proven', token, conversation: this.conversation, client: { names, sha256 } });
+    return token;
+  }
+
+  decision(token: Token) {
+    return this.of('authorization').find((output) => output.token === token)?.authorization;
+  }
+
+  success(more: Partial<EapSuccess> = {}): EapSuccess & { readonly type: 'success' } {
+    const key = (octet: number) => Secret.make(64, (octets) => octets.fill(octet));
+    return {
+      ...{ type: 'success', packet: SUCCESS, msk: key(1), emsk: key(2), certificate: '0a:1', sha256: 'aa' },
+      ...{ validFor: 86_400_000, subscriber: plainSubscriber(NAI), tls: 'TLSv1.3', resumed: false },
+      hooksBehind: false,
+      ...more,
+    };
+  }
+
+  /** A client that is through with EAP; its session is being written down. The token of its last request. */
+  succeed(sessionId: string, more: Partial<AccessRequest> = {}, success: Partial<EapSuccess> = {}): Token {
+    const token = this.begin(sessionId, more);
+    this.verdict(token, this.success(success));
+    return token;
+  }
+
+  /** A client that is in; what it got. */
+  enter(sessionId: string, more: Partial<AccessRequest> = {}, subscriber: Partial<Subscriber> = {}): HomeAnswer {
+    const token = this.succeed(sessionId, more, {
+      subscriber: { ...plainSubscriber(NAI), sessions: 'one', ...subscriber },
+    });
+    this.stored('bootstrap', NONE);
+    const answer = this.answerTo(token);
+    if (answer?.type !== 'accept') throw new Error(`not in: ${answer?.type}`);
+    return answer;
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- store
+
+  /** Arguments of the operations that wait. */
+  asked<N extends Operation>(operation: N): HomeOperations[N][0][] {
+    return this.questions.flatMap(({ call }) => (call.operation === operation ? [call.given] : [])) as never;
+  }
+
+  /** Answers the operation of this name that waits longest. */
+  stored<N extends Operation>(operation: N, result: HomeOperations[N][1]): HomeOutput[] {
+    return this.#reply(operation, { operation, result } as Stored);
+  }
+
+  storeFails(operation: Operation, full = false): HomeOutput[] {
+    return this.#reply(operation, { operation: 'failed', reason: 'the store is lost', full });
+  }
+
+  #reply(operation: Operation, stored: Stored): HomeOutput[] {
+    const index = this.questions.findIndex(({ call }) => call.operation === operation);
+    const [question] = index < 0 ? [] : this.questions.splice(index, 1);
+    if (!question) throw new Error(`nobody waits for ${operation}`);
+    return this.feed({ type: 'stored', token: question.token, stored });
+  }
+
+  // -------------------------------------------------------------------------------------------------------- outputs
+
+  of<T extends HomeOutput['type']>(type: T): Of<T>[] {
+    return this.outputs.filter((output): output is Of<T> => output.type === type);
+  }
+
+  events<N extends HomeEvent['name']>(name: N): Extract<HomeEvent, { name: N }>[] {
+    return this.of('event').flatMap(({ event }) => (event.name === name ? [event] : [])) as never;
+  }
+}
