@@ -1,0 +1,269 @@
+import { describe, expect, it } from 'vitest';
+import type { Told } from '../../../src/protocol/home/alphabet.js';
+import { MAX_ORIGINS } from '../../../src/protocol/home/origin-states.js';
+import { HomeRig, leaseOf, NAI, OTHER_PAA, PAA, RESPONSE, sessionOf } from './home-rig.js';
+
+const DONE: Told = { code: 2001, unknown: false };
+const UNKNOWN: Told = { code: 5002, unknown: true };
+const FAILED: Told = { failure: 'no answer' };
+
+describe('a termination', () => {
+  function terminate(rig: HomeRig, sessionId = 's', origin = PAA): number {
+    const token = rig.token();
+    rig.feed({ type: 'termination', token, request: { sessionId, origin, cause: 1 } });
+    return token;
+  }
+
+  it('ends the session in the store, then forgets its keys, runs `down` and answers', () => {
+    const rig = new HomeRig();
+    const token = terminate(rig);
+    expect(rig.asked('endSession')).toEqual([{ sessionId: 's', origin: PAA }]);
+    const lease = leaseOf('s');
+    expect(rig.stored('endSession', { known: true, released: lease })).toEqual([
+      { type: 'forgetKeys', sessionId: 's' },
+      { type: 'event', event: { name: 'sessionEnded', sessionId: 's', cause: 1, known: true } },
+      { type: 'event', event: { name: 'leaseReleased', lease, reason: 'session ended' } },
+      { type: 'hook', token: undefined, event: 'down', lease, key: undefined },
+      { type: 'answer', token, answer: { type: 'terminated', known: true } },
+    ]);
+  });
+
+  it('of a session whose lease a newer one has taken over runs no hook', () => {
+    const rig = new HomeRig();
+    const token = terminate(rig);
+    rig.stored('endSession', { known: true, released: undefined });
+    expect(rig.of('hook')).toEqual([]);
+    expect(rig.answerTo(token)).toEqual({ type: 'terminated', known: true });
+  });
+
+  it('of an unknown session is told so', () => {
+    const rig = new HomeRig();
+    const token = terminate(rig);
+    rig.stored('endSession', { known: false, released: undefined });
+    expect(rig.answerTo(token)).toEqual({ type: 'terminated', known: false });
+  });
+
+  it("of another NAS's session hears of no session, and changes nothing", () => {
+    const rig = new HomeRig();
+    const token = terminate(rig);
+    rig.stored('endSession', { known: false, foreign: true, released: undefined });
+    expect(rig.answerTo(token)).toEqual({ type: 'denied', because: 'unknown-session' });
+    expect(rig.events('foreignTermination')).toEqual([{ name: 'foreignTermination', sessionId: 's', origin: PAA }]);
+    expect(rig.of('forgetKeys')).toEqual([]);
+  });
+
+  it.each([
+    [true, 'out-of-space'],
+    [false, 'failed'],
+  ])('fails with the store; the disk is full: %s', (full, because) => {
+    const rig = new HomeRig();
+    const token = terminate(rig);
+    rig.storeFails('endSession', full);
+    expect(rig.answerTo(token)).toEqual({ type: 'denied', because });
+    expect(rig.events('storeFailed')).toHaveLength(1);
+  });
+
+  it.each([
+    [PAA, 0],
+    [PAA.toUpperCase(), 0],
+    [OTHER_PAA, 1],
+  ])('by %s of a session that is authenticating leaves %i conversations', (origin, left) => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    terminate(rig, 's', origin);
+    expect(rig.machine.conversations).toBe(left);
+  });
+});
+
+describe('a demand of an operator', () => {
+  it.each<['disconnect' | 'reauthenticate', Told]>([
+    ['disconnect', DONE],
+    ['disconnect', FAILED],
+    ['disconnect', { code: 3002, unknown: false }],
+    ['reauthenticate', DONE],
+    ['reauthenticate', FAILED],
+  ])('%s is told to the NAS, whose answer is the outcome: %j', (demand, told) => {
+    const rig = new HomeRig();
+    const session = sessionOf('s');
+    const [tell] = rig.feed({ type: 'demand', token: 77, demand, session });
+    expect(tell).toMatchObject({ type: 'tell', demand, session });
+    expect(rig.feed({ type: 'told', token: tell && 'token' in tell ? (tell.token ?? 0) : 0, told })).toEqual([
+      { type: 'done', token: 77, outcome: told },
+    ]);
+  });
+
+  it.each(['disconnect', 'reauthenticate'] as const)('%s ends a session that its NAS does not know', (demand) => {
+    const rig = new HomeRig();
+    rig.feed({ type: 'demand', token: 77, demand, session: sessionOf('s') });
+    rig.feed({ type: 'told', token: rig.of('tell')[0]?.token ?? 0, told: UNKNOWN });
+    expect(rig.of('done')).toEqual([]);
+    expect(rig.of('forgetKeys')).toEqual([{ type: 'forgetKeys', sessionId: 's' }]);
+    expect(rig.asked('endSession')).toEqual([{ sessionId: 's' }]);
+    rig.stored('endSession', { known: true, released: leaseOf('s') });
+    expect(rig.of('hook')).toMatchObject([{ event: 'down' }]);
+    expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'unknown to its PAA' }]);
+    expect(rig.of('done')).toEqual([{ type: 'done', token: 77, outcome: UNKNOWN }]);
+  });
+
+  it('ends a session here alone, and says when the store fails', () => {
+    const rig = new HomeRig();
+    rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
+    rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
+    rig.stored('endSession', { known: true, released: leaseOf('s') });
+    rig.storeFails('endSession');
+    expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'its PAA cannot be reached' }]);
+    expect(rig.of('done')).toEqual([
+      { type: 'done', token: 77, outcome: { code: 0, unknown: false } },
+      { type: 'done', token: 78, outcome: { failure: 'the store is lost' } },
+    ]);
+  });
+
+  it('gets one answer: later ones of the NAS are nobody’s', () => {
+    const rig = new HomeRig();
+    rig.feed({ type: 'demand', token: 77, demand: 'disconnect', session: sessionOf('s') });
+    const { token = 0 } = rig.of('tell')[0] ?? {};
+    rig.feed({ type: 'told', token, told: DONE });
+    expect(rig.feed({ type: 'told', token, told: DONE })).toEqual([]);
+  });
+});
+
+describe('a newer session of a subscriber', () => {
+  const sessions = [
+    sessionOf('older', { startedAt: 1 }),
+    sessionOf('old', { startedAt: 2 }),
+    sessionOf('new', { startedAt: 3 }),
+    sessionOf('newer', { startedAt: 4 }),
+  ];
+  const told = (rig: HomeRig) => rig.of('tell').map(({ demand, session }) => [demand, session.sessionId]);
+  const answer = (rig: HomeRig, outcome: Told) =>
+    rig.feed({ type: 'told', token: rig.of('tell').at(-1)?.token ?? 0, told: outcome });
+
+  function replace(): HomeRig {
+    const rig = new HomeRig();
+    rig.enter('new', {}, { sessions: 'replace' });
+    expect(rig.asked('listSessions')).toEqual([{ of: NAI, paa: PAA }]);
+    return rig;
+  }
+
+  it('ends the older ones at its NAS, one after another, and no newer one', () => {
+    const rig = replace();
+    rig.stored('listSessions', { items: sessions });
+    expect(told(rig)).toEqual([['disconnect', 'older']]);
+    answer(rig, DONE);
+    expect(told(rig)).toEqual([
+      ['disconnect', 'older'],
+      ['disconnect', 'old'],
+    ]);
+    expect(answer(rig, DONE)).toEqual([]);
+    expect(rig.of('done')).toEqual([]);
+  });
+
+  it.each([FAILED, UNKNOWN])('ends an older one here where its NAS does not: %j', (outcome) => {
+    const rig = replace();
+    rig.stored('listSessions', { items: sessions });
+    answer(rig, outcome);
+    expect(rig.asked('endSession')).toEqual([{ sessionId: 'older' }]);
+    rig.stored('endSession', { known: true, released: undefined });
+    expect(told(rig).at(-1)).toEqual(['disconnect', 'old']);
+  });
+
+  it('leaves the rest where the store fails, and says so', () => {
+    const rig = replace();
+    rig.stored('listSessions', { items: sessions });
+    answer(rig, FAILED);
+    rig.storeFails('endSession');
+    expect(told(rig)).toHaveLength(1);
+    expect(rig.events('olderNotEnded')).toEqual([{ name: 'olderNotEnded', nai: NAI, reason: 'the store is lost' }]);
+  });
+
+  it('ends nothing where it has ended itself, or the store does not say', () => {
+    const gone = replace();
+    gone.stored('listSessions', { items: sessions.filter(({ sessionId }) => sessionId !== 'new') });
+    expect(told(gone)).toEqual([]);
+    const lost = replace();
+    lost.storeFails('listSessions');
+    expect(lost.events('olderNotEnded')).toHaveLength(1);
+  });
+
+  it('leaves the older ones of a subscriber that may have one session only', () => {
+    const rig = new HomeRig();
+    rig.enter('new', {}, { sessions: 'one' });
+    expect(rig.asked('listSessions')).toEqual([]);
+  });
+});
+
+describe('a NAS that has restarted (RFC 6733 8.16)', () => {
+  const open = (rig: HomeRig, originState: number | undefined, origin = PAA) =>
+    rig.feed({ type: 'peerOpen', origin, originState });
+
+  it('has lost its sessions from before; their leases stay for a while', () => {
+    const rig = new HomeRig({ grace: 60_000 });
+    expect(open(rig, 5)[0]).toEqual({ type: 'forgetKeysOf', origin: PAA });
+    expect(rig.asked('endSessionsOf')).toEqual([{ origin: PAA, before: 5, leasesFor: 60_000 }]);
+    rig.stored('endSessionsOf', 3);
+    expect(rig.events('sessionsLost')).toEqual([{ name: 'sessionsLost', origin: PAA, sessions: 3 }]);
+  });
+
+  it.each<[string, readonly (number | undefined)[], number]>([
+    ['the same state twice', [5, 5], 1],
+    ['a lower state', [5, 4], 1],
+    ['a greater state', [5, 6], 2],
+    ['no state', [undefined], 0],
+    ['state 0', [0], 0],
+  ])('is asked about for %s', (_name, states, times) => {
+    const rig = new HomeRig();
+    for (const state of states) open(rig, state);
+    expect(rig.asked('endSessionsOf')).toHaveLength(times);
+    for (let i = 0; i < times; i += 1) rig.stored('endSessionsOf', 0);
+    expect(rig.events('sessionsLost')).toEqual([]);
+  });
+
+  it('is asked about again when the store has failed', () => {
+    const rig = new HomeRig();
+    open(rig, 5);
+    rig.storeFails('endSessionsOf');
+    expect(rig.events('storeFailed')).toMatchObject([{ origin: PAA }]);
+    open(rig, 5, PAA.toUpperCase());
+    expect(rig.asked('endSessionsOf')).toHaveLength(1);
+  });
+
+  it('has its request served after its sessions have ended, whether the store can or not', () => {
+    for (const works of [true, false]) {
+      const rig = new HomeRig();
+      const token = rig.begin('s', { originState: 5 });
+      expect(rig.of('open')).toEqual([]);
+      if (works) rig.stored('endSessionsOf', 1);
+      else rig.storeFails('endSessionsOf');
+      expect(rig.of('eap')).toMatchObject([{ token }]);
+    }
+  });
+
+  it.each<[string, object, number]>([
+    ['of a NAS that is not connected', {}, 1],
+    ['brought by an agent for one that is connected', { peer: 'relay', connected: { originState: undefined } }, 0],
+    ['against what it said when it connected', { connected: { originState: 4 } }, 0],
+    ['of a connected NAS that said none', { connected: { originState: undefined } }, 1],
+  ])('is believed in a request %s: %j', (_name, more, times) => {
+    const rig = new HomeRig();
+    rig.begin('s', { originState: 5, ...more });
+    expect(rig.asked('endSessionsOf')).toHaveLength(times);
+  });
+
+  it('is one of many that are remembered', () => {
+    const rig = new HomeRig();
+    for (let i = 0; i <= MAX_ORIGINS; i += 1) open(rig, 1, `paa${i}.example`);
+    const asked = rig.questions.length;
+    open(rig, 1, `paa${MAX_ORIGINS}.example`);
+    expect(rig.questions).toHaveLength(asked);
+    open(rig, 1, 'paa0.example');
+    expect(rig.questions).toHaveLength(asked + 1);
+  });
+
+  it('goes on with a conversation from before', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const token = rig.ask('s', RESPONSE, { originState: 5 });
+    rig.stored('endSessionsOf', 0);
+    expect(rig.of('eap').at(-1)).toMatchObject({ token, packet: RESPONSE });
+  });
+});

@@ -1,0 +1,144 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Stored } from '../../../src/protocol/home/alphabet.js';
+import {
+  EXPIRY_INTERVAL,
+  IMPORT_LIFETIME,
+  TICKET_RETRY,
+  Upkeep,
+  type UpkeepOperations,
+  type UpkeepOutput,
+} from '../../../src/protocol/home/upkeep.js';
+import { leaseOf } from './home-rig.js';
+
+const DAY = 86_400_000;
+
+let machine: Upkeep;
+let now: number;
+/** What came out, with its time. */
+let trace: [number, unknown][];
+let waiting: Extract<UpkeepOutput, { type: 'store' }>[];
+
+beforeEach(() => {
+  machine = new Upkeep({ history: 180 * DAY, ticketKeyLifetime: DAY / 2 });
+  now = 0;
+  trace = [];
+  waiting = [];
+});
+
+function take(outputs: readonly UpkeepOutput[]): void {
+  for (const output of outputs) {
+    trace.push([now, output.type === 'store' ? output.call.operation : output]);
+    if (output.type === 'store') waiting.push(output);
+  }
+}
+
+function reply(stored: Stored<UpkeepOperations>): void {
+  const { token = 0 } = waiting.shift() ?? {};
+  take(machine.handle({ type: 'stored', token, stored }, now));
+}
+
+const failed: Stored<UpkeepOperations> = { operation: 'failed', reason: 'lost', full: false };
+const key = (validFor: number): Stored<UpkeepOperations> => ({
+  operation: 'ticketKey',
+  result: { value: 'ab', validFor },
+});
+
+/** Ticks at each deadline; the store answers at once, with `failing` not at all. */
+function advance(milliseconds: number, failing: ReadonlySet<string> = new Set(), validFor = DAY): void {
+  const end = now + milliseconds;
+  const settle = () => {
+    while (waiting.length > 0) {
+      const operation = waiting[0]?.call.operation ?? 'expire';
+      if (failing.has(operation)) reply(failed);
+      else if (operation === 'ticketKey') reply(key(validFor));
+      else reply({ operation, result: [] });
+    }
+  };
+  settle();
+  for (let due = machine.deadline; due !== undefined && due <= end; due = machine.deadline) {
+    now = due;
+    take(machine.handle({ type: 'tick' }, now));
+    settle();
+  }
+  now = end;
+}
+
+const timesOf = (operation: string) => trace.filter(([, what]) => what === operation).map(([at]) => at);
+
+describe('upkeep of the store', () => {
+  it('takes a ticket key first, and is ready then', () => {
+    expect(machine.deadline).toBeUndefined();
+    take(machine.handle({ type: 'start' }, now));
+    expect(waiting[0]?.call).toEqual({ operation: 'ticketKey', given: { every: DAY / 2 } });
+    reply(key(DAY));
+    expect(trace.slice(1)).toEqual([
+      [0, { type: 'ticketKey', value: 'ab' }],
+      [0, { type: 'ready' }],
+    ]);
+  });
+
+  it('takes the next key when the one before is over', () => {
+    take(machine.handle({ type: 'start' }, now));
+    advance(3_000_000, new Set(), 1_000_000);
+    expect(timesOf('ticketKey')).toEqual([0, 1_000_001, 2_000_002]);
+    expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'ready')).toHaveLength(1);
+  });
+
+  it('asks for a key that it did not get again soon, and is ready without', () => {
+    take(machine.handle({ type: 'start' }, now));
+    advance(2 * TICKET_RETRY, new Set(['ticketKey']));
+    expect(timesOf('ticketKey')).toEqual([0, TICKET_RETRY, 2 * TICKET_RETRY]);
+    expect(trace.slice(1, 3)).toEqual([
+      [0, { type: 'failed', reason: 'lost' }],
+      [0, { type: 'ready' }],
+    ]);
+  });
+
+  it('frees leases, then forgets history, each five seconds; imports that were given up each hour', () => {
+    take(machine.handle({ type: 'start' }, now));
+    advance(IMPORT_LIFETIME + 2 * EXPIRY_INTERVAL);
+    const rounds = Array.from({ length: IMPORT_LIFETIME / EXPIRY_INTERVAL + 2 }, (_, i) => (i + 1) * EXPIRY_INTERVAL);
+    expect(timesOf('expire')).toEqual(rounds);
+    expect(timesOf('forgetHistory')).toEqual(rounds);
+    expect(timesOf('abandonImport')).toEqual([EXPIRY_INTERVAL, EXPIRY_INTERVAL + IMPORT_LIFETIME]);
+  });
+
+  it('says which leases have expired', () => {
+    take(machine.handle({ type: 'start' }, now));
+    reply(key(DAY));
+    now = EXPIRY_INTERVAL;
+    take(machine.handle({ type: 'tick' }, now));
+    expect(waiting[0]?.call).toEqual({ operation: 'expire', given: { limit: 256 } });
+    const lease = leaseOf('s');
+    reply({ operation: 'expire', result: [lease] });
+    expect(trace.slice(-2)).toEqual([
+      [now, { type: 'expired', lease }],
+      [now, 'forgetHistory'],
+    ]);
+    expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: 180 * DAY, limit: 256 } });
+  });
+
+  it.each([
+    ['expire', 0, 0],
+    ['forgetHistory', 2, 0],
+    ['abandonImport', 2, 2],
+  ])('leaves a round in which %s fails, and begins the next one in time', (operation, histories, imports) => {
+    take(machine.handle({ type: 'start' }, now));
+    advance(2 * EXPIRY_INTERVAL, new Set([operation]));
+    expect(timesOf('expire')).toEqual([EXPIRY_INTERVAL, 2 * EXPIRY_INTERVAL]);
+    expect(timesOf('forgetHistory')).toHaveLength(histories);
+    expect(timesOf('abandonImport')).toHaveLength(imports);
+    expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'failed')).toHaveLength(2);
+  });
+
+  it('never has two rounds at once: after a slow one the next follows at once', () => {
+    take(machine.handle({ type: 'start' }, now));
+    reply(key(DAY));
+    now = EXPIRY_INTERVAL;
+    take(machine.handle({ type: 'tick' }, now));
+    now = 4 * EXPIRY_INTERVAL;
+    expect(machine.handle({ type: 'tick' }, now)).toEqual([]);
+    reply(failed);
+    expect(machine.deadline).toBe(4 * EXPIRY_INTERVAL);
+  });
+});
