@@ -36,6 +36,7 @@ class Chaos {
   readonly #hooks: Token[] = [];
   readonly #tells: Token[] = [];
   readonly #flying: Token[] = [];
+  readonly #unneeded = new Set<Token>();
   readonly open = new Set<Token>();
   /** What the store has: sessions by how often, and leases. */
   readonly #written = new Map<string, number>();
@@ -97,8 +98,8 @@ class Chaos {
         break;
       case 'turn':
         expect(this.due.turn.delete(output.token)).toBe(true);
-        // A conversation that has ended gets its turn without a flight.
-        if (output.granted) this.#flying.push(output.token);
+        // A conversation that has ended needs no engine: it gets its turn at once.
+        if (output.granted && !this.#unneeded.has(output.token)) this.#flying.push(output.token);
         break;
       case 'authorization':
         expect(this.due.authorization.delete(output.token)).toBe(true);
@@ -263,10 +264,9 @@ class Chaos {
     if (this.rig.conversation === 0) return;
     const token = this.rig.token();
     this.due.turn.add(token);
-    // One that has ended needs no engine, and says so at once.
     const conversation = this.#of([...this.open, 1]);
+    if (!this.open.has(conversation)) this.#unneeded.add(token);
     this.feed({ type: 'flight', token, conversation });
-    if (!this.open.has(conversation)) this.#flying.splice(this.#flying.indexOf(token), 1);
   }
 
   #land(): void {
@@ -305,7 +305,7 @@ class Chaos {
 describe('whatever happens, in whatever order', () => {
   it('each question gets one answer, nothing is promised that is not written down, and nothing is left over', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(), { minLength: 50, maxLength: 1_500 }), (choices) => {
+      fc.property(fc.array(fc.nat(), { minLength: 50, maxLength: 1_000 }), (choices) => {
         const chaos = new Chaos(choices);
         for (let i = 0; i < choices.length / 5; i += 1) chaos.step();
         chaos.rest();
@@ -318,7 +318,7 @@ describe('whatever happens, in whatever order', () => {
           expect(msk.isWiped).toBe(!chaos.accepted.has(token));
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
   }, 120_000);
 });
