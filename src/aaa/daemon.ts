@@ -213,7 +213,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   async #reload(options: AaaOptions): Promise<void> {
     const { diameter } = options;
     const [credentials, material] = await this.#files.watch(credentialFiles(options), () =>
-      Promise.all([this.#surroundings.readCredentials(options, this.#host), readDiameterTls(diameter)]),
+      Promise.all([this.#surroundings.readCredentials(options, this.#host), readDiameterTls(diameter, this.#host)]),
     );
     this.#home.eap.reload({ ...this.#home.eap.options, ...credentials });
     this.#revocationChanged();

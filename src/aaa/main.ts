@@ -45,8 +45,9 @@ await runDaemonProgram({
     ]);
     checkStore(options.store, process.env);
     const credentials = await readCredentials(options, systemHost);
-    const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter));
-    return credentialWarnings([{ ...credentials, section: 'tls', files: options.tls, roles: ['server'] }, ...diameter]);
+    const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter, systemHost));
+    const used = [{ ...credentials, section: 'tls', files: options.tls, roles: ['server'] } as const, ...diameter];
+    return credentialWarnings(used, systemHost.wall());
   },
   commands: operatorCommands,
   names: namesFor,

@@ -183,7 +183,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   #readTls({ diameter }: PaaOptions): Promise<DiameterTlsOptions | undefined> {
-    return this.#files.watch(credentialFiles({ diameter }), () => readDiameterTls(diameter));
+    return this.#files.watch(credentialFiles({ diameter }), () => readDiameterTls(diameter, this.#surroundings.host));
   }
 
   #takeTls(material: DiameterTlsOptions): void {

@@ -46,11 +46,13 @@ await runDaemonProgram({
     'pana.limits.*',
   ],
   check: async ({ diameter }) => {
-    const [{ readDiameterTls, usedForDiameter }, { credentialWarnings }] = await Promise.all([
+    const [{ readDiameterTls, usedForDiameter }, { credentialWarnings }, { systemHost }] = await Promise.all([
       import('../runtime/diameter/setup.js'),
       import('../runtime/tls/credential-watch.js'),
+      import('../runtime/system/host.js'),
     ]);
-    return credentialWarnings(usedForDiameter(diameter, await readDiameterTls(diameter)));
+    const material = await readDiameterTls(diameter, systemHost);
+    return credentialWarnings(usedForDiameter(diameter, material), systemHost.wall());
   },
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>

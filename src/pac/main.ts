@@ -27,7 +27,8 @@ await runDaemonProgram({
       import('../runtime/tls/credential-watch.js'),
       import('../runtime/system/host.js'),
     ]);
-    return credentialWarnings((await readCredentials(options, systemHost)).used);
+    const { used } = await readCredentials(options, systemHost);
+    return credentialWarnings(used, systemHost.wall());
   },
   commands: (cli) =>
     cli

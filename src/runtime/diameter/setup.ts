@@ -49,7 +49,7 @@ function checkPeers({ tls, peers, plain = true, listen = [] }: DiameterSection):
 }
 
 /** Reads and checks what a configuration says of TLS and peers, and what its files hold. Throws OperatorError. */
-export async function readDiameterTls(diameter: DiameterSection) {
+export async function readDiameterTls(diameter: DiameterSection, host: Host) {
   checkPeers(diameter);
   const { tls, peers, plain } = diameter;
   const wanting = peers.find((peer) => peer.tls);
@@ -60,13 +60,14 @@ export async function readDiameterTls(diameter: DiameterSection) {
     return undefined;
   }
   const section = 'diameter.tls';
-  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, section, engineSettings(tls));
+  const settings = engineSettings(tls);
+  const { caPem, certificatePem, keyPem } = await readTlsFiles(tls, section, { ...settings, now: host.wall() });
   return {
     caPem,
     certificatePem,
     keyPem,
     revocation: await readRevocation(tls, certificatesOfPem(caPem), section),
-    ...engineSettings(tls),
+    ...settings,
   } as const;
 }
 
@@ -84,7 +85,7 @@ export async function openDiameterTls(
   host: Host,
   onRefused: (reason: string) => void,
 ): Promise<TlsTransport | undefined> {
-  const options = await readDiameterTls(section);
+  const options = await readDiameterTls(section, host);
   return options && new TlsTransport(options, host, onRefused);
 }
 

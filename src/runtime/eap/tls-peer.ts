@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connect, createSecureContext, type SecureContext, type SecureVersion, type TLSSocket } from 'node:tls';
 import { concat } from '../../protocol/bytes/octets.js';
+import { Secret } from '../../protocol/bytes/secret.js';
 import { Hellos } from '../../protocol/eap/hello.js';
 import type { EapKeys } from '../../protocol/eap/keys.js';
 import type { PeerFailure } from '../../protocol/eap/tls-peer.js';
@@ -37,7 +38,8 @@ export interface PeerCredentialsOptions {
 
 /** A ticket and the server that gave it: the engine shows no certificate of a session that is resumed. */
 export interface PeerSession {
-  readonly ticket: Buffer;
+  /** Holds the resumption secret. */
+  readonly ticket: Secret;
   readonly server: VerifiedPeer;
 }
 
@@ -76,12 +78,25 @@ export class TlsPeerCredentials implements PeerCredentials {
     return new TlsPeerHandshake(this);
   }
 
-  /** The session to resume, if its server would still be accepted. */
+  /** The session to resume, if its server would still be accepted; the caller takes the ticket over. */
   takeSession(): PeerSession | undefined {
     const { session } = this;
     this.session = undefined;
     if (!session) return undefined;
-    return this.judge.again(session.server.path, this.host.wall()) === undefined ? session : undefined;
+    if (this.judge.again(session.server.path, this.host.wall()) === undefined) return session;
+    session.ticket.wipe();
+    return undefined;
+  }
+
+  /** Takes the ticket over, for the next handshake. */
+  keepSession(session: PeerSession): void {
+    this.forgetSession();
+    this.session = session;
+  }
+
+  forgetSession(): void {
+    this.session?.ticket.wipe();
+    this.session = undefined;
   }
 
   /** The wanted server, or why this is not the one. */
@@ -134,7 +149,10 @@ export function createPeerCredentials(
     return new TlsPeerCredentials({ ...parts, judge: new PeerJudge({ trust, revocation, policy }) });
   }
   before.judge.reload({ trust, revocation, policy });
-  return new TlsPeerCredentials({ ...parts, judge: before.judge }, before.session);
+  // A ticket has one owner.
+  const { session } = before;
+  before.session = undefined;
+  return new TlsPeerCredentials({ ...parts, judge: before.judge }, session);
 }
 
 interface Failure {
@@ -151,7 +169,7 @@ class TlsPeerHandshake implements PeerHandshake {
   readonly #socket: TLSSocket;
   #failure: Failure | undefined;
   #server: VerifiedPeer | undefined;
-  #ticket: Buffer | undefined;
+  #ticket: Secret | undefined;
   #applicationData: Uint8Array = new Uint8Array(0);
   #fault: EngineFault | undefined;
   #destroyed = false;
@@ -159,19 +177,25 @@ class TlsPeerHandshake implements PeerHandshake {
   constructor(credentials: TlsPeerCredentials) {
     this.#credentials = credentials;
     this.#resuming = credentials.takeSession();
-    const socket = connect({
-      socket: this.#wire,
-      secureContext: credentials.context,
-      servername: credentials.serverName,
-      ...(this.#resuming ? { session: this.#resuming.ticket } : {}),
-      rejectUnauthorized: true,
-      // Judged in #secured, which resumed sessions pass too.
-      checkServerIdentity: () => undefined,
-    });
+    const begin = (session: object) =>
+      connect({
+        socket: this.#wire,
+        secureContext: credentials.context,
+        servername: credentials.serverName,
+        ...session,
+        rejectUnauthorized: true,
+        // Judged in #secured, which resumed sessions pass too.
+        checkServerIdentity: () => undefined,
+      });
+    const ticket = this.#resuming?.ticket;
+    // The engine reads the ticket within the call.
+    const socket = ticket ? ticket.use((octets) => begin({ session: Buffer.from(octets.buffer) })) : begin({});
+    ticket?.wipe();
     this.#socket = socket;
     socket.on('secureConnect', () => this.#guarded(() => this.#secured()));
     socket.on('session', (ticket: Buffer) => {
-      this.#ticket = ticket;
+      this.#ticket?.wipe();
+      this.#ticket = Secret.take(ticket);
     });
     socket.on('data', (chunk: Buffer) => {
       this.#applicationData = concat(this.#applicationData, chunk);
@@ -192,18 +216,22 @@ class TlsPeerHandshake implements PeerHandshake {
     const keys = exportKeys(this.#socket, this.#hellos);
     const isTls12Resumed = this.#socket.isSessionReused() && this.#socket.getProtocol() !== 'TLSv1.3';
     // With TLS 1.2 the engine has no event for the next ticket of a session that was resumed.
-    const ticket = this.#ticket ?? (isTls12Resumed ? this.#socket.getSession() : undefined);
+    const next = isTls12Resumed ? this.#socket.getSession() : undefined;
+    if (next) this.#ticket ??= Secret.take(next);
     // Only a server that has committed itself gave a ticket worth keeping.
-    if (ticket && this.#server) this.#credentials.session = { ticket, server: this.#server };
+    if (this.#ticket && this.#server) this.#credentials.keepSession({ ticket: this.#ticket, server: this.#server });
+    this.#ticket = undefined;
     return keys;
   }
 
   forget(): void {
-    this.#credentials.session = undefined;
+    this.#credentials.forgetSession();
   }
 
   destroy(): void {
     this.#destroyed = true;
+    this.#ticket?.wipe();
+    this.#ticket = undefined;
     this.#socket.destroy();
     this.#wire.destroy();
   }

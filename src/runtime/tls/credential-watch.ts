@@ -40,8 +40,8 @@ export function credentialFiles({ tls, diameter }: Sections): string[] {
   });
 }
 
-/** Warnings of what is weak, cannot be verified or expires, for `check-config`. */
-export function credentialWarnings(used: readonly UsedCredentials[], now = Date.now()): string[] {
+/** Warnings of what is weak, cannot be verified or expires, for `check-config`. `now`: milliseconds since 1970, UTC. */
+export function credentialWarnings(used: readonly UsedCredentials[], now: number): string[] {
   const dated = used.flatMap((one) => datedOf(one, now));
   return [...used.flatMap(weaknesses), ...used.flatMap(unverified), ...notices(dated, now).map(noticeText)];
 }

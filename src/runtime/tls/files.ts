@@ -23,14 +23,16 @@ export interface TlsMaterial {
 }
 
 /**
- * Reads and checks CA, certificate and key of this section. Throws OperatorError with the key of the configuration, the file, and what is
- * wrong: not there, not PEM, expired, no root CA, a key of another certificate, encrypted, readable by everybody; StartError for what is not valid yet.
- * A CA that has expired is no error beside one that has not. `ciphers`: of the engine, whose level says how weak a certificate may be.
+ * Reads and checks CA, certificate and key of a section of the configuration. `now`: milliseconds since 1970, UTC.
+ * `ciphers`: of the engine, whose security level limits how weak a certificate may be. Throws OperatorError with the
+ * key of the configuration, the file, and what is wrong: missing, not PEM, expired, no root CA, the key of another
+ * certificate, encrypted, readable by everybody; StartError for what is not valid yet. An expired CA is no error beside
+ * one that is valid.
  */
 export async function readTlsFiles(
   files: TlsFiles,
-  section = 'tls',
-  { now = Date.now(), ciphers }: { readonly now?: number; readonly ciphers?: string } = {},
+  section: string,
+  { now, ciphers }: { readonly now: number; readonly ciphers?: string },
 ): Promise<TlsMaterial> {
   const [caPem, certificatePem, key] = await Promise.all([
     readText(`${section}.ca`, files.ca),

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../../src/protocol/bytes/decode-error.js';
-import { concat, fromHex, toHex } from '../../../src/protocol/bytes/octets.js';
+import { fromHex, toHex } from '../../../src/protocol/bytes/octets.js';
 import { decodeEap, encodeEap } from '../../../src/protocol/eap/codec.js';
-import { decodeEapTls, type EapTlsData, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
-import { cutFlight, FlightBuffer, MAX_FLIGHT } from '../../../src/protocol/eap/fragments.js';
+import { decodeEapTls, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
 import { decodePana } from '../../../src/protocol/pana/wire/codec.js';
 import { readPana } from '../../../src/protocol/pana/wire/dictionary.js';
 import { RECORDINGS, recording } from '../pana/wire/vectors.js';
@@ -96,105 +95,10 @@ describe('EAP', () => {
   });
 });
 
-describe('a flight of TLS', () => {
-  const mtus = fc.integer({ min: 64, max: 2000 });
-
-  it('survives being cut into fragments, none of which is longer than the MTU', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 1, maxLength: 5000 }), mtus, (flight, mtu) => {
-        const fragments = cutFlight(flight, mtu);
-        const buffer = new FlightBuffer();
-        const packets = fragments.map((data) =>
-          encodeEap({ code: 1, identifier: 0, type: 13, data: encodeEapTls(data) }),
-        );
-        expect(Math.max(...packets.map(({ length }) => length))).toBeLessThanOrEqual(mtu);
-        const outcomes = packets.map((packet) => buffer.add(decodeEapTls(decodeEap(packet).data)));
-        expect(outcomes.slice(0, -1).every((outcome) => outcome === 'more')).toBe(true);
-        expect(outcomes.at(-1)).toEqual({ flight });
-      }),
-    );
-  });
-
-  it('has its length in the first fragment only, and none if it fits one packet', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 1, maxLength: 5000 }), mtus, (flight, mtu) => {
-        const [first, ...rest] = cutFlight(flight, mtu);
-        expect(first?.total).toBe(rest.length > 0 ? flight.length : undefined);
-        expect(rest.every(({ total }) => total === undefined)).toBe(true);
-      }),
-    );
-  });
-
-  it('never grows past its limit, whatever fragments come', () => {
-    const fragment: fc.Arbitrary<EapTlsData> = fc.record({
-      start: fc.constant(false),
-      more: fc.boolean(),
-      total: fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined }),
-      fragment: fc.integer({ min: 0, max: 20_000 }).map((length) => new Uint8Array(length)),
-    });
-    fc.assert(
-      fc.property(fc.array(fragment, { maxLength: 12 }), (fragments) => {
-        const buffer = new FlightBuffer();
-        for (const data of fragments) {
-          const outcome = buffer.add(data);
-          if (typeof outcome === 'object') expect(outcome.flight.length).toBeLessThanOrEqual(MAX_FLIGHT);
-          else if (outcome !== 'more') return;
-        }
-      }),
-    );
-  });
-
-  it('is put together from fragments of another sender, which repeats the length in each', () => {
-    const buffer = new FlightBuffer();
-    const part = (at: number, more: boolean) => ({
-      start: false,
-      more,
-      total: 6,
-      fragment: Uint8Array.of(at, at + 1, at + 2),
-    });
-    expect(buffer.add(part(0, true))).toBe('more');
-    expect(buffer.add(part(3, false))).toEqual({ flight: concat(Uint8Array.of(0, 1, 2), Uint8Array.of(3, 4, 5)) });
-  });
-});
-
 describe('what cannot be a packet', () => {
-  it('is not made: more than 65,535 octets, and a flight longer than announced fits no fragment', () => {
+  it('is not encoded: more than 65,535 octets', () => {
     const packet = { code: 1, identifier: 1, type: 13, data: new Uint8Array(65_531) } as const;
     expect(() => encodeEap(packet)).toThrow(RangeError);
     expect(encodeEap({ ...packet, data: packet.data.subarray(1) })).toHaveLength(65_535);
-  });
-});
-
-describe('a flight cut into fragments', () => {
-  it('of fragments holds on to nothing of the messages that they came in', () => {
-    const buffer = new FlightBuffer();
-    const message = Uint8Array.of(1, 2, 3, 4);
-    const more = { start: false, more: true, total: undefined };
-    expect(buffer.add({ ...more, fragment: message.subarray(1, 3) })).toBe('more');
-    message.fill(0);
-    expect(buffer.add({ ...more, more: false, fragment: Uint8Array.of(9) })).toEqual({
-      flight: Uint8Array.of(2, 3, 9),
-    });
-  });
-
-  it('fits its packets, announces its length once and comes together again', () => {
-    fc.assert(
-      fc.property(
-        fc.uint8Array({ maxLength: 4000, size: 'max' }),
-        fc.integer({ min: 64, max: 1400 }),
-        (flight, mtu) => {
-          const parts = cutFlight(flight, mtu);
-          const buffer = new FlightBuffer();
-          const added = parts.map((part) => buffer.add(part));
-          expect(added.slice(0, -1).every((each) => each === 'more')).toBe(true);
-          expect(added.at(-1)).toEqual({ flight });
-          for (const part of parts) expect(encodeEapTls(part).length + 5).toBeLessThanOrEqual(mtu);
-          const announced = parts.map(({ total }) => total);
-          expect(announced).toEqual(
-            parts.length === 1 ? [undefined] : [flight.length, ...parts.slice(1).map(() => undefined)],
-          );
-        },
-      ),
-    );
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { diameterPeer } from '../../../src/runtime/config/sections.js';
 import { readDiameterTls } from '../../../src/runtime/diameter/setup.js';
+import { systemHost } from '../../../src/runtime/system/host.js';
 
 describe('a peer without TLS', () => {
   it.each(['2001:db8::/129', '192.0.2.0/33', '192.0.2.0/', '192.0.2.0/1/2', 'paa.example', '::/x'])(
@@ -17,8 +18,12 @@ describe('a server that is reached from other hosts', () => {
   const lost = 'diameter.peers: paa.example has no address';
 
   it('does not start with a peer that could never connect', async () => {
-    await expect(readDiameterTls({ listen: ['::1', '2001:db8::1'], peers: [peer()] })).rejects.toThrow(lost);
-    await expect(readDiameterTls({ listen: ['192.0.2.1'], peers: [peer({ from: [] })] })).rejects.toThrow(lost);
+    await expect(readDiameterTls({ listen: ['::1', '2001:db8::1'], peers: [peer()] }, systemHost)).rejects.toThrow(
+      lost,
+    );
+    await expect(readDiameterTls({ listen: ['192.0.2.1'], peers: [peer({ from: [] })] }, systemHost)).rejects.toThrow(
+      lost,
+    );
   });
 
   it.each([
@@ -28,6 +33,6 @@ describe('a server that is reached from other hosts', () => {
     { listen: [], peers: [peer()] },
     { peers: [peer()] },
   ])('starts with $listen and peers that can', async (section) => {
-    await expect(readDiameterTls(section)).resolves.toBeUndefined();
+    await expect(readDiameterTls(section, systemHost)).resolves.toBeUndefined();
   });
 });

@@ -191,8 +191,10 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
       const revocation = revocationOf(await crls(ofRoot, ofIssuing), { expired: 'ignore', missing: 'ignore' });
       reload({ revocation });
       const { session } = credentials;
+      if (!session) throw new Error('no ticket');
+      const kept = { ...session, ticket: session.ticket.copy() };
       expect((await again()).answer).toMatchObject(refused('revoked'));
-      credentials.session = session;
+      credentials.session = kept;
       elsewhere({ revocation, caPem: root.certificatePem });
       expect((await again()).answer).toMatchObject(refused('revoked'));
     },

@@ -17,7 +17,7 @@ it('check-config names each CRL of a CA that is not configured', async () => {
     'extended-key-usage': 'required',
   } as const;
   const used = { section: 'tls', files, caPem: root.certificatePem, ...issued, revocation, roles: [] } as const;
-  const warnings = credentialWarnings([used]).filter((text) => text.startsWith('tls.crl: '));
+  const warnings = credentialWarnings([used], Date.now()).filter((text) => text.startsWith('tls.crl: '));
   expect(warnings).toEqual([
     'tls.crl: crl.pem: the CRL of O=Test, CN=other cannot be verified, since that CA is not in tls.ca',
   ]);

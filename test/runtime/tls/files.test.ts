@@ -31,10 +31,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-function read(more: Partial<TlsFiles> = {}): Promise<unknown> {
+function read(more: Partial<TlsFiles> = {}, now = Date.now()): Promise<unknown> {
   const files = { ca: 'ca.pem', certificate: 'server.pem', key: 'server-key.pem', ...more };
   const paths = Object.entries(files).map(([key, name]) => [key, join(folder, name ?? '')]);
-  return readTlsFiles(Object.fromEntries(paths) as TlsFiles);
+  return readTlsFiles(Object.fromEntries(paths) as TlsFiles, 'tls', { now });
 }
 
 describe('a bundle of CAs', () => {

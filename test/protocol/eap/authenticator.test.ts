@@ -1,0 +1,489 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type AuthenticatorInput,
+  type AuthenticatorOutput,
+  EapAuthenticator,
+  MAX_IDENTITY,
+  MAX_INVALID,
+  MAX_SERVER_ROUNDS,
+} from '../../../src/protocol/eap/authenticator.js';
+import { EAP_CODE, EAP_TYPE } from '../../../src/protocol/eap/codec.js';
+import type { EapKeys } from '../../../src/protocol/eap/keys.js';
+import { CLIENT, EMPTY, end, fragmentOf, keysOf, record, request, response, tls, ZERO } from './method-rig.js';
+
+type Output = AuthenticatorOutput<string>;
+
+const FIRST = 41;
+const HELLO = record(1);
+const verified = { type: 'verified', peer: CLIENT, tlsVersion: 'TLSv1.3', resumed: false, applicationData: 0 } as const;
+const permitted = { ok: true, identity: 'mn@home.example', grant: 'yes' } as const;
+
+/** An authenticator whose engine and decisions are the test's. */
+class Rig {
+  readonly method: EapAuthenticator<string>;
+  /** Of the last question. */
+  token = 0;
+  question: Output['type'] | undefined;
+  /** Of the last Request. */
+  identifier = 0;
+
+  constructor(options: { readonly mtu?: number; readonly maxFlight?: number; readonly identifier?: number } = {}) {
+    this.method = new EapAuthenticator({ mtu: 1000, identifier: FIRST - 1, ...options });
+  }
+
+  feed(input: AuthenticatorInput<string>): Output[] {
+    const outputs = this.method.handle(input);
+    for (const output of outputs) {
+      if ('token' in output) [this.token, this.question] = [output.token, output.type];
+      if (output.type === 'request') this.identifier = output.packet[1] ?? 0;
+    }
+    return outputs;
+  }
+
+  octets(octets: Uint8Array): Output[] {
+    return this.feed({ type: 'response', octets });
+  }
+
+  say(type: number, data: Uint8Array, identifier = this.identifier): Output[] {
+    return this.octets(response(identifier, type, data));
+  }
+
+  tls(fragment: Uint8Array, more: Parameters<typeof tls>[1] = {}): Output[] {
+    return this.say(EAP_TYPE.EAP_TLS, tls(fragment, more));
+  }
+
+  /** Start is sent. */
+  begin(): this {
+    this.octets(EMPTY);
+    this.say(EAP_TYPE.IDENTITY, new TextEncoder().encode('@home.example'));
+    return this;
+  }
+
+  /** The engine has the ClientHello. */
+  asked(): this {
+    this.begin().tls(HELLO);
+    return this;
+  }
+
+  /** The decision is due. */
+  deciding(tlsVersion = 'TLSv1.3'): this {
+    this.asked().feed({ ...verified, tlsVersion, token: this.token });
+    return this;
+  }
+
+  /** The keys are due. */
+  committing(tlsVersion = 'TLSv1.3'): this {
+    this.deciding(tlsVersion).feed({ type: 'authorized', token: this.token, decision: permitted });
+    return this;
+  }
+
+  /** The last flight is sent. */
+  committed(keys: EapKeys = keysOf()): this {
+    this.committing().feed({ type: 'finished', token: this.token, flight: record(9), keys });
+    return this;
+  }
+}
+
+const failure = (reason: string, detail: string, identifier: number) => [
+  { type: 'abandon' },
+  { type: 'failure', packet: end(4, identifier), reason, detail },
+];
+
+describe('the authenticator before the method', () => {
+  it('asks for the identity, then sends Start, each with the next Identifier', () => {
+    const rig = new Rig();
+    expect(rig.octets(EMPTY)).toEqual([{ type: 'request', packet: request(FIRST, EAP_TYPE.IDENTITY, EMPTY) }]);
+    const start = request(FIRST + 1, EAP_TYPE.EAP_TLS, Uint8Array.of(0x20));
+    expect(rig.say(EAP_TYPE.IDENTITY, new TextEncoder().encode('@home.example'))).toEqual([
+      { type: 'request', packet: start },
+    ]);
+    expect(rig.method.claimedIdentity).toBe('@home.example');
+  });
+
+  it('takes an identity without having asked (RFC 4072 2.2), and a second one before the method begins', () => {
+    const rig = new Rig();
+    const [first] = rig.say(EAP_TYPE.IDENTITY, ZERO, 200);
+    expect(first).toMatchObject({ type: 'request', packet: request(201, EAP_TYPE.EAP_TLS, Uint8Array.of(0x20)) });
+    expect(rig.say(EAP_TYPE.IDENTITY, ZERO)).toMatchObject([{ type: 'request' }]);
+  });
+
+  it('wraps Identifiers from 255 to 0', () => {
+    const rig = new Rig({ identifier: 254 });
+    expect(rig.octets(EMPTY)).toMatchObject([{ packet: request(255, EAP_TYPE.IDENTITY, EMPTY) }]);
+    rig.say(EAP_TYPE.IDENTITY, ZERO);
+    expect(rig.identifier).toBe(0);
+  });
+
+  it('keeps the beginning of a long identity', () => {
+    const rig = new Rig();
+    rig.octets(EMPTY);
+    rig.say(EAP_TYPE.IDENTITY, new Uint8Array(1000).fill(0x61));
+    expect(rig.method.claimedIdentity).toBe('a'.repeat(MAX_IDENTITY));
+  });
+
+  it('fails a peer that wants another method, whose list may be long', () => {
+    const nak = (...types: number[]) => new Rig().begin().say(EAP_TYPE.NAK, Uint8Array.from(types));
+    expect(nak(21)).toEqual(failure('no-common-method', 'the peer wants method 21', FIRST + 1));
+    expect(nak(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)).toEqual(
+      failure('no-common-method', 'the peer wants method 1, 2, 3, 4, 5, 6, 7, 8 and 2 more', FIRST + 1),
+    );
+  });
+
+  it('fails an EAP Request with its Identifier (RFC 4072 2.8.4)', () => {
+    const rig = new Rig().begin();
+    expect(rig.octets(request(3, EAP_TYPE.IDENTITY, EMPTY))).toEqual(failure('protocol', 'an EAP Request', 3));
+  });
+});
+
+describe('what is not a Response to the last Request', () => {
+  const invalid = (rig: Rig, octets: Uint8Array, reason: unknown) => {
+    const last = rig.octets(Uint8Array.of(9))[0];
+    expect(rig.octets(octets)).toEqual([{ type: 'invalid', packet: last?.type === 'invalid' && last.packet, reason }]);
+  };
+
+  it('gets the last Request again: another Identifier, code or type, or no packet at all', () => {
+    const begin = () => new Rig().begin();
+    invalid(begin(), response(FIRST, EAP_TYPE.EAP_TLS, tls(HELLO)), 'identifier');
+    invalid(begin(), response(FIRST + 2, EAP_TYPE.EAP_TLS, tls(HELLO)), 'identifier');
+    invalid(begin(), end(3, FIRST + 1), 'code 3');
+    invalid(begin(), response(FIRST + 1, EAP_TYPE.NOTIFICATION, EMPTY), 'type 2');
+    invalid(begin(), EMPTY, expect.stringContaining('truncated'));
+  });
+
+  it('is an Identity or a Nak after the method has begun', () => {
+    const begun = () => {
+      const rig = new Rig().asked();
+      rig.feed({ type: 'flight', token: rig.token, flight: record(2) });
+      return rig;
+    };
+    const reasons = [
+      [EAP_TYPE.IDENTITY, 'identity in the middle'],
+      [EAP_TYPE.NAK, 'Nak in the middle'],
+    ] as const;
+    for (const [type, reason] of reasons) {
+      const rig = begun();
+      expect(rig.say(type, ZERO)).toMatchObject([{ type: 'invalid', reason }]);
+      // The method goes on.
+      expect(rig.tls(record(3))).toMatchObject([{ type: 'handshake' }]);
+      expect(rig.method.claimedIdentity).toBe('@home.example');
+    }
+  });
+
+  it('ends the conversation when it comes too often', () => {
+    const rig = new Rig().begin();
+    for (let i = 0; i < MAX_INVALID; i += 1) expect(rig.octets(ZERO)).toMatchObject([{ type: 'invalid' }]);
+    const [, failed] = rig.octets(ZERO);
+    expect(failed).toMatchObject({ type: 'failure', reason: 'protocol', packet: end(4, FIRST + 1) });
+    expect(rig.tls(HELLO)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
+  });
+
+  it('is anything before the last Response is answered, and does not count', () => {
+    for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
+      const { token } = rig;
+      for (let i = 0; i <= 2 * MAX_INVALID; i += 1) {
+        const [output] = rig.tls(HELLO);
+        expect(output).toMatchObject({ type: 'invalid', reason: 'before the last one is answered' });
+      }
+      expect(rig.token).toBe(token);
+      expect(rig.feed({ type: 'failed', token, reason: 'tls-alert', detail: 'x' })).toMatchObject([
+        { type: 'abandon' },
+        { type: 'failure' },
+      ]);
+    }
+  });
+});
+
+describe('EAP-TLS on the server', () => {
+  it('decides before it commits itself, and has the keys out when the client has acknowledged (ladder)', () => {
+    const rig = new Rig().begin();
+    expect(rig.tls(HELLO)).toEqual([{ type: 'handshake', token: 1, flight: HELLO }]);
+    const [serverHello] = rig.feed({ type: 'flight', token: 1, flight: record(2) });
+    expect(serverHello).toEqual({ type: 'request', packet: request(FIRST + 2, EAP_TYPE.EAP_TLS, tls(record(2))) });
+    expect(rig.tls(record(3))).toEqual([{ type: 'handshake', token: 2, flight: record(3) }]);
+    expect(rig.feed({ ...verified, token: 2 })).toEqual([{ type: 'authorize', token: 3, peer: CLIENT }]);
+    expect(rig.method.proven).toBe(false);
+    expect(rig.feed({ type: 'authorized', token: 3, decision: permitted })).toEqual([
+      { type: 'commit', token: 4, applicationData: ZERO },
+    ]);
+    const keys = keysOf();
+    const last = rig.feed({ type: 'finished', token: 4, flight: record(4), keys });
+    expect(last).toEqual([{ type: 'request', packet: request(FIRST + 3, EAP_TYPE.EAP_TLS, tls(record(4))) }]);
+    expect(rig.method.proven).toBe(true);
+    const { identity, grant } = permitted;
+    const { tlsVersion, resumed } = verified;
+    expect(rig.tls(EMPTY)).toEqual([
+      { type: 'abandon' },
+      {
+        type: 'success',
+        ...{ packet: end(3, FIRST + 3), peer: CLIENT, identity, grant, tlsVersion, resumed, ...keys },
+      },
+    ]);
+    expect(keys.msk.isWiped).toBe(false);
+    // Whoever has them now, close does not touch them.
+    rig.feed({ type: 'close' });
+    expect(keys.msk.isWiped).toBe(false);
+    expect(rig.tls(EMPTY)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
+  });
+
+  it('sends no application data with TLS 1.2 (RFC 5216), and Success at once after a resumption there', () => {
+    const rig = new Rig().deciding('TLSv1.2');
+    const commit = rig.feed({ type: 'authorized', token: rig.token, decision: permitted });
+    expect(commit).toMatchObject([{ type: 'commit', applicationData: EMPTY }]);
+    const done = rig.feed({ type: 'finished', token: rig.token, flight: EMPTY, keys: keysOf() });
+    expect(done).toMatchObject([{ type: 'abandon' }, { type: 'success', packet: end(3, FIRST + 1) }]);
+  });
+
+  it('fails a client that the decision refuses, and never commits itself', () => {
+    const rig = new Rig().deciding();
+    const refused = { ok: false, reason: 'disabled' } as const;
+    const outputs = rig.feed({ type: 'authorized', token: rig.token, decision: refused });
+    expect(outputs).toEqual(failure('disabled', 'mn@home.example mn', FIRST + 1));
+    expect(rig.method.proven).toBe(false);
+  });
+
+  it.each([
+    ['application data of the client', { ...verified, applicationData: 1 }, 'application data'],
+    ['a flight of the engine that is empty', { type: 'flight', flight: EMPTY } as const, 'a flight that is not whole'],
+  ])('fails %s', (_what, answer, detail) => {
+    const rig = new Rig().asked();
+    expect(rig.feed({ ...answer, token: rig.token })).toEqual(failure('protocol', detail, FIRST + 1));
+  });
+
+  it('fails an empty flight, and one that ends within a record, before the engine sees it', () => {
+    expect(new Rig().begin().tls(EMPTY)).toEqual(failure('protocol', 'an empty flight', FIRST + 1));
+    const [, cut] = new Rig().begin().tls(HELLO.subarray(0, -1));
+    expect(cut).toMatchObject({ type: 'failure', reason: 'effort' });
+  });
+
+  it.each([
+    ['data', record(1), {}, 'protocol', 'data after the handshake'],
+    ['one octet', ZERO, {}, 'protocol', 'data after the handshake'],
+    ['the first fragment of more', record(1), { more: true, total: 99 }, 'protocol', 'data after the handshake'],
+    ['an alert', Uint8Array.of(21, 3, 3, 0, 2, 2, 42), {}, 'tls-alert', 'the client gave up after the handshake'],
+  ] as const)(
+    'fails a client that answers the last flight with %s, and wipes its keys',
+    (_what, flight, more, reason, detail) => {
+      const keys = keysOf();
+      const rig = new Rig().committed(keys);
+      expect(rig.tls(flight, more)).toEqual(failure(reason, detail, FIRST + 2));
+      expect([keys.msk.isWiped, keys.emsk.isWiped]).toEqual([true, true]);
+    },
+  );
+
+  it('turns a client away when the engine has too much to do, without a verdict', () => {
+    const rig = new Rig().asked();
+    expect(rig.feed({ type: 'busy', token: rig.token })).toEqual([
+      { type: 'abandon' },
+      { type: 'busy', packet: undefined },
+    ]);
+    expect(rig.tls(HELLO)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
+  });
+
+  it('fails on a fault of its own, once', () => {
+    for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
+      expect(rig.feed({ type: 'fault' })).toMatchObject([
+        { type: 'abandon' },
+        { type: 'failure', reason: 'protocol', detail: 'a fault of the server' },
+      ]);
+      expect(rig.feed({ type: 'fault' })).toEqual([]);
+    }
+  });
+
+  it('fails a client that goes on too long', () => {
+    const rig = new Rig().begin();
+    const byOctet = { more: true } as const;
+    for (let rounds = 1; rounds < MAX_SERVER_ROUNDS; rounds += 1) {
+      expect(rig.tls(ZERO, byOctet)).toMatchObject([{ type: 'request' }]);
+    }
+    const [, failed] = rig.tls(ZERO, byOctet);
+    expect(failed).toMatchObject({ type: 'failure', reason: 'too-many-rounds' });
+  });
+});
+
+describe('fragments at the server', () => {
+  it('are sent one by one as they are acknowledged', () => {
+    const rig = new Rig({ mtu: 64 }).asked();
+    const flight = record(...new Array<number>(120).fill(7));
+    const outputs = rig.feed({ type: 'flight', token: rig.token, flight });
+    const sent: number[] = [];
+    for (let next = outputs; next[0]?.type === 'request'; next = rig.tls(EMPTY)) {
+      sent.push(...fragmentOf(next[0].packet));
+      if (sent.length === flight.length) break;
+    }
+    expect(Uint8Array.from(sent)).toEqual(flight);
+    expect(rig.tls(record(3))).toMatchObject([{ type: 'handshake', flight: record(3) }]);
+  });
+
+  it('are not mixed with data of the client', () => {
+    const rig = new Rig({ mtu: 64 }).asked();
+    rig.feed({ type: 'flight', token: rig.token, flight: record(...new Array<number>(120).fill(7)) });
+    expect(rig.tls(record(3))).toMatchObject([
+      { type: 'abandon' },
+      { type: 'failure', reason: 'fragments', detail: 'data where an acknowledgement was due' },
+    ]);
+  });
+
+  it('of the client are acknowledged and reach the engine as one flight, within the limit', () => {
+    const rig = new Rig({ maxFlight: 20 }).begin();
+    const flight = record(1, 2, 3, 4, 5, 6);
+    const [acknowledged] = rig.tls(flight.subarray(0, 6), { more: true, total: flight.length });
+    expect(acknowledged).toMatchObject({ type: 'request' });
+    expect(acknowledged?.type === 'request' && fragmentOf(acknowledged.packet)).toEqual(EMPTY);
+    expect(rig.tls(flight.subarray(6))).toEqual([{ type: 'handshake', token: 1, flight }]);
+    const [, long] = new Rig({ maxFlight: 20 }).begin().tls(ZERO, { more: true, total: 21 });
+    expect(long).toMatchObject({ type: 'failure', reason: 'fragments', detail: 'announces-too-much' });
+  });
+
+  it('that are no EAP-TLS at all are refused', () => {
+    const [, failed] = new Rig().begin().say(EAP_TYPE.EAP_TLS, EMPTY);
+    expect(failed).toMatchObject({ type: 'failure', reason: 'fragments' });
+  });
+});
+
+describe('an answer that nothing asks for', () => {
+  const answers = (token: number, keys: EapKeys): AuthenticatorInput<string>[] => [
+    { type: 'flight', token, flight: record(2) },
+    { ...verified, token },
+    { type: 'authorized', token, decision: permitted },
+    { type: 'finished', token, flight: record(4), keys },
+    { type: 'failed', token, reason: 'tls-alert', detail: 'x' },
+    { type: 'busy', token },
+  ];
+  const states: [string, () => Rig, readonly string[]][] = [
+    ['before the method', () => new Rig().begin(), []],
+    ['while the engine works', () => new Rig().asked(), ['flight', 'verified', 'failed', 'busy']],
+    ['while the decision is due', () => new Rig().deciding(), ['authorized', 'failed']],
+    ['while the keys are due', () => new Rig().committing(), ['finished', 'failed']],
+    ['after the last flight', () => new Rig().committed(), []],
+  ];
+
+  it.each(states)('changes nothing: %s', (_name, make, due) => {
+    for (const isOld of [true, false]) {
+      for (const [i, { type }] of answers(0, keysOf()).entries()) {
+        if (!isOld && due.includes(type)) continue;
+        const rig = make();
+        const keys = keysOf();
+        const input = answers(rig.token - (isOld ? 1 : 0), keys)[i];
+        if (!input) throw new Error('no answer');
+        expect(rig.feed(input)).toEqual([]);
+        // Nobody else would.
+        expect(keys.msk.isWiped).toBe(type === 'finished');
+        expect(rig.method.busy).toBe(due.length > 0);
+      }
+    }
+  });
+});
+
+describe('the end of a conversation from outside', () => {
+  it('answers the Response that waits, and wipes the keys that come later', () => {
+    for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
+      const outputs = rig.feed({ type: 'close' });
+      expect(outputs).toMatchObject([{ type: 'abandon' }, { type: 'invalid', reason: 'the conversation is over' }]);
+      const keys = keysOf();
+      expect(rig.feed({ type: 'finished', token: rig.token, flight: record(4), keys })).toEqual([]);
+      expect([keys.msk.isWiped, keys.emsk.isWiped]).toEqual([true, true]);
+    }
+  });
+
+  it('wipes the keys of a client that has not acknowledged', () => {
+    const keys = keysOf();
+    const rig = new Rig().committed(keys);
+    expect(rig.feed({ type: 'close' })).toEqual([{ type: 'abandon' }]);
+    expect([keys.msk.isWiped, keys.emsk.isWiped]).toEqual([true, true]);
+    expect(rig.tls(EMPTY)).toMatchObject([{ type: 'invalid' }]);
+  });
+});
+
+describe('whatever comes', () => {
+  const octets = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.constantFrom(EMPTY, ZERO, record(1), record(2, 3), Uint8Array.of(21, 3, 3, 0, 2, 2, 42)),
+  );
+  const step = fc.oneof(
+    fc.record({
+      do: fc.constant('say' as const),
+      type: fc.constantFrom(1, 2, 3, 13, 13, 13, 99),
+      octets,
+      off: fc.constantFrom(0, 0, 0, 0, 1),
+    }),
+    fc.record({ do: fc.constant('raw' as const), octets }),
+    fc.record({
+      do: fc.constant('answer' as const),
+      which: fc.constantFrom('flight', 'verified', 'authorized', 'denied', 'finished', 'failed', 'busy'),
+      off: fc.constantFrom(0, 0, 0, 1),
+      octets,
+    }),
+    fc.record({ do: fc.constant('close' as const) }),
+  );
+
+  it('each Response gets one answer, success needs a yes and an acknowledgement, and no key is left', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const rig = new Rig();
+        const made: EapKeys[] = [];
+        const taken: EapKeys[] = [];
+        let due = 0;
+        let permissions = 0;
+        let commits = 0;
+        const look = (outputs: Output[]) => {
+          for (const output of outputs) {
+            if (output.type === 'commit') {
+              commits += 1;
+              expect(commits).toBeLessThanOrEqual(permissions);
+            } else if (!('token' in output) && output.type !== 'abandon') {
+              due -= 1;
+              if (output.type === 'success') {
+                expect(commits).toBeGreaterThan(0);
+                taken.push(output);
+              }
+            }
+          }
+          expect(due).toBe(rig.method.busy ? 1 : 0);
+        };
+        due += 1;
+        look(rig.octets(EMPTY));
+        for (const one of steps) {
+          if (one.do === 'close') look(rig.feed({ type: 'close' }));
+          else if (one.do === 'answer') {
+            const { token: last, question, method } = rig;
+            const token = last - one.off;
+            const keys = keysOf();
+            if (one.which === 'finished') made.push(keys);
+            if (one.which === 'authorized' && one.off === 0 && question === 'authorize' && method.busy)
+              permissions += 1;
+            const inputs: Record<typeof one.which, AuthenticatorInput<string>> = {
+              flight: { type: 'flight', token, flight: one.octets },
+              verified: { ...verified, token, applicationData: one.octets[0] === 9 ? 1 : 0 },
+              authorized: { type: 'authorized', token, decision: permitted },
+              denied: { type: 'authorized', token, decision: { ok: false, reason: 'disabled' } },
+              finished: { type: 'finished', token, flight: one.octets, keys },
+              failed: { type: 'failed', token, reason: 'crl', detail: '' },
+              busy: { type: 'busy', token },
+            };
+            look(rig.feed(inputs[one.which]));
+          } else {
+            due += 1;
+            const packet =
+              one.do === 'raw'
+                ? one.octets
+                : response((rig.identifier + one.off) & 0xff, one.type, one.type === 13 ? tls(one.octets) : one.octets);
+            look(rig.octets(packet));
+          }
+        }
+        rig.feed({ type: 'close' });
+        const isTaken = ({ msk }: EapKeys) => taken.some((one) => one.msk === msk);
+        for (const keys of made) expect(keys.msk.isWiped && keys.emsk.isWiped).toBe(!isTaken(keys));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('a Success or Failure has the Identifier of the Response', () => {
+    for (let identifier = 0; identifier < 256; identifier += 17) {
+      const rig = new Rig({ identifier }).begin();
+      const [, failed] = rig.say(EAP_TYPE.NAK, ZERO);
+      expect(failed).toMatchObject({ type: 'failure', packet: end(EAP_CODE.FAILURE, (identifier + 2) & 0xff) });
+    }
+  });
+});
