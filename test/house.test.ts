@@ -16,6 +16,7 @@ const ROOMS = [
   'protocol/diameter/peer',
   'protocol/diameter/node',
   'protocol/mip6',
+  'protocol/hooks',
   'protocol/pana/wire',
   'protocol/keys',
   'protocol/pana/session',

@@ -78,7 +78,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     files: FileWatch,
     surroundings: AaaSurroundings,
   ) {
-    const { host, runHook } = surroundings;
+    const { host, hookProcesses } = surroundings;
     this.#surroundings = surroundings;
     this.#host = host;
     this.#options = options;
@@ -166,7 +166,8 @@ export class AaaDaemon implements Service<AaaOptions> {
               log,
               metrics: this.#metrics,
               store,
-              ground: { host, runHook },
+              ground: { host, hookProcesses },
+              guard: this.barrier,
               onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
             },
           );

@@ -1,9 +1,9 @@
 import type { Secret } from '../protocol/bytes/secret.js';
-import type { HookEvent } from '../runtime/hooks/environment.js';
+import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Ike, Lease } from '../store/records.js';
 
-/** Jobs of one subscriber that may wait; then it comes in without Mobile IPv6 until they are done. */
+/** A subscriber with so many jobs that wait gets access without Mobile IPv6 until they are over. */
 export const MAX_BACKLOG = 16;
 
 /** What a lease has until its end: its key, and how many milliseconds it lives. */
@@ -33,7 +33,7 @@ export class HomeAgentHooks {
     if (this.#program === undefined) return true;
     const { homeAgent } = lease;
     const [prefix, length] = homeAgent.prefix.split('/');
-    return this.#runner.run({
+    const { ok } = await this.#runner.run({
       program: this.#program,
       role: 'ha',
       event,
@@ -53,6 +53,7 @@ export class HomeAgentHooks {
       },
       psk: key?.psk,
     });
+    return ok;
   }
 }
 

@@ -1,16 +1,17 @@
-import { hookEnvironment } from '../runtime/hooks/environment.js';
-import type { HookOutcome } from '../runtime/hooks/process.js';
+import type { HookOutcome } from '../protocol/hooks/queue.js';
 import type { HookGround } from '../runtime/hooks/reporter.js';
+import { type HookReport, HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
+import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { CancelTimer } from '../runtime/system/host.js';
 import type { HomeAgent } from '../store/records.js';
 import type { StoreCalls } from './measured-store.js';
 
-/** How many home agents are asked at a time. */
+/** How many home agents are probed at a time. */
 const PARALLEL = 16;
 
-/** Another server's word counts for so many intervals. */
+/** The result of another server's probe counts for so many intervals. */
 const TRUST = 3;
 
 export interface ProbeOptions {
@@ -30,6 +31,7 @@ export interface ProbeParts {
   readonly metrics: Metrics;
   readonly store: StoreCalls;
   readonly ground: HookGround;
+  readonly guard: Guard;
   /** A home agent does not answer any more. */
   readonly onDead: (agent: HomeAgent) => void;
 }
@@ -40,11 +42,24 @@ export class Probes {
   readonly #parts: ProbeParts;
   readonly #failures = new Map<string, number>();
   #cancel: CancelTimer | undefined;
-  readonly #end = new AbortController();
+  readonly #hooks: HookRunner;
+  #stopped = false;
 
   constructor(options: ProbeOptions, parts: ProbeParts) {
     this.#options = options;
     this.#parts = parts;
+    const { stateDir, timeout } = options;
+    const { host, hookProcesses: processes } = parts.ground;
+    const onEvent = (report: HookReport) => this.#said(report);
+    this.#hooks = new HookRunner({
+      stateDir,
+      timeout,
+      maxParallel: PARALLEL,
+      onEvent,
+      host,
+      processes,
+      guard: parts.guard,
+    });
   }
 
   start(): void {
@@ -52,12 +67,9 @@ export class Probes {
   }
 
   stop(): void {
-    this.#end.abort();
+    this.#stopped = true;
+    void this.#hooks.stop(0);
     this.#cancel?.();
-  }
-
-  get #stopped(): boolean {
-    return this.#end.signal.aborted;
   }
 
   async #round(): Promise<void> {
@@ -67,14 +79,9 @@ export class Probes {
       const agents = (await this.#parts.store.run('listHomeAgents', {})).filter(({ state }) => state !== 'down');
       const known = new Set(agents.map(({ name }) => name));
       for (const name of this.#failures.keys()) if (!known.has(name)) this.#failures.delete(name);
-      const waiting = [...agents];
-      const worker = async () => {
-        for (let agent = waiting.shift(); agent && !this.#stopped; agent = waiting.shift()) {
-          // What becomes of one says nothing of the others.
-          await this.#probe(agent).catch((error: Error) => this.#storeFailed(error));
-        }
-      };
-      await Promise.all(Array.from({ length: PARALLEL }, worker));
+      // A failure of one says nothing about the others.
+      const probed = agents.map((agent) => this.#probe(agent).catch((error: Error) => this.#storeFailed(error)));
+      await Promise.all(probed);
     } catch (error) {
       this.#storeFailed(error as Error);
     }
@@ -108,31 +115,27 @@ export class Probes {
     onDead(changed);
   }
 
-  async #ask({ name, address, host, target, prefix }: HomeAgent): Promise<HookOutcome> {
-    const { program, timeout, stateDir } = this.#options;
-    try {
-      const variables = {
+  #ask({ name, address, host, target, prefix }: HomeAgent): Promise<HookOutcome> {
+    return this.#hooks.run({
+      program: this.#options.program,
+      role: 'ha',
+      event: 'probe',
+      subject: name,
+      variables: {
         homeAgent: address,
         homeAgentHost: host,
         homeAgentId: name,
         homeAgentTarget: target,
         prefix: prefix.split('/', 1)[0],
         prefixLength: 64,
-      };
-      const environment = hookEnvironment('probe', 'ha', variables, { stateDir, pskFile: undefined });
-      const onLine = (line: string) => this.#parts.log.debug({ homeAgent: name, line }, 'probe');
-      return await this.#parts.ground.runHook({
-        program,
-        event: 'probe',
-        environment,
-        timeout,
-        secret: undefined,
-        onLine,
-        end: this.#end.signal,
-      });
-    } catch (error) {
-      return { ok: false, milliseconds: 0, reason: (error as Error).message };
-    }
+      },
+    });
+  }
+
+  #said(report: HookReport): void {
+    const { subject: homeAgent } = report;
+    if (report.type === 'line') this.#parts.log.debug({ homeAgent, line: report.line }, 'probe');
+    if (report.type === 'refused') this.#parts.log.debug({ homeAgent, reason: report.error.message }, 'probe');
   }
 }
 

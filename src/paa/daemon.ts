@@ -11,8 +11,8 @@ import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter/tls.js';
-import { hookGauges, hookOptions } from '../runtime/hooks/reporter.js';
-import { HookRunner, type HookView } from '../runtime/hooks/runner.js';
+import { hookGauges, makeHookRunner } from '../runtime/hooks/reporter.js';
+import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
 import type { DatagramSocket } from '../runtime/net/udp.js';
@@ -24,7 +24,6 @@ import { Driver } from '../runtime/system/driver.js';
 import { OperatorError } from '../runtime/system/failure.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
-import { within } from '../runtime/system/within.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
@@ -80,11 +79,10 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#surroundings = surroundings;
     this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
     this.#tls = tls;
-    const running = hookOptions(hooks, log, this.#metrics, this.barrier, surroundings);
-    this.#hooks = new HookRunner(running);
+    this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: pana.interface };
-      this.#ep = new EnforcementPoint(ep, running, this.#hooks, host);
+      this.#ep = new EnforcementPoint(ep, this.#hooks, host);
     }
     this.#leases = new LeaseFile(join(hooks['state-dir'], 'local-leases.json'), ({ message: reason }) =>
       log.error({ reason }, 'local leases cannot be written'),
@@ -124,7 +122,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       'PANA sessions whose first authentication is not over',
       () => this.#nas.halfOpen,
     );
-    hookGauges(this.#metrics, () => this.#hooksLeft());
+    hookGauges(this.#metrics, () => this.#hooks.status());
     this.#files = files;
     this.#credentials = new CredentialWatch({
       log,
@@ -205,7 +203,6 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   async stop(): Promise<void> {
-    const { host } = this.#surroundings;
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
     });
@@ -213,9 +210,8 @@ export class PaaDaemon implements Service<PaaOptions> {
     await stopped;
     this.#driver.stop();
     await this.#node.stop();
-    const until = host.monotonic() + HOOKS_AT_END;
-    if (this.#ep) await within(this.#ep.stop(), HOOKS_AT_END, host);
-    await this.#hooks.stop(Math.max(0, until - host.monotonic()));
+    void this.#ep?.stop();
+    await this.#hooks.stop(HOOKS_AT_END);
     await this.#close();
   }
 
@@ -267,7 +263,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       halfOpen: this.#nas.halfOpen,
       localHomeAddresses: this.#nas.localHomeAgent?.used,
       peers: this.#node.status(),
-      hooks: this.#hooksLeft(),
+      hooks: this.#hooks.status(),
       counters: await this.#metrics.counters(),
     };
   }
@@ -349,10 +345,6 @@ export class PaaDaemon implements Service<PaaOptions> {
     else if (output && 'sessionId' in output) {
       this.#driver.feed({ type: 'command', sessionId: output.sessionId, command: 'abandon' });
     }
-  }
-
-  #hooksLeft(): HookView[] {
-    return [...(this.#ep?.status() ?? []), ...this.#hooks.status()];
   }
 }
 

@@ -1,9 +1,9 @@
 import { formatAddress } from '../protocol/bytes/address.js';
 import { equalOctets } from '../protocol/bytes/octets.js';
 import type { Secret } from '../protocol/bytes/secret.js';
+import type { HookVariables } from '../protocol/hooks/contract.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
-import type { HookVariables } from '../runtime/hooks/environment.js';
 
 /** The home agent, home address and key that the node has now. */
 export interface Binding {

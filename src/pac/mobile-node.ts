@@ -1,7 +1,7 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { Secret } from '../protocol/bytes/secret.js';
+import type { HookEvent } from '../protocol/hooks/contract.js';
 import { capabilityNames } from '../protocol/mip6/assignment.js';
-import type { HookEvent } from '../runtime/hooks/environment.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import { sessionText } from '../runtime/log/pana-fields.js';

@@ -1,95 +1,115 @@
 import { describe, expect, it } from 'vitest';
 import { EnforcementPoint } from '../../src/paa/enforcement-point.js';
-import type { HookJob, HookRunner } from '../../src/runtime/hooks/runner.js';
+import { type HookReport, HookRunner } from '../../src/runtime/hooks/runner.js';
+import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
 
 const HOUR = 3_600_000;
 const A = '2001:db8:a::a';
 const B = '2001:db8:a::b';
 
-/** An enforcement point whose program runs when the test says so. */
+/** An enforcement point with its runner, in virtual time; the test ends its hooks. */
 class Rig {
-  readonly told: string[] = [];
-  readonly #waiting: (() => void)[] = [];
+  readonly host = new VirtualHost();
+  readonly processes = new SimulatedProcesses();
+  readonly reports: HookReport[] = [];
+  readonly runner: HookRunner;
   readonly point: EnforcementPoint;
-  slow = false;
 
-  constructor() {
-    const runner = { run: (job: HookJob) => this.#run(job) } as unknown as HookRunner;
-    const options = { program: '/ep', batch: false, interface: 'access0' };
-    const hooks = { stateDir: '/', timeout: 1, maxParallel: 1, onEvent: () => undefined };
-    this.point = new EnforcementPoint(options, hooks, runner, new VirtualHost());
-  }
-
-  static async make(): Promise<Rig> {
-    const rig = new Rig();
-    await rig.point.start();
-    rig.told.length = 0;
-    return rig;
+  constructor(batch: boolean) {
+    const { host, processes } = this;
+    const onEvent = (report: HookReport) => this.reports.push(report);
+    this.runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
+    this.point = new EnforcementPoint({ program: '/ep', batch, interface: 'access0' }, this.runner, host);
   }
 
   permit(session: string, address: string): Promise<boolean> {
     return this.point.permit({ session, userName: `${session}@home.example`, address, lifetime: HOUR });
   }
 
-  /** Lets the program do what waits. */
-  async settle(): Promise<string[]> {
-    this.slow = false;
-    for (let turns = 0; turns < 20; turns += 1) {
-      for (const go of this.#waiting.splice(0)) go();
-      await new Promise((resolve) => setImmediate(resolve));
+  /** Lets all hooks work that run now or because of that; returns their events, or the lines of a batch. */
+  settle(): string[] {
+    const told: string[] = [];
+    for (this.host.advance(1); this.processes.running.length > 0; this.host.advance(1)) {
+      const { call } = this.processes.only;
+      told.push(...(call.event === 'batch' ? (call.input ?? '').trim().split('\n') : [call.event]));
+      this.processes.only.end();
     }
-    return this.told.splice(0);
-  }
-
-  async #run(job: HookJob): Promise<boolean> {
-    if (this.slow) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    const values = typeof job.variables === 'function' ? job.variables() : job.variables;
-    if (!values) return true;
-    const { careOfAddress = '-', formerAddress } = values;
-    this.told.push(`${job.event} ${careOfAddress}${formerAddress === undefined ? '' : ` from ${formerAddress}`}`);
-    job.onSuccess?.();
-    return true;
+    return told;
   }
 }
 
-describe('the enforcement point', () => {
-  it('is not told to shut an address out that another session holds, whichever of them is the newest', async () => {
-    for (const [first, second] of [
-      ['one', 'two'],
-      ['two', 'one'],
-    ] as const) {
-      const rig = await Rig.make();
-      await rig.permit('one', A);
-      await rig.permit('two', A);
-      await rig.settle();
-      rig.point.revoke(first);
-      // The other's own permit counts from now on.
-      expect(await rig.settle()).toEqual(['revoke -', `permit ${A}`]);
-      rig.point.revoke(second);
-      expect(await rig.settle()).toEqual([`revoke ${A}`]);
-    }
+describe('the enforcement point of the PAA', () => {
+  it('runs its hook for each event, with the values in the environment', async () => {
+    const rig = new Rig(false);
+    const started = rig.point.start();
+    const permitted = rig.permit('1', A);
+    expect(rig.processes.only.call).toMatchObject({ program: '/ep', event: 'start', input: '' });
+    rig.processes.only.end();
+    expect(await started).toBe(true);
+    rig.host.advance(1_000);
+    expect(rig.processes.only.call.environment).toMatchObject({
+      MIP6_EVENT: 'permit',
+      MIP6_ROLE: 'ep',
+      MIP6_MN_ID: '1@home.example',
+      MIP6_SESSION: '1',
+      MIP6_COA: A,
+      MIP6_LIFETIME: '3600',
+      MIP6_INTERFACE: 'access0',
+    });
+    expect(rig.runner.status()).toEqual([
+      { subject: 'ep 1', event: 'permit', role: 'ep', tries: 0, problem: undefined },
+    ]);
+    rig.processes.only.end('exit status 1');
+    expect(await permitted).toBe(false);
+    expect(rig.runner.status()).toMatchObject([{ tries: 1, problem: 'exit status 1' }]);
   });
 
-  it('hears once of moves that came before it could be told, and where the client was when it last heard', async () => {
-    const rig = await Rig.make();
-    await rig.permit('one', A);
-    await rig.settle();
-    rig.slow = true;
-    for (let n = 0; n < 50; n += 1) rig.point.move('one', `2001:db8:a::${(0x100 + n).toString(16)}`);
-    rig.point.move('one', B);
-    expect(await rig.settle()).toEqual([`move ${B} from ${A}`]);
-    rig.point.move('one', A);
-    expect(await rig.settle()).toEqual([`move ${A} from ${B}`]);
+  it('gives a program that takes batches the events of a moment in one run, start and stop by themselves', async () => {
+    const rig = new Rig(true);
+    void rig.point.start();
+    expect(rig.settle()).toEqual(['start']);
+    const permitted = [rig.permit('1', A), rig.permit('2', B)];
+    rig.point.revoke('1');
+    expect(rig.settle()).toEqual([
+      // The first permit has nothing to say any more.
+      `permit MIP6_MN_ID=2@home.example MIP6_SESSION=2 MIP6_LIFETIME=3600 MIP6_COA=${B} MIP6_INTERFACE=access0`,
+      `revoke MIP6_MN_ID=1@home.example MIP6_SESSION=1 MIP6_COA=${A} MIP6_INTERFACE=access0`,
+    ]);
+    expect(rig.processes.calls.at(-1)?.environment).toMatchObject({ MIP6_EVENT: 'batch', MIP6_INTERFACE: 'access0' });
+    expect(await Promise.all(permitted)).toEqual([true, true]);
+    const stopped = rig.point.stop();
+    expect(rig.settle()).toEqual(['stop']);
+    expect(await stopped).toBe(true);
   });
 
-  it('shuts out where a client was that ends before its move could be told', async () => {
-    const rig = await Rig.make();
-    await rig.permit('one', A);
-    await rig.settle();
-    rig.slow = true;
-    rig.point.move('one', B);
-    rig.point.revoke('one');
-    expect(await rig.settle()).toEqual([`revoke ${A}`, `revoke ${B}`]);
+  it('tells what holds after a start that failed, and is told to start again at a reload', () => {
+    const rig = new Rig(false);
+    void rig.point.start();
+    rig.processes.only.end('exit status 1');
+    void rig.permit('1', A);
+    rig.host.advance(1_000);
+    expect(rig.processes.only.call.input).toMatch(new RegExp(`^permit .*MIP6_COA=${A} .*\n$`));
+    expect(rig.settle()).toEqual(['start']);
+    void rig.point.start();
+    rig.point.move('1', B);
+    expect(rig.processes.only.call.input).toContain(`MIP6_COA=${A} `);
+    expect(rig.settle()).toEqual(['start', 'move']);
+    expect(rig.processes.calls.at(-1)?.environment).toMatchObject({ MIP6_COA: B, MIP6_COA_OLD: A });
+  });
+
+  it('stops within its time even if a hook hangs: stop has its try after half of it', async () => {
+    const rig = new Rig(false);
+    void rig.point.start();
+    rig.settle();
+    void rig.permit('1', A);
+    void rig.point.stop();
+    const stopped = rig.runner.stop(5_000);
+    rig.host.advance(2_500);
+    expect(rig.processes.only.signals).toEqual(['SIGKILL']);
+    rig.processes.only.end('ended by SIGKILL');
+    expect(rig.processes.only.call.event).toBe('stop');
+    rig.processes.only.end();
+    await stopped;
   });
 });

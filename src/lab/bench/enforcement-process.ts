@@ -2,9 +2,11 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HookBatch } from '../../runtime/hooks/batch.js';
-import type { HookVariables } from '../../runtime/hooks/environment.js';
-import { type HookJob, HookRunner } from '../../runtime/hooks/runner.js';
+import type { HookVariables } from '../../protocol/hooks/contract.js';
+import type { HookOutcome } from '../../protocol/hooks/queue.js';
+import { HostProcesses } from '../../runtime/hooks/process.js';
+import { type HookJob, type HookLane, HookRunner } from '../../runtime/hooks/runner.js';
+import { systemHost } from '../../runtime/system/host.js';
 import { hookPath } from '../lab.js';
 
 /** What the process says on its standard output, as JSON. Times in milliseconds. */
@@ -54,23 +56,31 @@ async function isIn(n: number): Promise<boolean> {
 
 async function measure(clients: number, stateDir: string): Promise<EnforcementFigures> {
   await makeLink(clients);
-  const options = { stateDir, timeout: TIMEOUT, maxParallel: PARALLEL, onEvent: () => undefined };
-  const runner = new HookRunner(options);
-  const target = { program: hookPath('ep-nft.sh'), role: 'ep', interface: INTERFACE } as const;
-  const batch = new HookBatch(target, options, runner);
-  const { program, role } = target;
+  const runner = new HookRunner({
+    stateDir,
+    timeout: TIMEOUT,
+    maxParallel: PARALLEL,
+    onEvent: () => undefined,
+    host: systemHost,
+    processes: new HostProcesses(systemHost),
+  });
+  const program = hookPath('ep-nft.sh');
+  const lane: HookLane = { name: 'ep', variables: { interface: INTERFACE } };
   const job = (event: 'start' | 'permit', subject: string, variables: HookVariables): HookJob => ({
-    ...{ program, role, event, subject },
+    program,
+    role: 'ep',
+    event,
+    subject,
     variables: { ...variables, interface: INTERFACE },
   });
   const permit = (n: number) =>
     job('permit', `ep ${n}`, { session: n.toString(16).padStart(8, '0'), careOfAddress: address(n), lifetime: 3600 });
-  const worked = async (results: readonly Promise<boolean>[]) => {
-    if ((await Promise.all(results)).includes(false)) throw new Error('a hook failed');
+  const worked = async (results: readonly Promise<HookOutcome>[]) => {
+    if ((await Promise.all(results)).some(({ ok }) => !ok)) throw new Error('a hook failed');
   };
   const start = () => worked([runner.run(job('start', 'ep', {}))]);
   const everybody = Array.from({ length: clients }, (_, n) => n);
-  const all = async (tell: (given: HookJob) => Promise<boolean>) => {
+  const all = async (tell: (given: HookJob) => Promise<HookOutcome>) => {
     await start();
     for (let n = 0; n < WARM_UP; n += 1) await worked([tell(permit(n))]);
     await start();
@@ -82,11 +92,11 @@ async function measure(clients: number, stateDir: string): Promise<EnforcementFi
   };
 
   const alone = await all((given) => runner.run(given));
-  const batched = await all((given) => batch.run(given));
+  const batched = await all((given) => runner.run({ ...given, lane }));
   const one: number[] = [];
   for (let n = 0; n < SINGLES; n += 1) {
     const began = performance.now();
-    await worked([batch.run(permit(n % clients))]);
+    await worked([runner.run({ ...permit(n % clients), lane })]);
     one.push(performance.now() - began);
   }
   return { alone, batched, one };

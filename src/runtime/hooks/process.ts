@@ -1,119 +1,159 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import { putHex } from '../../protocol/bytes/octets.js';
+import { putHex, toHex } from '../../protocol/bytes/octets.js';
 import type { Secret } from '../../protocol/bytes/secret.js';
-import { type Guard, unguarded } from '../service/barrier.js';
+import type { HookEvent } from '../../protocol/hooks/contract.js';
+import type { HookOutcome } from '../../protocol/hooks/queue.js';
 import { makeFolder } from '../system/folder.js';
+import type { Host } from '../system/host.js';
 import { visible } from '../system/terminal.js';
 
 /** What of a hook's output reaches the log. */
 export const MAX_LINES = 200;
 export const MAX_LINE = 500;
 
-/** From the polite signal to the other one, in milliseconds. */
-const KILL_AFTER = 2_000;
-
-export type HookOutcome =
-  | { readonly ok: true; readonly milliseconds: number }
-  | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
-
-export interface HookCommand {
+/** One run of a hook's program. */
+export interface HookCall {
   readonly program: string;
-  readonly event: string;
+  /** The only argument. */
+  readonly event: HookEvent;
+  /** Without MIP6_PSK_FILE. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Milliseconds. */
-  readonly timeout: number;
-  /** Its standard input. */
-  readonly input?: string | undefined;
-  /** Never shown, whatever the hook prints. */
-  readonly secret: Secret | undefined;
-  readonly onLine: (line: string) => void;
-  /** Ends it at once: nobody waits for its answer any more. */
-  readonly end?: AbortSignal;
-  readonly guard?: Guard | undefined;
+  readonly stateDir: string;
+  /** Standard input. */
+  readonly input: string | undefined;
+  /** The key that the program finds in MIP6_PSK_FILE. It can be read until the run has ended, and is never shown. */
+  readonly psk: Secret | undefined;
 }
 
-/** Runs a hook; resolves when it has ended, whatever became of it. */
-export type RunHook = (command: HookCommand) => Promise<HookOutcome>;
-
-/** Runs a program with one argument and no shell; its whole process group ends with it when its time is over. */
-export function runHook(command: HookCommand): Promise<HookOutcome> {
-  const started = performance.now();
-  const { program, event, environment, timeout, input, guard = unguarded } = command;
-  return new Promise((resolve) => {
-    const child = spawn(program, [event], {
-      env: environment,
-      cwd: '/',
-      detached: true,
-      stdio: 'pipe',
-    });
-    // Without file descriptors the platform makes a child that has no streams, whatever its types say.
-    const { stdin, stdout, stderr } = child as Partial<typeof child>;
-    // A hook need not read it: whether it worked is for its exit status to say.
-    stdin?.on('error', () => undefined).end(input);
-    let timedOut = false;
-    let settled = false;
-    let killer: NodeJS.Timeout | undefined;
-    const signal = (name: NodeJS.Signals) => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, name);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
-    };
-    const limit = setTimeout(() => {
-      timedOut = true;
-      signal('SIGTERM');
-      killer = setTimeout(() => signal('SIGKILL'), KILL_AFTER);
-    }, timeout);
-    const onEnd = () => signal('SIGKILL');
-    command.end?.addEventListener('abort', onEnd, { once: true });
-    const readers = [stdout, stderr].flatMap((stream) => (stream ? [readLines(stream, command, guard)] : []));
-    const finish = (reason: string | undefined) => {
-      if (settled) return;
-      settled = true;
-      clearTimeout(limit);
-      clearTimeout(killer);
-      command.end?.removeEventListener('abort', onEnd);
-      // What the hook left running in its group would hold its output open.
-      for (const reader of readers) reader.close();
-      stdout?.destroy();
-      stderr?.destroy();
-      const milliseconds = performance.now() - started;
-      resolve(reason === undefined ? { ok: true, milliseconds } : { ok: false, milliseconds, reason });
-    };
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      guard.run('hook', () => finish(`cannot run ${program}: ${error.code ?? error.message}`)),
-    );
-    child.once('exit', (code, signalName) => {
-      if (timedOut) guard.run('hook', () => signal('SIGKILL'));
-      const reason = timedOut
-        ? `no end after ${timeout} ms`
-        : code === 0
-          ? undefined
-          : signalName
-            ? `ended by ${signalName}`
-            : `exit status ${code}`;
-      // The last lines are still on their way.
-      setImmediate(() => setImmediate(() => finish(reason)));
-    });
-  });
+/** A program that runs. A program that has ended takes signals without effect. */
+export interface HookProcess {
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-function readLines(stream: NodeJS.ReadableStream, command: HookCommand, guard: Guard): Interface {
-  const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
-  let lines = 0;
-  reader.on('line', (line) => {
-    lines += 1;
-    // Without the key it cannot be told whether a late line shows it.
-    if (lines > MAX_LINES || command.secret?.isWiped) return;
-    const shown = visible(line.slice(0, MAX_LINE));
-    guard.run('hook', () => command.onLine(command.secret ? withoutKey(shown, command.secret) : shown));
-  });
-  return reader;
+/** What a program that runs has to say. None of them must throw. */
+export interface HookProcessListener {
+  /** A line of its output: the first MAX_LINES, each of MAX_LINE characters at most. Some may come after the end. */
+  said(line: string): void;
+  /** Called once. After SIGKILL it comes soon. */
+  ended(outcome: HookOutcome): void;
+  /** A fault that leaves the outcome as it is. */
+  fault(error: unknown): void;
+}
+
+/** Runs programs of hooks. A simulation has its own. */
+export interface HookProcessRunner {
+  /** Starts a program. What cannot be started ends with an outcome as well. */
+  start(call: HookCall, listener: HookProcessListener): HookProcess;
+}
+
+/** Processes of this host: one argument, no shell, a process group of their own. Key files are in the state folder. */
+export class HostProcesses implements HookProcessRunner {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  start(call: HookCall, listener: HookProcessListener): HookProcess {
+    const began = this.#host.monotonic();
+    const child = new Child(call, (line) => listener.said(line));
+    const ended = (reason: string | undefined) => {
+      const milliseconds = this.#host.monotonic() - began;
+      listener.ended(reason === undefined ? { ok: true, milliseconds } : { ok: false, milliseconds, reason });
+    };
+    void this.#run(call, child, listener).then(ended, (error: Error) => ended(error.message));
+    return child;
+  }
+
+  /** Resolves with why it failed; undefined: it worked. */
+  async #run(call: HookCall, child: Child, listener: HookProcessListener): Promise<string | undefined> {
+    if (!call.psk) return child.run(call.environment);
+    const file = await writePskFile(call.stateDir, call.psk, this.#host);
+    try {
+      return await child.run({ ...call.environment, MIP6_PSK_FILE: file });
+    } finally {
+      // Whether the hook worked is another matter.
+      await removePskFile(file).catch((error: unknown) => listener.fault(error));
+    }
+  }
+}
+
+class Child implements HookProcess {
+  readonly #call: HookCall;
+  readonly #said: (line: string) => void;
+  #killed: NodeJS.Signals | undefined;
+  #pid: number | undefined;
+
+  constructor(call: HookCall, said: (line: string) => void) {
+    this.#call = call;
+    this.#said = said;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#killed = signal;
+    this.#signal(signal);
+  }
+
+  /** Resolves with why it failed; undefined: it worked. */
+  run(environment: Readonly<Record<string, string>>): Promise<string | undefined> {
+    if (this.#killed) return Promise.resolve(`ended by ${this.#killed}`);
+    const { program, event, input } = this.#call;
+    return new Promise((resolve) => {
+      const child = spawn(program, [event], { env: environment, cwd: '/', detached: true, stdio: 'pipe' });
+      this.#pid = child.pid;
+      // Without file descriptors the platform makes a child that has no streams, whatever its types say.
+      const { stdin, stdout, stderr } = child as Partial<typeof child>;
+      // A hook need not read its input: its exit status says whether it worked.
+      stdin?.on('error', () => undefined).end(input);
+      const readers = [stdout, stderr].flatMap((stream) => (stream ? [this.#readLines(stream)] : []));
+      const finish = (reason: string | undefined) => {
+        this.#pid = undefined;
+        // What the hook left running in its group would hold its output open.
+        for (const reader of readers) reader.close();
+        stdout?.destroy();
+        stderr?.destroy();
+        resolve(reason);
+      };
+      child.once('error', (error: NodeJS.ErrnoException) =>
+        finish(`cannot run ${program}: ${error.code ?? error.message}`),
+      );
+      child.once('exit', (code, signalName) => {
+        // The rest of its group ends with it.
+        if (this.#killed) this.#signal('SIGKILL');
+        const reason = code === 0 ? undefined : signalName ? `ended by ${signalName}` : `exit status ${code}`;
+        // The last lines are still on their way.
+        setImmediate(() => setImmediate(() => finish(reason)));
+      });
+    });
+  }
+
+  /** To the whole process group. */
+  #signal(name: NodeJS.Signals): void {
+    try {
+      if (this.#pid !== undefined) process.kill(-this.#pid, name);
+    } catch (error) {
+      // It has ended, or it runs as another user by now and cannot be killed.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+    }
+  }
+
+  #readLines(stream: NodeJS.ReadableStream): Interface {
+    const { psk } = this.#call;
+    const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
+    let lines = 0;
+    reader.on('line', (line) => {
+      lines += 1;
+      // Without the key it cannot be told whether a late line shows it.
+      if (lines > MAX_LINES || psk?.isWiped) return;
+      const shown = visible(line.slice(0, MAX_LINE));
+      this.#said(psk ? withoutKey(shown, psk) : shown);
+    });
+    return reader;
+  }
 }
 
 /** Octets of a key in a row, as hex digits, that are not shown. */
@@ -141,10 +181,10 @@ function holds(digits: string, key: Uint8Array): boolean {
 }
 
 /** Puts a key where a hook can read it: a file of mode 0600 in a directory of mode 0700. Returns its path. */
-export async function writePskFile(stateDir: string, psk: Secret): Promise<string> {
+async function writePskFile(stateDir: string, psk: Secret, host: Host): Promise<string> {
   const folder = join(stateDir, 'keys');
   await makeFolder(folder, 0o700);
-  const path = join(folder, randomBytes(8).toString('hex'));
+  const path = join(folder, toHex(host.random(8)));
   const file = await open(path, 'wx', 0o600);
   const line = psk.use(hexLine);
   try {
@@ -166,7 +206,7 @@ function hexLine(octets: Uint8Array): Uint8Array {
 }
 
 /** Overwrites and removes a key file. */
-export async function removePskFile(path: string): Promise<void> {
+async function removePskFile(path: string): Promise<void> {
   const file = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

@@ -2,7 +2,7 @@ import type { Logger } from '../log/log.js';
 import type { Guard } from '../service/barrier.js';
 import type { Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
-import type { RunHook } from './process.js';
+import type { HookProcessRunner } from './process.js';
 import { type HookOptions, type HookReport, HookRunner, type HookView } from './runner.js';
 
 /** A daemon's hooks as its configuration has them. */
@@ -15,19 +15,7 @@ interface HookSection {
 /** What hooks stand on. */
 export interface HookGround {
   readonly host: Host;
-  readonly runHook: RunHook;
-}
-
-/** How hooks are run; what happens to them is logged and counted. */
-export function hookOptions(
-  hooks: HookSection,
-  log: Logger,
-  metrics: Metrics,
-  guard: Guard,
-  { host, runHook }: HookGround,
-): HookOptions {
-  const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
-  return { stateDir, timeout, maxParallel, onEvent: hookReporter(log, metrics), guard, host, runHook };
+  readonly hookProcesses: HookProcessRunner;
 }
 
 /** A runner of hooks that logs and counts what happens to them. */
@@ -36,12 +24,22 @@ export function makeHookRunner(
   log: Logger,
   metrics: Metrics,
   guard: Guard,
-  ground: HookGround,
+  { host, hookProcesses: processes }: HookGround,
 ): HookRunner {
-  return new HookRunner(hookOptions(hooks, log, metrics, guard, ground));
+  const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
+  const options: HookOptions = {
+    stateDir,
+    timeout,
+    maxParallel,
+    onEvent: hookReporter(log, metrics),
+    host,
+    processes,
+    guard,
+  };
+  return new HookRunner(options);
 }
 
-/** Gauges of hooks that are not done with. */
+/** Gauges of hooks that are not over. */
 export function hookGauges(metrics: Metrics, hooks: () => readonly HookView[]): void {
   metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => hooks().length);
   metrics.gauge(
@@ -55,7 +53,7 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
   return (report) => {
     const { subject, role, event } = report;
     const fields = { subject, role, event };
-    // From PAR[C] to an IKE_SA, say: whatever failed before is in it.
+    // How long a node waited, earlier tries included.
     const since = 'sinceEvent' in report ? { sinceEvent: Math.round(report.sinceEvent) } : {};
     switch (report.type) {
       case 'line':

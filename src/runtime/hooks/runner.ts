@@ -1,19 +1,24 @@
+import { homedir } from 'node:os';
 import type { Secret } from '../../protocol/bytes/secret.js';
+import {
+  type HookEvent,
+  type HookRole,
+  HookValueError,
+  type HookVariables,
+  hookEnvironment,
+  hookLine,
+} from '../../protocol/hooks/contract.js';
+import {
+  type Exempt,
+  type HookOutcome,
+  HookQueue,
+  type QueueInput,
+  type QueueOutput,
+} from '../../protocol/hooks/queue.js';
 import { type Guard, unguarded } from '../service/barrier.js';
-import { type Host, systemHost } from '../system/host.js';
-import { within } from '../system/within.js';
-import { type HookEvent, type HookRole, HookValueError, type HookVariables, hookEnvironment } from './environment.js';
-import { type HookCommand, type HookOutcome, type RunHook, removePskFile, runHook, writePskFile } from './process.js';
-
-/** A hook that fails is tried again after a second, then twice as late, a minute at most. */
-export const FIRST_RETRY = 1_000;
-export const LONGEST_RETRY = 60_000;
-
-/** How long what follows a hook that was killed at the end may take, in milliseconds: its key file is removed. */
-const AFTER_KILL = 500;
-
-/** `down`, `revoke` and `stop` have no session left that would end their retries. */
-export const MAX_FINAL_TRIES = 8;
+import { Driver } from '../system/driver.js';
+import type { Host } from '../system/host.js';
+import type { HookCall, HookProcess, HookProcessRunner } from './process.js';
 
 export interface HookOptions {
   readonly stateDir: string;
@@ -21,311 +26,245 @@ export interface HookOptions {
   readonly timeout: number;
   readonly maxParallel: number;
   readonly onEvent: (event: HookReport) => void;
+  readonly host: Host;
+  readonly processes: HookProcessRunner;
   readonly guard?: Guard | undefined;
-  readonly host?: Host | undefined;
-  readonly runHook?: RunHook | undefined;
+}
+
+/** What a hook is told. */
+export interface HookSaying {
+  readonly variables: HookVariables;
+  /** For its standard input. */
+  readonly input?: string | undefined;
+}
+
+/** Jobs that share runs of a hook with each other, one event a line of its standard input. */
+export interface HookLane {
+  readonly name: string;
+  /** Variables that the hook has beside those of the events. */
+  readonly variables: HookVariables;
 }
 
 export interface HookJob {
   readonly program: string;
   readonly role: HookRole;
   readonly event: HookEvent;
-  /** Jobs of the same subject run one after another, in order: a mobile node, a client. */
+  /** Jobs of one subject run one after another, in order: a mobile node, a client. */
   readonly subject: string;
-  /** A function is asked at each try; where it says undefined, there is nothing to do any more. */
-  readonly variables: HookVariables | (() => HookVariables | undefined);
-  /** Standard input of each try. */
-  readonly input?: (() => string) | undefined;
-  /** Tries that it has had elsewhere. */
-  readonly triedBefore?: number;
-  readonly onSuccess?: () => void;
-  /** The runner keeps a copy, and wipes it when it is done. */
+  /** What the hook is told. A function is asked at each try; undefined: there is nothing to say any more. */
+  readonly variables: HookVariables | (() => HookSaying | undefined);
+  /** The runner keeps a copy, and wipes it when the job is over. */
   readonly psk?: Secret | undefined;
+  /** Jobs that must have had their first try before this one has its own, by what `queue` returned. */
+  readonly after?: readonly number[];
+  readonly lane?: HookLane | undefined;
 }
 
-export type HookReport =
-  | {
-      readonly type: 'line';
-      readonly subject: string;
-      readonly event: HookEvent;
-      readonly role: HookRole;
-      readonly line: string;
-      /** Milliseconds since the event, that is since the job was queued; earlier tries count. */
-      readonly sinceEvent: number;
-    }
-  | {
-      readonly type: 'finished';
-      readonly subject: string;
-      readonly event: HookEvent;
-      readonly role: HookRole;
-      readonly try: number;
-      readonly outcome: HookOutcome;
-      readonly sinceEvent: number;
-    }
-  | {
-      readonly type: 'refused';
-      readonly subject: string;
-      readonly event: HookEvent;
-      readonly role: HookRole;
-      readonly error: HookValueError;
-    };
+/** What happens to a job. */
+export interface HookListener {
+  /** It has had its first try, or will have none. Called once. */
+  settled(outcome: HookOutcome): void;
+  /** It is over: it has worked, or is not tried again. Called once, at last. */
+  done?(ok: boolean): void;
+}
 
-/** What a person sees of a job that has not succeeded yet. */
-export interface HookView {
+interface ReportOf {
   readonly subject: string;
   readonly event: HookEvent;
   readonly role: HookRole;
+}
+
+export type HookReport =
+  /** `sinceEvent`: milliseconds since the job was queued; earlier tries count. */
+  | (ReportOf & { readonly type: 'line'; readonly line: string; readonly sinceEvent: number })
+  | (ReportOf & {
+      readonly type: 'finished';
+      readonly try: number;
+      readonly outcome: HookOutcome;
+      readonly sinceEvent: number;
+    })
+  | (ReportOf & { readonly type: 'refused'; readonly error: HookValueError });
+
+/** What a person sees of a job that has not succeeded yet. */
+export interface HookView extends ReportOf {
   readonly tries: number;
   readonly problem: string | undefined;
 }
 
-interface Job extends HookJob {
-  readonly secret: Secret | undefined;
-  tries: number;
-  problem: string | undefined;
+interface Queued {
+  readonly job: HookJob;
+  readonly psk: Secret | undefined;
+  readonly listener: HookListener;
   readonly queuedAt: number;
-  readonly firstTry: { resolve(ok: boolean): void };
-  readonly wake: AbortController;
-  /** A newer event of the same subject has come: no further try. */
-  superseded: boolean;
 }
 
-/** Runs the operator's hooks: at most so many at a time, one at a time for a subject, in order, again until they work. */
+/** Runs the operator's hooks as QUEUE decides, and says what happens to them. */
 export class HookRunner {
   readonly #options: HookOptions;
-  readonly #queues = new Map<string, Job[]>();
-  readonly #slots: (() => void)[] = [];
-  #running = 0;
-  #stopping = false;
-  readonly #active = new Set<Promise<void>>();
-  readonly #processes = new Set<AbortController>();
-  #ended = false;
+  readonly #guard: Guard;
+  readonly #queue: HookQueue;
+  readonly #driver: Driver<QueueInput, QueueOutput>;
+  readonly #jobs = new Map<number, Queued>();
+  readonly #processes = new Map<number, HookProcess>();
+  readonly #stopping: (() => void)[] = [];
+  #lastToken = 0;
 
   constructor(options: HookOptions) {
+    const { timeout, maxParallel: parallel, host, guard = unguarded } = options;
     this.#options = options;
+    this.#guard = guard;
+    this.#queue = new HookQueue({ timeout, parallel });
+    const perform = (output: QueueOutput) => this.#perform(output);
+    this.#driver = new Driver<QueueInput, QueueOutput>(this.#queue, perform, host, (error) =>
+      guard.fault('hook', error),
+    );
   }
 
-  /** Queues a job; resolves after its first try, with whether that worked. */
-  run(given: HookJob): Promise<boolean> {
-    const { promise, resolve } = deferred<boolean>();
-    const job: Job = {
-      ...given,
-      secret: given.psk?.copy(),
-      tries: given.triedBefore ?? 0,
-      problem: undefined,
-      queuedAt: this.#host.monotonic(),
-      firstTry: { resolve },
-      wake: new AbortController(),
-      superseded: false,
-    };
-    const queue = this.#queues.get(job.subject);
-    if (queue) {
-      // What waits to be tried again is out of date: the newer event says what holds now.
-      for (const older of queue) this.#supersede(older, job.event);
-      this.#replaceRefresh(queue, job.event);
-      queue.push(job);
-    } else {
-      this.#queues.set(job.subject, [job]);
-      const drained = this.#drain(job.subject).finally(() => this.#active.delete(drained));
-      this.#active.add(drained);
-    }
-    return promise;
+  /** Queues a job. Returns its token, for `after` of others. */
+  queue(job: HookJob, listener: HookListener): number {
+    const { event, subject, after, lane } = job;
+    this.#lastToken += 1;
+    const token = this.#lastToken;
+    const queuedAt = this.#options.host.monotonic();
+    this.#jobs.set(token, { job, psk: job.psk?.copy(), listener, queuedAt });
+    this.#driver.feed({ type: 'job', token, job: { event, subject, after, lane: lane?.name } });
+    return token;
   }
 
-  /** Whether a job of this subject waits, runs or will be tried again. */
-  has(subject: string): boolean {
-    return this.#queues.has(subject);
+  /** Queues a job. Resolves after its first try, with how that ended. */
+  run(job: HookJob): Promise<HookOutcome> {
+    return new Promise((settled) => this.queue(job, { settled }));
   }
 
   /** Jobs of this subject that wait, run or will be tried again. */
   backlog(subject: string): number {
-    return this.#queues.get(subject)?.length ?? 0;
-  }
-
-  /** No job of this subject is tried again. */
-  cancel(subject: string): void {
-    for (const job of this.#queues.get(subject) ?? []) {
-      job.superseded = true;
-      job.wake.abort();
-    }
+    return this.#queue.backlog(subject);
   }
 
   /** Jobs that wait, run or will be tried again. */
   status(): HookView[] {
-    return [...this.#queues.values()]
-      .flat()
-      .map(({ subject, event, role, tries, problem }) => ({ subject, event, role, tries, problem }));
+    return [...this.#queue.jobs()].flatMap(({ token, tries, problem }) => {
+      const queued = this.#jobs.get(token);
+      return queued ? [{ ...reportOf(queued.job), tries, problem }] : [];
+    });
   }
 
   /**
-   * Lets every job have its try, then no more; resolves when all are over, soon after `deadline` milliseconds at the latest. Hooks
-   * that run for half of that time are killed, so that what waits for them, such as `down` for `up`, still has its try; at the
-   * deadline all are killed.
+   * Lets every job have its try, then no more. Resolves when all are over, soon after `within` milliseconds at the latest:
+   * hooks that run are killed after half of that time and at its end.
    */
-  async stop(deadline: number): Promise<void> {
-    this.#stopping = true;
-    for (const queue of this.#queues.values()) for (const job of queue) job.wake.abort();
-    const over = () => Promise.all([...this.#active]);
-    await within(over(), deadline / 2, this.#host);
-    this.#kill();
-    await within(over(), deadline / 2, this.#host);
-    this.#ended = true;
-    this.#kill();
-    await within(over(), AFTER_KILL, this.#host);
+  stop(within: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#stopping.push(resolve);
+      this.#driver.feed({ type: 'stop', within });
+    });
   }
 
-  /** Runs a hook's process, which ends with this runner at the latest. */
-  async process(command: Omit<HookCommand, 'end'>): Promise<HookOutcome> {
-    if (this.#ended) return { ok: false, milliseconds: 0, reason: 'the daemon has ended' };
-    const end = new AbortController();
-    this.#processes.add(end);
-    try {
-      const { runHook: run = runHook } = this.#options;
-      return await run({ ...command, guard: this.#options.guard, end: end.signal });
-    } finally {
-      this.#processes.delete(end);
-    }
-  }
-
-  #kill(): void {
-    for (const end of this.#processes) end.abort();
-  }
-
-  /** A refresh that has not begun when the next one comes is not run: the newer one says all of it. */
-  #replaceRefresh(queue: Job[], event: HookEvent): void {
-    const last = queue.at(-1);
-    if (event !== 'refresh' || queue.length < 2 || last?.event !== 'refresh' || last.tries > 0) return;
-    queue.pop();
-    last.secret?.wipe();
-    last.firstTry.resolve(false);
-  }
-
-  #supersede(older: Job, event: HookEvent): void {
-    // A pair of down and up both count: only what repeats or undoes an older event takes its place.
-    if (event === 'up' && (older.event === 'down' || older.event === 'revoke')) return;
-    older.superseded = true;
-    if (older.tries > 0) older.wake.abort();
-  }
-
-  async #drain(subject: string): Promise<void> {
-    const queue = this.#queues.get(subject) ?? [];
-    for (let job = queue[0]; job; job = queue[0]) {
-      // A fault ends this job, not those behind it.
-      await this.#guard.settle('hook', this.#work(job));
-      job.secret?.wipe();
-      job.firstTry.resolve(false);
-      queue.shift();
-    }
-    this.#queues.delete(subject);
-  }
-
-  /** Tries a job until it works, is superseded, or has no more tries. */
-  async #work(job: Job): Promise<void> {
-    const final = job.event === 'down' || job.event === 'revoke' || job.event === 'stop';
-    for (let wait = FIRST_RETRY; ; wait = Math.min(wait * 2, LONGEST_RETRY)) {
-      const ok = await this.#try(job);
-      if (ok === true) this.#guard.run('hook', () => job.onSuccess?.());
-      job.firstTry.resolve(ok === true);
-      if (ok || job.superseded || this.#stopping || (final && job.tries >= MAX_FINAL_TRIES)) return;
-      await pause(wait, job.wake.signal, this.#host);
-      if (job.superseded || this.#stopping) return;
-    }
-  }
-
-  /** Whether it worked; 'refused' counts as an end: the same values would be refused again. */
-  async #try(job: Job): Promise<boolean | 'refused'> {
-    await this.#slot();
-    try {
-      return await this.#tryNow(job);
-    } finally {
-      this.#release();
-    }
-  }
-
-  async #tryNow(job: Job): Promise<boolean | 'refused'> {
-    const { subject, event, role } = job;
-    const variables = typeof job.variables === 'function' ? job.variables() : job.variables;
-    if (!variables) return true;
-    job.tries += 1;
-    const sinceEvent = () => this.#host.monotonic() - job.queuedAt;
-    const finished = (outcome: HookOutcome) =>
-      this.#options.onEvent({
-        type: 'finished',
-        subject,
-        event,
-        role,
-        try: job.tries,
-        outcome,
-        sinceEvent: sinceEvent(),
-      });
-    let pskFile: string | undefined;
-    try {
-      pskFile = job.secret && (await writePskFile(this.#options.stateDir, job.secret));
-      const environment = hookEnvironment(event, role, variables, { stateDir: this.#options.stateDir, pskFile });
-      const onLine = (line: string) =>
-        this.#options.onEvent({ type: 'line', subject, event, role, line, sinceEvent: sinceEvent() });
-      const { program, secret } = job;
-      const { timeout } = this.#options;
-      const input = job.input?.();
-      const outcome = await this.process({ program, event, environment, timeout, input, secret, onLine });
-      job.problem = outcome.ok ? undefined : outcome.reason;
-      finished(outcome);
-      return outcome.ok;
-    } catch (error) {
-      if (error instanceof HookValueError) {
-        this.#options.onEvent({ type: 'refused', subject, event, role, error });
-        return 'refused';
+  #perform(output: QueueOutput): void {
+    switch (output.type) {
+      case 'run':
+        this.#begin(output);
+        break;
+      case 'kill':
+        this.#processes.get(output.run)?.kill(output.signal);
+        break;
+      case 'finished': {
+        const { token, try: tries, outcome, sinceEvent } = output;
+        const queued = this.#jobs.get(token);
+        if (queued) this.#report({ type: 'finished', ...reportOf(queued.job), try: tries, outcome, sinceEvent });
+        break;
       }
-      job.problem = (error as Error).message;
-      finished({ ok: false, milliseconds: 0, reason: job.problem });
-      return false;
-    } finally {
-      if (pskFile !== undefined) await removePskFile(pskFile);
+      case 'settled':
+        this.#jobs.get(output.token)?.listener.settled(output.outcome);
+        break;
+      case 'done': {
+        const queued = this.#jobs.get(output.token);
+        this.#jobs.delete(output.token);
+        queued?.psk?.wipe();
+        queued?.listener.done?.(output.ok);
+        break;
+      }
+      case 'stopped':
+        for (const resolve of this.#stopping.splice(0)) resolve();
     }
   }
 
-  get #host(): Host {
-    return this.#options.host ?? systemHost;
-  }
-
-  get #guard(): Guard {
-    return this.#options.guard ?? unguarded;
-  }
-
-  async #slot(): Promise<void> {
-    if (this.#running < this.#options.maxParallel) {
-      this.#running += 1;
+  #begin({ run, tokens, lane }: Extract<QueueOutput, { type: 'run' }>): void {
+    const exempt = new Map<number, Exempt>();
+    let call: HookCall | undefined;
+    let of: Queued | undefined;
+    const lines: string[] = [];
+    for (const token of tokens) {
+      const queued = this.#jobs.get(token);
+      const prepared = queued && this.#prepare(queued, lane !== undefined);
+      if (!prepared || typeof prepared === 'string') {
+        exempt.set(token, prepared ?? 'broken');
+        continue;
+      }
+      if (prepared.line !== undefined) lines.push(prepared.line);
+      call ??= prepared.call;
+      of ??= queued;
+    }
+    if (!call || !of) {
+      this.#driver.feed({ type: 'ended', run, outcome: undefined, exempt });
       return;
     }
-    const { promise, resolve } = deferred<void>();
-    this.#slots.push(resolve);
-    await promise;
+    const { job, queuedAt } = of;
+    const what = lane === undefined ? reportOf(job) : { subject: job.role, role: job.role, event: 'batch' as const };
+    const since = lane === undefined ? queuedAt : this.#options.host.monotonic();
+    const input = lane === undefined ? call.input : `${lines.join('\n')}\n`;
+    this.#start(run, { ...call, input }, what, since, exempt);
   }
 
-  /** A slot goes to whoever waits longest, or back. */
-  #release(): void {
-    const next = this.#slots.shift();
-    if (next) next();
-    else this.#running -= 1;
-  }
-}
-
-function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
-
-/** Resolves after so many milliseconds, or when the signal says so. */
-function pause(milliseconds: number, signal: AbortSignal, host: Host): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const cancel = host.after(milliseconds, resolve);
-    signal.addEventListener('abort', () => {
-      cancel();
-      resolve();
+  #start(run: number, call: HookCall, what: ReportOf, since: number, exempt: ReadonlyMap<number, Exempt>): void {
+    const { processes, host } = this.#options;
+    let isOver = false;
+    const process = processes.start(call, {
+      said: (line) => this.#report({ type: 'line', ...what, line, sinceEvent: host.monotonic() - since }),
+      ended: (outcome) => {
+        isOver = true;
+        this.#processes.delete(run);
+        this.#driver.feed({ type: 'ended', run, outcome, exempt });
+      },
+      fault: (error) => this.#guard.fault('hook', error),
     });
-  });
+    if (!isOver) this.#processes.set(run, process);
+  }
+
+  /** The call for a job; of one in a lane, everything but the input, which is the lines of all. */
+  #prepare(
+    { job, psk }: Queued,
+    inLane: boolean,
+  ): Exempt | { readonly call: HookCall; readonly line: string | undefined } {
+    const { program, role, event, lane, variables: given } = job;
+    const { stateDir } = this.#options;
+    const places = { home: homedir(), stateDir };
+    try {
+      const said = typeof given === 'function' ? given() : { variables: given };
+      if (!said) return 'nothing';
+      const { variables, input } = said;
+      if (!inLane) {
+        const environment = hookEnvironment(event, role, variables, places);
+        return { call: { program, event, environment, stateDir, input, psk }, line: undefined };
+      }
+      const environment = hookEnvironment('batch', role, lane?.variables ?? {}, places);
+      const line = hookLine(event, variables);
+      return { call: { program, event: 'batch', environment, stateDir, input: undefined, psk: undefined }, line };
+    } catch (error) {
+      if (error instanceof HookValueError) {
+        this.#report({ type: 'refused', ...reportOf(job), error });
+        return 'refused';
+      }
+      this.#guard.fault('hook', error);
+      return 'broken';
+    }
+  }
+
+  #report(report: HookReport): void {
+    this.#guard.run('hook', () => this.#options.onEvent(report));
+  }
+}
+
+function reportOf({ subject, event, role }: HookJob): ReportOf {
+  return { subject, event, role };
 }

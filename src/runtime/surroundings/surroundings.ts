@@ -1,5 +1,5 @@
 import { type Transport, tcpTransport } from '../diameter/transport.js';
-import { type RunHook, runHook } from '../hooks/process.js';
+import { type HookProcessRunner, HostProcesses } from '../hooks/process.js';
 import { type WatchAddresses, watchAddresses } from '../net/address-watch.js';
 import { systemUdp, type Udp } from '../net/udp.js';
 import { type OpenControl, openControl } from '../service/operator-door.js';
@@ -17,8 +17,8 @@ export interface Surroundings {
   readonly udp: Udp;
   /** Diameter connections without TLS. */
   readonly transport: Transport;
-  /** Runs one hook, once. */
-  readonly runHook: RunHook;
+  /** Runs the programs of hooks. */
+  readonly hookProcesses: HookProcessRunner;
   /** Tells of changes of this host's addresses. */
   readonly watchAddresses: WatchAddresses;
   /** By what a change of a watched file is seen. */
@@ -32,7 +32,7 @@ export const systemSurroundings: Surroundings = {
   host: systemHost,
   udp: systemUdp,
   transport: tcpTransport,
-  runHook,
+  hookProcesses: new HostProcesses(systemHost),
   watchAddresses,
   lookAtFiles: fingerprints,
   openControl,

@@ -22,6 +22,7 @@ import { EapPeer } from '../../../src/runtime/eap/peer.js';
 import { TlsServerHandshake } from '../../../src/runtime/eap/tls-server.js';
 import { HookRunner } from '../../../src/runtime/hooks/runner.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
+import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
 
 /**
  * All three daemons in this process, so that their parts can be made to throw. Each test breaks one entry point and shows
@@ -303,15 +304,20 @@ describe('a fault at', () => {
 
   it('the values of a hook: that job ends, and the next one runs', async () => {
     const runner = new HookRunner({
-      ...{ stateDir: lab.path('runner'), timeout: 5_000, maxParallel: 1, onEvent: () => undefined },
+      stateDir: lab.path('runner'),
+      timeout: 5_000,
+      maxParallel: 1,
+      onEvent: () => undefined,
       guard: paa.barrier,
+      ...systemSurroundings,
+      processes: systemSurroundings.hookProcesses,
     });
     const job = { program: lab.path('hook.sh'), role: 'ep', event: 'permit', subject: 'a' } as const;
     const variables = () => {
       throw new TypeError('no values');
     };
     const both = [runner.run({ ...job, variables }), runner.run({ ...job, variables: { session: '1' } })];
-    expect(await Promise.all(both)).toEqual([false, true]);
+    expect(await Promise.all(both)).toMatchObject([{ ok: false }, { ok: true }]);
     await runner.stop(1_000);
   });
 

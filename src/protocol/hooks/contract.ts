@@ -1,15 +1,16 @@
-import { homedir } from 'node:os';
 import { CodedError } from '../../errors/coded-error.js';
-import { formatAddress, parseAddress } from '../../protocol/bytes/address.js';
-import { hostAddressProblem } from '../../protocol/mip6/fitness.js';
-import { checkName } from '../../protocol/mip6/names.js';
+import { formatAddress, parseAddress } from '../bytes/address.js';
+import { hostAddressProblem } from '../mip6/fitness.js';
+import { checkName } from '../mip6/names.js';
 
+/** Whose host the hook runs for: mobile node, home agent, or enforcement point. */
 export type HookRole = 'mn' | 'ha' | 'ep';
+/** What has happened; the only argument of a hook. */
 export type HookEvent =
   | ('up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'probe')
   | ('start' | 'permit' | 'revoke' | 'batch' | 'stop');
 
-/** What a hook is told. Times in seconds, addresses as text; undefined: not said. */
+/** What a hook is told. Times in seconds, addresses as text; undefined: the hook does not get this variable. */
 export interface HookVariables {
   readonly mnId?: string | undefined;
   readonly session?: string | undefined;
@@ -23,12 +24,12 @@ export interface HookVariables {
   readonly lifetime?: number | undefined;
   readonly ike?: 'ikev1' | 'ikev2' | undefined;
   readonly careOfAddress?: string | undefined;
-  /** The one before a move. */
+  /** The care-of address before a move. */
   readonly formerAddress?: string | undefined;
   readonly interface?: string | undefined;
 }
 
-/** A value that must not reach a hook: shipped ones paste them into configuration and file names. */
+/** A value that must not reach a hook, because hooks paste values into configuration files and file names. */
 export class HookValueError extends CodedError<'ERR_HOOK_VALUE'> {
   override readonly name = 'HookValueError';
   readonly variable: string;
@@ -39,7 +40,7 @@ export class HookValueError extends CodedError<'ERR_HOOK_VALUE'> {
   }
 }
 
-/** Hooks find the programs of the base system and of packages, on Linux and FreeBSD. */
+/** Has the programs of the base system and of packages, on Linux and FreeBSD. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 type Check = (value: string) => string | undefined;
@@ -50,13 +51,13 @@ const address: Check = (text) => {
   return formatAddress(octets) === text ? undefined : `it is not canonical: ${formatAddress(octets)}`;
 };
 
-/** One that a home agent or a home address can be. */
+/** An address that a home agent or a mobile node can have as its home address. */
 const hostAddress: Check = (text) => {
   const octets = parseAddress(text);
   return address(text) ?? (octets && hostAddressProblem(octets));
 };
 
-/** A link-local care-of address has its interface behind it. */
+/** An address; a link-local one is followed by its interface, `fe80::1%eth0`. */
 const scopedAddress: Check = (text) => {
   const [plain = '', scope, more] = text.split('%');
   if (more !== undefined || (scope !== undefined && interfaceName(scope))) return 'its scope is not an interface';
@@ -88,27 +89,39 @@ const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: st
   { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },
 ];
 
-/** The whole environment of a hook. Throws HookValueError for a value that does not fit its pattern. */
+/** What of a hook's environment does not depend on the event. */
+export interface HookPlaces {
+  /** Home directory of the daemon's user. */
+  readonly home: string;
+  readonly stateDir: string;
+}
+
+/**
+ * The whole environment of a hook, less MIP6_PSK_FILE, which whoever writes that file adds. Throws HookValueError for a value
+ * that does not match its pattern.
+ */
 export function hookEnvironment(
   event: HookEvent,
   role: HookRole,
   variables: HookVariables,
-  places: { readonly stateDir: string; readonly pskFile: string | undefined },
+  places: HookPlaces,
 ): Readonly<Record<string, string>> {
   const environment: Record<string, string> = {
     PATH,
-    HOME: homedir(),
+    HOME: places.home,
     LANG: 'C',
     MIP6_EVENT: event,
     MIP6_ROLE: role,
     MIP6_STATE_DIR: places.stateDir,
   };
   for (const [name, text] of checked(variables)) environment[name] = text;
-  if (places.pskFile !== undefined) environment['MIP6_PSK_FILE'] = places.pskFile;
   return environment;
 }
 
-/** An event on a line of a hook's standard input: `permit MIP6_SESSION=… MIP6_COA=…`. No value has a blank in it. */
+/**
+ * An event as a line of a hook's standard input: `permit MIP6_SESSION=… MIP6_COA=…`. No value contains a blank. Throws
+ * HookValueError.
+ */
 export function hookLine(event: HookEvent, variables: HookVariables): string {
   return [event, ...[...checked(variables)].map(([name, text]) => `${name}=${text}`)].join(' ');
 }

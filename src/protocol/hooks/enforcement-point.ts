@@ -1,0 +1,386 @@
+import { type HookEvent, HookValueError, type HookVariables, hookLine } from './contract.js';
+
+/** A client that may pass. */
+export interface Admission {
+  readonly session: string;
+  readonly userName: string | undefined;
+  readonly address: string;
+  /** Milliseconds from now; undefined: no limit. */
+  readonly lifetime: number | undefined;
+}
+
+export type EnforcementInput =
+  /** Set the enforcement point up from nothing. */
+  | { readonly type: 'start'; readonly token: number }
+  | { readonly type: 'permit'; readonly token: number; readonly admission: Admission }
+  | { readonly type: 'move'; readonly session: string; readonly address: string }
+  | { readonly type: 'revoke'; readonly session: string }
+  /** The PAA ends. */
+  | { readonly type: 'stop'; readonly token: number }
+  /** A job runs now: what is its hook to be told? Asked for each try, and answered by `say` or `nothing`. */
+  | { readonly type: 'run'; readonly job: number }
+  /** A job has had its first try. */
+  | { readonly type: 'settled'; readonly job: number; readonly ok: boolean }
+  /** A job is over: it has worked, or is not tried again. */
+  | { readonly type: 'done'; readonly job: number; readonly ok: boolean };
+
+export type EnforcementOutput =
+  /** Queue a run of the hook; `run` asks what it is told. `after`: jobs that must have had their first try. */
+  | {
+      readonly type: 'job';
+      readonly job: number;
+      readonly event: HookEvent;
+      readonly subject: string;
+      readonly after: readonly number[];
+    }
+  /** Answer to `run`. `input`: for standard input. */
+  | {
+      readonly type: 'say';
+      readonly job: number;
+      readonly variables: HookVariables;
+      readonly input: string | undefined;
+    }
+  /** Answer to `run`: there is nothing to say any more. */
+  | { readonly type: 'nothing'; readonly job: number }
+  /** The first try of what was asked for is over. */
+  | { readonly type: 'settled'; readonly token: number; readonly ok: boolean };
+
+interface Held extends Admission {
+  readonly until: number | undefined;
+}
+
+/** A change of address of which the hook has not been told yet, or has been told. */
+interface Move {
+  /** The last address that it was told before. */
+  readonly former: string;
+  told: boolean;
+  /** A later move says all of it. */
+  superseded: boolean;
+}
+
+type Saying =
+  | { readonly event: 'start' | 'stop' }
+  | { readonly event: 'permit'; readonly session: string }
+  | { readonly event: 'move'; readonly session: string; readonly move: Move }
+  | {
+      readonly event: 'revoke';
+      readonly session: string;
+      readonly userName: string | undefined;
+      readonly address: string;
+      /** An address that the session has left and that may still be permitted: apart from the events of the session. */
+      readonly alone: boolean;
+    };
+
+interface Telling {
+  readonly saying: Saying;
+  /** Addresses whose events must be told in order. */
+  readonly addresses: readonly string[];
+  readonly token: number | undefined;
+}
+
+/** Subject of `start` and `stop`. */
+const POINT = 'ep';
+
+/**
+ * Who may pass, and what the enforcement point's hook has to be told of it. Stale permits of an earlier run of the PAA are
+ * cleared by `start`; until that has worked, no other event is told. What a hook is told is looked up when it runs: one that
+ * runs late, or again, never says what once was true.
+ */
+export class EnforcementPoint {
+  readonly #interface: string;
+  readonly #held = new Map<string, Held>();
+  /** Sessions from an address, the newest last: its events count, since its node has forgotten the others. */
+  readonly #holders = new Map<string, Set<string>>();
+  /** The last move of each session. */
+  readonly #moves = new Map<string, Move>();
+  readonly #jobs = new Map<number, Telling>();
+  /** Jobs that are not over, by the addresses that they are about: a later one must not run while one of them does. */
+  readonly #about = new Map<string, Set<number>>();
+  #lastJob = 0;
+  /** The last `start`; the point is ready when this one has worked. */
+  #start: number | undefined;
+  #ready = false;
+  #stopped = false;
+  /** Events that the run of `start` under way says, and those since. */
+  #covered: Telling[] = [];
+  #later: Telling[] = [];
+  #outputs: EnforcementOutput[] = [];
+
+  /** `interface`: of the access network. */
+  constructor(interfaceName: string) {
+    this.#interface = interfaceName;
+  }
+
+  handle(input: EnforcementInput, now: number): EnforcementOutput[] {
+    this.#outputs = [];
+    switch (input.type) {
+      case 'start':
+        this.#begin(input.token);
+        break;
+      case 'permit':
+        this.#permit(input.admission, input.token, now);
+        break;
+      case 'move':
+        this.#move(input.session, input.address);
+        break;
+      case 'revoke':
+        this.#revoke(input.session);
+        break;
+      case 'stop':
+        this.#end(input.token);
+        break;
+      case 'run':
+        this.#say(input.job, now);
+        break;
+      case 'settled':
+        this.#settled(input.job, input.ok);
+        break;
+      case 'done':
+        this.#done(input.job, input.ok);
+    }
+    return this.#outputs;
+  }
+
+  // ------------------------------------------------------------------------------------------------- what hooks are told
+
+  #say(job: number, now: number): void {
+    const telling = this.#jobs.get(job);
+    const values = telling && this.#valuesFor(telling.saying, now);
+    if (!values) {
+      // Another session has the new address of a client that moved: the address before is left to be taken away.
+      if (telling?.saying.event === 'move' && !telling.saying.move.superseded) {
+        const { session, move } = telling.saying;
+        if (this.#held.has(session)) this.#clear(session, move.former);
+      }
+      this.#outputs.push({ type: 'nothing', job });
+      return;
+    }
+    const input = telling.saying.event === 'start' ? this.#everybody(now) : undefined;
+    this.#outputs.push({ type: 'say', job, variables: values, input });
+  }
+
+  #valuesFor(saying: Saying, now: number): HookVariables | undefined {
+    switch (saying.event) {
+      case 'start':
+      case 'stop':
+        return { interface: this.#interface };
+      case 'permit':
+        return this.#valuesOf(saying.session, now);
+      case 'move': {
+        const { session, move } = saying;
+        if (move.superseded) return undefined;
+        move.told = true;
+        const values = this.#valuesOf(session, now);
+        return values && { ...values, formerAddress: this.#free(move.former) };
+      }
+      case 'revoke': {
+        const { userName: mnId, session, address, alone } = saying;
+        if (alone && this.#free(address) === undefined) return undefined;
+        return { mnId, session, careOfAddress: this.#free(address), interface: this.#interface };
+      }
+    }
+  }
+
+  /** Standard input of `start`: a line for each client that may pass. */
+  #everybody(now: number): string {
+    this.#abandon(this.#covered);
+    this.#covered = this.#later;
+    this.#later = [];
+    let text = '';
+    for (const session of this.#held.keys()) text += this.#lineOf(session, now);
+    return text;
+  }
+
+  #valuesOf(session: string, now: number): HookVariables | undefined {
+    const held = this.#held.get(session);
+    // If another session has the address, the events of that one count.
+    if (!held || this.#holder(held.address) !== session) return undefined;
+    const { userName: mnId, address: careOfAddress, until } = held;
+    const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - now) / 1000));
+    return { mnId, session, careOfAddress, lifetime, interface: this.#interface };
+  }
+
+  /** A client whose values no hook must be given does not keep the others out. */
+  #lineOf(session: string, now: number): string {
+    const values = this.#valuesOf(session, now);
+    try {
+      return values ? `${hookLine('permit', values)}\n` : '';
+    } catch (error) {
+      if (error instanceof HookValueError) return '';
+      throw error;
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- clients
+
+  #permit(admission: Admission, token: number, now: number): void {
+    const { session, address, lifetime } = admission;
+    const before = this.#held.get(session);
+    if (before && before.address !== address) this.#move(session, address);
+    this.#held.set(session, { ...admission, until: lifetime === undefined ? undefined : now + lifetime });
+    this.#hold(session, address);
+    this.#tell({ saying: { event: 'permit', session }, addresses: [address], token });
+  }
+
+  /** If a client moves again before the hook could be told of its first move, the hook is told once. */
+  #move(session: string, address: string): void {
+    const held = this.#held.get(session);
+    if (!held) return;
+    this.#held.set(session, { ...held, address });
+    this.#leave(session, held.address);
+    this.#hold(session, address);
+    const last = this.#moves.get(session);
+    const untold = last && !last.told ? last : undefined;
+    if (untold) untold.superseded = true;
+    const move: Move = { former: untold?.former ?? held.address, told: false, superseded: false };
+    this.#moves.set(session, move);
+    const addresses = [move.former, held.address, address];
+    this.#tell({ saying: { event: 'move', session, move }, addresses, token: undefined });
+  }
+
+  #revoke(session: string): void {
+    const held = this.#held.get(session);
+    if (!held) return;
+    const last = this.#moves.get(session);
+    this.#held.delete(session);
+    this.#moves.delete(session);
+    this.#leave(session, held.address);
+    // The hook will not be told of a move that it has not been told of: what it knows is the address before.
+    for (const address of last && !last.told ? [last.former, held.address] : [held.address]) {
+      const saying = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
+      this.#tell({ saying, addresses: [address], token: undefined });
+      // The hook permits an address for one session. Another one that has this address is told again.
+      const other = this.#holder(address);
+      if (other !== undefined) {
+        this.#tell({ saying: { event: 'permit', session: other }, addresses: [address], token: undefined });
+      }
+    }
+  }
+
+  #hold(session: string, address: string): void {
+    const sessions = this.#holders.get(address) ?? new Set();
+    sessions.delete(session);
+    this.#holders.set(address, sessions.add(session));
+  }
+
+  #leave(session: string, address: string): void {
+    const sessions = this.#holders.get(address);
+    sessions?.delete(session);
+    if (sessions?.size === 0) this.#holders.delete(address);
+  }
+
+  #holder(address: string): string | undefined {
+    return [...(this.#holders.get(address) ?? [])].at(-1);
+  }
+
+  /** An address that nobody may use any more; undefined if somebody has it again, who would be shut out with it. */
+  #free(address: string): string | undefined {
+    return this.#holders.has(address) ? undefined : address;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- jobs
+
+  #begin(token: number): void {
+    this.#ready = false;
+    // A hook under way that takes an address away must not do it after `start` has given that to somebody.
+    const after = [...this.#jobs].filter(([, { saying }]) => saying.event === 'move' || saying.event === 'revoke');
+    this.#start = this.#queue(
+      { saying: { event: 'start' }, addresses: [], token },
+      after.map(([job]) => job),
+    );
+  }
+
+  /** After what is under way. Events that wait for `start` are not told any more: `stop` clears all of them. */
+  #end(token: number): void {
+    this.#stopped = true;
+    this.#abandon([...this.#covered, ...this.#later]);
+    this.#covered = [];
+    this.#later = [];
+    this.#queue({ saying: { event: 'stop' }, addresses: [], token }, [...this.#jobs.keys()]);
+  }
+
+  #tell(telling: Telling): void {
+    if (this.#stopped) {
+      this.#abandon([telling]);
+    } else if (this.#ready) {
+      const before = telling.addresses.flatMap((address) => [...(this.#about.get(address) ?? [])]);
+      this.#queue(telling, [...new Set(before)]);
+    } else {
+      this.#later.push(telling);
+    }
+  }
+
+  #queue(telling: Telling, after: readonly number[]): number {
+    this.#lastJob += 1;
+    const { saying } = telling;
+    this.#jobs.set(this.#lastJob, telling);
+    for (const address of telling.addresses) {
+      this.#about.set(address, (this.#about.get(address) ?? new Set()).add(this.#lastJob));
+    }
+    this.#outputs.push({ type: 'job', job: this.#lastJob, event: saying.event, subject: subjectOf(saying), after });
+    return this.#lastJob;
+  }
+
+  #settled(job: number, ok: boolean): void {
+    const token = this.#jobs.get(job)?.token;
+    if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok });
+  }
+
+  #done(job: number, ok: boolean): void {
+    const telling = this.#jobs.get(job);
+    this.#jobs.delete(job);
+    for (const address of telling?.addresses ?? []) {
+      const about = this.#about.get(address);
+      about?.delete(job);
+      if (about?.size === 0) this.#about.delete(address);
+    }
+    if (telling && !ok && !this.#stopped) this.#unfinished(telling.saying, job);
+    if (job === this.#start && ok && !this.#stopped) this.#started();
+  }
+
+  /**
+   * A newer event of the session ended the retries of this one. What it was to take away may still be permitted: that is a
+   * job of its own, with retries of its own.
+   */
+  #unfinished(saying: Saying, job: number): void {
+    if (saying.event === 'move' && saying.move.told) {
+      this.#clear(saying.session, saying.move.former);
+    } else if (saying.event === 'revoke' && !saying.alone && this.#hasLater(saying.session, job)) {
+      this.#clear(saying.session, saying.address);
+    }
+  }
+
+  #clear(session: string, address: string): void {
+    const saying = { event: 'revoke', session, userName: undefined, address, alone: true } as const;
+    this.#tell({ saying, addresses: [address], token: undefined });
+  }
+
+  #hasLater(session: string, job: number): boolean {
+    return [...this.#jobs].some(
+      ([later, { saying }]) => later > job && 'session' in saying && saying.session === session,
+    );
+  }
+
+  #started(): void {
+    this.#ready = true;
+    for (const { token } of this.#covered) {
+      if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok: true });
+    }
+    const later = this.#later;
+    this.#covered = [];
+    this.#later = [];
+    for (const telling of later) this.#tell(telling);
+  }
+
+  #abandon(tellings: readonly Telling[]): void {
+    for (const { token } of tellings) {
+      if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok: false });
+    }
+  }
+}
+
+function subjectOf(saying: Saying): string {
+  if (!('session' in saying)) return POINT;
+  const subject = `${POINT} ${saying.session}`;
+  return saying.event === 'revoke' && saying.alone ? `${subject} ${saying.address}` : subject;
+}

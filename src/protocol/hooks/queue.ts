@@ -1,0 +1,494 @@
+import { DeadlineQueue } from '../bytes/deadline-queue.js';
+import type { HookEvent } from './contract.js';
+
+/** A hook that fails is tried again after a second, then after twice as long each time, a minute at most. Milliseconds. */
+export const FIRST_RETRY = 1_000;
+export const LONGEST_RETRY = 60_000;
+
+/** No session is left that would end the retries of `down`, `revoke` and `stop`; the answer of a `probe` is its one try. */
+export const MAX_TRIES: Readonly<Partial<Record<HookEvent, number>>> = { down: 8, revoke: 8, stop: 8, probe: 1 };
+
+/** Events that one run of a hook gets at most. */
+export const MAX_BATCH = 1_000;
+
+/** From SIGTERM to SIGKILL, in milliseconds. */
+export const KILL_AFTER = 2_000;
+
+/** How long the processes that are killed at the end may take to be gone, with their key files, in milliseconds. */
+export const AFTER_KILL = 500;
+
+/** How a run of a hook ended. */
+export type HookOutcome =
+  | { readonly ok: true; readonly milliseconds: number }
+  | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
+
+/**
+ * Why a job took no part in its run. `nothing`: there is nothing to say any more, which counts as success. `refused`: a value
+ * must not reach a hook, and would not the next time. `broken`: a fault of this program. None of them is tried again.
+ */
+export type Exempt = 'nothing' | 'refused' | 'broken';
+
+/** An event that a hook is to be told. */
+export interface Job {
+  readonly event: HookEvent;
+  /** Jobs of one subject run one after another, in order: a mobile node, a client. */
+  readonly subject: string;
+  /** Tokens of earlier jobs: this one waits until they have had their first try, and do not run. */
+  readonly after?: readonly number[] | undefined;
+  /** Jobs of one lane share a run: those that come while it runs go into its next run, in order. */
+  readonly lane?: string | undefined;
+}
+
+export interface QueueOptions {
+  /** How long a run may take, in milliseconds. */
+  readonly timeout: number;
+  /** How many jobs run at a time. A lane has its own run beside these, so that it never waits for the hooks of others. */
+  readonly parallel: number;
+}
+
+export type QueueInput =
+  | { readonly type: 'job'; readonly token: number; readonly job: Job }
+  /** A run is over. `outcome` is undefined if no process was started because all its jobs are exempt. */
+  | {
+      readonly type: 'ended';
+      readonly run: number;
+      readonly outcome: HookOutcome | undefined;
+      readonly exempt?: ReadonlyMap<number, Exempt>;
+    }
+  /** The daemon ends: each job has its try, then no more. `within`: milliseconds. */
+  | { readonly type: 'stop'; readonly within: number }
+  | { readonly type: 'tick' };
+
+export type QueueOutput =
+  /** Run the hook of these jobs, of which there are several in a lane only; answer with `ended`. */
+  | {
+      readonly type: 'run';
+      readonly run: number;
+      readonly tokens: readonly number[];
+      readonly lane: string | undefined;
+    }
+  /** Send the process of a run a signal; it still ends with `ended`. */
+  | { readonly type: 'kill'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
+  /** A job has had its first try, or will have none. Comes once for each job. */
+  | { readonly type: 'settled'; readonly token: number; readonly outcome: HookOutcome }
+  /** A job is over: it runs no more, and its key can be wiped. Comes once for each job, after `settled`. */
+  | { readonly type: 'done'; readonly token: number; readonly ok: boolean }
+  /** A try is over. `sinceEvent`: milliseconds since the job came; earlier tries count. */
+  | {
+      readonly type: 'finished';
+      readonly token: number;
+      readonly try: number;
+      readonly outcome: HookOutcome;
+      readonly sinceEvent: number;
+    }
+  /** After `stop`: no job is left, and none is accepted any more. */
+  | { readonly type: 'stopped' };
+
+/** What a person sees of a job that is not over. */
+export interface JobView {
+  readonly token: number;
+  readonly tries: number;
+  readonly problem: string | undefined;
+}
+
+type EntryState =
+  /** Behind another job of its subject, behind a job that it comes after, or for its lane. */
+  | 'waiting'
+  /** For one of the `parallel` places. */
+  | 'in line'
+  | 'running'
+  /** Until its retry. */
+  | 'asleep'
+  | 'over';
+
+interface Entry {
+  readonly token: number;
+  readonly job: Job;
+  readonly queuedAt: number;
+  /** Jobs that it comes after and still waits for. */
+  readonly blockedBy: Set<number>;
+  state: EntryState;
+  tries: number;
+  problem: string | undefined;
+  retryAfter: number;
+  /** A newer event of the subject says what holds now: its first try is its last. */
+  superseded: boolean;
+  settled: boolean;
+  /** Its lane's run failed: it is tried by itself. */
+  alone: boolean;
+}
+
+interface Run {
+  readonly entries: readonly Entry[];
+  readonly lane: Lane | undefined;
+  /** When it gets its next signal. */
+  signalAt: number;
+  timedOut: boolean;
+}
+
+interface Lane {
+  readonly name: string;
+  readonly waiting: Set<Entry>;
+  isRunning: boolean;
+  /** When its next run begins; undefined: nothing can run. */
+  due: number | undefined;
+}
+
+/** Before its deadline, hooks are killed once at half time, so that what waits for them still has its try. */
+type Stop =
+  | { readonly name: 'open' }
+  | { readonly name: 'trying'; readonly halfAt: number; readonly endAt: number; halfOver: boolean }
+  | { readonly name: 'killing'; readonly overAt: number }
+  | { readonly name: 'over' };
+
+const ENDED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has ended' };
+const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'a newer event took its place' };
+const NOTHING_TO_SAY: HookOutcome = { ok: true, milliseconds: 0 };
+
+const NO_TRY: Readonly<Record<Exclude<Exempt, 'nothing'>, HookOutcome>> = {
+  refused: { ok: false, milliseconds: 0, reason: 'a value was refused' },
+  broken: { ok: false, milliseconds: 0, reason: 'fault' },
+};
+
+/**
+ * QUEUE: decides which hook runs when. One job of a subject at a time, in order; at most so many jobs at a time; again until
+ * the hook works or a newer event says what holds now.
+ */
+export class HookQueue {
+  readonly #options: QueueOptions;
+  readonly #entries = new Map<number, Entry>();
+  readonly #subjects = new Map<string, Entry[]>();
+  /** By the job that they come after. */
+  readonly #dependents = new Map<number, Entry[]>();
+  readonly #lanes = new Map<string, Lane>();
+  readonly #line: Entry[] = [];
+  readonly #asleep = new DeadlineQueue<Entry>();
+  readonly #runs = new Map<number, Run>();
+  #singleRuns = 0;
+  #lastRun = 0;
+  #stop: Stop = { name: 'open' };
+  /** Of the input that is being handled. */
+  #now = 0;
+  #outputs: QueueOutput[] = [];
+
+  constructor(options: QueueOptions) {
+    this.#options = options;
+  }
+
+  handle(input: QueueInput, now: number): QueueOutput[] {
+    this.#outputs = [];
+    this.#now = now;
+    switch (input.type) {
+      case 'job':
+        this.#add(input.token, input.job);
+        break;
+      case 'ended':
+        this.#ended(input);
+        break;
+      case 'stop':
+        this.#beginStop(input.within);
+        break;
+      case 'tick':
+        this.#tick();
+    }
+    this.#beginSingles();
+    // Jobs that come at one moment go into one run: the lane begins at the tick after them.
+    if (input.type !== 'job') for (const lane of this.#lanes.values()) this.#beginLane(lane);
+    this.#finishStop(input.type);
+    return this.#outputs;
+  }
+
+  get deadline(): number | undefined {
+    let first = this.#asleep.first ?? Number.POSITIVE_INFINITY;
+    for (const { signalAt } of this.#runs.values()) first = Math.min(first, signalAt);
+    for (const { isRunning, due } of this.#lanes.values()) {
+      if (!isRunning && due !== undefined && !this.#isOver) first = Math.min(first, due);
+    }
+    if (this.#stop.name === 'trying') {
+      first = Math.min(first, this.#stop.halfOver ? this.#stop.endAt : this.#stop.halfAt);
+    } else if (this.#stop.name === 'killing') {
+      first = Math.min(first, this.#stop.overAt);
+    }
+    return first === Number.POSITIVE_INFINITY ? undefined : first;
+  }
+
+  /** Jobs of this subject that wait, run or will be tried again. */
+  backlog(subject: string): number {
+    return this.#subjects.get(subject)?.length ?? 0;
+  }
+
+  /** Jobs that wait, run or will be tried again. */
+  *jobs(): Generator<JobView> {
+    for (const { token, tries, problem } of this.#entries.values()) yield { token, tries, problem };
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- arrival
+
+  #add(token: number, job: Job): void {
+    const entry: Entry = {
+      token,
+      job,
+      queuedAt: this.#now,
+      blockedBy: new Set(),
+      state: 'waiting',
+      tries: 0,
+      problem: undefined,
+      retryAfter: FIRST_RETRY,
+      superseded: false,
+      settled: false,
+      alone: false,
+    };
+    this.#entries.set(token, entry);
+    if (this.#isOver) {
+      this.#finish(entry, false, ENDED);
+      return;
+    }
+    for (const older of [...(this.#subjects.get(job.subject) ?? [])]) this.#supersede(older, job.event);
+    const queue = this.#subjects.get(job.subject) ?? [];
+    this.#subjects.set(job.subject, queue);
+    const replaced = replacedRefresh(queue, job.event);
+    queue.push(entry);
+    for (const earlier of job.after ?? []) {
+      const before = this.#entries.get(earlier);
+      if (!before || (before.settled && before.state !== 'running')) continue;
+      entry.blockedBy.add(earlier);
+      this.#dependents.set(earlier, [...(this.#dependents.get(earlier) ?? []), entry]);
+    }
+    if (job.lane !== undefined) this.#laneOf(job.lane).waiting.add(entry);
+    if (replaced) this.#replace(replaced, entry);
+    else this.#consider(entry);
+  }
+
+  /** The newer one gets the place in line, or jobs that come often would never run. */
+  #replace(older: Entry, newer: Entry): void {
+    const place = this.#line.indexOf(older);
+    this.#finish(older, false, REPLACED);
+    if (place < 0 || newer.state !== 'in line') return;
+    this.#line.pop();
+    this.#line[place] = newer;
+  }
+
+  /**
+   * A newer event ends the retries of an older one: it says what holds now. Except `up` after `down` or `revoke`: these are
+   * not undone by it, and are told first.
+   */
+  #supersede(older: Entry, event: HookEvent): void {
+    if (event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke')) return;
+    older.superseded = true;
+    if (older.state === 'asleep') this.#finish(older, false, REPLACED);
+  }
+
+  #laneOf(name: string): Lane {
+    const lane = this.#lanes.get(name) ?? { name, waiting: new Set(), isRunning: false, due: undefined };
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- runs
+
+  /** Puts a job in line, or has its lane run, if nothing is before it any more. */
+  #consider(entry: Entry): void {
+    const isFirst = this.#subjects.get(entry.job.subject)?.[0] === entry;
+    if (entry.state !== 'waiting' || !isFirst || entry.blockedBy.size > 0) return;
+    if (entry.job.lane === undefined || entry.alone) {
+      entry.state = 'in line';
+      this.#line.push(entry);
+    } else {
+      this.#laneOf(entry.job.lane).due ??= this.#now;
+    }
+  }
+
+  #beginSingles(): void {
+    while (!this.#isOver && this.#line.length > 0 && this.#singleRuns < this.#options.parallel) {
+      const entry = this.#line.shift();
+      // Over without a try, because the queue was stopped or a newer refresh took its place.
+      if (entry?.state !== 'in line') continue;
+      this.#singleRuns += 1;
+      this.#begin([entry], undefined);
+    }
+  }
+
+  #beginLane(lane: Lane): void {
+    if (this.#isOver || lane.isRunning || lane.due === undefined || lane.due > this.#now) return;
+    lane.due = undefined;
+    const batch = this.#batchOf(lane);
+    for (const entry of batch) lane.waiting.delete(entry);
+    if (batch.length === 0) return;
+    lane.isRunning = true;
+    this.#begin(batch, lane);
+  }
+
+  /** What can run now: what is before a job in its subject, or what it comes after, is over or in the same run. */
+  #batchOf(lane: Lane): Entry[] {
+    const batch: Entry[] = [];
+    const taken = new Set<number>();
+    const ofSubject = new Map<string, number>();
+    for (const entry of lane.waiting) {
+      if (batch.length === MAX_BATCH) break;
+      const { subject } = entry.job;
+      const before = ofSubject.get(subject) ?? 0;
+      if (this.#subjects.get(subject)?.[before] !== entry) continue;
+      if ([...entry.blockedBy].some((token) => !taken.has(token))) continue;
+      batch.push(entry);
+      taken.add(entry.token);
+      ofSubject.set(subject, before + 1);
+    }
+    return batch;
+  }
+
+  #begin(entries: readonly Entry[], lane: Lane | undefined): void {
+    this.#lastRun += 1;
+    for (const entry of entries) entry.state = 'running';
+    this.#runs.set(this.#lastRun, { entries, lane, signalAt: this.#now + this.#options.timeout, timedOut: false });
+    const tokens = entries.map(({ token }) => token);
+    this.#outputs.push({ type: 'run', run: this.#lastRun, tokens, lane: lane?.name });
+  }
+
+  #ended({ run: id, outcome, exempt }: Extract<QueueInput, { type: 'ended' }>): void {
+    const run = this.#runs.get(id);
+    if (!run) return;
+    this.#runs.delete(id);
+    if (run.lane) {
+      run.lane.isRunning = false;
+      run.lane.due = this.#now;
+    } else {
+      this.#singleRuns -= 1;
+    }
+    const shown = run.timedOut && outcome ? this.#lateOutcome(outcome) : outcome;
+    for (const entry of run.entries) {
+      const why = exempt?.get(entry.token) ?? (shown ? undefined : 'broken');
+      if (why === 'nothing') this.#finish(entry, true, NOTHING_TO_SAY);
+      else if (why) this.#finish(entry, false, NO_TRY[why]);
+      else if (shown) this.#tried(entry, shown, run.lane !== undefined);
+    }
+    // What was behind these jobs in their subjects, and those of a failed run of a lane.
+    for (const { job } of run.entries) {
+      const next = this.#subjects.get(job.subject)?.[0];
+      if (next) this.#consider(next);
+    }
+  }
+
+  /** Whatever the exit status: it came after SIGTERM. */
+  #lateOutcome({ milliseconds }: HookOutcome): HookOutcome {
+    return { ok: false, milliseconds, reason: `no end after ${this.#options.timeout} ms` };
+  }
+
+  #tried(entry: Entry, outcome: HookOutcome, inLane: boolean): void {
+    const { token, job, queuedAt } = entry;
+    entry.tries += 1;
+    entry.problem = outcome.ok ? undefined : outcome.reason;
+    this.#outputs.push({ type: 'finished', token, try: entry.tries, outcome, sinceEvent: this.#now - queuedAt });
+    if (outcome.ok) {
+      this.#finish(entry, true, outcome);
+    } else if (this.#isOver) {
+      this.#finish(entry, false, outcome);
+    } else if (inLane) {
+      // Which of the events made the run fail is not known.
+      entry.alone = true;
+      entry.state = 'waiting';
+    } else if (
+      entry.superseded ||
+      this.#stop.name !== 'open' ||
+      entry.tries >= (MAX_TRIES[job.event] ?? Number.POSITIVE_INFINITY)
+    ) {
+      this.#finish(entry, false, outcome);
+    } else {
+      entry.state = 'asleep';
+      this.#asleep.set(entry, this.#now + entry.retryAfter);
+      entry.retryAfter = Math.min(2 * entry.retryAfter, LONGEST_RETRY);
+      this.#settle(entry, outcome);
+      this.#release(entry);
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- end
+
+  #settle(entry: Entry, outcome: HookOutcome): void {
+    if (entry.settled) return;
+    entry.settled = true;
+    this.#outputs.push({ type: 'settled', token: entry.token, outcome });
+  }
+
+  /** What comes after this job may run. */
+  #release(entry: Entry): void {
+    const dependents = this.#dependents.get(entry.token) ?? [];
+    this.#dependents.delete(entry.token);
+    for (const dependent of dependents) {
+      dependent.blockedBy.delete(entry.token);
+      this.#consider(dependent);
+    }
+  }
+
+  /** A job is over. `outcome`: for a job that has not been settled. */
+  #finish(entry: Entry, ok: boolean, outcome: HookOutcome): void {
+    const { token, job } = entry;
+    this.#entries.delete(token);
+    this.#asleep.set(entry, undefined);
+    entry.state = 'over';
+    if (job.lane !== undefined) this.#lanes.get(job.lane)?.waiting.delete(entry);
+    this.#settle(entry, outcome);
+    this.#outputs.push({ type: 'done', token, ok });
+    this.#release(entry);
+    const queue = this.#subjects.get(job.subject) ?? [];
+    const at = queue.indexOf(entry);
+    if (at >= 0) queue.splice(at, 1);
+    const [next] = queue;
+    if (next) this.#consider(next);
+    else this.#subjects.delete(job.subject);
+  }
+
+  #tick(): void {
+    for (let entry = this.#asleep.due(this.#now); entry; entry = this.#asleep.due(this.#now)) {
+      entry.state = 'waiting';
+      this.#consider(entry);
+    }
+    for (const [id, run] of this.#runs) {
+      if (run.signalAt > this.#now) continue;
+      this.#outputs.push({ type: 'kill', run: id, signal: run.timedOut ? 'SIGKILL' : 'SIGTERM' });
+      run.signalAt = run.timedOut ? Number.POSITIVE_INFINITY : this.#now + KILL_AFTER;
+      run.timedOut = true;
+    }
+    if (this.#stop.name === 'trying' && !this.#stop.halfOver && this.#stop.halfAt <= this.#now) {
+      this.#stop = { ...this.#stop, halfOver: true };
+      this.#killAll();
+    }
+    if (this.#stop.name === 'trying' && this.#stop.endAt <= this.#now) {
+      this.#stop = { name: 'killing', overAt: this.#now + AFTER_KILL };
+      this.#killAll();
+      for (const entry of [...this.#entries.values()]) if (entry.state !== 'running') this.#finish(entry, false, ENDED);
+    }
+    if (this.#stop.name === 'killing' && this.#stop.overAt <= this.#now) {
+      this.#runs.clear();
+      for (const entry of [...this.#entries.values()]) this.#finish(entry, false, ENDED);
+    }
+  }
+
+  #beginStop(within: number): void {
+    if (this.#stop.name !== 'open') return;
+    this.#stop = { name: 'trying', halfAt: this.#now + within / 2, endAt: this.#now + within, halfOver: false };
+    for (const entry of [...this.#entries.values()]) if (entry.state === 'asleep') this.#finish(entry, false, ENDED);
+  }
+
+  #killAll(): void {
+    for (const run of this.#runs.keys()) this.#outputs.push({ type: 'kill', run, signal: 'SIGKILL' });
+  }
+
+  /** No run begins any more. */
+  get #isOver(): boolean {
+    return this.#stop.name === 'killing' || this.#stop.name === 'over';
+  }
+
+  #finishStop(input: QueueInput['type']): void {
+    if (this.#stop.name === 'open' || this.#entries.size > 0) return;
+    if (this.#stop.name === 'over' && input !== 'stop') return;
+    this.#stop = { name: 'over' };
+    this.#outputs.push({ type: 'stopped' });
+  }
+}
+
+/** A refresh that has not begun when the next one comes is not run: the newer one says all of it. */
+function replacedRefresh(queue: readonly Entry[], event: HookEvent): Entry | undefined {
+  const last = queue.at(-1);
+  const hasBegun = last === undefined || last.tries > 0 || (last.state !== 'waiting' && last.state !== 'in line');
+  return event === 'refresh' && last?.job.event === 'refresh' && !hasBegun ? last : undefined;
+}

@@ -1,0 +1,273 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { A, B, EnforcementRig, type Told } from './enforcement-rig.js';
+
+const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+process.stderr.write(`properties of the enforcement point: HOOKS_SEED=${seed}\n`);
+
+const C = '2001:db8:a::c';
+
+describe.each([
+  ['one event a run', false],
+  ['in batches', true],
+])('the enforcement point, %s', (_, batch) => {
+  it('clears stale permits first: no event is told before start has worked', () => {
+    const rig = new EnforcementRig(batch);
+    const start = rig.start();
+    const permit = rig.permit('one', A);
+    rig.revoke('one');
+    rig.permit('two', B);
+    rig.advance(0);
+    expect(rig.telling).toEqual(['start']);
+    rig.end('exit status 1');
+    expect(rig.settled.get(start)).toBe(false);
+    rig.advance(999);
+    expect(rig.telling).toEqual([]);
+    rig.advance(1);
+    // Everybody who may pass now, in the next try itself.
+    expect(rig.telling).toEqual([`start ${B}`]);
+    expect(rig.settled.has(permit)).toBe(false);
+    rig.permit('three', C);
+    rig.end();
+    expect(rig.settled.get(permit)).toBe(true);
+    expect(rig.settle()).toEqual([`permit ${C}`]);
+  });
+
+  it('an event that a failed start was to tell is settled when the next start runs', () => {
+    const rig = new EnforcementRig(batch);
+    rig.start();
+    rig.end('no');
+    const permit = rig.permit('one', A);
+    rig.advance(1_000);
+    expect(rig.settled.has(permit)).toBe(false);
+    rig.end('no');
+    rig.advance(2_000);
+    expect(rig.settled.get(permit)).toBe(false);
+    expect(rig.telling).toEqual([`start ${A}`]);
+  });
+
+  it('is ready when the last start has worked, not an earlier one', () => {
+    const rig = new EnforcementRig(batch);
+    rig.start();
+    rig.start();
+    rig.permit('one', A);
+    rig.end();
+    rig.advance(0);
+    expect(rig.telling).toEqual([`start ${A}`]);
+    rig.revoke('one');
+    rig.advance(0);
+    expect(rig.telling).toEqual([`start ${A}`]);
+    rig.end();
+    expect(rig.settle()).toEqual([`revoke ${A}`]);
+  });
+
+  it('starts again after the hooks under way that take an address away', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.revoke('one');
+    rig.advance(0);
+    rig.start();
+    rig.permit('two', A);
+    rig.advance(0);
+    expect(rig.telling).toEqual([`revoke ${A}`]);
+    rig.end();
+    expect(rig.settle()).toEqual([`start ${A}`]);
+  });
+
+  it('is not told to shut an address out that another session holds, whichever of them is the newest', () => {
+    for (const [first, second] of [
+      ['one', 'two'],
+      ['two', 'one'],
+    ] as const) {
+      const rig = EnforcementRig.ready(batch);
+      rig.permit('one', A);
+      rig.permit('two', A);
+      rig.settle();
+      rig.revoke(first);
+      // The other's own permit counts from now on.
+      expect(rig.settle()).toEqual(['revoke -', `permit ${A}`]);
+      rig.revoke(second);
+      expect(rig.settle()).toEqual([`revoke ${A}`]);
+    }
+  });
+
+  it('says nothing for a session whose address a newer session has', () => {
+    const rig = EnforcementRig.ready(batch);
+    const one = rig.permit('one', A);
+    rig.permit('two', A);
+    // Alone, the first permit begins before the second is known.
+    expect(rig.settle()).toEqual(batch ? [`permit ${A}`] : [`permit ${A}`, `permit ${A}`]);
+    expect(rig.settled.get(one)).toBe(true);
+    rig.permit('one', B);
+    expect(rig.settle()).toEqual([`move ${B}`, `permit ${B}`]);
+  });
+
+  it('hears once of moves that came before it could be told, and where the client was when it last heard', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.advance(0);
+    for (let n = 0; n < 50; n += 1) rig.move('one', `2001:db8:a::${(0x100 + n).toString(16)}`);
+    rig.move('one', B);
+    expect(rig.settle()).toEqual([`permit ${A}`, `move ${B} from ${A}`]);
+    rig.move('one', A);
+    expect(rig.settle()).toEqual([`move ${A} from ${B}`]);
+  });
+
+  it('shuts out where a client was that ends before its move could be told', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.permit('busy', A);
+    rig.move('busy', C);
+    rig.settle();
+    rig.permit('one', A);
+    rig.advance(0);
+    rig.move('one', B);
+    rig.revoke('one');
+    expect(rig.settle()).toEqual([`permit ${A}`, `revoke ${A}`, `revoke ${B}`]);
+  });
+
+  it('tells the lifetime that is left when the hook runs, a second at least', () => {
+    const rig = EnforcementRig.ready(batch);
+    const lifetimes = () => rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.lifetime));
+    rig.permit('one', A, 10_000);
+    rig.advance(0);
+    expect(lifetimes()).toEqual([10]);
+    rig.end('no');
+    if (batch) rig.end('no');
+    rig.advance(1_000);
+    expect(lifetimes()).toEqual([9]);
+    rig.end('no');
+    rig.advance(2_000);
+    expect(lifetimes()).toEqual([7]);
+    rig.end();
+    rig.permit('two', B, 1);
+    rig.permit('three', C, Number.POSITIVE_INFINITY);
+    rig.advance(0);
+    expect(lifetimes()).toEqual([1, undefined]);
+  });
+
+  it('stops after what is under way; what waits for start is not told', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.advance(0);
+    const stop = rig.stop();
+    const late = rig.permit('two', B);
+    expect(rig.settled.get(late)).toBe(false);
+    rig.advance(0);
+    expect(rig.telling).toEqual([`permit ${A}`]);
+    rig.end();
+    expect(rig.telling).toEqual(['stop']);
+    rig.end();
+    expect(rig.settled.get(stop)).toBe(true);
+    const early = new EnforcementRig(batch);
+    early.start();
+    const permit = early.permit('one', A);
+    early.stop();
+    expect(early.settled.get(permit)).toBe(false);
+    early.end('no');
+    expect(early.settle()).toEqual(['stop']);
+  });
+
+  it('ignores moves and ends of sessions that it does not know', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.move('one', A);
+    rig.revoke('one');
+    expect(rig.settle()).toEqual([]);
+  });
+
+  it('admits exactly the authorised when hooks have settled, whatever failed and in whatever order hooks ended', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const rig = new EnforcementRig(batch);
+        const filter = new Filter();
+        // A run of the PAA before this one has left somebody in.
+        filter.admitted.set('2001:db8:a::dead', 'stale');
+        const held = new Map<string, string>();
+        rig.start();
+        for (const next of steps) take(rig, filter, held, next);
+        for (let n = 0; n < 200; n += 1) {
+          rig.advance(60_000);
+          while (rig.runs.length > 0) filter.apply(rig.end().told);
+        }
+        expect([...filter.admitted.keys()].sort()).toEqual([...new Set(held.values())].sort());
+        expect(rig.queue.deadline).toBeUndefined();
+      }),
+      { seed, numRuns: 400 },
+    );
+  });
+});
+
+type Step =
+  | { readonly do: 'permit' | 'move'; readonly session: number; readonly address: number }
+  | { readonly do: 'revoke'; readonly session: number }
+  | { readonly do: 'start' }
+  | { readonly do: 'end'; readonly which: number; readonly worked: 'yes' | 'no' | 'half' }
+  | { readonly do: 'wait'; readonly milliseconds: number };
+
+const session = fc.nat(3);
+const address = fc.nat(3);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('permit' as const), session, address }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('move' as const), session, address }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('revoke' as const), session }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('start' as const) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('end' as const),
+      which: fc.nat(),
+      worked: fc.constantFrom('yes' as const, 'yes' as const, 'no' as const, 'half' as const),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), milliseconds: fc.nat(3_000) }) },
+);
+
+function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, next: Step): void {
+  if (next.do === 'wait') {
+    rig.advance(next.milliseconds);
+  } else if (next.do === 'start') {
+    rig.start();
+  } else if (next.do === 'end') {
+    const run = rig.runs[next.which % Math.max(1, rig.runs.length)];
+    if (!run) return;
+    // A hook that fails has done nothing, or the first of what it was told.
+    if (next.worked !== 'no') filter.apply(next.worked === 'yes' ? run.told : run.told.slice(0, 1));
+    rig.end(next.worked === 'yes' ? undefined : 'no', run);
+  } else {
+    const name = `s${next.session}`;
+    if (next.do === 'revoke') {
+      rig.revoke(name);
+      held.delete(name);
+    } else if (next.do === 'permit') {
+      rig.permit(name, `2001:db8:a::${next.address + 1}`);
+      held.set(name, `2001:db8:a::${next.address + 1}`);
+    } else if (held.has(name)) {
+      rig.move(name, `2001:db8:a::${next.address + 1}`);
+      held.set(name, `2001:db8:a::${next.address + 1}`);
+    }
+  }
+}
+
+/** What the shipped hooks do: an address is permitted for one session. */
+class Filter {
+  readonly admitted = new Map<string, string>();
+
+  apply(told: readonly Told[]): void {
+    for (const { event, variables, input } of told) {
+      const { session = '', careOfAddress, formerAddress } = variables;
+      if (event === 'start') {
+        this.admitted.clear();
+        for (const line of (input ?? '').split('\n')) {
+          const at = / MIP6_COA=(\S+)/.exec(line)?.[1];
+          if (at !== undefined) this.admitted.set(at, /MIP6_SESSION=(\S+)/.exec(line)?.[1] ?? '');
+        }
+        continue;
+      }
+      if (formerAddress !== undefined) this.admitted.delete(formerAddress);
+      if (careOfAddress !== undefined && event === 'revoke') this.admitted.delete(careOfAddress);
+      if (careOfAddress !== undefined && event !== 'revoke') this.admitted.set(careOfAddress, session);
+    }
+  }
+}

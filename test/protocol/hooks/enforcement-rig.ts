@@ -1,0 +1,160 @@
+import { type HookVariables, hookLine } from '../../../src/protocol/hooks/contract.js';
+import {
+  type EnforcementInput,
+  type EnforcementOutput,
+  EnforcementPoint,
+} from '../../../src/protocol/hooks/enforcement-point.js';
+import { HookQueue, type QueueInput } from '../../../src/protocol/hooks/queue.js';
+
+export const HOUR = 3_600_000;
+export const A = '2001:db8:a::a';
+export const B = '2001:db8:a::b';
+
+/** A run of the hook: a list of lines such as `move A from B`. */
+export interface EnforcementRun {
+  readonly run: number;
+  readonly told: readonly Told[];
+}
+
+export interface Told {
+  readonly event: string;
+  readonly variables: HookVariables;
+  /** Of `start`: who may pass. */
+  readonly input: string | undefined;
+}
+
+/** The enforcement point and the queue that runs its hook, both machines, in virtual time. */
+export class EnforcementRig {
+  readonly point = new EnforcementPoint('access0');
+  readonly queue = new HookQueue({ timeout: 30_000, parallel: 8 });
+  readonly runs: EnforcementRun[] = [];
+  /** By token of what was asked for. */
+  readonly settled = new Map<number, boolean>();
+  readonly #events = new Map<number, string>();
+  readonly #batch: boolean;
+  now = 0;
+  #last = 0;
+
+  constructor(batch = false) {
+    this.#batch = batch;
+  }
+
+  /** Ready: `start` has worked. */
+  static ready(batch = false): EnforcementRig {
+    const rig = new EnforcementRig(batch);
+    rig.start();
+    rig.end();
+    return rig;
+  }
+
+  start(): number {
+    return this.#ask((token) => ({ type: 'start', token }));
+  }
+
+  stop(): number {
+    return this.#ask((token) => ({ type: 'stop', token }));
+  }
+
+  /** `lifetime`: milliseconds; an infinite one is no limit. */
+  permit(session: string, address: string, lifetime = HOUR): number {
+    const limit = Number.isFinite(lifetime) ? lifetime : undefined;
+    const admission = { session, userName: `${session}@home.example`, address, lifetime: limit };
+    return this.#ask((token) => ({ type: 'permit', token, admission }));
+  }
+
+  move(session: string, address: string): void {
+    this.#point({ type: 'move', session, address });
+  }
+
+  revoke(session: string): void {
+    this.#point({ type: 'revoke', session });
+  }
+
+  /** Ends a run, the first if none is given. Without a reason it has worked. */
+  end(reason?: string, run = this.runs[0]): EnforcementRun {
+    if (!run) throw new Error('no hook runs');
+    this.runs.splice(this.runs.indexOf(run), 1);
+    const outcome =
+      reason === undefined
+        ? ({ ok: true, milliseconds: 1 } as const)
+        : ({ ok: false, milliseconds: 1, reason } as const);
+    this.#queue({ type: 'ended', run: run.run, outcome });
+    return run;
+  }
+
+  advance(milliseconds: number): void {
+    const end = this.now + milliseconds;
+    for (let at = this.queue.deadline; at !== undefined && at <= end; at = this.queue.deadline) {
+      this.now = Math.max(this.now, at);
+      this.#queue({ type: 'tick' });
+    }
+    this.now = end;
+  }
+
+  /** Lets all hooks work that run now or because of that, and says what they were told. */
+  settle(): string[] {
+    const told: string[] = [];
+    for (this.advance(0); this.runs.length > 0; this.advance(0)) told.push(...this.end().told.map(textOf));
+    return told;
+  }
+
+  /** What hooks that run now are told. */
+  get telling(): string[] {
+    return this.runs.flatMap(({ told }) => told.map(textOf));
+  }
+
+  #ask(input: (token: number) => EnforcementInput): number {
+    this.#last += 1;
+    this.#point(input(this.#last));
+    return this.#last;
+  }
+
+  #point(input: EnforcementInput): void {
+    for (const output of this.point.handle(input, this.now)) this.#perform(output);
+  }
+
+  #perform(output: EnforcementOutput): void {
+    if (output.type === 'settled') {
+      this.settled.set(output.token, output.ok);
+    } else if (output.type === 'job') {
+      const { job: token, event, subject, after } = output;
+      this.#events.set(token, event);
+      const lane = this.#batch && event !== 'start' && event !== 'stop' ? 'ep' : undefined;
+      this.#queue({ type: 'job', token, job: { event, subject, after, lane } });
+    }
+  }
+
+  #queue(input: QueueInput): void {
+    for (const output of this.queue.handle(input, this.now)) {
+      if (output.type === 'run') this.#run(output.run, output.tokens);
+      else if (output.type === 'settled') this.#point({ type: 'settled', job: output.token, ok: output.outcome.ok });
+      else if (output.type === 'done') this.#point({ type: 'done', job: output.token, ok: output.ok });
+    }
+  }
+
+  #run(run: number, jobs: readonly number[]): void {
+    const told: Told[] = [];
+    const exempt = new Map<number, 'nothing'>();
+    for (const job of jobs) {
+      const event = this.#events.get(job) ?? '?';
+      for (const output of this.point.handle({ type: 'run', job }, this.now)) {
+        if (output.type === 'say') told.push({ event, variables: output.variables, input: output.input });
+        else if (output.type === 'nothing') exempt.set(job, 'nothing');
+        else this.#perform(output);
+      }
+    }
+    if (told.length === 0) this.#queue({ type: 'ended', run, outcome: undefined, exempt });
+    else this.runs.push({ run, told });
+  }
+}
+
+function textOf({ event, variables, input }: Told): string {
+  // As a hook gets it: no value is refused.
+  hookLine('permit', variables);
+  const { careOfAddress = '-', formerAddress } = variables;
+  if (event === 'start' || event === 'stop') {
+    const lines = (input ?? '').split('\n').filter((line) => line !== '');
+    return [event, ...lines.map((line) => / MIP6_COA=(\S+)/.exec(line)?.[1] ?? line)].join(' ');
+  }
+  return `${event} ${careOfAddress}${formerAddress === undefined ? '' : ` from ${formerAddress}`}`;
+}

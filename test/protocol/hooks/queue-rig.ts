@@ -1,0 +1,98 @@
+import {
+  type Exempt,
+  type HookOutcome,
+  HookQueue,
+  type Job,
+  type QueueOptions,
+  type QueueOutput,
+} from '../../../src/protocol/hooks/queue.js';
+
+/** A queue in virtual time. What it says is kept as text, in the order of its outputs: `1000 run up mn`. Jobs have names. */
+export class QueueRig {
+  readonly queue: HookQueue;
+  now = 0;
+  readonly #names = new Map<number, string>();
+  readonly #runs = new Map<number, readonly number[]>();
+  #said: string[] = [];
+  #last = 0;
+
+  constructor(options: Partial<QueueOptions> = {}) {
+    this.queue = new HookQueue({ timeout: 30_000, parallel: 8, ...options });
+  }
+
+  /** Queues a job, which shows as its event and subject; returns its token. */
+  job(event: Job['event'], subject = 'mn', more: Partial<Job> & { readonly name?: string } = {}): number {
+    const { name = `${event} ${subject}`, ...job } = more;
+    this.#last += 1;
+    this.#names.set(this.#last, name);
+    this.#handle({ type: 'job', token: this.#last, job: { event, subject, ...job } });
+    return this.#last;
+  }
+
+  /** Ends the run that has a job of this name. */
+  end(name: string, reason?: string, exempt?: Exempt): void {
+    const outcome: HookOutcome =
+      reason === undefined ? { ok: true, milliseconds: 1 } : { ok: false, milliseconds: 1, reason };
+    const found = [...this.#runs].find(([, tokens]) => tokens.some((token) => this.#names.get(token) === name));
+    if (!found) throw new Error(`no run has the job ${name}`);
+    const [run, tokens] = found;
+    this.#runs.delete(run);
+    const of = tokens.filter((token) => this.#names.get(token) === name);
+    const left = exempt && new Map(of.map((token) => [token, exempt]));
+    const started = left?.size === tokens.length ? undefined : outcome;
+    this.#handle({ type: 'ended', run, outcome: started, ...(left && { exempt: left }) });
+  }
+
+  stop(within: number): void {
+    this.#handle({ type: 'stop', within });
+  }
+
+  /** Lets time pass, with each tick at its time. */
+  advance(milliseconds: number): void {
+    const end = this.now + milliseconds;
+    for (let at = this.queue.deadline; at !== undefined && at <= end; at = this.queue.deadline) {
+      this.now = Math.max(this.now, at);
+      this.#handle({ type: 'tick' });
+    }
+    this.now = end;
+  }
+
+  /** Outputs since the last call, of these types only, if any are given. */
+  said(...types: QueueOutput['type'][]): string[] {
+    const said = this.#said;
+    this.#said = [];
+    return types.length === 0 ? said : said.filter((line) => types.some((type) => line.split(' ')[1] === type));
+  }
+
+  /** Names of jobs that run. */
+  get running(): string[] {
+    return [...this.#runs.values()].flat().map((token) => this.#names.get(token) ?? '?');
+  }
+
+  #handle(input: Parameters<HookQueue['handle']>[0]): void {
+    for (const output of this.queue.handle(input, this.now)) {
+      this.#said.push(`${this.now} ${this.#text(output)}`);
+      if (output.type === 'run') this.#runs.set(output.run, output.tokens);
+    }
+  }
+
+  #text(output: QueueOutput): string {
+    const name = 'token' in output ? (this.#names.get(output.token) ?? '?') : '';
+    switch (output.type) {
+      case 'run': {
+        const names = output.tokens.map((token) => this.#names.get(token)).join(', ');
+        return output.lane === undefined ? `run ${names}` : `run in ${output.lane}: ${names}`;
+      }
+      case 'kill':
+        return `kill ${(this.#runs.get(output.run) ?? []).map((token) => this.#names.get(token)).join(', ')} ${output.signal}`;
+      case 'settled':
+        return `settled ${name} ${output.outcome.ok ? 'ok' : `failed: ${output.outcome.reason}`}`;
+      case 'done':
+        return `done ${name} ${output.ok ? 'ok' : 'failed'}`;
+      case 'finished':
+        return `finished ${name} try ${output.try} ${output.outcome.ok ? 'ok' : output.outcome.reason} after ${output.sinceEvent}`;
+      case 'stopped':
+        return 'stopped';
+    }
+  }
+}

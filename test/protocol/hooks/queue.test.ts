@@ -1,0 +1,455 @@
+import { describe, expect, it } from 'vitest';
+import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '../../../src/protocol/hooks/queue.js';
+import { QueueRig } from './queue-rig.js';
+
+describe('a job', () => {
+  it('runs at once, and is settled and over when its hook has worked', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.advance(40);
+    rig.end('up mn');
+    expect(rig.said()).toEqual([
+      '0 run up mn',
+      '40 finished up mn try 1 ok after 40',
+      '40 settled up mn ok',
+      '40 done up mn ok',
+    ]);
+    expect(rig.queue.deadline).toBeUndefined();
+    expect([...rig.queue.jobs()]).toEqual([]);
+  });
+
+  it('that fails is settled, and tried again after 1, 2, 4 s and so on, a minute at most, until it works', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    const runs: number[] = [];
+    for (let tries = 0; tries < 10; tries += 1) {
+      runs.push(rig.now);
+      expect(rig.running).toEqual(['up mn']);
+      rig.end('up mn', 'exit status 1');
+      const { deadline } = rig.queue;
+      if (deadline === undefined) throw new Error('no retry');
+      // Not a millisecond earlier.
+      rig.advance(deadline - rig.now - 1);
+      expect(rig.running).toEqual([]);
+      expect([...rig.queue.jobs()]).toMatchObject([{ tries: tries + 1, problem: 'exit status 1' }]);
+      rig.advance(1);
+    }
+    const waits = runs.slice(1).map((at, i) => at - (runs[i] ?? 0));
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1000));
+    expect([FIRST_RETRY, LONGEST_RETRY]).toEqual([1_000, 60_000]);
+    expect(rig.said('settled')).toEqual(['0 settled up mn failed: exit status 1']);
+    rig.end('up mn');
+    expect(rig.said('settled', 'done')).toEqual([`${rig.now} done up mn ok`]);
+  });
+
+  it.each([
+    ['down', 8],
+    ['revoke', 8],
+    ['stop', 8],
+    ['probe', 1],
+  ] as const)('%s has %i tries at most', (event, most) => {
+    const rig = new QueueRig();
+    rig.job(event);
+    for (let tries = 0; tries < most; tries += 1) {
+      rig.advance(LONGEST_RETRY);
+      rig.end(`${event} mn`, 'no');
+    }
+    rig.advance(10 * LONGEST_RETRY);
+    expect(rig.running).toEqual([]);
+    expect(rig.said('done')).toHaveLength(1);
+    expect(rig.queue.deadline).toBeUndefined();
+  });
+
+  it('of any other event is tried for days', () => {
+    for (const event of ['up', 'refresh', 'move', 'reconfigure', 'start', 'permit'] as const) {
+      const rig = new QueueRig();
+      rig.job(event);
+      for (let tries = 0; tries < 3_000; tries += 1) {
+        rig.end(`${event} mn`, 'no');
+        rig.advance(LONGEST_RETRY);
+      }
+      expect(rig.running).toEqual([`${event} mn`]);
+    }
+  });
+
+  it.each([
+    ['nothing', 'settled up mn ok', 'done up mn ok'],
+    ['refused', 'settled up mn failed: a value was refused', 'done up mn failed'],
+    ['broken', 'settled up mn failed: fault', 'done up mn failed'],
+  ] as const)('with %s to say is over without a try, and the next one runs', (exempt, settled, done) => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.job('move');
+    rig.end('up mn', undefined, exempt);
+    expect(rig.said()).toEqual(['0 run up mn', `0 ${settled}`, `0 ${done}`, '0 run move mn']);
+  });
+
+  it('that runs too long gets SIGTERM, then SIGKILL, and has failed whatever its exit status', () => {
+    const rig = new QueueRig({ timeout: 5_000 });
+    rig.job('down');
+    rig.advance(4_999);
+    expect(rig.said('kill')).toEqual([]);
+    rig.advance(1);
+    expect(rig.said('kill')).toEqual(['5000 kill down mn SIGTERM']);
+    rig.advance(KILL_AFTER - 1);
+    expect(rig.said('kill')).toEqual([]);
+    rig.advance(1);
+    expect(rig.said('kill')).toEqual(['7000 kill down mn SIGKILL']);
+    rig.advance(60_000);
+    expect(rig.said('kill')).toEqual([]);
+    rig.end('down mn');
+    expect(rig.said('finished')).toEqual(['67000 finished down mn try 1 no end after 5000 ms after 67000']);
+    rig.advance(FIRST_RETRY);
+    expect(rig.running).toEqual(['down mn']);
+  });
+});
+
+describe('jobs of one subject', () => {
+  it('run one after another, in order', () => {
+    const rig = new QueueRig();
+    for (const event of ['up', 'refresh', 'move', 'down'] as const) rig.job(event);
+    for (const event of ['up', 'refresh', 'move', 'down'] as const) {
+      expect(rig.running).toEqual([`${event} mn`]);
+      rig.end(`${event} mn`);
+    }
+    expect(rig.running).toEqual([]);
+    expect(rig.queue.backlog('mn')).toBe(0);
+  });
+
+  it('a newer up ends the retries of an older up, and runs at once', () => {
+    const rig = new QueueRig();
+    rig.job('up', 'mn', { name: 'older' });
+    rig.end('older', 'no');
+    rig.said();
+    rig.advance(500);
+    rig.job('up', 'mn', { name: 'newer' });
+    expect(rig.said()).toEqual(['500 done older failed', '500 run newer']);
+    rig.end('newer');
+    rig.advance(10 * LONGEST_RETRY);
+    expect(rig.said('run')).toEqual([]);
+  });
+
+  it('an event that comes while an older one runs makes that try its last', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.job('down');
+    rig.end('up mn', 'no');
+    expect(rig.said('run', 'done')).toEqual(['0 run up mn', '0 done up mn failed', '0 run down mn']);
+  });
+
+  it.each(['down', 'revoke'] as const)('an up waits until %s has worked or has had its tries', (event) => {
+    const rig = new QueueRig();
+    rig.job(event);
+    rig.end(`${event} mn`, 'no');
+    rig.job('up');
+    expect(rig.running).toEqual([]);
+    rig.advance(FIRST_RETRY);
+    expect(rig.running).toEqual([`${event} mn`]);
+    rig.end(`${event} mn`);
+    expect(rig.running).toEqual(['up mn']);
+  });
+
+  it('a newer down or move ends the retries of a down', () => {
+    for (const newer of ['down', 'move'] as const) {
+      const rig = new QueueRig();
+      rig.job('down', 'mn', { name: 'older' });
+      rig.end('older', 'no');
+      rig.job(newer, 'mn', { name: 'newer' });
+      expect(rig.running).toEqual(['newer']);
+    }
+  });
+
+  it('a newer event does not take the first try from one that waits', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.job('move', 'mn', { name: 'one' });
+    rig.job('move', 'mn', { name: 'two' });
+    rig.job('down');
+    for (const name of ['up mn', 'one', 'two', 'down mn']) rig.end(name, 'no');
+    expect(rig.said('run')).toEqual(['0 run up mn', '0 run one', '0 run two', '0 run down mn']);
+  });
+
+  it('a refresh that has not begun is replaced by the next one; one that has begun, or is not the last, is not', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.job('refresh', 'mn', { name: 'first' });
+    rig.job('refresh', 'mn', { name: 'second' });
+    expect(rig.said('settled', 'done')).toEqual([
+      '0 settled first failed: a newer event took its place',
+      '0 done first failed',
+    ]);
+    rig.job('move');
+    rig.job('refresh', 'mn', { name: 'third' });
+    rig.end('up mn');
+    expect(rig.running).toEqual(['second']);
+    for (const name of ['second', 'move mn', 'third']) rig.end(name);
+    // One that runs, or has been tried.
+    rig.job('refresh', 'mn', { name: 'fourth' });
+    rig.job('refresh', 'mn', { name: 'fifth' });
+    rig.end('fourth');
+    rig.end('fifth', 'no');
+    rig.job('refresh', 'mn', { name: 'sixth' });
+    expect(rig.running).toEqual(['sixth']);
+    rig.end('sixth');
+    expect(rig.said('settled').map((line) => line.split(' ').slice(2, 4).join(' '))).toEqual([
+      ...['up mn', 'second ok', 'move mn', 'third ok', 'fourth ok', 'fifth failed:', 'sixth ok'],
+    ]);
+  });
+
+  it('a refresh that replaces one takes its place in line, so that refreshes that come often still run', () => {
+    const rig = new QueueRig({ parallel: 1 });
+    rig.job('up', 'other');
+    rig.job('refresh', 'mn', { name: 'older' });
+    rig.job('up', 'another');
+    rig.job('refresh', 'mn', { name: 'newer' });
+    rig.end('up other');
+    expect(rig.running).toEqual(['newer']);
+    rig.end('newer');
+    expect(rig.running).toEqual(['up another']);
+  });
+});
+
+describe('jobs of different subjects', () => {
+  it('run side by side, as many as may, and then whichever has waited longest', () => {
+    const rig = new QueueRig({ parallel: 2 });
+    for (const subject of ['a', 'b', 'c', 'd']) rig.job('up', subject);
+    expect(rig.running).toEqual(['up a', 'up b']);
+    rig.end('up b');
+    expect(rig.running).toEqual(['up a', 'up c']);
+    rig.end('up a', 'no');
+    expect(rig.running).toEqual(['up c', 'up d']);
+    // A retry has its place at the end of the line.
+    rig.job('up', 'e');
+    rig.advance(FIRST_RETRY);
+    rig.end('up c');
+    expect(rig.running).toEqual(['up d', 'up e']);
+    rig.end('up d');
+    expect(rig.running).toEqual(['up e', 'up a']);
+  });
+
+  it('one that comes after others waits for their first try, not for their success', () => {
+    const rig = new QueueRig();
+    const one = rig.job('revoke', 'one');
+    const two = rig.job('revoke', 'two');
+    rig.job('permit', 'three', { after: [one, two] });
+    rig.end('revoke one');
+    expect(rig.running).toEqual(['revoke two']);
+    rig.end('revoke two', 'no');
+    expect(rig.running).toEqual(['permit three']);
+    // Jobs that are over, or never were, are before nothing.
+    rig.job('permit', 'four', { after: [one, 4711] });
+    expect(rig.running).toEqual(['permit three', 'permit four']);
+  });
+});
+
+describe('a lane', () => {
+  const lane = { lane: 'ep' };
+
+  it('runs once for the events of a moment, and once for those that came while it ran', () => {
+    const rig = new QueueRig();
+    rig.job('permit', 'a', lane);
+    rig.job('permit', 'b', lane);
+    expect(rig.running).toEqual([]);
+    rig.advance(0);
+    expect(rig.said()).toEqual(['0 run in ep: permit a, permit b']);
+    rig.job('revoke', 'a', lane);
+    rig.job('permit', 'c', lane);
+    rig.job('move', 'c', lane);
+    rig.advance(10);
+    rig.end('permit a');
+    expect(rig.said('run')).toEqual(['10 run in ep: revoke a, permit c, move c']);
+    rig.end('permit c');
+    expect(rig.said()).toEqual(
+      ['revoke a', 'permit c', 'move c'].flatMap((name) => [
+        `10 finished ${name} try 1 ok after 10`,
+        `10 settled ${name} ok`,
+        `10 done ${name} ok`,
+      ]),
+    );
+    expect(rig.queue.deadline).toBeUndefined();
+  });
+
+  it('gives one run so many events at most', () => {
+    const rig = new QueueRig();
+    for (let n = 0; n < MAX_BATCH + 2; n += 1) rig.job('permit', `${n}`, lane);
+    rig.advance(0);
+    expect(rig.running).toHaveLength(MAX_BATCH);
+    rig.end('permit 0');
+    expect(rig.running).toEqual([`permit ${MAX_BATCH}`, `permit ${MAX_BATCH + 1}`]);
+  });
+
+  it('tries each event of a run that failed by itself, in order, and tells them apart', () => {
+    const rig = new QueueRig();
+    rig.job('permit', 'a', lane);
+    rig.job('permit', 'b', lane);
+    rig.job('revoke', 'b', lane);
+    rig.advance(0);
+    rig.end('permit a', 'exit status 1');
+    expect(rig.said('run', 'settled', 'done')).toEqual([
+      '0 run in ep: permit a, permit b, revoke b',
+      '0 run permit a',
+      '0 run permit b',
+    ]);
+    rig.end('permit a');
+    rig.end('permit b', 'no');
+    rig.end('revoke b', 'no');
+    expect(rig.said()).toEqual([
+      '0 finished permit a try 2 ok after 0',
+      '0 settled permit a ok',
+      '0 done permit a ok',
+      '0 finished permit b try 2 no after 0',
+      '0 settled permit b failed: no',
+      '0 done permit b failed',
+      '0 run revoke b',
+      '0 finished revoke b try 2 no after 0',
+      '0 settled revoke b failed: no',
+    ]);
+    expect(rig.queue.deadline).toBe(FIRST_RETRY);
+  });
+
+  it('goes on with others while an event is tried by itself, which its subject waits for', () => {
+    const rig = new QueueRig();
+    rig.job('permit', 'a', lane);
+    rig.advance(0);
+    rig.end('permit a', 'no');
+    rig.job('move', 'a', lane);
+    rig.job('permit', 'b', lane);
+    rig.advance(0);
+    expect(rig.running).toEqual(['permit a', 'permit b']);
+    rig.end('permit a', 'no');
+    rig.end('permit b');
+    // The failed permit is out of date.
+    expect(rig.running).toEqual(['move a']);
+  });
+
+  it('keeps the events that come after others behind them, in its runs and when they are tried by themselves', () => {
+    const rig = new QueueRig();
+    const revoke = rig.job('revoke', 'a', lane);
+    rig.job('permit', 'b', { ...lane, after: [revoke] });
+    rig.advance(0);
+    expect(rig.running).toEqual(['revoke a', 'permit b']);
+    rig.end('revoke a', 'no');
+    expect(rig.running).toEqual(['revoke a']);
+    rig.end('revoke a', 'no');
+    expect(rig.running).toEqual(['permit b']);
+  });
+
+  it('has a run of its own beside the jobs that run at a time', () => {
+    const rig = new QueueRig({ parallel: 1 });
+    rig.job('up', 'ha');
+    rig.job('permit', 'a', lane);
+    rig.advance(0);
+    expect(rig.running).toEqual(['up ha', 'permit a']);
+  });
+
+  it('an event with nothing to say does not hold the others up', () => {
+    const rig = new QueueRig();
+    rig.job('permit', 'a', lane);
+    rig.job('permit', 'b', lane);
+    rig.advance(0);
+    rig.end('permit a', 'no', 'nothing');
+    expect(rig.said('settled', 'run')).toEqual([
+      '0 run in ep: permit a, permit b',
+      '0 settled permit a ok',
+      '0 run permit b',
+    ]);
+  });
+});
+
+describe('stop', () => {
+  it('gives each job its try, and no more', () => {
+    const rig = new QueueRig({ parallel: 1 });
+    rig.job('up', 'a');
+    rig.end('up a', 'no');
+    rig.job('down', 'b');
+    rig.job('up', 'c');
+    rig.said();
+    rig.stop(5_000);
+    // The retry will not come.
+    expect(rig.said()).toEqual(['0 done up a failed']);
+    rig.end('down b', 'no');
+    rig.end('up c');
+    expect(rig.said('run', 'done', 'stopped')).toEqual([
+      '0 done down b failed',
+      '0 run up c',
+      '0 done up c ok',
+      '0 stopped',
+    ]);
+    expect(rig.queue.deadline).toBeUndefined();
+  });
+
+  it('is over at once when nothing is left, and accepts nothing afterwards', () => {
+    const rig = new QueueRig();
+    rig.stop(5_000);
+    rig.job('up');
+    rig.stop(5_000);
+    expect(rig.said()).toEqual([
+      '0 stopped',
+      '0 settled up mn failed: the daemon has ended',
+      '0 done up mn failed',
+      '0 stopped',
+    ]);
+  });
+
+  it('kills at half time what runs, so that what waits for it has its try, and everything at the end', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.job('down');
+    rig.job('reconfigure');
+    rig.stop(5_000);
+    rig.advance(2_499);
+    expect(rig.said('kill')).toEqual([]);
+    rig.advance(1);
+    expect(rig.said('kill')).toEqual(['2500 kill up mn SIGKILL']);
+    rig.end('up mn', 'ended by SIGKILL');
+    expect(rig.running).toEqual(['down mn']);
+    rig.advance(2_499);
+    expect(rig.said('kill')).toEqual([]);
+    rig.advance(1);
+    expect(rig.said()).toEqual([
+      '5000 kill down mn SIGKILL',
+      '5000 settled reconfigure mn failed: the daemon has ended',
+      '5000 done reconfigure mn failed',
+    ]);
+    rig.end('down mn', 'ended by SIGKILL');
+    expect(rig.said('run', 'done', 'stopped')).toEqual(['5000 done down mn failed', '5000 stopped']);
+  });
+
+  it('does not wait for a process that SIGKILL does not end', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.stop(1_000);
+    rig.advance(1_000 + AFTER_KILL - 1);
+    expect(rig.said('stopped')).toEqual([]);
+    rig.advance(1);
+    expect(rig.said('settled', 'done', 'stopped')).toEqual([
+      '1500 settled up mn failed: the daemon has ended',
+      '1500 done up mn failed',
+      '1500 stopped',
+    ]);
+    // Its end comes late, and means nothing any more.
+    rig.end('up mn');
+    expect(rig.said()).toEqual([]);
+    expect(rig.queue.deadline).toBeUndefined();
+  });
+
+  it('still tries the events of a failed run of a lane by themselves, until its end', () => {
+    const rig = new QueueRig();
+    rig.job('revoke', 'a', { lane: 'ep' });
+    rig.stop(1_000);
+    rig.advance(0);
+    rig.end('revoke a', 'no');
+    expect(rig.running).toEqual(['revoke a']);
+    rig.end('revoke a', 'no');
+    expect(rig.said('done', 'stopped')).toEqual(['0 done revoke a failed', '0 stopped']);
+  });
+
+  it('runs a job that comes before it is over', () => {
+    const rig = new QueueRig();
+    rig.job('up');
+    rig.stop(1_000);
+    rig.job('down');
+    rig.end('up mn');
+    expect(rig.running).toEqual(['down mn']);
+  });
+});
