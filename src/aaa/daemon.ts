@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { UpkeepConfig } from '../protocol/home/upkeep.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
@@ -112,8 +113,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       tls,
       report: diameterReporter(log, metrics, 'trace', host),
     });
-    const upkeep = { history: options.session.history, ticketKeyLifetime: options.tls['ticket-key-lifetime'] };
-    this.#upkeep = new UpkeepRunner(upkeep, {
+    this.#upkeep = new UpkeepRunner(upkeepConfig(options), {
       log,
       metrics,
       host,
@@ -221,6 +221,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     if (material) this.#tls?.reload(material);
     this.#home.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
     this.#options = options;
+    this.#upkeep.configure(upkeepConfig(options));
     this.#credentials.changed();
     this.#metrics.count('reloads');
   }
@@ -314,4 +315,8 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.#log.warn({ issuer: list.issuer.text, file: path }, 'CRL is not verified: its issuer is not known yet');
     }
   }
+}
+
+function upkeepConfig({ session, tls }: AaaOptions): UpkeepConfig {
+  return { history: session.history, ticketKeyLifetime: tls['ticket-key-lifetime'] };
 }

@@ -19,16 +19,6 @@ await runDaemonProgram({
     const { AaaDaemon } = await import('./daemon.js');
     return AaaDaemon.start(options, log, signal);
   },
-  reloads: [
-    'tls.*',
-    'diameter.peers',
-    // The port is listened on already.
-    ...['ca', 'certificate', 'key', 'key-passphrase-file', 'crl'].map((key) => `diameter.tls.${key}`),
-    ...['crl-expired', 'crl-missing', 'min-rsa-bits', 'sha1-signatures', 'extended-key-usage'].map(
-      (key) => `diameter.tls.${key}`,
-    ),
-    ...['min-version', 'max-version', 'ciphers', 'curves'].map((key) => `diameter.tls.${key}`),
-  ],
   check: async (options) => {
     const [
       { readCredentials },

@@ -43,6 +43,10 @@ export class UpkeepRunner {
     });
   }
 
+  configure(config: UpkeepConfig): void {
+    this.#driver.feed({ type: 'configure', config });
+  }
+
   stop(): void {
     this.#driver.stop();
   }

@@ -32,19 +32,6 @@ await runDaemonProgram({
     const { PaaDaemon } = await import('./daemon.js');
     return PaaDaemon.start(options, log);
   },
-  reloads: [
-    'mobility.*',
-    // It may come and go; who has a home address of it keeps that.
-    'local-home-agent',
-    'local-home-agent.capacity',
-    'diameter.peers',
-    'diameter.routes',
-    'diameter.tls',
-    'diameter.tls.*',
-    ...['prf', 'integrity', 'sa', 'peers', 'optimised-start', 'ip-reconfiguration'].map((key) => `pana.${key}`),
-    ...['progress-timeout', 'session-lifetime', 'ping-interval', 'reauthenticate-at'].map((key) => `pana.${key}`),
-    'pana.limits.*',
-  ],
   check: async ({ diameter }) => {
     const [{ readDiameterTls, usedForDiameter }, { credentialWarnings }, { systemHost }] = await Promise.all([
       import('../runtime/diameter/setup.js'),

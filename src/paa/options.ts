@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { reloadable, reloadableEach } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
 const limit = (most: number) => z.number().int().min(1).max(most);
@@ -12,75 +13,101 @@ export const paaSchema = z.strictObject({
     port: section.port().default(716).describe('UDP port; 0: any free one'),
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
-    ...section.algorithms,
-    peers: z
-      .enum(['current', 'legacy'])
-      .default('current')
-      .describe(
-        'legacy, for strict old clients: plain offers with SHA-1 first, and no vendor AVP before a client asks for one',
-      ),
-    'optimised-start': z
-      .boolean()
-      .default(false)
-      .describe('ask for the EAP identity in PAR[S] already: one round trip less'),
-    'ip-reconfiguration': z
-      .boolean()
-      .default(false)
-      .describe('tell clients to get another IP address once they are authorised (I bit)'),
-    'progress-timeout': section.duration().default(60_000).describe('a phase without progress ends after this'),
-    'session-lifetime': section.duration().default(3_600_000).describe('lifetime where the AAA server sets no bound'),
+    ...reloadableEach(section.algorithms),
+    peers: reloadable(
+      z
+        .enum(['current', 'legacy'])
+        .default('current')
+        .describe(
+          'legacy, for strict old clients: plain offers with SHA-1 first, and no vendor AVP before a client asks for one',
+        ),
+    ),
+    'optimised-start': reloadable(
+      z.boolean().default(false).describe('ask for the EAP identity in PAR[S] already: one round trip less'),
+    ),
+    'ip-reconfiguration': reloadable(
+      z.boolean().default(false).describe('tell clients to get another IP address once they are authorised (I bit)'),
+    ),
+    'progress-timeout': reloadable(
+      section.duration().default(60_000).describe('a phase without progress ends after this'),
+    ),
+    'session-lifetime': reloadable(
+      section.duration().default(3_600_000).describe('lifetime where the AAA server sets no bound'),
+    ),
     'lifetime-grace': section
       .duration()
       .default(2_000)
       .describe('how much longer than the lifetime told to the client a session is kept'),
-    'ping-interval': section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
-    'reauthenticate-at': z
-      .number()
-      .min(0)
-      .max(0.95)
-      .default(0.9)
-      .describe('part of the session lifetime after which the PAA re-authenticates the client; 0: left to the client'),
-    limits: section.group({
-      'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
-      'pci-per-network': limit(100_000)
-        .default(500)
-        .describe('PCIs of one network (/64, or /24 of IPv4) answered in a second'),
-      pci: limit(100_000)
-        .default(4_000)
-        .describe('PCIs answered in a second in all; half of them are kept for networks and addresses that were quiet'),
-      'half-open-per-address': limit(1000)
-        .default(8)
-        .describe('sessions of one address that are not authenticated yet'),
-      'half-open-per-network': limit(100_000)
-        .default(2_000)
-        .describe('sessions of one network (/64, or /24 of IPv4) that are not authenticated yet'),
-      'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
-      'sessions-per-subscriber': limit(10_000)
-        .default(4)
-        .describe('sessions of one subscriber (User-Name from the AAA server); one more ends the oldest'),
-      sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
+    'ping-interval': reloadable(
+      section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
+    ),
+    'reauthenticate-at': reloadable(
+      z
+        .number()
+        .min(0)
+        .max(0.95)
+        .default(0.9)
+        .describe(
+          'part of the session lifetime after which the PAA re-authenticates the client; 0: left to the client',
+        ),
+    ),
+    limits: reloadable(
+      section.group({
+        'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
+        'pci-per-network': limit(100_000)
+          .default(500)
+          .describe('PCIs of one network (/64, or /24 of IPv4) answered in a second'),
+        pci: limit(100_000)
+          .default(4_000)
+          .describe(
+            'PCIs answered in a second in all; half of them are kept for networks and addresses that were quiet',
+          ),
+        'half-open-per-address': limit(1000)
+          .default(8)
+          .describe('sessions of one address that are not authenticated yet'),
+        'half-open-per-network': limit(100_000)
+          .default(2_000)
+          .describe('sessions of one network (/64, or /24 of IPv4) that are not authenticated yet'),
+        'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
+        'sessions-per-subscriber': limit(10_000)
+          .default(4)
+          .describe('sessions of one subscriber (User-Name from the AAA server); one more ends the oldest'),
+        sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
+      }),
+    ),
+  }),
+  mobility: reloadable(
+    section.group({
+      offer: z.boolean().default(true).describe('offer Mobile IPv6 bootstrapping to clients'),
     }),
-  }),
-  mobility: section.group({
-    offer: z.boolean().default(true).describe('offer Mobile IPv6 bootstrapping to clients'),
-  }),
-  'local-home-agent': z
-    .strictObject({
-      address: section.address().describe('IPv6 address of the local home agent'),
-      host: section.identity().describe('its name'),
-      prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
-      capacity: limit(1_000_000).default(1_000).describe('most home addresses that are assigned'),
-      ike: z.enum(['ikev1', 'ikev2']).default('ikev2').describe('version of IKE that its hook sets up; racoon: ikev1'),
-    })
-    .optional()
-    .describe('home agent in this access network: {address, host, prefix, capacity, ike}'),
+  ),
+  'local-home-agent': reloadable(
+    z
+      .strictObject({
+        address: section.address().describe('IPv6 address of the local home agent'),
+        host: section.identity().describe('its name'),
+        prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
+        capacity: limit(1_000_000).default(1_000).describe('most home addresses that are assigned'),
+        ike: z
+          .enum(['ikev1', 'ikev2'])
+          .default('ikev2')
+          .describe('version of IKE that its hook sets up; racoon: ikev1'),
+      })
+      .optional()
+      .describe('home agent in this access network: {address, host, prefix, capacity, ike}'),
+  ),
   diameter: section.group({
     ...section.diameter,
-    peers: z.array(section.diameterPeer).min(1).describe('Diameter peers: [{host, address, port}]'),
-    routes: z
-      .array(z.strictObject({ realm: z.string().min(1), peers: z.array(section.identity()).min(1) }))
-      .default([])
-      .describe('peers of each realm, the best first: [{realm, peers}]; without routes every peer serves every realm'),
+    tls: reloadable(section.diameter.tls),
+    peers: reloadable(z.array(section.diameterPeer).min(1).describe('Diameter peers: [{host, address, port}]')),
+    routes: reloadable(
+      z
+        .array(z.strictObject({ realm: z.string().min(1), peers: z.array(section.identity()).min(1) }))
+        .default([])
+        .describe(
+          'peers of each realm, the best first: [{realm, peers}]; without routes every peer serves every realm',
+        ),
+    ),
     'request-timeout': section.duration().default(10_000).describe('how long the PAA waits for an answer'),
   }),
   nas: section.group({

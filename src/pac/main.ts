@@ -20,7 +20,6 @@ await runDaemonProgram({
     const { PacDaemon } = await import('./daemon.js');
     return PacDaemon.start(options, log);
   },
-  reloads: ['tls.*', 'eap.*', 'pana.paa', 'pana.discovery-file', 'pana.default-router', 'retry.*'],
   check: async (options) => {
     const [{ readCredentials }, { credentialWarnings }, { systemHost }] = await Promise.all([
       import('./credentials.js'),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { reloadable } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
 /** Configuration of `pana-pac`. */
@@ -6,15 +7,13 @@ export const pacSchema = z.strictObject({
   log: section.log,
   control: section.control('pana-pac'),
   pana: section.group({
-    paa: z.array(section.address()).default([]).describe('addresses of PAAs, tried in order'),
-    'discovery-file': section
-      .fileName()
-      .optional()
-      .describe('file of further PAAs, which a DHCP client writes (RFC 5192)'),
-    'default-router': z
-      .boolean()
-      .default(true)
-      .describe('if there is no PAA in paa or discovery-file, try the default router'),
+    paa: reloadable(z.array(section.address()).default([]).describe('addresses of PAAs, tried in order')),
+    'discovery-file': reloadable(
+      section.fileName().optional().describe('file of further PAAs, which a DHCP client writes (RFC 5192)'),
+    ),
+    'default-router': reloadable(
+      z.boolean().default(true).describe('if there is no PAA in paa or discovery-file, try the default router'),
+    ),
     port: section.port().min(1).default(716).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('our address; without it the route decides'),
     'local-port': section.port().default(0).describe('our UDP port; 0: any'),
@@ -40,15 +39,19 @@ export const pacSchema = z.strictObject({
       .default(0.75)
       .describe('part of the session lifetime after which to authenticate again; 0: left to the PAA'),
   }),
-  eap: section.group({
-    identity: z.string().min(1).max(253).describe('identity sent in clear: @realm says no more than routing needs'),
-    mtu: z.number().int().min(64).max(1400).default(1100).describe('octets of the largest EAP packet to send'),
-  }),
-  tls: section.eapTls('1.3', 'lowest version of TLS; with 1.2 any PAA learns the name in our certificate', {
-    certificate: section.fileName().describe('PEM file of our certificate'),
-    key: section.fileName().describe('PEM file of our private key'),
-    'server-name': section.identity().describe('name, or parent domain, that the AAA server certificate must have'),
-  }),
+  eap: reloadable(
+    section.group({
+      identity: z.string().min(1).max(253).describe('identity sent in clear: @realm says no more than routing needs'),
+      mtu: z.number().int().min(64).max(1400).default(1100).describe('octets of the largest EAP packet to send'),
+    }),
+  ),
+  tls: reloadable(
+    section.eapTls('1.3', 'lowest version of TLS; with 1.2 any PAA learns the name in our certificate', {
+      certificate: section.fileName().describe('PEM file of our certificate'),
+      key: section.fileName().describe('PEM file of our private key'),
+      'server-name': section.identity().describe('name, or parent domain, that the AAA server certificate must have'),
+    }),
+  ),
   mobility: section.group({
     mode: z
       .enum(['off', 'wanted', 'required'])
@@ -67,10 +70,12 @@ export const pacSchema = z.strictObject({
     mn: z.string().min(1).optional().describe('program run on up, refresh, move, down and reconfigure'),
   }),
   stay: z.boolean().default(true).describe('start again when a session ends; false: exit'),
-  retry: section.group({
-    first: section.duration().default(2_000).describe('wait before the first new start; it doubles'),
-    longest: section.duration().default(300_000).describe('longest wait before a new start'),
-  }),
+  retry: reloadable(
+    section.group({
+      first: section.duration().default(2_000).describe('wait before the first new start; it doubles'),
+      longest: section.duration().default(300_000).describe('longest wait before a new start'),
+    }),
+  ),
   'key-log': section.keyLog(),
 });
 

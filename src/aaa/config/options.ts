@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { MAX_FLIGHT } from '../../protocol/eap/fragments.js';
+import { reloadable } from '../../runtime/config/reload.js';
 import * as section from '../../runtime/config/sections.js';
 
 /** Configuration of `pana-aaa`. */
@@ -14,12 +15,14 @@ export const aaaSchema = z.strictObject({
     .describe('SQLite file of subscribers and leases, or postgres://…'),
   diameter: section.group({
     ...section.diameter,
-    peers: z
-      .array(section.diameterPeer)
-      .default([])
-      .describe(
-        'Diameter peers that may connect (PAAs, agents): [{host, from}]; with address: the server connects to them',
-      ),
+    peers: reloadable(
+      z
+        .array(section.diameterPeer)
+        .default([])
+        .describe(
+          'Diameter peers that may connect (PAAs, agents): [{host, from}]; with address: the server connects to them',
+        ),
+    ),
     realms: z
       .array(z.union([section.identity(), z.literal('*')]))
       .default([])
@@ -43,14 +46,16 @@ export const aaaSchema = z.strictObject({
         'EAP conversations at once; one more closes the oldest of the client that has the most, unproven clients first',
       ),
   }),
-  tls: section.eapTls('1.2', 'lowest version of TLS', {
-    certificate: section.fileName().describe('PEM file of the server certificate'),
-    key: section.fileName().describe('PEM file of the server key'),
-    'ticket-key-lifetime': section
-      .duration()
-      .default(12 * 3_600_000)
-      .describe('how long one key makes session tickets, for all servers of the store'),
-  }),
+  tls: reloadable(
+    section.eapTls('1.2', 'lowest version of TLS', {
+      certificate: section.fileName().describe('PEM file of the server certificate'),
+      key: section.fileName().describe('PEM file of the server key'),
+      'ticket-key-lifetime': section
+        .duration()
+        .default(12 * 3_600_000)
+        .describe('how long one key makes session tickets, for all servers of the store'),
+    }),
+  ),
   eap: section.group({
     mtu: z
       .number()

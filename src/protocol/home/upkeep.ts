@@ -30,6 +30,8 @@ export interface UpkeepOperations {
 
 export type UpkeepInput =
   | { readonly type: 'start' }
+  /** The next ticket key and the next round go by this. */
+  | { readonly type: 'configure'; readonly config: UpkeepConfig }
   | { readonly type: 'stored'; readonly token: Token; readonly stored: Stored<UpkeepOperations> };
 
 export type UpkeepOutput =
@@ -50,7 +52,7 @@ type Task = 'expire' | 'forgetHistory' | 'abandonImport' | 'ticketKey';
  * the ticket key that all servers of the store share.
  */
 export class Upkeep {
-  readonly #config: UpkeepConfig;
+  #config: UpkeepConfig;
   readonly #tasks = new Map<Token, Task>();
   #last = 0;
   #isReady = false;
@@ -75,6 +77,9 @@ export class Upkeep {
       case 'start':
         this.#roundAt = now + EXPIRY_INTERVAL;
         return [this.#askForKey()];
+      case 'configure':
+        this.#config = input.config;
+        return [];
       case 'stored':
         return this.#stored(input.token, input.stored, now);
       case 'tick': {

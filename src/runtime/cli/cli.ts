@@ -2,6 +2,7 @@ import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { z } from 'zod';
 import { environmentName, loadOptions, optionKeys } from '../config/options.js';
+import { takesKey } from '../config/reload.js';
 import { EXIT_OPERATOR, explainFailure, OperatorError, StartError } from '../system/failure.js';
 import { isJournal, STDERR } from '../system/journal.js';
 import { endProcess } from '../system/process-end.js';
@@ -106,11 +107,12 @@ export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }
     group: 'Configuration (flags over environment over file over defaults):',
     description: `YAML file [${prefix}_CONFIG]`,
   });
+  const takes = takesKey(schema);
   for (const { name, description } of optionKeys(schema)) {
     cli.option(name, {
       type: 'string',
       group: 'Configuration (flags over environment over file over defaults):',
-      description: `${description} [${environmentName(prefix, name)}]`,
+      description: `${description} [${environmentName(prefix, name)}]${takes(name) ? ' [reload]' : ''}`,
     });
   }
   return cli;

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import type { z } from 'zod';
-import { adopt } from '../config/reload.js';
+import { adopt, reloadableKeys } from '../config/reload.js';
 import { type Logger, type LogOptions, openLog } from '../log/log.js';
 import { callDaemon } from '../service/control.js';
 import { runService, type Service, Signals, startService } from '../service/service.js';
@@ -20,8 +20,6 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly description: string;
   /** Loads the daemon only when it is to run: help and status should be quick. The signal comes when it is to stop before it has started. */
   readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
-  /** Keys that it takes while it runs, as `adopt` has them. */
-  readonly reloads: readonly string[];
   /** Looks at what the configuration names: files, keys. Resolves with warnings. Rejects with OperatorError. */
   readonly check: (options: z.output<S>) => Promise<readonly string[]>;
   /** Commands of its own. */
@@ -41,7 +39,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
       [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'],
       [`${name} status`, 'what the running daemon does'],
     ],
-    epilogue: `Every key of the configuration is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" shows them.`,
+    epilogue: `Every key of the configuration is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" shows them. A running daemon takes those marked [reload] on SIGHUP.`,
     commands: (cli) =>
       daemon.commands(
         cli
@@ -62,7 +60,13 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
               const service = await startService(start, log, signals);
               if (!service) return endProcess(0);
               service.barrier?.guardProcess();
-              const reload = reloader(() => optionsOf(argv, daemon), daemon.reloads, options, service, log);
+              const reload = reloader(
+                () => optionsOf(argv, daemon),
+                reloadableKeys(daemon.schema),
+                options,
+                service,
+                log,
+              );
               // A hook's child or a keep-alive must not hold the process.
               return endProcess(await runService(service, log, signals, reload));
             },
@@ -103,7 +107,7 @@ function reloader<O extends object>(
 ): () => Promise<void> {
   let running = started;
   return async () => {
-    const { options, left } = adopt(running, await read(), [...takes, 'log.level']);
+    const { options, left } = adopt(running, await read(), takes);
     if (left.length > 0) log.warn({ keys: left.join(', ') }, 'needs a restart');
     await service.reload(options);
     log.level = commonOf(options).log.level;

@@ -43,7 +43,7 @@ export function environmentName(prefix: string, name: string): string {
 }
 
 /** Without its default, and without the word that it may be absent. */
-function plain(schema: z.ZodType): z.ZodType {
+export function plain(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     return plain(schema.unwrap() as z.ZodType);
   }

@@ -2,8 +2,10 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress } from '../../protocol/bytes/address.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
+import { INTEGRITY, PRF } from '../../protocol/pana/wire/algorithms.js';
 import { DEFAULT_POLICY } from '../tls/certificates/policy.js';
 import { TLS_VERSIONS, type TlsSettings, type TlsVersion, tlsProblems } from '../tls/settings.js';
+import { reloadable, reloadableEach } from './reload.js';
 
 /** Milliseconds in each unit of a duration. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -78,10 +80,12 @@ export const keyLog = () =>
   fileName().optional().describe('for labs only: file that PANA keys are written to, for "pana-mip6 decode --keys"');
 
 export const log = group({
-  level: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('how much is logged: trace, debug, info, warn, error, silent'),
+  level: reloadable(
+    z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('how much is logged: trace, debug, info, warn, error, silent'),
+  ),
   format: z
     .enum(['auto', 'json', 'pretty', 'journal', 'plain'])
     .default('auto')
@@ -121,8 +125,8 @@ export const hooks = (stateDir: string) => ({
 });
 
 /** Algorithm ids by the names that people know. */
-const PRF_IDS = { sha256: 5, sha1: 2 } as const;
-const INTEGRITY_IDS = { sha256: 12, sha1: 7 } as const;
+const PRF_IDS = { sha256: PRF.HMAC_SHA2_256, sha1: PRF.HMAC_SHA1 } as const;
+const INTEGRITY_IDS = { sha256: INTEGRITY.HMAC_SHA2_256_128, sha1: INTEGRITY.HMAC_SHA1_160 } as const;
 const hash = z.enum(['sha256', 'sha1']);
 
 export const algorithms = {
@@ -227,11 +231,14 @@ export const diameterPeer = z.strictObject({
 export const diameterTls = () =>
   z
     .strictObject({
-      ...tlsKeys,
-      certificate: fileName().describe('PEM file of our certificate, which bears diameter.host'),
-      key: fileName().describe('PEM file of its key'),
-      'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
-      'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
+      // All but the port, which is listened on already.
+      ...reloadableEach({
+        ...tlsKeys,
+        certificate: fileName().describe('PEM file of our certificate, which bears diameter.host'),
+        key: fileName().describe('PEM file of its key'),
+        'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
+        'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
+      }),
       port: port().default(DIAMETER_TLS_PORT).describe('port to take connections on, at a server'),
     })
     .superRefine(tlsRules)

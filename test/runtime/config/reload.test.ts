@@ -1,0 +1,222 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { type AaaOptions, aaaSchema } from '../../../src/aaa/config/options.js';
+import { AaaDaemon } from '../../../src/aaa/daemon.js';
+import { systemAaaSurroundings } from '../../../src/aaa/surroundings.js';
+import { PaaDaemon } from '../../../src/paa/daemon.js';
+import { type PaaOptions, paaSchema } from '../../../src/paa/options.js';
+import { PacDaemon } from '../../../src/pac/daemon.js';
+import { type PacOptions, pacSchema } from '../../../src/pac/options.js';
+import { systemPacSurroundings } from '../../../src/pac/surroundings.js';
+import {
+  eachReloadable,
+  reloadable,
+  reloadableEach,
+  reloadableKeys,
+  reloadableText,
+} from '../../../src/runtime/config/reload.js';
+import { group } from '../../../src/runtime/config/sections.js';
+import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
+import { SqliteBackend } from '../../../src/store/database.js';
+import { StoreEngine } from '../../../src/store/engine.js';
+import { VirtualHost } from '../../virtual-host.js';
+import { makePki } from '../eap/eap-run.js';
+
+/** Sockets from which nothing comes, connections that are never made, and no operator. */
+const DEAF = {
+  udp: {
+    open: () => Promise.resolve(SOCKET),
+    connect: () => Promise.resolve(SOCKET),
+  },
+  transport: {
+    connect: () => new Promise<never>(() => undefined),
+    listen: () => Promise.reject<never>(new Error('nobody listens here')),
+  },
+  watchAddresses: () => () => undefined,
+  openControl: () => Promise.resolve(() => Promise.resolve()),
+};
+const SOCKET = {
+  address: { address: '127.0.0.1', port: 716 },
+
+  label: '127.0.0.1|716',
+  place: '127.0.0.1 port 716',
+  send: () => true,
+  close: () => Promise.resolve(),
+};
+
+const log = pino({ level: 'silent' });
+
+type Tree = Record<string, unknown>;
+
+/** The same options, which remember each key that is read, by its dotted name. */
+function remembering<T extends object>(value: T, read: Set<string>, path = ''): T {
+  return new Proxy(value, {
+    get(target, key) {
+      const found: unknown = (target as Tree)[String(key)];
+      const name = `${path}${String(key)}`;
+      const isSection =
+        found !== null && typeof found === 'object' && Object.getPrototypeOf(found) === Object.prototype;
+      if (isSection) return remembering(found, read, `${name}.`);
+      read.add(name);
+      return found;
+    },
+  });
+}
+
+/** Lets promises and files go on. */
+async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
+  for (let passed = 0; passed < milliseconds; passed += 500) {
+    host.advance(500);
+    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+let folder: string;
+let tls: Tree;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-reload-'));
+  const { ca, server } = await makePki('p256');
+  const file = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  tls = {
+    ca: await file('ca.pem', ca.certificatePem),
+    certificate: await file('certificate.pem', server.certificatePem),
+    key: await file('key.pem', server.keyPem),
+  };
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Starts a daemon, gives it options, and tells which of their keys it reads from then on. */
+type Reload = () => Promise<ReadonlySet<string>>;
+
+async function pac(): Promise<ReadonlySet<string>> {
+  const host = new VirtualHost(undefined, Date.now());
+  const options: PacOptions = pacSchema.parse({
+    pana: { paa: ['127.0.0.1'], 'pci-limit': '1s', 'local-address': '127.0.0.1' },
+    eap: { identity: '@home.example' },
+    tls: { ...tls, 'server-name': 'aaa.home.example' },
+    hooks: { 'state-dir': folder },
+  });
+  const daemon = await PacDaemon.start(options, log, { ...systemPacSurroundings, ...DEAF, host });
+  const read = new Set<string>();
+  await daemon.reload(remembering(options, read));
+  await settle(host, 60_000);
+  await Promise.all([daemon.stop(), settle(host, 10_000)]);
+  return read;
+}
+
+async function paa(): Promise<ReadonlySet<string>> {
+  const host = new VirtualHost(undefined, Date.now());
+  const options: PaaOptions = paaSchema.parse({
+    pana: { listen: ['127.0.0.1'] },
+    'local-home-agent': { address: '2001:db8:a::1', host: 'ha.access.example', prefix: '2001:db8:a::/64' },
+    diameter: {
+      ...{ host: 'paa.access.example', realm: 'access.example', tls },
+      peers: [{ host: 'aaa.home.example', address: '127.0.0.1' }],
+    },
+    hooks: { 'state-dir': folder },
+  });
+  const daemon = await PaaDaemon.start(options, log, { ...systemSurroundings, ...DEAF, host });
+  const read = new Set<string>();
+  await daemon.reload(remembering(options, read));
+  await Promise.all([daemon.stop(), settle(host, 30_000)]);
+  return read;
+}
+
+async function aaa(): Promise<ReadonlySet<string>> {
+  const host = new VirtualHost(undefined, Date.now());
+  const backend = await SqliteBackend.open(':memory:');
+  const options: AaaOptions = aaaSchema.parse({
+    store: join(folder, 'store.db'),
+    diameter: {
+      ...{ host: 'aaa.home.example', realm: 'home.example', tls },
+      peers: [{ host: 'paa.access.example', address: '127.0.0.1' }],
+    },
+    tls,
+    hooks: { 'state-dir': folder },
+  });
+  const daemon = await AaaDaemon.start(options, log, undefined, {
+    ...{ ...systemAaaSurroundings, ...DEAF, host },
+    openStore: (_where, { events }) => StoreEngine.open(backend, host, events),
+  });
+  const read = new Set<string>();
+  await daemon.reload(remembering(options, read));
+  // Longer than a ticket key is good for.
+  host.advance(2 * options.tls['ticket-key-lifetime']);
+  await settle(host, 5_000);
+  await Promise.all([daemon.stop(), settle(host, 30_000)]);
+  await backend.close();
+  return read;
+}
+
+/** Marked keys whose reading does not show here, and why. */
+const NOT_SEEN: ReadonlyMap<string, string> = new Map([
+  ['log.level', 'the command takes it, for each daemon'],
+  ['eap.identity', 'a session that began after the reload reads it when its PAA asks'],
+  ['eap.mtu', 'the same'],
+  ['tls.legacy', 'only the check of the configuration reads it'],
+  ['diameter.tls.port', 'a PAA listens nowhere; its section may come and go'],
+  ['local-home-agent.capacity', 'it is read when an address is assigned'],
+]);
+
+describe.each<readonly [string, z.ZodObject, Reload]>([
+  ['pana-pac', pacSchema, pac],
+  ['pana-paa', paaSchema, paa],
+  ['pana-aaa', aaaSchema, aaa],
+])('%s', (name, schema, reload) => {
+  let read: ReadonlySet<string>;
+
+  beforeAll(async () => {
+    read = await reload();
+  });
+
+  it.each(eachReloadable(schema).filter((key) => !NOT_SEEN.has(key)))('takes %s from a reload', (key) => {
+    expect([...read]).toContain(key);
+  });
+
+  it('has in README the keys that it takes', async () => {
+    const readme = await readFile('README.md', 'utf8');
+    expect(readme).toContain(`| \`${name}\` | ${reloadableText(schema)} |`);
+  });
+});
+
+describe('keys that are marked', () => {
+  const schema = z.strictObject({
+    whole: reloadable(
+      z
+        .strictObject({ a: z.string(), b: group({ c: z.string() }) })
+        .optional()
+        .describe('a section'),
+    ),
+    part: group({
+      one: reloadable(z.string().describe('one')),
+      two: z.string(),
+      ...reloadableEach({ three: z.number() }),
+    }),
+    none: z.string(),
+  });
+
+  it('are listed as sections, which may come and go, and by themselves', () => {
+    expect(reloadableKeys(schema)).toEqual(['whole', 'whole.*', 'part.one', 'part.three']);
+    expect(eachReloadable(schema)).toEqual(['whole.a', 'whole.b.c', 'part.one', 'part.three']);
+    expect(reloadableText(schema)).toBe('`whole.*`, `part.{one, three}`');
+  });
+
+  it('keep what they are described with', () => {
+    expect(schema.shape.whole.description).toBe('a section');
+  });
+
+  it('do not mark a schema that another daemon uses too', () => {
+    const shared = z.string();
+    reloadable(shared);
+    expect(reloadableKeys(z.strictObject({ shared }))).toEqual([]);
+  });
+});
