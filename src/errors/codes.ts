@@ -58,15 +58,6 @@ export const ERROR_CODES = {
   /** PostgreSQL asks for a password that nobody gave. */
   ERR_STORE_PASSWORD: { of: 'PasswordError', ...OPERATOR },
 
-  /** No peer that serves the realm is connected, or the node stops. */
-  ERR_DIAMETER_NO_PEER: { of: 'DiameterRequestError', ...PEOPLE },
-  ERR_DIAMETER_TIMEOUT: { of: 'DiameterRequestError', ...PEOPLE },
-  /** The connection was lost, and no other peer can be asked. */
-  ERR_DIAMETER_PEER_LOST: { of: 'DiameterRequestError', ...PEOPLE },
-  /** Too many requests wait for answers already. */
-  ERR_DIAMETER_BUSY: { of: 'DiameterRequestError', ...PEOPLE },
-  ERR_DIAMETER_TOO_LONG: { of: 'DiameterRequestError', ...PEOPLE },
-
   /** A value that must not reach a hook. */
   ERR_HOOK_VALUE: { of: 'HookValueError', ...PROGRAM },
   /** A CRL is well formed, but of a kind that is not followed. */

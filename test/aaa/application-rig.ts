@@ -8,7 +8,6 @@ import type { DiameterMessage } from '../../src/protocol/diameter/wire/codec.js'
 import { APPLICATION, DER } from '../../src/protocol/diameter/wire/commands.js';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
-import type { DiameterNode } from '../../src/runtime/diameter/node.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { EapPeer } from '../../src/runtime/eap/peer.js';
 import type { EapServerOptions } from '../../src/runtime/eap/server.js';
@@ -16,6 +15,7 @@ import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
 import { grammarian } from '../protocol/diameter/messages.js';
+import type { AskingNode } from '../runtime/diameter/asking-node.js';
 import { makeNode } from '../runtime/diameter/rig.js';
 import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
@@ -40,7 +40,7 @@ export class Application {
   readonly application: HomeServer;
   readonly metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #paas: readonly string[];
-  readonly nodes = new Map<string, DiameterNode>();
+  readonly nodes = new Map<string, AskingNode>();
   /** All answers that PAAs got, and how many clients got keys. */
   readonly answers: DiameterMessage[] = [];
   keys = 0;

@@ -12,10 +12,10 @@ import { type Avp, type DiameterMessage, FLAG } from '../../src/protocol/diamete
 import { APPLICATION, DEA, DER, STA, STR } from '../../src/protocol/diameter/wire/commands.js';
 import { isProtocolError } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
-import type { DiameterNode } from '../../src/runtime/diameter/node.js';
 import type { EapConversation } from '../../src/runtime/eap/server.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { grammarian } from '../protocol/diameter/messages.js';
+import type { AskingNode } from '../runtime/diameter/asking-node.js';
 import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
 import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
@@ -30,7 +30,7 @@ export type Twist = (avps: readonly Avp[]) => Avp[];
 
 /** An AAA server whose EAP is real, and whose successes are what a test makes of them. */
 export class TwistedServer {
-  readonly node: DiameterNode;
+  readonly node: AskingNode;
   /** STRs that have come. */
   readonly ended: DiameterMessage[] = [];
   readonly #pki: TestPki;

@@ -1,4 +1,3 @@
-import { CodedError } from '../../errors/coded-error.js';
 import type {
   Ends,
   NodeConfig,
@@ -7,13 +6,7 @@ import type {
   NodeOutput,
   NodePeer,
 } from '../../protocol/diameter/node/alphabet.js';
-import type {
-  ApplicationInput,
-  ApplicationOutput,
-  RequestFailure,
-  Target,
-  Token,
-} from '../../protocol/diameter/node/application.js';
+import type { ApplicationInput, ApplicationOutput } from '../../protocol/diameter/node/application.js';
 import { NodeMachine } from '../../protocol/diameter/node/node.js';
 import type { Route } from '../../protocol/diameter/node/routing.js';
 import type { PeerCapabilities } from '../../protocol/diameter/peer/capabilities.js';
@@ -24,7 +17,7 @@ import type { DiameterMessage, Salvage } from '../../protocol/diameter/wire/code
 import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
 import { Grammarian } from '../../protocol/diameter/wire/grammar.js';
 import { wipeKeys } from '../../protocol/diameter/wire/keys.js';
-import { type Guard, isFault, unguarded } from '../service/barrier.js';
+import { type Guard, unguarded } from '../service/barrier.js';
 import { Driver } from '../system/driver.js';
 import { type Host, systemHost } from '../system/host.js';
 import { DiameterConnection } from './connection.js';
@@ -57,9 +50,7 @@ export interface DiameterNodeOptions extends Omit<NodeConfig, 'addresses' | 'ori
   /** Without routes every peer serves every realm. */
   readonly routes?: readonly Route[] | undefined;
   /** Gets answers to requests that were fed, and requests that are to be answered by feeding. */
-  readonly perform?: ((output: ApplicationOutput) => void) | undefined;
-  /** For applications without `perform`: answers a request; the answer is sent as it is (`answerTo`). */
-  readonly onRequest?: ((message: DiameterMessage, peer: string) => Promise<DiameterMessage>) | undefined;
+  readonly perform: (output: ApplicationOutput) => void;
   readonly onEvent: (event: DiameterEvent) => void;
   readonly guard?: Guard | undefined;
   /** Undefined: the computer's. */
@@ -75,15 +66,8 @@ export interface DiameterGround {
   readonly transport: Transport;
 }
 
-export type DiameterEvent =
-  | Exclude<NodeEvent, { readonly type: 'fault' }>
-  /** `onRequest` rejected; the peer got UNABLE_TO_COMPLY. */
-  | { readonly type: 'failed'; readonly peer: string; readonly error: unknown };
-
-/** A request got no answer. */
-export class DiameterRequestError extends CodedError<RequestFailure> {
-  override readonly name = 'DiameterRequestError';
-}
+/** For logs and counters; faults go to the guard. */
+export type DiameterEvent = Exclude<NodeEvent, { readonly type: 'fault' }>;
 
 /** Steps the machine of a Diameter node: transports, connections and timers below it, an application above it. */
 export class DiameterNode {
@@ -105,12 +89,6 @@ export class DiameterNode {
   readonly #stopped: Promise<void>;
   readonly #tellStopped: () => void;
   #lastConnection: ConnectionId = 0;
-  /** Requests of `request`, whose tokens are negative. */
-  readonly #asked = new Map<
-    Token,
-    { resolve(answer: DiameterMessage): void; reject(error: DiameterRequestError): void }
-  >();
-  #lastToken: Token = 0;
 
   constructor(options: DiameterNodeOptions) {
     this.#options = options;
@@ -232,7 +210,7 @@ export class DiameterNode {
       case 'answered':
       case 'failed':
       case 'serve':
-        this.#tell(output);
+        this.#options.perform(output);
         break;
     }
   }
@@ -313,60 +291,6 @@ export class DiameterNode {
   #nextConnection(): ConnectionId {
     this.#lastConnection += 1;
     return this.#lastConnection;
-  }
-
-  // ----------------------------------------------------------------------- promises, for applications without tokens
-
-  /**
-   * Sends a request and resolves with its answer, whatever its Result-Code. Rejects with DiameterRequestError, at the latest
-   * after `timeout` milliseconds.
-   */
-  request(message: DiameterMessage, target: Target | string, timeout: number): Promise<DiameterMessage> {
-    return new Promise((resolve, reject) => {
-      this.#lastToken -= 1;
-      const token = this.#lastToken;
-      this.#asked.set(token, { resolve, reject });
-      const to = typeof target === 'string' ? { peers: [target] } : target;
-      this.feed({ type: 'request', token, message, target: to, timeout });
-    });
-  }
-
-  forgetKeys(sessionId: string): void {
-    this.feed({ type: 'forgetKeys', sessionId });
-  }
-
-  forgetKeysOf(origin: string): void {
-    this.feed({ type: 'forgetKeysOf', origin });
-  }
-
-  #tell(output: ApplicationOutput): void {
-    const { perform, onRequest } = this.#options;
-    if (output.type === 'serve') {
-      if (onRequest) void this.#guard.settle('diameter', this.#serve(output, onRequest));
-      else perform?.(output);
-      return;
-    }
-    const asked = this.#asked.get(output.token);
-    if (!asked) {
-      perform?.(output);
-      return;
-    }
-    this.#asked.delete(output.token);
-    if (output.type === 'answered') asked.resolve(output.message);
-    else asked.reject(new DiameterRequestError(output.code, output.text));
-  }
-
-  async #serve(
-    { token, peer, message }: Extract<ApplicationOutput, { type: 'serve' }>,
-    onRequest: NonNullable<DiameterNodeOptions['onRequest']>,
-  ): Promise<void> {
-    try {
-      this.feed({ type: 'answer', token, message: await onRequest(message, peer) });
-    } catch (error) {
-      if (isFault(error)) this.#guard.fault('diameter', error);
-      this.#options.onEvent({ type: 'failed', peer, error });
-      this.feed({ type: 'unserved', token });
-    }
   }
 }
 

@@ -3,7 +3,6 @@ import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
 import { resultName } from '../../protocol/diameter/wire/result-codes.js';
 import type { Logger } from '../log/log.js';
-import { isFault } from '../service/barrier.js';
 import type { MetricDescriptions, Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
 import type { DiameterEvent } from './node.js';
@@ -73,11 +72,6 @@ export function diameterReporter(
         metrics.count('diameter_dropped', { code: event.code });
         refused(event);
         break;
-      case 'failed':
-        // A fault of ours has been counted and logged at the barrier.
-        if (!isFault(event.error)) {
-          log.error({ peer: event.peer, reason: (event.error as Error).message }, 'request failed');
-        }
     }
   };
 }

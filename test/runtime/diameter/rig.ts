@@ -1,9 +1,9 @@
-import { answerTo } from '../../../src/protocol/diameter/wire/answers.js';
-import { APPLICATION, DEA } from '../../../src/protocol/diameter/wire/commands.js';
-import { type DiameterEvent, DiameterNode, type DiameterNodeOptions } from '../../../src/runtime/diameter/node.js';
-import { grammarian } from '../../protocol/diameter/messages.js';
+import { APPLICATION } from '../../../src/protocol/diameter/wire/commands.js';
+import type { DiameterEvent } from '../../../src/runtime/diameter/node.js';
+import { deaTo } from '../../protocol/diameter/messages.js';
+import { AskingNode, type AskingNodeOptions } from './asking-node.js';
 
-export const nodes: DiameterNode[] = [];
+export const nodes: AskingNode[] = [];
 
 /** Ends every node that was made. */
 export async function stopNodes(): Promise<void> {
@@ -11,13 +11,13 @@ export async function stopNodes(): Promise<void> {
 }
 
 export interface Rig {
-  readonly node: DiameterNode;
+  readonly node: AskingNode;
   readonly events: DiameterEvent[];
 }
 
-export function makeNode(host: string, more: Partial<DiameterNodeOptions>): Rig {
+export function makeNode(host: string, more: Partial<AskingNodeOptions>): Rig {
   const events: DiameterEvent[] = [];
-  const node = new DiameterNode({
+  const node = new AskingNode({
     origin: { host, realm: 'example' },
     productName: 'test',
     vendorId: 0,
@@ -41,27 +41,12 @@ export function makeServer(
   host: string,
   peers: readonly string[],
   resultCode = 2001,
-  more: Partial<DiameterNodeOptions> = {},
+  more: Partial<AskingNodeOptions> = {},
 ): Rig {
   return makeNode(host, {
     listen: [{ address: '127.0.0.1', port: 0 }],
     peers: peers.map((peer) => ({ host: peer })),
-    onRequest: (message) => {
-      const sessionId = grammarian.find(message.avps, 'Session-Id') ?? '';
-      return Promise.resolve(
-        answerTo(
-          message,
-          grammarian.write(DEA, {
-            'Session-Id': sessionId,
-            'Auth-Application-Id': APPLICATION.EAP,
-            'Auth-Request-Type': 3,
-            'Result-Code': resultCode,
-            'Origin-Host': host,
-            'Origin-Realm': 'example',
-          }),
-        ),
-      );
-    },
+    onRequest: (message) => Promise.resolve(deaTo(message, host, { 'Result-Code': resultCode })),
     ...more,
   });
 }

@@ -1,4 +1,3 @@
-import type { CodeOf } from '../../../errors/codes.js';
 import type { DiameterMessage } from '../wire/codec.js';
 
 /** Names a request. Each side of the node gives its own requests numbers; one that is in use is not given again. */
@@ -14,7 +13,15 @@ export interface Target {
 }
 
 /** Why a request got no answer. */
-export type RequestFailure = CodeOf<'DiameterRequestError'>;
+export type RequestFailure =
+  /** No peer that serves the realm is connected, or the node stops. */
+  | 'no-peer'
+  | 'timeout'
+  /** The connection was lost, and no other peer can be asked. */
+  | 'peer-lost'
+  /** Too many requests wait for answers already. */
+  | 'busy'
+  | 'too-long';
 
 /** What an application tells its node. */
 export type ApplicationInput =

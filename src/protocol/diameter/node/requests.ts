@@ -74,7 +74,7 @@ export class Requests<H extends RequestHop> {
   request({ token, message, target, timeout }: Extract<ApplicationInput, { type: 'request' }>, now: number) {
     const length = lengthOf(message);
     if (length > MAX_MESSAGE) {
-      return [failed(token, 'ERR_DIAMETER_TOO_LONG', `a request of ${length} octets: ${MAX_MESSAGE} at most`)];
+      return [failed(token, 'too-long', `a request of ${length} octets: ${MAX_MESSAGE} at most`)];
     }
     const waiting: Waiting<H> = {
       token,
@@ -121,7 +121,7 @@ export class Requests<H extends RequestHop> {
     return all.flatMap((waiting): RequestOutput<H>[] => {
       const sent = this.#sendOn(waiting, FLAG.T);
       if (sent) return [sent, { type: 'failedOver', from: hop, to: sent.hop }];
-      return [this.#fail(waiting, 'ERR_DIAMETER_PEER_LOST', `${hop.host}: ${reason}`)];
+      return [this.#fail(waiting, 'peer-lost', `${hop.host}: ${reason}`)];
     });
   }
 
@@ -129,14 +129,14 @@ export class Requests<H extends RequestHop> {
   stop(): RequestOutput<H>[] {
     this.#stopped = true;
     const all = [...this.#waiting.values()].flatMap((at) => [...at.values()]);
-    return all.map((waiting) => this.#fail(waiting, 'ERR_DIAMETER_NO_PEER', 'the node stops'));
+    return all.map((waiting) => this.#fail(waiting, 'no-peer', 'the node stops'));
   }
 
   tick(now: number): RequestOutput<H>[] {
     const out: RequestOutput<H>[] = [];
     for (let waiting = this.#timeouts.due(now); waiting; waiting = this.#timeouts.due(now)) {
       const host = waiting.at?.hop.host ?? 'the peer';
-      out.push(this.#fail(waiting, 'ERR_DIAMETER_TIMEOUT', `${host} did not answer in ${waiting.timeout} ms`));
+      out.push(this.#fail(waiting, 'timeout', `${host} did not answer in ${waiting.timeout} ms`));
     }
     return out;
   }
@@ -180,14 +180,14 @@ export class Requests<H extends RequestHop> {
   }
 
   #whyNot(waiting: Waiting<H>): [RequestFailure, string] {
-    if (this.#stopped) return ['ERR_DIAMETER_NO_PEER', 'the node stops'];
+    if (this.#stopped) return ['no-peer', 'the node stops'];
     const candidates = this.#candidates(waiting);
     const connected = candidates.filter((hop) => hop.connected);
     if (connected.length > 0) {
-      return ['ERR_DIAMETER_BUSY', `${connected.map(({ host }) => host).join(', ')}: too much to answer`];
+      return ['busy', `${connected.map(({ host }) => host).join(', ')}: too much to answer`];
     }
     const hosts = candidates.map(({ host }) => host);
-    return ['ERR_DIAMETER_NO_PEER', hosts.length > 0 ? `not connected: ${hosts.join(', ')}` : 'no route'];
+    return ['no-peer', hosts.length > 0 ? `not connected: ${hosts.join(', ')}` : 'no route'];
   }
 
   /** RFC 6733 7.1.3: another peer may well do it. */

@@ -108,7 +108,7 @@ describe('a request', () => {
     expect(second.served).toHaveLength(1);
     world.kill(second);
     world.run(0);
-    expect(client.outcome(token)).toBe('ERR_DIAMETER_PEER_LOST');
+    expect(client.outcome(token)).toBe('peer-lost');
   });
 
   it('fails at its timeout to the millisecond, and its late answer is dropped', () => {
@@ -118,7 +118,7 @@ describe('a request', () => {
     world.run(2_999);
     expect(client.outcome(token)).toBeUndefined();
     world.run(1);
-    expect(client.outcome(token)).toBe('ERR_DIAMETER_TIMEOUT');
+    expect(client.outcome(token)).toBe('timeout');
     const [served] = first.served;
     if (!served) throw new Error('not served');
     world.feed(first, { type: 'answer', token: served.token, message: deaTo(served.message, FIRST) });
@@ -132,7 +132,7 @@ describe('a request', () => {
     const token = world.ask(client, { peers: [SECOND] });
     world.run(100);
     expect(client.outcome(token)).toBe(`2001 ${SECOND}`);
-    expect(client.outcome(world.ask(client, { peers: ['other.example'] }))).toBe('ERR_DIAMETER_NO_PEER');
+    expect(client.outcome(world.ask(client, { peers: ['other.example'] }))).toBe('no-peer');
   });
 });
 
@@ -273,7 +273,7 @@ describe('a node that stops', () => {
       expect(first.stoppedAt).toBe(begun + 2_000);
       expect(first.machine.deadline).toBeUndefined();
       world.run(LATENCY);
-      expect(client.outcome(token)).toBe(isAsked ? 'ERR_DIAMETER_PEER_LOST' : undefined);
+      expect(client.outcome(token)).toBe(isAsked ? 'peer-lost' : undefined);
     }
   });
 
@@ -290,7 +290,7 @@ describe('a node that stops', () => {
     const token = world.ask(client);
     const outputs = client.machine.handle({ type: 'stop', timeout: 2_000 }, world.now);
     expect(outputs).toContainEqual({ type: 'abandon', attempt: 2 });
-    expect(outputs).toContainEqual({ type: 'failed', token, code: 'ERR_DIAMETER_NO_PEER', text: 'the node stops' });
+    expect(outputs).toContainEqual({ type: 'failed', token, code: 'no-peer', text: 'the node stops' });
     expect(client.machine.handle({ type: 'knocked', connection: 9, address: '::1' }, world.now)).toEqual([
       { type: 'reset', connection: 9 },
     ]);
