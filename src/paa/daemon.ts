@@ -1,16 +1,10 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import type { ApplicationOutput } from '../protocol/diameter/node/application.js';
-import { APPLICATION } from '../protocol/diameter/wire/commands.js';
-import { Dictionary } from '../protocol/diameter/wire/dictionary.js';
-import { Grammarian } from '../protocol/diameter/wire/grammar.js';
 import type { NasInput, NasOutput } from '../protocol/nas/alphabet.js';
 import { Nas } from '../protocol/nas/nas.js';
-import { DiameterNode } from '../runtime/diameter/node.js';
+import type { DiameterNode } from '../runtime/diameter/node.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
-import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
-import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
-import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter/tls.js';
+import { peerOptions } from '../runtime/diameter/setup.js';
 import { hookGauges, makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
@@ -22,15 +16,15 @@ import type { Service } from '../runtime/service/service.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { OperatorError } from '../runtime/system/failure.js';
-import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
-import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
+import { DiameterCredentials } from './diameter-credentials.js';
+import { makeNode } from './diameter-node.js';
 import { EnforcementPoint } from './enforcement-point.js';
-import { homeAgentJob, takeDown } from './home-agent-hook.js';
+import { HomeAgentHook } from './home-agent-hook.js';
 import { LeaseFile } from './lease-file.js';
-import { PAA_METRICS } from './metrics.js';
+import { PAA_METRICS, paaGauges } from './metrics.js';
 import { nasConfig, nasOrigin } from './nas-config.js';
 import type { PaaOptions } from './options.js';
 import { nasReporter, placeOfInput } from './reporter.js';
@@ -45,7 +39,7 @@ const OUT = { direction: 'out' } as const;
 export class PaaDaemon implements Service<PaaOptions> {
   #options: PaaOptions;
   readonly #log: Logger;
-  readonly #metrics = new Metrics('pana_paa', PAA_METRICS);
+  readonly #metrics: Metrics;
   readonly barrier: Barrier;
   readonly #surroundings: Surroundings;
   readonly #nas: Nas;
@@ -54,10 +48,9 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #node: DiameterNode;
   readonly #hooks: HookRunner;
   readonly #ep: EnforcementPoint | undefined;
+  readonly #homeAgent: HomeAgentHook;
   readonly #leases: LeaseFile;
-  #tls: TlsTransport | undefined;
-  readonly #files: FileWatch;
-  readonly #credentials: CredentialWatch;
+  readonly #credentials: DiameterCredentials;
   readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #keyLog: KeyLog | undefined;
@@ -67,27 +60,29 @@ export class PaaDaemon implements Service<PaaOptions> {
   private constructor(
     options: PaaOptions,
     log: Logger,
+    metrics: Metrics,
     originStateId: number,
-    tls: TlsTransport | undefined,
-    files: FileWatch,
+    credentials: DiameterCredentials,
     surroundings: Surroundings,
   ) {
     const { host } = surroundings;
-    const { diameter, pana, hooks } = options;
+    const { pana, hooks } = options;
     this.#options = options;
     this.#log = log;
     this.#surroundings = surroundings;
-    this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
-    this.#tls = tls;
-    this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
+    this.#metrics = metrics;
+    this.#credentials = credentials;
+    this.barrier = new Barrier(log, metrics, () => host.monotonic());
+    this.#hooks = makeHookRunner(hooks, log, metrics, this.barrier, surroundings);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: pana.interface };
       this.#ep = new EnforcementPoint(ep, this.#hooks, host);
     }
+    this.#homeAgent = new HomeAgentHook(hooks.ha, this.#hooks);
     this.#leases = new LeaseFile(join(hooks['state-dir'], 'local-leases.json'), ({ message: reason }) =>
       log.error({ reason }, 'local leases cannot be written'),
     );
-    this.#report = nasReporter(log, this.#metrics, this.barrier);
+    this.#report = nasReporter(log, metrics, this.barrier);
     this.#nas = new Nas(nasOrigin(options, originStateId), nasConfig(options), host.random(32));
     this.#driver = new Driver<NasInput, NasOutput>(
       this.#nas,
@@ -95,43 +90,16 @@ export class PaaDaemon implements Service<PaaOptions> {
       host,
       (error, input, output) => this.#faulted(error, input, output),
     );
-    const report = diameterReporter(log, this.#metrics, 'debug', host);
-    const grammarian = new Grammarian(new Dictionary(pana['vendor-id']));
-    this.#node = new DiameterNode({
-      origin: { host: diameter.host, realm: diameter.realm },
-      productName: 'pana-paa',
-      vendorId: 0,
+    this.#node = makeNode(
+      options,
       originStateId,
-      ownVendor: pana['vendor-id'],
-      applications: [APPLICATION.EAP],
-      listen: [],
-      peers: peerOptions(diameter.peers, tls),
-      routes: diameter.routes,
-      watchdog: diameter.watchdog,
-      reconnect: diameter.reconnect,
-      timeout: diameter.timeout,
-      perform: (output) => this.#driver.feed(inputOf(output)),
-      onEvent: (event) => report(event, grammarian),
-      guard: this.barrier,
-      host,
-      transport: surroundings.transport,
-    });
-    this.#metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => this.#nas.size);
-    this.#metrics.gauge(
-      'half_open_sessions',
-      'PANA sessions whose first authentication is not over',
-      () => this.#nas.halfOpen,
+      credentials.transport,
+      { log, metrics, guard: this.barrier },
+      surroundings,
+      (input) => this.#driver.feed(input),
     );
-    hookGauges(this.#metrics, () => this.#hooks.status());
-    this.#files = files;
-    this.#credentials = new CredentialWatch({
-      log,
-      metrics: this.#metrics,
-      files,
-      host,
-      used: () => usedForDiameter(this.#options.diameter, this.#tls?.options),
-      reload: () => this.#reloadTls(),
-    });
+    paaGauges(metrics, this.#nas);
+    hookGauges(metrics, () => this.#hooks.status());
   }
 
   /** Rejects with OperatorError, or the system's error. */
@@ -140,13 +108,10 @@ export class PaaDaemon implements Service<PaaOptions> {
     log: Logger,
     surroundings: Surroundings = systemSurroundings,
   ): Promise<PaaDaemon> {
-    const { host, lookAtFiles } = surroundings;
-    const files = new FileWatch(host, lookAtFiles);
-    const tls = await files.watch(credentialFiles({ diameter: options.diameter }), () =>
-      openDiameterTls(options.diameter, host, refusedReporter(log)),
-    );
-    const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
-    const daemon = new PaaDaemon(options, log, originState, tls, files, surroundings);
+    const metrics = new Metrics('pana_paa', PAA_METRICS);
+    const credentials = await DiameterCredentials.open(options, log, metrics, surroundings);
+    const originState = await nextOriginState(options.hooks['state-dir'], surroundings.host.wall());
+    const daemon = new PaaDaemon(options, log, metrics, originState, credentials, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -163,7 +128,7 @@ export class PaaDaemon implements Service<PaaOptions> {
    */
   async reload(options: PaaOptions): Promise<void> {
     const { diameter, 'local-home-agent': local } = options;
-    const material = await this.#readTls(options);
+    const adopt = await this.#credentials.read(options);
     const current = this.#nas.localHomeAgent;
     const isAnother = local !== undefined && !current?.isAt(local);
     if (isAnother && current && current.used > 0) {
@@ -171,29 +136,12 @@ export class PaaDaemon implements Service<PaaOptions> {
         `local-home-agent: ${current.used} nodes have a home address of ${current.config.address}: end their sessions before`,
       );
     }
-    if (material) this.#takeTls(material);
-    this.#node.reconfigure(peerOptions(diameter.peers, this.#tls), diameter.routes);
+    adopt();
     this.#options = options;
-    this.#credentials.changed();
+    this.#node.reconfigure(peerOptions(diameter.peers, this.#credentials.transport), diameter.routes);
     this.#driver.feed({ type: 'configure', config: nasConfig(options) });
-    if (isAnother) await this.#takeDownLeftovers();
+    if (isAnother) await this.#homeAgent.takeDownLeftovers(local, this.#leases);
     void this.#ep?.start();
-  }
-
-  #readTls({ diameter }: PaaOptions): Promise<DiameterTlsOptions | undefined> {
-    return this.#files.watch(credentialFiles({ diameter }), () => readDiameterTls(diameter, this.#surroundings.host));
-  }
-
-  #takeTls(material: DiameterTlsOptions): void {
-    if (this.#tls) this.#tls.reload(material);
-    else this.#tls = new TlsTransport(material, this.#surroundings.host, refusedReporter(this.#log));
-  }
-
-  /** Only files of certificates have changed. */
-  async #reloadTls(): Promise<void> {
-    const material = await this.#readTls(this.#options);
-    if (material) this.#takeTls(material);
-    this.#credentials.changed();
   }
 
   summary(): string {
@@ -220,7 +168,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { udp, host, openControl } = this.#surroundings;
     await makeFolder(hooks['state-dir'], 0o700);
     if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
-    await this.#takeDownLeftovers();
+    await this.#homeAgent.takeDownLeftovers(this.#options['local-home-agent'], this.#leases);
     // Clear stale permits before accepting traffic.
     await this.#ep?.start();
     for (const address of pana.listen) {
@@ -299,7 +247,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         this.#ep?.revoke(sessionText(output.sessionId));
         break;
       case 'homeAgent':
-        this.#tellHomeAgent(output);
+        this.#homeAgent.tell(output);
         break;
       case 'leases':
         this.#leases.write(output.leases);
@@ -317,23 +265,10 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   #admit({ token, sessionId, userName, address, lifetime }: Extract<NasOutput, { type: 'admit' }>): void {
-    const told = this.#ep?.permit({ session: sessionText(sessionId), userName, address, lifetime });
-    const over = this.barrier.settle('hook', Promise.resolve(told));
-    if (token !== undefined) void over.then(() => this.#driver.feed({ type: 'permitted', token }));
-  }
-
-  #tellHomeAgent(output: Extract<NasOutput, { type: 'homeAgent' }>): void {
-    const program = this.#options.hooks.ha;
-    if (program !== undefined) void this.#hooks.run(homeAgentJob(program, output));
-    // The hook has a copy of its own.
-    output.psk?.wipe();
-  }
-
-  /** Home addresses that an earlier run gave out: its sessions are lost. */
-  async #takeDownLeftovers(): Promise<void> {
-    const local = this.#options['local-home-agent'];
-    if (!local) return;
-    for (const lease of await this.#leases.read()) this.#tellHomeAgent(takeDown(local, lease));
+    const admission = { session: sessionText(sessionId), userName, address, lifetime };
+    this.#ep?.permit(admission, () => {
+      if (token !== undefined) this.#driver.feed({ type: 'permitted', token });
+    });
   }
 
   /** An output that cannot be performed costs the session that it is for. */
@@ -345,17 +280,5 @@ export class PaaDaemon implements Service<PaaOptions> {
     else if (output && 'sessionId' in output) {
       this.#driver.feed({ type: 'command', sessionId: output.sessionId, command: 'abandon' });
     }
-  }
-}
-
-/** What a Diameter node says, to the NAS. */
-function inputOf(output: ApplicationOutput): NasInput {
-  switch (output.type) {
-    case 'answered':
-      return { type: 'answer', token: output.token, message: output.message };
-    case 'failed':
-      return { type: 'unreachable', token: output.token, reason: output.text };
-    case 'serve':
-      return { type: 'serverAsks', token: output.token, message: output.message, peer: output.peer };
   }
 }

@@ -39,17 +39,17 @@ export class EnforcementPoint {
    * has worked, no other event is told. Resolves after the first try, with whether it worked.
    */
   start(): Promise<boolean> {
-    return this.#ask((token) => ({ type: 'start', token }));
+    return new Promise((settled) => this.#ask((token) => ({ type: 'start', token }), settled));
   }
 
   /** Runs the hook `stop` after what is under way. Resolves after its first try, with whether it worked. */
   stop(): Promise<boolean> {
-    return this.#ask((token) => ({ type: 'stop', token }));
+    return new Promise((settled) => this.#ask((token) => ({ type: 'stop', token }), settled));
   }
 
-  /** Resolves after the first try, with whether it worked. */
-  permit(admission: Admission): Promise<boolean> {
-    return this.#ask((token) => ({ type: 'permit', token, admission }));
+  /** `settled`: called after the first try, with whether it worked. */
+  permit(admission: Admission, settled: (ok: boolean) => void = () => undefined): void {
+    this.#ask((token) => ({ type: 'permit', token, admission }), settled);
   }
 
   move(session: string, address: string): void {
@@ -60,12 +60,10 @@ export class EnforcementPoint {
     this.#step({ type: 'revoke', session });
   }
 
-  #ask(input: (token: number) => EnforcementInput): Promise<boolean> {
-    return new Promise((settle) => {
-      this.#lastToken += 1;
-      this.#waiting.set(this.#lastToken, settle);
-      this.#step(input(this.#lastToken));
-    });
+  #ask(input: (token: number) => EnforcementInput, settled: (ok: boolean) => void): void {
+    this.#lastToken += 1;
+    this.#waiting.set(this.#lastToken, settled);
+    this.#step(input(this.#lastToken));
   }
 
   #step(input: EnforcementInput): void {

@@ -1,32 +1,52 @@
 import { formatAddress } from '../protocol/bytes/address.js';
 import type { LocalHomeAgentConfig, LocalHomeAgentOutput } from '../protocol/nas/local-home-agent.js';
-import type { HookJob } from '../runtime/hooks/runner.js';
+import type { HookRunner } from '../runtime/hooks/runner.js';
+import type { LeaseFile } from './lease-file.js';
 
 type Told = Extract<LocalHomeAgentOutput, { type: 'homeAgent' }>;
 
-/** The run of the local home agent's hook for what the NAS decided. */
-export function homeAgentJob(program: string, { event, homeAgent, mnId, homeAddress, lifetime, psk }: Told): HookJob {
-  return {
-    program,
-    role: 'ha',
-    event,
-    subject: `ha ${mnId}`,
-    variables: {
-      mnId,
-      homeAgent: homeAgent.address,
-      homeAgentHost: homeAgent.host,
-      homeAgentId: 'local',
-      homeAddress,
-      prefix: formatAddress(homeAgent.prefix),
-      prefixLength: 64,
-      lifetime: lifetime === undefined ? undefined : Math.ceil(lifetime / 1000),
-      ike: homeAgent.ike,
-    },
-    psk,
-  };
-}
+/** Runs the local home agent's hook for what the NAS decides. */
+export class HomeAgentHook {
+  readonly #program: string | undefined;
+  readonly #runner: HookRunner;
 
-/** What takes a home address down that an earlier run of the PAA gave out. */
-export function takeDown(homeAgent: LocalHomeAgentConfig, lease: { homeAddress: string; mnId: string }): Told {
-  return { type: 'homeAgent', event: 'down', homeAgent, lifetime: undefined, psk: undefined, ...lease };
+  /** `program` undefined: there is no hook. */
+  constructor(program: string | undefined, runner: HookRunner) {
+    this.#program = program;
+    this.#runner = runner;
+  }
+
+  /** Takes the key over. */
+  tell({ event, homeAgent, mnId, homeAddress, lifetime, psk }: Told): void {
+    if (this.#program !== undefined) {
+      void this.#runner.run({
+        program: this.#program,
+        role: 'ha',
+        event,
+        subject: `ha ${mnId}`,
+        variables: {
+          mnId,
+          homeAgent: homeAgent.address,
+          homeAgentHost: homeAgent.host,
+          homeAgentId: 'local',
+          homeAddress,
+          prefix: formatAddress(homeAgent.prefix),
+          prefixLength: 64,
+          lifetime: lifetime === undefined ? undefined : Math.ceil(lifetime / 1000),
+          ike: homeAgent.ike,
+        },
+        psk,
+      });
+    }
+    // The runner has a copy of its own.
+    psk?.wipe();
+  }
+
+  /** Takes down the home addresses that an earlier run of the PAA gave out: its sessions are lost. */
+  async takeDownLeftovers(homeAgent: LocalHomeAgentConfig | undefined, leases: LeaseFile): Promise<void> {
+    if (!homeAgent) return;
+    for (const lease of await leases.read()) {
+      this.tell({ type: 'homeAgent', event: 'down', homeAgent, lifetime: undefined, psk: undefined, ...lease });
+    }
+  }
 }

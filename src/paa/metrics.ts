@@ -1,8 +1,9 @@
+import type { Nas } from '../protocol/nas/nas.js';
 import type { PaaClosed } from '../protocol/pana/session/paa-session.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
-import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';
+import { each, type MetricDescriptions, type Metrics, pairs } from '../runtime/service/metrics.js';
 
 /** Reasons that operators look for first; the others come when they happen. */
 const DROPPED: readonly DropCode[] = [
@@ -56,3 +57,10 @@ export const PAA_METRICS: MetricDescriptions = {
     bootstrap: { help: "Time from a client's answer that begins a session to its first authorization" },
   },
 };
+
+/** Gauges of what the NAS holds. */
+export function paaGauges(metrics: Metrics, nas: Nas): void {
+  metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => nas.size);
+  const halfOpen = 'PANA sessions whose first authentication is not over';
+  metrics.gauge('half_open_sessions', halfOpen, () => nas.halfOpen);
+}

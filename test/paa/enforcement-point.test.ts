@@ -24,7 +24,8 @@ class Rig {
   }
 
   permit(session: string, address: string): Promise<boolean> {
-    return this.point.permit({ session, userName: `${session}@home.example`, address, lifetime: HOUR });
+    const admission = { session, userName: `${session}@home.example`, address, lifetime: HOUR };
+    return new Promise((settled) => this.point.permit(admission, settled));
   }
 
   /** Lets all hooks work that run now or because of that; returns their events, or the lines of a batch. */

@@ -13,7 +13,7 @@ import {
 } from '../mip6/diameter-mobility.js';
 import type { Grant, PaaSessionInput } from '../pana/session/paa-session.js';
 import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeEap } from './eap.js';
-import { mayBeAny, mayTryAgain, type SessionServer, serverOf } from './session-server.js';
+import { Binding, type SessionServer, serverOf } from './session-server.js';
 import { isVerdict } from './verdict.js';
 
 /** Octets of State, and of all Class AVPs, that are kept and sent back (RADIUS has 253 octets for each). */
@@ -102,15 +102,8 @@ export class Access {
   #identity: string | undefined;
   #wish: number | undefined;
   #local: HomeAgentOffer | undefined;
-  #server: string | undefined;
-  #serverRealm: string | undefined;
-  /** Session-Binding lets STR go to any server of the realm: they share the session. */
-  #mayBeAny = false;
-  /** Destination-Host of the first DER of a later run, and whether another server may have it instead. */
-  #boundTo: string | undefined;
-  #mayTryAgain = false;
+  readonly #binding = new Binding();
   #aaaState: Uint8Array | undefined;
-  #firstOfRun = true;
   #rounds = 0;
   /** The AAA server has authorised the user, in this run or an earlier one. */
   #hasBeenGranted = false;
@@ -127,12 +120,12 @@ export class Access {
   }
 
   get server(): string | undefined {
-    return this.#server;
+    return this.#binding.server;
   }
 
   /** Realm whose servers share the session (Session-Binding); undefined: it is of `server` alone. */
   get sharedRealm(): string | undefined {
-    return this.#mayBeAny ? this.#serverRealm : undefined;
+    return this.#binding.sharedRealm;
   }
 
   get classes(): readonly Uint8Array[] {
@@ -151,8 +144,7 @@ export class Access {
         return this.#keyed(input.answer);
       case 'unreachable':
         if (this.#state.name !== 'AAA') return [];
-        if (this.#firstOfRun && this.#boundTo !== undefined && this.#mayTryAgain) {
-          this.#boundTo = undefined;
+        if (this.#binding.letGo()) {
           return [{ type: 'request', request: { ...this.#state.request, server: undefined } }];
         }
         return this.#fail(undefined, undefined);
@@ -163,7 +155,7 @@ export class Access {
 
   #start(wish: number | undefined, asked: Uint8Array | undefined): AccessOutput[] {
     this.#wish = wish;
-    this.#firstOfRun = true;
+    this.#binding.begin();
     this.#rounds = 0;
     this.#aaaState = undefined;
     this.#identifier = asked?.[1] ?? (this.#identifier + 1) & 0xff;
@@ -211,7 +203,7 @@ export class Access {
   #ask(response: Uint8Array, mobility: DiameterMobility): AccessOutput[] {
     this.#rounds += 1;
     if (this.#rounds > MAX_ROUNDS) return this.#fail(undefined, undefined);
-    const server = this.#firstOfRun ? this.#boundTo : this.#server;
+    const { destination: server } = this.#binding;
     const request = { identity: this.#identity ?? '', server, payload: response, state: this.#aaaState, mobility };
     this.#state = { name: 'AAA', response, request };
     return [{ type: 'request', request }];
@@ -231,9 +223,7 @@ export class Access {
 
   /** RFC 4072 2.8.2: the Result-Code decides, not the EAP packet. */
   #answer(answer: DeaValues): AccessOutput[] {
-    this.#server = answer['Origin-Host'];
-    this.#serverRealm = answer['Origin-Realm'];
-    this.#firstOfRun = false;
+    this.#binding.answered(answer['Origin-Host'], answer['Origin-Realm']);
     // RFC 4072 3.1: State of an answer goes into the next request.
     this.#aaaState = answer.State;
     const payload = wholeEap(answer['EAP-Payload']);
@@ -265,9 +255,7 @@ export class Access {
     });
     const grant: Grant = { lifetime, authorizationLifetime, assignment: mobility?.assignment };
     const msk = mskOf(answer);
-    this.#mayTryAgain = mayTryAgain(answer);
-    this.#boundTo = mayBeAny(answer, 'RE_AUTH') ? undefined : answer['Origin-Host'];
-    this.#mayBeAny = mayBeAny(answer, 'STR');
+    this.#binding.granted(answer);
     const server = serverOf(answer);
     // RFC 4072 2.8.2: the NAS does not invent EAP packets, but a success without one would leave the client waiting.
     const packet = payload ?? eapResult('SUCCESS', this.#identifier);

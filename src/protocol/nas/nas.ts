@@ -5,21 +5,18 @@ import { wipeKeys } from '../diameter/wire/keys.js';
 import { Paa, type PaaOutput } from '../pana/agent/paa.js';
 import type { PaaClosed } from '../pana/session/paa-session.js';
 import type { PacEndpoint } from '../pana/session/start.js';
-import { AaaMessages, type NasOrigin, type ServerRequest } from './aaa-messages.js';
+import { AaaMessages, type NasOrigin } from './aaa-messages.js';
 import type { NasConfig, NasInput, NasOutput, NasSessionView } from './alphabet.js';
 import { Authentication } from './authentication.js';
 import { type Client, Clients } from './clients.js';
 import { Endings } from './endings.js';
 import { Gate } from './gate.js';
 import type { LocalHomeAgent } from './local-home-agent.js';
-import { isOnRoute } from './session-server.js';
-import { guarded, say, subjectOf, Tokens, type Turn } from './turn.js';
+import { ServerRequests } from './server-requests.js';
+import { guarded, say, subjectOf, TERMINATE, Tokens, type Turn } from './turn.js';
 
 /** How long clients may take to answer PTR after `stop`, in milliseconds. */
 export const PTA_AT_END = 1_000;
-
-/** Termination-Cause ADMINISTRATIVE, RFC 5191 8.9. */
-const TERMINATE = { type: 'terminate', cause: 4 } as const;
 
 type Phase =
   | { readonly name: 'RUNNING' }
@@ -39,7 +36,7 @@ export class Nas {
   readonly #drbg: Drbg;
   readonly #paa: Paa;
   readonly #clients = new Clients();
-  readonly #messages: AaaMessages;
+  readonly #serverRequests: ServerRequests;
   readonly #endings: Endings;
   readonly #gate: Gate;
   readonly #authentication: Authentication;
@@ -53,16 +50,11 @@ export class Nas {
     this.#drbg = new Drbg(seed);
     this.#paa = new Paa(config.paa, this.#drbg.bytes(32));
     this.#sessionIds = new SessionIds(origin.host, origin.stateId);
-    this.#messages = new AaaMessages(origin);
-    this.#endings = new Endings(this.#messages, tokens);
+    const messages = new AaaMessages(origin);
+    this.#endings = new Endings(messages, tokens);
     this.#gate = new Gate(tokens);
-    const parts = {
-      messages: this.#messages,
-      clients: this.#clients,
-      endings: this.#endings,
-      gate: this.#gate,
-      tokens,
-    };
+    this.#serverRequests = new ServerRequests(messages, this.#clients);
+    const parts = { messages, clients: this.#clients, endings: this.#endings, gate: this.#gate, tokens };
     this.#authentication = new Authentication(parts, this.#drbg, origin.realm);
     this.#authentication.configure(config);
   }
@@ -141,7 +133,7 @@ export class Nas {
         this.#gate.release(turn, input.token);
         break;
       case 'serverAsks':
-        this.#serverAsks(turn, input);
+        this.#serverRequests.serve(turn, input);
         break;
       case 'command': {
         const { sessionId, command } = input;
@@ -288,41 +280,5 @@ export class Nas {
     if (client.granted) this.#endings.tell(turn, client, client.granted.server, cause);
     this.#gate.expel(turn, client);
     this.#authentication.ended(turn, client);
-  }
-
-  // ---------------------------------------------------------------------------------------------- what servers ask
-
-  #serverAsks(turn: Turn, { token, message, peer }: Extract<NasInput, { type: 'serverAsks' }>): void {
-    const request = guarded(turn, undefined, () => this.#messages.read(message));
-    if (request?.type !== 'wish') {
-      const answer = request?.answer ?? this.#messages.refuse(message, 'UNABLE_TO_COMPLY', 'a fault of this node');
-      turn.out.push({ type: 'answer', token, message: answer });
-      return;
-    }
-    const client = this.#asksFor(turn, request, peer);
-    turn.out.push({ type: 'answer', token, message: request.answer(client !== undefined) });
-    if (!client) return;
-    const input = request.wish === 'abort' ? TERMINATE : ({ type: 'reauthenticate' } as const);
-    turn.next.push({ type: 'session', sessionId: client.panaSession, input });
-  }
-
-  /** The client whose session it is, if this server may ask for it. */
-  #asksFor(turn: Turn, request: Extract<ServerRequest, { type: 'wish' }>, peer: string): Client | undefined {
-    const client = this.#clients.ofDiameter(request.sessionId);
-    if (!client || this.#isServerOf(turn, client, request, peer)) return client;
-    say(turn, { type: 'otherServer', ...subjectOf(client), peer: request.host, wish: request.wish });
-    return undefined;
-  }
-
-  /** The session's own server; or, if the servers of its realm share it, one that DERs could have gone to. */
-  #isServerOf(
-    turn: Turn,
-    { access }: Client,
-    { host, realm }: { readonly host: string; readonly realm: string },
-    peer: string,
-  ): boolean {
-    if (access.server?.toLowerCase() === host.toLowerCase()) return true;
-    if (access.sharedRealm?.toLowerCase() !== realm.toLowerCase()) return false;
-    return isOnRoute(turn.config.routes, this.#messages.realmOf(access.identity), peer);
   }
 }

@@ -12,6 +12,9 @@ export interface Turn {
   readonly next: PaaInput[];
 }
 
+/** Ends a session in order: Termination-Cause ADMINISTRATIVE, RFC 5191 8.9. */
+export const TERMINATE = { type: 'terminate', cause: 4 } as const;
+
 export function say(turn: Turn, event: NasEvent): void {
   turn.out.push({ type: 'event', event });
 }
