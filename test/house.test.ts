@@ -21,6 +21,7 @@ const ROOMS = [
   'protocol/keys',
   'protocol/pana/session',
   'protocol/pana/agent',
+  'protocol/attachment',
   'protocol/nas',
   'protocol/home',
   'runtime/system',

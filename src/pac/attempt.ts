@@ -16,6 +16,8 @@ import type { RunKeys } from './binding.js';
 const PTA_LIMIT = 2_000;
 
 export interface AttemptOptions {
+  /** Its number in the Attachment machine. */
+  readonly id: number;
   readonly paa: string;
   readonly port: number;
   /** Our own address and port; without them the route decides, and the system. */
@@ -39,10 +41,12 @@ export interface AttemptTools {
 export type AttemptEvent =
   | PacAuthorized
   | { readonly type: 'silent' | 'heard' }
-  | { readonly type: 'closed'; readonly cause: string };
+  /** `heard`: the PAA has answered with something that counts. */
+  | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
 
 /** One try at one PAA, from PCI to the end of the session: its socket, its machine and its EAP peer. */
 export class Attempt {
+  readonly id: number;
   readonly paa: string;
   readonly startedAt: number;
   /** Of the last run of EAP, until they are forgotten. */
@@ -65,6 +69,7 @@ export class Attempt {
   ) {
     const { host } = tools.surroundings;
     this.startedAt = host.monotonic();
+    this.id = options.id;
     this.paa = options.paa;
     this.#options = options;
     this.#tools = tools;
@@ -169,7 +174,7 @@ export class Attempt {
     this.#driver.stop();
     const onEvent = this.#onEvent;
     this.#onEvent = () => undefined;
-    this.#tools.guard.run(where, () => onEvent({ type: 'closed', cause: 'fault' }));
+    this.#tools.guard.run(where, () => onEvent({ type: 'closed', cause: 'fault', heard: this.#session.heard }));
   }
 
   #perform(output: PacOutput): void {
@@ -200,8 +205,10 @@ export class Attempt {
         break;
       case 'silent':
       case 'heard':
-      case 'closed':
         this.#onEvent(output);
+        break;
+      case 'closed':
+        this.#onEvent({ type: 'closed', cause: output.cause, heard: this.#session.heard });
     }
   }
 

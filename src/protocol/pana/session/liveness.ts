@@ -6,6 +6,7 @@ export class Liveness {
   readonly #interval: number;
   #heardAt: number;
   #pingedAt = Number.NEGATIVE_INFINITY;
+  #isHeard = false;
 
   /** `interval`: a ping is due after this time without a message; 0: never. */
   constructor(interval: number, heardAt: number) {
@@ -27,7 +28,13 @@ export class Liveness {
     return now - this.#pingedAt >= MIN_PING_INTERVAL;
   }
 
+  /** Whether anything of the other end has counted yet. */
+  get isHeard(): boolean {
+    return this.#isHeard;
+  }
+
   heard(now: number): void {
+    this.#isHeard = true;
     this.#heardAt = now;
   }
 

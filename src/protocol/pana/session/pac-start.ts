@@ -77,6 +77,7 @@ export function parStart(context: PacContext, state: PacState, par: Received, no
   const algorithms = chooseAlgorithms(config, par.values['PRF-Algorithm'], par.values['Integrity-Algorithm']);
   const isRepeated = state.name !== 'INITIAL' && equalOctets(par.octets, state.session.iPar);
   if (algorithms === 'none' && !isRepeated) return stay(state, [dropped('no-algorithm')]);
+  context.liveness.heard(now);
   const heard: Starting = { ...state, pci: state.pci?.heard(now, drbg) };
   // WAIT_PAA   PAR[S]     | the same again     | Tx PAN[S] again     | WAIT_PAA
   if (heard.name !== 'INITIAL' && isRepeated)

@@ -54,6 +54,11 @@ export class PacSession {
     return 'session' in this.#state && this.#state.session.channel.protection !== undefined;
   }
 
+  /** Whether a PAA has answered with anything that counts: an acceptable offer, or a message of the session. */
+  get heard(): boolean {
+    return this.#context.liveness.isHeard;
+  }
+
   /** When to call `handle` with a tick at the latest; undefined: no timer runs. */
   get deadline(): number | undefined {
     const state = this.#state;

@@ -1,0 +1,314 @@
+import {
+  Attachment,
+  type AttachmentConfig,
+  type AttachmentEvent,
+  type AttachmentInput,
+  type AttachmentOutput,
+} from '../protocol/attachment/attachment.js';
+import { Drbg } from '../protocol/bytes/drbg.js';
+import type { PacAuthorized } from '../protocol/pana/session/pac-interface.js';
+import type { PeerCredentials } from '../runtime/eap/engine.js';
+import type { Logger } from '../runtime/log/log.js';
+import { sessionText } from '../runtime/log/pana-fields.js';
+import type { Barrier } from '../runtime/service/barrier.js';
+import { ControlError } from '../runtime/service/control.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { Driver } from '../runtime/system/driver.js';
+import type { KeyLog } from '../runtime/tls/key-log.js';
+import { Attempt, type AttemptEvent } from './attempt.js';
+import { discoverPaas } from './discovery.js';
+import type { MobileNode } from './mobile-node.js';
+import type { PacOptions } from './options.js';
+import { sessionConfig } from './session-config.js';
+import type { PacSurroundings } from './surroundings.js';
+
+export interface AttachmentTools {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly barrier: Barrier;
+  readonly surroundings: PacSurroundings;
+  readonly keyLog: KeyLog | undefined;
+  readonly node: MobileNode;
+  /** Those of now: certificates may have been read again. */
+  readonly credentials: () => PeerCredentials;
+  /** The node is not to stay, and its session is over. */
+  readonly onFinished: (authorized: boolean) => void;
+}
+
+/** Performs what the Attachment machine decides: looks for PAAs, opens sockets, and reports what becomes of sessions. */
+export class Attachments {
+  #options: PacOptions;
+  readonly #tools: AttachmentTools;
+  readonly #machine: Attachment;
+  readonly #driver: Driver<AttachmentInput, AttachmentOutput>;
+  readonly #attempts = new Map<number, Attempt>();
+  /** Ends under way. */
+  readonly #closing = new Set<Promise<void>>();
+  #onStopped: () => void = () => undefined;
+
+  constructor(options: PacOptions, tools: AttachmentTools) {
+    const { host } = tools.surroundings;
+    this.#options = options;
+    this.#tools = tools;
+    this.#machine = new Attachment(configOf(options), new Drbg(host.random(32)));
+    this.#driver = new Driver<AttachmentInput, AttachmentOutput>(
+      this.#machine,
+      (output) => this.#perform(output),
+      host,
+      (error) => tools.barrier.fault('timer', error),
+    );
+  }
+
+  /** The attempt whose session the node has, or is getting. */
+  get current(): Attempt | undefined {
+    return this.#attemptOf(this.#machine.current);
+  }
+
+  /** The attempt beside the current one. */
+  get standby(): Attempt | undefined {
+    return this.#attemptOf(this.#machine.standby);
+  }
+
+  /** The PAA of the current session does not answer. */
+  get isSilent(): boolean {
+    return this.#machine.isSilent;
+  }
+
+  start(): void {
+    this.#driver.feed({ type: 'start' });
+  }
+
+  configure(options: PacOptions): void {
+    this.#options = options;
+    this.#driver.feed({ type: 'configure', config: configOf(options) });
+  }
+
+  addressesChanged(): void {
+    this.#driver.feed({ type: 'addressesChanged' });
+  }
+
+  /** Says PTR, and resolves when every session is over. */
+  async stop(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onStopped = resolve;
+      this.#driver.feed({ type: 'stop' });
+    });
+    await Promise.all(this.#closing);
+    this.#driver.stop();
+  }
+
+  /** RFC 5191 5.6: goes on from another place; without a key nothing would prove it, and it starts again. */
+  async move(): Promise<object> {
+    const attempt = this.current;
+    if (!attempt) throw new ControlError('there is no session that could move');
+    if (!attempt.protected) {
+      this.#driver.feed({ type: 'closed', attempt: attempt.id, cause: 'moved', heard: false });
+      return { started: 'again' };
+    }
+    const { log, metrics, node } = this.#tools;
+    const from = await attempt.move();
+    const { careOfAddress } = attempt;
+    metrics.count('moves');
+    log.info({ from, careOfAddress }, 'moved');
+    node.moved(attempt);
+    return { moved: careOfAddress };
+  }
+
+  #attemptOf(id: number | undefined): Attempt | undefined {
+    return id === undefined ? undefined : this.#attempts.get(id);
+  }
+
+  #perform(output: AttachmentOutput): void {
+    switch (output.type) {
+      case 'discover':
+        this.#inBackground(this.#discover(output.token));
+        break;
+      case 'open':
+        this.#inBackground(this.#open(output));
+        break;
+      case 'begin':
+        this.#attemptOf(output.attempt)?.begin();
+        break;
+      case 'terminate':
+        this.#attemptOf(output.attempt)?.feed({ type: 'terminate' });
+        break;
+      case 'close':
+        this.#end(output.attempt, (attempt) => attempt.close());
+        break;
+      case 'retire':
+        this.#retire(output.attempt, output.by);
+        break;
+      case 'locate':
+        this.#inBackground(this.#locate(output.attempt));
+        break;
+      case 'detached':
+        this.#detached(output.attempt, output.kept);
+        break;
+      case 'event':
+        this.#report(output.event);
+        break;
+      case 'finished':
+        this.#tools.onFinished(output.authorized);
+        break;
+      case 'stopped':
+        this.#onStopped();
+    }
+  }
+
+  #inBackground(going: Promise<unknown>): void {
+    void this.#tools.barrier.settle('timer', going);
+  }
+
+  async #discover(token: number): Promise<void> {
+    try {
+      this.#driver.feed({ type: 'found', token, paas: await this.#paas() });
+    } catch (error) {
+      this.#driver.feed({ type: 'notFound', token, reason: reasonOf(error) });
+    }
+  }
+
+  #paas(): Promise<string[]> {
+    const { paa: configured, 'discovery-file': file, 'default-router': defaultRouter } = this.#options.pana;
+    return discoverPaas({ configured, file, defaultRouter });
+  }
+
+  async #open({ attempt: id, paa, beside, limited }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {
+    const { pana, eap } = this.#options;
+    const { log, metrics, barrier, surroundings, keyLog, credentials } = this.#tools;
+    const options = {
+      id,
+      paa,
+      port: pana.port,
+      localAddress: pana['local-address'],
+      // The current session has the port.
+      localPort: beside || pana['local-port'] === 0 ? undefined : pana['local-port'],
+      initiate: pana.initiate || beside,
+      pana: sessionConfig(this.#options, limited, keyLog !== undefined),
+      eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: credentials() }),
+    };
+    const tools = { log, metrics, keyLog, guard: barrier, surroundings };
+    try {
+      const attempt = await Attempt.open(options, tools, (event) => this.#happened(id, event));
+      this.#attempts.set(id, attempt);
+      log.debug({ paa, port: pana.port, from: attempt.careOfAddress }, 'starting');
+    } catch (error) {
+      this.#driver.feed({ type: 'unreachable', attempt: id, reason: reasonOf(error) });
+      return;
+    }
+    this.#driver.feed({ type: 'opened', attempt: id });
+  }
+
+  #end(id: number, how: (attempt: Attempt) => Promise<void>): void {
+    const attempt = this.#attempts.get(id);
+    this.#attempts.delete(id);
+    if (!attempt) return;
+    const closed = how(attempt).finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
+    this.#inBackground(closed);
+  }
+
+  #retire(id: number, by: number): void {
+    const { log, metrics } = this.#tools;
+    metrics.count('sessions', { result: 'replaced' });
+    log.info({ paa: this.#attempts.get(id)?.paa, by: this.#attempts.get(by)?.paa }, 'session replaced');
+    this.#end(id, (attempt) => attempt.retire());
+  }
+
+  /** An address came or went: if the route to the PAA has another one now, the node has moved. */
+  async #locate(id: number): Promise<void> {
+    const attempt = this.#attempts.get(id);
+    if (!attempt) return;
+    try {
+      const to = { address: attempt.paa, port: this.#options.pana.port };
+      const probe = await this.#tools.surroundings.udp.connect(to, {}, () => undefined);
+      const { address } = probe.address;
+      await probe.close();
+      if (address !== attempt.careOfAddress && this.current === attempt) await this.move();
+    } catch (error) {
+      // Between two networks there is no route; the next change may bring one.
+      this.#tools.log.debug({ paa: attempt.paa, reason: reasonOf(error) }, 'no way to the PAA');
+    }
+    this.#driver.feed({ type: 'located', attempt: id, paas: await this.#paas() });
+  }
+
+  #happened(id: number, event: AttemptEvent): void {
+    switch (event.type) {
+      case 'authorized':
+        this.#driver.feed({ type: 'authorized', attempt: id });
+        this.#authorized(id, event);
+        break;
+      case 'closed':
+        this.#driver.feed({ type: 'closed', attempt: id, cause: event.cause, heard: event.heard });
+        break;
+      case 'silent':
+        this.#driver.feed({ type: 'silent', attempt: id });
+        break;
+      case 'heard':
+        this.#driver.feed({ type: 'answered', attempt: id });
+    }
+  }
+
+  #authorized(id: number, { sessionId, reauthentication, lifetime, algorithms }: PacAuthorized): void {
+    const attempt = this.#attempts.get(id);
+    if (!attempt) return;
+    const { log, metrics, node, surroundings } = this.#tools;
+    const milliseconds = surroundings.host.monotonic() - attempt.startedAt;
+    metrics.count('sessions', { result: reauthentication ? 'reauthenticated' : 'authorized' });
+    if (!reauthentication) metrics.time('bootstrap', milliseconds);
+    log.info(
+      {
+        session: sessionText(sessionId),
+        paa: attempt.paa,
+        lifetime: lifetime === undefined ? undefined : Math.round(lifetime / 1000),
+        ...(reauthentication ? {} : { milliseconds: Math.round(milliseconds) }),
+        protection: algorithms?.integrity.name ?? 'none',
+      },
+      reauthentication ? 'reauthenticated' : 'authorized',
+    );
+    node.authorized(attempt);
+  }
+
+  #detached(id: number, kept: boolean): void {
+    const attempt = this.#attempts.get(id);
+    if (!attempt) return;
+    const { node, surroundings } = this.#tools;
+    const { event, at = 0 } = attempt.authorized ?? {};
+    if (!kept) node.withdraw(attempt);
+    else if (event?.lifetime !== undefined) node.keepFor(at + event.lifetime - surroundings.host.monotonic(), attempt);
+  }
+
+  #report(event: AttachmentEvent): void {
+    const { log, metrics } = this.#tools;
+    switch (event.type) {
+      case 'no-paa':
+        log.warn('no PAA is known: pana.paa is empty, and neither DHCP nor a default router says one');
+        break;
+      case 'no-way':
+        log.warn({ paa: event.paa, reason: event.reason }, 'no way to the PAA');
+        break;
+      case 'waiting':
+        log.info({ seconds: Math.round(event.milliseconds / 100) / 10 }, 'starting again');
+        break;
+      case 'silent':
+        log.warn({ paa: event.paa }, 'the PAA does not answer');
+        break;
+      case 'answers-again':
+        log.info({ paa: event.paa }, 'the PAA answers again');
+        break;
+      case 'ended': {
+        const { paa, cause } = event;
+        metrics.count('sessions', { result: cause });
+        if (event.authorized) log.info({ paa, cause }, 'session ended');
+        else log.warn({ paa, cause }, 'not authorized');
+      }
+    }
+  }
+}
+
+function configOf({ stay, retry }: PacOptions): AttachmentConfig {
+  return { stay, first: retry.first, longest: retry.longest };
+}
+
+function reasonOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}

@@ -1,0 +1,37 @@
+import { CAPABILITY } from '../protocol/mip6/assignment.js';
+import type { PacConfig } from '../protocol/pana/session/pac-interface.js';
+import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
+import type { PacOptions } from './options.js';
+
+/** Where one PAA of several is given up, in milliseconds, unless configured. */
+const PCI_LIMIT_OF_SEVERAL = 10_000;
+
+/** What a session's machine is told. `limited`: there is another PAA to try, so PCI has a limit. */
+export function sessionConfig({ pana, mobility }: PacOptions, limited: boolean, exportKeys: boolean): PacConfig {
+  return {
+    vendorId: pana['vendor-id'],
+    prf: pana.prf,
+    integrity: pana.integrity,
+    sa: pana.sa,
+    piggyback: pana['piggyback-responses'],
+    eapReplyTimeout: pana['eap-reply-timeout'],
+    failedSessionTimeout: pana['progress-timeout'],
+    pci: { ...PCI_DEFAULTS, mrd: pana['pci-limit'] || (limited ? PCI_LIMIT_OF_SEVERAL : 0) },
+    request: REQUEST_DEFAULTS,
+    pingInterval: pana['ping-interval'],
+    reauthenticateAt: pana['reauthenticate-at'],
+    mobility: mobility.mode === 'off' ? undefined : { mode: mobility.mode, wish: wishOf(mobility) },
+    exportKeys,
+  };
+}
+
+function wishOf(mobility: PacOptions['mobility']): number {
+  const { 'home-agent': where, ike, 'psk-root': root } = mobility;
+  let wish: number = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN;
+  if (where === 'home') wish |= CAPABILITY.HOME_HA;
+  if (where === 'local') wish |= CAPABILITY.LOCAL_HA;
+  if (ike.includes('ikev1')) wish |= CAPABILITY.IKEV1_PSK;
+  if (ike.includes('ikev2')) wish |= CAPABILITY.IKEV2_PSK;
+  if (root === 'emsk') wish |= CAPABILITY.PSK_FROM_EMSK;
+  return wish;
+}

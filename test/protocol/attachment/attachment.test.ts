@@ -1,0 +1,435 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  Attachment,
+  type AttachmentConfig,
+  type AttachmentInput,
+  type AttachmentOutput,
+  PTA_AT_END,
+} from '../../../src/protocol/attachment/attachment.js';
+
+const CONFIG: AttachmentConfig = { stay: true, first: 2_000, longest: 300_000 };
+
+/** A node whose waits have no jitter, unless `unit` says otherwise: its times are exact. */
+class Node {
+  readonly machine: Attachment;
+  now = 0;
+  paas: readonly string[] = ['p1'];
+  /** Whether a socket can be opened. */
+  reachable = true;
+  /** The PAA of each attempt. */
+  readonly opened = new Map<number, string>();
+
+  constructor(config: Partial<AttachmentConfig> = {}, unit = 0.5) {
+    this.machine = new Attachment({ ...CONFIG, ...config }, { unit: () => unit });
+  }
+
+  /** Steps it and answers what it asks for; the outputs as text, in order. */
+  feed(input: AttachmentInput): string[] {
+    return this.machine.handle(input, this.now).flatMap((output) => this.#perform(output));
+  }
+
+  #perform(output: AttachmentOutput): string[] {
+    switch (output.type) {
+      case 'discover':
+        return this.feed({ type: 'found', token: output.token, paas: this.paas });
+      case 'open': {
+        const { attempt, paa, beside, limited } = output;
+        this.opened.set(attempt, paa);
+        const answer: AttachmentInput = this.reachable
+          ? { type: 'opened', attempt }
+          : { type: 'unreachable', attempt, reason: 'ENETUNREACH' };
+        return [`open ${paa}${beside ? ' beside' : ''}${limited ? ' limited' : ''}`, ...this.feed(answer)];
+      }
+      case 'event':
+        return output.event.type === 'waiting' ? [`wait ${output.event.milliseconds}`] : [output.event.type];
+      case 'detached':
+        return [`detached ${output.kept ? 'kept' : 'withdrawn'}`];
+      case 'finished':
+        return [`finished ${output.authorized}`];
+      case 'stopped':
+        return ['stopped'];
+      default:
+        return [`${output.type} ${this.opened.get(output.attempt)}`];
+    }
+  }
+
+  get current(): number {
+    return this.machine.current ?? 0;
+  }
+
+  get standby(): number {
+    return this.machine.standby ?? 0;
+  }
+
+  authorize(attempt = this.current): string[] {
+    return this.feed({ type: 'authorized', attempt });
+  }
+
+  close(cause: string, heard = false, attempt = this.current): string[] {
+    return this.feed({ type: 'closed', attempt, cause, heard });
+  }
+
+  /** Goes to its deadline. */
+  tick(): string[] {
+    this.now = this.machine.deadline ?? this.now;
+    return this.feed({ type: 'tick' });
+  }
+}
+
+function started(config: Partial<AttachmentConfig> = {}, unit?: number): Node {
+  const node = new Node(config, unit);
+  node.feed({ type: 'start' });
+  return node;
+}
+
+function attached(config: Partial<AttachmentConfig> = {}): Node {
+  const node = started(config);
+  node.authorize();
+  return node;
+}
+
+/** A machine whose requests the test answers by hand. */
+function byHand(): (input: AttachmentInput) => AttachmentOutput[] {
+  const machine = new Attachment(CONFIG, { unit: () => 0.5 });
+  return (input) => machine.handle(input, 0);
+}
+
+describe('a node that has no session', () => {
+  it('opens one with the first PAA, without a limit if there is no other', () => {
+    expect(new Node().feed({ type: 'start' })).toEqual(['open p1', 'begin p1']);
+    const several = new Node();
+    several.paas = ['p1', 'p2'];
+    expect(several.feed({ type: 'start' })).toEqual(['open p1 limited', 'begin p1']);
+  });
+
+  it('asks for one thing at a time, and takes only the answer to what it asked', () => {
+    const feed = byHand();
+    expect(feed({ type: 'start' })).toEqual([{ type: 'discover', token: 1 }]);
+    expect(feed({ type: 'start' })).toEqual([]);
+    expect(feed({ type: 'found', token: 7, paas: ['x'] })).toEqual([]);
+    expect(feed({ type: 'notFound', token: 7, reason: 'x' })).toEqual([]);
+    expect(feed({ type: 'found', token: 1, paas: ['p1'] })).toHaveLength(1);
+    expect(feed({ type: 'start' })).toEqual([]);
+    expect(feed({ type: 'opened', attempt: 9 })).toEqual([{ type: 'close', attempt: 9 }]);
+    expect(feed({ type: 'unreachable', attempt: 9, reason: 'x' })).toEqual([]);
+    expect(feed({ type: 'opened', attempt: 1 })).toEqual([{ type: 'begin', attempt: 1 }]);
+  });
+
+  it('tries the next PAA after each failure, in waits that double from the first to the longest', () => {
+    const node = new Node({ longest: 10_000 });
+    node.paas = ['p1', 'p2'];
+    node.feed({ type: 'start' });
+    for (const [i, wait] of [2_000, 4_000, 8_000, 10_000, 10_000].entries()) {
+      expect(node.close('authentication-rejected').at(-1)).toBe(`wait ${wait}`);
+      const from = node.now;
+      const next = i % 2 === 0 ? 'p2' : 'p1';
+      expect(node.tick()).toEqual([`open ${next} limited`, `begin ${next}`]);
+      expect(node.now - from).toBe(wait);
+    }
+  });
+
+  it('waits up to a tenth shorter or longer', () => {
+    expect(started({}, 0).close('no-answer').at(-1)).toBe('wait 1800');
+    expect(started({}, 1).close('no-answer').at(-1)).toBe('wait 2200');
+  });
+
+  it('begins its waits anew when a PAA was heard in the attempt and the link lost the rest', () => {
+    for (const cause of ['no-answer', 'no-progress']) {
+      const node = started();
+      for (let i = 0; i < 6; i += 1) {
+        node.close(cause);
+        node.tick();
+      }
+      expect(node.close(cause, true).at(-1)).toBe('wait 2000');
+      node.tick();
+      expect(node.close(cause).at(-1)).toBe('wait 4000');
+    }
+  });
+
+  it('lets its waits grow when the PAA was heard and refuses', () => {
+    for (const cause of ['authentication-rejected', 'authorization-rejected', 'eap-failed', 'fault']) {
+      const node = started();
+      node.close(cause, true);
+      node.tick();
+      expect(node.close(cause, true).at(-1)).toBe('wait 4000');
+    }
+  });
+
+  it('waits too when there is no PAA, no way to one, or no answer about them', () => {
+    const node = new Node();
+    node.paas = [];
+    expect(node.feed({ type: 'start' })).toEqual(['no-paa', 'wait 2000']);
+    node.paas = ['p1'];
+    node.reachable = false;
+    expect(node.tick()).toEqual(['open p1', 'no-way', 'wait 4000']);
+    const feed = byHand();
+    feed({ type: 'start' });
+    expect(feed({ type: 'notFound', token: 1, reason: 'EIO' })).toEqual([
+      { type: 'event', event: { type: 'no-way', paa: undefined, reason: 'EIO' } },
+      { type: 'event', event: { type: 'waiting', milliseconds: 2_000 } },
+    ]);
+  });
+
+  it('tries at once when an address comes, but not before its first failure', () => {
+    const node = new Node();
+    expect(node.feed({ type: 'addressesChanged' })).toEqual([]);
+    node.reachable = false;
+    node.feed({ type: 'start' });
+    node.reachable = true;
+    expect(node.feed({ type: 'addressesChanged' })).toEqual(['open p1', 'begin p1']);
+    // The wait goes on, and then there is nothing to do.
+    expect(node.tick()).toEqual([]);
+    expect(node.machine.deadline).toBeUndefined();
+  });
+
+  it('begins with the first PAA again when it is configured anew', () => {
+    const node = new Node();
+    node.paas = ['p1', 'p2'];
+    node.feed({ type: 'start' });
+    node.close('no-answer');
+    node.feed({ type: 'configure', config: { ...CONFIG, first: 7_000 } });
+    expect(node.tick()).toEqual(['open p1 limited', 'begin p1']);
+    expect(node.close('no-answer').at(-1)).toBe('wait 14000');
+  });
+
+  it('is done if it is not to stay, and says whether it was in', () => {
+    const end = ['ended', 'detached withdrawn', 'close p1'];
+    expect(started({ stay: false }).close('no-answer')).toEqual([...end, 'finished false']);
+    expect(attached({ stay: false }).close('no-answer')).toEqual([...end, 'finished true']);
+  });
+});
+
+describe('the end of a session', () => {
+  it('keeps home agent and address if nobody else knows of it, and tries the same PAA', () => {
+    for (const cause of ['no-answer', 'no-progress', 'moved']) {
+      const node = attached();
+      node.paas = ['p1', 'p2'];
+      expect(node.close(cause)).toEqual(['ended', 'detached kept', 'close p1', 'wait 2000']);
+      expect(node.tick()).toEqual(['open p1 limited', 'begin p1']);
+    }
+  });
+
+  it('withdraws them otherwise', () => {
+    for (const cause of ['lifetime-expired', 'terminated-by-paa', 'authentication-rejected', 'terminated']) {
+      expect(attached().close(cause)).toContain('detached withdrawn');
+    }
+  });
+
+  it('says which attempt ended, and whether it had been in', () => {
+    const node = attached();
+    const attempt = node.current;
+    const [ended] = node.machine.handle({ type: 'closed', attempt, cause: 'no-answer', heard: true }, 0);
+    const event = { type: 'ended', attempt, paa: 'p1', cause: 'no-answer', authorized: true };
+    expect(ended).toEqual({ type: 'event', event });
+  });
+
+  it('and whatever else is said of an attempt that is not known is nothing', () => {
+    const node = attached();
+    const attempt = 99;
+    expect(node.close('no-answer', false, attempt)).toEqual([]);
+    expect(node.authorize(attempt)).toEqual([]);
+    expect(node.feed({ type: 'silent', attempt })).toEqual([]);
+    expect(node.feed({ type: 'answered', attempt })).toEqual([]);
+    expect(node.feed({ type: 'located', attempt, paas: ['p9'] })).toEqual([]);
+  });
+
+  it('after a success is followed by the first wait again', () => {
+    const node = started();
+    for (let i = 0; i < 4; i += 1) {
+      node.close('no-answer');
+      node.tick();
+    }
+    node.authorize();
+    expect(node.machine.deadline).toBeUndefined();
+    expect(node.close('lifetime-expired').at(-1)).toBe('wait 2000');
+  });
+});
+
+describe('a PAA that is silent', () => {
+  it('has another session begun beside its own, which takes its place when it is in', () => {
+    const node = attached();
+    const first = node.current;
+    expect(node.feed({ type: 'silent', attempt: first })).toEqual(['silent', 'open p1 beside limited', 'begin p1']);
+    expect([node.machine.isSilent, node.current]).toEqual([true, first]);
+    // It says so at each repetition.
+    expect(node.feed({ type: 'silent', attempt: first })).toEqual([]);
+    const second = node.standby;
+    expect(node.authorize(second)).toEqual(['retire p1']);
+    expect([node.current, node.machine.standby, node.machine.isSilent]).toEqual([second, undefined, false]);
+    expect(node.close('terminated', false, first)).toEqual([]);
+  });
+
+  it('keeps its session when it answers again', () => {
+    const node = attached();
+    node.feed({ type: 'silent', attempt: node.current });
+    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p1']);
+    expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
+  });
+
+  it('keeps it too when it answers while a socket is being opened', () => {
+    const feed = byHand();
+    feed({ type: 'start' });
+    feed({ type: 'found', token: 1, paas: ['p1'] });
+    feed({ type: 'opened', attempt: 1 });
+    feed({ type: 'authorized', attempt: 1 });
+    feed({ type: 'silent', attempt: 1 });
+    feed({ type: 'found', token: 2, paas: ['p1'] });
+    feed({ type: 'answered', attempt: 1 });
+    expect(feed({ type: 'opened', attempt: 2 })).toEqual([{ type: 'close', attempt: 2 }]);
+  });
+
+  it('is given more tries beside its session, at every PAA in turn', () => {
+    const node = attached();
+    node.paas = ['p1', 'p2'];
+    node.feed({ type: 'silent', attempt: node.current });
+    expect(node.close('no-answer', false, node.standby)).toEqual(['ended', 'close p1', 'wait 2000']);
+    expect(node.tick()).toEqual(['open p2 beside limited', 'begin p2']);
+    // Its session ends: the other attempt is the node's now, and no third one is begun.
+    expect(node.close('no-answer')).toEqual(['ended', 'detached kept', 'close p1']);
+    expect(node.opened.get(node.current)).toBe('p2');
+    expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
+  });
+
+  it('gets no other try once it has answered', () => {
+    const node = attached();
+    node.feed({ type: 'silent', attempt: node.current });
+    node.close('no-answer', false, node.standby);
+    node.feed({ type: 'answered', attempt: node.current });
+    expect(node.tick()).toEqual([]);
+  });
+
+  it('is left alone by a node that does not stay', () => {
+    const node = attached({ stay: false });
+    expect(node.feed({ type: 'silent', attempt: node.current })).toEqual(['silent']);
+  });
+});
+
+describe('a node that moves', () => {
+  it('looks where it is, and stays with its PAA if that is there', () => {
+    const node = attached();
+    expect(node.feed({ type: 'addressesChanged' })).toEqual(['locate p1']);
+    expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2', 'p1'] })).toEqual([]);
+    expect(node.feed({ type: 'located', attempt: node.current, paas: [] })).toEqual([]);
+  });
+
+  it('begins a session with the first PAA of the new network beside the old one, which then gives way', () => {
+    const node = attached();
+    node.paas = ['p2', 'p3'];
+    const begun = ['open p2 beside limited', 'begin p2'];
+    expect(node.feed({ type: 'located', attempt: node.current, paas: node.paas })).toEqual(begun);
+    // The old PAA answers: the node is elsewhere all the same.
+    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again']);
+    expect(node.authorize(node.standby)).toEqual(['retire p1']);
+    node.feed({ type: 'silent', attempt: node.current });
+    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p2']);
+  });
+
+  it('begins no third session when the old one ends before the new one is in', () => {
+    const node = attached();
+    node.paas = ['p2'];
+    node.feed({ type: 'located', attempt: node.current, paas: node.paas });
+    expect(node.close('no-answer')).toEqual(['ended', 'detached kept', 'close p1']);
+    expect(node.machine.deadline).toBeUndefined();
+    node.authorize();
+    expect(node.opened.size).toBe(2);
+  });
+
+  it('stays with its session if it is not to stay longer', () => {
+    const node = attached({ stay: false });
+    expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2'] })).toEqual([]);
+  });
+});
+
+describe('a node that stops', () => {
+  it('says PTR, and has stopped when the session is over', () => {
+    const node = attached();
+    expect(node.feed({ type: 'stop' })).toEqual(['terminate p1']);
+    expect(node.feed({ type: 'stop' })).toEqual([]);
+    expect(node.feed({ type: 'addressesChanged' })).toEqual([]);
+    expect(node.feed({ type: 'start' })).toEqual([]);
+    expect(node.close('no-answer')).toEqual(['ended', 'detached withdrawn', 'close p1', 'stopped']);
+    expect(node.machine.deadline).toBeUndefined();
+  });
+
+  it('waits for PTA only so long', () => {
+    const node = attached();
+    node.now = 50_000;
+    node.feed({ type: 'stop' });
+    expect(node.machine.deadline).toBe(50_000 + PTA_AT_END);
+    expect(node.feed({ type: 'tick' })).toEqual([]);
+    expect(node.tick()).toEqual(['ended', 'detached withdrawn', 'close p1', 'stopped']);
+    expect(node.now).toBe(52_000);
+  });
+
+  it('closes what is beside its session, and tries nothing again', () => {
+    const node = attached();
+    node.feed({ type: 'silent', attempt: node.current });
+    expect(node.feed({ type: 'stop' })).toEqual(['close p1', 'terminate p1']);
+    const waiting = started();
+    waiting.close('no-answer');
+    expect(waiting.feed({ type: 'stop' })).toEqual(['stopped']);
+    expect(waiting.machine.deadline).toBeUndefined();
+  });
+
+  it('waits for a socket that is being opened, and closes it', () => {
+    for (const type of ['opened', 'unreachable'] as const) {
+      const feed = byHand();
+      feed({ type: 'start' });
+      feed({ type: 'found', token: 1, paas: ['p1'] });
+      expect(feed({ type: 'stop' })).toEqual([]);
+      const close = type === 'opened' ? [{ type: 'close', attempt: 1 }] : [];
+      expect(feed({ type, attempt: 1, reason: '' })).toEqual([...close, { type: 'stopped' }]);
+    }
+  });
+
+  it('takes no PAA that is found afterwards', () => {
+    for (const answer of [
+      { type: 'found', token: 1, paas: ['p1'] },
+      { type: 'notFound', token: 1, reason: '' },
+    ] as const) {
+      const feed = byHand();
+      feed({ type: 'start' });
+      expect(feed({ type: 'stop' })).toEqual([{ type: 'stopped' }]);
+      expect(feed(answer)).toEqual([]);
+    }
+  });
+});
+
+describe('whatever happens', () => {
+  const attempt = fc.integer({ min: 0, max: 6 });
+  const paas = fc.subarray(['p1', 'p2', 'p3']);
+  const input: fc.Arbitrary<AttachmentInput> = fc.oneof(
+    fc.constantFrom<AttachmentInput>({ type: 'start' }, { type: 'addressesChanged' }, { type: 'tick' }),
+    fc.record({ type: fc.constant('found' as const), token: attempt, paas }),
+    fc.record({ type: fc.constant('notFound' as const), token: attempt, reason: fc.constant('EIO') }),
+    fc.record({ type: fc.constantFrom('opened' as const, 'authorized' as const), attempt }),
+    fc.record({ type: fc.constantFrom('silent' as const, 'answered' as const), attempt }),
+    fc.record({ type: fc.constant('unreachable' as const), attempt, reason: fc.constant('EIO') }),
+    fc.record({ type: fc.constant('located' as const), attempt, paas }),
+    fc.record({
+      type: fc.constant('closed' as const),
+      attempt,
+      cause: fc.constantFrom('no-answer', 'authentication-rejected', 'lifetime-expired'),
+      heard: fc.boolean(),
+    }),
+  );
+
+  it('every session that was begun is the current one, the one beside it, or closed', () => {
+    fc.assert(
+      fc.property(fc.array(input, { maxLength: 60 }), (inputs) => {
+        const machine = new Attachment(CONFIG, { unit: () => 0.5 });
+        const begun = new Set<number>();
+        for (const [i, each] of [{ type: 'start' } as const, ...inputs].entries()) {
+          for (const output of machine.handle(each, i * 1_000)) {
+            if (output.type === 'begin') begun.add(output.attempt);
+            if (output.type === 'close' || output.type === 'retire') begun.delete(output.attempt);
+          }
+          const known = [machine.current, machine.standby].filter((id) => id !== undefined);
+          expect([...begun].sort()).toEqual(known.sort());
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
