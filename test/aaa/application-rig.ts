@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { vi } from 'vitest';
 import { aaaSchema } from '../../src/aaa/config/options.js';
+import type { HomeAgentHooks } from '../../src/aaa/home-agent-hooks.js';
 import { HomeServer } from '../../src/aaa/home-server.js';
 import type { StoreCalls } from '../../src/aaa/measured-store.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
@@ -8,6 +9,7 @@ import type { DiameterMessage } from '../../src/protocol/diameter/wire/codec.js'
 import { APPLICATION, DER } from '../../src/protocol/diameter/wire/commands.js';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';
+import type { EapKeys } from '../../src/protocol/eap/keys.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { EapPeer } from '../../src/runtime/eap/peer.js';
 import type { EapServerOptions } from '../../src/runtime/eap/server.js';
@@ -33,6 +35,10 @@ export interface ApplicationChoice {
   readonly store?: StoreCalls;
   /** Hooks of every subscriber wait in great numbers. */
   readonly isBehind?: boolean;
+  /** The hook of a home agent runs; the key is wiped afterwards. */
+  readonly onHook?: HomeAgentHooks['run'];
+  /** Keys of the clients of `enter`. */
+  readonly onKeys?: (keys: EapKeys) => void;
 }
 
 /** The AAA server's application on a port of the loopback, with a store that lets everybody in, and its PAAs. */
@@ -40,6 +46,7 @@ export class Application {
   readonly application: HomeServer;
   readonly metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #paas: readonly string[];
+  readonly #onKeys: (keys: EapKeys) => void;
   readonly nodes = new Map<string, AskingNode>();
   /** All answers that PAAs got, and how many clients got keys. */
   readonly answers: DiameterMessage[] = [];
@@ -54,8 +61,11 @@ export class Application {
     sessions = new Map(),
     store: real,
     isBehind = false,
+    onHook = () => Promise.resolve(true),
+    onKeys = () => undefined,
   }: ApplicationChoice) {
     this.#paas = paas;
+    this.#onKeys = onKeys;
     const options = aaaSchema.parse({
       store: 'nowhere.db',
       diameter: {
@@ -98,7 +108,7 @@ export class Application {
       },
       makeEngine: (options) => new TlsServerEngine(options),
       originState: 1,
-      homeAgents: { run: () => Promise.resolve(true), isBehind: () => isBehind },
+      homeAgents: { run: onHook, isBehind: () => isBehind },
       tls: undefined,
       report: () => undefined,
     });
@@ -189,8 +199,11 @@ export class Application {
     let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;
     const peer = new EapPeer({ identity: '@home.example', mtu: 1100, credentials }, (event) => {
       if (event.type === 'response') onResponse(event.packet);
-      else if (event.type === 'keys') this.keys += 1;
-      else onResponse(undefined);
+      else if (event.type !== 'keys') onResponse(undefined);
+      else {
+        this.keys += 1;
+        this.#onKeys(event);
+      }
     });
     try {
       let answer = await this.begin(paa, sessionId, address, more);

@@ -1,10 +1,12 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { JsonGeneralNames } from '@peculiar/x509';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DAY, type Issued, validFor } from '../../../src/pki/certificate-authority.js';
 import type { EapServer, EapServerOptions } from '../../../src/runtime/eap/server.js';
 import type { TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import { createPeerCredentials, type PeerCredentialsOptions } from '../../../src/runtime/eap/tls-peer.js';
+import { type Host, systemHost } from '../../../src/runtime/system/host.js';
 import { Authority, certificateOf } from '../tls/certificates/authority.js';
 import { makeServer, type Outcome, runEap, SUBSCRIBER, type TestPki } from './eap-run.js';
 import { revocationOf } from './revocation-of.js';
@@ -38,11 +40,16 @@ beforeAll(async () => {
   pki = { ca, otherCa: { certificatePem: other.certificatePem, keyPem: '' }, server, client: chain };
 });
 
-afterEach(() => vi.useRealTimers());
+let wall: number | undefined;
+/** A wall clock that steps; the engine's stays, so that the judgement is ours alone. */
+const host: Host = { ...systemHost, wall: () => wall ?? systemHost.wall() };
 
-/** Moves the wall clock alone, and not the engine's. */
+afterEach(() => {
+  wall = undefined;
+});
+
 function atTime(milliseconds: number): void {
-  vi.useFakeTimers({ toFake: ['Date'], now: milliseconds });
+  wall = milliseconds;
 }
 
 const crls = async (ofRoot: readonly string[], ofIssuing: readonly string[]) =>
@@ -59,6 +66,7 @@ function peerOptions(version: (typeof VERSIONS)[number]): PeerCredentialsOptions
     serverName: 'aaa.home.example',
     minVersion: version,
     maxVersion: version,
+    host,
   };
 }
 
@@ -118,7 +126,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
   const ticketKey = randomBytes(48);
 
   async function begin(options: Partial<EapServerOptions<string>> = {}, of: Issued = chain): Promise<void> {
-    eapServer = makeServer(pki, { serverOptions: options });
+    eapServer = makeServer(pki, { serverOptions: { host, ...options } });
     eapServer.setTicketKey(ticketKey);
     credentials = credentialsOf(version, of);
     expect((await again()).answer).toMatchObject(success(false));
@@ -128,7 +136,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
   const reload = (options: Partial<EapServerOptions<string>>) => eapServer.reload({ ...eapServer.options, ...options });
   /** Another server with the same key: after a restart, or beside the first. */
   function elsewhere(options: Partial<EapServerOptions<string>> = {}): void {
-    eapServer = makeServer(pki, { serverOptions: options });
+    eapServer = makeServer(pki, { serverOptions: { host, ...options } });
     eapServer.setTicketKey(ticketKey);
   }
 
@@ -306,6 +314,34 @@ describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
   it('goes on through a reload that changes nothing of what it was given for', async () => {
     expect(await reloaded({})).toBe(true);
     expect(await reloaded({ revocation: revocationOf(await root.crl()) })).toBe(true);
+  });
+
+  it('is not used once the certificate of the server has expired, or the CRL is out of date', async () => {
+    const day = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
+    const names: JsonGeneralNames = [{ type: 'dns', value: 'aaa.home.example' }];
+    const server = await root.issue({ subject: 'CN=aaa', names, validity: day });
+    const { notAfter } = certificateOf(server.certificatePem);
+    const again = async (at: number, more: Partial<PeerCredentialsOptions> = {}) => {
+      wall = undefined;
+      const eapServer = makeServer(pki, { server });
+      const credentials = credentialsOf(version, more);
+      await runEap(pki, { version, credentials, eapServer });
+      const { session } = credentials;
+      expect(session?.ticket.isWiped).toBe(false);
+      atTime(at);
+      const { answer, events } = await runEap(pki, { version, credentials, eapServer });
+      expect(session?.ticket.isWiped).toBe(true);
+      return answer.type === 'success' ? answer.resumed : events.at(-1);
+    };
+    expect(await again(notAfter - 1)).toBe(true);
+    expect(await again(notAfter)).toMatchObject({
+      reason: 'server-certificate',
+      detail: expect.stringMatching(/^expired/),
+    });
+    const revocation = revocationOf(await root.crl({ nextUpdate: Date.now() + DAY / 2 }));
+    expect(await again(Date.now() + DAY / 4, { revocation })).toBe(true);
+    const outOfDate = { reason: 'server-certificate', detail: expect.stringMatching(/^crl: .* has expired/) };
+    expect(await again(Date.now() + 0.75 * DAY, { revocation })).toMatchObject(outOfDate);
   });
 
   it('does not through one that changes CAs, server name or certificate', async () => {

@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pskOf, refusal } from '../../src/pac/binding.js';
+import { toHex } from '../../src/protocol/bytes/octets.js';
+import { DEA } from '../../src/protocol/diameter/wire/commands.js';
+import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';
+import type { EapKeys } from '../../src/protocol/eap/keys.js';
+import { CAPABILITY } from '../../src/protocol/mip6/assignment.js';
+import { answerMobility } from '../../src/protocol/mip6/diameter-mobility.js';
+import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
+import { plainSubscriber } from '../../src/store/records.js';
+import { Store } from '../../src/store/store.js';
+import { grammarian } from '../protocol/diameter/messages.js';
+import { stopNodes } from '../runtime/diameter/rig.js';
+import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { Application, resultOf } from './application-rig.js';
+
+const PAA = 'paa.example';
+const { MIP6, HOME_HA, HOA_ASSIGN, IKEV1_PSK, PSK_FROM_EMSK } = CAPABILITY;
+const PLAIN = MIP6 | HOME_HA | HOA_ASSIGN | IKEV1_PSK;
+
+let pki: TestPki;
+let folder: string;
+let store: Store;
+let there: Application | undefined;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-emsk-'));
+  store = await Store.open(join(folder, 'store.db'));
+  await store.run('addHomeAgent', {
+    agent: {
+      ...{ name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },
+      ...{ capacity: 10, weight: 1, target: undefined, ike: ['ikev1', 'ikev2'] },
+    },
+  });
+});
+
+afterEach(async () => {
+  await stopNodes();
+  await there?.stop();
+  there = undefined;
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** What one bootstrap gives both ends: the home agent its key, the node an assignment and the keys of its own TLS. */
+async function bootstrap(wish: number, pskRoot?: 'msk' | 'emsk') {
+  await store.run('addSubscriber', { subscriber: { ...plainSubscriber(SUBSCRIBER), pskRoot } });
+  const keys: EapKeys[] = [];
+  const hooks: (string | undefined)[] = [];
+  there = await new Application({
+    pki,
+    paas: [PAA],
+    store: { run: store.run.bind(store), administer: store.administer.bind(store), close: () => Promise.resolve() },
+    onKeys: (made) => keys.push(made),
+    onHook: (_event, _lease, key) => {
+      hooks.push(key && toHex(key.psk.octets()));
+      return Promise.resolve(true);
+    },
+  }).start();
+  const credentials = createPeerCredentials({
+    caPem: pki.ca.certificatePem,
+    certificatePem: pki.client.certificatePem,
+    keyPem: pki.client.keyPem,
+    serverName: 'aaa.home.example',
+  });
+  const more = { 'Mobility-Capability': wish };
+  expect(await there.enter(PAA, '2001:db8:2::1', credentials, there.newSession(PAA), more)).toBe(2001);
+  const [grant] = there.answers.filter((answer) => resultOf(answer) === 2001);
+  const dea = grant && grammarian.read(DEA, grant);
+  if (!dea || isViolation(dea)) throw new Error('no answer');
+  const context = { wish, local: undefined, ikeIdentity: undefined, lifetime: undefined };
+  return { dea, keys: keys[0], hooks, assignment: answerMobility(dea, context)?.assignment };
+}
+
+describe('the root of the IKE key, from the node to the home agent', () => {
+  it.each([
+    ['emsk', PLAIN | PSK_FROM_EMSK],
+    ['msk', PLAIN],
+  ] as const)('is the %s at both ends, and only the MSK is in the answer', async (root, wish) => {
+    const { dea, keys, hooks, assignment } = await bootstrap(wish);
+    if (!keys || !assignment) throw new Error('no assignment');
+    expect(refusal(assignment, root)).toBeUndefined();
+    expect(refusal(assignment, root === 'msk' ? 'emsk' : 'msk')).toBeDefined();
+    expect(hooks).toEqual([toHex(pskOf(assignment, keys, root).octets())]);
+    const inAnswer = dea['EAP-Master-Session-Key'];
+    expect(toHex(inAnswer?.octets() ?? new Uint8Array(0))).toBe(toHex(keys.msk.octets()));
+    // The access network could not derive the other one.
+    const fromMsk = toHex(pskOf(assignment, keys, 'msk').octets());
+    expect(hooks.includes(fromMsk)).toBe(root === 'msk');
+  });
+
+  it.each([
+    ['a node that wants the EMSK', PLAIN | PSK_FROM_EMSK, 'msk'],
+    ['a node that wants the MSK', PLAIN, 'emsk'],
+  ] as const)('is nothing where the subscriber has another one: %s', async (_what, wish, root) => {
+    const { hooks, assignment } = await bootstrap(wish, root);
+    expect(hooks).toEqual([]);
+    expect(assignment).toBeUndefined();
+  });
+});
