@@ -23,7 +23,7 @@ import { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, showState } from './metrics.js';
-import { Probes, withdrawProbes } from './probes.js';
+import { ProbeRunner, withdrawProbes } from './probe-runner.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
@@ -53,7 +53,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #home: HomeServer;
   readonly #upkeep: UpkeepRunner;
   readonly #administrator: Administrator;
-  readonly #probes: Probes | undefined;
+  readonly #probes: ProbeRunner | undefined;
   readonly #tls: TlsTransport | undefined;
   readonly #files: FileWatch;
   readonly #credentials: CredentialWatch;
@@ -153,7 +153,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#probes =
       hooks.probe === undefined
         ? undefined
-        : new Probes(
+        : new ProbeRunner(
             {
               program: hooks.probe,
               interval: hooks['probe-interval'],

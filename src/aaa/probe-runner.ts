@@ -1,0 +1,136 @@
+import {
+  PARALLEL,
+  type ProbeOutcome,
+  Probes,
+  type ProbesConfig,
+  type ProbesInput,
+  type ProbesOutput,
+} from '../protocol/home/probes.js';
+import type { HookGround } from '../runtime/hooks/reporter.js';
+import { type HookReport, HookRunner } from '../runtime/hooks/runner.js';
+import type { Logger } from '../runtime/log/log.js';
+import type { Guard } from '../runtime/service/barrier.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { Driver } from '../runtime/system/driver.js';
+import type { HomeAgent } from '../store/records.js';
+import type { StoreCalls } from './measured-store.js';
+import { askStore } from './store-questions.js';
+
+export interface ProbeOptions extends ProbesConfig {
+  readonly program: string;
+  /** Milliseconds that one probe may take. */
+  readonly timeout: number;
+  readonly stateDir: string;
+}
+
+export interface ProbeParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly guard: Guard;
+  readonly store: StoreCalls;
+  readonly ground: HookGround;
+  /** A home agent does not answer any more. */
+  readonly onDead: (agent: HomeAgent) => void;
+}
+
+/** Runs the operator's `probe` hook for the machine that asks about home agents. */
+export class ProbeRunner {
+  readonly #options: ProbeOptions;
+  readonly #parts: ProbeParts;
+  readonly #driver: Driver<ProbesInput, ProbesOutput>;
+  readonly #hooks: HookRunner;
+
+  constructor(options: ProbeOptions, parts: ProbeParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#driver = new Driver<ProbesInput, ProbesOutput>(
+      new Probes(options),
+      (output) => this.#perform(output),
+      parts.ground.host,
+      (error) => parts.guard.fault('timer', error),
+    );
+    const { host, hookProcesses: processes } = parts.ground;
+    this.#hooks = new HookRunner({
+      stateDir: options.stateDir,
+      timeout: options.timeout,
+      maxParallel: PARALLEL,
+      onEvent: (report) => this.#said(report),
+      host,
+      processes,
+      guard: parts.guard,
+    });
+  }
+
+  start(): void {
+    this.#driver.feed({ type: 'start' });
+  }
+
+  stop(): void {
+    this.#driver.stop();
+    void this.#hooks.stop(0);
+  }
+
+  #perform(output: ProbesOutput): void {
+    const { log, metrics, store, onDead } = this.#parts;
+    switch (output.type) {
+      case 'store': {
+        const { token, call } = output;
+        void askStore(store, call).then((stored) => this.#driver.feed({ type: 'stored', token, stored }));
+        break;
+      }
+      case 'probe': {
+        const { token, agent } = output;
+        void this.#probe(agent).then((outcome) => this.#driver.feed({ type: 'probed', token, outcome }));
+        break;
+      }
+      case 'result': {
+        const { agent, outcome, failed } = output;
+        metrics.count('probes', { result: outcome.ok ? 'alive' : 'failed' });
+        if (!outcome.ok) log.debug({ homeAgent: agent.name, reason: outcome.reason, failed }, 'probe failed');
+        break;
+      }
+      case 'alive':
+        log.warn({ homeAgent: output.agent.name }, 'home agent answers again');
+        break;
+      case 'dead': {
+        const { agent, reason, failed } = output;
+        log.error({ homeAgent: agent.name, reason, failed }, 'home agent does not answer');
+        onDead(agent);
+        break;
+      }
+      case 'failed':
+        log.error({ reason: output.reason }, 'store failed');
+    }
+  }
+
+  async #probe({ name, address, host, target, prefix }: HomeAgent): Promise<ProbeOutcome> {
+    const outcome = await this.#hooks.run({
+      program: this.#options.program,
+      role: 'ha',
+      event: 'probe',
+      subject: name,
+      variables: {
+        homeAgent: address,
+        homeAgentHost: host,
+        homeAgentId: name,
+        homeAgentTarget: target,
+        prefix: prefix.split('/', 1)[0],
+        prefixLength: 64,
+      },
+    });
+    return outcome.ok ? { ok: true } : { ok: false, reason: outcome.reason };
+  }
+
+  #said(report: HookReport): void {
+    const { subject: homeAgent } = report;
+    if (report.type === 'line') this.#parts.log.debug({ homeAgent, line: report.line }, 'probe');
+    if (report.type === 'refused') this.#parts.log.debug({ homeAgent, reason: report.error.message }, 'probe');
+  }
+}
+
+/** Takes back what this server's probes said when it had any: nobody else would. */
+export async function withdrawProbes(store: StoreCalls, host: string): Promise<void> {
+  for (const { name, failedBy } of await store.run('listHomeAgents', {})) {
+    if (failedBy === host) await store.run('probedHomeAgent', { name, alive: true, by: host, trust: 0 });
+  }
+}

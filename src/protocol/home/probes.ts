@@ -1,0 +1,154 @@
+import type { StoreCall, Stored, Token } from './alphabet.js';
+import type { HomeAgent } from './records.js';
+
+/** How many home agents are probed at a time. */
+export const PARALLEL = 16;
+
+/** The result of another server's probe counts for so many intervals. */
+const TRUST = 3;
+
+export interface ProbesConfig {
+  /** Milliseconds between the beginnings of two rounds. */
+  readonly interval: number;
+  /** Failures in a row until a home agent is taken for dead. */
+  readonly failures: number;
+  /** Name of this server: another server's word is not taken back before its time. */
+  readonly host: string;
+}
+
+/** Operations of the store that probes need. */
+export interface ProbeOperations {
+  readonly listHomeAgents: readonly [given: Readonly<Record<string, never>>, result: readonly HomeAgent[]];
+  /** The agent, if its state has changed. */
+  readonly probedHomeAgent: readonly [
+    given: { readonly name: string; readonly alive: boolean; readonly by: string; readonly trust: number },
+    result: HomeAgent | undefined,
+  ];
+}
+
+export type ProbeOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+export type ProbesInput =
+  | { readonly type: 'start' }
+  | { readonly type: 'stored'; readonly token: Token; readonly stored: Stored<ProbeOperations> }
+  /** Answers `probe`. */
+  | { readonly type: 'probed'; readonly token: Token; readonly outcome: ProbeOutcome };
+
+export type ProbesOutput =
+  | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall<ProbeOperations> }
+  | { readonly type: 'probe'; readonly token: Token; readonly agent: HomeAgent }
+  /** `failed`: how often in a row, with this time. */
+  | { readonly type: 'result'; readonly agent: HomeAgent; readonly outcome: ProbeOutcome; readonly failed: number }
+  | { readonly type: 'alive'; readonly agent: HomeAgent }
+  | { readonly type: 'dead'; readonly agent: HomeAgent; readonly reason: string; readonly failed: number }
+  | { readonly type: 'failed'; readonly reason: string };
+
+/** What an answer is to. */
+type Question =
+  | { readonly of: 'list' }
+  | { readonly of: 'probe'; readonly agent: HomeAgent }
+  | { readonly of: 'verdict'; readonly agent: HomeAgent; readonly outcome: ProbeOutcome; readonly failed: number };
+
+type State =
+  | { readonly name: 'IDLE' }
+  /** `waiting`: agents that were not asked yet in this round. */
+  | { readonly name: 'ROUND'; readonly nextAt: number; readonly waiting: HomeAgent[] }
+  | { readonly name: 'PAUSE'; readonly until: number };
+
+/** Asks for each home agent, again and again, whether it is alive, some at a time, and tells the store. */
+export class Probes {
+  readonly #config: ProbesConfig;
+  readonly #questions = new Map<Token, Question>();
+  /** Failures in a row by the name of the agent. */
+  readonly #failures = new Map<string, number>();
+  #state: State = { name: 'IDLE' };
+  #last = 0;
+
+  constructor(config: ProbesConfig) {
+    this.#config = config;
+  }
+
+  get deadline(): number | undefined {
+    return this.#state.name === 'PAUSE' ? this.#state.until : undefined;
+  }
+
+  handle(input: ProbesInput | { readonly type: 'tick' }, now: number): ProbesOutput[] {
+    const state = this.#state;
+    switch (input.type) {
+      case 'start':
+        return state.name === 'IDLE' ? [this.#begin(now)] : [];
+      case 'tick':
+        return state.name === 'PAUSE' && state.until <= now ? [this.#begin(now)] : [];
+      case 'stored':
+      case 'probed': {
+        const question = this.#questions.get(input.token);
+        this.#questions.delete(input.token);
+        if (!question || state.name !== 'ROUND') return [];
+        const outputs =
+          input.type === 'probed' ? this.#probed(question, input.outcome) : this.#stored(question, input.stored);
+        return [...outputs, ...this.#goOn(now)];
+      }
+    }
+  }
+
+  #begin(now: number): ProbesOutput {
+    this.#state = { name: 'ROUND', nextAt: now + this.#config.interval, waiting: [] };
+    const token = this.#ask({ of: 'list' });
+    return { type: 'store', token, call: { operation: 'listHomeAgents', given: {} } };
+  }
+
+  #ask(question: Question): Token {
+    this.#last += 1;
+    this.#questions.set(this.#last, question);
+    return this.#last;
+  }
+
+  #stored(question: Question, stored: Stored<ProbeOperations>): ProbesOutput[] {
+    // What becomes of one agent says nothing of the others.
+    if (stored.operation === 'failed') return [{ type: 'failed', reason: stored.reason }];
+    if (stored.operation === 'listHomeAgents') {
+      this.#listed(stored.result);
+      return [];
+    }
+    const { result: agent } = stored;
+    if (question.of !== 'verdict' || !agent) return [];
+    const { outcome, failed } = question;
+    return [outcome.ok ? { type: 'alive', agent } : { type: 'dead', agent, reason: outcome.reason, failed }];
+  }
+
+  /** Agents that the operator took down are not asked. */
+  #listed(agents: readonly HomeAgent[]): void {
+    const asked = agents.filter(({ state }) => state !== 'down');
+    const names = new Set(asked.map(({ name }) => name));
+    for (const name of this.#failures.keys()) if (!names.has(name)) this.#failures.delete(name);
+    if (this.#state.name === 'ROUND') this.#state.waiting.push(...asked);
+  }
+
+  #probed(question: Question, outcome: ProbeOutcome): ProbesOutput[] {
+    if (question.of !== 'probe') return [];
+    const { agent } = question;
+    const { name } = agent;
+    const { interval, failures, host } = this.#config;
+    const failed = outcome.ok ? 0 : (this.#failures.get(name) ?? 0) + 1;
+    this.#failures.set(name, failed);
+    const result = { type: 'result', agent, outcome, failed } as const;
+    if (!outcome.ok && failed < failures) return [result];
+    const token = this.#ask({ of: 'verdict', agent, outcome, failed });
+    const given = { name, alive: outcome.ok, by: host, trust: TRUST * interval };
+    return [result, { type: 'store', token, call: { operation: 'probedHomeAgent', given } }];
+  }
+
+  /** Asks more agents; when all have answered, waits for the next round. */
+  #goOn(now: number): ProbesOutput[] {
+    const state = this.#state;
+    if (state.name !== 'ROUND') return [];
+    const outputs: ProbesOutput[] = [];
+    while (this.#questions.size < PARALLEL) {
+      const agent = state.waiting.shift();
+      if (!agent) break;
+      outputs.push({ type: 'probe', token: this.#ask({ of: 'probe', agent }), agent });
+    }
+    if (this.#questions.size === 0) this.#state = { name: 'PAUSE', until: Math.max(now, state.nextAt) };
+    return outputs;
+  }
+}

@@ -1,0 +1,155 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Stored } from '../../../src/protocol/home/alphabet.js';
+import {
+  PARALLEL,
+  type ProbeOperations,
+  type ProbeOutcome,
+  Probes,
+  type ProbesOutput,
+} from '../../../src/protocol/home/probes.js';
+import type { HomeAgent } from '../../../src/protocol/home/records.js';
+import { AGENT } from './home-rig.js';
+
+const DEAD: ProbeOutcome = { ok: false, reason: 'exit status 1' };
+const ALIVE: ProbeOutcome = { ok: true };
+const FAILED: Stored<ProbeOperations> = { operation: 'failed', reason: 'lost', full: false };
+
+let machine: Probes;
+let now: number;
+let outputs: ProbesOutput[];
+
+beforeEach(() => {
+  machine = new Probes({ interval: 10_000, failures: 3, host: 'aaa.home.example' });
+  now = 0;
+  outputs = [];
+});
+
+const agentOf = (name: string, more: Partial<HomeAgent> = {}): HomeAgent => ({ ...AGENT, name, ...more });
+
+function take(made: ProbesOutput[]): ProbesOutput[] {
+  outputs.push(...made);
+  return made;
+}
+
+/** The last question of this type that came out. */
+function last<T extends 'store' | 'probe'>(type: T) {
+  return outputs.filter((output): output is Extract<ProbesOutput, { type: T }> => output.type === type).at(-1);
+}
+
+const stored = (answer: Stored<ProbeOperations>) =>
+  take(machine.handle({ type: 'stored', token: last('store')?.token ?? 0, stored: answer }, now));
+const listed = (...agents: HomeAgent[]) => stored({ operation: 'listHomeAgents', result: agents });
+const judged = (agent: HomeAgent | undefined) => stored({ operation: 'probedHomeAgent', result: agent });
+const probed = (outcome: ProbeOutcome, token = last('probe')?.token ?? 0) =>
+  take(machine.handle({ type: 'probed', token, outcome }, now));
+const start = () => take(machine.handle({ type: 'start' }, now));
+
+/** To the beginning of the next round. */
+function next(): void {
+  now = machine.deadline ?? Number.NaN;
+  take(machine.handle({ type: 'tick' }, now));
+}
+
+const probes = (made: ProbesOutput[]) => made.flatMap((each) => (each.type === 'probe' ? [each.agent.name] : []));
+
+describe('home agents', () => {
+  it('are asked in rounds that begin one interval apart', () => {
+    expect(machine.deadline).toBeUndefined();
+    expect(start()).toMatchObject([{ type: 'store', call: { operation: 'listHomeAgents' } }]);
+    expect(machine.deadline).toBeUndefined();
+    expect(probes(listed(agentOf('ha1')))).toEqual(['ha1']);
+    now = 4_000;
+    probed(ALIVE);
+    expect(last('store')?.call).toEqual({
+      operation: 'probedHomeAgent',
+      given: { name: 'ha1', alive: true, by: 'aaa.home.example', trust: 30_000 },
+    });
+    judged(undefined);
+    expect(machine.deadline).toBe(10_000);
+    now = 9_999;
+    expect(machine.handle({ type: 'tick' }, now)).toEqual([]);
+    next();
+    expect(last('store')?.call.operation).toBe('listHomeAgents');
+  });
+
+  it('are asked again at once after a round that took longer than the interval', () => {
+    start();
+    listed(agentOf('ha1'));
+    now = 25_000;
+    probed(DEAD);
+    expect(machine.deadline).toBe(25_000);
+  });
+
+  it('that the operator took down are not asked', () => {
+    start();
+    const made = listed(agentOf('down', { state: 'down' }), agentOf('draining', { state: 'draining' }), agentOf('up'));
+    expect(probes(made)).toEqual(['draining', 'up']);
+  });
+
+  it('are asked some at a time, and none is left out', () => {
+    start();
+    const all = Array.from({ length: PARALLEL + 2 }, (_, i) => agentOf(`ha${i}`));
+    const made = listed(...all);
+    expect(probes(made)).toHaveLength(PARALLEL);
+    const [first, second] = made;
+    expect(probes(probed(DEAD, first && 'token' in first ? first.token : 0))).toEqual([`ha${PARALLEL}`]);
+    expect(probes(probed(DEAD, second && 'token' in second ? second.token : 0))).toEqual([`ha${PARALLEL + 1}`]);
+    expect(machine.deadline).toBeUndefined();
+  });
+
+  it('are dead after so many failures in a row, and alive after one success', () => {
+    start();
+    const agent = agentOf('ha1');
+    for (let failed = 1; failed <= 2; failed += 1) {
+      listed(agent);
+      expect(probed(DEAD)).toEqual([{ type: 'result', agent, outcome: DEAD, failed }]);
+      next();
+    }
+    listed(agent);
+    probed(DEAD);
+    expect(last('store')?.call).toMatchObject({ operation: 'probedHomeAgent', given: { alive: false } });
+    expect(judged(agent)).toEqual([{ type: 'dead', agent, reason: 'exit status 1', failed: 3 }]);
+    next();
+    listed(agent);
+    probed(DEAD);
+    // The store knew it.
+    expect(judged(undefined)).toEqual([]);
+    next();
+    listed(agent);
+    probed(ALIVE);
+    expect(judged(agent)).toEqual([{ type: 'alive', agent }]);
+    next();
+    listed(agent);
+    expect(probed(DEAD)).toMatchObject([{ failed: 1 }]);
+  });
+
+  it('that are removed are forgotten', () => {
+    start();
+    listed(agentOf('ha1'));
+    probed(DEAD);
+    next();
+    listed();
+    next();
+    listed(agentOf('ha1'));
+    expect(probed(DEAD)).toMatchObject([{ failed: 1 }]);
+  });
+
+  it('are asked on when the store fails, at the list or at a verdict', () => {
+    start();
+    expect(stored(FAILED)).toEqual([{ type: 'failed', reason: 'lost' }]);
+    expect(machine.deadline).toBe(10_000);
+    next();
+    listed(agentOf('ha1'));
+    probed(ALIVE);
+    expect(stored(FAILED)).toEqual([{ type: 'failed', reason: 'lost' }]);
+    expect(machine.deadline).toBe(20_000);
+  });
+
+  it('answer once: what comes again is nothing', () => {
+    start();
+    listed(agentOf('ha1'));
+    probed(DEAD);
+    expect(probed(DEAD)).toEqual([]);
+    expect(start()).toEqual([]);
+  });
+});
