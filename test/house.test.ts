@@ -48,6 +48,7 @@ const ROOMS = [
   'lab/network-lab',
   'tool/decode',
   'tool',
+  'door',
 ] as const;
 
 interface Import {

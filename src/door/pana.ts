@@ -1,0 +1,46 @@
+/**
+ * `pana-mip6/pana`: PANA (RFC 5191) for other programs. Messages as octets and values, and the two state machines of
+ * RFC 5609, which know neither sockets nor clocks: feed `handle` with inputs and the time in milliseconds, perform the
+ * outputs, and call it with a tick at `deadline`. The EAP method is the caller's.
+ */
+export { DecodeError } from '../protocol/bytes/decode-error.js';
+export { Secret } from '../protocol/bytes/secret.js';
+export { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
+export {
+  Paa,
+  type PaaConfig,
+  type PaaInput,
+  type PaaLimits,
+  type PaaOutput,
+  type PaaSessionView,
+} from '../protocol/pana/agent/paa.js';
+export type { Grant, PaaClosed, PaaSessionInput, PaaSessionOutput } from '../protocol/pana/session/paa-interface.js';
+export { PacSession } from '../protocol/pana/session/pac.js';
+export type { PacClosed, PacConfig, PacInput, PacMobility, PacOutput } from '../protocol/pana/session/pac-interface.js';
+export {
+  PCI_DEFAULTS,
+  REQUEST_DEFAULTS,
+  type RetransmissionParameters,
+} from '../protocol/pana/session/retransmission.js';
+export type { PacEndpoint } from '../protocol/pana/session/start.js';
+export { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
+export {
+  decodePana,
+  encodePana,
+  FLAG,
+  MESSAGE_TYPE,
+  type PanaAvp,
+  type PanaMessage,
+} from '../protocol/pana/wire/codec.js';
+export {
+  AVPS,
+  type AvpName,
+  type AvpValue,
+  makeAvp,
+  messageName,
+  type PanaValues,
+  type PanaViolation,
+  RESULT_CODE,
+  readPana,
+  TERMINATION_CAUSE,
+} from '../protocol/pana/wire/dictionary.js';

@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeDiameter, encodeDiameter } from '../src/protocol/diameter/wire/codec.js';
+import { CEA } from '../src/protocol/diameter/wire/commands.js';
+import { Dictionary } from '../src/protocol/diameter/wire/dictionary.js';
+import { DiameterFramer } from '../src/protocol/diameter/wire/framer.js';
+import { Grammarian } from '../src/protocol/diameter/wire/grammar.js';
+import { RESULT } from '../src/protocol/diameter/wire/result-codes.js';
+
+const execute = promisify(execFile);
+const PROJECT = fileURLToPath(new URL('..', import.meta.url));
+const DOORS = ['pana', 'diameter', 'eap'];
+const TYPE_CHECK = { module: 'NodeNext', target: 'ES2023', strict: true, types: ['node'], skipLibCheck: false };
+
+/** A project of somebody else that has installed the packed tarball. */
+let folder: string;
+let files: string[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-door-'));
+  const modules = join(folder, 'node_modules');
+  await mkdir(modules);
+  // Without scripts: its prepack would build while other tests run what was built.
+  await execute('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: PROJECT });
+  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '';
+  await execute('tar', ['-xzf', join(folder, tarball), '-C', folder]);
+  files = (await readdir(join(folder, 'package'), { recursive: true })).sort();
+  await symlink(join(folder, 'package'), join(modules, 'pana-mip6'));
+  await symlink(join(PROJECT, 'node_modules/@types'), join(modules, '@types'));
+  await symlink(join(PROJECT, 'node_modules/undici-types'), join(modules, 'undici-types'));
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module', private: true }));
+  const include = ['package/scripts/examples'];
+  const compilerOptions = { ...TYPE_CHECK, rootDir: 'package/scripts/examples', outDir: 'out' };
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include }));
+  await execute(process.execPath, [join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', folder]).catch(
+    ({ stdout, message }: Error & { stdout: string }) => {
+      throw new Error(stdout || message);
+    },
+  );
+}, 120_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function example(name: string, ...parameters: string[]): Promise<string> {
+  return (await execute(process.execPath, [join(folder, 'out', `${name}.js`), ...parameters])).stdout;
+}
+
+/** Runs a line of a module in the other project. */
+function evaluate(source: string): Promise<{ stdout: string }> {
+  return execute(process.execPath, ['--input-type=module', '--eval', source], { cwd: folder });
+}
+
+describe('the packed tarball', () => {
+  it('has licence, changelog and examples, and no tests', () => {
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'CHANGELOG.md', 'README.md', 'scripts/examples']));
+    expect(files.filter((name) => name.startsWith('test') || name.startsWith('src'))).toEqual([]);
+  });
+
+  it('says who may use it how', async () => {
+    const { license, exports } = JSON.parse(await readFile(join(folder, 'package/package.json'), 'utf8'));
+    expect(license).toBe('MIT');
+    expect(await readFile(join(folder, 'package/LICENSE'), 'utf8')).toContain('pana-mip6 contributors');
+    expect(Object.keys(exports)).toEqual([...DOORS.map((door) => `./${door}`), './package.json']);
+  });
+
+  it('has types of each door that stand without the rest of the package', () => {
+    // The examples were compiled with skipLibCheck off.
+    expect(files).toEqual(expect.arrayContaining(DOORS.map((door) => `dist/door/${door}.d.ts`)));
+  });
+
+  it.each([
+    'pana-mip6',
+    'pana-mip6/dist/door/pana.js',
+    'pana-mip6/dist/protocol/pana/wire/codec.js',
+    'pana-mip6/door/pana',
+  ])('does not let %s be imported', async (path) => {
+    await expect(evaluate(`await import('${path}')`)).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
+  });
+
+  it('loads no dependency behind a door', async () => {
+    // The other project has none of them.
+    const imports = DOORS.map((door) => `console.log(Object.keys(await import('pana-mip6/${door}')).length > 5)`);
+    expect((await evaluate(imports.join(';'))).stdout).toBe('true\n'.repeat(DOORS.length));
+  });
+});
+
+describe('an example', () => {
+  it('decodes a PANA message', async () => {
+    expect(await example('decode-pana')).toBe(
+      'PAR[S], session 1a2b3c4d, sequence 7\n  PRF-Algorithm: 5\n  Integrity-Algorithm: 12\n',
+    );
+    // A PCI of RFC 5191: nothing but a header.
+    expect(await example('decode-pana', '00000010000000010000000000000000')).toBe(
+      'PCI, session 00000000, sequence 0\n',
+    );
+    await expect(example('decode-pana', '0000')).rejects.toThrow('cannot be decoded');
+  });
+
+  it('has a PaC authenticate at a PAA in memory', async () => {
+    const lines = (await example('pana-session')).trimEnd().split('\n');
+    const sent = lines.flatMap((line) => (/sends (\S+)$/.exec(line) ?? []).slice(1));
+    expect(sent).toEqual(['PCI', 'PAR[S]', 'PAN[S]', 'PAR', 'PAN', 'PAR[C]', 'PAN[C]']);
+    expect(lines.at(-1)).toBe('the PaC is OPEN, the PAA has 1 session');
+  });
+
+  it('carries a TLS flight in EAP-TLS packets', async () => {
+    const lines = (await example('eap-fragments')).trimEnd().split('\n');
+    expect(lines.map((line) => line.split(': ').at(-1))).toEqual([
+      'acknowledge',
+      'acknowledge',
+      'flight',
+      'flight of 3000 octets is complete',
+    ]);
+  });
+
+  it('exchanges capabilities with a Diameter peer', async () => {
+    const { server, port } = await peer();
+    try {
+      expect(await example('diameter-client', '127.0.0.1', `${port}`)).toBe('server.example: SUCCESS\n');
+    } finally {
+      server.close();
+    }
+  });
+});
+
+/** Answers a CER. */
+async function peer(): Promise<{ server: Server; port: number }> {
+  const grammarian = new Grammarian(new Dictionary());
+  const server = createServer((socket) => {
+    const framer = new DiameterFramer();
+    socket.on('data', (chunk) => {
+      for (const octets of framer.push(chunk)) {
+        const cer = decodeDiameter(octets);
+        const { hopByHop, endToEnd } = cer;
+        const content = {
+          'Result-Code': RESULT.SUCCESS,
+          'Origin-Host': 'server.example',
+          'Origin-Realm': 'example',
+        };
+        socket.write(encodeDiameter(grammarian.message(CEA, 0, content, { hopByHop, endToEnd })));
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { server, port: (server.address() as AddressInfo).port };
+}
