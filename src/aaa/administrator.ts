@@ -50,8 +50,8 @@ export interface AdministratorParts {
   readonly store: StoreCalls;
   /** The store as messages name it; a file by its whole path. */
   readonly storeName: string;
-  readonly application: HomeServer;
-  readonly homeAgents: HomeAgentHooks;
+  readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
+  readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
   /** Nobody's authentication is remembered any more. */
   readonly forget: () => void;
 }
@@ -147,7 +147,7 @@ export class Administrator {
     this.#parts.log.warn({ homeAgent: name, sessions: moved }, 'nodes of the home agent were asked to move');
   }
 
-  /** Ends the sessions of subscribers that were disabled while no server ran. */
+  /** Ends the sessions of disabled subscribers, also of those that were disabled while no server ran. */
   async endDisabled(): Promise<void> {
     await this.#each({ disabled: true }, (session) => this.#endOne(session));
   }
@@ -167,6 +167,8 @@ export class Administrator {
         break;
       case 'finishImport':
         forget();
+        // A line of an import may disable a subscriber that is in.
+        this.inBackground(this.endDisabled());
         break;
       case 'changeSubscriber': {
         const { nai, change } = given as { nai: string; change: SubscriberChange };

@@ -1,0 +1,240 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Administrator } from '../../src/aaa/administrator.js';
+import { AAA_METRICS } from '../../src/aaa/metrics.js';
+import { Metrics } from '../../src/runtime/service/metrics.js';
+import { SqliteBackend } from '../../src/store/database.js';
+import { DatabaseError } from '../../src/store/database-error.js';
+import { StoreEngine } from '../../src/store/engine.js';
+import type { Lease, Session } from '../../src/store/records.js';
+import { StoreUser, subscriberOf } from '../store/fixtures.js';
+import { VirtualHost } from '../virtual-host.js';
+
+const SUCCESS = 2001;
+const ISSUER = 'aa';
+
+let host: VirtualHost;
+let backend: SqliteBackend;
+let store: StoreEngine;
+let user: StoreUser;
+let administrator: Administrator;
+/** What the administrator did, in order. */
+let done: string[];
+/** PAAs that cannot be reached. */
+let unreachable: Set<string>;
+
+beforeEach(async () => {
+  host = new VirtualHost();
+  backend = await SqliteBackend.open(':memory:');
+  store = await StoreEngine.open(backend, host);
+  user = new StoreUser(() => store);
+  done = [];
+  unreachable = new Set();
+  const ask = (what: string) => async (session: Session) => {
+    done.push(`${what} ${session.sessionId}`);
+    if (unreachable.has(session.origin)) throw new Error('no answer');
+    return SUCCESS;
+  };
+  administrator = new Administrator({
+    log: pino({ level: 'silent' }),
+    metrics: new Metrics('pana_aaa', AAA_METRICS),
+    host,
+    store,
+    storeName: '/store.db',
+    application: {
+      disconnect: ask('ASR'),
+      reauthenticate: ask('RAR'),
+      endSession: async (session: Session) => void done.push(`end ${session.sessionId}`),
+    },
+    homeAgents: {
+      run: async (event: string, { nai, homeAddress }: Lease, key: unknown) => {
+        done.push(`${event} ${nai} ${homeAddress}${key === undefined ? '' : ' with a key'}`);
+        return true;
+      },
+    },
+    forget: () => void done.push('forget'),
+  });
+  await user.addAgent(1);
+});
+
+afterEach(async () => {
+  administrator.stop();
+  await store.close();
+  await backend.close();
+});
+
+const administer = (operation: string, given: object, who?: string) =>
+  administrator.administer({ operation, arguments: given, ...(who === undefined ? {} : { who }) });
+
+/** Lets what goes on in the background go on. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A subscriber with a session and a lease; its home address. */
+async function bootstrapped(name: string): Promise<string> {
+  const nai = `${name}@home.example`;
+  await user.addSubscriber(nai);
+  const session = { origin: `paa-of-${name}`, certificate: `${ISSUER}:${name}`, now: host.wall() };
+  return (await user.given(nai, `session-of-${name}`, session)).lease.homeAddress;
+}
+
+describe('what an operator frees is taken down at the home agent:', () => {
+  let homeAddress: string;
+
+  beforeEach(async () => {
+    homeAddress = await bootstrapped('mn');
+  });
+
+  it('the lease of a subscriber that is removed, whose session ends', async () => {
+    await administer('removeSubscriber', { nai: 'mn@home.example' });
+    await settle();
+    expect(done).toEqual(['forget', `down mn@home.example ${homeAddress}`, 'ASR session-of-mn']);
+  });
+
+  it('nothing of a subscriber that had no lease', async () => {
+    await user.addSubscriber('other@home.example');
+    await administer('removeSubscriber', { nai: 'other@home.example' });
+    await settle();
+    expect(done).toEqual(['forget']);
+  });
+
+  it('a lease that is released, whose node comes again for another', async () => {
+    await administer('releaseLease', { of: homeAddress, force: true });
+    await settle();
+    expect(done).toEqual([`down mn@home.example ${homeAddress}`, 'RAR session-of-mn']);
+  });
+
+  it('nothing where the release is refused', async () => {
+    await expect(administer('releaseLease', { of: homeAddress, force: false })).rejects.toThrow('--force');
+    await settle();
+    expect(done).toEqual([]);
+  });
+
+  it('every lease of a home agent that is removed, whose nodes come again for another', async () => {
+    const other = await bootstrapped('other');
+    await administer('removeHomeAgent', { name: 'ha1', force: true });
+    await settle();
+    const downs = done.filter((what) => what.startsWith('down')).sort();
+    expect(downs).toEqual([`down mn@home.example ${homeAddress}`, `down other@home.example ${other}`].sort());
+    expect(done.filter((what) => what.startsWith('RAR'))).toEqual(['RAR session-of-mn', 'RAR session-of-other']);
+  });
+});
+
+describe('a session ends', () => {
+  beforeEach(async () => {
+    await bootstrapped('mn');
+    await bootstrapped('other');
+  });
+
+  it('when its subscriber is disabled, at its PAA', async () => {
+    await administer('changeSubscriber', { nai: 'mn@home.example', change: { enabled: false } });
+    await settle();
+    expect(done).toEqual(['forget', 'ASR session-of-mn']);
+  });
+
+  it('here alone if its PAA cannot be reached', async () => {
+    unreachable.add('paa-of-mn');
+    await administer('changeSubscriber', { nai: 'mn@home.example', change: { enabled: false } });
+    await settle();
+    expect(done).toEqual(['forget', 'ASR session-of-mn', 'end session-of-mn']);
+  });
+
+  it('when an import disables its subscriber', async () => {
+    const rows = [{ line: 2, subscriber: subscriberOf('mn@home.example', { enabled: false }) }];
+    await administer('stageImport', { importId: 'a', rows });
+    await administer('finishImport', { importId: 'a', update: true });
+    await settle();
+    expect(done).toEqual(['forget', 'ASR session-of-mn']);
+  });
+
+  it('when its certificate is revoked, and when all of an issuer are', async () => {
+    await administrator.revoke({ certificates: [`${ISSUER}:mn`], issuers: [] });
+    expect(done).toEqual(['ASR session-of-mn']);
+    await administrator.revoke({ certificates: [], issuers: [ISSUER] });
+    expect(done.slice(1)).toEqual(['ASR session-of-mn', 'ASR session-of-other']);
+  });
+
+  it('when its subscriber was disabled while no server ran', async () => {
+    await store.run('changeSubscriber', { nai: 'other@home.example', change: { enabled: false } });
+    await administrator.endDisabled();
+    expect(done).toEqual(['ASR session-of-other']);
+  });
+});
+
+describe('a node authenticates again', () => {
+  beforeEach(async () => {
+    await bootstrapped('mn');
+  });
+
+  it.each([{ mip6: false }, { homeAgent: 'ha1' }, { pskRoot: 'emsk' }, { certificateName: 'node' }])(
+    'when %j changes for its subscriber',
+    async (change) => {
+      await administer('changeSubscriber', { nai: 'mn@home.example', change });
+      await settle();
+      expect(done).toEqual(['forget', 'RAR session-of-mn']);
+    },
+  );
+
+  it.each([{ enabled: true }, { sessions: 'one' }, { sessionLifetime: 60 }])('not when %j changes', async (change) => {
+    await administer('changeSubscriber', { nai: 'mn@home.example', change });
+    await settle();
+    expect(done).toEqual(['forget']);
+  });
+
+  it.each(['draining', 'up', 'down'] as const)('when its home agent goes down only: %s', async (state) => {
+    await administer('changeHomeAgent', { name: 'ha1', change: { state } });
+    await settle();
+    expect(done).toEqual(state === 'down' ? ['RAR session-of-mn'] : []);
+  });
+});
+
+it('moves the nodes of a home agent fifty a second, until it is stopped', async () => {
+  await store.run('changeHomeAgent', { name: 'ha1', change: { capacity: 200 } });
+  for (let i = 0; i < 120; i += 1) await bootstrapped(`mn${i}`);
+  const counts: number[] = [];
+  const moving = administrator.moveNodes({ name: 'ha1', address: '2001:db8:1::1' });
+  for (let second = 0; second < 2; second += 1) {
+    await settle();
+    counts.push(done.length);
+    host.advance(999);
+    await settle();
+    counts.push(done.length);
+    host.advance(1);
+  }
+  administrator.stop();
+  await moving;
+  expect(counts).toEqual([50, 50, 100, 100]);
+  expect(done).toHaveLength(100);
+});
+
+describe('a request of an operator', () => {
+  it.each([
+    [undefined, /the body/],
+    [{ operation: 7, arguments: {} }, /operation/],
+    [{ operation: 'statistics', arguments: {}, store: '/other.db' }, /has the store \/store.db, not \/other.db/],
+    [{ operation: 'bootstrap', arguments: {} }, /there is no operation bootstrap/],
+    [{ operation: 'showLease', arguments: { of: 7 } }, /showLease: of: /],
+  ])('that is wrong is refused with status 400: %j', async (body, why) => {
+    await expect(administrator.administer(body)).rejects.toMatchObject({
+      ...{ name: 'ControlError', status: 400 },
+      message: expect.stringMatching(why),
+    });
+    expect(done).toEqual([]);
+  });
+
+  it('that the database cannot answer is refused with status 503, and a fault of ours with 500', async () => {
+    backend.commit = () => Promise.reject(new DatabaseError('ERR_STORE_DOWN', 'gone'));
+    await expect(administer('statistics', {})).rejects.toMatchObject({ status: 503, message: 'gone' });
+    backend.commit = () => Promise.reject(new TypeError('x is not a function'));
+    await expect(administer('statistics', {})).rejects.toMatchObject({
+      ...{ status: 500, message: 'statistics: internal error of the server; its log has the details' },
+    });
+  });
+
+  it('is in the audit trail by the name that it gives, or as of somebody', async () => {
+    await administer('addSubscriber', { subscriber: subscriberOf('a@home.example') }, 'root');
+    await administer('addSubscriber', { subscriber: subscriberOf('b@home.example') });
+    expect((await store.run('listAudit', {})).items.map(({ who }) => who)).toEqual(['somebody', 'root']);
+  });
+});
