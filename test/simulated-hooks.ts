@@ -1,4 +1,4 @@
-import type { HookOutcome } from '../src/protocol/hooks/queue.js';
+import type { HookOutcome } from '../src/protocol/hooks/alphabet.js';
 import type { HookCall, HookProcess, HookProcessListener, HookProcessRunner } from '../src/runtime/hooks/process.js';
 
 /** A hook that runs until the test ends it. */

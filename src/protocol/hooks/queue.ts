@@ -1,145 +1,21 @@
 import { DeadlineQueue } from '../bytes/deadline-queue.js';
+import {
+  AFTER_KILL,
+  type Exempt,
+  FIRST_RETRY,
+  type HookOutcome,
+  type Job,
+  type JobView,
+  KILL_AFTER,
+  LONGEST_RETRY,
+  MAX_BATCH,
+  MAX_TRIES,
+  type QueueInput,
+  type QueueOptions,
+  type QueueOutput,
+} from './alphabet.js';
 import type { HookEvent } from './contract.js';
-
-/** A hook that fails is tried again after a second, then after twice as long each time, a minute at most. Milliseconds. */
-export const FIRST_RETRY = 1_000;
-export const LONGEST_RETRY = 60_000;
-
-/** No session is left that would end the retries of `down`, `revoke` and `stop`; the answer of a `probe` is its one try. */
-export const MAX_TRIES: Readonly<Partial<Record<HookEvent, number>>> = { down: 8, revoke: 8, stop: 8, probe: 1 };
-
-/** Events that one run of a hook gets at most. */
-export const MAX_BATCH = 1_000;
-
-/** From SIGTERM to SIGKILL, in milliseconds. */
-export const KILL_AFTER = 2_000;
-
-/** How long the processes that are killed at the end may take to be gone, with their key files, in milliseconds. */
-export const AFTER_KILL = 500;
-
-/** How a run of a hook ended. */
-export type HookOutcome =
-  | { readonly ok: true; readonly milliseconds: number }
-  | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
-
-/**
- * Why a job took no part in its run. `nothing`: there is nothing to say any more, which counts as success. `refused`: a value
- * must not reach a hook, and would not the next time. `broken`: a fault of this program. None of them is tried again.
- */
-export type Exempt = 'nothing' | 'refused' | 'broken';
-
-/** An event that a hook is to be told. */
-export interface Job {
-  readonly event: HookEvent;
-  /** Jobs of one subject run one after another, in order: a mobile node, a client. */
-  readonly subject: string;
-  /** Tokens of earlier jobs: this one waits until they have had their first try, and do not run. */
-  readonly after?: readonly number[] | undefined;
-  /** Jobs of one lane share a run: those that come while it runs go into its next run, in order. */
-  readonly lane?: string | undefined;
-}
-
-export interface QueueOptions {
-  /** How long a run may take, in milliseconds. */
-  readonly timeout: number;
-  /** How many jobs run at a time. A lane has its own run beside these, so that it never waits for the hooks of others. */
-  readonly parallel: number;
-}
-
-export type QueueInput =
-  | { readonly type: 'job'; readonly token: number; readonly job: Job }
-  /** A run is over. `outcome` is undefined if no process was started because all its jobs are exempt. */
-  | {
-      readonly type: 'ended';
-      readonly run: number;
-      readonly outcome: HookOutcome | undefined;
-      readonly exempt?: ReadonlyMap<number, Exempt>;
-    }
-  /** The daemon ends: each job has its try, then no more. `within`: milliseconds. */
-  | { readonly type: 'stop'; readonly within: number }
-  | { readonly type: 'tick' };
-
-export type QueueOutput =
-  /** Run the hook of these jobs, of which there are several in a lane only; answer with `ended`. */
-  | {
-      readonly type: 'run';
-      readonly run: number;
-      readonly tokens: readonly number[];
-      readonly lane: string | undefined;
-    }
-  /** Send the process of a run a signal; it still ends with `ended`. */
-  | { readonly type: 'kill'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
-  /** A job has had its first try, or will have none. Comes once for each job. */
-  | { readonly type: 'settled'; readonly token: number; readonly outcome: HookOutcome }
-  /** A job is over: it runs no more, and its key can be wiped. Comes once for each job, after `settled`. */
-  | { readonly type: 'done'; readonly token: number; readonly ok: boolean }
-  /** A try is over. `sinceEvent`: milliseconds since the job came; earlier tries count. */
-  | {
-      readonly type: 'finished';
-      readonly token: number;
-      readonly try: number;
-      readonly outcome: HookOutcome;
-      readonly sinceEvent: number;
-    }
-  /** After `stop`: no job is left, and none is accepted any more. */
-  | { readonly type: 'stopped' };
-
-/** What a person sees of a job that is not over. */
-export interface JobView {
-  readonly token: number;
-  readonly tries: number;
-  readonly problem: string | undefined;
-}
-
-type EntryState =
-  /** Behind another job of its subject, behind a job that it comes after, or for its lane. */
-  | 'waiting'
-  /** For one of the `parallel` places. */
-  | 'in line'
-  | 'running'
-  /** Until its retry. */
-  | 'asleep'
-  | 'over';
-
-interface Entry {
-  readonly token: number;
-  readonly job: Job;
-  readonly queuedAt: number;
-  /** Jobs that it comes after and still waits for. */
-  readonly blockedBy: Set<number>;
-  state: EntryState;
-  tries: number;
-  problem: string | undefined;
-  retryAfter: number;
-  /** A newer event of the subject says what holds now: its first try is its last. */
-  superseded: boolean;
-  settled: boolean;
-  /** Its lane's run failed: it is tried by itself. */
-  alone: boolean;
-}
-
-interface Run {
-  readonly entries: readonly Entry[];
-  readonly lane: Lane | undefined;
-  /** When it gets its next signal. */
-  signalAt: number;
-  timedOut: boolean;
-}
-
-interface Lane {
-  readonly name: string;
-  readonly waiting: Set<Entry>;
-  isRunning: boolean;
-  /** When its next run begins; undefined: nothing can run. */
-  due: number | undefined;
-}
-
-/** Before its deadline, hooks are killed once at half time, so that what waits for them still has its try. */
-type Stop =
-  | { readonly name: 'open' }
-  | { readonly name: 'trying'; readonly halfAt: number; readonly endAt: number; halfOver: boolean }
-  | { readonly name: 'killing'; readonly overAt: number }
-  | { readonly name: 'over' };
+import { type Entry, type Lane, type Run, replacedRefresh, type Stop } from './queue-state.js';
 
 const ENDED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has ended' };
 const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'a newer event took its place' };
@@ -484,11 +360,4 @@ export class HookQueue {
     this.#stop = { name: 'over' };
     this.#outputs.push({ type: 'stopped' });
   }
-}
-
-/** A refresh that has not begun when the next one comes is not run: the newer one says all of it. */
-function replacedRefresh(queue: readonly Entry[], event: HookEvent): Entry | undefined {
-  const last = queue.at(-1);
-  const hasBegun = last === undefined || last.tries > 0 || (last.state !== 'waiting' && last.state !== 'in line');
-  return event === 'refresh' && last?.job.event === 'refresh' && !hasBegun ? last : undefined;
 }

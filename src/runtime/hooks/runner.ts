@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import type { Secret } from '../../protocol/bytes/secret.js';
+import type { Exempt, HookOutcome, QueueInput, QueueOutput } from '../../protocol/hooks/alphabet.js';
 import {
   type HookEvent,
   type HookRole,
@@ -8,13 +9,7 @@ import {
   hookEnvironment,
   hookLine,
 } from '../../protocol/hooks/contract.js';
-import {
-  type Exempt,
-  type HookOutcome,
-  HookQueue,
-  type QueueInput,
-  type QueueOutput,
-} from '../../protocol/hooks/queue.js';
+import { HookQueue } from '../../protocol/hooks/queue.js';
 import { type Guard, unguarded } from '../service/barrier.js';
 import { Driver } from '../system/driver.js';
 import type { Host } from '../system/host.js';

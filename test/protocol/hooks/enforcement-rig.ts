@@ -1,10 +1,11 @@
+import type { QueueInput } from '../../../src/protocol/hooks/alphabet.js';
 import { type HookVariables, hookLine } from '../../../src/protocol/hooks/contract.js';
 import {
   type EnforcementInput,
   type EnforcementOutput,
   EnforcementPoint,
 } from '../../../src/protocol/hooks/enforcement-point.js';
-import { HookQueue, type QueueInput } from '../../../src/protocol/hooks/queue.js';
+import { HookQueue } from '../../../src/protocol/hooks/queue.js';
 
 export const HOUR = 3_600_000;
 export const A = '2001:db8:a::a';

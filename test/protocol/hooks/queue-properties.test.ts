@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import {
   AFTER_KILL,
   type Exempt,
-  HookQueue,
   type Job,
   LONGEST_RETRY,
   MAX_BATCH,
   MAX_TRIES,
   type QueueOutput,
-} from '../../../src/protocol/hooks/queue.js';
+} from '../../../src/protocol/hooks/alphabet.js';
+import { HookQueue } from '../../../src/protocol/hooks/queue.js';
 
 const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 process.stderr.write(`properties of the hook queue: HOOKS_SEED=${seed}\n`);

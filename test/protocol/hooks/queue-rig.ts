@@ -1,11 +1,5 @@
-import {
-  type Exempt,
-  type HookOutcome,
-  HookQueue,
-  type Job,
-  type QueueOptions,
-  type QueueOutput,
-} from '../../../src/protocol/hooks/queue.js';
+import type { Exempt, HookOutcome, Job, QueueOptions, QueueOutput } from '../../../src/protocol/hooks/alphabet.js';
+import { HookQueue } from '../../../src/protocol/hooks/queue.js';
 
 /** A queue in virtual time. What it says is kept as text, in the order of its outputs: `1000 run up mn`. Jobs have names. */
 export class QueueRig {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '../../../src/protocol/hooks/queue.js';
+import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '../../../src/protocol/hooks/alphabet.js';
 import { QueueRig } from './queue-rig.js';
 
 describe('a job', () => {

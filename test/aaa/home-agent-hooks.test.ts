@@ -1,0 +1,117 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { HomeAgentHooks, MAX_BACKLOG } from '../../src/aaa/home-agent-hooks.js';
+import { Secret } from '../../src/protocol/bytes/secret.js';
+import { HookRunner } from '../../src/runtime/hooks/runner.js';
+import type { Lease } from '../../src/store/records.js';
+import { SimulatedProcesses } from '../simulated-hooks.js';
+import { VirtualHost } from '../virtual-host.js';
+
+const LEASE: Lease = {
+  homeAddress: '2001:db8:1::1234',
+  nai: 'mn@home.example',
+  sessionId: 'paa.example;1;2',
+  acquiredAt: 0,
+  expiresAt: 3_600_000,
+  homeAgent: {
+    id: 1,
+    name: 'ha1',
+    address: '2001:db8:1::1',
+    host: 'ha.home.example',
+    prefix: '2001:db8:1::/64',
+    capacity: 10,
+    weight: 1,
+    leases: 1,
+    state: 'up',
+    failedBy: undefined,
+    target: 'root@ha1',
+    ike: ['ikev2', 'ikev1'],
+  },
+};
+
+let host: VirtualHost;
+let processes: SimulatedProcesses;
+let runner: HookRunner;
+let hooks: HomeAgentHooks;
+
+beforeEach(() => {
+  host = new VirtualHost();
+  processes = new SimulatedProcesses();
+  const onEvent = () => undefined;
+  runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
+  hooks = new HomeAgentHooks(runner, '/ha');
+});
+
+const key = () => ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', lifetime: 1_800_500 }) as const;
+
+describe("the home agent's hook", () => {
+  it('gets the lease and the key when it comes up', async () => {
+    const worked = hooks.run('up', LEASE, key());
+    expect(processes.only.call).toMatchObject({ program: '/ha', event: 'up' });
+    expect(processes.only.call.environment).toMatchObject({
+      MIP6_ROLE: 'ha',
+      MIP6_MN_ID: 'mn@home.example',
+      MIP6_SESSION: 'paa.example;1;2',
+      MIP6_HA: '2001:db8:1::1',
+      MIP6_HA_HOST: 'ha.home.example',
+      MIP6_HA_ID: 'ha1',
+      MIP6_HA_TARGET: 'root@ha1',
+      MIP6_HOA: '2001:db8:1::1234',
+      MIP6_PREFIX: '2001:db8:1::',
+      MIP6_PREFIX_LEN: '64',
+      MIP6_LIFETIME: '1801',
+      MIP6_IKE: 'ikev1',
+    });
+    expect(processes.only.call.psk?.length).toBe(64);
+    processes.only.end();
+    expect(await worked).toBe(true);
+  });
+
+  it('gets no key when the lease goes, and the IKE version that the home agent prefers', () => {
+    void hooks.run('down', LEASE, undefined);
+    expect(processes.only.call.psk).toBeUndefined();
+    expect(processes.only.call.environment).toMatchObject({
+      MIP6_EVENT: 'down',
+      MIP6_HOA: '2001:db8:1::1234',
+      MIP6_LIFETIME: '0',
+      MIP6_IKE: 'ikev2',
+    });
+  });
+
+  it('is told of the removal of a lease at once, although its up still fails, and that key is gone', () => {
+    void hooks.run('up', LEASE, key());
+    const { call } = processes.only;
+    processes.only.end('exit status 1');
+    expect(call.psk?.isWiped).toBe(false);
+    void hooks.run('down', LEASE, undefined);
+    expect(call.psk?.isWiped).toBe(true);
+    expect(processes.only.call.event).toBe('down');
+    processes.only.end();
+    host.advance(3_600_000);
+    expect(processes.calls.map(({ event }) => event)).toEqual(['up', 'down']);
+  });
+
+  it('is told of a removal until that works, and of the next lease of the subscriber afterwards only', () => {
+    void hooks.run('down', LEASE, undefined);
+    processes.only.end('exit status 1');
+    void hooks.run('up', LEASE, key());
+    expect(processes.running).toEqual([]);
+    host.advance(1_000);
+    expect(processes.only.call.event).toBe('down');
+    processes.only.end();
+    expect(processes.only.call.event).toBe('up');
+  });
+
+  it('is behind when so many jobs of a subscriber wait', () => {
+    for (let jobs = 0; jobs < MAX_BACKLOG; jobs += 1) {
+      expect(hooks.isBehind(LEASE.nai)).toBe(false);
+      void hooks.run('down', LEASE, undefined);
+    }
+    expect(hooks.isBehind(LEASE.nai)).toBe(true);
+    expect(hooks.isBehind('other@home.example')).toBe(false);
+  });
+
+  it('is not run where there is none', async () => {
+    expect(await new HomeAgentHooks(runner, undefined).run('up', LEASE, key())).toBe(true);
+    expect(processes.calls).toEqual([]);
+  });
+});
