@@ -9,6 +9,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 const ROOMS = [
   'errors',
   'protocol/bytes',
+  'protocol/keys',
   'protocol/fairness',
   'protocol/x509',
   'protocol/eap',
@@ -18,7 +19,6 @@ const ROOMS = [
   'protocol/mip6',
   'protocol/hooks',
   'protocol/pana/wire',
-  'protocol/keys',
   'protocol/pana/session',
   'protocol/pana/agent',
   'protocol/attachment',

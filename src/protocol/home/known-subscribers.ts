@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bytes/bounded-map.js';
 import type { Subscriber } from './records.js';
 
 /** Subscribers that are kept; the one that authenticated longest ago goes first. */
@@ -9,9 +10,9 @@ const MAX_KNOWN = 100_000;
  */
 export class KnownSubscribers {
   readonly #lifetime: number;
-  readonly #known = new Map<string, { readonly subscriber: Subscriber; readonly until: number }>();
+  readonly #known = new BoundedMap<string, { readonly subscriber: Subscriber; readonly until: number }>(MAX_KNOWN);
   /** NAIs by Session-Id. */
-  readonly #owners = new Map<string, string>();
+  readonly #owners = new BoundedMap<string, string>(MAX_KNOWN);
 
   /** `lifetime`: milliseconds; 0: none are kept. */
   constructor(lifetime: number) {
@@ -21,8 +22,8 @@ export class KnownSubscribers {
   /** `sha256` of its certificate; `now` is monotonic, in milliseconds. */
   remember(sha256: string, sessionId: string, subscriber: Subscriber, now: number): void {
     if (this.#lifetime === 0) return;
-    put(this.#known, sha256, { subscriber, until: now + this.#lifetime });
-    put(this.#owners, sessionId, subscriber.nai);
+    this.#known.set(sha256, { subscriber, until: now + this.#lifetime });
+    this.#owners.set(sessionId, subscriber.nai);
   }
 
   /** Undefined also for a session of another subscriber. */
@@ -36,11 +37,4 @@ export class KnownSubscribers {
   clear(): void {
     this.#known.clear();
   }
-}
-
-function put<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  const [oldest] = map.keys();
-  if (oldest !== undefined && map.size >= MAX_KNOWN) map.delete(oldest);
-  map.set(key, value);
 }

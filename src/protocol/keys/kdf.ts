@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { type AddressOctets, toV6Octets } from '../bytes/address.js';
 import { concat, encodeUtf8, toHex } from '../bytes/octets.js';
 import { Secret } from '../bytes/secret.js';
-import { PRF_ALGORITHMS } from '../pana/wire/algorithms.js';
-import { feedback, prfPlus } from '../pana/wire/keys.js';
+import { feedback } from './prf-plus.js';
 
 /** RFC 5295 3.1.2: HMAC-SHA-256 in the feedback mode of IKEv2's prf+. */
 function kdf(key: Uint8Array, seed: Uint8Array, out: Uint8Array): void {
@@ -38,22 +37,4 @@ export function derivePsk(root: Secret, homeAgent: AddressOctets, home: AddressO
 /** What people may see of a key: the first 8 hex digits of its SHA-256. */
 export function fingerprint(key: Secret): string {
   return key.use((octets) => toHex(createHash('sha256').update(octets).digest()).slice(0, 8));
-}
-
-/**
- * PEMK = prf+(MSK, "IETF PEMK" | SID | KID | EPID), 64 octets (RFC 5807 3): the key of one PaC and one enforcement
- * point. EPID is the address family (1 IPv4, 2 IPv6) in two octets and the address. `prf`: PRF-Algorithm id.
- */
-export function pemk(
-  prf: number,
-  msk: Secret,
-  sessionId: number,
-  keyId: number,
-  enforcementPoint: AddressOctets,
-): Secret {
-  const algorithm = PRF_ALGORITHMS.get(prf);
-  if (!algorithm) throw new RangeError(`PRF ${prf} is not implemented`);
-  const u32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
-  const epid = concat(Uint8Array.of(0, enforcementPoint.length === 4 ? 1 : 2), enforcementPoint);
-  return prfPlus(algorithm, msk, concat(encodeUtf8('IETF PEMK'), u32(sessionId), u32(keyId), epid), 64);
 }

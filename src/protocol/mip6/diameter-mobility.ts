@@ -1,4 +1,6 @@
 import type { AddressOctets } from '../bytes/address.js';
+import type { DEA, DER } from '../diameter/wire/commands.js';
+import type { Message, ValueOf } from '../diameter/wire/grammar.js';
 import {
   CAPABILITY,
   decodePrefix,
@@ -12,22 +14,16 @@ import { assignmentProblem } from './fitness.js';
 /** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
 export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;
 
-/** MIP6-Agent-Info, RFC 5447 4.2.1, by the names of the dictionary. */
-export interface AgentInfo {
-  readonly 'MIP-Home-Agent-Address'?: readonly AddressOctets[] | undefined;
-  readonly 'MIP-Home-Agent-Host'?:
-    | { readonly 'Destination-Realm': string; readonly 'Destination-Host': string }
-    | undefined;
-  readonly 'MIP6-Home-Link-Prefix'?: Uint8Array | undefined;
-}
+/** What the members of MIP6-Agent-Info say, RFC 5447 4.2.1. */
+export type AgentInfo = ValueOf<'MIP6-Agent-Info'>;
 
 /** The mobility AVPs of a DER or DEA (RFC 5447, RFC 4004 for the home address, and our own). */
-export interface DiameterMobility {
-  readonly 'MIP6-Feature-Vector'?: bigint | undefined;
-  readonly 'MIP6-Agent-Info'?: readonly AgentInfo[] | undefined;
-  readonly 'MIP-Mobile-Node-Address'?: readonly AddressOctets[] | undefined;
-  readonly 'Mobility-Capability'?: number | undefined;
-}
+export type DiameterMobility = Partial<
+  Pick<
+    Message<typeof DER> & Message<typeof DEA>,
+    'MIP6-Feature-Vector' | 'MIP6-Agent-Info' | 'MIP-Mobile-Node-Address' | 'Mobility-Capability'
+  >
+>;
 
 /** A home agent and a home address, as either side proposes or assigns them. */
 export interface HomeAgentOffer {
@@ -163,11 +159,9 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** The times of a DEA, in seconds. */
-export interface DeaLifetimes {
-  readonly 'Session-Timeout'?: number | undefined;
-  readonly 'Authorization-Lifetime'?: number | undefined;
-  readonly 'Auth-Grace-Period'?: number | undefined;
-}
+export type DeaLifetimes = Partial<
+  Pick<Message<typeof DEA>, 'Session-Timeout' | 'Authorization-Lifetime' | 'Auth-Grace-Period'>
+>;
 
 const UNLIMITED = 0xffff_ffff;
 

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { BoundedMap } from '../../protocol/bytes/bounded-map.js';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import type { Refusal } from '../../protocol/eap/refusal.js';
 import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
@@ -46,7 +47,7 @@ export interface PeerJudgeOptions {
  */
 export class PeerJudge {
   #options: PeerJudgeOptions;
-  readonly #kept = new Map<string, Path>();
+  readonly #kept = new BoundedMap<string, Path>(MAX_KEPT_PATHS);
 
   constructor(options: PeerJudgeOptions) {
     this.#options = options;
@@ -165,10 +166,7 @@ export class PeerJudge {
   #keep(path: Path): VerifiedPeer {
     const [leaf, issuer] = path;
     if (!leaf) throw new Error('a path without a leaf');
-    this.#kept.delete(leaf.fingerprint256);
     this.#kept.set(leaf.fingerprint256, path);
-    const [oldest] = this.#kept.keys();
-    if (oldest !== undefined && this.#kept.size > MAX_KEPT_PATHS) this.#kept.delete(oldest);
     const { emails, upns, dnsNames } = leaf.alternativeNames;
     return {
       peerIds: [...emails, ...upns, ...dnsNames, ...leaf.subject.commonNames].slice(0, MAX_NAMES),

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/protocol/bytes/address.js';
 import { concat, toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
-import { derivePsk, emskName, fingerprint, pemk, usrk } from '../../../src/protocol/keys/kdf.js';
+import { derivePsk, emskName, fingerprint, usrk } from '../../../src/protocol/keys/kdf.js';
+import { pemk } from '../../../src/protocol/pana/wire/keys.js';
 
 const root = Secret.take(Uint8Array.from({ length: 64 }, (_, i) => i));
 const hex = (key: Secret) => toHex(key.octets());

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bytes/bounded-map.js';
 import { DeadlineQueue } from '../../bytes/deadline-queue.js';
 import { Drbg } from '../../bytes/drbg.js';
 import type { PaaSessionConfig, PaaSessionInput, PaaSessionOutput } from '../session/paa-interface.js';
@@ -103,7 +104,8 @@ export class Paa {
   #formerStarts: StatelessStart | undefined;
   readonly #pciLimiter: PciLimiter;
   readonly #sessions = new SessionTable();
-  readonly #ended = new Map<number, number>();
+  /** Until when the number of an ended session is remembered. */
+  readonly #ended = new BoundedMap<number, number>(MAX_ENDED);
   /** PaCs that were sent a PAR[S] of our own accord, by place. */
   readonly #invited = new Map<string, Invitation>();
   /** Of sessions by their number, of invitations by their place. */
@@ -416,8 +418,6 @@ export class Paa {
     this.#sessions.remove(entry);
     this.#deadlines.set(sessionId, undefined);
     this.#ended.set(sessionId, now + 2 * EPOCH);
-    const [oldest = sessionId] = this.#ended.keys();
-    if (this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
   }
 
   #hasEnded(sessionId: number, now: number): boolean {

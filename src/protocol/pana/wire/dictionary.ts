@@ -77,7 +77,7 @@ const MIP6_GRANT = {
 } as const;
 
 /** Compact grammar of RFC 5191 7.1 to 7.7 with the table of section 8, keyed by type and R flag. */
-const MESSAGES: Readonly<Record<string, MessageSpec>> = {
+const MESSAGES = {
   // PCI ::= < PANA-Header: 1 > *[ AVP ]
   '1': { flags: 0, avps: {} },
   // PAR ::= < PANA-Header: 2,REQ[,STA][,COM][,IPR] > [ EAP-Payload ] [ Nonce ] *[ PRF-Algorithm ]
@@ -123,13 +123,20 @@ const MESSAGES: Readonly<Record<string, MessageSpec>> = {
   '4': { flags: FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
   // PRY ::= < PANA-Header: 5 > { PaC-Information } { Relayed-Message } *[ AVP ]
   '5': { flags: 0, avps: { 'PaC-Information': '1', 'Relayed-Message': '1' } },
-};
+} as const satisfies Record<string, MessageSpec>;
+
+const SPECS: Readonly<Record<string, MessageSpec>> = MESSAGES;
+
+type AvpsOfMessages = { [M in keyof typeof MESSAGES]: (typeof MESSAGES)[M]['avps'] }[keyof typeof MESSAGES];
+
+/** Names that the grammar of some message lets stand more than once. */
+type ListedIn<A> = A extends unknown ? { [N in keyof A]: A[N] extends '0+' ? N : never }[keyof A] : never;
+type Listed = Extract<ListedIn<AvpsOfMessages>, AvpName>;
 
 /** What the AVPs of a valid message say: one value a name, lists where several are allowed. */
 export type PanaValues = {
   readonly [N in Exclude<AvpName, Listed>]?: AvpValue<N>;
-} & { readonly [N in Listed]: readonly number[] };
-type Listed = 'PRF-Algorithm' | 'Integrity-Algorithm' | 'Encryption-Algorithm';
+} & { readonly [N in Listed]: readonly AvpValue<N>[] };
 
 /** Why a message is invalid, RFC 5191 5.5; such a message is discarded, there is no answer to it. */
 export type PanaViolation =
@@ -174,16 +181,12 @@ function encodeValue(value: number | string | Uint8Array): Uint8Array {
  */
 export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): PanaValues | PanaViolation {
   const request = (message.flags & FLAG.R) !== 0;
-  const spec = MESSAGES[`${message.type}${request ? 'R' : ''}`];
+  const spec = SPECS[`${message.type}${request ? 'R' : ''}`];
   if (spec === undefined) return 'unknown-type';
   if (message.flags & ALL_FLAGS & ~spec.flags || !flagsAgree(message)) return 'bad-flags';
 
   const values: Partial<Record<AvpName, number | string | Uint8Array>> = {};
-  const lists: Record<Listed, number[]> = {
-    'PRF-Algorithm': [],
-    'Integrity-Algorithm': [],
-    'Encryption-Algorithm': [],
-  };
+  const lists = emptyLists();
   for (const [i, avp] of message.avps.entries()) {
     const name = avpName(avp, vendorId);
     if (name === undefined) return 'unknown-avp';
@@ -194,7 +197,7 @@ export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): Pa
     if (value === undefined) return 'avp-value';
     if (isListed(name)) {
       if (occurrence !== '0+' && lists[name].length > 0) return 'avp-repeated';
-      lists[name].push(Number(value));
+      lists[name].push(value);
     } else {
       if (values[name] !== undefined) return 'avp-repeated';
       values[name] = value;
@@ -219,8 +222,20 @@ function flagsAgree({ type, flags }: PanaMessage): boolean {
   return true;
 }
 
+const LISTED = new Set<AvpName>(
+  Object.values(SPECS).flatMap(({ avps }) =>
+    Object.entries(avps).flatMap(([name, occurrence]) => (occurrence === '0+' ? [name as AvpName] : [])),
+  ),
+);
+
 function isListed(name: AvpName): name is Listed {
-  return name === 'PRF-Algorithm' || name === 'Integrity-Algorithm' || name === 'Encryption-Algorithm';
+  return LISTED.has(name);
+}
+
+function emptyLists(): Record<Listed, (number | string | Uint8Array)[]> {
+  const lists: Partial<Record<AvpName, (number | string | Uint8Array)[]>> = {};
+  for (const name of LISTED) lists[name] = [];
+  return lists as Record<Listed, (number | string | Uint8Array)[]>;
 }
 
 function decodeValue(name: AvpName, octets: Uint8Array): number | string | Uint8Array | undefined {

@@ -1,7 +1,9 @@
 import { createHmac } from 'node:crypto';
+import type { AddressOctets } from '../../bytes/address.js';
 import { concat, encodeUtf8, equalSecrets } from '../../bytes/octets.js';
-import { Secret } from '../../bytes/secret.js';
-import type { Algorithms, IntegrityAlgorithm, PrfAlgorithm } from './algorithms.js';
+import type { Secret } from '../../bytes/secret.js';
+import { prfPlus } from '../../keys/prf-plus.js';
+import { type Algorithms, type IntegrityAlgorithm, PRF_ALGORITHMS } from './algorithms.js';
 import { AVPS } from './dictionary.js';
 
 /** What PANA_AUTH_KEY is made of, RFC 5191 5.3. `iPar` and `iPan` are the whole datagrams of the S exchange. */
@@ -21,25 +23,6 @@ export interface Protection {
   readonly key: Secret;
 }
 
-/** prf+ of IKEv2 (RFC 7296 2.13): T1 | T2 | …, T1 = prf(K, S | 1), Tn = prf(K, Tn-1 | S | n). */
-export function prfPlus(prf: PrfAlgorithm, key: Secret, seed: Uint8Array, length: number): Secret {
-  return key.use((octets) => Secret.make(length, (out) => feedback(prf.hash, octets, seed, out)));
-}
-
-/** Fills `out` with T1 | T2 | … of prf+; the blocks are overwritten. */
-export function feedback(hash: string, key: Uint8Array, seed: Uint8Array, out: Uint8Array): void {
-  let block: Uint8Array = new Uint8Array(0);
-  for (let at = 0, n = 1; at < out.length; n += 1) {
-    if (n > 255) throw new RangeError('prf+ has at most 255 blocks');
-    const next = createHmac(hash, key).update(block).update(seed).update(Uint8Array.of(n)).digest();
-    out.set(next.subarray(0, out.length - at), at);
-    at += next.length;
-    block.fill(0);
-    block = next;
-  }
-  block.fill(0);
-}
-
 /**
  * PANA_AUTH_KEY = prf+(MSK, "IETF PANA" | I_PAR | I_PAN | PaC_nonce | PAA_nonce | Key_ID), RFC 5191 5.3, as long as the
  * integrity algorithm wants it.
@@ -54,7 +37,25 @@ export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Secret {
     input.paaNonce,
     Uint8Array.of(keyId >>> 24, keyId >>> 16, keyId >>> 8, keyId),
   );
-  return prfPlus(algorithms.prf, input.msk, seed, algorithms.integrity.keyLength);
+  return prfPlus(algorithms.prf.hash, input.msk, seed, algorithms.integrity.keyLength);
+}
+
+/**
+ * PEMK = prf+(MSK, "IETF PEMK" | SID | KID | EPID), 64 octets (RFC 5807 3): the key of one PaC and one enforcement
+ * point. EPID is the address family (1 IPv4, 2 IPv6) in two octets and the address. `prf`: PRF-Algorithm id.
+ */
+export function pemk(
+  prf: number,
+  msk: Secret,
+  sessionId: number,
+  keyId: number,
+  enforcementPoint: AddressOctets,
+): Secret {
+  const algorithm = PRF_ALGORITHMS.get(prf);
+  if (!algorithm) throw new RangeError(`PRF ${prf} is not implemented`);
+  const u32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+  const epid = concat(Uint8Array.of(0, enforcementPoint.length === 4 ? 1 : 2), enforcementPoint);
+  return prfPlus(algorithm.hash, msk, concat(encodeUtf8('IETF PEMK'), u32(sessionId), u32(keyId), epid), 64);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { BoundedMap } from '../../../protocol/bytes/bounded-map.js';
 import { type Certificate, KEY_USAGE } from '../../../protocol/x509/certificate.js';
 import { hasSigned } from './signature.js';
 
@@ -40,7 +41,7 @@ export class Trust {
   readonly #anchors = new Set<Certificate>();
   readonly #bySubject = new Map<string, Certificate[]>();
   readonly #learned = new Map<string, Certificate>();
-  readonly #signatures = new Set<string>();
+  readonly #signatures = new BoundedMap<string, true>(MAX_SIGNATURES);
 
   /** `helpers`: certificates that are known and not trusted, such as those that our own certificate comes with. */
   constructor(configured: readonly Certificate[], helpers: readonly Certificate[] = []) {
@@ -155,9 +156,7 @@ export class Trust {
     const pair = `${issuer.issuerId} ${certificate.fingerprint256}`;
     if (this.#signatures.has(pair)) return true;
     if (!hasSigned(issuer, certificate.signed)) return false;
-    const [oldest] = this.#signatures;
-    if (oldest !== undefined && this.#signatures.size >= MAX_SIGNATURES) this.#signatures.delete(oldest);
-    this.#signatures.add(pair);
+    this.#signatures.set(pair, true);
     return true;
   }
 
