@@ -1,7 +1,7 @@
 import type { Secret } from '../protocol/bytes/secret.js';
+import type { Ike, Lease } from '../protocol/home/records.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
-import type { Ike, Lease } from '../store/records.js';
 
 /** A subscriber with so many jobs that wait gets access without Mobile IPv6 until they are over. */
 export const MAX_BACKLOG = 16;

@@ -7,7 +7,7 @@ import type { Demand, HomeAnswer, HomeInput, HomeOutput, Token, Told } from '../
 import { DiameterAccess } from '../protocol/home/diameter-access.js';
 import type { HomeEvent } from '../protocol/home/events.js';
 import { Home } from '../protocol/home/home.js';
-import type { Session } from '../protocol/home/records.js';
+import type { Session, Subscriber } from '../protocol/home/records.js';
 import { type DiameterEvent, type DiameterGround, DiameterNode } from '../runtime/diameter/node.js';
 import { listenOptions, peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
@@ -18,7 +18,6 @@ import { type Guard, unguarded } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import { systemHost } from '../runtime/system/host.js';
-import type { Subscriber } from '../store/records.js';
 import type { AaaOptions } from './config/options.js';
 import { EapConversations, type EapCredentials, type MakeEngine } from './eap-conversations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';

@@ -6,13 +6,13 @@ import {
   type ProbesInput,
   type ProbesOutput,
 } from '../protocol/home/probes.js';
+import type { HomeAgent } from '../protocol/home/records.js';
 import type { HookGround } from '../runtime/hooks/reporter.js';
 import { type HookReport, HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/log.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
-import type { HomeAgent } from '../store/records.js';
 import type { StoreCalls } from './measured-store.js';
 import { askStore } from './store-questions.js';
 

@@ -1,7 +1,6 @@
-import { Admission, type Asking, RANK } from './admission.js';
+import { Admission, RANK } from './admission.js';
 import type {
   AccessAnswer,
-  AccessRequest,
   Denial,
   EapSuccess,
   EapVerdict,
@@ -14,34 +13,19 @@ import type {
   TerminationRequest,
   Token,
 } from './alphabet.js';
+import { type ArrivalQuestion, Arrivals, type Arrived, type Exchange, isOfOther } from './arrivals.js';
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
 import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
-import { Desk, reasonOf } from './desk.js';
+import { Desk } from './desk.js';
 import { Engine } from './engine.js';
-import type { Limited } from './events.js';
-import { OriginStates } from './origin-states.js';
 import { type SessionQuestion, Sessions } from './sessions.js';
-
-/** Type of an EAP packet that begins a run, RFC 3748 5.1. */
-const IDENTITY = 1;
 
 /** How often silent conversations are looked for, in milliseconds. */
 export const SWEEP_INTERVAL = 5_000;
 
-/** A request for access that has no answer yet. */
-interface Exchange {
-  readonly token: Token;
-  readonly request: AccessRequest;
-}
-
 /** What the store was asked for. */
-type Question =
-  | { readonly of: 'originState'; readonly origin: string; readonly exchange: Exchange | undefined }
-  | { readonly of: 'seat'; readonly exchange: Exchange }
-  | AuthorizationQuestion
-  | BootstrapQuestion
-  | SessionQuestion;
+type Question = ArrivalQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;
 
 /**
  * Who may come in and what it gets, for any AAA protocol: one access request in, one answer out. EAP, the store, the home
@@ -56,7 +40,7 @@ export class Home {
   readonly #admission = new Admission();
   readonly #engine = new Engine();
   readonly #authorization: Authorizations;
-  readonly #origins = new OriginStates();
+  readonly #arrivals: Arrivals;
   readonly #bootstrap: Bootstrap;
   readonly #sessions: Sessions;
   /** Conversations of the requests that EAP has, by the token of the request. */
@@ -70,6 +54,8 @@ export class Home {
   constructor(config: HomeConfig) {
     this.#config = config;
     this.#conversations = new Conversations(config.conversations, config.roundTimeout);
+    const parts = { conversations: this.#conversations, admission: this.#admission, engine: this.#engine };
+    this.#arrivals = new Arrivals(this.#desk, config, parts);
     this.#authorization = new Authorizations(this.#desk, config);
     this.#bootstrap = new Bootstrap(this.#desk, config);
     this.#sessions = new Sessions(this.#desk, (sessionId) => this.#admission.ended(sessionId));
@@ -94,6 +80,7 @@ export class Home {
       this.#step(input);
     } catch (error) {
       this.#desk.put({ type: 'fault', error });
+      if (input.type === 'verdict') this.#wipe(input.verdict);
       this.#giveUp(this.#serving);
     }
     return this.#desk.take();
@@ -126,7 +113,7 @@ export class Home {
         this.#bootstrapped(this.#bootstrap.hooked(input.token));
         break;
       case 'peerOpen':
-        this.#originState(input.origin, this.#origins.connected(input.origin, input.originState), undefined);
+        this.#arrivals.peerOpen(input.origin, input.originState);
         break;
       case 'demand':
         this.#sessions.demand(input);
@@ -166,10 +153,9 @@ export class Home {
       case undefined:
         return;
       case 'originState':
-        this.#originStateStored(question.origin, question.exchange, stored);
-        break;
       case 'seat':
-        this.#seatStored(question.exchange, stored);
+        this.#serving = question.exchange?.token;
+        this.#arrived(question.exchange, this.#arrivals.stored(question, stored));
         break;
       case 'authorization':
         this.#authorized(this.#authorization.stored(question, stored));
@@ -194,86 +180,13 @@ export class Home {
 
   #request(exchange: Exchange): void {
     this.#serving = exchange.token;
-    const { request } = exchange;
-    this.#originState(request.origin, this.#origins.told(request), exchange);
+    this.#arrived(exchange, this.#arrivals.request(exchange));
   }
 
-  /** The sessions of a NAS that has restarted end before anything that it asks for begins. */
-  #originState(origin: string, before: number | undefined, exchange: Exchange | undefined): void {
-    if (before === undefined) {
-      if (exchange) this.#begin(exchange);
-      return;
-    }
-    this.#desk.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
-    const given = { origin, before, leasesFor: this.#config.grace };
-    this.#desk.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
-  }
-
-  #originStateStored(origin: string, exchange: Exchange | undefined, stored: Stored): void {
-    if (stored.operation === 'endSessionsOf') {
-      const { result: sessions } = stored;
-      if (sessions > 0) this.#desk.say({ name: 'sessionsLost', origin, sessions });
-    } else {
-      this.#origins.failed(origin);
-      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored), origin });
-    }
-    if (exchange) this.#begin(exchange);
-  }
-
-  /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
-  #begin(exchange: Exchange): void {
-    const { token, request } = exchange;
-    this.#serving = token;
-    const { sessionId, packet } = request;
-    const begins = packet.length === 0 || packet[4] === IDENTITY;
-    const open = this.#conversations.get(sessionId);
-    if (isOfOther(open, request) || !(open || begins)) {
-      this.#deny(token, 'unknown-session');
-      return;
-    }
-    if (open && !begins) {
-      this.#conversations.touch(open, this.#desk.now);
-      this.#feed(exchange, open);
-      return;
-    }
-    const scarce = this.#conversations.scarce || this.#engine.waiting > 0;
-    const seat = this.#admission.seatOf(request, scarce, this.#desk.now);
-    if (seat) {
-      this.#seated(exchange, seat);
-      return;
-    }
-    this.#desk.ask({ operation: 'originOfSession', given: { sessionId } }, { of: 'seat', exchange });
-  }
-
-  #seatStored(exchange: Exchange, stored: Stored): void {
-    this.#serving = exchange.token;
-    const asking: Asking = exchange.request;
-    // A store that fails is told of elsewhere: here the session is not known, and no more.
-    const origin = stored.operation === 'originOfSession' ? stored.result : undefined;
-    this.#seated(exchange, this.#admission.answered(asking, origin, this.#desk.now));
-  }
-
-  #seated(exchange: Exchange, seat: Conversation['seat']): void {
-    const { token, request } = exchange;
-    const { sessionId, origin, originRealm, originState, wish } = request;
-    // Meanwhile another one may have begun.
-    if (isOfOther(this.#conversations.get(sessionId), request)) {
-      this.#deny(token, 'unknown-session');
-      return;
-    }
-    const id = this.#desk.token();
-    const given = { id, sessionId, origin, originRealm, originState, wish, seat };
-    const { conversation, ended, pushedOut } = this.#conversations.add(given, this.#desk.now);
-    if (ended) this.#close(ended);
-    if (pushedOut) this.#turnedAway('conversations', pushedOut);
-    if (pushedOut === conversation) {
-      this.#deny(token, 'too-busy');
-      return;
-    }
-    if (pushedOut) this.#close(pushedOut);
-    const mtu = Math.min(this.#config.mtu, request.mtu ?? Number.POSITIVE_INFINITY);
-    this.#desk.put({ type: 'open', conversation: id, sessionId, mtu });
-    this.#feed(exchange, conversation);
+  #arrived(exchange: Exchange | undefined, arrived: Arrived): void {
+    if (!exchange || arrived === undefined) return;
+    if (typeof arrived === 'string') this.#deny(exchange.token, arrived);
+    else this.#feed(exchange, arrived);
   }
 
   #feed({ token, request }: Exchange, conversation: Conversation): void {
@@ -294,7 +207,8 @@ export class Home {
     switch (verdict.type) {
       case 'busy':
         this.#end(conversation);
-        this.#turnedAway('engine', conversation);
+        for (const event of this.#admission.turnedAway('engine', conversation.seat, this.#desk.now))
+          this.#desk.say(event);
         this.#deny(token, 'too-busy');
         break;
       case 'request':
@@ -412,10 +326,6 @@ export class Home {
     for (const conversation of conversations) this.#close(conversation);
   }
 
-  #turnedAway(of: Limited, { seat }: Conversation): void {
-    for (const event of this.#admission.turnedAway(of, seat, this.#desk.now)) this.#desk.say(event);
-  }
-
   /** Something of ours failed in a step for this request. */
   #giveUp(token: Token | undefined): void {
     if (token === undefined) return;
@@ -444,9 +354,4 @@ export class Home {
     verdict.msk.wipe();
     verdict.emsk.wipe();
   }
-}
-
-/** Whether a conversation was begun by another host: one NAS neither goes on with nor begins anew what another has begun. */
-function isOfOther(conversation: Conversation | undefined, request: { readonly origin: string }): boolean {
-  return conversation !== undefined && conversation.origin.toLowerCase() !== request.origin.toLowerCase();
 }

@@ -219,6 +219,32 @@ describe('a conversation', () => {
     expect(rig.machine.deadline).toBe(120_000);
   });
 
+  it('is looked for every five seconds at most, whatever else ticks meanwhile', () => {
+    const rig = new HomeRig({ roundTimeout: 60_000, hookWait: 1_000 });
+    rig.begin('first');
+    rig.advance(1_000);
+    rig.begin('second');
+    rig.advance(59_500);
+    rig.succeed('s', { wish: HOME_WISH });
+    rig.stored('bootstrap', home('s'));
+    rig.advance(1_000);
+    expect(rig.of('answer')).toHaveLength(1);
+    expect(rig.events('conversationsForgotten')).toHaveLength(1);
+    expect(rig.machine.deadline).toBe(65_000);
+    rig.advance(3_500);
+    expect(rig.machine.conversations).toBe(0);
+  });
+
+  it('that ended while its hook ran still gets its answer in time', () => {
+    const rig = new HomeRig();
+    const token = rig.succeed('s', { wish: HOME_WISH });
+    rig.stored('bootstrap', home('s'));
+    rig.feed({ type: 'termination', token: rig.token(), request: { sessionId: 's', origin: PAA, cause: 1 } });
+    expect(rig.machine.deadline).toBe(500);
+    rig.advance(500);
+    expect(rig.answerTo(token)).toMatchObject({ type: 'accept' });
+  });
+
   it('closes with all others when the server ends', () => {
     const rig = new HomeRig();
     rig.begin('a');
@@ -273,6 +299,28 @@ describe('a session', () => {
 });
 
 describe('a fault of ours', () => {
+  it('in what EAP says costs the request that it is for', () => {
+    const rig = new HomeRig();
+    const token = rig.begin('s');
+    const success = { ...rig.success(), subscriber: undefined as never };
+    rig.verdict(token, success);
+    expect(rig.of('fault')).toHaveLength(1);
+    expect(rig.answerTo(token)).toEqual(denied('failed'));
+    expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
+  });
+
+  it('in what the store says costs the request that it is for, at each of its questions', () => {
+    const rig = new HomeRig({ conversations: 1 });
+    rig.enter('known');
+    const request = { callingStation: undefined, origin: undefined as never };
+    const token = rig.begin('s', request);
+    expect(rig.answerTo(token)).toEqual(denied('failed'));
+    const ending = rig.token();
+    rig.feed({ type: 'termination', token: ending, request: { sessionId: 's', origin: PAA, cause: 1 } });
+    rig.stored('endSession', undefined as never);
+    expect(rig.answerTo(ending)).toEqual(denied('failed'));
+  });
+
   it('costs the request that it is for, and its keys', () => {
     const rig = new HomeRig();
     const token = rig.begin('s', { wish: HOME_WISH });

@@ -84,6 +84,20 @@ describe('upkeep of the store', () => {
     expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'ready')).toHaveLength(1);
   });
 
+  it('goes by another configuration from the next key and the next round on', () => {
+    take(machine.handle({ type: 'start' }, now));
+    reply(key(1_000));
+    take(machine.handle({ type: 'configure', config: { history: DAY, ticketKeyLifetime: 60_000 } }, now));
+    now = 1_001;
+    take(machine.handle({ type: 'tick' }, now));
+    expect(waiting[0]?.call).toEqual({ operation: 'ticketKey', given: { every: 60_000 } });
+    reply(key(DAY));
+    now = EXPIRY_INTERVAL;
+    take(machine.handle({ type: 'tick' }, now));
+    reply({ operation: 'expire', result: [] });
+    expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: DAY, limit: 256 } });
+  });
+
   it('asks for a key that it did not get again soon, and is ready without', () => {
     take(machine.handle({ type: 'start' }, now));
     advance(2 * TICKET_RETRY, new Set(['ticketKey']));

@@ -1,0 +1,124 @@
+import type { Admission } from './admission.js';
+import type { AccessRequest, Denial, HomeConfig, Stored, Token } from './alphabet.js';
+import type { Conversation, Conversations } from './conversations.js';
+import { type Asker, reasonOf } from './desk.js';
+import type { Engine } from './engine.js';
+import { OriginStates } from './origin-states.js';
+
+/** Type of an EAP packet that begins a run, RFC 3748 5.1. */
+const IDENTITY = 1;
+
+/** A request for access that has no answer yet. */
+export interface Exchange {
+  readonly token: Token;
+  readonly request: AccessRequest;
+}
+
+export type ArrivalQuestion =
+  | { readonly of: 'originState'; readonly origin: string; readonly exchange: Exchange | undefined }
+  | { readonly of: 'seat'; readonly exchange: Exchange };
+
+/** The conversation that a request belongs to, or why there is none; undefined: the store is asked first. */
+export type Arrived = Conversation | Denial | undefined;
+
+export interface ArrivalParts {
+  readonly conversations: Conversations;
+  readonly admission: Admission;
+  readonly engine: Engine;
+}
+
+/** Finds the conversation of a request, or begins one where there is a seat for it. */
+export class Arrivals {
+  readonly #desk: Asker<ArrivalQuestion>;
+  readonly #config: Pick<HomeConfig, 'grace' | 'mtu'>;
+  readonly #parts: ArrivalParts;
+  readonly #origins = new OriginStates();
+
+  constructor(desk: Asker<ArrivalQuestion>, config: Pick<HomeConfig, 'grace' | 'mtu'>, parts: ArrivalParts) {
+    this.#desk = desk;
+    this.#config = config;
+    this.#parts = parts;
+  }
+
+  request(exchange: Exchange): Arrived {
+    const { request } = exchange;
+    const before = this.#origins.told(request);
+    if (before === undefined) return this.#begin(exchange);
+    this.#restarted(request.origin, before, exchange);
+    return undefined;
+  }
+
+  peerOpen(origin: string, originState: number | undefined): void {
+    const before = this.#origins.connected(origin, originState);
+    if (before !== undefined) this.#restarted(origin, before, undefined);
+  }
+
+  stored(question: ArrivalQuestion, stored: Stored): Arrived {
+    const { exchange } = question;
+    if (question.of === 'seat') {
+      const { request } = question.exchange;
+      // A store that fails is told of elsewhere: here the session is not known, and no more.
+      const origin = stored.operation === 'originOfSession' ? stored.result : undefined;
+      return this.#seated(request, this.#parts.admission.answered(request, origin, this.#desk.now));
+    }
+    const { origin } = question;
+    if (stored.operation === 'endSessionsOf') {
+      const { result: sessions } = stored;
+      if (sessions > 0) this.#desk.say({ name: 'sessionsLost', origin, sessions });
+    } else {
+      this.#origins.failed(origin);
+      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored), origin });
+    }
+    return exchange && this.#begin(exchange);
+  }
+
+  /** The sessions of a NAS that has restarted end before anything that it asks for begins. */
+  #restarted(origin: string, before: number, exchange: Exchange | undefined): void {
+    this.#desk.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
+    const given = { origin, before, leasesFor: this.#config.grace };
+    this.#desk.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
+  }
+
+  /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
+  #begin(exchange: Exchange): Arrived {
+    const { conversations, admission, engine } = this.#parts;
+    const { request } = exchange;
+    const { sessionId, packet } = request;
+    const begins = packet.length === 0 || packet[4] === IDENTITY;
+    const open = conversations.get(sessionId);
+    if (isOfOther(open, request) || !(open || begins)) return 'unknown-session';
+    if (open && !begins) {
+      conversations.touch(open, this.#desk.now);
+      return open;
+    }
+    const scarce = conversations.scarce || engine.waiting > 0;
+    const seat = admission.seatOf(request, scarce, this.#desk.now);
+    if (seat) return this.#seated(request, seat);
+    this.#desk.ask({ operation: 'originOfSession', given: { sessionId } }, { of: 'seat', exchange });
+    return undefined;
+  }
+
+  #seated(request: AccessRequest, seat: Conversation['seat']): Conversation | Denial {
+    const { conversations, admission } = this.#parts;
+    const { now } = this.#desk;
+    const { sessionId, origin, originRealm, originState, wish } = request;
+    // Meanwhile another one may have begun.
+    if (isOfOther(conversations.get(sessionId), request)) return 'unknown-session';
+    const id = this.#desk.token();
+    const given = { id, sessionId, origin, originRealm, originState, wish, seat };
+    const { conversation, ended, pushedOut } = conversations.add(given, now);
+    if (ended) this.#desk.put({ type: 'close', conversation: ended.id });
+    if (pushedOut)
+      for (const event of admission.turnedAway('conversations', pushedOut.seat, now)) this.#desk.say(event);
+    if (pushedOut === conversation) return 'too-busy';
+    if (pushedOut) this.#desk.put({ type: 'close', conversation: pushedOut.id });
+    const mtu = Math.min(this.#config.mtu, request.mtu ?? Number.POSITIVE_INFINITY);
+    this.#desk.put({ type: 'open', conversation: id, sessionId, mtu });
+    return conversation;
+  }
+}
+
+/** Whether a conversation was begun by another host: one NAS neither goes on with nor begins anew what another has begun. */
+export function isOfOther(conversation: Conversation | undefined, request: { readonly origin: string }): boolean {
+  return conversation !== undefined && conversation.origin.toLowerCase() !== request.origin.toLowerCase();
+}
