@@ -11,7 +11,7 @@ import { NodeMachine } from '../../protocol/diameter/node/node.js';
 import type { Route } from '../../protocol/diameter/node/routing.js';
 import type { PeerCapabilities } from '../../protocol/diameter/peer/capabilities.js';
 import { SessionIds } from '../../protocol/diameter/peer/identifiers.js';
-import type { ConnectionId } from '../../protocol/diameter/peer/peer.js';
+import type { ConnectionId } from '../../protocol/diameter/peer/alphabet.js';
 import type { Origin } from '../../protocol/diameter/wire/answers.js';
 import type { DiameterMessage, Salvage } from '../../protocol/diameter/wire/codec.js';
 import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';

@@ -1,5 +1,5 @@
+import type { ConnectionId } from '../peer/alphabet.js';
 import type { PeerCapabilities } from '../peer/capabilities.js';
-import type { ConnectionId } from '../peer/peer.js';
 import type { Origin } from '../wire/answers.js';
 import type { DiameterMessage, Salvage } from '../wire/codec.js';
 import type { ApplicationInput, ApplicationOutput } from './application.js';

@@ -1,4 +1,4 @@
-import type { ConnectionId } from '../peer/peer.js';
+import type { ConnectionId } from '../peer/alphabet.js';
 import { errorAnswer, type Origin } from '../wire/answers.js';
 import { type DiameterMessage, FLAG } from '../wire/codec.js';
 import { APPLICATION, CER } from '../wire/commands.js';

@@ -1,5 +1,5 @@
 import { ConnectionSlots } from '../../fairness/connection-slots.js';
-import type { ConnectionId } from '../peer/peer.js';
+import type { ConnectionId } from '../peer/alphabet.js';
 import type { Ends } from './alphabet.js';
 
 /** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */

@@ -1,6 +1,7 @@
 import type { AddressSet } from '../../bytes/address-set.js';
+import type { ConnectionId } from '../peer/alphabet.js';
 import type { PeerCapabilities } from '../peer/capabilities.js';
-import type { ConnectionId, Peer } from '../peer/peer.js';
+import type { Peer } from '../peer/peer.js';
 import type { Ends, NodePeer } from './alphabet.js';
 import { sourcesOf } from './peer-sources.js';
 import type { RequestHop } from './requests.js';

@@ -1,5 +1,5 @@
+import type { ConnectionId } from '../peer/alphabet.js';
 import { checkRequest, type IsAgent, type Receiver } from '../peer/incoming.js';
-import type { ConnectionId } from '../peer/peer.js';
 import { errorAnswer, violationOf } from '../wire/answers.js';
 import { type DiameterMessage, FLAG, lengthOf } from '../wire/codec.js';
 import { MAX_MESSAGE } from '../wire/framer.js';

@@ -58,3 +58,12 @@ export class BaseMessages {
     return { 'Result-Code': RESULT.SUCCESS, ...this.#origin() } as const;
   }
 }
+
+/** Whether a message is this one of the base protocol, whose application is 0. */
+export function isBase({ commandCode, flags, applicationId }: DiameterMessage, spec: CommandSpec): boolean {
+  return (
+    commandCode === spec.code &&
+    applicationId === APPLICATION.COMMON &&
+    (flags & FLAG.R) === (spec.request ? FLAG.R : 0)
+  );
+}

@@ -1,20 +1,15 @@
 import { Drbg } from '../../bytes/drbg.js';
+import { xorshift } from '../../bytes/xorshift.js';
 import { type DiameterMessage, FLAG } from '../wire/codec.js';
-import { APPLICATION, CEA, CER, type CommandSpec, DPA, DPR, DWA, DWR } from '../wire/commands.js';
+import { APPLICATION, CEA, CER, DPA, DPR, DWA, DWR } from '../wire/commands.js';
 import { type Grammarian, isViolation, type Violation } from '../wire/grammar.js';
-import { BaseMessages } from './base-messages.js';
-import { CapabilitiesExchange, type LocalCapabilities, type PeerCapabilities } from './capabilities.js';
-import type { EndToEndIdentifiers } from './identifiers.js';
+import { type ConnectionId, DISCONNECT_CAUSE, type PeerConfig, type PeerInput, type PeerOutput } from './alphabet.js';
+import { BaseMessages, isBase } from './base-messages.js';
+import { CapabilitiesExchange, type PeerCapabilities } from './capabilities.js';
+import { OwnRequests, type Sent } from './own-requests.js';
+import { Reconnection } from './reconnection.js';
+import { deadlineOf, endingOf, hasRestarted, type Introduced, type Open, openOf, type State } from './state.js';
 import { Watchdog, type WatchdogAction, type WatchdogInput, type WatchdogStatus } from './watchdog.js';
-
-/**
- * Wait before the first new attempt to connect, in milliseconds; it doubles up to Tc. Not RFC: RFC 6733 2.1 recommends
- * Tc from the first, which would keep a restarted peer out for half a minute.
- */
-const FIRST_RETRY = 1_000;
-
-/** How many times Tc to leave a peer alone that said BUSY or DO_NOT_WANT_TO_TALK_TO_YOU (RFC 6733 5.4.3). */
-const UNWANTED_FACTOR = 10;
 
 /**
  * How long a peer that says it has restarted waits until the connection that it had is taken for dead, in milliseconds:
@@ -22,139 +17,30 @@ const UNWANTED_FACTOR = 10;
  */
 const RESTART_PROBE = 3_000;
 
-/** Share of a wait by which it is shorter or longer, so that not all nodes come back at once. */
-const RETRY_JITTER = 0.1;
-
-export const DISCONNECT_CAUSE = { REBOOTING: 0, BUSY: 1, DO_NOT_WANT_TO_TALK_TO_YOU: 2 } as const;
-
-export interface PeerConfig {
-  /** The peer's DiameterIdentity: whoever says another one is refused. */
-  readonly host: string;
-  /** It may bring requests of others. */
-  readonly mayRelay: boolean;
-  readonly local: LocalCapabilities;
-  readonly identifiers: EndToEndIdentifiers;
-  /** Twinit of the watchdog, milliseconds. */
-  readonly watchdog: number;
-  /** Tc: the longest wait before a new attempt to connect, milliseconds. */
-  readonly reconnect: number;
-  /** Limit of a connection attempt, a capabilities exchange and a disconnection, milliseconds. */
-  readonly timeout: number;
-  /** Whether we connect; otherwise only the peer does. */
-  readonly initiates: boolean;
-}
-
-/** Names a transport connection; the driver gives each its own. */
-export type ConnectionId = number;
-
-export type PeerInput =
-  | { readonly type: 'start' }
-  | { readonly type: 'stop'; readonly cause: number }
-  /** The connection that `connect` asked for, from this address of ours; or it could not be made. */
-  | { readonly type: 'connected'; readonly connection: ConnectionId; readonly address: Uint8Array }
-  | { readonly type: 'connectFailed'; readonly reason: string }
-  /** A connection of the peer's to this address of ours, whose first message was this CER. */
-  | {
-      readonly type: 'accepted';
-      readonly connection: ConnectionId;
-      readonly cer: DiameterMessage;
-      readonly address: Uint8Array;
-    }
-  | { readonly type: 'message'; readonly connection: ConnectionId; readonly message: DiameterMessage }
-  | { readonly type: 'disconnected'; readonly connection: ConnectionId }
-  | { readonly type: 'tick' };
-
-export type PeerOutput =
-  | { readonly type: 'connect' }
-  /** Give up the attempt that is under way. */
-  | { readonly type: 'abort' }
-  | { readonly type: 'send'; readonly connection: ConnectionId; readonly message: DiameterMessage }
-  /** Close it once everything is sent. */
-  | { readonly type: 'disconnect'; readonly connection: ConnectionId }
-  | { readonly type: 'open'; readonly connection: ConnectionId; readonly peer: PeerCapabilities }
-  /** No connection is left, or none was made: what waits for an answer will not get it. */
-  | { readonly type: 'closed'; readonly reason: string }
-  /** A connection of the peer's was turned away, whatever the state of the peer. */
-  | { readonly type: 'rejected'; readonly reason: string }
-  /** A request or an answer of an application. */
-  | { readonly type: 'deliver'; readonly connection: ConnectionId; readonly message: DiameterMessage }
-  | { readonly type: 'dropped'; readonly code: 'unexpected-message' }
-  /** RFC 3539: move what waits for an answer to another peer; and: the peer is to be trusted again. */
-  | { readonly type: 'failover' }
-  | { readonly type: 'failback' };
-
-/** A connection of the peer's whose CER is good, and not answered yet. */
-interface Introduced {
-  readonly connection: ConnectionId;
-  readonly cer: DiameterMessage;
-  readonly address: Uint8Array;
-  readonly peer: PeerCapabilities;
-}
-
-/** A second connection of a peer that says it has restarted, while we ask the first whether it is alive. */
-interface Contender {
-  readonly responded: Introduced;
-  /** Hop-by-Hop of the DWR on the first connection. */
-  readonly probe: number;
-  readonly until: number;
-}
-
-interface Open<Name extends string> {
-  readonly name: Name;
-  readonly connection: ConnectionId;
-  readonly peer: PeerCapabilities;
-  readonly contender: Contender | undefined;
-}
-
-type State =
-  | { readonly name: 'Closed'; readonly retryAt: number | undefined }
-  | { readonly name: 'Wait-Conn-Ack'; readonly until: number }
-  | { readonly name: 'Wait-I-CEA'; readonly until: number; readonly initiated: ConnectionId; readonly cer: number }
-  | { readonly name: 'Wait-Conn-Ack/Elect'; readonly until: number; readonly responded: Introduced }
-  | {
-      readonly name: 'Wait-Returns';
-      readonly until: number;
-      readonly initiated: ConnectionId;
-      /** Hop-by-Hop of our CER. */
-      readonly cer: number;
-      readonly responded: Introduced;
-    }
-  | Open<'I-Open'>
-  | Open<'R-Open'>
-  | {
-      readonly name: 'Closing';
-      readonly until: number;
-      readonly connection: ConnectionId;
-      /** Hop-by-Hop of our DPR; undefined: the peer said DPR. */
-      readonly dpr: number | undefined;
-      /** Whether the peer said that it will not want us again soon. */
-      readonly unwanted: boolean;
-    };
-
-/** The state machine of one peer, RFC 6733 5.6, with its watchdog. I-: connections of ours, R-: of the peer's. */
+/**
+ * The state machine of one peer, RFC 6733 5.6, with its watchdog. I-: connections of ours, R-: of the peer's. The rows of the
+ * RFC's table stand in this one file, though it is longer than others for that.
+ */
 export class Peer {
   readonly #config: PeerConfig;
   readonly #grammarian: Grammarian;
   readonly #exchange: CapabilitiesExchange;
   readonly #base: BaseMessages;
-  readonly #drbg: Drbg;
   readonly #watchdog: Watchdog;
   #state: State = { name: 'Closed', retryAt: undefined };
+  readonly #reconnection: Reconnection;
+  readonly #own: OwnRequests;
   #stopped = false;
-  /** Attempts since the last open connection. */
-  #attempts = 0;
-  #hopByHop: number;
-  /** Hop-by-Hop of each DWR that the open connection has not answered. */
-  readonly #probes = new Set<number>();
 
   constructor(config: PeerConfig, grammarian: Grammarian, seed: Uint8Array) {
     this.#config = config;
     this.#grammarian = grammarian;
     this.#exchange = new CapabilitiesExchange(config.local, grammarian, config.mayRelay);
     this.#base = new BaseMessages(grammarian, config.local);
-    this.#drbg = new Drbg(seed);
-    this.#watchdog = new Watchdog(config.watchdog, xorshift(this.#drbg.u32()));
-    this.#hopByHop = this.#drbg.u32();
+    const drbg = new Drbg(seed);
+    this.#watchdog = new Watchdog(config.watchdog, xorshift(drbg.u32()));
+    this.#own = new OwnRequests(config.identifiers, drbg.u32());
+    this.#reconnection = new Reconnection(config.reconnect, () => drbg.unit());
   }
 
   get state(): State['name'] {
@@ -167,8 +53,7 @@ export class Peer {
 
   /** The open connection, trusted or not. */
   get connection(): ConnectionId | undefined {
-    const state = this.#state;
-    return state.name === 'I-Open' || state.name === 'R-Open' ? state.connection : undefined;
+    return openOf(this.#state)?.connection;
   }
 
   /** Whether requests should go to this peer (RFC 3539 3.4.1). */
@@ -178,23 +63,16 @@ export class Peer {
 
   /** What the peer says of itself, while it is open. */
   get capabilities(): PeerCapabilities | undefined {
-    const state = this.#state;
-    return state.name === 'I-Open' || state.name === 'R-Open' ? state.peer : undefined;
+    return openOf(this.#state)?.peer;
   }
 
   get deadline(): number | undefined {
-    const state = this.#state;
-    if (state.name === 'Closed') return state.retryAt;
-    if ('until' in state) return state.until;
-    const { deadline } = this.#watchdog;
-    const { contender } = state;
-    return contender && (deadline === undefined || contender.until < deadline) ? contender.until : deadline;
+    return deadlineOf(this.#state, this.#watchdog.deadline);
   }
 
   /** A Hop-by-Hop identifier for the connection (RFC 6733 3). */
   nextHopByHop(): number {
-    this.#hopByHop = (this.#hopByHop + 1) >>> 0;
-    return this.#hopByHop;
+    return this.#own.nextHopByHop();
   }
 
   handle(input: PeerInput, now: number): PeerOutput[] {
@@ -224,7 +102,7 @@ export class Peer {
   // ------------------------------------------------------------------------------------------------ coming up
 
   #connect(now: number): PeerOutput[] {
-    this.#attempts += 1;
+    this.#reconnection.attempted();
     this.#state = { name: 'Wait-Conn-Ack', until: now + this.#config.timeout };
     return [{ type: 'connect' }];
   }
@@ -235,13 +113,13 @@ export class Peer {
     switch (state.name) {
       // Wait-Conn-Ack        I-Rcv-Conn-Ack         | I-Snd-CER                        | Wait-I-CEA
       case 'Wait-Conn-Ack': {
-        const asked = this.#ask(initiated, this.#exchange.request(address));
+        const asked = this.#own.ask(initiated, this.#exchange.request(address));
         this.#state = { name: 'Wait-I-CEA', until, initiated, cer: asked.message.hopByHop };
         return [asked];
       }
       // Wait-Conn-Ack/Elect  I-Rcv-Conn-Ack         | I-Snd-CER, Elect                 | Wait-Returns
       case 'Wait-Conn-Ack/Elect': {
-        const asked = this.#ask(initiated, this.#exchange.request(address));
+        const asked = this.#own.ask(initiated, this.#exchange.request(address));
         const { responded } = state;
         this.#state = { name: 'Wait-Returns', until, initiated, cer: asked.message.hopByHop, responded };
         return [asked, ...this.#elect(initiated, responded, now)];
@@ -336,8 +214,8 @@ export class Peer {
 
   #opened(name: 'I-Open' | 'R-Open', connection: ConnectionId, peer: PeerCapabilities, now: number): PeerOutput[] {
     this.#state = { name, connection, peer, contender: undefined };
-    this.#attempts = 0;
-    this.#probes.clear();
+    this.#reconnection.opened();
+    this.#own.forgetProbes();
     return [{ type: 'open', connection, peer }, ...this.#watched('up', connection, now)];
   }
 
@@ -409,7 +287,7 @@ export class Peer {
   }
 
   #inOpenDwa(connection: ConnectionId, message: DiameterMessage, now: number): PeerOutput[] {
-    if (!this.#probes.delete(message.hopByHop)) return unexpected();
+    if (!this.#own.probed(message)) return unexpected();
     const state = this.#state;
     const lives = 'contender' in state && state.contender?.probe === message.hopByHop;
     return [...(lives ? this.#dismiss() : []), ...this.#watched('dwa', connection, now)];
@@ -493,7 +371,7 @@ export class Peer {
       case 'R-Open': {
         const { connection } = state;
         const dismissed = this.#dismiss();
-        const asked = this.#ask(connection, this.#base.dpr(cause));
+        const asked = this.#own.ask(connection, this.#base.dpr(cause));
         const { hopByHop: dpr } = asked.message;
         this.#state = { name: 'Closing', until: now + this.#config.timeout, connection, dpr, unwanted: false };
         return [...dismissed, asked];
@@ -511,15 +389,9 @@ export class Peer {
   /** Gives everything up. */
   #fail(reason: string, now: number): PeerOutput[] {
     const state = this.#state;
-    const out: PeerOutput[] = [];
-    if (state.name === 'Wait-Conn-Ack' || state.name === 'Wait-Conn-Ack/Elect') out.push({ type: 'abort' });
-    if ('initiated' in state) out.push({ type: 'disconnect', connection: state.initiated });
-    if ('responded' in state) out.push({ type: 'disconnect', connection: state.responded.connection });
-    if (state.name === 'Closing') {
-      out.push({ type: 'disconnect', connection: state.connection });
-      return [...out, ...this.#closeInOrder(reason, state.unwanted, now)];
-    }
-    return [...out, ...this.#close(reason, now)];
+    const closed =
+      state.name === 'Closing' ? this.#closeInOrder(reason, state.unwanted, now) : this.#close(reason, now);
+    return [...endingOf(state), ...closed];
   }
 
   #closeInOrder(reason: string, unwanted: boolean, now: number): PeerOutput[] {
@@ -528,12 +400,8 @@ export class Peer {
   }
 
   #close(reason: string, now: number, unwanted = false): PeerOutput[] {
-    const { reconnect, initiates } = this.#config;
-    const wait = unwanted
-      ? reconnect * UNWANTED_FACTOR
-      : Math.min(reconnect, FIRST_RETRY * 2 ** Math.max(0, this.#attempts - 1));
-    const jittered = wait * (1 - RETRY_JITTER + 2 * RETRY_JITTER * this.#drbg.unit());
-    this.#state = { name: 'Closed', retryAt: initiates && !this.#stopped ? now + jittered : undefined };
+    const retries = this.#config.initiates && !this.#stopped;
+    this.#state = { name: 'Closed', retryAt: retries ? now + this.#reconnection.wait(unwanted) : undefined };
     return [{ type: 'closed', reason }];
   }
 
@@ -560,43 +428,10 @@ export class Peer {
   // ------------------------------------------------------------------------------------------------ writing
 
   #probe(connection: ConnectionId): Sent {
-    const asked = this.#ask(connection, this.#base.dwr());
-    this.#probes.add(asked.message.hopByHop);
-    return asked;
+    return this.#own.probe(connection, this.#base.dwr());
   }
-
-  #ask(connection: ConnectionId, message: DiameterMessage): Sent {
-    const identifiers = { hopByHop: this.nextHopByHop(), endToEnd: this.#config.identifiers.next() };
-    return { type: 'send', connection, message: { ...message, ...identifiers } };
-  }
-}
-
-type Sent = Extract<PeerOutput, { type: 'send' }>;
-
-/** Whether a message is this one of the base protocol, whose application is 0. */
-function isBase({ commandCode, flags, applicationId }: DiameterMessage, spec: CommandSpec): boolean {
-  return (
-    commandCode === spec.code &&
-    applicationId === APPLICATION.COMMON &&
-    (flags & FLAG.R) === (spec.request ? FLAG.R : 0)
-  );
-}
-
-function hasRestarted(before: PeerCapabilities, after: PeerCapabilities): boolean {
-  return (after.originStateId ?? 0) > (before.originStateId ?? 0) && (before.originStateId ?? 0) > 0;
 }
 
 function unexpected(): PeerOutput[] {
   return [{ type: 'dropped', code: 'unexpected-message' }];
-}
-
-/** Uniform in [0, 1), for the jitter of a timer that each message sets anew: cheap, and no secret (xorshift32). */
-function xorshift(seed: number): () => number {
-  let state = seed || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 0x1_0000_0000;
-  };
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { NodePeer } from '../../../../src/protocol/diameter/node/alphabet.js';
-import { DISCONNECT_CAUSE, Peer } from '../../../../src/protocol/diameter/peer/peer.js';
+import { DISCONNECT_CAUSE } from '../../../../src/protocol/diameter/peer/alphabet.js';
+import { Peer } from '../../../../src/protocol/diameter/peer/peer.js';
 import { deaTo, der, grammarian } from '../messages.js';
 import { LATENCY, World, type WorldNode } from './world.js';
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { LocalCapabilities } from '../../../../src/protocol/diameter/peer/capabilities.js';
-import { EndToEndIdentifiers } from '../../../../src/protocol/diameter/peer/identifiers.js';
 import {
   DISCONNECT_CAUSE,
-  Peer,
   type PeerConfig,
   type PeerInput,
   type PeerOutput,
-} from '../../../../src/protocol/diameter/peer/peer.js';
+} from '../../../../src/protocol/diameter/peer/alphabet.js';
+import type { LocalCapabilities } from '../../../../src/protocol/diameter/peer/capabilities.js';
+import { EndToEndIdentifiers } from '../../../../src/protocol/diameter/peer/identifiers.js';
+import { Peer } from '../../../../src/protocol/diameter/peer/peer.js';
 import { type DiameterMessage, FLAG } from '../../../../src/protocol/diameter/wire/codec.js';
 import {
   APPLICATION,

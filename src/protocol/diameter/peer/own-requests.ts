@@ -1,0 +1,46 @@
+import type { DiameterMessage } from '../wire/codec.js';
+import type { ConnectionId, PeerOutput } from './alphabet.js';
+import type { EndToEndIdentifiers } from './identifiers.js';
+
+export type Sent = Extract<PeerOutput, { type: 'send' }>;
+
+/** Identifiers of our requests to a peer (RFC 6733 3), and each DWR that it has not answered. */
+export class OwnRequests {
+  readonly #identifiers: EndToEndIdentifiers;
+  #hopByHop: number;
+  /** Hop-by-Hop of each DWR that the open connection has not answered. */
+  readonly #probes = new Set<number>();
+
+  /** `hopByHop`: 32 random bits. */
+  constructor(identifiers: EndToEndIdentifiers, hopByHop: number) {
+    this.#identifiers = identifiers;
+    this.#hopByHop = hopByHop;
+  }
+
+  nextHopByHop(): number {
+    this.#hopByHop = (this.#hopByHop + 1) >>> 0;
+    return this.#hopByHop;
+  }
+
+  ask(connection: ConnectionId, message: DiameterMessage): Sent {
+    const identifiers = { hopByHop: this.nextHopByHop(), endToEnd: this.#identifiers.next() };
+    return { type: 'send', connection, message: { ...message, ...identifiers } };
+  }
+
+  /** Asks whether the connection lives. */
+  probe(connection: ConnectionId, dwr: DiameterMessage): Sent {
+    const asked = this.ask(connection, dwr);
+    this.#probes.add(asked.message.hopByHop);
+    return asked;
+  }
+
+  /** Takes the answer to a DWR; false: none waits for it. */
+  probed({ hopByHop }: DiameterMessage): boolean {
+    return this.#probes.delete(hopByHop);
+  }
+
+  /** Another connection is open. */
+  forgetProbes(): void {
+    this.#probes.clear();
+  }
+}

@@ -1,0 +1,80 @@
+import type { DiameterMessage } from '../wire/codec.js';
+import type { ConnectionId, PeerOutput } from './alphabet.js';
+import type { PeerCapabilities } from './capabilities.js';
+
+/** A connection of the peer's whose CER is good, and not answered yet. */
+export interface Introduced {
+  readonly connection: ConnectionId;
+  readonly cer: DiameterMessage;
+  readonly address: Uint8Array;
+  readonly peer: PeerCapabilities;
+}
+
+/** A second connection of a peer that says it has restarted, while we ask the first whether it is alive. */
+export interface Contender {
+  readonly responded: Introduced;
+  /** Hop-by-Hop of the DWR on the first connection. */
+  readonly probe: number;
+  readonly until: number;
+}
+
+export interface Open<Name extends string> {
+  readonly name: Name;
+  readonly connection: ConnectionId;
+  readonly peer: PeerCapabilities;
+  readonly contender: Contender | undefined;
+}
+
+/** The states of RFC 6733 5.6; `until`: when the state times out, `retryAt`: when we connect again. */
+export type State =
+  | { readonly name: 'Closed'; readonly retryAt: number | undefined }
+  | { readonly name: 'Wait-Conn-Ack'; readonly until: number }
+  | { readonly name: 'Wait-I-CEA'; readonly until: number; readonly initiated: ConnectionId; readonly cer: number }
+  | { readonly name: 'Wait-Conn-Ack/Elect'; readonly until: number; readonly responded: Introduced }
+  | {
+      readonly name: 'Wait-Returns';
+      readonly until: number;
+      readonly initiated: ConnectionId;
+      /** Hop-by-Hop of our CER. */
+      readonly cer: number;
+      readonly responded: Introduced;
+    }
+  | Open<'I-Open'>
+  | Open<'R-Open'>
+  | {
+      readonly name: 'Closing';
+      readonly until: number;
+      readonly connection: ConnectionId;
+      /** Hop-by-Hop of our DPR; undefined: the peer said DPR. */
+      readonly dpr: number | undefined;
+      /** Whether the peer said that it will not want us again soon. */
+      readonly unwanted: boolean;
+    };
+
+/** Whether a peer has started anew between two CERs (RFC 6733 8.16). */
+export function hasRestarted(before: PeerCapabilities, after: PeerCapabilities): boolean {
+  return (after.originStateId ?? 0) > (before.originStateId ?? 0) && (before.originStateId ?? 0) > 0;
+}
+
+/** The state if there is an open connection. */
+export function openOf(state: State): Open<'I-Open'> | Open<'R-Open'> | undefined {
+  return state.name === 'I-Open' || state.name === 'R-Open' ? state : undefined;
+}
+
+/** When something is due in a state. `watchdog`: the deadline of the watchdog, which counts while a connection is open. */
+export function deadlineOf(state: State, watchdog: number | undefined): number | undefined {
+  if (state.name === 'Closed') return state.retryAt;
+  if ('until' in state) return state.until;
+  const { contender } = state;
+  return contender && (watchdog === undefined || contender.until < watchdog) ? contender.until : watchdog;
+}
+
+/** Ends the attempt and the connections of a state. */
+export function endingOf(state: State): PeerOutput[] {
+  const out: PeerOutput[] = [];
+  if (state.name === 'Wait-Conn-Ack' || state.name === 'Wait-Conn-Ack/Elect') out.push({ type: 'abort' });
+  if ('initiated' in state) out.push({ type: 'disconnect', connection: state.initiated });
+  if ('responded' in state) out.push({ type: 'disconnect', connection: state.responded.connection });
+  if (state.name === 'Closing') out.push({ type: 'disconnect', connection: state.connection });
+  return out;
+}
