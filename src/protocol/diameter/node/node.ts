@@ -1,20 +1,18 @@
-import { parseAddress } from '../../bytes/address.js';
 import { DeadlineQueue } from '../../bytes/deadline-queue.js';
 import { Drbg } from '../../bytes/drbg.js';
 import { xorshift } from '../../bytes/xorshift.js';
 import { type ConnectionId, DISCONNECT_CAUSE, type PeerInput, type PeerOutput } from '../peer/alphabet.js';
-import type { LocalCapabilities, PeerCapabilities } from '../peer/capabilities.js';
+import type { PeerCapabilities } from '../peer/capabilities.js';
 import { EndToEndIdentifiers } from '../peer/identifiers.js';
-import { Peer } from '../peer/peer.js';
 import { FLAG } from '../wire/codec.js';
 import { APPLICATION } from '../wire/commands.js';
 import type { Grammarian } from '../wire/grammar.js';
 import { wipeKeys } from '../wire/keys.js';
-import type { Ends, NodeConfig, NodeEvent, NodeInput, NodeOutput, NodePeer, NodePeerStatus } from './alphabet.js';
+import type { Ends, NodeConfig, NodeInput, NodeOutput, NodePeer, NodePeerStatus } from './alphabet.js';
 import { Attempts } from './attempts.js';
 import { Entrance } from './entrance.js';
-import { bears, isSamePeer, PeerEntry } from './peer-entry.js';
-import { addressesOf } from './peer-sources.js';
+import { bears, eventOf, isSamePeer, type PeerEntry, statusOf } from './peer-entry.js';
+import { PeerFactory } from './peer-factory.js';
 import { type RequestOutput, Requests } from './requests.js';
 import { type Route, RouteTable } from './routing.js';
 import { Serving, sending } from './serving.js';
@@ -30,11 +28,8 @@ type State =
 /** A Diameter node that is no agent (RFC 6733): its peers and their connections, requests and answers. */
 export class NodeMachine {
   readonly #config: NodeConfig;
-  readonly #grammarian: Grammarian;
-  readonly #drbg: Drbg;
   readonly #unit: () => number;
-  readonly #identifiers: EndToEndIdentifiers;
-  readonly #local: LocalCapabilities;
+  readonly #factory: PeerFactory;
   /** By DiameterIdentity in lower case. */
   readonly #entries = new Map<string, PeerEntry>();
   /** Peers of before, until they have said DPA, each with the one that starts then. */
@@ -52,16 +47,15 @@ export class NodeMachine {
   /** `seed`: 32 random octets; `wall`: the wall clock at start, in seconds, which makes identifiers unique over a restart. */
   constructor(config: NodeConfig, grammarian: Grammarian, seed: Uint8Array, wall: number) {
     this.#config = config;
-    this.#grammarian = grammarian;
-    this.#drbg = new Drbg(seed);
-    this.#unit = xorshift(this.#drbg.u32());
-    this.#identifiers = new EndToEndIdentifiers(wall, this.#drbg.u32());
-    this.#local = localOf(config);
+    const drbg = new Drbg(seed);
+    this.#unit = xorshift(drbg.u32());
+    const identifiers = new EndToEndIdentifiers(wall, drbg.u32());
+    this.#factory = new PeerFactory(config, grammarian, identifiers, drbg);
     this.#attempts = new Attempts(config.timeout);
     this.#entrance = new Entrance(grammarian, config.origin, this.#entries);
     this.#serving = new Serving(grammarian, config, (host) => this.#entries.get(host)?.options.relay === true);
     this.#routes = this.#routesOf([]);
-    this.#requests = new Requests(grammarian, this.#identifiers, this.#entries, this.#routes);
+    this.#requests = new Requests(grammarian, identifiers, this.#entries, this.#routes);
   }
 
   get deadline(): number | undefined {
@@ -77,20 +71,7 @@ export class NodeMachine {
 
   /** State of each peer, for people. */
   status(): NodePeerStatus[] {
-    return [...this.#entries.values()].map((entry) => {
-      const { host, peer, serving, connections } = entry;
-      const ends = peer.connection === undefined ? undefined : connections.get(peer.connection);
-      return {
-        host,
-        state: peer.state,
-        watchdog: peer.watchdog,
-        realm: peer.capabilities?.realm,
-        productName: peer.capabilities?.productName,
-        remoteAddress: ends?.remoteAddress,
-        inFlight: this.#requests.inFlight(entry),
-        serving,
-      };
-    });
+    return [...this.#entries.values()].map((entry) => statusOf(entry, this.#requests.inFlight(entry)));
   }
 
   /** What a peer said of itself; undefined: it is not connected. */
@@ -200,15 +181,8 @@ export class NodeMachine {
   }
 
   #add(options: NodePeer): PeerEntry {
-    const { watchdog, reconnect, timeout } = this.#config;
-    const { host, relay: mayRelay = false } = options;
-    const initiates = addressesOf(options).length > 0;
-    const config = {
-      ...{ host, mayRelay, local: this.#local, identifiers: this.#identifiers },
-      ...{ watchdog, reconnect, timeout, initiates },
-    };
-    const entry = new PeerEntry(options, new Peer(config, this.#grammarian, this.#drbg.bytes(32)));
-    this.#entries.set(host.toLowerCase(), entry);
+    const entry = this.#factory.make(options);
+    this.#entries.set(options.host.toLowerCase(), entry);
     return entry;
   }
 
@@ -245,8 +219,9 @@ export class NodeMachine {
   }
 
   #perform(entry: PeerEntry, output: PeerOutput, now: number, out: NodeOutput[]): void {
-    const { host: peer } = entry;
-    const event = (happened: NodeEvent) => out.push({ type: 'event', event: happened });
+    if (output.type === 'closed') this.#requested(this.#requests.lost(entry, output.reason), out);
+    const event = eventOf(entry, output);
+    if (event) out.push({ type: 'event', event });
     switch (output.type) {
       case 'connect':
         this.#next(this.#attempts.begin(entry, now), now, out);
@@ -261,29 +236,17 @@ export class NodeMachine {
         this.#forget(entry, output.connection);
         out.push({ type: 'close', connection: output.connection });
         break;
-      case 'open':
-        event({ type: 'peerOpen', peer, capabilities: output.peer });
-        break;
       case 'closed':
-        this.#requested(this.#requests.lost(entry, output.reason), out);
-        event({ type: 'peerClosed', peer, reason: output.reason });
         this.#left(entry, now, out);
-        break;
-      case 'rejected':
-        event({ type: 'dropped', peer, code: 'rejected' });
         break;
       case 'deliver':
         this.#deliver(entry, output, now, out);
         break;
-      case 'dropped':
-        event({ type: 'dropped', peer, code: output.code });
-        break;
       case 'failover':
-        event({ type: 'peerSuspected', peer });
         this.#requested(this.#requests.suspected(entry), out);
         break;
-      case 'failback':
-        event({ type: 'peerTrusted', peer });
+      default:
+        // Of the others only the event is told.
         break;
     }
   }
@@ -428,18 +391,4 @@ export class NodeMachine {
     this.#serving.duplicates.clear();
     out.push({ type: 'stopped' });
   }
-}
-
-function localOf(config: NodeConfig): LocalCapabilities {
-  const { origin, addresses, productName, vendorId, originStateId, applications, ownVendor } = config;
-  const specific = addresses.map(parseAddress).filter(isSpecific);
-  return {
-    ...{ origin, productName, vendorId, originStateId, applications },
-    ...{ addresses: specific, supportedVendors: [ownVendor] },
-  };
-}
-
-/** Neither 0.0.0.0 nor ::, which are no addresses of a host. */
-function isSpecific(octets: Uint8Array | undefined): octets is Uint8Array {
-  return octets?.some((octet) => octet !== 0) ?? false;
 }

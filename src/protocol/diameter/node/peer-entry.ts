@@ -1,8 +1,8 @@
 import type { AddressSet } from '../../bytes/address-set.js';
-import type { ConnectionId } from '../peer/alphabet.js';
+import type { ConnectionId, PeerOutput } from '../peer/alphabet.js';
 import type { PeerCapabilities } from '../peer/capabilities.js';
 import type { Peer } from '../peer/peer.js';
-import type { Ends, NodePeer } from './alphabet.js';
+import type { Ends, NodeEvent, NodePeer, NodePeerStatus } from './alphabet.js';
 import { sourcesOf } from './peer-sources.js';
 import type { RequestHop } from './requests.js';
 
@@ -69,4 +69,39 @@ export function notProven({ options, host, sources }: PeerEntry, ends: Ends): st
 /** Whether the other end of a connection may be this host: with TLS, whether its certificate says so. No wildcards. */
 export function bears({ identities }: Ends, host: string): boolean {
   return identities === undefined || identities.some((name) => name.toLowerCase() === host.toLowerCase());
+}
+
+/** State of a peer, for people. `inFlight`: requests that wait for its answers. */
+export function statusOf({ host, peer, serving, connections }: PeerEntry, inFlight: number): NodePeerStatus {
+  const ends = peer.connection === undefined ? undefined : connections.get(peer.connection);
+  return {
+    host,
+    state: peer.state,
+    watchdog: peer.watchdog,
+    realm: peer.capabilities?.realm,
+    productName: peer.capabilities?.productName,
+    remoteAddress: ends?.remoteAddress,
+    inFlight,
+    serving,
+  };
+}
+
+/** What an output of a peer's machine is for logs and counters; undefined: nothing. */
+export function eventOf({ host: peer }: PeerEntry, output: PeerOutput): NodeEvent | undefined {
+  switch (output.type) {
+    case 'open':
+      return { type: 'peerOpen', peer, capabilities: output.peer };
+    case 'closed':
+      return { type: 'peerClosed', peer, reason: output.reason };
+    case 'rejected':
+      return { type: 'dropped', peer, code: 'rejected' };
+    case 'dropped':
+      return { type: 'dropped', peer, code: output.code };
+    case 'failover':
+      return { type: 'peerSuspected', peer };
+    case 'failback':
+      return { type: 'peerTrusted', peer };
+    default:
+      return undefined;
+  }
 }
