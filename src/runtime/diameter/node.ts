@@ -9,9 +9,9 @@ import type {
 import type { ApplicationInput, ApplicationOutput } from '../../protocol/diameter/node/application.js';
 import { NodeMachine } from '../../protocol/diameter/node/node.js';
 import type { Route } from '../../protocol/diameter/node/routing.js';
+import type { ConnectionId } from '../../protocol/diameter/peer/alphabet.js';
 import type { PeerCapabilities } from '../../protocol/diameter/peer/capabilities.js';
 import { SessionIds } from '../../protocol/diameter/peer/identifiers.js';
-import type { ConnectionId } from '../../protocol/diameter/peer/alphabet.js';
 import type { Origin } from '../../protocol/diameter/wire/answers.js';
 import type { DiameterMessage, Salvage } from '../../protocol/diameter/wire/codec.js';
 import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
@@ -201,8 +201,7 @@ export class DiameterNode {
         this.#reset(output.connection);
         break;
       case 'event':
-        if (output.event.type === 'fault') this.#guard.fault('diameter', output.event.error);
-        else this.#options.onEvent(output.event);
+        this.#tell(output.event);
         break;
       case 'stopped':
         this.#tellStopped();
@@ -213,6 +212,11 @@ export class DiameterNode {
         this.#options.perform(output);
         break;
     }
+  }
+
+  #tell(event: NodeEvent): void {
+    if (event.type === 'fault') this.#guard.fault(event.at === 'tick' ? 'timer' : 'diameter', event.error);
+    else this.#options.onEvent(event);
   }
 
   /** A machine that threw loses the connection that the input came over. */

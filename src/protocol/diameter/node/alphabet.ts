@@ -129,7 +129,7 @@ export type NodeEvent =
       readonly code: string;
     }
   /** The machine of a peer threw, which is a fault of ours; its connections are closed. */
-  | { readonly type: 'fault'; readonly peer: string; readonly error: unknown }
+  | { readonly type: 'fault'; readonly peer: string; readonly at: 'tick' | 'input'; readonly error: unknown }
   /** For ladders and counters. Its AVPs may hold keys, which are overwritten later: not for logs as it is. */
   | {
       readonly type: 'message';

@@ -208,7 +208,8 @@ export class NodeMachine {
     try {
       outputs = entry.peer.handle(input, now);
     } catch (error) {
-      out.push({ type: 'event', event: { type: 'fault', peer: entry.host, error } });
+      const at = input.type === 'tick' ? 'tick' : 'input';
+      out.push({ type: 'event', event: { type: 'fault', peer: entry.host, at, error } });
       const broken = 'connection' in input ? [input.connection] : entry.connections.keys();
       for (const connection of broken) out.push({ type: 'reset', connection });
       this.#deadlines.set(entry, now + FAULT_PAUSE);

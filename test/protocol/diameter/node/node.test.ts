@@ -323,7 +323,7 @@ describe('a fault in the machine of a peer', () => {
     expect(outputs.filter(({ type }) => type === 'reset')).toHaveLength(1);
     expect(outputs).toContainEqual({
       type: 'event',
-      event: { type: 'fault', peer: FIRST, error: new Error('broken') },
+      event: { type: 'fault', peer: FIRST, at: 'input', error: new Error('broken') },
     });
     world.feed(client, { type: 'closed', connection });
     world.cut(client, first);
@@ -340,6 +340,7 @@ describe('a fault in the machine of a peer', () => {
     });
     const outputs = client.machine.handle({ type: 'tick' }, due);
     expect(outputs.map(({ type }) => type)).toEqual(['event', 'reset']);
+    expect(outputs[0]).toMatchObject({ event: { type: 'fault', at: 'tick' } });
     expect(client.machine.deadline).toBe(due + 1_000);
   });
 });
