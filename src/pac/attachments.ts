@@ -16,7 +16,6 @@ import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { KeyLog } from '../runtime/tls/key-log.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
-import { discoverPaas } from './discovery.js';
 import type { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { sessionConfig } from './session-config.js';
@@ -169,7 +168,7 @@ export class Attachments {
 
   #paas(): Promise<string[]> {
     const { paa: configured, 'discovery-file': file, 'default-router': defaultRouter } = this.#options.pana;
-    return discoverPaas({ configured, file, defaultRouter });
+    return this.#tools.surroundings.discoverPaas({ configured, file, defaultRouter });
   }
 
   async #open({ attempt: id, paa, beside, limited }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {

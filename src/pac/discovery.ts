@@ -15,6 +15,9 @@ export interface DiscoverySources {
   readonly defaultRouter: boolean;
 }
 
+/** Finds PAAs, in the order in which to try them. */
+export type DiscoverPaas = (sources: DiscoverySources) => Promise<string[]>;
+
 /**
  * PAAs in the order in which to try them: the configured ones, those of DHCPv6 option 40 or DHCPv4 option 136 (RFC 5192)
  * as the DHCP client's hook wrote them down, and as a last resort the default router.
