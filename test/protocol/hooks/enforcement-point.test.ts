@@ -128,6 +128,79 @@ describe.each([
     expect(rig.settle()).toEqual([`permit ${A}`, `revoke ${A}`, `revoke ${B}`]);
   });
 
+  it('shuts out where a client was that moved to an address which another session took meanwhile', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    // The move of the first session waits for its permit, and has nothing to say when it runs.
+    rig.permit('one', A);
+    rig.advance(0);
+    rig.move('one', B);
+    rig.permit('two', B);
+    const told = rig.settle();
+    expect(told).toContain(`revoke ${A}`);
+    expect(told).toContain(`permit ${B}`);
+  });
+
+  it('shuts out where a client was whose move failed until the next one came', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.move('one', B);
+    rig.advance(0);
+    expect(rig.telling).toEqual([`move ${B} from ${A}`]);
+    rig.end('no');
+    if (batch) rig.end('no');
+    rig.move('one', C);
+    expect(rig.settle().sort()).toEqual([`move ${C} from ${B}`, `revoke ${A}`]);
+  });
+
+  it('shuts out where a client was whose move failed until it ended', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.move('one', B);
+    rig.advance(0);
+    rig.end('no');
+    if (batch) rig.end('no');
+    rig.revoke('one');
+    expect(rig.settle().sort()).toEqual([`revoke ${A}`, `revoke ${B}`]);
+  });
+
+  it('goes on shutting out an address when its session comes back elsewhere before that has worked', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.revoke('one');
+    rig.advance(0);
+    rig.end('no');
+    if (batch) rig.end('no');
+    rig.permit('one', B);
+    expect(rig.settle().sort()).toEqual([`permit ${B}`, `revoke ${A}`]);
+  });
+
+  it('takes a permit with another address for a move', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.permit('one', B);
+    expect(rig.settle()).toEqual([`move ${B} from ${A}`, `permit ${B}`]);
+  });
+
+  it('gives up a revoke that has failed eight times', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.revoke('one');
+    for (let tries = 0; tries < 8; tries += 1) {
+      rig.advance(60_000);
+      expect(rig.telling).toEqual([`revoke ${A}`]);
+      rig.end('no');
+    }
+    expect(rig.settle()).toEqual([]);
+    expect(rig.queue.deadline).toBeUndefined();
+  });
+
   it('tells the lifetime that is left when the hook runs, a second at least', () => {
     const rig = EnforcementRig.ready(batch);
     const lifetimes = () => rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.lifetime));

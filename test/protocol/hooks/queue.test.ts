@@ -242,6 +242,21 @@ describe('jobs of different subjects', () => {
   });
 });
 
+describe('jobs of different subjects, one after the other', () => {
+  it('the later one waits while the earlier one runs again, not while it sleeps', () => {
+    const rig = new QueueRig();
+    const revoke = rig.job('revoke', 'one');
+    rig.end('revoke one', 'no');
+    rig.job('permit', 'two', { after: [revoke] });
+    expect(rig.running).toEqual(['permit two']);
+    rig.advance(FIRST_RETRY);
+    rig.job('permit', 'three', { after: [revoke] });
+    expect(rig.running).toEqual(['permit two', 'revoke one']);
+    rig.end('revoke one', 'no');
+    expect(rig.running).toEqual(['permit two', 'permit three']);
+  });
+});
+
 describe('a lane', () => {
   const lane = { lane: 'ep' };
 
