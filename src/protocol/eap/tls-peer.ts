@@ -16,7 +16,7 @@ const HANDSHAKE_FAILURE = 40;
 
 const NOTHING = new Uint8Array(0);
 
-/** Answers to what was asked, each with the token of its question; an answer to an older question changes nothing. */
+/** Answers to what was asked. Each but `fault` has the token of its question; an answer to an older one changes nothing. */
 export type PeerTlsInput =
   /**
    * The engine's next flight. `secured`: the handshake is complete on our side, and the server is the wanted one.
@@ -33,12 +33,12 @@ export type PeerTlsInput =
   | { readonly type: 'finished'; readonly token: number; readonly keys: EapKeys }
   | { readonly type: 'failed'; readonly token: number; readonly reason: PeerFailure; readonly detail: string }
   /** A fault of this node: the method ends without a word to the server. */
-  | { readonly type: 'fault'; readonly token: number };
+  | { readonly type: 'fault' };
 
 export type PeerTlsQuestion =
-  /** Feed this flight of the server, empty at the start, to the engine: answered by flight, failed or fault. */
+  /** Feed this flight of the server, empty at the start, to the engine: answered by flight or failed. */
   | { readonly type: 'handshake'; readonly token: number; readonly flight: Uint8Array }
-  /** Export the keys and keep the server's ticket: answered by finished or fault. */
+  /** Export the keys and keep the server's ticket: answered by finished. */
   | { readonly type: 'finish'; readonly token: number }
   /** The server has refused after all: its ticket is worth nothing. */
   | { readonly type: 'forget' }
@@ -99,6 +99,7 @@ export class TlsPeer {
   }
 
   answered(input: PeerTlsInput): PeerTlsStep[] {
+    if (input.type === 'fault') return this.#state.name === 'OVER' ? [] : this.#giveUp('a fault of this node');
     const steps = input.token === this.#token && this.busy ? this.#answered(input) : undefined;
     if (steps) return steps;
     if (input.type === 'finished') wipeKeys(input.keys);
@@ -110,9 +111,8 @@ export class TlsPeer {
   }
 
   /** Undefined: not an answer to what was asked. */
-  #answered(input: PeerTlsInput): PeerTlsStep[] | undefined {
+  #answered(input: Exclude<PeerTlsInput, { type: 'fault' }>): PeerTlsStep[] | undefined {
     const state = this.#state;
-    if (input.type === 'fault') return this.#giveUp('a fault of this node');
     if (state.name === 'ENGINE' && input.type === 'failed') {
       const { reason, detail } = input;
       this.#state = { name: 'FAILED', reason, detail };

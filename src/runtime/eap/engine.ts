@@ -45,7 +45,7 @@ export type ServerEngineEnd = Untokened<Extract<ServerTlsInput<never>, { readonl
 
 /** The server's end of one handshake. */
 export interface ServerHandshake {
-  /** Takes a flight of the client and calls `answer` once. */
+  /** Takes a flight of the client and calls `answer` once, after `destroy` too: that ends the turn of the flight. */
   exchange(flight: Uint8Array, answer: (answer: ServerEngineAnswer) => void): void;
   /**
    * Writes the application data after what was kept back, exports the keys, which the caller takes over, and frees the

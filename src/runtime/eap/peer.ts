@@ -65,19 +65,18 @@ export class EapPeer {
   }
 
   #answered(token: number, answer: PeerEngineAnswer): void {
-    const fault = () => this.#step({ type: 'fault', token });
     this.#guard.run(
       'tls',
       () => {
         if (answer.type === 'fault') throw answer.error;
         this.#step({ ...answer, token });
       },
-      fault,
+      () => this.#step({ type: 'fault' }),
     );
   }
 
   #finish(token: number): void {
     const keys = this.#handshake?.finish();
-    this.#step(keys ? { type: 'finished', token, keys } : { type: 'fault', token });
+    this.#step(keys ? { type: 'finished', token, keys } : { type: 'fault' });
   }
 }

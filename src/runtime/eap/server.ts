@@ -203,8 +203,12 @@ export class EapConversation<G> {
   }
 
   #answered(token: number, answer: ServerEngineAnswer | ServerEngineEnd): void {
-    if (answer.type === 'fault') this.#fault(answer.error);
-    else this.#step({ ...answer, token });
+    try {
+      if (answer.type === 'fault') throw answer.error;
+      this.#step({ ...answer, token });
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   /** A fault of ours costs this conversation. */

@@ -176,6 +176,7 @@ export class TlsServerHandshake implements ServerHandshake {
   #socket: TLSSocket | undefined;
   #error: NodeJS.ErrnoException | undefined;
   #applicationData = 0;
+  #destroyed = false;
 
   constructor(parts: HandshakeParts) {
     this.#parts = parts;
@@ -190,6 +191,7 @@ export class TlsServerHandshake implements ServerHandshake {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#socket?.destroy();
     this.wire.destroy();
   }
@@ -210,6 +212,8 @@ export class TlsServerHandshake implements ServerHandshake {
   async #exchange(flight: Uint8Array): Promise<ServerEngineAnswer> {
     this.#hellos.fromClient(flight);
     await this.wire.exchange(flight);
+    // Nobody waits for this any more, and there is nothing left to judge.
+    if (this.#destroyed) return { type: 'failed', reason: 'protocol', detail: 'abandoned' };
     if (this.#error) {
       const { code = '', message } = this.#error;
       const isMissing = code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';

@@ -20,14 +20,14 @@ interface Sections {
   readonly diameter?: { readonly tls?: CredentialFiles | undefined };
 }
 
-/** What was read from the files of a section, and is in use. */
+/** Credentials in use, read from the files of a section. */
 export interface UsedCredentials {
   readonly section: 'tls' | 'diameter.tls';
   readonly files: CredentialFiles;
   readonly caPem: string;
   readonly certificatePem: string;
   readonly revocation?: Revocation | undefined;
-  /** What our own certificate is used as. */
+  /** Roles in which our own certificate is used. */
   readonly roles: readonly PeerRole[];
 }
 
@@ -46,7 +46,7 @@ export function credentialWarnings(used: readonly UsedCredentials[], now: number
   return [...used.flatMap(weaknesses), ...used.flatMap(unverified), ...notices(dated, now).map(noticeText)];
 }
 
-/** CRLs whose issuer is not known yet: it may be a wrong file. */
+/** CRLs whose issuer is not known: the file may be the wrong one. */
 function unverified({ section, revocation }: UsedCredentials): string[] {
   return (revocation?.unverified ?? []).map(
     ({ list, path }) =>
@@ -54,10 +54,10 @@ function unverified({ section, revocation }: UsedCredentials): string[] {
   );
 }
 
-/** What the configuration allows for old peers, and what keeps others from taking our own certificate. */
+/** Weak settings, and reasons why other ends may refuse our own certificate. */
 function weaknesses({ section, files, certificatePem, roles }: UsedCredentials): string[] {
   const [leaf] = certificatesOfPem(certificatePem);
-  // As its own issuer, so that its signature is looked at.
+  // Taken as its own issuer, so that its signature is checked too.
   const problems = leaf ? roles.map((role) => violation([leaf, leaf], role, DEFAULT_POLICY)?.detail) : [];
   const own = [...new Set(problems)].flatMap((problem) =>
     problem === undefined ? [] : [`${section}.certificate: ${files.certificate}: others may refuse it: ${problem}`],
@@ -91,7 +91,7 @@ export interface CredentialParts {
   readonly reload: () => Promise<void>;
 }
 
-/** Takes credentials whose files have changed, and says which are about to expire. */
+/** Reloads credentials whose files have changed, and logs which are about to expire. */
 export class CredentialWatch {
   readonly #parts: CredentialParts;
   readonly #expiry: ExpiryWatch;

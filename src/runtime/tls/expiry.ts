@@ -6,33 +6,33 @@ import { type CancelTimer, every, type Host } from '../system/host.js';
 /** Milliseconds. */
 const DAY = 86_400_000;
 
-/** Days before its end at which something is spoken of, each more urgently. */
+/** Days before the end at which it is logged, each more urgently. */
 export const NOTICES = [1, 7, 30] as const;
 
-/** What has this part of its validity left is not spoken of yet: a CRL of a month is no news on its first day. */
+/** Nothing is logged while more than this part of the validity is left: a CRL of a month is no news on its first day. */
 const EARLIEST = 1 / 3;
 
-/** How often ends are looked at, and how often the same one is logged, in milliseconds. */
+/** How often ends are checked, and how often the same one is logged, in milliseconds. */
 const LOOK_INTERVAL = 3_600_000;
 const LOG_INTERVAL = DAY;
 
-/** Something in use that is valid for a time. Times are milliseconds since 1970, UTC. */
+/** A credential in use, with its validity in milliseconds since 1970, UTC. */
 export interface Dated {
   /** The key of the configuration, such as `tls.crl`. */
   readonly key: string;
   readonly file: string;
-  /** Whose it is. */
+  /** The subject of the certificate, or the issuer of the CRL. */
   readonly subject: string;
   readonly notBefore: number;
   readonly notAfter: number;
 }
 
-/** How near an end is: days of NOTICES; 0: it has come. */
+/** How near an end is: days of NOTICES; 0: expired. */
 export type Nearness = 0 | (typeof NOTICES)[number];
 
 export interface Notice extends Dated {
   readonly nearness: Nearness;
-  /** Whole days that are left; less than 0 after the end. */
+  /** Whole days left; negative after the end. */
   readonly days: number;
 }
 
@@ -73,7 +73,7 @@ export function noticeText({ key, file, subject, days, notAfter, nearness }: Not
   return `${key}: ${file} (${subject}) ${nearness === 0 ? `has expired: ${end}` : `expires ${when}: ${end}`}`;
 }
 
-/** The next end of each key, in seconds since 1970: of what has not ended, else of what ended last. */
+/** The next end of each key, in seconds since 1970; if all have expired, the last one. */
 export function nextEnds(dated: readonly Dated[], now: number): Map<string, number> {
   const ends = new Map<string, number>();
   for (const key of new Set(dated.map((one) => one.key))) {
@@ -84,12 +84,12 @@ export function nextEnds(dated: readonly Dated[], now: number): Map<string, numb
   return ends;
 }
 
-/** Whether another CA of the bundle lasts longer: it is there to take over. */
+/** Whether another CA of the bundle lasts longer and can take over. */
 function hasLater({ key, notAfter }: Dated, dated: readonly Dated[]): boolean {
   return key.endsWith('.ca') && dated.some((other) => other.key === key && other.notAfter > notAfter);
 }
 
-/** Logs what ends soon or has ended: at once, then once a day, and whenever the end has come nearer by a step of NOTICES. */
+/** Logs what expires soon or has expired: at once, then once a day, and at each step of NOTICES. */
 export class ExpiryWatch {
   readonly #log: Logger;
   readonly #dated: () => readonly Dated[];
@@ -98,7 +98,7 @@ export class ExpiryWatch {
   readonly #cancel: CancelTimer;
   #last: readonly Dated[] = [];
 
-  /** `dated`: what is in use, asked at each look. */
+  /** `dated`: the credentials in use, asked at each check. */
   constructor(log: Logger, metrics: Metrics, host: Host, dated: () => readonly Dated[]) {
     this.#host = host;
     this.#log = log;

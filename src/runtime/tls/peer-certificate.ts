@@ -20,7 +20,7 @@ export const MAX_KEPT_PATHS = 20_000;
 /** Names of one certificate that are looked up. */
 export const MAX_NAMES = 64;
 
-/** Certificates that are taken from what the other end sent, the leaf not counted. */
+/** Certificates that are used of those that the other end sent, without the leaf. */
 const MAX_BROUGHT = 8;
 
 const REASONS: Readonly<Record<string, Refusal>> = {
@@ -29,21 +29,21 @@ const REASONS: Readonly<Record<string, Refusal>> = {
   INVALID_PURPOSE: 'purpose',
 };
 
-/** Which certificates of the other end are good. */
+/** Decides which certificates of the other end are good. */
 export interface PeerJudgeOptions {
   readonly trust: Trust;
-  /** Undefined: nobody is revoked. */
+  /** Undefined: no certificate is revoked. */
   readonly revocation?: Revocation | undefined;
-  /** Asked last, of a path that is good otherwise: why it is not. */
+  /** Asked last, about a path that is good otherwise: why it is refused. */
   readonly policy?: ((path: Path) => CertificateRefusal | undefined) | undefined;
-  /** A CA was not known before, or could have its CRL verified only now. */
+  /** A CA was learned, or its CRL could be verified only now. */
   readonly onLearned?: (() => void) | undefined;
 }
 
 /**
- * Judges the certificate of the other end, after a full handshake and a resumed one alike: what the engine holds of a
- * session that is resumed is the leaf and its word of then. Paths of full handshakes are kept by their leaf; where
- * none is kept, the path is found again among the certificates that are configured or were learned.
+ * Judges the certificate of the other end after full and resumed handshakes alike. Of a resumed session the engine has
+ * only the leaf and its verdict of that time. Paths of full handshakes are kept by their leaf; if none is kept, the path
+ * is searched among the certificates that are configured or were learned.
  */
 export class PeerJudge {
   #options: PeerJudgeOptions;
@@ -53,7 +53,7 @@ export class PeerJudge {
     this.#options = options;
   }
 
-  /** Of now: it may have learned more than it began with. */
+  /** May have learned CAs since it was configured. */
   get trust(): Trust {
     return this.#options.trust;
   }
@@ -62,12 +62,12 @@ export class PeerJudge {
     return this.#options.revocation;
   }
 
-  /** Judges by these from now on. What is known of the same CAs stays. Throws CrlSignatureError and changes nothing. */
+  /** Uses these options from now on; what was learned of the same CAs stays. Throws CrlSignatureError and changes nothing. */
   reload(options: PeerJudgeOptions): void {
     const isSame = options.trust.id === this.trust.id;
     const trust = isSame ? this.trust : options.trust;
     options.revocation?.verify(options.trust.authorities);
-    // Of CAs that others brought a CRL may be; whoever they are, they cannot have it refused.
+    // A CRL may be of a CA that a client brought: such a CA cannot have the CRL refused.
     options.revocation?.learn(trust.authorities);
     if (!isSame) this.#kept.clear();
     this.#options = { ...options, trust };
@@ -91,7 +91,7 @@ export class PeerJudge {
 
   /**
    * Whether a session of this certificate (DER) may be resumed: its path is known or can be found, and is good. Asked
-   * before the engine does: with TLS 1.2 it would say Finished before anybody could judge.
+   * before the engine resumes it, since with TLS 1.2 the engine sends Finished before the judgement.
    */
   canResume(der: Uint8Array, now: number): boolean {
     const leaf = read(der);
@@ -101,8 +101,8 @@ export class PeerJudge {
   }
 
   /**
-   * Why a path that was good under this trust is not any more; undefined if it is. A client that resumes a session sees
-   * no certificate at all, and has the path of then only.
+   * Why a path that was good under this trust no longer is; undefined if it still is. A client that resumes a session
+   * gets no certificate and has only the path of the full handshake.
    */
   again(path: Path, now: number): CertificateRefusal | undefined {
     for (const certificate of path) {
@@ -117,7 +117,7 @@ export class PeerJudge {
     return revocation?.judge(path, now) ?? policy?.(path);
   }
 
-  /** Issuers that are known and have no certificate that is not revoked, as Certificate.issuerId. */
+  /** Known issuers all of whose certificates are revoked, as Certificate.issuerId. */
   revokedIssuers(now: number): string[] {
     const { trust, revocation } = this.#options;
     if (!revocation) return [];
@@ -132,14 +132,14 @@ export class PeerJudge {
     return [...revoked].filter((issuerId) => !good.has(issuerId));
   }
 
-  /** Paths of a full handshake: first by what is known, which is cheap, then by what was brought. */
+  /** Paths of a full handshake: first among known certificates, which is cheap, then among those that were sent. */
   #climb(leaf: Certificate, socket: TLSSocket, now: number): readonly Path[] | PathFailure {
     const { trust } = this.#options;
     const known = trust.paths(leaf, [], now, true);
     return 'reason' in known ? trust.paths(leaf, brought(socket), now, true) : known;
   }
 
-  /** Paths of a resumed handshake: the one that was verified, else one that is complete without anything brought. */
+  /** Paths of a resumed handshake: the one that was verified, else one of known certificates. */
   #known(leaf: Certificate, now: number): readonly Path[] | CertificateRefusal {
     const kept = this.#kept.get(leaf.fingerprint256);
     if (kept?.every((certificate) => validity(certificate, now) === undefined)) return [kept];
@@ -153,7 +153,7 @@ export class PeerJudge {
     const { trust, revocation, onLearned } = this.#options;
     let refusal: CertificateRefusal | undefined;
     for (const path of paths) {
-      // Revoked ones too: others may be in by them.
+      // Of revoked paths too: sessions of other certificates may depend on them.
       const learned = trust.learn(path).length > 0;
       if (revocation?.learn(path.slice(1)) || learned) onLearned?.();
       const problem = this.#problem(path, now);
@@ -181,7 +181,7 @@ export class PeerJudge {
   }
 }
 
-/** What the other end sent beside its leaf, as far as the engine keeps it. */
+/** What the other end sent with its leaf, as far as the engine keeps it. */
 function brought(socket: TLSSocket): Certificate[] {
   const found: Certificate[] = [];
   let one = socket.getPeerCertificate(true);

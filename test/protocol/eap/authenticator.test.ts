@@ -220,10 +220,10 @@ describe('EAP-TLS on the server', () => {
       },
     ]);
     expect(keys.msk.isWiped).toBe(false);
+    expect(rig.tls(EMPTY)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
     // Whoever has them now, close does not touch them.
     rig.feed({ type: 'close' });
     expect(keys.msk.isWiped).toBe(false);
-    expect(rig.tls(EMPTY)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
   });
 
   it('sends no application data with TLS 1.2 (RFC 5216), and Success at once after a resumption there', () => {
@@ -270,6 +270,13 @@ describe('EAP-TLS on the server', () => {
       expect([keys.msk.isWiped, keys.emsk.isWiped]).toEqual([true, true]);
     },
   );
+
+  it('wipes the keys when the answer to the last flight is not EAP-TLS at all', () => {
+    const keys = keysOf();
+    const [, failed] = new Rig().committed(keys).say(EAP_TYPE.EAP_TLS, EMPTY);
+    expect(failed).toMatchObject({ type: 'failure', reason: 'fragments' });
+    expect([keys.msk.isWiped, keys.emsk.isWiped]).toEqual([true, true]);
+  });
 
   it('turns a client away when the engine has too much to do, without a verdict', () => {
     const rig = new Rig().asked();

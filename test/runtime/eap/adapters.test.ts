@@ -1,0 +1,214 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { EAP_TYPE } from '../../../src/protocol/eap/codec.js';
+import { ACKNOWLEDGEMENT, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
+import type { EapPeerEvent } from '../../../src/protocol/eap/peer.js';
+import type { PeerCredentials, ServerEngine } from '../../../src/runtime/eap/engine.js';
+import { EapPeer } from '../../../src/runtime/eap/peer.js';
+import { type ConversationParts, EapServer } from '../../../src/runtime/eap/server.js';
+import { createPeerCredentials, type TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
+import { type Guard, unguarded } from '../../../src/runtime/service/barrier.js';
+import { CLIENT, EMPTY, fragmentOf, keysOf, record, request, response, ZERO } from '../../protocol/eap/method-rig.js';
+import { makePki, makeServer, type TestPki } from './eap-run.js';
+
+const START = encodeEapTls({ ...ACKNOWLEDGEMENT, start: true });
+const secured = { tlsVersion: 'TLSv1.2', resumed: false } as const;
+
+/** Counts faults, and ends what they belong to. */
+class CountingGuard implements Guard {
+  readonly faults: unknown[] = [];
+
+  run<T>(_where: string, action: () => T, end?: (error: unknown) => void): T | undefined {
+    try {
+      return action();
+    } catch (error) {
+      this.faults.push(error);
+      end?.(error);
+      return undefined;
+    }
+  }
+
+  settle = unguarded.settle;
+
+  fault(_where: string, error: unknown): void {
+    this.faults.push(error);
+  }
+}
+
+describe('a fault of the engine at the peer', () => {
+  const run = (credentials: PeerCredentials) => {
+    const guard = new CountingGuard();
+    const events: EapPeerEvent[] = [];
+    const options = { identity: '@home.example', mtu: 1000, credentials, guard };
+    const peer = new EapPeer(options, (event) => events.push(event));
+    peer.receive(request(1, EAP_TYPE.EAP_TLS, START));
+    return { peer, guard, events };
+  };
+  const engine = { finish: () => keysOf(), forget: () => undefined, destroy: () => undefined };
+  const failed = { type: 'failed', reason: 'protocol', detail: 'a fault of this node' };
+
+  it('ends the run: with an answer, and when the keys are exported', () => {
+    const fault = { type: 'fault', error: new Error('broken') } as const;
+    const told = run({ open: () => ({ ...engine, exchange: (_flight, answer) => answer(fault) }) });
+    expect(told.events).toEqual([failed]);
+    const thrown = run({
+      open: () => ({
+        ...engine,
+        exchange: (_flight, answer) => answer({ type: 'flight', flight: record(1), applicationData: EMPTY, secured }),
+        finish: () => {
+          throw fault.error;
+        },
+      }),
+    });
+    expect(thrown.events).toEqual([failed]);
+    expect(told.guard.faults).toEqual([fault.error]);
+    expect(thrown.guard.faults).toEqual([fault.error]);
+    thrown.peer.receive(request(2, EAP_TYPE.IDENTITY, EMPTY));
+    expect(thrown.events).toHaveLength(1);
+  });
+});
+
+describe('a fault of the engine at the server', () => {
+  const broken = new Error('broken');
+  const verified = {
+    type: 'verified',
+    peer: CLIENT,
+    tlsVersion: 'TLSv1.2',
+    resumed: false,
+    applicationData: 0,
+  } as const;
+  const whole = {
+    exchange: (_flight: Uint8Array, answer: (answer: typeof verified) => void) => answer(verified),
+    commit: () => {
+      throw broken;
+    },
+    destroy: () => undefined,
+  };
+
+  async function converse(
+    begin: ServerEngine<unknown>['begin'],
+    guard?: Guard,
+    parts: Partial<ConversationParts> = {},
+  ) {
+    const engine: ServerEngine<unknown> = {
+      judge: { revocation: undefined, revokedIssuers: () => [] },
+      begin,
+      reload: () => undefined,
+      setTicketKey: () => undefined,
+    };
+    const authorize = () => Promise.resolve({ ok: true, identity: 'mn', grant: 'yes' } as const);
+    const options = { caPem: '', certificatePem: '', keyPem: '', authorize, guard };
+    const conversation = new EapServer<string>(options, engine).conversation({ mtu: 1000, ...parts });
+    const asked = await conversation.handle(EMPTY);
+    const start = await conversation.handle(response(asked.packet?.[1] ?? 0, EAP_TYPE.IDENTITY, ZERO));
+    const hello = response(
+      start.packet?.[1] ?? 0,
+      EAP_TYPE.EAP_TLS,
+      encodeEapTls({ ...ACKNOWLEDGEMENT, fragment: record(1) }),
+    );
+    return { conversation, hello };
+  }
+
+  const places: [string, ServerEngine<unknown>['begin']][] = [
+    [
+      'as it begins',
+      () => {
+        throw broken;
+      },
+    ],
+    ['in its answer', () => ({ ...whole, exchange: (_flight, answer) => answer({ type: 'fault', error: broken }) })],
+    ['as it commits', () => whole],
+    [
+      'in the answer to the commitment',
+      () => ({ ...whole, commit: (_data, answer) => answer({ type: 'fault', error: broken }) }),
+    ],
+  ];
+
+  it.each(places)('fails the client %s, and gives the turn back', async (_where, begin) => {
+    const guard = new CountingGuard();
+    let turns = 0;
+    const turn = async () => {
+      turns += 1;
+      return () => {
+        turns -= 1;
+      };
+    };
+    const { conversation, hello } = await converse(begin, guard, { turn });
+    const answer = await conversation.handle(hello);
+    expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'a fault of the server' });
+    expect(guard.faults).toEqual([broken]);
+    expect(turns).toBe(0);
+  });
+
+  it.each(places)('rejects %s where no guard stands', async (_where, begin) => {
+    const { conversation, hello } = await converse(begin);
+    await expect(conversation.handle(hello)).rejects.toBe(broken);
+  });
+
+  it('is none if there is no turn: the client may try again', async () => {
+    const guard = new CountingGuard();
+    const { conversation, hello } = await converse(() => whole, guard, { turn: () => Promise.resolve(undefined) });
+    expect(await conversation.handle(hello)).toEqual({ type: 'busy', packet: undefined });
+    expect(guard.faults).toEqual([]);
+  });
+
+  it('does not begin a handshake for a conversation that was closed while it waited for its turn', async () => {
+    let begun = 0;
+    let turns = 0;
+    let grant: (done: () => void) => void = () => undefined;
+    const turn = () =>
+      new Promise<() => void>((resolve) => {
+        grant = resolve;
+      });
+    const begin = () => {
+      begun += 1;
+      return whole;
+    };
+    const { conversation, hello } = await converse(begin, new CountingGuard(), { turn });
+    const answer = conversation.handle(hello);
+    conversation.close();
+    expect(await answer).toMatchObject({ type: 'invalid', reason: 'the conversation is over' });
+    turns += 1;
+    grant(() => {
+      turns -= 1;
+    });
+    await expect.poll(() => turns).toBe(0);
+    expect(begun).toBe(0);
+  });
+});
+
+describe("a conversation with Node's TLS that is closed while the engine works", () => {
+  let pki: TestPki;
+  let credentials: TlsPeerCredentials;
+
+  beforeAll(async () => {
+    pki = await makePki('p256');
+    const { certificatePem, keyPem } = pki.client;
+    const caPem = pki.ca.certificatePem;
+    credentials = createPeerCredentials({ caPem, certificatePem, keyPem, serverName: 'aaa.home.example' });
+  });
+
+  it.each([1, 2])('answers at once and has no fault: at flight %i', async (last) => {
+    const guard = new CountingGuard();
+    const conversation = makeServer(pki, { serverOptions: { guard } }).conversation({ mtu: 60_000 });
+    const handshake = credentials.open();
+    const flight = (given: Uint8Array) =>
+      new Promise<Uint8Array>((resolve) => {
+        handshake.exchange(given, (answer) => resolve(answer.type === 'flight' ? answer.flight : EMPTY));
+      });
+    const say = (identifier: number, fragment: Uint8Array) =>
+      conversation.handle(response(identifier, EAP_TYPE.EAP_TLS, encodeEapTls({ ...ACKNOWLEDGEMENT, fragment })));
+    const asked = await conversation.handle(EMPTY);
+    let answer = await conversation.handle(response(asked.packet?.[1] ?? 0, EAP_TYPE.IDENTITY, ZERO));
+    let given: Uint8Array = EMPTY;
+    for (let turn = 1; turn < last; turn += 1) {
+      answer = await say(answer.packet?.[1] ?? 0, await flight(given));
+      given = fragmentOf(answer.packet ?? EMPTY);
+    }
+    const pending = say(answer.packet?.[1] ?? 0, await flight(given));
+    conversation.close();
+    expect(await pending).toMatchObject({ type: 'invalid', reason: 'the conversation is over' });
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    expect(guard.faults).toEqual([]);
+    handshake.destroy();
+  });
+});
