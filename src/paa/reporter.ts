@@ -34,7 +34,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         // Anybody can send a datagram that is dropped: this is all that one may cost.
         const { code, from } = event;
         metrics.count('dropped', { code });
-        if (log.isLevelEnabled('debug')) log.debug({ code, from: from?.address, port: from?.port }, 'dropped');
+        if (log.isLevelEnabled('debug')) log.debug({ code, address: from?.address, port: from?.port }, 'dropped');
         break;
       }
       case 'authorized':
@@ -55,11 +55,11 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
       }
       case 'refused':
         metrics.count('authorizations', { result: 'refused' });
-        log.info({ ...fieldsOf(event), identity: event.identity, result: resultText(event.resultCode) }, 'refused');
+        log.info({ ...fieldsOf(event), identity: event.identity, resultCode: resultText(event.resultCode) }, 'refused');
         break;
       case 'postponed':
         metrics.count('authorizations', { result: 'postponed' });
-        log.warn({ ...fieldsOf(event), result: resultText(event.resultCode) }, 'reauthentication postponed');
+        log.warn({ ...fieldsOf(event), resultCode: resultText(event.resultCode) }, 'reauthentication postponed');
         break;
       case 'noMobility':
         metrics.count('unfit_assignments');
@@ -95,7 +95,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         );
         break;
       case 'uninvited':
-        log.warn({ client: event.peer.address, port: event.peer.port }, 'no answer to an invitation');
+        log.warn({ address: event.peer.address, port: event.peer.port }, 'no answer to an invitation');
         break;
       case 'fault':
         guard.fault(placeOfInput(event.during), event.error);
@@ -104,7 +104,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
 }
 
 function fieldsOf({ sessionId, address, nai }: NasSubject): Record<string, unknown> {
-  return { session: sessionText(sessionId), client: address, user: nai };
+  return { session: sessionText(sessionId), address, user: nai };
 }
 
 function resultText(resultCode: number | undefined): string {

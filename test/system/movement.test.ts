@@ -17,12 +17,12 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     const pac = await made.startPac('mn1', { pana: { interface: 'mn0' } });
     const bound = await pac.line('bootstrapped');
     await pac.line('hook done');
-    expect(await paa.line('authorized')).toMatchObject({ client: NODE });
+    expect(await paa.line('authorized')).toMatchObject({ address: NODE });
 
     await net.ip(net.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
     await net.ip(net.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
     expect(await pac.line('moved')).toMatchObject({ careOfAddress: OTHER });
-    expect(await paa.line('client moved')).toMatchObject({ from: NODE, client: OTHER });
+    expect(await paa.line('client moved')).toMatchObject({ from: NODE, address: OTHER });
     await pac.line('hook done', ({ event }) => event === 'move');
     await paa.line('hook done', ({ event }) => event === 'move');
     expect(pac.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
@@ -44,7 +44,7 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     await net.ip(net.node, 'link', 'set', 'mn0', 'up');
     await net.ip(net.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
     expect(await pac.line('moved')).toMatchObject({ careOfAddress: OTHER });
-    expect(await paa.line('client moved')).toMatchObject({ client: OTHER });
+    expect(await paa.line('client moved')).toMatchObject({ address: OTHER });
   });
 });
 
@@ -68,7 +68,7 @@ it.runIf(possible)('a node that moves to a network with another PAA has its home
   await net.ip(net.node, 'address', 'add', `${ELSEWHERE}/64`, 'dev', 'mn0', 'nodad');
   await net.ip(net.node, 'route', 'replace', 'default', 'via', OTHER_ROUTER);
   await net.ip(net.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
-  expect(await second.line('authorized')).toMatchObject({ client: ELSEWHERE, homeAgent, homeAddress });
+  expect(await second.line('authorized')).toMatchObject({ address: ELSEWHERE, homeAgent, homeAddress });
   expect(await pac.line('session replaced')).toMatchObject({ paa: ROUTER, by: OTHER_ROUTER });
   expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent, homeAddress });
   await pac.line('hook done', ({ event }) => event === 'refresh');
@@ -109,5 +109,5 @@ it.runIf(possible)('a node on another host than the router reaches it by a scope
   const port = places.find(({ address }) => address.startsWith('fe80:'))?.port;
   const pac = await made.startPac('mn1', { pana: { paa: [`${linkLocal}%mn0`], port, interface: 'mn0' } });
   await pac.line('bootstrapped');
-  expect(String((await paa.line('authorized'))['client'])).toMatch(/^fe80:.*%ar0$/);
+  expect(String((await paa.line('authorized'))['address'])).toMatch(/^fe80:.*%ar0$/);
 });
