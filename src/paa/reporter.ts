@@ -28,6 +28,8 @@ export function placeOfInput(type: NasInput['type']): FaultPlace {
 
 /** Logs and counts what happens at the NAS. */
 export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event: NasEvent) => void {
+  const unusable = (event: NasSubject & { readonly reason: string }) =>
+    log.warn({ ...fieldsOf(event), reason: event.reason }, 'success of the AAA server cannot be used');
   return (event) => {
     switch (event.type) {
       case 'dropped': {
@@ -71,7 +73,10 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         break;
       case 'unusable':
         metrics.count('aaa_failures');
-        log.warn({ ...fieldsOf(event), reason: event.reason }, 'success of the AAA server cannot be used');
+        unusable(event);
+        break;
+      case 'unkeyed':
+        unusable(event);
         break;
       case 'ended':
         metrics.count('sessions_ended', { cause: event.cause });

@@ -108,7 +108,7 @@ export class AaaMessages {
     });
   }
 
-  /** What the answer to a DER is good for. */
+  /** Reads the answer to a DER. `server`: the Destination-Host of the DER. */
   judge(answer: DiameterMessage, sessionId: string, server: string | undefined): Judged {
     return judgeAnswer(this.#grammarian, answer, { sessionId, type: AUTHORIZE_AUTHENTICATE, server });
   }

@@ -50,9 +50,9 @@ export type AccessInput =
   /** The visited network's own proposal, or that it has none, in answer to `propose`. */
   | { readonly type: 'proposal'; readonly local: HomeAgentOffer | undefined }
   | { readonly type: 'answer'; readonly answer: DeaValues }
-  /** No server answered, or with a protocol error. */
+  /** No server answered, or one answered with a protocol error. */
   | { readonly type: 'unreachable' }
-  /** A server granted access in an answer that cannot be used: whatever session there was is over (RFC 6733 8.1). */
+  /** A server granted access in an answer that cannot be used: its session is over (RFC 6733 8.1). */
   | { readonly type: 'unusable' };
 
 export type AccessOutput =
@@ -64,17 +64,17 @@ export type AccessOutput =
   | {
       readonly type: 'granted';
       readonly userName: string;
-      /** Undefined: it keeps no state, and hears of no end. */
+      /** Where STR goes; undefined: the server keeps no state. */
       readonly server: SessionServer | undefined;
       readonly kind: 'home' | 'local' | undefined;
       readonly grant: Grant;
-      /** Only to be read, at once: the session that is fed next takes it over. */
+      /** Borrowed: the PANA session that gets the next output takes it over. */
       readonly msk: Secret | undefined;
     }
   | { readonly type: 'refused'; readonly resultCode: number | undefined }
-  /** What the AAA server granted of Mobile IPv6 is not fit for use; access is not touched. */
+  /** The Mobile IPv6 part of the answer cannot be used; access is granted without it. */
   | { readonly type: 'noMobility'; readonly reason: string }
-  /** A re-authentication got no verdict on the node; undefined: nobody answered. It comes again. */
+  /** A re-authentication got no verdict on the node and is tried again. `resultCode` undefined: no server answered. */
   | { readonly type: 'postponed'; readonly resultCode: number | undefined }
   | {
       readonly type: 'dropped';
@@ -91,8 +91,8 @@ type State =
   | { readonly name: 'CLIENT'; readonly request: Uint8Array };
 
 /**
- * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072): asks for
- * the identity itself, which gives the realm, and then carries EAP between the client and the AAA server, whose
+ * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072). It asks for the
+ * identity itself, since the realm routes the DERs. Then it carries EAP between the client and the AAA server, whose
  * Result-Code decides.
  */
 export class Access {

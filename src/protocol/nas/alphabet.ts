@@ -102,7 +102,8 @@ export type NasEvent =
       readonly identity: string | undefined;
       readonly resultCode: number | undefined;
     })
-  | (NasSubject & { readonly type: 'noMobility' | 'noAnswer' | 'unusable'; readonly reason: string })
+  /** `unkeyed`: the success is sound, but its session cannot have the key that the client was promised. */
+  | (NasSubject & { readonly type: 'noMobility' | 'noAnswer' | 'unusable' | 'unkeyed'; readonly reason: string })
   | (NasSubject & { readonly type: 'ended'; readonly cause: PaaClosed })
   | (NasSubject & { readonly type: 'moved'; readonly from: string })
   /** A server asked for a session that is not its own. */

@@ -6,7 +6,7 @@ import { isSuccess, RESULT, resultName } from '../diameter/wire/result-codes.js'
 import type { DeaValues } from './access.js';
 import { type SessionServer, serverOf } from './session-server.js';
 
-/** What a DER asked for. */
+/** What of a DER its answer is held against. */
 export interface Asked {
   readonly sessionId: string;
   /** Auth-Request-Type. */
@@ -16,14 +16,14 @@ export interface Asked {
 }
 
 export type Judged =
-  /** `unfit`: why its mobility AVPs were left out; undefined: they are sound. */
+  /** `unfit`: why the mobility AVPs were left out; undefined: they are well-formed. */
   | { readonly type: 'answer'; readonly answer: DeaValues; readonly unfit: string | undefined }
-  /** No success, and nothing that EAP could go on with. */
+  /** Neither a success nor anything that EAP could go on with. */
   | { readonly type: 'refusal'; readonly reason: string }
-  /** A success that cannot be used: the server has a session now, and hears of its end (RFC 6733 8.1), if it keeps state. */
+  /** A success that cannot be used. The server has a session now and is told of its end (RFC 6733 8.1), if it keeps state. */
   | { readonly type: 'unusable'; readonly reason: string; readonly server: SessionServer | undefined };
 
-/** What the answer to a DER is good for. A key in it is the caller's. */
+/** Reads the answer to a DER. The caller owns the key in it. */
 export function judgeAnswer(grammarian: Grammarian, message: DiameterMessage, asked: Asked): Judged {
   const reason = message.flags & FLAG.E ? protocolError(grammarian, message) : undefined;
   if (reason !== undefined) return { type: 'refusal', reason };
@@ -41,7 +41,7 @@ function protocolError(grammarian: Grammarian, message: DiameterMessage): string
   return isViolation(content) ? content.text : resultName(content['Result-Code']);
 }
 
-/** RFC 6733 6.2, 8.7; a conversation stays on the server that has begun it. */
+/** RFC 6733 6.2, 8.7; and a conversation stays on the server that began it. */
 function contradictionIn(content: Message<typeof DEA>, { sessionId, type, server }: Asked): string | undefined {
   if (content['Session-Id'] !== sessionId) return 'the answer is for another session';
   const from = content['Origin-Host'];
@@ -53,7 +53,7 @@ function contradictionIn(content: Message<typeof DEA>, { sessionId, type, server
   return undefined;
 }
 
-/** An answer that cannot be read as a whole says with what remains whether there is a session now. */
+/** The AVPs that can still be read say whether the server has a session now. */
 function useless(grammarian: Grammarian, { avps }: DiameterMessage, reason: string): Judged {
   const host = grammarian.find(avps, 'Origin-Host');
   const code = grammarian.find(avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;

@@ -83,7 +83,7 @@ export class Authentication {
   /** EAP went well, but the session cannot have the key that its client was promised. */
   unkeyed(turn: Turn, client: Client, missing: 'msk' | 'nonce'): void {
     const reason = missing === 'msk' ? 'no EAP-Master-Session-Key of 64 octets or more' : 'the client sent no Nonce';
-    say(turn, { type: 'unusable', ...subjectOf(client), reason });
+    say(turn, { type: 'unkeyed', ...subjectOf(client), reason });
     this.#tellUnusable(turn, client, client.granted?.server);
   }
 

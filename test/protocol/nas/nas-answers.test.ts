@@ -108,7 +108,7 @@ describe('an answer', () => {
     world.feed(answer());
     world.for(2_000);
     expect(world.events[0]).toMatchObject({
-      type: 'unusable',
+      type: 'unkeyed',
       reason: 'no EAP-Master-Session-Key of 64 octets or more',
     });
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 3 }]);
