@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { type KeyKind, validFor } from '../pki/certificate-authority.js';
 import { PkiFolder } from '../pki/folder.js';
+import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import type { LogLine } from '../runtime/cli/ladder.js';
 import { callDaemon } from '../runtime/service/control.js';
 import { makeFolder } from '../runtime/system/folder.js';
@@ -243,7 +244,7 @@ export class Lab {
 
   async configurePac(name: string, more: Tree = {}): Promise<string> {
     const { logLevel = 'debug', hooks = true } = this.#options;
-    const { address = this.address, port = 716 } = this.#paa ?? {};
+    const { address = this.address, port = PANA_PORT } = this.#paa ?? {};
     const base = {
       log: { level: logLevel, format: 'json' },
       control: { socket: this.socket(name) },

@@ -2,11 +2,9 @@ import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
 import type { NasCommand, NasInput, NasSessionView } from '../protocol/nas/alphabet.js';
 import type { Nas } from '../protocol/nas/nas.js';
+import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import { ControlError, type ControlRoutes } from '../runtime/service/control.js';
-
-/** RFC 5191 10.1: where a PaC listens for a PAA that begins. */
-const PANA_PORT = 716;
 
 /** What an operator may do to the sessions of a PAA. */
 export interface OperatorActions {

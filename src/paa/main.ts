@@ -4,11 +4,13 @@ import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
-const [{ print, table }, { askDaemon, readable, runDaemonProgram, withControl }, { paaSchema }] = await Promise.all([
-  import('../runtime/cli/cli.js'),
-  import('../runtime/cli/daemon-commands.js'),
-  import('./options.js'),
-]);
+const [{ print, table }, { askDaemon, readable, runDaemonProgram, withControl }, { paaSchema }, { PANA_PORT }] =
+  await Promise.all([
+    import('../runtime/cli/cli.js'),
+    import('../runtime/cli/daemon-commands.js'),
+    import('./options.js'),
+    import('../protocol/pana/wire/ports.js'),
+  ]);
 
 const flags = { prefix: 'PANA_PAA', schema: paaSchema };
 
@@ -70,7 +72,7 @@ function sessionCommands(cli: Argv): Argv {
       (start) =>
         withControl(start, flags)
           .positional('address', { type: 'string', demandOption: true, description: 'where the PaC is' })
-          .option('port', { type: 'number', default: 716, description: 'its UDP port' })
+          .option('port', { type: 'number', default: PANA_PORT, description: 'its UDP port' })
           .example('pana-paa session start 2001:db8:a::11', ''),
       async (argv) => {
         const body = { address: argv.address, port: argv.port };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { reloadable, reloadableEach } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
@@ -10,7 +11,7 @@ export const paaSchema = z.strictObject({
   control: section.control('pana-paa'),
   pana: section.group({
     listen: z.array(section.address()).min(1).describe('addresses to serve, each with a socket of its own'),
-    port: section.port().default(716).describe('UDP port; 0: any free one'),
+    port: section.port().default(PANA_PORT).describe('UDP port; 0: any free one'),
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
     ...reloadableEach(section.algorithms),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { reloadable } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
@@ -14,7 +15,7 @@ export const pacSchema = z.strictObject({
     'default-router': reloadable(
       z.boolean().default(true).describe('if there is no PAA in paa or discovery-file, try the default router'),
     ),
-    port: section.port().min(1).default(716).describe('UDP port of the PAA'),
+    port: section.port().min(1).default(PANA_PORT).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('our address; without it the route decides'),
     'local-port': section.port().default(0).describe('our UDP port; 0: any'),
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
+import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import type { LogLine } from '../../runtime/cli/ladder.js';
 import { callDaemon } from '../../runtime/service/control.js';
 import { OperatorError } from '../../runtime/system/failure.js';
@@ -91,11 +93,13 @@ class NetworkLab {
     await this.#build();
     await this.#startIke();
     say('Starting pana-aaa in the home network and pana-paa on the access router …');
-    const { daemon: aaa, place } = await this.#lab.startAaa('aaa', { diameter: { listen: [HOME], port: 3868 } });
+    const { daemon: aaa, place } = await this.#lab.startAaa('aaa', {
+      diameter: { listen: [HOME], port: DIAMETER_PORT },
+    });
     await this.#lab.administer('aaa', 'changeHomeAgent', { name: 'ha1', change: { ike: ['ikev2'] } });
     const ep = hookPath(hasProgram('nft') ? 'ep-nft.sh' : 'ep-list.sh');
     const { daemon: paa } = await this.#lab.startPaa(place, 'paa', {
-      pana: { listen: [ROUTER], port: 716, interface: 'ar0' },
+      pana: { listen: [ROUTER], port: PANA_PORT, interface: 'ar0' },
       hooks: { ep, 'ep-batch': true },
     });
     await this.#lab.addSubscriber(NAI, 'mn1');

@@ -2,7 +2,7 @@ import { formatAddress } from '../bytes/address.js';
 import { answerTo, errorAnswer, type Origin } from '../diameter/wire/answers.js';
 import { AVP_FLAG, type DiameterMessage } from '../diameter/wire/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../diameter/wire/commands.js';
-import { AVPS } from '../diameter/wire/dictionary.js';
+import { AUTH_REQUEST_TYPE, AVPS } from '../diameter/wire/dictionary.js';
 import { type Grammarian, isViolation, type Message, type Violation } from '../diameter/wire/grammar.js';
 import { isProtocolError, RESULT } from '../diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../eap/codec.js';
@@ -31,7 +31,7 @@ import { type Grant, type MobilityWish, octetsOf } from './mobility.js';
 import type { Session } from './records.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
-const AUTHORIZE_AUTHENTICATE = 3;
+const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 const REAUTH_AUTHENTICATE = 1;
 const STATE_MAINTAINED = 0;
 /** Session-Binding RE_AUTH and STR, RFC 6733 8.17: both go to any server; Session-Server-Failover TRY_AGAIN, 8.18. */

@@ -1,7 +1,7 @@
 import { answerTo, errorAnswer, type Origin } from '../diameter/wire/answers.js';
 import type { DiameterMessage } from '../diameter/wire/codec.js';
 import { APPLICATION, ASA, ASR, DER, RAA, RAR, STR } from '../diameter/wire/commands.js';
-import { Dictionary } from '../diameter/wire/dictionary.js';
+import { AUTH_REQUEST_TYPE, Dictionary, TERMINATION_CAUSE } from '../diameter/wire/dictionary.js';
 import { Grammarian, isViolation } from '../diameter/wire/grammar.js';
 import { isTemporary, RESULT } from '../diameter/wire/result-codes.js';
 import type { PaaClosed } from '../pana/session/paa-session.js';
@@ -11,25 +11,25 @@ import { realmOf } from './eap.js';
 import type { SessionServer } from './session-server.js';
 
 /** Auth-Request-Type, RFC 6733 8.7. */
-const AUTHORIZE_AUTHENTICATE = 3;
+const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 
 /** Why the server of a session is told that it is over; `unusable`: the answer that granted it cannot be used. */
 export type EndCause = PaaClosed | 'unusable';
 
 /** Termination-Cause of STR for each end of a PANA session, RFC 6733 8.15. */
-const TERMINATION_CAUSE: Readonly<Record<EndCause, number>> = {
-  unusable: 3,
-  logout: 1,
-  rejected: 2,
-  administrative: 4,
-  'eap-timeout': 5,
-  'no-progress': 5,
-  'no-answer': 5,
-  replaced: 7,
-  'pushed-out': 7,
-  'lifetime-expired': 8,
-  'session-timeout': 8,
-  fault: 4,
+const CAUSES: Readonly<Record<EndCause, number>> = {
+  unusable: TERMINATION_CAUSE.BAD_ANSWER,
+  logout: TERMINATION_CAUSE.LOGOUT,
+  rejected: TERMINATION_CAUSE.SERVICE_NOT_PROVIDED,
+  administrative: TERMINATION_CAUSE.ADMINISTRATIVE,
+  'eap-timeout': TERMINATION_CAUSE.LINK_BROKEN,
+  'no-progress': TERMINATION_CAUSE.LINK_BROKEN,
+  'no-answer': TERMINATION_CAUSE.LINK_BROKEN,
+  replaced: TERMINATION_CAUSE.USER_MOVED,
+  'pushed-out': TERMINATION_CAUSE.USER_MOVED,
+  'lifetime-expired': TERMINATION_CAUSE.SESSION_TIMEOUT,
+  'session-timeout': TERMINATION_CAUSE.SESSION_TIMEOUT,
+  fault: TERMINATION_CAUSE.ADMINISTRATIVE,
 };
 
 /** The NAS as a Diameter node. It does not change while the NAS runs. */
@@ -123,7 +123,7 @@ export class AaaMessages {
       'Destination-Realm': this.realmOf(session.identity),
       'Destination-Host': session.server.host,
       'Auth-Application-Id': APPLICATION.EAP,
-      'Termination-Cause': TERMINATION_CAUSE[cause],
+      'Termination-Cause': CAUSES[cause],
       'User-Name': session.userName,
       'Origin-State-Id': stateId,
       Class: session.classes,

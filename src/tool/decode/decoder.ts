@@ -5,6 +5,7 @@ import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
 import { decodePana, type PanaMessage } from '../../protocol/pana/wire/codec.js';
 import { messageName } from '../../protocol/pana/wire/dictionary.js';
+import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { isCapture, readCapture } from './capture.js';
 import { describeDiameter, describePana, diameterName, type Flights } from './describe.js';
@@ -14,9 +15,6 @@ import { type Packet, packetOf } from './packets.js';
 import { SctpMessages } from './sctp.js';
 import { type Piece, TcpStream } from './tcp-stream.js';
 import { type Block, blocksOf } from './text.js';
-
-/** RFC 5191 10.1. */
-const PANA_PORT = 716;
 
 /** RFC 6733 11.4: Diameter, and Diameter with TLS. */
 const DIAMETER_PORTS = new Set([DIAMETER_PORT, DIAMETER_TLS_PORT]);

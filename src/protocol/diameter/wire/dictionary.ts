@@ -58,6 +58,16 @@ const NAMES = {
   reAuthRequestType: { 0: 'AUTHORIZE_ONLY', 1: 'AUTHORIZE_AUTHENTICATE' },
 } as const;
 
+type Inverse<T extends Readonly<Record<number, string>>> = { readonly [K in keyof T as T[K] & string]: K };
+
+function inverse<const T extends Readonly<Record<number, string>>>(names: T): Inverse<T> {
+  return Object.fromEntries(Object.entries(names).map(([value, name]) => [name, Number(value)])) as Inverse<T>;
+}
+
+/** Values of Enumerated AVPs, by their names. */
+export const TERMINATION_CAUSE = inverse(NAMES.terminationCause);
+export const AUTH_REQUEST_TYPE = inverse(NAMES.authRequestType);
+
 /**
  * Every AVP that this project knows: RFC 6733 4.5; of RFC 7155 what RFC 4072 3 names, since a NAS sends it with M; RFC
  * 4072 4.1, RFC 5447 4.2, RFC 4004, RFC 5778 6, and its own Mobility-Capability. The MIPv6 AVPs are sent without M: an
