@@ -54,6 +54,6 @@ export type Stop =
 /** A refresh that has not begun when the next one comes is not run: the newer one says all of it. */
 export function replacedRefresh(queue: readonly Entry[], event: HookEvent): Entry | undefined {
   const last = queue.at(-1);
-  const hasBegun = last === undefined || last.tries > 0 || (last.state !== 'waiting' && last.state !== 'in line');
+  const hasBegun = last === undefined || (last.state !== 'waiting' && last.state !== 'in line');
   return event === 'refresh' && last?.job.event === 'refresh' && !hasBegun ? last : undefined;
 }

@@ -151,7 +151,8 @@ export class HookQueue {
   #supersede(older: Entry, event: HookEvent): void {
     if (event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke')) return;
     older.superseded = true;
-    if (older.state === 'asleep') this.#finish(older, false, REPLACED);
+    // It has had its try, and sleeps or stands in line for another.
+    if (older.settled && older.state !== 'running') this.#finish(older, false, REPLACED);
   }
 
   #laneOf(name: string): Lane {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { putHex, toHex } from '../../protocol/bytes/octets.js';
@@ -186,14 +186,26 @@ async function writePskFile(stateDir: string, psk: Secret, host: Host): Promise<
   await makeFolder(folder, 0o700);
   const path = join(folder, toHex(host.random(8)));
   const file = await open(path, 'wx', 0o600);
-  const line = psk.use(hexLine);
   try {
-    await file.writeFile(line);
-  } finally {
-    line.fill(0);
-    await file.close();
+    await writeKey(file, psk);
+  } catch (error) {
+    // A full disk, or the daemon has ended meanwhile: part of a key is not left behind.
+    await removePskFile(path);
+    throw error;
   }
   return path;
+}
+
+/** Writes the line and closes the file. */
+async function writeKey(file: FileHandle, psk: Secret): Promise<void> {
+  let line: Uint8Array | undefined;
+  try {
+    line = psk.use(hexLine);
+    await file.writeFile(line);
+  } finally {
+    line?.fill(0);
+    await file.close();
+  }
 }
 
 /** `0x`, two hex digits an octet and a line end, in memory that the caller overwrites. */

@@ -129,6 +129,19 @@ describe('jobs of one subject', () => {
     expect(rig.said('run')).toEqual([]);
   });
 
+  it('a newer event ends a retry that stands in line, too', () => {
+    const rig = new QueueRig({ parallel: 1 });
+    rig.job('up', 'mn', { name: 'older' });
+    rig.end('older', 'no');
+    rig.job('up', 'other');
+    rig.advance(FIRST_RETRY);
+    rig.said();
+    rig.job('up', 'mn', { name: 'newer' });
+    expect(rig.said()).toEqual(['1000 done older failed']);
+    rig.end('up other');
+    expect(rig.running).toEqual(['newer']);
+  });
+
   it('an event that comes while an older one runs makes that try its last', () => {
     const rig = new QueueRig();
     rig.job('up');

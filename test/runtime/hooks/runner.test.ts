@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
+import type { HookOutcome } from '../../../src/protocol/hooks/alphabet.js';
 import { HostProcesses, withoutKey } from '../../../src/runtime/hooks/process.js';
 import { type HookJob, type HookOptions, type HookReport, HookRunner } from '../../../src/runtime/hooks/runner.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
@@ -67,6 +68,14 @@ async function script(lines: string, name = 'hook'): Promise<string> {
 
 function out(name: string): Promise<string> {
   return readFile(join(folder, 'out', name), 'utf8');
+}
+
+function endOf(): { promise: Promise<HookOutcome>; ended: (outcome: HookOutcome) => void } {
+  let ended: (outcome: HookOutcome) => void = () => undefined;
+  const promise = new Promise<HookOutcome>((resolve) => {
+    ended = resolve;
+  });
+  return { promise, ended };
 }
 
 function job(program: string, more: Partial<HookJob> = {}): HookJob {
@@ -174,8 +183,26 @@ describe('a hook', () => {
     const first = runner.run(job(program, { psk: PSK }));
     await runner.stop(0);
     expect(await first).toMatchObject({ ok: false });
+    // On a slow disk the end does not wait for the file.
+    await vi.waitFor(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]), 10_000);
     await expect(out('ran')).rejects.toThrow('ENOENT');
-    expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]);
+  });
+
+  it('leaves no key file behind when the key is wiped while that is written', async () => {
+    const psk = PSK.copy();
+    const { promise, ended } = endOf();
+    const call = {
+      program: '/bin/true',
+      event: 'up',
+      environment: {},
+      stateDir: folder,
+      input: undefined,
+      psk,
+    } as const;
+    new HostProcesses(systemHost).start(call, { said: () => undefined, ended, fault: () => undefined });
+    psk.wipe();
+    expect(await promise).toMatchObject({ ok: false, reason: 'the key has been wiped' });
+    expect(await readdir(join(folder, 'keys'))).toEqual([]);
   });
 
   it('gets the events of its lane as lines', async () => {
