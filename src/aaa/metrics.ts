@@ -1,4 +1,5 @@
 import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
+import { RESULT } from '../protocol/diameter/wire/result-codes.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
 import type { EapServerOptions } from '../runtime/eap/server.js';
@@ -59,7 +60,7 @@ export const AAA_METRICS: MetricDescriptions = {
     reloads: { help: 'Times that certificates, keys and CRL were read again' },
     refused_requests: {
       help: 'Diameter requests that were answered with an error, by Result-Code',
-      series: [{ code: '3004' }],
+      series: [{ code: String(RESULT.TOO_BUSY) }],
     },
     ...DIAMETER_COUNTERS,
     ...FAULT_COUNTERS,

@@ -34,7 +34,7 @@ export function rungs(pac: readonly LogLine[], paa: readonly LogLine[]): Rung[] 
     const name = String(line['message'] ?? '');
     if ((line.msg !== 'sent' && line.msg !== 'received') || !SESSION_MESSAGES.has(name) || line.at < begin) continue;
     const out = line.msg === 'sent';
-    const result = typeof line['result'] === 'string' ? ` ${line['result']}` : '';
+    const result = typeof line['resultCode'] === 'string' ? ` ${line['resultCode']}` : '';
     all.push({ at: line.at, from: out ? 1 : 2, to: out ? 2 : 1, text: `${name}${result}` });
   }
   return all.sort((a, b) => a.at - b.at);

@@ -12,10 +12,10 @@ import { type Guard, unguarded } from '../service/barrier.js';
 import type { CancelTimer, Host } from '../system/host.js';
 import type { TransportConnection } from './transport.js';
 
-/** Octets that may wait to be sent to a peer that does not read. */
+/** Octets that may wait to be sent; a peer that reads no more is disconnected. */
 const MAX_SEND_BUFFER = 16 * 1024 * 1024;
 
-/** How long a connection that we close may take to send what it has, in milliseconds. */
+/** How long a closing connection may take to send its last octets, in milliseconds. */
 const LINGER = 2_000;
 
 export interface ConnectionEvents {
@@ -42,9 +42,9 @@ export class DiameterConnection {
     this.transport = transport;
     this.#events = events;
     const { stream } = transport;
-    // Whatever goes wrong with it, it closes.
+    // The stream closes after any error.
     stream.on('error', () => undefined);
-    // A message that breaks us is the last one of its connection.
+    // If handling a message throws, its connection is closed.
     stream.on('data', (chunk: Uint8Array) =>
       guard.run(
         'diameter',
@@ -92,7 +92,7 @@ export class DiameterConnection {
       try {
         if (this.#reading) this.#decode(octets);
       } finally {
-        // A message may hold a key; what was decoded is a copy.
+        // A message may hold a key. The decoded message is a copy.
         octets.fill(0);
       }
     }

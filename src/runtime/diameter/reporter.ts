@@ -14,22 +14,22 @@ export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
 };
 
-/** Between two warnings that connections in the name of one listed peer are refused, in milliseconds. */
+/** Between two warnings about one configured peer, in milliseconds. */
 const REFUSAL_PAUSE = 60_000;
 
-/** Why a peer is refused that is configured, and what to do. */
+/** Why a configured peer is refused, and what to do. */
 const NOT_ITS_ADDRESS = 'diameter.peers does not list the address for this peer: add it to from, or use TLS';
 
-/** Logs and counts what happens to Diameter peers; messages at `level`. */
+/** Logs and counts events of the Diameter node; messages are logged at `level`. */
 export function diameterReporter(
   log: Logger,
   metrics: Metrics,
   level: 'debug' | 'trace',
   host: Host,
 ): (event: DiameterEvent, grammarian: Grammarian) => void {
-  /** When a peer was last said to be refused. */
+  /** When the log last warned about each peer. */
   const warned = new Map<string, number>();
-  /** Anybody can say the name of a peer: an operator hears of it, but not as often as a stranger likes. */
+  /** Anyone can claim to be a configured peer: the log warns about each once a minute at most. */
   const refused = ({ peer = '', address, code }: Extract<DiameterEvent, { type: 'peerRefused' }>) => {
     const now = host.monotonic();
     const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
@@ -76,12 +76,12 @@ export function diameterReporter(
   };
 }
 
-/** Logs why a Diameter connection with TLS did not come to be. */
+/** Logs why a TLS connection failed. */
 export function refusedReporter(log: Logger): (reason: string) => void {
   return (reason) => log.warn({ reason }, 'TLS refused');
 }
 
-/** What the log says of a Diameter message. */
+/** Log fields of a Diameter message. */
 function diameterFields(grammarian: Grammarian, message: DiameterMessage): Record<string, unknown> {
   const request = (message.flags & FLAG.R) !== 0;
   const name = commandOf(message.commandCode, request)?.name ?? `command ${message.commandCode}`;
@@ -89,6 +89,6 @@ function diameterFields(grammarian: Grammarian, message: DiameterMessage): Recor
   return {
     message: name,
     session: grammarian.find(message.avps, 'Session-Id'),
-    ...(result === undefined ? {} : { result: resultName(result) }),
+    ...(result === undefined ? {} : { resultCode: resultName(result) }),
   };
 }

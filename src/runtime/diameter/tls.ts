@@ -40,13 +40,13 @@ export interface DiameterTlsOptions {
 export class TlsTransport implements Transport {
   #options: DiameterTlsOptions;
   readonly #judge: PeerJudge;
-  /** Connections that are open, by what their other end proved. */
+  /** Open connections, with the certificate path of each. */
   readonly #open = new Map<TLSSocket, Path>();
   readonly #servers = new Set<Server>();
   readonly #onRefused: (reason: string) => void;
   readonly #host: Host;
 
-  /** `onRefused`: why a connection did not come to be. */
+  /** `onRefused` gets the reason when a connection fails. */
   constructor(options: DiameterTlsOptions, host: Host, onRefused: (reason: string) => void = () => undefined) {
     this.#host = host;
     this.#options = options;
@@ -104,7 +104,7 @@ export class TlsTransport implements Transport {
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: CER_TIMEOUT,
-      // Connections last: there is nothing to be gained by resuming a session.
+      // Connections are long-lived: resumption gains nothing.
       sessionTimeout: 1,
     });
     /** Connections whose handshake goes on, by their other end. */
@@ -147,7 +147,7 @@ export class TlsTransport implements Transport {
     );
     server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
     await once(server, 'listening');
-    // A connection that cannot be accepted is one that was not made.
+    // An error of accept() costs that connection only.
     server.on('error', () => undefined);
     this.#servers.add(server);
     const bound = server.address();
@@ -175,7 +175,7 @@ export class TlsTransport implements Transport {
     else connection.reset();
   }
 
-  /** What the other end proved. Throws with the reason if that is nothing. */
+  /** Judges the certificate of the other end. Throws with the reason if it is refused. */
   #judged(socket: TLSSocket, role: PeerRole): VerifiedPeer {
     const judgement = this.#judge.judge(socket, this.#host.wall());
     if ('reason' in judgement) throw new Error(`${judgement.reason}: ${judgement.detail}`);
@@ -217,7 +217,7 @@ function contextOf(options: DiameterTlsOptions) {
   };
 }
 
-/** The other end of a connection, which only one has at a time. */
+/** Names a connection by its other end, which no other connection has at the same time. */
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }

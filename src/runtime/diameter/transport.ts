@@ -45,15 +45,15 @@ export interface TransportListener extends TransportAddress {
   close(): Promise<void>;
 }
 
-/** A connection that came in, while it is not known yet what becomes of it. */
+/** An incoming connection before it can carry messages. */
 export interface Guest {
   /** It can carry messages. */
   accepted(connection: TransportConnection): void;
-  /** It came to nothing. */
+  /** It closed before. */
   closed(): void;
 }
 
-/** Takes a connection that came in from this address; `drop` closes it while it is not accepted. */
+/** Reports an incoming connection from this address; the node calls `drop` to close it before it is accepted. */
 export type Knock = (address: string, drop: () => void) => Guest;
 
 /** How connections are made: TCP here, TLS in the same form (RFC 6733 2.2). */
@@ -99,7 +99,7 @@ export const tcpTransport: Transport = {
     );
     server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
     await once(server, 'listening');
-    // A connection that cannot be accepted is one that was not made.
+    // An error of accept() costs that connection only.
     server.on('error', () => undefined);
     const bound = server.address();
     const port = typeof bound === 'object' && bound ? bound.port : at.port;

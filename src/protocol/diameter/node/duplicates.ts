@@ -19,7 +19,7 @@ export const KEY_TIME = 60_000;
 export const MAX_DUPLICATES = 16_384;
 export const MAX_DUPLICATE_OCTETS = 32 * 1024 * 1024;
 
-/** What an entry takes beside its octets. */
+/** Memory of an entry beside the octets of its answer. */
 export const ENTRY_OCTETS = 512;
 
 /** AVPs that agents add on the way. */
@@ -53,7 +53,7 @@ export type Found =
 
 /**
  * Answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4): a request that comes again, over another
- * connection or agent, gets the same answer and changes nothing. Peers have equal shares of the room.
+ * connection or agent, gets the same answer and changes nothing. Peers share the memory equally.
  */
 export class Duplicates {
   readonly #grammarian: Grammarian;
@@ -207,7 +207,7 @@ export class Duplicates {
     kept.answer?.fill(0);
   }
 
-  /** A peer that gives one identifier to two requests is not believed: what agents do not change has to agree, too. */
+  /** A peer may reuse an identifier for another request: all AVPs that agents do not change have to agree as well. */
   #keyOf({ endToEnd, commandCode, avps }: DiameterMessage): string | undefined {
     const origin = this.#grammarian.find(avps, 'Origin-Host')?.toLowerCase();
     if (origin === undefined) return undefined;

@@ -23,7 +23,7 @@ interface Waiting<H> {
   readonly message: DiameterMessage;
   readonly target: Target;
   readonly timeout: number;
-  /** The peers that had it. */
+  /** The peers that it was sent to. */
   readonly tried: Set<H>;
   /** Where it waits now. */
   at: { readonly hop: H; readonly hopByHop: number } | undefined;
@@ -34,7 +34,7 @@ export type RequestOutput<H> =
   | { readonly type: 'failedOver'; readonly from: H; readonly to: H }
   | Extract<ApplicationOutput, { readonly type: 'answered' | 'failed' }>;
 
-/** Own requests: each is at one peer at a time, and goes to the next one when that fails, RFC 6733 5.5.4. */
+/** Our requests: each waits at one peer at a time and moves to the next one when that fails, RFC 6733 5.5.4. */
 export class Requests<H extends RequestHop> {
   readonly #grammarian: Grammarian;
   readonly #identifiers: EndToEndIdentifiers;
@@ -103,7 +103,7 @@ export class Requests<H extends RequestHop> {
     return [{ type: 'answered', token: waiting.token, message: answer }];
   }
 
-  /** The peer does not answer its watchdog: what can be asked of another peer is; the rest waits on. */
+  /** The peer does not answer its watchdog: requests move to other peers where there are any; the rest wait on. */
   suspected(hop: H): RequestOutput<H>[] {
     return [...(this.#waiting.get(hop)?.values() ?? [])].flatMap((waiting): RequestOutput<H>[] => {
       const { at } = waiting;
@@ -114,7 +114,7 @@ export class Requests<H extends RequestHop> {
     });
   }
 
-  /** The connection is gone: what cannot be asked of another peer fails. */
+  /** The connection is lost: requests move to other peers; the rest fail. */
   lost(hop: H, reason: string): RequestOutput<H>[] {
     const all = [...(this.#waiting.get(hop)?.values() ?? [])];
     this.#waiting.delete(hop);
@@ -125,7 +125,7 @@ export class Requests<H extends RequestHop> {
     });
   }
 
-  /** Everything that waits fails, and whatever comes. */
+  /** All waiting requests fail, and every later one. */
   stop(): RequestOutput<H>[] {
     this.#stopped = true;
     const all = [...this.#waiting.values()].flatMap((at) => [...at.values()]);
