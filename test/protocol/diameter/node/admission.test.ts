@@ -125,6 +125,15 @@ describe('a connection without a CER', () => {
     expect(slow.result).toBe(2001);
   });
 
+  it('goes before those of strangers where a peer was accepted from its address before', () => {
+    const { world, node } = server();
+    const names = ['secure.example'];
+    world.connect(node, '203.0.113.9', names).send(cerOf('secure.example'));
+    const slow = world.connect(node, '203.0.113.9', names);
+    for (let i = 0; i < MAX_NEW_CONNECTIONS + 100; i += 1) world.connect(node, `10.${i >> 8}.${i & 0xff}.1`);
+    expect(slow.closed).toBeUndefined();
+  });
+
   it('takes one place from its handshake to its CER, which it gives back when it closes', () => {
     const { world, node } = server();
     for (let i = 0; i < MAX_NEW_CONNECTIONS; i += 1) {
