@@ -131,7 +131,7 @@ export class Administrator {
 
   async #endRevoked(of: { readonly certificates: readonly string[] } | { readonly certificateIssuer: string }) {
     await this.#each(of, async (session) => {
-      this.#parts.log.warn({ user: session.nai, serial: session.serial }, 'certificate revoked: session ends');
+      this.#parts.log.warn({ nai: session.nai, serial: session.serial }, 'certificate revoked: session ends');
       this.#parts.metrics.count('sessions_revoked');
       await this.#endOne(session);
     });
@@ -213,7 +213,7 @@ export class Administrator {
 
   #reauthenticate(session: Session): void {
     this.#parts.application.reauthenticate(session).catch((error: Error) => {
-      this.#parts.log.warn({ user: session.nai, nas: session.origin, reason: error.message }, 'no answer to RAR');
+      this.#parts.log.warn({ nai: session.nai, nas: session.origin, reason: error.message }, 'no answer to RAR');
     });
   }
 
@@ -232,7 +232,7 @@ export class Administrator {
       await application.disconnect(session);
     } catch (error) {
       const { nai, origin } = session;
-      log.warn({ user: nai, nas: origin, reason: (error as Error).message }, 'no answer to ASR');
+      log.warn({ nai, nas: origin, reason: (error as Error).message }, 'no answer to ASR');
       await application.endSession(session, 'its PAA cannot be reached');
     }
   }

@@ -7,11 +7,11 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
   return (event) => {
     switch (event.name) {
       case 'authenticated': {
-        const { sessionId: session, origin: nas, nai: user, tls, resumed, lifetime, duration } = event;
+        const { sessionId: session, origin: nas, nai, tls, resumed, lifetime, duration } = event;
         metrics.count('authentications', { result: 'accepted' });
         metrics.count('handshakes', { tls, kind: resumed ? 'resumed' : 'full' });
         metrics.time('authentication', duration);
-        log.info({ session, nas, user, tls, resumed, lifetime }, 'authenticated');
+        log.info({ session, nas, nai, tls, resumed, lifetime }, 'authenticated');
         break;
       }
       case 'refused': {
@@ -22,7 +22,7 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
       }
       case 'notAuthorized':
         metrics.count('authentications', { result: event.reason });
-        log.warn({ user: event.nai, reason: event.reason }, 'not authorized');
+        log.warn({ nai: event.nai, reason: event.reason }, 'not authorized');
         break;
       case 'invalidPacket':
         log.debug({ session: event.sessionId, reason: event.reason }, 'EAP packet is invalid');
@@ -36,7 +36,7 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
         reportMobility(event, log, metrics);
         break;
       case 'storeFailed':
-        log.error({ user: event.nai, nas: event.origin, reason: event.reason }, 'store failed');
+        log.error({ nai: event.nai, nas: event.origin, reason: event.reason }, 'store failed');
         break;
       case 'sessionEnded':
         log.info({ session: event.sessionId, cause: event.cause, known: event.known }, 'session ended');
@@ -49,7 +49,7 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
         log.warn({ nas: event.origin, sessions: event.sessions }, 'a PAA has restarted: its sessions are over');
         break;
       case 'olderNotEnded':
-        log.warn({ user: event.nai, reason: event.reason }, 'older sessions not ended');
+        log.warn({ nai: event.nai, reason: event.reason }, 'older sessions not ended');
         break;
       case 'limited':
         metrics.count('limited', { of: event.of });
@@ -77,35 +77,35 @@ function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): vo
   switch (event.name) {
     case 'leaseGiven': {
       const { lease, renewed, ike, root, fingerprint } = event;
-      const { nai: user, homeAgent, homeAddress } = lease;
+      const { nai, homeAgent, homeAddress } = lease;
       metrics.count('bootstraps', { result: renewed ? 'refreshed' : 'assigned' });
       const given = { homeAgent: homeAgent.address, homeAgentName: homeAgent.name, homeAddress };
-      log.info({ user, ...given, ike, root, fingerprint }, renewed ? 'lease renewed' : 'lease given');
+      log.info({ nai, ...given, ike, root, fingerprint }, renewed ? 'lease renewed' : 'lease given');
       break;
     }
     case 'leaseReleased': {
-      const { nai: user, homeAddress } = event.lease;
+      const { nai, homeAddress } = event.lease;
       metrics.count('leases', { result: 'released' });
-      log.info({ user, homeAddress, reason: event.reason }, 'lease released');
+      log.info({ nai, homeAddress, reason: event.reason }, 'lease released');
       break;
     }
     case 'leaseTakenOver': {
-      const { nai: user, homeAddress } = event.lease;
+      const { nai, homeAddress } = event.lease;
       metrics.count('takeovers');
-      log.info({ user, homeAddress, nas: event.origin, from: event.from }, 'lease taken over from another session');
+      log.info({ nai, homeAddress, nas: event.origin, from: event.from }, 'lease taken over from another session');
       break;
     }
     case 'localAllowed': {
       const { homeAgent, homeAddress } = event.local;
       metrics.count('bootstraps', { result: 'local' });
-      log.info({ user: event.nai, homeAgent, homeAddress }, 'local home agent allowed');
+      log.info({ nai: event.nai, homeAgent, homeAddress }, 'local home agent allowed');
       break;
     }
     case 'noMobility':
       metrics.count('bootstraps', { result: event.reason });
-      if (event.reason !== 'not-wanted') log.warn({ user: event.nai, reason: event.reason }, 'no Mobile IPv6');
+      if (event.reason !== 'not-wanted') log.warn({ nai: event.nai, reason: event.reason }, 'no Mobile IPv6');
       break;
     case 'unfitHomeAgent':
-      log.error({ user: event.nai, reason: event.reason }, 'home agent in the store cannot be used');
+      log.error({ nai: event.nai, reason: event.reason }, 'home agent in the store cannot be used');
   }
 }

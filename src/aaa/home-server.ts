@@ -3,6 +3,7 @@ import type { DiameterMessage } from '../protocol/diameter/wire/codec.js';
 import { APPLICATION } from '../protocol/diameter/wire/commands.js';
 import { Dictionary } from '../protocol/diameter/wire/dictionary.js';
 import { Grammarian, isViolation, type Violation } from '../protocol/diameter/wire/grammar.js';
+import { resultName } from '../protocol/diameter/wire/result-codes.js';
 import type { Demand, HomeAnswer, HomeInput, HomeOutput, Token, Told } from '../protocol/home/alphabet.js';
 import { DiameterAccess } from '../protocol/home/diameter-access.js';
 import type { HomeEvent } from '../protocol/home/events.js';
@@ -302,7 +303,12 @@ export class HomeServer {
     const told = read(telling);
     const { demand, session } = telling;
     if ('code' in told) {
-      const fields = { session: session.sessionId, user: session.nai, nas: session.origin, result: told.code };
+      const fields = {
+        session: session.sessionId,
+        nai: session.nai,
+        nas: session.origin,
+        resultCode: resultName(told.code),
+      };
       this.#parts.log.info(fields, demand === 'disconnect' ? 'abort asked for' : 're-authentication asked for');
     }
     this.#driver.feed({ type: 'told', token, told });

@@ -71,7 +71,7 @@ export class UpkeepRunner {
       case 'expired': {
         const { lease } = output;
         metrics.count('leases', { result: 'expired' });
-        log.info({ user: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
+        log.info({ nai: lease.nai, homeAddress: lease.homeAddress }, 'lease expired');
         void guard.settle('hook', homeAgents.run('down', lease, undefined));
         break;
       }

@@ -109,7 +109,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
 }
 
 function fieldsOf({ sessionId, address, nai }: NasSubject): Record<string, unknown> {
-  return { session: sessionText(sessionId), address, user: nai };
+  return { session: sessionText(sessionId), address, nai };
 }
 
 function resultText(resultCode: number | undefined): string {

@@ -75,8 +75,8 @@ describe.each([
       homeAddress: given['homeAddress'],
       fingerprint: given['fingerprint'],
     });
-    expect(await aaa.line('authenticated')).toMatchObject({ user: MN, tls: `TLSv${tls}` });
-    expect(await paa.line('authorized')).toMatchObject({ user: MN, homeAddress: bound['homeAddress'] });
+    expect(await aaa.line('authenticated')).toMatchObject({ nai: MN, tls: `TLSv${tls}` });
+    expect(await paa.line('authorized')).toMatchObject({ nai: MN, homeAddress: bound['homeAddress'] });
 
     await pac.line('hook done');
     await aaa.line('hook done');
@@ -157,7 +157,7 @@ describe('without Mobile IPv6', () => {
     await made.addSubscriber('mn2@home.example', 'mn2');
     await made.addSubscriber('mn3@home.example', 'mn3');
     await (await made.startPac('mn1')).line('authorized');
-    expect(await aaa.line('no Mobile IPv6')).toMatchObject({ user: MN, reason: 'not-granted' });
+    expect(await aaa.line('no Mobile IPv6')).toMatchObject({ nai: MN, reason: 'not-granted' });
     await (await made.startPac('mn2')).line('bootstrapped');
     await (await made.startPac('mn3')).line('authorized');
     expect(await aaa.line('no Mobile IPv6', ({ user }) => user === 'mn3@home.example')).toMatchObject({

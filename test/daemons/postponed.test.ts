@@ -28,7 +28,7 @@ it('a re-authentication while no AAA server is there ends no session, and goes w
   const { session } = await paa.line('authorized');
   await aaa.stop();
   await callDaemon(made.socket('paa'), 'POST', '/session/reauth', { session });
-  expect(await paa.line('reauthentication postponed')).toMatchObject({ session, user: 'mn1@home.example' });
+  expect(await paa.line('reauthentication postponed')).toMatchObject({ session, nai: 'mn1@home.example' });
   expect(await callDaemon(made.socket('paa'), 'GET', '/sessions')).toMatchObject([{ session, state: 'WAIT_EAP_MSG' }]);
   const again = made.start('aaa', 'aaa', made.path('aaa.yaml'));
   await again.line('ready');

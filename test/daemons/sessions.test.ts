@@ -52,7 +52,7 @@ describe('the AAA server', () => {
     await pac.line('hook done', ({ event }) => event === 'down');
     expect(await paa.line('session ended')).toMatchObject({ cause: 'administrative' });
     // RFC 6733 8.15: DIAMETER_ADMINISTRATIVE.
-    expect(await aaa.line('session ended')).toMatchObject({ cause: 4, known: true });
+    expect(await aaa.line('session ended')).toMatchObject({ cause: 'ADMINISTRATIVE', known: true });
     await aaa.line('lease released');
     await paa.line('received', ({ message }) => message === 'STA');
     const names = paa.lines.flatMap((line) =>

@@ -89,8 +89,8 @@ export type HomeAnswer =
 export interface TerminationRequest {
   readonly sessionId: string;
   readonly origin: string;
-  /** For people. */
-  readonly cause: number;
+  /** By name, for people. */
+  readonly cause: string;
 }
 
 // --------------------------------------------------------------------------------------------------------------- EAP

@@ -120,7 +120,10 @@ export class DiameterAccess {
   #readStr(message: DiameterMessage): DiameterRequest | Violation {
     const str = this.#grammarian.read(STR, message);
     if (isViolation(str)) return str;
-    const request = { sessionId: str['Session-Id'], origin: str['Origin-Host'], cause: str['Termination-Cause'] };
+    const { 'Termination-Cause': cause } = str;
+    const { values } = AVPS['Termination-Cause'];
+    const name = (values as Readonly<Record<number, string>>)[cause] ?? String(cause);
+    const request = { sessionId: str['Session-Id'], origin: str['Origin-Host'], cause: name };
     return { type: 'termination', request };
   }
 

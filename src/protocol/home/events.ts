@@ -51,7 +51,7 @@ export type HomeEvent =
       readonly nai?: string | undefined;
       readonly origin?: string | undefined;
     }
-  | { readonly name: 'sessionEnded'; readonly sessionId: string; readonly cause: number; readonly known: boolean }
+  | { readonly name: 'sessionEnded'; readonly sessionId: string; readonly cause: string; readonly known: boolean }
   | { readonly name: 'foreignTermination'; readonly sessionId: string; readonly origin: string }
   /** A NAS has restarted and lost its sessions. */
   | { readonly name: 'sessionsLost'; readonly origin: string; readonly sessions: number }

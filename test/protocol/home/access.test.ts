@@ -239,7 +239,11 @@ describe('a conversation', () => {
     const rig = new HomeRig();
     const token = rig.succeed('s', { wish: HOME_WISH });
     rig.stored('bootstrap', home('s'));
-    rig.feed({ type: 'termination', token: rig.token(), request: { sessionId: 's', origin: PAA, cause: 1 } });
+    rig.feed({
+      type: 'termination',
+      token: rig.token(),
+      request: { sessionId: 's', origin: PAA, cause: 'LOGOUT' },
+    });
     expect(rig.machine.deadline).toBe(500);
     rig.advance(500);
     expect(rig.answerTo(token)).toMatchObject({ type: 'accept' });
@@ -316,7 +320,11 @@ describe('a fault of ours', () => {
     const token = rig.begin('s', request);
     expect(rig.answerTo(token)).toEqual(denied('failed'));
     const ending = rig.token();
-    rig.feed({ type: 'termination', token: ending, request: { sessionId: 's', origin: PAA, cause: 1 } });
+    rig.feed({
+      type: 'termination',
+      token: ending,
+      request: { sessionId: 's', origin: PAA, cause: 'LOGOUT' },
+    });
     rig.stored('endSession', undefined as never);
     expect(rig.answerTo(ending)).toEqual(denied('failed'));
   });

@@ -120,7 +120,11 @@ describe('the table of conversations', () => {
     rig.begin('a');
     rig.begin('s');
     expect(rig.asked('originOfSession')).toEqual([]);
-    rig.feed({ type: 'termination', token: rig.token(), request: { sessionId: 's', origin: PAA, cause: 1 } });
+    rig.feed({
+      type: 'termination',
+      token: rig.token(),
+      request: { sessionId: 's', origin: PAA, cause: 'LOGOUT' },
+    });
     rig.stored('endSession', { known: true, released: undefined });
     rig.begin('b');
     rig.stored('originOfSession', undefined);

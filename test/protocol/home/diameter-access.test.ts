@@ -254,7 +254,7 @@ describe('STR and STA', () => {
   it('are read and written', () => {
     expect(read(STR_MESSAGE)).toEqual({
       type: 'termination',
-      request: { sessionId: 's', origin: PAA, cause: 4 },
+      request: { sessionId: 's', origin: PAA, cause: 'ADMINISTRATIVE' },
     });
     for (const [known, resultCode] of [
       [true, 2001],

@@ -285,7 +285,7 @@ class Chaos {
   #terminate(): void {
     const token = this.rig.token();
     this.due.answer.add(token);
-    const request = { sessionId: this.#of(SESSIONS), origin: this.#of([PAA, OTHER_PAA]), cause: 1 };
+    const request = { sessionId: this.#of(SESSIONS), origin: this.#of([PAA, OTHER_PAA]), cause: 'LOGOUT' };
     this.feed({ type: 'termination', token, request });
   }
 

@@ -10,7 +10,7 @@ const FAILED: Told = { failure: 'no answer' };
 describe('a termination', () => {
   function terminate(rig: HomeRig, sessionId = 's', origin = PAA): number {
     const token = rig.token();
-    rig.feed({ type: 'termination', token, request: { sessionId, origin, cause: 1 } });
+    rig.feed({ type: 'termination', token, request: { sessionId, origin, cause: 'LOGOUT' } });
     return token;
   }
 
@@ -21,7 +21,7 @@ describe('a termination', () => {
     const lease = leaseOf('s');
     expect(rig.stored('endSession', { known: true, released: lease })).toEqual([
       { type: 'forgetKeys', sessionId: 's' },
-      { type: 'event', event: { name: 'sessionEnded', sessionId: 's', cause: 1, known: true } },
+      { type: 'event', event: { name: 'sessionEnded', sessionId: 's', cause: 'LOGOUT', known: true } },
       { type: 'event', event: { name: 'leaseReleased', lease, reason: 'session ended' } },
       { type: 'hook', token: undefined, event: 'down', lease, key: undefined },
       { type: 'answer', token, answer: { type: 'terminated', known: true } },

@@ -81,7 +81,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
       await lose(postgres);
       expect(await visit(here, 'mn1', told)).toBe(NO_MOBILITY);
       await aaa.line('store is lost: bootstraps go on without Mobile IPv6');
-      expect(await aaa.line('no Mobile IPv6')).toMatchObject({ user: 'mn1@home.example', reason: 'store' });
+      expect(await aaa.line('no Mobile IPv6')).toMatchObject({ nai: 'mn1@home.example', reason: 'store' });
       // Nobody knows who this is.
       expect(await visit(here, 'mn2', told)).toContain('refused');
       expect(await aaa.line('refused')).toMatchObject({ reason: 'unavailable' });

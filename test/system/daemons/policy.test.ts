@@ -92,7 +92,7 @@ describe('a subscriber that is bound to', () => {
     await made.issueClient('device', 'serial-4711@maker.example');
     await change(made, 'meter7@home.example', { certificateName: 'SERIAL-4711@maker.example' });
     expect((await enter(here, 'device')).outcome).toMatch(HOME_ADDRESS);
-    expect(await aaa.line('authenticated')).toMatchObject({ user: 'meter7@home.example' });
+    expect(await aaa.line('authenticated')).toMatchObject({ nai: 'meter7@home.example' });
     expect((await enter(here, 'mn7')).outcome).toContain('refused');
     expect(await aaa.line('refused')).toMatchObject({ reason: 'no-subscriber' });
   });
@@ -116,7 +116,7 @@ describe('two devices with one certificate', () => {
     const second = await enter(here, 'mn1');
     expect(second.outcome).toBe(first.outcome);
     expect(await aaa.line('lease taken over from another session')).toMatchObject({
-      user: 'mn1@home.example',
+      nai: 'mn1@home.example',
       from: sessionId,
     });
     const [subscriber] = ((await made.administer('aaa', 'listSubscribers', {})) as { items: Subscriber[] }).items;
@@ -153,8 +153,8 @@ describe('the CRL', () => {
     const other = await enter(here, 'mn2');
     await made.pki.revoke('mn1');
     await aaa.line('CRL read again');
-    expect(await aaa.line('certificate revoked: session ends')).toMatchObject({ user: 'mn1@home.example' });
-    expect(await paa.line('session ended')).toMatchObject({ user: 'mn1@home.example' });
+    expect(await aaa.line('certificate revoked: session ends')).toMatchObject({ nai: 'mn1@home.example' });
+    expect(await paa.line('session ended')).toMatchObject({ nai: 'mn1@home.example' });
     await aaa.line('lease released');
     expect(await made.leases()).toMatchObject([{ homeAddress: other.outcome }]);
   });
@@ -197,7 +197,7 @@ describe('the CRL', () => {
     await crls(['21', '22'], ['21']);
     await stay('mn2@home.example', 'mn3@home.example');
     expect(await aaa.line('certificate revoked: session ends')).toMatchObject({
-      user: 'mn1@home.example',
+      nai: 'mn1@home.example',
       serial: '21',
     });
     await crls(['12'], ['21']);
