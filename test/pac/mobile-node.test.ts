@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import type { Attempt } from '../../src/pac/attempt.js';
+import { MobileNode } from '../../src/pac/mobile-node.js';
+import { pacSchema } from '../../src/pac/options.js';
+import { Secret } from '../../src/protocol/bytes/secret.js';
+import { derivePsk } from '../../src/protocol/keys/kdf.js';
+import { CAPABILITY, type MobilityAssignment } from '../../src/protocol/mip6/assignment.js';
+import type { PacAuthorized } from '../../src/protocol/pana/session/pac-interface.js';
+import type { HookJob, HookRunner } from '../../src/runtime/hooks/runner.js';
+import type { Logger } from '../../src/runtime/log/log.js';
+import { unguarded } from '../../src/runtime/service/barrier.js';
+import { VirtualHost } from '../virtual-host.js';
+
+const MSK = Secret.take(new Uint8Array(64).fill(1));
+const EMSK = Secret.take(new Uint8Array(64).fill(2));
+const HOME_AGENT = Uint8Array.of(0x20, 1, 0xd, 0xb8, ...new Uint8Array(11), 1);
+const HOME_ADDRESS = Uint8Array.of(0x20, 1, 0xd, 0xb8, ...new Uint8Array(11), 7);
+const FROM_MSK = CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.IKEV2_PSK;
+const FROM_EMSK = FROM_MSK | CAPABILITY.PSK_FROM_EMSK;
+
+function assignment(more: Partial<MobilityAssignment> = {}): MobilityAssignment {
+  const none = { prefix: undefined, host: undefined, ikeIdentity: 'mn@example.net', lifetime: undefined };
+  return { capability: FROM_MSK, homeAgent: HOME_AGENT, homeAddress: HOME_ADDRESS, ...none, ...more };
+}
+
+const octetsOf = (key: Secret | undefined) => key?.use((octets) => Buffer.from(octets).toString('hex'));
+
+/** A mobile node whose hooks are recorded and whose time the test moves. */
+function node(mobility: { 'psk-root'?: 'msk' | 'emsk'; mode?: 'off' | 'wanted' } = {}, mn: string | null = '/h') {
+  const options = pacSchema.parse({
+    pana: { interface: 'wlan0' },
+    eap: { identity: '@example.net' },
+    tls: { ca: '/ca', certificate: '/c', key: '/k', 'server-name': 'aaa.example.net' },
+    mobility,
+    hooks: mn === null ? {} : { mn },
+  });
+  const host = new VirtualHost();
+  const jobs: HookJob[] = [];
+  const psks: (string | undefined)[] = [];
+  const run = (job: HookJob) => {
+    jobs.push(job);
+    psks.push(octetsOf(job.psk));
+    return Promise.resolve('done');
+  };
+  const hooks = { run, status: () => ({}), stop: () => Promise.resolve() } as unknown as HookRunner;
+  const warnings: unknown[] = [];
+  const log = { info: () => undefined, warn: (fields: unknown) => warnings.push(fields) } as unknown as Logger;
+  const mobile = new MobileNode(options, log, hooks, unguarded, host);
+  const authorize = (given: Partial<PacAuthorized>) => {
+    const event = { type: 'authorized', reconfigure: false, mobilityProblem: undefined, ...given };
+    const attempt = { ...PLACE, keys: { msk: MSK, emsk: EMSK }, authorized: { event, at: host.monotonic() } };
+    mobile.authorized(attempt as unknown as Attempt);
+  };
+  return { mobile, host, jobs, psks, warnings, authorize, events: () => jobs.map(({ event }) => event) };
+}
+
+const PLACE = { sessionId: 0xabcdef01, careOfAddress: 'fe80::5%wlan0' };
+
+describe('a mobile node', () => {
+  it('runs `up` with the key of its home agent and address, and what the hook needs to know', () => {
+    const { authorize, jobs, psks, mobile } = node();
+    authorize({ assignment: assignment() });
+    expect(jobs).toMatchObject([
+      {
+        program: '/h',
+        role: 'mn',
+        event: 'up',
+        subject: 'mn',
+        variables: {
+          homeAgent: '2001:db8::1',
+          homeAddress: '2001:db8::7',
+          session: 'abcdef01',
+          careOfAddress: 'fe80::5%wlan0',
+          interface: 'wlan0',
+          ike: 'ikev2',
+        },
+      },
+    ]);
+    expect(psks).toEqual([octetsOf(derivePsk(MSK, HOME_AGENT, HOME_ADDRESS))]);
+    expect(jobs[0]?.psk?.isWiped).toBe(true);
+    expect(mobile.status().binding).toMatchObject({ homeAgent: '2001:db8::1' });
+  });
+
+  it('with psk-root: emsk takes a key of the EMSK, and none that the access network knows', () => {
+    const wants = node({ 'psk-root': 'emsk' });
+    wants.authorize({ assignment: assignment({ capability: FROM_MSK }) });
+    expect([wants.events(), wants.mobile.status().binding]).toEqual([[], undefined]);
+    expect(wants.warnings).toEqual([{ reason: 'its key comes from the MSK, which the access network knows' }]);
+    wants.authorize({ assignment: assignment({ capability: FROM_EMSK }) });
+    expect(wants.psks).toEqual([octetsOf(derivePsk(EMSK, HOME_AGENT, HOME_ADDRESS))]);
+  });
+
+  it('with psk-root: msk takes no key of the EMSK', () => {
+    const { authorize, events } = node({ 'psk-root': 'msk' });
+    authorize({ assignment: assignment({ capability: FROM_EMSK }) });
+    expect(events()).toEqual([]);
+  });
+
+  it('runs `refresh` for the same home agent and address, `down` and `up` for others', () => {
+    const { authorize, jobs, events } = node();
+    authorize({ assignment: assignment() });
+    authorize({ assignment: assignment({ lifetime: 5 }) });
+    authorize({ assignment: assignment({ homeAddress: undefined }) });
+    authorize({ assignment: assignment({ homeAgent: HOME_ADDRESS, homeAddress: undefined }) });
+    expect(events()).toEqual(['up', 'refresh', 'down', 'up', 'down', 'up']);
+    expect(jobs.map(({ variables }) => variables.homeAgent)).toEqual([...Array(5).fill('2001:db8::1'), '2001:db8::7']);
+  });
+
+  it('runs `down` when a session brings no assignment, or one that is not fit', () => {
+    for (const given of [{}, { mobilityProblem: 'home agent: it is not an address' }]) {
+      const { authorize, events, warnings } = node();
+      authorize({ assignment: assignment() });
+      authorize(given);
+      authorize(given);
+      expect(events()).toEqual(['up', 'down']);
+      expect(warnings).toHaveLength(2);
+    }
+    const { authorize, warnings } = node({ mode: 'off' });
+    authorize({});
+    expect(warnings).toEqual([]);
+  });
+
+  it('runs `reconfigure` when it is told to get another address, and `move` when it has one', () => {
+    const { authorize, events, mobile } = node();
+    mobile.moved(PLACE as Attempt);
+    authorize({ assignment: assignment(), reconfigure: true });
+    mobile.moved(PLACE as Attempt);
+    expect(events()).toEqual(['up', 'reconfigure', 'move']);
+  });
+
+  it('keeps what it has for the rest of the lifetime when its session is lost, and not longer', () => {
+    const { authorize, events, host, mobile } = node();
+    authorize({ assignment: assignment() });
+    mobile.keepFor(30_000, PLACE);
+    host.advance(29_999);
+    expect(events()).toEqual(['up']);
+    host.advance(1);
+    expect(events()).toEqual(['up', 'down']);
+    expect(mobile.status().binding).toBeUndefined();
+  });
+
+  it('keeps it on when another session brings the same, and forgets the time', () => {
+    const { authorize, events, host, mobile } = node();
+    authorize({ assignment: assignment() });
+    mobile.keepFor(30_000, PLACE);
+    mobile.keepFor(40_000, PLACE);
+    host.advance(20_000);
+    authorize({ assignment: assignment() });
+    host.advance(100_000);
+    expect([events(), host.timers]).toEqual([['up', 'refresh'], 0]);
+    mobile.keepFor(undefined, PLACE);
+    expect(host.timers).toBe(0);
+  });
+
+  it('has nothing to take down twice, and runs no hook if it has none', async () => {
+    const { authorize, events, mobile, host } = node();
+    mobile.keepFor(10, PLACE);
+    expect(host.timers).toBe(0);
+    authorize({ assignment: assignment() });
+    mobile.withdraw(PLACE);
+    await mobile.stop(undefined);
+    expect(events()).toEqual(['up', 'down']);
+    const silent = node({}, null);
+    silent.authorize({ assignment: assignment() });
+    expect(silent.events()).toEqual([]);
+  });
+});
