@@ -1,71 +1,19 @@
-import { BoundedMap } from '../../bytes/bounded-map.js';
 import { DeadlineQueue } from '../../bytes/deadline-queue.js';
 import { Drbg } from '../../bytes/drbg.js';
-import type { PaaSessionConfig, PaaSessionInput, PaaSessionOutput } from '../session/paa-interface.js';
+import type { PaaSessionInput, PaaSessionOutput } from '../session/paa-interface.js';
 import { PaaSession } from '../session/paa-session.js';
 import { nextRetransmission, type Retransmission, startRetransmission } from '../session/retransmission.js';
 import { type Dropped, dropped, isRequest, type Received, receive } from '../session/session.js';
-import { type PacEndpoint, placeOf, type Start } from '../session/start.js';
-import { FLAG, HEADER_LENGTH, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
-import { makeAvp } from '../wire/dictionary.js';
+import { type PacEndpoint, placeOf } from '../session/start.js';
+import { FLAG, HEADER_LENGTH, MESSAGE_TYPE } from '../wire/codec.js';
+import { EndedSessions } from './ended-sessions.js';
+import { PaaOffers } from './offers.js';
+import type { PaaConfig, PaaInput, PaaOutput, PaaSessionView, SessionFault } from './paa-interface.js';
 import { PciLimiter, type PciLimits } from './pci-limiter.js';
 import { Entry, SessionTable } from './session-table.js';
-import { EPOCH, STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
+import { EPOCH } from './stateless-start.js';
 
-export interface PaaLimits {
-  /** PCIs answered in a second: from one address, from one network (/64, /24 of IPv4), and in all. */
-  readonly pciPerAddress: number;
-  readonly pciPerNetwork: number;
-  readonly pciInAll: number;
-  /** Sessions whose first authentication is not over: of one address, of one network (/64, /24 of IPv4), and in all. */
-  readonly halfOpenPerAddress: number;
-  readonly halfOpenPerNetwork: number;
-  readonly halfOpen: number;
-  readonly sessions: number;
-}
-
-export interface PaaConfig extends PaaSessionConfig {
-  readonly limits: PaaLimits;
-  /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request that PAR[S] carries; undefined: PAR[S] has none. */
-  readonly firstRequest: Uint8Array | undefined;
-}
-
-/** Offers take turns: optimised where configured, full, plain. */
-const OFFERS = 3;
-
-/** Ended sessions remembered so that their PAN[S] begins none again. */
-const MAX_ENDED = 65_536;
-
-export type PaaInput =
-  /** PAC_FOUND of RFC 5609 8: invite the PaC at this place. */
-  | { readonly type: 'invite'; readonly peer: PacEndpoint }
-  /** For sessions from now on; those that there are keep what they began with. The vendor id must not change. */
-  | { readonly type: 'configure'; readonly config: PaaConfig }
-  /** The machine keeps the octets. */
-  | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
-  | { readonly type: 'tick' }
-  | {
-      readonly type: 'session';
-      readonly sessionId: number;
-      readonly input: Exclude<PaaSessionInput, { type: 'message' }>;
-    };
-
-/** A session's machine threw: the session is over, the others are not touched. */
-export interface SessionFault {
-  readonly type: 'fault';
-  readonly error: unknown;
-}
-
-type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' | 'reached' }>;
-
-export type PaaOutput =
-  | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
-  | (Dropped & { readonly from: PacEndpoint | undefined })
-  | (SessionFault & { readonly sessionId: number })
-  | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
-  | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint }
-  /** Nobody at this place answered. */
-  | { readonly type: 'uninvited'; readonly peer: PacEndpoint };
+export type { PaaConfig, PaaInput, PaaLimits, PaaOutput, PaaSessionView, SessionFault } from './paa-interface.js';
 
 interface Invitation {
   readonly peer: PacEndpoint;
@@ -83,15 +31,6 @@ function step({ session }: Entry, input: PaaSessionInput, now: number): StepOutp
   }
 }
 
-/** What a PAA shows of a session. */
-export interface PaaSessionView {
-  readonly sessionId: number;
-  readonly peer: PacEndpoint;
-  readonly state: PaaSession['state'];
-  /** Milliseconds. */
-  readonly remaining: number | undefined;
-}
-
 /**
  * All sessions of a PAA behind one door: it answers PCI without state, begins a session at a valid PAN[S] and hands
  * every other message to its session.
@@ -99,13 +38,10 @@ export interface PaaSessionView {
 export class Paa {
   #config: PaaConfig;
   readonly #drbg: Drbg;
-  #starts: StatelessStart;
-  /** Offers of before the last `configure`, which may still be on their way. */
-  #formerStarts: StatelessStart | undefined;
+  readonly #offers: PaaOffers;
   readonly #pciLimiter: PciLimiter;
   readonly #sessions = new SessionTable();
-  /** Until when the number of an ended session is remembered. */
-  readonly #ended = new BoundedMap<number, number>(MAX_ENDED);
+  readonly #ended = new EndedSessions();
   /** PaCs that were sent a PAR[S] of our own accord, by place. */
   readonly #invited = new Map<string, Invitation>();
   /** Of sessions by their number, of invitations by their place. */
@@ -114,18 +50,8 @@ export class Paa {
   constructor(config: PaaConfig, seed: Uint8Array) {
     this.#config = config;
     this.#drbg = new Drbg(seed);
-    this.#starts = this.#startsOf(config);
+    this.#offers = new PaaOffers(config, this.#drbg);
     this.#pciLimiter = new PciLimiter(this.#drbg.bytes(16), pciLimits(config));
-  }
-
-  #startsOf(config: PaaConfig): StatelessStart {
-    const { vendorId, mobility, firstRequest } = config;
-    const plain = algorithmOffer(config);
-    const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
-    const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
-    // What strict peers may not know comes last.
-    const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
-    return new StatelessStart(this.#drbg.bytes(32), variants);
   }
 
   get deadline(): number | undefined {
@@ -157,8 +83,7 @@ export class Paa {
         return this.#invite(input.peer, now);
       case 'configure':
         this.#config = input.config;
-        this.#formerStarts = this.#starts;
-        this.#starts = this.#startsOf(input.config);
+        this.#offers.configure(input.config);
         this.#pciLimiter.limits = pciLimits(input.config);
         return [];
       case 'session': {
@@ -262,36 +187,15 @@ export class Paa {
 
   /** The PAR[S] for a PaC that has had so many before. */
   #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
-    const start = this.#freeStart(peer, now, this.#variantOf(before));
+    const taken = (id: number) => this.#sessions.get(id) !== undefined || this.#ended.has(id, now);
+    const start = this.#offers.offer(peer, before, now, taken);
     return start ? [{ type: 'send', octets: start.iPar, to: peer }] : [refuse('starts-of-epoch', peer)];
-  }
-
-  /** A start whose number no session has or had; undefined if this place has used up those of the epoch. */
-  #freeStart(peer: PacEndpoint, now: number, variant: number): Start | undefined {
-    for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
-      const start = this.#starts.offer(peer, now, variant, salt);
-      if (!this.#sessions.get(start.sessionId) && !this.#hasEnded(start.sessionId, now)) return start;
-    }
-    return undefined;
-  }
-
-  /**
-   * A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one.
-   * Some ignore a PAR[S] with EAP-Payload: it comes only each third time, too.
-   */
-  #variantOf(before: number): number {
-    const { mobility, firstRequest, peers } = this.#config;
-    if (peers === 'legacy') return VARIANT.PLAIN;
-    const turn = before % OFFERS;
-    if (turn === 0 && firstRequest) return VARIANT.OPTIMISED;
-    return turn === OFFERS - 1 && mobility !== undefined ? VARIANT.PLAIN : VARIANT.FULL;
   }
 
   #begin(pan: Received, from: PacEndpoint, now: number): PaaOutput[] {
     const { sessionId, sequence } = pan.message;
-    const start =
-      this.#starts.prove(from, sessionId, sequence, now) ?? this.#formerStarts?.prove(from, sessionId, sequence, now);
-    if (!start || this.#hasEnded(sessionId, now)) return [refuse('bad-start', from)];
+    const start = this.#offers.prove(from, sessionId, sequence, now);
+    if (!start || this.#ended.has(sessionId, now)) return [refuse('bad-start', from)];
     this.#pciLimiter.proven(from.address);
     const { limits } = this.#config;
     const { size, halfOpen } = this.#sessions;
@@ -417,15 +321,7 @@ export class Paa {
     const { sessionId } = entry.session;
     this.#sessions.remove(entry);
     this.#deadlines.set(sessionId, undefined);
-    this.#ended.set(sessionId, now + 2 * EPOCH);
-  }
-
-  #hasEnded(sessionId: number, now: number): boolean {
-    for (const [id, until] of this.#ended) {
-      if (until > now) break;
-      this.#ended.delete(id);
-    }
-    return this.#ended.has(sessionId);
+    this.#ended.add(sessionId, now);
   }
 }
 
@@ -443,14 +339,6 @@ function lengthProblem(octets: Uint8Array): 'truncated' | 'leftover' | undefined
 
 function pciLimits({ limits }: PaaConfig): PciLimits {
   return { perAddress: limits.pciPerAddress, perNetwork: limits.pciPerNetwork, inAll: limits.pciInAll };
-}
-
-/** RFC 5191 4.1: one AVP for each algorithm. */
-function algorithmOffer({ prf, integrity }: PaaConfig): PanaAvp[] {
-  return [
-    ...prf.map((id) => makeAvp('PRF-Algorithm', id)),
-    ...integrity.map((id) => makeAvp('Integrity-Algorithm', id)),
-  ];
 }
 
 function refuse(code: Dropped['code'], from: PacEndpoint): PaaOutput {

@@ -1,0 +1,78 @@
+import type { Drbg } from '../../bytes/drbg.js';
+import type { PacEndpoint, Start } from '../session/start.js';
+import type { PanaAvp } from '../wire/codec.js';
+import { makeAvp } from '../wire/dictionary.js';
+import type { PaaConfig } from './paa-interface.js';
+import { STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
+
+/** Offers take turns: optimised where configured, full, plain. */
+const OFFERS = 3;
+
+/** Which PAR[S] a PaC is sent, and whether a PAN[S] answers one: no state is kept of either. */
+export class PaaOffers {
+  readonly #drbg: Drbg;
+  #config: PaaConfig;
+  #starts: StatelessStart;
+  /** Offers of before the last `configure`, which may still be on their way. */
+  #former: StatelessStart | undefined;
+
+  constructor(config: PaaConfig, drbg: Drbg) {
+    this.#drbg = drbg;
+    this.#config = config;
+    this.#starts = this.#startsOf(config);
+  }
+
+  configure(config: PaaConfig): void {
+    this.#config = config;
+    this.#former = this.#starts;
+    this.#starts = this.#startsOf(config);
+  }
+
+  #startsOf(config: PaaConfig): StatelessStart {
+    const { vendorId, mobility, firstRequest } = config;
+    const plain = algorithmOffer(config);
+    const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
+    const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
+    // What strict peers may not know comes last.
+    const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
+    return new StatelessStart(this.#drbg.bytes(32), variants);
+  }
+
+  /**
+   * The start for a PaC that has had so many offers before, with a number that is not `taken`; undefined if this place has used
+   * up those of the epoch.
+   */
+  offer(peer: PacEndpoint, before: number, now: number, taken: (sessionId: number) => boolean): Start | undefined {
+    const variant = this.#variantOf(before);
+    for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
+      const start = this.#starts.offer(peer, now, variant, salt);
+      if (!taken(start.sessionId)) return start;
+    }
+    return undefined;
+  }
+
+  /** The start that this PAN[S] answers; undefined: its sender got none. */
+  prove(from: PacEndpoint, sessionId: number, sequence: number, now: number): Start | undefined {
+    return this.#starts.prove(from, sessionId, sequence, now) ?? this.#former?.prove(from, sessionId, sequence, now);
+  }
+
+  /**
+   * A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one.
+   * Some ignore a PAR[S] with EAP-Payload: it comes only each third time, too.
+   */
+  #variantOf(before: number): number {
+    const { mobility, firstRequest, peers } = this.#config;
+    if (peers === 'legacy') return VARIANT.PLAIN;
+    const turn = before % OFFERS;
+    if (turn === 0 && firstRequest) return VARIANT.OPTIMISED;
+    return turn === OFFERS - 1 && mobility !== undefined ? VARIANT.PLAIN : VARIANT.FULL;
+  }
+}
+
+/** RFC 5191 4.1: one AVP for each algorithm. */
+function algorithmOffer({ prf, integrity }: PaaConfig): PanaAvp[] {
+  return [
+    ...prf.map((id) => makeAvp('PRF-Algorithm', id)),
+    ...integrity.map((id) => makeAvp('Integrity-Algorithm', id)),
+  ];
+}
