@@ -215,7 +215,7 @@ describe.each([
     rig.advance(2_000);
     expect(lifetimes()).toEqual([7]);
     rig.end();
-    rig.permit('two', B, 1);
+    rig.permit('two', B, 0);
     rig.permit('three', C, Number.POSITIVE_INFINITY);
     rig.advance(0);
     expect(lifetimes()).toEqual([1, undefined]);
