@@ -119,7 +119,7 @@ Authorized after ${authorized['milliseconds']} ms (PCI to PAN[C]), protected wit
 
 async function checkKeys(node: Node, granted: DaemonProcess, { localHomeAgent }: DemoOptions): Promise<void> {
   const message = localHomeAgent ? 'local home agent granted' : 'lease given';
-  const line = await granted.line(message, ({ user }) => user === node.nai);
+  const line = await granted.line(message, ({ nai }) => nai === node.nai);
   const ours = node.bootstrapped['fingerprint'];
   const theirs = line['fingerprint'];
   if (ours !== theirs) throw new DemoError(`the keys of ${node.nai} differ: ${String(ours)} and ${String(theirs)}`);
