@@ -1,0 +1,213 @@
+import { parseAddress } from '../../src/protocol/bytes/address.js';
+import type {
+  Knock,
+  OctetStream,
+  Transport,
+  TransportConnection,
+  TransportListener,
+} from '../../src/runtime/diameter/transport.js';
+import type { Life } from './clock.js';
+import { describeDiameter } from './describe.js';
+import { systemError } from './links.js';
+import type { Scene } from './scene.js';
+
+/** Milliseconds that octets take. */
+const DELAY = 1;
+
+interface Listener {
+  readonly life: Life;
+  readonly knock: Knock;
+}
+
+/** One end of a connection. */
+class End implements OctetStream {
+  readonly #pair: Pair;
+  readonly life: Life;
+  other: End | undefined;
+  readonly #data: ((chunk: Uint8Array) => void)[] = [];
+  readonly #close: (() => void)[] = [];
+  closed = false;
+  #ended = false;
+  writableLength = 0;
+
+  constructor(pair: Pair, life: Life) {
+    this.#pair = pair;
+    this.life = life;
+  }
+
+  get writable(): boolean {
+    return !this.closed && !this.#ended;
+  }
+
+  on(event: 'data' | 'close' | 'error', listener: ((chunk: Uint8Array) => void) | (() => void)): this {
+    if (event === 'data') this.#data.push(listener);
+    if (event === 'close') this.#close.push(listener as () => void);
+    return this;
+  }
+
+  write(octets: Uint8Array, sent?: () => void): void {
+    if (this.writable) this.#pair.send(this, octets);
+    sent?.();
+  }
+
+  end(): void {
+    if (!this.writable) return;
+    this.#ended = true;
+    this.#pair.after(() => this.other?.fall());
+    this.#pair.after(() => this.fall());
+  }
+
+  receive(octets: Uint8Array): void {
+    if (this.closed || !this.life.alive) return;
+    for (const listener of this.#data) listener(Uint8Array.from(octets));
+  }
+
+  /** It is closed now. */
+  fall(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (!this.life.alive) return;
+    for (const listener of this.#close) listener();
+  }
+}
+
+/** A connection between two runs of daemons. */
+class Pair {
+  readonly ends: readonly [End, End];
+  readonly #scene: Scene;
+  readonly #watch: (from: Life, octets: Uint8Array) => void;
+  #held: (() => void)[] | undefined;
+
+  constructor(scene: Scene, from: Life, to: Life, watch: (from: Life, octets: Uint8Array) => void) {
+    this.#scene = scene;
+    this.#watch = watch;
+    const ends = [new End(this, from), new End(this, to)] as const;
+    ends[0].other = ends[1];
+    ends[1].other = ends[0];
+    this.ends = ends;
+  }
+
+  get isOpen(): boolean {
+    return this.ends.some(({ closed, life }) => !closed && life.alive);
+  }
+
+  has(life: Life): boolean {
+    return this.ends.some((end) => end.life === life);
+  }
+
+  send(from: End, octets: Uint8Array): void {
+    if (!this.#scene.leaves(from.life)) return;
+    const copy = Uint8Array.from(octets);
+    const { other } = from;
+    this.#watch(from.life, copy);
+    this.#scene.trace.note(from.life.name, other?.life.name ?? '', 'diameter', copy.length, () =>
+      describeDiameter(copy),
+    );
+    this.after(() => other?.receive(copy));
+  }
+
+  /** In order, unless it stalls: then when it goes on. */
+  after(action: () => void): void {
+    const go = () => {
+      if (this.#held) this.#held.push(action);
+      else action();
+    };
+    this.#scene.clock.after(DELAY, go);
+  }
+
+  stall(): void {
+    this.#held ??= [];
+  }
+
+  goOn(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const action of held) this.#scene.clock.after(DELAY, action);
+  }
+
+  cut(): void {
+    for (const end of this.ends) this.#scene.clock.after(DELAY, () => end.fall());
+  }
+}
+
+/** The Diameter connections of a world. */
+export class Connections {
+  readonly #scene: Scene;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #pairs = new Set<Pair>();
+  /** Sees what leaves, before it is on its way. */
+  readonly #watch: (from: Life, octets: Uint8Array) => void;
+  /** Connections cannot be made. */
+  isDown = false;
+
+  constructor(scene: Scene, watch: (from: Life, octets: Uint8Array) => void) {
+    this.#scene = scene;
+    this.#watch = watch;
+  }
+
+  /** Those of one run of a daemon at an address. */
+  transportOf(address: string, life: Life): Transport {
+    return {
+      connect: (to, _host, signal) =>
+        new Promise((resolve, reject) => {
+          signal.throwIfAborted();
+          signal.addEventListener('abort', () => reject(systemError('ABORTED')), { once: true });
+          this.#scene.clock.after(DELAY, () => {
+            const listener = this.#listeners.get(to.address);
+            if (this.isDown || !listener?.life.alive || !life.alive || signal.aborted) {
+              reject(systemError('ECONNREFUSED'));
+              return;
+            }
+            const pair = new Pair(this.#scene, life, listener.life, this.#watch);
+            this.#pairs.add(pair);
+            const [here, there] = pair.ends;
+            const guest = listener.knock(address, () => there.fall());
+            there.on('close', () => guest.closed());
+            guest.accepted(connectionOf(there, to.address, address));
+            resolve(connectionOf(here, address, to.address));
+          });
+        }),
+      listen: (at, knock): Promise<TransportListener> => {
+        this.#listeners.set(at.address, { life, knock });
+        const close = () => {
+          if (this.#listeners.get(at.address)?.life === life) this.#listeners.delete(at.address);
+          return Promise.resolve();
+        };
+        return Promise.resolve({ ...at, close });
+      },
+    };
+  }
+
+  /** Closes connections of a run, or all. */
+  cut(life?: Life): void {
+    this.#each(life, (pair) => pair.cut());
+  }
+
+  stall(life?: Life): void {
+    this.#each(life, (pair) => pair.stall());
+  }
+
+  goOn(): void {
+    this.#each(undefined, (pair) => pair.goOn());
+  }
+
+  #each(life: Life | undefined, action: (pair: Pair) => void): void {
+    for (const pair of this.#pairs) {
+      if (!pair.isOpen) this.#pairs.delete(pair);
+      else if (!life || pair.has(life)) action(pair);
+    }
+  }
+}
+
+function connectionOf(end: End, local: string, remote: string): TransportConnection {
+  return {
+    stream: end,
+    localAddress: parseAddress(local) ?? new Uint8Array(4),
+    remoteAddress: remote,
+    identities: undefined,
+    reset: () => {
+      end.other?.fall();
+      end.fall();
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { FLAG as DIAMETER_FLAG, decodeDiameter } from '../../src/protocol/diameter/wire/codec.js';
+import { decodePana } from '../../src/protocol/pana/wire/codec.js';
+import { messageName } from '../../src/protocol/pana/wire/dictionary.js';
+
+const COMMANDS: Readonly<Record<number, string>> = {
+  257: 'CE',
+  258: 'RA',
+  268: 'DE',
+  274: 'AS',
+  275: 'ST',
+  280: 'DW',
+  282: 'DP',
+};
+
+/** A datagram for a ladder. */
+export function describePana(octets: Uint8Array, lost: boolean): string {
+  return `${nameOf(octets)}${lost ? ' (lost)' : ''}`;
+}
+
+function nameOf(octets: Uint8Array): string {
+  try {
+    const message = decodePana(octets);
+    return `${messageName(message).rfc} ${message.sequence}`;
+  } catch {
+    return `${octets.length} octets`;
+  }
+}
+
+/** What a Diameter connection carries, for a ladder. */
+export function describeDiameter(octets: Uint8Array): string {
+  try {
+    const { commandCode, flags } = decodeDiameter(octets);
+    return `${COMMANDS[commandCode] ?? commandCode}${flags & DIAMETER_FLAG.R ? 'R' : 'A'}`;
+  } catch {
+    return `${octets.length} octets`;
+  }
+}

@@ -1,0 +1,77 @@
+import type { ProgramRun } from './programs.js';
+
+/** A home address as a home agent's program has set it up. */
+export interface HomeBinding {
+  readonly nai: string;
+  readonly key: string | undefined;
+}
+
+/** What a mobile node's program has set up. */
+export interface NodeBinding {
+  readonly homeAgent: string;
+  readonly homeAddress: string;
+  readonly key: string | undefined;
+}
+
+/** What the programs of a world have set up: home agents, mobile nodes, enforcement points. */
+export class Effects {
+  /** By home address. */
+  readonly homeAddresses = new Map<string, HomeBinding>();
+  /** By machine. */
+  readonly nodes = new Map<string, NodeBinding>();
+  /** By machine of the PAA: sessions by the address that may pass. */
+  readonly admitted = new Map<string, Map<string, string>>();
+  /** Addresses of home agents that do not answer. */
+  readonly deadAgents = new Set<string>();
+
+  /** False: the program says no. */
+  apply(run: ProgramRun): boolean {
+    switch (run.program) {
+      case 'mn':
+        this.#node(run);
+        return true;
+      case 'ha':
+        this.#homeAgent(run);
+        return true;
+      case 'ep':
+        this.#enforcementPoint(run);
+        return true;
+      default:
+        return !this.deadAgents.has(run.environment['MIP6_HA'] ?? '');
+    }
+  }
+
+  #node({ machine, event, environment, key }: ProgramRun): void {
+    const { MIP6_HA: homeAgent = '', MIP6_HOA: homeAddress = '' } = environment;
+    if (event === 'down') this.nodes.delete(machine);
+    else if (event === 'up' || event === 'refresh') this.nodes.set(machine, { homeAgent, homeAddress, key });
+  }
+
+  #homeAgent({ event, environment, key }: ProgramRun): void {
+    const { MIP6_HOA: homeAddress = '', MIP6_MN_ID: nai = '' } = environment;
+    if (event === 'down') {
+      // Of somebody else by now: the hook takes down what its own subscriber had.
+      if (this.homeAddresses.get(homeAddress)?.nai === nai) this.homeAddresses.delete(homeAddress);
+    } else this.homeAddresses.set(homeAddress, { nai, key });
+  }
+
+  #enforcementPoint({ machine, event, environment, input = '' }: ProgramRun): void {
+    const admitted = this.admitted.get(machine) ?? new Map<string, string>();
+    this.admitted.set(machine, admitted);
+    if (event === 'start' || event === 'stop') admitted.clear();
+    if (event === 'batch' || event === 'start') {
+      for (const line of input.split('\n')) {
+        const [word = '', ...assignments] = line.split(' ');
+        if (word !== '') this.#admission(admitted, word, Object.fromEntries(assignments.map((one) => one.split('='))));
+      }
+    } else this.#admission(admitted, event, environment);
+  }
+
+  #admission(admitted: Map<string, string>, event: string, values: Readonly<Record<string, string>>): void {
+    const { MIP6_COA: address, MIP6_COA_OLD: former, MIP6_SESSION: session = '' } = values;
+    if (event === 'move' && former !== undefined) admitted.delete(former);
+    if (address === undefined) return;
+    if (event === 'permit' || event === 'move') admitted.set(address, session);
+    if (event === 'revoke') admitted.delete(address);
+  }
+}

@@ -1,0 +1,146 @@
+import type { BootstrapResult, HomeAgent, Lease } from '../../src/store/records.js';
+import type { Committed } from './shared-store.js';
+
+/** What the store has committed to. */
+interface Promised {
+  readonly nai: string;
+  readonly homeAgent: string;
+  /** Origin-Host and Origin-State-Id of the PAA that has its session. */
+  readonly origin: string;
+  readonly originState: number;
+  /** By the store's clock. */
+  until: number;
+}
+
+interface BootstrapGiven {
+  readonly nai: string;
+  readonly sessionId: string;
+  readonly leaseLifetime: number;
+  readonly origin: string;
+  readonly originState: number | undefined;
+}
+
+interface EndedGiven {
+  readonly origin: string;
+  readonly before: number;
+  readonly leasesFor: number;
+}
+
+/** Keeps a model of the leases beside the store, made of nothing but its answers, and says where they contradict each other. */
+export class Leases {
+  readonly #now: () => number;
+  readonly #broken: (invariant: string, detail: string) => void;
+  readonly #byAddress = new Map<string, Promised>();
+  readonly #byNai = new Map<string, string>();
+  /** Sessions and home addresses. */
+  readonly #promises = new Set<string>();
+  /** Names of home agents that are not up, and addresses by name. */
+  readonly #notUp = new Set<string>();
+
+  /** `now`: the store's clock, in milliseconds since 1970. */
+  constructor(now: () => number, broken: (invariant: string, detail: string) => void) {
+    this.#now = now;
+    this.#broken = broken;
+  }
+
+  get size(): number {
+    return this.#byAddress.size;
+  }
+
+  /** Whether the store has ever committed a home address to a session. What comes after may take it back before the answer. */
+  hasPromised(homeAddress: string, session: string): boolean {
+    return this.#promises.has(`${session} ${homeAddress}`);
+  }
+
+  /** The wall clock made a step, and the store's times with it. */
+  shift(milliseconds: number): void {
+    for (const promised of this.#byAddress.values()) promised.until += milliseconds;
+  }
+
+  committed({ operation, given, result }: Committed): void {
+    switch (operation) {
+      case 'bootstrap':
+        this.#bootstrapped(given as BootstrapGiven, result as BootstrapResult);
+        break;
+      case 'expire':
+        for (const lease of result as Lease[]) this.#forget(lease.homeAddress);
+        break;
+      case 'releaseLease':
+        this.#forget((result as Lease).homeAddress);
+        break;
+      case 'removeSubscriber':
+        if (result) this.#forget((result as Lease).homeAddress);
+        break;
+      case 'removeHomeAgent':
+        for (const lease of result as Lease[]) this.#forget(lease.homeAddress);
+        break;
+      case 'endSessionsOf':
+        this.#paaStarted(given as EndedGiven);
+        break;
+      case 'endSession': {
+        const { released } = result as { released?: Lease | readonly Lease[] | undefined };
+        for (const lease of [released ?? []].flat() as Lease[]) this.#forget(lease.homeAddress);
+        break;
+      }
+      case 'changeHomeAgent':
+      case 'probedHomeAgent': {
+        const agent = result as HomeAgent | undefined;
+        if (!agent) break;
+        const isUp = agent.state === 'up' && agent.failedBy === undefined;
+        if (isUp) this.#notUp.delete(agent.address);
+        else this.#notUp.add(agent.address);
+      }
+    }
+  }
+
+  /** A PAA that has started again has forgotten its sessions: their leases stay for a while. */
+  #paaStarted({ origin, before, leasesFor }: EndedGiven): void {
+    const until = this.#now() + leasesFor;
+    for (const promised of this.#byAddress.values()) {
+      if (promised.origin === origin && promised.originState < before) promised.until = Math.min(promised.until, until);
+    }
+  }
+
+  #bootstrapped(
+    { nai, sessionId, leaseLifetime, origin, originState = 0 }: BootstrapGiven,
+    result: BootstrapResult,
+  ): void {
+    if (result.released) this.#takenBack(nai, result.released);
+    if (result.result !== 'home') return;
+    const { homeAddress, homeAgent } = result.lease;
+    this.#promises.add(`${sessionId} ${homeAddress}`);
+    const holder = this.#byAddress.get(homeAddress);
+    const now = this.#now();
+    if (holder && holder.nai !== nai && holder.until > now) {
+      this.#broken('no home address has two subscribers', `${homeAddress} of ${holder.nai} is given to ${nai}`);
+    }
+    const before = this.#byNai.get(nai);
+    if (before !== undefined && before !== homeAddress) this.#moved(nai, before, homeAddress);
+    if (holder && holder.nai !== nai) this.#byNai.delete(holder.nai);
+    const until = now + leaseLifetime;
+    this.#byAddress.set(homeAddress, { nai, homeAgent: homeAgent.address, origin, originState, until });
+    this.#byNai.set(nai, homeAddress);
+  }
+
+  #takenBack(nai: string, { homeAddress }: Lease): void {
+    const promised = this.#byAddress.get(homeAddress);
+    if (promised && promised.until > this.#now() && !this.#notUp.has(promised.homeAgent)) {
+      this.#broken('no lease is moved while it is valid', `${homeAddress} is taken from ${nai}`);
+    }
+    this.#forget(homeAddress);
+  }
+
+  #moved(nai: string, before: string, after: string): void {
+    const promised = this.#byAddress.get(before);
+    if (promised && promised.until > this.#now() && !this.#notUp.has(promised.homeAgent)) {
+      this.#broken('no lease is moved while it is valid', `${nai} had ${before} and is given ${after}`);
+    }
+    this.#forget(before);
+  }
+
+  #forget(homeAddress: string): void {
+    const promised = this.#byAddress.get(homeAddress);
+    this.#byAddress.delete(homeAddress);
+    if (promised && this.#byNai.get(promised.nai) === homeAddress) this.#byNai.delete(promised.nai);
+  }
+}

@@ -1,0 +1,146 @@
+import type { PacEndpoint } from '../../src/protocol/pana/session/start.js';
+import type { DatagramSocket, Udp, UdpOptions } from '../../src/runtime/net/udp.js';
+import type { Life } from './clock.js';
+import { describePana } from './describe.js';
+import type { Scene } from './scene.js';
+
+/** What a link does to datagrams in either direction. */
+export interface LinkQuality {
+  /** Part of them that is lost, and that comes twice. */
+  readonly loss: number;
+  readonly repeats: number;
+  /** Longest delay in milliseconds, which also reorders. */
+  readonly delay: number;
+}
+
+export const GOOD_LINK: LinkQuality = { loss: 0, repeats: 0, delay: 5 };
+
+/** A machine with one address at a time, which may change. */
+export interface Attached {
+  readonly name: string;
+  /** Undefined: it has none. */
+  address: string | undefined;
+}
+
+interface Bound {
+  readonly life: Life;
+  readonly machine: Attached;
+  readonly peer: string | undefined;
+  readonly receive: (octets: Uint8Array, from: { readonly address: string; readonly port: number }) => void;
+}
+
+const keyOf = (address: string, port: number) => `${address}|${port}`;
+
+/** The access networks: every address is on the link that its part before `::` names. */
+export class PanaLinks {
+  readonly #scene: Scene;
+  readonly #bound = new Map<string, Bound>();
+  readonly #quality = new Map<string, LinkQuality>();
+  #lastPort = 40_000;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  /** What a link is like from now on. */
+  become(link: string, quality: LinkQuality): void {
+    this.#quality.set(link, quality);
+  }
+
+  /** The sockets of one run of a daemon on a machine. */
+  udpOf(machine: Attached, life: Life): Udp {
+    return {
+      open: ({ address, port }, onDatagram) => {
+        const label = keyOf(address, port);
+        if (this.#bound.get(label)?.life.alive) return Promise.reject(systemError('EADDRINUSE'));
+        const receive: Bound['receive'] = (octets, from) => onDatagram(octets, { ...from, local: label });
+        return Promise.resolve(this.#bind(machine, life, { address, port }, undefined, receive));
+      },
+      connect: (to, from, onDatagram) => {
+        const address = from.address ?? machine.address;
+        if (address === undefined) return Promise.reject(systemError('ENETUNREACH'));
+        const own = { address, port: from.port ?? this.#freePort() };
+        return Promise.resolve(this.#bind(machine, life, own, to, (octets) => onDatagram(octets)));
+      },
+    };
+  }
+
+  /** A datagram of somebody who is no daemon of this world. */
+  inject(octets: Uint8Array, from: PacEndpoint, to: { readonly address: string; readonly port: number }): void {
+    this.#carry(octets, 'stranger', from, to);
+  }
+
+  #freePort(): number {
+    this.#lastPort += 1;
+    return this.#lastPort;
+  }
+
+  #bind(
+    machine: Attached,
+    life: Life,
+    own: UdpOptions,
+    peer: { readonly address: string; readonly port: number } | undefined,
+    receive: Bound['receive'],
+  ): DatagramSocket {
+    const label = keyOf(own.address, own.port);
+    const bound: Bound = { life, machine, peer: peer && keyOf(peer.address, peer.port), receive };
+    this.#bound.set(label, bound);
+    let isOpen = true;
+    return {
+      address: { ...own },
+      label,
+      place: label.replace('|', ' port '),
+      send: (octets, to) => {
+        if (!isOpen) return false;
+        if (this.#scene.leaves(life)) this.#carry(octets, machine.name, own, peer ?? to);
+        return true;
+      },
+      close: () => {
+        isOpen = false;
+        if (this.#bound.get(label) === bound) this.#bound.delete(label);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  #carry(octets: Uint8Array, name: string, from: UdpOptions, to: UdpOptions): void {
+    const { clock, dice, trace } = this.#scene;
+    const copy = Uint8Array.from(octets);
+    const target = keyOf(to.address, to.port);
+    const quality = this.#qualityBetween(from.address, to.address);
+    const lost = dice.chance(quality.loss);
+    const receiver = this.#bound.get(target)?.machine.name ?? to.address;
+    trace.note(name, receiver, lost ? 'lost' : 'pana', copy.length, () => describePana(copy, lost));
+    if (lost) return;
+    const times = dice.chance(quality.repeats) ? 2 : 1;
+    for (let i = 0; i < times; i += 1) {
+      clock.after(dice.fraction() * quality.delay, () => this.#deliver(copy, from, target));
+    }
+  }
+
+  #deliver(octets: Uint8Array, from: UdpOptions, target: string): void {
+    const to = this.#bound.get(target);
+    if (!to?.life.alive || to.life.asleep) return;
+    // A socket of an address that the machine had before hears nothing.
+    if (to.peer !== undefined && (to.peer !== keyOf(from.address, from.port) || !this.#isAt(to, target))) return;
+    to.receive(Uint8Array.from(octets), { address: from.address, port: from.port });
+  }
+
+  #isAt({ machine }: Bound, target: string): boolean {
+    return machine.address !== undefined && target.startsWith(`${machine.address}|`);
+  }
+
+  #qualityBetween(a: string, b: string): LinkQuality {
+    const one = this.#quality.get(linkOf(a)) ?? GOOD_LINK;
+    const other = this.#quality.get(linkOf(b)) ?? GOOD_LINK;
+    return one.loss >= other.loss ? one : other;
+  }
+}
+
+export function linkOf(address: string): string {
+  return address.split('::', 1)[0] ?? address;
+}
+
+export function systemError(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code });
+}

@@ -1,0 +1,158 @@
+import type { Logger } from '../../src/runtime/log/log.js';
+import type { ControlRoutes } from '../../src/runtime/service/control.js';
+import type { Surroundings } from '../../src/runtime/surroundings/surroundings.js';
+import { Life, MachineHost } from './clock.js';
+import type { Connections } from './connections.js';
+import type { Attached, PanaLinks } from './links.js';
+import type { Programs } from './programs.js';
+import type { Scene } from './scene.js';
+
+/** A line of a daemon's log. */
+export interface LogLine {
+  readonly machine: string;
+  readonly at: number;
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** What machines of a world share. */
+export interface Ground {
+  readonly scene: Scene;
+  readonly links: PanaLinks;
+  readonly connections: Connections;
+  readonly programs: Programs;
+  /** Of this world's files. */
+  readonly folder: string;
+  readonly onLog: (line: LogLine) => void;
+  /** By what a watched file is known, where the world has changed it. */
+  readonly versions: Map<string, number>;
+}
+
+interface Running<D> {
+  readonly life: Life;
+  /** Undefined: it is starting. */
+  daemon: D | undefined;
+  routes: ControlRoutes;
+}
+
+/** A host with one daemon, which may be killed and started again. */
+export abstract class Machine<D extends { stop(): Promise<void> }> implements Attached {
+  readonly name: string;
+  address: string | undefined;
+  readonly host: MachineHost;
+  readonly ground: Ground;
+  #running: Running<D> | undefined;
+  #addressChanged: () => void = () => undefined;
+  starts = 0;
+  #stopping: Promise<void> = Promise.resolve();
+
+  constructor(name: string, address: string, ground: Ground) {
+    this.name = name;
+    this.address = address;
+    this.ground = ground;
+    this.host = new MachineHost(ground.scene.clock, ground.scene.dice);
+  }
+
+  get life(): Life | undefined {
+    return this.#running?.life;
+  }
+
+  get daemon(): D | undefined {
+    return this.#running?.life.alive ? this.#running.daemon : undefined;
+  }
+
+  get isRunning(): boolean {
+    return this.daemon !== undefined;
+  }
+
+  protected abstract launch(life: Life, log: Logger): Promise<D>;
+
+  /** Resolves when it has started, or has been killed meanwhile, or cannot start. One that stops starts when it has. */
+  async start(): Promise<void> {
+    await this.#stopping;
+    if (this.#running?.life.alive) return;
+    this.starts += 1;
+    const life = new Life(this.name);
+    const running: Running<D> = { life, daemon: undefined, routes: {} };
+    this.#running = running;
+    this.ground.scene.trace.note(this.name, this.name, 'start', 0);
+    try {
+      running.daemon = await this.launch(life, this.#log(life));
+    } catch (error) {
+      if (life.alive) this.#say('error', 'not started', { reason: (error as Error).message });
+      life.end();
+    }
+  }
+
+  /** The process is gone at once. `isSilent`: the whole machine is, and nobody hears of it. */
+  kill(isSilent = false): void {
+    const life = this.#running?.life;
+    if (!life?.alive) return;
+    this.ground.scene.trace.note(this.name, this.name, 'killed', 0);
+    if (!isSilent) this.ground.connections.cut(life);
+    life.end();
+  }
+
+  stop(): Promise<void> {
+    const running = this.#running;
+    if (!running?.life.alive || !running.daemon) return Promise.resolve();
+    this.ground.scene.trace.note(this.name, this.name, 'stop', 0);
+    const { life } = running;
+    const stopped = running.daemon.stop().then(() => life.end());
+    this.#stopping = Promise.race([stopped, life.ended]);
+    return stopped;
+  }
+
+  /** What an operator asks of the daemon; undefined: it does not run. */
+  async ask(route: string, body?: unknown): Promise<unknown> {
+    const running = this.#running;
+    const handler = running?.life.alive ? running.routes[route] : undefined;
+    return handler?.({ query: new URLSearchParams(), body });
+  }
+
+  /** Its address is another one now. */
+  moveTo(address: string | undefined): void {
+    this.address = address;
+    this.ground.scene.trace.note(this.name, this.name, 'moves', 0, `moves to ${address ?? 'nowhere'}`);
+    this.#addressChanged();
+  }
+
+  protected surroundings(life: Life): Surroundings {
+    const { links, connections, programs, versions } = this.ground;
+    return {
+      host: this.host.of(life),
+      udp: links.udpOf(this, life),
+      transport: connections.transportOf(this.address ?? '', life),
+      hookProcesses: programs.processesOf(this.name, life),
+      watchAddresses: (onChange, host) => {
+        this.#addressChanged = () => host.after(20, onChange);
+        return () => {
+          this.#addressChanged = () => undefined;
+        };
+      },
+      lookAtFiles: (paths) => Promise.resolve(new Map(paths.map((path) => [path, String(versions.get(path) ?? 0)]))),
+      openControl: (_door, routes) => {
+        if (this.#running?.life === life) this.#running.routes = routes;
+        return Promise.resolve(() => Promise.resolve());
+      },
+    };
+  }
+
+  #log(life: Life): Logger {
+    const at = (level: LogLine['level']) => (first: object | string, text?: string) => {
+      if (!life.alive) return;
+      if (typeof first === 'string') this.#say(level, first, {});
+      else this.#say(level, text ?? '', first as Record<string, unknown>);
+    };
+    const nothing = () => undefined;
+    const log = { trace: nothing, debug: nothing, info: at('info'), warn: at('warn'), error: at('error') };
+    return { ...log, fatal: at('error'), isLevelEnabled: () => false } as unknown as Logger;
+  }
+
+  #say(level: LogLine['level'], message: string, fields: Readonly<Record<string, unknown>>): void {
+    const { scene, onLog } = this.ground;
+    scene.trace.note(this.name, this.name, 'log', message.length, () => `${message} ${JSON.stringify(fields)}`);
+    onLog({ machine: this.name, at: scene.clock.now, level, message, fields });
+  }
+}

@@ -1,0 +1,248 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { aaaSchema } from '../../src/aaa/config/options.js';
+import { readCredentials as readServerCredentials } from '../../src/aaa/credentials.js';
+import { AaaDaemon } from '../../src/aaa/daemon.js';
+import type { AaaSurroundings } from '../../src/aaa/surroundings.js';
+import { PaaDaemon } from '../../src/paa/daemon.js';
+import { paaSchema } from '../../src/paa/options.js';
+import { type ReadCredentials, readCredentials } from '../../src/pac/credentials.js';
+import { PacDaemon } from '../../src/pac/daemon.js';
+import { pacSchema } from '../../src/pac/options.js';
+import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
+import type { Logger } from '../../src/runtime/log/log.js';
+import type { Host } from '../../src/runtime/system/host.js';
+import type { Life } from './clock.js';
+import { type CertificateChoice, type Credentials, naiOf } from './credentials.js';
+import { type Ground, Machine } from './machine.js';
+import type { SharedStore } from './shared-store.js';
+import { StandInMaterial } from './stand-in.js';
+import { StandInPeer, StandInServer } from './stand-in-eap.js';
+
+/** Options that differ from world to world. */
+export interface WorldOptions {
+  readonly nodes: number;
+  readonly paas: number;
+  readonly servers: number;
+  readonly homeAgents: number;
+  /** Seconds of a session. */
+  readonly lifetime: number;
+  readonly batch: boolean;
+  readonly optimisedStart: boolean;
+  readonly piggyback: boolean;
+  /** Milliseconds that the answer waits for the home agent's hook. */
+  readonly hookWait: number;
+  /** Home agents are probed. */
+  readonly probes: boolean;
+}
+
+export const PANA_PORT = 7160;
+export const linkOfPaa = (paa: number) => `2001:db8:a${paa}`;
+export const paaAddress = (paa: number) => `${linkOfPaa(paa)}::1`;
+const paaHost = (paa: number) => `paa${paa}.access.example`;
+const paaDiameterAddress = (paa: number) => `2001:db8:e::${paa}`;
+const serverHost = (server: number) => `aaa${server}.home.example`;
+const serverAddress = (server: number) => `2001:db8:d::${server}`;
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+
+/** Real certificates, or what stands in for them. */
+export type Material = Credentials | StandInMaterial;
+
+const REALM = 'home.example';
+
+/** An AAA server. */
+export class ServerMachine extends Machine<AaaDaemon> {
+  readonly #options: WorldOptions;
+  readonly #number: number;
+  readonly #material: Material;
+  readonly #store: SharedStore;
+  readonly #crl: string;
+
+  constructor(number: number, options: WorldOptions, material: Material, store: SharedStore, ground: Ground) {
+    super(`aaa${number}`, serverAddress(number), ground);
+    this.#number = number;
+    this.#options = options;
+    this.#material = material;
+    this.#store = store;
+    this.#crl = join(ground.folder, 'crl.pem');
+  }
+
+  protected launch(life: Life, log: Logger): Promise<AaaDaemon> {
+    const ground = this.surroundings(life);
+    const surroundings = {
+      ...ground,
+      ...this.#eap(ground.host),
+      openStore: (_where: string, { events = {} }: { readonly events?: object }) =>
+        Promise.resolve(this.#store.portOf(life, events)),
+    };
+    return AaaDaemon.start(this.options(), log, undefined, surroundings);
+  }
+
+  #eap(host: Host): Pick<AaaSurroundings, 'readCredentials' | 'makeEngine'> {
+    if (!(this.#material instanceof StandInMaterial)) {
+      return { readCredentials: readServerCredentials, makeEngine: (options) => new TlsServerEngine(options) };
+    }
+    const { authority } = this.#material;
+    return {
+      readCredentials: () => Promise.resolve({ caPem: '', certificatePem: '', keyPem: '', host }),
+      makeEngine: () => new StandInServer({ authority, name: REALM, host }),
+    };
+  }
+
+  options() {
+    const { folder } = this.ground;
+    const [ca, certificate, key] = ['ca.pem', 'server.pem', 'server-key.pem'].map((name) => join(folder, name));
+    const { paas, servers, lifetime, hookWait, probes } = this.#options;
+    return aaaSchema.parse({
+      store: join(folder, 'store.db'),
+      diameter: {
+        host: serverHost(this.#number),
+        realm: 'home.example',
+        listen: [serverAddress(this.#number)],
+        peers: numbers(paas).map((paa) => ({ host: paaHost(paa), from: [paaDiameterAddress(paa)] })),
+        watchdog: '6s',
+        'shared-store': servers > 1,
+      },
+      tls: { ca, certificate, key, crl: this.#crl },
+      session: { lifetime: `${lifetime}s`, grace: '30s' },
+      hooks: {
+        ...{ 'state-dir': join(folder, this.name), ha: 'ha', wait: hookWait, timeout: '5s' },
+        ...(probes ? { probe: 'probe' } : {}),
+      },
+    });
+  }
+
+  reload(): Promise<void> {
+    return this.daemon?.reload() ?? Promise.resolve();
+  }
+}
+
+/** An access router. */
+export class PaaMachine extends Machine<PaaDaemon> {
+  readonly #options: WorldOptions;
+  readonly #number: number;
+
+  constructor(number: number, options: WorldOptions, ground: Ground) {
+    super(`paa${number}`, paaDiameterAddress(number), ground);
+    this.#number = number;
+    this.#options = options;
+  }
+
+  get link(): string {
+    return linkOfPaa(this.#number);
+  }
+
+  protected launch(life: Life, log: Logger): Promise<PaaDaemon> {
+    return PaaDaemon.start(this.options(), log, this.surroundings(life));
+  }
+
+  options() {
+    const { servers, batch, optimisedStart } = this.#options;
+    return paaSchema.parse({
+      pana: { listen: [paaAddress(this.#number)], port: PANA_PORT, 'optimised-start': optimisedStart },
+      diameter: {
+        host: paaHost(this.#number),
+        realm: 'access.example',
+        watchdog: '6s',
+        reconnect: '10s',
+        peers: numbers(servers).map((server) => ({
+          host: serverHost(server),
+          address: serverAddress(server),
+          priority: 0,
+        })),
+      },
+      hooks: { 'state-dir': join(this.ground.folder, this.name), ep: 'ep', 'ep-batch': batch, timeout: '5s' },
+    });
+  }
+
+  reload(): Promise<void> {
+    return this.daemon?.reload(this.options()) ?? Promise.resolve();
+  }
+}
+
+/** A mobile node. */
+export class NodeMachine extends Machine<PacDaemon> {
+  readonly number: number;
+  readonly #options: WorldOptions;
+  readonly #material: Material;
+  certificate: CertificateChoice = 'own';
+  #moves = 0;
+  #paa = 1;
+
+  constructor(number: number, options: WorldOptions, material: Material, ground: Ground) {
+    super(`mn${number}`, '', ground);
+    this.number = number;
+    this.#options = options;
+    this.#material = material;
+    this.attach(((number - 1) % options.paas) + 1);
+  }
+
+  get nai(): string {
+    return naiOf(this.number);
+  }
+
+  get link(): string {
+    return linkOfPaa(this.#paa);
+  }
+
+  /** Goes to the link of a PAA, or gets another address on the one where it is. */
+  attach(paa: number): void {
+    this.#paa = paa;
+    this.renumber();
+  }
+
+  renumber(): void {
+    this.#moves += 1;
+    this.moveTo(`${this.link}::${this.number}:${this.#moves}`);
+  }
+
+  protected launch(life: Life, log: Logger): Promise<PacDaemon> {
+    this.#writeCertificate();
+    const ground = this.surroundings(life);
+    return PacDaemon.start(this.options(), log, {
+      ...ground,
+      readCredentials: this.#readCredentials(ground.host),
+      discoverPaas: () => Promise.resolve([paaAddress(this.#paa)]),
+    });
+  }
+
+  #readCredentials(host: Host): ReadCredentials {
+    const material = this.#material;
+    if (!(material instanceof StandInMaterial)) return readCredentials;
+    const certificate = () => material.certificateOf(this.number, this.certificate);
+    const peer = new StandInPeer({ authority: material.authority, certificate, serverName: REALM, host });
+    return () => Promise.resolve({ peer, used: [] });
+  }
+
+  /** Presents another certificate from its next authentication on. */
+  async present(choice: CertificateChoice): Promise<void> {
+    this.certificate = choice;
+    this.#writeCertificate();
+    await this.daemon?.reload(this.options());
+  }
+
+  #writeCertificate(): void {
+    if (this.#material instanceof StandInMaterial) return;
+    const pem = this.#material.certificateOf(this.number, this.certificate);
+    writeFileSync(join(this.ground.folder, `${this.name}.pem`), pem, { mode: 0o600 });
+  }
+
+  options() {
+    const { folder } = this.ground;
+    return pacSchema.parse({
+      pana: {
+        port: PANA_PORT,
+        'piggyback-responses': this.#options.piggyback,
+      },
+      eap: { identity: '@home.example' },
+      tls: {
+        ca: join(folder, 'ca.pem'),
+        certificate: join(folder, `${this.name}.pem`),
+        key: join(folder, 'client-key.pem'),
+        'server-name': 'home.example',
+      },
+      hooks: { 'state-dir': join(folder, this.name), mn: 'mn', timeout: '5s' },
+      retry: { longest: '60s' },
+    });
+  }
+}

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import type { HookCall, HookProcess, HookProcessListener, HookProcessRunner } from '../../src/runtime/hooks/process.js';
+import type { Life } from './clock.js';
+import type { Scene } from './scene.js';
+
+/** One run of a hook's program. */
+export interface ProgramRun {
+  /** The machine that it runs on. */
+  readonly machine: string;
+  readonly program: string;
+  readonly event: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly input: string | undefined;
+  /** A hash of the key that the program was given. */
+  readonly key: string | undefined;
+}
+
+/** What programs do instead of working, each with this probability. */
+export interface ProgramTrouble {
+  readonly fail: number;
+  readonly hang: number;
+  /** Longest time in milliseconds. */
+  readonly slow: number;
+}
+
+export const GOOD_PROGRAMS: ProgramTrouble = { fail: 0, hang: 0, slow: 20 };
+
+/** How long a program that is told to end takes for it, in milliseconds; some do not listen to SIGTERM. */
+const END_TIME = 1_000;
+const DEAF = 0.3;
+
+/** The operator's hooks: a program has its effect some time after its start, whatever becomes of its daemon. */
+export class Programs {
+  readonly #scene: Scene;
+  readonly #effect: (run: ProgramRun) => boolean;
+  trouble: ProgramTrouble = GOOD_PROGRAMS;
+  /** Programs that run, by the run of the daemon that has started them. */
+  readonly #running = new Map<object, Life>();
+
+  /** `effect`: what a program that works has done; false: it says no. */
+  constructor(scene: Scene, effect: (run: ProgramRun) => boolean) {
+    this.#scene = scene;
+    this.#effect = effect;
+  }
+
+  /** Programs, but for probes, that a daemon waits for. */
+  get running(): number {
+    return [...this.#running.values()].filter(({ alive }) => alive).length;
+  }
+
+  /** Runs the programs of a machine for one run of its daemon. */
+  processesOf(machine: string, life: Life): HookProcessRunner {
+    return {
+      start: (call, listener) =>
+        this.#scene.leaves(life) ? this.#start(machine, life, call, listener) : { kill: () => undefined },
+    };
+  }
+
+  #start(machine: string, life: Life, call: HookCall, listener: HookProcessListener): HookProcess {
+    const { program, event, environment, input, psk } = call;
+    const { clock, dice, trace } = this.#scene;
+    const key = psk?.use((octets) => createHash('sha256').update(octets).digest('hex').slice(0, 16));
+    const run: ProgramRun = { machine, program, event, environment, input, key };
+    const name = `${program} ${event}`;
+    trace.note(machine, machine, 'program', 0, name);
+    const { fail, hang, slow } = this.trouble;
+    const began = clock.now;
+    const isHanging = dice.chance(hang);
+    const isFailing = dice.chance(fail);
+    const hasEffect = !(isHanging || isFailing) || dice.chance(0.5);
+    let isOver = false;
+    const runs = {};
+    // Probes never end, and a program that hangs when its daemon is killed is nobody's.
+    if (event !== 'probe') this.#running.set(runs, life);
+    const finish = (reason: string | undefined) => {
+      if (isOver) return;
+      isOver = true;
+      this.#running.delete(runs);
+      if (reason !== undefined) trace.note(machine, machine, 'failed', 0, `${name}: ${reason}`);
+      const milliseconds = clock.now - began;
+      life.perform(() =>
+        listener.ended(reason === undefined ? { ok: true, milliseconds } : { ok: false, milliseconds, reason }),
+      );
+    };
+    clock.after(dice.fraction() * slow, () => {
+      if (isOver) return;
+      const isDone = hasEffect && this.#effect(run);
+      if (isHanging) return;
+      const exit = isFailing ? 'exit status 1' : isDone ? undefined : 'exit status 3';
+      clock.after(dice.fraction() * slow, () => finish(exit));
+    });
+    return {
+      kill: (signal) => {
+        if (!life.alive || isOver || (signal === 'SIGTERM' && dice.chance(DEAF))) return;
+        clock.after(signal === 'SIGTERM' ? dice.fraction() * END_TIME : 1, () => finish(`ended by ${signal}`));
+      },
+    };
+  }
+}

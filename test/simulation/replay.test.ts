@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { planOf } from './plan.js';
+import { report, run } from './run.js';
+import { type Fidelity, replayCommand, shrunk } from './seeds.js';
+
+const {
+  SIMULATION_SEED: seed,
+  SIMULATION_MINUTES: minutes = '10',
+  SIMULATION_FIDELITY: fidelity = 'plain',
+  SIMULATION_KEEP: keep,
+  SIMULATION_SHRINK: shrinks,
+} = process.env;
+
+describe.runIf(seed !== undefined)('the world of SIMULATION_SEED', () => {
+  it('keeps its invariants', { timeout: 3_600_000 }, async () => {
+    const whole = planOf(Number(seed), Number(minutes));
+    const kept = new Set(keep?.split(',').map(Number));
+    const events = keep === undefined ? whole.events : whole.events.filter((_, i) => kept.has(i));
+    const plan = { ...whole, events };
+    const kind = fidelity as Fidelity;
+    if (shrinks !== undefined) throw new Error(await shrunk(plan, Number(minutes), kind));
+    const result = await run(plan, { fidelity: kind });
+    const [first] = result.broken;
+    if (first) throw new Error(report(plan, result, replayCommand(plan.seed, Number(minutes), kind, keep)));
+    expect(result.steps).toBeGreaterThan(0);
+  });
+});
+
+describe('a replay', () => {
+  it('of a seed is the same to the last step', { timeout: 120_000 }, async () => {
+    const once = await run(planOf(7, 2), { fidelity: 'plain' });
+    const again = await run(planOf(7, 2), { fidelity: 'plain' });
+    expect([again.hash, again.steps]).toEqual([once.hash, once.steps]);
+  });
+});

@@ -1,0 +1,111 @@
+import { type Broken, Invariants } from './invariants.js';
+import { ladder } from './ladder.js';
+import { Performer } from './performer.js';
+import { describe, type Plan } from './plan.js';
+import { checkCounts, checkRest } from './rest.js';
+import type { SharedStore } from './shared-store.js';
+import { World } from './world.js';
+
+/** How often counts are compared with what they count, in milliseconds. */
+const COUNTED_EVERY = 60_000;
+
+/** The last part of the rest, in milliseconds: no session may end there. */
+const STILL = 120_000;
+
+/** How often a world at rest is looked at until it is found so, and how long after the last look, in milliseconds. */
+const LOOKS = 4;
+const LOOK_AGAIN = 3_700;
+
+export interface RunOptions {
+  readonly fidelity: 'tls' | 'plain';
+  /** In place of the store, of which a test wants something wrong. */
+  readonly openStore?: typeof SharedStore.open;
+  /** Changes a world that has just begun. */
+  readonly meddle?: (world: World) => void;
+}
+
+export interface RunResult {
+  readonly broken: readonly Broken[];
+  readonly hash: string;
+  readonly steps: number;
+  readonly bootstraps: number;
+  readonly reauthentications: number;
+  /** Milliseconds of virtual time. */
+  readonly virtual: number;
+  readonly ladder: () => string;
+}
+
+/** Makes a world, does to it what the plan says, lets it rest, and checks it all the time. It ends with the first invariant that breaks. */
+export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOptions): Promise<RunResult> {
+  const world = new World(plan.seed, plan.options, fidelity);
+  const invariants = new Invariants(world);
+  world.watch(invariants);
+  const isBroken = () => invariants.broken.length > 0;
+  const broken = (invariant: string, detail: string) => invariants.break(invariant, detail);
+  try {
+    await world.start(openStore);
+    meddle?.(world);
+    const performer = new Performer(world);
+    const begun = world.clock.now;
+    let counted = begun;
+    const passUntil = async (end: number) => {
+      while (!isBroken() && world.clock.now < end) {
+        await world.pass(Math.min(end, counted + COUNTED_EVERY) - world.clock.now);
+        if (world.clock.now < counted + COUNTED_EVERY) continue;
+        counted = world.clock.now;
+        await world.complete(checkCounts(world, broken));
+      }
+    };
+    for (const { at, ...event } of plan.events) {
+      await passUntil(begun + at);
+      if (isBroken()) break;
+      invariants.happened(event.type);
+      performer.perform(event);
+    }
+    await passUntil(begun + plan.trouble);
+    if (!isBroken()) {
+      await performer.heal();
+      await passUntil(world.clock.now + plan.rest - STILL);
+      invariants.rest();
+      await passUntil(world.clock.now + STILL);
+      if (!isBroken()) await atRest(world, broken);
+    }
+    return {
+      broken: invariants.broken,
+      hash: world.trace.hash,
+      steps: world.trace.count,
+      bootstraps: invariants.bootstraps,
+      reauthentications: invariants.reauthentications,
+      virtual: world.clock.now,
+      ladder: () => ladder(world.trace.steps),
+    };
+  } finally {
+    world.destroy();
+  }
+}
+
+/** At any moment some node authenticates again: what is in the way of rest has to stay. */
+async function atRest(world: World, broken: (invariant: string, detail: string) => void): Promise<void> {
+  let found: (readonly [invariant: string, detail: string])[] = [];
+  for (let look = 0; look < LOOKS; look += 1) {
+    found = [];
+    await world.complete(checkRest(world, (invariant, detail) => void found.push([invariant, detail])));
+    if (found.length === 0) return;
+    await world.pass(LOOK_AGAIN);
+  }
+  for (const [invariant, detail] of found) broken(invariant, detail);
+}
+
+/** What a person is told of a run that failed. */
+export function report(plan: Plan, { broken, ladder: show }: RunResult, command: string): string {
+  const [first] = broken;
+  return [
+    show(),
+    '',
+    ...plan.events.map(describe),
+    '',
+    `seed ${plan.seed}: ${first?.invariant} is broken at ${((first?.at ?? 0) / 1000).toFixed(3)} s: ${first?.detail}`,
+    `again: ${command}`,
+    'and with SIMULATION_SHRINK=1 before it: the fewest events that still break it',
+  ].join('\n');
+}

@@ -1,0 +1,144 @@
+import type { Host } from '../../src/runtime/system/host.js';
+import { SqliteBackend } from '../../src/store/database.js';
+import { DatabaseError } from '../../src/store/database-error.js';
+import { StoreEngine } from '../../src/store/engine.js';
+import type { ArgumentsOf, OperationName, ResultOf } from '../../src/store/operations.js';
+import { operations } from '../../src/store/operations.js';
+import type { Administered, StoreEvents, StorePort } from '../../src/store/port.js';
+import type { Life } from './clock.js';
+import type { Scene } from './scene.js';
+
+export type StoreCondition = 'well' | 'slow' | 'full' | 'down';
+
+/** Milliseconds between a call, its commit and its answer, at most. */
+const DELAYS: Readonly<Record<StoreCondition, number>> = { well: 2, slow: 4_000, full: 20, down: 200 };
+
+/** What has been committed, before anybody is told. */
+export interface Committed {
+  readonly operation: OperationName;
+  readonly given: unknown;
+  readonly result: unknown;
+}
+
+/** The one database of a world, and the ports of its AAA servers. */
+export class SharedStore {
+  readonly engine: StorePort;
+  readonly #scene: Scene;
+  readonly #onCommit: (commit: Committed) => void;
+  condition: StoreCondition = 'well';
+  /** What a test wants to be wrong: with what is committed, and with what the caller is told of it. */
+  wrongCommit: (commit: Committed) => unknown = ({ result }) => result;
+  wrongAnswer: (commit: Committed) => unknown = ({ result }) => result;
+  /** Calls so far. */
+  calls = 0;
+
+  private constructor(scene: Scene, engine: StorePort, onCommit: (commit: Committed) => void) {
+    this.#scene = scene;
+    this.engine = engine;
+    this.#onCommit = onCommit;
+  }
+
+  static async open(scene: Scene, host: Host, onCommit: (commit: Committed) => void): Promise<SharedStore> {
+    const backend = await SqliteBackend.open(':memory:', 'server');
+    const engine = await StoreEngine.open(backend, host);
+    // Modules that it loads when it needs them take turns of the event loop that no world counts.
+    await engine.administer('listHomeAgents', {}, 'world');
+    return new SharedStore(scene, engine, onCommit);
+  }
+
+  /** The store as one run of a server has it. */
+  portOf(life: Life, events: StoreEvents): StorePort {
+    return new Port(this, this.#scene, life, events);
+  }
+
+  /** Runs an operation; what it did is known to the world before it is to its caller. */
+  async run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
+    const done = { operation, given, result: await this.engine.run(operation, given, who) };
+    const committed = { ...done, result: this.wrongCommit(done) };
+    this.#onCommit(committed);
+    return this.wrongAnswer(committed) as ResultOf<N>;
+  }
+
+  async administer(operation: string, given: unknown, who: string): Promise<Administered> {
+    const administered = await this.engine.administer(operation, given, who);
+    this.#onCommit({ operation: operation as OperationName, given, result: administered.result });
+    return administered;
+  }
+
+  delay(): number {
+    return this.#scene.dice.fraction() * DELAYS[this.condition];
+  }
+
+  /** Why an operation fails now; undefined: it works. */
+  failure(operation: string): DatabaseError | undefined {
+    if (this.condition === 'down') return new DatabaseError('ERR_STORE_DOWN', 'the database does not answer');
+    const { kind } = operations[operation as OperationName];
+    return this.condition === 'full' && kind !== 'read'
+      ? new DatabaseError('ERR_STORE_FULL', 'the disk is full')
+      : undefined;
+  }
+}
+
+/** One server's way to the store: it takes time, and a dead server hears nothing. */
+class Port implements StorePort {
+  readonly #store: SharedStore;
+  readonly #scene: Scene;
+  readonly #life: Life;
+  readonly #events: StoreEvents;
+  #works = true;
+
+  constructor(store: SharedStore, scene: Scene, life: Life, events: StoreEvents) {
+    this.#store = store;
+    this.#scene = scene;
+    this.#life = life;
+    this.#events = events;
+  }
+
+  run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
+    return this.#ask(operation, () => this.#store.run(operation, given, who));
+  }
+
+  administer(operation: string, given: unknown, who: string): Promise<Administered> {
+    return this.#ask(operation, () => this.#store.administer(operation, given, who));
+  }
+
+  answers(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #ask<T>(operation: string, perform: () => Promise<T>): Promise<T> {
+    const { clock, trace } = this.#scene;
+    if (!this.#scene.leaves(this.#life)) return new Promise(() => undefined);
+    this.#store.calls += 1;
+    trace.note(this.#life.name, 'store', 'store', operation.length, operation);
+    return new Promise<T>((resolve, reject) => {
+      const answer = (settle: () => void) => clock.after(this.#store.delay(), () => this.#life.perform(settle));
+      clock.after(this.#store.delay(), () => {
+        const failure = this.#store.failure(operation);
+        const going = failure ? Promise.reject(failure) : perform();
+        going.then(
+          (value) => answer(() => this.#worked(() => resolve(value))),
+          (error: Error) => answer(() => this.#failed(error, reject)),
+        );
+      });
+    });
+  }
+
+  #worked(settle: () => void): void {
+    if (!this.#works) this.#events.state?.(true, '');
+    this.#works = true;
+    settle();
+  }
+
+  #failed(error: Error, reject: (error: Error) => void): void {
+    if (error instanceof DatabaseError && this.#works) {
+      this.#works = false;
+      this.#events.state?.(false, error.message);
+    }
+    reject(error);
+  }
+}

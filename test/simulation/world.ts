@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { plainSubscriber } from '../../src/store/records.js';
+import { Dice, Life, MachineHost, WorldClock } from './clock.js';
+import { Connections } from './connections.js';
+import { type Credentials, credentials, naiOf, writeFiles } from './credentials.js';
+import { Effects } from './effects.js';
+import { PanaLinks } from './links.js';
+import type { Ground, LogLine } from './machine.js';
+import { NodeMachine, PaaMachine, ServerMachine, type WorldOptions } from './machines.js';
+import { Programs } from './programs.js';
+import type { Scene } from './scene.js';
+import { type Committed, SharedStore } from './shared-store.js';
+import { StandInMaterial } from './stand-in.js';
+import { Trace } from './trace.js';
+
+/** Memory where there is some: a world writes small files. */
+const SCRATCH = process.platform === 'linux' ? '/dev/shm' : tmpdir();
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+
+/** What watches a world. */
+export interface Watcher {
+  /** After each event, when the world is quiet. */
+  step(): void;
+  committed(commit: Committed): void;
+  /** A Diameter message leaves a process. */
+  diameter(from: string, octets: Uint8Array): void;
+  logged(line: LogLine): void;
+}
+
+/** Nodes, PAAs, AAA servers, their store and their hooks, in one process and in virtual time. */
+export class World {
+  readonly seed: number;
+  readonly options: WorldOptions;
+  readonly clock: WorldClock;
+  readonly trace: Trace;
+  readonly effects = new Effects();
+  readonly programs: Programs;
+  readonly links: PanaLinks;
+  readonly connections: Connections;
+  readonly folder: string;
+  readonly ground: Ground;
+  readonly storeHost: MachineHost;
+  readonly #scene: Scene;
+  /** In a world without TLS. */
+  readonly material: StandInMaterial | undefined;
+  readonly #watchers: Watcher[] = [];
+  /** Effects that a process may still have before it is killed. */
+  readonly #doomed = new Map<Life, { left: number; readonly end: () => void }>();
+  nodes: readonly NodeMachine[] = [];
+  paas: readonly PaaMachine[] = [];
+  servers: readonly ServerMachine[] = [];
+  #store: SharedStore | undefined;
+
+  constructor(seed: number, options: WorldOptions, fidelity: 'tls' | 'plain') {
+    this.seed = seed;
+    this.options = options;
+    this.material = fidelity === 'plain' ? new StandInMaterial(options.nodes) : undefined;
+    this.clock = new WorldClock(fidelity);
+    this.trace = new Trace(this.clock);
+    const scene: Scene = {
+      clock: this.clock,
+      dice: new Dice(seed),
+      trace: this.trace,
+      leaves: (life) => this.#leaves(life),
+    };
+    this.#scene = scene;
+    this.folder = mkdtempSync(join(SCRATCH, 'pana-world-'));
+    this.programs = new Programs(scene, (run) => this.effects.apply(run));
+    this.links = new PanaLinks(scene);
+    this.connections = new Connections(scene, (from, octets) => {
+      for (const watcher of this.#watchers) watcher.diameter(from.name, octets);
+    });
+    this.storeHost = new MachineHost(this.clock, scene.dice);
+    this.ground = {
+      scene,
+      links: this.links,
+      connections: this.connections,
+      programs: this.programs,
+      folder: this.folder,
+      onLog: (line) => {
+        for (const watcher of this.#watchers) watcher.logged(line);
+      },
+      versions: new Map(),
+    };
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watchers.push(watcher);
+  }
+
+  /** Opens the store with its subscribers and home agents, and starts everything. */
+  async start(openStore: typeof SharedStore.open = SharedStore.open): Promise<void> {
+    const { nodes, paas, servers, homeAgents } = this.options;
+    const material = this.material ?? (await this.#writeCredentials());
+    const onCommit = (commit: Committed) => {
+      for (const watcher of this.#watchers) watcher.committed(commit);
+    };
+    const store = await openStore(this.#scene, this.storeHost.of(new Life('store')), onCommit);
+    this.#store = store;
+    for (const agent of numbers(homeAgents)) {
+      const [address, prefix] = [`2001:db8:${agent}::1`, `2001:db8:${agent}::/64`];
+      const more = { capacity: 1_000, weight: 1, target: undefined, ike: ['ikev2' as const] };
+      const given = { agent: { name: `ha${agent}`, address, host: `ha${agent}.home.example`, prefix, ...more } };
+      await this.complete(store.run('addHomeAgent', given));
+    }
+    for (const node of numbers(nodes)) {
+      await this.complete(store.run('addSubscriber', { subscriber: plainSubscriber(naiOf(node)) }));
+    }
+    this.servers = numbers(servers).map((n) => new ServerMachine(n, this.options, material, store, this.ground));
+    this.paas = numbers(paas).map((n) => new PaaMachine(n, this.options, this.ground));
+    this.nodes = numbers(nodes).map((n) => new NodeMachine(n, this.options, material, this.ground));
+    for (const machine of [...this.servers, ...this.paas, ...this.nodes]) await this.complete(machine.start());
+  }
+
+  async #writeCredentials(): Promise<Credentials> {
+    const made = await credentials();
+    await made.prepare(this.options.nodes);
+    writeFiles(this.folder, {
+      'ca.pem': made.ca.certificatePem,
+      'server.pem': made.server.certificatePem,
+      'server-key.pem': made.server.keyPem,
+      'client-key.pem': made.clientKey,
+      'crl.pem': await made.revoke([], 1),
+    });
+    return made;
+  }
+
+  get store(): SharedStore {
+    if (!this.#store) throw new Error('the world has no store yet');
+    return this.#store;
+  }
+
+  get machines(): readonly (NodeMachine | PaaMachine | ServerMachine)[] {
+    return [...this.servers, ...this.paas, ...this.nodes];
+  }
+
+  /** Lets so many milliseconds pass. */
+  pass(milliseconds: number): Promise<void> {
+    return this.clock.run(this.clock.now + milliseconds, () => this.#step());
+  }
+
+  /** Waits for something that needs the world to go on. */
+  complete<T>(promise: Promise<T>): Promise<T> {
+    return this.clock.complete(promise, () => this.#step());
+  }
+
+  /** Kills a machine's process before the effect after so many more. */
+  doom(machine: NodeMachine | PaaMachine | ServerMachine, effects: number, isSilent: boolean): void {
+    const { life } = machine;
+    if (life?.alive) this.#doomed.set(life, { left: effects, end: () => machine.kill(isSilent) });
+  }
+
+  /** It is not killed any more, if it is not dead yet. */
+  spare({ life }: NodeMachine | PaaMachine | ServerMachine): void {
+    if (life) this.#doomed.delete(life);
+  }
+
+  /** Everything is gone at once. */
+  destroy(): void {
+    for (const { life } of this.machines) life?.end();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #step(): void {
+    for (const watcher of this.#watchers) watcher.step();
+  }
+
+  #leaves(life: Life): boolean {
+    this.clock.activity += 1;
+    const doom = this.#doomed.get(life);
+    if (doom) {
+      if (doom.left === 0) {
+        this.#doomed.delete(life);
+        doom.end();
+      } else doom.left -= 1;
+    }
+    return life.alive;
+  }
+}
