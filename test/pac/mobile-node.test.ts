@@ -103,7 +103,10 @@ describe('a mobile node', () => {
     authorize({ assignment: assignment({ homeAddress: undefined }) });
     authorize({ assignment: assignment({ homeAgent: HOME_ADDRESS, homeAddress: undefined }) });
     expect(events()).toEqual(['up', 'refresh', 'down', 'up', 'down', 'up']);
-    expect(jobs.map(({ variables }) => typeof variables === 'object' && variables.homeAgent)).toEqual([...Array(5).fill('2001:db8::1'), '2001:db8::7']);
+    expect(jobs.map(({ variables }) => typeof variables === 'object' && variables.homeAgent)).toEqual([
+      ...Array(5).fill('2001:db8::1'),
+      '2001:db8::7',
+    ]);
   });
 
   it('runs `down` when a session brings no assignment, or one that is not fit', () => {
