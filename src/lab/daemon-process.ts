@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import type { LogLine } from '../runtime/cli/ladder.js';
 
 export type DaemonName = 'pac' | 'paa' | 'aaa';
@@ -16,7 +16,7 @@ const KEPT_ERRORS = 20;
 
 /** The program of a daemon, or of this tool, as it was built. */
 export function programOf(name: DaemonName | 'tool'): string {
-  return createRequire(import.meta.url).resolve(`#dist/${name}/main.js`);
+  return fileURLToPath(new URL(`../${name}/main.js`, import.meta.url));
 }
 
 /** A daemon as a process of its own, with its log read as it is written. */

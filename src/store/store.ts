@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import type { Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
@@ -27,7 +26,12 @@ export interface OpenOptions {
   readonly events?: StoreEvents;
   /** Its monotonic clock is the same in all threads. */
   readonly host?: Host;
+  /** The program of its thread, compiled: Node runs no TypeScript. */
+  readonly program?: URL;
 }
+
+/** Stands beside this file once both are compiled. */
+const THREAD = new URL('./worker.js', import.meta.url);
 
 interface Waiting {
   readonly resolve: (value: unknown) => void;
@@ -75,10 +79,9 @@ export class Store implements StorePort {
    */
   static async open(
     where: string,
-    { use = 'command', signal, events = {}, host = threadHost }: OpenOptions = {},
+    { use = 'command', signal, events = {}, host = threadHost, program = THREAD }: OpenOptions = {},
   ): Promise<Store> {
     if (signal?.aborted) throw aborted();
-    const program = createRequire(import.meta.url).resolve('#dist/store/worker.js');
     const worker = new Worker(program, { workerData: { store: where, use } satisfies StoreThread });
     const store = new Store(worker, events, host);
     const abort = () => store.#break(aborted());

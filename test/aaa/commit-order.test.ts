@@ -8,10 +8,11 @@ import { EAP_CODE } from '../../src/protocol/eap/codec.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { plainSubscriber } from '../../src/store/records.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { openStore } from '../store/open-store.js';
 import { Application, resultOf } from './application-rig.js';
 
 const PAA = 'paa.example';
@@ -75,7 +76,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-commit-'));
   file = join(folder, 'store.db');
-  store = await Store.open(file);
+  store = await openStore(file);
   await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
   await store.run('addHomeAgent', {
     agent: {

@@ -11,10 +11,11 @@ import { CAPABILITY } from '../../src/protocol/mip6/assignment.js';
 import { answerMobility } from '../../src/protocol/mip6/diameter-mobility.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { plainSubscriber } from '../../src/store/records.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { openStore } from '../store/open-store.js';
 import { Application, resultOf } from './application-rig.js';
 
 const PAA = 'paa.example';
@@ -32,7 +33,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-emsk-'));
-  store = await Store.open(join(folder, 'store.db'));
+  store = await openStore(join(folder, 'store.db'));
   await store.run('addHomeAgent', {
     agent: {
       ...{ name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },

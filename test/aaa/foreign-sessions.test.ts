@@ -9,11 +9,12 @@ import { AVPS } from '../../src/protocol/diameter/wire/dictionary.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { plainSubscriber, type Session } from '../../src/store/records.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { RawPeer } from '../daemons/raw-peer.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { openStore } from '../store/open-store.js';
 import { Application, resultOf } from './application-rig.js';
 
 const A = 'paa.example';
@@ -33,7 +34,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-foreign-'));
-  store = await Store.open(join(folder, 'store.db'));
+  store = await openStore(join(folder, 'store.db'));
   await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
   await store.run('addHomeAgent', {
     agent: {

@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import type { DaemonName } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
+import type { DaemonName } from '../../dist/lab/daemon-process.js';
+import { Lab } from '../../dist/lab/lab.js';
 import { DAY, issueCertificate, makeCa } from '../../src/pki/certificate-authority.js';
 import { type Ended, run } from './program.js';
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { Lab } from '../../src/lab/lab.js';
+import { Lab } from '../../dist/lab/lab.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 import { brokenPromises, makeLoad, untilFreed } from './load.js';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Lab, type Place } from '../../src/lab/lab.js';
+import { Lab, type Place } from '../../dist/lab/lab.js';
 import {
   AVP_FLAG,
   type Avp,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { DaemonName } from '../../src/lab/daemon-process.js';
+import type { DaemonName } from '../../dist/lab/daemon-process.js';
 import { run } from './program.js';
 
 /** Commands that a help page lists. */

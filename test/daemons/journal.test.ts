@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { afterEach, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { programOf } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
+import { programOf } from '../../dist/lab/daemon-process.js';
+import { Lab } from '../../dist/lab/lab.js';
 
 let lab: Lab | undefined;
 

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import type { Place } from '../../src/lab/lab.js';
+import type { Place } from '../../dist/lab/lab.js';
 import type { PanaMessage } from '../../src/protocol/pana/wire/codec.js';
 import { decodePana } from '../../src/protocol/pana/wire/codec.js';
 import { messageName } from '../../src/protocol/pana/wire/dictionary.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import type { Lab, Place } from '../../dist/lab/lab.js';
 import { BenchNode } from '../../src/lab/bench/node.js';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import type { Lab, Place } from '../../src/lab/lab.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { HeldLease, HomeAgent, Page } from '../../src/store/records.js';

@@ -1,4 +1,4 @@
-import type { Lab } from '../../src/lab/lab.js';
+import type { Lab } from '../../dist/lab/lab.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
 
 /** What a daemon's metrics say now: the sum over all that begin with a name, which may have labels. */

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import type { Place } from '../../src/lab/lab.js';
+import type { Place } from '../../dist/lab/lab.js';
 import { concat, encodeUtf8, fromHex, toHex } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
 import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';

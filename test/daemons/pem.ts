@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import type { Lab } from '../../src/lab/lab.js';
+import type { Lab } from '../../dist/lab/lab.js';
 import type { Issued } from '../../src/pki/certificate-authority.js';
 
 /** Puts a certificate and its key in the place of those that a lab issued. */

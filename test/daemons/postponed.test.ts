@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
+import { Lab } from '../../dist/lab/lab.js';
 import { BenchNode } from '../../src/lab/bench/node.js';
-import { Lab } from '../../src/lab/lab.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
 import { credentialsOf } from './load.js';
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { type DaemonName, programOf } from '../../src/lab/daemon-process.js';
+import { type DaemonName, programOf } from '../../dist/lab/daemon-process.js';
 
 export interface Ended {
   readonly status: number | null;

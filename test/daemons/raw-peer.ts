@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import type { Place } from '../../src/lab/lab.js';
+import type { Place } from '../../dist/lab/lab.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js';
 import { APPLICATION, CER } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';

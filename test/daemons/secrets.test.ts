@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
-import { Lab } from '../../src/lab/lab.js';
+import { Lab } from '../../dist/lab/lab.js';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { toHex } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';

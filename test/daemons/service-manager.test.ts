@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab } from '../../src/lab/lab.js';
+import { Lab } from '../../dist/lab/lab.js';
 import { announce } from '../system/access-network.js';
 import { NotifySocket } from './notify-socket.js';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import { Lab } from '../../dist/lab/lab.js';
 import { run } from './program.js';
 
 let lab: Lab | undefined;

@@ -1,8 +1,8 @@
 import { rename } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import { Lab } from '../../dist/lab/lab.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
 import { run } from './program.js';
 

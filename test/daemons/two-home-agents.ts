@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { HOME_AGENT, type Lab } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import { HOME_AGENT, type Lab } from '../../dist/lab/lab.js';
 import type { HomeAgent } from '../../src/store/records.js';
 import { type Ended, run } from './program.js';
 

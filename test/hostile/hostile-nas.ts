@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import type { Place } from '../../src/lab/lab.js';
+import type { Place } from '../../dist/lab/lab.js';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { encodeUtf8 } from '../../src/protocol/bytes/octets.js';
 import { answerTo } from '../../src/protocol/diameter/wire/answers.js';

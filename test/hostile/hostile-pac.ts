@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Place } from '../../src/lab/lab.js';
+import type { Place } from '../../dist/lab/lab.js';
 import { encodeUtf8 } from '../../src/protocol/bytes/octets.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
 import { decodeEap, EAP_CODE, EAP_TYPE, encodeEap } from '../../src/protocol/eap/codec.js';

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import { Lab } from '../../dist/lab/lab.js';
 import type { HomeAgent } from '../../src/store/records.js';
 import { brokenPromises, makeLoad, untilFreed } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { Lab, type LabOptions, type Place } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../dist/lab/lab.js';
 import { brokenPromises, makeLoad } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hookPath } from '../../src/lab/lab.js';
+import { hookPath } from '../../dist/lab/lab.js';
 import { addressesIn, discoverPaas } from '../../src/pac/discovery.js';
 
 let folder: string;

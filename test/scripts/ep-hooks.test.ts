@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hookPath } from '../../src/lab/lab.js';
+import { hookPath } from '../../dist/lab/lab.js';
 import { announce } from '../system/access-network.js';
 import { type Ended, hasProgram, pathWith, runCommand, SHELLS } from './hook-rig.js';
 

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { hookPath } from '../../src/lab/lab.js';
+import { hookPath } from '../../dist/lab/lab.js';
 
 export interface TestNode {
   readonly id: string;

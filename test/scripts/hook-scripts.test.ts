@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hookPath } from '../../src/lab/lab.js';
+import { hookPath } from '../../dist/lab/lab.js';
 
 const run = promisify(execFile);
 const KEYS = ['00', '11', '22'].map((octet) => `0x${octet.repeat(64)}`);

@@ -5,8 +5,8 @@ import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import { programOf } from '../../src/lab/daemon-process.js';
-import { Lab } from '../../src/lab/lab.js';
+import { programOf } from '../../dist/lab/daemon-process.js';
+import { Lab } from '../../dist/lab/lab.js';
 
 const execute = promisify(execFile);
 const SCRIPTS = fileURLToPath(new URL('../../scripts', import.meta.url));

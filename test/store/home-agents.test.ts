@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { DATABASES } from './databases.js';
 import { HOUR, StoreUser } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 let store: Store;
 const user = new StoreUser(() => store);
@@ -18,7 +19,7 @@ for (const { kind, without, places } of DATABASES) {
     const { fresh } = places();
 
     beforeEach(async () => {
-      store = await Store.open(await fresh());
+      store = await openStore(await fresh());
       await user.addAgent(1);
     });
 

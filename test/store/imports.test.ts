@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ImportProblem } from '../../src/store/import-operations.js';
 import type { Subscriber } from '../../src/store/records.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { DATABASES } from './databases.js';
 import { HOUR, SHA256, StoreUser, subscriberOf } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 let store: Store;
 const user = new StoreUser(() => store);
@@ -33,7 +34,7 @@ for (const { kind, without, places } of DATABASES) {
 
     beforeEach(async () => {
       place = await fresh();
-      store = await Store.open(place);
+      store = await openStore(place);
       await user.addAgent(1);
     });
 

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Page } from '../../src/store/records.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { DATABASES } from './databases.js';
 import { HOUR, NOW, StoreUser } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 let store: Store;
 const user = new StoreUser(() => store);
@@ -71,7 +72,7 @@ for (const { kind, without, places } of DATABASES) {
     const { fresh } = places();
 
     beforeEach(async () => {
-      store = await Store.open(await fresh());
+      store = await openStore(await fresh());
       await fill();
     });
 
@@ -196,7 +197,7 @@ describe.skipIf(withoutPostgres !== undefined)('in PostgreSQL that sorts as a di
   it('pages skip and repeat nothing either', async ({ skip }) => {
     postgres = await Postgres.start();
     const place = await postgres.database('en-US').catch((error: Error) => skip(error.message));
-    store = await Store.open(place);
+    store = await openStore(place);
     await fill();
     const nais = (await store.run('listSubscribers', {})).items.map(({ nai }) => nai);
     expect(nais).not.toEqual([...nais].sort());

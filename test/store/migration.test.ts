@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KNOWN_MIGRATIONS } from '../../src/store/schema.js';
-import { Store } from '../../src/store/store.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 /** Stores as earlier versions wrote them. */
 const VERSIONS = join(import.meta.dirname, 'versions');
@@ -45,7 +45,7 @@ describe('a store of an earlier version', () => {
   });
 
   it.each(KNOWN_MIGRATIONS.slice(0, -1))('%s is brought up to date with all that is in it', async (version) => {
-    const store = await Store.open(await load(version));
+    const store = await openStore(await load(version));
     try {
       const user = new StoreUser(() => store);
       const subscribers = (await store.run('listSubscribers', {})).items;
@@ -92,7 +92,7 @@ describe('a store of a newer version', () => {
     file.exec("INSERT INTO kysely_migration VALUES ('0099-of-tomorrow', '2030-01-01')");
     file.close();
     const before = contentOf(path);
-    await expect(Store.open(path)).rejects.toThrow(/was written by a newer version .* 0099-of-tomorrow.*upgrade/);
+    await expect(openStore(path)).rejects.toThrow(/was written by a newer version .* 0099-of-tomorrow.*upgrade/);
     expect(contentOf(path)).toEqual(before);
   });
 
@@ -100,9 +100,9 @@ describe('a store of a newer version', () => {
     const postgres = await Postgres.start();
     try {
       const url = await postgres.database();
-      await (await Store.open(url)).close();
+      await (await openStore(url)).close();
       await postgres.query(url, "INSERT INTO kysely_migration VALUES ('0099-of-tomorrow', '2030-01-01')");
-      await expect(Store.open(url)).rejects.toThrow(/127\.0\.0\.1.* newer version .* 0099-of-tomorrow/);
+      await expect(openStore(url)).rejects.toThrow(/127\.0\.0\.1.* newer version .* 0099-of-tomorrow/);
       expect(await postgres.query(url, 'SELECT name FROM kysely_migration ORDER BY name')).toHaveLength(
         KNOWN_MIGRATIONS.length + 1,
       );
@@ -118,7 +118,7 @@ it.skipIf(withoutPostgres !== undefined)(
     const postgres = await Postgres.start();
     try {
       const url = await postgres.database();
-      const store = await Store.open(url);
+      const store = await openStore(url);
       try {
         const user = new StoreUser(() => store);
         await user.addAgent(1);

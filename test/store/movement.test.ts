@@ -2,9 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { StoreUser } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 const HOUR = 3_600_000;
 
@@ -114,7 +115,7 @@ describe('sessions that move between PAAs', () => {
       `leave the lease with whom was authenticated last, in every order of ${ORDERS.length}, in ${kind}`,
       { timeout: 240_000 },
       async () => {
-        const opened = await Store.open(await place());
+        const opened = await openStore(await place());
         store = opened;
         const user = new StoreUser(() => opened);
         await user.addAgent(1, { capacity: 1000 });

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { Pgbouncer, withoutPgbouncer } from '../pgbouncer.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 const SUBSCRIBERS = 60;
 
@@ -27,7 +28,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
     afterAll(() => postgres?.stop());
 
     async function open(url: string): Promise<Store> {
-      const store = await Store.open(url);
+      const store = await openStore(url);
       stores.push(store);
       return store;
     }
@@ -59,7 +60,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
 
     it('is refused where the pool gives one transaction at a time only', async () => {
       bouncer = await Pgbouncer.start(postgres.port, 1);
-      await expect(Store.open(bouncer.through(await postgres.database()))).rejects.toMatchObject({
+      await expect(openStore(bouncer.through(await postgres.database()))).rejects.toMatchObject({
         code: 'ERR_STORE_REFUSED',
         message: expect.stringContaining('a pool in front of it needs two connections or more'),
       });

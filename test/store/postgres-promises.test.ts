@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { StoreEvents } from '../../src/store/port.js';
 import { checkStore, urlProblem } from '../../src/store/postgres-url.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { run } from '../daemons/program.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 describe('the URL of a PostgreSQL database', () => {
   it.each(['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full'])('may have sslmode=%s', (mode) => {
@@ -35,11 +36,11 @@ describe('the URL of a PostgreSQL database', () => {
     ['postgres://pana@db:port/pana', 'Invalid URL'],
     ['postgres://pana@127.0.0.1:1/pana?sslmode=verify-full&sslrootcert=/nowhere/ca.pem', '/nowhere/ca.pem'],
   ])('that nobody can follow is refused for good: %s', async (url, said) => {
-    await expect(Store.open(url)).rejects.toMatchObject({
+    await expect(openStore(url)).rejects.toMatchObject({
       code: 'ERR_STORE_REFUSED',
       message: expect.stringContaining(said),
     });
-    await expect(Store.open('postgres://pana@127.0.0.1:1/pana')).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
+    await expect(openStore('postgres://pana@127.0.0.1:1/pana')).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
   });
 
   it('with an unknown sslmode is refused before anybody is asked, with status 2', async () => {
@@ -75,7 +76,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
   });
 
   async function begin(url: string, events: StoreEvents = {}): Promise<Store> {
-    const store = await Store.open(url, { events });
+    const store = await openStore(url, { events });
     open.push(store);
     return store;
   }
@@ -264,7 +265,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const ending = new AbortController();
-    const opening = Store.open(`postgres://pana@127.0.0.1:${(silent.address() as AddressInfo).port}/pana`, {
+    const opening = openStore(`postgres://pana@127.0.0.1:${(silent.address() as AddressInfo).port}/pana`, {
       signal: ending.signal,
     });
     const [socket] = await once(silent, 'connection');
@@ -273,7 +274,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     // Its thread has ended, and its connection with it.
     if (!socket.destroyed) await once(socket.resume(), 'close');
     silent.close();
-    await expect(Store.open('postgres://pana@127.0.0.1/pana', { signal: ending.signal })).rejects.toThrow('given up');
+    await expect(openStore('postgres://pana@127.0.0.1/pana', { signal: ending.signal })).rejects.toThrow('given up');
 
     const store = await begin(await postgres.database());
     await store.run('statistics', {});

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { issueCertificate, makeCa, validFor } from '../../src/pki/certificate-authority.js';
 import { DatabaseError } from '../../src/store/database-error.js';
-import { Store } from '../../src/store/store.js';
 import { run } from '../daemons/program.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
+import { openStore } from './open-store.js';
 
 const PASSWORD = 'correct:horse\\battery/st@ple';
 const WRONG = 'Tr0ub4dor&3';
@@ -56,7 +56,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     `# of the test\nlocalhost:1:aaa:aaa:${WRONG}\n\n*:${postgres.port}:*:postgres:${WRONG}\nlocalhost:*:aaa:aaa:${password}\n`;
 
   async function open(where: string): Promise<void> {
-    const store = await Store.open(where);
+    const store = await openStore(where);
     expect(await store.run('listHomeAgents', {})).toEqual([]);
     await store.close();
   }

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type OpenOptions, Store } from '../../src/store/store.js';
+import type { OpenOptions, Store } from '../../src/store/store.js';
 import { backUp, restore } from '../../src/store/store-file.js';
 import { announce } from '../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 const isRoot = announce('what root leaves of a store', process.geteuid?.() === 0 ? undefined : 'it needs root');
 
@@ -28,7 +29,7 @@ afterEach(async () => {
 });
 
 async function begin(options: OpenOptions = { use: 'server' }, where = path): Promise<Store> {
-  const store = await Store.open(where, options);
+  const store = await openStore(where, options);
   open.push(store);
   return store;
 }

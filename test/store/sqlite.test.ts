@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite, synchronousLevel } from '../../src/store/database.js';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { backUp, restore } from '../../src/store/store-file.js';
 import { announce } from '../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 const isRoot = announce('a store that root makes', process.geteuid?.() === 0 ? undefined : 'it needs root');
 let folder: string;
@@ -16,7 +17,7 @@ const user = new StoreUser(() => store);
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
-  store = await Store.open(join(folder, 'store.db'));
+  store = await openStore(join(folder, 'store.db'));
 });
 
 afterEach(async () => {
@@ -65,7 +66,7 @@ describe('the database', () => {
     ]);
     file.close();
     await store.close();
-    store = await Store.open(join(folder, 'store.db'));
+    store = await openStore(join(folder, 'store.db'));
     expect((await store.run('listLeases', {})).items).toMatchObject([
       { homeAddress: lease.homeAddress, nai: 'mn@home.example' },
     ]);
@@ -86,19 +87,19 @@ describe('the database', () => {
 
   it('finishes what it was given before it was closed', async () => {
     const path = join(folder, 'closing.db');
-    const other = await Store.open(path);
+    const other = await openStore(path);
     const calls = Array.from({ length: 600 }, (_, i) =>
       other.run('addSubscriber', { subscriber: subscriberOf(`mn${i}@home.example`) }),
     );
     await other.close();
     await expect(Promise.all(calls)).resolves.toHaveLength(600);
-    const again = await Store.open(path);
+    const again = await openStore(path);
     expect((await again.run('listSubscribers', {})).items).toHaveLength(600);
     await again.close();
   });
 
   it('says no when it is closed', async () => {
-    const other = await Store.open(join(folder, 'other.db'));
+    const other = await openStore(join(folder, 'other.db'));
     await other.close();
     await expect(other.run('listLeases', {})).rejects.toThrow('closed');
   });
@@ -118,7 +119,7 @@ describe('a backup', () => {
     expect((await stat(path('backup.db'))).mode & 0o777).toBe(0o600);
     await store.close();
     await restore(path('backup.db'), path('store.db'), () => undefined);
-    store = await Store.open(path('store.db'));
+    store = await openStore(path('store.db'));
     expect((await store.run('listSubscribers', {})).items).toHaveLength(300);
     // One moment of the store: each lease is counted at its home agent.
     const [agent] = await store.run('listHomeAgents', {});

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { FromThread, StoreCall, StoreFailure, ToThread } from '../../src/store/messages.js';
-import { MAX_WAITING, Store } from '../../src/store/store.js';
+import { MAX_WAITING, type Store } from '../../src/store/store.js';
+import { openStore } from './open-store.js';
 
 /** A thread that answers when it is told to. */
 class Thread extends EventEmitter {
@@ -54,7 +55,7 @@ let store: Store;
 let events: unknown[];
 
 const open = () =>
-  Store.open('store.db', {
+  openStore('store.db', {
     events: {
       state: (...what) => void events.push(['state', ...what]),
       ended: (reason) => void events.push(['ended', reason]),

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Store } from '../../src/store/store.js';
+import type { Store } from '../../src/store/store.js';
 import { DATABASES } from './databases.js';
 import { HOUR, NOW, StoreUser } from './fixtures.js';
+import { openStore } from './open-store.js';
 
 let store: Store;
 const user = new StoreUser(() => store);
@@ -15,7 +16,7 @@ for (const { kind, without, places } of DATABASES) {
 
     beforeEach(async () => {
       place = await fresh();
-      store = await Store.open(place);
+      store = await openStore(place);
     });
 
     afterEach(() => store.close());

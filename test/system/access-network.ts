@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
-import { Lab, type LabOptions } from '../../src/lab/lab.js';
+import { Lab, type LabOptions } from '../../dist/lab/lab.js';
 
 const run = promisify(execFile);
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { charonProgram, type IkeSa, parseSas } from '../../src/lab/network-lab/charon.js';
+import { charonProgram, type IkeSa, parseSas } from '../../dist/lab/network-lab/charon.js';
 import { missing } from './access-network.js';
 
 const run = promisify(execFile);

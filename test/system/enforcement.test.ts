@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import { hookPath, type Lab } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import { hookPath, type Lab } from '../../dist/lab/lab.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
 import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../src/lab/daemon-process.js';
-import type { Lab, Place } from '../../src/lab/lab.js';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
+import type { Lab, Place } from '../../dist/lab/lab.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 import { Relay } from './relay.js';
 

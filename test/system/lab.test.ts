@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { charonProgram, hasEsp } from '../../src/lab/network-lab/charon.js';
-import type { Finding } from '../../src/lab/network-lab/report.js';
+import { charonProgram, hasEsp } from '../../dist/lab/network-lab/charon.js';
+import type { Finding } from '../../dist/lab/network-lab/report.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 
 const run = promisify(execFile);

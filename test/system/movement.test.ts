@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Place } from '../../src/lab/lab.js';
+import type { Place } from '../../dist/lab/lab.js';
 import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 
 const OTHER = '2001:db8:a::22';

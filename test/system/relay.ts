@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
-import type { Lab, Place } from '../../src/lab/lab.js';
+import type { Lab, Place } from '../../dist/lab/lab.js';
 import type { AccessNetwork } from './access-network.js';
 
 const EXTENSIONS = '/usr/lib/freeDiameter';

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import type { Host } from './hosts.js';
 
 /** RFC 862. */
@@ -18,7 +18,7 @@ interface Change {
 
 /** Starts a program of the built package on a host. */
 function start(host: Host, program: 'echo' | 'prober', ...parameters: readonly string[]): ChildProcess {
-  const path = createRequire(import.meta.url).resolve(`#dist/lab/network-lab/${program}.js`);
+  const path = fileURLToPath(new URL(`${program}.js`, import.meta.url));
   const [command = '', ...rest] = [...host.launcher, process.execPath, path, ...parameters];
   return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { Lab } from '../../../src/lab/lab.js';
+import { Lab } from '../../../dist/lab/lab.js';
 import { type Ended, run } from '../../daemons/program.js';
 
 let lab: Lab;

@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { Lab } from '../../../src/lab/lab.js';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab } from '../../../dist/lab/lab.js';
 import {
   encodePana,
   FLAG,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab, type Place } from '../../../dist/lab/lab.js';
 import { BenchNode } from '../../../src/lab/bench/node.js';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { Lab, type Place } from '../../../src/lab/lab.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import type { AuditEntry, HeldLease, Page } from '../../../src/store/records.js';
 import { brokenPromises, credentialsOf } from '../../daemons/load.js';

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { Lab } from '../../../src/lab/lab.js';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab } from '../../../dist/lab/lab.js';
 import { DAY, makeCa, makeCrl, validFor } from '../../../src/pki/certificate-authority.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { run } from '../../daemons/program.js';

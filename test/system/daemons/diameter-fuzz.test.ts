@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab, type Place } from '../../../src/lab/lab.js';
+import { Lab, type Place } from '../../../dist/lab/lab.js';
 import { answerTo } from '../../../src/protocol/diameter/wire/answers.js';
 import {
   type DiameterMessage,

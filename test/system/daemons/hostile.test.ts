@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab, type Place } from '../../../src/lab/lab.js';
+import { Lab, type Place } from '../../../dist/lab/lab.js';
 import { fromHex } from '../../../src/protocol/bytes/octets.js';
 import { encodePana } from '../../../src/protocol/pana/wire/codec.js';
 import { NOISE, Noise } from '../../daemons/noise.js';

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { Lab, type LabOptions } from '../../../src/lab/lab.js';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab, type LabOptions } from '../../../dist/lab/lab.js';
 import { parseAddress } from '../../../src/protocol/bytes/address.js';
 import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
-import { Lab } from '../../../src/lab/lab.js';
+import { Lab } from '../../../dist/lab/lab.js';
 import { UdpSocket } from '../../../src/runtime/net/udp.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { run } from '../../daemons/program.js';

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab, type Place } from '../../../dist/lab/lab.js';
 import { BenchNode } from '../../../src/lab/bench/node.js';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { Lab, type Place } from '../../../src/lab/lab.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { brokenPromises, credentialsOf, type Told } from '../../daemons/load.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';

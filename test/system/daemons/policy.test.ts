@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab, type LabOptions, type Place } from '../../../dist/lab/lab.js';
 import { BenchNode } from '../../../src/lab/bench/node.js';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { Lab, type LabOptions, type Place } from '../../../src/lab/lab.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { plainSubscriber, type Session, type Subscriber } from '../../../src/store/records.js';
 import { credentialsOf } from '../../daemons/load.js';

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parse, stringify } from 'yaml';
-import type { DaemonProcess } from '../../../src/lab/daemon-process.js';
-import { LAB_NETWORKS, Lab } from '../../../src/lab/lab.js';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { LAB_NETWORKS, Lab } from '../../../dist/lab/lab.js';
 import type { LogLine } from '../../../src/runtime/cli/ladder.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 

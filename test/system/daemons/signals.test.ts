@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { chmod, stat, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab } from '../../../src/lab/lab.js';
+import { Lab } from '../../../dist/lab/lab.js';
 import { run } from '../../daemons/program.js';
 
 let lab: Lab | undefined;

@@ -4,8 +4,8 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { programOf } from '../../../src/lab/daemon-process.js';
-import { Lab } from '../../../src/lab/lab.js';
+import { programOf } from '../../../dist/lab/daemon-process.js';
+import { Lab } from '../../../dist/lab/lab.js';
 import { run } from '../../daemons/program.js';
 import { Fifo } from '../../runtime/system/fifo.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hookPath } from '../../../src/lab/lab.js';
+import { hookPath } from '../../../dist/lab/lab.js';
 import { asText, hasProgram, made, type Run, runHook, SHELLS, testNode } from '../../scripts/hook-rig.js';
 import { announce } from '../access-network.js';
 
