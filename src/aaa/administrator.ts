@@ -13,19 +13,19 @@ import type { HomeServer } from './home-server.js';
 import type { StoreCalls } from './measured-store.js';
 import type { RevokedCertificates } from './revoked-sessions.js';
 
-/** Sessions that are ended or authenticated again in one second, where many are. */
+/** Largest number of sessions per second that a bulk change terminates or re-authenticates. */
 const PER_SECOND = 50;
 
-/** Sessions that one command of the operator's waits for. */
+/** Largest number of sessions whose answers one operator command waits for. */
 const MAX_SESSIONS = 1_000;
 
-/** Certificates in one question to the store. */
+/** Largest number of certificates in one query to the store. */
 const SERIALS = 500;
 
-/** Octets of the name of an operator, of an operation or of a store at most. */
+/** Maximum length of the name of an operator, operation or store, in octets. */
 const MAX_NAME = 1_024;
 
-/** Statuses of HTTP for a database that cannot be used, and for a fault of ours. */
+/** HTTP status codes for an unusable database and for an internal error. */
 const UNAVAILABLE = 503;
 const FAULT = 500;
 
@@ -33,9 +33,9 @@ const name = () =>
   z
     .string()
     .max(MAX_NAME)
-    .refine((value) => !value.includes('\0'), 'a name has no NUL');
+    .refine((value) => !value.includes('\0'), 'a name must not contain NUL');
 
-/** The body of a request. The store checks the operation and its arguments. */
+/** The body of a request. The store validates the operation and its arguments. */
 const REQUEST = z.strictObject({
   operation: name(),
   arguments: z.unknown(),
@@ -48,15 +48,15 @@ export interface AdministratorParts {
   readonly metrics: Metrics;
   readonly host: Host;
   readonly store: StoreCalls;
-  /** The store as messages name it; a file by its whole path. */
+  /** Name of the store in messages; of a file, its absolute path. */
   readonly storeName: string;
   readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
-  /** Nobody's authentication is remembered any more. */
+  /** Forgets all earlier authentications. */
   readonly forget: () => void;
 }
 
-/** Carries out what operators ask for, and what follows from it for sessions and home agents. */
+/** Carries out operator requests, and applies their effects to sessions and home agents. */
 export class Administrator {
   readonly #parts: AdministratorParts;
   #stopping = false;
@@ -69,7 +69,7 @@ export class Administrator {
     this.#stopping = true;
   }
 
-  /** An operation of the store: `{operation, arguments, who}`; with `store` only if that is its name. */
+  /** Runs a store operation: `{operation, arguments, who}`. `store`, if given, must name this server's store. */
   async administer(body: unknown): Promise<unknown> {
     const parsed = REQUEST.safeParse(body);
     if (!parsed.success) {
@@ -80,7 +80,9 @@ export class Administrator {
     }
     const { operation, arguments: given, who, store } = parsed.data;
     if (store !== undefined && store !== this.#parts.storeName) {
-      throw new ControlError(`this server has the store ${this.#parts.storeName}, not ${store}: which one is meant?`);
+      throw new ControlError(
+        `this server uses the store ${this.#parts.storeName}, not ${store}: name the store of the running server, or stop it`,
+      );
     }
     const by = who ?? 'somebody';
     const administered = this.#parts.store.administer(operation, given, by).catch((error: unknown) => {
@@ -92,23 +94,24 @@ export class Administrator {
     return result;
   }
 
-  /** The answer to an operator: what was asked for cannot be, the database cannot be used, or we have failed. */
+  /** The error for the operator: an invalid request, an unusable database, or an internal error. */
   #toControlError(error: unknown, operation: string): unknown {
     if (!(error instanceof Error)) return error;
     if (error instanceof StoreError) return new ControlError(error.message);
     if (error instanceof DatabaseError) return new ControlError(error.message, UNAVAILABLE);
-    return new ControlError(`${operation}: internal error of the server; its log has the details`, FAULT);
+    return new ControlError(`${operation}: internal error of the server; see its log`, FAULT);
   }
 
-  /** ASR or RAR for a session, or for all of a subscriber: `{of}`; what became of each. */
+  /** Sends an ASR or RAR for a session, or for all sessions of a subscriber (`{of}`). Returns the result of each. */
   async onSessions(body: unknown, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
     const { of } = (body ?? {}) as { of?: unknown };
-    if (typeof of !== 'string' || of === '') throw new ControlError('which session? a Session-Id, or a subscriber');
+    if (typeof of !== 'string' || of === '')
+      throw new ControlError('name a session: a Session-Id, or the NAI of a subscriber');
     const found = this.#parts.store.run('listSessions', { of, limit: MAX_SESSIONS }).catch((error: unknown) => {
       throw this.#toControlError(error, 'listSessions');
     });
     const { items: sessions } = await found;
-    if (sessions.length === 0) throw new ControlError(`no session ${of}: "session list" shows them`);
+    if (sessions.length === 0) throw new ControlError(`no session ${of}: "session list" lists the sessions`);
     return Promise.all(
       sessions.map(async (session) => {
         const { sessionId, origin } = session;
@@ -121,7 +124,7 @@ export class Administrator {
     );
   }
 
-  /** Ends the sessions of certificates that are revoked. */
+  /** Terminates the sessions of revoked certificates. */
   async revoke({ certificates, issuers }: RevokedCertificates): Promise<void> {
     for (let i = 0; i < certificates.length; i += SERIALS) {
       await this.#endRevoked({ certificates: certificates.slice(i, i + SERIALS) });
@@ -137,7 +140,7 @@ export class Administrator {
     });
   }
 
-  /** Authenticates the nodes of a home agent again: they get another one. */
+  /** Re-authenticates the nodes of a home agent, so that they get another home agent. */
   async moveNodes({ name, address }: Pick<HomeAgent, 'name' | 'address'>): Promise<void> {
     this.#parts.log.warn({ homeAgent: name }, 'home agent is down: its nodes are moved');
     const moved = await this.#each({ homeAgent: address }, async (session) => {
@@ -147,17 +150,17 @@ export class Administrator {
     this.#parts.log.warn({ homeAgent: name, sessions: moved }, 'nodes of the home agent were asked to move');
   }
 
-  /** Ends the sessions of disabled subscribers, also of those that were disabled while no server ran. */
+  /** Terminates the sessions of disabled subscribers, including those that were disabled while no server ran. */
   async endDisabled(): Promise<void> {
     await this.#each({ disabled: true }, (session) => this.#endOne(session));
   }
 
-  /** Does something that nobody waits for. */
+  /** Runs an action in the background and logs its error. */
   inBackground(work: Promise<unknown>): void {
     work.catch((error: Error) => this.#parts.log.error({ reason: error.message }, 'store failed'));
   }
 
-  /** What a change of the store means for sessions and home agents. */
+  /** Applies a change of the store to sessions and home agents. */
   #follow(operation: string, given: unknown, result: unknown): void {
     const { homeAgents, forget } = this.#parts;
     switch (operation) {
@@ -167,7 +170,7 @@ export class Administrator {
         break;
       case 'finishImport':
         forget();
-        // A line of an import may disable a subscriber that is in.
+        // An import can disable a subscriber that has a session.
         this.inBackground(this.endDisabled());
         break;
       case 'changeSubscriber': {
@@ -199,7 +202,7 @@ export class Administrator {
     this.inBackground(this.#end(sessions));
   }
 
-  /** Who may not come in any more goes; whose policy is another gets what it says now. */
+  /** Terminates the sessions of a disabled subscriber; re-authenticates those of a subscriber whose policy changed. */
   async #followSubscriber(nai: string, change: SubscriberChange): Promise<void> {
     const { enabled, certificateName, certificateSha256, sessions, sessionLifetime, pskRoot, ...mobility } = change;
     if (enabled === false) await this.#end(await this.#sessionsOf(nai));
@@ -225,7 +228,7 @@ export class Administrator {
     for (const session of sessions) await this.#endOne(session);
   }
 
-  /** Ends a session at its PAA or, where that cannot be reached, here alone. */
+  /** Terminates a session at its PAA. If the PAA cannot be reached, terminates it on this server only. */
   async #endOne(session: Session): Promise<void> {
     const { application, log } = this.#parts;
     try {
@@ -237,7 +240,7 @@ export class Administrator {
     }
   }
 
-  /** Does something with many sessions, so many in a second; how many there were. */
+  /** Applies an action to many sessions at a limited rate. Returns their number. */
   async #each(
     of: {
       readonly homeAgent?: string;

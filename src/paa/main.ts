@@ -58,8 +58,8 @@ function sessionCommands(cli: Argv): Argv {
       'List sessions',
       (list) =>
         withControl(list, flags)
-          .option('json', { type: 'boolean', description: 'JSON for programs' })
-          .example('pana-paa session list', 'clients with their state, user and home address'),
+          .option('json', { type: 'boolean', description: 'print JSON' })
+          .example('pana-paa session list', 'clients with state, user and home address'),
       async (argv) => {
         const rows = (await askDaemon(argv, flags, 'GET', '/sessions')) as SessionRow[];
         if (argv['json'] === true) print(JSON.stringify(rows));
@@ -68,10 +68,10 @@ function sessionCommands(cli: Argv): Argv {
     )
     .command(
       'start <address>',
-      'Begin a session with a PaC that waits for the PAA',
+      'Start a session with a PaC that waits for the PAA',
       (start) =>
         withControl(start, flags)
-          .positional('address', { type: 'string', demandOption: true, description: 'where the PaC is' })
+          .positional('address', { type: 'string', demandOption: true, description: 'IP address of the PaC' })
           .option('port', { type: 'number', default: PANA_PORT, description: 'its UDP port' })
           .example('pana-paa session start 2001:db8:a::11', ''),
       async (argv) => {
@@ -79,12 +79,12 @@ function sessionCommands(cli: Argv): Argv {
         print(readable(await askDaemon(argv, flags, 'POST', '/session/start', body)));
       },
     )
-    .command(...onSession('end', 'End a session: PTR, cause ADMINISTRATIVE'))
-    .command(...onSession('reauth', 'Authenticate the client of a session again'))
-    .command(...onSession('ping', 'Ask whether the client of a session lives'));
+    .command(...onSession('end', 'Terminate a session: send PTR with cause ADMINISTRATIVE'))
+    .command(...onSession('reauth', 'Re-authenticate the client of a session'))
+    .command(...onSession('ping', 'Ping the client of a session'));
 }
 
-/** A command on one session, by the number that `session list` shows. */
+/** A command on one session, named by the identifier that `session list` prints. */
 function onSession(name: string, description: string) {
   return [
     `${name} <session>`,

@@ -5,7 +5,7 @@ import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, type Metrics, pairs } from '../runtime/service/metrics.js';
 
-/** Reasons that operators look for first; the others come when they happen. */
+/** Series that exist from the start; those of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = [
   ...(['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence', 'bad-start'] as const),
   ...(['pci-of-address', 'pci-of-network', 'pci-in-all'] as const),
@@ -18,15 +18,15 @@ const CLOSED: readonly PaaClosed[] = [
   ...(['logout', 'administrative', 'session-timeout', 'replaced', 'pushed-out', 'fault'] as const),
 ];
 
-/** What pana-paa counts and times. */
+/** Counters and timers of pana-paa. */
 export const PAA_METRICS: MetricDescriptions = {
   counters: {
     datagrams: {
-      help: 'PANA datagrams that came in from clients, or went out to them, repeated ones included',
+      help: 'PANA datagrams received from and sent to clients, including retransmissions',
       series: each('direction', ['in', 'out']),
     },
     dropped: {
-      help: 'PANA messages, or EAP in them, that changed nothing, by reason: malformed, unexpected, over a limit',
+      help: 'Dropped PANA messages or EAP packets, by reason: malformed, unexpected, over a limit',
       series: each('code', DROPPED),
     },
     authorizations: {
@@ -34,16 +34,16 @@ export const PAA_METRICS: MetricDescriptions = {
       series: each('result', ['authorized', 'reauthenticated', 'refused', 'postponed']),
     },
     sessions_ended: {
-      help: 'PANA sessions that ended, by cause, those that were never authorized included',
+      help: 'PANA sessions that ended, by cause, including those never authorized',
       series: each('cause', CLOSED),
     },
-    moves: { help: 'Sessions that went on from another address of their client' },
+    moves: { help: 'Sessions that moved to another address of their client' },
     unfit_assignments: {
-      help: 'Unusable home agents or home addresses from AAA servers: access without Mobile IPv6',
+      help: 'Unusable home agents or home addresses from AAA servers; the client gets access without Mobile IPv6',
     },
-    aaa_failures: { help: 'EAP messages for which no AAA server gave an answer of use' },
+    aaa_failures: { help: 'EAP messages without a usable answer from an AAA server' },
     hook_runs: {
-      help: "Runs of enforcement point's and local home agent's hooks by event and result; a hook that failed is tried again",
+      help: 'Runs of the hooks of the enforcement point and of the local home agent, by event and result; failed hooks are retried',
       series: pairs('event', ['start', 'permit', 'revoke', 'move', 'stop', 'up', 'refresh', 'down'], 'result', [
         'ok',
         'failed',
@@ -54,13 +54,13 @@ export const PAA_METRICS: MetricDescriptions = {
     ...FAULT_COUNTERS,
   },
   times: {
-    bootstrap: { help: "Time from a client's answer that begins a session to its first authorization" },
+    bootstrap: { help: "Time from a client's answer that starts a session to its first authorization" },
   },
 };
 
 /** Gauges of what the NAS holds. */
 export function paaGauges(metrics: Metrics, nas: Nas): void {
-  metrics.gauge('sessions', 'PANA sessions under way, half-open ones included', () => nas.size);
-  const halfOpen = 'PANA sessions whose first authentication is not over';
+  metrics.gauge('sessions', 'PANA sessions, including half-open ones', () => nas.size);
+  const halfOpen = 'PANA sessions whose first authentication is not complete';
   metrics.gauge('half_open_sessions', halfOpen, () => nas.halfOpen);
 }

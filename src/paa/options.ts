@@ -10,7 +10,7 @@ export const paaSchema = z.strictObject({
   log: section.log,
   control: section.control('pana-paa'),
   pana: section.group({
-    listen: z.array(section.address()).min(1).describe('addresses to serve, each with a socket of its own'),
+    listen: z.array(section.address()).min(1).describe('addresses to listen on, each with its own socket'),
     port: section.port().default(PANA_PORT).describe('UDP port; 0: any free one'),
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
@@ -20,25 +20,25 @@ export const paaSchema = z.strictObject({
         .enum(['current', 'legacy'])
         .default('current')
         .describe(
-          'legacy, for strict old clients: plain offers with SHA-1 first, and no vendor AVP before a client asks for one',
+          'legacy, for strict old clients: offer SHA-1 first, and send no vendor AVP before a client asks for one',
         ),
     ),
     'optimised-start': reloadable(
-      z.boolean().default(false).describe('ask for the EAP identity in PAR[S] already: one round trip less'),
+      z.boolean().default(false).describe('ask for the EAP identity in PAR[S], which saves one round trip'),
     ),
     'ip-reconfiguration': reloadable(
-      z.boolean().default(false).describe('tell clients to get another IP address once they are authorised (I bit)'),
+      z.boolean().default(false).describe('tell authorised clients to get another IP address (I bit)'),
     ),
     'progress-timeout': reloadable(
-      section.duration().default(60_000).describe('a phase without progress ends after this'),
+      section.duration().default(60_000).describe('a phase without progress ends after this time'),
     ),
     'session-lifetime': reloadable(
-      section.duration().default(3_600_000).describe('lifetime where the AAA server sets no bound'),
+      section.duration().default(3_600_000).describe('session lifetime if the AAA server sets none'),
     ),
     'lifetime-grace': section
       .duration()
       .default(2_000)
-      .describe('how much longer than the lifetime told to the client a session is kept'),
+      .describe('how much longer a session is kept than the lifetime told to the client'),
     'ping-interval': reloadable(
       section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
     ),
@@ -49,31 +49,29 @@ export const paaSchema = z.strictObject({
         .max(0.95)
         .default(0.9)
         .describe(
-          'part of the session lifetime after which the PAA re-authenticates the client; 0: left to the client',
+          'fraction of the session lifetime after which the PAA re-authenticates the client; 0: left to the client',
         ),
     ),
     limits: reloadable(
       section.group({
-        'pci-per-address': limit(1000).default(5).describe('PCIs of one address answered in a second'),
+        'pci-per-address': limit(1000).default(5).describe('PCIs answered per second and address'),
         'pci-per-network': limit(100_000)
           .default(500)
-          .describe('PCIs of one network (/64, or /24 of IPv4) answered in a second'),
+          .describe('PCIs answered per second and network (/64, or /24 of IPv4)'),
         pci: limit(100_000)
           .default(4_000)
           .describe(
-            'PCIs answered in a second in all; half of them are kept for networks and addresses that were quiet',
+            'PCIs answered per second in total; half of them are reserved for networks and addresses that were quiet',
           ),
-        'half-open-per-address': limit(1000)
-          .default(8)
-          .describe('sessions of one address that are not authenticated yet'),
+        'half-open-per-address': limit(1000).default(8).describe('half-open sessions per address'),
         'half-open-per-network': limit(100_000)
           .default(2_000)
-          .describe('sessions of one network (/64, or /24 of IPv4) that are not authenticated yet'),
-        'half-open': limit(100_000).default(4_000).describe('sessions that are not authenticated yet in all'),
+          .describe('half-open sessions per network (/64, or /24 of IPv4)'),
+        'half-open': limit(100_000).default(4_000).describe('half-open sessions in total'),
         'sessions-per-subscriber': limit(10_000)
           .default(4)
-          .describe('sessions of one subscriber (User-Name from the AAA server); one more ends the oldest'),
-        sessions: limit(10_000_000).default(100_000).describe('sessions in all'),
+          .describe('sessions per subscriber (User-Name from the AAA server); a further one ends the oldest'),
+        sessions: limit(10_000_000).default(100_000).describe('sessions in total'),
       }),
     ),
   }),
@@ -88,11 +86,8 @@ export const paaSchema = z.strictObject({
         address: section.address().describe('IPv6 address of the local home agent'),
         host: section.identity().describe('its name'),
         prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
-        capacity: limit(1_000_000).default(1_000).describe('most home addresses that are assigned'),
-        ike: z
-          .enum(['ikev1', 'ikev2'])
-          .default('ikev2')
-          .describe('version of IKE that its hook sets up; racoon: ikev1'),
+        capacity: limit(1_000_000).default(1_000).describe('maximum number of home addresses assigned'),
+        ike: z.enum(['ikev1', 'ikev2']).default('ikev2').describe('IKE version that its hook sets up; racoon: ikev1'),
       })
       .optional()
       .describe('home agent in this access network: {address, host, prefix, capacity, ike}'),
@@ -106,35 +101,37 @@ export const paaSchema = z.strictObject({
         .array(z.strictObject({ realm: z.string().min(1), peers: z.array(section.identity()).min(1) }))
         .default([])
         .describe(
-          'peers of each realm, the best first: [{realm, peers}]; without routes every peer serves every realm',
+          'peers of each realm, in order of preference: [{realm, peers}]; without routes every peer serves every realm',
         ),
     ),
     'request-timeout': section.duration().default(10_000).describe('how long the PAA waits for an answer'),
   }),
   nas: section.group({
-    identifier: z.string().min(1).max(253).optional().describe('NAS-Identifier; without it the Diameter host'),
+    identifier: z.string().min(1).max(253).optional().describe('NAS-Identifier [default: diameter.host]'),
     'framed-mtu': z
       .number()
       .int()
       .min(256)
       .max(1400)
       .default(1100)
-      .describe('octets of the largest EAP packet to clients; 1100 fits IPv6 at 1280'),
+      .describe('size of the largest EAP packet to clients in octets; 1100 fits the IPv6 minimum MTU of 1280'),
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-paa'),
-    ep: z.string().min(1).optional().describe('enforcement point, run on start, permit, move, revoke and stop'),
+    ep: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook of the enforcement point, run on start, permit, move, revoke and stop'),
     'ep-batch': z
       .boolean()
       .default(false)
-      .describe('hooks.ep takes all events of a moment in one run, on its standard input'),
+      .describe('run hooks.ep once for all pending events, which it reads from standard input'),
     wait: section
       .duration()
       .default(0)
-      .describe(
-        'how long the success (PAR[C]) waits for permit; 0: permit comes with the PAN[C], which proves the key',
-      ),
-    ha: z.string().min(1).optional().describe('local home agent, run on up, refresh and down'),
+      .describe('how long the success (PAR[C]) waits for permit; 0: permit is run at the PAN[C], which proves the key'),
+    ha: z.string().min(1).optional().describe('hook of the local home agent, run on up, refresh and down'),
   }),
   'key-log': section.keyLog(),
 });

@@ -33,20 +33,20 @@ await runDaemonProgram({
     cli
       .command(
         'reauth',
-        'Authenticate again now',
-        (run) => withControl(run, flags).example('pana-pac reauth', 'a new key before the lifetime ends'),
+        'Re-authenticate now',
+        (run) => withControl(run, flags).example('pana-pac reauth', 'get a new key before the lifetime ends'),
         async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/reauth'))),
       )
       .command(
         'move',
-        'Go on from another address or port, as after a change of network',
-        (run) => withControl(run, flags).example('pana-pac move', 'when a change was not noticed'),
+        'Move the session to the current address and another port, as after a change of network',
+        (run) => withControl(run, flags).example('pana-pac move', 'if the daemon did not notice a change'),
         async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/move'))),
       )
       .command(
         'ping',
-        'Ask the PAA whether the session lives',
-        (run) => withControl(run, flags).example('pana-pac ping', 'the answer shows in the log'),
+        'Ping the PAA',
+        (run) => withControl(run, flags).example('pana-pac ping', 'the log shows the answer'),
         async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/ping'))),
       ),
 });

@@ -4,7 +4,7 @@ import type { DropCode } from '../protocol/pana/session/session.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';
 
-/** Reasons that operators look for first; the others come when they happen. */
+/** Series that exist from the start; those of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence'];
 
 const CLOSED: readonly PacClosed[] = [
@@ -25,33 +25,33 @@ const FAILED: readonly PeerFailure[] = [
   'protocol',
 ];
 
-/** What pana-pac counts and times. */
+/** Counters and timers of pana-pac. */
 export const PAC_METRICS: MetricDescriptions = {
   counters: {
     datagrams: {
-      help: 'PANA datagrams that came in from PAAs, or went out to them, repeated ones included',
+      help: 'PANA datagrams received from and sent to PAAs, including retransmissions',
       series: each('direction', ['in', 'out']),
     },
     dropped: {
-      help: 'PANA messages, or EAP in them, that changed nothing, by reason: malformed, unexpected, not protected',
+      help: 'Dropped PANA messages or EAP packets, by reason: malformed, unexpected, not protected',
       series: each('code', DROPPED),
     },
     eap_failures: {
-      help: 'Authentications that failed, by reason: the server is not trusted, refuses, or breaks the protocol',
+      help: 'Failed authentications, by reason: the server is not trusted, refuses, or violates the protocol',
       series: each('reason', FAILED),
     },
     sessions: {
-      help: 'What became of sessions: authorized, reauthenticated, replaced by one with another PAA, or why they ended',
+      help: 'Sessions by outcome: authorized, reauthenticated, replaced by a session with another PAA, or the cause of their end',
       series: each('result', ['authorized', 'reauthenticated', 'replaced', 'moved', ...CLOSED]),
     },
-    moves: { help: 'Times that the session went on from another address of this node' },
+    moves: { help: 'Moves of the session to another address of this node' },
     hook_runs: {
-      help: "Runs of the mobile node's hook by event and result; a hook that failed is tried again",
+      help: 'Runs of the hook of the mobile node, by event and result; failed hooks are retried',
       series: pairs('event', ['up', 'refresh', 'move', 'down', 'reconfigure'], 'result', ['ok', 'failed', 'refused']),
     },
     ...FAULT_COUNTERS,
   },
   times: {
-    bootstrap: { help: 'Time from the beginning of a session with a PAA to its first authorization' },
+    bootstrap: { help: 'Time from the start of a session with a PAA to its first authorization' },
   },
 };

@@ -11,10 +11,10 @@ const [{ runProgram }, { decodeOptions, describeDecode }, { pkiCommands }] = awa
 
 await runProgram({
   name: 'pana-mip6',
-  description: 'What belongs to none of the three daemons: certificates, readable messages, a demonstration, figures.',
+  description: 'Tools beside the daemons: certificates, message decoder, demonstration, lab, benchmarks.',
   examples: [
-    ['pana-mip6 demo', 'see a mobile node bootstrapped'],
-    ['pana-mip6 decode trace.pcap', 'read a capture'],
+    ['pana-mip6 demo', 'bootstrap a mobile node on this host'],
+    ['pana-mip6 decode trace.pcap', 'decode a capture'],
   ],
   epilogue: 'The daemons are pana-pac, pana-paa and pana-aaa.',
   commands: (cli) =>
@@ -24,16 +24,20 @@ await runProgram({
         'Run the three daemons on this host, bootstrap a mobile node, and show what happens',
         (demo) =>
           demo
-            .option('keep', { type: 'boolean', default: false, description: 'keep the folder, and say how to go on' })
-            .option('tls', { type: 'string', choices: ['1.2', '1.3'], default: '1.3', description: 'version of TLS' })
+            .option('keep', {
+              type: 'boolean',
+              default: false,
+              description: 'keep the folder, and print how to continue',
+            })
+            .option('tls', { type: 'string', choices: ['1.2', '1.3'], default: '1.3', description: 'TLS version' })
             .option('local-ha', {
               type: 'boolean',
               default: false,
-              description: 'ask for a home agent in the access network',
+              description: 'request a home agent in the access network',
             })
             .option('nodes', { type: 'number', default: 1, description: 'mobile nodes, one after another' })
-            .example('pana-mip6 demo', 'one node, TLS 1.3, home agent at home')
-            .example('pana-mip6 demo --nodes 20', 'with median and 95th percentile'),
+            .example('pana-mip6 demo', 'one node, TLS 1.3, home agent in the home network')
+            .example('pana-mip6 demo --nodes 20', 'also print median and 95th percentile'),
         async (argv) => {
           const { runDemo } = await import('../lab/demo.js');
           await runDemo({
@@ -46,15 +50,15 @@ await runProgram({
       )
       .command(
         'bench',
-        'Measure on this host: bootstraps, bare TLS handshakes, a store of a million leases, the enforcement point, a flood',
+        'Benchmark this host: bootstraps, TLS handshakes, a store of a million leases, the enforcement point, a flood of PCIs',
         (bench) =>
           bench
             .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
-            .option('at-once', { type: 'number', default: 32, description: 'bootstraps at once in the second kind' })
+            .option('at-once', { type: 'number', default: 32, description: 'concurrent bootstraps in the second kind' })
             .option('leases', {
               type: 'number',
               default: 1_000_000,
-              description: 'leases of the large store, compared with a small one; 0: leave the store out',
+              description: 'leases in the large store, which is compared with a small one; 0: skip the store',
             })
             .option('postgres', {
               type: 'string',
@@ -63,16 +67,16 @@ await runProgram({
             .option('clients', {
               type: 'number',
               default: 1_000,
-              description: 'clients of the enforcement point (Linux, root, nft); 0: leave it out',
+              description: 'clients of the enforcement point (Linux, root, nft); 0: skip it',
             })
             .option('flood', {
               type: 'number',
               default: 50_000,
               description:
-                'PCIs a second of the largest flood; also run: none and a quarter of it (Linux, root, cc); 0: leave it out',
+                'PCIs per second of the largest flood; also measured: no flood, and a quarter of it (Linux, root, cc); 0: skip it',
             })
             .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
-            .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --leases 100000', 'the store alone'),
+            .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --leases 100000', 'only the store'),
         async (argv) => {
           if (argv.count > 0) {
             const { runBench } = await import('../lab/bench/bench.js');
@@ -94,19 +98,19 @@ await runProgram({
       )
       .command(
         'lab',
-        'Build a mobile node, an access router and a home network as network namespaces, and show what works in them',
+        'Build a mobile node, an access router and a home network as network namespaces, and test them',
         (lab) =>
           lab
             .option('wait', {
               type: 'boolean',
               default: false,
-              description: 'before the session ends, wait for Enter, with commands for a look around',
+              description: 'before the session ends, print commands to inspect the lab, and wait for Enter',
             })
-            .option('json', { type: 'boolean', default: false, description: 'print findings as JSON' })
-            .example('sudo pana-mip6 lab', 'a table of what works, with times in the phases of the paper')
+            .option('json', { type: 'boolean', default: false, description: 'print results as JSON' })
+            .example('sudo pana-mip6 lab', 'print which phases work, with times beside those of the paper')
             .epilogue(
-              'Linux and root. strongSwan (charon, swanctl) and nftables are used where they are installed.\n' +
-                'Exit status 1 if something did not work that could be tried.',
+              'Needs Linux and root. Uses strongSwan (charon, swanctl) and nftables if they are installed.\n' +
+                'Exit status 1: at least one test failed.',
             ),
         async (argv) => {
           const { labCommand } = await import('../lab/network-lab/command.js');
@@ -117,5 +121,5 @@ await runProgram({
         const { decodeCommand } = await import('./decode/command.js');
         await decodeCommand(argv);
       })
-      .command('pki', 'Make a CA, issue and revoke certificates', pkiCommands),
+      .command('pki', 'Create a CA; issue, renew and revoke certificates', pkiCommands),
 });

@@ -12,7 +12,7 @@ const DAY = 86_400_000;
 const kind = {
   type: 'string',
   choices: ['rsa', 'p256'],
-  description: 'kind of key: RSA of 2048 bits, or P-256, whose handshakes cost less',
+  description: 'type of key: RSA with 2048 bits, or P-256, which needs less CPU time',
 } as const;
 
 function days(fallback: number) {
@@ -32,12 +32,12 @@ async function folderOf(path: unknown) {
   return new PkiFolder(String(path));
 }
 
-/** `pana-mip6 pki …` */
+/** `pana-mip6 pki`. */
 export function pkiCommands(cli: Argv): Argv {
   return cli
     .command(
       'init',
-      'Make a CA: ca.pem, ca-key.pem and an empty crl.pem',
+      'Create a CA: ca.pem, ca-key.pem and an empty crl.pem',
       (init) =>
         init
           .option('dir', dir)
@@ -57,11 +57,14 @@ export function pkiCommands(cli: Argv): Argv {
       'Issue a certificate: NAME.pem and NAME-key.pem',
       (issue) =>
         issue
-          .positional('name', { type: 'string', demandOption: true, description: 'name of the files, before .pem' })
+          .positional('name', { type: 'string', demandOption: true, description: 'base name of the files' })
           .option('dir', dir)
-          .option('client', { type: 'string', description: 'for a mobile node: its NAI' })
-          .option('server', { type: 'string', description: 'for a server: its host names, with commas between' })
-          .option('keys', { ...kind, description: 'kind of key; without it the CA’s' })
+          .option('client', { type: 'string', description: 'certificate of a mobile node: its NAI' })
+          .option('server', {
+            type: 'string',
+            description: 'certificate of a server: its host names, separated by commas',
+          })
+          .option('keys', { ...kind, description: 'type of key [default: that of the CA]' })
           .option('days', days(365))
           .example('pana-mip6 pki issue aaa --server aaa.home.example', 'for pana-aaa')
           .example('pana-mip6 pki issue mn1 --client mn1@home.example', 'for pana-pac'),
@@ -79,7 +82,7 @@ export function pkiCommands(cli: Argv): Argv {
     )
     .command(
       'renew <name>',
-      'Renew a certificate with the same names and key; "ca": that of the CA',
+      'Renew a certificate with the same names and key; "ca": the CA certificate',
       (renew) =>
         renew
           .positional('name', {
@@ -88,10 +91,10 @@ export function pkiCommands(cli: Argv): Argv {
             description: 'name given to "pki issue", or ca',
           })
           .option('dir', dir)
-          .option('new-key', { type: 'boolean', description: 'also make a new key: NAME-key.pem' })
-          .option('keys', { ...kind, description: 'kind of the new key; without it the CA’s' })
-          .option('days', { type: 'number', description: 'days of validity [default: 365; for the CA 3650]' })
-          .example('pana-mip6 pki renew aaa', 'pana-aaa takes the new file by itself')
+          .option('new-key', { type: 'boolean', description: 'also create a new key: NAME-key.pem' })
+          .option('keys', { ...kind, description: 'type of the new key [default: that of the CA]' })
+          .option('days', { type: 'number', description: 'days of validity [default: 365; 3650 for the CA]' })
+          .example('pana-mip6 pki renew aaa', 'pana-aaa loads the new file automatically')
           .example('pana-mip6 pki renew mn1 --new-key', 'copy both files to the mobile node'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
@@ -108,8 +111,8 @@ export function pkiCommands(cli: Argv): Argv {
       (crl) =>
         crl
           .option('dir', dir)
-          .option('days', { ...crlDays, description: `${crlDays.description}; without it as many as the last CRL` })
-          .example('pana-mip6 pki crl --dir /etc/pana-mip6/pki', 'from cron, once a week'),
+          .option('days', { ...crlDays, description: `${crlDays.description} [default: as for the last CRL]` })
+          .example('pana-mip6 pki crl --dir /etc/pana-mip6/pki', 'run weekly by cron'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
         const until = await folder.renewCrl(argv.days === undefined ? undefined : daysOf(argv.days));
@@ -122,7 +125,7 @@ export function pkiCommands(cli: Argv): Argv {
       (list) =>
         list
           .option('dir', dir)
-          .option('json', { type: 'boolean', description: 'JSON for programs' })
+          .option('json', { type: 'boolean', description: 'print JSON' })
           .example('pana-mip6 pki list', ''),
       async (argv) => {
         const entries = await (await folderOf(argv.dir)).list();
@@ -131,12 +134,12 @@ export function pkiCommands(cli: Argv): Argv {
     )
     .command(
       'revoke <name>',
-      'Revoke a certificate, with those that it replaced, in crl.pem',
+      'Revoke a certificate and those that it replaced, and update crl.pem',
       (revoke) =>
         revoke
           .positional('name', { type: 'string', demandOption: true, description: 'name given to "pki issue"' })
           .option('dir', dir)
-          .example('pana-mip6 pki revoke mn1', 'pana-aaa reads the CRL again by itself'),
+          .example('pana-mip6 pki revoke mn1', 'pana-aaa loads the new CRL automatically'),
       async (argv) => {
         const folder = await folderOf(argv.dir);
         const count = await folder.revoke(argv.name);
@@ -168,5 +171,5 @@ function subjectOf(client: string | undefined, server: string | undefined): Cert
   if (server !== undefined && client === undefined) {
     return { kind: 'server', hosts: server.split(',').map((host) => host.trim()) };
   }
-  throw new OperatorError('a certificate is either for a --client NAI or for a --server HOST');
+  throw new OperatorError('give either --client NAI or --server HOST');
 }

@@ -212,7 +212,7 @@ describe('a request of an operator', () => {
   it.each([
     [undefined, /the body/],
     [{ operation: 7, arguments: {} }, /operation/],
-    [{ operation: 'statistics', arguments: {}, store: '/other.db' }, /has the store \/store.db, not \/other.db/],
+    [{ operation: 'statistics', arguments: {}, store: '/other.db' }, /uses the store \/store.db, not \/other.db/],
     [{ operation: 'bootstrap', arguments: {} }, /there is no operation bootstrap/],
     [{ operation: 'showLease', arguments: { of: 7 } }, /showLease: of: /],
   ])('that is wrong is refused with status 400: %j', async (body, why) => {
@@ -228,7 +228,7 @@ describe('a request of an operator', () => {
     await expect(administer('statistics', {})).rejects.toMatchObject({ status: 503, message: 'gone' });
     backend.commit = () => Promise.reject(new TypeError('x is not a function'));
     await expect(administer('statistics', {})).rejects.toMatchObject({
-      ...{ status: 500, message: 'statistics: internal error of the server; its log has the details' },
+      ...{ status: 500, message: 'statistics: internal error of the server; see its log' },
     });
   });
 

@@ -69,33 +69,33 @@ describe('a file of subscribers', () => {
   });
 
   it.each([
-    ['csv', '', ['1: the file is empty: its first line names the columns']],
+    ['csv', '', ['1: the file is empty: the first line must name the columns']],
     [
       'csv',
       'nai,customer\n',
       [
-        '1: there is no "customer"; there are nai, enabled, mip6, local-home-agent, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions',
+        '1: unknown "customer"; known are nai, enabled, mip6, local-home-agent, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions',
       ],
     ],
-    ['csv', 'nai,mipv6\n', ['1: there is no "mipv6"; did you mean "mip6"?']],
-    ['csv', 'mip6\nyes\n', ['1: the first line names the columns, and "nai" is not among them']],
-    ['csv', 'nai,mip6,nai\n', ['1: the column "nai" is there twice']],
-    ['csv', 'nai,mip6\n,yes\nb@home.example,maybe\n', ['2: nai is missing', '3: mip6: "maybe" is neither yes nor no']],
+    ['csv', 'nai,mipv6\n', ['1: unknown "mipv6"; did you mean "mip6"?']],
+    ['csv', 'mip6\nyes\n', ['1: the first line must name the columns, and lacks "nai"']],
+    ['csv', 'nai,mip6,nai\n', ['1: duplicate column "nai"']],
+    ['csv', 'nai,mip6\n,yes\nb@home.example,maybe\n', ['2: nai is missing', '3: mip6: "maybe" is not yes or no']],
     [
       'csv',
       'nai,sessions,psk-root\na,two,key\n',
       ['2: psk-root: "key" is not msk or emsk; sessions: "two" is not one or replace'],
     ],
-    ['csv', 'nai,lifetime\na,5x\n', ['2: lifetime: "5x" is not a time, such as 500ms, 30s, 5m or 2h']],
+    ['csv', 'nai,lifetime\na,5x\n', ['2: lifetime: "5x" is not a duration such as 500ms, 30s, 5m or 2h']],
     ['csv', 'nai\na,b\n', ['2: Invalid Record Length: expect 1, got 2 on line 2']],
-    ['yaml', '', ['1: subscribers in YAML are a list: "- nai: mn@home.example"']],
-    ['yaml', 'nai: a\n', ['1: subscribers in YAML are a list: "- nai: mn@home.example"']],
+    ['yaml', '', ['1: the YAML file must be a list of subscribers: "- nai: mn@home.example"']],
+    ['yaml', 'nai: a\n', ['1: the YAML file must be a list of subscribers: "- nai: mn@home.example"']],
     [
       'yaml',
       '- nai: a@home.example\n- 7\n',
-      [plainSubscriber('a@home.example'), '2: a subscriber is a map, such as "- nai: mn@home.example"'],
+      [plainSubscriber('a@home.example'), '2: a subscriber must be a map, such as "- nai: mn@home.example"'],
     ],
-    ['yaml', '- nai: a@home.example\n  mip: no\n', ['1: there is no "mip"; did you mean "mip6"?']],
+    ['yaml', '- nai: a@home.example\n  mip: no\n', ['1: unknown "mip"; did you mean "mip6"?']],
     ['yaml', '- nai: [\n', [expect.stringMatching(/^2: not YAML: /)]],
   ] as const)('in %s that reads %j is told what is wrong, and where', async (format, text, problems) => {
     expect(await read(text, format)).toEqual(problems);
@@ -105,7 +105,9 @@ describe('a file of subscribers', () => {
     const long = Readable.from(Array.from({ length: 17 }, () => Buffer.alloc(1024 * 1024, '#')));
     const rows: FileRow[] = [];
     for await (const row of readRows(long, 'yaml')) rows.push(row);
-    expect(rows).toEqual([{ line: 1, problem: 'more than 16 MiB of YAML: CSV can be as long as you like' }]);
+    expect(rows).toEqual([
+      { line: 1, problem: 'the YAML file is larger than 16 MiB: use CSV, which has no size limit' },
+    ]);
   });
 
   it('says its format by its name, or not at all', () => {

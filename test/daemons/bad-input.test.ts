@@ -60,12 +60,12 @@ describe('a configuration', () => {
     const path = lab.path('unknown.yaml');
     await writeFile(path, 'log:\n  level: info\npana:\n  paa: ["::1"]\n  prot: 716\n');
     const ended = await run('pac', ['check-config', '-c', path]);
-    expectRefusal(ended, `${path}:5: pana.prot: there is no such key; did you mean "port"?`);
+    expectRefusal(ended, `${path}:5: pana.prot: unknown key; did you mean "port"?`);
   });
 
   it('with an unknown section says which there are', async () => {
     const ended = await runWith('paa', 'paa', (tree) => Object.assign(tree, { radius: {} }));
-    expectRefusal(ended, /:\d+: radius: there is no such key; here are log, control, pana/);
+    expectRefusal(ended, /:\d+: radius: unknown key; known keys: log, control, pana/);
   });
 
   it('with a wrong type is refused, with line and what would be right', async () => {
@@ -85,7 +85,7 @@ describe('a configuration', () => {
       await run('pac', ['run', '-c', path]),
       `${path}:2: pana.paa.0: "::g" is not an IP address`,
       `${path}:3: pana.port: `,
-      `${path}:4: pana.ping-interval: "soon" is not a time, such as 500ms, 30s, 5m or 2h`,
+      `${path}:4: pana.ping-interval: "soon" is not a duration such as 500ms, 30s, 5m or 2h`,
     );
   });
 
@@ -94,7 +94,10 @@ describe('a configuration', () => {
     await writeFile(lab.path('broken.yaml'), 'log:\n  level: "info\n');
     expectRefusal(await run('aaa', ['run', '-c', lab.path('broken.yaml')]), /broken\.yaml:\d: not YAML/);
     await writeFile(lab.path('list.yaml'), '- a\n- b\n');
-    expectRefusal(await run('aaa', ['run', '-c', lab.path('list.yaml')]), /list\.yaml:1: a configuration is a map/);
+    expectRefusal(
+      await run('aaa', ['run', '-c', lab.path('list.yaml')]),
+      /list\.yaml:1: the configuration must be a map/,
+    );
   });
 
   it('of a server that takes connections in no way is refused', async () => {
@@ -127,7 +130,7 @@ describe('a configuration', () => {
       await run('pac', ['check-config', '-c', path, '--tls.max-version', '1.3'], { environment: good }),
     ).toMatchObject({
       status: 0,
-      stdout: 'The configuration is good.\n',
+      stdout: 'The configuration is valid.\n',
     });
   });
 
@@ -270,7 +273,7 @@ describe('the system', () => {
 describe('commands', () => {
   it('that are misspelt, or miss something, say what there is', async () => {
     expectRefusal(await run('pac', ['strat']), 'Did you mean status?');
-    expectRefusal(await run('pac', []), 'Which command');
+    expectRefusal(await run('pac', []), 'Name a command');
     expectRefusal(await run('aaa', ['subscriber']), 'Which? add, set, list, show, enable');
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
   });

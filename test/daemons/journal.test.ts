@@ -54,6 +54,6 @@ it('in the journal a line has a priority and no time, an early end too', async (
   await writeFile(made.path('wrong.yaml'), 'stor: x\n');
   const wrong = await logOf(made, OURS, made.path('wrong.yaml'));
   expect(wrong[0]).toMatch(/^<3>pana-aaa: /);
-  expect(wrong.join('\n')).toContain(' stor: there is no such key');
+  expect(wrong.join('\n')).toContain(' stor: unknown key');
   for (const line of wrong) expect(line).toMatch(/^<3>/);
 });

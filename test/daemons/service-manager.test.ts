@@ -74,7 +74,7 @@ describe.skipIf(!possible)('a service manager', () => {
     await lab.configure('paa', { pana: { prot: 1 } });
     started.signal('SIGHUP');
     const { reason } = await started.line('reload failed: all is as before');
-    expect(reason).toContain('pana.prot: there is no such key; did you mean "port"?');
+    expect(reason).toContain('pana.prot: unknown key; did you mean "port"?');
     const reloading = await socket.message(/^RELOADING=1$/);
     const again = await socket.message(/^READY=1$/, reloading);
     expect(socket.messages[again]?.[1]).toMatch(/^STATUS=.*; the last reload failed$/);

@@ -42,7 +42,7 @@ describe('the AAA server', () => {
     expect(shown.stdout).toContain('mn1@home.example');
     const [row] = JSON.parse((await session(made, 'list', 'MN1@home.example', '--json')).stdout).items;
     expect(row).toMatchObject({ nai: 'mn1@home.example', origin: 'paa.access.example', kind: 'home', homeAddress });
-    expect((await session(made, 'list', 'nobody@home.example')).stdout).toBe('None like that.\n');
+    expect((await session(made, 'list', 'nobody@home.example')).stdout).toBe('No match.\n');
   });
 
   it('ends a session with ASR: the client hears PTR, the server STR, and the lease is free', async () => {

@@ -155,11 +155,11 @@ describe('rc.d scripts', () => {
     const good = await readFile(config, 'utf8');
     await writeFile(config, good.replace('realm:', 'relam:'));
     const refused = await call(aaa, 'start');
-    expect(refused.output).toContain('diameter.relam: there is no such key');
+    expect(refused.output).toContain('diameter.relam: unknown key');
     expect(refused.status).toBe(1);
     await writeFile(config, good);
 
-    expect(await call(aaa, 'start')).toEqual({ status: 0, output: 'The configuration is good.\n' });
+    expect(await call(aaa, 'start')).toEqual({ status: 0, output: 'The configuration is valid.\n' });
     await holds(made, 'log', 'info: ready');
     expect(await readFile(made.path('daemon.arguments'), 'utf8')).toContain(
       `-f -r -R 5 -S -T pana-aaa -u ${USER} -P ${made.path('var/run/pana_aaa.pid')}`,
@@ -168,7 +168,7 @@ describe('rc.d scripts', () => {
     expect((await call(aaa, 'status')).output).toBe('pana_aaa is running\n');
     expect((await call(aaa, 'start')).output).toContain('already running?');
 
-    expect(await call(aaa, 'reload')).toEqual({ status: 0, output: 'The configuration is good.\n' });
+    expect(await call(aaa, 'reload')).toEqual({ status: 0, output: 'The configuration is valid.\n' });
     await holds(made, 'log', 'info: reloaded');
     await writeFile(config, good.replace('realm:', 'realms:'));
     expect((await call(aaa, 'reload')).status).not.toBe(0);

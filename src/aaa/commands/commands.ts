@@ -9,7 +9,7 @@ import { storeCommands } from './store.js';
 import { places, withStore } from './store-access.js';
 import { subscriberCommands } from './subscriber.js';
 
-/** What an operator does with the store: each command goes to the running server or, without one, to the store itself. */
+/** Operator commands on the store. Each goes to the running server; if no server runs, it opens the store itself. */
 export function operatorCommands(cli: Argv): Argv {
   return cli
     .command('subscriber', 'Manage subscribers', (subscriber) =>
@@ -17,15 +17,17 @@ export function operatorCommands(cli: Argv): Argv {
         .example('pana-aaa subscriber list', '')
         .demandCommand(1, 'Which? add, set, list, show, enable, disable, remove, import, export'),
     )
-    .command('home-agent', 'Home agents that are assigned', (agent) =>
+    .command('home-agent', 'Manage home agents', (agent) =>
       homeAgentCommands(agent)
         .example('pana-aaa home-agent list', '')
         .demandCommand(1, 'Which? add, set, list, show, up, drain, down, remove'),
     )
-    .command('lease', 'Home addresses in use, and who had them', (lease) =>
-      leaseCommands(lease).example('pana-aaa lease list', '').demandCommand(1, 'Which? list, show, release, history'),
+    .command('lease', 'List, release and look up leases of home addresses', (lease) =>
+      leaseCommands(lease)
+        .example('pana-aaa lease list', '')
+        .demandCommand(1, 'Name a command: list, show, release or history'),
     )
-    .command('session', 'List, end and re-authenticate sessions', (session) =>
+    .command('session', 'List, terminate and re-authenticate sessions', (session) =>
       sessionCommands(session)
         .example('pana-aaa session list', '')
         .demandCommand(1, 'Which? list, show, disconnect, reauth'),
@@ -53,10 +55,13 @@ export function operatorCommands(cli: Argv): Argv {
     )
     .command(
       'audit [of]',
-      'Who changed what when, the newest first',
+      'List administrative changes, newest first',
       (cli) =>
         withPaging(withOptions(cli, places))
-          .positional('of', { type: 'string', description: 'only lines with this: a name, an operator, an operation' })
+          .positional('of', {
+            type: 'string',
+            description: 'only changes that contain this text: a name, an operator, an operation',
+          })
           .example('pana-aaa audit mn@home.example', ''),
       (argv) =>
         withStore(argv, (store) =>
@@ -64,12 +69,12 @@ export function operatorCommands(cli: Argv): Argv {
             header: ['AT', 'WHO', 'WHAT', 'WITH'],
             row: ({ at, who, what, detail }) => [time(at), who, what, detail],
             filters: ['of'],
-            none: 'Nothing was changed.',
+            none: 'No changes.',
             page: (range) => store.run('listAudit', { ...range, of: text(argv, 'of') }),
           }),
         ),
     )
-    .command('store', 'The store itself', (store) =>
+    .command('store', 'Back up or restore the store', (store) =>
       storeCommands(store)
         .example('pana-aaa store backup /var/backups/aaa.db', '')
         .demandCommand(1, 'Which? backup, restore, rotate-secret'),

@@ -15,17 +15,17 @@ export function homeAgentCommands(cli: Argv): Argv {
       'Add a home agent',
       (add) =>
         withOptions(add, places)
-          .positional('name', { type: 'string', demandOption: true, description: 'name for people and hooks' })
+          .positional('name', { type: 'string', demandOption: true, description: 'name in commands, logs and hooks' })
           .option('address', { type: 'string', demandOption: true, description: 'its IPv6 address' })
-          .option('host', { type: 'string', demandOption: true, description: 'its FQDN, which it shows in IKE' })
-          .option('prefix', { type: 'string', demandOption: true, description: 'home link prefix, a /64' })
-          .option('capacity', { type: 'number', default: 1000, description: 'leases at most' })
-          .option('weight', { type: 'number', default: 1, description: 'share of the load, beside its capacity' })
-          .option('target', { type: 'string', description: 'where its hook reaches it (MIP6_HA_TARGET)' })
+          .option('host', { type: 'string', demandOption: true, description: 'its FQDN, which is its identity in IKE' })
+          .option('prefix', { type: 'string', demandOption: true, description: 'prefix of the home link, a /64' })
+          .option('capacity', { type: 'number', default: 1000, description: 'maximum number of leases' })
+          .option('weight', { type: 'number', default: 1, description: 'share of the load, relative to its capacity' })
+          .option('target', { type: 'string', description: 'address at which the hook reaches it (MIP6_HA_TARGET)' })
           .option('ike', {
             type: 'string',
             default: 'ikev2',
-            description: 'versions of IKE: ikev2, ikev1 (racoon) or both',
+            description: 'IKE versions: ikev2, ikev1 (racoon) or both',
           })
           .option('json', json)
           .example(
@@ -53,10 +53,10 @@ export function homeAgentCommands(cli: Argv): Argv {
       (set) =>
         withOptions(set, places)
           .positional('name', name)
-          .option('capacity', { type: 'number', description: 'leases at most; leases above that stay' })
-          .option('weight', { type: 'number', description: 'share of the load, beside its capacity' })
-          .option('target', { type: 'string', description: 'where its hook reaches it; empty: nowhere' })
-          .option('ike', { type: 'string', description: 'versions of IKE: ikev2, ikev1 (racoon) or both' })
+          .option('capacity', { type: 'number', description: 'maximum number of leases; existing leases are kept' })
+          .option('weight', { type: 'number', description: 'share of the load, relative to its capacity' })
+          .option('target', { type: 'string', description: 'address at which the hook reaches it; empty: none' })
+          .option('ike', { type: 'string', description: 'IKE versions: ikev2, ikev1 (racoon) or both' })
           .option('json', json)
           .example('pana-aaa home-agent set ha1 --capacity 5000', ''),
       async (argv) => {
@@ -67,24 +67,24 @@ export function homeAgentCommands(cli: Argv): Argv {
           ...(argv['ike'] === undefined ? {} : { ike: ikeOf(argv['ike']) }),
         };
         if (Object.keys(change).length === 0)
-          throw new OperatorError('nothing to change: give an option; --help lists them');
+          throw new OperatorError('nothing to change: give at least one option (see --help)');
         const agent = await administer(argv, 'changeHomeAgent', { name: String(argv['name']), change });
         show(argv, agent, () => homeAgentTable([agent]));
       },
     )
     .command(
       'list',
-      'List home agents with their load',
+      'List home agents and their load',
       (list) =>
         withOptions(list, places)
           .option('state', { choices: ['up', 'draining', 'down', 'silent'], description: 'only those' })
-          .option('json', { ...json, description: 'JSON for programs: {"items": […]}' })
+          .option('json', { ...json, description: 'print JSON: {"items": […]}' })
           .example('pana-aaa home-agent list', '')
-          .example('pana-aaa home-agent list --state silent', 'those that a probe found dead'),
+          .example('pana-aaa home-agent list --state silent', 'home agents that do not answer probes'),
       async (argv) => {
         const agents = await administer(argv, 'listHomeAgents', {});
         const wanted = agents.filter((agent) => argv['state'] === undefined || isIn(agent, String(argv['state'])));
-        const none = agents.length === 0 ? 'No home agents: "pana-aaa home-agent add" adds one.' : 'None of them.';
+        const none = agents.length === 0 ? 'No home agents. "pana-aaa home-agent add" adds one.' : 'No match.';
         show(argv, { items: wanted, next: null }, () => (wanted.length === 0 ? none : homeAgentTable(wanted)));
       },
     )
@@ -99,7 +99,7 @@ export function homeAgentCommands(cli: Argv): Argv {
       async (argv) => {
         const agents = await administer(argv, 'listHomeAgents', {});
         const agent = agents.find((one) => one.name === argv['name']);
-        if (!agent) throw new OperatorError(`no home agent ${argv['name']}: "home-agent list" shows them`);
+        if (!agent) throw new OperatorError(`no home agent ${argv['name']}: "home-agent list" lists the home agents`);
         show(argv, agent, () =>
           details([
             ['name', agent.name],
@@ -109,7 +109,7 @@ export function homeAgentCommands(cli: Argv): Argv {
             ['host', agent.host],
             ['prefix', agent.prefix],
             ['IKE', agent.ike.join(', ')],
-            ['target of its hook', agent.target ?? 'none'],
+            ['target of the hook', agent.target ?? 'none'],
             ['weight', String(agent.weight)],
             ['leases', `${agent.leases} of ${agent.capacity}`],
             ['load', bar(agent.leases / agent.capacity)],
@@ -117,7 +117,7 @@ export function homeAgentCommands(cli: Argv): Argv {
         );
       },
     )
-    .command(...onHomeAgent('up', 'up', 'Assign a home agent again', () => 'is assigned again.'))
+    .command(...onHomeAgent('up', 'up', 'Resume assigning a home agent', () => 'is assigned again.'))
     .command(
       ...onHomeAgent('drain', 'draining', 'Stop assigning a home agent; its nodes stay', () => 'gets no new nodes.'),
     )
@@ -129,7 +129,7 @@ export function homeAgentCommands(cli: Argv): Argv {
         (throughServer) =>
           throughServer
             ? 'is down: the running server moves its nodes.'
-            : 'is down. No server runs: its nodes move when they are authenticated again.',
+            : 'is down. No server runs: its nodes move at their next authentication.',
       ),
     )
     .command(
@@ -138,7 +138,7 @@ export function homeAgentCommands(cli: Argv): Argv {
       (remove) =>
         withOptions(remove, places)
           .positional('name', name)
-          .option('force', { type: 'boolean', default: false, description: 'with its leases' })
+          .option('force', { type: 'boolean', default: false, description: 'also remove its leases' })
           .option('json', json)
           .example('pana-aaa home-agent remove ha1', ''),
       async (argv) => {
@@ -151,7 +151,7 @@ export function homeAgentCommands(cli: Argv): Argv {
     );
 }
 
-/** The versions of IKE that an option names. Throws OperatorError. */
+/** Parses the IKE versions of an option. Throws OperatorError. */
 function ikeOf(given: unknown): Ike[] {
   const ike = String(given)
     .split(',')
@@ -161,7 +161,7 @@ function ikeOf(given: unknown): Ike[] {
   return ike as Ike[];
 }
 
-/** A change of one home agent's state. */
+/** A command that changes the state of one home agent. */
 function onHomeAgent(
   command: string,
   state: HomeAgent['state'],

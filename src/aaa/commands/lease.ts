@@ -19,8 +19,8 @@ export function leaseCommands(cli: Argv): Argv {
       'List leases',
       (cli) =>
         withPaging(withOptions(cli, places))
-          .positional('of', { type: 'string', description: 'a home address, or a part of a NAI' })
-          .option('home-agent', { type: 'string', description: 'only those on this home agent' })
+          .positional('of', { type: 'string', description: 'a home address, or part of an NAI' })
+          .option('home-agent', { type: 'string', description: 'only leases on this home agent' })
           .example('pana-aaa lease list --home-agent ha1', ''),
       (argv) =>
         withStore(argv, (store) =>
@@ -61,34 +61,34 @@ export function leaseCommands(cli: Argv): Argv {
     )
     .command(
       'release <of>',
-      'Free a home address',
+      'Release a home address',
       (cli) =>
         withOptions(cli, places)
           .positional('of', of)
           .option('force', {
             type: 'boolean',
             default: false,
-            description: 'even if its session lives: the node is re-authenticated',
+            description: 'release it even if its session is open; the node is re-authenticated',
           })
           .option('json', json)
           .example('pana-aaa lease release 2001:db8:1::7', ''),
       async (argv) => {
         const given = { of: String(argv['of']), force: argv['force'] === true };
         const lease = await administer(argv, 'releaseLease', given);
-        show(argv, lease, () => `${lease.homeAddress}, which ${lease.nai} held on ${lease.homeAgent.name}, is free.`);
+        show(argv, lease, () => `Released ${lease.homeAddress}, which ${lease.nai} held on ${lease.homeAgent.name}.`);
       },
     )
     .command(
       'history [of]',
-      'Who had which home address when, the newest first',
+      'List past and present leases, newest first',
       (cli) =>
         withPaging(withOptions(cli, places))
           .positional('of', { type: 'string', description: 'a home address, or the NAI of a subscriber' })
           .option('at', {
             type: 'string',
-            description: 'only leases held at this time, in ISO 8601; UTC unless it has an offset',
+            description: 'only leases held at this time (ISO 8601; UTC unless it has an offset)',
           })
-          .example('pana-aaa lease history 2001:db8:1::7 --at 2026-03-01T12:00:00Z', 'who had it at noon?'),
+          .example('pana-aaa lease history 2001:db8:1::7 --at 2026-03-01T12:00:00Z', 'who held it at noon'),
       (argv) => {
         const at = argv['at'] === undefined ? undefined : timeOf(String(argv['at']));
         return withStore(argv, (store) =>
@@ -107,11 +107,11 @@ export function leaseCommands(cli: Argv): Argv {
     );
 }
 
-/** `2026-03-01`, or with a time behind it; UTC unless it has an offset. Throws OperatorError. */
+/** Parses `2026-03-01`, or a date and time; UTC unless it has an offset. Throws OperatorError. */
 function timeOf(given: string): number {
   const [, day, clock = '00:00', zone = 'Z'] =
     /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?(Z|[+-]\d\d:\d\d)?$/i.exec(given) ?? [];
   const at = Date.parse(`${day}T${clock}${zone}`);
-  if (Number.isNaN(at)) throw new OperatorError(`--at: "${given}" is no time, such as 2026-03-01T12:00:00Z`);
+  if (Number.isNaN(at)) throw new OperatorError(`--at: "${given}" is not a time such as 2026-03-01T12:00:00Z`);
   return at;
 }

@@ -2,10 +2,10 @@ import type { Gap } from '../../runtime/cli/completion.js';
 import type { Page } from '../../store/records.js';
 import { type StoreAccess, withStore } from './store-access.js';
 
-/** Names in one answer: nobody reads more. */
+/** Largest number of names in one answer. */
 const MANY = 200;
 
-/** Names of the store that fit into a command line; none where the store cannot be asked. */
+/** Names in the store that complete a command line; none if the store cannot be reached. */
 export async function namesFor(gap: Gap): Promise<readonly string[]> {
   const kind = kindOf(gap);
   if (!kind) return [];
@@ -33,7 +33,7 @@ const both =
   (first: Kind, second: Kind): Kind =>
   async (store, last) => [...(await first(store, last)), ...(await second(store, last))];
 
-/** Names that come at or behind a beginning: the list goes on behind the name before it. */
+/** Names that sort at or after a prefix: the page starts after the last name that sorts before it. */
 async function pageAt<T>(
   last: string,
   list: (range: { readonly from: string | undefined; readonly limit: number }) => Promise<Page<T>>,

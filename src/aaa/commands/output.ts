@@ -5,36 +5,36 @@ import { visible, visibleLines } from '../../runtime/system/terminal.js';
 import { MAX_PAGE, type Page } from '../../store/records.js';
 import type { Argument } from './store-access.js';
 
-/** Rows of a list, unless more are asked for. */
+/** Default number of rows of a list. */
 const ROWS = 100;
 
-export const json = { type: 'boolean', description: 'JSON for programs' } as const;
+export const json = { type: 'boolean', description: 'print JSON' } as const;
 
-/** `{"items": […], "next": …}` or a sentence or table. */
+/** Prints `{"items": […], "next": …}`, or text for people. */
 export function show(argv: Argument, value: unknown, lines: () => string): void {
   print(argv['json'] === true ? JSON.stringify(value ?? null) : lines());
 }
 
-/** What a list can be asked for besides its filters. */
+/** Options of every list, besides its filters. */
 export function withPaging(cli: Argv): Argv {
   return cli
-    .option('limit', { type: 'number', default: ROWS, description: 'rows at most' })
-    .option('from', { type: 'string', description: 'continue a list: the value that it printed last' })
+    .option('limit', { type: 'number', default: ROWS, description: 'maximum number of rows' })
+    .option('from', { type: 'string', description: 'continue a list from the value that it printed last' })
     .option('all', { type: 'boolean', description: 'every row, however many' })
-    .option('json', { ...json, description: 'JSON for programs: {"items": […], "next": …}' });
+    .option('json', { ...json, description: 'print JSON: {"items": […], "next": …}' });
 }
 
 export interface Listing<T> {
   readonly header: readonly string[];
   readonly row: (item: T) => readonly string[];
-  /** What is said of an empty list, unless something was filtered. */
+  /** Message for an empty list without filters. */
   readonly none: string;
-  /** Arguments that filter. */
+  /** Names of the filter arguments. */
   readonly filters: readonly string[];
   readonly page: (range: { readonly from: string | undefined; readonly limit: number }) => Promise<Page<T>>;
 }
 
-/** Prints a list page by page: a million rows need no more memory than a few thousand. */
+/** Prints a list page by page, so that memory use does not depend on its length. */
 export async function list<T>(argv: Argument, { header, row, none, filters, page }: Listing<T>): Promise<void> {
   const asJson = argv['json'] === true;
   const all = argv['all'] === true;
@@ -59,16 +59,16 @@ export async function list<T>(argv: Argument, { header, row, none, filters, page
   } while (next !== undefined && left > 0);
   if (asJson) print(`],"next":${JSON.stringify(next ?? null)}}`);
   else if (printed === 0 && text(argv, 'from') !== undefined) print('No more.');
-  else if (printed === 0) print(filters.some((name) => argv[name] !== undefined) ? 'None like that.' : none);
+  else if (printed === 0) print(filters.some((name) => argv[name] !== undefined) ? 'No match.' : none);
   else if (next !== undefined) process.stderr.write(`More: --from '${visible(next)}', or --all.\n`);
 }
 
-/** Waits for a reader that is slower than the store. */
+/** Waits until standard output can take more. */
 function write(lines: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(visibleLines(lines), () => resolve()));
 }
 
-/** Names and values in two columns, without what is undefined. */
+/** Formats names and values in two columns; leaves out undefined values. */
 export function details(rows: readonly (readonly [name: string, value: string | undefined])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows
@@ -76,7 +76,7 @@ export function details(rows: readonly (readonly [name: string, value: string | 
     .join('\n');
 }
 
-/** A time of the store for people: UTC, to the second. */
+/** Formats a time of the store: UTC, to the second. */
 export function time(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }
@@ -90,7 +90,7 @@ export function text(argv: Argument, name: string): string | undefined {
 export function wholeNumber(argv: Argument, name: string, least: number): number {
   const value = Number(argv[name]);
   if (Number.isInteger(value) && value >= least) return value;
-  throw new OperatorError(`--${name}: a whole number from ${least} is wanted`);
+  throw new OperatorError(`--${name}: must be a whole number of at least ${least}`);
 }
 
 export function yesNo(value: boolean): string {

@@ -15,8 +15,8 @@ export function sessionCommands(cli: Argv): Argv {
       (cli) =>
         withPaging(withOptions(cli, places))
           .positional('of', { type: 'string', description: 'a Session-Id, or the NAI of a subscriber' })
-          .option('home-agent', { type: 'string', description: 'only those on this home agent: its name or address' })
-          .option('paa', { type: 'string', description: 'only those at this PAA: its Origin-Host' })
+          .option('home-agent', { type: 'string', description: 'only sessions on this home agent (name or address)' })
+          .option('paa', { type: 'string', description: 'only sessions at this PAA (Origin-Host)' })
           .example('pana-aaa session list mn1@home.example', '')
           .example('pana-aaa session list --paa paa3.access.example --all', ''),
       (argv) =>
@@ -45,12 +45,12 @@ export function sessionCommands(cli: Argv): Argv {
       (cli) => ofSessions(cli).example('pana-aaa session show mn1@home.example', ''),
       async (argv) => {
         const { items } = await administer(argv, 'listSessions', { of: String(argv['of']) });
-        if (items.length === 0) throw new OperatorError(`no session ${argv['of']}: "session list" shows them`);
+        if (items.length === 0) throw new OperatorError(`no session ${argv['of']}: "session list" lists the sessions`);
         show(argv, { items, next: null }, () => items.map(describe).join('\n\n'));
       },
     )
-    .command(...onSessions('disconnect', 'End sessions: ASR to their PAA, which says PTR to the client'))
-    .command(...onSessions('reauth', 'Authenticate clients again: RAR to their PAA'));
+    .command(...onSessions('disconnect', 'Terminate sessions: send ASR to the PAA, which sends PTR to the client'))
+    .command(...onSessions('reauth', 'Re-authenticate clients: send RAR to the PAA'));
 }
 
 function describe(session: Session): string {
@@ -67,11 +67,11 @@ function describe(session: Session): string {
   ]);
 }
 
-/** What every command on chosen sessions takes. */
+/** Arguments of every command on selected sessions. */
 function ofSessions(cli: Argv) {
   return withOptions(cli, places)
     .positional('of', { type: 'string', demandOption: true, description: 'a Session-Id, or the NAI of a subscriber' })
-    .option('json', { ...json, description: 'JSON for programs: {"items": […]}' });
+    .option('json', { ...json, description: 'print JSON: {"items": […]}' });
 }
 
 interface Outcome {
@@ -80,7 +80,7 @@ interface Outcome {
   readonly result: string;
 }
 
-/** A command that the running server carries out. */
+/** A command that only the running server can carry out. */
 function onSessions(name: string, description: string) {
   return [
     `${name} <of>`,

@@ -12,19 +12,19 @@ import { type AaaOptions, aaaSchema } from '../config/options.js';
 
 export const flags: OptionFlags<typeof aaaSchema> = { prefix: 'PANA_AAA', schema: aaaSchema };
 
-/** The keys that the store's commands need; a whole configuration is not. */
+/** The configuration keys that store commands need. They do not need a complete configuration. */
 export const places = { ...flags, schema: aaaSchema.pick({ store: true, control: true }) };
 
 export type Argument = Readonly<Record<string, unknown>>;
 type Places = Pick<AaaOptions, 'store' | 'control'>;
 
-/** Places, and whether the store is one that somebody named. */
+/** The store and control socket to use, and whether the user named the store explicitly. */
 type Given = Places & { readonly isNamed: boolean };
 
-/** How long a running server may take for all subscribers of an import, in milliseconds. */
+/** Time limit of the running server for a whole import, in milliseconds. */
 const LONG = 30 * 60_000;
 
-/** The store as a command reaches it: through the server if one runs, so that both never disagree, else by itself. */
+/** Access to the store for a command: through the server if one runs, so that both agree, otherwise directly. */
 export class StoreAccess {
   readonly #places: Given;
   readonly #creates: boolean;
@@ -36,7 +36,7 @@ export class StoreAccess {
     this.#creates = creates;
   }
 
-  /** Of the configuration only `store` and `control.socket` matter. With `creates` a file that is not there is made. */
+  /** Reads only `store` and `control.socket` of the configuration. `creates`: creates a missing store file. */
   static async open(argv: Argument, creates = false): Promise<StoreAccess> {
     const isNamed = [
       argv['store'],
@@ -50,7 +50,7 @@ export class StoreAccess {
     );
   }
 
-  /** Whether a running server did what was asked; true only after a `run`. */
+  /** Whether a running server carried out the last `run`. */
   get throughServer(): boolean {
     return this.#servers;
   }
@@ -61,7 +61,7 @@ export class StoreAccess {
     if (this.#store) return this.#store.run(operation, given, who);
     try {
       const { isNamed, store } = this.#places;
-      // A server with another store at the default socket is not the one that is meant.
+      // A server at the default socket that uses another store is not the one that the user named.
       const body = { operation, arguments: given, who, ...(isNamed ? { store: storeName(store) } : {}) };
       const result = await callDaemon(this.#places.control.socket, 'POST', '/store', body, LONG);
       this.#servers = true;
@@ -82,7 +82,7 @@ export class StoreAccess {
     if (!isPostgresUrl(store)) {
       if (!this.#creates && !existsSync(store)) {
         throw new OperatorError(
-          `there is no store ${store}, and no server at ${control.socket}: say where with --store or -c, or begin one with "subscriber add" or "home-agent add"`,
+          `there is no store ${store}, and no server at ${control.socket}: name the store with --store or -c, or create one with "subscriber add" or "home-agent add"`,
         );
       }
       await makeFolder(dirname(store), 0o700);
@@ -92,7 +92,7 @@ export class StoreAccess {
   }
 }
 
-/** Does something with the store, and closes it. */
+/** Opens the store, runs an action on it, and closes it. */
 export async function withStore<T>(
   argv: Argument,
   work: (store: StoreAccess) => Promise<T>,
@@ -106,7 +106,7 @@ export async function withStore<T>(
   }
 }
 
-/** Runs one operation of the store. */
+/** Runs one store operation and closes the store. */
 export function administer<N extends OperationName>(
   argv: Argument,
   operation: N,
@@ -122,7 +122,7 @@ export function placesOf(argv: Argument): Promise<Places> {
   return optionsOf(argv, places);
 }
 
-/** Who types this, for the audit trail; through sudo the one behind it. */
+/** Name of the calling user for the audit trail; under sudo, the user who called sudo. */
 function operatorName(): string {
   const behind = process.env['SUDO_USER'];
   const { username } = userInfo();

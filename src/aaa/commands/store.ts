@@ -11,7 +11,7 @@ export function storeCommands(cli: Argv): Argv {
   return cli
     .command(
       'backup <file>',
-      'Copy the store to a file, while the server runs',
+      'Copy the store to a file; the server may run',
       (backup) =>
         withOptions(backup, places)
           .positional('file', { type: 'string', demandOption: true, description: 'a file that does not exist yet' })
@@ -25,7 +25,7 @@ export function storeCommands(cli: Argv): Argv {
     )
     .command(
       'restore <file>',
-      'Replace the store with a backup, while no server runs',
+      'Replace the store with a backup; no server may run',
       (restore) =>
         withOptions(restore, places)
           .positional('file', { type: 'string', demandOption: true, description: 'what "store backup" wrote' })
@@ -41,42 +41,42 @@ export function storeCommands(cli: Argv): Argv {
     )
     .command(
       'rotate-secret',
-      'Derive new home addresses from a new secret, so that earlier ones do not foretell them',
+      'Derive new home addresses from a new secret, so that earlier addresses do not predict them',
       (cli) =>
         withOptions(cli, places)
-          .option('yes', { type: 'boolean', description: 'accept that nodes get other addresses when they come back' })
+          .option('yes', { type: 'boolean', description: 'accept that returning nodes get other home addresses' })
           .option('json', json)
-          .example('pana-aaa store rotate-secret --yes', 'leases that are held stay'),
+          .example('pana-aaa store rotate-secret --yes', 'current leases are kept'),
       async (argv) => {
         if (argv['yes'] !== true) {
-          throw new OperatorError('nodes that come back get other home addresses than before: --yes if you want that');
+          throw new OperatorError('returning nodes will get other home addresses: confirm with --yes');
         }
         await administer(argv, 'rotateSecret', {});
-        show(argv, { rotated: true }, () => 'The secret is another one. Leases that are held stay as they are.');
+        show(argv, { rotated: true }, () => 'The secret was replaced. Current leases are unchanged.');
       },
     );
 }
 
-/** Rejects with OperatorError for a store that is no file. */
+/** Rejects with OperatorError unless the store is a file. */
 async function fileOf(argv: Argument, tool: string): Promise<string> {
   const { store } = await placesOf(argv);
   if (isPostgresUrl(store)) {
-    throw new OperatorError(`${storeName(store)} is a PostgreSQL database: ${tool} does this, also while servers run`);
+    throw new OperatorError(`${storeName(store)} is a PostgreSQL database: use ${tool}; servers may run meanwhile`);
   }
   return store;
 }
 
-/** Whoever answers, even with an error, has the store open. */
+/** A server that answers, even with an error, has the store open. */
 async function refuseRunning(socket: string): Promise<void> {
   try {
     await callDaemon(socket, 'GET', '/healthz');
   } catch (error) {
     if (error instanceof NoDaemonError) return;
   }
-  throw new OperatorError(`the server runs (${socket}): stop it first`);
+  throw new OperatorError(`a server is running (${socket}): stop it first`);
 }
 
-/** On a terminal only: a log needs no percentages. */
+/** Prints progress on a terminal only. */
 function showProgress(part: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${Math.floor(part * 100)} %${part === 1 ? '\n' : ''}`);
 }

@@ -13,7 +13,7 @@ export function exportSubscribers(argv: Argument): Promise<void> {
     do {
       const page = await store.run('listSubscribers', { from, limit: MAX_PAGE });
       const rows = writeRows(page.items, format, first);
-      // A file has them as they are.
+      // Write values to a file unescaped.
       if (!process.stdout.write(process.stdout.isTTY ? visibleLines(rows) : rows)) await once(process.stdout, 'drain');
       first = false;
       from = page.next;

@@ -8,22 +8,22 @@ import { POLICY_KEYS, policyOf, unknownKey } from './subscriber-policy.js';
 export const FORMATS = ['csv', 'yaml'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** Octets of a YAML file, which is read whole; CSV is read row by row, however long. */
+/** Size limit of a YAML file in octets: YAML is read as a whole. CSV is read row by row and has no limit. */
 const MAX_YAML = 16 * 1024 * 1024;
 
-/** A row of a file, and its line there; or what is wrong with the file from there on. */
+/** A row of a file with its line number, or the error that ends reading. */
 export type FileRow = { readonly line: number } & (
   | { readonly values: Readonly<Record<string, unknown>> }
   | { readonly problem: string }
 );
 
-/** The format that a file's name says. */
+/** The format that the file name implies. */
 export function formatOf(file: string): Format | undefined {
   if (/\.csv$/i.test(file)) return 'csv';
   return /\.ya?ml$/i.test(file) ? 'yaml' : undefined;
 }
 
-/** The rows of a file; one with a problem is the last. Rejects with the system's error. */
+/** Reads the rows of a file, up to and including the first one with a problem. Rejects with the system's error. */
 export function readRows(source: Readable, format: Format): AsyncGenerator<FileRow> {
   return format === 'csv' ? csvRows(source) : yamlRows(source);
 }
@@ -54,15 +54,15 @@ async function* csvRows(source: Readable): AsyncGenerator<FileRow> {
     yield { line: Number(error['lines'] ?? 1), problem: error.message };
     return;
   }
-  if (!columns) yield { line: 1, problem: 'the file is empty: its first line names the columns' };
+  if (!columns) yield { line: 1, problem: 'the file is empty: the first line must name the columns' };
 }
 
 function headerProblem(columns: readonly string[]): string | undefined {
   const unknown = columns.find((name) => !POLICY_KEYS.some((key) => key === name));
   if (unknown !== undefined) return unknownKey(unknown);
   const twice = columns.find((name, i) => columns.indexOf(name) !== i);
-  if (twice !== undefined) return `the column "${twice}" is there twice`;
-  return columns.includes('nai') ? undefined : 'the first line names the columns, and "nai" is not among them';
+  if (twice !== undefined) return `duplicate column "${twice}"`;
+  return columns.includes('nai') ? undefined : 'the first line must name the columns, and lacks "nai"';
 }
 
 async function* yamlRows(source: Readable): AsyncGenerator<FileRow> {
@@ -72,7 +72,10 @@ async function* yamlRows(source: Readable): AsyncGenerator<FileRow> {
     parts.push(part);
     length += part.length;
     if (length > MAX_YAML) {
-      yield { line: 1, problem: `more than ${MAX_YAML / 2 ** 20} MiB of YAML: CSV can be as long as you like` };
+      yield {
+        line: 1,
+        problem: `the YAML file is larger than ${MAX_YAML / 2 ** 20} MiB: use CSV, which has no size limit`,
+      };
       return;
     }
   }
@@ -86,20 +89,20 @@ async function* yamlRows(source: Readable): AsyncGenerator<FileRow> {
   }
   const { contents } = document;
   if (!isSeq(contents)) {
-    yield { line: 1, problem: 'subscribers in YAML are a list: "- nai: mn@home.example"' };
+    yield { line: 1, problem: 'the YAML file must be a list of subscribers: "- nai: mn@home.example"' };
     return;
   }
   for (const item of contents.items) {
     const line = lineOf((item as { range?: readonly [number, number, number] }).range?.[0]);
     if (!isMap(item)) {
-      yield { line, problem: 'a subscriber is a map, such as "- nai: mn@home.example"' };
+      yield { line, problem: 'a subscriber must be a map, such as "- nai: mn@home.example"' };
       return;
     }
     yield { line, values: item.toJSON() as Record<string, unknown> };
   }
 }
 
-/** Subscribers as text of a file: the first of them with what stands above all. */
+/** Formats subscribers as lines of a file; the first one includes the header. */
 export function writeRows(subscribers: readonly Subscriber[], format: Format, first: boolean): string {
   const rows = subscribers.map(policyOf);
   if (format === 'yaml') return rows.length === 0 ? '' : stringifyYaml(rows);

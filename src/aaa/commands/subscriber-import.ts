@@ -11,21 +11,21 @@ import { type Argument, type StoreAccess, withStore } from './store-access.js';
 import { FORMATS, type Format, formatOf, readRows } from './subscriber-file.js';
 import { readSubscriber } from './subscriber-policy.js';
 
-/** Rows that go to the store at a time: with the longest names a request of half a megabyte. */
+/** Rows per request to the store. With names of maximum length a request has half a megabyte. */
 const CHUNK = 500;
 
-/** Problems that are told; the rest is counted. */
+/** Largest number of problems that are printed; the others are counted. */
 const SHOWN = 20;
 
-/** Rows between two lines of progress in a log. */
+/** Number of rows between two progress lines in a log. */
 const LOGGED = 100_000;
 
-/** Adds the subscribers of a file, all or none. Rejects with OperatorError that names lines and what is wrong there. */
+/** Imports all subscribers of a file or none. Rejects with OperatorError that lists the lines in error. */
 export async function importSubscribers(argv: Argument): Promise<void> {
-  // yargs makes an empty word of "-".
+  // yargs turns "-" into an empty string.
   const file = String(argv['file']) || '-';
   const format = FORMATS.find((name) => name === argv['format']) ?? formatOf(file);
-  if (!format) throw new OperatorError(`${file}: is it CSV or YAML? --format csv or --format yaml says it`);
+  if (!format) throw new OperatorError(`${file}: cannot tell the format: give --format csv or --format yaml`);
   const update = argv['update'] === true;
   const isDry = argv['dry-run'] === true;
   await withStore(
@@ -43,7 +43,7 @@ export async function importSubscribers(argv: Argument): Promise<void> {
           show(argv, { rows: staged.rows, imported: 0 }, () => `${file} is good: ${count(staged.rows)}.`);
           return;
         }
-        progress.say('making them subscribers, all at once …');
+        progress.say('committing …');
         const imported = await store.run('finishImport', { importId, update, source: basename(file) });
         done = true;
         progress.end();
@@ -59,9 +59,9 @@ export async function importSubscribers(argv: Argument): Promise<void> {
 
 interface Source {
   readonly stream: Readable;
-  /** Octets; undefined: nobody knows. */
+  /** Octets; undefined if unknown. */
   readonly size: number | undefined;
-  /** Octets read until now. */
+  /** Octets read so far. */
   readonly read: () => number;
 }
 
@@ -75,11 +75,11 @@ async function openSource(file: string): Promise<Source> {
 interface Staged {
   readonly rows: number;
   readonly problems: readonly ImportProblem[];
-  /** Problems beyond those. */
+  /** Number of further problems. */
   readonly more: number;
 }
 
-/** Reads a file to its end, and gathers its rows beside the subscribers. */
+/** Reads a whole file and stages its rows in the store. */
 async function stage(
   store: StoreAccess,
   importId: string,
@@ -123,14 +123,14 @@ function explain(file: string, problems: readonly ImportProblem[], more: number)
     .map(({ line, problem }) => `${file}:${line}: ${visible(problem)}`);
   const untold = more + Math.max(0, problems.length - SHOWN);
   const rest = untold > 0 ? [`and ${untold} more`] : [];
-  return ['nothing is imported:', ...told, ...rest].join('\n');
+  return ['nothing was imported:', ...told, ...rest].join('\n');
 }
 
 function count(subscribers: number): string {
   return subscribers === 1 ? '1 subscriber' : `${subscribers} subscribers`;
 }
 
-/** On a terminal one line that changes; in a log a line now and then. */
+/** Shows progress: one updated line on a terminal, a line from time to time in a log. */
 class Progress {
   readonly #size: number | undefined;
   #logged = 0;

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import * as section from '../../runtime/config/sections.js';
 import { plainSubscriber, type Subscriber, type SubscriberChange } from '../../store/records.js';
 
-/** What of a subscriber an operator says, by the names of flags, of columns in CSV, and of keys in YAML. */
+/** The settings of a subscriber, by the names of flags, CSV columns and YAML keys. */
 const flag = () =>
   z.union([z.boolean(), z.stringbool({ truthy: ['yes', 'true', '1', 'on'], falsy: ['no', 'false', '0', 'off'] })], {
-    error: ({ input }) => `"${String(input)}" is neither yes nor no`,
+    error: ({ input }) => `"${String(input)}" is not yes or no`,
   });
 const word = () => z.preprocess((value) => (typeof value === 'number' ? String(value) : value), z.string());
 const choice = <const W extends readonly string[]>(words: W) =>
@@ -29,22 +29,22 @@ const policy = z.strictObject({
 export type Policy = z.input<typeof policy>;
 export type PolicyKey = keyof Policy;
 
-/** In the order of columns. */
+/** In the order of the columns. */
 export const POLICY_KEYS = Object.keys(policy.shape) as PolicyKey[];
 
-/** What a column that is none was meant to be. */
+/** Error for an unknown column, with a suggestion. */
 export function unknownKey(key: string): string {
   const near = closest(key, POLICY_KEYS);
   const meant =
     distance(key, near) <= Math.max(2, key.length / 3)
       ? `did you mean "${near}"?`
-      : `there are ${POLICY_KEYS.join(', ')}`;
-  return `there is no "${key}"; ${meant}`;
+      : `known are ${POLICY_KEYS.join(', ')}`;
+  return `unknown "${key}"; ${meant}`;
 }
 
 export type Read = { readonly subscriber: Omit<Subscriber, 'takeovers'> } | { readonly problem: string };
 
-/** A subscriber of the values in a row; an empty one is as if it were not there. */
+/** Parses the values of a row. An empty value means the default. */
 export function readSubscriber(values: Readonly<Record<string, unknown>>): Read {
   const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== '' && value !== null));
   const read = policy.safeParse(given);
@@ -53,7 +53,7 @@ export function readSubscriber(values: Readonly<Record<string, unknown>>): Read 
   return { subscriber: { ...plainSubscriber(nai), ...changeOf(rest) } };
 }
 
-/** The changes that flags stand for; an empty value takes something back. */
+/** Parses the changes of the flags. An empty value resets a setting. */
 export function readChange(values: Readonly<Record<string, unknown>>): SubscriberChange | { readonly problem: string } {
   const named = Object.entries(values).filter(([, value]) => value !== undefined);
   const read = policy.omit({ nai: true }).safeParse(Object.fromEntries(named.filter(([, value]) => value !== '')));
@@ -71,7 +71,7 @@ const FIELDS: Readonly<Record<string, keyof SubscriberChange>> = {
   'certificate-sha256': 'certificateSha256',
 };
 
-/** Fields of a subscriber; what is not said is not there. */
+/** Fields of a subscriber, without the unset ones. */
 type Fields = { readonly [K in keyof Omit<Subscriber, 'nai' | 'takeovers'>]?: NonNullable<Subscriber[K]> };
 
 function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
@@ -90,7 +90,7 @@ function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
   }) as Fields;
 }
 
-/** The same as a row that `readSubscriber` makes this subscriber of. */
+/** The inverse of `readSubscriber`: formats a subscriber as a row. */
 export function policyOf(subscriber: Subscriber): Policy {
   const { nai, enabled, mip6, localHomeAgent, homeAgent, homeAddress, sessions } = subscriber;
   return {
@@ -110,7 +110,7 @@ export function policyOf(subscriber: Subscriber): Policy {
   };
 }
 
-/** Without what is undefined. */
+/** Removes undefined fields. */
 function definite<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

@@ -12,7 +12,7 @@ import { readChange } from './subscriber-policy.js';
 const nai = {
   type: 'string',
   demandOption: true,
-  description: 'name of the subscriber, as "subscriber list" shows it',
+  description: 'NAI of the subscriber, as "subscriber list" prints it',
 } as const;
 
 /** `pana-aaa subscriber`. */
@@ -23,8 +23,8 @@ export function subscriberCommands(cli: Argv): Argv {
       'Add a subscriber',
       (add) =>
         withPolicy(withOptions(add, places))
-          .positional('nai', { ...nai, description: 'name that its certificate holds (NAI)' })
-          .option('enabled', { type: 'boolean', description: 'allowed to authenticate; --no-enabled: not yet' })
+          .positional('nai', { ...nai, description: 'NAI in its certificate' })
+          .option('enabled', { type: 'boolean', description: 'allow it to authenticate; --no-enabled: not yet' })
           .option('json', json)
           .example('pana-aaa subscriber add mn@home.example', '')
           .example('pana-aaa subscriber add meter7@grid.example --no-mip6', 'network access only')
@@ -37,17 +37,17 @@ export function subscriberCommands(cli: Argv): Argv {
     )
     .command(
       'set <nai>',
-      'Change a subscriber; an empty value takes something back',
+      'Change a subscriber; an empty value resets a setting',
       (set) =>
         withPolicy(withOptions(set, places))
           .positional('nai', nai)
           .option('json', json)
-          .example('pana-aaa subscriber set mn@home.example --home-agent ha2', 'its node moves there')
+          .example('pana-aaa subscriber set mn@home.example --home-agent ha2', 'its node moves to ha2')
           .example("pana-aaa subscriber set mn@home.example --home-agent ''", 'any home agent again'),
       async (argv) => {
         const change = changeIn(argv);
         if (Object.keys(change).length === 0)
-          throw new OperatorError('nothing to change: give an option; --help lists them');
+          throw new OperatorError('nothing to change: give at least one option (see --help)');
         const changed = await administer(argv, 'changeSubscriber', { nai: String(argv['nai']), change });
         show(argv, changed, () => details(describe(changed)));
       },
@@ -57,9 +57,12 @@ export function subscriberCommands(cli: Argv): Argv {
       'List subscribers',
       (cli) =>
         withPaging(withOptions(cli, places))
-          .positional('match', { type: 'string', description: 'only those with this in their name' })
-          .option('home-agent', { type: 'string', description: 'only those that always get this home agent' })
-          .option('enabled', { type: 'boolean', description: 'only enabled ones; --no-enabled: only disabled ones' })
+          .positional('match', { type: 'string', description: 'only subscribers whose NAI contains this text' })
+          .option('home-agent', { type: 'string', description: 'only subscribers pinned to this home agent' })
+          .option('enabled', {
+            type: 'boolean',
+            description: 'only enabled subscribers; --no-enabled: only disabled ones',
+          })
           .example('pana-aaa subscriber list @fleet.example --no-enabled', '')
           .example('pana-aaa subscriber list --all --json', 'for programs'),
       (argv) =>
@@ -77,7 +80,7 @@ export function subscriberCommands(cli: Argv): Argv {
               certificateOf(subscriber),
             ],
             filters: ['match', 'home-agent', 'enabled'],
-            none: 'No subscribers: "pana-aaa subscriber add" adds one, "subscriber import" many.',
+            none: 'No subscribers. "pana-aaa subscriber add" adds one, "subscriber import" adds many.',
             page: (range) =>
               store.run('listSubscribers', {
                 ...range,
@@ -90,7 +93,7 @@ export function subscriberCommands(cli: Argv): Argv {
     )
     .command(
       'show <nai>',
-      'Show a subscriber with its lease and its sessions',
+      'Show a subscriber, its lease and its sessions',
       (cli) =>
         withOptions(cli, places)
           .positional('nai', nai)
@@ -117,7 +120,7 @@ export function subscriberCommands(cli: Argv): Argv {
     .command(...onSubscriber('disable', false, 'Disable a subscriber and terminate its sessions', 'Disabled'))
     .command(
       'remove <nai>',
-      'Remove a subscriber with its sessions and its lease',
+      'Remove a subscriber, its sessions and its lease',
       (remove) =>
         withOptions(remove, places)
           .positional('nai', nai)
@@ -131,24 +134,28 @@ export function subscriberCommands(cli: Argv): Argv {
     )
     .command(
       'import <file>',
-      'Add the subscribers of a file, all or none',
+      'Add all subscribers of a file, or none',
       (cli) =>
         withOptions(cli, places)
-          .positional('file', { type: 'string', demandOption: true, description: 'CSV or YAML; -: standard input' })
-          .option('format', { choices: FORMATS, description: 'format of the file; without it the file name decides' })
+          .positional('file', {
+            type: 'string',
+            demandOption: true,
+            description: 'CSV or YAML file; -: standard input',
+          })
+          .option('format', { choices: FORMATS, description: 'format of the file [default: by the file name]' })
           .option('update', { type: 'boolean', description: 'also change subscribers that already exist' })
           .option('dry-run', { type: 'boolean', description: 'only check the file' })
           .option('json', json)
-          .example('pana-aaa subscriber import customers.csv --dry-run', 'is it good?')
+          .example('pana-aaa subscriber import customers.csv --dry-run', 'check the file only')
           .example('pana-aaa subscriber import customers.csv --update', ''),
       (argv) => importSubscribers(argv),
     )
     .command(
       'export',
-      'Write all subscribers to standard output, as "subscriber import" reads them',
+      'Write all subscribers to standard output, in the format that "subscriber import" reads',
       (cli) =>
         withOptions(cli, places)
-          .option('format', { choices: FORMATS, default: 'csv', description: 'what to write' })
+          .option('format', { choices: FORMATS, default: 'csv', description: 'output format' })
           .example('pana-aaa subscriber export >customers.csv', '')
           .example('pana-aaa subscriber export --format yaml >customers.yaml', ''),
       (argv) => exportSubscribers(argv),
@@ -158,19 +165,25 @@ export function subscriberCommands(cli: Argv): Argv {
 function withPolicy(cli: Argv): Argv {
   return cli
     .option('mip6', { type: 'boolean', description: 'grant Mobile IPv6 [default: yes]' })
-    .option('local-home-agent', { type: 'boolean', description: 'allow one of the access network [default: yes]' })
+    .option('local-home-agent', {
+      type: 'boolean',
+      description: 'allow a home agent in the access network [default: yes]',
+    })
     .option('home-agent', { type: 'string', description: 'always this home agent [default: the least loaded]' })
     .option('home-address', { type: 'string', description: 'always this home address' })
     .option('psk-root', {
       choices: ['msk', 'emsk', ''],
-      description: 'key that the IKE key comes from',
+      description: 'key that the IKE key is derived from',
     })
     .option('lifetime', { type: 'string', description: 'session lifetime, such as 90s, 30m or 8h' })
     .option('certificate-name', { type: 'string', description: 'name (SAN or CN) in its certificate, if not the NAI' })
-    .option('certificate-sha256', { type: 'string', description: 'fingerprint of its certificate: no other is taken' })
+    .option('certificate-sha256', {
+      type: 'string',
+      description: 'fingerprint of its certificate; no other is accepted',
+    })
     .option('sessions', {
       choices: ['one', 'replace'],
-      description: 'a second session is refused, or takes the lease over [default: replace]',
+      description: 'refuse a second session (one), or let it take over the lease (replace) [default: replace]',
     });
 }
 
@@ -186,7 +199,7 @@ function changeIn(argv: Argument): SubscriberChange {
   return change;
 }
 
-/** Nothing can be taken back from a subscriber that is not there yet. */
+/** A new subscriber has no settings to reset. */
 function definite(change: SubscriberChange): Partial<Subscriber> {
   return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null));
 }
@@ -227,7 +240,7 @@ function describe(subscriber: Subscriber): (readonly [string, string])[] {
     ['session lifetime', subscriber.sessionLifetime === undefined ? 'default' : `${subscriber.sessionLifetime} s`],
     ['certificate name', subscriber.certificateName ?? 'its NAI'],
     ['certificate SHA-256', subscriber.certificateSha256 ?? 'any'],
-    ['second session', subscriber.sessions === 'one' ? 'is refused' : 'takes the lease over'],
+    ['second session', subscriber.sessions === 'one' ? 'is refused' : 'takes over the lease'],
     ['leases taken over', String(subscriber.takeovers)],
   ];
 }

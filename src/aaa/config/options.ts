@@ -12,7 +12,7 @@ export const aaaSchema = z.strictObject({
     .string()
     .min(1)
     .default('/var/db/pana-aaa/store.db')
-    .describe('SQLite file of subscribers and leases, or postgres://…'),
+    .describe('store of subscribers and leases: a SQLite file, or postgres://…'),
   diameter: section.group({
     ...section.diameter,
     peers: reloadable(
@@ -26,15 +26,15 @@ export const aaaSchema = z.strictObject({
     realms: z
       .array(z.union([section.identity(), z.literal('*')]))
       .default([])
-      .describe('further realms that are served; "*": any'),
-    listen: z.array(section.address()).default([]).describe('addresses to take connections on'),
+      .describe('further realms that the server serves; "*": any'),
+    listen: z.array(section.address()).default([]).describe('addresses to listen on'),
     port: section.port().default(DIAMETER_PORT).describe('TCP port; 0: any free one'),
-    plain: z.boolean().default(true).describe('take connections without TLS too'),
+    plain: z.boolean().default(true).describe('also accept connections without TLS'),
     'vendor-id': section.vendorId(),
     'shared-store': z
       .boolean()
       .default(false)
-      .describe('other servers have the same store: sessions are not bound to this one (Session-Binding)'),
+      .describe('other servers share the store: do not bind sessions to this server (Session-Binding)'),
     'round-timeout': section.duration().default(60_000).describe('how long the server waits for the next EAP response'),
     conversations: z
       .number()
@@ -43,17 +43,17 @@ export const aaaSchema = z.strictObject({
       .max(1_000_000)
       .default(10_000)
       .describe(
-        'EAP conversations at once; one more closes the oldest of the client that has the most, unproven clients first',
+        'maximum number of EAP conversations; a further one closes the oldest of the client with the most, unproven clients first',
       ),
   }),
   tls: reloadable(
-    section.eapTls('1.2', 'lowest version of TLS', {
+    section.eapTls('1.2', 'lowest TLS version', {
       certificate: section.fileName().describe('PEM file of the server certificate'),
       key: section.fileName().describe('PEM file of the server key'),
       'ticket-key-lifetime': section
         .duration()
         .default(12 * 3_600_000)
-        .describe('how long one key makes session tickets, for all servers of the store'),
+        .describe('how long a session ticket key is used, by all servers that share the store'),
     }),
   ),
   eap: section.group({
@@ -63,30 +63,28 @@ export const aaaSchema = z.strictObject({
       .min(64)
       .max(1400)
       .default(1100)
-      .describe('octets of the largest EAP packet; Framed-MTU lowers it'),
+      .describe('size of the largest EAP packet in octets; Framed-MTU lowers it'),
     'client-flight': z
       .number()
       .int()
       .min(2048)
       .max(MAX_FLIGHT)
       .default(12_288)
-      .describe(
-        'octets of the longest TLS flight of a client, which is mostly its certificates; longer ones are refused',
-      ),
+      .describe('maximum size of a client TLS flight (mostly certificates) in octets; longer flights are refused'),
   }),
   session: section.group({
-    lifetime: section.duration().default(3_600_000).describe('session lifetime, unless the subscriber has its own'),
+    lifetime: section.duration().default(3_600_000).describe('session lifetime, unless set for the subscriber'),
     history: section
       .duration()
       .default(180 * 86_400_000)
-      .describe('how long the history of home addresses is kept'),
+      .describe('how long the lease history is kept'),
     outage: section
       .duration()
       .default(3_600_000)
       .describe(
-        'while the store is lost, how long after its last authentication a subscriber gets access; 0: no access',
+        'while the store is unavailable, admit subscribers for this time after their last authentication; 0: never',
       ),
-    grace: section.duration().default(60_000).describe('how much longer than its session a lease lives'),
+    grace: section.duration().default(60_000).describe('how much longer than its session a lease is kept'),
   }),
   limits: section.group({
     'failures-per-subscriber': z
@@ -94,27 +92,27 @@ export const aaaSchema = z.strictObject({
       .int()
       .min(0)
       .default(10)
-      .describe('refusals of a certificate in a minute until it is refused without a check; 0: no limit'),
+      .describe('after this number of refusals in a minute, refuse a certificate without checking it; 0: no limit'),
   }),
   mobility: section.group({
     'psk-root': z
       .enum(['msk', 'emsk'])
       .default('msk')
-      .describe('key that IKE keys are derived from, msk or emsk, unless the subscriber has its own'),
+      .describe('key that IKE keys are derived from, msk or emsk, unless set for the subscriber'),
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-aaa'),
-    ha: z.string().min(1).optional().describe('home agent, run on up, refresh and down'),
-    probe: z.string().min(1).optional().describe('asks whether a home agent is alive, run on probe'),
-    'probe-interval': section.duration().default(10_000).describe('how often each home agent is asked'),
+    ha: z.string().min(1).optional().describe('hook of the home agent, run on up, refresh and down'),
+    probe: z.string().min(1).optional().describe('hook that checks whether a home agent is alive, run on probe'),
+    'probe-interval': section.duration().default(10_000).describe('interval between two probes of a home agent'),
     'probe-failures': z
       .number()
       .int()
       .min(1)
       .max(100)
       .default(3)
-      .describe('failures in a row until a home agent counts as down'),
-    wait: section.duration().default(500).describe('how long an answer waits for the hook; 0: not at all'),
+      .describe('consecutive failures after which a home agent counts as down'),
+    wait: section.duration().default(500).describe('how long an answer waits for the hook; 0: does not wait'),
   }),
 });
 

@@ -9,7 +9,7 @@ import { endProcess } from '../system/process-end.js';
 import { visible, visibleLines } from '../system/terminal.js';
 import { COMPLETE, completionScript, completions, type Names, SHELLS } from './completion.js';
 
-/** Width of help texts; a wider terminal does not make them easier to read. */
+/** Maximum width of help texts in columns. */
 const WIDTH = 110;
 
 export interface Program {
@@ -17,14 +17,14 @@ export interface Program {
   readonly name: string;
   readonly description: string;
   readonly epilogue: string;
-  /** Command lines and what they do, for `--help`. */
+  /** Example command lines with descriptions, for `--help`. */
   readonly examples: readonly [command: string, what: string][];
   readonly commands: (cli: Argv) => Argv;
   /** Names that complete its command lines. */
   readonly names?: Names | undefined;
 }
 
-/** A reader that has seen enough, such as `head`, is no error. */
+/** A reader that closes the pipe early, such as `head`, is not an error. */
 function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -33,8 +33,8 @@ function endWithReader(): void {
 }
 
 /**
- * Runs the command line. Bad usage and errors for the operator end with one message and status 2, a daemon that may start
- * another time with status 1.
+ * Runs the command line. Wrong usage and operator errors print one message and exit with status 2; a start that may
+ * succeed later exits with status 1.
  */
 export async function runProgram(program: Program): Promise<void> {
   endWithReader();
@@ -52,12 +52,12 @@ export async function runProgram(program: Program): Promise<void> {
   } catch (error) {
     const text = explainFailure(error);
     complain(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
-    // What was opened before the error must not hold the process.
+    // Handles opened before the error must not keep the process alive.
     await endProcess(text === undefined || error instanceof StartError ? 1 : EXIT_OPERATOR);
   }
 }
 
-/** On standard error; in the journal as what it is, an error. */
+/** Prints an error to standard error, with the priority of an error in the journal. */
 function complain(text: string): void {
   const prefix = isJournal(STDERR, process.env) ? '<3>' : '';
   process.stderr.write(`${visibleLines(text).replaceAll(/^/gm, prefix)}\n`);
@@ -73,7 +73,7 @@ function cliOf(program: Program, given: readonly string[]): Argv {
     .wrap(Math.min(WIDTH, process.stdout.columns ?? WIDTH))
     .strict()
     .recommendCommands()
-    .demandCommand(1, 'Which command? --help lists them.')
+    .demandCommand(1, 'Name a command (see --help).')
     .help()
     .alias('help', 'h');
   return commandsOf(program, cli);
@@ -82,7 +82,7 @@ function cliOf(program: Program, given: readonly string[]): Argv {
 function commandsOf(program: Program, cli: Argv): Argv {
   return program.commands(cli).command(
     'completion <shell>',
-    'Print what makes a shell complete commands, flags and names',
+    'Print a shell script that completes commands, flags and names',
     (completion) =>
       completion
         .positional('shell', { choices: SHELLS, demandOption: true, description: 'which shell' })
@@ -92,7 +92,7 @@ function commandsOf(program: Program, cli: Argv): Argv {
   );
 }
 
-/** A daemon's options as yargs sees them: `--config` and one flag a key. */
+/** The options of a daemon for yargs: `--config`, and one flag for each key. */
 export interface OptionFlags<S extends z.ZodObject> {
   /** `PANA_PAC`: the environment variable of `pana.port` is `PANA_PAC_PANA_PORT`. */
   readonly prefix: string;
@@ -118,7 +118,7 @@ export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }
   return cli;
 }
 
-/** The options that a command line stands for. Throws OperatorError. */
+/** Reads the options of a command line. Throws OperatorError. */
 export function optionsOf<S extends z.ZodObject>(
   argv: Readonly<Record<string, unknown>>,
   { prefix, schema }: OptionFlags<S>,
@@ -133,17 +133,17 @@ export function optionsOf<S extends z.ZodObject>(
   return loadOptions(schema, { flags, environment: process.env, prefix, file });
 }
 
-/** Text of whole lines on standard output: values in them have been made visible. */
+/** Prints lines to standard output. Values in them must already be escaped. */
 export function print(text: string): void {
   process.stdout.write(`${visibleLines(text)}\n`);
 }
 
-/** A warning on standard error. */
+/** Prints a warning to standard error. */
 export function warn(text: string): void {
   process.stderr.write(`warning: ${visibleLines(text)}\n`);
 }
 
-/** Columns as wide as their widest cell. */
+/** Formats a table; each column is as wide as its widest cell. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows.map((row) => row.map(visible))];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));

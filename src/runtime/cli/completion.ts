@@ -1,19 +1,19 @@
 import type { Argv, Options } from 'yargs';
 
-/** What a completion script calls its program with, before the words of the command line. */
+/** The argument with which a completion script calls its program; the words of the command line follow. */
 export const COMPLETE = '--complete';
 
 export const SHELLS = ['bash', 'zsh'] as const;
 
-/** A script for a shell that asks the program itself for what may come next, a line each. */
+/** The completion script of a shell. It calls the program, which prints one candidate per line. */
 export function completionScript(program: string, shell: (typeof SHELLS)[number]): string {
   const name = `_${program.replaceAll('-', '_')}`;
   return shell === 'bash' ? bash(program, name) : zsh(program, name);
 }
 
 /**
- * bash breaks words at "@" and ":", which names and addresses have in them: the words are taken from the line itself, and what
- * bash takes for words before the last break is cut off again.
+ * bash splits words at "@" and ":", which names and addresses contain. The script therefore splits the line itself, and
+ * removes from each candidate the part that bash counts as earlier words.
  */
 function bash(program: string, name: string): string {
   return `${name}() {
@@ -37,24 +37,24 @@ ${name}() {
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then ${name} "$@"; else compdef ${name} ${program}; fi`;
 }
 
-/** Where a command line stops. */
+/** The position at the end of a command line. */
 export interface Gap {
   /** `['subscriber', 'show']` */
   readonly commands: readonly string[];
-  /** Positional arguments before it. */
+  /** Positional arguments so far. */
   readonly positionals: readonly string[];
-  /** Flags before it that have values. */
+  /** Flags so far that have values. */
   readonly flags: Readonly<Record<string, string>>;
-  /** The flag whose value is missing; undefined: it is a positional argument. */
+  /** The flag whose value comes next; undefined: a positional argument comes next. */
   readonly flag: string | undefined;
-  /** What is there of the word. */
+  /** The part of the word that was typed. */
   readonly last: string;
 }
 
-/** Names that fit into a gap. */
+/** Returns the names that fit at this position. */
 export type Names = (gap: Gap) => Promise<readonly string[]>;
 
-/** What one command takes. */
+/** The subcommands, flags and positional arguments of one command. */
 interface Spot {
   readonly commands: Map<string, (cli: Argv) => unknown>;
   readonly flags: Map<string, Options>;
@@ -62,8 +62,8 @@ interface Spot {
 }
 
 /**
- * What may stand in the place of the last of these words: commands, flags, choices and names. yargs completes top commands
- * only as long as inner ones demand theirs, so its builders are read here.
+ * The candidates for the last of these words: commands, flags, choices and names. The completion of yargs handles only
+ * top-level commands if subcommands are required, so the builders are run here.
  */
 export async function completions(
   build: (cli: Argv) => unknown,
@@ -101,7 +101,7 @@ export async function completions(
   return fits([...known, ...choices, ...(await names({ commands, positionals, flags, flag, last }))]);
 }
 
-/** Runs a builder to see what it builds. */
+/** Runs a builder and records what it defines. */
 function read(build: (cli: Argv) => unknown): Spot {
   const spot: Spot = { commands: new Map(), flags: new Map([['help', { type: 'boolean' }]]), positionals: [] };
   const known: Readonly<Record<string, (...given: never[]) => void>> = {
@@ -127,7 +127,7 @@ function nameOf({ flags }: Spot, given: string): string {
   return given;
 }
 
-/** A flag of an inner command may stand before it: then what follows is its value, unless it is a command. */
+/** A flag of a subcommand can precede it; the next word is then its value, unless it is a command. */
 function takesValue({ flags, commands }: Spot, name: string, next: string | undefined): boolean {
   const options = flags.get(name);
   if (options) return options.type !== 'boolean';

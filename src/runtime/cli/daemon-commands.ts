@@ -9,7 +9,7 @@ import { endProcess } from '../system/process-end.js';
 import { visible } from '../system/terminal.js';
 import { type OptionFlags, optionsOf, type Program, print, runProgram, warn, withOptions } from './cli.js';
 
-/** What every daemon's configuration has. */
+/** The options that every daemon has. */
 interface CommonOptions {
   readonly log: LogOptions;
   readonly control: { readonly socket: string };
@@ -18,17 +18,20 @@ interface CommonOptions {
 export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly name: string;
   readonly description: string;
-  /** Loads the daemon only when it is to run: help and status should be quick. The signal comes when it is to stop before it has started. */
+  /**
+   * Starts the daemon. Its code is loaded only here, so that help and status are quick. The signal aborts a start that
+   * is told to stop.
+   */
   readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
-  /** Looks at what the configuration names: files, keys. Resolves with warnings. Rejects with OperatorError. */
+  /** Checks the files and keys that the configuration names. Resolves with warnings. Rejects with OperatorError. */
   readonly check: (options: z.output<S>) => Promise<readonly string[]>;
-  /** Commands of its own. */
+  /** Additional commands of this daemon. */
   readonly commands: (cli: Argv) => Argv;
   /** Names that complete its command lines. */
   readonly names?: Program['names'];
 }
 
-/** A daemon's command line: `run`, `check-config`, `status`, and its own commands. */
+/** The command line of a daemon: `run`, `check-config`, `status`, and its additional commands. */
 export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>): Promise<void> {
   const { name, prefix } = daemon;
   return runProgram({
@@ -36,10 +39,10 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
     description: daemon.description,
     names: daemon.names,
     examples: [
-      [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'],
-      [`${name} status`, 'what the running daemon does'],
+      [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service manager runs it'],
+      [`${name} status`, 'show the state of the running daemon'],
     ],
-    epilogue: `Every key of the configuration is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" shows them. A running daemon takes those marked [reload] on SIGHUP.`,
+    epilogue: `Every configuration key is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" lists them. A running daemon applies changes of keys marked [reload] on SIGHUP.`,
     commands: (cli) =>
       daemon.commands(
         cli
@@ -47,7 +50,10 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             'run',
             'Run the daemon in the foreground',
             (run) =>
-              withOptions(run, daemon).example(`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service does'),
+              withOptions(run, daemon).example(
+                `${name} run -c /etc/pana-mip6/${name}.yaml`,
+                'as a service manager runs it',
+              ),
             async (argv) => {
               const options = await optionsOf(argv, daemon);
               const log = await openLog(name, commonOf(options).log);
@@ -67,27 +73,27 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
                 service,
                 log,
               );
-              // A hook's child or a keep-alive must not hold the process.
+              // A child of a hook or a keep-alive connection must not keep the process alive.
               return endProcess(await runService(service, log, signals, reload));
             },
           )
           .command(
             'check-config',
-            'Check configuration, certificates and keys, and do nothing else',
-            (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'before a restart'),
+            'Check the configuration, certificates and keys without starting the daemon',
+            (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'check before a restart'),
             async (argv) => {
               const options = await optionsOf(argv, daemon);
               for (const warning of await daemon.check(options)) warn(warning);
-              print('The configuration is good.');
+              print('The configuration is valid.');
             },
           )
           .command(
             'status',
-            'Show what the running daemon does',
+            'Show the state of the running daemon',
             (run) =>
               withControl(run, daemon)
-                .option('json', { type: 'boolean', description: 'JSON for programs' })
-                .example(`${name} status`, 'with the default control socket'),
+                .option('json', { type: 'boolean', description: 'print JSON' })
+                .example(`${name} status`, 'use the default control socket'),
             async (argv) => {
               const value = await askDaemon(argv, daemon, 'GET', '/status');
               print(argv['json'] === true ? JSON.stringify(value) : readable(value));
@@ -97,7 +103,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
   });
 }
 
-/** What SIGHUP asks for: the configuration is read again, and whatever else has changed in it is named. */
+/** Handles SIGHUP: reads the configuration again, applies it, and logs changed keys that need a restart. */
 function reloader<O extends object>(
   read: () => Promise<O>,
   takes: readonly string[],
@@ -115,12 +121,12 @@ function reloader<O extends object>(
   };
 }
 
-/** Adds `--config` and the flags of the control socket, which is all that a command to a running daemon needs. */
+/** Adds `--config` and the flags of the control socket, for commands to a running daemon. */
 export function withControl<S extends z.ZodObject>(cli: Argv, { prefix, schema }: OptionFlags<S>): Argv {
   return withOptions(cli, { prefix, schema: schema.pick({ control: true } as never) });
 }
 
-/** Asks the daemon that the command line's configuration points at. */
+/** Sends a request to the daemon whose control socket the command line or its configuration names. */
 export async function askDaemon<S extends z.ZodObject>(
   argv: Readonly<Record<string, unknown>>,
   { prefix, schema }: OptionFlags<S>,
@@ -128,7 +134,7 @@ export async function askDaemon<S extends z.ZodObject>(
   route: string,
   body?: unknown,
 ): Promise<unknown> {
-  // Only the socket matters here: a status must be had without the whole configuration.
+  // Only the socket is read: status must work even if the rest of the configuration is invalid.
   const control = schema.pick({ control: true } as never) as unknown as S;
   const given = argv['config'] ?? process.env[`${prefix}_CONFIG`];
   const options =
@@ -142,7 +148,7 @@ function commonOf(options: unknown): CommonOptions {
   return options as CommonOptions;
 }
 
-/** A value as indented lines, for people. */
+/** Formats a value as indented lines. */
 export function readable(value: unknown, indent = ''): string {
   if (value === null || typeof value !== 'object') return `${indent}${visible(String(value))}`;
   const entries = Object.entries(value as Record<string, unknown>)

@@ -6,7 +6,7 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** A message between two of the three columns, left to right or back. */
+/** A message between two of the three columns. */
 export interface Rung {
   readonly at: number;
   readonly from: number;
@@ -18,10 +18,10 @@ const COLUMNS = ['mobile node', 'access router', 'home network'];
 const WIDTH = 34;
 const TIME_WIDTH = 9;
 
-/** Diameter messages that belong to a session; the peers' own talk is left out. */
+/** Diameter messages that belong to a session; messages between peers (CER, DWR, DPR) are left out. */
 const SESSION_MESSAGES = new Set(['DER', 'DEA', 'STR', 'STA']);
 
-/** PANA messages as the PaC saw them, Diameter messages as the PAA did, in the order of their times. */
+/** The PANA messages of the PaC and the Diameter messages of the PAA, ordered by time. */
 export function rungs(pac: readonly LogLine[], paa: readonly LogLine[]): Rung[] {
   const all: Rung[] = [];
   for (const line of pac) {
@@ -40,14 +40,14 @@ export function rungs(pac: readonly LogLine[], paa: readonly LogLine[]): Rung[] 
   return all.sort((a, b) => a.at - b.at);
 }
 
-/** Both names of a message where they differ: RFC 5191's and the paper's. */
+/** The names of a message in RFC 5191 and in the paper, if they differ. */
 function bothNames(line: LogLine): string {
   const rfc = String(line['message']);
   const paper = String(line['paper'] ?? rfc);
   return rfc === paper ? rfc : `${rfc} / ${paper}`;
 }
 
-/** The ladder as text; times are milliseconds since the first rung. */
+/** Formats the ladder; times are milliseconds since the first message. */
 export function drawLadder(all: readonly Rung[], columns: readonly string[] = COLUMNS): string {
   const width = Math.max(WIDTH, ...columns.map((name) => name.length + 2));
   const [begin = 0] = all.map(({ at }) => at);

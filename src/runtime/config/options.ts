@@ -4,18 +4,18 @@ import { isMap, isScalar, LineCounter, type Node, parse, parseDocument } from 'y
 import { z } from 'zod';
 import { OperatorError } from '../system/failure.js';
 
-/** Where values come from, the strongest first: flags, environment, file, defaults of the schema. */
+/** The sources of values, in order of precedence: flags, environment, file, defaults of the schema. */
 export interface OptionSources {
-  /** By the dotted name of the key: `pana.port`. */
+  /** Flag values by the dotted name of the key: `pana.port`. */
   readonly flags: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** `PANA_PAC`, of which `pana.port` makes `PANA_PAC_PANA_PORT`. */
+  /** `PANA_PAC`: the environment variable of `pana.port` is `PANA_PAC_PANA_PORT`. */
   readonly prefix: string;
   /** Path of the YAML file; undefined: none. */
   readonly file: string | undefined;
 }
 
-/** One key that holds a value, as flags and `--help` show it. */
+/** A key that holds a value, as flags and `--help` show it. */
 export interface OptionKey {
   /** `pana.port` */
   readonly name: string;
@@ -26,7 +26,7 @@ export interface OptionKey {
 
 type Tree = { [key: string]: unknown };
 
-/** Every key of a schema that is not a section. */
+/** All keys of a schema, without sections. */
 export function optionKeys(schema: z.ZodObject, path: readonly string[] = []): OptionKey[] {
   return Object.entries(schema.shape).flatMap(([key, value]) => {
     const here = [...path, key];
@@ -42,7 +42,7 @@ export function environmentName(prefix: string, name: string): string {
   return `${prefix}_${name.toUpperCase().replaceAll(/[.-]/g, '_')}`;
 }
 
-/** Without its default, and without the word that it may be absent. */
+/** The inner schema, without default and optional wrappers. */
 export function plain(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     return plain(schema.unwrap() as z.ZodType);
@@ -51,8 +51,8 @@ export function plain(schema: z.ZodType): z.ZodType {
 }
 
 /**
- * One checked object of all options. Throws OperatorError that names every problem with its place (file and line,
- * variable or flag) and what would be right.
+ * Reads and checks all options. Throws OperatorError that lists every problem with its place (file and line, variable
+ * or flag) and the expected value.
  */
 export async function loadOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): Promise<z.output<S>> {
   const file = await readFileTree(sources.file);
@@ -74,12 +74,12 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
   throw new OperatorError(problems.join('\n'));
 }
 
-/** Text of a flag or variable: as it is where the key takes text, else read as YAML. */
+/** Parses the text of a flag or variable: unchanged if the key takes text, otherwise as YAML. */
 function fromText(schema: z.ZodType, text: string): unknown {
   if (schema.safeParse(text).success) return text;
   try {
     const value: unknown = parse(text);
-    // `a,b` for lists of plain words.
+    // `a,b` is a list of plain words.
     if (plain(schema) instanceof z.ZodArray && typeof value === 'string') {
       return value.split(',').map((word) => word.trim());
     }
@@ -105,7 +105,7 @@ function put(tree: Tree, path: readonly string[], value: unknown): void {
 
 interface FileTree {
   readonly tree: Tree;
-  /** `file:line` of a key, or of the nearest section around it. */
+  /** `file:line` of a key, or of the innermost section that contains it. */
   place(path: readonly PropertyKey[]): string;
 }
 
@@ -120,7 +120,7 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
   if (error) throw new OperatorError(`${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message}`);
   const tree: unknown = document.toJS() ?? {};
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
-    throw new OperatorError(`${path}:1: a configuration is a map of sections, such as "log:" and "pana:"`);
+    throw new OperatorError(`${path}:1: the configuration must be a map of sections, such as "log:" and "pana:"`);
   }
   return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
 }
@@ -154,7 +154,7 @@ function explain(schema: z.ZodObject, issue: Issue, places: ReadonlyMap<string, 
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
-      return `${place(path)}: ${path.join('.')}: there is no such key${suggestion(schema, issue.path, key)}`;
+      return `${place(path)}: ${path.join('.')}: unknown key${suggestion(schema, issue.path, key)}`;
     });
   }
   if (issue.code === 'invalid_type' && issue.input === undefined) {
@@ -188,11 +188,11 @@ function suggestion(schema: z.ZodObject, path: readonly PropertyKey[], key: stri
   const known = Object.keys(section.shape);
   const near = closest(key, known);
   if (distance(key, near) <= Math.max(2, key.length / 3)) return `; did you mean "${near}"?`;
-  return `; here are ${known.join(', ')}`;
+  return `; known keys: ${known.join(', ')}`;
 }
 
 function describe(schema: z.ZodObject, path: readonly PropertyKey[]): string {
-  return sectionAt(schema, path).description ?? 'it has no default';
+  return sectionAt(schema, path).description ?? 'it is required';
 }
 
 function hint(schema: z.ZodObject, path: readonly PropertyKey[]): string {

@@ -3,21 +3,21 @@ import { z } from 'zod';
 import { optionKeys, plain } from './options.js';
 
 /**
- * Marks a key, or a whole section with everything in it, as one that a running daemon takes. A section that is marked may also
- * come and go. What gives the schema a default or a description belongs inside.
+ * Marks a key, or a whole section with everything in it, as reloadable: a running daemon applies its changes. A marked
+ * section may also be added or removed. Apply `default` and `describe` before `reloadable`.
  */
 export function reloadable<S extends z.ZodType>(schema: S): S {
   return schema.meta({ reload: true }) as S;
 }
 
-/** The same for each key of a section, but not for the section. */
+/** Marks each key of a section, but not the section itself. */
 export function reloadableEach<S extends z.ZodRawShape>(shape: S): S {
   return Object.fromEntries(
     Object.entries(shape).map(([key, schema]) => [key, reloadable(schema as z.ZodType)]),
   ) as unknown as S;
 }
 
-/** Keys that a running daemon takes, as `adopt` has them. */
+/** The reloadable keys, in the form that `adopt` takes. */
 export function reloadableKeys(schema: z.ZodObject, path = ''): string[] {
   return Object.entries(schema.shape).flatMap(([key, value]) => {
     const name = `${path}${key}`;
@@ -28,7 +28,7 @@ export function reloadableKeys(schema: z.ZodObject, path = ''): string[] {
   });
 }
 
-/** The same as people read them: sections as `tls.*`, keys of one section as `pana.{paa, discovery-file}`. */
+/** The reloadable keys for people: sections as `tls.*`, keys of one section as `pana.{paa, discovery-file}`. */
 export function reloadableText(schema: z.ZodObject): string {
   const keys = reloadableKeys(schema);
   const sections = new Set(keys.filter((key) => key.endsWith('.*')).map((key) => key.slice(0, -2)));
@@ -47,13 +47,13 @@ export function reloadableText(schema: z.ZodObject): string {
     .join(', ');
 }
 
-/** Whether a running daemon takes a key, by its dotted name. */
+/** Whether the key with this dotted name is reloadable. */
 export function takesKey(schema: z.ZodObject): (name: string) => boolean {
   const keys = reloadableKeys(schema);
   return (name) => covers(keys, name);
 }
 
-/** Each key by itself that a running daemon takes. */
+/** Every reloadable key by its dotted name. */
 export function eachReloadable(schema: z.ZodObject): string[] {
   const takes = takesKey(schema);
   return optionKeys(schema).flatMap(({ name }) => (takes(name) ? [name] : []));
@@ -61,17 +61,17 @@ export function eachReloadable(schema: z.ZodObject): string[] {
 
 type Tree = Readonly<Record<string, unknown>>;
 
-/** What a running daemon can take of other options. */
+/** The part of new options that a running daemon can apply. */
 export interface Adopted<O> {
-  /** Those that it ran with, but for what it takes. */
+  /** The running options with the reloadable changes applied. */
   readonly options: O;
-  /** Keys and whole sections that differ, and stay as they are until a restart. */
+  /** Keys and sections that changed but need a restart. */
   readonly left: readonly string[];
 }
 
 /**
- * The options of a daemon that ran with `running` and is given `fresh`. `takes`: keys, or sections that may come and go;
- * `section.*` is everything below.
+ * Merges the reloadable changes of `fresh` into `running`. `takes`: reloadable keys, or sections that may be added or
+ * removed; `section.*` means every key of the section.
  */
 export function adopt<O extends object>(running: O, fresh: O, takes: readonly string[]): Adopted<O> {
   const left: string[] = [];

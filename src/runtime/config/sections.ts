@@ -10,44 +10,44 @@ import { reloadable, reloadableEach } from './reload.js';
 /** Milliseconds in each unit of a duration. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `500ms`, `30s`, `5m`, `2h`, `1d`, or a number of seconds; milliseconds come out. */
+/** `500ms`, `30s`, `5m`, `2h`, `1d`, or a number of seconds; parsed to milliseconds. */
 export const duration = () =>
   z.union([z.string(), z.number()]).transform((value, context) => {
     const [, digits = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(String(value)) ?? [];
     if (digits === '') {
-      context.addIssue({ code: 'custom', message: `"${value}" is not a time, such as 500ms, 30s, 5m or 2h` });
+      context.addIssue({ code: 'custom', message: `"${value}" is not a duration such as 500ms, 30s, 5m or 2h` });
       return z.NEVER;
     }
     return Number(digits) * (UNITS[unit] ?? 1000);
   });
 
-/** A section. One that is not there is an empty one, so that each missing key in it is named. */
+/** A section. A missing section counts as empty, so that the error names each missing key in it. */
 export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
 export const port = () => z.number().int().min(0).max(65_535);
 export const fileName = () => z.string().min(1);
 
-/** YAML reads 1.2 as a number, and a person means the text. */
+/** Accepts a version without quotes, which YAML parses as a number. */
 const versionText = (value: unknown) => (typeof value === 'number' ? value.toFixed(1) : value);
 
-/** A version of TLS. */
+/** A TLS version. */
 export const tlsVersion = () => z.preprocess(versionText, z.enum(['1.2', '1.3']));
 
-/** A version of TLS for EAP: old peers may know no better. */
+/** A TLS version for EAP, including obsolete ones for old peers. */
 export const eapTlsVersion = () => z.preprocess(versionText, z.enum(TLS_VERSIONS));
 
-/** Adds the problems of TLS settings that only show when they are seen together, or by the engine. */
+/** Reports problems of combined TLS settings, and those that only the TLS engine detects. */
 function tlsRules(settings: TlsSettings, context: z.RefinementCtx): void {
   for (const { key, message } of tlsProblems(settings)) context.addIssue({ code: 'custom', path: [key], message });
 }
 
-/** An IPv4 or IPv6 address, with the interface behind a link-local one. */
+/** An IPv4 or IPv6 address; a link-local one includes the interface. */
 export const address = () =>
   z.string().refine((text) => isIP(text.split('%', 1)[0] ?? '') !== 0, {
-    error: ({ input }) => `"${String(input)}" is not an IP address, such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
+    error: ({ input }) => `"${String(input)}" is not an IP address such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
   });
 
-/** An address, or a network of them. */
+/** An address or a network. */
 export const network = () =>
   z.string().refine(
     (text) => {
@@ -56,13 +56,13 @@ export const network = () =>
       if (version === 0 || more.length > 0) return false;
       return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128));
     },
-    { error: ({ input }) => `"${String(input)}" is not an IP address or a network, such as 2001:db8:1::/64` },
+    { error: ({ input }) => `"${String(input)}" is not an IP address or a network such as 2001:db8:1::/64` },
   );
 
 /** DiameterIdentity: an FQDN or a realm. */
 export const identity = () =>
   z.string().regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/, {
-    error: ({ input }) => `"${String(input)}" is not a domain name, such as aaa.home.example`,
+    error: ({ input }) => `"${String(input)}" is not a domain name such as aaa.home.example`,
   });
 
 /** `2001:db8:1::/64` */
@@ -71,28 +71,30 @@ export const prefix64 = () =>
     const [first = '', length] = text.split('/');
     const octets = parseAddress(first);
     if (octets?.length === 16 && length === '64' && octets.subarray(8).every((octet) => octet === 0)) return octets;
-    context.addIssue({ code: 'custom', message: `"${text}" is not a /64 prefix, such as 2001:db8:1::/64` });
+    context.addIssue({ code: 'custom', message: `"${text}" is not a /64 prefix such as 2001:db8:1::/64` });
     return z.NEVER;
   });
 
-/** Only for labs: whoever reads that file can forge messages. */
+/** Only for labs: the keys in that file allow anybody who reads it to forge messages. */
 export const keyLog = () =>
-  fileName().optional().describe('for labs only: file that PANA keys are written to, for "pana-mip6 decode --keys"');
+  fileName().optional().describe('for labs only: write PANA keys to this file, for "pana-mip6 decode --keys"');
 
 export const log = group({
   level: reloadable(
     z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
-      .describe('how much is logged: trace, debug, info, warn, error, silent'),
+      .describe('log level: trace, debug, info, warn, error, silent'),
   ),
   format: z
     .enum(['auto', 'json', 'pretty', 'journal', 'plain'])
     .default('auto')
-    .describe('json, pretty, journal or plain without times, or auto: pretty on a terminal, journal in the journal'),
+    .describe(
+      'log format: json, pretty, journal, plain (no times), or auto (pretty on a terminal, journal in the journal)',
+    ),
 });
 
-/** Octets of `sun_path` without its NUL (unix(7) on Linux; FreeBSD, macOS). */
+/** Size of `sun_path` in octets without its NUL (unix(7) on Linux; FreeBSD, macOS). */
 const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
 
 export const control = (name: string) =>
@@ -101,30 +103,30 @@ export const control = (name: string) =>
       .string()
       .min(1)
       .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH, {
-        error: `the path of a UNIX socket has at most ${MAX_SOCKET_PATH} octets here`,
+        error: `the path of a UNIX socket must not exceed ${MAX_SOCKET_PATH} octets on this system`,
       })
       .default(`/var/run/${name}/control.sock`)
       .describe('UNIX socket for status and commands'),
     metrics: z
       .string()
-      .regex(/^.+:\d+$/, { error: 'an address and a port, such as 127.0.0.1:9108 or [::1]:9108' })
+      .regex(/^.+:\d+$/, { error: 'must be an address and a port, such as 127.0.0.1:9108 or [::1]:9108' })
       .optional()
       .describe('address:port for /metrics and /healthz over TCP'),
   });
 
-/** IANA's documentation number, until an operator has its own. */
+/** The enterprise number for documentation, used unless configured. */
 const VENDOR_ID = 32473;
 
 export const vendorId = () =>
   z.number().int().min(1).max(0xffff_ffff).default(VENDOR_ID).describe('enterprise number of the mobility AVPs');
 
 export const hooks = (stateDir: string) => ({
-  'state-dir': z.string().min(1).default(stateDir).describe('folder that hooks write into (MIP6_STATE_DIR)'),
+  'state-dir': z.string().min(1).default(stateDir).describe('folder that hooks write to (MIP6_STATE_DIR)'),
   timeout: duration().default(30_000).describe('time limit of a hook'),
-  parallel: z.number().int().min(1).max(256).default(8).describe('hooks that run at once'),
+  parallel: z.number().int().min(1).max(256).default(8).describe('maximum number of concurrent hooks'),
 });
 
-/** Algorithm ids by the names that people know. */
+/** Algorithm identifiers by their names in the configuration. */
 const PRF_IDS = { sha256: PRF.HMAC_SHA2_256, sha1: PRF.HMAC_SHA1 } as const;
 const INTEGRITY_IDS = { sha256: INTEGRITY.HMAC_SHA2_256_128, sha1: INTEGRITY.HMAC_SHA1_160 } as const;
 const hash = z.enum(['sha256', 'sha1']);
@@ -135,68 +137,68 @@ export const algorithms = {
     .min(1)
     .default(['sha256', 'sha1'])
     .transform((names) => names.map((name) => PRF_IDS[name]))
-    .describe('PRF algorithms by preference: sha256, sha1'),
+    .describe('PRF algorithms in order of preference: sha256, sha1'),
   integrity: z
     .array(hash)
     .min(1)
     .default(['sha256', 'sha1'])
     .transform((names) => names.map((name) => INTEGRITY_IDS[name]))
-    .describe('integrity algorithms by preference: sha256, sha1'),
+    .describe('integrity algorithms in order of preference: sha256, sha1'),
   sa: z
     .enum(['required', 'optional'])
     .default('required')
     .describe('required: refuse sessions without a PANA SA; optional: also accept them'),
 };
 
-/** CRLs of the certificates of the other end. */
+/** CRLs for the certificates of the other end. */
 const crl = {
-  crl: fileName().optional().describe('file of CRLs (PEM or DER), or folder of such files; read again when it changes'),
+  crl: fileName().optional().describe('file of CRLs (PEM or DER), or folder of such files; reloaded when it changes'),
   'crl-expired': z
     .enum(['refuse', 'ignore'])
     .default('refuse')
-    .describe('when a CRL has expired: refuse the certificates of its CA, or ignore the expiry'),
+    .describe('if a CRL has expired: refuse the certificates of its CA, or ignore the expiry'),
   'crl-missing': z
     .enum(['refuse', 'ignore'])
     .default('refuse')
-    .describe('when crl has no CRL of a CA: refuse its certificates, or ignore that'),
+    .describe('if crl has no CRL of a CA: refuse the certificates of that CA, or ignore it'),
 };
 
 const tlsKeys = {
   ...crl,
-  ca: fileName().describe('PEM file of the CAs that issue certificates of the other end'),
+  ca: fileName().describe('PEM file of the CAs that issue the certificates of the other end'),
   'key-passphrase-file': fileName().optional().describe('file with the passphrase of an encrypted key'),
   ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
-  curves: z.string().min(1).optional().describe('curves of the key exchange, such as X25519:P-256'),
+  curves: z.string().min(1).optional().describe('key exchange groups, such as X25519:P-256'),
   'min-rsa-bits': z
     .number()
     .int()
     .min(1024)
     .max(16_384)
     .default(DEFAULT_POLICY.minRsaBits)
-    .describe('bits of the smallest RSA key in certificates of the other end and its CAs'),
+    .describe('minimum size in bits of RSA keys in certificates of the other end and its CAs'),
   'sha1-signatures': z
     .enum(['refuse', 'allow'])
     .default(DEFAULT_POLICY.sha1Signatures)
-    .describe('refuse or allow certificates with a signature over SHA-1'),
+    .describe('refuse or allow certificates with SHA-1 signatures'),
   'extended-key-usage': z
     .enum(['required', 'if-present'])
     .default(DEFAULT_POLICY.extendedKeyUsage)
     .describe(
-      'clientAuth of clients, serverAuth of servers: required, or if-present: only checked where the extension is there',
+      'clientAuth for clients, serverAuth for servers: required, or if-present (checked only if the extension is present)',
     ),
 };
 
-/** TLS of an end of EAP-TLS. */
+/** TLS settings of an EAP-TLS peer or server. */
 export const eapTls = <S extends z.ZodRawShape>(lowest: TlsVersion, about: string, shape: S) =>
   z
     .strictObject({
       ...tlsKeys,
       'min-version': eapTlsVersion().default(lowest).describe(about),
-      'max-version': eapTlsVersion().default('1.3').describe('highest version of TLS'),
+      'max-version': eapTlsVersion().default('1.3').describe('highest TLS version'),
       'extended-master-secret': z
         .enum(['required', 'wanted'])
         .default('required')
-        .describe('RFC 7627 with TLS 1.2: required; wanted: also accept peers without it'),
+        .describe('extended master secret (RFC 7627) with TLS 1.2: required, or wanted (also accept peers without it)'),
       legacy: z
         .boolean()
         .default(false)
@@ -206,40 +208,40 @@ export const eapTls = <S extends z.ZodRawShape>(lowest: TlsVersion, about: strin
     .superRefine((settings, context) => tlsRules(settings as unknown as TlsSettings, context))
     .prefault({} as never);
 
-/** Peers of a Diameter node, for either side. */
+/** A peer of a Diameter node. */
 export const diameterPeer = z.strictObject({
   host: identity().describe('DiameterIdentity of the peer'),
-  address: address().optional().describe('where to connect to; without it the peer has to connect'),
+  address: address().optional().describe('address to connect to; without it the peer has to connect'),
   addresses: z.array(address()).optional().describe('further addresses, tried in order'),
   from: z
     .array(network())
     .optional()
     .describe(
-      'further addresses and networks from which it may connect without TLS; without any address: loopback only',
+      'further addresses and networks from which it may connect without TLS; without any address: only loopback',
     ),
   port: port().min(1).optional().describe(`its port; ${DIAMETER_PORT}, with TLS ${DIAMETER_TLS_PORT}`),
   tls: z
     .boolean()
     .default(false)
-    .describe('accept and connect this peer only with TLS and a certificate that bears its name'),
-  relay: z.boolean().default(false).describe('the peer is a relay or proxy, which may send requests of other hosts'),
-  priority: z.number().int().min(0).max(65_535).default(0).describe('peers with a lower number are asked first'),
-  weight: z.number().min(0.001).max(65_535).default(1).describe('share of the requests among equal priorities'),
+    .describe('connect to and accept this peer only with TLS and a certificate that contains its host name'),
+  relay: z.boolean().default(false).describe('the peer is a relay or proxy, and may send requests of other hosts'),
+  priority: z.number().int().min(0).max(65_535).default(0).describe('peers with a lower number are preferred'),
+  weight: z.number().min(0.001).max(65_535).default(1).describe('share of the requests among peers of equal priority'),
 });
 
 /** TLS between Diameter nodes. */
 export const diameterTls = () =>
   z
     .strictObject({
-      // All but the port, which is listened on already.
+      // Not the port, which is already bound.
       ...reloadableEach({
         ...tlsKeys,
-        certificate: fileName().describe('PEM file of our certificate, which bears diameter.host'),
+        certificate: fileName().describe('PEM file of the certificate of this node, which contains diameter.host'),
         key: fileName().describe('PEM file of its key'),
-        'min-version': tlsVersion().default('1.2').describe('lowest version of TLS'),
-        'max-version': tlsVersion().default('1.3').describe('highest version of TLS'),
+        'min-version': tlsVersion().default('1.2').describe('lowest TLS version'),
+        'max-version': tlsVersion().default('1.3').describe('highest TLS version'),
       }),
-      port: port().default(DIAMETER_TLS_PORT).describe('port to take connections on, at a server'),
+      port: port().default(DIAMETER_TLS_PORT).describe('port to listen on (servers only)'),
     })
     .superRefine(tlsRules)
     .optional()
@@ -251,7 +253,7 @@ export const diameter = {
   host: identity().describe('DiameterIdentity of this node, such as aaa.home.example'),
   realm: identity().describe('realm of this node, such as home.example'),
   tls: diameterTls(),
-  watchdog: duration().default(30_000).describe('Twinit of RFC 3539, 6 s at least'),
-  reconnect: duration().default(30_000).describe('longest wait before a peer is connected again (Tc)'),
-  timeout: duration().default(10_000).describe('limit of a connection attempt and of a capabilities exchange'),
+  watchdog: duration().default(30_000).describe('watchdog interval Twinit (RFC 3539), at least 6s'),
+  reconnect: duration().default(30_000).describe('longest wait between connection attempts (Tc)'),
+  timeout: duration().default(10_000).describe('time limit of a connection attempt and of a capabilities exchange'),
 };

@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
 import { DEFAULT_VENDOR_ID } from '../../protocol/pana/wire/dictionary.js';
 
-export const describeDecode = 'Make messages readable: hexadecimal text or a capture file, of PANA and Diameter';
+export const describeDecode = 'Decode PANA and Diameter messages from hexadecimal text or a capture file';
 
 export function decodeOptions(cli: Argv) {
   return cli
-    .positional('file', { type: 'string', description: 'pcap, pcapng or hexadecimal text; without it standard input' })
+    .positional('file', { type: 'string', description: 'pcap, pcapng or hexadecimal text [default: standard input]' })
     .option('vendor-id', {
       type: 'number',
       default: DEFAULT_VENDOR_ID,
@@ -13,14 +13,22 @@ export function decodeOptions(cli: Argv) {
     })
     .option('keys', {
       type: 'string',
-      description: 'key file that a daemon wrote (key-log): say of each AUTH whether it is right',
+      description: 'key file that a daemon wrote (key-log): verify each AUTH',
     })
-    .option('ladder', { type: 'boolean', default: true, description: 'below the messages of a capture draw a ladder' })
-    .option('messages', { type: 'boolean', default: true, description: '--no-messages: the ladder only' })
-    .example('pana-mip6 decode --no-messages --keys paa.keys trace.pcap', 'who said what, and which AUTH is wrong')
+    .option('ladder', {
+      type: 'boolean',
+      default: true,
+      description: 'draw a ladder diagram below the messages of a capture',
+    })
+    .option('messages', {
+      type: 'boolean',
+      default: true,
+      description: 'print messages; --no-messages: only the ladder',
+    })
+    .example('pana-mip6 decode --no-messages --keys paa.keys trace.pcap', 'print the ladder, and mark each wrong AUTH')
     .example(
       'tcpdump -i lo -w - udp port 716 or tcp port 3868 | pana-mip6 decode',
-      'everything, as it comes to its end',
+      'decode captured traffic when the capture ends',
     )
     .example('pana-mip6 decode trace.pcap', '')
     .example('echo 00000010000000010000000000000000 | pana-mip6 decode', 'a PCI');

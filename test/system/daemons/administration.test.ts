@@ -89,7 +89,7 @@ describe('without a server', () => {
     expect(await say('subscriber disable mn1@home.example')).toContain(
       'the next one terminates its sessions at startup',
     );
-    expect(await say('subscriber list --enabled')).toBe('None like that.\n');
+    expect(await say('subscriber list --enabled')).toBe('No match.\n');
     expect(await json('subscriber list --no-enabled')).toMatchObject({ items: [{ enabled: false }], next: null });
     expect(await say('subscriber enable mn1@home.example')).toBe('Enabled mn1@home.example.\n');
     expect(await say('subscriber remove mn1@home.example')).toBe('Removed mn1@home.example.\n');
@@ -107,7 +107,7 @@ describe('without a server', () => {
       'No server runs: its nodes move when they are authenticated again',
     );
     expect(await json('home-agent list --state down')).toMatchObject({ items: [{ name: 'ha1', state: 'down' }] });
-    expect(await say('home-agent list --state up')).toBe('None of them.\n');
+    expect(await say('home-agent list --state up')).toBe('No match.\n');
     expect(await say('home-agent show ha1')).toMatch(/state +down\n/);
     await say('subscriber add mn1@home.example --home-agent ha1');
     expect(await refused('home-agent remove ha1')).toContain('the subscriber mn1@home.example always gets ha1: ');
@@ -125,10 +125,10 @@ describe('without a server', () => {
     );
     expect(await refused(`subscriber import ${bad}`)).toBe(
       [
-        'nothing is imported:',
+        'nothing was imported:',
         `${bad}:3: no home agent ha9`,
         `${bad}:4: "c c" cannot be a subscriber: it has characters other than letters, digits, ".", "-", "_", "+" and "@"`,
-        `${bad}:5: mip6: "perhaps" is neither yes nor no`,
+        `${bad}:5: mip6: "perhaps" is not yes or no`,
       ].join('\n'),
     );
     expect(await say('subscriber list')).toContain('No subscribers');
@@ -140,7 +140,7 @@ describe('without a server', () => {
     expect(await json(`subscriber import ${many}`)).toEqual({ rows: 1300, imported: 1300 });
     const again = await refused(`subscriber import ${many}`);
     expect(again.split('\n').slice(0, 2)).toEqual([
-      'nothing is imported:',
+      'nothing was imported:',
       `${many}:2: subscriber n0@home.example is already there`,
     ]);
     expect(again.split('\n')).toHaveLength(21);
@@ -215,7 +215,7 @@ describe('with a server', () => {
     // A store that is named must be the server's.
     const other = await run('aaa', ['subscriber', 'list', ...here, '--store', lab.path('other.db')]);
     expect(other.status).toBe(2);
-    expect(other.stderr).toContain(`this server has the store ${lab.path('aaa.db')}, not ${lab.path('other.db')}`);
+    expect(other.stderr).toContain(`this server uses the store ${lab.path('aaa.db')}, not ${lab.path('other.db')}`);
 
     await lab.issueClient('mn1', 'mn1@home.example');
     const pac = await lab.startPac('mn1');
@@ -227,7 +227,7 @@ describe('with a server', () => {
     expect(await say(`lease show ${homeAddress}`)).toMatch(/subscriber +mn1@home\.example\n/);
     expect(await say('session show mn1@home.example')).toMatch(/Mobile IPv6 +home agent at home\n/);
     expect(await json('lease list mn1@ --home-agent ha1')).toMatchObject({ items: [{ homeAddress }] });
-    expect(await say('lease list --home-agent ha9')).toBe('None like that.\n');
+    expect(await say('lease list --home-agent ha9')).toBe('No match.\n');
     expect(await json('session list --home-agent ha1 --paa paa.access.example')).toMatchObject({
       items: [{ homeAddress }],
     });
@@ -237,12 +237,12 @@ describe('with a server', () => {
     expect(await refused('lease release mn1@home.example')).toContain('--force takes its home address away');
     // The node is authenticated again, and has an address again.
     expect(await say('lease release mn1@home.example --force')).toBe(
-      `${homeAddress}, which mn1@home.example held on ha1, is free.\n`,
+      `Released ${homeAddress}, which mn1@home.example held on ha1.\n`,
     );
     await pac.line('bootstrap refreshed');
     expect(await json('lease history mn1@home.example')).toMatchObject({ items: [{ homeAddress }, { homeAddress }] });
     expect(await say('lease history --at 2020-01-01')).toBe('Nobody.\n');
-    expect(await refused('lease history --at noon')).toContain('--at: "noon" is no time');
+    expect(await refused('lease history --at noon')).toContain('--at: "noon" is not a time');
   });
 
   it('a file is imported through it too', async () => {

@@ -106,7 +106,7 @@ describe('what expires soon', () => {
 
     const checked = await run('aaa', ['check-config', '-c', made.path('aaa.yaml')]);
     expect(checked.status).toBe(0);
-    expect(checked.stdout).toContain('The configuration is good.');
+    expect(checked.stdout).toContain('The configuration is valid.');
     expect(checked.stderr).toMatch(
       /^warning: tls\.certificate: .*old\.pem \(CN=aaa\.home\.example\) expires in 2 days/m,
     );

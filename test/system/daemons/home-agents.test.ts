@@ -71,7 +71,7 @@ describe('a home agent', () => {
     expect(noon.stdout).toBe('Nobody.\n');
     expect(await operate(made, 'lease', 'history', '--at', 'noon')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('--at: "noon" is no time'),
+      stderr: expect.stringContaining('--at: "noon" is not a time'),
     });
   });
 });
