@@ -29,10 +29,18 @@ function findPrograms(): string | undefined {
 
 const programs = findPrograms();
 
+/** Databases that this group of tests is for: `npm test` runs on SQLite alone, `npm run test:system` on PostgreSQL. */
+const KINDS = (process.env['PANA_DATABASES'] ?? 'SQLite PostgreSQL').split(' ');
+
+/** Whether this group has tests on this kind of database. */
+export function isFor(kind: 'SQLite' | 'PostgreSQL'): boolean {
+  return KINDS.includes(kind);
+}
+
 /** Why tests that need PostgreSQL are skipped; undefined: they run. */
 export const withoutPostgres = programs === undefined ? 'PostgreSQL (initdb, postgres) is not installed' : undefined;
 
-if (withoutPostgres !== undefined) {
+if (withoutPostgres !== undefined && isFor('PostgreSQL')) {
   process.stderr.write(
     `\nSKIPPED: tests on PostgreSQL, because ${withoutPostgres}. On Debian: apt-get install postgresql\n\n`,
   );

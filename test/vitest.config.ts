@@ -13,6 +13,19 @@ const system = ['test/system/**/*.test.ts', 'test/long/**/*.test.ts'];
 /** Runs in both groups: `npm test` takes a sample of its seeds, `npm run test:system` all of them. */
 const seeded = ['test/protocol/pana/session/simulation.test.ts'];
 
+/** Runs in both groups: on SQLite in `npm test`, on PostgreSQL in `npm run test:system`. */
+const databases = [
+  'clock-step',
+  'home-agents',
+  'imports',
+  'lists',
+  'migration',
+  'movement',
+  'store',
+  'subscribers',
+  'upkeep',
+].map((name) => `test/store/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
@@ -26,11 +39,19 @@ export default defineConfig({
         test: {
           ...test,
           name: 'main',
+          env: { PANA_DATABASES: 'SQLite' },
           include: ['test/**/*.test.ts'],
           exclude: [...configDefaults.exclude, ...system],
         },
       },
-      { test: { ...test, name: 'system', include: [...system, ...seeded], env: { PANA_SEEDS: '20000' } } },
+      {
+        test: {
+          ...test,
+          name: 'system',
+          include: [...system, ...seeded, ...databases],
+          env: { PANA_SEEDS: '20000', PANA_DATABASES: 'PostgreSQL' },
+        },
+      },
     ],
   },
 });

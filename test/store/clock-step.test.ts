@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { BootstrapRequest } from '../../src/store/records.js';
 import type { Store } from '../../src/store/store.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
+import { isFor, Postgres, withoutPostgres } from '../postgres.js';
 import { ClockedServer, World } from './clock-world.js';
 import { HOUR, NOW, StoreUser } from './fixtures.js';
 
@@ -19,17 +19,19 @@ let world: World;
 let servers: ClockedServer[];
 
 beforeAll(async () => {
-  if (withoutPostgres === undefined) postgres = await Postgres.start();
+  if (withoutPostgres === undefined && isFor('PostgreSQL')) postgres = await Postgres.start();
 });
 
 afterAll(async () => {
   await postgres?.stop();
 });
 
-const DATABASES = [
-  { kind: 'SQLite', runs: 50, without: undefined, place: async () => join(folder, `${crypto.randomUUID()}.db`) },
-  { kind: 'PostgreSQL', runs: 10, without: withoutPostgres, place: async () => (await postgres?.database()) ?? '' },
-] as const;
+const DATABASES = (
+  [
+    { kind: 'SQLite', runs: 50, without: undefined, place: async () => join(folder, `${crypto.randomUUID()}.db`) },
+    { kind: 'PostgreSQL', runs: 10, without: withoutPostgres, place: async () => (await postgres?.database()) ?? '' },
+  ] as const
+).filter(({ kind }) => isFor(kind));
 
 async function start(): Promise<ClockedServer> {
   const server = await ClockedServer.start(where, world);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll } from 'vitest';
-import { Postgres, withoutPostgres } from '../postgres.js';
+import { isFor, Postgres, withoutPostgres } from '../postgres.js';
 
 export interface Places {
   /** Where the next new store goes. */
@@ -13,10 +13,12 @@ export interface Places {
 }
 
 /** The kinds of database that a store may be. `places` is called inside of a `describe`, which has them to its end. */
-export const DATABASES = [
-  { kind: 'SQLite', without: undefined, places: inFolder },
-  { kind: 'PostgreSQL', without: withoutPostgres, places: onServer },
-] as const;
+export const DATABASES = (
+  [
+    { kind: 'SQLite', without: undefined, places: inFolder },
+    { kind: 'PostgreSQL', without: withoutPostgres, places: onServer },
+  ] as const
+).filter(({ kind }) => isFor(kind));
 
 function inFolder(): Places {
   let folder = '';

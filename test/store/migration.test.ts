@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KNOWN_MIGRATIONS } from '../../src/store/schema.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
+import { isFor, Postgres, withoutPostgres } from '../postgres.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 import { openStore } from './open-store.js';
 
@@ -85,6 +85,8 @@ describe('a store of an earlier version', () => {
   });
 });
 
+const onPostgres = isFor('PostgreSQL') ? it.skipIf(withoutPostgres !== undefined) : undefined;
+
 describe('a store of a newer version', () => {
   it('is refused with a clear message, and not touched', async () => {
     const path = await load('0003-history');
@@ -96,7 +98,7 @@ describe('a store of a newer version', () => {
     expect(contentOf(path)).toEqual(before);
   });
 
-  it.skipIf(withoutPostgres !== undefined)('on PostgreSQL too', async () => {
+  onPostgres?.('on PostgreSQL too', async () => {
     const postgres = await Postgres.start();
     try {
       const url = await postgres.database();
@@ -112,39 +114,36 @@ describe('a store of a newer version', () => {
   });
 });
 
-it.skipIf(withoutPostgres !== undefined)(
-  'numbers in PostgreSQL last for decades, and none is used up for nothing',
-  async () => {
-    const postgres = await Postgres.start();
+onPostgres?.('numbers in PostgreSQL last for decades, and none is used up for nothing', async () => {
+  const postgres = await Postgres.start();
+  try {
+    const url = await postgres.database();
+    const store = await openStore(url);
     try {
-      const url = await postgres.database();
-      const store = await openStore(url);
-      try {
-        const user = new StoreUser(() => store);
-        await user.addAgent(1);
-        await user.addSubscriber('mn1@home.example');
-        for (const table of ['lease_history', 'audit']) {
-          await postgres.query(url, `SELECT setval(pg_get_serial_sequence('${table}', 'id'), 2147483647)`);
-        }
-        await user.given('mn1@home.example', 's1');
-        expect((await store.run('leaseHistory', {})).items).toMatchObject([{ nai: 'mn1@home.example' }]);
-        for (const importId of ['a', 'b']) {
-          const rows = [{ line: 2, subscriber: subscriberOf('mn1@home.example', { sessionLifetime: 600 }) }];
-          await store.run('stageImport', { importId, rows }, 'root');
-          expect(await store.run('finishImport', { importId, update: true }, 'root')).toBe(1);
-        }
-        expect((await store.run('listSubscribers', {})).items).toMatchObject([{ sessionLifetime: 600 }]);
-        expect((await store.run('listAudit', {})).items).toHaveLength(2);
-        const [used] = await postgres.query<{ id: string }>(
-          url,
-          "SELECT last_value AS id FROM pg_sequences WHERE sequencename = 'subscribers_id_seq'",
-        );
-        expect(used).toEqual({ id: '1' });
-      } finally {
-        await store.close();
+      const user = new StoreUser(() => store);
+      await user.addAgent(1);
+      await user.addSubscriber('mn1@home.example');
+      for (const table of ['lease_history', 'audit']) {
+        await postgres.query(url, `SELECT setval(pg_get_serial_sequence('${table}', 'id'), 2147483647)`);
       }
+      await user.given('mn1@home.example', 's1');
+      expect((await store.run('leaseHistory', {})).items).toMatchObject([{ nai: 'mn1@home.example' }]);
+      for (const importId of ['a', 'b']) {
+        const rows = [{ line: 2, subscriber: subscriberOf('mn1@home.example', { sessionLifetime: 600 }) }];
+        await store.run('stageImport', { importId, rows }, 'root');
+        expect(await store.run('finishImport', { importId, update: true }, 'root')).toBe(1);
+      }
+      expect((await store.run('listSubscribers', {})).items).toMatchObject([{ sessionLifetime: 600 }]);
+      expect((await store.run('listAudit', {})).items).toHaveLength(2);
+      const [used] = await postgres.query<{ id: string }>(
+        url,
+        "SELECT last_value AS id FROM pg_sequences WHERE sequencename = 'subscribers_id_seq'",
+      );
+      expect(used).toEqual({ id: '1' });
     } finally {
-      await postgres.stop();
+      await store.close();
     }
-  },
-);
+  } finally {
+    await postgres.stop();
+  }
+});

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/store.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
+import { isFor, Postgres, withoutPostgres } from '../postgres.js';
 import { StoreUser } from './fixtures.js';
 import { openStore } from './open-store.js';
 
@@ -90,24 +90,26 @@ afterEach(async () => {
   folder = undefined;
 });
 
-const PLACES = [
-  {
-    kind: 'SQLite',
-    without: undefined,
-    place: async () => {
-      folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
-      return join(folder, 'store.db');
+const PLACES = (
+  [
+    {
+      kind: 'SQLite',
+      without: undefined,
+      place: async () => {
+        folder = await mkdtemp(join(tmpdir(), 'pana-store-'));
+        return join(folder, 'store.db');
+      },
     },
-  },
-  {
-    kind: 'PostgreSQL',
-    without: withoutPostgres,
-    place: async () => {
-      postgres = await Postgres.start();
-      return postgres.database();
+    {
+      kind: 'PostgreSQL',
+      without: withoutPostgres,
+      place: async () => {
+        postgres = await Postgres.start();
+        return postgres.database();
+      },
     },
-  },
-] as const;
+  ] as const
+).filter(({ kind }) => isFor(kind));
 
 describe('sessions that move between PAAs', () => {
   for (const { kind, without, place } of PLACES) {

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Store } from '../../src/store/store.js';
-import { Pgbouncer, withoutPgbouncer } from '../pgbouncer.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
-import { StoreUser, subscriberOf } from './fixtures.js';
-import { openStore } from './open-store.js';
+import type { Store } from '../../../src/store/store.js';
+import { Pgbouncer, withoutPgbouncer } from '../../pgbouncer.js';
+import { Postgres, withoutPostgres } from '../../postgres.js';
+import { StoreUser, subscriberOf } from '../../store/fixtures.js';
+import { openStore } from '../../store/open-store.js';
 
 const SUBSCRIBERS = 60;
 

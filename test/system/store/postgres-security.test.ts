@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { issueCertificate, makeCa, validFor } from '../../src/pki/certificate-authority.js';
-import { DatabaseError } from '../../src/store/database-error.js';
-import { run } from '../daemons/program.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
-import { openStore } from './open-store.js';
+import { issueCertificate, makeCa, validFor } from '../../../src/pki/certificate-authority.js';
+import { DatabaseError } from '../../../src/store/database-error.js';
+import { run } from '../../daemons/program.js';
+import { Postgres, withoutPostgres } from '../../postgres.js';
+import { openStore } from '../../store/open-store.js';
 
 const PASSWORD = 'correct:horse\\battery/st@ple';
 const WRONG = 'Tr0ub4dor&3';

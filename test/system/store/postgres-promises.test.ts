@@ -4,13 +4,13 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { StoreEvents } from '../../src/store/port.js';
-import { checkStore, urlProblem } from '../../src/store/postgres-url.js';
-import type { Store } from '../../src/store/store.js';
-import { run } from '../daemons/program.js';
-import { Postgres, withoutPostgres } from '../postgres.js';
-import { StoreUser, subscriberOf } from './fixtures.js';
-import { openStore } from './open-store.js';
+import type { StoreEvents } from '../../../src/store/port.js';
+import { checkStore, urlProblem } from '../../../src/store/postgres-url.js';
+import type { Store } from '../../../src/store/store.js';
+import { run } from '../../daemons/program.js';
+import { Postgres, withoutPostgres } from '../../postgres.js';
+import { StoreUser, subscriberOf } from '../../store/fixtures.js';
+import { openStore } from '../../store/open-store.js';
 
 describe('the URL of a PostgreSQL database', () => {
   it.each(['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full'])('may have sslmode=%s', (mode) => {
