@@ -329,6 +329,16 @@ describe('a fault of ours', () => {
     expect(rig.answerTo(ending)).toEqual(denied('failed'));
   });
 
+  it('in a termination costs its answer, also before the store is asked', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const token = rig.token();
+    rig.feed({ type: 'termination', token, request: { sessionId: 's', origin: undefined as never, cause: 'LOGOUT' } });
+    expect(rig.of('fault')).toHaveLength(1);
+    expect(rig.answerTo(token)).toEqual(denied('failed'));
+    expect(rig.asked('endSession')).toEqual([]);
+  });
+
   it('costs the request that it is for, and its keys', () => {
     const rig = new HomeRig();
     const token = rig.begin('s', { wish: HOME_WISH });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_QUESTIONS, REPORT_INTERVAL } from '../../../src/protocol/home/admission.js';
+import { Admission, MAX_QUESTIONS, RANK, REPORT_INTERVAL } from '../../../src/protocol/home/admission.js';
 import type { AccessRequest } from '../../../src/protocol/home/alphabet.js';
 import { MAX_WAIT } from '../../../src/protocol/home/engine.js';
 import { FailureLimits } from '../../../src/protocol/home/failure-limits.js';
@@ -149,6 +149,27 @@ describe('the table of conversations', () => {
     begin(rig, 'familiar', '2001:db8:1::1');
     for (let i = 0; i < 30; i += 1) begin(rig, `near${i}`, `2001:db8:1::${i + 2}`);
     expect(rig.answerTo(rig.ask('familiar', RESPONSE))).toBeUndefined();
+  });
+});
+
+describe('sessions that are remembered', () => {
+  const asking = (sessionId: string) => ({ sessionId, peer: PAA, origin: PAA, callingStation: '2001:db8::1' });
+  const seat = { rank: RANK.STRANGER, path: [] };
+
+  it('are the latest 100,000; for others the store is asked', () => {
+    const admission = new Admission();
+    const begin = (sessionId: string) => admission.succeeded('aa', { sessionId, origin: PAA, seat }, 0);
+    for (let i = 0; i < 100_000; i += 1) begin(`s${i}`);
+    const isKnown = (sessionId: string) => admission.seatOf(asking(sessionId), true, 0)?.rank === RANK.PROVEN;
+    // It goes on: it takes no further place, and is no longer the next to go.
+    begin('s1');
+    expect(['s0', 's1', 's2'].filter(isKnown)).toEqual(['s0', 's1', 's2']);
+    begin('one more');
+    begin('another');
+    expect(['s0', 's1', 's2', 's3', 'one more', 'another'].filter(isKnown)).toEqual([
+      ...['s1', 's3', 'one more', 'another'],
+    ]);
+    expect(admission.seatOf(asking('s0'), true, 0)).toBeUndefined();
   });
 });
 

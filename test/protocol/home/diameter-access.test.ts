@@ -89,7 +89,8 @@ describe('a DER', () => {
     expect(make().read(message, PAA)).toMatchObject({ resultCode });
   });
 
-  it('with the longest Session-Id is taken', () => {
+  it('with the longest Session-Id, of 1,024 characters, is taken', () => {
+    expect(MAX_SESSION_ID).toBe(1_024);
     expect(read(der({ 'Session-Id': 's'.repeat(MAX_SESSION_ID) }))).toMatchObject({ type: 'request' });
   });
 });
