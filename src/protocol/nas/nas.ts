@@ -1,3 +1,4 @@
+import { earliest } from '../bytes/deadline-queue.js';
 import { Drbg } from '../bytes/drbg.js';
 import { toHex } from '../bytes/octets.js';
 import { SessionIds } from '../diameter/peer/identifiers.js';
@@ -62,11 +63,7 @@ export class Nas {
   get deadline(): number | undefined {
     if (!this.#listens) return undefined;
     const until = this.#phase.name === 'TERMINATING' ? this.#phase.until : undefined;
-    let first = this.#paa.deadline;
-    for (const at of [this.#endings.deadline, this.#gate.deadline, until]) {
-      if (at !== undefined && (first === undefined || at < first)) first = at;
-    }
-    return first;
+    return earliest([this.#paa.deadline, this.#endings.deadline, this.#gate.deadline, until]);
   }
 
   /** Sessions, half-open ones included. */

@@ -67,6 +67,17 @@ describe('the pass-through authenticator', () => {
     expect(access.handle({ type: 'packet', packet: response(7) })).toMatchObject([{ type: 'request' }]);
   });
 
+  it('passes on a response of five octets, which has a type and nothing else, and no shorter one', () => {
+    const access = new Access({ sessionLifetime: 60_000 }, 40);
+    access.handle({ type: 'start', wish: undefined });
+    expect(access.handle({ type: 'packet', packet: Uint8Array.of(2, 41, 0, 4, 1) })).toEqual([
+      { type: 'dropped', code: 'eap-length' },
+    ]);
+    expect(access.handle({ type: 'packet', packet: Uint8Array.of(2, 41, 0, 5, 1) })).toMatchObject([
+      { type: 'request', request: { identity: '', payload: Uint8Array.of(2, 41, 0, 5, 1) } },
+    ]);
+  });
+
   it('sends the request again that the server reissues', () => {
     const { access } = begun();
     const answer = { ...DEA, 'Result-Code': 1001, 'EAP-Reissued-Payload': request(7) };

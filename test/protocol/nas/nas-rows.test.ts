@@ -4,6 +4,7 @@ import { RESULT } from '../../../src/protocol/diameter/wire/result-codes.js';
 import { AaaMessages } from '../../../src/protocol/nas/aaa-messages.js';
 import { Access } from '../../../src/protocol/nas/access.js';
 import type { NasInput } from '../../../src/protocol/nas/alphabet.js';
+import { STR_RETRY } from '../../../src/protocol/nas/endings.js';
 import { PROVISIONAL } from '../../../src/protocol/nas/gate.js';
 import { PTA_AT_END } from '../../../src/protocol/nas/nas.js';
 import { grammarian } from './aaa-server.js';
@@ -237,6 +238,28 @@ describe('stop', () => {
     world.run(5_000);
     expect(world.outputs).toEqual([{ type: 'stopped' }]);
     expect(world.nas.size).toBe(0);
+  });
+});
+
+describe('the deadline of the NAS', () => {
+  it('is the first of what its sessions, its STRs and its enforcement point wait for', () => {
+    const world = new NasWorld({ requestTimeout: 100, config: { enforcement: { wait: 3_000 } } });
+    const node = world.node();
+    world.run(5_000);
+    world.server.sta = () => 'silent';
+    end(world, node);
+    world.run(6_000);
+    // The STR is sent again five seconds after its first try has failed.
+    expect(world.nas.deadline).toBe(5_001 + 100 + STR_RETRY);
+    world.node();
+    world.run(6_100);
+    expect(world.nas.deadline).toBe(6_021 + 3_000);
+    // A PAR without an answer is sent again after a second or so.
+    const silent = world.node();
+    world.run(6_104);
+    silent.place = { ...silent.place, port: 1 };
+    world.run(6_200);
+    expect(world.nas.deadline).toBeLessThan(8_000);
   });
 });
 

@@ -35,6 +35,7 @@ describe('what expires', () => {
     [7, 365, 7],
     [1, 365, 1],
     [0.01, 365, 1],
+    [1 / DAY, 365, 1],
     [0, 365, 0],
     [-5, 365, 0],
     // A CRL of 30 days is not spoken of on its first day, one of a day not all the time.
