@@ -20,11 +20,6 @@ export class Desk<Q> implements Asker<Q> {
   readonly #questions = new Map<Token, Q>();
   #last = 0;
 
-  /** Questions that wait for the store. */
-  get open(): number {
-    return this.#questions.size;
-  }
-
   put(output: HomeOutput): void {
     this.#outputs.push(output);
   }

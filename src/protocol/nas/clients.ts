@@ -43,8 +43,9 @@ export class Clients {
   /** Clients that are in, by AAA server and the subscriber that it named; the oldest first. */
   readonly #byUser = new Map<string, Set<Client>>();
 
-  get size(): number {
-    return this.#byPana.size;
+  /** Subscribers that have a client that is in; only to look at. */
+  get subscribers(): number {
+    return this.#byUser.size;
   }
 
   /** `now`: when its PAN[S] came. `firstIdentifier`: the EAP identifier before the first one that is used. */

@@ -67,4 +67,19 @@ describe('connections that have not said who they are', () => {
     expect(there.enter('other', '2001:db8:8::2', 0)).toBeUndefined();
     expect(there.enter('third', '2001:db8:9::2', 1_000)).toBeUndefined();
   });
+
+  it('of 1,000 addresses from which a peer came before go first, the latest ones', () => {
+    const there = slots();
+    const address = (n: number) => `2001:db8:9::${n.toString(16)}`;
+    for (let n = 1; n <= 1_000; n += 1) there.accepted(address(n));
+    // The rate of their network is used up: a stranger there is refused.
+    for (let i = 0; i < MAX_RECENT; i += 1) there.enter(`stranger ${i}`, address(0xffff), 0);
+    const isProven = (n: number) => there.enter(`of ${n}`, address(n), 0) !== `of ${n}`;
+    expect([0, 1, 2, 3, 1_000].filter(isProven)).toEqual([1, 2, 3, 1_000]);
+    // It is known already, and no longer the next to go.
+    there.accepted(address(1));
+    expect([1, 2, 3].filter(isProven)).toEqual([1, 2, 3]);
+    there.accepted(address(1_001));
+    expect([1, 2, 3, 1_000, 1_001].filter(isProven)).toEqual([1, 3, 1_000, 1_001]);
+  });
 });

@@ -57,4 +57,19 @@ describe('sessions of one subscriber', () => {
     expect(clients.admit(first, 1)).toEqual([]);
     expect(clients.admit(client(clients, 4, 'mn1'), 2)).toEqual([]);
   });
+
+  it('leave nothing behind when the last one has ended', () => {
+    const clients = new Clients();
+    const [first, second, other] = [client(clients, 1, 'mn1'), client(clients, 2, 'mn1'), client(clients, 3, 'mn2')];
+    for (const each of [first, second, other]) clients.admit(each, 2);
+    expect(clients.subscribers).toBe(2);
+    clients.remove(first);
+    expect(clients.subscribers).toBe(2);
+    clients.remove(second);
+    expect(clients.subscribers).toBe(1);
+    clients.remove(other);
+    expect(clients.subscribers).toBe(0);
+    expect([...clients.all()]).toEqual([]);
+    expect([clients.ofPana(1), clients.ofDiameter('paa.access.example;1;1')]).toEqual([undefined, undefined]);
+  });
 });

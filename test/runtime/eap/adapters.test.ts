@@ -144,6 +144,38 @@ describe('a fault of the engine at the server', () => {
     await expect(conversation.handle(hello)).rejects.toBe(broken);
   });
 
+  it.each(places.slice(1))('frees the handshake: %s', async (_where, begin) => {
+    let freed = 0;
+    const counted = () => ({
+      ...begin(new Uint8Array(0)),
+      destroy: () => {
+        freed += 1;
+      },
+    });
+    const { conversation, hello } = await converse(counted, new CountingGuard());
+    await conversation.handle(hello);
+    expect(freed).toBe(1);
+  });
+
+  it('is none where the conversation is closed, which frees the handshake', async () => {
+    let freed = 0;
+    const silent = {
+      ...whole,
+      exchange: () => undefined,
+      destroy: () => {
+        freed += 1;
+      },
+    };
+    const guard = new CountingGuard();
+    const { conversation, hello } = await converse(() => silent, guard);
+    const answer = conversation.handle(hello);
+    expect(freed).toBe(0);
+    conversation.close();
+    expect(freed).toBe(1);
+    expect(await answer).toMatchObject({ type: 'invalid', reason: 'the conversation is over' });
+    expect(guard.faults).toEqual([]);
+  });
+
   it('is none if there is no turn: the client may try again', async () => {
     const guard = new CountingGuard();
     const { conversation, hello } = await converse(() => whole, guard, { turn: () => Promise.resolve(undefined) });
