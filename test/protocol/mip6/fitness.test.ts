@@ -37,6 +37,14 @@ describe('an address of a host', () => {
     expect(hostAddressProblem(octets(text))).toBeTypeOf('string');
   });
 
+  it('is none in ::/96 and ::ffff:0:0/96, and may be one beside them', () => {
+    expect(hostAddressProblem(octets('::ffff:192.0.2.1'))).toBe('it is an IPv4-mapped address');
+    expect(hostAddressProblem(octets('::192.0.2.1'))).toBe('it is unspecified, loopback or IPv4-compatible');
+    for (const near of ['::1ff:c000:201', '::ff01:c000:201', '::1:c000:201', '::100:c000:201', '::1:ffff:c000:201']) {
+      expect(hostAddressProblem(octets(near))).toBeUndefined();
+    }
+  });
+
   it('has 4 or 16 octets', () => {
     for (let length = 0; length < 40; length += 1) {
       const problem = hostAddressProblem(new Uint8Array(length).fill(0x20));
