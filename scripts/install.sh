@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs pana-mip6 from its npm tarball as services of this host, or takes them away again.
+# Installs pana-mip6 from its npm tarball as services of this host, or uninstalls it.
 set -eu
-# Services run as another user: they can read what root installs, however strict root's own mask is.
+# Services run as another user and must be able to read the installed files, whatever the umask of root.
 umask 022
 
 usage() {
@@ -32,7 +32,7 @@ dry=no
 uninstall=no
 purge=no
 tarball=
-# For tests, and images of the other system.
+# For tests, and for images of the other system.
 system=${PANA_SYSTEM:-$(uname -s)}
 
 while [ $# -gt 0 ]; do
@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do
 	--prefix | --root)
 		[ $# -ge 2 ] || die "$1 needs a folder"
 		case $2 in /*) ;; *) die "$1 needs an absolute path, not $2" ;; esac
-		case $2 in *[!A-Za-z0-9/._+-]*) die "$1 $2: letters, digits and / . _ + - only" ;; esac
+		case $2 in *[!A-Za-z0-9/._+-]*) die "$1 $2: only letters, digits and / . _ + - are allowed" ;; esac
 		if [ "$1" = --prefix ]; then prefix=${2%/}; else root=${2%/}; fi
 		shift
 		;;
@@ -58,21 +58,21 @@ while [ $# -gt 0 ]; do
 		usage
 		exit 0
 		;;
-	-*) die "there is no option $1; try --help" ;;
+	-*) die "unknown option $1; try --help" ;;
 	*)
-		[ -z "$tarball" ] || die "one tarball, not $tarball and $1"
+		[ -z "$tarball" ] || die "give one tarball, not $tarball and $1"
 		tarball=$1
 		;;
 	esac
 	shift
 done
-[ -n "$prefix" ] || die "--prefix / is no place for programs"
-[ "$purge" = no ] || [ "$uninstall" = yes ] || die "--purge goes with --uninstall"
+[ -n "$prefix" ] || die "--prefix must not be /"
+[ "$purge" = no ] || [ "$uninstall" = yes ] || die "--purge needs --uninstall"
 
 case $system in
 Linux) etc=/etc/pana-mip6 ;;
 FreeBSD) etc=$prefix/etc/pana-mip6 ;;
-*) die "$system: Linux and FreeBSD only" ;;
+*) die "$system is not supported: only Linux and FreeBSD are" ;;
 esac
 share=$prefix/share/pana-mip6
 package=$prefix/lib/node_modules/pana-mip6
@@ -85,7 +85,7 @@ if [ "$system" = Linux ]; then
 	for daemon in aaa paa pac; do dropins="$dropins /etc/systemd/system/pana-$daemon.service.d"; done
 fi
 
-# Does it, or says it.
+# Runs a command; in a dry run only prints it.
 run() {
 	if [ "$dry" = yes ]; then
 		echo "would run: $*"
@@ -94,19 +94,19 @@ run() {
 	fi
 }
 
-# Whether the running system is the one that is installed into, and has this.
+# Whether the target is the running system, and has this program.
 here() {
 	[ -z "$root" ] && command -v "$1" >/dev/null 2>&1
 }
 
 # ---------------------------------------------------------------------------------------------------------- install
 
-# What was made, each line a kind and a path without the root: removed in the opposite order.
+# Records an installed item: its kind, and its path without the root. Items are removed in reverse order.
 record() {
 	[ "$dry" = yes ] || printf '%s %s\n' "$1" "$2" >>"$work/manifest"
 }
 
-# Also of what was not finished: it can be taken away again, and so can what was there before.
+# Write the manifest also after a failure, so that --uninstall removes the new and the earlier files.
 finish() {
 	if [ -s "$work/manifest" ] && [ -d "$root$share" ]; then
 		sort_out "$work/before" "$work/manifest" >"$root$manifest"
@@ -114,12 +114,12 @@ finish() {
 	rm -rf "$work"
 }
 
-# The lines of both manifests, each once.
+# Merges both manifests without duplicates.
 sort_out() {
 	cat "$@" | awk '!($0 in seen) { seen[$0]; print }'
 }
 
-# A folder, and those above it that are missing.
+# Creates a folder and its missing parents.
 folder() {
 	[ -n "$1" ] || return 0
 	[ ! -d "$root$1" ] || return 0
@@ -128,7 +128,7 @@ folder() {
 	record folder "$1"
 }
 
-# A file with the paths of this installation; $3: its mode.
+# Installs a file with the paths of this installation filled in; $3: its mode.
 render() {
 	folder "${2%/*}"
 	if [ "$dry" = yes ]; then
@@ -141,7 +141,7 @@ render() {
 	record file "$2"
 }
 
-# Text of scripts as it is in the package, made to fit this host.
+# Fills the paths of this host into a text of the package.
 paths() {
 	cat <<-END
 		/PATH=/!s|/usr/local/|$prefix/|g
@@ -154,7 +154,7 @@ paths() {
 		END
 		return
 	fi
-	# systemd's path has no other place for node.
+	# node may not be in the PATH of systemd.
 	case $(dirname "$(command -v node)") in
 	/usr/local/sbin | /usr/local/bin | /usr/sbin | /usr/bin | /sbin | /bin) ;;
 	*)
@@ -166,27 +166,27 @@ paths() {
 	esac
 }
 
-# Which scripts npm may run, where it asks for that.
+# The option that lets npm run install scripts, if npm has it.
 approval() {
 	if npm install --help 2>/dev/null | grep -q -- '--allow-scripts'; then
 		echo --allow-scripts=better-sqlite3
 	fi
 }
 
-# The host's settings of npm (a proxy, a registry, whose certificates): with --prefix npm looks for them in another place.
+# The global npm settings of the host (proxy, registry, CA): with --prefix, npm would read them from another place.
 global_config() {
 	npm config get globalconfig 2>/dev/null || :
 }
 
 install_all() {
-	[ -n "$tarball" ] || die "which tarball? \"npm pack\" makes one; try --help"
-	[ -f "$tarball" ] || die "there is no file $tarball"
-	command -v node >/dev/null || die "there is no node: 20.19 or later is needed"
-	command -v npm >/dev/null || die "there is no npm"
+	[ -n "$tarball" ] || die "name the tarball (\"npm pack\" creates it); try --help"
+	[ -f "$tarball" ] || die "file not found: $tarball"
+	command -v node >/dev/null || die "node is not installed: version 20.19 or later is needed"
+	command -v npm >/dev/null || die "npm is not installed"
 	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
 		die "node $(node --version) is too old: 20.19 or later is needed"
 	case $(command -v node) in
-	/root/* | /home/*) echo "install.sh: warning: services cannot use $(command -v node), which is in somebody's home" >&2 ;;
+	/root/* | /home/*) echo "install.sh: warning: services cannot use $(command -v node), which is in a home folder" >&2 ;;
 	esac
 	case $tarball in /*) ;; *) tarball=$PWD/$tarball ;; esac
 	work=$(mktemp -d)
@@ -199,7 +199,7 @@ install_all() {
 		cp "$root$manifest" "$work/before"
 		check_manifest "$work/before"
 		cp "$work/before" "$work/earlier"
-		# Folders that were made then stay ours.
+		# Keep the record of folders created by the earlier installation.
 		sed -n 's/^folder //p' "$work/before" | while read -r path; do
 			if [ -d "$root$path" ]; then record folder "$path"; fi
 		done
@@ -238,7 +238,7 @@ install_all() {
 	[ "$dry" = yes ] || say_next
 }
 
-# What an earlier version had and this one has not. Not before the new one is there: npm may fail, and daemons run.
+# Removes files that only the earlier version had. This comes last: npm may fail, and daemons may be running.
 remove_former() {
 	if [ "$dry" = yes ] || [ ! -s "$work/before" ]; then return 0; fi
 	awk 'NR == FNR { new[$0]; next } !($0 in new)' "$work/manifest" "$work/before" >"$work/former"
@@ -246,7 +246,7 @@ remove_former() {
 	: >"$work/before"
 }
 
-# npm says nothing when it was told to run no scripts, and a server finds out when it starts.
+# npm does not report that scripts are disabled; without this check the server would fail at its start.
 try_store() {
 	(
 		cd "$root$package"
@@ -260,7 +260,7 @@ try_store() {
 
 say_next() {
 	if [ -s "$work/earlier" ]; then
-		echo "pana-mip6 is installed anew. Daemons that run are still the old ones:"
+		echo "pana-mip6 is updated. Running daemons still use the old version; restart them:"
 		if [ "$system" = Linux ]; then
 			echo "  systemctl try-restart pana-aaa pana-paa pana-pac"
 		else
@@ -275,7 +275,7 @@ say_next() {
 	END
 }
 
-# A file as it is; $3: its mode.
+# Installs a file unchanged; $3: its mode.
 place() {
 	folder "${2%/*}"
 	run cp "$1" "$root$2"
@@ -283,7 +283,7 @@ place() {
 	record file "$2"
 }
 
-# Programs and what they read stay told apart.
+# Keeps the executable bit.
 mode_of() {
 	if [ -x "$1" ]; then echo 755; else echo 644; fi
 }
@@ -296,34 +296,34 @@ activate() {
 	elif here pw; then
 		pw usershow pana >/dev/null 2>&1 ||
 			run pw useradd pana -c 'PANA and Mobile IPv6 bootstrapping' -d /var/db/pana-aaa -s /usr/sbin/nologin
-		# So that what root's commands write before the first start belongs to the server.
+		# Files that root's commands create before the first start then belong to the server.
 		run install -d -o pana -g pana -m 700 /var/db/pana-aaa
 	fi
 }
 
 # -------------------------------------------------------------------------------------------------------- uninstall
 
-# Whoever wrote the manifest may have been somebody else.
+# The manifest may have been changed by another user.
 check_manifest() {
 	while read -r kind path; do
 		case $path in
-		/*..* | [!/]* | '' | *[!A-Za-z0-9/._+-]* | /) die "$root$manifest: $path is none of ours" ;;
+		/*..* | [!/]* | '' | *[!A-Za-z0-9/._+-]* | /) die "$root$manifest: $path was not installed by this script" ;;
 		esac
 		case $kind in
-		tree) case $path in */lib/node_modules/pana-mip6) ;; *) die "$root$manifest: $path is none of ours" ;; esac ;;
+		tree) case $path in */lib/node_modules/pana-mip6) ;; *) die "$root$manifest: $path was not installed by this script" ;; esac ;;
 		file | folder) ;;
-		*) die "$root$manifest: \"$kind\" is no word of ours" ;;
+		*) die "$root$manifest: \"$kind\" is not a valid entry" ;;
 		esac
 	done <"$1"
 }
 
-# Removes what a manifest names, the last first; a folder only when nothing else is in it.
+# Removes the items of a manifest in reverse order; a folder only if it is empty.
 remove_listed() {
 	sed -n '1!G;h;$p' "$1" | while read -r kind path; do
 		case $kind in
 		tree)
 			run rm -rf "$root$path"
-			# npm's note of what it put there, which it does not need.
+			# npm's list of installed packages, which is no longer needed.
 			if [ -f "$root${path%/*}/.package-lock.json" ]; then run rm -f "$root${path%/*}/.package-lock.json"; fi
 			;;
 		file) run rm -f "$root$path" ;;
@@ -339,11 +339,11 @@ remove_listed() {
 }
 
 uninstall_all() {
-	[ -z "$tarball" ] || die "--uninstall takes no tarball"
+	[ -z "$tarball" ] || die "--uninstall does not take a tarball"
 	if [ -f "$root$manifest" ]; then
 		check_manifest "$root$manifest"
 	elif [ "$purge" = no ]; then
-		die "there is no $root$manifest: nothing was installed with this prefix and root"
+		die "no $root$manifest: nothing is installed with this prefix and root"
 	fi
 	for daemon in pac paa aaa; do
 		if [ "$system" = Linux ]; then
@@ -362,7 +362,7 @@ uninstall_all() {
 	remove_listed "$work/manifest"
 	if [ "$system" = Linux ]; then
 		if here systemctl && [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
-		# What tmpfiles.d made.
+		# Created by tmpfiles.d.
 		for daemon in aaa paa pac; do
 			if [ -L "$root/var/db/pana-$daemon" ]; then run rm -f "$root/var/db/pana-$daemon"; fi
 		done
@@ -374,7 +374,7 @@ uninstall_all() {
 	fi
 	for kept in $etc $states $dropins; do
 		[ -d "$root$kept" ] || continue
-		# A state folder in which nothing was ever written.
+		# An unused state folder.
 		if [ "$dry" = no ] && rmdir "$root$kept" 2>/dev/null; then continue; fi
 		echo "kept: $root$kept"
 	done

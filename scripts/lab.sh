@@ -15,6 +15,6 @@ die() {
 
 here=$(cd "$(dirname "$0")" && pwd -P)
 program=$here/../dist/tool/main.js
-[ -f "$program" ] || die "there is no $program: \"npm ci && npm run build\" makes it"
-command -v node >/dev/null || die "there is no node: 20.19 or later is needed"
+[ -f "$program" ] || die "no $program: build it with \"npm ci && npm run build\""
+command -v node >/dev/null || die "node is not installed: version 20.19 or later is needed"
 exec node "$program" lab "$@"

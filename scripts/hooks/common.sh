@@ -10,9 +10,9 @@
 #   IKE=strongswan         or racoon (default: strongswan where swanctl is installed, else racoon)
 #   MOBILITY=umip          or shisa, or none (default: umip on Linux, shisa on FreeBSD)
 #
-# Those of strongSwan and of UMIP stand in strongswan.sh and umip.sh.
+# strongswan.sh and umip.sh list the settings of strongSwan and UMIP.
 #
-# Everything is written under another name and then renamed: a hook that is killed leaves the old file whole.
+# Each file is written under another name and then renamed, so that a killed hook leaves the old file intact.
 
 set -eu
 umask 077
@@ -34,7 +34,7 @@ DRY_RUN=no
 CONF_DIR=$MIP6_STATE_DIR
 INTERFACE=${MIP6_INTERFACE:-eth0}
 IKE=
-# shellcheck disable=SC2034 # programs.sh takes it
+# shellcheck disable=SC2034 # read by programs.sh
 MOBILITY=${DEFAULT_MOBILITY:-none}
 if [ -f "$MIP6_STATE_DIR/hooks.conf" ]; then
 	# shellcheck source=/dev/null
@@ -46,7 +46,7 @@ if [ -z "$IKE" ]; then
 	if command -v swanctl >/dev/null 2>&1; then IKE=strongswan; fi
 fi
 
-# The daemon checks its values; these checks hold for whoever else calls a hook.
+# The daemon checks its values. These checks protect against other callers.
 check_name() {
 	case $2 in
 	'' | *[!A-Za-z0-9._+@-]* | [!A-Za-z0-9]* | *..*) die "$1 is not a plain name" ;;
@@ -72,7 +72,7 @@ check_interface() {
 	esac
 }
 
-# Values of a mobile node and its home agent.
+# Checks the values of a mobile node and its home agent.
 check_binding() {
 	check_name MIP6_MN_ID "${MIP6_MN_ID:-}"
 	check_address MIP6_HOA "${MIP6_HOA:-}"
@@ -90,7 +90,7 @@ check_binding() {
 	esac
 }
 
-# The key as 0x and hexadecimal digits.
+# Reads the key: 0x and hexadecimal digits.
 read_psk() {
 	[ -f "${MIP6_PSK_FILE:-}" ] || die "no key file"
 	PSK=$(cat "$MIP6_PSK_FILE")
@@ -101,7 +101,7 @@ read_psk() {
 	esac
 }
 
-# put FILE MODE: standard input becomes the file, whole or not at all.
+# put FILE MODE: replaces the file atomically with standard input.
 put() {
 	put_dir=$(dirname "$1")
 	mkdir -p "$put_dir"
@@ -112,12 +112,12 @@ put() {
 	mv -f "$put_new" "$1"
 }
 
-# A short form of what a file says, to see whether it is going to say something else.
+# Checksum of a file, to detect whether its content changes.
 sum_of() {
 	cksum 2>/dev/null <"$1" || :
 }
 
-# started PID: what tells this process from another that has the same number later, also after the host was started again.
+# started PID: start time of the process, which distinguishes it from a later process with the same PID, also after a reboot.
 started() {
 	if [ -r /proc/sys/kernel/random/boot_id ]; then
 		started_stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
@@ -132,24 +132,24 @@ started() {
 	fi
 }
 
-# holds_no_more TOKEN: the process that wrote PID@START is gone.
+# holds_no_more TOKEN: whether the process of the token PID@START has ended.
 holds_no_more() {
 	[ "${1#*@}" != "$(started "${1%%@*}" 2>/dev/null || :)" ]
 }
 
-# Several hooks may run at the same time, and each rewrites the files of all nodes. The lock is a symbolic link, which is made
-# whole or not at all; its target names the holder. .locked.stale is held while somebody removes the lock of a dead process.
+# Several hooks may run at the same time, and each rewrites the files of all nodes. The lock is a symbolic link, which is
+# created atomically; its target names the holder. A hook holds .locked.stale while it removes the lock of a dead process.
 LOCK=$MIP6_STATE_DIR/.locked
 lock() {
 	lock_tries=0
-	# Earlier versions held .locked.stale as a folder, in which ln would make the link.
+	# In earlier versions .locked.stale was a folder; ln would create the link inside it.
 	rmdir "$LOCK.stale" 2>/dev/null || :
 	lock_me="$$@$(started "$$")"
 	until ln -s "$lock_me" "$LOCK" 2>/dev/null; do
 		lock_holder=$(readlink "$LOCK" 2>/dev/null || :)
 		if [ -n "$lock_holder" ] && holds_no_more "$lock_holder"; then
 			if ln -s "$lock_me" "$LOCK.stale" 2>/dev/null; then
-				# Another may have removed it since the look above, and a third may hold it now.
+				# Check again: another process may have removed the lock meanwhile, and a third may hold it.
 				if [ "$(readlink "$LOCK" 2>/dev/null || :)" = "$lock_holder" ]; then rm -f "$LOCK"; fi
 				rm -f "$LOCK.stale"
 				continue
@@ -165,12 +165,12 @@ lock() {
 	trap 'exit 1' HUP INT TERM
 }
 
-# nap SECONDS: or one second where sleep knows whole ones only.
+# nap SECONDS: sleeps; one second if sleep supports only whole seconds.
 nap() {
 	sleep "$1" 2>/dev/null || sleep 1
 }
 
-# ours pgrep|pkill OPTION…: of this network's processes, where the program can tell: namespaces have daemons of their own.
+# ours pgrep|pkill OPTION…: limited to this network namespace, if the program supports it: each namespace has its own daemons.
 ours() {
 	ours_program=$1
 	shift
@@ -182,7 +182,7 @@ is_running() {
 	ours pgrep -x "$1" >/dev/null 2>&1
 }
 
-# end NAME: ends a program if it runs.
+# end NAME: stops a program if it runs.
 end() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: pkill -x $1"
@@ -191,7 +191,7 @@ end() {
 	fi
 }
 
-# act COMMAND…: does it, unless only files are wanted.
+# act COMMAND…: runs the command, except in a dry run.
 act() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: $*"
@@ -200,8 +200,8 @@ act() {
 	fi
 }
 
-# start NAME COMMAND…: runs it unless the program NAME runs, and looks whether it stays: some say that they started, exit
-# with 0 and are gone.
+# start NAME COMMAND…: runs the command unless the program NAME runs, and checks that it keeps running: some programs
+# report success, exit with 0 and end.
 start() {
 	start_name=$1
 	shift
@@ -216,18 +216,18 @@ start() {
 	is_running "$start_name" || die "$start_name did not stay up"
 }
 
-# One record a node, from which the files of all nodes are made: a line of what is below, "-" for what there is not. A
-# mobile node has one, its own.
+# One record per node, from which all files are generated: a line with the fields below, "-" for a missing value. A mobile
+# node has one record, its own.
 NODES=$CONF_DIR/nodes
 
-# uptime_seconds: a clock that nobody sets.
+# uptime_seconds: a clock that is never set.
 uptime_seconds() {
 	if [ -r /proc/uptime ]; then
 		read -r uptime _ </proc/uptime
 		printf '%s\n' "${uptime%.*}"
 		return
 	fi
-	# FreeBSD: a step of the wall clock moves the time of boot as well.
+	# FreeBSD: a step of the wall clock also moves the boot time.
 	uptime=$(sysctl -n kern.boottime | sed -n 's/.*[{ ]sec = \([0-9]*\).*/\1/p')
 	printf '%s\n' "$(($(date +%s) - ${uptime:?kern.boottime has no seconds}))"
 }
@@ -235,22 +235,21 @@ uptime_seconds() {
 # node_read FILE: sets ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS. OLD is the key before KEY, kept
 # until KEY has been used. AT is when KEY came, in seconds since boot, or "used". GENERATION counts the keys. SAS lists the SAs
 # that KEY was not used for: "," and the names of all that were up when KEY had been loaded, or "?" before that is known.
-# shellcheck disable=SC2034 # which of these a command uses is its own business
+# shellcheck disable=SC2034 # each command uses some of these
 node_read() {
 	read -r ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS <"$1" || :
 	: "${VERSION:=ikev1}" "${PREFIX:=-}" "${OLD:=-}" "${AT:=0}" "${GENERATION:=0}" "${SESSION:=-}" "${SAS:=?}"
 }
 
-# The record of the values in ID HOA … SAS.
+# Prints the record of the values in ID HOA … SAS.
 node_write() {
 	printf '%s %s %s %s %s %s %s %s %s %s %s %s %s\n' \
 		"$ID" "$HOA" "$LEN" "$HA" "$HOST" "$KEY" "$VERSION" "$PREFIX" "$OLD" "$AT" "$GENERATION" "$SESSION" "$SAS" |
 		put "$NODES/$ID" 600
 }
 
-# The record of the event's values. The key before stays for as long as the new one has not been used: if the one before
-# was not used either, the one before that. Not so on a home agent when the session is another one: the node may have begun
-# again, and know no other key.
+# Updates the record with the values of the event. OLD stays the last key that was used until the new one is used.
+# Exception: on a home agent, when the session changes, OLD is dropped, because a restarted node knows no other key.
 node_put() {
 	KEY=- HOA=- OLD=- AT=0 GENERATION=0 SESSION=- SAS='?'
 	if [ -f "$NODES/$MIP6_MN_ID" ]; then node_read "$NODES/$MIP6_MN_ID"; fi
@@ -276,7 +275,7 @@ node_remove() {
 	rm -f "$NODES/$MIP6_MN_ID"
 }
 
-# each_node COMMAND: runs it for each node, in the order of their names.
+# each_node COMMAND: runs the command for each node, sorted by name.
 each_node() {
 	for node_file in "$NODES"/*; do
 		[ -f "$node_file" ] || continue

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Hook of a DHCP client, read by its script (dhclient, dhcpcd): writes the PANA agents of DHCPv6 option 40 and DHCPv4
-# option 136 (RFC 5192) where pana-pac finds them (pana.discovery-file). POSIX sh; leaves nothing behind in the shell that
-# reads it. The README says where it goes and what to add to the client's configuration.
+# option 136 (RFC 5192) to the file that pana-pac reads (pana.discovery-file). POSIX sh; does not change the shell that
+# reads it. The README says where to install it and what to add to the client's configuration.
 
 (
 	file=${PANA_AGENTS_FILE:-/var/db/pana-pac/agents}
@@ -14,14 +14,14 @@
 	*) exit 0 ;;
 	esac
 
-	# What came over the network is addresses or nothing.
+	# Accept only addresses from the network.
 	case $agents in
 	*[!0-9a-fA-F.:,\ ]*) exit 0 ;;
 	esac
 
 	mkdir -p "${file%/*}" || exit 0
 	printf '%s\n' "$agents" >"$file.v$part.$$" && mv -f "$file.v$part.$$" "$file.v$part"
-	# One address family knows nothing of the other: both parts, IPv6 first.
+	# The two address families are updated separately: join both parts, IPv6 first.
 	cat "$file.v6" "$file.v4" 2>/dev/null >"$file.new.$$"
 	mv -f "$file.new.$$" "$file"
 )

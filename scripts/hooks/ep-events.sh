@@ -1,13 +1,13 @@
-# shellcheck shell=sh disable=SC2034,SC2153 # what it sets is for the hooks; EVENT is common.sh's
+# shellcheck shell=sh disable=SC2034,SC2153 # the hooks use the variables; common.sh sets EVENT
 # Shared by the hooks of an enforcement point, which read it with "." after common.sh.
 #
-#   start   the PAA starts, or is told to set everything up again. Standard input: who may pass, a line "permit …" each
-#   permit, move, revoke   one client, in MIP6_… variables; revoke and move without the old address: somebody has it again
+#   start   the PAA starts or reloads. Standard input: a line "permit …" for each authorised client
+#   permit, move, revoke   one client, in MIP6_… variables; without the old address if another session has it
 #   batch   such events on standard input, in order: "permit MIP6_SESSION=… MIP6_COA=…"
 #   stop    the PAA ends; every client was revoked
 #
 # each_event FUNCTION calls FUNCTION for each permit, move and revoke with $event $session $coa $old $lifetime $user,
-# where what was not said is empty. Link-local addresses have their interface behind them.
+# missing values are empty. Link-local addresses include their interface.
 
 set -f
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Enforcement point that keeps a list: one line for each session in $CONF_DIR/clients, with the address of its client and
-# the seconds it has (0: no limit). A start for a hook that feeds a packet filter.
+# Enforcement point that keeps a list: one line per session in $CONF_DIR/clients, with the address of its client and the
+# lifetime in seconds (0: no limit). A template for a hook of another packet filter.
 # Events: start, permit, move, revoke, batch, stop.
 
 HERE=$(dirname "$0")
@@ -15,7 +15,7 @@ say_event() {
 	printf '%s %s %s %s\n' "$event" "$session" "${coa:--}" "${lifetime:-0}"
 }
 
-# clients OLD: the list with $changes in it. What the last event of a session says is what holds.
+# clients OLD: applies $changes to the list. The last event of a session counts.
 clients() {
 	printf '%s\n' "$changes" | awk '
 		NR == FNR { said[$2] = $1; line[$2] = $2 " " $3 " " $4; next }

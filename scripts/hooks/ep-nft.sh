@@ -1,14 +1,14 @@
 #!/bin/sh
-# Enforcement point on Linux: nftables forwards nothing from or to the access link but for authorised clients. What is for
-# the router itself (neighbour discovery, DAD, DHCP, PANA) is not forwarded, and not judged here.
+# Enforcement point on Linux: nftables forwards packets from and to the access link only for authorised clients. It does not
+# filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
 # Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="br0 eth1.7"   where clients are (default: pana.interface of the PAA)
-#   ADDRESSES=one                   a client passes with the address it authenticated from, and from its MAC address; from
-#                                   a link-local one, which no router forwards, as with
-#   ADDRESSES=mac                   any address from its MAC address, those of its neighbours too
-#   AT_STOP=closed                  when the PAA ends nobody passes, or with AT_STOP=open everybody
+#   ADDRESSES=one                   a client passes with the address that it authenticated from and its MAC address; a client
+#                                   that authenticated from a link-local address, which routers do not forward, as with
+#   ADDRESSES=mac                   any address from its MAC address, including addresses of its neighbours
+#   AT_STOP=closed                  when the PAA stops, no client passes; AT_STOP=open: every client passes
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -19,15 +19,15 @@ HERE=$(dirname "$0")
 ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
 ADDRESSES=${ADDRESSES:-one}
 AT_STOP=${AT_STOP:-closed}
-# A file for each client: the MAC addresses that the kernel may have for it, the last one being right. At a start those
-# before are the ones to fall back on.
+# One file per client: the MAC addresses that the kernel may have for it; the last one is current. After a restart the earlier
+# ones are the fallback.
 MACS=$MIP6_STATE_DIR/ep
 MACS_BEFORE=$MIP6_STATE_DIR/ep-before
 
 for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
-case $ADDRESSES in one | mac) ;; *) die "ADDRESSES is one or mac" ;; esac
-case $AT_STOP in closed | open) ;; *) die "AT_STOP is closed or open" ;; esac
-# Without it no MAC address is known, and clients would pass by their addresses alone.
+case $ADDRESSES in one | mac) ;; *) die "ADDRESSES must be one or mac" ;; esac
+case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
+# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
 command -v ip >/dev/null 2>&1 || die "ip is not installed"
 
 no_table() {
@@ -35,9 +35,9 @@ no_table() {
 	say 'delete table inet pana_ep'
 }
 
-# Both directions of a packet between two clients are judged. Where br_netfilter is loaded (Docker does that) frames that a
-# bridge passes on come here too: what stays on a link, neighbour discovery first of all, is let through. No router forwards
-# that: it lowers a hop limit of 255, and leaves link-local addresses alone. But Linux forwards those of IPv4.
+# A packet between two clients is checked in both directions. If br_netfilter is loaded (Docker loads it), bridged frames
+# also pass these rules. Traffic that stays on a link, such as neighbour discovery, is accepted: it has a hop limit of 255 or
+# link-local addresses, and no router forwards it. Linux does forward IPv4 link-local addresses.
 table() {
 	cat <<-END
 		table inet pana_ep {
@@ -88,8 +88,8 @@ say_event() {
 	say "$event ${coa:--} ${old:--} ${lifetime:--}"
 }
 
-# Events on standard input become commands for nft and, behind "#", what is to be kept of each client. An element is added
-# and deleted to be gone: that works whether it was there or not, and nft does it in one step with what follows.
+# Turns events on standard input into nft commands, and into lines after "#" with the state to keep of each client. To remove
+# an element, it is added and then deleted: this works whether or not it exists, and nft applies all commands atomically.
 commands() {
 	cd "$MACS"
 	awk -v access="$ACCESS_INTERFACE" -v addresses="$ADDRESSES" -v before="$MACS_BEFORE" '
@@ -137,7 +137,7 @@ commands() {
 			close(file)
 			return mac
 		}
-		# Whose MAC addresses they are: a node may have two sessions, from two addresses.
+		# Count the owners of a MAC address: a node may have two sessions, from two addresses.
 		function read_owners(   command, line, at, address) {
 			if (owners_read) return
 			owners_read = 1
@@ -194,7 +194,7 @@ commands() {
 			gone("down" family, plain(address))
 			kept[address] = "-"
 		}
-		# A client that passes with its MAC address does not go on without one: it stays where it was, and the PAA tries again.
+		# A client with a known MAC address does not move to an address without one: it keeps its old address, and the PAA retries.
 		function fits(address, old) {
 			if (event_of[n] != "move" || old == "-" || mac_of[address] != "") return 1
 			known(old)
@@ -235,7 +235,7 @@ commands() {
 		END {
 			read_neighbours(NR == 1 && !by_mac(address_of[1]) && !by_mac(old_of[1]) ? " to " address_of[1] : "")
 			for (n = 1; n <= NR; n++) {
-				# nft takes eight digits: three years.
+				# nft accepts eight digits: three years.
 				if (seconds[n] != "-" && seconds[n] > 99999999) seconds[n] = 99999999
 				limit = seconds[n] == "-" ? "" : " timeout " seconds[n] "s"
 				if (!fits(address_of[n], old_of[n])) continue
@@ -250,7 +250,7 @@ commands() {
 	'
 }
 
-# The kernel has it: what it had before need not be known any more.
+# The kernel has applied the change: forget the earlier MAC addresses.
 keep() {
 	set --
 	while read -r mark address mac; do
@@ -270,7 +270,7 @@ nft_do() {
 	elif ! say "$1" | nft -f -; then
 		[ "$EVENT" != start ] || exit 1
 		if nft -t list table inet pana_ep >/dev/null 2>&1; then exit 1; fi
-		die "somebody removed the table inet pana_ep, and everybody passes: SIGHUP makes the PAA set it up again"
+		die "the table inet pana_ep was removed, and every client passes: send SIGHUP to the PAA to set it up again"
 	fi
 }
 
@@ -278,7 +278,7 @@ case $EVENT in
 start)
 	events=$(each_event say_event)
 	for interface in $ACCESS_INTERFACE; do
-		ip link show dev "$interface" >/dev/null 2>&1 || say "there is no interface $interface (yet)"
+		ip link show dev "$interface" >/dev/null 2>&1 || say "interface $interface does not exist (yet)"
 	done
 	rm -rf "$MACS_BEFORE"
 	mkdir -p "$MACS"
@@ -305,7 +305,7 @@ stop)
 	mkdir -p "$MACS"
 	events=$(each_event say_event)
 	[ -n "$events" ] || exit 0
-	# What becomes of a MAC address depends on other clients' files.
+	# The commands for a MAC address depend on the files of other clients.
 	case "$ADDRESSES $events" in
 	mac* | *' fe'[89ab]*) lock ;;
 	esac

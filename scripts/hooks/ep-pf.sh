@@ -1,18 +1,18 @@
 #!/bin/sh
-# Enforcement point on FreeBSD (and OpenBSD): pf lets nothing through from or to the access link but for authorised clients.
-# What is for the router itself (neighbour discovery, DAD, DHCP, PANA) is left to your own rules.
+# Enforcement point on FreeBSD (and OpenBSD): pf passes packets from and to the access link only for authorised clients.
+# Your own rules filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
 # Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
 #
 # /etc/pf.conf needs a line where the anchor is evaluated, before rules with "quick" that let clients through:
 #   anchor "pana"
 #
-# pf knows no MAC addresses, and no time limits of table entries: a client passes by its address, and revoke, which the PAA
-# runs at each end of a session, is what shuts it out. A router forwards nothing from a link-local address: have the PAA
-# listen on a global one only.
+# pf has neither MAC addresses nor timeouts of table entries: a client passes by its IP address until revoke, which the PAA
+# runs at each end of a session. Routers do not forward packets from link-local addresses: let the PAA listen only on a
+# global address.
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="em1 vlan7"    where clients are (default: pana.interface of the PAA)
-#   AT_STOP=closed                  when the PAA ends nobody passes, or with AT_STOP=open everybody
+#   AT_STOP=closed                  when the PAA stops, no client passes; AT_STOP=open: every client passes
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -24,10 +24,10 @@ ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
 AT_STOP=${AT_STOP:-closed}
 
 for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
-case $AT_STOP in closed | open) ;; *) die "AT_STOP is closed or open" ;; esac
+case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
 
-# The rules, with the clients in $1 in place of whoever passed before, in one step. What goes to the link's own multicast and
-# to link-local addresses does not leave the link. The router's addresses are those of the moment.
+# Loads the rules and replaces the clients with those in $1, in one step. Packets to link-scope multicast and link-local
+# addresses do not leave the link. The router's addresses are those at the time of the call.
 rules() {
 	cat <<-END
 		table <pana_router> const { self, fe80::/10, ff02::/16, 224.0.0.0/24, 255.255.255.255 }
@@ -43,7 +43,7 @@ rules() {
 	done
 }
 
-# Of each address the last event holds: "+ ADDRESS" or "- ADDRESS".
+# Prints "+ ADDRESS" or "- ADDRESS"; the last line of an address counts.
 say_event() {
 	if [ "$event" = revoke ]; then
 		[ -z "$coa" ] || say "- ${coa%%%*}"
@@ -52,7 +52,7 @@ say_event() {
 	say "+ ${coa%%%*}"
 	if [ "$event" = move ] && [ -n "$old" ]; then say "- ${old%%%*}"; fi
 	case $coa in
-	fe[89ab]*) say "client $coa: nothing is forwarded from a link-local address" >&2 ;;
+	fe[89ab]*) say "client $coa: packets from a link-local address are not forwarded" >&2 ;;
 	esac
 }
 
@@ -64,7 +64,7 @@ pf() {
 	act pfctl -q -a pana "$@"
 }
 
-# States let packets of what was let through once pass.
+# Delete states, which would keep passing packets of established connections.
 forget() {
 	for address in "$@"; do
 		case $address in
@@ -76,18 +76,18 @@ forget() {
 	done
 }
 
-# Rules that are not looked at keep nobody out.
+# Rules that pf does not evaluate have no effect.
 check_pf() {
 	[ "$DRY_RUN" = yes ] && return
 	status=$(pfctl -q -s info)
 	case $status in
 	*'Status: Enabled'*) ;;
-	*) die 'pf is not enabled: "pfctl -e"' ;;
+	*) die 'pf is not enabled: run "pfctl -e"' ;;
 	esac
 	main=$(pfctl -q -s rules)
 	case $main in
 	*'anchor "pana"'* | *'anchor "*"'*) ;;
-	*) die "the rules of pf do not have the line: anchor \"pana\"" ;;
+	*) die "the rules of pf lack the line: anchor \"pana\"" ;;
 	esac
 }
 
@@ -95,7 +95,7 @@ clients_now() {
 	[ "$DRY_RUN" = yes ] || pfctl -q -a pana -t pana_clients -T show 2>/dev/null || :
 }
 
-# The clients in $1, and nobody else.
+# Replaces the clients with those in $1.
 load() {
 	if [ "$DRY_RUN" = yes ]; then
 		rules "$1"
@@ -105,7 +105,7 @@ load() {
 	before=$(clients_now)
 	rules "$1" | pfctl -q -a pana -f -
 	if [ -z "$were_rules" ]; then
-		# Anybody could pass until now.
+		# Until now every client could pass.
 		for interface in $ACCESS_INTERFACE; do pfctl -q -i "$interface" -F states; done
 	else
 		# shellcheck disable=SC2046 # addresses have no blanks

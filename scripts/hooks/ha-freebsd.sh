@@ -1,10 +1,10 @@
 #!/bin/sh
-# Home agent on FreeBSD, for many nodes: IKE by strongSwan or racoon, Mobile IPv6 by SHISA or not at all, as hooks.conf says
-# (common.sh).
+# Home agent on FreeBSD for many nodes. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: SHISA or
+# none.
 # Events: up, refresh, down, probe.
 
 HERE=$(dirname "$0")
-# shellcheck disable=SC2034 # common.sh takes it
+# shellcheck disable=SC2034 # read by common.sh
 DEFAULT_MOBILITY=shisa
 # shellcheck source=scripts/hooks/common.sh
 . "$HERE/common.sh"
@@ -26,7 +26,7 @@ down)
 	mobility_ha_down
 	;;
 probe)
-	# Nothing runs before the first node comes.
+	# The daemons start with the first node.
 	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
 		ike_ha_check
 		mobility_ha_check

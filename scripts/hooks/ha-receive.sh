@@ -10,15 +10,15 @@
 # HOOK       the hook to run; default: ha-linux.sh or ha-freebsd.sh beside this script
 # STATE_DIR  its MIP6_STATE_DIR, where its hooks.conf is; default: /var/db/pana-ha
 #
-# A message is lines NAME=value of the names below, PSK=0x… with up and refresh, and END. What is not known, comes twice,
-# or does not look as it must, is refused as a whole. The hook gets an environment of these values and nothing else, with the
-# key in a file of mode 0600 that is there while it runs. Exit status and output are the hook's; 65: the message was refused.
+# A message has lines NAME=value with the names below, PSK=0x… for up and refresh, and ends with END. A message with an
+# unknown, repeated or malformed line is refused as a whole. The environment of the hook holds only these values; the key is
+# in a file of mode 0600 that exists while the hook runs. Exit status and output are the hook's; 65: the message was refused.
 
 set -eu
 umask 077
 export LC_ALL=C
 
-# What sshd, a login or the operator left in the environment does not reach the hook.
+# Remove variables of sshd, the login shell and the operator.
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
 	case $name in
 	PWD | OLDPWD | HOME | PATH | LC_ALL) ;;
@@ -51,7 +51,7 @@ esac
 STATE_DIR=${2:-/var/db/pana-ha}
 [ -x "$HOOK" ] || refuse "no hook $HOOK on this home agent"
 
-# plain SET VALUE: characters of the set, a letter, a digit or a colon first, no "..".
+# plain SET VALUE: only characters of the set; the first is a letter, digit or colon; no "..".
 plain() {
 	case $2 in
 	'' | -* | .* | _* | @* | +* | *..*) return 1 ;;
@@ -92,14 +92,14 @@ is_key() {
 	esac
 }
 
-# take NAME VALUE: into the environment of the hook, if name and value are as they must be.
+# take NAME VALUE: checks name and value, and exports them to the hook.
 take() {
 	case " $SEEN " in
 	*" $1 "*) refuse "$1 comes twice" ;;
 	esac
 	SEEN="$SEEN $1"
 	case $1 in
-	MIP6_EVENT) case $2 in up | refresh | down | probe) ;; *) refuse "no such event" ;; esac ;;
+	MIP6_EVENT) case $2 in up | refresh | down | probe) ;; *) refuse "the event is unknown" ;; esac ;;
 	MIP6_IKE) case $2 in ikev1 | ikev2) ;; *) refuse "MIP6_IKE is not ikev1 or ikev2" ;; esac ;;
 	MIP6_MN_ID | MIP6_HA_HOST | MIP6_HA_ID) is_name "$2" || refuse "$1 is not a plain name" ;;
 	MIP6_SESSION) is_session "$2" || refuse "$1 is not a plain token" ;;
@@ -110,8 +110,8 @@ take() {
 		PSK=$2
 		return
 		;;
-	# The name is not repeated: it may be anything.
-	*) refuse "a name that is not known" ;;
+	# Do not print the name: it may contain anything.
+	*) refuse "a name is unknown" ;;
 	esac
 	export "$1=$2"
 }
@@ -120,7 +120,7 @@ SEEN=
 PSK=
 NL='
 '
-# One octet more than is allowed shows that there are more. The "." keeps what ends the message.
+# Read one octet more than allowed to detect longer messages. The "." keeps trailing newlines.
 input=$(head -c $((MAX_MESSAGE + 1)) && printf .)
 input=${input%.}
 [ "${#input}" -le "$MAX_MESSAGE" ] || refuse "the message is longer than $MAX_MESSAGE octets"
@@ -129,7 +129,7 @@ while [ -n "$input" ]; do
 	line=${input%%"$NL"*}
 	[ "$line" != "$input" ] || refuse "the message is cut off"
 	input=${input#*"$NL"}
-	[ "$ended" = no ] || refuse "there is more after the end of the message"
+	[ "$ended" = no ] || refuse "there is data after the end of the message"
 	case $line in
 	END) ended=yes ;;
 	*=*) take "${line%%=*}" "${line#*=}" ;;

@@ -7,15 +7,15 @@
 # user@host:port, address, [address]:port or user@[address]:port; without a target, at its host name.
 #
 # $SSH_DIR holds one private key for each home agent, in a file with the name of the home agent (mode 0600), and
-# known_hosts with the keys of their hosts, as ssh-keyscan writes it: whoever is not in it is not spoken to.
+# known_hosts with the keys of their hosts, as ssh-keyscan writes it: other hosts are refused.
 #
 # Settings in $MIP6_STATE_DIR/hooks.conf:
 #
-#   SSH_DIR=/some/where      default: /usr/local/etc/pana-mip6/ssh or, where that is not there, /etc/pana-mip6/ssh
+#   SSH_DIR=/some/where      default: /usr/local/etc/pana-mip6/ssh if it exists, otherwise /etc/pana-mip6/ssh
 #   SSH_USER=pana            user for targets that name none (default: root)
 #   SSH_CONNECT_TIMEOUT=5    seconds until a home agent that does not answer is given up
 #
-# All values go over standard input, and so does the key: arguments can be seen by every user of both machines.
+# All values and the key go over standard input: every user of either machine can see arguments.
 
 HERE=$(dirname "$0")
 SSH_DIR=
@@ -39,7 +39,7 @@ case $SSH_DIR in
 *) die "SSH_DIR is not an absolute path: $SSH_DIR" ;;
 esac
 case $SSH_DIR in
-*[!A-Za-z0-9._/@+-]*) die "SSH_DIR has characters that ssh reads otherwise: $SSH_DIR" ;;
+*[!A-Za-z0-9._/@+-]*) die "SSH_DIR contains characters that are special to ssh: $SSH_DIR" ;;
 esac
 check_number SSH_CONNECT_TIMEOUT "$SSH_CONNECT_TIMEOUT"
 
@@ -68,30 +68,30 @@ case $host in
 	host=${host%\]}
 	host=${host#\[}
 	;;
-# Two colons: an address, and no port.
+# Two colons: an address without a port.
 *:*:*) ;;
 *:*)
 	port=${host##*:}
 	host=${host%:*}
 	;;
 esac
-# ssh takes what begins with "-" for an option, and a space for the end of a name.
+# ssh parses a leading "-" as an option, and a space as the end of a name.
 case $user in
-'' | *[!A-Za-z0-9._-]* | [!A-Za-z0-9_]*) die "the target $target has no user that ssh could log in" ;;
+'' | *[!A-Za-z0-9._-]* | [!A-Za-z0-9_]*) die "the target $target has an invalid user" ;;
 esac
 case $host in
-'' | *[!A-Za-z0-9.:-]* | [!A-Za-z0-9:]*) die "the target $target has no host" ;;
+'' | *[!A-Za-z0-9.:-]* | [!A-Za-z0-9:]*) die "the target $target has an invalid host" ;;
 esac
 case $port in
-'' | *[!0-9]* | ??????*) die "the target $target has no port" ;;
+'' | *[!0-9]* | ??????*) die "the target $target has an invalid port" ;;
 esac
 
-# tell NAME VALUE: a value that is not there is not said.
+# tell NAME VALUE: prints the line, unless the value is empty.
 tell() {
 	[ -z "$2" ] || printf '%s=%s\n' "$1" "$2"
 }
 
-# END shows the other end that nothing was cut off on the way.
+# END shows the other end that the message is complete.
 message() {
 	tell MIP6_EVENT "$EVENT"
 	tell MIP6_MN_ID "${MIP6_MN_ID:-}"
@@ -108,8 +108,8 @@ message() {
 	printf 'END\n'
 }
 
-# The forced command runs whatever is asked for. Where it was forgotten, "ha-receive" is a command that is not there: this
-# hook fails, and the message reaches no shell that would take it for commands.
+# The forced command replaces the command given here. If it is not configured, "ha-receive" does not exist: the hook fails,
+# and no shell runs the message as commands.
 message | ssh -F /dev/null -T -a -x \
 	-o BatchMode=yes \
 	-o StrictHostKeyChecking=yes \

@@ -3,7 +3,7 @@
 # Events: up, refresh, move, down, reconfigure.
 
 HERE=$(dirname "$0")
-# shellcheck disable=SC2034 # common.sh takes it
+# shellcheck disable=SC2034 # read by common.sh
 DEFAULT_MOBILITY=shisa
 # shellcheck source=scripts/hooks/common.sh
 . "$HERE/common.sh"
@@ -26,7 +26,7 @@ down)
 	ike_mn_down
 	;;
 move | reconfigure)
-	say "$EVENT: the daemons see addresses come and go by themselves"
+	say "$EVENT: nothing to do, the daemons watch the addresses themselves"
 	;;
 *) die "event \"$EVENT\" is not for a mobile node" ;;
 esac

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# No Mobile IPv6 daemon; read with "." after common.sh. With racoon, setkey writes the policies for whoever sends mobility
-# headers; strongSwan needs none: it carries the home address itself, in a tunnel that moves along (MOBIKE).
+# No Mobile IPv6 daemon; read with "." after common.sh. With racoon, setkey writes the policies for mobility headers that
+# other programs send. strongSwan needs none: it tunnels the home address itself and moves the tunnel (MOBIKE).
 
 if [ "$IKE" = racoon ]; then
 	# shellcheck source=scripts/hooks/setkey.sh

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
 # racoon (IKEv1 with a pre-shared key) for a mobile node and for a home agent; read with "." after common.sh.
 #
-# Aggressive mode with names: in main mode the key would be looked up by the peer's address, a care-of address that
-# nobody knows beforehand.
+# Aggressive mode with names: in main mode racoon would look up the key by the peer's address, a care-of address that is
+# not known in advance.
 
 RACOON_CONF=$CONF_DIR/racoon.conf
 PSK_TXT=$CONF_DIR/psk.txt
 
-# What the "remote" sections of both ends have in common.
+# The common part of the "remote" sections of both ends.
 racoon_remote() {
 	cat <<-EOF
 		  exchange_mode aggressive;
@@ -25,7 +25,7 @@ racoon_remote() {
 	EOF
 }
 
-# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses; no process of its own, for there may be many.
+# racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses. Starts no process, since there may be many nodes.
 racoon_sainfo() {
 	printf 'sainfo address %s[any] 135 address %s[any] 135' "$1" "$2"
 	[ -z "${3:-}" ] || printf ' from user_fqdn "%s"' "$3"
@@ -54,7 +54,7 @@ ike_mn_up() {
 	racoon_reload
 }
 
-# The IPsec policies make racoon begin.
+# The IPsec policies trigger racoon.
 ike_mn_connect() {
 	:
 }
@@ -80,12 +80,12 @@ racoon_ha_files() {
 	{
 		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
 		printf 'listen {\n  isakmp %s [500];\n}\n\n' "$MIP6_HA"
-		# One anonymous section serves all nodes: a node proves its name by the key that is found under it.
+		# One anonymous section serves all nodes: a node proves its name by the key stored for that name.
 		printf 'remote anonymous {\n'
 		printf '  my_identifier fqdn "%s";\n' "$MIP6_HA_HOST"
 		racoon_remote
 		printf '  passive on;\n  generate_policy off;\n}\n'
-		# "from" binds a home address to the node whose name was proved.
+		# "from" binds a home address to the authenticated name.
 		each_node racoon_node_sainfo
 	} | put "$RACOON_CONF" 600
 	racoon_reload
@@ -103,16 +103,16 @@ ike_ha_remove() {
 }
 
 ike_ha_check() {
-	is_running racoon || die "racoon does not run"
+	is_running racoon || die "racoon is not running"
 }
 
-# psk.txt is read again at every look-up: a new key alone needs no reload, and no SA is lost.
+# racoon reads psk.txt at every look-up: a new key needs no reload, and no SA is lost.
 racoon_reload() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: racoon reads $RACOON_CONF"
 	elif ! is_running racoon; then
 		start racoon racoon -f "$RACOON_CONF"
 	elif [ "$(sum_of "$RACOON_CONF")" != "$racoon_before" ]; then
-		racoonctl reload-config || die "racoon did not take $RACOON_CONF"
+		racoonctl reload-config || die "racoon rejected $RACOON_CONF"
 	fi
 }

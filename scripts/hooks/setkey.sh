@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # IPsec policies by setkey, where no daemon writes them: on FreeBSD, and on Linux without UMIP; read with "." after
-# common.sh. racoon takes one number for each direction, strongSwan one for both.
+# common.sh. racoon needs one number per direction, strongSwan one for both.
 
 SETKEY_CONF=$CONF_DIR/setkey.conf
 SETKEY_DOWN=$CONF_DIR/setkey-down.conf
@@ -8,7 +8,7 @@ REQID_MN=1
 REQID_HA=2
 if [ "$IKE" = strongswan ]; then REQID_HA=1; fi
 
-# setkey_policies FROM TO NUMBER_OUT NUMBER_IN: no process of its own, for there may be many nodes.
+# setkey_policies FROM TO NUMBER_OUT NUMBER_IN. Starts no process, since there may be many nodes.
 setkey_policies() {
 	printf 'spdadd %s %s mobility-header -P out ipsec esp/transport//unique:%s;\n' "$1" "$2" "$3"
 	printf 'spdadd %s %s mobility-header -P in ipsec esp/transport//unique:%s;\n' "$2" "$1" "$4"
@@ -19,8 +19,8 @@ setkey_deletions() {
 	printf 'spddelete %s %s mobility-header -P in;\n' "$2" "$1"
 }
 
-# Adds the policies anew: one that is there already would be refused. A refresh leaves them alone: for as long as there is none,
-# binding updates would go in clear.
+# Deletes and adds the policies, since setkey refuses existing ones. A refresh does not touch them: without a policy, binding
+# updates would be sent in clear text.
 setkey_mn_up() {
 	setkey_before=$(sum_of "$SETKEY_CONF")
 	setkey_policies "$MIP6_HOA" "$MIP6_HA" "$REQID_MN" "$REQID_HA" | put "$SETKEY_CONF" 600
@@ -35,7 +35,7 @@ setkey_mn_down() {
 	rm -f "$SETKEY_CONF" "$SETKEY_DOWN"
 }
 
-# act_quietly … FILE: for what may have been done already.
+# act_quietly … FILE: ignores errors, for actions that may already be done.
 act_quietly() {
 	for act_file; do :; done
 	[ ! -f "$act_file" ] || act "$@" 2>/dev/null || :
@@ -45,7 +45,7 @@ setkey_node() {
 	setkey_policies "$HA" "$HOA" "$REQID_HA" "$REQID_MN"
 }
 
-# The policies of all nodes, for a start of the host; one node's are added and deleted alone.
+# Writes the policies of all nodes, for the boot of the host; those of one node are added and deleted separately.
 setkey_ha_files() {
 	each_node setkey_node | put "$SETKEY_CONF" 600
 }

@@ -17,7 +17,7 @@ mobility_mn_up() {
 		  key-management 1;
 		};
 	EOF
-	# Policies first, then the home address, then the daemon that wants both.
+	# The daemon needs the policies and the home address first.
 	setkey_mn_up
 	act ifconfig mip0 create 2>/dev/null || :
 	act ifconfig mip0 inet6 "$MIP6_HOA" prefixlen "$MIP6_PREFIX_LEN" alias
@@ -61,5 +61,5 @@ mobility_ha_down() {
 }
 
 mobility_ha_check() {
-	is_running had || die "had does not run"
+	is_running had || die "had is not running"
 }

@@ -5,13 +5,13 @@
 # Settings in hooks.conf:
 #
 #   SWANCTL_DIR=/etc/swanctl        default: that, or /usr/local/etc/swanctl on FreeBSD
-#   VICI=unix:///run/charon.vici    where charon listens, if not at its usual place
-#   CHARON='systemctl start strongswan'    what starts charon if it does not run; default: what this system has
+#   VICI=unix:///run/charon.vici    socket of charon, if not the default
+#   CHARON='systemctl start strongswan'    command that starts charon; default: depends on the system
 #   INITIATE_SECONDS=10             how long a mobile node's hook tries, before the daemon runs it again
-#   OLD_KEY_SECONDS=3600            how long a home agent takes the old key, if the new one is not used
+#   OLD_KEY_SECONDS=3600            how long a home agent accepts the old key if the new one is not used
 #   CHILD_SA=no                     an IKE_SA is enough: for tests on a kernel without ESP
 #
-# IKEv1 is aggressive mode, for main mode would look the key up by an address that nobody knows beforehand. A home agent's
+# IKEv1 uses aggressive mode: main mode would look up the key by an address that is not known in advance. A home agent's
 # strongswan.conf must allow it: charon.i_dont_care_about_security_and_use_aggressive_mode_psk = yes.
 
 : "${SWANCTL_DIR:=}" "${VICI:=}" "${CHARON:=}"
@@ -23,7 +23,7 @@ if [ -z "$SWANCTL_DIR" ]; then
 fi
 export SWANCTL_DIR
 
-# swan COMMAND OPTION…: swanctl's output in OUT, without its complaints of plugins and folders that are not there.
+# swan COMMAND OPTION…: sets OUT to the output of swanctl, without its warnings of missing plugins and folders.
 OUT=
 swan() {
 	swan_command=$1
@@ -65,8 +65,8 @@ charon_start() {
 	if charon_runs; then return; fi
 	command -v swanctl >/dev/null 2>&1 || die "swanctl is not installed"
 	charon=$(charon_command)
-	say "charon does not run: $charon"
-	# In a group of its own, it outlives a hook whose time is over.
+	say "charon is not running: $charon"
+	# Its own process group keeps charon running if the hook is killed.
 	detach=
 	if command -v setsid >/dev/null 2>&1; then detach=setsid; fi
 	# shellcheck disable=SC2086 # a command and its arguments
@@ -79,7 +79,7 @@ charon_start() {
 	done
 }
 
-# What both ends name a connection: a name with dots would be a syntax error.
+# The name of a connection at both ends: dots would be a syntax error.
 connection_name() {
 	printf 'pana-%s' "$1" | tr : -
 }
@@ -104,7 +104,7 @@ section_auth() {
 	printf '    %s {\n      auth = psk\n      id = %s\n    }\n' "$1" "$2"
 }
 
-# section_child LOCAL REMOTE: addresses, or networks where strongSwan carries the home address itself.
+# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address.
 section_child() {
 	printf '    children {\n      mip6 {\n'
 	case $MOBILITY in
@@ -112,7 +112,7 @@ section_child() {
 		printf '        mode = tunnel\n        local_ts = %s\n        remote_ts = %s\n' "$1" "$2"
 		;;
 	*)
-		# Who writes the policies names the SAs by this number.
+		# The program that writes the policies refers to the SAs by this number.
 		cat <<-EOF
 			        mode = transport_proxy
 			        policies = no
@@ -134,19 +134,19 @@ section_version() {
 	printf '    proposals = aes128-sha256-modp2048\n'
 }
 
-# home_network: what the tunnel reaches.
+# home_network: the network at the other end of the tunnel.
 home_network() {
 	[ "$PREFIX" != - ] || die "a tunnel without Mobile IPv6 needs MIP6_PREFIX"
 	printf '%s/%s' "$PREFIX" "$LEN"
 }
 
-# A node proves itself with the new key, whose secret names both ends, and takes the old one from the home agent, too. A home
-# agent proves itself with the old one until the node has shown that it has the new one.
+# A node authenticates with the new key, whose secret names both ends, and also accepts the old key from the home agent. A home
+# agent authenticates with the old key until the node has used the new one.
 mn_conf() {
 	printf '# %s at %s\nconnections {\n  %s {\n' "$ID" "$HA" "$CONNECTION"
 	section_version
 	printf '    remote_addrs = %s\n' "$HA"
-	# charon takes an IKE_SA for the same connection if it differs in the name alone, and would not use the new key.
+	# charon treats connections that differ only in name as the same, and would not use the new key: vary rekey_time.
 	printf '    rekey_time = %sm\n' "$((200 + GENERATION % 100))"
 	[ "$MOBILITY" != none ] || printf '    vips = %s\n' "$HOA"
 	section_auth local "$ID"
@@ -175,23 +175,23 @@ ha_conf() {
 	printf '  }\n}\n'
 	[ "$MOBILITY" != none ] || printf 'pools {\n  %s {\n    addrs = %s/128\n  }\n}\n' "$CONNECTION" "$HOA"
 	printf 'secrets {\n'
-	# Named after the node alone: charon tries every secret that names one of both ends, and one that names the home agent
-	# would let its node in as any other. Of two with the same name the one that was loaded last is proved. IKEv1 has to know the one key
-	# beforehand: the new one.
+	# The secret names only the node: charon tries every secret that names one of the two ends, so a secret that names the
+	# home agent would let its node authenticate as any other node. Of two secrets with the same name charon uses the last
+	# loaded to authenticate itself. IKEv1 allows only one key: the new one.
 	section_secret "$CONNECTION" "$KEY" "$ID"
 	[ "$OLD" = - ] || [ "$VERSION" = ikev1 ] || section_secret "$CONNECTION-old" "$OLD" "$ID"
 	printf '}\n'
 }
 
-# A syntax error anywhere leaves the exit status 0 and takes connections away: what must be there is looked for.
+# After a syntax error swanctl exits with 0 and unloads connections, so check its output for the expected lines.
 load_must_say() {
 	case $OUT in
 	*"$1"*) return 0 ;;
 	esac
-	die "swanctl did not take it: $(printf '%s\n' "$OUT" | tail -n 3 | tr '\n' ' ')"
+	die "swanctl rejected the configuration: $(printf '%s\n' "$OUT" | tail -n 3 | tr '\n' ' ')"
 }
 
-# Secrets first: a connection without its secret refuses the node.
+# Load secrets first: a connection without its secret refuses the node.
 strongswan_load() {
 	swan --load-creds --noprompt || :
 	[ -z "${1:-}" ] || load_must_say "loaded ike secret 'ike-$1'"
@@ -200,8 +200,8 @@ strongswan_load() {
 	[ -z "${1:-}" ] || load_must_say "loaded connection '$1'"
 }
 
-# sas: a line "CONNECTION SPI-SPI" for each IKE_SA that is up. charon counts its unique ids from one again when it starts; SPIs
-# are random.
+# sas: prints a line "CONNECTION SPI-SPI" for each established IKE_SA. SPIs are random, while charon restarts its unique ids
+# from one.
 sas() {
 	swan --list-sas --raw || :
 	printf '%s\n' "$OUT" |
@@ -229,7 +229,7 @@ ike_mn_up() {
 	strongswan_load "$CONNECTION"
 }
 
-# Sets WHAT to what there is of the connection: nothing, ike, or all.
+# Sets WHAT to the state of the connection: nothing, ike (only the IKE_SA), or all.
 look_at_connection() {
 	WHAT=nothing
 	swan --list-sas --raw --ike "$CONNECTION" || :
@@ -242,7 +242,7 @@ look_at_connection() {
 	esac
 }
 
-# The home agent may not be ready yet: again, later each time. The daemon goes on with that when this hook has failed.
+# The home agent may not be ready yet: retry with a growing delay. If this hook fails, the daemon runs it again.
 ike_mn_connect() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl initiates $CONNECTION"
@@ -259,7 +259,7 @@ ike_mn_connect() {
 		: "${connect_why:=$(printf '%s\n' "$OUT" | grep -v '^\[' | tail -n 1 || :)}"
 		look_at_connection
 		[ "$WHAT" != all ] || break
-		# What is half open would be waited for, and has an old state of the home agent.
+		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
 		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force --timeout 1 || :
 		[ $(($(uptime_seconds) + connect_wait / 1000)) -lt "$GIVE_UP" ] ||
 			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
@@ -267,11 +267,11 @@ ike_mn_connect() {
 		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
 	done
 	say "IKE_SA up $(($(now_ms) - BEGAN)) ms after the hook began ($connect_tries tries)"
-	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was asked for"; fi
+	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was requested"; fi
 	AT=used
 	node_write
 	for connect_name in $(sas | sed -n "s/^\($(connection_name "$HOA")-[0-9]*\) .*/\1/p" | sort -u); do
-		# The SAs of the key before are no longer needed.
+		# The SAs of the previous key are no longer needed.
 		[ "$connect_name" = "$CONNECTION" ] || strongswan_end "$connect_name"
 	done
 }
@@ -293,23 +293,23 @@ ike_mn_down() {
 	if [ "$DRY_RUN" != yes ] && charon_runs; then strongswan_load; fi
 }
 
-# sas_of CONNECTION: the names of its SAs in UP, each after a ",".
+# sas_of CONNECTION: prints the names of its SAs in UP, each after a ",".
 sas_of() {
 	printf '%s\n' "$UP" | awk -v name="$1" '$1 == name { printf ",%s", $2 }'
 }
 
-# note_sas: what is up once the new key has been loaded was made with the one before.
+# note_sas: records the SAs that exist when the new key has been loaded; they were made with the previous key.
 note_sas() {
 	SAS=$(sas_of "$CONNECTION"),
 	node_write
 }
 
-# The old key is done with when an IKE_SA has come since the new one was loaded, or when its time is over.
+# The old key is dropped when an IKE_SA has been established since the new key was loaded, or when its time is over.
 forget_old_key() {
 	[ "$OLD" != - ] || return 0
 	CONNECTION=$(connection_name "$HOA")
 	forget_now=$(uptime_seconds)
-	# The host has been started since.
+	# The host has rebooted since.
 	[ "$AT" -le "$forget_now" ] || AT=0
 	forget_used=no
 	if [ "$SAS" != '?' ]; then
@@ -321,7 +321,7 @@ forget_old_key() {
 		done
 	fi
 	if [ "$forget_used" = no ] && [ $((forget_now - AT)) -lt "$OLD_KEY_SECONDS" ]; then
-		# The hook that loaded the key was killed before it could look.
+		# The hook that loaded the key was killed before it recorded the SAs.
 		[ "$SAS" != '?' ] || note_sas
 		return 0
 	fi
@@ -370,7 +370,7 @@ ike_ha_remove() {
 }
 
 ike_ha_check() {
-	charon_runs || die "charon does not run"
+	charon_runs || die "charon is not running"
 	lock
 	forget_old_keys
 	[ "$FORGOTTEN" = no ] || strongswan_load

@@ -3,9 +3,9 @@
 #
 # A setting in hooks.conf:
 #
-#   MIP6D_RELOAD=hup       or restart: what makes the home agent's mip6d read its file again. The release 0.4 ignores
-#                          SIGHUP, later sources of the same number do not. Default: what the program looks like.
-#   RADVD=no               does not start radvd on the home link
+#   MIP6D_RELOAD=hup       or restart: how the home agent's mip6d reloads its file. The release 0.4 ignores SIGHUP, later
+#                          sources of the same version do not. Default: detected from the program.
+#   RADVD=no               do not start radvd on the home link
 
 MIP6D_CONF=$CONF_DIR/mip6d.conf
 RADVD_CONF=$CONF_DIR/radvd.conf
@@ -15,7 +15,7 @@ RADVD_CONF=$CONF_DIR/radvd.conf
 UMIP_POLICY='Mh UseESP 1 2'
 if [ "$IKE" = strongswan ]; then UMIP_POLICY='HomeRegBinding UseESP 1'; fi
 
-# umip_policy_set HA HOA LENGTH: without a process of its own, for there may be many nodes.
+# umip_policy_set HA HOA LENGTH. Starts no process, since there may be many nodes.
 umip_policy_set() {
 	printf '\nIPsecPolicySet {\n  HomeAgentAddress %s;\n  HomeAddress %s/%s;\n  IPsecPolicy %s;\n}\n' \
 		"$1" "$2" "$3" "$UMIP_POLICY"
@@ -41,7 +41,7 @@ mobility_mn_up() {
 		EOF
 		umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
 	} | put "$MIP6D_CONF" 644
-	# Another home address is another start.
+	# A new home address needs a restart.
 	if [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ]; then umip_stop; fi
 	start mip6d mip6d -c "$MIP6D_CONF"
 }
@@ -86,7 +86,7 @@ umip_ha_file() {
 	} | put "$MIP6D_CONF" 644
 }
 
-# Bindings survive SIGHUP, and a restart costs all of them a new registration.
+# Bindings survive SIGHUP. After a restart all nodes have to register again.
 umip_reload() {
 	if [ -z "$MIP6D_RELOAD" ]; then
 		MIP6D_RELOAD=restart
@@ -96,7 +96,7 @@ umip_reload() {
 		ours pkill -HUP -x mip6d
 		return
 	fi
-	say "this mip6d does not read its file again: restarted, nodes register again"
+	say "this mip6d cannot reload its file: restarted, nodes have to register again"
 	umip_stop
 	start mip6d mip6d -c "$MIP6D_CONF"
 }
@@ -111,7 +111,7 @@ umip_ha_apply() {
 	fi
 }
 
-# Without router advertisements of a home agent mip6d answers binding updates with status 132.
+# Without router advertisements of a home agent, mip6d answers binding updates with status 132.
 umip_radvd() {
 	[ "$RADVD" = yes ] || return 0
 	put "$RADVD_CONF" 644 <<-EOF
@@ -141,5 +141,5 @@ mobility_ha_down() {
 }
 
 mobility_ha_check() {
-	is_running mip6d || die "mip6d does not run"
+	is_running mip6d || die "mip6d is not running"
 }

@@ -225,7 +225,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
   it.runIf(runs)('says that nothing is forwarded from a link-local address', async () => {
     await pf.works('start');
     expect(await pf.works('permit', { coa: 'fe80::5%em1' })).toBe(
-      'client fe80::5%em1: nothing is forwarded from a link-local address\n',
+      'client fe80::5%em1: packets from a link-local address are not forwarded\n',
     );
     expect(await clients()).toEqual(['fe80::5']);
     await pf.works('revoke', { coa: 'fe80::5%em1' });
@@ -236,10 +236,10 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     await writeFile(join(bin, 'main'), 'pass all flags S/SA keep state\n');
     expect(await pf.run('start')).toEqual({
       status: 1,
-      output: 'error: the rules of pf do not have the line: anchor "pana"\n',
+      output: 'error: the rules of pf lack the line: anchor "pana"\n',
     });
     await writeFile(join(bin, 'info'), 'Status: Disabled                              Debug: Urgent\n');
-    expect(await pf.run('start')).toEqual({ status: 1, output: 'error: pf is not enabled: "pfctl -e"\n' });
+    expect(await pf.run('start')).toEqual({ status: 1, output: 'error: pf is not enabled: run "pfctl -e"\n' });
     expect(await told()).toEqual([]);
   });
 
@@ -496,7 +496,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await nft.run('permit', { coa: B, session: '../b' })).toMatchObject({ status: 1 });
     expect(await nft.run('batch', 'open MIP6_SESSION=0000000a\n')).toMatchObject({ status: 1 });
     await settle('ACCESS_INTERFACE="em1 em7"\nDRY_RUN=yes\n');
-    expect(await nft.works('start')).toContain('there is no interface em7 (yet)\n');
+    expect(await nft.works('start')).toContain('interface em7 does not exist (yet)\n');
     for (const settings of ['ACCESS_INTERFACE="em1 -x"', 'ADDRESSES=all', 'AT_STOP=ajar']) {
       await settle(`${settings}\n`);
       expect(await nft.run('permit', { coa: B })).toMatchObject({ status: 1 });
@@ -508,7 +508,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     await settle('DRY_RUN=yes\n');
     const start = await nft.works('start', line('permit', { coa: A, lifetime: 4_294_967_295 }));
     expect(start).toContain('hook forward');
-    expect(start).not.toContain('there is no interface');
+    expect(start).not.toContain('does not exist');
     // nft takes no more digits.
     expect(start).toContain(' timeout 99999999s ');
     expect(await nft.works('permit', { coa: A })).toContain(`add element inet pana_ep clients6 { ${A} . ${MAC_A} }`);

@@ -69,7 +69,7 @@ describe('a home agent on Linux with racoon and UMIP', () => {
     expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
     expect(await ha('probe')).toMatchObject({ status: 0 });
     await writeFile(join(bin, 'running'), 'racoon\n');
-    expect(await ha('probe')).toEqual({ status: 1, output: 'error: mip6d does not run\n' });
+    expect(await ha('probe')).toEqual({ status: 1, output: 'error: mip6d is not running\n' });
   });
 
   it('sees for itself whether mip6d reads its file again', async () => {

@@ -103,8 +103,8 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
   });
 
   it.each([
-    ['an unknown name', ['MIP6_EVENT=down', 'LD_PRELOAD=/tmp/x', 'END'], 'not known'],
-    ['a name that the receiver sets itself', ['MIP6_EVENT=down', 'MIP6_STATE_DIR=/tmp', 'END'], 'not known'],
+    ['an unknown name', ['MIP6_EVENT=down', 'LD_PRELOAD=/tmp/x', 'END'], 'a name is unknown'],
+    ['a name that the receiver sets itself', ['MIP6_EVENT=down', 'MIP6_STATE_DIR=/tmp', 'END'], 'a name is unknown'],
     ['a command in a value', ['MIP6_EVENT=down', 'MIP6_MN_ID=$(touch pwned)', 'END'], 'MIP6_MN_ID'],
     ['a second command', ['MIP6_EVENT=down', 'MIP6_HA=2001:db8::1;reboot', 'END'], 'MIP6_HA'],
     ['a quote', ['MIP6_EVENT=down', 'MIP6_HA_HOST=a"b', 'END'], 'MIP6_HA_HOST'],
@@ -117,7 +117,7 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
     ['what is no address', ['MIP6_EVENT=down', 'MIP6_HOA=:::', 'END'], 'MIP6_HOA'],
     ['what is no number', ['MIP6_EVENT=down', 'MIP6_LIFETIME=1e9', 'END'], 'MIP6_LIFETIME'],
     ['another IKE', ['MIP6_EVENT=down', 'MIP6_IKE=ikev3', 'END'], 'MIP6_IKE'],
-    ['another event', ['MIP6_EVENT=permit', 'END'], 'no such event'],
+    ['another event', ['MIP6_EVENT=permit', 'END'], 'the event is unknown'],
     ['no event', ['MIP6_MN_ID=mn1', 'END'], 'no event'],
     ['an event twice', ['MIP6_EVENT=down', 'MIP6_EVENT=probe', 'END'], 'twice'],
     ['up without a key', ['MIP6_EVENT=up', 'END'], 'without a key'],
@@ -271,6 +271,6 @@ describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s that is asked whether its ho
     await mkdir(join(folder, 'nodes'));
     await writeFile(join(folder, 'nodes', 'mn1'), '');
     await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\n');
-    expect(await probe()).toEqual({ status: 1, output: 'error: racoon does not run\n' });
+    expect(await probe()).toEqual({ status: 1, output: 'error: racoon is not running\n' });
   });
 });

@@ -46,7 +46,7 @@ it.runIf(possible)('a hook takes no daemon of another network namespace for its 
   try {
     // "ip netns exec" becomes the daemon some time after it was started.
     await expect.poll(() => probe(net.router)).toBe('alive');
-    expect(await probe(net.node)).toBe('error: racoon does not run');
+    expect(await probe(net.node)).toBe('error: racoon is not running');
   } finally {
     for (const daemon of daemons) daemon.kill();
     await rm(folder, { recursive: true, force: true });

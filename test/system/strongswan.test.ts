@@ -194,7 +194,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
       process.kill(Number(await readFile(pidFile, 'utf8')), 'SIGTERM');
     });
     const said = await scene.hook('mn', 'up', mn(1), { settings: `CHARON=${script}\n` });
-    expect(said).toContain('charon does not run: ');
+    expect(said).toContain('charon is not running: ');
     await scene.expectBound(mn(1));
   });
 

@@ -108,14 +108,14 @@ describe('install.sh', () => {
   });
 
   it.each([
-    [[], 'which tarball?'],
-    [['nothing.tgz'], 'there is no file nothing.tgz'],
-    [['--frefix', '/x'], 'there is no option --frefix'],
+    [[], 'name the tarball'],
+    [['nothing.tgz'], 'file not found: nothing.tgz'],
+    [['--frefix', '/x'], 'unknown option --frefix'],
     [['--prefix', 'x', 'y'], '--prefix needs an absolute path'],
     [['--prefix', '/a b', 'y'], 'letters, digits'],
     [['--prefix'], '--prefix needs a folder'],
-    [['--purge', 'x.tgz'], '--purge goes with --uninstall'],
-    [['--uninstall'], 'nothing was installed'],
+    [['--purge', 'x.tgz'], '--purge needs --uninstall'],
+    [['--uninstall'], 'nothing is installed'],
   ])('refuses %j', async (parameters, reason) => {
     const { status, output } = await install(join(folder, 'none'), parameters);
     expect(output).toContain(reason);
