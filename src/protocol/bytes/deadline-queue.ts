@@ -24,6 +24,11 @@ export class DeadlineQueue<K> {
     this.#current.clear();
   }
 
+  /** Deadlines in the heap, with those that no longer hold: a small multiple of the live ones. */
+  get kept(): number {
+    return this.#heap.length;
+  }
+
   /** The earliest deadline of all. */
   get first(): number | undefined {
     this.#settle();
