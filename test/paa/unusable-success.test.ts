@@ -63,13 +63,13 @@ describe('a success that the PAA cannot use', () => {
       having(grammarian.avp('Auth-Session-State', 7)),
       'Auth-Session-State 7: there is no such value (INVALID_AVP_VALUE)',
     ],
-    ['another Session-Id', instead(grammarian.avp('Session-Id', 'x;1;1')), 'the answer is for another session'],
+    ['another Session-Id', instead(grammarian.avp('Session-Id', 'x;1;1')), 'wrong Session-Id in the answer'],
     [
       'another Auth-Request-Type',
       instead(grammarian.avp('Auth-Request-Type', 1)),
       'Auth-Request-Type 1 in the answer to 3',
     ],
-    ['no key', without('EAP-Master-Session-Key'), 'no EAP-Master-Session-Key of 64 octets or more'],
+    ['no key', without('EAP-Master-Session-Key'), 'no EAP-Master-Session-Key of at least 64 octets'],
   ])('since it has %s is followed by STR, and the log says why', async (_what, twist, reason) => {
     const scene = await paaScene(pki);
     const server = first(scene);

@@ -1,43 +1,46 @@
 import { earliest } from '../bytes/deadline-queue.js';
 import type { Drbg } from '../bytes/drbg.js';
 
-/** Share of a wait by which it is shorter or longer, so that not all nodes come back at once. */
+/** Fraction by which a wait is randomly shortened or extended, so that nodes do not all return at the same time. */
 const RETRY_JITTER = 0.1;
 
-/** How long the PAA may take to answer PTR when the node stops, in milliseconds. */
+/** How long the node waits for PTA when it stops, in milliseconds. */
 export const PTA_AT_END = 2_000;
 
-/** Ends of a session of which the AAA server and the home agent know nothing: what they gave the node stays. */
+/**
+ * Causes of a session's end that the AAA server and the home agent do not learn of: the node keeps its home agent and
+ * home address.
+ */
 const UNNOTICED: readonly string[] = ['no-answer', 'no-progress', 'moved'];
 
-/** Ends of an attempt that a lossy link explains if the PAA was heard in it. */
+/** Causes of a failed attempt that packet loss explains if the PAA was heard during the attempt. */
 const LOST: readonly string[] = ['no-answer', 'no-progress'];
 
 /** All times in milliseconds. */
 export interface AttachmentConfig {
-  /** Start again when a session ends; false: the node's work is done then. */
+  /** Whether the node starts again when a session ends. If false, the node finishes then. */
   readonly stay: boolean;
-  /** Wait before the first new start, which doubles up to the longest. */
+  /** Wait before the first retry. It doubles with each failure up to the maximum. */
   readonly first: number;
   readonly longest: number;
 }
 
 export type AttachmentInput =
   | { readonly type: 'start' }
-  /** For waits from now on; PAAs are tried from the first one again. */
+  /** Applies to later waits. The node starts again with the first PAA. */
   | { readonly type: 'configure'; readonly config: AttachmentConfig }
-  /** Answers to `discover`: the PAAs in the order in which to try them, or that looking for them failed. */
+  /** Answers `discover` with the PAAs in the order in which to try them, or with the failure of the discovery. */
   | { readonly type: 'found'; readonly token: number; readonly paas: readonly string[] }
   | { readonly type: 'notFound'; readonly token: number; readonly reason: string }
   /** Answers to `open`. */
   | { readonly type: 'opened'; readonly attempt: number }
   | { readonly type: 'unreachable'; readonly attempt: number; readonly reason: string }
-  /** What an attempt says. `heard`: its PAA has sent something that the session took. */
+  /** Reports from an attempt. `heard`: the session accepted at least one message of its PAA. */
   | { readonly type: 'authorized'; readonly attempt: number }
   | { readonly type: 'closed'; readonly attempt: number; readonly cause: string; readonly heard: boolean }
   | { readonly type: 'silent' | 'answered'; readonly attempt: number }
   | { readonly type: 'addressesChanged' }
-  /** Answer to `locate`: the PAAs of the network where the node is now. */
+  /** Answers `locate` with the PAAs of the current network. */
   | { readonly type: 'located'; readonly attempt: number; readonly paas: readonly string[] }
   | { readonly type: 'stop' }
   | { readonly type: 'tick' };
@@ -45,8 +48,8 @@ export type AttachmentInput =
 export type AttachmentOutput =
   | { readonly type: 'discover'; readonly token: number }
   /**
-   * Open a socket for a session with this PAA. `beside`: the current session goes on, and has the configured port. `limited`: the PAA is
-   * given up after a while.
+   * Open a socket for a session with this PAA. `beside`: the current session continues and keeps the configured port.
+   * `limited`: give the PAA up after a time limit.
    */
   | {
       readonly type: 'open';
@@ -55,20 +58,23 @@ export type AttachmentOutput =
       readonly beside: boolean;
       readonly limited: boolean;
     }
-  /** The attempt counts: its session begins. */
+  /** Start the session of this attempt. */
   | { readonly type: 'begin'; readonly attempt: number }
-  /** End the session with PTR. */
+  /** Terminate the session with PTR. */
   | { readonly type: 'terminate'; readonly attempt: number }
-  /** Free everything of it without a word. */
+  /** Free all resources of the attempt and send nothing. */
   | { readonly type: 'close'; readonly attempt: number }
-  /** Another session has taken its place: say PTR, and free everything when that is answered. */
+  /** Another session replaces this one: send PTR and free all resources when PTA arrives. */
   | { readonly type: 'retire'; readonly attempt: number; readonly by: number }
-  /** Go on from another address if the route to the PAA has one, and say which PAAs there are. */
+  /**
+   * Continue from another local address if the route to the PAA now has one, and report the PAAs of the current
+   * network.
+   */
   | { readonly type: 'locate'; readonly attempt: number }
-  /** The node has no session any more; `kept`: home agent and address stay until the lifetime is over. */
+  /** The node no longer has a session. `kept`: home agent and home address remain until the end of their lifetime. */
   | { readonly type: 'detached'; readonly attempt: number; readonly cause: string; readonly kept: boolean }
   | { readonly type: 'event'; readonly event: AttachmentEvent }
-  /** The node is not to stay and its session is over; `authorized`: it was in. */
+  /** The session is over and the node does not start again. `authorized`: the session had been authorised. */
   | { readonly type: 'finished'; readonly authorized: boolean }
   | { readonly type: 'stopped' };
 
@@ -91,7 +97,7 @@ interface Attempt {
   readonly authorized: boolean;
 }
 
-/** What has been asked for and not been answered. */
+/** Requests without an answer so far. */
 type Asked =
   | { readonly name: 'nothing' }
   | { readonly name: 'discovery'; readonly token: number }
@@ -100,26 +106,27 @@ type Asked =
 const NOTHING: Asked = { name: 'nothing' };
 
 /**
- * How a mobile node attaches: which PAA it tries, when it tries again, and when a second session is begun beside the first.
- * It has one session with one PAA at a time, and a second one while that PAA is silent or in another network.
+ * Attachment of a mobile node: it decides which PAA to try, when to retry, and when to start a second session in
+ * parallel. The node normally has one session with one PAA. It starts a second one while that PAA is silent or belongs
+ * to another network.
  */
 export class Attachment {
   readonly #drbg: Pick<Drbg, 'unit'>;
   #config: AttachmentConfig;
   #asked: Asked = NOTHING;
   #current: Attempt | undefined;
-  /** Tried beside the current one, which it replaces when it is authorised. */
+  /** An attempt in parallel to the current session, which it replaces when it is authorised. */
   #standby: Attempt | undefined;
   /** The PAA of the current session does not answer. */
   #silent = false;
-  /** The node is in a network that has other PAAs than the current session's. */
+  /** The PAAs of the current network do not include the PAA of the session. */
   #elsewhere = false;
   #nextPaa = 0;
   #lastId = 0;
-  /** Attempts in a row that came to nothing. */
+  /** Number of consecutive failed attempts. */
   #failures = 0;
   #retryAt: number | undefined;
-  /** When the current session is given up; undefined: the node is not stopping, or has stopped. */
+  /** When to stop waiting for the end of the current session; undefined if the node is not stopping or has stopped. */
   #stopAt: number | undefined;
   #stopping = false;
 
@@ -128,7 +135,7 @@ export class Attachment {
     this.#drbg = drbg;
   }
 
-  /** The attempt whose session the node has, or is getting. */
+  /** The attempt that has, or is establishing, the node's session. */
   get current(): number | undefined {
     return this.#current?.id;
   }
@@ -191,7 +198,7 @@ export class Attachment {
     return this.#wantsAnother() ? this.#begin() : [];
   }
 
-  /** There is no session, or one that is of no use where the node is now. */
+  /** Whether there is no session, or one that the node cannot use in its current network. */
   #wantsAnother(): boolean {
     return this.#current === undefined || this.#silent || this.#elsewhere;
   }
@@ -244,7 +251,7 @@ export class Attachment {
     return this.#stopping ? this.#stopped() : [event({ type: 'no-way', paa, reason }), ...this.#again(false, now)];
   }
 
-  /** Another start after a wait that grows with each failure; or the end, if the node is not to stay. */
+  /** Starts again after a wait that grows with each failure, or finishes if the node must not start again. */
   #again(wasOpen: boolean, now: number): AttachmentOutput[] {
     const { stay, first, longest } = this.#config;
     if (!stay) return [{ type: 'finished', authorized: wasOpen }];
@@ -288,7 +295,7 @@ export class Attachment {
     if (!isStandby) {
       this.#current = this.#standby;
       this.#silent = false;
-      // The other attempt is at a PAA of the network where the node is.
+      // The standby attempt uses a PAA of the current network.
       if (this.#standby) this.#elsewhere = false;
       const kept = UNNOTICED.includes(cause) && this.#config.stay && !this.#stopping;
       out.push({ type: 'detached', attempt: id, cause, kept });
@@ -297,14 +304,14 @@ export class Attachment {
     out.push({ type: 'close', attempt: id });
     if (this.#stopping) return [...out, ...this.#stopped()];
     if (!this.#wantsAnother()) return out;
-    // A PAA that was heard is there, and the link loses packets: only refusals and silence make the next wait longer.
+    // If the PAA was heard, it exists and packets were lost. Only refusals and silence extend the next wait.
     if (heard && LOST.includes(cause)) this.#failures = 0;
     return [...out, ...this.#again(authorized, now)];
   }
 
   // ---------------------------------------------------------------------------------------------- silence, movement
 
-  /** The PAA may have restarted and know nothing of us: another session is begun beside this one, at every PAA in turn. */
+  /** The PAA may have restarted without the session: starts a second session in parallel, trying each PAA in turn. */
   #unanswered(id: number): AttachmentOutput[] {
     if (id !== this.#current?.id) return [];
     const out: AttachmentOutput[] = this.#silent ? [] : [event({ type: 'silent', paa: this.#current.paa })];
@@ -349,7 +356,7 @@ export class Attachment {
     return [...out, { type: 'terminate', attempt: this.#current.id }];
   }
 
-  /** A socket that is being opened is waited for, and closed. */
+  /** A socket that is still being opened is closed once it is open. */
   #stopped(): AttachmentOutput[] {
     if (this.#current || this.#asked.name === 'socket') return [];
     this.#stopAt = undefined;

@@ -1,6 +1,6 @@
 import { parseAddress } from './address.js';
 
-/** Addresses of this host alone. */
+/** Loopback networks. */
 export const LOOPBACK = ['127.0.0.0/8', '::1'] as const;
 
 interface Network {
@@ -12,26 +12,31 @@ interface Network {
 export class AddressSet {
   readonly #networks: Network[];
 
-  /** Text that is neither address nor network is left out: a configuration is checked before. */
+  /** Ignores texts that are neither an address nor a network: the configuration parser has checked them. */
   constructor(texts: readonly string[]) {
     this.#networks = texts.map(parseNetwork).filter((network) => network !== undefined);
   }
 
-  /** `address`: as a socket names its other end. The interface of a link-local address does not count. */
+  /**
+   * Whether the set contains `address`, in the form in which a socket reports its remote end. A scope (`%eth0`) is
+   * ignored.
+   */
   has(address: string): boolean {
     const octets = octetsOf(address);
     return octets !== undefined && this.#networks.some((network) => isWithin(octets, network));
   }
 }
 
-const OF_THIS_HOST = new AddressSet(LOOPBACK);
+const LOOPBACK_SET = new AddressSet(LOOPBACK);
 
-/** Whether an address is one of this host alone. */
+/** Whether an address is a loopback address. */
 export function isLoopback(address: string): boolean {
-  return OF_THIS_HOST.has(address);
+  return LOOPBACK_SET.has(address);
 }
 
-/** The text of an address without its interface; an IPv4-mapped IPv6 address becomes its IPv4 address. */
+/**
+ * Removes the scope (`%eth0`) from an address in text form. Turns an IPv4-mapped IPv6 address into its IPv4 address.
+ */
 export function withoutScope(address = ''): string {
   const text = address.split('%', 1)[0] ?? '';
   return text.startsWith('::ffff:') && text.includes('.') ? text.slice('::ffff:'.length) : text;

@@ -1,12 +1,12 @@
 /** Octets of an IP address: 4 (IPv4) or 16 (IPv6). */
 export type AddressOctets = Uint8Array;
 
-/** IPv4 or IPv6 text (no scope) to octets; undefined if it is neither. */
+/** Parses an IPv4 or IPv6 address without a scope. Undefined if the text is neither. */
 export function parseAddress(text: string): AddressOctets | undefined {
   return text.includes(':') ? parseV6(text) : parseV4(text);
 }
 
-/** Canonical text of 4 or 16 octets: dotted quad, or RFC 5952. */
+/** Canonical text of an address of 4 or 16 octets: dotted quad for IPv4, RFC 5952 for IPv6. */
 export function formatAddress(octets: AddressOctets): string {
   if (octets.length === 4) return octets.join('.');
   if (octets.length !== 16) throw new RangeError(`an address has 4 or 16 octets, not ${octets.length}`);
@@ -18,7 +18,7 @@ export function formatAddress(octets: AddressOctets): string {
   return gap === undefined ? hex(groups) : `${hex(groups.slice(0, gap.from))}::${hex(groups.slice(gap.to))}`;
 }
 
-/** The address as 16 octets, IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
+/** Returns the address as 16 octets. IPv4 becomes ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
 export function toV6Octets(octets: AddressOctets): Uint8Array {
   if (octets.length === 16) return octets;
   const mapped = new Uint8Array(16);
@@ -31,7 +31,7 @@ function isMapped(octets: Uint8Array): boolean {
   return octets.subarray(0, 10).every((octet) => octet === 0) && octets[10] === 0xff && octets[11] === 0xff;
 }
 
-/** RFC 5952 4.2: the longest run of at least two zero groups, the first of equals. */
+/** RFC 5952 4.2: the longest run of at least two zero groups. Of runs with equal length the first one counts. */
 function longestZeroRun(groups: readonly number[]): { from: number; to: number } | undefined {
   let best: { from: number; to: number } | undefined;
   for (let from = 0; from < groups.length; from += 1) {
@@ -68,7 +68,7 @@ function parseV6(text: string): Uint8Array | undefined {
   return octets;
 }
 
-/** Octets of `a:b:c`, whose last part may be a dotted quad if `last`. */
+/** Octets of `a:b:c`. If `last` is true, the last part may be a dotted quad. */
 function parseGroups(text: string, last: boolean): number[] | undefined {
   if (text === '') return [];
   const octets: number[] = [];

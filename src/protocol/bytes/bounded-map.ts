@@ -1,4 +1,4 @@
-/** A map of at most so many entries, in the order in which they were set last: the oldest gives way to a new one. */
+/** A map with at most `limit` entries, ordered by the time they were last set. A new entry evicts the oldest one. */
 export class BoundedMap<K, V> {
   readonly #limit: number;
   readonly #entries = new Map<K, V>();
@@ -19,7 +19,7 @@ export class BoundedMap<K, V> {
     return this.#entries.get(key);
   }
 
-  /** Puts an entry in, as the newest one; an older one of the same key goes. */
+  /** Adds an entry as the newest one and replaces an earlier entry with the same key. */
   set(key: K, value: V): void {
     this.#entries.delete(key);
     if (this.#entries.size >= this.#limit) {
@@ -37,7 +37,7 @@ export class BoundedMap<K, V> {
     this.#entries.clear();
   }
 
-  /** The oldest first. An entry may be deleted meanwhile. */
+  /** Iterates from the oldest entry to the newest. Entries may be deleted during the iteration. */
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.#entries[Symbol.iterator]();
   }

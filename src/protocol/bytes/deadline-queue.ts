@@ -1,12 +1,12 @@
 /**
- * Earliest deadline of many owners, in O(log n) a change: a binary heap in which a deadline that no longer holds stays
- * until it comes to the top.
+ * Finds the earliest deadline of many owners in O(log n) per change. It is a binary heap: a replaced deadline stays in
+ * the heap until it reaches the top.
  */
 export class DeadlineQueue<K> {
   readonly #heap: { readonly at: number; readonly key: K }[] = [];
   readonly #current = new Map<K, number>();
 
-  /** The owner's deadline is `at` now; undefined: it has none. */
+  /** Sets the deadline of an owner. Undefined: the owner has no deadline. */
   set(key: K, at: number | undefined): void {
     if (at === undefined) {
       this.#current.delete(key);
@@ -14,28 +14,28 @@ export class DeadlineQueue<K> {
       this.#current.set(key, at);
       this.#push({ at, key });
     }
-    // Deadlines that were replaced must not outnumber the live ones for long.
+    // Keeps the number of replaced deadlines proportional to the number of current ones.
     if (this.#heap.length > 64 && this.#heap.length > 4 * this.#current.size) this.#rebuild();
   }
 
-  /** No owner has a deadline any more. */
+  /** Removes all deadlines. */
   clear(): void {
     this.#heap.length = 0;
     this.#current.clear();
   }
 
-  /** Deadlines in the heap, with those that no longer hold: a small multiple of the live ones. */
+  /** Number of deadlines in the heap, including replaced ones: a small multiple of the current ones. */
   get kept(): number {
     return this.#heap.length;
   }
 
-  /** The earliest deadline of all. */
+  /** The earliest deadline; undefined if there is none. */
   get first(): number | undefined {
     this.#settle();
     return this.#heap[0]?.at;
   }
 
-  /** An owner whose deadline has come; its deadline is taken away. */
+  /** Removes one deadline that is not later than `now` and returns its owner; undefined if there is none. */
   due(now: number): K | undefined {
     this.#settle();
     const top = this.#heap[0];
@@ -86,7 +86,7 @@ export class DeadlineQueue<K> {
   }
 }
 
-/** The earliest of those that are times; undefined: none of them is. */
+/** The earliest of the given times; undefined if all are undefined. */
 export function earliest(times: readonly (number | undefined)[]): number | undefined {
   let first: number | undefined;
   for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;

@@ -1,10 +1,10 @@
 import { CodedError } from '../../errors/coded-error.js';
 import type { CodeOf } from '../../errors/codes.js';
 
-/** Why octets are not a value. Counters, log lines and Diameter result codes are derived from it. */
+/** Why decoding failed. Counters, log lines and Diameter Result-Codes are derived from this code. */
 export type DecodeErrorCode = CodeOf<'DecodeError'>;
 
-/** The only thing a decoder throws. `at` is the octet offset in the outermost buffer. */
+/** The only error that decoders throw. `at` is the octet offset in the outermost buffer. */
 export class DecodeError extends CodedError<DecodeErrorCode> {
   override readonly name = 'DecodeError';
   readonly at: number;

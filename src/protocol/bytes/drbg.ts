@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto';
 
 /**
- * Random octets from a seed, so that a machine can be run again exactly: HMAC-SHA-256 in counter mode over a key that
- * is replaced after each request (backtracking resistance as in NIST SP 800-90A). With a seed of 32 octets from the
- * operating system its output is fit for nonces, session identifiers and sequence numbers.
+ * A deterministic random bit generator, so that a run of a machine can be repeated exactly. It is HMAC-SHA-256 in
+ * counter mode. The key is replaced after each request, which gives backtracking resistance as in NIST SP 800-90A. If
+ * the seed is 32 octets from the operating system, the output is suitable for nonces, session identifiers and sequence
+ * numbers.
  */
 export class Drbg {
   #key: Uint8Array;
@@ -30,7 +31,7 @@ export class Drbg {
     return new DataView(octets.buffer).getUint32(0);
   }
 
-  /** Uniform in [0, 1). */
+  /** A number from a uniform distribution over [0, 1). */
   unit(): number {
     return this.u32() / 0x1_0000_0000;
   }

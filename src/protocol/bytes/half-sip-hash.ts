@@ -1,4 +1,4 @@
-/** A key of HalfSipHash: 64 bits. */
+/** A HalfSipHash key of 64 bits. */
 export interface SipKey {
   readonly low: number;
   readonly high: number;
@@ -12,15 +12,16 @@ export function sipKey(octets: Uint8Array): SipKey {
 const FINAL_ROUNDS = 3;
 
 /**
- * HalfSipHash-1-3 (Aumasson, Bernstein) over the first `count` words of 32 bits, as 32 bits without a sign: whoever does
- * not know the key cannot aim at a cell of a table. It costs some 50 ns, a cryptographic hash of the platform some 2 µs.
+ * HalfSipHash-1-3 (Aumasson, Bernstein) of the first `count` 32-bit words, as an unsigned 32-bit number. Without the
+ * key an attacker cannot choose inputs that collide in a hash table. A call takes about 50 ns; a cryptographic hash of
+ * the platform takes about 2 µs.
  */
 export function halfSipHash(key: SipKey, words: Uint32Array, count: number): number {
   let v0 = key.low;
   let v1 = key.high;
   let v2 = 0x6c79_6765 ^ key.low;
   let v3 = 0x7465_6462 ^ key.high;
-  // The words, then their length in the top octet of a last one, then the finalisation.
+  // The input words, then a word with the length in its top octet, then the finalisation rounds.
   for (let i = 0; i <= count + FINAL_ROUNDS; i += 1) {
     let word = 0;
     if (i < count) word = words[i] ?? 0;

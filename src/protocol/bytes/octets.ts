@@ -4,12 +4,15 @@ import { DecodeError } from './decode-error.js';
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Lower-case hex, two digits an octet. */
+/** Lower-case hexadecimal text, two digits per octet. */
 export function toHex(octets: Uint8Array): string {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('hex');
 }
 
-/** Writes hex digits into `out` from `at` on, without a string of them in between: for keys. */
+/**
+ * Writes the hexadecimal digits of a key into `out` at offset `at`. It creates no string, because a string cannot be
+ * wiped.
+ */
 export function putHex(octets: Uint8Array, out: Uint8Array, at: number): void {
   const digit = (value: number) => value + (value < 10 ? 0x30 : 0x57);
   for (const [i, octet] of octets.entries()) {
@@ -18,7 +21,7 @@ export function putHex(octets: Uint8Array, out: Uint8Array, at: number): void {
   }
 }
 
-/** Octets of hex text; spaces, line ends and colons between digits are skipped. Throws DecodeError. */
+/** Parses hexadecimal text. Spaces, line ends and colons are skipped. Throws DecodeError. */
 export function fromHex(text: string): Uint8Array {
   const digits = text.replace(/[\s:]+/g, '');
   const bad = digits.search(/[^0-9a-fA-F]/);
@@ -31,7 +34,7 @@ export function encodeUtf8(text: string): Uint8Array {
   return utf8Encoder.encode(text);
 }
 
-/** Text of UTF-8 octets; refuses what is not UTF-8. `at` is where the octets stand, for the error. */
+/** Decodes UTF-8. Throws DecodeError for octets that are not UTF-8; `at` is the offset that the error reports. */
 export function decodeUtf8(octets: Uint8Array, at = 0): string {
   try {
     return utf8Decoder.decode(octets);
@@ -54,7 +57,7 @@ export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((octet, i) => octet === b[i]);
 }
 
-/** Comparison of secrets: its time does not depend on where they differ. */
+/** Compares secrets in constant time: the duration does not depend on where they differ. */
 export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

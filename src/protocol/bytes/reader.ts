@@ -1,8 +1,8 @@
 import { DecodeError } from './decode-error.js';
 
 /**
- * Reads big-endian values off octets and never past their end. Offsets in errors count from the outermost buffer.
- * Everything returned is a copy, but for `view`: decoded values do not alias the receive buffer.
+ * Reads big-endian values from a buffer and never past its end. Offsets in errors are relative to the outermost buffer.
+ * All methods except `view` return copies, so decoded values do not alias the receive buffer.
  */
 export class Reader {
   readonly #octets: Uint8Array;
@@ -11,7 +11,7 @@ export class Reader {
   #at = 0;
 
   constructor(octets: Uint8Array, base = 0) {
-    // Not a Buffer, whose slice() is a view and not a copy.
+    // Buffer.slice() returns a view; Uint8Array.slice() returns a copy.
     this.#octets =
       octets.constructor === Uint8Array ? octets : new Uint8Array(octets.buffer, octets.byteOffset, octets.byteLength);
     this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
@@ -70,13 +70,13 @@ export class Reader {
     return this.#octets.slice(at, at + length);
   }
 
-  /** The next `length` octets where they stand, for a caller who reads a copy of its own. */
+  /** The next `length` octets as a view, for callers that make their own copy. */
   view(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#octets.subarray(at, at + length);
   }
 
-  /** All octets that are left, copied. */
+  /** The remaining octets, copied. */
   rest(): Uint8Array {
     return this.bytes(this.remaining);
   }
@@ -85,7 +85,7 @@ export class Reader {
     this.#take(length);
   }
 
-  /** Runs `read` over exactly `length` octets; anything left over is an error. */
+  /** Runs `read` on exactly the next `length` octets. Throws DecodeError if `read` leaves some of them. */
   block<T>(length: number, read: (inner: Reader) => T): T {
     const base = this.at;
     const at = this.#take(length);
@@ -95,7 +95,7 @@ export class Reader {
     return value;
   }
 
-  /** Asserts that nothing is left. */
+  /** Throws DecodeError if octets remain. */
   done(): void {
     if (this.remaining !== 0) throw new DecodeError('leftover', this.at, `${this.remaining} octets`);
   }

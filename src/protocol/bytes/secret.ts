@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors/coded-error.js';
-/** A key that was wiped is used: a fault of the caller, never of a peer. */
+/** Somebody used a key after it was wiped. This is a programming error, never a fault of a peer. */
 export class WipedSecretError extends CodedError<'ERR_SECRET_WIPED'> {
   override readonly name = 'WipedSecretError';
   constructor() {
@@ -8,11 +8,11 @@ export class WipedSecretError extends CodedError<'ERR_SECRET_WIPED'> {
 }
 
 /**
- * A key and the one place where its octets stand. Whoever holds it last calls `wipe`; a function that takes a Secret
- * over says so, one that only reads it leaves it as it is.
+ * Owns the octets of a key and wipes them. The last owner calls `wipe`. A function that takes ownership of a Secret
+ * says so in its description; all others only read it.
  *
- * The octets have an ArrayBuffer of their own: a typed array of up to 64 octets that is made by its length lives on the
- * V8 heap, where the garbage collector leaves a copy behind each time it moves it.
+ * The octets have their own ArrayBuffer. V8 keeps a typed array of up to 64 octets that is created by length on its
+ * heap, where the garbage collector leaves a copy each time it moves the array.
  */
 export class Secret {
   #octets: Uint8Array | undefined;
@@ -21,21 +21,21 @@ export class Secret {
     this.#octets = octets;
   }
 
-  /** A key of so many octets, which `write` puts where they stay. */
+  /** Creates a key of `length` octets, which `write` writes in place. */
   static make(length: number, write: (octets: Uint8Array) => void): Secret {
     const octets = offHeap(length);
     write(octets);
     return new Secret(octets);
   }
 
-  /** A key that stands in these octets, which are overwritten. */
+  /** Creates a key from these octets and overwrites them. */
   static take(octets: Uint8Array): Secret {
     const secret = Secret.copyOf(octets);
     octets.fill(0);
     return secret;
   }
 
-  /** A key that also stays where it is: the caller overwrites these octets. */
+  /** Creates a key from these octets. The caller keeps them and must overwrite them. */
   static copyOf(octets: Uint8Array): Secret {
     return Secret.make(octets.length, (own) => own.set(octets));
   }
@@ -44,22 +44,25 @@ export class Secret {
     return this.#octets === undefined;
   }
 
-  /** Octets of the key. Throws WipedSecretError. */
+  /** Length of the key in octets. Throws WipedSecretError. */
   get length(): number {
     return this.#own().length;
   }
 
-  /** Calls `read` with the octets, which it must not keep. Throws WipedSecretError. */
+  /** Calls `read` with the octets, which `read` must not keep. Throws WipedSecretError. */
   use<T>(read: (octets: Uint8Array) => T): T {
     return read(this.#own());
   }
 
-  /** The same key for another owner. Throws WipedSecretError. */
+  /** A copy of the key for another owner. Throws WipedSecretError. */
   copy(): Secret {
     return Secret.copyOf(this.#own());
   }
 
-  /** The octets for a message that is about to be sent; whoever holds that overwrites them. Throws WipedSecretError. */
+  /**
+   * A copy of the octets for a message that is about to be sent. The caller must overwrite the copy. Throws
+   * WipedSecretError.
+   */
   octets(): Uint8Array {
     const own = this.#own();
     const octets = offHeap(own.length);
@@ -67,7 +70,7 @@ export class Secret {
     return octets;
   }
 
-  /** Overwrites the octets; again does no harm. */
+  /** Overwrites the octets. Repeated calls have no effect. */
   wipe(): void {
     this.#octets?.fill(0);
     this.#octets = undefined;
@@ -79,7 +82,7 @@ export class Secret {
   }
 }
 
-/** Octets of zeros that the garbage collector does not move. */
+/** Zeroed octets in memory that the garbage collector does not move. */
 function offHeap(length: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(length));
 }

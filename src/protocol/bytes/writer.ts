@@ -75,26 +75,29 @@ export class Writer {
     return this;
   }
 
-  /** Zero octets up to the next multiple of four. */
+  /** Writes zero octets up to the next multiple of four. */
   pad4(): this {
     this.#grow(-this.#at & 3);
     return this;
   }
 
-  /** Overwrites two octets at `at`, for a length known only afterwards. */
+  /** Overwrites two octets at offset `at`, for a length that is known only after the content was written. */
   patchU16(at: number, value: number): this {
     this.#view.setUint16(at, value);
     return this;
   }
 
-  /** Overwrites three octets at `at`. */
+  /** Overwrites three octets at offset `at`. */
   patchU24(at: number, value: number): this {
     this.#view.setUint16(at, value >>> 8);
     this.#view.setUint8(at + 2, value & 0xff);
     return this;
   }
 
-  /** The octets written; nothing is written afterwards. They are a copy unless the capacity was right. */
+  /**
+   * Returns the octets written. Nothing may be written afterwards. The result is a copy unless the initial capacity was
+   * exact.
+   */
   finish(): Uint8Array {
     return this.#at === this.#octets.length ? this.#octets : this.#octets.slice(0, this.#at);
   }

@@ -1,6 +1,6 @@
 /**
- * Uniform numbers in [0, 1) from a seed (xorshift32): cheap, and no secret. For jitter and for shares of a load, which are drawn
- * at each message.
+ * A cheap generator of uniform numbers in [0, 1) from a seed (xorshift32). Its output is predictable: use it only for
+ * retransmission jitter and load sharing, which draw a number for each message.
  */
 export function xorshift(seed: number): () => number {
   let state = seed || 1;

@@ -11,16 +11,19 @@ import {
   TlsAuthenticator,
 } from './tls-authenticator.js';
 
-/** EAP packets of one conversation: a certificate chain of 64 KiB at the smallest useful MTU needs fewer. */
+/**
+ * Maximum number of EAP packets in a conversation. A certificate chain of 64 KiB at the smallest practical MTU needs
+ * fewer.
+ */
 export const MAX_SERVER_ROUNDS = 128;
 
-/** Characters of a claimed identity that are kept. */
+/** Maximum number of characters of a claimed identity that are stored. */
 export const MAX_IDENTITY = 253;
 
-/** RFC 4072 2.4: invalid packets before the conversation ends. */
+/** RFC 4072 2.4: number of invalid packets after which the conversation ends. */
 export const MAX_INVALID = 5;
 
-/** Methods of a Nak that are named in the reason. */
+/** Maximum number of methods of a Nak that the reason lists. */
 const MAX_METHODS = 8;
 
 const NOTHING = new Uint8Array(0);
@@ -28,39 +31,45 @@ const NOTHING = new Uint8Array(0);
 /** Answers to one Response. */
 export type EapServerAnswer<G> =
   | { readonly type: 'request'; readonly packet: Uint8Array }
-  /** The receiver takes the keys over. */
+  /** The receiver takes ownership of the keys. */
   | ({ readonly type: 'success'; readonly packet: Uint8Array } & Accepted<G>)
-  /** The conversation is over without a verdict on the client: it may try again. */
+  /** The conversation ended without a decision about the client, which may try again. */
   | { readonly type: 'busy'; readonly packet: undefined }
   | { readonly type: 'failure'; readonly packet: Uint8Array; readonly reason: Refusal; readonly detail: string }
-  /** Not a Response to the last Request, which is `packet` (RFC 4072 2.4, EAP-Reissued-Payload). */
+  /** The packet is not a Response to the last Request, which is `packet` (RFC 4072 2.4, EAP-Reissued-Payload). */
   | { readonly type: 'invalid'; readonly packet: Uint8Array | undefined; readonly reason: string };
 
 export type AuthenticatorInput<G> =
-  /** One Response, or no octets for the start (RFC 4072 3.1). */
+  /** One Response. Empty at the start (RFC 4072 3.1). */
   | { readonly type: 'response'; readonly octets: Uint8Array }
   | ServerTlsInput<G>
-  /** A fault of ours costs this conversation. */
+  /** An internal error ends this conversation. */
   | { readonly type: 'fault' }
-  /** Ends the conversation; a Response that waits for its answer gets `invalid`. */
+  /** Ends the conversation. A Response that is still being processed gets `invalid`. */
   | { readonly type: 'close' };
 
-/** Each Response gets exactly one answer, at once or after the questions before it. */
+/** Each Response gets exactly one answer, immediately or after the questions that precede it. */
 export type AuthenticatorOutput<G> = ServerTlsQuestion | EapServerAnswer<G>;
 
 export interface AuthenticatorOptions {
-  /** Octets of the largest EAP packet to send. */
+  /** Maximum size of EAP packets to send, in octets. */
   readonly mtu: number;
-  /** Octets of a TLS flight of the client, which is mostly its certificates; undefined: MAX_FLIGHT. */
+  /**
+   * Maximum size of a TLS flight of the client, which consists mostly of certificates, in octets; undefined:
+   * MAX_FLIGHT.
+   */
   readonly maxFlight?: number | undefined;
-  /** Identifier before that of the first Request, 0 to 255; random, so that an outsider cannot guess it. */
+  /**
+   * The first Request has the next Identifier after this one (0 to 255). Random, so that off-path attackers cannot
+   * guess it.
+   */
   readonly identifier: number;
 }
 
 /**
  * The server side of one EAP conversation with EAP-TLS (RFC 3748, 5216, 9190), in lock step. It has no deadline: PANA
- * retransmits Requests, and the caller forgets a conversation that stays silent. Only the last output of a step may
- * bring the next input.
+ * retransmits Requests, and the caller drops a silent conversation. The caller must perform all outputs of a step
+ * before it provides the next input.
  */
 export class EapAuthenticator<G> {
   readonly #fragments: FragmentExchange;
@@ -77,17 +86,17 @@ export class EapAuthenticator<G> {
     this.#identifier = identifier;
   }
 
-  /** Whether the client has proven that it has a good certificate. */
+  /** Whether the client has proven possession of an accepted certificate. */
   get proven(): boolean {
     return this.#tls.proven;
   }
 
-  /** The identity that the peer claimed in clear. */
+  /** The identity that the peer claimed, unprotected. */
   get claimedIdentity(): string | undefined {
     return this.#identity;
   }
 
-  /** Whether a Response waits for its answer. */
+  /** Whether a Response is still being processed. */
   get busy(): boolean {
     return this.#tls.busy;
   }
@@ -95,7 +104,7 @@ export class EapAuthenticator<G> {
   handle(input: AuthenticatorInput<G>): AuthenticatorOutput<G>[] {
     if (input.type === 'response') return this.#response(input.octets);
     if (input.type === 'close') return this.#close();
-    if (input.type === 'fault') return this.#over ? [] : this.#fail('protocol', 'a fault of the server');
+    if (input.type === 'fault') return this.#over ? [] : this.#fail('protocol', 'internal error');
     return this.#perform(this.#tls.answered(input));
   }
 
@@ -108,8 +117,9 @@ export class EapAuthenticator<G> {
 
   #response(octets: Uint8Array): AuthenticatorOutput<G>[] {
     if (this.#over) return [this.#stray('the conversation is over')];
-    // RFC 3748 2: lock step. What comes before the last packet is answered is no answer to anything.
-    if (this.#tls.busy) return [this.#stray('before the last one is answered')];
+    // RFC 3748 2: EAP is a lock-step protocol. A packet that arrives before the last Response was processed cannot be a
+    // valid Response.
+    if (this.#tls.busy) return [this.#stray('the previous Response is still being processed')];
     if (octets.length === 0 && !this.#request) return this.#ask(EAP_TYPE.IDENTITY, NOTHING);
     let packet: EapPacket;
     try {
@@ -121,31 +131,33 @@ export class EapAuthenticator<G> {
     if (packet.code === EAP_CODE.REQUEST) {
       // RFC 4072 2.8.4: a server does not answer Requests.
       this.#identifier = packet.identifier;
-      return this.#fail('protocol', 'an EAP Request');
+      return this.#fail('protocol', 'received an EAP Request');
     }
-    if (packet.code !== EAP_CODE.RESPONSE || packet.type === undefined) return this.#isInvalid(`code ${packet.code}`);
+    if (packet.code !== EAP_CODE.RESPONSE || packet.type === undefined)
+      return this.#isInvalid(`unexpected EAP code ${packet.code}`);
     // RFC 3748 4.1: the Identifier of a Response matches that of the Request.
-    if (this.#request && packet.identifier !== this.#request[1]) return this.#isInvalid('identifier');
+    if (this.#request && packet.identifier !== this.#request[1]) return this.#isInvalid('wrong EAP identifier');
     this.#identifier = packet.identifier;
     this.#rounds += 1;
-    if (this.#rounds > MAX_SERVER_ROUNDS) return this.#fail('too-many-rounds', `${MAX_SERVER_ROUNDS} packets`);
+    if (this.#rounds > MAX_SERVER_ROUNDS)
+      return this.#fail('too-many-rounds', `more than ${MAX_SERVER_ROUNDS} packets`);
     return this.#method(packet.type, packet.data);
   }
 
   #method(type: number, data: Uint8Array): AuthenticatorOutput<G>[] {
     switch (type) {
       case EAP_TYPE.IDENTITY:
-        if (this.#tls.begun) return this.#isInvalid('identity in the middle');
+        if (this.#tls.begun) return this.#isInvalid('Identity after the method began');
         this.#identity = Buffer.from(data).toString('utf8').slice(0, MAX_IDENTITY);
         return this.#ask(EAP_TYPE.EAP_TLS, encodeEapTls({ ...ACKNOWLEDGEMENT, start: true }));
       case EAP_TYPE.NAK:
-        // RFC 3748 5.3.1: a Nak answers the first Request of a method only.
-        if (this.#tls.begun) return this.#isInvalid('Nak in the middle');
+        // RFC 3748 5.3.1: a Nak is valid only in reply to the first Request of a method.
+        if (this.#tls.begun) return this.#isInvalid('Nak after the method began');
         return this.#fail('no-common-method', `the peer wants method ${methodsOf(data)}`);
       case EAP_TYPE.EAP_TLS:
         return this.#eapTls(data);
       default:
-        return this.#isInvalid(`type ${type}`);
+        return this.#isInvalid(`unexpected EAP type ${type}`);
     }
   }
 
@@ -162,7 +174,7 @@ export class EapAuthenticator<G> {
       case 'fragment':
         return this.#askTls(step.data);
       case 'acknowledge': {
-        // After the handshake there is nothing that more could come of.
+        // The handshake is complete: no further fragments may follow.
         const refused = this.#perform(this.#tls.flight(data.fragment, false));
         return refused.length > 0 ? refused : this.#askTls(step.data);
       }
@@ -197,7 +209,7 @@ export class EapAuthenticator<G> {
   }
 
   #ask(type: number, data: Uint8Array): AuthenticatorOutput<G>[] {
-    // RFC 3748 4.1: each new Request has another Identifier.
+    // RFC 3748 4.1: each new Request must have a different Identifier.
     this.#identifier = (this.#identifier + 1) & 0xff;
     this.#request = encodeEap({ code: EAP_CODE.REQUEST, identifier: this.#identifier, type, data });
     return [{ type: 'request', packet: this.#request }];
@@ -217,7 +229,7 @@ export class EapAuthenticator<G> {
   #isInvalid(reason: string): AuthenticatorOutput<G>[] {
     this.#invalid += 1;
     if (this.#invalid <= MAX_INVALID) return [this.#stray(reason)];
-    return this.#fail('protocol', `${MAX_INVALID} invalid packets, the last: ${reason}`);
+    return this.#fail('protocol', `${MAX_INVALID} invalid packets, last: ${reason}`);
   }
 
   #stray(reason: string): AuthenticatorOutput<G> {
@@ -225,7 +237,7 @@ export class EapAuthenticator<G> {
   }
 }
 
-/** Methods of a Nak, which may be as long as an EAP packet. */
+/** Formats the methods of a Nak. A Nak can be as long as an EAP packet, so the list is truncated. */
 function methodsOf(types: Uint8Array): string {
   const some = types.subarray(0, MAX_METHODS).join(', ');
   return types.length > MAX_METHODS ? `${some} and ${types.length - MAX_METHODS} more` : some;

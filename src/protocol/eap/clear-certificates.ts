@@ -2,17 +2,17 @@ import { DecodeError } from '../bytes/decode-error.js';
 import { concat } from '../bytes/octets.js';
 import { Reader } from '../bytes/reader.js';
 
-/** ContentType of records, RFC 5246 6.2.1. */
+/** ContentType change_cipher_spec, RFC 5246 6.2.1. */
 const CHANGE_CIPHER_SPEC = 20;
 const HANDSHAKE = 22;
 
-/** HandshakeType, RFC 5246 7.4. */
+/** HandshakeType certificate, RFC 5246 7.4. */
 const CERTIFICATE = 11;
 
 /**
- * The certificates (DER, the leaf first) that a client's flight shows in clear, which it does up to TLS 1.2 (RFC 5246 7.4.2);
- * with TLS 1.3 they are encrypted, and there are none here. `first`: the flight of the ClientHello. Throws DecodeError for a
- * flight that ends within a record or a handshake message: what is missing could not be looked at together with it.
+ * The certificates (DER, leaf first) that a client's flight contains in clear. TLS up to 1.2 sends them in clear (RFC
+ * 5246 7.4.2); TLS 1.3 encrypts them, so that the result is empty. `first`: the flight contains the ClientHello. Throws
+ * DecodeError if the flight ends within a record or a handshake message, because the missing part could not be checked.
  */
 export function clearCertificates(flight: Uint8Array, first: boolean): Uint8Array[] {
   const reader = new Reader(handshakeOf(flight, first));
@@ -27,7 +27,7 @@ export function clearCertificates(flight: Uint8Array, first: boolean): Uint8Arra
   return found;
 }
 
-/** What of handshake messages is in clear: all before ChangeCipherSpec, or before records of TLS 1.3. */
+/** The handshake messages in clear: all before ChangeCipherSpec, or before TLS 1.3 encrypted records. */
 function handshakeOf(flight: Uint8Array, first: boolean): Uint8Array {
   const reader = new Reader(flight);
   const parts: Uint8Array[] = [];
@@ -35,7 +35,7 @@ function handshakeOf(flight: Uint8Array, first: boolean): Uint8Array {
     const type = reader.u8();
     reader.u16();
     const fragment = reader.bytes(reader.u16());
-    // A middlebox wants it at the very beginning (RFC 8446 D.4), where it changes nothing.
+    // RFC 8446 D.4: a ChangeCipherSpec at the start exists only for middleboxes and has no effect.
     if (type === CHANGE_CIPHER_SPEC && !(first && parts.length === 0)) break;
     if (type === HANDSHAKE) parts.push(fragment);
   }
@@ -51,7 +51,7 @@ function certificatesOf(body: Reader): Uint8Array[] {
     const found: Uint8Array[] = [];
     while (list.remaining > 0) {
       const length = list.u24();
-      if (length === 0) throw new DecodeError('bad-length', list.at, 'an empty certificate');
+      if (length === 0) throw new DecodeError('bad-length', list.at, 'empty certificate');
       found.push(list.bytes(length));
     }
     return found;

@@ -8,7 +8,7 @@ export const EAP_CODE = { REQUEST: 1, RESPONSE: 2, SUCCESS: 3, FAILURE: 4 } as c
 /** RFC 3748 5, RFC 5216: Type. */
 export const EAP_TYPE = { IDENTITY: 1, NOTIFICATION: 2, NAK: 3, EAP_TLS: 13, EXPANDED: 254 } as const;
 
-/** An EAP packet, RFC 3748 4. Code and type may be ones that nobody knows. */
+/** An EAP packet, RFC 3748 4. Code and type may be unknown values. */
 export type EapPacket =
   | { readonly code: 1 | 2; readonly identifier: number; readonly type: number; readonly data: Uint8Array }
   | { readonly code: number; readonly identifier: number; readonly type: undefined; readonly data: Uint8Array };
@@ -20,7 +20,10 @@ export type EapPacket =
  *  |     Type      |  Type-Data ...   with Request and Response only
  */
 
-/** The packet at the start of the octets; what follows its Length is padding of the lower layer (RFC 3748 4.1). */
+/**
+ * Decodes the packet at the start of the octets. Octets after its Length are padding of the lower layer (RFC 3748 4.1).
+ * Throws DecodeError.
+ */
 export function decodeEap(octets: Uint8Array): EapPacket {
   const reader = new Reader(octets);
   const code = reader.u8();

@@ -7,7 +7,7 @@ const LENGTH_INCLUDED = 0x80;
 const MORE_FRAGMENTS = 0x40;
 const START = 0x20;
 
-/** Type-Data of an EAP-TLS packet, RFC 5216 3.1 and 3.2. `total` is TLS Message Length. */
+/** Type-Data of an EAP-TLS packet, RFC 5216 3.1 and 3.2. `total`: TLS Message Length in octets. */
 export interface EapTlsData {
   readonly start: boolean;
   readonly more: boolean;
@@ -15,7 +15,7 @@ export interface EapTlsData {
   readonly fragment: Uint8Array;
 }
 
-/** No data: acknowledges a fragment or the last flight. */
+/** A packet without data, which acknowledges a fragment or the last flight. */
 export const ACKNOWLEDGEMENT: EapTlsData = { start: false, more: false, total: undefined, fragment: new Uint8Array(0) };
 
 /*

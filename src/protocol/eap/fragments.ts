@@ -1,15 +1,18 @@
 import { concat } from '../bytes/octets.js';
 import { ACKNOWLEDGEMENT, type EapTlsData } from './eap-tls.js';
 
-/** Octets of the longest TLS flight that is reassembled (RFC 5216 2.1.5); a lower limit may be configured. */
+/**
+ * Maximum size of a TLS flight that is reassembled, in octets (RFC 5216 2.1.5). The configuration may set a lower
+ * limit.
+ */
 export const MAX_FLIGHT = 65_536;
 
-/** The smallest EAP packet size that leaves room for progress: header, flags, length and some data. */
+/** Minimum EAP packet size in octets: it must hold header, flags, length and some data. */
 export const MIN_MTU = 64;
 
 /**
- * Cuts a flight into fragments for EAP packets of at most `mtu` octets: the first fragment has at most mtu - 10 octets,
- * the others mtu - 6. A flight that fits one packet carries no length (RFC 9190 2.1.9).
+ * Splits a flight into fragments for EAP packets of at most `mtu` octets. The first fragment has at most mtu - 10
+ * octets, the others mtu - 6. A flight that fits in one packet has no length field (RFC 9190 2.1.9).
  */
 export function cutFlight(flight: Uint8Array, mtu: number): EapTlsData[] {
   if (flight.length <= mtu - 6) return [{ start: false, more: false, total: undefined, fragment: flight }];
@@ -23,26 +26,26 @@ export function cutFlight(flight: Uint8Array, mtu: number): EapTlsData[] {
   return out;
 }
 
-/** Why a stream of fragments is refused. */
+/** Why fragments are rejected. */
 export type FragmentError = 'announces-too-much' | 'more-than-announced' | 'less-than-announced' | 'empty-fragment';
 
-/** Reassembles a flight, within the announced length and a limit. */
+/** Reassembles a flight within its announced length and a limit. */
 export class FlightBuffer {
   readonly #limit: number;
   #parts: Uint8Array[] = [];
   #length = 0;
   #announced: number | undefined;
 
-  /** `limit`: octets. */
+  /** `limit`: maximum size of the flight in octets. */
   constructor(limit = MAX_FLIGHT) {
     this.#limit = limit;
   }
 
-  /** The whole flight after its last fragment; `more` before; or what is wrong. */
+  /** Adds a fragment. Returns the whole flight after its last fragment, `more` before that, or the error. */
   add(data: EapTlsData): { readonly flight: Uint8Array } | 'more' | FragmentError {
     this.#announced ??= data.total;
     if ((this.#announced ?? 0) > this.#limit || (data.total ?? 0) > this.#limit) return 'announces-too-much';
-    // A copy: a fragment of one octet would keep the whole message in memory that it came in.
+    // A copy, because a view of one octet would keep its whole message in memory.
     this.#parts.push(data.more ? data.fragment.slice() : data.fragment);
     this.#length += data.fragment.length;
     if (this.#length > (this.#announced ?? this.#limit)) return 'more-than-announced';
@@ -56,29 +59,29 @@ export class FlightBuffer {
   }
 }
 
-/** What follows from a received packet. */
+/** Reaction to a received packet. */
 export type FragmentStep =
-  /** The next fragment of our own flight. */
+  /** Send the next fragment of the local flight. */
   | { readonly type: 'fragment'; readonly data: EapTlsData }
-  /** More fragments of the other end's flight are to come. */
+  /** Acknowledge a fragment; more follow. */
   | { readonly type: 'acknowledge'; readonly data: EapTlsData }
-  /** The other end's flight is complete. */
+  /** The remote flight is complete. */
   | { readonly type: 'flight'; readonly flight: Uint8Array }
   | { readonly type: 'refused'; readonly detail: string };
 
-/** Fragmentation in lock step (RFC 5216 2.1.5), the same for both roles: one flight is on its way at a time. */
+/** Fragmentation in lock step (RFC 5216 2.1.5), the same for both roles: only one flight is in transit at a time. */
 export class FragmentExchange {
   readonly #mtu: number;
   readonly #incoming: FlightBuffer;
   #outgoing: EapTlsData[] = [];
 
-  /** `mtu`: octets of the largest EAP packet to send. `limit`: octets of a flight to receive. */
+  /** `mtu`: maximum size of EAP packets to send, in octets. `limit`: maximum size of a flight to receive, in octets. */
   constructor(mtu: number, limit = MAX_FLIGHT) {
     this.#mtu = Math.max(MIN_MTU, mtu);
     this.#incoming = new FlightBuffer(limit);
   }
 
-  /** Begins a flight of ours: its first fragment. */
+  /** Starts to send a flight and returns its first fragment. */
   send(flight: Uint8Array): EapTlsData {
     const [first = ACKNOWLEDGEMENT, ...rest] = cutFlight(flight, this.#mtu);
     this.#outgoing = rest;
@@ -89,7 +92,7 @@ export class FragmentExchange {
     const [next] = this.#outgoing;
     if (next) {
       const isAcknowledgement = data.fragment.length === 0 && !data.more;
-      if (!isAcknowledgement) return { type: 'refused', detail: 'data where an acknowledgement was due' };
+      if (!isAcknowledgement) return { type: 'refused', detail: 'data instead of an acknowledgement' };
       this.#outgoing.shift();
       return { type: 'fragment', data: next };
     }

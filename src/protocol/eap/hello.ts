@@ -9,8 +9,8 @@ const HANDSHAKE_RECORD = 22;
 const SERVER_HELLO = 2;
 
 /**
- * The types of the extensions in the ServerHello that begins a flight (RFC 5246 7.4.1.3, RFC 8446 4.1.3); undefined if
- * none does, or it does not fit into its first record.
+ * The extension types in the ServerHello at the start of a flight (RFC 5246 7.4.1.3, RFC 8446 4.1.3). Undefined if the
+ * flight does not start with a ServerHello, or if the ServerHello exceeds the first record.
  *
  *     record:      type(1) version(2) length(2)
  *     handshake:   msg_type(1) length(3)
@@ -36,7 +36,7 @@ function readExtensions(hello: Reader): ReadonlySet<number> {
   hello.bytes(34);
   hello.bytes(hello.u8());
   hello.bytes(3);
-  // A server that answers no extension may leave the whole list out.
+  // A server that accepts no extension may omit the whole list.
   if (hello.remaining === 0) return types;
   const list = new Reader(hello.bytes(hello.u16()));
   hello.done();
@@ -53,7 +53,7 @@ export function helloRandom(flight: Uint8Array): Uint8Array | undefined {
   return isHello && flight.length >= 43 ? flight.slice(11, 43) : undefined;
 }
 
-/** What the hellos of one handshake say in clear, which the engine does not tell. */
+/** Data from the ClientHello and ServerHello of a handshake that the TLS engine does not expose. */
 export class Hellos {
   #clientRandom: Uint8Array | undefined;
   #serverRandom: Uint8Array | undefined;
@@ -68,12 +68,15 @@ export class Hellos {
     this.#serverExtensions ??= serverHelloExtensions(flight);
   }
 
-  /** client.random and server.random, of which TLS 1.2 makes the Session-Id (RFC 5216 2.3); undefined before both. */
+  /**
+   * client.random and server.random, from which TLS 1.2 derives the Session-Id (RFC 5216 2.3). Undefined until both are
+   * known.
+   */
   get randoms(): Uint8Array | undefined {
     return this.#clientRandom && this.#serverRandom && concat(this.#clientRandom, this.#serverRandom);
   }
 
-  /** Whether the server agreed to the extended master secret (RFC 7627 5.1). */
+  /** Whether the server accepted the extended master secret (RFC 7627 5.1). */
   get hasExtendedMasterSecret(): boolean {
     return this.#serverExtensions?.has(EXTENDED_MASTER_SECRET) === true;
   }

@@ -4,7 +4,7 @@ import type { Secret } from '../bytes/secret.js';
 export interface EapKeys {
   readonly msk: Secret;
   readonly emsk: Secret;
-  /** The EAP Session-Id of 65 octets (RFC 5216 2.3, RFC 9190 2.3); it is not secret. */
+  /** The EAP Session-Id of 65 octets (RFC 5216 2.3, RFC 9190 2.3). It is not secret. */
   readonly sessionId: Uint8Array;
 }
 

@@ -6,22 +6,25 @@ import { FragmentExchange } from './fragments.js';
 import type { EapKeys } from './keys.js';
 import { type PeerFailure, type PeerTlsInput, type PeerTlsQuestion, type PeerTlsStep, TlsPeer } from './tls-peer.js';
 
-/** EAP-TLS packets of one run: a server that goes on longer is left. */
+/** Maximum number of EAP-TLS packets in a conversation; the peer then aborts. */
 export const MAX_PEER_ROUNDS = 128;
 
 const NOTHING = new Uint8Array(0);
 
 export type PeerInput =
-  /** One EAP packet of the authenticator. */
+  /** One EAP packet from the authenticator. */
   | { readonly type: 'packet'; readonly octets: Uint8Array }
   | PeerTlsInput
-  /** Forgets everything; nothing more comes out. */
+  /** Discards all state. No further outputs follow. */
   | { readonly type: 'close' };
 
-/** What the method tells the layer below it, which is PANA. */
+/** Events for the lower layer, PANA. */
 export type EapPeerEvent =
   | { readonly type: 'response'; readonly packet: Uint8Array }
-  /** Once the server has committed itself: with TLS 1.3 by 0x00 (RFC 9190 2.5). The receiver takes the keys over. */
+  /**
+   * The server has committed to success: in TLS 1.3 with the octet 0x00 (RFC 9190 2.5). The receiver takes ownership of
+   * the keys.
+   */
   | ({ readonly type: 'keys'; readonly tlsVersion: string; readonly resumed: boolean } & EapKeys)
   | { readonly type: 'succeeded' }
   | { readonly type: 'failed'; readonly reason: PeerFailure; readonly detail: string }
@@ -30,9 +33,9 @@ export type EapPeerEvent =
 export type PeerOutput = PeerTlsQuestion | EapPeerEvent;
 
 export interface PeerMethodOptions {
-  /** Sent in clear: `@realm` says no more than routing needs (RFC 9190 2.1.7). */
+  /** Sent unprotected. `@realm` reveals only what routing needs (RFC 9190 2.1.7). */
   readonly identity: string;
-  /** Octets of the largest EAP packet to send. */
+  /** Maximum size of EAP packets to send, in octets. */
   readonly mtu: number;
 }
 
@@ -42,15 +45,16 @@ interface Asked {
 }
 
 /**
- * The peer side of one run of EAP with EAP-TLS (RFC 3748, 5216, 9190). It has no deadline: PANA retransmits, and ends a
- * session that makes no progress. Only the last output of a step may bring the next input.
+ * The peer side of one EAP conversation with EAP-TLS (RFC 3748, 5216, 9190). It has no deadline: PANA retransmits, and
+ * ends a session that makes no progress. The caller must perform all outputs of a step before it provides the next
+ * input.
  */
 export class EapPeerMethod {
   readonly #identity: string;
   readonly #fragments: FragmentExchange;
   readonly #tls = new TlsPeer();
   #last: { readonly request: Uint8Array; readonly response: Uint8Array } | undefined;
-  /** The EAP-TLS Request that a Response is due to. */
+  /** The EAP-TLS Request that awaits a Response. */
   #asked: Asked = { octets: NOTHING, identifier: 0 };
   #rounds = 0;
   #closed = false;
@@ -86,7 +90,7 @@ export class EapPeerMethod {
     return this.#request(octets, packet.identifier, packet.type, packet.data);
   }
 
-  /** RFC 3748 4.2: a Success before the method has ended is discarded. */
+  /** RFC 3748 4.2: a Success that arrives before the method has ended is discarded. */
   #success(): PeerOutput[] {
     return this.#tls.keyed ? [{ type: 'succeeded' }] : discarded('success before the method ended');
   }
@@ -97,7 +101,7 @@ export class EapPeerMethod {
   }
 
   #request(octets: Uint8Array, identifier: number, type: number, data: Uint8Array): PeerOutput[] {
-    // RFC 3748 4.1: a repeated Request gets the same Response and is not processed again.
+    // RFC 3748 4.1: a repeated Request gets the same Response again and is not processed.
     if (this.#last && equalOctets(octets, this.#last.request)) {
       return [{ type: 'response', packet: this.#last.response }];
     }
@@ -112,7 +116,7 @@ export class EapPeerMethod {
         this.#asked = asked;
         return this.#eapTls(data);
       default:
-        // RFC 3748 5.3.1: a Nak only before the method has begun.
+        // RFC 3748 5.3.1: a Nak is allowed only before the method has begun.
         if (this.#tls.begun) return discarded('method');
         return this.#respond(asked, EAP_TYPE.NAK, Uint8Array.of(EAP_TYPE.EAP_TLS));
     }
@@ -127,7 +131,7 @@ export class EapPeerMethod {
       if (!(error instanceof DecodeError)) throw error;
       return this.#giveUp('fragments', error.message);
     }
-    if (this.#rounds > MAX_PEER_ROUNDS) return this.#giveUp('too-many-rounds', `${MAX_PEER_ROUNDS} packets`);
+    if (this.#rounds > MAX_PEER_ROUNDS) return this.#giveUp('too-many-rounds', `more than ${MAX_PEER_ROUNDS} packets`);
     if (data.start === this.#tls.begun) return discarded(data.start ? 'second start' : 'no start');
     if (data.start) return this.#perform(this.#tls.flight(NOTHING));
     const step = this.#fragments.receive(data);

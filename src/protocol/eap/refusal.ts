@@ -1,4 +1,4 @@
-/** Why an authentication is refused; stable, for logs and counters. */
+/** Why an authentication is refused. The values are stable: logs and counters use them. */
 export type Refusal =
   | 'expired'
   | 'not-yet-valid'

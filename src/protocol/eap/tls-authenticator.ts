@@ -8,32 +8,32 @@ import type { VerifiedPeer } from './verified-peer.js';
 /** ContentType of an alert, RFC 8446 5.1. */
 const ALERT_RECORD = 21;
 
-/** RFC 9190 2.5: the server's commitment, one octet of application data. TLS 1.2 has none (RFC 5216). */
+/** RFC 9190 2.5: the protected success indication, one octet of application data. TLS 1.2 has none (RFC 5216). */
 export const PROTECTED_SUCCESS: Uint8Array = Uint8Array.of(0);
 const NO_DATA = new Uint8Array(0);
 
-/** The decision on a client whose certificate is good. */
+/** The authorization decision for a client whose certificate is valid. */
 export type Authorization<G> =
   | { readonly ok: true; readonly identity: string; readonly grant: G }
   | { readonly ok: false; readonly reason: Refusal };
 
-/** What a client is known by once it is in. */
+/** The result of a successful authentication. */
 export interface Accepted<G> extends EapKeys {
   readonly peer: VerifiedPeer;
   readonly identity: string;
   readonly grant: G;
-  /** As Node names it, such as `TLSv1.3`. */
+  /** In the notation of Node.js, such as `TLSv1.3`. */
   readonly tlsVersion: string;
   readonly resumed: boolean;
 }
 
-/** Answers to what was asked, each with the token of its question; an answer to an older question changes nothing. */
+/** Answers to questions. Each has the token of its question; an answer to an older question is ignored. */
 export type ServerTlsInput<G> =
-  /** The engine's next flight: the handshake goes on. */
+  /** The engine's next flight; the handshake continues. */
   | { readonly type: 'flight'; readonly token: number; readonly flight: Uint8Array }
   /**
-   * The handshake is complete and the client's certificate is good. The engine keeps its last flight back until it is
-   * asked to commit. `applicationData`: octets that the client sent under protection, which it must not.
+   * The handshake is complete and the client's certificate is valid. The engine holds its last flight back until
+   * `commit`. `applicationData`: number of application data octets that the client sent, which must be 0.
    */
   | {
       readonly type: 'verified';
@@ -44,20 +44,20 @@ export type ServerTlsInput<G> =
       readonly applicationData: number;
     }
   | { readonly type: 'authorized'; readonly token: number; readonly decision: Authorization<G> }
-  /** The last flight, with the commitment in it. The machine takes the keys over. */
+  /** The last flight, which includes the commitment. The machine takes ownership of the keys. */
   | { readonly type: 'finished'; readonly token: number; readonly flight: Uint8Array; readonly keys: EapKeys }
   | { readonly type: 'failed'; readonly token: number; readonly reason: Refusal; readonly detail: string }
-  /** The engine has too much to do. */
+  /** The engine is overloaded. */
   | { readonly type: 'busy'; readonly token: number };
 
 export type ServerTlsQuestion =
-  /** Feed this flight of the client to the engine: answered by flight, verified, failed or busy. */
+  /** Pass this flight of the client to the engine. Answered by flight, verified, failed or busy. */
   | { readonly type: 'handshake'; readonly token: number; readonly flight: Uint8Array }
-  /** Decide on this client: answered by authorized or failed. */
+  /** Decide whether to authorize this client. Answered by authorized or failed. */
   | { readonly type: 'authorize'; readonly token: number; readonly peer: VerifiedPeer }
-  /** Write this application data, export the keys, give the last flight: answered by finished or failed. */
+  /** Write this application data, export the keys and return the last flight. Answered by finished or failed. */
   | { readonly type: 'commit'; readonly token: number; readonly applicationData: Uint8Array }
-  /** Nothing more is asked: the engine may free the handshake. */
+  /** No more questions follow; the engine may free the handshake. */
   | { readonly type: 'abandon' };
 
 export type ServerTlsStep<G> =
@@ -71,25 +71,25 @@ type Verified = Extract<ServerTlsInput<never>, { type: 'verified' }>;
 type Permission<G> = Extract<Authorization<G>, { ok: true }>;
 
 type State<G> =
-  /** Waits for a flight of the client. */
+  /** Waiting for a flight of the client. */
   | { readonly name: 'CLIENT'; readonly first: boolean }
-  /** The engine has a flight. */
+  /** The engine is processing a flight. */
   | { readonly name: 'ENGINE' }
   | { readonly name: 'DECISION'; readonly verified: Verified }
   | { readonly name: 'COMMIT'; readonly verified: Verified; readonly permission: Permission<G> }
-  /** The last flight has been sent; waits for the empty Response. */
+  /** The last flight was sent; waiting for the empty Response. */
   | { readonly name: 'COMMITTED'; readonly accepted: Accepted<G> }
   | { readonly name: 'OVER' };
 
 /**
- * EAP-TLS on the authentication server, from whole flights to keys (RFC 9190, RFC 5216): the authorization is decided
- * before the commitment leaves, and the keys are handed out when the client has acknowledged it.
+ * EAP-TLS on the authentication server, from whole flights to keys (RFC 9190, RFC 5216). Authorization is decided
+ * before the commitment is sent. The keys are delivered when the client has acknowledged the commitment.
  */
 export class TlsAuthenticator<G> {
   #state: State<G> = { name: 'CLIENT', first: true };
   #token = 0;
 
-  /** Whether an answer of the engine or a decision is due. */
+  /** Whether an answer of the engine or an authorization decision is pending. */
   get busy(): boolean {
     const { name } = this.#state;
     return name === 'ENGINE' || name === 'DECISION' || name === 'COMMIT';
@@ -100,22 +100,22 @@ export class TlsAuthenticator<G> {
     return !(this.#state.name === 'CLIENT' && this.#state.first);
   }
 
-  /** Whether the client has proven that it has a good certificate and may come in. */
+  /** Whether the client has proven possession of an accepted certificate and is authorized. */
   get proven(): boolean {
     return this.#state.name === 'COMMITTED';
   }
 
-  /** A whole flight of the client; `complete` is false for a part of one. */
+  /** Processes a whole flight of the client. `complete` false: only a part of a flight was received. */
   flight(flight: Uint8Array, complete = true): ServerTlsStep<G>[] {
     const state = this.#state;
     // RFC 9190 2.1.1, RFC 5216 2.1.1: the empty Response to the last flight, or an alert.
     if (state.name === 'COMMITTED') {
-      if (flight[0] === ALERT_RECORD) return this.#refuse('tls-alert', 'the client gave up after the handshake');
+      if (flight[0] === ALERT_RECORD) return this.#refuse('tls-alert', 'alert after the handshake');
       if (flight.length > 0 || !complete) return this.#refuse('protocol', 'data after the handshake');
       return this.#accept(state.accepted);
     }
     if (state.name !== 'CLIENT' || !complete) return [];
-    if (flight.length === 0) return this.#refuse('protocol', 'an empty flight');
+    if (flight.length === 0) return this.#refuse('protocol', 'empty flight');
     const effort = effortOf(flight, state.first);
     if (effort !== undefined) return this.#refuse('effort', effort);
     this.#state = { name: 'ENGINE' };
@@ -129,13 +129,13 @@ export class TlsAuthenticator<G> {
     return [];
   }
 
-  /** Wipes the keys that nobody has taken. */
+  /** Wipes keys that were not delivered. */
   close(): void {
     if (this.#state.name === 'COMMITTED') wipeKeys(this.#state.accepted);
     this.#state = { name: 'OVER' };
   }
 
-  /** Undefined: not an answer to what was asked. */
+  /** Undefined: the input does not answer the current question. */
   #answered(input: ServerTlsInput<G>): ServerTlsStep<G>[] | undefined {
     const state = this.#state;
     if (!this.busy) return undefined;
@@ -145,12 +145,12 @@ export class TlsAuthenticator<G> {
       return [{ type: 'abandon' }, { type: 'turnedAway' }];
     }
     if (state.name === 'ENGINE' && input.type === 'flight') {
-      if (input.flight.length === 0) return this.#refuse('protocol', 'a flight that is not whole');
+      if (input.flight.length === 0) return this.#refuse('protocol', 'incomplete flight');
       this.#state = { name: 'CLIENT', first: false };
       return [{ type: 'send', flight: input.flight }];
     }
     if (state.name === 'ENGINE' && input.type === 'verified') {
-      if (input.applicationData > 0) return this.#refuse('protocol', 'application data');
+      if (input.applicationData > 0) return this.#refuse('protocol', 'application data from the client');
       this.#state = { name: 'DECISION', verified: input };
       return [{ type: 'authorize', token: this.#ask(), peer: input.peer }];
     }
@@ -166,7 +166,7 @@ export class TlsAuthenticator<G> {
       const { peer, tlsVersion, resumed } = state.verified;
       const { identity, grant } = state.permission;
       const accepted = { peer, identity, grant, tlsVersion, resumed, ...input.keys };
-      // A TLS 1.2 resumption ends with the client's Finished: only Success is left to say (RFC 5216 2.1.2).
+      // A TLS 1.2 resumption ends with the client's Finished; only EAP-Success remains to be sent (RFC 5216 2.1.2).
       if (input.flight.length === 0) return this.#accept(accepted);
       this.#state = { name: 'COMMITTED', accepted };
       return [{ type: 'send', flight: input.flight }];
@@ -190,7 +190,7 @@ export class TlsAuthenticator<G> {
   }
 }
 
-/** Why the engine must not see a flight: the cost of certificates sent in clear is known beforehand. */
+/** Why the engine must not process a flight. The cost of certificates sent in clear is known in advance. */
 function effortOf(flight: Uint8Array, first: boolean): string | undefined {
   try {
     return tooMuchEffort(clearCertificates(flight, first));

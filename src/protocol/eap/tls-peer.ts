@@ -16,11 +16,13 @@ const HANDSHAKE_FAILURE = 40;
 
 const NOTHING = new Uint8Array(0);
 
-/** Answers to what was asked. Each but `fault` has the token of its question; an answer to an older one changes nothing. */
+/**
+ * Answers to questions. Each except `fault` has the token of its question; an answer to an older question is ignored.
+ */
 export type PeerTlsInput =
   /**
-   * The engine's next flight. `secured`: the handshake is complete on our side, and the server is the wanted one.
-   * `applicationData`: all that the server has sent under protection so far.
+   * The engine's next flight. `secured`: the handshake is complete on this side and the server's identity is accepted.
+   * `applicationData`: all application data that the server has sent so far.
    */
   | {
       readonly type: 'flight';
@@ -29,20 +31,20 @@ export type PeerTlsInput =
       readonly applicationData: Uint8Array;
       readonly secured: { readonly tlsVersion: string; readonly resumed: boolean } | undefined;
     }
-  /** The machine takes the keys over. */
+  /** The machine takes ownership of the keys. */
   | { readonly type: 'finished'; readonly token: number; readonly keys: EapKeys }
   | { readonly type: 'failed'; readonly token: number; readonly reason: PeerFailure; readonly detail: string }
-  /** A fault of this node: the method ends without a word to the server. */
+  /** An internal error: the method ends and sends nothing to the server. */
   | { readonly type: 'fault' };
 
 export type PeerTlsQuestion =
-  /** Feed this flight of the server, empty at the start, to the engine: answered by flight or failed. */
+  /** Pass this flight of the server (empty at the start) to the engine. Answered by flight or failed. */
   | { readonly type: 'handshake'; readonly token: number; readonly flight: Uint8Array }
-  /** Export the keys and keep the server's ticket: answered by finished. */
+  /** Export the keys and store the server's session ticket. Answered by finished. */
   | { readonly type: 'finish'; readonly token: number }
-  /** The server has refused after all: its ticket is worth nothing. */
+  /** The server refused access later: discard its session ticket. */
   | { readonly type: 'forget' }
-  /** Nothing more is asked: the engine may free the handshake. */
+  /** No more questions follow; the engine may free the handshake. */
   | { readonly type: 'abandon' };
 
 export type PeerTlsStep =
@@ -52,23 +54,26 @@ export type PeerTlsStep =
   | { readonly type: 'gaveUp'; readonly reason: PeerFailure; readonly detail: string };
 
 type State =
-  /** The server has not sent Start. */
+  /** The server has not sent EAP-TLS Start yet. */
   | { readonly name: 'IDLE' }
   | { readonly name: 'ENGINE' }
-  /** Waits for a flight of the server. */
+  /** Waiting for a flight of the server. */
   | { readonly name: 'SERVER' }
   | { readonly name: 'FINISH'; readonly flight: Uint8Array; readonly tlsVersion: string; readonly resumed: boolean }
   | { readonly name: 'KEYED' }
-  /** An alert has been sent; waits for the server's Failure. */
+  /** An alert was sent; waiting for EAP-Failure. */
   | { readonly name: 'FAILED'; readonly reason: PeerFailure; readonly detail: string }
   | { readonly name: 'OVER' };
 
-/** EAP-TLS on the peer, from whole flights to keys: it has keys when the server has committed itself (RFC 9190 2.5). */
+/**
+ * EAP-TLS on the peer, from whole flights to keys. The keys become available when the server has committed to success
+ * (RFC 9190 2.5).
+ */
 export class TlsPeer {
   #state: State = { name: 'IDLE' };
   #token = 0;
 
-  /** Whether the engine has still to answer. */
+  /** Whether an answer of the engine is pending. */
   get busy(): boolean {
     const { name } = this.#state;
     return name === 'ENGINE' || name === 'FINISH';
@@ -82,16 +87,16 @@ export class TlsPeer {
     return this.#state.name === 'KEYED';
   }
 
-  /** Why an alert was sent; undefined if none was. */
+  /** Why an alert was sent; undefined if none was sent. */
   get failure(): { readonly reason: PeerFailure; readonly detail: string } | undefined {
     return this.#state.name === 'FAILED' ? this.#state : undefined;
   }
 
-  /** A whole flight of the server; an empty one at Start. */
+  /** Processes a whole flight of the server; it is empty at Start. */
   flight(flight: Uint8Array): PeerTlsStep[] {
     const state = this.#state;
     if (state.name === 'FAILED') return [{ type: 'send', flight: alertFor(state.reason) }];
-    // The server has committed itself and the engine is gone: whatever else it says is acknowledged only.
+    // The server has committed to success and the handshake was freed: later flights are only acknowledged.
     if (state.name === 'KEYED') return [{ type: 'send', flight: NOTHING }];
     if (state.name !== 'IDLE' && state.name !== 'SERVER') return [];
     this.#state = { name: 'ENGINE' };
@@ -99,7 +104,7 @@ export class TlsPeer {
   }
 
   answered(input: PeerTlsInput): PeerTlsStep[] {
-    if (input.type === 'fault') return this.#state.name === 'OVER' ? [] : this.#giveUp('a fault of this node');
+    if (input.type === 'fault') return this.#state.name === 'OVER' ? [] : this.#giveUp('internal error');
     const steps = input.token === this.#token && this.busy ? this.#answered(input) : undefined;
     if (steps) return steps;
     if (input.type === 'finished') wipeKeys(input.keys);
@@ -110,7 +115,7 @@ export class TlsPeer {
     this.#state = { name: 'OVER' };
   }
 
-  /** Undefined: not an answer to what was asked. */
+  /** Undefined: the input does not answer the current question. */
   #answered(input: Exclude<PeerTlsInput, { type: 'fault' }>): PeerTlsStep[] | undefined {
     const state = this.#state;
     if (state.name === 'ENGINE' && input.type === 'failed') {
@@ -121,7 +126,7 @@ export class TlsPeer {
     if (state.name === 'ENGINE' && input.type === 'flight') {
       const { flight, applicationData, secured } = input;
       const committed = commitment(secured?.tlsVersion, applicationData);
-      if (committed === 'wrong') return this.#giveUp('application data that is not the 0x00 of RFC 9190');
+      if (committed === 'wrong') return this.#giveUp('application data other than the octet 0x00 of RFC 9190');
       if (committed === 'awaited' || !secured) {
         this.#state = { name: 'SERVER' };
         return [{ type: 'send', flight }];
@@ -149,8 +154,9 @@ export class TlsPeer {
 }
 
 /**
- * RFC 9190 2.5: with TLS 1.3 the server commits itself by application data of exactly one octet, 0x00. With TLS 1.2 it
- * sends none, and its Finished is enough (RFC 5216 2.1.1). Before the handshake is complete nothing is right.
+ * RFC 9190 2.5: with TLS 1.3 the server commits to success with application data of exactly one octet, 0x00. With TLS
+ * 1.2 it sends none; its Finished is sufficient (RFC 5216 2.1.1). Application data before the handshake is complete is
+ * an error.
  */
 function commitment(tlsVersion: string | undefined, said: Uint8Array): 'made' | 'awaited' | 'wrong' {
   if (said.length === 0) return tlsVersion === undefined || tlsVersion === 'TLSv1.3' ? 'awaited' : 'made';
@@ -158,8 +164,8 @@ function commitment(tlsVersion: string | undefined, said: Uint8Array): 'made' | 
 }
 
 /**
- * A fatal alert record in clear (RFC 8446 6): Node's engine sends none of its own when it refuses a certificate, and the
- * server would wait.
+ * A fatal alert record in clear (RFC 8446 6). Node's engine sends no alert when it rejects a certificate, and without
+ * one the server would wait.
  */
 function alertFor(reason: PeerFailure): Uint8Array {
   const description = reason.startsWith('server') ? BAD_CERTIFICATE : HANDSHAKE_FAILURE;

@@ -1,24 +1,27 @@
 import type { Certificate } from '../x509/certificate.js';
 
-/** What the certificate of the other end proves. */
+/** Properties of the remote end that its certificate proves. */
 export interface VerifiedPeer {
-  /** Names in the order in which they are looked up: SAN rfc822Name, UPN, dNSName, then CN. */
+  /** Names in lookup order: SAN rfc822Name, UPN, dNSName, then CN. */
   readonly peerIds: readonly string[];
   /** dNSNames of the subjectAltName. */
   readonly dnsNames: readonly string[];
-  /** Hexadecimal, lower case, without leading zeros. A serial number is unique within its issuer only. */
+  /** Lower-case hexadecimal without leading zeros. A serial number is unique only within its issuer. */
   readonly serial: string;
-  /** Name and key of the issuer, see Certificate.issuerId; of the certificate itself if it is a trust anchor. */
+  /**
+   * Identifies the issuer by name and key, see Certificate.issuerId. For a trust anchor, identifies the certificate
+   * itself.
+   */
   readonly issuerId: string;
   readonly fingerprint256: string;
-  /** Milliseconds since 1970, UTC: when the first certificate of the path expires. */
+  /** Milliseconds since 1970, UTC: the earliest expiry of the certificates in the path. */
   readonly notAfter: number;
   readonly subject: string;
-  /** From the leaf to the trust anchor, verified. */
+  /** The verified path, from the leaf to the trust anchor. */
   readonly path: readonly Certificate[];
 }
 
-/** A certificate as the store keeps it with a session. */
+/** Key by which the store identifies the certificate of a session. */
 export function certificateKey({ issuerId, serial }: Pick<VerifiedPeer, 'issuerId' | 'serial'>): string {
   return `${issuerId}:${serial}`;
 }

@@ -1,26 +1,30 @@
 import { FairTable } from './fair-table.js';
-import { addressPath } from './party.js';
+import { addressPath } from './party-path.js';
 import { Usage } from './usage.js';
 
-/** Connections of clients that are not known yet. Each costs a socket, and with TLS a handshake. */
+/** Connections whose peer is not identified yet. Each costs a socket and, with TLS, a handshake. */
 export const MAX_NEW_CONNECTIONS = 512;
 
 /**
- * Limit of the recent connections of a strangers' network, where each counts half after HALF_LIFE. A steady seven a second stay
- * below it.
+ * Limit of recent connections from the network of an unknown address. The weight of a connection halves every
+ * HALF_LIFE. Seven connections per second stay below the limit.
  */
 export const MAX_RECENT = 100;
 
-/** Addresses of accepted peers that are kept. */
+/** Number of addresses of accepted peers that are remembered. */
 const MAX_PROVEN = 1_000;
 
-/** Classes of addresses: unknown, a peer was accepted from there, a configured peer has it. */
+/**
+ * Classes of addresses. STRANGER: unknown. PROVEN: a peer was accepted from this address. LISTED: a configured peer has
+ * it.
+ */
 const RANK = { STRANGER: 0, PROVEN: 1, LISTED: 2 } as const;
 
 /**
- * Places of connections before it is known whose they are. Addresses of configured peers go first, then addresses from which a
- * peer was accepted before. Within a class networks and addresses get equal shares: a new connection replaces the oldest one of
- * the fullest network. Networks of strangers have a limited rate, too.
+ * Limits the connections whose peer is not identified yet. Addresses of configured peers have priority, then addresses
+ * from which a peer was accepted before. Within a class, networks and addresses get equal shares: a new connection
+ * replaces the oldest connection of the network that has the most. Networks of unknown addresses also have a rate
+ * limit.
  */
 export class ConnectionSlots<T> {
   readonly #isListed: (address: string) => boolean;
@@ -38,8 +42,8 @@ export class ConnectionSlots<T> {
   }
 
   /**
-   * Takes in a connection from an address. Returns the connection that has to be closed for it: none, another one, or itself.
-   * `now` in milliseconds, monotonic.
+   * Adds a connection from an address. Returns the connection that must be closed: none, an older one, or `connection`
+   * itself. `now` in milliseconds, monotonic.
    */
   enter(connection: T, address: string, now: number): T | undefined {
     const path = addressPath(address);
@@ -56,7 +60,7 @@ export class ConnectionSlots<T> {
     this.#slots.remove(connection);
   }
 
-  /** A peer was accepted from this address. */
+  /** Records that a peer was accepted from this address. */
   accepted(address: string): void {
     const [, own] = addressPath(address);
     this.#proven.delete(own);

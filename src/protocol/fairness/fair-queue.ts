@@ -1,19 +1,19 @@
 import { FairTable, type Seat } from './fair-table.js';
 import { Usage } from './usage.js';
 
-/** Turns of a rank before the next lower one that waits gets a turn: no rank waits for ever. */
+/** Number of turns of a rank after which a waiting lower rank gets one turn, so that no rank starves. */
 const TURNS_OF_RANK = 4;
 
 export interface FairQueueLimits {
-  /** Jobs that run at once. */
+  /** Maximum number of jobs that run at the same time. */
   readonly parallel: number;
-  /** Jobs that may wait. */
+  /** Maximum number of jobs that wait. */
   readonly waiting: number;
   /** How long a job may wait, in milliseconds. */
   readonly patience: number;
 }
 
-/** Result of an event: jobs that begin now, and jobs that are given up. */
+/** Result of a call: jobs that start now, and jobs that are dropped. */
 export interface FairQueueStep<T> {
   readonly begun: readonly T[];
   readonly shed: readonly T[];
@@ -25,9 +25,10 @@ interface Job {
 }
 
 /**
- * Orders jobs that wait for a scarce resource. Jobs of a higher rank go first, four of them for each one of the next lower rank.
- * Within a rank the peer that has used the least lately goes first; then the same holds for its networks, and for the addresses
- * of the network. Use is counted for each rank apart. Times in milliseconds, monotonic.
+ * Schedules jobs that wait for a scarce resource. Jobs of a higher rank go first, but each four of them let one job of
+ * the next lower rank pass. Within a rank, the peer with the least recent use goes first; the same rule then applies to
+ * its networks, and to the addresses within a network. Use is counted separately for each rank. Times in milliseconds,
+ * monotonic.
  */
 export class FairQueue<T> {
   readonly #limits: FairQueueLimits;
@@ -35,7 +36,7 @@ export class FairQueue<T> {
   readonly #jobs = new Map<T, Job>();
   readonly #running = new Map<T, Job>();
   readonly #usages: Usage[] = [];
-  /** Turns that each rank has had since the last one of a lower rank. */
+  /** For each rank, its turns since the last turn of a lower rank. */
   readonly #turns: number[] = [];
 
   constructor(limits: FairQueueLimits) {
@@ -47,7 +48,7 @@ export class FairQueue<T> {
     return this.#waiting.size;
   }
 
-  /** Adds a job. The same job must not be added twice. */
+  /** Adds a job. A job must not be added twice. */
   add(job: T, seat: Seat, now: number): FairQueueStep<T> {
     this.#jobs.set(job, { seat, since: now });
     const pushedOut = this.#waiting.add(job, seat);
@@ -55,7 +56,7 @@ export class FairQueue<T> {
     return this.#step(now, pushedOut === undefined ? [] : [pushedOut]);
   }
 
-  /** A job that has begun is done, and has used so much. */
+  /** Records that a started job has ended and used the amount `used` of the resource. */
   done(job: T, used: number, now: number): FairQueueStep<T> {
     const running = this.#running.get(job);
     this.#running.delete(job);
@@ -64,7 +65,7 @@ export class FairQueue<T> {
   }
 
   #step(now: number, shed: T[]): FairQueueStep<T> {
-    // In the order in which they came.
+    // #jobs is in order of arrival.
     for (const [job, { since }] of this.#jobs) {
       if (now - since < this.#limits.patience) break;
       this.#forget(job);
@@ -92,7 +93,7 @@ export class FairQueue<T> {
     for (let rank = this.#waiting.ranks - 1; rank >= 0; rank -= 1) if (this.#waiting.sizeOf(rank) > 0) ranks.push(rank);
     const rank = ranks.find((each, i) => i === ranks.length - 1 || (this.#turns[each] ?? 0) < TURNS_OF_RANK);
     if (rank === undefined) return undefined;
-    // Only a turn that somebody of a lower rank waits for counts.
+    // A turn counts only if a lower rank is waiting.
     for (const higher of ranks.filter((each) => each > rank)) this.#turns[higher] = 0;
     if (rank !== ranks.at(-1)) this.#turns[rank] = (this.#turns[rank] ?? 0) + 1;
     const usage = this.#usageOf(rank);

@@ -1,9 +1,9 @@
-import { Line } from './line.js';
-import type { PartyPath } from './party.js';
+import { OrderedSet } from './ordered-set.js';
+import type { PartyPath } from './party-path.js';
 
 /**
- * Place of an item. Items of a lower rank are pushed out before those of a higher one; `path` names the party that owns the item.
- * All paths in one table have the same length.
+ * Place of an item. Items of a lower rank are evicted before items of a higher rank. `path` names the owner of the
+ * item. All paths in one table have the same length.
  */
 export interface Seat {
   /** 0 is the lowest. */
@@ -11,27 +11,30 @@ export interface Seat {
   readonly path: PartyPath;
 }
 
-/** A rank's own share of a table is one part in so many: higher ranks together cannot take it. */
+/** Each rank reserves 1/RESERVE of the table, which higher ranks cannot take. */
 const RESERVE = 8;
 
-/** A party, with the parties within it. */
+/** A party and the parties it contains. */
 class Party<T> {
   readonly key: string;
   readonly parent: Party<T> | undefined;
-  /** Undefined: the narrowest of its path, which has items itself. */
+  /** Undefined at the end of a path, where the party holds the items itself. */
   readonly within: Map<string, Party<T>> | undefined;
-  /** The parties within by how many items they have; among equals, the one that came to that number first. */
-  readonly #sizes: Map<number, Line<Party<T>>> | undefined;
+  /**
+   * The contained parties by their number of items. Parties with the same number are in the order in which they reached
+   * it.
+   */
+  readonly #sizes: Map<number, OrderedSet<Party<T>>> | undefined;
   #fullest = 0;
-  /** The oldest first. */
-  readonly items: Line<T> | undefined;
+  /** From the oldest item to the newest. */
+  readonly items: OrderedSet<T> | undefined;
   size = 0;
 
   constructor(key: string, parent: Party<T> | undefined, isNarrowest: boolean) {
     this.key = key;
     this.parent = parent;
     if (isNarrowest) {
-      this.items = new Line();
+      this.items = new OrderedSet();
     } else {
       this.within = new Map();
       this.#sizes = new Map();
@@ -42,7 +45,7 @@ class Party<T> {
     return this.#sizes?.get(this.#fullest)?.first;
   }
 
-  /** A party within goes from one size to the next one, up or down. */
+  /** Moves a contained party from one size to the next larger or smaller one. */
   resized(party: Party<T>, from: number, to: number): void {
     const sizes = this.#sizes;
     if (!sizes) return;
@@ -50,7 +53,7 @@ class Party<T> {
     before?.delete(party);
     if (before?.size === 0) sizes.delete(from);
     if (to > 0) {
-      const now = sizes.get(to) ?? new Line();
+      const now = sizes.get(to) ?? new OrderedSet();
       now.add(party);
       sizes.set(to, now);
     }
@@ -60,10 +63,11 @@ class Party<T> {
 }
 
 /**
- * A bounded table that is shared fairly (max-min): when it is full, a new item pushes out the oldest item of the fullest
- * address, in the fullest network, of the fullest peer, among the items of the lowest rank that has more than its reserve.
- * A party that holds less than the fullest one loses nothing to it. Adding and removing take constant time, whatever the number
- * of items or parties.
+ * A bounded table that is shared fairly (max-min). When it is full, a new item evicts an old one. The evicted item has
+ * the lowest rank that holds more than its reserve. Within that rank it belongs to the peer with the most items, in
+ * that peer's network with the most items, and in that network's address with the most items; it is the oldest item of
+ * this address. A party that holds fewer items than the largest one therefore loses nothing to it. Adding and removing
+ * take constant time.
  */
 export class FairTable<T> {
   readonly #limit: number;
@@ -85,17 +89,17 @@ export class FairTable<T> {
     return this.#seats.has(item);
   }
 
-  /** One more than the highest rank that was seen. */
+  /** The highest rank seen so far, plus one. */
   get ranks(): number {
     return this.#roots.length;
   }
 
-  /** How many items of this rank there are. */
+  /** Number of items of a rank. */
   sizeOf(rank: number): number {
     return this.#roots[rank]?.size ?? 0;
   }
 
-  /** Takes an item in. Returns what has to leave for it: nothing, another item, or itself where all others rank higher. */
+  /** Adds an item. Returns the evicted item: none, an older one, or `item` itself if all others have a higher rank. */
   add(item: T, seat: Seat): T | undefined {
     this.remove(item);
     this.#seat(item, seat);
@@ -113,7 +117,7 @@ export class FairTable<T> {
     this.#count(seat.leaf, -1);
   }
 
-  /** Gives an item another rank, as the newest of its party there. */
+  /** Moves an item to another rank. It becomes the newest item of its party there. */
   promote(item: T, seat: Seat): void {
     if (!this.#seats.has(item)) return;
     this.remove(item);
@@ -121,8 +125,8 @@ export class FairTable<T> {
   }
 
   /**
-   * The oldest item of the party with the lowest score, of the peer with the lowest, and so on down; among equals the one
-   * that came first. `score` is given the path of a party.
+   * The oldest item of the party with the lowest score: the peer with the lowest score, then the network within it,
+   * then the address. Of parties with equal scores the earliest one counts. `score` gets the path of a party.
    */
   lowest(rank: number, score: (path: PartyPath) => number): T | undefined {
     let party = this.#roots[rank];

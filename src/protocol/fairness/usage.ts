@@ -1,9 +1,9 @@
-import { type PartyPath, pathKey } from './party.js';
+import { type PartyPath, pathKey } from './party-path.js';
 
-/** Parties that are remembered; the one that used something longest ago is forgotten first. */
+/** Number of parties that are remembered. The least recently active party is forgotten first. */
 const MAX_PARTIES = 50_000;
 
-/** After so many milliseconds half of what a party used is forgotten. */
+/** Half-life of recorded use, in milliseconds. */
 export const HALF_LIFE = 10_000;
 
 interface Used {
@@ -11,18 +11,18 @@ interface Used {
   readonly at: number;
 }
 
-/** What each party has used of something lately: each use counts for the party itself and for all that it is part of. */
+/** Recent use of a resource by each party. A use counts for the party and for all parties that contain it. */
 export class Usage {
   readonly #used = new Map<string, Used>();
 
-  /** What a party has used until `now` (milliseconds, monotonic), in the unit of `add`. */
+  /** Decayed use of a party at `now` (milliseconds, monotonic), in the unit of `add`. */
   of(path: PartyPath, now: number): number {
     const used = this.#used.get(pathKey(path));
     return used ? used.amount * 2 ** (-(now - used.at) / HALF_LIFE) : 0;
   }
 
   add(path: PartyPath, amount: number, now: number): void {
-    // The widest party last: it is the last to be forgotten.
+    // The widest party is updated last, so that it is forgotten last.
     for (let length = path.length; length > 0; length -= 1) {
       const party = path.slice(0, length);
       const key = pathKey(party);

@@ -1,25 +1,28 @@
 import type { Seat } from '../fairness/fair-table.js';
-import { addressPath } from '../fairness/party.js';
+import { addressPath } from '../fairness/party-path.js';
 import type { AccessRequest } from './alphabet.js';
 import type { HomeEvent, Limited } from './events.js';
 import { FamiliarAddresses } from './familiar-addresses.js';
 
 /**
- * Classes of clients, the lowest first. STRANGER: nothing is proven. FAMILIAR: a certificate was proven at the client's address
- * lately. PROVEN: the client has a session, or has proven a certificate itself.
+ * Classes of clients, the lowest first. STRANGER: has proven nothing. FAMILIAR: a certificate was recently proven from
+ * the client's address. PROVEN: the client has a session, or has proven a certificate itself.
  */
 export const RANK = { STRANGER: 0, FAMILIAR: 1, PROVEN: 2 } as const;
 
-/** Sessions that are kept; the oldest are dropped first. For others the store is asked where it matters. */
+/**
+ * Maximum number of sessions that are remembered; the oldest are dropped first. For other sessions the store is asked
+ * when it matters.
+ */
 const MAX_SESSIONS = 100_000;
 
-/** Questions to the store at once, whether a session is known; without an answer it is not. */
+/** Maximum number of concurrent store queries about sessions. A session without an answer counts as unknown. */
 export const MAX_QUESTIONS = 64;
 
-/** How often an event says that clients are turned away, in milliseconds. */
+/** Minimum interval between events that report rejected clients, in milliseconds. */
 export const REPORT_INTERVAL = 60_000;
 
-/** The sender of a request; `callingStation` may lie, and counts within its NAS only. */
+/** The sender of a request. `callingStation` is not trusted: it counts only within its NAS. */
 export type Asking = Pick<AccessRequest, 'peer' | 'origin' | 'callingStation' | 'sessionId'>;
 
 interface Succeeded {
@@ -29,9 +32,9 @@ interface Succeeded {
 }
 
 /**
- * Decides which clients an overloaded server serves. Clients that have a session or have proven a certificate go first, clients
- * that have proven nothing go last. Within a class, peers, networks and addresses get equal shares. One party's use never counts
- * against another party.
+ * Decides which clients an overloaded server serves. Clients that have a session or have proven a certificate go first;
+ * clients that have proven nothing go last. Within a class, peers, networks and addresses get equal shares. The use of
+ * one party never counts against another.
  */
 export class Admission {
   readonly #familiar = new FamiliarAddresses();
@@ -42,8 +45,8 @@ export class Admission {
   #turnedAway = 0;
 
   /**
-   * Where a client sits that begins now. Undefined: the store has to be asked for the NAS of the session, and `answered` says.
-   * It is asked only where it matters, which is with `scarce`.
+   * The seat of a new client. Undefined: the store must be asked which NAS has the session; then call `answered`. The
+   * store is asked only if `scarce`, because otherwise the seat does not matter.
    */
   seatOf(asking: Asking, scarce: boolean, now: number): Seat | undefined {
     const known = this.#sessions.get(asking.sessionId);
@@ -53,14 +56,14 @@ export class Admission {
     return undefined;
   }
 
-  /** The store's answer: the NAS of the session; undefined if there is none, or no answer. */
+  /** Handles the store's answer: the NAS of the session; undefined: there is none, or the store did not answer. */
   answered(asking: Asking, origin: string | undefined, now: number): Seat {
     this.#questions -= 1;
     if (origin !== undefined) this.#remember(asking.sessionId, origin);
     return this.#seat(asking, origin, now);
   }
 
-  /** A session has begun or goes on. `certificate`: its fingerprint; `now` is monotonic. */
+  /** Records that a session has started or was renewed. `certificate`: its fingerprint. `now` is monotonic. */
   succeeded(certificate: string, { sessionId, origin, seat }: Succeeded, now: number): void {
     this.#familiar.remember(certificate, seat.path, now);
     this.#remember(sessionId, origin);

@@ -3,62 +3,71 @@ import type { HomeEvent } from './events.js';
 import type { Grant, MobilityWish } from './mobility.js';
 import type { BootstrapRequest, BootstrapResult, Found, Ike, Lease, Proof, Session, Subscriber } from './records.js';
 
-/** Names a request, a question or a conversation. Whoever asks gives the number, and no number twice while it is in use. */
+/**
+ * Identifies a request, a question or a conversation. The sender of the question chooses the number. It must not reuse
+ * a number that is in use.
+ */
 export type Token = number;
 
 /** Configuration of the machine. Times in milliseconds. */
 export interface HomeConfig {
-  /** Conversations at once. */
+  /** Maximum number of concurrent conversations. */
   readonly conversations: number;
-  /** How long the client may take for its next EAP response. */
+  /** How long the server waits for the next EAP response of a client. */
   readonly roundTimeout: number;
-  /** Octets of the largest EAP packet, unless the NAS says less. */
+  /** Maximum size of an EAP packet in octets, unless the NAS requests less. */
   readonly mtu: number;
   readonly sessionLifetime: number;
-  /** How much longer than its session a lease lives. */
+  /** How much longer than its session a lease lasts. */
   readonly grace: number;
-  /** While the store is lost, how long after its last authentication a subscriber gets access; 0: no access. */
+  /**
+   * While the store is unavailable, a subscriber gets access until this time after its last authentication; 0: no
+   * access.
+   */
   readonly outage: number;
-  /** Refusals of one certificate in a minute; 0: any number. */
+  /** Maximum number of failed authentications per certificate and minute; 0: no limit. */
   readonly failures: number;
   readonly pskRoot: 'msk' | 'emsk';
-  /** How long an answer waits for the home agent's hook. */
+  /** How long an answer waits for the hook of the home agent. */
   readonly hookWait: number;
 }
 
 // ---------------------------------------------------------------------------------------------------------- requests
 
-/** One request for access, of whatever AAA protocol. */
+/** One access request, independent of the AAA protocol. */
 export interface AccessRequest {
   readonly sessionId: string;
-  /** The AAA peer that brought it, and the NAS that it comes from. */
+  /** The AAA peer that delivered the request, and the NAS that created it. */
   readonly peer: string;
   readonly origin: string;
   readonly originRealm: string | undefined;
-  /** The NAS's count of its own starts, as the request tells it (Origin-State-Id, RFC 6733 8.16). */
+  /** Restart counter of the NAS (Origin-State-Id, RFC 6733 8.16) from the request. */
   readonly originState: number | undefined;
-  /** Undefined: the NAS is not connected itself. Otherwise only what it said when it connected counts. */
+  /**
+   * Set if the NAS itself is connected. Then its restart counter from the connection setup counts and the one in the
+   * request does not.
+   */
   readonly connected: { readonly originState: number | undefined } | undefined;
-  /** Address of the client as the NAS tells it. */
+  /** Address of the client according to the NAS. */
   readonly callingStation: string | undefined;
-  /** EAP packet, or no octets to begin (RFC 4072 3.1). */
+  /** EAP packet; empty at the start (RFC 4072 3.1). */
   readonly packet: Uint8Array;
-  /** Octets that the NAS can carry to the client. */
+  /** Maximum size of an EAP packet that the NAS can deliver to the client, in octets. */
   readonly mtu: number | undefined;
   readonly wish: MobilityWish | undefined;
 }
 
 export type AccessAnswer =
-  /** `reissued`: the packet before was no response to this one (RFC 4072 2.4). */
+  /** `reissued`: the last packet was not a response to this request (RFC 4072 2.4). */
   | { readonly type: 'challenge'; readonly packet: Uint8Array; readonly reissued: boolean; readonly timeout: number }
   | { readonly type: 'accept'; readonly accepted: Accepted }
   | {
       readonly type: 'reject';
       readonly packet: Uint8Array;
-      /** `unavailable` says nothing about the client. */
+      /** `unavailable` is not a decision about the client. */
       readonly because: 'authentication' | 'authorization' | 'unavailable';
     }
-  /** An invalid packet before there was any request. */
+  /** The first packet of the conversation was invalid. */
   | { readonly type: 'unable' };
 
 /** A success. The receiver wipes `msk`. */
@@ -66,19 +75,19 @@ export interface Accepted {
   readonly packet: Uint8Array;
   readonly msk: Secret;
   readonly nai: string;
-  /** Seconds: of the session, and how much longer its lease lives. */
+  /** Lifetime of the session, and the additional time of its lease, in seconds. */
   readonly lifetime: number;
   readonly grace: number;
   readonly mobility: Grant | undefined;
 }
 
-/** Why a request has no other answer. */
+/** Why a request is denied. */
 export type Denial =
   | 'too-busy'
-  /** RFC 6733 8: a session belongs to the host that began it; nobody else is told that there is one. */
+  /** RFC 6733 8: a session belongs to the host that started it. Other hosts do not learn that it exists. */
   | 'unknown-session'
   | 'out-of-space'
-  /** The store did not answer, or something of ours failed. */
+  /** The store did not answer, or an internal error occurred. */
   | 'failed';
 
 export type HomeAnswer =
@@ -89,13 +98,13 @@ export type HomeAnswer =
 export interface TerminationRequest {
   readonly sessionId: string;
   readonly origin: string;
-  /** By name, for people. */
+  /** Name of the cause, for display. */
   readonly cause: string;
 }
 
 // --------------------------------------------------------------------------------------------------------------- EAP
 
-/** A client whose certificate is good. */
+/** A client with a valid certificate. */
 export interface ProvenClient {
   readonly names: Proof['names'];
   /** SHA-256 of its certificate. */
@@ -107,43 +116,43 @@ export type Authorization =
   | { readonly ok: false; readonly reason: Extract<Found, { refusal: string }>['refusal'] | Limit };
 type Limit = 'too-many-failures' | 'unavailable';
 
-/** What EAP makes of one packet. */
+/** The result of one EAP packet. */
 export type EapVerdict =
   | { readonly type: 'request'; readonly packet: Uint8Array }
-  /** No response to the last request, which is `packet`. */
+  /** The packet is not a response to the last request, which is `packet`. */
   | { readonly type: 'invalid'; readonly packet: Uint8Array | undefined; readonly reason: string }
   | {
       readonly type: 'failure';
       readonly packet: Uint8Array;
       readonly reason: string;
       readonly detail: string;
-      /** As the client claimed it in clear. */
+      /** The identity that the client claimed, unprotected. */
       readonly identity: string | undefined;
     }
-  /** The engine had too much to do. */
+  /** The TLS engine is overloaded. */
   | { readonly type: 'busy' }
   | ({ readonly type: 'success' } & EapSuccess);
 
-/** A client that is in, as far as EAP goes. The machine takes the keys over. */
+/** A successful EAP authentication. The machine takes ownership of the keys. */
 export interface EapSuccess {
   readonly packet: Uint8Array;
   readonly msk: Secret;
   readonly emsk: Secret;
-  /** Identifies the certificate in the store, which finds sessions by it. */
+  /** Key of the certificate in the store, by which sessions are found. */
   readonly certificate: string;
   readonly sha256: string;
-  /** Milliseconds that the certificate is still valid. */
+  /** Remaining validity of the certificate in milliseconds. */
   readonly validFor: number;
   readonly subscriber: Subscriber;
   readonly tls: string;
   readonly resumed: boolean;
-  /** So many hooks of this subscriber wait that no more should be begun. */
+  /** Too many hooks of this subscriber are waiting: no more should be started. */
   readonly hooksBehind: boolean;
 }
 
 // ------------------------------------------------------------------------------------------------------------- store
 
-/** Operations of the store that decide about sessions: arguments, and result. */
+/** Store operations for sessions: arguments and result. */
 export interface HomeOperations {
   readonly findSubscriber: readonly [given: Proof, result: Found];
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
@@ -167,14 +176,14 @@ export type StoreCall<O = HomeOperations> = {
   [N in keyof O]: O[N] extends readonly [infer G, unknown] ? { readonly operation: N; readonly given: G } : never;
 }[keyof O];
 
-/** What became of an operation. */
+/** Result of an operation. */
 export type Stored<O = HomeOperations> =
   | {
       [N in keyof O]: O[N] extends readonly [unknown, infer R] ? { readonly operation: N; readonly result: R } : never;
     }[keyof O]
   | StoreFailure;
 
-/** `full`: the disk is. */
+/** `full`: the disk is full. */
 export interface StoreFailure {
   readonly operation: 'failed';
   readonly reason: string;
@@ -183,15 +192,15 @@ export interface StoreFailure {
 
 // ----------------------------------------------------------------------------------------------------------- servers
 
-/** What a server asks of a NAS: ASR or RAR, a Disconnect-Request or a CoA. */
+/** Requests to a NAS: ASR and RAR in Diameter, Disconnect-Request and CoA-Request in RADIUS. */
 export type Demand = 'disconnect' | 'reauthenticate';
 
-/** What became of it: the NAS's result, or why there is none. */
+/** The result from the NAS, or why there is none. */
 export type Told =
-  /** `unknown`: the NAS has no such session. `code`: as its protocol has it, for people. */
+  /** `unknown`: the NAS has no such session. `code`: the result code of its protocol, for display. */
   { readonly code: number; readonly unknown: boolean } | { readonly failure: string };
 
-/** What a lease has until its end. The receiver wipes `psk`. */
+/** The key of a lease. The receiver wipes `psk`. */
 export interface LeaseKey {
   readonly psk: Secret;
   readonly ike: Ike;
@@ -204,11 +213,11 @@ export interface LeaseKey {
 export type HomeInput =
   | { readonly type: 'request'; readonly token: Token; readonly request: AccessRequest }
   | { readonly type: 'termination'; readonly token: Token; readonly request: TerminationRequest }
-  /** Answers `eap`, with its token. */
+  /** Answers `eap` with its token. */
   | { readonly type: 'verdict'; readonly token: Token; readonly verdict: EapVerdict }
-  /** A certificate is good, and nothing has been said to the client: may it come in? `authorization` answers. */
+  /** A certificate is valid, and the client has not been told anything yet. Answered by `authorization`. */
   | { readonly type: 'proven'; readonly token: Token; readonly conversation: Token; readonly client: ProvenClient }
-  /** A conversation has a flight for the TLS engine, or is done with it; `turn` answers the first. */
+  /** A conversation has a TLS flight to process (answered by `turn`), or has finished processing one. */
   | { readonly type: 'flight'; readonly token: Token; readonly conversation: Token }
   | { readonly type: 'flown'; readonly token: Token }
   /** Answers `store`. */
@@ -217,15 +226,15 @@ export type HomeInput =
   | { readonly type: 'hooked'; readonly token: Token }
   /** A NAS has connected. */
   | { readonly type: 'peerOpen'; readonly origin: string; readonly originState: number | undefined }
-  /** An operator's wish, or what follows from one; `done` answers. */
+  /** Ask the NAS of a session to disconnect or reauthenticate it. Answered by `done`. */
   | { readonly type: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
-  /** Ends a session here, whatever its NAS knows of it; `done` answers. */
+  /** End a session in the store, whatever the state of its NAS. Answered by `done`. */
   | { readonly type: 'end'; readonly token: Token; readonly session: Session; readonly reason: string }
   /** Answers `tell`. */
   | { readonly type: 'told'; readonly token: Token; readonly told: Told }
-  /** Nobody's authentication is remembered any more: subscribers have changed. */
+  /** Subscribers have changed: discard remembered authentications. */
   | { readonly type: 'forget' }
-  /** The server ends: all conversations are closed. */
+  /** The server stops: close all conversations. */
   | { readonly type: 'stop' };
 
 export type HomeOutput =
@@ -234,10 +243,10 @@ export type HomeOutput =
   | { readonly type: 'eap'; readonly token: Token; readonly conversation: Token; readonly packet: Uint8Array }
   | { readonly type: 'close'; readonly conversation: Token }
   | { readonly type: 'authorization'; readonly token: Token; readonly authorization: Authorization }
-  /** `granted` false: the engine has too much to do. */
+  /** `granted` false: the engine is overloaded. */
   | { readonly type: 'turn'; readonly token: Token; readonly granted: boolean }
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall }
-  /** `hooked` answers, if there is a token. */
+  /** Run a hook. With a token, `hooked` must follow. */
   | {
       readonly type: 'hook';
       readonly token: Token | undefined;
@@ -247,9 +256,9 @@ export type HomeOutput =
     }
   | { readonly type: 'tell'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   | { readonly type: 'done'; readonly token: Token; readonly outcome: Told }
-  /** Nothing that is kept for repeated requests holds the keys of this session, or of this NAS's, any more. */
+  /** Discard cached answers that hold keys of this session, or of all sessions of this NAS. */
   | { readonly type: 'forgetKeys'; readonly sessionId: string }
   | { readonly type: 'forgetKeysOf'; readonly origin: string }
   | { readonly type: 'event'; readonly event: HomeEvent }
-  /** Something of ours failed; the request that it was for is denied. */
+  /** An internal error; the request concerned is denied. */
   | { readonly type: 'fault'; readonly error: unknown };

@@ -5,10 +5,10 @@ import { type Asker, reasonOf } from './desk.js';
 import type { Engine } from './engine.js';
 import { OriginStates } from './origin-states.js';
 
-/** Type of an EAP packet that begins a run, RFC 3748 5.1. */
+/** EAP type Identity, which starts a conversation, RFC 3748 5.1. */
 const IDENTITY = 1;
 
-/** A request for access that has no answer yet. */
+/** An access request without an answer so far. */
 export interface Exchange {
   readonly token: Token;
   readonly request: AccessRequest;
@@ -18,7 +18,7 @@ export type ArrivalQuestion =
   | { readonly of: 'originState'; readonly origin: string; readonly exchange: Exchange | undefined }
   | { readonly of: 'seat'; readonly exchange: Exchange };
 
-/** The conversation that a request belongs to, or why there is none; undefined: the store is asked first. */
+/** The conversation of a request, or why it is denied; undefined: the store is being asked. */
 export type Arrived = Conversation | Denial | undefined;
 
 export interface ArrivalParts {
@@ -27,7 +27,7 @@ export interface ArrivalParts {
   readonly engine: Engine;
 }
 
-/** Finds the conversation of a request, or begins one where there is a seat for it. */
+/** Finds the conversation of a request, or starts one if a seat is available. */
 export class Arrivals {
   readonly #desk: Asker<ArrivalQuestion>;
   readonly #config: Pick<HomeConfig, 'grace' | 'mtu'>;
@@ -57,7 +57,7 @@ export class Arrivals {
     const { exchange } = question;
     if (question.of === 'seat') {
       const { request } = question.exchange;
-      // A store that fails is told of elsewhere: here the session is not known, and no more.
+      // A store failure is reported elsewhere. Here the session just counts as unknown.
       const origin = stored.operation === 'originOfSession' ? stored.result : undefined;
       return this.#seated(request, this.#parts.admission.answered(request, origin, this.#desk.now));
     }
@@ -72,14 +72,16 @@ export class Arrivals {
     return exchange && this.#begin(exchange);
   }
 
-  /** The sessions of a NAS that has restarted end before anything that it asks for begins. */
+  /** Ends the sessions of a NAS that has restarted before its new requests are processed. */
   #restarted(origin: string, before: number, exchange: Exchange | undefined): void {
     this.#desk.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
     const given = { origin, before, leasesFor: this.#config.grace };
     this.#desk.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
   }
 
-  /** RFC 4072 3.1: an empty payload, or the identity, begins a run; a session may have many, one after another. */
+  /**
+   * RFC 4072 3.1: an empty payload or an Identity starts a conversation. A session may have several, one after another.
+   */
   #begin(exchange: Exchange): Arrived {
     const { conversations, admission, engine } = this.#parts;
     const { request } = exchange;
@@ -102,7 +104,7 @@ export class Arrivals {
     const { conversations, admission } = this.#parts;
     const { now } = this.#desk;
     const { sessionId, origin, originRealm, originState, wish } = request;
-    // Meanwhile another one may have begun.
+    // Another conversation may have started meanwhile.
     if (isOfOther(conversations.get(sessionId), request)) return 'unknown-session';
     const id = this.#desk.token();
     const given = { id, sessionId, origin, originRealm, originState, wish, seat };
@@ -118,7 +120,7 @@ export class Arrivals {
   }
 }
 
-/** Whether a conversation was begun by another host: one NAS neither goes on with nor begins anew what another has begun. */
+/** Whether another host started this conversation. A NAS must not continue or replace a conversation of another NAS. */
 export function isOfOther(conversation: Conversation | undefined, request: { readonly origin: string }): boolean {
   return conversation !== undefined && conversation.origin.toLowerCase() !== request.origin.toLowerCase();
 }

@@ -3,7 +3,7 @@ import { type Asker, reasonOf } from './desk.js';
 import { FailureLimits } from './failure-limits.js';
 import { KnownSubscribers } from './known-subscribers.js';
 
-/** A client that has proven its certificate; it hears nothing before the decision. */
+/** A client with a proven certificate that waits for the decision. */
 interface Proving {
   readonly token: Token;
   readonly conversation: Token;
@@ -16,7 +16,7 @@ export interface AuthorizationQuestion {
   readonly proving: Proving;
 }
 
-/** Decides about the subscriber of a certificate, before the client hears of success (RFC 9190 2.5). */
+/** Authorizes the subscriber of a certificate before the client learns of success (RFC 9190 2.5). */
 export class Authorizations {
   readonly #desk: Asker<AuthorizationQuestion>;
   readonly #failures: FailureLimits;
@@ -31,7 +31,7 @@ export class Authorizations {
   begin(proving: Proving): void {
     const { client, sessionId } = proving;
     const { names, sha256 } = client;
-    // Only who holds the key of a certificate comes here: nobody else can use up a subscriber's tries.
+    // Only an owner of the certificate's key reaches this point, so nobody else can exhaust a subscriber's tries.
     if (this.#failures.exceeded(sha256, this.#desk.now)) {
       this.#desk.say({ name: 'limited', of: 'certificate' });
       this.#decide(proving, { ok: false, reason: 'too-many-failures' });
@@ -41,7 +41,7 @@ export class Authorizations {
     this.#desk.ask({ operation: 'findSubscriber', given }, { of: 'authorization', proving });
   }
 
-  /** The conversation of a client that may come in; undefined: it may not. */
+  /** Handles the store's answer. Returns the conversation of an authorized client; undefined: it is not authorized. */
   stored({ proving }: AuthorizationQuestion, stored: Stored): Token | undefined {
     const { now } = this.#desk;
     const { sessionId, conversation, client } = proving;
@@ -65,7 +65,7 @@ export class Authorizations {
     return conversation;
   }
 
-  /** Subscribers have changed: nobody's authentication is remembered any more. */
+  /** Subscribers have changed: discards all remembered authentications. */
   forget(): void {
     this.#known.clear();
   }

@@ -6,30 +6,30 @@ import type { WithoutMobility } from './events.js';
 import { chooseIke, type Grant, leaseProblem, type MobilityWish, octetsOf, pskRoot, storeWish } from './mobility.js';
 import type { BootstrapRequest, BootstrapResult, Ike, Lease } from './records.js';
 
-/** A client whose authentication has succeeded, and whose session is to be written down. */
+/** An authenticated client whose session is being stored. */
 export interface Bootstrapping {
-  /** Of the request that waits for the answer. */
+  /** Token of the request that waits for the answer. */
   readonly token: Token;
   readonly conversation: Conversation;
   readonly success: EapSuccess;
-  /** Of the session, seconds. */
+  /** Lifetime of the session in seconds. */
   readonly lifetime: number;
-  /** When the certificate ends; milliseconds, monotonic. */
+  /** When the certificate expires; milliseconds, monotonic. */
   readonly validUntil: number;
 }
 
 export type BootstrapQuestion =
   | { readonly of: 'bootstrap'; readonly job: Bootstrapping }
-  /** A lease that cannot be used is given back. */
+  /** A lease that cannot be used is released. */
   | { readonly of: 'withdrawal'; readonly job: Bootstrapping; readonly because: 'unfit' | 'no-common-ike' };
 
-/** The end of a bootstrap: what the client gets, or that it may not come in. */
+/** Result of a bootstrap: the grant, or a refusal. */
 export interface Bootstrapped {
   readonly job: Bootstrapping;
   readonly outcome: 'refused' | { readonly mobility: Grant | undefined };
 }
 
-/** What there is to bring up at a home agent. */
+/** Data for the `up` or `refresh` hook of a home agent. */
 interface Bringing {
   readonly renewed: boolean;
   readonly root: 'msk' | 'emsk';
@@ -43,13 +43,13 @@ interface Waiting extends Bootstrapped {
 type Home = Extract<BootstrapResult, { result: 'home' }>;
 
 /**
- * Writes the session of an authenticated client down, with home agent and home address where it gets any. Nothing is promised
- * before the store has it, and what fails here costs Mobile IPv6 and not network access.
+ * Stores the session of an authenticated client, with home agent and home address if it gets any. Nothing is promised
+ * before the store has committed it. A failure here costs Mobile IPv6 but not network access.
  */
 export class Bootstrap {
   readonly #desk: Asker<BootstrapQuestion>;
   readonly #config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>;
-  /** Jobs that wait for their hook; all wait equally long, so the first one is due first. */
+  /** Jobs that wait for their hook. All wait equally long, so the first one times out first. */
   readonly #waiting = new Map<Token, Waiting>();
 
   constructor(desk: Asker<BootstrapQuestion>, config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>) {
@@ -68,7 +68,7 @@ export class Bootstrap {
     this.#ask(job, asked, { of: 'bootstrap', job });
   }
 
-  /** The store has answered; undefined: it goes on. */
+  /** Handles an answer of the store. Undefined: the bootstrap continues. */
   stored(question: BootstrapQuestion, stored: Stored): Bootstrapped | undefined {
     const { job } = question;
     const { nai } = job.success.subscriber;
@@ -89,14 +89,14 @@ export class Bootstrap {
     return this.#assigned(job, result);
   }
 
-  /** The first try of a hook has ended. */
+  /** Handles the end of a hook's first try. */
   hooked(token: Token): Bootstrapped | undefined {
     const waiting = this.#waiting.get(token);
     this.#waiting.delete(token);
     return waiting;
   }
 
-  /** Jobs whose hook takes too long: their clients come in without waiting for it. */
+  /** Jobs whose hook takes too long: their clients get access without waiting for it. */
   overdue(now: number): Bootstrapped[] {
     const overdue: Bootstrapped[] = [];
     for (const [token, waiting] of this.#waiting) {
@@ -167,7 +167,7 @@ export class Bootstrap {
     this.#desk.ask({ operation: 'bootstrap', given: { ...session, ...this.#lifetimes(job), ...asked } }, question);
   }
 
-  /** Milliseconds from now; neither session nor lease outlives the certificate, whose end has come nearer. */
+  /** Lifetimes of session and lease in milliseconds from now. Neither outlasts the certificate. */
   #lifetimes({ lifetime, validUntil }: Bootstrapping) {
     const certificate = Math.max(0, validUntil - this.#desk.now);
     return {

@@ -1,9 +1,9 @@
 import { FairTable, type Seat } from '../fairness/fair-table.js';
-import { Line } from '../fairness/line.js';
+import { OrderedSet } from '../fairness/ordered-set.js';
 import type { Token } from './alphabet.js';
 import type { MobilityWish } from './mobility.js';
 
-/** One run of EAP with a client behind a NAS. */
+/** One EAP conversation with a client of a NAS. */
 export interface Conversation {
   readonly id: Token;
   readonly sessionId: string;
@@ -13,24 +13,24 @@ export interface Conversation {
   readonly wish: MobilityWish | undefined;
   readonly startedAt: number;
   seat: Seat;
-  /** When nothing more is expected of it; milliseconds, monotonic. */
+  /** When the conversation times out; milliseconds, monotonic. */
   until: number;
 }
 
 /**
- * Conversations by Session-Id; those that stay silent are forgotten. When there are too many, a new one takes the place of
- * another one, as FairTable says which.
+ * Conversations by Session-Id. Silent ones time out. When the table is full, a new conversation replaces the one that
+ * FairTable selects.
  */
 export class Conversations {
   readonly #limit: number;
   readonly #silence: number;
   readonly #open = new Map<string, Conversation>();
   readonly #ids = new Map<Token, Conversation>();
-  /** The longest silent first. */
-  readonly #order = new Line<Conversation>();
+  /** The conversation that has been silent longest comes first. */
+  readonly #order = new OrderedSet<Conversation>();
   readonly #seats: FairTable<Conversation>;
 
-  /** `silence`: milliseconds that the next response may take. */
+  /** `silence`: how long to wait for the next response, in milliseconds. */
   constructor(limit: number, silence: number) {
     this.#limit = limit;
     this.#silence = silence;
@@ -41,12 +41,12 @@ export class Conversations {
     return this.#open.size;
   }
 
-  /** Whether it may soon matter who has a place. */
+  /** Whether the table is so full that the ranks of clients matter. */
   get scarce(): boolean {
     return this.#open.size >= this.#limit / 2;
   }
 
-  /** When the first one has been silent for too long; undefined if there is none. */
+  /** When the first conversation times out; undefined: there is none. */
   get firstUntil(): number | undefined {
     return this.#order.first?.until;
   }
@@ -64,8 +64,8 @@ export class Conversations {
   }
 
   /**
-   * Adds a conversation. `ended`: an older one of the same session. `pushedOut`: the one that had to leave for it, which may be
-   * the new one itself.
+   * Adds a conversation. `ended`: an older conversation of the same session. `pushedOut`: the conversation that was
+   * evicted, possibly the new one itself.
    */
   add(
     given: Omit<Conversation, 'until' | 'startedAt'>,
@@ -86,21 +86,21 @@ export class Conversations {
     return { conversation, ended, pushedOut };
   }
 
-  /** Something was heard of it. */
+  /** Restarts the timeout of a conversation. */
   touch(conversation: Conversation, now: number): void {
     conversation.until = now + this.#silence;
     this.#order.delete(conversation);
     this.#order.add(conversation);
   }
 
-  /** It has proven something: from now on it goes before others. */
+  /** Raises the rank of a conversation whose client has proven something. */
   promote(conversation: Conversation, rank: number): void {
     if (conversation.seat.rank >= rank) return;
     conversation.seat = { ...conversation.seat, rank };
     this.#seats.promote(conversation, conversation.seat);
   }
 
-  /** False: it had ended before. */
+  /** Returns false if the conversation had already ended. */
   end(conversation: Conversation): boolean {
     if (!this.#ids.delete(conversation.id)) return false;
     this.#seats.remove(conversation);
@@ -109,7 +109,7 @@ export class Conversations {
     return true;
   }
 
-  /** Forgets the silent ones. */
+  /** Removes the conversations that have timed out. */
   expire(now: number): Conversation[] {
     const silent: Conversation[] = [];
     for (let first = this.#order.first; first && first.until <= now; first = this.#order.first) {

@@ -1,19 +1,19 @@
 import type { HomeOutput, StoreCall, Stored, Token } from './alphabet.js';
 import type { HomeEvent } from './events.js';
 
-/** What a part of the machine may do in a step. `Q`: what it has to know when the store has answered. */
+/** What the parts of the machine may do in a step. `Q`: context that a part needs when the store answers. */
 export interface Asker<Q> {
   /** Milliseconds, monotonic. */
   readonly now: number;
   put(output: HomeOutput): void;
   say(event: HomeEvent): void;
-  /** Asks the store; the answer comes back with `question`. */
+  /** Queries the store. The answer comes with `question`. */
   ask(call: StoreCall, question: Q): void;
-  /** A number that is in use nowhere else in the machine's outputs. */
+  /** A token that no other output uses. */
   token(): Token;
 }
 
-/** Collects the outputs of one step, and keeps the questions that wait for the store. */
+/** Collects the outputs of a step, and keeps the context of store queries without an answer. */
 export class Desk<Q> implements Asker<Q> {
   now = 0;
   #outputs: HomeOutput[] = [];
@@ -39,14 +39,14 @@ export class Desk<Q> implements Asker<Q> {
     return this.#last;
   }
 
-  /** What was asked with this token; undefined if nothing was. */
+  /** Context of the query with this token; undefined if there is none. */
   answered(token: Token): Q | undefined {
     const question = this.#questions.get(token);
     this.#questions.delete(token);
     return question;
   }
 
-  /** The outputs of the step that is over. */
+  /** Returns the outputs of the step and clears them. */
   take(): HomeOutput[] {
     const outputs = this.#outputs;
     this.#outputs = [];
@@ -54,7 +54,7 @@ export class Desk<Q> implements Asker<Q> {
   }
 }
 
-/** Why a question has no answer. */
+/** Why a query failed. */
 export function reasonOf(stored: Stored): string {
   return stored.operation === 'failed' ? stored.reason : `an answer to ${stored.operation}`;
 }

@@ -34,16 +34,18 @@ const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 const REAUTH_AUTHENTICATE = 1;
 const STATE_MAINTAINED = 0;
-/** Session-Binding RE_AUTH and STR, RFC 6733 8.17: both go to any server; Session-Server-Failover TRY_AGAIN, 8.18. */
+/**
+ * Session-Binding RE_AUTH and STR, RFC 6733 8.17: both may go to any server. Session-Server-Failover TRY_AGAIN, 8.18.
+ */
 const ANY_SERVER = SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR;
 const TRY_AGAIN = 1;
 
-/** Characters of a Session-Id that is taken: it is kept with each conversation and session. */
+/** Maximum number of characters of a Session-Id, because it is stored with each conversation and session. */
 export const MAX_SESSION_ID = 1_024;
 
 const LONG_SESSION_ID: Violation = {
   resultCode: RESULT.INVALID_AVP_LENGTH,
-  // RFC 6733 7.5: its header says which one.
+  // RFC 6733 7.5: the header in Failed-AVP identifies the AVP.
   failedAvp: { code: AVPS['Session-Id'].code, flags: AVP_FLAG.M, vendorId: undefined, data: new Uint8Array(0) },
   text: `a Session-Id of more than ${MAX_SESSION_ID} characters`,
 };
@@ -55,16 +57,16 @@ const UNSUPPORTED: Violation = {
 };
 
 const DENIALS: Readonly<Record<Denial, readonly [resultCode: number, text: string]>> = {
-  'too-busy': [RESULT.TOO_BUSY, 'too much to do: try again'],
+  'too-busy': [RESULT.TOO_BUSY, 'the server is overloaded'],
   'unknown-session': [RESULT.UNKNOWN_SESSION_ID, 'no conversation of this session'],
   'out-of-space': [RESULT.OUT_OF_SPACE, 'the disk is full'],
   failed: [RESULT.UNABLE_TO_COMPLY, 'the request could not be served'],
 };
 
-/** A NAS that knows only the standard AVPs says no more than that its client may have Mobile IPv6. */
+/** Capability bits for a NAS that knows only the standard AVPs. It can only say that its client may use Mobile IPv6. */
 const STANDARD_WISH = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
-/** What a Diameter request asks for. */
+/** A decoded Diameter request. */
 export type DiameterRequest =
   | { readonly type: 'request'; readonly request: Omit<AccessRequest, 'connected'> }
   | { readonly type: 'termination'; readonly request: TerminationRequest };
@@ -72,13 +74,13 @@ export type DiameterRequest =
 export interface DiameterAccessConfig {
   readonly origin: Origin;
   readonly originStateId: number;
-  /** Other servers have the same store: sessions are not bound to this one. */
+  /** Other servers share the store, so sessions are not bound to this server. */
   readonly sharedStore: boolean;
 }
 
 /**
- * The Diameter form of access (RFC 4072, RFC 5447, RFC 6733 8): reads DER and STR, writes DEA, STA, ASR and RAR. It decides
- * nothing but what a message must be.
+ * Converts between access requests and Diameter (RFC 4072, RFC 5447, RFC 6733 8): decodes DER and STR, encodes DEA,
+ * STA, ASR and RAR. It checks messages but makes no access decision.
  */
 export class DiameterAccess {
   readonly #grammarian: Grammarian;
@@ -89,7 +91,7 @@ export class DiameterAccess {
     this.#config = config;
   }
 
-  /** `peer`: the Diameter peer that brought the message. */
+  /** Decodes a request. `peer`: the Diameter peer that delivered the message. */
   read(message: DiameterMessage, peer: string): DiameterRequest | Violation {
     if (message.commandCode === DER.code) return this.#readDer(message, peer);
     if (message.commandCode === STR.code) return this.#readStr(message);
@@ -101,7 +103,7 @@ export class DiameterAccess {
     if (isViolation(der)) return der;
     if (der['Session-Id'].length > MAX_SESSION_ID) return LONG_SESSION_ID;
     const type = der['Auth-Request-Type'];
-    // RFC 4072 carries an authentication, and here an authorization always comes with it.
+    // This server does not serve authentication or authorization alone.
     if (type !== AUTHORIZE_AUTHENTICATE) return this.#unable('Auth-Request-Type', type);
     const request = {
       sessionId: der['Session-Id'],
@@ -127,13 +129,16 @@ export class DiameterAccess {
     return { type: 'termination', request };
   }
 
-  /** What the dictionary knows and this server cannot do. */
+  /** Rejects a value that is valid but not supported by this server. */
   #unable(name: 'Auth-Request-Type', value: number): Violation {
     const failedAvp = this.#grammarian.avp(name, value);
     return { resultCode: RESULT.INVALID_AVP_VALUE, failedAvp, text: `${name} ${value} is not served here` };
   }
 
-  /** The answer to a request, or why it has none. The keys of an `accept` are copied: their owner wipes them. */
+  /**
+   * Encodes the answer to a request, or returns the violation to answer with. The keys of an `accept` are copied; their
+   * owner wipes them.
+   */
   write(request: DiameterMessage, answer: HomeAnswer): DiameterMessage | Violation {
     if (answer.type === 'denied') {
       const [resultCode, text] = DENIALS[answer.because];
@@ -156,7 +161,7 @@ export class DiameterAccess {
     );
   }
 
-  /** An answer that says what is wrong. */
+  /** Encodes an answer with an error. */
   refuse(request: DiameterMessage, violation: Violation): DiameterMessage {
     return errorAnswer(this.#grammarian, this.#config.origin, request, violation);
   }
@@ -212,7 +217,10 @@ export class DiameterAccess {
     return this.#grammarian.find(avps, 'Session-Id') ?? '';
   }
 
-  /** ASR (RFC 6733 8.5): the NAS ends the session and says STR. RAR (8.3): it authenticates the client again. */
+  /**
+   * Encodes a demand. ASR (RFC 6733 8.5): the NAS ends the session and sends STR. RAR (8.3): it reauthenticates the
+   * client.
+   */
   demand(demand: Demand, session: Session): DiameterMessage {
     const { origin, originStateId } = this.#config;
     const content = {
@@ -230,10 +238,10 @@ export class DiameterAccess {
     return this.#grammarian.message(RAR, APPLICATION.EAP, rar);
   }
 
-  /** The answer to a demand about this session. */
+  /** Decodes the answer to a demand for this session. */
   told({ avps }: DiameterMessage, session: Session): Told {
     const code = this.#grammarian.find(avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
-    // An agent on the way may say that it cannot deliver; of the session only its NAS can speak.
+    // An agent may report that it cannot deliver the request. Only the session's NAS can report about the session.
     const from = this.#grammarian.find(avps, 'Origin-Host') ?? '';
     if (!isProtocolError(code) && from.toLowerCase() !== session.origin.toLowerCase()) {
       return { failure: `the answer is from ${from}, not from ${session.origin}` };
@@ -248,12 +256,12 @@ const REJECTIONS: Readonly<Record<Extract<AccessAnswer, { type: 'reject' }>['bec
   unavailable: RESULT.UNABLE_TO_COMPLY,
 };
 
-/** A realm where none is known: a host without its first label. */
+/** Derives a realm from a host name by removing the first label. */
 function realmOfHost(host: string): string {
   return host.slice(host.indexOf('.') + 1);
 }
 
-/** The wish in a DER (RFC 5447 4.2.5); undefined if there is none. */
+/** The Mobile IPv6 request in a DER (RFC 5447 4.2.5); undefined if there is none. */
 export function readWish(der: DiameterMobility): MobilityWish | undefined {
   const features = der['MIP6-Feature-Vector'] ?? 0n;
   if ((features & FEATURE.MIP6_INTEGRATED) === 0n) return undefined;
@@ -270,7 +278,10 @@ export function readWish(der: DiameterMobility): MobilityWish | undefined {
   return { bits, local };
 }
 
-/** The proposal of the visited network, holding on to nothing of the message; one that is not fit for use is none. */
+/**
+ * Decodes the proposal of the visited network. An unusable one is ignored. The result does not refer to the message's
+ * octets.
+ */
 function readOffer(
   { 'MIP-Home-Agent-Address': agents, 'MIP6-Home-Link-Prefix': link, 'MIP-Home-Agent-Host': host }: AgentInfo,
   homeAddress: Uint8Array | undefined,
@@ -283,7 +294,7 @@ function readOffer(
   return assignmentProblem({ ...offer, host: named?.host, ikeIdentity: undefined }) === undefined ? offer : undefined;
 }
 
-/** The AVPs of a success DEA for what was assigned. `realm`: of the home agents. */
+/** The mobility AVPs of a successful DEA. `realm`: the realm of the home agents. */
 export function writeGrant(grant: Grant, realm: string): DiameterMobility {
   if (grant.kind === 'local') {
     const { offer, bits } = grant;

@@ -3,21 +3,24 @@ import type { Seat } from '../fairness/fair-table.js';
 import type { HomeOutput, Token } from './alphabet.js';
 
 /**
- * TLS flights that are worked on at once. The engine runs in the main thread: more at once would not be quicker, and the next
- * flight would wait for all of them.
+ * Maximum number of TLS flights that are processed at the same time. The engine runs in the main thread: more would not
+ * be faster, and a new flight would wait for all of them.
  */
 const PARALLEL = 2;
 
-/** Flights that may wait; fewer than the requests of one peer that are served at once, so that its other requests pass. */
+/**
+ * Maximum number of waiting flights. It is smaller than the number of requests of one peer that are served at the same
+ * time, so that the peer's other requests still pass.
+ */
 export const MAX_WAITING_FLIGHTS = 1024;
 
-/** How long a flight may wait, in milliseconds: after that the NAS has given up. */
+/** Maximum waiting time of a flight in milliseconds. Later the NAS has given up. */
 export const MAX_WAIT = 5_000;
 
-/** Orders the flights that wait for the TLS engine. */
+/** Schedules the flights that wait for the TLS engine. */
 export class Engine {
   readonly #queue = new FairQueue<Token>({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
-  /** When the engine began with each flight. */
+  /** Start time of each flight that is being processed. */
   readonly #began = new Map<Token, number>();
 
   get waiting(): number {
@@ -28,7 +31,7 @@ export class Engine {
     return this.#follow(this.#queue.add(flight, seat, now), now);
   }
 
-  /** The engine is done with a flight. */
+  /** The engine has finished processing a flight. */
   done(flight: Token, now: number): HomeOutput[] {
     const began = this.#began.get(flight);
     if (began === undefined) return [];

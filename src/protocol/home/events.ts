@@ -3,10 +3,10 @@ import type { Ike, Lease, LocalProposal, NoMobility } from './records.js';
 /** Why an accepted node gets no Mobile IPv6. */
 export type WithoutMobility = NoMobility | 'hooks-behind' | 'psk-root' | 'unfit' | 'no-common-ike' | 'store';
 
-/** What was limited: a certificate with too many failures, the table of conversations, or the TLS engine. */
+/** The limit that was exceeded: failures per certificate, number of conversations, or load of the TLS engine. */
 export type Limited = 'certificate' | 'conversations' | 'engine';
 
-/** What happened, for log and metrics. Nothing in it is secret. */
+/** Events for log and metrics. They contain no secrets. */
 export type HomeEvent =
   | {
       readonly name: 'authenticated';
@@ -28,7 +28,7 @@ export type HomeEvent =
       readonly reason: string;
       readonly detail: string;
     }
-  /** What was true when its certificate was looked at is not any more. */
+  /** The subscriber was changed between the check of its certificate and the storing of its session. */
   | { readonly name: 'notAuthorized'; readonly nai: string; readonly reason: string }
   | { readonly name: 'invalidPacket'; readonly sessionId: string; readonly reason: string }
   | {
@@ -40,7 +40,7 @@ export type HomeEvent =
       readonly fingerprint: string;
     }
   | { readonly name: 'leaseReleased'; readonly lease: Lease; readonly reason: string }
-  /** A node has moved to another NAS, or two devices have one certificate. */
+  /** A node has moved to another NAS, or two devices use the same certificate. */
   | { readonly name: 'leaseTakenOver'; readonly lease: Lease; readonly from: string; readonly origin: string }
   | { readonly name: 'localAllowed'; readonly nai: string; readonly local: LocalProposal }
   | { readonly name: 'noMobility'; readonly nai: string; readonly reason: WithoutMobility }
@@ -57,7 +57,7 @@ export type HomeEvent =
   | { readonly name: 'sessionsLost'; readonly origin: string; readonly sessions: number }
   | { readonly name: 'olderNotEnded'; readonly nai: string; readonly reason: string }
   | { readonly name: 'limited'; readonly of: Limited }
-  /** Seldom, of many. */
+  /** Sent at most once per REPORT_INTERVAL. */
   | {
       readonly name: 'turnedAway';
       readonly of: Limited;
@@ -65,6 +65,6 @@ export type HomeEvent =
       readonly peer: string | undefined;
       readonly address: string | undefined;
     }
-  /** A subscriber comes in on an earlier authentication while the store does not answer. */
+  /** A subscriber gets access because of an earlier authentication while the store is unavailable. */
   | { readonly name: 'knownSubscriber'; readonly nai: string }
   | { readonly name: 'conversationsForgotten'; readonly conversations: number };

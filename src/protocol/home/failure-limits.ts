@@ -1,4 +1,4 @@
-/** Names that are kept; the one whose last failure is the oldest goes first. */
+/** Maximum number of names; the name with the oldest last failure is dropped first. */
 const MAX_NAMES = 100_000;
 
 const MINUTE = 60_000;
@@ -8,17 +8,19 @@ interface Count {
   failures: number;
 }
 
-/** Names with too many failures in this minute: they are refused without a check for the rest of it. */
+/**
+ * Limits failures per name and minute. A name above the limit is refused without a check until the end of the minute.
+ */
 export class FailureLimits {
   readonly #limit: number;
   readonly #counts = new Map<string, Count>();
 
-  /** `limit`: failures in a minute; 0: any number. */
+  /** `limit`: failures per minute; 0: no limit. */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Whether a name has no try left at `now` (milliseconds, monotonic). */
+  /** Whether a name has reached its limit at `now` (milliseconds, monotonic). */
   exceeded(name: string, now: number): boolean {
     const count = this.#counts.get(name);
     return this.#limit > 0 && count !== undefined && count.minute === minuteOf(now) && count.failures >= this.#limit;

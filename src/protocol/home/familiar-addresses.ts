@@ -1,12 +1,15 @@
-import { type PartyPath, pathKey } from '../fairness/party.js';
+import { type PartyPath, pathKey } from '../fairness/party-path.js';
 
-/** Addresses that one certificate makes familiar, the latest ones: a certificate is no key to a whole network. */
+/**
+ * Maximum number of addresses that one certificate makes familiar. Otherwise one certificate could make a whole network
+ * familiar.
+ */
 export const MAX_ADDRESSES = 4;
 
-/** Certificates that are kept; the one that was proven longest ago goes first. */
+/** Maximum number of certificates; the one that was proven longest ago is dropped first. */
 const MAX_CERTIFICATES = 50_000;
 
-/** How long an address stays familiar, in milliseconds. */
+/** How long an address remains familiar, in milliseconds. */
 export const FAMILIAR_TIME = 24 * 3_600_000;
 
 interface Familiar {
@@ -14,7 +17,7 @@ interface Familiar {
   readonly until: number;
 }
 
-/** Addresses at which a certificate was proven lately: a client at such an address is no stranger. */
+/** Addresses from which a certificate was recently proven. A client at such an address is not a stranger. */
 export class FamiliarAddresses {
   readonly #addresses = new Map<string, Familiar>();
   readonly #certificates = new Map<string, string[]>();
@@ -44,7 +47,7 @@ export class FamiliarAddresses {
     }
   }
 
-  /** Unless another certificate has made it familiar since. */
+  /** Removes an address, unless another certificate has made it familiar since. */
   #forget(key: string, certificate: string): void {
     if (this.#addresses.get(key)?.certificate === certificate) this.#addresses.delete(key);
   }

@@ -21,17 +21,18 @@ import { Desk } from './desk.js';
 import { Engine } from './engine.js';
 import { type SessionQuestion, Sessions } from './sessions.js';
 
-/** How often silent conversations are looked for, in milliseconds. */
+/** Interval between checks for silent conversations, in milliseconds. */
 export const SWEEP_INTERVAL = 5_000;
 
-/** What the store was asked for. */
+/** Context of a store query. */
 type Question = ArrivalQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;
 
 /**
- * Who may come in and what it gets, for any AAA protocol: one access request in, one answer out. EAP, the store, the home
- * agents' hooks and the NASs are asked with a token, and their answers are inputs.
+ * Access decisions and grants, independent of the AAA protocol: each access request gets one answer. The machine
+ * queries EAP, the store, the hooks of home agents and the NASs with tokens; their answers are inputs.
  *
- * A session is in the store before the answer that promises it leaves, and a client is authorized before EAP tells it anything.
+ * A session is committed to the store before the answer that promises it is sent. A client is authorized before EAP
+ * tells it anything.
  */
 export class Home {
   readonly #config: HomeConfig;
@@ -43,12 +44,12 @@ export class Home {
   readonly #arrivals: Arrivals;
   readonly #bootstrap: Bootstrap;
   readonly #sessions: Sessions;
-  /** Conversations of the requests that EAP has, by the token of the request. */
+  /** Conversations of the requests that EAP is processing, by token of the request. */
   readonly #asked = new Map<Token, Conversation>();
-  /** Clients whose session is being written down. */
+  /** Clients whose session is being stored. */
   readonly #jobs = new Map<Token, Bootstrapping>();
   #sweptAt = Number.NEGATIVE_INFINITY;
-  /** The request that the step under way is for: a fault costs its answer. */
+  /** The request of the current step: an internal error denies it. */
   #serving: Token | undefined;
 
   constructor(config: HomeConfig) {
@@ -61,7 +62,7 @@ export class Home {
     this.#sessions = new Sessions(this.#desk, (sessionId) => this.#admission.ended(sessionId));
   }
 
-  /** Conversations under way. */
+  /** Number of conversations. */
   get conversations(): number {
     return this.#conversations.size;
   }
@@ -215,7 +216,7 @@ export class Home {
         this.#answer(token, this.#challenge(verdict.packet, false));
         break;
       case 'invalid': {
-        // Meanwhile it was pushed out, or its session has ended.
+        // The conversation was evicted, or its session has ended, meanwhile.
         if (!this.#conversations.has(conversation)) {
           this.#deny(token, 'too-busy');
           return;
@@ -249,14 +250,14 @@ export class Home {
     const { subscriber, validFor } = success;
     const { sessionLifetime } = subscriber;
     const wanted = sessionLifetime === undefined ? this.#config.sessionLifetime : sessionLifetime * 1000;
-    // Neither session nor lease outlives the certificate.
+    // Neither session nor lease outlasts the certificate.
     const lifetime = Math.max(1, Math.floor(Math.min(wanted, validFor) / 1000));
     const job = { token, conversation, success, lifetime, validUntil: now + validFor };
     this.#jobs.set(token, job);
     this.#bootstrap.begin(job);
   }
 
-  /** The session is written down, or is none. */
+  /** The session was stored or refused. */
   #bootstrapped(done: Bootstrapped | undefined): void {
     if (!done) return;
     const { job, outcome } = done;
@@ -286,7 +287,7 @@ export class Home {
 
   #proven(token: Token, conversation: Token, client: ProvenClient): void {
     const open = this.#conversations.byId(conversation);
-    // Whose conversation was ended meanwhile hears no more in it.
+    // A client whose conversation has ended gets no more answers in it.
     if (!open) this.#desk.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
     else this.#authorization.begin({ token, conversation, sessionId: open.sessionId, client });
   }
@@ -299,7 +300,7 @@ export class Home {
   #flight(token: Token, conversation: Token): void {
     const open = this.#conversations.byId(conversation);
     if (open) this.#putAll(this.#engine.add(token, open.seat, this.#desk.now));
-    // It has ended, and needs the engine no more: it says so at its turn.
+    // The conversation has ended and no longer needs the engine; it reports this when it gets its turn.
     else this.#desk.put({ type: 'turn', token, granted: true });
   }
 
@@ -326,7 +327,7 @@ export class Home {
     for (const conversation of conversations) this.#close(conversation);
   }
 
-  /** Something of ours failed in a step for this request. */
+  /** An internal error occurred while processing this request. */
   #giveUp(token: Token | undefined): void {
     if (token === undefined) return;
     const job = this.#jobs.get(token);
@@ -340,7 +341,7 @@ export class Home {
   }
 
   #answer(token: Token, answer: HomeAnswer): void {
-    // An answer is final: a fault after it has nothing to deny.
+    // An answer is final: a later error cannot deny the request.
     this.#serving = undefined;
     this.#desk.put({ type: 'answer', token, answer });
   }

@@ -1,12 +1,12 @@
 import { BoundedMap } from '../bytes/bounded-map.js';
 import type { Subscriber } from './records.js';
 
-/** Subscribers that are kept; the one that authenticated longest ago goes first. */
+/** Maximum number of subscribers; the one that authenticated longest ago is dropped first. */
 const MAX_KNOWN = 100_000;
 
 /**
- * Subscribers by the certificate of their last authentication. While the store is lost they still get access, without Mobile
- * IPv6, for a limited time.
+ * Subscribers by the certificate of their last authentication. While the store is unavailable they still get access for
+ * a limited time, without Mobile IPv6.
  */
 export class KnownSubscribers {
   readonly #lifetime: number;
@@ -14,19 +14,19 @@ export class KnownSubscribers {
   /** NAIs by Session-Id. */
   readonly #owners = new BoundedMap<string, string>(MAX_KNOWN);
 
-  /** `lifetime`: milliseconds; 0: none are kept. */
+  /** `lifetime`: milliseconds; 0: no subscribers are remembered. */
   constructor(lifetime: number) {
     this.#lifetime = lifetime;
   }
 
-  /** `sha256` of its certificate; `now` is monotonic, in milliseconds. */
+  /** Remembers a subscriber. `sha256`: fingerprint of its certificate. `now` is monotonic, in milliseconds. */
   remember(sha256: string, sessionId: string, subscriber: Subscriber, now: number): void {
     if (this.#lifetime === 0) return;
     this.#known.set(sha256, { subscriber, until: now + this.#lifetime });
     this.#owners.set(sessionId, subscriber.nai);
   }
 
-  /** Undefined also for a session of another subscriber. */
+  /** Finds a subscriber. Undefined also if the session belongs to another subscriber. */
   find(sha256: string, sessionId: string, now: number): Subscriber | undefined {
     const known = this.#known.get(sha256);
     if (!known || known.until <= now) return undefined;

@@ -4,30 +4,32 @@ import { type HomeAgentOffer, IKE_BITS } from '../mip6/diameter-mobility.js';
 import { assignmentProblem } from '../mip6/fitness.js';
 import type { HomeAgent, Ike, Lease, LocalProposal, Subscriber } from './records.js';
 
-/** What a node asks for, as the first request of a run says. */
+/** The Mobile IPv6 request of a node, from the first message of a conversation. */
 export interface MobilityWish {
   /** Bits of CAPABILITY. */
   readonly bits: number;
-  /** The visited network's own proposal, fit for use: as the store takes it, and with what it was named by. */
+  /** The proposal of the visited network, already checked: in the form for the store, and as received. */
   readonly local: (LocalProposal & { readonly offer: HomeAgentOffer }) | undefined;
 }
 
-/** What was assigned to a node. */
+/** The Mobile IPv6 assignment to a node. */
 export type Grant =
   | { readonly kind: 'home'; readonly lease: Lease; readonly ike: Ike; readonly root: 'msk' | 'emsk' }
-  /** The visited network's proposal is allowed. `bits`: as wished. */
+  /** The proposal of the visited network is accepted. `bits`: the requested capability bits. */
   | { readonly kind: 'local'; readonly offer: HomeAgentOffer; readonly bits: number };
 
-/** Why a row of the store cannot be given to a node; undefined if it can. */
+/** Why a lease from the store cannot be given to a node; undefined if it can. */
 export function leaseProblem({ homeAgent: agent, homeAddress: home }: Lease): string | undefined {
   const [prefixText = '', length] = agent.prefix.split('/', 2);
   const [homeAgent, homeAddress, octets] = [agent.address, home, prefixText].map(parseAddress);
-  if (!homeAgent || !homeAddress || !octets) return `${agent.address}, ${home}, ${agent.prefix}: not all are addresses`;
+  if (!homeAgent || !homeAddress || !octets) return `invalid address among ${agent.address}, ${home}, ${agent.prefix}`;
   const rest = { prefix: { length: Number(length), octets }, host: agent.host, ikeIdentity: undefined };
   return assignmentProblem({ homeAgent, homeAddress, ...rest });
 }
 
-/** Which key the IKE key comes from; undefined: the two ends cannot agree, and there is no Mobile IPv6. */
+/**
+ * The root of the IKE key. Undefined: node and subscriber settings do not agree, so that Mobile IPv6 is not possible.
+ */
 export function pskRoot(
   { bits }: MobilityWish,
   subscriber: Subscriber,
@@ -38,7 +40,9 @@ export function pskRoot(
   return (root === 'emsk') === able ? root : undefined;
 }
 
-/** What the store is asked for: a local home agent excludes the EMSK, which its network does not have. */
+/**
+ * The request to the store. The EMSK excludes a local home agent, because the visited network does not have the EMSK.
+ */
 export function storeWish({ bits, local }: MobilityWish, root: 'msk' | 'emsk') {
   const wish = wishOf(bits);
   const possible = root === 'msk' ? local : undefined;
@@ -48,7 +52,7 @@ export function storeWish({ bits, local }: MobilityWish, root: 'msk' | 'emsk') {
   };
 }
 
-/** The version of IKE for a node at a home agent: what both can, IKEv2 first; undefined if there is none. */
+/** The IKE version that both node and home agent support, IKEv2 first; undefined if there is none. */
 export function chooseIke(bits: number, agent: HomeAgent): Ike | undefined {
   const wanted = bits & IKE_BITS || IKE_BITS;
   if (agent.ike.includes('ikev2') && wanted & CAPABILITY.IKEV2_PSK) return 'ikev2';
@@ -56,9 +60,9 @@ export function chooseIke(bits: number, agent: HomeAgent): Ike | undefined {
   return undefined;
 }
 
-/** Octets of an address that the store keeps as text. */
+/** Octets of an address that the store keeps as text. Throws TypeError if the text is not an address. */
 export function octetsOf(text: string): Uint8Array {
   const octets = parseAddress(text);
-  if (!octets) throw new TypeError(`the store holds ${text} for an address`);
+  if (!octets) throw new TypeError(`invalid address in the store: ${text}`);
   return octets;
 }

@@ -1,20 +1,23 @@
 import type { AccessRequest } from './alphabet.js';
 
-/** NASs whose state is kept; when there are more, all are dropped and the store is asked again. */
+/** Maximum number of NASs. When it is exceeded, all are dropped and the store is asked again. */
 export const MAX_ORIGINS = 10_000;
 
 /** RFC 6733 8.16: a NAS with a greater Origin-State-Id than before has restarted and lost its earlier sessions. */
 export class OriginStates {
   readonly #known = new Map<string, number>();
 
-  /** A NAS has connected. Undefined: nothing is new; otherwise the sessions from before this state are over. */
+  /**
+   * Handles the connection of a NAS. Returns the new state if older sessions must be ended; undefined: nothing has
+   * changed.
+   */
   connected(origin: string, state: number | undefined): number | undefined {
     return this.#take(origin, state);
   }
 
   /**
-   * A request of this origin has come, directly or through an agent. While the origin is connected itself, only the value of its
-   * capabilities exchange counts: it cannot have restarted since.
+   * Handles a request of this origin, received directly or through an agent. While the origin itself is connected, only
+   * the value from its capabilities exchange counts, because it cannot have restarted since.
    */
   told({ origin, peer, originState, connected }: AccessRequest): number | undefined {
     const isOwn = origin.toLowerCase() === peer.toLowerCase();
@@ -22,7 +25,7 @@ export class OriginStates {
     return this.#take(origin, originState);
   }
 
-  /** The sessions could not be ended: it is tried again. */
+  /** The sessions could not be ended; the next request tries again. */
   failed(origin: string): void {
     this.#known.delete(origin.toLowerCase());
   }

@@ -1,25 +1,25 @@
 import type { StoreCall, Stored, Token } from './alphabet.js';
 import type { HomeAgent } from './records.js';
 
-/** How many home agents are probed at a time. */
+/** Maximum number of home agents that are probed at the same time. */
 export const PARALLEL = 16;
 
-/** The result of another server's probe counts for so many intervals. */
+/** Number of intervals for which the result of another server's probe is trusted. */
 const TRUST = 3;
 
 export interface ProbesConfig {
-  /** Milliseconds between the beginnings of two rounds. */
+  /** Milliseconds between the starts of two rounds. */
   readonly interval: number;
-  /** Failures in a row until a home agent is taken for dead. */
+  /** Consecutive failures after which a home agent counts as dead. */
   readonly failures: number;
-  /** Name of this server: another server's word is not taken back before its time. */
+  /** Name of this server. The result of another server is not overridden before its time. */
   readonly host: string;
 }
 
-/** Operations of the store that probes need. */
+/** Store operations for probes. */
 export interface ProbeOperations {
   readonly listHomeAgents: readonly [given: Readonly<Record<string, never>>, result: readonly HomeAgent[]];
-  /** The agent, if its state has changed. */
+  /** Returns the agent if its state has changed. */
   readonly probedHomeAgent: readonly [
     given: { readonly name: string; readonly alive: boolean; readonly by: string; readonly trust: number },
     result: HomeAgent | undefined,
@@ -37,13 +37,13 @@ export type ProbesInput =
 export type ProbesOutput =
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall<ProbeOperations> }
   | { readonly type: 'probe'; readonly token: Token; readonly agent: HomeAgent }
-  /** `failed`: how often in a row, with this time. */
+  /** `failed`: number of consecutive failures, including this one. */
   | { readonly type: 'result'; readonly agent: HomeAgent; readonly outcome: ProbeOutcome; readonly failed: number }
   | { readonly type: 'alive'; readonly agent: HomeAgent }
   | { readonly type: 'dead'; readonly agent: HomeAgent; readonly reason: string; readonly failed: number }
   | { readonly type: 'failed'; readonly reason: string };
 
-/** What an answer is to. */
+/** Context of an answer. */
 type Question =
   | { readonly of: 'list' }
   | { readonly of: 'probe'; readonly agent: HomeAgent }
@@ -51,15 +51,15 @@ type Question =
 
 type State =
   | { readonly name: 'IDLE' }
-  /** `waiting`: agents that were not asked yet in this round. */
+  /** `waiting`: agents that have not been probed in this round. */
   | { readonly name: 'ROUND'; readonly nextAt: number; readonly waiting: HomeAgent[] }
   | { readonly name: 'PAUSE'; readonly until: number };
 
-/** Asks for each home agent, again and again, whether it is alive, some at a time, and tells the store. */
+/** Probes all home agents periodically, a limited number at a time, and stores the results. */
 export class Probes {
   readonly #config: ProbesConfig;
   readonly #questions = new Map<Token, Question>();
-  /** Failures in a row by the name of the agent. */
+  /** Consecutive failures by name of the agent. */
   readonly #failures = new Map<string, number>();
   #state: State = { name: 'IDLE' };
   #last = 0;
@@ -104,7 +104,7 @@ export class Probes {
   }
 
   #stored(question: Question, stored: Stored<ProbeOperations>): ProbesOutput[] {
-    // What becomes of one agent says nothing of the others.
+    // An error with one agent does not concern the others.
     if (stored.operation === 'failed') return [{ type: 'failed', reason: stored.reason }];
     if (stored.operation === 'listHomeAgents') {
       this.#listed(stored.result);
@@ -116,7 +116,7 @@ export class Probes {
     return [outcome.ok ? { type: 'alive', agent } : { type: 'dead', agent, reason: outcome.reason, failed }];
   }
 
-  /** Agents that the operator took down are not asked. */
+  /** Agents that the operator has taken down are not probed. */
   #listed(agents: readonly HomeAgent[]): void {
     const asked = agents.filter(({ state }) => state !== 'down');
     const names = new Set(asked.map(({ name }) => name));
@@ -138,7 +138,7 @@ export class Probes {
     return [result, { type: 'store', token, call: { operation: 'probedHomeAgent', given } }];
   }
 
-  /** Asks more agents; when all have answered, waits for the next round. */
+  /** Probes more agents; when all have answered, waits for the next round. */
   #goOn(now: number): ProbesOutput[] {
     const state = this.#state;
     if (state.name !== 'ROUND') return [];

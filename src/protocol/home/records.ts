@@ -10,12 +10,12 @@ export interface HomeAgent {
   readonly capacity: number;
   readonly weight: number;
   readonly leases: number;
-  /** As the operator said. */
+  /** The state that the operator has set. */
   readonly state: 'up' | 'draining' | 'down';
-  /** Host of the server whose probe says that it does not answer; undefined: it does, or nobody asks. */
+  /** Host of the server whose probe failed; undefined: the agent answers, or is not probed. */
   readonly failedBy: string | undefined;
   readonly target: string | undefined;
-  /** By preference. */
+  /** In order of preference. */
   readonly ike: readonly Ike[];
 }
 
@@ -25,22 +25,22 @@ export interface Subscriber {
   readonly mip6: boolean;
   readonly localHomeAgent: boolean;
   readonly pskRoot: 'msk' | 'emsk' | undefined;
-  /** Name of the home agent that it always gets. */
+  /** Name of the home agent that the subscriber always gets. */
   readonly homeAgent: string | undefined;
   readonly homeAddress: string | undefined;
   /** Seconds. */
   readonly sessionLifetime: number | undefined;
-  /** Name (SAN or CN) in its certificate, where that is not the NAI. */
+  /** Name (SAN or CN) in the subscriber's certificate, if it differs from the NAI. */
   readonly certificateName: string | undefined;
-  /** SHA-256 of its certificate, 64 hexadecimal digits: no other is taken. */
+  /** SHA-256 of the subscriber's certificate, 64 hexadecimal digits: no other certificate is accepted. */
   readonly certificateSha256: string | undefined;
-  /** A second session beside one that lives is refused, or takes the lease over. */
+  /** What happens with a second session while one exists: `one` refuses it, `replace` lets it take over the lease. */
   readonly sessions: 'one' | 'replace';
-  /** How often a session took the lease of another that had not ended. */
+  /** Number of sessions that took over the lease of a session that had not ended. */
   readonly takeovers: number;
 }
 
-/** A subscriber with nothing but a name: in, with Mobile IPv6, bound to nothing. */
+/** A subscriber with default settings: enabled, with Mobile IPv6, not bound to a certificate or home agent. */
 export function plainSubscriber(nai: string): Subscriber {
   return {
     nai,
@@ -58,13 +58,13 @@ export function plainSubscriber(nai: string): Subscriber {
   };
 }
 
-/** What a client proved about itself. */
+/** The identity that a client has proven. */
 export interface Proof {
   /** Names in its certificate, in the order in which they are looked up. */
   readonly names: readonly string[];
   /** SHA-256 of its certificate, hexadecimal, lower case. */
   readonly sha256: string;
-  /** Session that it asks for. */
+  /** The requested session. */
   readonly sessionId: string;
 }
 
@@ -85,7 +85,7 @@ export interface Lease {
   readonly expiresAt: number;
 }
 
-/** A session as an operator sees it. Times: milliseconds since 1970, UTC. */
+/** A session, for display. Times: milliseconds since 1970, UTC. */
 export interface Session {
   readonly sessionId: string;
   readonly nai: string;
@@ -101,7 +101,7 @@ export interface Session {
   readonly expiresAt: number;
 }
 
-/** What the visited network proposes of its own. */
+/** The home agent proposal of the visited network. */
 export interface LocalProposal {
   readonly homeAgent: string;
   readonly homeAddress: string;
@@ -113,15 +113,15 @@ export interface BootstrapRequest {
   readonly origin: string;
   readonly originRealm: string | undefined;
   readonly originState: number | undefined;
-  /** The certificate: identifier of its issuer, a colon, its serial number; hexadecimal, lower case. */
+  /** The certificate: identifier of its issuer, a colon, and its serial number, in lower-case hexadecimal. */
   readonly certificate?: string | undefined;
-  /** Undefined: the node asks for no Mobile IPv6. */
+  /** Undefined: the node does not request Mobile IPv6. */
   readonly wish: 'home' | 'local' | 'any' | undefined;
   readonly local: LocalProposal | undefined;
-  /** Milliseconds from the moment when this is asked: how long session and lease live unless prolonged. */
+  /** Lifetimes of session and lease from the time of this call, in milliseconds. */
   readonly sessionLifetime: number;
   readonly leaseLifetime: number;
-  /** Unless it is the store's own time. */
+  /** Default: the store's own clock. */
   readonly now?: number;
 }
 
@@ -133,12 +133,12 @@ export type BootstrapResult =
       readonly lease: Lease;
       readonly renewed: boolean;
       readonly released: Lease | undefined;
-      /** The session, not ended yet, that had the lease until now. */
+      /** The session that had the lease until now and has not ended. */
       readonly takenFrom: string | undefined;
     }
   | { readonly result: 'local'; readonly local: LocalProposal; readonly released: Lease | undefined }
   | { readonly result: 'none'; readonly reason: NoMobility; readonly released: Lease | undefined }
-  /** The session is none: what was true when its certificate was looked at is not any more. */
+  /** The session was not stored, because the subscriber has changed since its certificate was checked. */
   | {
       readonly result: 'refused';
       readonly reason: 'no-subscriber' | 'disabled' | 'second-session' | 'other-subscriber';

@@ -2,18 +2,18 @@ import type { Demand, HomeAnswer, HomeInput, Stored, TerminationRequest, Token, 
 import { type Asker, reasonOf } from './desk.js';
 import type { Lease, Session } from './records.js';
 
-/** Older sessions of a subscriber that are ended one after another. */
+/** Older sessions of a subscriber that are being ended one after another. */
 interface Replacement {
   readonly nai: string;
   readonly rest: Session[];
 }
 
-/** What a NAS was told for: an operator's demand, or a newer session of the subscriber. */
+/** Why a NAS was told something: an operator's demand, or a newer session of the subscriber. */
 type Telling =
   | { readonly by: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   | { readonly by: 'replacement'; readonly session: Session; readonly replacement: Replacement };
 
-/** What follows when a session has ended here. */
+/** What follows the end of a session. */
 type Ending =
   | { readonly next: 'done'; readonly token: Token; readonly outcome: Told }
   | { readonly next: 'session'; readonly replacement: Replacement };
@@ -23,25 +23,28 @@ export type SessionQuestion =
   | { readonly of: 'ending'; readonly reason: string; readonly ending: Ending }
   | { readonly of: 'older'; readonly nai: string; readonly sessionId: string };
 
-/** Ends of sessions: by their NAS, by an operator's demand at the NAS, by a newer session, or here alone. */
+/**
+ * Ends sessions: on request of their NAS, by an operator's demand to the NAS, because of a newer session, or only in
+ * the store.
+ */
 export class Sessions {
   readonly #desk: Asker<SessionQuestion>;
   readonly #told = new Map<Token, Telling>();
   readonly #onEnded: (sessionId: string) => void;
 
-  /** `onEnded`: the session is known no longer, whatever else becomes of it. */
+  /** `onEnded`: called when the session is no longer valid, before the store has confirmed it. */
   constructor(desk: Asker<SessionQuestion>, onEnded: (sessionId: string) => void) {
     this.#desk = desk;
     this.#onEnded = onEnded;
   }
 
-  /** The NAS says that its session is over (RFC 6733 8.4); `stored` has the answer. */
+  /** Handles the end of a session that its NAS reports (RFC 6733 8.4). The answer follows after the store's. */
   terminate(token: Token, request: TerminationRequest): void {
     const { sessionId, origin } = request;
     this.#desk.ask({ operation: 'endSession', given: { sessionId, origin } }, { of: 'termination', token, request });
   }
 
-  /** The answer to a termination. */
+  /** The answer to a termination request. */
   terminated({ request }: Extract<SessionQuestion, { of: 'termination' }>, stored: Stored): HomeAnswer {
     const { sessionId, origin, cause } = request;
     if (stored.operation !== 'endSession') {
@@ -61,7 +64,7 @@ export class Sessions {
     return { type: 'terminated', known };
   }
 
-  /** An operator's demand, or what follows from one. */
+  /** Handles a demand from an operator or from a change of the configuration. */
   demand({ token, demand, session }: Extract<HomeInput, { type: 'demand' }>): void {
     this.#tell(demand, { by: 'demand', token, demand, session });
   }
@@ -71,8 +74,8 @@ export class Sessions {
   }
 
   /**
-   * Ends the older sessions of a subscriber at the NAS of its newest one, which would have to be left there otherwise. A node
-   * that goes to another NAS ends its session at the old one itself, when the new one is up.
+   * Ends the older sessions of a subscriber at the NAS of its newest session; nothing else would end them. A node that
+   * moves to another NAS ends its old session itself when the new one is established.
    */
   replaceOlder(nai: string, sessionId: string, origin: string): void {
     this.#desk.ask({ operation: 'listSessions', given: { of: nai, paa: origin } }, { of: 'older', nai, sessionId });

@@ -1,23 +1,25 @@
 import type { StoreCall, Stored, Token } from './alphabet.js';
 import type { Lease } from './records.js';
 
-/** How often leases are looked at whose time may be over, in milliseconds, and how many are freed at a time. */
+/** Interval between checks for expired leases in milliseconds, and the number of leases that are freed at a time. */
 export const EXPIRY_INTERVAL = 5_000;
 const EXPIRY_BATCH = 256;
 
-/** Imports to which nothing was added for so long are forgotten, and how often they are looked for, in milliseconds. */
+/**
+ * Imports without additions for this time are abandoned; also the interval between checks for them, in milliseconds.
+ */
 export const IMPORT_LIFETIME = 3_600_000;
 
-/** How long until the store is asked for a ticket key again that it did not give, in milliseconds. */
+/** Delay before the store is asked again for a ticket key that it did not return, in milliseconds. */
 export const TICKET_RETRY = 10_000;
 
 export interface UpkeepConfig {
-  /** Milliseconds: how long the history of home addresses is kept, and how long one key makes session tickets. */
+  /** How long the history of home addresses is kept, and how long a key issues session tickets, in milliseconds. */
   readonly history: number;
   readonly ticketKeyLifetime: number;
 }
 
-/** Operations of the store that upkeep is made of. */
+/** Store operations for maintenance. */
 export interface UpkeepOperations {
   readonly expire: readonly [given: { readonly limit: number }, result: readonly Lease[]];
   readonly forgetHistory: readonly [given: { readonly age: number; readonly limit: number }, result: unknown];
@@ -30,36 +32,36 @@ export interface UpkeepOperations {
 
 export type UpkeepInput =
   | { readonly type: 'start' }
-  /** The next ticket key and the next round go by this. */
+  /** Applies to the next ticket key and the next round. */
   | { readonly type: 'configure'; readonly config: UpkeepConfig }
   | { readonly type: 'stored'; readonly token: Token; readonly stored: Stored<UpkeepOperations> };
 
 export type UpkeepOutput =
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall<UpkeepOperations> }
-  /** Servers that share the store accept each other's session tickets: 48 octets, hexadecimal. */
+  /** Servers that share the store accept each other's session tickets. 48 octets, hexadecimal. */
   | { readonly type: 'ticketKey'; readonly value: string }
-  /** The store was asked for its first key and has answered, whatever it said: connections may come. */
+  /** The store has answered the request for the first key, with or without success: connections may be accepted. */
   | { readonly type: 'ready' }
-  /** Its session has ended long ago, without a word: its home agent's hook runs `down`. */
+  /** The lease has expired because its session ended without a message. The hook of its home agent runs `down`. */
   | { readonly type: 'expired'; readonly lease: Lease }
   | { readonly type: 'failed'; readonly reason: string };
 
-/** What a round does next; each waits for the one before it. */
+/** The tasks of a round; each starts after the one before has ended. */
 type Task = 'expire' | 'forgetHistory' | 'abandonImport' | 'ticketKey';
 
 /**
- * The work that nobody asks for: frees leases whose time is over, forgets old history and imports that were given up, and takes
- * the ticket key that all servers of the store share.
+ * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, and fetches the ticket key
+ * that all servers of the store share.
  */
 export class Upkeep {
   #config: UpkeepConfig;
   readonly #tasks = new Map<Token, Task>();
   #last = 0;
   #isReady = false;
-  /** When the next round begins; undefined while one goes on, and before the start. */
+  /** When the next round starts; undefined during a round and before the start. */
   #roundAt: number | undefined;
   #nextRoundAt = 0;
-  /** When the next ticket key is asked for; undefined while it is. */
+  /** When the next ticket key is requested; undefined during the request. */
   #keyAt: number | undefined;
   #importsAt = Number.NEGATIVE_INFINITY;
 
@@ -124,7 +126,7 @@ export class Upkeep {
       }
       case 'forgetHistory':
         if (now - this.#importsAt < IMPORT_LIFETIME) return this.#end(now);
-        // Whoever began them was killed.
+        // The process that started them was killed.
         return [this.#ask('abandonImport', { operation: 'abandonImport', given: { age: IMPORT_LIFETIME } })];
       case 'abandonImport':
         this.#importsAt = now;
@@ -147,7 +149,7 @@ export class Upkeep {
     return outputs;
   }
 
-  /** A round that took longer than the pause is followed by the next one at once. */
+  /** If a round takes longer than the interval, the next one starts immediately. */
   #end(now: number): UpkeepOutput[] {
     this.#roundAt = Math.max(now, this.#nextRoundAt);
     return [];

@@ -1,19 +1,25 @@
 import type { HookEvent } from './contract.js';
 
-/** A hook that fails is tried again after a second, then after twice as long each time, a minute at most. Milliseconds. */
+/**
+ * Delay before the first retry of a failed hook, in milliseconds. Each further retry doubles the delay, up to one
+ * minute.
+ */
 export const FIRST_RETRY = 1_000;
 export const LONGEST_RETRY = 60_000;
 
-/** No session is left that would end the retries of `down`, `revoke` and `stop`; the answer of a `probe` is its one try. */
+/**
+ * Limits of tries. After `down`, `revoke` and `stop` no session exists whose end would stop the retries. A `probe` has
+ * one try, because its result is the answer.
+ */
 export const MAX_TRIES: Readonly<Partial<Record<HookEvent, number>>> = { down: 8, revoke: 8, stop: 8, probe: 1 };
 
-/** Events that one run of a hook gets at most. */
+/** Maximum number of events in one run of a hook. */
 export const MAX_BATCH = 1_000;
 
 /** From SIGTERM to SIGKILL, in milliseconds. */
 export const KILL_AFTER = 2_000;
 
-/** How long the processes that are killed at the end may take to be gone, with their key files, in milliseconds. */
+/** How long the daemon waits at its end until killed processes, and their key files, no longer exist. Milliseconds. */
 export const AFTER_KILL = 500;
 
 /** How a run of a hook ended. */
@@ -22,57 +28,60 @@ export type HookOutcome =
   | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
 
 /**
- * Why a job took no part in its run. `nothing`: there is nothing to say any more, which counts as success. `refused`: a value
- * must not reach a hook, and would not the next time. `broken`: a fault of this program. None of them is tried again.
+ * Why a job took no part in its run. `nothing`: the event no longer applies, which counts as success. `refused`: a
+ * value must not be passed to a hook. `broken`: an internal error. A retry would not help in any of these cases.
  */
 export type Exempt = 'nothing' | 'refused' | 'broken';
 
-/** An event that a hook is to be told. */
+/** An event to pass to a hook. */
 export interface Job {
   readonly event: HookEvent;
-  /** Jobs of one subject run one after another, in order: a mobile node, a client. */
+  /** A mobile node or a client. Jobs of one subject run one after another, in order. */
   readonly subject: string;
-  /** Tokens of earlier jobs: this one waits until they have had their first try, and do not run. */
+  /** Tokens of earlier jobs. This job waits until each of them has had its first try and is not running. */
   readonly after?: readonly number[] | undefined;
-  /** Jobs of one lane share a run: those that come while it runs go into its next run, in order. */
+  /** Jobs of one lane share a run. Jobs that arrive during a run wait for the next one, in order. */
   readonly lane?: string | undefined;
 }
 
 export interface QueueOptions {
-  /** How long a run may take, in milliseconds. */
+  /** Time limit of a run in milliseconds. */
   readonly timeout: number;
-  /** How many jobs run at a time. A lane has its own run beside these, so that it never waits for the hooks of others. */
+  /**
+   * Maximum number of jobs that run at the same time. The run of a lane does not count, so that a lane never waits for
+   * other hooks.
+   */
   readonly parallel: number;
 }
 
 export type QueueInput =
   | { readonly type: 'job'; readonly token: number; readonly job: Job }
-  /** A run is over. `outcome` is undefined if no process was started because all its jobs are exempt. */
+  /** A run has ended. `outcome` is undefined if no process was started because all jobs are exempt. */
   | {
       readonly type: 'ended';
       readonly run: number;
       readonly outcome: HookOutcome | undefined;
       readonly exempt?: ReadonlyMap<number, Exempt>;
     }
-  /** The daemon ends: each job has its try, then no more. `within`: milliseconds. */
+  /** The daemon stops: each job gets one more try, but no retries. `within`: time limit in milliseconds. */
   | { readonly type: 'stop'; readonly within: number }
   | { readonly type: 'tick' };
 
 export type QueueOutput =
-  /** Run the hook of these jobs, of which there are several in a lane only; answer with `ended`. */
+  /** Run the hook for these jobs; only a lane has several. Answered by `ended`. */
   | {
       readonly type: 'run';
       readonly run: number;
       readonly tokens: readonly number[];
       readonly lane: string | undefined;
     }
-  /** Send the process of a run a signal; it still ends with `ended`. */
+  /** Send a signal to the process of a run. `ended` still follows. */
   | { readonly type: 'kill'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
-  /** A job has had its first try, or will have none. Comes once for each job. */
+  /** A job has had its first try, or will not get one. Sent once for each job. */
   | { readonly type: 'settled'; readonly token: number; readonly outcome: HookOutcome }
-  /** A job is over: it runs no more, and its key can be wiped. Comes once for each job, after `settled`. */
+  /** A job will not run again; its key can be wiped. Sent once for each job, after `settled`. */
   | { readonly type: 'done'; readonly token: number; readonly ok: boolean }
-  /** A try is over. `sinceEvent`: milliseconds since the job came; earlier tries count. */
+  /** A try has ended. `sinceEvent`: milliseconds since the job arrived, including earlier tries. */
   | {
       readonly type: 'finished';
       readonly token: number;
@@ -80,10 +89,10 @@ export type QueueOutput =
       readonly outcome: HookOutcome;
       readonly sinceEvent: number;
     }
-  /** After `stop`: no job is left, and none is accepted any more. */
+  /** After `stop`: all jobs are done and no more are accepted. */
   | { readonly type: 'stopped' };
 
-/** What a person sees of a job that is not over. */
+/** An unfinished job, for display. */
 export interface JobView {
   readonly token: number;
   readonly tries: number;

@@ -3,14 +3,14 @@ import { formatAddress, parseAddress } from '../bytes/address.js';
 import { hostAddressProblem } from '../mip6/fitness.js';
 import { checkName } from '../mip6/names.js';
 
-/** Whose host the hook runs for: mobile node, home agent, or enforcement point. */
+/** The node that the hook configures: mobile node, home agent, or enforcement point. */
 export type HookRole = 'mn' | 'ha' | 'ep';
-/** What has happened; the only argument of a hook. */
+/** The event; the only argument of a hook. */
 export type HookEvent =
   | ('up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'probe')
   | ('start' | 'permit' | 'revoke' | 'batch' | 'stop');
 
-/** What a hook is told. Times in seconds, addresses as text; undefined: the hook does not get this variable. */
+/** Variables for a hook. Times in seconds, addresses as text; undefined: the variable is not set. */
 export interface HookVariables {
   readonly mnId?: string | undefined;
   readonly session?: string | undefined;
@@ -29,7 +29,7 @@ export interface HookVariables {
   readonly interface?: string | undefined;
 }
 
-/** A value that must not reach a hook, because hooks paste values into configuration files and file names. */
+/** A value must not be passed to a hook, because hooks write values into configuration files and file names. */
 export class HookValueError extends CodedError<'ERR_HOOK_VALUE'> {
   override readonly name = 'HookValueError';
   readonly variable: string;
@@ -40,7 +40,7 @@ export class HookValueError extends CodedError<'ERR_HOOK_VALUE'> {
   }
 }
 
-/** Has the programs of the base system and of packages, on Linux and FreeBSD. */
+/** Contains the programs of the base system and of packages on Linux and FreeBSD. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 type Check = (value: string) => string | undefined;
@@ -51,13 +51,13 @@ const address: Check = (text) => {
   return formatAddress(octets) === text ? undefined : `it is not canonical: ${formatAddress(octets)}`;
 };
 
-/** An address that a home agent or a mobile node can have as its home address. */
+/** An address that a home agent can have, or that can be a home address. */
 const hostAddress: Check = (text) => {
   const octets = parseAddress(text);
   return address(text) ?? (octets && hostAddressProblem(octets));
 };
 
-/** An address; a link-local one is followed by its interface, `fe80::1%eth0`. */
+/** An address; a link-local one has a scope: `fe80::1%eth0`. */
 const scopedAddress: Check = (text) => {
   const [plain = '', scope, more] = text.split('%');
   if (more !== undefined || (scope !== undefined && interfaceName(scope))) return 'its scope is not an interface';
@@ -89,7 +89,7 @@ const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: st
   { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },
 ];
 
-/** What of a hook's environment does not depend on the event. */
+/** Environment variables that do not depend on the event. */
 export interface HookPlaces {
   /** Home directory of the daemon's user. */
   readonly home: string;
@@ -97,8 +97,8 @@ export interface HookPlaces {
 }
 
 /**
- * The whole environment of a hook, less MIP6_PSK_FILE, which whoever writes that file adds. Throws HookValueError for a value
- * that does not match its pattern.
+ * The complete environment of a hook, except MIP6_PSK_FILE, which the writer of that file adds. Throws HookValueError
+ * if a value does not match its pattern.
  */
 export function hookEnvironment(
   event: HookEvent,

@@ -1,6 +1,6 @@
 import { type HookEvent, HookValueError, type HookVariables, hookLine } from './contract.js';
 
-/** A client that may pass. */
+/** An authorized client. */
 export interface Admission {
   readonly session: string;
   readonly userName: string | undefined;
@@ -10,22 +10,22 @@ export interface Admission {
 }
 
 export type EnforcementInput =
-  /** Set the enforcement point up from nothing. */
+  /** Set up the enforcement point from an empty state. */
   | { readonly type: 'start'; readonly token: number }
   | { readonly type: 'permit'; readonly token: number; readonly admission: Admission }
   | { readonly type: 'move'; readonly session: string; readonly address: string }
   | { readonly type: 'revoke'; readonly session: string }
-  /** The PAA ends. */
+  /** The PAA stops. */
   | { readonly type: 'stop'; readonly token: number }
-  /** A job runs now: what is its hook to be told? Asked for each try, and answered by `say` or `nothing`. */
+  /** A job is about to run. Sent for each try, and answered by `say` or `nothing` with the data for the hook. */
   | { readonly type: 'run'; readonly job: number }
   /** A job has had its first try. */
   | { readonly type: 'settled'; readonly job: number; readonly ok: boolean }
-  /** A job is over: it has worked, or is not tried again. */
+  /** A job succeeded or will not be retried. */
   | { readonly type: 'done'; readonly job: number; readonly ok: boolean };
 
 export type EnforcementOutput =
-  /** Queue a run of the hook; `run` asks what it is told. `after`: jobs that must have had their first try. */
+  /** Queue a run of the hook; `run` asks for its data. `after`: jobs that must have had their first try before. */
   | {
       readonly type: 'job';
       readonly job: number;
@@ -33,28 +33,28 @@ export type EnforcementOutput =
       readonly subject: string;
       readonly after: readonly number[];
     }
-  /** Answer to `run`. `input`: for standard input. */
+  /** Answers `run`. `input`: the standard input of the hook. */
   | {
       readonly type: 'say';
       readonly job: number;
       readonly variables: HookVariables;
       readonly input: string | undefined;
     }
-  /** Answer to `run`: there is nothing to say any more. */
+  /** Answers `run`: the event no longer applies. */
   | { readonly type: 'nothing'; readonly job: number }
-  /** The first try of what was asked for is over. */
+  /** The first try of the request with this token has ended. */
   | { readonly type: 'settled'; readonly token: number; readonly ok: boolean };
 
 interface Held extends Admission {
   readonly until: number | undefined;
 }
 
-/** A change of address of which the hook has not been told yet, or has been told. */
+/** A client's change of address. `told` says whether the hook has been told of it. */
 interface Move {
-  /** The last address that it was told before. */
+  /** The last address that the hook was told before. */
   readonly former: string;
   told: boolean;
-  /** A later move says all of it. */
+  /** A later move includes this one. */
   superseded: boolean;
 }
 
@@ -67,13 +67,16 @@ type Saying =
       readonly session: string;
       readonly userName: string | undefined;
       readonly address: string;
-      /** An address that the session has left and that may still be permitted: apart from the events of the session. */
+      /**
+       * The session has left this address, which may still be permitted. The event is independent of the session's
+       * other events.
+       */
       readonly alone: boolean;
     };
 
 interface Telling {
   readonly saying: Saying;
-  /** Addresses whose events must be told in order. */
+  /** Addresses whose events must reach the hook in order. */
   readonly addresses: readonly string[];
   readonly token: number | undefined;
 }
@@ -82,31 +85,34 @@ interface Telling {
 const POINT = 'ep';
 
 /**
- * Who may pass, and what the enforcement point's hook has to be told of it. Stale permits of an earlier run of the PAA are
- * cleared by `start`; until that has worked, no other event is told. What a hook is told is looked up when it runs: one that
- * runs late, or again, never says what once was true.
+ * Tracks authorized clients and tells the enforcement point's hook. `start` clears stale permits of an earlier run of
+ * the PAA; all other events wait until it has succeeded. The data for the hook is looked up when the hook runs, so that
+ * a late or repeated run never reports an outdated state.
  */
 export class EnforcementPoint {
   readonly #interface: string;
   readonly #held = new Map<string, Held>();
-  /** Sessions from an address, the newest last: its events count, since its node has forgotten the others. */
+  /**
+   * Sessions by address, the newest last. Only the newest session's events count, because its node no longer has the
+   * others.
+   */
   readonly #holders = new Map<string, Set<string>>();
   /** The last move of each session. */
   readonly #moves = new Map<string, Move>();
   readonly #jobs = new Map<number, Telling>();
-  /** Jobs that are not over, by the addresses that they are about: a later one must not run while one of them does. */
+  /** Unfinished jobs by the addresses that they concern. Jobs that share an address must not run at the same time. */
   readonly #about = new Map<string, Set<number>>();
   #lastJob = 0;
-  /** The last `start`; the point is ready when this one has worked. */
+  /** The last `start`. The enforcement point is ready when it has succeeded. */
   #start: number | undefined;
   #ready = false;
   #stopped = false;
-  /** Events that the run of `start` under way says, and those since. */
+  /** Events that the current run of `start` includes, and events since then. */
   #covered: Telling[] = [];
   #later: Telling[] = [];
   #outputs: EnforcementOutput[] = [];
 
-  /** `interface`: of the access network. */
+  /** `interfaceName`: the interface of the access network. */
   constructor(interfaceName: string) {
     this.#interface = interfaceName;
   }
@@ -147,7 +153,7 @@ export class EnforcementPoint {
     const telling = this.#jobs.get(job);
     const values = telling && this.#valuesFor(telling.saying, now);
     if (!values) {
-      // Another session has the new address of a client that moved: the address before is left to be taken away.
+      // Another session has the new address of a client that moved. The client's former address must still be revoked.
       if (telling?.saying.event === 'move' && !telling.saying.move.superseded) {
         const { session, move } = telling.saying;
         if (this.#held.has(session)) this.#clear(session, move.former);
@@ -181,7 +187,7 @@ export class EnforcementPoint {
     }
   }
 
-  /** Standard input of `start`: a line for each client that may pass. */
+  /** Standard input of `start`: one line for each authorized client. */
   #everybody(now: number): string {
     this.#abandon(this.#covered);
     this.#covered = this.#later;
@@ -193,14 +199,16 @@ export class EnforcementPoint {
 
   #valuesOf(session: string, now: number): HookVariables | undefined {
     const held = this.#held.get(session);
-    // If another session has the address, the events of that one count.
+    // If a newer session has the address, only its events count.
     if (!held || this.#holder(held.address) !== session) return undefined;
     const { userName: mnId, address: careOfAddress, until } = held;
     const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - now) / 1000));
     return { mnId, session, careOfAddress, lifetime, interface: this.#interface };
   }
 
-  /** A client whose values no hook must be given does not keep the others out. */
+  /**
+   * A client with values that must not be passed to a hook is skipped, so that the other clients are still permitted.
+   */
   #lineOf(session: string, now: number): string {
     const values = this.#valuesOf(session, now);
     try {
@@ -222,7 +230,7 @@ export class EnforcementPoint {
     this.#tell({ saying: { event: 'permit', session }, addresses: [address], token });
   }
 
-  /** If a client moves again before the hook could be told of its first move, the hook is told once. */
+  /** If a client moves again before the hook was told of its first move, the hook is told once. */
   #move(session: string, address: string): void {
     const held = this.#held.get(session);
     if (!held) return;
@@ -245,11 +253,11 @@ export class EnforcementPoint {
     this.#held.delete(session);
     this.#moves.delete(session);
     this.#leave(session, held.address);
-    // The hook will not be told of a move that it has not been told of: what it knows is the address before.
+    // If the hook was not told of the last move, it knows only the address before that.
     for (const address of last && !last.told ? [last.former, held.address] : [held.address]) {
       const saying = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
       this.#tell({ saying, addresses: [address], token: undefined });
-      // The hook permits an address for one session. Another one that has this address is told again.
+      // The hook permits an address for one session. Report another session that has this address again.
       const other = this.#holder(address);
       if (other !== undefined) {
         this.#tell({ saying: { event: 'permit', session: other }, addresses: [address], token: undefined });
@@ -273,7 +281,7 @@ export class EnforcementPoint {
     return [...(this.#holders.get(address) ?? [])].at(-1);
   }
 
-  /** An address that nobody may use any more; undefined if somebody has it again, who would be shut out with it. */
+  /** An address to revoke. Undefined if another session has it now, which the revocation would cut off. */
   #free(address: string): string | undefined {
     return this.#holders.has(address) ? undefined : address;
   }
@@ -282,7 +290,7 @@ export class EnforcementPoint {
 
   #begin(token: number): void {
     this.#ready = false;
-    // A hook under way that takes an address away must not do it after `start` has given that to somebody.
+    // A running hook that revokes an address must not do so after `start` has permitted that address again.
     const after = [...this.#jobs].filter(([, { saying }]) => saying.event === 'move' || saying.event === 'revoke');
     this.#start = this.#queue(
       { saying: { event: 'start' }, addresses: [], token },
@@ -290,7 +298,10 @@ export class EnforcementPoint {
     );
   }
 
-  /** After what is under way. Events that wait for `start` are not told any more: `stop` clears all of them. */
+  /**
+   * Runs `stop` after the jobs that are running. Events that wait for `start` are dropped, because `stop` clears all
+   * permits.
+   */
   #end(token: number): void {
     this.#stopped = true;
     this.#abandon([...this.#covered, ...this.#later]);
@@ -339,8 +350,8 @@ export class EnforcementPoint {
   }
 
   /**
-   * A newer event of the session ended the retries of this one. What it was to take away may still be permitted: that is a
-   * job of its own, with retries of its own.
+   * A newer event of the session ended the retries of this one. The address that it should revoke may still be
+   * permitted: a separate job with its own retries revokes it.
    */
   #unfinished(saying: Saying, job: number): void {
     if (saying.event === 'move' && saying.move.told) {

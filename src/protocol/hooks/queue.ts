@@ -17,8 +17,8 @@ import {
 import type { HookEvent } from './contract.js';
 import { type Entry, type Lane, type Run, replacedRefresh, type Stop } from './queue-state.js';
 
-const ENDED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has ended' };
-const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'a newer event took its place' };
+const ENDED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has stopped' };
+const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'replaced by a newer event' };
 const NOTHING_TO_SAY: HookOutcome = { ok: true, milliseconds: 0 };
 
 const NO_TRY: Readonly<Record<Exclude<Exempt, 'nothing'>, HookOutcome>> = {
@@ -27,14 +27,14 @@ const NO_TRY: Readonly<Record<Exclude<Exempt, 'nothing'>, HookOutcome>> = {
 };
 
 /**
- * QUEUE: decides which hook runs when. One job of a subject at a time, in order; at most so many jobs at a time; again until
- * the hook works or a newer event says what holds now.
+ * Decides which hook runs when. Jobs of one subject run one at a time, in order. A limited number of jobs run at the
+ * same time. A failed job is retried until it succeeds or a newer event replaces it.
  */
 export class HookQueue {
   readonly #options: QueueOptions;
   readonly #entries = new Map<number, Entry>();
   readonly #subjects = new Map<string, Entry[]>();
-  /** By the job that they come after. */
+  /** Jobs by the job in `after` that they wait for. */
   readonly #dependents = new Map<number, Entry[]>();
   readonly #lanes = new Map<string, Lane>();
   readonly #line: Entry[] = [];
@@ -43,7 +43,7 @@ export class HookQueue {
   #singleRuns = 0;
   #lastRun = 0;
   #stop: Stop = { name: 'open' };
-  /** Of the input that is being handled. */
+  /** Time of the current input. */
   #now = 0;
   #outputs: QueueOutput[] = [];
 
@@ -68,7 +68,7 @@ export class HookQueue {
         this.#tick();
     }
     this.#beginSingles();
-    // Jobs that come at one moment go into one run: the lane begins at the tick after them.
+    // Jobs that arrive at the same time share a run: the lane starts at the next tick.
     if (input.type !== 'job') for (const lane of this.#lanes.values()) this.#beginLane(lane);
     this.#finishStop(input.type);
     return this.#outputs;
@@ -88,12 +88,12 @@ export class HookQueue {
     return first === Number.POSITIVE_INFINITY ? undefined : first;
   }
 
-  /** Jobs of this subject that wait, run or will be tried again. */
+  /** Number of unfinished jobs of this subject. */
   backlog(subject: string): number {
     return this.#subjects.get(subject)?.length ?? 0;
   }
 
-  /** Jobs that wait, run or will be tried again. */
+  /** All unfinished jobs. */
   *jobs(): Generator<JobView> {
     for (const { token, tries, problem } of this.#entries.values()) yield { token, tries, problem };
   }
@@ -135,7 +135,7 @@ export class HookQueue {
     else this.#consider(entry);
   }
 
-  /** The newer one gets the place in line, or jobs that come often would never run. */
+  /** The newer job takes the place in line. Otherwise a subject with frequent events would never get its turn. */
   #replace(older: Entry, newer: Entry): void {
     const place = this.#line.indexOf(older);
     this.#finish(older, false, REPLACED);
@@ -145,13 +145,13 @@ export class HookQueue {
   }
 
   /**
-   * A newer event ends the retries of an older one: it says what holds now. Except `up` after `down` or `revoke`: these are
-   * not undone by it, and are told first.
+   * A newer event ends the retries of an older one, because it describes the current state. Exception: `up` does not
+   * undo `down` or `revoke`, so these are reported first.
    */
   #supersede(older: Entry, event: HookEvent): void {
     if (event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke')) return;
     older.superseded = true;
-    // It has had its try, and sleeps or stands in line for another.
+    // It has had its first try and waits for another.
     if (older.settled && older.state !== 'running') this.#finish(older, false, REPLACED);
   }
 
@@ -163,7 +163,7 @@ export class HookQueue {
 
   // ------------------------------------------------------------------------------------------------------------- runs
 
-  /** Puts a job in line, or has its lane run, if nothing is before it any more. */
+  /** Puts a job in line, or schedules the run of its lane, unless an earlier job blocks it. */
   #consider(entry: Entry): void {
     const isFirst = this.#subjects.get(entry.job.subject)?.[0] === entry;
     if (entry.state !== 'waiting' || !isFirst || entry.blockedBy.size > 0) return;
@@ -178,7 +178,7 @@ export class HookQueue {
   #beginSingles(): void {
     while (!this.#isOver && this.#line.length > 0 && this.#singleRuns < this.#options.parallel) {
       const entry = this.#line.shift();
-      // Over without a try, because the queue was stopped or a newer refresh took its place.
+      // The job has ended without a try: the queue was stopped, or a newer refresh replaced it.
       if (entry?.state !== 'in line') continue;
       this.#singleRuns += 1;
       this.#begin([entry], undefined);
@@ -195,7 +195,7 @@ export class HookQueue {
     this.#begin(batch, lane);
   }
 
-  /** What can run now: what is before a job in its subject, or what it comes after, is over or in the same run. */
+  /** Jobs of a lane that can run now: each job that blocks them has ended or is in the same run. */
   #batchOf(lane: Lane): Entry[] {
     const batch: Entry[] = [];
     const taken = new Set<number>();
@@ -238,16 +238,16 @@ export class HookQueue {
       else if (why) this.#finish(entry, false, NO_TRY[why]);
       else if (shown) this.#tried(entry, shown, run.lane !== undefined);
     }
-    // What was behind these jobs in their subjects, and those of a failed run of a lane.
+    // Jobs that waited behind these in their subjects, and jobs of a failed run of a lane.
     for (const { job } of run.entries) {
       const next = this.#subjects.get(job.subject)?.[0];
       if (next) this.#consider(next);
     }
   }
 
-  /** Whatever the exit status: it came after SIGTERM. */
+  /** The exit status after SIGTERM does not count. */
   #lateOutcome({ milliseconds }: HookOutcome): HookOutcome {
-    return { ok: false, milliseconds, reason: `no end after ${this.#options.timeout} ms` };
+    return { ok: false, milliseconds, reason: `timeout after ${this.#options.timeout} ms` };
   }
 
   #tried(entry: Entry, outcome: HookOutcome, inLane: boolean): void {
@@ -260,7 +260,7 @@ export class HookQueue {
     } else if (this.#isOver) {
       this.#finish(entry, false, outcome);
     } else if (inLane) {
-      // Which of the events made the run fail is not known.
+      // It is unknown which event made the run fail.
       entry.alone = true;
       entry.state = 'waiting';
     } else if (
@@ -286,7 +286,7 @@ export class HookQueue {
     this.#outputs.push({ type: 'settled', token: entry.token, outcome });
   }
 
-  /** What comes after this job may run. */
+  /** Unblocks jobs that wait for this one. */
   #release(entry: Entry): void {
     const dependents = this.#dependents.get(entry.token) ?? [];
     this.#dependents.delete(entry.token);
@@ -296,7 +296,7 @@ export class HookQueue {
     }
   }
 
-  /** A job is over. `outcome`: for a job that has not been settled. */
+  /** Ends a job. `outcome`: for a job that has not been settled. */
   #finish(entry: Entry, ok: boolean, outcome: HookOutcome): void {
     const { token, job } = entry;
     this.#entries.delete(token);
@@ -350,7 +350,7 @@ export class HookQueue {
     for (const run of this.#runs.keys()) this.#outputs.push({ type: 'kill', run, signal: 'SIGKILL' });
   }
 
-  /** No run begins any more. */
+  /** Whether no more runs start. */
   get #isOver(): boolean {
     return this.#stop.name === 'killing' || this.#stop.name === 'over';
   }

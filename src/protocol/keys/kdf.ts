@@ -26,15 +26,15 @@ const PSK_LABEL = 'mip6-ike-psk@pana-mip6';
 export const PSK_LENGTH = 64;
 
 /**
- * The key that a mobile node and its home agent share for IKE: KDF(root, label | 0x00 | HA | HoA | 64). The root is the
- * MSK, as in the paper, or the EMSK. IPv4 addresses enter as ::ffff:a.b.c.d; a home address that IKEv2 will assign as
- * zeros.
+ * The pre-shared IKE key of a mobile node and its home agent: KDF(root, label | 0x00 | HA | HoA | 64). The root is the
+ * MSK, as in the paper, or the EMSK. An IPv4 address is encoded as ::ffff:a.b.c.d. A home address that IKEv2 assigns
+ * later is encoded as zeros.
  */
 export function derivePsk(root: Secret, homeAgent: AddressOctets, home: AddressOctets | undefined): Secret {
   return usrk(root, PSK_LABEL, concat(toV6Octets(homeAgent), home ? toV6Octets(home) : new Uint8Array(16)), PSK_LENGTH);
 }
 
-/** What people may see of a key: the first 8 hex digits of its SHA-256. */
+/** Identifies a key in output for operators without revealing it: the first 8 hexadecimal digits of its SHA-256. */
 export function fingerprint(key: Secret): string {
   return key.use((octets) => toHex(createHash('sha256').update(octets).digest()).slice(0, 8));
 }

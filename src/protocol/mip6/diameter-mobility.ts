@@ -14,10 +14,10 @@ import { assignmentProblem } from './fitness.js';
 /** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
 export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;
 
-/** What the members of MIP6-Agent-Info say, RFC 5447 4.2.1. */
+/** The value of MIP6-Agent-Info, RFC 5447 4.2.1. */
 export type AgentInfo = ValueOf<'MIP6-Agent-Info'>;
 
-/** The mobility AVPs of a DER or DEA (RFC 5447, RFC 4004 for the home address, and our own). */
+/** The mobility AVPs of a DER or DEA: RFC 5447, RFC 4004 for the home address, and this project's own AVPs. */
 export type DiameterMobility = Partial<
   Pick<
     Message<typeof DER> & Message<typeof DEA>,
@@ -25,25 +25,28 @@ export type DiameterMobility = Partial<
   >
 >;
 
-/** A home agent and a home address, as either side proposes or assigns them. */
+/** A home agent and a home address that the NAS proposes or the AAA server assigns. */
 export interface HomeAgentOffer {
   readonly homeAgent: AddressOctets;
   readonly homeAddress: AddressOctets | undefined;
   readonly prefix: HomeLinkPrefix | undefined;
   readonly host: { readonly realm: string; readonly host: string } | undefined;
-  /** IKE bits of CAPABILITY that it is set up for; undefined: not known here. */
+  /** The IKE bits of CAPABILITY that the home agent supports; undefined if unknown. */
   readonly ike?: number | undefined;
 }
 
-/** Bits of CAPABILITY that name a version of IKE. */
+/** Bits of CAPABILITY that select a version of IKE. */
 export const IKE_BITS = CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
-/** Whether the visited network proposes its own home agent to a node with this wish. */
+/** Whether the visited network proposes its own home agent to a node that requests these capability bits. */
 export function proposesLocal(wish: number | undefined): wish is number {
   return wish !== undefined && (wish & CAPABILITY.MIP6) !== 0 && wishOf(wish) !== 'home';
 }
 
-/** What the first DER of a run says for a node with this wish; `local` is the visited network's proposal. */
+/**
+ * The mobility AVPs of the first DER of an authentication. `wish`: the requested bits of CAPABILITY. `local`: the
+ * proposal of the visited network.
+ */
 export function requestMobility(wish: number | undefined, local: HomeAgentOffer | undefined): DiameterMobility {
   if (wish === undefined || (wish & CAPABILITY.MIP6) === 0) return {};
   const own = { 'Mobility-Capability': wish };
@@ -56,7 +59,7 @@ export function requestMobility(wish: number | undefined, local: HomeAgentOffer 
   };
 }
 
-/** The AVPs for one home agent. */
+/** Encodes a home agent and a home address as MIP6-Agent-Info. */
 export function agentInfo(offer: HomeAgentOffer): AgentInfo {
   return {
     'MIP-Home-Agent-Address': [offer.homeAgent],
@@ -69,23 +72,28 @@ export function agentInfo(offer: HomeAgentOffer): AgentInfo {
 
 export interface AnswerContext {
   readonly wish: number | undefined;
-  /** What the DER proposed. */
+  /** The proposal in the DER. */
   readonly local: HomeAgentOffer | undefined;
   readonly ikeIdentity: string | undefined;
   /** Seconds. */
   readonly lifetime: number | undefined;
 }
 
-/** What an answer gives; `problem`: it gives what is not fit for use, which costs Mobile IPv6 and not access. */
+/**
+ * The assignment in an answer. `problem`: why the assignment is unusable; the node then gets network access without
+ * Mobile IPv6.
+ */
 export type AnsweredMobility =
   | { readonly assignment: MobilityAssignment; readonly kind: 'home' | 'local'; readonly problem?: undefined }
   | { readonly problem: string; readonly assignment?: undefined; readonly kind?: undefined }
   | undefined;
 
 /**
- * What the PaC is handed, by the table of RFC 5447 4.2.5: in the answer LOCAL clear means home agent of the home domain
- * only; LOCAL set without MIP6-Agent-Info, or with our own, means the visited network's proposal; LOCAL set with another
- * one leaves the choice to the PaC's wish, and to the home agent where it has none, whose address outlives a move.
+ * Chooses the assignment for the PaC by the table of RFC 5447 4.2.5. If LOCAL is clear in the answer, only a home agent
+ * of the home domain is allowed. If LOCAL is set and MIP6-Agent-Info is absent or equal to the proposal of the visited
+ * network, that proposal is used. If LOCAL is set and MIP6-Agent-Info names another home agent, the PaC's preference
+ * decides; without a preference the home agent of the home domain is used, because its address survives a move to
+ * another network.
  */
 export function answerMobility(answer: DiameterMobility, context: AnswerContext): AnsweredMobility {
   const { wish, local } = context;
@@ -127,13 +135,19 @@ export function answerMobility(answer: DiameterMobility, context: AnswerContext)
   return problem === undefined ? { kind, assignment } : { problem };
 }
 
-/** The visited network knows no EMSK, and which IKE its home agent speaks is its own business. */
+/**
+ * The bits to announce for the local home agent. The visited network does not have the EMSK, and its home agent decides
+ * which IKE versions it supports.
+ */
 function localBits(capability: number, { ike }: HomeAgentOffer): number {
   const bits = capability & ~CAPABILITY.PSK_FROM_EMSK;
   return ike === undefined ? bits : (bits & ~IKE_BITS) | ike;
 }
 
-/** An answer without our own AVP comes from a server that knows only the standard ones: what it delivered says enough. */
+/**
+ * Capability bits for an answer without Mobility-Capability. Such a server knows only the standard AVPs, so the bits
+ * are derived from what it assigned.
+ */
 function deliveredBits(wish: number, kind: 'home' | 'local', offer: HomeAgentOffer): number {
   const where = kind === 'local' ? CAPABILITY.LOCAL_HA : CAPABILITY.HOME_HA;
   const address = offer.homeAddress ? CAPABILITY.HOA_ASSIGN : 0;
@@ -141,13 +155,16 @@ function deliveredBits(wish: number, kind: 'home' | 'local', offer: HomeAgentOff
   return CAPABILITY.MIP6 | where | address | ike;
 }
 
-/** The first IPv6 address of a home agent, which enters the key; IPv4 only where there is no other. */
+/**
+ * The home agent address that enters the key derivation: the first IPv6 address, or an IPv4 address if there is no IPv6
+ * address.
+ */
 function agentAddress(info: AgentInfo): AddressOctets | undefined {
   const addresses = info['MIP-Home-Agent-Address'] ?? [];
   return addresses.find((address) => address.length === 16) ?? addresses.find((address) => address.length === 4);
 }
 
-/** `::` asks for an address, and a prefix alone has its low 64 bits zero: neither is a home address. */
+/** Whether an address is only a request for one: `::`, or a prefix with zero in its low 64 bits. */
 function isUnassigned(address: AddressOctets): boolean {
   return address.length === 16
     ? address.subarray(8).every((octet) => octet === 0)
@@ -165,20 +182,25 @@ export type DeaLifetimes = Partial<
 
 const UNLIMITED = 0xffff_ffff;
 
-/** Seconds of the longest lifetime that PANA can announce: one less than 0xFFFFFFFF. */
+/** The longest lifetime that PANA can announce, in seconds. 0xFFFFFFFF means unlimited. */
 const MAX_LIFETIME = UNLIMITED - 1;
 
-/** Seconds between two re-authentications at least, whatever the server wants: 0 would be a loop. */
+/**
+ * Minimum time between two re-authentications in seconds, whatever the server requests. A value of 0 would cause a
+ * loop.
+ */
 export const MIN_AUTHORIZATION_LIFETIME = 10;
 
-/** Seconds of the shortest lifetime that a client is told: with one second both ends would do nothing but authenticate. */
+/**
+ * The shortest lifetime that is announced to a client, in seconds. With one second, both ends would only authenticate.
+ */
 export const MIN_SESSION_LIFETIME = 5;
 
 /**
- * Lifetimes of a PANA session in milliseconds: the smaller of Session-Timeout and Authorization-Lifetime with its grace
- * bounds the session; an absent one, 0xFFFFFFFF, and a Session-Timeout of 0 mean none (RFC 6733 8.9, 8.13);
- * Authorization-Lifetime 0 means to re-authenticate at once, which is MIN_AUTHORIZATION_LIFETIME here. `fallback`:
- * milliseconds, where nothing bounds it, since PANA has to announce a lifetime.
+ * Lifetimes of a PANA session in milliseconds. The smaller of Session-Timeout and Authorization-Lifetime plus
+ * Auth-Grace-Period limits the session. An absent value, 0xFFFFFFFF, and a Session-Timeout of 0 mean no limit (RFC 6733
+ * 8.9, 8.13). Authorization-Lifetime 0 means immediate re-authentication, which becomes MIN_AUTHORIZATION_LIFETIME.
+ * `fallback` in milliseconds: the lifetime if the server sets no limit, because PANA has to announce one.
  */
 export function sessionLifetimes(answer: DeaLifetimes, fallback: number) {
   const timeout = bounded(answer['Session-Timeout']) || undefined;

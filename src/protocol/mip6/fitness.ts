@@ -3,11 +3,11 @@ import { equalOctets } from '../bytes/octets.js';
 import type { HomeLinkPrefix, MobilityAssignment } from './assignment.js';
 import { checkName } from './names.js';
 
-/** Bits of the shortest home link prefix that is taken: a home link is at most a /64 (RFC 4291 2.5.4). */
+/** Minimum length of a home link prefix in bits: a home link is at most a /64 (RFC 4291 2.5.4). */
 export const MIN_PREFIX_LENGTH = 64;
 export const MAX_PREFIX_LENGTH = 128;
 
-/** Why these octets cannot be the address of a home agent or a mobile node; undefined if they can. */
+/** Why these octets cannot be the address of a home agent or mobile node; undefined if they can. */
 export function hostAddressProblem(octets: AddressOctets): string | undefined {
   if (octets.length === 4) return v4Problem(octets);
   if (octets.length !== 16) return `it has ${octets.length} octets`;
@@ -31,7 +31,7 @@ function v4Problem(octets: AddressOctets): string | undefined {
   return undefined;
 }
 
-/** Why a home link prefix cannot be one; undefined if it can. */
+/** Why a home link prefix is invalid; undefined if it is valid. */
 export function prefixProblem({ length, octets }: HomeLinkPrefix): string | undefined {
   if (!Number.isInteger(length) || length < MIN_PREFIX_LENGTH || length > MAX_PREFIX_LENGTH) {
     return `its length is ${length}, not ${MIN_PREFIX_LENGTH} to ${MAX_PREFIX_LENGTH}`;
@@ -40,7 +40,7 @@ export function prefixProblem({ length, octets }: HomeLinkPrefix): string | unde
   return hostAddressProblem(octets);
 }
 
-/** Whether an address lies within a prefix. */
+/** Whether a prefix contains an address. */
 export function isInPrefix(address: AddressOctets, { length, octets }: HomeLinkPrefix): boolean {
   if (address.length !== 16) return false;
   return address.every((octet, i) => {
@@ -50,8 +50,8 @@ export function isInPrefix(address: AddressOctets, { length, octets }: HomeLinkP
 }
 
 /**
- * Why an assignment from another node is not fit for use; undefined if it is. Hooks paste its values into configuration, and
- * a home agent or home address that no host can have would point traffic of this node at something else.
+ * Why an assignment received from another node is unusable; undefined if it is usable. Hooks write its values into
+ * configuration files. An address that no host can have would divert this node's traffic.
  */
 export function assignmentProblem(
   assignment: Pick<MobilityAssignment, 'homeAgent' | 'homeAddress' | 'prefix' | 'host' | 'ikeIdentity'>,

@@ -1,16 +1,16 @@
 import { createHmac } from 'node:crypto';
 import { encodeUtf8, toHex } from '../bytes/octets.js';
 
-/** Interface identifiers of a /64 have 8 octets. */
+/** Octets of the interface identifier in a /64. */
 const IDENTIFIER_LENGTH = 8;
 
-/** Attempts before a prefix counts as full: each fails only when another node already has that identifier. */
+/** Attempts after which a prefix counts as full. An attempt fails only if another node already has that identifier. */
 export const MAX_ATTEMPTS = 64;
 
 /**
- * The home address of a subscriber on a home link: the same each time, and unpredictable without the store's secret.
- * HMAC-SHA-256(secret, NAI in lower case | prefix | attempt), its first 8 octets behind the /64 prefix. Undefined for
- * an attempt that hits a reserved identifier.
+ * The home address of a subscriber on a home link. It is the same each time, and cannot be predicted without the
+ * store's secret. The interface identifier is the first 8 octets of HMAC-SHA-256(secret, NAI in lower case | prefix |
+ * attempt). Undefined if this attempt yields a reserved identifier.
  */
 export function homeAddress(
   secret: Uint8Array,
@@ -30,7 +30,10 @@ export function homeAddress(
   return address;
 }
 
-/** RFC 5453 and its IANA registry: subnet-router anycast, the Ethernet block of IANA, reserved subnet anycast. */
+/**
+ * Whether an interface identifier is reserved (RFC 5453 and its IANA registry): subnet-router anycast, IANA's Ethernet
+ * block, reserved subnet anycast.
+ */
 export function isReservedIdentifier(identifier: Uint8Array): boolean {
   const hex = toHex(identifier);
   return (

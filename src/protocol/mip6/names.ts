@@ -1,9 +1,10 @@
-/** The longest NAI or FQDN that reaches a hook, in octets (RFC 7542 2.2, RFC 1035 2.3.4). */
+/** Maximum length of a NAI or FQDN that is passed to a hook, in octets (RFC 7542 2.2, RFC 1035 2.3.4). */
 export const MAX_NAME = 253;
 
 /**
- * What is wrong with a NAI or FQDN that hooks will paste into configuration and file names; undefined if nothing is. Much
- * stricter than RFC 7542: no character that means something to a shell, a path or a configuration language.
+ * Why a NAI or FQDN must not be passed to a hook; undefined if it may be. Hooks write it into configuration and file
+ * names. This check is stricter than RFC 7542: it rejects all characters that have a meaning in a shell, a path or a
+ * configuration language.
  */
 export function checkName(text: string): string | undefined {
   if (text.length === 0) return 'it is empty';

@@ -13,10 +13,10 @@ import type { SessionServer } from './session-server.js';
 /** Auth-Request-Type, RFC 6733 8.7. */
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 
-/** Why the server of a session is told that it is over; `unusable`: the answer that granted it cannot be used. */
+/** Why the AAA server is told that a session has ended. `unusable`: the answer that granted access cannot be used. */
 export type EndCause = PaaClosed | 'unusable';
 
-/** Termination-Cause of STR for each end of a PANA session, RFC 6733 8.15. */
+/** Termination-Cause (RFC 6733 8.15) of STR for each cause of a PANA session's end. */
 const CAUSES: Readonly<Record<EndCause, number>> = {
   unusable: TERMINATION_CAUSE.BAD_ANSWER,
   logout: TERMINATION_CAUSE.LOGOUT,
@@ -32,29 +32,29 @@ const CAUSES: Readonly<Record<EndCause, number>> = {
   fault: TERMINATION_CAUSE.ADMINISTRATIVE,
 };
 
-/** The NAS as a Diameter node. It does not change while the NAS runs. */
+/** Identity of the NAS as a Diameter node. Constant while the NAS runs. */
 export interface NasOrigin extends Origin {
-  /** Origin-State-Id: greater than in the last run (RFC 6733 8.16). */
+  /** Origin-State-Id: greater than in the previous run (RFC 6733 8.16). */
   readonly stateId: number;
   /** The enterprise number of this project's own AVPs. */
   readonly ownVendor: number;
   /** NAS-Identifier. */
   readonly nasIdentifier: string;
-  /** Framed-MTU: octets of the largest EAP packet to a client. */
+  /** Framed-MTU: maximum size of an EAP packet to a client, in octets. */
   readonly framedMtu: number;
 }
 
-/** What STR says of a session. */
+/** Data for the STR of a session. */
 export interface EndedSession {
   readonly id: string;
-  /** The EAP identity, whose realm routes the STR as it did the DERs. */
+  /** The EAP identity. Its realm routes the STR like the DERs. */
   readonly identity: string | undefined;
   readonly userName: string;
   readonly server: SessionServer;
   readonly classes: readonly Uint8Array[];
 }
 
-/** What a server asks for with ASR or RAR. */
+/** What a server requests with ASR or RAR. */
 export type ServerWish = 'abort' | 'reauthenticate';
 
 const SERVER_COMMANDS = [
@@ -62,7 +62,7 @@ const SERVER_COMMANDS = [
   { spec: RAR, answer: RAA, wish: 'reauthenticate' },
 ] as const;
 
-/** A request of a server: what it asks for, or the answer that refuses it. */
+/** A request from a server: its content, or the answer that rejects it. */
 export type ServerRequest =
   | {
       readonly type: 'wish';
@@ -71,12 +71,12 @@ export type ServerRequest =
       /** Origin-Host and Origin-Realm. */
       readonly host: string;
       readonly realm: string;
-      /** The answer; `known`: this server has such a session here. */
+      /** Creates the answer; `known`: the NAS has this session, and the server is allowed to control it. */
       readonly answer: (known: boolean) => DiameterMessage;
     }
   | { readonly type: 'refused'; readonly answer: DiameterMessage };
 
-/** The Diameter messages of the NAS: writes DER and STR, reads their answers and what servers ask. */
+/** Encodes and decodes the Diameter messages of the NAS: DER, STR, their answers, ASR and RAR. */
 export class AaaMessages {
   readonly #origin: NasOrigin;
   readonly #grammarian: Grammarian;
@@ -86,7 +86,7 @@ export class AaaMessages {
     this.#grammarian = new Grammarian(new Dictionary(origin.ownVendor));
   }
 
-  /** RFC 4072 3.1. `calling`: the address of the client. */
+  /** A DER, RFC 4072 3.1. `calling`: the client's address. */
   der(sessionId: string, request: DerRequest, calling: string): DiameterMessage {
     const { host, realm, stateId, nasIdentifier, framedMtu } = this.#origin;
     return this.#grammarian.message(DER, APPLICATION.EAP, {
@@ -108,12 +108,12 @@ export class AaaMessages {
     });
   }
 
-  /** Reads the answer to a DER. `server`: the Destination-Host of the DER. */
+  /** Decodes and checks the answer to a DER. `server`: the Destination-Host of the DER. */
   judge(answer: DiameterMessage, sessionId: string, server: string | undefined): Judged {
     return judgeAnswer(this.#grammarian, answer, { sessionId, type: AUTHORIZE_AUTHENTICATE, server });
   }
 
-  /** RFC 6733 8.4.1. */
+  /** An STR, RFC 6733 8.4.1. */
   str(session: EndedSession, cause: EndCause): DiameterMessage {
     const { host, realm, stateId } = this.#origin;
     return this.#grammarian.message(STR, APPLICATION.EAP, {
@@ -130,18 +130,20 @@ export class AaaMessages {
     });
   }
 
-  /** Whether an STA says that the server has not been told: an agent could not deliver the STR, or the server is too busy. */
+  /**
+   * Whether an STA shows that the server was not told: an agent could not deliver the STR, or the server is too busy.
+   */
   notTold(answer: DiameterMessage): boolean {
     const result = this.#grammarian.find(answer.avps, 'Result-Code');
     return result !== undefined && isTemporary(result);
   }
 
-  /** The realm that requests for this client are routed by. */
+  /** The realm that routes requests for this client. */
   realmOf(identity = ''): string {
     return realmOf(identity) ?? this.#origin.realm;
   }
 
-  /** Reads what a server asks. */
+  /** Decodes a request from a server. */
   read(message: DiameterMessage): ServerRequest {
     const command = SERVER_COMMANDS.find(({ spec }) => spec.code === message.commandCode);
     if (!command) {

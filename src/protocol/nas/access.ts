@@ -16,22 +16,28 @@ import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeE
 import { Binding, type SessionServer, serverOf } from './session-server.js';
 import { isVerdict } from './verdict.js';
 
-/** Octets of State, and of all Class AVPs, that are kept and sent back (RADIUS has 253 octets for each). */
+/**
+ * Maximum number of octets of State, and of all Class AVPs together, that are stored and returned (RADIUS has 253
+ * octets for each).
+ */
 export const MAX_ECHOED = 16_384;
 
-/** The shortest MSK in octets, RFC 3748 7.10; a shorter one does not count. */
+/** Minimum length of an MSK in octets, RFC 3748 7.10. A shorter key is ignored. */
 export const MIN_MSK = 64;
 
-/** EAP rounds of one run: a server that never comes to an end is stopped. */
+/** Maximum number of EAP rounds in an authentication. */
 export const MAX_ROUNDS = 64;
 
-/** What this machine reads of a DEA (RFC 4072 3.2, RFC 5447 6). The key belongs to the machine that is given the answer. */
+/**
+ * The AVPs of a DEA that this machine evaluates (RFC 4072 3.2, RFC 5447 6). The machine takes ownership of the key in
+ * it.
+ */
 export type DeaValues = Pick<Message<typeof DEA>, 'Result-Code' | 'Origin-Host'> & Partial<Message<typeof DEA>>;
 
-/** What a DER says beyond its session and origin. */
+/** Content of a DER, without session and origin. */
 export interface DerRequest {
   readonly identity: string;
-  /** Undefined before the first answer: any server of the realm may take the conversation. */
+  /** Undefined before the first answer: any server of the realm may serve the conversation. */
   readonly server: string | undefined;
   readonly payload: Uint8Array;
   readonly state: Uint8Array | undefined;
@@ -39,42 +45,42 @@ export interface DerRequest {
 }
 
 export interface AccessConfig {
-  /** Milliseconds; what PANA announces where the AAA server sets no bound. */
+  /** Milliseconds; the lifetime that PANA announces if the AAA server sets no limit. */
   readonly sessionLifetime: number;
 }
 
 export type AccessInput =
-  /** `asked`: the EAP-Request/Identity that the client has got already. */
+  /** `asked`: the EAP-Request/Identity that PAR[S] carried. */
   | { readonly type: 'start'; readonly wish: number | undefined; readonly asked?: Uint8Array | undefined }
   | { readonly type: 'packet'; readonly packet: Uint8Array }
-  /** The visited network's own proposal, or that it has none, in answer to `propose`. */
+  /** Answers `propose`: the proposal of the visited network, if it has one. */
   | { readonly type: 'proposal'; readonly local: HomeAgentOffer | undefined }
   | { readonly type: 'answer'; readonly answer: DeaValues }
-  /** No server answered, or one answered with a protocol error. */
+  /** No server answered, or the answer is a protocol error. */
   | { readonly type: 'unreachable' }
-  /** A server granted access in an answer that cannot be used: its session is over (RFC 6733 8.1). */
+  /** A server granted access in an answer that cannot be used: its session has ended (RFC 6733 8.1). */
   | { readonly type: 'unusable' };
 
 export type AccessOutput =
   | { readonly type: 'request'; readonly request: DerRequest }
-  /** A local home agent is wanted for this identity. */
+  /** Ask for a local home agent for this identity. */
   | { readonly type: 'propose'; readonly identity: string; readonly wish: number }
   | { readonly type: 'pana'; readonly input: Exclude<PaaSessionInput, { type: 'message' }> }
-  /** The AAA server authorised the user; `kind` says whose home agent was granted. */
+  /** The AAA server authorised the user. `kind`: the domain of the home agent that was granted. */
   | {
       readonly type: 'granted';
       readonly userName: string;
-      /** Where STR goes; undefined: the server keeps no state. */
+      /** Destination of the STR; undefined: the server keeps no state. */
       readonly server: SessionServer | undefined;
       readonly kind: 'home' | 'local' | undefined;
       readonly grant: Grant;
-      /** Borrowed: the PANA session that gets the next output takes it over. */
+      /** Borrowed: the PANA session that gets the next output takes ownership. */
       readonly msk: Secret | undefined;
     }
   | { readonly type: 'refused'; readonly resultCode: number | undefined }
-  /** The Mobile IPv6 part of the answer cannot be used; access is granted without it. */
+  /** The Mobile IPv6 AVPs of the answer cannot be used; access is granted without them. */
   | { readonly type: 'noMobility'; readonly reason: string }
-  /** A re-authentication got no verdict on the node and is tried again. `resultCode` undefined: no server answered. */
+  /** A re-authentication ended without a decision and is retried. `resultCode` undefined: no server answered. */
   | { readonly type: 'postponed'; readonly resultCode: number | undefined }
   | {
       readonly type: 'dropped';
@@ -85,15 +91,15 @@ type State =
   | { readonly name: 'IDLE' }
   | { readonly name: 'IDENTITY'; readonly identifier: number }
   | { readonly name: 'PROPOSAL'; readonly response: Uint8Array }
-  /** The AAA server has the last response. */
+  /** Waiting for the AAA server's answer to the last response. */
   | { readonly name: 'AAA'; readonly response: Uint8Array; readonly request: DerRequest }
-  /** The client has the last request. */
+  /** Waiting for the client's response to the last request. */
   | { readonly name: 'CLIENT'; readonly request: Uint8Array };
 
 /**
- * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072). It asks for the
- * identity itself, since the realm routes the DERs. Then it carries EAP between the client and the AAA server, whose
- * Result-Code decides.
+ * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072). It
+ * requests the identity itself, because the realm routes the DERs. Then it relays EAP between the client and the AAA
+ * server. The server's Result-Code decides.
  */
 export class Access {
   readonly #config: AccessConfig;
@@ -105,9 +111,9 @@ export class Access {
   readonly #binding = new Binding();
   #aaaState: Uint8Array | undefined;
   #rounds = 0;
-  /** The AAA server has authorised the user, in this run or an earlier one. */
+  /** The AAA server has authorised the user, in this authentication or an earlier one. */
   #hasBeenGranted = false;
-  /** Of the last success, for STR and later runs (RFC 6733 8.20). */
+  /** Class AVPs of the last success, for STR and later authentications (RFC 6733 8.20). */
   #classes: readonly Uint8Array[] = [];
 
   constructor(config: AccessConfig, firstIdentifier: number) {
@@ -123,7 +129,7 @@ export class Access {
     return this.#binding.server;
   }
 
-  /** Realm whose servers share the session (Session-Binding); undefined: it is of `server` alone. */
+  /** The realm whose servers share the session (Session-Binding); undefined: only `server` has it. */
   get sharedRealm(): string | undefined {
     return this.#binding.sharedRealm;
   }
@@ -163,7 +169,7 @@ export class Access {
     return asked ? [] : [{ type: 'pana', input: { type: 'eapRequest', packet: identityRequest(this.#identifier) } }];
   }
 
-  /** RFC 4072 2.4: Code, Identifier and Length are checked before the AAA server sees a packet. */
+  /** RFC 4072 2.4: Code, Identifier and Length are checked before a packet goes to the AAA server. */
   #packet(padded: Uint8Array): AccessOutput[] {
     const length = eapLength(padded);
     if (length < 5 || length > padded.length) return [{ type: 'dropped', code: 'eap-length' }];
@@ -209,7 +215,7 @@ export class Access {
     return [{ type: 'request', request }];
   }
 
-  /** Wipes the key of an answer that no session takes over. */
+  /** Wipes the key of an answer unless a session takes ownership. */
   #keyed(answer: DeaValues): AccessOutput[] {
     const out: AccessOutput[] =
       this.#state.name === 'AAA' ? this.#answer(answer) : [{ type: 'dropped', code: 'unexpected' }];
@@ -224,7 +230,7 @@ export class Access {
   /** RFC 4072 2.8.2: the Result-Code decides, not the EAP packet. */
   #answer(answer: DeaValues): AccessOutput[] {
     this.#binding.answered(answer['Origin-Host'], answer['Origin-Realm']);
-    // RFC 4072 3.1: State of an answer goes into the next request.
+    // RFC 4072 3.1: the State AVP of an answer is copied into the next request.
     this.#aaaState = answer.State;
     const payload = wholeEap(answer['EAP-Payload']);
     const code = answer['Result-Code'];
@@ -257,7 +263,8 @@ export class Access {
     const msk = mskOf(answer);
     this.#binding.granted(answer);
     const server = serverOf(answer);
-    // RFC 4072 2.8.2: the NAS does not invent EAP packets, but a success without one would leave the client waiting.
+    // RFC 4072 2.8.2: a NAS does not create EAP packets. Exception: without an EAP-Success the client would keep
+    // waiting.
     const packet = payload ?? eapResult('SUCCESS', this.#identifier);
     const unfit: AccessOutput[] =
       mobility?.problem === undefined ? [] : [{ type: 'noMobility', reason: mobility.problem }];
@@ -268,10 +275,14 @@ export class Access {
     ];
   }
 
-  /** EAP-Success with a refusing Result-Code is a refusal of authorisation only (RFC 4072 2.8.2): PANA Result-Code 2. */
+  /**
+   * RFC 4072 2.8.2: EAP-Success with a failure Result-Code means that only the authorisation was refused, which is PANA
+   * Result-Code 2.
+   */
   #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Secret): AccessOutput[] {
     this.#state = { name: 'IDLE' };
-    // Not RFC: with Session-Server-Failover REFUSE_SERVICE (RFC 6733 8.18) an end of the server would end its sessions.
+    // Not RFC: under Session-Server-Failover REFUSE_SERVICE (RFC 6733 8.18) the failure of a server would end all its
+    // sessions.
     if (this.#hasBeenGranted && !(resultCode !== undefined && isVerdict(resultCode))) {
       return [
         { type: 'postponed', resultCode },

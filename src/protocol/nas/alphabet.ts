@@ -9,47 +9,49 @@ import type { ServerWish } from './aaa-messages.js';
 import type { AccessOutput } from './access.js';
 import type { LocalHomeAgentConfig, LocalHomeAgentOutput } from './local-home-agent.js';
 
-/** What the operator may change while the NAS runs. Times in milliseconds. */
+/** Settings that can change while the NAS runs. Times in milliseconds. */
 export interface NasConfig {
   readonly paa: PaaConfig;
-  /** The lifetime that PANA announces if the AAA server sets no limit. */
+  /** Lifetime that PANA announces if the AAA server sets no limit. */
   readonly sessionLifetime: number;
-  /** Sessions of one subscriber; one more ends the oldest. */
+  /** Maximum number of sessions per subscriber. A further one ends the oldest. */
   readonly sessionsPerSubscriber: number;
-  /** `wait`: how long a success waits until its client may pass; undefined: there is no enforcement point. */
+  /**
+   * `wait`: how long a success is held back until the client is permitted; undefined: there is no enforcement point.
+   */
   readonly enforcement: { readonly wait: number } | undefined;
-  /** Home agent that is proposed to clients. */
+  /** The home agent that the NAS proposes for clients. */
   readonly local: LocalHomeAgentConfig | undefined;
-  /** Peers of each realm; none: every peer serves every realm. */
+  /** Peers by realm. If empty, every peer serves every realm. */
   readonly routes: readonly Route[];
 }
 
-/** What an operator, or a fault of what is around the machine, does to one session. */
+/** Commands for one session, from an operator or from the caller after an error. `abandon`: the caller failed. */
 export type NasCommand = 'terminate' | 'reauthenticate' | 'ping' | 'abandon';
 
 export type NasInput =
-  /** From a client. The machine keeps the octets. */
+  /** A datagram from a client. The machine takes ownership of the octets. */
   | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
-  /** The answer to an `ask`. Its keys are wiped. */
+  /** Answers `ask`. The machine wipes the keys in it. */
   | { readonly type: 'answer'; readonly token: number; readonly message: DiameterMessage }
-  /** No answer to an `ask` will come. */
+  /** `ask` will not be answered. */
   | { readonly type: 'unreachable'; readonly token: number; readonly reason: string }
-  /** The enforcement point has been told of this `admit`, or could not be told. */
+  /** Answers `admit`: the enforcement point was told, or could not be told. */
   | { readonly type: 'permitted'; readonly token: number }
-  /** A Diameter request that `peer` has brought. It gets one `answer` with this token, in the same step. */
+  /** A Diameter request received from `peer`. The same step has one `answer` with this token. */
   | { readonly type: 'serverAsks'; readonly token: number; readonly message: DiameterMessage; readonly peer: string }
-  /** Begin a session with the PaC at this place. */
+  /** Start a session with the PaC at this address and port. */
   | { readonly type: 'invite'; readonly peer: PacEndpoint }
   | { readonly type: 'command'; readonly sessionId: number; readonly command: NasCommand }
   | { readonly type: 'configure'; readonly config: NasConfig }
-  /** End all sessions in order. The last output is `stopped`. */
+  /** Terminate all sessions. The last output is `stopped`. */
   | { readonly type: 'stop' }
   | { readonly type: 'tick' };
 
-/** A client as the enforcement point knows it. `lifetime`: milliseconds from now; undefined: no limit. */
+/** A client for the enforcement point. `lifetime`: milliseconds from now; undefined: no limit. */
 export interface Admission {
   readonly sessionId: number;
-  /** Undefined: the AAA server's name for it must not reach a hook. */
+  /** Undefined: the user name from the AAA server must not be passed to a hook. */
   readonly userName: string | undefined;
   readonly address: string;
   readonly lifetime: number | undefined;
@@ -57,33 +59,33 @@ export interface Admission {
 
 export type NasOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
-  /** Send a DER or STR to the peer that routing says; `answer` or `unreachable` comes back with the token. */
+  /** Send a DER or STR to the peer that routing selects. Answered by `answer` or `unreachable`. */
   | { readonly type: 'ask'; readonly token: number; readonly message: DiameterMessage }
-  /** The answer to `serverAsks`. */
+  /** Answers `serverAsks`. */
   | { readonly type: 'answer'; readonly token: number; readonly message: DiameterMessage }
-  /** Let this client pass from now on; `token`: `permitted` is awaited. */
+  /** Permit this client from now on. With a `token`, `permitted` must follow. */
   | (Admission & { readonly type: 'admit'; readonly token: number | undefined })
   /** The client has another address. */
   | { readonly type: 'move'; readonly sessionId: number; readonly address: string }
   | { readonly type: 'expel'; readonly sessionId: number }
   | LocalHomeAgentOutput
-  /** For a lab's analyser; the receiver wipes it. */
+  /** For a protocol analyser in a lab; the receiver wipes the key. */
   | { readonly type: 'key'; readonly key: SessionKey }
-  /** After `stop`: all sessions are over and their servers have been told. */
+  /** After `stop`: all sessions have ended and their servers have been told. */
   | { readonly type: 'stopped' }
   | { readonly type: 'event'; readonly event: NasEvent };
 
-/** Whose session an event is about. */
+/** The session that an event concerns. */
 export interface NasSubject {
   readonly sessionId: number;
   readonly address: string;
-  /** The user name that the AAA server gave; undefined before that. */
+  /** The user name from the AAA server; undefined before it is known. */
   readonly nai: string | undefined;
 }
 
-/** What happened, for logs and counters. Times in milliseconds. */
+/** Events for logs and counters. Times in milliseconds. */
 export type NasEvent =
-  /** Something changed nothing. */
+  /** An input was ignored. */
   | {
       readonly type: 'dropped';
       readonly code: DropCode | Extract<AccessOutput, { type: 'dropped' }>['code'];
@@ -93,7 +95,7 @@ export type NasEvent =
       readonly type: 'authorized' | 'reauthenticated';
       readonly grant: Grant;
       readonly kind: 'home' | 'local' | undefined;
-      /** Since its PAN[S]. */
+      /** Time since PAN[S]. */
       readonly elapsed: number;
     })
   /** `resultCode` undefined: no server answered. */
@@ -102,11 +104,11 @@ export type NasEvent =
       readonly identity: string | undefined;
       readonly resultCode: number | undefined;
     })
-  /** `unkeyed`: the success is sound, but its session cannot have the key that the client was promised. */
+  /** `unkeyed`: the authentication succeeded, but no key for the promised PANA SA can be derived. */
   | (NasSubject & { readonly type: 'noMobility' | 'noAnswer' | 'unusable' | 'unkeyed'; readonly reason: string })
   | (NasSubject & { readonly type: 'ended'; readonly cause: PaaClosed })
   | (NasSubject & { readonly type: 'moved'; readonly from: string })
-  /** A server asked for a session that is not its own. */
+  /** A server requested something for a session of another server. */
   | (NasSubject & { readonly type: 'otherServer'; readonly peer: string; readonly wish: ServerWish })
   | (NasSubject & {
       readonly type: 'localHomeAgent';
@@ -114,17 +116,17 @@ export type NasEvent =
       readonly assignment: MobilityAssignment;
       readonly fingerprint: string;
     })
-  /** Nobody at this place answered an invitation. */
+  /** An invitation got no answer. */
   | { readonly type: 'uninvited'; readonly peer: PacEndpoint }
-  /** This program made a mistake with the input; the session that it is about ends. */
+  /** An internal error while processing an input; the session concerned ends. */
   | { readonly type: 'fault'; readonly during: NasInput['type']; readonly error: unknown };
 
-/** A session as an operator sees it. */
+/** A session, for display. */
 export interface NasSessionView {
   readonly sessionId: number;
   readonly peer: PacEndpoint;
   readonly state: string;
-  /** Milliseconds of its lifetime that are left. */
+  /** Remaining lifetime in milliseconds. */
   readonly remaining: number | undefined;
   readonly nai: string | undefined;
   readonly assignment: MobilityAssignment | undefined;

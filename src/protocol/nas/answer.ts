@@ -6,7 +6,7 @@ import { isSuccess, RESULT, resultName } from '../diameter/wire/result-codes.js'
 import type { DeaValues } from './access.js';
 import { type SessionServer, serverOf } from './session-server.js';
 
-/** What of a DER its answer is held against. */
+/** Data of a DER that its answer must match. */
 export interface Asked {
   readonly sessionId: string;
   /** Auth-Request-Type. */
@@ -16,14 +16,14 @@ export interface Asked {
 }
 
 export type Judged =
-  /** `unfit`: why the mobility AVPs were left out; undefined: they are well-formed. */
+  /** `unfit`: why the mobility AVPs were ignored; undefined: they are well-formed. */
   | { readonly type: 'answer'; readonly answer: DeaValues; readonly unfit: string | undefined }
-  /** Neither a success nor anything that EAP could go on with. */
+  /** Neither a success nor an answer with which EAP could continue. */
   | { readonly type: 'refusal'; readonly reason: string }
-  /** A success that cannot be used. The server has a session now and is told of its end (RFC 6733 8.1), if it keeps state. */
+  /** A success that cannot be used. If the server keeps state, it is told that its session has ended (RFC 6733 8.1). */
   | { readonly type: 'unusable'; readonly reason: string; readonly server: SessionServer | undefined };
 
-/** Reads the answer to a DER. The caller owns the key in it. */
+/** Decodes and checks the answer to a DER. The caller owns the key in it. */
 export function judgeAnswer(grammarian: Grammarian, message: DiameterMessage, asked: Asked): Judged {
   const reason = message.flags & FLAG.E ? protocolError(grammarian, message) : undefined;
   if (reason !== undefined) return { type: 'refusal', reason };
@@ -41,19 +41,22 @@ function protocolError(grammarian: Grammarian, message: DiameterMessage): string
   return isViolation(content) ? content.text : resultName(content['Result-Code']);
 }
 
-/** RFC 6733 6.2, 8.7; and a conversation stays on the server that began it. */
+/**
+ * RFC 6733 6.2, 8.7: how the answer contradicts its request; undefined: it does not. All messages of a conversation
+ * must come from the same server.
+ */
 function contradictionIn(content: Message<typeof DEA>, { sessionId, type, server }: Asked): string | undefined {
-  if (content['Session-Id'] !== sessionId) return 'the answer is for another session';
+  if (content['Session-Id'] !== sessionId) return 'wrong Session-Id in the answer';
   const from = content['Origin-Host'];
   if (server !== undefined && from.toLowerCase() !== server.toLowerCase())
-    return `the answer is of ${from}, not ${server}`;
+    return `the answer is from ${from}, not from ${server}`;
   if (isSuccess(content['Result-Code']) && content['Auth-Request-Type'] !== type) {
     return `Auth-Request-Type ${content['Auth-Request-Type']} in the answer to ${type}`;
   }
   return undefined;
 }
 
-/** The AVPs that can still be read say whether the server has a session now. */
+/** Handles an invalid answer. The AVPs that are still readable show whether the server has a session now. */
 function useless(grammarian: Grammarian, { avps }: DiameterMessage, reason: string): Judged {
   const host = grammarian.find(avps, 'Origin-Host');
   const code = grammarian.find(avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;

@@ -13,14 +13,17 @@ import { LocalHomeAgent } from './local-home-agent.js';
 import { type SessionServer, serverOf } from './session-server.js';
 import { guarded, say, subjectOf, type Tokens, type Turn } from './turn.js';
 
-/** A DER that waits for its answer. */
+/** A DER without an answer so far. */
 interface Asked {
   readonly client: Client;
   /** Destination-Host. */
   readonly server: string | undefined;
 }
 
-/** Steps the pass-through authenticators of all clients, asks the AAA servers, and proposes the local home agent to them. */
+/**
+ * Runs the pass-through authenticators of all clients, sends their requests to the AAA servers, and proposes the local
+ * home agent.
+ */
 export class Authentication {
   readonly #messages: AaaMessages;
   readonly #clients: Clients;
@@ -65,7 +68,7 @@ export class Authentication {
     for (const output of client.access.handle(input)) this.#perform(turn, client, output);
   }
 
-  /** The answer to a DER has come, or why none will come. */
+  /** Handles the answer to a DER, or the reason why there is none. */
   answered(turn: Turn, token: number, answer: DiameterMessage | string): void {
     const asked = this.#asked.get(token);
     this.#asked.delete(token);
@@ -80,14 +83,14 @@ export class Authentication {
     });
   }
 
-  /** EAP went well, but the session cannot have the key that its client was promised. */
+  /** Handles a successful authentication without a key for the promised PANA SA. */
   unkeyed(turn: Turn, client: Client, missing: 'msk' | 'nonce'): void {
-    const reason = missing === 'msk' ? 'no EAP-Master-Session-Key of 64 octets or more' : 'the client sent no Nonce';
+    const reason = missing === 'msk' ? 'no EAP-Master-Session-Key of at least 64 octets' : 'the client sent no Nonce';
     say(turn, { type: 'unkeyed', ...subjectOf(client), reason });
     this.#tellUnusable(turn, client, client.granted?.server);
   }
 
-  /** The session is over. */
+  /** Handles the end of a session. */
   ended(turn: Turn, client: Client): void {
     if (this.#local) turn.out.push(...this.#local.takeDown(client));
   }
@@ -149,7 +152,7 @@ export class Authentication {
   }
 
   #judged(turn: Turn, client: Client, token: number, judged: Judged): void {
-    // The session may have ended meanwhile, and another one may have its number.
+    // The session may have ended, and a new session may have the same identifier.
     const isAwaited = this.#isHere(client) && client.asking === token;
     if (isAwaited) client.asking = undefined;
     if (judged.type === 'answer') {
@@ -167,7 +170,7 @@ export class Authentication {
     if (isAwaited) this.step(turn, client, { type: isUnusable ? 'unusable' : 'unreachable' });
   }
 
-  /** Nobody waits for this answer any more. If it is a success, its server has a session that is over here. */
+  /** Handles an answer for a session that has ended. After a success, the server is told to end its session. */
   #late(turn: Turn, client: Client, { answer }: Extract<Judged, { type: 'answer' }>): void {
     answer['EAP-Master-Session-Key']?.wipe();
     say(turn, { type: 'dropped', code: 'unexpected', from: client.peer });
@@ -175,7 +178,10 @@ export class Authentication {
     this.#endings.tell(turn, client, serverOf(answer), 'no-progress');
   }
 
-  /** RFC 6733 8.1: a server that granted what is not provided is told at once; there is nothing left to end later. */
+  /**
+   * RFC 6733 8.1: a server that granted a service which is not provided is told immediately. Nothing remains to be
+   * ended later.
+   */
   #tellUnusable(turn: Turn, client: Client, server: SessionServer | undefined): void {
     this.#endings.tell(turn, client, server, 'unusable');
     if (client.granted) client.granted = { ...client.granted, server: undefined };

@@ -12,35 +12,35 @@ export interface Granted {
   readonly grant: Grant;
 }
 
-/** What the NAS knows of one PANA session beside its machine. */
+/** Data of the NAS for one PANA session. */
 export interface Client {
   readonly panaSession: number;
   /** Diameter Session-Id. */
   readonly sessionId: string;
   readonly access: Access;
-  /** When its PAN[S] came. */
+  /** When PAN[S] arrived. */
   readonly startedAt: number;
   peer: PacEndpoint;
   granted: Granted | undefined;
-  /** Token of the DER that waits for its answer. */
+  /** Token of the DER without an answer so far. */
   asking: number | undefined;
-  /** Token of the `admit` that its success waits for. */
+  /** Token of the `admit` that the success waits for. */
   waitsForPermit: number | undefined;
-  /** The local home agent and home address that were proposed for it; they stay reserved until the session ends. */
+  /** The proposed local home agent and home address, reserved until the session ends. */
   local: HomeAgentOffer | undefined;
-  /** The user that the local home agent was told `up` for. */
+  /** The user for which the local home agent got `up`. */
   localUser: string | undefined;
-  /** The enforcement point was told to let it pass. */
+  /** Whether the enforcement point was told to permit the client. */
   permitted: boolean;
-  /** The key of its subscriber in the table of sessions that are in. */
+  /** Key of the subscriber in the table of authorized sessions. */
   admittedAs: string | undefined;
 }
 
-/** The clients of a NAS by both of their session identifiers. */
+/** The clients of a NAS, by PANA session identifier and by Diameter Session-Id. */
 export class Clients {
   readonly #byPana = new Map<number, Client>();
   readonly #byDiameter = new Map<string, Client>();
-  /** Clients that are in, by AAA server and the subscriber that it named; the oldest first. */
+  /** Authorized clients by AAA server and user name, the oldest first. */
   readonly #byUser = new Map<string, Set<Client>>();
 
   /** Subscribers that have a client that is in; only to look at. */
@@ -48,7 +48,7 @@ export class Clients {
     return this.#byUser.size;
   }
 
-  /** `now`: when its PAN[S] came. `firstIdentifier`: the EAP identifier before the first one that is used. */
+  /** `now`: when PAN[S] arrived. `firstIdentifier`: the EAP identifier before the first one to use. */
   add(
     panaSession: number,
     sessionId: string,
@@ -88,11 +88,11 @@ export class Clients {
     return this.#byPana.values();
   }
 
-  /** A client is in. Returns the oldest clients of its subscriber beyond `most`. */
+  /** Adds an authorized client. Returns the oldest clients of its subscriber that exceed `most`. */
   admit(client: Client, most: number): Client[] {
     const { granted } = client;
     if (!granted || granted.userName === '') return [];
-    // The same name at another home server is another subscriber.
+    // The same user name at another AAA server is another subscriber.
     const key = `${client.access.server ?? ''}\n${granted.userName}`.toLowerCase();
     this.#forgetUser(client);
     const clients = this.#byUser.get(key) ?? new Set();

@@ -1,12 +1,12 @@
 import { decodeUtf8 } from '../bytes/octets.js';
 import { EAP_CODE, EAP_TYPE } from '../eap/codec.js';
 
-/** Octets of an identity; a longer one is not passed on (RFC 7542 allows 253). */
+/** Maximum length of an identity in octets; longer ones are not relayed (RFC 7542 allows 253). */
 export const MAX_IDENTITY = 253;
 
 /**
- * Octets of the largest EAP packet that is passed on: a PANA message is one UDP datagram, and beside the packet it needs
- * room for every AVP that it may hold.
+ * Maximum size of a relayed EAP packet in octets. A PANA message is one UDP datagram and must also have room for all
+ * other AVPs.
  */
 export const MAX_EAP_PACKET = 64_000;
 
@@ -20,7 +20,7 @@ export function eapResult(code: 'SUCCESS' | 'FAILURE', identifier: number): Uint
   return Uint8Array.of(EAP_CODE[code], identifier, 0, 4);
 }
 
-/** The identity in an EAP-Response/Identity; undefined: the response has another type, is too long, or is not UTF-8. */
+/** The identity in an EAP-Response/Identity. Undefined: the response has another type, is too long, or is not UTF-8. */
 export function identityIn(response: Uint8Array): string | undefined {
   if (response[4] !== EAP_TYPE.IDENTITY || response.length > 5 + MAX_IDENTITY) return undefined;
   try {
@@ -32,7 +32,7 @@ export function identityIn(response: Uint8Array): string | undefined {
   }
 }
 
-/** The EAP packet at the start of these octets (RFC 3748 4.1); undefined: there is none, or it is too long to pass on. */
+/** The EAP packet at the start of these octets (RFC 3748 4.1). Undefined: there is none, or it is too long to relay. */
 export function wholeEap(octets: Uint8Array | undefined): Uint8Array | undefined {
   if (!octets || octets.length < 4) return undefined;
   const length = eapLength(octets);

@@ -5,10 +5,10 @@ import type { Client } from './clients.js';
 import type { SessionServer } from './session-server.js';
 import type { Tokens, Turn } from './turn.js';
 
-/** An STR is sent so often if no server can be reached: nothing else frees the session there. */
+/** Number of transmissions of an STR while no server can be reached. Nothing else frees the session on the server. */
 export const STR_TRIES = 5;
 
-/** The first retry of an STR comes after this time, the nth after n times as long. Milliseconds. */
+/** The first retry of an STR follows after this time, the nth after n times this time. Milliseconds. */
 export const STR_RETRY = 5_000;
 
 interface Ending {
@@ -17,13 +17,13 @@ interface Ending {
   readonly tries: number;
 }
 
-/** The sessions whose server has still to hear of their end: which STR waits for its answer, and which is sent again when. */
+/** Tells AAA servers that sessions have ended: it tracks each STR until its answer and retries it. */
 export class Endings {
   readonly #messages: AaaMessages;
   readonly #tokens: Tokens;
-  /** STRs that wait for their answer, by token. */
+  /** STRs without an answer so far, by token. */
   readonly #asked = new Map<number, Ending>();
-  /** STRs that wait for their next try. */
+  /** STRs that wait for their retry. */
   readonly #waiting = new DeadlineQueue<Ending>();
   #givesUp = false;
 
@@ -36,12 +36,12 @@ export class Endings {
     return this.#waiting.first;
   }
 
-  /** STRs that wait for their answer. */
+  /** Number of STRs without an answer so far. */
   get asked(): number {
     return this.#asked.size;
   }
 
-  /** Tells a server that a session is over; undefined: it keeps no state. */
+  /** Tells a server that a session has ended. `server` undefined: it keeps no state. */
   tell(turn: Turn, client: Client, server: SessionServer | undefined, cause: EndCause): void {
     if (!server) return;
     const { sessionId: id, access, granted } = client;
@@ -50,7 +50,9 @@ export class Endings {
     this.#ask(turn, { session, cause, tries: 1 });
   }
 
-  /** The answer to an STR has come; undefined: none will come. False: the token is of no STR. */
+  /**
+   * Handles the answer to an STR; undefined: there will be none. Returns false if the token does not belong to an STR.
+   */
   settle(turn: Turn, token: number, answer: DiameterMessage | undefined): boolean {
     const ending = this.#asked.get(token);
     if (!ending) return false;
@@ -63,7 +65,7 @@ export class Endings {
     for (let due = this.#waiting.due(turn.now); due; due = this.#waiting.due(turn.now)) this.#ask(turn, due);
   }
 
-  /** The NAS stops: from now on nothing is sent again. */
+  /** The NAS stops: no more retries. */
   giveUp(): void {
     this.#givesUp = true;
     this.#waiting.clear();
@@ -71,7 +73,7 @@ export class Endings {
 
   #again(turn: Turn, { session, cause, tries }: Ending): void {
     const { server } = session;
-    // RFC 6733 8.18: the server is gone, and another one may know the session.
+    // RFC 6733 8.18: if the server cannot be reached, another one may have the session.
     if (server.host !== undefined && server.tryAgain) {
       this.#ask(turn, { session: { ...session, server: { host: undefined, tryAgain: false } }, cause, tries });
     } else if (!this.#givesUp && tries < STR_TRIES) {

@@ -4,7 +4,7 @@ import type { PaaSessionInput } from '../pana/session/paa-session.js';
 import type { Client } from './clients.js';
 import type { Tokens, Turn } from './turn.js';
 
-/** With `wait`, a client may pass for so long before its PAN[C] has shown that it has the key, in milliseconds. */
+/** With `wait`: how long a client is permitted before its PAN[C] has proven that it has the key, in milliseconds. */
 export const PROVISIONAL = 10_000;
 
 type Success = Extract<PaaSessionInput, { type: 'eapSuccess' }>;
@@ -15,12 +15,12 @@ interface Held {
 }
 
 /**
- * Decides who the enforcement point lets pass, and holds the success of a client back until it may pass (`hooks.wait`), so
- * that its first packets are not lost.
+ * Decides which clients the enforcement point permits. With `hooks.wait` it holds a success back until the client is
+ * permitted, so that the client's first packets are not lost.
  */
 export class Gate {
   readonly #tokens: Tokens;
-  /** Successes that wait for `permitted`, by token, and until when they do. */
+  /** Successes that wait for `permitted`, by token, and their time limits. */
   readonly #held = new Map<number, Held>();
   readonly #until = new DeadlineQueue<number>();
 
@@ -32,7 +32,7 @@ export class Gate {
     return this.#until.first;
   }
 
-  /** Takes the success of a client over, and gives it to its session at once or later. */
+  /** Takes the success of a client and passes it to the session, immediately or later. */
   succeed(turn: Turn, client: Client, success: Success): void {
     const { enforcement } = turn.config;
     if (!enforcement || enforcement.wait === 0 || client.permitted) {
@@ -47,7 +47,7 @@ export class Gate {
     this.#admit(turn, client, Math.min(lifetime, PROVISIONAL), token);
   }
 
-  /** The enforcement point has been told, or the client has waited for that long enough. */
+  /** The enforcement point was told, or the time limit has passed. */
   release(turn: Turn, token: number): void {
     const held = this.#take(token);
     if (!held) return;
@@ -61,7 +61,7 @@ export class Gate {
     }
   }
 
-  /** PAN[C] has come: the client may pass for the lifetime of its session, and a little longer. */
+  /** PAN[C] has arrived: permits the client for the lifetime of its session plus a margin. */
   admit(turn: Turn, client: Client): void {
     const lifetime = client.granted?.grant.lifetime;
     const { lifetimeGrace } = turn.config.paa;
@@ -72,7 +72,7 @@ export class Gate {
     if (turn.config.enforcement) turn.out.push({ type: 'move', sessionId, address: peer.address });
   }
 
-  /** The session is over. */
+  /** The session has ended. */
   expel(turn: Turn, client: Client): void {
     const held = client.waitsForPermit === undefined ? undefined : this.#take(client.waitsForPermit);
     held?.success.msk?.wipe();
@@ -90,7 +90,7 @@ export class Gate {
     client.permitted = true;
     if (!turn.config.enforcement) return;
     const { panaSession: sessionId, granted, peer } = client;
-    // A name that no hook may be given must not keep its user out.
+    // A user name that must not be passed to a hook must not keep the user out.
     const userName = granted && checkName(granted.userName) === undefined ? granted.userName : undefined;
     turn.out.push({ type: 'admit', token, sessionId, userName, address: peer.address, lifetime });
   }

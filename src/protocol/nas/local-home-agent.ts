@@ -12,14 +12,14 @@ export interface LocalHomeAgentConfig {
   /** Canonical text. */
   readonly address: string;
   readonly host: string;
-  /** The first 64 bits of 16 octets. */
+  /** 16 octets, of which the first 64 bits count. */
   readonly prefix: AddressOctets;
-  /** Home addresses that are proposed or given out at a time. */
+  /** Maximum number of home addresses that are proposed or assigned at the same time. */
   readonly capacity: number;
   readonly ike: 'ikev1' | 'ikev2';
 }
 
-/** A home address that was given out. */
+/** An assigned home address. */
 export interface LocalLease {
   readonly homeAddress: string;
   readonly mnId: string;
@@ -36,18 +36,18 @@ export type LocalHomeAgentOutput =
       readonly lifetime: number | undefined;
       readonly psk: Secret | undefined;
     }
-  /** What has to survive a restart has changed: all home addresses that are given out. */
+  /** The assigned home addresses have changed. They must survive a restart. */
   | { readonly type: 'leases'; readonly leases: readonly LocalLease[] };
 
 /**
- * The home addresses of the access network's home agent: what is proposed to the AAA server, who got it, and what the home
- * agent is told. The NAS derives the key, since it has the MSK.
+ * Manages the home addresses of the access network's home agent: which ones are proposed to the AAA server, who has
+ * them, and what the home agent is told. The NAS derives the key, because it has the MSK.
  */
 export class LocalHomeAgent {
   #config: LocalHomeAgentConfig;
   #isOffered = true;
   readonly #realm: string;
-  /** By home address; undefined until the AAA server has agreed and named the user. */
+  /** User by home address; undefined until the AAA server has accepted the proposal and named the user. */
   readonly #used = new Map<string, string | undefined>();
 
   /** `realm`: the Diameter realm of the access network. */
@@ -60,25 +60,28 @@ export class LocalHomeAgent {
     return this.#config;
   }
 
-  /** Home addresses that are proposed or given out. */
+  /** Number of home addresses that are proposed or assigned. */
   get used(): number {
     return this.#used.size;
   }
 
-  /** Whether this is the same home agent; its capacity may differ. */
+  /** Whether the configuration names the same home agent. The capacity may differ. */
   isAt({ address, host, prefix, ike }: LocalHomeAgentConfig): boolean {
     const own = this.#config;
     const same = own.address === address && own.host === host && own.ike === ike;
     return same && own.prefix.every((octet, at) => octet === prefix[at]);
   }
 
-  /** Takes another capacity. Without a configuration the home agent is no longer offered. */
+  /** Changes the capacity. Without a configuration the home agent is no longer proposed. */
   reconfigure(config: LocalHomeAgentConfig | undefined): void {
     this.#isOffered = config !== undefined;
     if (config) this.#config = config;
   }
 
-  /** Reserves what is proposed to the AAA server for a node with this wish, if there is room and a common version of IKE. */
+  /**
+   * Reserves a home address and proposes it for a node with these capability bits, if an address is free and both
+   * support a common version of IKE.
+   */
   propose(client: Client, wish: number, drbg: Drbg): void {
     client.local ??= this.#offer(wish, drbg);
   }
@@ -106,7 +109,7 @@ export class LocalHomeAgent {
     }
   }
 
-  /** The AAA server has agreed to the proposal. Only reads `msk`. */
+  /** The AAA server has accepted the proposal. Does not take ownership of `msk`. */
   bringUp(client: Client, mnId: string, assignment: MobilityAssignment, msk: Secret): LocalHomeAgentOutput[] {
     const homeAddress = assignment.homeAddress && formatAddress(assignment.homeAddress);
     const out: LocalHomeAgentOutput[] = [];
@@ -127,7 +130,7 @@ export class LocalHomeAgent {
     return out;
   }
 
-  /** The client has gone, or has another home agent. */
+  /** The client has left or has another home agent. */
   takeDown(client: Client): LocalHomeAgentOutput[] {
     const homeAddress = client.local?.homeAddress && formatAddress(client.local.homeAddress);
     const out: LocalHomeAgentOutput[] = [];

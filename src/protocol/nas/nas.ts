@@ -16,21 +16,21 @@ import type { LocalHomeAgent } from './local-home-agent.js';
 import { ServerRequests } from './server-requests.js';
 import { guarded, say, subjectOf, TERMINATE, Tokens, type Turn } from './turn.js';
 
-/** How long clients may take to answer PTR after `stop`, in milliseconds. */
+/** How long the NAS waits for PTA after `stop`, in milliseconds. */
 export const PTA_AT_END = 1_000;
 
 type Phase =
   | { readonly name: 'RUNNING' }
-  /** Sessions are ending; at `until` the rest ends without a PTA. */
+  /** Sessions are being terminated. At `until` the remaining ones end without PTA. */
   | { readonly name: 'TERMINATING'; readonly until: number }
-  /** The servers are told. */
+  /** Waiting for the answers to STRs. */
   | { readonly name: 'TELLING' }
   | { readonly name: 'STOPPED' };
 
 /**
- * The network access server: the PAA, the pass-through authenticator of each of its sessions, what it asks AAA servers and
- * they ask it, the decisions of the enforcement point, and the local home agent. A fault in here costs the session that it
- * is about, and is told as an event.
+ * The network access server. It combines the PAA, the pass-through authenticator of each session, the Diameter messages
+ * to and from AAA servers, the decisions for the enforcement point, and the local home agent. An internal error ends
+ * only the session concerned and is reported as an event.
  */
 export class Nas {
   #config: NasConfig;
@@ -66,17 +66,17 @@ export class Nas {
     return earliest([this.#paa.deadline, this.#endings.deadline, this.#gate.deadline, until]);
   }
 
-  /** Sessions, half-open ones included. */
+  /** Number of sessions, including half-open ones. */
   get size(): number {
     return this.#paa.size;
   }
 
-  /** Sessions whose first authentication is not over. */
+  /** Number of sessions without a completed first authentication. */
   get halfOpen(): number {
     return this.#paa.halfOpen;
   }
 
-  /** Only to look at. */
+  /** For display only. */
   get localHomeAgent(): Pick<LocalHomeAgent, 'config' | 'used' | 'isAt'> | undefined {
     return this.#authentication.localHomeAgent;
   }
@@ -146,7 +146,7 @@ export class Nas {
     }
   }
 
-  /** Clients are heard. */
+  /** Whether datagrams are processed. */
   get #listens(): boolean {
     return this.#phase.name === 'RUNNING' || this.#phase.name === 'TERMINATING';
   }
@@ -171,7 +171,7 @@ export class Nas {
   // TELLING      each STR has an answer, or gets none    | stopped      | STOPPED
   #end(turn: Turn): void {
     if (this.#phase.name === 'TERMINATING' && (this.#paa.size === 0 || turn.now >= this.#phase.until)) {
-      // A client that has not answered is told nothing more, but its server and the hooks are.
+      // A client that has not answered gets no more messages, but its server and the hooks are told.
       for (const client of [...this.#clients.all()]) {
         this.#closed(turn, client, 'administrative');
         turn.next.push({ type: 'session', sessionId: client.panaSession, input: { type: 'abandon' } });
@@ -273,7 +273,7 @@ export class Nas {
   #closed(turn: Turn, client: Client, cause: PaaClosed): void {
     this.#clients.remove(client);
     say(turn, { type: 'ended', ...subjectOf(client), cause });
-    // Also if the client has not heard of its success: the server has a session.
+    // The server has a session even if the client has not learned of its success.
     if (client.granted) this.#endings.tell(turn, client, client.granted.server, cause);
     this.#gate.expel(turn, client);
     this.#authentication.ended(turn, client);

@@ -6,7 +6,7 @@ import { guarded, say, subjectOf, TERMINATE, type Turn } from './turn.js';
 
 type Wish = Extract<ServerRequest, { type: 'wish' }>;
 
-/** Answers what AAA servers ask of their sessions: ASR and RAR (RFC 6733 8.3, 8.5). */
+/** Answers requests of AAA servers for their sessions: ASR and RAR (RFC 6733 8.3, 8.5). */
 export class ServerRequests {
   readonly #messages: AaaMessages;
   readonly #clients: Clients;
@@ -16,7 +16,7 @@ export class ServerRequests {
     this.#clients = clients;
   }
 
-  /** The answer is an output of this turn, before what comes of the request. */
+  /** Adds the answer to the outputs of this step, before the outputs that the request causes. */
   serve(turn: Turn, { token, message, peer }: Extract<NasInput, { type: 'serverAsks' }>): void {
     const request = guarded(turn, undefined, () => this.#messages.read(message));
     if (request?.type !== 'wish') {
@@ -31,7 +31,7 @@ export class ServerRequests {
     turn.next.push({ type: 'session', sessionId: client.panaSession, input });
   }
 
-  /** The client whose session it is, if this server may ask for it. */
+  /** The client with this session, if this server is allowed to control it. */
   #clientOf(turn: Turn, request: Wish, peer: string): Client | undefined {
     const client = this.#clients.ofDiameter(request.sessionId);
     if (!client || this.#isServerOf(turn, client, request, peer)) return client;
@@ -39,7 +39,10 @@ export class ServerRequests {
     return undefined;
   }
 
-  /** The session's own server; or, if the servers of its realm share it, one that DERs could have gone to. */
+  /**
+   * Whether this is the session's server. If the servers of its realm share the session, any server to which a DER
+   * could be routed is accepted.
+   */
   #isServerOf(turn: Turn, { access }: Client, { host, realm }: Wish, peer: string): boolean {
     if (access.server?.toLowerCase() === host.toLowerCase()) return true;
     if (access.sharedRealm?.toLowerCase() !== realm.toLowerCase()) return false;

@@ -2,54 +2,60 @@ import type { Route } from '../diameter/node/routing.js';
 import type { DEA } from '../diameter/wire/commands.js';
 import type { Message } from '../diameter/wire/grammar.js';
 
-/** Bits of Session-Binding, RFC 6733 8.17: the command may go to any server of the realm. */
+/** Bits of Session-Binding, RFC 6733 8.17: these commands may go to any server of the realm. */
 export const SESSION_BINDING = { RE_AUTH: 1, STR: 2 } as const;
 
-/** Session-Server-Failover, RFC 6733 8.18: with TRY_AGAIN (1) and TRY_AGAIN_ALLOW_SERVICE (3) another server is asked. */
+/**
+ * Session-Server-Failover, RFC 6733 8.18: with TRY_AGAIN (1) and TRY_AGAIN_ALLOW_SERVICE (3) another server may be
+ * tried.
+ */
 const TRY_AGAIN: readonly number[] = [1, 3];
 
-/** Auth-Session-State NO_STATE_MAINTAINED, RFC 6733 8.11: no STR. */
+/** Auth-Session-State NO_STATE_MAINTAINED, RFC 6733 8.11: the NAS sends no STR. */
 const NO_STATE_MAINTAINED = 1;
 
-/** The AVPs of a success that say how its server keeps the session. */
+/** The AVPs of a success that describe how the server keeps the session. */
 export type ServerTerms = Pick<
   Message<typeof DEA>,
   'Origin-Host' | 'Session-Binding' | 'Session-Server-Failover' | 'Auth-Session-State'
 >;
 
-/** Where the STR of a session goes. */
+/** Destination of the STR of a session. */
 export interface SessionServer {
   /** Destination-Host of STR; undefined: any server of the realm. */
   readonly host: string | undefined;
-  /** If this server is gone, another one may be told. */
+  /** Whether another server may be told if this one cannot be reached. */
   readonly tryAgain: boolean;
 }
 
-/** Where the STR of the session goes that a success begins; undefined: its server keeps no state. */
+/** Destination of the STR for the session that this success starts; undefined: its server keeps no state. */
 export function serverOf(terms: ServerTerms): SessionServer | undefined {
   if (terms['Auth-Session-State'] === NO_STATE_MAINTAINED) return undefined;
   return { host: mayBeAny(terms, 'STR') ? undefined : terms['Origin-Host'], tryAgain: mayTryAgain(terms) };
 }
 
-/** Whether a command of the session may go to any server of the realm. */
+/** Whether a command for the session may go to any server of the realm. */
 function mayBeAny(terms: ServerTerms, command: keyof typeof SESSION_BINDING): boolean {
   return ((terms['Session-Binding'] ?? 0) & SESSION_BINDING[command]) !== 0;
 }
 
-/** Whether another server may be asked if the one of the session is gone. */
+/** Whether another server may be tried if the session's server cannot be reached. */
 function mayTryAgain(terms: ServerTerms): boolean {
   return TRY_AGAIN.includes(terms['Session-Server-Failover'] ?? 0);
 }
 
-/** The AAA server of one session over its runs of EAP: where the next DER goes (RFC 4072 2.2, RFC 6733 8.17, 8.18). */
+/**
+ * The AAA server of one session over all its authentications: selects the destination of the next DER (RFC 4072 2.2,
+ * RFC 6733 8.17, 8.18).
+ */
 export class Binding {
   #server: string | undefined;
   #realm: string | undefined;
-  /** The last success; its terms hold for later runs. */
+  /** The last success. Its terms apply to later authentications. */
   #terms: ServerTerms | undefined;
-  /** No answer has come in this run. */
+  /** Whether the current authentication has no answer so far. */
   #firstOfRun = true;
-  /** The bound server is gone, and another one may be asked. */
+  /** Whether the session's server cannot be reached and another one may be tried. */
   #isFree = false;
 
   /** Origin-Host of the last answer. */
@@ -57,19 +63,22 @@ export class Binding {
     return this.#server;
   }
 
-  /** The realm whose servers share the session (Session-Binding); undefined: it is of `server` alone. */
+  /** The realm whose servers share the session (Session-Binding); undefined: only `server` has it. */
   get sharedRealm(): string | undefined {
     return this.#terms && mayBeAny(this.#terms, 'STR') ? this.#realm : undefined;
   }
 
-  /** Destination-Host of the next DER. A conversation stays on the server that has begun it; undefined: any of the realm. */
+  /**
+   * Destination-Host of the next DER; undefined: any server of the realm. All messages of a conversation go to the
+   * server that started it.
+   */
   get destination(): string | undefined {
     if (!this.#firstOfRun) return this.#server;
     if (!this.#terms || this.#isFree || mayBeAny(this.#terms, 'RE_AUTH')) return undefined;
     return this.#terms['Origin-Host'];
   }
 
-  /** A run of EAP begins. */
+  /** Starts an authentication. */
   begin(): void {
     this.#firstOfRun = true;
   }
@@ -85,7 +94,7 @@ export class Binding {
     this.#isFree = false;
   }
 
-  /** The server of the first DER of a run did not answer. Whether another one is asked instead. */
+  /** The server did not answer the first DER of an authentication. Returns whether another server is tried. */
   letGo(): boolean {
     if (this.destination === undefined || !this.#firstOfRun || !this.#terms || !mayTryAgain(this.#terms)) return false;
     this.#isFree = true;
@@ -93,7 +102,7 @@ export class Binding {
   }
 }
 
-/** Whether routing may send requests for this realm to this peer; no routes: every peer serves every realm. */
+/** Whether routing may send requests for this realm to this peer. Without routes every peer serves every realm. */
 export function isOnRoute(routes: readonly Route[], realm: string, peer: string): boolean {
   if (routes.length === 0) return true;
   const named = (wanted: string) => routes.findLast((route) => route.realm.toLowerCase() === wanted);

@@ -1,6 +1,9 @@
 import { RESULT } from '../diameter/wire/result-codes.js';
 
-/** Permanent failures that say nothing about the node, RFC 6733 7.1.5: the server has lost its state, or we made a mistake. */
+/**
+ * Permanent failures (RFC 6733 7.1.5) that are not a decision about the node: the server has lost its state, or the NAS
+ * made an error.
+ */
 const NO_VERDICT: readonly number[] = [
   RESULT.AVP_UNSUPPORTED,
   RESULT.UNKNOWN_SESSION_ID,
@@ -20,8 +23,8 @@ const NO_VERDICT: readonly number[] = [
 ];
 
 /**
- * Whether a Result-Code that is not a success is a verdict on the node. Protocol errors (too busy, unable to deliver) and
- * transient failures are none, except AUTHENTICATION_REJECTED.
+ * Whether a failure Result-Code is a decision about the node. Protocol errors (too busy, unable to deliver) and
+ * transient failures are not, except AUTHENTICATION_REJECTED.
  */
 export function isVerdict(resultCode: number): boolean {
   if (resultCode === RESULT.AUTHENTICATION_REJECTED) return true;

@@ -18,10 +18,10 @@ import {
 } from './der.js';
 import { type AlternativeNames, type DistinguishedName, readAlternativeNames, readName } from './name.js';
 
-/** Octets of the largest certificate that is read. */
+/** Maximum size of a certificate in octets. */
 export const MAX_CERTIFICATE = 64 * 1024;
 
-/** Extensions of RFC 5280 that this reader knows by their content. */
+/** OIDs of the extensions (RFC 5280 4.2) that this reader evaluates. */
 export const EXTENSION = {
   SUBJECT_KEY_IDENTIFIER: '2.5.29.14',
   KEY_USAGE: '2.5.29.15',
@@ -43,7 +43,10 @@ export interface Extension {
   readonly value: Uint8Array;
 }
 
-/** What is signed and how: of a certificate or of a CRL. `parameters`: the algorithm's, as DER, or none. */
+/**
+ * The signed octets, the algorithm and the signature of a certificate or CRL. `parameters`: the algorithm's parameters
+ * as DER, if any.
+ */
 export interface Signed {
   readonly tbs: Uint8Array;
   readonly algorithm: string;
@@ -51,12 +54,12 @@ export interface Signed {
   readonly signature: Uint8Array;
 }
 
-/** Subject of a public key (RFC 3279): RSA by its size, others by the OID of algorithm and curve. */
+/** Kind of a public key (RFC 3279): for RSA its size and exponent, otherwise the OIDs of algorithm and curve. */
 export type PublicKeyKind =
   | { readonly type: 'rsa'; readonly bits: number; readonly exponent: bigint }
   | { readonly type: 'other'; readonly algorithm: string; readonly curve: string | undefined };
 
-/** A certificate, read once from its DER (RFC 5280 4.1). Times are milliseconds since 1970, UTC. */
+/** A certificate, decoded from DER (RFC 5280 4.1). Times are milliseconds since 1970, UTC. */
 export interface Certificate {
   readonly der: Uint8Array;
   /** SHA-256 of the DER, lower-case hexadecimal. */
@@ -70,14 +73,17 @@ export interface Certificate {
   /** SubjectPublicKeyInfo as DER. */
   readonly publicKey: Uint8Array;
   readonly keyKind: PublicKeyKind;
-  /** Name and key together: what it is as an issuer, whichever certificate says so. Lower-case hexadecimal, 32 digits. */
+  /**
+   * Identifies an issuer by its name and public key, whichever certificate contains them. 32 lower-case hexadecimal
+   * digits.
+   */
   readonly issuerId: string;
   readonly signed: Signed;
   readonly isCa: boolean;
   readonly pathLength: number | undefined;
-  /** Undefined: no such extension, and everything is allowed. */
+  /** Undefined: the extension is absent, so that all uses are allowed. */
   readonly keyUsage: number | undefined;
-  /** OIDs; undefined: no such extension. */
+  /** OIDs; undefined: the extension is absent. */
   readonly extendedKeyUsage: readonly string[] | undefined;
   readonly subjectKeyId: string | undefined;
   readonly authorityKeyId: string | undefined;
@@ -85,9 +91,9 @@ export interface Certificate {
   readonly extensions: ReadonlyMap<string, Extension>;
 }
 
-/** Reads a certificate; its octets are kept, not copied. Throws DecodeError. */
+/** Decodes a certificate. The result refers to `der` and does not copy it. Throws DecodeError. */
 export function readCertificate(der: Uint8Array): Certificate {
-  if (der.length > MAX_CERTIFICATE) throw new DecodeError('bad-length', 0, 'a certificate that is too large');
+  if (der.length > MAX_CERTIFICATE) throw new DecodeError('bad-length', 0, 'certificate too large');
   const { tbs, signed } = readSigned(der);
   const version = tbs.optional(context(0, true));
   if (version) readSmallInteger(within(version).element(TAG.INTEGER));
@@ -138,7 +144,7 @@ export function readCertificate(der: Uint8Array): Certificate {
   };
 }
 
-/** SEQUENCE { toBeSigned, algorithm, signature }, RFC 5280 4.1 and 5.1: a reader inside the first. */
+/** Reads SEQUENCE { toBeSigned, algorithm, signature } (RFC 5280 4.1, 5.1) and returns a reader of toBeSigned. */
 export function readSigned(der: Uint8Array): { readonly tbs: DerReader; readonly signed: Signed } {
   const parts = within(whole(der, TAG.SEQUENCE));
   const tbs = parts.element(TAG.SEQUENCE);
@@ -148,12 +154,12 @@ export function readSigned(der: Uint8Array): { readonly tbs: DerReader; readonly
   return { tbs: within(tbs), signed: { tbs: tbs.whole, ...algorithm, signature } };
 }
 
-/** RFC 5280 4.1.1.2, 5.1.1.2: the algorithm inside is the one outside. */
+/** RFC 5280 4.1.1.2, 5.1.1.2: the algorithm inside the signed part must equal the one outside. */
 export function sameAlgorithm(element: Element, { algorithm, parameters }: Signed): void {
   const inside = readAlgorithm(element);
   const hex = (octets: Uint8Array | undefined) => octets && toHex(octets);
   if (inside.algorithm !== algorithm || hex(inside.parameters) !== hex(parameters)) {
-    throw new DecodeError('bad-value', element.at, 'two signature algorithms');
+    throw new DecodeError('bad-value', element.at, 'signature algorithms differ');
   }
 }
 
@@ -165,7 +171,7 @@ function readAlgorithm(element: Element): { readonly algorithm: string; readonly
   return { algorithm, parameters };
 }
 
-/** Extensions by OID; one that is there twice is an error (RFC 5280 4.2). `reader` is before their SEQUENCE. */
+/** Reads extensions by OID. A repeated extension is an error (RFC 5280 4.2). `reader` stands before their SEQUENCE. */
 export function readExtensions(reader: DerReader): Map<string, Extension> {
   const found = new Map<string, Extension>();
   for (const list = reader.inside(TAG.SEQUENCE); list.hasMore; ) {
@@ -175,14 +181,14 @@ export function readExtensions(reader: DerReader): Map<string, Extension> {
     const critical = extension.optional(TAG.BOOLEAN);
     const value = extension.element(TAG.OCTET_STRING).content;
     extension.done();
-    if (found.has(oid)) throw new DecodeError('bad-value', at, `extension ${oid} is there twice`);
+    if (found.has(oid)) throw new DecodeError('bad-value', at, `repeated extension ${oid}`);
     found.set(oid, { critical: critical !== undefined && readBoolean(critical), value });
   }
   reader.done();
   return found;
 }
 
-/** The issuer's keyIdentifier of an authorityKeyIdentifier (RFC 5280 4.2.1.1), hexadecimal. */
+/** The keyIdentifier of the authorityKeyIdentifier extension (RFC 5280 4.2.1.1), hexadecimal. */
 export function authorityKeyIdOf(extensions: ReadonlyMap<string, Extension>): string | undefined {
   return readOptional(extensions, EXTENSION.AUTHORITY_KEY_IDENTIFIER, (value) => {
     const id = within(whole(value, TAG.SEQUENCE)).optional(context(0, false));
@@ -231,7 +237,8 @@ function readKeyKind(element: Element): PublicKeyKind {
   const numbers = within(whole(readBitOctets(key), TAG.SEQUENCE));
   const modulus = readInteger(numbers.element(TAG.INTEGER));
   const exponent = readInteger(numbers.element(TAG.INTEGER));
-  if (modulus.startsWith('-') || exponent.startsWith('-')) throw new DecodeError('bad-value', key.at, 'an RSA key');
+  if (modulus.startsWith('-') || exponent.startsWith('-'))
+    throw new DecodeError('bad-value', key.at, 'negative number in an RSA key');
   const top = Number.parseInt(modulus.slice(0, 1), 16);
   const bits = (modulus.length - 1) * 4 + (32 - Math.clz32(top));
   return { type: 'rsa', bits, exponent: BigInt(`0x${exponent}`) };

@@ -23,7 +23,7 @@ import {
 } from './der.js';
 import { type DistinguishedName, readName } from './name.js';
 
-/** A complete CRL of one issuer (RFC 5280 5.1), read once from its DER. Times are milliseconds since 1970, UTC. */
+/** A complete CRL of one issuer, decoded from DER (RFC 5280 5.1). Times are milliseconds since 1970, UTC. */
 export interface CertificateList {
   /** SHA-256 of the DER, lower-case hexadecimal. */
   readonly fingerprint256: string;
@@ -32,14 +32,14 @@ export interface CertificateList {
   /** cRLNumber (RFC 5280 5.2.3). */
   readonly number: bigint | undefined;
   readonly thisUpdate: number;
-  /** Undefined: it says of no time that there will be a newer one. */
+  /** Undefined: the CRL does not announce a successor. */
   readonly nextUpdate: number | undefined;
   /** Serial numbers, lower-case hexadecimal without leading zeros. */
   readonly serials: ReadonlySet<string>;
   readonly signed: Signed;
 }
 
-/** A CRL that is well formed, but of a kind whose meaning is not followed here: taken for a complete one it would lie. */
+/** A well-formed CRL of a kind that is not supported. Treating it as a complete CRL would miss revocations. */
 export class CrlKindError extends CodedError<'ERR_CRL_KIND'> {
   override readonly name = 'CrlKindError';
 
@@ -53,11 +53,11 @@ const REASON_CODE = '2.5.29.21';
 const INVALIDITY_DATE = '2.5.29.24';
 const KNOWN_IN_ENTRIES = new Set<string>([REASON_CODE, INVALIDITY_DATE]);
 
-/** Reads a CRL. Throws DecodeError for octets that are none, CrlKindError for a kind that is not taken. */
+/** Decodes a CRL. Throws DecodeError if the octets are not a CRL, CrlKindError if its kind is not supported. */
 export function readCrl(der: Uint8Array): CertificateList {
   const { tbs, signed } = readSigned(der);
   const version = tbs.optional(TAG.INTEGER);
-  if (version && readSmallInteger(version) !== 1) throw new DecodeError('bad-version', version.at, 'a CRL');
+  if (version && readSmallInteger(version) !== 1) throw new DecodeError('bad-version', version.at, 'CRL version');
   sameAlgorithm(tbs.element(TAG.SEQUENCE), signed);
   const issuer = readName(tbs.element(TAG.SEQUENCE));
   const thisUpdate = readTime(tbs.element());
@@ -83,7 +83,7 @@ export function readCrl(der: Uint8Array): CertificateList {
 
 function readNumber(value: Uint8Array): bigint {
   const hex = readInteger(whole(value, TAG.INTEGER));
-  if (hex.startsWith('-')) throw new DecodeError('bad-value', 0, 'a CRL number');
+  if (hex.startsWith('-')) throw new DecodeError('bad-value', 0, 'negative CRL number');
   return BigInt(`0x${hex}`);
 }
 
@@ -99,7 +99,10 @@ function refuseKinds(extensions: ReadonlyMap<string, Extension>, issuer: string)
   }
 }
 
-/** RFC 5280 5.2.5. One that says nothing at all is complete. */
+/**
+ * RFC 5280 5.2.5: rejects a CRL that covers only a part of the certificates. An issuingDistributionPoint without
+ * content means a complete CRL.
+ */
 function refuseParts(value: Uint8Array, issuer: string): void {
   const parts = within(whole(value, TAG.SEQUENCE));
   while (parts.hasMore) {
@@ -126,7 +129,7 @@ function readEntries(entries: DerReader, issuer: string): Set<string> {
   while (entries.hasMore) {
     const entry = entries.inside(TAG.SEQUENCE);
     serials.add(readInteger(entry.element(TAG.INTEGER)));
-    // When it was revoked does not matter: what is on the list is revoked.
+    // The revocation date is not evaluated: every certificate on the list counts as revoked.
     entry.element();
     if (!entry.hasMore) continue;
     const extensions = entry.inside(TAG.SEQUENCE);
@@ -146,7 +149,9 @@ function readEntries(entries: DerReader, issuer: string): Set<string> {
   return serials;
 }
 
-/** Whether a CRL is newer than another one of the same issuer: by number, then by time (RFC 5280 5.2.3). */
+/**
+ * Whether CRL `one` is newer than CRL `other` of the same issuer. The number decides, then the time (RFC 5280 5.2.3).
+ */
 export function isNewer(one: CertificateList, other: CertificateList): boolean {
   if (one.number !== undefined && other.number !== undefined && one.number !== other.number) {
     return one.number > other.number;

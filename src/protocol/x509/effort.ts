@@ -1,18 +1,21 @@
 import { DecodeError } from '../bytes/decode-error.js';
 import { type Certificate, readCertificate } from './certificate.js';
 
-/** Certificates that a client may show, its own and a root included. */
+/** Maximum number of certificates that a client may send, including its own and a root. */
 export const MAX_CHAIN = 8;
 
-/** RSA keys: what takes longer to verify is refused before it is tried. A signature costs by the square of the size. */
+/**
+ * Limits of RSA keys, because the cost of verifying a signature grows with the square of the size. Larger keys are
+ * rejected before any signature is verified.
+ */
 export const MAX_RSA_BITS = 8192;
 export const MAX_RSA_EXPONENT = 0xffff_ffffn;
 
 const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 
 /**
- * Why verifying a chain of certificates (DER) would take too much work, or the chain cannot be read, so that nobody knows;
- * undefined: it would not.
+ * Why a chain of certificates (DER) is not verified: the work would be too expensive, or a certificate cannot be
+ * decoded. Undefined if the chain may be verified.
  */
 export function tooMuchEffort(chain: readonly Uint8Array[]): string | undefined {
   if (chain.length > MAX_CHAIN) return `${chain.length} certificates; ${MAX_CHAIN} at most`;
@@ -31,7 +34,7 @@ function costly({ keyKind }: Certificate): string | undefined {
     if (keyKind.exponent > MAX_RSA_EXPONENT) return 'an RSA key with a public exponent of more than 32 bits';
     return undefined;
   }
-  // A curve of its own, RFC 5480 2.1.1.
+  // RFC 5480 2.1.1: only named curves are allowed.
   if (keyKind.algorithm === EC_PUBLIC_KEY && keyKind.curve === undefined) return 'a curve without a name';
   return undefined;
 }

@@ -4,7 +4,7 @@ import { DerReader, type Element, readOid, TAG, within } from './der.js';
 
 const COMMON_NAME = '2.5.4.3';
 
-/** Short names of attributes that people know (RFC 4514 3, RFC 4519, RFC 2985). */
+/** Short names of common attributes (RFC 4514 3, RFC 4519, RFC 2985). */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
   [COMMON_NAME]: 'CN',
   '2.5.4.5': 'serialNumber',
@@ -20,14 +20,14 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 
 /** A distinguished name (RFC 5280 4.1.2.4). */
 export interface DistinguishedName {
-  /** The same for names that RFC 5280 7.1 calls equal: kind of string, case and extra blanks do not count. */
+  /** Equal for names that RFC 5280 7.1 considers equal: string type, case and extra blanks are ignored. */
   readonly key: string;
-  /** For people; two names may look alike. */
+  /** For display; different names may have the same text. */
   readonly text: string;
   readonly commonNames: readonly string[];
 }
 
-/** Reads a Name. A value of no known kind of string counts by its octets. Throws DecodeError. */
+/** Decodes a Name. A value of an unknown string type is compared by its octets. Throws DecodeError. */
 export function readName(element: Element): DistinguishedName {
   const keys: string[] = [];
   const texts: string[] = [];
@@ -58,7 +58,10 @@ export function readName(element: Element): DistinguishedName {
   return { key: keys.join(','), text: texts.join(', '), commonNames };
 }
 
-/** Letters of ASCII without their case, blanks at the ends gone and in the middle single: as OpenSSL compares. */
+/**
+ * Normalises a text as OpenSSL does for comparison: ASCII letters to lower case, blanks at the ends removed, runs of
+ * blanks to one.
+ */
 function normal(text: string): string {
   return text
     .replace(/[ \t\n\v\f\r]+/g, ' ')
@@ -66,7 +69,10 @@ function normal(text: string): string {
     .replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-/** Text of a string in DER, whatever its kind; undefined for what is no string or not what its kind allows. */
+/**
+ * Text of a DER string of any type. Undefined if the element is not a string or contains octets that its type does not
+ * allow.
+ */
 export function readString({ tag, content }: Element): string | undefined {
   const octets = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   switch (tag) {
@@ -78,7 +84,7 @@ export function readString({ tag, content }: Element): string | undefined {
     case TAG.NUMERIC_STRING:
       return ascii(content);
     case TAG.TELETEX_STRING:
-      // T.61 in theory, Latin-1 in every certificate that was ever made.
+      // By the standard this is T.61; in practice certificates contain Latin-1.
       return octets.toString('latin1');
     case TAG.BMP_STRING:
       return content.length % 2 === 0 ? Buffer.from(octets).swap16().toString('utf16le') : undefined;
@@ -99,7 +105,7 @@ function utf8(octets: Uint8Array): string | undefined {
   }
 }
 
-/** Text of ASCII octets; undefined if one is not. */
+/** Decodes ASCII; undefined if an octet is not ASCII. */
 export function ascii(octets: Uint8Array): string | undefined {
   if (octets.some((octet) => octet >= 0x80)) return undefined;
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1');
@@ -112,10 +118,10 @@ function universal(octets: Uint8Array): string | undefined {
   return points.every((point) => point <= 0x10_ffff) ? String.fromCodePoint(...points) : undefined;
 }
 
-/** Names of a subjectAltName by their kinds (RFC 5280 4.2.1.6); text exactly as it stands in the octets. */
+/** Names of a subjectAltName by type (RFC 5280 4.2.1.6). The text is exactly as encoded. */
 export interface AlternativeNames {
   readonly emails: readonly string[];
-  /** otherName userPrincipalName, 1.3.6.1.4.1.311.20.2.3. */
+  /** userPrincipalName, an otherName with the OID 1.3.6.1.4.1.311.20.2.3. */
   readonly upns: readonly string[];
   readonly dnsNames: readonly string[];
 }
@@ -125,7 +131,10 @@ const OTHER_NAME = 0xa0;
 const RFC822_NAME = 0x81;
 const DNS_NAME = 0x82;
 
-/** Reads GeneralNames. Names with a NUL in them are nobody's and left out. Throws DecodeError. */
+/**
+ * Decodes GeneralNames. Names that contain a NUL are ignored, because software disagrees on where they end. Throws
+ * DecodeError.
+ */
 export function readAlternativeNames(octets: Uint8Array): AlternativeNames {
   const outer = new DerReader(octets);
   const names = outer.inside(TAG.SEQUENCE);
@@ -139,7 +148,7 @@ export function readAlternativeNames(octets: Uint8Array): AlternativeNames {
     if (name.tag === RFC822_NAME) keep(found.emails, ascii(name.content));
     else if (name.tag === DNS_NAME) keep(found.dnsNames, ascii(name.content));
     else if (name.tag === OTHER_NAME) keep(found.upns, readUpn(name));
-    else if ((name.tag & 0xc0) !== 0x80) throw new DecodeError('bad-value', name.at, 'a general name');
+    else if ((name.tag & 0xc0) !== 0x80) throw new DecodeError('bad-value', name.at, 'GeneralName');
   }
   return found;
 }

@@ -132,7 +132,7 @@ describe('the authenticator before the method', () => {
 
   it('fails an EAP Request with its Identifier (RFC 4072 2.8.4)', () => {
     const rig = new Rig().begin();
-    expect(rig.octets(request(3, EAP_TYPE.IDENTITY, EMPTY))).toEqual(failure('protocol', 'an EAP Request', 3));
+    expect(rig.octets(request(3, EAP_TYPE.IDENTITY, EMPTY))).toEqual(failure('protocol', 'received an EAP Request', 3));
   });
 });
 
@@ -144,10 +144,10 @@ describe('what is not a Response to the last Request', () => {
 
   it('gets the last Request again: another Identifier, code or type, or no packet at all', () => {
     const begin = () => new Rig().begin();
-    invalid(begin(), response(FIRST, EAP_TYPE.EAP_TLS, tls(HELLO)), 'identifier');
-    invalid(begin(), response(FIRST + 2, EAP_TYPE.EAP_TLS, tls(HELLO)), 'identifier');
-    invalid(begin(), end(3, FIRST + 1), 'code 3');
-    invalid(begin(), response(FIRST + 1, EAP_TYPE.NOTIFICATION, EMPTY), 'type 2');
+    invalid(begin(), response(FIRST, EAP_TYPE.EAP_TLS, tls(HELLO)), 'wrong EAP identifier');
+    invalid(begin(), response(FIRST + 2, EAP_TYPE.EAP_TLS, tls(HELLO)), 'wrong EAP identifier');
+    invalid(begin(), end(3, FIRST + 1), 'unexpected EAP code 3');
+    invalid(begin(), response(FIRST + 1, EAP_TYPE.NOTIFICATION, EMPTY), 'unexpected EAP type 2');
     invalid(begin(), EMPTY, expect.stringContaining('truncated'));
   });
 
@@ -158,8 +158,8 @@ describe('what is not a Response to the last Request', () => {
       return rig;
     };
     const reasons = [
-      [EAP_TYPE.IDENTITY, 'identity in the middle'],
-      [EAP_TYPE.NAK, 'Nak in the middle'],
+      [EAP_TYPE.IDENTITY, 'Identity after the method began'],
+      [EAP_TYPE.NAK, 'Nak after the method began'],
     ] as const;
     for (const [type, reason] of reasons) {
       const rig = begun();
@@ -183,7 +183,7 @@ describe('what is not a Response to the last Request', () => {
       const { token } = rig;
       for (let i = 0; i <= 2 * MAX_INVALID; i += 1) {
         const [output] = rig.tls(HELLO);
-        expect(output).toMatchObject({ type: 'invalid', reason: 'before the last one is answered' });
+        expect(output).toMatchObject({ type: 'invalid', reason: 'the previous Response is still being processed' });
       }
       expect(rig.token).toBe(token);
       expect(rig.feed({ type: 'failed', token, reason: 'tls-alert', detail: 'x' })).toMatchObject([
@@ -243,15 +243,15 @@ describe('EAP-TLS on the server', () => {
   });
 
   it.each([
-    ['application data of the client', { ...verified, applicationData: 1 }, 'application data'],
-    ['a flight of the engine that is empty', { type: 'flight', flight: EMPTY } as const, 'a flight that is not whole'],
+    ['application data of the client', { ...verified, applicationData: 1 }, 'application data from the client'],
+    ['a flight of the engine that is empty', { type: 'flight', flight: EMPTY } as const, 'incomplete flight'],
   ])('fails %s', (_what, answer, detail) => {
     const rig = new Rig().asked();
     expect(rig.feed({ ...answer, token: rig.token })).toEqual(failure('protocol', detail, FIRST + 1));
   });
 
   it('fails an empty flight, and one that ends within a record, before the engine sees it', () => {
-    expect(new Rig().begin().tls(EMPTY)).toEqual(failure('protocol', 'an empty flight', FIRST + 1));
+    expect(new Rig().begin().tls(EMPTY)).toEqual(failure('protocol', 'empty flight', FIRST + 1));
     const [, cut] = new Rig().begin().tls(HELLO.subarray(0, -1));
     expect(cut).toMatchObject({ type: 'failure', reason: 'effort' });
   });
@@ -260,7 +260,7 @@ describe('EAP-TLS on the server', () => {
     ['data', record(1), {}, 'protocol', 'data after the handshake'],
     ['one octet', ZERO, {}, 'protocol', 'data after the handshake'],
     ['the first fragment of more', record(1), { more: true, total: 99 }, 'protocol', 'data after the handshake'],
-    ['an alert', Uint8Array.of(21, 3, 3, 0, 2, 2, 42), {}, 'tls-alert', 'the client gave up after the handshake'],
+    ['an alert', Uint8Array.of(21, 3, 3, 0, 2, 2, 42), {}, 'tls-alert', 'alert after the handshake'],
   ] as const)(
     'fails a client that answers the last flight with %s, and wipes its keys',
     (_what, flight, more, reason, detail) => {
@@ -291,7 +291,7 @@ describe('EAP-TLS on the server', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       expect(rig.feed({ type: 'fault' })).toMatchObject([
         { type: 'abandon' },
-        { type: 'failure', reason: 'protocol', detail: 'a fault of the server' },
+        { type: 'failure', reason: 'protocol', detail: 'internal error' },
       ]);
       expect(rig.feed({ type: 'fault' })).toEqual([]);
     }
@@ -327,7 +327,7 @@ describe('fragments at the server', () => {
     rig.feed({ type: 'flight', token: rig.token, flight: record(...new Array<number>(120).fill(7)) });
     expect(rig.tls(record(3))).toMatchObject([
       { type: 'abandon' },
-      { type: 'failure', reason: 'fragments', detail: 'data where an acknowledgement was due' },
+      { type: 'failure', reason: 'fragments', detail: 'data instead of an acknowledgement' },
     ]);
   });
 

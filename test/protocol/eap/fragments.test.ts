@@ -115,7 +115,7 @@ describe('an exchange of fragments', () => {
     const flight = new Uint8Array(100).fill(7);
     const first = end.send(flight);
     const data = { ...ACKNOWLEDGEMENT, fragment: Uint8Array.of(1) };
-    const refused = { type: 'refused', detail: 'data where an acknowledgement was due' };
+    const refused = { type: 'refused', detail: 'data instead of an acknowledgement' };
     expect(end.receive(data)).toEqual(refused);
     expect(end.receive({ ...ACKNOWLEDGEMENT, more: true })).toEqual(refused);
     const second = end.receive(ACKNOWLEDGEMENT);

@@ -89,7 +89,7 @@ class Rig {
 
 const discarded = (reason: string) => [{ type: 'discarded', reason }];
 const gaveUp = (reason: string, detail: unknown) => [{ type: 'abandon' }, { type: 'failed', reason, detail }];
-const refusal = 'application data that is not the 0x00 of RFC 9190';
+const refusal = 'application data other than the octet 0x00 of RFC 9190';
 
 describe('the peer before the method', () => {
   it('answers Identity and Notification (RFC 3748 5.1, 5.2)', () => {
@@ -238,16 +238,16 @@ describe('EAP-TLS on the peer', () => {
 
   it('gives up on a fault of this node, and on a server that goes on too long', () => {
     const rig = new Rig().started();
-    expect(rig.feed({ type: 'fault' })).toEqual(gaveUp('protocol', 'a fault of this node'));
+    expect(rig.feed({ type: 'fault' })).toEqual(gaveUp('protocol', 'internal error'));
     expect(rig.ask(EAP_TYPE.IDENTITY, EMPTY)).toEqual([]);
     expect(rig.feed({ type: 'fault' })).toEqual([]);
     const late = new Rig().finishing();
-    expect(late.feed({ type: 'fault' })).toEqual(gaveUp('protocol', 'a fault of this node'));
+    expect(late.feed({ type: 'fault' })).toEqual(gaveUp('protocol', 'internal error'));
     const long = new Rig().begun();
     for (let i = 1; i < MAX_PEER_ROUNDS; i += 1) {
       expect(long.tls(ZERO, { more: true })).toMatchObject([{ type: 'response' }]);
     }
-    expect(long.tls(ZERO, { more: true })).toEqual(gaveUp('too-many-rounds', `${MAX_PEER_ROUNDS} packets`));
+    expect(long.tls(ZERO, { more: true })).toEqual(gaveUp('too-many-rounds', `more than ${MAX_PEER_ROUNDS} packets`));
   });
 });
 
@@ -264,7 +264,7 @@ describe('fragments at the peer', () => {
     expect(rig.tls(record(2))).toMatchObject([{ type: 'handshake', flight: record(2) }]);
     const mixed = new Rig(64).started();
     mixed.flight(flight);
-    expect(mixed.tls(record(2))).toEqual(gaveUp('fragments', 'data where an acknowledgement was due'));
+    expect(mixed.tls(record(2))).toEqual(gaveUp('fragments', 'data instead of an acknowledgement'));
   });
 
   it('that a discarded packet does not acknowledge stay to be sent', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FairQueue } from '../../../src/protocol/fairness/fair-queue.js';
 import { FairTable, type Seat } from '../../../src/protocol/fairness/fair-table.js';
-import { addressPath } from '../../../src/protocol/fairness/party.js';
+import { addressPath } from '../../../src/protocol/fairness/party-path.js';
 import { HALF_LIFE, Usage } from '../../../src/protocol/fairness/usage.js';
 
 const seat = (peer: string, network: string, address: string, rank = 0): Seat => ({

@@ -105,7 +105,7 @@ describe('a bootstrap', () => {
 describe('what EAP says', () => {
   it.each<[string, EapVerdict, object]>([
     ['a request', { type: 'request', packet: REQUEST }, challenge(false)],
-    ['an invalid packet', { type: 'invalid', packet: REQUEST, reason: 'identifier' }, challenge(true)],
+    ['an invalid packet', { type: 'invalid', packet: REQUEST, reason: 'wrong EAP identifier' }, challenge(true)],
     ['an invalid packet first', { type: 'invalid', packet: undefined, reason: 'length' }, { type: 'unable' }],
     ['busy', { type: 'busy' }, denied('too-busy')],
     [

@@ -65,8 +65,8 @@ describe('what the store is asked for', () => {
 describe('a lease of the store', () => {
   it.each([
     ['is fit', {}, undefined],
-    ['has an agent that is no address', { address: 'ha1' }, /not all are addresses/],
-    ['has a prefix that is no address', { prefix: 'home/64' }, /not all are addresses/],
+    ['has an agent that is no address', { address: 'ha1' }, /invalid address/],
+    ['has a prefix that is no address', { prefix: 'home/64' }, /invalid address/],
     ['has a prefix that is none', { prefix: '2001:db8:1::/32' }, /home link prefix: its length is 32/],
     ['has an address outside of the prefix', { prefix: '2001:db8:2::/64' }, /outside the prefix/],
     ['has a host that hooks must not see', { host: '$(reboot)' }, /home agent host/],

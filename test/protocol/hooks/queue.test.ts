@@ -98,7 +98,7 @@ describe('a job', () => {
     rig.advance(60_000);
     expect(rig.said('kill')).toEqual([]);
     rig.end('down mn');
-    expect(rig.said('finished')).toEqual(['67000 finished down mn try 1 no end after 5000 ms after 67000']);
+    expect(rig.said('finished')).toEqual(['67000 finished down mn try 1 timeout after 5000 ms after 67000']);
     rig.advance(FIRST_RETRY);
     expect(rig.running).toEqual(['down mn']);
   });
@@ -188,7 +188,7 @@ describe('jobs of one subject', () => {
     rig.job('refresh', 'mn', { name: 'first' });
     rig.job('refresh', 'mn', { name: 'second' });
     expect(rig.said('settled', 'done')).toEqual([
-      '0 settled first failed: a newer event took its place',
+      '0 settled first failed: replaced by a newer event',
       '0 done first failed',
     ]);
     rig.job('move');
@@ -413,7 +413,7 @@ describe('stop', () => {
     rig.stop(5_000);
     expect(rig.said()).toEqual([
       '0 stopped',
-      '0 settled up mn failed: the daemon has ended',
+      '0 settled up mn failed: the daemon has stopped',
       '0 done up mn failed',
       '0 stopped',
     ]);
@@ -436,7 +436,7 @@ describe('stop', () => {
     rig.advance(1);
     expect(rig.said()).toEqual([
       '5000 kill down mn SIGKILL',
-      '5000 settled reconfigure mn failed: the daemon has ended',
+      '5000 settled reconfigure mn failed: the daemon has stopped',
       '5000 done reconfigure mn failed',
     ]);
     rig.end('down mn', 'ended by SIGKILL');
@@ -451,7 +451,7 @@ describe('stop', () => {
     expect(rig.said('stopped')).toEqual([]);
     rig.advance(1);
     expect(rig.said('settled', 'done', 'stopped')).toEqual([
-      '1500 settled up mn failed: the daemon has ended',
+      '1500 settled up mn failed: the daemon has stopped',
       '1500 done up mn failed',
       '1500 stopped',
     ]);

@@ -83,7 +83,7 @@ describe('an answer', () => {
     world.feed({ type: 'answer', token: asked.token, message: { ...message, avps } });
     expect(world.events[0]).toMatchObject({
       type: 'unusable',
-      reason: `the answer is of ${other.host}, not ${world.server.host}`,
+      reason: `the answer is from ${other.host}, not from ${world.server.host}`,
     });
   });
 
@@ -109,7 +109,7 @@ describe('an answer', () => {
     world.for(2_000);
     expect(world.events[0]).toMatchObject({
       type: 'unkeyed',
-      reason: 'no EAP-Master-Session-Key of 64 octets or more',
+      reason: 'no EAP-Master-Session-Key of at least 64 octets',
     });
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 3 }]);
   });

@@ -44,7 +44,7 @@ describe('a fault of the engine at the peer', () => {
     return { peer, guard, events };
   };
   const engine = { finish: () => keysOf(), forget: () => undefined, destroy: () => undefined };
-  const failed = { type: 'failed', reason: 'protocol', detail: 'a fault of this node' };
+  const failed = { type: 'failed', reason: 'protocol', detail: 'internal error' };
 
   it('ends the run: with an answer, and when the keys are exported', () => {
     const fault = { type: 'fault', error: new Error('broken') } as const;
@@ -134,7 +134,7 @@ describe('a fault of the engine at the server', () => {
     };
     const { conversation, hello } = await converse(begin, guard, { turn });
     const answer = await conversation.handle(hello);
-    expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'a fault of the server' });
+    expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'internal error' });
     expect(guard.faults).toEqual([broken]);
     expect(turns).toBe(0);
   });

@@ -164,7 +164,7 @@ describe('a hook', () => {
     expect(await runner.run(job(program, { event: 'down' }))).toMatchObject({ ok: false });
     expect(await ended).toHaveLength(0);
     expect(reports).toMatchObject([
-      { type: 'finished', try: 1, outcome: { ok: false, reason: 'no end after 200 ms' } },
+      { type: 'finished', try: 1, outcome: { ok: false, reason: 'timeout after 200 ms' } },
     ]);
   });
 
@@ -311,7 +311,7 @@ describe('in virtual time', () => {
     host.advance(2_000);
     expect(processes.only.signals).toEqual(['SIGTERM', 'SIGKILL']);
     processes.only.end();
-    expect(reports).toMatchObject([{ outcome: { ok: false, reason: 'no end after 10000 ms' } }]);
+    expect(reports).toMatchObject([{ outcome: { ok: false, reason: 'timeout after 10000 ms' } }]);
   });
 
   it('a value that is refused costs its event of a lane only', async () => {

@@ -102,7 +102,7 @@ describe('a home agent that is probed', () => {
     await answer(made, 'ha1', 'hangs');
     expect(await aaa.line('home agent does not answer')).toMatchObject({
       homeAgent: 'ha1',
-      reason: 'no end after 200 ms',
+      reason: 'timeout after 200 ms',
     });
     await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
     const before = (await runsOf(made, 'ha2')).length;

@@ -5,10 +5,10 @@ interface Place<T> {
 }
 
 /**
- * Items in the order in which they came. A Set has the order too, but takes long to find its first item after many first
- * items have left.
+ * A queue of distinct items that also supports removal from the middle. A Set keeps the same order, but finding its
+ * first element becomes slow after many first elements were deleted.
  */
-export class Line<T> {
+export class OrderedSet<T> {
   readonly #places = new Map<T, Place<T>>();
   #first: Place<T> | undefined;
   #last: Place<T> | undefined;
@@ -21,7 +21,7 @@ export class Line<T> {
     return this.#first?.item;
   }
 
-  /** Adds an item at the end; one that is there stays where it is. */
+  /** Adds an item at the end. An item that is already in the queue keeps its place. */
   add(item: T): void {
     if (this.#places.has(item)) return;
     const place: Place<T> = { item, before: this.#last, after: undefined };
