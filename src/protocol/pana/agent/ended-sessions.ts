@@ -1,12 +1,12 @@
 import { BoundedMap } from '../../bytes/bounded-map.js';
 import { EPOCH } from './stateless-start.js';
 
-/** Ended sessions that are remembered. */
+/** Maximum number of ended sessions that are remembered. */
 const MAX_ENDED = 65_536;
 
-/** Numbers of sessions that have ended: their PAN[S], which stays valid for two epochs, begins none again. */
+/** Identifiers of ended sessions. Their PAN[S] stays valid for two epochs and must not start them again. */
 export class EndedSessions {
-  /** Until when each is remembered. */
+  /** Identifier to the time until which it is remembered. */
   readonly #until = new BoundedMap<number, number>(MAX_ENDED);
 
   add(sessionId: number, now: number): void {

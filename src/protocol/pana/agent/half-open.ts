@@ -2,16 +2,16 @@ import type { DropCode } from '../session/session.js';
 import { networkOf } from './networks.js';
 
 /**
- * A PaC that has left a request without an answer for so long has had it three times (RFC 5191 9.1), and may have to give
- * way. Milliseconds.
+ * A PaC that has not answered for this time has got its request three times (RFC 5191 9.1). Its session may then be
+ * evicted. Milliseconds.
  */
 export const STALLED_AFTER = 4_000;
 
-/** What the table asks of a session whose first authentication is not over. */
+/** What the table needs to know about a session before its first authentication is complete. */
 export interface HalfOpenMember {
-  /** Where its PAN[S] came from. It never changes, whatever the session does afterwards. */
+  /** Source of its PAN[S]. Constant, whatever happens in the session. */
   readonly origin: { readonly address: string };
-  /** Since when the PaC owes an answer; undefined: it owes none. Milliseconds. */
+  /** Since when the PaC owes an answer; undefined: it does not. Milliseconds. */
   readonly owesSince: number | undefined;
 }
 
@@ -21,18 +21,18 @@ export interface HalfOpenLimits {
   readonly inAll: number;
 }
 
-/** Room for one more, if `instead` gives way; or the limit that it would exceed. */
+/** The session to evict for a new one, if any; or the limit that the new one would exceed. */
 export type Room<M> = { readonly instead: M | undefined } | Extract<DropCode, `half-open-${string}`>;
 
 interface Network<M> {
   readonly members: Set<M>;
-  /** Those that have not answered the first PAR: senders of PAN[S] alone, perhaps. The oldest first. */
+  /** Sessions without an answer to the first PAR, possibly from senders of PAN[S] alone. The oldest first. */
   readonly silent: Set<M>;
 }
 
 /**
- * Sessions whose first authentication is not over, by the network that they were begun from. Each count is the size of a
- * set of sessions, found by what never changes in a session: nothing is counted up in one place and down in another.
+ * Half-open sessions: their first authentication is not complete. They are grouped by the network of their PAN[S]. Each
+ * count is the size of a set, so counts cannot drift.
  */
 export class HalfOpen<M extends HalfOpenMember> {
   readonly #all = new Set<M>();
@@ -44,10 +44,11 @@ export class HalfOpen<M extends HalfOpenMember> {
   }
 
   /**
-   * Whether one more from this address has room at `now` (milliseconds). If the share of the address or of its network is
-   * used up, the oldest session of it that never answered gives way; if all room is used up, that of the network with the
-   * most of them. Where all have answered once, the one gives way that has owed an answer for the longest time, if that is
-   * STALLED_AFTER: a real PaC answers within a round trip, and then stays.
+   * Whether there is room for one more session from this address at `now` (milliseconds). If the share of the address
+   * or its network is used up, its oldest session that never answered is evicted. If all room is used up, the oldest
+   * such session of the network with the most of them is evicted. If all sessions have answered once, the one that has
+   * owed an answer for the longest time is evicted, provided that it exceeds STALLED_AFTER: a working PaC answers
+   * within a round trip and stays.
    */
   room(address: string, limits: HalfOpenLimits, now: number): Room<M> {
     const network = this.#networks.get(networkOf(address));
@@ -79,12 +80,12 @@ export class HalfOpen<M extends HalfOpenMember> {
     this.#addresses.set(address, ofAddress.add(member));
   }
 
-  /** Its PaC has answered the first PAR. */
+  /** The PaC has answered the first PAR. */
   answered(member: M): void {
     if (this.#all.has(member)) this.#networks.get(networkOf(member.origin.address))?.silent.delete(member);
   }
 
-  /** It is authenticated, or over. */
+  /** The session is authenticated or has ended. */
   delete(member: M): void {
     if (!this.#all.delete(member)) return;
     const { address } = member.origin;
@@ -98,7 +99,7 @@ export class HalfOpen<M extends HalfOpenMember> {
     if (ofAddress?.size === 0) this.#addresses.delete(address);
   }
 
-  /** Of the network with the most that never answered. */
+  /** The oldest session that never answered, from the network with the most of them. */
   #oldestSilent(): M | undefined {
     let most: Set<M> = new Set();
     for (const { silent } of this.#networks.values()) if (silent.size > most.size) most = silent;

@@ -1,4 +1,7 @@
-/** Bits of an address that name its network: what one party can have many addresses of (RFC 4291 2.5.4). */
+/**
+ * Number of address bits that identify a network, that is, the range in which one party can have many addresses (RFC
+ * 4291 2.5.4).
+ */
 export const NETWORK_BITS = { v4: 24, v6: 64 } as const;
 
 const ZERO = 0x30;
@@ -8,9 +11,10 @@ const COLON = 0x3a;
 const PERCENT = 0x25;
 
 /**
- * Reads the text of an IP address into `words`, five numbers of 32 bits: the four of an IPv6 address (an IPv4 one stands
- * in the last, behind the family), and a hash of the scope. It reads what the platform wrote and judges nothing, takes
- * no memory, and costs a fraction of a microsecond: it runs for every datagram of a stranger.
+ * Parses an IP address into `words`, five 32-bit numbers. Four hold the IPv6 address; an IPv4 address is in the last
+ * one, preceded by the family. The fifth holds a hash of the scope. The text comes from the platform and is not
+ * validated. The function allocates no memory and takes less than a microsecond, because it runs for every datagram
+ * from an unknown address.
  */
 export function readAddressWords(text: string, words: Uint32Array): void {
   words.fill(0);
@@ -76,14 +80,14 @@ function groupOf(words: Uint32Array, group: number): number {
   return group & 1 ? word & 0xffff : word >>> 16;
 }
 
-/** The groups behind `::` go to the end, with zeros in between. */
+/** Moves the groups after `::` to the end and fills the gap with zeros. */
 function spread(words: Uint32Array, gap: number, count: number): void {
   const move = 8 - count;
   for (let group = count - 1; group >= gap; group -= 1) setGroup(words, group + move, groupOf(words, group));
   for (let group = gap; group < gap + move; group += 1) setGroup(words, group, 0);
 }
 
-/** Leaves of an address what names its network. */
+/** Clears all bits that do not identify the network. */
 export function cutToNetwork(words: Uint32Array): void {
   const isV4 = words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
   if (isV4) words[3] = (words[3] ?? 0) & ~0xff;
@@ -95,7 +99,7 @@ export function cutToNetwork(words: Uint32Array): void {
 
 const SCRATCH = new Uint32Array(5);
 
-/** The network of an address as a key of tables: its /64, or /24 of IPv4. */
+/** The network of an address as a table key: its /64, or /24 for IPv4. */
 export function networkOf(address: string): string {
   readAddressWords(address, SCRATCH);
   cutToNetwork(SCRATCH);

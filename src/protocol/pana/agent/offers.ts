@@ -5,15 +5,15 @@ import { makeAvp } from '../wire/dictionary.js';
 import type { PaaConfig } from './paa-interface.js';
 import { STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
 
-/** Offers take turns: optimised where configured, full, plain. */
+/** Number of kinds of offers, which alternate: optimised (if configured), full, plain. */
 const OFFERS = 3;
 
-/** Which PAR[S] a PaC is sent, and whether a PAN[S] answers one: no state is kept of either. */
+/** Chooses the PAR[S] for a PaC and verifies PAN[S]. It keeps no state per PaC. */
 export class PaaOffers {
   readonly #drbg: Drbg;
   #config: PaaConfig;
   #starts: StatelessStart;
-  /** Offers of before the last `configure`, which may still be on their way. */
+  /** Offers from before the last `configure`, which may still be in transit. */
   #former: StatelessStart | undefined;
 
   constructor(config: PaaConfig, drbg: Drbg) {
@@ -33,14 +33,14 @@ export class PaaOffers {
     const plain = algorithmOffer(config);
     const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
     const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
-    // What strict peers may not know comes last.
+    // AVPs that strict peers may not know come last.
     const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
     return new StatelessStart(this.#drbg.bytes(32), variants);
   }
 
   /**
-   * The start for a PaC that has had so many offers before, with a number that is not `taken`; undefined if this place has used
-   * up those of the epoch.
+   * The PAR[S] for a PaC that has got `before` offers, with a session identifier that is not `taken`. Undefined: this
+   * address and port have used up the starts of the epoch.
    */
   offer(peer: PacEndpoint, before: number, now: number, taken: (sessionId: number) => boolean): Start | undefined {
     const variant = this.#variantOf(before);
@@ -51,14 +51,14 @@ export class PaaOffers {
     return undefined;
   }
 
-  /** The start that this PAN[S] answers; undefined: its sender got none. */
+  /** The PAR[S] that this PAN[S] answers; undefined: its sender did not get one. */
   prove(from: PacEndpoint, sessionId: number, sequence: number, now: number): Start | undefined {
     return this.#starts.prove(from, sessionId, sequence, now) ?? this.#former?.prove(from, sessionId, sequence, now);
   }
 
   /**
-   * A strict PaC drops an offer with AVPs that it does not know and asks again: each third time it gets a plain one.
-   * Some ignore a PAR[S] with EAP-Payload: it comes only each third time, too.
+   * A strict PaC drops offers with unknown AVPs and asks again, so each third offer is plain. Some PaCs ignore a PAR[S]
+   * with EAP-Payload, so only each third offer has one.
    */
   #variantOf(before: number): number {
     const { mobility, firstRequest, peers } = this.#config;
@@ -69,7 +69,7 @@ export class PaaOffers {
   }
 }
 
-/** RFC 5191 4.1: one AVP for each algorithm. */
+/** RFC 5191 4.1: one AVP for each supported algorithm. */
 function algorithmOffer({ prf, integrity }: PaaConfig): PanaAvp[] {
   return [
     ...prf.map((id) => makeAvp('PRF-Algorithm', id)),

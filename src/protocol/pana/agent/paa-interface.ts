@@ -4,11 +4,11 @@ import type { Dropped } from '../session/session.js';
 import type { PacEndpoint } from '../session/start.js';
 
 export interface PaaLimits {
-  /** PCIs answered in a second: from one address, from one network (/64, /24 of IPv4), and in all. */
+  /** Maximum number of PCIs answered per second: per address, per network (/64, IPv4 /24), and in total. */
   readonly pciPerAddress: number;
   readonly pciPerNetwork: number;
   readonly pciInAll: number;
-  /** Sessions whose first authentication is not over: of one address, of one network (/64, /24 of IPv4), and in all. */
+  /** Maximum number of half-open sessions: per address, per network (/64, IPv4 /24), and in total. */
   readonly halfOpenPerAddress: number;
   readonly halfOpenPerNetwork: number;
   readonly halfOpen: number;
@@ -17,16 +17,16 @@ export interface PaaLimits {
 
 export interface PaaConfig extends PaaSessionConfig {
   readonly limits: PaaLimits;
-  /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request that PAR[S] carries; undefined: PAR[S] has none. */
+  /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request in PAR[S]; undefined: PAR[S] carries none. */
   readonly firstRequest: Uint8Array | undefined;
 }
 
 export type PaaInput =
-  /** PAC_FOUND of RFC 5609 8: invite the PaC at this place. */
+  /** PAC_FOUND of RFC 5609 8: invite the PaC at this address and port. */
   | { readonly type: 'invite'; readonly peer: PacEndpoint }
-  /** For sessions from now on; those that there are keep what they began with. The vendor id must not change. */
+  /** Applies to new sessions; existing sessions keep their settings. The Vendor-Id must not change. */
   | { readonly type: 'configure'; readonly config: PaaConfig }
-  /** The machine keeps the octets. */
+  /** The machine takes ownership of the octets. */
   | { readonly type: 'datagram'; readonly octets: Uint8Array; readonly from: PacEndpoint }
   | { readonly type: 'tick' }
   | {
@@ -35,7 +35,7 @@ export type PaaInput =
       readonly input: Exclude<PaaSessionInput, { type: 'message' }>;
     };
 
-/** A session's machine threw: the session is over, the others are not touched. */
+/** The machine of a session threw an exception. This session has ended; the others are not affected. */
 export interface SessionFault {
   readonly type: 'fault';
   readonly error: unknown;
@@ -49,10 +49,10 @@ export type PaaOutput =
   | (SessionFault & { readonly sessionId: number })
   | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
   | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint }
-  /** Nobody at this place answered. */
+  /** The invitation got no answer. */
   | { readonly type: 'uninvited'; readonly peer: PacEndpoint };
 
-/** What a PAA shows of a session. */
+/** A session, for display. */
 export interface PaaSessionView {
   readonly sessionId: number;
   readonly peer: PacEndpoint;

@@ -22,7 +22,7 @@ interface Invitation {
 
 type StepOutput = PaaSessionOutput | SessionFault;
 
-/** Steps one session; what its machine throws ends that session. */
+/** Passes an input to one session. An exception ends that session. */
 function step({ session }: Entry, input: PaaSessionInput, now: number): StepOutput[] {
   try {
     return session.handle(input, now);
@@ -32,8 +32,8 @@ function step({ session }: Entry, input: PaaSessionInput, now: number): StepOutp
 }
 
 /**
- * All sessions of a PAA behind one door: it answers PCI without state, begins a session at a valid PAN[S] and hands
- * every other message to its session.
+ * The PAA with all its sessions. It answers PCI without state, starts a session at a valid PAN[S], and passes other
+ * messages to their session.
  */
 export class Paa {
   #config: PaaConfig;
@@ -42,9 +42,9 @@ export class Paa {
   readonly #pciLimiter: PciLimiter;
   readonly #sessions = new SessionTable();
   readonly #ended = new EndedSessions();
-  /** PaCs that were sent a PAR[S] of our own accord, by place. */
+  /** Invited PaCs, which got an unsolicited PAR[S], by address and port. */
   readonly #invited = new Map<string, Invitation>();
-  /** Of sessions by their number, of invitations by their place. */
+  /** Deadlines of sessions by identifier, and of invitations by address and port. */
   readonly #deadlines = new DeadlineQueue<number | string>();
 
   constructor(config: PaaConfig, seed: Uint8Array) {
@@ -111,7 +111,7 @@ export class Paa {
   #tickSession(entry: Entry, now: number): PaaOutput[] {
     const { session, where } = entry;
     const out: PaaOutput[] = [];
-    // What the place that was tried left unanswered goes to the proven one at once.
+    // The tried address did not answer: send the outstanding request to the proven address immediately.
     if (where.giveUp(now)) for (const octets of session.resend()) out.push({ type: 'send', octets, to: where.target });
     const due = session.deadline !== undefined && session.deadline <= now;
     const outputs = due ? step(entry, { type: 'tick' }, now) : [];
@@ -119,11 +119,11 @@ export class Paa {
   }
 
   #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
-    // Nothing can be sent back to port 0 (RFC 768: its sender wants no answer).
+    // RFC 768: source port 0 means that the sender expects no answer.
     if (from.port === 0) return [refuse('source-port', from)];
-    // What will not be answered is not decoded either: anybody can send PCIs, from any address.
+    // A PCI that will not be answered is not decoded, because anybody can send PCIs from any address.
     if (typeOf(octets) === MESSAGE_TYPE.PCI) {
-      // One that is broken uses up nothing of what its address may ask for.
+      // A malformed PCI does not count against the limit of its address.
       const broken = lengthProblem(octets);
       if (broken) return [refuse(broken, from)];
       const refused = this.#pciLimiter.refuse(from.address, now);
@@ -138,7 +138,7 @@ export class Paa {
     const start = message.type === MESSAGE_TYPE.AUTH && (message.flags & (FLAG.R | FLAG.S)) === FLAG.S;
     if (start && !entry) return this.#begin(received, from, now);
     if (!entry) return [refuse('unknown-session', from)];
-    // Before there is a key nothing proves that a node moved (RFC 5191 5.6).
+    // Without a key nothing proves that a node has moved (RFC 5191 5.6).
     if (!entry.session.protected && placeOf(from) !== placeOf(entry.where.peer))
       return [refuse('unknown-session', from)];
     return this.#perform(entry, step(entry, { type: 'message', received }, now), now, from);
@@ -177,15 +177,15 @@ export class Paa {
   // the PaC repeats PCI until it sees a PAR without S anyway (RFC 5191 4.1).
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
-    // RFC 5191 4.1: the PaC has asked while we have: ours counts.
+    // RFC 5191 4.1: PaC and PAA have both initiated; the PAR[S] of the PAA counts.
     if (this.#invited.size > 0 && this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
-    // The PaC repeats PCI until it sees a PAR without S: then it belongs to the start under way.
+    // The PaC repeats PCI until it gets a PAR without S, so this PCI belongs to the start in progress.
     const starting = [...this.#sessions.at(from)].findLast(({ session }) => session.starting);
     if (starting) return [{ type: 'send', octets: starting.session.iPar, to: from }];
     return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));
   }
 
-  /** The PAR[S] for a PaC that has had so many before. */
+  /** The PAR[S] for a PaC that has got `before` offers. */
   #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
     const taken = (id: number) => this.#sessions.get(id) !== undefined || this.#ended.has(id, now);
     const start = this.#offers.offer(peer, before, now, taken);
@@ -204,7 +204,7 @@ export class Paa {
       {
         perAddress: limits.halfOpenPerAddress,
         perNetwork: limits.halfOpenPerNetwork,
-        // Where authenticated sessions leave little room, half-open ones give way to each other in it.
+        // If authenticated sessions leave little room, half-open ones evict each other within it.
         inAll: Math.min(limits.halfOpen, limits.sessions - (size - halfOpen)),
       },
       now,
@@ -221,7 +221,7 @@ export class Paa {
     return [...out, ...this.#perform(entry, begun.out, now)];
   }
 
-  /** Turns what a session says into what the driver does, and keeps the tables right. */
+  /** Converts the outputs of a session and updates the tables. */
   #perform(entry: Entry, outputs: readonly StepOutput[], now: number, from?: PacEndpoint): PaaOutput[] {
     const { session, where } = entry;
     const { sessionId } = session;
@@ -229,7 +229,7 @@ export class Paa {
     for (const output of outputs) {
       switch (output.type) {
         case 'send':
-          // An answer goes where the request came from.
+          // An answer goes to the source of its request.
           out.push({
             type: 'send',
             octets: output.octets,
@@ -268,7 +268,7 @@ export class Paa {
     this.#deadlines.set(session.sessionId, at);
   }
 
-  /** The node has started anew from this place and is in: its older sessions there are over. */
+  /** The node has started again at this address and is authorized: its older sessions there have ended. */
   #authorized(entry: Entry, now: number): PaaOutput[] {
     this.#sessions.admit(entry);
     const out: PaaOutput[] = [];
@@ -281,7 +281,7 @@ export class Paa {
 
   // ------------------------------------------------------------------------------------------------------- movement
 
-  /** Tries the place that the PaC was heard from, if there is one (RFC 5191 5.6); see Whereabouts. */
+  /** Verifies the address that the PaC sent from, if it is new (RFC 5191 5.6); see PacLocation. */
   #follow(entry: Entry, outputs: readonly StepOutput[], now: number): PaaOutput[] {
     const { session, where } = entry;
     const place = where.wanted(now);
@@ -289,7 +289,7 @@ export class Paa {
     if (place) {
       const holders = place.address === where.peer.address ? [] : this.#sessions.holders(place.address, entry);
       if (holders.length > 0) {
-        // The holder is pinged. If the ping gets no answer, its session ends and the address is free.
+        // Another session has this address and is pinged. If it does not answer, it ends and the address becomes free.
         where.wait(now);
         out.push(refuse('address-held', place));
         for (const holder of holders) {
@@ -302,7 +302,7 @@ export class Paa {
       if (session.echoes) return [...out, ...this.#perform(entry, step(entry, { type: 'prove' }, now), now)];
     }
     if (session.echoes || !where.isTrying || where.isTryingByRun) return out;
-    // A PaC that cannot echo proves its place by a run of EAP of which every message goes there.
+    // A PaC without Echo support proves its address by an authentication whose messages all go there.
     if (outputs.some((output) => output.type === 'eapStart')) where.beginRun(now);
     else if (session.idle) {
       where.beginRun(now);
@@ -325,12 +325,12 @@ export class Paa {
   }
 }
 
-/** Message Type of a datagram that is not decoded yet, RFC 5191 6.2. */
+/** Message Type of an undecoded datagram, RFC 5191 6.2. */
 function typeOf(octets: Uint8Array): number {
   return ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
 }
 
-/** What is wrong with the length of a datagram that is not decoded yet, RFC 5191 6.2. */
+/** Why the length of an undecoded datagram is invalid, RFC 5191 6.2; undefined: it is valid. */
 function lengthProblem(octets: Uint8Array): 'truncated' | 'leftover' | undefined {
   const length = ((octets[2] ?? 0) << 8) | (octets[3] ?? 0);
   if (octets.length < HEADER_LENGTH || octets.length < length) return 'truncated';

@@ -1,42 +1,48 @@
 import { halfSipHash, type SipKey, sipKey } from '../../bytes/half-sip-hash.js';
 import { cutToNetwork, readAddressWords } from './networks.js';
 
-/** PCIs answered in a second. */
+/** Maximum number of PCIs answered per second. */
 export interface PciLimits {
   readonly perAddress: number;
-  /** Of a /64, or a /24 of IPv4. */
+  /** Per /64, or per IPv4 /24. */
   readonly perNetwork: number;
   readonly inAll: number;
 }
 
 export type PciRefusal = 'pci-of-address' | 'pci-of-network' | 'pci-in-all';
 
-/** Cells of the tables that are cleared each second: well above what is answered in it. */
+/** Number of cells of the tables that are cleared each second: well above the number of PCIs answered per second. */
 const SECOND_CELLS = 1 << 16;
 
-/** Cells of the tables of recent senders, by network and by address: a million of them fill a quarter. */
+/** Number of cells of the tables of recent senders, by network and by address. One million senders fill a quarter. */
 const NETWORK_CELLS = 1 << 20;
 const ADDRESS_CELLS = 1 << 22;
 
-/** Milliseconds of a generation of these tables; the one before it counts too. */
+/** Lifetime of a generation of these tables in milliseconds. The previous generation also counts. */
 const GENERATION = 60_000;
 
-/** PCIs without a PAN[S] up to which a network or an address is quiet: a PaC sends three in its first three seconds. */
+/**
+ * Number of PCIs without PAN[S] up to which a network or address counts as quiet. A PaC sends three in its first three
+ * seconds.
+ */
 const QUIET = 3;
 
-/** More are not counted of one network or address. */
+/** Maximum value of a counter. */
 const MOST_COUNTED = 255;
 
-/** Parts of what is answered in all that are open to PCIs of quiet networks, of quiet addresses, and of the rest. */
+/** Shares of the total limit that are available to PCIs of quiet networks, of quiet addresses, and of all others. */
 const SHARE = { quietNetwork: 1, quietAddress: 3 / 4, rest: 1 / 2 } as const;
 
-/** The same of what one network is answered: who floods from a link is in the network of all who start there. */
+/**
+ * Shares of the limit per network. A sender that floods from a link is in the same network as all nodes that start
+ * there.
+ */
 const SHARE_OF_NETWORK = { quietAddress: 1, rest: 1 / 2 } as const;
 
-/** Cells that are cleared one by one; where more were written, all are. */
+/** Up to this number of written cells, they are cleared one by one; above it, the whole table is cleared. */
 const FEW = 1024;
 
-/** A table of counters that is cleared in no time where little was counted. */
+/** A table of counters that can be cleared quickly if few were written. */
 class Cells {
   readonly #values: Uint8Array | Uint16Array;
   readonly #written = new Uint32Array(FEW);
@@ -65,35 +71,35 @@ class Cells {
   }
 }
 
-/** Words of an address, and of an address with its port. */
+/** Number of words of an address, and of an address with its port. */
 const ADDRESS_WORDS = 5;
 const PLACE_WORDS = 6;
 
 /**
- * Which PCIs are answered (RFC 5191 4.1, 11.2), decided before one is decoded, in well under a microsecond and in tables
- * of fixed size, whose cells are shared by chance.
+ * Decides which PCIs are answered (RFC 5191 4.1, 11.2) before they are decoded. It takes less than a microsecond and
+ * uses tables of fixed size; different senders may share a cell by chance.
  *
- * A flood and a node that starts look alike but for this: the node's network, or at least its address, was quiet before,
- * and what it is sent it answers. So what is answered in a second is kept in part for those who were quiet, and a valid
- * PAN[S] takes back what was counted for its PCI.
+ * Two properties distinguish a starting node from a flood: its network, or at least its address, was quiet before, and
+ * it answers the PAR[S]. A part of the limit is therefore reserved for quiet senders, and a valid PAN[S] removes the
+ * counts of its PCI.
  */
 export class PciLimiter {
   limits: PciLimits;
   readonly #networkKey: SipKey;
   readonly #addressKey: SipKey;
   readonly #words = new Uint32Array(PLACE_WORDS);
-  /** Answered in this second. */
+  /** PCIs answered in the current second. */
   readonly #ofNetwork = new Cells(new Uint16Array(SECOND_CELLS));
   readonly #ofAddress = new Cells(new Uint16Array(SECOND_CELLS));
   #second = Number.NEGATIVE_INFINITY;
   #total = 0;
-  /** PCIs without a PAN[S] so far, of this generation and the one before. */
+  /** PCIs without PAN[S], in the current generation and in the previous one. */
   #networks = new Cells(new Uint8Array(NETWORK_CELLS));
   #networksBefore = new Cells(new Uint8Array(NETWORK_CELLS));
   #addresses = new Cells(new Uint8Array(ADDRESS_CELLS));
   #addressesBefore = new Cells(new Uint8Array(ADDRESS_CELLS));
   #generation = Number.NEGATIVE_INFINITY;
-  /** PCIs of each place in an epoch, for the form of the offer. */
+  /** PCIs of each address and port in an epoch, which select the kind of the offer. */
   readonly #repeats = new Cells(new Uint16Array(SECOND_CELLS));
   #epoch = Number.NEGATIVE_INFINITY;
 
@@ -104,7 +110,9 @@ export class PciLimiter {
     this.#addressKey = sipKey(key.subarray(8, 16));
   }
 
-  /** The limit that keeps a PCI from this address from being answered at `now` (milliseconds); undefined: none does. */
+  /**
+   * The limit that forbids to answer a PCI from this address at `now` (milliseconds); undefined: it may be answered.
+   */
   refuse(address: string, now: number): PciRefusal | undefined {
     this.#turn(now);
     const words = this.#words;
@@ -130,7 +138,7 @@ export class PciLimiter {
     return undefined;
   }
 
-  /** A valid PAN[S] came from this address: its PCIs were not in vain, also those that were repeated because one was lost. */
+  /** A valid PAN[S] came from this address: removes the counts of its PCIs, including those repeated after a loss. */
   proven(address: string): void {
     const words = this.#words;
     readAddressWords(address, words);
@@ -146,7 +154,10 @@ export class PciLimiter {
     this.#networksBefore.put(network, Math.max(0, this.#networksBefore.at(network) - before + Math.min(0, left)));
   }
 
-  /** How many PCIs of this address and port, or of its cell, were answered before in this epoch; counts this one. */
+  /**
+   * Counts a PCI and returns how many PCIs of this address and port (or of others in the same cell) were answered
+   * before in this epoch.
+   */
   repeats(address: string, port: number, epoch: number): number {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
@@ -170,7 +181,7 @@ export class PciLimiter {
     this.#ofAddress.clear();
     const generation = Math.floor(now / GENERATION);
     if (generation === this.#generation) return;
-    // After a pause the last generation says nothing any more.
+    // After a pause the previous generation is outdated.
     const follows = generation === this.#generation + 1;
     this.#generation = generation;
     [this.#networks, this.#networksBefore] = [this.#networksBefore, this.#networks];
@@ -183,7 +194,7 @@ export class PciLimiter {
   }
 }
 
-/** Whether little was heard in this cell; counts one more. */
+/** Counts a PCI in this cell. Returns whether the cell was quiet before. */
 function quiet(table: Cells, before: Cells, cell: number): boolean {
   const count = table.at(cell);
   if (count < MOST_COUNTED) table.put(cell, count + 1);

@@ -3,7 +3,7 @@ import { type PacEndpoint, placeOf } from '../session/start.js';
 import { HalfOpen, type HalfOpenLimits, type HalfOpenMember, type Room } from './half-open.js';
 import { Whereabouts } from './whereabouts.js';
 
-/** A session of the PAA and where its PaC is. */
+/** A session of the PAA and the location of its PaC. */
 export class Entry implements HalfOpenMember {
   readonly session: PaaSession;
   readonly origin: PacEndpoint;
@@ -20,7 +20,7 @@ export class Entry implements HalfOpenMember {
   }
 }
 
-/** All sessions, by their number, by the place of their PaC and by its address; half-open ones by their network. */
+/** All sessions, by identifier, by the PaC's address and port, and by its address; half-open ones also by network. */
 export class SessionTable {
   readonly #sessions = new Map<number, Entry>();
   readonly #places = new Map<string, Set<Entry>>();
@@ -62,17 +62,17 @@ export class SessionTable {
     this.#place(entry);
   }
 
-  /** Something has happened in a session. */
+  /** Updates the tables after a step of a session. */
   stepped(entry: Entry): void {
     if (!entry.session.starting) this.#halfOpen.answered(entry);
   }
 
-  /** Its first authentication is over. */
+  /** The first authentication is complete. */
   admit(entry: Entry): void {
     this.#halfOpen.delete(entry);
   }
 
-  /** The PaC has proven that it is at another place; where it was. */
+  /** The PaC has proven a new location. Returns the previous one. */
   move(entry: Entry): PacEndpoint | undefined {
     this.#unplace(entry);
     const from = entry.where.arrive();

@@ -4,10 +4,13 @@ import { type PacEndpoint, placeOf, type Start } from '../session/start.js';
 import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
 import { AVPS } from '../wire/dictionary.js';
 
-/** A PAR[S] stays answerable for one to two of these. */
+/** A PAR[S] remains valid for one to two epochs. Milliseconds. */
 export const EPOCH = 60_000;
 
-/** Starts that one address and port can have in an epoch: a node that reboots more often waits for the next. */
+/**
+ * Maximum number of starts per epoch for one address and port. A node that restarts more often waits for the next
+ * epoch.
+ */
 export const STARTS_PER_EPOCH = 16;
 
 const EPOCH_BITS = 3;
@@ -16,17 +19,16 @@ const SALT_BITS = 4;
 const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
 
 /**
- * Forms of the offer: with everything, with nothing that a strict peer does not know, and with the first EAP-Request
- * beside everything.
+ * Variants of the offer: with all AVPs; only with AVPs that strict peers know; with all AVPs and the first EAP-Request.
  */
 export const VARIANT = { FULL: 0, PLAIN: 1, OPTIMISED: 2 } as const;
 
-/** The variant that a sequence number of this PAA shows. A PaC sees a random number. */
+/** The variant encoded in a sequence number of this PAA. To a PaC the number looks random. */
 function variantOf(sequence: number): number {
   return (sequence >>> SALT_BITS) % (1 << VARIANT_BITS);
 }
 
-/** A PAR[S] but for its numbers, which stand at fixed places (RFC 5191 6.2). */
+/** An encoded PAR[S] in which only the numbers are missing; these are at fixed offsets (RFC 5191 6.2). */
 interface Form {
   readonly octets: Uint8Array;
   readonly offersMobility: boolean;
@@ -47,7 +49,7 @@ export class StatelessStart {
   readonly #secret: Uint8Array;
   readonly #forms: readonly Form[];
 
-  /** `variants`: the AVPs of each form of the offer, at most 8. */
+  /** `variants`: the AVPs of each variant; at most 8. */
   constructor(secret: Uint8Array, variants: readonly (readonly PanaAvp[])[]) {
     if (variants.length > 1 << VARIANT_BITS) throw new RangeError('at most 8 variants of the offer');
     this.#secret = secret;
@@ -58,12 +60,14 @@ export class StatelessStart {
     }));
   }
 
-  /** The PAR[S] for a PaC; the same within an epoch, variant and salt. */
+  /** The PAR[S] for a PaC. Equal within the same epoch, variant and salt. */
   offer(peer: PacEndpoint, now: number, variant: number, salt: number): Start {
     return this.#make(peer, Math.floor(now / EPOCH), variant, salt);
   }
 
-  /** The start that a PAN[S] with these numbers answers; undefined if this PAA never offered it there, or long ago. */
+  /**
+   * The PAR[S] that a PAN[S] with these numbers answers. Undefined: this PAA did not send it there, or it has expired.
+   */
   prove(peer: PacEndpoint, sessionId: number, sequence: number, now: number): Start | undefined {
     const current = Math.floor(now / EPOCH);
     for (const epoch of [current, current - 1]) {
@@ -77,10 +81,10 @@ export class StatelessStart {
   }
 
   #make(peer: PacEndpoint, epoch: number, variant: number, salt: number): Start {
-    // Each form is a start of its own: numbers of one never run into those of another.
+    // Each variant is a separate start, so numbers of different variants must not collide.
     const where = `${placeOf(peer)}|${epoch}|${variant}|${salt}`;
     const mac = createHmac('sha256', this.#secret).update(encodeUtf8(where)).digest();
-    // 0 is what a PCI carries (RFC 5191 4.1).
+    // RFC 5191 4.1: 0 is the identifier in PCI.
     const sessionId = mac.readUInt32BE(0) || 1;
     const clear = ((epoch % (1 << EPOCH_BITS)) << (VARIANT_BITS + SALT_BITS)) | (variant << SALT_BITS) | salt;
     const sequence = ((mac.readUInt32BE(4) << CLEAR_BITS) | clear) >>> 0;

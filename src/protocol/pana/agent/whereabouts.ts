@@ -1,24 +1,24 @@
 import { type PacEndpoint, placeOf } from '../session/start.js';
 
-/** A place that has been heard from has to prove itself within this time without a sign of life, in milliseconds. */
+/** Time in which a new address must prove itself, in milliseconds. */
 export const PROOF_TIMEOUT = 7_000;
 
-/** The same where the proof is a run of EAP. */
+/** The same if the proof is an EAP authentication. */
 export const PROOF_BY_RUN_TIMEOUT = 30_000;
 
-/** A session tries a new place at most once in this time: of places heard from meanwhile the last one counts. */
+/** Minimum interval between two tries of a session. Of several new addresses meanwhile, the last one counts. */
 export const MOVE_INTERVAL = 1_000;
 
-/** The same where the proof is a run of EAP, which costs the AAA server a handshake. */
+/** The same if the proof is an EAP authentication, which costs the AAA server a TLS handshake. */
 export const MOVE_BY_RUN_INTERVAL = 30_000;
 
-/** Another session holds the address: whether it still does is looked at again after this time … */
+/** If another session has the address, this is checked again after this time. */
 export const HELD_AGAIN = 10_000;
 
-/** A place that did not prove itself is tried again after this time: the link may have been bad … */
+/** An address that did not prove itself is tried again after this time, because the link may have lost packets. */
 export const TRY_AGAIN = 5_000;
 
-/** … and neither any more after this: the ping timeout with the parameters of RFC 5191 9.1 is three minutes. */
+/** After this time both are given up. The ping timeout with the parameters of RFC 5191 9.1 is three minutes. */
 export const PATIENCE = 300_000;
 
 interface Heard {
@@ -29,22 +29,22 @@ interface Heard {
 interface Trial extends Heard {
   readonly timeout: number;
   until: number;
-  /** A run of EAP has begun towards the place: its end will prove it. */
+  /** An EAP authentication towards the address has started; its end will prove the address. */
   run: boolean;
 }
 
 /**
- * Where a PaC is: at a place that it has proven, and perhaps at another one, which a protected message came from (RFC
- * 5191 5.6). Not RFC: such a message alone moves nothing. Its sender has the key, but may have written any address as
- * its source; only what was unpredictable, was sent to that address and came back proves it. Until then our requests go
- * there, and come back to the proven place if nothing is heard.
+ * Location (address and port) of a PaC: a proven one, and possibly a new one from which a protected message came (RFC
+ * 5191 5.6). Not RFC: such a message alone does not move the session. Its sender has the key, but the source address
+ * may be forged. The proof is an unpredictable value that was sent to the new location and came back. Until then
+ * requests go to the new location. If nothing arrives from there, they go to the proven one again.
  */
 export class Whereabouts {
   #peer: PacEndpoint;
-  /** Where it was before. */
+  /** The previous location. */
   #left: string | undefined;
   #heard: Heard | undefined;
-  /** When the last request came, from wherever. */
+  /** When the last request arrived, from any location. */
   #requestedAt = Number.NEGATIVE_INFINITY;
   #trial: Trial | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
@@ -53,12 +53,12 @@ export class Whereabouts {
     this.#peer = peer;
   }
 
-  /** The place that is proven. */
+  /** The proven location. */
   get peer(): PacEndpoint {
     return this.#peer;
   }
 
-  /** Where requests go. */
+  /** Destination of requests. */
   get target(): PacEndpoint {
     return this.#trial?.place ?? this.#peer;
   }
@@ -67,7 +67,7 @@ export class Whereabouts {
     return this.#trial !== undefined;
   }
 
-  /** A run of EAP is the trial's proof. */
+  /** Whether an EAP authentication is the proof. */
   get isTryingByRun(): boolean {
     return this.#trial?.run === true;
   }
@@ -79,9 +79,9 @@ export class Whereabouts {
   }
 
   /**
-   * A protected message that was not heard before came from this place: a request of the PaC, or its answer to one that was
-   * sent first at `askedAt`. An answer from where the PaC has just left was overtaken on its way, and so perhaps was one to
-   * what was asked before the PaC's last request: it is no news of another place.
+   * A new protected message came from this location: a request of the PaC, or its answer to a request that was first
+   * sent at `askedAt`. An answer from the previous location was delayed in the network. The same may be true for an
+   * answer to a request that was sent before the PaC's last request. Such answers do not indicate a new location.
    */
   hear(place: PacEndpoint, askedAt: number | undefined, now: number): void {
     const at = placeOf(place);
@@ -101,12 +101,12 @@ export class Whereabouts {
     }
   }
 
-  /** A place that is to be tried now. */
+  /** The location to try now; undefined: none. */
   wanted(now: number): PacEndpoint | undefined {
     return this.#heard && now >= this.#notBefore ? this.#heard.place : undefined;
   }
 
-  /** Requests go to the wanted place from now on. */
+  /** Starts to send requests to the new location. */
   try(by: 'echo' | 'run', now: number): void {
     if (!this.#heard) return;
     const [timeout, interval] =
@@ -116,20 +116,20 @@ export class Whereabouts {
     this.#heard = undefined;
   }
 
-  /** Another session holds the wanted address. */
+  /** Another session has the new address: waits. */
   wait(now: number): void {
     this.#notBefore = now + HELD_AGAIN;
     this.#heard = patient(this.#heard, now);
   }
 
-  /** A run of EAP begins, of which every message goes to the place that is being tried. */
+  /** An EAP authentication starts; all its messages go to the new location. */
   beginRun(now: number): void {
     if (!this.#trial) return;
     this.#trial.run = true;
     this.#trial.until = now + this.#trial.timeout;
   }
 
-  /** Whether the place that was tried has not proven itself in time; requests go to the proven one again. */
+  /** Returns whether the new location did not prove itself in time. Requests then go to the proven one again. */
   giveUp(now: number): boolean {
     const trial = this.#trial;
     if (!trial || now < trial.until) return false;
@@ -139,7 +139,7 @@ export class Whereabouts {
     return true;
   }
 
-  /** The place that was tried has proven itself; where the PaC was until now. */
+  /** The new location has proven itself. Returns the previous one. */
   arrive(): PacEndpoint | undefined {
     const from = this.#peer;
     if (!this.#trial) return undefined;

@@ -18,24 +18,24 @@ import {
   startRetransmission,
 } from './retransmission.js';
 
-/** Answers replayed to repeated requests in one second, a session (RFC 5191 5.2 allows a limit). */
+/** Maximum number of answers replayed to repeated requests per second and session (RFC 5191 5.2 allows a limit). */
 export const MAX_REPLAYS_PER_SECOND = 10;
 
-/** Octets that are kept free for AUTH: its header and the longest tag that there is. */
+/** Octets reserved for AUTH: its header and the longest tag. */
 const ROOM_FOR_AUTH = 8 + 64;
 
-/** Requests that may wait behind the one outstanding; more are a fault of the caller. */
+/** Maximum number of requests queued behind the outstanding one. More are a programming error. */
 const MAX_QUEUED = 4;
 
-/** What is sent before its sequence number and AUTH are known. */
+/** A message without its sequence number and AUTH. */
 export interface Draft {
   readonly type: number;
-  /** Without R, which the channel sets on requests. */
+  /** Flags without R, which the channel sets on requests. */
   readonly flags: number;
   readonly avps: readonly PanaAvp[];
   /**
-   * The key that comes into force with this message: what was sent before it keeps the old one (RFC 5191 5.3). The channel
-   * takes it over.
+   * The new key that this message introduces; earlier messages keep the old one (RFC 5191 5.3). The channel takes
+   * ownership.
    */
   readonly protect?: Protection | undefined;
 }
@@ -52,7 +52,7 @@ interface LastRequest {
   readonly type: number;
   readonly sequence: number;
   readonly octets: Uint8Array;
-  /** The key that it was right with: its sender may know no other yet. */
+  /** The key that verified the request. Its sender may not know a newer one. */
   readonly verified: Protection | undefined;
   /** Undefined while the request is being processed. */
   answer: { readonly draft: Draft; octets: Uint8Array; signedWith: Protection | undefined } | undefined;
@@ -61,7 +61,7 @@ interface LastRequest {
 export type RequestVerdict = 'new' | 'duplicate' | 'out-of-sequence';
 
 /**
- * The reliable part of a PANA session, the same on both ends (RFC 5191 5.2, 5.4, 9): two sequence number spaces, one
+ * The reliable transport of a PANA session, equal for both ends (RFC 5191 5.2, 5.4, 9): two sequence number spaces, one
  * outstanding request with its retransmission, the last answer for repeated requests, and AUTH.
  */
 export class Channel {
@@ -88,22 +88,22 @@ export class Channel {
     return this.#sessionId;
   }
 
-  /** The PANA SA's key in force; undefined without an SA. */
+  /** The current key of the PANA SA; undefined: there is no SA. */
   get protection(): Protection | undefined {
     return this.#protection;
   }
 
-  /** When the outstanding request is due again. */
+  /** When the outstanding request must be retransmitted. */
   get deadline(): number | undefined {
     return this.#outstanding?.timer.at;
   }
 
-  /** How often the outstanding request was sent; 0: there is none. */
+  /** Number of transmissions of the outstanding request; 0: there is none. */
   get transmissions(): number {
     return this.#outstanding?.timer.sent ?? 0;
   }
 
-  /** When the outstanding request was sent first; undefined: there is none. */
+  /** When the outstanding request was first sent; undefined: there is none. */
   get askedAt(): number | undefined {
     return this.#outstanding?.timer.firstAt;
   }
@@ -112,25 +112,25 @@ export class Channel {
     return this.#outstanding !== undefined;
   }
 
-  /** What the outstanding request says. */
+  /** Content of the outstanding request. */
   get asked(): Draft | undefined {
     return this.#outstanding?.draft;
   }
 
-  /** Takes back a request of this kind that waits for its turn. */
+  /** Removes a queued request of this type. */
   withdraw(type: number, flags: number): void {
     const at = this.#queue.findIndex((draft) => draft.type === type && draft.flags === flags);
     if (at >= 0) this.#queue.splice(at, 1);
   }
 
-  /** Whether a request of this kind waits for its turn. */
+  /** Whether a request of this type is queued. */
   queues(type: number, flags: number): boolean {
     return this.#queue.some((draft) => draft.type === type && draft.flags === flags);
   }
 
   /**
-   * Puts a new key in force. The one before it still verifies what the peer sent before it knew the new one, until
-   * `settle` says that the peer does.
+   * Activates a new key. The previous key still verifies messages that the peer sent before it knew the new one, until
+   * `settle` is called.
    */
   protect(protection: Protection): void {
     this.#previous = this.#protection;
@@ -142,7 +142,7 @@ export class Channel {
     this.#previous = undefined;
   }
 
-  /** Overwrites the keys; the channel is not used afterwards. */
+  /** Wipes the keys. The channel must not be used afterwards. */
   destroy(): void {
     this.settle();
     this.#protection?.key.wipe();
@@ -155,8 +155,8 @@ export class Channel {
   // ------------------------------------------------------------------------------------------------------- requests
 
   /**
-   * Sends a request, or queues it behind the outstanding one (RFC 5191 5.2: one at a time). Octets to send now; 'too-long',
-   * and nothing has changed, if it does not fit a message.
+   * Sends a request, or queues it behind the outstanding one (RFC 5191 5.2: one at a time). Returns the octets to send
+   * now, or 'too-long' if the message would exceed its maximum size; then nothing has changed.
    */
   request(draft: Draft, now: number): Uint8Array[] | 'too-long' {
     if (fits(draft)) return this.#request(draft, now);
@@ -179,12 +179,12 @@ export class Channel {
     return [octets];
   }
 
-  /** The outstanding request once more, out of turn: its timer is left alone. */
+  /** The outstanding request for an extra transmission. Its timer does not change. */
   resend(): Uint8Array[] {
     return this.#outstanding ? [this.#fresh(this.#outstanding)] : [];
   }
 
-  /** Retransmits what is due at `now`; 'failed' when the limits of RFC 5191 9 are reached. */
+  /** Retransmits requests that are due at `now`. 'failed': the limits of RFC 5191 9 are reached. */
   tick(now: number): Uint8Array[] | 'failed' {
     const outstanding = this.#outstanding;
     if (!outstanding || now < outstanding.timer.at) return [];
@@ -194,7 +194,9 @@ export class Channel {
     return [this.#fresh(outstanding)];
   }
 
-  /** Its octets stay the same but for the key, which may have changed in between: the peer knows only the new one. */
+  /**
+   * The encoded request. It is signed again if the key has changed since, because the peer then knows only the new key.
+   */
   #fresh(outstanding: Outstanding): Uint8Array {
     if (outstanding.signedWith !== this.#protection) {
       outstanding.octets = this.#encode(outstanding.draft, FLAG.R, outstanding.sequence, this.#protection);
@@ -203,7 +205,7 @@ export class Channel {
     return outstanding.octets;
   }
 
-  /** Whether an answer is to the outstanding request (RFC 5191 5.2, 5.5): its number, type and flags. */
+  /** Whether sequence number, type and flags of an answer match the outstanding request (RFC 5191 5.2, 5.5). */
   answers(message: PanaMessage): boolean {
     const outstanding = this.#outstanding;
     return (
@@ -214,7 +216,7 @@ export class Channel {
     );
   }
 
-  /** The outstanding request was answered; octets of the next one in the queue. */
+  /** The outstanding request was answered. Returns the octets of the next request in the queue. */
   answered(now: number): Uint8Array[] {
     this.#outstanding = undefined;
     const next = this.#queue.shift();
@@ -223,7 +225,7 @@ export class Channel {
 
   // -------------------------------------------------------------------------------------------------------- answers
 
-  /** Where a request stands in the peer's sequence; its first one may have any number (RFC 5191 5.2). */
+  /** Compares a request with the peer's sequence numbers. The first request may have any number (RFC 5191 5.2). */
   place(message: PanaMessage): RequestVerdict {
     if (this.#last && message.sequence === this.#last.sequence) {
       return message.type === this.#last.type ? 'duplicate' : 'out-of-sequence';
@@ -231,13 +233,13 @@ export class Channel {
     return this.#rxSeq === undefined || message.sequence === this.#rxSeq ? 'new' : 'out-of-sequence';
   }
 
-  /** Takes a new request: from here on its repetitions are duplicates. Its answer is signed as it was, if it was. */
+  /** Accepts a new request; from now on its repetitions are duplicates. Its answer is protected if the request was. */
   accept(message: PanaMessage, octets: Uint8Array, verified?: Protection): void {
     this.#rxSeq = (message.sequence + 1) >>> 0;
     this.#last = { type: message.type, sequence: message.sequence, octets, verified, answer: undefined };
   }
 
-  /** Answers the request taken last and keeps the answer for its repetitions; 'too-long' as `request`. */
+  /** Answers the accepted request and keeps the answer for repetitions. 'too-long' as in `request`. */
   answer(draft: Draft): Uint8Array[] | 'too-long' {
     if (!fits(draft)) return 'too-long';
     const last = this.#last;
@@ -248,14 +250,15 @@ export class Channel {
     return [octets];
   }
 
-  /** Whether the request taken last waits for its answer. */
+  /** Whether the accepted request has no answer so far. */
   get owesAnswer(): boolean {
     return this.#last !== undefined && this.#last.answer === undefined;
   }
 
   /**
-   * The kept answer to a repeated request, nothing if it is not there yet or was asked for too often. A repetition need
-   * not have the same octets: its sender may have signed it anew, and then can read only an answer with that key.
+   * The stored answer to a repeated request; undefined if it does not exist yet; 'replays' if it was requested too
+   * often. The octets of the repetition may differ: its sender may have signed it with a new key, and can then verify
+   * only an answer with that key.
    */
   replay(octets: Uint8Array, verified: Protection | undefined, now: number): Uint8Array | 'replays' | undefined {
     const last = this.#last;
@@ -273,7 +276,10 @@ export class Channel {
 
   // ----------------------------------------------------------------------------------------------------------- AUTH
 
-  /** The key that the message's AUTH is right with: the one in force, or the one before it while both are known. */
+  /**
+   * The key that verifies the message's AUTH: the current one, or the previous one while both are valid. Undefined:
+   * neither does.
+   */
   verify(octets: Uint8Array): Protection | undefined {
     for (const protection of [this.#protection, this.#previous]) {
       if (protection && verifyAuth(protection, octets)) return protection;
@@ -298,5 +304,5 @@ function fits({ avps }: Draft): boolean {
   return HEADER_LENGTH + lengthOf(avps) + ROOM_FOR_AUTH <= MAX_MESSAGE;
 }
 
-/** Flags that an answer repeats from its request. */
+/** Flags that an answer copies from its request. */
 const ANSWER_FLAGS = FLAG.S | FLAG.C | FLAG.A | FLAG.P;

@@ -6,21 +6,21 @@ import { makeAvp } from '../wire/dictionary.js';
 import { type Protection, panaAuthKey } from '../wire/keys.js';
 import type { SessionKey } from './session.js';
 
-/** What the S exchange settled for the whole session (RFC 5191 4.1). */
+/** The result of the exchange of PAR[S] and PAN[S] for the whole session (RFC 5191 4.1). */
 export interface Agreement {
-  /** The whole datagrams, which enter PANA_AUTH_KEY. */
+  /** The complete datagrams, which enter PANA_AUTH_KEY. */
   readonly iPar: Uint8Array;
   readonly iPan: Uint8Array;
   /** Undefined: the session has no PANA SA. */
   readonly algorithms: Algorithms | undefined;
 }
 
-/** One of the configured ids that is also offered, in our order of preference. */
+/** The first local id, in order of preference, that is also offered. */
 function choose(ours: readonly number[], offered: readonly number[]): number | undefined {
   return ours.find((id) => offered.includes(id));
 }
 
-/** Algorithm ids of one end by preference, and whether it insists on an SA. */
+/** Algorithm ids of one end by preference, and whether an SA is required. */
 export interface AlgorithmPolicy {
   readonly prf: readonly number[];
   readonly integrity: readonly number[];
@@ -29,8 +29,8 @@ export interface AlgorithmPolicy {
 }
 
 /**
- * The algorithms that `policy` takes of those that the other end named, RFC 5191 4.1. Undefined: none were named, and the
- * policy takes a session without an SA. 'none': the start is not acceptable.
+ * The algorithms that `policy` selects from those of the other end, RFC 5191 4.1. Undefined: none were named, and the
+ * policy accepts a session without an SA. 'none': the start is not acceptable.
  */
 export function chooseAlgorithms(
   policy: AlgorithmPolicy,
@@ -47,7 +47,7 @@ export function algorithmAvps(algorithms: Algorithms | undefined): PanaAvp[] {
   return [makeAvp('PRF-Algorithm', algorithms.prf.id), makeAvp('Integrity-Algorithm', algorithms.integrity.id)];
 }
 
-/** Both nonces of one run of EAP, the first or a re-authentication (RFC 5191 4.1, 4.3, 5.3). */
+/** The two nonces of one authentication, the first one or a re-authentication (RFC 5191 4.1, 4.3, 5.3). */
 export class Run {
   readonly first: boolean;
   readonly ownNonce: Uint8Array;
@@ -61,36 +61,41 @@ export class Run {
     this.ownNonce = drbg.bytes(algorithms?.prf.nonceLength ?? 0);
   }
 
-  /** The other end's nonce; undefined until its first message of the run. */
+  /** The other end's nonce; undefined before its first message of the authentication. */
   get peerNonce(): Uint8Array | undefined {
     return this.#peerNonce;
   }
 
-  /** The Nonce AVP for our next PAR or PAN without S and C: the first one of the run carries it, and no other. */
+  /**
+   * The Nonce AVP for the next local PAR or PAN without S and C. Only the first one of an authentication carries it.
+   */
   nonceAvps(): PanaAvp[] {
     const avps = this.#algorithms && !this.#sent ? [makeAvp('Nonce', this.ownNonce)] : [];
     this.#sent = true;
     return avps;
   }
 
-  /** Whether a Nonce is there where it has to be: in the other end's first message of the run, and nowhere else. */
+  /**
+   * Whether a Nonce is present or absent as required: only the other end's first message of an authentication carries
+   * it.
+   */
   expects(nonce: Uint8Array | undefined): boolean {
     return this.#algorithms === undefined || (nonce !== undefined) === (this.#peerNonce === undefined);
   }
 
-  /** Keeps the nonce of the other end's first message. */
+  /** Stores the nonce of the other end's first message. */
   take(nonce: Uint8Array | undefined): void {
     this.#peerNonce ??= nonce;
   }
 }
 
-/** The nonces of a run under their names in RFC 5191 5.3. */
+/** The nonces of an authentication, with their names in RFC 5191 5.3. */
 export interface Nonces {
   readonly pacNonce: Uint8Array;
   readonly paaNonce: Uint8Array;
 }
 
-/** PANA_AUTH_KEY of a run. `msk` is only read. */
+/** Derives PANA_AUTH_KEY of an authentication. Does not take ownership of `msk`. */
 export function deriveProtection(
   { iPar, iPan }: Agreement,
   algorithms: Algorithms,
@@ -102,7 +107,7 @@ export function deriveProtection(
   return { integrity: algorithms.integrity, key };
 }
 
-/** A copy of a key for an analyser. */
+/** A copy of a key for a protocol analyser. */
 export function exportedKey(sessionId: number, keyId: number, { integrity, key }: Protection): SessionKey {
   return { type: 'key', sessionId, keyId, integrity: integrity.id, key: key.copy() };
 }

@@ -1,14 +1,14 @@
-/** One of our own pings a session in this time, in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
+/** Minimum interval between local pings of a session in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
 export const MIN_PING_INTERVAL = 1000;
 
-/** When the other end was heard last and pinged last, the same on both ends (RFC 5191 4.2). Milliseconds. */
+/** When the other end was last heard and last pinged, equal for both ends (RFC 5191 4.2). Milliseconds. */
 export class Liveness {
   readonly #interval: number;
   #heardAt: number;
   #pingedAt = Number.NEGATIVE_INFINITY;
   #isHeard = false;
 
-  /** `interval`: a ping is due after this time without a message; 0: never. */
+  /** `interval`: time without a message after which a ping is sent; 0: never. */
   constructor(interval: number, heardAt: number) {
     this.#interval = interval;
     this.#heardAt = heardAt;
@@ -23,12 +23,12 @@ export class Liveness {
     return this.#interval > 0 && now >= this.#heardAt + this.#interval;
   }
 
-  /** Whether the rate of pings allows one that somebody asks for. */
+  /** Whether the rate limit allows an explicitly requested ping. */
   mayPing(now: number): boolean {
     return now - this.#pingedAt >= MIN_PING_INTERVAL;
   }
 
-  /** Whether anything of the other end has counted yet. */
+  /** Whether a valid message of the other end has arrived. */
   get isHeard(): boolean {
     return this.#isHeard;
   }

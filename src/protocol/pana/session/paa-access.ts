@@ -12,7 +12,7 @@ import { after, stay } from './step.js';
 
 /** Answers, pings, re-authentication and the end of a session: RFC 5191 4.2 to 4.4; RFC 5609 8.5 OPEN and later. */
 
-/** Octets that a PNR asks to have back. */
+/** Number of octets in the Echo AVP of a PNR. */
 const ECHO_LENGTH = 16;
 
 // OPEN, WAIT_PNA_PING  PTR                      | Tx PTA; ST-; DISC   | CLOSED
@@ -101,7 +101,7 @@ function answered(context: PaaContext, state: PaaState, type: number, now: numbe
   }
 }
 
-/** The Echo that the outstanding request wants to have back. */
+/** The Echo value that the outstanding request contains. */
 function echoAskedFor({ channel }: PaaContext): Uint8Array | undefined {
   return channel.asked?.avps.find((avp) => avp.code === AVPS.Echo.code && avp.vendorId !== undefined)?.value;
 }

@@ -21,8 +21,8 @@ import { stay } from './step.js';
 /** EAP in PAR and PAN, RFC 5191 4.1, 4.3; RFC 5609 8.5 WAIT_EAP_MSG, WAIT_PAN_OR_PAR. */
 
 /**
- * A re-authentication on which the AAA server gave no verdict begins again after this time, and after twice as long each
- * time up to the other; a PaC waits for a minute. Milliseconds.
+ * If the AAA server made no decision about a re-authentication, it is retried after this time. Each further retry
+ * doubles the time, up to the maximum. A PaC waits for one minute. Milliseconds.
  */
 export const POSTPONED_FIRST = 5_000;
 export const POSTPONED_LONGEST = 30_000;
@@ -34,10 +34,10 @@ export function beginRun(context: PaaContext, now: number): PaaStep {
   return startEap(context, now);
 }
 
-/** EAP from its beginning, in the run that there is: the PaC has its nonce already, and waits. */
+/** Restarts EAP within the current authentication. The PaC already has its nonce and waits. */
 export function restartRun(context: PaaContext, now: number): PaaStep {
   if (!context.channel.busy) return startEap(context, now);
-  // The PaC has not answered yet: its request is repeated up to its limit, and nothing else can be asked.
+  // The PaC has not answered yet. Its request is retransmitted up to the limit; no other request can be sent.
   return stay({ name: 'WAIT_PAN_OR_PAR', until: progressLimit(context, now) });
 }
 

@@ -13,28 +13,31 @@ export interface PaaSessionConfig {
   readonly failedSessionTimeout: number;
   readonly request: RetransmissionParameters;
   readonly pingInterval: number;
-  /** Bits of Mobility-Capability to offer; undefined: none. */
+  /** Bits of Mobility-Capability to offer; undefined: the AVP is not sent. */
   readonly mobility: number | undefined;
   /**
-   * legacy: PaCs of old, which drop whatever they do not know: they are sent nothing but RFC 5191's own AVPs, and no
-   * EAP-Payload in PAR[S], until they have asked in PAN[S].
+   * legacy: old PaCs, which drop messages with unknown AVPs. They get only AVPs of RFC 5191, and no EAP-Payload in
+   * PAR[S], unless their PAN[S] requests more.
    */
   readonly peers?: 'current' | 'legacy';
-  /** Hand out each PANA_AUTH_KEY, for a lab's analyser. */
+  /** Whether each PANA_AUTH_KEY is output for a protocol analyser in a lab. */
   readonly exportKeys: boolean;
-  /** Set the I bit: the PaC has to get another IP address once it is authorised (RFC 5191 6.2). */
+  /** Whether to set the I bit: the PaC must get another IP address after authorisation (RFC 5191 6.2). */
   readonly reconfigure: boolean;
-  /** Re-authentication starts when this part of the authorization lifetime has passed; 0: left to the PaC. */
+  /** Fraction of the authorization lifetime after which re-authentication starts; 0: only the PaC starts it. */
   readonly reauthenticateAt: number;
-  /** The session is kept so much longer than the lifetime that the PaC was told: it may begin again at the last moment. */
+  /**
+   * How much longer the session is kept than the lifetime announced to the PaC, because the PaC may reauthenticate at
+   * the last moment.
+   */
   readonly lifetimeGrace: number;
 }
 
-/** What the AAA server's answer grants. */
+/** What the AAA server granted. */
 export interface Grant {
   /** Milliseconds; undefined: no limit. */
   readonly lifetime: number | undefined;
-  /** When re-authentication must have begun; undefined: as the configuration says for the lifetime. */
+  /** When re-authentication must start; undefined: derived from the lifetime by the configuration. */
   readonly authorizationLifetime: number | undefined;
   readonly assignment: MobilityAssignment | undefined;
 }
@@ -43,28 +46,28 @@ export type PaaSessionInput =
   | { readonly type: 'message'; readonly received: Received }
   | { readonly type: 'tick' }
   | { readonly type: 'eapRequest'; readonly packet: Uint8Array }
-  /** `authorized` false: EAP went well, but access is refused (Result-Code 2). */
+  /** EAP succeeded. `authorized` false: access is refused nevertheless (Result-Code 2). */
   | {
       readonly type: 'eapSuccess';
       readonly packet: Uint8Array;
-      /** Taken over: it is wiped when PANA_AUTH_KEY has been made of it. */
+      /** The machine takes ownership and wipes it after deriving PANA_AUTH_KEY. */
       readonly msk: Secret | undefined;
       readonly authorized: boolean;
       readonly grant: Grant;
     }
   | { readonly type: 'eapFailure'; readonly packet: Uint8Array | undefined }
-  /** EAP ended without a result: nothing is sent (RFC 5191 4.1). */
+  /** EAP ended without a result: no message is sent (RFC 5191 4.1). */
   | { readonly type: 'eapTimeout' }
-  /** The AAA server gave no verdict on the node: it is too busy, or there is none. */
+  /** The AAA server made no decision: it is overloaded or unavailable. */
   | { readonly type: 'eapPostponed' }
-  /** Ask for an Echo: what comes back shows that the PaC is where the request was sent. */
+  /** Send a PNR with an Echo AVP. Its return proves that the PaC is at the destination address. */
   | { readonly type: 'prove' }
-  /** Another session has taken its place: it ends at once, and its PaC is told once. */
+  /** Another session replaces this one: it ends immediately, and its PaC is told once. */
   | { readonly type: 'replace' }
   | { readonly type: 'ping' }
   | { readonly type: 'reauthenticate' }
   | { readonly type: 'terminate'; readonly cause: PaaTermination }
-  /** A fault of this program has hit the session: it ends without a word. */
+  /** An internal error concerns the session: it ends without a message. */
   | { readonly type: 'abandon' };
 
 export type PaaTermination = (typeof TERMINATION_CAUSE)['ADMINISTRATIVE' | 'SESSION_TIMEOUT'];
@@ -78,18 +81,18 @@ export type PaaClosed =
   | 'logout'
   | 'administrative'
   | 'session-timeout'
-  /** The node started anew from the same address and has authenticated, or its subscriber has newer sessions. */
+  /** The node started again at the same address and has authenticated, or its subscriber has newer sessions. */
   | 'replaced'
-  /** Half open and without an answer to the first PAR, it gave way to a newer start. */
+  /** Half-open without an answer to the first PAR, it was evicted for a newer start. */
   | 'pushed-out'
-  /** This program made a mistake with it. */
+  /** An internal error. */
   | 'fault';
 
 export type PaaSessionOutput =
   | Send
   | Dropped
   | SessionKey
-  /** A run of EAP begins; `wish` is the Mobility-Capability of PAN[S], `asked` the EAP-Request that PAR[S] carried. */
+  /** EAP starts. `wish`: the Mobility-Capability of PAN[S]. `asked`: the EAP-Request that PAR[S] carried. */
   | {
       readonly type: 'eapStart';
       readonly reauthentication: boolean;
@@ -97,16 +100,16 @@ export type PaaSessionOutput =
       readonly asked: Uint8Array | undefined;
     }
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
-  /** PAN[C] has come: the PaC is in. */
+  /** PAN[C] has arrived: the PaC is authorized. */
   | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
-  /** The AAA server has authorised the client, and there is no key for the SA that the PaC was promised: it is refused. */
+  /** The AAA server authorised the client, but no key for the promised SA can be derived: access is refused. */
   | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
-  /** `granted`: the AAA server had authorised it, so it has to hear of the end. */
+  /** `granted`: the AAA server had authorised the session, so it must be told of the end. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /**
-   * The message was protected and new: where it came from is where the PaC is now (RFC 5191 5.6), or where it was at
-   * `askedAt`, when the request that it answers was sent first; undefined: it is a request itself.
+   * The message was protected and new. Its source is the PaC's current location (RFC 5191 5.6). For an answer, it is at
+   * least the location at `askedAt`, when the request was first sent; `askedAt` is undefined for a request.
    */
   | { readonly type: 'heard'; readonly askedAt: number | undefined }
-  /** What the last `prove` sent has come back. */
+  /** The Echo value of the last `prove` has come back. */
   | { readonly type: 'reached' };

@@ -22,7 +22,7 @@ import { after, stay } from './step.js';
 
 // WAIT_EAP_MSG  EAP_SUCCESS | Authorize()      | Result 0; Tx PAR[C]; RTX+ | WAIT_SUCC_PAN
 // WAIT_EAP_MSG  EAP_SUCCESS | not Authorize()  | Result 2; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
-/** The MSK is only read. */
+/** Does not take ownership of the MSK. */
 export function eapSuccess(
   context: PaaContext,
   state: PaaState,
@@ -31,7 +31,7 @@ export function eapSuccess(
 ): PaaStep {
   if (state.name !== 'WAIT_EAP_MSG') return stay(state);
   const protect = msk && newKey(context, msk);
-  // Authorize() is false when an SA is wanted and EAP gave no key (RFC 5609 6.2).
+  // Authorize() is false if an SA is required and EAP produced no key (RFC 5609 6.2).
   const isKeyed = context.algorithms === undefined || protect !== undefined;
   const success = authorized && isKeyed;
   const out: PaaSessionOutput[] = [];
@@ -52,7 +52,9 @@ export function eapSuccess(
   return after(out, ask(context, next, { ...authentication(FLAG.C | reconfigure(context), avps), protect }, now));
 }
 
-/** The key of this run under a new Key-Id; undefined: the session has no SA, or the PaC has sent no nonce. */
+/**
+ * Derives the key of this authentication with a new Key-Id. Undefined: the session has no SA, or the PaC sent no nonce.
+ */
 function newKey(context: PaaContext, msk: Secret): Protection | undefined {
   const { algorithms, run } = context;
   if (!algorithms || !run.peerNonce) return undefined;

@@ -26,8 +26,9 @@ import type { Start } from './start.js';
 import { after, stay } from './step.js';
 
 /**
- * The PAA's state machine, RFC 5609 8, from a valid PAN[S] on. Its rows stand in paa-authentication.ts (EAP), paa-result.ts
- * (the result) and paa-access.ts (an open session and its end); `begin` has those of INITIAL.
+ * The state machine of a PAA session, RFC 5609 8, from a valid PAN[S] on. The rows of its table are in
+ * paa-authentication.ts (EAP), paa-result.ts (result) and paa-access.ts (open session and termination); `begin` has
+ * those of INITIAL.
  */
 export class PaaSession {
   readonly #context: PaaContext;
@@ -81,17 +82,17 @@ export class PaaSession {
     return this.#context.channel.protection !== undefined;
   }
 
-  /** The PaC sends an Echo back. */
+  /** Whether the PaC supports Echo. */
   get echoes(): boolean {
     return this.#context.echoes;
   }
 
-  /** Whether a PCI from its address still belongs to this start (the PaC repeats PCI until it sees a PAR without S). */
+  /** Whether a PCI from its address still belongs to this start. The PaC repeats PCI until it gets a PAR without S. */
   get starting(): boolean {
     return this.#context.starting !== undefined;
   }
 
-  /** Since when the PaC owes an answer, or the EAP response that it will send in a PAR; undefined: it owes nothing. */
+  /** Since when the PaC owes an answer, or an EAP response in a PAR; undefined: it owes none. */
   get owesSince(): number | undefined {
     const state = this.#state;
     const { channel, config } = this.#context;
@@ -103,17 +104,17 @@ export class PaaSession {
     return this.#context.iPar;
   }
 
-  /** The first authentication is over, and the PaC is in. */
+  /** Whether the first authentication is complete and the PaC is authorized. */
   get admitted(): boolean {
     return this.#context.admission !== undefined && this.#state.name !== 'CLOSED';
   }
 
-  /** Another run of EAP may begin. */
+  /** Whether a re-authentication may start. */
   get idle(): boolean {
     return isIdle(this.#state);
   }
 
-  /** Milliseconds until the end of the lifetime that the PaC was told. */
+  /** Milliseconds until the end of the lifetime that was announced to the PaC. */
   remaining(now: number): number | undefined {
     const { admission, config } = this.#context;
     if (admission?.until === undefined || this.#state.name === 'SESS_TERM') return undefined;
@@ -134,17 +135,17 @@ export class PaaSession {
     return this.#go(this.#step(input, now));
   }
 
-  /** Ends the session without a word, whatever its state. */
+  /** Ends the session in any state without a message. */
   abandon(): PaaSessionOutput[] {
     return this.#end('fault');
   }
 
-  /** Ends the session without a word: another one has taken its place. */
+  /** Ends the session without a message because another one replaces it. */
   end(cause: 'replaced' | 'pushed-out'): PaaSessionOutput[] {
     return this.#end(cause);
   }
 
-  /** The PaC is somewhere else: what it has not answered went to where it was, and goes there now at once. */
+  /** The PaC has a new location: the outstanding request is sent there immediately. */
   resend(): Uint8Array[] {
     return this.#context.channel.resend();
   }
@@ -217,7 +218,7 @@ export class PaaSession {
     return after(out, context.liveness.isPingDue(now) ? ping(context, state, now) : stay(state));
   }
 
-  /** The session timer has gone off. */
+  /** Handles the expiry of the session timer. */
   #expired(now: number): PaaStep {
     const context = this.#context;
     if (this.#state.name === 'WAIT_FAIL_PAN') return close(context, 'rejected');
@@ -234,7 +235,7 @@ export class PaaSession {
     const { flags } = received.message;
     if (flags & FLAG.R) return this.#request(received, now);
     if (flags & FLAG.S) {
-      // A repeated PAN[S] means that our first PAR may be lost: its timer sends it again. Another PAN[S] is too late.
+      // A repeated PAN[S] means that the first PAR may be lost; its timer retransmits it. Any other PAN[S] is too late.
       return stay(state, equalOctets(received.octets, context.iPan) ? [] : [dropped('bad-start')]);
     }
     return answer(context, state, received, now);
@@ -270,7 +271,8 @@ function contextOf(
   now: number,
 ): PaaContext {
   const channel = new Channel(drbg, config.request, start.sessionId, (start.sequence + 1) >>> 0);
-  // A wish that was not offered is ignored, unless nothing is ever offered to these peers: then it asks.
+  // A requested capability that was not offered is ignored. Exception: legacy peers get no offer, so their request
+  // counts.
   const mayAsk = start.offersMobility || (config.peers === 'legacy' && config.mobility !== undefined);
   const said = mayAsk ? pan.values['Mobility-Capability'] : undefined;
   return {

@@ -7,54 +7,54 @@ import type { Grant, PaaClosed, PaaSessionConfig, PaaSessionOutput } from './paa
 import { dropped, sends } from './session.js';
 import { type Step, stay } from './step.js';
 
-/** What the PaC was told when it was let in. */
+/** The authorization that the PaC was told. */
 export interface Admission {
-  /** When the lifetime that it was told is over, with its grace; undefined: never. */
+  /** End of the announced lifetime plus its grace time; undefined: no limit. */
   readonly until: number | undefined;
 }
 
-/** The first authentication until the PaC has answered a PAR: its PCI from the same place belongs to this start. */
+/** The time until the PaC has answered a PAR: a PCI from the same address and port belongs to this start. */
 export interface Starting {
-  /** The EAP response that the PaC sent in a PAR of its own. */
+  /** The EAP response that the PaC sent in its own PAR. */
   readonly response: Uint8Array | undefined;
 }
 
-/** What every state of one session shares. */
+/** Data common to all states of a session. */
 export interface PaaContext extends Agreement {
   readonly config: PaaSessionConfig;
   readonly drbg: Drbg;
   readonly channel: Channel;
   readonly liveness: Liveness;
-  /** Mobility-Capability of PAN[S], sent to the AAA server in every run. */
+  /** Mobility-Capability of PAN[S], sent to the AAA server in each authentication. */
   readonly wish: number | undefined;
-  /** The PaC sends an Echo back. */
+  /** Whether the PaC supports Echo. */
   readonly echoes: boolean;
   run: Run;
-  /** Key-Id of the last key made. */
+  /** Key-Id of the latest key. */
   keyId: number;
-  /** The AAA server has authorised this session, in this run or an earlier one. */
+  /** Whether the AAA server has authorised this session, in this authentication or an earlier one. */
   granted: boolean;
-  /** Undefined: the first authentication is not over. */
+  /** Undefined before the first authentication is complete. */
   admission: Admission | undefined;
-  /** Undefined: the PaC has seen a PAR without S, and its PCI is a new start. */
+  /** Undefined after the PaC got a PAR without S: a further PCI is a new start. */
   starting: Starting | undefined;
-  /** How often in a row the AAA server gave no verdict. */
+  /** Number of consecutive authentications without a decision of the AAA server. */
   postponed: number;
-  /** The Echo that was asked for last. */
+  /** The Echo value that was sent last. */
   proof: Uint8Array | undefined;
 }
 
 export interface WaitEapMsg {
   readonly name: 'WAIT_EAP_MSG';
   readonly until: number;
-  /** EAP begins again then, since the last try got no verdict; undefined: EAP is under way. */
+  /** When EAP restarts, because the last try got no decision; undefined: EAP is in progress. */
   readonly retryAt: number | undefined;
 }
 
 export interface WaitSuccPan {
   readonly name: 'WAIT_SUCC_PAN';
   readonly grant: Grant;
-  /** The PaC has asked for another run, which begins when PAN[C] has come. */
+  /** Whether the PaC has requested a re-authentication, which starts after PAN[C]. */
   readonly again: boolean;
 }
 
@@ -75,7 +75,7 @@ export type PaaState =
 
 export type PaaStep = Step<PaaState, PaaSessionOutput>;
 
-/** Another run of EAP may begin. */
+/** Whether a re-authentication may start. */
 export function isIdle(state: PaaState): state is Open {
   return state.name === 'OPEN' || state.name === 'WAIT_PNA_PING';
 }
@@ -90,36 +90,44 @@ export function isAuthenticating(state: PaaState): boolean {
 }
 
 /**
- * The first authentication is over: PTR, PNR and PTA are meaningful (RFC 5191 5.5). Not RFC: also when a protected one
- * comes before PAN[C], since only a PaC that has taken PAR[C] has the key; it may have moved since.
+ * Whether the first authentication is complete, so that PTR, PNR and PTA are valid (RFC 5191 5.5). Not RFC: a protected
+ * one before PAN[C] is also accepted. Only a PaC that has accepted PAR[C] has the key, and it may have moved since.
  */
 export function isEstablished({ run, channel }: PaaContext, state: PaaState): boolean {
   return !run.first || !isAuthenticating(state) || (state.name === 'WAIT_SUCC_PAN' && channel.protection !== undefined);
 }
 
-/** When a phase that makes no progress from `now` on ends. */
+/** When a phase without progress since `now` ends. */
 export function progressLimit({ config }: PaaContext, now: number): number {
   return now + config.failedSessionTimeout;
 }
 
-/** RFC 5191 6.2: the I bit is for PARs of the first run. */
+/** RFC 5191 6.2: the I bit is set only in PARs of the first authentication. */
 export function reconfigure({ config, run }: PaaContext): number {
   return config.reconfigure && run.first ? FLAG.I : 0;
 }
 
-/** A re-authentication may go on past the lifetime while it makes progress, but not for long; one that waits may not. */
+/**
+ * When the authentication times out. A re-authentication that makes progress may exceed the lifetime for a limited
+ * time; one that waits for a retry may not.
+ */
 export function runUntil({ admission, config, run }: PaaContext, state: PaaState): number | undefined {
   if (admission?.until === undefined || run.first || !isAuthenticating(state)) return undefined;
   const isWaiting = state.name === 'WAIT_EAP_MSG' && state.retryAt !== undefined;
   return isWaiting ? admission.until : admission.until + config.failedSessionTimeout;
 }
 
-/** Only what a key protects may move the PaC (RFC 5191 5.6). `askedAt`: when the request that was answered was sent first. */
+/**
+ * Reports the source of a message. Only protected messages may change the PaC's location (RFC 5191 5.6). `askedAt`:
+ * when the answered request was first sent.
+ */
 export function heardFrom({ channel }: PaaContext, askedAt: number | undefined): PaaSessionOutput[] {
   return channel.protection ? [{ type: 'heard', askedAt }] : [];
 }
 
-/** The step to `next` with a request that EAP cannot go on without: if it does not fit a message, the session is over. */
+/**
+ * Goes to `next` and sends a request that EAP needs. If the request exceeds the maximum message size, the session ends.
+ */
 export function ask(context: PaaContext, next: PaaState, draft: Draft, now: number): PaaStep {
   const sent = context.channel.request(draft, now);
   if (sent !== 'too-long') return stay(next, sends(sent));
@@ -127,7 +135,7 @@ export function ask(context: PaaContext, next: PaaState, draft: Draft, now: numb
   return stay(state, [dropped(sent), ...out]);
 }
 
-/** Ends the session without a word. */
+/** Ends the session without a message. */
 export function close({ channel, granted }: PaaContext, cause: PaaClosed): PaaStep {
   channel.destroy();
   return { state: { name: 'CLOSED' }, out: [{ type: 'closed', cause, granted }] };

@@ -17,10 +17,13 @@ import { after, stay } from './step.js';
 
 /** Pings, re-authentication, movement and the end of a session: RFC 5191 4.2 to 4.4, 5.6; RFC 5609 7.5 OPEN and later. */
 
-/** Transmissions of a request after which a PAA is `silent`: with the defaults of RFC 5191 9.1 seven seconds. */
+/**
+ * Number of transmissions of a request after which a PAA counts as `silent`: seven seconds with the defaults of RFC
+ * 5191 9.1.
+ */
 const SILENT_AFTER = 4;
 
-/** The outstanding request again, when it is due, and what its silence means. */
+/** Retransmits the outstanding request and reports silence. */
 export function tickRequest(state: PacState, now: number): PacStep {
   if (!('session' in state)) return stay(state);
   const { session } = state;
@@ -51,7 +54,7 @@ export function pnr({ config, liveness }: PacContext, state: Begun, received: Re
   const { channel } = state.session;
   liveness.heard(now);
   channel.accept(message, octets);
-  // What a PAA of ours asks to have back shows it that we are where it sent that.
+  // The Echo value confirms to the PAA that the PaC is at the address to which the PNR was sent.
   const avps = values.Echo ? [makeAvp('Echo', values.Echo, config.vendorId)] : [];
   return stay(state, sends(channel.answer(pingDraft(avps))));
 }
@@ -99,9 +102,10 @@ export function ping({ liveness }: PacContext, state: PacState, now: number): Pa
 }
 
 /**
- * RFC 5191 5.6: any protected message tells the PAA where we are now. What is outstanding goes out again at once, but
- * the PAA may have it from where we were, and a repetition moves nothing: a ping comes behind it. Not RFC: in a
- * re-authentication too, where RFC 5191 4.2 has no pings: there is no other message to send.
+ * RFC 5191 5.6: any protected message tells the PAA the new address. The outstanding request is sent again immediately.
+ * The PAA may already have it from the old address, and a repetition does not move the session; a ping therefore
+ * follows. Not RFC: a ping is also sent during a re-authentication, where RFC 5191 4.2 has none, because no other
+ * message is possible.
  */
 export function moved(context: PacContext, state: PacState, now: number): PacStep {
   if (!('session' in state)) return stay(state);

@@ -19,7 +19,7 @@ import { after, stay } from './step.js';
 
 /** EAP in PAR and PAN, RFC 5191 4.1, 4.3; RFC 5609 7.5 WAIT_PAA, WAIT_EAP_MSG. */
 
-/** Code and Type of an EAP packet that asks for the identity, RFC 3748 4.1, 5.1. */
+/** Code and Type of an EAP-Request/Identity, RFC 3748 4.1, 5.1. */
 const EAP_REQUEST = 1;
 const EAP_IDENTITY = 1;
 
@@ -34,7 +34,7 @@ export function par(context: PacContext, state: PacState, received: Received, no
       const run = new Run(false, state.session.algorithms, context.drbg);
       return eapRequest(context, state, state.session, received, now, run);
     }
-    // A PaC that asked for re-authentication takes no PAR before PNA[A] (RFC 5191 4.3).
+    // A PaC that requested re-authentication accepts no PAR before PNA[A] (RFC 5191 4.3).
     default:
       return stay(state, [dropped('unexpected')]);
   }
@@ -51,10 +51,10 @@ function eapRequest(
   const packet = values['EAP-Payload'];
   if (!packet) return stay(state, [dropped('avp-missing')]);
   const run = newRun ?? session.run;
-  // RFC 5191 4.1, 4.3: the Nonce is in the first PAR without S of a run, and nowhere else.
+  // RFC 5191 4.1, 4.3: only the first PAR without S of an authentication carries the Nonce.
   if (!run.expects(values.Nonce)) return stay(state, [dropped('nonce')]);
 
-  // RFC 3748 2: a request for the identity begins EAP anew. A PAA does so in a run whose AAA server was too busy.
+  // RFC 3748 2: an EAP-Request/Identity restarts EAP. A PAA sends it if the AAA server was overloaded.
   const again = run.peerNonce !== undefined && packet[0] === EAP_REQUEST && packet[4] === EAP_IDENTITY;
   liveness.heard(now);
   session.begun = true;
@@ -72,7 +72,7 @@ function eapRequest(
   return { state: { name: 'WAIT_EAP_MSG', session, pci: undefined, replyBy, until }, out };
 }
 
-/** PAN without S and C; the first one of a run carries the Nonce. */
+/** A PAN without S and C. The first one of an authentication carries the Nonce. */
 function pan({ channel, run }: Session, avps: readonly PanaAvp[]): (Send | Dropped)[] {
   return sends(channel.answer(authentication(0, [...avps, ...run.nonceAvps()])));
 }
@@ -84,7 +84,7 @@ export function tickEap(state: PacState, now: number): PacStep {
   return after(pan(session, []), stay({ name: 'WAIT_PAA', session, pci: undefined, until }));
 }
 
-/** The EAP method has its MSK, which is taken over. */
+/** The EAP method has derived its MSK. The machine takes ownership. */
 export function eapKeys(state: PacState, msk: Secret, confirmed: boolean): PacStep {
   if ('session' in state) setKeys(state.session, { msk, confirmed });
   else msk.wipe();

@@ -21,12 +21,12 @@ import { after, stay } from './step.js';
 /** PAR[C] and what follows, RFC 5191 4.1, 5.3; RFC 5609 7.5 WAIT_PAA, WAIT_EAP_RESULT, WAIT_EAP_RESULT_CLOSE. */
 
 /**
- * Once there is an MSK, a refusal without AUTH is not believed, but a PAR[C] with AUTH must come within this time, in
- * milliseconds: two of its repetitions do.
+ * Once the PaC has an MSK, it ignores a refusal without AUTH for this time, in milliseconds. A PAR[C] with AUTH must
+ * arrive within it; the time is sufficient for two of its retransmissions.
  */
 const REFUSAL_DOUBT = 5_000;
 
-/** PAR[C]: the only message that is verified with a key which its own Key-Id makes (RFC 5191 5.3). */
+/** PAR[C]: the only message that is verified with a key derived from its own Key-Id (RFC 5191 5.3). */
 export function parComplete(context: PacContext, state: PacState, received: Received, now: number): PacStep {
   if (state.name !== 'WAIT_PAA') return stay(state, [dropped('unexpected')]);
   const { session } = state;
@@ -63,15 +63,15 @@ export function parComplete(context: PacContext, state: PacState, received: Rece
     par: received,
     until,
   };
-  // … or alt_reject(), where a failure comes without an EAP packet.
+  // A failure without an EAP packet is alt_reject() of RFC 5609.
   return packet
     ? stay(next, [...out, { type: 'eapPacket', packet }])
     : after(out, eapResult(context, next, false, now));
 }
 
 /**
- * AUTH of PAR[C]: a success has the new key; a failure has the new one if there is an MSK, else the old one; a message
- * without AUTH is a failure in the first run, before there is any key.
+ * Checks AUTH of PAR[C]. A success uses the new key. A failure uses the new key if there is an MSK, otherwise the old
+ * one. A message without AUTH is a failure in the first authentication, before a key exists.
  */
 function checkAuth(
   session: Session,

@@ -12,49 +12,52 @@ export interface PacConfig {
   readonly integrity: readonly number[];
   /** `required`: no session without a PANA SA. */
   readonly sa: 'required' | 'optional';
-  /** Send EAP responses in PAN; the other way is a PAR of its own (RFC 5191 4.1). */
+  /** Whether EAP responses are sent in PAN; otherwise they are sent in a PAR (RFC 5191 4.1). */
   readonly piggyback: boolean;
-  /** How long EAP may take for a response to be piggybacked; then PAN goes without it. */
+  /** How long PAN waits for an EAP response; then it is sent without one. */
   readonly eapReplyTimeout: number;
-  /** FAILED_SESS_TIMEOUT (RFC 5609 6.2): a phase that makes no progress ends after this. */
+  /** FAILED_SESS_TIMEOUT (RFC 5609 6.2): a phase without progress ends after this time. */
   readonly failedSessionTimeout: number;
   readonly pci: RetransmissionParameters;
   readonly request: RetransmissionParameters;
-  /** A ping after this time without a message from the PAA; 0: none. */
+  /** Time without a message from the PAA after which a ping is sent; 0: never. */
   readonly pingInterval: number;
-  /** Re-authentication starts when this part of the lifetime has passed; 0: left to the PAA. */
+  /** Fraction of the lifetime after which re-authentication starts; 0: only the PAA starts it. */
   readonly reauthenticateAt: number;
   readonly mobility: PacMobility | undefined;
-  /** Hand out each PANA_AUTH_KEY, for a lab's analyser. */
+  /** Whether each PANA_AUTH_KEY is output for a protocol analyser in a lab. */
   readonly exportKeys: boolean;
 }
 
 export interface PacMobility {
-  /** `required`: a PAA that offers no bootstrapping is not answered. */
+  /** `required`: the PaC does not answer a PAA that does not offer bootstrapping. */
   readonly mode: 'required' | 'wanted';
-  /** Bits of CAPABILITY that the PaC asks for, where they are offered. */
+  /** Bits of CAPABILITY that the PaC requests if they are offered. */
   readonly wish: number;
 }
 
 export type PacInput =
-  /** AUTH_USER of RFC 5609 7: begin. */
+  /** AUTH_USER of RFC 5609 7: start. */
   | { readonly type: 'start' }
-  /** One datagram from the PAA; the machine keeps the octets. */
+  /** A datagram from the PAA. The machine takes ownership of the octets. */
   | { readonly type: 'datagram'; readonly octets: Uint8Array }
   | { readonly type: 'tick' }
   | { readonly type: 'eapResponse'; readonly packet: Uint8Array }
-  /** The EAP method has its MSK, before EAP-Success; the machine takes it over. */
+  /** The EAP method has derived its MSK, before EAP-Success. The machine takes ownership. */
   | {
       readonly type: 'eapKeys';
       readonly msk: Secret;
-      /** The server may still refuse: EAP-TLS 1.2 has no protected word of success (RFC 9190 2.5). Default: it may not. */
+      /**
+       * Whether the server may still refuse, because EAP-TLS with TLS 1.2 has no protected success indication (RFC 9190
+       * 2.5). Default: false.
+       */
       readonly unconfirmed?: boolean;
     }
   | { readonly type: 'eapSucceeded' }
   | { readonly type: 'eapFailed' }
   | { readonly type: 'eapDiscarded' }
   | { readonly type: 'ping' }
-  /** Our own address or port is another one: the next datagram comes from there. */
+  /** The local address or port has changed; the next datagram is sent from the new one. */
   | { readonly type: 'moved' }
   | { readonly type: 'reauthenticate' }
   | { readonly type: 'terminate' };
@@ -64,14 +67,14 @@ export type PacClosed =
   | 'authentication-rejected'
   | 'authorization-rejected'
   | 'eap-failed'
-  /** A phase made no progress. */
+  /** A phase without progress has timed out. */
   | 'no-progress'
-  /** A request, or PCI with a limit, was not answered. */
+  /** A request, or PCI with a limit, got no answer. */
   | 'no-answer'
   | 'lifetime-expired'
   | 'terminated-by-paa'
   | 'terminated'
-  /** This program made a mistake with it. */
+  /** An internal error. */
   | 'fault';
 
 export interface PacAuthorized {
@@ -81,9 +84,9 @@ export interface PacAuthorized {
   /** Milliseconds; undefined: no limit. */
   readonly lifetime: number | undefined;
   readonly assignment: MobilityAssignment | undefined;
-  /** Why there is no assignment although the PAA sent one. */
+  /** Why the assignment of the PAA cannot be used. */
   readonly mobilityProblem: string | undefined;
-  /** I bit: get a new IP address now (RFC 5191 6.2). */
+  /** The I bit: the PaC must get a new IP address now (RFC 5191 6.2). */
   readonly reconfigure: boolean;
   readonly algorithms: Algorithms | undefined;
 }
@@ -91,11 +94,11 @@ export interface PacAuthorized {
 export type PacOutput =
   | Send
   | Dropped
-  /** A new run of EAP begins: forget the one before. */
+  /** A new authentication starts: discard the EAP state of the previous one. */
   | { readonly type: 'eapRestart' }
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   | PacAuthorized
   | SessionKey
-  /** The PAA of an open session leaves a request unanswered; said at each repetition until `heard`. */
+  /** The PAA of an open session does not answer a request. Repeated at each retransmission until `heard`. */
   | { readonly type: 'silent' | 'heard' }
   | { readonly type: 'closed'; readonly cause: PacClosed; readonly sessionId: number | undefined };

@@ -2,36 +2,44 @@ import { CAPABILITY } from '../../mip6/assignment.js';
 import type { PacMobility } from './pac-interface.js';
 
 /**
- * A PaC that wants mobility asks again when an offer has no Mobility-Capability. Our PAA sends such a plain offer to each third
- * PCI, and the other offers may be lost. Plain offers to more PCIs than that show that the PAA has no other; one more is allowed
- * for, as a copy that the network made. The PaC asks again at once so many times, then with the timer of PCI.
+ * A PaC that wants mobility asks again if an offer has no Mobility-Capability. The PAA of this project sends such a
+ * plain offer to each third PCI, and the other offers may be lost. More plain offers than that show that the PAA makes
+ * no other; one extra is tolerated as a duplicate from the network. The PaC asks again immediately this many times,
+ * then with the timer of PCI.
  */
 export const PCIS_PER_PLAIN_OFFER = 3;
 const ASKED_AT_ONCE = 2;
 
-/** How long an unsolicited plain offer waits for a better one, in milliseconds: our PAA repeats its own by then. */
+/**
+ * How long the PaC waits for a better offer after an unsolicited plain one, in milliseconds. The PAA of this project
+ * repeats its own offer within this time.
+ */
 export const UNASKED_OFFER_WAIT = 5_000;
 
-/** Plain offers after which a PaC that has seen an offer with Mobility-Capability before takes one. */
+/**
+ * Number of plain offers after which a PaC accepts one although it has got an offer with Mobility-Capability before.
+ */
 export const PLAIN_OFFERS_IGNORED = 8;
 
 /**
- * What to do about an offer: take it; drop it and wait for the timer of PCI; drop it and ask again at once; or keep it and
- * take it if no better one comes.
+ * The decision about an offer: accept it; drop it and wait for the timer of PCI; drop it and ask again immediately; or
+ * keep it and accept it if no better one arrives.
  */
 export type OfferVerdict = 'take' | 'drop' | 'ask' | 'keep';
 
-/** Where the start stands when a plain offer comes. */
+/** State of the start when a plain offer arrives. */
 export interface OfferContext {
-  /** INITIAL, with so many plain offers before this one that were not taken; undefined: another offer has been answered. */
+  /**
+   * In INITIAL: the number of plain offers that were not accepted before. Undefined: another offer has been answered.
+   */
   readonly before: number | undefined;
-  /** The PaC sends PCI itself. */
+  /** Whether the PaC sends PCI. */
   readonly asks: boolean;
 }
 
 /**
- * Which offers a PaC takes when it wants mobility. Nothing in a plain offer tells whether its PAA also makes another one,
- * so PCIs and offers are counted.
+ * Decides which offers a PaC accepts if it wants mobility. A plain offer does not show whether its PAA also makes
+ * others, so PCIs and offers are counted.
  */
 export class Offers {
   readonly #mobility: PacMobility | undefined;
@@ -49,7 +57,7 @@ export class Offers {
     this.#pcis += 1;
   }
 
-  /** No better offer came: the PAA has no other. */
+  /** No better offer arrived: the PAA makes no other. */
   settleForPlain(): void {
     this.#believesPlain = true;
   }
@@ -75,7 +83,7 @@ export class Offers {
     return before < ASKED_AT_ONCE ? 'ask' : 'drop';
   }
 
-  /** Mobility-Capability of PAN[S]: the wish, cut to what PAR[S] offers, and ECHO where it is offered; 0: none. */
+  /** Mobility-Capability for PAN[S]: the requested bits that PAR[S] offers, and ECHO if it is offered; 0: none. */
   answerTo(capability: number | undefined): number {
     if (capability === undefined) return 0;
     const isOffered = this.#mobility !== undefined && (capability & CAPABILITY.MIP6) !== 0;

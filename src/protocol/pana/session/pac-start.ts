@@ -41,7 +41,7 @@ function pci({ offers }: PacContext): Send {
   return { type: 'send', octets };
 }
 
-/** The tick of INITIAL less that of PCI. */
+/** Handles the timer of INITIAL, except that of PCI. */
 export function tickInitial(context: PacContext, state: Initial, now: number): PacStep {
   const { offered } = state;
   if (offered.name === 'none' || now < offered.until) return stay(state);
@@ -60,8 +60,8 @@ export function tickPci(context: PacContext, state: PacState, now: number): PacS
 }
 
 /**
- * Not RFC: the PAA never went on with this start, and PCI is still sent. The start is forgotten, not the attempt: only the
- * limits of PCI end that. Undefined: the state is another one.
+ * Not RFC: the PAA did not continue this start, and PCI is still being sent. The start is discarded but the attempt
+ * continues; only the limits of PCI end it. Undefined: the state is another one.
  */
 export function abandonStart(state: PacState, now: number): Initial | undefined {
   if (state.name !== 'WAIT_PAA' || !state.pci || state.session.begun || now < state.until) return undefined;
@@ -69,7 +69,7 @@ export function abandonStart(state: PacState, now: number): Initial | undefined 
   return initial(state.pci, NOTHING_OFFERED);
 }
 
-/** PAR[S], RFC 5191 4.1: an offer, which is taken until the first PAR without S. */
+/** PAR[S], RFC 5191 4.1: an offer. It is accepted until the first PAR without S. */
 export function parStart(context: PacContext, state: PacState, par: Received, now: number): PacStep {
   if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA' && state.name !== 'WAIT_EAP_MSG') return unexpected(state);
   if (state.name !== 'INITIAL' && state.session.begun) return unexpected(state);
@@ -92,7 +92,7 @@ function unexpected(state: PacState): PacStep {
   return stay(state, [dropped('unexpected')]);
 }
 
-/** A plain offer that is not taken now. */
+/** Handles a plain offer that is not accepted now. */
 function refuse(
   context: PacContext,
   state: Starting,
@@ -135,7 +135,7 @@ export function answerWithEap(context: PacContext, state: Initial, packet: Uint8
   return after(out, stay({ name: 'WAIT_PAA', session, pci: state.pci, until }));
 }
 
-/** Sends PAN[S] and makes the session of this start; one made of an older PAR[S] is forgotten. */
+/** Sends PAN[S] and creates the session of this start. A session from an older PAR[S] is discarded. */
 function answerStart(
   { config, drbg, firstSequence, offers }: PacContext,
   par: Received,

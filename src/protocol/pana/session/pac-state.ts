@@ -9,66 +9,72 @@ import type { PciTimer } from './pci-timer.js';
 import type { Received } from './session.js';
 import type { Step } from './step.js';
 
-/** What every state of one PaC shares. */
+/** Data common to all states of a PaC. */
 export interface PacContext {
   readonly config: PacConfig;
   readonly drbg: Drbg;
-  /** The same for every start: a start that is taken up again must go on with the numbers that it began with. */
+  /** Equal for all starts: if a start is resumed, its numbers must continue. */
   readonly firstSequence: number;
   readonly offers: Offers;
   readonly liveness: Liveness;
 }
 
-/** The MSK of the run under way, until PANA_AUTH_KEY is in force. */
+/** The MSK of the current authentication, until PANA_AUTH_KEY is active. */
 export interface RunKeys {
   readonly msk: Secret;
-  /** Whether the EAP server has said under protection that it lets the PaC in: the 0x00 of EAP-TLS 1.3 (RFC 9190 2.5). */
+  /**
+   * Whether the EAP server has sent a protected success indication: the octet 0x00 of EAP-TLS with TLS 1.3 (RFC 9190
+   * 2.5).
+   */
   readonly confirmed: boolean;
 }
 
-/** What stays of the S exchange for the whole session, and the run of EAP under way. */
+/** The result of the exchange of PAR[S] and PAN[S], and the current authentication. */
 export interface Session extends Agreement {
   readonly channel: Channel;
   run: Run;
   keys: RunKeys | undefined;
-  /** A PAR without S was taken: PAR[S] is invalid from now on (RFC 5191 5.5). */
+  /** A PAR without S was accepted: PAR[S] is no longer valid (RFC 5191 5.5). */
   begun: boolean;
-  /** The PAA leaves a request of ours unanswered, and that has been said. */
+  /** The PAA does not answer a request, and this was reported. */
   silent: boolean;
 }
 
-/** End of the session and when to do something about it; undefined: never. */
+/** End of the session, and when to reauthenticate; undefined: never. */
 export interface Life {
   readonly until: number | undefined;
   readonly reauthenticateAt: number | undefined;
 }
 
-/** A PAR[S] that is kept until the time says otherwise. */
+/** A PAR[S] that is kept until a time limit. */
 interface Kept {
   readonly par: Received;
   readonly until: number;
 }
 
-/** What an INITIAL PaC does about the offers that it has: none yet; EAP is asked about one; or one waits for a better one. */
+/**
+ * State of the offers in INITIAL: none; EAP is processing the EAP-Request of one; or one is kept in case no better one
+ * arrives.
+ */
 export type Offered =
   | { readonly name: 'none' }
   | ({ readonly name: 'eap' } & Kept)
-  /** Nobody asked for it: it is taken when no better one comes. */
+  /** An unsolicited offer: it is accepted if no better one arrives. */
   | ({ readonly name: 'plain' } & Kept);
 
 export interface Initial {
   readonly name: 'INITIAL';
-  /** Undefined: PCI is not sent, the PAA has to begin. */
+  /** Undefined: the PaC sends no PCI; the PAA has to start. */
   readonly pci: PciTimer | undefined;
   readonly offered: Offered;
-  /** Plain offers that were not taken. */
+  /** Number of plain offers that were not accepted. */
   readonly plainOffers: number;
 }
 
 export interface WaitPaa {
   readonly name: 'WAIT_PAA';
   readonly session: Session;
-  /** PCI is repeated until the first PAR without S; undefined: that has come, or PCI was never sent. */
+  /** PCI is repeated until the first PAR without S. Undefined: that has arrived, or PCI was never sent. */
   readonly pci: PciTimer | undefined;
   readonly until: number;
 }
@@ -78,7 +84,7 @@ export interface WaitEapMsg {
   readonly session: Session;
   /** As in WAIT_PAA: PCI is also repeated after an optimised start. */
   readonly pci: PciTimer | undefined;
-  /** When PAN goes out without an EAP response; undefined: it has gone. */
+  /** When PAN is sent without an EAP response; undefined: it was sent. */
   readonly replyBy: number | undefined;
   readonly until: number;
 }
@@ -86,7 +92,7 @@ export interface WaitEapMsg {
 export interface WaitEapResult {
   readonly name: 'WAIT_EAP_RESULT' | 'WAIT_EAP_RESULT_CLOSE';
   readonly session: Session;
-  /** PAR[C], which has no answer yet. */
+  /** PAR[C], which has not been answered yet. */
   readonly par: Received;
   readonly until: number;
 }
@@ -117,7 +123,7 @@ export function initial(pci: PciTimer | undefined, offered: Offered): Initial {
   return { name: 'INITIAL', pci, offered, plainOffers: 0 };
 }
 
-/** Whether an authentication is under way, the first one or another. */
+/** Whether an authentication is in progress. */
 export function isAuthenticating(state: PacState): boolean {
   return (
     state.name === 'WAIT_PAA' ||
@@ -127,19 +133,19 @@ export function isAuthenticating(state: PacState): boolean {
   );
 }
 
-/** Puts the MSK of a run in the place of the one before, which is wiped. */
+/** Replaces the MSK and wipes the previous one. */
 export function setKeys(session: Session, keys: RunKeys | undefined): void {
   session.keys?.msk.wipe();
   session.keys = keys;
 }
 
-/** Wipes the keys of a session that is over. */
+/** Wipes the keys of an ended session. */
 export function forget(session: Session): void {
   setKeys(session, undefined);
   session.channel.destroy();
 }
 
-/** Ends the session without a word. */
+/** Ends the session without a message. */
 export function close(state: PacState, cause: PacClosed): PacStep {
   const session = 'session' in state ? state.session : undefined;
   if (session) forget(session);

@@ -22,9 +22,10 @@ import { dropped, type Received, receive, replays } from './session.js';
 import { after, stay } from './step.js';
 
 /**
- * The PaC's state machine, RFC 5609 7. One instance is one session: after CLOSED make another. The EAP peer is outside:
- * its packets come out as `eapPacket` and its answers go in. Its rows stand in pac-start.ts (until the first PAR without
- * S), pac-authentication.ts (EAP), pac-complete.ts (the result) and pac-access.ts (an open session and its end).
+ * The state machine of the PaC, RFC 5609 7. One instance is one session; after CLOSED create a new one. The EAP peer is
+ * separate: packets for it are outputs (`eapPacket`) and its answers are inputs. The rows of the table are in
+ * pac-start.ts (until the first PAR without S), pac-authentication.ts (EAP), pac-complete.ts (result) and pac-access.ts
+ * (open session and termination).
  */
 export class PacSession {
   readonly #context: PacContext;
@@ -49,17 +50,17 @@ export class PacSession {
     return 'session' in this.#state ? this.#state.session.channel.sessionId : undefined;
   }
 
-  /** Whether the PAA will believe that this PaC has moved: without a key nothing proves it (RFC 5191 5.6). */
+  /** Whether a key protects the session, so that the PAA can verify a change of address (RFC 5191 5.6). */
   get protected(): boolean {
     return 'session' in this.#state && this.#state.session.channel.protection !== undefined;
   }
 
-  /** Whether a PAA has answered with anything that counts: an acceptable offer, or a message of the session. */
+  /** Whether a PAA has sent an acceptable offer or a valid message of the session. */
   get heard(): boolean {
     return this.#context.liveness.isHeard;
   }
 
-  /** When to call `handle` with a tick at the latest; undefined: no timer runs. */
+  /** When to call `handle` with a tick at the latest; undefined: no timer is running. */
   get deadline(): number | undefined {
     const state = this.#state;
     const times: (number | undefined)[] = 'session' in state ? [state.session.channel.deadline] : [];
@@ -78,7 +79,7 @@ export class PacSession {
     return [...out];
   }
 
-  /** Wipes the keys; the session is over without a word, and not used afterwards. */
+  /** Ends the session without a message and wipes the keys. It must not be used afterwards. */
   destroy(): void {
     this.#state = close(this.#state, 'terminated').state;
   }
@@ -158,7 +159,7 @@ export class PacSession {
     if (isComplete) return parComplete(context, state, received, now);
     if (isUnverified) return stay(state, [dropped('auth')]);
     if (message.type === MESSAGE_TYPE.AUTH) return par(context, state, received, now);
-    // RFC 5191 5.5: the first authentication phase knows neither termination nor notification.
+    // RFC 5191 5.5: termination and notification are invalid in the first authentication phase.
     if (!channel.protection && isAuthenticating(state)) return stay(state, [dropped('unexpected')]);
     return message.type === MESSAGE_TYPE.TERMINATION
       ? ptr(context, state, received, now)

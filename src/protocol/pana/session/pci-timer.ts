@@ -8,12 +8,13 @@ import {
 } from './retransmission.js';
 
 /**
- * How often in one attempt the interval of PCI begins anew because a PAA was heard. Eight losses in a row at 40 % loss come
- * once in 1,500 starts; a PAA that offers and never goes on refuses by silence, and the interval must grow again.
+ * How often in one attempt the interval of PCI restarts because a PAA was heard. At 40 % loss, eight consecutive losses
+ * occur once in 1,500 starts. A PAA that makes offers but never continues refuses by silence; the interval must then
+ * grow again.
  */
 export const PCI_RESTARTS = 8;
 
-/** Where RAND of RFC 5191 9 comes from: numbers uniform in [0, 1). */
+/** Source of RAND (RFC 5191 9): uniform numbers in [0, 1). */
 interface Units {
   unit(): number;
 }
@@ -38,16 +39,17 @@ export class PciTimer {
     return this.#timer.at;
   }
 
-  /** The timer after one more PCI; undefined: its limits are reached. */
+  /** The timer after another PCI; undefined: its limits are reached. */
   next(now: number, random: Units): PciTimer | undefined {
     const timer = nextRetransmission(this.#timer, now, random.unit());
     return timer && new PciTimer(timer, this.#restarts);
   }
 
   /**
-   * The timer after a PAA was heard. Not RFC: RFC 5191 9 doubles the interval up to PCI_MRT whatever comes. Where a link loses
-   * PAR[S] or PAN[S] the next try would then be up to two minutes away, although the PAA is there. So the interval begins anew
-   * with PCI_IRT, up to PCI_RESTARTS times. The next PCI is never later than it was, and PCI_MRC and PCI_MRD count on.
+   * The timer after a PAA was heard. Not RFC: RFC 5191 9 doubles the interval up to PCI_MRT in any case. If a link
+   * loses PAR[S] or PAN[S], the next try could then be two minutes away although the PAA is reachable. The interval
+   * therefore restarts with PCI_IRT, up to PCI_RESTARTS times. The next PCI is never later than before, and PCI_MRC and
+   * PCI_MRD are not reset.
    */
   heard(now: number, random: Units): PciTimer {
     if (isFirstInterval(this.#timer) || this.#restarts >= PCI_RESTARTS) return this;

@@ -4,17 +4,17 @@ import type { Draft } from './channel.js';
 
 /** Drafts of the messages that either end may send, RFC 5191 7.4 to 7.7. */
 
-/** PNR[P] or its answer PNA[P]: the end is alive. */
+/** PNR[P], or its answer PNA[P]: a ping. */
 export function ping(avps: readonly PanaAvp[] = []): Draft {
   return { type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps };
 }
 
-/** PNR[A] or its answer PNA[A]: a new run of EAP is wanted. */
+/** PNR[A], or its answer PNA[A]: requests a re-authentication. */
 export function reauthentication(): Draft {
   return { type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.A, avps: [] };
 }
 
-/** PTR: the session ends. */
+/** PTR: terminates the session. */
 export function termination(cause: (typeof TERMINATION_CAUSE)[keyof typeof TERMINATION_CAUSE]): Draft {
   return { type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [makeAvp('Termination-Cause', cause)] };
 }

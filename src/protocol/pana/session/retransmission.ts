@@ -4,7 +4,7 @@ export interface RetransmissionParameters {
   readonly irt: number;
   /** Maximum retransmission time. */
   readonly mrt: number;
-  /** Maximum number of transmissions, the first one counted. */
+  /** Maximum number of transmissions, including the first one. */
   readonly mrc: number;
   /** Maximum duration since the first transmission. */
   readonly mrd: number;
@@ -15,7 +15,10 @@ export const PCI_DEFAULTS: RetransmissionParameters = { irt: 1000, mrt: 120_000,
 /** RFC 5191 9.1: REQ_IRT, REQ_MRT, REQ_MRC, REQ_MRD. */
 export const REQUEST_DEFAULTS: RetransmissionParameters = { irt: 1000, mrt: 30_000, mrc: 10, mrd: 0 };
 
-/** A running timer. `at` is when it goes off, `rt` the current retransmission time, `sent` the transmissions so far. */
+/**
+ * A running timer. `at`: when it expires. `rt`: the current retransmission time. `sent`: the number of transmissions so
+ * far.
+ */
 export interface Retransmission {
   readonly parameters: RetransmissionParameters;
   readonly firstAt: number;
@@ -35,7 +38,7 @@ export function startRetransmission(parameters: RetransmissionParameters, now: n
   return { parameters, firstAt: now, rt, sent: 1, at: bounded(parameters, now, now + rt) };
 }
 
-/** The timer after one more transmission at `now`, or undefined when the limits say that it has failed. */
+/** The timer after another transmission at `now`; undefined: its limits are reached. */
 export function nextRetransmission(timer: Retransmission, now: number, unit: number): Retransmission | undefined {
   const { parameters, firstAt, sent } = timer;
   if (parameters.mrc !== 0 && sent >= parameters.mrc) return undefined;
@@ -45,12 +48,12 @@ export function nextRetransmission(timer: Retransmission, now: number, unit: num
   return { parameters, firstAt, rt, sent: sent + 1, at: bounded(parameters, firstAt, now + rt) };
 }
 
-/** Whether RT is that of the first transmission: it has not doubled yet, or has begun anew. */
+/** Whether RT is that of the first transmission: it has not doubled yet, or was restarted. */
 export function isFirstInterval({ parameters, rt }: Retransmission): boolean {
   return rt <= parameters.irt * 1.1;
 }
 
-/** The timer with its interval begun anew at `now`, and its limits unchanged; it goes off no later than it would have. */
+/** Restarts the interval at `now` without resetting the limits. The timer expires no later than before. */
 export function resumeRetransmission(timer: Retransmission, now: number, unit: number): Retransmission {
   const { parameters } = timer;
   const rt = parameters.irt + rand(unit) * parameters.irt;

@@ -3,42 +3,45 @@ import type { Secret } from '../../bytes/secret.js';
 import { decodePana, type PanaMessage } from '../wire/codec.js';
 import { type PanaValues, type PanaViolation, readPana } from '../wire/dictionary.js';
 
-/** Why a datagram changed nothing; PANA has no error message to answer it with (RFC 5191 5.5). */
+/** Why a datagram was dropped. PANA has no error message for it (RFC 5191 5.5). */
 export type DropCode =
   | DecodeErrorCode
   | PanaViolation
-  /** The session id, phase or state does not fit. */
+  /** The message does not fit the session identifier, phase or state. */
   | 'unknown-session'
   | 'unexpected'
   | 'out-of-sequence'
-  /** AUTH is missing or wrong where it is needed. */
+  /** A required AUTH is missing or wrong. */
   | 'auth'
   /** A start without algorithms, or without an acceptable one (RFC 5191 4.1). */
   | 'no-algorithm'
   | 'nonce'
   | 'no-mobility'
-  /** Limits: PCIs of an address, of a network, in all; starts of a place in an epoch, answers replayed, pings asked for. */
+  /**
+   * Limits of PCIs: per address, per network, in total; of starts per address and port in an epoch; of replayed
+   * answers; of requested pings.
+   */
   | 'pci-of-address'
   | 'pci-of-network'
   | 'pci-in-all'
   | 'starts-of-epoch'
   | 'replays'
   | 'pings'
-  /** Limits: half-open sessions of an address, of a network, in all; sessions in all; invitations. */
+  /** Limits of half-open sessions: per address, per network, in total; of sessions in total; of invitations. */
   | 'half-open-of-address'
   | 'half-open-of-network'
   | 'half-open-in-all'
   | 'sessions-in-all'
   | 'invitations'
-  /** What would have to be sent does not fit a message. */
+  /** The message to send would exceed its maximum size. */
   | 'too-long'
-  /** From a port that nothing can be sent to. */
+  /** The source port is 0. */
   | 'source-port'
-  /** A PNA without the octets that its PNR asked to be sent back. */
+  /** A PNA without the Echo value of its PNR. */
   | 'echo'
-  /** The message counts, but its sender is not taken to be at an address that another session holds. */
+  /** The message was processed, but the sender's new address is not accepted because another session has it. */
   | 'address-held'
-  /** From an address that did not get the PAR[S], or to a start that is over. */
+  /** PAN[S] came from an address that did not get the PAR[S], or for a start that has ended. */
   | 'bad-start';
 
 export interface Dropped {
@@ -52,7 +55,7 @@ export interface Send {
   readonly octets: Uint8Array;
 }
 
-/** A PANA_AUTH_KEY that has come into force, for analysers; a copy, which its receiver wipes. */
+/** A new PANA_AUTH_KEY for a protocol analyser. A copy, which the receiver wipes. */
 export interface SessionKey {
   readonly type: 'key';
   readonly sessionId: number;
@@ -65,7 +68,7 @@ export interface SessionKey {
 export interface Received {
   readonly message: PanaMessage;
   readonly values: PanaValues;
-  /** The whole datagram as received; owned by whoever holds this. */
+  /** The complete datagram as received. The holder of this object owns it. */
   readonly octets: Uint8Array;
 }
 
@@ -73,27 +76,27 @@ export function dropped(code: DropCode): Dropped {
   return { type: 'dropped', code };
 }
 
-/** Sends again what was kept, or says that it is asked for too often. */
+/** Output for a stored answer, or for exceeding the replay limit. */
 export function replays(octets: Uint8Array | 'replays' | undefined): (Send | Dropped)[] {
   if (octets === 'replays') return [dropped('replays')];
   return octets ? [{ type: 'send', octets }] : [];
 }
 
-/** Whether a message that was sent is a request: the R flag, RFC 5191 6.2. */
+/** Whether an encoded message is a request: the R flag, RFC 5191 6.2. */
 export function isRequest(octets: Uint8Array): boolean {
   return ((octets[4] ?? 0) & 0x80) !== 0;
 }
 
-/** What a channel gave to send, or that it does not fit. */
+/** Outputs for the octets that a channel returned. */
 export function sends(list: readonly Uint8Array[] | 'too-long'): (Send | Dropped)[] {
   if (list === 'too-long') return [dropped('too-long')];
   return list.map((octets) => ({ type: 'send', octets }));
 }
 
-/** The shortest lifetime that a session is given, whatever the other end says, in milliseconds: 0 would be a loop. */
+/** Minimum lifetime of a session in milliseconds, whatever the other end requests: 0 would cause a loop. */
 export const MIN_LIFETIME = 1000;
 
-/** A datagram decoded and held against its grammar, or why not. */
+/** Decodes a datagram and checks its grammar. Returns why it was dropped if it is invalid. */
 export function receive(octets: Uint8Array, vendorId: number): Received | Dropped {
   try {
     const message = decodePana(octets);

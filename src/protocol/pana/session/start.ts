@@ -1,24 +1,24 @@
-/** Where a PaC is: its address as text (with the scope of a link-local one) and its port. */
+/** Location of a PaC: its address as text (with the scope of a link-local one) and its port. */
 export interface PacEndpoint {
   readonly address: string;
   readonly port: number;
-  /** Which of our sockets it speaks to. */
+  /** The local socket that it sends to. */
   readonly local: string;
 }
 
-/** The place as a key of tables. */
+/** Location as a table key. */
 export function placeOf(peer: PacEndpoint): string {
   return `${peer.address}|${peer.port}|${peer.local}`;
 }
 
-/** A start that a PAN[S] proves: the peer got this PAR[S]. */
+/** A start that PAN[S] has proven: the peer got this PAR[S]. */
 export interface Start {
   readonly sessionId: number;
   readonly sequence: number;
   readonly salt: number;
   readonly iPar: Uint8Array;
-  /** The PAR[S] held a Mobility-Capability. */
+  /** Whether PAR[S] had a Mobility-Capability. */
   readonly offersMobility: boolean;
-  /** The EAP-Payload that it held. */
+  /** The EAP-Payload of PAR[S]. */
   readonly eapRequest: Uint8Array | undefined;
 }

@@ -1,15 +1,15 @@
-/** Where an input leads a machine, and what to do about it. */
+/** The result of an input: the next state and the outputs. */
 export interface Step<S, O> {
   readonly state: S;
   readonly out: readonly O[];
 }
 
-/** The machine is in `state` now, or stays in it. */
+/** A step to `state`. */
 export function stay<S, O = never>(state: S, out: readonly O[] = []): Step<S, O> {
   return { state, out };
 }
 
-/** A step after outputs of an earlier one. */
+/** A step preceded by earlier outputs. */
 export function after<S, O>(out: readonly O[], step: Step<S, O>): Step<S, O> {
   return out.length === 0 ? step : { state: step.state, out: [...out, ...step.out] };
 }

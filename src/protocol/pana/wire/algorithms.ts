@@ -6,7 +6,7 @@ export const INTEGRITY = { HMAC_SHA1_160: 7, HMAC_SHA2_256_128: 12 } as const;
 
 type Hash = 'sha1' | 'sha256';
 
-/** `nonceLength`: octets of a nonce that holds as much as the hash does, at most the 20 that RFC 5191 8.5 advises. */
+/** `nonceLength` in octets: the length of the hash, but at most the 20 octets that RFC 5191 8.5 recommends. */
 export interface PrfAlgorithm {
   readonly id: number;
   readonly name: string;
@@ -14,7 +14,7 @@ export interface PrfAlgorithm {
   readonly nonceLength: number;
 }
 
-/** `keyLength` and `tagLength` in octets; SHA-1 is not truncated here, unlike IKEv2's AUTH_HMAC_SHA1_96. */
+/** `keyLength` and `tagLength` in octets. Unlike IKEv2's AUTH_HMAC_SHA1_96, SHA-1 is not truncated. */
 export interface IntegrityAlgorithm {
   readonly id: number;
   readonly name: string;
@@ -39,13 +39,13 @@ export const INTEGRITY_ALGORITHMS: ReadonlyMap<number, IntegrityAlgorithm> = new
   ],
 ]);
 
-/** What the two ends agreed on in PAR[S] and PAN[S], RFC 5191 4.1. */
+/** The algorithms agreed in PAR[S] and PAN[S], RFC 5191 4.1. */
 export interface Algorithms {
   readonly prf: PrfAlgorithm;
   readonly integrity: IntegrityAlgorithm;
 }
 
-/** The pair with these ids; undefined if one of them is not implemented. */
+/** The algorithms with these ids; undefined: one of them is not implemented. */
 export function algorithmsOf(prfId: number | undefined, integrityId: number | undefined): Algorithms | undefined {
   const prf = PRF_ALGORITHMS.get(prfId ?? 0);
   const integrity = INTEGRITY_ALGORITHMS.get(integrityId ?? 0);

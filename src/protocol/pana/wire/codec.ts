@@ -10,12 +10,12 @@ export const MESSAGE_TYPE = { PCI: 1, AUTH: 2, TERMINATION: 3, NOTIFICATION: 4, 
 
 export const HEADER_LENGTH = 16;
 
-/** The most AVPs one message may hold; a message of 65,535 octets could otherwise hold 8,190 empty ones. */
+/** Maximum number of AVPs in a message. Otherwise a message of 65,535 octets could hold 8,190 empty ones. */
 export const MAX_AVPS = 128;
 
 const AVP_VENDOR_FLAG = 0x8000;
 
-/** An AVP as it travels, RFC 5191 6.3. `flags` are its other bits; V is set when there is a Vendor-Id. */
+/** An encoded AVP, RFC 5191 6.3. `flags`: all bits except V, which is set if there is a Vendor-Id. */
 export interface PanaAvp {
   readonly code: number;
   readonly flags: number;
@@ -47,7 +47,9 @@ export interface PanaMessage {
  *  |  AVPs ...
  */
 
-/** The message in exactly these octets. Reserved fields are ignored (RFC 5191 6.2). Throws DecodeError. */
+/**
+ * Decodes a message that fills these octets exactly. Reserved fields are ignored (RFC 5191 6.2). Throws DecodeError.
+ */
 export function decodePana(octets: Uint8Array): PanaMessage {
   const reader = new Reader(octets);
   reader.skip(2);
@@ -62,7 +64,7 @@ export function decodePana(octets: Uint8Array): PanaMessage {
   return { flags, type, sessionId, sequence, avps };
 }
 
-/** AVPs up to the end of the reader, RFC 5191 6.3. */
+/** Reads AVPs up to the end of the reader, RFC 5191 6.3. */
 export function readAvps(reader: Reader): PanaAvp[] {
   const avps: PanaAvp[] = [];
   while (reader.remaining > 0) {
@@ -93,24 +95,24 @@ function readAvp(reader: Reader): PanaAvp {
   return { code, flags: flags & ~AVP_VENDOR_FLAG, vendorId, value };
 }
 
-/** Octets of the largest message: the 16-bit length would hold more, a UDP datagram over IPv4 does not. */
+/** Maximum size of a message in octets. The 16-bit length allows more, but a UDP datagram over IPv4 does not. */
 export const MAX_MESSAGE = 65_507;
 
-/** Octets that these AVPs take up in a message. */
+/** Encoded length of these AVPs in octets. */
 export function lengthOf(avps: readonly PanaAvp[]): number {
   let length = 0;
   for (const { vendorId, value } of avps) length += (vendorId === undefined ? 8 : 12) + ((value.length + 3) & ~3);
   return length;
 }
 
-/** Octets of a message whose size is known to fit. RangeError over MAX_MESSAGE: see `tryEncodePana`. */
+/** Encodes a message whose size is known to fit. Throws RangeError if it exceeds MAX_MESSAGE; see `tryEncodePana`. */
 export function encodePana(message: PanaMessage): Uint8Array {
   const octets = tryEncodePana(message);
   if (!octets) throw new RangeError(`a PANA message of more than ${MAX_MESSAGE} octets`);
   return octets;
 }
 
-/** Octets of a message; undefined over MAX_MESSAGE. */
+/** Encodes a message; undefined if it exceeds MAX_MESSAGE. */
 export function tryEncodePana(message: PanaMessage): Uint8Array | undefined {
   if (HEADER_LENGTH + lengthOf(message.avps) > MAX_MESSAGE) return undefined;
   const writer = new Writer();

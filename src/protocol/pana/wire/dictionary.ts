@@ -1,7 +1,7 @@
 import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from './codec.js';
 
-/** Number reserved for documentation (RFC 5612), used until an operator configures its own enterprise number. */
+/** Enterprise number reserved for documentation (RFC 5612), used until an operator configures another. */
 export const DEFAULT_VENDOR_ID = 32473;
 
 type ValueType = 'OctetString' | 'Unsigned32' | 'UTF8String';
@@ -11,11 +11,11 @@ interface AvpSpec {
   readonly type: ValueType;
   /** The AVP belongs to the configured Vendor-Id. */
   readonly vendor?: true;
-  /** RFC 6786 6: Y must be encrypted, N must not, X may. */
+  /** RFC 6786 6: Y must be encrypted, N must not be, X may be. */
   readonly encryption: 'Y' | 'N' | 'X';
 }
 
-/** Every AVP of RFC 5191 8, RFC 6345 5, RFC 6786 4 and 5, and this project's own. */
+/** The AVPs of RFC 5191 8, RFC 6345 5, RFC 6786 4 and 5, and of this project. */
 export const AVPS = {
   AUTH: { code: 1, type: 'OctetString', encryption: 'N' },
   'EAP-Payload': { code: 2, type: 'OctetString', encryption: 'X' },
@@ -55,13 +55,13 @@ export const TERMINATION_CAUSE = { LOGOUT: 1, ADMINISTRATIVE: 4, SESSION_TIMEOUT
 export const NONCE_MIN = 8;
 export const NONCE_MAX = 256;
 
-/** How often an AVP may stand in a message. */
+/** How often an AVP may occur in a message. */
 type Occurrence = '1' | '0-1' | '0+';
 
 interface MessageSpec {
-  /** The name of RFC 5191; `paper` the one of draft-ietf-pana-pana-12. */
+  /** `rfc`: the name in RFC 5191; `paper`: the name in draft-ietf-pana-pana-12. */
   readonly avps: Readonly<Partial<Record<AvpName, Occurrence>>>;
-  /** AVP that stands first, by its fixed position. */
+  /** The AVP that must come first. */
   readonly first?: AvpName;
   /** Flags that may be set. */
   readonly flags: number;
@@ -129,16 +129,16 @@ const SPECS: Readonly<Record<string, MessageSpec>> = MESSAGES;
 
 type AvpsOfMessages = { [M in keyof typeof MESSAGES]: (typeof MESSAGES)[M]['avps'] }[keyof typeof MESSAGES];
 
-/** Names that the grammar of some message lets stand more than once. */
+/** Names of AVPs that may occur more than once in some message. */
 type ListedIn<A> = A extends unknown ? { [N in keyof A]: A[N] extends '0+' ? N : never }[keyof A] : never;
 type Listed = Extract<ListedIn<AvpsOfMessages>, AvpName>;
 
-/** What the AVPs of a valid message say: one value a name, lists where several are allowed. */
+/** The AVPs of a valid message by name: one value, or a list if several are allowed. */
 export type PanaValues = {
   readonly [N in Exclude<AvpName, Listed>]?: AvpValue<N>;
 } & { readonly [N in Listed]: readonly AvpValue<N>[] };
 
-/** Why a message is invalid, RFC 5191 5.5; such a message is discarded, there is no answer to it. */
+/** Why a message is invalid, RFC 5191 5.5. Such a message is discarded without an answer. */
 export type PanaViolation =
   | 'unknown-type'
   | 'bad-flags'
@@ -157,13 +157,13 @@ for (const [name, spec] of Object.entries(AVPS)) {
   ('vendor' in spec ? VENDOR : STANDARD).set(spec.code, name as AvpName);
 }
 
-/** The name of an AVP; undefined if unknown. AVP codes mean nothing without their vendor. */
+/** The name of an AVP; undefined if unknown. An AVP code is unique only within its vendor. */
 export function avpName(avp: Pick<PanaAvp, 'code' | 'vendorId'>, vendorId: number): AvpName | undefined {
   if (avp.vendorId === undefined) return STANDARD.get(avp.code);
   return avp.vendorId === vendorId ? VENDOR.get(avp.code) : undefined;
 }
 
-/** An AVP of the dictionary with its value encoded. `vendorId` is the configured enterprise number. */
+/** Encodes an AVP of the dictionary. `vendorId`: the configured enterprise number. */
 export function makeAvp<N extends AvpName>(name: N, value: AvpValue<N>, vendorId = DEFAULT_VENDOR_ID): PanaAvp {
   const spec: AvpSpec = AVPS[name];
   return { code: spec.code, flags: 0, vendorId: spec.vendor ? vendorId : undefined, value: encodeValue(value) };
@@ -176,8 +176,8 @@ function encodeValue(value: number | string | Uint8Array): Uint8Array {
 }
 
 /**
- * The values of a message that keeps its grammar, or the first violation (RFC 5191 5.5, items 1 to 4). An AVP that is
- * not known makes the message invalid: PANA has no M bit.
+ * Checks a message against its grammar (RFC 5191 5.5, items 1 to 4). Returns its values or the first violation. An
+ * unknown AVP makes the message invalid, because PANA has no M bit.
  */
 export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): PanaValues | PanaViolation {
   const request = (message.flags & FLAG.R) !== 0;
@@ -215,7 +215,7 @@ export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): Pa
   return { ...values, ...lists } as PanaValues;
 }
 
-/** S and C never together (RFC 5191 7.2, 7.3); a PNR or PNA has exactly one of A and P (7.6, 7.7). */
+/** S and C exclude each other (RFC 5191 7.2, 7.3). A PNR or PNA has exactly one of A and P (7.6, 7.7). */
 function flagsAgree({ type, flags }: PanaMessage): boolean {
   if (type === MESSAGE_TYPE.AUTH) return (flags & FLAG.S) === 0 || (flags & FLAG.C) === 0;
   if (type === MESSAGE_TYPE.NOTIFICATION) return ((flags & FLAG.A) !== 0) !== ((flags & FLAG.P) !== 0);
@@ -270,7 +270,7 @@ const NAMES: Readonly<Record<string, { readonly rfc: string; readonly paper: str
   '5': { rfc: 'PRY', paper: 'PRY' },
 };
 
-/** How people call a message: by RFC 5191, and by the 2006 draft that the paper used. */
+/** Names of a message: in RFC 5191, and in the draft of 2006 that the paper used. */
 export function messageName(message: Pick<PanaMessage, 'type' | 'flags'>): {
   readonly rfc: string;
   readonly paper: string;

@@ -6,9 +6,9 @@ import { prfPlus } from '../../keys/prf-plus.js';
 import { type Algorithms, type IntegrityAlgorithm, PRF_ALGORITHMS } from './algorithms.js';
 import { AVPS } from './dictionary.js';
 
-/** What PANA_AUTH_KEY is made of, RFC 5191 5.3. `iPar` and `iPan` are the whole datagrams of the S exchange. */
+/** Input of PANA_AUTH_KEY, RFC 5191 5.3. `iPar` and `iPan`: the complete datagrams of PAR[S] and PAN[S]. */
 export interface KeyInput {
-  /** Only read. */
+  /** Not taken over. */
   readonly msk: Secret;
   readonly iPar: Uint8Array;
   readonly iPan: Uint8Array;
@@ -24,8 +24,8 @@ export interface Protection {
 }
 
 /**
- * PANA_AUTH_KEY = prf+(MSK, "IETF PANA" | I_PAR | I_PAN | PaC_nonce | PAA_nonce | Key_ID), RFC 5191 5.3, as long as the
- * integrity algorithm wants it.
+ * PANA_AUTH_KEY = prf+(MSK, "IETF PANA" | I_PAR | I_PAN | PaC_nonce | PAA_nonce | Key_ID), RFC 5191 5.3, with the key
+ * length of the integrity algorithm.
  */
 export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Secret {
   const { keyId } = input;
@@ -59,8 +59,8 @@ export function pemk(
 }
 
 /**
- * AUTH over a message whose last AVP is an AUTH of the right length with a Value of zeros (RFC 5191 5.4); what stands
- * there now does not matter.
+ * Computes AUTH of a message. Its last AVP must be an AUTH of the right length, whose value counts as zeros (RFC 5191
+ * 5.4).
  */
 export function computeAuth(protection: Protection, octets: Uint8Array): Uint8Array {
   const { integrity, key } = protection;
@@ -72,13 +72,13 @@ export function computeAuth(protection: Protection, octets: Uint8Array): Uint8Ar
   return new Uint8Array(mac.digest().subarray(0, integrity.tagLength));
 }
 
-/** Writes the AUTH into a message that ends with an AUTH AVP of zeros; returns the same octets. */
+/** Writes AUTH into a message that ends with a zeroed AUTH AVP. Returns the same octets. */
 export function signInPlace(protection: Protection, octets: Uint8Array): Uint8Array {
   octets.set(computeAuth(protection, octets), octets.length - protection.integrity.tagLength);
   return octets;
 }
 
-/** Whether the message, as received, ends with the right AUTH. */
+/** Whether a received message ends with the correct AUTH. */
 export function verifyAuth(protection: Protection, octets: Uint8Array): boolean {
   const { tagLength } = protection.integrity;
   const header = octets.length - tagLength - 8;

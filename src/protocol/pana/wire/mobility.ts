@@ -4,11 +4,11 @@ import { assignmentProblem } from '../../mip6/fitness.js';
 import type { PanaAvp } from './codec.js';
 import { makeAvp, type PanaValues } from './dictionary.js';
 
-/** Address family numbers of IANA. */
+/** Address family numbers assigned by IANA. */
 const IPV4 = 1;
 const IPV6 = 2;
 
-/** The AVPs that hand an assignment to the PaC, in PAR[C]. */
+/** The AVPs in PAR[C] that carry an assignment to the PaC. */
 export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): PanaAvp[] {
   const avps = [
     makeAvp('Mobility-Capability', assignment.capability, vendorId),
@@ -24,8 +24,8 @@ export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): 
 }
 
 /**
- * The assignment in a PAR[C]; undefined if there is none; the reason, as text, if there is one that is not fit for use. Not
- * RFC: that costs Mobile IPv6 and not access, although RFC 5191 5.5 would drop the message.
+ * The assignment in a PAR[C]. Undefined: there is none. A string: why it is unusable. Not RFC: an unusable assignment
+ * costs Mobile IPv6 but not network access, although RFC 5191 5.5 would discard the message.
  */
 export function readAssignment(values: PanaValues): MobilityAssignment | string | undefined {
   const agent = values['MIP6-Home-Agent-Address'];
@@ -57,7 +57,7 @@ function encodeAddress(address: AddressOctets): Uint8Array {
   return out;
 }
 
-/** Octets of an address of each family. */
+/** Number of octets of an address, by address family. */
 const LENGTHS: Readonly<Record<number, number>> = { [IPV4]: 4, [IPV6]: 16 };
 
 function decodeAddress(octets: Uint8Array): AddressOctets | undefined {
