@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Line } from '../../../src/protocol/fairness/line.js';
+import { OrderedSet } from '../../../src/protocol/fairness/ordered-set.js';
 
-describe('a line', () => {
+describe('an ordered set', () => {
   it('keeps an item that is there where it is', () => {
-    const line = new Line<string>();
+    const line = new OrderedSet<string>();
     for (const item of ['a', 'b', 'a']) line.add(item);
     expect([line.size, line.first]).toEqual([2, 'a']);
     line.delete('a');
@@ -17,7 +17,7 @@ describe('a line', () => {
     const operations = fc.array(fc.record({ add: fc.boolean(), item: fc.nat(6) }), { maxLength: 60 });
     fc.assert(
       fc.property(operations, (list) => {
-        const line = new Line<number>();
+        const line = new OrderedSet<number>();
         const plain = new Set<number>();
         for (const { add, item } of list) {
           if (add) {
