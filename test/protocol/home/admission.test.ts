@@ -209,6 +209,15 @@ describe('the TLS engine', () => {
     ]);
   });
 
+  it('has 1,024 flights wait at most: one more costs the one that has waited longest', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const flights = Array.from({ length: 2 + 1_024 }, () => flight(rig));
+    expect(turns(rig)).toEqual(flights.slice(0, 2).map((token) => [token, true]));
+    flight(rig);
+    expect(turns(rig).slice(2)).toEqual([[flights[2], false]]);
+  });
+
   it('is scarce for new clients while flights wait', () => {
     const rig = new HomeRig();
     rig.begin('s');
@@ -272,6 +281,16 @@ describe('failures of one certificate', () => {
       rig.stored('findSubscriber', { subscriber });
       expect(rig.decision(token)).toMatchObject({ ok: true });
     }
+  });
+
+  it('are counted for 100,000 names: one more takes the place of the one whose last failure is the oldest', () => {
+    const limits = new FailureLimits(1);
+    for (let i = 0; i < 100_000; i += 1) limits.failed(`n${i}`, 0);
+    const isExceeded = (name: string) => limits.exceeded(name, 0);
+    limits.failed('n0', 0);
+    expect(['n0', 'n1', 'n2', 'n99999'].filter(isExceeded)).toEqual(['n0', 'n1', 'n2', 'n99999']);
+    limits.failed('more', 0);
+    expect(['n0', 'n1', 'n2', 'more'].filter(isExceeded)).toEqual(['n0', 'n2', 'more']);
   });
 
   it('of a minute are forgotten with the next one, and count anew', () => {

@@ -59,6 +59,7 @@ function advance(milliseconds: number, failing: ReadonlySet<string> = new Set(),
     now = due;
     take(machine.handle({ type: 'tick' }, now));
     settle();
+    if ((machine.deadline ?? Number.POSITIVE_INFINITY) <= now) throw new Error('a deadline that stays');
   }
   now = end;
 }
