@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../../src/protocol/bytes/decode-error.js';
+import { readExtensions } from '../../../src/protocol/x509/certificate.js';
 import {
   DerReader,
   readBitOctets,
@@ -47,7 +48,7 @@ describe('an INTEGER', () => {
     ['negative', [0xff]],
     ['too large', [0, 0x80, 0, 0, 0]],
   ])('that is %s is not small', (_what, octets) => {
-    expect(() => readSmallInteger(integer(...octets))).toThrow('an INTEGER out of range');
+    expect(() => readSmallInteger(integer(...octets))).toThrow(expect.objectContaining({ code: 'bad-value' }));
   });
 });
 
@@ -122,7 +123,30 @@ describe('a time', () => {
     ...['260001000000Z', '261301000000Z', '260100000000Z', '260132000000Z', '260101240000Z', '260101006000Z'],
     ...['260101000060Z', '2601010000000', '20260101000000+'],
   ])('%s is none', (text) => {
-    expect(() => time(text)).toThrow('a time');
+    expect(() => time(text)).toThrow(expect.objectContaining({ code: 'bad-value' }));
+  });
+});
+
+describe('extensions', () => {
+  const id = [0x06, 3, 0x55, 0x1d, 0x0f];
+  const extension = (...critical: number[]) => {
+    const inside = [...id, ...critical, 0x04, 1, 9];
+    return [0x30, inside.length, ...inside];
+  };
+  const read = (...list: number[]) => readExtensions(new DerReader(Uint8Array.of(0x30, list.length, ...list)));
+
+  it.each([
+    ['without a word of it', [], false],
+    ['with FALSE, which DER leaves out', [1, 1, 0], false],
+    ['with TRUE', [1, 1, 0xff], true],
+  ])('are critical or not: %s', (_what, octets, critical) => {
+    expect([...read(...extension(...octets))]).toEqual([['2.5.29.15', { critical, value: Uint8Array.of(9) }]]);
+  });
+
+  it('are there once, and end where they say', () => {
+    expect(() => read(...extension(), ...extension())).toThrow(expect.objectContaining({ code: 'bad-value' }));
+    expect(() => read(0x30, 8, ...id, 0x04, 0, 5)).toThrow(DecodeError);
+    expect(() => readExtensions(new DerReader(Uint8Array.of(0x30, 0, 0)))).toThrow(DecodeError);
   });
 });
 
