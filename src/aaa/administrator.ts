@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { resultName } from '../protocol/diameter/wire/result-codes.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
@@ -89,7 +89,7 @@ export class Administrator {
       throw this.#toControlError(error, operation);
     });
     const { result, changed } = await administered;
-    this.#parts.log[changed ? 'info' : 'debug']({ operation, who: by }, 'store administered');
+    this.#parts.log[changed ? 'info' : 'debug']({ operation, operator: by }, 'store operation completed');
     this.#follow(operation, given, result);
     return result;
   }
@@ -134,7 +134,7 @@ export class Administrator {
 
   async #endRevoked(of: { readonly certificates: readonly string[] } | { readonly certificateIssuer: string }) {
     await this.#each(of, async (session) => {
-      this.#parts.log.warn({ nai: session.nai, serial: session.serial }, 'certificate revoked: session ends');
+      this.#parts.log.warn({ nai: session.nai, serial: session.serial }, 'certificate revoked');
       this.#parts.metrics.count('sessions_revoked');
       await this.#endOne(session);
     });
@@ -142,12 +142,13 @@ export class Administrator {
 
   /** Re-authenticates the nodes of a home agent, so that they get another home agent. */
   async moveNodes({ name, address }: Pick<HomeAgent, 'name' | 'address'>): Promise<void> {
-    this.#parts.log.warn({ homeAgent: name }, 'home agent is down: its nodes are moved');
+    const fields = { homeAgent: address, homeAgentName: name };
+    this.#parts.log.warn(fields, 'home agent down');
     const moved = await this.#each({ homeAgent: address }, async (session) => {
       this.#parts.metrics.count('moves');
       this.#reauthenticate(session);
     });
-    this.#parts.log.warn({ homeAgent: name, sessions: moved }, 'nodes of the home agent were asked to move');
+    this.#parts.log.warn({ ...fields, count: moved }, 'home agent nodes moved');
   }
 
   /** Terminates the sessions of disabled subscribers, including those that were disabled while no server ran. */
@@ -157,7 +158,7 @@ export class Administrator {
 
   /** Runs an action in the background and logs its error. */
   inBackground(work: Promise<unknown>): void {
-    work.catch((error: Error) => this.#parts.log.error({ reason: error.message }, 'store failed'));
+    work.catch((error: Error) => this.#parts.log.error({ reason: error.message }, 'store operation failed'));
   }
 
   /** Applies a change of the store to sessions and home agents. */
@@ -216,8 +217,12 @@ export class Administrator {
 
   #reauthenticate(session: Session): void {
     this.#parts.application.reauthenticate(session).catch((error: Error) => {
-      this.#parts.log.warn({ nai: session.nai, nas: session.origin, reason: error.message }, 'no answer to RAR');
+      this.#unanswered('RAR', session, error);
     });
+  }
+
+  #unanswered(message: 'ASR' | 'RAR', { sessionId: session, nai, origin: peer }: Session, error: Error): void {
+    this.#parts.log.warn({ message, session, nai, peer, reason: error.message }, 'request unanswered');
   }
 
   async #sessionsOf(nai: string): Promise<readonly Session[]> {
@@ -230,12 +235,11 @@ export class Administrator {
 
   /** Terminates a session at its PAA. If the PAA cannot be reached, terminates it on this server only. */
   async #endOne(session: Session): Promise<void> {
-    const { application, log } = this.#parts;
+    const { application } = this.#parts;
     try {
       await application.disconnect(session);
     } catch (error) {
-      const { nai, origin } = session;
-      log.warn({ nai, nas: origin, reason: (error as Error).message }, 'no answer to ASR');
+      this.#unanswered('ASR', session, error as Error);
       await application.endSession(session, 'its PAA cannot be reached');
     }
   }

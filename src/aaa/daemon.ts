@@ -7,7 +7,7 @@ import type { TlsTransport } from '../runtime/diameter/tls.js';
 import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
 import { makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
@@ -111,7 +111,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       guard: barrier,
       homeAgents: this.#homeAgents,
       tls,
-      report: diameterReporter(log, metrics, 'trace', host),
+      report: diameterReporter(log, metrics, 'trace', 'session', host),
     });
     this.#upkeep = new UpkeepRunner(upkeepConfig(options), {
       log,
@@ -312,7 +312,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const fresh = this.#revoked.look(this.#home.eap.judge, this.#host.wall());
     this.#administrator.inBackground(this.#administrator.revoke(fresh));
     for (const { list, path } of this.#home.eap.judge.revocation?.unverified ?? []) {
-      this.#log.warn({ issuer: list.issuer.text, file: path }, 'CRL is not verified: its issuer is not known yet');
+      this.#log.warn({ issuer: list.issuer.text, file: path, reason: 'issuer not known yet' }, 'CRL not verified');
     }
   }
 }

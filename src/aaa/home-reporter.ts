@@ -1,5 +1,5 @@
 import type { HomeEvent } from '../protocol/home/events.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 
 /** Logs and counts what the machine says. */
@@ -7,25 +7,28 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
   return (event) => {
     switch (event.name) {
       case 'authenticated': {
-        const { sessionId: session, origin: nas, nai, tls, resumed, lifetime, duration } = event;
+        const { sessionId: session, origin: peer, nai, tls, resumed, lifetime, duration } = event;
         metrics.count('authentications', { result: 'accepted' });
         metrics.count('handshakes', { tls, kind: resumed ? 'resumed' : 'full' });
         metrics.time('authentication', duration);
-        log.info({ session, nas, nai, tls, resumed, lifetime }, 'authenticated');
+        log.info(
+          { session, peer, nai, tls, resumed, lifetime, duration: Math.round(duration) },
+          'authentication succeeded',
+        );
         break;
       }
       case 'refused': {
-        const { sessionId: session, origin: nas, identity, reason, detail } = event;
+        const { sessionId: session, origin: peer, identity, reason, detail } = event;
         metrics.count('authentications', { result: reason });
-        log.warn({ session, nas, identity, reason, detail }, 'refused');
+        log.warn({ session, peer, identity, reason, detail }, 'authentication failed');
         break;
       }
       case 'notAuthorized':
         metrics.count('authentications', { result: event.reason });
-        log.warn({ nai: event.nai, reason: event.reason }, 'not authorized');
+        log.warn({ nai: event.nai, reason: event.reason }, 'authorization failed');
         break;
       case 'invalidPacket':
-        log.debug({ session: event.sessionId, reason: event.reason }, 'EAP packet is invalid');
+        log.debug({ session: event.sessionId, reason: event.reason }, 'EAP packet discarded');
         break;
       case 'leaseGiven':
       case 'leaseReleased':
@@ -36,17 +39,20 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
         reportMobility(event, log, metrics);
         break;
       case 'storeFailed':
-        log.error({ nai: event.nai, nas: event.origin, reason: event.reason }, 'store failed');
+        log.error({ nai: event.nai, peer: event.origin, reason: event.reason }, 'store operation failed');
         break;
       case 'sessionEnded':
-        log.info({ session: event.sessionId, cause: event.cause, known: event.known }, 'session ended');
+        log.info({ session: event.sessionId, reason: event.cause, known: event.known }, 'session ended');
         break;
       case 'foreignTermination':
-        log.warn({ session: event.sessionId, nas: event.origin }, 'STR for a session of another PAA');
+        log.warn(
+          { session: event.sessionId, peer: event.origin, message: 'STR', reason: 'session of another PAA' },
+          'request rejected',
+        );
         break;
       case 'sessionsLost':
         metrics.count('sessions_lost', {}, event.sessions);
-        log.warn({ nas: event.origin, sessions: event.sessions }, 'a PAA has restarted: its sessions are over');
+        log.warn({ peer: event.origin, count: event.sessions, reason: 'the PAA has restarted' }, 'sessions lost');
         break;
       case 'olderNotEnded':
         log.warn({ nai: event.nai, reason: event.reason }, 'older sessions not ended');
@@ -56,14 +62,14 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
         break;
       case 'turnedAway': {
         const { of, clients, peer, address } = event;
-        log.warn({ of, clients, peer, address }, 'clients turned away');
+        log.warn({ limit: of, count: clients, peer, address }, 'limit reached');
         break;
       }
       case 'knownSubscriber':
         metrics.count('known_subscribers');
         break;
       case 'conversationsForgotten':
-        log.info({ conversations: event.conversations }, 'conversations forgotten');
+        log.info({ count: event.conversations }, 'conversations expired');
     }
   };
 }
@@ -80,7 +86,7 @@ function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): vo
       const { nai, homeAgent, homeAddress } = lease;
       metrics.count('bootstraps', { result: renewed ? 'refreshed' : 'assigned' });
       const given = { homeAgent: homeAgent.address, homeAgentName: homeAgent.name, homeAddress };
-      log.info({ nai, ...given, ike, root, fingerprint }, renewed ? 'lease renewed' : 'lease given');
+      log.info({ nai, ...given, ike, root, fingerprint }, renewed ? 'lease renewed' : 'lease assigned');
       break;
     }
     case 'leaseReleased': {
@@ -92,7 +98,7 @@ function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): vo
     case 'leaseTakenOver': {
       const { nai, homeAddress } = event.lease;
       metrics.count('takeovers');
-      log.info({ nai, homeAddress, nas: event.origin, from: event.from }, 'lease taken over from another session');
+      log.info({ nai, homeAddress, peer: event.origin, fromSession: event.from }, 'lease taken over');
       break;
     }
     case 'localAllowed': {
@@ -103,9 +109,9 @@ function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): vo
     }
     case 'noMobility':
       metrics.count('bootstraps', { result: event.reason });
-      if (event.reason !== 'not-wanted') log.warn({ nai: event.nai, reason: event.reason }, 'no Mobile IPv6');
+      if (event.reason !== 'not-wanted') log.warn({ nai: event.nai, reason: event.reason }, 'Mobile IPv6 unavailable');
       break;
     case 'unfitHomeAgent':
-      log.error({ nai: event.nai, reason: event.reason }, 'home agent in the store cannot be used');
+      log.error({ nai: event.nai, reason: event.reason }, 'home agent unusable');
   }
 }

@@ -14,7 +14,7 @@ import { listenOptions, peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
 import { tcpTransport } from '../runtime/diameter/transport.js';
 import type { EapServer } from '../runtime/eap/server.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { type Guard, unguarded } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
@@ -304,12 +304,13 @@ export class HomeServer {
     const { demand, session } = telling;
     if ('code' in told) {
       const fields = {
+        message: demand === 'disconnect' ? 'ASR' : 'RAR',
         session: session.sessionId,
         nai: session.nai,
-        nas: session.origin,
+        peer: session.origin,
         resultCode: resultName(told.code),
       };
-      this.#parts.log.info(fields, demand === 'disconnect' ? 'abort asked for' : 're-authentication asked for');
+      this.#parts.log.info(fields, 'request answered');
     }
     this.#driver.feed({ type: 'told', token, told });
   }

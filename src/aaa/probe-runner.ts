@@ -9,7 +9,7 @@ import {
 import type { HomeAgent } from '../protocol/home/records.js';
 import type { HookGround } from '../runtime/hooks/reporter.js';
 import { type HookReport, HookRunner } from '../runtime/hooks/runner.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { LogFields, Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
@@ -86,20 +86,20 @@ export class ProbeRunner {
       case 'result': {
         const { agent, outcome, failed } = output;
         metrics.count('probes', { result: outcome.ok ? 'alive' : 'failed' });
-        if (!outcome.ok) log.debug({ homeAgent: agent.name, reason: outcome.reason, failed }, 'probe failed');
+        if (!outcome.ok) log.debug({ ...fieldsOf(agent), reason: outcome.reason, count: failed }, 'probe failed');
         break;
       }
       case 'alive':
-        log.warn({ homeAgent: output.agent.name }, 'home agent answers again');
+        log.warn(fieldsOf(output.agent), 'home agent responding again');
         break;
       case 'dead': {
         const { agent, reason, failed } = output;
-        log.error({ homeAgent: agent.name, reason, failed }, 'home agent does not answer');
+        log.error({ ...fieldsOf(agent), reason, count: failed }, 'home agent not responding');
         onDead(agent);
         break;
       }
       case 'failed':
-        log.error({ reason: output.reason }, 'store failed');
+        log.error({ reason: output.reason }, 'store operation failed');
     }
   }
 
@@ -122,10 +122,15 @@ export class ProbeRunner {
   }
 
   #said(report: HookReport): void {
-    const { subject: homeAgent } = report;
-    if (report.type === 'line') this.#parts.log.debug({ homeAgent, line: report.line }, 'probe');
-    if (report.type === 'refused') this.#parts.log.debug({ homeAgent, reason: report.error.message }, 'probe');
+    const { subject: homeAgentName } = report;
+    if (report.type === 'line') this.#parts.log.debug({ homeAgentName, line: report.line }, 'probe output');
+    if (report.type === 'refused')
+      this.#parts.log.debug({ homeAgentName, reason: report.error.message }, 'probe refused');
   }
+}
+
+function fieldsOf({ name, address }: HomeAgent): LogFields {
+  return { homeAgent: address, homeAgentName: name };
 }
 
 /** Takes back what this server's probes said when it had any: nobody else would. */

@@ -1,4 +1,4 @@
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import type { Barrier } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { StoreEvents } from '../store/port.js';
@@ -17,18 +17,18 @@ export class StoreReporter {
     this.events = {
       state: (works, reason) => {
         this.#works = works;
-        if (works) log.warn('store answers again');
-        else log.error({ reason }, 'store is lost: bootstraps go on without Mobile IPv6');
+        if (works) log.warn('store available');
+        else log.error({ reason }, 'store unavailable');
       },
       ended: (reason) => {
-        log.error({ reason }, 'store has ended, and so do we');
+        log.error({ reason }, 'store terminated');
         this.#end();
       },
       fault: (_where, fault) => barrier.fault('store', fault),
-      warning: (reason) => log.warn({ reason }, 'store warns'),
+      warning: (reason) => log.warn({ reason }, 'store warning'),
       clockStep: (milliseconds) => {
         metrics.count('clock_steps');
-        log.warn({ seconds: milliseconds / 1000 }, 'wall clock stepped');
+        log.warn({ step: milliseconds }, 'clock stepped');
       },
     };
   }

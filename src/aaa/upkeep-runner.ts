@@ -1,5 +1,5 @@
 import { Upkeep, type UpkeepConfig, type UpkeepInput, type UpkeepOutput } from '../protocol/home/upkeep.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
@@ -76,7 +76,7 @@ export class UpkeepRunner {
         break;
       }
       case 'failed':
-        log.error({ reason: output.reason }, 'store failed');
+        log.error({ reason: output.reason }, 'store operation failed');
     }
   }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { LogLine } from '../runtime/cli/ladder.js';
+import type { LogEvent } from '../runtime/log/events.js';
 
 export type DaemonName = 'pac' | 'paa' | 'aaa';
 
@@ -83,7 +84,7 @@ export class DaemonProcess {
   }
 
   /** The first line with this message, past or to come. Rejects when the process ends first, or after `timeout` ms. */
-  line(message: string, test: (line: LogLine) => boolean = () => true, timeout = 30_000): Promise<LogLine> {
+  line(message: LogEvent, test: (line: LogLine) => boolean = () => true, timeout = 30_000): Promise<LogLine> {
     const wanted = (line: LogLine) => line.msg === message && test(line);
     const found = this.#lines.find(wanted);
     if (found) return Promise.resolve(found);

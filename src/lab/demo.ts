@@ -101,24 +101,24 @@ async function startNode(lab: Lab, name: string, options: DemoOptions): Promise<
     mobility: { 'home-agent': options.localHomeAgent ? 'local' : 'home' },
   });
   if (name === 'mn1') print(`pana-pac  pid ${daemon.pid}  ${nai}\n`);
-  const bootstrapped = await daemon.line('bootstrapped');
-  return { name, nai, daemon, bootstrapped, authorized: await daemon.line('authorized') };
+  const bootstrapped = await daemon.line('bootstrap completed');
+  return { name, nai, daemon, bootstrapped, authorized: await daemon.line('session authorized') };
 }
 
 function showBootstrap({ daemon, authorized, bootstrapped }: Node, paa: DaemonProcess): void {
   const until = bootstrapped.at;
   print(drawLadder(rungs(daemon.lines, paa.lines).filter((rung) => rung.at <= until)));
   print(`
-Authorized after ${authorized['milliseconds']} ms (PCI to PAN[C]), protected with ${authorized['protection']}.
+Authorized after ${authorized.duration} ms (PCI to PAN[C]), protected with ${authorized['protection']}.
   home agent    ${bootstrapped['homeAgent']} (${bootstrapped['homeAgentHost']})
   home address  ${bootstrapped['homeAddress']}
-  IKE identity  ${bootstrapped['identity']}
+  IKE identity  ${bootstrapped.ikeIdentity}
   lifetime      ${bootstrapped['lifetime']} s
   granted       ${bootstrapped['capability']}`);
 }
 
 async function checkKeys(node: Node, granted: DaemonProcess, { localHomeAgent }: DemoOptions): Promise<void> {
-  const message = localHomeAgent ? 'local home agent granted' : 'lease given';
+  const message = localHomeAgent ? 'local home agent granted' : 'lease assigned';
   const line = await granted.line(message, ({ nai }) => nai === node.nai);
   const ours = node.bootstrapped['fingerprint'];
   const theirs = line['fingerprint'];
@@ -150,7 +150,7 @@ async function showFiles(lab: Lab, nodes: readonly Node[], granted: DaemonProces
 }
 
 function showTimes(nodes: readonly Node[]): void {
-  const times = nodes.map(({ authorized }) => Number(authorized['milliseconds']));
+  const times = nodes.map(({ authorized }) => Number(authorized.duration));
   print(
     `\n${table(
       ['NODES', 'MEDIAN', 'P95', 'SLOWEST'],
@@ -171,7 +171,7 @@ async function terminate(
   await Promise.all(nodes.map(({ daemon }) => daemon.stop()));
   const [first] = nodes;
   for (const { bootstrapped, nai } of nodes) {
-    if (localHomeAgent) await paa.line('session ended', ({ user }) => user === nai);
+    if (localHomeAgent) await paa.line('session ended', (line) => line.nai === nai);
     else await aaa.line('lease released', ({ homeAddress }) => homeAddress === bootstrapped['homeAddress']);
   }
   const end = first?.daemon.lines.findLast(({ msg }) => msg === 'stopping')?.at ?? 0;

@@ -41,7 +41,7 @@ function describe(view: NasSessionView): object {
     port: peer.port,
     state,
     remainingSeconds: remaining === undefined ? undefined : Math.round(remaining / 1000),
-    user: nai,
+    nai,
     homeAgent: assignment && formatAddress(assignment.homeAgent),
     homeAddress: assignment?.homeAddress && formatAddress(assignment.homeAddress),
     diameterSession,

@@ -7,7 +7,7 @@ import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { peerOptions } from '../runtime/diameter/setup.js';
 import { hookGauges, makeHookRunner } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
 import type { DatagramSocket } from '../runtime/net/udp.js';
 import { Barrier } from '../runtime/service/barrier.js';
@@ -80,7 +80,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     }
     this.#homeAgent = new HomeAgentHook(hooks.ha, this.#hooks);
     this.#leases = new LeaseFile(join(hooks['state-dir'], 'local-leases.json'), ({ message: reason }) =>
-      log.error({ reason }, 'local leases cannot be written'),
+      log.error({ reason }, 'lease file not written'),
     );
     this.#report = nasReporter(log, metrics, this.barrier);
     this.#nas = new Nas(nasOrigin(options, originStateId), nasConfig(options), host.random(32));
@@ -226,7 +226,10 @@ export class PaaDaemon implements Service<PaaOptions> {
     switch (output.type) {
       case 'send':
         this.#metrics.count('datagrams', OUT);
-        if (this.#log.isLevelEnabled('trace')) this.#log.trace({ ...panaFields(output.octets), to: output.to }, 'sent');
+        if (this.#log.isLevelEnabled('trace')) {
+          const { address, port } = output.to;
+          this.#log.trace({ ...panaFields(output.octets), address, port }, 'message sent');
+        }
         this.#sockets.get(output.to.local)?.send(output.octets, output.to);
         break;
       case 'ask': {

@@ -1,7 +1,7 @@
 import { refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import { TlsTransport } from '../runtime/diameter/tls.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import { FileWatch } from '../runtime/system/file-watch.js';

@@ -7,7 +7,7 @@ import { DiameterNode } from '../runtime/diameter/node.js';
 import { diameterReporter } from '../runtime/diameter/reporter.js';
 import { peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
@@ -22,7 +22,7 @@ export function makeNode(
   { host, transport }: Pick<Surroundings, 'host' | 'transport'>,
   feed: (input: NasInput) => void,
 ): DiameterNode {
-  const report = diameterReporter(log, metrics, 'debug', host);
+  const report = diameterReporter(log, metrics, 'debug', 'diameterSession', host);
   const grammarian = new Grammarian(new Dictionary(pana['vendor-id']));
   return new DiameterNode({
     origin: { host: diameter.host, realm: diameter.realm },

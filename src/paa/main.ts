@@ -19,7 +19,7 @@ interface SessionRow {
   readonly address: string;
   readonly port: number;
   readonly state: string;
-  readonly user?: string;
+  readonly nai?: string;
   readonly homeAgent?: string;
   readonly homeAddress?: string;
   readonly remainingSeconds?: number;
@@ -59,7 +59,7 @@ function sessionCommands(cli: Argv): Argv {
       (list) =>
         withControl(list, flags)
           .option('json', { type: 'boolean', description: 'print JSON' })
-          .example('pana-paa session list', 'clients with state, user and home address'),
+          .example('pana-paa session list', 'clients with state, NAI and home address'),
       async (argv) => {
         const rows = (await askDaemon(argv, flags, 'GET', '/sessions')) as SessionRow[];
         if (argv['json'] === true) print(JSON.stringify(rows));
@@ -103,13 +103,13 @@ function onSession(name: string, description: string) {
 function sessionTable(rows: readonly SessionRow[]): string {
   if (rows.length === 0) return 'No sessions.';
   return table(
-    ['SESSION', 'ADDRESS', 'PORT', 'STATE', 'USER', 'HOME AGENT', 'HOME ADDRESS', 'LEFT'],
+    ['SESSION', 'ADDRESS', 'PORT', 'STATE', 'NAI', 'HOME AGENT', 'HOME ADDRESS', 'LEFT'],
     rows.map((row) => [
       row.session,
       row.address,
       String(row.port),
       row.state,
-      row.user ?? '-',
+      row.nai ?? '-',
       row.homeAgent ?? '-',
       row.homeAddress ?? '-',
       row.remainingSeconds === undefined ? '-' : `${row.remainingSeconds} s`,

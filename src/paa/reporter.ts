@@ -1,8 +1,9 @@
 import { formatAddress } from '../protocol/bytes/address.js';
 import { resultName } from '../protocol/diameter/wire/result-codes.js';
 import { capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
+import type { ServerWish } from '../protocol/nas/aaa-messages.js';
 import type { NasEvent, NasInput, NasSubject } from '../protocol/nas/alphabet.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { LogFields, Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
@@ -21,6 +22,9 @@ const PLACES: Readonly<Record<NasInput['type'], FaultPlace>> = {
   stop: 'control',
 };
 
+/** The requests of a server, by what they ask for. */
+const REQUESTS: Readonly<Record<ServerWish, string>> = { abort: 'ASR', reauthenticate: 'RAR' };
+
 /** The entry point that an input came through, for the barrier. */
 export function placeOfInput(type: NasInput['type']): FaultPlace {
   return PLACES[type];
@@ -29,14 +33,16 @@ export function placeOfInput(type: NasInput['type']): FaultPlace {
 /** Logs and counts what happens at the NAS. */
 export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event: NasEvent) => void {
   const unusable = (event: NasSubject & { readonly reason: string }) =>
-    log.warn({ ...fieldsOf(event), reason: event.reason }, 'success of the AAA server cannot be used');
+    log.warn({ ...fieldsOf(event), reason: event.reason }, 'AAA answer rejected');
   return (event) => {
     switch (event.type) {
       case 'dropped': {
         // Anybody can send a datagram that is dropped: this is all that one may cost.
-        const { code, from } = event;
-        metrics.count('dropped', { code });
-        if (log.isLevelEnabled('debug')) log.debug({ code, address: from?.address, port: from?.port }, 'dropped');
+        const { code: reason, from } = event;
+        metrics.count('dropped', { code: reason });
+        if (log.isLevelEnabled('debug')) {
+          log.debug({ reason, address: from?.address, port: from?.port }, 'message dropped');
+        }
         break;
       }
       case 'authorized':
@@ -51,25 +57,25 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
             ...(grant.assignment && assignmentFields(grant.assignment)),
             homeAgentKind: kind,
           },
-          event.type,
+          event.type === 'authorized' ? 'session authorized' : 'session reauthenticated',
         );
         break;
       }
       case 'refused':
         metrics.count('authorizations', { result: 'refused' });
-        log.info({ ...fieldsOf(event), identity: event.identity, resultCode: resultText(event.resultCode) }, 'refused');
+        log.info({ ...fieldsOf(event), identity: event.identity, ...resultOf(event.resultCode) }, 'session refused');
         break;
       case 'postponed':
         metrics.count('authorizations', { result: 'postponed' });
-        log.warn({ ...fieldsOf(event), resultCode: resultText(event.resultCode) }, 'reauthentication postponed');
+        log.warn({ ...fieldsOf(event), ...resultOf(event.resultCode) }, 'reauthentication postponed');
         break;
       case 'noMobility':
         metrics.count('unfit_assignments');
-        log.warn({ ...fieldsOf(event), reason: event.reason }, 'no Mobile IPv6');
+        log.warn({ ...fieldsOf(event), reason: event.reason }, 'Mobile IPv6 unavailable');
         break;
       case 'noAnswer':
         metrics.count('aaa_failures');
-        log.warn({ ...fieldsOf(event), reason: event.reason }, 'no answer from the AAA server');
+        log.warn({ ...fieldsOf(event), reason: event.reason }, 'AAA server not responding');
         break;
       case 'unusable':
         metrics.count('aaa_failures');
@@ -82,16 +88,19 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         metrics.count('sessions_ended', { cause: event.cause });
         // A flood of starts must not fill the log.
         log[event.cause === 'pushed-out' ? 'debug' : 'info'](
-          { ...fieldsOf(event), cause: event.cause },
+          { ...fieldsOf(event), reason: event.cause },
           'session ended',
         );
         break;
       case 'moved':
         metrics.count('moves');
-        log.info({ ...fieldsOf(event), from: event.from }, 'client moved');
+        log.info({ ...fieldsOf(event), fromAddress: event.from }, 'session moved');
         break;
       case 'otherServer':
-        log.warn({ ...fieldsOf(event), peer: event.peer, wish: event.wish }, 'session of another server');
+        log.warn(
+          { ...fieldsOf(event), peer: event.peer, message: REQUESTS[event.wish], reason: 'session of another server' },
+          'request rejected',
+        );
         break;
       case 'localHomeAgent':
         log.info(
@@ -100,7 +109,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         );
         break;
       case 'uninvited':
-        log.warn({ address: event.peer.address, port: event.peer.port }, 'no answer to an invitation');
+        log.warn({ address: event.peer.address, port: event.peer.port }, 'invitation unanswered');
         break;
       case 'fault':
         guard.fault(placeOfInput(event.during), event.error);
@@ -108,16 +117,16 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
   };
 }
 
-function fieldsOf({ sessionId, address, nai }: NasSubject): Record<string, unknown> {
+function fieldsOf({ sessionId, address, nai }: NasSubject): LogFields {
   return { session: sessionText(sessionId), address, nai };
 }
 
-function resultText(resultCode: number | undefined): string {
-  return resultCode === undefined ? 'no answer' : resultName(resultCode);
+function resultOf(resultCode: number | undefined): LogFields {
+  return resultCode === undefined ? { reason: 'no-answer' } : { resultCode: resultName(resultCode) };
 }
 
 /** What a log says of an assignment. */
-function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): Record<string, unknown> {
+function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): LogFields {
   return {
     homeAgent: formatAddress(homeAgent),
     homeAddress: homeAddress && formatAddress(homeAddress),

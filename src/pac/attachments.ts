@@ -8,7 +8,7 @@ import {
 import { Drbg } from '../protocol/bytes/drbg.js';
 import type { PacAuthorized } from '../protocol/pana/session/pac-interface.js';
 import type { PeerCredentials } from '../runtime/eap/engine.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import type { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
@@ -105,10 +105,10 @@ export class Attachments {
       return { started: 'again' };
     }
     const { log, metrics, node } = this.#tools;
-    const from = await attempt.move();
+    const fromAddress = await attempt.move();
     const { careOfAddress } = attempt;
     metrics.count('moves');
-    log.info({ from, careOfAddress }, 'moved');
+    log.info({ fromAddress, careOfAddress }, 'session moved');
     node.moved(attempt);
     return { moved: careOfAddress };
   }
@@ -189,7 +189,7 @@ export class Attachments {
     try {
       const attempt = await Attempt.open(options, tools, (event) => this.#happened(id, event));
       this.#attempts.set(id, attempt);
-      log.debug({ paa, port: pana.port, from: attempt.careOfAddress }, 'starting');
+      log.debug({ address: paa, port: pana.port, careOfAddress: attempt.careOfAddress }, 'session starting');
     } catch (error) {
       this.#driver.feed({ type: 'unreachable', attempt: id, reason: reasonOf(error) });
       return;
@@ -209,7 +209,8 @@ export class Attachments {
   #retire(id: number, by: number): void {
     const { log, metrics } = this.#tools;
     metrics.count('sessions', { result: 'replaced' });
-    log.info({ paa: this.#attempts.get(id)?.paa, by: this.#attempts.get(by)?.paa }, 'session replaced');
+    const [fromAddress, address] = [this.#attempts.get(id)?.paa, this.#attempts.get(by)?.paa];
+    log.info({ fromAddress, address }, 'session replaced');
     this.#end(id, (attempt) => attempt.retire());
   }
 
@@ -225,7 +226,7 @@ export class Attachments {
       if (address !== attempt.careOfAddress && this.current === attempt) await this.move();
     } catch (error) {
       // Between two networks there is no route; the next change may bring one.
-      this.#tools.log.debug({ paa: attempt.paa, reason: reasonOf(error) }, 'no way to the PAA');
+      this.#tools.log.debug({ address: attempt.paa, reason: reasonOf(error) }, 'PAA unreachable');
     }
     this.#driver.feed({ type: 'located', attempt: id, paas: await this.#paas() });
   }
@@ -251,18 +252,18 @@ export class Attachments {
     const attempt = this.#attempts.get(id);
     if (!attempt) return;
     const { log, metrics, node, surroundings } = this.#tools;
-    const milliseconds = surroundings.host.monotonic() - attempt.startedAt;
+    const duration = surroundings.host.monotonic() - attempt.startedAt;
     metrics.count('sessions', { result: reauthentication ? 'reauthenticated' : 'authorized' });
-    if (!reauthentication) metrics.time('bootstrap', milliseconds);
+    if (!reauthentication) metrics.time('bootstrap', duration);
     log.info(
       {
         session: sessionText(sessionId),
-        paa: attempt.paa,
+        address: attempt.paa,
         lifetime: lifetime === undefined ? undefined : Math.round(lifetime / 1000),
-        ...(reauthentication ? {} : { milliseconds: Math.round(milliseconds) }),
+        ...(reauthentication ? {} : { duration: Math.round(duration) }),
         protection: algorithms?.integrity.name ?? 'none',
       },
-      reauthentication ? 'reauthenticated' : 'authorized',
+      reauthentication ? 'session reauthenticated' : 'session authorized',
     );
     node.authorized(attempt);
   }
@@ -280,25 +281,25 @@ export class Attachments {
     const { log, metrics } = this.#tools;
     switch (event.type) {
       case 'no-paa':
-        log.warn('no PAA is known: pana.paa is empty, and neither DHCP nor a default router says one');
+        log.warn({ reason: 'pana.paa is empty, and neither DHCP nor a default router says one' }, 'PAA not found');
         break;
       case 'no-way':
-        log.warn({ paa: event.paa, reason: event.reason }, 'no way to the PAA');
+        log.warn({ address: event.paa, reason: event.reason }, 'PAA unreachable');
         break;
       case 'waiting':
-        log.info({ seconds: Math.round(event.milliseconds / 100) / 10 }, 'starting again');
+        log.info({ duration: Math.round(event.milliseconds) }, 'session retry scheduled');
         break;
       case 'silent':
-        log.warn({ paa: event.paa }, 'the PAA does not answer');
+        log.warn({ address: event.paa }, 'PAA not responding');
         break;
       case 'answers-again':
-        log.info({ paa: event.paa }, 'the PAA answers again');
+        log.info({ address: event.paa }, 'PAA responding again');
         break;
       case 'ended': {
-        const { paa, cause } = event;
-        metrics.count('sessions', { result: cause });
-        if (event.authorized) log.info({ paa, cause }, 'session ended');
-        else log.warn({ paa, cause }, 'not authorized');
+        const { paa: address, cause: reason } = event;
+        metrics.count('sessions', { result: reason });
+        if (event.authorized) log.info({ address, reason }, 'session ended');
+        else log.warn({ address, reason }, 'session refused');
       }
     }
   }

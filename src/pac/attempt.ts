@@ -2,7 +2,7 @@ import type { EapPeerEvent } from '../protocol/eap/peer.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
 import type { PacAuthorized, PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
 import { EapPeer, type EapPeerOptions } from '../runtime/eap/peer.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { panaFields } from '../runtime/log/pana-fields.js';
 import type { DatagramSocket } from '../runtime/net/udp.js';
 import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
@@ -182,12 +182,12 @@ export class Attempt {
     switch (output.type) {
       case 'send':
         metrics.count('datagrams', { direction: 'out' });
-        trace(log, 'sent', output.octets);
+        trace(log, 'message sent', output.octets);
         this.#socket.send(output.octets, { address: this.paa, port: this.#options.port });
         break;
       case 'dropped':
         metrics.count('dropped', { code: output.code });
-        log.debug({ code: output.code }, 'dropped');
+        log.debug({ reason: output.code }, 'message dropped');
         break;
       case 'eapRestart':
         this.#newEap();
@@ -230,7 +230,7 @@ export class Attempt {
       case 'keys':
         this.forgetKeys();
         this.keys = { msk: event.msk, emsk: event.emsk };
-        log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP has its keys');
+        log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP keys derived');
         this.feed({ type: 'eapKeys', msk: event.msk.copy(), unconfirmed: event.tlsVersion !== 'TLSv1.3' });
         break;
       case 'succeeded':
@@ -261,7 +261,7 @@ function connect(
   };
   const onDatagram = (octets: Uint8Array) => {
     metrics.count('datagrams', { direction: 'in' });
-    trace(log, 'received', octets);
+    trace(log, 'message received', octets);
     take(octets);
   };
   return surroundings.udp.connect({ address: paa, port }, from, (octets) =>
@@ -269,6 +269,6 @@ function connect(
   );
 }
 
-function trace(log: Logger, message: 'sent' | 'received', octets: Uint8Array): void {
+function trace(log: Logger, message: 'message sent' | 'message received', octets: Uint8Array): void {
   if (log.isLevelEnabled('debug')) log.debug({ ...panaFields(octets), octets: octets.length }, message);
 }

@@ -1,5 +1,5 @@
 import { makeHookRunner } from '../runtime/hooks/reporter.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
@@ -104,7 +104,7 @@ export class PacDaemon implements Service<PacOptions> {
       daemon.#unwatch = surroundings.watchAddresses(() => daemon.#attachments.addressesChanged(), host);
     }
     daemon.#watchCredentials.start();
-    log.info({ paa: options.pana.paa, port: options.pana.port }, 'ready');
+    log.info({ address: options.pana.paa.join(', '), port: options.pana.port }, 'ready');
     daemon.#attachments.start();
     return daemon;
   }

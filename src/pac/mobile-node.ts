@@ -3,7 +3,7 @@ import type { Secret } from '../protocol/bytes/secret.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import { capabilityNames } from '../protocol/mip6/assignment.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
-import type { Logger } from '../runtime/log/log.js';
+import type { LogFields, Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { CancelTimer, Host } from '../runtime/system/host.js';
@@ -39,7 +39,8 @@ export class MobileNode {
   }
 
   status(): { readonly binding: object | undefined; readonly hooks: object } {
-    return { binding: this.#binding && describe(this.#binding), hooks: this.#hooks.status() };
+    const { ikeIdentity: identity, ...binding } = this.#binding ? fieldsOf(this.#binding) : {};
+    return { binding: this.#binding && { ...binding, identity }, hooks: this.#hooks.status() };
   }
 
   /** The assignment of a session against the one before it. */
@@ -52,7 +53,7 @@ export class MobileNode {
     const before = this.#binding;
     const why = event.mobilityProblem ?? (assignment && refusal(assignment, root));
     if (!assignment || !attempt.keys || why !== undefined) {
-      if (mode !== 'off') this.#log.warn({ reason: why ?? 'none was assigned' }, 'no Mobile IPv6');
+      if (mode !== 'off') this.#log.warn({ reason: why ?? 'none was assigned' }, 'Mobile IPv6 unavailable');
       this.withdraw(attempt);
     } else {
       const psk = pskOf(assignment, attempt.keys, root);
@@ -60,7 +61,7 @@ export class MobileNode {
       const isSame = before !== undefined && isSameBinding(before.assignment, assignment);
       if (!isSame) this.withdraw(attempt);
       this.#binding = binding;
-      this.#log.info(describe(binding), isSame ? 'bootstrap refreshed' : 'bootstrapped');
+      this.#log.info(fieldsOf(binding), isSame ? 'bootstrap refreshed' : 'bootstrap completed');
       this.#hook(isSame ? 'refresh' : 'up', attempt, binding, psk);
       psk.wipe();
     }
@@ -88,7 +89,7 @@ export class MobileNode {
     const before = this.#binding;
     this.#binding = undefined;
     if (!before) return;
-    this.#log.info(describe(before), 'bootstrap withdrawn');
+    this.#log.info(fieldsOf(before), 'bootstrap withdrawn');
     this.#hook('down', place, before, undefined);
   }
 
@@ -119,12 +120,12 @@ export class MobileNode {
   }
 }
 
-function describe({ assignment, fingerprint: shown }: Binding): Record<string, unknown> {
+function fieldsOf({ assignment, fingerprint: shown }: Binding): LogFields {
   return {
     homeAgent: formatAddress(assignment.homeAgent),
     homeAgentHost: assignment.host,
     homeAddress: assignment.homeAddress && formatAddress(assignment.homeAddress),
-    identity: assignment.ikeIdentity,
+    ikeIdentity: assignment.ikeIdentity,
     lifetime: assignment.lifetime,
     capability: capabilityNames(assignment.capability).join(' '),
     fingerprint: shown,

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab, type LabOptions } from '../../dist/lab/lab.js';
 import { DAY, issueCertificate, makeCa, validFor } from '../../src/pki/certificate-authority.js';
+import type { LogEvent } from '../../src/runtime/log/events.js';
 import type { Lease } from '../../src/store/records.js';
 import { writePem } from './pem.js';
 
@@ -66,17 +67,17 @@ describe.each([
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
 
-    const bound = await pac.line('bootstrapped');
-    const given = await aaa.line('lease given');
+    const bound = await pac.line('bootstrap completed');
+    const given = await aaa.line('lease assigned');
     expect(bound).toMatchObject({
       homeAgent: '2001:db8:1::1',
       homeAgentHost: 'ha1.home.example',
-      identity: MN,
+      ikeIdentity: MN,
       homeAddress: given['homeAddress'],
       fingerprint: given['fingerprint'],
     });
-    expect(await aaa.line('authenticated')).toMatchObject({ nai: MN, tls: `TLSv${tls}` });
-    expect(await paa.line('authorized')).toMatchObject({ nai: MN, homeAddress: bound['homeAddress'] });
+    expect(await aaa.line('authentication succeeded')).toMatchObject({ nai: MN, tls: `TLSv${tls}` });
+    expect(await paa.line('session authorized')).toMatchObject({ nai: MN, homeAddress: bound['homeAddress'] });
 
     await pac.line('hook done');
     await aaa.line('hook done');
@@ -107,7 +108,7 @@ describe('a home agent in the access network', () => {
     const { lab: made, aaa, paa } = await network({ localHomeAgent: true });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { mobility: { 'home-agent': 'local' } });
-    const bound = await pac.line('bootstrapped');
+    const bound = await pac.line('bootstrap completed');
     const granted = await paa.line('local home agent granted');
     expect(bound).toMatchObject({ homeAgent: '2001:db8:a::1', fingerprint: granted['fingerprint'] });
     await paa.line('hook done', ({ role }) => role === 'ha');
@@ -116,7 +117,7 @@ describe('a home agent in the access network', () => {
     await pac.stop();
     await paa.line('hook done', ({ role, event }) => role === 'ha' && event === 'down');
     expect(await read(made, 'paa', 'psk.txt')).toBe('');
-    expect(aaa.lines.some(({ msg }) => msg === 'lease given')).toBe(false);
+    expect(aaa.lines.some(({ msg }) => msg === 'lease assigned')).toBe(false);
   });
 
   it('is not given to a node that prefers the home network, nor where the subscriber may not', async () => {
@@ -125,9 +126,9 @@ describe('a home agent in the access network', () => {
     await made.addSubscriber('mn2@home.example', 'mn2', { localHomeAgent: false });
     const home = await made.startPac('mn1');
     const forbidden = await made.startPac('mn2', { mobility: { 'home-agent': 'local' } });
-    expect(await home.line('bootstrapped')).toMatchObject({ homeAgent: '2001:db8:1::1' });
-    expect(await forbidden.line('bootstrapped')).toMatchObject({ homeAgent: '2001:db8:1::1' });
-    expect(aaa.lines.filter(({ msg }) => msg === 'lease given')).toHaveLength(2);
+    expect(await home.line('bootstrap completed')).toMatchObject({ homeAgent: '2001:db8:1::1' });
+    expect(await forbidden.line('bootstrap completed')).toMatchObject({ homeAgent: '2001:db8:1::1' });
+    expect(aaa.lines.filter(({ msg }) => msg === 'lease assigned')).toHaveLength(2);
   });
 });
 
@@ -136,9 +137,9 @@ describe('without Mobile IPv6', () => {
     const { lab: made, aaa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { mobility: { mode: 'off' } });
-    await pac.line('authorized');
-    await aaa.line('authenticated');
-    expect(pac.lines.some(({ msg }) => msg === 'bootstrapped' || msg === 'no Mobile IPv6')).toBe(false);
+    await pac.line('session authorized');
+    await aaa.line('authentication succeeded');
+    expect(pac.lines.some(({ msg }) => msg === 'bootstrap completed' || msg === 'Mobile IPv6 unavailable')).toBe(false);
     expect(await leasesOf(made)).toEqual([]);
   });
 
@@ -146,8 +147,8 @@ describe('without Mobile IPv6', () => {
     const { lab: made } = await network({ paa: { mobility: { offer: false } } });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1');
-    await pac.line('authorized');
-    expect(await pac.line('no Mobile IPv6')).toMatchObject({ reason: 'none was assigned' });
+    await pac.line('session authorized');
+    expect(await pac.line('Mobile IPv6 unavailable')).toMatchObject({ reason: 'none was assigned' });
     expect(await leasesOf(made)).toEqual([]);
   });
 
@@ -156,11 +157,11 @@ describe('without Mobile IPv6', () => {
     await made.addSubscriber(MN, 'mn1', { mip6: false });
     await made.addSubscriber('mn2@home.example', 'mn2');
     await made.addSubscriber('mn3@home.example', 'mn3');
-    await (await made.startPac('mn1')).line('authorized');
-    expect(await aaa.line('no Mobile IPv6')).toMatchObject({ nai: MN, reason: 'not-granted' });
-    await (await made.startPac('mn2')).line('bootstrapped');
-    await (await made.startPac('mn3')).line('authorized');
-    expect(await aaa.line('no Mobile IPv6', ({ user }) => user === 'mn3@home.example')).toMatchObject({
+    await (await made.startPac('mn1')).line('session authorized');
+    expect(await aaa.line('Mobile IPv6 unavailable')).toMatchObject({ nai: MN, reason: 'not-granted' });
+    await (await made.startPac('mn2')).line('bootstrap completed');
+    await (await made.startPac('mn3')).line('session authorized');
+    expect(await aaa.line('Mobile IPv6 unavailable', ({ nai }) => nai === 'mn3@home.example')).toMatchObject({
       reason: 'no-home-agent',
     });
     expect(await leasesOf(made)).toHaveLength(1);
@@ -172,7 +173,7 @@ describe('two nodes at once on one home agent', () => {
     const { lab: made, aaa } = await network();
     await Promise.all([made.addSubscriber(MN, 'mn1'), made.addSubscriber('mn2@home.example', 'mn2')]);
     const [one, two] = await Promise.all([made.startPac('mn1'), made.startPac('mn2')]);
-    const bound = await Promise.all([one.line('bootstrapped'), two.line('bootstrapped')]);
+    const bound = await Promise.all([one.line('bootstrap completed'), two.line('bootstrap completed')]);
     expect(new Set(bound.map(({ homeAddress }) => homeAddress)).size).toBe(2);
     expect(new Set(bound.map(({ fingerprint }) => fingerprint)).size).toBe(2);
     await Promise.all(
@@ -207,8 +208,8 @@ describe('a node that is refused', () => {
     const other = await makeCa('Another CA', 'p256', validFor(10));
     await writePem(made, 'mn1', await issueCertificate(other, { kind: 'client', nai: MN }, validFor(10)));
     const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
-    expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
-    expect(await aaa.line('refused')).toMatchObject({ reason: 'other-ca' });
+    expect(await pac.line('session refused')).toMatchObject({ reason: 'authentication-rejected' });
+    expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'other-ca' });
     await expectNothing(made, [pac, aaa, paa]);
   });
 
@@ -216,8 +217,8 @@ describe('a node that is refused', () => {
     const { lab: made, aaa, paa } = await network();
     await made.issueClient('mn1', 'stranger@home.example');
     const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
-    expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
-    expect(await aaa.line('refused')).toMatchObject({ reason: 'no-subscriber' });
+    expect(await pac.line('session refused')).toMatchObject({ reason: 'authentication-rejected' });
+    expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'no-subscriber' });
     await expectNothing(made, [pac, aaa, paa]);
   });
 
@@ -225,16 +226,16 @@ describe('a node that is refused', () => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     await pac.stop();
     await aaa.line('hook done', ({ event }) => event === 'down');
     await paa.line('hook done', ({ event }) => event === 'revoke');
     await made.pki.revoke('mn1');
     aaa.signal('SIGHUP');
-    await aaa.line('reloaded');
+    await aaa.line('configuration reloaded');
     const again = await made.startPac('mn1');
-    expect(await again.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
-    expect(await aaa.line('refused')).toMatchObject({ reason: 'revoked' });
+    expect(await again.line('session refused')).toMatchObject({ reason: 'authentication-rejected' });
+    expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'revoked' });
     expect(await leasesOf(made)).toEqual([]);
     expect(await filesOf(made, 'mn1')).toEqual([]);
   });
@@ -243,7 +244,7 @@ describe('a node that is refused', () => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'server-name': 'other.example' } });
-    await pac.line('not authorized');
+    await pac.line('session refused');
     expect(await pac.line('EAP failed')).toMatchObject({ reason: 'server-name' });
     await expectNothing(made, [pac, aaa, paa]);
   });
@@ -255,12 +256,12 @@ describe('an AAA server that is away', () => {
     await made.addSubscriber(MN, 'mn1');
     await aaa.stop();
     const pac = await made.startPac('mn1', { retry: { first: '200ms', longest: '400ms' } });
-    expect(await pac.line('not authorized')).toMatchObject({ cause: 'authentication-rejected' });
-    const waits = [await pac.line('starting again')];
-    waits.push(await pac.line('starting again', (line) => line !== waits[0]));
-    expect(Number(waits[1]?.['seconds'])).toBeGreaterThan(Number(waits[0]?.['seconds']));
+    expect(await pac.line('session refused')).toMatchObject({ reason: 'authentication-rejected' });
+    const waits = [await pac.line('session retry scheduled')];
+    waits.push(await pac.line('session retry scheduled', (line) => line !== waits[0]));
+    expect(Number(waits[1]?.duration)).toBeGreaterThan(Number(waits[0]?.duration));
     made.start('aaa', 'aaa', join(made.folder, 'aaa.yaml'));
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
   });
 });
 
@@ -276,8 +277,8 @@ describe('a certificate', () => {
     const validity = { notBefore: new Date(Date.now() - DAY), notAfter: until };
     await writePem(made, 'mn1', await issueCertificate(ca, { kind: 'client', nai: MN }, validity));
     const pac = await made.startPac('mn1');
-    expect(Number((await pac.line('authorized'))['lifetime'])).toBeLessThanOrEqual(600);
-    await aaa.line('lease given');
+    expect(Number((await pac.line('session authorized'))['lifetime'])).toBeLessThanOrEqual(600);
+    await aaa.line('lease assigned');
     const [lease] = await leasesOf(made);
     expect(lease?.expiresAt).toBeLessThanOrEqual(until.getTime());
   });
@@ -292,7 +293,7 @@ describe('what two ends agree on', () => {
     const { lab: made } = await network({ hooks: false, paa: { pana: { prf: theirs, integrity: theirs } } });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { pana: { prf: ours, integrity: ours } });
-    expect(await pac.line('authorized')).toMatchObject({ protection });
+    expect(await pac.line('session authorized')).toMatchObject({ protection });
   });
 
   it.each([true, false])('to ask for the identity in PAR[S] already; responses in PAN: %s', async (piggyback) => {
@@ -300,10 +301,10 @@ describe('what two ends agree on', () => {
       const { lab: made } = await network({ paa: { pana } });
       await made.addSubscriber(MN, 'mn1');
       const pac = await made.startPac('mn1', { pana: { 'piggyback-responses': piggyback } });
-      await pac.line('bootstrapped');
+      await pac.line('bootstrap completed');
       if (pana['ip-reconfiguration']) await pac.line('hook done', ({ event }) => event === 'reconfigure');
       await made.close();
-      return pac.lines.filter(({ msg, message }) => msg === 'received' && message === 'PAR').length;
+      return pac.lines.filter(({ msg, message }) => msg === 'message received' && message === 'PAR').length;
     };
     const optimised = await parsReceived({ 'optimised-start': true, 'ip-reconfiguration': true });
     // The first PAR begins EAP-TLS at once.
@@ -314,16 +315,16 @@ describe('what two ends agree on', () => {
     const { lab: made } = await network({ hooks: false, paa: { nas: { 'framed-mtu': 300 } } });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { eap: { mtu: 200 } });
-    await pac.line('bootstrapped');
-    const largest = (msg: string) =>
+    await pac.line('bootstrap completed');
+    const largest = (msg: LogEvent) =>
       Math.max(
         ...pac.lines.flatMap((line) =>
           line.msg === msg && (line['message'] === 'PAR' || line['message'] === 'PAN') ? [Number(line['octets'])] : [],
         ),
       );
     // PANA adds its header of 16 octets, an AVP's of 8, and padding.
-    expect(largest('received')).toBe(16 + 8 + 300);
-    expect(largest('sent')).toBe(16 + 8 + 200);
+    expect(largest('message received')).toBe(16 + 8 + 300);
+    expect(largest('message sent')).toBe(16 + 8 + 200);
   });
 });
 
@@ -355,7 +356,7 @@ describe("the home agent's hook", () => {
 
   it('is not waited for longer than hooks.wait', async () => {
     const { aaa, pac, release } = await begun('50ms');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     expect(aaa.lines.some(({ msg }) => msg === 'hook done')).toBe(false);
     await release();
     await aaa.line('hook done');
@@ -363,11 +364,11 @@ describe("the home agent's hook", () => {
 
   it('is waited for so long, so that IKE finds its key', async () => {
     const { aaa, paa, pac, release } = await begun('30s');
-    await aaa.line('lease given');
+    await aaa.line('lease assigned');
     await release();
     const hook = await aaa.line('hook done');
-    const bound = await pac.line('bootstrapped');
+    const bound = await pac.line('bootstrap completed');
     expect(bound.at).toBeGreaterThan(hook.at);
-    expect(paa.lines.some(({ msg, at }) => msg === 'authorized' && at < hook.at)).toBe(false);
+    expect(paa.lines.some(({ msg, at }) => msg === 'session authorized' && at < hook.at)).toBe(false);
   });
 });

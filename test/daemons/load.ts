@@ -171,7 +171,7 @@ export async function untilFreed(lab: Lab, servers: readonly DaemonProcess[]): P
     const { homeAddress } = lease;
     const freed = servers.flatMap((server) => {
       const since = server.lines.length;
-      return ['lease expired', 'lease released'].map((message) =>
+      return (['lease expired', 'lease released'] as const).map((message) =>
         server.line(
           message,
           (line) => line['homeAddress'] === homeAddress && server.lines.indexOf(line) >= since,

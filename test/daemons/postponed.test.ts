@@ -25,7 +25,7 @@ it('a re-authentication while no AAA server is there ends no session, and goes w
   await made.addSubscriber('mn1@home.example', 'mn1');
   const node = new BenchNode(place, await credentialsOf(made, 'mn1'));
   await node.bootstrap();
-  const { session } = await paa.line('authorized');
+  const { session } = await paa.line('session authorized');
   await aaa.stop();
   await callDaemon(made.socket('paa'), 'POST', '/session/reauth', { session });
   expect(await paa.line('reauthentication postponed')).toMatchObject({ session, nai: 'mn1@home.example' });
@@ -33,7 +33,7 @@ it('a re-authentication while no AAA server is there ends no session, and goes w
   const again = made.start('aaa', 'aaa', made.path('aaa.yaml'));
   await again.line('ready');
   // The TLS engine of the node begins anew in the middle of a run.
-  await paa.line('reauthenticated');
+  await paa.line('session reauthenticated');
   expect(await callDaemon(made.socket('paa'), 'GET', '/sessions')).toMatchObject([{ session, state: 'OPEN' }]);
   expect(paa.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
   await node.terminate();

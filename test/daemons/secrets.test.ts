@@ -25,7 +25,7 @@ it('no key of a whole run is in any log, and every end has the key that an outsi
   const config = await lab.configurePac('mn1', { pana: { paa: [tapped.address], port: tapped.port } });
   const keyLog = lab.path('keylog');
   const pac = lab.start('mn1', 'pac', config, { NODE_OPTIONS: `--tls-keylog=${keyLog}` });
-  const bound = await pac.line('bootstrapped');
+  const bound = await pac.line('bootstrap completed');
   await pac.line('hook done');
   await aaa.line('hook done');
   const psk = (await readFile(lab.path('hooks', 'mn1', 'psk.txt'), 'utf8')).trim().split(' 0x')[1] ?? '';

@@ -54,7 +54,7 @@ describe.skipIf(!possible)('a service manager', () => {
     started.signal('SIGHUP');
     const reloading = await socket.message(/^RELOADING=1$/);
     expect(socket.messages[reloading]?.[1]).toMatch(/^MONOTONIC_USEC=\d{4,}$/);
-    await started.line('reloaded');
+    await started.line('configuration reloaded');
     const again = await socket.message(/^READY=1$/, reloading);
 
     const ended = started.stop();
@@ -73,7 +73,7 @@ describe.skipIf(!possible)('a service manager', () => {
 
     await lab.configure('paa', { pana: { prot: 1 } });
     started.signal('SIGHUP');
-    const { reason } = await started.line('reload failed: all is as before');
+    const { reason } = await started.line('reload failed');
     expect(reason).toContain('pana.prot: unknown key; did you mean "port"?');
     const reloading = await socket.message(/^RELOADING=1$/);
     const again = await socket.message(/^READY=1$/, reloading);
@@ -98,7 +98,7 @@ describe.skipIf(!possible)('a service manager', () => {
     await (await lab.startAaa()).daemon.stop();
     const environment = { NOTIFY_SOCKET: lab.path('nobody') };
     const aaa = lab.start('aaa alone', 'aaa', lab.path('aaa.yaml'), environment);
-    await aaa.line('systemd cannot be told');
+    await aaa.line('service manager not notified');
     expect(await aaa.stop()).toBe(0);
   });
 });

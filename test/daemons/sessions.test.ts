@@ -24,8 +24,8 @@ async function scene(paaTree = {}): Promise<Scene> {
   const { daemon: paa } = await made.startPaa(place, 'paa', paaTree);
   await made.addSubscriber('mn1@home.example', 'mn1');
   const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
-  await pac.line('bootstrapped');
-  await paa.line('authorized');
+  await pac.line('bootstrap completed');
+  await paa.line('session authorized');
   return { made, aaa, paa, pac };
 }
 
@@ -36,7 +36,7 @@ function session(made: Lab, ...parameters: readonly string[]) {
 describe('the AAA server', () => {
   it('shows its sessions, to people and to programs', async () => {
     const { made, pac } = await scene();
-    const { homeAddress } = await pac.line('bootstrapped');
+    const { homeAddress } = await pac.line('bootstrap completed');
     const shown = await session(made, 'list');
     expect(shown.stdout).toMatch(/^SESSION +SUBSCRIBER +PAA +HOME AGENT +HOME ADDRESS +SINCE +UNTIL/);
     expect(shown.stdout).toContain('mn1@home.example');
@@ -48,15 +48,15 @@ describe('the AAA server', () => {
   it('ends a session with ASR: the client hears PTR, the server STR, and the lease is free', async () => {
     const { made, aaa, paa, pac } = await scene();
     expect(await session(made, 'disconnect', 'mn1@home.example')).toMatchObject({ status: 0 });
-    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
     await pac.line('hook done', ({ event }) => event === 'down');
-    expect(await paa.line('session ended')).toMatchObject({ cause: 'administrative' });
+    expect(await paa.line('session ended')).toMatchObject({ reason: 'administrative' });
     // RFC 6733 8.15: DIAMETER_ADMINISTRATIVE.
-    expect(await aaa.line('session ended')).toMatchObject({ cause: 'ADMINISTRATIVE', known: true });
+    expect(await aaa.line('session ended')).toMatchObject({ reason: 'ADMINISTRATIVE', known: true });
     await aaa.line('lease released');
-    await paa.line('received', ({ message }) => message === 'STA');
+    await paa.line('message received', ({ message }) => message === 'STA');
     const names = paa.lines.flatMap((line) =>
-      line.msg === 'sent' || line.msg === 'received' ? [line['message']] : [],
+      line.msg === 'message sent' || line.msg === 'message received' ? [line['message']] : [],
     );
     expect(names.slice(names.indexOf('ASR'))).toEqual(['ASR', 'ASA', 'STR', 'STA']);
   });
@@ -68,9 +68,9 @@ describe('the AAA server', () => {
     expect(ended).toMatchObject({ status: 0 });
     expect(ended.stdout).toMatch(/paa\.access\.example +SUCCESS/);
     await pac.line('bootstrap refreshed');
-    await paa.line('reauthenticated');
+    await paa.line('session reauthenticated');
     // The session is the same, bound to its server (RFC 6733 8.17).
-    const ders = paa.lines.filter(({ msg, message }) => msg === 'sent' && message === 'DER');
+    const ders = paa.lines.filter(({ msg, message }) => msg === 'message sent' && message === 'DER');
     expect(new Set(ders.map((line) => line['session']))).toEqual(new Set([sessionId]));
   });
 
@@ -87,7 +87,7 @@ describe('the AAA server', () => {
     expect(away.stdout).toContain('not connected: paa.access.example');
     made.start('paa again', 'paa', made.path('paa.yaml'));
     // It has forgotten its sessions: its Origin-State-Id has grown. The node comes back to the same home address.
-    expect(await aaa.line('a PAA has restarted: its sessions are over')).toMatchObject({ sessions: 1 });
+    expect(await aaa.line('sessions lost')).toMatchObject({ count: 1 });
     expect(await made.leases()).toHaveLength(1);
   });
 });

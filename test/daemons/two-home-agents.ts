@@ -26,7 +26,7 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   expect(added).toMatchObject({ status: 0 });
   await made.addSubscriber('mn1@home.example', 'mn1');
   const pac = await made.startPac('mn1');
-  expect(await pac.line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
+  expect(await pac.line('bootstrap completed')).toMatchObject({ homeAgent: HOME_AGENT });
   await aaa.line('hook done', ({ event }) => event === 'up');
   return { made, aaa, pac };
 }

@@ -44,7 +44,8 @@ it.skipIf(withoutPostgres !== undefined)(
       },
     };
     const made = await Lab.make(options, (daemon, line) => {
-      if (line.msg !== 'authorized' && line.msg !== 'session ended') log.push(`${daemon} ${JSON.stringify(line)}`);
+      if (line.msg !== 'session authorized' && line.msg !== 'session ended')
+        log.push(`${daemon} ${JSON.stringify(line)}`);
     });
     lab = made;
     const first = await made.startAaa();

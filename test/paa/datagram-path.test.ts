@@ -15,7 +15,9 @@ it('a datagram goes from its socket through the driver to the NAS once, and its 
   const feed = vi.spyOn(Driver.prototype, 'feed');
   const send = vi.spyOn(UdpSocket.prototype, 'send');
   await expect(scene.node().bootstrap()).rejects.toThrow('a node got no home address');
-  await vi.waitFor(() => expect(scene.lines.some(({ msg }) => msg === 'authorized')).toBe(true), { timeout: 10_000 });
+  await vi.waitFor(() => expect(scene.lines.some(({ msg }) => msg === 'session authorized')).toBe(true), {
+    timeout: 10_000,
+  });
   const inputs = handle.mock.calls.map(([input]) => input.type).filter((type) => type !== 'tick');
   const outputs = handle.mock.results.flatMap(({ value }) => value as ReturnType<Nas['handle']>);
   const asked = outputs.filter(({ type }) => type === 'ask').length;

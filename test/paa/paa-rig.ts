@@ -12,6 +12,7 @@ import { type Avp, type DiameterMessage, FLAG } from '../../src/protocol/diamete
 import { APPLICATION, DEA, DER, STA, STR } from '../../src/protocol/diameter/wire/commands.js';
 import { isProtocolError } from '../../src/protocol/diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
+import type { LogLine } from '../../src/runtime/cli/ladder.js';
 import type { EapConversation } from '../../src/runtime/eap/server.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { grammarian } from '../protocol/diameter/messages.js';
@@ -21,9 +22,6 @@ import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js'
 
 export const SERVER = 'aaa.home.example';
 const PAA = 'paa.access.example';
-
-/** A log line as an object. */
-export type Line = Readonly<Record<string, unknown>>;
 
 /** Changes the AVPs of a success; `avps` are in the order of DEA. */
 export type Twist = (avps: readonly Avp[]) => Avp[];
@@ -104,7 +102,7 @@ export class TwistedServer {
 
 export interface Scene {
   readonly servers: readonly TwistedServer[];
-  readonly lines: Line[];
+  readonly lines: LogLine[];
   /** Its Diameter sessions. */
   sessions(): readonly { readonly diameterSession?: string }[];
   /** A node, of which nothing has been heard yet. */
@@ -127,7 +125,7 @@ export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]
     },
     hooks: { 'state-dir': folder },
   });
-  const lines: Line[] = [];
+  const lines: LogLine[] = [];
   const log = pino({ level: 'debug' }, { write: (text: string) => void lines.push(JSON.parse(text)) });
   const daemon = await PaaDaemon.start(options, log);
   const nodes: BenchNode[] = [];

@@ -3,6 +3,7 @@ import { AVP_FLAG, type Avp, type DiameterMessage } from '../../src/protocol/dia
 import { APPLICATION, ASR, STR } from '../../src/protocol/diameter/wire/commands.js';
 import { AVPS, type AvpName } from '../../src/protocol/diameter/wire/dictionary.js';
 import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';
+import type { LogEvent } from '../../src/runtime/log/events.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
@@ -37,7 +38,7 @@ function strOf(server: TwistedServer) {
   });
 }
 
-const said = ({ lines }: Scene, message: string) => lines.filter(({ msg }) => msg === message);
+const said = ({ lines }: Scene, message: LogEvent) => lines.filter(({ msg }) => msg === message);
 
 function first(scene: Scene): TwistedServer {
   const [server] = scene.servers;
@@ -89,8 +90,8 @@ describe('a success that the PAA cannot use', () => {
         'Destination-Realm': 'home.example',
       },
     ]);
-    expect(said(scene, 'success of the AAA server cannot be used')).toMatchObject([{ reason }]);
-    expect(said(scene, 'authorized')).toEqual([]);
+    expect(said(scene, 'AAA answer rejected')).toMatchObject([{ reason }]);
+    expect(said(scene, 'session authorized')).toEqual([]);
     expect(scene.sessions()).toMatchObject([{ state: 'WAIT_FAIL_PAN' }]);
   });
 
@@ -102,7 +103,7 @@ describe('a success that the PAA cannot use', () => {
       .node()
       .bootstrap()
       .catch(() => undefined);
-    await vi.waitFor(() => expect(said(scene, 'success of the AAA server cannot be used')).toHaveLength(1), {
+    await vi.waitFor(() => expect(said(scene, 'AAA answer rejected')).toHaveLength(1), {
       timeout: 10_000,
     });
     expect(scene.sessions()).toMatchObject([{ state: 'WAIT_FAIL_PAN' }]);
@@ -151,8 +152,8 @@ describe('a success with a broken mobility AVP', () => {
     const server = first(scene);
     server.twist = twist;
     await expect(scene.node().bootstrap()).rejects.toThrow(IN);
-    await vi.waitFor(() => expect(said(scene, 'authorized')).toHaveLength(1), { timeout: 10_000 });
-    expect(said(scene, 'no Mobile IPv6')).toHaveLength(1);
+    await vi.waitFor(() => expect(said(scene, 'session authorized')).toHaveLength(1), { timeout: 10_000 });
+    expect(said(scene, 'Mobile IPv6 unavailable')).toHaveLength(1);
     expect(server.ended).toEqual([]);
   });
 });
@@ -180,7 +181,7 @@ describe('a session', () => {
     if (!server || !other) throw new Error('no servers');
     server.more = { Class: CLASSES, ...more };
     await expect(scene.node().bootstrap()).rejects.toThrow(IN);
-    await vi.waitFor(() => expect(said(scene, 'authorized')).toHaveLength(1), { timeout: 10_000 });
+    await vi.waitFor(() => expect(said(scene, 'session authorized')).toHaveLength(1), { timeout: 10_000 });
     const [sessionId = ''] = server.sessions;
     return { scene, server, other, sessionId };
   }
@@ -189,7 +190,7 @@ describe('a session', () => {
     const { scene, server, other, sessionId } = await entered();
     expect(await wish(other, sessionId)).toBe(5002);
     expect(scene.sessions()).toMatchObject([{ diameterSession: sessionId, state: 'OPEN' }]);
-    expect(said(scene, 'session of another server')).toMatchObject([{ peer: OTHER_SERVER, wish: 'abort' }]);
+    expect(said(scene, 'request rejected')).toMatchObject([{ peer: OTHER_SERVER, message: 'ASR' }]);
     expect(await wish(server, sessionId)).toBe(2001);
     await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
     expect(strOf(server)).toMatchObject([{ 'Session-Id': sessionId, Class: CLASSES, 'User-Name': 'mn@home.example' }]);

@@ -7,7 +7,7 @@ import { derivePsk } from '../../src/protocol/keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../../src/protocol/mip6/assignment.js';
 import type { PacAuthorized } from '../../src/protocol/pana/session/pac-interface.js';
 import type { HookJob, HookRunner } from '../../src/runtime/hooks/runner.js';
-import type { Logger } from '../../src/runtime/log/log.js';
+import type { Logger } from '../../src/runtime/log/events.js';
 import { unguarded } from '../../src/runtime/service/barrier.js';
 import { VirtualHost } from '../virtual-host.js';
 

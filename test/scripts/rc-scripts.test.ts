@@ -169,7 +169,7 @@ describe('rc.d scripts', () => {
     expect((await call(aaa, 'start')).output).toContain('already running?');
 
     expect(await call(aaa, 'reload')).toEqual({ status: 0, output: 'The configuration is valid.\n' });
-    await holds(made, 'log', 'info: reloaded');
+    await holds(made, 'log', 'info: configuration reloaded');
     await writeFile(config, good.replace('realm:', 'realms:'));
     expect((await call(aaa, 'reload')).status).not.toBe(0);
     expect((await call(aaa, 'configtest')).status).not.toBe(0);
@@ -178,7 +178,7 @@ describe('rc.d scripts', () => {
     expect(await call(aaa, 'stop')).toEqual({ status: 0, output: '' });
     const log = await holds(made, 'log', 'ended');
     expect(log).toMatch(/info: stopped\nended\n$/);
-    expect(log.match(/info: reloaded/g)).toHaveLength(1);
+    expect(log.match(/info: configuration reloaded/g)).toHaveLength(1);
     expect((await call(aaa, 'reload')).output).toBe('pana_aaa is not running?\n');
     expect((await call(aaa, 'nonsense')).output).toContain('unknown directive');
   });

@@ -113,7 +113,13 @@ describe('an invariant is seen to break', () => {
     [
       'no daemon has a fault',
       (world) =>
-        world.ground.onLog({ machine: 'paa1', at: 0, level: 'error', message: 'fault', fields: { reason: 'a test' } }),
+        world.ground.onLog({
+          machine: 'paa1',
+          at: 0,
+          level: 'error',
+          message: 'fault contained',
+          fields: { reason: 'a test' },
+        }),
     ],
     [
       'at rest every willing node is in',

@@ -113,41 +113,41 @@ export class Invariants implements Watcher {
   logged(line: LogLine): void {
     const { machine, message, fields } = line;
     const kind = machine.slice(0, 2);
-    if (message === 'fault') this.break('no daemon has a fault', `${machine}: ${String(fields['reason'])}`);
-    if (message === 'lease given' || message === 'lease renewed') this.#derived(fields);
-    if (message === 'bootstrapped' || message === 'bootstrap refreshed') this.#agreed(machine, fields);
-    if (message === 'authorized' || message === 'reauthenticated') this.#authorizedAt(line);
+    if (message === 'fault contained') this.break('no daemon has a fault', `${machine}: ${fields.reason}`);
+    if (message === 'lease assigned' || message === 'lease renewed') this.#derived(fields);
+    if (message === 'bootstrap completed' || message === 'bootstrap refreshed') this.#agreed(machine, fields);
+    if (message === 'session authorized' || message === 'session reauthenticated') this.#authorizedAt(line);
     if (message === 'session ended') this.#ended(line, kind === 'mn' ? machine : '');
   }
 
   #derived(fields: LogLine['fields']): void {
-    const nai = String(fields['nai'] ?? fields['user']);
+    const nai = String(fields.nai);
     const keys = this.#keys.get(nai) ?? new Set();
-    this.#keys.set(nai, keys.add(String(fields['fingerprint'])));
+    this.#keys.set(nai, keys.add(String(fields.fingerprint)));
   }
 
   /** Both ends have one key. */
   #agreed(machine: string, fields: LogLine['fields']): void {
-    const fingerprint = String(fields['fingerprint']);
-    const nai = String(fields['identity']);
+    const fingerprint = String(fields.fingerprint);
+    const nai = String(fields.ikeIdentity);
     if (!this.#keys.get(nai)?.has(fingerprint))
       this.break('both ends have one key', `${machine} has ${fingerprint}, which no server has derived for ${nai}`);
   }
 
   #authorizedAt({ machine, at, message, fields }: LogLine): void {
     if (machine.startsWith('mn')) {
-      if (message === 'authorized') this.bootstraps += 1;
+      if (message === 'session authorized') this.bootstraps += 1;
       else this.reauthentications += 1;
     }
     const sessions = this.#authorized.get(machine) ?? new Map<string, Authorized>();
     this.#authorized.set(machine, sessions);
-    sessions.set(String(fields['session']), { at, lifetime: Number(fields['lifetime'] ?? 0) * 1_000 });
+    sessions.set(String(fields.session), { at, lifetime: (fields.lifetime ?? 0) * 1_000 });
   }
 
   /** A session ends before its lifetime only for a reason that somebody gave. */
   #ended({ machine, at, fields }: LogLine, node: string): void {
-    const cause = String(fields['cause'] ?? fields['reason']);
-    const known = this.#authorized.get(machine)?.get(String(fields['session']));
+    const cause = String(fields.reason);
+    const known = this.#authorized.get(machine)?.get(String(fields.session));
     // A node does not say which session: it has one at a time.
     if (!known && node === '') return;
     const detail = `${machine}: ${cause}`;

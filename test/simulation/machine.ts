@@ -1,4 +1,4 @@
-import type { Logger } from '../../src/runtime/log/log.js';
+import type { LogEvent, LogFields, Logger } from '../../src/runtime/log/events.js';
 import type { ControlRoutes } from '../../src/runtime/service/control.js';
 import type { Surroundings } from '../../src/runtime/surroundings/surroundings.js';
 import { Life, MachineHost } from './clock.js';
@@ -12,8 +12,8 @@ export interface LogLine {
   readonly machine: string;
   readonly at: number;
   readonly level: 'info' | 'warn' | 'error';
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: LogEvent;
+  readonly fields: LogFields;
 }
 
 /** What machines of a world share. */
@@ -80,7 +80,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     try {
       running.daemon = await this.launch(life, this.#log(life));
     } catch (error) {
-      if (life.alive) this.#say('error', 'not started', { reason: (error as Error).message });
+      if (life.alive) this.#say('error', 'start failed', { reason: (error as Error).message });
       life.end();
     }
   }
@@ -140,17 +140,17 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
   }
 
   #log(life: Life): Logger {
-    const at = (level: LogLine['level']) => (first: object | string, text?: string) => {
+    const at = (level: LogLine['level']) => (first: LogFields | LogEvent, event?: LogEvent) => {
       if (!life.alive) return;
       if (typeof first === 'string') this.#say(level, first, {});
-      else this.#say(level, text ?? '', first as Record<string, unknown>);
+      else if (event !== undefined) this.#say(level, event, first);
     };
     const nothing = () => undefined;
     const log = { trace: nothing, debug: nothing, info: at('info'), warn: at('warn'), error: at('error') };
-    return { ...log, fatal: at('error'), isLevelEnabled: () => false } as unknown as Logger;
+    return { ...log, fatal: at('error'), level: 'info', isLevelEnabled: () => false };
   }
 
-  #say(level: LogLine['level'], message: string, fields: Readonly<Record<string, unknown>>): void {
+  #say(level: LogLine['level'], message: LogEvent, fields: LogFields): void {
     const { scene, onLog } = this.ground;
     scene.trace.note(this.name, this.name, 'log', message.length, () => `${message} ${JSON.stringify(fields)}`);
     onLog({ machine: this.name, at: scene.clock.now, level, message, fields });

@@ -10,7 +10,7 @@ import { type ReadCredentials, readCredentials } from '../../src/pac/credentials
 import { PacDaemon } from '../../src/pac/daemon.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
-import type { Logger } from '../../src/runtime/log/log.js';
+import type { Logger } from '../../src/runtime/log/events.js';
 import type { Host } from '../../src/runtime/system/host.js';
 import type { Life } from './clock.js';
 import { type CertificateChoice, type Credentials, naiOf } from './credentials.js';

@@ -30,7 +30,7 @@ describe.runIf(possible)('a full session on port 716', () => {
     );
     await once(capture.stderr, 'data');
     const pac = await made.startPac('mn1', { pana: { interface: 'mn0' }, 'key-log': made.path('mn1.keys') });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     for (const command of ['ping', 'reauth']) {
       expect((await run('pac', [command, '--control.socket', made.socket('mn1')])).status).toBe(0);
     }
@@ -119,12 +119,12 @@ describe.runIf(possible)('the Diameter side of a full session', () => {
     const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { watchdog: '6s' } });
     await made.addSubscriber('mn1@home.example', 'mn1');
     const pac = await made.startPac('mn1', { mobility: { 'home-agent': 'any' } });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     const command = (...parameters: string[]) =>
       run('aaa', ['session', ...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
     expect((await command('reauth', 'mn1@home.example')).status).toBe(0);
     await pac.line('bootstrap refreshed');
-    await paa.line('sent', ({ message }) => message === 'DWR');
+    await paa.line('message sent', ({ message }) => message === 'DWR');
     expect((await command('disconnect', 'mn1@home.example')).status).toBe(0);
     await aaa.line('session ended');
     await paa.stop();

@@ -58,7 +58,7 @@ class Scene {
   async enter(pana: object = {}): Promise<DaemonProcess> {
     const retry = { first: '1h', longest: '1h' };
     const pac = await this.made.startPac('mn1', { pana: { interface: 'mn0', ...pana }, retry });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     await this.paa.line('hook done', ({ event }) => event === 'permit');
     return pac;
   }
@@ -142,7 +142,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     const scene = await Scene.make();
     const pac = await scene.enter();
     expect(await scene.fate()).toBe('answered');
-    const { session } = await scene.paa.line('authorized');
+    const { session } = await scene.paa.line('session authorized');
     await callDaemon(scene.made.socket('paa'), 'POST', '/session/end', { session });
     await pac.line('session ended');
     await scene.paa.line('hook done', ({ event }) => event === 'revoke');
@@ -177,7 +177,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.fate()).toBe('answered');
     // It started anew from another port: the end of the forgotten session does not shut it out.
     again.signal('SIGHUP');
-    await again.line('reloaded');
+    await again.line('configuration reloaded');
     await expect
       .poll(() => again.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'start').length)
       .toBe(2);
@@ -192,7 +192,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     const pac = await scene.enter();
     await access.ip(access.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
     await access.ip(access.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
-    await pac.line('moved');
+    await pac.line('session moved');
     await scene.paa.line('hook done', ({ event }) => event === 'move');
     expect(await scene.fate(OTHER)).toBe('answered');
     expect(JSON.stringify(await scene.net.elements())).not.toContain(NODE);
@@ -203,7 +203,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
   it('passes before it hears of its success where the PAA waits for that', async () => {
     const scene = await Scene.make({ wait: '20s' });
     const pac = await scene.made.startPac('mn1', { pana: { interface: 'mn0' } });
-    await pac.line('authorized');
+    await pac.line('session authorized');
     const hooks = scene.paa.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'permit');
     expect(hooks.length).toBeGreaterThan(0);
     expect(await scene.fate()).toBe('answered');

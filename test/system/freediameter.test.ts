@@ -64,7 +64,7 @@ async function scene(tls: boolean): Promise<Scene> {
   return { made, net, aaa, paa, aaaPlace, relays };
 }
 
-const messages = ({ lines }: DaemonProcess, direction: 'sent' | 'received', name: string) =>
+const messages = ({ lines }: DaemonProcess, direction: 'message sent' | 'message received', name: string) =>
   lines.filter(({ msg, message }) => msg === direction && message === name);
 
 describe.runIf(possible)('between PAA and AAA server', () => {
@@ -72,13 +72,13 @@ describe.runIf(possible)('between PAA and AAA server', () => {
     const { made, aaa, paa } = await scene(tls);
     for (let i = 0; i < NODES; i += 1) {
       await made.addSubscriber(`mn${i}@home.example`, `mn${i}`);
-      await (await made.startPac(`mn${i}`)).line('bootstrapped');
+      await (await made.startPac(`mn${i}`)).line('bootstrap completed');
     }
-    expect(messages(paa, 'sent', 'DER').every((line) => line['peer'] === relayHost(0))).toBe(true);
+    expect(messages(paa, 'message sent', 'DER').every((line) => line['peer'] === relayHost(0))).toBe(true);
     // A watchdog of each end, answered by the other.
-    await paa.line('received', ({ message }) => message === 'DWA');
-    await paa.line('received', ({ message }) => message === 'DWR', 100_000);
-    await paa.line('sent', ({ message }) => message === 'DWA');
+    await paa.line('message received', ({ message }) => message === 'DWA');
+    await paa.line('message received', ({ message }) => message === 'DWR', 100_000);
+    await paa.line('message sent', ({ message }) => message === 'DWA');
     expect(paa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
     expect(aaa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
   });
@@ -92,26 +92,26 @@ describe.runIf(possible)('between PAA and AAA server', () => {
       relays: [first],
     } = await scene(false);
     await made.addSubscriber('mn1@home.example', 'mn1');
-    const killed = paa.line('sent', ({ message }) => message === 'DER').then(() => first?.kill());
+    const killed = paa.line('message sent', ({ message }) => message === 'DER').then(() => first?.kill());
     const pac = await made.startPac('mn1');
     await killed;
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     expect(await paa.line('peer disconnected')).toMatchObject({ peer: relayHost(0) });
-    expect(messages(paa, 'sent', 'DER').some((line) => line['peer'] === relayHost(1))).toBe(true);
-    expect(pac.lines.some(({ msg }) => msg === 'not authorized')).toBe(false);
+    expect(messages(paa, 'message sent', 'DER').some((line) => line['peer'] === relayHost(1))).toBe(true);
+    expect(pac.lines.some(({ msg }) => msg === 'session refused')).toBe(false);
   });
 
   it('a realm that nobody serves is 3002, and a relay that is not listed is 3010', { timeout: 120_000 }, async () => {
     const { made, net, aaa, paa, aaaPlace } = await scene(false);
     await made.addSubscriber('mn1@home.example', 'mn1');
     await made.startPac('mn1', { eap: { identity: '@nowhere.example' } });
-    expect(await paa.line('no answer from the AAA server')).toMatchObject({ reason: 'UNABLE_TO_DELIVER' });
+    expect(await paa.line('AAA server not responding')).toMatchObject({ reason: 'UNABLE_TO_DELIVER' });
     const address = '2001:db8:a::6';
     await net.ip(net.router, 'address', 'add', `${address}/64`, 'dev', 'ar0', 'nodad');
     const host = 'stranger.visited.example';
     const peers = [{ host: 'aaa.home.example', place: aaaPlace }];
     await Relay.start(made, net, { host, address, tls: false, peers });
-    expect(await aaa.line('peer refused', ({ code }) => code === 'unknown-peer')).toMatchObject({ peer: host });
+    expect(await aaa.line('peer refused', ({ reason }) => reason === 'unknown-peer')).toMatchObject({ peer: host });
     expect(aaa.lines.some((line) => line.msg === 'peer connected' && line['peer'] === host)).toBe(false);
   });
 });

@@ -15,14 +15,14 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     const { daemon: paa } = await made.startPaa(place);
     await made.addSubscriber('mn1@home.example', 'mn1');
     const pac = await made.startPac('mn1', { pana: { interface: 'mn0' } });
-    const bound = await pac.line('bootstrapped');
+    const bound = await pac.line('bootstrap completed');
     await pac.line('hook done');
-    expect(await paa.line('authorized')).toMatchObject({ address: NODE });
+    expect(await paa.line('session authorized')).toMatchObject({ address: NODE });
 
     await net.ip(net.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
     await net.ip(net.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
-    expect(await pac.line('moved')).toMatchObject({ careOfAddress: OTHER });
-    expect(await paa.line('client moved')).toMatchObject({ from: NODE, address: OTHER });
+    expect(await pac.line('session moved')).toMatchObject({ careOfAddress: OTHER });
+    expect(await paa.line('session moved')).toMatchObject({ fromAddress: NODE, address: OTHER });
     await pac.line('hook done', ({ event }) => event === 'move');
     await paa.line('hook done', ({ event }) => event === 'move');
     expect(pac.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
@@ -39,12 +39,12 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     const { daemon: paa } = await made.startPaa(place);
     await made.addSubscriber('mn1@home.example', 'mn1');
     const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     await net.ip(net.node, 'link', 'set', 'mn0', 'down');
     await net.ip(net.node, 'link', 'set', 'mn0', 'up');
     await net.ip(net.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
-    expect(await pac.line('moved')).toMatchObject({ careOfAddress: OTHER });
-    expect(await paa.line('client moved')).toMatchObject({ address: OTHER });
+    expect(await pac.line('session moved')).toMatchObject({ careOfAddress: OTHER });
+    expect(await paa.line('session moved')).toMatchObject({ address: OTHER });
   });
 });
 
@@ -61,15 +61,15 @@ it.runIf(possible)('a node that moves to a network with another PAA has its home
   await made.addSubscriber('mn1@home.example', 'mn1');
   await net.ip(net.node, 'route', 'add', 'default', 'via', ROUTER);
   const pac = await made.startPac('mn1', { pana: { paa: [], port: at.port, interface: 'mn0' } });
-  const { homeAgent, homeAddress } = await pac.line('bootstrapped');
-  await first.line('authorized');
+  const { homeAgent, homeAddress } = await pac.line('bootstrap completed');
+  await first.line('session authorized');
   await pac.line('hook done', ({ event }) => event === 'up');
 
   await net.ip(net.node, 'address', 'add', `${ELSEWHERE}/64`, 'dev', 'mn0', 'nodad');
   await net.ip(net.node, 'route', 'replace', 'default', 'via', OTHER_ROUTER);
   await net.ip(net.node, 'address', 'delete', `${NODE}/64`, 'dev', 'mn0');
-  expect(await second.line('authorized')).toMatchObject({ address: ELSEWHERE, homeAgent, homeAddress });
-  expect(await pac.line('session replaced')).toMatchObject({ paa: ROUTER, by: OTHER_ROUTER });
+  expect(await second.line('session authorized')).toMatchObject({ address: ELSEWHERE, homeAgent, homeAddress });
+  expect(await pac.line('session replaced')).toMatchObject({ fromAddress: ROUTER, address: OTHER_ROUTER });
   expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent, homeAddress });
   await pac.line('hook done', ({ event }) => event === 'refresh');
   await aaa.line('hook done', ({ event }) => event === 'refresh');
@@ -90,10 +90,10 @@ it.runIf(possible)('a node that knows no PAA asks its default router', async () 
   await made.startPaa(place);
   await made.addSubscriber('mn1@home.example', 'mn1');
   const pac = await made.startPac('mn1', { pana: { paa: [] }, retry: { first: '200ms', longest: '200ms' } });
-  await pac.line('no PAA is known: pana.paa is empty, and neither DHCP nor a default router says one');
+  await pac.line('PAA not found');
   await net.ip(net.node, 'route', 'add', 'default', 'via', ROUTER);
-  await pac.line('bootstrapped');
-  expect(await pac.line('authorized')).toMatchObject({ paa: ROUTER });
+  await pac.line('bootstrap completed');
+  expect(await pac.line('session authorized')).toMatchObject({ address: ROUTER });
 });
 
 it.runIf(possible)('a node on another host than the router reaches it by a scoped address, too', async () => {
@@ -108,6 +108,6 @@ it.runIf(possible)('a node on another host than the router reaches it by a scope
   const places = (await paa.line('ready'))['listening'] as readonly Place[];
   const port = places.find(({ address }) => address.startsWith('fe80:'))?.port;
   const pac = await made.startPac('mn1', { pana: { paa: [`${linkLocal}%mn0`], port, interface: 'mn0' } });
-  await pac.line('bootstrapped');
-  expect(String((await paa.line('authorized'))['address'])).toMatch(/^fe80:.*%ar0$/);
+  await pac.line('bootstrap completed');
+  expect(String((await paa.line('session authorized'))['address'])).toMatch(/^fe80:.*%ar0$/);
 });

@@ -96,7 +96,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
   it('gets its hook run there, with all values and the key, and nothing shows on the way', async () => {
     const { made, aaa, remote } = await scene();
     const pac = await made.startPac('mn1');
-    const bound = await pac.line('bootstrapped');
+    const bound = await pac.line('bootstrap completed');
     await pac.line('hook done');
     await aaa.line('hook done', ({ event }) => event === 'up');
     const keys = [await pskOf(made)];
@@ -132,7 +132,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     expect(await readdir(join(remote, 'keys'))).toEqual([]);
     expect(await readdir(made.path('hooks', 'ssh', 'keys'))).toEqual([]);
 
-    const said = aaa.lines.filter(({ msg, line }) => msg === 'hook said' && line === 'hello from the home agent');
+    const said = aaa.lines.filter(({ msg, line }) => msg === 'hook output' && line === 'hello from the home agent');
     expect(said).toHaveLength(3);
     const shown = [JSON.stringify(aaa.lines), aaa.errors];
     for (const n of [0, 1, 2]) shown.push(await readFile(join(remote, `processes.${n}`), 'utf8'));
@@ -148,7 +148,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     const { made, server, aaa, remote } = await scene();
     await server.know('other');
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     expect(await aaa.line('hook failed')).toMatchObject({ event: 'up', try: 1, reason: 'exit status 255' });
     await aaa.line('hook failed', (line) => line['try'] === 2);
     expect(aaa.lines.some(({ line }) => String(line).includes('Host key verification failed'))).toBe(true);
@@ -165,7 +165,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
   it('that forgot the forced command runs nothing of what it is told', async () => {
     const { made, server, aaa, remote } = await scene();
     await server.authorize('ha1', 'restrict');
-    await (await made.startPac('mn1')).line('bootstrapped');
+    await (await made.startPac('mn1')).line('bootstrap completed');
     expect(await aaa.line('hook failed')).toMatchObject({ event: 'up', reason: 'exit status 127' });
     expect(await runs(remote)).toEqual([]);
   });
@@ -174,7 +174,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     const { server, aaa, remote } = await scene(true);
     await expect.poll(async () => (await runs(remote))[0]?.['argument'], { timeout: 20_000 }).toBe('probe');
     await server.stop();
-    expect(await aaa.line('home agent does not answer')).toMatchObject({ homeAgent: 'ha1' });
+    expect(await aaa.line('home agent not responding')).toMatchObject({ homeAgent: 'ha1' });
   });
 });
 

@@ -299,7 +299,7 @@ describe.runIf(possible).each(['home', 'local'] as const)('a node with a %s home
   it('has an IKE_SA with the derived key soon after PAR[C], and another after re-authentication', async () => {
     const { made, scene } = await daemons(where === 'local');
     const pac = await startNode(made, scene, where);
-    const said = await pac.line('hook said', ({ line }) => String(line).startsWith('IKE_SA up'));
+    const said = await pac.line('hook output', ({ line }) => String(line).startsWith('IKE_SA up'));
     expect(Number(said['sinceEvent'])).toBeGreaterThan(0);
     process.stderr.write(`*** ${where} home agent: ${said['line']}, ${said['sinceEvent']} ms after PAR[C] ***\n`);
     expect(await pac.line('hook done')).toMatchObject({ event: 'up' });

@@ -116,7 +116,7 @@ class NetworkLab {
       pana: { interface: 'mn0' },
       mobility: { ike: ['ikev2'], 'home-agent': 'home' },
     });
-    const authorized = await pac.line('authorized');
+    const authorized = await pac.line('session authorized');
     await this.#pana(pac, paa, prober, authorized);
     const ike = await this.#ike(pac, authorized);
     await this.#mobility(pac, ike, binding);
@@ -219,7 +219,7 @@ class NetworkLab {
   async #pana(pac: DaemonProcess, paa: DaemonProcess, prober: Prober, authorized: LogLine): Promise<void> {
     this.#phase('PANA', {
       result: 'yes',
-      milliseconds: Number(authorized['milliseconds']),
+      milliseconds: Number(authorized.duration),
       detail: `EAP-TLS, PANA protected with ${String(authorized['protection'])}`,
     });
     await paa.line('hook done', ({ event }) => event === 'permit');
@@ -234,7 +234,7 @@ class NetworkLab {
     } else {
       this.#found({ what: 'enforcement point', result: 'skipped', detail: 'nftables is not installed' });
     }
-    const given = await pac.line('bootstrapped');
+    const given = await pac.line('bootstrap completed');
     this.#found({ what: 'home agent assigned', result: 'yes', detail: String(given['homeAgent']) });
     this.#found({ what: 'home address assigned', result: 'yes', detail: String(given['homeAddress']) });
   }
@@ -249,7 +249,7 @@ class NetworkLab {
       return undefined;
     }
     const said = await Promise.race([
-      pac.line('hook said', ({ line }) => String(line).startsWith('IKE_SA up')),
+      pac.line('hook output', ({ line }) => String(line).startsWith('IKE_SA up')),
       pac.line('hook failed'),
     ]);
     const times = await charons.mn.times();
@@ -279,7 +279,7 @@ class NetworkLab {
       this.#found({ what: 'CHILD_SA: ESP for binding updates', result: isThere ? 'yes' : 'no' });
       return;
     }
-    const { homeAddress } = await pac.line('bootstrapped');
+    const { homeAddress } = await pac.line('bootstrap completed');
     const prober = new Prober(this.#hosts.MN, String(homeAddress), HOME_AGENT);
     const isOpen = await prober.change('open', 0).then(
       () => true,
@@ -313,7 +313,7 @@ class NetworkLab {
   async #again(pac: DaemonProcess, prober: Prober): Promise<void> {
     const [before] = (await this.#charons?.ha.established()) ?? [];
     await callDaemon(this.#lab.socket('mn1'), 'POST', '/reauth');
-    const { at } = await pac.line('reauthenticated');
+    const { at } = await pac.line('session reauthenticated');
     await pac.line('hook done', ({ event }) => event === 'refresh');
     const detail = prober.pause > 0 ? `packets paused for ${Math.round(prober.pause)} ms` : 'no pause in its packets';
     if (!this.#charons) {

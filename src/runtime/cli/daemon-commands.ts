@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import type { z } from 'zod';
 import { adopt, reloadableKeys } from '../config/reload.js';
-import { type Logger, type LogOptions, openLog } from '../log/log.js';
+import type { Logger } from '../log/events.js';
+import { type LogOptions, openLog } from '../log/log.js';
 import { callDaemon } from '../service/control.js';
 import { runService, type Service, Signals, startService } from '../service/service.js';
 import { asStartError } from '../system/failure.js';
@@ -114,7 +115,7 @@ function reloader<O extends object>(
   let running = started;
   return async () => {
     const { options, left } = adopt(running, await read(), takes);
-    if (left.length > 0) log.warn({ keys: left.join(', ') }, 'needs a restart');
+    if (left.length > 0) log.warn({ option: left.join(', ') }, 'restart required');
     await service.reload(options);
     log.level = commonOf(options).log.level;
     running = options;

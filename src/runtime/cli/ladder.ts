@@ -1,9 +1,14 @@
+import type { LogEvent, LogFields } from '../log/events.js';
+
 /** A line of a daemon's log. */
-export interface LogLine {
-  /** Milliseconds since 1970. */
+export interface LogLine extends LogFields {
+  readonly level: number;
+  /** The daemon's. */
+  readonly name: string;
+  /** UTC, and the same as milliseconds since 1970. */
+  readonly time: string;
   readonly at: number;
-  readonly msg: string;
-  readonly [field: string]: unknown;
+  readonly msg: LogEvent;
 }
 
 /** A message between two of the three columns. */
@@ -25,15 +30,21 @@ const SESSION_MESSAGES = new Set(['DER', 'DEA', 'STR', 'STA']);
 export function rungs(pac: readonly LogLine[], paa: readonly LogLine[]): Rung[] {
   const all: Rung[] = [];
   for (const line of pac) {
-    if ((line.msg !== 'sent' && line.msg !== 'received') || typeof line['message'] !== 'string') continue;
-    const out = line.msg === 'sent';
+    if ((line.msg !== 'message sent' && line.msg !== 'message received') || typeof line['message'] !== 'string')
+      continue;
+    const out = line.msg === 'message sent';
     all.push({ at: line.at, from: out ? 0 : 1, to: out ? 1 : 0, text: bothNames(line) });
   }
   const [begin = 0] = all.map(({ at }) => at);
   for (const line of paa) {
     const name = String(line['message'] ?? '');
-    if ((line.msg !== 'sent' && line.msg !== 'received') || !SESSION_MESSAGES.has(name) || line.at < begin) continue;
-    const out = line.msg === 'sent';
+    if (
+      (line.msg !== 'message sent' && line.msg !== 'message received') ||
+      !SESSION_MESSAGES.has(name) ||
+      line.at < begin
+    )
+      continue;
+    const out = line.msg === 'message sent';
     const result = typeof line['resultCode'] === 'string' ? ` ${line['resultCode']}` : '';
     all.push({ at: line.at, from: out ? 1 : 2, to: out ? 2 : 1, text: `${name}${result}` });
   }

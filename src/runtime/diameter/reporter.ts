@@ -2,7 +2,7 @@ import { type DiameterMessage, FLAG } from '../../protocol/diameter/wire/codec.j
 import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
 import { resultName } from '../../protocol/diameter/wire/result-codes.js';
-import type { Logger } from '../log/log.js';
+import type { LogFields, Logger } from '../log/events.js';
 import type { MetricDescriptions, Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
 import type { DiameterEvent } from './node.js';
@@ -20,11 +20,12 @@ const REFUSAL_PAUSE = 60_000;
 /** Why a configured peer is refused, and what to do. */
 const NOT_ITS_ADDRESS = 'diameter.peers does not list the address for this peer: add it to from, or use TLS';
 
-/** Logs and counts events of the Diameter node; messages are logged at `level`. */
+/** Logs and counts events of the Diameter node; messages are logged at `level`, with their Session-Id in the field `session`. */
 export function diameterReporter(
   log: Logger,
   metrics: Metrics,
   level: 'debug' | 'trace',
+  session: 'session' | 'diameterSession',
   host: Host,
 ): (event: DiameterEvent, grammarian: Grammarian) => void {
   /** When the log last warned about each peer. */
@@ -34,16 +35,16 @@ export function diameterReporter(
     const now = host.monotonic();
     const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
     if (!often) warned.set(peer, now);
-    const reason = code === 'peer-address' ? { reason: NOT_ITS_ADDRESS } : {};
-    log[often ? 'debug' : 'warn']({ peer, address, code, ...reason }, 'peer refused');
+    const detail = code === 'peer-address' ? NOT_ITS_ADDRESS : undefined;
+    log[often ? 'debug' : 'warn']({ peer, address, reason: code, detail }, 'peer refused');
   };
   return (event, grammarian) => {
     switch (event.type) {
       case 'message':
         if (!log.isLevelEnabled(level)) break;
         log[level](
-          { peer: event.peer, ...diameterFields(grammarian, event.message) },
-          event.direction === 'in' ? 'received' : 'sent',
+          { peer: event.peer, ...diameterFields(grammarian, event.message, session) },
+          event.direction === 'in' ? 'message received' : 'message sent',
         );
         break;
       case 'peerOpen':
@@ -54,19 +55,19 @@ export function diameterReporter(
         break;
       case 'peerSuspected':
       case 'peerTrusted':
-        log.warn({ peer: event.peer }, event.type === 'peerTrusted' ? 'peer trusted again' : 'peer suspected');
+        log.warn({ peer: event.peer }, event.type === 'peerTrusted' ? 'peer recovered' : 'peer suspected');
         break;
       case 'failedOver':
         metrics.count('failovers');
-        log.warn({ peer: event.peer, to: event.to }, 'request failed over');
+        log.warn({ peer: event.peer, toPeer: event.to }, 'request failed over');
         break;
       case 'duplicate':
         metrics.count('duplicates');
-        log.debug({ peer: event.peer }, 'duplicate request answered as before');
+        log.debug({ peer: event.peer }, 'duplicate request answered');
         break;
       case 'dropped':
         metrics.count('diameter_dropped', { code: event.code });
-        log.debug({ peer: event.peer, code: event.code }, 'dropped');
+        log.debug({ peer: event.peer, reason: event.code }, 'message dropped');
         break;
       case 'peerRefused':
         metrics.count('diameter_dropped', { code: event.code });
@@ -78,17 +79,22 @@ export function diameterReporter(
 
 /** Logs why a TLS connection failed. */
 export function refusedReporter(log: Logger): (reason: string) => void {
-  return (reason) => log.warn({ reason }, 'TLS refused');
+  return (reason) => log.warn({ reason }, 'TLS connection failed');
 }
 
 /** Log fields of a Diameter message. */
-function diameterFields(grammarian: Grammarian, message: DiameterMessage): Record<string, unknown> {
+function diameterFields(
+  grammarian: Grammarian,
+  message: DiameterMessage,
+  session: 'session' | 'diameterSession',
+): LogFields {
   const request = (message.flags & FLAG.R) !== 0;
   const name = commandOf(message.commandCode, request)?.name ?? `command ${message.commandCode}`;
   const result = grammarian.find(message.avps, 'Result-Code');
+  const sessionId = grammarian.find(message.avps, 'Session-Id');
   return {
     message: name,
-    session: grammarian.find(message.avps, 'Session-Id'),
+    ...(session === 'session' ? { session: sessionId } : { diameterSession: sessionId }),
     ...(result === undefined ? {} : { resultCode: resultName(result) }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Logger } from '../log/log.js';
+import type { Logger } from '../log/events.js';
 import type { Guard } from '../service/barrier.js';
 import type { Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
@@ -57,7 +57,7 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
     const since = 'sinceEvent' in report ? { sinceEvent: Math.round(report.sinceEvent) } : {};
     switch (report.type) {
       case 'line':
-        log.info({ ...fields, line: report.line, ...since }, 'hook said');
+        log.info({ ...fields, line: report.line, ...since }, 'hook output');
         break;
       case 'refused':
         metrics.count('hook_runs', { event, result: 'refused' });
@@ -65,10 +65,10 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
         break;
       case 'finished': {
         const { outcome } = report;
-        const milliseconds = Math.round(outcome.milliseconds);
+        const duration = Math.round(outcome.milliseconds);
         metrics.count('hook_runs', { event, result: outcome.ok ? 'ok' : 'failed' });
-        if (outcome.ok) log.info({ ...fields, try: report.try, milliseconds, ...since }, 'hook done');
-        else log.warn({ ...fields, try: report.try, milliseconds, ...since, reason: outcome.reason }, 'hook failed');
+        if (outcome.ok) log.info({ ...fields, try: report.try, duration, ...since }, 'hook done');
+        else log.warn({ ...fields, try: report.try, duration, ...since, reason: outcome.reason }, 'hook failed');
       }
     }
   };

@@ -1,10 +1,9 @@
-import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import { isJournal, STDOUT } from '../system/journal.js';
 import { visible, visibleColours, visibleLines } from '../system/terminal.js';
+import type { Logger } from './events.js';
 import { boundArguments, boundFields } from './log-bounds.js';
 import { LogOutput } from './log-output.js';
-
-export type { Logger } from 'pino';
 
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -41,27 +40,27 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     base: { name },
     formatters: { log: boundFields },
     hooks: {
-      logMethod(this: Logger, given: unknown[], method: (...all: unknown[]) => void) {
+      logMethod(this: PinoLogger, given: unknown[], method: (...all: unknown[]) => void) {
         method.apply(this, boundArguments(given));
       },
     },
   };
+  const makeLogger = (destination: DestinationStream): Logger => pino(options, destination);
   const chosen = format === 'auto' ? formatFor(process.stdout.isTTY, isJournal(STDOUT, process.env)) : format;
   const lost = (count: number) =>
     `{"level":40${options.timestamp()},${JSON.stringify({ name, count, msg: 'log lines lost' }).slice(1)}\n`;
   if (chosen === 'json') {
     const out = new LogOutput(STDOUT, lost);
-    return pino(options, { write: (line: string) => out.write(visibleLines(line)) });
+    return makeLogger({ write: (line: string) => out.write(visibleLines(line)) });
   }
   if (chosen !== 'pretty') {
     const out = new LogOutput(STDOUT, (count) => `${plainLine(lost(count), chosen)}\n`);
-    return pino(options, { write: (line: string) => out.write(`${visibleLines(plainLine(line, chosen))}\n`) });
+    return makeLogger({ write: (line: string) => out.write(`${visibleLines(plainLine(line, chosen))}\n`) });
   }
   const { default: prettyStream } = await import('pino-pretty');
   const out = new LogOutput(STDOUT, (count) => `WARN: log lines lost {"count":${count}}\n`);
   const destination = out.stream(visibleColours);
-  return pino(
-    options,
+  return makeLogger(
     prettyStream({ destination, sync: true, singleLine: true, ignore: 'at,name', translateTime: 'SYS:HH:MM:ss.l' }),
   );
 }
@@ -71,7 +70,7 @@ function formatFor(isTerminal: boolean, isJournalStream: boolean): Exclude<LogOp
   return isJournalStream ? 'journal' : 'json';
 }
 
-/** A line of JSON as one that a person reads behind time and name: `<6>authorized session=0a1b2c3d`. */
+/** A line of JSON as one that a person reads behind time and name: `<6>session authorized session=0a1b2c3d`. */
 export function plainLine(json: string, format: 'journal' | 'plain'): string {
   const { level, time, at, name, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
   const known = LEVELS[Number(level)] ?? { priority: 2, name: 'fatal' };

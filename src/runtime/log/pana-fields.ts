@@ -1,9 +1,10 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { decodePana } from '../../protocol/pana/wire/codec.js';
 import { messageName } from '../../protocol/pana/wire/dictionary.js';
+import type { LogFields } from './events.js';
 
 /** What the log says of a PANA datagram: its name by RFC 5191 and by the paper. */
-export function panaFields(octets: Uint8Array): Record<string, unknown> {
+export function panaFields(octets: Uint8Array): LogFields {
   try {
     const message = decodePana(octets);
     const { rfc, paper } = messageName(message);

@@ -1,4 +1,4 @@
-import type { Logger } from '../log/log.js';
+import type { Logger } from '../log/events.js';
 import { explainFailure } from '../system/failure.js';
 import { each, type MetricDescriptions, type Metrics } from './metrics.js';
 
@@ -84,7 +84,7 @@ export class Barrier implements Guard {
       return;
     }
     const { message: reason, stack } = error instanceof Error ? error : new Error(String(error));
-    this.#log.error({ where, reason, stack, unlogged: place.unlogged }, 'fault');
+    this.#log.error({ where, reason, stack, unlogged: place.unlogged }, 'fault contained');
     place.loggedAt = now;
     place.unlogged = 0;
   }
@@ -105,7 +105,7 @@ export class Barrier implements Guard {
       }
       count += 1;
       if (count <= MAX_PROCESS_FAULTS) return;
-      this.#log.fatal({ faults: count }, 'too many faults');
+      this.#log.fatal({ count }, 'too many faults');
       exit(1);
     };
     process.on('uncaughtException', take);

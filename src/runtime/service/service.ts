@@ -1,4 +1,4 @@
-import type { Logger } from '../log/log.js';
+import type { Logger } from '../log/events.js';
 import { explainFailure } from '../system/failure.js';
 import { killProcess } from '../system/process-end.js';
 import { within } from '../system/within.js';
@@ -72,13 +72,13 @@ export class Signals {
 }
 
 /** No end in order: what holds it up may be a system call that does not return. */
-function endAtOnce(log: Logger, why: { readonly signal: NodeJS.Signals } | { readonly deadline: number }): never {
-  log.error(why, 'ended at once');
+function endAtOnce(log: Logger, why: { readonly signal: NodeJS.Signals } | { readonly duration: number }): never {
+  log.error(why, 'killed');
   killProcess();
 }
 
 function startDeadline(log: Logger): NodeJS.Timeout {
-  return setTimeout(() => endAtOnce(log, { deadline: STOP_DEADLINE }), STOP_DEADLINE);
+  return setTimeout(() => endAtOnce(log, { duration: STOP_DEADLINE }), STOP_DEADLINE);
 }
 
 /**
@@ -95,7 +95,7 @@ export async function startService<S extends Pick<Service, 'stop'>>(
   log.info({ signal: first }, 'stopping');
   const stopped = start.then(
     (service) => service.stop(),
-    (error: unknown) => log.info({ reason: explainFailure(error) ?? String(error) }, 'not started'),
+    (error: unknown) => log.info({ reason: explainFailure(error) ?? String(error) }, 'start failed'),
   );
   await within(stopped, START_GRACE);
   log.info('stopped');
@@ -122,8 +122,8 @@ export async function runService(
         () => undefined,
         (error: unknown) => explainFailure(error) ?? String(error),
       );
-      if (problem === undefined) log.info('reloaded');
-      else log.error({ reason: problem }, 'reload failed: all is as before');
+      if (problem === undefined) log.info('configuration reloaded');
+      else log.error({ reason: problem }, 'reload failed');
       reporter?.reloaded(problem === undefined);
     });
   });
@@ -157,7 +157,7 @@ class Reporter {
   static start(service: Pick<Service, 'summary' | 'works'>, log: Logger): Reporter | undefined {
     const wishes = wishesOf(process.env, process.pid);
     if (!wishes) return undefined;
-    const manager = new ServiceManager((reason) => log.warn({ reason }, 'systemd cannot be told'));
+    const manager = new ServiceManager((reason) => log.warn({ reason }, 'service manager not notified'));
     const reporter = new Reporter(service, manager);
     void manager.tell({ type: 'ready' }, reporter.#status());
     reporter.#timers.push(setInterval(() => void reporter.#tellStatus(), STATUS_INTERVAL));

@@ -1,4 +1,4 @@
-import type { Logger } from '../log/log.js';
+import type { Logger } from '../log/events.js';
 import type { Metrics } from '../service/metrics.js';
 import type { FileWatch } from '../system/file-watch.js';
 import type { Host } from '../system/host.js';
@@ -123,16 +123,14 @@ export class CredentialWatch {
     const { log, used, reload } = this.#parts;
     const lists = new Set(used().map(({ files }) => files.crl));
     const isCrl = paths.every((path) => lists.has(path));
-    const files = paths.join(', ');
+    const file = paths.join(', ');
     try {
       await reload();
-      log.info({ files }, isCrl ? 'CRL read again' : 'certificates read again');
+      log.info({ file }, isCrl ? 'CRL reloaded' : 'certificates reloaded');
     } catch (error) {
       const reason = (error as Error).message;
-      const message = isCrl
-        ? 'CRL cannot be read: the old one stays'
-        : 'certificates cannot be used: the old ones stay';
-      log.error({ files, reason }, message);
+      // The old ones stay in use.
+      log.error({ file, reason }, isCrl ? 'CRL not reloaded' : 'certificates not reloaded');
     }
   }
 }

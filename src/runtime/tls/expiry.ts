@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { Logger } from '../log/log.js';
+import type { Logger } from '../log/events.js';
 import type { Metrics } from '../service/metrics.js';
 import { type CancelTimer, every, type Host } from '../system/host.js';
 
@@ -124,8 +124,8 @@ export class ExpiryWatch {
       if (said && said.nearness === nearness && now - said.at < LOG_INTERVAL) continue;
       this.#said.set(name, { nearness, at: now });
       const level = nearness <= 1 && !hasLater(one, dated) ? 'error' : 'warn';
-      const fields = { option: key, file, subject, days, until: new Date(notAfter).toISOString() };
-      this.#log[level](fields, nearness === 0 ? 'has expired' : 'expires soon');
+      const fields = { option: key, file, credential: subject, days, until: new Date(notAfter).toISOString() };
+      this.#log[level](fields, nearness === 0 ? 'credential expired' : 'credential expiring');
     }
     for (const name of this.#said.keys()) if (!current.has(name)) this.#said.delete(name);
   }

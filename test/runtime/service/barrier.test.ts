@@ -33,8 +33,8 @@ describe('a barrier', () => {
     await barrier.settle('hook', Promise.reject(new RangeError('late')), (error) => ended.push(error));
     expect(ended).toMatchObject([{ message: 'broken' }, { message: 'late' }]);
     expect(lines).toMatchObject([
-      { msg: 'fault', where: 'datagram', reason: 'broken', level: 50 },
-      { msg: 'fault', where: 'hook', reason: 'late' },
+      { msg: 'fault contained', where: 'datagram', reason: 'broken', level: 50 },
+      { msg: 'fault contained', where: 'hook', reason: 'late' },
     ]);
     expect(lines[0]?.['stack']).toContain('barrier.test.ts');
     const text = await metrics.text();

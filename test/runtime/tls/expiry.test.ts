@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DAY, makeCa } from '../../../src/pki/certificate-authority.js';
-import type { Logger } from '../../../src/runtime/log/log.js';
+import type { Logger } from '../../../src/runtime/log/events.js';
 import { Metrics } from '../../../src/runtime/service/metrics.js';
 import {
   type Dated,
@@ -92,15 +92,18 @@ describe('a daemon', () => {
       `x_expiry_timestamp_seconds{key="tls.certificate"} ${(NOW + 31 * DAY) / 1000}`,
     );
     host.advance(2 * DAY);
-    expect(lines).toEqual(['warn tls.certificate 30 expires soon', 'warn tls.certificate 29 expires soon']);
+    expect(lines).toEqual([
+      'warn tls.certificate 30 credential expiring',
+      'warn tls.certificate 29 credential expiring',
+    ]);
     host.advance(27 * DAY);
     const days = lines.map((line) => Number(line.split(' ')[2]));
     expect(days.slice(0, 3)).toEqual([30, 29, 28]);
-    expect(lines).toContain('warn tls.certificate 7 expires soon');
+    expect(lines).toContain('warn tls.certificate 7 credential expiring');
     lines.length = 0;
     host.advance(4 * DAY);
-    expect(lines).toContain('error tls.certificate 1 expires soon');
-    expect(lines.at(-1)).toMatch(/^error tls.certificate -\d has expired$/);
+    expect(lines).toContain('error tls.certificate 1 credential expiring');
+    expect(lines.at(-1)).toMatch(/^error tls.certificate -\d credential expired$/);
     lines.length = 0;
     // Renewed.
     used.splice(0, 1, dated(500));

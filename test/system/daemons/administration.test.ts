@@ -209,9 +209,11 @@ describe('with a server', () => {
     const here = ['--control.socket', lab.socket('aaa')];
     const added = await run('aaa', ['subscriber', 'add', 'mn1@home.example', ...here]);
     expect(added).toMatchObject({ status: 0, stdout: 'Added mn1@home.example.\n' });
-    expect(await aaa.line('store administered', ({ operation }) => operation === 'addSubscriber')).toMatchObject({
-      who: expect.any(String),
-    });
+    expect(await aaa.line('store operation completed', ({ operation }) => operation === 'addSubscriber')).toMatchObject(
+      {
+        operator: expect.any(String),
+      },
+    );
     // A store that is named must be the server's.
     const other = await run('aaa', ['subscriber', 'list', ...here, '--store', lab.path('other.db')]);
     expect(other.status).toBe(2);
@@ -219,7 +221,7 @@ describe('with a server', () => {
 
     await lab.issueClient('mn1', 'mn1@home.example');
     const pac = await lab.startPac('mn1');
-    const { homeAddress } = await pac.line('bootstrapped');
+    const { homeAddress } = await pac.line('bootstrap completed');
     const shown = await say('subscriber show mn1@home.example');
     expect(shown).toMatch(
       new RegExp(`lease +${homeAddress} on ha1 until \\S+Z\\nsession +\\S+ at paa.access.example\\n`),
@@ -250,7 +252,7 @@ describe('with a server', () => {
     const lines = Array.from({ length: 700 }, (_, i) => `n${i}@home.example,${'x'.repeat(240)}${i}`);
     const csv = ['nai,certificate-name', ...lines].join('\n');
     expect(await say('subscriber import - --format csv', csv)).toBe('Imported 700 subscribers from -.\n');
-    await aaa.line('store administered', ({ operation }) => operation === 'finishImport');
+    await aaa.line('store operation completed', ({ operation }) => operation === 'finishImport');
     expect(await refused('subscriber import - --format csv', csv)).toContain(
       '-:2: subscriber n0@home.example is already',
     );
@@ -263,7 +265,7 @@ describe('with a server', () => {
     await lab.startPaa(place);
     await lab.addSubscriber('mn1@home.example', 'mn1');
     const pac = await lab.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     expect(await aaa.stop()).toBe(0);
     expect(await json('session list')).toMatchObject({ items: [{ nai: 'mn1@home.example' }] });
     await say('subscriber disable mn1@home.example');

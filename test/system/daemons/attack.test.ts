@@ -84,8 +84,8 @@ describe('somebody on the link', () => {
       forged[passing.from] += bad.length;
       return [...bad, passing.octets];
     });
-    await pac.line('bootstrapped');
-    const { session } = await paa.line('authorized');
+    await pac.line('bootstrap completed');
+    const { session } = await paa.line('session authorized');
     const operate = async (daemon: 'pac' | 'paa', ...command: string[]) => {
       const name = daemon === 'pac' ? 'mn1' : 'paa';
       expect((await run(daemon, [...command, '--control.socket', made.socket(name)])).status).toBe(0);
@@ -95,7 +95,10 @@ describe('somebody on the link', () => {
     await operate('pac', 'reauth');
     await pac.line('bootstrap refreshed');
     await operate('paa', 'session', 'reauth', String(session));
-    await paa.line('reauthenticated', () => paa.lines.filter(({ msg }) => msg === 'reauthenticated').length === 2);
+    await paa.line(
+      'session reauthenticated',
+      () => paa.lines.filter(({ msg }) => msg === 'session reauthenticated').length === 2,
+    );
 
     const atPac = await numbersOf(made, 'mn1');
     const atPaa = await numbersOf(made, 'paa');
@@ -104,7 +107,7 @@ describe('somebody on the link', () => {
     expect(atPac('pana_pac_dropped_total{code="auth"}')).toBeGreaterThan(0);
     expect(atPaa('pana_paa_dropped_total{code="auth"}')).toBeGreaterThan(0);
     expect(await pac.stop()).toBe(0);
-    await paa.line('session ended', ({ cause }) => cause === 'logout');
+    await paa.line('session ended', ({ reason }) => reason === 'logout');
     expect(paa.lines.filter(({ msg }) => msg === 'session ended')).toHaveLength(1);
     expect([...protectedNames].sort()).toEqual([
       'paa PAR',
@@ -124,26 +127,28 @@ describe('somebody on the link', () => {
 
   it('who forges PTR of the PAA does not end the session', async () => {
     const { made, between, paa, pac } = await scene();
-    await pac.line('bootstrapped');
-    const { session } = await paa.line('authorized');
+    await pac.line('bootstrap completed');
+    const { session } = await paa.line('session authorized');
     between.interfere = (passing) => [...forgeries(passing), passing.octets];
     expect((await run('paa', ['session', 'end', String(session), '--control.socket', made.socket('paa')])).status).toBe(
       0,
     );
-    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
-    expect(pac.lines.filter(({ msg, code }) => msg === 'dropped' && code === 'auth').length).toBeGreaterThan(0);
+    expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
+    expect(
+      pac.lines.filter(({ msg, reason }) => msg === 'message dropped' && reason === 'auth').length,
+    ).toBeGreaterThan(0);
     expect(between.recorded.map(({ from, name }) => `${from} ${name}`)).toContain('pac PTA');
   });
 
   it('who plays every message again, from here or from elsewhere, changes nothing', async () => {
     const { made, between, paa, pac } = await scene();
-    await pac.line('bootstrapped');
-    await paa.line('authorized');
+    await pac.line('bootstrap completed');
+    await paa.line('session authorized');
     const operate = (name: string) => run('pac', [name, '--control.socket', made.socket('mn1')]);
     await operate('ping');
     await operate('reauth');
     await pac.line('bootstrap refreshed');
-    await paa.line('reauthenticated');
+    await paa.line('session reauthenticated');
     const sessions = async () =>
       JSON.parse((await run('paa', ['session', 'list', '--json', '--control.socket', made.socket('paa')])).stdout);
     const before = await sessions();
@@ -159,10 +164,10 @@ describe('somebody on the link', () => {
     const [now] = await sessions();
     expect({ ...now, remainingSeconds: 0 }).toEqual({ ...before[0], remainingSeconds: 0 });
     expect(await sessions()).toHaveLength(1);
-    expect(paa.lines.some(({ msg }) => msg === 'client moved' || msg === 'session ended')).toBe(false);
+    expect(paa.lines.some(({ msg }) => msg === 'session moved' || msg === 'session ended')).toBe(false);
     await operate('ping');
     await pac.stop();
-    await paa.line('session ended', ({ cause }) => cause === 'logout');
+    await paa.line('session ended', ({ reason }) => reason === 'logout');
 
     // The session is over: nothing of it begins another.
     for (const { octets } of all) {
@@ -188,9 +193,9 @@ describe('somebody on the link', () => {
       return offers > 1 ? [octets] : [encodePana(fake), encodePana(stripped), octets, encodePana(fake)];
     });
     place = await placeOfPaa(made);
-    await pac.line('bootstrapped');
-    expect(pac.lines.some(({ msg, code }) => msg === 'dropped' && code === 'no-algorithm')).toBe(true);
-    expect(paa.lines.some(({ msg, code }) => msg === 'dropped' && code === 'bad-start')).toBe(true);
+    await pac.line('bootstrap completed');
+    expect(pac.lines.some(({ msg, reason }) => msg === 'message dropped' && reason === 'no-algorithm')).toBe(true);
+    expect(paa.lines.some(({ msg, reason }) => msg === 'message dropped' && reason === 'bad-start')).toBe(true);
     for (let i = 0; i < 2000; i += 1) {
       const guess = { sessionId: (i * 2_147_483) >>> 0, sequence: i, avps: [] };
       stranger.send(
@@ -202,7 +207,7 @@ describe('somebody on the link', () => {
     // An offer after the first PAR is none.
     const offer = between.recorded.find(({ name }) => name === 'PAR[S]');
     if (offer) between.send('pac', encodePana({ ...offer.message, sessionId: 1, sequence: 1 }));
-    await pac.line('dropped', ({ code }) => code === 'unexpected');
+    await pac.line('message dropped', ({ reason }) => reason === 'unexpected');
     await settle(place);
     stranger.close();
     const status = JSON.parse((await run('pac', ['status', '--json', '--control.socket', made.socket('mn1')])).stdout);
@@ -224,7 +229,7 @@ describe('somebody on the link', () => {
       }
       return [...bad, octets];
     });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     expect(tried).toEqual(new Set(['paa PAR', 'pac PAN']));
     const atPac = await numbersOf(made, 'mn1');
     const atPaa = await numbersOf(made, 'paa');

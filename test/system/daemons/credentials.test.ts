@@ -29,28 +29,31 @@ describe('certificates whose files change', () => {
     await made.startPaa(place);
     await made.addSubscriber('mn1@home.example', 'mn1');
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
 
     await made.pki.renew('aaa', validFor(50));
-    expect(await aaa.line('certificates read again')).toMatchObject({ files: made.path('pki', 'aaa.pem') });
+    expect(await aaa.line('certificates reloaded')).toMatchObject({ file: made.path('pki', 'aaa.pem') });
     // Certificate and key are two files, and come one after the other.
     await made.pki.renew('aaa', validFor(60), { kind: undefined });
-    await aaa.line('certificates read again', (line) => said(aaa, 'certificates read again').indexOf(line) === 1);
+    await aaa.line('certificates reloaded', (line) => said(aaa, 'certificates reloaded').indexOf(line) === 1);
     expect(said(aaa, 'certificates cannot be used: the old ones stay')).toEqual([]);
 
     const good = await readFile(made.path('pki', 'aaa.pem'));
     await writeFile(made.path('pki', 'aaa.pem'), 'broken');
-    expect(await aaa.line('certificates cannot be used: the old ones stay')).toMatchObject({
+    expect(await aaa.line('certificates not reloaded')).toMatchObject({
       reason: expect.stringContaining('holds no certificate in PEM') as string,
     });
     await made.pki.renew('mn1', validFor(50));
-    await pac.line('certificates read again');
+    await pac.line('certificates reloaded');
     const authorized = said(aaa, 'authenticated').length;
     await callDaemon(made.socket('mn1'), 'POST', '/reauth');
-    await aaa.line('authenticated', (line) => said(aaa, 'authenticated').indexOf(line) === authorized);
+    await aaa.line(
+      'authentication succeeded',
+      (line) => said(aaa, 'authentication succeeded').indexOf(line) === authorized,
+    );
     await writeFile(made.path('good.pem'), good);
     await rename(made.path('good.pem'), made.path('pki', 'aaa.pem'));
-    await aaa.line('certificates read again', (line) => said(aaa, 'certificates read again').indexOf(line) === 2);
+    await aaa.line('certificates reloaded', (line) => said(aaa, 'certificates reloaded').indexOf(line) === 2);
   });
 
   it('of Diameter are those of connections from now on, with the CRL', async () => {
@@ -68,10 +71,10 @@ describe('certificates whose files change', () => {
     });
     const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { tls: files('paa') } });
     await made.pki.renew('paa', validFor(50));
-    await paa.line('certificates read again');
+    await paa.line('certificates reloaded');
     await made.pki.renewCrl(40);
-    await aaa.line('CRL read again');
-    await paa.line('CRL read again');
+    await aaa.line('CRL reloaded');
+    await paa.line('CRL reloaded');
   });
 });
 
@@ -93,11 +96,11 @@ describe('what expires soon', () => {
       crl: made.path('crl.pem'),
     };
     const { daemon: aaa } = await made.startAaa('aaa', { tls });
-    const lines = aaa.lines.filter(({ msg }) => msg === 'expires soon' || msg === 'has expired');
+    const lines = aaa.lines.filter(({ msg }) => msg === 'credential expiring' || msg === 'credential expired');
     expect(lines.map(({ msg, level, option, days }) => [option, msg, level, days])).toEqual([
-      ['tls.certificate', 'expires soon', 40, 2],
-      ['tls.ca', 'has expired', 40, -1],
-      ['tls.crl', 'has expired', 50, -1],
+      ['tls.certificate', 'credential expiring', 40, 2],
+      ['tls.ca', 'credential expired', 40, -1],
+      ['tls.crl', 'credential expired', 50, -1],
     ]);
     const metrics = String(await callDaemon(made.socket('aaa'), 'GET', '/metrics'));
     const end = Math.floor(nearEnd(2.5).notAfter.getTime() / 1000);

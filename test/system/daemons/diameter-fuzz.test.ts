@@ -193,7 +193,7 @@ describe('half a million mutated Diameter messages behind a good capabilities ex
     await flood(next, noise, MESSAGES / 10);
     const warm = await numbersOf(made, 'aaa');
     const flooding = flood(next, noise, (MESSAGES * 9) / 10);
-    await (await made.startPac('mn1')).line('bootstrapped', undefined, 150_000);
+    await (await made.startPac('mn1')).line('bootstrap completed', undefined, 150_000);
     expect(await floodStrangers(place, noise, 500)).toBe(500);
     expect(await flooding).toBeGreaterThan(0);
     const flooded = await numbersOf(made, 'aaa');
@@ -201,7 +201,7 @@ describe('half a million mutated Diameter messages behind a good capabilities ex
     expect(flooded(MEMORY) - warm(MEMORY)).toBeLessThan(NOISE);
     expect(paa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
     await made.addSubscriber('mn2@home.example', 'mn2');
-    await (await made.startPac('mn2')).line('bootstrapped');
+    await (await made.startPac('mn2')).line('bootstrap completed');
   });
 
   it('leave the PAA up, its memory flat, and good peers unharmed', { timeout: 240_000 }, async () => {
@@ -239,7 +239,7 @@ describe('half a million mutated Diameter messages behind a good capabilities ex
     await flood(next, noise, MESSAGES / 10);
     const warm = await numbersOf(made, 'paa');
     const flooding = flood(next, noise, (MESSAGES * 9) / 10);
-    await (await made.startPac('mn1')).line('bootstrapped', undefined, 150_000);
+    await (await made.startPac('mn1')).line('bootstrap completed', undefined, 150_000);
     expect(await flooding).toBeGreaterThan(0);
     const flooded = await numbersOf(made, 'paa');
     expect(flooded('pana_paa_diameter_dropped_total')).toBeGreaterThan(0);
@@ -247,6 +247,6 @@ describe('half a million mutated Diameter messages behind a good capabilities ex
     const lost = paa.lines.filter((line) => line.msg === 'peer disconnected' && line['peer'] === 'aaa.home.example');
     expect(lost).toEqual([]);
     await made.addSubscriber('mn2@home.example', 'mn2');
-    await (await made.startPac('mn2')).line('bootstrapped');
+    await (await made.startPac('mn2')).line('bootstrap completed');
   });
 });

@@ -21,6 +21,7 @@ import { loadOptions } from '../../../src/runtime/config/options.js';
 import { EapPeer } from '../../../src/runtime/eap/peer.js';
 import { TlsServerHandshake } from '../../../src/runtime/eap/tls-server.js';
 import { HookRunner } from '../../../src/runtime/hooks/runner.js';
+import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
 
@@ -29,7 +30,7 @@ import { systemSurroundings } from '../../../src/runtime/surroundings/surroundin
  * that the fault is counted, that the daemon goes on, and that a node gets in as soon as the part works again.
  */
 interface Line {
-  readonly msg: string;
+  readonly msg: LogEvent;
   readonly [field: string]: unknown;
 }
 
@@ -47,7 +48,7 @@ const log = pino(
 );
 
 /** A line of any of the daemons, written since the last node was started or to come. */
-function lineOf(msg: string, more: Readonly<Record<string, unknown>> = {}): Promise<Line> {
+function lineOf(msg: LogEvent, more: Readonly<Record<string, unknown>> = {}): Promise<Line> {
   const fits = (line: Line) => line.msg === msg && Object.entries(more).every(([key, value]) => line[key] === value);
   const there = lines.find(fits);
   if (there) return Promise.resolve(there);
@@ -176,7 +177,7 @@ async function startPac(): Promise<PacDaemon> {
 /** A good node gets in, whatever there was before. */
 async function getsIn(): Promise<void> {
   if (!pac) await startPac();
-  await lineOf('authorized', { paa: place.address });
+  await lineOf('session authorized', { address: place.address });
 }
 
 describe('a fault at', () => {
@@ -193,7 +194,7 @@ describe('a fault at', () => {
     await answer;
     socket.close();
     expect(await faultsOf('paa', 'datagram')).toBe(before + 1);
-    expect(await lineOf('fault', { where: 'datagram' })).toMatchObject({ reason: 'handle is broken' });
+    expect(await lineOf('fault contained', { where: 'datagram' })).toMatchObject({ reason: 'handle is broken' });
     await getsIn();
   });
 
@@ -205,7 +206,7 @@ describe('a fault at', () => {
     await callDaemon(lab.socket('paa'), 'POST', '/session/ping', { session: first?.session });
     part.repair();
     expect(part.hits()).toBe(1);
-    await lineOf('session ended', { cause: 'fault', session: first?.session });
+    await lineOf('session ended', { reason: 'fault', session: first?.session });
     expect((await sessions()).some(({ session }) => session === first?.session)).toBe(false);
   });
 
@@ -213,7 +214,7 @@ describe('a fault at', () => {
     const before = await faultsOf('paa', 'diameter');
     const part = breakPart(Access.prototype, 'handle', (input: { type: string }) => input.type === 'answer');
     await startPac();
-    await lineOf('session ended', { cause: 'fault' });
+    await lineOf('session ended', { reason: 'fault' });
     part.repair();
     expect(await faultsOf('paa', 'diameter')).toBeGreaterThan(before);
     // This one would wait for its PAA for a minute.
@@ -243,7 +244,7 @@ describe('a fault at', () => {
     const ofDer = (spec: { code: number; request: boolean }) => spec.code === 268 && spec.request;
     const part = breakPart(Grammarian.prototype, 'read', ofDer);
     await startPac();
-    await lineOf('no answer from the AAA server');
+    await lineOf('AAA server not responding');
     part.repair();
     expect(await faultsOf('aaa', 'diameter')).toBeGreaterThan(before);
     await getsIn();
@@ -254,7 +255,7 @@ describe('a fault at', () => {
     const part = breakPart(TlsServerHandshake.prototype, 'secured');
     await startPac();
     await expect.poll(part.hits).toBeGreaterThan(0);
-    await lineOf('refused');
+    await lineOf('session refused');
     part.repair();
     expect(await faultsOf('aaa', 'tls')).toBeGreaterThan(before);
     await getsIn();
@@ -264,7 +265,7 @@ describe('a fault at', () => {
     const part = breakPart(EapPeer.prototype, 'receive');
     await startPac();
     await expect.poll(part.hits).toBeGreaterThan(0);
-    await lineOf('not authorized', { cause: 'fault' });
+    await lineOf('session refused', { reason: 'fault' });
     part.repair();
     expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(0);
     await getsIn();

@@ -25,7 +25,9 @@ describe('a home agent', () => {
       stdout: 'ha1 is down: the running server moves its nodes.\n',
     });
     expect(await pac.line('bootstrap withdrawn')).toMatchObject({ homeAgent: HOME_AGENT });
-    expect(await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER)).toMatchObject({ homeAgent: OTHER });
+    expect(await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER)).toMatchObject({
+      homeAgent: OTHER,
+    });
     await aaa.line('hook done', ({ event }) => event === 'down');
     await pac.line('hook done', ({ event }) => event === 'down');
     expect(await agents(made)).toEqual({ ha1: { state: 'down', leases: 0 }, ha2: { state: 'up', leases: 1 } });
@@ -39,7 +41,7 @@ describe('a home agent', () => {
     const { made, pac } = await scene();
     expect((await operate(made, 'home-agent', 'drain', 'ha1')).stdout).toBe('ha1 gets no new nodes.\n');
     await made.addSubscriber('mn2@home.example', 'mn2');
-    expect(await (await made.startPac('mn2')).line('bootstrapped')).toMatchObject({ homeAgent: OTHER });
+    expect(await (await made.startPac('mn2')).line('bootstrap completed')).toMatchObject({ homeAgent: OTHER });
     expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
     expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent: HOME_AGENT });
     expect(await agents(made)).toEqual({ ha1: { state: 'draining', leases: 1 }, ha2: { state: 'up', leases: 1 } });
@@ -59,7 +61,7 @@ describe('a home agent', () => {
     expect((await operate(made, 'home-agent', 'remove', 'ha1', '--force')).stdout).toBe('Removed ha1 and 1 lease.\n');
     await aaa.line('hook done', ({ event }) => event === 'down');
     // Its node is asked at once, and gets the other one.
-    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     expect(await agents(made)).toEqual({ ha2: { state: 'up', leases: 1 } });
     // It is remembered who had which home address.
     const history = await operate(made, 'lease', 'history', 'mn1@home.example');
@@ -80,13 +82,13 @@ describe('a subscriber', () => {
   it('that is disabled is out at once, and stays out until it is enabled', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'subscriber', 'disable', 'mn1@home.example')).toMatchObject({ status: 0 });
-    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
     await aaa.line('lease released');
-    expect(await aaa.line('refused')).toMatchObject({ reason: 'disabled' });
+    expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'disabled' });
     expect(await made.leases()).toEqual([]);
     expect(await operate(made, 'subscriber', 'enable', 'mn1@home.example')).toMatchObject({ status: 0 });
     const again = await made.startPac('mn1', { control: { socket: made.socket('mn1 again') } });
-    await again.line('bootstrapped');
+    await again.line('bootstrap completed');
     expect((await operate(made, 'subscriber', 'disable', 'nobody@home.example')).stderr).toContain('no subscriber');
   });
 });

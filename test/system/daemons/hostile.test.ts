@@ -95,7 +95,7 @@ describe('a million random and mutated packets', () => {
     const flooding = floodUntil(PANA_PACKETS);
     const pac = await made.startPac('mn1');
     // What it sends is lost in the flood, too: it repeats.
-    await pac.line('bootstrapped', undefined, 150_000);
+    await pac.line('bootstrap completed', undefined, 150_000);
     await flooding;
     socket.close();
 
@@ -108,7 +108,7 @@ describe('a million random and mutated packets', () => {
 
     // It still does its work.
     await made.addSubscriber('mn2@home.example', 'mn2');
-    await (await made.startPac('mn2')).line('bootstrapped');
+    await (await made.startPac('mn2')).line('bootstrap completed');
   });
 
   it('nor do 100,000 PCIs from as many addresses', { timeout: 240_000 }, async () => {
@@ -124,7 +124,7 @@ describe('a million random and mutated packets', () => {
     const flooding = floodAddresses(place, pci, ADDRESSES / 10, ADDRESSES);
     const pac = await made.startPac('mn1');
     // What it sends is lost in the flood, too: it repeats.
-    await pac.line('bootstrapped', undefined, 150_000);
+    await pac.line('bootstrap completed', undefined, 150_000);
     await flooding;
     const flooded = await numbersOf(made, 'paa');
     // Each address has sent until it was answered, so the PAA has read them all.
@@ -141,13 +141,13 @@ describe('a million random and mutated packets', () => {
     const { daemon: paa, place } = await made.startPaa(aaaPlace);
     const socket = createSocket('udp6');
     socket.send(Uint8Array.of(1, 2, 3), place.port, place.address);
-    expect(await paa.line('dropped')).toMatchObject({ level: 20, code: 'truncated', from: '::1' });
+    expect(await paa.line('message dropped')).toMatchObject({ level: 20, reason: 'truncated', address: '::1' });
     socket.close();
     expect((await numbersOf(made, 'paa'))('pana_paa_dropped_total{code="truncated"}')).toBe(1);
     const tcp = connect(aaaPlace.port, aaaPlace.address);
     tcp.on('error', () => undefined);
     tcp.write(new Uint8Array(64).fill(0xff));
-    expect(await aaa.line('dropped')).toMatchObject({ level: 20 });
+    expect(await aaa.line('message dropped')).toMatchObject({ level: 20 });
     tcp.destroy();
     expect((await numbersOf(made, 'aaa'))('pana_aaa_diameter_dropped_total')).toBe(1);
   });

@@ -69,7 +69,7 @@ async function session({ root = 'msk', local = false, diameterTls = false }: Set
     retry: { first: '1h', longest: '1h' },
   });
   const pac = lab.start('mn1', 'pac', config, { NODE_OPTIONS: `--tls-keylog=${keyLog}` });
-  const bound = await pac.line('bootstrapped');
+  const bound = await pac.line('bootstrap completed');
   await pac.line('hook done');
   await (local ? paa : aaa).line('hook done', ({ role }) => role === 'ha');
 
@@ -140,7 +140,7 @@ describe.skipIf(why !== undefined)('after the end of its session no daemon has a
     if ('again' in set) {
       // The keys of the run before go as soon as there are others.
       await callDaemon(lab.socket('mn1'), 'POST', '/reauth');
-      for (const daemon of [daemons.pac, daemons.paa]) await daemon.line('reauthenticated');
+      for (const daemon of [daemons.pac, daemons.paa]) await daemon.line('session reauthenticated');
       for (const name of ['pac', 'paa'] as const) {
         const left = () => expect(found(name).map(shown), name).toEqual([]);
         await vi.waitFor(left, { timeout: KEYS_GONE, interval: 100 });

@@ -74,7 +74,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
   await made.startPaa(place);
   await made.addSubscriber(MN, 'mn1');
   const pac = await made.startPac('mn1');
-  await pac.line('bootstrapped');
+  await pac.line('bootstrap completed');
   expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
   await pac.line('bootstrap refreshed');
   await aaa.line('hook done', ({ event }) => event === 'refresh');
@@ -161,7 +161,7 @@ it('of a PAA and a PaC parse, say what they are, and begin at zero', async () =>
   expect(before('pana_paa_aaa_failures_total')).toBe(0);
 
   const pac = await made.startPac('mn1');
-  await pac.line('bootstrapped');
+  await pac.line('bootstrap completed');
   await paa.line('hook done', ({ event }) => event === 'permit');
   expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
   await pac.line('bootstrap refreshed');

@@ -54,13 +54,14 @@ describe('a home agent that is probed', () => {
     const { made, aaa, pac } = await scene();
     expect((await runsOf(made, 'ha1'))[0]).toBe(`probe probe ha ${HOME_AGENT} no key`);
     await answer(made, 'ha1', 'dead');
-    expect(await aaa.line('home agent does not answer')).toMatchObject({
-      homeAgent: 'ha1',
+    expect(await aaa.line('home agent not responding')).toMatchObject({
+      homeAgent: HOME_AGENT,
+      homeAgentName: 'ha1',
       reason: 'exit status 1',
-      failed: 3,
+      count: 3,
     });
     expect(await pac.line('bootstrap withdrawn')).toMatchObject({ homeAgent: HOME_AGENT });
-    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     await aaa.line('hook done', ({ event }) => event === 'down');
     const ups = () => aaa.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'up');
     await expect.poll(() => ups().length).toBe(2);
@@ -73,12 +74,12 @@ describe('a home agent that is probed', () => {
     );
 
     await answer(made, 'ha1', 'alive');
-    expect(await aaa.line('home agent answers again')).toMatchObject({ homeAgent: 'ha1' });
+    expect(await aaa.line('home agent responding again')).toMatchObject({ homeAgent: 'ha1' });
     expect((await agents(made))['ha1']).toMatchObject({ failedBy: undefined });
     await made.addSubscriber('mn2@home.example', 'mn2');
-    expect(await (await made.startPac('mn2')).line('bootstrapped')).toMatchObject({ homeAgent: HOME_AGENT });
+    expect(await (await made.startPac('mn2')).line('bootstrap completed')).toMatchObject({ homeAgent: HOME_AGENT });
     // It died once, and was told of once.
-    expect(aaa.lines.filter(({ msg }) => msg === 'home agent does not answer')).toHaveLength(1);
+    expect(aaa.lines.filter(({ msg }) => msg === 'home agent not responding')).toHaveLength(1);
   });
 
   it('may fail less often than probe-failures says, and keeps its nodes', async () => {
@@ -92,7 +93,7 @@ describe('a home agent that is probed', () => {
       // One is under way, the next one reads the file anew.
       await expect.poll(async () => (await runsOf(made, 'ha1')).length).toBeGreaterThan(before + 1);
     }
-    const failed = aaa.lines.flatMap((line) => (line.msg === 'probe failed' ? [Number(line['failed'])] : []));
+    const failed = aaa.lines.flatMap((line) => (line.msg === 'probe failed' ? [Number(line.count)] : []));
     expect(Math.max(...failed)).toBeLessThan(3);
     expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
   });
@@ -100,11 +101,12 @@ describe('a home agent that is probed', () => {
   it('whose probe hangs is dead too, holds up no other, and no end of the daemon', { timeout: 90_000 }, async () => {
     const { made, aaa, pac } = await scene();
     await answer(made, 'ha1', 'hangs');
-    expect(await aaa.line('home agent does not answer')).toMatchObject({
-      homeAgent: 'ha1',
+    expect(await aaa.line('home agent not responding')).toMatchObject({
+      homeAgent: HOME_AGENT,
+      homeAgentName: 'ha1',
       reason: 'timeout after 200 ms',
     });
-    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const before = (await runsOf(made, 'ha2')).length;
     await expect.poll(async () => (await runsOf(made, 'ha2')).length, { timeout: 10_000 }).toBeGreaterThan(before);
     const started = performance.now();
@@ -115,19 +117,19 @@ describe('a home agent that is probed', () => {
   it('is not brought up by a probe when it was taken down by hand, nor asked', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({ status: 0 });
-    await pac.line('bootstrapped', (line) => line['homeAgent'] === OTHER);
+    await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const [before, other] = [(await runsOf(made, 'ha1')).length, (await runsOf(made, 'ha2')).length];
     await expect.poll(async () => (await runsOf(made, 'ha2')).length).toBeGreaterThan(other + 3);
     // One may have been under way.
     expect((await runsOf(made, 'ha1')).length).toBeLessThanOrEqual(before + 1);
     expect((await agents(made))['ha1']).toMatchObject({ state: 'down' });
-    expect(aaa.lines.some(({ msg }) => msg === 'home agent answers again')).toBe(false);
+    expect(aaa.lines.some(({ msg }) => msg === 'home agent responding again')).toBe(false);
   });
 
   it('that was dead is assigned again when nobody probes any more', async () => {
     const { made, aaa } = await scene();
     await answer(made, 'ha1', 'dead');
-    await aaa.line('home agent does not answer');
+    await aaa.line('home agent not responding');
     expect(await aaa.stop()).toBe(0);
     await made.startAaa('again', { store: made.path('aaa.db') });
     await expect

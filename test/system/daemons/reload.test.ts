@@ -4,6 +4,7 @@ import { parse, stringify } from 'yaml';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { LAB_NETWORKS, Lab } from '../../../dist/lab/lab.js';
 import type { LogLine } from '../../../src/runtime/cli/ladder.js';
+import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 
 let lab: Lab | undefined;
@@ -19,7 +20,12 @@ const peer = (name: string) => ({ host: `${name}.access.example`, from: LAB_NETW
 type Tree = { [key: string]: Tree } & { [key: string]: unknown };
 
 /** Changes a daemon's configuration file and has it read again. Resolves with the line that says what became of that. */
-async function reload(made: Lab, daemon: DaemonProcess, change: (tree: Tree) => void, message = 'reloaded') {
+async function reload(
+  made: Lab,
+  daemon: DaemonProcess,
+  change: (tree: Tree) => void,
+  message: LogEvent = 'configuration reloaded',
+) {
   const path = made.path(`${daemon.name}.yaml`);
   const tree = parse(await readFile(path, 'utf8')) as Tree;
   change(tree);
@@ -27,13 +33,13 @@ async function reload(made: Lab, daemon: DaemonProcess, change: (tree: Tree) => 
   return again(daemon, message);
 }
 
-function again(daemon: DaemonProcess, message: string): Promise<LogLine> {
+function again(daemon: DaemonProcess, message: LogEvent): Promise<LogLine> {
   const before = daemon.lines.length;
   daemon.signal('SIGHUP');
   return daemon.line(message, (line) => daemon.lines.indexOf(line) >= before);
 }
 
-function said(daemon: DaemonProcess, message: string, test: (line: LogLine) => boolean = () => true): LogLine[] {
+function said(daemon: DaemonProcess, message: LogEvent, test: (line: LogLine) => boolean = () => true): LogLine[] {
   return daemon.lines.filter((line) => line.msg === message && test(line));
 }
 
@@ -59,7 +65,7 @@ describe('Diameter peers on SIGHUP', () => {
       },
     });
     lab.start('paa2', 'paa', second);
-    await aaa.line('peer refused', ({ code }) => code === 'unknown-peer');
+    await aaa.line('peer refused', ({ reason }) => reason === 'unknown-peer');
     expect(said(paa, 'peer disconnected')).toEqual([]);
     expect(said(aaa, 'peer disconnected')).toEqual([]);
 
@@ -71,7 +77,7 @@ describe('Diameter peers on SIGHUP', () => {
     expect(said(aaa, 'peer disconnected')).toHaveLength(1);
     await lab.addSubscriber('mn1@home.example', 'mn1');
     const pac = await lab.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
   });
 
   it.skipIf(withoutPostgres !== undefined)(
@@ -97,8 +103,8 @@ describe('Diameter peers on SIGHUP', () => {
       await paa.line('peer connected', ({ peer }) => peer === 'aaa2.home.example');
       await lab.addSubscriber('mn1@home.example', 'mn1');
       const pac = await lab.startPac('mn1');
-      await pac.line('bootstrapped');
-      expect(said(second.daemon, 'authenticated')).toEqual([]);
+      await pac.line('bootstrap completed');
+      expect(said(second.daemon, 'authentication succeeded')).toEqual([]);
       // The other one first: no connection has to be made anew for that.
       await reload(lab, paa, ({ diameter }) => {
         for (const [i, peer] of ((diameter as Tree)['peers'] as unknown as Tree[]).entries())
@@ -111,8 +117,8 @@ describe('Diameter peers on SIGHUP', () => {
       await paa.line('peer disconnected', ({ peer }) => peer === 'aaa.home.example');
       await lab.addSubscriber('mn2@home.example', 'mn2');
       const other = await lab.startPac('mn2');
-      await other.line('bootstrapped');
-      await second.daemon.line('authenticated');
+      await other.line('bootstrap completed');
+      await second.daemon.line('authentication succeeded');
       expect(said(pac, 'session ended')).toEqual([]);
     },
   );
@@ -142,7 +148,7 @@ describe('what a PAA offers', () => {
     await lab.addSubscriber('mn2@home.example', 'mn2');
     await lab.addSubscriber('mn3@home.example', 'mn3');
     const first = await lab.startPac('mn1', local);
-    expect(await first.line('bootstrapped')).toMatchObject({ homeAgent: '2001:db8:a::1' });
+    expect(await first.line('bootstrap completed')).toMatchObject({ homeAgent: '2001:db8:a::1' });
 
     let kept: unknown;
     await reload(lab, paa, (tree) => {
@@ -150,7 +156,7 @@ describe('what a PAA offers', () => {
       delete tree['local-home-agent'];
     });
     const second = await lab.startPac('mn2', local);
-    expect(await second.line('bootstrapped')).toMatchObject({ homeAgent: '2001:db8:1::1' });
+    expect(await second.line('bootstrap completed')).toMatchObject({ homeAgent: '2001:db8:1::1' });
     // Who has the local one keeps it.
     expect(said(first, 'session ended')).toEqual([]);
     const refused = await reload(
@@ -159,7 +165,7 @@ describe('what a PAA offers', () => {
       (tree) => {
         tree['local-home-agent'] = { ...(kept as object), address: '2001:db8:a::2' } as never;
       },
-      'reload failed: all is as before',
+      'reload failed',
     );
     expect(refused['reason']).toContain('1 nodes have a home address of 2001:db8:a::1');
 
@@ -168,13 +174,13 @@ describe('what a PAA offers', () => {
       tree['mobility'] = { offer: false } as never;
     });
     const third = await lab.startPac('mn3', local);
-    await third.line('authorized');
-    await third.line('no Mobile IPv6');
+    await third.line('session authorized');
+    await third.line('Mobile IPv6 unavailable');
     await reload(lab, paa, (tree) => {
       tree['mobility'] = { offer: true } as never;
     });
     await third.stop();
-    expect(await (await lab.startPac('mn3', local)).line('bootstrapped')).toMatchObject({
+    expect(await (await lab.startPac('mn3', local)).line('bootstrap completed')).toMatchObject({
       homeAgent: '2001:db8:a::1',
     });
   });
@@ -190,10 +196,10 @@ describe('a configuration that is read again', () => {
       (tree['pana'] as Tree)['ping-interval'] = '9s' as never;
       (tree['log'] as Tree)['level'] = 'trace' as never;
     });
-    expect(said(paa, 'needs a restart').map(({ keys }) => keys)).toEqual(['pana.port']);
+    expect(said(paa, 'restart required').map(({ option }) => option)).toEqual(['pana.port']);
     // It stays so until it is done.
-    await again(paa, 'reloaded');
-    expect(said(paa, 'needs a restart')).toHaveLength(2);
+    await again(paa, 'configuration reloaded');
+    expect(said(paa, 'restart required')).toHaveLength(2);
 
     const broken = await reload(
       lab,
@@ -202,11 +208,11 @@ describe('a configuration that is read again', () => {
         (tree['diameter'] as Tree)['peers'] = [] as never;
         (tree['tls'] as Tree)['certificate'] = '/nowhere.pem' as never;
       },
-      'reload failed: all is as before',
+      'reload failed',
     );
     expect(broken['reason']).toContain('tls.certificate: cannot read /nowhere.pem');
     await lab.addSubscriber('mn1@home.example', 'mn1');
-    await (await lab.startPac('mn1')).line('bootstrapped');
+    await (await lab.startPac('mn1')).line('bootstrap completed');
   });
 
   it('brings a node to another PAA list and certificate at its next start', async () => {
@@ -219,7 +225,7 @@ describe('a configuration that is read again', () => {
       tls: { certificate: lab.path('pki', 'mn9.pem'), key: lab.path('pki', 'mn9-key.pem') },
       retry: { first: '100ms', longest: '100ms' },
     });
-    await pac.line('not authorized');
+    await pac.line('session refused');
     const made = lab;
     await reload(made, pac, (tree) => {
       Object.assign(tree['tls'] as Tree, {
@@ -227,7 +233,7 @@ describe('a configuration that is read again', () => {
         key: made.path('pki', 'mn1-key.pem'),
       });
     });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
   });
 
   it('names another file of a CRL, which is watched from then on', async () => {
@@ -242,10 +248,10 @@ describe('a configuration that is read again', () => {
       (tree['tls'] as Tree)['crl'] = made.path('other-crl.pem') as never;
     });
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     await made.pki.revoke('mn1');
     await writeFile(made.path('other-crl.pem'), await readFile(made.path('pki', 'crl.pem')));
-    await aaa.line('CRL read again');
+    await aaa.line('CRL reloaded');
     await pac.line('session ended');
   });
 });

@@ -24,28 +24,28 @@ describe('SIGTERM', () => {
   it('ends a PAA in order: its clients hear PTR, the AAA server STR and DPR, hooks run', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     await paa.line('hook done', ({ event }) => event === 'permit');
     expect(await paa.stop()).toBe(0);
-    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
     await pac.line('hook done', ({ event }) => event === 'down');
-    expect(await aaa.line('session ended')).toMatchObject({ cause: 4, known: true });
+    expect(await aaa.line('session ended')).toMatchObject({ reason: 4, known: true });
     await aaa.line('lease released');
     expect(paa.lines.some(({ msg, event }) => msg === 'hook done' && event === 'revoke')).toBe(true);
-    expect(paa.lines.some(({ msg, message }) => msg === 'sent' && message === 'DPR')).toBe(true);
+    expect(paa.lines.some(({ msg, message }) => msg === 'message sent' && message === 'DPR')).toBe(true);
     expect(await made.leases()).toEqual([]);
   });
 
   it('ends a PaC that has no session yet, and one whose PAA is gone', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     paa.signal('SIGKILL');
     await paa.exited;
     expect(await pac.stop()).toBe(0);
     expect(pac.lines.some(({ msg, event }) => msg === 'hook done' && event === 'down')).toBe(true);
     const alone = await made.startPac('mn1');
-    await alone.line('starting');
+    await alone.line('session starting');
     expect(await alone.stop()).toBe(0);
   });
 
@@ -56,14 +56,14 @@ describe('SIGTERM', () => {
     await chmod(hook, 0o755);
     const config = await made.configurePac('mn1', { hooks: { mn: hook } });
     const pac = made.start('mn1', 'pac', config);
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     pac.signal('SIGTERM');
     // The hook `down` is waited for.
     await aaa.line('lease released');
     await pac.line('stopping');
     pac.signal('SIGTERM');
     expect(await pac.exited).toBe(128);
-    expect(pac.lines.at(-1)?.msg).toBe('ended at once');
+    expect(pac.lines.at(-1)?.msg).toBe('killed');
   });
 });
 
@@ -82,7 +82,7 @@ describe('a node that is not to stay', () => {
     await once(silent, 'listening');
     const { port } = silent.address();
     const pac = await made.startPac('mn1', { stay: false, pana: { paa: ['::1'], port, 'pci-limit': '300ms' } });
-    expect(await pac.line('not authorized')).toMatchObject({ cause: 'no-answer' });
+    expect(await pac.line('session refused')).toMatchObject({ reason: 'no-answer' });
     expect(await pac.exited).toBe(1);
     silent.close();
   });
@@ -92,18 +92,18 @@ describe('a node that moves', () => {
   it('keeps its session and its key, and both ends run their hooks', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1');
-    const bound = await pac.line('bootstrapped');
+    const bound = await pac.line('bootstrap completed');
     await pac.line('hook done');
     await paa.line('hook done', ({ event }) => event === 'permit');
     expect((await run('pac', ['move', '--control.socket', made.socket('mn1')])).status).toBe(0);
-    await pac.line('moved');
-    await paa.line('client moved');
+    await pac.line('session moved');
+    await paa.line('session moved');
     await pac.line('hook done', ({ event }) => event === 'move');
     await paa.line('hook done', ({ event }) => event === 'move');
     expect(pac.lines.some(({ msg }) => msg === 'session ended')).toBe(false);
     const list = await run('paa', ['session', 'list', '--json', '--control.socket', made.socket('paa')]);
     expect(JSON.parse(list.stdout)).toMatchObject([{ state: 'OPEN', homeAddress: bound['homeAddress'] }]);
-    expect(aaa.lines.filter(({ msg }) => msg === 'lease given')).toHaveLength(1);
+    expect(aaa.lines.filter(({ msg }) => msg === 'lease assigned')).toHaveLength(1);
     expect(await pac.stop()).toBe(0);
     await aaa.line('lease released');
   });
@@ -113,16 +113,16 @@ describe('a PAA that dies', () => {
   it('and comes back has its node back soon, with the same home address and without an end of Mobile IPv6', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
-    const { homeAddress } = await pac.line('bootstrapped');
+    const { homeAddress } = await pac.line('bootstrap completed');
     await pac.line('hook done', ({ event }) => event === 'up');
     paa.signal('SIGKILL');
     await paa.exited;
     const again = made.start('paa again', 'paa', made.path('paa.yaml'));
     await again.line('peer connected');
     expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAddress });
-    expect(await again.line('authorized')).toMatchObject({ homeAddress });
+    expect(await again.line('session authorized')).toMatchObject({ homeAddress });
     await pac.line('hook done', ({ event }) => event === 'refresh');
-    expect(pac.lines.some(({ msg }) => msg === 'the PAA does not answer')).toBe(true);
+    expect(pac.lines.some(({ msg }) => msg === 'PAA not responding')).toBe(true);
     expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
     expect(aaa.lines.some(({ msg }) => msg === 'lease released')).toBe(false);
     expect(await made.leases()).toMatchObject([{ homeAddress }]);
@@ -131,11 +131,11 @@ describe('a PAA that dies', () => {
   it('for a while only, or a link that does, leaves the session as it is', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     paa.signal('SIGSTOP');
-    await pac.line('the PAA does not answer');
+    await pac.line('PAA not responding');
     paa.signal('SIGCONT');
-    await pac.line('the PAA answers again');
+    await pac.line('PAA responding again');
     expect(pac.lines.some(({ msg }) => msg === 'session replaced' || msg === 'session ended')).toBe(false);
   });
 });
@@ -149,11 +149,11 @@ describe('a session that the PAA begins', () => {
     const { port } = waiting.address();
     waiting.close();
     const pac = await made.startPac('mn1', { pana: { initiate: false, 'local-port': port } });
-    await pac.line('starting');
+    await pac.line('session starting');
     const start = ['session', 'start', '::1', '--port', String(port), '--control.socket', made.socket('paa')];
     expect(await run('paa', start)).toMatchObject({ status: 0 });
-    await pac.line('bootstrapped');
-    await paa.line('authorized');
+    await pac.line('bootstrap completed');
+    await paa.line('session authorized');
     expect(pac.lines.some(({ message }) => message === 'PCI')).toBe(false);
     expect(
       (await run('paa', ['session', 'start', 'nowhere', '--control.socket', made.socket('paa')])).stderr,
@@ -165,7 +165,7 @@ describe('the operator', () => {
   it('has a socket of his own, and commands that reach the daemons', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     for (const name of ['aaa', 'paa', 'mn1']) expect((await stat(made.socket(name))).mode & 0o777).toBe(0o600);
 
     const status = await run('pac', ['status', '--json', '--control.socket', made.socket('mn1')]);
@@ -174,19 +174,21 @@ describe('the operator', () => {
     expect((await run('pac', ['reauth', '--control.socket', made.socket('mn1')])).status).toBe(0);
     const refreshed = await pac.line('bootstrap refreshed');
     await pac.line('hook done', ({ event }) => event === 'refresh');
-    expect(refreshed['fingerprint']).not.toBe(pac.lines.find(({ msg }) => msg === 'bootstrapped')?.['fingerprint']);
+    expect(refreshed['fingerprint']).not.toBe(
+      pac.lines.find(({ msg }) => msg === 'bootstrap completed')?.['fingerprint'],
+    );
 
     const list = await run('paa', ['session', 'list', '--json', '--control.socket', made.socket('paa')]);
-    const [session] = JSON.parse(list.stdout) as { session: string; user: string }[];
-    expect(session).toMatchObject({ user: 'mn1@home.example', state: 'OPEN' });
+    const [session] = JSON.parse(list.stdout) as { session: string; nai: string }[];
+    expect(session).toMatchObject({ nai: 'mn1@home.example', state: 'OPEN' });
     expect(
       (await run('paa', ['session', 'reauth', session?.session ?? '', '--control.socket', made.socket('paa')])).status,
     ).toBe(0);
-    await paa.line('reauthenticated', (line) => Number(line.at) > refreshed.at);
+    await paa.line('session reauthenticated', (line) => Number(line.at) > refreshed.at);
 
     const end = ['session', 'end', session?.session ?? '', '--control.socket', made.socket('paa')];
     expect((await run('paa', end)).status).toBe(0);
-    expect(await pac.line('session ended')).toMatchObject({ cause: 'terminated-by-paa' });
+    expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
     expect((await run('paa', end)).status).toBe(2);
 
     const leases = await run('aaa', ['lease', 'list', '-c', made.path('aaa.yaml')]);

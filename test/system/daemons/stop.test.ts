@@ -50,12 +50,12 @@ describe('user signals', () => {
     const { daemon: paa } = await here.startPaa(place);
     await here.addSubscriber('mn1@home.example', 'mn1');
     const pac = await here.startPac('mn1');
-    await pac.line('bootstrapped');
+    await pac.line('bootstrap completed');
     for (const daemon of [aaa, paa, pac]) {
       daemon.signal(signal);
       daemon.signal('SIGHUP');
       // Signals are handled in turn: the one before has been.
-      await Promise.race([daemon.line('reloaded'), daemon.line('reload failed: all is as before')]);
+      await Promise.race([daemon.line('configuration reloaded'), daemon.line('reload failed')]);
       expect(daemon.errors).not.toContain('Debugger');
       expect(await daemon.stop()).toBe(0);
     }
@@ -153,7 +153,7 @@ describe('a hook that ignores signals', () => {
       '#!/bin/sh\n[ "$1" = up ] || exit 0\ntrap "" HUP INT TERM\necho "process $$"\nwhile :; do sleep 600; done\n';
     await writeFile(hook, script, { mode: 0o755 });
     const pac = here.start('mn1', 'pac', await here.configurePac('mn1', { hooks: { mn: hook } }));
-    const { line } = await pac.line('hook said');
+    const { line } = await pac.line('hook output');
     const group = Number(String(line).split(' ')[1]);
     expect(alive(group)).toBe(true);
     pac.signal('SIGTERM');
