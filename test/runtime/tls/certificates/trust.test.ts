@@ -28,6 +28,13 @@ function ways(trust: Trust, of: Certificate, brought: readonly Certificate[] = [
 }
 
 describe('a path to a trust anchor', () => {
+  it('goes through issuers of the name that a certificate gives, whatever key they have', async () => {
+    const renamed = await root.sub('renamed', { key: issuing.key });
+    const trust = new Trust([root.certificate]);
+    expect(ways(trust, leaf, [renamed.certificate])).toMatchObject({ reason: 'other-ca' });
+    expect(ways(trust, leaf, [renamed.certificate, issuing.certificate])).toEqual([['issuing', 'root']]);
+  });
+
   it('is found by what is configured, brought or learned', () => {
     const whole = new Trust([root.certificate, issuing.certificate]);
     expect(ways(whole, leaf)).toEqual([['issuing', 'root']]);
