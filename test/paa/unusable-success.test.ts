@@ -62,7 +62,7 @@ describe('a success that the PAA cannot use', () => {
     [
       'an Auth-Session-State that there is not',
       having(grammarian.avp('Auth-Session-State', 7)),
-      'Auth-Session-State 7: there is no such value (INVALID_AVP_VALUE)',
+      'Auth-Session-State has the unknown value 7 (INVALID_AVP_VALUE)',
     ],
     ['another Session-Id', instead(grammarian.avp('Session-Id', 'x;1;1')), 'wrong Session-Id in the answer'],
     [

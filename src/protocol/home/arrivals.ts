@@ -1,9 +1,9 @@
 import type { Admission } from './admission.js';
 import type { AccessRequest, Denial, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation, Conversations } from './conversations.js';
-import { type Asker, reasonOf } from './desk.js';
-import type { Engine } from './engine.js';
+import type { EngineQueue } from './engine-queue.js';
 import { OriginStates } from './origin-states.js';
+import { reasonOf, type StepContext } from './step-context.js';
 
 /** EAP type Identity, which starts a conversation, RFC 3748 5.1. */
 const IDENTITY = 1;
@@ -24,18 +24,18 @@ export type Arrived = Conversation | Denial | undefined;
 export interface ArrivalParts {
   readonly conversations: Conversations;
   readonly admission: Admission;
-  readonly engine: Engine;
+  readonly engine: EngineQueue;
 }
 
 /** Finds the conversation of a request, or starts one if a seat is available. */
 export class Arrivals {
-  readonly #desk: Asker<ArrivalQuestion>;
+  readonly #context: StepContext<ArrivalQuestion>;
   readonly #config: Pick<HomeConfig, 'grace' | 'mtu'>;
   readonly #parts: ArrivalParts;
   readonly #origins = new OriginStates();
 
-  constructor(desk: Asker<ArrivalQuestion>, config: Pick<HomeConfig, 'grace' | 'mtu'>, parts: ArrivalParts) {
-    this.#desk = desk;
+  constructor(context: StepContext<ArrivalQuestion>, config: Pick<HomeConfig, 'grace' | 'mtu'>, parts: ArrivalParts) {
+    this.#context = context;
     this.#config = config;
     this.#parts = parts;
   }
@@ -59,24 +59,24 @@ export class Arrivals {
       const { request } = question.exchange;
       // A store failure is reported elsewhere. Here the session just counts as unknown.
       const origin = stored.operation === 'originOfSession' ? stored.result : undefined;
-      return this.#seated(request, this.#parts.admission.answered(request, origin, this.#desk.now));
+      return this.#seated(request, this.#parts.admission.answered(request, origin, this.#context.now));
     }
     const { origin } = question;
     if (stored.operation === 'endSessionsOf') {
       const { result: sessions } = stored;
-      if (sessions > 0) this.#desk.say({ name: 'sessionsLost', origin, sessions });
+      if (sessions > 0) this.#context.say({ name: 'sessionsLost', origin, sessions });
     } else {
       this.#origins.failed(origin);
-      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored), origin });
+      this.#context.say({ name: 'storeFailed', reason: reasonOf(stored), origin });
     }
     return exchange && this.#begin(exchange);
   }
 
   /** Ends the sessions of a NAS that has restarted before its new requests are processed. */
   #restarted(origin: string, before: number, exchange: Exchange | undefined): void {
-    this.#desk.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
+    this.#context.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
     const given = { origin, before, leasesFor: this.#config.grace };
-    this.#desk.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
+    this.#context.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
   }
 
   /**
@@ -90,32 +90,32 @@ export class Arrivals {
     const open = conversations.get(sessionId);
     if (isOfOther(open, request) || !(open || begins)) return 'unknown-session';
     if (open && !begins) {
-      conversations.touch(open, this.#desk.now);
+      conversations.touch(open, this.#context.now);
       return open;
     }
     const scarce = conversations.scarce || engine.waiting > 0;
-    const seat = admission.seatOf(request, scarce, this.#desk.now);
+    const seat = admission.seatOf(request, scarce, this.#context.now);
     if (seat) return this.#seated(request, seat);
-    this.#desk.ask({ operation: 'originOfSession', given: { sessionId } }, { of: 'seat', exchange });
+    this.#context.ask({ operation: 'originOfSession', given: { sessionId } }, { of: 'seat', exchange });
     return undefined;
   }
 
   #seated(request: AccessRequest, seat: Conversation['seat']): Conversation | Denial {
     const { conversations, admission } = this.#parts;
-    const { now } = this.#desk;
+    const { now } = this.#context;
     const { sessionId, origin, originRealm, originState, wish } = request;
     // Another conversation may have started meanwhile.
     if (isOfOther(conversations.get(sessionId), request)) return 'unknown-session';
-    const id = this.#desk.token();
+    const id = this.#context.token();
     const given = { id, sessionId, origin, originRealm, originState, wish, seat };
     const { conversation, ended, pushedOut } = conversations.add(given, now);
-    if (ended) this.#desk.put({ type: 'close', conversation: ended.id });
+    if (ended) this.#context.put({ type: 'close', conversation: ended.id });
     if (pushedOut)
-      for (const event of admission.turnedAway('conversations', pushedOut.seat, now)) this.#desk.say(event);
+      for (const event of admission.turnedAway('conversations', pushedOut.seat, now)) this.#context.say(event);
     if (pushedOut === conversation) return 'too-busy';
-    if (pushedOut) this.#desk.put({ type: 'close', conversation: pushedOut.id });
+    if (pushedOut) this.#context.put({ type: 'close', conversation: pushedOut.id });
     const mtu = Math.min(this.#config.mtu, request.mtu ?? Number.POSITIVE_INFINITY);
-    this.#desk.put({ type: 'open', conversation: id, sessionId, mtu });
+    this.#context.put({ type: 'open', conversation: id, sessionId, mtu });
     return conversation;
   }
 }

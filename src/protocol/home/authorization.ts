@@ -1,7 +1,7 @@
 import type { Authorization, HomeConfig, ProvenClient, Stored, Token } from './alphabet.js';
-import { type Asker, reasonOf } from './desk.js';
 import { FailureLimits } from './failure-limits.js';
 import { KnownSubscribers } from './known-subscribers.js';
+import { reasonOf, type StepContext } from './step-context.js';
 
 /** A client with a proven certificate that waits for the decision. */
 interface Proving {
@@ -18,12 +18,15 @@ export interface AuthorizationQuestion {
 
 /** Authorizes the subscriber of a certificate before the client learns of success (RFC 9190 2.5). */
 export class Authorizations {
-  readonly #desk: Asker<AuthorizationQuestion>;
+  readonly #context: StepContext<AuthorizationQuestion>;
   readonly #failures: FailureLimits;
   readonly #known: KnownSubscribers;
 
-  constructor(desk: Asker<AuthorizationQuestion>, { failures, outage }: Pick<HomeConfig, 'failures' | 'outage'>) {
-    this.#desk = desk;
+  constructor(
+    context: StepContext<AuthorizationQuestion>,
+    { failures, outage }: Pick<HomeConfig, 'failures' | 'outage'>,
+  ) {
+    this.#context = context;
     this.#failures = new FailureLimits(failures);
     this.#known = new KnownSubscribers(outage);
   }
@@ -32,25 +35,25 @@ export class Authorizations {
     const { client, sessionId } = proving;
     const { names, sha256 } = client;
     // Only an owner of the certificate's key reaches this point, so nobody else can exhaust a subscriber's tries.
-    if (this.#failures.exceeded(sha256, this.#desk.now)) {
-      this.#desk.say({ name: 'limited', of: 'certificate' });
+    if (this.#failures.exceeded(sha256, this.#context.now)) {
+      this.#context.say({ name: 'limited', of: 'certificate' });
       this.#decide(proving, { ok: false, reason: 'too-many-failures' });
       return;
     }
     const given = { names, sha256, sessionId };
-    this.#desk.ask({ operation: 'findSubscriber', given }, { of: 'authorization', proving });
+    this.#context.ask({ operation: 'findSubscriber', given }, { of: 'authorization', proving });
   }
 
   /** Handles the store's answer. Returns the conversation of an authorized client; undefined: it is not authorized. */
   stored({ proving }: AuthorizationQuestion, stored: Stored): Token | undefined {
-    const { now } = this.#desk;
+    const { now } = this.#context;
     const { sessionId, conversation, client } = proving;
     const { sha256 } = client;
     if (stored.operation !== 'findSubscriber') {
-      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored) });
+      this.#context.say({ name: 'storeFailed', reason: reasonOf(stored) });
       const subscriber = this.#known.find(sha256, sessionId, now);
       if (!subscriber) return this.#decide(proving, { ok: false, reason: 'unavailable' });
-      this.#desk.say({ name: 'knownSubscriber', nai: subscriber.nai });
+      this.#context.say({ name: 'knownSubscriber', nai: subscriber.nai });
       this.#decide(proving, { ok: true, subscriber });
       return conversation;
     }
@@ -71,7 +74,7 @@ export class Authorizations {
   }
 
   #decide({ token }: Proving, authorization: Authorization): undefined {
-    this.#desk.put({ type: 'authorization', token, authorization });
+    this.#context.put({ type: 'authorization', token, authorization });
     return undefined;
   }
 }

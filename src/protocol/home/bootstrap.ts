@@ -1,10 +1,10 @@
 import { derivePsk, fingerprint } from '../keys/kdf.js';
 import type { EapSuccess, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation } from './conversations.js';
-import { type Asker, reasonOf } from './desk.js';
 import type { WithoutMobility } from './events.js';
 import { chooseIke, type Grant, leaseProblem, type MobilityWish, octetsOf, pskRoot, storeWish } from './mobility.js';
 import type { BootstrapRequest, BootstrapResult, Ike, Lease } from './records.js';
+import { reasonOf, type StepContext } from './step-context.js';
 
 /** An authenticated client whose session is being stored. */
 export interface Bootstrapping {
@@ -47,13 +47,13 @@ type Home = Extract<BootstrapResult, { result: 'home' }>;
  * before the store has committed it. A failure here costs Mobile IPv6 but not network access.
  */
 export class Bootstrap {
-  readonly #desk: Asker<BootstrapQuestion>;
+  readonly #context: StepContext<BootstrapQuestion>;
   readonly #config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>;
   /** Jobs that wait for their hook. All wait equally long, so the first one times out first. */
   readonly #waiting = new Map<Token, Waiting>();
 
-  constructor(desk: Asker<BootstrapQuestion>, config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>) {
-    this.#desk = desk;
+  constructor(context: StepContext<BootstrapQuestion>, config: Pick<HomeConfig, 'grace' | 'hookWait' | 'pskRoot'>) {
+    this.#context = context;
     this.#config = config;
   }
 
@@ -73,12 +73,12 @@ export class Bootstrap {
     const { job } = question;
     const { nai } = job.success.subscriber;
     if (stored.operation !== 'bootstrap') {
-      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored), nai });
+      this.#context.say({ name: 'storeFailed', reason: reasonOf(stored), nai });
       return this.#without(job, 'store');
     }
     const { result } = stored;
     if (result.result === 'refused') {
-      this.#desk.say({ name: 'notAuthorized', nai, reason: result.reason });
+      this.#context.say({ name: 'notAuthorized', nai, reason: result.reason });
       return { job, outcome: 'refused' };
     }
     if (question.of === 'withdrawal') {
@@ -118,7 +118,7 @@ export class Bootstrap {
         return this.#home(job, result, wish, root);
       case 'local': {
         if (!wish.local) return this.#without(job, 'unfit');
-        this.#desk.say({ name: 'localAllowed', nai: job.success.subscriber.nai, local: result.local });
+        this.#context.say({ name: 'localAllowed', nai: job.success.subscriber.nai, local: result.local });
         return { job, outcome: { mobility: { kind: 'local', offer: wish.local.offer, bits: wish.bits } } };
       }
     }
@@ -131,9 +131,9 @@ export class Bootstrap {
     root: 'msk' | 'emsk',
   ): Bootstrapped | undefined {
     const { origin } = job.conversation;
-    if (takenFrom !== undefined) this.#desk.say({ name: 'leaseTakenOver', lease, from: takenFrom, origin });
+    if (takenFrom !== undefined) this.#context.say({ name: 'leaseTakenOver', lease, from: takenFrom, origin });
     const reason = leaseProblem(lease);
-    if (reason !== undefined) this.#desk.say({ name: 'unfitHomeAgent', nai: lease.nai, reason });
+    if (reason !== undefined) this.#context.say({ name: 'unfitHomeAgent', nai: lease.nai, reason });
     const ike = chooseIke(bits, lease.homeAgent);
     if (reason !== undefined || ike === undefined) {
       const because = reason === undefined ? 'no-common-ike' : 'unfit';
@@ -145,18 +145,18 @@ export class Bootstrap {
 
   #bringUp(job: Bootstrapping, lease: Lease, { renewed, root, ike }: Bringing): Bootstrapped | undefined {
     const psk = derivePsk(job.success[root], octetsOf(lease.homeAgent.address), octetsOf(lease.homeAddress));
-    this.#desk.say({ name: 'leaseGiven', lease, renewed, ike, root, fingerprint: fingerprint(psk) });
+    this.#context.say({ name: 'leaseGiven', lease, renewed, ike, root, fingerprint: fingerprint(psk) });
     const event = renewed ? 'refresh' : 'up';
     const key = { psk, ike, lifetime: this.#lifetimes(job).leaseLifetime };
     const done: Bootstrapped = { job, outcome: { mobility: { kind: 'home', lease, ike, root } } };
     const { hookWait } = this.#config;
     if (hookWait === 0) {
-      this.#desk.put({ type: 'hook', token: undefined, event, lease, key });
+      this.#context.put({ type: 'hook', token: undefined, event, lease, key });
       return done;
     }
-    const token = this.#desk.token();
-    this.#waiting.set(token, { ...done, until: this.#desk.now + hookWait });
-    this.#desk.put({ type: 'hook', token, event, lease, key });
+    const token = this.#context.token();
+    this.#waiting.set(token, { ...done, until: this.#context.now + hookWait });
+    this.#context.put({ type: 'hook', token, event, lease, key });
     return undefined;
   }
 
@@ -164,12 +164,12 @@ export class Bootstrap {
     const { sessionId, origin, originRealm, originState } = job.conversation;
     const { subscriber, certificate } = job.success;
     const session = { nai: subscriber.nai, sessionId, origin, originRealm, originState, certificate };
-    this.#desk.ask({ operation: 'bootstrap', given: { ...session, ...this.#lifetimes(job), ...asked } }, question);
+    this.#context.ask({ operation: 'bootstrap', given: { ...session, ...this.#lifetimes(job), ...asked } }, question);
   }
 
   /** Lifetimes of session and lease in milliseconds from now. Neither outlasts the certificate. */
   #lifetimes({ lifetime, validUntil }: Bootstrapping) {
-    const certificate = Math.max(0, validUntil - this.#desk.now);
+    const certificate = Math.max(0, validUntil - this.#context.now);
     return {
       sessionLifetime: Math.min(lifetime * 1000, certificate),
       leaseLifetime: Math.min(lifetime * 1000 + this.#config.grace, certificate),
@@ -182,12 +182,12 @@ export class Bootstrap {
   }
 
   #without(job: Bootstrapping, reason: WithoutMobility): Bootstrapped {
-    this.#desk.say({ name: 'noMobility', nai: job.success.subscriber.nai, reason });
+    this.#context.say({ name: 'noMobility', nai: job.success.subscriber.nai, reason });
     return { job, outcome: { mobility: undefined } };
   }
 
   #release(lease: Lease, reason: string): void {
-    this.#desk.say({ name: 'leaseReleased', lease, reason });
-    this.#desk.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
+    this.#context.say({ name: 'leaseReleased', lease, reason });
+    this.#context.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
   }
 }

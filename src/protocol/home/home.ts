@@ -17,9 +17,9 @@ import { type ArrivalQuestion, Arrivals, type Arrived, type Exchange, isOfOther 
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
 import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
-import { Desk } from './desk.js';
-import { Engine } from './engine.js';
+import { EngineQueue } from './engine-queue.js';
 import { type SessionQuestion, Sessions } from './sessions.js';
+import { HomeContext } from './step-context.js';
 
 /** Interval between checks for silent conversations, in milliseconds. */
 export const SWEEP_INTERVAL = 5_000;
@@ -36,10 +36,10 @@ type Question = ArrivalQuestion | AuthorizationQuestion | BootstrapQuestion | Se
  */
 export class Home {
   readonly #config: HomeConfig;
-  readonly #desk = new Desk<Question>();
+  readonly #context = new HomeContext<Question>();
   readonly #conversations: Conversations;
   readonly #admission = new Admission();
-  readonly #engine = new Engine();
+  readonly #engine = new EngineQueue();
   readonly #authorization: Authorizations;
   readonly #arrivals: Arrivals;
   readonly #bootstrap: Bootstrap;
@@ -56,10 +56,10 @@ export class Home {
     this.#config = config;
     this.#conversations = new Conversations(config.conversations, config.roundTimeout);
     const parts = { conversations: this.#conversations, admission: this.#admission, engine: this.#engine };
-    this.#arrivals = new Arrivals(this.#desk, config, parts);
-    this.#authorization = new Authorizations(this.#desk, config);
-    this.#bootstrap = new Bootstrap(this.#desk, config);
-    this.#sessions = new Sessions(this.#desk, (sessionId) => this.#admission.ended(sessionId));
+    this.#arrivals = new Arrivals(this.#context, config, parts);
+    this.#authorization = new Authorizations(this.#context, config);
+    this.#bootstrap = new Bootstrap(this.#context, config);
+    this.#sessions = new Sessions(this.#context, (sessionId) => this.#admission.ended(sessionId));
   }
 
   /** Number of conversations. */
@@ -75,16 +75,16 @@ export class Home {
   }
 
   handle(input: HomeInput | { readonly type: 'tick' }, now: number): HomeOutput[] {
-    this.#desk.now = now;
+    this.#context.now = now;
     this.#serving = undefined;
     try {
       this.#step(input);
     } catch (error) {
-      this.#desk.put({ type: 'fault', error });
+      this.#context.put({ type: 'fault', error });
       if (input.type === 'verdict') this.#wipe(input.verdict);
       this.#giveUp(this.#serving);
     }
-    return this.#desk.take();
+    return this.#context.take();
   }
 
   #step(input: HomeInput | { readonly type: 'tick' }): void {
@@ -105,7 +105,7 @@ export class Home {
         this.#flight(input.token, input.conversation);
         break;
       case 'flown':
-        this.#putAll(this.#engine.done(input.token, this.#desk.now));
+        this.#putAll(this.#engine.done(input.token, this.#context.now));
         break;
       case 'stored':
         this.#stored(input.token, input.stored);
@@ -138,18 +138,18 @@ export class Home {
   }
 
   #tick(): void {
-    const { now } = this.#desk;
+    const { now } = this.#context;
     for (const overdue of this.#bootstrap.overdue(now)) this.#bootstrapped(overdue);
     const { firstUntil = Number.POSITIVE_INFINITY } = this.#conversations;
     if (firstUntil > now || this.#sweptAt + SWEEP_INTERVAL > now) return;
     this.#sweptAt = now;
     const silent = this.#conversations.expire(now);
     this.#closeAll(silent);
-    this.#desk.say({ name: 'conversationsForgotten', conversations: silent.length });
+    this.#context.say({ name: 'conversationsForgotten', conversations: silent.length });
   }
 
   #stored(token: Token, stored: Stored): void {
-    const question = this.#desk.answered(token);
+    const question = this.#context.answered(token);
     switch (question?.of) {
       case undefined:
         return;
@@ -192,7 +192,7 @@ export class Home {
 
   #feed({ token, request }: Exchange, conversation: Conversation): void {
     this.#asked.set(token, conversation);
-    this.#desk.put({ type: 'eap', token, conversation: conversation.id, packet: request.packet });
+    this.#context.put({ type: 'eap', token, conversation: conversation.id, packet: request.packet });
   }
 
   // --------------------------------------------------------------------------------------------------------------- EAP
@@ -208,8 +208,8 @@ export class Home {
     switch (verdict.type) {
       case 'busy':
         this.#end(conversation);
-        for (const event of this.#admission.turnedAway('engine', conversation.seat, this.#desk.now))
-          this.#desk.say(event);
+        for (const event of this.#admission.turnedAway('engine', conversation.seat, this.#context.now))
+          this.#context.say(event);
         this.#deny(token, 'too-busy');
         break;
       case 'request':
@@ -222,7 +222,7 @@ export class Home {
           return;
         }
         const { packet, reason } = verdict;
-        this.#desk.say({ name: 'invalidPacket', sessionId: conversation.sessionId, reason });
+        this.#context.say({ name: 'invalidPacket', sessionId: conversation.sessionId, reason });
         this.#answer(token, packet === undefined ? { type: 'unable' } : this.#challenge(packet, true));
         return;
       }
@@ -230,7 +230,7 @@ export class Home {
         this.#end(conversation);
         const { packet, reason, detail, identity } = verdict;
         const { sessionId, origin } = conversation;
-        this.#desk.say({ name: 'refused', sessionId, origin, identity, reason, detail });
+        this.#context.say({ name: 'refused', sessionId, origin, identity, reason, detail });
         const because = reason === 'unavailable' ? 'unavailable' : 'authentication';
         this.#answer(token, { type: 'reject', packet, because });
         return;
@@ -246,7 +246,7 @@ export class Home {
   }
 
   #succeeded(token: Token, conversation: Conversation, success: EapSuccess): void {
-    const { now } = this.#desk;
+    const { now } = this.#context;
     const { subscriber, validFor } = success;
     const { sessionLifetime } = subscriber;
     const wanted = sessionLifetime === undefined ? this.#config.sessionLifetime : sessionLifetime * 1000;
@@ -274,10 +274,10 @@ export class Home {
       this.#answer(token, { type: 'reject', packet, because: 'authorization' });
       return;
     }
-    const duration = this.#desk.now - startedAt;
-    this.#desk.say({ name: 'authenticated', sessionId, origin, nai, tls, resumed, lifetime, duration });
+    const duration = this.#context.now - startedAt;
+    this.#context.say({ name: 'authenticated', sessionId, origin, nai, tls, resumed, lifetime, duration });
     if (subscriber.sessions === 'replace') this.#sessions.replaceOlder(nai, sessionId, origin);
-    this.#admission.succeeded(sha256, conversation, this.#desk.now);
+    this.#admission.succeeded(sha256, conversation, this.#context.now);
     const grace = Math.ceil(this.#config.grace / 1000);
     const accepted = { packet, msk, nai, lifetime, grace, mobility: outcome.mobility };
     this.#answer(token, { type: 'accept', accepted });
@@ -288,7 +288,7 @@ export class Home {
   #proven(token: Token, conversation: Token, client: ProvenClient): void {
     const open = this.#conversations.byId(conversation);
     // A client whose conversation has ended gets no more answers in it.
-    if (!open) this.#desk.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
+    if (!open) this.#context.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
     else this.#authorization.begin({ token, conversation, sessionId: open.sessionId, client });
   }
 
@@ -299,9 +299,9 @@ export class Home {
 
   #flight(token: Token, conversation: Token): void {
     const open = this.#conversations.byId(conversation);
-    if (open) this.#putAll(this.#engine.add(token, open.seat, this.#desk.now));
+    if (open) this.#putAll(this.#engine.add(token, open.seat, this.#context.now));
     // The conversation has ended and no longer needs the engine; it reports this when it gets its turn.
-    else this.#desk.put({ type: 'turn', token, granted: true });
+    else this.#context.put({ type: 'turn', token, granted: true });
   }
 
   // ------------------------------------------------------------------------------------------------------- termination
@@ -320,7 +320,7 @@ export class Home {
   }
 
   #close({ id }: Conversation): void {
-    this.#desk.put({ type: 'close', conversation: id });
+    this.#context.put({ type: 'close', conversation: id });
   }
 
   #closeAll(conversations: readonly Conversation[]): void {
@@ -343,11 +343,11 @@ export class Home {
   #answer(token: Token, answer: HomeAnswer): void {
     // An answer is final: a later error cannot deny the request.
     this.#serving = undefined;
-    this.#desk.put({ type: 'answer', token, answer });
+    this.#context.put({ type: 'answer', token, answer });
   }
 
   #putAll(outputs: readonly HomeOutput[]): void {
-    for (const output of outputs) this.#desk.put(output);
+    for (const output of outputs) this.#context.put(output);
   }
 
   #wipe(verdict: EapVerdict): void {

@@ -1,6 +1,6 @@
 import type { Demand, HomeAnswer, HomeInput, Stored, TerminationRequest, Token, Told } from './alphabet.js';
-import { type Asker, reasonOf } from './desk.js';
 import type { Lease, Session } from './records.js';
+import { reasonOf, type StepContext } from './step-context.js';
 
 /** Older sessions of a subscriber that are being ended one after another. */
 interface Replacement {
@@ -28,38 +28,38 @@ export type SessionQuestion =
  * the store.
  */
 export class Sessions {
-  readonly #desk: Asker<SessionQuestion>;
+  readonly #context: StepContext<SessionQuestion>;
   readonly #told = new Map<Token, Telling>();
   readonly #onEnded: (sessionId: string) => void;
 
   /** `onEnded`: called when the session is no longer valid, before the store has confirmed it. */
-  constructor(desk: Asker<SessionQuestion>, onEnded: (sessionId: string) => void) {
-    this.#desk = desk;
+  constructor(context: StepContext<SessionQuestion>, onEnded: (sessionId: string) => void) {
+    this.#context = context;
     this.#onEnded = onEnded;
   }
 
   /** Handles the end of a session that its NAS reports (RFC 6733 8.4). The answer follows after the store's. */
   terminate(token: Token, request: TerminationRequest): void {
     const { sessionId, origin } = request;
-    this.#desk.ask({ operation: 'endSession', given: { sessionId, origin } }, { of: 'termination', token, request });
+    this.#context.ask({ operation: 'endSession', given: { sessionId, origin } }, { of: 'termination', token, request });
   }
 
   /** The answer to a termination request. */
   terminated({ request }: Extract<SessionQuestion, { of: 'termination' }>, stored: Stored): HomeAnswer {
     const { sessionId, origin, cause } = request;
     if (stored.operation !== 'endSession') {
-      this.#desk.say({ name: 'storeFailed', reason: reasonOf(stored) });
+      this.#context.say({ name: 'storeFailed', reason: reasonOf(stored) });
       const isFull = stored.operation === 'failed' && stored.full;
       return { type: 'denied', because: isFull ? 'out-of-space' : 'failed' };
     }
     const { known, foreign = false, released } = stored.result;
     if (foreign) {
-      this.#desk.say({ name: 'foreignTermination', sessionId, origin });
+      this.#context.say({ name: 'foreignTermination', sessionId, origin });
       return { type: 'denied', because: 'unknown-session' };
     }
     this.#onEnded(sessionId);
-    this.#desk.put({ type: 'forgetKeys', sessionId });
-    this.#desk.say({ name: 'sessionEnded', sessionId, cause, known });
+    this.#context.put({ type: 'forgetKeys', sessionId });
+    this.#context.say({ name: 'sessionEnded', sessionId, cause, known });
     if (released) this.#release(released, 'session ended');
     return { type: 'terminated', known };
   }
@@ -78,7 +78,7 @@ export class Sessions {
    * moves to another NAS ends its old session itself when the new one is established.
    */
   replaceOlder(nai: string, sessionId: string, origin: string): void {
-    this.#desk.ask({ operation: 'listSessions', given: { of: nai, paa: origin } }, { of: 'older', nai, sessionId });
+    this.#context.ask({ operation: 'listSessions', given: { of: nai, paa: origin } }, { of: 'older', nai, sessionId });
   }
 
   told(token: Token, told: Told): void {
@@ -106,7 +106,7 @@ export class Sessions {
 
   #older({ nai, sessionId }: Extract<SessionQuestion, { of: 'older' }>, stored: Stored): void {
     if (stored.operation !== 'listSessions') {
-      this.#desk.say({ name: 'olderNotEnded', nai, reason: reasonOf(stored) });
+      this.#context.say({ name: 'olderNotEnded', nai, reason: reasonOf(stored) });
       return;
     }
     const { items } = stored.result;
@@ -122,15 +122,15 @@ export class Sessions {
   }
 
   #tell(demand: Demand, telling: Telling): void {
-    const token = this.#desk.token();
+    const token = this.#context.token();
     this.#told.set(token, telling);
-    this.#desk.put({ type: 'tell', token, demand, session: telling.session });
+    this.#context.put({ type: 'tell', token, demand, session: telling.session });
   }
 
   #end({ sessionId }: Session, reason: string, ending: Ending): void {
     this.#onEnded(sessionId);
-    this.#desk.put({ type: 'forgetKeys', sessionId });
-    this.#desk.ask({ operation: 'endSession', given: { sessionId } }, { of: 'ending', reason, ending });
+    this.#context.put({ type: 'forgetKeys', sessionId });
+    this.#context.ask({ operation: 'endSession', given: { sessionId } }, { of: 'ending', reason, ending });
   }
 
   #ended({ reason, ending }: Extract<SessionQuestion, { of: 'ending' }>, stored: Stored): void {
@@ -141,17 +141,17 @@ export class Sessions {
     } else if (ending.next === 'done') {
       this.#done({ ...ending, outcome: { failure: reasonOf(stored) } });
     } else {
-      this.#desk.say({ name: 'olderNotEnded', nai: ending.replacement.nai, reason: reasonOf(stored) });
+      this.#context.say({ name: 'olderNotEnded', nai: ending.replacement.nai, reason: reasonOf(stored) });
     }
   }
 
   #release(lease: Lease, reason: string): void {
-    this.#desk.say({ name: 'leaseReleased', lease, reason });
-    this.#desk.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
+    this.#context.say({ name: 'leaseReleased', lease, reason });
+    this.#context.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
   }
 
   #done(ending: Ending): void {
     if (ending.next === 'session') this.#next(ending.replacement);
-    else this.#desk.put({ type: 'done', token: ending.token, outcome: ending.outcome });
+    else this.#context.put({ type: 'done', token: ending.token, outcome: ending.outcome });
   }
 }

@@ -10,11 +10,11 @@ import { AaaMessages, type NasOrigin } from './aaa-messages.js';
 import type { NasConfig, NasInput, NasOutput, NasSessionView } from './alphabet.js';
 import { Authentication } from './authentication.js';
 import { type Client, Clients } from './clients.js';
-import { Endings } from './endings.js';
-import { Gate } from './gate.js';
+import { Enforcement } from './enforcement.js';
 import type { LocalHomeAgent } from './local-home-agent.js';
 import { ServerRequests } from './server-requests.js';
-import { guarded, say, subjectOf, TERMINATE, Tokens, type Turn } from './turn.js';
+import { SessionTerminations } from './session-terminations.js';
+import { guarded, type StepContext, say, subjectOf, TERMINATE, Tokens } from './step-context.js';
 
 /** How long the NAS waits for PTA after `stop`, in milliseconds. */
 export const PTA_AT_END = 1_000;
@@ -38,8 +38,8 @@ export class Nas {
   readonly #paa: Paa;
   readonly #clients = new Clients();
   readonly #serverRequests: ServerRequests;
-  readonly #endings: Endings;
-  readonly #gate: Gate;
+  readonly #terminations: SessionTerminations;
+  readonly #enforcement: Enforcement;
   readonly #authentication: Authentication;
   readonly #sessionIds: SessionIds;
   #phase: Phase = { name: 'RUNNING' };
@@ -52,10 +52,16 @@ export class Nas {
     this.#paa = new Paa(config.paa, this.#drbg.bytes(32));
     this.#sessionIds = new SessionIds(origin.host, origin.stateId);
     const messages = new AaaMessages(origin);
-    this.#endings = new Endings(messages, tokens);
-    this.#gate = new Gate(tokens);
+    this.#terminations = new SessionTerminations(messages, tokens);
+    this.#enforcement = new Enforcement(tokens);
     this.#serverRequests = new ServerRequests(messages, this.#clients);
-    const parts = { messages, clients: this.#clients, endings: this.#endings, gate: this.#gate, tokens };
+    const parts = {
+      messages,
+      clients: this.#clients,
+      terminations: this.#terminations,
+      enforcement: this.#enforcement,
+      tokens,
+    };
     this.#authentication = new Authentication(parts, this.#drbg, origin.realm);
     this.#authentication.configure(config);
   }
@@ -63,7 +69,7 @@ export class Nas {
   get deadline(): number | undefined {
     if (!this.#listens) return undefined;
     const until = this.#phase.name === 'TERMINATING' ? this.#phase.until : undefined;
-    return earliest([this.#paa.deadline, this.#endings.deadline, this.#gate.deadline, until]);
+    return earliest([this.#paa.deadline, this.#terminations.deadline, this.#enforcement.deadline, until]);
   }
 
   /** Number of sessions, including half-open ones. */
@@ -99,50 +105,54 @@ export class Nas {
 
   handle(input: NasInput, now: number): NasOutput[] {
     if (input.type === 'configure') this.#config = input.config;
-    const turn: Turn = { now, during: input.type, config: this.#config, out: [], next: [] };
-    guarded(turn, undefined, () => this.#take(input, turn));
-    this.#drain(turn);
-    if (this.#phase.name !== 'RUNNING') this.#end(turn);
-    return turn.out;
+    const context: StepContext = { now, during: input.type, config: this.#config, out: [], next: [] };
+    guarded(context, undefined, () => this.#take(input, context));
+    this.#drain(context);
+    if (this.#phase.name !== 'RUNNING') this.#end(context);
+    return context.out;
   }
 
-  #take(input: NasInput, turn: Turn): void {
+  #take(input: NasInput, context: StepContext): void {
     switch (input.type) {
       case 'datagram':
       case 'invite':
-        if (this.#listens) turn.next.push(input);
+        if (this.#listens) context.next.push(input);
         break;
       case 'tick':
-        this.#tick(turn);
+        this.#tick(context);
         break;
       case 'answer':
-        if (!this.#endings.settle(turn, input.token, input.message)) {
-          this.#authentication.answered(turn, input.token, input.message);
+        if (!this.#terminations.settle(context, input.token, input.message)) {
+          this.#authentication.answered(context, input.token, input.message);
         }
         wipeKeys(input.message.avps);
         break;
       case 'unreachable':
-        if (!this.#endings.settle(turn, input.token, undefined)) {
-          this.#authentication.answered(turn, input.token, input.reason);
+        if (!this.#terminations.settle(context, input.token, undefined)) {
+          this.#authentication.answered(context, input.token, input.reason);
         }
         break;
       case 'permitted':
-        this.#gate.release(turn, input.token);
+        this.#enforcement.release(context, input.token);
         break;
       case 'serverAsks':
-        this.#serverRequests.serve(turn, input);
+        this.#serverRequests.serve(context, input);
         break;
       case 'command': {
         const { sessionId, command } = input;
-        turn.next.push({ type: 'session', sessionId, input: command === 'terminate' ? TERMINATE : { type: command } });
+        context.next.push({
+          type: 'session',
+          sessionId,
+          input: command === 'terminate' ? TERMINATE : { type: command },
+        });
         break;
       }
       case 'configure':
-        turn.next.push({ type: 'configure', config: input.config.paa });
+        context.next.push({ type: 'configure', config: input.config.paa });
         this.#authentication.configure(input.config);
         break;
       case 'stop':
-        this.#stop(turn);
+        this.#stop(context);
     }
   }
 
@@ -151,131 +161,135 @@ export class Nas {
     return this.#phase.name === 'RUNNING' || this.#phase.name === 'TERMINATING';
   }
 
-  #tick(turn: Turn): void {
-    this.#endings.tick(turn);
-    this.#gate.tick(turn);
+  #tick(context: StepContext): void {
+    this.#terminations.tick(context);
+    this.#enforcement.tick(context);
     const { deadline } = this.#paa;
-    if (deadline !== undefined && deadline <= turn.now) turn.next.push({ type: 'tick' });
+    if (deadline !== undefined && deadline <= context.now) context.next.push({ type: 'tick' });
   }
 
   // RUNNING      stop                             | Tx PTR to all       | TERMINATING
-  #stop(turn: Turn): void {
+  #stop(context: StepContext): void {
     if (this.#phase.name !== 'RUNNING') return;
-    this.#phase = { name: 'TERMINATING', until: turn.now + PTA_AT_END };
-    for (const { sessionId } of this.#paa.list(turn.now)) {
-      turn.next.push({ type: 'session', sessionId, input: TERMINATE });
+    this.#phase = { name: 'TERMINATING', until: context.now + PTA_AT_END };
+    for (const { sessionId } of this.#paa.list(context.now)) {
+      context.next.push({ type: 'session', sessionId, input: TERMINATE });
     }
   }
 
   // TERMINATING  no session is left, or the time is over | Tx STR       | TELLING
   // TELLING      each STR has an answer, or gets none    | stopped      | STOPPED
-  #end(turn: Turn): void {
-    if (this.#phase.name === 'TERMINATING' && (this.#paa.size === 0 || turn.now >= this.#phase.until)) {
+  #end(context: StepContext): void {
+    if (this.#phase.name === 'TERMINATING' && (this.#paa.size === 0 || context.now >= this.#phase.until)) {
       // A client that has not answered gets no more messages, but its server and the hooks are told.
       for (const client of [...this.#clients.all()]) {
-        this.#closed(turn, client, 'administrative');
-        turn.next.push({ type: 'session', sessionId: client.panaSession, input: { type: 'abandon' } });
+        this.#closed(context, client, 'administrative');
+        context.next.push({ type: 'session', sessionId: client.panaSession, input: { type: 'abandon' } });
       }
-      this.#drain(turn);
-      this.#endings.giveUp();
+      this.#drain(context);
+      this.#terminations.giveUp();
       this.#phase = { name: 'TELLING' };
     }
-    if (this.#phase.name !== 'TELLING' || this.#endings.asked > 0) return;
+    if (this.#phase.name !== 'TELLING' || this.#terminations.asked > 0) return;
     this.#phase = { name: 'STOPPED' };
-    turn.out.push({ type: 'stopped' });
+    context.out.push({ type: 'stopped' });
   }
 
   // ------------------------------------------------------------------------------------------------------------ PANA
 
-  #drain(turn: Turn): void {
-    for (let step = turn.next.shift(); step; step = turn.next.shift()) {
+  #drain(context: StepContext): void {
+    for (let step = context.next.shift(); step; step = context.next.shift()) {
       const input = step;
       const sessionId = input.type === 'session' ? input.sessionId : undefined;
-      const outputs = guarded(turn, sessionId, () => this.#paa.handle(input, turn.now));
+      const outputs = guarded(context, sessionId, () => this.#paa.handle(input, context.now));
       for (const output of outputs ?? []) {
-        guarded(turn, 'sessionId' in output ? output.sessionId : undefined, () => this.#perform(turn, output));
+        guarded(context, 'sessionId' in output ? output.sessionId : undefined, () => this.#perform(context, output));
       }
     }
   }
 
-  #perform(turn: Turn, output: PaaOutput): void {
+  #perform(context: StepContext, output: PaaOutput): void {
     switch (output.type) {
       case 'send':
-        turn.out.push(output);
+        context.out.push(output);
         break;
       case 'dropped':
       case 'uninvited':
-        say(turn, output);
+        say(context, output);
         break;
       case 'fault':
-        say(turn, { type: 'fault', during: turn.during, error: output.error });
+        say(context, { type: 'fault', during: context.during, error: output.error });
         break;
       case 'moved':
-        this.#moved(turn, output);
+        this.#moved(context, output);
         break;
       case 'session':
-        this.#sessionEvent(turn, output);
+        this.#sessionEvent(context, output);
     }
   }
 
-  #sessionEvent(turn: Turn, { sessionId, peer, event }: Extract<PaaOutput, { type: 'session' }>): void {
+  #sessionEvent(context: StepContext, { sessionId, peer, event }: Extract<PaaOutput, { type: 'session' }>): void {
     const client = this.#clients.ofPana(sessionId);
     switch (event.type) {
       case 'eapStart': {
         const { wish, asked } = event;
-        this.#authentication.step(turn, client ?? this.#begin(turn, sessionId, peer), { type: 'start', wish, asked });
+        this.#authentication.step(context, client ?? this.#begin(context, sessionId, peer), {
+          type: 'start',
+          wish,
+          asked,
+        });
         break;
       }
       case 'eapPacket':
-        if (client) this.#authentication.step(turn, client, { type: 'packet', packet: event.packet });
+        if (client) this.#authentication.step(context, client, { type: 'packet', packet: event.packet });
         break;
       case 'authorized':
-        if (client) this.#authorized(turn, client, event.reauthentication);
+        if (client) this.#authorized(context, client, event.reauthentication);
         break;
       case 'unkeyed':
-        if (client) this.#authentication.unkeyed(turn, client, event.missing);
+        if (client) this.#authentication.unkeyed(context, client, event.missing);
         break;
       case 'key':
-        turn.out.push({ type: 'key', key: event });
+        context.out.push({ type: 'key', key: event });
         break;
       case 'closed':
-        if (client) this.#closed(turn, client, event.cause);
+        if (client) this.#closed(context, client, event.cause);
     }
   }
 
-  #begin(turn: Turn, panaSession: number, peer: PacEndpoint): Client {
-    const { sessionLifetime } = turn.config;
+  #begin(context: StepContext, panaSession: number, peer: PacEndpoint): Client {
+    const { sessionLifetime } = context.config;
     const [identifier = 0] = this.#drbg.bytes(1);
     const sessionId = this.#sessionIds.next(toHex(this.#drbg.bytes(4)));
-    return this.#clients.add(panaSession, sessionId, peer, { sessionLifetime }, identifier, turn.now);
+    return this.#clients.add(panaSession, sessionId, peer, { sessionLifetime }, identifier, context.now);
   }
 
-  #authorized(turn: Turn, client: Client, reauthentication: boolean): void {
+  #authorized(context: StepContext, client: Client, reauthentication: boolean): void {
     const { granted } = client;
     if (!granted) return;
     const { grant, kind } = granted;
     const type = reauthentication ? 'reauthenticated' : 'authorized';
-    say(turn, { type, ...subjectOf(client), grant, kind, elapsed: turn.now - client.startedAt });
-    for (const older of this.#clients.admit(client, turn.config.sessionsPerSubscriber)) {
-      turn.next.push({ type: 'session', sessionId: older.panaSession, input: { type: 'replace' } });
+    say(context, { type, ...subjectOf(client), grant, kind, elapsed: context.now - client.startedAt });
+    for (const older of this.#clients.admit(client, context.config.sessionsPerSubscriber)) {
+      context.next.push({ type: 'session', sessionId: older.panaSession, input: { type: 'replace' } });
     }
-    this.#gate.admit(turn, client);
+    this.#enforcement.admit(context, client);
   }
 
-  #moved(turn: Turn, { sessionId, from, peer }: Extract<PaaOutput, { type: 'moved' }>): void {
+  #moved(context: StepContext, { sessionId, from, peer }: Extract<PaaOutput, { type: 'moved' }>): void {
     const client = this.#clients.ofPana(sessionId);
     if (!client) return;
     client.peer = peer;
-    say(turn, { type: 'moved', ...subjectOf(client), from: from.address });
-    this.#gate.move(turn, client);
+    say(context, { type: 'moved', ...subjectOf(client), from: from.address });
+    this.#enforcement.move(context, client);
   }
 
-  #closed(turn: Turn, client: Client, cause: PaaClosed): void {
+  #closed(context: StepContext, client: Client, cause: PaaClosed): void {
     this.#clients.remove(client);
-    say(turn, { type: 'ended', ...subjectOf(client), cause });
+    say(context, { type: 'ended', ...subjectOf(client), cause });
     // The server has a session even if the client has not learned of its success.
-    if (client.granted) this.#endings.tell(turn, client, client.granted.server, cause);
-    this.#gate.expel(turn, client);
-    this.#authentication.ended(turn, client);
+    if (client.granted) this.#terminations.tell(context, client, client.granted.server, cause);
+    this.#enforcement.expel(context, client);
+    this.#authentication.ended(context, client);
   }
 }

@@ -2,7 +2,7 @@ import type { AaaMessages, ServerRequest } from './aaa-messages.js';
 import type { NasInput } from './alphabet.js';
 import type { Client, Clients } from './clients.js';
 import { isOnRoute } from './session-server.js';
-import { guarded, say, subjectOf, TERMINATE, type Turn } from './turn.js';
+import { guarded, type StepContext, say, subjectOf, TERMINATE } from './step-context.js';
 
 type Wish = Extract<ServerRequest, { type: 'wish' }>;
 
@@ -17,25 +17,25 @@ export class ServerRequests {
   }
 
   /** Adds the answer to the outputs of this step, before the outputs that the request causes. */
-  serve(turn: Turn, { token, message, peer }: Extract<NasInput, { type: 'serverAsks' }>): void {
-    const request = guarded(turn, undefined, () => this.#messages.read(message));
+  serve(context: StepContext, { token, message, peer }: Extract<NasInput, { type: 'serverAsks' }>): void {
+    const request = guarded(context, undefined, () => this.#messages.read(message));
     if (request?.type !== 'wish') {
       const answer = request?.answer ?? this.#messages.refuse(message, 'UNABLE_TO_COMPLY', 'a fault of this node');
-      turn.out.push({ type: 'answer', token, message: answer });
+      context.out.push({ type: 'answer', token, message: answer });
       return;
     }
-    const client = this.#clientOf(turn, request, peer);
-    turn.out.push({ type: 'answer', token, message: request.answer(client !== undefined) });
+    const client = this.#clientOf(context, request, peer);
+    context.out.push({ type: 'answer', token, message: request.answer(client !== undefined) });
     if (!client) return;
     const input = request.wish === 'abort' ? TERMINATE : ({ type: 'reauthenticate' } as const);
-    turn.next.push({ type: 'session', sessionId: client.panaSession, input });
+    context.next.push({ type: 'session', sessionId: client.panaSession, input });
   }
 
   /** The client with this session, if this server is allowed to control it. */
-  #clientOf(turn: Turn, request: Wish, peer: string): Client | undefined {
+  #clientOf(context: StepContext, request: Wish, peer: string): Client | undefined {
     const client = this.#clients.ofDiameter(request.sessionId);
-    if (!client || this.#isServerOf(turn, client, request, peer)) return client;
-    say(turn, { type: 'otherServer', ...subjectOf(client), peer: request.host, wish: request.wish });
+    if (!client || this.#isServerOf(context, client, request, peer)) return client;
+    say(context, { type: 'otherServer', ...subjectOf(client), peer: request.host, wish: request.wish });
     return undefined;
   }
 
@@ -43,9 +43,9 @@ export class ServerRequests {
    * Whether this is the session's server. If the servers of its realm share the session, any server to which a DER
    * could be routed is accepted.
    */
-  #isServerOf(turn: Turn, { access }: Client, { host, realm }: Wish, peer: string): boolean {
+  #isServerOf(context: StepContext, { access }: Client, { host, realm }: Wish, peer: string): boolean {
     if (access.server?.toLowerCase() === host.toLowerCase()) return true;
     if (access.sharedRealm?.toLowerCase() !== realm.toLowerCase()) return false;
-    return isOnRoute(turn.config.routes, this.#messages.realmOf(access.identity), peer);
+    return isOnRoute(context.config.routes, this.#messages.realmOf(access.identity), peer);
   }
 }

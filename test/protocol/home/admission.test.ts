@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Admission, MAX_QUESTIONS, RANK, REPORT_INTERVAL } from '../../../src/protocol/home/admission.js';
 import type { AccessRequest } from '../../../src/protocol/home/alphabet.js';
-import { MAX_WAIT } from '../../../src/protocol/home/engine.js';
+import { MAX_WAIT } from '../../../src/protocol/home/engine-queue.js';
 import { FailureLimits } from '../../../src/protocol/home/failure-limits.js';
 import { plainSubscriber } from '../../../src/protocol/home/records.js';
 import { HomeRig, NAI, OTHER_PAA, PAA, REQUEST, RESPONSE } from './home-rig.js';

@@ -10,13 +10,13 @@ import type { Route } from './routing.js';
 export interface NodePeer extends PeerAddresses {
   /** DiameterIdentity. */
   readonly host: string;
-  /** Undefined: the registered one. */
+  /** Undefined: the registered port. */
   readonly port?: number | undefined;
-  /** It is this peer only over a connection that TLS protects. */
+  /** Whether the peer is accepted only over TLS. */
   readonly secure?: boolean | undefined;
-  /** It may bring requests of others (RFC 6733 2.8.1). */
+  /** Whether the peer may forward requests of others (RFC 6733 2.8.1). */
   readonly relay?: boolean | undefined;
-  /** Of several peers for a realm those with the lowest priority get requests, each its share by weight. */
+  /** The peers of a realm with the lowest priority value get its requests, shared by weight. */
   readonly priority?: number | undefined;
   readonly weight?: number | undefined;
 }
@@ -27,37 +27,39 @@ export interface NodeConfig {
   readonly vendorId: number;
   /** The enterprise number of this project's own AVPs. */
   readonly ownVendor: number;
-  /** Greater than the last time (RFC 6733 8.16). */
+  /** Greater than in the previous run (RFC 6733 8.16). */
   readonly originStateId: number;
   readonly applications: readonly number[];
-  /** Realms that are served beside that of `origin`; `*`: any. */
+  /** Realms that are served besides that of `origin`; `*`: all realms. */
   readonly realms?: readonly string[] | undefined;
   /** Addresses that the node listens on. */
   readonly addresses: readonly string[];
-  /** Twinit (RFC 3539), Tc and the limit of a handshake (RFC 6733), milliseconds. */
+  /** Twinit (RFC 3539), Tc, and the limit of a handshake (RFC 6733), in milliseconds. */
   readonly watchdog: number;
   readonly reconnect: number;
   readonly timeout: number;
 }
 
-/** What is known of the ends of a connection. */
+/** The two ends of a connection. */
 export interface Ends {
-  /** Octets of our own address. */
+  /** Octets of the local address. */
   readonly localAddress: Uint8Array;
   readonly remoteAddress: string;
-  /** DiameterIdentities that the certificate of the other end bears; undefined: TLS does not protect the connection. */
+  /** DiameterIdentities in the certificate of the remote end; undefined: the connection has no TLS. */
   readonly identities: readonly string[] | undefined;
 }
 
-/** Names an attempt to connect. */
+/** Identifies a connection attempt. */
 export type AttemptId = number;
 
 export type NodeInput =
   | ApplicationInput
   | { readonly type: 'start' }
-  /** Other peers and routes; without routes every peer serves every realm. Peers that do not change keep their connections. */
+  /**
+   * Replaces peers and routes. Without routes every peer serves every realm. Unchanged peers keep their connections.
+   */
   | { readonly type: 'configure'; readonly peers: readonly NodePeer[]; readonly routes?: readonly Route[] | undefined }
-  /** What came of `connect`. `reason`: the system's code, such as ECONNREFUSED. */
+  /** Answers `connect`. `reason`: the system's error code, such as ECONNREFUSED. */
   | {
       readonly type: 'connected';
       readonly attempt: AttemptId;
@@ -65,28 +67,28 @@ export type NodeInput =
       readonly ends: Ends;
     }
   | { readonly type: 'connectFailed'; readonly attempt: AttemptId; readonly reason: string }
-  /** A connection came in from this address; with TLS its handshake begins. */
+  /** A connection from this address has arrived; with TLS its handshake starts. */
   | { readonly type: 'knocked'; readonly connection: ConnectionId; readonly address: string }
-  /** A connection that knocked can carry messages. */
+  /** An incoming connection can carry messages. */
   | { readonly type: 'accepted'; readonly connection: ConnectionId; readonly ends: Ends }
   | { readonly type: 'message'; readonly connection: ConnectionId; readonly message: DiameterMessage }
-  /** A message that does not decode; `code`: of its DecodeError. */
+  /** A message that cannot be decoded. `code`: the code of its DecodeError. */
   | {
       readonly type: 'malformed';
       readonly connection: ConnectionId;
       readonly code: string;
       readonly salvage: Salvage | undefined;
     }
-  /** The stream cannot be cut into messages any more (RFC 6733 2.1); nothing more is read. */
+  /** The stream cannot be divided into messages any more (RFC 6733 2.1); nothing more is read. */
   | { readonly type: 'untrusted'; readonly connection: ConnectionId; readonly salvage: Salvage | undefined }
   | { readonly type: 'closed'; readonly connection: ConnectionId }
-  /** Answer what was asked, say DPR to all peers, close everything; `timeout` in milliseconds. */
+  /** Answer the pending requests, send DPR to all peers, close all connections. `timeout` in milliseconds. */
   | { readonly type: 'stop'; readonly timeout: number }
   | { readonly type: 'tick' };
 
 export type NodeOutput =
   | ApplicationOutput
-  /** `connected` or `connectFailed` is due; an attempt that was abandoned says nothing. */
+  /** Answered by `connected` or `connectFailed`, unless the attempt is abandoned. */
   | {
       readonly type: 'connect';
       readonly attempt: AttemptId;
@@ -95,42 +97,47 @@ export type NodeOutput =
       readonly port: number;
     }
   | { readonly type: 'abandon'; readonly attempt: AttemptId }
-  /** `isLast`: nobody needs the message afterwards; overwrite the keys in it once it is sent. */
+  /** `isLast`: the message is not needed any more; wipe the keys in it after it was sent. */
   | {
       readonly type: 'send';
       readonly connection: ConnectionId;
       readonly message: DiameterMessage;
       readonly isLast: boolean;
     }
-  /** Close it once everything is sent, and read nothing more. */
+  /** Close the connection after everything was sent, and read nothing more. */
   | { readonly type: 'close'; readonly connection: ConnectionId }
-  /** Close it at once. */
+  /** Close the connection immediately. */
   | { readonly type: 'reset'; readonly connection: ConnectionId }
   | { readonly type: 'event'; readonly event: NodeEvent }
-  /** The last output of a node that stops. */
+  /** The node has stopped; no more outputs follow. */
   | { readonly type: 'stopped' };
 
-/** For logs and counters. */
+/** Events for logs and counters. */
 export type NodeEvent =
   | { readonly type: 'peerOpen'; readonly peer: string; readonly capabilities: PeerCapabilities }
   | { readonly type: 'peerClosed'; readonly peer: string; readonly reason: string }
-  /** RFC 3539: nothing new goes to a suspected peer; it is trusted again after it has answered. */
+  /** RFC 3539: a suspected peer gets no new requests. It is trusted again after it has answered. */
   | { readonly type: 'peerSuspected' | 'peerTrusted'; readonly peer: string }
-  /** A request came again; its answer is the one of the first. */
+  /** A request was repeated; it gets the answer of the first one. */
   | { readonly type: 'duplicate'; readonly peer: string }
-  /** A request goes to another peer, since the first one failed. */
+  /** A request was moved to another peer because the first one failed. */
   | { readonly type: 'failedOver'; readonly peer: string; readonly to: string }
   | { readonly type: 'dropped'; readonly peer: string | undefined; readonly code: string }
-  /** A CER was refused: of no peer, without the peer's certificate, or from an address that is not the peer's. */
+  /**
+   * A CER was refused: it came from an unknown peer, without the peer's certificate, or from an address that is not the
+   * peer's.
+   */
   | {
       readonly type: 'peerRefused';
       readonly peer: string | undefined;
       readonly address: string;
       readonly code: string;
     }
-  /** The machine of a peer threw, which is a fault of ours; its connections are closed. */
+  /** The machine of a peer threw an exception, which is an internal error. Its connections are closed. */
   | { readonly type: 'fault'; readonly peer: string; readonly at: 'tick' | 'input'; readonly error: unknown }
-  /** For ladders and counters. Its AVPs may hold keys, which are overwritten later: not for logs as it is. */
+  /**
+   * For message diagrams and counters. Its AVPs may hold keys that are wiped later, so it must not be logged as it is.
+   */
   | {
       readonly type: 'message';
       readonly direction: 'in' | 'out';
@@ -138,7 +145,7 @@ export type NodeEvent =
       readonly message: DiameterMessage;
     };
 
-/** State of a peer, for people. */
+/** State of a peer, for display. */
 export interface NodePeerStatus {
   readonly host: string;
   readonly state: string;
@@ -146,7 +153,7 @@ export interface NodePeerStatus {
   readonly realm: string | undefined;
   readonly productName: string | undefined;
   readonly remoteAddress: string | undefined;
-  /** Requests that wait for the peer's answer, and requests of the peer's that wait for ours. */
+  /** Requests to the peer without an answer, and requests of the peer without an answer. */
   readonly inFlight: number;
   readonly serving: number;
 }

@@ -1,33 +1,35 @@
 import type { DiameterMessage } from '../wire/codec.js';
 
-/** Names a request. Each side of the node gives its own requests numbers; one that is in use is not given again. */
+/**
+ * Identifies a request. Node and application each number their own requests and do not reuse a number that is in use.
+ */
 export type Token = number;
 
-/** Where a request goes. */
+/** Destination of a request. */
 export interface Target {
-  /** Peers to try, the best first; undefined: routing decides. */
+  /** Peers to try, in order; undefined: routing decides. */
   readonly peers?: readonly string[] | undefined;
   /** For routing; undefined: the message's own Destination-Host and Destination-Realm. */
   readonly destinationHost?: string | undefined;
   readonly realm?: string | undefined;
 }
 
-/** Why a request got no answer. */
+/** Why a request failed. */
 export type RequestFailure =
   /** No peer that serves the realm is connected, or the node stops. */
   | 'no-peer'
   | 'timeout'
   /** The connection was lost, and no other peer can be asked. */
   | 'peer-lost'
-  /** Too many requests wait for answers already. */
+  /** Too many requests are without an answer. */
   | 'busy'
   | 'too-long';
 
-/** What an application tells its node. */
+/** Inputs from an application to its node. */
 export type ApplicationInput =
   /**
-   * Send this request; the node gives it its identifiers. One output, `answered` or `failed`, follows with the token, at the
-   * latest after `timeout` milliseconds.
+   * Send this request; the node sets its identifiers. One output, `answered` or `failed`, follows with the token within
+   * `timeout` milliseconds.
    */
   | {
       readonly type: 'request';
@@ -36,19 +38,19 @@ export type ApplicationInput =
       readonly target: Target;
       readonly timeout: number;
     }
-  /** The answer to `serve`, sent as it is. The node takes it over: its keys are overwritten once it is sent. */
+  /** Answers `serve`. The answer is sent unchanged. The node takes ownership and wipes its keys after it was sent. */
   | { readonly type: 'answer'; readonly token: Token; readonly message: DiameterMessage }
-  /** `serve` has no answer, since something of ours failed: the peer gets UNABLE_TO_COMPLY. */
+  /** Answers `serve` after an internal error: the peer gets UNABLE_TO_COMPLY. */
   | { readonly type: 'unserved'; readonly token: Token }
-  /** The session is over: answers that are kept for repeated requests hold its keys no longer. */
+  /** The session has ended: drop stored answers that hold its keys. */
   | { readonly type: 'forgetKeys'; readonly sessionId: string }
-  /** All sessions of this Origin-Host are over. */
+  /** All sessions of this Origin-Host have ended. */
   | { readonly type: 'forgetKeysOf'; readonly origin: string };
 
-/** What a node tells its application. */
+/** Outputs from a node to its application. */
 export type ApplicationOutput =
-  /** An answer, whatever its Result-Code. The application takes it over, with the keys that it may hold. */
+  /** An answer with any Result-Code. The application takes ownership, including keys. */
   | { readonly type: 'answered'; readonly token: Token; readonly message: DiameterMessage }
   | { readonly type: 'failed'; readonly token: Token; readonly code: RequestFailure; readonly text: string }
-  /** A request of this peer for an application of ours; `answer` or `unserved` is due. */
+  /** A request from this peer. Answered by `answer` or `unserved`. */
   | { readonly type: 'serve'; readonly token: Token; readonly peer: string; readonly message: DiameterMessage };

@@ -8,23 +8,23 @@ interface Attempt {
   readonly entry: PeerEntry;
   readonly address: string;
   readonly port: number;
-  /** Addresses that are tried after this one. */
+  /** Addresses to try after this one. */
   readonly next: readonly string[];
   readonly until: number;
 }
 
-/** What comes after an address that cannot be reached: the next address, or the end of the attempt. */
+/** The step after an address that cannot be reached: the next address, or the end of the attempt. */
 type Next =
   | { readonly type: 'connect'; readonly output: NodeOutput }
   | { readonly type: 'exhausted'; readonly entry: PeerEntry; readonly reason: string };
 
-/** Attempts to connect: the addresses of a peer one after the other, each for its share of the time. */
+/** Connection attempts. The addresses of a peer are tried one after another; each gets an equal share of the time. */
 export class Attempts {
   readonly #timeout: number;
   readonly #attempts = new Map<AttemptId, Attempt>();
   #last = 0;
 
-  /** `timeout`: of an attempt with all addresses of a peer, milliseconds. */
+  /** `timeout`: time limit of an attempt with all addresses of a peer, in milliseconds. */
   constructor(timeout: number) {
     this.#timeout = timeout;
   }
@@ -39,14 +39,14 @@ export class Attempts {
     return this.#try(entry, addressesOf(entry.options), 'no address', now);
   }
 
-  /** It is connected; undefined: it was abandoned. */
+  /** The connection was established. Undefined: the attempt was abandoned. */
   end(id: AttemptId): PeerEntry | undefined {
     const attempt = this.#attempts.get(id);
     this.#attempts.delete(id);
     return attempt?.entry;
   }
 
-  /** This address cannot be reached; undefined: the attempt was abandoned. `reason`: the system's code. */
+  /** The address cannot be reached. Undefined: the attempt was abandoned. `reason`: the system's error code. */
   failed(id: AttemptId, reason: string, now: number): Next | undefined {
     const attempt = this.#attempts.get(id);
     if (!attempt) return undefined;
@@ -55,7 +55,7 @@ export class Attempts {
     return this.#try(entry, next, `cannot connect to ${address} port ${port}: ${reason}`, now);
   }
 
-  /** Gives up what is tried for a peer. */
+  /** Abandons the attempt for a peer. */
   abandon(entry: PeerEntry): NodeOutput[] {
     const ids = [...this.#attempts.values()].filter((attempt) => attempt.entry === entry).map(({ id }) => id);
     return ids.map((attempt) => {
@@ -64,7 +64,7 @@ export class Attempts {
     });
   }
 
-  /** Attempts whose address has had its time. */
+  /** Attempts that have used up the time of the current address. */
   due(now: number): AttemptId[] {
     return [...this.#attempts.values()].filter(({ until }) => until <= now).map(({ id }) => id);
   }

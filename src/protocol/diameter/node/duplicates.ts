@@ -6,62 +6,68 @@ import type { Grammarian } from '../wire/grammar.js';
 import { holdsKey } from '../wire/keys.js';
 import type { Token } from './application.js';
 
-/** How long an answer is kept, in milliseconds: End-to-End Identifiers are unique for four minutes (RFC 6733 3). */
+/** How long an answer is stored, in milliseconds: End-to-End Identifiers are unique for four minutes (RFC 6733 3). */
 export const DUPLICATE_TIME = 240_000;
 
 /**
- * How long an answer that holds a key is kept, in milliseconds: a peer that is lost is noticed, and its requests are sent
- * to another one, within two intervals of the watchdog (RFC 3539 3.4.1).
+ * How long an answer that holds a key is stored, in milliseconds. A lost peer is detected, and its requests go to
+ * another peer, within two watchdog intervals (RFC 3539 3.4.1).
  */
 export const KEY_TIME = 60_000;
 
-/** Answers kept at once, and their octets; when there are more, the oldest of the peer with the most octets go. */
+/**
+ * Maximum number of stored answers, and of their octets. Above it, the oldest answers of the peer with the most octets
+ * are dropped.
+ */
 export const MAX_DUPLICATES = 16_384;
 export const MAX_DUPLICATE_OCTETS = 32 * 1024 * 1024;
 
-/** Memory of an entry beside the octets of its answer. */
+/** Memory of an entry, besides the octets of its answer. */
 export const ENTRY_OCTETS = 512;
 
-/** AVPs that agents add on the way. */
+/** AVPs that agents add. */
 const OF_AGENTS: ReadonlySet<number> = new Set([AVPS['Proxy-Info'].code, AVPS['Route-Record'].code]);
 
 interface Kept {
   readonly key: string;
   readonly until: number;
   readonly peer: string;
-  /** Of the request that is being served. */
+  /** Token of the request that is being served. */
   readonly token: Token;
-  /** Encoded, so that it holds on to nothing of the request; without what agents added. Undefined: not made yet. */
+  /**
+   * Encoded, so that it does not refer to the request's octets, and without AVPs of agents. Undefined: there is no
+   * answer yet.
+   */
   answer: Uint8Array | undefined;
-  /** As it is counted. */
+  /** Size of the entry in octets. */
   octets: number;
   /** The session of an answer that holds a key. */
   keyOf: string | undefined;
 }
 
-/** The answers for one peer, the oldest first. */
+/** The answers for one peer, from the oldest. */
 interface PeerAnswers {
   readonly kept: Set<Kept>;
   octets: number;
 }
 
-/** What is known of a request: nothing yet; it is being served with this token; its answer. */
+/** The result of a look-up: the request is new, is being served with this token, or has this answer. */
 export type Found =
   | { readonly state: 'new' }
   | { readonly state: 'pending'; readonly token: Token }
   | { readonly state: 'answered'; readonly answer: DiameterMessage };
 
 /**
- * Answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4): a request that comes again, over another
- * connection or agent, gets the same answer and changes nothing. Peers share the memory equally.
+ * Answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4). A request that is repeated over another
+ * connection or agent gets the same answer and has no other effect. Peers share the memory equally.
  */
 export class Duplicates {
   readonly #grammarian: Grammarian;
-  /** The oldest first. */
+  /** In order of arrival. */
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<Token, Kept>();
   readonly #peers = new Map<string, PeerAnswers>();
-  /** Answers that hold keys: when each is forgotten, the first one first; and by session. */
+  /** Answers that hold keys: in the order in which they expire, and by session. */
   readonly #keyed = new Map<Kept, number>();
   readonly #sessions = new Map<string, Set<Kept>>();
   #octets = 0;
@@ -74,18 +80,18 @@ export class Duplicates {
     return this.#kept.size;
   }
 
-  /** What all entries take. */
+  /** Memory of all entries in octets. */
   get octets(): number {
     return this.#octets;
   }
 
-  /** When the next answer that holds a key is forgotten. */
+  /** When the next answer that holds a key expires. */
   get deadline(): number | undefined {
     for (const at of this.#keyed.values()) return at;
     return undefined;
   }
 
-  /** Looks a request up. One that is new is kept as the request that `token` serves, for a peer. */
+  /** Looks up a request. A new one is stored as the request that `token` serves, for a peer. */
   take(request: DiameterMessage, token: Token, peer: string, now: number): Found {
     const key = this.#keyOf(request);
     if (key === undefined) return { state: 'new' };
@@ -105,7 +111,7 @@ export class Duplicates {
     return { state: 'new' };
   }
 
-  /** Keeps a copy of the answer to the request that `token` serves. */
+  /** Stores a copy of the answer to the request that `token` serves. */
   answered(token: Token, answer: DiameterMessage, now: number): void {
     const kept = this.#pending.get(token);
     if (!kept) return;
@@ -116,18 +122,18 @@ export class Duplicates {
     this.#shrink();
   }
 
-  /** The request could not be served; if it comes again, it is served anew. */
+  /** The request could not be served. If it is repeated, it is served again. */
   failed(token: Token): void {
     const kept = this.#pending.get(token);
     if (kept) this.#forget(kept);
   }
 
-  /** The session is over: answers that hold its keys are forgotten. */
+  /** The session has ended: drops answers that hold its keys. */
   forgetKeys(sessionId: string): void {
     for (const kept of [...(this.#sessions.get(sessionId) ?? [])]) this.#forget(kept);
   }
 
-  /** All sessions of this Origin-Host are over. */
+  /** All sessions of this Origin-Host have ended. */
   forgetKeysOf(origin: string): void {
     const start = `${origin.toLowerCase()} `;
     for (const kept of [...this.#keyed.keys()]) if (kept.key.startsWith(start)) this.#forget(kept);
@@ -137,7 +143,7 @@ export class Duplicates {
     for (const kept of [...this.#kept.values()]) this.#forget(kept);
   }
 
-  /** Forgets answers whose keys no peer can ask for again. */
+  /** Drops answers with keys after the time in which a peer may repeat the request. */
   tick(now: number): void {
     for (const [kept, at] of this.#keyed) {
       if (at > now) return;
@@ -169,7 +175,7 @@ export class Duplicates {
     this.#sessions.set(sessionId, (this.#sessions.get(sessionId) ?? new Set()).add(kept));
   }
 
-  /** The answer is there, and has a length. */
+  /** Updates the size of an entry. */
   #count(kept: Kept, length: number): void {
     kept.octets += length;
     this.#octets += length;
@@ -187,7 +193,7 @@ export class Duplicates {
     }
   }
 
-  /** Its octets are overwritten: there may be a key in them. */
+  /** Drops an entry and overwrites its octets, which may hold a key. */
   #forget(kept: Kept): void {
     this.#kept.delete(kept.key);
     this.#pending.delete(kept.token);
@@ -207,7 +213,10 @@ export class Duplicates {
     kept.answer?.fill(0);
   }
 
-  /** A peer may reuse an identifier for another request: all AVPs that agents do not change have to agree as well. */
+  /**
+   * Key of a request. A peer may reuse an identifier for another request, so all AVPs that agents do not change must
+   * also match.
+   */
   #keyOf({ endToEnd, commandCode, avps }: DiameterMessage): string | undefined {
     const origin = this.#grammarian.find(avps, 'Origin-Host')?.toLowerCase();
     if (origin === undefined) return undefined;
@@ -219,13 +228,13 @@ export class Duplicates {
   }
 }
 
-/** The answer to this copy of a request, with its own octets. */
+/** The stored answer for this copy of a request. */
 export function answerFrom(octets: Uint8Array, request: DiameterMessage): DiameterMessage {
   const { flags, avps } = decodeDiameter(octets);
   return { ...answerTo(request, avps), flags };
 }
 
-/** Octets of an answer for all copies of its request: Proxy-Info is the copy's own. */
+/** Encodes an answer for all copies of its request. Proxy-Info is omitted, because it differs between copies. */
 export function withoutAgents(answer: DiameterMessage): Uint8Array {
   return encodeDiameter({ ...answer, avps: answer.avps.filter(({ code }) => !OF_AGENTS.has(code)) });
 }

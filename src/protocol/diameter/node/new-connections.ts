@@ -2,20 +2,20 @@ import { ConnectionSlots } from '../../fairness/connection-slots.js';
 import type { ConnectionId } from '../peer/alphabet.js';
 import type { Ends } from './alphabet.js';
 
-/** How long a connection may be silent before its CER, in milliseconds; with TLS also its handshake. */
+/** How long a connection may take until its CER, including a TLS handshake, in milliseconds. */
 export const CER_TIMEOUT = 5_000;
 
 interface NewConnection {
   readonly address: string;
-  /** Undefined: its TLS handshake goes on, which the transport limits. */
+  /** Undefined during the TLS handshake, which has a time limit in the transport. */
   readonly ends: Ends | undefined;
 }
 
-/** Connections that came in and belong to no peer yet: their places, and the time until their CER (RFC 6733 5.6). */
+/** Incoming connections that belong to no peer yet: their slots, and the time limit for their CER (RFC 6733 5.6). */
 export class NewConnections {
   readonly #connections = new Map<ConnectionId, NewConnection>();
   readonly #slots: ConnectionSlots<ConnectionId>;
-  /** When each accepted connection has been silent for too long; the first one first. */
+  /** When each accepted connection times out; the earliest first. */
   readonly #silent = new Map<ConnectionId, number>();
 
   /** `isListed`: whether a configured peer has this address. */
@@ -32,13 +32,13 @@ export class NewConnections {
     return [...this.#connections.keys()];
   }
 
-  /** Takes a connection in. Returns the one that has to be closed for it: none, another one, or itself. */
+  /** Adds a connection. Returns the connection that must be closed: none, an older one, or this one. */
   knocked(connection: ConnectionId, address: string, now: number): ConnectionId | undefined {
     this.#connections.set(connection, { address, ends: undefined });
     return this.#slots.enter(connection, address, now);
   }
 
-  /** It can carry messages. False: it is not here any more. */
+  /** The connection can carry messages. Returns false if it no longer exists. */
   accepted(connection: ConnectionId, ends: Ends, now: number): boolean {
     const known = this.#connections.get(connection);
     if (!known) return false;
@@ -55,21 +55,24 @@ export class NewConnections {
     return this.#connections.has(connection);
   }
 
-  /** It is closed, or turned away. */
+  /** The connection was closed or rejected. */
   leave(connection: ConnectionId): void {
     this.#connections.delete(connection);
     this.#silent.delete(connection);
     this.#slots.leave(connection);
   }
 
-  /** It is a peer's: later connections from its address go before those of strangers. */
+  /**
+   * The connection belongs to a peer: later connections from its address have priority over those from unknown
+   * addresses.
+   */
   proven(connection: ConnectionId): void {
     const known = this.#connections.get(connection);
     if (known) this.#slots.accepted(known.address);
     this.leave(connection);
   }
 
-  /** The connections that were silent for too long. */
+  /** The connections that have timed out. */
   due(now: number): ConnectionId[] {
     const due: ConnectionId[] = [];
     for (const [connection, at] of this.#silent) {

@@ -10,41 +10,47 @@ import type { Grammarian } from '../wire/grammar.js';
 import { wipeKeys } from '../wire/keys.js';
 import type { Ends, NodeConfig, NodeInput, NodeOutput, NodePeer, NodePeerStatus } from './alphabet.js';
 import { Attempts } from './attempts.js';
-import { Entrance } from './entrance.js';
+import { ConnectionAdmission } from './connection-admission.js';
 import { bears, eventOf, isSamePeer, type PeerEntry, statusOf } from './peer-entry.js';
 import { PeerFactory } from './peer-factory.js';
 import { type RequestOutput, Requests } from './requests.js';
 import { type Route, RouteTable } from './routing.js';
 import { Serving, sending } from './serving.js';
 
-/** How long the machine of a peer that threw is left alone, in milliseconds: its deadline may still be in the past. */
+/**
+ * After an exception, the machine of a peer is not called for this time, in milliseconds, because its deadline may
+ * still be in the past.
+ */
 const FAULT_PAUSE = 1_000;
 
-/** A node that stops answers first what it was asked, then says DPR to its peers. */
+/** A node that stops first answers pending requests, then sends DPR to its peers. */
 type State =
   | { readonly name: 'new' | 'running' | 'stopped' }
   | { readonly name: 'answering' | 'leaving'; readonly until: number };
 
-/** A Diameter node that is no agent (RFC 6733): its peers and their connections, requests and answers. */
+/** A Diameter node that is not an agent (RFC 6733): its peers, connections, requests and answers. */
 export class NodeMachine {
   readonly #config: NodeConfig;
   readonly #unit: () => number;
   readonly #factory: PeerFactory;
-  /** By DiameterIdentity in lower case. */
+  /** Peers by DiameterIdentity in lower case. */
   readonly #entries = new Map<string, PeerEntry>();
-  /** Peers of before, until they have said DPA, each with the one that starts then. */
+  /** Removed peers until they have sent DPA, each with the peer that replaces it, if any. */
   readonly #leaving = new Map<PeerEntry, PeerEntry | undefined>();
   readonly #deadlines = new DeadlineQueue<PeerEntry>();
-  /** The peer of each connection that has one. */
+  /** Peer by connection. */
   readonly #connections = new Map<ConnectionId, PeerEntry>();
   readonly #attempts: Attempts;
-  readonly #entrance: Entrance;
+  readonly #admission: ConnectionAdmission;
   readonly #serving: Serving;
   readonly #requests: Requests<PeerEntry>;
   #routes: RouteTable<PeerEntry>;
   #state: State = { name: 'new' };
 
-  /** `seed`: 32 random octets; `wall`: the wall clock at start, in seconds, which makes identifiers unique over a restart. */
+  /**
+   * `seed`: 32 random octets. `wall`: the wall clock at start in seconds, which makes identifiers unique across
+   * restarts.
+   */
   constructor(config: NodeConfig, grammarian: Grammarian, seed: Uint8Array, wall: number) {
     this.#config = config;
     const drbg = new Drbg(seed);
@@ -52,7 +58,7 @@ export class NodeMachine {
     const identifiers = new EndToEndIdentifiers(wall, drbg.u32());
     this.#factory = new PeerFactory(config, grammarian, identifiers, drbg);
     this.#attempts = new Attempts(config.timeout);
-    this.#entrance = new Entrance(grammarian, config.origin, this.#entries);
+    this.#admission = new ConnectionAdmission(grammarian, config.origin, this.#entries);
     this.#serving = new Serving(grammarian, config, (host) => this.#entries.get(host)?.options.relay === true);
     this.#routes = this.#routesOf([]);
     this.#requests = new Requests(grammarian, identifiers, this.#entries, this.#routes);
@@ -62,24 +68,24 @@ export class NodeMachine {
     const state = this.#state;
     if (state.name === 'stopped') return undefined;
     let first = 'until' in state ? state.until : undefined;
-    for (const { deadline } of [this.#attempts, this.#entrance, this.#requests, this.#serving.duplicates]) {
+    for (const { deadline } of [this.#attempts, this.#admission, this.#requests, this.#serving.duplicates]) {
       if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
     }
     const ofPeers = this.#deadlines.first;
     return ofPeers !== undefined && (first === undefined || ofPeers < first) ? ofPeers : first;
   }
 
-  /** State of each peer, for people. */
+  /** State of each peer, for display. */
   status(): NodePeerStatus[] {
     return [...this.#entries.values()].map((entry) => statusOf(entry, this.#requests.inFlight(entry)));
   }
 
-  /** What a peer said of itself; undefined: it is not connected. */
+  /** Capabilities of a peer; undefined: it is not connected. */
   capabilitiesOf(host: string): PeerCapabilities | undefined {
     return this.#entries.get(host.toLowerCase())?.capabilities;
   }
 
-  /** Peers that requests to any server of a realm may be sent to, the best first. */
+  /** Peers to which a request for any server of a realm may be sent, in order of preference. */
   routesTo(realm: string): readonly string[] {
     const [application = APPLICATION.COMMON] = this.#config.applications;
     return this.#routes.candidates({ realm, host: undefined }, application).map(({ host }) => host);
@@ -125,7 +131,7 @@ export class NodeMachine {
       case 'knocked':
       case 'accepted':
         if (this.#isStopping) out.push({ type: 'reset', connection: input.connection });
-        else out.push(...this.#entrance.handle(input, now));
+        else out.push(...this.#admission.handle(input, now));
         break;
       case 'message':
       case 'malformed':
@@ -153,7 +159,7 @@ export class NodeMachine {
       this.#step(entry, { type: 'tick' }, now, out);
     }
     this.#requested(this.#requests.tick(now), out);
-    out.push(...this.#entrance.handle({ type: 'tick' }, now));
+    out.push(...this.#admission.handle({ type: 'tick' }, now));
     this.#serving.duplicates.tick(now);
   }
 
@@ -170,7 +176,7 @@ export class NodeMachine {
       }
       this.#entries.delete(host);
       this.#leaving.set(entry, options && this.#add(options));
-      // A peer that comes back at once should not be left alone for long (RFC 6733 5.4.3).
+      // A reconfigured peer should reconnect soon (RFC 6733 5.4.3).
       const cause = options ? DISCONNECT_CAUSE.REBOOTING : DISCONNECT_CAUSE.DO_NOT_WANT_TO_TALK_TO_YOU;
       this.#step(entry, { type: 'stop', cause }, now, out);
       if (entry.peer.state === 'Closed') this.#left(entry, now, out);
@@ -190,7 +196,7 @@ export class NodeMachine {
     if (this.#state.name === 'running') this.#step(entry, { type: 'start' }, now, out);
   }
 
-  /** A peer of before is closed: the one that takes its place starts. */
+  /** A removed peer is closed: its replacement starts. */
   #left(entry: PeerEntry, now: number, out: NodeOutput[]): void {
     const next = this.#leaving.get(entry);
     if (!this.#leaving.delete(entry)) return;
@@ -202,7 +208,10 @@ export class NodeMachine {
     return new RouteTable(routes, this.#entries, this.#unit);
   }
 
-  /** Steps the machine of a peer. One that throws is taken down to where it begins: its connection, or all at a tick. */
+  /**
+   * Passes an input to the machine of a peer. After an exception, the connection concerned is closed; at a tick, all
+   * its connections are closed.
+   */
   #step(entry: PeerEntry, input: PeerInput, now: number, out: NodeOutput[]): void {
     let outputs: PeerOutput[];
     try {
@@ -247,7 +256,7 @@ export class NodeMachine {
         this.#requested(this.#requests.suspected(entry), out);
         break;
       default:
-        // Of the others only the event is told.
+        // The other outputs are only reported as events.
         break;
     }
   }
@@ -285,7 +294,7 @@ export class NodeMachine {
 
   // -------------------------------------------------------------------------------------------------- connections
 
-  /** What an attempt to connect does next; undefined: it was abandoned. */
+  /** Performs the next step of a connection attempt; undefined: it was abandoned. */
   #next(next: ReturnType<Attempts['failed']>, now: number, out: NodeOutput[]): void {
     if (next?.type === 'connect') out.push(next.output);
     if (next?.type === 'exhausted') this.#step(next.entry, { type: 'connectFailed', reason: next.reason }, now, out);
@@ -325,13 +334,13 @@ export class NodeMachine {
     }
   }
 
-  /** The first message of a connection: a CER, or the end of it. */
+  /** Handles the first message of a connection: a CER, or the connection is closed. */
   #introduced(
     input: Extract<NodeInput, { type: 'message' | 'malformed' | 'untrusted' }>,
     now: number,
     out: NodeOutput[],
   ): void {
-    const { entry, ends, outputs } = this.#entrance.introduced(input);
+    const { entry, ends, outputs } = this.#admission.introduced(input);
     out.push(...outputs);
     if (!entry || input.type !== 'message') return;
     const { connection, message } = input;
@@ -351,7 +360,7 @@ export class NodeMachine {
   }
 
   #closed(connection: ConnectionId, now: number, out: NodeOutput[]): void {
-    this.#entrance.closed(connection);
+    this.#admission.closed(connection);
     const entry = this.#connections.get(connection);
     if (!entry) return;
     this.#forget(entry, connection);
@@ -371,10 +380,10 @@ export class NodeMachine {
   #stop(timeout: number, now: number, out: NodeOutput[]): void {
     if (this.#isStopping) return;
     this.#state = { name: 'answering', until: now + timeout };
-    out.push(...this.#entrance.clear());
+    out.push(...this.#admission.clear());
   }
 
-  /** A node that stops goes on when nothing is served any more, or no peer is left, or its time is over. */
+  /** Continues stopping when no request is being served, no peer is left, or the time is over. */
   #progress(now: number, out: NodeOutput[]): void {
     const state = this.#state;
     if (!('until' in state)) return;
@@ -386,7 +395,7 @@ export class NodeMachine {
       for (const entry of this.#all) this.#step(entry, { type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING }, now, out);
     }
     if (!isLate && this.#all.some(({ peer }) => peer.state !== 'Closed')) return;
-    // What ended in order still sends what it has.
+    // Connections that ended in order still send their queued data.
     for (const connection of this.#connections.keys()) out.push({ type: 'reset', connection });
     this.#state = { name: 'stopped' };
     this.#serving.duplicates.clear();

@@ -6,14 +6,14 @@ import type { Ends, NodeEvent, NodePeer, NodePeerStatus } from './alphabet.js';
 import { sourcesOf } from './peer-sources.js';
 import type { RequestHop } from './requests.js';
 
-/** One configured peer: its machine, and what belongs to it. */
+/** One configured peer with its machine. */
 export class PeerEntry implements RequestHop {
   options: NodePeer;
   readonly peer: Peer;
-  /** Where it may connect from without TLS. */
+  /** Addresses that it may connect from without TLS. */
   readonly sources: AddressSet;
   readonly connections = new Map<ConnectionId, Ends>();
-  /** Its requests that wait for our answers. */
+  /** Number of its requests without an answer. */
   serving = 0;
 
   constructor(options: NodePeer, peer: Peer) {
@@ -51,7 +51,7 @@ export class PeerEntry implements RequestHop {
   }
 }
 
-/** Whether a peer's connection can stay: which peers are asked first may change under it. */
+/** Whether a configuration change lets a peer keep its connection. Priority and weight may differ. */
 export function isSamePeer(one: NodePeer, other: NodePeer): boolean {
   return connectionOf(one) === connectionOf(other);
 }
@@ -60,18 +60,21 @@ function connectionOf({ host, address, addresses = [], from = [], port, secure =
   return JSON.stringify([host, address, addresses, from, port, secure, relay]);
 }
 
-/** Why a connection is not this peer's, whatever its CER says; undefined: it is. */
+/** Why a connection cannot belong to this peer, whatever its CER says; undefined: it can. */
 export function notProven({ options, host, sources }: PeerEntry, ends: Ends): string | undefined {
   if (ends.identities ? !bears(ends, host) : options.secure === true) return 'peer-not-authenticated';
   return ends.identities || sources.has(ends.remoteAddress) ? undefined : 'peer-address';
 }
 
-/** Whether the other end of a connection may be this host: with TLS, whether its certificate says so. No wildcards. */
+/**
+ * Whether the remote end of a connection may be this host: with TLS, whether its certificate names the host. Wildcards
+ * are not accepted.
+ */
 export function bears({ identities }: Ends, host: string): boolean {
   return identities === undefined || identities.some((name) => name.toLowerCase() === host.toLowerCase());
 }
 
-/** State of a peer, for people. `inFlight`: requests that wait for its answers. */
+/** State of a peer, for display. `inFlight`: requests to it without an answer. */
 export function statusOf({ host, peer, serving, connections }: PeerEntry, inFlight: number): NodePeerStatus {
   const ends = peer.connection === undefined ? undefined : connections.get(peer.connection);
   return {
@@ -86,7 +89,7 @@ export function statusOf({ host, peer, serving, connections }: PeerEntry, inFlig
   };
 }
 
-/** What an output of a peer's machine is for logs and counters; undefined: nothing. */
+/** The event for logs and counters that an output of a peer's machine means; undefined: none. */
 export function eventOf({ host: peer }: PeerEntry, output: PeerOutput): NodeEvent | undefined {
   switch (output.type) {
     case 'open':

@@ -8,7 +8,7 @@ import type { NodeConfig, NodePeer } from './alphabet.js';
 import { PeerEntry } from './peer-entry.js';
 import { addressesOf } from './peer-sources.js';
 
-/** Makes the peers of a node, which all hear the same of it. */
+/** Creates the peers of a node with the same local capabilities. */
 export class PeerFactory {
   readonly #config: NodeConfig;
   readonly #local: LocalCapabilities;
@@ -53,7 +53,7 @@ function localOf(config: NodeConfig): LocalCapabilities {
   };
 }
 
-/** Neither 0.0.0.0 nor ::, which are no addresses of a host. */
+/** Whether an address is neither 0.0.0.0 nor ::, which do not identify a host. */
 function isSpecific(octets: Uint8Array | undefined): octets is Uint8Array {
   return octets?.some((octet) => octet !== 0) ?? false;
 }

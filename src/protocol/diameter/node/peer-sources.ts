@@ -1,27 +1,27 @@
 import { AddressSet, LOOPBACK } from '../../bytes/address-set.js';
 
-/** Addresses of a peer, as a configuration has them. */
+/** Addresses of a peer in the configuration. */
 export interface PeerAddresses {
-  /** Where to connect to, each tried in turn; none: the peer connects to us. */
+  /** Addresses to connect to, tried in order. None: only the peer connects. */
   readonly address?: string | undefined;
   readonly addresses?: readonly string[] | undefined;
-  /** Addresses and networks (`2001:db8:1::/64`) that it connects from without TLS, beside those. */
+  /** Additional addresses and networks (`2001:db8:1::/64`) that it connects from without TLS. */
   readonly from?: readonly string[] | undefined;
 }
 
-/** The addresses that we connect to, in their order. */
+/** The addresses to connect to, in order. */
 export function addressesOf({ address, addresses = [] }: PeerAddresses): readonly string[] {
   return address === undefined ? addresses : [address, ...addresses];
 }
 
-/** Whether anything says where a peer connects from. */
+/** Whether the configuration says where a peer connects from. */
 export function hasSources(peer: PeerAddresses): boolean {
   return addressesOf(peer).length > 0 || (peer.from ?? []).length > 0;
 }
 
 /**
- * Where a peer may connect from without TLS, since only its address identifies it then. A peer without any address connects from
- * this host, where labs and tests run everything.
+ * Addresses that a peer may connect from without TLS, because without TLS only the address identifies it. A peer
+ * without any address must connect from this host, as in labs and tests.
  */
 export function sourcesOf(peer: PeerAddresses): AddressSet {
   return new AddressSet(hasSources(peer) ? [...addressesOf(peer), ...(peer.from ?? [])] : LOOPBACK);

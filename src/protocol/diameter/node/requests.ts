@@ -7,13 +7,13 @@ import { isTemporary } from '../wire/result-codes.js';
 import type { ApplicationInput, ApplicationOutput, RequestFailure, Target, Token } from './application.js';
 import type { Hop, RouteTable } from './routing.js';
 
-/** Requests that may wait for their answers at one peer. */
+/** Maximum number of requests to one peer without an answer. */
 export const MAX_IN_FLIGHT = 4096;
 
-/** A peer as something that a request can be sent to. */
+/** A peer to which a request can be sent. */
 export interface RequestHop extends Hop {
   readonly connected: boolean;
-  /** Whether its watchdog is content. */
+  /** Whether its watchdog trusts the connection. */
   readonly trusted: boolean;
   nextHopByHop(): number;
 }
@@ -23,9 +23,9 @@ interface Waiting<H> {
   readonly message: DiameterMessage;
   readonly target: Target;
   readonly timeout: number;
-  /** The peers that it was sent to. */
+  /** Peers that have got the request. */
   readonly tried: Set<H>;
-  /** Where it waits now. */
+  /** The peer that has the request now. */
   at: { readonly hop: H; readonly hopByHop: number } | undefined;
 }
 
@@ -34,7 +34,10 @@ export type RequestOutput<H> =
   | { readonly type: 'failedOver'; readonly from: H; readonly to: H }
   | Extract<ApplicationOutput, { readonly type: 'answered' | 'failed' }>;
 
-/** Our requests: each waits at one peer at a time and moves to the next one when that fails, RFC 6733 5.5.4. */
+/**
+ * Requests of this node. Each waits for one peer at a time and moves to the next peer if that one fails, RFC 6733
+ * 5.5.4.
+ */
 export class Requests<H extends RequestHop> {
   readonly #grammarian: Grammarian;
   readonly #identifiers: EndToEndIdentifiers;
@@ -44,7 +47,7 @@ export class Requests<H extends RequestHop> {
   readonly #timeouts = new DeadlineQueue<Waiting<H>>();
   #stopped = false;
 
-  /** `hops`: by DiameterIdentity in lower case; may change. */
+  /** `hops`: peers by DiameterIdentity in lower case; the map may change. */
   constructor(
     grammarian: Grammarian,
     identifiers: EndToEndIdentifiers,
@@ -57,7 +60,7 @@ export class Requests<H extends RequestHop> {
     this.#routes = routes;
   }
 
-  /** The first timeout. */
+  /** The earliest timeout. */
   get deadline(): number | undefined {
     return this.#timeouts.first;
   }
@@ -66,7 +69,7 @@ export class Requests<H extends RequestHop> {
     return this.#waiting.get(hop)?.size ?? 0;
   }
 
-  /** Other routes; requests that wait use them when they have to move. */
+  /** Replaces the routes. Pending requests use them when they have to move. */
   reroute(routes: RouteTable<H>): void {
     this.#routes = routes;
   }
@@ -90,12 +93,12 @@ export class Requests<H extends RequestHop> {
     return [sent];
   }
 
-  /** Takes an answer of this peer's; undefined: no request waits for it there. */
+  /** Handles an answer from this peer. Undefined: no request is waiting for it. */
   answer(hop: H, answer: DiameterMessage): RequestOutput<H>[] | undefined {
     const waiting = this.#waiting.get(hop)?.get(answer.hopByHop);
     if (!waiting || !this.#isAnswer(hop, waiting.message, answer)) return undefined;
     this.#leave(waiting);
-    // RFC 6733 3: after an error answer it is no retransmission, so without T.
+    // RFC 6733 3: after an error answer the request is not a retransmission, so it is sent without T.
     const isBusy = (answer.flags & FLAG.E) !== 0 && this.#isTemporary(answer);
     const sent = isBusy ? this.#sendOn(waiting, 0) : undefined;
     if (sent) return [sent, { type: 'failedOver', from: hop, to: sent.hop }];
@@ -103,7 +106,7 @@ export class Requests<H extends RequestHop> {
     return [{ type: 'answered', token: waiting.token, message: answer }];
   }
 
-  /** The peer does not answer its watchdog: requests move to other peers where there are any; the rest wait on. */
+  /** The peer does not answer its watchdog: its requests move to other peers if possible; the rest keep waiting. */
   suspected(hop: H): RequestOutput<H>[] {
     return [...(this.#waiting.get(hop)?.values() ?? [])].flatMap((waiting): RequestOutput<H>[] => {
       const { at } = waiting;
@@ -114,7 +117,7 @@ export class Requests<H extends RequestHop> {
     });
   }
 
-  /** The connection is lost: requests move to other peers; the rest fail. */
+  /** The connection was lost: requests move to other peers if possible; the rest fail. */
   lost(hop: H, reason: string): RequestOutput<H>[] {
     const all = [...(this.#waiting.get(hop)?.values() ?? [])];
     this.#waiting.delete(hop);
@@ -125,7 +128,7 @@ export class Requests<H extends RequestHop> {
     });
   }
 
-  /** All waiting requests fail, and every later one. */
+  /** All pending requests and all later ones fail. */
   stop(): RequestOutput<H>[] {
     this.#stopped = true;
     const all = [...this.#waiting.values()].flatMap((at) => [...at.values()]);
@@ -141,14 +144,19 @@ export class Requests<H extends RequestHop> {
     return out;
   }
 
-  /** RFC 6733 6.2: what an answer copies. A peer that is no agent speaks for itself alone. */
+  /**
+   * RFC 6733 6.2: whether an answer matches its request. A peer that is not an agent may answer only in its own name.
+   */
   #isAnswer(hop: H, request: DiameterMessage, answer: DiameterMessage): boolean {
     if (answer.commandCode !== request.commandCode || answer.endToEnd !== request.endToEnd) return false;
     const origin = this.#grammarian.find(answer.avps, 'Origin-Host')?.toLowerCase();
     return hop.capabilities?.relay === true || origin === undefined || origin === hop.host.toLowerCase();
   }
 
-  /** Sends it to the best peer that has not had it yet: new Hop-by-Hop, same End-to-End. Undefined: there is none. */
+  /**
+   * Sends a request to the best peer that has not got it yet, with a new Hop-by-Hop and the same End-to-End Identifier.
+   * Undefined: there is none.
+   */
   #sendOn(waiting: Waiting<H>, flags: number): Extract<RequestOutput<H>, { type: 'send' }> | undefined {
     const hop = this.#next(waiting);
     if (!hop) return undefined;
@@ -160,7 +168,7 @@ export class Requests<H extends RequestHop> {
     return { type: 'send', hop, message: { ...waiting.message, flags: waiting.message.flags | flags, hopByHop } };
   }
 
-  /** Not RFC: a peer that is connected but not trusted (RFC 3539) is still better than none. */
+  /** Not RFC: a peer that is connected but not trusted (RFC 3539) is used if there is no other. */
   #next(waiting: Waiting<H>): H | undefined {
     if (this.#stopped) return undefined;
     const able = this.#candidates(waiting).filter(
@@ -184,13 +192,13 @@ export class Requests<H extends RequestHop> {
     const candidates = this.#candidates(waiting);
     const connected = candidates.filter((hop) => hop.connected);
     if (connected.length > 0) {
-      return ['busy', `${connected.map(({ host }) => host).join(', ')}: too much to answer`];
+      return ['busy', `${connected.map(({ host }) => host).join(', ')}: too many pending requests`];
     }
     const hosts = candidates.map(({ host }) => host);
     return ['no-peer', hosts.length > 0 ? `not connected: ${hosts.join(', ')}` : 'no route'];
   }
 
-  /** RFC 6733 7.1.3: another peer may well do it. */
+  /** RFC 6733 7.1.3: whether another peer may succeed. */
   #isTemporary(answer: DiameterMessage): boolean {
     const code = this.#grammarian.find(answer.avps, 'Result-Code');
     return code !== undefined && isTemporary(code);

@@ -1,31 +1,31 @@
 import { APPLICATION } from '../wire/commands.js';
 
-/** Which peers serve a realm. */
+/** The peers that serve a realm. */
 export interface Route {
-  /** A realm, or `*` for all that no other route names. */
+  /** A realm, or `*` for all realms without a route of their own. */
   readonly realm: string;
   readonly peers: readonly string[];
 }
 
 export interface Destination {
   readonly realm: string | undefined;
-  /** Of the server that must get it. */
+  /** Host of the server that must get the request. */
   readonly host: string | undefined;
 }
 
-/** A peer as routing sees it. */
+/** The data of a peer that routing needs. */
 export interface Hop {
   readonly host: string;
-  /** Lower ones first; of equal ones each comes first as often as its share of the weights says. */
+  /** Peers with lower values come first. Peers with equal values are ordered at random by weight. */
   readonly priority: number;
   readonly weight: number;
-  /** Undefined: there is no connection, nothing is known. */
+  /** Undefined: the peer is not connected. */
   readonly capabilities: { readonly relay: boolean; readonly applications: readonly number[] } | undefined;
 }
 
 const DEFAULT_REALM = '*';
 
-/** RFC 6733 2.4: a peer that advertises the relay application forwards every other one. */
+/** RFC 6733 2.4: a peer that advertises the relay application forwards all applications. */
 function serves({ relay, applications }: NonNullable<Hop['capabilities']>, applicationId: number): boolean {
   return applications.includes(applicationId) || (relay && applications.includes(APPLICATION.RELAY));
 }
@@ -37,7 +37,8 @@ export class RouteTable<H extends Hop> {
   readonly #random: () => number;
 
   /**
-   * Without routes every peer serves every realm. `hops`: by DiameterIdentity in lower case. `random`: uniform in [0, 1).
+   * Without routes every peer serves every realm. `hops`: peers by DiameterIdentity in lower case. `random`: uniform in
+   * [0, 1).
    */
   constructor(routes: readonly Route[], hops: ReadonlyMap<string, H>, random: () => number) {
     this.#hops = hops;
@@ -46,7 +47,7 @@ export class RouteTable<H extends Hop> {
     this.#routes = new Map(all.map(({ realm, peers }) => [realm.toLowerCase(), peers]));
   }
 
-  /** Peers that a request of this application may be sent to, the best first, whether they are connected or not. */
+  /** Peers for a request of this application, in order of preference, connected or not. */
   candidates(destination: Destination, applicationId: number): H[] {
     const host = destination.host?.toLowerCase();
     const direct = host === undefined ? undefined : this.#hops.get(host);
@@ -58,11 +59,11 @@ export class RouteTable<H extends Hop> {
     return ordered.filter(({ capabilities }) => !capabilities || serves(capabilities, applicationId));
   }
 
-  /** By priority; within one at random, by weight. */
+  /** Orders peers by priority, and within a priority at random by weight. */
   #inOrder(hops: readonly H[]): H[] {
     if (hops.length < 2) return [...hops];
     const keyed = hops.map((hop) => {
-      // The smallest of exponential variables is each one's as often as its rate says.
+      // Of several exponential variables, each is the smallest with a probability proportional to its rate.
       const key = -Math.log(1 - this.#random()) / hop.weight;
       return { hop, key };
     });

@@ -11,23 +11,23 @@ import type { Token } from './application.js';
 import { answerFrom, Duplicates, withoutAgents } from './duplicates.js';
 import type { PeerEntry } from './peer-entry.js';
 
-/** Requests of one peer that are being answered at once; more are answered TOO_BUSY. */
+/** Maximum number of requests of one peer that are served at the same time; further ones are answered TOO_BUSY. */
 export const MAX_SERVING = 4096;
 
-/** A request that came, and where its answer goes. */
+/** A received request and the connection for its answer. */
 interface Asked {
   readonly entry: PeerEntry;
   readonly connection: ConnectionId;
   readonly request: DiameterMessage;
 }
 
-/** Requests of peers: which are served, and what each gets for an answer (RFC 6733 6.2). */
+/** Serves the requests of peers and creates their answers (RFC 6733 6.2). */
 export class Serving {
   readonly #grammarian: Grammarian;
   readonly #receiver: Receiver;
   readonly #isAgent: IsAgent;
   readonly duplicates: Duplicates;
-  /** By the token that was given to the application; copies that came meanwhile get the same answer. */
+  /** Requests by the token given to the application. Copies that arrive meanwhile get the same answer. */
   readonly #open = new Map<Token, Asked[]>();
   #last: Token = 0;
 
@@ -38,7 +38,7 @@ export class Serving {
     this.duplicates = new Duplicates(grammarian);
   }
 
-  /** A request of a peer. `isClosing`: the node stops, and serves nothing more. */
+  /** Handles a request of a peer. `isClosing`: the node is stopping and serves no more requests. */
   request(asked: Asked, isClosing: boolean, now: number): NodeOutput[] {
     const { entry, request } = asked;
     const violation =
@@ -63,7 +63,7 @@ export class Serving {
     }
   }
 
-  /** The application's answer: for the request, and for each copy of it that came meanwhile. */
+  /** Sends the application's answer to the request and to each of its copies. */
   answer(token: Token, answer: DiameterMessage, now: number): NodeOutput[] {
     const all = this.#close(token);
     if (lengthOf(answer) > MAX_MESSAGE) {
@@ -71,7 +71,7 @@ export class Serving {
       wipeKeys(answer.avps);
       return all.flatMap((asked) => this.#tooLong(asked));
     }
-    // First of all: copies are made before the keys are overwritten.
+    // Copies must be made before the keys are wiped.
     this.duplicates.answered(token, answer, now);
     const [first, ...copies] = all;
     if (!first) {
@@ -84,7 +84,7 @@ export class Serving {
     return [...this.#send(first, answer), ...out];
   }
 
-  /** The application could not serve it. */
+  /** The application could not serve the request. */
   unserved(token: Token): NodeOutput[] {
     this.duplicates.failed(token);
     const violation = because(RESULT.UNABLE_TO_COMPLY, 'the request could not be served');
@@ -98,8 +98,8 @@ export class Serving {
   }
 
   /**
-   * A message that does not decode. A request whose AVPs make no sense is answered, and the connection goes on (RFC 6733
-   * 7.1.5); where the next message begins is not known after `untrusted`, so that the connection ends (2.1).
+   * Handles a message that cannot be decoded. A request with invalid AVPs is answered and the connection continues (RFC
+   * 6733 7.1.5). After `untrusted` the start of the next message is unknown, so the connection is closed (2.1).
    */
   broken(entry: PeerEntry, input: Extract<NodeInput, { type: 'malformed' | 'untrusted' }>): NodeOutput[] {
     const { type, connection, salvage } = input;
@@ -123,7 +123,7 @@ export class Serving {
     return all;
   }
 
-  /** An answer whose connection is gone is not sent: nobody waits for it (RFC 6733 6.2). */
+  /** Sends an answer, unless its connection has been closed (RFC 6733 6.2). */
   #send({ entry, connection }: Asked, answer: DiameterMessage): NodeOutput[] {
     if (entry.connections.has(connection)) return sending(entry, connection, answer, true);
     wipeKeys(answer.avps);

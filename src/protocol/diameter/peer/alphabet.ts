@@ -5,32 +5,32 @@ import type { EndToEndIdentifiers } from './identifiers.js';
 export const DISCONNECT_CAUSE = { REBOOTING: 0, BUSY: 1, DO_NOT_WANT_TO_TALK_TO_YOU: 2 } as const;
 
 export interface PeerConfig {
-  /** The peer's DiameterIdentity: whoever says another one is refused. */
+  /** The peer's DiameterIdentity. A peer with another one is refused. */
   readonly host: string;
-  /** It may bring requests of others. */
+  /** Whether it may forward requests of others. */
   readonly mayRelay: boolean;
   readonly local: LocalCapabilities;
   readonly identifiers: EndToEndIdentifiers;
-  /** Twinit of the watchdog, milliseconds. */
+  /** Twinit of the watchdog in milliseconds. */
   readonly watchdog: number;
-  /** Tc: the longest wait before a new attempt to connect, milliseconds. */
+  /** Tc: the maximum wait before a new connection attempt, in milliseconds. */
   readonly reconnect: number;
-  /** Limit of a connection attempt, a capabilities exchange and a disconnection, milliseconds. */
+  /** Time limit of a connection attempt, a capabilities exchange and a disconnection, in milliseconds. */
   readonly timeout: number;
-  /** Whether we connect; otherwise only the peer does. */
+  /** Whether this node connects; otherwise only the peer does. */
   readonly initiates: boolean;
 }
 
-/** Names a transport connection; the driver gives each its own. */
+/** Identifies a transport connection; assigned by the driver. */
 export type ConnectionId = number;
 
 export type PeerInput =
   | { readonly type: 'start' }
   | { readonly type: 'stop'; readonly cause: number }
-  /** The connection that `connect` asked for, from this address of ours; or it could not be made. */
+  /** Answers `connect`: the connection and its local address, or the failure. */
   | { readonly type: 'connected'; readonly connection: ConnectionId; readonly address: Uint8Array }
   | { readonly type: 'connectFailed'; readonly reason: string }
-  /** A connection of the peer's to this address of ours, whose first message was this CER. */
+  /** An incoming connection, with its local address and its first message, a CER. */
   | {
       readonly type: 'accepted';
       readonly connection: ConnectionId;
@@ -43,19 +43,19 @@ export type PeerInput =
 
 export type PeerOutput =
   | { readonly type: 'connect' }
-  /** Give up the attempt that is under way. */
+  /** Abandon the current attempt. */
   | { readonly type: 'abort' }
   | { readonly type: 'send'; readonly connection: ConnectionId; readonly message: DiameterMessage }
-  /** Close it once everything is sent. */
+  /** Close the connection after everything was sent. */
   | { readonly type: 'disconnect'; readonly connection: ConnectionId }
   | { readonly type: 'open'; readonly connection: ConnectionId; readonly peer: PeerCapabilities }
-  /** No connection is left, or none was made: what waits for an answer will not get it. */
+  /** No connection is left, or none was established: pending requests will not be answered. */
   | { readonly type: 'closed'; readonly reason: string }
-  /** A connection of the peer's was turned away, whatever the state of the peer. */
+  /** An incoming connection of the peer was rejected; the state of the peer does not change. */
   | { readonly type: 'rejected'; readonly reason: string }
   /** A request or an answer of an application. */
   | { readonly type: 'deliver'; readonly connection: ConnectionId; readonly message: DiameterMessage }
   | { readonly type: 'dropped'; readonly code: 'unexpected-message' }
-  /** RFC 3539: move what waits for an answer to another peer; and: the peer is to be trusted again. */
+  /** RFC 3539: failover moves pending requests to another peer; failback means that the peer is trusted again. */
   | { readonly type: 'failover' }
   | { readonly type: 'failback' };

@@ -5,7 +5,7 @@ import { type Content, type Grammarian, isViolation } from '../wire/grammar.js';
 import { RESULT } from '../wire/result-codes.js';
 import type { LocalCapabilities } from './capabilities.js';
 
-/** DWR, DPR and their answers, as a node says them (RFC 6733 5.4, 5.5). */
+/** Creates DWR, DPR and their answers (RFC 6733 5.4, 5.5). */
 export class BaseMessages {
   readonly #grammarian: Grammarian;
   readonly #local: LocalCapabilities;
@@ -59,7 +59,7 @@ export class BaseMessages {
   }
 }
 
-/** Whether a message is this one of the base protocol, whose application is 0. */
+/** Whether a message is this command of the base protocol (application 0). */
 export function isBase({ commandCode, flags, applicationId }: DiameterMessage, spec: CommandSpec): boolean {
   return (
     commandCode === spec.code &&

@@ -4,31 +4,31 @@ import { APPLICATION, CEA, CER } from '../wire/commands.js';
 import { type Content, type Grammarian, isViolation, type Violation } from '../wire/grammar.js';
 import { RESULT, resultName } from '../wire/result-codes.js';
 
-/** What this node says of itself in CER and CEA, RFC 6733 5.3. */
+/** The capabilities of this node for CER and CEA, RFC 6733 5.3. */
 export interface LocalCapabilities {
   readonly origin: Origin;
-  /** Host-IP-Address; where there is none, the address of the connection. */
+  /** Host-IP-Address; if empty, the local address of the connection is used. */
   readonly addresses: readonly Uint8Array[];
   readonly productName: string;
   readonly vendorId: number;
-  /** Grows with each restart (RFC 6733 8.16). */
+  /** Increases with each restart (RFC 6733 8.16). */
   readonly originStateId: number;
   readonly applications: readonly number[];
   readonly supportedVendors: readonly number[];
 }
 
-/** What the peer says of itself. */
+/** The capabilities that the peer has announced. */
 export interface PeerCapabilities {
   readonly host: string;
   readonly realm: string;
   readonly productName: string | undefined;
   readonly originStateId: number | undefined;
   readonly applications: readonly number[];
-  /** The peer is configured as an agent: relay or proxy, which brings requests of others (RFC 6733 2.8). */
+  /** Whether the peer is configured as an agent (relay or proxy), which forwards requests of others (RFC 6733 2.8). */
   readonly relay: boolean;
 }
 
-/** Inband-Security-Id NO_INBAND_SECURITY, RFC 6733 6.10: TLS comes before CER or not at all. */
+/** Inband-Security-Id NO_INBAND_SECURITY, RFC 6733 6.10: TLS starts before CER or is not used. */
 const NO_INBAND_SECURITY = 0;
 
 /** The capabilities exchange of a node, RFC 6733 5.3. */
@@ -37,30 +37,30 @@ export class CapabilitiesExchange {
   readonly #grammarian: Grammarian;
   readonly #mayRelay: boolean;
 
-  /** `mayRelay`: the configuration says that the peer is an agent; what the peer says of that does not matter. */
+  /** `mayRelay`: whether the peer is configured as an agent. What the peer announces about this is ignored. */
   constructor(local: LocalCapabilities, grammarian: Grammarian, mayRelay: boolean) {
     this.#local = local;
     this.#grammarian = grammarian;
     this.#mayRelay = mayRelay;
   }
 
-  /** A CER for a connection from this address of ours. */
+  /** A CER for a connection with this local address. */
   request(address: Uint8Array): DiameterMessage {
     return this.#grammarian.message(CER, APPLICATION.COMMON, this.#content(address));
   }
 
-  /** The CEA to a CER that was accepted. */
+  /** The CEA for an accepted CER. */
   answer(cer: DiameterMessage, address: Uint8Array): DiameterMessage {
     const content = { 'Result-Code': RESULT.SUCCESS, ...this.#content(address) };
     return answerTo(cer, this.#grammarian.write(CEA, content));
   }
 
-  /** The CEA to one that was not, or the error answer that stands for it. */
+  /** The CEA for a refused CER, or the error answer in its place. */
   refusal(cer: DiameterMessage, violation: Violation): DiameterMessage {
     return errorAnswer(this.#grammarian, this.#local.origin, cer, violation);
   }
 
-  /** Who sends this CER, or why it is not welcome. */
+  /** Checks a CER. Returns the peer's capabilities, or why it is refused. */
   readRequest(cer: DiameterMessage, host: string): PeerCapabilities | Violation {
     if (cer.flags & FLAG.E) return refused(RESULT.INVALID_HDR_BITS, 'a request with the E bit');
     const content = this.#grammarian.read(CER, cer);
@@ -68,7 +68,7 @@ export class CapabilitiesExchange {
     return this.#judge(content, host);
   }
 
-  /** Who sends this CEA, or what is wrong with it. */
+  /** Checks a CEA. Returns the peer's capabilities, or what is wrong. */
   readAnswer(cea: DiameterMessage, host: string): PeerCapabilities | Violation {
     const content = this.#grammarian.read(CEA, cea);
     if (isViolation(content)) return content;
@@ -80,15 +80,15 @@ export class CapabilitiesExchange {
 
   #judge(content: Content<typeof CER> | Content<typeof CEA>, host: string): PeerCapabilities | Violation {
     if (content['Origin-Host'].toLowerCase() !== host.toLowerCase()) {
-      return refused(RESULT.UNKNOWN_PEER, `not ${host}`);
+      return refused(RESULT.UNKNOWN_PEER, `Origin-Host is not ${host}`);
     }
-    // Either end names what it can do; TLS inside the connection, RFC 3588's, is not done here.
+    // Each end announces the methods it supports. TLS inside the connection (RFC 3588) is not supported.
     const inband = content['Inband-Security-Id'] ?? [];
     if (inband.length > 0 && !inband.includes(NO_INBAND_SECURITY)) {
       return refused(RESULT.NO_COMMON_SECURITY, 'no common Inband-Security-Id');
     }
     const applications = applicationsOf(content);
-    // RFC 6733 5.3: one application in common, or a relay, which has all. A proxy names only its own (2.8.2).
+    // RFC 6733 5.3: the peers need a common application; a relay supports all. A proxy announces only its own (2.8.2).
     const relay = this.#mayRelay;
     const common = this.#local.applications.some((id) => id === APPLICATION.RELAY || applications.includes(id));
     if (!common && !(relay && applications.includes(APPLICATION.RELAY)))
@@ -119,7 +119,7 @@ export class CapabilitiesExchange {
   }
 }
 
-/** RFC 6733 5.3: the Vendor-Id inside Vendor-Specific-Application-Id does not matter. */
+/** RFC 6733 5.3: the Vendor-Id inside Vendor-Specific-Application-Id is ignored. */
 function applicationsOf(content: Content<typeof CER> | Content<typeof CEA>): number[] {
   const specific = content['Vendor-Specific-Application-Id'] ?? [];
   return [

@@ -1,11 +1,11 @@
-/** RFC 6733 3: the low 20 bits of an End-to-End identifier. */
+/** RFC 6733 3: number of low-order bits of an End-to-End Identifier. */
 const LOW_BITS = 20;
 
-/** End-to-End identifiers of one node, unique for four minutes even over a restart, RFC 6733 3. */
+/** End-to-End Identifiers of a node, unique for four minutes even across a restart, RFC 6733 3. */
 export class EndToEndIdentifiers {
   #last: number;
 
-  /** `seconds`: the wall clock at start, whose low 12 bits become the high ones; `random`: 32 random bits. */
+  /** `seconds`: the wall clock at start; its low 12 bits become the high-order bits. `random`: 32 random bits. */
   constructor(seconds: number, random: number) {
     this.#last = ((Math.floor(seconds) << LOW_BITS) | (random & ((1 << LOW_BITS) - 1))) >>> 0;
   }
@@ -16,7 +16,7 @@ export class EndToEndIdentifiers {
   }
 }
 
-/** Session-Ids that were never used before and never will be, RFC 6733 8.8: `host;high;low;optional`. */
+/** Creates Session-Ids that are globally and eternally unique, RFC 6733 8.8: `host;high;low;optional`. */
 export class SessionIds {
   readonly #host: string;
   #high: number;
@@ -28,7 +28,7 @@ export class SessionIds {
     this.#high = Math.floor(seconds) >>> 0;
   }
 
-  /** `optional`: whatever the node likes to add, without `;`. */
+  /** `optional`: a suffix without `;`. */
   next(optional?: string): string {
     this.#low = (this.#low + 1) >>> 0;
     if (this.#low === 0) this.#high = (this.#high + 1) >>> 0;

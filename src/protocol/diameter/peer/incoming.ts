@@ -8,7 +8,7 @@ import type { PeerCapabilities } from './capabilities.js';
 export interface Receiver {
   readonly origin: Origin;
   readonly applications: readonly number[];
-  /** Realms that it serves beside its own; `*`: any. */
+  /** Realms that it serves besides its own; `*`: all realms. */
   readonly realms?: readonly string[] | undefined;
 }
 
@@ -16,8 +16,8 @@ export interface Receiver {
 export type IsAgent = (host: string) => boolean;
 
 /**
- * Whether a node that is no agent takes this request of a peer at all (RFC 6733 6.1, 7.1.3), before its command is read;
- * otherwise what to answer.
+ * Checks whether a node that is not an agent may process a request of a peer (RFC 6733 6.1, 7.1.3), before the command
+ * is decoded. Returns the violation to answer with, if any.
  */
 export function checkRequest(
   grammarian: Grammarian,
@@ -28,7 +28,8 @@ export function checkRequest(
 ): Violation | undefined {
   const { flags, applicationId, commandCode, avps } = request;
   if (flags & FLAG.E) return violation(RESULT.INVALID_HDR_BITS, 'a request with the E bit');
-  // RFC 4072 3 gives RAR, ASR and STR application 0, peers of RFC 6733 that of their session: both are taken.
+  // RFC 4072 3 sends RAR, ASR and STR with application 0; peers by RFC 6733 use the application of the session. Both
+  // are accepted.
   if (applicationId !== APPLICATION.COMMON && !receiver.applications.includes(applicationId)) {
     return violation(RESULT.APPLICATION_UNSUPPORTED, `application ${applicationId}`);
   }
@@ -40,21 +41,21 @@ export function checkRequest(
   const us = receiver.origin.host.toLowerCase();
   const destination = grammarian.find(avps, 'Destination-Host');
   if (destination !== undefined && destination.toLowerCase() !== us) {
-    return violation(RESULT.UNABLE_TO_DELIVER, 'the Destination-Host is another one');
+    return violation(RESULT.UNABLE_TO_DELIVER, 'the Destination-Host is not this node');
   }
-  // RFC 6733 6.1.4: without Destination-Host the realm decides.
+  // RFC 6733 6.1.4: without Destination-Host the Destination-Realm decides.
   const realm = grammarian.find(avps, 'Destination-Realm');
   if (destination === undefined && realm !== undefined && !serves(receiver, realm)) {
     return violation(RESULT.REALM_NOT_SERVED, 'the Destination-Realm is not served here');
   }
-  if (routeOf(grammarian, avps).includes(us))
-    return violation(RESULT.LOOP_DETECTED, 'the request has been here before');
+  if (routeOf(grammarian, avps).includes(us)) return violation(RESULT.LOOP_DETECTED, 'a Route-Record names this node');
   return peer && checkOrigin(grammarian, peer, avps, isAgent);
 }
 
 /**
- * A peer speaks for itself; an agent for the host that it has the request from, which the last Route-Record names (RFC 6733
- * 6.1.9), and where that is an agent, too, for the one before. Whoever is behind an agent can write other ones itself.
+ * Checks Origin-Host. A peer may send requests only in its own name. An agent may also forward requests of the host in
+ * the last Route-Record (RFC 6733 6.1.9) and, if that host is an agent too, of the host before it. Earlier
+ * Route-Records are not trusted, because a host behind an agent can forge them.
  */
 function checkOrigin(
   grammarian: Grammarian,
@@ -84,7 +85,7 @@ function applicationOf(grammarian: Grammarian, avps: readonly Avp[]) {
   return id === undefined || avp === undefined ? undefined : { id, avp };
 }
 
-/** The hosts that a request has passed, in lower case, the last one at the end (RFC 6733 6.1.9). */
+/** The hosts that a request has passed, in lower case, the latest last (RFC 6733 6.1.9). */
 function routeOf(grammarian: Grammarian, avps: readonly Avp[]): string[] {
   return avps
     .filter(({ code, vendorId }) => grammarian.dictionary.nameOf(code, vendorId) === 'Route-Record')

@@ -4,11 +4,11 @@ import type { EndToEndIdentifiers } from './identifiers.js';
 
 export type Sent = Extract<PeerOutput, { type: 'send' }>;
 
-/** Identifiers of our requests to a peer (RFC 6733 3), and each DWR that it has not answered. */
+/** Identifiers of requests to a peer (RFC 6733 3), and the unanswered DWRs. */
 export class OwnRequests {
   readonly #identifiers: EndToEndIdentifiers;
   #hopByHop: number;
-  /** Hop-by-Hop of each DWR that the open connection has not answered. */
+  /** Hop-by-Hop Identifiers of unanswered DWRs on the open connection. */
   readonly #probes = new Set<number>();
 
   /** `hopByHop`: 32 random bits. */
@@ -27,19 +27,19 @@ export class OwnRequests {
     return { type: 'send', connection, message: { ...message, ...identifiers } };
   }
 
-  /** Asks whether the connection lives. */
+  /** Sends a DWR to check whether the connection is alive. */
   probe(connection: ConnectionId, dwr: DiameterMessage): Sent {
     const asked = this.ask(connection, dwr);
     this.#probes.add(asked.message.hopByHop);
     return asked;
   }
 
-  /** Takes the answer to a DWR; false: none waits for it. */
+  /** Handles a DWA. Returns false if it answers no DWR. */
   probed({ hopByHop }: DiameterMessage): boolean {
     return this.#probes.delete(hopByHop);
   }
 
-  /** Another connection is open. */
+  /** Another connection is open: discards unanswered DWRs. */
   forgetProbes(): void {
     this.#probes.clear();
   }

@@ -12,14 +12,14 @@ import { deadlineOf, endingOf, hasRestarted, type Introduced, type Open, openOf,
 import { Watchdog, type WatchdogAction, type WatchdogInput, type WatchdogStatus } from './watchdog.js';
 
 /**
- * How long a peer that says it has restarted waits until the connection that it had is taken for dead, in milliseconds:
- * time for one answer to DWR.
+ * How long a restarted peer waits for the answer to a DWR on its old connection until that connection counts as dead,
+ * in milliseconds.
  */
 const RESTART_PROBE = 3_000;
 
 /**
- * The state machine of one peer, RFC 6733 5.6, with its watchdog. I-: connections of ours, R-: of the peer's. The rows of the
- * RFC's table stand in this one file, though it is longer than others for that.
+ * The state machine of one peer, RFC 6733 5.6, with its watchdog. I-: connections initiated by this node. R-:
+ * connections initiated by the peer. This file is long because it contains all rows of the RFC's table.
  */
 export class Peer {
   readonly #config: PeerConfig;
@@ -51,7 +51,7 @@ export class Peer {
     return this.#watchdog.status;
   }
 
-  /** The open connection, trusted or not. */
+  /** The open connection, whether trusted or not. */
   get connection(): ConnectionId | undefined {
     return openOf(this.#state)?.connection;
   }
@@ -61,7 +61,7 @@ export class Peer {
     return this.connection !== undefined && this.#watchdog.status === 'OKAY';
   }
 
-  /** What the peer says of itself, while it is open. */
+  /** The capabilities of the peer while it is open. */
   get capabilities(): PeerCapabilities | undefined {
     return openOf(this.#state)?.peer;
   }
@@ -174,9 +174,9 @@ export class Peer {
   }
 
   /**
-   * Not RFC: a peer that comes back with a greater Origin-State-Id (RFC 6733 8.16) may have lost the connection that we
-   * still hold; to reject it would keep it out until the watchdog has noticed. The claim alone ends nothing: it waits for
-   * its CEA until the old connection is closed or has left a DWR unanswered.
+   * Not RFC: a peer that reconnects with a greater Origin-State-Id (RFC 6733 8.16) may have lost the old connection.
+   * Rejecting it would keep it out until the watchdog detects that. The claim alone does not close the old connection:
+   * the new one waits for its CEA until the old one is closed or has not answered a DWR.
    */
   #contend(state: Open<'I-Open'> | Open<'R-Open'>, responded: Introduced, now: number): PeerOutput[] {
     const asked = this.#probe(state.connection);
@@ -185,14 +185,14 @@ export class Peer {
     return [asked];
   }
 
-  /** The open connection is dead; a new one that waits takes its place. */
+  /** The open connection is dead; a waiting new one replaces it. */
   #lost(reason: string, outputs: readonly PeerOutput[], now: number): PeerOutput[] {
     const state = this.#state;
     const waiting = 'contender' in state ? state.contender?.responded : undefined;
     return [...outputs, ...this.#close(reason, now), ...(waiting ? this.#openResponder(waiting, now) : [])];
   }
 
-  /** The open connection lives or ends in order: another one is turned away. */
+  /** The open connection is alive or closing in order: rejects the waiting one. */
   #dismiss(): PeerOutput[] {
     const state = this.#state;
     if ((state.name !== 'I-Open' && state.name !== 'R-Open') || !state.contender) return [];
@@ -200,7 +200,9 @@ export class Peer {
     return this.#reject(state.contender.responded.connection, 'another connection of this peer is open');
   }
 
-  /** RFC 6733 5.6.4: the lexically greater Origin-Host keeps the connection that it responded to. */
+  /**
+   * RFC 6733 5.6.4: the node with the lexically greater Origin-Host keeps the connection that the other one initiated.
+   */
   #elect(initiated: ConnectionId, responded: Introduced, now: number): PeerOutput[] {
     if (this.#config.local.origin.host.toLowerCase() <= responded.peer.host.toLowerCase()) return [];
     // Wait-Returns   Win-Election                   | I-Disc, R-Snd-CEA                | R-Open
@@ -252,7 +254,7 @@ export class Peer {
   #inWaitForCea(message: DiameterMessage, now: number): PeerOutput[] {
     const state = this.#state;
     if (state.name !== 'Wait-I-CEA' && state.name !== 'Wait-Returns') return [];
-    // An answer to something else is no answer to our CER (RFC 6733 3).
+    // RFC 6733 3: the answer must have the Hop-by-Hop Identifier of the CER.
     if (isBase(message, CEA) && message.hopByHop !== state.cer) return unexpected();
     // Wait-I-CEA     I-Rcv-Non-CEA                  | error                            | Closed
     if (!isBase(message, CEA)) return this.#fail(`no CEA but command ${message.commandCode}`, now);
@@ -281,7 +283,8 @@ export class Peer {
       return [...watched, ...dismissed, { type: 'send', connection, message: this.#base.dpa(message) }];
     }
     if (isBase(message, CER) || isBase(message, CEA) || isBase(message, DPA)) return [...watched, ...unexpected()];
-    // Not RFC: in REOPEN too, where RFC 3539 throws away what is no DWA: the peer asked because it trusts the connection.
+    // Not RFC: requests are also served in REOPEN, where RFC 3539 discards everything except DWA. The peer sent the
+    // request because it trusts the connection.
     watched.push({ type: 'deliver', connection, message });
     return watched;
   }
@@ -300,9 +303,9 @@ export class Peer {
       if (message.hopByHop !== state.dpr) return unexpected();
       return [{ type: 'disconnect', connection }, ...this.#closeInOrder('disconnected', unwanted, now)];
     }
-    // Both said DPR at once: no row in RFC 6733, but an answer is due.
+    // Both sent DPR at the same time: RFC 6733 has no row for this, but the DPR must be answered.
     if (isBase(message, DPR)) return [{ type: 'send', connection, message: this.#base.dpa(message) }];
-    // What was asked before is still answered.
+    // Answers to earlier requests are still delivered.
     if ((message.flags & FLAG.R) === 0 && message.applicationId !== APPLICATION.COMMON) {
       return [{ type: 'deliver', connection, message }];
     }
@@ -386,7 +389,7 @@ export class Peer {
     }
   }
 
-  /** Gives everything up. */
+  /** Closes all connections. */
   #fail(reason: string, now: number): PeerOutput[] {
     const state = this.#state;
     const closed =
@@ -407,7 +410,7 @@ export class Peer {
 
   // ------------------------------------------------------------------------------------------------ watchdog
 
-  /** Steps the watchdog and does what it says. */
+  /** Passes an input to the watchdog and performs its actions. */
   #watched(input: WatchdogInput, connection: ConnectionId, now: number): PeerOutput[] {
     const actions = this.#watchdog.handle(input, now);
     return actions.length === 0 ? [] : actions.flatMap((action) => this.#guard(action, connection, now));

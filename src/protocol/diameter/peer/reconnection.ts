@@ -1,20 +1,20 @@
 /**
- * Wait before the first new attempt to connect, in milliseconds; it doubles up to Tc. Not RFC: RFC 6733 2.1 recommends
- * Tc from the first, which would keep a restarted peer out for half a minute.
+ * Delay before the first new connection attempt in milliseconds. It doubles with each attempt up to Tc. Not RFC: RFC
+ * 6733 2.1 recommends to start with Tc, which would keep a restarted peer out for half a minute.
  */
 const FIRST_RETRY = 1_000;
 
-/** How many times Tc to leave a peer alone that said BUSY or DO_NOT_WANT_TO_TALK_TO_YOU (RFC 6733 5.4.3). */
+/** Factor of Tc before reconnecting to a peer that sent BUSY or DO_NOT_WANT_TO_TALK_TO_YOU (RFC 6733 5.4.3). */
 const UNWANTED_FACTOR = 10;
 
-/** Share of a wait by which it is shorter or longer, so that not all nodes come back at once. */
+/** Fraction by which a delay is randomly shortened or extended, so that nodes do not all reconnect at the same time. */
 const RETRY_JITTER = 0.1;
 
-/** When a peer is connected again (RFC 6733 2.1, 5.4.3). */
+/** Computes the delay before reconnecting to a peer (RFC 6733 2.1, 5.4.3). */
 export class Reconnection {
   readonly #longest: number;
   readonly #unit: () => number;
-  /** Attempts since the last open connection. */
+  /** Number of attempts since the last open connection. */
   #attempts = 0;
 
   /** `longest`: Tc, milliseconds; `unit`: uniform in [0, 1). */
@@ -31,7 +31,7 @@ export class Reconnection {
     this.#attempts = 0;
   }
 
-  /** Wait before the next attempt, milliseconds. `unwanted`: the peer said that it will not want us again soon. */
+  /** Delay before the next attempt in milliseconds. `unwanted`: the peer asked not to be reconnected soon. */
   wait(unwanted: boolean): number {
     const wait = unwanted
       ? this.#longest * UNWANTED_FACTOR

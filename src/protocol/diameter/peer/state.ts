@@ -2,7 +2,7 @@ import type { DiameterMessage } from '../wire/codec.js';
 import type { ConnectionId, PeerOutput } from './alphabet.js';
 import type { PeerCapabilities } from './capabilities.js';
 
-/** A connection of the peer's whose CER is good, and not answered yet. */
+/** A connection of the peer with a valid CER that has not been answered yet. */
 export interface Introduced {
   readonly connection: ConnectionId;
   readonly cer: DiameterMessage;
@@ -10,7 +10,7 @@ export interface Introduced {
   readonly peer: PeerCapabilities;
 }
 
-/** A second connection of a peer that says it has restarted, while we ask the first whether it is alive. */
+/** A second connection of a peer that claims to have restarted, while the first one is being checked. */
 export interface Contender {
   readonly responded: Introduced;
   /** Hop-by-Hop of the DWR on the first connection. */
@@ -25,7 +25,7 @@ export interface Open<Name extends string> {
   readonly contender: Contender | undefined;
 }
 
-/** The states of RFC 6733 5.6; `until`: when the state times out, `retryAt`: when we connect again. */
+/** The states of RFC 6733 5.6. `until`: when the state times out. `retryAt`: when this node connects again. */
 export type State =
   | { readonly name: 'Closed'; readonly retryAt: number | undefined }
   | { readonly name: 'Wait-Conn-Ack'; readonly until: number }
@@ -35,7 +35,7 @@ export type State =
       readonly name: 'Wait-Returns';
       readonly until: number;
       readonly initiated: ConnectionId;
-      /** Hop-by-Hop of our CER. */
+      /** Hop-by-Hop Identifier of the CER. */
       readonly cer: number;
       readonly responded: Introduced;
     }
@@ -45,23 +45,23 @@ export type State =
       readonly name: 'Closing';
       readonly until: number;
       readonly connection: ConnectionId;
-      /** Hop-by-Hop of our DPR; undefined: the peer said DPR. */
+      /** Hop-by-Hop Identifier of the DPR; undefined: the peer sent DPR. */
       readonly dpr: number | undefined;
-      /** Whether the peer said that it will not want us again soon. */
+      /** Whether the peer asked not to be reconnected soon. */
       readonly unwanted: boolean;
     };
 
-/** Whether a peer has started anew between two CERs (RFC 6733 8.16). */
+/** Whether a peer has restarted between two CERs (RFC 6733 8.16). */
 export function hasRestarted(before: PeerCapabilities, after: PeerCapabilities): boolean {
   return (after.originStateId ?? 0) > (before.originStateId ?? 0) && (before.originStateId ?? 0) > 0;
 }
 
-/** The state if there is an open connection. */
+/** The state if it has an open connection. */
 export function openOf(state: State): Open<'I-Open'> | Open<'R-Open'> | undefined {
   return state.name === 'I-Open' || state.name === 'R-Open' ? state : undefined;
 }
 
-/** When something is due in a state. `watchdog`: the deadline of the watchdog, which counts while a connection is open. */
+/** The deadline of a state. `watchdog`: the deadline of the watchdog, which counts while a connection is open. */
 export function deadlineOf(state: State, watchdog: number | undefined): number | undefined {
   if (state.name === 'Closed') return state.retryAt;
   if ('until' in state) return state.until;
@@ -69,7 +69,7 @@ export function deadlineOf(state: State, watchdog: number | undefined): number |
   return contender && (watchdog === undefined || contender.until < watchdog) ? contender.until : watchdog;
 }
 
-/** Ends the attempt and the connections of a state. */
+/** Outputs that abandon the attempt and close the connections of a state. */
 export function endingOf(state: State): PeerOutput[] {
   const out: PeerOutput[] = [];
   if (state.name === 'Wait-Conn-Ack' || state.name === 'Wait-Conn-Ack/Elect') out.push({ type: 'abort' });

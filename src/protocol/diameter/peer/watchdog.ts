@@ -1,7 +1,7 @@
-/** RFC 3539 3.4.1: Tw is Twinit with two seconds of jitter both ways. Milliseconds. */
+/** RFC 3539 3.4.1: Tw is Twinit plus a jitter of up to two seconds in either direction. Milliseconds. */
 const JITTER = 2_000;
 
-/** Answers to DWR that a connection must give after an interruption before it is trusted again, RFC 3539 3.4.1. */
+/** Number of DWAs after which a new connection is trusted following a failure, RFC 3539 3.4.1. */
 const REOPEN_ANSWERS = 3;
 
 export type WatchdogStatus = 'INITIAL' | 'OKAY' | 'SUSPECT' | 'REOPEN' | 'DOWN';
@@ -31,8 +31,8 @@ export class Watchdog {
   }
 
   /**
-   * When `timeout` is due. Not RFC: none while the connection is down, since whoever connects has a timer of its own
-   * (Tc), which makes the rows of INITIAL and DOWN for an expired Tw.
+   * When `timeout` is due. Not RFC: undefined while the connection is down. The connecting side has its own timer (Tc),
+   * which replaces the rows of INITIAL and DOWN for an expired Tw.
    */
   get deadline(): number | undefined {
     return this.#deadline;
@@ -45,7 +45,7 @@ export class Watchdog {
       case 'down':
         return this.#down();
       case 'reset':
-        // Not RFC: a connection that ended by DPR has not failed, so the next one need not prove itself.
+        // Not RFC: a connection that ended by DPR has not failed, so the next one is trusted immediately.
         this.#down();
         this.#status = 'INITIAL';
         return [];

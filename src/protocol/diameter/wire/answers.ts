@@ -9,7 +9,10 @@ export interface Origin {
   readonly realm: string;
 }
 
-/** An answer to a request: its identifiers, its P bit, Session-Id first, Proxy-Info as it came (RFC 6733 6.2). */
+/**
+ * An answer to a request with the request's identifiers and P bit, Session-Id first, and Proxy-Info unchanged (RFC 6733
+ * 6.2).
+ */
 export function answerTo(request: DiameterMessage, avps: readonly Avp[]): DiameterMessage {
   const { commandCode, applicationId, hopByHop, endToEnd } = request;
   const proxyInfo = request.avps.filter((avp) => is(avp, 'Proxy-Info'));
@@ -23,7 +26,7 @@ export function answerTo(request: DiameterMessage, avps: readonly Avp[]): Diamet
   };
 }
 
-/** An answer that says what is wrong (RFC 6733 7): with the E bit for protocol errors only. */
+/** An answer that reports an error (RFC 6733 7). Only protocol errors have the E bit. */
 export function errorAnswer(
   grammarian: Grammarian,
   origin: Origin,
@@ -43,7 +46,7 @@ export function errorAnswer(
   return isProtocolError(violation.resultCode) ? { ...answer, flags: answer.flags | FLAG.E } : answer;
 }
 
-/** What to answer to octets that do not decode (RFC 6733 7.1.5). */
+/** The violation to answer with if octets cannot be decoded (RFC 6733 7.1.5). */
 export function violationOf(grammarian: Grammarian, { fault, faultyAvp }: Salvage): Violation {
   const failedAvp = faultyAvp && grammarian.example(faultyAvp.code, faultyAvp.vendorId);
   return { resultCode: resultOf(fault), failedAvp, text: fault.message };

@@ -11,10 +11,10 @@ export const AVP_FLAG = { V: 0x80, M: 0x40, P: 0x20 } as const;
 export const HEADER_LENGTH = 20;
 const VERSION = 1;
 
-/** AVPs in one message or group; a DER or DEA has about 20. */
+/** Maximum number of AVPs in a message or group; a DER or DEA has about 20. */
 export const MAX_AVPS = 512;
 
-/** An AVP as it travels. `flags` without V, which is set when there is a Vendor-Id. */
+/** An encoded AVP. `flags`: all bits except V, which is set if there is a Vendor-Id. */
 export interface Avp {
   readonly code: number;
   readonly flags: number;
@@ -34,7 +34,7 @@ export interface DiameterMessage extends DiameterHeader {
   readonly avps: readonly Avp[];
 }
 
-/** Message Length of the header that these octets begin with; undefined if there are fewer than four. */
+/** Message Length in the header at the start of these octets; undefined if there are fewer than four. */
 export function messageLength(octets: Uint8Array): number | undefined {
   if (octets.length < 4) return undefined;
   return new DataView(octets.buffer, octets.byteOffset).getUint32(0) & 0xff_ffff;
@@ -68,8 +68,8 @@ function readHeader(octets: Uint8Array): DiameterHeader & { readonly version: nu
 }
 
 /**
- * The message in exactly these octets, RFC 6733 3 and 4. They are copied once: the AVPs are views of that copy, and none
- * of the receive buffer. Padding is not kept; it is zero when encoded. Throws DecodeError.
+ * Decodes a message that fills these octets exactly, RFC 6733 3 and 4. The octets are copied once; the AVPs are views
+ * of this copy, not of the receive buffer. Padding is dropped and is zero when encoded. Throws DecodeError.
  */
 export function decodeDiameter(octets: Uint8Array): DiameterMessage {
   const { version, length, ...header } = readHeader(octets);
@@ -81,17 +81,20 @@ export function decodeDiameter(octets: Uint8Array): DiameterMessage {
   return { ...header, avps: readAvps(new Reader(own, HEADER_LENGTH)) };
 }
 
-/** What can be read of a message that does not decode. */
+/** The readable part of a message that cannot be decoded. */
 export interface Salvage {
   readonly header: DiameterHeader;
-  /** Up to the fault. */
+  /** AVPs before the error. */
   readonly avps: readonly Avp[];
   readonly fault: DecodeError;
-  /** The AVP whose length is wrong, with no data. */
+  /** The AVP with a wrong length, without data. */
   readonly faultyAvp: Avp | undefined;
 }
 
-/** Enough of a broken message to answer its sender (RFC 6733 7); undefined if it has no header, or is not broken. */
+/**
+ * Extracts what is needed to answer a malformed message (RFC 6733 7). Undefined: it has no complete header, or is not
+ * malformed.
+ */
 export function salvageDiameter(octets: Uint8Array): Salvage | undefined {
   if (octets.length < HEADER_LENGTH) return undefined;
   const { version, length, ...header } = readHeader(octets);
@@ -129,7 +132,7 @@ function tooMany(at: number): DecodeError {
   return new DecodeError('too-many', at, `more than ${MAX_AVPS} AVPs`);
 }
 
-/** AVPs up to the end of the reader, as views of its octets. */
+/** Reads AVPs up to the end of the reader, as views of its octets. */
 export function readAvps(reader: Reader): Avp[] {
   const avps: Avp[] = [];
   while (reader.remaining > 0) {
@@ -162,16 +165,19 @@ function readAvp(reader: Reader): Avp {
   return { code, flags: flags & ~AVP_FLAG.V, vendorId, data };
 }
 
-/** Octets that a message takes up. */
+/** Encoded length of a message in octets. */
 export function lengthOf({ avps }: Pick<DiameterMessage, 'avps'>): number {
   let length = HEADER_LENGTH;
   for (const { vendorId, data } of avps) length += (vendorId === undefined ? 8 : 12) + ((data.length + 3) & ~3);
   return length;
 }
 
-/** Octets of a message whose size is known to fit: see `lengthOf`. RangeError over the 24-bit length. */
+/**
+ * Encodes a message whose size is known to fit, see `lengthOf`. Throws RangeError if the size exceeds the 24-bit
+ * length.
+ */
 export function encodeDiameter(message: DiameterMessage): Uint8Array {
-  // Of exactly this size, so that what is written is not copied: it may hold a key.
+  // The exact size avoids a copy of the octets, which may hold a key.
   const writer = new Writer(lengthOf(message));
   writer.u8(VERSION).u24(0).u8(message.flags).u24(message.commandCode).u32(message.applicationId);
   writer.u32(message.hopByHop).u32(message.endToEnd);
@@ -191,7 +197,7 @@ export function writeAvp(writer: Writer, avp: Avp): void {
   writer.bytes(data).pad4();
 }
 
-/** Data of a group: its members with their padding. */
+/** Encodes the members of a group with their padding. */
 export function encodeGroup(avps: readonly Avp[]): Uint8Array {
   const writer = new Writer();
   for (const avp of avps) writeAvp(writer, avp);

@@ -15,14 +15,17 @@ export interface CommandSpec extends Grammar {
   readonly name: string;
   readonly code: number;
   readonly request: boolean;
-  /** The P bit that it is sent with. */
+  /** The P bit of the command. */
   readonly proxiable: boolean;
-  /** A command of the base protocol for sessions of any application: RFC 4072 3 sends it in application 0. */
+  /** A base command for sessions of any application: RFC 4072 3 sends it with application 0. */
   readonly base?: true;
 }
 
 const ANSWER_MAYBE = ['Error-Message', 'Origin-State-Id', 'Error-Reporting-Host', 'Experimental-Result'] as const;
-/** Not RFC: `[ Failed-AVP ]` is a list here, as it was in RFC 3588, so that no answer is refused for its explanation. */
+/**
+ * Not RFC: `[ Failed-AVP ]` may be repeated here, as in RFC 3588, so that an answer is never rejected because of its
+ * error details.
+ */
 const ANSWER_MANY = ['Failed-AVP', 'Proxy-Info'] as const;
 const ROUTABLE_REQUEST = ['Proxy-Info', 'Route-Record'] as const;
 
@@ -48,7 +51,7 @@ export const CER = {
   ...CAPABILITIES,
 } as const satisfies CommandSpec;
 
-/** RFC 6733 5.3.2. Not RFC: an error CEA of others may lack what a success has, so only the identity is demanded. */
+/** RFC 6733 5.3.2. Not RFC: an error CEA may lack AVPs that a success has, so only the identity is required. */
 export const CEA = {
   name: 'CEA',
   code: 257,
@@ -253,7 +256,7 @@ export const ERROR_ANSWER = {
   many: ['Redirect-Host', ...ANSWER_MANY],
 } as const satisfies CommandSpec;
 
-/** RFC 6733 9.7, RFC 5778 5.2, for reading only. */
+/** RFC 6733 9.7, RFC 5778 5.2, for decoding only. */
 const ACR = { name: 'ACR', code: 271, request: true, proxiable: true } as const;
 const ACA = { name: 'ACA', code: 271, request: false, proxiable: true } as const;
 const MIR = { name: 'MIR', code: 325, request: true, proxiable: true } as const;
@@ -282,7 +285,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 const BY_CODE = new Map(COMMANDS.map((command) => [command.code * 2 + (command.request ? 1 : 0), command]));
 
-/** The command of a message; undefined if it is not known. */
+/** The command of a message; undefined if it is unknown. */
 export function commandOf(commandCode: number, request: boolean): CommandSpec | undefined {
   return BY_CODE.get(commandCode * 2 + (request ? 1 : 0));
 }

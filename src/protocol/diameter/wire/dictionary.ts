@@ -1,6 +1,6 @@
 import type { DataFormat } from './formats.js';
 
-/** Names that a group or command must, may, may repeatedly, and must not hold; anything else is `*[AVP]`. */
+/** Names of AVPs that a group or command must, may, may repeatedly, and must not contain. All others are `*[AVP]`. */
 export interface Grammar {
   /** `{ }` and `< >`: exactly one. */
   readonly one?: readonly string[];
@@ -10,7 +10,7 @@ export interface Grammar {
   readonly many?: readonly string[];
   /** `1*{ }`: at least one. */
   readonly some?: readonly string[];
-  /** Named by the RFC's table as not allowed: DIAMETER_AVP_NOT_ALLOWED. */
+  /** Excluded by the RFC's table: DIAMETER_AVP_NOT_ALLOWED. */
   readonly never?: readonly string[];
 }
 
@@ -18,13 +18,13 @@ export interface SimpleSpec {
   readonly code: number;
   readonly vendorId?: number;
   readonly type: DataFormat;
-  /** Sent with the M flag; received with or without. */
+  /** Sent with the M flag; accepted with or without it. */
   readonly m: boolean;
-  /** Names of values, for people. */
+  /** Names of values, for display. */
   readonly values?: Readonly<Record<number, string>>;
-  /** No other value than the named ones is valid: DIAMETER_INVALID_AVP_VALUE. */
+  /** Only the named values are valid: DIAMETER_INVALID_AVP_VALUE. */
   readonly closed?: true;
-  /** Fewest and most octets of a string that its RFC gives a length: DIAMETER_INVALID_AVP_LENGTH. */
+  /** Minimum and maximum length in octets, if the RFC defines it: DIAMETER_INVALID_AVP_LENGTH. */
   readonly octets?: readonly [number, number];
 }
 
@@ -33,13 +33,16 @@ interface GroupedSpec {
   readonly vendorId?: number;
   readonly type: 'Grouped';
   readonly m: boolean;
-  /** `any`: `* [ AVP ]`, kept as AVPs, whatever they are. */
+  /** `any`: `* [ AVP ]`, members are kept as undecoded AVPs. */
   readonly group: Grammar | 'any';
 }
 
 export type AvpSpec = SimpleSpec | GroupedSpec;
 
-/** Those of RFC 6733 are whole, but for Termination-Cause, to which IANA has added others (RFC 7155 5). */
+/**
+ * Names of enumerated values. The lists of RFC 6733 are complete, except Termination-Cause, for which IANA has
+ * registered more (RFC 7155 5).
+ */
 const NAMES = {
   terminationCause: {
     1: 'LOGOUT',
@@ -64,15 +67,14 @@ function inverse<const T extends Readonly<Record<number, string>>>(names: T): In
   return Object.fromEntries(Object.entries(names).map(([value, name]) => [name, Number(value)])) as Inverse<T>;
 }
 
-/** Values of Enumerated AVPs, by their names. */
+/** Values of Enumerated AVPs by name. */
 export const TERMINATION_CAUSE = inverse(NAMES.terminationCause);
 export const AUTH_REQUEST_TYPE = inverse(NAMES.authRequestType);
 
 /**
- * Every AVP that this project knows: RFC 6733 4.5; of RFC 7155 what RFC 4072 3 names, since a NAS sends it with M; RFC
- * 4072 4.1, RFC 5447 4.2, RFC 4004, RFC 5778 6, and its own Mobility-Capability. The MIPv6 AVPs are sent without M: an
- * existing application may not be given new mandatory ones
- * (RFC 6733 2.3).
+ * The AVPs that this project knows: RFC 6733 4.5; from RFC 7155 those that RFC 4072 3 names, because a NAS sends them
+ * with M; RFC 4072 4.1; RFC 5447 4.2; RFC 4004; RFC 5778 6; and its own Mobility-Capability. MIPv6 AVPs are sent
+ * without M, because an existing application must not get new mandatory AVPs (RFC 6733 2.3).
  */
 export const AVPS = {
   'User-Name': { code: 1, type: 'UTF8String', m: true },
@@ -143,7 +145,7 @@ export const AVPS = {
   'Auth-Grace-Period': { code: 276, type: 'Unsigned32', m: true },
   'Auth-Session-State': { code: 277, type: 'Enumerated', m: true, values: NAMES.authSessionState, closed: true },
   'Origin-State-Id': { code: 278, type: 'Unsigned32', m: true },
-  // Grouped by RFC 6733 7.5, but its members need not be known: kept as they are.
+  // Grouped in RFC 6733 7.5, but its members may be unknown, so they are kept undecoded.
   'Failed-AVP': { code: 279, type: 'Grouped', m: true, group: 'any' },
   'Proxy-Host': { code: 280, type: 'DiameterIdentity', m: true },
   'Error-Message': { code: 281, type: 'UTF8String', m: false },
@@ -213,17 +215,20 @@ export const AVPS = {
 
 export type AvpName = keyof typeof AVPS;
 
-/** AVPs of Mobile IPv6 bootstrapping (RFC 5447, RFC 5778, our own): access does not depend on them. */
+/**
+ * AVPs of Mobile IPv6 bootstrapping (RFC 5447, RFC 5778, and this project's own). Network access does not depend on
+ * them.
+ */
 export const MOBILITY_AVPS: ReadonlySet<AvpName> = new Set(
   (Object.keys(AVPS) as AvpName[]).filter((name) => name.startsWith('MIP') || name === 'Mobility-Capability'),
 );
 
-/** Codes mean nothing without their vendor: AVPs by vendor (0 for none) and code. */
+/** AVPs by vendor (0 for none) and code. A code is unique only within its vendor. */
 export class Dictionary {
   readonly #byVendor = new Map<number, Map<number, AvpName>>();
   readonly #ownVendor: number;
 
-  /** `ownVendor`: the enterprise number that this project's own AVPs are sent and read with. */
+  /** `ownVendor`: the enterprise number of this project's own AVPs. */
   constructor(ownVendor: number = AVPS['Mobility-Capability'].vendorId) {
     this.#ownVendor = ownVendor;
     for (const name of Object.keys(AVPS) as AvpName[]) {
@@ -233,7 +238,7 @@ export class Dictionary {
     }
   }
 
-  /** A Vendor-Id of 0 is the same as none (RFC 6733 4.1.1). */
+  /** RFC 6733 4.1.1: a Vendor-Id of 0 means none. */
   nameOf(code: number, vendorId: number | undefined): AvpName | undefined {
     return this.#byVendor.get(vendorId ?? 0)?.get(code);
   }

@@ -6,7 +6,7 @@ import { Writer } from '../../bytes/writer.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from './ports.js';
 
 /**
- * Basic and derived AVP data formats, RFC 6733 4.2 and 4.3; Grouped is the grammar's business. `Key` is an OctetString
+ * Basic and derived AVP data formats, RFC 6733 4.2 and 4.3. Grouped is handled by the grammar. `Key` is an OctetString
  * that holds a key.
  */
 export type DataFormat =
@@ -26,14 +26,14 @@ export type DataFormat =
   | 'Enumerated';
 
 /**
- * 4 octets are IPv4, 16 IPv6; of other address families the two octets of their number stand in front. Of those, the
- * lengths that would look like an IP address are refused.
+ * 4 octets for IPv4, 16 for IPv6. Other address families are preceded by the two octets of their number; values whose
+ * length would then equal that of an IP address are rejected.
  */
 export type AddressValue = Uint8Array;
 
 export interface FormatValues {
   OctetString: Uint8Array;
-  /** Read: a copy, which the reader wipes. Written: left as it is. */
+  /** Decoded: a copy that the reader wipes. Encoded: not taken over. */
   Key: Secret;
   Integer32: number;
   Integer64: bigint;
@@ -53,11 +53,11 @@ export interface FormatValues {
 const FAMILY_IPV4 = 1;
 const FAMILY_IPV6 = 2;
 
-/** Seconds from 1900 to 1970; era 1 begins in 2036, when the top bit is clear again (RFC 5905 6). */
+/** Seconds from 1900 to 1970. Era 1 starts in 2036, when the top bit becomes zero again (RFC 5905 6). */
 const NTP_TO_UNIX = 2_208_988_800;
 const NTP_ERA = 2 ** 32;
 
-/** The value in these octets, of its own memory; `at` is where they stand, for errors. Throws DecodeError. */
+/** Decodes a value into its own memory. `at`: offset for errors. Throws DecodeError. */
 export function decodeFormat(format: DataFormat, data: Uint8Array, at = 0): FormatValues[DataFormat] {
   switch (format) {
     case 'OctetString':
@@ -144,7 +144,7 @@ function readUri(data: Uint8Array, at: number): string {
 }
 
 export interface DiameterUri {
-  /** `aaas`: with TLS. */
+  /** Whether the scheme is `aaas`, which requires TLS. */
   readonly secure: boolean;
   readonly host: string;
   readonly port: number;
@@ -152,7 +152,7 @@ export interface DiameterUri {
   readonly protocol: string;
 }
 
-/** Parts of `aaa://fqdn[:port][;transport=…][;protocol=…]`, RFC 6733 4.3.1; undefined if it is not one. */
+/** Parses `aaa://fqdn[:port][;transport=…][;protocol=…]`, RFC 6733 4.3.1; undefined if it is invalid. */
 export function parseDiameterUri(text: string): DiameterUri | undefined {
   const match =
     /^(aaas?):\/\/([a-z0-9._-]+)(?::(\d{1,5}))?(?:;transport=([a-z0-9]+))?(?:;protocol=([a-z0-9+]+))?$/i.exec(text);
@@ -164,7 +164,7 @@ export function parseDiameterUri(text: string): DiameterUri | undefined {
   return { secure, host, port, transport: transport.toLowerCase(), protocol: protocol.toLowerCase() };
 }
 
-/** Octets of a value. */
+/** Encodes a value. */
 export function encodeFormat(format: DataFormat, value: FormatValues[DataFormat]): Uint8Array {
   if (typeof value === 'string') return encodeUtf8(value);
   if (value instanceof Secret) return value.octets();

@@ -1,24 +1,29 @@
 import { HEADER_LENGTH, messageLength } from './codec.js';
 
-/** Octets of the largest message taken: an EAP packet of 64 KiB fits with room. */
+/** Maximum size of a message in octets. It has room for an EAP packet of 64 KiB. */
 export const MAX_MESSAGE = 131_072;
 
-/** Octets that tell the version and the length of a message. */
+/** Octets that contain the version and the length of a message. */
 const LENGTH_OCTETS = 4;
 
-/** Cuts a stream into messages by their length (RFC 6733 2.1); a stream that cannot be cut is not to be trusted. */
+/**
+ * Divides a stream into messages by their length (RFC 6733 2.1). After an invalid length the stream cannot be used any
+ * more.
+ */
 export class DiameterFramer {
   #held: Uint8Array[] = [];
   #length = 0;
   #wanted = LENGTH_OCTETS;
   #broken: Uint8Array | undefined;
 
-  /** The message at which version or length made no sense, as far as it had come: nothing is read any more. */
+  /** The part of a message with an invalid version or length that was received. After it nothing more is read. */
   get broken(): Uint8Array | undefined {
     return this.#broken;
   }
 
-  /** Takes a chunk over; the whole messages so far, which may be views of it and are overwritten by whoever has read them. */
+  /**
+   * Takes ownership of a chunk. Returns the complete messages, which may be views of it; the reader overwrites them.
+   */
   push(chunk: Uint8Array): Uint8Array[] {
     if (this.#broken) return [];
     this.#held.push(chunk);
@@ -49,7 +54,7 @@ export class DiameterFramer {
     return messages;
   }
 
-  /** Overwrites what has come of a message that will not be whole. */
+  /** Overwrites the received part of an incomplete message. */
   close(): void {
     wipe(this.#held);
     this.#held = [];
@@ -57,7 +62,7 @@ export class DiameterFramer {
   }
 }
 
-/** A message may hold a key: its octets do not stay in memory that is free for something else. */
+/** Overwrites octets that may hold a key before their memory is freed. */
 function wipe(pieces: readonly Uint8Array[]): void {
   for (const piece of pieces) piece.fill(0);
 }

@@ -9,7 +9,10 @@ import { RESULT } from './result-codes.js';
 
 type NamesIn<T> = T extends readonly string[] ? Extract<T[number], AvpName> : never;
 
-/** The value of an AVP: of its data format, or for a group its members by name, or as AVPs if it may hold any. */
+/**
+ * The decoded value of an AVP: of its data format; for a group its members by name, or undecoded AVPs if it may
+ * contain any.
+ */
 export type ValueOf<N extends AvpName> = (typeof AVPS)[N] extends { readonly group: 'any' }
   ? readonly Avp[]
   : (typeof AVPS)[N] extends { readonly group: infer G extends Grammar }
@@ -18,7 +21,7 @@ export type ValueOf<N extends AvpName> = (typeof AVPS)[N] extends { readonly gro
       ? FormatValues[F]
       : never;
 
-/** What a group or command holds, by the names of its grammar. */
+/** The content of a group or command by the names of its grammar. */
 export type Content<G extends Grammar> = {
   readonly [N in NamesIn<G['one']>]: ValueOf<N>;
 } & {
@@ -29,10 +32,10 @@ export type Content<G extends Grammar> = {
   readonly [N in NamesIn<G['some']>]: readonly ValueOf<N>[];
 };
 
-/** What a command says: `Message<typeof DEA>['Result-Code']` is a number. */
+/** The content of a command: `Message<typeof DEA>['Result-Code']` is a number. */
 export type Message<S extends CommandSpec> = Content<S>;
 
-/** Why a message breaks its grammar: what to answer (RFC 6733 7.1.5, 7.5). */
+/** How a message violates its grammar, and how to answer (RFC 6733 7.1.5, 7.5). */
 export interface Violation {
   readonly resultCode: number;
   readonly failedAvp: Avp | undefined;
@@ -49,8 +52,8 @@ type Values = Readonly<Record<string, unknown>>;
 const RESERVED_AVP_FLAGS = 0x1f;
 
 /**
- * Reads messages by the grammars of commands, and writes them. Groups are followed only as deep as the dictionary nests
- * them, whatever a message does.
+ * Decodes and encodes messages by the grammars of commands. The nesting of groups is limited by the dictionary, not by
+ * the message.
  */
 export class Grammarian {
   readonly dictionary: Dictionary;
@@ -59,14 +62,14 @@ export class Grammarian {
     this.dictionary = dictionary;
   }
 
-  /** What a message of this command says, or the first violation. Unknown AVPs stay in the message. */
+  /** Decodes a message of this command, or returns the first violation. Unknown AVPs stay in the message. */
   read<S extends CommandSpec>(spec: S, message: DiameterMessage): Content<S> | Violation {
     return checkApplication(spec, message, this.#read(spec, message.avps)) as Content<S> | Violation;
   }
 
   /**
-   * Like `read`, but a violation in an AVP of `optional` does not fail the message: then none of `optional` is in the
-   * content, and `spared` says why.
+   * Like `read`, but a violation in an AVP of `optional` does not reject the message. In that case the content has none
+   * of the AVPs of `optional`, and `spared` gives the reason.
    */
   readSparing<S extends CommandSpec>(
     spec: S,
@@ -85,17 +88,20 @@ export class Grammarian {
     return isViolation(content) ? content : { content, spared };
   }
 
-  /** AVPs in the order of the grammar: Session-Id first (RFC 6733 8.8), then as they are named. */
+  /** Encodes AVPs in the order of the grammar: Session-Id first (RFC 6733 8.8), then in the order of names. */
   write<S extends CommandSpec>(spec: S, content: Content<S>): Avp[] {
     return this.#write(spec, content as Values);
   }
 
-  /** One AVP of the dictionary. */
+  /** Encodes one AVP of the dictionary. */
   avp<N extends AvpName>(name: N, value: ValueOf<N>): Avp {
     return this.#avp(name, value);
   }
 
-  /** The first AVP of this name, read, however broken the rest of the message is; undefined if absent or unreadable. */
+  /**
+   * Decodes the first AVP of this name, even if the rest of the message is malformed. Undefined if it is absent or
+   * cannot be decoded.
+   */
   find<N extends AvpName>(avps: readonly Avp[], name: N): ValueOf<N> | undefined {
     const found = avps.find((avp) => this.dictionary.nameOf(avp.code, avp.vendorId) === name);
     if (!found) return undefined;
@@ -103,7 +109,7 @@ export class Grammarian {
     return isViolation(value) ? undefined : (value as ValueOf<N>);
   }
 
-  /** A message of a command. The identifiers of a request are given to it when it is sent. */
+  /** Creates a message of a command. The identifiers of a request are set when it is sent. */
   message<S extends CommandSpec>(
     spec: S,
     applicationId: number,
@@ -114,7 +120,10 @@ export class Grammarian {
     return { flags, commandCode: spec.code, applicationId, ...identifiers, avps: this.write(spec, content) };
   }
 
-  /** RFC 6733 7.1.5: an example of an AVP that is missing or has a wrong length, with the smallest value, of zeros. */
+  /**
+   * RFC 6733 7.1.5: an example of an AVP that is missing or has a wrong length. Its value has the minimum length and
+   * consists of zeros.
+   */
   example(code: number, vendorId: number | undefined): Avp {
     const name = this.dictionary.nameOf(code, vendorId);
     const spec = name && specOf(name);
@@ -127,7 +136,7 @@ export class Grammarian {
     return name !== undefined && names.has(name);
   }
 
-  /** What is wrong with one AVP that comes after these. */
+  /** Checks one AVP that follows these AVPs. */
   #check(grammar: Grammar, before: readonly Avp[], avp: Avp): Violation | undefined {
     const content: Record<string, unknown> = {};
     const alike = before.filter(({ code, vendorId }) => code === avp.code && vendorId === avp.vendorId);
@@ -153,7 +162,7 @@ export class Grammarian {
     return content;
   }
 
-  /** Wipes the keys among AVPs that were read before a violation. */
+  /** Wipes the keys in AVPs that were decoded before a violation. */
   #given(broken: Violation, content: Values): Violation {
     for (const value of Object.values(content)) if (value instanceof Secret) value.wipe();
     return broken;
@@ -162,9 +171,9 @@ export class Grammarian {
   #readOne(rules: Rules, avp: Avp, content: Record<string, unknown>): Violation | undefined {
     const name = this.dictionary.nameOf(avp.code, avp.vendorId);
     if (name === undefined) {
-      // RFC 6733 4.1: an AVP that is not known matters only with M.
+      // RFC 6733 4.1: an unknown AVP is an error only if it has the M flag.
       if ((avp.flags & AVP_FLAG.M) === 0) return undefined;
-      return violation(RESULT.AVP_UNSUPPORTED, avp, `AVP ${avp.code} is not known`);
+      return violation(RESULT.AVP_UNSUPPORTED, avp, `unknown AVP ${avp.code}`);
     }
     if (avp.flags & RESERVED_AVP_FLAGS) return violation(RESULT.INVALID_AVP_BITS, avp, `${name} with reserved flags`);
     const rule = rules.get(name);
@@ -182,7 +191,7 @@ export class Grammarian {
     return undefined;
   }
 
-  /** RFC 6733 7.1.5: what the grammar covers with *[AVP] still has to be what its definition says. */
+  /** RFC 6733 7.1.5: AVPs that match *[AVP] of the grammar must still conform to their own definition. */
   #unnamed(name: AvpName, avp: Avp): Violation | undefined {
     const value = this.#value(name, avp);
     if (value instanceof Secret) value.wipe();
@@ -197,7 +206,7 @@ export class Grammarian {
       if (spec.group === 'any') return members;
       const inner = this.#read(spec.group, members);
       if (!isViolation(inner)) return inner;
-      // RFC 6733 7.5: the failed member inside its groups.
+      // RFC 6733 7.5: Failed-AVP contains the failed member within its groups.
       const failedAvp = inner.failedAvp && { ...avp, data: encodeGroup([inner.failedAvp]) };
       return { ...inner, failedAvp };
     } catch (error) {
@@ -208,7 +217,7 @@ export class Grammarian {
     }
   }
 
-  /** The value of an AVP that is no group. Throws DecodeError. */
+  /** Decodes an AVP that is not a group. Throws DecodeError. */
   #simple(name: AvpName, { type, octets, values, closed }: SimpleSpec, avp: Avp): unknown {
     const { length } = avp.data;
     if (octets && (length < octets[0] || length > octets[1])) {
@@ -216,7 +225,7 @@ export class Grammarian {
     }
     const value = decodeFormat(type, avp.data);
     if (closed && values?.[value as number] === undefined) {
-      return violation(RESULT.INVALID_AVP_VALUE, avp, `${name} ${value}: there is no such value`);
+      return violation(RESULT.INVALID_AVP_VALUE, avp, `${name} has the unknown value ${value}`);
     }
     return value;
   }
@@ -242,7 +251,7 @@ export class Grammarian {
   }
 }
 
-/** Octets of the smallest value of each type. */
+/** Minimum length of each type in octets. */
 const SMALLEST: Readonly<Record<DataFormat | 'Grouped', number>> = {
   OctetString: 0,
   Key: 0,
@@ -268,7 +277,7 @@ interface Rule {
 type Rules = ReadonlyMap<AvpName, Rule>;
 const RULES = new WeakMap<Grammar, Rules>();
 
-/** The grammar as a table by name, in its order. */
+/** Converts a grammar to a table by name, in its order. */
 function rulesOf(grammar: Grammar): Rules {
   const known = RULES.get(grammar);
   if (known) return known;
@@ -285,7 +294,10 @@ function rulesOf(grammar: Grammar): Rules {
   return rules;
 }
 
-/** RFC 6733 3, 6.8: Auth-Application-Id is the application of the header, or of the session for a base command in 0. */
+/**
+ * RFC 6733 3, 6.8: Auth-Application-Id must equal the application in the header, or, for a base command with
+ * application 0, that of the session.
+ */
 function checkApplication<C extends object>(
   { base }: CommandSpec,
   { applicationId, avps }: DiameterMessage,
@@ -293,7 +305,7 @@ function checkApplication<C extends object>(
 ): C | Violation {
   if (isViolation(content) || !('Auth-Application-Id' in content)) return content;
   const id = content['Auth-Application-Id'];
-  // Lists belong to a capabilities exchange, which names every application.
+  // In a capabilities exchange the AVP is a list of all applications.
   if (typeof id !== 'number' || id === applicationId || (base && applicationId === APPLICATION.COMMON)) return content;
   const failed = avps.find(({ code, vendorId }) => code === AVPS['Auth-Application-Id'].code && !vendorId);
   const text = `Auth-Application-Id ${id} in a message of application ${applicationId}`;

@@ -1,12 +1,12 @@
 import type { Avp } from './codec.js';
 import { AVPS } from './dictionary.js';
 
-/** Whether there is a key among these AVPs (RFC 4072 4.1.3). */
+/** Whether these AVPs contain a key (RFC 4072 4.1.3). */
 export function holdsKey(avps: readonly Avp[]): boolean {
   return avps.some(isKey);
 }
 
-/** Overwrites the keys among these AVPs: their message is of no more use. */
+/** Overwrites the keys in the AVPs of a message that is not needed any more. */
 export function wipeKeys(avps: readonly Avp[]): void {
   for (const avp of avps) if (isKey(avp)) avp.data.fill(0);
 }

@@ -37,22 +37,22 @@ export const RESULT = {
   ERROR_MIP6_AUTH_MODE: 5041,
 } as const;
 
-/** The name of a Result-Code, or its number. */
+/** The name of a Result-Code; its number if unknown. */
 export function resultName(code: number): string {
   return Object.entries(RESULT).find(([, value]) => value === code)?.[0] ?? String(code);
 }
 
-/** RFC 6733 7.1.2: the request was granted. */
+/** RFC 6733 7.1.2: whether the request was successful. */
 export function isSuccess(code: number): boolean {
   return code === RESULT.SUCCESS || code === RESULT.LIMITED_SUCCESS;
 }
 
-/** RFC 6733 7.1.3: another peer, or the same one later, may well do it. */
+/** RFC 6733 7.1.3: whether another peer, or the same one later, may succeed. */
 export function isTemporary(code: number): boolean {
   return code === RESULT.UNABLE_TO_DELIVER || code === RESULT.TOO_BUSY;
 }
 
-/** RFC 6733 7.1.3: protocol errors are the ones with the E bit. */
+/** RFC 6733 7.1.3: protocol errors, which have the E bit. */
 export function isProtocolError(code: number): boolean {
   return code >= 3000 && code < 4000;
 }

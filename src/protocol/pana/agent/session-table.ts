@@ -1,18 +1,18 @@
 import type { PaaSession } from '../session/paa-session.js';
 import { type PacEndpoint, placeOf } from '../session/start.js';
 import { HalfOpen, type HalfOpenLimits, type HalfOpenMember, type Room } from './half-open.js';
-import { Whereabouts } from './whereabouts.js';
+import { PacLocation } from './pac-location.js';
 
 /** A session of the PAA and the location of its PaC. */
 export class Entry implements HalfOpenMember {
   readonly session: PaaSession;
   readonly origin: PacEndpoint;
-  readonly where: Whereabouts;
+  readonly where: PacLocation;
 
   constructor(session: PaaSession, origin: PacEndpoint) {
     this.session = session;
     this.origin = origin;
-    this.where = new Whereabouts(origin);
+    this.where = new PacLocation(origin);
   }
 
   get owesSince(): number | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
 import { STALLED_AFTER } from '../../../../src/protocol/pana/agent/half-open.js';
-import { MOVE_INTERVAL, PROOF_TIMEOUT } from '../../../../src/protocol/pana/agent/whereabouts.js';
+import { MOVE_INTERVAL, PROOF_TIMEOUT } from '../../../../src/protocol/pana/agent/pac-location.js';
 import { FLAG } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { EAP, ForeignPac, PAN, PNA, PNR, PTR } from '../wire/foreign.js';

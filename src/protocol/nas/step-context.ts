@@ -3,7 +3,7 @@ import type { NasConfig, NasEvent, NasInput, NasOutput, NasSubject } from './alp
 import type { Client } from './clients.js';
 
 /** One call of `Nas.handle`. The parts of the NAS add outputs and inputs to it. */
-export interface Turn {
+export interface StepContext {
   readonly now: number;
   readonly during: NasInput['type'];
   readonly config: NasConfig;
@@ -15,17 +15,17 @@ export interface Turn {
 /** Terminates a session: Termination-Cause ADMINISTRATIVE, RFC 5191 8.9. */
 export const TERMINATE = { type: 'terminate', cause: 4 } as const;
 
-export function say(turn: Turn, event: NasEvent): void {
-  turn.out.push({ type: 'event', event });
+export function say(context: StepContext, event: NasEvent): void {
+  context.out.push({ type: 'event', event });
 }
 
 /** Runs `action`. An exception ends the session concerned; without a session only the input is lost. */
-export function guarded<T>(turn: Turn, sessionId: number | undefined, action: () => T): T | undefined {
+export function guarded<T>(context: StepContext, sessionId: number | undefined, action: () => T): T | undefined {
   try {
     return action();
   } catch (error) {
-    say(turn, { type: 'fault', during: turn.during, error });
-    if (sessionId !== undefined) turn.next.push({ type: 'session', sessionId, input: { type: 'abandon' } });
+    say(context, { type: 'fault', during: context.during, error });
+    if (sessionId !== undefined) context.next.push({ type: 'session', sessionId, input: { type: 'abandon' } });
     return undefined;
   }
 }

@@ -39,7 +39,7 @@ interface Trial extends Heard {
  * may be forged. The proof is an unpredictable value that was sent to the new location and came back. Until then
  * requests go to the new location. If nothing arrives from there, they go to the proven one again.
  */
-export class Whereabouts {
+export class PacLocation {
   #peer: PacEndpoint;
   /** The previous location. */
   #left: string | undefined;

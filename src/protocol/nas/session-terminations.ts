@@ -3,7 +3,7 @@ import type { DiameterMessage } from '../diameter/wire/codec.js';
 import type { AaaMessages, EndCause, EndedSession } from './aaa-messages.js';
 import type { Client } from './clients.js';
 import type { SessionServer } from './session-server.js';
-import type { Tokens, Turn } from './turn.js';
+import type { StepContext, Tokens } from './step-context.js';
 
 /** Number of transmissions of an STR while no server can be reached. Nothing else frees the session on the server. */
 export const STR_TRIES = 5;
@@ -18,7 +18,7 @@ interface Ending {
 }
 
 /** Tells AAA servers that sessions have ended: it tracks each STR until its answer and retries it. */
-export class Endings {
+export class SessionTerminations {
   readonly #messages: AaaMessages;
   readonly #tokens: Tokens;
   /** STRs without an answer so far, by token. */
@@ -42,27 +42,27 @@ export class Endings {
   }
 
   /** Tells a server that a session has ended. `server` undefined: it keeps no state. */
-  tell(turn: Turn, client: Client, server: SessionServer | undefined, cause: EndCause): void {
+  tell(context: StepContext, client: Client, server: SessionServer | undefined, cause: EndCause): void {
     if (!server) return;
     const { sessionId: id, access, granted } = client;
     const { identity, classes } = access;
     const session = { id, identity, userName: granted?.userName ?? identity ?? '', server, classes };
-    this.#ask(turn, { session, cause, tries: 1 });
+    this.#ask(context, { session, cause, tries: 1 });
   }
 
   /**
    * Handles the answer to an STR; undefined: there will be none. Returns false if the token does not belong to an STR.
    */
-  settle(turn: Turn, token: number, answer: DiameterMessage | undefined): boolean {
+  settle(context: StepContext, token: number, answer: DiameterMessage | undefined): boolean {
     const ending = this.#asked.get(token);
     if (!ending) return false;
     this.#asked.delete(token);
-    if (!answer || this.#messages.notTold(answer)) this.#again(turn, ending);
+    if (!answer || this.#messages.notTold(answer)) this.#again(context, ending);
     return true;
   }
 
-  tick(turn: Turn): void {
-    for (let due = this.#waiting.due(turn.now); due; due = this.#waiting.due(turn.now)) this.#ask(turn, due);
+  tick(context: StepContext): void {
+    for (let due = this.#waiting.due(context.now); due; due = this.#waiting.due(context.now)) this.#ask(context, due);
   }
 
   /** The NAS stops: no more retries. */
@@ -71,19 +71,19 @@ export class Endings {
     this.#waiting.clear();
   }
 
-  #again(turn: Turn, { session, cause, tries }: Ending): void {
+  #again(context: StepContext, { session, cause, tries }: Ending): void {
     const { server } = session;
     // RFC 6733 8.18: if the server cannot be reached, another one may have the session.
     if (server.host !== undefined && server.tryAgain) {
-      this.#ask(turn, { session: { ...session, server: { host: undefined, tryAgain: false } }, cause, tries });
+      this.#ask(context, { session: { ...session, server: { host: undefined, tryAgain: false } }, cause, tries });
     } else if (!this.#givesUp && tries < STR_TRIES) {
-      this.#waiting.set({ session, cause, tries: tries + 1 }, turn.now + STR_RETRY * tries);
+      this.#waiting.set({ session, cause, tries: tries + 1 }, context.now + STR_RETRY * tries);
     }
   }
 
-  #ask(turn: Turn, ending: Ending): void {
+  #ask(context: StepContext, ending: Ending): void {
     const token = this.#tokens.next();
     this.#asked.set(token, ending);
-    turn.out.push({ type: 'ask', token, message: this.#messages.str(ending.session, ending.cause) });
+    context.out.push({ type: 'ask', token, message: this.#messages.str(ending.session, ending.cause) });
   }
 }

@@ -18,7 +18,7 @@ export const MAX_WAITING_FLIGHTS = 1024;
 export const MAX_WAIT = 5_000;
 
 /** Schedules the flights that wait for the TLS engine. */
-export class Engine {
+export class EngineQueue {
   readonly #queue = new FairQueue<Token>({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
   /** Start time of each flight that is being processed. */
   readonly #began = new Map<Token, number>();

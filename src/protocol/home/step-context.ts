@@ -2,7 +2,7 @@ import type { HomeOutput, StoreCall, Stored, Token } from './alphabet.js';
 import type { HomeEvent } from './events.js';
 
 /** What the parts of the machine may do in a step. `Q`: context that a part needs when the store answers. */
-export interface Asker<Q> {
+export interface StepContext<Q> {
   /** Milliseconds, monotonic. */
   readonly now: number;
   put(output: HomeOutput): void;
@@ -14,7 +14,7 @@ export interface Asker<Q> {
 }
 
 /** Collects the outputs of a step, and keeps the context of store queries without an answer. */
-export class Desk<Q> implements Asker<Q> {
+export class HomeContext<Q> implements StepContext<Q> {
   now = 0;
   #outputs: HomeOutput[] = [];
   readonly #questions = new Map<Token, Q>();

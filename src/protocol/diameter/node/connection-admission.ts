@@ -8,19 +8,22 @@ import type { Ends, NodeInput, NodeOutput } from './alphabet.js';
 import { NewConnections } from './new-connections.js';
 import { notProven, type PeerEntry } from './peer-entry.js';
 
-/** What the first message of a connection says: whose it is, or nothing but outputs. */
+/** The result of the first message of a connection: its peer, or only outputs. */
 type Introduction =
   | { readonly entry: PeerEntry; readonly ends: Ends; readonly outputs: NodeOutput[] }
   | { readonly entry?: undefined; readonly ends?: undefined; readonly outputs: NodeOutput[] };
 
-/** Admission of connections (RFC 6733 5.6): one belongs to no peer before its CER, and there are only so many of those. */
-export class Entrance {
+/**
+ * Admits incoming connections (RFC 6733 5.6). A connection belongs to no peer before its CER; the number of such
+ * connections is limited.
+ */
+export class ConnectionAdmission {
   readonly #grammarian: Grammarian;
   readonly #origin: Origin;
   readonly #entries: ReadonlyMap<string, PeerEntry>;
   readonly #new: NewConnections;
 
-  /** `entries`: by DiameterIdentity in lower case; may change. */
+  /** `entries`: peers by DiameterIdentity in lower case; the map may change. */
   constructor(grammarian: Grammarian, origin: Origin, entries: ReadonlyMap<string, PeerEntry>) {
     this.#grammarian = grammarian;
     this.#origin = origin;
@@ -46,7 +49,10 @@ export class Entrance {
     }
   }
 
-  /** The peer that a CER comes from; for anything else the connection is closed. */
+  /**
+   * Handles the first message of a connection. Returns the peer that sent the CER; for anything else the connection is
+   * closed.
+   */
   introduced(input: Extract<NodeInput, { type: 'message' | 'malformed' | 'untrusted' }>): Introduction {
     const { connection } = input;
     const ends = this.#new.endsOf(connection);
@@ -72,7 +78,7 @@ export class Entrance {
     this.#new.leave(connection);
   }
 
-  /** Closes all that belong to no peer. */
+  /** Closes all connections that belong to no peer. */
   clear(): NodeOutput[] {
     return this.#new.all.map((connection) => {
       this.#new.leave(connection);
@@ -80,7 +86,7 @@ export class Entrance {
     });
   }
 
-  /** One that is refused keeps its place until it is closed. */
+  /** Refuses a connection. It keeps its slot until it is closed. */
   #refuse(
     connection: ConnectionId,
     cer: DiameterMessage,
