@@ -51,7 +51,7 @@ describe('a success that the PAA cannot use', () => {
     [
       'an unknown AVP with M',
       having({ code: 65_000, flags: AVP_FLAG.M, vendorId: undefined, data: new Uint8Array(4) }),
-      'AVP 65000 is not known (AVP_UNSUPPORTED)',
+      'unknown AVP 65000 (AVP_UNSUPPORTED)',
     ],
     ['no Auth-Application-Id', without('Auth-Application-Id'), 'Auth-Application-Id is missing (MISSING_AVP)'],
     [
