@@ -27,13 +27,13 @@ type Request = BootstrapRequest & {
 
 /** Home agent and home address for a session. */
 export const assignmentOperations = {
-  /** Assigns home agent and home address to a session, as design and policy say. Asking twice changes nothing more. */
+  /** Assigns home agent and home address to a session according to its design and policy. Idempotent. */
   bootstrap: internal({
     kind: 'write',
     async run(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
-      // Now, not when it was asked: others may have written in between.
+      // The time of the transaction, not of the request: others may have written in between.
       const now = given.now ?? context.now();
-      // But who waited has no more time for that.
+      // The time spent waiting does not extend the lease.
       const asked = given.now ?? context.asked();
       const sessionExpires = asked + given.sessionLifetime;
       const request = { ...given, now, sessionExpires, leaseExpires: asked + given.leaseLifetime };
@@ -95,7 +95,7 @@ async function assign(
   request: Request,
 ): Promise<BootstrapResult> {
   const { wish, local } = request;
-  // A session that had a home agent and asks for none any more gives it back; another session's is not touched.
+  // A session that no longer asks for a home agent releases its lease. Leases of other sessions are not touched.
   const giveBack = async () => {
     if (current?.session_id !== request.sessionId) return undefined;
     await release(db, current, request.now);
@@ -119,7 +119,7 @@ async function assign(
   return { result: 'none', reason: given, released };
 }
 
-/** An unexpired lease on a home agent that still serves, and that no pin contradicts. */
+/** Whether a lease is unexpired, on a home agent that still serves, and consistent with the pinned home agent. */
 function keeps(lease: LeaseRow, subscriber: SubscriberRow, now: number): boolean {
   if (lease.expires_at <= now || lease.state === 'down' || lease.failed_by !== null) return false;
   if (subscriber.home_agent_id !== null && subscriber.home_agent_id !== lease.home_agent_id) return false;
@@ -133,7 +133,7 @@ async function prolong(db: Db, lease: LeaseRow, request: Request): Promise<Boots
   return { result: 'home', lease: toLease({ ...lease, ...change }), renewed: true, released: undefined, takenFrom };
 }
 
-/** A session of this subscriber beside this one. */
+/** Another session of this subscriber. */
 async function otherSession(db: Db, subscriber: number, { sessionId, now }: Request): Promise<boolean> {
   const other = await db
     .selectFrom('sessions')
@@ -145,7 +145,7 @@ async function otherSession(db: Db, subscriber: number, { sessionId, now }: Requ
   return other !== undefined;
 }
 
-/** The session that loses its lease to a newer one though it has not ended. */
+/** The open session that loses its lease to a newer one. */
 async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): Promise<string | undefined> {
   if (lease.session_id === sessionId) return undefined;
   const alive = await db
@@ -163,13 +163,13 @@ async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): P
   return alive.id;
 }
 
-/** What makes home addresses unpredictable: 32 octets. */
+/** The secret that makes home addresses unpredictable: 32 octets. */
 async function storeSecret(db: Db): Promise<Uint8Array> {
   const { value } = await db.selectFrom('meta').select('value').where('key', '=', 'secret').executeTakeFirstOrThrow();
   return fromHex(value);
 }
 
-/** The home agent with the smallest load that has room; its counter is raised by a condition, never by a count. */
+/** Selects the least loaded home agent with room, and increments its counter by a conditional update. */
 async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Promise<Lease | NoMobility> {
   let agents = db
     .selectFrom('home_agents')
@@ -181,7 +181,7 @@ async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Pr
       expression(
         expression.cast<number>('leases', 'double precision'),
         '/',
-        // Their product may be more than an integer of PostgreSQL.
+        // The product may exceed a PostgreSQL integer.
         expression.parens(expression.cast<number>('capacity', 'double precision'), '*', expression.ref('weight')),
       ),
     )
@@ -260,7 +260,7 @@ async function insertLease(
   return undefined;
 }
 
-/** When a home address is acquired: not before the last who had it gave it back, by whatever server's clock that was. */
+/** Start time of a lease: not before the previous holder's lease ended, whichever server's clock recorded that. */
 async function afterTheLast(db: Db, hoa: string, now: number): Promise<number> {
   const last = await db
     .selectFrom('lease_history')

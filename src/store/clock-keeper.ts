@@ -5,16 +5,16 @@ import { type ClockSteps, readSteps, shiftTimes } from './clock-step.js';
 import type { Context, Db } from './rows.js';
 import { type Reading, StoreClock } from './store-clock.js';
 
-/** How often the wall clock is looked at, in milliseconds. */
+/** Interval between two readings of the wall clock, in milliseconds. */
 const INTERVAL = 2_000;
 
-/** Looks at the start: one may be held up between the two clocks. */
+/** Number of readings at the start: the process may be suspended between reading the two clocks. */
 const FIRST_LOOKS = 3;
 
-/** How long a look is waited for at the end, in milliseconds. */
+/** How long `stop` waits for a pending reading, in milliseconds. */
 const PATIENCE = 5_000;
 
-/** What a step has led to. */
+/** Callbacks for clock steps. */
 interface Shift {
   readonly by: number;
   readonly reading: Reading;
@@ -23,14 +23,14 @@ interface Shift {
 
 interface Clocks {
   readonly host: Host;
-  /** The database's wall clock, which is looked at in place of the host's. */
+  /** The database's wall clock, which is read instead of the host's. */
   readonly database: Backend['wallClock'] | undefined;
 }
 
 /**
- * Keeps the time of a store, and its times when the wall clock makes a step: whichever server sees it first moves them, in one
- * transaction, and the others go by the new time from their next transaction on. A step while no server runs, or while one
- * starts, cannot be told from time that has passed.
+ * Keeps the clock of a store. When the wall clock steps, the server that detects it first shifts all times in the store
+ * in one transaction; the other servers follow from their next transaction on. A step while no server runs, or while
+ * one starts, cannot be distinguished from elapsed time.
  */
 export class ClockKeeper {
   readonly #backend: Backend;
@@ -38,7 +38,7 @@ export class ClockKeeper {
   readonly #onStep: (milliseconds: number) => void;
   readonly #clock: StoreClock;
   #moved: number;
-  /** Since when the clock is watched, by its present time. */
+  /** Time at which watching the clock began, in the present time of the clock. */
   #since: number;
   #cancel: CancelTimer | undefined;
   #looking: Promise<void> | undefined;
@@ -66,14 +66,14 @@ export class ClockKeeper {
     database = backend.wallClock?.bind(backend),
   ): Promise<ClockKeeper> {
     const clocks = { host, database };
-    // In this order: a step of another server's in between is found by the first transaction.
+    // In this order, the first transaction detects a step that another server applied in between.
     const steps = (await backend.read(readSteps)) as ClockSteps;
     const keeper = new ClockKeeper(backend, clocks, onStep, steps, await read(clocks));
     for (let i = 1; i < FIRST_LOOKS; i += 1) await keeper.look();
     return keeper;
   }
 
-  /** What an operation knows; `asked`: when it was asked for, by the monotonic clock. */
+  /** The times for an operation. `asked`: time of the request, by the monotonic clock. */
   context(asked: number): Context {
     const { host, database } = this.#clocks;
     const now = () => {
@@ -84,13 +84,13 @@ export class ClockKeeper {
     return { now, asked: () => this.#clock.at(asked), random: (octets) => host.random(octets) };
   }
 
-  /** In each transaction that writes, before anything else: takes over what other servers have done. */
+  /** Adopts the steps that other servers applied. Called first in each writing transaction. */
   readonly follow: Job = async (db) => {
     const steps = await readSteps(db);
     if (steps.moved !== this.#moved) this.#goBy(steps, await read(this.#clocks, db));
   };
 
-  /** Looks at the wall clock; when that has made a step, so do all times of the store. Rejects with the database's error. */
+  /** Reads the wall clock and applies a step to all times of the store. Rejects with the database's error. */
   async look(): Promise<void> {
     if (this.#clock.look(await read(this.#clocks)) === 0) return;
     const [outcome] = await this.#backend.commit([(db) => this.#shift(db)], this.follow, true);
@@ -101,7 +101,7 @@ export class ClockKeeper {
     this.#onStep(shift.by);
   }
 
-  /** Looks again and again, until `stop`, also after a look that failed. */
+  /** Reads the wall clock periodically until `stop`, also after errors. */
   watch(onFailure: (error: unknown) => void): void {
     this.#cancel = this.#clocks.host.after(INTERVAL, () => {
       this.#looking = this.look()
@@ -116,7 +116,7 @@ export class ClockKeeper {
   async stop(): Promise<void> {
     this.#cancel?.();
     this.#cancel = undefined;
-    // A database that hangs is not waited for.
+    // Do not wait for a database that hangs.
     if (this.#looking) await within(this.#looking, PATIENCE, this.#clocks.host);
   }
 

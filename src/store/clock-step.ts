@@ -3,9 +3,9 @@ import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
 import { CLOCKS_APART } from './store-clock.js';
 
-/** What the servers of a store have done about steps of its wall clock. */
+/** The clock steps that the servers of a store have applied. */
 export interface ClockSteps {
-  /** The sum of all steps, in milliseconds: a server that knows another sum has missed one. */
+  /** The sum of all steps in milliseconds. A server that knows another sum has missed a step. */
   readonly moved: number;
   /** What was written down before, by the store's present clock, no step has moved; milliseconds since 1970, UTC. */
   readonly since: number;
@@ -38,9 +38,9 @@ export async function readSteps(db: Db): Promise<ClockSteps> {
 }
 
 /**
- * Makes all times of the store make a step of `by` milliseconds that its wall clock has made at `now`: the time that was left
- * is left still. Of what was, that moves which was written down since a server watches the clock, `since`: what was before
- * is taken for right, unless it would have happened in the future. In its order all stays. Costs as much as there is of it.
+ * Shifts all times of the store by `by` milliseconds after its wall clock stepped at `now`, so that remaining lifetimes
+ * stay the same. Of past times it shifts those recorded since a server watches the clock (`since`); earlier ones stay,
+ * unless they would lie in the future. The order of events is kept. The cost is linear in the number of rows.
  */
 export async function shiftTimes(db: Db, by: number, now: number, since: number): Promise<ClockSteps> {
   const steps = await readSteps(db);
@@ -67,13 +67,13 @@ export async function shiftTimes(db: Db, by: number, now: number, since: number)
   return after;
 }
 
-/** Moves the times of a column that are not before `from`. */
+/** Shifts the times of a column that are not before `from`. */
 async function move(db: Db, [table, column]: Column, by: number, from: number): Promise<void> {
   const name = sql.ref(column);
   await sql`UPDATE ${sql.table(table)} SET ${name} = ${name} + ${by} WHERE ${name} >= ${from}`.execute(db);
 }
 
-/** Whether anything was between two times. */
+/** Whether any event lies between two times. */
 async function anyBetween(db: Db, after: number, before: number): Promise<boolean> {
   for (const [table, column] of PAST) {
     const name = sql.ref(column);

@@ -12,15 +12,15 @@ import { asDatabaseError, cannotOpen } from './sqlite-errors.js';
 import { StoreLock, type StoreUse } from './store-lock.js';
 import { clearUnfinished } from './unfinished-migration.js';
 
-/** How long another process's write is waited for, in milliseconds. */
+/** How long to wait for a write of another process, in milliseconds. */
 const BUSY_TIMEOUT = 5_000;
 
 /** A store that ends with its process. */
 const IN_MEMORY = ':memory:';
 
 /**
- * Opens a SQLite file, made if it is not there, for its owner alone, with its schema brought up to date. `synchronous = FULL`
- * is said on every open: the library is built with NORMAL for a file in WAL mode, with which a commit may be lost in a power
+ * Opens a SQLite file and migrates its schema. Creates a missing file with access only for its owner. Sets
+ * `synchronous = FULL` on every open: the library defaults to NORMAL in WAL mode, which may lose a commit in a power
  * failure. Rejects with DatabaseError.
  */
 export async function openSqlite(path: string, random = systemHost.random): Promise<Kysely<Schema>> {
@@ -53,7 +53,7 @@ function openFile(path: string): Database.Database {
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
-    // A link that led nowhere is followed by SQLite alone.
+    // SQLite follows a dangling link itself.
     if (path !== IN_MEMORY) restrict(path);
     return file;
   } catch (error) {
@@ -73,10 +73,10 @@ function cannotUpdate(path: string, error: unknown): DatabaseError {
   );
 }
 
-/** Statements that are kept prepared; the store's own are some forty. */
+/** Number of cached prepared statements; the store uses about forty. */
 const MAX_STATEMENTS = 256;
 
-/** The same database, preparing each statement once: Kysely asks for it at every execution, and it costs more than that. */
+/** Caches prepared statements: Kysely prepares at every execution, which costs more than the execution. */
 function withStatements(file: Database.Database, path: string) {
   const watched = <T>(work: () => T): T => {
     try {
@@ -108,21 +108,18 @@ function withStatements(file: Database.Database, path: string) {
   };
 }
 
-/** A database that a newer version has migrated is left as it is. Throws DatabaseError. */
+/** Throws DatabaseError for a database that a newer version has migrated. */
 export function refuseNewer(file: Database.Database, path: string): void {
   refuseUnknown(migrationsOf(file), path);
 }
 
-/** A database that no store was made of yet: an empty one, or some other program's. Throws DatabaseError. */
+/** Throws DatabaseError for a database that is not a store: an empty one, or one of another program. */
 export function refuseForeign(file: Database.Database, path: string): void {
   if (migrationsOf(file).length > 0) return;
-  throw new DatabaseError(
-    'ERR_STORE_OPEN',
-    `${path} is not a store: "pana-aaa store backup" makes the file that is wanted`,
-  );
+  throw new DatabaseError('ERR_STORE_OPEN', `${path} is not a store: use a file that "pana-aaa store backup" created`);
 }
 
-/** Names of the migrations that a database has had. */
+/** Names of the migrations that were applied to a database. */
 function migrationsOf(file: Database.Database): string[] {
   const table = file.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(BOOKKEEPING);
   if (!table) return [];
@@ -130,7 +127,7 @@ function migrationsOf(file: Database.Database): string[] {
   return rows.map(({ name }) => name);
 }
 
-/** What `synchronous` is on this connection: 2 is FULL. */
+/** The value of `synchronous` on this connection; 2 is FULL. */
 export async function synchronousLevel(db: Kysely<Schema>): Promise<number> {
   const { rows } = await sql<{ synchronous: number }>`PRAGMA synchronous`.execute(db);
   return rows[0]?.synchronous ?? -1;
@@ -142,7 +139,7 @@ type Run = (text: string) => Promise<unknown>;
 async function inTransaction<T>(db: Kysely<Schema>, work: (connection: Db, run: Run) => Promise<T>): Promise<T> {
   return db.connection().execute(async (connection) => {
     const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
-    // IMMEDIATE: a reader that wants to write later could be refused in the middle.
+    // IMMEDIATE: a transaction that starts as a reader could fail when it begins to write.
     await run('BEGIN IMMEDIATE');
     try {
       const result = await work(connection, run);
@@ -155,7 +152,7 @@ async function inTransaction<T>(db: Kysely<Schema>, work: (connection: Db, run: 
   });
 }
 
-/** A SQLite file: one transaction after another, on the one connection. */
+/** A SQLite file. Transactions run one after another on one connection. */
 export class SqliteBackend implements Backend {
   readonly concurrent = false;
   readonly batch = 256;
@@ -171,10 +168,10 @@ export class SqliteBackend implements Backend {
     this.#files = lock ? [new OpenedFiles(path), new OpenedFiles(lock.path)] : [];
   }
 
-  /** Rejects with DatabaseError, also when somebody has the file whom this use excludes. */
+  /** Rejects with DatabaseError, also if another process holds a conflicting lock on the file. */
   static async open(given: string, use: StoreUse = 'command', random = systemHost.random): Promise<SqliteBackend> {
     if (given === IN_MEMORY) return new SqliteBackend(given, await openSqlite(given, random), undefined);
-    // Of one file there is one lock, whatever link leads to it.
+    // All links to a file share one lock.
     const path = placeOf(given);
     const lock = StoreLock.take(path, use);
     try {
@@ -194,7 +191,7 @@ export class SqliteBackend implements Backend {
         await run('SAVEPOINT job');
         const [outcome] = await Promise.allSettled([job(connection)]);
         if (outcome.status === 'rejected') {
-          // SQLite may have ended the whole transaction by itself.
+          // SQLite may have rolled back the whole transaction.
           if (outcome.reason instanceof DatabaseError) throw outcome.reason;
           await run('ROLLBACK TO job');
         }
@@ -203,7 +200,7 @@ export class SqliteBackend implements Backend {
       }
       return done;
     });
-    // What went to a file that has no name any more is not kept.
+    // Writes to a deleted file would be lost.
     this.check();
     return outcomes;
   }

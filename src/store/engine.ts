@@ -12,24 +12,24 @@ import { rewriteSecret } from './secret.js';
 import { StoreFault } from './store-fault.js';
 import { administrativeOperation, validated } from './validation.js';
 
-/** How often a database is looked at that is not asked, in milliseconds. */
+/** Interval of health checks of an idle database, in milliseconds. */
 const CHECK_INTERVAL = 2_000;
 
 /**
- * A full disk has room for a small write now and then: the store works again when what failed works, or when nothing failed
- * for so long, in milliseconds.
+ * A small write may succeed on a full disk. The store counts as working again when the failed operation succeeds, or
+ * after this time without a failure, in milliseconds.
  */
 const FULL_QUIET = 15_000;
 
 export interface EngineEvents extends StoreEvents {
-  /** An operation that may take minutes is waiting or running; or none is any more. */
+  /** Whether an operation that may take minutes waits or runs. */
   readonly busy?: (busy: boolean) => void;
 }
 
 interface Call {
   readonly operation: OperationName;
   readonly given: unknown;
-  /** When it was asked for, by the monotonic clock. */
+  /** Time of the request, by the monotonic clock. */
   readonly asked: number;
   readonly who: string | undefined;
   readonly resolve: (value: unknown) => void;
@@ -39,9 +39,9 @@ interface Call {
 type Outcome = PromiseSettledResult<unknown>;
 
 /**
- * Runs the store's operations on one database, in the thread that it is made in: calls of a moment share one commit, and a call's
- * promise resolves when its commit is on disk. It keeps the store's clock, and finds out whether the database works. The
- * database is its caller's, who closes it afterwards.
+ * Runs the operations of the store on one database, in the thread that creates it. Concurrent calls share one commit;
+ * the promise of a call resolves when its commit is on disk. The engine keeps the clock of the store and monitors the
+ * database. The caller owns the database and closes it afterwards.
  */
 export class StoreEngine implements StorePort {
   readonly #backend: Backend;
@@ -49,7 +49,7 @@ export class StoreEngine implements StorePort {
   readonly #events: EngineEvents;
   readonly #keeper: ClockKeeper;
   readonly #waiting: Call[] = [];
-  /** Calls beside the writer's. */
+  /** Running calls that are not in a writing transaction. */
   #aside = 0;
   #working = false;
   #lengthy = 0;
@@ -60,7 +60,7 @@ export class StoreEngine implements StorePort {
   #works = true;
   /** A write found the disk full, and none has succeeded since. */
   #isFull = false;
-  /** What has found the disk full while the database is lost, and when something last did. */
+  /** The operation that last found the disk full, and when. */
   readonly #full = new Set<OperationName>();
   #fullAt = 0;
 
@@ -80,7 +80,7 @@ export class StoreEngine implements StorePort {
     return new StoreEngine(backend, host, keeper, events);
   }
 
-  /** `asked`: when the operation was asked for, by the host's monotonic clock. */
+  /** `asked`: time of the request, by the monotonic clock of the host. */
   async run<N extends OperationName>(
     operation: N,
     given: ArgumentsOf<N>,
@@ -130,14 +130,14 @@ export class StoreEngine implements StorePort {
       this.#waiting.push(call);
       if (this.#working) return;
       this.#working = true;
-      // Calls of one turn share the first commit.
+      // Calls of one turn of the event loop share the first commit.
       queueMicrotask(() => void this.#work());
     });
   }
 
   async #work(): Promise<void> {
     while (this.#waiting.length > 0) {
-      // Calls that came while the last commit was on its way to the disk go into the next one.
+      // Calls that arrive during a commit go into the next one.
       const calls = this.#waiting.splice(0, this.#backend.batch);
       const outcomes = await this.#commit(calls);
       for (const [i, call] of calls.entries()) this.#settle(call, outcomes[i]);
@@ -166,7 +166,7 @@ export class StoreEngine implements StorePort {
       );
     } catch (reason) {
       const failed = { status: 'rejected', reason } as const;
-      // A full disk does not keep the database from being read.
+      // The database can be read while the disk is full.
       const reads = isFull(reason) ? calls.filter(({ operation }) => isRead(operation)) : [];
       if (reads.length === 0 || reads.length === calls.length) return calls.map(() => failed);
       const outcomes = await this.#commit(reads);
@@ -178,7 +178,7 @@ export class StoreEngine implements StorePort {
     const { kind, audited, run } = operations[operation] as unknown as Operation<unknown, unknown>;
     const context = this.#keeper.context(asked);
     return async (db) => {
-      // While the disk is full: an operation that happens to write nothing says nothing about the disk.
+      // The disk is full: success of an operation that writes nothing does not show that it has room again.
       if (this.#isFull && kind !== 'read') await rewriteSecret(db);
       const result = await run(db, given, context);
       if (who !== undefined && audited) {
@@ -220,7 +220,7 @@ export class StoreEngine implements StorePort {
     }
   }
 
-  /** Reports what a failure says of the database or of ourselves. What its caller is told. */
+  /** Reports a failure of the database or an internal error. Returns the error for the caller. */
   #failed(where: string, reason: unknown): Error {
     if (reason instanceof StoreError) return reason;
     if (reason instanceof DatabaseError) {
@@ -245,7 +245,7 @@ export class StoreEngine implements StorePort {
     this.#events.state?.(true, '');
   }
 
-  /** Whether the success of this operation says that a disk that was full has room again. */
+  /** Whether the success of this operation shows that a full disk has room again. */
   #hasRoom(operation: OperationName): boolean {
     if (isRead(operation)) return false;
     return this.#full.has(operation) || this.#host.monotonic() - this.#fullAt >= FULL_QUIET;

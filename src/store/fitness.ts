@@ -1,22 +1,22 @@
 import { StoreError } from './records.js';
 
-/** Characters of one text at most: a Session-Id may be long, an address or a name is not. */
+/** Maximum length of a text in characters. A Session-Id may be long. */
 export const MAX_TEXT = 4_096;
 
 /** PostgreSQL has no NUL in a text, and UTF-8 has no half of a surrogate pair. */
 const UNFIT = /\0|\p{Surrogate}/u;
 
-/** Why such a text is refused. */
-export const UNFIT_TEXT = 'a text has no NUL and no half characters';
+/** The reason for refusing such a text. */
+export const UNFIT_TEXT = 'a text must not contain NUL or unpaired surrogates';
 
-/** Whether a database cannot keep a text. */
+/** Whether a database cannot store a text. */
 export function unfitText(value: string): boolean {
   return UNFIT.test(value);
 }
 
 /**
- * Refuses arguments with a text that a database cannot keep. Their shape is the compiler's concern, but a peer may have chosen
- * the texts in them. Throws StoreError.
+ * Refuses arguments with a text that a database cannot store. The compiler checks their types, but a peer may have
+ * chosen the texts. Throws StoreError.
  */
 export function checkFitness(operation: string, given: unknown): void {
   const problem = problemOf(given, '');
@@ -25,7 +25,7 @@ export function checkFitness(operation: string, given: unknown): void {
 
 function problemOf(value: unknown, path: string): string | undefined {
   if (typeof value === 'string') {
-    if (value.length > MAX_TEXT) return `${path || 'arguments'}: a text has at most ${MAX_TEXT} characters`;
+    if (value.length > MAX_TEXT) return `${path || 'arguments'}: a text must not exceed ${MAX_TEXT} characters`;
     return UNFIT.test(value) ? `${path || 'arguments'}: ${UNFIT_TEXT}` : undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;

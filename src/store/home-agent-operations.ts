@@ -6,10 +6,10 @@ import type { HomeAgent, Lease } from './records.js';
 import { StoreError } from './records.js';
 import { type Context, type Db, leases, parsePrefix, release, requireHomeAgent, toHomeAgent, toLease } from './rows.js';
 
-/** An integer of PostgreSQL. */
+/** The largest PostgreSQL integer. */
 const MAX_CAPACITY = 2 ** 31 - 1;
 
-/** What is assigned. */
+/** Operations on home agents. */
 export const homeAgentOperations = {
   addHomeAgent: administrative({
     kind: 'write',
@@ -63,8 +63,8 @@ export const homeAgentOperations = {
   }),
 
   /**
-   * Changes what is named, and nothing else. Sessions on it go on: moving them is its caller's business. One that an operator
-   * calls up is assigned whatever a probe found before: a server that finds it dead still says so again.
+   * Changes the given settings. Sessions on the home agent continue; the caller moves them. A home agent that an
+   * operator sets to up is assigned regardless of earlier probes; a server whose probe fails reports it again.
    */
   changeHomeAgent: administrative({
     kind: 'write',
@@ -99,7 +99,7 @@ export const homeAgentOperations = {
     },
   }),
 
-  /** Removes a home agent; with leases only by force. Its leases, which are over. */
+  /** Removes a home agent; one with leases only with `force`. Returns its leases, which have ended. */
   removeHomeAgent: administrative({
     kind: 'write',
     input: (z) => z.strictObject({ name: text(z), force: z.boolean() }),
@@ -130,9 +130,9 @@ export const homeAgentOperations = {
   }),
 
   /**
-   * What a probe says of a home agent; nothing of one that an operator took down, whatever was asked before. Only the server
-   * that found it dead says that it lives again, unless that server has been silent for `trust` milliseconds. The home agent
-   * if this changed whether it is assigned.
+   * Records the result of a probe. Ignored for a home agent that an operator took down. Only the server whose probe
+   * failed can mark the home agent as alive again, unless that server has been silent for `trust` milliseconds. Returns
+   * the home agent if this changed whether it is assigned.
    */
   probedHomeAgent: internal({
     kind: 'write',

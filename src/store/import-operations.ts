@@ -5,27 +5,27 @@ import { MAX_PAGE, StoreError } from './records.js';
 import { type Db, POLICY } from './rows.js';
 import { certificateNameOf, homeAddressOf, lifetimeOf, pinProblem, sha256Of } from './subscriber-operations.js';
 
-/** A subscriber of a file, and the line where it is. */
+/** A subscriber of a file, with its line number. */
 export interface ImportRow {
   readonly line: number;
   readonly subscriber: SubscriberInput;
 }
 
-/** What is wrong with a line of a file. */
+/** An error in a line of a file. */
 export interface ImportProblem {
   readonly line: number;
   readonly problem: string;
 }
 
-/** Problems that are told at once. */
+/** Largest number of problems in one answer. */
 const MAX_PROBLEMS = 20;
 
-/** Rows in one statement: SQLite takes 32,766 parameters. */
+/** Rows per statement: SQLite allows 32,766 parameters. */
 const ROWS = 500;
 
-/** All subscribers of a file, or none: they are gathered beside the others, then become subscribers in one commit. */
+/** Imports all subscribers of a file or none: rows are staged in a separate table, then added in one commit. */
 export const importOperations = {
-  /** Adds rows to an import, and tells what is wrong with them. */
+  /** Stages rows of an import. Returns their errors. */
   stageImport: administrative({
     kind: 'lengthy',
     audited: false,
@@ -80,14 +80,17 @@ export const importOperations = {
     },
   }),
 
-  /** What stands against an import, by line; empty: it may be finished. With `update` subscribers may be there. */
+  /** The errors of an import, by line; if empty, it can be finished. `update`: subscribers may already exist. */
   checkImport: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ importId: text(z), update: z.boolean() }),
     run: (db, { importId, update }) => problemsOf(db, importId, update),
   }),
 
-  /** Makes the rows of an import subscribers, in place of those of the same name; how many. `source`: its name for people. */
+  /**
+   * Adds the rows of an import as subscribers, replacing existing ones. Returns their number. `source`: name for the
+   * audit trail.
+   */
   finishImport: administrative({
     kind: 'lengthy',
     input: (z) => z.strictObject({ importId: text(z), update: z.boolean(), source: text(z).optional() }),
@@ -116,7 +119,7 @@ export const importOperations = {
           sessions: expression.ref('imported.sessions'),
         }))
         .executeTakeFirst();
-      // Not "on conflict": that would use up a number for each that is there already, every time.
+      // Not "on conflict", which would consume an identifier for each existing subscriber.
       const inserted = await db
         .insertInto('subscribers')
         .columns([...POLICY, 'nai', 'home_agent_id', 'created_at'])
@@ -133,19 +136,19 @@ export const importOperations = {
     },
   }),
 
-  /** Forgets an import that will not be finished, or all to which nothing was added for `age` milliseconds. Throws StoreError. */
+  /** Deletes an import, or all imports that have been idle for `age` milliseconds. Throws StoreError. */
   abandonImport: administrative({
     kind: 'lengthy',
     audited: false,
     input: (z) => z.strictObject({ importId: text(z).optional(), age: z.number().optional() }),
     async run(db, { importId, age }, context): Promise<void> {
       if (importId === undefined && age === undefined) {
-        throw new StoreError('ERR_STORE_VALUE', 'which import? its name, or a time');
+        throw new StoreError('ERR_STORE_VALUE', 'name an import, or give an age');
       }
       let query = db.deleteFrom('import_rows');
       if (importId !== undefined) query = query.where('import_id', '=', importId);
       if (age !== undefined) {
-        // Whole ones: the first rows of one that goes on may be old.
+        // Delete whole imports: the first rows of an active import may be old.
         const old = db
           .selectFrom('import_rows')
           .select('import_id')
@@ -158,7 +161,7 @@ export const importOperations = {
   }),
 } as const;
 
-/** What stands against an import, by line. */
+/** The errors of an import, by line. */
 async function problemsOf(db: Db, importId: string, update: boolean): Promise<ImportProblem[]> {
   const staged = () =>
     db.selectFrom('import_rows').where('import_id', '=', importId).orderBy('import_rows.line').limit(MAX_PROBLEMS);
@@ -206,7 +209,7 @@ async function problemsOf(db: Db, importId: string, update: boolean): Promise<Im
     .slice(0, MAX_PROBLEMS);
 }
 
-/** What keeps home addresses of an import from being assigned. */
+/** The errors of the home addresses of an import. */
 async function checkPins(db: Db, importId: string): Promise<ImportProblem[]> {
   const agents = await db.selectFrom('home_agents').selectAll().execute();
   const problems: ImportProblem[] = [];

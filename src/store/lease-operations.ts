@@ -5,9 +5,9 @@ import type { HeldLease, Lease, Page } from './records.js';
 import { MAX_PAGE, StoreError } from './records.js';
 import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, release, toLease } from './rows.js';
 
-/** Home addresses in use, and who had them. */
+/** Operations on leases and their history. */
 export const leaseOperations = {
-  /** By home address. `of`: a home address or a part of an NAI; `from` where a page before this one ended. */
+  /** Lists leases by home address. `of`: a home address or part of an NAI; `from`: end of the previous page. */
   listLeases: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ of: text(z).optional(), homeAgent: text(z).optional(), ...page(z) }),
@@ -28,7 +28,7 @@ export const leaseOperations = {
     },
   }),
 
-  /** One lease, by its home address or its subscriber. */
+  /** Returns one lease by its home address or subscriber. */
   showLease: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ of: text(z) }),
@@ -37,7 +37,7 @@ export const leaseOperations = {
     },
   }),
 
-  /** Frees a home address. While its session lives only by force. */
+  /** Releases a home address; while its session is open only with `force`. */
   releaseLease: administrative({
     kind: 'write',
     input: (z) => z.strictObject({ of: text(z), force: z.boolean() }),
@@ -52,7 +52,7 @@ export const leaseOperations = {
       if (alive && !force) {
         throw new StoreError(
           'ERR_STORE_IN_USE',
-          `the session of ${lease.nai} lives: "session disconnect" ends it, --force takes its home address away`,
+          `the session of ${lease.nai} is open: "session disconnect" terminates it, --force takes its home address away`,
         );
       }
       await release(db, lease, context.now());
@@ -60,7 +60,7 @@ export const leaseOperations = {
     },
   }),
 
-  /** The lease of a subscriber, if it has one. */
+  /** The lease of a subscriber; undefined if it has none. */
   leaseOf: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ nai: text(z) }),
@@ -71,8 +71,8 @@ export const leaseOperations = {
   }),
 
   /**
-   * Who had a home address, or which ones a subscriber had, the newest first; at one time only those that were held then.
-   * `from` where a page before this one ended.
+   * Lists the history of a home address or of a subscriber, newest first. `at`: only leases held at this time. `from`:
+   * end of the previous page.
    */
   leaseHistory: administrative({
     kind: 'read',
@@ -105,7 +105,7 @@ export const leaseOperations = {
     },
   }),
 
-  /** Forgets what ended longer ago than `age` milliseconds; at most `limit` of it. */
+  /** Deletes history entries that ended more than `age` milliseconds ago; at most `limit`. */
   forgetHistory: internal({
     kind: 'write',
     async run(
@@ -125,7 +125,7 @@ export const leaseOperations = {
     },
   }),
 
-  /** Sessions and leases whose time is over by the store's clock; at most `limit` of each. */
+  /** Ends sessions and leases that have expired by the clock of the store; at most `limit` of each. */
   expire: internal({
     kind: 'write',
     async run(

@@ -1,6 +1,6 @@
 import type { StoreUse } from './store-lock.js';
 
-/** What the store's thread is started with. */
+/** Start parameters of the store thread. */
 export interface StoreThread {
   readonly store: string;
   readonly use: StoreUse;
@@ -11,14 +11,16 @@ export interface StoreCall {
   readonly id: number;
   readonly operation: string;
   readonly arguments: unknown;
-  /** When it was asked for, by the monotonic clock that threads share. */
+  /** Time of the request, by the monotonic clock that all threads share. */
   readonly asked: number;
   readonly who: string | undefined;
-  /** Name and arguments came from outside. */
+  /** Name and arguments came from outside and must be checked. */
   readonly outside: boolean;
 }
 
-/** `store`: the request cannot be granted. `database`: it cannot be used. `fault`: an error of ours, with its stack. */
+/**
+ * `store`: the request is invalid. `database`: the database is unusable. `fault`: an internal error, with its stack.
+ */
 export interface StoreFailure {
   readonly kind: 'store' | 'database' | 'fault';
   readonly code: string;

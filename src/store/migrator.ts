@@ -4,19 +4,19 @@ import { isPostgres, KNOWN_MIGRATIONS, MIGRATIONS } from './schema.js';
 
 type AnyDb = Kysely<unknown>;
 
-/** How a database is migrated. */
+/** Access to a database for migrations. */
 export interface Migrating {
-  /** The database as messages name it. */
+  /** Name of the database in messages. */
   readonly name: string;
-  /** Runs work that changes nothing. */
+  /** Runs read-only work. */
   readonly read: <T>(work: (db: AnyDb) => Promise<T>) => Promise<T>;
-  /** Runs work in a transaction while no other program migrates this database: all of it is done, or nothing. */
+  /** Runs work atomically in a transaction, under a lock against other migrating programs. */
   readonly inTransaction: <T>(work: (db: AnyDb) => Promise<T>) => Promise<T>;
-  /** Removes, in the transaction of a migration, what an unfinished run of it has left; `done` are those before it. */
+  /** Removes the remains of an unfinished run of a migration, in its transaction. `done`: the earlier migrations. */
   readonly clear?: (done: readonly string[], next: string) => Promise<void>;
 }
 
-/** The table in which migrations are noted, as Kysely's migrator of earlier versions made it. */
+/** The table of applied migrations, in the form of Kysely's migrator, which earlier versions used. */
 export const BOOKKEEPING = 'kysely_migration';
 
 interface Noted {
@@ -24,12 +24,12 @@ interface Noted {
 }
 
 /**
- * Brings a database up to date: each migration is one transaction together with the note that it is done, on SQLite too, so
- * that a power failure at any moment leaves the schema before it or the one after it. Rejects with DatabaseError for a
- * database of a newer version, which stays as it is.
+ * Migrates a database to the current schema. Each migration and its record are one transaction, so a power failure
+ * leaves either the old or the new schema. Rejects with DatabaseError for a database of a newer version and does not
+ * change it.
  */
 export async function migrate({ name, read, inTransaction, clear }: Migrating): Promise<void> {
-  // A database that is up to date is not written to.
+  // Do not write to a database that is up to date.
   if (nextAfter(await read(doneIn), name) === undefined) return;
   for (let more = true; more; ) {
     more = await inTransaction(async (transaction) => {
@@ -53,7 +53,7 @@ export async function migrate({ name, read, inTransaction, clear }: Migrating): 
   }
 }
 
-/** Names of the migrations that a database has seen, sorted. */
+/** Names of the applied migrations, sorted. */
 async function doneIn(db: AnyDb): Promise<string[]> {
   const table = isPostgres(db)
     ? sql<{ found: string | null }>`SELECT to_regclass(${BOOKKEEPING})::text AS found`
@@ -63,7 +63,7 @@ async function doneIn(db: AnyDb): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** The first migration that is not done; undefined: none. Throws DatabaseError. */
+/** The first migration that was not applied; undefined if there is none. Throws DatabaseError. */
 function nextAfter(done: readonly string[], name: string): string | undefined {
   refuseUnknown(done, name);
   const next = KNOWN_MIGRATIONS[done.length];
@@ -75,7 +75,7 @@ function nextAfter(done: readonly string[], name: string): string | undefined {
   );
 }
 
-/** Throws DatabaseError where a newer version has been at work. */
+/** Throws DatabaseError if a newer version has migrated the database. */
 export function refuseUnknown(done: readonly string[], name: string): void {
   const unknown = done.find((migration) => !KNOWN_MIGRATIONS.includes(migration));
   if (unknown === undefined) return;

@@ -1,29 +1,29 @@
 import type { z } from 'zod';
 import type { Context, Db } from './rows.js';
 
-/** What builds schemas. It is handed to a record's `input`, so that a record can be loaded without the schema library. */
+/** The schema builder, passed to `input` so that operations can be loaded without the schema library. */
 export type Zod = typeof z;
 
 /**
- * `read`: changes nothing, and needs no turn among the writers. `lengthy`: may take minutes with many subscribers, and does
- * not touch leases, so that bootstraps go on beside it.
+ * `read`: read-only, runs without the writer lock. `lengthy`: may take minutes with many subscribers, and does not
+ * touch leases, so that bootstraps can run at the same time.
  */
 export type OperationKind = 'read' | 'write' | 'lengthy';
 
 /** An operation of the store. Its key in `operations` is its name. */
 export interface Operation<G, R> {
   readonly kind: OperationKind;
-  /** Whether operators may ask a running server for it. */
+  /** Whether operators may request it from a running server. */
   readonly administrative: boolean;
-  /** Whether it changes what an operator answers for: then who asked for it is written to the audit trail. */
+  /** Whether it is an administrative change, which is recorded in the audit trail. */
   readonly audited: boolean;
-  /** The schema of its arguments where they come from outside of this program. */
+  /** The schema of arguments that come from outside. */
   readonly input: ((z: Zod) => z.ZodType<G>) | undefined;
-  /** Runs in a transaction of the caller's, on either database. */
+  /** Runs in a transaction of the caller, on SQLite or PostgreSQL. */
   run(db: Db, given: G, context: Context): Promise<R>;
 }
 
-/** An operation that operators may ask for. */
+/** An operation that operators may request. */
 export function administrative<S extends z.ZodType, R>(record: {
   readonly kind: OperationKind;
   /** Unless it prepares a change only: a read is never audited. */
@@ -35,7 +35,7 @@ export function administrative<S extends z.ZodType, R>(record: {
   return { kind, administrative: true, audited, input: input as (z: Zod) => z.ZodType<z.output<S>>, run };
 }
 
-/** An operation that only this program's own code asks for: the compiler checks its arguments. */
+/** An internal operation, whose arguments the compiler checks. */
 export function internal<G extends object, R>(record: {
   readonly kind: OperationKind;
   readonly run: (db: Db, given: G, context: Context) => Promise<R>;

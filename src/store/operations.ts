@@ -6,7 +6,7 @@ import { sessionOperations } from './session-operations.js';
 import { storeOperations } from './store-operations.js';
 import { subscriberOperations } from './subscriber-operations.js';
 
-/** What a store can do, by name. */
+/** All operations of the store, by name. */
 export const operations = {
   ...subscriberOperations,
   ...homeAgentOperations,

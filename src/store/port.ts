@@ -1,39 +1,39 @@
 import type { ArgumentsOf, OperationName, ResultOf } from './operations.js';
 import type { StoreFault } from './store-fault.js';
 
-/** What an operator's request led to. */
+/** The result of an operator request. */
 export interface Administered {
   readonly result: unknown;
-  /** Whether it changed what an operator answers for: it is in the audit trail. */
+  /** Whether it was an administrative change, which is in the audit trail. */
   readonly changed: boolean;
 }
 
-/** The AAA server's store as its users see it, wherever its database is. */
+/** Interface of the store, independent of its database. */
 export interface StorePort {
   /**
-   * Runs an operation for this program's own code; resolves when what it changed is on disk. With `who` it is an operator's
-   * change, and goes to the audit trail. Rejects with StoreError for a request that cannot be granted, with DatabaseError when
-   * the database cannot be used, and with StoreFault.
+   * Runs an operation for internal code. Resolves when its changes are on disk. With `who` it is recorded in the audit
+   * trail as a change of that operator. Rejects with StoreError for an invalid request, with DatabaseError if the
+   * database is unusable, and with StoreFault for an internal error.
    */
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>>;
-  /** Runs an administrative operation whose name and arguments came from outside, and are checked. Rejects as `run`. */
+  /** Runs an administrative operation; checks its name and arguments, which come from outside. Rejects as `run`. */
   administer(operation: string, given: unknown, who: string): Promise<Administered>;
-  /** Whether the store can be asked at all, whatever the database says. */
+  /** Whether the store thread responds, whatever the state of the database. */
   answers(): Promise<boolean>;
-  /** Ends what was begun; later calls are rejected. */
+  /** Completes pending calls; later calls are rejected. */
   close(): Promise<void>;
 }
 
-/** What a store reports without being asked. It must not throw. */
+/** Events of a store. The callbacks must not throw. */
 export interface StoreEvents {
-  /** The database was lost, or answers again. */
+  /** The database has failed, or works again. */
   readonly state?: (works: boolean, reason: string) => void;
-  /** The store ended though nobody closed it: it answers nothing any more. */
+  /** The store ended unexpectedly and answers no more calls. */
   readonly ended?: (reason: string) => void;
-  /** The wall clock made a step of so many milliseconds, and the store's times with it. */
+  /** The wall clock stepped by this many milliseconds, and the times in the store were shifted. */
   readonly clockStep?: (milliseconds: number) => void;
-  /** An operation failed by a fault of ours. */
+  /** An operation failed with an internal error. */
   readonly fault?: (where: string, fault: StoreFault) => void;
-  /** What an operator should know of the database. */
+  /** A warning about the database for the operator. */
   readonly warning?: (text: string) => void;
 }

@@ -177,8 +177,8 @@ describe('an operation asked for from outside', () => {
   it.each<[string, unknown, string]>([
     ['showSubscriber', {}, 'showSubscriber: nai: '],
     ['showSubscriber', { nai: 7 }, 'showSubscriber: nai: '],
-    ['showSubscriber', { nai: 'a\0b' }, 'showSubscriber: nai: a text has no NUL'],
-    ['showSubscriber', { nai: '\ud800' }, 'showSubscriber: nai: a text has no NUL'],
+    ['showSubscriber', { nai: 'a\0b' }, 'showSubscriber: nai: a text must not contain NUL'],
+    ['showSubscriber', { nai: '\ud800' }, 'showSubscriber: nai: a text must not contain NUL'],
     ['showSubscriber', { nai: 'a'.repeat(4_097) }, 'showSubscriber: nai: '],
     ['showSubscriber', { nai: 'a', more: 1 }, 'showSubscriber: arguments: '],
     ['showSubscriber', undefined, 'showSubscriber: arguments: '],

@@ -190,7 +190,7 @@ for (const { kind, without, places } of DATABASES) {
 
     it('is not forgotten because nobody says which', async () => {
       await stage('a', [subscriberOf('a1@home.example')]);
-      await expect(store.run('abandonImport', {})).rejects.toThrow('which import?');
+      await expect(store.run('abandonImport', {})).rejects.toThrow('name an import');
       expect(await finish('a')).toBe(1);
     });
   });

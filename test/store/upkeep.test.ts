@@ -37,7 +37,7 @@ for (const { kind, without, places } of DATABASES) {
         const hour = { sessionLifetime: HOUR, leaseLifetime: 5 * HOUR };
         const { lease } = await user.given(NAI, 'one', { now: Date.now(), ...hour });
         const free = (force: boolean) => store.run('releaseLease', { of: lease.homeAddress, force });
-        await expect(free(false)).rejects.toThrow(`the session of ${NAI} lives`);
+        await expect(free(false)).rejects.toThrow(`the session of ${NAI} is open`);
         expect(await free(true)).toEqual(lease);
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
         await expect(free(true)).rejects.toThrow('no lease');
