@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BoundedMap } from '../../../src/protocol/bytes/bounded-map.js';
 
 describe('a bounded map', () => {
-  it('lets the entry give way that was set longest ago, also where it was set twice', () => {
+  it('evicts the entry that was set longest ago', () => {
     const map = new BoundedMap<string, number>(2);
     map.set('a', 1);
     map.set('b', 2);
@@ -30,7 +30,7 @@ describe('a bounded map', () => {
     expect([map.size, map.has(2)]).toEqual([0, false]);
   });
 
-  it('holds nothing if its limit is 0 but the entry set last', () => {
+  it('holds only the last entry if its limit is 0', () => {
     const map = new BoundedMap<number, number>(0);
     map.set(1, 1);
     map.set(2, 2);

@@ -3,37 +3,37 @@ import { describe, expect, it } from 'vitest';
 import { OrderedSet } from '../../../src/protocol/fairness/ordered-set.js';
 
 describe('an ordered set', () => {
-  it('keeps an item that is there where it is', () => {
-    const line = new OrderedSet<string>();
-    for (const item of ['a', 'b', 'a']) line.add(item);
-    expect([line.size, line.first]).toEqual([2, 'a']);
-    line.delete('a');
-    expect([line.size, line.first]).toEqual([1, 'b']);
-    line.delete('b');
-    expect([line.size, line.first]).toEqual([0, undefined]);
+  it('keeps the place of an item that is added again', () => {
+    const items = new OrderedSet<string>();
+    for (const item of ['a', 'b', 'a']) items.add(item);
+    expect([items.size, items.first]).toEqual([2, 'a']);
+    items.delete('a');
+    expect([items.size, items.first]).toEqual([1, 'b']);
+    items.delete('b');
+    expect([items.size, items.first]).toEqual([0, undefined]);
   });
 
-  it('has the order in which items came, whatever leaves it', () => {
+  it('keeps the order of arrival when items are deleted', () => {
     const operations = fc.array(fc.record({ add: fc.boolean(), item: fc.nat(6) }), { maxLength: 60 });
     fc.assert(
       fc.property(operations, (list) => {
-        const line = new OrderedSet<number>();
+        const items = new OrderedSet<number>();
         const plain = new Set<number>();
         for (const { add, item } of list) {
           if (add) {
-            line.add(item);
+            items.add(item);
             plain.add(item);
           } else {
-            line.delete(item);
+            items.delete(item);
             plain.delete(item);
           }
-          expect([line.size, line.first]).toEqual([plain.size, [...plain][0]]);
+          expect([items.size, items.first]).toEqual([plain.size, [...plain][0]]);
         }
         for (const item of [...plain]) {
-          expect(line.first).toBe(item);
-          line.delete(item);
+          expect(items.first).toBe(item);
+          items.delete(item);
         }
-        expect(line.first).toBeUndefined();
+        expect(items.first).toBeUndefined();
       }),
     );
   });
