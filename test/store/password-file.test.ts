@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest';
-import { passwordIn } from '../../src/store/password-file.js';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { passwordFromFile, passwordIn } from '../../src/store/password-file.js';
 
 const PLACE = { host: 'db.home.example', port: 5432, database: 'pana', user: 'aaa' };
 
@@ -29,5 +32,38 @@ describe('a password file', () => {
     expect(passwordIn('localhost:*:*:*:secret', place)).toBe('secret');
     expect(passwordIn('/var/run/postgresql:*:*:*:secret', place)).toBe('secret');
     expect(passwordIn('127.0.0.1:*:*:*:secret', place)).toBe(undefined);
+  });
+});
+
+describe('the password file of this user', () => {
+  let folder: string;
+  let path: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'pana-pgpass-'));
+    path = join(folder, 'pgpass');
+    vi.stubEnv('PGPASSFILE', path);
+  });
+
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('says the password of its line', async () => {
+    await writeFile(path, '*:*:*:*:secret\n', { mode: 0o600 });
+    expect(await passwordFromFile(PLACE)).toBe('secret');
+  });
+
+  it.each([0o640, 0o604, 0o620, 0o602])('is not read when others can use it: mode %o', async (mode) => {
+    await writeFile(path, '*:*:*:*:secret\n');
+    await chmod(path, mode);
+    await expect(passwordFromFile(PLACE)).rejects.toThrow(`users other than its owner can use ${path}: chmod 600`);
+  });
+
+  it('is missed by its name, or its line is', async () => {
+    await expect(passwordFromFile(PLACE)).rejects.toThrow(`there is no file ${path}`);
+    await writeFile(path, 'other:*:*:*:secret\n', { mode: 0o600 });
+    await expect(passwordFromFile(PLACE)).rejects.toThrow(`${path} has no line for this database and user`);
   });
 });

@@ -103,6 +103,18 @@ describe.each([
     expect(rig.settle()).toEqual([`move ${B}`, `permit ${B}`]);
   });
 
+  it('takes a session that is permitted again for the newest of its address', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.permit('two', A);
+    rig.settle();
+    rig.permit('one', A);
+    rig.advance(0);
+    const sessions = rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.session));
+    expect(sessions).toEqual(['one']);
+  });
+
   it('hears once of moves that came before it could be told, and where the client was when it last heard', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -27,6 +27,12 @@ describe('Origin-State-Id', () => {
     for (const now of [NOW, NOW, NOW - 86_400_000, NOW + 60_000]) ids.push(await nextOriginState(folder, now));
     const start = NOW / 1000;
     expect(ids).toEqual([start, start + 1, start + 2, start + 60]);
+  });
+
+  it('does not begin anew where what was kept cannot be read', async () => {
+    await mkdir(join(folder, 'origin-state'));
+    await expect(nextOriginState(folder, NOW)).rejects.toMatchObject({ code: 'EISDIR', syscall: 'read' });
+    expect(await readdir(folder)).toEqual(['origin-state']);
   });
 
   it.each(['', '12', 'a day\n', '4294967295\n', '99999999999\n'])('begins anew where %j was kept', async (text) => {

@@ -3,15 +3,25 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
 import type { HookOutcome } from '../../../src/protocol/hooks/alphabet.js';
-import { HostProcesses, withoutKey } from '../../../src/runtime/hooks/process.js';
+import {
+  type HookProcess,
+  type HookProcessRunner,
+  HostProcesses,
+  withoutKey,
+} from '../../../src/runtime/hooks/process.js';
 import { type HookJob, type HookOptions, type HookReport, HookRunner } from '../../../src/runtime/hooks/runner.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
 import { SimulatedProcesses } from '../../simulated-hooks.js';
 import { VirtualHost } from '../../virtual-host.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let folder: string;
 let reports: HookReport[];
@@ -312,6 +322,26 @@ describe('in virtual time', () => {
     expect(processes.only.signals).toEqual(['SIGTERM', 'SIGKILL']);
     processes.only.end();
     expect(reports).toMatchObject([{ outcome: { ok: false, reason: 'timeout after 10000 ms' } }]);
+  });
+
+  it('what has ended is forgotten, whether it ended at once or later', async () => {
+    const ended: WeakRef<HookProcess>[] = [];
+    const start: HookProcessRunner['start'] = (call, listener) => {
+      const { kill } = processes.start(call, listener);
+      // Nothing but the runner has it.
+      const process = { kill };
+      ended.push(new WeakRef(process));
+      return process;
+    };
+    runner = makeRunner({ host, processes: { start } });
+    void runner.run(job('/hook'));
+    processes.only.end();
+    processes.atOnce = true;
+    void runner.run(job('/hook'));
+    // Two turns: a WeakRef holds what it was made of to the end of its own.
+    for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(ended.map((process) => process.deref())).toEqual([undefined, undefined]);
   });
 
   it('a value that is refused costs its event of a lane only', async () => {
