@@ -155,7 +155,6 @@ export class Store implements StorePort {
   /** Calls of one turn go over together: waking the other thread costs more than most calls. */
   #call(call: StoreCall): void {
     this.#calls.push(call);
-    if (this.#calls.length > 1) return;
     queueMicrotask(() => this.#flush());
   }
 

@@ -25,6 +25,21 @@ for (const { kind, without, places } of DATABASES) {
 
     afterEach(() => store.close());
 
+    it.each([
+      [{ prefix: '2001:db8:2::/63' }, '2001:db8:2::/63 is not a /64 prefix'],
+      [{ prefix: '2001:db8:2::1' }, '2001:db8:2::1 is not a /64 prefix'],
+      [{ address: '192.0.2.1' }, '192.0.2.1 is not an IPv6 address'],
+      [{ capacity: -1 }, '-1'],
+      [{ weight: -1 }, '-1'],
+      [{ name: 'ha 2' }, '"ha 2" cannot name a home agent'],
+      [{ host: '' }, '"" cannot name a home agent'],
+    ])('is not added with %j', async (more, problem) => {
+      const adding = user.addAgent(2, more);
+      await expect(adding).rejects.toMatchObject({ code: 'ERR_STORE_VALUE' });
+      await expect(adding).rejects.toThrow(problem);
+      expect((await store.run('listHomeAgents', {})).map(({ name }) => name)).toEqual(['ha1']);
+    });
+
     describe('that probes ask', () => {
       it('is dead for all as soon as one server says so, and lives by the word of that one only', async () => {
         expect(await probed('aaa1', true)).toBe(false);

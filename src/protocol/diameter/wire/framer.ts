@@ -40,6 +40,7 @@ export class DiameterFramer {
       if (octets[0] !== 1 || length < HEADER_LENGTH || length % 4 !== 0 || length > MAX_MESSAGE) {
         this.#broken = Uint8Array.from(octets.subarray(0, HEADER_LENGTH));
         wipe([octets]);
+        octets = octets.subarray(octets.length);
         break;
       }
       if (octets.length < length) {
@@ -49,7 +50,7 @@ export class DiameterFramer {
       messages.push(octets.subarray(0, length));
       octets = octets.subarray(length);
     }
-    this.#held = octets.length > 0 && !this.#broken ? [octets] : [];
+    this.#held = octets.length > 0 ? [octets] : [];
     this.#length = octets.length;
     return messages;
   }

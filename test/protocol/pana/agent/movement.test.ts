@@ -381,6 +381,14 @@ describe('a re-authentication', () => {
     expect(pac.last.values['Result-Code']).toBe(1);
   });
 
+  it('is not postponed when nobody waits for a verdict', () => {
+    const pac = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest();
+    pac.respond(true).success().complete().take();
+    pac.session({ type: 'eapPostponed' });
+    expect(pac.take()).toEqual([]);
+    expect(pac.state).toBe('OPEN');
+  });
+
   it('is heard in the grace period behind the lifetime', () => {
     const pac = new ForeignPac({ lifetimeGrace: 2_000 }).open().run(3_601_999);
     pac.request(PNR, FLAG.A);

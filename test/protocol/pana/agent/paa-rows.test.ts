@@ -3,7 +3,7 @@ import type { PaaConfig } from '../../../../src/protocol/pana/agent/paa.js';
 import { EPOCH, STARTS_PER_EPOCH } from '../../../../src/protocol/pana/agent/stateless-start.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
-import { HOME } from '../session/ladder.js';
+import { HOME, PAA_CONFIG } from '../session/ladder.js';
 import { EAP, ForeignPac, PAN, PAR, PNA, PNR, PTA, PTR, sentOf } from '../wire/foreign.js';
 
 /** Rows of RFC 5609 8.4 and 6.6, each with the row of the table as its name. */
@@ -577,6 +577,43 @@ describe('the PAA in OPEN', () => {
     pac.from = { ...pac.from, port: 9 };
     pac.request(PNR, FLAG.P);
     expect(pac.take()).toEqual(['dropped unknown-session']);
+  });
+
+  it('a session without an SA carries no Nonce', () => {
+    const pac = new ForeignPac({ sa: 'optional' }).start([]).eapRequest();
+    expect(pac.last.name).toBe('PAR');
+    expect(pac.last.message.avps).toHaveLength(1);
+  });
+
+  it('a success without what its key is made of says which is missing', () => {
+    const unkeyed = (pac: ForeignPac) =>
+      pac.said.flatMap((output) => ('event' in output && output.event.type === 'unkeyed' ? [output.event.missing] : []));
+    const withoutMsk = new ForeignPac().start().eapRequest().respond(true).success(true, 'none');
+    expect(unkeyed(withoutMsk)).toEqual(['msk']);
+    expect(withoutMsk.last.values['Result-Code']).toBe(2);
+    // Its response came in a PAR, which has no nonce.
+    const withoutNonce = new ForeignPac().start().eapRequest();
+    withoutNonce.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
+    withoutNonce.success();
+    expect(unkeyed(withoutNonce)).toEqual(['nonce']);
+  });
+
+  it('half-open sessions of an address are as many as may be, then the one that never answered gives way', () => {
+    const limits = { ...PAA_CONFIG.limits, halfOpenPerAddress: 2 };
+    const pac = new ForeignPac({ limits });
+    const counts = [41_000, 41_001, 41_002].map((port) => {
+      pac.from = { ...pac.from, port };
+      return pac.start().paa.halfOpen;
+    });
+    expect(counts).toEqual([1, 2, 2]);
+  });
+
+  it('PTA has no flags, not even reserved ones', () => {
+    const pac = opened();
+    pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
+    expect(pac.last.name).toBe('PTA');
+    // RFC 5191 6.2: reserved, length, flags.
+    expect([...pac.last.octets.subarray(4, 6)]).toEqual([0, 0]);
   });
 
   it('I bit: in every PAR of the first run but PAR[S], where it is configured', () => {
