@@ -162,34 +162,37 @@ describe('a store without a thread', () => {
     await expect(engine.run('statistics', {})).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
   });
 
-  it.each(['listHomeAgents', 'abandonImport'] as const)('ends %s, which goes on aside, when it is closed', async (name) => {
-    let release = () => undefined as unknown;
-    const held = new Promise((resolve) => {
-      release = () => resolve(undefined);
-    });
-    const real = await SqliteBackend.open(':memory:');
-    const aside = async (job: Job) => {
-      await held;
-      return real.read(job);
-    };
-    const concurrent: Backend = {
-      ...{ batch: 1, concurrent: true, read: aside, lengthy: aside },
-      commit: (jobs, first) => real.commit(jobs, first),
-      close: () => real.close(),
-    };
-    const other = await StoreEngine.open(concurrent, host);
-    const asked = other.run(name, (name === 'listHomeAgents' ? {} : { age: 1 }) as never);
-    let isClosed = false;
-    const closed = other.close().then(() => {
-      isClosed = true;
-    });
-    await settle();
-    expect(isClosed).toBe(false);
-    release();
-    await asked;
-    await closed;
-    await real.close();
-  });
+  it.each(['listHomeAgents', 'abandonImport'] as const)(
+    'ends %s, which goes on aside, when it is closed',
+    async (name) => {
+      let release = () => undefined as unknown;
+      const held = new Promise((resolve) => {
+        release = () => resolve(undefined);
+      });
+      const real = await SqliteBackend.open(':memory:');
+      const aside = async (job: Job) => {
+        await held;
+        return real.read(job);
+      };
+      const concurrent: Backend = {
+        ...{ batch: 1, concurrent: true, read: aside, lengthy: aside },
+        commit: (jobs, first) => real.commit(jobs, first),
+        close: () => real.close(),
+      };
+      const other = await StoreEngine.open(concurrent, host);
+      const asked = other.run(name, (name === 'listHomeAgents' ? {} : { age: 1 }) as never);
+      let isClosed = false;
+      const closed = other.close().then(() => {
+        isClosed = true;
+      });
+      await settle();
+      expect(isClosed).toBe(false);
+      release();
+      await asked;
+      await closed;
+      await real.close();
+    },
+  );
 
   it('says while something goes on that may take minutes', async () => {
     const rows = [{ line: 2, subscriber: subscriberOf('mn@home.example') }];

@@ -23,30 +23,9 @@ import { group } from '../../../src/runtime/config/sections.js';
 import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
 import { SqliteBackend } from '../../../src/store/database.js';
 import { StoreEngine } from '../../../src/store/engine.js';
+import { DEAF } from '../../deaf-surroundings.js';
 import { VirtualHost } from '../../virtual-host.js';
 import { makePki } from '../eap/eap-run.js';
-
-/** Sockets from which nothing comes, connections that are never made, and no operator. */
-const DEAF = {
-  udp: {
-    open: () => Promise.resolve(SOCKET),
-    connect: () => Promise.resolve(SOCKET),
-  },
-  transport: {
-    connect: () => new Promise<never>(() => undefined),
-    listen: () => Promise.reject<never>(new Error('nobody listens here')),
-  },
-  watchAddresses: () => () => undefined,
-  openControl: () => Promise.resolve(() => Promise.resolve()),
-};
-const SOCKET = {
-  address: { address: '127.0.0.1', port: 716 },
-
-  label: '127.0.0.1|716',
-  place: '127.0.0.1 port 716',
-  send: () => true,
-  close: () => Promise.resolve(),
-};
 
 const log = pino({ level: 'silent' });
 

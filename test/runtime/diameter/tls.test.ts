@@ -13,6 +13,8 @@ import {
 import { decodeDiameter, encodeDiameter } from '../../../src/protocol/diameter/wire/codec.js';
 import { MAX_NEW_CONNECTIONS } from '../../../src/protocol/fairness/connection-slots.js';
 import { type DiameterTlsOptions, TlsTransport } from '../../../src/runtime/diameter/tls.js';
+import { tcpTransport } from '../../../src/runtime/diameter/transport.js';
+import { unguarded } from '../../../src/runtime/service/barrier.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
 import { cerOf, der, grammarian } from '../../protocol/diameter/messages.js';
 import { issueOdd, type Oddity } from '../eap/odd-certificates.js';
@@ -83,6 +85,20 @@ describe('Diameter over TLS', () => {
     const answer = await client.node.request(der(CLIENT), SERVER, 5_000);
     expect(grammarian.find(answer.avps, 'Result-Code')).toBe(2001);
     expect(server.node.status()).toMatchObject([{ host: CLIENT, state: 'R-Open' }]);
+  });
+
+  it.each([
+    ['with TLS', () => new TlsTransport(optionsOf(SERVER), systemHost, () => undefined)],
+    ['without TLS', () => tcpTransport],
+  ] as const)('leaves IPv4 to others where it listens on all of IPv6: %s', async (_, make) => {
+    const transport = make();
+    const nobody = () => {
+      throw new Error('nobody comes');
+    };
+    const six = await transport.listen({ address: '::', port: 0 }, nobody, unguarded);
+    const four = await transport.listen({ address: '0.0.0.0', port: six.port }, nobody, unguarded);
+    expect(four.port).toBe(six.port);
+    await Promise.all([six.close(), four.close()]);
   });
 
   it('writes messages one by one: of several at once Node would leave a copy', async () => {

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlServer } from '../../../src/runtime/service/control.js';
+import { ControlServer, callDaemon } from '../../../src/runtime/service/control.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -33,6 +34,34 @@ describe('the path of a control socket', () => {
     expect(() => execFileSync(process.execPath, ['-e', bind, path])).toThrow();
     expect(lstatSync(path).isSocket()).toBe(true);
     const server = await ControlServer.onSocket(path, {});
+    await server.close();
+  });
+});
+
+describe('a request to a daemon', () => {
+  it('has a body of a mebioctet at most', async () => {
+    const path = join(folder, 'socket');
+    const taken: number[] = [];
+    const server = await ControlServer.onSocket(path, {
+      'POST /take': ({ body }) => taken.push((body as string).length),
+    });
+    // Two quotes are of it.
+    for (const length of [1024 * 1024, 1024 * 1024 + 1]) {
+      const socket = connect(path);
+      // The daemon reads no further than it must.
+      socket.on('error', () => undefined).resume();
+      socket.write(`POST /take HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
+      socket.write(`"${'x'.repeat(length - 2)}"`);
+      await new Promise((resolve) => socket.once('close', resolve));
+    }
+    expect(taken).toEqual([1024 * 1024 - 2]);
+    await server.close();
+  });
+
+  it('is given up after its time, which is said in seconds', async () => {
+    const path = join(folder, 'socket');
+    const server = await ControlServer.onSocket(path, { 'GET /never': () => new Promise(() => undefined) });
+    await expect(callDaemon(path, 'GET', '/never', undefined, 50)).rejects.toThrow(/^no answer in 0\.05 s$/);
     await server.close();
   });
 });

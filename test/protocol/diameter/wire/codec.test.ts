@@ -8,6 +8,7 @@ import {
   decodeDiameter,
   encodeDiameter,
   FLAG,
+  lengthOf,
   MAX_AVPS,
   messageLength,
   salvageDiameter,
@@ -54,6 +55,17 @@ describe('a Diameter message recorded from freeDiameter', () => {
 
   it('is refused with an octet too many', () => {
     for (const octets of OCTETS) expect(() => decodeDiameter(Uint8Array.of(...octets, 0))).toThrow(DecodeError);
+  });
+
+  it('is encoded into memory of its own size, which is known before', () => {
+    for (let length = 0; length < 9; length += 1) {
+      for (const vendorId of [undefined, 32473]) {
+        const avps = [{ code: 1, flags: 0, vendorId, data: new Uint8Array(length).fill(7) }];
+        const octets = encodeDiameter({ ...decodeDiameter(vector('DER')), avps });
+        const size = 20 + (vendorId === undefined ? 8 : 12) + Math.ceil(length / 4) * 4;
+        expect([octets.length, octets.buffer.byteLength, lengthOf({ avps })]).toEqual([size, size, size]);
+      }
+    }
   });
 
   it('shares no memory with what it was read from, not even with a Buffer', () => {

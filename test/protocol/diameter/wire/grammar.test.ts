@@ -290,6 +290,16 @@ describe('a command', () => {
 describe('an example of an AVP', () => {
   it('has the smallest value of its type, and none where nobody knows it', () => {
     expect(new Grammarian(new Dictionary()).example(AVPS['Result-Code'].code, undefined).data).toHaveLength(4);
+    for (const [name, length] of [
+      ['Class', 0],
+      ['Redirect-Host', 0],
+      ['Origin-Host', 0],
+      ['User-Name', 0],
+      ['Failed-AVP', 0],
+      ['Host-IP-Address', 6],
+    ] as const) {
+      expect(new Grammarian(new Dictionary()).example(AVPS[name].code, undefined).data).toHaveLength(length);
+    }
     expect(new Grammarian(new Dictionary()).example(99_999, 7)).toEqual({
       code: 99_999,
       flags: 0,

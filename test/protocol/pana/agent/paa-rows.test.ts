@@ -587,7 +587,9 @@ describe('the PAA in OPEN', () => {
 
   it('a success without what its key is made of says which is missing', () => {
     const unkeyed = (pac: ForeignPac) =>
-      pac.said.flatMap((output) => ('event' in output && output.event.type === 'unkeyed' ? [output.event.missing] : []));
+      pac.said.flatMap((output) =>
+        'event' in output && output.event.type === 'unkeyed' ? [output.event.missing] : [],
+      );
     const withoutMsk = new ForeignPac().start().eapRequest().respond(true).success(true, 'none');
     expect(unkeyed(withoutMsk)).toEqual(['msk']);
     expect(withoutMsk.last.values['Result-Code']).toBe(2);

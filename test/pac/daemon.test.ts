@@ -1,0 +1,75 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PacDaemon } from '../../src/pac/daemon.js';
+import { pacSchema } from '../../src/pac/options.js';
+import { systemPacSurroundings } from '../../src/pac/surroundings.js';
+import { DEAF } from '../deaf-surroundings.js';
+import { makePki } from '../runtime/eap/eap-run.js';
+import { VirtualHost } from '../virtual-host.js';
+
+let folder: string;
+let tls: object;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pana-pac-'));
+  const { ca, client } = await makePki('p256');
+  const file = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  tls = {
+    ...{ ca: await file('ca', ca.certificatePem), certificate: await file('certificate', client.certificatePem) },
+    ...{ key: await file('key', client.keyPem), 'server-name': 'aaa.home.example' },
+  };
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Lets promises and files go on. */
+async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
+  for (let passed = 0; passed < milliseconds; passed += 500) {
+    host.advance(500);
+    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** A PaC whose PAAs do not answer: where from and where to it opened sockets, `port` being ours. */
+async function sockets(pana: object, milliseconds: number): Promise<string[]> {
+  const host = new VirtualHost(undefined, Date.now());
+  const options = pacSchema.parse({
+    pana: { 'local-address': '127.0.0.1', ...pana },
+    eap: { identity: '@home.example' },
+    tls,
+    hooks: { 'state-dir': folder },
+  });
+  const opened: string[] = [];
+  const udp = {
+    ...DEAF.udp,
+    connect: (to: { readonly address: string }, from: { readonly port?: number | undefined }) => {
+      opened.push(`${from.port} to ${to.address}`);
+      return DEAF.udp.connect();
+    },
+  };
+  const log = pino({ level: 'silent' });
+  const daemon = await PacDaemon.start(options, log, { ...systemPacSurroundings, ...DEAF, udp, host });
+  await settle(host, milliseconds);
+  await Promise.all([daemon.stop(), settle(host, 10_000)]);
+  return opened;
+}
+
+describe('a PaC', () => {
+  it.each([
+    [0, 'undefined'],
+    [5_000, '5000'],
+  ])('speaks from its local port %i', async (port, from) => {
+    expect(await sockets({ paa: ['127.0.0.1'], 'local-port': port }, 500)).toEqual([`${from} to 127.0.0.1`]);
+  });
+
+  it('goes on to the next PAA when one does not answer in time', async () => {
+    const opened = await sockets({ paa: ['127.0.0.1', '127.0.0.2'], 'pci-limit': '2s' }, 8_000);
+    expect(opened).toEqual(['undefined to 127.0.0.1', 'undefined to 127.0.0.2']);
+  });
+});

@@ -1,0 +1,42 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Signals } from '../../../src/runtime/service/service.js';
+
+const CAUGHT = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+
+let before: Map<NodeJS.Signals, ((...given: never[]) => void)[]>;
+
+beforeEach(() => {
+  before = new Map(CAUGHT.map((signal) => [signal, process.listeners(signal)]));
+});
+
+afterEach(() => {
+  for (const signal of CAUGHT) {
+    for (const listener of process.listeners(signal)) {
+      if (!before.get(signal)?.includes(listener)) process.off(signal, listener);
+    }
+  }
+});
+
+it('SIGHUP is told each time, and one from before anybody listened once', () => {
+  const signals = new Signals(pino({ level: 'silent' }));
+  process.emit('SIGHUP');
+  process.emit('SIGHUP');
+  let told = 0;
+  signals.onHangUp(() => {
+    told += 1;
+  });
+  expect(told).toBe(1);
+  process.emit('SIGHUP');
+  process.emit('SIGHUP');
+  expect(told).toBe(3);
+});
+
+it('nothing is told before a SIGHUP has come', () => {
+  const signals = new Signals(pino({ level: 'silent' }));
+  let told = 0;
+  signals.onHangUp(() => {
+    told += 1;
+  });
+  expect(told).toBe(0);
+});
