@@ -15,7 +15,11 @@ it('a PAA sets its enforcement point up before it listens, and clears it when it
   processes.atOnce = true;
   const options = paaSchema.parse({
     pana: { listen: ['127.0.0.1'] },
-    diameter: { host: 'paa.access.example', realm: 'access.example', peers: [{ host: 'aaa.home.example', address: '127.0.0.1' }] },
+    diameter: {
+      host: 'paa.access.example',
+      realm: 'access.example',
+      peers: [{ host: 'aaa.home.example', address: '127.0.0.1' }],
+    },
     hooks: { 'state-dir': folder, ep: '/ep' },
   });
   const events = () => processes.calls.map(({ event }) => event);

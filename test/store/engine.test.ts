@@ -165,10 +165,8 @@ describe('a store without a thread', () => {
   it.each(['listHomeAgents', 'abandonImport'] as const)(
     'ends %s, which goes on aside, when it is closed',
     async (name) => {
-      let release = () => undefined as unknown;
-      const held = new Promise((resolve) => {
-        release = () => resolve(undefined);
-      });
+      let release: () => void = () => undefined;
+      let held = Promise.resolve();
       const real = await SqliteBackend.open(':memory:');
       const aside = async (job: Job) => {
         await held;
@@ -180,6 +178,9 @@ describe('a store without a thread', () => {
         close: () => real.close(),
       };
       const other = await StoreEngine.open(concurrent, host);
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
       const asked = other.run(name, (name === 'listHomeAgents' ? {} : { age: 1 }) as never);
       let isClosed = false;
       const closed = other.close().then(() => {
