@@ -37,6 +37,10 @@ export class SimulatedProcesses implements HookProcessRunner {
   readonly calls: HookCall[] = [];
   atOnce = false;
 
+  removeLeftovers(): Promise<void> {
+    return Promise.resolve();
+  }
+
   start(call: HookCall, listener: HookProcessListener): HookProcess {
     const process = new SimulatedProcess(call, listener, () => {
       this.running.splice(this.running.indexOf(process), 1);

@@ -5,7 +5,7 @@ import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
 import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
-import { makeHookRunner } from '../runtime/hooks/reporter.js';
+import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
 import { Barrier } from '../runtime/service/barrier.js';
@@ -256,8 +256,8 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   async #open(): Promise<void> {
-    const { control } = this.#options;
-    await makeFolder(this.#options.hooks['state-dir'], 0o700);
+    const { control, hooks } = this.#options;
+    await prepareHookFolder(hooks, this.#log, this.#surroundings);
     await this.#upkeep.start();
     await this.#home.start();
     this.#closeControl = await this.#surroundings.openControl(

@@ -5,7 +5,7 @@ import { Nas } from '../protocol/nas/nas.js';
 import type { DiameterNode } from '../runtime/diameter/node.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { peerOptions } from '../runtime/diameter/setup.js';
-import { hookGauges, makeHookRunner } from '../runtime/hooks/reporter.js';
+import { hookGauges, makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
 import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
@@ -16,7 +16,6 @@ import type { Service } from '../runtime/service/service.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { OperatorError } from '../runtime/system/failure.js';
-import { makeFolder } from '../runtime/system/folder.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DiameterCredentials } from './diameter-credentials.js';
@@ -166,7 +165,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   async #open(): Promise<void> {
     const { pana, hooks, control } = this.#options;
     const { udp, host, openControl } = this.#surroundings;
-    await makeFolder(hooks['state-dir'], 0o700);
+    await prepareHookFolder(hooks, this.#log, this.#surroundings);
     if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
     await this.#homeAgent.takeDownLeftovers(this.#options['local-home-agent'], this.#leases);
     // Clear stale permits before accepting traffic.

@@ -1,4 +1,4 @@
-import { makeHookRunner } from '../runtime/hooks/reporter.js';
+import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import { Barrier } from '../runtime/service/barrier.js';
@@ -88,6 +88,7 @@ export class PacDaemon implements Service<PacOptions> {
     const read = () => surroundings.readCredentials(options, host);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
     const keyLog = options['key-log'] === undefined ? undefined : await KeyLog.open(options['key-log']);
+    await prepareHookFolder(options.hooks, log, surroundings);
     const daemon = new PacDaemon(options, log, credentials, files, surroundings, keyLog);
     daemon.#closeControl = await surroundings.openControl(
       options.control,

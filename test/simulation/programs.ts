@@ -51,6 +51,7 @@ export class Programs {
   /** Runs the programs of a machine for one run of its daemon. */
   processesOf(machine: string, life: Life): HookProcessRunner {
     return {
+      removeLeftovers: () => Promise.resolve(),
       start: (call, listener) =>
         this.#scene.leaves(life) ? this.#start(machine, life, call, listener) : { kill: () => undefined },
     };

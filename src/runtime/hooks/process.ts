@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { putHex, toHex } from '../../protocol/bytes/octets.js';
@@ -45,6 +45,8 @@ export interface HookProcessListener {
 
 /** Runs programs of hooks. A simulation has its own. */
 export interface HookProcessRunner {
+  /** Removes the key files that a killed daemon has left in this folder. Called before the daemon starts its first program. */
+  removeLeftovers(stateDir: string): Promise<void>;
   /** Starts a program. What cannot be started ends with an outcome as well. */
   start(call: HookCall, listener: HookProcessListener): HookProcess;
 }
@@ -55,6 +57,15 @@ export class HostProcesses implements HookProcessRunner {
 
   constructor(host: Host) {
     this.#host = host;
+  }
+
+  async removeLeftovers(stateDir: string): Promise<void> {
+    const folder = keyFolder(stateDir);
+    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    for (const name of names) if (KEY_FILE.test(name)) await removePskFile(join(folder, name));
   }
 
   start(call: HookCall, listener: HookProcessListener): HookProcess {
@@ -180,11 +191,17 @@ function holds(digits: string, key: Uint8Array): boolean {
   });
 }
 
+const keyFolder = (stateDir: string) => join(stateDir, 'keys');
+
+/** Names of key files: random octets in hex. */
+const NAME_OCTETS = 8;
+const KEY_FILE = /^[0-9a-f]{16}$/;
+
 /** Puts a key where a hook can read it: a file of mode 0600 in a directory of mode 0700. Returns its path. */
 async function writePskFile(stateDir: string, psk: Secret, host: Host): Promise<string> {
-  const folder = join(stateDir, 'keys');
+  const folder = keyFolder(stateDir);
   await makeFolder(folder, 0o700);
-  const path = join(folder, toHex(host.random(8)));
+  const path = join(folder, toHex(host.random(NAME_OCTETS)));
   const file = await open(path, 'wx', 0o600);
   try {
     await writeKey(file, psk);

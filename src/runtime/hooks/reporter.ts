@@ -1,6 +1,7 @@
 import type { Logger } from '../log/events.js';
 import type { Guard } from '../service/barrier.js';
 import type { Metrics } from '../service/metrics.js';
+import { makeFolder } from '../system/folder.js';
 import type { Host } from '../system/host.js';
 import type { HookProcessRunner } from './process.js';
 import { type HookOptions, type HookReport, HookRunner, type HookView } from './runner.js';
@@ -37,6 +38,21 @@ export function makeHookRunner(
     guard,
   };
   return new HookRunner(options);
+}
+
+/**
+ * Makes the folder of a daemon's hooks and clears it of key files of an earlier run, before the first hook runs. Rejects with
+ * the system's error if the folder cannot be made.
+ */
+export async function prepareHookFolder(
+  { 'state-dir': stateDir }: HookSection,
+  log: Logger,
+  { hookProcesses }: HookGround,
+): Promise<void> {
+  await makeFolder(stateDir, 0o700);
+  await hookProcesses.removeLeftovers(stateDir).catch(({ message: reason }: Error) => {
+    log.warn({ stateDir, reason }, 'old key files not removed');
+  });
 }
 
 /** Gauges of hooks that are not over. */

@@ -215,6 +215,16 @@ describe('a hook', () => {
     expect(await readdir(join(folder, 'keys'))).toEqual([]);
   });
 
+  it('has no key files of an earlier run that was killed', async () => {
+    const keys = join(folder, 'keys');
+    await mkdir(keys);
+    for (const name of ['0123456789abcdef', '0123456789abcdef.conf', 'notes']) await writeFile(join(keys, name), 'x');
+    const processes = new HostProcesses(systemHost);
+    await processes.removeLeftovers(folder);
+    expect((await readdir(keys)).sort()).toEqual(['0123456789abcdef.conf', 'notes']);
+    await expect(processes.removeLeftovers(join(folder, 'none'))).resolves.toBeUndefined();
+  });
+
   it('gets the events of its lane as lines', async () => {
     const program = await script(
       'cat > "$OUT/lines"; env | grep ^MIP6_ | sort > "$OUT/env"; printf "%s" "$1" > "$OUT/event"',
