@@ -23,6 +23,7 @@ describe.runIf(seed !== undefined)('the world of SIMULATION_SEED', () => {
     const [first] = result.broken;
     if (first) throw new Error(report(plan, result, replayCommand(plan.seed, Number(minutes), kind, keep)));
     expect(result.steps).toBeGreaterThan(0);
+    process.stdout.write(`seed ${seed}: ${result.steps} steps, hash ${result.hash}\n`);
   });
 });
 

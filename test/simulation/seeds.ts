@@ -36,6 +36,9 @@ export async function runSeeds(from: number, bootstraps: number, minutes: number
   const before = process.cpuUsage();
   for (let seed = from; totals.bootstraps + totals.reauthentications < bootstraps; seed += 1) {
     const result = await runSeed(seed, minutes, fidelity);
+    process.stdout.write(
+      `seed ${seed} (${fidelity}): ${result.bootstraps + result.reauthentications} authentications, hash ${result.hash}\n`,
+    );
     totals.worlds += 1;
     totals.bootstraps += result.bootstraps;
     totals.reauthentications += result.reauthentications;
