@@ -51,7 +51,7 @@ export async function prepareHookFolder(
 ): Promise<void> {
   await makeFolder(stateDir, 0o700);
   await hookProcesses.removeLeftovers(stateDir).catch(({ message: reason }: Error) => {
-    log.warn({ stateDir, reason }, 'old key files not removed');
+    log.warn({ reason }, 'old key files not removed');
   });
 }
 

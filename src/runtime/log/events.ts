@@ -1,6 +1,7 @@
 /** The message of every log line. What varies is in fields. */
 export type LogEvent =
   // Start and end of a daemon.
+  | 'old key files not removed'
   | 'ready'
   | 'start failed'
   | 'configuration reloaded'

@@ -343,7 +343,7 @@ describe('in virtual time', () => {
       ended.push(new WeakRef(process));
       return process;
     };
-    runner = makeRunner({ host, processes: { start } });
+    runner = makeRunner({ host, processes: { start, removeLeftovers: () => Promise.resolve() } });
     void runner.run(job('/hook'));
     processes.only.end();
     processes.atOnce = true;
