@@ -174,7 +174,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     const { server, aaa, remote } = await scene(true);
     await expect.poll(async () => (await runs(remote))[0]?.['argument'], { timeout: 20_000 }).toBe('probe');
     await server.stop();
-    expect(await aaa.line('home agent not responding')).toMatchObject({ homeAgent: 'ha1' });
+    expect(await aaa.line('home agent not responding')).toMatchObject({ homeAgentName: 'ha1' });
   });
 });
 

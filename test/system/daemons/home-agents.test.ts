@@ -53,7 +53,7 @@ describe('a home agent', () => {
     expect(shown.stdout).toMatch(/ha1 +up .* ikev2,ikev1 +1 +1 of 4 +#####\.+ 25 %/);
     expect(await operate(made, 'home-agent', 'set', 'ha1', '--capacity', '0')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('--capacity: a whole number from 1 is wanted'),
+      stderr: expect.stringContaining('--capacity: must be a whole number of at least 1'),
     });
     expect((await operate(made, 'home-agent', 'drain', 'ha9')).stderr).toContain('no home agent ha9');
     const refused = await operate(made, 'home-agent', 'remove', 'ha1');

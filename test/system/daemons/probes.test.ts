@@ -74,7 +74,7 @@ describe('a home agent that is probed', () => {
     );
 
     await answer(made, 'ha1', 'alive');
-    expect(await aaa.line('home agent responding again')).toMatchObject({ homeAgent: 'ha1' });
+    expect(await aaa.line('home agent responding again')).toMatchObject({ homeAgentName: 'ha1' });
     expect((await agents(made))['ha1']).toMatchObject({ failedBy: undefined });
     await made.addSubscriber('mn2@home.example', 'mn2');
     expect(await (await made.startPac('mn2')).line('bootstrap completed')).toMatchObject({ homeAgent: HOME_AGENT });

@@ -29,7 +29,7 @@ describe('SIGTERM', () => {
     expect(await paa.stop()).toBe(0);
     expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
     await pac.line('hook done', ({ event }) => event === 'down');
-    expect(await aaa.line('session ended')).toMatchObject({ reason: 4, known: true });
+    expect(await aaa.line('session ended')).toMatchObject({ reason: 'ADMINISTRATIVE', known: true });
     await aaa.line('lease released');
     expect(paa.lines.some(({ msg, event }) => msg === 'hook done' && event === 'revoke')).toBe(true);
     expect(paa.lines.some(({ msg, message }) => msg === 'message sent' && message === 'DPR')).toBe(true);

@@ -97,7 +97,7 @@ describe('a start', () => {
   });
 
   it.each([
-    { socket: `/tmp/${'x'.repeat(110)}.sock`, status: 2, problem: /path of a UNIX socket has at most \d+ octets/ },
+    { socket: `/tmp/${'x'.repeat(110)}.sock`, status: 2, problem: /path of a UNIX socket must not exceed \d+ octets/ },
     { socket: '/proc/self/control.sock', status: 1, problem: /\/proc\/self\/control.sock: (there is|not permitted)/ },
     { socket: '/proc/self/none/control.sock', status: 1, problem: '/proc/self/none: there is no such file' },
     { socket: '/dev/null/control.sock', status: 1, problem: '/dev/null: a file is in the way' },
