@@ -88,7 +88,7 @@ export class PacDaemon implements Service<PacOptions> {
     const read = () => surroundings.readCredentials(options, host);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
     const keyLog = options['key-log'] === undefined ? undefined : await KeyLog.open(options['key-log']);
-    await prepareHookFolder(options.hooks, log, surroundings);
+    if (options.hooks.mn !== undefined) await prepareHookFolder(options.hooks, log, surroundings);
     const daemon = new PacDaemon(options, log, credentials, files, surroundings, keyLog);
     daemon.#closeControl = await surroundings.openControl(
       options.control,

@@ -37,13 +37,13 @@ async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
 }
 
 /** A PaC whose PAAs do not answer: where from and where to it opened sockets, `port` being ours. */
-async function sockets(pana: object, milliseconds: number): Promise<string[]> {
+async function sockets(pana: object, milliseconds: number, hooks: object = {}): Promise<string[]> {
   const host = new VirtualHost(undefined, Date.now());
   const options = pacSchema.parse({
     pana: { 'local-address': '127.0.0.1', ...pana },
     eap: { identity: '@home.example' },
     tls,
-    hooks: { 'state-dir': folder },
+    hooks: { 'state-dir': folder, ...hooks },
   });
   const opened: string[] = [];
   const udp = {
@@ -66,6 +66,13 @@ describe('a PaC', () => {
     [5_000, '5000'],
   ])('speaks from its local port %i', async (port, from) => {
     expect(await sockets({ paa: ['127.0.0.1'], 'local-port': port }, 500)).toEqual([`${from} to 127.0.0.1`]);
+  });
+
+  it('needs its state folder only for a hook', async () => {
+    const unusable = join(folder, 'certificate', 'state');
+    const started = (hooks: object) => sockets({ paa: ['127.0.0.1'] }, 500, { 'state-dir': unusable, ...hooks });
+    expect(await started({})).toHaveLength(1);
+    await expect(started({ mn: '/bin/true' })).rejects.toThrow('ENOTDIR');
   });
 
   it('goes on to the next PAA when one does not answer in time', async () => {
