@@ -103,9 +103,7 @@ describe('without a server', () => {
     expect(await refused('home-agent set ha1')).toContain('nothing to change');
     expect(await refused('home-agent set ha1 --ike ikev3')).toBe('--ike: "ikev3" is not ikev1 or ikev2');
     expect(await say('home-agent set ha1 --weight 3')).toMatch(/ha1 +up +2001:db8:1::1 .* ikev2 +3 +0 of 500/);
-    expect(await say('home-agent down ha1')).toContain(
-      'No server runs: its nodes move at their next authentication',
-    );
+    expect(await say('home-agent down ha1')).toContain('No server runs: its nodes move at their next authentication');
     expect(await json('home-agent list --state down')).toMatchObject({ items: [{ name: 'ha1', state: 'down' }] });
     expect(await say('home-agent list --state up')).toBe('No match.\n');
     expect(await say('home-agent show ha1')).toMatch(/state +down\n/);
