@@ -31,8 +31,6 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     reporters: ['default', './test/closing-line.ts'],
     maxWorkers: 2,
-    // Tests of a file run in another order each time. Vitest prints the seed; --sequence.seed repeats an order.
-    sequence: { shuffle: { files: false, tests: true } },
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text', 'json-summary'] },
     projects: [
       {

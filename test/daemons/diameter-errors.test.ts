@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Lab, type Place } from '../../dist/lab/lab.js';
 import {
   AVP_FLAG,
@@ -20,13 +20,18 @@ let peer: RawPeer;
 beforeAll(async () => {
   lab = await Lab.make({ hooks: false, aaa: { diameter: { peers: [{ host: HOST }] } } });
   ({ place } = await lab.startAaa());
+});
+
+beforeEach(async () => {
   peer = await RawPeer.open(place, HOST);
 });
 
-afterAll(async () => {
+afterEach(async () => {
   peer.close();
-  await lab.close();
+  await peer.closed;
 });
+
+afterAll(() => lab.close());
 
 const CONTENT = {
   'Session-Id': `${HOST};1;1`,
@@ -101,7 +106,7 @@ const ROWS: readonly Row[] = [
   },
   {
     what: 'a response of no conversation',
-    request: der({ 'EAP-Payload': Uint8Array.of(2, 1, 0, 6, 13, 0) }),
+    request: der({ 'Session-Id': `${HOST};1;404`, 'EAP-Payload': Uint8Array.of(2, 1, 0, 6, 13, 0) }),
     code: 5002,
   },
   {

@@ -71,7 +71,7 @@ describe('the AAA server', () => {
     await paa.line('session reauthenticated');
     // The session is the same, bound to its server (RFC 6733 8.17).
     const ders = paa.lines.filter(({ msg, message }) => msg === 'message sent' && message === 'DER');
-    expect(new Set(ders.map((line) => line['session']))).toEqual(new Set([sessionId]));
+    expect(new Set(ders.map((line) => line['diameterSession']))).toEqual(new Set([sessionId]));
   });
 
   it('says which session it does not know, and ends one that the PAA does not know', async () => {

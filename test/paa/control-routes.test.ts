@@ -38,7 +38,7 @@ describe('the control socket of a PAA', () => {
         port: 49_152,
         state: 'OPEN',
         remainingSeconds: 60,
-        user: 'mn@home.example',
+        nai: 'mn@home.example',
         homeAgent: undefined,
         homeAddress: undefined,
         diameterSession: 'paa;1;2',

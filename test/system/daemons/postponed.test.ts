@@ -1,8 +1,8 @@
 import { afterEach, expect, it } from 'vitest';
-import { Lab } from '../../dist/lab/lab.js';
-import { BenchNode } from '../../src/lab/bench/node.js';
-import { callDaemon } from '../../src/runtime/service/control.js';
-import { credentialsOf } from './load.js';
+import { Lab } from '../../../dist/lab/lab.js';
+import { BenchNode } from '../../../src/lab/bench/node.js';
+import { callDaemon } from '../../../src/runtime/service/control.js';
+import { credentialsOf } from '../../daemons/load.js';
 
 let lab: Lab | undefined;
 

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lab } from '../../dist/lab/lab.js';
-import { announce } from '../system/access-network.js';
-import { NotifySocket } from './notify-socket.js';
+import { Lab } from '../../../dist/lab/lab.js';
+import { NotifySocket } from '../../daemons/notify-socket.js';
+import { announce } from '../access-network.js';
 
 function missing(): string | undefined {
   for (const program of ['systemd-notify', 'python3']) {

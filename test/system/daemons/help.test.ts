@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { DaemonName } from '../../dist/lab/daemon-process.js';
-import { run } from './program.js';
+import type { DaemonName } from '../../../dist/lab/daemon-process.js';
+import { run } from '../../daemons/program.js';
 
 /** Commands that a help page lists. */
 function commandsIn(help: string): string[][] {

@@ -1,11 +1,11 @@
 import { rename } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
-import { Lab } from '../../dist/lab/lab.js';
-import type { LogEvent } from '../../src/runtime/log/events.js';
-import { callDaemon } from '../../src/runtime/service/control.js';
-import { run } from './program.js';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab } from '../../../dist/lab/lab.js';
+import type { LogEvent } from '../../../src/runtime/log/events.js';
+import { callDaemon } from '../../../src/runtime/service/control.js';
+import { run } from '../../daemons/program.js';
 
 let lab: Lab;
 let aaa: DaemonProcess;
