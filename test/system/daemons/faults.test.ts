@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { Lab, type Place, REALM } from '../../../dist/lab/lab.js';
 import { aaaSchema } from '../../../src/aaa/config/options.js';
 import { AaaDaemon } from '../../../src/aaa/daemon.js';
+import { systemAaaSurroundings } from '../../../src/aaa/surroundings.js';
 import { PaaDaemon } from '../../../src/paa/daemon.js';
 import { paaSchema } from '../../../src/paa/options.js';
 import { PacDaemon } from '../../../src/pac/daemon.js';
@@ -24,6 +25,7 @@ import { HookRunner } from '../../../src/runtime/hooks/runner.js';
 import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
+import { openStore } from '../../store/open-store.js';
 
 /**
  * All three daemons in this process, so that their parts can be made to throw. Each test breaks one entry point and shows
@@ -92,7 +94,8 @@ beforeAll(async () => {
     },
     hooks: { 'state-dir': lab.path('aaa-state') },
   });
-  aaa = await AaaDaemon.start(await options(aaaSchema, 'PANA_AAA', aaaFile), log);
+  const surroundings = { ...systemAaaSurroundings, openStore };
+  aaa = await AaaDaemon.start(await options(aaaSchema, 'PANA_AAA', aaaFile), log, undefined, surroundings);
   const [at] = (await lineOf('ready'))['listening'] as Place[];
   if (!at) throw new Error('the AAA server listens nowhere');
   lines.length = 0;
