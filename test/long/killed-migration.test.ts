@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { openSqlite } from '../../src/store/database.js';
 import { contentOf, OLD_VERSIONS, writeOld } from '../store/old-stores.js';
 
-const OPENER = join(import.meta.dirname, '../runtime/store/killed-opener.mjs');
+const OPENER = join(import.meta.dirname, '../store/killed-opener.mjs');
 
 /** Processes that are killed at a time. */
 const AT_ONCE = 4;

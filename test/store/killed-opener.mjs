@@ -1,5 +1,6 @@
 // Opens a SQLite store in a process of its own, which is killed in front of one of its statements: killed-opener.mjs FILE STATEMENT.
 // Without being killed it prints how many statements there were.
+import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
 
 const [path, statement] = process.argv.slice(2);
@@ -38,6 +39,6 @@ Database.prototype.pragma = function (text, options) {
 const { openSqlite } = await import('../../dist/store/database.js');
 const db = await openSqlite(path);
 const { ensureSecret } = await import('../../dist/store/secret.js');
-await ensureSecret(db);
+await ensureSecret(db, randomBytes);
 process.stdout.write(`${done}\n`);
 await db.destroy();
