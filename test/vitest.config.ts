@@ -5,6 +5,8 @@ const test = {
   hookTimeout: 60_000,
   expect: { poll: { timeout: 30_000 } },
   pool: 'forks',
+  // The tests of a file run in another order each time; the last lines of a run give the seed that repeats it.
+  sequence: { shuffle: { files: false, tests: true } },
 } as const;
 
 /** What needs root, other programs, or many minutes: `npm run test:system`. */
@@ -31,6 +33,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     reporters: ['default', './test/closing-line.ts'],
     maxWorkers: 2,
+    sequence: test.sequence,
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text', 'json-summary'] },
     projects: [
       {
