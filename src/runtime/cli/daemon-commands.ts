@@ -19,10 +19,7 @@ interface CommonOptions {
 export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly name: string;
   readonly description: string;
-  /**
-   * Starts the daemon. Its code is loaded only here, so that help and status are quick. The signal aborts a start that
-   * is told to stop.
-   */
+  /** Starts the daemon. Loads its code only here, so that help and status are fast. The signal aborts the start. */
   readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
   /** Checks the files and keys that the configuration names. Resolves with warnings. Rejects with OperatorError. */
   readonly check: (options: z.output<S>) => Promise<readonly string[]>;

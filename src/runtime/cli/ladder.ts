@@ -3,9 +3,9 @@ import type { LogEvent, LogFields } from '../log/events.js';
 /** A line of a daemon's log. */
 export interface LogLine extends LogFields {
   readonly level: number;
-  /** The daemon's. */
+  /** The name of the daemon. */
   readonly name: string;
-  /** UTC, and the same as milliseconds since 1970. */
+  /** UTC; `at` is the same time in milliseconds since 1970. */
   readonly time: string;
   readonly at: number;
   readonly msg: LogEvent;

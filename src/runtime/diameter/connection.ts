@@ -12,29 +12,29 @@ import { type Guard, unguarded } from '../service/barrier.js';
 import type { CancelTimer, Host } from '../system/host.js';
 import type { TransportConnection } from './transport.js';
 
-/** Octets that may wait to be sent; a peer that reads no more is disconnected. */
+/** Limit of the send buffer in octets. The node resets the connection of a peer that stops reading. */
 const MAX_SEND_BUFFER = 16 * 1024 * 1024;
 
-/** How long a closing connection may take to send its last octets, in milliseconds. */
+/** How long a closing connection may take to send its remaining octets, in milliseconds. */
 const LINGER = 2_000;
 
 export interface ConnectionEvents {
   message(message: DiameterMessage): void;
-  /** A message that does not decode. */
+  /** A message could not be decoded. `salvage` is what could be read of it. */
   malformed(code: string, salvage: Salvage | undefined): void;
-  /** The stream cannot be cut into messages: nothing more is read, and the connection has to be ended or reset. */
+  /** The framing of the stream is lost. Nothing more is read; the node must end or reset the connection. */
   untrusted(salvage: Salvage | undefined): void;
   closed(): void;
 }
 
-/** Messages over one transport connection. Never throws for what the other end sends. */
+/** Sends and receives Diameter messages over one transport connection. Never throws for what the peer sends. */
 export class DiameterConnection {
   readonly transport: TransportConnection;
   readonly #events: ConnectionEvents;
   readonly #framer = new DiameterFramer();
   readonly #host: Host;
   #linger: CancelTimer | undefined;
-  /** Whether messages are still taken. */
+  /** Whether received messages are still processed. */
   #reading = true;
 
   constructor(transport: TransportConnection, events: ConnectionEvents, host: Host, guard: Guard = unguarded) {
@@ -42,9 +42,9 @@ export class DiameterConnection {
     this.transport = transport;
     this.#events = events;
     const { stream } = transport;
-    // The stream closes after any error.
+    // A 'close' event follows every error.
     stream.on('error', () => undefined);
-    // If handling a message throws, its connection is closed.
+    // If handling a message throws, the connection is reset.
     stream.on('data', (chunk: Uint8Array) =>
       guard.run(
         'diameter',
@@ -69,7 +69,7 @@ export class DiameterConnection {
     if (stream.writableLength > MAX_SEND_BUFFER) this.reset();
   }
 
-  /** Closes it once everything is sent. Nothing is read from now on. */
+  /** Closes the connection after sending what is buffered. Discards everything received from now on. */
   end(): void {
     this.#reading = false;
     const { stream } = this.transport;
@@ -92,7 +92,7 @@ export class DiameterConnection {
       try {
         if (this.#reading) this.#decode(octets);
       } finally {
-        // A message may hold a key. The decoded message is a copy.
+        // The message may contain a key. The decoded message is a copy.
         octets.fill(0);
       }
     }

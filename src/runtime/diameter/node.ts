@@ -33,43 +33,43 @@ export interface DiameterListenOptions {
   readonly address: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Undefined: that of the node, without TLS. */
+  /** Undefined: the node's transport without TLS. */
   readonly transport?: Transport | undefined;
 }
 
 export interface DiameterPeerOptions extends NodePeer {
-  /** Undefined: that of the node, without TLS. */
+  /** Undefined: the node's transport without TLS. */
   readonly transport?: Transport | undefined;
 }
 
 export interface DiameterNodeOptions extends Omit<NodeConfig, 'addresses' | 'originStateId'> {
-  /** Greater than the last time (RFC 6733 8.16); undefined: the wall clock in seconds. */
+  /** Must be greater than in the last run (RFC 6733 8.16). Undefined: the wall clock in seconds. */
   readonly originStateId?: number | undefined;
   readonly listen: readonly DiameterListenOptions[];
   readonly peers: readonly DiameterPeerOptions[];
-  /** Without routes every peer serves every realm. */
+  /** Undefined: every peer serves every realm. */
   readonly routes?: readonly Route[] | undefined;
-  /** Gets answers to requests that were fed, and requests that are to be answered by feeding. */
+  /** Receives answers to the application's requests, and requests that the application has to answer with `feed`. */
   readonly perform: (output: ApplicationOutput) => void;
   readonly onEvent: (event: DiameterEvent) => void;
   readonly guard?: Guard | undefined;
-  /** Undefined: the computer's. */
+  /** Undefined: the system's host. */
   readonly host?: Host | undefined;
-  /** Where a peer or listener names none; undefined: TCP without TLS. */
+  /** Transport of peers and listeners that have none of their own. Undefined: TCP without TLS. */
   readonly transport?: Transport | undefined;
 }
 
-/** What a node takes from its surroundings. */
+/** The part of the surroundings that a Diameter node needs. */
 export interface DiameterGround {
   readonly host: Host;
-  /** Connections without TLS. */
+  /** Transport without TLS. */
   readonly transport: Transport;
 }
 
-/** For logs and counters; faults go to the guard. */
+/** An event for logs and counters. Faults go to the guard instead. */
 export type DiameterEvent = Exclude<NodeEvent, { readonly type: 'fault' }>;
 
-/** Steps the machine of a Diameter node: transports, connections and timers below it, an application above it. */
+/** Drives the Diameter node machine: transports, connections and timers below it, an application above it. */
 export class DiameterNode {
   readonly grammarian: Grammarian;
   readonly originStateId: number;
@@ -81,10 +81,10 @@ export class DiameterNode {
   readonly #sessionIds: SessionIds;
   readonly #listeners: TransportListener[] = [];
   readonly #connections = new Map<ConnectionId, DiameterConnection>();
-  /** Connections whose handshake goes on: what closes each. */
+  /** Incoming connections whose TLS handshake is not complete, each with the function that closes it. */
   readonly #knocking = new Map<ConnectionId, () => void>();
   readonly #attempts = new Map<number, AbortController>();
-  /** Of peers that have one of their own, by DiameterIdentity in lower case. */
+  /** The transports of peers that have their own, by DiameterIdentity in lower case. */
   #transports: ReadonlyMap<string, Transport>;
   readonly #stopped: Promise<void>;
   readonly #tellStopped: () => void;
@@ -120,7 +120,7 @@ export class DiameterNode {
     return this.#options.origin;
   }
 
-  /** Listens and connects; rejects when an address cannot be had, and then holds none. */
+  /** Opens the listeners and connects to the peers. If a listener fails, closes the others and rejects. */
   async start(): Promise<void> {
     try {
       for (const at of this.#options.listen) this.#listeners.push(await this.#listen(at));
@@ -131,14 +131,14 @@ export class DiameterNode {
     this.#driver.feed({ type: 'start' });
   }
 
-  /** Addresses that are listened on. */
+  /** The addresses that the node listens on. */
   get addresses(): readonly { readonly address: string; readonly port: number }[] {
     return this.#listeners.map(({ address, port }) => ({ address, port }));
   }
 
   /**
-   * Answers what was asked, says DPR to all and closes everything, at the latest after `timeout` milliseconds. Own
-   * requests that still wait fail.
+   * Answers pending requests, sends DPR to every peer and closes all connections, at the latest after `timeout`
+   * milliseconds. The node's own pending requests fail.
    */
   async stop(timeout = 2_000): Promise<void> {
     const closing = this.#listeners.map((listener) => listener.close());
@@ -148,33 +148,33 @@ export class DiameterNode {
     await Promise.all(closing);
   }
 
-  /** What the application tells the node; what comes of it goes to `perform`. */
+  /** Passes an input of the application to the node. Outputs for the application go to `perform`. */
   feed(input: ApplicationInput): void {
     this.#driver.feed(input);
   }
 
-  /** Takes other peers and routes; peers that stay what they are keep their connections. */
+  /** Replaces peers and routes. Unchanged peers keep their connections. */
   reconfigure(peers: readonly DiameterPeerOptions[], routes: readonly Route[] | undefined): void {
     this.#transports = transportsOf(peers);
     this.#driver.feed({ type: 'configure', peers, routes });
   }
 
-  /** A Session-Id that was never used before and never will be (RFC 6733 8.8). */
+  /** Returns a globally and eternally unique Session-Id (RFC 6733 8.8). */
   newSessionId(): string {
     return this.#sessionIds.next(Buffer.from(this.#host.random(4)).toString('hex'));
   }
 
-  /** State of each peer, for people. */
+  /** The state of each peer, for status output. */
   status() {
     return this.#machine.status();
   }
 
-  /** What a peer said of itself; undefined: it is not connected. */
+  /** What a peer announced in its CER or CEA. Undefined: the peer is not connected. */
   capabilitiesOf(host: string): PeerCapabilities | undefined {
     return this.#machine.capabilitiesOf(host);
   }
 
-  /** Peers that requests to any server of a realm may be sent to. */
+  /** The peers to which a request for a realm may be sent. */
   routesTo(realm: string): readonly string[] {
     return this.#machine.routesTo(realm);
   }
@@ -219,7 +219,7 @@ export class DiameterNode {
     else this.#options.onEvent(event);
   }
 
-  /** A machine that threw loses the connection that the input came over. */
+  /** If the machine threw, resets the connection that the input came from. */
   #faulted(error: unknown, input: NodeInput, output: NodeOutput | undefined): void {
     this.#guard.fault(input.type === 'tick' ? 'timer' : 'diameter', error);
     if (!output && 'connection' in input) this.#reset(input.connection);

@@ -6,9 +6,9 @@ import { makeFolder } from '../system/folder.js';
 const MAX = 2 ** 32 - 1;
 
 /**
- * The Origin-State-Id of a node that starts: the wall clock in seconds, but greater than the last time also where that clock
- * was set back (RFC 6733 8.16), or others would not see that it has forgotten its sessions. It is kept in this folder, which is
- * made. Rejects with the system's error.
+ * Returns the Origin-State-Id for a node that starts: the wall clock in seconds, but always greater than in the last
+ * run, even if the clock was set back (RFC 6733 8.16). Otherwise peers would not notice that the node lost its
+ * sessions. The value is stored in `folder`, which is created if missing. Rejects with the system's error.
  */
 export async function nextOriginState(folder: string, now: number): Promise<number> {
   const path = join(folder, 'origin-state');

@@ -14,13 +14,16 @@ export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
 };
 
-/** Between two warnings about one configured peer, in milliseconds. */
+/** Minimum time between two warnings about one configured peer, in milliseconds. */
 const REFUSAL_PAUSE = 60_000;
 
-/** Why a configured peer is refused, and what to do. */
+/** Why a configured peer is refused, and what to do about it. */
 const NOT_ITS_ADDRESS = 'diameter.peers does not list the address for this peer: add it to from, or use TLS';
 
-/** Logs and counts events of the Diameter node; messages are logged at `level`, with their Session-Id in the field `session`. */
+/**
+ * Returns a function that logs and counts the events of a Diameter node. It logs messages at `level`, with their
+ * Session-Id in the field `session`.
+ */
 export function diameterReporter(
   log: Logger,
   metrics: Metrics,
@@ -28,9 +31,9 @@ export function diameterReporter(
   session: 'session' | 'diameterSession',
   host: Host,
 ): (event: DiameterEvent, grammarian: Grammarian) => void {
-  /** When the log last warned about each peer. */
+  /** When the last warning about each peer was logged. */
   const warned = new Map<string, number>();
-  /** Anyone can claim to be a configured peer: the log warns about each once a minute at most. */
+  /** Anyone can claim to be a configured peer, so warnings about each peer are rate-limited. */
   const refused = ({ peer = '', address, code }: Extract<DiameterEvent, { type: 'peerRefused' }>) => {
     const now = host.monotonic();
     const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
@@ -77,7 +80,7 @@ export function diameterReporter(
   };
 }
 
-/** Logs why a TLS connection failed. */
+/** Returns a function that logs why a TLS connection failed. */
 export function refusedReporter(log: Logger): (reason: string) => void {
   return (reason) => log.warn({ reason }, 'TLS connection failed');
 }

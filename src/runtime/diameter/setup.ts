@@ -10,12 +10,12 @@ import { engineSettings, type TlsSettings } from '../tls/settings.js';
 import type { DiameterListenOptions, DiameterPeerOptions } from './node.js';
 import { TlsTransport } from './tls.js';
 
-/** What a configuration says of TLS between Diameter nodes. */
+/** The section `diameter.tls` of a configuration. */
 export interface DiameterTlsSection extends TlsFiles, TlsSettings, CrlSection {
   readonly port: number;
 }
 
-/** What a configuration says of a peer. */
+/** An element of `diameter.peers` in a configuration. */
 export interface DiameterPeerSection {
   readonly host: string;
   readonly address?: string | undefined;
@@ -29,15 +29,17 @@ export interface DiameterPeerSection {
 }
 
 interface DiameterSection {
-  /** Of a server: connections without TLS are taken, too. */
+  /** Servers only: also accept connections without TLS. */
   readonly plain?: boolean | undefined;
-  /** Of a server: where it takes connections. */
+  /** Servers only: the addresses to listen on. */
   readonly listen?: readonly string[] | undefined;
   readonly tls?: DiameterTlsSection | undefined;
   readonly peers: readonly DiameterPeerSection[];
 }
 
-/** Without TLS a peer is told by its address: one without any could never connect from another host. */
+/**
+ * Without TLS, a peer is identified by its source address. A peer without addresses could connect from this host only.
+ */
 function checkPeers({ tls, peers, plain = true, listen = [] }: DiameterSection): void {
   if (tls || !plain || listen.every(isLoopback)) return;
   const lost = peers.find((peer) => !peer.tls && !hasSources(peer));
@@ -48,7 +50,10 @@ function checkPeers({ tls, peers, plain = true, listen = [] }: DiameterSection):
   );
 }
 
-/** Reads and checks what a configuration says of TLS and peers, and what its files hold. Throws OperatorError. */
+/**
+ * Reads and checks the TLS section, the peers, and the files that they name. Returns undefined if there is no TLS
+ * section. Throws OperatorError.
+ */
 export async function readDiameterTls(diameter: DiameterSection, host: Host) {
   checkPeers(diameter);
   const { tls, peers, plain } = diameter;
@@ -71,7 +76,7 @@ export async function readDiameterTls(diameter: DiameterSection, host: Host) {
   } as const;
 }
 
-/** What of it is in use, by its files. */
+/** The credentials of `diameter.tls` in use, for expiry checks and warnings. */
 export function usedForDiameter(
   { tls }: Pick<DiameterSection, 'tls'>,
   options: Omit<UsedCredentials, 'section' | 'files' | 'roles'> | undefined,
@@ -79,7 +84,7 @@ export function usedForDiameter(
   return tls && options ? [{ ...options, section: 'diameter.tls', files: tls, roles: ['client', 'server'] }] : [];
 }
 
-/** The transport of a configuration that has TLS. Throws OperatorError. */
+/** Opens the TLS transport of a configuration; undefined if it has no TLS section. Throws OperatorError. */
 export async function openDiameterTls(
   section: DiameterSection,
   host: Host,
@@ -89,7 +94,7 @@ export async function openDiameterTls(
   return options && new TlsTransport(options, host, onRefused);
 }
 
-/** Peers as a node takes them. */
+/** Converts configured peers to node options. */
 export function peerOptions(
   peers: readonly DiameterPeerSection[],
   transport: TlsTransport | undefined,
@@ -97,7 +102,7 @@ export function peerOptions(
   return peers.map(({ tls, ...peer }) => ({ ...peer, secure: tls, ...(tls && transport ? { transport } : {}) }));
 }
 
-/** Where a server takes connections: with TLS where that is configured, without unless that is switched off. */
+/** The listeners of a server: plain ones unless `plain` is off, and TLS ones if TLS is configured. */
 export function listenOptions(
   section: DiameterSection & { readonly listen: readonly string[]; readonly port: number; readonly plain: boolean },
   transport: TlsTransport | undefined,

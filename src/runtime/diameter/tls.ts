@@ -15,15 +15,15 @@ import { type Path, Trust } from '../tls/certificates/trust.js';
 import { PeerJudge, type PeerJudgeOptions } from '../tls/peer-certificate.js';
 import type { Guest, Knock, Transport, TransportAddress, TransportConnection, TransportListener } from './transport.js';
 
-/** OpenSSL 3: what was decrypted is overwritten as soon as it is read; Node has no name for it. */
+/** OpenSSL 3 option: overwrite decrypted octets after they are read. Node has no constant for it. */
 const SSL_OP_CLEANSE_PLAINTEXT = 0x2;
 
-/** PEM texts and versions of TLS; the same for both directions. */
+/** Credentials in PEM and TLS settings, the same for incoming and outgoing connections. */
 export interface DiameterTlsOptions {
   readonly caPem: string;
   readonly certificatePem: string;
   readonly keyPem: string;
-  /** Undefined: nobody is revoked. */
+  /** Undefined: certificates are not checked for revocation. */
   readonly revocation: Revocation | undefined;
   readonly minVersion: SecureVersion;
   readonly maxVersion: SecureVersion;
@@ -34,19 +34,19 @@ export interface DiameterTlsOptions {
 }
 
 /**
- * TLS from the first octet (RFC 6733 2.2, 13.1): both ends have a certificate of the CA, and the one of the other end bears
- * its DiameterIdentity as a dNSName.
+ * TLS from the first octet (RFC 6733 2.2, 13.1). Both ends authenticate with a certificate of the CA, which contains
+ * the DiameterIdentity as a dNSName.
  */
 export class TlsTransport implements Transport {
   #options: DiameterTlsOptions;
   readonly #judge: PeerJudge;
-  /** Open connections, with the certificate path of each. */
+  /** Open connections with the verified certificate path of each. */
   readonly #open = new Map<TLSSocket, Path>();
   readonly #servers = new Set<Server>();
   readonly #onRefused: (reason: string) => void;
   readonly #host: Host;
 
-  /** `onRefused` gets the reason when a connection fails. */
+  /** `onRefused` receives the reason when a connection fails. */
   constructor(options: DiameterTlsOptions, host: Host, onRefused: (reason: string) => void = () => undefined) {
     this.#host = host;
     this.#options = options;
@@ -60,7 +60,7 @@ export class TlsTransport implements Transport {
   }
 
   /**
-   * Other certificates for connections from now on; those of a certificate that is revoked now are closed. Throws
+   * Uses other credentials for new connections, and closes open connections whose certificate is now revoked. Throws
    * CrlSignatureError.
    */
   reload(options: DiameterTlsOptions): void {
@@ -78,7 +78,7 @@ export class TlsTransport implements Transport {
       port: to.port,
       servername: host,
       rejectUnauthorized: true,
-      // Judged below: by its DiameterIdentity, not by the address that it is reached at.
+      // Checked below: the certificate must contain the DiameterIdentity, not the address.
       checkServerIdentity: () => undefined,
     });
     const abort = () => socket.destroy(new Error('given up'));
@@ -104,10 +104,10 @@ export class TlsTransport implements Transport {
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: CER_TIMEOUT,
-      // Connections are long-lived: resumption gains nothing.
+      // Connections are long-lived, so resumption gains nothing.
       sessionTimeout: 1,
     });
-    /** Connections whose handshake goes on, by their other end. */
+    /** Connections whose handshake is not complete, by remote address and port. */
     const guests = new Map<string, Guest>();
     const take = (end: string) => {
       const guest = guests.get(end);
@@ -116,7 +116,7 @@ export class TlsTransport implements Transport {
     };
     server.on('connection', (socket: Socket) => {
       const end = endOf(socket);
-      // Asked for at once: a socket that is closed has no other end any more.
+      // Computed beforehand: a closed socket no longer has a remote address.
       socket.once('close', () => guard.run('tls', () => take(end)?.closed()));
       guard.run(
         'tls',
@@ -147,7 +147,7 @@ export class TlsTransport implements Transport {
     );
     server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
     await once(server, 'listening');
-    // An error of accept() costs that connection only.
+    // An error of accept() affects that connection only.
     server.on('error', () => undefined);
     this.#servers.add(server);
     const bound = server.address();
@@ -175,7 +175,7 @@ export class TlsTransport implements Transport {
     else connection.reset();
   }
 
-  /** Judges the certificate of the other end. Throws with the reason if it is refused. */
+  /** Verifies the peer's certificate. Throws with the reason if it is refused. */
   #judged(socket: TLSSocket, role: PeerRole): VerifiedPeer {
     const judgement = this.#judge.judge(socket, this.#host.wall());
     if ('reason' in judgement) throw new Error(`${judgement.reason}: ${judgement.detail}`);
@@ -202,7 +202,7 @@ function judgeOptions(options: DiameterTlsOptions): PeerJudgeOptions {
   return { trust: new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem)), revocation, policy };
 }
 
-/** The engine gets no CRL: the judgement is ours alone. */
+/** OpenSSL gets no CRL: PeerJudge alone decides about revocation. */
 function contextOf(options: DiameterTlsOptions) {
   const { caPem, certificatePem, keyPem, minVersion, maxVersion, ciphers, ecdhCurve } = options;
   return {
@@ -217,13 +217,14 @@ function contextOf(options: DiameterTlsOptions) {
   };
 }
 
-/** Names a connection by its other end, which no other connection has at the same time. */
+/** Identifies a connection by its remote address and port, which are unique among open connections of a listener. */
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
 function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnection {
-  // Several messages at once Node copies into a block that it frees as it is, with the keys in them.
+  // Without _writev, Node does not merge several messages into a block that it frees without overwriting the keys in
+  // it.
   Object.defineProperty(socket, '_writev', { value: undefined });
   return {
     stream: socket,
@@ -234,7 +235,7 @@ function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnecti
   };
 }
 
-/** Whether one of a certificate's dNSNames is this host: to the letter, but for case; no wildcards. */
+/** Whether a dNSName of the certificate equals this host, ignoring case. Wildcards do not match. */
 function bears({ dnsNames }: VerifiedPeer, host: string): boolean {
   return dnsNames.some((name) => name.toLowerCase() === host.toLowerCase());
 }

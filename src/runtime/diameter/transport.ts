@@ -4,7 +4,7 @@ import { parseAddress } from '../../protocol/bytes/address.js';
 import { withoutScope } from '../../protocol/bytes/address-set.js';
 import type { Guard } from '../service/barrier.js';
 
-/** Octets that are read at once. */
+/** Size of the read buffer in octets. */
 const READ_BUFFER = 65_536;
 
 export interface TransportAddress {
@@ -12,57 +12,57 @@ export interface TransportAddress {
   readonly port: number;
 }
 
-/** Octets of a connection, in order. */
+/** The octet stream of a connection, in order. */
 export interface OctetStream {
-  /** What is sent from now on may still arrive. */
+  /** Whether octets can still be sent. */
   readonly writable: boolean;
-  /** Nothing comes any more. */
+  /** Whether the stream is closed. */
   readonly closed: boolean;
-  /** Octets that wait to be sent. */
+  /** Octets that are buffered for sending. */
   readonly writableLength: number;
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
   on(event: 'close' | 'error', listener: () => void): unknown;
-  /** `sent`: the octets are not needed any more. */
+  /** Calls `sent` when the octets are no longer needed. */
   write(octets: Uint8Array, sent?: () => void): unknown;
-  /** Closes it once everything is sent. */
+  /** Closes the stream after sending what is buffered. */
   end(): unknown;
 }
 
-/** A connection as a transport gives it: a stream of octets, and what is known of its ends. */
+/** A connection that a transport has opened: its octet stream and the addresses and identities of its ends. */
 export interface TransportConnection {
   readonly stream: OctetStream;
-  /** Octets of our own address. */
+  /** Local address in network byte order. */
   readonly localAddress: Uint8Array;
   readonly remoteAddress: string;
-  /** DiameterIdentities that the certificate of the other end bears; undefined: TLS does not protect the connection. */
+  /** The dNSNames of the peer's certificate. Undefined: the connection is not protected by TLS. */
   readonly identities: readonly string[] | undefined;
-  /** Closes without ceremony: the stream is not to be trusted any more (RFC 6733 2.1). */
+  /** Closes the connection at once, because its stream can no longer be trusted (RFC 6733 2.1). */
   reset(): void;
 }
 
 export interface TransportListener extends TransportAddress {
-  /** Takes no more connections; resolves when the last one that was taken is closed. */
+  /** Stops accepting connections. Resolves when all accepted connections are closed. */
   close(): Promise<void>;
 }
 
-/** An incoming connection before it can carry messages. */
+/** Follows an incoming connection until it can carry messages. */
 export interface Guest {
-  /** It can carry messages. */
+  /** The connection can carry messages now. */
   accepted(connection: TransportConnection): void;
-  /** It closed before. */
+  /** The connection was closed before it was accepted. */
   closed(): void;
 }
 
-/** Reports an incoming connection from this address; the node calls `drop` to close it before it is accepted. */
+/** Reports an incoming connection and its source address. The node calls `drop` to close it before it is accepted. */
 export type Knock = (address: string, drop: () => void) => Guest;
 
-/** How connections are made: TCP here, TLS in the same form (RFC 6733 2.2). */
+/** Opens and accepts connections. TCP is in this file, TLS in tls.ts (RFC 6733 2.2). */
 export interface Transport {
   /** Rejects with the system's error, or when the signal aborts. */
   connect(to: TransportAddress, host: string, signal: AbortSignal): Promise<TransportConnection>;
   /**
-   * Takes connections; `guard` stands around what happens to them. Rejects with the system's error (EADDRINUSE, EACCES,
-   * EADDRNOTAVAIL).
+   * Listens for connections. `guard` contains faults in handling them. Rejects with the system's error (EADDRINUSE,
+   * EACCES, EADDRNOTAVAIL).
    */
   listen(at: TransportAddress, knock: Knock, guard: Guard): Promise<TransportListener>;
 }
@@ -99,7 +99,7 @@ export const tcpTransport: Transport = {
     );
     server.listen({ host: at.address, port: at.port, ipv6Only: isIP(at.address) === 6 });
     await once(server, 'listening');
-    // An error of accept() costs that connection only.
+    // An error of accept() affects that connection only.
     server.on('error', () => undefined);
     const bound = server.address();
     const port = typeof bound === 'object' && bound ? bound.port : at.port;
@@ -109,8 +109,8 @@ export const tcpTransport: Transport = {
 };
 
 /**
- * Hands on what was read, and overwrites it: an answer may hold a key. Without a buffer of ours Node reads into one of its
- * own, copies that and frees it as it is.
+ * Emits a copy of the octets read and overwrites the read buffer, since an answer may contain a key. Without a buffer
+ * of ours, Node would read into its own, copy that, and free it without overwriting it.
  */
 function take(socket: Socket, buffer: Uint8Array, length: number): boolean {
   const read = buffer.subarray(0, length);

@@ -3,15 +3,15 @@ import { type Guard, unguarded } from '../service/barrier.js';
 import type { PeerCredentials, PeerEngineAnswer, PeerHandshake } from './engine.js';
 
 export interface EapPeerOptions {
-  /** Sent in clear: `@realm` says no more than routing needs (RFC 9190 2.1.7). */
+  /** The EAP identity, sent in clear. `@realm` reveals only what routing needs (RFC 9190 2.1.7). */
   readonly identity: string;
-  /** Octets of the largest EAP packet to send. */
+  /** Maximum size of a sent EAP packet in octets. */
   readonly mtu: number;
   readonly credentials: PeerCredentials;
   readonly guard?: Guard | undefined;
 }
 
-/** An EAP peer with EAP-TLS for one run: joins the method with an engine. */
+/** An EAP-TLS peer for one run: connects the method to an engine. */
 export class EapPeer {
   readonly #method: EapPeerMethod;
   readonly #credentials: PeerCredentials;
@@ -19,7 +19,7 @@ export class EapPeer {
   readonly #sink: (event: EapPeerEvent) => void;
   #handshake: PeerHandshake | undefined;
 
-  /** `sink` takes the keys over. */
+  /** `sink` becomes the owner of the keys. */
   constructor(options: EapPeerOptions, sink: (event: EapPeerEvent) => void) {
     const { credentials, guard = unguarded } = options;
     this.#method = new EapPeerMethod(options);
@@ -28,12 +28,12 @@ export class EapPeer {
     this.#sink = sink;
   }
 
-  /** One EAP packet from the authenticator. */
+  /** Processes one EAP packet from the authenticator. */
   receive(octets: Uint8Array): void {
     this.#step({ type: 'packet', octets });
   }
 
-  /** Forgets everything; nothing more comes out. */
+  /** Ends the run and frees its state. No event follows. */
   close(): void {
     this.#step({ type: 'close' });
   }

@@ -12,38 +12,38 @@ import type { ServerEngine, ServerEngineAnswer, ServerEngineEnd, ServerHandshake
 import { TlsServerEngine, type TlsServerOptions } from './tls-server.js';
 
 /**
- * Waits until the engine may work for a conversation; resolves with the function that ends the turn, or with undefined
- * if the server has too much to do.
+ * Waits for the conversation's turn to use the engine. Resolves with the function that ends the turn, or with undefined
+ * if the server is overloaded.
  */
 export type EngineTurn = () => Promise<(() => void) | undefined>;
 
-/** What a conversation is given at its start. */
+/** What a new conversation is given. */
 export interface ConversationParts {
-  /** Octets of the largest EAP packet to send. */
+  /** Maximum size of a sent EAP packet in octets. */
   readonly mtu: number;
-  /** Whose conversation it is. */
+  /** The session that this conversation authenticates. */
   readonly session?: string | undefined;
-  /** Asked before each flight; undefined: the engine works on all flights at once. */
+  /** Awaited before each flight. Undefined: the engine processes all flights at once. */
   readonly turn?: EngineTurn | undefined;
 }
 
 export interface EapServerOptions<G> extends TlsServerOptions {
-  /** Octets of a TLS flight of a client, which is mostly its certificates; undefined: MAX_FLIGHT. */
+  /** Maximum size of a client's TLS flight in octets, which is mostly certificates. Undefined: MAX_FLIGHT. */
   readonly maxClientFlight?: number | undefined;
   /**
-   * Decides on the client that a session brings, at every handshake, resumed ones too, before the client hears of
-   * success.
+   * Decides whether the client of a session is authorized. Called for every handshake, resumed ones included, before
+   * the client learns of success.
    */
   readonly authorize: (peer: VerifiedPeer, session: string) => Promise<Authorization<G>>;
 }
 
-/** The EAP server: options and an engine that all conversations share. */
+/** The EAP server: its options and the engine that all conversations share. */
 export class EapServer<G> {
   #options: EapServerOptions<G>;
   readonly #engine: ServerEngine<TlsServerOptions>;
   readonly #host: Host;
 
-  /** Throws the platform's error for certificates that cannot be used, CrlSignatureError for a CRL. */
+  /** Throws the platform's error if the credentials are unusable, CrlSignatureError for a forged CRL. */
   constructor(options: EapServerOptions<G>, engine: ServerEngine<TlsServerOptions> = new TlsServerEngine(options)) {
     this.#options = options;
     this.#engine = engine;
@@ -54,18 +54,18 @@ export class EapServer<G> {
     return this.#options;
   }
 
-  /** What it knows of revoked certificates. */
+  /** What the engine knows about revoked certificates. */
   get judge(): ServerJudge {
     return this.#engine.judge;
   }
 
-  /** Takes other certificates or CRLs, whole or not at all: throws as the constructor does and keeps the old ones. */
+  /** Replaces credentials and CRLs. Throws as the constructor does, and then keeps the old ones. */
   reload(options: EapServerOptions<G>): void {
     this.#engine.reload(options);
     this.#options = options;
   }
 
-  /** Makes session tickets with this key of 48 octets from now on, and accepts no others. */
+  /** From now on issues and accepts only session tickets of this key (48 octets). */
   setTicketKey(key: Uint8Array): void {
     this.#engine.setTicketKey(key);
   }
@@ -83,7 +83,7 @@ interface Caller<G> {
   readonly reject: (error: unknown) => void;
 }
 
-/** One EAP conversation, in lock step: joins the method with the engine and the decision on the client. */
+/** One EAP conversation in lock step: connects the method to the engine and to the authorization decision. */
 export class EapConversation<G> {
   readonly #method: EapAuthenticator<G>;
   readonly #engine: ServerEngine<TlsServerOptions>;
@@ -106,7 +106,7 @@ export class EapConversation<G> {
     this.#turn = turn;
   }
 
-  /** Whether the client has proven that it has a good certificate. */
+  /** Whether the client has proven possession of an accepted certificate. */
   get proven(): boolean {
     return this.#method.proven;
   }
@@ -117,8 +117,8 @@ export class EapConversation<G> {
   }
 
   /**
-   * One Response, or no octets for the start (RFC 4072 3.1). Whoever awaits a success takes its keys over. Rejects only
-   * without a guard, with a fault.
+   * Processes one EAP Response, or no octets at the start (RFC 4072 3.1). On success the caller owns the keys. Rejects
+   * only with a fault, and only if there is no guard.
    */
   handle(octets: Uint8Array): Promise<EapServerAnswer<G>> {
     const earlier = this.#caller;
@@ -129,12 +129,12 @@ export class EapConversation<G> {
       } catch (error) {
         this.#fault(error);
       }
-      // A Response out of turn is answered at once, and the earlier one still waits.
+      // An unexpected Response was answered at once; the earlier caller keeps waiting.
       this.#caller ??= earlier;
     });
   }
 
-  /** Ends the conversation and frees what it holds. */
+  /** Ends the conversation and frees its state. */
   close(): void {
     this.#step({ type: 'close' });
   }
@@ -171,7 +171,7 @@ export class EapConversation<G> {
   async #inTurn(turn: EngineTurn, token: number, flight: Uint8Array): Promise<void> {
     try {
       const done = await turn();
-      // Meanwhile the conversation may have been closed.
+      // The conversation may have been closed meanwhile.
       if (!done) this.#step({ type: 'busy', token });
       else if (this.#method.busy) this.#exchange(token, flight, done);
       else done();
@@ -211,7 +211,7 @@ export class EapConversation<G> {
     }
   }
 
-  /** A fault of ours costs this conversation. */
+  /** A fault ends this conversation only. */
   #fault(error: unknown): void {
     const { guard = unguarded } = this.#options();
     if (guard === unguarded) {

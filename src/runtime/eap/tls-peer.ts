@@ -18,12 +18,12 @@ import type { EngineFault, PeerCredentials, PeerEngineAnswer, PeerHandshake } fr
 
 export interface PeerCredentialsOptions {
   readonly caPem: string;
-  /** Without a certificate, a server that follows RFC 5216 refuses. */
+  /** Without a certificate, a server that follows RFC 5216 refuses the peer. */
   readonly certificatePem?: string;
   readonly keyPem?: string;
-  /** The server's certificate must name this host, or a host below it. */
+  /** The server's certificate must name this host or a host below it. */
   readonly serverName: string;
-  /** Undefined: no server is revoked. */
+  /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
@@ -36,9 +36,12 @@ export interface PeerCredentialsOptions {
   readonly host?: Host | undefined;
 }
 
-/** A ticket and the server that gave it: the engine shows no certificate of a session that is resumed. */
+/**
+ * A session ticket and the server that issued it. In a resumed session the engine does not show the server's
+ * certificate.
+ */
 export interface PeerSession {
-  /** Holds the resumption secret. */
+  /** The session, including its resumption secret. */
   readonly ticket: Secret;
   readonly server: VerifiedPeer;
 }
@@ -52,16 +55,18 @@ interface Parts {
   readonly host: Host;
 }
 
-/** Node's TLS as the engine of EAP peers; made once, since reading certificates costs more than a handshake. */
+/** Node's TLS as the engine of EAP peers. Created once, since parsing certificates costs more than a handshake. */
 export class TlsPeerCredentials implements PeerCredentials {
   readonly context: SecureContext;
   readonly serverName: string;
   readonly judge: PeerJudge;
-  /** What a ticket is bound to: with other certificates, CAs or versions of TLS it is worthless. */
+  /** What a ticket depends on: with other certificates, CAs or TLS versions it is useless. */
   readonly binding: string;
   readonly extendedMasterSecret: MasterSecretPolicy;
   readonly host: Host;
-  /** Of the last handshake, for an abbreviated one (RFC 9190 2.1.2). Used once, so that two uses cannot be linked. */
+  /**
+   * The session of the last handshake, for resumption (RFC 9190 2.1.2). Used once, so that two uses cannot be linked.
+   */
   session: PeerSession | undefined;
 
   constructor({ context, serverName, judge, binding, extendedMasterSecret, host }: Parts, session?: PeerSession) {
@@ -78,7 +83,7 @@ export class TlsPeerCredentials implements PeerCredentials {
     return new TlsPeerHandshake(this);
   }
 
-  /** The session to resume, if its server would still be accepted; the caller takes the ticket over. */
+  /** Returns the session to resume if its server would still be accepted. The caller owns it. */
   takeSession(): PeerSession | undefined {
     const { session } = this;
     this.session = undefined;
@@ -88,7 +93,7 @@ export class TlsPeerCredentials implements PeerCredentials {
     return undefined;
   }
 
-  /** Takes the ticket over, for the next handshake. */
+  /** Keeps a session for the next handshake and becomes its owner. */
   keepSession(session: PeerSession): void {
     this.forgetSession();
     this.session = session;
@@ -99,7 +104,7 @@ export class TlsPeerCredentials implements PeerCredentials {
     this.session = undefined;
   }
 
-  /** The wanted server, or why this is not the one. */
+  /** Returns the verified server, or the reason why it is not the expected one. */
   judgeServer(socket: TLSSocket): VerifiedPeer | Failure {
     const judged = this.judge.judge(socket, this.host.wall());
     if ('reason' in judged) return { reason: 'server-certificate', detail: `${judged.reason}: ${judged.detail}` };
@@ -109,8 +114,8 @@ export class TlsPeerCredentials implements PeerCredentials {
 }
 
 /**
- * `before`: the credentials that these replace; their ticket stays if nothing has changed that it depends on. Throws the
- * platform's error for a certificate or key that cannot be used, CrlSignatureError for a CRL.
+ * `before`: the credentials to replace. Their ticket is kept if nothing that it depends on has changed. Throws the
+ * platform's error for an unusable certificate or key, CrlSignatureError for a forged CRL.
  */
 export function createPeerCredentials(
   options: PeerCredentialsOptions,
@@ -160,7 +165,7 @@ interface Failure {
   readonly detail: string;
 }
 
-/** One TLS handshake on the peer. */
+/** The peer's side of one TLS handshake. */
 class TlsPeerHandshake implements PeerHandshake {
   readonly #credentials: TlsPeerCredentials;
   readonly #wire = new FlightWire();
@@ -184,11 +189,11 @@ class TlsPeerHandshake implements PeerHandshake {
         servername: credentials.serverName,
         ...session,
         rejectUnauthorized: true,
-        // Judged in #secured, which resumed sessions pass too.
+        // The server is checked in #secured, which also covers resumed sessions.
         checkServerIdentity: () => undefined,
       });
     const ticket = this.#resuming?.ticket;
-    // The engine reads the ticket within the call.
+    // The engine reads the ticket within this call.
     const socket = ticket ? ticket.use((octets) => begin({ session: Buffer.from(octets.buffer) })) : begin({});
     ticket?.wipe();
     this.#socket = socket;
@@ -215,10 +220,10 @@ class TlsPeerHandshake implements PeerHandshake {
   finish(): EapKeys {
     const keys = exportKeys(this.#socket, this.#hellos);
     const isTls12Resumed = this.#socket.isSessionReused() && this.#socket.getProtocol() !== 'TLSv1.3';
-    // With TLS 1.2 the engine has no event for the next ticket of a session that was resumed.
+    // In a resumed TLS 1.2 session the engine emits no event for the new ticket.
     const next = isTls12Resumed ? this.#socket.getSession() : undefined;
     if (next) this.#ticket ??= Secret.take(next);
-    // Only a server that has committed itself gave a ticket worth keeping.
+    // Keep the ticket only if the server confirmed success.
     if (this.#ticket && this.#server) this.#credentials.keepSession({ ticket: this.#ticket, server: this.#server });
     this.#ticket = undefined;
     return keys;
@@ -264,7 +269,7 @@ class TlsPeerHandshake implements PeerHandshake {
     else this.#failure ??= server ?? { reason: 'protocol', detail: 'a session that was not asked for' };
   }
 
-  /** An event of the engine that throws fails the handshake, not the process. */
+  /** If handling an engine event throws, the handshake fails. */
   #guarded(action: () => void): void {
     try {
       action();
@@ -281,7 +286,7 @@ function failureOf(error: NodeJS.ErrnoException): PeerFailure {
   return 'server-certificate';
 }
 
-/** RFC 9190 2.2: a dNSName equals the configured name or lies under it. The Subject is not looked at. */
+/** RFC 9190 2.2: a dNSName must equal the configured name or be a subdomain of it. The Subject is ignored. */
 function namesServer(dnsNames: readonly string[], serverName: string): boolean {
   const wanted = serverName.toLowerCase();
   return dnsNames.some((name) => name.toLowerCase() === wanted || name.toLowerCase().endsWith(`.${wanted}`));

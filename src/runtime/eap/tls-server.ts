@@ -29,9 +29,9 @@ export interface TlsServerOptions {
   readonly caPem: string;
   readonly certificatePem: string;
   readonly keyPem: string;
-  /** Undefined: no certificate is revoked. */
+  /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;
-  /** A client brought the certificate of a CA that was not known: more certificates may be revoked. */
+  /** Called when a client brought the certificate of an unknown CA: its CRL can now be verified. */
   readonly onLearned?: (() => void) | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
@@ -52,14 +52,14 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
   readonly #server: Server;
   readonly #judge: PeerJudge;
   #ticketKey: Secret;
-  /** Of the key above and the trust anchors. */
+  /** Derived from the ticket key and the trust anchors. */
   #derivedKey: Secret;
-  /** Accepts no tickets; made when it is needed. */
+  /** A TLS server that accepts no tickets. Created on first use. */
   #fullServer: Server | undefined;
-  /** Tells which handshake an event of the one TLS server belongs to: its connections are made within this context. */
+  /** Maps an event of the TLS server to its handshake: each connection is created within this context. */
   readonly #current = new AsyncLocalStorage<TlsServerHandshake>();
 
-  /** Throws the platform's error for certificates that cannot be used, CrlSignatureError for a CRL. */
+  /** Throws the platform's error for unusable credentials, CrlSignatureError for a forged CRL. */
   constructor(options: TlsServerOptions) {
     this.#options = options;
     this.#host = options.host ?? systemHost;
@@ -76,7 +76,7 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
 
   reload(options: TlsServerOptions): void {
     const fresh = judgeOptions(options);
-    // Throws if the context cannot be made, before anything has changed.
+    // Throws if the context cannot be created, before anything has changed.
     createSecureContext(contextOptions(options));
     this.#judge.reload(fresh);
     this.#server.setSecureContext(contextOptions(options));
@@ -102,7 +102,8 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     const server = createServer({
       ...contextOptions(this.#options),
       requestCert: true,
-      // We judge the certificate ourselves, to say why it is refused: only what is explicitly good passes.
+      // PeerJudge verifies the certificate, so that the reason of a refusal is known. Only an explicit pass is
+      // accepted.
       rejectUnauthorized: false,
     });
     server.on('secureConnection', (socket) => this.#on((handshake) => handshake.secured(socket, this.#guard)));
@@ -114,7 +115,7 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     return this.#options.guard ?? unguarded;
   }
 
-  /** An event of the engine, for the handshake that it belongs to. */
+  /** Handles an engine event with the handshake that it belongs to. */
   #on(event: (handshake: TlsServerHandshake) => void): void {
     const handshake = this.#current.getStore();
     if (!handshake) return;
@@ -132,9 +133,9 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
   }
 
   /**
-   * A ticket says that the engine has verified a certificate under the trust anchors of that time. Its key depends on
-   * them: after the anchors change, here or at another server of the store, the engine cannot read it and makes a full
-   * handshake. Called after each setSecureContext, which makes a key of its own.
+   * A ticket implies that the engine verified a certificate under the trust anchors of that time. The ticket key
+   * therefore depends on the anchors: after they change, here or at another server that shares the store, the engine
+   * cannot read the ticket and makes a full handshake. Called after each setSecureContext, which resets the key.
    */
   #useTicketKey(): Secret {
     const digest = this.#ticketKey.use((key) =>
@@ -147,7 +148,10 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     return derived;
   }
 
-  /** False for a session that would be refused, or whose issuers are not known: a full handshake brings them. */
+  /**
+   * False if the session would be refused or its issuers are unknown. A full handshake then brings the issuers'
+   * certificates.
+   */
   #mayResume(hello: Uint8Array): boolean {
     const certificate = this.#derivedKey.use((key) => certificateOfTicket(hello, key));
     return certificate === undefined || this.#judge.canResume(certificate, this.#host.wall());
@@ -168,7 +172,7 @@ interface HandshakeParts {
   readonly extendedMasterSecret: MasterSecretPolicy | undefined;
 }
 
-/** One TLS handshake on the server. */
+/** The server's side of one TLS handshake. */
 export class TlsServerHandshake implements ServerHandshake {
   readonly wire = new FlightWire();
   readonly #parts: HandshakeParts;
@@ -196,7 +200,7 @@ export class TlsServerHandshake implements ServerHandshake {
     this.wire.destroy();
   }
 
-  /** The engine has completed the handshake. */
+  /** Called when the engine has completed the handshake. */
   secured(socket: TLSSocket, guard: Guard): void {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
@@ -212,7 +216,7 @@ export class TlsServerHandshake implements ServerHandshake {
   async #exchange(flight: Uint8Array): Promise<ServerEngineAnswer> {
     this.#hellos.fromClient(flight);
     await this.wire.exchange(flight);
-    // Nobody waits for this any more, and there is nothing left to judge.
+    // The handshake was destroyed, so there is nothing left to verify.
     if (this.#destroyed) return { type: 'failed', reason: 'protocol', detail: 'abandoned' };
     if (this.#error) {
       const { code = '', message } = this.#error;
@@ -267,11 +271,11 @@ function judgeOptions(options: TlsServerOptions): PeerJudgeOptions {
   return { trust, revocation, onLearned, policy };
 }
 
-/** The engine gets no CRL: it would look at it in full handshakes only, and for all paths alike. */
+/** The engine gets no CRL: it would check it in full handshakes only, and for all paths alike. */
 function contextOptions(options: TlsServerOptions): SecureContextOptions {
   const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', ciphers, ecdhCurve } = options;
   return {
-    // The same in each context: with one that the platform makes up, no earlier ticket is accepted.
+    // Must be the same in every context. With the platform's random default, earlier tickets would not be accepted.
     sessionIdContext: 'pana-mip6 eap-tls',
     ca: options.caPem,
     cert: options.certificatePem,

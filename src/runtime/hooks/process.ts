@@ -10,48 +10,51 @@ import { makeFolder } from '../system/folder.js';
 import type { Host } from '../system/host.js';
 import { visible } from '../system/terminal.js';
 
-/** What of a hook's output reaches the log. */
+/** Limits of the hook output that is logged: lines per run, and characters per line. */
 export const MAX_LINES = 200;
 export const MAX_LINE = 500;
 
-/** One run of a hook's program. */
+/** One run of a hook program. */
 export interface HookCall {
   readonly program: string;
-  /** The only argument. */
+  /** The program's only argument. */
   readonly event: HookEvent;
-  /** Without MIP6_PSK_FILE. */
+  /** The environment variables, without MIP6_PSK_FILE. */
   readonly environment: Readonly<Record<string, string>>;
   readonly stateDir: string;
   /** Standard input. */
   readonly input: string | undefined;
-  /** The key that the program finds in MIP6_PSK_FILE. It can be read until the run has ended, and is never shown. */
+  /** The key that the program finds in MIP6_PSK_FILE. Readable until the run has ended; never logged. */
   readonly psk: Secret | undefined;
 }
 
-/** A program that runs. A program that has ended takes signals without effect. */
+/** A running program. Signals to a program that has ended are ignored. */
 export interface HookProcess {
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-/** What a program that runs has to say. None of them must throw. */
+/** Receives the output and the end of a program. Its functions must not throw. */
 export interface HookProcessListener {
-  /** A line of its output: the first MAX_LINES, each of MAX_LINE characters at most. Some may come after the end. */
+  /** A line of output: the first MAX_LINES, each cut to MAX_LINE characters. Some may arrive after `ended`. */
   said(line: string): void;
-  /** Called once. After SIGKILL it comes soon. */
+  /** Called once; soon after SIGKILL. */
   ended(outcome: HookOutcome): void;
-  /** A fault that leaves the outcome as it is. */
+  /** A fault that does not change the outcome. */
   fault(error: unknown): void;
 }
 
-/** Runs programs of hooks. A simulation has its own. */
+/** Runs hook programs. A simulation passes its own implementation. */
 export interface HookProcessRunner {
-  /** Removes the key files that a killed daemon has left in this folder. Called before the daemon starts its first program. */
+  /** Removes key files that a killed daemon left in this folder. Call before the first program starts. */
   removeLeftovers(stateDir: string): Promise<void>;
-  /** Starts a program. What cannot be started ends with an outcome as well. */
+  /** Starts a program. If it cannot be started, `ended` reports a failure. */
   start(call: HookCall, listener: HookProcessListener): HookProcess;
 }
 
-/** Processes of this host: one argument, no shell, a process group of their own. Key files are in the state folder. */
+/**
+ * Runs programs as processes of this host, without a shell, each in its own process group. Key files are written to the
+ * state folder.
+ */
 export class HostProcesses implements HookProcessRunner {
   readonly #host: Host;
 
@@ -79,14 +82,14 @@ export class HostProcesses implements HookProcessRunner {
     return child;
   }
 
-  /** Resolves with why it failed; undefined: it worked. */
+  /** Resolves with the reason of a failure; undefined: the program succeeded. */
   async #run(call: HookCall, child: Child, listener: HookProcessListener): Promise<string | undefined> {
     if (!call.psk) return child.run(call.environment);
     const file = await writePskFile(call.stateDir, call.psk, this.#host);
     try {
       return await child.run({ ...call.environment, MIP6_PSK_FILE: file });
     } finally {
-      // Whether the hook worked is another matter.
+      // A failure here does not change the outcome of the hook.
       await removePskFile(file).catch((error: unknown) => listener.fault(error));
     }
   }
@@ -108,21 +111,21 @@ class Child implements HookProcess {
     this.#signal(signal);
   }
 
-  /** Resolves with why it failed; undefined: it worked. */
+  /** Resolves with the reason of a failure; undefined: the program succeeded. */
   run(environment: Readonly<Record<string, string>>): Promise<string | undefined> {
     if (this.#killed) return Promise.resolve(`ended by ${this.#killed}`);
     const { program, event, input } = this.#call;
     return new Promise((resolve) => {
       const child = spawn(program, [event], { env: environment, cwd: '/', detached: true, stdio: 'pipe' });
       this.#pid = child.pid;
-      // Without file descriptors the platform makes a child that has no streams, whatever its types say.
+      // If file descriptors run out, Node returns a child without streams, contrary to its types.
       const { stdin, stdout, stderr } = child as Partial<typeof child>;
-      // A hook need not read its input: its exit status says whether it worked.
+      // A hook need not read its input; its exit status decides.
       stdin?.on('error', () => undefined).end(input);
       const readers = [stdout, stderr].flatMap((stream) => (stream ? [this.#readLines(stream)] : []));
       const finish = (reason: string | undefined) => {
         this.#pid = undefined;
-        // What the hook left running in its group would hold its output open.
+        // Processes that the hook left in its group would otherwise hold the pipes open.
         for (const reader of readers) reader.close();
         stdout?.destroy();
         stderr?.destroy();
@@ -132,21 +135,21 @@ class Child implements HookProcess {
         finish(`cannot run ${program}: ${error.code ?? error.message}`),
       );
       child.once('exit', (code, signalName) => {
-        // The rest of its group ends with it.
+        // Also kill the rest of the process group.
         if (this.#killed) this.#signal('SIGKILL');
         const reason = code === 0 ? undefined : signalName ? `ended by ${signalName}` : `exit status ${code}`;
-        // The last lines are still on their way.
+        // The last lines have not been read yet.
         setImmediate(() => setImmediate(() => finish(reason)));
       });
     });
   }
 
-  /** To the whole process group. */
+  /** Sends a signal to the whole process group. */
   #signal(name: NodeJS.Signals): void {
     try {
       if (this.#pid !== undefined) process.kill(-this.#pid, name);
     } catch (error) {
-      // It has ended, or it runs as another user by now and cannot be killed.
+      // The process has ended, or runs as another user and cannot be killed.
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ESRCH' && code !== 'EPERM') throw error;
     }
@@ -158,7 +161,7 @@ class Child implements HookProcess {
     let lines = 0;
     reader.on('line', (line) => {
       lines += 1;
-      // Without the key it cannot be told whether a late line shows it.
+      // Once the key is wiped, late lines cannot be checked for it.
       if (lines > MAX_LINES || psk?.isWiped) return;
       const shown = visible(line.slice(0, MAX_LINE));
       this.#said(psk ? withoutKey(shown, psk) : shown);
@@ -167,17 +170,17 @@ class Child implements HookProcess {
   }
 }
 
-/** Octets of a key in a row, as hex digits, that are not shown. */
+/** Hex digits of this many consecutive octets of a key are not logged. */
 const SHOWN_KEY = 8;
 
 const HEX_RUN = /[0-9a-f]{16,}/gi;
 
-/** A line in which digits of the key are replaced; the key itself is never made a string. */
+/** Replaces hex digits of the key in a line. The key itself is never converted to a string. */
 export function withoutKey(line: string, secret: Secret): string {
   return line.replaceAll(HEX_RUN, (digits) => (secret.use((key) => holds(digits, key)) ? '[key]' : digits));
 }
 
-/** Whether hex digits, from any of them on, say octets of the key that stand in a row. */
+/** Whether hex digits, at any offset, contain SHOWN_KEY consecutive octets of the key. */
 function holds(digits: string, key: Uint8Array): boolean {
   const own = Buffer.from(key.buffer, key.byteOffset, key.length);
   return [0, 1].some((from) => {
@@ -193,11 +196,11 @@ function holds(digits: string, key: Uint8Array): boolean {
 
 const keyFolder = (stateDir: string) => join(stateDir, 'keys');
 
-/** Names of key files: random octets in hex. */
+/** Random octets in the name of a key file, which is their hex form. */
 const NAME_OCTETS = 8;
 const KEY_FILE = /^[0-9a-f]{16}$/;
 
-/** Puts a key where a hook can read it: a file of mode 0600 in a directory of mode 0700. Returns its path. */
+/** Writes a key to a file of mode 0600 in a directory of mode 0700. Returns its path. */
 async function writePskFile(stateDir: string, psk: Secret, host: Host): Promise<string> {
   const folder = keyFolder(stateDir);
   await makeFolder(folder, 0o700);
@@ -206,14 +209,14 @@ async function writePskFile(stateDir: string, psk: Secret, host: Host): Promise<
   try {
     await writeKey(file, psk);
   } catch (error) {
-    // A full disk, or the daemon has ended meanwhile: part of a key is not left behind.
+    // Do not leave part of a key behind, for example on a full disk.
     await removePskFile(path);
     throw error;
   }
   return path;
 }
 
-/** Writes the line and closes the file. */
+/** Writes the key as a line and closes the file. */
 async function writeKey(file: FileHandle, psk: Secret): Promise<void> {
   let line: Uint8Array | undefined;
   try {
@@ -225,7 +228,7 @@ async function writeKey(file: FileHandle, psk: Secret): Promise<void> {
   }
 }
 
-/** `0x`, two hex digits an octet and a line end, in memory that the caller overwrites. */
+/** Returns `0x`, two hex digits per octet, and a newline. The caller overwrites the result. */
 function hexLine(octets: Uint8Array): Uint8Array {
   const line = Buffer.allocUnsafeSlow(2 * octets.length + 3);
   line.write('0x', 'latin1');

@@ -6,20 +6,20 @@ import type { Host } from '../system/host.js';
 import type { HookProcessRunner } from './process.js';
 import { type HookOptions, type HookReport, HookRunner, type HookView } from './runner.js';
 
-/** A daemon's hooks as its configuration has them. */
+/** The section `hooks` of a daemon's configuration. */
 interface HookSection {
   readonly 'state-dir': string;
   readonly timeout: number;
   readonly parallel: number;
 }
 
-/** What hooks stand on. */
+/** The part of the surroundings that hooks need. */
 export interface HookGround {
   readonly host: Host;
   readonly hookProcesses: HookProcessRunner;
 }
 
-/** A runner of hooks that logs and counts what happens to them. */
+/** Creates a hook runner that logs and counts its events. */
 export function makeHookRunner(
   hooks: HookSection,
   log: Logger,
@@ -41,8 +41,8 @@ export function makeHookRunner(
 }
 
 /**
- * Makes the folder of a daemon's hooks and clears it of key files of an earlier run, before the first hook runs. Rejects with
- * the system's error if the folder cannot be made.
+ * Creates the folder for hooks and removes key files that an earlier run left there. Call before the first hook runs.
+ * Rejects with the system's error if the folder cannot be created.
  */
 export async function prepareHookFolder(
   { 'state-dir': stateDir }: HookSection,
@@ -55,7 +55,7 @@ export async function prepareHookFolder(
   });
 }
 
-/** Gauges of hooks that are not over. */
+/** Registers gauges of unfinished hooks. */
 export function hookGauges(metrics: Metrics, hooks: () => readonly HookView[]): void {
   metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => hooks().length);
   metrics.gauge(
@@ -69,7 +69,7 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
   return (report) => {
     const { subject, role, event } = report;
     const fields = { subject, role, event };
-    // How long a node waited, earlier tries included.
+    // Time since the event, earlier tries included.
     const since = 'sinceEvent' in report ? { sinceEvent: Math.round(report.sinceEvent) } : {};
     switch (report.type) {
       case 'line':

@@ -26,17 +26,17 @@ export interface HookOptions {
   readonly guard?: Guard | undefined;
 }
 
-/** What a hook is told. */
+/** The variables and input of a hook. */
 export interface HookSaying {
   readonly variables: HookVariables;
-  /** For its standard input. */
+  /** Standard input. */
   readonly input?: string | undefined;
 }
 
-/** Jobs that share runs of a hook with each other, one event a line of its standard input. */
+/** Jobs of one lane share runs of a hook, with one event per line of standard input. */
 export interface HookLane {
   readonly name: string;
-  /** Variables that the hook has beside those of the events. */
+  /** Variables of the hook beside those of each event. */
   readonly variables: HookVariables;
 }
 
@@ -44,22 +44,22 @@ export interface HookJob {
   readonly program: string;
   readonly role: HookRole;
   readonly event: HookEvent;
-  /** Jobs of one subject run one after another, in order: a mobile node, a client. */
+  /** The mobile node or client. Jobs of one subject run one after another, in order. */
   readonly subject: string;
-  /** What the hook is told. A function is asked at each try; undefined: there is nothing to say any more. */
+  /** What the hook is given. A function is called at each try; undefined means that the job is obsolete. */
   readonly variables: HookVariables | (() => HookSaying | undefined);
-  /** The runner keeps a copy, and wipes it when the job is over. */
+  /** The runner keeps a copy and wipes it when the job ends. */
   readonly psk?: Secret | undefined;
-  /** Jobs that must have had their first try before this one has its own, by what `queue` returned. */
+  /** Jobs, by the token that `queue` returned, that must have had their first try before this job's first try. */
   readonly after?: readonly number[];
   readonly lane?: HookLane | undefined;
 }
 
-/** What happens to a job. */
+/** Receives the progress of a job. */
 export interface HookListener {
-  /** It has had its first try, or will have none. Called once. */
+  /** The first try has ended, or there will be none. Called once. */
   settled(outcome: HookOutcome): void;
-  /** It is over: it has worked, or is not tried again. Called once, at last. */
+  /** The job has succeeded or is given up. Called once, last. */
   done?(ok: boolean): void;
 }
 
@@ -70,7 +70,7 @@ interface ReportOf {
 }
 
 export type HookReport =
-  /** `sinceEvent`: milliseconds since the job was queued; earlier tries count. */
+  /** `sinceEvent`: milliseconds since the job was queued, earlier tries included. */
   | (ReportOf & { readonly type: 'line'; readonly line: string; readonly sinceEvent: number })
   | (ReportOf & {
       readonly type: 'finished';
@@ -80,7 +80,7 @@ export type HookReport =
     })
   | (ReportOf & { readonly type: 'refused'; readonly error: HookValueError });
 
-/** What a person sees of a job that has not succeeded yet. */
+/** An unfinished job, for status output. */
 export interface HookView extends ReportOf {
   readonly tries: number;
   readonly problem: string | undefined;
@@ -93,7 +93,7 @@ interface Queued {
   readonly queuedAt: number;
 }
 
-/** Runs the operator's hooks as QUEUE decides, and says what happens to them. */
+/** Runs the operator's hooks in the order that the queue machine decides, and reports their progress. */
 export class HookRunner {
   readonly #options: HookOptions;
   readonly #guard: Guard;
@@ -115,7 +115,7 @@ export class HookRunner {
     );
   }
 
-  /** Queues a job. Returns its token, for `after` of others. */
+  /** Queues a job. Returns its token, for `after` of other jobs. */
   queue(job: HookJob, listener: HookListener): number {
     const { event, subject, after, lane } = job;
     this.#lastToken += 1;
@@ -126,17 +126,17 @@ export class HookRunner {
     return token;
   }
 
-  /** Queues a job. Resolves after its first try, with how that ended. */
+  /** Queues a job. Resolves with the outcome of its first try. */
   run(job: HookJob): Promise<HookOutcome> {
     return new Promise((settled) => this.queue(job, { settled }));
   }
 
-  /** Jobs of this subject that wait, run or will be tried again. */
+  /** The number of unfinished jobs of this subject. */
   backlog(subject: string): number {
     return this.#queue.backlog(subject);
   }
 
-  /** Jobs that wait, run or will be tried again. */
+  /** All unfinished jobs. */
   status(): HookView[] {
     return [...this.#queue.jobs()].flatMap(({ token, tries, problem }) => {
       const queued = this.#jobs.get(token);
@@ -145,8 +145,8 @@ export class HookRunner {
   }
 
   /**
-   * Lets every job have its try, then no more. Resolves when all are over, soon after `within` milliseconds at the latest:
-   * hooks that run are killed after half of that time and at its end.
+   * Gives every queued job one try and retries none. Resolves when all have ended, at the latest soon after `within`
+   * milliseconds: running hooks are killed after half of that time and at its end.
    */
   stop(within: number): Promise<void> {
     return new Promise((resolve) => {
@@ -226,7 +226,7 @@ export class HookRunner {
     if (!isOver) this.#processes.set(run, process);
   }
 
-  /** The call for a job; of one in a lane, everything but the input, which is the lines of all. */
+  /** Prepares the call of a job. In a lane, the call has no input; the job's line is returned beside it. */
   #prepare(
     { job, psk }: Queued,
     inLane: boolean,

@@ -105,105 +105,105 @@ export type LogEvent =
   | 'probe failed'
   | 'probe refused';
 
-/** The fields of log lines. Each has one name and one meaning in all daemons. */
+/** The fields of log lines. A name has the same meaning in all daemons. */
 interface FieldTypes {
-  /** A Diameter peer or host; `toPeer`: where a request goes instead. */
+  /** A Diameter peer or host. `toPeer`: the peer that a request is sent to instead. */
   readonly peer: string;
   readonly toPeer: string;
-  /** Of a PaC or PAA, or of a host that connects; `fromAddress`: before it moved. */
+  /** The address of a PaC, a PAA, or a connecting host. `fromAddress`: the one before a move. */
   readonly address: string;
   readonly port: number;
   readonly fromAddress: string;
-  /** Of this node. */
+  /** The care-of address of this node. */
   readonly careOfAddress: string;
   /**
-   * A PANA session in the PaC and PAA, a Diameter Session-Id in the AAA server; in the PAA that one is `diameterSession`.
-   * `fromSession`: the one that had the lease before.
+   * In the PaC and PAA, a PANA session; in the AAA server, a Diameter Session-Id, which the PAA logs as
+   * `diameterSession`. `fromSession`: the session that held the lease before.
    */
   readonly session: string;
   readonly fromSession: string;
   readonly diameterSession: string;
-  /** The subscriber; `identity` is what an unauthenticated EAP peer claims, `ikeIdentity` what IKE uses. */
+  /** The subscriber. `identity`: what an unauthenticated EAP peer claims. `ikeIdentity`: the identity for IKE. */
   readonly nai: string;
   readonly identity: string;
   readonly ikeIdentity: string;
-  /** Why: a constant code or a text. `detail` explains a code. */
+  /** The reason: a constant code or a text. `detail` explains a code. */
   readonly reason: string;
   readonly detail: string;
-  /** By its name in the RFC. */
+  /** A Result-Code by its RFC name. */
   readonly resultCode: string;
   /** Milliseconds. */
   readonly duration: number;
-  /** Seconds of a session or lease. */
+  /** Lifetime of a session or lease in seconds. */
   readonly lifetime: number;
-  /** Its address; its name for operators, its FQDN, and whether it is in the visited network. */
+  /** The home agent's address. Also its name for operators, its FQDN, and whether it is in the visited network. */
   readonly homeAgent: string;
   readonly homeAgentName: string;
   readonly homeAgentHost: string;
   readonly homeAgentKind: 'home' | 'local';
   readonly homeAddress: string;
-  /** What of Mobile IPv6 was agreed on, and the first digits of the key's hash. */
+  /** The agreed Mobile IPv6 capability, and the first digits of the key's hash. */
   readonly capability: string;
   readonly ike: string;
   readonly root: string;
   readonly fingerprint: string;
   /** The integrity algorithm of PANA. */
   readonly protection: string;
-  /** The version of TLS, and whether its session was resumed. */
+  /** The TLS version, and whether the session was resumed. */
   readonly tls: string;
   readonly resumed: boolean;
   /** Whether the store knew the session. */
   readonly known: boolean;
-  /** A message by its RFC name, and by the paper's; its sequence number and octets. */
+  /** A message by its RFC name and by the paper's name; its sequence number and size in octets. */
   readonly message: string;
   readonly paper: string;
   readonly sequence: number;
   readonly octets: number;
-  /** Product-Name of a peer. */
+  /** The Product-Name of a peer. */
   readonly product: string;
-  /** A key of the configuration, or several. */
+  /** One or more configuration keys. */
   readonly option: string;
-  /** A path, or several. */
+  /** One or more paths. */
   readonly file: string;
-  /** A certificate's subject or a CRL's issuer, with its serial number, whole days left, and end. */
+  /** The subject of a certificate or the issuer of a CRL, its serial number, the whole days left, and its end. */
   readonly credential: string;
   readonly issuer: string;
   readonly serial: string;
   readonly days: number;
   readonly until: string;
-  /** What ran a hook, what for, how often it was tried, a line of its output, and milliseconds since its event. */
+  /** The role and event of a hook, the number of tries, a line of its output, and milliseconds since its event. */
   readonly role: string;
   readonly event: string;
   readonly subject: string;
   readonly try: number;
   readonly line: string;
   readonly sinceEvent: number;
-  /** What an operator did, and his name. */
+  /** The operation of an operator, and the operator's name. */
   readonly operation: string;
   readonly operator: string;
-  /** How many, and which limit they have reached. */
+  /** A count, and the limit that it reached. */
   readonly count: number;
   readonly limit: string;
   /** Milliseconds by which the clock was set forward. */
   readonly step: number;
-  /** The entry point of a fault, its stack, and faults there that were not logged. */
+  /** The entry point of a fault, its stack, and how many faults there were not logged. */
   readonly where: string;
   readonly stack: string | undefined;
   readonly unlogged: number;
   readonly signal: string;
-  /** Addresses and ports. */
+  /** Addresses and ports that are listened on. */
   readonly listening: readonly { readonly address: string; readonly port: number }[];
 }
 
 export type LogFields = { readonly [Name in keyof FieldTypes]?: FieldTypes[Name] | undefined };
 
-/** A call for one line. */
+/** Writes one log line. */
 interface LogCall {
   (event: LogEvent): void;
   (fields: LogFields, event: LogEvent): void;
 }
 
-/** What daemons log with. A misspelt event or field does not compile. */
+/** The logger of a daemon. A misspelt event or field does not compile. */
 export interface Logger {
   level: string;
   isLevelEnabled(level: string): boolean;

@@ -1,40 +1,40 @@
 import { visible, visibleLines } from '../system/terminal.js';
 
-/** Octets of the longest line of the log, with its newline: journald cuts lines at 48 KiB, syslog at 8 KiB or less. */
+/** Maximum size of a log line in octets, newline included. journald cuts lines at 48 KiB, syslog at 8 KiB or less. */
 export const MAX_LINE = 8_192;
 
-/** Octets of one value in it, as JSON writes it. */
+/** Maximum size of one value in octets, as JSON. */
 export const MAX_VALUE = 1_024;
 
-/** Octets of all fields of a line; the rest is for its message, name and time. */
+/** Maximum size of all fields of a line in octets. The rest is for message, name and time. */
 const MAX_FIELDS = 6_144;
 
-/** Elements of a list or an object, and how deep they may be. */
+/** Maximum number of elements of a list or object, and maximum depth. */
 const MAX_ELEMENTS = 32;
 const MAX_DEPTH = 4;
 
-/** Characters of a name. */
+/** Maximum length of a field name in characters. */
 const MAX_NAME = 64;
 
-/** Octets beside a value, of what says that it was cut, and of a number. */
+/** Octets that are reserved for punctuation, for the note that a value was cut, and for a number. */
 const PUNCTUATION = 8;
 const CUT_NOTE = 32;
 const LONGEST_NUMBER = 24;
 
-/** What a line still has room for. */
+/** The octets left on a line. */
 interface Room {
   left: number;
 }
 
 /**
- * The fields of a log line, cut so that the line has at most MAX_LINE octets, however long a value is that somebody from outside
- * has given. What was cut says how long it was.
+ * Cuts fields so that the line has at most MAX_LINE octets, however long the values from outside are. A cut value
+ * states its original length.
  */
 export function boundFields(fields: Record<string, unknown>): Record<string, unknown> {
   return boundObject(fields, { left: MAX_FIELDS }, 0);
 }
 
-/** What a call of the logger is given, in the same way: fields or an error, then the message. */
+/** Cuts the arguments of a logger call in the same way: fields or an error, then the message. */
 export function boundArguments(given: readonly unknown[]): unknown[] {
   const [first, ...rest] = given;
   const message = (text: unknown) => (typeof text === 'string' ? visible(boundText(text, { left: MAX_VALUE })) : text);
@@ -42,7 +42,7 @@ export function boundArguments(given: readonly unknown[]): unknown[] {
   return [message(first), ...rest.map(message)];
 }
 
-/** A stack has lines, of which its message may not be more than one. */
+/** A stack has several lines, but the error message in it must not add any. */
 function errorFields({ name, message, stack = '' }: Error): Record<string, unknown> {
   return { type: name, message, stack: visibleLines(stack.replace(message, () => visible(message))) };
 }
@@ -83,10 +83,10 @@ function bound(value: unknown, room: Room, depth: number): unknown {
   return Array.isArray(value) ? boundArray(value, room, depth + 1) : boundObject(value, room, depth + 1);
 }
 
-/** A text within what is left, counted as JSON and UTF-8 write it. */
+/** Cuts a text to the octets left, counted as JSON in UTF-8. */
 function boundText(text: string, room: Room): string {
   const most = Math.max(0, Math.min(MAX_VALUE, room.left));
-  // No character takes less than one octet, and none more than six.
+  // A UTF-16 unit takes at most six octets, so this text certainly fits.
   if (text.length * 6 <= most) {
     room.left -= Buffer.byteLength(visibleLines(JSON.stringify(text))) + PUNCTUATION;
     return text;
@@ -94,7 +94,7 @@ function boundText(text: string, room: Room): string {
   let octets = 0;
   let end = 0;
   for (const character of text) {
-    // Beyond ASCII as if it were escaped: what a terminal may take for something else is, where a person reads.
+    // Count characters beyond ASCII as escaped: those that a terminal may interpret are written so.
     const cost = character > '~' ? 6 * character.length : Buffer.byteLength(JSON.stringify(character)) - 2;
     if (octets + cost > most) break;
     octets += cost;

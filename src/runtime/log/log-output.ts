@@ -3,16 +3,16 @@ import { Writable } from 'node:stream';
 import { type CancelTimer, type Host, systemHost } from '../system/host.js';
 import { STDOUT } from '../system/journal.js';
 
-/** Octets of lines that wait for a slow reader of standard output. */
+/** Limit in octets of the lines that wait for a slow reader. */
 const MAX_WAITING = 1024 * 1024;
 
-/** Milliseconds until the next try to write what waits, and how long the end of the process waits for the reader. */
+/** Milliseconds between attempts to write waiting lines, and how long the process waits for the reader at its end. */
 const RETRY_AFTER = 100;
 const WAIT_AT_END = 500;
 
 /**
- * Log lines on standard output or standard error, written at once where that is possible. A full disk or a reader that has
- * stopped costs log lines, never the daemon: lines that cannot be written are counted, and the count is logged when writing
+ * Writes log lines to standard output or standard error, at once if possible. A full disk or a stalled reader costs log
+ * lines but never blocks the daemon: lines that cannot be written are counted, and the count is logged when writing
  * works again.
  */
 export class LogOutput {
@@ -25,7 +25,7 @@ export class LogOutput {
   #retry: CancelTimer | undefined;
   readonly #host: Host;
 
-  /** `lostLine`: the log line, with its line break, which says how many are lost. `write`: write(2). */
+  /** `lostLine` returns the log line, with newline, that states how many lines were lost. `write`: write(2). */
   constructor(
     descriptor: number,
     lostLine: (count: number) => string,
@@ -40,7 +40,7 @@ export class LogOutput {
     process.once('exit', () => this.#finish());
   }
 
-  /** Text that ends with a line break. */
+  /** Writes text that ends with a newline. */
   write(text: string): void {
     if (this.#octets >= MAX_WAITING) {
       this.#lost += 1;
@@ -50,7 +50,7 @@ export class LogOutput {
       const lost = this.#lost;
       this.#lost = 0;
       this.#send(this.#lostLine(lost));
-      // Not even this line: what it said is still to be said, and there is no place for another line.
+      // The line about lost lines was lost too: restore the count, add this line, and write nothing.
       if (this.#lost > 0) {
         this.#lost = lost + 1;
         return;
@@ -59,7 +59,10 @@ export class LogOutput {
     this.#send(text);
   }
 
-  /** The same for a library that writes to a stream; `change` has the last word on what is written. */
+  /**
+   * Returns the output as a stream, for a library that needs one. `change` is applied to each text before it is
+   * written.
+   */
   stream(change: (text: string) => string): Writable {
     return new Writable({
       write: (chunk: Buffer, _encoding, done) => {
@@ -87,7 +90,10 @@ export class LogOutput {
     }
   }
 
-  /** How many octets were written; `later`: the reader is slow; `never`: a full disk, or no reader any more. */
+  /**
+   * Returns how many octets were written. `later`: the reader is slow. `never`: the disk is full, or there is no
+   * reader.
+   */
   #tryWrite(octets: Buffer): number | 'later' | 'never' {
     try {
       return this.#write(this.#descriptor, octets);
@@ -102,7 +108,7 @@ export class LogOutput {
     return 'later';
   }
 
-  /** The last lines, for a reader that is only slow. */
+  /** Writes the last lines at the end of the process, waiting for a slow reader. */
   #finish(): void {
     const pause = new Int32Array(new SharedArrayBuffer(4));
     for (let waited = 0; this.#octets > 0 && waited <= WAIT_AT_END; waited += RETRY_AFTER) {
@@ -112,10 +118,10 @@ export class LogOutput {
   }
 }
 
-/** In a pipe or socket that nobody reads, write(2) would otherwise stop the whole process. */
+/** On a pipe or socket that nobody reads, a blocking write(2) would stop the whole process. */
 function makeNonBlocking(descriptor: number): void {
   const kind = fstatSync(descriptor);
   if (!kind.isFIFO() && !kind.isSocket()) return;
-  // Node sets O_NONBLOCK when it opens the stream.
+  // Accessing the stream opens it, and Node then sets O_NONBLOCK.
   void (descriptor === STDOUT ? process.stdout : process.stderr);
 }

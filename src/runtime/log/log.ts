@@ -8,16 +8,17 @@ import { LogOutput } from './log-output.js';
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /**
-   * Pretty for people, JSON for programs; `journal` and `plain` for whoever adds the time himself, with sd-daemon(3)'s
-   * priority or the level's name before it; `auto`: pretty on a terminal, `journal` where that is the journal.
+   * `pretty` is for people, `json` for programs. `journal` and `plain` leave out the time, which the reader of the log
+   * adds, and begin with the sd-daemon(3) priority or the level's name. `auto` is `pretty` on a terminal, `journal` if
+   * systemd's journal reads the output, else `json`.
    */
   readonly format: 'auto' | 'json' | 'pretty' | 'journal' | 'plain';
 }
 
-/** Fields that hold keys, should one ever be logged by mistake. */
+/** Fields that are redacted in case a key is logged by mistake. */
 const SECRETS = ['msk', 'emsk', 'psk', 'key', 'secret', '*.msk', '*.emsk', '*.psk', '*.key', '*.secret'];
 
-/** Priorities of sd-daemon(3) and names by pino's levels. */
+/** sd-daemon(3) priority and name of each pino level. */
 const LEVELS: Readonly<Record<number, { readonly priority: number; readonly name: string }>> = {
   10: { priority: 7, name: 'trace' },
   20: { priority: 7, name: 'debug' },
@@ -27,9 +28,9 @@ const LEVELS: Readonly<Record<number, { readonly priority: number; readonly name
 };
 
 /**
- * The log on standard output: one line an event, the message a constant, what varies in fields. Times are UTC with
- * milliseconds; `at` is milliseconds since 1970 with fractions, by which lines of several daemons are put in order. No line
- * is longer than MAX_LINE.
+ * Opens the log on standard output: one line per event, a constant message, and fields. Times are UTC with
+ * milliseconds; `at` is milliseconds since 1970 with fractions, for merging the logs of several daemons. No line is
+ * longer than MAX_LINE.
  */
 export async function openLog(name: string, { level, format }: LogOptions): Promise<Logger> {
   const options = {
@@ -70,7 +71,7 @@ function formatFor(isTerminal: boolean, isJournalStream: boolean): Exclude<LogOp
   return isJournalStream ? 'journal' : 'json';
 }
 
-/** A line of JSON as one that a person reads behind time and name: `<6>session authorized session=0a1b2c3d`. */
+/** Converts a line of JSON to plain text, without time and name: `<6>session authorized session=0a1b2c3d`. */
 export function plainLine(json: string, format: 'journal' | 'plain'): string {
   const { level, time, at, name, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
   const known = LEVELS[Number(level)] ?? { priority: 2, name: 'fatal' };
@@ -79,7 +80,7 @@ export function plainLine(json: string, format: 'journal' | 'plain'): string {
   return `${prefix}${[visible(String(msg ?? '')), ...words].join(' ')}`;
 }
 
-/** As it is where nothing in it could be taken for something else; else as JSON, which has no line breaks. */
+/** Writes a value as it is if it is unambiguous, otherwise as JSON, which has no line breaks. */
 function plainValue(value: unknown): string {
   if (typeof value === 'string' && /^[!#-<>-~]+$/.test(value)) return value;
   return JSON.stringify(value);

@@ -3,7 +3,7 @@ import { decodePana } from '../../protocol/pana/wire/codec.js';
 import { messageName } from '../../protocol/pana/wire/dictionary.js';
 import type { LogFields } from './events.js';
 
-/** What the log says of a PANA datagram: its name by RFC 5191 and by the paper. */
+/** The log fields of a PANA message: its names in RFC 5191 and in the paper, and its details. */
 export function panaFields(octets: Uint8Array): LogFields {
   try {
     const message = decodePana(octets);
@@ -15,7 +15,7 @@ export function panaFields(octets: Uint8Array): LogFields {
   }
 }
 
-/** A PANA session identifier as people see it: eight hex digits. */
+/** Formats a PANA session identifier as eight hex digits. */
 export function sessionText(sessionId: number): string {
   return sessionId.toString(16).padStart(8, '0');
 }

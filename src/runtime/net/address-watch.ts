@@ -2,31 +2,31 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { type CancelTimer, every, type Host } from '../system/host.js';
 
-/** What tells of changes as they happen, by system. */
+/** The command of each platform that reports address changes as they happen. */
 const MONITORS: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>>> = {
   linux: ['ip', 'monitor', 'address', 'route'],
   freebsd: ['route', '-n', 'monitor'],
 };
 
-/** Changes come in bursts: what comes within this time counts as one, in milliseconds. */
+/** Changes within this time count as one, in milliseconds. */
 const BURST = 20;
 
-/** How often addresses are looked at where nothing tells of changes, in milliseconds. */
+/** Polling interval where no monitor is available, in milliseconds. */
 const POLL = 1_000;
 
-/** How long after its end a monitor is started again, in milliseconds. */
+/** Delay before a monitor that exited is started again, in milliseconds. */
 const AGAIN = 5_000;
 
-/** Tells of changes of this host's addresses until what comes back is called. */
+/** Reports changes of this host's addresses until the returned function is called. */
 export type WatchAddresses = (onChange: () => void, host: Host) => () => void;
 
-/** Of the real ones. */
+/** Watches the addresses of this computer. */
 export const watchAddresses: WatchAddresses = (onChange, host) => {
   const watch = new AddressWatch(onChange, host);
   return () => watch.stop();
 };
 
-/** Tells when addresses or routes of this host may have changed: by the system's monitor, else by looking. */
+/** Reports that addresses or routes of this host may have changed, by the platform's monitor or else by polling. */
 export class AddressWatch {
   readonly #onChange: () => void;
   #child: ChildProcess | undefined;
@@ -43,7 +43,7 @@ export class AddressWatch {
     else this.#look();
   }
 
-  /** Nothing is told from now on. */
+  /** Stops reporting. */
   stop(): void {
     this.#stopped = true;
     this.#burst?.();
@@ -56,10 +56,10 @@ export class AddressWatch {
     const [program, ...parameters] = monitor;
     const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#child = child;
-    // There is none where the platform had no file descriptors left.
+    // If file descriptors run out, Node returns a child without streams.
     (child.stdout as typeof child.stdout | undefined)?.on('data', () => this.#changed());
     child.once('error', () => {
-      // There is no such program.
+      // The monitor program is not installed.
       this.#look();
     });
     child.once('exit', () => {

@@ -3,40 +3,40 @@ import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { PacEndpoint } from '../../protocol/pana/session/start.js';
 
-/** Room for the datagrams of many nodes that start at once; the largest that the kernel gives is taken. */
+/** Receive buffer sizes to try, largest first. Many nodes may start at once; the kernel limits the size. */
 const RECEIVE_BUFFERS = [16 * 1024 * 1024, 4 * 1024 * 1024, 1024 * 1024, 256 * 1024];
 
 export interface UdpOptions {
-  /** Address to bind, with the scope of a link-local one (`fe80::1%eth0`). */
+  /** Address to bind; a link-local one includes its scope (`fe80::1%eth0`). */
   readonly address: string;
   /** 0: any free port. */
   readonly port: number;
 }
 
-/** A UDP socket on one of our addresses. */
+/** A UDP socket bound to a local address. */
 export interface DatagramSocket {
-  /** Our own end as it was when the socket was made. */
+  /** The local address and port when the socket was opened. */
   readonly address: { readonly address: string; readonly port: number };
-  /** What `from.local` says of datagrams that came here. */
+  /** The value of `from.local` for datagrams received here. */
   readonly label: string;
-  /** Our own end as it was when the socket was made, for people. */
+  /** The local address and port when the socket was opened, as text. */
   readonly place: string;
   /**
-   * A connected socket sends to its other end, whatever `to` says. False: the datagram is lost, since the socket is closed or
-   * the platform takes no such address, port or length.
+   * Sends a datagram. A connected socket ignores `to`. Returns false if the datagram is lost because the socket is
+   * closed or the platform refuses the address, port or length.
    */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean;
   /** Resolves when the socket is closed. */
   close(): Promise<void>;
 }
 
-/** How UDP sockets are made: by the system, or in a simulated network. */
+/** Opens UDP sockets, of the system or of a simulated network. */
 export interface Udp {
-  /** Binds; rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  /** Binds a socket. Rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
   open(options: UdpOptions, onDatagram: (octets: Uint8Array, from: PacEndpoint) => void): Promise<DatagramSocket>;
   /**
-   * A socket for one other end only: what comes from anywhere else is dropped, and the route there decides on our own address.
-   * Rejects with the system's error.
+   * Opens a socket connected to one remote end. Datagrams from elsewhere are dropped, and the route determines the
+   * local address. Rejects with the system's error.
    */
   connect(
     to: { readonly address: string; readonly port: number },
@@ -45,12 +45,15 @@ export interface Udp {
   ): Promise<DatagramSocket>;
 }
 
-/** One UDP socket on one address: Node cannot say which of its addresses a datagram came to. */
+/**
+ * A UDP socket on one local address. One socket per address is needed, because Node does not report the destination of
+ * a datagram.
+ */
 export class UdpSocket implements DatagramSocket {
   readonly #socket: Socket;
   readonly #label: string;
   readonly #connected: boolean;
-  /** Our own end as it was when the socket was made. */
+  /** The local address and port when the socket was opened. */
   readonly address: { readonly address: string; readonly port: number };
   #closed = false;
 
@@ -62,7 +65,7 @@ export class UdpSocket implements DatagramSocket {
     this.#connected = connected;
   }
 
-  /** Binds; rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  /** Binds a socket. Rejects with the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
   static async open(
     options: UdpOptions,
     onDatagram: (octets: Uint8Array, from: PacEndpoint) => void,
@@ -81,14 +84,14 @@ export class UdpSocket implements DatagramSocket {
     const bound = socket.address();
     const label = `${bound.address}|${bound.port}`;
     socket.on('message', messageListener(label, onDatagram));
-    // A datagram that cannot be sent is a lost datagram: the retransmission takes care of it.
+    // A datagram that cannot be sent is lost, and is retransmitted.
     socket.on('error', () => undefined);
     return new UdpSocket(socket, false);
   }
 
   /**
-   * A socket for one other end only: the kernel drops what comes from anywhere else, and chooses our own address by its
-   * route. Rejects with the system's error.
+   * Opens a socket connected to one remote end. The kernel drops datagrams from elsewhere and chooses the local address
+   * by the route. Rejects with the system's error.
    */
   static async connect(
     to: { readonly address: string; readonly port: number },
@@ -108,24 +111,24 @@ export class UdpSocket implements DatagramSocket {
       throw error;
     }
     socket.on('message', (octets) => onDatagram(octets));
-    // An ICMP error says only that this datagram was lost.
+    // An ICMP error only means that a datagram was lost.
     socket.on('error', () => undefined);
     return new UdpSocket(socket, true);
   }
 
-  /** What `from.local` says of datagrams that came here. */
+  /** The value of `from.local` for datagrams received here. */
   get label(): string {
     return this.#label;
   }
 
-  /** Our own end as it was when the socket was made, for people. */
+  /** The local address and port when the socket was opened, as text. */
   get place(): string {
     return this.#label.replace('|', ' port ');
   }
 
   /**
-   * A connected socket sends to its other end, whatever `to` says. False: the datagram is lost, since the socket is closed or
-   * the platform takes no such address, port or length; it throws for some of them.
+   * Sends a datagram. A connected socket ignores `to`. Returns false if the datagram is lost because the socket is
+   * closed or the platform refuses the address, port or length, for some of which it throws.
    */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean {
     if (this.#closed) return false;
@@ -149,10 +152,10 @@ export class UdpSocket implements DatagramSocket {
   }
 }
 
-/** The system's sockets. */
+/** UDP sockets of the system. */
 export const systemUdp: Udp = UdpSocket;
 
-/** Whether the platform refused a datagram for what it says, before it gave it to the system. */
+/** Whether Node refused a datagram because of its arguments, before it reached the system. */
 function isRefusal(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return (
@@ -162,7 +165,7 @@ function isRefusal(error: unknown): boolean {
   );
 }
 
-/** What a socket with this label calls for each datagram, which has a buffer of its own: the machine may keep it. */
+/** Returns the listener for datagrams of a socket. Each datagram has its own buffer, which the machine may keep. */
 export function messageListener(
   label: string,
   onDatagram: (octets: Uint8Array, from: PacEndpoint) => void,
@@ -170,7 +173,7 @@ export function messageListener(
   return (octets, { address, port }) => onDatagram(octets, { address, port, local: label });
 }
 
-/** Linux cuts a size that is too large, FreeBSD refuses it. */
+/** Linux reduces a size above its limit; FreeBSD refuses it. */
 function widen(socket: Socket): void {
   for (const size of RECEIVE_BUFFERS) {
     try {

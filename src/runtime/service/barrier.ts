@@ -3,29 +3,31 @@ import { explainFailure } from '../system/failure.js';
 import { each, type MetricDescriptions, type Metrics } from './metrics.js';
 
 /**
- * Where something from outside enters a daemon: datagrams, Diameter messages, events of a TLS engine, control requests, output
- * and ends of hooks, timers; `store` is an operation of the AAA server's store; `process` is whatever none of these was around.
+ * The entry points of a daemon: datagrams, Diameter messages, TLS engine events, control requests, hook output and
+ * exits, timers, and operations of the AAA server's store. `process`: exceptions outside of all these.
  */
 export const FAULT_PLACES = ['datagram', 'diameter', 'tls', 'control', 'hook', 'timer', 'store', 'process'] as const;
 export type FaultPlace = (typeof FAULT_PLACES)[number];
 
-/** A fault at one place is logged once in this time, in milliseconds. */
+/** Minimum time between two log lines about faults at one entry point, in milliseconds. */
 export const FAULT_LOG_INTERVAL = 60_000;
 
-/** Faults that no place was around, in a minute, after which the daemon ends: its state is not known any more. */
+/** Limit of uncaught exceptions per minute. Beyond it the daemon exits, because its state is unknown. */
 export const MAX_PROCESS_FAULTS = 10;
 
-/** What stands between an entry point and the rest of a daemon. */
+/** Contains faults between an entry point and the rest of a daemon. */
 export interface Guard {
-  /** What `action` returns; undefined if it threw, and then `end` ends what it was for. */
+  /**
+   * Returns the result of `action`. If it throws, calls `end` to release what the action was for and returns undefined.
+   */
   run<T>(where: FaultPlace, action: () => T, end?: (error: unknown) => void): T | undefined;
-  /** The same for what goes on in the background. Never rejects. */
+  /** The same for a promise. Never rejects. */
   settle(where: FaultPlace, going: Promise<unknown>, end?: (error: unknown) => void): Promise<void>;
-  /** Counts and logs an error that was caught at this place. */
+  /** Counts and logs an error that was caught at this entry point. */
   fault(where: FaultPlace, error: unknown): void;
 }
 
-/** No barrier: errors go on to the caller. For parts that are used by themselves. */
+/** A guard that contains nothing: errors propagate to the caller. For parts that are used alone. */
 export const unguarded: Guard = {
   run: (_where, action) => action(),
   settle: async (_where, going) => {
@@ -40,9 +42,9 @@ interface Place {
 }
 
 /**
- * The barrier behind every entry point of a daemon: an exception there is a fault of ours. It is counted, logged with its
- * stack at most once a minute for each place, and costs the message, conversation or session that it belongs to, and nothing
- * else. It is a net: what can be wrong with input is refused by a value where it is read.
+ * The guard behind every entry point of a daemon. An exception there is a fault of this program. It is counted, logged
+ * with its stack at most once a minute for each entry point, and ends only the message, conversation or session that it
+ * belongs to. This is a safety net: invalid input is refused with a value where it is parsed.
  */
 export class Barrier implements Guard {
   readonly #log: Logger;
@@ -90,8 +92,8 @@ export class Barrier implements Guard {
   }
 
   /**
-   * Takes what no place was around, until the returned function is called; too much of it in a minute ends the process by
-   * `exit`.
+   * Catches uncaught exceptions and rejections until the returned function is called. If there are more than
+   * MAX_PROCESS_FAULTS in a minute, calls `exit`.
    */
   guardProcess(exit: (status: number) => void = process.exit): () => void {
     let since = this.#clock();
@@ -127,12 +129,12 @@ export class Barrier implements Guard {
   }
 }
 
-/** Whether an error is a fault of ours, not something that people are told in words. */
+/** Whether an error is a fault of this program, not one that is explained to the operator. */
 export function isFault(error: unknown): boolean {
   return explainFailure(error) === undefined;
 }
 
-/** What the barrier counts. */
+/** The counter of faults. */
 export const FAULT_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   faults: {
     help: 'Faults of this program that were contained, by where they came in: each is worth a report',

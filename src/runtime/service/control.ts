@@ -11,13 +11,13 @@ import { makeFolder } from '../system/folder.js';
 import { visible } from '../system/terminal.js';
 import { type Guard, isFault, unguarded } from './barrier.js';
 
-/** Octets of a request's body. */
+/** Maximum size of a request body in octets. */
 const MAX_BODY = 1024 * 1024;
 
-/** How long a daemon may take to answer its operator, in milliseconds. */
+/** How long a daemon may take to answer a control request, in milliseconds. */
 const ANSWER_TIMEOUT = 30_000;
 
-/** The running daemon says no; the message says why. */
+/** The running daemon refused the request; the message states the reason. */
 export class ControlError extends CodedError<'ERR_CONTROL'> {
   override readonly name = 'ControlError';
   /** HTTP status. */
@@ -29,7 +29,7 @@ export class ControlError extends CodedError<'ERR_CONTROL'> {
   }
 }
 
-/** No daemon listens there. */
+/** No daemon listens on this socket. */
 export class NoDaemonError extends CodedError<'ERR_NO_DAEMON'> {
   override readonly name = 'NoDaemonError';
 
@@ -43,10 +43,10 @@ export interface ControlCall {
   readonly body: unknown;
 }
 
-/** By `GET /status`. What comes back goes out as JSON; a string as plain text. */
+/** The handlers by method and path, for example `GET /status`. The result is sent as JSON, a string as plain text. */
 export type ControlRoutes = Readonly<Record<string, (call: ControlCall) => unknown>>;
 
-/** Removes the socket that a daemon left that was killed. Rejects with OperatorError for anything else: it is somebody's. */
+/** Removes the stale socket of a killed daemon. Rejects with OperatorError if the path is anything else. */
 async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found && !found.isSocket()) {
@@ -55,7 +55,7 @@ async function removeStale(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** HTTP and JSON: on a UNIX socket of mode 0600 for the operator, on TCP for what only reads numbers. */
+/** HTTP with JSON: on a UNIX socket of mode 0600 for the operator, and on TCP for metrics. */
 export class ControlServer {
   readonly #server: Server;
 
@@ -63,13 +63,13 @@ export class ControlServer {
     this.#server = server;
   }
 
-  /** Rejects with OperatorError when another daemon answers there, or with the system's error. */
+  /** Rejects with OperatorError if another daemon answers on the socket, or with the system's error. */
   static async onSocket(path: string, routes: ControlRoutes, guard: Guard = unguarded): Promise<ControlServer> {
     if (await answers(path)) throw new OperatorError(`${path}: another daemon runs with this control socket`);
     await makeFolder(dirname(path));
     await removeStale(path);
     const server = serverOf(routes, guard);
-    // From the first moment nobody else may connect.
+    // The socket must never be accessible to others, not even before chmod.
     const mask = process.umask(0o177);
     try {
       server.listen(path);
@@ -81,7 +81,7 @@ export class ControlServer {
     return new ControlServer(server);
   }
 
-  /** `port` 0: any free one. Rejects with the system's error. */
+  /** `port` 0: any free port. Rejects with the system's error. */
   static async onTcp(
     host: string,
     port: number,
@@ -89,7 +89,7 @@ export class ControlServer {
     guard: Guard = unguarded,
   ): Promise<ControlServer> {
     const server = serverOf(routes, guard);
-    // Anybody who reaches the port can connect: this host goes first, others get equal shares.
+    // Anyone who reaches the port can connect: this host has priority, others get equal shares.
     const slots = new ConnectionSlots<Socket>(isLoopback);
     server.on('connection', (socket) => {
       socket.once('close', () => slots.leave(socket));
@@ -131,7 +131,7 @@ function serverOf(routes: ControlRoutes, guard: Guard): Server {
 
 function reply(response: ServerResponse, status: number, value: unknown): void {
   const isText = typeof value === 'string';
-  // Before anything is written: not every value has a JSON.
+  // Before the header is written: not every value can be serialized.
   const body = isText ? value : JSON.stringify(value ?? null);
   response.writeHead(status, { 'content-type': isText ? 'text/plain; version=0.0.4' : 'application/json' });
   response.end(body);
@@ -163,7 +163,7 @@ async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Whether somebody listens on a UNIX socket. */
+/** Whether a process listens on a UNIX socket. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -176,8 +176,8 @@ function answers(path: string): Promise<boolean> {
 }
 
 /**
- * Asks the running daemon; `timeout` in milliseconds. Rejects with ControlError for its no, with NoDaemonError when none runs
- * there, and with OperatorError where this user may not ask.
+ * Sends a request to the running daemon. `timeout`: milliseconds. Rejects with ControlError if the daemon refuses,
+ * NoDaemonError if none runs, OperatorError if this user has no access.
  */
 export function callDaemon(
   path: string,

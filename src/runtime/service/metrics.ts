@@ -1,14 +1,14 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Seconds; a bootstrap takes some 50 ms, a lost packet adds one second. */
+/** Histogram buckets in seconds. A bootstrap takes about 50 ms; a lost packet adds one second. */
 const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** A counter that is there from the start. */
+/** A counter that exists from the start. */
 export interface CounterDescription {
   readonly help: string;
-  /** Series that begin at zero; without any it has no labels. */
+  /** Series that start at zero. Undefined: the counter has no labels. */
   readonly series?: readonly Labels[];
 }
 
@@ -19,13 +19,13 @@ export interface TimeDescription {
   readonly buckets?: readonly number[];
 }
 
-/** What a daemon counts and times, by the names that `count` and `time` take. */
+/** The counters and histograms of a daemon, by the names that `count` and `time` take. */
 export interface MetricDescriptions {
   readonly counters?: Readonly<Record<string, CounterDescription>>;
   readonly times?: Readonly<Record<string, TimeDescription>>;
 }
 
-/** Series with one label, one for each of its values; and with two labels, for each pair of their values. */
+/** A series for each value of a label; with two labels, for each pair of values. */
 export const each = (label: string, values: readonly string[]): Labels[] => values.map((value) => ({ [label]: value }));
 export const pairs = (label: string, values: readonly string[], other: string, others: readonly string[]): Labels[] =>
   values.flatMap((value) => others.map((second) => ({ [label]: value, [other]: second })));
@@ -36,21 +36,27 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Counters, gauges and times of one daemon, in Prometheus' text form. Labels never hold what a stranger chose. */
+/**
+ * Counters, gauges and histograms of one daemon in the Prometheus text format. Labels never contain values that a peer
+ * chose.
+ */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #prefix: string;
   readonly #counters = new Map<string, Counter>();
-  /** What was counted since somebody asked, by name and labels. */
+  /** Counts since the last scrape, by name and labels. */
   readonly #tallies = new Map<string, { readonly counter: Counter; readonly labels: Labels; by: number }>();
   readonly #histograms = new Map<string, Histogram>();
 
-  /** `prefix`: `pana_pac`, in front of every name. What is not described is made when first counted. */
+  /**
+   * `prefix`: the start of every name, such as `pana_pac`. A metric that is not described is created when first
+   * counted.
+   */
   constructor(prefix: string, { counters = {}, times = {} }: MetricDescriptions = {}) {
     this.#prefix = prefix;
     for (const [name, { help, series = [] }] of Object.entries(counters)) {
       const counter = this.#counter(name, help, Object.keys(series[0] ?? {}));
-      // A rate over the first event needs the zero before it.
+      // rate() needs a zero before the first event.
       for (const labels of series) counter.inc(labels, 0);
     }
     for (const [name, { help, labels = [], buckets }] of Object.entries(times)) {
@@ -58,7 +64,7 @@ export class Metrics {
     }
   }
 
-  /** Adds what the platform measures of this process. */
+  /** Adds the platform's metrics of this process. */
   measureProcess(): void {
     collectDefaultMetrics({ register: this.#registry });
   }
@@ -76,7 +82,7 @@ export class Metrics {
     this.#tallies.set(key, { counter, labels, by });
   }
 
-  /** The library takes a microsecond to find a series: it is told when somebody asks. */
+  /** Passes the counts to the library at a scrape, because the library takes a microsecond to find a series. */
   #settle(): void {
     for (const tally of this.#tallies.values()) {
       if (tally.by === 0) continue;
@@ -85,7 +91,7 @@ export class Metrics {
     }
   }
 
-  /** Shows what `read` says whenever somebody asks; undefined: nothing can be said. */
+  /** Registers a gauge that calls `read` at each scrape. Undefined: no value. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
     this.gauges(name, help, [], async () => {
       const value = await read();
@@ -93,7 +99,10 @@ export class Metrics {
     });
   }
 
-  /** Shows the series that `read` gives whenever somebody asks, and no older ones. A `read` that rejects gives none. */
+  /**
+   * Registers a gauge whose series `read` returns at each scrape; older series are removed. If `read` rejects, there
+   * are none.
+   */
   gauges(
     name: string,
     help: string,
@@ -106,11 +115,11 @@ export class Metrics {
       labelNames: [...labelNames],
       registers: [this.#registry],
       async collect() {
-        // What cannot be known must not hide the rest.
+        // A gauge that cannot be read must not hide the others.
         const samples = await Promise.resolve()
           .then(read)
           .catch((): Sample[] => []);
-        // Either leaves no series: reset() would set one without labels to zero.
+        // Both branches leave no series; reset() without labels would set one to zero.
         if (labelNames.length > 0) this.reset();
         else this.remove();
         for (const { labels, value } of samples) this.set(labels, value);
@@ -118,13 +127,13 @@ export class Metrics {
     });
   }
 
-  /** Records a time in milliseconds. */
+  /** Records a duration in milliseconds. */
   time(name: string, milliseconds: number, labels: Labels = {}): void {
     const histogram = this.#histograms.get(name) ?? this.#histogram(name, words(name), Object.keys(labels));
     histogram.observe(labels, milliseconds / 1000);
   }
 
-  /** All counters that have counted, as `name{label="value"}` and number, for `status`. */
+  /** All counters that are not zero, as `name{label="value"}`, for `status`. */
   async counters(): Promise<Record<string, number>> {
     this.#settle();
     const out: Record<string, number> = {};
@@ -142,7 +151,7 @@ export class Metrics {
 
   async text(): Promise<string> {
     this.#settle();
-    // The library's spelling of it, where the platform has measured nothing yet; the format's is NaN.
+    // The library writes Nan where the platform has no value yet; the text format has NaN.
     return (await this.#registry.metrics()).replaceAll(/ Nan$/gm, ' NaN');
   }
 

@@ -2,16 +2,16 @@ import type { Guard } from './barrier.js';
 import { type ControlRoutes, ControlServer } from './control.js';
 import type { Metrics } from './metrics.js';
 
-/** What every daemon opens for its operator. */
+/** The control socket and metrics port of a daemon. */
 export interface OperatorDoor {
   readonly socket: string;
   readonly metrics?: string | undefined;
 }
 
-/** Opens the door of a daemon: its routes, and its numbers. Returns how to close it. */
+/** Opens the control socket and metrics port. Resolves with a function that closes them. */
 export type OpenControl = typeof openControl;
 
-/** Opens the control socket, and numbers over TCP if configured. Returns how to close both. */
+/** Opens the control socket, and the metrics port if configured. Resolves with a function that closes both. */
 export async function openControl(
   door: OperatorDoor,
   routes: ControlRoutes,

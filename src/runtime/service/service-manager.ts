@@ -1,22 +1,25 @@
 import { execFile } from 'node:child_process';
 import { visible } from '../system/terminal.js';
 
-/** How long systemd may take to hear us, in milliseconds: systemd-notify waits 5 s for it. */
+/** How long systemd may take to receive a message, in milliseconds. systemd-notify waits 5 s. */
 const NOTIFY_TIMEOUT = 10_000;
 
-/** Tries to tell it: without READY=1 it would take us for a daemon that never came up, and end us. */
+/** Attempts to send a message. If READY=1 were lost, systemd would end the daemon as not started. */
 const TRIES = 2;
 
-/** Octets of a status line. */
+/** Maximum length of a status line. */
 const MAX_STATUS = 200;
 
-/** What the service manager wants to be told, by sd_notify(3) and sd_watchdog_enabled(3). */
+/** What the service manager expects, according to sd_notify(3) and sd_watchdog_enabled(3). */
 export interface ManagerWishes {
-  /** It takes us for dead when nothing is heard for so long, in milliseconds; undefined: never. */
+  /**
+   * Watchdog interval in milliseconds: systemd restarts the daemon after this time without a message. Undefined: no
+   * watchdog.
+   */
   readonly watchdog: number | undefined;
 }
 
-/** What there is to tell. */
+/** A message to the service manager. */
 export type News =
   | { readonly type: 'ready' }
   /** `at`: microseconds of the monotonic clock. */
@@ -25,7 +28,7 @@ export type News =
   | { readonly type: 'alive' }
   | { readonly type: 'status'; readonly text: string };
 
-/** What this process is asked for by its environment; undefined: it runs under no service manager. */
+/** Reads what the service manager expects from the environment. Undefined: there is no service manager. */
 export function wishesOf(environment: Readonly<Record<string, string | undefined>>, pid: number) {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: microseconds, WATCHDOG_PID: of } = environment;
   if (!socket) return undefined;
@@ -34,7 +37,7 @@ export function wishesOf(environment: Readonly<Record<string, string | undefined
   return { watchdog } satisfies ManagerWishes;
 }
 
-/** The assignments that say these news. */
+/** Converts messages to sd_notify assignments. */
 export function assignmentsOf(news: readonly News[]): string[] {
   return news.flatMap(assignmentsOfOne);
 }
@@ -55,21 +58,21 @@ function assignmentsOfOne(news: News): readonly string[] {
 }
 
 /**
- * systemd, told by its own program: Node has no UNIX datagram sockets. The message is then not of the main process, which
- * takes NotifyAccess=all in the unit; systemd-notify stays until systemd has read it (sd_notify_barrier, since 246), so
- * that systemd still finds out whose process it was.
+ * Sends messages to systemd with systemd-notify, because Node has no UNIX datagram sockets. The messages do not come
+ * from the main process, so the unit needs NotifyAccess=all. systemd-notify stays until systemd has read the message
+ * (sd_notify_barrier, since 246), so that systemd can still find the process it came from.
  */
 export class ServiceManager {
   readonly #onProblem: (reason: string) => void;
   #last: Promise<void> = Promise.resolve();
   #failing = false;
 
-  /** `onProblem`: systemd cannot be told; once, until it can again. */
+  /** `onProblem` is called when systemd cannot be reached; again only after it was reachable meanwhile. */
   constructor(onProblem: (reason: string) => void) {
     this.#onProblem = onProblem;
   }
 
-  /** Tells it, after all that was told before. Never rejects. */
+  /** Sends messages, after all earlier ones. Never rejects. */
   tell(...news: readonly News[]): Promise<void> {
     this.#last = this.#last.then(() => this.#send(assignmentsOf(news)));
     return this.#last;
@@ -86,7 +89,7 @@ export class ServiceManager {
   }
 }
 
-/** Resolves with what went wrong, or undefined. */
+/** Resolves with the reason of a failure, or undefined. */
 function notify(assignments: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
     execFile('systemd-notify', assignments, { timeout: NOTIFY_TIMEOUT }, (error, _stdout, stderr) =>

@@ -5,40 +5,43 @@ import { within } from '../system/within.js';
 import type { Barrier } from './barrier.js';
 import { type News, ServiceManager, wishesOf } from './service-manager.js';
 
-/** What a daemon is to the process around it. */
+/** A daemon, as the process sees it. */
 export interface Service<O = never> {
-  /** Ends in order; what waits for others is given up in time. */
+  /** Stops the daemon in order. Gives up waiting for others in time. */
   stop(): Promise<void>;
-  /** Takes other options, whole or not at all, and reads again the files that they name. */
+  /** Applies other options completely or not at all, and reads the files that they name again. */
   reload(options: O): Promise<void>;
-  /** What it does at the moment, in a few words. */
+  /** What the daemon does at the moment, in a few words. */
   summary(): string;
-  /** Whether it does its work: it is started again when this stays without a yes. */
+  /**
+   * Whether the daemon works. If this does not resolve with true, the watchdog is not fed and systemd restarts the
+   * daemon.
+   */
   works?(): Promise<boolean>;
-  /** What contains faults. */
+  /** Contains the daemon's faults. */
   readonly barrier?: Barrier;
   /** Resolves with an exit status when the daemon ends by itself. */
   readonly finished?: Promise<number>;
 }
 
-/** How long an orderly stop may take, in milliseconds: a little less than the 10 s that are promised. */
+/** How long an orderly stop may take, in milliseconds: a little less than the documented 10 s. */
 export const STOP_DEADLINE = 9_000;
 
-/** How long a daemon that is told to stop while it starts may go on with that, in milliseconds. */
+/** How long a daemon that is told to stop during its start may take to finish starting and stop, in milliseconds. */
 const START_GRACE = 3_000;
 
-/** How often the service manager is told what we do, if it is something else, in milliseconds. */
+/** How often a changed status is sent to the service manager, in milliseconds. */
 const STATUS_INTERVAL = 5_000;
 
-/** How much longer than the rest a service manager that does not listen may hold up the end, in milliseconds. */
+/** How long an unresponsive service manager may delay the end, in milliseconds. */
 const TOLD_AT_END = 1_000;
 
-/** How often within the time of a watchdog it hears of us: one of these may be lost. */
+/** Messages per watchdog interval, so that one may be lost. */
 const SIGNS_OF_LIFE = 3;
 
-/** Signals from before a daemon has started on: none of them ends it out of order, or is lost. */
+/** Handles signals from before a daemon has started. No signal is lost or ends the daemon without an orderly stop. */
 export class Signals {
-  /** SIGTERM or SIGINT. From then on the process ends within `STOP_DEADLINE`, and at once with a second one. */
+  /** Resolves on SIGTERM or SIGINT. The process then ends within `STOP_DEADLINE`, or at once on a second signal. */
   readonly end: Promise<NodeJS.Signals>;
   #onHangUp: (() => void) | undefined;
   #isHungUp = false;
@@ -64,14 +67,14 @@ export class Signals {
     });
   }
 
-  /** What SIGHUP asks for, also one that has come already. */
+  /** Sets the SIGHUP listener. Calls it at once if SIGHUP came earlier. */
   onHangUp(listener: () => void): void {
     this.#onHangUp = listener;
     if (this.#isHungUp) listener();
   }
 }
 
-/** No end in order: what holds it up may be a system call that does not return. */
+/** Kills the process without an orderly stop, which may be blocked by a system call that does not return. */
 function endAtOnce(log: Logger, why: { readonly signal: NodeJS.Signals } | { readonly duration: number }): never {
   log.error(why, 'killed');
   killProcess();
@@ -82,8 +85,8 @@ function startDeadline(log: Logger): NodeJS.Timeout {
 }
 
 /**
- * The daemon once it has started; undefined: it was told to stop before that, and has not started or has stopped again. Rejects
- * with what the start rejects with.
+ * Resolves with the daemon when it has started. Resolves with undefined if it was told to stop before that; it is then
+ * stopped. Rejects if the start rejects.
  */
 export async function startService<S extends Pick<Service, 'stop'>>(
   start: Promise<S>,
@@ -103,8 +106,8 @@ export async function startService<S extends Pick<Service, 'stop'>>(
 }
 
 /**
- * Runs a daemon until SIGTERM or SIGINT, or until it ends by itself; a second signal, or the deadline, ends it at once.
- * `reload` is what SIGHUP asks for. Resolves with the exit status.
+ * Runs a daemon until SIGTERM or SIGINT, or until it ends by itself. A second signal or the deadline ends it at once.
+ * `reload` handles SIGHUP. Resolves with the exit status.
  */
 export async function runService(
   service: Pick<Service, 'stop' | 'summary' | 'works' | 'finished'>,
@@ -115,7 +118,7 @@ export async function runService(
   const reporter = Reporter.start(service, log);
   let reloaded: Promise<void> = Promise.resolve();
   signals.onHangUp(() => {
-    // One after another: the last one counts.
+    // Reloads run one after another; the last one wins.
     reloaded = reloaded.then(async () => {
       reporter?.reloading();
       const problem = await reload().then(
@@ -138,7 +141,7 @@ export async function runService(
   return typeof end === 'number' ? end : 0;
 }
 
-/** Tells the service manager how the daemon is. */
+/** Reports the daemon's state to the service manager. */
 class Reporter {
   readonly #service: Pick<Service, 'summary' | 'works'>;
   readonly #manager: ServiceManager;
@@ -153,7 +156,7 @@ class Reporter {
     this.#manager = manager;
   }
 
-  /** Says that it is ready; undefined where there is no service manager. */
+  /** Reports that the daemon is ready. Returns undefined if there is no service manager. */
   static start(service: Pick<Service, 'summary' | 'works'>, log: Logger): Reporter | undefined {
     const wishes = wishesOf(process.env, process.pid);
     if (!wishes) return undefined;
@@ -172,7 +175,7 @@ class Reporter {
     void this.#manager.tell({ type: 'reloading', at: process.hrtime.bigint() / 1000n });
   }
 
-  /** systemd takes a daemon that reloads for busy until it is ready again, whatever became of it. */
+  /** After RELOADING=1, systemd waits for READY=1, even if the reload failed. */
   reloaded(isGood: boolean): void {
     this.#reloadFailed = !isGood;
     void this.#manager.tell({ type: 'ready' }, this.#status());
@@ -188,7 +191,7 @@ class Reporter {
     return { type: 'status', text: this.#said };
   }
 
-  /** What is news, unless the last of it is still being told. */
+  /** Sends the status if it changed and the last one has been sent. */
   async #tellStatus(): Promise<void> {
     if (this.#telling) return;
     const before = this.#said;
@@ -199,7 +202,7 @@ class Reporter {
     this.#telling = false;
   }
 
-  /** That this runs shows that the event loop turns. */
+  /** The timer itself proves that the event loop runs. */
   async #watch(): Promise<void> {
     if (this.#asking) return;
     this.#asking = true;

@@ -7,27 +7,27 @@ import { fingerprints, type LookAtFiles } from '../system/file-watch.js';
 import { type Host, systemHost } from '../system/host.js';
 
 /**
- * What a daemon stands on. All of it is an argument of its start, so that whole daemons also run in a simulated world. Files
- * that are read or written, and TLS, are those of the computer in either case.
+ * The environment of a daemon. All of it is an argument of the daemon's start, so that whole daemons also run in a
+ * simulation. Files and TLS are always those of the computer.
  */
 export interface Surroundings {
   /** Clocks, timers and randomness. */
   readonly host: Host;
-  /** Sockets of PANA. */
+  /** UDP sockets for PANA. */
   readonly udp: Udp;
   /** Diameter connections without TLS. */
   readonly transport: Transport;
   /** Runs the programs of hooks. */
   readonly hookProcesses: HookProcessRunner;
-  /** Tells of changes of this host's addresses. */
+  /** Reports changes of this host's addresses. */
   readonly watchAddresses: WatchAddresses;
-  /** By what a change of a watched file is seen. */
+  /** Detects changes of watched files. */
   readonly lookAtFiles: LookAtFiles;
-  /** The operator's way in. */
+  /** Opens the control socket and metrics port. */
   readonly openControl: OpenControl;
 }
 
-/** The computer. */
+/** The surroundings of a daemon on a real computer. */
 export const systemSurroundings: Surroundings = {
   host: systemHost,
   udp: systemUdp,

@@ -6,15 +6,15 @@ export interface Machine<I, O> {
   readonly deadline: number | undefined;
 }
 
-/** How long a machine that threw at its tick is left alone, in milliseconds: its deadline may still be in the past. */
+/** How long a machine that threw gets no tick, in milliseconds. Its deadline may still be in the past. */
 export const FAULT_PAUSE = 1_000;
 
-/** What a driver does where machine or `perform` throws; `output`: what was being performed. */
+/** Called when the machine or `perform` throws. `output`: the output that was being performed. */
 export type OnFault<I, O> = (error: unknown, input: I | { readonly type: 'tick' }, output: O | undefined) => void;
 
 /**
- * Steps a machine: feeds it, performs what it says, and keeps the one timer for its deadline. What `perform` feeds back
- * meanwhile waits its turn, so that outputs are performed in the order in which the machine gave them.
+ * Drives a machine: feeds it inputs, performs its outputs, and keeps one timer for its deadline. Inputs that `perform`
+ * feeds are queued, so that outputs are performed in the order in which the machine returned them.
  */
 export class Driver<I, O> {
   readonly #machine: Machine<I, O>;
@@ -26,10 +26,10 @@ export class Driver<I, O> {
   #armedFor: number | undefined;
   #stopped = false;
   readonly #onFault: OnFault<I, O> | undefined;
-  /** No tick before this. */
+  /** No tick before this time. */
   #notBefore = Number.NEGATIVE_INFINITY;
 
-  /** Without `onFault` what throws goes on to whoever fed. It must not throw itself. */
+  /** Without `onFault`, exceptions propagate to the caller of `feed`. `onFault` must not throw. */
   constructor(machine: Machine<I, O>, perform: (output: O) => void, host: Host = systemHost, onFault?: OnFault<I, O>) {
     this.#onFault = onFault;
     this.#machine = machine;
@@ -41,7 +41,7 @@ export class Driver<I, O> {
     this.#step(input);
   }
 
-  /** No timer fires and nothing is fed from now on. */
+  /** Cancels the timer and ignores all further inputs. */
   stop(): void {
     this.#stopped = true;
     this.#waiting.length = 0;
@@ -68,7 +68,7 @@ export class Driver<I, O> {
     for (const output of outputs) this.#guarded(() => this.#perform(output), input, output);
   }
 
-  /** An output that cannot be performed does not keep the others from being performed. */
+  /** An output that throws does not prevent the outputs after it. */
   #guarded<T>(action: () => T, input: I | { readonly type: 'tick' }, output: O | undefined): T | undefined {
     if (!this.#onFault) return action();
     try {
@@ -87,7 +87,7 @@ export class Driver<I, O> {
       this.#disarm();
       return;
     }
-    // A timer that goes off early costs a look at the clock; a new one at each message costs more.
+    // A timer that fires early costs one look at the clock. A new timer for each message costs more.
     if (this.#armedFor !== undefined && this.#armedFor <= deadline) return;
     this.#disarm();
     this.#armedFor = deadline;

@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors/coded-error.js';
 
-/** Something that the operator has to put right. Its message says what, where, and what would be right. */
+/** An error that the operator has to fix. Its message states what is wrong, where, and what to do. */
 export class OperatorError extends CodedError<'ERR_OPERATOR'> {
   override readonly name = 'OperatorError';
 
@@ -9,7 +9,7 @@ export class OperatorError extends CodedError<'ERR_OPERATOR'> {
   }
 }
 
-/** Something that may be otherwise in a while: a daemon that is started again may run. */
+/** A start failure that may resolve itself: a later start may succeed. */
 export class StartError extends CodedError<'ERR_START'> {
   override readonly name = 'StartError';
 
@@ -18,7 +18,7 @@ export class StartError extends CodedError<'ERR_START'> {
   }
 }
 
-/** Exit status of a program that was asked for something that cannot be. */
+/** Exit status for an invalid request or configuration. */
 export const EXIT_OPERATOR = 2;
 
 const SYSTEM: Readonly<Record<string, string>> = {
@@ -37,8 +37,8 @@ const SYSTEM: Readonly<Record<string, string>> = {
 };
 
 /**
- * Why a daemon does not start, for whoever starts it again: it need not be tried with a configuration that is wrong, but
- * with a database that is down, an address that is not there yet, or a clock that is not set.
+ * Classifies why a daemon did not start, for the service manager. A wrong configuration stays OperatorError, which
+ * needs no retry. A database that is down, an address that is missing, or a clock that is not set becomes StartError.
  */
 export function asStartError(error: unknown): unknown {
   if (error instanceof CodedError && error.isOperators) return error;
@@ -46,7 +46,7 @@ export function asStartError(error: unknown): unknown {
   return text === undefined ? error : new StartError(text, { cause: error });
 }
 
-/** What to tell the operator; undefined for a fault of ours, which deserves its stack. */
+/** Explains an error to the operator. Undefined for a fault of this program, which is logged with its stack. */
 export function explainFailure(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof CodedError) return error.isForPeople ? error.message : undefined;

@@ -2,21 +2,21 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CancelTimer, Host } from './host.js';
 
-/** How often files are looked at, in milliseconds. */
+/** Polling interval in milliseconds. */
 export const WATCH_INTERVAL = 1_000;
 
-/** Looks at files that go on changing until they are taken all the same. */
+/** After this many polls a change is reported even if the files still change. */
 const MAX_RESTLESS = 5;
 
-/** What a file is known by; empty where there is none. */
+/** Identifies the state of a file; empty if the file does not exist. */
 export type Fingerprint = string;
 
-/** Looks at files and folders: what each is known by now. */
+/** Returns the fingerprints of files and folders. */
 export type LookAtFiles = (paths: readonly string[]) => Promise<ReadonlyMap<string, Fingerprint>>;
 
 /**
- * Says when files have changed. Files are looked at, not watched: they may be replaced, or come over a network. A change
- * is told when a second look has seen no other, since a certificate and its key are two files.
+ * Reports when files have changed. Files are polled, since they may be replaced or be on a network file system. A
+ * change is reported when the next poll finds no further change, because a certificate and its key are two files.
  */
 export class FileWatch {
   #onChange: (paths: readonly string[]) => Promise<void> = () => Promise.resolve();
@@ -34,8 +34,8 @@ export class FileWatch {
   }
 
   /**
-   * Looks at these files, and at the files in these folders, from now on, and at no others. `read` reads them: what changes
-   * meanwhile is told later. When it rejects, so does this, and the files of before are looked at.
+   * From now on watches exactly these files and the files in these folders. `read` reads them; a change meanwhile is
+   * reported later. If `read` rejects, this rejects and the earlier files are watched.
    */
   async watch<T>(paths: readonly string[], read: () => Promise<T>): Promise<T> {
     const before = this.#paths;
@@ -50,7 +50,7 @@ export class FileWatch {
     }
   }
 
-  /** Begins to look. `onChange`: the paths that have changed; it does not reject. */
+  /** Starts polling. `onChange` receives the changed paths and must not reject. */
   start(onChange: (paths: readonly string[]) => Promise<void>): void {
     this.#onChange = onChange;
     if (this.#cancel === undefined) this.#next();
@@ -62,7 +62,7 @@ export class FileWatch {
     this.#paths = [];
   }
 
-  /** One look. */
+  /** Polls once. */
   async look(): Promise<void> {
     const paths = this.#paths;
     const now = await this.#lookAt(paths);
@@ -79,7 +79,7 @@ export class FileWatch {
     await this.#onChange(told);
   }
 
-  /** What is looked at already keeps what it was known by. */
+  /** Sets the watched paths. Paths that were watched before keep their fingerprints. */
   async #look(paths: readonly string[]): Promise<void> {
     const fresh = paths.filter((path) => !this.#seen.has(path));
     const found = await this.#lookAt(fresh);
@@ -97,7 +97,7 @@ export class FileWatch {
   }
 }
 
-/** Of the file system. A folder is known by the files in it. */
+/** Reads fingerprints from the file system. The fingerprint of a folder covers the files in it. */
 export async function fingerprints(paths: readonly string[]): Promise<Map<string, Fingerprint>> {
   const found = await Promise.all(paths.map(async (path) => [path, await fingerprint(path)] as const));
   return new Map(found);

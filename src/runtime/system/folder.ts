@@ -2,8 +2,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder and those above it, each of this mode where it is new. Rejects with the system's error. The recursive `mkdir`
- * of Node 20 never comes to an end where a file system has a folder but makes none in it, such as /proc.
+ * Creates a folder and its parents; `mode` applies to new ones. Rejects with the system's error. Node 20's recursive
+ * `mkdir` never returns on a file system that creates no folders, such as /proc.
  */
 export async function makeFolder(path: string, mode?: number): Promise<void> {
   try {

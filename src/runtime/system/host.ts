@@ -1,30 +1,30 @@
 import { randomBytes } from 'node:crypto';
 
-/** Takes a timer back; it does nothing once the timer has fired. */
+/** Cancels a timer. Has no effect once the timer has fired. */
 export type CancelTimer = () => void;
 
 /**
- * Clock, timers and randomness of the computer. Whatever is not pure takes them as an argument, so that a test can run whole
- * daemons in virtual time from one seed.
+ * Clock, timers and randomness of the computer. Everything that is not pure takes them as an argument, so that a test
+ * can run whole daemons in virtual time from one seed.
  */
 export interface Host {
-  /** Milliseconds that only grow, whatever the wall clock does. */
+  /** Monotonic time in milliseconds, independent of the wall clock. */
   monotonic(): number;
   /** Milliseconds since 1970, UTC. The operator or NTP may step it. */
   wall(): number;
   /**
-   * Calls `action` once, after at least so many milliseconds. `holds`: the timer keeps the process alive, which is the
-   * default.
+   * Calls `action` once, after at least this many milliseconds. `holds` (default true): the timer keeps the process
+   * alive.
    */
   after(milliseconds: number, action: () => void, holds?: boolean): CancelTimer;
-  /** So many octets from a generator that is fit for keys. */
+  /** Returns this many octets from a cryptographically secure generator. */
   random(octets: number): Uint8Array;
 }
 
 /** Node's timers hold 31 bits of milliseconds. */
 export const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** The real one. */
+/** The host of a real computer. */
 export const systemHost: Host = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
@@ -36,7 +36,7 @@ export const systemHost: Host = {
   random: (octets) => randomBytes(octets),
 };
 
-/** Calls `action` at each end of an interval, until what comes back is called. `holds`: as `Host.after` has it. */
+/** Calls `action` periodically until the returned function is called. `holds`: as in `Host.after`. */
 export function every(host: Host, milliseconds: number, action: () => void, holds = true): CancelTimer {
   let cancel: CancelTimer = () => undefined;
   const next = () => {

@@ -1,10 +1,10 @@
 import type { Worker } from 'node:worker_threads';
 
-/** How long the process's threads may take to end, in milliseconds, and how often they are looked at. */
+/** How long threads may take to end, and how often they are checked, in milliseconds. */
 const THREADS_END = 1_000;
 const LOOK_EVERY = 20;
 
-/** Requests that run in a thread: files, and look-ups of names. */
+/** Requests that run in a thread: file operations and name lookups. */
 const IN_THREAD = /^(FSReq|GetAddrInfo|GetNameInfo)/;
 
 const workers = new Set<Worker>();
@@ -14,8 +14,8 @@ process.on('worker', (worker: Worker) => {
 });
 
 /**
- * Ends the process with this status. `process.exit` waits for each thread, for ever if one is in a system call that does not
- * return (a file on a server that is gone): then the process kills itself.
+ * Exits with this status. `process.exit` waits for every thread, forever if one is in a system call that does not
+ * return (a file on a dead server). In that case the process kills itself.
  */
 export async function endProcess(status: number): Promise<never> {
   for (const worker of workers) void worker.terminate();
@@ -30,7 +30,7 @@ function isThreadBusy(): boolean {
   return workers.size > 0 || process.getActiveResourcesInfo().some((name) => IN_THREAD.test(name));
 }
 
-/** Ends the process, whatever its threads do. */
+/** Ends the process with SIGKILL, regardless of its threads. */
 export function killProcess(): never {
   process.kill(process.pid, 'SIGKILL');
   throw new Error('unreachable');

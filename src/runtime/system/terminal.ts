@@ -1,31 +1,28 @@
 /**
- * What a terminal obeys or does not show: controls (C0, DEL, C1), format characters (bidirectional controls, characters of
- * no width, tags), separators of lines and paragraphs, halves of surrogate pairs.
+ * Characters that a terminal interprets or does not show: control characters (C0, DEL, C1), format characters
+ * (bidirectional controls, zero-width characters, tags), line and paragraph separators, unpaired surrogates.
  */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
-/** Nearly all lines, told apart at little cost. */
+/** A fast check that most lines pass. */
 const PLAIN = /^[\n\t -~]*$/;
 const EACH_UNSEEN = new RegExp(UNSEEN.source, 'gu');
 const EACH_BUT_LINES = new RegExp(`(?![\\n\\t])${UNSEEN.source}`, 'gu');
 const EACH_BUT_COLOURS = new RegExp(`\\x1b\\[[0-9;]{0,16}m|${EACH_BUT_LINES.source}`, 'gu');
 
 /**
- * A value that somebody else may have chosen, for a place within a line: an identity, a name, an error text. What a terminal
- * would obey is written as JSON writes it: `\u001b`.
+ * Makes a value safe within a line: an identity, a name, an error text that somebody else may have chosen. Characters
+ * that a terminal would interpret are escaped as in JSON: `\u001b`.
  */
 export function visible(text: string): string {
   return UNSEEN.test(text) ? text.replaceAll(EACH_UNSEEN, escaped) : text;
 }
 
-/**
- * The same for text of whole lines, whose line ends and tabs stay, just before it is written. JSON remains JSON of the same
- * values.
- */
+/** The same for text of several lines, which keeps newlines and tabs. JSON stays JSON of the same values. */
 export function visibleLines(text: string): string {
   return PLAIN.test(text) ? text : text.replaceAll(EACH_BUT_LINES, escaped);
 }
 
-/** The same for lines that have been given colours. */
+/** The same for lines that contain colour sequences. */
 export function visibleColours(text: string): string {
   return text.replaceAll(EACH_BUT_COLOURS, (found) =>
     found.length > 2 && found.startsWith('\x1b[') ? found : escaped(found),

@@ -1,6 +1,6 @@
 import { type Host, systemHost } from './host.js';
 
-/** Waits for a promise, but not longer than so many milliseconds. */
+/** Waits for a promise, but at most this many milliseconds. */
 export function within(promise: Promise<unknown>, milliseconds: number, host: Host = systemHost): Promise<void> {
   return new Promise((resolve) => {
     const cancel = host.after(milliseconds, resolve);

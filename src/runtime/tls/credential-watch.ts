@@ -9,25 +9,25 @@ import { type Dated, datedCertificates, ExpiryWatch, notices, noticeText } from 
 import type { TlsFiles } from './files.js';
 import { type TlsSettings, weakSettings } from './settings.js';
 
-/** Files of a section of the configuration. */
+/** Files and TLS settings of a configuration section. */
 export interface CredentialFiles extends TlsFiles, TlsSettings {
   readonly crl?: string | undefined;
 }
 
-/** The sections of a daemon that name credentials. */
+/** The configuration sections of a daemon that name credentials. */
 interface Sections {
   readonly tls?: CredentialFiles | undefined;
   readonly diameter?: { readonly tls?: CredentialFiles | undefined };
 }
 
-/** Credentials in use, read from the files of a section. */
+/** Credentials in use, as read from the files of a section. */
 export interface UsedCredentials {
   readonly section: 'tls' | 'diameter.tls';
   readonly files: CredentialFiles;
   readonly caPem: string;
   readonly certificatePem: string;
   readonly revocation?: Revocation | undefined;
-  /** Roles in which our own certificate is used. */
+  /** The TLS roles in which our own certificate is used. */
   readonly roles: readonly PeerRole[];
 }
 
@@ -40,13 +40,15 @@ export function credentialFiles({ tls, diameter }: Sections): string[] {
   });
 }
 
-/** Warnings of what is weak, cannot be verified or expires, for `check-config`. `now`: milliseconds since 1970, UTC. */
+/**
+ * Warnings about weak, unverifiable and expiring credentials, for `check-config`. `now`: milliseconds since 1970, UTC.
+ */
 export function credentialWarnings(used: readonly UsedCredentials[], now: number): string[] {
   const dated = used.flatMap((one) => datedOf(one, now));
   return [...used.flatMap(weaknesses), ...used.flatMap(unverified), ...notices(dated, now).map(noticeText)];
 }
 
-/** CRLs whose issuer is not known: the file may be the wrong one. */
+/** CRLs of unknown issuers; the configured file may be the wrong one. */
 function unverified({ section, revocation }: UsedCredentials): string[] {
   return (revocation?.unverified ?? []).map(
     ({ list, path }) =>
@@ -54,10 +56,10 @@ function unverified({ section, revocation }: UsedCredentials): string[] {
   );
 }
 
-/** Weak settings, and reasons why other ends may refuse our own certificate. */
+/** Weak settings, and reasons why peers may refuse our own certificate. */
 function weaknesses({ section, files, certificatePem, roles }: UsedCredentials): string[] {
   const [leaf] = certificatesOfPem(certificatePem);
-  // Taken as its own issuer, so that its signature is checked too.
+  // The leaf also stands in as its issuer, so that its signature algorithm is checked too.
   const problems = leaf ? roles.map((role) => violation([leaf, leaf], role, DEFAULT_POLICY)?.detail) : [];
   const own = [...new Set(problems)].flatMap((problem) =>
     problem === undefined ? [] : [`${section}.certificate: ${files.certificate}: others may refuse it: ${problem}`],
@@ -83,15 +85,15 @@ function datedOf({ section, files, caPem, certificatePem, revocation }: UsedCred
 export interface CredentialParts {
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Looks at the files already. */
+  /** The watch that already polls the files. */
   readonly files: FileWatch;
   readonly host: Host;
   readonly used: () => readonly UsedCredentials[];
-  /** Reads all files again, whole or not at all. */
+  /** Reads all files again; applies all or nothing. */
   readonly reload: () => Promise<void>;
 }
 
-/** Reloads credentials whose files have changed, and logs which are about to expire. */
+/** Reloads credentials whose files have changed, and logs those about to expire. */
 export class CredentialWatch {
   readonly #parts: CredentialParts;
   readonly #expiry: ExpiryWatch;
@@ -109,7 +111,7 @@ export class CredentialWatch {
     this.#parts.files.start((paths) => this.#changed(paths));
   }
 
-  /** Other credentials are in use. */
+  /** Call when other credentials are in use. */
   changed(): void {
     this.#expiry.look();
   }
@@ -129,7 +131,7 @@ export class CredentialWatch {
       log.info({ file }, isCrl ? 'CRL reloaded' : 'certificates reloaded');
     } catch (error) {
       const reason = (error as Error).message;
-      // The old ones stay in use.
+      // The old credentials stay in use.
       log.error({ file, reason }, isCrl ? 'CRL not reloaded' : 'certificates not reloaded');
     }
   }

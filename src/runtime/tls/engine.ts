@@ -5,23 +5,23 @@ import type { Hellos } from '../../protocol/eap/hello.js';
 import type { EapKeys } from '../../protocol/eap/keys.js';
 import type { MasterSecretPolicy } from './settings.js';
 
-/** RFC 5216 2.3 and RFC 5705: no context at all, which differs from an empty one. */
+/** RFC 5216 2.3 and RFC 5705: no context, which is not the same as an empty one. */
 const LABEL_TLS12 = 'client EAP encryption';
-/** RFC 9190 2.3: context is the EAP type. */
+/** RFC 9190 2.3: the context is the EAP type. */
 const LABEL_TLS13 = 'EXPORTER_EAP_TLS_Key_Material';
 const LABEL_METHOD_ID = 'EXPORTER_EAP_TLS_Method-Id';
 const CONTEXT = Buffer.of(13);
 
 /**
- * Stands in for the socket of a TLS connection: gathers what the engine writes into a flight, and feeds it the flights
- * of the other end.
+ * Replaces the socket of a TLS connection: collects what the engine writes into a flight, and feeds it the peer's
+ * flights.
  */
 export class FlightWire extends Duplex {
   #out: Buffer[] = [];
   #activity = 0;
 
   override _read(): void {
-    // Octets come by feed().
+    // Input comes from feed().
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -36,13 +36,15 @@ export class FlightWire extends Duplex {
     done();
   }
 
-  /** Feeds a flight; resolves when the engine has written its whole answer. */
+  /** Feeds a flight. Resolves when the engine has written its whole answer. */
   async exchange(flight: Uint8Array): Promise<void> {
     if (flight.length > 0) this.push(Buffer.from(flight));
     await this.settle();
   }
 
-  /** Resolves after two turns of the event loop without output: the engine writes a flight in several pieces. */
+  /**
+   * Resolves after two turns of the event loop without output, because the engine writes a flight in several pieces.
+   */
   async settle(): Promise<void> {
     for (let quiet = 0, seen = this.#activity; quiet < 2; ) {
       await new Promise(setImmediate);
@@ -51,7 +53,7 @@ export class FlightWire extends Duplex {
     }
   }
 
-  /** What the engine wrote since the last call. */
+  /** Returns what the engine wrote since the last call. */
   takeFlight(): Uint8Array {
     const flight = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out);
     this.#out = [];
@@ -59,7 +61,7 @@ export class FlightWire extends Duplex {
   }
 }
 
-/** Exports the keys of a complete handshake, whose hellos TLS 1.2 needs for the Session-Id. */
+/** Exports the keys of a completed handshake. For TLS 1.2, the Session-Id is built from the hellos. */
 export function exportKeys(socket: TLSSocket, { randoms }: Hellos): EapKeys {
   const tls13 = socket.getProtocol() === 'TLSv1.3';
   const material = tls13
@@ -76,15 +78,15 @@ export function exportKeys(socket: TLSSocket, { randoms }: Hellos): EapKeys {
   };
 }
 
-/** Node's types ask for a context, which RFC 5216 does not have. */
+/** Node's types require a context, but RFC 5216 uses none. */
 function exportWithoutContext(socket: TLSSocket, length: number, label: string): Buffer {
   const untyped: { exportKeyingMaterial(length: number, label: string): Buffer } = socket as never;
   return untyped.exportKeyingMaterial(length, label);
 }
 
 /**
- * Why the master secret of a handshake is refused; undefined if it is good. TLS 1.3 has no such weakness, and peers that
- * know only TLS 1.0 or 1.1 are older than RFC 7627.
+ * Why the master secret of a handshake is refused; undefined if it is accepted. TLS 1.3 does not have this weakness,
+ * and peers that only support TLS 1.0 or 1.1 predate RFC 7627.
  */
 export function masterSecretProblem(
   socket: TLSSocket,

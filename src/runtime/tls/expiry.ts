@@ -3,22 +3,25 @@ import type { Logger } from '../log/events.js';
 import type { Metrics } from '../service/metrics.js';
 import { type CancelTimer, every, type Host } from '../system/host.js';
 
-/** Milliseconds. */
+/** Milliseconds in a day. */
 const DAY = 86_400_000;
 
-/** Days before the end at which it is logged, each more urgently. */
+/** Days before the end at which a notice is logged, each more urgent than the last. */
 export const NOTICES = [1, 7, 30] as const;
 
-/** Nothing is logged while more than this part of the validity is left: a CRL of a month is no news on its first day. */
+/**
+ * Nothing is logged while more than this share of the validity is left, so that a monthly CRL causes no notice on its
+ * first day.
+ */
 const EARLIEST = 1 / 3;
 
-/** How often ends are checked, and how often the same one is logged, in milliseconds. */
+/** How often ends are checked, and how often the same notice is repeated, in milliseconds. */
 const LOOK_INTERVAL = 3_600_000;
 const LOG_INTERVAL = DAY;
 
 /** A credential in use, with its validity in milliseconds since 1970, UTC. */
 export interface Dated {
-  /** The key of the configuration, such as `tls.crl`. */
+  /** The configuration key, such as `tls.crl`. */
   readonly key: string;
   readonly file: string;
   /** The subject of the certificate, or the issuer of the CRL. */
@@ -27,7 +30,7 @@ export interface Dated {
   readonly notAfter: number;
 }
 
-/** How near an end is: days of NOTICES; 0: expired. */
+/** The notice level: days of NOTICES; 0: expired. */
 export type Nearness = 0 | (typeof NOTICES)[number];
 
 export interface Notice extends Dated {
@@ -36,7 +39,7 @@ export interface Notice extends Dated {
   readonly days: number;
 }
 
-/** The certificates of a PEM text. */
+/** The certificates of a PEM text, with their validity. */
 export function datedCertificates(key: string, file: string, pem: string): Dated[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => {
@@ -51,7 +54,7 @@ export function datedCertificates(key: string, file: string, pem: string): Dated
   });
 }
 
-/** Those whose end is near or has come. */
+/** Notices of credentials that expire soon or have expired. */
 export function notices(dated: readonly Dated[], now: number): Notice[] {
   return dated.flatMap((one) => {
     const nearness = nearnessOf(one, now);
@@ -66,14 +69,14 @@ function nearnessOf({ notBefore, notAfter }: Dated, now: number): Nearness | und
   return NOTICES.find((days) => left <= days * DAY && left <= latest);
 }
 
-/** A notice as a line for people. */
+/** Formats a notice as one line. */
 export function noticeText({ key, file, subject, days, notAfter, nearness }: Notice): string {
   const end = new Date(notAfter).toISOString();
   const when = days === 0 ? 'in less than a day' : `in ${days} day${days === 1 ? '' : 's'}`;
   return `${key}: ${file} (${subject}) ${nearness === 0 ? `has expired: ${end}` : `expires ${when}: ${end}`}`;
 }
 
-/** The next end of each key, in seconds since 1970; if all have expired, the last one. */
+/** The next end of each configuration key, in seconds since 1970. If all have expired, the last end. */
 export function nextEnds(dated: readonly Dated[], now: number): Map<string, number> {
   const ends = new Map<string, number>();
   for (const key of new Set(dated.map((one) => one.key))) {
@@ -84,12 +87,12 @@ export function nextEnds(dated: readonly Dated[], now: number): Map<string, numb
   return ends;
 }
 
-/** Whether another CA of the bundle lasts longer and can take over. */
+/** Whether another CA of the bundle is valid longer and can take over. */
 function hasLater({ key, notAfter }: Dated, dated: readonly Dated[]): boolean {
   return key.endsWith('.ca') && dated.some((other) => other.key === key && other.notAfter > notAfter);
 }
 
-/** Logs what expires soon or has expired: at once, then once a day, and at each step of NOTICES. */
+/** Logs credentials that expire soon or have expired: at once, then once a day, and at each level of NOTICES. */
 export class ExpiryWatch {
   readonly #log: Logger;
   readonly #dated: () => readonly Dated[];
@@ -98,7 +101,7 @@ export class ExpiryWatch {
   readonly #cancel: CancelTimer;
   #last: readonly Dated[] = [];
 
-  /** `dated`: the credentials in use, asked at each check. */
+  /** `dated` returns the credentials in use; called at each check. */
   constructor(log: Logger, metrics: Metrics, host: Host, dated: () => readonly Dated[]) {
     this.#host = host;
     this.#log = log;

@@ -7,7 +7,7 @@ import { OperatorError, StartError } from '../system/failure.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import { isSelfSigned } from './certificates/trust.js';
 
-/** Files of a TLS end, by the keys of the configuration. */
+/** The files of a TLS configuration section, by key. */
 export interface TlsFiles {
   readonly ca: string;
   readonly certificate: string;
@@ -23,11 +23,11 @@ export interface TlsMaterial {
 }
 
 /**
- * Reads and checks CA, certificate and key of a section of the configuration. `now`: milliseconds since 1970, UTC.
- * `ciphers`: of the engine, whose security level limits how weak a certificate may be. Throws OperatorError with the
- * key of the configuration, the file, and what is wrong: missing, not PEM, expired, no root CA, the key of another
- * certificate, encrypted, readable by everybody; StartError for what is not valid yet. An expired CA is no error beside
- * one that is valid.
+ * Reads and checks CA, certificate and key of a configuration section. `now`: milliseconds since 1970, UTC. `ciphers`:
+ * the cipher list, whose security level limits how weak a certificate may be. Throws OperatorError with the
+ * configuration key, the file, and the problem: missing, not PEM, expired, no root CA, key of another certificate,
+ * encrypted, readable by everybody. Throws StartError for a certificate that is not valid yet. An expired CA is
+ * accepted if another one is valid.
  */
 export async function readTlsFiles(
   files: TlsFiles,
@@ -85,20 +85,20 @@ async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
   );
 }
 
-/** Whether a private key in PEM takes a passphrase: RFC 5958 3 and RFC 1421 4.6.1.1. */
+/** Whether a PEM private key needs a passphrase: RFC 5958 3 and RFC 1421 4.6.1.1. */
 export function isEncryptedKey(pem: string): boolean {
   return pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || /^Proc-Type: *4, *ENCRYPTED/m.test(pem);
 }
 
-/** The first line; editors put an end of line behind it. */
+/** The first line, without the newline that editors add. */
 function passphraseOf(text: string): string {
   return text.split(/\r?\n/, 1)[0] ?? '';
 }
 
-/** Permissions that let everybody read or change a file. A group may read: that is how a daemon without root does. */
+/** Permission bits that let everybody read or change a file. A group may read, for daemons that do not run as root. */
 const EVERYBODY = 0o007;
 
-/** The text of a file that only its owner and its group may use. */
+/** Reads a file that only its owner and group may access. */
 async function readSecret(key: string, path: string): Promise<string> {
   return readText(key, path, ({ mode }) => {
     if ((mode & EVERYBODY) === 0) return;
@@ -106,10 +106,13 @@ async function readSecret(key: string, path: string): Promise<string> {
   });
 }
 
-/** Octets of the largest file that is read: some thousand certificates. */
+/** Maximum size of a PEM file in octets: some thousand certificates. */
 export const MAX_PEM_FILE = 16 * 1024 * 1024;
 
-/** `check` may refuse it before it is read. What is no file, such as a FIFO, might keep its reader waiting for ever. */
+/**
+ * Reads a text file. `check` may refuse it first. Only regular files are read, because a FIFO could block the reader
+ * forever.
+ */
 async function readText(key: string, path: string, check: (status: Stats) => void = () => undefined): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(key, path, error);
@@ -137,7 +140,7 @@ function certificatesOf(key: string, path: string, pem: string): X509Certificate
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new OperatorError(`${key}: ${path} holds no certificate in PEM`);
   return attempt(`${key}: ${path} holds a broken certificate`, () => {
-    // Paths are built of what we read ourselves: what the platform alone can read would be missing there.
+    // Paths are built from our own parser, so it must accept every certificate that the platform accepts.
     certificatesOfPem(pem);
     return blocks.map((block) => new X509Certificate(block));
   });
@@ -153,7 +156,7 @@ function checkValidity(key: string, path: string, certificate: X509Certificate, 
     throw new OperatorError(`${key}: ${path} (${subject}) has expired: ${certificate.validTo}`);
   }
   if (Date.parse(certificate.validFrom) > now) {
-    // More often than not it is the clock of a machine that has just booted.
+    // The usual cause is the clock of a machine that has just booted.
     const clock = new Date(now).toISOString();
     throw new StartError(
       `${key}: ${path} (${subject}) is not valid before ${certificate.validFrom}, and the clock says ${clock}`,

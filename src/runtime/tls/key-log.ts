@@ -2,10 +2,12 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { putHex } from '../../protocol/bytes/octets.js';
 import type { SessionKey } from '../../protocol/pana/session/session.js';
 
-/** First word of a line of a key file; session, Key-Id, Integrity-Algorithm and key follow, all but the third in hex. */
+/**
+ * First word of a line of a key file. Session, Key-Id, Integrity-Algorithm and key follow, all but the third in hex.
+ */
 export const KEY_LINE = 'PANA_AUTH_KEY';
 
-/** A file of the PANA_AUTH_KEYs of a daemon, for `pana-mip6 decode --keys`: only where the operator of a lab asks for it. */
+/** A file with the PANA_AUTH_KEYs of a daemon, for `pana-mip6 decode --keys`. Written only if configured, for labs. */
 export class KeyLog {
   readonly #stream: WriteStream;
 
@@ -13,19 +15,19 @@ export class KeyLog {
     this.#stream = stream;
   }
 
-  /** Appends to a file, which is made with mode 0600. Rejects with the system's error. */
+  /** Opens a file for appending and creates it with mode 0600. Rejects with the system's error. */
   static async open(path: string): Promise<KeyLog> {
     const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
     await new Promise<void>((resolve, reject) => {
       stream.once('open', () => resolve());
       stream.once('error', reject);
     });
-    // What cannot be written is missing for the reader of a capture, no more.
+    // If writing fails, only the captures cannot be decoded.
     stream.on('error', () => undefined);
     return new KeyLog(stream);
   }
 
-  /** Wipes the key. */
+  /** Writes a key and wipes it. */
   write({ sessionId, keyId, integrity, key }: SessionKey): void {
     const number = (value: number) => value.toString(16).padStart(8, '0');
     const start = Buffer.from(`${KEY_LINE} ${number(sessionId)} ${number(keyId)} ${integrity} `);

@@ -14,13 +14,13 @@ export interface CertificateRefusal {
 
 export type Judgement = { readonly peer: VerifiedPeer } | CertificateRefusal;
 
-/** Verified paths that are kept for resumptions. */
+/** Maximum number of verified paths kept for resumptions. */
 export const MAX_KEPT_PATHS = 20_000;
 
-/** Names of one certificate that are looked up. */
+/** Maximum number of names of one certificate that are looked up. */
 export const MAX_NAMES = 64;
 
-/** Certificates that are used of those that the other end sent, without the leaf. */
+/** Maximum number of certificates used from the peer's chain, without the leaf. */
 const MAX_BROUGHT = 8;
 
 const REASONS: Readonly<Record<string, Refusal>> = {
@@ -29,21 +29,21 @@ const REASONS: Readonly<Record<string, Refusal>> = {
   INVALID_PURPOSE: 'purpose',
 };
 
-/** Decides which certificates of the other end are good. */
+/** What decides whether a peer's certificate is accepted. */
 export interface PeerJudgeOptions {
   readonly trust: Trust;
-  /** Undefined: no certificate is revoked. */
+  /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;
-  /** Asked last, about a path that is good otherwise: why it is refused. */
+  /** The last check of an otherwise valid path. Returns why it is refused. */
   readonly policy?: ((path: Path) => CertificateRefusal | undefined) | undefined;
-  /** A CA was learned, or its CRL could be verified only now. */
+  /** Called when a CA was learned or its CRL became verifiable. */
   readonly onLearned?: (() => void) | undefined;
 }
 
 /**
- * Judges the certificate of the other end after full and resumed handshakes alike. Of a resumed session the engine has
- * only the leaf and its verdict of that time. Paths of full handshakes are kept by their leaf; if none is kept, the path
- * is searched among the certificates that are configured or were learned.
+ * Verifies the peer's certificate after full and resumed handshakes alike. In a resumed session the engine only has the
+ * leaf and its earlier verdict. Paths of full handshakes are therefore kept by leaf; without one, the path is searched
+ * among configured and learned certificates.
  */
 export class PeerJudge {
   #options: PeerJudgeOptions;
@@ -53,7 +53,7 @@ export class PeerJudge {
     this.#options = options;
   }
 
-  /** May have learned CAs since it was configured. */
+  /** Includes CAs learned since it was configured. */
   get trust(): Trust {
     return this.#options.trust;
   }
@@ -62,12 +62,15 @@ export class PeerJudge {
     return this.#options.revocation;
   }
 
-  /** Uses these options from now on; what was learned of the same CAs stays. Throws CrlSignatureError and changes nothing. */
+  /**
+   * Replaces the options. What was learned stays if the CAs are the same. Throws CrlSignatureError and then changes
+   * nothing.
+   */
   reload(options: PeerJudgeOptions): void {
     const isSame = options.trust.id === this.trust.id;
     const trust = isSame ? this.trust : options.trust;
     options.revocation?.verify(options.trust.authorities);
-    // A CRL may be of a CA that a client brought: such a CA cannot have the CRL refused.
+    // A CRL may belong to a CA that a client brought. Such a CA must not cause the CRL to be refused.
     options.revocation?.learn(trust.authorities);
     if (!isSame) this.#kept.clear();
     this.#options = { ...options, trust };
@@ -90,8 +93,8 @@ export class PeerJudge {
   }
 
   /**
-   * Whether a session of this certificate (DER) may be resumed: its path is known or can be found, and is good. Asked
-   * before the engine resumes it, since with TLS 1.2 the engine sends Finished before the judgement.
+   * Whether a session of this certificate (DER) may be resumed: its path is known or can be found, and is valid. Called
+   * before the engine resumes the session, because with TLS 1.2 it sends Finished before the certificate is verified.
    */
   canResume(der: Uint8Array, now: number): boolean {
     const leaf = read(der);
@@ -101,8 +104,8 @@ export class PeerJudge {
   }
 
   /**
-   * Why a path that was good under this trust no longer is; undefined if it still is. A client that resumes a session
-   * gets no certificate and has only the path of the full handshake.
+   * Why a path that was accepted under this trust is now refused; undefined if it is still accepted. A client that
+   * resumes a session receives no certificate and only has the path of the full handshake.
    */
   again(path: Path, now: number): CertificateRefusal | undefined {
     for (const certificate of path) {
@@ -132,14 +135,14 @@ export class PeerJudge {
     return [...revoked].filter((issuerId) => !good.has(issuerId));
   }
 
-  /** Paths of a full handshake: first among known certificates, which is cheap, then among those that were sent. */
+  /** Paths of a full handshake: first among known certificates, which is cheap, then including the peer's chain. */
   #climb(leaf: Certificate, socket: TLSSocket, now: number): readonly Path[] | PathFailure {
     const { trust } = this.#options;
     const known = trust.paths(leaf, [], now, true);
     return 'reason' in known ? trust.paths(leaf, brought(socket), now, true) : known;
   }
 
-  /** Paths of a resumed handshake: the one that was verified, else one of known certificates. */
+  /** Paths of a resumed handshake: the one that was verified, otherwise one of known certificates. */
   #known(leaf: Certificate, now: number): readonly Path[] | CertificateRefusal {
     const kept = this.#kept.get(leaf.fingerprint256);
     if (kept?.every((certificate) => validity(certificate, now) === undefined)) return [kept];
@@ -153,7 +156,7 @@ export class PeerJudge {
     const { trust, revocation, onLearned } = this.#options;
     let refusal: CertificateRefusal | undefined;
     for (const path of paths) {
-      // Of revoked paths too: sessions of other certificates may depend on them.
+      // Also learn from revoked paths, since sessions of other certificates may depend on them.
       const learned = trust.learn(path).length > 0;
       if (revocation?.learn(path.slice(1)) || learned) onLearned?.();
       const problem = this.#problem(path, now);
@@ -181,13 +184,13 @@ export class PeerJudge {
   }
 }
 
-/** What the other end sent with its leaf, as far as the engine keeps it. */
+/** The peer's certificate chain, as far as the engine keeps it. */
 function brought(socket: TLSSocket): Certificate[] {
   const found: Certificate[] = [];
   let one = socket.getPeerCertificate(true);
   while (found.length < MAX_BROUGHT) {
     const issuer = one.issuerCertificate;
-    // A self-signed one is its own issuer.
+    // A self-signed certificate is its own issuer.
     if (issuer === undefined || issuer === one) break;
     const certificate = read(issuer.raw);
     if (certificate) found.push(certificate);

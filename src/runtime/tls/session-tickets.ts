@@ -5,29 +5,29 @@ import type { Secret } from '../../protocol/bytes/secret.js';
 import { context as contextTag, TAG, whole, within } from '../../protocol/x509/der.js';
 import type { Host } from '../system/host.js';
 
-/** Octets of a ticket key as the platform wants it: 16 of its name, 16 for HMAC-SHA-256, 16 for AES-128 in CBC. */
+/** Size of a ticket key in octets: 16 for its name, 16 for HMAC-SHA-256, 16 for AES-128-CBC. */
 export const TICKET_KEY = 48;
 const PART = TICKET_KEY / 3;
 
-/** What a callback answers about a ticket: not ours; taken, with another one to follow. */
+/** Results of the ticket callback: unknown ticket; accepted, and to be renewed. */
 const UNKNOWN = 0;
 const MADE = 1;
 const RENEW = 2;
 
 type TicketAnswer = readonly [result: number, hmac?: Buffer, cipher?: Buffer, name?: Buffer, iv?: Buffer];
 
-/** The part of the platform's context that its own tests of renewal use, and its manual does not have. */
+/** An undocumented part of Node's context, which Node's own tests of ticket renewal use. */
 interface NativeContext {
   enableTicketKeyCallback(): void;
   onticketkeycallback: (name: Buffer, iv: Buffer, encrypts: boolean) => TicketAnswer;
 }
 
 /**
- * Makes tickets of a server with this key, which it reads until it is wiped or replaced. With the documented call a
- * client that resumes gets no other ticket, and has to make a full handshake the next time, or to show the same ticket
- * again, which links its sessions (RFC 8446 C.4). The callback below has each ticket renewed; the form of tickets is the
- * same. How long a node goes without a full handshake is limited by the life of the key. A platform without the callback
- * does what is documented. `takes`: whether tickets of this key are accepted.
+ * Makes a server issue tickets with this key, which is read until it is wiped or replaced. With the documented call, a
+ * client that resumes gets no new ticket: it must make a full handshake next time, or show the same ticket again, which
+ * links its sessions (RFC 8446 C.4). The callback below renews every ticket; the ticket format is the same. The
+ * lifetime of the key limits how long a node goes without a full handshake. A platform without the callback behaves as
+ * documented. `takes`: whether tickets of this key are accepted.
  */
 export function useTicketKey(server: Server, key: Secret, host: Host, takes = true): void {
   const { context } = (server as unknown as { _sharedCreds?: { context?: Partial<NativeContext> } })._sharedCreds ?? {};
@@ -39,7 +39,7 @@ export function useTicketKey(server: Server, key: Secret, host: Host, takes = tr
     return;
   }
   context.onticketkeycallback = (of, _iv, encrypts) => {
-    // A handshake that began under a key that was replaced gets a ticket that nobody can read.
+    // If the key was replaced during the handshake, issue a ticket that cannot be read.
     const current = key.isWiped ? host.random(TICKET_KEY) : key.use((octets) => octets);
     const { name, hmac, cipher } = partsOf(current);
     if (encrypts) return [MADE, hmac, cipher, name, Buffer.from(host.random(PART))];
@@ -49,31 +49,31 @@ export function useTicketKey(server: Server, key: Secret, host: Host, takes = tr
   context.enableTicketKeyCallback();
 }
 
-/** Views of the key, no copies. */
+/** Views of the key, not copies. */
 function partsOf(key: Uint8Array): { readonly name: Buffer; readonly hmac: Buffer; readonly cipher: Buffer } {
   if (key.length !== TICKET_KEY) throw new Error(`a ticket key has ${TICKET_KEY} octets`);
   const part = (i: number) => Buffer.from(key.buffer, key.byteOffset + i * PART, PART);
   return { name: part(0), hmac: part(1), cipher: part(2) };
 }
 
-/** Octets of the HMAC-SHA-256 at the end of a ticket, and of the shortest ticket (RFC 5077 4). */
+/** Size of the HMAC-SHA-256 at the end of a ticket, and of the shortest ticket, in octets (RFC 5077 4). */
 const MAC = 32;
 const SHORTEST = 2 * PART + PART + MAC;
 
-/** Tickets of one ClientHello that are looked into. */
+/** Maximum number of tickets of one ClientHello that are checked. */
 const MAX_TICKETS = 4;
 
 /**
- * The certificate, in DER, of the client whose ticket is in this ClientHello: the engine goes by it when it resumes the
- * session, so it can be judged before. Undefined if there is no ticket of this key. A hello that hides its ticket from
- * this search gains nothing, since the completed handshake is judged too.
+ * Returns the client certificate (DER) in the ticket of this ClientHello. The engine relies on it when it resumes the
+ * session, so that it can be verified beforehand. Undefined if there is no ticket of this key. Hiding a ticket from
+ * this search gains nothing, because the completed handshake is verified too.
  */
 export function certificateOfTicket(hello: Uint8Array, key: Uint8Array): Uint8Array | undefined {
   const { name, hmac, cipher } = partsOf(key);
   const octets = Buffer.from(hello.buffer, hello.byteOffset, hello.byteLength);
   let at = octets.indexOf(name);
   for (let tries = 0; at >= 2 && tries < MAX_TICKETS; at = octets.indexOf(name, at + 1), tries += 1) {
-    // Behind a length of two octets, as an identity of TLS 1.3 and as the extension of TLS 1.2.
+    // A ticket follows a length of two octets, both as a TLS 1.3 identity and as the TLS 1.2 extension.
     const ticket = octets.subarray(at, at + octets.readUInt16BE(at - 2));
     if (ticket.length < SHORTEST) continue;
     const body = ticket.subarray(0, -MAC);
@@ -92,8 +92,9 @@ function decrypt(body: Buffer, key: Buffer): Buffer {
 }
 
 /**
- * The peer's certificate of an SSL_SESSION as OpenSSL writes it (d2i_SSL_SESSION): version, version of TLS, cipher,
- * session id, secret, then tagged fields, of which [3] is the certificate. The octets are wiped: they hold the secret.
+ * Extracts the peer's certificate from an SSL_SESSION in OpenSSL's encoding (d2i_SSL_SESSION): version, TLS version,
+ * cipher, session id, secret, then tagged fields, of which [3] is the certificate. Wipes the octets, because they
+ * contain the secret.
  */
 function certificateOfSession(session: Buffer): Uint8Array | undefined {
   try {

@@ -4,13 +4,13 @@ import { type CertificatePolicy, DEFAULT_POLICY } from './certificates/policy.js
 export const TLS_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
-/** What a configuration says of the TLS engine, by its keys. */
+/** The TLS engine settings of a configuration section, by key. */
 export interface TlsSettings {
   readonly 'min-version': TlsVersion;
   readonly 'max-version': TlsVersion;
   readonly ciphers?: string | undefined;
   readonly curves?: string | undefined;
-  /** TLS 1.0 and 1.1 are possible. */
+  /** TLS 1.0 and 1.1 can be configured. */
   readonly legacy?: boolean | undefined;
   readonly 'extended-master-secret'?: MasterSecretPolicy | undefined;
   readonly 'min-rsa-bits': number;
@@ -18,7 +18,7 @@ export interface TlsSettings {
   readonly 'extended-key-usage': CertificatePolicy['extendedKeyUsage'];
 }
 
-/** What to do with a TLS 1.2 handshake without the extended master secret of RFC 7627. */
+/** What to do with a TLS 1.2 handshake without the extended master secret (RFC 7627). */
 export type MasterSecretPolicy = 'required' | 'wanted';
 
 const ENGINE_VERSIONS: Readonly<Record<TlsVersion, SecureVersion>> = {
@@ -28,13 +28,13 @@ const ENGINE_VERSIONS: Readonly<Record<TlsVersion, SecureVersion>> = {
   '1.3': 'TLSv1.3',
 };
 
-/** What is wrong with a setting: its key within the section, and why. */
+/** An invalid setting: its key within the section, and the reason. */
 export interface TlsProblem {
   readonly key: keyof TlsSettings;
   readonly message: string;
 }
 
-/** What the engine and our own judgement of the other end take. */
+/** Settings for the engine and for PeerJudge. */
 export interface EngineSettings {
   readonly certificatePolicy: CertificatePolicy;
   readonly extendedMasterSecret: MasterSecretPolicy;
@@ -44,34 +44,35 @@ export interface EngineSettings {
   readonly ecdhCurve: string;
 }
 
-/** Suites that do not authenticate or do not encrypt are never negotiated, whatever the list says. */
+/** Suites without authentication or encryption are never negotiated, whatever the list contains. */
 const NEVER = '!aNULL:!eNULL';
 
 /**
- * The key exchanges of TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 permits at level 0 only, and so it is with
- * certificates over SHA-1. Our own policy holds at every level.
+ * TLS 1.0 and 1.1 sign key exchanges with SHA-1 and MD5, which OpenSSL 3 permits only at level 0. The same holds for
+ * certificates with SHA-1 signatures. The certificate policy applies at every level.
  */
 const LEGACY_LEVEL = '@SECLEVEL=0';
 
-/** The platform tells suites of TLS 1.3 from the others by this. */
+/** The platform distinguishes TLS 1.3 suites by this prefix. */
 const isOfTls13 = (element: string) => element.startsWith('TLS_');
 
 function elementsOf(ciphers: string): string[] {
   return ciphers.split(/[:,; ]+/).filter((element) => element !== '');
 }
 
-/** Whether settings allow a version that RFC 8996 forbids. */
+/** Whether the settings allow a version that RFC 8996 forbids. */
 export function allowsLegacy(settings: Pick<TlsSettings, 'min-version'>): boolean {
   return settings['min-version'] === '1.0' || settings['min-version'] === '1.1';
 }
 
-/** The settings as options of a secure context; only settings without problems make one. */
+/** Converts settings to options of a secure context. The settings must have no problems. */
 export function engineSettings(settings: TlsSettings): EngineSettings {
   const { 'min-version': min, 'max-version': max, ciphers = DEFAULT_CIPHERS, curves = 'auto' } = settings;
   const sha1Signatures = settings['sha1-signatures'];
   const isLow = allowsLegacy(settings) || sha1Signatures === 'allow';
   const level = isLow ? `:${LEGACY_LEVEL}` : '';
-  // Behind suites of TLS 1.3 alone, which all encrypt and authenticate, it would be a list that matches nothing.
+  // After TLS 1.3 suites alone, which all encrypt and authenticate, the exclusions would be a list that matches
+  // nothing.
   const never = elementsOf(ciphers).every(isOfTls13) ? '' : `:${NEVER}${level}`;
   return {
     minVersion: ENGINE_VERSIONS[min],
@@ -87,7 +88,7 @@ export function engineSettings(settings: TlsSettings): EngineSettings {
   };
 }
 
-/** Warnings of settings that are good for old peers only, each with its key; `section`: that of the settings. */
+/** Warnings about settings for old peers only, each with its key. `section`: the section of the settings. */
 export function weakSettings(settings: TlsSettings, section: string): string[] {
   const weak: string[] = [];
   if (allowsLegacy(settings)) {
@@ -108,7 +109,7 @@ export function weakSettings(settings: TlsSettings, section: string): string[] {
   return weak;
 }
 
-/** Whatever would keep the engine from starting, or leave it without a version, suite or curve that it could negotiate. */
+/** Settings that would prevent the engine from starting, or leave it without a version, suite or curve to negotiate. */
 export function tlsProblems(settings: TlsSettings): TlsProblem[] {
   const problems = [...versionProblems(settings), ...cipherProblems(settings), ...curveProblems(settings)];
   if (problems.length > 0) return problems;
@@ -155,7 +156,7 @@ function* curveProblems({ curves }: TlsSettings): Generator<TlsProblem> {
   if (unknown.length > 0) yield { key: 'curves', message: `no such curve: ${unknown.join(', ')}` };
 }
 
-/** Why the engine does not take these options; undefined if it does. */
+/** Why the engine refuses these options; undefined if it accepts them. */
 function refusalOf(options: SecureContextOptions): string | undefined {
   try {
     createSecureContext(options);

@@ -7,13 +7,13 @@ import { OperatorError } from '../../system/failure.js';
 import { crlsOfFile } from './pem.js';
 import { type CrlOfFile, CrlSignatureError, Revocation, type RevocationPolicy } from './revocation.js';
 
-/** Octets of the largest CRL file that is read: some million entries. */
+/** Maximum size of a CRL file in octets: about a million entries. */
 export const MAX_CRL_FILE = 64 * 1024 * 1024;
 
-/** Files of a folder that are read. */
+/** Maximum number of files that are read from a folder. */
 export const MAX_CRL_FILES = 1_000;
 
-/** What a configuration says of CRLs. */
+/** The CRL keys of a configuration section. */
 export interface CrlSection {
   readonly crl?: string | undefined;
   readonly 'crl-expired': RevocationPolicy['expired'];
@@ -21,8 +21,8 @@ export interface CrlSection {
 }
 
 /**
- * Reads all CRLs of a file or folder and verifies those of the issuers that are known; undefined without `crl`. Throws
- * OperatorError with the key of the configuration, the file, and what is wrong.
+ * Reads all CRLs of a file or folder and verifies those of known issuers. Returns undefined without `crl`. Throws
+ * OperatorError with the configuration key, the file, and the problem.
  */
 export async function readRevocation(
   { crl: path, 'crl-expired': expired, 'crl-missing': missing }: CrlSection,
@@ -44,7 +44,7 @@ export async function readRevocation(
   return revocation;
 }
 
-/** The files that `path` means: itself, or what stands in the folder that it is, but for hidden files. Throws OperatorError. */
+/** The files of `path`: the file itself, or all files of the folder except hidden ones. Throws OperatorError. */
 async function filesOf(key: string, path: string): Promise<string[]> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => refuse(key, path, error));
   if (found.isFile()) return [path];

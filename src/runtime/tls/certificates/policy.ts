@@ -2,13 +2,13 @@ import type { Certificate, PublicKeyKind } from '../../../protocol/x509/certific
 import { hashOf } from './signature.js';
 import type { Path } from './trust.js';
 
-/** What certificates of the other end have to be, beside signed and valid. */
+/** Requirements on the peer's certificates beyond signature and validity. */
 export interface CertificatePolicy {
-  /** Bits of the smallest RSA key. */
+  /** Minimum size of an RSA key in bits. */
   readonly minRsaBits: number;
-  /** Signatures over SHA-1, which can be forged (RFC 9155, NIST SP 800-131A). */
+  /** SHA-1 signatures, which can be forged (RFC 9155, NIST SP 800-131A). */
   readonly sha1Signatures: 'refuse' | 'allow';
-  /** Whether a certificate without extendedKeyUsage is good for everything, as RFC 5280 4.2.1.12 has it. */
+  /** Whether a certificate without extendedKeyUsage is accepted for every purpose, as RFC 5280 4.2.1.12 allows. */
   readonly extendedKeyUsage: 'required' | 'if-present';
 }
 
@@ -18,10 +18,10 @@ export const DEFAULT_POLICY: CertificatePolicy = {
   extendedKeyUsage: 'required',
 };
 
-/** What the other end is to us. */
+/** The TLS role of the peer. */
 export type PeerRole = 'client' | 'server';
 
-/** Why a path is not good enough; reasons are stable, for logs and counters. */
+/** Why a path violates the policy. Reasons are stable, for logs and counters. */
 export interface PolicyViolation {
   readonly reason: 'weak-certificate' | 'purpose';
   readonly detail: string;
@@ -37,22 +37,22 @@ const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 /** Ed25519 and Ed448. */
 const EDWARDS = new Set(['1.3.101.112', '1.3.101.113']);
 
-/** Curves of 224 bits and more, which are worth an RSA key of 2048: NIST, secp256k1, Brainpool (RFC 5480, 5639). */
+/** Curves of 224 bits or more, equivalent to RSA with 2048 bits: NIST, secp256k1, Brainpool (RFC 5480, 5639). */
 const CURVES = new Set([
   ...['1.2.840.10045.3.1.7', '1.3.132.0.33', '1.3.132.0.34', '1.3.132.0.35', '1.3.132.0.10'],
   ...Array.from({ length: 10 }, (_, i) => `1.3.36.3.3.2.8.1.1.${i + 5}`),
 ]);
 
-/** What is wrong with a verified path; undefined if nothing is. */
+/** The first policy violation of a verified path; undefined if there is none. */
 export function violation(path: Path, role: PeerRole, policy: CertificatePolicy): PolicyViolation | undefined {
   return weakness(path, policy) ?? misuse(path, role, policy);
 }
 
-/** A key or signature of a path that is worth too little. */
+/** A weak key or signature in a path. */
 export function weakness(path: Path, policy: CertificatePolicy): PolicyViolation | undefined {
   for (const [i, certificate] of path.entries()) {
     const isAnchor = i === path.length - 1;
-    // That an anchor is trusted was configured, whatever its own signature is worth.
+    // An anchor is trusted by configuration, whatever its own signature.
     const weak = weakKey(certificate, policy) ?? (isAnchor ? undefined : weakSignature(certificate, policy));
     if (weak !== undefined) return { reason: 'weak-certificate', detail: `${certificate.subject.text}: ${weak}` };
   }
@@ -78,7 +78,7 @@ function weakSignature({ signed }: Certificate, { sha1Signatures }: CertificateP
   return isSha1 && sha1Signatures === 'refuse' ? 'a signature over SHA-1' : undefined;
 }
 
-/** A path that is for something else. */
+/** A certificate in the path that must not be used for this purpose. */
 export function misuse(
   path: Path,
   role: PeerRole,
@@ -95,7 +95,7 @@ export function misuse(
   if (leaf.extendedKeyUsage && !leaf.extendedKeyUsage.includes(purpose)) {
     return { reason: 'purpose', detail: detail(leaf, `its extendedKeyUsage lacks ${name}`) };
   }
-  // A CA that is limited to purposes cannot give others.
+  // A CA that is limited to purposes cannot grant others.
   const limited = path
     .slice(1)
     .find(({ extendedKeyUsage: of }) => of && !of.includes(purpose) && !of.includes(ANY_PURPOSE));

@@ -4,19 +4,19 @@ import { type CertificateList, isNewer } from '../../../protocol/x509/crl.js';
 import { hasSigned } from './signature.js';
 import type { Path } from './trust.js';
 
-/** What to do where a CRL cannot be believed any more, and where an issuer has none. */
+/** What to do if the CRL of an issuer is out of date, and if an issuer has none. */
 export interface RevocationPolicy {
   readonly expired: 'refuse' | 'ignore';
   readonly missing: 'refuse' | 'ignore';
 }
 
-/** A CRL and the file that it stands in, for messages. */
+/** A CRL and its file, for messages. */
 export interface CrlOfFile {
   readonly list: CertificateList;
   readonly path: string;
 }
 
-/** A CRL that its issuer did not sign, or was not allowed to. */
+/** A CRL that its issuer did not sign or must not sign. */
 export class CrlSignatureError extends CodedError<'ERR_CRL_SIGNATURE'> {
   override readonly name = 'CrlSignatureError';
 
@@ -26,13 +26,13 @@ export class CrlSignatureError extends CodedError<'ERR_CRL_SIGNATURE'> {
 }
 
 /**
- * The CRLs of a configuration, each bound to the one issuer whose key signed it (RFC 5280 6.3.3 f, g). It is the only
- * judgement of revocation: of full handshakes, resumptions and live sessions alike.
+ * The configured CRLs, each bound to the one issuer whose key signed it (RFC 5280 6.3.3 f, g). This is the only
+ * revocation check, for full handshakes, resumptions and live sessions alike.
  */
 export class Revocation {
   readonly policy: RevocationPolicy;
   readonly #byName = new Map<string, CrlOfFile[]>();
-  /** Lists of an issuer, the newest first; undefined before the first use. */
+  /** CRLs of each issuer, newest first, filled on first use. */
   readonly #byIssuer = new Map<string, CertificateList[]>();
   readonly #verified = new Set<CertificateList>();
 
@@ -48,15 +48,15 @@ export class Revocation {
   }
 
   /**
-   * Verifies the lists of these issuers, which are all that are known; lists of others wait until a path brings their
-   * issuer. Throws CrlSignatureError.
+   * Verifies the CRLs of all known issuers. CRLs of unknown issuers stay unverified until a path brings the issuer.
+   * Throws CrlSignatureError.
    */
   verify(issuers: readonly Certificate[]): void {
     for (const issuer of issuers) this.#bind(issuer);
     for (const one of this.unverified) refuseForged(one, issuers);
   }
 
-  /** The lists that are in force at this time, one of each issuer that is known. */
+  /** The CRLs in force at this time, one for each known issuer. */
   inForce(now: number): { readonly issuerId: string; readonly list: CertificateList }[] {
     return [...this.#byIssuer].flatMap(([issuerId, lists]) => {
       const list = current(lists, now);
@@ -64,17 +64,20 @@ export class Revocation {
     });
   }
 
-  /** Lists whose issuer is not known yet: their signature could not be verified. */
+  /** CRLs whose signature cannot be verified because the issuer is unknown. */
   get unverified(): CrlOfFile[] {
     return this.#all().filter(({ list }) => !this.#verified.has(list));
   }
 
-  /** Binds the lists of issuers that a good path brought; whether there was one that could not be verified before. */
+  /** Binds CRLs to issuers that a verified path brought. Returns whether a CRL became verifiable. */
   learn(issuers: readonly Certificate[]): boolean {
     return issuers.filter((issuer) => !this.#byIssuer.has(issuer.issuerId) && this.#bind(issuer).length > 0).length > 0;
   }
 
-  /** Why a path is not good; undefined if it is. Every certificate but the trust anchor is judged by its own issuer's list. */
+  /**
+   * Why a path is refused; undefined if it is not. Every certificate except the trust anchor is checked against its own
+   * issuer's CRL.
+   */
   judge(path: Path, now: number): { readonly reason: 'revoked' | 'crl'; readonly detail: string } | undefined {
     for (const [i, certificate] of path.slice(0, -1).entries()) {
       const issuer = path[i + 1];
@@ -99,7 +102,7 @@ export class Revocation {
     return [...this.#byName.values()].flat();
   }
 
-  /** The lists that this issuer signed, the newest first; verified once for each issuer. */
+  /** The CRLs that this issuer signed, newest first. Verified once for each issuer. */
   #bind(issuer: Certificate): CertificateList[] {
     const known = this.#byIssuer.get(issuer.issuerId);
     if (known) return known;
@@ -108,13 +111,13 @@ export class Revocation {
       .filter((list) => mayBeOf(list, issuer) && maySign(issuer) && hasSigned(issuer, list.signed));
     for (const list of signed) this.#verified.add(list);
     const lists = ordered(signed);
-    // Not of an issuer that no list names: there may be any number of them.
+    // Cache only issuers that a CRL names, since there may be any number of others.
     if (this.#byName.has(issuer.subject.key)) this.#byIssuer.set(issuer.issuerId, lists);
     return lists;
   }
 }
 
-/** The newest first; of those that are equally new each may be the one to believe, so that all of them count. */
+/** Sorts CRLs, newest first. CRLs that are equally new all count, since any of them may be authoritative. */
 function ordered(lists: readonly CertificateList[]): CertificateList[] {
   const sorted = [...lists].sort((one, other) => (isNewer(one, other) ? -1 : isNewer(other, one) ? 1 : 0));
   const merged: CertificateList[] = [];
@@ -126,12 +129,12 @@ function ordered(lists: readonly CertificateList[]): CertificateList[] {
   return merged;
 }
 
-/** The newest that is not from the future, unless there is nothing else. */
+/** The newest CRL that is not from the future, or the newest if all are. */
 function current(lists: readonly CertificateList[], now: number): CertificateList | undefined {
   return lists.find(({ thisUpdate }) => thisUpdate <= now) ?? lists[0];
 }
 
-/** Issuers of one name are told apart by their keys (RFC 5280 5.2.1). */
+/** Issuers with the same name are distinguished by their keys (RFC 5280 5.2.1). */
 function mayBeOf({ issuer: { key }, authorityKeyId }: CertificateList, issuer: Certificate): boolean {
   if (key !== issuer.subject.key) return false;
   const { subjectKeyId } = issuer;
@@ -142,7 +145,7 @@ function maySign({ keyUsage }: Certificate): boolean {
   return keyUsage === undefined || (keyUsage & KEY_USAGE.CRL_SIGN) !== 0;
 }
 
-/** A list that could be of a known issuer has to be. */
+/** Throws if a CRL names a known issuer that did not sign it. */
 function refuseForged({ list, path }: CrlOfFile, issuers: readonly Certificate[]): void {
   const [first, ...others] = issuers.filter((issuer) => mayBeOf(list, issuer));
   if (!first) return;

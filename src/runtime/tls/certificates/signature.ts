@@ -5,7 +5,7 @@ import { context, readOid, readSmallInteger, TAG, whole, within } from '../../..
 const RSASSA_PSS = '1.2.840.113549.1.1.10';
 const MGF1 = '1.2.840.113549.1.1.8';
 
-/** Hashes by the OIDs of signature algorithms (RFC 3279, 4055, 5758, 8410); null: the algorithm has its own. */
+/** Hashes by signature algorithm OID (RFC 3279, 4055, 5758, 8410). null: the algorithm includes its hash. */
 const HASHES: Readonly<Record<string, string | null>> = {
   '1.2.840.113549.1.1.5': 'sha1',
   '1.2.840.113549.1.1.14': 'sha224',
@@ -21,7 +21,7 @@ const HASHES: Readonly<Record<string, string | null>> = {
   '1.3.101.113': null,
 };
 
-/** Hashes by their own OIDs, which the parameters of RSASSA-PSS name (RFC 4055 2.1). */
+/** Hashes by their own OIDs, as in the parameters of RSASSA-PSS (RFC 4055 2.1). */
 const DIGESTS: Readonly<Record<string, string>> = {
   '1.3.14.3.2.26': 'sha1',
   '2.16.840.1.101.3.4.2.4': 'sha224',
@@ -30,7 +30,7 @@ const DIGESTS: Readonly<Record<string, string>> = {
   '2.16.840.1.101.3.4.2.3': 'sha512',
 };
 
-/** Reading a public key is dearer than using it: once for each certificate that signs. */
+/** Parsing a public key costs more than using it, so each is parsed once. */
 const keys = new WeakMap<Certificate, KeyObject>();
 
 function keyOf(certificate: Certificate): KeyObject {
@@ -41,13 +41,13 @@ function keyOf(certificate: Certificate): KeyObject {
   return key;
 }
 
-/** The hash that a signature is over; undefined: none that is known, or the algorithm's own. */
+/** The hash of a signature. Undefined: unknown, or included in the algorithm. */
 export function hashOf({ algorithm, parameters }: Signed): string | undefined {
   if (algorithm === RSASSA_PSS) return pss(parameters)?.hash;
   return HASHES[algorithm] ?? undefined;
 }
 
-/** Whether this certificate's key signed that. An algorithm that is not known, or a broken key, is no signature. */
+/** Whether this certificate's key made the signature. False for an unknown algorithm or a broken key. */
 export function hasSigned(issuer: Certificate, signed: Signed): boolean {
   try {
     const key = keyOf(issuer);
@@ -65,14 +65,14 @@ export function hasSigned(issuer: Certificate, signed: Signed): boolean {
   }
 }
 
-/** The family of the algorithm is the key's. */
+/** Whether the signature algorithm fits the type of the key. */
 function fits(algorithm: string, { asymmetricKeyType }: KeyObject): boolean {
   if (algorithm.startsWith('1.2.840.113549.1.1.')) return asymmetricKeyType === 'rsa';
   if (algorithm.startsWith('1.2.840.10045.4.')) return asymmetricKeyType === 'ec';
   return asymmetricKeyType === (algorithm === '1.3.101.112' ? 'ed25519' : 'ed448');
 }
 
-/** RSASSA-PSS-params (RFC 4055 3.1); undefined where hash and mask differ, or one is not known. */
+/** Parses RSASSA-PSS-params (RFC 4055 3.1). Undefined if signature and mask use different hashes, or an unknown one. */
 function pss(parameters: Uint8Array | undefined): { readonly hash: string; readonly saltLength: number } | undefined {
   if (!parameters) return undefined;
   const reader = within(whole(parameters, TAG.SEQUENCE));

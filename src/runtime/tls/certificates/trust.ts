@@ -3,47 +3,49 @@ import { BoundedMap } from '../../../protocol/bytes/bounded-map.js';
 import { type Certificate, KEY_USAGE } from '../../../protocol/x509/certificate.js';
 import { hasSigned } from './signature.js';
 
-/** Certificates of a path, leaf and trust anchor included. */
+/** Maximum length of a path, leaf and trust anchor included. */
 export const MAX_PATH = 8;
 
-/** Signatures that are tried for one leaf, so that a chain of many certificates of one name costs little. */
+/**
+ * Maximum number of signatures verified for one leaf, so that a chain of many certificates with one name costs little.
+ */
 export const MAX_TRIES = 24;
 
-/** Intermediate certificates that others brought and that are remembered. */
+/** Maximum number of learned intermediate certificates. */
 export const MAX_LEARNED = 256;
 
-/** Signatures that were found good and are remembered, by the fingerprints of both certificates. */
+/** Maximum number of remembered valid signatures, by the fingerprints of both certificates. */
 const MAX_SIGNATURES = 20_000;
 
 /**
- * Extensions of a CA that may be critical: keyUsage, subjectAltName, basicConstraints, extKeyUsage, and those of
- * policies (RFC 5280 4.2.1.4, 5, 11, 14), which matter to nobody who asks for no policy.
+ * Extensions of a CA that may be critical: keyUsage, subjectAltName, basicConstraints, extKeyUsage, and the policy
+ * extensions (RFC 5280 4.2.1.4, 5, 11, 14), which have no effect because no policy is required.
  */
 const FOLLOWED = new Set(['15', '17', '19', '37', '32', '33', '36', '54'].map((last) => `2.5.29.${last}`));
-/** Followed by the engine alone. */
+/** Checked by the engine only. */
 const NAME_CONSTRAINTS = '2.5.29.30';
 
-/** The leaf first, the trust anchor last. */
+/** A certificate path, leaf first, trust anchor last. */
 export type Path = readonly Certificate[];
 
 export type PathFailure =
-  /** No way to a trust anchor: the issuer of one of the certificates is not known, or did not sign it. */
+  /** There is no path to a trust anchor: an issuer is unknown or did not sign the certificate. */
   | { readonly reason: 'other-ca'; readonly detail: string }
   | { readonly reason: 'expired' | 'not-yet-valid'; readonly detail: string };
 
 /**
- * The CAs that are trusted, and the intermediate certificates that are known. As for the engine, a trust anchor is a
- * self-signed certificate of the configuration; its other certificates help to find the way there.
+ * The trusted CAs and the known intermediate certificates. As in OpenSSL, a trust anchor is a self-signed certificate
+ * of the configuration; its other certificates help to build paths.
  */
 export class Trust {
-  /** The same for the same set of certificates: what a verified path is worth anything under. */
+  /** Identifies the set of trust anchors, which a verified path depends on. */
   readonly id: string;
   readonly #anchors = new Set<Certificate>();
   readonly #bySubject = new Map<string, Certificate[]>();
   readonly #learned = new Map<string, Certificate>();
   readonly #signatures = new BoundedMap<string, true>(MAX_SIGNATURES);
 
-  /** `helpers`: certificates that are known and not trusted, such as those that our own certificate comes with. */
+  /** `helpers`: known but untrusted certificates, such as the chain of our own certificate. */
   constructor(configured: readonly Certificate[], helpers: readonly Certificate[] = []) {
     const unique = new Map(configured.map((certificate) => [certificate.fingerprint256, certificate]));
     for (const certificate of unique.values()) {
@@ -58,7 +60,7 @@ export class Trust {
       .digest('hex');
   }
 
-  /** All certificates that may issue others: those configured and those learned. */
+  /** All certificates that may issue others, configured or learned. */
   get authorities(): Certificate[] {
     return [...this.#bySubject.values()].flat();
   }
@@ -67,7 +69,7 @@ export class Trust {
     return this.#anchors.has(certificate);
   }
 
-  /** Remembers the intermediates of a path that was found good; those that are new. */
+  /** Remembers the intermediates of a verified path. Returns the new ones. */
   learn(path: Path): Certificate[] {
     const fresh = path
       .slice(1, -1)
@@ -82,9 +84,9 @@ export class Trust {
   }
 
   /**
-   * All ways from a leaf to a trust anchor, the shortest search first. `brought`: certificates that came with it.
-   * `engineChecked`: the engine has found a way with this very leaf, constraints of names included, which are not
-   * followed here; else a way that has such is none.
+   * Returns all paths from a leaf to a trust anchor. `brought`: certificates that came with the leaf. `engineChecked`:
+   * the engine has verified a path of this leaf including name constraints, which are not checked here; otherwise a
+   * path with name constraints is refused.
    */
   paths(leaf: Certificate, brought: readonly Certificate[], now: number, engineChecked: boolean): Path[] | PathFailure {
     const found: Path[] = [];
@@ -122,14 +124,14 @@ export class Trust {
     climb([leaf]);
     const followed = found.filter((path) => path.slice(1).every(isFollowed));
     if (followed.length > 0) return followed;
-    // The only way that there is must be the engine's.
+    // The only path must be the one that the engine verified.
     if (engineChecked && found.length === 1) return found;
     if (found.length > 0)
       return { reason: 'other-ca', detail: `${leaf.subject.text}: constraints of a CA on its path` };
     return failure;
   }
 
-  /** Trusted ones first, then those whose key is named. */
+  /** Possible issuers by name and key identifier: known certificates first, then those that came with the leaf. */
   #candidates(of: Certificate, brought: readonly Certificate[]): Certificate[] {
     const known = this.#bySubject.get(of.issuer.key) ?? [];
     const more = brought.filter((one) => one.subject.key === of.issuer.key && !known.some((other) => same(other, one)));
@@ -139,9 +141,9 @@ export class Trust {
     );
   }
 
-  /** Why a certificate cannot issue the last one of a path (RFC 5280 6.1.4 k to n). */
+  /** Why a certificate cannot issue the last certificate of a path (RFC 5280 6.1.4 k to n). */
   #unfit(issuer: Certificate, path: readonly Certificate[]): string | undefined {
-    // A trust anchor of version 1 has no extensions; that it is one was configured.
+    // A version 1 trust anchor has no extensions; it is trusted by configuration.
     const isOldAnchor = this.#anchors.has(issuer) && issuer.extensions.size === 0;
     if (!issuer.isCa && !isOldAnchor) return 'is not a CA';
     if (issuer.keyUsage !== undefined && (issuer.keyUsage & KEY_USAGE.KEY_CERT_SIGN) === 0) {
@@ -179,7 +181,7 @@ export class Trust {
   }
 }
 
-/** Whether a certificate of the configuration is a trust anchor. */
+/** Whether a configured certificate is a trust anchor. */
 export function isSelfSigned(certificate: Certificate): boolean {
   return certificate.subject.key === certificate.issuer.key && hasSigned(certificate, certificate.signed);
 }
