@@ -12,7 +12,7 @@ const A = '2001:db8:a::a';
 const B = '2001:db8:a::b';
 const C = '2001:db8:a::c';
 
-/** A PaC that is in, from this address; `echoes` as ours does. */
+/** A PaC with an open session at this address. `echoes`: it supports Echo, as this project's PaC does. */
 function pacAt(address: string, echoes: boolean, beside?: ForeignPac): ForeignPac {
   const pac = new ForeignPac(OFFER, beside?.paa);
   pac.now = beside?.now ?? 0;
@@ -32,33 +32,33 @@ function goTo(pac: ForeignPac, address: string): void {
   pac.from = { ...pac.from, address };
 }
 
-/** Where the PAA believes the PaC to be. */
+/** The address of the PaC as the PAA knows it. */
 function placeOf(pac: ForeignPac): string | undefined {
   return [...pac.paa.list(pac.now)].find(({ sessionId }) => sessionId === pac.sessionId)?.peer.address;
 }
 
-/** PNR[P] from wherever it is. */
+/** Sends PNR[P] from the current address of the PaC. */
 function ping(pac: ForeignPac): string[] {
   pac.request(PNR, FLAG.P);
   return pac.take();
 }
 
-/** Sends the Echo of the last request back. */
+/** Answers the last request with its Echo. */
 function sendBack(pac: ForeignPac): string[] {
   const echo = pac.last.values.Echo;
   pac.answer(PNA, FLAG.P, echo ? [makeAvp('Echo', echo)] : []);
   return pac.take();
 }
 
-describe('an address that a protected message came from', () => {
-  it('is believed when the Echo that was sent to it has come back, not before', () => {
+describe('the move of a session to a new address', () => {
+  it('happens when the Echo sent to the new address comes back, and not before', () => {
     const pac = pacAt(A, true);
     goTo(pac, B);
-    // PNA[P] to the request, and a request of the PAA's own.
+    // PNA[P] for the request, and a request of the PAA with an Echo.
     expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);
     expect(placeOf(pac)).toBe(A);
     expect(pac.last.values.Echo).toHaveLength(16);
-    // What its key alone can make proves nothing: the numbers are no secret.
+    // A valid AUTH does not prove the address: sequence numbers are predictable, the Echo is not.
     const asked = pac.last;
     for (const echo of [[], [makeAvp('Echo', new Uint8Array(16))]]) {
       pac.answer(PNA, FLAG.P, echo, asked);
@@ -69,7 +69,7 @@ describe('an address that a protected message came from', () => {
     expect(placeOf(pac)).toBe(B);
   });
 
-  it('is asked with something new each time', () => {
+  it('uses a different Echo each time', () => {
     const pac = pacAt(A, true);
     const echoes = new Set<string>();
     for (const address of [B, A, C]) {
@@ -82,13 +82,13 @@ describe('an address that a protected message came from', () => {
     expect(echoes.size).toBe(3);
   });
 
-  it('that does not answer costs the session nothing: its requests go back to where it was', () => {
+  it('does not happen when the new address does not answer, and the session stays open at the old one', () => {
     const pac = pacAt(A, true);
     goTo(pac, B);
     ping(pac);
     goTo(pac, A);
     pac.run(PROOF_TIMEOUT);
-    // The same request, but what it asks for proves only that somebody is where it was.
+    // The Echo comes back from the old address, which proves nothing about the new one.
     expect(sendBack(pac)).not.toContain('moved');
     expect(placeOf(pac)).toBe(A);
     expect(pac.state).toBe('OPEN');
@@ -97,14 +97,14 @@ describe('an address that a protected message came from', () => {
     expect(placeOf(pac)).toBe(A);
   });
 
-  it('is not taken for left by an answer from where the PaC was before, which was on its way', () => {
+  it('succeeds although a delayed answer arrives from the previous address', () => {
     const pac = pacAt(A, true);
     goTo(pac, B);
     ping(pac);
     const asked = pac.last;
     pac.now += MOVE_INTERVAL;
     goTo(pac, C);
-    // To its next place: the answer to the PaC, and once more what it was asked at B.
+    // To C: the answer to the PaC, and the request that was sent to B before.
     expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);
     goTo(pac, B);
     pac.now += 1;
@@ -117,7 +117,7 @@ describe('an address that a protected message came from', () => {
     expect(placeOf(pac)).toBe(C);
   });
 
-  it('proves itself by a run of EAP where the PaC sends no Echo', () => {
+  it('is proven by a re-authentication at the new address when the PaC sends no Echo', () => {
     const pac = pacAt(A, false);
     goTo(pac, B);
     expect(ping(pac)).toEqual(['PNA[P]', 'eapStart']);
@@ -130,13 +130,13 @@ describe('an address that a protected message came from', () => {
     expect(placeOf(pac)).toBe(B);
   });
 
-  it('is not proven by a run that began somewhere else', () => {
+  it('is not proven by a re-authentication that began at the old address', () => {
     const pac = pacAt(A, false).session({ type: 'reauthenticate' }).eapRequest();
     goTo(pac, B);
     pac.respond(true);
     pac.msk = new Uint8Array(64).fill(0x33);
     pac.success().complete();
-    // The next one goes there from its beginning.
+    // The next re-authentication is at the new address from its start.
     expect(pac.take().slice(-2)).toEqual(['authorized', 'eapStart']);
     expect(placeOf(pac)).toBe(A);
     pac.eapRequest().respond(true);
@@ -145,10 +145,10 @@ describe('an address that a protected message came from', () => {
     expect(placeOf(pac)).toBe(B);
   });
 
-  it('moves a session once in a second at most, and to the place heard from last', () => {
+  it('happens at most once a second when the PaC alternates between two addresses', () => {
     const pac = pacAt(A, true);
     let moves = 0;
-    // 20 s of pings each ten milliseconds, from two addresses in turn that are its own.
+    // A ping every 10 ms for 20 s, in turn from two addresses of the PaC.
     for (let n = 0; n < 2_000; n += 1) {
       pac.run(10 * n);
       goTo(pac, n % 60 < 30 ? B : C);
@@ -163,12 +163,12 @@ describe('an address that a protected message came from', () => {
   });
 });
 
-describe('an address that another session holds', () => {
-  it('is taken by no message of another PaC, whose end ends its own session alone', () => {
+describe('an address in use by a session', () => {
+  it('cannot be taken over by another PaC; the termination of that PaC ends only its own session', () => {
     const victim = pacAt(A, true);
     const attacker = pacAt(B, true, victim);
     goTo(attacker, A);
-    // The holder is asked whether it is there.
+    // The PAA asks the holder whether it is still there.
     expect(ping(attacker)).toEqual(['PNA[P]', 'PNR[P]', 'dropped address-held']);
     expect(attacker.last.message.sessionId).toBe(victim.sessionId);
     expect(placeOf(attacker)).toBe(B);
@@ -180,7 +180,7 @@ describe('an address that another session holds', () => {
     expect([...victim.paa.list(0)]).toMatchObject([{ sessionId: victim.sessionId, peer: { address: A } }]);
   });
 
-  it('is free when its holder has not answered its own ping', () => {
+  it('becomes free when its holder does not answer PNR[P]', () => {
     const gone = pacAt(A, true);
     const pac = pacAt(B, true, gone);
     goTo(pac, A);
@@ -198,7 +198,7 @@ describe('an address that another session holds', () => {
     expect(placeOf(pac)).toBe(A);
   });
 
-  it('may be left for another port', () => {
+  it('may change its port', () => {
     const pac = pacAt(A, true);
     pac.from = { ...pac.from, port: pac.from.port + 1 };
     expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);
@@ -207,7 +207,7 @@ describe('an address that another session holds', () => {
 });
 
 describe('half-open sessions', () => {
-  it('are as many as there are, also of PaCs that moved before PAN[C]', () => {
+  it('are counted correctly when a PaC moves before PAN[C]', () => {
     const pac = new ForeignPac(OFFER);
     for (let n = 0; n < 12; n += 1) {
       pac.now = 1_000 * n;
@@ -231,7 +231,7 @@ describe('half-open sessions', () => {
     }
   });
 
-  it('of one network that never answered give way to newer ones of any network; those that answered stay', () => {
+  it('give way to newer ones if they never answered, and stay if they answered', () => {
     const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, sessions: 1000 };
     const first = new ForeignPac({
       limits: { ...limits, halfOpenPerAddress: 4, halfOpenPerNetwork: 20, halfOpen: 30 },
@@ -244,7 +244,7 @@ describe('half-open sessions', () => {
     };
     const honest = start('2001:db8:66::1', 716).eapRequest().respond(true);
     honest.take();
-    // 1,000 valid starts of as many addresses in its /64, which answer no PAR.
+    // 1,000 valid starts from 1,000 addresses of the same /64; none answers a PAR.
     let dropped = 0;
     for (let n = 2; n < 1_002; n += 1) {
       const pac = start(`2001:db8:66::${n.toString(16)}`, 716);
@@ -253,7 +253,7 @@ describe('half-open sessions', () => {
       expect(first.paa.halfOpen).toBeLessThanOrEqual(20);
     }
     expect(dropped).toBe(0);
-    // Other networks have the rest, and then push out the oldest of the fullest one.
+    // Other networks use the remaining places, then evict the oldest session of the fullest network.
     for (let n = 0; n < 15; n += 1) {
       expect(start(`2001:db8:${n.toString(16)}::1`, 716).take()).toContain('eapStart');
     }
@@ -261,11 +261,11 @@ describe('half-open sessions', () => {
     expect(honest.success().complete().take()).toContain('authorized');
   });
 
-  describe('that have all answered', () => {
+  describe('with an answer from each PaC', () => {
     const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, halfOpenPerAddress: 4 };
     const crowd = (more: { halfOpenPerNetwork: number; halfOpen: number; sessions: number }) => {
       const first = new ForeignPac({ limits: { ...limits, ...more } });
-      /** The session that a node begins, which answers the first PAR if `answers`; undefined: it was refused. */
+      /** Starts a session. `said` is its last event; the PaC answers the first PAR if `answers`. */
       const begin = (address: string, answers: boolean, now = 0, port = 716) => {
         const pac = new ForeignPac({}, first.paa);
         pac.now = now;
@@ -279,7 +279,7 @@ describe('half-open sessions', () => {
       return { paa: first.paa, begin };
     };
 
-    it('fill their share of a network, leave the others theirs, and give way to newer ones when they stall', () => {
+    it('fill only the share of their network, and one that has stalled gives way to a new one', () => {
       const { paa, begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
       const all = Array.from({ length: 20 }, (_, n) => begin(`192.0.2.${n + 1}`, true).pac);
       const asked = (pac: ForeignPac, now: number) => {
@@ -289,7 +289,7 @@ describe('half-open sessions', () => {
       for (const [n, pac] of all.entries()) asked(pac, n);
       expect(begin('192.0.2.99', true, STALLED_AFTER - 1).said).toBe('dropped half-open-of-network');
       expect(begin('198.51.100.1', true, STALLED_AFTER - 1).said).toBe('eapStart');
-      // One that answers goes on; one that waits for the AAA server owes nothing.
+      // The first has answered recently and the second waits for the AAA server: only the third has stalled.
       const [first, second, third] = all as [ForeignPac, ForeignPac, ForeignPac];
       first.now = STALLED_AFTER;
       first.respond(false);
@@ -302,7 +302,7 @@ describe('half-open sessions', () => {
       expect([first, second, third].map(({ sessionId }) => here.includes(sessionId))).toEqual([true, true, false]);
     });
 
-    it('keep no other network out: those that never answered give way, wherever they are', () => {
+    it('take the place of unanswered ones of other networks, up to the total limit', () => {
       const { begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
       for (let n = 1; n <= 20; n += 1) expect(begin(`192.0.2.${n}`, true).said).toBe('eapStart');
       for (let n = 1; n <= 10; n += 1) expect(begin(`198.51.100.${n}`, false).said).toBe('eapStart');
@@ -310,7 +310,7 @@ describe('half-open sessions', () => {
       expect(begin('10.0.0.1', true).said).toBe('dropped half-open-in-all');
     });
 
-    it('keep nobody out of an address that is shared when they stall', () => {
+    it('do not block a shared address once they stall', () => {
       const { begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
       for (let port = 1; port <= 4; port += 1) begin('192.0.2.1', true, 0, port).pac.eapRequest();
       expect(begin('192.0.2.1', true, STALLED_AFTER - 1, 5).said).toBe('dropped half-open-of-address');
@@ -318,7 +318,7 @@ describe('half-open sessions', () => {
       expect(begin('192.0.2.1', true, STALLED_AFTER, 7).said).toBe('eapStart');
     });
 
-    it('draw no eviction to their network', () => {
+    it('do not count when the network to evict from is chosen', () => {
       const { paa, begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
       for (let n = 1; n <= 19; n += 1) begin(`192.0.2.${n}`, true);
       const fresh = begin('192.0.2.20', false).pac;
@@ -326,7 +326,7 @@ describe('half-open sessions', () => {
       expect([...paa.list(0)].map(({ sessionId }) => sessionId)).toContain(fresh.sessionId);
     });
 
-    it('those that have not take no room from sessions in all', () => {
+    it('are admitted when unanswered ones fill the limit of sessions', () => {
       const { begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 10 });
       for (let n = 1; n <= 10; n += 1) begin(`198.51.100.${n}`, false);
       expect(begin('10.0.0.1', true).said).toBe('eapStart');
@@ -334,8 +334,8 @@ describe('half-open sessions', () => {
   });
 });
 
-describe('a re-authentication', () => {
-  it('on which there is no verdict comes again, and ends no session before its lifetime', () => {
+describe('re-authentication and postponed verdicts at the PAA', () => {
+  it('repeats a re-authentication while there is no verdict, and ends the session only at its lifetime', () => {
     const pac = new ForeignPac({ lifetimeGrace: 2_000 }).open();
     pac.session({ type: 'reauthenticate' }).eapRequest().respond(true);
     pac.take();
@@ -347,7 +347,7 @@ describe('a re-authentication', () => {
       const said = pac.take();
       if (said.includes('eapStart')) {
         starts.push(at);
-        // In the same run: no nonce.
+        // Not the first PAR of the run, so it has no Nonce.
         expect(pac.eapRequest().last.values.Nonce).toBeUndefined();
         pac.respond(false).session({ type: 'eapPostponed' });
         pac.take();
@@ -358,7 +358,7 @@ describe('a re-authentication', () => {
     expect(pac.now).toBe(3_602_000);
   });
 
-  it('that goes well after all ends with its own key', () => {
+  it('opens with the new key when a repeated re-authentication succeeds', () => {
     const pac = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest().respond(true);
     pac.session({ type: 'eapPostponed' }).run(5_000).eapRequest().respond(false);
     pac.msk = new Uint8Array(64).fill(0x33);
@@ -367,7 +367,7 @@ describe('a re-authentication', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('that makes no progress begins anew', () => {
+  it('restarts a re-authentication that makes no progress', () => {
     const pac = new ForeignPac().open().session({ type: 'reauthenticate' });
     expect(pac.run(60_000).take()).toEqual(['eapStart', 'eapStart']);
     pac.eapRequest();
@@ -376,12 +376,12 @@ describe('a re-authentication', () => {
     expect(pac.state).toBe('WAIT_EAP_MSG');
   });
 
-  it('without a verdict in the first run is a failure: there is nothing to keep', () => {
+  it('sends Result-Code 1 when the first authentication gets no verdict', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).session({ type: 'eapPostponed' });
     expect(pac.last.values['Result-Code']).toBe(1);
   });
 
-  it('is not postponed when nobody waits for a verdict', () => {
+  it('ignores a postponement when no verdict is awaited', () => {
     const pac = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest();
     pac.respond(true).success().complete().take();
     pac.session({ type: 'eapPostponed' });
@@ -389,7 +389,7 @@ describe('a re-authentication', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('is heard in the grace period behind the lifetime', () => {
+  it('accepts a re-authentication in the grace period after the lifetime', () => {
     const pac = new ForeignPac({ lifetimeGrace: 2_000 }).open().run(3_601_999);
     pac.request(PNR, FLAG.A);
     expect(pac.take()).toEqual(['PNA[A]', 'eapStart']);
@@ -402,8 +402,8 @@ describe('a re-authentication', () => {
   });
 });
 
-describe('a refused PaC', () => {
-  it('that does not answer is over after FAILED_SESS_TIMEOUT', () => {
+describe('a refused session', () => {
+  it('is closed after FAILED_SESS_TIMEOUT when the PaC does not answer', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true);
     pac.session({ type: 'eapFailure', packet: EAP.failure });
     pac.take();
@@ -412,15 +412,15 @@ describe('a refused PaC', () => {
   });
 });
 
-describe('a session that another one replaces', () => {
-  it('ends at once, and its PaC is told once', () => {
+describe('a replaced session', () => {
+  it('ends at once after a single PTR, or without one while a request is outstanding', () => {
     const pac = new ForeignPac().open().session({ type: 'replace' });
     expect(pac.take()).toEqual(['PTR', 'closed replaced']);
     expect(pac.isSigned).toBe(true);
     expect(pac.run(1_000_000).take()).toEqual([]);
     const asking = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest();
     asking.take();
-    // One request at a time: what is outstanding is the last that it hears.
+    // Only one request may be outstanding, so no PTR follows.
     expect(asking.session({ type: 'replace' }).take()).toEqual(['closed replaced']);
   });
 });

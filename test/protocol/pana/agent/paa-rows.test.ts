@@ -6,7 +6,7 @@ import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { HOME, PAA_CONFIG } from '../session/ladder.js';
 import { EAP, ForeignPac, PAN, PAR, PNA, PNR, PTA, PTR, sentOf } from '../wire/foreign.js';
 
-/** Rows of RFC 5609 8.4 and 6.6, each with the row of the table as its name. */
+/** The rows of the state tables of RFC 5609 6.6 and 8.4. */
 const ALGORITHMS = [makeAvp('PRF-Algorithm', 5), makeAvp('Integrity-Algorithm', 12)];
 
 function opened(config: Partial<PaaConfig> = {}): ForeignPac {
@@ -16,7 +16,7 @@ function opened(config: Partial<PaaConfig> = {}): ForeignPac {
 }
 
 describe('the PAA in INITIAL', () => {
-  it('Rx PCI: Tx PAR[S] with its algorithms, no RTX and no state', () => {
+  it('answers PCI with a PAR[S] that has its algorithms, without a timer or state', () => {
     const pac = new ForeignPac().pci();
     expect(pac.take()).toEqual(['PAR[S]']);
     expect(pac.last.values).toMatchObject({ 'PRF-Algorithm': [5, 2], 'Integrity-Algorithm': [12, 7] });
@@ -27,7 +27,7 @@ describe('the PAA in INITIAL', () => {
     expect(pac.pci().last.octets).toEqual(first);
   });
 
-  it('Rx PCI with numbers of its own: nothing', () => {
+  it('drops PCI with a session identifier or sequence number, and a relay message without its AVPs', () => {
     const pac = new ForeignPac();
     pac.put({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 1, sequence: 0, avps: [] });
     pac.put({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 1, avps: [] });
@@ -35,13 +35,13 @@ describe('the PAA in INITIAL', () => {
     expect(pac.take()).toEqual(['dropped unexpected', 'dropped unexpected', 'dropped avp-missing']);
   });
 
-  it('Rx anything from port 0, which cannot be answered: nothing', () => {
+  it('drops messages from UDP port 0', () => {
     const pac = new ForeignPac();
     pac.from = { ...pac.from, port: 0 };
     expect(pac.pci().take()).toEqual(['dropped source-port']);
   });
 
-  it('Rx PCI with a wrong length: nothing, and nothing of what its address may ask for', () => {
+  it('drops PCI with a wrong length without counting it against the limit of its address', () => {
     const pac = new ForeignPac();
     const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     const broken = [octets.subarray(0, 15), Uint8Array.of(...octets, 0, 0, 0, 0)];
@@ -52,7 +52,7 @@ describe('the PAA in INITIAL', () => {
     expect(pac.pci().take()).toEqual(['PAR[S]']);
   });
 
-  it('Rx PAN[S]: EAPrestart; ST(FAILED)', () => {
+  it('restarts EAP at PAN[S], and closes after FAILED_SESS_TIMEOUT', () => {
     const pac = new ForeignPac().start();
     expect(pac.take()).toEqual(['PAR[S]', 'eapStart']);
     expect(pac.state).toBe('WAIT_EAP_MSG');
@@ -62,7 +62,7 @@ describe('the PAA in INITIAL', () => {
     expect(pac.paa.halfOpen).toBe(0);
   });
 
-  it('Rx PAN[S] two epochs later, or to a session that has ended: nothing', () => {
+  it('drops PAN[S] two epochs after PAR[S], and PAN[S] of a session that has ended', () => {
     const late = new ForeignPac().pci();
     late.run(2 * EPOCH);
     late.accept(ALGORITHMS);
@@ -75,7 +75,7 @@ describe('the PAA in INITIAL', () => {
     expect(over.take()).toEqual(['dropped bad-start']);
   });
 
-  it('Rx PAN[S] with algorithms that were not offered, or without: nothing', () => {
+  it('drops PAN[S] without algorithms that it offered, unless the SA is optional and PAN[S] has none', () => {
     for (const avps of [
       [makeAvp('PRF-Algorithm', 99), makeAvp('Integrity-Algorithm', 12)],
       [makeAvp('PRF-Algorithm', 5)],
@@ -87,7 +87,7 @@ describe('the PAA in INITIAL', () => {
     expect(new ForeignPac({ sa: 'optional' }).start([]).take()).toEqual(['PAR[S]', 'eapStart']);
   });
 
-  it('Rx PCI, OPTIMIZED_INIT: Tx PAR[S](EAP); Rx PAN[S](EAP): EAP(m)', () => {
+  it('sends firstRequest as EAP-Payload of PAR[S], and passes the EAP-Payload of PAN[S] to EAP', () => {
     const pac = new ForeignPac({ firstRequest: EAP.request, mobility: 0x7f }).pci();
     expect(pac.last.values).toMatchObject({ 'EAP-Payload': EAP.request, 'Mobility-Capability': 0x7f });
     pac.accept([...ALGORITHMS, makeAvp('EAP-Payload', EAP.response)]);
@@ -100,14 +100,14 @@ describe('the PAA in INITIAL', () => {
     expect(pac.last.values.Nonce).toHaveLength(20);
   });
 
-  it('Rx PCI, OPTIMIZED_INIT: Rx PAN[S] without EAP: WAIT_PAN_OR_PAR; Rx PAR: EAP(m); Tx PAN', () => {
+  it('passes the response in a later PAR to EAP when PAN[S] has no EAP-Payload', () => {
     const pac = new ForeignPac({ firstRequest: EAP.request }).start();
     expect(pac.state).toBe('WAIT_PAN_OR_PAR');
     pac.take();
     pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
     expect(pac.take()).toEqual(['PAN', 'eapPacket']);
     expect(pac.state).toBe('WAIT_EAP_MSG');
-    // A PaC that has restarted takes the same start up, with other numbers.
+    // A restarted PaC resumes the same start with other sequence numbers.
     const { sequence } = pac;
     pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)], { sequence: sequence + 77 });
     expect(pac.take()).toEqual(['PAN']);
@@ -115,12 +115,12 @@ describe('the PAA in INITIAL', () => {
     expect(pac.take()).toEqual(['dropped out-of-sequence']);
   });
 
-  it('an unasked EAP-Payload in PAN[S] is left', () => {
+  it('ignores EAP-Payload in PAN[S] when PAR[S] had none', () => {
     const pac = new ForeignPac().start([...ALGORITHMS, makeAvp('EAP-Payload', EAP.response)]);
     expect(pac.take()).toEqual(['PAR[S]', 'eapStart']);
   });
 
-  it('offers take turns: optimised, full, plain', () => {
+  it('cycles through three offers: with EAP-Payload and mobility, with mobility, with algorithms only', () => {
     const pac = new ForeignPac({ firstRequest: EAP.request, mobility: 0x7f });
     const forms = Array.from({ length: 6 }, () => {
       const { values } = pac.pci().last;
@@ -129,7 +129,7 @@ describe('the PAA in INITIAL', () => {
     expect(forms).toEqual(['eap full', 'full', 'plain', 'eap full', 'full', 'plain']);
   });
 
-  it('PAC_FOUND: Tx PAR[S]; RTX+; PCIs of that PaC are dropped', () => {
+  it('sends PAR[S] on PAC_FOUND, retransmits it, and drops PCIs of that PaC meanwhile', () => {
     const pac = new ForeignPac().feed({ type: 'invite', peer: new ForeignPac().from });
     expect(pac.take()).toEqual(['PAR[S]']);
     expect(pac.pci().take()).toEqual(['dropped unexpected']);
@@ -142,7 +142,7 @@ describe('the PAA in INITIAL', () => {
     expect(pac.deadline).toBe(at + 60_000);
   });
 
-  it('limits: PCIs of an address and in all, starts, half-open sessions of an address and in all, sessions, invitations', () => {
+  it('limits PCIs, starts, half-open sessions, sessions and invitations', () => {
     const limits = {
       ...{ pciPerAddress: 2, pciPerNetwork: 1000, pciInAll: 3, sessions: 1 },
       ...{ halfOpenPerAddress: 1, halfOpenPerNetwork: 9, halfOpen: 1 },
@@ -178,7 +178,7 @@ describe('the PAA in INITIAL', () => {
       many.start();
       many.session({ type: 'eapTimeout' });
     }
-    // The last PCI is not answered, and the PAN[S] behind it is to a start that is over.
+    // The last PCI is not answered, so the PAN[S] after it answers a start that has ended.
     expect(codes(many)).toEqual(['dropped starts-of-epoch', 'dropped bad-start']);
     many.run(EPOCH);
     many.start();
@@ -187,7 +187,7 @@ describe('the PAA in INITIAL', () => {
 });
 
 describe('the PAA in WAIT_EAP_MSG', () => {
-  it('EAP_REQUEST: Tx PAR(EAP, Nonce); RTX+', () => {
+  it('sends the EAP request in PAR, with a Nonce in the first one, and retransmits it', () => {
     const pac = new ForeignPac().start().eapRequest();
     expect(pac.state).toBe('WAIT_PAN_OR_PAR');
     expect(pac.last.values).toMatchObject({ 'EAP-Payload': EAP.request, Nonce: expect.any(Uint8Array) });
@@ -198,7 +198,7 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(pac.last.values.Nonce).toBeUndefined();
   });
 
-  it('EAP_FAILURE: Result-Code 1; Tx PAR[C]; RTX+; Rx PAN[C]: DISC', () => {
+  it('sends PAR[C] with Result-Code 1 on EAP_FAILURE, and closes at PAN[C]', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true);
     pac.take();
     pac.session({ type: 'eapFailure', packet: EAP.failure });
@@ -210,7 +210,7 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(pac.take()).toEqual(['closed rejected']);
   });
 
-  it('EAP_FAILURE without an EAP packet, and no PAN[C]: DISC after FAILED_SESS_TIMEOUT', () => {
+  it('closes after FAILED_SESS_TIMEOUT when PAR[C] with Result-Code 1 is not answered', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true);
     pac.take();
     pac.session({ type: 'eapFailure', packet: undefined }).run(400_000);
@@ -219,7 +219,7 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(said.at(-1)).toBe('closed rejected');
   });
 
-  it('EAP_SUCCESS, Authorize(): Result-Code 0; Tx PAR[C](Key-Id, AUTH); Rx PAN[C]: ST(LIFE)', () => {
+  it('sends signed PAR[C] with Result-Code 0 on EAP_SUCCESS, and opens for the lifetime at PAN[C]', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).success();
     pac.take();
     expect(pac.state).toBe('WAIT_SUCC_PAN');
@@ -233,12 +233,12 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(pac.run(3_600_000).take()).toEqual(['closed lifetime-expired']);
   });
 
-  it('EAP_SUCCESS, Authorize(), no PAN[C]: the end says that it was granted', () => {
+  it('reports that access was granted when PAN[C] does not arrive', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).success().run(400_000);
     expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', cause: 'no-answer', granted: true } });
   });
 
-  it('EAP_SUCCESS, not Authorize(): Result-Code 2; Tx PAR[C](Key-Id, AUTH); Rx PAN[C]: DISC', () => {
+  it('sends signed PAR[C] with Result-Code 2 on EAP_SUCCESS without authorization, and closes at PAN[C]', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).success(false);
     pac.take();
     expect(pac.state).toBe('WAIT_FAIL_PAN');
@@ -250,7 +250,7 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(pac.paa.size).toBe(0);
   });
 
-  it('EAP_REQUEST, EAP_SUCCESS, EAP_FAILURE that do not fit a message: DISC', () => {
+  it('closes when an EAP packet does not fit in a message', () => {
     const packet = new Uint8Array(65_532).fill(1);
     const request = new ForeignPac().start();
     request.take();
@@ -263,21 +263,21 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     const grant = { lifetime: undefined, authorizationLifetime: undefined, assignment: undefined };
     const { msk } = success;
     success.session({ type: 'eapSuccess', packet, msk, authorized: true, grant });
-    // The AAA server has granted it, and hears of the end.
+    // The AAA server has granted access, so it must learn of the end.
     expect(success.said.at(-1)).toMatchObject({ event: { type: 'closed', granted: true } });
     expect(success.take()).toEqual(['dropped too-long', 'closed no-progress']);
     expect(success.paa.size).toBe(0);
   });
 
-  it('EAP_SUCCESS without a key where one is needed: Result-Code 2', () => {
+  it('sends Result-Code 2 when EAP succeeds without the key that the SA needs', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).success(true, 'none');
     expect(pac.last.values['Result-Code']).toBe(2);
-    // The AAA server has granted it all the same, and hears of the end.
+    // The AAA server has granted access nevertheless, so it must learn of the end.
     pac.answer(PAN, FLAG.C);
     expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', granted: true } });
   });
 
-  it('EAP_TIMEOUT, or EAP_FAILURE before an answer has come: DISC without a word', () => {
+  it('closes without a message on EAP_TIMEOUT, or on EAP_FAILURE before the PaC has answered', () => {
     const pac = new ForeignPac().start();
     pac.take();
     expect(pac.session({ type: 'eapTimeout' }).take()).toEqual(['closed eap-timeout']);
@@ -286,7 +286,7 @@ describe('the PAA in WAIT_EAP_MSG', () => {
     expect(other.session({ type: 'eapFailure', packet: undefined }).take()).toEqual(['closed eap-timeout']);
   });
 
-  it('EAP in a state that does not wait for it: nothing', () => {
+  it('ignores EAP inputs once the session is open', () => {
     const pac = opened();
     pac.eapRequest().success().session({ type: 'eapTimeout' }).session({ type: 'eapFailure', packet: undefined });
     expect(pac.take()).toEqual([]);
@@ -301,14 +301,14 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
     return pac;
   };
 
-  it('Rx PAN with EAP-Payload: EAP(m); RTX-', () => {
+  it('passes the EAP-Payload of PAN to EAP and stops retransmission', () => {
     const pac = waiting().respond(true);
     expect(pac.take()).toEqual(['eapPacket']);
     expect(pac.state).toBe('WAIT_EAP_MSG');
     expect(pac.deadline).toBe(60_000);
   });
 
-  it('Rx PAN without EAP-Payload: RTX-; Rx PAR: EAP(m); Tx PAN()', () => {
+  it('waits for PAR after PAN without EAP-Payload, passes its response to EAP and answers with PAN', () => {
     const pac = waiting();
     pac.answer(PAN, 0, [makeAvp('Nonce', pac.nonce)]);
     expect(pac.take()).toEqual([]);
@@ -320,18 +320,18 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
     expect(pac.deadline).toBe(90_000);
   });
 
-  it('Rx PAR before the PAN that it overtook: EAP(m); the PAN still counts', () => {
+  it('accepts PAR before the delayed PAN, and sends its next request only after that PAN', () => {
     const pac = waiting();
     const par = pac.last;
     pac.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
     expect(pac.take()).toEqual(['PAN', 'eapPacket']);
-    // The next request waits: one at a time.
+    // Only one request may be outstanding, so the next one waits.
     expect(pac.eapRequest().take()).toEqual([]);
     pac.answer(PAN, 0, [makeAvp('Nonce', pac.nonce)], par);
     expect(pac.take()).toEqual(['PAR']);
   });
 
-  it('Rx PAN[S] again: its PAR is repeated by the timer, not at once; another PAN[S]: too late', () => {
+  it('ignores the same PAN[S] again, and drops one with other algorithms', () => {
     const pac = new ForeignPac().pci();
     const pan = { ...pac.last.message, flags: FLAG.S, avps: ALGORITHMS };
     pac.accept(ALGORITHMS).eapRequest();
@@ -342,7 +342,7 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
     expect(pac.take()).toEqual(['dropped bad-start']);
   });
 
-  it('Rx PCI: the PAR[S] of this start again, until there was a PAN', () => {
+  it('repeats the same PAR[S] at PCI until the first PAN, then offers a new session', () => {
     const pac = new ForeignPac().start();
     const [offer] = pac.sent;
     pac.eapRequest();
@@ -354,8 +354,8 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
 
   it.each([
     ['without its Nonce', false],
-    ['with a Nonce that is none of its', true],
-  ])('Rx PAN %s: nothing', (_what, second) => {
+    ['with a Nonce when it is not the first one', true],
+  ])('drops PAN %s', (_what, second) => {
     const pac = waiting();
     if (second) pac.respond(true).eapRequest();
     pac.take();
@@ -363,7 +363,7 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
     expect(pac.take()).toEqual(['dropped nonce']);
   });
 
-  it('Rx PTR, PNR[A], PNR[P], PAR[C] in the first run: nothing (RFC 5191 5.5)', () => {
+  it('drops PTR, PNR, PAR[C] and PAR without EAP-Payload in the first authentication (RFC 5191 5.5)', () => {
     const pac = waiting();
     pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
     pac.request(PNR, FLAG.A);
@@ -373,7 +373,7 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
     expect(pac.take()).toEqual(Array(5).fill('dropped unexpected'));
   });
 
-  it('from another address: nothing, since nothing proves it', () => {
+  it('drops messages from another address before there is a key', () => {
     const pac = waiting();
     const { from } = pac;
     pac.from = { ...from, port: 1 };
@@ -381,14 +381,14 @@ describe('the PAA in WAIT_PAN_OR_PAR', () => {
     expect(pac.take()).toEqual(['dropped unknown-session']);
   });
 
-  it('no PAN: DISC after FAILED_SESS_TIMEOUT', () => {
+  it('closes after FAILED_SESS_TIMEOUT when no PAN arrives', () => {
     expect(waiting().run(59_999).take()).toEqual(Array(5).fill('PAR'));
     expect(waiting().run(60_000).take().at(-1)).toBe('closed no-progress');
   });
 });
 
-describe('the PAA in OPEN', () => {
-  it('ping trigger: Tx PNR[P]; RTX+; Rx PNA[P]: RTX-', () => {
+describe('the PAA with an open session', () => {
+  it('sends PNR[P] when a ping is requested, refuses a second one, and returns to OPEN at PNA[P]', () => {
     const pac = opened().session({ type: 'ping' });
     expect(pac.take()).toEqual(['PNR[P]']);
     expect(pac.isSigned).toBe(true);
@@ -398,7 +398,7 @@ describe('the PAA in OPEN', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('pings by itself when it has heard nothing for so long; no answer: DISC', () => {
+  it('sends PNR[P] when it has heard nothing for pingInterval, and closes when no PNA[P] arrives', () => {
     const pac = opened({ pingInterval: 20_000 });
     expect(pac.run(19_999).take()).toEqual([]);
     pac.request(PNR, FLAG.P);
@@ -408,13 +408,13 @@ describe('the PAA in OPEN', () => {
     expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', cause: 'no-answer', granted: true } });
   });
 
-  it('a ping asked for while it re-authenticates: nothing (RFC 5191 4.2)', () => {
+  it('ignores a ping request during re-authentication (RFC 5191 4.2)', () => {
     const pac = opened().session({ type: 'reauthenticate' });
     pac.take();
     expect(pac.session({ type: 'ping' }).take()).toEqual([]);
   });
 
-  it.each(['OPEN', 'WAIT_PNA_PING'])('Rx PNR[A] in %s: Tx PNA[A]; EAPrestart', (state) => {
+  it.each(['OPEN', 'WAIT_PNA_PING'])('answers PNR[A] with PNA[A] and restarts EAP in %s', (state) => {
     const pac = opened();
     if (state === 'WAIT_PNA_PING') pac.session({ type: 'ping' });
     pac.take();
@@ -425,7 +425,7 @@ describe('the PAA in OPEN', () => {
     else expect(pac.eapRequest().take()).toEqual([]);
   });
 
-  it('REAUTH, and REAUTH_TIMEOUT before the lifetime ends: EAPrestart; old key until PAR[C]', () => {
+  it('re-authenticates at the configured part of the lifetime, and then drops messages under the old key', () => {
     const pac = opened({ reauthenticateAt: 0.9 });
     expect(pac.run(3_239_999).take()).toEqual([]);
     expect(pac.run(3_240_000).take()).toEqual(['eapStart']);
@@ -447,7 +447,7 @@ describe('the PAA in OPEN', () => {
     expect(pac.take()).toEqual(['dropped auth']);
   });
 
-  it('Authorization-Lifetime: REAUTH_TIMEOUT comes with it', () => {
+  it('re-authenticates when the Authorization-Lifetime has passed', () => {
     const pac = new ForeignPac({ reauthenticateAt: 0.9 }).start().eapRequest().respond(true);
     pac.success(true, pac.msk, { ...HOME, authorizationLifetime: 5_000 }).complete();
     pac.take();
@@ -455,7 +455,7 @@ describe('the PAA in OPEN', () => {
     expect(pac.run(5_000).take()).toEqual(['eapStart']);
   });
 
-  it('a grant without a lifetime: no end', () => {
+  it('has no end when the grant has no lifetime', () => {
     const pac = new ForeignPac({ reauthenticateAt: 0.9 }).start().eapRequest().respond(true);
     pac.success(true, pac.msk, { ...HOME, lifetime: undefined }).complete();
     expect(pac.last.values['Session-Lifetime']).toBeUndefined();
@@ -463,7 +463,7 @@ describe('the PAA in OPEN', () => {
     expect([...pac.paa.list(0)]).toMatchObject([{ state: 'OPEN', remaining: undefined }]);
   });
 
-  it('terminate trigger: Tx PTR(cause); RTX+; Rx PTA: DISC', () => {
+  it('sends PTR with the given cause on request, and closes at PTA', () => {
     for (const [cause, closed] of [
       [4, 'administrative'],
       [8, 'session-timeout'],
@@ -478,21 +478,21 @@ describe('the PAA in OPEN', () => {
     }
   });
 
-  it('terminate trigger without an answer: DISC with its cause after ten PTRs', () => {
+  it('closes with the given cause after ten unanswered PTRs', () => {
     const pac = opened().session({ type: 'terminate', cause: 4 }).run(400_000);
     const said = pac.take();
     expect(said.filter((name) => name === 'PTR')).toHaveLength(10);
     expect(said.at(-1)).toBe('closed administrative');
   });
 
-  it('terminate trigger in the first run: DISC without a word', () => {
+  it('closes without a message when it is terminated in the first authentication', () => {
     const pac = new ForeignPac().start();
     pac.take();
     expect(pac.session({ type: 'terminate', cause: 4 }).take()).toEqual(['closed administrative']);
   });
 
   it.each(['OPEN', 'WAIT_PNA_PING', 'WAIT_EAP_MSG', 'WAIT_PAN_OR_PAR', 'WAIT_SUCC_PAN'])(
-    'Rx PTR in %s: Tx PTA; DISC',
+    'answers PTR with PTA and closes in %s',
     (state) => {
       const pac = opened();
       if (state === 'WAIT_PNA_PING') pac.session({ type: 'ping' });
@@ -509,7 +509,7 @@ describe('the PAA in OPEN', () => {
     },
   );
 
-  it('SESS_TERM: Rx PTR: Tx PTA; Rx PNR[P]: Tx PNA[P]; Rx PNR[A]: nothing', () => {
+  it('answers PTR and PNR[P] in SESS_TERM, and drops PNR[A]', () => {
     const pac = opened().session({ type: 'terminate', cause: 4 });
     const ptr = pac.last;
     pac.take();
@@ -522,7 +522,7 @@ describe('the PAA in OPEN', () => {
     expect(pac.take()).toEqual(['closed administrative']);
   });
 
-  it('Rx a request that was answered: the same answer again, at most ten in a second', () => {
+  it('repeats its answer to a repeated request at most ten times a second, but not for another message type', () => {
     const pac = opened();
     const ping = pac.request(PNR, FLAG.P);
     const { octets } = pac.last;
@@ -530,12 +530,12 @@ describe('the PAA in OPEN', () => {
     for (let i = 0; i < 12; i += 1) pac.again(ping);
     expect(pac.take()).toEqual([...Array(10).fill('PNA[P]'), 'dropped replays', 'dropped replays']);
     expect(pac.last.octets).toEqual(octets);
-    // With another type under the same number it is none.
+    // A request of another type with the same sequence number is not a repetition.
     pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)], { sequence: pac.sequence - 1 });
     expect(pac.take()).toEqual(['dropped out-of-sequence']);
   });
 
-  it('each run has a Key-Id of its own, which PAN[C] repeats', () => {
+  it('gives each re-authentication a new Key-Id, and requires it in PAN[C]', () => {
     const pac = opened();
     const seen = [pac.last.values['Key-Id']];
     const former = pac.key?.key.octets();
@@ -554,7 +554,7 @@ describe('the PAA in OPEN', () => {
     }
   });
 
-  it('PAN[C] without the Key-Id of PAR[C], or without AUTH: nothing', () => {
+  it('drops PAN[C] without AUTH or without the Key-Id of PAR[C]', () => {
     const pac = new ForeignPac().start().eapRequest().respond(true).success();
     pac.take();
     pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', 1)]);
@@ -565,7 +565,7 @@ describe('the PAA in OPEN', () => {
     expect(pac.complete().take()).toEqual(['authorized']);
   });
 
-  it('a session without an SA is neither protected nor moves', () => {
+  it('sends no AUTH or Key-Id and does not move when there is no SA', () => {
     const pac = new ForeignPac({ sa: 'optional' }).start([]).eapRequest();
     pac.answer(PAN, 0, [makeAvp('EAP-Payload', EAP.response)]);
     pac.success();
@@ -579,13 +579,13 @@ describe('the PAA in OPEN', () => {
     expect(pac.take()).toEqual(['dropped unknown-session']);
   });
 
-  it('a session without an SA carries no Nonce', () => {
+  it('sends no Nonce when there is no SA', () => {
     const pac = new ForeignPac({ sa: 'optional' }).start([]).eapRequest();
     expect(pac.last.name).toBe('PAR');
     expect(pac.last.message.avps).toHaveLength(1);
   });
 
-  it('a success without what its key is made of says which is missing', () => {
+  it('reports whether the MSK or the nonce is missing when it cannot derive a key', () => {
     const unkeyed = (pac: ForeignPac) =>
       pac.said.flatMap((output) =>
         'event' in output && output.event.type === 'unkeyed' ? [output.event.missing] : [],
@@ -593,14 +593,14 @@ describe('the PAA in OPEN', () => {
     const withoutMsk = new ForeignPac().start().eapRequest().respond(true).success(true, 'none');
     expect(unkeyed(withoutMsk)).toEqual(['msk']);
     expect(withoutMsk.last.values['Result-Code']).toBe(2);
-    // Its response came in a PAR, which has no nonce.
+    // The response came in a PAR, which has no Nonce.
     const withoutNonce = new ForeignPac().start().eapRequest();
     withoutNonce.request(PAR, 0, [makeAvp('EAP-Payload', EAP.response)]);
     withoutNonce.success();
     expect(unkeyed(withoutNonce)).toEqual(['nonce']);
   });
 
-  it('half-open sessions of an address are as many as may be, then the one that never answered gives way', () => {
+  it('evicts an unanswered half-open session at the limit of an address', () => {
     const limits = { ...PAA_CONFIG.limits, halfOpenPerAddress: 2 };
     const pac = new ForeignPac({ limits });
     const counts = [41_000, 41_001, 41_002].map((port) => {
@@ -610,7 +610,7 @@ describe('the PAA in OPEN', () => {
     expect(counts).toEqual([1, 2, 2]);
   });
 
-  it('PTA has no flags, not even reserved ones', () => {
+  it('sends PTA with all flags clear', () => {
     const pac = opened();
     pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
     expect(pac.last.name).toBe('PTA');
@@ -618,14 +618,14 @@ describe('the PAA in OPEN', () => {
     expect([...pac.last.octets.subarray(4, 6)]).toEqual([0, 0]);
   });
 
-  it('I bit: in every PAR of the first run but PAR[S], where it is configured', () => {
+  it('sets the I bit in each PAR but PAR[S] of the first authentication, if configured', () => {
     const pac = opened({ reconfigure: true });
     pac.session({ type: 'reauthenticate' }).eapRequest().respond(true).success();
     const withI = pac.sent.filter(({ message }) => message.flags & FLAG.I).map(({ name }) => name);
     expect(withI).toEqual(['PAR', 'PAR[C]']);
   });
 
-  it.each([true, false])('hands out its keys only where it is configured: %s', (exportKeys) => {
+  it.each([true, false])('outputs PANA_AUTH_KEY only if exportKeys is set: %s', (exportKeys) => {
     const pac = new ForeignPac({ exportKeys }).start().eapRequest().respond(true).success();
     const keys = pac.said.flatMap((output) =>
       output.type === 'session' && output.event.type === 'key'
@@ -647,7 +647,7 @@ describe('the PAA in OPEN', () => {
     );
   });
 
-  it('nothing reaches a session that is not there', () => {
+  it('drops messages of an unknown session', () => {
     const pac = opened();
     pac.feed({ type: 'session', sessionId: 1, input: { type: 'ping' } });
     pac.request(PNR, FLAG.P, [], { sessionId: 1 });

@@ -10,7 +10,7 @@ const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 const LIMITS = { perAddress: 5, perNetwork: 500, inAll: 4_000 };
 const SECOND = 1_000;
 
-/** Of 2^20 addresses in 16 of a /8, as many a millisecond as it takes for 50,000 a second. */
+/** PCIs at 50,000 a second from 2^20 addresses, in 16 networks of length 16. */
 function* flood(from: number, until: number): Generator<readonly [string, number]> {
   let state = 1;
   for (let now = from; now < until; now += 1) {
@@ -22,7 +22,7 @@ function* flood(from: number, until: number): Generator<readonly [string, number
   }
 }
 
-/** The seconds after which a node that begins at `from` is answered first, with the times of RFC 5191 9.1. */
+/** Milliseconds until a node that sends its first PCI at `from`, and repeats it as in RFC 5191 9.1, is answered. */
 function answeredAfter(limiter: PciLimiter, address: string, from: number): number | undefined {
   const due = [0, 1_000, 3_000, 7_000];
   for (const [attacker, now] of flood(from, from + 8_000)) {
@@ -35,8 +35,8 @@ function answeredAfter(limiter: PciLimiter, address: string, from: number): numb
   return undefined;
 }
 
-describe('the limiter of PCIs', () => {
-  it('counts each second anew, and repetitions each epoch', () => {
+describe('PciLimiter', () => {
+  it('counts PCIs per second, and repetitions per epoch', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 2, perNetwork: 100, inAll: 100 });
     expect([0, 1, 2].map(() => limiter.refuse('::1', 0))).toEqual([undefined, undefined, 'pci-of-address']);
     expect(limiter.refuse('::1', 1000)).toBeUndefined();
@@ -47,7 +47,7 @@ describe('the limiter of PCIs', () => {
     expect(limiter.repeats('::1', 716, 1)).toBe(1);
   });
 
-  it('bounds what one network is answered, and leaves the others theirs', () => {
+  it('limits one network without affecting the others', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 5, perNetwork: 20, inAll: 1_000 });
     const said = Array.from({ length: 100 }, (_, n) => limiter.refuse(`2001:db8:66::${n.toString(16)}`, 0));
     expect(said.filter((code) => code === undefined)).toHaveLength(20);
@@ -56,7 +56,7 @@ describe('the limiter of PCIs', () => {
     expect(limiter.refuse('192.0.2.1', 0)).toBeUndefined();
   });
 
-  it('answers nodes of quiet networks at once in a flood of 50,000 a second from 2^20 addresses', () => {
+  it('answers quiet networks at once during a flood of 50,000 PCIs a second from 2^20 addresses', () => {
     const limiter = new PciLimiter(KEY, LIMITS);
     for (const [attacker, now] of flood(0, 3 * SECOND)) limiter.refuse(attacker, now);
     const waited = ['10.66.0.5', '2001:db8:a::11', '192.0.2.7'].map((address, n) =>
@@ -66,15 +66,15 @@ describe('the limiter of PCIs', () => {
   });
 
   it.each([1_000, 65_536])(
-    'answers nodes beside the addresses of a flood as well, when those are known (%s)',
+    'answers new addresses in the network of a flood once its %s addresses are known',
     (sources) => {
       const limiter = new PciLimiter(KEY, LIMITS);
-      // Addresses of the node's own /64, 20,000 a second: each has been heard three times after ten seconds at the latest.
+      // 20,000 PCIs a second from addresses of the node's /64. After 10 s each address has sent at least three.
       const answered: boolean[] = [];
       for (let n = 0; n < 240_000; n += 1) {
         const now = n / 20;
         limiter.refuse(`2001:db8:a::${(n % sources).toString(16)}`, now);
-        // Behind those of this second that were first.
+        // After PCIs of the flood in the same second.
         if (now > 11_500 && n % 2_000 === 0)
           answered.push(limiter.refuse(`2001:db8:a::1:${(n / 2_000).toString(16)}`, now) === undefined);
       }
@@ -82,7 +82,7 @@ describe('the limiter of PCIs', () => {
     },
   );
 
-  it('counts nothing against a node that answers what it is sent', () => {
+  it('does not refuse a node that completes its starts during a flood', () => {
     const limiter = new PciLimiter(KEY, LIMITS);
     for (const [attacker, now] of flood(0, SECOND)) limiter.refuse(attacker, now);
     let refused = 0;
@@ -94,22 +94,22 @@ describe('the limiter of PCIs', () => {
     expect(refused).toBe(0);
   });
 
-  it('counts nothing against the network of a node that had to repeat its PCI', () => {
+  it('does not count repeated PCIs of a node that completes its starts against its network', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
     for (let start = 0; start < 20; start += 1) {
-      // Two that are lost on their way or in the answer, and the one that is answered with PAN[S].
+      // Two PCIs that are lost, or whose PAR[S] is lost, and one that leads to PAN[S].
       for (let nth = 0; nth < 3; nth += 1) limiter.refuse('10.66.0.5', start * 4_000);
       limiter.proven('10.66.0.5');
     }
-    // The flood has all that is not kept for quiet networks.
+    // The flood uses everything that is not reserved for quiet networks.
     for (let n = 0; n < 8; n += 1) for (let again = 0; again < 8; again += 1) limiter.refuse(`10.9.9.${n}`, 100_000);
     expect(limiter.refuse('10.66.0.6', 100_000)).toBeUndefined();
   });
 
-  it('forgets in two minutes', () => {
+  it('forgets the PCIs of an address within three minutes', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
     const ask = (now: number) => Array.from({ length: 8 }, () => limiter.refuse('192.0.2.1', now) === undefined);
-    // Three are quiet, and the rest has half of what is answered.
+    // The first three count as quiet; half of the remaining answers are for busy addresses.
     expect(ask(0)).toEqual([true, true, true, true, false, false, false, false]);
     expect(ask(1_000).filter(Boolean)).toHaveLength(4);
     expect(ask(60_000).filter(Boolean)).toHaveLength(4);
@@ -118,7 +118,7 @@ describe('the limiter of PCIs', () => {
   });
 });
 
-describe('words of an address', () => {
+describe('the words of an address', () => {
   const words = (text: string) => {
     const out = new Uint32Array(5);
     readAddressWords(text, out);
@@ -139,7 +139,7 @@ describe('words of an address', () => {
     );
   });
 
-  it('tell scopes apart, and networks are /64 and /24', () => {
+  it('differ by scope, and networks are /64 and /24', () => {
     expect(words('fe80::1%eth0')).not.toEqual(words('fe80::1%eth1'));
     expect(networkOf('2001:db8:1:2:3::4')).toBe(networkOf('2001:db8:1:2::9'));
     expect(networkOf('2001:db8:1:2::')).not.toBe(networkOf('2001:db8:1:3::'));
@@ -151,7 +151,7 @@ describe('words of an address', () => {
     expect([...cut]).toEqual([0x2001_0db8, 0, 0, 0, 0]);
   });
 
-  it('are hashed as by HalfSipHash, whose every bit of the input counts', () => {
+  it('give different hashes for each bit of the input, and for each key', () => {
     const key = sipKey(KEY);
     const seen = new Set<number>();
     for (let bit = 0; bit < 160; bit += 1) {

@@ -4,10 +4,10 @@ import { INTEGRITY, INTEGRITY_ALGORITHMS } from '../../../../src/protocol/pana/w
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { type Protection, signInPlace, verifyAuth } from '../../../../src/protocol/pana/wire/keys.js';
-import { EAP, ForeignPaa, ForeignPac, PAN, PAR, PNA } from '../wire/foreign.js';
+import { EAP, ForeignPaa, ForeignPac, PAN, PAR, PNA, PNR, PTR } from '../wire/foreign.js';
 
-describe('an answer repeats the flags of its request (RFC 5191 5.5, 6.2)', () => {
-  it('PNA[A] is no answer to PNR[P], nor PNA[P] to PNR[A]', () => {
+describe('flags of a received answer (RFC 5191 5.5, 6.2)', () => {
+  it('must match at the PaC: PNA[A] does not answer PNR[P], nor PNA[P] PNR[A]', () => {
     for (const [type, own, other] of [
       ['ping', FLAG.P, FLAG.A],
       ['reauthenticate', FLAG.A, FLAG.P],
@@ -23,7 +23,7 @@ describe('an answer repeats the flags of its request (RFC 5191 5.5, 6.2)', () =>
     }
   });
 
-  it('PNA[A] is no answer to the PNR[P] of a PAA', () => {
+  it('must match at the PAA: PNA[A] does not answer PNR[P]', () => {
     const pac = new ForeignPac().open();
     pac.now = 10_000;
     pac.session({ type: 'ping' }).take();
@@ -33,7 +33,7 @@ describe('an answer repeats the flags of its request (RFC 5191 5.5, 6.2)', () =>
     expect(pac.state).toBe('OPEN');
   });
 
-  it('PAN without C is no answer to PAR[C], nor PAN[C] to PAR', () => {
+  it('must match at the PAA: PAN does not answer PAR[C], nor PAN[C] PAR', () => {
     const pac = new ForeignPac().start().eapRequest();
     pac.take();
     pac.answer(PAN, FLAG.C, [makeAvp('EAP-Payload', EAP.response), makeAvp('Nonce', pac.nonce)]);
@@ -46,7 +46,7 @@ describe('an answer repeats the flags of its request (RFC 5191 5.5, 6.2)', () =>
 });
 
 describe('PAN[C] of a re-authentication', () => {
-  it('repeats the Key-Id of its PAR[C], which is another one than before (RFC 5191 4.1, 5.3)', () => {
+  it('must repeat the Key-Id of PAR[C], which is one higher than before (RFC 5191 4.1, 5.3)', () => {
     const pac = new ForeignPac().open();
     const before = pac.sent.findLast(({ values }) => values['Key-Id'] !== undefined)?.values['Key-Id'] ?? 0;
     pac.session({ type: 'reauthenticate' }).eapRequest().respond(true).success().take();
@@ -63,11 +63,18 @@ describe('PAN[C] of a re-authentication', () => {
   });
 });
 
-describe('flags of what the two ends send', () => {
-  it('PAR[C], PNR[P], PNR[A] and their answers have those of their names, and R on requests alone', () => {
+describe('flags of a sent message', () => {
+  it('are exactly those of its name, with R on requests only', () => {
     const paa = new ForeignPaa().open();
+    paa.feed({ type: 'ping' }).answer(PNA, FLAG.P);
+    paa.request(PNR, FLAG.P);
+    paa.feed({ type: 'reauthenticate' }).answer(PNA, FLAG.A);
+    paa.feed({ type: 'terminate' });
     const pac = new ForeignPac().open();
-    const all = [...paa.sent, ...pac.sent].map(({ name, message }) => [name, message.flags]);
+    pac.session({ type: 'ping' }).answer(PNA, FLAG.P);
+    pac.request(PNR, FLAG.P);
+    pac.request(PNR, FLAG.A);
+    pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
     const expected = new Map<string, number>([
       ['PCI', 0],
       ['PAR[S]', FLAG.R | FLAG.S],
@@ -76,14 +83,19 @@ describe('flags of what the two ends send', () => {
       ['PAN', 0],
       ['PAR[C]', FLAG.R | FLAG.C],
       ['PAN[C]', FLAG.C],
+      ['PNR[P]', FLAG.R | FLAG.P],
+      ['PNA[P]', FLAG.P],
+      ['PNR[A]', FLAG.R | FLAG.A],
+      ['PNA[A]', FLAG.A],
+      ['PTR', FLAG.R],
+      ['PTA', 0],
     ]);
-    for (const [name, flags] of all) expect([name, flags]).toEqual([name, expected.get(String(name))]);
-    expect(new Set(all.map(([name]) => name))).toEqual(
-      new Set(['PCI', 'PAN[S]', 'PAN', 'PAN[C]', 'PAR[S]', 'PAR', 'PAR[C]']),
-    );
+    const all = [...paa.sent, ...pac.sent].map(({ name, message }) => [name, message.flags] as const);
+    for (const [name, flags] of all) expect([name, flags]).toEqual([name, expected.get(name)]);
+    expect(new Set(all.map(([name]) => name))).toEqual(new Set(expected.keys()));
   });
 
-  it('the I bit is set on PAR and PAR[C] of the first run alone, and only where it is configured (RFC 5191 6.2)', () => {
+  it('include I in PAR and PAR[C] of the first authentication only, if configured (RFC 5191 6.2)', () => {
     for (const reconfigure of [true, false]) {
       const pac = new ForeignPac({ reconfigure }).open();
       pac.session({ type: 'reauthenticate' }).eapRequest().respond(true).success();
@@ -95,9 +107,9 @@ describe('flags of what the two ends send', () => {
   });
 });
 
-describe('AUTH', () => {
+describe('verifyAuth', () => {
   const integrity = INTEGRITY_ALGORITHMS.get(INTEGRITY.HMAC_SHA2_256_128);
-  if (!integrity) throw new Error('there is one');
+  if (!integrity) throw new Error('SHA-256 is implemented');
   const { keyLength, tagLength } = integrity;
   const protection: Protection = { integrity, key: Secret.make(keyLength, (out) => out.fill(7)) };
 
@@ -111,7 +123,7 @@ describe('AUTH', () => {
     return signInPlace(protection, octets);
   }
 
-  it('is an AVP of its own code and length: the same octets under another are none', () => {
+  it('accepts AUTH only with its own AVP code and length', () => {
     expect(verifyAuth(protection, signed(1, tagLength))).toBe(true);
     for (const length of [0, tagLength - 1, tagLength + 1, tagLength + 4]) {
       expect(verifyAuth(protection, signed(1, length))).toBe(false);
@@ -119,7 +131,7 @@ describe('AUTH', () => {
     expect(verifyAuth(protection, signed(2, tagLength))).toBe(false);
   });
 
-  it('stands behind a whole header: a shorter message has none, and costs no error', () => {
+  it('rejects a truncated message without throwing', () => {
     const octets = signed(1, tagLength);
     for (let length = 0; length < octets.length; length += 1) {
       expect(verifyAuth(protection, signInPlaceIfItFits(octets.slice(octets.length - length)))).toBe(false);

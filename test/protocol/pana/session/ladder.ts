@@ -64,7 +64,7 @@ export const HOME: Grant = {
   },
 };
 
-/** What the stand-in AAA server decides. */
+/** The decision of the simulated AAA server. */
 export type Verdict = 'grant' | 'reject' | 'reject-without-packet' | 'not-authorized' | 'silent';
 
 interface Options {
@@ -72,11 +72,11 @@ interface Options {
   readonly paa?: Partial<PaaConfig>;
   readonly verdict?: Verdict;
   readonly grant?: Grant;
-  /** Rounds of the stand-in EAP method. */
+  /** Rounds of the simulated EAP method. */
   readonly rounds?: number;
-  /** One way, in milliseconds. */
+  /** One-way delay of the link, in milliseconds. */
   readonly delay?: number;
-  /** Which messages are lost: by their place in the order of sending. */
+  /** Whether the link loses this message. */
   readonly lose?: (line: LadderLine) => boolean;
 }
 
@@ -92,8 +92,8 @@ export interface LadderLine {
 const FROM: PacEndpoint = { address: '2001:db8:a::11', port: 50_000, local: '2001:db8:a::1' };
 
 /**
- * A PaC and a PAA joined by a link in virtual time. The stand-in EAP method has `rounds` rounds; both ends know its key
- * after the last one, as with EAP-TLS: the PaC before the EAP-Success.
+ * A PaC and a PAA joined by a link in virtual time. The simulated EAP method has `rounds` rounds. Both ends know its
+ * key after the last one; the PaC knows it before EAP-Success, as with EAP-TLS.
  */
 export class Ladder {
   now = 0;
@@ -131,7 +131,7 @@ export class Ladder {
     this.#paa(this.paa.handle(input, this.now));
   }
 
-  /** Puts a datagram in front of one end, as a stranger could. */
+  /** Delivers a datagram to one end, as any host could send it. */
   inject(to: 'pac' | 'paa', octets: Uint8Array, from: PacEndpoint = this.from): void {
     if (to === 'pac') this.#pac(this.pac.handle({ type: 'datagram', octets }, this.now));
     else this.#paa(this.paa.handle({ type: 'datagram', octets, from }, this.now));
@@ -143,7 +143,7 @@ export class Ladder {
     this.#paa(this.paa.handle({ type: 'session', sessionId: session.sessionId, input }, this.now));
   }
 
-  /** Lets virtual time pass, each message and timer at its moment. */
+  /** Runs until this virtual time. Each message is delivered and each timer fires when it is due. */
   run(until: number): this {
     for (;;) {
       this.#wire.sort((a, b) => a.at - b.at);

@@ -3,7 +3,7 @@ import { FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js'
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { EAP, ForeignPaa, PAN, PAR, PNA, PNR, PTA, PTR } from '../wire/foreign.js';
 
-/** Rows of RFC 5609 7.5 and 6.6, each with the row of the table as its name. */
+/** The rows of the state tables of RFC 5609 6.6 and 7.5. */
 const noPiggyback = { config: { piggyback: false } };
 
 function opened(options: ConstructorParameters<typeof ForeignPaa>[0] = {}): ForeignPaa {
@@ -13,14 +13,14 @@ function opened(options: ConstructorParameters<typeof ForeignPaa>[0] = {}): Fore
 }
 
 describe('the PaC in INITIAL', () => {
-  it('AUTH_USER: Tx PCI; RTX+ with 1 s, doubling to 120 s, for ever', () => {
+  it('sends PCI on AUTH_USER and again after 1 s, doubling to 120 s, without an end', () => {
     const paa = new ForeignPaa().feed({ type: 'start' });
     expect(paa.take()).toEqual(['PCI']);
     const gaps: number[] = [];
     for (let i = 0; i < 12; i += 1) {
       const at = paa.deadline ?? 0;
       gaps.push(at - paa.now);
-      // Not a moment earlier.
+      // Nothing is sent before the deadline.
       expect(paa.run(at - 0.001).take()).toEqual([]);
       expect(paa.run(at).take()).toEqual(['PCI']);
     }
@@ -29,17 +29,17 @@ describe('the PaC in INITIAL', () => {
     expect(paa.state).toBe('INITIAL');
   });
 
-  it('AUTH_USER twice is one', () => {
+  it('ignores a second AUTH_USER', () => {
     expect(new ForeignPaa().feed({ type: 'start' }).feed({ type: 'start' }).take()).toEqual(['PCI']);
   });
 
-  it('PCI with a limit: DISC when it is reached', () => {
+  it('closes when PCI was sent PCI_MRC times without an answer', () => {
     const paa = new ForeignPaa({ config: { pci: { irt: 1000, mrt: 120_000, mrc: 3, mrd: 0 } } });
     paa.feed({ type: 'start' }).run(60_000);
     expect(paa.take()).toEqual(['PCI', 'PCI', 'PCI', 'closed no-answer']);
   });
 
-  it('Rx PAR[S] without EAP-Payload: EAPrestart; Tx PAN[S]', () => {
+  it('answers PAR[S] without EAP-Payload with PAN[S] and restarts EAP', () => {
     const paa = new ForeignPaa().start();
     expect(paa.take()).toEqual(['PCI', 'PAN[S]', 'eapRestart']);
     expect(paa.state).toBe('WAIT_PAA');
@@ -47,28 +47,28 @@ describe('the PaC in INITIAL', () => {
     expect(paa.last.values.Nonce).toBeUndefined();
   });
 
-  it('Rx PAR[S] without PCI before it: the PAA begins', () => {
+  it('answers PAR[S] that it did not ask for, and closes after FAILED_SESS_TIMEOUT without PCI', () => {
     const paa = new ForeignPaa().offer();
     expect(paa.take()).toEqual(['PAN[S]', 'eapRestart']);
     expect(paa.state).toBe('WAIT_PAA');
-    // FAILED_SESS_TIMEOUT: it was not ours, so there is no PCI to go on with.
+    // FAILED_SESS_TIMEOUT. The PAA started the session, so the PaC does not send PCI afterwards.
     expect(paa.run(59_999).take()).toEqual([]);
     expect(paa.run(60_000).take()).toEqual(['closed no-progress']);
   });
 
-  it('Rx PAR[S] with EAP-Payload, pb: EAP(m); then EAP_RESPONSE: Tx PAN[S](EAP)', () => {
+  it('passes the EAP-Payload of PAR[S] to EAP and sends the response in PAN[S] when piggybacking', () => {
     const paa = new ForeignPaa().start([makeAvp('EAP-Payload', EAP.request)]);
     expect(paa.take()).toEqual(['PCI', 'eapRestart', 'eapPacket']);
     expect(paa.state).toBe('INITIAL');
     expect(paa.respond().take()).toEqual(['PAN[S]']);
     expect(paa.last.values['EAP-Payload']).toEqual(EAP.response);
     expect(paa.state).toBe('WAIT_PAA');
-    // PCI goes on until a PAR without S.
+    // PCI is retransmitted until a PAR without S arrives.
     expect(paa.run(1200).take()).toEqual(['PCI']);
     expect(paa.eapRequest(true).run(30_000).take()).toEqual(['PAN', 'eapPacket']);
   });
 
-  it('Rx PAR[S] with EAP-Payload and no response of EAP: forgotten after FAILED_SESS_TIMEOUT', () => {
+  it('forgets PAR[S] with EAP-Payload after FAILED_SESS_TIMEOUT when EAP gives no response', () => {
     const paa = new ForeignPaa().start([makeAvp('EAP-Payload', EAP.request)]).run(60_000);
     expect(paa.state).toBe('INITIAL');
     paa.take();
@@ -76,7 +76,7 @@ describe('the PaC in INITIAL', () => {
     expect(paa.offer().take()).toContain('PAN[S]');
   });
 
-  it('Rx PAR[S] with EAP-Payload, not pb: EAP(m); Tx PAN[S]; then EAP_RESPONSE: Tx PAR', () => {
+  it('answers PAR[S] with EAP-Payload at once and sends the EAP response in PAR when not piggybacking', () => {
     const paa = new ForeignPaa(noPiggyback).start([makeAvp('EAP-Payload', EAP.request)]);
     expect(paa.take()).toEqual(['PCI', 'PAN[S]', 'eapRestart', 'eapPacket']);
     expect(paa.state).toBe('WAIT_EAP_MSG');
@@ -88,12 +88,12 @@ describe('the PaC in INITIAL', () => {
     expect(paa.eapRequest(true).take()).toEqual(['PAN', 'eapPacket']);
   });
 
-  it('Rx PAR[S] whose algorithms are none of ours: nothing', () => {
+  it('drops PAR[S] with only unsupported algorithms', () => {
     const offer = [makeAvp('PRF-Algorithm', 99), makeAvp('Integrity-Algorithm', 12)];
     expect(new ForeignPaa({ offer }).start().take()).toEqual(['PCI', 'dropped no-algorithm']);
   });
 
-  it('Rx anything else: nothing', () => {
+  it('drops every other message and ignores other inputs', () => {
     const paa = new ForeignPaa().feed({ type: 'start' });
     paa.take();
     paa.request(PAR, 0, [makeAvp('EAP-Payload', EAP.request)]);
@@ -106,8 +106,8 @@ describe('the PaC in INITIAL', () => {
   });
 });
 
-describe('the PaC in WAIT_PAA', () => {
-  it('Rx PAR[S], the same: Tx PAN[S] again; a newer one: a new start', () => {
+describe('the PaC in WAIT_PAA before the session is open', () => {
+  it('repeats PAN[S] for the same PAR[S] and starts again for a new one', () => {
     const paa = new ForeignPaa().start();
     const [panStart] = paa.sent.slice(-1);
     paa.sequence -= 1;
@@ -119,7 +119,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.last.message.sessionId).toBe(paa.sessionId);
   });
 
-  it('Rx PAR, pb: RTX-; EAP(m); and EAP_RESPONSE: Tx PAN(EAP, Nonce)', () => {
+  it('passes the EAP-Payload of PAR to EAP and sends the response in PAN, with a Nonce in the first PAN', () => {
     const paa = new ForeignPaa().start();
     paa.take();
     expect(paa.eapRequest(true).take()).toEqual(['eapPacket']);
@@ -132,7 +132,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.deadline).toBe(60_000);
   });
 
-  it('Rx PAR, not pb: EAP(m); Tx PAN(Nonce); and EAP_RESPONSE: Tx PAR(EAP); RTX+', () => {
+  it('answers PAR at once with PAN and sends the EAP response in a retransmitted PAR when not piggybacking', () => {
     const paa = new ForeignPaa(noPiggyback).start();
     paa.take();
     expect(paa.eapRequest(true).take()).toEqual(['PAN', 'eapPacket']);
@@ -144,7 +144,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.run(30_000).take()).toEqual([]);
   });
 
-  it('Rx PAR[S] after a PAR: nothing (RFC 5191 5.5)', () => {
+  it('drops PAR[S] after a PAR (RFC 5191 5.5)', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.take();
     paa.sessionId += 1;
@@ -153,15 +153,15 @@ describe('the PaC in WAIT_PAA', () => {
 
   it.each([
     ['without its Nonce', false, 'dropped nonce'],
-    ['with a Nonce that is none of its', true, 'eapPacket'],
-  ])('Rx PAR %s', (_what, first, expected) => {
+    ['with a Nonce when it is not the first one', true, 'eapPacket'],
+  ])('drops PAR %s', (_what, first, expected) => {
     const paa = new ForeignPaa().start();
     paa.take();
     expect(paa.eapRequest(first).take()).toEqual([expected]);
     if (first) expect(paa.respond().eapRequest(true).take()).toEqual(['PAN', 'dropped nonce']);
   });
 
-  it('Rx PAR that asks for the identity again: EAPrestart; EAP(m), in the same run', () => {
+  it('restarts EAP within the same run when a PAR requests the identity again', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.take();
     expect(paa.eapRequest(false).take()).toEqual(['eapRestart', 'eapPacket']);
@@ -170,14 +170,14 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.feed({ type: 'eapSucceeded' }).take().at(-1)).toBe('authorized');
   });
 
-  it('Rx PAR without EAP-Payload: nothing', () => {
+  it('drops PAR without EAP-Payload', () => {
     const paa = new ForeignPaa().start();
     paa.take();
     paa.request(PAR, 0, [makeAvp('Nonce', paa.nonce)]);
     expect(paa.take()).toEqual(['dropped avp-missing']);
   });
 
-  it('Rx PAR[C], success: EAP(m); EAP_SUCCESS: Tx PAN[C](Key-Id); ST(LIFE)', () => {
+  it('answers successful PAR[C] with signed PAN[C] and Key-Id on EAP_SUCCESS, and opens for Session-Lifetime', () => {
     const paa = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -196,7 +196,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.run(3_600_000).take()).toEqual(['closed lifetime-expired']);
   });
 
-  it('Rx PAR[C], success, but EAP_FAILURE: Tx PAN[C](); DISC', () => {
+  it('answers successful PAR[C] with PAN[C] without Key-Id and closes on EAP_FAILURE', () => {
     const paa = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -209,7 +209,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.state).toBe('CLOSED');
   });
 
-  it('Rx PAR[C], success, and EAP says nothing: DISC after FAILED_SESS_TIMEOUT', () => {
+  it('closes after FAILED_SESS_TIMEOUT when EAP gives no result for a successful PAR[C]', () => {
     const paa = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -220,7 +220,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.run(60_000).take()).toEqual(['closed no-progress']);
   });
 
-  it('Rx PAR[C], Result-Code 1 with EAP-Failure: EAP(m); Tx PAN[C](); DISC', () => {
+  it('passes EAP-Failure of PAR[C] with Result-Code 1 to EAP, then sends PAN[C] and closes', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.take();
     paa.request(PAR, FLAG.C, [makeAvp('Result-Code', 1), makeAvp('EAP-Payload', EAP.failure)]);
@@ -229,14 +229,14 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.feed({ type: 'eapFailed' }).take()).toEqual(['PAN[C]', 'closed authentication-rejected']);
   });
 
-  it('Rx PAR[C], Result-Code 1 without EAP-Payload: alt_reject()', () => {
+  it('answers PAR[C] with Result-Code 1 and no EAP-Payload with PAN[C] and closes', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.take();
     paa.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
     expect(paa.take()).toEqual(['PAN[C]', 'closed authentication-rejected']);
   });
 
-  it('Rx PAR[C], Result-Code 2 with EAP-Success: EAP_SUCCESS: Tx PAN[C](Key-Id); DISC', () => {
+  it('drops PAR[C] with Result-Code 2 without AUTH; answers it with AUTH by PAN[C] with Key-Id and closes', () => {
     const paa = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -244,7 +244,7 @@ describe('the PaC in WAIT_PAA', () => {
       .feed({ type: 'eapKeys', msk: new ForeignPaa().msk });
     paa.take();
     const refusal = [makeAvp('Result-Code', 2), makeAvp('EAP-Payload', EAP.success)];
-    // Without AUTH it could be anybody's.
+    // Anybody can send it without AUTH.
     paa.request(PAR, FLAG.C, refusal, { sequence: paa.sequence });
     paa.sequence -= 1;
     expect(paa.take()).toEqual(['dropped auth']);
@@ -257,7 +257,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.isSigned).toBe(true);
   });
 
-  it('Rx PAR[C] that is not whole: nothing', () => {
+  it('drops PAR[C] that lacks an AVP or AUTH', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.take();
     const { sequence } = paa;
@@ -277,7 +277,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.state).toBe('WAIT_PAA');
   });
 
-  it('Rx PAR[C] with a home agent that is not fit for use, or no lifetime: access all the same', () => {
+  it('opens without mobility when the home agent address of PAR[C] is unusable, for 1 s if the lifetime is 0', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.feed({ type: 'eapKeys', msk: paa.msk });
     const agent = makeAvp('MIP6-Home-Agent-Address', Uint8Array.of(0, 2, ...new Uint8Array(16)));
@@ -292,7 +292,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.state).toBe('OPEN');
   });
 
-  it('Rx PTR, PNR in the first run: nothing (RFC 5191 5.5)', () => {
+  it('drops PTR and PNR during the first authentication (RFC 5191 5.5)', () => {
     const paa = new ForeignPaa().start();
     paa.take();
     const { sequence } = paa;
@@ -301,7 +301,7 @@ describe('the PaC in WAIT_PAA', () => {
     expect(paa.take()).toEqual(Array(2).fill('dropped unexpected'));
   });
 
-  it('terminated by its user before there is a key: DISC without a word', () => {
+  it('closes without a message when the user terminates before there is a key', () => {
     expect(new ForeignPaa().start().feed({ type: 'terminate' }).take().at(-1)).toBe('closed terminated');
   });
 });
@@ -313,7 +313,7 @@ describe('the PaC in WAIT_EAP_MSG', () => {
     return paa;
   };
 
-  it('EAP reply timer, pb: Tx PAN(Nonce); the response that comes later is a PAR', () => {
+  it('sends PAN with a Nonce when the EAP reply timer expires, and the late response in PAR', () => {
     const paa = waiting();
     expect(paa.deadline).toBe(500);
     expect(paa.run(499.9).take()).toEqual([]);
@@ -324,23 +324,23 @@ describe('the PaC in WAIT_EAP_MSG', () => {
     expect(paa.respond().take()).toEqual(['PAR']);
   });
 
-  it('EAP_DISCARD, pb: Tx PAN(); DISC', () => {
+  it('sends PAN and closes on EAP_DISCARD when piggybacking', () => {
     expect(waiting().feed({ type: 'eapDiscarded' }).take()).toEqual(['PAN', 'closed eap-failed']);
   });
 
-  it('EAP_DISCARD, not pb: DISC', () => {
+  it('closes without a message on EAP_DISCARD when not piggybacking', () => {
     expect(waiting(noPiggyback).feed({ type: 'eapDiscarded' }).take()).toEqual(['closed eap-failed']);
   });
 
-  it('EAP_FAILURE: DISC', () => {
+  it('closes on EAP_FAILURE', () => {
     expect(waiting().feed({ type: 'eapFailed' }).take()).toEqual(['closed eap-failed']);
   });
 
-  it('EAP_SUCCESS: nothing yet', () => {
+  it('ignores EAP_SUCCESS', () => {
     expect(waiting().feed({ type: 'eapSucceeded' }).take()).toEqual([]);
   });
 
-  it('a repeated PAR: nothing until there is an answer, then that again', () => {
+  it('ignores a repeated PAR until it has answered, then repeats its PAN at a limited rate', () => {
     const paa = new ForeignPaa().start();
     paa.take();
     const par = paa.request(PAR, 0, [makeAvp('EAP-Payload', EAP.request), makeAvp('Nonce', paa.nonce)]);
@@ -359,8 +359,8 @@ describe('the PaC in WAIT_EAP_MSG', () => {
   });
 });
 
-describe('the PaC in OPEN', () => {
-  it('ping trigger: Tx PNR[P]; RTX+; Rx PNA[P]: RTX-; OPEN', () => {
+describe('the PaC with an open session', () => {
+  it('sends PNR[P] when a ping is requested, retransmits it, and returns to OPEN at PNA[P]', () => {
     const paa = opened().feed({ type: 'ping' });
     expect(paa.take()).toEqual(['PNR[P]']);
     expect(paa.isSigned).toBe(true);
@@ -374,7 +374,7 @@ describe('the PaC in OPEN', () => {
     expect(paa.take()).toEqual([]);
   });
 
-  it('ping trigger again within a second: refused; later: another', () => {
+  it('refuses a second ping within one second', () => {
     const paa = opened().feed({ type: 'ping' });
     paa.answer(PNA, FLAG.P);
     expect(paa.feed({ type: 'ping' }).take()).toEqual(['PNR[P]', 'dropped pings']);
@@ -382,36 +382,36 @@ describe('the PaC in OPEN', () => {
     expect(paa.feed({ type: 'ping' }).take()).toEqual(['PNR[P]']);
   });
 
-  it('pings by itself when it has heard nothing for so long', () => {
+  it('sends PNR[P] when it has heard nothing for pingInterval', () => {
     const paa = opened({ config: { pingInterval: 20_000 } });
     expect(paa.run(19_999).take()).toEqual([]);
-    // Whatever is heard shows that the PAA is alive.
+    // Any valid message shows that the PAA is alive.
     paa.request(PNR, FLAG.P);
     expect(paa.take()).toEqual(['PNA[P]']);
     expect(paa.run(39_998).take()).toEqual([]);
     expect(paa.run(39_999).take()).toEqual(['PNR[P]']);
   });
 
-  it('ping without an answer: ten times, silent from the fourth on; DISC', () => {
+  it('closes after ten unanswered PNR[P] and reports silence from the fourth on', () => {
     const paa = opened().feed({ type: 'ping' }).run(400_000);
     expect(paa.sent.filter(({ name }) => name === 'PNR[P]')).toHaveLength(10);
     const events = paa.take().filter((name) => name !== 'PNR[P]');
     expect(events).toEqual([...Array(7).fill('silent'), 'closed no-answer']);
   });
 
-  it('ping with a late answer: heard', () => {
+  it('reports that the PAA is heard again when PNA[P] arrives after a silence', () => {
     const paa = opened().feed({ type: 'ping' }).run(10_000);
     paa.take();
     paa.answer(PNA, FLAG.P);
     expect(paa.take()).toEqual(['heard']);
   });
 
-  it('re-auth trigger: Tx PNR[A]; RTX+; Rx PNA[A]: ST(FAILED); WAIT_PAA', () => {
+  it('sends PNR[A] on request, drops PAR until PNA[A], and opens again with a new key', () => {
     const paa = opened().feed({ type: 'reauthenticate' });
     expect(paa.take()).toEqual(['PNR[A]']);
     expect(paa.state).toBe('WAIT_PNA_REAUTH');
     const { sequence } = paa;
-    // PARs are dropped until PNA[A] has come (RFC 5191 4.3).
+    // PAR is dropped until PNA[A] has arrived (RFC 5191 4.3).
     paa.request(PAR, 0, [makeAvp('EAP-Payload', EAP.request), makeAvp('Nonce', paa.nonce)], { sequence });
     paa.sequence = sequence;
     expect(paa.take()).toEqual(['dropped unexpected']);
@@ -431,17 +431,17 @@ describe('the PaC in OPEN', () => {
     expect(paa.take()).toEqual(['PAN', 'PAN[C]', 'eapPacket', 'eapPacket', 'authorized']);
   });
 
-  it('re-auth by itself when part of the lifetime has passed', () => {
+  it('sends PNR[A] when the configured part of the lifetime has passed', () => {
     const paa = opened({ config: { reauthenticateAt: 0.75 } });
     expect(paa.run(2_699_999).take()).toEqual([]);
     expect(paa.run(2_700_000).take()).toEqual(['PNR[A]']);
   });
 
-  it('re-auth without an answer: DISC', () => {
+  it('closes when PNR[A] stays unanswered', () => {
     expect(opened().feed({ type: 'reauthenticate' }).run(400_000).take().at(-1)).toBe('closed no-answer');
   });
 
-  it('re-auth that fails ends the session only with the AUTH of the old key', () => {
+  it('ends the session on a failed re-authentication only if PAR[C] has the AUTH of the old key', () => {
     const paa = opened().feed({ type: 'reauthenticate' });
     paa.answer(PNA, FLAG.A);
     paa.eapRequest(true).respond();
@@ -457,7 +457,7 @@ describe('the PaC in OPEN', () => {
     expect(paa.isSigned).toBe(true);
   });
 
-  it.each(['OPEN', 'WAIT_PNA_PING'])('Rx PAR in %s: the PAA re-authenticates', (state) => {
+  it.each(['OPEN', 'WAIT_PNA_PING'])('starts a re-authentication when PAR arrives in %s', (state) => {
     const paa = opened();
     if (state === 'WAIT_PNA_PING') paa.feed({ type: 'ping' });
     paa.take();
@@ -467,13 +467,13 @@ describe('the PaC in OPEN', () => {
     expect(paa.respond().take()).toEqual(['PAN']);
     expect(paa.last.values.Nonce).toHaveLength(20);
     if (state !== 'WAIT_PNA_PING') return;
-    // The ping stays outstanding (its number would be a gap), with the key in force.
+    // The ping stays outstanding, because dropping it would leave a gap in the sequence numbers.
     expect(paa.run(1200).take()).toEqual(['PNR[P]']);
     paa.answer(PNA, FLAG.P);
     expect(paa.run(20_000).take()).toEqual([]);
   });
 
-  it('Rx PAR, not pb: Tx PAN(Nonce)', () => {
+  it('answers the first PAR of a re-authentication at once with PAN and Nonce when not piggybacking', () => {
     const paa = opened(noPiggyback);
     paa.eapRequest(true);
     expect(paa.take()).toEqual(['PAN', 'eapRestart', 'eapPacket']);
@@ -481,7 +481,7 @@ describe('the PaC in OPEN', () => {
   });
 
   it.each(['OPEN', 'WAIT_PNA_PING', 'WAIT_PNA_REAUTH', 'WAIT_PAA', 'WAIT_EAP_MSG'])(
-    'Rx PTR in %s: Tx PTA; DISC',
+    'answers PTR with PTA and closes in %s',
     (state) => {
       const paa = opened();
       if (state === 'WAIT_PNA_PING') paa.feed({ type: 'ping' });
@@ -497,7 +497,7 @@ describe('the PaC in OPEN', () => {
   );
 
   it.each(['OPEN', 'WAIT_PNA_PING', 'WAIT_PNA_REAUTH', 'WAIT_PAA', 'SESS_TERM'])(
-    'Rx PNR[P] in %s: Tx PNA[P]',
+    'answers PNR[P] with PNA[P] and keeps its state in %s',
     (state) => {
       const paa = opened();
       if (state === 'WAIT_PNA_PING') paa.feed({ type: 'ping' });
@@ -511,7 +511,7 @@ describe('the PaC in OPEN', () => {
     },
   );
 
-  it('terminate trigger: Tx PTR(LOGOUT); RTX+; Rx PTA: DISC', () => {
+  it('sends PTR with LOGOUT on request and closes at PTA', () => {
     const paa = opened().feed({ type: 'terminate' });
     expect(paa.take()).toEqual(['PTR']);
     expect(paa.last.values['Termination-Cause']).toBe(1);
@@ -520,14 +520,14 @@ describe('the PaC in OPEN', () => {
     expect(paa.take()).toEqual(['closed terminated']);
   });
 
-  it('terminate trigger, twice and without an answer: DISC after ten PTRs', () => {
+  it('closes after ten unanswered PTRs', () => {
     const paa = opened().feed({ type: 'terminate' }).feed({ type: 'terminate' }).run(400_000);
     const said = paa.take();
     expect(said.filter((name) => name === 'PTR')).toHaveLength(10);
     expect(said.at(-1)).toBe('closed terminated');
   });
 
-  it('SESS_TERM, Rx PTR: both ends end it: Tx PTA', () => {
+  it('answers PTR with PTA in SESS_TERM and still waits for its own PTA', () => {
     const paa = opened().feed({ type: 'terminate' });
     const ptr = paa.last;
     paa.request(PTR, 0, [makeAvp('Termination-Cause', 4)]);
@@ -536,7 +536,7 @@ describe('the PaC in OPEN', () => {
     expect(paa.take()).toEqual(['PTR', 'PTA', 'closed terminated']);
   });
 
-  it('Rx what is not for this phase, or not in sequence: nothing', () => {
+  it('drops messages of another phase, sequence number or session', () => {
     const paa = opened();
     const { sequence } = paa;
     paa.request(PNR, FLAG.A);
@@ -554,7 +554,7 @@ describe('the PaC in OPEN', () => {
     expect(paa.state).toBe('OPEN');
   });
 
-  it('I bit in PAR[C]: reconfigure', () => {
+  it('reports that addresses must be reconfigured when PAR[C] has the I bit', () => {
     const paa = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -565,7 +565,7 @@ describe('the PaC in OPEN', () => {
     expect(paa.said.at(-1)).toMatchObject({ type: 'authorized', reconfigure: true });
   });
 
-  it('without a Session-Lifetime, or with 0xFFFFFFFF: no end', () => {
+  it('has no end when Session-Lifetime is absent or 0xFFFFFFFF', () => {
     for (const avps of [[], [makeAvp('Session-Lifetime', 0xffff_ffff)]]) {
       const paa = new ForeignPaa()
         .start()
@@ -585,7 +585,7 @@ describe('the PaC in OPEN', () => {
     }
   });
 
-  it.each([true, false])('hands out its keys only where it is configured: %s', (exportKeys) => {
+  it.each([true, false])('outputs PANA_AUTH_KEY only if exportKeys is set: %s', (exportKeys) => {
     const paa = new ForeignPaa({ config: { exportKeys } }).start().eapRequest(true).respond();
     paa.feed({ type: 'eapKeys', msk: paa.msk });
     paa.complete();
@@ -599,7 +599,7 @@ describe('the PaC in OPEN', () => {
 });
 
 describe('the PaC in CLOSED', () => {
-  it('anything: nothing', () => {
+  it('drops every message and ignores every other input', () => {
     const paa = opened().feed({ type: 'terminate' });
     paa.answer(PTA, 0);
     paa.take();

@@ -25,11 +25,11 @@ function valuesOf(avps: ReturnType<typeof mobilityAvps>): PanaValues {
   return values;
 }
 
-describe('an assignment in PAR[C]', () => {
+describe('the assignment in PAR[C]', () => {
   const { assignment } = HOME;
 
-  it('comes back as it went, with all of it or with the home agent alone, in IPv6 and IPv4', () => {
-    if (!assignment) throw new Error('there is one');
+  it('is read as it was written: complete, with the home agent only, and in IPv4', () => {
+    if (!assignment) throw new Error('HOME has an assignment');
     const alone = { ...assignment, homeAddress: undefined, prefix: undefined, host: undefined, ikeIdentity: undefined };
     const four = {
       ...assignment,
@@ -42,13 +42,13 @@ describe('an assignment in PAR[C]', () => {
     }
   });
 
-  it('without Mobility-Capability grants nothing by its bits; without a home agent it is none', () => {
+  it('has capability 0 without Mobility-Capability, and does not exist without a home agent', () => {
     const agent = makeAvp('MIP6-Home-Agent-Address', Uint8Array.of(0, 2, ...new Uint8Array(16).fill(0x20)));
     expect(readAssignment(valuesOf([agent]))).toMatchObject({ capability: 0 });
     expect(readAssignment(valuesOf([makeAvp('MIP6-Lifetime', 5)]))).toBeUndefined();
   });
 
-  it('that cannot be read has a reason, and is never a shorter one', () => {
+  it('is reported with a reason when an address or prefix is malformed', () => {
     const right = Uint8Array.of(0, 2, ...new Uint8Array(16).fill(0x20));
     const wrong = [
       new Uint8Array(0),
@@ -69,7 +69,7 @@ describe('an assignment in PAR[C]', () => {
   });
 });
 
-describe('retransmission, RFC 5191 9', () => {
+describe('retransmission (RFC 5191 9)', () => {
   const parameters = fc.record({
     irt: fc.integer({ min: 1, max: 5_000 }),
     mrt: fc.oneof(fc.constant(0), fc.integer({ min: 5_000, max: 120_000 })),
@@ -77,7 +77,7 @@ describe('retransmission, RFC 5191 9', () => {
     mrd: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 100_000 })),
   });
 
-  it('keeps IRT, MRT, MRC and MRD for any of them', () => {
+  it('respects IRT, MRT, MRC and MRD for random parameters', () => {
     fc.assert(
       fc.property(
         parameters,
@@ -106,10 +106,10 @@ describe('retransmission, RFC 5191 9', () => {
   });
 });
 
-describe('a start without state', () => {
+describe('StatelessStart', () => {
   const starts = new StatelessStart(new Uint8Array(32).fill(1), [[], [makeAvp('PRF-Algorithm', 5)]]);
 
-  it('is proved by its numbers, from its place, in its epoch and the next', () => {
+  it('accepts its session identifier and sequence number only from their address, in their epoch and the next', () => {
     const start = starts.offer(PEER, 0, VARIANT.PLAIN, 3);
     const { sessionId, sequence } = start;
     expect(starts.prove(PEER, sessionId, sequence, EPOCH)).toEqual(start);
@@ -121,20 +121,20 @@ describe('a start without state', () => {
     }
   });
 
-  it('has at most eight forms', () => {
+  it('allows at most eight offers', () => {
     expect(() => new StatelessStart(new Uint8Array(32), Array(9).fill([]))).toThrow(RangeError);
   });
 });
 
-describe('what is no message', () => {
-  it('is dropped with the reason of the decoder', () => {
+describe('malformed input', () => {
+  it('is dropped by receive with the code of the decoder', () => {
     expect(receive(Uint8Array.of(1, 2), 32473)).toEqual({ type: 'dropped', code: 'truncated' });
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     expect(receive(pci, 32473)).toMatchObject({ octets: pci });
     expect(() => receive(undefined as never, 32473)).toThrow(TypeError);
   });
 
-  it('has no AUTH either', () => {
+  it('is rejected by verifyAuth, prfPlus and algorithmsOf', () => {
     const pair = algorithmsOf(5, 12);
     if (!pair) throw new Error('not implemented');
     expect(verifyAuth({ integrity: pair.integrity, key: Secret.take(new Uint8Array(32)) }, new Uint8Array(39))).toBe(
@@ -146,7 +146,7 @@ describe('what is no message', () => {
     expect(algorithmsOf(undefined, undefined)).toBeUndefined();
   });
 
-  it('a name that is not UTF-8 makes a message invalid', () => {
+  it('makes readPana report avp-value for a host name that is not UTF-8', () => {
     const avps = [{ ...makeAvp('MIP6-Home-Agent-Host', ''), value: Uint8Array.of(0xff, 0xfe) }];
     expect(readPana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.C, sessionId: 1, sequence: 1, avps })).toBe(
       'avp-value',

@@ -7,10 +7,10 @@ import { ForeignPaa } from '../wire/foreign.js';
 /** RAND is 0: every time is exact. */
 const EXACT = { unit: () => 0.5 };
 
-/** RAND is +0.1 for ever. */
+/** RAND is always +0.1. */
 const LATE = { unit: () => 1 };
 
-/** The timer after PCI was sent so many times, each when it was due, and the time of the last one. */
+/** The timer after `count` PCIs, each sent when it was due, and the time of the last one. */
 function unanswered(count: number, parameters = PCI_DEFAULTS): { timer: PciTimer; now: number } {
   let timer = PciTimer.start(parameters, 0, EXACT);
   let now = 0;
@@ -23,13 +23,13 @@ function unanswered(count: number, parameters = PCI_DEFAULTS): { timer: PciTimer
   return { timer, now };
 }
 
-describe('the timer of PCI', () => {
-  it('doubles from PCI_IRT to PCI_MRT', () => {
+describe('PciTimer', () => {
+  it('doubles the interval from PCI_IRT to PCI_MRT', () => {
     const times = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((count) => unanswered(count).timer.at / 1000);
     expect(times).toEqual([1, 3, 7, 15, 31, 63, 127, 247, 367]);
   });
 
-  it('begins anew with PCI_IRT when a PAA is heard, and doubles again', () => {
+  it('restarts at PCI_IRT when a PAA is heard, and doubles again', () => {
     const { timer, now } = unanswered(6);
     expect([now, timer.at]).toEqual([31_000, 63_000]);
     const heard = timer.heard(31_500, EXACT);
@@ -37,13 +37,13 @@ describe('the timer of PCI', () => {
     expect(heard.next(32_500, EXACT)?.at).toBe(34_500);
   });
 
-  it('is never later for it than it was', () => {
+  it('does not postpone a PCI that is due sooner than PCI_IRT', () => {
     const { timer } = unanswered(6);
     expect(timer.heard(62_700, EXACT).at).toBe(63_000);
     expect(timer.heard(62_700, EXACT).next(63_000, EXACT)?.at).toBe(65_000);
   });
 
-  it('does not change before it has doubled, and uses up no restart then', () => {
+  it('does not change while the interval is PCI_IRT, and counts no restart then', () => {
     const first = PciTimer.start(PCI_DEFAULTS, 0, LATE);
     expect(first.at).toBe(1100);
     let timer = first;
@@ -52,7 +52,7 @@ describe('the timer of PCI', () => {
     expect(timer.next(1100, EXACT)?.heard(1200, EXACT).at).toBe(2200);
   });
 
-  it('begins anew so many times and no more: a PAA that offers and never goes on refuses', () => {
+  it('restarts at most PCI_RESTARTS times, for a PAA that only ever sends PAR[S]', () => {
     let { timer, now } = unanswered(6);
     for (let i = 0; i < PCI_RESTARTS; i += 1) {
       timer = timer.heard(now, EXACT);
@@ -64,7 +64,7 @@ describe('the timer of PCI', () => {
     expect(timer.heard(now, EXACT)).toBe(timer);
   });
 
-  it('keeps PCI_MRC and PCI_MRD, which count from the first PCI', () => {
+  it('applies PCI_MRC and PCI_MRD from the first PCI on, also after a restart', () => {
     const counted = unanswered(3, { ...PCI_DEFAULTS, mrc: 4 });
     const last = counted.timer.heard(3500, EXACT).next(4500, EXACT);
     expect(last?.heard(5000, EXACT).next(6000, EXACT)).toBeUndefined();
@@ -77,7 +77,7 @@ describe('the timer of PCI', () => {
   });
 });
 
-/** A PaC that has sent PCI so many times without an answer, and when the last one went out. */
+/** A PaC that has just sent its `pcis`th PCI; none was answered. */
 function unheard(pcis: number, options: ConstructorParameters<typeof ForeignPaa>[0] = {}): ForeignPaa {
   const paa = new ForeignPaa(options).feed({ type: 'start' });
   for (let sent = 1; sent < pcis; sent += 1) paa.run(paa.deadline ?? 0);
@@ -85,7 +85,7 @@ function unheard(pcis: number, options: ConstructorParameters<typeof ForeignPaa>
   return paa;
 }
 
-/** Runs to the next PCI, and says how long that took. */
+/** Runs to the next PCI and returns the time until then, in milliseconds. */
 function toNextPci(paa: ForeignPaa): number {
   const from = paa.now;
   paa.run(paa.deadline ?? 0);
@@ -93,15 +93,15 @@ function toNextPci(paa: ForeignPaa): number {
   return paa.now - from;
 }
 
-describe('the PaC, when it hears a PAA after many PCIs', () => {
-  it('sends PCI again after PCI_IRT if its PAN[S] is lost, and repeats the PAN[S] at the repeated PAR[S]', () => {
+describe('a PaC that hears a PAA after many PCIs', () => {
+  it('sends PCI after PCI_IRT when PAN[S] is lost, and repeats PAN[S] at a repeated PAR[S]', () => {
     const paa = unheard(7);
     expect((paa.deadline ?? 0) - paa.now).toBeGreaterThan(50_000);
     expect(paa.offer().take()).toEqual(['PAN[S]', 'eapRestart']);
     const wait = toNextPci(paa);
     expect(Math.abs(wait - 1000)).toBeLessThanOrEqual(100);
     const [panStart] = paa.sent.filter(({ name }) => name === 'PAN[S]');
-    // The same PAR[S] comes again: the interval has doubled meanwhile, and begins anew.
+    // At the repeated PAR[S] the interval, doubled meanwhile, restarts.
     paa.sequence -= 1;
     paa.offer();
     expect(paa.last.octets).toEqual(panStart?.octets);
@@ -110,20 +110,20 @@ describe('the PaC, when it hears a PAA after many PCIs', () => {
     expect(toNextPci(paa)).toBeGreaterThan(1700);
   });
 
-  it('also in INITIAL, at an offer that it does not take', () => {
+  it('sends PCI after PCI_IRT in INITIAL too, at a PAR[S] that it does not accept', () => {
     const paa = unheard(7, { config: { mobility: { mode: 'required', wish: 1 } } });
     expect(paa.offer().take()).toEqual(['dropped no-mobility']);
     expect(toNextPci(paa)).toBeLessThanOrEqual(1100);
   });
 
-  it('not at an offer whose algorithms are none of its own', () => {
+  it('keeps its interval at a PAR[S] with only unsupported algorithms', () => {
     const offer = [makeAvp('PRF-Algorithm', 99), makeAvp('Integrity-Algorithm', 12)];
     const paa = unheard(7, { offer });
     expect(paa.offer().take()).toEqual(['dropped no-algorithm']);
     expect(toNextPci(paa)).toBeGreaterThan(50_000);
   });
 
-  it('asks a PAA that offers at each PCI and never goes on no more often than RFC 5191 after some minutes', () => {
+  it('returns to the interval of RFC 5191 when a PAA sends PAR[S] at each PCI but never continues', () => {
     const paa = unheard(7);
     let pcis = 0;
     const end = paa.now + 3_600_000;
@@ -134,7 +134,7 @@ describe('the PaC, when it hears a PAA after many PCIs', () => {
       while (!paa.take().includes('PCI'));
       pcis += 1;
     }
-    // 3600 s in intervals of 120 s, the restarts, and what the doubling takes.
+    // 30 PCIs at intervals of 120 s in 3600 s, plus those of the restarts and of the doubling.
     expect(pcis).toBeGreaterThan(30);
     expect(pcis).toBeLessThan(60);
     expect(toNextPci(paa)).toBeGreaterThan(100_000);

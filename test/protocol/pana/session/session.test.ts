@@ -31,21 +31,21 @@ function values(ladder: Ladder, name: string) {
   return read;
 }
 
-describe('a session that goes well', () => {
-  it('takes these messages, each at its time', () => {
+describe('a successful authentication and authorization phase', () => {
+  it('exchanges PCI, PAR[S]/PAN[S], two PAR/PAN and PAR[C]/PAN[C], each after one link delay', () => {
     const ladder = started({ delay: 5 }).run(100);
     expect(ladder.lines.map(({ at, name }) => [at, name])).toEqual(BOOTSTRAP.map((name, i) => [i * 5, name]));
     expect(ladder.pac.state).toBe('OPEN');
     expect([...ladder.paa.list(100)]).toMatchObject([{ state: 'OPEN' }]);
   });
 
-  it('hands over the assignment that the AAA server made', () => {
+  it('passes the assignment of the AAA server to the PaC', () => {
     const ladder = started().run(100);
     const authorized = ladder.pacEvents.find((event) => event.type === 'authorized');
     expect(authorized).toMatchObject({ reauthentication: false, lifetime: 3_600_000, assignment: HOME.assignment });
   });
 
-  it('prefers SHA-256', () => {
+  it('selects SHA-256 when both ends support it', () => {
     const start = values(started().run(100), 'PAN[S]');
     expect([start['PRF-Algorithm'], start['Integrity-Algorithm']]).toEqual([[5], [12]]);
   });
@@ -53,7 +53,7 @@ describe('a session that goes well', () => {
   it.each([
     { side: 'PAA', options: { paa: { prf: [2], integrity: [7] } } },
     { side: 'PaC', options: { pac: { prf: [2], integrity: [7] } } },
-  ])('works with a $side that knows only SHA-1', ({ options }) => {
+  ])('succeeds with a $side that supports only SHA-1', ({ options }) => {
     const ladder = started(options).run(100);
     expect(ladder.names).toEqual(BOOTSTRAP);
     expect(values(ladder, 'PAR[C]').AUTH).toHaveLength(20);
@@ -62,21 +62,21 @@ describe('a session that goes well', () => {
   it.each([
     { side: 'PaC', options: { pac: { mobility: undefined } } },
     { side: 'PAA', options: { paa: { mobility: undefined } } },
-  ])('works without mobility at the $side', ({ options }) => {
+  ])('succeeds without an assignment when mobility is off at the $side', ({ options }) => {
     const ladder = started(options).run(100);
     expect(ladder.pacEvents.find((event) => event.type === 'authorized')).toMatchObject({ assignment: undefined });
-    // Where there is an offer, the answer says what else the PaC can do.
+    // Without mobility the capability may only contain ECHO.
     expect((values(ladder, 'PAN[S]')['Mobility-Capability'] ?? 0) & ~CAPABILITY.ECHO).toBe(0);
     expect(values(ladder, 'PAR[C]')['MIP6-Home-Agent-Address']).toBeUndefined();
   });
 
-  it('works when the PaC does not piggyback', () => {
+  it('succeeds when the PaC does not piggyback EAP responses', () => {
     const ladder = started({ pac: { piggyback: false } }).run(100);
     expect(ladder.pac.state).toBe('OPEN');
     expect(ladder.lines.filter(({ from, name }) => from === 'pac' && name === 'PAR')).toHaveLength(2);
   });
 
-  it('has a Nonce in the first PAR and PAN after the S exchange and nowhere else', () => {
+  it('has a Nonce in the first PAR and PAN after PAR[S]/PAN[S] and in no other message', () => {
     const ladder = started({ rounds: 3 }).run(100);
     const withNonce = ladder.lines.flatMap(({ message, nth }) => {
       const read = readPana(message);
@@ -86,9 +86,9 @@ describe('a session that goes well', () => {
   });
 });
 
-describe('a lost message', () => {
+describe('retransmission', () => {
   it.each(BOOTSTRAP.map((name, nth) => ({ name, nth })))(
-    '$name ($nth) costs one retransmission, not the session',
+    'recovers from the loss of $name (message $nth) within 5 s and four more messages',
     ({ nth }) => {
       const ladder = started({ lose: (line) => line.nth === nth }).run(5_000);
       expect(ladder.pac.state).toBe('OPEN');
@@ -97,7 +97,7 @@ describe('a lost message', () => {
     },
   );
 
-  it('is sent again after IRT, then twice as late, with up to 10 % at random', () => {
+  it('sends PCI again after IRT and then doubles the interval, with a random part of at most 10 %', () => {
     const ladder = started({ lose: () => true }).run(20_000);
     const times = ladder.lines.map(({ at }) => at);
     const gaps = times.slice(1).map((at, i) => at - (times[i] ?? 0));
@@ -110,7 +110,7 @@ describe('a lost message', () => {
     }
   });
 
-  it('ten times over ends the session at the PAA', () => {
+  it('ends the session at the PAA after ten unanswered PARs', () => {
     const ladder = started({
       lose: ({ from, nth }) => from === 'pac' && nth > 3,
       paa: { failedSessionTimeout: 600_000 },
@@ -120,37 +120,42 @@ describe('a lost message', () => {
     expect(ladder.lines.filter(({ name, from }) => from === 'paa' && name === 'PAR')).toHaveLength(10);
   });
 
-  it('PAN[C] ten times over ends a session that the AAA server has granted', () => {
+  it('ends a granted session at the PAA when no PAN[C] arrives', () => {
     const ladder = started({ lose: ({ name }) => name === 'PAN[C]' }).run(400_000);
     expect(paaClosed(ladder)).toMatchObject([{ cause: 'no-answer', granted: true }]);
   });
 });
 
-describe('a refusal', () => {
+describe('a failed authentication or authorization', () => {
   it.each([
-    { verdict: 'reject', cause: 'authentication-rejected', code: 1 },
-    { verdict: 'reject-without-packet', cause: 'authentication-rejected', code: 1 },
-    { verdict: 'not-authorized', cause: 'authorization-rejected', code: 2 },
-  ] as const)('$verdict ends both ends with Result-Code $code', ({ verdict, cause, code }) => {
-    const ladder = started({ verdict }).run(5_000);
-    if (verdict === 'not-authorized') {
-      expect(closed(ladder)).toEqual([cause]);
-      expect(paaClosed(ladder)).toMatchObject([{ cause: 'rejected', granted: false }]);
-    }
-    expect(values(ladder, 'PAR[C]')['Result-Code']).toBe(code);
-    expect(ladder.pacEvents.some((event) => event.type === 'authorized')).toBe(false);
+    { verdict: 'reject', code: 1 },
+    { verdict: 'reject-without-packet', code: 1 },
+    { verdict: 'not-authorized', code: 2 },
+  ] as const)(
+    'sends Result-Code $code in PAR[C] and authorizes nothing when the verdict is $verdict',
+    ({ verdict, code }) => {
+      const ladder = started({ verdict }).run(5_000);
+      expect(values(ladder, 'PAR[C]')['Result-Code']).toBe(code);
+      expect(ladder.pacEvents.some((event) => event.type === 'authorized')).toBe(false);
+    },
+  );
+
+  it('closes both ends when authorization is refused', () => {
+    const ladder = started({ verdict: 'not-authorized' }).run(5_000);
+    expect(closed(ladder)).toEqual(['authorization-rejected']);
+    expect(paaClosed(ladder)).toMatchObject([{ cause: 'rejected', granted: false }]);
   });
 
-  it('that comes without AUTH after the PaC has its key is not believed', () => {
+  it('drops a failure without AUTH once the PaC has a key, and closes the session for lack of progress', () => {
     const ladder = started({ verdict: 'reject' }).run(4_900);
     expect(ladder.pacEvents).toContainEqual({ type: 'dropped', code: 'auth' });
     expect(closed(ladder)).toEqual([]);
-    // The server may have died when all but its answer was said: a node does not wait a minute to find out.
+    // The AAA server may have failed just before its answer: the PaC does not wait for the full FAILED_SESS_TIMEOUT.
     ladder.run(5_200);
     expect(closed(ladder)).toEqual(['no-progress']);
   });
 
-  it('without a word from the AAA server ends both ends in bounded time', () => {
+  it('closes both ends for lack of progress when the AAA server does not answer', () => {
     const ladder = started({ verdict: 'silent' }).run(70_000);
     expect(closed(ladder)).toEqual(['no-progress']);
     expect(paaClosed(ladder)).toMatchObject([{ cause: 'no-progress' }]);
@@ -159,7 +164,7 @@ describe('a refusal', () => {
 });
 
 describe('the end of a session', () => {
-  it('by the PaC: PTR with LOGOUT, both with AUTH', () => {
+  it('sends PTR with LOGOUT when the PaC terminates, and closes both ends', () => {
     const ladder = started().run(100);
     ladder.toPac({ type: 'terminate' });
     ladder.run(200);
@@ -170,7 +175,7 @@ describe('the end of a session', () => {
     expect(ladder.paa.size).toBe(0);
   });
 
-  it('by the PAA: PTR with its cause', () => {
+  it('sends PTR with the given Termination-Cause when the PAA terminates, and closes both ends', () => {
     const ladder = started().run(100);
     ladder.toSession({ type: 'terminate', cause: 4 });
     ladder.run(200);
@@ -179,7 +184,7 @@ describe('the end of a session', () => {
     expect(paaClosed(ladder)).toMatchObject([{ cause: 'administrative', granted: true }]);
   });
 
-  it('by both at once', () => {
+  it('closes both ends when both terminate at the same time', () => {
     const ladder = started().run(100);
     ladder.toPac({ type: 'terminate' });
     ladder.toSession({ type: 'terminate', cause: 4 });
@@ -188,7 +193,7 @@ describe('the end of a session', () => {
     expect(ladder.paa.size).toBe(0);
   });
 
-  it('by its lifetime, on the second', () => {
+  it('closes both ends exactly when the session lifetime has passed', () => {
     const ladder = started({ grant: { ...HOME, lifetime: 10_000 } }).run(100);
     const { at = 0 } = ladder.lines.find(({ name }) => name === 'PAN[C]') ?? {};
     expect(ladder.pac.deadline).toBe(at + 10_000);
@@ -201,7 +206,7 @@ describe('the end of a session', () => {
 });
 
 describe('an open session', () => {
-  it.each(['pac', 'paa'] as const)('answers a ping of the other end: %s asks', (side) => {
+  it.each(['pac', 'paa'] as const)('answers PNR[P]; sender: %s', (side) => {
     const ladder = started().run(100);
     if (side === 'pac') ladder.toPac({ type: 'ping' });
     else ladder.toSession({ type: 'ping' });
@@ -210,23 +215,26 @@ describe('an open session', () => {
     expect(ladder.pac.state).toBe('OPEN');
   });
 
-  it.each(['pac', 'paa'] as const)('re-authenticates with the old key until PAR[C]: %s asks', (side) => {
-    const ladder = started().run(100);
-    const before = ladder.lines.length;
-    if (side === 'pac') ladder.toPac({ type: 'reauthenticate' });
-    else ladder.toSession({ type: 'reauthenticate' });
-    ladder.run(200);
-    const run = ['PAR', 'PAN', 'PAR', 'PAN', 'PAR[C]', 'PAN[C]'];
-    expect(ladder.names.slice(before)).toEqual(side === 'pac' ? ['PNR[A]', 'PNA[A]', ...run] : run);
-    expect(ladder.pacEvents.filter((event) => event.type === 'authorized')).toMatchObject([
-      { reauthentication: false },
-      { reauthentication: true },
-    ]);
-    const authOf = (nth: number) => toHex(readValues(ladder, nth).AUTH ?? new Uint8Array(0));
-    expect(new Set(ladder.lines.slice(before).map(({ nth }) => authOf(nth))).size).toBe(ladder.lines.length - before);
-  });
+  it.each(['pac', 'paa'] as const)(
+    're-authenticates with a different AUTH on every message; started by: %s',
+    (side) => {
+      const ladder = started().run(100);
+      const before = ladder.lines.length;
+      if (side === 'pac') ladder.toPac({ type: 'reauthenticate' });
+      else ladder.toSession({ type: 'reauthenticate' });
+      ladder.run(200);
+      const run = ['PAR', 'PAN', 'PAR', 'PAN', 'PAR[C]', 'PAN[C]'];
+      expect(ladder.names.slice(before)).toEqual(side === 'pac' ? ['PNR[A]', 'PNA[A]', ...run] : run);
+      expect(ladder.pacEvents.filter((event) => event.type === 'authorized')).toMatchObject([
+        { reauthentication: false },
+        { reauthentication: true },
+      ]);
+      const authOf = (nth: number) => toHex(readValues(ladder, nth).AUTH ?? new Uint8Array(0));
+      expect(new Set(ladder.lines.slice(before).map(({ nth }) => authOf(nth))).size).toBe(ladder.lines.length - before);
+    },
+  );
 
-  it('survives when both ends re-authenticate at once', () => {
+  it('stays open when both ends re-authenticate at the same time', () => {
     const ladder = started().run(100);
     ladder.toPac({ type: 'reauthenticate' });
     ladder.toSession({ type: 'reauthenticate' });
@@ -235,7 +243,7 @@ describe('an open session', () => {
     expect([...ladder.paa.list(ladder.now)]).toMatchObject([{ state: 'OPEN' }]);
   });
 
-  it('is replaced when the node starts anew from the same place', () => {
+  it('does not stop the PAA from offering a new session for a PCI from the same address', () => {
     const ladder = started().run(100);
     const pci = ladder.lines[0]?.octets ?? new Uint8Array(0);
     ladder.inject('paa', pci);
@@ -244,7 +252,7 @@ describe('an open session', () => {
     expect(offer?.message.sessionId).not.toBe(ladder.lines[1]?.message.sessionId);
   });
 
-  it('moves with a protected message from a new address', () => {
+  it('moves to the source address of a protected message', () => {
     const ladder = started().run(100);
     ladder.from = { ...ladder.from, address: '2001:db8:b::22', port: 50_001 };
     ladder.toPac({ type: 'ping' });
@@ -261,9 +269,9 @@ function readValues(ladder: Ladder, nth: number) {
   return read;
 }
 
-describe('an offer', () => {
-  it('is plain each third time, for a PaC that takes no AVP that it does not know', () => {
-    // Another enterprise number makes our AVPs unknown ones, as they are to a strict peer.
+describe('the PAR[S] offer', () => {
+  it('carries only algorithms on every third transmission, for a PaC that rejects unknown AVPs', () => {
+    // With another enterprise number the mobility AVPs are unknown, as they are to a strict third-party PaC.
     const ladder = started({
       pac: { vendorId: 99_999, mobility: undefined, pci: { irt: 2000, mrt: 2000, mrc: 0, mrd: 0 } },
     }).run(10_000);
@@ -274,13 +282,13 @@ describe('an offer', () => {
     expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeUndefined();
   });
 
-  it('that is plain does not cost a PaC of ours its mobility when the others were lost', () => {
+  it('is dropped without mobility AVPs by a PaC that wants mobility until the complete offer arrives', () => {
     let offers = 0;
     const ladder = started({
       lose: ({ name }) => {
         if (name !== 'PAR[S]') return false;
         offers += 1;
-        // Only plain ones come through, seven of them.
+        // Of the first 21 offers only the seven without mobility AVPs arrive.
         return offers % 3 !== 0 && offers < 22;
       },
       pac: { pci: { irt: 500, mrt: 500, mrc: 0, mrd: 0 } },
@@ -290,12 +298,12 @@ describe('an offer', () => {
     expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeDefined();
   });
 
-  it('that is plain is taken from a PAA that has no other, after it was asked for twice again', () => {
+  it('is accepted without mobility AVPs after the PaC has asked twice more', () => {
     const ladder = started({ delay: 5, paa: { mobility: undefined } }).run(100);
     expect(ladder.names).toEqual(['PCI', 'PAR[S]', 'PCI', 'PAR[S]', ...BOOTSTRAP]);
   });
 
-  it('that is plain is taken from a PAA that answers one PCI a second', () => {
+  it('is accepted without mobility AVPs from a PAA that answers one PCI a second', () => {
     let last = Number.NEGATIVE_INFINITY;
     const ladder = started({
       paa: { mobility: undefined },
@@ -309,7 +317,7 @@ describe('an offer', () => {
     expect(ladder.pac.state).toBe('OPEN');
   });
 
-  it('that is plain and asked for by nobody is taken when no other comes, also once only', () => {
+  it('is accepted without mobility AVPs after UNASKED_OFFER_WAIT when the PaC has not sent PCI', () => {
     const ladder = new Ladder({ paa: { mobility: undefined }, lose: ({ name, nth }) => name === 'PAR[S]' && nth > 0 });
     ladder.toPaa({ type: 'invite', peer: ladder.from });
     ladder.run(UNASKED_OFFER_WAIT - 1);
@@ -318,7 +326,7 @@ describe('an offer', () => {
     expect(ladder.pac.state).toBe('OPEN');
   });
 
-  it('that is plain is not taken by a PaC that must have mobility', () => {
+  it('is not accepted without mobility AVPs by a PaC that requires mobility', () => {
     const ladder = started({ paa: { mobility: undefined }, pac: { mobility: { mode: 'required', wish: 0x02d } } });
     ladder.run(60_000);
     expect(ladder.pac.state).toBe('INITIAL');
@@ -326,23 +334,23 @@ describe('an offer', () => {
   });
 });
 
-describe('a session that the PAA begins', () => {
+describe('a session started by the PAA', () => {
   const invited = (options: ConstructorParameters<typeof Ladder>[0] = {}) => {
     const ladder = new Ladder(options);
     ladder.toPaa({ type: 'invite', peer: ladder.from });
     return ladder;
   };
 
-  it('has no PCI', () => {
+  it('starts with PAR[S] without a PCI', () => {
     const ladder = invited({ delay: 5 }).run(100);
     expect(ladder.names).toEqual(BOOTSTRAP.slice(1));
     expect(ladder.pac.state).toBe('OPEN');
     expect([...ladder.paa.list(100)]).toMatchObject([{ state: 'OPEN' }]);
   });
 
-  it('sends its PAR[S] again until it is answered', () => {
+  it('retransmits PAR[S] until the PaC answers', () => {
     const ladder = invited({ lose: ({ nth }) => nth < 2 }).run(10_000);
-    // The third is the plain one, which a PaC of ours leaves.
+    // The third has no mobility AVPs, so this PaC does not accept it.
     expect(ladder.names.slice(0, 5)).toEqual(['PAR[S]', 'PAR[S]', 'PAR[S]', 'PAR[S]', 'PAN[S]']);
     const [first = 0, second = 0, third = 0] = ladder.lines.map(({ at }) => at);
     expect(second - first).toBeGreaterThanOrEqual(900);
@@ -350,7 +358,7 @@ describe('a session that the PAA begins', () => {
     expect(ladder.pac.state).toBe('OPEN');
   });
 
-  it('is forgotten when nobody answers, and drops PCIs no longer', () => {
+  it('is forgotten after ten unanswered PAR[S]; the PAA drops PCIs until then and answers them afterwards', () => {
     const ladder = invited({ lose: ({ from }) => from === 'paa' });
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     ladder.inject('paa', pci);
@@ -363,15 +371,15 @@ describe('a session that the PAA begins', () => {
     expect(ladder.paa.deadline).toBeUndefined();
   });
 
-  it('is asked for once', () => {
+  it('sends one PAR[S] when it is requested twice', () => {
     const ladder = invited({ lose: () => true });
     ladder.toPaa({ type: 'invite', peer: ladder.from });
     expect(ladder.lines).toHaveLength(1);
   });
 });
 
-describe('a PaC that moves', () => {
-  it.each(['OPEN', 'WAIT_PAA'])('is found at once in %s', (state) => {
+describe('a PaC that changes its address', () => {
+  it.each(['OPEN', 'WAIT_PAA'])('is reached at the new address at once in %s', (state) => {
     let away = false;
     const ladder = started({ lose: ({ from }) => away && from === 'paa' }).run(100);
     if (state === 'WAIT_PAA') {
@@ -381,7 +389,7 @@ describe('a PaC that moves', () => {
       ladder.run(103);
       expect(ladder.pac.state).toBe('WAIT_PAA');
     }
-    // Whatever goes to where it was is lost.
+    // Messages to the old address are lost.
     ladder.from = { ...ladder.from, port: 50_001 };
     away = false;
     ladder.toPac({ type: 'moved' });
@@ -391,7 +399,7 @@ describe('a PaC that moves', () => {
     expect(ladder.paaEvents.filter(({ type }) => type === 'moved')).toHaveLength(1);
   });
 
-  it('is not moved back by an answer that was overtaken, nor by any repetition', () => {
+  it('is not moved back by a delayed answer or by repeated messages from the old address', () => {
     const ladder = started().run(100);
     const old = { ...ladder.from };
     ladder.toSession({ type: 'ping' });
@@ -406,7 +414,7 @@ describe('a PaC that moves', () => {
     expect([...ladder.paa.list(120)]).toMatchObject([{ peer: { port: 50_001 } }]);
   });
 
-  it('has nothing to prove it with before it has a key', () => {
+  it('sends nothing at the move before it has a key', () => {
     const ladder = started({ lose: ({ name }) => name === 'PAR[C]' }).run(100);
     expect(ladder.pac.protected).toBe(false);
     const before = ladder.lines.length;
@@ -415,8 +423,8 @@ describe('a PaC that moves', () => {
   });
 });
 
-describe('a stranger', () => {
-  it('costs the PAA no state with PCI', () => {
+describe('unauthenticated messages', () => {
+  it('create no state at the PAA when they are PCIs', () => {
     const ladder = new Ladder();
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     for (let i = 0; i < 500; i += 1)
@@ -425,7 +433,7 @@ describe('a stranger', () => {
     expect(ladder.names.filter((name) => name === 'PAR[S]')).toHaveLength(500);
   });
 
-  it('is answered ten times a second at most', () => {
+  it('get at most ten PAR[S] a second per address', () => {
     const ladder = new Ladder();
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     for (let i = 0; i < 50; i += 1) ladder.inject('paa', pci);
@@ -435,7 +443,7 @@ describe('a stranger', () => {
     ).toHaveLength(40);
   });
 
-  it('cannot begin a session for another address', () => {
+  it('cannot start a session for another address with a recorded PAN[S]', () => {
     const ladder = started().run(2);
     const panStart = ladder.lines.find(({ name }) => name === 'PAN[S]');
     const other = new Ladder();
@@ -444,7 +452,7 @@ describe('a stranger', () => {
     expect(other.paaEvents).toMatchObject([{ type: 'dropped', code: 'bad-start' }]);
   });
 
-  it.each(BOOTSTRAP.map((_, nth) => nth))('changes nothing with message %i replayed at the end', (nth) => {
+  it.each(BOOTSTRAP.map((_, nth) => nth))('change no state when message %i of the bootstrap is replayed', (nth) => {
     const ladder = started().run(100);
     const line = ladder.lines[nth];
     if (!line) throw new Error('no such message');
@@ -454,7 +462,7 @@ describe('a stranger', () => {
     expect([ladder.pac.state, [...ladder.paa.list(100)]]).toEqual(stateBefore);
   });
 
-  it('changes nothing without AUTH, or with a wrong one', () => {
+  it('change no state when AUTH is missing or wrong', () => {
     const ladder = started().run(100);
     const sessionId = ladder.pac.sessionId ?? 0;
     const sequence = ((ladder.lines.at(-1)?.message.sequence ?? 0) + 1) >>> 0;
@@ -474,7 +482,7 @@ describe('a stranger', () => {
     );
   });
 
-  it('cannot strip the algorithms from the offer', () => {
+  it('cannot remove the algorithms from PAR[S]', () => {
     const ladder = started({ lose: ({ from }) => from === 'paa' }).run(10);
     const offer = ladder.lines.find(({ name }) => name === 'PAR[S]');
     if (!offer) throw new Error('no offer');
@@ -484,7 +492,7 @@ describe('a stranger', () => {
   });
 });
 
-describe('a message against its grammar', () => {
+describe('readPana', () => {
   const message = { type: MESSAGE_TYPE.AUTH, flags: FLAG.R, sessionId: 1, sequence: 1 };
   const auth = makeAvp('AUTH', new Uint8Array(16));
   it.each([
@@ -501,7 +509,7 @@ describe('a message against its grammar', () => {
     ['bad-flags', { ...message, type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.R | FLAG.A | FLAG.P, avps: [] }],
     ['avp-missing', { ...message, type: MESSAGE_TYPE.TERMINATION, avps: [auth] }],
     ['unknown-type', { ...message, type: 77, avps: [] }],
-  ] as const)('%s', (violation, bad) => {
+  ] as const)('reports the violation %s', (violation, bad) => {
     expect(readPana(bad)).toBe(violation);
   });
 });

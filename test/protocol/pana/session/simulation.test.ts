@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { generator, type Scenario, Simulation, type SimulationEvent } from './simulation.js';
 
-/** `PANA_SEEDS=200000` runs more of them, `PANA_SEED=17` runs one. */
+/** Number of seeds. `PANA_SEEDS=200000` runs more, `PANA_SEED=17` runs only seed 17. */
 const SEEDS = Number(process.env['PANA_SEEDS'] ?? 2_000);
 const ONE = process.env['PANA_SEED'];
 
 const LIVELY: readonly SimulationEvent[] = ['pac-ping', 'pac-reauthenticate', 'paa-ping', 'paa-reauthenticate', 'move'];
 const DEADLY: readonly SimulationEvent[] = ['pac-terminate', 'paa-terminate', 'pac-restart', 'paa-restart'];
 
-/** Runs seeds, and shows the first that fails with its ladder and how to see it again. */
+/** Runs the seeds. The first one that fails is reported with its ladder and the command that replays it. */
 function runSeeds(
   name: string,
   count: number,
@@ -56,38 +56,40 @@ function scenarioOf(seed: number, more: Partial<Scenario>): Scenario {
   };
 }
 
-describe('a PaC and a PAA over a bad link', () => {
-  it('a session lives through half a minute of loss, delay, glare and movement', { timeout: 300_000 }, () => {
+describe('PaC and PAA over an impaired link', () => {
+  it('keep the session through 30 s of loss, duplication, delay, concurrent requests and moves', {
+    timeout: 300_000,
+  }, () => {
     runSeeds(
-      'lives through',
+      'keep the session',
       Math.ceil(SEEDS / 2),
-      // A request that was lost six times comes again after a minute: the limit of a phase leaves room for it.
+      // A request that is lost six times is sent again after a minute: FAILED_SESS_TIMEOUT leaves room for that.
       (seed) => {
         const scenario = scenarioOf(seed, {});
         return { ...scenario, pac: { ...scenario.pac, ...PATIENT }, paa: { ...scenario.paa, ...PATIENT } };
       },
       (run) => {
-        // Nothing may end it: both ends are willing, and the link comes back before any limit.
+        // No event may end the session: neither end terminates, and the link recovers before any time limit.
         if (run.closed.length > 0) run.broken.push(`the PaC gave up: ${run.closed.join(', ')}`);
         run.expectOpen();
       },
     );
   });
 
-  it('two ends come together again whatever ends and restarts there were', { timeout: 300_000 }, () => {
+  it('have an open session again after terminations and restarts at either end', { timeout: 300_000 }, () => {
     runSeeds(
-      'come together again',
+      'have an open session again',
       Math.ceil(SEEDS / 2),
-      // The longest limit of an end that hears nothing: lifetime, then a new start.
+      // An end that hears nothing keeps the session for at most its lifetime, then starts again.
       (seed) => scenarioOf(seed, { bad: 90_000, good: 450_000, events: [...LIVELY, ...DEADLY], eventRate: 0.1 }),
       (run) => run.expectOpen(),
     );
   });
 
-  it('loss alone never costs a PaC its home agent', { timeout: 300_000 }, () => {
+  it('assign a home agent in every bootstrap, whatever the loss', { timeout: 300_000 }, () => {
     let bootstraps = 0;
     runSeeds(
-      'its home agent',
+      'assign a home agent',
       Math.ceil(SEEDS / 10),
       (seed) => scenarioOf(seed, { loss: 0.4, bad: 600_000, good: 60_000, eventRate: 0 }),
       (run) => {

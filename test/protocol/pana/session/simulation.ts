@@ -8,18 +8,18 @@ import { decodePana, FLAG, type PanaMessage } from '../../../../src/protocol/pan
 import { messageName } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { HOME, PAA_CONFIG, PAC_CONFIG } from './ladder.js';
 
-/** What a run does to the two ends; all of it follows from the seed. */
+/** What happens in a run. All random choices follow from the seed. */
 export interface Scenario {
   readonly seed: number;
-  /** Part of the messages that are lost, and that are sent twice, while the link is bad. */
+  /** Probabilities that a message is lost and that it is duplicated while the link is bad. */
   readonly loss: number;
   readonly duplication: number;
   /** Longest delay of a message while the link is bad, in milliseconds; delays reorder. */
   readonly delay: number;
-  /** How long the link is bad, and how long the run goes on afterwards, in milliseconds. */
+  /** How long the link is bad, and how long the run continues afterwards, in milliseconds. */
   readonly bad: number;
   readonly good: number;
-  /** What may happen while the link is bad, each time with this probability a second. */
+  /** The events that may happen while the link is bad, and the probability that one does in a second. */
   readonly events: readonly SimulationEvent[];
   readonly eventRate: number;
   readonly pac?: Partial<PacConfig>;
@@ -37,10 +37,10 @@ export type SimulationEvent =
   | 'pac-restart'
   | 'paa-restart';
 
-/** Delay of a link that is good, in milliseconds. */
+/** Delay of the good link, in milliseconds. */
 const GOOD_DELAY = 5;
 
-/** The PaC starts again after this time, as pana-pac does. */
+/** Time after which a closed PaC starts again, as pana-pac does. */
 const RESTART_AFTER = 2_000;
 
 const LIFETIME = 300_000;
@@ -49,11 +49,11 @@ interface Flying {
   readonly at: number;
   readonly to: 'pac' | 'paa';
   readonly octets: Uint8Array;
-  /** Where the PaC is, as the sender knows it. */
+  /** Address of the PaC as the sender knows it. */
   readonly from: PacEndpoint;
 }
 
-/** Small and quick generator (mulberry32): the same numbers for the same seed. */
+/** mulberry32: a small, fast generator that gives the same numbers for the same seed. */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -64,17 +64,17 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** A PaC and a PAA over a link that loses, repeats, delays and reorders, in virtual time. */
+/** A PaC and a PAA over a link that loses, duplicates, delays and reorders messages, in virtual time. */
 export class Simulation {
   readonly #scenario: Scenario;
   readonly #random: () => number;
   now = 0;
   pac: PacSession;
   paa: Paa;
-  /** One line a message or event, for a person. */
+  /** One readable line for each message or event. */
   readonly ladder: string[] = [];
   readonly broken: string[] = [];
-  /** Bootstraps that ended well, and those of them that brought a home agent. */
+  /** Number of successful bootstraps, and of those with a home agent. */
   authorized = 0;
   withHomeAgent = 0;
   closed: string[] = [];
@@ -83,9 +83,9 @@ export class Simulation {
   #restartAt: number | undefined;
   #nextEvent = 0;
   #runs = 0;
-  /** The stand-in EAP of each PAA session: round and run. */
+  /** Round and run of the simulated EAP method in each PAA session. */
   readonly #eap = new Map<number, { round: number; run: number }>();
-  /** Requests of each side that were not answered yet, by session. */
+  /** Sequence number of the unanswered request of each side, by session. */
   readonly #asked = { pac: new Map<number, number>(), paa: new Map<number, number>() };
   #starts = 0;
 
@@ -96,13 +96,13 @@ export class Simulation {
     this.paa = this.#newPaa();
   }
 
-  /** Runs to the end of the scenario; what is wrong is in `broken`. */
+  /** Runs to the end of the scenario. Violations are listed in `broken`. */
   run(): this {
     const { bad, good } = this.#scenario;
     this.#toPac({ type: 'start' });
     const end = bad + good;
     for (let steps = 0; this.broken.length === 0; steps += 1) {
-      if (steps > 200_000) this.broken.push('it does not come to an end');
+      if (steps > 200_000) this.broken.push('the run does not end');
       const next = this.#next();
       if (next === undefined || next > end) break;
       this.now = Math.max(this.now, next);
@@ -144,7 +144,7 @@ export class Simulation {
     if (flying) {
       this.#deliver(flying);
     } else if (this.#restartAt !== undefined && this.#restartAt <= due) {
-      this.#startAnew();
+      this.#restartPac();
     } else if (this.#nextEvent <= due && this.now < this.#scenario.bad) {
       this.#nextEvent = due + 1000;
       if (this.#random() < this.#scenario.eventRate) this.#happen();
@@ -159,13 +159,13 @@ export class Simulation {
     this.#check();
   }
 
-  /** A timer that has gone off has moved on. */
+  /** A timer that has fired must have a later deadline or none. */
   #checkTick(name: string, deadline: number | undefined): void {
     if (deadline !== undefined && deadline <= this.now)
       this.broken.push(`${name}: a timer stands still at ${deadline}`);
   }
 
-  /** Every timer is bounded. */
+  /** Every deadline is at most one lifetime ahead, and only OPEN and CLOSED may have none. */
   #check(): void {
     for (const [name, { deadline }] of [
       ['pac', this.pac],
@@ -209,14 +209,14 @@ export class Simulation {
         break;
       case 'move':
         this.#place = { ...this.#place, port: 50_000 + Math.floor(this.#random() * 1000) };
-        // What pana-pac does that notices: a protected message from the new place, or without a key a new start.
+        // As pana-pac does: it sends a protected message from the new address, or starts again if it has no key.
         if (this.pac.protected) this.#toPac({ type: 'moved' });
-        else this.#startAnew();
+        else this.#restartPac();
         break;
       case 'pac-restart':
-        // The old one is gone without a word.
+        // The old PaC disappears without a message.
         if (this.#random() < 0.5) this.#place = { ...this.#place, port: 50_000 + Math.floor(this.#random() * 1000) };
-        this.#startAnew();
+        this.#restartPac();
         break;
       case 'paa-restart':
         this.paa = this.#newPaa();
@@ -225,7 +225,7 @@ export class Simulation {
     }
   }
 
-  #startAnew(): void {
+  #restartPac(): void {
     this.pac = this.#newPac();
     this.#asked.pac.clear();
     this.#restartAt = undefined;
@@ -270,7 +270,7 @@ export class Simulation {
     }
     this.#note(`${to === 'paa' ? '-->' : '<--'} ${messageName(message).rfc} ${message.sequence}`);
     const { flags, sessionId, sequence } = message;
-    // An answer may free its request: whether it does is the machine's business, so it counts as soon as it comes.
+    // A delivered answer counts as the end of its request, whether or not the machine accepts it.
     if ((flags & FLAG.R) === 0 && this.#asked[to].get(sessionId) === sequence) this.#asked[to].delete(sessionId);
     if (to === 'pac') this.#toPac({ type: 'datagram', octets });
     else this.#fromPaa(this.paa.handle({ type: 'datagram', octets, from }, this.now));
@@ -368,14 +368,14 @@ export class Simulation {
     this.now = until;
   }
 
-  /** What is under way at this moment, a ping or a re-authentication, comes to its end. */
+  /** Lets a ping or re-authentication in progress finish. */
   #settle(): void {
     const isOpen = () => this.pac.state === 'OPEN' && [...this.paa.list(this.now)].at(-1)?.state === 'OPEN';
     this.#runFor(4 * GOOD_DELAY);
     for (let tries = 0; tries < 20 && !isOpen(); tries += 1) this.#runFor(10 * GOOD_DELAY);
   }
 
-  /** Both ends are open, with the same session and the same key: a ping of each is answered at once. */
+  /** Checks that both ends are open with the same session and key: each answers a ping of the other. */
   expectOpen(): void {
     this.#settle();
     const sessions = [...this.paa.list(this.now)];
@@ -393,7 +393,7 @@ export class Simulation {
   }
 }
 
-/** The key of a run of the stand-in method. */
+/** The MSK of a run of the simulated EAP method. */
 function msk(run: number): Secret {
   return Secret.take(createHash('sha512').update(`run ${run}`).digest());
 }

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { ForeignPaa, ForeignPac } from '../wire/foreign.js';
 
-describe('the PaC has wiped its MSK', () => {
+describe('the MSK at the PaC', () => {
   const keyed = () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     const { msk } = paa;
@@ -11,7 +11,7 @@ describe('the PaC has wiped its MSK', () => {
     return { paa, msk };
   };
 
-  it('when it is in', () => {
+  it('is wiped when the session opens', () => {
     const { paa, msk } = keyed();
     paa.complete();
     expect(msk.isWiped).toBe(false);
@@ -20,7 +20,7 @@ describe('the PaC has wiped its MSK', () => {
     expect(msk.isWiped).toBe(true);
   });
 
-  it.each(['terminate', 'eapDiscarded'] as const)('when the run ends by %s', (type) => {
+  it.each(['terminate', 'eapDiscarded'] as const)('is wiped when the session is closed by %s', (type) => {
     const { paa, msk } = keyed();
     if (type === 'eapDiscarded') paa.eapRequest(false);
     paa.feed({ type });
@@ -28,7 +28,7 @@ describe('the PaC has wiped its MSK', () => {
     expect(msk.isWiped).toBe(true);
   });
 
-  it('and its PANA_AUTH_KEY when it is left without a word', () => {
+  it('is wiped together with PANA_AUTH_KEY when the session is destroyed without a message', () => {
     const wiped = vi.spyOn(Secret.prototype, 'wipe');
     onTestFinished(() => wiped.mockRestore());
     const { paa, msk } = keyed();
@@ -41,22 +41,22 @@ describe('the PaC has wiped its MSK', () => {
     expect([paa.state, paa.pac.protected, paa.deadline]).toEqual(['CLOSED', false, undefined]);
   });
 
-  it('when it has another one', () => {
+  it('is wiped when another MSK replaces it', () => {
     const { paa, msk } = keyed();
     const next = paa.msk;
     paa.feed({ type: 'eapKeys', msk: next });
     expect([msk.isWiped, next.isWiped]).toEqual([true, false]);
   });
 
-  it('when there is no session that could use it', () => {
+  it('is wiped at once when there is no session to use it', () => {
     const { msk } = new ForeignPaa();
     new ForeignPaa().feed({ type: 'eapKeys', msk });
     expect(msk.isWiped).toBe(true);
   });
 });
 
-describe('the PAA has wiped the MSK that it is given', () => {
-  it.each([true, false])('when PANA_AUTH_KEY is made of it, authorized: %s', (authorized) => {
+describe('the MSK given to the PAA', () => {
+  it.each([true, false])('is wiped once PANA_AUTH_KEY is derived, authorized: %s', (authorized) => {
     const pac = new ForeignPac().start().eapRequest().respond(true);
     const { msk } = pac;
     pac.success(authorized, msk);
@@ -64,7 +64,7 @@ describe('the PAA has wiped the MSK that it is given', () => {
     expect(msk.isWiped).toBe(true);
   });
 
-  it('where it is not expected, or the session is gone', () => {
+  it('is wiped when the session does not expect it or does not exist', () => {
     const pac = new ForeignPac().start().eapRequest();
     const [early, late] = [pac.msk, pac.msk];
     pac.success(true, early);

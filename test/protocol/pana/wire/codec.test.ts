@@ -7,14 +7,14 @@ import { RECORDINGS, recording } from './vectors.js';
 
 const seeds = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
 
-describe('a PANA message recorded from another implementation', () => {
-  it.each(RECORDINGS)('decodes and encodes to the same octets: %s', (name) => {
+describe('PANA messages recorded from OpenPANA', () => {
+  it.each(RECORDINGS)('decode and encode to the same octets: %s', (name) => {
     const { messages } = recording(name);
     expect(messages.length).toBeGreaterThan(10);
     for (const { hex } of messages) expect(toHex(encodePana(decodePana(fromHex(hex))))).toBe(hex);
   });
 
-  it('is refused at every strict prefix', () => {
+  it('are rejected at every strict prefix', () => {
     for (const octets of seeds) {
       for (let length = 0; length < octets.length; length += 1) {
         expect(() => decodePana(octets.subarray(0, length))).toThrow(DecodeError);
@@ -22,12 +22,12 @@ describe('a PANA message recorded from another implementation', () => {
     }
   });
 
-  it('is refused with an octet too many', () => {
+  it('are rejected with one octet too many', () => {
     for (const octets of seeds) expect(() => decodePana(Uint8Array.of(...octets, 0))).toThrow(DecodeError);
   });
 });
 
-describe('any octets', () => {
+describe('decodePana', () => {
   const decodes = (octets: Uint8Array) => {
     try {
       decodePana(octets);
@@ -36,11 +36,11 @@ describe('any octets', () => {
     }
   };
 
-  it('give a message or DecodeError: random', () => {
+  it('returns a message or throws DecodeError for random octets', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), decodes), { numRuns: 50_000 });
   });
 
-  it('give a message or DecodeError: mutated recordings', () => {
+  it('returns a message or throws DecodeError for mutated recordings', () => {
     const mutation = fc.record({ seed: fc.nat(seeds.length - 1), at: fc.nat(), octet: fc.nat(255), cut: fc.nat(40) });
     const mutate = ({ seed, at, octet, cut }: { seed: number; at: number; octet: number; cut: number }) => {
       const octets = (seeds[seed] ?? new Uint8Array(0)).slice();
@@ -54,7 +54,7 @@ describe('any octets', () => {
   });
 });
 
-describe('a message', () => {
+describe('encodePana and decodePana', () => {
   const u16 = fc.nat(0xffff);
   const u32 = fc.nat(0xffff_ffff);
   const avp = fc.record({
@@ -71,20 +71,20 @@ describe('a message', () => {
     avps: fc.array(avp, { maxLength: 12 }),
   });
 
-  it('comes back from its octets as it was', () => {
+  it('are inverse for any message', () => {
     const same = fc.property(message, (value) => {
       expect(decodePana(encodePana(value))).toEqual(value);
     });
     fc.assert(same, { numRuns: 2_000 });
   });
 
-  it('of more than 65,535 octets is not encoded', () => {
+  it('do not encode a message of more than 65,535 octets', () => {
     const value = new Uint8Array(60_000);
     const avps = [value, value].map((octets) => ({ code: 2, flags: 0, vendorId: undefined, value: octets }));
     expect(() => encodePana({ flags: 0, type: 2, sessionId: 1, sequence: 1, avps })).toThrow(RangeError);
   });
 
-  it('of more than 128 AVPs is refused', () => {
+  it('do not decode a message of more than 128 AVPs', () => {
     const avps = Array.from({ length: 129 }, () => ({
       code: 2,
       flags: 0,

@@ -6,8 +6,8 @@ import { EAP, ForeignPaa, ForeignPac, PAN, PAR, PNR, PTR, sentOf } from './forei
 const ALGORITHMS = [makeAvp('PRF-Algorithm', 5), makeAvp('Integrity-Algorithm', 12)];
 const SHA1 = [makeAvp('PRF-Algorithm', 2), makeAvp('Integrity-Algorithm', 7)];
 
-describe('a PaC of others', () => {
-  it('that reads only the first algorithm of each kind, and knows only SHA-1, works with the order turned', () => {
+describe('the PAA with a third-party PaC', () => {
+  it('puts SHA-1 first if so configured, for a PaC that reads only the first algorithm of each kind', () => {
     const pac = new ForeignPac({ prf: [2, 5], integrity: [7, 12] }).pci();
     const [prf] = pac.last.values['PRF-Algorithm'];
     const [integrity] = pac.last.values['Integrity-Algorithm'];
@@ -17,7 +17,7 @@ describe('a PaC of others', () => {
     expect(pac.isSigned).toBe(true);
   });
 
-  it('that uses our nonce as its own gets in, and AUTH still counts', () => {
+  it('opens with a PaC that repeats the nonce of the PAA, and still requires AUTH', () => {
     const pac = new ForeignPac().start().eapRequest();
     pac.nonce = pac.last.values.Nonce ?? pac.nonce;
     pac.respond(true).success();
@@ -27,19 +27,19 @@ describe('a PaC of others', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('that writes Termination-Cause as 0x00010000 ends its session all the same', () => {
+  it('accepts Termination-Cause 0x00010000 as LOGOUT', () => {
     const pac = new ForeignPac().open();
     pac.request(PTR, 0, [makeAvp('Termination-Cause', 0x0001_0000)]);
     expect(pac.take()).toEqual(['PTA', 'closed logout']);
   });
 
-  it('that ignores a PAR[S] with EAP-Payload gets one without', () => {
+  it('sends PAR[S] without EAP-Payload to a PaC that ignores the first one', () => {
     const pac = new ForeignPac({ firstRequest: EAP.request }).pci().pci();
     expect(pac.last.values['EAP-Payload']).toBeUndefined();
     expect(pac.accept(ALGORITHMS).take()).toEqual(['PAR[S]', 'PAR[S]', 'eapStart']);
   });
 
-  it('that repeats PCI every two seconds, also while it authenticates, costs one session', () => {
+  it('keeps one session for a PaC that repeats PCI every two seconds while it authenticates', () => {
     const pac = new ForeignPac().pci();
     for (let at = 2_000; at <= 10_000; at += 2_000) pac.run(at).pci();
     pac.accept(ALGORITHMS).eapRequest();
@@ -52,12 +52,12 @@ describe('a PaC of others', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('that sends algorithms which were not offered is not let into a session without an SA', () => {
+  it('drops PAN[S] with algorithms that it did not offer, also if the SA is optional', () => {
     const pac = new ForeignPac({ prf: [], integrity: [], sa: 'optional' }).start();
     expect(pac.take()).toEqual(['PAR[S]', 'dropped no-algorithm']);
   });
 
-  it('that is strict and old is offered algorithms alone, however often it asks, and gets in (peers: legacy)', () => {
+  it('offers only algorithms at every PCI if peers is legacy', () => {
     const pac = new ForeignPac({
       peers: 'legacy',
       mobility: 0x47f,
@@ -76,7 +76,7 @@ describe('a PaC of others', () => {
     expect(pac.last.message.avps.every((avp) => avp.vendorId === undefined)).toBe(true);
   });
 
-  it('that asks for mobility of its own accord gets it (peers: legacy)', () => {
+  it('accepts an unprompted mobility request if peers is legacy and mobility is on', () => {
     const pac = new ForeignPac({ peers: 'legacy', mobility: 0x47f }).pci();
     pac.accept([...ALGORITHMS, makeAvp('Mobility-Capability', 0x2d)]);
     expect(pac.said).toMatchObject([{ event: { type: 'eapStart', wish: 0x2d } }]);
@@ -85,14 +85,14 @@ describe('a PaC of others', () => {
     expect(without.said).toMatchObject([{ event: { type: 'eapStart', wish: undefined } }]);
   });
 
-  it('that asks for mobility which was not offered gets none', () => {
+  it('ignores a mobility request when it offered no mobility', () => {
     const pac = new ForeignPac().start([...ALGORITHMS, makeAvp('Mobility-Capability', 0x2d)]);
     expect(pac.said).toMatchObject([{ event: { type: 'eapStart', wish: undefined } }]);
     pac.eapRequest().respond(true).success();
     expect(pac.last.values['MIP6-Home-Agent-Address']).toBeUndefined();
   });
 
-  it('that answers a rejection with an empty PAN[C] has to sign it once there is a key, and ends in bounded time', () => {
+  it('requires AUTH in the PAN[C] of a refusal once there is a key, and closes at FAILED_SESS_TIMEOUT without it', () => {
     const keyless = new ForeignPac()
       .start()
       .eapRequest()
@@ -113,7 +113,7 @@ describe('a PaC of others', () => {
     expect(signed.take().at(-1)).toBe('closed rejected');
   });
 
-  it('that signs PAN[C] of a re-authentication with the old key has not shown the new one', () => {
+  it('drops PAN[C] of a re-authentication that is signed with the old key', () => {
     const pac = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest().respond(true);
     pac.msk = new Uint8Array(64).fill(0x33);
     pac.success();
@@ -123,34 +123,31 @@ describe('a PaC of others', () => {
     expect(pac.complete().take()).toEqual(['authorized']);
   });
 
-  it.each(['PTR', 'PNR[P]', 'PNR[A]', 'PAN', 'PAN[C]'])(
-    'that sends %s without AUTH, once there is a key, is not heard',
-    (what) => {
-      const pac = new ForeignPac().open();
-      if (what === 'PAN' || what === 'PAN[C]') pac.session({ type: 'reauthenticate' }).eapRequest();
-      if (what === 'PAN[C]') pac.respond(true).success();
-      const state = pac.state;
-      pac.take();
-      pac.key = undefined;
-      if (what === 'PTR') pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
-      if (what === 'PNR[P]') pac.request(PNR, FLAG.P);
-      if (what === 'PNR[A]') pac.request(PNR, FLAG.A);
-      if (what === 'PAN') pac.respond(true);
-      if (what === 'PAN[C]') pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', pac.last.values['Key-Id'] ?? 0)]);
-      expect(pac.take()).toEqual(['dropped auth']);
-      expect(pac.state).toBe(state);
-    },
-  );
+  it.each(['PTR', 'PNR[P]', 'PNR[A]', 'PAN', 'PAN[C]'])('drops %s without AUTH once there is a key', (what) => {
+    const pac = new ForeignPac().open();
+    if (what === 'PAN' || what === 'PAN[C]') pac.session({ type: 'reauthenticate' }).eapRequest();
+    if (what === 'PAN[C]') pac.respond(true).success();
+    const state = pac.state;
+    pac.take();
+    pac.key = undefined;
+    if (what === 'PTR') pac.request(PTR, 0, [makeAvp('Termination-Cause', 1)]);
+    if (what === 'PNR[P]') pac.request(PNR, FLAG.P);
+    if (what === 'PNR[A]') pac.request(PNR, FLAG.A);
+    if (what === 'PAN') pac.respond(true);
+    if (what === 'PAN[C]') pac.answer(PAN, FLAG.C, [makeAvp('Key-Id', pac.last.values['Key-Id'] ?? 0)]);
+    expect(pac.take()).toEqual(['dropped auth']);
+    expect(pac.state).toBe(state);
+  });
 });
 
-describe('a PAA of others', () => {
-  it('that offers only SHA-1 gets SHA-1', () => {
+describe('the PaC with a third-party PAA', () => {
+  it('selects SHA-1 when nothing else is offered', () => {
     const paa = new ForeignPaa({ offer: SHA1 }).open();
     expect(paa.state).toBe('OPEN');
     expect(paa.key?.key).toHaveLength(20);
   });
 
-  it('that stripped its algorithms, or had them stripped, is not answered, unless it may', () => {
+  it('answers PAR[S] without algorithms only if the SA is optional', () => {
     const stripped = new ForeignPaa({ offer: [] }).start();
     expect(stripped.take()).toEqual(['PCI', 'dropped no-algorithm']);
     const allowed = new ForeignPaa({ offer: [], config: { sa: 'optional' } }).start();
@@ -161,11 +158,11 @@ describe('a PAA of others', () => {
     allowed.feed({ type: 'eapSucceeded' });
     expect(allowed.state).toBe('OPEN');
     expect(allowed.pac.protected).toBe(false);
-    // Nothing would prove a move.
+    // Without AUTH nothing could prove the move, so nothing is sent.
     expect(allowed.feed({ type: 'moved' }).take().at(-1)).toBe('authorized');
   });
 
-  it('that uses our nonce as its own gets its session, with the right AUTH', () => {
+  it('drops PAR[C] under a key made with the wrong nonce, and accepts a nonce of 8 octets', () => {
     const paa = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -182,23 +179,23 @@ describe('a PAA of others', () => {
     expect(honest.state).toBe('WAIT_EAP_RESULT');
   });
 
-  it('that ends the session with Termination-Cause 0x00010000 has ended it', () => {
+  it('closes at PTR with Termination-Cause 0x00010000', () => {
     const paa = new ForeignPaa().open();
     paa.request(PTR, 0, [makeAvp('Termination-Cause', 0x0001_0000)]);
     expect(paa.take()).toEqual(['PTA', 'closed terminated-by-paa']);
   });
 
-  it('that offers AVPs which nobody knows is not answered (RFC 5191 5.5)', () => {
+  it('drops PAR[S] with unknown AVPs (RFC 5191 5.5)', () => {
     const unknown = { code: 4711, flags: 0, vendorId: undefined, value: new Uint8Array(4) };
     expect(new ForeignPaa().start([unknown]).take()).toEqual(['PCI', 'dropped unknown-avp']);
   });
 
-  it('that knows no mobility lets a PaC in at once that wants it, whatever its numbers are', () => {
+  it('accepts the third PAR[S] of a PAA without mobility, whatever its sequence numbers', () => {
     const config = { mobility: { mode: 'wanted', wish: 0x02d } } as const;
     for (let low = 0; low < 256; low += 1) {
       const paa = new ForeignPaa({ config }).feed({ type: 'start' });
       for (let nth = 0; nth < 3; nth += 1) {
-        // Numbers that differ in all bits that could mean something.
+        // Sequence numbers that differ in every bit that the PAA of this project gives a meaning.
         paa.sequence = ((low << 24) | (nth << 16) | (low << 2) | (low >>> 6)) >>> 0;
         paa.offer();
       }
@@ -207,7 +204,7 @@ describe('a PAA of others', () => {
     }
   });
 
-  it('that knows no mobility and starts again is followed, and not asked for a better offer again', () => {
+  it('follows a PAA without mobility that starts again, without asking for a better offer', () => {
     const paa = new ForeignPaa({ config: { mobility: { mode: 'wanted', wish: 0x02d } } }).feed({ type: 'start' });
     for (let nth = 0; nth < 3; nth += 1) paa.offer();
     paa.take();
@@ -216,17 +213,17 @@ describe('a PAA of others', () => {
     expect(paa.last.message.sessionId).toBe(paa.sessionId);
   });
 
-  it('that rejects without AUTH is believed in the first run only, before any key', () => {
+  it('accepts PAR[C] with Result-Code 1 and no AUTH only before it has a confirmed MSK', () => {
     const early = new ForeignPaa().start().eapRequest(true).respond();
     early.take();
     early.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
     expect(early.take()).toEqual(['PAN[C]', 'closed authentication-rejected']);
-    // TLS 1.2 makes an MSK before the server has judged the client.
+    // With TLS 1.2 the MSK exists before the server has verified the client.
     const unconfirmed = new ForeignPaa().start().eapRequest(true).respond();
     unconfirmed.feed({ type: 'eapKeys', msk: unconfirmed.msk, unconfirmed: true }).take();
     unconfirmed.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
     expect(unconfirmed.take()).toEqual(['PAN[C]', 'closed authentication-rejected']);
-    // The server has said yes under protection (RFC 9190 2.5): there is an MSK.
+    // The server has sent its protected success indication (RFC 9190 2.5): the MSK is confirmed.
     const late = new ForeignPaa()
       .start()
       .eapRequest(true)
@@ -235,20 +232,20 @@ describe('a PAA of others', () => {
     late.take();
     late.request(PAR, FLAG.C, [makeAvp('Result-Code', 1)]);
     expect(late.take()).toEqual(['dropped auth']);
-    // It was somebody else's: the PAA's own, with AUTH, is heard within five seconds.
+    // That message was forged. The PaC still accepts the one of the PAA, which has AUTH.
     late.sequence -= 1;
     late.key = late.keyed();
     late.complete();
     expect(late.take()).not.toContain('dropped auth');
     expect(late.state).toBe('WAIT_EAP_RESULT');
-    // With an AUTH that nothing can verify it is no better.
+    // An AUTH that cannot be verified makes it no better.
     const forged = new ForeignPaa().start().eapRequest(true).respond();
     forged.take();
     forged.request(PAR, FLAG.C, [makeAvp('Result-Code', 1), makeAvp('AUTH', new Uint8Array(16))]);
     expect(forged.take()).toEqual(['dropped auth']);
   });
 
-  it('that says success without a key that EAP made is not believed', () => {
+  it('drops PAR[C] with Result-Code 0 when EAP has made no key', () => {
     const paa = new ForeignPaa().start().eapRequest(true).respond();
     paa.take();
     paa.key = paa.keyed();
@@ -257,7 +254,7 @@ describe('a PAA of others', () => {
   });
 
   it.each(['PTR', 'PNR[P]', 'PAR', 'PAR[C]', 'PNA[P]', 'PNA[A]', 'PTA'])(
-    'that sends %s without AUTH, once there is a key, is not heard',
+    'drops %s of the PAA without AUTH once there is a key',
     (what) => {
       const paa = new ForeignPaa().open();
       if (what === 'PNA[P]') paa.feed({ type: 'ping' });
@@ -283,7 +280,7 @@ describe('a PAA of others', () => {
 });
 
 describe('AUTH', () => {
-  it('counts only as the last AVP, once, and whole', () => {
+  it('is valid only as the last AVP, once and at full length', () => {
     const pac = new ForeignPac().open();
     const ping = {
       type: MESSAGE_TYPE.NOTIFICATION,

@@ -21,7 +21,7 @@ const NONCE = new Uint8Array(20).fill(0x6e);
 const KEY_ID = 7;
 const SESSION = 0x1122_3344;
 
-/** EAP packets of a stand-in method. */
+/** EAP packets of a simulated method. */
 export const EAP = {
   request: Uint8Array.of(1, 9, 0, 5, 1),
   response: Uint8Array.of(2, 9, 0, 5, 1),
@@ -41,7 +41,7 @@ interface Kind {
   readonly request: boolean;
 }
 
-/** A message that one of our machines sent. */
+/** A message that the machine under test sent. */
 export interface Sent {
   readonly name: string;
   readonly octets: Uint8Array;
@@ -52,25 +52,25 @@ export interface Sent {
 export function sentOf(octets: Uint8Array): Sent {
   const message = decodePana(octets);
   const values = readPana(message);
-  if (typeof values === 'string') throw new Error(`it sent a message with ${values}`);
+  if (typeof values === 'string') throw new Error(`the machine sent a message with ${values}`);
   return { name: messageName(message).rfc, octets, message, values };
 }
 
-/** What a test writes by hand in place of one end: numbers, nonces and keys as it likes them. */
+/** One end written by hand. The test chooses its sequence numbers, nonces and keys. */
 abstract class Foreign<I, O extends { readonly type: string }> {
   now = 0;
   #msk: Uint8Array = MSK;
-  /** Its next request, and the session. */
+  /** Sequence number of its next request. */
   sequence = 5000;
   sessionId = SESSION;
   nonce: Uint8Array = NONCE;
   key: Protection | undefined;
-  /** What our machine said since the last call of `take`. */
+  /** Outputs other than messages since the last call of `take`. */
   readonly said: O[] = [];
-  /** Everything that it sent. */
+  /** All messages that the machine under test sent. */
   readonly sent: Sent[] = [];
 
-  /** A copy for each who takes it over. */
+  /** A copy for each caller, because the machine that takes it over wipes it. */
   get msk(): Secret {
     return Secret.copyOf(this.#msk);
   }
@@ -101,7 +101,7 @@ abstract class Foreign<I, O extends { readonly type: string }> {
     return this;
   }
 
-  /** Names of what was sent, and what else was said, since the last call. */
+  /** Names of the messages sent, then of the other outputs, since the last call. */
   take(): string[] {
     const names = this.sent.slice(this.#taken).map(({ name }) => name);
     this.#taken = this.sent.length;
@@ -116,14 +116,14 @@ abstract class Foreign<I, O extends { readonly type: string }> {
     return last;
   }
 
-  /** A request of the other end, with the next number unless given, signed if there is a key. */
+  /** A request of the other end, with the next sequence number unless given, signed if there is a key. */
   request(kind: Kind, flags: number, avps: readonly PanaAvp[] = [], more: Partial<PanaMessage> = {}): Uint8Array {
     const sequence = this.sequence;
     this.sequence += 1;
     return this.put({ type: kind.type, flags: flags | FLAG.R, sessionId: this.sessionId, sequence, avps, ...more });
   }
 
-  /** An answer to the request sent last. */
+  /** An answer to the last message sent, or to `to`. */
   answer(kind: Kind, flags: number, avps: readonly PanaAvp[] = [], to: Sent = this.last): Uint8Array {
     const { sessionId, sequence } = to.message;
     return this.put({ type: kind.type, flags, sessionId, sequence, avps });
@@ -173,7 +173,7 @@ interface PacOptions {
   readonly offer?: readonly PanaAvp[];
 }
 
-/** A PAA by hand against our PaC. */
+/** A PAA written by hand against the PaC of this project. */
 export class ForeignPaa extends Foreign<PacInput, PacOutput> {
   readonly pac: PacSession;
   readonly #offer: readonly PanaAvp[];
@@ -219,7 +219,7 @@ export class ForeignPaa extends Foreign<PacInput, PacOutput> {
     return this;
   }
 
-  /** PAR with a request of EAP; the first of a run has the Nonce. */
+  /** PAR with an EAP request; the first one of a run needs the Nonce. */
   eapRequest(withNonce: boolean): this {
     const nonce = withNonce ? [makeAvp('Nonce', this.nonce)] : [];
     this.request(PAR, 0, [makeAvp('EAP-Payload', EAP.request), ...nonce]);
@@ -230,7 +230,7 @@ export class ForeignPaa extends Foreign<PacInput, PacOutput> {
     return this.feed({ type: 'eapResponse', packet: EAP.response });
   }
 
-  /** The key of PAR[C]: the PaC's nonce is the one that it sent last. */
+  /** The key of PAR[C], made with the last nonce that the PaC sent. */
   keyed(keyId = KEY_ID): Protection {
     const panStart = this.sent.findLast(({ name }) => name === 'PAN[S]');
     const pacNonce = this.sent.findLast(({ values }) => values.Nonce !== undefined)?.values.Nonce;
@@ -239,7 +239,7 @@ export class ForeignPaa extends Foreign<PacInput, PacOutput> {
     return this.makeKey(algorithms, this.#iPar, panStart.octets, { pac: pacNonce, paa: this.nonce }, keyId);
   }
 
-  /** PAR[C] with success, signed by the new key. */
+  /** PAR[C] with Result-Code 0, signed with the new key. */
   complete(more: readonly PanaAvp[] = [], keyId = KEY_ID, flags = 0): Uint8Array {
     this.key = this.keyed(keyId);
     return this.request(PAR, FLAG.C | flags, [
@@ -251,7 +251,7 @@ export class ForeignPaa extends Foreign<PacInput, PacOutput> {
     ]);
   }
 
-  /** All of a first run, up to OPEN. */
+  /** A whole first authentication, up to OPEN. */
   open(): this {
     this.start().eapRequest(true).respond();
     this.feed({ type: 'eapKeys', msk: this.msk });
@@ -269,13 +269,13 @@ export class ForeignPaa extends Foreign<PacInput, PacOutput> {
 
 const FROM: PacEndpoint = { address: '2001:db8:a::77', port: 40_000, local: '2001:db8:a::1' };
 
-/** A PaC by hand against our PAA. */
+/** A PaC written by hand against the PAA of this project. */
 export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
   readonly paa: Paa;
   from: PacEndpoint = FROM;
   #iPan: Uint8Array = new Uint8Array(0);
 
-  /** `paa`: one that other PaCs speak to as well. */
+  /** `paa`: a PAA shared with other PaCs. */
   constructor(config: Partial<PaaConfig> = {}, paa?: Paa) {
     super();
     this.sequence = 9000;
@@ -307,7 +307,7 @@ export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
     return this;
   }
 
-  /** PCI, and PAN[S] to the offer. */
+  /** PCI, then PAN[S] to the PAR[S]. */
   start(avps: readonly PanaAvp[] = [makeAvp('PRF-Algorithm', 5), makeAvp('Integrity-Algorithm', 12)]): this {
     this.pci();
     return this.accept(avps);
@@ -327,7 +327,7 @@ export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
     return this.session({ type: 'eapRequest', packet: EAP.request });
   }
 
-  /** PAN with a response; the first of a run has the Nonce. */
+  /** PAN with an EAP response; the first one of a run needs the Nonce. */
   respond(withNonce: boolean): this {
     const nonce = withNonce ? [makeAvp('Nonce', this.nonce)] : [];
     this.answer(PAN, 0, [makeAvp('EAP-Payload', EAP.response), ...nonce]);
@@ -350,7 +350,7 @@ export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
     return this.makeKey(algorithms, parStart.octets, this.#iPan, { pac: this.nonce, paa: paaNonce }, keyId);
   }
 
-  /** PAN[C] to PAR[C], signed by the new key. */
+  /** PAN[C] to PAR[C], signed with the new key. */
   complete(): this {
     this.key = this.keyed();
     this.answer(PAN, FLAG.C, [makeAvp('Key-Id', this.last.values['Key-Id'] ?? 0)]);

@@ -18,7 +18,7 @@ function algorithms(prf: number, integrity: number): Algorithms {
   return pair;
 }
 
-describe.each(RECORDINGS)('a session recorded from another implementation: %s', (name) => {
+describe.each(RECORDINGS)('the session %s recorded from OpenPANA', (name) => {
   const { keys, messages } = recording(name);
   const sha1 = algorithms(2, 7);
   const protections = keys.map((key): Protection => {
@@ -33,11 +33,11 @@ describe.each(RECORDINGS)('a session recorded from another implementation: %s', 
     return { integrity: sha1.integrity, key: panaAuthKey(sha1, input) };
   });
 
-  it('has the PANA_AUTH_KEYs that its MSKs make', () => {
+  it('has the PANA_AUTH_KEYs derived from its MSKs', () => {
     expect(protections.map(({ key }) => toHex(key.octets()))).toEqual(keys.map((key) => key.pana_auth_key));
   });
 
-  it('has the AUTHs that these keys make, each message with the key of its run', () => {
+  it('has AUTH values computed with these keys, each message with the key of its run', () => {
     const signed = messages.filter((message) => message.key_index !== null);
     expect(signed.length).toBeGreaterThan(3);
     for (const { hex, auth, key_index } of signed) {
@@ -48,7 +48,7 @@ describe.each(RECORDINGS)('a session recorded from another implementation: %s', 
     }
   });
 
-  it('verifies no message with an octet changed, and none without AUTH', () => {
+  it('does not verify when an octet is changed or AUTH is missing', () => {
     for (const { hex, key_index } of messages) {
       const protection = protections[key_index ?? 0];
       if (!protection) throw new Error('no key');
@@ -60,7 +60,7 @@ describe.each(RECORDINGS)('a session recorded from another implementation: %s', 
   });
 });
 
-describe('the computed vectors', () => {
+describe('PANA_AUTH_KEY and AUTH', () => {
   const msk = Secret.take(Uint8Array.from({ length: 64 }, (_, i) => i));
   const parComplete = (authLength: number) =>
     concat(
@@ -93,42 +93,40 @@ describe('the computed vectors', () => {
       key: 'fea968d07f8cc9fdca013263b52a020c0a3a3b7bd28d7cae1cb0bd5244d111cd',
       auth: 'cf9c41ea062fd5f940609e0c8532aa48',
     },
-  ])('PRF $prf, integrity $integrity', ({ prf, integrity, nonce, iPar, iPan, key, auth }) => {
-    const pair = algorithms(prf, integrity);
-    const input = {
-      msk,
-      iPar: fromHex(iPar),
-      iPan: fromHex(iPan),
-      pacNonce: new Uint8Array(nonce).fill(0x50),
-      paaNonce: new Uint8Array(nonce).fill(0xa5),
-      keyId: 1,
-    };
-    const protection = { integrity: pair.integrity, key: panaAuthKey(pair, input) };
-    expect(toHex(protection.key.octets())).toBe(key);
-    const octets = parComplete(pair.integrity.tagLength);
-    expect(decodePana(octets).avps.map((avp) => avp.code)).toEqual([7, 2, 4, 8, 1]);
-    expect(toHex(computeAuth(protection, octets))).toBe(auth);
-    expect(verifyAuth(protection, signInPlace(protection, octets))).toBe(true);
-  });
+  ])(
+    'match the computed vector of PRF $prf and integrity $integrity',
+    ({ prf, integrity, nonce, iPar, iPan, key, auth }) => {
+      const pair = algorithms(prf, integrity);
+      const input = {
+        msk,
+        iPar: fromHex(iPar),
+        iPan: fromHex(iPan),
+        pacNonce: new Uint8Array(nonce).fill(0x50),
+        paaNonce: new Uint8Array(nonce).fill(0xa5),
+        keyId: 1,
+      };
+      const protection = { integrity: pair.integrity, key: panaAuthKey(pair, input) };
+      expect(toHex(protection.key.octets())).toBe(key);
+      const octets = parComplete(pair.integrity.tagLength);
+      expect(decodePana(octets).avps.map((avp) => avp.code)).toEqual([7, 2, 4, 8, 1]);
+      expect(toHex(computeAuth(protection, octets))).toBe(auth);
+      expect(verifyAuth(protection, signInPlace(protection, octets))).toBe(true);
+    },
+  );
 
   it.each([
     { prf: 2, integrity: 7, length: 20 },
     { prf: 5, integrity: 12, length: 16 },
-  ])(
-    'integrity $integrity: an AUTH that says another length than its own is none, though its MAC is right',
-    (given) => {
-      const { integrity } = algorithms(given.prf, given.integrity);
-      const protection = { integrity, key: Secret.take(new Uint8Array(integrity.keyLength).fill(7)) };
-      for (let length = 0; length <= 0xff; length += 1) {
-        const octets = parComplete(given.length);
-        octets[octets.length - given.length - 3] = length;
-        expect(verifyAuth(protection, signInPlace(protection, octets)), `length ${length}`).toBe(
-          length === given.length,
-        );
-      }
-      const other = parComplete(given.length);
-      other[other.length - given.length - 7] = 2;
-      expect(verifyAuth(protection, signInPlace(protection, other))).toBe(false);
-    },
-  );
+  ])('reject AUTH with another length or code although its MAC is right, for integrity $integrity', (given) => {
+    const { integrity } = algorithms(given.prf, given.integrity);
+    const protection = { integrity, key: Secret.take(new Uint8Array(integrity.keyLength).fill(7)) };
+    for (let length = 0; length <= 0xff; length += 1) {
+      const octets = parComplete(given.length);
+      octets[octets.length - given.length - 3] = length;
+      expect(verifyAuth(protection, signInPlace(protection, octets)), `length ${length}`).toBe(length === given.length);
+    }
+    const other = parComplete(given.length);
+    other[other.length - given.length - 7] = 2;
+    expect(verifyAuth(protection, signInPlace(protection, other))).toBe(false);
+  });
 });
