@@ -1,4 +1,4 @@
-/** A socket that loses whatever is sent. */
+/** A socket that discards everything. */
 const SOCKET = {
   address: { address: '127.0.0.1', port: 716 },
   label: '127.0.0.1|716',
@@ -7,7 +7,7 @@ const SOCKET = {
   close: () => Promise.resolve(),
 };
 
-/** Sockets from which nothing comes, connections that are never made, and no operator. */
+/** Sockets that receive nothing, connections that are never established, and no control socket. */
 export const DEAF = {
   udp: {
     open: () => Promise.resolve(SOCKET),

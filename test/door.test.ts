@@ -18,7 +18,7 @@ const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 const DOORS = ['pana', 'diameter', 'eap'];
 const TYPE_CHECK = { module: 'NodeNext', target: 'ES2023', strict: true, types: ['node'], skipLibCheck: false };
 
-/** A project of somebody else that has installed the packed tarball. */
+/** Another project that has the packed tarball installed. */
 let folder: string;
 let files: string[];
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-door-'));
   const modules = join(folder, 'node_modules');
   await mkdir(modules);
-  // Without scripts: its prepack would build while other tests run what was built.
+  // Without scripts: prepack would rebuild dist while other tests run it.
   await execute('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: PROJECT });
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '';
   await execute('tar', ['-xzf', join(folder, tarball), '-C', folder]);
@@ -51,26 +51,26 @@ async function example(name: string, ...parameters: string[]): Promise<string> {
   return (await execute(process.execPath, [join(folder, 'out', `${name}.js`), ...parameters])).stdout;
 }
 
-/** Runs a line of a module in the other project. */
+/** Runs a module given as text in the other project. */
 function evaluate(source: string): Promise<{ stdout: string }> {
   return execute(process.execPath, ['--input-type=module', '--eval', source], { cwd: folder });
 }
 
-describe('the packed tarball', () => {
-  it('has licence, changelog and examples, and no tests', () => {
+describe('The packed tarball', () => {
+  it('contains licence, changelog and examples, and neither tests nor sources', () => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'CHANGELOG.md', 'README.md', 'scripts/examples']));
     expect(files.filter((name) => name.startsWith('test') || name.startsWith('src'))).toEqual([]);
   });
 
-  it('says who may use it how', async () => {
+  it('states the MIT licence and exports the entry points only', async () => {
     const { license, exports } = JSON.parse(await readFile(join(folder, 'package/package.json'), 'utf8'));
     expect(license).toBe('MIT');
     expect(await readFile(join(folder, 'package/LICENSE'), 'utf8')).toContain('pana-mip6 contributors');
     expect(Object.keys(exports)).toEqual([...DOORS.map((door) => `./${door}`), './package.json']);
   });
 
-  it('has types of each door that stand without the rest of the package', () => {
-    // The examples were compiled with skipLibCheck off.
+  it('contains type declarations for each entry point', () => {
+    // The set-up compiled the examples against them with skipLibCheck off.
     expect(files).toEqual(expect.arrayContaining(DOORS.map((door) => `dist/door/${door}.d.ts`)));
   });
 
@@ -83,33 +83,33 @@ describe('the packed tarball', () => {
     await expect(evaluate(`await import('${path}')`)).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });
 
-  it('loads no dependency behind a door', async () => {
-    // The other project has none of them.
+  it('needs no dependency for its entry points', async () => {
+    // The other project has no dependencies installed.
     const imports = DOORS.map((door) => `console.log(Object.keys(await import('pana-mip6/${door}')).length > 5)`);
     expect((await evaluate(imports.join(';'))).stdout).toBe('true\n'.repeat(DOORS.length));
   });
 });
 
-describe('an example', () => {
-  it('decodes a PANA message', async () => {
+describe('The examples', () => {
+  it('decode-pana decodes a PANA message', async () => {
     expect(await example('decode-pana')).toBe(
       'PAR[S], session 1a2b3c4d, sequence 7\n  PRF-Algorithm: 5\n  Integrity-Algorithm: 12\n',
     );
-    // A PCI of RFC 5191: nothing but a header.
+    // A PCI of RFC 5191 consists of a header only.
     expect(await example('decode-pana', '00000010000000010000000000000000')).toBe(
       'PCI, session 00000000, sequence 0\n',
     );
     await expect(example('decode-pana', '0000')).rejects.toThrow('cannot be decoded');
   });
 
-  it('has a PaC authenticate at a PAA in memory', async () => {
+  it('pana-session authenticates a PaC at a PAA in memory', async () => {
     const lines = (await example('pana-session')).trimEnd().split('\n');
     const sent = lines.flatMap((line) => (/sends (\S+)$/.exec(line) ?? []).slice(1));
     expect(sent).toEqual(['PCI', 'PAR[S]', 'PAN[S]', 'PAR', 'PAN', 'PAR[C]', 'PAN[C]']);
     expect(lines.at(-1)).toBe('the PaC is OPEN, the PAA has 1 session');
   });
 
-  it('carries a TLS flight in EAP-TLS packets', async () => {
+  it('eap-fragments carries a TLS flight in EAP-TLS packets', async () => {
     const lines = (await example('eap-fragments')).trimEnd().split('\n');
     expect(lines.map((line) => line.split(': ').at(-1))).toEqual([
       'acknowledge',
@@ -119,7 +119,7 @@ describe('an example', () => {
     ]);
   });
 
-  it('exchanges capabilities with a Diameter peer', async () => {
+  it('diameter-client exchanges capabilities with a Diameter peer', async () => {
     const { server, port } = await peer();
     try {
       expect(await example('diameter-client', '127.0.0.1', `${port}`)).toBe('server.example: SUCCESS\n');
@@ -129,7 +129,7 @@ describe('an example', () => {
   });
 });
 
-/** Answers a CER. */
+/** A Diameter peer that answers a CER. */
 async function peer(): Promise<{ server: Server; port: number }> {
   const grammarian = new Grammarian(new Dictionary());
   const server = createServer((socket) => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
-/** Every room of src, the lowest first: a room imports from those above it in this list only. */
+/** Every room of src, lowest first. A room may import only from itself and from rooms above it in this list. */
 const ROOMS = [
   'errors',
   'protocol/bytes',
@@ -72,13 +72,13 @@ async function importsOfSources(): Promise<Import[]> {
   return found.flat();
 }
 
-describe('the rooms of src', () => {
-  it('are all in the list, and no file stands outside of one', async () => {
+describe('The rooms of src', () => {
+  it('are all in the list and contain every source file', async () => {
     const files = (await readdir(SRC, { recursive: true })).filter((name) => name.endsWith('.ts'));
     expect([...new Set(files.map((file) => dirname(file)))].sort()).toEqual([...ROOMS].sort());
   });
 
-  it('import downwards only', async () => {
+  it('import only from lower rooms', async () => {
     const rank = new Map<string, number>(ROOMS.map((room, index) => [room, index]));
     const upward = (await importsOfSources())
       .filter(({ room, importedRoom }) => (rank.get(importedRoom) ?? -1) > (rank.get(room) ?? -1))

@@ -11,7 +11,7 @@ const program = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '
   .map((folder) => join(folder, 'pgbouncer'))
   .find((path) => existsSync(path));
 
-/** Why tests that need PgBouncer are skipped; undefined: they run. */
+/** The reason why tests that need PgBouncer are skipped; undefined: they run. */
 export const withoutPgbouncer = program === undefined ? 'PgBouncer is not installed' : undefined;
 
 if (withoutPgbouncer !== undefined) {
@@ -20,7 +20,7 @@ if (withoutPgbouncer !== undefined) {
   );
 }
 
-/** PgBouncer before a PostgreSQL server of the tests', with pools in transaction mode. */
+/** PgBouncer in front of a test's PostgreSQL server, with pools in transaction mode. */
 export class Pgbouncer {
   readonly #folder: string;
   readonly #port: number;
@@ -32,7 +32,7 @@ export class Pgbouncer {
     this.#process = child;
   }
 
-  /** `server`: its port. `connections`: how many of the server's the clients of a database share. */
+  /** `server`: the port of PostgreSQL. `connections`: the server connections that the clients of a database share. */
   static async start(server: number, connections: number): Promise<Pgbouncer> {
     const folder = await mkdtemp(join(tmpdir(), 'pana-pgbouncer-'));
     const port = await freePort();
@@ -65,7 +65,7 @@ export class Pgbouncer {
     return new Pgbouncer(folder, port, child);
   }
 
-  /** The same database, reached through the pool. */
+  /** The URL of the same database through the pool. */
   through(url: string): string {
     const pooled = new URL(url);
     pooled.port = String(this.#port);

@@ -12,10 +12,10 @@ import type { Issued } from '../src/pki/certificate-authority.js';
 
 const run = promisify(execFile);
 
-/** Where distributions keep the programs of the server. */
+/** Folders in which distributions install the server's programs. */
 const FOLDERS = ['/usr/lib/postgresql', '/usr/local/pgsql', '/usr/pgsql'];
 
-/** The user that the server runs as where the tests run as root, which it refuses. */
+/** The user of the server when the tests run as root, since PostgreSQL does not run as root. */
 export const NOBODY = 65534;
 
 function findPrograms(): string | undefined {
@@ -29,15 +29,15 @@ function findPrograms(): string | undefined {
 
 const programs = findPrograms();
 
-/** Databases that this group of tests is for: `npm test` runs on SQLite alone, `npm run test:system` on PostgreSQL. */
+/** The databases of this test group: SQLite in `npm test`, PostgreSQL in `npm run test:system`. */
 const KINDS = (process.env['PANA_DATABASES'] ?? 'SQLite PostgreSQL').split(' ');
 
-/** Whether this group has tests on this kind of database. */
+/** Whether this test group includes this kind of database. */
 export function isFor(kind: 'SQLite' | 'PostgreSQL'): boolean {
   return KINDS.includes(kind);
 }
 
-/** Why tests that need PostgreSQL are skipped; undefined: they run. */
+/** The reason why tests that need PostgreSQL are skipped; undefined: they run. */
 export const withoutPostgres = programs === undefined ? 'PostgreSQL (initdb, postgres) is not installed' : undefined;
 
 if (withoutPostgres !== undefined && isFor('PostgreSQL')) {
@@ -46,15 +46,15 @@ if (withoutPostgres !== undefined && isFor('PostgreSQL')) {
   );
 }
 
-/** A server of the tests' own, on a free port of the loopback interface, and in a folder that goes with it. */
+/** A PostgreSQL server for tests, on a free loopback port, with a folder that is removed with it. */
 export class Postgres {
   readonly folder: string;
   readonly port: number;
-  /** Laid over the environment of the server. */
+  /** Added to the environment of the server. */
   readonly #environment: Readonly<Record<string, string>>;
   #server: ChildProcess | undefined;
   #databases = 0;
-  /** Those that are frozen. */
+  /** Processes that are stopped by `freeze`. */
   #processes: number[] = [];
 
   private constructor(folder: string, port: number, environment: Readonly<Record<string, string>>) {
@@ -76,7 +76,7 @@ export class Postgres {
     return postgres;
   }
 
-  /** Starts the server, also after `kill`: it recovers what was committed. */
+  /** Starts the server. After `kill` it recovers what was committed. */
   async begin(): Promise<void> {
     const settings = {
       port: this.port,
@@ -103,7 +103,7 @@ export class Postgres {
     });
   }
 
-  /** From now on the server demands TLS, with this certificate, and passwords: `query` is refused. */
+  /** Makes the server require TLS with this certificate, and passwords. `query` fails afterwards. */
   async secure({ certificatePem, keyPem }: Issued): Promise<void> {
     const data = join(this.folder, 'data');
     const write = async (name: string, text: string) => {
@@ -118,12 +118,12 @@ export class Postgres {
     await this.begin();
   }
 
-  /** Ends the server like a power failure. */
+  /** Ends the server without a checkpoint, as a power failure does. */
   async kill(): Promise<void> {
     await this.#end('SIGQUIT');
   }
 
-  /** Nobody hears of the server any more, until `thaw`; its connections stay. */
+  /** Stops the server's processes until `thaw`; its connections stay open. */
   async freeze(): Promise<void> {
     const sessions = await this.query<{ pid: number }>(
       'postgres',
@@ -140,7 +140,7 @@ export class Postgres {
     this.#processes = [];
   }
 
-  /** A new database, its texts in the order of their octets or of a language such as `en-US`; its URL. */
+  /** Creates a database that collates by octets, or by a language such as `en-US`; resolves to its URL. */
   async database(language?: string): Promise<string> {
     this.#databases += 1;
     const name = `store${this.#databases}`;
@@ -183,7 +183,7 @@ export class Postgres {
       try {
         process.kill(pid, signal);
       } catch (error) {
-        // A session may be over by now.
+        // The session may have ended.
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
       }
     }
@@ -192,7 +192,7 @@ export class Postgres {
 
 const isRoot = process.getuid?.() === 0;
 
-/** How a program of the server's, or any by its path, is started by whoever runs the tests. */
+/** The command that starts a program of the server, or one given by its path, as an unprivileged user. */
 export function asServer(program: string, options: string[]): { command: string; options: string[] } {
   const path = program.includes('/') ? program : join(programs ?? '', program);
   if (!isRoot) return { command: path, options };
@@ -200,7 +200,7 @@ export function asServer(program: string, options: string[]): { command: string;
   return { command: 'setpriv', options: [...user, path, ...options] };
 }
 
-/** A port of the loopback interface that nobody listens on. */
+/** A loopback port on which nothing listens. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');

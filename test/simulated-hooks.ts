@@ -22,7 +22,7 @@ export class SimulatedProcess implements HookProcess {
     this.#listener.said(line);
   }
 
-  /** Without a reason it has worked. */
+  /** Ends the hook; it succeeds if no reason is given. */
   end(reason?: string): void {
     this.#onEnd();
     const outcome: HookOutcome =
@@ -31,7 +31,7 @@ export class SimulatedProcess implements HookProcess {
   }
 }
 
-/** Hooks without processes: a test looks at what runs, and ends it. `atOnce`: each works as soon as it starts. */
+/** Runs hooks without processes: a test inspects and ends them. `atOnce`: each succeeds as soon as it starts. */
 export class SimulatedProcesses implements HookProcessRunner {
   readonly running: SimulatedProcess[] = [];
   readonly calls: HookCall[] = [];
@@ -51,7 +51,7 @@ export class SimulatedProcesses implements HookProcessRunner {
     return process;
   }
 
-  /** The one that runs; it is an error if there are more, or none. */
+  /** The one hook that runs. Throws if none or several run. */
   get only(): SimulatedProcess {
     const [process] = this.running;
     if (!process || this.running.length > 1) throw new Error(`${this.running.length} hooks run`);

@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 const hasCompiler = process.platform === 'linux' && spawnSync('gcc', ['--version']).status === 0;
 
-/** Why tests that set the clock of a program are skipped; undefined: they run. */
+/** The reason why tests that set a program's clock are skipped; undefined: they run. */
 export const withoutSteps = hasCompiler ? undefined : 'there is no gcc on Linux';
 
 if (withoutSteps !== undefined) {
@@ -18,20 +18,20 @@ if (withoutSteps !== undefined) {
   );
 }
 
-/** A wall clock that can be set while programs go by it: a library that is loaded before theirs. */
+/** A wall clock that can be stepped while programs use it, by a preloaded library. */
 export class SteppedClock {
   readonly #folder: string;
-  /** Milliseconds that it is ahead of this host's. */
+  /** Milliseconds ahead of the host's clock. */
   #ahead = 0;
 
   private constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** `ahead`: milliseconds. Compiles the library. */
+  /** Compiles the library. `ahead`: milliseconds ahead of the host's clock. */
   static async make(ahead = 0): Promise<SteppedClock> {
     const folder = await mkdtemp(join(tmpdir(), 'pana-clock-'));
-    // Also for programs that run as another user.
+    // Programs that run as another user need access too.
     await chmod(folder, 0o755);
     const clock = new SteppedClock(folder);
     const source = join(import.meta.dirname, 'clock-shim.c');
@@ -40,12 +40,12 @@ export class SteppedClock {
     return clock;
   }
 
-  /** What makes a program go by this clock. */
+  /** The environment of a program that uses this clock. */
   get environment(): Readonly<Record<string, string>> {
     return { LD_PRELOAD: this.#library, CLOCK_SHIM: this.#file };
   }
 
-  /** The same as a command line in front of its own. */
+  /** The same as a command prefix. */
   get launcher(): readonly string[] {
     return ['env', ...Object.entries(this.environment).map(([name, value]) => `${name}=${value}`)];
   }
@@ -55,13 +55,13 @@ export class SteppedClock {
     return Date.now() + this.#ahead;
   }
 
-  /** Sets the clock forward, or back. */
+  /** Steps the clock forwards or backwards. */
   async step(milliseconds: number): Promise<void> {
     this.#ahead += milliseconds;
     const octets = Buffer.alloc(8);
     if (endianness() === 'LE') octets.writeBigInt64LE(BigInt(this.#ahead));
     else octets.writeBigInt64BE(BigInt(this.#ahead));
-    // In place: programs have it mapped.
+    // In place, because programs have the file mapped.
     const file = await open(this.#file, constants.O_RDWR | constants.O_CREAT);
     await file.chmod(0o644);
     await file.write(octets, 0, octets.length, 0);

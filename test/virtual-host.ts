@@ -7,10 +7,10 @@ interface Timer {
   readonly action: () => void;
 }
 
-/** Clock, timers and randomness that stand still until the test moves them, the same from the same seed. */
+/** Clock, timers and randomness that only the test advances; equal seeds give equal runs. */
 export class VirtualHost implements Host {
   #now = 0;
-  /** Milliseconds since 1970 less the monotonic clock; a step of the wall clock changes it. */
+  /** Milliseconds since 1970 minus the monotonic clock. Change it to step the wall clock. */
   wallOffset: number;
   #last = 0;
   readonly #timers = new Set<Timer>();
@@ -40,17 +40,17 @@ export class VirtualHost implements Host {
     return this.#drbg.bytes(octets);
   }
 
-  /** Timers that wait. */
+  /** The number of pending timers. */
   get timers(): number {
     return this.#timers.size;
   }
 
-  /** When the next timer fires; undefined: none waits. */
+  /** When the next timer fires; undefined: none is pending. */
   get next(): number | undefined {
     return this.#first()?.at;
   }
 
-  /** Lets time pass; timers fire in order, those that they set as well, each at its own time. */
+  /** Advances time. Timers fire in order at their own time, including those that timers set. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (let timer = this.#first(); timer && timer.at <= end; timer = this.#first()) {

@@ -9,13 +9,13 @@ const test = {
   sequence: { shuffle: { files: false, tests: true } },
 } as const;
 
-/** What needs root, other programs, or many minutes: `npm run test:system`. */
+/** Tests that need root, other programs or many minutes: `npm run test:system`. */
 const system = ['test/system/**/*.test.ts', 'test/long/**/*.test.ts'];
 
-/** Runs in both groups: `npm test` takes a sample of its seeds, `npm run test:system` all of them. */
+/** Part of both groups: a sample of the seeds in `npm test`, all of them in `npm run test:system`. */
 const seeded = ['test/protocol/pana/session/simulation.test.ts'];
 
-/** Runs in both groups: on SQLite in `npm test`, on PostgreSQL in `npm run test:system`. */
+/** Part of both groups: on SQLite in `npm test`, on PostgreSQL in `npm run test:system`. */
 const databases = [
   'clock-step',
   'home-agents',

@@ -18,9 +18,9 @@ let backend: SqliteBackend;
 let store: StoreEngine;
 let user: StoreUser;
 let administrator: Administrator;
-/** What the administrator did, in order. */
+/** The administrator's calls to its surroundings, in order. */
 let done: string[];
-/** PAAs that cannot be reached. */
+/** Origin-Hosts of PAAs that do not answer. */
 let unreachable: Set<string>;
 
 beforeEach(async () => {
@@ -66,12 +66,12 @@ afterEach(async () => {
 const administer = (operation: string, given: object, who?: string) =>
   administrator.administer({ operation, arguments: given, ...(who === undefined ? {} : { who }) });
 
-/** Lets what goes on in the background go on. */
+/** Lets pending promises settle. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A subscriber with a session and a lease; its home address. */
+/** Adds a subscriber with a session and a lease; resolves to its home address. */
 async function bootstrapped(name: string): Promise<string> {
   const nai = `${name}@home.example`;
   await user.addSubscriber(nai);
@@ -79,39 +79,39 @@ async function bootstrapped(name: string): Promise<string> {
   return (await user.given(nai, `session-of-${name}`, session)).lease.homeAddress;
 }
 
-describe('what an operator frees is taken down at the home agent:', () => {
+describe('Administrator, hooks of home agents', () => {
   let homeAddress: string;
 
   beforeEach(async () => {
     homeAddress = await bootstrapped('mn');
   });
 
-  it('the lease of a subscriber that is removed, whose session ends', async () => {
+  it('runs hook down and sends an ASR when a subscriber with a lease is removed', async () => {
     await administer('removeSubscriber', { nai: 'mn@home.example' });
     await settle();
     expect(done).toEqual(['forget', `down mn@home.example ${homeAddress}`, 'ASR session-of-mn']);
   });
 
-  it('nothing of a subscriber that had no lease', async () => {
+  it('runs no hook when a subscriber without a lease is removed', async () => {
     await user.addSubscriber('other@home.example');
     await administer('removeSubscriber', { nai: 'other@home.example' });
     await settle();
     expect(done).toEqual(['forget']);
   });
 
-  it('a lease that is released, whose node comes again for another', async () => {
+  it('runs hook down and sends an RAR when a lease is released with --force', async () => {
     await administer('releaseLease', { of: homeAddress, force: true });
     await settle();
     expect(done).toEqual([`down mn@home.example ${homeAddress}`, 'RAR session-of-mn']);
   });
 
-  it('nothing where the release is refused', async () => {
+  it('does nothing when it refuses to release a lease', async () => {
     await expect(administer('releaseLease', { of: homeAddress, force: false })).rejects.toThrow('--force');
     await settle();
     expect(done).toEqual([]);
   });
 
-  it('every lease of a home agent that is removed, whose nodes come again for another', async () => {
+  it('runs hook down and sends an RAR for every lease of a home agent that is removed with --force', async () => {
     const other = await bootstrapped('other');
     await administer('removeHomeAgent', { name: 'ha1', force: true });
     await settle();
@@ -121,26 +121,26 @@ describe('what an operator frees is taken down at the home agent:', () => {
   });
 });
 
-describe('a session ends', () => {
+describe('Administrator, sessions', () => {
   beforeEach(async () => {
     await bootstrapped('mn');
     await bootstrapped('other');
   });
 
-  it('when its subscriber is disabled, at its PAA', async () => {
+  it('sends an ASR to the PAA when a subscriber is disabled', async () => {
     await administer('changeSubscriber', { nai: 'mn@home.example', change: { enabled: false } });
     await settle();
     expect(done).toEqual(['forget', 'ASR session-of-mn']);
   });
 
-  it('here alone if its PAA cannot be reached', async () => {
+  it('ends the session in the store if the PAA does not answer the ASR', async () => {
     unreachable.add('paa-of-mn');
     await administer('changeSubscriber', { nai: 'mn@home.example', change: { enabled: false } });
     await settle();
     expect(done).toEqual(['forget', 'ASR session-of-mn', 'end session-of-mn']);
   });
 
-  it('when an import disables its subscriber', async () => {
+  it('sends an ASR when an import disables a subscriber', async () => {
     const rows = [{ line: 2, subscriber: subscriberOf('mn@home.example', { enabled: false }) }];
     await administer('stageImport', { importId: 'a', rows });
     await administer('finishImport', { importId: 'a', update: true });
@@ -148,27 +148,27 @@ describe('a session ends', () => {
     expect(done).toEqual(['forget', 'ASR session-of-mn']);
   });
 
-  it('when its certificate is revoked, and when all of an issuer are', async () => {
+  it('sends ASRs for a revoked certificate and for all certificates of a revoked issuer', async () => {
     await administrator.revoke({ certificates: [`${ISSUER}:mn`], issuers: [] });
     expect(done).toEqual(['ASR session-of-mn']);
     await administrator.revoke({ certificates: [], issuers: [ISSUER] });
     expect(done.slice(1)).toEqual(['ASR session-of-mn', 'ASR session-of-other']);
   });
 
-  it('when its subscriber was disabled while no server ran', async () => {
+  it('sends an ASR at startup for a subscriber that was disabled while no server ran', async () => {
     await store.run('changeSubscriber', { nai: 'other@home.example', change: { enabled: false } });
     await administrator.endDisabled();
     expect(done).toEqual(['ASR session-of-other']);
   });
 });
 
-describe('a node authenticates again', () => {
+describe('Administrator, re-authentication', () => {
   beforeEach(async () => {
     await bootstrapped('mn');
   });
 
   it.each([{ mip6: false }, { homeAgent: 'ha1' }, { pskRoot: 'emsk' }, { certificateName: 'node' }])(
-    'when %j changes for its subscriber',
+    'sends an RAR when %j changes for a subscriber',
     async (change) => {
       await administer('changeSubscriber', { nai: 'mn@home.example', change });
       await settle();
@@ -176,20 +176,26 @@ describe('a node authenticates again', () => {
     },
   );
 
-  it.each([{ enabled: true }, { sessions: 'one' }, { sessionLifetime: 60 }])('not when %j changes', async (change) => {
-    await administer('changeSubscriber', { nai: 'mn@home.example', change });
-    await settle();
-    expect(done).toEqual(['forget']);
-  });
+  it.each([{ enabled: true }, { sessions: 'one' }, { sessionLifetime: 60 }])(
+    'sends no RAR when %j changes',
+    async (change) => {
+      await administer('changeSubscriber', { nai: 'mn@home.example', change });
+      await settle();
+      expect(done).toEqual(['forget']);
+    },
+  );
 
-  it.each(['draining', 'up', 'down'] as const)('when its home agent goes down only: %s', async (state) => {
-    await administer('changeHomeAgent', { name: 'ha1', change: { state } });
-    await settle();
-    expect(done).toEqual(state === 'down' ? ['RAR session-of-mn'] : []);
-  });
+  it.each(['draining', 'up', 'down'] as const)(
+    'sends an RAR when a home agent changes to down, not to draining or up: %s',
+    async (state) => {
+      await administer('changeHomeAgent', { name: 'ha1', change: { state } });
+      await settle();
+      expect(done).toEqual(state === 'down' ? ['RAR session-of-mn'] : []);
+    },
+  );
 });
 
-it('moves the nodes of a home agent fifty a second, until it is stopped', async () => {
+it('moveNodes sends 50 RARs a second and ends when the administrator is stopped', async () => {
   await store.run('changeHomeAgent', { name: 'ha1', change: { capacity: 200 } });
   for (let i = 0; i < 120; i += 1) await bootstrapped(`mn${i}`);
   const counts: number[] = [];
@@ -208,14 +214,14 @@ it('moves the nodes of a home agent fifty a second, until it is stopped', async 
   expect(done).toHaveLength(100);
 });
 
-describe('a request of an operator', () => {
+describe('Administrator, operator requests', () => {
   it.each([
     [undefined, /the body/],
     [{ operation: 7, arguments: {} }, /operation/],
     [{ operation: 'statistics', arguments: {}, store: '/other.db' }, /uses the store \/store.db, not \/other.db/],
     [{ operation: 'bootstrap', arguments: {} }, /there is no operation bootstrap/],
     [{ operation: 'showLease', arguments: { of: 7 } }, /showLease: of: /],
-  ])('that is wrong is refused with status 400: %j', async (body, why) => {
+  ])('rejects an invalid request with status 400: %j', async (body, why) => {
     await expect(administrator.administer(body)).rejects.toMatchObject({
       ...{ name: 'ControlError', status: 400 },
       message: expect.stringMatching(why),
@@ -223,7 +229,7 @@ describe('a request of an operator', () => {
     expect(done).toEqual([]);
   });
 
-  it('that the database cannot answer is refused with status 503, and a fault of ours with 500', async () => {
+  it('answers 503 if the database is down and 500 after an internal error', async () => {
     backend.commit = () => Promise.reject(new DatabaseError('ERR_STORE_DOWN', 'gone'));
     await expect(administer('statistics', {})).rejects.toMatchObject({ status: 503, message: 'gone' });
     backend.commit = () => Promise.reject(new TypeError('x is not a function'));
@@ -232,7 +238,7 @@ describe('a request of an operator', () => {
     });
   });
 
-  it('is in the audit trail by the name that it gives, or as of somebody', async () => {
+  it('records the name given in the request in the audit trail, "somebody" if there is none', async () => {
     await administer('addSubscriber', { subscriber: subscriberOf('a@home.example') }, 'root');
     await administer('addSubscriber', { subscriber: subscriberOf('b@home.example') });
     expect((await store.run('listAudit', {})).items.map(({ who }) => who)).toEqual(['somebody', 'root']);

@@ -38,7 +38,7 @@ function credentials(): PeerCredentials {
   });
 }
 
-/** Strangers begin, and say no more: each from an address of its own in one network. */
+/** Begins conversations and leaves them open; each has an address of its own in one network. */
 async function hang(there: Application, paa: string, network: string, count: number): Promise<string[]> {
   const sessions: string[] = [];
   for (let i = 0; i < count; i += 1) {
@@ -49,8 +49,8 @@ async function hang(there: Application, paa: string, network: string, count: num
   return sessions;
 }
 
-describe('strangers without a certificate', () => {
-  it('fail as often as they like, and keep nobody out', async () => {
+describe('HomeServer with unauthenticated clients', () => {
+  it('authenticates valid clients during 700 failed attempts from the same network', async () => {
     const there = await scene();
     const running = there.newSession(PAA);
     expect(await there.enter(PAA, '2001:db8:1::1', credentials(), running)).toBe(SUCCESS);
@@ -63,12 +63,12 @@ describe('strangers without a certificate', () => {
     expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
   });
 
-  it('that fill the table of conversations push out each other', async () => {
+  it('evicts conversations of the flooding network first when the table of conversations is full', async () => {
     const there = await scene({ conversations: 20, sessions: new Map([['known;1;1', PAA]]) });
     await hang(there, PAA, '2001:db8:bad:', 50);
     expect(there.application.conversations).toBe(20);
     expect(await there.counter('limited{of=conversations}')).toBe(30);
-    // Another network, another PAA, a session that only the store knows: each comes in while more and more strangers come.
+    // Another network, another PAA, and a session that only the store knows: each authenticates during the flood.
     const honest = [
       [PAA, '2001:db8:1::1', there.newSession(PAA)],
       [OTHER_PAA, '2001:db8:bad::1', there.newSession(OTHER_PAA)],
@@ -86,13 +86,13 @@ describe('strangers without a certificate', () => {
     expect(there.application.conversations).toBe(20);
   });
 
-  it('of a NAS that tells no addresses keep out nobody of a NAS that does', async () => {
+  it('authenticates clients of another NAS while one NAS without Calling-Station-Id fills the table', async () => {
     const there = await scene({ conversations: 10 });
     for (let i = 0; i < 30; i += 1) await there.begin(PAA, there.newSession(PAA), undefined);
     expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
   });
 
-  it('that keep the TLS engine busy have others wait for a few of them, and not for all', async () => {
+  it('delays an authentication by fewer than 60 of 100 clients that occupy the TLS engine', async () => {
     const there = await scene({ sessions: new Map([['known;1;1', PAA]]) });
     let over = false;
     let served = 0;
@@ -105,7 +105,7 @@ describe('strangers without a certificate', () => {
     });
     try {
       await vi.waitFor(() => expect(served).toBeGreaterThan(100), { timeout: 30_000 });
-      // Each needs two flights: with all strangers in the engine at once, each of them would wait for a hundred.
+      // Each needs two flights. If the engine admitted all 100 at once, each flight would wait for all of them.
       for (const [paa, address, session] of [
         [PAA, '2001:db8:1::1', 'known;1;1'],
         [PAA, '2001:db8:2::1', there.newSession(PAA)],
@@ -121,30 +121,30 @@ describe('strangers without a certificate', () => {
     }
   }, 90_000);
 
-  it('of a NAS with endless Session-Ids take no room', async () => {
+  it('rejects an oversized Session-Id and keeps no conversation for it', async () => {
     const there = await scene();
     const answer = await there.begin(PAA, `${PAA};1;${'1'.repeat(2_000)}`, '2001:db8:1::1');
     expect(resultOf(answer)).toBe(RESULT.INVALID_AVP_LENGTH);
     expect(there.application.conversations).toBe(0);
   });
 
-  it('cannot make themselves a session of somebody else at another NAS', async () => {
+  it('gives a conversation no priority for a Session-Id that the store has from another NAS', async () => {
     const there = await scene({ conversations: 4, sessions: new Map([['known;1;1', OTHER_PAA]]) });
     await there.begin(PAA, 'known;1;1', '2001:db8:bad::1');
     await hang(there, PAA, '2001:db8:bad:', 4);
-    // It was the oldest of the strangers.
+    // It was the oldest unauthenticated conversation, so it was evicted.
     expect(resultOf(await there.ask(PAA, 'known;1;1', undefined, Uint8Array.of(2, 1, 0, 6, 13, 0)))).toBe(
       RESULT.UNKNOWN_SESSION_ID,
     );
   });
 });
 
-describe('clients that have proven a certificate', () => {
-  it('are not pushed out before they are done', async () => {
+describe('HomeServer with authenticated clients', () => {
+  it('keeps the conversation of a familiar address when its network floods the table', async () => {
     const there = await scene({ conversations: 3 });
     const entering = there.enter(PAA, '2001:db8:1::1', credentials());
     expect(await entering).toBe(SUCCESS);
-    // Its address is familiar now: strangers in the same network do not push it out.
+    // Its address is familiar now, so unauthenticated clients in the same network do not evict its conversation.
     const sessionId = there.newSession(PAA);
     await there.begin(PAA, sessionId, '2001:db8:1::1');
     await hang(there, PAA, '2001:db8:1:', 20);
@@ -152,14 +152,14 @@ describe('clients that have proven a certificate', () => {
     expect(resultOf(answer)).not.toBe(RESULT.UNKNOWN_SESSION_ID);
   });
 
-  it('make a few addresses familiar, and no whole network', () => {
+  it('FamiliarAddresses remembers a limited number of addresses for each certificate', () => {
     const familiar = new FamiliarAddresses();
     const path = (i: number) => [PAA, PAA, 'network', `address ${i}`];
     for (let i = 0; i < 10; i += 1) familiar.remember('certificate', path(i), 0);
     const known = () => Array.from({ length: 10 }, (_, i) => i).filter((i) => familiar.has(path(i), 1));
     expect(known()).toEqual([6, 7, 8, 9]);
     expect(known()).toHaveLength(MAX_ADDRESSES);
-    // What another certificate has made familiar since stays so.
+    // An address that another certificate made familiar too stays familiar.
     familiar.remember('another', path(6), 1);
     familiar.remember('certificate', path(10), 1);
     expect(known()).toEqual([6, 7, 8, 9]);
@@ -170,9 +170,12 @@ describe('clients that have proven a certificate', () => {
   it.each([
     [true, 'hooks-behind'],
     [false, 'no-home-agent'],
-  ])('come in without Mobile IPv6 when they come and go faster than hooks run: %s', async (isBehind, result) => {
-    const there = await scene({ isBehind });
-    expect(await there.enter(PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
-    expect(await there.counter(`bootstraps{result=${result}}`)).toBe(1);
-  });
+  ])(
+    'authenticates without Mobile IPv6 while the hook queue of the subscriber is full: %s, %s',
+    async (isBehind, result) => {
+      const there = await scene({ isBehind });
+      expect(await there.enter(PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
+      expect(await there.counter(`bootstraps{result=${result}}`)).toBe(1);
+    },
+  );
 });

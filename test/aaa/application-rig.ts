@@ -23,32 +23,34 @@ import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
 const SERVER = 'aaa.home.example';
 
-/** What a test says of the server beyond the defaults. */
+/** What a test sets of the server. */
 export interface ApplicationChoice {
   readonly pki: TestPki;
   readonly paas: readonly string[];
   readonly conversations?: number;
   readonly eap?: Partial<EapServerOptions<Subscriber>>;
-  /** Origin-Host by Session-Id, of sessions that the store knows. */
+  /** Origin-Host by Session-Id of the sessions that the store has. */
   readonly sessions?: ReadonlyMap<string, string>;
-  /** A real store in place of that. */
+  /** A real store in place of the stub. */
   readonly store?: StoreCalls;
-  /** Hooks of every subscriber wait in great numbers. */
+  /** Makes the hook queue of every subscriber full. */
   readonly isBehind?: boolean;
-  /** The hook of a home agent runs; the key is wiped afterwards. */
+  /** Called for the home agent's hook; the key is wiped afterwards. */
   readonly onHook?: HomeAgentHooks['run'];
-  /** Keys of the clients of `enter`. */
+  /** Called with the keys of the clients of `enter`. */
   readonly onKeys?: (keys: EapKeys) => void;
 }
 
-/** The AAA server's application on a port of the loopback, with a store that lets everybody in, and its PAAs. */
+/**
+ * The AAA server's application on a loopback port and its PAAs. By default its store is a stub that accepts any client.
+ */
 export class Application {
   readonly application: HomeServer;
   readonly metrics = new Metrics('pana_aaa', AAA_METRICS);
   readonly #paas: readonly string[];
   readonly #onKeys: (keys: EapKeys) => void;
   readonly nodes = new Map<string, AskingNode>();
-  /** All answers that PAAs got, and how many clients got keys. */
+  /** All answers that the PAAs received, and the number of clients that derived keys. */
   readonly answers: DiameterMessage[] = [];
   keys = 0;
   #last = 0;
@@ -114,7 +116,7 @@ export class Application {
     });
   }
 
-  /** Starts the server, and connects its PAAs. */
+  /** Starts the server and connects its PAAs. */
   async start(): Promise<this> {
     await this.application.start();
     const [{ port = 0 } = {}] = this.application.node.addresses;
@@ -142,7 +144,7 @@ export class Application {
     return `${paa};1;${this.#last}`;
   }
 
-  /** One DER; its answer. */
+  /** Sends one DER; resolves to its answer. */
   ask(
     paa: string,
     sessionId: string,
@@ -165,7 +167,7 @@ export class Application {
     return this.send(paa, message);
   }
 
-  /** Any request of a PAA; its answer. */
+  /** Sends a request as this PAA; resolves to its answer. */
   async send(paa: string, message: DiameterMessage): Promise<DiameterMessage> {
     const node = this.nodes.get(paa);
     if (!node) throw new Error(`no such PAA: ${paa}`);
@@ -174,12 +176,12 @@ export class Application {
     return answer;
   }
 
-  /** The first DER of a client: its identity. */
+  /** Sends the first DER of a client, with its identity. */
   begin(paa: string, sessionId: string, address: string | undefined, more: object = {}): Promise<DiameterMessage> {
     return this.ask(paa, sessionId, address, response(0, EAP_TYPE.IDENTITY, Buffer.from('@home.example')), more);
   }
 
-  /** A client that takes no method of ours. */
+  /** Runs a client that answers EAP-TLS with a NAK; resolves to the last Result-Code. */
   async nak(paa: string, address: string): Promise<number> {
     const sessionId = this.newSession(paa);
     const answer = await this.begin(paa, sessionId, address);
@@ -188,7 +190,7 @@ export class Application {
     return resultOf(await this.ask(paa, sessionId, address, response(request[1] ?? 0, EAP_TYPE.NAK, Uint8Array.of(4))));
   }
 
-  /** An honest client from its identity to the end; the last Result-Code. */
+  /** Runs an authentication to its end; resolves to the last Result-Code. */
   async enter(
     paa: string,
     address: string,

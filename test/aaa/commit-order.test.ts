@@ -16,10 +16,10 @@ import { openStore } from '../store/open-store.js';
 import { Application, resultOf } from './application-rig.js';
 
 const PAA = 'paa.example';
-/** A node that wants a home agent. */
+/** The request of a node that wants a home agent. */
 const WISH = { 'Mobility-Capability': 0x1d, 'MIP6-Feature-Vector': 1n };
 
-/** A store whose operations of one name wait until the test lets them go, before or after they have run. */
+/** A store that holds calls of one operation, before or after they run, until the test releases them. */
 class HeldStore implements StoreCalls {
   readonly #store: Store;
   readonly #held: { readonly operation: string; readonly when: 'before' | 'after' };
@@ -39,7 +39,7 @@ class HeldStore implements StoreCalls {
     });
   }
 
-  /** Resolves when the operation waits. */
+  /** Resolves when a call is held. */
   get arrived(): Promise<void> {
     return this.#arrived;
   }
@@ -103,7 +103,7 @@ function credentials(): PeerCredentials {
   });
 }
 
-/** A node whose bootstrap comes to the held operation. */
+/** Starts a bootstrap and waits until the held operation is called. */
 async function enter(held: HeldStore): Promise<{ readonly session: string; readonly result: Promise<number> }> {
   there = await new Application({ pki, paas: [PAA], store: held }).start();
   const session = there.newSession(PAA);
@@ -112,12 +112,12 @@ async function enter(held: HeldStore): Promise<{ readonly session: string; reado
   return { session, result };
 }
 
-/** Whatever the server has sent before this was asked has come when it is answered: answers share one connection. */
+/** All answers share one connection: when this one arrives, everything that the server sent before has arrived. */
 async function roundTrip(rig: Application): Promise<void> {
   expect(resultOf(await rig.begin(PAA, rig.newSession(PAA), '2001:db8:3::1'))).toBe(1001);
 }
 
-/** The leases as another process reads them from the disk. */
+/** The number of leases that another process reads from the disk. */
 function leasesOnDisk(): number {
   const database = new Database(file, { readonly: true });
   try {
@@ -127,7 +127,7 @@ function leasesOnDisk(): number {
   }
 }
 
-/** What the PAA has got for a session. */
+/** The answers that the PAA received for a session. */
 function answersOf(rig: Application, session: string) {
   return rig.answers.filter(({ avps }) => grammarian.find(avps, 'Session-Id') === session);
 }
@@ -135,9 +135,9 @@ function answersOf(rig: Application, session: string) {
 const grantsOf = (rig: Application, session: string) =>
   answersOf(rig, session).filter((answer) => resultOf(answer) === 2001);
 
-describe('a lease', () => {
+describe('The commit of a lease', () => {
   it.each(['before', 'after'] as const)(
-    'is on disk when the answer that promises it leaves: held %s its commit',
+    'comes before the answer that promises the lease: held %s the commit',
     async (when) => {
       const held = new HeldStore(store, 'bootstrap', when);
       const { session, result } = await enter(held);
@@ -154,24 +154,24 @@ describe('a lease', () => {
   );
 });
 
-describe('the authorization of a client (RFC 9190 2.5: the 0x00 octet commits the server)', () => {
+describe('The decision on authorization (RFC 9190 2.5: the 0x00 octet commits the server)', () => {
   it.each([
     ['an authorized client', true, 2001],
     ['a subscriber disabled meanwhile', false, 4001],
-  ])('is decided before the 0x00 octet leaves: %s', async (_name, isEnabled, resultCode) => {
+  ])('comes before the 0x00 octet leaves: %s', async (_name, isEnabled, resultCode) => {
     const held = new HeldStore(store, 'findSubscriber', 'before');
     const { session, result } = await enter(held);
     const rig = there as Application;
     const asked = answersOf(rig, session).length;
     await roundTrip(rig);
-    // The client's Finished is with the server, and nothing has come back for it.
+    // The server has the client's Finished and has not answered it.
     expect(answersOf(rig, session)).toHaveLength(asked);
     await store.run('changeSubscriber', { nai: SUBSCRIBER, change: { enabled: isEnabled } });
     held.release();
     expect(await result).toBe(resultCode);
     const after = answersOf(rig, session).slice(asked);
     const codes = after.map(({ avps }) => grammarian.find(avps, 'EAP-Payload')?.[0]);
-    // The client takes keys as soon as the octet has come: a refused one gets a failure in its place.
+    // The client accepts keys when it receives the octet. A refused client gets an EAP-Failure instead.
     expect(codes.at(-1)).toBe(isEnabled ? EAP_CODE.SUCCESS : EAP_CODE.FAILURE);
     expect(new Set(codes.slice(0, -1))).toEqual(new Set(isEnabled ? [EAP_CODE.REQUEST] : []));
     expect(rig.keys).toBe(isEnabled ? 1 : 0);

@@ -10,7 +10,7 @@ import { systemAaaSurroundings } from '../../src/aaa/surroundings.js';
 import { DEAF } from '../deaf-surroundings.js';
 import { makePki } from '../runtime/eap/eap-run.js';
 
-it('an AAA server makes the folder of its store, for itself alone, before it opens the store', async () => {
+it('AaaDaemon creates the folder of its store with mode 0700 before it opens the store', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'pana-aaa-'));
   const { ca, server } = await makePki('p256');
   const tls = { ca: join(folder, 'ca'), certificate: join(folder, 'certificate'), key: join(folder, 'key') };

@@ -50,7 +50,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** What one bootstrap gives both ends: the home agent its key, the node an assignment and the keys of its own TLS. */
+/** Runs one bootstrap; returns the key that the home agent gets, and the assignment and TLS keys of the node. */
 async function bootstrap(wish: number, pskRoot?: 'msk' | 'emsk') {
   await store.run('addSubscriber', { subscriber: { ...plainSubscriber(SUBSCRIBER), pskRoot } });
   const keys: EapKeys[] = [];
@@ -80,11 +80,11 @@ async function bootstrap(wish: number, pskRoot?: 'msk' | 'emsk') {
   return { dea, keys: keys[0], hooks, assignment: answerMobility(dea, context)?.assignment };
 }
 
-describe('the root of the IKE key, from the node to the home agent', () => {
+describe('The root of the IKE pre-shared key', () => {
   it.each([
     ['emsk', PLAIN | PSK_FROM_EMSK],
     ['msk', PLAIN],
-  ] as const)('is the %s at both ends, and only the MSK is in the answer', async (root, wish) => {
+  ] as const)('is the %s at node and home agent, and the answer contains the MSK only', async (root, wish) => {
     const { dea, keys, hooks, assignment } = await bootstrap(wish);
     if (!keys || !assignment) throw new Error('no assignment');
     expect(refusal(assignment, root)).toBeUndefined();
@@ -92,7 +92,7 @@ describe('the root of the IKE key, from the node to the home agent', () => {
     expect(hooks).toEqual([toHex(pskOf(assignment, keys, root).octets())]);
     const inAnswer = dea['EAP-Master-Session-Key'];
     expect(toHex(inAnswer?.octets() ?? new Uint8Array(0))).toBe(toHex(keys.msk.octets()));
-    // The access network could not derive the other one.
+    // The access network knows the MSK: the key must follow from it only if the MSK is the root.
     const fromMsk = toHex(pskOf(assignment, keys, 'msk').octets());
     expect(hooks.includes(fromMsk)).toBe(root === 'msk');
   });
@@ -100,9 +100,12 @@ describe('the root of the IKE key, from the node to the home agent', () => {
   it.each([
     ['a node that wants the EMSK', PLAIN | PSK_FROM_EMSK, 'msk'],
     ['a node that wants the MSK', PLAIN, 'emsk'],
-  ] as const)('is nothing where the subscriber has another one: %s', async (_what, wish, root) => {
-    const { hooks, assignment } = await bootstrap(wish, root);
-    expect(hooks).toEqual([]);
-    expect(assignment).toBeUndefined();
-  });
+  ] as const)(
+    "must match the subscriber's setting, otherwise no home agent is assigned: %s",
+    async (_what, wish, root) => {
+      const { hooks, assignment } = await bootstrap(wish, root);
+      expect(hooks).toEqual([]);
+      expect(assignment).toBeUndefined();
+    },
+  );
 });

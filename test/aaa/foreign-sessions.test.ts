@@ -20,7 +20,7 @@ import { Application, resultOf } from './application-rig.js';
 const A = 'paa.example';
 const B = 'paa2.example';
 const RELAY = 'relay.example';
-/** A node that wants a home agent. */
+/** The request of a node that wants a home agent. */
 const WISH = { 'Mobility-Capability': 0x1d, 'MIP6-Feature-Vector': 1n, 'Origin-State-Id': 5 };
 
 let pki: TestPki;
@@ -67,7 +67,7 @@ async function sessions(): Promise<readonly Session[]> {
 
 const leases = async () => (await store.run('listLeases', {})).items.map(({ sessionId }) => sessionId);
 
-/** A node in, at this PAA. */
+/** Authenticates a node through this PAA; resolves to its Session-Id. */
 async function session(paa: string): Promise<string> {
   const sessionId = there.newSession(paa);
   expect(await there.enter(paa, '2001:db8:2::1', credentials(), sessionId, WISH)).toBe(2001);
@@ -85,8 +85,8 @@ function str(origin: string, sessionId: string) {
   });
 }
 
-describe('a session of one PAA', () => {
-  it('is not ended by another one, which hears that there is none', async () => {
+describe('A session of one PAA', () => {
+  it('is not ended by an STR of another PAA, which gets 5002', async () => {
     const sessionId = await session(A);
     expect(await leases()).toEqual([sessionId]);
     expect(resultOf(await there.send(B, str(B, sessionId)))).toBe(5002);
@@ -96,7 +96,7 @@ describe('a session of one PAA', () => {
     expect(await leases()).toEqual([]);
   });
 
-  it('follows its own node to another PAA, once that is authenticated', async () => {
+  it('moves to another PAA only after its node has authenticated there', async () => {
     const sessionId = await session(A);
     await there.begin(B, sessionId, '2001:db8:3::1', WISH);
     expect(await sessions()).toMatchObject([{ sessionId, origin: A }]);
@@ -106,8 +106,8 @@ describe('a session of one PAA', () => {
   });
 });
 
-describe('a conversation of one PAA', () => {
-  it('is neither gone on with nor begun anew nor ended by another one', async () => {
+describe('A conversation of one PAA', () => {
+  it('is neither continued, restarted nor ended by another PAA', async () => {
     const sessionId = there.newSession(A);
     const begun = await there.begin(A, sessionId, '2001:db8:2::1');
     const request = grammarian.find(begun.avps, 'EAP-Payload') ?? new Uint8Array(0);
@@ -116,13 +116,13 @@ describe('a conversation of one PAA', () => {
     expect(resultOf(await there.begin(B, sessionId, '2001:db8:bad::1'))).toBe(5002);
     expect(resultOf(await there.send(B, str(B, sessionId)))).toBe(5002);
     expect(there.application.conversations).toBe(1);
-    // It is where it was: what its own PAA brings is judged by EAP.
+    // Its state has not changed: EAP judges the answer of its own PAA.
     expect(resultOf(await there.ask(A, sessionId, '2001:db8:2::1', answer))).toBe(4001);
   });
 });
 
-describe('a server that asks a PAA', () => {
-  /** A relay that answers for the PAA behind it what it likes. */
+describe('HomeServer.disconnect through a relay', () => {
+  /** Connects a relay that answers ASRs for the PAA behind it with this Origin-Host and Result-Code. */
   async function relayed(paa: string, from: string, resultCode: number): Promise<void> {
     const [{ port = 0 } = {}] = there.application.node.addresses;
     there.application.node.reconfigure([{ host: RELAY, relay: true }], undefined);
@@ -145,10 +145,10 @@ describe('a server that asks a PAA', () => {
   it.each<[string, number, RegExp | number, number]>([
     [B, 5002, /the answer is from paa2.example, not from paa.example/, 1],
     [RELAY, 3002, 3002, 1],
-    // Its E bit does not make a verdict on the session an error of delivery.
+    // Despite its E bit, this answer is a verdict on the session and not a delivery error.
     [RELAY, 5002, /the answer is from relay.example, not from paa.example/, 1],
     [A, 5002, 5002, 0],
-  ])('with an answer of %s, %i, gets %s, and %i sessions are left', async (from, code, outcome, left) => {
+  ])('with an answer from %s with Result-Code %i: outcome %s, %i sessions left', async (from, code, outcome, left) => {
     await session(A);
     const [of] = await sessions();
     if (!of) throw new Error('no session');
@@ -161,7 +161,7 @@ describe('a server that asks a PAA', () => {
 });
 
 describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {
-  it.each([1, 2])('%i is refused, since this server always does both', async (type) => {
+  it.each([1, 2])('%i is rejected with 5004, since the server supports AUTHORIZE_AUTHENTICATE only', async (type) => {
     const answer = await there.begin(A, there.newSession(A), undefined, { 'Auth-Request-Type': type });
     expect(resultOf(answer)).toBe(5004);
     const [failed] = grammarian.find(answer.avps, 'Failed-AVP') ?? [];
@@ -169,7 +169,7 @@ describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {
     expect(there.application.conversations).toBe(0);
   });
 
-  it('is in the answer what it was in the request', async () => {
+  it('of the request is repeated in the answer', async () => {
     const answer = await there.begin(A, there.newSession(A), undefined);
     expect(grammarian.find(answer.avps, 'Auth-Request-Type')).toBe(3);
   });
@@ -178,11 +178,11 @@ describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {
 describe('Origin-State-Id', () => {
   const restarted = (more: object) => there.begin(A, there.newSession(A), undefined, more);
 
-  it('ends no sessions of a PAA that is connected, whoever says it', async () => {
+  it('ends the sessions of a PAA only if an agent reports it while the PAA is not connected', async () => {
     await session(A);
     await restarted({ 'Origin-State-Id': 0xffff_fff0 });
     expect(await sessions()).toHaveLength(1);
-    // An agent says it of the PAA.
+    // An agent reports it for the PAA.
     const [{ port = 0 } = {}] = there.application.node.addresses;
     there.application.node.reconfigure(
       [
@@ -198,7 +198,7 @@ describe('Origin-State-Id', () => {
     const through = { 'Origin-Host': A, 'Route-Record': [A], 'Origin-State-Id': 0xffff_fff1 };
     expect(resultOf(await there.begin(RELAY, `${A};9;9`, undefined, through))).toBe(1001);
     expect(await sessions()).toHaveLength(1);
-    // While it is not connected itself, the agent is believed.
+    // While the PAA is not connected, the agent's report counts.
     await there.nodes.get(A)?.stop();
     await expect.poll(() => there.application.node.capabilitiesOf(A)).toBeUndefined();
     await there.begin(RELAY, `${A};9;10`, undefined, { ...through, 'Origin-State-Id': 0xffff_fff2 });

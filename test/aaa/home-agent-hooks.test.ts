@@ -43,8 +43,8 @@ beforeEach(() => {
 
 const key = () => ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', lifetime: 1_800_500 }) as const;
 
-describe("the home agent's hook", () => {
-  it('gets the lease and the key when it comes up', async () => {
+describe('HomeAgentHooks', () => {
+  it('gives hook up the lease and the key', async () => {
     const worked = hooks.run('up', LEASE, key());
     expect(processes.only.call).toMatchObject({ program: '/ha', event: 'up' });
     expect(processes.only.call.environment).toMatchObject({
@@ -66,7 +66,7 @@ describe("the home agent's hook", () => {
     expect(await worked).toBe(true);
   });
 
-  it('gets no key when the lease goes, and the IKE version that the home agent prefers', () => {
+  it('gives hook down no key, and the first IKE version of the home agent', () => {
     void hooks.run('down', LEASE, undefined);
     expect(processes.only.call.psk).toBeUndefined();
     expect(processes.only.call.environment).toMatchObject({
@@ -77,7 +77,7 @@ describe("the home agent's hook", () => {
     });
   });
 
-  it('is told of the removal of a lease at once, although its up still fails, and that key is gone', () => {
+  it('runs hook down at once while a failed up waits for its retry, and wipes the key of that up', () => {
     void hooks.run('up', LEASE, key());
     const { call } = processes.only;
     processes.only.end('exit status 1');
@@ -90,7 +90,7 @@ describe("the home agent's hook", () => {
     expect(processes.calls.map(({ event }) => event)).toEqual(['up', 'down']);
   });
 
-  it('is told of a removal until that works, and of the next lease of the subscriber afterwards only', () => {
+  it("retries a failed down before it runs the up of the subscriber's next lease", () => {
     void hooks.run('down', LEASE, undefined);
     processes.only.end('exit status 1');
     void hooks.run('up', LEASE, key());
@@ -101,7 +101,7 @@ describe("the home agent's hook", () => {
     expect(processes.only.call.event).toBe('up');
   });
 
-  it('is behind when so many jobs of a subscriber wait', () => {
+  it('is behind once MAX_BACKLOG jobs of a subscriber wait', () => {
     for (let jobs = 0; jobs < MAX_BACKLOG; jobs += 1) {
       expect(hooks.isBehind(LEASE.nai)).toBe(false);
       void hooks.run('down', LEASE, undefined);
@@ -110,7 +110,7 @@ describe("the home agent's hook", () => {
     expect(hooks.isBehind('other@home.example')).toBe(false);
   });
 
-  it('is not run where there is none', async () => {
+  it('resolves to true and runs nothing if no program is configured', async () => {
     expect(await new HomeAgentHooks(runner, undefined).run('up', LEASE, key())).toBe(true);
     expect(processes.calls).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { StoreEngine } from '../../src/store/engine.js';
 import { StoreUser } from '../store/fixtures.js';
 import { VirtualHost } from '../virtual-host.js';
 
-it('a home agent is in one state, and dead only while no operator took it down', async () => {
+it('showState reports one state for each home agent, and dead only if no operator set it down', async () => {
   const host = new VirtualHost();
   const backend = await SqliteBackend.open(':memory:');
   const store = await StoreEngine.open(backend, host);

@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 const idOf = ({ certificate }: Authority) => certificate.issuerId;
 
-/** Takes these CRLs; what is revoked that was not. */
+/** Loads these CRLs; resolves to what is newly revoked. */
 async function take(...crls: (readonly [Authority, ...string[]])[]) {
   const pems = await Promise.all(crls.map(([authority, ...serials]) => authority.crl({ serials })));
   judge.reload({ trust: judge.trust, revocation: revocationOf(pems.join('')) });
@@ -29,7 +29,7 @@ async function take(...crls: (readonly [Authority, ...string[]])[]) {
   return { certificates: [...certificates].sort(), issuers: [...issuers].sort() };
 }
 
-it('what CRLs revoke is named once, each by its issuer', async () => {
+it('RevokedSessions reports each revoked certificate once, and again after it left the CRL', async () => {
   const good = [below] as const;
   expect(await take([root, '01'], [issuing, '01', '02'], good)).toEqual({
     certificates: [`${idOf(root)}:1`, `${idOf(issuing)}:1`, `${idOf(issuing)}:2`].sort(),
@@ -37,11 +37,11 @@ it('what CRLs revoke is named once, each by its issuer', async () => {
   });
   expect(await take([root, '01'], [issuing, '01', '02'], good)).toEqual({ certificates: [], issuers: [] });
   expect(await take([root, '01', '02'], [issuing, '02'], good)).toMatchObject({ certificates: [`${idOf(root)}:2`] });
-  // What comes back is revoked anew.
+  // A certificate that was off the CRL is reported again.
   expect(await take([root], [issuing, '01'], good)).toMatchObject({ certificates: [`${idOf(issuing)}:1`] });
 });
 
-it('a CA that is revoked takes along the CAs below it', async () => {
+it('RevokedSessions reports a revoked CA together with the CAs below it', async () => {
   await take([root], [issuing], [below]);
   expect(await take([root, '07'], [issuing], [below])).toEqual({
     certificates: [`${idOf(root)}:7`],
@@ -50,7 +50,7 @@ it('a CA that is revoked takes along the CAs below it', async () => {
   expect((await take([root, '07'], [issuing], [below])).issuers).toEqual([]);
 });
 
-it('a CA is good as long as one of its certificates is', async () => {
+it('RevokedSessions reports a CA only when all of its certificates are revoked', async () => {
   const again = await root.sub('issuing', { key: issuing.key, serial: '08' });
   judge = new PeerJudge({ trust: new Trust([root.certificate, issuing.certificate, again.certificate]) });
   expect((await take([root, '07'], [issuing])).issuers).toEqual([]);

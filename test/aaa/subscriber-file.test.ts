@@ -7,14 +7,14 @@ import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
 
 async function rowsOf(text: string, format: Format): Promise<FileRow[]> {
   const rows: FileRow[] = [];
-  // In pieces, as files come.
+  // Split into pieces of 7 octets, as a stream may deliver it.
   const whole = Buffer.from(text);
   const pieces = Array.from({ length: Math.ceil(whole.length / 7) }, (_, i) => whole.subarray(7 * i, 7 * i + 7));
   for await (const row of readRows(Readable.from(pieces), format)) rows.push(row);
   return rows;
 }
 
-/** What is read of a file: subscribers, and problems as `line: what`. */
+/** The subscribers read from a file, or problems as `line: problem`. */
 async function read(text: string, format: Format): Promise<(object | string)[]> {
   return (await rowsOf(text, format)).map((row) => {
     const read = 'problem' in row ? row : readSubscriber(row.values);
@@ -24,7 +24,7 @@ async function read(text: string, format: Format): Promise<(object | string)[]> 
 
 const optional = <T>(given: fc.Arbitrary<T>) => fc.option(given, { nil: undefined });
 
-/** Any name that a certificate may hold: also what CSV and YAML have rules about. */
+/** A name that a certificate may contain, including characters that CSV and YAML treat specially. */
 const name = fc
   .string({ minLength: 1, maxLength: 40, unit: 'grapheme' })
   .filter((text) => text === text.trim() && ![...text].some((character) => character < ' ' || character === '\x7f'));
@@ -44,8 +44,8 @@ const subscriber: fc.Arbitrary<Subscriber> = fc.record({
   takeovers: fc.constant(0),
 });
 
-describe('a file of subscribers', () => {
-  it.each(['csv', 'yaml'] as const)('in %s is read as it was written, whatever is in it', async (format) => {
+describe('A subscriber file', () => {
+  it.each(['csv', 'yaml'] as const)('in %s is read back exactly as it was written', async (format) => {
     await fc.assert(
       fc.asyncProperty(fc.array(subscriber, { minLength: 1, maxLength: 5 }), async (subscribers) => {
         // Exports are written page by page.
@@ -55,7 +55,7 @@ describe('a file of subscribers', () => {
     );
   });
 
-  it('says yes and no in any of the usual ways, and leaves out what is as usual', async () => {
+  it('accepts the usual spellings of yes and no, and an omitted value means the default', async () => {
     const text = 'mip6,nai,enabled\nYes,a@home.example,0\n, b@home.example ,TRUE\n\noff,c@home.example,\n';
     expect(await read(text, 'csv')).toEqual([
       { ...plainSubscriber('a@home.example'), enabled: false },
@@ -97,11 +97,11 @@ describe('a file of subscribers', () => {
     ],
     ['yaml', '- nai: a@home.example\n  mip: no\n', ['1: unknown "mip"; did you mean "mip6"?']],
     ['yaml', '- nai: [\n', [expect.stringMatching(/^2: not YAML: /)]],
-  ] as const)('in %s that reads %j is told what is wrong, and where', async (format, text, problems) => {
+  ] as const)('in %s with content %j gets problems with line numbers', async (format, text, problems) => {
     expect(await read(text, format)).toEqual(problems);
   });
 
-  it('in YAML has an end', async () => {
+  it('in YAML is rejected if it is larger than 16 MiB', async () => {
     const long = Readable.from(Array.from({ length: 17 }, () => Buffer.alloc(1024 * 1024, '#')));
     const rows: FileRow[] = [];
     for await (const row of readRows(long, 'yaml')) rows.push(row);
@@ -110,7 +110,7 @@ describe('a file of subscribers', () => {
     ]);
   });
 
-  it('says its format by its name, or not at all', () => {
+  it('has its format from the extension of its name, or none', () => {
     expect(['a.csv', 'a.CSV', 'b.yaml', 'b.yml', 'c.txt', '-'].map(formatOf)).toEqual([
       ...['csv', 'csv', 'yaml', 'yaml'],
       ...[undefined, undefined],

@@ -24,13 +24,13 @@ beforeAll(async () => {
 
 afterAll(() => lab.close());
 
-/** One message for the operator: what, where and what would be right; no stack; status 2. */
+/** Asserts exit status 2 and a message for the operator without a stack. */
 function expectRefusal(ended: Ended, ...parts: readonly (string | RegExp)[]): void {
   expectMessage(ended, parts);
   expect(ended.status).toBe(2);
 }
 
-/** The same of what may be otherwise in a while: status 1, with which a service manager tries again. */
+/** The same with status 1, for conditions that may pass: a service manager tries again. */
 function expectFailure(ended: Ended, ...parts: readonly (string | RegExp)[]): void {
   expectMessage(ended, parts);
   expect(ended.status).toBe(1);
@@ -41,7 +41,7 @@ function expectMessage({ stderr }: Ended, parts: readonly (string | RegExp)[]): 
   expect(stderr).not.toMatch(/\n\s+at /);
 }
 
-/** A configuration of the lab with changes, run. */
+/** Runs a daemon with a changed configuration of the lab. */
 async function runWith(
   daemon: DaemonName,
   name: string,
@@ -55,20 +55,20 @@ async function runWith(
   return { ...(await run(daemon, [command, '-c', path])), path };
 }
 
-describe('a configuration', () => {
-  it('with an unknown key is refused, with file, line and what was meant', async () => {
+describe('Configuration file', () => {
+  it('with an unknown key is rejected with file, line and a suggestion', async () => {
     const path = lab.path('unknown.yaml');
     await writeFile(path, 'log:\n  level: info\npana:\n  paa: ["::1"]\n  prot: 716\n');
     const ended = await run('pac', ['check-config', '-c', path]);
     expectRefusal(ended, `${path}:5: pana.prot: unknown key; did you mean "port"?`);
   });
 
-  it('with an unknown section says which there are', async () => {
+  it('with an unknown section is rejected with the known ones', async () => {
     const ended = await runWith('paa', 'paa', (tree) => Object.assign(tree, { radius: {} }));
     expectRefusal(ended, /:\d+: radius: unknown key; known keys: log, control, pana/);
   });
 
-  it('with a wrong type is refused, with line and what would be right', async () => {
+  it('with a wrong type is rejected with line and expected type', async () => {
     const path = lab.path('type.yaml');
     await writeFile(path, 'pana:\n  paa: ["::1"]\n  port: many\n');
     expectRefusal(
@@ -78,7 +78,7 @@ describe('a configuration', () => {
     );
   });
 
-  it('with a value out of its range, a bad address and a bad time names each', async () => {
+  it('with several invalid values is rejected with each of them', async () => {
     const path = lab.path('values.yaml');
     await writeFile(path, 'pana:\n  paa: ["::g"]\n  port: 70000\n  ping-interval: soon\n');
     expectRefusal(
@@ -89,7 +89,7 @@ describe('a configuration', () => {
     );
   });
 
-  it('that is missing, no YAML, or no map is refused', async () => {
+  it('that is missing, invalid YAML or no map is rejected', async () => {
     expectRefusal(await run('aaa', ['run', '-c', lab.path('none.yaml')]), 'cannot read the configuration', 'ENOENT');
     await writeFile(lab.path('broken.yaml'), 'log:\n  level: "info\n');
     expectRefusal(await run('aaa', ['run', '-c', lab.path('broken.yaml')]), /broken\.yaml:\d: not YAML/);
@@ -100,7 +100,7 @@ describe('a configuration', () => {
     );
   });
 
-  it('of a server that takes connections in no way is refused', async () => {
+  it('of a server that could accept no connection is rejected', async () => {
     const ended = await runWith(
       'aaa',
       'aaa',
@@ -110,16 +110,16 @@ describe('a configuration', () => {
     expectRefusal(ended, 'diameter.tls is missing: with diameter.plain off nobody could connect');
   });
 
-  it('with no PAA at all is a good one: the default router is asked', async () => {
+  it('without a PAA is accepted, since the default router is used', async () => {
     const ended = await runWith('pac', 'mn1', (tree) => Object.assign(tree['pana'] ?? {}, { paa: [] }), 'check-config');
     expect(ended.status).toBe(0);
   });
 
-  it('without what has no default names each missing key', async () => {
+  it('is rejected with the name of each missing key', async () => {
     expectRefusal(await run('aaa', ['check-config']), 'diameter.host is missing', 'tls.key is missing: PEM file');
   });
 
-  it('can come from flags and from the environment, flags first, and errors name them', async () => {
+  it('is overridden by flags, then the environment; errors name the source', async () => {
     const path = lab.path('mn1.yaml');
     const environment = { PANA_PAC_PANA_PORT: 'x', PANA_PAC_LOG_LEVEL: 'loud' };
     const ended = await run('pac', ['check-config', '-c', path, '--pana.port', '0'], { environment });
@@ -134,7 +134,7 @@ describe('a configuration', () => {
     });
   });
 
-  it('may hold a version of TLS without quotes', async () => {
+  it('may contain a TLS version without quotes', async () => {
     const path = lab.path('unquoted.yaml');
     const text = await readFile(lab.path('mn1.yaml'), 'utf8');
     await writeFile(path, text.replace('tls:\n', 'tls:\n  min-version: 1.2\n'));
@@ -142,20 +142,20 @@ describe('a configuration', () => {
   });
 });
 
-describe('certificates and keys', () => {
-  it('a missing file is named with its key of the configuration', async () => {
+describe('Certificates and keys', () => {
+  it('are rejected with the option if a file is missing', async () => {
     const ended = await runWith('pac', 'mn1', (tree) => Object.assign(tree['tls'] ?? {}, { ca: '/nowhere/ca.pem' }));
     expectRefusal(ended, 'tls.ca: cannot read /nowhere/ca.pem: no such file');
   });
 
-  it('a file that is no certificate is refused', async () => {
+  it('are rejected if the certificate file holds none', async () => {
     const ended = await runWith('aaa', 'aaa', (tree) =>
       Object.assign(tree['tls'] ?? {}, { certificate: lab.path('aaa.yaml') }),
     );
     expectRefusal(ended, 'holds no certificate in PEM');
   });
 
-  it('a key that does not match its certificate is refused', async () => {
+  it('are rejected if the key does not match the certificate', async () => {
     for (const [daemon, name] of [
       ['pac', 'mn1'],
       ['aaa', 'aaa'],
@@ -166,7 +166,7 @@ describe('certificates and keys', () => {
     }
   });
 
-  it('an expired CA, and an expired certificate, are refused', async () => {
+  it('are rejected if the CA or the certificate has expired', async () => {
     const validity = { notBefore: new Date(Date.now() - 3 * DAY), notAfter: new Date(Date.now() - DAY) };
     const ca = await makeCa('Old CA', 'p256', validity);
     await writeFile(lab.path('old-ca.pem'), ca.certificatePem);
@@ -182,7 +182,7 @@ describe('certificates and keys', () => {
     );
   });
 
-  it('a CRL that is none is refused', async () => {
+  it('are rejected if the CRL file holds no CRL', async () => {
     const ended = await runWith('aaa', 'aaa', (tree) =>
       Object.assign(tree['tls'] ?? {}, { crl: lab.path('pki', 'ca.pem') }),
     );
@@ -190,8 +190,8 @@ describe('certificates and keys', () => {
   });
 });
 
-describe('the system', () => {
-  it('an address in use is named: PANA, Diameter and numbers', async () => {
+describe('Start of a daemon', () => {
+  it('fails with the address if it is in use: PANA, Diameter and metrics', async () => {
     const udp = createSocket('udp6');
     udp.bind(0, '::1');
     await once(udp, 'listening');
@@ -218,14 +218,14 @@ describe('the system', () => {
     tcp.close();
   });
 
-  it('an address that the host does not have is named', async () => {
+  it('fails with the address if the host does not have it', async () => {
     const ended = await runWith('paa', 'paa', (tree) =>
       Object.assign(tree['pana'] ?? {}, { listen: ['2001:db8::77'] }),
     );
     expectFailure(ended, '2001:db8::77 port ', 'this host has no such address');
   });
 
-  it('a database of a newer version is left alone', async () => {
+  it('refuses a database of a newer version', async () => {
     const path = lab.path('newer.db');
     const place = ['--store', path, '--control.socket', lab.socket('none')];
     expect((await run('aaa', ['subscriber', 'add', 'mn@home.example', ...place])).status).toBe(0);
@@ -238,20 +238,20 @@ describe('the system', () => {
     );
   });
 
-  it('a file that is no database is refused', async () => {
+  it('fails if the store file is not a database', async () => {
     await writeFile(lab.path('not.db'), 'this is not a database, and long enough to be looked at as one. '.repeat(10));
     const ended = await runWith('aaa', 'aaa', (tree) => Object.assign(tree, { store: lab.path('not.db') }));
     expectFailure(ended, 'cannot open the database', 'not a database');
   });
 
-  it('a database that does not answer is named, without its password', async () => {
+  it('fails if the database does not answer, without printing its password', async () => {
     const store = `postgres://pana:geheim@localhost/pana?host=${lab.path('nobody')}`;
     const ended = await runWith('aaa', 'aaa', (tree) => Object.assign(tree, { store }));
     expectFailure(ended, 'cannot open the database postgres://localhost/pana');
     expect(ended.stderr).not.toContain('geheim');
   });
 
-  it('a certificate that is not valid yet is no wrong configuration: the clock may be', async () => {
+  it('fails with status 1 for a certificate that is not valid yet, because the clock may be wrong', async () => {
     const [notBefore, notAfter] = [new Date(Date.now() + DAY), new Date(Date.now() + 2 * DAY)];
     const ca = await makeCa('A later CA', 'p256', { notBefore, notAfter });
     await writeFile(lab.path('later.pem'), ca.certificatePem);
@@ -261,7 +261,7 @@ describe('the system', () => {
     expectFailure(ended, 'later.pem', 'is not valid before', 'and the clock says');
   });
 
-  it('a second daemon on the same control socket is refused, and a socket left behind is not in the way', async () => {
+  it('fails if another daemon has the control socket', async () => {
     const running = lab.start('aaa', 'aaa', lab.path('aaa.yaml'));
     await running.line('ready');
     const other = ['--diameter.port', '0', '--store', lab.path('other.db')];
@@ -270,22 +270,22 @@ describe('the system', () => {
   });
 });
 
-describe('commands', () => {
-  it('that are misspelt, or miss something, say what there is', async () => {
+describe('Commands', () => {
+  it('that are misspelled or incomplete are rejected with what is possible', async () => {
     expectRefusal(await run('pac', ['strat']), 'Did you mean status?');
     expectRefusal(await run('pac', []), 'Name a command');
     expectRefusal(await run('aaa', ['subscriber']), 'Which? add, set, list, show, enable');
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
   });
 
-  it('to a daemon that does not run say so', async () => {
+  it('to a daemon that does not run fail with this reason', async () => {
     expectRefusal(
       await run('paa', ['status', '--control.socket', lab.socket('nobody')]),
       'no daemon runs with the control socket',
     );
   });
 
-  it('with names that hooks could not bear are refused', async () => {
+  it('reject names that hooks could not handle, duplicates and unknown names', async () => {
     const store = ['--store', lab.path('names.db'), '--control.socket', lab.socket('nobody')];
     for (const nai of ['$(reboot)@home.example', "a'b@home.example", '.hidden@home.example', 'a..b', 'x'.repeat(300)]) {
       expectRefusal(await run('aaa', ['subscriber', 'add', nai, ...store]), 'cannot be a subscriber: it ');

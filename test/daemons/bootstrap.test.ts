@@ -16,7 +16,7 @@ let lab: Lab | undefined;
 afterEach(async () => {
   const statuses = await lab?.close();
   lab = undefined;
-  // Whatever a test did to them, daemons end in order.
+  // Every daemon must have ended with status 0, whatever the test did.
   expect(statuses?.every((status) => status === 0) ?? true).toBe(true);
 });
 
@@ -38,7 +38,7 @@ async function leasesOf(of: Lab): Promise<readonly Lease[]> {
   return await of.leases();
 }
 
-/** Files that hooks wrote for a daemon. */
+/** Files that hooks of a daemon wrote. */
 async function filesOf(of: Lab, name: string): Promise<string[]> {
   const entries = await readdir(of.path('hooks', name), { recursive: true, withFileTypes: true });
   return entries
@@ -61,8 +61,8 @@ describe.each([
   { family: 'ipv6', tls: '1.2' },
   { family: 'ipv4', tls: '1.3' },
   { family: 'ipv4', tls: '1.2' },
-] as const)('over $family with TLS $tls', ({ family, tls }) => {
-  it('a node gets home agent, home address and key, and gives them back', async () => {
+] as const)('Bootstrap over $family with TLS $tls', ({ family, tls }) => {
+  it('gives a node home agent, home address and key, and frees them at its end', async () => {
     const { lab: made, aaa, paa } = await network({ family });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
@@ -82,7 +82,7 @@ describe.each([
     await pac.line('hook done');
     await aaa.line('hook done');
     await paa.line('hook done', ({ event }) => event === 'permit');
-    // racoon looks the key up by the name of the other end.
+    // racoon looks keys up by the identifier of the other end.
     const [, ours] = (await read(made, 'mn1', 'psk.txt')).trim().split(' ');
     const [name, theirs] = (await read(made, 'aaa', 'psk.txt')).trim().split(' ');
     expect(name).toBe(MN);
@@ -103,8 +103,8 @@ describe.each([
   });
 });
 
-describe('a home agent in the access network', () => {
-  it('is given to a node that asks for it, and its key comes from the PAA', async () => {
+describe('Local home agent', () => {
+  it('is given to a node that asks for it, with a key from the PAA', async () => {
     const { lab: made, aaa, paa } = await network({ localHomeAgent: true });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { mobility: { 'home-agent': 'local' } });
@@ -120,7 +120,7 @@ describe('a home agent in the access network', () => {
     expect(aaa.lines.some(({ msg }) => msg === 'lease assigned')).toBe(false);
   });
 
-  it('is not given to a node that prefers the home network, nor where the subscriber may not', async () => {
+  it('is not given to a node that prefers the home network or to a subscriber without permission', async () => {
     const { lab: made, aaa } = await network({ localHomeAgent: true });
     await made.addSubscriber(MN, 'mn1');
     await made.addSubscriber('mn2@home.example', 'mn2', { localHomeAgent: false });
@@ -132,8 +132,8 @@ describe('a home agent in the access network', () => {
   });
 });
 
-describe('without Mobile IPv6', () => {
-  it('a node that does not ask still gets in', async () => {
+describe('Access without Mobile IPv6', () => {
+  it('is given to a node with mobility.mode off', async () => {
     const { lab: made, aaa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { mobility: { mode: 'off' } });
@@ -143,7 +143,7 @@ describe('without Mobile IPv6', () => {
     expect(await leasesOf(made)).toEqual([]);
   });
 
-  it('a PAA that offers none still lets nodes in', async () => {
+  it('is given by a PAA that does not offer Mobile IPv6', async () => {
     const { lab: made } = await network({ paa: { mobility: { offer: false } } });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1');
@@ -152,7 +152,7 @@ describe('without Mobile IPv6', () => {
     expect(await leasesOf(made)).toEqual([]);
   });
 
-  it('a subscriber without the grant still gets in, and so does a node when every home agent is full', async () => {
+  it('is given to a subscriber without mip6, and when every home agent is full', async () => {
     const { lab: made, aaa } = await network({ capacity: 1 });
     await made.addSubscriber(MN, 'mn1', { mip6: false });
     await made.addSubscriber('mn2@home.example', 'mn2');
@@ -168,8 +168,8 @@ describe('without Mobile IPv6', () => {
   });
 });
 
-describe('two nodes at once on one home agent', () => {
-  it('have an address and a key each, and one that leaves does not take the other along', async () => {
+describe('Two nodes on one home agent', () => {
+  it('have different addresses and keys, and the end of one does not affect the other', async () => {
     const { lab: made, aaa } = await network();
     await Promise.all([made.addSubscriber(MN, 'mn1'), made.addSubscriber('mn2@home.example', 'mn2')]);
     const [one, two] = await Promise.all([made.startPac('mn1'), made.startPac('mn2')]);
@@ -192,8 +192,8 @@ describe('two nodes at once on one home agent', () => {
   });
 });
 
-describe('a node that is refused', () => {
-  /** Nobody has a home agent, a home address or a key. */
+describe('A refused node', () => {
+  /** Asserts that no lease, hook file or logged assignment exists. */
   async function expectNothing(made: Lab, daemons: readonly DaemonProcess[]): Promise<void> {
     expect(await leasesOf(made)).toEqual([]);
     for (const name of ['mn1', 'aaa', 'paa']) expect(await filesOf(made, name)).toEqual([]);
@@ -202,7 +202,7 @@ describe('a node that is refused', () => {
     }
   }
 
-  it.each(['1.2', '1.3'])('for a certificate of another CA gets nothing, with TLS %s', async (tls) => {
+  it.each(['1.2', '1.3'])('with a certificate of another CA gets nothing, TLS %s', async (tls) => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const other = await makeCa('Another CA', 'p256', validFor(10));
@@ -213,7 +213,7 @@ describe('a node that is refused', () => {
     await expectNothing(made, [pac, aaa, paa]);
   });
 
-  it.each(['1.2', '1.3'])('for a certificate of nobody who subscribes gets nothing, with TLS %s', async (tls) => {
+  it.each(['1.2', '1.3'])('with a certificate without a subscriber gets nothing, TLS %s', async (tls) => {
     const { lab: made, aaa, paa } = await network();
     await made.issueClient('mn1', 'stranger@home.example');
     const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });
@@ -222,7 +222,7 @@ describe('a node that is refused', () => {
     await expectNothing(made, [pac, aaa, paa]);
   });
 
-  it('since it was revoked gets nothing, though it was in before', async () => {
+  it('with a certificate revoked after its first session gets nothing', async () => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1');
@@ -240,7 +240,7 @@ describe('a node that is refused', () => {
     expect(await filesOf(made, 'mn1')).toEqual([]);
   });
 
-  it('refuses in turn an AAA server of another name', async () => {
+  it('has refused itself because the AAA server has another name', async () => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'server-name': 'other.example' } });
@@ -250,8 +250,8 @@ describe('a node that is refused', () => {
   });
 });
 
-describe('an AAA server that is away', () => {
-  it('means a rejection, and the node tries again until it is back', async () => {
+describe('PaC while the AAA server does not run', () => {
+  it('is rejected, and retries at growing intervals until the server is back', async () => {
     const { lab: made, aaa } = await network({ paa: { diameter: { reconnect: '1s' } } });
     await made.addSubscriber(MN, 'mn1');
     await aaa.stop();
@@ -265,8 +265,8 @@ describe('an AAA server that is away', () => {
   });
 });
 
-describe('a certificate', () => {
-  it('bounds session and lease', async () => {
+describe('Certificate validity', () => {
+  it('limits session and lease', async () => {
     const { lab: made, aaa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const ca = {
@@ -284,34 +284,40 @@ describe('a certificate', () => {
   });
 });
 
-describe('what two ends agree on', () => {
+describe('PaC and PAA', () => {
   it.each([
     { pac: ['sha256', 'sha1'], paa: ['sha256', 'sha1'], protection: 'AUTH_HMAC_SHA2_256_128' },
     { pac: ['sha1'], paa: ['sha256', 'sha1'], protection: 'AUTH_HMAC_SHA1_160' },
     { pac: ['sha256', 'sha1'], paa: ['sha1'], protection: 'AUTH_HMAC_SHA1_160' },
-  ])('$pac at the PaC, $paa at the PAA', async ({ pac: ours, paa: theirs, protection }) => {
-    const { lab: made } = await network({ hooks: false, paa: { pana: { prf: theirs, integrity: theirs } } });
-    await made.addSubscriber(MN, 'mn1');
-    const pac = await made.startPac('mn1', { pana: { prf: ours, integrity: ours } });
-    expect(await pac.line('session authorized')).toMatchObject({ protection });
-  });
-
-  it.each([true, false])('to ask for the identity in PAR[S] already; responses in PAN: %s', async (piggyback) => {
-    const parsReceived = async (pana: Record<string, boolean>) => {
-      const { lab: made } = await network({ paa: { pana } });
+  ])(
+    'negotiate $protection with $pac at the PaC and $paa at the PAA',
+    async ({ pac: ours, paa: theirs, protection }) => {
+      const { lab: made } = await network({ hooks: false, paa: { pana: { prf: theirs, integrity: theirs } } });
       await made.addSubscriber(MN, 'mn1');
-      const pac = await made.startPac('mn1', { pana: { 'piggyback-responses': piggyback } });
-      await pac.line('bootstrap completed');
-      if (pana['ip-reconfiguration']) await pac.line('hook done', ({ event }) => event === 'reconfigure');
-      await made.close();
-      return pac.lines.filter(({ msg, message }) => msg === 'message received' && message === 'PAR').length;
-    };
-    const optimised = await parsReceived({ 'optimised-start': true, 'ip-reconfiguration': true });
-    // The first PAR begins EAP-TLS at once.
-    expect(await parsReceived({})).toBe(optimised + 1);
-  });
+      const pac = await made.startPac('mn1', { pana: { prf: ours, integrity: ours } });
+      expect(await pac.line('session authorized')).toMatchObject({ protection });
+    },
+  );
 
-  it('the size of an EAP packet, which the NAS says in Framed-MTU', async () => {
+  it.each([true, false])(
+    'start EAP in PAR[S] if both support it, which saves a round trip; piggybacking %s',
+    async (piggyback) => {
+      const parsReceived = async (pana: Record<string, boolean>) => {
+        const { lab: made } = await network({ paa: { pana } });
+        await made.addSubscriber(MN, 'mn1');
+        const pac = await made.startPac('mn1', { pana: { 'piggyback-responses': piggyback } });
+        await pac.line('bootstrap completed');
+        if (pana['ip-reconfiguration']) await pac.line('hook done', ({ event }) => event === 'reconfigure');
+        await made.close();
+        return pac.lines.filter(({ msg, message }) => msg === 'message received' && message === 'PAR').length;
+      };
+      const optimised = await parsReceived({ 'optimised-start': true, 'ip-reconfiguration': true });
+      // The first PAR starts EAP-TLS at once.
+      expect(await parsReceived({})).toBe(optimised + 1);
+    },
+  );
+
+  it('limit EAP packets to Framed-MTU and eap.mtu', async () => {
     const { lab: made } = await network({ hooks: false, paa: { nas: { 'framed-mtu': 300 } } });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { eap: { mtu: 200 } });
@@ -322,14 +328,14 @@ describe('what two ends agree on', () => {
           line.msg === msg && (line['message'] === 'PAR' || line['message'] === 'PAN') ? [Number(line['octets'])] : [],
         ),
       );
-    // PANA adds its header of 16 octets, an AVP's of 8, and padding.
+    // PANA adds its header of 16 octets, the AVP header of 8, and padding.
     expect(largest('message received')).toBe(16 + 8 + 300);
     expect(largest('message sent')).toBe(16 + 8 + 200);
   });
 });
 
-describe("the home agent's hook", () => {
-  /** A hook that waits until somebody reads what it has to say. */
+describe('Hook of the home agent', () => {
+  /** A hook that blocks until its output is read. */
   async function blockingHook(made: Lab): Promise<{ readonly program: string; release(): Promise<unknown> }> {
     const pipe = made.path('pipe');
     await promisify(execFile)('mkfifo', [pipe]);
@@ -354,7 +360,7 @@ describe("the home agent's hook", () => {
     return { aaa, paa, pac: await made.startPac('mn1'), release };
   }
 
-  it('is not waited for longer than hooks.wait', async () => {
+  it('does not delay the answer longer than hooks.wait', async () => {
     const { aaa, pac, release } = await begun('50ms');
     await pac.line('bootstrap completed');
     expect(aaa.lines.some(({ msg }) => msg === 'hook done')).toBe(false);
@@ -362,7 +368,7 @@ describe("the home agent's hook", () => {
     await aaa.line('hook done');
   });
 
-  it('is waited for so long, so that IKE finds its key', async () => {
+  it('ends before the answer if it takes less than hooks.wait', async () => {
     const { aaa, paa, pac, release } = await begun('30s');
     await aaa.line('lease assigned');
     await release();

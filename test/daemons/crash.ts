@@ -5,13 +5,13 @@ import { brokenPromises, makeLoad, untilFreed } from './load.js';
 
 const KILLS = 200;
 const NODES = 6;
-/** The server is killed after so many bootstraps at most, and then at a moment of the next one, in milliseconds. */
+/** The server is killed after at most this many bootstraps, and then within this many milliseconds of the next one. */
 const BOOTSTRAPS = 4;
 const WITHIN = 40;
 
 /**
- * Kills the AAA server two hundred times while nodes bootstrap. Some of them leave without a word: what they had must come
- * back when its time is over.
+ * Kills the AAA server two hundred times while nodes bootstrap. Some nodes leave without terminating; their leases must
+ * expire.
  */
 export async function killServer(store: string | undefined, seed: number): Promise<void> {
   const random = generator(seed);
@@ -77,7 +77,7 @@ export async function killServer(store: string | undefined, seed: number): Promi
     const told = nodes.flatMap((node) => node.told);
     expect(told.length).toBeGreaterThan(KILLS);
     expect(await brokenPromises(lab, 'aaa', told)).toEqual([]);
-    // Nothing leaks: what nobody gives back ends with its time.
+    // Leases that no node gives back must expire.
     await untilFreed(lab, [server]);
     expect(await brokenPromises(lab, 'aaa', told)).toEqual([]);
   } finally {

@@ -183,12 +183,12 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-describe('a request with what is wrong', () => {
-  it.each(ROWS)('$what is answered $code', async ({ request, code, failed, isProtocolError = false }) => {
+describe('Diameter request', () => {
+  it.each(ROWS)('with $what is answered with $code', async ({ request, code, failed, isProtocolError = false }) => {
     const answer = await peer.ask(encodeDiameter(request));
     expect(grammarian.find(answer.avps, 'Result-Code')).toBe(code);
     expect(answer).toMatchObject({ hopByHop: 0x1234, endToEnd: 0x5678, commandCode: request.commandCode });
-    // RFC 6733 7.1.3, 6.2: E for protocol errors alone, P as in the request.
+    // RFC 6733 7.1.3 and 6.2: the E bit for protocol errors only, the P bit as in the request.
     expect(answer.flags).toBe((isProtocolError ? FLAG.E : 0) | FLAG.P);
     const failedAvp = answer.avps.find((each) => each.code === AVPS['Failed-AVP'].code);
     if (failed === undefined) expect(failedAvp).toBeUndefined();
@@ -197,7 +197,7 @@ describe('a request with what is wrong', () => {
     expect(grammarian.find(answer.avps, 'Origin-Host')).toBe('aaa.home.example');
   });
 
-  it('an unknown AVP without M is ignored, and Proxy-Info comes back as it was, in its order', async () => {
+  it('with an unknown AVP without M is accepted, and its Proxy-Info is returned in order', async () => {
     const proxies = ['one.example', 'two.example'].map((host) => ({
       'Proxy-Host': host,
       'Proxy-State': Uint8Array.of(7),
@@ -209,16 +209,16 @@ describe('a request with what is wrong', () => {
     expect(answer.avps.slice(-2)).toEqual(sent);
   });
 
-  it('a length of an AVP beyond the message is 5014, with an example of it', async () => {
+  it('with an AVP length beyond the message is answered with 5014 and Failed-AVP', async () => {
     const octets = encodeDiameter(der());
-    // The last AVP says that it has more than there is.
+    // The last AVP claims more octets than there are.
     octets[octets.length - 1] = 99;
     const answer = await peer.ask(octets);
     expect(grammarian.find(answer.avps, 'Result-Code')).toBe(5014);
     expect(answer.avps.some(({ code }) => code === AVPS['Failed-AVP'].code)).toBe(true);
   });
 
-  it('an STR of no session is 5002, twice, and changes nothing', async () => {
+  it('STR for an unknown session is answered with 5002 each time', async () => {
     const str = grammarian.message(STR, APPLICATION.EAP, {
       'Session-Id': `${HOST};1;9`,
       'Origin-Host': HOST,
@@ -233,7 +233,7 @@ describe('a request with what is wrong', () => {
     }
   });
 
-  it('that is right and comes twice gets the same answer twice, and moves nothing on', async () => {
+  it('that is retransmitted gets the same answer and is not processed again', async () => {
     const session = { 'Session-Id': `${HOST};1;6` };
     const identity = Uint8Array.of(2, 9, 0, 7, 1, 0x40, 0x78);
     const first = encodeDiameter({ ...der({ ...session, 'EAP-Payload': identity }), endToEnd: 600 });
@@ -245,7 +245,7 @@ describe('a request with what is wrong', () => {
     expect(sum('pana_aaa_duplicates_total')).toBeGreaterThanOrEqual(1);
   });
 
-  it('a DER with an EAP Request ends the conversation (RFC 4072 2.8.4)', async () => {
+  it('DER with an EAP Request fails the conversation (RFC 4072 2.8.4)', async () => {
     const session = { 'Session-Id': `${HOST};1;5` };
     const begun = await peer.ask(encodeDiameter(der(session)));
     expect(grammarian.find(begun.avps, 'Result-Code')).toBe(1001);
@@ -258,11 +258,11 @@ describe('a request with what is wrong', () => {
   });
 });
 
-describe('octets that cannot be trusted', () => {
+describe('Diameter connection', () => {
   it.each([
     ['of another version', 5011, (octets: Uint8Array) => changed(octets, 0, 2)],
     ['of a length that is no multiple of four', 5015, (octets: Uint8Array) => changed(octets, 3, (octets[3] ?? 0) + 1)],
-  ])('%s are answered %i, and the connection is closed', async (_what, code, change) => {
+  ])('with a message %s is answered with %i and closed', async (_what, code, change) => {
     peer.close();
     await peer.closed;
     const other = await RawPeer.open(place, HOST);
@@ -272,7 +272,7 @@ describe('octets that cannot be trusted', () => {
     await other.closed;
   });
 
-  it('of a connection that stays silent are not waited for', { timeout: 20_000 }, async () => {
+  it('is closed if it stays silent', { timeout: 20_000 }, async () => {
     await (await RawPeer.connect(place)).closed;
   });
 });

@@ -13,11 +13,11 @@ afterEach(async () => {
   lab = undefined;
 });
 
-/** Starts a server with the journal where `stream` says, reads its log until it is ready or ends, and ends it. */
+/** Starts a server with this JOURNAL_STREAM, reads its log until it is ready or ends, and stops it. */
 async function logOf(made: Lab, stream: string, config: string): Promise<string[]> {
   const child = spawn(
     'sh',
-    // systemd.exec(5): device and inode of what the journal reads.
+    // systemd.exec(5): device and inode of the journal's stream.
     ['-c', `JOURNAL_STREAM=${stream} exec "$@" 2>&1`, 'sh', process.execPath, programOf('aaa'), 'run', '-c', config],
     { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'], HOME: made.path() } },
   );
@@ -32,7 +32,7 @@ async function logOf(made: Lab, stream: string, config: string): Promise<string[
 const OURS = '$(stat -L -c %d:%i /proc/$$/fd/1)';
 const TIME = /\d\d:\d\d:\d\d|\d{10}/;
 
-it('in the journal a line has a priority and no time, an early end too', async () => {
+it('The log in the journal has a priority and no time on each line, also before an early end', async () => {
   const made = await Lab.make();
   lab = made;
   await (await made.startAaa()).daemon.stop();
@@ -46,7 +46,7 @@ it('in the journal a line has a priority and no time, an early end too', async (
     expect(line).not.toMatch(TIME);
   }
 
-  // The journal is where something else goes.
+  // JOURNAL_STREAM names another stream.
   const [other = ''] = await logOf(made, '1:1', config);
   expect(JSON.parse(other)).toMatchObject({ name: 'pana-aaa' });
   expect(other).toMatch(TIME);

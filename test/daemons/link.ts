@@ -12,10 +12,10 @@ export interface Passing {
   readonly message: PanaMessage;
 }
 
-/** What arrives instead of one message. */
+/** What arrives in place of one message. */
 export type Interference = (passing: Passing) => readonly Uint8Array[];
 
-/** A link between one PaC and a PAA with somebody on it, who sees everything and says what arrives. */
+/** A link between one PaC and a PAA with an attacker on it, who sees and replaces messages. */
 export class Link {
   readonly #front: Socket;
   readonly #back: Socket;
@@ -44,12 +44,12 @@ export class Link {
     return new Link(...sockets, paa);
   }
 
-  /** Where the PaC finds the PAA, as it believes. */
+  /** The address that the PaC uses as its PAA. */
   get place(): Place {
     return this.#front.address();
   }
 
-  /** Puts octets in front of an end, as if the other one had sent them. */
+  /** Sends octets to one end as if from the other. */
   send(to: 'pac' | 'paa', octets: Uint8Array): void {
     if (to === 'paa') this.#back.send(octets, this.#paa.port, this.#paa.address);
     else if (this.#pac) this.#front.send(octets, this.#pac.port, this.#pac.address);

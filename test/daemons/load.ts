@@ -6,7 +6,7 @@ import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { HeldLease, HomeAgent, Page } from '../../src/store/records.js';
 
-/** A home address that a node was told, and when. */
+/** A home address that a node received, and when. */
 export interface Told {
   readonly nai: string;
   readonly homeAddress: string;
@@ -16,16 +16,16 @@ export interface Told {
 export interface Conditions {
   /** How often a server has been killed so far. */
   readonly kills: () => number;
-  /** Whether a server was told to end, and has not yet: what begins now may end with it. */
+  /** Whether a server is being stopped: a bootstrap that begins now may fail. */
   readonly ending?: () => boolean;
   /** Resolves when a bootstrap may begin. */
   readonly ready?: () => Promise<void>;
-  /** Whether a node leaves with a word, by how many bootstraps it has done. */
+  /** Whether a node terminates its session after this number of bootstraps. */
   readonly terminates?: (done: number) => boolean;
   readonly onDone?: () => void;
 }
 
-/** Bootstraps of one node, one after another; what went wrong though no server died meanwhile. */
+/** Bootstraps of one node in sequence. `failures` has those that no kill explains. */
 export class LoadNode {
   readonly nai: string;
   readonly #make: () => BenchNode;
@@ -48,7 +48,7 @@ export class LoadNode {
     return new Set(this.told.map(({ homeAddress }) => homeAddress));
   }
 
-  /** Until `stop`, or until it has done so many. */
+  /** Runs until `stop`, or for a number of bootstraps. */
   async run(count = Number.POSITIVE_INFINITY): Promise<void> {
     const { kills, ending = () => false, ready, terminates = () => true } = this.#conditions;
     const last = this.done + count;
@@ -67,7 +67,7 @@ export class LoadNode {
     this.#running = false;
   }
 
-  /** Leaves, if it is in. */
+  /** Terminates the session if there is one. */
   async end(): Promise<void> {
     await this.#leave(true);
   }
@@ -98,7 +98,7 @@ export class LoadNode {
   }
 }
 
-/** What a node of a lab proves itself with. */
+/** The credentials of a node of a lab. */
 export async function credentialsOf(lab: Lab, name: string): Promise<PeerCredentials> {
   const read = (file: string) => readFile(lab.path('pki', file), 'utf8');
   return createPeerCredentials({
@@ -109,7 +109,7 @@ export async function credentialsOf(lab: Lab, name: string): Promise<PeerCredent
   });
 }
 
-/** Subscribers and their nodes. */
+/** Adds subscribers and their nodes. */
 export async function makeLoad(lab: Lab, paa: Place, count: number, conditions: Conditions): Promise<LoadNode[]> {
   const nodes: LoadNode[] = [];
   for (let i = 0; i < count; i += 1) {
@@ -123,8 +123,9 @@ export async function makeLoad(lab: Lab, paa: Place, count: number, conditions: 
 }
 
 /**
- * What must be true of a store, whatever died beside it: what is broken, in words. Each home address that a node was told
- * was that node's then; nobody had it at the same time; no subscriber has two; home agents count what they have.
+ * Checks what must hold in a store after any crash; resolves to the violations. Each home address that a node received
+ * was its own at that time; no address had two holders at once; no subscriber has two leases; home agents count their
+ * leases.
  */
 export async function brokenPromises(lab: Lab, server: string, told: readonly Told[]): Promise<string[]> {
   const broken: string[] = [];
@@ -154,7 +155,7 @@ export async function brokenPromises(lab: Lab, server: string, told: readonly To
   return broken;
 }
 
-/** Leases, and home agents with as many as they count: no node that has just left gives one back between the two. */
+/** Leases and home agents, read when no node gave one back in between. */
 async function atRest(lab: Lab, server: string) {
   const counted = async () => (await lab.administer(server, 'listHomeAgents', {})) as HomeAgent[];
   for (;;) {
@@ -165,7 +166,7 @@ async function atRest(lab: Lab, server: string) {
   }
 }
 
-/** Resolves when all leases have come back, by the word of a node or by their time. Rejects when one does not. */
+/** Resolves when all leases are released or expired. Rejects when one is not. */
 export async function untilFreed(lab: Lab, servers: readonly DaemonProcess[]): Promise<void> {
   for (let [lease] = await lab.leases(); lease; [lease] = await lab.leases()) {
     const { homeAddress } = lease;
@@ -179,7 +180,7 @@ export async function untilFreed(lab: Lab, servers: readonly DaemonProcess[]): P
         ),
       );
     });
-    // It may have come back between the question and the answer: then nobody says so again.
+    // It may have been released between the list and this call, in which case no further line is logged.
     const asked = lab.leases().then((leases) => {
       if (leases.some((other) => other.homeAddress === homeAddress)) throw new Error('still held');
     });

@@ -1,9 +1,9 @@
 import { Drbg } from '../../src/protocol/bytes/drbg.js';
 
-/** Growth of a daemon's memory that is still the noise of its garbage collector, in octets. */
+/** Growth of a daemon's memory that garbage collection explains, in octets. */
 export const NOISE = 80 * 1024 * 1024;
 
-/** Random octets that cost little: a million packets need many. */
+/** A fast source of random octets for millions of packets. */
 export class Noise {
   #pool: Uint8Array;
   #at = 0;
@@ -23,7 +23,7 @@ export class Noise {
     return this.#pool.slice(at, at + length);
   }
 
-  /** A recording with a few octets changed, cut or grown; or nothing that ever was a message. */
+  /** A recording with some octets changed, or truncated; or random octets. */
   mutate(recordings: readonly Uint8Array[]): Uint8Array {
     if (this.below(4) === 0) return this.octets(this.below(300));
     const recording = recordings[this.below(recordings.length)] ?? new Uint8Array(0);

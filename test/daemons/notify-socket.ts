@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 
 /**
- * A service manager's end of sd_notify(3), in Python: Node has no UNIX datagram sockets. With a message of systemd-notify
- * comes a descriptor that is closed when the message has been read (BARRIER=1).
+ * The receiving end of sd_notify(3), in Python because Node has no UNIX datagram sockets. systemd-notify sends a
+ * descriptor that must be closed when the message has been read (BARRIER=1).
  */
 const RECEIVER = `
 import array, json, os, socket, sys
@@ -20,10 +20,10 @@ while True:
             os.close(descriptor)
 `;
 
-/** Records what a daemon tells its service manager. */
+/** Records the notifications of a daemon to its service manager. */
 export class NotifySocket {
   readonly path: string;
-  /** Assignments of one message each, barriers left out. */
+  /** The assignments of each message, without barriers. */
   readonly messages: (readonly string[])[] = [];
   readonly #child: ChildProcess;
   readonly #lines: Interface;
@@ -51,7 +51,7 @@ export class NotifySocket {
     return socket;
   }
 
-  /** The index of the first message from `from` on with an assignment that fits; waits for it. */
+  /** Waits for a message with a matching assignment, from index `from` on; resolves to its index. */
   async message(pattern: RegExp, from = 0): Promise<number> {
     for (;;) {
       const found = this.messages.findIndex((all, i) => i >= from && all.some((one) => pattern.test(one)));

@@ -1,7 +1,7 @@
 import type { Lab } from '../../dist/lab/lab.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
 
-/** What a daemon's metrics say now: the sum over all that begin with a name, which may have labels. */
+/** Reads a daemon's metrics; the result sums all series whose line starts with a name. */
 export async function numbersOf(of: Lab, name: string): Promise<(metric: string) => number> {
   const text = String(await callDaemon(of.socket(name), 'GET', '/metrics'));
   return (metric) =>

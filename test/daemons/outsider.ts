@@ -32,7 +32,7 @@ function expandLabel(hash: string, secret: Uint8Array, label: string, context: U
   return out.slice(0, length);
 }
 
-/** The exporter of RFC 8446 7.5, from the secret that a key log holds. */
+/** The exporter of RFC 8446 7.5, from the secret in a key log. */
 function exporter(secret: Uint8Array, label: string, context: Uint8Array, length: number): Uint8Array {
   const hash = secret.length === 48 ? 'sha384' : 'sha256';
   const digest = (octets: Uint8Array) => new Uint8Array(createHash(hash).update(octets).digest());
@@ -40,15 +40,15 @@ function exporter(secret: Uint8Array, label: string, context: Uint8Array, length
   return expandLabel(hash, derived, 'exporter', digest(context), length);
 }
 
-/** Between a PaC and a PAA: keeps what passes. */
+/** Relays between a PaC and a PAA and records the datagrams. */
 export interface Tap {
   readonly place: Place;
   readonly datagrams: Uint8Array[];
-  /** Nothing passes any more. */
+  /** Stops the relay. */
   close(): void;
 }
 
-/** Stands between a PaC and a PAA and keeps what passes. */
+/** Starts a relay in front of a PAA. */
 export async function tap(paa: Place): Promise<Tap> {
   const datagrams: Uint8Array[] = [];
   const front = createSocket('udp6');
@@ -72,7 +72,7 @@ export async function tap(paa: Place): Promise<Tap> {
   return { place: { address: '::1', port: front.address().port }, datagrams, close };
 }
 
-/** MSK and EMSK of the last handshake of a key log (`node --tls-keylog`), RFC 9190 2.3. */
+/** MSK and EMSK of the last handshake in a key log (`node --tls-keylog`), RFC 9190 2.3. */
 export async function eapKeysOf(keyLog: string): Promise<{
   readonly msk: Uint8Array;
   readonly emsk: Uint8Array;
@@ -86,7 +86,7 @@ export async function eapKeysOf(keyLog: string): Promise<{
   return { msk: material.slice(0, 64), emsk: material.slice(64), secret };
 }
 
-/** PANA_AUTH_KEY of the first session that passed. Throws if the AUTH of its PAR[C] does not prove it. */
+/** PANA_AUTH_KEY of the first recorded session. Throws if it does not verify the AUTH of PAR[C]. */
 export function panaAuthKeyOf(datagrams: readonly Uint8Array[], msk: Uint8Array): Uint8Array {
   const messages = datagrams.map((octets) => ({ octets: new Uint8Array(octets), message: decodePana(octets) }));
   const isAuth = (flags: number) => (each: (typeof messages)[number]) =>
@@ -119,7 +119,7 @@ export function panaAuthKeyOf(datagrams: readonly Uint8Array[], msk: Uint8Array)
   }).octets();
   const par = messages.find(isAuth(FLAG.R | FLAG.C));
   if (!par) throw new Error('no PAR[C]');
-  // AUTH stands last; it is computed over the message with its value zeroed (RFC 5191 5.4).
+  // AUTH is the last AVP, computed over the message with its value zeroed (RFC 5191 5.4).
   const { tagLength } = algorithms.integrity;
   const zeroed = par.octets.slice().fill(0, par.octets.length - tagLength);
   const tag = createHmac(algorithms.integrity.hash, key).update(zeroed).digest().subarray(0, tagLength);

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import type { Lab } from '../../dist/lab/lab.js';
 import type { Issued } from '../../src/pki/certificate-authority.js';
 
-/** Puts a certificate and its key in the place of those that a lab issued. */
+/** Replaces a certificate and its key of the lab. */
 export async function writePem(lab: Lab, name: string, { certificatePem, keyPem }: Issued): Promise<void> {
   await writeFile(lab.path('pki', `${name}.pem`), certificatePem);
   await writeFile(lab.path('pki', `${name}-key.pem`), keyPem, { mode: 0o600 });

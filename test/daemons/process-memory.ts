@@ -1,22 +1,22 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { toHex } from '../../src/protocol/bytes/octets.js';
 
-/** Octets read at a time. */
+/** Octets per read. */
 const CHUNK = 4 * 1024 * 1024;
 
-/** A key is looked for in pieces of so many octets: a copy that is only partly overwritten is one, too. */
+/** Keys are searched in pieces of this length, so that partly overwritten copies are found. */
 const PIECE = 16;
 
-/** Octets around a find that a test may look at. */
+/** Octets around a find that are kept for the test. */
 export const AROUND = 64;
 
 /** A piece of a key in the memory of a process. */
 export interface Find {
   readonly key: string;
-  /** How it is written there: raw octets, hex digits of one octet each, or of two (a string of V8). */
+  /** Raw octets, hex digits of one octet each, or hex digits of two octets each (a string of V8). */
   readonly form: 'raw' | 'hex' | 'hex16';
   readonly address: number;
-  /** What the kernel calls the mapping: `[heap]`, `[stack]`, a file, or nothing. */
+  /** The kernel's name of the mapping: `[heap]`, `[stack]`, a file, or empty. */
   readonly mapping: string;
   /** Memory from 64 octets before the find to 64 after it. */
   readonly around: Buffer;
@@ -28,7 +28,7 @@ interface Needle {
   readonly octets: Buffer;
 }
 
-/** Why this process cannot read the memory of another one of the same user; undefined if it can. */
+/** The reason why this process cannot read another one's memory; undefined: it can. */
 export function whyNoMemory(pid: number): string | undefined {
   if (process.platform !== 'linux') return 'it needs /proc/PID/mem of Linux';
   try {
@@ -39,7 +39,7 @@ export function whyNoMemory(pid: number): string | undefined {
   }
 }
 
-/** All places in the readable memory of a process where a piece of one of these keys stands. */
+/** All places in the readable memory of a process that hold a piece of one of these keys. */
 export function findKeys(pid: number, keys: Readonly<Record<string, Uint8Array>>): Find[] {
   const needles = Object.entries(keys).flatMap(([key, octets]) => needlesOf(key, octets));
   const longest = Math.max(...needles.map(({ octets }) => octets.length));
@@ -80,7 +80,7 @@ function needlesOf(key: string, octets: Uint8Array): Needle[] {
   return needles;
 }
 
-/** What of it can be read; a mapping may go while it is looked at. */
+/** The readable part; a mapping may disappear meanwhile. */
 function read(memory: number, buffer: Buffer, at: number, length: number): Buffer {
   try {
     return buffer.subarray(0, readSync(memory, buffer, 0, length, at));
@@ -89,7 +89,7 @@ function read(memory: number, buffer: Buffer, at: number, length: number): Buffe
   }
 }
 
-/** What a process can write to, or could before it was made read-only; not programs and libraries as they are on disk. */
+/** Mappings that are or were writable, without programs and libraries as on disk. */
 function mappingsOf(pid: number): { readonly from: number; readonly to: number; readonly mapping: string }[] {
   return readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')

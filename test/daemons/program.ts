@@ -7,7 +7,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs one of the programs to its end; `launcher` is a command line in front of its own. */
+/** Runs a program to its end; `launcher` is a command prefix. */
 export function run(
   program: DaemonName | 'tool',
   parameters: readonly string[],

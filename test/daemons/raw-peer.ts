@@ -9,10 +9,10 @@ import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
 
 export const grammarian = new Grammarian(new Dictionary());
 
-/** How long an answer may take, in milliseconds: a busy machine is slow, but a test that waits has to say for what. */
+/** Limit for an answer in milliseconds: enough for a busy machine, and short enough to report what is missing. */
 const ANSWER_LIMIT = 10_000;
 
-/** A Diameter connection whose messages a test writes by hand. */
+/** A Diameter connection whose messages a test writes. */
 export class RawPeer {
   readonly #socket: Socket;
   readonly #framer = new DiameterFramer();
@@ -20,7 +20,7 @@ export class RawPeer {
   readonly #waiting: { resolve(message: DiameterMessage): void; reject(error: Error): void }[] = [];
   #error: Error | undefined;
   readonly closed: Promise<void>;
-  /** Answers what the other end asks; otherwise nothing does, its watchdog included. */
+  /** Answers requests of the other end. By default none is answered, not even a DWR. */
   onRequest: (message: DiameterMessage) => DiameterMessage | undefined = () => undefined;
 
   private constructor(socket: Socket) {
@@ -39,7 +39,7 @@ export class RawPeer {
     return new RawPeer(socket);
   }
 
-  /** One that has exchanged capabilities as this host. */
+  /** A connection that has exchanged capabilities as this host. */
   static async open(place: Place, host: string): Promise<RawPeer> {
     const peer = await RawPeer.connect(place);
     const answer = await peer.ask(
@@ -58,7 +58,7 @@ export class RawPeer {
     return peer;
   }
 
-  /** Sends octets and resolves with the next answer that comes. */
+  /** Sends octets and resolves with the next answer. */
   ask(octets: Uint8Array): Promise<DiameterMessage> {
     this.send(octets);
     return this.next();
@@ -68,7 +68,7 @@ export class RawPeer {
     this.#socket.write(octets);
   }
 
-  /** The next answer. Rejects when the connection is closed, or after some time. */
+  /** The next answer. Rejects when the connection is closed or the limit is over. */
   next(limit = ANSWER_LIMIT): Promise<DiameterMessage> {
     const ready = this.#answers.shift();
     if (ready) return Promise.resolve(ready);

@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-it('no key of a whole run is in any log, and every end has the key that an outsider computes from TLS', async () => {
+it('No log contains a key of a bootstrap, and both ends have the key computed from the TLS key log', async () => {
   const lab = await Lab.make({ logLevel: 'trace' });
   closing.push(() => lab.close());
   const { daemon: aaa, place: aaaPlace } = await lab.startAaa();
@@ -45,7 +45,7 @@ it('no key of a whole run is in any log, and every end has the key that an outsi
   expect(output).toContain(MN);
   for (const key of secrets) {
     expect(key.length).toBeGreaterThanOrEqual(64);
-    // Any sixteen octets of it, as hex or base64.
+    // Any 16 octets of it, as hex or base64.
     for (let at = 0; at + 32 <= key.length; at += 2) {
       const part = key.slice(at, at + 32);
       expect(output.toLowerCase().includes(part)).toBe(false);

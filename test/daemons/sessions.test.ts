@@ -33,8 +33,8 @@ function session(made: Lab, ...parameters: readonly string[]) {
   return run('aaa', ['session', ...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
 }
 
-describe('the AAA server', () => {
-  it('shows its sessions, to people and to programs', async () => {
+describe('pana-aaa session', () => {
+  it('list prints a table or JSON, filtered by subscriber', async () => {
     const { made, pac } = await scene();
     const { homeAddress } = await pac.line('bootstrap completed');
     const shown = await session(made, 'list');
@@ -45,7 +45,7 @@ describe('the AAA server', () => {
     expect((await session(made, 'list', 'nobody@home.example')).stdout).toBe('No match.\n');
   });
 
-  it('ends a session with ASR: the client hears PTR, the server STR, and the lease is free', async () => {
+  it('disconnect ends the session with ASR, PTR and STR, and releases the lease', async () => {
     const { made, aaa, paa, pac } = await scene();
     expect(await session(made, 'disconnect', 'mn1@home.example')).toMatchObject({ status: 0 });
     expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
@@ -61,7 +61,7 @@ describe('the AAA server', () => {
     expect(names.slice(names.indexOf('ASR'))).toEqual(['ASR', 'ASA', 'STR', 'STA']);
   });
 
-  it('has a client authenticated again with RAR', async () => {
+  it('reauth re-authenticates the client with RAR', async () => {
     const { made, paa, pac } = await scene();
     const [{ sessionId }] = JSON.parse((await session(made, 'list', '--json')).stdout).items;
     const ended = await session(made, 'reauth', sessionId);
@@ -69,12 +69,12 @@ describe('the AAA server', () => {
     expect(ended.stdout).toMatch(/paa\.access\.example +SUCCESS/);
     await pac.line('bootstrap refreshed');
     await paa.line('session reauthenticated');
-    // The session is the same, bound to its server (RFC 6733 8.17).
+    // The session keeps its Session-Id (RFC 6733 8.17).
     const ders = paa.lines.filter(({ msg, message }) => msg === 'message sent' && message === 'DER');
     expect(new Set(ders.map((line) => line['diameterSession']))).toEqual(new Set([sessionId]));
   });
 
-  it('says which session it does not know, and ends one that the PAA does not know', async () => {
+  it("disconnect fails for an unknown session and an unreachable PAA; the PAA's restart ends its sessions", async () => {
     const { made, aaa, paa } = await scene({ pana: { 'ping-interval': '0s' } });
     expect(await session(made, 'disconnect', 'paa;1;1')).toMatchObject({
       status: 2,
@@ -86,7 +86,7 @@ describe('the AAA server', () => {
     expect(away.status).toBe(1);
     expect(away.stdout).toContain('not connected: paa.access.example');
     made.start('paa again', 'paa', made.path('paa.yaml'));
-    // It has forgotten its sessions: its Origin-State-Id has grown. The node comes back to the same home address.
+    // Its Origin-State-Id has grown, so the server ends its old sessions. The lease stays for the node.
     expect(await aaa.line('sessions lost')).toMatchObject({ count: 1 });
     expect(await made.leases()).toHaveLength(1);
   });

@@ -21,7 +21,7 @@ import { Decoder } from '../../src/tool/decode/decoder.js';
 import { run } from './program.js';
 import { grammarian, RawPeer } from './raw-peer.js';
 
-/** All of C0 but NUL, DEL, all of C1, bidirectional controls, separators, characters without width, a tag, half a pair. */
+/** C0 except NUL, DEL, C1, bidirectional controls, separators, zero-width characters, a tag, a lone surrogate. */
 const HOSTILE = [
   ...Array.from({ length: 31 }, (_, i) => String.fromCharCode(i + 1)),
   ...Array.from({ length: 33 }, (_, i) => String.fromCharCode(i + 0x7f)),
@@ -29,20 +29,23 @@ const HOSTILE = [
   '\nFAKE  ::1  716  OPEN\n',
 ].join('');
 
-/** As pino-pretty makes them. */
+/** Colour sequences as pino-pretty writes them. */
 const COLOUR = new RegExp(`${String.fromCharCode(0x1b)}\\[\\d+m`, 'g');
 
-/** What is well-formed UTF-8, and short enough for any name. */
+/** Well-formed UTF-8, short enough for any name. */
 const NAME = `${HOSTILE}root@home.example`;
 
-/** Nothing in it that a terminal obeys or hides but line ends and tabs, and no line that was made by a value. */
+/**
+ * Asserts that the text is complete, has no control or invisible characters except line ends and tabs, and no line that
+ * a value began.
+ */
 function expectVisible(text: string): void {
   expect(text).toContain('FAKE');
   expect(text.match(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu)).toBeNull();
   expect(text).not.toMatch(/^\s*FAKE/m);
 }
 
-/** What is written to standard output and standard error meanwhile. */
+/** Captures standard output and standard error. */
 async function written(act: () => unknown): Promise<string> {
   let text = '';
   const take = (chunk: unknown, ...rest: unknown[]) => {
@@ -59,8 +62,8 @@ async function written(act: () => unknown): Promise<string> {
   return text;
 }
 
-describe('what a stranger has written', () => {
-  it('is all there, and harmless', () => {
+describe('Hostile text', () => {
+  it('is escaped completely, and JSON keeps its value', () => {
     expectVisible(visible(HOSTILE));
     expect(visible('\x1b\x9b\u202e\u{e0041}\ud800é✓')).toBe('\\u001b\\u009b\\u202e\\udb40\\udc41\\ud800é✓');
     const anything = fc.string({ unit: 'binary', maxLength: 40 });
@@ -73,7 +76,7 @@ describe('what a stranger has written', () => {
       }),
       { seed },
     );
-    // Colours of our own stay, and nothing but colours.
+    // Our own colour sequences stay, and no other sequence.
     expect(visibleColours('\x1b[33mWARN\x1b[39m \x1b[2J \x9b31m')).toBe('\x1b[33mWARN\x1b[39m \\u001b[2J \\u009b31m');
   });
 
@@ -82,9 +85,9 @@ describe('what a stranger has written', () => {
     ['details', () => details([['Name', HOSTILE]])],
     ['a status', () => readable({ user: HOSTILE, [HOSTILE]: [HOSTILE, HOSTILE], peers: [{ productName: HOSTILE }] })],
     ['one value', () => readable(HOSTILE)],
-  ])('in %s', (_, output) => expectVisible(output()));
+  ])('is escaped in %s', (_, output) => expectVisible(output()));
 
-  it('in whatever a command prints, for people and as JSON', async () => {
+  it('is escaped in the output of commands, also as JSON', async () => {
     expectVisible(await written(() => print(HOSTILE.replaceAll('\n', ' '))));
     expectVisible(await written(() => show({ json: true } as never, { text: HOSTILE }, () => '')));
     const page = () => Promise.resolve({ items: [HOSTILE], next: HOSTILE });
@@ -94,7 +97,7 @@ describe('what a stranger has written', () => {
     }
   });
 
-  it('in decoded messages', () => {
+  it('is escaped in decoded messages', () => {
     const decoder = new Decoder(32473);
     const text = encodeUtf8(HOSTILE);
     const names = Object.entries(DIAMETER_AVPS).flatMap(([name, { type }]) =>
@@ -120,7 +123,7 @@ describe('what a stranger has written', () => {
     for (const broken of decoder.decode(encodeUtf8(HOSTILE))) expect(visible(broken.text)).toBe(broken.text);
   });
 
-  it('in the lines of a hook', async () => {
+  it('is escaped in the output of a hook', async () => {
     const lines: string[] = [];
     const environment = { PATH: process.env['PATH'] ?? '', TEXT: HOSTILE.replaceAll(/[\n\r]/g, ' ') };
     const program = fileURLToPath(new URL('print-text.sh', import.meta.url));
@@ -131,7 +134,7 @@ describe('what a stranger has written', () => {
     expectVisible(lines.join('\n'));
   });
 
-  it.each(['json', 'plain', 'journal', 'pretty', 'pretty with colours'])('in a log: %s', async (kind) => {
+  it.each(['json', 'plain', 'journal', 'pretty', 'pretty with colours'])('is escaped in a log: %s', async (kind) => {
     const log = fileURLToPath(new URL('../../dist/runtime/log/log.js', import.meta.url));
     const [format = ''] = kind.split(' ');
     const script = `
@@ -146,12 +149,12 @@ describe('what a stranger has written', () => {
       env: { ...process.env, TEXT: HOSTILE, ...(kind.endsWith('colours') ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) },
     });
     if (kind.endsWith('colours')) expect(stdout).toMatch(COLOUR);
-    // Colours of the library alone, all of which are here, end where they begin.
+    // Only colour sequences of the library remain.
     expectVisible(kind.endsWith('colours') ? stdout.replaceAll(COLOUR, '') : stdout);
   });
 });
 
-describe('in the commands of running daemons', () => {
+describe('Hostile text in commands of running daemons', () => {
   let lab: Lab;
   let aaa: DaemonProcess;
 
@@ -182,7 +185,7 @@ describe('in the commands of running daemons', () => {
   it.each([
     { what: 'the product name of a peer', program: 'aaa', command: ['status'] },
     { what: 'an argument in an error', program: 'paa', command: ['session', 'end', NAME] },
-  ] as const)('$what', async ({ program, command }) => {
+  ] as const)('is escaped in $what', async ({ program, command }) => {
     const outputs = await Promise.all(
       [[], ...(command[0] === 'status' ? [['--json']] : [])].map((more) =>
         run(program, [...command, ...more, '--control.socket', lab.socket(program)]),
@@ -191,8 +194,8 @@ describe('in the commands of running daemons', () => {
     for (const { stdout, stderr } of outputs) expectVisible(stdout + stderr);
   });
 
-  it('the identity of a client that is not authenticated yet', async () => {
-    // Nobody answers the PAA for a while.
+  it('is escaped in the identity of an unauthenticated client', async () => {
+    // The PAA gets no answer for a while.
     aaa.signal('SIGSTOP');
     onTestFinished(() => aaa.signal('SIGCONT'));
     await lab.startPac('mn1', { eap: { identity: NAME } });

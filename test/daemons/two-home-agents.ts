@@ -4,7 +4,7 @@ import { HOME_AGENT, type Lab } from '../../dist/lab/lab.js';
 import type { HomeAgent } from '../../src/store/records.js';
 import { type Ended, run } from './program.js';
 
-/** Address of `ha2`, beside the lab's own. */
+/** Address of `ha2`, next to the lab's own home agent. */
 export const OTHER = '2001:db8:2::1';
 
 export interface Scene {
@@ -13,14 +13,14 @@ export interface Scene {
   readonly pac: DaemonProcess;
 }
 
-/** A node on the first of two home agents; `configuration` is laid over the AAA server's. */
+/** Starts a node on the first of two home agents. `configuration` is merged into the AAA server's. */
 export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['startAaa']>[1] = {}): Promise<Scene> {
   const { daemon: aaa, place } = await made.startAaa('aaa', configuration);
   await made.startPaa(place);
   const added = await operate(
     made,
     ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
-    // What the lab's hooks write for.
+    // The IKE version for which the lab's hooks write.
     ...['--ike', 'ikev1'],
   );
   expect(added).toMatchObject({ status: 0 });
@@ -31,12 +31,12 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   return { made, aaa, pac };
 }
 
-/** A command to the AAA server of the scene, or to its store. */
+/** Runs a command on the AAA server of the scene, or on its store. */
 export function operate(made: Lab, ...parameters: readonly string[]): Promise<Ended> {
   return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
 }
 
-/** How the home agents stand, by name. */
+/** The states of the home agents by name. */
 export async function agents(made: Lab): Promise<Record<string, Pick<HomeAgent, 'state' | 'failedBy' | 'leases'>>> {
   const list = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
   return Object.fromEntries(list.map(({ name, state, failedBy, leases }) => [name, { state, failedBy, leases }]));

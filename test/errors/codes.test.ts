@@ -13,7 +13,7 @@ import { StoreFault } from '../../src/store/store-fault.js';
 const SRC = fileURLToPath(new URL('../../src', import.meta.url));
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 
-/** Codes of Node and of OpenSSL that the sources name. */
+/** Codes of Node and OpenSSL that the sources use. */
 const OTHERS = /^ERR_(SSL_|SOCKET_|INVALID_|HTTP|TLS_|STREAM_|OSSL_|IPC_|WORKER_)|^ERR_(SSL)?$/;
 
 let sources: ReadonlyMap<string, string>;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   );
 });
 
-/** Each class of errors in the sources, and what it extends. */
+/** Each error class of the sources and the class that it extends. */
 function errorClasses(): Map<string, string> {
   const found = [...sources.values()].flatMap((text) => [
     ...text.matchAll(/class (\w+) extends (\w*Error|CodedError<[^{]*>) \{/g),
@@ -33,15 +33,15 @@ function errorClasses(): Map<string, string> {
   return new Map(found.map(([, name = '', base = '']) => [name, base.replace(/<.*/, '')]));
 }
 
-describe('the table of error codes', () => {
-  it('has each code once', () => {
+describe('The table of error codes', () => {
+  it('contains each code once', () => {
     const text = sources.get(join('errors', 'codes.ts')) ?? '';
     const rows = [...text.matchAll(/^ {2}'?([\w-]+)'?: \{ of:/gm)].map(([, code]) => code);
     expect(rows).toEqual([...new Set(rows)]);
     expect(rows.sort()).toEqual([...CODES].sort());
   });
 
-  it('has every code that the sources name, and no code that they do not', () => {
+  it('contains exactly the codes that the sources use', () => {
     const rest = [...sources].filter(([file]) => file !== join('errors', 'codes.ts')).map(([, text]) => text);
     const named = new Set(rest.flatMap((text) => [...text.matchAll(/'(ERR_\w+)'/g)].map(([, code = '']) => code)));
     const known = new Set<string>(CODES);
@@ -49,7 +49,7 @@ describe('the table of error codes', () => {
     expect(CODES.filter((code) => !rest.some((text) => text.includes(`'${code}'`)))).toEqual([]);
   });
 
-  it('has rows of classes that exist, and every class of errors has a row or extends one that has', () => {
+  it('names existing classes, and every error class has a row or extends a class that has one', () => {
     const classes = errorClasses();
     const owners = new Set<string>(Object.values(ERROR_CODES).map(({ of }) => of));
     expect([...owners].filter((name) => classes.get(name) !== 'CodedError')).toEqual([]);
@@ -60,7 +60,7 @@ describe('the table of error codes', () => {
   });
 });
 
-describe('an error', () => {
+describe('explainFailure and asStartError', () => {
   it.each([
     [new OperatorError('put it right'), true],
     [new StartError('later'), true],
@@ -70,12 +70,12 @@ describe('an error', () => {
     [new StoreFault('x is not a function', ''), false],
     [new DecodeError('truncated', 4, 'an AVP'), false],
     [new TypeError('x is not a function'), false],
-  ])('is told to people only if it is meant for them: %s', (error, told) => {
+  ])('shows a message to the user only for errors meant for users: %s', (error, told) => {
     expect(explainFailure(error)).toBe(told ? error.message : undefined);
   });
 
   it.each<ConstructorParameters<typeof DatabaseError>[0]>(['ERR_STORE_NEWER', 'ERR_STORE_REFUSED'])(
-    'of a start stays what it is where an operator has to put something right: %s',
+    'keeps an error of a start that an operator must fix: %s',
     (code) => {
       const error = new DatabaseError(code, 'why');
       expect(asStartError(error)).toBe(error);
@@ -87,7 +87,7 @@ describe('an error', () => {
     'ERR_STORE_LOCKED',
     'ERR_STORE_DOWN',
     'ERR_STORE_FULL',
-  ])('of a start says that it may work later: %s', (code) => {
+  ])('turns an error of a start that may pass into a StartError: %s', (code) => {
     expect(asStartError(new DatabaseError(code, 'why'))).toMatchObject({ name: 'StartError', message: 'why' });
   });
 });

@@ -14,7 +14,7 @@ const VIEW: NasSessionView = {
   diameterSession: 'paa;1;2',
 };
 
-/** The routes of a PAA with one session, that listens on IPv4 only, and what its NAS was fed. */
+/** The routes of a PAA with one session that listens on IPv4 only, and the inputs of its NAS. */
 function routes() {
   const fed: NasInput[] = [];
   const nas = { has: (id: number) => id === VIEW.sessionId, list: () => [VIEW] } as unknown as Nas;
@@ -29,8 +29,8 @@ function routes() {
   return { fed, call };
 }
 
-describe('the control socket of a PAA', () => {
-  it('shows sessions for people and programs', () => {
+describe('paaRoutes', () => {
+  it('lists sessions with readable values', () => {
     expect(routes().call('GET /sessions')).toEqual([
       {
         session: '000000ab',
@@ -46,13 +46,13 @@ describe('the control socket of a PAA', () => {
     ]);
   });
 
-  it.each([1, 716, 65_535])('invites a PaC that listens on port %i', (port) => {
+  it.each([1, 716, 65_535])('sends a start to a PaC that listens on port %i', (port) => {
     const { fed, call } = routes();
     expect(call('POST /session/start', { address: '192.0.2.9', port })).toEqual({ invited: `192.0.2.9 port ${port}` });
     expect(fed).toEqual([{ type: 'invite', peer: { address: '192.0.2.9', port, local: 'lo4' } }]);
   });
 
-  it('invites a PaC on the port of PANA if none is named', () => {
+  it('sends a start to port 716 by default', () => {
     const { fed, call } = routes();
     call('POST /session/start', { address: '192.0.2.9' });
     expect(fed).toMatchObject([{ peer: { port: 716 } }]);
@@ -66,7 +66,7 @@ describe('the control socket of a PAA', () => {
     [{ address: 'host' }, 'host is not an IP address'],
     [undefined, 'undefined is not an IP address'],
     [{ address: 'fe80::1%lo' }, 'this PAA listens on no IPv6 address'],
-  ])('refuses to invite %j', (body, problem) => {
+  ])('rejects a start to %j', (body, problem) => {
     const { fed, call } = routes();
     expect(() => call('POST /session/start', body)).toThrow(problem);
     expect(fed).toEqual([]);
@@ -76,14 +76,14 @@ describe('the control socket of a PAA', () => {
     ['end', 'terminate'],
     ['reauth', 'reauthenticate'],
     ['ping', 'ping'],
-  ])('tells a session to %s', (route, command) => {
+  ])('passes command %s to a session', (route, command) => {
     const { fed, call } = routes();
     expect(call(`POST /session/${route}`, { session: '000000AB' })).toEqual({ asked: command });
     expect(fed).toEqual([{ type: 'command', sessionId: 0xab, command }]);
   });
 
   it.each([undefined, {}, { session: 171 }, { session: 'ac' }, { session: '0000000ab' }, { session: 'ab ' }])(
-    'knows no session by %j',
+    'finds no session for %j',
     (body) => {
       const { fed, call } = routes();
       expect(() => call('POST /session/end', body)).toThrow('no session');

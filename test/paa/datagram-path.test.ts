@@ -9,7 +9,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('a datagram goes from its socket through the driver to the NAS once, and its answer back once', async () => {
+it('A datagram passes socket, driver, NAS and back, each once', async () => {
   const scene = await paaScene(await makePki('p256'));
   const handle = vi.spyOn(Nas.prototype, 'handle');
   const feed = vi.spyOn(Driver.prototype, 'feed');
@@ -23,15 +23,15 @@ it('a datagram goes from its socket through the driver to the NAS once, and its 
   const asked = outputs.filter(({ type }) => type === 'ask').length;
   const sent = outputs.filter(({ type }) => type === 'send').length;
   const came = inputs.filter((type) => type === 'datagram').length;
-  // The machine was stepped for datagrams and answers only: nothing that it said came back to it.
+  // The NAS got only datagrams and answers: none of its outputs came back as an input.
   expect(inputs.filter((type) => type === 'answer')).toHaveLength(asked);
   expect(inputs).toHaveLength(came + asked);
-  // Only the NAS hears from where a datagram came.
+  // Only the NAS gets the source address of a datagram.
   const fed = feed.mock.calls.filter(
     ([input]) => (input as { type: string }).type === 'datagram' && 'from' in (input as object),
   );
   expect(fed.length).toBeGreaterThan(5);
   expect(came).toBe(fed.length);
-  // The node's sockets and the PAA's are in this process: each datagram of either was sent once.
+  // The sockets of node and PAA are both in this process: each datagram was sent once.
   expect(send).toHaveBeenCalledTimes(came + sent);
 });

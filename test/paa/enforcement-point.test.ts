@@ -8,7 +8,7 @@ const HOUR = 3_600_000;
 const A = '2001:db8:a::a';
 const B = '2001:db8:a::b';
 
-/** An enforcement point with its runner, in virtual time; the test ends its hooks. */
+/** An enforcement point and its hook runner in virtual time; the test ends the hooks. */
 class Rig {
   readonly host = new VirtualHost();
   readonly processes = new SimulatedProcesses();
@@ -28,7 +28,7 @@ class Rig {
     return new Promise((settled) => this.point.permit(admission, settled));
   }
 
-  /** Lets all hooks work that run now or because of that; returns their events, or the lines of a batch. */
+  /** Lets hooks succeed until none is left; returns their events, or the lines of a batch. */
   settle(): string[] {
     const told: string[] = [];
     for (this.host.advance(1); this.processes.running.length > 0; this.host.advance(1)) {
@@ -40,7 +40,7 @@ class Rig {
   }
 }
 
-describe('the enforcement point of the PAA', () => {
+describe('EnforcementPoint', () => {
   it('runs its hook for each event, with the values in the environment', async () => {
     const rig = new Rig(false);
     const started = rig.point.start();
@@ -66,14 +66,14 @@ describe('the enforcement point of the PAA', () => {
     expect(rig.runner.status()).toMatchObject([{ tries: 1, problem: 'exit status 1' }]);
   });
 
-  it('gives a program that takes batches the events of a moment in one run, start and stop by themselves', async () => {
+  it('passes simultaneous events to a batch program in one run, but start and stop alone', async () => {
     const rig = new Rig(true);
     void rig.point.start();
     expect(rig.settle()).toEqual(['start']);
     const permitted = [rig.permit('1', A), rig.permit('2', B)];
     rig.point.revoke('1');
     expect(rig.settle()).toEqual([
-      // The first permit has nothing to say any more.
+      // The permit of session 1 was cancelled by its revoke.
       `permit MIP6_MN_ID=2@home.example MIP6_SESSION=2 MIP6_LIFETIME=3600 MIP6_COA=${B} MIP6_INTERFACE=access0`,
       `revoke MIP6_MN_ID=1@home.example MIP6_SESSION=1 MIP6_COA=${A} MIP6_INTERFACE=access0`,
     ]);
@@ -84,7 +84,7 @@ describe('the enforcement point of the PAA', () => {
     expect(await stopped).toBe(true);
   });
 
-  it('tells what holds after a start that failed, and is told to start again at a reload', () => {
+  it('passes the current permits to hook start, at a retry and at a reload', () => {
     const rig = new Rig(false);
     void rig.point.start();
     rig.processes.only.end('exit status 1');
@@ -99,7 +99,7 @@ describe('the enforcement point of the PAA', () => {
     expect(rig.processes.calls.at(-1)?.environment).toMatchObject({ MIP6_COA: B, MIP6_COA_OLD: A });
   });
 
-  it('stops within its time even if a hook hangs: stop has its try after half of it', async () => {
+  it('kills a hanging hook after half the time to stop, and runs hook stop', async () => {
     const rig = new Rig(false);
     void rig.point.start();
     rig.settle();

@@ -23,24 +23,24 @@ import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js'
 export const SERVER = 'aaa.home.example';
 const PAA = 'paa.access.example';
 
-/** Changes the AVPs of a success; `avps` are in the order of DEA. */
+/** Changes the AVPs of a success. `avps` are in the order of DEA. */
 export type Twist = (avps: readonly Avp[]) => Avp[];
 
-/** An AAA server whose EAP is real, and whose successes are what a test makes of them. */
+/** An AAA server with real EAP whose success answers can be changed by the test. */
 export class TwistedServer {
   readonly node: AskingNode;
-  /** STRs that have come. */
+  /** STRs received. */
   readonly ended: DiameterMessage[] = [];
   readonly #pki: TestPki;
   readonly #conversations = new Map<string, EapConversation<string>>();
   twist: Twist = (avps) => [...avps];
-  /** Whether a success waits until the test says so. */
+  /** If set, successes wait for it. */
   hold: Promise<void> | undefined;
-  /** Result-Codes of the next STAs; then each is 2001. */
+  /** Result-Codes of the next STAs; later ones are 2001. */
   readonly results: number[] = [];
-  /** Successes that were made so far. */
+  /** The number of successes so far. */
   successes = 0;
-  /** More of a success, such as Session-Binding. */
+  /** Further content of a success, such as Session-Binding. */
   more: object = {};
   host: string;
 
@@ -103,13 +103,13 @@ export class TwistedServer {
 export interface Scene {
   readonly servers: readonly TwistedServer[];
   readonly lines: LogLine[];
-  /** Its Diameter sessions. */
+  /** Its sessions. */
   sessions(): readonly { readonly diameterSession?: string }[];
-  /** A node, of which nothing has been heard yet. */
+  /** Adds a node that has sent nothing yet. */
   node(): BenchNode;
 }
 
-/** A PAA in this process, on the loopback, between nodes and these servers. */
+/** Starts a PAA in this process on the loopback, connected to these servers. */
 export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]): Promise<Scene> {
   const servers = hosts.map((host) => new TwistedServer(pki, host));
   await Promise.all(servers.map(({ node }) => node.start()));

@@ -9,7 +9,7 @@ import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
 
 const OTHER_SERVER = 'aaa2.home.example';
-/** What a bench node says when it is in, and has no Mobile IPv6, for which nobody asked the server. */
+/** How a bench node fails once it has access: these servers assign no home address. */
 const IN = 'a node got no home address';
 
 let pki: TestPki;
@@ -46,7 +46,7 @@ function first(scene: Scene): TwistedServer {
   return server;
 }
 
-describe('a success that the PAA cannot use', () => {
+describe('A success answer that the PAA cannot use', () => {
   it.each<[string, Twist, string]>([
     [
       'an unknown AVP with M',
@@ -71,7 +71,7 @@ describe('a success that the PAA cannot use', () => {
       'Auth-Request-Type 1 in the answer to 3',
     ],
     ['no key', without('EAP-Master-Session-Key'), 'no EAP-Master-Session-Key of at least 64 octets'],
-  ])('since it has %s is followed by STR, and the log says why', async (_what, twist, reason) => {
+  ])('because of %s causes an STR, and the log has the reason', async (_what, twist, reason) => {
     const scene = await paaScene(pki);
     const server = first(scene);
     server.twist = twist;
@@ -95,7 +95,7 @@ describe('a success that the PAA cannot use', () => {
     expect(scene.sessions()).toMatchObject([{ state: 'WAIT_FAIL_PAN' }]);
   });
 
-  it('is not followed by STR where the server keeps no state', async () => {
+  it('causes no STR if the server keeps no state', async () => {
     const scene = await paaScene(pki);
     const server = first(scene);
     server.twist = (avps) => [...without('Auth-Application-Id')(avps), grammarian.avp('Auth-Session-State', 1)];
@@ -110,7 +110,7 @@ describe('a success that the PAA cannot use', () => {
     expect(server.ended).toEqual([]);
   });
 
-  it('since its session has ended meanwhile is followed by STR', async () => {
+  it('because its session ended meanwhile causes an STR', async () => {
     const scene = await paaScene(pki);
     const server = first(scene);
     const held: (() => void)[] = [];
@@ -132,7 +132,7 @@ describe('a success that the PAA cannot use', () => {
   });
 });
 
-describe('a success with a broken mobility AVP', () => {
+describe('A success answer with an invalid mobility AVP', () => {
   it.each<[string, Twist]>([
     [
       'a home address that is cut off',
@@ -147,7 +147,7 @@ describe('a success with a broken mobility AVP', () => {
       'two feature vectors',
       having(grammarian.avp('MIP6-Feature-Vector', 1n), grammarian.avp('MIP6-Feature-Vector', 1n)),
     ],
-  ])('costs Mobile IPv6, and not access: %s', async (_what, twist) => {
+  ])('authorizes access without Mobile IPv6: %s', async (_what, twist) => {
     const scene = await paaScene(pki);
     const server = first(scene);
     server.twist = twist;
@@ -158,7 +158,7 @@ describe('a success with a broken mobility AVP', () => {
   });
 });
 
-/** Result-Code of an ASR of this server for a session. */
+/** Sends an ASR of this server for a session; resolves to the Result-Code. */
 async function wish(server: TwistedServer, sessionId: string): Promise<number | undefined> {
   const message: DiameterMessage = grammarian.message(ASR, APPLICATION.EAP, {
     'Session-Id': sessionId,
@@ -172,7 +172,7 @@ async function wish(server: TwistedServer, sessionId: string): Promise<number | 
   return grammarian.find(answer.avps, 'Result-Code');
 }
 
-describe('a session', () => {
+describe('A session of the PAA', () => {
   const CLASSES = [Uint8Array.of(1, 2), Uint8Array.of(3)];
 
   async function entered(more: object = {}) {
@@ -186,7 +186,7 @@ describe('a session', () => {
     return { scene, server, other, sessionId };
   }
 
-  it('is ended by its own server alone, whose Class its STR brings back', async () => {
+  it('is ended by an ASR of its own server only, and its STR repeats the Class AVPs', async () => {
     const { scene, server, other, sessionId } = await entered();
     expect(await wish(other, sessionId)).toBe(5002);
     expect(scene.sessions()).toMatchObject([{ diameterSession: sessionId, state: 'OPEN' }]);
@@ -197,7 +197,7 @@ describe('a session', () => {
     expect(other.ended).toEqual([]);
   });
 
-  it('is ended again where its STR was not delivered', async () => {
+  it('sends its STR again if the STR was not delivered', async () => {
     const { server, sessionId } = await entered();
     server.results.push(3002);
     expect(await wish(server, sessionId)).toBe(2001);
@@ -206,7 +206,7 @@ describe('a session', () => {
     expect(strOf(server).map((content) => content['Session-Id'])).toEqual([sessionId, sessionId]);
   });
 
-  it('that servers of a realm share (Session-Binding) is ended by another one of them', async () => {
+  it('with a Session-Binding that allows it is ended by an ASR of another server of the realm', async () => {
     const { server, other, sessionId } = await entered({ 'Session-Binding': 3 });
     expect(await wish(other, sessionId)).toBe(2001);
     await vi.waitFor(() => expect(server.ended.length + other.ended.length).toBe(1), { timeout: 10_000 });

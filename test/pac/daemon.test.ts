@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Lets promises and files go on. */
+/** Advances time in steps and lets promises and file operations settle. */
 async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 500) {
     host.advance(500);
@@ -36,7 +36,7 @@ async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
   }
 }
 
-/** A PaC whose PAAs do not answer: where from and where to it opened sockets, `port` being ours. */
+/** Starts a PaC whose PAAs do not answer; resolves to the sockets that it opened, as `local port to address`. */
 async function sockets(pana: object, milliseconds: number, hooks: object = {}): Promise<string[]> {
   const host = new VirtualHost(undefined, Date.now());
   const options = pacSchema.parse({
@@ -60,22 +60,22 @@ async function sockets(pana: object, milliseconds: number, hooks: object = {}): 
   return opened;
 }
 
-describe('a PaC', () => {
+describe('PacDaemon', () => {
   it.each([
     [0, 'undefined'],
     [5_000, '5000'],
-  ])('speaks from its local port %i', async (port, from) => {
+  ])('sends from its local port %i', async (port, from) => {
     expect(await sockets({ paa: ['127.0.0.1'], 'local-port': port }, 500)).toEqual([`${from} to 127.0.0.1`]);
   });
 
-  it('needs its state folder only for a hook', async () => {
+  it('creates its state folder only if a hook is configured', async () => {
     const unusable = join(folder, 'certificate', 'state');
     const started = (hooks: object) => sockets({ paa: ['127.0.0.1'] }, 500, { 'state-dir': unusable, ...hooks });
     expect(await started({})).toHaveLength(1);
     await expect(started({ mn: '/bin/true' })).rejects.toThrow('ENOTDIR');
   });
 
-  it('goes on to the next PAA when one does not answer in time', async () => {
+  it('tries the next PAA when one does not answer within pci-limit', async () => {
     const opened = await sockets({ paa: ['127.0.0.1', '127.0.0.2'], 'pci-limit': '2s' }, 8_000);
     expect(opened).toEqual(['undefined to 127.0.0.1', 'undefined to 127.0.0.2']);
   });

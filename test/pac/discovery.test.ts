@@ -15,27 +15,27 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-describe('PAAs', () => {
-  it('are tried in order: the configured ones, then those of DHCP, each once', async () => {
+describe('discoverPaas', () => {
+  it('returns the configured PAAs first, then those of DHCP, each once', async () => {
     const file = join(folder, 'agents');
     await writeFile(file, '# by the DHCP client\n2001:db8::2, 192.0.2.1\n2001:db8::1\n');
     const sources = { configured: ['2001:db8::1'], file, defaultRouter: false };
     expect(await discoverPaas(sources)).toEqual(['2001:db8::1', '2001:db8::2', '192.0.2.1']);
   });
 
-  it('are none when there is no file, and nothing is said of routers', async () => {
+  it('returns nothing without a file and without default-router discovery', async () => {
     expect(await discoverPaas({ configured: [], file: join(folder, 'none'), defaultRouter: false })).toEqual([]);
   });
 
-  it('are only what is an address', () => {
+  it('accepts only addresses from the file, at most 32', () => {
     expect(addressesIn('fe80::1%eth0 $(reboot) 300.1.1.1 ::1 x\n')).toEqual(['fe80::1%eth0', '::1']);
     expect(addressesIn('::1 '.repeat(100))).toHaveLength(32);
   });
 });
 
-describe('the hook of the DHCP client', () => {
+describe('The hook script of the DHCP client', () => {
   const file = () => join(folder, 'db', 'agents');
-  /** As dhclient's and dhcpcd's scripts do it: read by their shell, with options in variables. */
+  /** Sourced by the shell, with options in variables, as the scripts of dhclient and dhcpcd do. */
   const run = async (environment: Record<string, string>) => {
     const script = `. '${hookPath('dhcp-pana.sh')}'; echo goes on`;
     const { stdout } = await promisify(execFile)('sh', ['-c', script], {
@@ -45,7 +45,7 @@ describe('the hook of the DHCP client', () => {
   };
   const found = () => discoverPaas({ configured: [], file: file(), defaultRouter: false });
 
-  it('writes what pana-pac reads, of both address families', async () => {
+  it('writes the PAAs of both address families for pana-pac', async () => {
     await run({ reason: 'BOUND', new_pana_agent: '192.0.2.1,192.0.2.2' });
     expect(await found()).toEqual(['192.0.2.1', '192.0.2.2']);
     await run({ reason: 'BOUND6', new_dhcp6_pana_agent: '2001:db8::1 2001:db8::2' });
@@ -54,7 +54,7 @@ describe('the hook of the DHCP client', () => {
     expect(await found()).toEqual(['2001:db8::1', '2001:db8::2']);
   });
 
-  it('writes nothing of a server that says something else, or for another reason', async () => {
+  it('ignores values that are no addresses, and other reasons', async () => {
     await run({ reason: 'BOUND', new_pana_agent: '192.0.2.1' });
     await run({ reason: 'RENEW', new_pana_agent: '$(reboot)' });
     await run({ reason: 'PREINIT', new_pana_agent: '192.0.2.9' });

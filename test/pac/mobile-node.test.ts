@@ -25,7 +25,7 @@ function assignment(more: Partial<MobilityAssignment> = {}): MobilityAssignment 
 
 const octetsOf = (key: Secret | undefined) => key?.use((octets) => Buffer.from(octets).toString('hex'));
 
-/** A mobile node whose hooks are recorded and whose time the test moves. */
+/** A mobile node whose hooks are recorded, in virtual time. */
 function node(mobility: { 'psk-root'?: 'msk' | 'emsk'; mode?: 'off' | 'wanted' } = {}, mn: string | null = '/h') {
   const options = pacSchema.parse({
     pana: { interface: 'wlan0' },
@@ -56,8 +56,8 @@ function node(mobility: { 'psk-root'?: 'msk' | 'emsk'; mode?: 'off' | 'wanted' }
 
 const PLACE = { sessionId: 0xabcdef01, careOfAddress: 'fe80::5%wlan0' };
 
-describe('a mobile node', () => {
-  it('runs `up` with the key of its home agent and address, and what the hook needs to know', () => {
+describe('MobileNode', () => {
+  it('runs hook up with the key for home agent and home address, and with all variables', () => {
     const { authorize, jobs, psks, mobile } = node();
     authorize({ assignment: assignment() });
     expect(jobs).toMatchObject([
@@ -81,7 +81,7 @@ describe('a mobile node', () => {
     expect(mobile.status().binding).toMatchObject({ homeAgent: '2001:db8::1' });
   });
 
-  it('with psk-root: emsk takes a key of the EMSK, and none that the access network knows', () => {
+  it('with psk-root emsk accepts a key from the EMSK only', () => {
     const wants = node({ 'psk-root': 'emsk' });
     wants.authorize({ assignment: assignment({ capability: FROM_MSK }) });
     expect([wants.events(), wants.mobile.status().binding]).toEqual([[], undefined]);
@@ -90,13 +90,13 @@ describe('a mobile node', () => {
     expect(wants.psks).toEqual([octetsOf(derivePsk(EMSK, HOME_AGENT, HOME_ADDRESS))]);
   });
 
-  it('with psk-root: msk takes no key of the EMSK', () => {
+  it('with psk-root msk rejects a key from the EMSK', () => {
     const { authorize, events } = node({ 'psk-root': 'msk' });
     authorize({ assignment: assignment({ capability: FROM_EMSK }) });
     expect(events()).toEqual([]);
   });
 
-  it('runs `refresh` for the same home agent and address, `down` and `up` for others', () => {
+  it('runs refresh for the same home agent and address, and down and up for others', () => {
     const { authorize, jobs, events } = node();
     authorize({ assignment: assignment() });
     authorize({ assignment: assignment({ lifetime: 5 }) });
@@ -109,7 +109,7 @@ describe('a mobile node', () => {
     ]);
   });
 
-  it('runs `down` when a session brings no assignment, or one that is not fit', () => {
+  it('runs down when a session brings no assignment or an invalid one, and warns unless mode is off', () => {
     for (const given of [{}, { mobilityProblem: 'home agent: it is not an address' }]) {
       const { authorize, events, warnings } = node();
       authorize({ assignment: assignment() });
@@ -123,7 +123,7 @@ describe('a mobile node', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('runs `reconfigure` when it is told to get another address, and `move` when it has one', () => {
+  it('runs reconfigure when the PAA asks for another address, and move when it has one', () => {
     const { authorize, events, mobile } = node();
     mobile.moved(PLACE as Attempt);
     authorize({ assignment: assignment(), reconfigure: true });
@@ -131,7 +131,7 @@ describe('a mobile node', () => {
     expect(events()).toEqual(['up', 'reconfigure', 'move']);
   });
 
-  it('keeps what it has for the rest of the lifetime when its session is lost, and not longer', () => {
+  it('keeps the binding until the rest of its lifetime has passed after its session is lost', () => {
     const { authorize, events, host, mobile } = node();
     authorize({ assignment: assignment() });
     mobile.keepFor(30_000, PLACE);
@@ -142,7 +142,7 @@ describe('a mobile node', () => {
     expect(mobile.status().binding).toBeUndefined();
   });
 
-  it('keeps it on when another session brings the same, and forgets the time', () => {
+  it('keeps the binding without a time limit once a new session brings the same assignment', () => {
     const { authorize, events, host, mobile } = node();
     authorize({ assignment: assignment() });
     mobile.keepFor(30_000, PLACE);
@@ -155,7 +155,7 @@ describe('a mobile node', () => {
     expect(host.timers).toBe(0);
   });
 
-  it('has nothing to take down twice, and runs no hook if it has none', async () => {
+  it('runs down once only, and no hook if none is configured', async () => {
     const { authorize, events, mobile, host } = node();
     mobile.keepFor(10, PLACE);
     expect(host.timers).toBe(0);

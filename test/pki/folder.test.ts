@@ -36,7 +36,7 @@ const certificate = async (name: string) => new X509Certificate(await text(`${na
 const crl = async () => readCrlContent(await text('crl.pem'));
 const revoked = async () => (await crl()).entries.map(({ serialNumber }) => serialNumber.toLowerCase());
 
-/** Moves the wall clock alone. */
+/** Steps the wall clock only. */
 function later(days: number): void {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * DAY });
 }
@@ -47,9 +47,9 @@ async function issueAll(kind: KeyKind = 'p256'): Promise<void> {
   await pki.issue('mn1', { kind: 'client', nai: 'mn1@home.example' }, validFor(10));
 }
 
-describe('renewing a certificate', () => {
+describe('pki renew', () => {
   it.each<KeyKind>(['p256', 'rsa'])(
-    'makes one for the same names and key, which need not be there: %s',
+    'issues a certificate with the same names and key without needing the key file: %s',
     async (kind) => {
       await issueAll(kind);
       for (const name of ['aaa', 'mn1']) {
@@ -69,7 +69,7 @@ describe('renewing a certificate', () => {
     },
   );
 
-  it('makes another key when asked, which whoever could read the old one can read', async () => {
+  it('makes a new key on request and keeps its file mode, but never readable for all', async () => {
     await issueAll();
     const before = await certificate('aaa');
     await chmod(join(folder, 'aaa-key.pem'), 0o640);
@@ -82,7 +82,7 @@ describe('renewing a certificate', () => {
     expect((await stat(join(folder, 'aaa-key.pem'))).mode & 0o777).toBe(0o640);
   });
 
-  it.each<KeyKind>(['p256', 'rsa'])('of the CA keeps what it has issued good: %s', async (kind) => {
+  it.each<KeyKind>(['p256', 'rsa'])('of the CA keeps issued certificates valid: %s', async (kind) => {
     await issueAll(kind);
     later(99);
     await pki.renew('ca', validFor(1000));
@@ -93,7 +93,7 @@ describe('renewing a certificate', () => {
     await expect(pki.renew('ca', validFor(1), { kind: 'rsa' })).rejects.toThrow('is another CA');
   });
 
-  it('does not bring a revoked one back', async () => {
+  it('rejects a revoked certificate and unknown names', async () => {
     await issueAll();
     await pki.revoke('mn1');
     await expect(pki.renew('mn1', validFor(10))).rejects.toThrow('mn1 is revoked');
@@ -101,7 +101,7 @@ describe('renewing a certificate', () => {
     await expect(pki.renew('crl', validFor(10))).rejects.toThrow('no certificate');
   });
 
-  it('leaves none that revoking its name would miss', async () => {
+  it('leaves all certificates of a name revocable by that name', async () => {
     await issueAll();
     const serials = [serialOf(await text('mn1.pem'))];
     await pki.renew('mn1', validFor(10));
@@ -115,8 +115,8 @@ describe('renewing a certificate', () => {
   });
 });
 
-describe('the CRL', () => {
-  it('is made anew with what it holds, for as many days as before', async () => {
+describe('The CRL', () => {
+  it('is renewed with the same entries and the same number of days as before', async () => {
     await issueAll();
     await pki.revoke('mn1');
     const before = await crl();
@@ -132,14 +132,14 @@ describe('the CRL', () => {
     expect((await crl()).nextUpdate?.getTime()).toBeGreaterThan(Date.now() + 89.9 * DAY);
   });
 
-  it('loses nothing when commands meet', async () => {
+  it('loses no entry when commands run at the same time', async () => {
     await issueAll();
     const names = ['mn2', 'mn3', 'mn4', 'mn5'];
     const [first, second] = [new PkiFolder(folder), new PkiFolder(folder)];
     await Promise.all(names.map((name) => first.issue(name, { kind: 'client', nai: `${name}@x` }, validFor(1))));
     await Promise.all(names.flatMap((name) => [first.revoke(name), second.renewCrl()]));
     expect(await revoked()).toHaveLength(4);
-    // Another process, which has the lock.
+    // Stands for another process that holds the lock.
     const lock = new Database(join(folder, '.lock'));
     lock.exec('BEGIN EXCLUSIVE');
     await expect(new PkiFolder(folder, 10).revoke('mn1')).rejects.toThrow('another command works on');
@@ -149,8 +149,8 @@ describe('the CRL', () => {
   });
 });
 
-describe('the list', () => {
-  it('shows CA, CRL and certificates with their ends', async () => {
+describe('pki list', () => {
+  it('shows CA, CRL and certificates with their state', async () => {
     await issueAll();
     await pki.issue('mn2', { kind: 'client', nai: 'mn2@home.example' }, validFor(60));
     await pki.revoke('mn2');
@@ -167,11 +167,11 @@ describe('the list', () => {
   });
 });
 
-describe('names', () => {
+describe('Names in certificates', () => {
   const NAME = 'Home, Inc. + "CA" #1 \\ = <x>; CN=Müller';
 
   it.each<KeyKind>(['p256', 'rsa'])(
-    'of a CA are whole in all that it issues, whatever characters they have: %s',
+    'of a CA with special characters are equal in all that it issues: %s',
     async (kind) => {
       await pki.init(NAME, kind, 100);
       await pki.issue('mn1', { kind: 'client', nai: 'x,CN=admin@home.example' }, validFor(10));
@@ -189,7 +189,7 @@ describe('names', () => {
     },
   );
 
-  it('that nobody can have are refused before anything is made', async () => {
+  it('that are invalid are rejected before anything is written', async () => {
     await expect(pki.init(' ', 'p256', 1)).rejects.toThrow('a CA needs a name');
     await issueAll();
     for (const host of ['', '*.home.example', 'a b', 'a..b']) {
@@ -204,8 +204,8 @@ describe('names', () => {
   });
 });
 
-describe('a CA of other programs', () => {
-  it('keeps its whole name and the identifier of its key when it is renewed', async () => {
+describe('A CA made by another program', () => {
+  it('keeps its subject and key identifier when it is renewed', async () => {
     const subject = '/O=Acme/OU=Access + Home/CN=Acme CA';
     const [key, ca] = [join(folder, 'ca-key.pem'), join(folder, 'ca.pem')];
     const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9'];
@@ -220,7 +220,7 @@ describe('a CA of other programs', () => {
     expect(certificatesOfPem(await text('ca.pem'))[0]?.subjectKeyId).toBe('0102030405');
   });
 
-  it('that another one certified is not renewed here', async () => {
+  it('that another CA certified is not renewed here', async () => {
     const root = await makeCa('root', 'p256', validFor(10));
     const { keyPem, certificatePem } = await issueCertificate(root, { kind: 'server', hosts: ['sub'] }, validFor(5));
     await writeFile(join(folder, 'ca-key.pem'), keyPem);
@@ -230,8 +230,8 @@ describe('a CA of other programs', () => {
   });
 });
 
-describe('revoking', () => {
-  it('leads to no files outside the folder, and not to the CA, which nobody would believe', async () => {
+describe('pki revoke', () => {
+  it('rejects the CA itself and names outside the folder', async () => {
     await issueAll();
     const before = await text('crl.pem');
     await expect(pki.revoke('ca')).rejects.toThrow('a CA cannot revoke itself');
@@ -244,8 +244,8 @@ describe('revoking', () => {
   });
 });
 
-describe('more days than there are', () => {
-  it('are refused, and leave what was there', async () => {
+describe('A validity beyond the year 9999', () => {
+  it('is rejected, and files stay unchanged', async () => {
     const other = new PkiFolder(join(folder, 'other'));
     await expect(other.init('CA', 'p256', 1, 1e9)).rejects.toThrow('until the year 10000');
     await other.init('CA', 'p256', 1);
@@ -256,7 +256,7 @@ describe('more days than there are', () => {
     expect(await text('crl.pem')).toBe(before);
   });
 
-  it('of a CRL from before are forgotten', async () => {
+  it('is not derived from an existing CRL with invalid dates', async () => {
     await issueAll();
     const issued = { certificatePem: await text('ca.pem'), keyPem: await text('ca-key.pem') };
     const odd = await makeCrl(issued, [], new Date(), new Date(Date.UTC(1899, 11, 30)));
@@ -265,8 +265,8 @@ describe('more days than there are', () => {
   });
 });
 
-describe('a folder that cannot be written to', () => {
-  /** The disk is full from this write on; returns what makes room. */
+describe('A pki folder on a full disk', () => {
+  /** Makes every write fail with ENOSPC after the first `writes`; returns a function that undoes it. */
   async function fillAfter(writes: number): Promise<() => void> {
     const file = await open(folder);
     const prototype = Object.getPrototypeOf(file) as typeof file;
@@ -278,7 +278,7 @@ describe('a folder that cannot be written to', () => {
     return () => spy.mockRestore();
   }
 
-  it('stays as it is, with nothing half-made in it', async () => {
+  it('keeps its files, with no partial file; a broken lock file is reported', async () => {
     await issueAll();
     const before = await readdir(folder);
     const makeRoom = await fillAfter(0);
@@ -289,7 +289,7 @@ describe('a folder that cannot be written to', () => {
     await expect(pki.renewCrl()).rejects.toThrow(/cannot lock .* by .*\.lock: file is not a database/);
   });
 
-  it.each([0, 1, 2])('can be begun again when the disk was full after %i files', async (writes) => {
+  it.each([0, 1, 2])('can be initialized again after init failed at file %i', async (writes) => {
     const makeRoom = await fillAfter(writes);
     await expect(pki.init('CA', 'p256', 10)).rejects.toThrow('ENOSPC');
     makeRoom();

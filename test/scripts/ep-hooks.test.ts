@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(state, { recursive: true, force: true }));
 
-/** Stands in for a program of the system. */
+/** Writes a substitute for a program of the system. */
 async function program(name: string, text: string): Promise<void> {
   await writeFile(join(bin, name), `#!/bin/sh\nbin=${bin}\n${text}\n`);
   await chmod(join(bin, name), 0o755);
@@ -93,7 +93,7 @@ const HOSTILE = ['$(touch pwned)', '2001:db8::1;id', '`id`', '2001:db8::1 ::2', 
 
 // ---------------------------------------------------------------------------------------------------------------- pf
 
-/** Keeps the anchor's rules and its table of clients in files; says what it was told. */
+/** Keeps the anchor's rules and the table of clients in files, and records its command lines. */
 const PFCTL = `
 echo "$*" >>"$bin/calls"
 [ "$1" = -q ] && shift
@@ -131,7 +131,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
   const pf = new EpHook('ep-pf.sh', command);
   const clients = async () => (await lines('clients')).sort();
 
-  /** What pfctl was told since the last look, but for looking. */
+  /** The command lines of pfctl since the last call, except queries. */
   async function told(): Promise<string[]> {
     const calls = await lines('calls');
     await rm(join(bin, 'calls'), { force: true });
@@ -147,7 +147,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     );
   });
 
-  it.runIf(runs)('sets up rules for each interface, and ends what passed before there were any', async () => {
+  it.runIf(runs)('start loads rules for each interface and removes earlier states once', async () => {
     await settle('ACCESS_INTERFACE="em1 vlan7"\n');
     await pf.works('start');
     expect(await lines('rules')).toEqual([
@@ -163,7 +163,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await told()).toEqual(['-a pana -f -']);
   });
 
-  it.runIf(runs)('lets a client in, takes it along, and shuts it out with its states', async () => {
+  it.runIf(runs)("permit, move and revoke add and delete the client's address, with its states", async () => {
     await pf.works('start');
     await told();
     await pf.works('permit', { coa: A, lifetime: 3600 });
@@ -178,7 +178,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
       `-k ::/0 -k ${A}`,
       `-a pana -t pana_clients -T add ${B}`,
     ]);
-    // Somebody else has the address again.
+    // Another session has the address now.
     await pf.works('revoke', { session: '0000000c' });
     expect(await told()).toEqual([]);
     await pf.works('revoke', { session: '0000000b', coa: C4 });
@@ -186,7 +186,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await told()).toEqual([`-a pana -t pana_clients -T delete ${C4}`, `-k ${C4}`, `-k 0.0.0.0/0 -k ${C4}`]);
   });
 
-  it.runIf(runs)('holds to the last event of an address in a batch', async () => {
+  it.runIf(runs)('batch applies the last event of each address', async () => {
     await pf.works('start', line('permit', { coa: B }));
     await told();
     await pf.works(
@@ -199,30 +199,33 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
         line('move', { session: '0000000d', coa: '192.0.2.12', old: C4 }),
     );
     expect(await clients()).toEqual(['192.0.2.12', A]);
-    // Whoever is in at the end is not cut off on the way.
+    // The states of a client that stays are kept.
     expect(await told()).not.toContain(`-k ${A}`);
     await pf.works('batch', line('permit', { coa: A }) + line('revoke', { coa: A }));
     expect(await clients()).toEqual(['192.0.2.12']);
     expect((await told()).slice(1)).toEqual([`-k ${A}`, `-k ::/0 -k ${A}`]);
   });
 
-  it.runIf(runs)('drops at a start who may pass no longer, and at a stop everybody', async () => {
-    await pf.works('start', line('permit', { coa: A }) + line('permit', { session: '0000000b', coa: C4 }));
-    expect(await clients()).toEqual([C4, A]);
-    await told();
-    await pf.works('start', line('permit', { coa: A }) + line('permit', { session: '0000000c', coa: B }));
-    expect(await clients()).toEqual([A, B]);
-    expect(await told()).toEqual(['-a pana -f -', `-k ${C4}`, `-k 0.0.0.0/0 -k ${C4}`]);
-    await pf.works('stop');
-    expect(await clients()).toEqual([]);
-    expect(await lines('rules')).toHaveLength(3);
-    expect(await told()).toContain(`-k ${B}`);
-    await settle('AT_STOP=open\n');
-    await pf.works('stop');
-    expect(await lines('rules')).toEqual([]);
-  });
+  it.runIf(runs)(
+    'start removes clients that are no longer permitted; stop removes all, or the rules with AT_STOP=open',
+    async () => {
+      await pf.works('start', line('permit', { coa: A }) + line('permit', { session: '0000000b', coa: C4 }));
+      expect(await clients()).toEqual([C4, A]);
+      await told();
+      await pf.works('start', line('permit', { coa: A }) + line('permit', { session: '0000000c', coa: B }));
+      expect(await clients()).toEqual([A, B]);
+      expect(await told()).toEqual(['-a pana -f -', `-k ${C4}`, `-k 0.0.0.0/0 -k ${C4}`]);
+      await pf.works('stop');
+      expect(await clients()).toEqual([]);
+      expect(await lines('rules')).toHaveLength(3);
+      expect(await told()).toContain(`-k ${B}`);
+      await settle('AT_STOP=open\n');
+      await pf.works('stop');
+      expect(await lines('rules')).toEqual([]);
+    },
+  );
 
-  it.runIf(runs)('says that nothing is forwarded from a link-local address', async () => {
+  it.runIf(runs)('permit warns that packets from a link-local address are not forwarded', async () => {
     await pf.works('start');
     expect(await pf.works('permit', { coa: 'fe80::5%em1' })).toBe(
       'client fe80::5%em1: packets from a link-local address are not forwarded\n',
@@ -232,7 +235,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await clients()).toEqual([]);
   });
 
-  it.runIf(runs)('does not start where its rules would not be looked at', async () => {
+  it.runIf(runs)('start fails if pf is disabled or its rules lack the anchor', async () => {
     await writeFile(join(bin, 'main'), 'pass all flags S/SA keep state\n');
     expect(await pf.run('start')).toEqual({
       status: 1,
@@ -243,7 +246,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await told()).toEqual([]);
   });
 
-  it.runIf(runs)('does nothing with what is no address, no session or no event', async () => {
+  it.runIf(runs)('rejects invalid addresses, sessions, events and interfaces without a change', async () => {
     await pf.works('start', line('permit', { coa: A }));
     await told();
     for (const coa of HOSTILE) {
@@ -262,7 +265,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await clients()).toEqual([A]);
   });
 
-  it.runIf(runs)('shows what it would do', async () => {
+  it.runIf(runs)('shows the commands with DRY_RUN=yes and runs none', async () => {
     await settle('DRY_RUN=yes\n');
     expect(await pf.works('start', line('permit', { coa: A }))).toContain(
       `persist {\n${A}\n}\nblock drop in quick on em1`,
@@ -277,7 +280,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
 
 // --------------------------------------------------------------------------------------------------------------- nft
 
-/** Keeps the elements of sets in a file, all of a run or none; "fail" is a command that it does not take. */
+/** Keeps the elements of the sets in a file and applies a run as a whole or not at all. */
 const NFT = `
 [ "$*" = '-t list table inet pana_ep' ] && { [ -f "$bin/elements" ]; exit; }
 [ "$*" = '-f -' ] || exit 1
@@ -302,7 +305,7 @@ mv "$bin/after" "$bin/elements"
 rm -f "$bin/before"
 `;
 
-/** Neighbours as the kernel has them: a file of "ADDRESS DEVICE MAC". */
+/** Prints the kernel's neighbours from a file of "ADDRESS DEVICE MAC" lines. */
 const IP = `
 [ "$*" != 'link show dev em1' ] || exit 0
 [ "$1 $2" = 'neigh show' ] || exit 1
@@ -330,23 +333,26 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     await neighbours(`${A} em1 ${MAC_A}`, `${B} em1 ${MAC_B}`, `${C4} em1 ${MAC_A}`, `${LOCAL} em1 ${MAC_A}`);
   });
 
-  it.runIf(runs)('lets a client in with its MAC address, takes it along, and shuts it out', async () => {
-    await nft.works('start');
-    expect(await elements()).toEqual([]);
-    await nft.works('permit', { coa: A, lifetime: 60 });
-    expect(await text('given')).toContain(`clients6 { ${A} . ${MAC_A} timeout 60s }`);
-    expect(await elements()).toEqual(ofA);
-    await nft.works('permit', { session: '0000000b', coa: C4 });
-    expect(await elements()).toEqual([`clients4 ${C4} . ${MAC_A}`, ofA[0], `down4 ${C4}`, ofA[1]]);
-    await nft.works('revoke', { session: '0000000b', coa: C4 });
-    await nft.works('move', { coa: B, old: A });
-    expect(await elements()).toEqual([`clients6 ${B} . ${MAC_B}`, `down6 ${B}`]);
-    await nft.works('revoke', { coa: B });
-    await nft.works('revoke', { coa: B });
-    expect(await elements()).toEqual([]);
-  });
+  it.runIf(runs)(
+    "permit, move and revoke change the client's elements, with its MAC address and lifetime",
+    async () => {
+      await nft.works('start');
+      expect(await elements()).toEqual([]);
+      await nft.works('permit', { coa: A, lifetime: 60 });
+      expect(await text('given')).toContain(`clients6 { ${A} . ${MAC_A} timeout 60s }`);
+      expect(await elements()).toEqual(ofA);
+      await nft.works('permit', { session: '0000000b', coa: C4 });
+      expect(await elements()).toEqual([`clients4 ${C4} . ${MAC_A}`, ofA[0], `down4 ${C4}`, ofA[1]]);
+      await nft.works('revoke', { session: '0000000b', coa: C4 });
+      await nft.works('move', { coa: B, old: A });
+      expect(await elements()).toEqual([`clients6 ${B} . ${MAC_B}`, `down6 ${B}`]);
+      await nft.works('revoke', { coa: B });
+      await nft.works('revoke', { coa: B });
+      expect(await elements()).toEqual([]);
+    },
+  );
 
-  it.runIf(runs)('holds to the last event of an address in a batch', async () => {
+  it.runIf(runs)('batch applies the last event of each address', async () => {
     await nft.works('start', line('permit', { coa: B }));
     await nft.works(
       'batch',
@@ -361,7 +367,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual([]);
   });
 
-  it.runIf(runs)('shuts out the MAC address that it let in, whatever the neighbours are now', async () => {
+  it.runIf(runs)('revoke removes the MAC address that permit added, even if the neighbour has changed', async () => {
     await nft.works('start');
     await nft.works('permit', { coa: A });
     await neighbours(`${A} em1 ${MAC_B}`);
@@ -372,23 +378,26 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual([]);
   });
 
-  it.runIf(runs)('keeps a MAC address that the kernel has forgotten, at a new start too', async () => {
-    await nft.works('start');
-    await nft.works('permit', { coa: A });
-    await neighbours(`${A} em1`);
-    await nft.works('permit', { coa: A });
-    expect(await elements()).toEqual(ofA);
-    await nft.works('start', line('permit', { coa: A }));
-    expect(await elements()).toEqual(ofA);
-    await nft.works('start');
-    // Its session was over.
-    expect(await nft.works('start', line('permit', { coa: A }))).toContain('its address alone counts');
-    expect(await elements()).toEqual([`clients6_no_mac ${A}`, `down6 ${A}`]);
-    await nft.works('revoke', { coa: A });
-    expect(await elements()).toEqual([]);
-  });
+  it.runIf(runs)(
+    'keeps a MAC address that the kernel has forgotten, also across start, until its session ends',
+    async () => {
+      await nft.works('start');
+      await nft.works('permit', { coa: A });
+      await neighbours(`${A} em1`);
+      await nft.works('permit', { coa: A });
+      expect(await elements()).toEqual(ofA);
+      await nft.works('start', line('permit', { coa: A }));
+      expect(await elements()).toEqual(ofA);
+      await nft.works('start');
+      // The start without its permit has ended its session.
+      expect(await nft.works('start', line('permit', { coa: A }))).toContain('its address alone counts');
+      expect(await elements()).toEqual([`clients6_no_mac ${A}`, `down6 ${A}`]);
+      await nft.works('revoke', { coa: A });
+      expect(await elements()).toEqual([]);
+    },
+  );
 
-  it.runIf(runs)('moves a client that has a MAC address only to an address that a neighbour has', async () => {
+  it.runIf(runs)('move of a client with a MAC address needs a neighbour with the new address', async () => {
     await neighbours(`${A} em1 ${MAC_A}`);
     await nft.works('start');
     await nft.works('permit', { coa: A });
@@ -401,14 +410,14 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual([`clients6 ${B} . ${MAC_A}`, `down6 ${B}`]);
   });
 
-  it.runIf(runs)('takes no MAC address from a link where no clients are', async () => {
+  it.runIf(runs)('permit ignores neighbours on other interfaces', async () => {
     await neighbours(`${A} wan0 ${MAC_B}`);
     await nft.works('start');
     expect(await nft.works('permit', { coa: A })).toContain('its address alone counts');
     expect(await elements()).toEqual([`clients6_no_mac ${A}`, `down6 ${A}`]);
   });
 
-  it.runIf(runs)('knows a client from a link-local address by its MAC address, on its link', async () => {
+  it.runIf(runs)('permit of a link-local address uses the MAC address on its interface', async () => {
     await settle('ACCESS_INTERFACE="em1 em2"\n');
     await neighbours(`${LOCAL} em1 ${MAC_A}`, `${LOCAL} em2 ${MAC_B}`);
     await nft.works('start');
@@ -425,7 +434,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     );
   });
 
-  it.runIf(runs)('leaves a MAC address in for as long as one of its sessions lasts', async () => {
+  it.runIf(runs)('with ADDRESSES=mac keeps a MAC address until its last session ends', async () => {
     await settle('ADDRESSES=mac\n');
     await nft.works('start');
     await nft.works('permit', { coa: A });
@@ -437,7 +446,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual([]);
   });
 
-  it.runIf(runs)('does not leave a MAC address in for a session that passes by its address', async () => {
+  it.runIf(runs)('removes a MAC address although another session has it together with its address', async () => {
     await nft.works('start');
     await nft.works('permit', { coa: A });
     await nft.works('permit', { session: '0000000b', coa: `${LOCAL}%em1` });
@@ -446,18 +455,21 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual(ofA);
   });
 
-  it.runIf(runs)('lets nothing on to what a node used once its MAC address is out, and not before', async () => {
-    await settle('ADDRESSES=mac\n');
-    await nft.works('start');
-    await nft.works('permit', { coa: A });
-    await nft.works('permit', { coa: A });
-    expect(await text('given')).not.toContain('seen');
-    await nft.works('revoke', { coa: A });
-    expect(await text('given')).toContain(`delete element inet pana_ep seen4 { ${C4} }`);
-    expect(await text('given')).not.toContain(`seen6 { ${B} }`);
-  });
+  it.runIf(runs)(
+    'with ADDRESSES=mac removes the addresses seen from a MAC address when that is removed, not before',
+    async () => {
+      await settle('ADDRESSES=mac\n');
+      await nft.works('start');
+      await nft.works('permit', { coa: A });
+      await nft.works('permit', { coa: A });
+      expect(await text('given')).not.toContain('seen');
+      await nft.works('revoke', { coa: A });
+      expect(await text('given')).toContain(`delete element inet pana_ep seen4 { ${C4} }`);
+      expect(await text('given')).not.toContain(`seen6 { ${B} }`);
+    },
+  );
 
-  it.runIf(runs)('leaves the old or the new when it is killed, and goes on from there', async () => {
+  it.runIf(runs)('leaves the old or the new state when it is killed, and works again afterwards', async () => {
     await nft.works('start');
     await nft.works('permit', { coa: A });
     await neighbours(`${A} em1 ${MAC_B}`);
@@ -470,18 +482,18 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     await nft.works('start', line('permit', { coa: A }));
     await nft.works('revoke', { coa: A });
     expect(await elements()).toEqual([]);
-    // Nothing is left in its folder, either.
+    // No lock or partial file of it is in the way.
     await nft.works('stop');
     expect((await nft.run('permit', { coa: A })).status).toBe(0);
   });
 
-  it.runIf(runs)('says so when somebody removed its table', async () => {
+  it.runIf(runs)('permit reports a missing table and the remedy', async () => {
     await nft.works('start');
     await rm(join(bin, 'elements'));
     expect((await nft.run('permit', { coa: A })).output).toContain('SIGHUP');
   });
 
-  it.runIf(runs)('does nothing with what is no address, no session or no event', async () => {
+  it.runIf(runs)('rejects invalid addresses, sessions, events and settings without a change', async () => {
     await nft.works('start', line('permit', { coa: A }));
     await rm(join(bin, 'given'));
     for (const coa of HOSTILE) {
@@ -504,12 +516,12 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await text('given')).toBe('');
   });
 
-  it.runIf(runs)('shows what it would do', async () => {
+  it.runIf(runs)('shows the commands with DRY_RUN=yes and runs none', async () => {
     await settle('DRY_RUN=yes\n');
     const start = await nft.works('start', line('permit', { coa: A, lifetime: 4_294_967_295 }));
     expect(start).toContain('hook forward');
     expect(start).not.toContain('does not exist');
-    // nft takes no more digits.
+    // nft accepts no more digits.
     expect(start).toContain(' timeout 99999999s ');
     expect(await nft.works('permit', { coa: A })).toContain(`add element inet pana_ep clients6 { ${A} . ${MAC_A} }`);
     expect(await text('given')).toBe('');

@@ -26,13 +26,13 @@ grep -qx "$name" "$bin/running" 2>/dev/null || exit 1
 
 afterEach(() => rm(state, { recursive: true, force: true }));
 
-/** Stands in for a program of the system. */
+/** Writes a substitute for a program of the system. */
 async function program(name: string, text: string): Promise<void> {
   await writeFile(join(bin, name), `#!/bin/sh\nbin=${bin}\n${text}\n`);
   await chmod(join(bin, name), 0o755);
 }
 
-/** A daemon that goes into the background, or says so and is gone. */
+/** A daemon that stays in the background, or exits at once although it reports success. */
 const daemon = (name: string, stays = true, more = '') =>
   program(name, `echo "${name} $*" >>"$bin/calls"\n${stays ? `echo ${name} >>"$bin/running"` : 'exit 0'}\n${more}`);
 
@@ -49,10 +49,10 @@ async function hook(script: string, event: string, n = 1, more: { readonly key?:
 const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\n${settings}`);
 const OTHER_KEY = { key: `0x${'ee'.repeat(64)}` };
 
-describe('a home agent on Linux with racoon and UMIP', () => {
+describe('ha-linux.sh with racoon and UMIP', () => {
   const ha = (event: string, n = 1, more = {}) => hook('ha-linux.sh', event, n, more);
 
-  it('starts what does not run, and has what runs read its file again when that is another', async () => {
+  it('starts daemons that do not run, and reloads a running one only if its configuration changed', async () => {
     await settle('MIP6D_RELOAD=hup\n');
     expect(await ha('up')).toEqual({ status: 0, output: 'nodes: 1\n' });
     expect(await calls()).toEqual([
@@ -62,7 +62,7 @@ describe('a home agent on Linux with racoon and UMIP', () => {
     ]);
     await ha('up', 2);
     expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
-    // racoon reads psk.txt at every look-up: nothing else has changed.
+    // racoon reads psk.txt at every look-up, so a new key needs no reload.
     await ha('refresh', 2, OTHER_KEY);
     expect(await calls()).toEqual(['']);
     await ha('down', 2);
@@ -72,7 +72,7 @@ describe('a home agent on Linux with racoon and UMIP', () => {
     expect(await ha('probe')).toEqual({ status: 1, output: 'error: mip6d is not running\n' });
   });
 
-  it('sees for itself whether mip6d reads its file again', async () => {
+  it('restarts mip6d unless it can reload its configuration', async () => {
     await settle('RADVD=no\n');
     await ha('up');
     await calls();
@@ -83,7 +83,7 @@ describe('a home agent on Linux with racoon and UMIP', () => {
     expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
   });
 
-  it('does not believe a daemon that says it started', async () => {
+  it('fails if mip6d does not stay up or is not installed', async () => {
     await settle('RADVD=no\n');
     await daemon('mip6d', false);
     expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d did not stay up\n' });
@@ -93,7 +93,7 @@ describe('a home agent on Linux with racoon and UMIP', () => {
   });
 });
 
-it('a mobile node on Linux starts mip6d anew for another home address only', async () => {
+it('mn-linux.sh restarts mip6d for another home address only', async () => {
   await settle('');
   expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
   expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
@@ -105,7 +105,7 @@ it('a mobile node on Linux starts mip6d anew for another home address only', asy
   expect(await calls()).toEqual(['pkill -x mip6d', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
 });
 
-it('racoon and setkey on Linux need no Mobile IPv6 daemon', async () => {
+it('mn-linux.sh with MOBILITY=none runs racoon and setkey only', async () => {
   await settle('MOBILITY=none\n');
   expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
   expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf', 'setkey -f $STATE/setkey.conf']);
@@ -114,7 +114,7 @@ it('racoon and setkey on Linux need no Mobile IPv6 daemon', async () => {
 });
 
 describe('SHISA on FreeBSD', () => {
-  it('has policies and the home address before mnd on a mobile node', async () => {
+  it('mn-freebsd.sh sets policies and home address before it starts mnd', async () => {
     await settle('INTERFACE=fxp0\n');
     expect(await hook('mn-freebsd.sh', 'up')).toMatchObject({ status: 0 });
     expect(await calls()).toEqual([
@@ -136,7 +136,7 @@ describe('SHISA on FreeBSD', () => {
     ]);
   });
 
-  it('has policies and the anycast address of home agents before had on a home agent', async () => {
+  it("ha-freebsd.sh sets policies and the home agents' anycast address before it starts had", async () => {
     await settle('INTERFACE=fxp0\n');
     expect(await hook('ha-freebsd.sh', 'up')).toMatchObject({ status: 0 });
     expect(await calls()).toEqual([

@@ -9,7 +9,7 @@ export interface TestNode {
   readonly key: string;
 }
 
-/** The nth of many nodes, each with a key of its own. */
+/** The nth test node, with a key of its own. */
 export function testNode(n: number): TestNode {
   const hex = n.toString(16).padStart(2, '0');
   return { id: `mn${n}@home.example`, hoa: `2001:db8:1::${(0x1000 + n).toString(16)}`, key: `0x${hex.repeat(64)}` };
@@ -20,9 +20,9 @@ export interface Run {
   readonly event: string;
   readonly node: TestNode;
   readonly ike?: 'ikev1' | 'ikev2';
-  /** What stands before the script on the command line. */
+  /** A command prefix of the script. */
   readonly shell?: readonly string[];
-  /** A folder of programs that are found first. */
+  /** A folder of programs that is first in PATH. */
   readonly programs?: string;
   readonly key?: string;
 }
@@ -32,7 +32,7 @@ export interface Ended {
   readonly output: string;
 }
 
-/** Runs a hook as a daemon does, in a process group of its own. */
+/** Runs a hook as a daemon does, in its own process group. */
 export async function runHook(state: string, { script, event, node, ike = 'ikev2', ...more }: Run): Promise<Ended> {
   const { shell = [], programs, key = node.key } = more;
   await mkdir(join(state, 'keys'), { recursive: true });
@@ -60,17 +60,17 @@ export async function runHook(state: string, { script, event, node, ike = 'ikev2
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** What hooks have as PATH, with a folder of programs that are found first. */
+/** The PATH of hooks, with a folder of programs in front. */
 export function pathWith(programs: string | undefined): string {
   return programs === undefined ? PATH : `${programs}:${PATH}`;
 }
 
-/** Runs a command in a process group of its own, with this on its standard input. */
+/** Runs a command in its own process group with this standard input. */
 export function runCommand(command: readonly string[], input: string, env: Record<string, string>): Promise<Ended> {
   const [program = '', ...parameters] = command;
   return new Promise((resolve, reject) => {
     const child = spawn(program, parameters, { detached: true, stdio: 'pipe', env });
-    // It need not read it.
+    // The command may end without reading it.
     child.stdin.on('error', () => undefined).end(input);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -83,13 +83,13 @@ export function runCommand(command: readonly string[], input: string, env: Recor
   });
 }
 
-/** The shells that hooks are written for. */
+/** The shells that hooks must support. */
 export const SHELLS = [
   { shell: 'dash', command: ['dash'] },
   { shell: 'busybox sh', command: ['busybox', 'sh'] },
 ];
 
-/** The files that a hook has made, by their paths; not its records, its lock, and what it left when it was killed. */
+/** The files that a hook wrote, by path and mode; not its records, its lock and temporary files. */
 export async function made(state: string): Promise<Map<string, string>> {
   const entries = await readdir(state, { recursive: true, withFileTypes: true });
   const files = new Map<string, string>();
@@ -102,7 +102,7 @@ export async function made(state: string): Promise<Map<string, string>> {
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Files one below the other, as a person reads them. */
+/** The files as one text. */
 export function asText(files: ReadonlyMap<string, string>): string {
   return [...files].map(([path, text]) => `===== ${path}\n${text}`).join('\n');
 }

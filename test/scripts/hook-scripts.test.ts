@@ -89,8 +89,8 @@ const SAINFO = `{
 }
 `;
 
-describe.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s on a mobile node', (script) => {
-  it('writes racoon as it works with a name and a key', async () => {
+describe.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s', (script) => {
+  it('writes a racoon configuration with identifier and key', async () => {
     await hook(script, { event: 'up' });
     expect(await file('psk.txt')).toBe(`ha.home.example ${KEYS[0]}\n`);
     expect(await file('racoon.conf')).toBe(`path pre_shared_key "$STATE/psk.txt";
@@ -104,7 +104,7 @@ ${RACOON_PROPOSAL}}
 sainfo address 2001:db8:1::1234[any] 135 address 2001:db8:1::1[any] 135 ${SAINFO}`);
   });
 
-  it('has a new key after refresh, and leaves nothing after down, however often', async () => {
+  it('replaces the key at refresh, and removes all files at down, which may be repeated', async () => {
     await hook(script, { event: 'up' });
     await hook(script, { event: 'up' });
     await hook(script, { event: 'refresh', key: KEYS[1] });
@@ -116,15 +116,15 @@ sainfo address 2001:db8:1::1234[any] 135 address 2001:db8:1::1[any] 135 ${SAINFO
     await hook(script, { event: 'down', key: undefined });
   });
 
-  it('never puts the key into its output', async () => {
+  it('never prints the key', async () => {
     const { stdout, stderr } = await hook(script, { event: 'up', key: KEYS[1] });
     expect(stdout + stderr).not.toContain('1111');
     expect(stdout).toContain('dry run: ');
   });
 });
 
-describe('mn-linux.sh', () => {
-  it('writes what UMIP wants', async () => {
+describe('mn-linux.sh with UMIP', () => {
+  it('writes mip6d.conf', async () => {
     await hook('mn-linux.sh', { event: 'up' });
     expect(await file('mip6d.conf')).toBe(`NodeConfig MN;
 DebugLevel 0;
@@ -150,8 +150,8 @@ IPsecPolicySet {
   });
 });
 
-describe('mn-freebsd.sh', () => {
-  it('writes policies for setkey, and how to take them away', async () => {
+describe('mn-freebsd.sh with SHISA', () => {
+  it('writes setkey files that add and delete its policies', async () => {
     await hook('mn-freebsd.sh', { event: 'up' });
     expect(
       await file('setkey.conf'),
@@ -165,7 +165,7 @@ spddelete 2001:db8:1::1 2001:db8:1::1234 mobility-header -P in;
   });
 });
 
-describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s on a home agent', (script) => {
+describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s with several nodes', (script) => {
   const ha = (event: string, node: (typeof NODES)[number], key?: string) =>
     hook(script, { event, role: 'ha', node, ...(key === undefined ? {} : { key }) });
   const sainfo = ({ id, hoa }: (typeof NODES)[number]) =>
@@ -183,7 +183,7 @@ ${RACOON_PROPOSAL}  passive on;
 }
 `;
 
-  it('serves one node, two, the other one, and none', async () => {
+  it("writes racoon's files for one node, two, the other and none", async () => {
     await ha('up', NODES[0], KEYS[0]);
     expect(await file('psk.txt')).toBe(`${NODES[0].id} ${KEYS[0]}\n`);
     expect(await file('racoon.conf')).toBe(head + sainfo(NODES[0]));
@@ -202,7 +202,7 @@ ${RACOON_PROPOSAL}  passive on;
 
   it('loses no node when many hooks run at once', async () => {
     const nodes = Array.from({ length: 12 }, (_, i) => ({ id: `n${i}@home.example`, hoa: `2001:db8:1::${i + 16}` }));
-    // Each has a key file of its own, as from the daemon.
+    // Each has its own key file, as from the daemon.
     await Promise.all(
       nodes.map(async (node, i) => {
         const keyFile = join(state, 'keys', String(i));
@@ -218,9 +218,9 @@ ${RACOON_PROPOSAL}  passive on;
     expect(names.sort()).toEqual(nodes.map(({ id }) => id).sort());
   });
 
-  it('goes on after a hook that was killed half-way', async () => {
+  it('works after a hook was killed halfway', async () => {
     await ha('up', NODES[0], KEYS[0]);
-    // A lock whose holder is gone, and a half of a file.
+    // The lock of a process that has ended, and a partial file.
     await symlink('999999', join(state, '.locked'));
     await writeFile(join(state, '.new.999999'), 'half');
     const before = await file('racoon.conf');
@@ -232,15 +232,15 @@ ${RACOON_PROPOSAL}  passive on;
   it.each([
     { what: 'a number that another process has now', target: `${process.pid}@0b6e7a0c-0000-0000-0000-000000000000:77` },
     { what: 'a number alone that another process has now', target: `${process.pid}` },
-  ])('takes no notice of a lock from before the power cut: $what', async ({ target }) => {
+  ])('removes a lock from before a restart of the host: $what', async ({ target }) => {
     await symlink(target, join(state, '.locked'));
-    // Whoever removed it then did not come to an end either.
+    // The process that was about to remove it was killed too.
     await symlink(target, join(state, '.locked.stale'));
     await ha('up', NODES[0], KEYS[0]);
     expect((await readdir(state)).filter((name) => name.startsWith('.locked'))).toEqual([]);
   });
 
-  it('removes a stale lock also where an earlier version was killed as it did so', async () => {
+  it('removes a stale lock left by an earlier version that was killed while removing it', async () => {
     await symlink('999999', join(state, '.locked'));
     await mkdir(join(state, '.locked.stale'));
     await ha('up', NODES[0], KEYS[0]);
@@ -266,8 +266,8 @@ ${RACOON_PROPOSAL}  passive on;
   });
 });
 
-describe('ha-linux.sh', () => {
-  it('writes what UMIP wants, for every node', async () => {
+describe('ha-linux.sh with UMIP', () => {
+  it('writes mip6d.conf for all nodes', async () => {
     for (const [i, node] of NODES.entries()) await hook('ha-linux.sh', { event: 'up', role: 'ha', node, key: KEYS[i] });
     const policy = (hoa: string) => `
 IPsecPolicySet {
@@ -289,8 +289,8 @@ ${policy('2001:db8:1::5678')}${policy('2001:db8:1::1234')}`);
   });
 });
 
-describe('ha-freebsd.sh', () => {
-  it('keeps the policies of all nodes for a start of the host', async () => {
+describe('ha-freebsd.sh with SHISA', () => {
+  it('writes the policies of all nodes to setkey.conf for the next boot', async () => {
     for (const [i, node] of NODES.entries())
       await hook('ha-freebsd.sh', { event: 'up', role: 'ha', node, key: KEYS[i] });
     const lines = (await file('setkey.conf')).trim().split('\n');
@@ -306,7 +306,7 @@ describe('ep-list.sh', () => {
   const ep = (event: string, session: string, address: string) =>
     hook('ep-list.sh', { event, role: 'ep', environment: { MIP6_SESSION: session, MIP6_COA: address } });
 
-  it('lists who may pass', async () => {
+  it('lists the permitted sessions with address and lifetime', async () => {
     await ep('permit', '0000000a', '2001:db8:a::11');
     await ep('permit', '0000000b', 'fe80::1%eth0');
     await ep('move', '0000000a', '2001:db8:b::11');
@@ -319,11 +319,11 @@ describe('ep-list.sh', () => {
   });
 });
 
-describe('values that are hostile', () => {
+describe('Hostile values', () => {
   const scripts = ['mn-linux.sh', 'mn-freebsd.sh', 'ha-linux.sh', 'ha-freebsd.sh'];
   const ids = ['a"b', "a'b", 'a\nb', '$(touch pwned)', 'a;b', '-rf', '.hidden', '..', 'a/../b', 'x'.repeat(300), ''];
 
-  it.each(scripts)('never reach a file of %s, whoever calls it', async (script) => {
+  it.each(scripts)('are rejected by %s before it writes a file', async (script) => {
     const role = script.startsWith('mn') ? 'mn' : 'ha';
     for (const id of ids) {
       await expect(hook(script, { event: 'up', role, node: { id, hoa: NODES[0].hoa } })).rejects.toThrow(

@@ -14,7 +14,7 @@ beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'pana-old-key-'));
   programs = join(state, 'bin');
   await mkdir(programs);
-  // What a charon says whose IKE_SAs are those of the file "sas".
+  // Prints the IKE_SAs of the file "sas", as charon does.
   const swanctl = `#!/bin/sh
 case $1 in
 --list-sas) cat ${state}/sas ;;
@@ -33,7 +33,7 @@ afterEach(() => rm(state, { recursive: true, force: true }));
 const settle = (more: string) =>
   writeFile(join(state, 'hooks.conf'), `IKE=strongswan\nMOBILITY=none\nSWANCTL_DIR=${state}/swanctl\n${more}`);
 
-/** charon's IKE_SAs, each `seconds` old by its own clock. */
+/** Sets charon's IKE_SAs; `seconds` is their age by charon's clock. */
 function sas(list: readonly { readonly spi: string; readonly seconds: number; readonly connection?: string }[]) {
   const lines = list.map(
     ({ spi, seconds, connection = CONNECTION }) =>
@@ -51,7 +51,7 @@ async function knowsOld(): Promise<boolean> {
   return (await readFile(join(state, 'swanctl/conf.d', `pana-${NODE.id}.conf`), 'utf8')).includes('-old');
 }
 
-it('keeps the old key beside an IKE_SA that was up before the new key, however old charon says it is', async () => {
+it('ha-linux.sh probe keeps the old key while the IKE_SA from before the new key is up, at any age', async () => {
   await hook('up');
   for (const seconds of [0, 1, 5]) {
     await sas([{ spi: 'a1', seconds }]);
@@ -61,7 +61,7 @@ it('keeps the old key beside an IKE_SA that was up before the new key, however o
   }
 });
 
-it('forgets the old key when another IKE_SA has come, also where charon gives it the same unique id', async () => {
+it('ha-linux.sh probe deletes the old key when another IKE_SA is up, even with the same unique id', async () => {
   await hook('up');
   await sas([{ spi: 'a1', seconds: 5 }]);
   await hook('refresh', NEW_KEY);
@@ -70,7 +70,7 @@ it('forgets the old key when another IKE_SA has come, also where charon gives it
   expect(await knowsOld()).toBe(false);
 });
 
-it("takes another node's IKE_SA, and one whose SPI only begins alike, for no use of this key", async () => {
+it('ha-linux.sh probe ignores IKE_SAs of other nodes and compares whole SPIs', async () => {
   await hook('up');
   await sas([{ spi: 'a12', seconds: 5 }]);
   await hook('refresh', NEW_KEY);
@@ -85,7 +85,7 @@ it("takes another node's IKE_SA, and one whose SPI only begins alike, for no use
   expect(await knowsOld()).toBe(false);
 });
 
-it('keeps the old key when the hook that brought the new one was killed before it could look', async () => {
+it('ha-linux.sh probe keeps the old key if the refresh hook could not record the IKE_SA', async () => {
   await hook('up');
   await sas([{ spi: 'a1', seconds: 5 }]);
   await settle('DRY_RUN=yes\n');
@@ -99,7 +99,7 @@ it('keeps the old key when the hook that brought the new one was killed before i
   expect(await knowsOld()).toBe(false);
 });
 
-it('forgets the old key when its time is over', async () => {
+it('ha-linux.sh probe deletes the old key after OLD_KEY_SECONDS', async () => {
   await hook('up');
   await sas([{ spi: 'a1', seconds: 5 }]);
   await hook('refresh', NEW_KEY);
@@ -108,7 +108,7 @@ it('forgets the old key when its time is over', async () => {
   expect(await knowsOld()).toBe(false);
 });
 
-it('keeps the old key through a step of the wall clock', async () => {
+it('ha-linux.sh probe keeps the old key through a step of the wall clock', async () => {
   await hook('up');
   await sas([{ spi: 'a1', seconds: 5 }]);
   await hook('refresh', NEW_KEY);

@@ -10,18 +10,18 @@ import { Lab } from '../../dist/lab/lab.js';
 
 const execute = promisify(execFile);
 const SCRIPTS = fileURLToPath(new URL('../../scripts', import.meta.url));
-/** Nobody else may be become without root. */
+/** Without root no other user is possible. */
 const USER = userInfo().username;
 let lab: Lab | undefined;
 
 afterEach(async () => {
-  // Whatever a test that failed has left.
+  // Stops what a failed test left running.
   if (lab) await execute('sh', [lab.path('pana_aaa'), 'stop']).catch(() => undefined);
   await lab?.close();
   lab = undefined;
 });
 
-/** As much of rc.subr(8) as these scripts lean on. */
+/** The part of rc.subr(8) that these scripts use. */
 const RC_SUBR = `
 load_rc_config() { [ ! -f "@FOLDER@/rc.conf" ] || . "@FOLDER@/rc.conf"; }
 check_pidfile() {
@@ -55,7 +55,9 @@ run_rc_command() {
 }
 `;
 
-/** As much of daemon(8): supervises the program in the background, with its output in a file. */
+/**
+ * The part of daemon(8) that these scripts use: supervises the program in the background, with its output in a file.
+ */
 const DAEMON = `#!/bin/sh
 echo "$@" >"@FOLDER@/daemon.arguments"
 if [ "\${SUPERVISING:-}" != yes ]; then
@@ -108,7 +110,7 @@ async function call(path: string, command: string): Promise<{ status: number; ou
   }
 }
 
-/** Resolves with a file in the lab's folder once this text is in it. */
+/** Resolves with a file of the lab's folder once it contains this text. */
 async function holds(made: Lab, file: string, text: string): Promise<string> {
   let changed: () => void = () => undefined;
   const watcher = watch(made.path(), () => changed());
@@ -127,22 +129,25 @@ async function holds(made: Lab, file: string, text: string): Promise<string> {
 }
 
 describe('rc.d scripts', () => {
-  it.each(['pana_aaa', 'pana_paa', 'pana_pac'])('%s has what rcorder and rc.subr look for', async (name) => {
-    const text = await readFile(`${SCRIPTS}/rc.d/${name}`, 'utf8');
-    expect((await stat(`${SCRIPTS}/rc.d/${name}`)).mode & 0o111).toBe(0o111);
-    expect(text).toMatch(new RegExp(`^# PROVIDE: ${name}\n# REQUIRE: LOGIN NETWORKING\n# KEYWORD: shutdown$`, 'm'));
-    expect(text).toContain(`rcvar="${name}_enable"`);
-    expect(text).toContain(`: "\${${name}_enable:=NO}"`);
-    expect(text.trimEnd().endsWith('run_rc_command "$1"')).toBe(true);
-    // load_rc_config comes after name and rcvar, defaults after it.
-    const order = ['name=', 'rcvar=', 'load_rc_config', '_enable:=NO', 'command=', 'run_rc_command'];
-    const places = order.map((word) => text.indexOf(`\n${word.startsWith('_') ? `: "\${${name}` : ''}${word}`));
-    expect(places).toEqual([...places].sort((a, b) => a - b));
-    expect(places[0]).toBeGreaterThan(0);
-    for (const shell of ['sh', 'bash']) await execute(shell, ['-n', `${SCRIPTS}/rc.d/${name}`]);
-  });
+  it.each(['pana_aaa', 'pana_paa', 'pana_pac'])(
+    '%s has the headers and variables that rcorder and rc.subr need',
+    async (name) => {
+      const text = await readFile(`${SCRIPTS}/rc.d/${name}`, 'utf8');
+      expect((await stat(`${SCRIPTS}/rc.d/${name}`)).mode & 0o111).toBe(0o111);
+      expect(text).toMatch(new RegExp(`^# PROVIDE: ${name}\n# REQUIRE: LOGIN NETWORKING\n# KEYWORD: shutdown$`, 'm'));
+      expect(text).toContain(`rcvar="${name}_enable"`);
+      expect(text).toContain(`: "\${${name}_enable:=NO}"`);
+      expect(text.trimEnd().endsWith('run_rc_command "$1"')).toBe(true);
+      // load_rc_config comes after name and rcvar, defaults come after it.
+      const order = ['name=', 'rcvar=', 'load_rc_config', '_enable:=NO', 'command=', 'run_rc_command'];
+      const places = order.map((word) => text.indexOf(`\n${word.startsWith('_') ? `: "\${${name}` : ''}${word}`));
+      expect(places).toEqual([...places].sort((a, b) => a - b));
+      expect(places[0]).toBeGreaterThan(0);
+      for (const shell of ['sh', 'bash']) await execute(shell, ['-n', `${SCRIPTS}/rc.d/${name}`]);
+    },
+  );
 
-  it('start, reload and stop a daemon, which takes a good configuration only', async () => {
+  it('start, reload and stop a daemon, and refuse an invalid configuration', async () => {
     const made = await Lab.make();
     lab = made;
     await (await made.startAaa()).daemon.stop();

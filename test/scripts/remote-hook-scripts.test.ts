@@ -40,7 +40,7 @@ function run(command: readonly string[], environment: Record<string, string>, in
     }
     child.once('error', reject);
     child.once('close', (status) => resolve({ status, output }));
-    // What is refused early is not read to its end.
+    // The script may end without reading all input.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
@@ -77,7 +77,7 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
       `echo "argument $1"; env; cat "$MIP6_PSK_FILE"; ls -ld "$MIP6_PSK_FILE"; ls -ld "\${MIP6_PSK_FILE%/*}"`,
     );
 
-  it('runs the hook with these values and no others, and leaves no key', async () => {
+  it('runs the hook with the received values only, and removes the key', async () => {
     const { status, output } = await receive(await recorder(), text(...MESSAGE, `PSK=${KEY}`, 'END'), {
       SSH_CONNECTION: '2001:db8::1 1 2001:db8::2 22',
       HOOK: 'other',
@@ -95,7 +95,7 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
     expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]);
   });
 
-  it("passes on the hook's status, and leaves no key then either", async () => {
+  it("exits with the hook's status, and removes the key after a failure", async () => {
     const hook = await script('hook', 'echo no luck >&2; exit 7');
     expect(await receive(hook, text(...MESSAGE, `PSK=${KEY}`, 'END'))).toEqual({ status: 7, output: 'no luck\n' });
     expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]);
@@ -129,7 +129,7 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
     ['nothing', [], 'cut off'],
     ['too much', ['MIP6_EVENT=down', `MIP6_MN_ID=${'x'.repeat(9_000)}`, 'END'], 'longer than'],
     ['a long name', ['MIP6_EVENT=down', `MIP6_MN_ID=${'x'.repeat(254)}`, 'END'], 'MIP6_MN_ID'],
-  ])('refuses %s', async (_what, lines, complaint) => {
+  ])('rejects %s', async (_what, lines, complaint) => {
     const hook = await script('hook', `touch "${folder}/ran"`);
     const { status, output } = await receive(hook, text(...lines));
     expect(output).toContain(complaint);
@@ -138,7 +138,7 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
     expect(await readdir(folder)).toEqual(['hook']);
   });
 
-  it('refuses a message whose last line is cut off', async () => {
+  it('rejects a message without a final line feed', async () => {
     const hook = await script('hook', `touch "${folder}/ran"`);
     expect(await receive(hook, 'MIP6_EVENT=down\nEND')).toMatchObject({ status: 65 });
     expect(await readdir(folder)).toEqual(['hook']);
@@ -146,7 +146,7 @@ describe.each(SHELLS)('ha-receive.sh under %s %s', (...shell) => {
 });
 
 describe.each(SHELLS)('ha-ssh.sh under %s %s', (...shell) => {
-  /** With a program in ssh's place that shows its arguments and its input. */
+  /** Runs it with a substitute for ssh that prints its arguments and its input. */
   async function send(environment: Record<string, string>, event = 'up'): Promise<Ended> {
     const [bin, keys, state] = ['bin', 'ssh', 'state'].map((name) => join(folder, name)) as [string, string, string];
     for (const each of [bin, keys, state]) await mkdir(each, { recursive: true });
@@ -167,7 +167,7 @@ describe.each(SHELLS)('ha-ssh.sh under %s %s', (...shell) => {
     });
   }
 
-  it('says all values on standard input, and none in arguments', async () => {
+  it('sends all values on standard input, and none in arguments', async () => {
     const { status, output } = await send({ FAKE_STATUS: '7' });
     const [before = '', after = ''] = output.split('END-OF-ARGUMENTS\n');
     expect(status).toBe(7);
@@ -191,7 +191,7 @@ describe.each(SHELLS)('ha-ssh.sh under %s %s', (...shell) => {
     expect(before).not.toContain(KEY);
   });
 
-  it('sends no key where there is none', async () => {
+  it('sends no key with down', async () => {
     const { output } = await send({}, 'down');
     expect(output).toContain('MIP6_EVENT=down\n');
     expect(output).not.toContain('PSK');
@@ -207,7 +207,7 @@ describe.each(SHELLS)('ha-ssh.sh under %s %s', (...shell) => {
     ['[2001:db8::1]', 'root', '22', '2001:db8::1'],
     ['[2001:db8::1]:2222', 'root', '2222', '2001:db8::1'],
     ['pana@[2001:db8::1]:2222', 'pana', '2222', '2001:db8::1'],
-  ])('reads the target %s', async (target, user, port, host) => {
+  ])('accepts the target %s', async (target, user, port, host) => {
     const { status, output } = await send({ MIP6_HA_TARGET: target });
     expect(output).toContain(`\n-l\n${user}\n-p\n${port}\n--\n${host}\nha-receive\n`);
     expect(status).toBe(0);
@@ -223,14 +223,14 @@ describe.each(SHELLS)('ha-ssh.sh under %s %s', (...shell) => {
     '@ha.example',
     'root@',
     '[2001:db8::1]x',
-  ])('refuses the target %s', async (target) => {
+  ])('rejects the target %s', async (target) => {
     const { status, output } = await send({ MIP6_HA_TARGET: target });
     expect(output).toContain('error: the target');
     expect(output).not.toContain('END-OF-ARGUMENTS');
     expect(status).toBe(1);
   });
 
-  it('refuses a home agent without a key of its own', async () => {
+  it('rejects a home agent without its own ssh key', async () => {
     expect((await send({ MIP6_HA_ID: 'ha2' })).output).toContain('no key of the home agent ha2');
     expect((await send({ MIP6_HA_ID: '../ha1' })).output).toContain('MIP6_HA_ID is not a plain name');
   });
@@ -249,7 +249,7 @@ describe('probe-ping.sh', () => {
     });
   };
 
-  it('answers as ping does, soon', async () => {
+  it("exits with ping's status, and limits the time of ping", async () => {
     expect(await probe('probe', 0)).toEqual({ status: 0, output: '' });
     expect(await readFile(join(folder, 'arguments'), 'utf8')).toMatch(/-c 1 -[wt] 2 2001:db8:1::1\n$/);
     expect(await probe('probe', 1)).toEqual({ status: 1, output: '' });
@@ -257,16 +257,16 @@ describe('probe-ping.sh', () => {
   });
 });
 
-describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s that is asked whether its home agent is alive', (name) => {
+describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s probe', (name) => {
   const probe = async () => {
     await mkdir(join(folder, 'bin'), { recursive: true });
-    // Nothing runs here.
+    // No daemon runs.
     await script('bin/pgrep', 'exit 1');
     const places = { PATH: `${folder}/bin:${SYSTEM_PATH}`, MIP6_STATE_DIR: folder };
     return run([hookPath(name), 'probe'], { ...places, MIP6_EVENT: 'probe', MIP6_ROLE: 'ha' });
   };
 
-  it('says yes until its first node comes, then whether its daemons run', async () => {
+  it('succeeds until the first node is there, then fails if a daemon does not run', async () => {
     expect(await probe()).toMatchObject({ status: 0 });
     await mkdir(join(folder, 'nodes'));
     await writeFile(join(folder, 'nodes', 'mn1'), '');

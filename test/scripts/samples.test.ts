@@ -12,15 +12,15 @@ const SAMPLES = [
   { name: 'pana-aaa', schema: aaaSchema },
 ] as const;
 
-describe.each(SAMPLES)('the sample configuration of $name', ({ name, schema }) => {
+describe.each(SAMPLES)('Sample configuration of $name', ({ name, schema }) => {
   const path = new URL(`../../scripts/config/${name}.example.yaml`, import.meta.url).pathname;
   const sources = { flags: {}, environment: {}, prefix: 'X' };
 
-  it('is one that the daemon takes', async () => {
+  it('is accepted by the daemon', async () => {
     await expect(loadOptions(schema, { ...sources, file: path })).resolves.toBeDefined();
   });
 
-  it('is one with everything that is commented out, too', async () => {
+  it('is valid with every commented-out key set', async () => {
     // A line "  # key: value  # why" is an example of a key that is not set.
     const [, text = ''] = readFileSync(path, 'utf8').split(/\n\n(.*)/s);
     const all = text.replaceAll(/^( *)# ?((?: *(?:- )?[a-z-]+:| {2,})[^#\n]*).*$/gm, '$1$2');
@@ -29,7 +29,7 @@ describe.each(SAMPLES)('the sample configuration of $name', ({ name, schema }) =
     expect(result.error?.issues ?? []).toEqual([]);
   });
 
-  it('and every key of the schema say what they are for', () => {
+  it('has a description for every key of the schema', () => {
     for (const { name: key, description } of optionKeys(schema)) expect(`${key}: ${description}`).toMatch(/: .{8,}/);
   });
 });

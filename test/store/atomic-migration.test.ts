@@ -9,7 +9,7 @@ import { openSqlite } from '../../src/store/database.js';
 import { KNOWN_MIGRATIONS, MIGRATIONS } from '../../src/store/schema.js';
 import { contentOf, OLD_VERSIONS, writeOld } from './old-stores.js';
 
-/** No store at all, and one of each version but this one's. */
+/** An empty path and a store of each earlier schema version. */
 const STARTS = ['nothing', ...OLD_VERSIONS];
 
 let folder: string;
@@ -35,14 +35,14 @@ async function open(path: string): Promise<void> {
   await (await openSqlite(path)).destroy();
 }
 
-/** What a store is to be after it was opened. */
+/** The content of a store after it was opened. */
 async function migrated(start: string): Promise<unknown> {
   const path = begin(start);
   await open(path);
   return contentOf(path);
 }
 
-/** Calls `before` in front of each statement on one file that may change it. */
+/** Calls `before` ahead of each statement that may change this file. */
 function watch(path: string, before: () => void): void {
   const { prepare } = Database.prototype;
   vi.spyOn(Database.prototype, 'prepare').mockImplementation(function (this: Database.Database, text: string) {
@@ -56,11 +56,11 @@ function watch(path: string, before: () => void): void {
   });
 }
 
-describe('a store whose process is killed in front of a statement of its migration', () => {
-  it.each(STARTS)('opens with all that was in it, from %s on', async (start) => {
+describe('A migration that is killed before one of its statements', () => {
+  it.each(STARTS)('is completed without loss at the next opening, from %s', async (start) => {
     const expected = await migrated(start);
     const path = begin(start);
-    // What the process has given to the system by then is what its end leaves.
+    // A copy of the files is what a process killed at this point leaves behind.
     const left: string[] = [];
     watch(path, () => {
       const copy = join(folder, `killed${left.length}.db`);
@@ -78,13 +78,13 @@ describe('a store whose process is killed in front of a statement of its migrati
   });
 });
 
-describe('a store whose disk is full', () => {
-  it.each(STARTS)('says so, and is brought up to date when there is room, from %s on', async (start) => {
+describe('A migration on a full disk', () => {
+  it.each(STARTS)('fails with ERR_STORE_FULL and succeeds once there is space, from %s', async (start) => {
     const expected = await migrated(start);
     const pages = statSync(begin(start), { throwIfNoEntry: false })?.size ?? 0;
     const { pragma } = Database.prototype;
     let refused = 0;
-    // 0 would be no limit.
+    // 0 would mean no limit.
     for (let room = Math.max(1, pages / 4096); ; room += 1) {
       const path = begin(start);
       vi.spyOn(Database.prototype, 'pragma').mockImplementation(function (this: Database.Database, text, options) {
@@ -104,12 +104,12 @@ describe('a store whose disk is full', () => {
       await open(path);
       expect(contentOf(path)).toEqual(expected);
     }
-    // The last migration of SQLite may need no more room than there is.
+    // The last migration may fit into the space that exists.
     if (start === 'nothing') expect(refused).toBeGreaterThan(5);
   });
 });
 
-/** Runs the first statements of a migration one by one, as earlier versions did, up to where they were killed. */
+/** Runs the first statements of a migration in autocommit mode, as earlier versions did. Resolves to how many ran. */
 async function runPart(path: string, migration: string, statements: number): Promise<number> {
   const file = new Database(path);
   let done = 0;
@@ -134,10 +134,10 @@ async function runPart(path: string, migration: string, statements: number): Pro
   return done;
 }
 
-describe('a store that an earlier version has left in the middle of a migration', () => {
+describe('A store in which an earlier version stopped within a migration', () => {
   const next = (start: string) => KNOWN_MIGRATIONS[OLD_VERSIONS.indexOf(start) + 1] ?? '';
 
-  it.each(STARTS)('is repaired, from %s on', async (start) => {
+  it.each(STARTS)('is repaired, from %s', async (start) => {
     const expected = await migrated(start);
     for (let statements = 1; ; statements += 1) {
       const path = begin(start);
@@ -148,7 +148,7 @@ describe('a store that an earlier version has left in the middle of a migration'
     }
   });
 
-  it('is refused when somebody has written to it since, and left as it is', async () => {
+  it('is refused unchanged if rows were written to a table of the migration', async () => {
     const path = begin('0002-origin');
     await runPart(path, '0003-history', 4);
     const file = new Database(path);
@@ -159,7 +159,7 @@ describe('a store that an earlier version has left in the middle of a migration'
     expect(contentOf(path)).toEqual(before);
   });
 
-  it('is refused when a column of it was used, or when its schema is of no version', async () => {
+  it('is refused if a column of the migration holds data, or if its schema matches no version', async () => {
     const used = begin('0003-history');
     await runPart(used, '0004-operator', 1);
     const file = new Database(used);

@@ -47,18 +47,18 @@ function userOf(server: ClockedServer): StoreUser {
   return new StoreUser(() => server as unknown as Store);
 }
 
-/** One home agent, and a subscriber that has a lease of an hour on it. */
+/** Adds a subscriber with a lease of one hour. */
 async function given(server: ClockedServer, nai = 'mn@home.example', more: Partial<BootstrapRequest> = {}) {
   const user = userOf(server);
   await user.addSubscriber(nai);
   return (await user.given(nai, `session of ${nai}`, { ...OWN_TIME, ...more })).lease;
 }
 
-/** By the server's clock; an hour. */
+/** Times are the server's own; lifetimes are one hour. */
 const OWN_TIME = { now: undefined as never, sessionLifetime: HOUR, leaseLifetime: HOUR };
 
 for (const { kind, runs, without, place } of DATABASES) {
-  describe.skipIf(without !== undefined)(`a step of the wall clock, in ${kind},`, () => {
+  describe.skipIf(without !== undefined)(`A step of the wall clock in ${kind}`, () => {
     beforeEach(async () => {
       folder = await mkdtemp(join(tmpdir(), 'pana-clock-'));
       where = await place();
@@ -76,13 +76,13 @@ for (const { kind, runs, without, place } of DATABASES) {
       ['a day back', -DAY],
       ['two seconds forwards', 2_000],
       ['two seconds back', -2_000],
-    ])('of %s frees a lease and ends a session neither early nor late', async (_what, step) => {
+    ])('of %s ends lease and session exactly when their hour is over', async (_what, step) => {
       const server = await start();
       await userOf(server).addAgent(1);
       const lease = await given(server);
       world.pass(10 * MINUTE);
       world.step(step);
-      // Nobody has seen it yet.
+      // No server has noticed the step yet.
       expect(await server.run('expire', { limit: 10 })).toEqual([]);
       await server.keeper.look();
       expect(server.steps).toEqual([step]);
@@ -97,12 +97,12 @@ for (const { kind, runs, without, place } of DATABASES) {
       expect((await server.run('listSessions', {})).items).toEqual([]);
       const [held] = (await server.run('leaseHistory', {})).items;
       expect(held?.endedAt).toBe(world.wall);
-      // It was had for an hour, to which a small step may be added.
+      // The recorded time is one hour; a small step may be added to it.
       expect(Math.abs(world.wall - HOUR - (held?.acquiredAt ?? 0))).toBeLessThan(10_000);
       expect(server.steps).toEqual([step]);
     });
 
-    it('is written down among the changes by hand', async () => {
+    it('is recorded in the audit trail', async () => {
       const server = await start();
       world.step(-DAY);
       await server.keeper.look();
@@ -111,7 +111,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       ]);
     });
 
-    it.each([DAY, -DAY])('of %i ms changes neither the key of tickets nor the time that it has', async (step) => {
+    it.each([DAY, -DAY])('of %i ms changes neither the ticket key nor its remaining validity', async (step) => {
       const server = await start();
       const { value } = await server.run('ticketKey', { every: HOUR });
       world.pass(10 * MINUTE);
@@ -120,7 +120,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       expect(await server.run('ticketKey', { every: HOUR })).toEqual({ value, validFor: 50 * MINUTE });
     });
 
-    it.each([DAY, -DAY])('of %i ms leaves to another server its word about a home agent', async (step) => {
+    it.each([DAY, -DAY])('of %i ms does not shorten the trust in a probe by another server', async (step) => {
       const server = await start();
       await userOf(server).addAgent(1);
       const probe = { name: 'ha1', trust: MINUTE };
@@ -133,19 +133,19 @@ for (const { kind, runs, without, place } of DATABASES) {
       expect(await server.run('probedHomeAgent', { ...probe, alive: true, by: 'this' })).toBeDefined();
     });
 
-    it('is made once by many servers, whichever sees it first', async () => {
+    it('is applied once, by the first of several servers that notices it', async () => {
       const [one, two, three] = [await start(), await start(), await start()];
       await userOf(one).addAgent(1);
       await given(one);
       const told = () => servers.flatMap(({ steps }) => steps).sort((a, b) => b - a);
       const expires = async () => (await one.run('showLease', { of: 'mn@home.example' })).expiresAt - world.wall;
       world.step(DAY);
-      // In one thread SQLite cannot wait for SQLite.
+      // SQLite connections of one thread cannot wait for each other.
       if (kind === 'PostgreSQL') await Promise.all(servers.map(({ keeper }) => keeper.look()));
       else for (const { keeper } of servers) await keeper.look();
       expect(told()).toEqual([DAY]);
       expect(await expires()).toBe(HOUR);
-      // A server that has not looked goes by the new time as soon as it writes.
+      // A server that has not noticed the step uses the corrected time as soon as it writes.
       world.step(-HOUR);
       await two.keeper.look();
       expect(await three.run('expire', { limit: 10 })).toEqual([]);
@@ -155,7 +155,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       await three.keeper.look();
       expect(told()).toEqual([DAY, -HOUR]);
       expect(await expires()).toBe(HOUR);
-      // So does one that has missed two.
+      // So does a server that missed two steps.
       world.step(DAY);
       await one.keeper.look();
       world.step(DAY);
@@ -166,7 +166,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       expect(await two.run('expire', { limit: 10 })).toHaveLength(3);
     });
 
-    it('leaves what was before the server ran, unless that would be in the future', async () => {
+    it("leaves times before the server's start unchanged, unless they would lie in the future", async () => {
       let server = await start();
       await userOf(server).addAgent(1);
       await given(server, 'mn@home.example');
@@ -180,7 +180,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       const times = async () =>
         (await server.run('leaseHistory', {})).items.map(({ acquiredAt, endedAt = 0 }) => [acquiredAt, endedAt]);
       expect(await times()).toEqual([[NOW, NOW + MINUTE]]);
-      // And back again: all is as if nothing had been.
+      // The opposite step restores the original times.
       world.step(-DAY);
       await server.keeper.look();
       expect(await times()).toEqual([[NOW, NOW + MINUTE]]);
@@ -189,7 +189,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       expect(await times()).toEqual([[NOW - DAY, NOW - DAY + MINUTE]]);
     });
 
-    it('leaves the history in its order and every lease its time, whatever else happens', {
+    it('keeps the history ordered and each lease at its full time in random sequences of events', {
       timeout: 120_000,
     }, async () => {
       const event = fc.oneof(
@@ -215,12 +215,12 @@ for (const { kind, runs, without, place } of DATABASES) {
         const both = [await start(), await start()];
         const server = (by: number) => both[by] ?? fail();
         await userOf(server(0)).addAgent(1);
-        // One address for all of them: who has it after whom can be read from its history.
+        // All subscribers use one address, so its history shows the order of holders.
         for (const node of [0, 1, 2]) await userOf(server(0)).addSubscriber(`mn${node}@home.example`);
         let pinned: number | undefined;
         const pin = async (node: number, homeAddress: string | null) =>
           server(0).run('changeSubscriber', { nai: `mn${node}@home.example`, change: { homeAddress } });
-        /** Who has it until when, by the monotonic clock. */
+        /** The holder of the address and the end of its lease on the monotonic clock. */
         let held: { readonly node: number; readonly until: number } | undefined;
         for (const happened of events) {
           if (happened.what === 'pass') {

@@ -8,7 +8,7 @@ import { PostgresBackend } from '../../src/store/postgres.js';
 import type { Store } from '../../src/store/store.js';
 import { NOW } from './fixtures.js';
 
-/** A wall clock that somebody sets, and a monotonic one. */
+/** A wall clock that can be stepped, and a monotonic clock. */
 export class World {
   wall = NOW;
   monotonic = 1_000;
@@ -23,12 +23,12 @@ export class World {
   }
 }
 
-/** What the store's worker does, on clocks of the test's own. */
+/** What the store's worker does, on the clocks of a `World`. */
 export class ClockedServer {
   readonly #world: World;
   readonly #backend: Backend;
   readonly keeper: ClockKeeper;
-  /** Steps that it made the store's times make. */
+  /** Steps that this server applied to the times of the store. */
   readonly steps: number[];
 
   private constructor(world: World, backend: Backend, keeper: ClockKeeper, steps: number[]) {
@@ -42,7 +42,7 @@ export class ClockedServer {
     const backend: Backend = isPostgresUrl(where) ? await PostgresBackend.open(where) : await SqliteBackend.open(where);
     const steps: number[] = [];
     const host: Host = { ...systemHost, monotonic: () => world.monotonic, wall: () => world.wall };
-    // It is finer than the store's times.
+    // The database clock has a finer resolution than the store.
     const database = backend.wallClock && (async () => world.wall + 0.4);
     const keeper = await ClockKeeper.start(backend, host, (step) => steps.push(step), database);
     return new ClockedServer(world, backend, keeper, steps);

@@ -6,13 +6,16 @@ import { afterAll, beforeAll } from 'vitest';
 import { isFor, Postgres, withoutPostgres } from '../postgres.js';
 
 export interface Places {
-  /** Where the next new store goes. */
+  /** Creates the location of a new store. */
   fresh(): Promise<string>;
-  /** Changes a store behind its back. */
+  /** Runs SQL on a store directly. */
   execute(place: string, text: string): Promise<void>;
 }
 
-/** The kinds of database that a store may be. `places` is called inside of a `describe`, which has them to its end. */
+/**
+ * The kinds of database under test. `places` is called inside a `describe` and registers its own set-up and cleanup
+ * there.
+ */
 export const DATABASES = (
   [
     { kind: 'SQLite', without: undefined, places: inFolder },

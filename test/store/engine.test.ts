@@ -7,13 +7,13 @@ import type { OperationName } from '../../src/store/operations.js';
 import { VirtualHost } from '../virtual-host.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 
-/** A database in memory whose commits a test can make fail. */
+/** A database in memory whose commits can be made to fail. */
 class Failing implements Backend {
   readonly batch: number;
   readonly concurrent = false;
-  /** Thrown by the next commits, by each job in it. */
+  /** Returns the error that a commit throws, if any; `attempt` counts commits from 1. */
   failure: ((attempt: number) => Error | undefined) | undefined;
-  /** Jobs of each commit. */
+  /** The number of jobs in each commit. */
   readonly commits: number[] = [];
   damage: Error | undefined;
   readonly #real: SqliteBackend;
@@ -74,11 +74,11 @@ afterEach(async () => {
   await backend.close();
 });
 
-/** Lets promises go on until nothing is left to do: nothing here waits for the computer. */
+/** Lets pending promises settle. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('a store without a thread', () => {
-  it('goes by the clock of its host, and asks nobody else for randomness', async () => {
+describe('StoreEngine', () => {
+  it('takes time and randomness only from its host', async () => {
     await user.addAgent(1);
     await user.addSubscriber('mn@home.example');
     const { nai, sessionId } = { nai: 'mn@home.example', sessionId: 's1' };
@@ -111,7 +111,7 @@ describe('a store without a thread', () => {
     await other.close();
   });
 
-  it('counts a lifetime from when it was asked for', async () => {
+  it('counts a session lifetime from the time of the request', async () => {
     await user.addAgent(1);
     await user.addSubscriber('mn@home.example');
     const asked = host.monotonic();
@@ -131,7 +131,7 @@ describe('a store without a thread', () => {
     ]);
   });
 
-  it('puts calls of one turn into one commit, and a refused one undoes itself alone', async () => {
+  it('runs calls of one turn in one commit, and rolls a failed call back alone', async () => {
     const many = ['a', 'b', 'a', 'c'].map((name) => user.addSubscriber(`${name}@home.example`));
     const outcomes = await Promise.allSettled(many);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
@@ -139,7 +139,7 @@ describe('a store without a thread', () => {
     expect((await engine.run('statistics', {})).subscribers).toBe(3);
   });
 
-  it('takes a step of the wall clock, and its times with it', async () => {
+  it('notices a step of the wall clock and adjusts the times of leases', async () => {
     await user.addAgent(1);
     await user.addSubscriber('mn@home.example');
     await user.bootstrap('mn@home.example', 's1', { now: host.wall() });
@@ -152,7 +152,7 @@ describe('a store without a thread', () => {
     expect(after?.expiresAt).toBe((before?.expiresAt ?? 0) + 3_600_000);
   });
 
-  it('ends what was begun when it is closed, then refuses calls and leaves no timer', async () => {
+  it('finishes pending calls when closed, then refuses new ones and leaves no timer', async () => {
     const begun = user.addSubscriber('mn@home.example');
     const closed = engine.close();
     await expect(begun).resolves.toBeUndefined();
@@ -163,7 +163,7 @@ describe('a store without a thread', () => {
   });
 
   it.each(['listHomeAgents', 'abandonImport'] as const)(
-    'ends %s, which goes on aside, when it is closed',
+    'waits for a pending %s outside of a commit when it is closed',
     async (name) => {
       let release: () => void = () => undefined;
       let held = Promise.resolve();
@@ -195,7 +195,7 @@ describe('a store without a thread', () => {
     },
   );
 
-  it('says while something goes on that may take minutes', async () => {
+  it('reports busy during operations that may take minutes', async () => {
     const rows = [{ line: 2, subscriber: subscriberOf('mn@home.example') }];
     await engine.run('stageImport', { importId: 'a', rows });
     await Promise.all([
@@ -206,7 +206,7 @@ describe('a store without a thread', () => {
   });
 });
 
-describe('an operation asked for from outside', () => {
+describe('StoreEngine.administer', () => {
   it.each<[string, unknown, string]>([
     ['showSubscriber', {}, 'showSubscriber: nai: '],
     ['showSubscriber', { nai: 7 }, 'showSubscriber: nai: '],
@@ -221,12 +221,12 @@ describe('an operation asked for from outside', () => {
     ['bootstrap', {}, 'there is no operation bootstrap'],
     ['audit', {}, 'there is no operation audit'],
     ['constructor', {}, 'there is no operation constructor'],
-  ])('is refused before the database is asked: %s %j', async (operation, given, message) => {
+  ])('rejects an invalid request before it reaches the database: %s %j', async (operation, given, message) => {
     await expect(engine.administer(operation, given, 'root')).rejects.toThrow(message);
     expect({ news, faults, commits: backend.commits }).toEqual({ news: [], faults: [], commits: [] });
   });
 
-  it('is in the audit trail with who asked if it changed something, in the same commit', async () => {
+  it('records changes in the audit trail in the same commit, and nothing for reads and failures', async () => {
     const subscriber = subscriberOf('mn@home.example');
     expect(await engine.administer('addSubscriber', { subscriber }, 'root')).toMatchObject({ changed: true });
     expect(backend.commits).toEqual([1]);
@@ -240,19 +240,19 @@ describe('an operation asked for from outside', () => {
   });
 });
 
-describe('texts that a peer may have chosen', () => {
+describe('StoreEngine.run with text from the network', () => {
   it.each<[OperationName, object]>([
     ['findSubscriber', { names: ['mn@home.example', 'a\0b'], sha256: '', sessionId: 's' }],
     ['endSession', { sessionId: 'a\ud800' }],
     ['originOfSession', { sessionId: 'a'.repeat(4_097) }],
     ['bootstrap', { nai: 'a', local: { homeAgent: '\0', homeAddress: '' } }],
-  ])('are refused where no database could keep them: %s %j', async (operation, given) => {
+  ])('rejects text that a database cannot store: %s %j', async (operation, given) => {
     await expect(engine.run(operation, given as never)).rejects.toMatchObject({ code: 'ERR_STORE_VALUE' });
     expect({ news, faults, commits: backend.commits }).toEqual({ news: [], faults: [], commits: [] });
   });
 });
 
-describe('the state of the database', () => {
+describe('StoreEngine, state of the database', () => {
   const CALLS = {
     read: () => engine.run('statistics', {}),
     write: () => engine.run('expire', { limit: 1 }),
@@ -265,7 +265,7 @@ describe('the state of the database', () => {
     backend.failure = undefined;
   }
 
-  it('changes with the database only, not with a refusal or with a fault of ours', async () => {
+  it('changes on database errors only, not on refused or faulty operations', async () => {
     await engine.run('releaseLease', { of: 'nobody', force: false }).catch(() => undefined);
     await call('write', new TypeError('x is not a function'));
     expect({ news, faults }).toEqual({ news: [], faults: ['expire: x is not a function'] });
@@ -275,7 +275,7 @@ describe('the state of the database', () => {
     expect(news).toEqual(['gone', 'works']);
   });
 
-  it('is good again after a full disk when what failed works, not when something is read or little is written', async () => {
+  it('recovers from a full disk when the failed operation succeeds, not when another one does', async () => {
     await call('failed', FULL());
     await call('read');
     await call('write');
@@ -285,7 +285,7 @@ describe('the state of the database', () => {
     expect(news).toEqual(['full', 'works']);
   });
 
-  it('is good again after a full disk when writes have worked for 15 s', async () => {
+  it('recovers from a full disk when writes have succeeded for 15 s', async () => {
     await call('failed', FULL());
     host.advance(14_999);
     await call('write');
@@ -295,7 +295,7 @@ describe('the state of the database', () => {
     expect(news).toEqual(['full', 'works']);
   });
 
-  it('does not keep a full disk from being read in the commit that it makes fail', async () => {
+  it('repeats the reads of a commit that failed on a full disk', async () => {
     backend.failure = (attempt) => (attempt === 1 ? FULL() : undefined);
     const [read, written] = await Promise.allSettled([CALLS.read(), CALLS.write()]);
     expect(read.status).toBe('fulfilled');
@@ -303,7 +303,7 @@ describe('the state of the database', () => {
     expect(backend.commits).toEqual([2, 1]);
   });
 
-  it('is seen without a call, every two seconds', async () => {
+  it('is checked every two seconds without a call', async () => {
     backend.damage = GONE();
     host.advance(1_999);
     expect(news).toEqual([]);

@@ -4,7 +4,7 @@ import { type BootstrapRequest, type HomeAgent, plainSubscriber, type Subscriber
 export const NOW = Date.UTC(2030, 0, 1);
 export const HOUR = 3_600_000;
 
-/** SHA-256 of some certificate. */
+/** The SHA-256 of a certificate. */
 export const SHA256 = 'ab'.repeat(32);
 
 export const LOCAL = { homeAgent: '2001:db8:a::1', homeAddress: '2001:db8:a::77' };
@@ -13,7 +13,7 @@ export function subscriberOf(nai: string, more: Partial<Subscriber> = {}): Subsc
   return { ...plainSubscriber(nai), ...more };
 }
 
-/** The calls of most tests, on a store that is opened before each of them. */
+/** Frequent calls on a store that is opened before each test. */
 export class StoreUser {
   readonly #store: () => StorePort;
 

@@ -7,7 +7,7 @@ import { openStore } from './open-store.js';
 let store: Store;
 const user = new StoreUser(() => store);
 
-/** What a probe of a server says of `ha1`; whether that changed something. */
+/** Reports the result of a server's probe of `ha1`; resolves to whether the state changed. */
 async function probed(by: string, alive: boolean, trust = HOUR): Promise<boolean> {
   return (await store.run('probedHomeAgent', { name: 'ha1', alive, by, trust })) !== undefined;
 }
@@ -15,7 +15,7 @@ async function probed(by: string, alive: boolean, trust = HOUR): Promise<boolean
 const failedBy = async () => (await store.run('listHomeAgents', {}))[0]?.failedBy;
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`a home agent in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`A home agent in ${kind}`, () => {
     const { fresh } = places();
 
     beforeEach(async () => {
@@ -40,8 +40,8 @@ for (const { kind, without, places } of DATABASES) {
       expect((await store.run('listHomeAgents', {})).map(({ name }) => name)).toEqual(['ha1']);
     });
 
-    describe('that probes ask', () => {
-      it('is dead for all as soon as one server says so, and lives by the word of that one only', async () => {
+    describe('under probes', () => {
+      it('is dead as soon as one server reports it, and alive again when the same server reports so', async () => {
         expect(await probed('aaa1', true)).toBe(false);
         expect(await probed('aaa1', false)).toBe(true);
         expect(await failedBy()).toBe('aaa1');
@@ -53,17 +53,17 @@ for (const { kind, without, places } of DATABASES) {
         expect(await failedBy()).toBe(undefined);
       });
 
-      it('lives by the word of another server when that one has been silent for too long', async () => {
+      it('is alive again on the report of another server if the first one has been silent too long', async () => {
         await probed('aaa1', false);
         expect(await probed('aaa2', true, 0)).toBe(true);
         expect(await failedBy()).toBe(undefined);
         await probed('aaa1', false);
-        // It was dead before: nobody has to be moved again.
+        // It was dead already, so no node has to move again.
         expect(await probed('aaa2', false, 0)).toBe(false);
         expect(await failedBy()).toBe('aaa2');
       });
 
-      it('is not assigned while it is dead, and its leases are not kept', async () => {
+      it('is not assigned while dead, and subscribers with a lease on it get another one', async () => {
         await user.addAgent(2);
         await user.addSubscriber('mn@home.example');
         expect((await user.given('mn@home.example', 'one')).lease.homeAgent.name).toBe('ha1');
@@ -75,7 +75,7 @@ for (const { kind, without, places } of DATABASES) {
         });
       });
 
-      it('is assigned again when an operator calls it up, until a server finds it dead once more', async () => {
+      it('is assigned again when an operator sets it up, until any server finds it dead', async () => {
         await user.addSubscriber('mn@home.example');
         await probed('aaa1', false);
         expect(await user.bootstrap('mn@home.example', 'one')).toMatchObject({ reason: 'no-home-agent' });
@@ -85,19 +85,19 @@ for (const { kind, without, places } of DATABASES) {
         expect((await store.run('listAudit', {})).items).toMatchObject([
           { who: 'root', what: 'changeHomeAgent', detail: '{"name":"ha1","change":{"state":"up"}}' },
         ]);
-        // Any server says so, not only the one that did before.
+        // Any server can report it, not only the first.
         expect(await probed('aaa2', false)).toBe(true);
         expect(await failedBy()).toBe('aaa2');
       });
 
-      it('stays dead whatever else an operator changes', async () => {
+      it('stays dead when an operator changes anything but its state to up', async () => {
         await probed('aaa1', false);
         for (const change of [{ capacity: 7 }, { state: 'draining' }, { state: 'down' }] as const) {
           expect(await store.run('changeHomeAgent', { name: 'ha1', change })).toMatchObject({ failedBy: 'aaa1' });
         }
       });
 
-      it('is left alone by them when an operator took it down, also by one that was under way', async () => {
+      it('ignores probes while an operator has it set down, and is alive after being set up', async () => {
         await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'down' } });
         expect(await probed('aaa1', false)).toBe(false);
         expect(await failedBy()).toBe(undefined);
@@ -110,13 +110,13 @@ for (const { kind, without, places } of DATABASES) {
         expect(await failedBy()).toBe(undefined);
       });
 
-      it('may be gone in the meantime', async () => {
+      it('may have been removed before a probe reports', async () => {
         await store.run('removeHomeAgent', { name: 'ha1', force: false });
         expect(await probed('aaa1', false)).toBe(false);
       });
     });
 
-    it('is changed in what is named, and nothing else', async () => {
+    it('is changed only in the given fields', async () => {
       const [before] = await store.run('listHomeAgents', {});
       const change = { capacity: 3, weight: 2, target: 'root@ha1', ike: ['ikev2', 'ikev1'] } as const;
       expect(await store.run('changeHomeAgent', { name: 'ha1', change })).toEqual({ ...before, ...change });
@@ -127,7 +127,7 @@ for (const { kind, without, places } of DATABASES) {
       await expect(store.run('changeHomeAgent', { name: 'ha9', change: {} })).rejects.toThrow('no home agent ha9');
     });
 
-    it('is removed with its leases by force only, and not while a subscriber is bound to it', async () => {
+    it('is removed with leases only by force, and not while a subscriber is bound to it', async () => {
       await user.addSubscriber('mn@home.example', { homeAgent: 'ha1' });
       const { lease } = await user.given('mn@home.example', 'one');
       const remove = (force: boolean) => store.run('removeHomeAgent', { name: 'ha1', force });

@@ -9,7 +9,7 @@ import { openStore } from './open-store.js';
 let store: Store;
 const user = new StoreUser(() => store);
 
-/** Adds lines to an import, from the line `from` on. */
+/** Adds lines to an import, numbered from `from`. */
 function stage(importId: string, subscribers: readonly Subscriber[], from = 2): Promise<ImportProblem[]> {
   const rows = subscribers.map((subscriber, i) => ({ line: from + i, subscriber }));
   return store.run('stageImport', { importId, rows }, 'root');
@@ -21,11 +21,11 @@ const finish = (importId: string, update = false) => store.run('finishImport', {
 const subscribers = async () => (await store.run('listSubscribers', {})).items;
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`an import in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`An import in ${kind}`, () => {
     const { fresh, execute } = places();
     let place: string;
 
-    /** As if nothing had been added to it for so long. */
+    /** Makes the staged rows older by this many milliseconds. */
     const age = (importId: string, milliseconds: number, where = '1 = 1') =>
       execute(
         place,
@@ -40,7 +40,7 @@ for (const { kind, without, places } of DATABASES) {
 
     afterEach(() => store.close());
 
-    it('makes subscribers of all its lines at once, with all that they say', async () => {
+    it('creates all subscribers at once, with all their fields', async () => {
       const whole = subscriberOf('mn0@home.example', {
         ...{ enabled: false, mip6: false, localHomeAgent: false, pskRoot: 'emsk', sessions: 'one' },
         ...{ homeAgent: 'ha1', homeAddress: '2001:db8:1::77', sessionLifetime: 4_294_967_294 },
@@ -48,7 +48,7 @@ for (const { kind, without, places } of DATABASES) {
       });
       const given = { ...whole, nai: 'MN0@Home.example', homeAddress: '2001:DB8:1:0::77', certificateName: 'Device' };
       expect(await stage('a', [given])).toEqual([]);
-      // More than fit into one statement.
+      // More rows than fit into one statement.
       const plain = Array.from({ length: 1_200 }, (_, i) => subscriberOf(`mn${i + 1}@home.example`));
       expect(await stage('a', plain, 3)).toEqual([]);
       expect(await subscribers()).toEqual([]);
@@ -58,14 +58,14 @@ for (const { kind, without, places } of DATABASES) {
       const [first, ...others] = await subscribers();
       expect(first).toEqual(whole);
       expect(others.map(({ nai }) => nai)).toEqual(plain.map(({ nai }) => nai).sort());
-      // Nothing of it is left.
+      // No staged rows remain.
       expect(await finish('a')).toBe(0);
-      // The trail has what became of it once, not each piece on the way.
+      // The audit trail has the result once, not each stage.
       const { items } = await store.run('listAudit', {});
       expect(items).toMatchObject([{ who: 'root', what: 'finishImport', detail: expect.stringContaining('"a.csv"') }]);
     });
 
-    it('tells what is wrong with a line, and takes the others', async () => {
+    it('reports invalid lines and stages the others', async () => {
       const lines = [
         subscriberOf('a;b'),
         subscriberOf('mn1@home.example'),
@@ -79,14 +79,14 @@ for (const { kind, without, places } of DATABASES) {
         { line: 5, problem: 'abc is no SHA-256 fingerprint: 64 hexadecimal digits' },
         { line: 6, problem: 'mn1@home.example is in line 3 already' },
       ]);
-      // In a later part of the file too.
+      // Duplicates are found in a later part of the file too.
       expect(await stage('a', [subscriberOf('mn1@HOME.example')], 7)).toEqual([
         { line: 7, problem: 'mn1@home.example is in line 3 already' },
       ]);
       expect(await finish('a')).toBe(1);
     });
 
-    it('is none where something stands against it, and says what by line', async () => {
+    it('fails as a whole on a conflict and reports it by line', async () => {
       await user.addSubscriber('mn1@home.example');
       await user.addSubscriber('other@home.example', { certificateName: 'device', certificateSha256: SHA256 });
       await stage('a', [
@@ -111,7 +111,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await subscribers()).toHaveLength(2);
     });
 
-    it("gives no home address to two, and none that is not on its home agent's link", async () => {
+    it('rejects a home address that is taken, or is not on the link of its home agent', async () => {
       await user.addAgent(2);
       await user.addSubscriber('mn1@home.example', { homeAddress: '2001:db8:1::7' });
       await stage('a', [
@@ -130,7 +130,7 @@ for (const { kind, without, places } of DATABASES) {
       ]);
     });
 
-    it('tells no more than the first twenty problems', async () => {
+    it('reports at most the first twenty problems', async () => {
       const nais = Array.from({ length: 30 }, (_, i) => `mn${i}@home.example`);
       for (const nai of nais) await user.addSubscriber(nai);
       await stage(
@@ -141,7 +141,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(problems.map(({ line }) => line)).toEqual(Array.from({ length: 20 }, (_, i) => i + 2));
     });
 
-    it('changes who is there already, if that is wanted, and leaves lease, sessions and takeovers', async () => {
+    it('changes existing subscribers with update, and keeps leases, sessions and takeovers', async () => {
       await user.addSubscriber('mn1@home.example', { certificateName: 'device' });
       await user.addSubscriber('mn2@home.example');
       await user.given('mn1@home.example', 'one');
@@ -157,7 +157,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await store.run('listLeases', {})).items).toMatchObject([{ nai: 'mn1@home.example', sessionId: 'two' }]);
     });
 
-    it('knows nothing of another one under way', async () => {
+    it('is independent of another import at the same time', async () => {
       await Promise.all([
         stage('a', [subscriberOf('mn1@home.example')]),
         stage('b', [subscriberOf('mn1@home.example', { mip6: false })]),
@@ -168,7 +168,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await subscribers()).toEqual([subscriberOf('mn1@home.example', { mip6: false })]);
     });
 
-    it('is forgotten by its name, or with all others when nothing was added to it for a while', async () => {
+    it('is abandoned by its id, or with all others to which nothing was added for a given time', async () => {
       for (const importId of ['a', 'b', 'c', 'd']) {
         await stage(importId, [subscriberOf(`${importId}1@home.example`), subscriberOf(`${importId}2@home.example`)]);
       }
@@ -176,19 +176,19 @@ for (const { kind, without, places } of DATABASES) {
       await age('b', 2 * HOUR);
       await age('c', 2 * HOUR, 'line = 2');
       await store.run('abandonImport', { age: HOUR });
-      // One of which the first lines are old goes on, whole.
+      // An import whose last lines are recent stays complete.
       const left = [];
       for (const importId of ['a', 'b', 'c', 'd']) left.push(await finish(importId));
       expect(left).toEqual([0, 0, 2, 2]);
     });
 
-    it('is not forgotten by name while lines are added to it', async () => {
+    it('is not abandoned by id while its lines are younger than the given age', async () => {
       await stage('a', [subscriberOf('a1@home.example')]);
       await store.run('abandonImport', { importId: 'a', age: HOUR });
       expect(await finish('a')).toBe(1);
     });
 
-    it('is not forgotten because nobody says which', async () => {
+    it('is not abandoned if neither an id nor an age is given', async () => {
       await stage('a', [subscriberOf('a1@home.example')]);
       await expect(store.run('abandonImport', {})).rejects.toThrow('name an import');
       expect(await finish('a')).toBe(1);

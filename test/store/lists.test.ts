@@ -9,12 +9,12 @@ import { openStore } from './open-store.js';
 let store: Store;
 const user = new StoreUser(() => store);
 
-/** Names whose order is another in a dictionary than by their octets. */
+/** Names whose dictionary order differs from their octet order. */
 const NAMES = ['mn-2', 'mn.10', 'mn1', 'mn10', 'mn_1', 'mn+1', 'm-n1', 'MN2', 'mnb', 'mn-a', 'mna', '1mn', 'n.m', 'nm'];
 
 const ISSUERS = ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210'];
 
-/** Sessions on two home agents, from two PAAs; with each name a lease. */
+/** Adds sessions on two home agents, from two PAAs, with a lease for each name. */
 async function fill(): Promise<void> {
   await user.addAgent(1, { capacity: 100 });
   await user.addAgent(2, { capacity: 100 });
@@ -23,14 +23,14 @@ async function fill(): Promise<void> {
     await user.addSubscriber(nai, { homeAgent: i % 2 === 0 ? 'ha1' : 'ha2', enabled: true });
     await user.given(nai, `paa${i % 2}.access.example;1;${name}`, {
       origin: `paa${i % 2}.access.example`,
-      // Every third as it was written before rows had the issuer of the certificate.
+      // Every third in the format of rows before they had the issuer of the certificate.
       certificate: i % 3 === 0 ? i.toString(16) : `${ISSUERS[i % 2]}:${i.toString(16)}`,
     });
   }
   await user.addSubscriber('out@elsewhere.example', { enabled: false });
 }
 
-/** All pages of a list, from `limit` items each, one after another; each page is as long as it may be. */
+/** All pages of a list with `limit` items each, joined. All but the last must be full. */
 async function paged<T>(limit: number, list: (page: { from: string | undefined; limit: number }) => Promise<Page<T>>) {
   const all: T[] = [];
   let from: string | undefined;
@@ -43,7 +43,7 @@ async function paged<T>(limit: number, list: (page: { from: string | undefined; 
   return all;
 }
 
-/** Each list in pages of every size is what it is in one. */
+/** Asserts that every list, read in pages of any size, equals the list read at once. */
 async function expectPages(): Promise<void> {
   for (const weight of [3, 2, 1]) await store.run('changeHomeAgent', { name: 'ha1', change: { weight } }, 'root');
   const subscribers = (await store.run('listSubscribers', {})).items;
@@ -68,7 +68,7 @@ async function expectPages(): Promise<void> {
 afterEach(() => store.close());
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`Lists in ${kind}`, () => {
     const { fresh } = places();
 
     beforeEach(async () => {
@@ -76,13 +76,13 @@ for (const { kind, without, places } of DATABASES) {
       await fill();
     });
 
-    it('lists come in pages, of which none skips or repeats anything', async () => {
+    it('neither skip nor repeat an item between pages', async () => {
       await expectPages();
       const nais = (await store.run('listSubscribers', {})).items.map(({ nai }) => nai);
       expect(nais).toEqual([...nais].sort());
     });
 
-    it('pages go on behind what is gone meanwhile', async () => {
+    it('continue after the last page even if its next item was removed meanwhile', async () => {
       const first = await store.run('listSubscribers', { limit: 5 });
       await store.run('removeSubscriber', { nai: first.next ?? '' });
       const rest = await store.run('listSubscribers', { from: first.next });
@@ -90,12 +90,12 @@ for (const { kind, without, places } of DATABASES) {
       expect(rest.next).toBe(undefined);
     });
 
-    it('subscribers are chosen by a part of the name, home agent, and whether they may come in', async () => {
+    it('of subscribers filter by part of the name, home agent and enabled', async () => {
       const nais = async (filter: object) =>
         (await store.run('listSubscribers', filter)).items.map(({ nai }) => nai.split('@', 1)[0]);
       expect(await nais({ match: 'MN1' })).toEqual(['mn10', 'mn1']);
       expect(await nais({ match: '@elsewhere' })).toEqual(['out']);
-      // These mean themselves.
+      // LIKE wildcards are literal.
       expect(await nais({ match: 'mn_1' })).toEqual(['mn_1']);
       expect(await nais({ match: 'mn%' })).toEqual([]);
       expect(await nais({ match: 'mn!' })).toEqual([]);
@@ -108,14 +108,14 @@ for (const { kind, without, places } of DATABASES) {
       expect((await pages).map(({ nai }) => nai.split('@', 1)[0])).toEqual(await nais({ homeAgent: 'ha1' }));
     });
 
-    it('a session is known by its id, with the PAA that it is at', async () => {
+    it('find the PAA of a session by its Session-Id', async () => {
       expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;mn1' })).toBe(
         (await store.run('listSessions', { of: 'paa0.access.example;1;mn1' })).items[0]?.origin,
       );
       expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;none' })).toBeUndefined();
     });
 
-    it('leases are chosen by home address, a part of the name, and home agent', async () => {
+    it('of leases filter by home address, part of the name and home agent', async () => {
       const leases = async (filter: object) => (await store.run('listLeases', filter)).items;
       const [lease, ...others] = await leases({ of: 'Mn10@' });
       expect(lease?.nai).toBe('mn10@home.example');
@@ -130,7 +130,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await leases({ homeAgent: 'ha9' })).toEqual([]);
     });
 
-    it('sessions are chosen by themselves, subscriber, home agent, PAA and certificate', async () => {
+    it('of sessions filter by Session-Id, subscriber, home agent, PAA, certificate and disabled subscriber', async () => {
       const sessions = async (filter: object) =>
         (await store.run('listSessions', filter)).items.map(({ sessionId }) => sessionId);
       expect(await sessions({ of: 'paa0.access.example;1;mn1' })).toEqual(['paa0.access.example;1;mn1']);
@@ -141,7 +141,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await sessions({ homeAgent: '2001:db8:2::1' })).toEqual(second);
       expect(await sessions({ paa: 'paa1.access.example' })).toEqual(second);
       expect(await sessions({ paa: 'paa1' })).toEqual([]);
-      // Serial numbers 1 and a, of the issuer of odd and of even ones; 3 from before rows had issuers.
+      // Serial number 1 of the odd issuer, a of the even one; 3 is a row without issuer.
       const [even, odd] = ISSUERS;
       const named = (...certificates: string[]) => sessions({ certificates });
       expect(await named(`${odd}:1`, `${even}:a`, `${even}:ff`)).toHaveLength(2);
@@ -170,7 +170,7 @@ for (const { kind, without, places } of DATABASES) {
       });
     });
 
-    it('administrative changes are chosen by who, what and which, without regard to case', async () => {
+    it('of the audit trail filter by user, operation and detail, case-insensitively', async () => {
       await store.run('changeSubscriber', { nai: 'mn1@home.example', change: { mip6: false } }, 'Alice');
       await store.run('changeHomeAgent', { name: 'ha1', change: { weight: 2 } }, 'bob as root');
       await store.run('rotateSecret', {}, 'bob as root');
@@ -182,7 +182,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await whats('MN1@Home')).toEqual(['changeSubscriber']);
       expect(await whats('homeagent')).toEqual(['changeHomeAgent']);
       expect(await whats('%')).toEqual([]);
-      // Who looks is not written down.
+      // Reads are not recorded.
       await store.run('listLeases', {}, 'carol');
       expect(await whats('carol')).toEqual([]);
     });
@@ -191,12 +191,12 @@ for (const { kind, without, places } of DATABASES) {
 
 const onPostgres = isFor('PostgreSQL') ? describe.skipIf(withoutPostgres !== undefined) : undefined;
 
-onPostgres?.('in PostgreSQL that sorts as a dictionary does', () => {
+onPostgres?.('Lists in PostgreSQL with a dictionary collation', () => {
   let postgres: Postgres | undefined;
 
   afterEach(() => postgres?.stop());
 
-  it('pages skip and repeat nothing either', async ({ skip }) => {
+  it('neither skip nor repeat an item between pages', async ({ skip }) => {
     postgres = await Postgres.start();
     const place = await postgres.database('en-US').catch((error: Error) => skip(error.message));
     store = await openStore(place);

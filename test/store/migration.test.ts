@@ -29,7 +29,7 @@ async function load(version: string): Promise<string> {
   return path;
 }
 
-/** Everything in a file, to see whether it was touched. */
+/** All tables and rows of a file, to see whether it was changed. */
 function contentOf(path: string): unknown {
   const file = new Database(path, { readonly: true });
   const tables = file.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all() as { name: string }[];
@@ -38,13 +38,13 @@ function contentOf(path: string): unknown {
   return content;
 }
 
-describe('a store of an earlier version', () => {
-  it('is kept here for each schema but the last', async () => {
+describe('A store of an earlier version', () => {
+  it('exists in this folder for every schema but the current one', async () => {
     const kept = (await readdir(VERSIONS)).map((name) => name.replace('.sql', '')).sort();
     expect(kept).toEqual(KNOWN_MIGRATIONS.slice(0, -1));
   });
 
-  it.each(KNOWN_MIGRATIONS.slice(0, -1))('%s is brought up to date with all that is in it', async (version) => {
+  it.each(KNOWN_MIGRATIONS.slice(0, -1))('%s is migrated with its content', async (version) => {
     const store = await openStore(await load(version));
     try {
       const user = new StoreUser(() => store);
@@ -68,7 +68,7 @@ describe('a store of an earlier version', () => {
         { sessionId: 'paa.access.example;1;1', nai: 'mn1@home.example', serial: undefined },
         { sessionId: 'paa.access.example;1;2', nai: 'mn2@home.example' },
       ]);
-      // What was held is in the history, and still somebody's.
+      // Leases of before are in the history and still held.
       const held = (await store.run('leaseHistory', { at: Date.now() })).items;
       expect(held.map(({ nai, homeAddress }) => `${nai} ${homeAddress}`).sort()).toEqual([
         'mn1@home.example 2001:db8:1::a1',
@@ -87,8 +87,8 @@ describe('a store of an earlier version', () => {
 
 const onPostgres = isFor('PostgreSQL') ? it.skipIf(withoutPostgres !== undefined) : undefined;
 
-describe('a store of a newer version', () => {
-  it('is refused with a clear message, and not touched', async () => {
+describe('A store of a newer version', () => {
+  it('is refused with a clear message and not changed', async () => {
     const path = await load('0003-history');
     const file = new Database(path);
     file.exec("INSERT INTO kysely_migration VALUES ('0099-of-tomorrow', '2030-01-01')");
@@ -98,7 +98,7 @@ describe('a store of a newer version', () => {
     expect(contentOf(path)).toEqual(before);
   });
 
-  onPostgres?.('on PostgreSQL too', async () => {
+  onPostgres?.('is refused on PostgreSQL too', async () => {
     const postgres = await Postgres.start();
     try {
       const url = await postgres.database();
@@ -114,7 +114,7 @@ describe('a store of a newer version', () => {
   });
 });
 
-onPostgres?.('numbers in PostgreSQL last for decades, and none is used up for nothing', async () => {
+onPostgres?.('A PostgreSQL store has 64-bit row numbers, and an update by import uses up none', async () => {
   const postgres = await Postgres.start();
   try {
     const url = await postgres.database();

@@ -9,10 +9,10 @@ import { openStore } from './open-store.js';
 
 const HOUR = 3_600_000;
 
-/** A session begins, is authenticated again, or ends by STR; or its PAA has restarted and forgotten it. */
+/** A session begins, re-authenticates or ends by STR; or its PAA restarts without its sessions. */
 type Event = { readonly what: 'begin' | 'again' | 'end'; readonly session: number } | { readonly what: 'restart' };
 
-/** All ways to bring sequences into one, each in its own order. */
+/** All interleavings of these sequences; each keeps its own order. */
 function interleavings<T>(sequences: readonly (readonly T[])[]): T[][] {
   const open = sequences.filter((sequence) => sequence.length > 0);
   if (open.length === 0) return [[]];
@@ -27,9 +27,9 @@ const life = (session: number, ...what: ('begin' | 'again' | 'end')[]): Event[] 
   what.map((name) => ({ what: name, session }));
 
 const ORDERS: readonly Event[][] = [
-  // Two PAAs, both sessions authenticated again, and the first PAA restarts at any time.
+  // Two PAAs, each session re-authenticates once, and the first PAA restarts at any time.
   ...interleavings<Event>([life(1, 'begin', 'again', 'end'), life(2, 'begin', 'again', 'end'), [{ what: 'restart' }]]),
-  // A node that goes on and on: two PAAs in turn.
+  // A node that moves three times, between two PAAs in turn.
   ...interleavings<Event>([life(1, 'begin', 'end'), life(2, 'begin', 'end'), life(3, 'begin', 'end')]),
 ];
 
@@ -37,7 +37,7 @@ function nameOf(order: readonly Event[]): string {
   return order.map((event) => (event.what === 'restart' ? 'restart' : `${event.what} ${event.session}`)).join(', ');
 }
 
-/** One subscriber through one order of events; what was not as it should be. */
+/** Applies one order of events to a subscriber; resolves to the deviations. */
 async function follow(store: Store, number: number, order: readonly Event[]): Promise<string[]> {
   const wrong: string[] = [];
   const nai = `mn${number}@home.example`;
@@ -46,7 +46,7 @@ async function follow(store: Store, number: number, order: readonly Event[]): Pr
   const sessionId = (session: number) => `paa${session};${number};${session}`;
   const origin = (session: number) => `paa${session % 2}-${number}.access.example`;
   let restarts = 0;
-  /** Whoever was authenticated last, until it ends. */
+  /** The session that authenticated last, until it ends. */
   let holder: number | undefined;
   let homeAddress: string | undefined;
   for (const [i, event] of order.entries()) {
@@ -111,10 +111,10 @@ const PLACES = (
   ] as const
 ).filter(({ kind }) => isFor(kind));
 
-describe('sessions that move between PAAs', () => {
+describe('Sessions that move between PAAs', () => {
   for (const { kind, without, place } of PLACES) {
     it.skipIf(without !== undefined)(
-      `leave the lease with whom was authenticated last, in every order of ${ORDERS.length}, in ${kind}`,
+      `leave the lease with the one that authenticated last, in all ${ORDERS.length} orders, in ${kind}`,
       { timeout: 240_000 },
       async () => {
         const opened = await openStore(await place());
@@ -123,7 +123,7 @@ describe('sessions that move between PAAs', () => {
         await user.addAgent(1, { capacity: 1000 });
         const outcomes = await Promise.all(ORDERS.map((order, number) => follow(opened, number, order)));
         expect(outcomes.flat()).toEqual([]);
-        // All have ended.
+        // All sessions have ended.
         const [agent] = await opened.run('listHomeAgents', {});
         expect(agent?.leases).toBe(0);
         expect((await opened.run('listLeases', {})).items).toEqual([]);

@@ -5,19 +5,19 @@ import Database from 'better-sqlite3';
 /** Stores as earlier versions wrote them. */
 const VERSIONS = join(import.meta.dirname, 'versions');
 
-/** Their names: that of the last migration that they have seen. */
+/** The names of these stores: the last migration that each has seen. */
 export const OLD_VERSIONS: readonly string[] = readdirSync(VERSIONS)
   .map((name) => name.replace('.sql', ''))
   .sort();
 
-/** Writes a store of an earlier version to a file that is not there yet. */
+/** Writes a store of an earlier version to a new file. */
 export function writeOld(version: string, path: string): void {
   const file = new Database(path);
   file.exec(readFileSync(join(VERSIONS, `${version}.sql`), 'utf8'));
   file.close();
 }
 
-/** All that is in a store but what differs from one to the next: when it was migrated, and a secret that is made for it. */
+/** The content of a store, except what differs between equal stores: the times of its migrations and its secret. */
 export function contentOf(path: string): unknown {
   const file = new Database(path, { readonly: true });
   try {

@@ -6,7 +6,7 @@ import { passwordFromFile, passwordIn } from '../../src/store/password-file.js';
 
 const PLACE = { host: 'db.home.example', port: 5432, database: 'pana', user: 'aaa' };
 
-describe('a password file', () => {
+describe('passwordIn', () => {
   it.each([
     ['db.home.example:5432:pana:aaa:secret', 'secret'],
     ['*:*:*:*:secret', 'secret'],
@@ -17,17 +17,17 @@ describe('a password file', () => {
     ['db.home.example:5433:*:*:wrong', undefined],
     ['*:*:pan:*:wrong\n*:*:*:aa:wrong\n*:*:*:*:', undefined],
     ['', undefined],
-  ])('%j says %j', (text, password) => {
+  ])('in %j finds %j', (text, password) => {
     expect(passwordIn(text, PLACE)).toBe(password);
   });
 
-  it('may have colons and backslashes in its fields', () => {
+  it('accepts escaped colons and backslashes in fields', () => {
     const place = { ...PLACE, host: '2001:db8::5', user: String.raw`a\b` };
     expect(passwordIn(String.raw`2001\:db8\:\:5:*:*:a\\b:secret`, place)).toBe('secret');
     expect(passwordIn(String.raw`2001:db8::5:*:*:a\\b:secret`, place)).toBe(undefined);
   });
 
-  it('calls the host of a UNIX socket by its folder, or localhost', () => {
+  it('matches a UNIX socket by its folder or as localhost', () => {
     const place = { ...PLACE, host: '/var/run/postgresql' };
     expect(passwordIn('localhost:*:*:*:secret', place)).toBe('secret');
     expect(passwordIn('/var/run/postgresql:*:*:*:secret', place)).toBe('secret');
@@ -35,7 +35,7 @@ describe('a password file', () => {
   });
 });
 
-describe('the password file of this user', () => {
+describe('passwordFromFile', () => {
   let folder: string;
   let path: string;
 
@@ -50,18 +50,18 @@ describe('the password file of this user', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('says the password of its line', async () => {
+  it('returns the password of the matching line', async () => {
     await writeFile(path, '*:*:*:*:secret\n', { mode: 0o600 });
     expect(await passwordFromFile(PLACE)).toBe('secret');
   });
 
-  it.each([0o640, 0o604, 0o620, 0o602])('is not read when others can use it: mode %o', async (mode) => {
+  it.each([0o640, 0o604, 0o620, 0o602])('rejects a file that other users can read or write: mode %o', async (mode) => {
     await writeFile(path, '*:*:*:*:secret\n');
     await chmod(path, mode);
     await expect(passwordFromFile(PLACE)).rejects.toThrow(`users other than its owner can use ${path}: chmod 600`);
   });
 
-  it('is missed by its name, or its line is', async () => {
+  it('reports a missing file and a file without a matching line', async () => {
     await expect(passwordFromFile(PLACE)).rejects.toThrow(`there is no file ${path}`);
     await writeFile(path, 'other:*:*:*:secret\n', { mode: 0o600 });
     await expect(passwordFromFile(PLACE)).rejects.toThrow(`${path} has no line for this database and user`);

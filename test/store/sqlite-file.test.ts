@@ -34,19 +34,19 @@ async function begin(options: OpenOptions = { use: 'server' }, where = path): Pr
   return store;
 }
 
-/** A server's store, and what it reports of its database. */
+/** A server's store and the state changes that it reports. */
 async function watched(): Promise<{ store: Store; news: string[] }> {
   const news: string[] = [];
   const events = { state: (works: boolean, reason: string) => void news.push(works ? 'works' : reason) };
   return { store: await begin({ use: 'server', events }), news };
 }
 
-describe('the files of a store', () => {
+describe('The files of a store', () => {
   const modes = () =>
     Object.fromEntries(readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mode & 0o777]));
 
   for (const umask of [0o000, 0o022, 0o277, 0o777]) {
-    it(`are their owner's alone with umask ${umask.toString(8)}, backups too`, async () => {
+    it(`have mode 0600 with umask ${umask.toString(8)}, backups too`, async () => {
       const before = process.umask(umask);
       try {
         const store = await begin();
@@ -71,7 +71,7 @@ describe('the files of a store', () => {
     });
   }
 
-  it('are taken from others where an earlier version left them open', async () => {
+  it('lose group and other permissions that an earlier version gave them', async () => {
     const before = process.umask(0o022);
     try {
       const file = new Database(path);
@@ -86,7 +86,7 @@ describe('the files of a store', () => {
     }
   });
 
-  it('are their owner’s alone also where a link leads to a file that is not there', async () => {
+  it('have mode 0600 if the path is a dangling symbolic link', async () => {
     const before = process.umask(0o022);
     try {
       symlinkSync(join(folder, 'behind.db'), path);
@@ -98,7 +98,7 @@ describe('the files of a store', () => {
     }
   });
 
-  it.skipIf(!isRoot)('belong to whom the folder belongs to, also where root was killed before it said so', async () => {
+  it.skipIf(!isRoot)('get the owner of the folder, also files left by root that were not handed over', async () => {
     await chown(folder, 1234, 1235);
     for (const name of [path, `${path}-lock`]) writeFileSync(name, '');
     await begin();
@@ -107,8 +107,8 @@ describe('the files of a store', () => {
   });
 });
 
-describe('a SQLite file', () => {
-  it('has one server: a second one is refused, until the first has ended', async () => {
+describe('A SQLite store', () => {
+  it('admits one server at a time', async () => {
     const first = await begin();
     await expect(begin()).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED' });
     await expect(begin()).rejects.toThrow(`${path}: another server or command has this store open`);
@@ -118,14 +118,14 @@ describe('a SQLite file', () => {
     expect((await second.run('listSubscribers', {})).items).toHaveLength(1);
   });
 
-  it('is one whatever link leads to it', async () => {
+  it('is locked under all symbolic links to it', async () => {
     await begin();
     const link = join(folder, 'link.db');
     symlinkSync(path, link);
     await expect(begin({ use: 'server' }, link)).rejects.toThrow('another server or command has this store open');
   });
 
-  it('is no operator’s while a server has it, and is several commands’ at once without one', async () => {
+  it('admits no command while a server has it open, and several commands at once otherwise', async () => {
     const server = await begin();
     await expect(begin({ use: 'command' })).rejects.toThrow(/a server has this store open.*--control\.socket/);
     await expect(restore(path, path, quiet)).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED' });
@@ -139,7 +139,7 @@ describe('a SQLite file', () => {
   });
 });
 
-describe('a store whose file', () => {
+describe('An open store whose file', () => {
   const LOST = /^the store .*store\.db is lost: .*store\.db(-wal)? was (deleted|replaced by another file)/;
 
   for (const [what, harm] of [
@@ -153,7 +153,7 @@ describe('a store whose file', () => {
       },
     ],
   ] as const) {
-    it(`${what} is lost, promises nothing, and says so also when nobody asks`, async () => {
+    it(`${what} fails every call and reports the loss without a call`, async () => {
       const { store, news } = await watched();
       const user = new StoreUser(() => store);
       await user.addAgent(1);
@@ -166,7 +166,7 @@ describe('a store whose file', () => {
     });
   }
 
-  it('comes back under its name works again', async () => {
+  it('was moved away and back works again', async () => {
     const { store, news } = await watched();
     const away = join(folder, 'away.db');
     renameSync(path, away);
@@ -176,7 +176,7 @@ describe('a store whose file', () => {
     expect(news).toEqual([expect.stringMatching(LOST), 'works']);
   });
 
-  it('was replaced leaves the new one alone when it is closed', async () => {
+  it('was replaced does not touch the new file when it is closed', async () => {
     const store = await begin();
     await store.run('addSubscriber', { subscriber: subscriberOf('old@home.example') });
     rmSync(path);
@@ -191,13 +191,13 @@ describe('a store whose file', () => {
   });
 });
 
-describe('a restore', () => {
-  it('keeps the whole old store until the new one is in its place', async () => {
+describe('restore', () => {
+  it('ignores the write-ahead log of the file that it replaces', async () => {
     const store = await begin();
     await store.run('addSubscriber', { subscriber: subscriberOf('new@home.example') });
     await store.close();
     await backUp(path, join(folder, 'backup.db'), quiet);
-    // A server that was killed leaves what it wrote last beside the file.
+    // A killed server leaves its last writes in the write-ahead log.
     const killed = join(folder, 'killed');
     await mkdir(killed);
     const place = join(killed, 'store.db');
@@ -213,7 +213,7 @@ describe('a restore', () => {
   });
 
   it.each(['', 'CREATE TABLE t (value)', 'CREATE TABLE kysely_migration (name, timestamp)'])(
-    'of a database that is no store is refused, and the store stays: "%s"',
+    'rejects a database that is no store and leaves the store unchanged: "%s"',
     async (content) => {
       const store = await begin();
       await store.run('addSubscriber', { subscriber: subscriberOf('mn@home.example') });

@@ -25,21 +25,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe('the database', () => {
-  it('is written with synchronous = FULL, on every open', async () => {
+describe('The SQLite database', () => {
+  it('uses synchronous = FULL on every connection', async () => {
     const path = join(folder, 'again.db');
     for (let open = 0; open < 3; open += 1) {
       const db = await openSqlite(path);
       expect(await synchronousLevel(db)).toBe(2);
       await db.destroy();
     }
-    // The file alone says something else: the setting belongs to a connection.
+    // The setting belongs to a connection, so the file by itself has another value.
     const file = new Database(path);
     expect(file.pragma('synchronous', { simple: true })).not.toBe(2);
     file.close();
   });
 
-  it.skipIf(!isRoot)('belongs to whom its folder belongs to, also when root makes it', async () => {
+  it.skipIf(!isRoot)("gets the owner of its folder when root creates it; a backup stays root's", async () => {
     const theirs = join(folder, 'theirs');
     await mkdir(theirs);
     await chown(theirs, 1234, 1235);
@@ -55,11 +55,11 @@ describe('the database', () => {
     expect(await stat(join(theirs, 'mine.db'))).toMatchObject({ uid: 0 });
   });
 
-  it('keeps what was promised when the process is gone', async () => {
+  it('keeps a lease after the process ends', async () => {
     await user.addAgent(1);
     await user.addSubscriber('mn@home.example');
     const { lease } = await user.given('mn@home.example', 'one');
-    // Another connection sees it at once: it was committed before the promise was kept.
+    // Another connection sees it at once, because it was committed before the call returned.
     const file = new Database(join(folder, 'store.db'), { readonly: true });
     expect(file.prepare('SELECT hoa, session_id FROM leases').all()).toEqual([
       { hoa: lease.homeAddress, session_id: 'one' },
@@ -72,7 +72,7 @@ describe('the database', () => {
     ]);
   });
 
-  it('undoes a call that fails alone, whatever is committed beside it', async () => {
+  it('rolls back only the failed calls of a commit', async () => {
     await user.addSubscriber('mn@home.example');
     const outcomes = await Promise.allSettled([
       user.addSubscriber('a@home.example'),
@@ -85,7 +85,7 @@ describe('the database', () => {
     expect(names).toEqual(['a@home.example', 'c@home.example', 'mn@home.example']);
   });
 
-  it('finishes what it was given before it was closed', async () => {
+  it('finishes all calls made before close', async () => {
     const path = join(folder, 'closing.db');
     const other = await openStore(path);
     const calls = Array.from({ length: 600 }, (_, i) =>
@@ -98,17 +98,17 @@ describe('the database', () => {
     await again.close();
   });
 
-  it('says no when it is closed', async () => {
+  it('rejects calls after close', async () => {
     const other = await openStore(join(folder, 'other.db'));
     await other.close();
     await expect(other.run('listLeases', {})).rejects.toThrow('closed');
   });
 });
 
-describe('a backup', () => {
+describe('backUp and restore', () => {
   const path = (name: string) => join(folder, name);
 
-  it('is taken while the store is in use, and brings back what was in it', async () => {
+  it('copy a store while it is in use, consistently', async () => {
     await user.addAgent(1);
     for (let i = 0; i < 300; i += 1) await user.addSubscriber(`mn${i}@home.example`);
     const parts: number[] = [];
@@ -121,12 +121,12 @@ describe('a backup', () => {
     await restore(path('backup.db'), path('store.db'), () => undefined);
     store = await openStore(path('store.db'));
     expect((await store.run('listSubscribers', {})).items).toHaveLength(300);
-    // One moment of the store: each lease is counted at its home agent.
+    // The backup is one state of the store: the home agent counts exactly the leases that exist.
     const [agent] = await store.run('listHomeAgents', {});
     expect((await store.run('listLeases', {})).items).toHaveLength(agent?.leases ?? -1);
   });
 
-  it('overwrites nothing, and only a whole one of a version that is known is restored', async () => {
+  it('overwrite no backup, and accept only a database of a known version', async () => {
     await backUp(path('store.db'), path('backup.db'), () => undefined);
     await expect(backUp(path('store.db'), path('backup.db'), () => undefined)).rejects.toThrow('is there already');
     await writeFile(path('text.db'), 'this is no database, but it is long enough to be taken for the head of one');

@@ -4,7 +4,7 @@ import type { FromThread, StoreCall, StoreFailure, ToThread } from '../../src/st
 import { MAX_WAITING, type Store } from '../../src/store/store.js';
 import { openStore } from './open-store.js';
 
-/** A thread that answers when it is told to. */
+/** A thread that answers on demand. */
 class Thread extends EventEmitter {
   static last: Thread;
   readonly calls: StoreCall[] = [];
@@ -27,7 +27,7 @@ class Thread extends EventEmitter {
   }
 
   unref(): void {
-    // It holds up nothing.
+    // Does nothing: no thread exists.
   }
 
   terminate(): Promise<number> {
@@ -44,7 +44,7 @@ class Thread extends EventEmitter {
   }
 }
 
-// A mock of a class: whatever is made with "new" may be another object.
+// A constructor may return another object.
 vi.mock('node:worker_threads', () => ({
   Worker: function Worker() {
     return new Thread();
@@ -70,7 +70,7 @@ beforeEach(async () => {
   store = await open();
 });
 
-it('answers when its thread does, whatever the database says', async () => {
+it('Store.answers is true when its thread replies, even with a database failure', async () => {
   const answers = store.answers();
   await Promise.resolve();
   expect(Thread.last.calls).toMatchObject([{ operation: 'listHomeAgents' }]);
@@ -78,7 +78,7 @@ it('answers when its thread does, whatever the database says', async () => {
   expect(await answers).toBe(true);
 });
 
-it('answers without being asked while its thread is busy, also when that begins after the question', async () => {
+it('Store.answers is true without asking while the thread is busy, even if that began after the question', async () => {
   const before = store.answers();
   await Promise.resolve();
   expect(Thread.last.calls.splice(0)).toHaveLength(1);
@@ -92,7 +92,7 @@ it('answers without being asked while its thread is busy, also when that begins 
   expect(Thread.last.calls).toHaveLength(1);
 });
 
-it('answers without being asked when too many calls wait, and refuses more', async () => {
+it('Store.answers is true without asking while the queue is full, and further calls are rejected', async () => {
   const many = Array.from({ length: MAX_WAITING }, () => store.run('listSubscribers', {}).catch(() => undefined));
   expect(await store.answers()).toBe(true);
   await expect(store.run('statistics', {})).rejects.toMatchObject({ code: 'ERR_STORE_BUSY' });
@@ -101,7 +101,7 @@ it('answers without being asked when too many calls wait, and refuses more', asy
   await Promise.all(many);
 });
 
-it('sends the calls of one turn in one message, each with the time when it was made', async () => {
+it('Store sends the calls of one turn in one message, each with its own time', async () => {
   const both = [store.run('statistics', {}), store.administer('listAudit', { of: 'a' }, 'root')];
   await Promise.resolve();
   expect(Thread.last.posts).toBe(1);
@@ -117,7 +117,7 @@ it.each([
   ['StoreError', { kind: 'store', code: 'ERR_STORE_NOT_FOUND', message: 'no lease' }],
   ['DatabaseError', { kind: 'database', code: 'ERR_STORE_FULL', message: 'full' }],
   ['StoreFault', { kind: 'fault', code: 'ERR_STORE_FAULT', message: 'x is not a function' }],
-] as const)('makes a %s of the failure that its thread sends', async (name, failure) => {
+] as const)('Store rejects with a %s for a failure that its thread sends', async (name, failure) => {
   const called = store.run('statistics', {});
   await Promise.resolve();
   Thread.last.fail(failure);
@@ -125,7 +125,7 @@ it.each([
   await expect(called).rejects.toMatchObject({ name, code, message });
 });
 
-it('passes on what its thread reports', () => {
+it('Store forwards the reports of its thread', () => {
   Thread.last.say({ type: 'state', works: false, reason: 'gone' });
   Thread.last.say({ type: 'clockStep', milliseconds: 7 });
   Thread.last.say({ type: 'warning', text: 'old' });
@@ -139,7 +139,7 @@ it('passes on what its thread reports', () => {
   ]);
 });
 
-it('reports once that its thread has ended, and rejects what waited', async () => {
+it('Store reports once that its thread has ended, and rejects pending calls', async () => {
   const called = store.run('statistics', {});
   Thread.last.emit('error', new Error('out of memory'));
   Thread.last.emit('exit', 1);
@@ -148,13 +148,13 @@ it('reports once that its thread has ended, and rejects what waited', async () =
   expect(await store.answers()).toBe(false);
 });
 
-it('does not report an end that it was told to come to', async () => {
+it('Store does not report the end of its thread after close', async () => {
   await store.close();
   expect(events).toEqual([]);
   await expect(store.run('statistics', {})).rejects.toThrow('the store is closed');
 });
 
-it('is not opened when its thread refuses, and reports nothing', async () => {
+it('Store.open rejects if the thread refuses or ends, and reports nothing', async () => {
   const opening = open();
   Thread.last.removeAllListeners('message');
   const other = Thread.last;

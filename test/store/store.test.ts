@@ -8,7 +8,7 @@ let store: Store;
 const user = new StoreUser(() => store);
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`The store in ${kind}`, () => {
     const { fresh } = places();
 
     beforeEach(async () => {
@@ -17,8 +17,8 @@ for (const { kind, without, places } of DATABASES) {
 
     afterEach(() => store.close());
 
-    describe('a subscriber', () => {
-      it('is found by the first name that fits, without regard to case', async () => {
+    describe('subscriber', () => {
+      it('is found by the first matching name, case-insensitively', async () => {
         await user.addSubscriber('MN@Home.Example');
         const proof = { sha256: SHA256, sessionId: 'one' };
         const found = await store.run('findSubscriber', { ...proof, names: ['nobody', 'mn@HOME.example'] });
@@ -27,7 +27,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(nobody).toEqual({ refusal: 'no-subscriber' });
       });
 
-      it('that is removed gives its lease back', async () => {
+      it('gives its lease back when removed', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');
         const { lease } = await user.given('mn@home.example', 'one');
@@ -41,7 +41,7 @@ for (const { kind, without, places } of DATABASES) {
     });
 
     describe('assignment', () => {
-      it('gives the home agent with the smallest load, by capacity and weight', async () => {
+      it('uses the home agent with the lowest load until capacities are exhausted', async () => {
         await user.addAgent(1, { capacity: 2 });
         await user.addAgent(2, { capacity: 4 });
         const names: string[] = [];
@@ -59,7 +59,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 2 }, { leases: 4 }]);
       });
 
-      it('never goes over a capacity, and gives no address twice, however many ask at once', async () => {
+      it('never exceeds a capacity or assigns an address twice under concurrency', async () => {
         await user.addAgent(1, { capacity: 20 });
         await user.addAgent(2, { capacity: 10 });
         const nais = Array.from({ length: 50 }, (_, i) => `mn${i}@home.example`);
@@ -71,7 +71,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 20 }, { leases: 10 }]);
       });
 
-      it('shares leases as capacities and weights say', async () => {
+      it('distributes leases by capacity and weight', async () => {
         await user.addAgent(1, { capacity: 1000, weight: 1 });
         await user.addAgent(2, { capacity: 2000, weight: 1 });
         await user.addAgent(3, { capacity: 1000, weight: 3 });
@@ -82,7 +82,7 @@ for (const { kind, without, places } of DATABASES) {
         expect((await store.run('listHomeAgents', {})).map(({ leases }) => leases)).toEqual([10, 20, 30]);
       });
 
-      it('gives a subscriber the same again, and asking twice changes nothing more', async () => {
+      it('gives a subscriber the same lease again, and a repeated request changes nothing more', async () => {
         await user.addAgent(1);
         await user.addAgent(2);
         await user.addSubscriber('mn@home.example');
@@ -94,12 +94,12 @@ for (const { kind, without, places } of DATABASES) {
         expect(new Set([one, again, moved].map(({ lease }) => lease.homeAddress)).size).toBe(1);
         expect(moved.lease).toMatchObject({ sessionId: 'two', expiresAt: NOW + 2 * HOUR });
         expect((await store.run('listHomeAgents', {})).reduce((sum, { leases }) => sum + leases, 0)).toBe(1);
-        // A day later it is the same address still: it depends on the subscriber, not on the time.
+        // The address depends on the subscriber, not on the time or the session.
         await store.run('endSession', { sessionId: 'two' });
         expect((await user.given('mn@home.example', 'three')).lease.homeAddress).toBe(one.lease.homeAddress);
       });
 
-      it('frees a lease only with its newest session', async () => {
+      it('frees a lease only when its newest session ends', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');
         await user.given('mn@home.example', 'old');
@@ -114,7 +114,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
       });
 
-      it('frees nothing for another PAA than its own, nor when the session is gone', async () => {
+      it('frees no lease for another PAA or for a session that is gone', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');
         await user.given('mn@home.example', 'one');
@@ -122,7 +122,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await end('paa2.access.example')).toEqual({ known: false, foreign: true, released: undefined });
         expect((await store.run('listSessions', {})).items).toHaveLength(1);
         expect((await store.run('listLeases', {})).items).toHaveLength(1);
-        // Its PAA has restarted: the lease stays for a while, and is nobody's to free.
+        // After a restart of its PAA the lease stays for a while, and no STR can free it.
         await store.run('endSessionsOf', { origin: 'paa.access.example', before: 101, leasesFor: 60_000 });
         for (const origin of ['paa.access.example', 'paa2.access.example']) {
           expect(await end(origin)).toEqual({ known: false, foreign: false, released: undefined });
@@ -132,25 +132,25 @@ for (const { kind, without, places } of DATABASES) {
         expect(await end('PAA.access.example')).toMatchObject({ known: true, released: { sessionId: 'one' } });
       });
 
-      it('follows the pins of a subscriber', async () => {
+      it('uses the home agent and home address configured for the subscriber', async () => {
         await user.addAgent(1);
         await user.addAgent(2);
         const homeAddress = '2001:db8:2::beef';
         await user.addSubscriber('mn@home.example', { homeAgent: 'ha2', homeAddress });
         const { lease } = await user.given('mn@home.example', 'one');
         expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
-        // Another's from now on, as soon as it is free.
+        // Another subscriber gets this address next, once it is free.
         await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAddress: null } });
         await user.addSubscriber('other@home.example', { homeAgent: 'ha2', homeAddress });
         expect(await user.bootstrap('other@home.example', 'two')).toMatchObject({
           result: 'none',
           reason: 'prefix-full',
         });
-        // What was not given is not counted.
+        // A lease that was not given is not counted.
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }, { leases: 1 }]);
       });
 
-      it('grants none to a subscriber without Mobile IPv6, and takes back what a node does not ask for any more', async () => {
+      it('refuses a subscriber without Mobile IPv6, and frees a lease that the node no longer wants', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');
         await user.addSubscriber('no@home.example', { mip6: false });
@@ -164,7 +164,7 @@ for (const { kind, without, places } of DATABASES) {
         expect((await store.run('listLeases', {})).items).toEqual([]);
       });
 
-      it('allows the local home agent where all three want it, and falls back on it', async () => {
+      it('uses the local home agent if node, PAA and subscriber allow it, or if no other is free', async () => {
         await user.addAgent(1, { capacity: 1 });
         await user.addSubscriber('mn@home.example');
         await user.addSubscriber('stay@home.example', { localHomeAgent: false });
@@ -189,7 +189,7 @@ for (const { kind, without, places } of DATABASES) {
         });
       });
 
-      it('frees what has expired, and nothing else', async () => {
+      it('frees exactly the expired leases', async () => {
         await user.addAgent(1);
         await user.addSubscriber('one@home.example');
         await user.addSubscriber('two@home.example');
@@ -208,7 +208,7 @@ for (const { kind, without, places } of DATABASES) {
       });
     });
 
-    describe('a home agent', () => {
+    describe('home agent', () => {
       it.each([
         [{ address: '192.0.2.1' }, 'is not an IPv6 address'],
         [{ prefix: '2001:db8:1::1/64' }, 'is not a /64 prefix'],
@@ -216,18 +216,18 @@ for (const { kind, without, places } of DATABASES) {
         [{ capacity: 0 }, 'a capacity is a whole number from 1'],
         [{ host: 'a;b' }, 'cannot name a home agent'],
         [{ name: '../ha' }, 'cannot name a home agent'],
-      ])('with %j is refused', async (more, message) => {
+      ])('with %j is rejected', async (more, message) => {
         await expect(user.addAgent(1, more)).rejects.toThrow(message);
       });
 
-      it('is there once', async () => {
+      it('cannot be added twice', async () => {
         await user.addAgent(1);
         await expect(user.addAgent(1)).rejects.toThrow('already there');
       });
     });
 
-    describe('the history of leases', () => {
-      it('says who had a home address at any time, also when nobody of them is left', async () => {
+    describe('lease history', () => {
+      it('shows who held a home address at any time, even after the subscriber was removed', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn1@home.example', { homeAddress: '2001:db8:1::77' });
         const first = await user.bootstrap('mn1@home.example', 's1');
@@ -249,11 +249,11 @@ for (const { kind, without, places } of DATABASES) {
         expect((await store.run('leaseHistory', { of: 'MN1@home.example', limit: 10 })).items).toHaveLength(1);
       });
 
-      it('ends with the lease, when that expires, and is forgotten after a while', async () => {
+      it('ends an entry when its lease expires, and forgets it after the given age', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn1@home.example');
         await user.bootstrap('mn1@home.example', 's1', { leaseLifetime: HOUR });
-        // A session that takes it over goes on with the same line.
+        // A session that takes the lease over continues the same entry.
         await user.bootstrap('mn1@home.example', 's2', { now: NOW + 1, leaseLifetime: 2 * HOUR - 1 });
         await store.run('expire', { now: NOW + 3 * HOUR, limit: 10 });
         expect((await store.run('leaseHistory', {})).items).toMatchObject([{ endedAt: NOW + 2 * HOUR }]);

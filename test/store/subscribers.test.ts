@@ -10,14 +10,14 @@ const user = new StoreUser(() => store);
 const NAI = 'mn@home.example';
 const OTHER = 'other@home.example';
 
-/** What is known of who shows a certificate with these names. */
+/** Looks up the subscriber for a certificate with these names. */
 const find = (names: readonly string[], { sha256 = 'cd'.repeat(32), sessionId = 'one' } = {}) =>
   store.run('findSubscriber', { names, sha256, sessionId });
 
 const change = (what: object, nai = NAI) => store.run('changeSubscriber', { nai, change: what });
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`a subscriber in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`A subscriber in ${kind}`, () => {
     const { fresh } = places();
 
     beforeEach(async () => {
@@ -27,7 +27,7 @@ for (const { kind, without, places } of DATABASES) {
 
     afterEach(() => store.close());
 
-    it('is shown as it was added and changed, without regard to case', async () => {
+    it('is shown as it was added and changed, case-insensitively', async () => {
       await user.addAgent(1);
       const show = () => store.run('showSubscriber', { nai: 'MN@Home.Example' });
       expect(await show()).toEqual(subscriberOf(NAI));
@@ -48,7 +48,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await change({ ...none, ...bound, ...plain })).toEqual(subscriberOf(NAI));
     });
 
-    it('is not there twice, and not changed to what cannot be', async () => {
+    it('cannot be added twice or changed to invalid values', async () => {
       await expect(user.addSubscriber('MN@home.example')).rejects.toThrow(`subscriber ${NAI} is already there`);
       await expect(user.addSubscriber('a b')).rejects.toThrow('"a b" cannot be a subscriber');
       await expect(user.addSubscriber(OTHER, { homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
@@ -60,19 +60,19 @@ for (const { kind, without, places } of DATABASES) {
       expect(await store.run('showSubscriber', { nai: NAI })).toEqual(subscriberOf(NAI));
     });
 
-    it('has its certificate alone', async () => {
+    it('does not share its certificate binding with another subscriber', async () => {
       await change({ certificateName: 'device', certificateSha256: SHA256 });
       await user.addSubscriber(OTHER);
       for (const taken of [{ certificateName: 'Device' }, { certificateSha256: SHA256.toUpperCase() }]) {
         const text = `the subscriber ${NAI} has this certificate already`;
         await expect(change(taken, OTHER)).rejects.toThrow(text);
         await expect(user.addSubscriber('third@home.example', taken)).rejects.toThrow(text);
-        // Its own is no other's.
+        // Its own binding is no conflict.
         expect(await change(taken)).toMatchObject({ certificateName: 'device', certificateSha256: SHA256 });
       }
     });
 
-    it('has its home address alone, on the link of its home agent, and is given that home agent', async () => {
+    it('does not share its home address, which must be on the link of its home agent', async () => {
       await user.addAgent(1);
       await user.addAgent(2);
       const homeAddress = '2001:db8:2::77';
@@ -85,31 +85,31 @@ for (const { kind, without, places } of DATABASES) {
       await expect(change({ homeAgent: 'ha1' })).rejects.toThrow('on the home link of ha1');
       const taken = user.addSubscriber(OTHER, { homeAddress: '2001:DB8:2:0::77' });
       await expect(taken).rejects.toThrow(`the subscriber ${NAI} always gets 2001:db8:2::77 already`);
-      // The first home agent is as little loaded, and has another link.
+      // The first home agent has the same load but another link.
       const { lease } = await user.given(NAI, 'one');
       expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
     });
 
-    it('has a lifetime and a certificate name that can be', async () => {
+    it('must have a valid lifetime and certificate name', async () => {
       await expect(change({ sessionLifetime: 0 })).rejects.toThrow('a whole number of seconds from 1, not 0');
       await expect(change({ sessionLifetime: 2 ** 32 })).rejects.toThrow('a whole number of seconds');
       await expect(change({ certificateName: '' })).rejects.toThrow('1 to 253 printable characters');
       await expect(change({ certificateName: 'a\nb' })).rejects.toThrow('1 to 253 printable characters');
     });
 
-    it('is found by the certificate that it is bound to, and by its name with no other', async () => {
+    it('bound to a certificate is found by it, and its name with another certificate is refused', async () => {
       await change({ certificateSha256: SHA256 });
       expect(await find(['nobody'], { sha256: SHA256 })).toMatchObject({ subscriber: { nai: NAI } });
       expect(await find([NAI])).toEqual({ refusal: 'other-certificate', nai: NAI });
     });
 
-    it('is found by the name that it is bound to, and not by its own', async () => {
+    it('bound to a certificate name is found by it, and not by its own name', async () => {
       await change({ certificateName: 'device' });
       expect(await find(['nobody', 'Device'])).toMatchObject({ subscriber: { nai: NAI } });
       expect(await find([NAI])).toEqual({ refusal: 'no-subscriber' });
     });
 
-    it('is refused while it is disabled', async () => {
+    it('is refused while disabled', async () => {
       await change({ enabled: false });
       expect(await find([NAI])).toEqual({ refusal: 'disabled', nai: NAI });
       expect(await user.bootstrap(NAI, 'one')).toMatchObject({ result: 'refused', reason: 'disabled' });
@@ -117,7 +117,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await store.run('listSessions', {})).items).toEqual([]);
     });
 
-    it('has one session where the policy says so, until that ends or expires', async () => {
+    it('with sessions "one" is refused a second session until the first has ended or expired', async () => {
       await user.addAgent(1);
       await change({ sessions: 'one' });
       const now = Date.now();
@@ -133,7 +133,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await find([NAI], { sessionId: 'three' })).toMatchObject({ subscriber: { nai: NAI } });
     });
 
-    it('does not get the session of another one', async () => {
+    it('cannot take over the session of another subscriber', async () => {
       await user.addAgent(1);
       await user.addSubscriber(OTHER);
       const { lease } = await user.given(NAI, 'one', { certificate: 'aa:1' });
@@ -142,7 +142,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await user.bootstrap(OTHER, 'one', { certificate: 'aa:2' })).toMatchObject(taken);
       expect((await store.run('listSessions', {})).items).toMatchObject([{ nai: NAI, serial: '1' }]);
       expect((await store.run('listLeases', {})).items).toMatchObject([{ nai: NAI, homeAddress: lease.homeAddress }]);
-      // Another certificate of the same subscriber is taken down whole.
+      // Another certificate of the same subscriber replaces serial number and issuer.
       await user.given(NAI, 'one', { certificate: 'aa:3' });
       expect((await store.run('listSessions', { certificates: ['aa:1'] })).items).toEqual([]);
       expect((await store.run('listSessions', { certificates: ['aa:3'] })).items).toMatchObject([{ nai: NAI }]);
@@ -150,7 +150,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await user.bootstrap(OTHER, 'one')).toMatchObject({ result: 'home' });
     });
 
-    it('counts how often a session took its lease from one that had not ended', async () => {
+    it('has a count of leases that a session took from one that had not ended', async () => {
       await user.addAgent(1);
       expect((await user.given(NAI, 'one')).takenFrom).toBe(undefined);
       expect((await user.given(NAI, 'two')).takenFrom).toBe('one');

@@ -10,7 +10,7 @@ const user = new StoreUser(() => store);
 const NAI = 'mn@home.example';
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`Upkeep in ${kind}`, () => {
     const { fresh, execute } = places();
     let place: string;
 
@@ -21,8 +21,8 @@ for (const { kind, without, places } of DATABASES) {
 
     afterEach(() => store.close());
 
-    describe('a lease', () => {
-      it('is shown by its home address or its subscriber', async () => {
+    describe('leases', () => {
+      it('are found by home address or subscriber', async () => {
         await user.addAgent(1);
         await user.addSubscriber(NAI);
         const { lease } = await user.given(NAI, 'one');
@@ -31,7 +31,7 @@ for (const { kind, without, places } of DATABASES) {
         await expect(store.run('showLease', { of: '2001:db8::1' })).rejects.toThrow('no lease 2001:db8::1');
       });
 
-      it('is released while its session lives by force only', async () => {
+      it('are released while the session is open only with force', async () => {
         await user.addAgent(1);
         await user.addSubscriber(NAI);
         const hour = { sessionLifetime: HOUR, leaseLifetime: 5 * HOUR };
@@ -41,13 +41,13 @@ for (const { kind, without, places } of DATABASES) {
         expect(await free(true)).toEqual(lease);
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
         await expect(free(true)).rejects.toThrow('no lease');
-        // Its session, which is still there, gets the same again.
+        // The session is still open and gets the same address again.
         expect((await user.given(NAI, 'one')).lease.homeAddress).toBe(lease.homeAddress);
         await user.given(NAI, 'one', { now: Date.now() - 2 * HOUR, ...hour });
         expect(await free(false)).toMatchObject({ homeAddress: lease.homeAddress });
       });
 
-      it('is one of so many at a time that expire', async () => {
+      it('expire in batches of the given limit, and so does their history', async () => {
         await user.addAgent(1);
         for (let i = 0; i < 5; i += 1) {
           await user.addSubscriber(`mn${i}@home.example`);
@@ -63,7 +63,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(forgotten).toEqual([3, 2, 0]);
       });
 
-      it('outlives the restart of its PAA for a while, and goes on with its node', async () => {
+      it('stay for a while after their PAA restarts, and the node gets the same address again', async () => {
         await user.addAgent(1);
         for (const name of ['a', 'b', 'c']) await user.addSubscriber(`${name}@home.example`);
         const first = await user.given('a@home.example', 'a1', { originState: 4 });
@@ -81,7 +81,7 @@ for (const { kind, without, places } of DATABASES) {
       });
     });
 
-    it('home agents may be as large as the database counts', async () => {
+    it('accepts home agents with the largest capacity that the database can count', async () => {
       const most = 2 ** 31 - 1;
       await user.addAgent(1, { capacity: most, weight: 1000 });
       await user.addAgent(2, { capacity: most, weight: 1 });
@@ -94,7 +94,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(names).toEqual(['ha1', 'ha2', 'ha1']);
     });
 
-    it('it is counted what there is', async () => {
+    it('counts subscribers, sessions, leases and takeovers in statistics', async () => {
       await user.addAgent(1);
       const nothing = { subscribers: 0, disabled: 0, sessions: 0, leases: 0, takeovers: 0 };
       expect(await store.run('statistics', {})).toEqual(nothing);
@@ -108,7 +108,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await store.run('statistics', {})).toEqual(counted);
     });
 
-    it('servers share a key of TLS session tickets until its time is over', async () => {
+    it('shares the ticket key between servers until it expires', async () => {
       const ask = (every: number) => store.run('ticketKey', { every });
       const first = await ask(HOUR);
       expect(first.value).toMatch(/^[0-9a-f]{96}$/);
@@ -120,12 +120,12 @@ for (const { kind, without, places } of DATABASES) {
       const second = await ask(HOUR);
       expect(second.value).not.toBe(first.value);
       expect((await ask(HOUR)).value).toBe(second.value);
-      // One from the future, by a clock that was wrong, is not waited for.
+      // A key that starts in the future, because a clock was wrong, is replaced at once.
       await execute(place, `UPDATE ticket_keys SET valid_from = valid_from + ${24 * HOUR}`);
       expect((await ask(HOUR)).value).not.toBe(second.value);
     });
 
-    it('a new secret gives new leases other home addresses, and leaves those that are held', async () => {
+    it('gives new leases other home addresses after a new secret, and keeps existing leases', async () => {
       await user.addAgent(1);
       await user.addSubscriber(NAI);
       const { lease } = await user.given(NAI, 'one');
@@ -135,7 +135,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await user.given(NAI, 'two')).lease.homeAddress).not.toBe(lease.homeAddress);
     });
 
-    it('an administrative change is written down with it, or not at all', async () => {
+    it('records an administrative change in the audit trail only if it succeeds', async () => {
       await user.addAgent(1);
       await expect(store.run('removeHomeAgent', { name: 'ha9', force: true }, 'root')).rejects.toThrow('no home agent');
       await store.run('removeHomeAgent', { name: 'ha1', force: true }, 'root');

@@ -10,7 +10,7 @@ import { dataChunk, ethernet, ipv4, ipv6, pcap, SYN, sctp, type TcpHeader, tcp, 
 const PCI = fromHex('00000010000000010000000000000000');
 const NONE = new Uint8Array(0);
 
-/** Device-Watchdog-Requests that differ in their Hop-by-Hop Identifier. */
+/** Device-Watchdog-Requests with distinct Hop-by-Hop Identifiers. */
 const DWR = [1, 2, 3, 4, 5].map((number) => {
   const octets = vector('DWR').slice();
   octets.set(u32(number), 12);
@@ -18,7 +18,7 @@ const DWR = [1, 2, 3, 4, 5].map((number) => {
 });
 const LENGTH = DWR[0]?.length ?? 0;
 
-/** What is decoded, a line a message: its Hop-by-Hop Identifier, or the text of what is none. */
+/** One line for each decoded message: its Hop-by-Hop Identifier, or the text if it has none. */
 function seen(input: Uint8Array): string[] {
   return [...new Decoder(32473).decode(input)].map(({ ok, text }) => {
     const [, what = ''] = text.split('\n');
@@ -34,8 +34,8 @@ const segments = (list: readonly (readonly [sequence: number, payload: Uint8Arra
 
 const dwr = (number: number) => DWR[number - 1] ?? NONE;
 
-describe('a connection of TCP', () => {
-  it('begins with its SYN, whichever segment was captured first', () => {
+describe('Decoding of a TCP connection', () => {
+  it('starts at the SYN even if another segment was captured first', () => {
     const swapped = segments([
       [99, NONE, { flags: SYN }],
       [100 + LENGTH, dwr(2)],
@@ -45,7 +45,7 @@ describe('a connection of TCP', () => {
     expect(seen(swapped)).toEqual(['1', '2', '3']);
   });
 
-  it('may bring data with its SYN (RFC 7413), and an octet before its data to keep it alive', () => {
+  it('accepts data in the SYN (RFC 7413) and a keep-alive octet', () => {
     expect(
       seen(
         segments([
@@ -72,11 +72,11 @@ describe('a connection of TCP', () => {
     ).toEqual(['1', '2']);
   });
 
-  it.each([500_000, 7])('is another one after a SYN with another number, such as %d', (number) => {
+  it.each([500_000, 7])('starts a new connection at a SYN with another sequence number, such as %d', (number) => {
     const twice = segments([
       [99_999, NONE, { flags: SYN }],
       [100_000, dwr(1)],
-      // What was not whole goes with the connection.
+      // An incomplete message ends with its connection.
       [100_000 + LENGTH, dwr(2).subarray(0, 10)],
       [number, NONE, { flags: SYN }],
       [number, NONE, { flags: SYN }],
@@ -86,7 +86,7 @@ describe('a connection of TCP', () => {
     expect(seen(twice)).toEqual(['1', '3', '4']);
   });
 
-  it('of which a segment was not captured goes on behind it, and says what is missing', () => {
+  it('reports a segment that was not captured and continues after it', () => {
     const missing = `a segment of ${LENGTH} octets is missing here: it was not captured`;
     const lost = segments([
       [100, dwr(1)],
@@ -94,7 +94,7 @@ describe('a connection of TCP', () => {
       [100 + 3 * LENGTH, dwr(4)],
     ]);
     expect(seen(lost)).toEqual(['1', missing, '3', '4']);
-    // As soon as the other end has acknowledged it.
+    // The gap is certain once the other end has acknowledged the octets.
     const back = { from: 3868, to: 5000, acknowledged: 100 + 3 * LENGTH };
     const acknowledged = pcap(101, [
       ipv6(6, tcp(100, dwr(1))),
@@ -105,7 +105,7 @@ describe('a connection of TCP', () => {
     expect(seen(acknowledged)).toEqual(['1', missing, '3', '5', '4']);
   });
 
-  it('shows messages that lost a part by their name, and those behind them', () => {
+  it('names a message of which a part is missing and decodes those after it', () => {
     const whole = concat(...DWR);
     const cuts = segments([
       [100, whole.subarray(0, LENGTH + 30)],
@@ -121,7 +121,7 @@ describe('a connection of TCP', () => {
     ]);
   });
 
-  it('captured with a snapshot length says so for each message', () => {
+  it('reports messages cut by the snapshot length', () => {
     const cut = (frame: Uint8Array) => frame.subarray(0, 40 + 20 + 42);
     const frames = DWR.map((octets, i) => cut(ipv6(6, tcp(100 + i * LENGTH, octets))));
     const line = `Diameter DWR, cut by the snapshot length: 42 of ${LENGTH} octets are here`;
@@ -132,7 +132,7 @@ describe('a connection of TCP', () => {
     ]);
   });
 
-  it('gives the same messages however it is cut, repeated and reordered', () => {
+  it('yields the same messages for any segmentation, repetition and reordering', () => {
     const stream = concat(...DWR);
     const cut = fc.integer({ min: 1, max: stream.length - 1 });
     fc.assert(
@@ -160,7 +160,7 @@ describe('a connection of TCP', () => {
     );
   });
 
-  it('on a port of others is Diameter only if its messages are', () => {
+  it('on another port takes messages as Diameter only if they are', () => {
     const amqp = concat(Uint8Array.of(1, 0, 1, 0), new Uint8Array(252).fill(0xce));
     const mixed = segments([
       [1, dwr(1)],
@@ -171,10 +171,10 @@ describe('a connection of TCP', () => {
   });
 });
 
-describe('SCTP', () => {
+describe('Decoding of SCTP', () => {
   const frame = (...chunks: readonly Uint8Array[]) => ipv6(132, sctp(...chunks));
 
-  it('brings messages in chunks, several in a packet, and each once', () => {
+  it('reads several chunks of a packet, each once', () => {
     const frames = [
       frame(dataChunk(1, dwr(1)), dataChunk(2, dwr(2))),
       frame(dataChunk(2, dwr(2)), dataChunk(3, dwr(3))),
@@ -182,7 +182,7 @@ describe('SCTP', () => {
     expect(seen(pcap(101, frames))).toEqual(['1', '2', '3']);
   });
 
-  it('brings messages in fragments, in any order', () => {
+  it('reassembles fragments in any order', () => {
     const parts = [dwr(4).subarray(0, 20), dwr(4).subarray(20, 40), dwr(4).subarray(40)];
     const chunks = parts.map((part, i) => frame(dataChunk(0xffff_ffff + i, part, i === 0 ? 2 : i === 2 ? 1 : 0)));
     for (const order of [
@@ -202,7 +202,7 @@ describe('SCTP', () => {
   });
 });
 
-describe('what is around IP', () => {
+describe('The layers around IP', () => {
   const V6 = ipv6(17, udp(PCI));
   const V4 = ipv4(17, udp(PCI));
   const nflog = (turned: boolean) => {
@@ -226,17 +226,17 @@ describe('what is around IP', () => {
     ['Linux cooked v2', 276, concat(u16(0x86dd), new Uint8Array(18), V6)],
     ['AH', 101, ipv6(51, concat(Uint8Array.of(17, 4), new Uint8Array(22), udp(PCI)))],
     ['a fragment header on a whole packet', 101, ipv6(44, concat(fromHex('1100000000000001'), udp(PCI)))],
-  ])('is read: %s', (_what, linkType, frame) => {
+  ])('are decoded: %s', (_what, linkType, frame) => {
     expect(seen(pcap(linkType, [frame]))).toEqual(['PANA PCI  session 00000000  sequence 0  flags -']);
   });
 
-  it('may have a length of 0, where the network card cuts packets', () => {
+  it('may have the length 0, as with segmentation offload', () => {
     const uncut = (frame: Uint8Array, at: number) => frame.map((octet, i) => (i === at || i === at + 1 ? 0 : octet));
     const frames = [uncut(ipv4(6, tcp(1, dwr(1))), 2), uncut(ipv6(6, tcp(1, dwr(2), { from: 9 })), 4)];
     expect(seen(pcap(101, frames))).toEqual(['1', '2']);
   });
 
-  it('is named where it is not read', () => {
+  it('are counted by name if they cannot be decoded', () => {
     const fragment = ipv6(44, concat(fromHex('1100000100000001'), udp(PCI)));
     const decode = (linkType: number, frames: readonly Uint8Array[]) => {
       const decoder = new Decoder(32473);
@@ -252,7 +252,7 @@ describe('what is around IP', () => {
   });
 });
 
-describe('text', () => {
+describe('Hexadecimal text', () => {
   const dump = (octets: Uint8Array, head = '  ', prefix = '') => {
     const lines: string[] = [];
     for (let at = 0; at < octets.length; at += 16) {
@@ -262,7 +262,7 @@ describe('text', () => {
     return `${lines.join('\n')}\n`;
   };
 
-  it('that tshark -x and tcpdump -x print is read, frames and streams', () => {
+  it('as printed by tshark -x and tcpdump -x is decoded, frames and streams', () => {
     const frame = ethernet(0x86dd, ipv6(6, tcp(1, dwr(1))));
     expect(seen(encodeUtf8(`Frame 1:\n${dump(frame)}\n`))).toEqual(['1']);
     const packets = `12:00:00.1 IP6 x > y\n${dump(ipv6(6, tcp(1, dwr(2))), ':  ', '\t0x')}12:00:00.2 IP6\n${dump(ipv6(6, tcp(1 + LENGTH, dwr(3))), ':  ', '\t0x')}`;
@@ -273,7 +273,7 @@ describe('text', () => {
     expect(stream.map(({ ok }) => ok)).toEqual([true, true]);
   });
 
-  it('with a mistake has its line named', () => {
+  it('with an error is reported with its line', () => {
     const problem = (text: string) => [...new Decoder(32473).decode(encodeUtf8(text))].find(({ ok }) => !ok)?.text;
     expect(problem('00000010000000010000000000000000\n\n# this\n00zz')).toMatch(/^line 4: not hexadecimal/);
     expect(problem('0000  00 00 00 10 00 00 00 01\n0010  00 00 00 00 00 00 00 00\n')).toBe(
@@ -282,8 +282,8 @@ describe('text', () => {
   });
 });
 
-describe('pana-mip6 decode', () => {
-  it('takes what gzip has packed, and names what else is packed or no capture', async () => {
+describe('pana-mip6 decode, input formats', () => {
+  it('decompresses gzip and names other compression and unknown formats', async () => {
     const capture = pcap(101, [ipv6(17, udp(PCI))]);
     const packed = await run('tool', ['decode'], { input: gzipSync(capture) });
     expect(packed).toMatchObject({ status: 0, stdout: expect.stringContaining('PANA PCI') });

@@ -22,8 +22,8 @@ function texts(input: Uint8Array): string[] {
   return [...new Decoder(32473).decode(input)].map(({ text }) => text);
 }
 
-describe('decode', () => {
-  it('makes every recorded message readable, by both names', () => {
+describe('Decoder', () => {
+  it('decodes every recorded message, with the names of RFC 5191 and of its draft', () => {
     const decoder = new Decoder(32473);
     for (const octets of [...PANA, ...OCTETS]) expect(decoder.message(octets)).toMatchObject({ ok: true });
     const names = PANA.map((octets) => decoder.message(octets).text.split('\n')[0]);
@@ -34,7 +34,7 @@ describe('decode', () => {
     }
   });
 
-  it('shows EAP and the records of TLS inside, put together from their fragments', () => {
+  it('shows EAP and the TLS records reassembled from fragments', () => {
     const decoder = new Decoder(32473);
     const all = recording('full-eap-tls')
       .messages.map(({ hex }) => decoder.message(fromHex(hex)).text)
@@ -46,7 +46,7 @@ describe('decode', () => {
     expect(all).toContain('EAP Success');
   });
 
-  it('never shows a key', () => {
+  it('shows the length of a key in place of its value', () => {
     const dea = VECTORS.map(({ hex }) => fromHex(hex)).map((octets) => new Decoder(32473).message(octets).text);
     const keys = dea.flatMap((text) => text.split('\n').filter((line) => line.includes('EAP-Master-Session-Key')));
     expect(keys.length).toBeGreaterThan(0);
@@ -59,7 +59,7 @@ describe('decode', () => {
     expect(texts(encodeUtf8(text))).toEqual(Array(2).fill('PANA PCI  session 00000000  sequence 0  flags -'));
   });
 
-  it('says what is wrong with the rest', () => {
+  it('reports what is wrong with an invalid message', () => {
     const bad = (text: string) => [...new Decoder(32473).decode(encodeUtf8(text))];
     expect(bad('0000zz')).toMatchObject([{ ok: false, text: expect.stringContaining('not hexadecimal') }]);
     expect(bad('00000010000000010000')).toMatchObject([{ ok: false, text: expect.stringContaining('as PANA: ') }]);
@@ -80,7 +80,7 @@ describe('decode', () => {
     expect(text).toMatch(/^00:00:00\.500 {2}\S+ port 5000 → \S+ port \d+\nPANA PCI /);
   });
 
-  it('puts TCP segments in order, whatever they were cut at', () => {
+  it('orders TCP segments of any size', () => {
     const messages = [vector('CER'), vector('CEA'), ...OCTETS.slice(0, 4)];
     const stream = concat(...messages);
     fc.assert(
@@ -95,7 +95,8 @@ describe('decode', () => {
             segments.push(tcp((begin + at) >>> 0, stream.slice(at, at + length)));
             at += length;
           }
-          // A segment that overtakes another, and one that is repeated. The first one tells where it begins.
+          // Some segments overtake others and one is repeated; the first stays first, because it shows where the stream
+          // starts.
           const [first = new Uint8Array(0), ...rest] = segments;
           if (swap) for (let i = 0; i + 1 < rest.length; i += 2) rest.splice(i, 2, ...rest.slice(i, i + 2).reverse());
           const frames = [first, ...rest, first].map((segment) => ipv6(6, segment));
@@ -107,7 +108,7 @@ describe('decode', () => {
     );
   });
 
-  it('reads pcapng, with the times of its interface', () => {
+  it('reads pcapng with the time resolution of its interface', () => {
     const frame = ipv6(17, udp(PCI));
     const padded = concat(frame, new Uint8Array(-frame.length & 3));
     const block = (type: number, body: Uint8Array) =>
@@ -121,7 +122,7 @@ describe('decode', () => {
     expect(texts(file)[0]).toMatch(/^00:01:01\.250 /);
   });
 
-  it('gives text or DecodeError for any octets', () => {
+  it('yields text or throws DecodeError or OperatorError for any octets', () => {
     const capture = pcap(1, [ethernet(0x86dd, ipv6(17, udp(PCI))), ethernet(0x86dd, ipv6(6, tcp(1, vector('CER'))))]);
     const mutated = fc
       .array(fc.tuple(fc.nat({ max: capture.length - 1 }), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })
@@ -144,7 +145,7 @@ describe('decode', () => {
   });
 });
 
-describe('a capture of a whole session', () => {
+describe('A capture of a PANA session', () => {
   function session() {
     const ladder = new Ladder({ pac: { exportKeys: true }, paa: { exportKeys: true }, delay: 5 });
     ladder.toPac({ type: 'start' });
@@ -168,7 +169,7 @@ describe('a capture of a whole session', () => {
     return { ladder, text, frames };
   }
 
-  it('is a ladder, and a key file tells whether each AUTH is right', () => {
+  it('is drawn as a ladder, and a key file allows to verify each AUTH', () => {
     const { ladder, text, frames } = session();
     const forged = frames.at(-2)?.slice() ?? new Uint8Array(0);
     forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
@@ -190,13 +191,13 @@ describe('a capture of a whole session', () => {
     expect(messages.at(-2)?.text).toMatch(/right, with key 0x[0-9a-f]{8}$/);
   });
 
-  it('without its keys says so', () => {
+  it('decoded without keys says that the key is not known', () => {
     const { frames } = session();
     const messages = [...new Decoder(32473, SessionKeys.read('', 'empty')).decode(pcap(101, frames))];
     expect(messages.at(-1)?.text).toContain('no key of this session is known');
   });
 
-  it('on loopback has a column for each port', () => {
+  it('on loopback has one column for each port', () => {
     const frame = (from: number, to: number) =>
       ipv6(17, concat(u16(from), u16(to), u16(PCI.length + 8), u16(0), PCI), FROM, FROM);
     const decode = (frames: readonly Uint8Array[]) =>
@@ -207,7 +208,7 @@ describe('a capture of a whole session', () => {
     expect(captureLadder([])).toBeUndefined();
   });
 
-  it('with a key file that is none is refused with file and line', async () => {
+  it('with an invalid key file is rejected with file and line', async () => {
     expect(() => SessionKeys.read('\nPANA_AUTH_KEY 1 2', 'x.keys')).toThrow('x.keys:2: not a line "PANA_AUTH_KEY');
     expect(() => SessionKeys.read('PANA_AUTH_KEY 00000001 00000001 99 00', 'x.keys')).toThrow('x.keys:1:');
     const ended = await run('tool', ['decode', '--keys', '/nowhere'], { input: '00000010000000010000000000000000' });
@@ -216,7 +217,7 @@ describe('a capture of a whole session', () => {
 });
 
 describe('pana-mip6 decode', () => {
-  it('reads standard input and files, and its exit status tells whether all were messages', async () => {
+  it('reads standard input and files; its exit status tells whether all input was decoded', async () => {
     expect(await run('tool', ['decode'], { input: '00000010000000010000000000000000' })).toMatchObject({
       status: 0,
       stdout: 'PANA PCI  session 00000000  sequence 0  flags -\n',

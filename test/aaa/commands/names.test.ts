@@ -19,24 +19,36 @@ afterAll(() => server.stop());
 const names = (group: string, command: string, more: object = {}) =>
   namesFor({ commands: [group, command], positionals: [], flags: server.flags, flag: undefined, last: '', ...more });
 
-describe('names of the store complete a command line:', () => {
-  it.each(['set', 'show', 'enable', 'disable', 'remove'])('subscribers for "subscriber %s"', async (command) => {
-    expect(await names('subscriber', command)).toEqual(['mn@home.example']);
-  });
+describe('Completion of names from the store', () => {
+  it.each(['set', 'show', 'enable', 'disable', 'remove'])(
+    'completes subscribers for "subscriber %s"',
+    async (command) => {
+      expect(await names('subscriber', command)).toEqual(['mn@home.example']);
+    },
+  );
 
-  it.each(['set', 'show', 'up', 'drain', 'down', 'remove'])('home agents for "home-agent %s"', async (command) => {
-    expect(await names('home-agent', command)).toEqual(['ha1']);
-  });
+  it.each(['set', 'show', 'up', 'drain', 'down', 'remove'])(
+    'completes home agents for "home-agent %s"',
+    async (command) => {
+      expect(await names('home-agent', command)).toEqual(['ha1']);
+    },
+  );
 
-  it.each(['show', 'release', 'list', 'history'])('subscribers and leases for "lease %s"', async (command) => {
-    expect(await names('lease', command)).toEqual(['mn@home.example', homeAddress]);
-  });
+  it.each(['show', 'release', 'list', 'history'])(
+    'completes subscribers and home addresses for "lease %s"',
+    async (command) => {
+      expect(await names('lease', command)).toEqual(['mn@home.example', homeAddress]);
+    },
+  );
 
-  it.each(['list', 'show', 'disconnect', 'reauth'])('subscribers and sessions for "session %s"', async (command) => {
-    expect(await names('session', command)).toEqual(['mn@home.example', 'paa;1;2']);
-  });
+  it.each(['list', 'show', 'disconnect', 'reauth'])(
+    'completes subscribers and Session-Ids for "session %s"',
+    async (command) => {
+      expect(await names('session', command)).toEqual(['mn@home.example', 'paa;1;2']);
+    },
+  );
 
-  it('home agents for --home-agent, of any command', async () => {
+  it('completes home agents after --home-agent', async () => {
     expect(await names('subscriber', 'add', { flag: 'home-agent' })).toEqual(['ha1']);
   });
 
@@ -46,7 +58,7 @@ describe('names of the store complete a command line:', () => {
     ['subscriber', 'show', { flag: 'config' }],
     ['nothing', 'show', {}],
     ['subscriber', 'show', { flags: { store: '/nowhere/store.db', 'control.socket': '/nowhere/control.sock' } }],
-  ])('none for "%s %s" with %j', async (group, command, more) => {
+  ])('completes nothing for "%s %s" with %j', async (group, command, more) => {
     expect(await names(group, command, more)).toEqual([]);
   });
 });

@@ -6,12 +6,12 @@ import { systemHost } from '../../../src/runtime/system/host.js';
 import { SqliteBackend } from '../../../src/store/database.js';
 import { StoreEngine } from '../../../src/store/engine.js';
 
-/** What commands reach of a server that runs: its control socket, with a store in memory behind it. */
+/** What commands use of a running server: its control socket, with a store in memory behind it. */
 export interface RunningServer {
   /** For files of the test. */
   readonly folder: string;
   readonly store: StoreEngine;
-  /** Flags that lead commands to it. */
+  /** Flags that direct commands to this server. */
   readonly flags: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }

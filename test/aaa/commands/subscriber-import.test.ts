@@ -32,14 +32,14 @@ async function subscribers(): Promise<string[]> {
   return (await server.store.run('listSubscribers', {})).items.map(({ nai }) => nai);
 }
 
-describe('an import of subscribers', () => {
-  it('adds all of a file that is good', async () => {
+describe('subscriber import', () => {
+  it('adds every subscriber of a valid file', async () => {
     await importing('a@home.example\nb@home.example\n');
     expect(await subscribers()).toEqual(['a@home.example', 'b@home.example']);
     expect(printed).toContain(`Imported 2 subscribers from ${file}.`);
   });
 
-  it('adds nothing of a file with a line that is wrong, and names the line', async () => {
+  it('adds nothing if a line is invalid, and names the line', async () => {
     await expect(importing('a@home.example\nno name\n')).rejects.toThrow(
       /nothing was imported:\n.*subscribers\.csv:3: /,
     );
@@ -47,13 +47,13 @@ describe('an import of subscribers', () => {
     expect(printed).toBe('');
   });
 
-  it('adds nothing when it only checks', async () => {
+  it('adds nothing with --dry-run', async () => {
     await importing('a@home.example\n', { 'dry-run': true });
     expect(await subscribers()).toEqual([]);
     expect(printed).toContain('is good: 1 subscriber.');
   });
 
-  it('adds nothing when a subscriber is there already, unless that is to be changed', async () => {
+  it('fails if a subscriber exists, unless --update is given', async () => {
     await importing('a@home.example\n');
     await expect(importing('b@home.example\na@home.example\n')).rejects.toThrow('subscribers.csv:3: ');
     expect(await subscribers()).toEqual(['a@home.example']);

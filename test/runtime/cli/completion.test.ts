@@ -21,7 +21,7 @@ function commands(cli: Argv): Argv {
     .command('shell <shell>', 'Shell', (shell) => shell.positional('shell', { choices: ['bash', 'zsh'] }));
 }
 
-describe('a command line is completed', () => {
+describe('completions', () => {
   it.each([
     [[''], ['list', 'node', 'shell']],
     [['l'], ['list']],
@@ -42,11 +42,11 @@ describe('a command line is completed', () => {
       ['bash', 'zsh'],
     ],
     [['nothing', ''], []],
-  ])('%j: %j', async (words, found) => {
+  ])('completes %j with %j', async (words, found) => {
     expect(await completions(commands, words)).toEqual(found);
   });
 
-  it('with names, of which those fit that begin so', async () => {
+  it('asks for names at a positional or an option, and keeps those with the right prefix', async () => {
     const asked: Gap[] = [];
     const names = async (gap: Gap) => {
       asked.push(gap);
@@ -64,8 +64,8 @@ describe('a command line is completed', () => {
   });
 });
 
-describe('the script for bash', () => {
-  /** What bash shows for a line, when `word` is what bash takes for the last word of it. */
+describe('completionScript for bash', () => {
+  /** The completions that bash offers for this line, where `word` is the last word as bash splits it. */
   async function complete(line: string, word: string): Promise<string[]> {
     const script = `${completionScript('pana-x', 'bash')}
       pana-x() { printf '%s\\n' "$*" mn1@home.example 2001:db8::1; }
@@ -76,7 +76,7 @@ describe('the script for bash', () => {
     return stdout.trimEnd().split('\n');
   }
 
-  it('hands the words over, and cuts off what bash has already', async () => {
+  it('passes the line and removes the part of each name before the last word', async () => {
     expect(await complete('pana-x show ', '')).toEqual(['--complete show ', 'mn1@home.example', '2001:db8::1']);
     expect(await complete('pana-x show mn1@ho', 'ho')).toEqual([
       '--complete show mn1@ho',

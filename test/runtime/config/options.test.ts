@@ -11,16 +11,16 @@ const SCHEMA = z.strictObject({
 const load = (flags: Record<string, string>, environment: Record<string, string> = {}) =>
   loadOptions(SCHEMA, { flags, environment, prefix: 'X', file: undefined });
 
-describe('options from the command line', () => {
-  it.each(['a,b', 'a, b', ' a ,\tb', '[a, b]'])('list plain words: %j', async (names) => {
+describe('loadOptions with flags', () => {
+  it.each(['a,b', 'a, b', ' a ,\tb', '[a, b]'])('splits a plain list: %j', async (names) => {
     expect(await load({ names })).toMatchObject({ names: ['a', 'b'] });
   });
 
-  it('list numbers in brackets', async () => {
+  it('reads a list of numbers in brackets', async () => {
     expect(await load({ ports: '[1, 2]' })).toMatchObject({ ports: [1, 2] });
   });
 
-  it('go before those of the environment', async () => {
+  it('prefers flags to environment variables', async () => {
     const environment = { X_INNER_NAME: 'environment', X_NAMES: 'e' };
     expect(await load({ 'inner.name': 'flag' }, environment)).toMatchObject({ inner: { name: 'flag' }, names: ['e'] });
   });

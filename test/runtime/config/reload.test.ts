@@ -31,7 +31,7 @@ const log = pino({ level: 'silent' });
 
 type Tree = Record<string, unknown>;
 
-/** The same options, which remember each key that is read, by its dotted name. */
+/** The same options, recording the dotted name of each key that is read. */
 function remembering<T extends object>(value: T, read: Set<string>, path = ''): T {
   return new Proxy(value, {
     get(target, key) {
@@ -46,7 +46,7 @@ function remembering<T extends object>(value: T, read: Set<string>, path = ''): 
   });
 }
 
-/** Lets promises and files go on. */
+/** Advances time in steps and lets promises and file operations settle. */
 async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 500) {
     host.advance(500);
@@ -73,7 +73,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Starts a daemon, gives it options, and tells which of their keys it reads from then on. */
+/** Starts a daemon, reloads it and resolves to the keys of the new options that it reads. */
 type Reload = () => Promise<ReadonlySet<string>>;
 
 async function pac(): Promise<ReadonlySet<string>> {
@@ -128,7 +128,7 @@ async function aaa(): Promise<ReadonlySet<string>> {
   });
   const read = new Set<string>();
   await daemon.reload(remembering(options, read));
-  // Longer than a ticket key is good for.
+  // Longer than the lifetime of a ticket key.
   host.advance(2 * options.tls['ticket-key-lifetime']);
   await settle(host, 5_000);
   await Promise.all([daemon.stop(), settle(host, 30_000)]);
@@ -136,7 +136,7 @@ async function aaa(): Promise<ReadonlySet<string>> {
   return read;
 }
 
-/** Marked keys whose reading does not show here, and why. */
+/** Reloadable keys that this test cannot see being read, with the reason. */
 const NOT_SEEN: ReadonlyMap<string, string> = new Map([
   ['log.level', 'the command takes it, for each daemon'],
   ['eap.identity', 'a session that began after the reload reads it when its PAA asks'],
@@ -150,24 +150,24 @@ describe.each<readonly [string, z.ZodObject, Reload]>([
   ['pana-pac', pacSchema, pac],
   ['pana-paa', paaSchema, paa],
   ['pana-aaa', aaaSchema, aaa],
-])('%s', (name, schema, reload) => {
+])('Reload of %s', (name, schema, reload) => {
   let read: ReadonlySet<string>;
 
   beforeAll(async () => {
     read = await reload();
   });
 
-  it.each(eachReloadable(schema).filter((key) => !NOT_SEEN.has(key)))('takes %s from a reload', (key) => {
+  it.each(eachReloadable(schema).filter((key) => !NOT_SEEN.has(key)))('reads %s of the new options', (key) => {
     expect([...read]).toContain(key);
   });
 
-  it('has in README the keys that it takes', async () => {
+  it('is documented in README with all its keys', async () => {
     const readme = await readFile('README.md', 'utf8');
     expect(readme).toContain(`| \`${name}\` | ${reloadableText(schema)} |`);
   });
 });
 
-describe('keys that are marked', () => {
+describe('Reloadable keys of a schema', () => {
   const schema = z.strictObject({
     whole: reloadable(
       z
@@ -183,17 +183,17 @@ describe('keys that are marked', () => {
     none: z.string(),
   });
 
-  it('are listed as sections, which may come and go, and by themselves', () => {
+  it('are listed with optional sections as a whole', () => {
     expect(reloadableKeys(schema)).toEqual(['whole', 'whole.*', 'part.one', 'part.three']);
     expect(eachReloadable(schema)).toEqual(['whole.a', 'whole.b.c', 'part.one', 'part.three']);
     expect(reloadableText(schema)).toBe('`whole.*`, `part.{one, three}`');
   });
 
-  it('keep what they are described with', () => {
+  it('keep their description', () => {
     expect(schema.shape.whole.description).toBe('a section');
   });
 
-  it('do not mark a schema that another daemon uses too', () => {
+  it('are not marked in other schemas that share a part', () => {
     const shared = z.string();
     reloadable(shared);
     expect(reloadableKeys(z.strictObject({ shared }))).toEqual([]);

@@ -3,11 +3,11 @@ import type { DiameterMessage } from '../../../src/protocol/diameter/wire/codec.
 import { DiameterNode, type DiameterNodeOptions } from '../../../src/runtime/diameter/node.js';
 
 export interface AskingNodeOptions extends Omit<DiameterNodeOptions, 'perform'> {
-  /** Answers a request; one that rejects is not served. */
+  /** Answers a request. If it rejects, the request is not served. */
   readonly onRequest: (message: DiameterMessage, peer: string) => Promise<DiameterMessage>;
 }
 
-/** A Diameter node whose application is a test: promises in place of tokens. */
+/** A Diameter node whose application is a test, with promises in place of tokens. */
 export class AskingNode extends DiameterNode {
   readonly #asked: Map<Token, (output: Exclude<ApplicationOutput, { type: 'serve' }>) => void>;
   #last: Token = 0;
@@ -32,7 +32,7 @@ export class AskingNode extends DiameterNode {
     this.#asked = asked;
   }
 
-  /** Resolves with the answer, whatever its Result-Code; rejects with what `failed` says. */
+  /** Resolves with the answer, whatever its Result-Code; rejects with the reason of `failed`. */
   request(message: DiameterMessage, target: Target | string, timeout: number): Promise<DiameterMessage> {
     return new Promise((resolve, reject) => {
       this.#last += 1;

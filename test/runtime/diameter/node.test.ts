@@ -33,8 +33,8 @@ async function pair(resultCode?: number) {
   return { server, client };
 }
 
-describe('two nodes', () => {
-  it('exchange capabilities, requests and answers, and part in order', async () => {
+describe('Two Diameter nodes', () => {
+  it('exchange capabilities, requests and answers, and disconnect with DPR and DPA', async () => {
     const { server, client } = await pair();
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => client.node.request(der('client.example'), 'server.example', 5_000)),
@@ -47,11 +47,11 @@ describe('two nodes', () => {
     await client.node.stop();
     await vi.waitFor(() => expect(server.node.status()[0]?.state).toBe('Closed'));
     const names = client.events.flatMap((event) => (event.type === 'message' ? [event.message.commandCode] : []));
-    // DPR and DPA are the last words.
+    // DPR and DPA are the last messages.
     expect(names.slice(-2)).toEqual([282, 282]);
   });
 
-  it('come together again by themselves when one restarts', async () => {
+  it('reconnect after one has restarted', async () => {
     const { server, client } = await pair();
     const [{ port = 0 } = {}] = server.node.addresses;
     await server.node.stop();
@@ -66,7 +66,7 @@ describe('two nodes', () => {
     });
   });
 
-  it('a request whose connection is lost is rejected at once', async () => {
+  it('fail a request at once when its connection is lost', async () => {
     const server = makeNode('server.example', {
       listen: [{ address: '127.0.0.1', port: 0 }],
       peers: [{ host: 'client.example' }],
@@ -86,7 +86,7 @@ describe('two nodes', () => {
   });
 });
 
-/** A connection that we drive by hand. */
+/** Opens a connection that the test drives. */
 async function stranger(
   node: DiameterNode,
   localAddress = '127.0.0.1',
@@ -112,8 +112,8 @@ async function stranger(
   return { socket, next };
 }
 
-describe('a stranger', () => {
-  it('that is not in the list of peers gets 3010 and is closed', async () => {
+describe('An unauthenticated connection', () => {
+  it('with an unknown Origin-Host is answered with 3010 and closed', async () => {
     const server = makeServer('server.example', ['client.example']);
     await server.node.start();
     const { socket, next } = await stranger(server.node);
@@ -125,7 +125,7 @@ describe('a stranger', () => {
     await closed;
   });
 
-  it('that begins with anything but CER is closed', async () => {
+  it('that starts with anything but a CER is closed', async () => {
     const server = makeServer('server.example', ['client.example']);
     await server.node.start();
     for (const octets of [
@@ -141,13 +141,13 @@ describe('a stranger', () => {
     expect(server.events.filter(({ type }) => type === 'dropped').length).toBeGreaterThanOrEqual(3);
   });
 
-  it('cannot hold more sockets than a few', async () => {
+  it("is closed above the limit of new connections, and a peer's earlier connection stays", async () => {
     const server = makeServer('server.example', ['client.example'], 2001, {
       peers: [{ host: 'client.example', from: ['127.0.0.1'] }],
     });
     await server.node.start();
     const [{ port = 0 } = {}] = server.node.addresses;
-    // From the address of the peer, long before the others, and slow.
+    // A slow connection from the address of the peer, opened before the others.
     const { socket: slow, next } = await stranger(server.node);
     const cer = encodeDiameter(cerOf('client.example'));
     slow.write(cer.subarray(0, 50));
@@ -169,8 +169,8 @@ describe('a stranger', () => {
   });
 });
 
-describe('a peer', () => {
-  it('that sends messages octet by octet, or many in one piece, is understood', async () => {
+describe('A Diameter peer', () => {
+  it('may send single octets or several messages at once', async () => {
     const server = makeServer('server.example', ['client.example']);
     await server.node.start();
     const { socket, next } = await stranger(server.node);
@@ -184,7 +184,7 @@ describe('a peer', () => {
   });
 });
 
-it('an address that cannot be had rejects, and nothing is left open', async () => {
+it('DiameterNode.start rejects if an address is in use, and leaves nothing open', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   const { port } = taken.address() as { port: number };

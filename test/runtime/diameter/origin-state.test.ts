@@ -16,27 +16,30 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe('Origin-State-Id', () => {
+describe('nextOriginState', () => {
   it('is the wall clock in seconds', async () => {
     expect(await nextOriginState(join(folder, 'new'), NOW + 999)).toBe(NOW / 1000);
     expect(await readdir(join(folder, 'new'))).toEqual(['origin-state']);
   });
 
-  it('grows with each start, also in the same second, and after the clock was set back', async () => {
+  it('grows with each start, also within one second and after the clock was set back', async () => {
     const ids: number[] = [];
     for (const now of [NOW, NOW, NOW - 86_400_000, NOW + 60_000]) ids.push(await nextOriginState(folder, now));
     const start = NOW / 1000;
     expect(ids).toEqual([start, start + 1, start + 2, start + 60]);
   });
 
-  it('does not begin anew where what was kept cannot be read', async () => {
+  it('fails if the stored value cannot be read', async () => {
     await mkdir(join(folder, 'origin-state'));
     await expect(nextOriginState(folder, NOW)).rejects.toMatchObject({ code: 'EISDIR', syscall: 'read' });
     expect(await readdir(folder)).toEqual(['origin-state']);
   });
 
-  it.each(['', '12', 'a day\n', '4294967295\n', '99999999999\n'])('begins anew where %j was kept', async (text) => {
-    await writeFile(join(folder, 'origin-state'), text);
-    expect(await nextOriginState(folder, NOW)).toBe(NOW / 1000);
-  });
+  it.each(['', '12', 'a day\n', '4294967295\n', '99999999999\n'])(
+    'starts again from the clock if the stored value is %j',
+    async (text) => {
+      await writeFile(join(folder, 'origin-state'), text);
+      expect(await nextOriginState(folder, NOW)).toBe(NOW / 1000);
+    },
+  );
 });

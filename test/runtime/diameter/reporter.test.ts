@@ -4,7 +4,7 @@ import type { Logger } from '../../../src/runtime/log/events.js';
 import type { Metrics } from '../../../src/runtime/service/metrics.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
 
-it('says what to do about a peer that connects from an address that is not listed', () => {
+it('diameterReporter explains what to do about a peer that connects from an unlisted address', () => {
   const log = { warn: vi.fn(), debug: vi.fn() };
   const metrics = { count: vi.fn() };
   const report = diameterReporter(

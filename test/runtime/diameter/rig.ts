@@ -5,7 +5,7 @@ import { AskingNode, type AskingNodeOptions } from './asking-node.js';
 
 export const nodes: AskingNode[] = [];
 
-/** Ends every node that was made. */
+/** Stops every node of the test. */
 export async function stopNodes(): Promise<void> {
   await Promise.all(nodes.splice(0).map((node) => node.stop()));
 }

@@ -3,9 +3,9 @@ import { diameterPeer } from '../../../src/runtime/config/sections.js';
 import { readDiameterTls } from '../../../src/runtime/diameter/setup.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
 
-describe('a peer without TLS', () => {
+describe('diameterPeer without TLS', () => {
   it.each(['2001:db8::/129', '192.0.2.0/33', '192.0.2.0/', '192.0.2.0/1/2', 'paa.example', '::/x'])(
-    'cannot come from %s',
+    'rejects from: %s',
     (from) => {
       const read = diameterPeer.safeParse({ host: 'paa.example', from: [from] });
       expect(read.error?.issues[0]?.message).toContain(`"${from}" is not an IP address or a network`);
@@ -13,11 +13,11 @@ describe('a peer without TLS', () => {
   );
 });
 
-describe('a server that is reached from other hosts', () => {
+describe('readDiameterTls', () => {
   const peer = (more: object = {}) => diameterPeer.parse({ host: 'paa.example', ...more });
   const lost = 'diameter.peers: paa.example has no address';
 
-  it('does not start with a peer that could never connect', async () => {
+  it('rejects a peer that can never connect from another host', async () => {
     await expect(readDiameterTls({ listen: ['::1', '2001:db8::1'], peers: [peer()] }, systemHost)).rejects.toThrow(
       lost,
     );
@@ -32,7 +32,7 @@ describe('a server that is reached from other hosts', () => {
     { listen: ['2001:db8::1'], peers: [peer({ address: '2001:db8:1::1' })] },
     { listen: [], peers: [peer()] },
     { peers: [peer()] },
-  ])('starts with $listen and peers that can', async (section) => {
+  ])('accepts listen $listen with peers that can connect', async (section) => {
     await expect(readDiameterTls(section, systemHost)).resolves.toBeUndefined();
   });
 });

@@ -57,7 +57,7 @@ function optionsOf(name: string, version?: Version, more: Partial<DiameterTlsOpt
   };
 }
 
-/** Two nodes whose connection is under TLS, with these certificates; what each transport said of refusals. */
+/** Connects two nodes over TLS with these options, and collects the refusals of both transports. */
 async function pair(server: DiameterTlsOptions, client: DiameterTlsOptions) {
   const refused = { server: [] as string[], client: [] as string[] };
   const there = new TlsTransport(server, systemHost, (reason) => refused.server.push(reason));
@@ -90,7 +90,7 @@ describe('Diameter over TLS', () => {
   it.each([
     ['with TLS', () => new TlsTransport(optionsOf(SERVER), systemHost, () => undefined)],
     ['without TLS', () => tcpTransport],
-  ] as const)('leaves IPv4 to others where it listens on all of IPv6: %s', async (_, make) => {
+  ] as const)('listens on :: for IPv6 only: %s', async (_, make) => {
     const transport = make();
     const nobody = () => {
       throw new Error('nobody comes');
@@ -101,7 +101,7 @@ describe('Diameter over TLS', () => {
     await Promise.all([six.close(), four.close()]);
   });
 
-  it('writes messages one by one: of several at once Node would leave a copy', async () => {
+  it('writes each message separately, since Node would keep a copy of a combined write', async () => {
     const { client } = await pair(optionsOf(SERVER), optionsOf(CLIENT));
     await vi.waitFor(() => expect(isOpen(client)).toBe(true));
     const several = vi.spyOn(Socket.prototype as unknown as { _writev: () => void }, '_writev');
@@ -120,7 +120,7 @@ describe('Diameter over TLS', () => {
     ['of another CA', 'foreign', 'TLSv1.3'],
     ['that has expired', 'expired', 'TLSv1.2'],
     ['that has expired', 'expired', 'TLSv1.3'],
-  ])('is not made with a client certificate %s (%s, %s)', async (_what, name, version) => {
+  ])('refuses a client certificate %s (%s, %s)', async (_what, name, version) => {
     const { client, server, refused } = await pair(optionsOf(SERVER, version), optionsOf(name, version));
     const turnedAway = () =>
       refused.server.length > 0 ||
@@ -135,14 +135,14 @@ describe('Diameter over TLS', () => {
     ['of another name', 'stranger', 'TLSv1.3'],
     ['of another CA', 'foreign', 'TLSv1.3'],
     ['that has expired', 'expired', 'TLSv1.3'],
-  ])('is not made with a server certificate %s (%s, %s)', async (_what, name, version) => {
+  ])('refuses a server certificate %s (%s, %s)', async (_what, name, version) => {
     const { client, server, refused } = await pair(optionsOf(name, version), optionsOf(CLIENT, version));
     await vi.waitFor(() => expect(refused.client.length).toBeGreaterThan(0));
     expect(isOpen(server)).toBe(false);
     expect(isOpen(client)).toBe(false);
   });
 
-  it.each<Version>(['TLSv1.2', 'TLSv1.3'])('is not made with a certificate that was revoked: %s', async (version) => {
+  it.each<Version>(['TLSv1.2', 'TLSv1.3'])('refuses a revoked certificate: %s', async (version) => {
     const serial = serialOf(issued.get(CLIENT)?.certificatePem ?? '');
     const day = 86_400_000;
     const crlPem = await makeCrl(ca, [serial], new Date(Date.now() - day), new Date(Date.now() + day));
@@ -155,7 +155,7 @@ describe('Diameter over TLS', () => {
   });
 
   it.each(['server', 'client'] as const)(
-    'is closed when the certificate of the other end is revoked: %s',
+    'closes a connection when the certificate of the other end is revoked: %s',
     async (end) => {
       const { server, there, here, refused } = await pair(optionsOf(SERVER), optionsOf(CLIENT));
       await vi.waitFor(() => expect(isOpen(server)).toBe(true));
@@ -173,7 +173,7 @@ describe('Diameter over TLS', () => {
     },
   );
 
-  it('is not made with a name that looks like two in print', async () => {
+  it('refuses a dNSName that contains the text of a second name', async () => {
     const authority = await Authority.root('Diameter');
     const names = [{ type: 'dns' as const, value: `x.example, DNS:${CLIENT}` }];
     const sly = await authority.issue({ subject: `CN=${CLIENT}`, names });
@@ -189,7 +189,7 @@ describe('Diameter over TLS', () => {
     expect(isOpen(client)).toBe(false);
   });
 
-  it('is not made with a server that has the certificate of a client, nor with a client that has no purpose', async () => {
+  it('refuses a server with a client certificate and a client without a purpose', async () => {
     const root = await makeCa('RSA CA', 'rsa', validFor(1));
     const options = (oddity: Omit<Oddity, 'issuer'>): DiameterTlsOptions => ({
       ...optionsOf(SERVER),
@@ -208,14 +208,14 @@ describe('Diameter over TLS', () => {
     await vi.waitFor(() => expect(isOpen(good.client)).toBe(true));
   });
 
-  it('takes other certificates when it is told', async () => {
+  it('uses new certificates after a reload', async () => {
     const { client, there, refused } = await pair(optionsOf('foreign'), optionsOf(CLIENT));
     await vi.waitFor(() => expect(refused.client.length).toBeGreaterThan(0));
     there.reload(optionsOf(SERVER));
     await vi.waitFor(() => expect(isOpen(client)).toBe(true), { timeout: 30_000 });
   });
 
-  it('is demanded of a peer that has it: without, its name is another one', async () => {
+  it('is required of a peer configured with it: without TLS its CER gets 3010', async () => {
     const rig = makeServer(SERVER, [], 2001, {
       listen: [{ address: '127.0.0.1', port: 0 }],
       peers: [{ host: CLIENT, secure: true }],
@@ -229,7 +229,7 @@ describe('Diameter over TLS', () => {
     expect(isOpen(rig)).toBe(false);
   });
 
-  it('has a limit of handshakes that strangers leave hanging, which costs a listed address nothing', async () => {
+  it('limits pending handshakes, but not those from the address of a peer', async () => {
     const rig = makeServer(SERVER, [CLIENT], 2001, {
       listen: [{ address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER), systemHost) }],
       peers: [{ host: CLIENT, secure: true, from: ['127.0.0.1'] }],
@@ -244,12 +244,12 @@ describe('Diameter over TLS', () => {
       await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
       return socket;
     };
-    // The peer was there first, and its path is slow.
+    // The peer connected first, over a slow path.
     const slow = await open('127.0.0.1');
     const strangers = await Promise.all(
       Array.from({ length: MAX_NEW_CONNECTIONS + 100 }, (_, i) => open(`127.0.${1 + (i % 100)}.${1 + (i % 7)}`)),
     );
-    // At once, not when their time for the handshake is over.
+    // At once, before the handshake timeout.
     await vi.waitFor(() => expect(closed.size).toBeGreaterThanOrEqual(100), { timeout: 4_000 });
     expect(closed.has(slow)).toBe(false);
     const { caPem, certificatePem, keyPem } = optionsOf(CLIENT);
@@ -268,7 +268,7 @@ describe('Diameter over TLS', () => {
     for (const socket of [slow, ...strangers]) socket.destroy();
   });
 
-  it('closes a connection that does not begin with it', async () => {
+  it('closes a connection that does not start with TLS', async () => {
     const refused: string[] = [];
     const rig = makeServer(SERVER, [CLIENT], 2001, {
       listen: [

@@ -13,7 +13,7 @@ import { makePki, makeServer, type TestPki } from './eap-run.js';
 const START = encodeEapTls({ ...ACKNOWLEDGEMENT, start: true });
 const secured = { tlsVersion: 'TLSv1.2', resumed: false } as const;
 
-/** Counts faults, and ends what they belong to. */
+/** Collects faults and ends what they belong to. */
 class CountingGuard implements Guard {
   readonly faults: unknown[] = [];
 
@@ -34,7 +34,7 @@ class CountingGuard implements Guard {
   }
 }
 
-describe('a fault of the engine at the peer', () => {
+describe('A fault of the TLS engine at the EAP peer', () => {
   const run = (credentials: PeerCredentials) => {
     const guard = new CountingGuard();
     const events: EapPeerEvent[] = [];
@@ -46,7 +46,7 @@ describe('a fault of the engine at the peer', () => {
   const engine = { finish: () => keysOf(), forget: () => undefined, destroy: () => undefined };
   const failed = { type: 'failed', reason: 'protocol', detail: 'internal error' };
 
-  it('ends the run: with an answer, and when the keys are exported', () => {
+  it('fails the authentication, in an exchange and in the export of keys', () => {
     const fault = { type: 'fault', error: new Error('broken') } as const;
     const told = run({ open: () => ({ ...engine, exchange: (_flight, answer) => answer(fault) }) });
     expect(told.events).toEqual([failed]);
@@ -67,7 +67,7 @@ describe('a fault of the engine at the peer', () => {
   });
 });
 
-describe('a fault of the engine at the server', () => {
+describe('A fault of the TLS engine at the EAP server', () => {
   const broken = new Error('broken');
   const verified = {
     type: 'verified',
@@ -123,7 +123,7 @@ describe('a fault of the engine at the server', () => {
     ],
   ];
 
-  it.each(places)('fails the client %s, and gives the turn back', async (_where, begin) => {
+  it.each(places)('fails the client %s and returns its turn', async (_where, begin) => {
     const guard = new CountingGuard();
     let turns = 0;
     const turn = async () => {
@@ -139,12 +139,12 @@ describe('a fault of the engine at the server', () => {
     expect(turns).toBe(0);
   });
 
-  it.each(places)('rejects %s where no guard stands', async (_where, begin) => {
+  it.each(places)('is passed to the caller if there is no guard: %s', async (_where, begin) => {
     const { conversation, hello } = await converse(begin);
     await expect(conversation.handle(hello)).rejects.toBe(broken);
   });
 
-  it.each(places.slice(1))('frees the handshake: %s', async (_where, begin) => {
+  it.each(places.slice(1))('destroys the handshake: %s', async (_where, begin) => {
     let freed = 0;
     const counted = () => ({
       ...begin(new Uint8Array(0)),
@@ -157,7 +157,7 @@ describe('a fault of the engine at the server', () => {
     expect(freed).toBe(1);
   });
 
-  it('is none where the conversation is closed, which frees the handshake', async () => {
+  it('does not arise when the conversation is closed, which destroys the handshake', async () => {
     let freed = 0;
     const silent = {
       ...whole,
@@ -176,14 +176,14 @@ describe('a fault of the engine at the server', () => {
     expect(guard.faults).toEqual([]);
   });
 
-  it('is none if there is no turn: the client may try again', async () => {
+  it('does not arise when there is no turn, and the answer is busy', async () => {
     const guard = new CountingGuard();
     const { conversation, hello } = await converse(() => whole, guard, { turn: () => Promise.resolve(undefined) });
     expect(await conversation.handle(hello)).toEqual({ type: 'busy', packet: undefined });
     expect(guard.faults).toEqual([]);
   });
 
-  it('does not begin a handshake for a conversation that was closed while it waited for its turn', async () => {
+  it('does not arise when the conversation is closed before its turn, and no handshake begins', async () => {
     let begun = 0;
     let turns = 0;
     let grant: (done: () => void) => void = () => undefined;
@@ -208,7 +208,7 @@ describe('a fault of the engine at the server', () => {
   });
 });
 
-describe("a conversation with Node's TLS that is closed while the engine works", () => {
+describe("An EAP conversation closed while Node's TLS works", () => {
   let pki: TestPki;
   let credentials: TlsPeerCredentials;
 
@@ -219,7 +219,7 @@ describe("a conversation with Node's TLS that is closed while the engine works",
     credentials = createPeerCredentials({ caPem, certificatePem, keyPem, serverName: 'aaa.home.example' });
   });
 
-  it.each([1, 2])('answers at once and has no fault: at flight %i', async (last) => {
+  it.each([1, 2])('answers at once without a fault: at flight %i', async (last) => {
     const guard = new CountingGuard();
     const conversation = makeServer(pki, { serverOptions: { guard } }).conversation({ mtu: 60_000 });
     const handshake = credentials.open();

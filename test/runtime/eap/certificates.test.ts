@@ -16,12 +16,12 @@ const SUB = '07';
 const LEAF = '08';
 const SERVER = '05';
 
-/** A root that has issued the server's certificate and a CA, which has issued the client's. */
+/** The root issued the server's certificate and a CA, which issued the client's. */
 let root: Authority;
 let other: Authority;
 let issuing: Authority;
 let pki: TestPki;
-/** The client's certificate alone, and together with that of its issuer. */
+/** The client's certificate alone, and with the certificate of its issuer. */
 let client: Issued;
 let chain: Issued;
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 
 let wall: number | undefined;
-/** A wall clock that steps; the engine's stays, so that the judgement is ours alone. */
+/** A wall clock that can be stepped. The TLS engine uses the real one, so only our own checks see the step. */
 const host: Host = { ...systemHost, wall: () => wall ?? systemHost.wall() };
 
 afterEach(() => {
@@ -73,11 +73,11 @@ function peerOptions(version: (typeof VERSIONS)[number]): PeerCredentialsOptions
 const refused = (reason: string) => ({ type: 'failure', reason });
 const success = (resumed: boolean) => ({ type: 'success', resumed });
 
-describe.each(VERSIONS)('a client with an issuer between it and the trust anchor, %s', (version) => {
+describe.each(VERSIONS)('A client with an intermediate CA, %s', (version) => {
   const run = (ends: Parameters<typeof runEap>[1] = {}) => runEap(pki, { version, ...ends });
   const both = () => `${root.certificatePem}${issuing.certificatePem}`;
 
-  it('comes in with the CRLs of both, whether that issuer is configured or comes along', async () => {
+  it('is accepted with CRLs of both CAs, whether the issuer is configured or sent', async () => {
     const revocation = revocationOf(await crls([], []));
     expect((await run({ serverOptions: { revocation } })).answer).toMatchObject(success(false));
     const options = { revocation, caPem: both() };
@@ -85,7 +85,7 @@ describe.each(VERSIONS)('a client with an issuer between it and the trust anchor
     expect((await run({ client, serverOptions: { revocation } })).answer).toMatchObject(refused('other-ca'));
   });
 
-  it('is refused with a CRL of either that has its serial number, and not with the other’s', async () => {
+  it('is refused if the CRL of the right issuer has its serial number', async () => {
     const outcome = async (lists: string) =>
       (await run({ serverOptions: { revocation: revocationOf(lists, { expired: 'ignore', missing: 'ignore' }) } }))
         .answer;
@@ -94,7 +94,7 @@ describe.each(VERSIONS)('a client with an issuer between it and the trust anchor
     expect(await outcome(await crls([LEAF], [SUB]))).toMatchObject(success(false));
   });
 
-  it('tells once of an issuer that was not known, and whose CRL could be verified now', async () => {
+  it('causes onLearned once if its unknown issuer allows a CRL to be verified', async () => {
     let told = 0;
     const onLearned = () => {
       told += 1;
@@ -106,7 +106,7 @@ describe.each(VERSIONS)('a client with an issuer between it and the trust anchor
     expect(eapServer.judge.revocation?.unverified).toEqual([]);
   });
 
-  it('has what it is known by from its certificate, and no longer than any of its path', async () => {
+  it('is identified by its certificate, and valid until the first end of its path', async () => {
     const { answer } = await run();
     if (answer.type !== 'success') throw new Error(answer.type);
     const { issuerId, notAfter } = issuing.certificate;
@@ -120,7 +120,7 @@ describe.each(VERSIONS)('a client with an issuer between it and the trust anchor
   });
 });
 
-describe.each(VERSIONS)('a ticket, %s', (version) => {
+describe.each(VERSIONS)('A TLS session ticket, %s', (version) => {
   let eapServer: EapServer<string>;
   let credentials: TlsPeerCredentials;
   const ticketKey = randomBytes(48);
@@ -134,13 +134,13 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
 
   const again = (): Promise<Outcome> => runEap(pki, { version, eapServer, credentials });
   const reload = (options: Partial<EapServerOptions<string>>) => eapServer.reload({ ...eapServer.options, ...options });
-  /** Another server with the same key: after a restart, or beside the first. */
+  /** Replaces the server by another with the same ticket key, as after a restart or in a cluster. */
   function elsewhere(options: Partial<EapServerOptions<string>> = {}): void {
     eapServer = makeServer(pki, { serverOptions: { host, ...options } });
     eapServer.setTicketKey(ticketKey);
   }
 
-  it('goes on through a reload that changes no trust', async () => {
+  it('remains valid after a reload with the same trust anchors', async () => {
     await begin({ caPem: `${root.certificatePem}${other.certificatePem}` });
     reload({ caPem: `${other.certificatePem}\n${root.certificatePem}` });
     expect((await again()).answer).toMatchObject(success(true));
@@ -148,7 +148,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(success(true));
   });
 
-  it('is worth nothing under other trust anchors: the engine makes a full handshake', async () => {
+  it('is not accepted under other trust anchors, so a full handshake follows', async () => {
     await begin();
     reload({ caPem: `${root.certificatePem}${other.certificatePem}` });
     expect((await again()).answer).toMatchObject(success(false));
@@ -159,7 +159,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('other-ca'));
   });
 
-  it('is worth nothing under other trust anchors even if these would do', async () => {
+  it('is not accepted under other trust anchors even if its chain would be valid', async () => {
     const caPem = `${root.certificatePem}${issuing.certificatePem}`;
     await begin({ caPem });
     reload({ caPem: `${caPem}${other.certificatePem}` });
@@ -168,21 +168,21 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(success(false));
   });
 
-  it('of a CA that was taken away is worth nothing after a restart', async () => {
+  it('of a removed CA is refused after a restart', async () => {
     const mine = await other.issue({ subject: `CN=${SUBSCRIBER}` });
     await begin({ caPem: `${root.certificatePem}${other.certificatePem}` }, mine);
     elsewhere();
     expect((await again()).answer).toMatchObject(refused('other-ca'));
   });
 
-  it('is good at another server of the same trust anchors that can find the issuers', async () => {
+  it('is accepted by another server that has the same trust anchors and the issuers', async () => {
     const caPem = `${root.certificatePem}${issuing.certificatePem}`;
     await begin({ caPem });
     elsewhere({ caPem });
     expect((await again()).answer).toMatchObject(success(true));
   });
 
-  it('means a full handshake where the issuers are not known, and is good again after it', async () => {
+  it('causes a full handshake at a server without the issuers, and is accepted after it', async () => {
     await begin();
     elsewhere();
     expect((await again()).answer).toMatchObject(success(false));
@@ -192,23 +192,20 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
   it.each([
     ['its certificate', [[], [LEAF]]],
     ['its issuer', [[SUB], []]],
-  ] as const)(
-    'is worth nothing when %s is revoked, at once and after a restart',
-    async (_what, [ofRoot, ofIssuing]) => {
-      await begin({ revocation: revocationOf(await crls([], [])) });
-      const revocation = revocationOf(await crls(ofRoot, ofIssuing), { expired: 'ignore', missing: 'ignore' });
-      reload({ revocation });
-      const { session } = credentials;
-      if (!session) throw new Error('no ticket');
-      const kept = { ...session, ticket: session.ticket.copy() };
-      expect((await again()).answer).toMatchObject(refused('revoked'));
-      credentials.session = kept;
-      elsewhere({ revocation, caPem: root.certificatePem });
-      expect((await again()).answer).toMatchObject(refused('revoked'));
-    },
-  );
+  ] as const)('is refused when %s is revoked, at once and after a restart', async (_what, [ofRoot, ofIssuing]) => {
+    await begin({ revocation: revocationOf(await crls([], [])) });
+    const revocation = revocationOf(await crls(ofRoot, ofIssuing), { expired: 'ignore', missing: 'ignore' });
+    reload({ revocation });
+    const { session } = credentials;
+    if (!session) throw new Error('no ticket');
+    const kept = { ...session, ticket: session.ticket.copy() };
+    expect((await again()).answer).toMatchObject(refused('revoked'));
+    credentials.session = kept;
+    elsewhere({ revocation, caPem: root.certificatePem });
+    expect((await again()).answer).toMatchObject(refused('revoked'));
+  });
 
-  it('is worth nothing while a CRL is missing or out of date', async () => {
+  it('is refused while a CRL is missing or expired', async () => {
     await begin();
     reload({ revocation: revocationOf(await root.crl()) });
     expect((await again()).answer).toMatchObject(refused('crl'));
@@ -217,7 +214,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('crl'));
   });
 
-  it('is worth nothing when its certificate has expired', async () => {
+  it('is refused once its certificate has expired', async () => {
     const short = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
     const expiring = await issuing.issue({ subject: `CN=${SUBSCRIBER}`, validity: short });
     const mine = { ...expiring, certificatePem: expiring.certificatePem + issuing.certificatePem };
@@ -229,7 +226,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('expired'));
   });
 
-  it('is worth nothing when the certificate of an issuer has expired', async () => {
+  it('is refused once the certificate of an issuer has expired', async () => {
     const short = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
     const brief = await root.sub('brief', { validity: short });
     const issued = await brief.issue({ subject: `CN=${SUBSCRIBER}`, validity: validFor(5) });
@@ -238,7 +235,7 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('expired'));
   });
 
-  it('of a binding that changed meanwhile is asked about anew', async () => {
+  it('is authorized again, so a changed binding of the subscriber refuses it', async () => {
     await begin();
     const asked: string[] = [];
     reload({
@@ -251,14 +248,14 @@ describe.each(VERSIONS)('a ticket, %s', (version) => {
     expect(asked).toEqual([certificateOf(client.certificatePem).fingerprint256]);
   });
 
-  it('that cannot be read, or is another server’s, means a full handshake', async () => {
+  it('under an unknown ticket key causes a full handshake', async () => {
     await begin();
     eapServer.setTicketKey(randomBytes(48));
     expect((await again()).answer).toMatchObject(success(false));
   });
 });
 
-describe.each(VERSIONS)('a server that the PaC does not want, %s', (version) => {
+describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
   const run = (credentials: TlsPeerCredentials, eapServer = makeServer(pki)) =>
     runEap(pki, { version, credentials, eapServer });
   const failed = (reason: string, detail: RegExp) => ({
@@ -267,7 +264,7 @@ describe.each(VERSIONS)('a server that the PaC does not want, %s', (version) => 
     detail: expect.stringMatching(detail),
   });
 
-  it('is one that a CRL of the PaC has', async () => {
+  it('has a certificate on a CRL of the PaC, or a missing CRL', async () => {
     const revocation = revocationOf(await root.crl({ serials: [SERVER] }));
     const { events, answer } = await run(credentialsOf(version, { revocation }));
     expect(events.at(-1)).toMatchObject(failed('server-certificate', /^revoked: /));
@@ -279,7 +276,7 @@ describe.each(VERSIONS)('a server that the PaC does not want, %s', (version) => 
     expect(missing.events.at(-1)).toMatchObject(failed('server-certificate', /^crl: /));
   });
 
-  it('is one that was revoked after it gave a ticket', async () => {
+  it('was revoked after it issued a ticket', async () => {
     const eapServer = makeServer(pki);
     const before = credentialsOf(version);
     await run(before, eapServer);
@@ -293,14 +290,14 @@ describe.each(VERSIONS)('a server that the PaC does not want, %s', (version) => 
     ['that looks like two in print', 'x.example, DNS:aaa.home.example'],
     ['that ends as ours', 'xaaa.home.example'],
     ['with a NUL', 'aaa.home.example\0.evil.example'],
-  ])('is one with a name %s', async (_what, value) => {
+  ])('has a certificate with a name %s', async (_what, value) => {
     const server = await root.issue({ subject: 'CN=aaa.home.example', names: [{ type: 'dns', value }] });
     const { events } = await run(credentialsOf(version), makeServer(pki, { server }));
     expect(events.at(-1)).toMatchObject(failed('server-name', /does not name aaa\.home\.example/));
   });
 });
 
-describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
+describe.each(VERSIONS)('A ticket at the PaC, %s', (version) => {
   async function reloaded(more: Partial<PeerCredentialsOptions>): Promise<boolean> {
     const eapServer = makeServer(pki);
     const before = credentialsOf(version);
@@ -311,12 +308,12 @@ describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
     return answer.resumed;
   }
 
-  it('goes on through a reload that changes nothing of what it was given for', async () => {
+  it('is used after a reload with the same trust anchors, certificate and server name', async () => {
     expect(await reloaded({})).toBe(true);
     expect(await reloaded({ revocation: revocationOf(await root.crl()) })).toBe(true);
   });
 
-  it('is not used once the certificate of the server has expired, or the CRL is out of date', async () => {
+  it("is wiped once the server's certificate or the CRL has expired", async () => {
     const day = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
     const names: JsonGeneralNames = [{ type: 'dns', value: 'aaa.home.example' }];
     const server = await root.issue({ subject: 'CN=aaa', names, validity: day });
@@ -344,7 +341,7 @@ describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
     expect(await again(Date.now() + 0.75 * DAY, { revocation })).toMatchObject(outOfDate);
   });
 
-  it('does not through one that changes CAs, server name or certificate', async () => {
+  it('is not used after a reload that changes CAs, server name or certificate', async () => {
     expect(await reloaded({ caPem: `${root.certificatePem}${other.certificatePem}` })).toBe(false);
     expect(await reloaded({ serverName: 'home.example' })).toBe(false);
     const mine = await issuing.issue({ subject: `CN=${SUBSCRIBER}` });
@@ -353,10 +350,10 @@ describe.each(VERSIONS)('the ticket of a PaC, %s', (version) => {
   });
 });
 
-describe('the CRL of a CA that only a client brought', () => {
+describe('The CRL of a CA', () => {
   const credentials = () => credentialsOf('TLSv1.3');
 
-  it('is verified at the next reload, and cannot be refused by a namesake', async () => {
+  it('known from a client only is verified at the next reload, and a CA of the same name cannot pass', async () => {
     const eapServer = makeServer(pki, { serverOptions: { revocation: revocationOf(await crls([], [])) } });
     const run = () => runEap(pki, { eapServer, credentials: credentials() });
     expect((await run()).answer).toMatchObject(success(false));
@@ -370,7 +367,7 @@ describe('the CRL of a CA that only a client brought', () => {
     expect((await run()).answer).toMatchObject(refused('revoked'));
   });
 
-  it('of a CA that is configured has to be signed by it', async () => {
+  it('that is configured must be signed by that CA', async () => {
     const eapServer = makeServer(pki);
     const forged = revocationOf(await (await Authority.root('root', { anonymous: true })).crl({ withoutKeyId: true }));
     expect(() => eapServer.reload({ ...eapServer.options, revocation: forged })).toThrow('its signature is wrong');

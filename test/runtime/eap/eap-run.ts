@@ -16,7 +16,7 @@ import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 
 export const SUBSCRIBER = 'mn@home.example';
 
-/** Everything that a test of EAP-TLS proves itself with. */
+/** The certificates of EAP-TLS tests. */
 export interface TestPki {
   readonly ca: Issued;
   readonly otherCa: Issued;
@@ -67,7 +67,7 @@ export function makeServer(pki: TestPki, ends: Ends = {}): EapServer<string> {
 export interface Outcome {
   readonly answer: EapServerAnswer<string>;
   readonly events: readonly EapPeerEvent[];
-  /** All packets, in order, first the server's. */
+  /** All packets in order; the server sends the first. */
   readonly packets: readonly Uint8Array[];
   readonly credentials: TlsPeerCredentials;
 }
@@ -83,7 +83,7 @@ function makeCredentials(pki: TestPki, ends: Ends): TlsPeerCredentials {
   });
 }
 
-/** Runs one conversation to its end, as PAA and Diameter would carry it. */
+/** Runs one conversation to its end, as PANA and Diameter would carry it. */
 export async function runEap(pki: TestPki, ends: Ends = {}): Promise<Outcome> {
   const server = ends.eapServer ?? makeServer(pki, ends);
   const mtu = ends.mtu ?? 1100;

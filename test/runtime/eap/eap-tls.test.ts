@@ -41,7 +41,7 @@ beforeAll(async () => {
   for (const kind of KINDS) pkis.set(kind, await makePki(kind));
 });
 
-/** The server refused for this reason, and nobody has a key that the server would vouch for. */
+/** Asserts that the server refused for this reason and neither end has keys. */
 function expectRefused({ answer, events }: Outcome, reason: string): void {
   expect(answer).toMatchObject({ type: 'failure', reason });
   expect(events.some((event) => event.type === 'keys' || event.type === 'succeeded')).toBe(false);
@@ -51,7 +51,7 @@ function expectRefused({ answer, events }: Outcome, reason: string): void {
 describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
   const run = (ends: Ends = {}, kind?: KeyKind) => runEap(pki(kind), { version, ...ends });
 
-  it.each(KINDS)('gives both ends the same keys: %s certificates', async (kind) => {
+  it.each(KINDS)('derives the same keys at both ends: %s certificates', async (kind) => {
     const { answer, events } = await run({}, kind);
     const keys = events.find((event) => event.type === 'keys');
     if (answer.type !== 'success' || !keys) throw new Error(answer.type);
@@ -65,7 +65,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     expect(answer.peer.peerIds[0]).toBe(SUBSCRIBER);
   });
 
-  it('wipes the keys of a conversation that is closed while the server writes its last flight', async () => {
+  it('wipes the keys of a conversation closed while the server writes its last flight', async () => {
     const close: { conversation?: () => void } = {};
     const server = makeServer(pki(), {
       serverOptions: {
@@ -79,7 +79,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     vi.spyOn(server, 'conversation').mockImplementation((of) => {
       const conversation = begin(of);
       close.conversation = conversation.close.bind(conversation);
-      // Nobody closes it again.
+      // Only the test closes it.
       conversation.close = () => undefined;
       return conversation;
     });
@@ -87,17 +87,17 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     onTestFinished(() => wiped.mockRestore());
     const { answer } = await run({ eapServer: server });
     expect(answer.type).toBe('invalid');
-    // The engine still writes.
+    // The engine is still writing.
     await expect.poll(() => wiped.mock.calls.length).toBe(2);
   });
 
-  it('gives other keys each time', async () => {
+  it('derives other keys in each run', async () => {
     const [one, two] = [await run(), await run()];
     if (one.answer.type !== 'success' || two.answer.type !== 'success') throw new Error('no success');
     expect(toHex(one.answer.msk.octets())).not.toBe(toHex(two.answer.msk.octets()));
   });
 
-  it.each([64, 100, 300, 1100, 1400, 65_000])('fits EAP packets of %i octets, both ways', async (mtu) => {
+  it.each([64, 100, 300, 1100, 1400, 65_000])('keeps EAP packets within %i octets in both directions', async (mtu) => {
     const { answer, packets } = await run({ mtu });
     expect(answer.type).toBe('success');
     expect(Math.max(...packets.map((packet) => packet.length))).toBeLessThanOrEqual(mtu);
@@ -107,13 +107,13 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     }
   });
 
-  it('has no length in a flight that fits one packet', async () => {
+  it('omits the length field in a flight of one packet', async () => {
     const { packets } = await run({ mtu: 65_000 });
     expect(packets.every((packet) => packet[4] !== 13 || ((packet[5] ?? 0) & 0x80) === 0)).toBe(true);
   });
 
-  it('goes on when identifiers wrap at 255', async () => {
-    // They begin at random: about one conversation in ten has the wrap in it.
+  it('continues when identifiers wrap at 255', async () => {
+    // The first identifier is random: about one conversation in ten wraps.
     let wrapped = 0;
     for (let i = 0; wrapped === 0; i += 1) {
       expect(i).toBeLessThan(1000);
@@ -125,7 +125,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     }
   });
 
-  it('gives each new Request another identifier', async () => {
+  it('uses another identifier for each new Request', async () => {
     const { packets } = await run({ mtu: 100 });
     const identifiers = packets.filter((packet) => packet[0] === 1).map((packet) => packet[1]);
     expect(identifiers.slice(1).every((id, i) => id !== identifiers[i])).toBe(true);
@@ -143,7 +143,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       expectRefused(await run({ client }), 'expired');
     });
 
-    it('a client certificate of nobody who subscribes', async () => {
+    it('a client certificate without a subscriber', async () => {
       const client = await issueCertificate(pki().ca, { kind: 'client', nai: 'other@home.example' }, validFor(10));
       expectRefused(await run({ client }), 'no-subscriber');
     });
@@ -158,7 +158,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       }
     });
 
-    it('everybody when the CRL has expired, unless configured to look past that', async () => {
+    it('every client once the CRL has expired, unless expired CRLs are ignored', async () => {
       const { ca } = pki();
       const crl = await makeCrl(ca, [], new Date(Date.now() - 2 * DAY), new Date(Date.now() - DAY));
       expectRefused(await run({ serverOptions: { revocation: revocationOf(crl) } }), 'crl');
@@ -166,7 +166,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       expect(answer.type).toBe('success');
     });
 
-    it('no client certificate', async () => {
+    it('a client without a certificate', async () => {
       expectRefused(await run({ withoutCertificate: true }), 'no-certificate');
     });
 
@@ -191,14 +191,14 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       },
     );
 
-    it('a client when the decision cannot be made', async () => {
+    it('a client if the authorization is unavailable', async () => {
       const authorize = () => Promise.resolve({ ok: false, reason: 'unavailable' } as const);
       expectRefused(await run({ serverOptions: { authorize } }), 'unavailable');
     });
   });
 });
 
-describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
+describe.each(VERSIONS)('A resumed handshake with %s', (version) => {
   async function first() {
     const eapServer = makeServer(pki());
     const { answer, credentials } = await runEap(pki(), { version, eapServer });
@@ -207,7 +207,7 @@ describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
     return { eapServer, credentials, answer };
   }
 
-  it('gives both ends the same new keys, in fewer packets', async () => {
+  it('derives new keys, the same at both ends, in fewer packets', async () => {
     const full = await runEap(pki(), { version });
     const { eapServer, credentials, answer: before } = await first();
     const { answer, events, packets } = await runEap(pki(), { version, eapServer, credentials });
@@ -223,24 +223,27 @@ describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
     expect(packets.length).toBeLessThan(full.packets.length);
   });
 
-  it('uses a ticket once', async () => {
+  it('uses a ticket once only', async () => {
     const { eapServer, credentials } = await first();
     const ticket = credentials.session;
     await runEap(pki(), { version, eapServer, credentials });
     expect(credentials.session).not.toBe(ticket);
   });
 
-  it.each(['refuse', 'ignore'] as const)('is refused to a node that was revoked meanwhile: %s', async (expired) => {
-    const { ca, client } = pki();
-    const { eapServer, credentials } = await first();
-    const serials = [serialOf(client.certificatePem)];
-    const crl = await makeCrl(ca, serials, new Date(Date.now() - DAY), new Date(Date.now() + DAY));
-    eapServer.reload({ ...eapServer.options, revocation: revocationOf(crl, { expired }) });
-    const outcome = await runEap(pki(), { version, eapServer, credentials });
-    expectRefused(outcome, 'revoked');
-  });
+  it.each(['refuse', 'ignore'] as const)(
+    'is refused for a revoked certificate, with an expired-CRL policy of %s',
+    async (expired) => {
+      const { ca, client } = pki();
+      const { eapServer, credentials } = await first();
+      const serials = [serialOf(client.certificatePem)];
+      const crl = await makeCrl(ca, serials, new Date(Date.now() - DAY), new Date(Date.now() + DAY));
+      eapServer.reload({ ...eapServer.options, revocation: revocationOf(crl, { expired }) });
+      const outcome = await runEap(pki(), { version, eapServer, credentials });
+      expectRefused(outcome, 'revoked');
+    },
+  );
 
-  it('gives the ticket of the next one', async () => {
+  it('provides the ticket for the next one', async () => {
     const { eapServer, credentials } = await first();
     for (let i = 0; i < 3; i += 1) {
       const { answer } = await runEap(pki(), { version, eapServer, credentials });
@@ -248,33 +251,33 @@ describe.each(VERSIONS)('a handshake resumed with %s', (version) => {
     }
   });
 
-  it('is refused to a node whose subscription ended meanwhile', async () => {
+  it('is refused for a subscriber that was disabled meanwhile', async () => {
     const { eapServer, credentials } = await first();
     const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
     eapServer.reload({ ...eapServer.options, authorize });
     const { answer, events } = await runEap(pki(), { version, eapServer, credentials });
     expect(answer).toMatchObject({ type: 'failure', reason: 'disabled' });
     expect(events.at(-1)).toMatchObject({ type: 'failed' });
-    // With TLS 1.2 the server's Finished comes before the client's, and with it the keys, which nobody else has.
+    // In TLS 1.2 the server's Finished comes before the client's, so the peer derives keys. No other party has them.
     expect(events.some(({ type }) => type === 'keys')).toBe(version === 'TLSv1.2');
     expect(credentials.session).toBeUndefined();
   });
 
-  it('is not possible with the ticket of a server that refused', async () => {
+  it('is impossible after a refusal, since the ticket is dropped', async () => {
     const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
     const { credentials } = await runEap(pki(), { version, serverOptions: { authorize } });
     expect(credentials.session).toBeUndefined();
   });
 });
 
-describe('the peer offers TLS 1.3 only unless configured lower', () => {
-  it('against a server that knows no more than 1.2', async () => {
+describe('EAP-TLS at the peer', () => {
+  it('offers only TLS 1.3 by default, and fails with a server limited to 1.2', async () => {
     const outcome = await runEap(pki(), { serverOptions: { maxVersion: 'TLSv1.2' } });
     expectRefused(outcome, 'tls-alert');
   });
 });
 
-describe('a stream of fragments', () => {
+describe('A stream of EAP-TLS fragments', () => {
   const respond = (id: number, data: Parameters<typeof encodeEapTls>[0]) =>
     encodeEap({ code: 2, identifier: id, type: 13, data: encodeEapTls(data) });
   const fragment = new Uint8Array(1000).fill(0x16);
@@ -294,7 +297,7 @@ describe('a stream of fragments', () => {
     expect(answer).toMatchObject({ type: 'failure', reason: 'fragments', detail: 'announces-too-much' });
   });
 
-  it('that is longer than announced is refused', async () => {
+  it('longer than announced is refused', async () => {
     const { conversation, id } = await begin();
     const first = await conversation.handle(respond(id, { start: false, more: true, total: 1500, fragment }));
     const answer = await conversation.handle(
@@ -303,7 +306,7 @@ describe('a stream of fragments', () => {
     expect(answer).toMatchObject({ type: 'failure', reason: 'fragments', detail: 'more-than-announced' });
   });
 
-  it('that never ends is refused', async () => {
+  it('without an end is refused within MAX_SERVER_ROUNDS', async () => {
     const { conversation, id } = await begin();
     let answer = await conversation.handle(
       respond(id, { start: false, more: true, total: undefined, fragment: fragment.slice(0, 1) }),
@@ -344,8 +347,8 @@ describe('a stream of fragments', () => {
   });
 });
 
-describe('a conversation', () => {
-  it('ends after five packets that are no answer', async () => {
+describe('An EAP conversation of the server', () => {
+  it('fails after MAX_INVALID invalid packets', async () => {
     const conversation = makeServer(pki()).conversation({ mtu: 1100 });
     await conversation.handle(new Uint8Array(0));
     for (let i = 0; i < MAX_INVALID; i += 1) {
@@ -354,7 +357,7 @@ describe('a conversation', () => {
     expect(await conversation.handle(Uint8Array.of(9, 9, 9))).toMatchObject({ type: 'failure', reason: 'protocol' });
   });
 
-  it('with a peer that wants another method ends', async () => {
+  it('fails if the peer wants another method', async () => {
     const conversation = makeServer(pki()).conversation({ mtu: 1100 });
     const identity = await conversation.handle(new Uint8Array(0));
     const start = await conversation.handle(Uint8Array.of(2, identity.packet?.[1] ?? 0, 0, 6, 1, 0x40));
@@ -362,7 +365,7 @@ describe('a conversation', () => {
     expect(answer).toMatchObject({ type: 'failure', reason: 'no-common-method' });
   });
 
-  it('does not answer an EAP Request', async () => {
+  it('fails on an EAP Request', async () => {
     const conversation = makeServer(pki()).conversation({ mtu: 1100 });
     expect(await conversation.handle(Uint8Array.of(1, 1, 0, 5, 1))).toMatchObject({
       type: 'failure',
@@ -371,8 +374,8 @@ describe('a conversation', () => {
   });
 });
 
-describe('a success', () => {
-  it('before the server has spoken under protection is discarded', () => {
+describe('An EAP-Success at the peer', () => {
+  it('is discarded before the protected success indication of the server', () => {
     const events: EapPeerEvent[] = [];
     const { ca, client } = pki();
     const credentials = createPeerCredentials({

@@ -6,10 +6,10 @@ import { MAX_CHAIN, MAX_RSA_BITS, tooMuchEffort } from '../../../src/protocol/x5
 import { makePki, runEap, type TestPki } from './eap-run.js';
 
 let pki: TestPki;
-/** Certificates of keys that nobody has, by what is wrong with them. */
+/** Certificates of keys without a private key, by the reason why they are costly. */
 const costly = new Map<string, string>();
 
-/** A number of so many bits for a modulus: nobody needs to know its factors. */
+/** An RSA public key with a random modulus of this length. */
 function rsaKey(bits: number, exponent: Uint8Array): KeyObject {
   const n = randomBytes(bits / 8);
   n[0] = (n[0] ?? 0) | 0x80;
@@ -19,7 +19,7 @@ function rsaKey(bits: number, exponent: Uint8Array): KeyObject {
 }
 
 const F4 = Uint8Array.of(1, 0, 1);
-/** 2^64 + 1: the engine takes such exponents with keys of up to 3,072 bits. */
+/** 2^64 + 1: the engine accepts such exponents with keys of up to 3,072 bits. */
 const LONG_EXPONENT = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 1);
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ beforeAll(async () => {
 
 const der = (pem: string) => new Uint8Array(new X509Certificate(pem).raw);
 
-/** The client's certificate, and others after it. */
+/** The client's certificate followed by others. */
 function withChain(...others: readonly string[]): Issued {
   return { ...pki.client, certificatePem: [pki.client.certificatePem, ...others].join('\n') };
 }
@@ -45,8 +45,8 @@ function reasonOf(answer: EapServerAnswer<string>): string {
   return answer.type === 'failure' ? answer.reason : answer.type;
 }
 
-describe('a chain of certificates', () => {
-  it('is refused for what would take long to verify', () => {
+describe('tooMuchEffort', () => {
+  it('rejects chains that are costly to verify', () => {
     const chain = (...pems: readonly string[]) => tooMuchEffort(pems.map(der));
     const { certificatePem } = pki.client;
     expect(chain(certificatePem, pki.ca.certificatePem)).toBeUndefined();
@@ -59,9 +59,9 @@ describe('a chain of certificates', () => {
   });
 });
 
-describe('a client that shows certificates that take long to verify', () => {
+describe('A client with certificates that are costly to verify', () => {
   it.each(['a long key', 'a long exponent'])(
-    'with TLS 1.2 is refused before anything is verified: %s',
+    'is refused with TLS 1.2 before the engine verifies anything: %s',
     async (what) => {
       const client = withChain(costly.get(what) ?? '');
       const { answer } = await runEap(pki, { version: 'TLSv1.2', client });
@@ -69,12 +69,12 @@ describe('a client that shows certificates that take long to verify', () => {
     },
   );
 
-  it('with TLS 1.2 and a chain as usual comes in', async () => {
+  it('is accepted with TLS 1.2 if its chain is of ordinary size', async () => {
     const client = withChain(pki.ca.certificatePem);
     expect(reasonOf((await runEap(pki, { version: 'TLSv1.2', client })).answer)).toBe('success');
   });
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('with %s is refused where its flight is too long', async (version) => {
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('is refused with %s if its flight is too long', async (version) => {
     const long = costly.get('a long key') ?? '';
     const serverOptions = { maxClientFlight: 12_288 };
     const client = withChain(...new Array<string>(13).fill(long));

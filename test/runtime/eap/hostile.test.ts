@@ -18,12 +18,12 @@ beforeAll(async () => {
   pki = await makePki('p256');
 });
 
-/** No flight of these tests is fragmented. */
+/** Large enough that no flight is fragmented. */
 const MTU = 60_000;
 const flightOf = (fragment: Uint8Array): EapTlsData => ({ ...ACKNOWLEDGEMENT, fragment });
 const whole = (packet: Uint8Array): Uint8Array => decodeEapTls(decodeEap(packet).data).fragment;
 
-/** A PaC against a server that says this once the handshake is done; what the PaC told. */
+/** Runs a PaC against a server that sends this data after the handshake; resolves to the events of the PaC. */
 async function afterHandshake(version: SecureVersion, said: readonly Uint8Array[]): Promise<EapPeerEvent[]> {
   const server = createServer({
     ca: pki.ca.certificatePem,
@@ -77,15 +77,15 @@ async function afterHandshake(version: SecureVersion, said: readonly Uint8Array[
   return events;
 }
 
-describe('the word of a server that it is content', () => {
+describe("The server's protected success indication (RFC 9190 2.5)", () => {
   const zero = Uint8Array.of(0);
 
-  it('is one octet of zero with TLS 1.3, and none with TLS 1.2', async () => {
+  it('is one octet 0x00 in TLS 1.3 and nothing in TLS 1.2', async () => {
     expect((await afterHandshake('TLSv1.3', [zero])).some(({ type }) => type === 'keys')).toBe(true);
     expect((await afterHandshake('TLSv1.2', [])).some(({ type }) => type === 'keys')).toBe(true);
   });
 
-  it('is missing: there are no keys with TLS 1.3', async () => {
+  it('is required: without it TLS 1.3 yields no keys', async () => {
     expect((await afterHandshake('TLSv1.3', [])).some(({ type }) => type === 'keys')).toBe(false);
   });
 
@@ -96,14 +96,14 @@ describe('the word of a server that it is content', () => {
     ['TLSv1.3', 'a text', [Buffer.from('hello')]],
     ['TLSv1.2', 'one octet of zero', [zero]],
     ['TLSv1.2', 'a text', [Buffer.from('hello')]],
-  ])('is nothing else: %s, %s', async (version, _what, said) => {
+  ])('is rejected if it is anything else: %s, %s', async (version, _what, said) => {
     const events = await afterHandshake(version, said);
     expect(events.some(({ type }) => type === 'keys' || type === 'succeeded')).toBe(false);
     expect(events.at(-1)).toMatchObject({ type: 'failed', reason: 'protocol' });
   });
 });
 
-/** A client that does all by itself, so that it can do it wrong. */
+/** A client driven step by step, so that it can break the protocol. */
 class RawClient {
   readonly wire = new FlightWire();
   readonly #conversation: EapConversation<string>;
@@ -130,7 +130,7 @@ class RawClient {
     return this.say(EAP_TYPE.IDENTITY, Buffer.from('@home.example'));
   }
 
-  /** One Response; `identifier`: other than the one that was asked with. */
+  /** Sends one Response. `identifier`: by default that of the last Request. */
   async say(type: number, data: Uint8Array, identifier = this.#identifier): Promise<EapServerAnswer<string>> {
     const answer = await this.#conversation.handle(encodeEap({ code: EAP_CODE.RESPONSE, identifier, type, data }));
     if (answer.type === 'request') this.#identifier = answer.packet[1] ?? 0;
@@ -141,7 +141,7 @@ class RawClient {
     return this.say(EAP_TYPE.EAP_TLS, encodeEapTls(flightOf(fragment)));
   }
 
-  /** Goes on with the handshake by so many flights. */
+  /** Continues the handshake by this number of flights. */
   async handshake(flights: number): Promise<EapServerAnswer<string>> {
     let answer = await this.start();
     for (let i = 0; i < flights && answer.type === 'request'; i += 1) {
@@ -153,14 +153,14 @@ class RawClient {
   }
 }
 
-describe.each(VERSIONS)('a server with a client that breaks the rules, %s', (version) => {
-  it('succeeds with one that does not', async () => {
+describe.each(VERSIONS)('An EAP server and a client that violates the protocol, %s', (version) => {
+  it('succeeds for a correct client', async () => {
     const client = new RawClient(version);
     expect(await client.handshake(2)).toMatchObject({ type: 'request' });
     expect(await client.tls(new Uint8Array(0))).toMatchObject({ type: 'success' });
   });
 
-  it('does not take a Response to another Request, and asks the same again', async () => {
+  it('discards a Response with a wrong identifier and repeats its Request', async () => {
     const client = new RawClient(version);
     const asked = await client.start();
     const identifier = ((asked.packet?.[1] ?? 0) + 1) & 0xff;
@@ -169,20 +169,20 @@ describe.each(VERSIONS)('a server with a client that breaks the rules, %s', (ver
     expect(await new RawClient(version).handshake(2)).toMatchObject({ type: 'request' });
   });
 
-  it('does not begin anew for an Identity in the middle', async () => {
+  it('discards an Identity after the method began', async () => {
     const client = new RawClient(version);
     await client.handshake(1);
     const answer = await client.say(EAP_TYPE.IDENTITY, Buffer.from('@other.example'));
     expect(answer).toMatchObject({ type: 'invalid', reason: 'Identity after the method began' });
   });
 
-  it('does not take a Nak in the middle', async () => {
+  it('discards a Nak after the method began', async () => {
     const client = new RawClient(version);
     await client.handshake(1);
     expect(await client.say(EAP_TYPE.NAK, Uint8Array.of(21))).toMatchObject({ type: 'invalid' });
   });
 
-  it('ends with data after the handshake, and with an alert', async () => {
+  it('fails on data or an alert after the handshake', async () => {
     const client = new RawClient(version);
     await client.handshake(2);
     const data = await client.tls(Uint8Array.of(23, 3, 3, 0, 1, 0));
@@ -192,31 +192,31 @@ describe.each(VERSIONS)('a server with a client that breaks the rules, %s', (ver
     expect(await other.tls(Uint8Array.of(21, 3, 3, 0, 2, 2, 42))).toMatchObject({ reason: 'tls-alert' });
   });
 
-  it('ends with an empty flight', async () => {
+  it('fails on an empty flight', async () => {
     const client = new RawClient(version);
     await client.start();
     const answer = await client.tls(new Uint8Array(0));
     expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'empty flight' });
   });
 
-  it('ends with half a flight', async () => {
+  it('fails on a truncated flight', async () => {
     const client = new RawClient(version);
     await client.start();
     await client.wire.exchange(new Uint8Array(0));
     const hello = client.wire.takeFlight();
     const answer = await client.tls(hello.subarray(0, hello.length - 1));
-    // Refused before the engine has it.
+    // Refused before the engine sees it.
     expect(answer).toMatchObject({ type: 'failure', reason: 'effort' });
   });
 });
 
-it('a server ends with application data in the last flight', async () => {
+it("An EAP server fails on application data in the client's last flight", async () => {
   const client = new RawClient('TLSv1.3', Buffer.from('x'));
   const answer = await client.handshake(2);
   expect(answer).toMatchObject({ type: 'failure', reason: 'protocol', detail: 'application data from the client' });
 });
 
-it('a server ends with two flights in one', async () => {
+it('An EAP server fails on two ClientHellos in one flight', async () => {
   const client = new RawClient('TLSv1.3');
   await client.start();
   await client.wire.exchange(new Uint8Array(0));

@@ -23,7 +23,7 @@ const settings = (more: Partial<TlsSettings> = {}): TlsSettings => ({
   ...more,
 });
 
-/** What node-forge keeps of a connection, and does not declare. */
+/** The part of a connection that node-forge keeps but does not declare. */
 interface ForgeSession {
   readonly session: {
     readonly sp: { readonly master_secret: string; readonly client_random: string; readonly server_random: string };
@@ -33,7 +33,7 @@ const { prf_tls1: prf } = forge.tls as unknown as {
   prf_tls1: (secret: string, label: string, seed: string, length: number) => { readonly data: string };
 };
 
-/** A client with TLS 1.0 and 1.1 alone, of another implementation: what it ends with, and RFC 5216's keys as it has them. */
+/** Runs a TLS 1.0 or 1.1 client of another implementation; resolves to the outcome and its keys by RFC 5216. */
 async function foreignClient(options: Partial<ReturnType<typeof engineSettings>>, client = pki.client) {
   const server = makeServer(pki, { serverOptions: options });
   const conversation = server.conversation({ mtu: 16_000 });
@@ -80,24 +80,21 @@ async function foreignClient(options: Partial<ReturnType<typeof engineSettings>>
   return { answer, connected, failed, keys };
 }
 
-describe('a client that knows TLS 1.0 and 1.1 alone', () => {
+describe('A client limited to TLS 1.0 and 1.1', () => {
   it.each([
     ['1.0', 'TLSv1'],
     ['1.1', 'TLSv1.1'],
-  ] as const)(
-    'comes in where the server allows it, and both derive the keys of RFC 5216: TLS %s',
-    async (max, name) => {
-      const engine = engineSettings(settings({ 'max-version': max }));
-      const { answer, keys } = await foreignClient(engine);
-      expect(answer).toMatchObject({ type: 'success', tlsVersion: name });
-      if (answer.type !== 'success') return;
-      const block = Buffer.concat([answer.msk.octets(), answer.emsk.octets()]).toString('hex');
-      expect(block).toBe(Buffer.from(keys('client EAP encryption'), 'binary').toString('hex'));
-      expect(block).not.toBe(Buffer.from(keys('another label'), 'binary').toString('hex'));
-    },
-  );
+  ] as const)('is accepted if the server allows it, with the keys of RFC 5216: TLS %s', async (max, name) => {
+    const engine = engineSettings(settings({ 'max-version': max }));
+    const { answer, keys } = await foreignClient(engine);
+    expect(answer).toMatchObject({ type: 'success', tlsVersion: name });
+    if (answer.type !== 'success') return;
+    const block = Buffer.concat([answer.msk.octets(), answer.emsk.octets()]).toString('hex');
+    expect(block).toBe(Buffer.from(keys('client EAP encryption'), 'binary').toString('hex'));
+    expect(block).not.toBe(Buffer.from(keys('another label'), 'binary').toString('hex'));
+  });
 
-  it('comes in beside others, which get what is best for them', async () => {
+  it('gets TLS 1.1 from a server that gives newer clients TLS 1.2 and 1.3', async () => {
     const engine = engineSettings(settings());
     expect((await foreignClient(engine)).answer).toMatchObject({ type: 'success', tlsVersion: 'TLSv1.1' });
     const eapServer = makeServer(pki, { serverOptions: engine });
@@ -114,7 +111,7 @@ describe('a client that knows TLS 1.0 and 1.1 alone', () => {
     expect(answer.type === 'success' || connected).toBe(false);
   });
 
-  it('is judged by the same policy of certificates', async () => {
+  it('is subject to the same certificate policy', async () => {
     const engine = engineSettings(settings());
     const odd = { name: 'x', issuer: pki.ca, email: 'mn@home.example' } as const;
     const small = await foreignClient(engine, issueOdd({ ...odd, bits: 1024, usage: ['clientAuth'] }));
@@ -126,8 +123,8 @@ describe('a client that knows TLS 1.0 and 1.1 alone', () => {
   });
 });
 
-describe('a PaC', () => {
-  it('can be set so low, and gets the same keys as the server', async () => {
+describe('A PaC limited to TLS 1.0 or 1.1', () => {
+  it('derives the same keys as the server', async () => {
     const { certificatePem, keyPem } = pki.client;
     for (const version of ['1.0', '1.1'] as const) {
       const low = engineSettings(settings({ 'max-version': version }));
@@ -148,7 +145,7 @@ describe('a PaC', () => {
   });
 });
 
-it('is warned of, whatever is weaker than the default', () => {
+it('weakSettings lists every setting that is weaker than the default', () => {
   expect(weakSettings(settings({ 'min-version': '1.2' }), 'tls')).toEqual([]);
   expect(weakSettings(settings(), 'tls')).toEqual(['tls.min-version: TLS 1.0 is obsolete and weak (RFC 8996)']);
   const all = weakSettings(

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import forge from 'node-forge';
 import type { Issued } from '../../../src/pki/certificate-authority.js';
 
-/** A certificate such as our own PKI does not make. */
+/** A certificate that our own PKI does not issue. */
 export interface Oddity {
   readonly name: string;
   readonly bits?: number;
@@ -18,7 +18,7 @@ export interface Oddity {
 
 let serial = 1;
 
-/** Issues it, with an RSA key. */
+/** Issues it with an RSA key. */
 export function issueOdd(oddity: Oddity): Issued {
   const { name, bits = 2048, hash = 'sha256', usage, ca = false, email, host, issuer } = oddity;
   const { pki, md } = forge;

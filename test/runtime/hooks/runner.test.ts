@@ -67,7 +67,7 @@ function makeRunner(more: Partial<HookOptions> = {}): HookRunner {
   });
 }
 
-/** A hook of these lines of shell; `$OUT` is a folder to write into. */
+/** Writes a shell hook with these lines; `$OUT` is a folder for its output. */
 async function script(lines: string, name = 'hook'): Promise<string> {
   const path = join(folder, name);
   await mkdir(join(folder, 'out'), { recursive: true });
@@ -92,8 +92,8 @@ function job(program: string, more: Partial<HookJob> = {}): HookJob {
   return { program, role: 'mn', event: 'up', subject: 'mn', variables: VARIABLES, ...more };
 }
 
-describe('a hook', () => {
-  it('gets one argument, and no environment but its own', async () => {
+describe('A hook process', () => {
+  it('gets one argument and only the environment of the hook contract', async () => {
     process.env['PANA_SECRET_OF_THE_DAEMON'] = 'x';
     const program = await script('env > "$OUT/env"; printf "%s" "$#:$1" > "$OUT/arguments"; pwd > "$OUT/pwd"');
     expect(await runner.run(job(program, { psk: PSK }))).toMatchObject({ ok: true });
@@ -106,7 +106,7 @@ describe('a hook', () => {
         .split('\n')
         .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     );
-    // What the shell adds by itself.
+    // Added by the shell.
     for (const name of ['PWD', 'SHLVL', '_', 'OLDPWD']) delete environment[name];
     const { MIP6_PSK_FILE: keyFile, HOME: _home, ...rest } = environment;
     expect(keyFile).toMatch(new RegExp(`^${folder}/state/keys/[0-9a-f]{16}$`));
@@ -133,7 +133,7 @@ describe('a hook', () => {
     expect(JSON.stringify(environment)).not.toContain(toHex(PSK.octets()).slice(0, 16));
   });
 
-  it('finds the key in a file of mode 0600 that is gone afterwards, and prints it in vain', async () => {
+  it('finds the key in a file of mode 0600 that is removed afterwards; a printed key is masked', async () => {
     const program = await script(
       'cat "$MIP6_PSK_FILE" > "$OUT/key"; stat -c %a "$MIP6_PSK_FILE" > "$OUT/mode"; cat "$MIP6_PSK_FILE"',
     );
@@ -146,7 +146,7 @@ describe('a hook', () => {
     expect(JSON.stringify(reports)).not.toContain(toHex(PSK.octets()).slice(0, 32));
   });
 
-  it('shows no part of the key, however it is written', () => {
+  it('has every part of the key masked in its output, in any case', () => {
     const hex = toHex(PSK.octets());
     expect(withoutKey(`0x${hex}`, PSK)).toBe('0x[key]');
     for (const text of [hex.toUpperCase(), hex.slice(40, 60), `f${hex.slice(20, 50)}`, `00ff${hex}00`]) {
@@ -156,7 +156,7 @@ describe('a hook', () => {
     expect(withoutKey(other, PSK)).toBe(other);
   });
 
-  it('speaks in lines, both of its outputs, with nothing that a terminal would obey', async () => {
+  it('has both outputs reported by line, with control characters escaped', async () => {
     const program = await script('echo one; printf "two\\033[31m\\n" >&2; echo three');
     await runner.run(job(program));
     await vi.waitFor(() => expect(reports.filter(({ type }) => type === 'line')).toHaveLength(3));
@@ -164,12 +164,12 @@ describe('a hook', () => {
     expect(lines).toEqual(['one', 'three', 'two\\u001b[31m']);
   });
 
-  it('is ended with all that it started when its time is over', async () => {
+  it('is killed with its children when the timeout is over', async () => {
     runner = makeRunner({ timeout: 200 });
     const program = await script('sleep 600 > "$OUT/pipe" & wait');
     const pipe = join(folder, 'out', 'pipe');
     await promisify(execFile)('mkfifo', [pipe]);
-    // Comes to its end when nobody has the pipe open for writing any more.
+    // Resolves when no process has the pipe open for writing.
     const ended = readFile(pipe);
     expect(await runner.run(job(program, { event: 'down' }))).toMatchObject({ ok: false });
     expect(await ended).toHaveLength(0);
@@ -178,7 +178,7 @@ describe('a hook', () => {
     ]);
   });
 
-  it('that is not there, or fails, is reported, and does not hold up whoever waits for its first try', async () => {
+  it('that is missing or fails is reported, and the first try resolves with the reason', async () => {
     expect(await runner.run(job('/nowhere/hook'))).toMatchObject({ reason: 'cannot run /nowhere/hook: ENOENT' });
     const failing = job(await script('exit 3'), { subject: 'other' });
     expect(await runner.run(failing)).toMatchObject({ reason: 'exit status 3' });
@@ -188,17 +188,17 @@ describe('a hook', () => {
     ]);
   });
 
-  it('that is killed while its key file is written does not run', async () => {
+  it('is not started if the runner stops while its key file is written', async () => {
     const program = await script('touch "$OUT/ran"');
     const first = runner.run(job(program, { psk: PSK }));
     await runner.stop(0);
     expect(await first).toMatchObject({ ok: false });
-    // On a slow disk the end does not wait for the file.
+    // On a slow disk the runner stops before the file is removed.
     await vi.waitFor(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]), 10_000);
     await expect(out('ran')).rejects.toThrow('ENOENT');
   });
 
-  it('leaves no key file behind when the key is wiped while that is written', async () => {
+  it('leaves no key file if the key is wiped while the file is written', async () => {
     const psk = PSK.copy();
     const { promise, ended } = endOf();
     const call = {
@@ -215,7 +215,7 @@ describe('a hook', () => {
     expect(await readdir(join(folder, 'keys'))).toEqual([]);
   });
 
-  it('has no key files of an earlier run that was killed', async () => {
+  it('never sees key files of an earlier run, which removeLeftovers deletes', async () => {
     const keys = join(folder, 'keys');
     await mkdir(keys);
     for (const name of ['0123456789abcdef', '0123456789abcdef.conf', 'notes']) await writeFile(join(keys, name), 'x');
@@ -225,7 +225,7 @@ describe('a hook', () => {
     await expect(processes.removeLeftovers(join(folder, 'none'))).resolves.toBeUndefined();
   });
 
-  it('gets the events of its lane as lines', async () => {
+  it('gets the events of its lane as lines of standard input', async () => {
     const program = await script(
       'cat > "$OUT/lines"; env | grep ^MIP6_ | sort > "$OUT/env"; printf "%s" "$1" > "$OUT/event"',
     );
@@ -241,7 +241,7 @@ describe('a hook', () => {
   });
 });
 
-describe('in virtual time', () => {
+describe('HookRunner in virtual time', () => {
   let host: VirtualHost;
   let processes: SimulatedProcesses;
 
@@ -251,12 +251,12 @@ describe('in virtual time', () => {
     runner = makeRunner({ host, processes });
   });
 
-  // The real one has a real clock.
+  // The cleanup needs a runner with a real clock.
   afterEach(() => {
     runner = makeRunner();
   });
 
-  it('a hook that fails is tried again, later each time, until it works', async () => {
+  it('retries a failed hook at growing intervals until it succeeds', async () => {
     const first = runner.run(job('/hook'));
     const starts: number[] = [];
     for (const waits of [1_000, 2_000, 4_000]) {
@@ -279,7 +279,7 @@ describe('in virtual time', () => {
     expect(host.timers).toBe(0);
   });
 
-  it('the key is there at each try, and wiped after the last', () => {
+  it('passes the key to each try and wipes it after the last', () => {
     const psk = PSK.copy();
     void runner.run(job('/hook', { psk }));
     psk.wipe();
@@ -294,7 +294,7 @@ describe('in virtual time', () => {
     expect(call.psk?.isWiped).toBe(true);
   });
 
-  it('the key is wiped when a newer event ends the retries, when a refresh is replaced, and at the end', async () => {
+  it('wipes the key when a newer event ends the retries, when a refresh is replaced, and at stop', async () => {
     void runner.run(job('/hook', { psk: PSK }));
     processes.only.end('exit status 1');
     void runner.run(job('/hook', { psk: PSK }));
@@ -312,7 +312,7 @@ describe('in virtual time', () => {
     expect(processes.calls.map(({ psk }) => psk?.isWiped)).toEqual([true, true, true, true]);
   });
 
-  it('lines and ends of a hook tell how long ago its event was', () => {
+  it('reports lines and ends with the time since the event', () => {
     void runner.run(job('/hook'));
     host.advance(20);
     processes.only.say('hello');
@@ -324,7 +324,7 @@ describe('in virtual time', () => {
     ]);
   });
 
-  it('a hook that runs too long gets both signals', () => {
+  it('sends SIGTERM at the timeout and SIGKILL two seconds later', () => {
     void runner.run(job('/hook'));
     host.advance(10_000);
     expect(processes.only.signals).toEqual(['SIGTERM']);
@@ -334,11 +334,11 @@ describe('in virtual time', () => {
     expect(reports).toMatchObject([{ outcome: { ok: false, reason: 'timeout after 10000 ms' } }]);
   });
 
-  it('what has ended is forgotten, whether it ended at once or later', async () => {
+  it('keeps no reference to a process that has ended', async () => {
     const ended: WeakRef<HookProcess>[] = [];
     const start: HookProcessRunner['start'] = (call, listener) => {
       const { kill } = processes.start(call, listener);
-      // Nothing but the runner has it.
+      // Only the runner references it.
       const process = { kill };
       ended.push(new WeakRef(process));
       return process;
@@ -348,13 +348,13 @@ describe('in virtual time', () => {
     processes.only.end();
     processes.atOnce = true;
     void runner.run(job('/hook'));
-    // Two turns: a WeakRef holds what it was made of to the end of its own.
+    // Two turns: a WeakRef keeps its target until the end of the turn that created it.
     for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     collectGarbage();
     expect(ended.map((process) => process.deref())).toEqual([undefined, undefined]);
   });
 
-  it('a value that is refused costs its event of a lane only', async () => {
+  it('drops only the events of a lane whose values are rejected', async () => {
     const lane = { name: 'ep', variables: {} };
     const tell = (session: string) =>
       runner.run(job('/hook', { event: 'permit', subject: session, variables: { session }, lane }));
@@ -366,7 +366,7 @@ describe('in virtual time', () => {
     expect(reports.map(({ type }) => type)).toEqual(['refused', 'finished']);
   });
 
-  it('values are asked for at each try', () => {
+  it('evaluates variables at each try, and drops the job if there are none', () => {
     const sessions = ['1', '2'];
     const variables = () => {
       const session = sessions.shift();
@@ -376,7 +376,7 @@ describe('in virtual time', () => {
     processes.only.end('exit status 1');
     host.advance(1_000);
     processes.only.end('exit status 1');
-    // Nothing to say any more.
+    // The third try has no variables.
     host.advance(2_000);
     expect(processes.calls.map(({ input, environment }) => [input, environment['MIP6_SESSION']])).toEqual([
       ['1\n', '1'],
@@ -386,8 +386,8 @@ describe('in virtual time', () => {
   });
 });
 
-describe('hooks', () => {
-  it('of different subjects run side by side, but not more than so many', async () => {
+describe('HookRunner', () => {
+  it('runs hooks of different subjects in parallel up to maxParallel', async () => {
     runner = makeRunner({ maxParallel: 2 });
     const program = await script(
       'touch "$OUT/run.$$"; ls "$OUT" | grep -c run >> "$OUT/counts"; sleep 0.1; rm "$OUT/run.$$"',
@@ -398,7 +398,7 @@ describe('hooks', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(2);
   });
 
-  it('are all given their one try at the end, and no more', async () => {
+  it('gives every pending hook one try at stop', async () => {
     const failing = await script('echo x >> "$OUT/tries"; exit 1');
     void runner.run(job(failing));
     void runner.run(job(failing, { subject: 'other', event: 'down' }));
@@ -406,7 +406,7 @@ describe('hooks', () => {
     expect((await out('tries')).trim().split('\n')).toHaveLength(2);
   });
 
-  it('never see a value that is refused, which is not tried again', async () => {
+  it('neither runs nor retries a hook with a rejected value', async () => {
     const program = await script('touch "$OUT/ran"');
     const refused = await runner.run(job(program, { variables: { ...VARIABLES, mnId: 'a;b' }, psk: PSK }));
     expect(refused).toMatchObject({ ok: false });

@@ -14,7 +14,7 @@ const declared = readFileSync(EVENTS, 'utf8');
 const events = new Set([...declared.matchAll(/^ {2}\| '(.+)'/gm)].map(([, event]) => String(event)));
 const fields = new Set([...declared.matchAll(/^ {2}readonly (\w+): (?!LogCall)/gm)].map(([, field]) => String(field)));
 
-/** A call of a log, or the literal that a function returns as fields. */
+/** A log call, or an object literal that a function returns as fields. */
 const CALL = /\blog(?:\.(?:trace|debug|info|warn|error|fatal)|\[[^\]]+\])\(/gi;
 const FIELDS = /\): LogFields \{/g;
 
@@ -22,7 +22,7 @@ function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
 }
 
-/** From an opening bracket to the one that closes it. */
+/** The text from an opening bracket to the matching closing one. */
 function bracketed(text: string, start: number): string {
   let depth = 0;
   for (let at = start; at < text.length; at += 1) {
@@ -37,13 +37,13 @@ function blocks(text: string, start: RegExp): string[] {
   return [...text.matchAll(start)].map((found) => bracketed(text, found.index + found[0].length - 1));
 }
 
-/** Names of properties in object literals: `name: …`, `name,`, `name }`, and those that the type of a computed one has. */
+/** Property names in object literals: `name: …`, `name,`, `name }`. The type of a computed property has its names. */
 function properties(block: string): string[] {
   const literals = block.replace(/'[^']*'/g, "''").replace(/const (\{[^}]*\}|\[[^\]]*\]) =/g, '');
   return [...literals.matchAll(/[{,]\s*(\w+)\s*(?=:|,|\})/g)].map(([, name]) => String(name));
 }
 
-/** What the constants hold that a call takes its fields from: `...name`, or `name` as its first argument. */
+/** The constants from which a call takes its fields: `...name`, or `name` as its first argument. */
 function constants(text: string, call: string): string[] {
   const names = [...call.matchAll(/\.\.\.\(?(\w+)\b(?![(.])|^\((\w+),/g)].map(([, spread, first]) => spread ?? first);
   return names.flatMap((name) => text.match(new RegExp(`const ${name}\\b[\\s\\S]*? = [\\s\\S]*?;\\n`, 'g')) ?? []);
@@ -61,14 +61,14 @@ const literals: Block[] = files.flatMap(({ name, text }) => [
 ]);
 const logged = [...calls, ...literals];
 
-describe('the log of the daemons', () => {
-  it('is found in the sources', () => {
+describe('The log calls of the sources', () => {
+  it('are found by this scan', () => {
     expect(calls.length).toBeGreaterThan(90);
     expect(literals.length).toBeGreaterThan(5);
     expect([events.size > 80, fields.size > 50]).toEqual([true, true]);
   });
 
-  it('has no field but those of the list', () => {
+  it('use only declared fields', () => {
     const unknown = logged.flatMap(({ name, block }) =>
       properties(block)
         .filter((property) => !fields.has(property))
@@ -77,18 +77,18 @@ describe('the log of the daemons', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('says nothing whose type is open, which would take any field', () => {
+  it('use no type that would accept any field', () => {
     const open = files.filter(({ text }) => /import type \{[^}]*\bLogger\b[^}]*\} from 'pino'/.test(text));
     expect(open.map(({ name }) => name)).toEqual([]);
     expect(logged.filter(({ block }) => /\bas (any|never|unknown)\b/.test(block))).toEqual([]);
   });
 
-  it('has no event that nothing logs', () => {
+  it('use every declared event', () => {
     const all = files.map(({ text }) => text).join('\n');
     expect([...events].filter((event) => !all.includes(`'${event}'`))).toEqual([]);
   });
 
-  it('has no field that nothing logs', () => {
+  it('use every declared field', () => {
     const used = new Set(logged.flatMap(({ block }) => properties(block)));
     expect([...fields].filter((field) => !used.has(field))).toEqual([]);
   });

@@ -7,11 +7,11 @@ import { boundFields, MAX_LINE, MAX_VALUE } from '../../../src/runtime/log/log-b
 
 const octets = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
 
-/** What beside its fields is in a line: level, time, name, message. */
+/** Octets reserved for level, time, name and message. */
 const REST = 512;
 
-describe('the fields of a log line', () => {
-  it('are as they were where they are short', () => {
+describe('boundFields', () => {
+  it('leaves short fields unchanged', () => {
     fc.assert(
       fc.property(
         fc.dictionary(
@@ -26,7 +26,7 @@ describe('the fields of a log line', () => {
     );
   });
 
-  it('are cut, whatever they hold', () => {
+  it('keeps any fields within MAX_LINE', () => {
     const long = fc
       .tuple(fc.string({ unit: 'binary', minLength: 1 }), fc.nat(20_000))
       .map(([text, times]) => text.repeat(times));
@@ -45,21 +45,21 @@ describe('the fields of a log line', () => {
     ['quotes', '"'],
     ['three octets each', '€'],
     ['halves of pairs', '\ud800'],
-  ])('say how long a value was: %s', (_what, character) => {
+  ])('cuts a long value and states its length: %s', (_what, character) => {
     const { value } = boundFields({ value: character.repeat(60_000) });
     expect(value).toMatch(/… \(60000 characters\)$/);
     expect(octets(value)).toBeLessThanOrEqual(MAX_VALUE + 40);
   });
 
-  it('that are lists of lists of lists are cut, too', () => {
+  it('cuts deeply nested lists', () => {
     let nested: unknown = ['x'.repeat(100)];
     for (let i = 0; i < 40; i += 1) nested = Array.from({ length: 40 }, () => nested);
     expect(octets(boundFields({ nested }))).toBeLessThanOrEqual(MAX_LINE - REST);
   });
 });
 
-describe.each(['json', 'journal', 'plain', 'pretty'])('a daemon that logs as %s', (format) => {
-  it('writes no line longer than that', async () => {
+describe.each(['json', 'journal', 'plain', 'pretty'])('openLog with format %s', (format) => {
+  it('writes no line longer than MAX_LINE and no secret field', async () => {
     const log = fileURLToPath(new URL('../../../dist/runtime/log/log.js', import.meta.url));
     const program = `
       const { openLog } = await import(${JSON.stringify(log)});

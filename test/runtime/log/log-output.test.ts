@@ -13,7 +13,7 @@ afterEach(() => {
 
 const lost = (count: number) => `lost ${count}\n`;
 
-it('writes lines at once, in order', () => {
+it('LogOutput writes lines at once and in order', () => {
   const fifo = new Fifo();
   const output = new LogOutput(fifo.writer, lost);
   output.write('one\n');
@@ -21,7 +21,7 @@ it('writes lines at once, in order', () => {
   expect(fifo.read()).toBe('one\ntwo\n');
 });
 
-it('keeps lines for a slow reader, in order and whole', () => {
+it('LogOutput buffers lines for a slow reader, in order and complete', () => {
   const fifo = new Fifo();
   const output = new LogOutput(fifo.writer, lost);
   const filled = fifo.fill();
@@ -37,7 +37,7 @@ it('keeps lines for a slow reader, in order and whole', () => {
   expect(text).toBe(lines.join(''));
 });
 
-it('loses lines when too many wait, and says how many', () => {
+it('LogOutput drops lines when its buffer is full and reports how many', () => {
   const fifo = new Fifo();
   const output = new LogOutput(fifo.writer, lost);
   const filled = fifo.fill();
@@ -55,7 +55,7 @@ it('loses lines when too many wait, and says how many', () => {
   expect(fifo.read()).toBe(`lost ${total - kept}\nafter\n`);
 });
 
-it('loses lines on a full disk, and says how many when there is room again', () => {
+it('LogOutput drops lines on a full disk and reports how many once there is space', () => {
   const fifo = new Fifo();
   let full = true;
   const output = new LogOutput(fifo.writer, lost, (descriptor, octets) => {

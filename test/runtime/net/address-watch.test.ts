@@ -14,7 +14,7 @@ let watch: AddressWatch | undefined;
 
 afterEach(() => watch?.stop());
 
-it('without a monitor, each change of the addresses is told within a second, once', async () => {
+it('AddressWatch without a monitor program reports each change once, within about a second', async () => {
   const host = new VirtualHost();
   let told = 0;
   const count = () => {
@@ -22,7 +22,7 @@ it('without a monitor, each change of the addresses is told within a second, onc
   };
   computer.addresses = ['::1'];
   watch = new AddressWatch(count, host, ['/nowhere/monitor']);
-  // The program is not there.
+  // The monitor program does not exist.
   await vi.waitFor(() => expect(host.timers).toBe(1));
   host.advance(10_000);
   expect(told).toBe(0);

@@ -24,8 +24,8 @@ const broken = () => {
   throw new TypeError('broken');
 };
 
-describe('a barrier', () => {
-  it('counts what is thrown at a place, says where it came from, and goes on', async () => {
+describe('Barrier', () => {
+  it('counts and logs what is thrown at each place, calls the end handler and continues', async () => {
     const { barrier, lines, metrics } = make();
     const ended: unknown[] = [];
     expect(barrier.run('datagram', () => 5)).toBe(5);
@@ -40,11 +40,11 @@ describe('a barrier', () => {
     const text = await metrics.text();
     expect(text).toContain('test_faults_total{where="datagram"} 1');
     expect(text).toContain('test_faults_total{where="hook"} 1');
-    // A rate over the first one needs the zero before it.
+    // A rate needs the zero before the first count.
     for (const where of FAULT_PLACES) expect(text).toContain(`test_faults_total{where="${where}"}`);
   });
 
-  it('logs a place once a minute, with how many it left out, and other places too', async () => {
+  it('logs each place once a minute with the number left out', async () => {
     const { barrier, lines, metrics, time } = make();
     for (let i = 0; i < 1000; i += 1) barrier.run('datagram', broken);
     barrier.run('timer', broken);
@@ -55,17 +55,17 @@ describe('a barrier', () => {
     expect(await metrics.counters()).toMatchObject({ 'faults{where=datagram}': 1001 });
   });
 
-  it('takes a fault of what ends a conversation too', async () => {
+  it('contains a fault of the end handler too', async () => {
     const { barrier, metrics } = make();
     barrier.run('tls', broken, broken);
     await barrier.settle('tls', Promise.reject(new Error('no')), broken);
     expect(await metrics.counters()).toMatchObject({ 'faults{where=tls}': 4 });
   });
 
-  it('takes what no place was around, and ends the process when there is too much of it', () => {
+  it('contains uncaught exceptions, and ends the process after too many', () => {
     const { barrier, lines, time } = make();
     const statuses: number[] = [];
-    // Listeners of the test runner would take it for a failed test.
+    // The listeners of vitest would fail the test.
     const others = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException');
     const undo = barrier.guardProcess((status) => statuses.push(status));
@@ -84,7 +84,7 @@ describe('a barrier', () => {
   });
 });
 
-describe('a driver with a barrier', () => {
+describe('Driver', () => {
   function rig(handle: (input: string) => string[], perform: (output: string) => void) {
     const host = new VirtualHost();
     const time = { deadline: undefined as number | undefined };
@@ -101,7 +101,7 @@ describe('a driver with a barrier', () => {
     return { driver, faults, host, time };
   }
 
-  it('performs the other outputs and takes the next input', () => {
+  it('performs the other outputs and takes the next input after a fault', () => {
     const done: string[] = [];
     const { driver, faults } = rig(
       (input) => (input === 'bad' ? broken() : ['one', 'two', 'three']),
@@ -118,7 +118,7 @@ describe('a driver with a barrier', () => {
     ]);
   });
 
-  it('does not spin where a tick throws and leaves its deadline where it was', () => {
+  it('pauses after a tick that throws and does not change its deadline', () => {
     let ticks = 0;
     const { driver, faults, host, time } = rig(
       (input) => {

@@ -12,8 +12,8 @@ afterEach(async () => {
   await server?.close();
 });
 
-describe('the port for numbers', () => {
-  it('answers while others hold as many connections open as they can', async () => {
+describe('ControlServer on TCP', () => {
+  it('answers while other clients hold as many connections open as they can', async () => {
     server = await ControlServer.onTcp('127.0.0.1', 0, { 'GET /healthz': () => 'ok' });
     const { port } = server;
     let closed = 0;

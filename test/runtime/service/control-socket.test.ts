@@ -13,8 +13,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-describe('the path of a control socket', () => {
-  it('is not taken from a file, folder or link that somebody has there', async () => {
+describe('ControlServer on a socket path', () => {
+  it('refuses a path that is a file, folder or link', async () => {
     const [file, inner, link] = ['file', 'inner', 'link'].map((name) => join(folder, name)) as [string, string, string];
     await writeFile(file, 'precious');
     await mkdir(inner);
@@ -28,7 +28,7 @@ describe('the path of a control socket', () => {
     expect(await readFile(link, 'utf8')).toBe('precious');
   });
 
-  it('is taken from a daemon that was killed', async () => {
+  it('replaces the socket of a killed daemon', async () => {
     const path = join(folder, 'socket');
     const bind = `require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
     expect(() => execFileSync(process.execPath, ['-e', bind, path])).toThrow();
@@ -38,17 +38,17 @@ describe('the path of a control socket', () => {
   });
 });
 
-describe('a request to a daemon', () => {
-  it('has a body of a mebioctet at most', async () => {
+describe('A control request', () => {
+  it('may have a body of at most 1 MiB', async () => {
     const path = join(folder, 'socket');
     const taken: number[] = [];
     const server = await ControlServer.onSocket(path, {
       'POST /take': ({ body }) => taken.push((body as string).length),
     });
-    // Two quotes are of it.
+    // Includes the two quotes.
     for (const length of [1024 * 1024, 1024 * 1024 + 1]) {
       const socket = connect(path);
-      // The daemon reads no further than it must.
+      // The server closes the connection without reading the rest.
       socket.on('error', () => undefined).resume();
       socket.write(`POST /take HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
       socket.write(`"${'x'.repeat(length - 2)}"`);
@@ -58,7 +58,7 @@ describe('a request to a daemon', () => {
     await server.close();
   });
 
-  it('is given up after its time, which is said in seconds', async () => {
+  it('fails when its time is over, with the time in seconds', async () => {
     const path = join(folder, 'socket');
     const server = await ControlServer.onSocket(path, { 'GET /never': () => new Promise(() => undefined) });
     await expect(callDaemon(path, 'GET', '/never', undefined, 50)).rejects.toThrow(/^no answer in 0\.05 s$/);

@@ -3,8 +3,8 @@ import { Metrics } from '../../../src/runtime/service/metrics.js';
 
 const lines = async (metrics: Metrics) => (await metrics.text()).split('\n').filter((line) => line.includes('lab_'));
 
-describe('metrics', () => {
-  it('begin at zero where they are described, and are no counters of status until they count', async () => {
+describe('Metrics', () => {
+  it('start at zero in the text format and appear in counters once they count', async () => {
     const metrics = new Metrics('lab', {
       counters: { moves: { help: 'Moves' }, probes: { help: 'Probes', series: [{ result: 'ok' }] } },
     });
@@ -22,7 +22,7 @@ describe('metrics', () => {
     expect(await metrics.counters()).toEqual({ 'probes{result=failed}': 1, made_later: 1 });
   });
 
-  it('show the series that there are now, and none where nothing can be said', async () => {
+  it('show current series, and omit a gauge that fails or has no value', async () => {
     const metrics = new Metrics('lab');
     let agents: readonly string[] = ['ha1', 'ha2'];
     metrics.gauges('leases', 'Leases', ['home_agent'], async () =>
@@ -40,7 +40,7 @@ describe('metrics', () => {
     expect(await values()).toEqual(['lab_leases{home_agent="ha2"} 0', 'lab_known 7']);
   });
 
-  it('take times with labels', async () => {
+  it('record times with labels', async () => {
     const metrics = new Metrics('lab', {
       times: { store: { help: 'Store', labels: ['class'], buckets: [0.001, 1] } },
     });

@@ -3,7 +3,7 @@ import { adopt } from '../../../src/runtime/config/reload.js';
 import { plainLine } from '../../../src/runtime/log/log.js';
 import { assignmentsOf, wishesOf } from '../../../src/runtime/service/service-manager.js';
 
-describe('what the environment asks for', () => {
+describe('wishesOf', () => {
   it.each([
     [{}, undefined],
     [{ NOTIFY_SOCKET: '' }, undefined],
@@ -13,13 +13,13 @@ describe('what the environment asks for', () => {
     [{ NOTIFY_SOCKET: '/run/n', WATCHDOG_USEC: '3000000', WATCHDOG_PID: '8' }, { watchdog: undefined }],
     [{ NOTIFY_SOCKET: '/run/n', WATCHDOG_USEC: 'x' }, { watchdog: undefined }],
     [{ WATCHDOG_USEC: '3000000' }, undefined],
-  ])('%j', (environment, wishes) => {
+  ])('reads %j', (environment, wishes) => {
     expect(wishesOf(environment, 7)).toEqual(wishes);
   });
 });
 
-describe('news', () => {
-  it('are assignments, each on one line', () => {
+describe('assignmentsOf', () => {
+  it('writes each assignment on one line', () => {
     expect(assignmentsOf([{ type: 'ready' }, { type: 'status', text: 'two\nlines' }])).toEqual([
       'READY=1',
       'STATUS=two lines',
@@ -29,7 +29,7 @@ describe('news', () => {
   });
 });
 
-describe('a line for the journal', () => {
+describe('plainLine', () => {
   const line = JSON.stringify({
     level: 40,
     time: 'T',
@@ -43,17 +43,17 @@ describe('a line for the journal', () => {
     msg: 'refused',
   });
 
-  it('has a priority, no time, and no line break', () => {
+  it('writes a priority for the journal, no time and no line break', () => {
     const rest = 'refused session=0a1b2c3d n=3 reason="a b\\n<0>c" list=["x"] empty=""';
     expect(plainLine(line, 'journal')).toBe(`<4>${rest}`);
     expect(plainLine(line, 'plain')).toBe(`warn: ${rest}`);
   });
 });
 
-describe('other options for a daemon that runs', () => {
+describe('adopt', () => {
   const running = { a: { x: 1, y: [1, { z: 2 }] }, b: 'b', c: undefined as object | undefined, d: { e: 1 } };
 
-  it('are taken where it takes them, and the rest is named', () => {
+  it('takes reloadable keys and lists other changed keys', () => {
     const fresh = { a: { x: 2, y: [1, { z: 3 }] }, b: 'c', c: { f: 1 }, d: { e: 2 } };
     expect(adopt(running, fresh, ['a.y', 'd.*'])).toEqual({
       options: { ...running, a: { x: 1, y: [1, { z: 3 }] }, d: { e: 2 } },
@@ -61,7 +61,7 @@ describe('other options for a daemon that runs', () => {
     });
   });
 
-  it('let sections come and go only where that is said', () => {
+  it('adds or removes a section only if the section itself is reloadable', () => {
     const fresh = { ...running, c: { f: 1 } };
     expect(adopt(running, fresh, ['c.*']).left).toEqual(['c']);
     expect(adopt(running, fresh, ['c']).options).toEqual(fresh);
@@ -69,7 +69,7 @@ describe('other options for a daemon that runs', () => {
     expect(adopt(fresh, { ...fresh, c: { f: 2 } }, ['c']).left).toEqual(['c.f']);
   });
 
-  it('that are the same change nothing', () => {
+  it('changes nothing if the options are equal', () => {
     expect(adopt(running, structuredClone(running), [])).toEqual({ options: running, left: [] });
   });
 });

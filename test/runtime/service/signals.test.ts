@@ -18,7 +18,7 @@ afterEach(() => {
   }
 });
 
-it('SIGHUP is told each time, and one from before anybody listened once', () => {
+it('Signals reports each SIGHUP, and those before the first listener as one', () => {
   const signals = new Signals(pino({ level: 'silent' }));
   process.emit('SIGHUP');
   process.emit('SIGHUP');
@@ -32,7 +32,7 @@ it('SIGHUP is told each time, and one from before anybody listened once', () => 
   expect(told).toBe(3);
 });
 
-it('nothing is told before a SIGHUP has come', () => {
+it('Signals reports nothing without a SIGHUP', () => {
   const signals = new Signals(pino({ level: 'silent' }));
   let told = 0;
   signals.onHangUp(() => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** A pipe with a name, open for reading and writing, whose reader reads only when told to. It goes with its test. */
+/** A named pipe, open at both ends, that is read only on demand. It is removed with its test. */
 export class Fifo {
   readonly path: string;
   readonly reader: number;
@@ -23,7 +23,7 @@ export class Fifo {
     });
   }
 
-  /** Fills it: the next octet waits for a reader. Returns how many octets that took. */
+  /** Fills the pipe, so that the next octet waits for a reader. Returns the number of octets. */
   fill(): number {
     let filled = 0;
     for (const size of [4096, 1]) {
@@ -33,7 +33,7 @@ export class Fifo {
     return filled;
   }
 
-  /** What is in it. */
+  /** Empties the pipe. */
   read(): string {
     const buffer = Buffer.alloc(65_536);
     let text = '';
@@ -45,7 +45,7 @@ export class Fifo {
   }
 }
 
-/** Octets written or read; 0: not now. */
+/** Octets written or read; 0 if the call would block. */
 function attempt(transfer: () => number): number {
   try {
     return transfer();

@@ -28,8 +28,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-describe('files that are looked at', () => {
-  it('are told of once they have changed and are at rest, together', async () => {
+describe('FileWatch', () => {
+  it('reports changed files together once they no longer change', async () => {
     await watch.watch([at('a'), at('b')], nothing);
     await watch.look();
     await writeFile(at('a'), '22');
@@ -45,7 +45,7 @@ describe('files that are looked at', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('are told of even if they never rest', async () => {
+  it('reports a file that changes all the time after five looks', async () => {
     await watch.watch([at('a')], nothing);
     for (let i = 0; i < 5; i += 1) {
       await writeFile(at('a'), 'x'.repeat(i + 2));
@@ -54,7 +54,7 @@ describe('files that are looked at', () => {
     expect(told).toEqual([['a']]);
   });
 
-  it('may go and come back', async () => {
+  it('reports a file that is deleted and one that comes back', async () => {
     await watch.watch([at('a')], nothing);
     await unlink(at('a'));
     await watch.look();
@@ -66,7 +66,7 @@ describe('files that are looked at', () => {
     expect(told).toHaveLength(2);
   });
 
-  it('may be those of a folder', async () => {
+  it('reports changes within a watched folder', async () => {
     await mkdir(at('crls'));
     await writeFile(at('crls/one'), '1');
     await watch.watch([at('crls')], nothing);
@@ -79,7 +79,7 @@ describe('files that are looked at', () => {
     expect(told).toEqual([['crls'], ['crls']]);
   });
 
-  it('are told of when they change while they are read, and no sooner', async () => {
+  it('reports files that change while they are read', async () => {
     await watch.watch([at('a')], nothing);
     await watch.watch([at('a'), at('b')], async () => {
       await writeFile(at('a'), '22');
@@ -90,7 +90,7 @@ describe('files that are looked at', () => {
     expect(told).toEqual([['a', 'b']]);
   });
 
-  it('stay the same ones when others cannot be read', async () => {
+  it('keeps watching the earlier files if others cannot be read', async () => {
     await watch.watch([at('a')], nothing);
     await expect(watch.watch([at('b')], () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await writeFile(at('a'), '22');

@@ -12,7 +12,7 @@ import { engineSettings, type TlsSettings } from '../../../src/runtime/tls/setti
 import { makePki, makeServer, runEap, SUBSCRIBER, type TestPki } from '../eap/eap-run.js';
 import { issueOdd } from '../eap/odd-certificates.js';
 
-/** SSL_OP_NO_EXTENDED_MASTER_SECRET of OpenSSL 3, which Node does not name. */
+/** SSL_OP_NO_EXTENDED_MASTER_SECRET of OpenSSL 3, which Node does not export. */
 const NO_EXTENDED_MASTER_SECRET = 1;
 
 const SETTINGS: TlsSettings = {
@@ -34,21 +34,21 @@ beforeAll(async () => {
 const pathOf = (...issued: readonly Issued[]) => issued.flatMap((one) => certificatesOfPem(one.certificatePem));
 const loose = (more: Partial<CertificatePolicy>) => ({ ...DEFAULT_POLICY, ...more });
 
-describe('a path', () => {
-  it('of our own PKI is good', async () => {
+describe('CertificatePolicy for a path', () => {
+  it('accepts paths of our own PKI for their purpose', async () => {
     for (const kind of ['p256', 'rsa'] as const) {
       const root = await makeCa('CA', kind, validFor(2));
       const client = await issueCertificate(root, { kind: 'client', nai: SUBSCRIBER }, validFor(1));
       const server = await issueCertificate(root, { kind: 'server', hosts: ['a.example'] }, validFor(1));
       expect(violation(pathOf(client, root), 'client', DEFAULT_POLICY)).toBeUndefined();
       expect(violation(pathOf(server, root), 'server', DEFAULT_POLICY)).toBeUndefined();
-      // A Diameter node connects, too.
+      // A Diameter node connects as a client too.
       expect(violation(pathOf(server, root), 'client', DEFAULT_POLICY)).toBeUndefined();
       expect(violation(pathOf(client, root), 'server', DEFAULT_POLICY)).toMatchObject({ reason: 'purpose' });
     }
   });
 
-  it('with a small RSA key anywhere is refused, unless that is allowed', () => {
+  it('refuses a small RSA key anywhere in the path unless it is allowed', () => {
     const small = issueOdd({ name: 'small', bits: 1024, usage: ['clientAuth'], issuer: ca });
     expect(violation(pathOf(small, ca), 'client', DEFAULT_POLICY)).toEqual({
       reason: 'weak-certificate',
@@ -61,7 +61,7 @@ describe('a path', () => {
     expect(violation(pathOf(leaf, ca), 'client', loose({ minRsaBits: 3072 }))?.detail).toContain('2048 bits');
   });
 
-  it('with a signature over SHA-1 is refused, unless that is allowed; but not that of a trust anchor', () => {
+  it('refuses a SHA-1 signature unless it is allowed or on the trust anchor', () => {
     const old = issueOdd({ name: 'old', hash: 'sha1', usage: ['clientAuth'], issuer: ca });
     expect(violation(pathOf(old, ca), 'client', DEFAULT_POLICY)).toEqual({
       reason: 'weak-certificate',
@@ -81,7 +81,7 @@ describe('a path', () => {
     ['P-521', true],
     ['secp256k1', true],
     ['brainpoolP256r1', true],
-  ])('with a curve is worth what that is worth: %s', (namedCurve, isGood) => {
+  ])('refuses elliptic curves below P-224: %s', (namedCurve, isGood) => {
     const oids: Readonly<Record<string, string>> = {
       'P-192': '1.2.840.10045.3.1.1',
       secp160r1: '1.3.132.0.8',
@@ -96,7 +96,7 @@ describe('a path', () => {
     expect(violation(path, 'client', DEFAULT_POLICY) === undefined).toBe(isGood);
   });
 
-  it('without extendedKeyUsage is good for what it is, if that is allowed', () => {
+  it('accepts a missing extendedKeyUsage if it is allowed, but no other purpose', () => {
     const plain = issueOdd({ name: 'plain', issuer: ca });
     expect(violation(pathOf(plain, ca), 'client', DEFAULT_POLICY)).toMatchObject({ reason: 'purpose' });
     for (const role of ['client', 'server'] as const) {
@@ -109,7 +109,7 @@ describe('a path', () => {
     });
   });
 
-  it('through a CA that is limited to other purposes is refused', () => {
+  it('refuses a path through a CA that is limited to other purposes', () => {
     const limited = issueOdd({ name: 'clients only', ca: true, usage: ['clientAuth'], issuer: ca });
     const leaf = issueOdd({ name: 'leaf', usage: ['clientAuth', 'serverAuth'], issuer: limited });
     expect(violation(pathOf(leaf, limited, ca), 'client', DEFAULT_POLICY)).toBeUndefined();
@@ -117,11 +117,11 @@ describe('a path', () => {
   });
 });
 
-describe('EAP-TLS', () => {
+describe('CertificatePolicy in EAP-TLS', () => {
   const odd = (more: Partial<Parameters<typeof issueOdd>[0]>) =>
     issueOdd({ name: 'x', issuer: ca, email: SUBSCRIBER, host: 'aaa.home.example', ...more });
 
-  /** A client that minds nothing of its own certificate. */
+  /** A client that does not check its own certificate. */
   const careless = (
     { certificatePem, keyPem }: Issued,
     version: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3',
@@ -139,7 +139,7 @@ describe('EAP-TLS', () => {
     });
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'refuses a client whose certificate is weak or for something else: %s',
+    'refuses a client certificate that is weak or has another purpose: %s',
     async (version) => {
       const cases = [
         [odd({ usage: ['serverAuth'] }), 'purpose'],
@@ -152,10 +152,10 @@ describe('EAP-TLS', () => {
       }
       const { answer } = await runEap(pki, { client: odd({ usage: ['clientAuth'] }), version });
       expect(answer.type).toBe('success');
-      // A signature over SHA-1: the engine may have said so before us.
+      // With a SHA-1 signature the TLS engine may refuse first.
       const old = odd({ usage: ['clientAuth'], hash: 'sha1' });
       expect((await runEap(pki, { credentials: careless(old, version) })).answer).toMatchObject({ type: 'failure' });
-      // And if it had not:
+      // With an engine that accepts SHA-1, our policy refuses it.
       const serverOptions = { ciphers: 'DEFAULT@SECLEVEL=0' };
       const lax = await runEap(pki, { credentials: careless(old, version), serverOptions });
       expect(lax.answer).toMatchObject({ type: 'failure', reason: 'weak-certificate' });
@@ -163,9 +163,9 @@ describe('EAP-TLS', () => {
   );
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'refuses a server with a certificate of a client, or weak: %s',
+    'refuses a server with a client certificate or a weak one: %s',
     async (version) => {
-      // The same CA, and even the right name: a client must not pass as a server.
+      // Issued by the same CA, even with the right name: a client must not act as a server.
       for (const server of [odd({ usage: ['clientAuth'] }), odd({}), odd({ usage: ['serverAuth'], bits: 1024 })]) {
         const { events, answer } = await runEap(pki, { server, version });
         expect(events.at(-1)).toMatchObject({ type: 'failed', reason: 'server-certificate' });
@@ -176,7 +176,7 @@ describe('EAP-TLS', () => {
     },
   );
 
-  it('takes what the configuration allows', async () => {
+  it('accepts what the configuration allows', async () => {
     const settings = engineSettings({
       ...SETTINGS,
       'min-rsa-bits': 1024,
@@ -191,7 +191,7 @@ describe('EAP-TLS', () => {
     expect(other.answer).toMatchObject({ type: 'failure', reason: 'purpose' });
   });
 
-  it('judges a resumed session by the policy of now', async () => {
+  it('applies the current policy to a resumed session', async () => {
     const eapServer = makeServer(pki, {
       serverOptions: { certificatePolicy: loose({ extendedKeyUsage: 'if-present' }) },
     });
@@ -206,8 +206,8 @@ describe('EAP-TLS', () => {
   });
 });
 
-describe('the extended master secret of TLS 1.2', () => {
-  /** A peer whose TLS knows nothing of RFC 7627. */
+describe('The extended master secret of TLS 1.2', () => {
+  /** A peer whose TLS does not support RFC 7627. */
   function older(policy: 'required' | 'wanted'): TlsPeerCredentials {
     const { certificatePem, keyPem } = pki.client;
     const options = {
@@ -228,7 +228,7 @@ describe('the extended master secret of TLS 1.2', () => {
     return new TlsPeerCredentials({ ...createPeerCredentials(options), context });
   }
 
-  it('is required of the other end, by server and client', async () => {
+  it('is required by server and client', async () => {
     const both = await runEap(pki, { version: 'TLSv1.2' });
     expect(both.answer.type).toBe('success');
     const client = await runEap(pki, { credentials: older('wanted') });
@@ -239,7 +239,7 @@ describe('the extended master secret of TLS 1.2', () => {
     expect(server.answer.type).not.toBe('success');
   });
 
-  it('may be missing where the configuration says so, and is looked for in resumptions, too', async () => {
+  it('may be missing if the configuration allows it, and is checked in resumptions too', async () => {
     const eapServer = makeServer(pki, { serverOptions: { extendedMasterSecret: 'wanted' } });
     const first = await runEap(pki, { eapServer, credentials: older('wanted') });
     expect(first.answer).toMatchObject({ type: 'success', resumed: false });

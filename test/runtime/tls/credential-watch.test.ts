@@ -3,7 +3,7 @@ import { credentialWarnings } from '../../../src/runtime/tls/credential-watch.js
 import { revocationOf } from '../eap/revocation-of.js';
 import { Authority } from './certificates/authority.js';
 
-it('check-config names each CRL of a CA that is not configured', async () => {
+it('credentialWarnings names each CRL of a CA that is not configured', async () => {
   const [root, other] = [await Authority.root('root'), await Authority.root('other')];
   const issued = await root.issue({ subject: 'CN=aaa.home.example' });
   const revocation = revocationOf((await root.crl()) + (await other.crl()));

@@ -14,7 +14,7 @@ import { VirtualHost } from '../../virtual-host.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 
-/** Valid for so many days, of which so many are left. */
+/** A credential with this validity in days, of which `left` are left. */
 function dated(left: number, validity = 365, more: Partial<Dated> = {}): Dated {
   const notAfter = NOW + left * DAY;
   return {
@@ -27,7 +27,7 @@ function dated(left: number, validity = 365, more: Partial<Dated> = {}): Dated {
   };
 }
 
-describe('what expires', () => {
+describe('Expiry of credentials', () => {
   it.each<[number, number, number | undefined]>([
     [31, 365, undefined],
     [30, 365, 30],
@@ -38,19 +38,19 @@ describe('what expires', () => {
     [1 / DAY, 365, 1],
     [0, 365, 0],
     [-5, 365, 0],
-    // A CRL of 30 days is not spoken of on its first day, one of a day not all the time.
+    // A CRL of 30 days is not reported on its first day, and one of a day not all the time.
     [30, 30, undefined],
     [10, 30, 30],
     [5, 30, 7],
     [0.9, 1, undefined],
     [0.3, 1, 1],
-  ])('is spoken of when it is near: %d days left of %d', (left, validity, nearness) => {
+  ])('is reported when it is near: %d days left of %d', (left, validity, nearness) => {
     expect(notices([dated(left, validity)], NOW).map((notice) => notice.nearness)).toEqual(
       nearness === undefined ? [] : [nearness],
     );
   });
 
-  it('is named with key, file, subject and days', () => {
+  it('is reported with key, file, subject and days', () => {
     const text = (left: number) => notices([dated(left)], NOW).map(noticeText);
     expect(text(6.5)).toEqual(['tls.certificate: a.pem (CN=a) expires in 6 days: 2026-01-07T12:00:00.000Z']);
     expect(text(1)).toEqual(['tls.certificate: a.pem (CN=a) expires in 1 day: 2026-01-02T00:00:00.000Z']);
@@ -58,7 +58,7 @@ describe('what expires', () => {
     expect(text(-1)).toEqual(['tls.certificate: a.pem (CN=a) has expired: 2025-12-31T00:00:00.000Z']);
   });
 
-  it('is each certificate of a bundle', async () => {
+  it('is checked for each certificate of a bundle', async () => {
     const [one, two] = await Promise.all(
       ['one', 'two'].map((name, i) =>
         makeCa(name, 'p256', { notBefore: new Date(NOW), notAfter: new Date(NOW + (i + 1) * DAY) }),
@@ -69,15 +69,15 @@ describe('what expires', () => {
       { key: 'tls.ca', file: 'ca.pem', subject: 'CN=one', notBefore: NOW, notAfter: NOW + DAY },
       { subject: 'CN=two', notAfter: NOW + 2 * DAY },
     ]);
-    // An expired CA beside another does not hide the next end.
+    // An expired CA does not hide the next end of another.
     expect(nextEnds(bundle, NOW + 1.5 * DAY).get('tls.ca')).toBe((NOW + 2 * DAY) / 1000);
     expect(nextEnds(bundle, NOW).get('tls.ca')).toBe((NOW + DAY) / 1000);
     expect(nextEnds(bundle, NOW + 9 * DAY).get('tls.ca')).toBe((NOW + 2 * DAY) / 1000);
   });
 });
 
-describe('a daemon', () => {
-  it('logs ends once a day, and when they have come nearer', async () => {
+describe('ExpiryWatch', () => {
+  it('logs an expiry once a day and when it has come nearer', async () => {
     const host = new VirtualHost(undefined, NOW);
     const lines: string[] = [];
     const write = (level: string) => (fields: Record<string, unknown>, message: string) =>

@@ -37,8 +37,8 @@ function read(more: Partial<TlsFiles> = {}, now = Date.now()): Promise<unknown> 
   return readTlsFiles(Object.fromEntries(paths) as TlsFiles, 'tls', { now });
 }
 
-describe('a bundle of CAs', () => {
-  it('is good while one of them is, whatever its order', async () => {
+describe('readTlsFiles with a CA bundle', () => {
+  it('accepts it while one CA is valid, in any order', async () => {
     const old = await makeCa('Old CA', 'p256', EXPIRED);
     const next = await makeCa('Next CA', 'p256', FUTURE);
     await file('bundle.pem', old.certificatePem + ca.certificatePem + next.certificatePem);
@@ -49,7 +49,7 @@ describe('a bundle of CAs', () => {
     await expect(read({ ca: 'next.pem' })).rejects.toThrow(/is not valid before/);
   });
 
-  it('needs a root CA that is valid', async () => {
+  it('requires a valid root CA', async () => {
     await expect(read({ ca: 'server.pem' })).rejects.toThrow(/tls\.ca: .*server\.pem holds no root CA/);
     const old = await makeCa('Old CA', 'p256', EXPIRED);
     await file('helped.pem', server.certificatePem + old.certificatePem);
@@ -57,13 +57,13 @@ describe('a bundle of CAs', () => {
   });
 });
 
-describe('a key', () => {
+describe('readTlsFiles with a key', () => {
   const encrypt = (passphrase: string, type: 'pkcs8' | 'sec1') =>
     createPrivateKey(server.keyPem)
       .export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase } as never)
       .toString();
 
-  it.each(['pkcs8', 'sec1'] as const)('that is encrypted is opened with the passphrase of a file: %s', async (type) => {
+  it.each(['pkcs8', 'sec1'] as const)('opens an encrypted key with a passphrase file: %s', async (type) => {
     await file('encrypted.pem', encrypt('to be or not', type));
     await file('passphrase', 'to be or not\n');
     await expect(read({ key: 'encrypted.pem' })).rejects.toThrow(
@@ -80,7 +80,7 @@ describe('a key', () => {
     await expect(read({ key: 'encrypted.pem', 'key-passphrase-file': 'empty' })).rejects.toThrow(/empty is empty/);
   });
 
-  it('or passphrase that everybody on the host may read is refused; a group may', async () => {
+  it('rejects a key or passphrase readable for everybody, but not for a group', async () => {
     await file('encrypted.pem', encrypt('x', 'pkcs8'));
     await file('open-key.pem', server.keyPem, 0o644);
     await expect(read({ key: 'open-key.pem' })).rejects.toThrow(
@@ -95,9 +95,9 @@ describe('a key', () => {
   });
 });
 
-describe('what is no file of a sensible size', () => {
+describe('readTlsFiles with a path that is no regular file, or too large', () => {
   it.each(['ca', 'certificate', 'key', 'key-passphrase-file'] as const)(
-    'is refused and not waited for: %s',
+    'rejects it without blocking: %s',
     async (key) => {
       await file(
         'locked.pem',

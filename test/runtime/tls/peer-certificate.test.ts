@@ -22,13 +22,13 @@ beforeAll(async () => {
 
 interface Ended {
   readonly raw?: Uint8Array | undefined;
-  /** Certificates that came with the leaf. */
+  /** Certificates sent with the leaf. */
   readonly brought?: readonly Authority[];
   readonly error?: string;
   readonly resumed?: boolean;
 }
 
-/** What the engine tells of a handshake. */
+/** What the TLS engine reports of a handshake. */
 function ended({ raw, brought = [], error, resumed = false }: Ended): TLSSocket {
   const issuers = brought.map(({ certificatePem }) => ({ raw: derOf(certificatePem) }));
   const chain = [{ raw }, ...issuers].map((one): Record<string, unknown> => ({ ...one }));
@@ -45,8 +45,8 @@ const judgeOf = (known: readonly Authority[] = [root], more: Partial<PeerJudgeOp
   new PeerJudge({ trust: new Trust(known.map(({ certificate }) => certificate)), ...more });
 const leaf = () => derOf(client.certificatePem);
 
-describe('the certificate of the other end', () => {
-  it('is named with the path to its trust anchor, whose first end counts', () => {
+describe('PeerJudge', () => {
+  it('returns the peer with its path and the first end of validity', () => {
     const judgement = judgeOf().judge(ended({ raw: leaf(), brought: [issuing, root] }), NOW);
     const certificate = certificateOf(client.certificatePem);
     expect(judgement).toMatchObject({
@@ -65,29 +65,29 @@ describe('the certificate of the other end', () => {
     ['that the engine finds too early', { raw: UNREADABLE, error: 'CERT_NOT_YET_VALID' }, 'not-yet-valid'],
     ['that the engine finds made for another purpose', { raw: UNREADABLE, error: 'INVALID_PURPOSE' }, 'purpose'],
     ['that the engine does not trust', { raw: UNREADABLE, error: 'SELF_SIGNED_CERT_IN_CHAIN' }, 'other-ca'],
-  ])('%s is refused', (_what, end, reason) => {
+  ])('refuses a certificate %s', (_what, end, reason) => {
     expect(judgeOf().judge(ended(end), NOW)).toMatchObject({ reason });
   });
 
-  it('says what the engine found, and whose it is where it can be read', () => {
+  it("reports the engine's error with the subject if it can be read", () => {
     const detailOf = (raw: Uint8Array) => judgeOf().judge(ended({ raw, error: 'X' }), NOW);
     expect(detailOf(leaf())).toEqual({ reason: 'other-ca', detail: 'CN=mn1@home.example: X' });
     expect(detailOf(UNREADABLE)).toEqual({ reason: 'other-ca', detail: 'a certificate that cannot be read: X' });
   });
 
-  it('is passed over where it came along and cannot be read', () => {
+  it('ignores a sent certificate that cannot be read', () => {
     const odd = { certificatePem: Buffer.from(UNREADABLE).toString('base64') } as Authority;
     expect(judgeOf().judge(ended({ raw: leaf(), brought: [odd, issuing] }), NOW)).toMatchObject({ peer: {} });
   });
 
-  it('needs its issuer: eight that came along are looked at', () => {
+  it('needs the issuer among the first eight sent certificates', () => {
     const behind = (count: number) => [...new Array<Authority>(count).fill(root), issuing];
     expect(judgeOf().judge(ended({ raw: leaf() }), NOW)).toMatchObject({ reason: 'other-ca' });
     expect(judgeOf().judge(ended({ raw: leaf(), brought: behind(7) }), NOW)).toMatchObject({ peer: {} });
     expect(judgeOf().judge(ended({ raw: leaf(), brought: behind(8) }), NOW)).toMatchObject({ reason: 'other-ca' });
   });
 
-  it('has 64 names at most', async () => {
+  it('takes at most 64 names from a certificate', async () => {
     const names = Array.from({ length: 70 }, (_, i) => ({ type: 'dns', value: `h${i}.example` }) as const);
     const many = await root.issue({ subject: 'CN=x', names });
     const judgement = judgeOf().judge(ended({ raw: derOf(many.certificatePem) }), NOW);
@@ -96,10 +96,10 @@ describe('the certificate of the other end', () => {
   });
 });
 
-describe('a session that is resumed', () => {
+describe('PeerJudge with a resumed session', () => {
   const resumed = (judge: PeerJudge, now = NOW) => judge.judge(ended({ raw: leaf(), resumed: true }), now);
 
-  it('has the path of the full handshake, or one of known certificates', () => {
+  it('uses the path of the full handshake, or one of known certificates', () => {
     const judge = judgeOf();
     expect(resumed(judge)).toMatchObject({ reason: 'resumption' });
     expect(judge.canResume(leaf(), NOW)).toBe(false);
@@ -111,13 +111,13 @@ describe('a session that is resumed', () => {
     expect(whole.canResume(leaf(), NOW)).toBe(true);
   });
 
-  it('is none of a certificate that cannot be read, or of another CA', async () => {
+  it('cannot resume with an unreadable certificate or one of another CA', async () => {
     const other = await (await Authority.root('other')).issue({ subject: 'CN=x' });
     expect(judgeOf().canResume(UNREADABLE, NOW)).toBe(false);
     expect(judgeOf().canResume(derOf(other.certificatePem), NOW)).toBe(false);
   });
 
-  it('ends with the first certificate of its path', () => {
+  it('cannot resume after the first end of validity in the path', () => {
     const judge = judgeOf([root, issuing]);
     judge.judge(ended({ raw: leaf() }), NOW);
     const { notAfter } = issuing.certificate;
@@ -127,7 +127,7 @@ describe('a session that is resumed', () => {
     expect(resumed(judge, NOW + 11 * DAY)).toMatchObject({ reason: 'expired' });
   });
 
-  it('is judged by the CRLs and the policy of now', async () => {
+  it('applies the current CRLs and policy', async () => {
     const crls = (serials: readonly string[]) =>
       Promise.all([root.crl(), issuing.crl({ serials })]).then((pems) => revocationOf(pems.join('')));
     const judge = judgeOf([root, issuing], { revocation: await crls([]) });

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe('TLS settings', () => {
+describe('tlsProblems and engineSettings', () => {
   it.each<Partial<TlsSettings>>([
     {},
     { ciphers: 'HIGH:!aNULL' },
@@ -36,7 +36,7 @@ describe('TLS settings', () => {
     { curves: 'X25519:P-256' },
     { 'min-version': '1.0', legacy: true },
     { 'min-version': '1.0', 'max-version': '1.0', legacy: true, ciphers: 'AES128-SHA' },
-  ])('are good, and the engine takes them: %j', (more) => {
+  ])('accept %j, and so does the TLS engine', (more) => {
     expect(problemsOf(more)).toEqual([]);
     const { minVersion, maxVersion, ciphers, ecdhCurve } = engineSettings({ ...GOOD, ...more });
     createSecureContext({ minVersion, maxVersion, ciphers, ecdhCurve });
@@ -56,17 +56,17 @@ describe('TLS settings', () => {
     [{ ciphers: 'TLS_AES_128_GCM_SHA256', 'max-version': '1.2' }, /only suites of TLS 1.3, and max-version is 1.2/],
     [{ ciphers: 'HIGH', 'min-version': '1.3' }, /no suite of TLS 1.3, and min-version is 1.3/],
     [{ curves: 'X25519:P-257' }, /^curves: no such curve: P-257$/],
-  ])('that would leave nothing to negotiate are named: %j', (more, problem) => {
+  ])('name what leaves nothing to negotiate: %j', (more, problem) => {
     expect(problemsOf(more)).toEqual([expect.stringMatching(problem)]);
   });
 
-  it('never negotiate a suite without encryption or authentication, whatever the list says', () => {
+  it('never negotiate a suite without encryption or authentication', () => {
     const { ciphers } = engineSettings({ ...GOOD, ciphers: 'ALL:COMPLEMENTOFALL@SECLEVEL=0' });
     expect(() => createSecureContext({ ciphers: `${ciphers}:-ALL:eNULL:aNULL` })).toThrow();
   });
 });
 
-describe('a configuration', () => {
+describe('TLS options of a configuration file', () => {
   const tls = 'ca: a.pem, certificate: b.pem, key: c.pem';
 
   async function problem(schema: Parameters<typeof loadOptions>[0], text: string): Promise<string> {
@@ -82,13 +82,13 @@ describe('a configuration', () => {
 
   const aaa = (more: string) => `diameter: {host: a.example, realm: example}\n${more}`;
 
-  it('names file, line and key of a cipher list that matches nothing', async () => {
+  it('with a useless cipher list are rejected with file, line and key', async () => {
     expect(await problem(aaaSchema, aaa(`tls:\n  {${tls},\n  ciphers: NOSUCH}\n`))).toMatch(
       /^tls.yaml:4: tls.ciphers: no such cipher suite: NOSUCH/,
     );
   });
 
-  it('names versions that cross, also one that is a default', async () => {
+  it('with crossed versions are rejected, also if one is the default', async () => {
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: 1.3, max-version: 1.2}\n`))).toMatch(
       /^tls.yaml:2: tls.min-version: 1.3 is above max-version, 1.2/,
     );
@@ -96,16 +96,16 @@ describe('a configuration', () => {
     expect(await problem(pacSchema, pac)).toMatch(/^tls.yaml:2: tls.min-version: 1.3 is above max-version, 1.2/);
   });
 
-  it('names what is wrong with TLS of Diameter', async () => {
+  it('of Diameter are checked too', async () => {
     const paa = `pana: {listen: ["::1"]}\ndiameter:\n  {host: a.example, realm: example, peers: [{host: b.example}],\n`;
     expect(await problem(paaSchema, `${paa}  tls: {${tls},\n  curves: P-257}}\n`)).toMatch(
       /^tls.yaml:5: diameter.tls.curves: no such curve: P-257/,
     );
-    // RFC 6733 knows nothing below TLS 1.2 here.
+    // Diameter accepts nothing below TLS 1.2.
     expect(await problem(paaSchema, `${paa}  tls: {${tls}, min-version: 1.1}}\n`)).toMatch(/diameter.tls.min-version/);
   });
 
-  it('takes TLS 1.0 only where it says so, however YAML reads that number', async () => {
+  it('accept TLS 1.0 only with legacy, whether YAML reads a number or a string', async () => {
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: 1.0}\n`))).toMatch(
       /tls.min-version: 1.0 is obsolete \(RFC 8996\): it also takes "legacy: true"/,
     );

@@ -35,7 +35,7 @@ export interface AuthorityParts extends Partial<CertificateParts> {
 export interface CrlParts {
   readonly serials?: readonly string[];
   readonly entries?: readonly x509.X509CrlEntryParams[];
-  /** 255 at most. */
+  /** At most 255. */
   readonly number?: number;
   readonly thisUpdate?: number;
   readonly nextUpdate?: number;
@@ -45,12 +45,12 @@ export interface CrlParts {
 
 const EXTENDED_KEY_USAGE = '2.5.29.37';
 const { clientAuth, serverAuth } = x509.ExtendedKeyUsage;
-/** What certificates are for unless a test says otherwise. */
+/** Purposes of certificates unless a test sets others. */
 const BOTH_PURPOSES = new x509.ExtendedKeyUsageExtension([clientAuth, serverAuth]);
 
 let serials = 0x1000;
 
-/** A CA of a test: what it issues may be as odd as the test wants. */
+/** A CA for tests that issues certificates and CRLs with any content. */
 export class Authority {
   readonly certificatePem: string;
   readonly key: KeyObject;
@@ -66,7 +66,7 @@ export class Authority {
     return certificateOf(this.certificatePem);
   }
 
-  /** A CA that is there already, with a key of P-256. */
+  /** An existing CA with a P-256 key. */
   static of({ certificatePem, keyPem }: Issued): Authority {
     return new Authority(new x509.X509Certificate(certificatePem), createPrivateKey(keyPem));
   }
@@ -75,7 +75,7 @@ export class Authority {
     return Authority.#make(name, parts, undefined);
   }
 
-  /** A CA below this one. */
+  /** A CA that this one certifies. */
   sub(name: string, parts: AuthorityParts = {}): Promise<Authority> {
     return Authority.#make(name, parts, this);
   }

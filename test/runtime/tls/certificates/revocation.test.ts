@@ -34,7 +34,7 @@ function revocation(pems: readonly string[], policy: Partial<RevocationPolicy> =
   return new Revocation(lists, { ...REFUSE, ...policy });
 }
 
-/** What becomes of the path; undefined: it is good. */
+/** Why the path is refused; undefined: it is good. */
 const judge = (pems: readonly string[], policy: Partial<RevocationPolicy> = {}, of = path) =>
   revocation(pems, policy).judge(of, Date.now())?.reason;
 
@@ -43,14 +43,14 @@ async function both(ofRoot: CrlParts = {}, ofIssuing: CrlParts = {}): Promise<st
   return [await root.crl(ofRoot), await issuing.crl(ofIssuing)];
 }
 
-describe('a path', () => {
-  it('is good with the CRLs of all its issuers, whatever their order', async () => {
+describe('Revocation of a path', () => {
+  it('accepts it with the CRLs of all its issuers in any order', async () => {
     const lists = await both();
     expect(judge(lists)).toBeUndefined();
     expect(judge(lists.toReversed())).toBeUndefined();
   });
 
-  it('is refused with a CRL that has its leaf, or the CA in the middle', async () => {
+  it('refuses it if a CRL lists its leaf or intermediate CA', async () => {
     for (const ignore of [{}, { expired: 'ignore', missing: 'ignore' } as const]) {
       expect(judge(await both({}, { serials: [LEAF] }), ignore)).toBe('revoked');
       expect(judge((await both({}, { serials: [LEAF] })).toReversed(), ignore)).toBe('revoked');
@@ -58,7 +58,7 @@ describe('a path', () => {
     }
   });
 
-  it('does not mind the serial numbers of other issuers', async () => {
+  it('ignores the serial numbers of other issuers, even of the same name', async () => {
     expect(judge(await both({ serials: [LEAF] }, { serials: [SUB] }))).toBeUndefined();
     const namesake = await root.sub('issuing');
     const lists = [...(await both()), await namesake.crl({ serials: [LEAF], thisUpdate: Date.now() })];
@@ -66,12 +66,12 @@ describe('a path', () => {
     expect(judge([...(await both()), await namesake.crl({ serials: [LEAF], withoutKeyId: true })])).toBeUndefined();
   });
 
-  it('has no trust anchor that could be revoked', async () => {
+  it('ignores an entry for the trust anchor', async () => {
     const { serial } = root.certificate;
     expect(judge(await both({ serials: [serial] }))).toBeUndefined();
   });
 
-  it('needs a CRL of each issuer, unless that was said', async () => {
+  it('requires a CRL of each issuer unless missing CRLs are ignored', async () => {
     const [ofRoot = '', ofIssuing = ''] = await both();
     for (const lists of [[ofRoot], [ofIssuing]]) {
       expect(judge(lists)).toBe('crl');
@@ -80,7 +80,7 @@ describe('a path', () => {
     expect(judge([], { expired: 'ignore' })).toBe('crl');
   });
 
-  it('needs CRLs that are in force, unless that was said', async () => {
+  it('requires CRLs in force unless expired CRLs are ignored', async () => {
     const expired = await both({}, { nextUpdate: Date.now() - 1000 });
     expect(judge(expired)).toBe('crl');
     expect(judge(expired, { missing: 'ignore' })).toBe('crl');
@@ -90,14 +90,14 @@ describe('a path', () => {
     expect(judge(early, { expired: 'ignore' })).toBeUndefined();
   });
 
-  it('is told when exactly a CRL expires', async () => {
+  it('refuses it at the exact end of a CRL', async () => {
     const end = Math.ceil(Date.now() / 1000) * 1000 + 60_000;
     const lists = revocation(await both({ nextUpdate: end }));
     expect(lists.judge(path, end - 1)).toBeUndefined();
     expect(lists.judge(path, end)).toMatchObject({ reason: 'crl', detail: expect.stringContaining('CN=root') });
   });
 
-  it('goes by serial numbers, not by how they are written', async () => {
+  it('compares serial numbers by value', async () => {
     const odd = await leafOf(issuing, '00ff');
     const other = await leafOf(issuing, '0ff0');
     const lists = await both({}, { serials: ['00ff'] });
@@ -106,7 +106,7 @@ describe('a path', () => {
   });
 });
 
-describe('of two CRLs of an issuer', () => {
+describe('Of two CRLs of an issuer, Revocation', () => {
   const NOW = Math.floor(Date.now() / 1000) * 1000;
   const revoking = { serials: [LEAF] };
 
@@ -114,7 +114,7 @@ describe('of two CRLs of an issuer', () => {
     ['the higher number', { number: 2, thisUpdate: NOW - DAY }, { number: 1, thisUpdate: NOW }],
     ['of the same number the later one', { number: 2, thisUpdate: NOW }, { number: 2, thisUpdate: NOW - DAY }],
     ['the later one where one has no number', { thisUpdate: NOW }, { number: 9, thisUpdate: NOW - DAY }],
-  ])('counts %s', async (_what, newer, older) => {
+  ])('uses %s', async (_what, newer, older) => {
     const rootCrl = await root.crl();
     const revokes = [await issuing.crl({ ...newer, ...revoking }), await issuing.crl(older)];
     expect(judge([rootCrl, ...revokes])).toBe('revoked');
@@ -124,7 +124,7 @@ describe('of two CRLs of an issuer', () => {
     expect(judge([rootCrl, ...takesBack.toReversed()])).toBeUndefined();
   });
 
-  it('count both where none is the newer one', async () => {
+  it('uses both if neither is newer', async () => {
     const lists = [
       await issuing.crl({ number: 2, thisUpdate: NOW }),
       await issuing.crl({ number: 2, ...revoking, thisUpdate: NOW }),
@@ -132,7 +132,7 @@ describe('of two CRLs of an issuer', () => {
     for (const pair of [lists, lists.toReversed()]) expect(judge([await root.crl(), ...pair])).toBe('revoked');
   });
 
-  it('does not count one of tomorrow before its time', async () => {
+  it('ignores one from the future until its time', async () => {
     const lists = [
       await root.crl(),
       await issuing.crl({ number: 1 }),
@@ -142,22 +142,22 @@ describe('of two CRLs of an issuer', () => {
     expect(revocation(lists).judge(path, NOW + DAY / 2)?.reason).toBe('revoked');
   });
 
-  it('counts the one that its issuer signed', async () => {
+  it('uses the one that the issuer signed', async () => {
     const forger = await root.sub('issuing', { key: newKey() });
     const forged = await forger.crl({ number: 9, withoutKeyId: true });
     expect(judge([...(await both({}, { number: 1, ...revoking })), forged])).toBe('revoked');
   });
 });
 
-describe('a CRL', () => {
-  it('of a CA that may not sign CRLs is refused', async () => {
+describe('A CRL', () => {
+  it('of a CA without cRLSign is refused', async () => {
     const certifier = await Authority.root('certifier', { usage: KeyUsageFlags.keyCertSign });
     const lists = revocation([await certifier.crl()]);
     expect(() => lists.verify([certifier.certificate])).toThrow(/^0\.crl: the CRL of O=Test, CN=certifier .*cRLSign/);
     expect(lists.judge([await leafOf(certifier), certifier.certificate], Date.now())?.reason).toBe('crl');
   });
 
-  it('that was not signed by its issuer is refused', async () => {
+  it('with a wrong signature is refused', async () => {
     const forger = await Authority.root('root', { anonymous: true });
     const anonymous = await Authority.root('root', { anonymous: true });
     const lists = revocation([await forger.crl({ withoutKeyId: true })]);
@@ -169,7 +169,7 @@ describe('a CRL', () => {
     expect(() => revocation([pem]).verify([root.certificate])).toThrow('its signature is wrong');
   });
 
-  it('of an issuer that is not known waits until a path brings that', async () => {
+  it('of an unknown issuer is verified once a path contains that issuer', async () => {
     const lists = revocation(await both({}, { serials: [LEAF] }));
     lists.verify([root.certificate]);
     expect(lists.unverified.map(({ list }) => list.issuer.text)).toEqual(['O=Test, CN=issuing']);
@@ -234,12 +234,12 @@ describe('a CRL', () => {
       },
       /an entry of .* unknown critical extension: 1\.2\.3\.4/,
     ],
-  ])('that is not complete, or not to be understood, is refused by name: %s', async (_what, parts, message) => {
+  ])('that is partial or not understood is refused with the reason: %s', async (_what, parts, message) => {
     const pem = await root.crl(parts);
     expect(() => listOf(pem)).toThrow(message);
   });
 
-  it('may say more that matters to nobody', async () => {
+  it('may have non-critical extensions and entries with reasons', async () => {
     const extensions = [
       new Extension('1.2.3.4', false, indicator(5, 0)),
       new Extension('2.5.29.28', true, indicator(0x30, 0)),
@@ -249,7 +249,7 @@ describe('a CRL', () => {
   });
 });
 
-describe('crl of a configuration', () => {
+describe('readRevocation', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'crls-'));
@@ -263,7 +263,7 @@ describe('crl of a configuration', () => {
     return join(folder, name);
   };
 
-  it('may be a file of several in PEM, with text around them, or one in DER', async () => {
+  it('reads a file of several CRLs in PEM with text around them, or of one in DER', async () => {
     const [ofRoot = '', ofIssuing = ''] = await both({}, { serials: [LEAF] });
     const all = await read(
       await file('all.pem', `root:\n${ofRoot}\nissuing:\r\n${ofIssuing.replaceAll('\n', '\r\n')}`),
@@ -274,7 +274,7 @@ describe('crl of a configuration', () => {
     expect(await readRevocation({ 'crl-expired': 'refuse', 'crl-missing': 'refuse' }, [])).toBeUndefined();
   });
 
-  it('may be a folder of such files', async () => {
+  it('reads a folder of such files', async () => {
     const [ofRoot = '', ofIssuing = ''] = await both({}, { serials: [LEAF] });
     await file('root.pem', ofRoot);
     await file('again.pem', ofRoot);
@@ -300,14 +300,14 @@ describe('crl of a configuration', () => {
     ['of which one is cut off', (pem) => file('x', `${pem}${pem.slice(0, pem.length / 2)}`), /broken CRL: .*its end/],
     ['of which one lacks a line', (pem) => file('x', pem.replace(/\n.{64}\n/, '\n')), /holds a broken CRL/],
     ['that is an empty folder', () => Promise.resolve('.'), /holds no CRL$/],
-  ])('is refused with the file and what is wrong: one %s', async (_what, make, message) => {
+  ])('refuses a file %s, with its path and the reason', async (_what, make, message) => {
     const name = await make(await root.crl());
     await expect(read(name === '.' ? folder : name === 'none.pem' ? join(folder, name) : name)).rejects.toThrow(
       message,
     );
   });
 
-  it('is refused for one bad file of a folder', async () => {
+  it('refuses a folder with one bad file', async () => {
     await file('good.pem', await root.crl());
     await file(
       'delta.pem',

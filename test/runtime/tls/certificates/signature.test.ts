@@ -28,7 +28,7 @@ function signed(key: KeyObject, algorithm: string, hash: string | null, paramete
 const NULL = Uint8Array.of(5, 0);
 const SHA256_WITH_RSA = '1.2.840.113549.1.1.11';
 
-describe('a signature', () => {
+describe('hasSigned', () => {
   it.each([
     ['SHA-1 with RSA', rsa, '1.2.840.113549.1.1.5', 'sha1'],
     ['SHA-256 with RSA', rsa, SHA256_WITH_RSA, 'sha256'],
@@ -38,7 +38,7 @@ describe('a signature', () => {
     ['SHA-384 with ECDSA', p384, '1.2.840.10045.4.3.3', 'sha384'],
     ['Ed25519', ed25519, '1.3.101.112', null],
     ['Ed448', ed448, '1.3.101.113', null],
-  ] as const)('is verified with the key of its issuer alone: %s', (_what, pair, algorithm, hash) => {
+  ] as const)("verifies with the issuer's key only: %s", (_what, pair, algorithm, hash) => {
     const good = signed(pair.privateKey, algorithm, hash, pair === rsa ? NULL : undefined);
     const issuer = issuerOf(pair.publicKey);
     expect(hashOf(good)).toBe(hash ?? undefined);
@@ -50,7 +50,7 @@ describe('a signature', () => {
     }
   });
 
-  it('of RSASSA-PSS goes by its parameters (RFC 4055 3.1)', () => {
+  it('verifies RSASSA-PSS by its parameters (RFC 4055 3.1)', () => {
     const sha256 = '300b0609608648016503040201';
     const parts = (hash: string, mask: string, salt: number) =>
       `a00d${hash}a11a301806092a864886f70d010108${mask}a2030201${salt.toString(16).padStart(2, '0')}`;
@@ -67,14 +67,14 @@ describe('a signature', () => {
     expect(hashOf({ ...pss, parameters: parameters(parts(sha256, sha256, 32)) })).toBe('sha256');
     expect(verified(parts(sha256, sha256, 20))).toBe(false);
     expect(verified(parts(sha256, '300b0609608648016503040202', 32))).toBe(false);
-    // Without parameters SHA-1 and 20 octets of salt are meant; without any, nothing.
+    // Empty parameters mean SHA-1 with 20 octets of salt; absent parameters are invalid.
     expect(verified('')).toBe(false);
     const old = sign('sha1', TBS, { key: rsa.privateKey, padding, saltLength: 20 });
     expect(hasSigned(issuer, { ...pss, signature: old, parameters: parameters('') })).toBe(true);
     expect(hasSigned(issuer, { ...pss, signature: old, parameters: undefined })).toBe(false);
   });
 
-  it('of an algorithm that is not known, of another family or with a broken key is none', () => {
+  it('rejects an unknown algorithm, one of another family and a broken key', () => {
     const good = signed(rsa.privateKey, SHA256_WITH_RSA, 'sha256', NULL);
     const issuer = issuerOf(rsa.publicKey);
     const md5 = signed(rsa.privateKey, '1.2.840.113549.1.1.4', 'md5', NULL);

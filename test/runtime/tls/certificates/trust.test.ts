@@ -20,22 +20,22 @@ beforeAll(async () => {
   leaf = await leafOf(issuing);
 });
 
-/** Common names of the issuers of each path, or why there is none. */
+/** The common names of the issuers in each path, or why there is none. */
 function ways(trust: Trust, of: Certificate, brought: readonly Certificate[] = [], engineChecked = true) {
   const paths = trust.paths(of, brought, NOW, engineChecked);
   if ('reason' in paths) return paths;
   return paths.map((path) => path.slice(1).map(({ subject }) => subject.commonNames[0]));
 }
 
-describe('a path to a trust anchor', () => {
-  it('goes through issuers of the name that a certificate gives, whatever key they have', async () => {
+describe('Trust.paths', () => {
+  it('uses issuers by name, not by key alone', async () => {
     const renamed = await root.sub('renamed', { key: issuing.key });
     const trust = new Trust([root.certificate]);
     expect(ways(trust, leaf, [renamed.certificate])).toMatchObject({ reason: 'other-ca' });
     expect(ways(trust, leaf, [renamed.certificate, issuing.certificate])).toEqual([['issuing', 'root']]);
   });
 
-  it('is found by what is configured, brought or learned', () => {
+  it('uses configured, sent and learned issuers', () => {
     const whole = new Trust([root.certificate, issuing.certificate]);
     expect(ways(whole, leaf)).toEqual([['issuing', 'root']]);
     const trust = new Trust([root.certificate]);
@@ -47,7 +47,7 @@ describe('a path to a trust anchor', () => {
     expect(ways(new Trust([root.certificate], [issuing.certificate]), leaf)).toEqual([['issuing', 'root']]);
   });
 
-  it('ends at a self-signed certificate that is configured, and at nothing else', async () => {
+  it('ends only at a configured self-signed certificate', async () => {
     const other = await Authority.root('other');
     const client = await leafOf(other);
     for (const trust of [new Trust([root.certificate]), new Trust([root.certificate], [other.certificate])]) {
@@ -58,7 +58,7 @@ describe('a path to a trust anchor', () => {
     expect(ways(new Trust([root.certificate]), other.certificate)).toMatchObject({ reason: 'other-ca' });
   });
 
-  it('goes by keys where names are the same', async () => {
+  it('distinguishes issuers of the same name by their keys', async () => {
     const namesake = await Authority.root('root');
     const anonymous = await Authority.root('root', { anonymous: true });
     for (const others of [[namesake], [anonymous], [namesake, anonymous]]) {
@@ -72,13 +72,13 @@ describe('a path to a trust anchor', () => {
     ['may not sign certificates', { usage: KeyUsageFlags.cRLSign }, /keyUsage/],
     ['has expired', { validity: { notBefore: new Date(NOW - 2 * DAY), notAfter: new Date(NOW - DAY) } }, /CN=bad/],
     ['is not valid yet', { validity: { notBefore: new Date(NOW + DAY), notAfter: new Date(NOW + 2 * DAY) } }, /CN=bad/],
-  ])('does not lead over a CA that %s', async (_what, parts, detail) => {
+  ])('excludes a CA that %s', async (_what, parts, detail) => {
     const bad = await root.sub('bad', parts);
     const found = ways(new Trust([root.certificate, bad.certificate]), await leafOf(bad));
     expect(found).toMatchObject({ reason: expect.any(String), detail: expect.stringMatching(detail) });
   });
 
-  it('does not lead over a certificate that is no CA, or a path that is too long', async () => {
+  it('excludes a certificate that is no CA and a path longer than allowed', async () => {
     const narrow = await root.sub('narrow', { pathLength: 0 });
     const below = await narrow.sub('below');
     const trust = new Trust([root.certificate, narrow.certificate, below.certificate]);
@@ -93,7 +93,7 @@ describe('a path to a trust anchor', () => {
     });
   });
 
-  it('is one of several, of which all are found', async () => {
+  it('finds all of several paths', async () => {
     const second = await Authority.root('second');
     const crossed = await second.sub('issuing', { key: issuing.key });
     const trust = new Trust([root.certificate, second.certificate, issuing.certificate]);
@@ -103,7 +103,7 @@ describe('a path to a trust anchor', () => {
     ]);
   });
 
-  it('with constraints of names is the engine’s to judge: good if there is no other one', async () => {
+  it('accepts a path with name constraints only if it is the only one and the engine checked it', async () => {
     const constraints = new Extension('2.5.29.30', true, Uint8Array.of(0x30, 0).buffer);
     const bound = await root.sub('bound', { extensions: [constraints] });
     const client = await leafOf(bound);
@@ -118,7 +118,7 @@ describe('a path to a trust anchor', () => {
     });
   });
 
-  it('has a limit of length, and of signatures that strangers have tried', async () => {
+  it('limits the length of a path and the signatures tried', async () => {
     const chain = [root];
     for (let i = 0; i < MAX_PATH; i += 1) chain.push(await (chain.at(-1) ?? root).sub(`sub ${i}`));
     const certificates = chain.map(({ certificate }) => certificate);
@@ -135,7 +135,7 @@ describe('a path to a trust anchor', () => {
     expect(ways(new Trust([root.certificate]), leaf, brought.slice(2))).toHaveLength(1);
   });
 
-  it('does not go round in a circle', async () => {
+  it('ends in spite of certificates that form a circle', async () => {
     const one = await Authority.root('one');
     const two = await Authority.root('two');
     const onTwo = await one.sub('two', { key: two.key });
@@ -147,8 +147,8 @@ describe('a path to a trust anchor', () => {
   });
 });
 
-describe('trust', () => {
-  it('is the same for the same certificates, and no other', () => {
+describe('Trust', () => {
+  it('has an id that depends on the configured certificates only', () => {
     const id = (...certificates: Certificate[]) => new Trust(certificates).id;
     const [a, b] = [root.certificate, issuing.certificate];
     expect(id(a, b)).toBe(id(b, a, b));
