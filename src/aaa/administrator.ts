@@ -22,7 +22,7 @@ const MAX_SESSIONS = 1_000;
 /** Largest number of certificates in one query to the store. */
 const SERIALS = 500;
 
-/** Maximum length of the name of an operator, operation or store, in octets. */
+/** Maximum size of the name of an operator, operation or store, in octets. */
 const MAX_NAME = 1_024;
 
 /** HTTP status codes for an unusable database and for an internal error. */

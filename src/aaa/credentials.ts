@@ -6,7 +6,7 @@ import { readTlsFiles } from '../runtime/tls/files.js';
 import { engineSettings } from '../runtime/tls/settings.js';
 import type { AaaOptions } from './config/options.js';
 
-/** Makes credentials of the configuration. Throws OperatorError. */
+/** Reads the EAP server's credentials of a configuration. Throws OperatorError. */
 export type ReadCredentials = (options: AaaOptions, host: Host) => Promise<TlsServerOptions>;
 
 /** Reads certificate, key, CAs and CRL from the files of the configuration. */

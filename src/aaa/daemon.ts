@@ -29,10 +29,10 @@ import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
 import { UpkeepRunner } from './upkeep-runner.js';
 
-/** How long hooks may take when the daemon ends, in milliseconds. */
+/** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** What exists before the daemon does, since opening its store may already have something to report. */
+/** What exists before the daemon, because opening the store may already report something. */
 interface Reporting {
   readonly metrics: Metrics;
   readonly barrier: Barrier;
@@ -63,7 +63,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #revoked = new RevokedSessions();
   #reloading: Promise<void> = Promise.resolve();
   #finish: (status: number) => void = () => undefined;
-  /** Resolves when it can do nothing any more. */
+  /** Resolves with an exit status when the daemon can no longer work. */
   readonly finished = new Promise<number>((resolve) => {
     this.#finish = resolve;
   });
@@ -173,7 +173,7 @@ export class AaaDaemon implements Service<AaaOptions> {
           );
   }
 
-  /** Rejects with OperatorError, DatabaseError, or the system's error; soon after the signal, too. */
+  /** Rejects with OperatorError, DatabaseError, or the system's error; also soon after the signal aborts. */
   static async start(
     options: AaaOptions,
     log: Logger,
@@ -204,7 +204,10 @@ export class AaaDaemon implements Service<AaaOptions> {
     return daemon;
   }
 
-  /** Reads certificates, key and CRL again, and takes other peers, whole or not at all. One after another. */
+  /**
+   * Reads the certificates, key and CRL again and replaces the peers, completely or not at all. Reloads run one after
+   * another.
+   */
   reload(options?: AaaOptions): Promise<void> {
     const reloaded = this.#reloading.then(() => this.#reload(options ?? this.#options));
     this.#reloading = reloaded.catch(() => undefined);
@@ -241,7 +244,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     return `${this.#home.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
   }
 
-  /** That the database does not answer is known, and nothing that a restart would put right. */
+  /** Whether the store's thread answers. A database that is down is not a reason for a restart. */
   works(): Promise<boolean> {
     return this.#opened.answers();
   }
@@ -273,7 +276,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     );
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
-    // Whoever was disabled or revoked while nobody looked.
+    // Subscribers and certificates may have been disabled or revoked while no server ran.
     this.#administrator.inBackground(this.#administrator.endDisabled());
     this.#revocationChanged();
     this.#credentials.start();
@@ -292,7 +295,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     return {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
       conversations: this.#home.conversations,
-      // A store that is lost is no reason not to tell the rest.
+      // An unavailable store must not hide the rest of the status.
       homeAgents: await this.#store.run('listHomeAgents', {}).then(
         (agents) =>
           agents.map(
@@ -307,7 +310,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     };
   }
 
-  /** The sessions of certificates that were good a moment ago end. */
+  /** Terminates the sessions of newly revoked certificates. */
   #revocationChanged(): void {
     const fresh = this.#revoked.look(this.#home.eap.judge, this.#host.wall());
     this.#administrator.inBackground(this.#administrator.revoke(fresh));

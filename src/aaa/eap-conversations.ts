@@ -8,26 +8,29 @@ import { type EapConversation, EapServer, type EapServerOptions } from '../runti
 import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
 import type { Host } from '../runtime/system/host.js';
 
-/** What the EAP server is made of beyond what the machine decides. */
+/** The options of the EAP server, except for authorization, which the home machine decides. */
 export type EapCredentials = Omit<EapServerOptions<Subscriber>, 'authorize'>;
 
-/** Outputs of the machine that are for EAP. */
+/** Outputs of the home machine for EAP. */
 export type EapOutput = Extract<HomeOutput, { type: 'open' | 'eap' | 'close' | 'authorization' | 'turn' }>;
 
-/** Makes the engine that works on the flights of all conversations. */
+/** Creates the engine that all conversations share. */
 export type MakeEngine = (options: TlsServerOptions) => ServerEngine<TlsServerOptions>;
 
 export interface EapConversationsParts {
   readonly makeEngine: MakeEngine;
   readonly host: Host;
   readonly feed: (input: HomeInput) => void;
-  /** Whether so many hooks of a subscriber wait that no more should be begun. */
+  /** Whether too many hook jobs of a subscriber are pending to start more. */
   readonly isBehind: (nai: string) => boolean;
 }
 
 type Turn = (() => void) | undefined;
 
-/** The EAP conversations of the machine: packets go in with a token, and what EAP wants to know comes out as inputs. */
+/**
+ * Runs the EAP conversations of the home machine. Packets come in with a token; results and questions go back as inputs
+ * of the machine.
+ */
 export class EapConversations {
   readonly server: EapServer<Subscriber>;
   readonly #parts: EapConversationsParts;
@@ -112,7 +115,7 @@ export class EapConversations {
     });
   }
 
-  /** Waits until the TLS engine may work for a conversation. */
+  /** Waits for the conversation's turn to use the TLS engine. */
   #turn(conversation: Token): Promise<Turn> {
     return new Promise((resolve) => {
       const token = this.#next();

@@ -3,17 +3,17 @@ import type { Ike, Lease } from '../protocol/home/records.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 
-/** A subscriber with so many jobs that wait gets access without Mobile IPv6 until they are over. */
+/** A subscriber with this many pending hook jobs gets access without Mobile IPv6 until they have run. */
 export const MAX_BACKLOG = 16;
 
-/** What a lease has until its end: its key, and how many milliseconds it lives. */
+/** The key of a lease, and the remaining lifetime of the lease in milliseconds. */
 interface LeaseKey {
   readonly psk: Secret;
   readonly ike: Ike;
   readonly lifetime: number;
 }
 
-/** Runs the home agents' hook for leases that come, stay and go. */
+/** Runs the home agents' hook when a lease starts, is renewed or ends. */
 export class HomeAgentHooks {
   readonly #runner: HookRunner;
   readonly #program: string | undefined;
@@ -23,12 +23,12 @@ export class HomeAgentHooks {
     this.#program = program;
   }
 
-  /** Whether so many jobs of a subscriber wait that more would only make it worse: it comes and goes faster than hooks run. */
+  /** Whether a subscriber connects and disconnects faster than its hooks run. */
   isBehind(nai: string): boolean {
     return this.#runner.backlog(subjectOf(nai)) >= MAX_BACKLOG;
   }
 
-  /** Resolves with whether the first try worked; at once if there is no hook. */
+  /** Resolves with whether the first try succeeded; at once if no hook is configured. */
   async run(event: HookEvent, lease: Lease, key: LeaseKey | undefined): Promise<boolean> {
     if (this.#program === undefined) return true;
     const { homeAgent } = lease;

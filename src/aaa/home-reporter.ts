@@ -2,7 +2,7 @@ import type { HomeEvent } from '../protocol/home/events.js';
 import type { Logger } from '../runtime/log/events.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 
-/** Logs and counts what the machine says. */
+/** Returns a function that logs and counts the events of the home machine. */
 export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) => void {
   return (event) => {
     switch (event.name) {

@@ -36,12 +36,12 @@ export interface HomeServerParts {
   readonly originState: number;
   readonly guard?: Guard | undefined;
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'isBehind'>;
-  /** For Diameter; undefined: without TLS. */
+  /** TLS transport for Diameter. Undefined: no TLS. */
   readonly tls: TlsTransport | undefined;
   readonly report: (event: DiameterEvent, grammarian: Grammarian) => void;
 }
 
-/** An operator's demand, or an end, that somebody waits for. */
+/** A caller that waits for the end of an operator's demand or of a session. */
 interface Waiting {
   readonly resolve: (code: number) => void;
   readonly reject: (error: Error) => void;
@@ -52,7 +52,7 @@ interface Telling {
   readonly session: Session;
 }
 
-/** Runs the machine of the home network: its requests come from Diameter, and EAP, store and hooks answer it. */
+/** Drives the home machine: requests come from Diameter; EAP, store and hooks answer its questions. */
 export class HomeServer {
   readonly node: DiameterNode;
   readonly #options: AaaOptions;
@@ -63,7 +63,7 @@ export class HomeServer {
   readonly #driver: Driver<HomeInput, HomeOutput>;
   readonly #eap: EapConversations;
   readonly #report: (event: HomeEvent) => void;
-  /** Requests without an answer. */
+  /** Requests that are not answered yet. */
   readonly #requests = new Map<Token, DiameterMessage>();
   readonly #tellings = new Map<Token, Telling>();
   readonly #waiting = new Map<Token, Waiting>();
@@ -137,7 +137,7 @@ export class HomeServer {
     return this.#home.conversations;
   }
 
-  /** The TLS side of EAP. */
+  /** The EAP server. */
   get eap(): EapServer<Subscriber> {
     return this.#eap.server;
   }
@@ -152,22 +152,28 @@ export class HomeServer {
     this.#driver.stop();
   }
 
-  /** Subscribers have changed: nobody's authentication is remembered any more. */
+  /** Forgets remembered authentications, because subscribers have changed. */
   forget(): void {
     this.#driver.feed({ type: 'forget' });
   }
 
-  /** ASR: the PAA ends the session and says STR. Resolves with its Result-Code; rejects if there is none. */
+  /**
+   * Sends an ASR, after which the PAA ends the session with an STR. Resolves with the Result-Code; rejects if there is
+   * no answer.
+   */
   disconnect(session: Session): Promise<number> {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'disconnect', session }));
   }
 
-  /** RAR: the PAA authenticates the client again. Resolves with its Result-Code; rejects if there is none. */
+  /**
+   * Sends a RAR, after which the PAA authenticates the client again. Resolves with the Result-Code; rejects if there is
+   * no answer.
+   */
   reauthenticate(session: Session): Promise<number> {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'reauthenticate', session }));
   }
 
-  /** Ends a session here, whatever its PAA knows of it. */
+  /** Ends a session on this server, whatever the PAA's state of it. */
   async endSession(session: Session, reason: string): Promise<void> {
     await this.#wait((token) => ({ type: 'end', token, session, reason }));
   }

@@ -4,10 +4,10 @@ import type { OperationName } from '../store/operations.js';
 import type { StorePort } from '../store/port.js';
 import { StoreError } from '../store/records.js';
 
-/** What the parts of the server want of the store. */
+/** The store functions that other parts of the server use. */
 export type StoreCalls = Pick<StorePort, 'run' | 'administer' | 'close'>;
 
-/** What waits for an operation: a node for some, nobody for others. */
+/** Classes of store operations, by what waits for them. */
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
 type StoreClass = (typeof STORE_CLASSES)[number];
 
@@ -25,14 +25,14 @@ const CLASSES: Partial<Record<OperationName, StoreClass>> = {
   statistics: 'upkeep',
 };
 
-/** A store whose answers are timed, and whose failures are counted. */
+/** Wraps a store to measure its response times and count its failures. */
 export function measured(store: StorePort, metrics: Metrics, host: Host): StoreCalls {
   const watched = <T>(kind: StoreClass, answer: Promise<T>): Promise<T> => {
     const started = host.monotonic();
     const took = () => metrics.time('store', host.monotonic() - started, { class: kind });
     answer.then(took, (error: unknown) => {
       took();
-      // A request of an operator's that cannot be granted is an answer.
+      // A refused operator request is a valid answer, not a failure of the store.
       if (!(error instanceof StoreError)) metrics.count('store_failures', { class: kind });
     });
     return answer;

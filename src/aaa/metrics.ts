@@ -12,17 +12,17 @@ import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
 import type { HomeAgent, StoreStatistics } from '../store/records.js';
 import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
 
-/** How long what the store said of its home agents is good, and its counts of whole tables; milliseconds. */
+/** How long results of the store are cached, in milliseconds: the list of home agents, and counts of whole tables. */
 const HOME_AGENTS_FRESH = 5_000;
 const STATISTICS_FRESH = 60_000;
 
 /** How long a scrape waits for the store, in milliseconds. */
 const PATIENCE = 2_000;
 
-/** Seconds: most calls wait for one commit at most. */
+/** Buckets in seconds. Most calls wait for at most one commit. */
 const STORE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
-/** What pana-aaa counts and times. */
+/** Counters and histograms of pana-aaa. */
 export const AAA_METRICS: MetricDescriptions = {
   counters: {
     authentications: {
@@ -85,7 +85,7 @@ export interface MeasuredParts {
   readonly revocation: () => ServerJudge['revocation'];
 }
 
-/** Shows how things stand whenever somebody asks; the store is asked seldom. */
+/** Registers gauges of the server's state. Queries to the store are cached. */
 export function showState(metrics: Metrics, parts: MeasuredParts): void {
   const agents = remembered(
     parts.host,
@@ -161,7 +161,7 @@ function seconds(milliseconds: number | undefined): number | undefined {
   return milliseconds === undefined ? undefined : Math.floor(milliseconds / 1000);
 }
 
-/** The first of some times; undefined if there is none. */
+/** The earliest of several times; undefined if there is none. */
 function earliestOf(times: readonly (number | undefined)[]): number | undefined {
   const known = times.filter((time) => time !== undefined);
   return known.length === 0 ? undefined : Math.min(...known);
@@ -172,12 +172,12 @@ function earliest(pem: string, now: number): number {
   return nextEnds(datedCertificates('', '', pem), now).get('') ?? Number.NaN;
 }
 
-/** Asks when the last answer is older than `fresh` milliseconds; rejects when there is none in time. */
+/** Caches the result of `ask` for `fresh` milliseconds. Rejects if there is no result within PATIENCE. */
 function remembered<T>(host: Host, fresh: number, ask: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly answer: Promise<T> } | undefined;
   return async () => {
     const now = host.monotonic();
-    // A failure is remembered too: a store in trouble is not asked more often.
+    // Failures are cached too, so that a failing store is not queried more often.
     if (!last || now - last.at >= fresh) last = { at: now, answer: ask() };
     let cancel: CancelTimer | undefined;
     const late = new Promise<never>((_resolve, reject) => {

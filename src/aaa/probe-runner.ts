@@ -18,7 +18,7 @@ import { askStore } from './store-questions.js';
 
 export interface ProbeOptions extends ProbesConfig {
   readonly program: string;
-  /** Milliseconds that one probe may take. */
+  /** Time limit of one probe in milliseconds. */
   readonly timeout: number;
   readonly stateDir: string;
 }
@@ -29,11 +29,11 @@ export interface ProbeParts {
   readonly guard: Guard;
   readonly store: StoreCalls;
   readonly ground: HookGround;
-  /** A home agent does not answer any more. */
+  /** Called when a home agent no longer responds. */
   readonly onDead: (agent: HomeAgent) => void;
 }
 
-/** Runs the operator's `probe` hook for the machine that asks about home agents. */
+/** Runs the operator's `probe` hook for the Probes machine, which checks the home agents. */
 export class ProbeRunner {
   readonly #options: ProbeOptions;
   readonly #parts: ProbeParts;
@@ -133,7 +133,7 @@ function fieldsOf({ name, address }: HomeAgent): LogFields {
   return { homeAgent: address, homeAgentName: name };
 }
 
-/** Takes back what this server's probes said when it had any: nobody else would. */
+/** Withdraws earlier probe results of this server when it no longer probes, because no other server would. */
 export async function withdrawProbes(store: StoreCalls, host: string): Promise<void> {
   for (const { name, failedBy } of await store.run('listHomeAgents', {})) {
     if (failedBy === host) await store.run('probedHomeAgent', { name, alive: true, by: host, trust: 0 });

@@ -1,20 +1,20 @@
 import { certificateKey } from '../protocol/eap/verified-peer.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
 
-/** Certificates by which sessions of the store are found. */
+/** Certificates and issuers whose sessions are to be terminated. */
 export interface RevokedCertificates {
-  /** As the store keeps them with a session, see certificateKey. */
+  /** As certificateKey formats them, which is how the store keeps them with a session. */
   readonly certificates: readonly string[];
-  /** Issuers whose own certificate is revoked: all certificates that they have issued count as revoked. */
+  /** Issuers whose own certificate is revoked. All certificates that they issued count as revoked. */
   readonly issuers: readonly string[];
 }
 
-/** Finds newly revoked certificates: compares the CRLs with those at the last look. */
+/** Finds newly revoked certificates by comparing the CRLs with those of the last call. */
 export class RevokedSessions {
   #serials: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #issuers: ReadonlySet<string> = new Set();
 
-  /** Certificates and issuers that are revoked now and were not at the last look. */
+  /** Certificates and issuers that are revoked now and were not at the last call. */
   look(judge: ServerJudge, now: number): RevokedCertificates {
     const inForce = judge.revocation?.inForce(now) ?? [];
     const before = this.#serials;

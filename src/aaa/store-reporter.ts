@@ -3,11 +3,11 @@ import type { Barrier } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { StoreEvents } from '../store/port.js';
 
-/** Logs and counts what the store reports, and remembers its state. */
+/** Logs and counts the events of the store, and remembers whether it works. */
 export class StoreReporter {
   #works = true;
   #end: () => void = () => undefined;
-  /** Resolves when the store has ended though nobody closed it. */
+  /** Resolves when the store's thread ends without having been closed. */
   readonly ended = new Promise<void>((resolve) => {
     this.#end = resolve;
   });
@@ -33,7 +33,7 @@ export class StoreReporter {
     };
   }
 
-  /** Whether the database answered when it was asked last. */
+  /** Whether the database worked when last reported. */
   get works(): boolean {
     return this.#works;
   }

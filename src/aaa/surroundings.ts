@@ -5,12 +5,12 @@ import type { StorePort } from '../store/port.js';
 import { type OpenOptions, Store } from '../store/store.js';
 import { type ReadCredentials, readCredentials } from './credentials.js';
 
-/** What the AAA server stands on. */
+/** The surroundings of the AAA server. */
 export interface AaaSurroundings extends Surroundings {
   readonly openStore: (where: string, options: OpenOptions) => Promise<StorePort>;
-  /** The EAP server's certificates and key. */
+  /** Reads the EAP server's certificates and key. */
   readonly readCredentials: ReadCredentials;
-  /** The engine of the EAP server: a simulation's need not be TLS, see runtime/eap/engine.ts. */
+  /** Creates the engine of the EAP server. A simulation's engine need not be TLS, see runtime/eap/engine.ts. */
   readonly makeEngine: (options: TlsServerOptions) => ServerEngine<TlsServerOptions>;
 }
 

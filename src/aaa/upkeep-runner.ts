@@ -15,11 +15,11 @@ export interface UpkeepParts {
   readonly guard: Guard;
   readonly store: StoreCalls;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
-  /** Makes session tickets with a copy of this key from now on. */
+  /** Sets the session ticket key; the callee copies it. */
   readonly setTicketKey: (key: Uint8Array) => void;
 }
 
-/** Runs the store's upkeep until it is stopped. */
+/** Drives the Upkeep machine, which maintains the store, until it is stopped. */
 export class UpkeepRunner {
   readonly #parts: UpkeepParts;
   readonly #driver: Driver<UpkeepInput, UpkeepOutput>;
@@ -35,7 +35,9 @@ export class UpkeepRunner {
     );
   }
 
-  /** Resolves when session tickets have the key that all servers of the store share, or the store did not give one. */
+  /**
+   * Resolves when the session ticket key that all servers of the store share is set, or the store failed to provide it.
+   */
   start(): Promise<void> {
     return new Promise((resolve) => {
       this.#ready = resolve;

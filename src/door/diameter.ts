@@ -1,7 +1,7 @@
 /**
- * `pana-mip6/diameter`: Diameter (RFC 6733) with EAP (RFC 4072) and Mobile IPv6 bootstrapping (RFC 5447) for other
- * programs. Messages as octets; their content by the grammar of their command, with types computed from it; a framer for
- * streams. Connections are the caller's.
+ * `pana-mip6/diameter`: Diameter (RFC 6733) with EAP (RFC 4072) and Mobile IPv6 bootstrapping (RFC 5447), for other
+ * programs. Converts messages between octets and values, validates them by the grammar of their command with types
+ * computed from it, and frames streams. The caller manages connections.
  */
 export { DecodeError } from '../protocol/bytes/decode-error.js';
 export { answerTo, errorAnswer, type Origin } from '../protocol/diameter/wire/answers.js';

@@ -1,7 +1,7 @@
 /**
- * `pana-mip6/eap`: EAP (RFC 3748) with EAP-TLS (RFC 5216, RFC 9190) for other programs. Packets as octets and values, the
- * fragmentation of EAP-TLS, and the method of both roles as machines. The TLS engine is the caller's: the machines ask for
- * it with outputs.
+ * `pana-mip6/eap`: EAP (RFC 3748) with EAP-TLS (RFC 5216, RFC 9190), for other programs. Converts packets between
+ * octets and values, fragments EAP-TLS, and runs both roles of the method as state machines. The caller provides the
+ * TLS engine, which the machines use through their outputs.
  */
 export { DecodeError } from '../protocol/bytes/decode-error.js';
 export { Secret } from '../protocol/bytes/secret.js';

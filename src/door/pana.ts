@@ -1,7 +1,7 @@
 /**
- * `pana-mip6/pana`: PANA (RFC 5191) for other programs. Messages as octets and values, and the two state machines of
- * RFC 5609, which know neither sockets nor clocks: feed `handle` with inputs and the time in milliseconds, perform the
- * outputs, and call it with a tick at `deadline`. The EAP method is the caller's.
+ * `pana-mip6/pana`: PANA (RFC 5191), for other programs. Converts messages between octets and values, and runs the two
+ * state machines of RFC 5609 without sockets or clocks: pass inputs and the time in milliseconds to `handle`, perform
+ * its outputs, and pass a tick at `deadline`. The caller provides the EAP method.
  */
 export { DecodeError } from '../protocol/bytes/decode-error.js';
 export { Secret } from '../protocol/bytes/secret.js';

@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from './codes.js';
 
-/** What every error class of ours derives from. A plain Error is a fault of ours. */
+/** Base of all error classes of this program. A plain Error is a fault. */
 export abstract class CodedError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;
 
@@ -9,12 +9,12 @@ export abstract class CodedError<C extends ErrorCode = ErrorCode> extends Error 
     this.code = code;
   }
 
-  /** Whether the message is meant for people as it stands. */
+  /** Whether the message can be shown to people as it is. */
   get isForPeople(): boolean {
     return ERROR_CODES[this.code].people;
   }
 
-  /** Whether an operator has to put something right: trying again changes nothing. */
+  /** Whether an operator has to fix something; retrying does not help. */
   get isOperators(): boolean {
     return ERROR_CODES[this.code].fixable;
   }

@@ -1,10 +1,10 @@
-/** What an error of ours says about itself. */
+/** The properties of an error code. */
 interface ErrorRow {
-  /** The class that has the code. */
+  /** The class that uses the code. */
   readonly of: string;
-  /** Whether its message is meant for people as it stands; else it is a matter of programs, or a fault of ours. */
+  /** Whether the message can be shown to people as it is. Otherwise the error is for programs, or a fault. */
   readonly people: boolean;
-  /** Whether an operator has to put something right: trying again changes nothing. */
+  /** Whether an operator has to fix something; retrying does not help. */
   readonly fixable: boolean;
 }
 
@@ -12,72 +12,72 @@ const PEOPLE = { people: true, fixable: false } as const;
 const OPERATOR = { people: true, fixable: true } as const;
 const PROGRAM = { people: false, fixable: false } as const;
 
-/** Every code of an error of ours. Codes are stable: logs, counters and scripts go by them. */
+/** All error codes. They are stable: logs, counters and scripts rely on them. */
 export const ERROR_CODES = {
-  /** Something has to be put right: the message says what, where, and what would be right. */
+  /** The operator has to fix something. The message states what, where, and what would be valid. */
   ERR_OPERATOR: { of: 'OperatorError', ...OPERATOR },
   /** No daemon listens on the control socket. */
   ERR_NO_DAEMON: { of: 'NoDaemonError', ...OPERATOR },
-  /** A CRL that its issuer did not sign, or was not allowed to. */
+  /** A CRL that its issuer did not sign or must not sign. */
   ERR_CRL_SIGNATURE: { of: 'CrlSignatureError', ...OPERATOR },
-  /** What the demo promises did not happen. */
+  /** The demo did not do what it should. */
   ERR_DEMO: { of: 'DemoError', ...OPERATOR },
-  /** The daemon cannot start now, and may be able to in a while. */
+  /** The daemon cannot start now; a later start may succeed. */
   ERR_START: { of: 'StartError', ...PEOPLE },
-  /** A running daemon refuses its operator's request. */
+  /** A running daemon refused an operator's request. */
   ERR_CONTROL: { of: 'ControlError', ...PEOPLE },
-  /** A folder of certificates, or a request about it, is wrong. */
+  /** A certificate folder, or a request about it, is invalid. */
   ERR_PKI: { of: 'PkiError', ...OPERATOR },
 
-  /** It is there already. */
+  /** The object already exists. */
   ERR_STORE_EXISTS: { of: 'StoreError', ...OPERATOR },
   ERR_STORE_NOT_FOUND: { of: 'StoreError', ...OPERATOR },
-  /** An argument of the operation is wrong. */
+  /** An argument of the operation is invalid. */
   ERR_STORE_VALUE: { of: 'StoreError', ...OPERATOR },
-  /** Something else depends on it. */
+  /** Another object depends on it. */
   ERR_STORE_IN_USE: { of: 'StoreError', ...OPERATOR },
-  /** There is no such operation, or operators may not ask for it. */
+  /** The operation does not exist, or is not available to operators. */
   ERR_STORE_OPERATION: { of: 'StoreError', ...OPERATOR },
 
   /** A newer version of this program wrote the database. */
   ERR_STORE_NEWER: { of: 'DatabaseError', ...OPERATOR },
-  /** The database does not keep what the store needs, or its URL is wrong. */
+  /** The database lacks what the store needs, or its URL is invalid. */
   ERR_STORE_REFUSED: { of: 'DatabaseError', ...OPERATOR },
-  /** The database cannot be opened now. */
+  /** The database cannot be opened at present. */
   ERR_STORE_OPEN: { of: 'DatabaseError', ...PEOPLE },
-  /** Another process has it. */
+  /** Another process has locked the database. */
   ERR_STORE_LOCKED: { of: 'DatabaseError', ...PEOPLE },
-  /** Too many calls wait. */
+  /** Too many calls are pending. */
   ERR_STORE_BUSY: { of: 'DatabaseError', ...PEOPLE },
-  /** The database was lost. */
+  /** The connection to the database was lost. */
   ERR_STORE_DOWN: { of: 'DatabaseError', ...PEOPLE },
-  /** The disk of the database is full, whichever database it is. */
+  /** The disk of the database (of either kind) is full. */
   ERR_STORE_FULL: { of: 'DatabaseError', ...PEOPLE },
-  /** An operation of the store failed by a fault of ours. */
+  /** A store operation failed because of a fault in this program. */
   ERR_STORE_FAULT: { of: 'StoreFault', ...PROGRAM },
-  /** PostgreSQL asks for a password that nobody gave. */
+  /** PostgreSQL requires a password, but none was given. */
   ERR_STORE_PASSWORD: { of: 'PasswordError', ...OPERATOR },
 
-  /** A value that must not reach a hook. */
+  /** A value that must not be passed to a hook. */
   ERR_HOOK_VALUE: { of: 'HookValueError', ...PROGRAM },
-  /** A CRL is well formed, but of a kind that is not followed. */
+  /** A well-formed CRL of an unsupported kind. */
   ERR_CRL_KIND: { of: 'CrlKindError', ...PROGRAM },
-  /** A key was used after it was wiped. */
+  /** A key was used after it had been wiped. */
   ERR_SECRET_WIPED: { of: 'WipedSecretError', ...PROGRAM },
 
-  /** Fewer octets than a length field, or the format, asks for. */
+  /** Fewer octets than a length field or the format requires. */
   truncated: { of: 'DecodeError', ...PROGRAM },
   /** Octets left over after the value. */
   leftover: { of: 'DecodeError', ...PROGRAM },
   /** A length field that contradicts its own header, its type or a limit. */
   'bad-length': { of: 'DecodeError', ...PROGRAM },
-  /** A value outside of what its format allows. */
+  /** A value that its format does not allow. */
   'bad-value': { of: 'DecodeError', ...PROGRAM },
-  /** Bits set that must not be, or not together. */
+  /** Bits that must not be set, or not together. */
   'bad-flags': { of: 'DecodeError', ...PROGRAM },
-  /** A protocol version that is not ours. */
+  /** An unsupported protocol version. */
   'bad-version': { of: 'DecodeError', ...PROGRAM },
-  /** More elements, or deeper nesting, than the limit named beside the decoder. */
+  /** More elements or deeper nesting than the decoder's limit. */
   'too-many': { of: 'DecodeError', ...PROGRAM },
 } as const satisfies Record<string, ErrorRow>;
 
@@ -85,7 +85,7 @@ type Codes = typeof ERROR_CODES;
 
 export type ErrorCode = keyof Codes;
 
-/** The codes of one class of errors, by its name. */
+/** The codes of one error class, by its name. */
 export type CodeOf<C extends Codes[ErrorCode]['of']> = {
   [K in ErrorCode]: Codes[K]['of'] extends C ? K : never;
 }[ErrorCode];

@@ -12,15 +12,15 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** Lines of error output that are kept to explain an early end. */
+/** Number of lines of error output that are kept to explain an early exit. */
 const KEPT_ERRORS = 20;
 
-/** The program of a daemon, or of this tool, as it was built. */
+/** The path of a built daemon, or of this tool. */
 export function programOf(name: DaemonName | 'tool'): string {
   return fileURLToPath(new URL(`../${name}/main.js`, import.meta.url));
 }
 
-/** A daemon as a process of its own, with its log read as it is written. */
+/** Runs a daemon as a process and reads its log as it is written. */
 export class DaemonProcess {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -28,7 +28,7 @@ export class DaemonProcess {
   readonly #errors: string[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #onLine: (line: LogLine) => void;
-  /** Exit status; a number above 128 for a signal. */
+  /** Resolves with the exit status; above 128 for a signal. */
   readonly exited: Promise<number>;
   #ended = false;
 
@@ -53,7 +53,7 @@ export class DaemonProcess {
     }
   }
 
-  /** `name` is for people; the program is `daemon`'s; `launcher` is a command line in front of it. */
+  /** `name` is for messages; `daemon` selects the program; `launcher` is a command line prefix. */
   static start(
     name: string,
     daemon: DaemonName,
@@ -78,12 +78,15 @@ export class DaemonProcess {
     return this.#lines;
   }
 
-  /** What it wrote to its error output. */
+  /** What the process wrote to standard error. */
   get errors(): string {
     return this.#errors.join('\n');
   }
 
-  /** The first line with this message, past or to come. Rejects when the process ends first, or after `timeout` ms. */
+  /**
+   * Resolves with the first log line with this message, past or future. Rejects if the process exits first, or after
+   * `timeout` ms.
+   */
   line(message: LogEvent, test: (line: LogLine) => boolean = () => true, timeout = 30_000): Promise<LogLine> {
     const wanted = (line: LogLine) => line.msg === message && test(line);
     const found = this.#lines.find(wanted);
@@ -111,7 +114,7 @@ export class DaemonProcess {
     });
   }
 
-  /** The last lines of its log, for people. */
+  /** The last lines of the log, for messages. */
   tail(): string {
     return this.#lines
       .slice(-8)
@@ -123,7 +126,7 @@ export class DaemonProcess {
     if (!this.#ended) this.#child.kill(signal);
   }
 
-  /** SIGTERM, and its exit status. */
+  /** Sends SIGTERM. Resolves with the exit status. */
   stop(): Promise<number> {
     this.signal('SIGTERM');
     return this.exited;

@@ -16,13 +16,13 @@ export interface DemoOptions {
   readonly nodes: number;
 }
 
-/** More processes than this would measure the machine's memory. */
+/** Limit of the number of nodes. More processes would measure the machine's memory. */
 export const MAX_NODES = 200;
 
-/** What lies in a hook's folder that the hook did not write: its settings, and the key file while it runs. */
+/** Files in a hook's folder that the hook did not write: its settings, and the key file while it runs. */
 const NOT_SHOWN = ['/hooks.conf', '/local-leases.json', '/keys'];
 
-/** Something that the demo promised did not come true. */
+/** The demo did not do what it should. */
 class DemoError extends CodedError<'ERR_DEMO'> {
   override readonly name = 'DemoError';
 
@@ -39,7 +39,7 @@ interface Node {
   readonly authorized: LogLine;
 }
 
-/** The main job from end to end: throws unless all of it happened. */
+/** Runs the demo: a whole bootstrap with all daemons. Throws if any part of it fails. */
 export async function runDemo(options: DemoOptions): Promise<void> {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
     throw new OperatorError(`--nodes: ${options.nodes} is not a whole number from 1 to ${MAX_NODES}`);

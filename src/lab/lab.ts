@@ -23,7 +23,7 @@ const LOCAL_PREFIX = '2001:db8:a::/64';
 type Tree = { [key: string]: unknown };
 
 export interface LabOptions {
-  /** The folder to use; without one a new one under the temporary folder. */
+  /** The folder to use. Undefined: a new temporary folder. */
   readonly folder?: string | undefined;
   readonly family?: 'ipv4' | 'ipv6' | undefined;
   readonly keys?: KeyKind | undefined;
@@ -31,25 +31,25 @@ export interface LabOptions {
   readonly localHomeAgent?: boolean | undefined;
   readonly hooks?: boolean | undefined;
   readonly logLevel?: string | undefined;
-  /** Lines of hooks.conf of the daemon with a name; without it hooks write files for racoon and start nothing. */
+  /** Content of hooks.conf for the daemon with this name. Undefined: hooks write files for racoon and start nothing. */
   readonly hookSettings?: ((name: string) => string) | undefined;
-  /** A command line in front of a daemon's, such as that of a network namespace. */
+  /** A command line prefix for a daemon, such as one that enters a network namespace. */
   readonly launcher?: ((daemon: DaemonName) => readonly string[]) | undefined;
-  /** Laid over the configuration that the lab writes. */
+  /** Merged over the configuration that the lab writes. */
   readonly paa?: Tree | undefined;
   readonly aaa?: Tree | undefined;
 }
 
-/** Where peers of the AAA server connect from: this host, and networks that stand in documents only. */
+/** Source networks of the AAA server's peers: this host, and a documentation network. */
 export const LAB_NETWORKS = ['::1', '127.0.0.0/8', '2001:db8::/32'];
 
-/** Address and port that a daemon took. */
+/** Address and port on which a daemon listens. */
 export interface Place {
   readonly address: string;
   readonly port: number;
 }
 
-/** The hooks that come with the package, for this system. */
+/** The path of a hook of the package, for this system. */
 export function hookPath(name: string): string {
   return fileURLToPath(new URL(`../../scripts/hooks/${name}`, import.meta.url));
 }
@@ -66,8 +66,8 @@ export function hasIpv6(): Promise<boolean> {
 }
 
 /**
- * A whole set-up on this host: CA and certificates, configuration files, and the daemons as processes on loopback with
- * free ports and hooks in dry mode. For the demo, the bench and tests.
+ * A complete installation on this host: CA and certificates, configuration files, and the daemons as processes on
+ * loopback with free ports and hooks in dry mode. For the demo, the bench and tests.
  */
 export class Lab {
   readonly folder: string;
@@ -127,7 +127,7 @@ export class Lab {
     return path;
   }
 
-  /** Starts one daemon with a configuration that was written; `environment` is laid over its own. */
+  /** Starts a daemon with a configuration written before. `environment` is added to this process's environment. */
   start(
     name: string,
     daemon: DaemonName,
@@ -141,7 +141,7 @@ export class Lab {
     return started;
   }
 
-  /** The AAA server, with one home agent in its store unless it is another server. */
+  /** Starts an AAA server. The one named `aaa` gets a home agent in its store. */
   async startAaa(name = 'aaa', more: Tree = {}): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
     const { capacity = 1000, logLevel = 'debug', hooks = true } = this.#options;
     const tree = merge(
@@ -169,7 +169,7 @@ export class Lab {
     const daemon = this.start(name, 'aaa', await this.configure(name, tree));
     const [place] = (await daemon.line('ready'))['listening'] as Place[];
     if (!place) throw new Error('the AAA server listens nowhere');
-    // Whoever starts it again finds it at the same place.
+    // Write the port down, so that the server listens on the same port when it is started again.
     await this.configure(name, merge(tree, { diameter: { port: place.port } }));
     if (name === 'aaa') await this.#addHomeAgent(capacity);
     return { daemon, place };
@@ -189,7 +189,7 @@ export class Lab {
     });
   }
 
-  /** The PAA, connected to the AAA server. */
+  /** Starts the PAA and waits until it is connected to the AAA server. */
   async startPaa(
     aaa: Place,
     name = 'paa',
@@ -230,14 +230,14 @@ export class Lab {
     return { daemon, place };
   }
 
-  /** A subscriber and the certificate of its node. */
+  /** Adds a subscriber and issues the certificate of its node. */
   async addSubscriber(nai: string, name: string, more: Tree = {}): Promise<void> {
     await this.issueClient(name, nai);
     const subscriber = { nai, enabled: true, mip6: true, localHomeAgent: true, sessions: 'replace', ...more };
     await this.administer('aaa', 'addSubscriber', { subscriber });
   }
 
-  /** A mobile node that proves itself with the certificate `name`. */
+  /** Starts a mobile node that authenticates with the certificate `name`. */
   async startPac(name: string, more: Tree = {}): Promise<DaemonProcess> {
     return this.start(name, 'pac', await this.configurePac(name, more));
   }
@@ -261,17 +261,17 @@ export class Lab {
     return this.configure(name, merge(base, more));
   }
 
-  /** An operation of the AAA server's store, through its control socket. */
+  /** Runs a store operation through the AAA server's control socket. */
   administer(name: string, operation: OperationName, given: object): Promise<unknown> {
     return callDaemon(this.socket(name), 'POST', '/store', { operation, arguments: given });
   }
 
-  /** The leases that the AAA server knows. */
+  /** The leases in the AAA server's store. */
   async leases(): Promise<readonly Lease[]> {
     return ((await this.administer('aaa', 'listLeases', {})) as Page<Lease>).items;
   }
 
-  /** Ends all daemons, the last first, and removes the folder unless it is to be kept. Resolves with exit statuses. */
+  /** Stops all daemons in reverse order. Removes the folder unless `keep` is set. Resolves with the exit statuses. */
   async close(keep = false): Promise<number[]> {
     const statuses: number[] = [];
     for (const daemon of this.#daemons.reverse()) statuses.push(await daemon.stop());
@@ -288,7 +288,7 @@ export class Lab {
   }
 }
 
-/** Sections of `over` laid over those of `base`, key by key. */
+/** Merges the sections of `over` into those of `base`, key by key. */
 function merge(base: Tree, over: Tree = {}): Tree {
   const merged: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {

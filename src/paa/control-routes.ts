@@ -6,7 +6,7 @@ import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import { ControlError, type ControlRoutes } from '../runtime/service/control.js';
 
-/** What an operator may do to the sessions of a PAA. */
+/** The parts of a PAA that operator requests use. */
 export interface OperatorActions {
   readonly nas: Nas;
   readonly feed: (input: NasInput) => void;
@@ -28,7 +28,7 @@ export function paaRoutes(actions: OperatorActions): ControlRoutes {
   };
 }
 
-/** All sessions for people and programs. */
+/** All sessions, for status output. */
 export function sessionsOf(nas: Nas, now: number): object[] {
   return [...nas.list(now)].map(describe);
 }
@@ -48,7 +48,7 @@ function describe(view: NasSessionView): object {
   };
 }
 
-/** RFC 5191 4.1: a session that the PAA begins, with a PaC that listens on a port. */
+/** Starts a session from the PAA (RFC 5191 4.1) with a PaC that listens on a port. */
 function invite({ feed, socketOf }: OperatorActions, body: unknown): object {
   const { address, port = PANA_PORT } = (body ?? {}) as { address?: unknown; port?: unknown };
   const family = typeof address === 'string' ? isIP(address.split('%', 1)[0] ?? '') : 0;

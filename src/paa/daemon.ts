@@ -28,13 +28,13 @@ import { nasConfig, nasOrigin } from './nas-config.js';
 import type { PaaOptions } from './options.js';
 import { nasReporter, placeOfInput } from './reporter.js';
 
-/** How long hooks may take when the daemon ends, in milliseconds. */
+/** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
 const IN = { direction: 'in' } as const;
 const OUT = { direction: 'out' } as const;
 
-/** pana-paa: carries what the NAS machine asks for to sockets, Diameter peers, hooks, files and logs, and back. */
+/** The PAA: connects the NAS machine to sockets, Diameter peers, hooks, files and logs. */
 export class PaaDaemon implements Service<PaaOptions> {
   #options: PaaOptions;
   readonly #log: Logger;
@@ -53,7 +53,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #keyLog: KeyLog | undefined;
-  /** Told when the NAS has stopped. */
+  /** Called when the NAS has stopped. */
   #stopped: (() => void) | undefined;
 
   private constructor(
@@ -121,8 +121,8 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   /**
-   * Sets the enforcement point up again and reads the certificates of Diameter again, for connections from now on. Takes other
-   * peers, and what sessions from now on are offered. Rejects with OperatorError and changes nothing if nodes would lose the
+   * Sets up the enforcement point again, and reads the Diameter certificates again for new connections. Replaces the
+   * peers, and what new sessions are offered. Rejects with OperatorError and changes nothing if nodes would lose the
    * local home agent that they use.
    */
   async reload(options: PaaOptions): Promise<void> {
@@ -273,7 +273,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     });
   }
 
-  /** An output that cannot be performed costs the session that it is for. */
+  /** If an output throws, the session or request that it belongs to ends. */
   #faulted(error: unknown, input: NasInput | { readonly type: 'tick' }, output: NasOutput | undefined): void {
     this.barrier.fault(placeOfInput(input.type), error);
     if (output?.type === 'ask') {

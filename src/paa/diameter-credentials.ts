@@ -11,7 +11,7 @@ import type { PaaOptions } from './options.js';
 
 type Section = Pick<PaaOptions, 'diameter'>;
 
-/** The certificates of Diameter connections with TLS: read at the start, and again when their files or the options change. */
+/** The certificates for Diameter with TLS. Read at the start, and again when the files or the options change. */
 export class DiameterCredentials {
   #options: Section;
   readonly #log: Logger;
@@ -60,12 +60,12 @@ export class DiameterCredentials {
     return new DiameterCredentials(options, log, metrics, host, files, transport);
   }
 
-  /** For peers with TLS; undefined: there are none. */
+  /** The TLS transport. Undefined: TLS is not configured. */
   get transport(): TlsTransport | undefined {
     return this.#transport;
   }
 
-  /** Reads what these options name. The returned function puts it into force. Rejects with OperatorError. */
+  /** Reads the credentials that the options name. The returned function applies them. Rejects with OperatorError. */
   async read(options: Section): Promise<() => void> {
     const material = await this.#files.watch(credentialFiles(options), () =>
       readDiameterTls(options.diameter, this.#host),
@@ -78,7 +78,7 @@ export class DiameterCredentials {
     };
   }
 
-  /** Looks at the files from now on. */
+  /** Starts watching the files. */
   start(): void {
     this.#watch.start();
   }

@@ -13,7 +13,9 @@ import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import type { PaaOptions } from './options.js';
 
-/** The Diameter node of a PAA, which is a client of its peers only. `feed`: gets what they answer and ask. */
+/**
+ * Creates the Diameter node of a PAA, which is only a client of its peers. `feed` receives their answers and requests.
+ */
 export function makeNode(
   { diameter, pana }: PaaOptions,
   originStateId: number,
@@ -45,7 +47,7 @@ export function makeNode(
   });
 }
 
-/** What the node says, as an input of the NAS. */
+/** Converts an output of the node to an input of the NAS. */
 function inputOf(output: ApplicationOutput): NasInput {
   switch (output.type) {
     case 'answered':

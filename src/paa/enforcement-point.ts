@@ -9,19 +9,19 @@ import type { Host } from '../runtime/system/host.js';
 
 export interface EnforcementOptions {
   readonly program: string;
-  /** The program takes the events of a moment in one run. */
+  /** Whether the program accepts several events in one run. */
   readonly batch: boolean;
   readonly interface: string;
 }
 
-/** Has the enforcement point's hook run as its machine decides. */
+/** Drives the enforcement point machine and runs its hook. */
 export class EnforcementPoint {
   readonly #options: EnforcementOptions;
   readonly #runner: HookRunner;
   readonly #host: Host;
   readonly #machine: EnforcementMachine;
   readonly #lane: HookLane | undefined;
-  /** The runner's tokens, by the machine's jobs. */
+  /** Tokens of the hook runner, by job of the machine. */
   readonly #jobs = new Map<number, number>();
   readonly #waiting = new Map<number, (ok: boolean) => void>();
   #lastToken = 0;
@@ -35,19 +35,19 @@ export class EnforcementPoint {
   }
 
   /**
-   * Sets the enforcement point up from nothing, with the clients that may pass now on the hook's standard input. Until that
-   * has worked, no other event is told. Resolves after the first try, with whether it worked.
+   * Resets the enforcement point and passes the currently permitted clients on the hook's standard input. No other
+   * event is passed until this has succeeded. Resolves after the first try with whether it succeeded.
    */
   start(): Promise<boolean> {
     return new Promise((settled) => this.#ask((token) => ({ type: 'start', token }), settled));
   }
 
-  /** Runs the hook `stop` after what is under way. Resolves after its first try, with whether it worked. */
+  /** Runs the hook `stop` after the pending jobs. Resolves after its first try with whether it succeeded. */
   stop(): Promise<boolean> {
     return new Promise((settled) => this.#ask((token) => ({ type: 'stop', token }), settled));
   }
 
-  /** `settled`: called after the first try, with whether it worked. */
+  /** Permits a client. `settled` is called after the first try with whether it succeeded. */
   permit(admission: Admission, settled: (ok: boolean) => void = () => undefined): void {
     this.#ask((token) => ({ type: 'permit', token, admission }), settled);
   }

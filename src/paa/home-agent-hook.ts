@@ -5,18 +5,18 @@ import type { LeaseFile } from './lease-file.js';
 
 type Told = Extract<LocalHomeAgentOutput, { type: 'homeAgent' }>;
 
-/** Runs the local home agent's hook for what the NAS decides. */
+/** Runs the local home agent's hook as the NAS decides. */
 export class HomeAgentHook {
   readonly #program: string | undefined;
   readonly #runner: HookRunner;
 
-  /** `program` undefined: there is no hook. */
+  /** `program` undefined: no hook is configured. */
   constructor(program: string | undefined, runner: HookRunner) {
     this.#program = program;
     this.#runner = runner;
   }
 
-  /** Takes the key over. */
+  /** Runs the hook for one event and wipes the key. */
   tell({ event, homeAgent, mnId, homeAddress, lifetime, psk }: Told): void {
     if (this.#program !== undefined) {
       void this.#runner.run({
@@ -38,11 +38,11 @@ export class HomeAgentHook {
         psk,
       });
     }
-    // The runner has a copy of its own.
+    // The runner keeps its own copy.
     psk?.wipe();
   }
 
-  /** Takes down the home addresses that an earlier run of the PAA gave out: its sessions are lost. */
+  /** Runs the hook `down` for the home addresses of an earlier run of the PAA, whose sessions are lost. */
   async takeDownLeftovers(homeAgent: LocalHomeAgentConfig | undefined, leases: LeaseFile): Promise<void> {
     if (!homeAgent) return;
     for (const lease of await leases.read()) {

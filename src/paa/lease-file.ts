@@ -5,23 +5,23 @@ import { OperatorError } from '../runtime/system/failure.js';
 import { makeFolder } from '../runtime/system/folder.js';
 
 /**
- * The home addresses that the local home agent has given out, kept over a restart: the sessions of a PAA that restarts are
- * lost, and it takes their home addresses down.
+ * Stores the home addresses that the local home agent has assigned. A PAA loses its sessions at a restart and then
+ * releases these addresses.
  */
 export class LeaseFile {
   readonly #path: string;
   readonly #onError: (error: Error) => void;
   #writing = false;
-  /** What is to be written after the write under way. */
+  /** The leases to write after the current write. */
   #next: readonly LocalLease[] | undefined;
 
-  /** `onError`: a write failed. Only a restart would need what it had to say. */
+  /** `onError` is called when a write fails. The content is only needed after a restart. */
   constructor(path: string, onError: (error: Error) => void) {
     this.#path = path;
     this.#onError = onError;
   }
 
-  /** The leases of the run before. Rejects with OperatorError if the file is not ours, or with the system's error. */
+  /** The leases of the previous run. Rejects with OperatorError if the file is invalid, or with the system's error. */
   async read(): Promise<LocalLease[]> {
     const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return '[]';
@@ -35,7 +35,7 @@ export class LeaseFile {
     }
   }
 
-  /** Writes in the background. If writes come faster than the disk, only the newest is written. */
+  /** Writes the leases in the background. If the disk is slow, only the newest state is written. */
   write(leases: readonly LocalLease[]): void {
     this.#next = leases;
     if (!this.#writing) void this.#drain();

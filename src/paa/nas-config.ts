@@ -7,7 +7,7 @@ import { REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
 import type { PaaOptions } from './options.js';
 
-/** The NAS as a Diameter node. `stateId`: Origin-State-Id. */
+/** The Diameter identity of the NAS. `stateId`: Origin-State-Id. */
 export function nasOrigin({ diameter, pana, nas }: PaaOptions, stateId: number): NasOrigin {
   return {
     host: diameter.host,
@@ -19,7 +19,7 @@ export function nasOrigin({ diameter, pana, nas }: PaaOptions, stateId: number):
   };
 }
 
-/** The operator's options as the machine takes them. */
+/** Converts the options to the configuration of the NAS machine. */
 export function nasConfig(options: PaaOptions): NasConfig {
   const { pana, hooks, diameter, 'local-home-agent': local } = options;
   return {
@@ -70,7 +70,7 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
   };
 }
 
-/** Old PaCs take the first algorithm of an offer, and know SHA-1 alone. */
+/** Moves SHA-1 to the front: old PaCs accept only the first algorithm of an offer, and support only SHA-1. */
 function sha1First(ids: readonly number[], sha1: number): number[] {
   return [...ids.filter((id) => id === sha1), ...ids.filter((id) => id !== sha1)];
 }

@@ -8,7 +8,7 @@ import { sessionText } from '../runtime/log/pana-fields.js';
 import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 
-/** Where an input of the NAS came in. */
+/** The entry point of each input of the NAS. */
 const PLACES: Readonly<Record<NasInput['type'], FaultPlace>> = {
   datagram: 'datagram',
   tick: 'timer',
@@ -22,22 +22,22 @@ const PLACES: Readonly<Record<NasInput['type'], FaultPlace>> = {
   stop: 'control',
 };
 
-/** The requests of a server, by what they ask for. */
+/** The command that a server uses for each request. */
 const REQUESTS: Readonly<Record<ServerWish, string>> = { abort: 'ASR', reauthenticate: 'RAR' };
 
-/** The entry point that an input came through, for the barrier. */
+/** The entry point of an input, for the barrier. */
 export function placeOfInput(type: NasInput['type']): FaultPlace {
   return PLACES[type];
 }
 
-/** Logs and counts what happens at the NAS. */
+/** Returns a function that logs and counts the events of the NAS. */
 export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event: NasEvent) => void {
   const unusable = (event: NasSubject & { readonly reason: string }) =>
     log.warn({ ...fieldsOf(event), reason: event.reason }, 'AAA answer rejected');
   return (event) => {
     switch (event.type) {
       case 'dropped': {
-        // Anybody can send a datagram that is dropped: this is all that one may cost.
+        // Anyone can send a datagram that is dropped, so this must be cheap.
         const { code: reason, from } = event;
         metrics.count('dropped', { code: reason });
         if (log.isLevelEnabled('debug')) {
@@ -86,7 +86,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         break;
       case 'ended':
         metrics.count('sessions_ended', { cause: event.cause });
-        // A flood of starts must not fill the log.
+        // A flood of session starts must not fill the log.
         log[event.cause === 'pushed-out' ? 'debug' : 'info'](
           { ...fieldsOf(event), reason: event.cause },
           'session ended',
@@ -125,7 +125,7 @@ function resultOf(resultCode: number | undefined): LogFields {
   return resultCode === undefined ? { reason: 'no-answer' } : { resultCode: resultName(resultCode) };
 }
 
-/** What a log says of an assignment. */
+/** The log fields of an assignment. */
 function assignmentFields({ homeAgent, homeAddress, capability }: MobilityAssignment): LogFields {
   return {
     homeAgent: formatAddress(homeAgent),

@@ -28,20 +28,23 @@ export interface AttachmentTools {
   readonly surroundings: PacSurroundings;
   readonly keyLog: KeyLog | undefined;
   readonly node: MobileNode;
-  /** Those of now: certificates may have been read again. */
+  /** The current credentials, which may have been reloaded. */
   readonly credentials: () => PeerCredentials;
-  /** The node is not to stay, and its session is over. */
+  /** Called when the node is not configured to stay and its session has ended. */
   readonly onFinished: (authorized: boolean) => void;
 }
 
-/** Performs what the Attachment machine decides: looks for PAAs, opens sockets, and reports what becomes of sessions. */
+/**
+ * Performs the outputs of the Attachment machine: discovers PAAs, opens attempts, and reports the events of their
+ * sessions.
+ */
 export class Attachments {
   #options: PacOptions;
   readonly #tools: AttachmentTools;
   readonly #machine: Attachment;
   readonly #driver: Driver<AttachmentInput, AttachmentOutput>;
   readonly #attempts = new Map<number, Attempt>();
-  /** Ends under way. */
+  /** Attempts that are being closed. */
   readonly #closing = new Set<Promise<void>>();
   #onStopped: () => void = () => undefined;
 
@@ -58,17 +61,17 @@ export class Attachments {
     );
   }
 
-  /** The attempt whose session the node has, or is getting. */
+  /** The attempt whose session the node uses or is establishing. */
   get current(): Attempt | undefined {
     return this.#attemptOf(this.#machine.current);
   }
 
-  /** The attempt beside the current one. */
+  /** The attempt that runs beside the current one. */
   get standby(): Attempt | undefined {
     return this.#attemptOf(this.#machine.standby);
   }
 
-  /** The PAA of the current session does not answer. */
+  /** Whether the PAA of the current session does not answer. */
   get isSilent(): boolean {
     return this.#machine.isSilent;
   }
@@ -86,7 +89,7 @@ export class Attachments {
     this.#driver.feed({ type: 'addressesChanged' });
   }
 
-  /** Says PTR, and resolves when every session is over. */
+  /** Terminates every session with a PTR. Resolves when all have ended. */
   async stop(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#onStopped = resolve;
@@ -96,7 +99,10 @@ export class Attachments {
     this.#driver.stop();
   }
 
-  /** RFC 5191 5.6: goes on from another place; without a key nothing would prove it, and it starts again. */
+  /**
+   * Moves the session to the current address (RFC 5191 5.6). An unprotected session starts anew, because no key would
+   * authenticate the move.
+   */
   async move(): Promise<object> {
     const attempt = this.current;
     if (!attempt) throw new ControlError('there is no session that could move');
@@ -179,7 +185,7 @@ export class Attachments {
       paa,
       port: pana.port,
       localAddress: pana['local-address'],
-      // The current session has the port.
+      // The current session occupies the configured port.
       localPort: beside || pana['local-port'] === 0 ? undefined : pana['local-port'],
       initiate: pana.initiate || beside,
       pana: sessionConfig(this.#options, limited, keyLog !== undefined),
@@ -214,7 +220,10 @@ export class Attachments {
     this.#end(id, (attempt) => attempt.retire());
   }
 
-  /** An address came or went: if the route to the PAA has another one now, the node has moved. */
+  /**
+   * Checks, after an address change, whether the route to the PAA now has another source address. If so, the node has
+   * moved.
+   */
   async #locate(id: number): Promise<void> {
     const attempt = this.#attempts.get(id);
     if (!attempt) return;
@@ -225,7 +234,7 @@ export class Attachments {
       await probe.close();
       if (address !== attempt.careOfAddress && this.current === attempt) await this.move();
     } catch (error) {
-      // Between two networks there is no route; the next change may bring one.
+      // While the node changes networks there may be no route. The next address change triggers another check.
       this.#tools.log.debug({ address: attempt.paa, reason: reasonOf(error) }, 'PAA unreachable');
     }
     this.#driver.feed({ type: 'located', attempt: id, paas: await this.#paas() });

@@ -12,21 +12,21 @@ import { Driver } from '../runtime/system/driver.js';
 import type { KeyLog } from '../runtime/tls/key-log.js';
 import type { RunKeys } from './binding.js';
 
-/** How long a PAA that was left may take to answer PTR, in milliseconds. */
+/** How long an abandoned PAA may take to answer the PTR, in milliseconds. */
 const PTA_LIMIT = 2_000;
 
 export interface AttemptOptions {
-  /** Its number in the Attachment machine. */
+  /** The number of the attempt in the Attachment machine. */
   readonly id: number;
   readonly paa: string;
   readonly port: number;
-  /** Our own address and port; without them the route decides, and the system. */
+  /** Local address and port. Undefined: chosen by the route and by the system. */
   readonly localAddress: string | undefined;
   readonly localPort: number | undefined;
-  /** Send PCI; false: wait for the PAA. */
+  /** Whether to send PCIs. False: wait for the PAA. */
   readonly initiate: boolean;
   readonly pana: PacConfig;
-  /** Made anew for each run of EAP: certificates may have been read again. */
+  /** Called for each EAP run, because certificates may have been reloaded. */
   readonly eap: () => EapPeerOptions;
 }
 
@@ -41,15 +41,17 @@ export interface AttemptTools {
 export type AttemptEvent =
   | PacAuthorized
   | { readonly type: 'silent' | 'heard' }
-  /** `heard`: the PAA has answered with something that counts. */
+  /** `heard`: the PAA sent at least one valid message. */
   | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
 
-/** One try at one PAA, from PCI to the end of the session: its socket, its machine and its EAP peer. */
+/**
+ * An attempt to reach one PAA, from the first PCI to the end of the session: its socket, session machine and EAP peer.
+ */
 export class Attempt {
   readonly id: number;
   readonly paa: string;
   readonly startedAt: number;
-  /** Of the last run of EAP, until they are forgotten. */
+  /** The keys of the last EAP run, until they are wiped. */
   keys: RunKeys | undefined;
   authorized: { readonly event: PacAuthorized; readonly at: number } | undefined;
   readonly #options: AttemptOptions;
@@ -84,7 +86,7 @@ export class Attempt {
     );
   }
 
-  /** Rejects with the system's error if there is no way to the PAA. */
+  /** Rejects with the system's error if there is no route to the PAA. */
   static async open(
     options: AttemptOptions,
     tools: AttemptTools,
@@ -104,12 +106,12 @@ export class Attempt {
     return this.#session.sessionId;
   }
 
-  /** Whether the session may move: without a key nothing would prove it (RFC 5191 5.6). */
+  /** Whether the session can move. Without a key a move cannot be authenticated (RFC 5191 5.6). */
   get protected(): boolean {
     return this.#session.protected;
   }
 
-  /** Our own address, with the scope of a link-local one. */
+  /** The local address, with the scope if it is link-local. */
   get careOfAddress(): string {
     return this.#socket.address.address;
   }
@@ -122,11 +124,14 @@ export class Attempt {
     this.#driver.feed(input);
   }
 
-  /** Goes on from another place; returns the one before. Rejects if there is no way to the PAA. */
+  /**
+   * Continues the session from the current address. Resolves with the previous one. Rejects if there is no route to the
+   * PAA.
+   */
   async move(): Promise<string> {
     const before = this.#socket;
     const isPortFixed = this.#options.localPort !== undefined;
-    // The same port can be had only when it is free again.
+    // A configured port is free only when the old socket is closed.
     if (isPortFixed) await before.close();
     this.#socket = await connect(this.#options, this.#tools, (octets) => this.feed({ type: 'datagram', octets }));
     if (!isPortFixed) await before.close();
@@ -134,14 +139,14 @@ export class Attempt {
     return before.place;
   }
 
-  /** Wipes the keys of the last run. */
+  /** Wipes the keys of the last EAP run. */
   forgetKeys(): void {
     this.keys?.msk.wipe();
     this.keys?.emsk.wipe();
     this.keys = undefined;
   }
 
-  /** Frees everything without a word. */
+  /** Frees everything without sending a message. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -153,7 +158,10 @@ export class Attempt {
     await this.#socket.close();
   }
 
-  /** Another session has taken over: says PTR, and frees everything when it is answered or after a while. */
+  /**
+   * Terminates the session after another one has replaced it: sends PTR, and closes when it is answered or after
+   * PTA_LIMIT.
+   */
   async retire(): Promise<void> {
     const { host } = this.#tools.surroundings;
     await new Promise<void>((resolve) => {
@@ -168,7 +176,7 @@ export class Attempt {
     await this.close();
   }
 
-  /** A fault of ours costs this session; the node begins another one. */
+  /** A fault ends this session; the node starts another one. */
   #faulted(error: unknown, where: FaultPlace): void {
     this.#tools.guard.fault(where, error);
     this.#driver.stop();
@@ -249,7 +257,7 @@ export class Attempt {
   }
 }
 
-/** A socket to a PAA, from the address that the route there has now. */
+/** Opens a socket to a PAA, from the address that the route has now. */
 function connect(
   { paa, port, localAddress, localPort }: AttemptOptions,
   { log, metrics, guard, surroundings }: AttemptTools,

@@ -5,20 +5,20 @@ import type { HookVariables } from '../protocol/hooks/contract.js';
 import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
 
-/** The home agent, home address and key that the node has now. */
+/** The home agent, home address and key that the node uses now. */
 export interface Binding {
   readonly assignment: MobilityAssignment;
-  /** First hex digits of the key's hash: what people may see of it. */
+  /** First hex digits of the key's hash, for people. */
   readonly fingerprint: string;
 }
 
-/** The keys of one EAP run; wiped when the binding is made. */
+/** The keys of one EAP run. Wiped when the binding is established. */
 export interface RunKeys {
   readonly msk: Secret;
   readonly emsk: Secret;
 }
 
-/** Why an assignment is not taken; undefined if it is. The root of the key is each end's own policy. */
+/** Why an assignment is refused; undefined if it is accepted. Each end configures the root of the key itself. */
 export function refusal(assignment: MobilityAssignment, root: 'msk' | 'emsk'): string | undefined {
   const fromEmsk = (assignment.capability & CAPABILITY.PSK_FROM_EMSK) !== 0;
   if (root === 'emsk' && !fromEmsk) return 'its key comes from the MSK, which the access network knows';
@@ -34,13 +34,13 @@ export function bindingOf(assignment: MobilityAssignment, psk: Secret): Binding 
   return { assignment, fingerprint: fingerprint(psk) };
 }
 
-/** Whether a re-authentication brought the same home agent and home address. */
+/** Whether a re-authentication assigned the same home agent and home address. */
 export function isSameBinding(a: MobilityAssignment, b: MobilityAssignment): boolean {
   const home = a.homeAddress ?? new Uint8Array(0);
   return equalOctets(a.homeAgent, b.homeAgent) && equalOctets(home, b.homeAddress ?? new Uint8Array(0));
 }
 
-/** What the node's hook is told of an assignment. */
+/** The hook variables of an assignment. */
 export function hookVariables(assignment: MobilityAssignment): HookVariables {
   const { homeAgent, homeAddress, prefix, host, ikeIdentity, lifetime, capability } = assignment;
   return {

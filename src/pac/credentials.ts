@@ -8,13 +8,13 @@ import { readTlsFiles } from '../runtime/tls/files.js';
 import { engineSettings } from '../runtime/tls/settings.js';
 import type { PacOptions } from './options.js';
 
-/** What the node proves itself with, and what expires of it. */
+/** The node's credentials, and their expiry dates. */
 export interface PacCredentials {
   readonly peer: PeerCredentials;
   readonly used: readonly UsedCredentials[];
 }
 
-/** Makes credentials of the configuration; `before`: those that they replace. Throws OperatorError. */
+/** Reads the credentials of a configuration. `before`: the credentials to replace. Throws OperatorError. */
 export type ReadCredentials = (options: PacOptions, host: Host, before?: PacCredentials) => Promise<PacCredentials>;
 
 /** Reads certificate, key, CAs and CRL from the files of the configuration. */

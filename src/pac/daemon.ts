@@ -17,7 +17,10 @@ import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
 
-/** The PaC: one session with one PAA at a time, a second one while the first is silent or elsewhere. */
+/**
+ * The PaC. It has one session with one PAA at a time, and a second one while the first is silent or the node has moved
+ * to another link.
+ */
 export class PacDaemon implements Service<PacOptions> {
   #options: PacOptions;
   readonly #metrics = new Metrics('pana_pac', PAC_METRICS);
@@ -34,7 +37,7 @@ export class PacDaemon implements Service<PacOptions> {
   readonly #surroundings: PacSurroundings;
   readonly #host: Host;
   #finish: (status: number) => void = () => undefined;
-  /** Resolves when the node is not to stay and its session is over. */
+  /** Resolves with an exit status when the node is not configured to stay and its session has ended. */
   readonly finished = new Promise<number>((resolve) => {
     this.#finish = resolve;
   });
@@ -110,7 +113,10 @@ export class PacDaemon implements Service<PacOptions> {
     return daemon;
   }
 
-  /** Reads certificates and keys again; the next authentication uses them, and the next search for a PAA the rest. */
+  /**
+   * Reads certificates and keys again. The next authentication uses them; the next search for a PAA uses the other
+   * options.
+   */
   async reload(options: PacOptions): Promise<void> {
     await this.#reloadCredentials(options);
     this.#options = options;
@@ -129,7 +135,7 @@ export class PacDaemon implements Service<PacOptions> {
     return `${current.authorized ? 'session' : 'authenticating'} with ${current.paa}${isSilent ? ', which is silent' : ''}`;
   }
 
-  /** Says PTR, runs the hook `down`, and frees everything. */
+  /** Terminates the session, runs the hook `down`, and frees everything. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#unwatch();

@@ -3,24 +3,24 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 
-/** Addresses that a file may hold; more of them are left out. */
+/** Maximum number of addresses read from a file; further ones are ignored. */
 const MAX_ADDRESSES = 32;
 
 export interface DiscoverySources {
-  /** From the configuration. */
+  /** The configured PAAs. */
   readonly configured: readonly string[];
-  /** What a DHCP client's hook writes: addresses with white space or commas between, `#` begins a comment. */
+  /** A file that a DHCP client's hook writes: addresses separated by white space or commas. `#` starts a comment. */
   readonly file: string | undefined;
-  /** Whether the default router is tried when there is no other. */
+  /** Whether to try the default router if there is no other PAA. */
   readonly defaultRouter: boolean;
 }
 
-/** Finds PAAs, in the order in which to try them. */
+/** Finds PAAs and returns them in the order in which to try them. */
 export type DiscoverPaas = (sources: DiscoverySources) => Promise<string[]>;
 
 /**
- * PAAs in the order in which to try them: the configured ones, those of DHCPv6 option 40 or DHCPv4 option 136 (RFC 5192)
- * as the DHCP client's hook wrote them down, and as a last resort the default router.
+ * Returns the PAAs in the order in which to try them: the configured ones, those that the DHCP client's hook wrote from
+ * DHCPv6 option 40 or DHCPv4 option 136 (RFC 5192), and as a last resort the default router.
  */
 export async function discoverPaas({ configured, file, defaultRouter }: DiscoverySources): Promise<string[]> {
   const found = [...configured];
@@ -29,7 +29,7 @@ export async function discoverPaas({ configured, file, defaultRouter }: Discover
   return [...new Set(found)];
 }
 
-/** The addresses of such a file; anything else in it is left out. */
+/** The addresses in the text of a discovery file. Everything else is ignored. */
 export function addressesIn(text: string): string[] {
   return text
     .split('\n')
@@ -42,7 +42,7 @@ export function addressesIn(text: string): string[] {
 
 const run = promisify(execFile);
 
-/** Default routers, IPv6 first, with the interface of a link-local one. */
+/** The default routers, IPv6 first; a link-local one with its interface. */
 async function defaultRouters(): Promise<string[]> {
   const routers: string[] = [];
   for (const family of ['6', '4']) {
@@ -59,7 +59,7 @@ async function defaultRouters(): Promise<string[]> {
   return routers;
 }
 
-/** What a program prints; nothing if there is no such program, or no such route. */
+/** The output of a program. Empty if the program or the route does not exist. */
 async function output(program: string, parameters: readonly string[]): Promise<string> {
   return run(program, [...parameters]).then(
     ({ stdout }) => stdout,

@@ -11,16 +11,16 @@ import type { Attempt } from './attempt.js';
 import { type Binding, bindingOf, hookVariables, isSameBinding, pskOf, refusal } from './binding.js';
 import type { PacOptions } from './options.js';
 
-/** Subject of the hook runner: there is one mobile node here. */
+/** Subject of the node's hooks: this host is the only mobile node. */
 const NODE = 'mn';
 
-/** How long hooks may take when the daemon ends, in milliseconds. */
+/** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** The place from which hooks are run: session and care-of address. */
+/** What hooks are told about the node's location: session and care-of address. */
 type Place = Pick<Attempt, 'sessionId' | 'careOfAddress'>;
 
-/** What the node has of Mobile IPv6, from session to session, and its hooks. */
+/** Keeps the node's Mobile IPv6 state across sessions, and runs its hooks. */
 export class MobileNode {
   readonly #options: PacOptions;
   readonly #log: Logger;
@@ -43,7 +43,7 @@ export class MobileNode {
     return { binding: this.#binding && { ...binding, identity }, hooks: this.#hooks.status() };
   }
 
-  /** The assignment of a session against the one before it. */
+  /** Compares the assignment of a new session with the current one. */
   authorized(attempt: Attempt): void {
     const { event } = attempt.authorized ?? {};
     if (!event) return;
@@ -73,8 +73,8 @@ export class MobileNode {
   }
 
   /**
-   * The session is lost, but the home agent knows nothing of that: the next session, here or at another PAA, is given the
-   * same. Without one it ends with the lifetime.
+   * Keeps the binding after the session was lost: the home agent does not know that, and the next session, here or at
+   * another PAA, gets the same assignment. Without a next session the binding ends with its lifetime.
    */
   keepFor(milliseconds: number | undefined, place: Place): void {
     this.#expiry?.();
@@ -93,7 +93,7 @@ export class MobileNode {
     this.#hook('down', place, before, undefined);
   }
 
-  /** Runs the hook `down` if there is something to take down, and waits for it. */
+  /** Runs the hook `down` if there is a binding, and waits for it. */
   async stop(place: Place | undefined): Promise<void> {
     this.withdraw(place ?? { careOfAddress: '', sessionId: undefined });
     await this.#hooks.stop(HOOKS_AT_END);

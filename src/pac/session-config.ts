@@ -3,10 +3,12 @@ import type { PacConfig } from '../protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import type { PacOptions } from './options.js';
 
-/** Where one PAA of several is given up, in milliseconds, unless configured. */
+/** Default time limit for one PAA of several, in milliseconds. */
 const PCI_LIMIT_OF_SEVERAL = 10_000;
 
-/** What a session's machine is told. `limited`: there is another PAA to try, so PCI has a limit. */
+/**
+ * Returns the configuration of a session machine. `limited`: there is another PAA to try, so PCIs have a time limit.
+ */
 export function sessionConfig({ pana, mobility }: PacOptions, limited: boolean, exportKeys: boolean): PacConfig {
   return {
     vendorId: pana['vendor-id'],

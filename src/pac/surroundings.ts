@@ -2,11 +2,13 @@ import { type Surroundings, systemSurroundings } from '../runtime/surroundings/s
 import { type ReadCredentials, readCredentials } from './credentials.js';
 import { type DiscoverPaas, discoverPaas } from './discovery.js';
 
-/** What the PaC stands on. */
+/** The surroundings of the PaC. */
 export interface PacSurroundings extends Surroundings {
-  /** Certificates and keys, with the engine that proves them: a simulation's need not be TLS, see runtime/eap/engine.ts. */
+  /**
+   * Reads the node's credentials and their engine. A simulation's engine need not be TLS, see runtime/eap/engine.ts.
+   */
   readonly readCredentials: ReadCredentials;
-  /** Finds the PAAs of the link that the node is on. */
+  /** Finds the PAAs of the node's link. */
   readonly discoverPaas: DiscoverPaas;
 }
 

@@ -17,12 +17,15 @@ x509.cryptoProvider.set(
   webcrypto as unknown as Parameters<(crypto: Parameters<typeof x509.cryptoProvider.set>[0]) => void>[0],
 );
 
-/** RSA of 2048 bits, which node-forge signs with, or ECDSA with P-256, which it does not know and @peculiar/x509 signs with. */
+/**
+ * RSA with 2048 bits, signed by node-forge, or ECDSA with P-256, which node-forge does not support and @peculiar/x509
+ * signs.
+ */
 export type KeyKind = 'rsa' | 'p256';
 
 export const DAY = 86_400_000;
 const RSA_BITS = 2048;
-/** Clocks of other hosts may be behind. */
+/** Clocks of other hosts may be slow. */
 export const BACKDATED = 3_600_000;
 
 export interface Validity {
@@ -30,15 +33,15 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
-/** The last time that a certificate or CRL can name (RFC 5280 4.1.2.5), in milliseconds since 1970. */
+/** The last time that a certificate or CRL can contain (RFC 5280 4.1.2.5), in milliseconds since 1970. */
 const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** Throws OperatorError for more days than there are. */
+/** The validity from an hour ago for this many days. Throws OperatorError if the end is out of range. */
 export function validFor(days: number, now = Date.now()): Validity {
   return { notBefore: new Date(now - BACKDATED), notAfter: endAfter(days, now) };
 }
 
-/** When so many days have passed. Throws OperatorError if no certificate or CRL could say so. */
+/** The end of a validity of this many days. Throws OperatorError if a certificate or CRL cannot contain it. */
 export function endAfter(days: number, now: number): Date {
   const end = now + days * DAY;
   if (end <= LATEST) return new Date(end);
@@ -46,12 +49,12 @@ export function endAfter(days: number, now: number): Date {
   throw new OperatorError(`${days} days are more than there are until the year 10000: at most ${most}`);
 }
 
-/** Who a certificate is for: a server by host names, a client by its NAI. */
+/** The subject of a certificate: a server with host names, or a client with its NAI. */
 export type CertificateSubject =
   | { readonly kind: 'server'; readonly hosts: readonly string[] }
   | { readonly kind: 'client'; readonly nai: string };
 
-/** PEM texts; the key is PKCS #8. */
+/** A certificate and its key in PEM; the key is PKCS #8. */
 export interface Issued {
   readonly certificatePem: string;
   readonly keyPem: string;
@@ -76,14 +79,14 @@ function kindOf(key: KeyObject): KeyKind {
   throw new OperatorError(`a key of a CA here is RSA or P-256, not ${curve ?? key.asymmetricKeyType}`);
 }
 
-/** 20 octets at most, positive (RFC 5280 4.1.2.2). */
+/** A random positive serial number of at most 20 octets (RFC 5280 4.1.2.2). */
 function newSerial(): string {
   const octets = randomBytes(16);
   octets[0] = ((octets[0] ?? 0) & 0x7f) | 0x40;
   return octets.toString('hex');
 }
 
-/** A self-signed CA with a new key. */
+/** Creates a self-signed CA with a new key. */
 export async function makeCa(name: string, kind: KeyKind, validity: Validity): Promise<Issued> {
   const key = await newKey(kind);
   const { KeyUsageFlags } = x509;
@@ -105,8 +108,8 @@ export async function makeCa(name: string, kind: KeyKind, validity: Validity): P
 const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35';
 
 /**
- * A certificate for the same CA, in PEM: name, key, and extensions stay, so that all that it issued stays good. Throws
- * OperatorError for a CA that another one certified.
+ * Issues a new certificate, in PEM, for the same CA. Name, key and extensions stay, so that issued certificates stay
+ * valid. Throws OperatorError for a CA that another CA certified.
  */
 export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity): Promise<string> {
   const old = new X509Certificate(certificatePem);
@@ -119,13 +122,13 @@ export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity):
     ca: undefined,
     key,
     publicKey: createPublicKey(key),
-    // It may name the old certificate by its serial number, and nobody needs it on a self-signed one.
+    // It may identify the old certificate by its serial number, and a self-signed certificate does not need it.
     extensions: extensions.filter(({ type }) => type !== AUTHORITY_KEY_IDENTIFIER),
     validity,
   });
 }
 
-/** A certificate of this CA, with a key of its own, of the same kind as the CA's unless said. */
+/** Issues a certificate with a new key, by default of the same kind as the CA's. */
 export async function issueCertificate(
   ca: Issued,
   subject: CertificateSubject,
@@ -137,7 +140,7 @@ export async function issueCertificate(
   return { certificatePem, keyPem: pemOf(key) };
 }
 
-/** A certificate of this CA, in PEM, for a key that somebody has. */
+/** Issues a certificate, in PEM, for an existing key. */
 export async function certifyKey(
   ca: Issued,
   subject: CertificateSubject,
@@ -169,12 +172,12 @@ export async function certifyKey(
   });
 }
 
-/** A name of one common name, whatever characters it has. */
+/** A name that consists of one common name with any characters. */
 function nameOf(commonName: string): x509.Name {
   return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
 }
 
-/** What a certificate of ours was issued for; undefined for any other. */
+/** The subject of a certificate issued by this program; undefined for any other certificate. */
 export function subjectOf(certificatePem: string): CertificateSubject | undefined {
   const names = new x509.X509Certificate(certificatePem).getExtension(x509.SubjectAlternativeNameExtension)?.names;
   const of = (type: string) => (names?.items ?? []).flatMap((name) => (name.type === type ? [name.value] : []));
@@ -188,7 +191,7 @@ interface Request {
   readonly name: x509.Name;
   /** Undefined: self-signed. */
   readonly ca: Issued | undefined;
-  /** Of the CA. */
+  /** The key of the CA. */
   readonly key: KeyObject;
   readonly publicKey: KeyObject;
   readonly extensions: x509.Extension[];
@@ -200,12 +203,12 @@ function sign(request: Request): Promise<string> {
   return isRsa ? Promise.resolve(signWithForge(request)) : signWithX509(request);
 }
 
-/** Places in a TBSCertificate (RFC 5280 4.1). */
+/** Positions of fields in a TBSCertificate (RFC 5280 4.1). */
 const ISSUER = 3;
 const SUBJECT = 5;
 const EXTENSIONS_TAG = 3;
 
-/** Names and extensions enter octet for octet: node-forge would write them in encodings of its own. */
+/** Copies names and extensions octet for octet, because node-forge would encode them differently. */
 function signWithForge({ name, ca, key, publicKey, extensions, validity }: Request): string {
   const { asn1, pki, md } = forge;
   const { CONTEXT_SPECIFIC, UNIVERSAL } = asn1.Class;
@@ -227,7 +230,7 @@ function signWithForge({ name, ca, key, publicKey, extensions, validity }: Reque
   const sequence = asn1.create(UNIVERSAL, asn1.Type.SEQUENCE, true, list);
   fields.push(asn1.create(CONTEXT_SPECIFIC, EXTENSIONS_TAG as forge.asn1.Type, true, [sequence]));
   const digest = md.sha256.create().update(asn1.toDer(tbs).getBytes());
-  // A BIT STRING begins with the number of bits that are not used.
+  // A BIT STRING begins with the number of unused bits.
   signature.value = `\0${pki.privateKeyFromPem(pemOf(key)).sign(digest)}`;
   const der = Buffer.from(asn1.toDer(whole).getBytes(), 'latin1');
   return `${new x509.X509Certificate(der).toString('pem')}\n`;
@@ -237,7 +240,7 @@ async function signWithX509({ name, ca, key, publicKey, extensions, validity }: 
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: name,
-    // As a name, not as a text: it has to be octet for octet the CA's.
+    // The encoded name instead of its text: it must equal the CA's name octet for octet.
     issuer: ca ? new x509.X509Certificate(ca.certificatePem).subjectName : name,
     ...validity,
     publicKey: await publicKeyOf(publicKey),
@@ -264,19 +267,22 @@ async function publicKeyOf(key: KeyObject) {
   return webcrypto.subtle.importKey('spki', der, algorithmOf(key), true, ['verify']);
 }
 
-/** The authorityKeyIdentifier of what this CA signs (RFC 5280 4.2.1.1); none for a CA without an identifier of its key. */
+/**
+ * The authorityKeyIdentifier of certificates of this CA (RFC 5280 4.2.1.1). Empty if the CA has no
+ * subjectKeyIdentifier.
+ */
 function authorityKeyIdentifierOf(caPem: string): x509.Extension[] {
   const own = new x509.X509Certificate(caPem).getExtension(x509.SubjectKeyIdentifierExtension);
   return own ? [new x509.AuthorityKeyIdentifierExtension(own.keyId)] : [];
 }
 
-/** A certificate on a CRL. `serialNumber` in hexadecimal. */
+/** An entry of a CRL. `serialNumber` in hexadecimal. */
 export type RevokedCertificate = Pick<
   x509.X509CrlEntryParams,
   'serialNumber' | 'revocationDate' | 'reason' | 'invalidity'
 >;
 
-/** What a CRL of ours says. `number`: cRLNumber (RFC 5280 5.2.3); undefined for a CRL that has none. */
+/** The content of a CRL. `number`: cRLNumber (RFC 5280 5.2.3); undefined if the CRL has none. */
 export interface CrlContent {
   readonly entries: readonly RevokedCertificate[];
   readonly number: bigint | undefined;
@@ -286,7 +292,7 @@ export interface CrlContent {
 
 const CRL_NUMBER = '2.5.29.20';
 
-/** A CRL of this CA; entries may be serial numbers in hexadecimal, revoked at `thisUpdate`. */
+/** Creates a CRL of this CA. An entry may be just a serial number in hexadecimal, revoked at `thisUpdate`. */
 export async function makeCrl(
   ca: Issued,
   entries: readonly (string | RevokedCertificate)[],
@@ -313,7 +319,7 @@ export async function makeCrl(
   return `${crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL')}\n`;
 }
 
-/** Reads a CRL that `makeCrl` made. Throws for anything else. */
+/** Reads a CRL that `makeCrl` created. Throws for any other. */
 export function readCrlContent(pem: string): CrlContent {
   const { entries, extensions, thisUpdate, nextUpdate } = new x509.X509Crl(pem);
   const number = extensions.find(({ type }) => type === CRL_NUMBER);
@@ -330,7 +336,7 @@ export function readCrlContent(pem: string): CrlContent {
   };
 }
 
-/** A small positive INTEGER in DER. */
+/** Encodes a small positive INTEGER in DER. */
 function integer(value: bigint): Uint8Array {
   const digits = value.toString(16);
   const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
@@ -338,7 +344,7 @@ function integer(value: bigint): Uint8Array {
   return Buffer.concat([Buffer.of(2, content.length), content]);
 }
 
-/** The serial number of a certificate, hexadecimal. */
+/** The serial number of a certificate in hexadecimal. */
 export function serialOf(certificatePem: string): string {
   return new X509Certificate(certificatePem).serialNumber.toLowerCase();
 }

@@ -25,13 +25,13 @@ import {
   validFor,
 } from './certificate-authority.js';
 
-/** Days that a CRL is good for, unless its predecessor was good for longer or shorter. */
+/** Default validity of a CRL in days, unless the CRL that it replaces had another one. */
 export const CRL_DAYS = 30;
 
-/** How long a command waits for another one on the same folder, in milliseconds. */
+/** How long a command waits for another command on the same folder, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
 
-/** A bad wish of the operator's: shown as it is, without a stack. */
+/** An invalid request of the operator, shown without a stack. */
 export class PkiError extends CodedError<'ERR_PKI'> {
   override readonly name = 'PkiError';
 
@@ -40,33 +40,36 @@ export class PkiError extends CodedError<'ERR_PKI'> {
   }
 }
 
-/** A certificate, or the CRL, of a folder. */
+/** A certificate or the CRL of a folder. */
 export interface PkiEntry {
   readonly name: string;
   readonly kind: 'ca' | 'crl' | 'server' | 'client' | 'other';
   /** Host names, the NAI, or the common name. */
   readonly subject: string;
-  /** Hexadecimal; of a CRL its number in decimal. */
+  /** The serial number in hexadecimal; of a CRL, its number in decimal. */
   readonly serial: string;
   /** Milliseconds since 1970, UTC. */
   readonly notAfter: number;
   readonly state: 'valid' | 'expired' | 'revoked';
 }
 
-/** Certificates of the CA itself, and what is no certificate. */
+/** Names that no issued certificate can have. */
 const RESERVED = new Set(['ca', 'crl']);
 
 const KEY_MODE = 0o600;
 
-/** Folder of the certificates that `renew` replaced, which may still be valid: NAME/SERIAL.pem. */
+/** Folder of replaced certificates, which may still be valid: NAME/SERIAL.pem. */
 const PREVIOUS = 'previous';
 
-/** Within this process operations on one folder wait for each other here, since the file lock would stop the event loop. */
+/**
+ * Operations of this process on one folder run one after another, because waiting for the file lock would block the
+ * event loop.
+ */
 const queues = new Map<string, Promise<unknown>>();
 
 /**
  * A small CA in a folder: ca.pem, ca-key.pem, crl.pem, and NAME.pem with NAME-key.pem for each certificate. Keys have
- * mode 0600. Every change is a whole file, on disk before it has its name, and under a lock.
+ * mode 0600. Every file is written to disk under another name and then renamed, under a lock.
  */
 export class PkiFolder {
   readonly #folder: string;
@@ -81,19 +84,19 @@ export class PkiFolder {
   async init(name: string, kind: KeyKind, days: number, crlDays = CRL_DAYS): Promise<void> {
     if (name.trim() === '') throw new PkiError('a CA needs a name');
     const validity = validFor(days);
-    // Found before there is a CA without a CRL.
+    // Throws for invalid days before anything is written.
     endAfter(crlDays, Date.now());
     await makeFolder(this.#folder, 0o700);
     await this.#locked(async () => {
       if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
       const ca = await makeCa(name, kind, validity);
-      // ca.pem comes last: with it all is there, and without it this can be done again.
+      // ca.pem is written last: if it exists, everything exists; otherwise the command can be repeated.
       await this.#writeCrl(ca, [], crlDays);
       await this.#write('ca', ca);
     });
   }
 
-  /** Writes NAME.pem and NAME-key.pem; returns the path of the first. */
+  /** Writes NAME.pem and NAME-key.pem. Returns the path of the certificate. */
   async issue(name: string, subject: CertificateSubject, validity: Validity, kind?: KeyKind): Promise<string> {
     checkFileName(name);
     if (RESERVED.has(name)) throw new PkiError(`"${name}" is the CA's own name`);
@@ -106,8 +109,9 @@ export class PkiFolder {
   }
 
   /**
-   * Issues a certificate anew, for the same names: for the same key, which need not be here, or for a new one of this kind.
-   * The one before stays valid until it expires or the name is revoked. `ca`: the CA itself, for the same key. Returns the path.
+   * Issues a certificate again for the same names: for the same key, which need not be in the folder, or for a new key
+   * of this kind. The old certificate stays valid until it expires or the name is revoked. `ca` renews the CA itself
+   * with the same key. Returns the path.
    */
   renew(name: string, validity: Validity, newKey?: { readonly kind: KeyKind | undefined }): Promise<string> {
     return this.#locked(async () => {
@@ -136,7 +140,7 @@ export class PkiFolder {
     });
   }
 
-  /** Puts a certificate on the CRL, with those that it replaced; returns how many are new there. */
+  /** Adds a certificate and those that it replaced to the CRL. Returns how many were added. */
   async revoke(name: string): Promise<number> {
     if (name === 'ca') throw new PkiError('a CA cannot revoke itself: take its certificate from tls.ca of every host');
     return this.#locked(async () => {
@@ -152,7 +156,7 @@ export class PkiFolder {
     });
   }
 
-  /** Makes the CRL anew, with what it holds, for so many days, or as many as before. Returns when it is out of date. */
+  /** Writes a new CRL with the same entries, valid for this many days or as many as before. Returns its nextUpdate. */
   renewCrl(days?: number): Promise<Date> {
     return this.#locked(async () => this.#writeCrl(await this.#ca(), (await this.#crl())?.entries ?? [], days));
   }
@@ -175,7 +179,7 @@ export class PkiFolder {
         if (name === 'ca' || !(error instanceof PkiError)) throw error;
         return undefined;
       });
-      // Some other file of the operator's.
+      // Not a certificate of this folder.
       if (pem === undefined) continue;
       const certificate = new X509Certificate(pem);
       const subject = name === 'ca' ? undefined : subjectOf(pem);
@@ -234,7 +238,7 @@ export class PkiFolder {
     return pem;
   }
 
-  /** Certificates that `renew` has replaced. */
+  /** Certificates that `renew` replaced. */
   async #previous(name: string): Promise<string[]> {
     const folder = join(PREVIOUS, name);
     const files = await readdir(join(this.#folder, folder)).catch((error: NodeJS.ErrnoException) => {
@@ -289,7 +293,8 @@ export class PkiFolder {
     try {
       await handle.writeFile(text);
       if (before) {
-        // Whoever could read the file before, such as the group of a daemon, still can; a key is never everybody's.
+        // Keep owner and group of the old file, so that the same users can read it. A key is never readable by
+        // everybody.
         await handle.chown(before.uid, before.gid).catch(() => undefined);
         await handle.chmod(before.mode & (mode === KEY_MODE ? 0o770 : 0o777));
       }
@@ -305,7 +310,10 @@ export class PkiFolder {
     await folder.sync().finally(() => folder.close());
   }
 
-  /** Runs alone among all processes on this folder; the lock ends with its process, however that ends. */
+  /**
+   * Runs an action under a lock on the folder among all processes. The lock ends with the process, even if it is
+   * killed.
+   */
   async #locked<T>(run: () => Promise<T>): Promise<T> {
     const folder = resolve(this.#folder);
     const result = (queues.get(folder) ?? Promise.resolve()).then(() => this.#alone(run));
@@ -324,10 +332,10 @@ export class PkiFolder {
     const { default: Database } = await import('better-sqlite3');
     const path = join(this.#folder, '.lock');
     await (await open(path, 'a', 0o600)).close();
-    // SQLite's own file lock; nothing is ever written to the database.
+    // The lock is SQLite's file lock. Nothing is written to the database.
     const lock = new Database(path, { timeout: this.#lockTimeout });
     try {
-      // No journal on disk: also where the disk is full, the lock can be had.
+      // Without a journal on disk the lock can be taken even if the disk is full.
       lock.pragma('journal_mode = MEMORY');
       lock.exec('BEGIN EXCLUSIVE');
     } catch (error) {
@@ -348,13 +356,13 @@ export class PkiFolder {
   }
 }
 
-/** Names of the folder's own files. Throws PkiError. */
+/** Names that are safe as file names in the folder. Throws PkiError. */
 function checkFileName(name: string): void {
   if (/^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,63}$/.test(name)) return;
   throw new PkiError(`"${name}" cannot be a file name: letters, digits and . _ @ + -, a letter or digit first`);
 }
 
-/** Names that a subjectAltName can hold (RFC 5280 4.2.1.6), and that somebody can have. Throws PkiError. */
+/** Names that a subjectAltName can hold (RFC 5280 4.2.1.6) and that are plausible. Throws PkiError. */
 function checkSubject(subject: CertificateSubject): void {
   if (subject.kind === 'client') {
     if (/^[\x21-\x7e]{1,253}$/.test(subject.nai)) return;

@@ -6,7 +6,7 @@ import { print, table } from '../runtime/cli/cli.js';
 import { OperatorError } from '../runtime/system/failure.js';
 
 const dir = { type: 'string', default: 'pki', description: 'folder of the CA' } as const;
-/** Milliseconds. */
+/** Milliseconds in a day. */
 const DAY = 86_400_000;
 
 const kind = {

@@ -10,7 +10,7 @@ import { measureHandshake } from './handshake.js';
 import { BenchNode } from './node.js';
 
 export interface BenchOptions {
-  /** Bootstraps of each kind. */
+  /** Number of bootstraps of each kind. */
   readonly count: number;
   readonly atOnce: number;
 }
@@ -18,7 +18,7 @@ export interface BenchOptions {
 const HANDSHAKES = 300;
 const WARM_UP = 40;
 
-/** CPU milliseconds so far. */
+/** CPU time so far in milliseconds. */
 interface Cpu {
   readonly pac: number;
   readonly paa: number;
@@ -28,13 +28,13 @@ interface Cpu {
 interface Phase {
   readonly name: string;
   readonly times: readonly number[];
-  /** Milliseconds. */
+  /** Wall-clock time in milliseconds. */
   readonly wall: number;
-  /** Per bootstrap. */
+  /** CPU time per bootstrap. */
   readonly cpu: Cpu;
 }
 
-/** Measures the bare TLS handshake and whole bootstraps in one run, and prints figures. */
+/** Measures bare TLS handshakes and whole bootstraps in one run, and prints the figures. */
 export async function runBench({ count, atOnce }: BenchOptions): Promise<void> {
   print(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}`);
   const lab = await Lab.make({
@@ -95,13 +95,13 @@ async function measure(lab: Lab, name: string, nodes: readonly BenchNode[], atOn
   await Promise.all(Array.from({ length: atOnce }, worker));
   const wall = performance.now() - started;
   const spent = await cpuOf(lab);
-  // Not part of the figures: sessions end when all are measured.
+  // Not measured: sessions end after all measurements.
   for (const node of nodes) await node.terminate();
   const each = (part: keyof Cpu) => (spent[part] - before[part]) / nodes.length;
   return { name, times, wall, cpu: { pac: each('pac'), paa: each('paa'), aaa: each('aaa') } };
 }
 
-/** The nodes are in this process; the daemons say it of themselves. */
+/** CPU time of the nodes, from this process, and of the daemons, from their metrics. */
 async function cpuOf(lab: Lab): Promise<Cpu> {
   const [paa, aaa] = await Promise.all(
     ['paa', 'aaa'].map(async (name) => {

@@ -9,23 +9,23 @@ import { type HookJob, type HookLane, HookRunner } from '../../runtime/hooks/run
 import { systemHost } from '../../runtime/system/host.js';
 import { hookPath } from '../lab.js';
 
-/** What the process says on its standard output, as JSON. Times in milliseconds. */
+/** The result that the process prints as JSON. Times in milliseconds. */
 export interface EnforcementFigures {
-  /** All clients at once, a run of the hook for each, and in batches. */
+  /** All clients at once: with one run of the hook for each, and in batches. */
   readonly alone: number;
   readonly batched: number;
-  /** Of permits one after another. */
+  /** Permits one after another. */
   readonly one: readonly number[];
 }
 
 const INTERFACE = 'access0';
 const SINGLES = 200;
 const WARM_UP = 5;
-/** As `hooks.parallel` and `hooks.timeout` are by default. */
+/** The defaults of `hooks.parallel` and `hooks.timeout`. */
 const PARALLEL = 8;
 const TIMEOUT = 30_000;
 
-/** The nth client and its MAC address. */
+/** Address and MAC address of the nth client. */
 const address = (n: number) => `2001:db8:a::${(n + 1).toString(16)}`;
 const mac = (n: number) =>
   `02:00:00:${[16, 8, 0].map((bits) => ((n >> bits) & 0xff).toString(16).padStart(2, '0')).join(':')}`;
@@ -33,12 +33,12 @@ const mac = (n: number) =>
 function system(program: string, parameters: readonly string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(program, parameters, (error, stdout) => (error ? reject(error) : resolve(stdout)));
-    // It need not read it.
+    // The hook need not read its input.
     child.stdin?.on('error', () => undefined).end(input);
   });
 }
 
-/** A link with the clients as the router knows its neighbours. */
+/** Creates a link and neighbour entries for the clients. */
 async function makeLink(clients: number): Promise<void> {
   await system('ip', ['link', 'add', INTERFACE, 'type', 'veth', 'peer', 'name', 'clients0']);
   for (const name of [INTERFACE, 'clients0']) await system('ip', ['link', 'set', name, 'up']);

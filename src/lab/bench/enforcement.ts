@@ -8,7 +8,7 @@ import type { EnforcementFigures } from './enforcement-process.js';
 const run = promisify(execFile);
 const PROCESS = fileURLToPath(new URL('enforcement-process.js', import.meta.url));
 
-/** Permits of so many clients through ep-nft.sh, in a network namespace that ends with its process. */
+/** Measures permits of many clients with ep-nft.sh, in a network namespace that ends with its process. */
 export async function runEnforcementBench(clients: number): Promise<void> {
   print(`\n(d) the enforcement point, ep-nft.sh with ${clients} clients on a link in a network namespace:\n`);
   const unshare = ['--net', ...(process.getuid?.() === 0 ? [] : ['--map-root-user'])];

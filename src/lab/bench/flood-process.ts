@@ -6,25 +6,25 @@ import { Lab, type Place, REALM } from '../lab.js';
 import { FLOOD_SOURCE } from './flood-source.js';
 import { BenchNode } from './node.js';
 
-/** What the process says on its standard output, as JSON. Times in milliseconds. */
+/** The result that the process prints as JSON. Times in milliseconds. */
 export interface FloodFigures {
-  /** PCIs sent in a second, and PCIs that the PAA read of them. */
+  /** PCIs sent per second, and PCIs that the PAA read per second. */
   readonly rate: number;
   readonly read: number;
-  /** Of nodes one after another, each from a network of its own, how long they took to get in. */
+  /** Bootstrap times of nodes, one after another, each from a different network. */
   readonly times: readonly number[];
   readonly late: number;
-  /** CPU seconds of the PAA in a second. */
+  /** CPU seconds of the PAA per second. */
   readonly load: number;
-  /** Octets of the PAA's memory: before, and as often as a node got in. */
+  /** Memory of the PAA in octets: at the start, and after each node. */
   readonly memory: readonly number[];
 }
 
-/** Seconds of a flood, and how long a node may take. */
+/** Duration of a flood in seconds, and time limit of a node. */
 const SECONDS = 30;
 const PATIENCE = 15_000;
 
-/** The flood is on before the first node comes. */
+/** How long the flood runs before the first node starts, in milliseconds. */
 const LEAD = 2_000;
 
 const PAA_ADDRESS = '10.66.0.1';
@@ -35,7 +35,7 @@ function system(program: string, parameters: readonly string[]): Promise<string>
   });
 }
 
-/** Every address of 10.0.0.0/8 is one of this namespace, and its sockets may have the buffers that they ask for. */
+/** Makes all of 10.0.0.0/8 local to this namespace, and allows large socket buffers. */
 async function makeNetwork(): Promise<void> {
   await system('ip', ['link', 'set', 'lo', 'up']);
   await system('ip', ['address', 'add', `${PAA_ADDRESS}/32`, 'dev', 'lo']);
@@ -43,7 +43,7 @@ async function makeNetwork(): Promise<void> {
   for (const name of ['all', 'default', 'lo']) await writeFile(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
 }
 
-/** Counters and gauges of the PAA by the beginning of their line. */
+/** Reads counters and gauges of the PAA. The returned function finds one by the beginning of its line. */
 async function read(lab: Lab): Promise<(line: string) => number> {
   const text = String(await callDaemon(lab.socket('paa'), 'GET', '/metrics'));
   return (line) => {

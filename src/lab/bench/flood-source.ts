@@ -1,6 +1,6 @@
 /**
- * A program that sends PCIs over IPv4 with written source addresses, which Node has no sockets for: 2^20 of them in
- * 10.100.0.0/12, of 4,096 networks. Arguments: destination, port, datagrams a second, seconds.
+ * A program that sends PCIs over IPv4 with forged source addresses, which Node's sockets cannot do: 2^20 addresses of
+ * 4,096 networks in 10.100.0.0/12. Arguments: destination, port, datagrams per second, seconds.
  */
 export const FLOOD_SOURCE = `
 #define _GNU_SOURCE

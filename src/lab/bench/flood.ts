@@ -9,7 +9,10 @@ const run = promisify(execFile);
 const PROCESS = fileURLToPath(new URL('flood-process.js', import.meta.url));
 const COST = fileURLToPath(new URL('pci-cost.js', import.meta.url));
 
-/** Nodes that get in while PCIs come at these rates a second, in a network namespace that ends with its process. */
+/**
+ * Measures bootstraps of nodes while PCIs arrive at these rates per second, in a network namespace that ends with its
+ * process.
+ */
 export async function runFloodBench(rates: readonly number[]): Promise<void> {
   print('\n(e) a flood of PCIs from 2^20 addresses, and nodes that start in it, one after another:\n');
   const problem = await missing();

@@ -10,7 +10,7 @@ import { UdpSocket } from '../../runtime/net/udp.js';
 import { Driver } from '../../runtime/system/driver.js';
 import type { Place } from '../lab.js';
 
-/** What a PaC does by default; see the options of pana-pac. */
+/** The defaults of a PaC, see the options of pana-pac. */
 const CONFIG = {
   vendorId: 32473,
   prf: [5, 2],
@@ -30,7 +30,7 @@ const CONFIG = {
   exportKeys: false,
 } as const;
 
-/** A mobile node without hooks or logs: many fit into one process. */
+/** A mobile node without hooks and logs, so that many fit into one process. */
 export class BenchNode {
   readonly #paa: Place;
   readonly #credentials: PeerCredentials;
@@ -43,14 +43,17 @@ export class BenchNode {
   #closed: (() => void) | undefined;
   #homeAddress: string | undefined;
 
-  /** `address`: its own one; without it the system chooses. */
+  /** `address`: local address. Undefined: chosen by the system. */
   constructor(paa: Place, credentials: PeerCredentials, address?: string) {
     this.#paa = paa;
     this.#credentials = credentials;
     this.#from = address === undefined ? {} : { address };
   }
 
-  /** From PCI to PAN[C], in milliseconds. Rejects if the node is not authorised, or gets no home address. */
+  /**
+   * Runs a bootstrap from PCI to PAN[C]. Resolves with its duration in milliseconds. Rejects if the node is not
+   * authorized or gets no home address.
+   */
   async bootstrap(): Promise<number> {
     this.#socket = await UdpSocket.connect(this.#paa, this.#from, (octets) =>
       this.#driver?.feed({ type: 'datagram', octets }),
@@ -64,12 +67,12 @@ export class BenchNode {
     return performance.now() - started;
   }
 
-  /** What the node was given, as text. */
+  /** The assigned home address as text. */
   get homeAddress(): string | undefined {
     return this.#homeAddress;
   }
 
-  /** Forgets everything without a word. */
+  /** Frees everything without sending a message. */
   async abandon(): Promise<void> {
     this.#driver?.stop();
     this.#eap?.close();

@@ -52,8 +52,9 @@ const CONFIG: NasConfig = {
 };
 
 /**
- * A program of the bench, which prints it: CPU microseconds of a PCI that is not answered, from the socket's `message` event
- * through driver and machine to the counters, over as many sources as a table of the limiter has cells.
+ * Measures in CPU microseconds what an unanswered PCI costs, from the socket's `message` event through driver and
+ * machine to the counters, with as many sources as a limiter table has cells. The bench runs this as its own program
+ * and reads its output.
  */
 function measureRefusedPci(): number {
   const metrics = new Metrics('bench');

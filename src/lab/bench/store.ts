@@ -8,26 +8,28 @@ import { Store } from '../../store/store.js';
 import { quantile } from '../statistics.js';
 
 export interface StoreBenchOptions {
-  /** Leases of the large store. */
+  /** Number of leases in the large store. */
   readonly leases: number;
-  /** `postgres://…` of an empty database for the large store; undefined: SQLite files. */
+  /** `postgres://…` of an empty database for the large store. Undefined: SQLite files. */
   readonly postgres: string | undefined;
 }
 
-/** Leases of the small store. */
+/** Number of leases in the small store. */
 const SMALL = 1_000;
 
-/** Assignments that are measured, one after another on either store in turn, and how many at once. */
+/** Number of measured assignments, alternating between the stores, and how many run at once. */
 const MEASURED = 500;
 const AT_ONCE = 64;
 
-/** Subscribers of a chunk of an import, and of a chunk of bootstraps. */
+/** Number of subscribers per chunk of an import, and per chunk of bootstraps. */
 const CHUNK = 1_000;
 
 const HOME_AGENTS = 4;
 const HOUR = 3_600_000;
 
-/** Imports subscribers, gives each a lease, and measures what one more assignment costs: the small store beside the large. */
+/**
+ * Imports subscribers, gives each a lease, and measures what one more assignment costs in a small and in a large store.
+ */
 export async function runStoreBench({ leases, postgres }: StoreBenchOptions): Promise<void> {
   if (postgres !== undefined && !isPostgresUrl(postgres)) throw new TypeError('not postgres://…');
   const folder = await mkdtemp(join(tmpdir(), 'pana-bench-'));
@@ -76,11 +78,11 @@ function progress(what: string, done: number, of: number): void {
 }
 
 interface Filled {
-  /** Milliseconds. */
+  /** Durations in milliseconds. */
   readonly staged: number;
   readonly finished: number;
   readonly assigned: number;
-  /** Octets. */
+  /** Memory in octets. */
   readonly memory: number;
 }
 
@@ -102,7 +104,7 @@ async function fill(store: Store, count: number, onProgress: typeof progress): P
   const look = () => {
     memory = Math.max(memory, process.memoryUsage.rss());
   };
-  // Some more than have leases: they are the ones that are measured.
+  // More subscribers than leases: those without a lease are measured.
   const total = count + 2 * MEASURED;
   const started = performance.now();
   for (let from = 0; from < total; from += CHUNK) {
@@ -134,7 +136,7 @@ interface Subject {
   readonly count: number;
 }
 
-/** New leases and their end, in turn on each store: both meet the same disk. */
+/** Measures new leases and their end, alternating between the stores so that both use the same disk conditions. */
 async function showAssignments(subjects: readonly Subject[]): Promise<void> {
   const rows: { alone: number[]; together: number; refreshed: number[] }[] = [];
   for (const _ of subjects) rows.push({ alone: [], together: 0, refreshed: [] });

@@ -10,7 +10,7 @@ import { type Host, hasProgram } from './hosts.js';
 
 const run = promisify(execFile);
 
-/** Where packages put it. */
+/** Where distributions install charon. */
 const PROGRAMS = ['/usr/lib', '/usr/libexec'].flatMap((folder) =>
   ['ipsec', 'strongswan'].map((name) => join(folder, name, 'charon')),
 );
@@ -18,12 +18,12 @@ const PROGRAMS = ['/usr/lib', '/usr/libexec'].flatMap((folder) =>
 /** How long charon may take to answer, in milliseconds. */
 const LIMIT = 10_000;
 
-/** The program; undefined where strongSwan with swanctl is not installed. */
+/** The path of charon. Undefined: strongSwan with swanctl is not installed. */
 export function charonProgram(): string | undefined {
   return hasProgram('swanctl') ? PROGRAMS.find((path) => existsSync(path)) : undefined;
 }
 
-/** Whether the kernel has ESP: without it there are IKE_SAs and no CHILD_SAs. */
+/** Whether the kernel supports ESP. Without it there are IKE_SAs but no CHILD_SAs. */
 export async function hasEsp(namespace: string): Promise<boolean> {
   const state = ['src', '2001:db8::1', 'dst', '2001:db8::2', 'proto', 'esp', 'spi', '0x1000'];
   const keys = ['enc', 'cipher_null', '', 'auth', 'hmac(sha1)', `0x${'00'.repeat(20)}`];
@@ -36,18 +36,18 @@ export async function hasEsp(namespace: string): Promise<boolean> {
   return true;
 }
 
-/** An IKE_SA as charon lists it. */
+/** An IKE_SA in charon's list. */
 export interface IkeSa {
   readonly connection: string;
   readonly id: number;
   readonly state: string;
   readonly remoteId: string;
   readonly version: number;
-  /** Whether there is a CHILD_SA. */
+  /** Whether it has a CHILD_SA. */
   readonly child: boolean;
 }
 
-/** Reads the output of `swanctl --list-sas --raw`. */
+/** Parses the output of `swanctl --list-sas --raw`. */
 export function parseSas(text: string): IkeSa[] {
   return text
     .split('\n')
@@ -63,7 +63,7 @@ export function parseSas(text: string): IkeSa[] {
     .sort((a, b) => a.id - b.id);
 }
 
-/** strongSwan's charon on a host of the lab, in its usual places. */
+/** strongSwan's charon on a host of the lab, with its usual paths. */
 export class HostCharon {
   readonly #host: Host;
   readonly #process: ChildProcess;
@@ -74,7 +74,7 @@ export class HostCharon {
     this.#process = spawn(command, parameters, { stdio: 'ignore' });
   }
 
-  /** Rejects with OperatorError when it does not come up. */
+  /** Rejects with OperatorError if charon does not start. */
   static async start(host: Host, program: string): Promise<HostCharon> {
     const charon = new HostCharon(host, program);
     const limit = performance.now() + LIMIT;
@@ -91,8 +91,8 @@ export class HostCharon {
   }
 
   /**
-   * When the last IKE_SA that is up was begun (the first message of IKE_SA_INIT) and when it was up, in milliseconds since
-   * 1970, by its log.
+   * When the last established IKE_SA began (the first message of IKE_SA_INIT) and when it was established, according to
+   * charon's log, in milliseconds since 1970.
    */
   async times(): Promise<{ readonly began: number; readonly up: number } | undefined> {
     const lines = (await readFile(join(this.#host.folder, 'run', 'charon.log'), 'utf8')).split('\n');

@@ -7,7 +7,7 @@ import { report } from './report.js';
 /** `pana-mip6 lab`. */
 export async function labCommand({ wait, json }: { readonly wait: boolean; readonly json: boolean }): Promise<void> {
   const interruption = new AbortController();
-  // Another one does not stop the clearing up.
+  // Further signals must not interrupt the clean-up.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.abort());
   const say = (text: string) => {
     if (json) process.stderr.write(`${text}\n`);

@@ -6,12 +6,13 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Namespaces and folders of labs, with the process that made them. */
+/** Names of namespaces and folders of labs, with the pid of the process that created them. */
 const OURS = /^pana-lab-(\d+)-/;
 
 /**
- * Runs a command on a host, with the host's own /run, /etc/swanctl and /etc/strongswan.conf in their usual places: `ip netns
- * exec` gives the command mounts of its own. Programs that may touch nothing but their usual places (AppArmor) work like that.
+ * Returns a script that runs a command on a host, with the host's own /run, /etc/swanctl and /etc/strongswan.conf at
+ * their usual paths: `ip netns exec` gives the command its own mounts. This also suits programs that AppArmor confines
+ * to their usual paths.
  */
 function enterScript(namespace: string, folder: string): string {
   return `#!/bin/sh
@@ -41,7 +42,7 @@ const STRONGSWAN = `charon {
 }
 `;
 
-/** Whether a program can be started by its name. */
+/** Whether a program is in the PATH. */
 export function hasProgram(name: string): boolean {
   try {
     execFileSync('sh', ['-c', 'command -v "$1"', 'sh', name], { stdio: 'ignore' });
@@ -51,7 +52,7 @@ export function hasProgram(name: string): boolean {
   }
 }
 
-/** A host of the lab: a network namespace, and folders of its own where IKE has them. */
+/** A host of the lab: a network namespace, with its own folders for IKE. */
 export class Host {
   readonly name: string;
   readonly namespace: string;
@@ -71,34 +72,34 @@ export class Host {
     await writeFile(join(host.folder, 'strongswan.conf'), STRONGSWAN);
     await writeFile(host.enter, enterScript(host.namespace, host.folder));
     await run('ip', ['netns', 'add', host.namespace]);
-    // An address can be used at once: nobody else is there.
+    // Addresses are usable at once, because there can be no duplicates.
     for (const which of ['all', 'default']) await host.set(`ipv6/conf/${which}/accept_dad`, 0);
     await host.ip('link set lo up');
     return host;
   }
 
-  /** A shell script that runs its arguments here. */
+  /** The path of a shell script that runs its arguments on this host. */
   get enter(): string {
     return join(this.folder, 'enter');
   }
 
-  /** What stands in front of a command line that is to run here. */
+  /** The command line prefix that runs a command on this host. */
   get launcher(): readonly string[] {
     return ['sh', this.enter];
   }
 
-  /** Runs a command here; resolves with its output. */
+  /** Runs a command on this host. Resolves with its output. */
   async exec(...command: readonly string[]): Promise<string> {
     const [program = '', ...parameters] = [...this.launcher, ...command];
     return (await run(program, parameters)).stdout;
   }
 
-  /** Words of an `ip` command. */
+  /** Runs `ip` with these words. */
   async ip(words: string): Promise<void> {
     await run('ip', ['-n', this.namespace, ...words.split(' ')]);
   }
 
-  /** A setting under /proc/sys/net. */
+  /** Writes a setting under /proc/sys/net. */
   async set(path: string, value: number): Promise<void> {
     await run('ip', ['netns', 'exec', this.namespace, 'sh', '-c', `echo ${value} >/proc/sys/net/${path}`]);
   }
@@ -108,7 +109,7 @@ export class Host {
   }
 }
 
-/** A link between two hosts: the interface and the address with prefix of each. */
+/** Creates a link between two hosts, given the interface and the address with prefix of each. */
 export async function link(
   [one, oneInterface, oneAddress]: readonly [Host, string, string],
   [other, otherInterface, otherAddress]: readonly [Host, string, string],
@@ -121,19 +122,19 @@ export async function link(
   await other.ip(`link set ${otherInterface} up`);
 }
 
-/** Ends what runs in a namespace, and the namespace. */
+/** Ends the processes in a namespace and removes the namespace. */
 async function removeNamespace(name: string): Promise<void> {
   const pids = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }));
   for (const pid of pids.stdout.split('\n').filter((line) => line !== '')) signalTo(Number(pid), 'SIGKILL');
   await run('ip', ['netns', 'delete', name]).catch(() => undefined);
 }
 
-/** A new folder for a lab of this process. */
+/** Creates a folder for a lab of this process. */
 export function makeFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), `pana-lab-${process.pid}-`));
 }
 
-/** Removes namespaces and folders of labs whose process is gone. Resolves with their names. */
+/** Removes namespaces and folders of labs whose process has ended. Resolves with their names. */
 export async function removeLeftovers(): Promise<string[]> {
   const { stdout } = await run('ip', ['netns', 'list']);
   const namespaces = stdout.split('\n').map((line) => line.split(' ', 1)[0] ?? '');
@@ -141,7 +142,7 @@ export async function removeLeftovers(): Promise<string[]> {
   for (const name of left) await removeNamespace(name);
   for (const name of (await readdir(tmpdir())).filter(isLeft)) {
     const path = join(tmpdir(), name);
-    // Anybody may have a folder there with such a name.
+    // Another user may own a folder with such a name.
     const owner = await lstat(path).catch(() => undefined);
     if (owner?.uid !== process.getuid?.()) continue;
     await rm(path, { recursive: true, force: true });
@@ -155,7 +156,7 @@ function isLeft(name: string): boolean {
   return pid > 0 && !signalTo(pid, 0);
 }
 
-/** Whether there was such a process. */
+/** Sends a signal. Returns whether the process exists. */
 function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(pid, signal);

@@ -28,15 +28,15 @@ const PICTURE = `
                                          home link 2001:db8:1::/64`;
 
 export interface NetworkLabOptions {
-  /** Called before the session ends, with commands for a look around. */
+  /** Called before the session ends, with commands to inspect the lab. */
   readonly look?: ((commands: string) => Promise<void>) | undefined;
-  /** What happens at the moment, for people. */
+  /** Called with the current step, for people. */
   readonly say: (text: string) => void;
-  /** Ends the lab before its time. */
+  /** Ends the lab early. */
   readonly signal: AbortSignal;
 }
 
-/** Builds the lab, goes through the paper's phases, and removes what it built. Rejects with OperatorError. */
+/** Builds the lab, runs the paper's phases, and removes what it built. Rejects with OperatorError. */
 export async function runNetworkLab(options: NetworkLabOptions): Promise<Finding[]> {
   if (process.platform !== 'linux') throw new OperatorError('the lab needs network namespaces, which Linux has');
   if (process.getuid?.() !== 0) throw new OperatorError('network namespaces need root: run it with sudo');
@@ -59,7 +59,7 @@ class NetworkLab {
   readonly #folder: string;
   readonly #options: NetworkLabOptions;
   readonly #findings: Finding[] = [];
-  /** What is to be taken down, the last first. */
+  /** Clean-up actions, run in reverse order. */
   readonly #ends: (() => Promise<unknown>)[] = [];
   #closed = false;
   #lab!: Lab;
@@ -72,12 +72,12 @@ class NetworkLab {
     this.#options = options;
   }
 
-  /** What was found; a step that fails is the last finding. */
+  /** Returns the findings. If a step fails, it is the last finding. */
   async run(): Promise<Finding[]> {
     try {
       await this.#goThrough();
     } catch (error) {
-      // It is being taken down: nothing else is to be expected.
+      // The lab is being removed, so failures are expected.
       if (this.#closed) return this.#findings;
       const [reason = '', ...more] = (error as Error).message.split('\n');
       this.#options.say(more.join('\n').trim());
@@ -153,10 +153,10 @@ class NetworkLab {
     return `${lines.join('\n')}\n`;
   }
 
-  /** What has a `stop` is stopped at the end. */
+  /** Stops a part at the end. */
   async #end(part: { stop(): Promise<unknown> }): Promise<void> {
     this.#ends.push(() => part.stop());
-    // It was started while all was taken down.
+    // The part was started during the clean-up.
     if (this.#closed) await part.stop();
   }
 
@@ -239,7 +239,7 @@ class NetworkLab {
     this.#found({ what: 'home address assigned', result: 'yes', detail: String(given['homeAddress']) });
   }
 
-  /** Resolves with the time when the IKE_SA was up; undefined if there is none. */
+  /** Resolves with the time when the IKE_SA was established; undefined if there is none. */
   async #ike(pac: DaemonProcess, authorized: LogLine): Promise<number | undefined> {
     const charons = this.#charons;
     if (!charons) {
@@ -289,7 +289,7 @@ class NetworkLab {
     this.#found({ what, result: isOpen ? 'yes' : 'no' });
   }
 
-  /** Binding update and acknowledgement are under ESP: what they are is known by their place after IKE. */
+  /** Binding update and acknowledgement are encrypted with ESP. They are identified by their position after IKE. */
   async #mobility(pac: DaemonProcess, ike: number | undefined, binding: BindingWatch | undefined): Promise<void> {
     if (ike !== undefined) await Promise.race([pac.line('hook done'), pac.line('hook failed')]);
     const missing = whyNoMobility();
@@ -309,7 +309,7 @@ class NetworkLab {
     );
   }
 
-  /** Another key while traffic goes on. */
+  /** Tests a new key while traffic flows. */
   async #again(pac: DaemonProcess, prober: Prober): Promise<void> {
     const [before] = (await this.#charons?.ha.established()) ?? [];
     await callDaemon(this.#lab.socket('mn1'), 'POST', '/reauth');
@@ -364,7 +364,7 @@ class NetworkLab {
   }
 }
 
-/** Why there is no Mobile IPv6 here, or why nothing could be said about it; undefined if there is. */
+/** Why Mobile IPv6 is unavailable here, or cannot be tested; undefined if it is available. */
 function whyNoMobility(): string | undefined {
   const missing = ['mip6d', 'radvd', 'tcpdump'].filter((name) => !hasProgram(name));
   return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;

@@ -1,12 +1,12 @@
 import { createSocket } from 'node:dgram';
 
-// A program of its own: sends datagrams to an echo, and writes a line of JSON when packets begin and cease to come through.
+// A separate program that sends datagrams to an echo, and prints a line of JSON when they start or stop coming back.
 // Arguments: address of the echo, its port, source address.
 
-/** How often, in milliseconds. */
+/** Interval between datagrams in milliseconds. */
 const INTERVAL = 2;
 
-/** Nothing comes through when nothing has for so long, in milliseconds. */
+/** The path counts as down after this time without an echo, in milliseconds. */
 const SILENCE = 300;
 
 const [to = '', port = '', from = ''] = process.argv.slice(2);
@@ -14,7 +14,7 @@ const socket = createSocket('udp6');
 const now = () => performance.timeOrigin + performance.now();
 const sent: number[] = [];
 let state: 'unknown' | 'open' | 'closed' = 'unknown';
-/** When the last datagram was sent that came through; before the first one, when the first was sent. */
+/** When the last echoed datagram was sent. Before the first echo: when the first datagram was sent. */
 let last = 0;
 let longest = 0;
 
@@ -33,7 +33,7 @@ socket.on('message', (octets) => {
   last = Math.max(last, at);
 });
 
-// Before there is a route or a neighbour a datagram cannot be sent.
+// Sending fails while there is no route or neighbour.
 socket.on('error', () => undefined);
 
 socket.bind(0, from, () => {

@@ -1,9 +1,9 @@
 import { table } from '../../runtime/cli/cli.js';
 
-/** The paper's phases, in its order; without one: what was looked at beside them. */
+/** The paper's phases, in order. Findings without a phase are additional checks. */
 export type Phase = 'PANA' | 'PANA → IKE' | 'IKE' | 'IKE → BU' | 'BU/BA';
 
-/** What each is, and how long it took in the paper (one node, computers of about 1 GHz), in milliseconds. */
+/** Description of each phase, and its duration in the paper (one node, computers of about 1 GHz), in milliseconds. */
 export const PHASES: Readonly<Record<Phase, { readonly what: string; readonly paper: number }>> = {
   PANA: { what: 'authenticated: PCI to PAN[C]', paper: 40 },
   'PANA → IKE': { what: 'PAN[C] to the first message of IKE', paper: 3800 },
@@ -12,14 +12,14 @@ export const PHASES: Readonly<Record<Phase, { readonly what: string; readonly pa
   'BU/BA': { what: 'bound: binding update to acknowledgement', paper: 800 },
 };
 
-/** Of all phases, as the paper rounds it, in milliseconds. */
+/** The sum of all phases in milliseconds, as rounded in the paper. */
 const PAPER_SUM = 8400;
 
-/** Something that the lab looked at. */
+/** The result of one check. */
 export interface Finding {
   readonly phase?: Phase;
   readonly what: string;
-  /** `skipped`: it could not be tried here, and `detail` says why. */
+  /** `skipped`: the check was not possible here; `detail` states why. */
   readonly result: 'yes' | 'no' | 'skipped';
   readonly detail?: string;
   readonly milliseconds?: number;
@@ -27,7 +27,7 @@ export interface Finding {
 
 const MARKS = { yes: 'yes', no: 'NO', skipped: '-' } as const;
 
-/** For people: a line for each finding, and the sum of the phases that were gone through. */
+/** Formats the findings, one line each, and the sum of the completed phases. */
 export function report(findings: readonly Finding[]): string {
   const rows = findings.map(({ phase, what, result, detail = '', milliseconds }) => {
     const times =

@@ -7,12 +7,12 @@ import type { Host } from './hosts.js';
 /** RFC 862. */
 const ECHO_PORT = 7;
 
-/** How long something may take to be seen, in milliseconds. */
+/** How long to wait for an observation, in milliseconds. */
 const LIMIT = 30_000;
 
 interface Change {
   readonly state: 'open' | 'closed';
-  /** Milliseconds since 1970: when the first datagram was sent that came through, or the last. */
+  /** When the first datagram that came back was sent, or the last one, in milliseconds since 1970. */
   readonly at: number;
 }
 
@@ -30,7 +30,7 @@ async function end(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-/** What is waited for, and looked for again whenever there is something new. */
+/** Waits for a condition and checks it whenever something new is observed. */
 class Seen {
   readonly #waiting = new Set<() => void>();
 
@@ -38,7 +38,7 @@ class Seen {
     for (const look of this.#waiting) look();
   }
 
-  /** Rejects when nothing is found in time. */
+  /** Rejects if the condition is not met in time. */
   wait<T>(find: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       const done = () => {
@@ -61,7 +61,7 @@ class Seen {
   }
 }
 
-/** A host that answers what is sent to it. */
+/** A host that echoes datagrams. */
 export class Echo {
   readonly #child: ChildProcess;
 
@@ -80,7 +80,7 @@ export class Echo {
   }
 }
 
-/** Looks all the time whether packets from an address of a host come through to an echo, and back. */
+/** Checks continuously whether packets from an address of a host reach an echo and come back. */
 export class Prober {
   readonly #child: ChildProcess;
   readonly #changes: Change[] = [];
@@ -98,17 +98,17 @@ export class Prober {
     });
   }
 
-  /** The longest pause while packets came through, in milliseconds, if any was worth it. */
+  /** The longest pause while packets came back, in milliseconds; 0 if it was insignificant. */
   get pause(): number {
     return this.#pause;
   }
 
-  /** Whether the first thing seen is that packets come through. */
+  /** Whether packets come back at first. */
   async first(): Promise<Change['state']> {
     return (await this.#seen.wait(() => this.#changes[0])).state;
   }
 
-  /** When packets came through for the first time, or ceased to, after a time. Rejects when that is not seen. */
+  /** When packets first came back, or stopped coming back, after a given time. Rejects if that is not observed. */
   async change(state: Change['state'], after: number): Promise<number> {
     const isIt = (change: Change) => change.state === state && change.at >= after;
     return (await this.#seen.wait(() => this.#changes.find(isIt))).at;
@@ -119,7 +119,7 @@ export class Prober {
   }
 }
 
-/** Packets of a node's interface that may be mobility signalling: neither IKE nor neighbour discovery. */
+/** Observes packets on a node's interface that may be mobility signalling: neither IKE nor neighbour discovery. */
 export class BindingWatch {
   readonly #child: ChildProcess;
   readonly #node: string;
@@ -131,7 +131,7 @@ export class BindingWatch {
     this.#node = node;
   }
 
-  /** Takes tcpdump. `node`: the address of the host on the interface. */
+  /** Needs tcpdump. `node`: the address of the host on the interface. */
   static async start(host: Host, on: string, node: string): Promise<BindingWatch> {
     const options = ['-l', '-n', '-tt', '--immediate-mode', '-i', on];
     const filter = 'ip6 and not udp and not icmp6 and not tcp';
@@ -139,12 +139,15 @@ export class BindingWatch {
     const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
     const watch = new BindingWatch(child, node);
     if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => watch.#read(line));
-    // It says that it listens.
+    // tcpdump prints a line when it listens.
     if (child.stderr) await once(createInterface({ input: child.stderr }), 'line');
     return watch;
   }
 
-  /** When the node sent, or got, the first packet after a time, in milliseconds since 1970; undefined: there was none. */
+  /**
+   * When the node sent or received the first packet after a given time, in milliseconds since 1970; undefined if there
+   * was none.
+   */
   first(direction: 'out' | 'in', after: number): Promise<number | undefined> {
     return this.#seen
       .wait(() => this.#packets.find((packet) => packet.direction === direction && packet.at >= after))

@@ -2,14 +2,14 @@ import { drawLadder, type Rung } from '../../runtime/cli/ladder.js';
 import type { Decoded } from './decoder.js';
 import type { Packet } from './packets.js';
 
-/** Columns of a ladder: more ends than these are not drawn. */
+/** Maximum number of columns of a ladder. */
 const MAX_COLUMNS = 5;
 
 type Endpoint = Packet['from'];
 
 /**
- * A ladder of a capture's messages, a column for each address; where there is one address only, as on loopback, for each
- * address and port. Undefined if there is nothing to draw.
+ * Draws the messages of a capture as a ladder, with a column for each address. If there is only one address, as on
+ * loopback, each address and port has a column. Undefined if there is nothing to draw.
  */
 export function captureLadder(messages: readonly Decoded[]): string | undefined {
   const seen = messages.flatMap(({ packet, name }) => (packet && name !== undefined ? [{ packet, name }] : []));

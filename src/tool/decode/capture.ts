@@ -7,7 +7,7 @@ export interface Frame {
   readonly octets: Uint8Array;
 }
 
-/** Frames longer than this are no frames; tcpdump's largest snapshot length. */
+/** Limit of a frame's size in octets: tcpdump's largest snapshot length. */
 const MAX_FRAME = 262_144;
 
 const PCAP_MICROSECONDS = 0xa1b2c3d4;
@@ -19,14 +19,14 @@ const SIMPLE_PACKET = 3;
 const ENHANCED_PACKET = 6;
 const OPTION_RESOLUTION = 9;
 
-/** Whether the octets begin as a pcap or pcapng file does. */
+/** Whether the octets begin like a pcap or pcapng file. */
 export function isCapture(octets: Uint8Array): boolean {
   if (octets.length < 24) return false;
   const view = new DataView(octets.buffer, octets.byteOffset);
   return view.getUint32(0) === SECTION_HEADER || pcapOrder(view) !== undefined;
 }
 
-/** Frames of a pcap or pcapng file. Throws DecodeError. */
+/** Reads the frames of a pcap or pcapng file. Throws DecodeError. */
 export function* readCapture(octets: Uint8Array): Generator<Frame> {
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   if (view.getUint32(0) === SECTION_HEADER) yield* readPcapng(octets, view);
@@ -93,7 +93,7 @@ function* readPcapng(octets: Uint8Array, view: DataView): Generator<Frame> {
   }
 }
 
-/** Ticks a second of an interface's times: option if_tsresol, else microseconds. */
+/** Timestamp ticks per second of an interface: option if_tsresol, by default microseconds. */
 function resolution(body: DataView, little: boolean): number {
   for (let at = 8; at + 4 <= body.byteLength; ) {
     const code = body.getUint16(at, little);

@@ -7,7 +7,7 @@ import { captureLadder } from './capture-ladder.js';
 import { type Decoded, Decoder } from './decoder.js';
 import { SessionKeys } from './keys.js';
 
-/** Prints every message; the exit status is 1 if one of them is none. */
+/** Prints every message. The exit status is 1 if one of them could not be decoded. */
 export async function decodeCommand(argv: {
   readonly file?: string | undefined;
   readonly 'vendor-id': number;
@@ -39,10 +39,10 @@ export async function decodeCommand(argv: {
   if (skipped.length > 0) process.stderr.write(`${name}: not read: ${skipped.join('; ')}\n`);
 }
 
-/** Octets that a compressed file may have. */
+/** Maximum size of a decompressed file in octets. */
 const MAX_DECOMPRESSED = 2 ** 30;
 
-/** First octets of other compressed files, in hexadecimal digits. */
+/** First octets of files in other compression formats, in hexadecimal. */
 const COMPRESSED: readonly (readonly [begin: string, name: string])[] = [
   ['28b52ffd', 'zstd'],
   ['fd377a585a00', 'xz'],
@@ -50,7 +50,7 @@ const COMPRESSED: readonly (readonly [begin: string, name: string])[] = [
   ['04224d18', 'lz4'],
 ];
 
-/** What gzip has packed. Throws OperatorError. */
+/** Decompresses gzip. Throws OperatorError. */
 function decompress(input: Uint8Array, name: string): Uint8Array {
   const begin = Buffer.from(input.subarray(0, 6)).toString('hex');
   const other = COMPRESSED.find(([magic]) => begin.startsWith(magic))?.[1];

@@ -16,23 +16,25 @@ import { SctpMessages } from './sctp.js';
 import { type Piece, TcpStream } from './tcp-stream.js';
 import { type Block, blocksOf } from './text.js';
 
-/** RFC 6733 11.4: Diameter, and Diameter with TLS. */
+/** RFC 6733 11.4: the ports of Diameter, and of Diameter over TLS. */
 const DIAMETER_PORTS = new Set([DIAMETER_PORT, DIAMETER_TLS_PORT]);
 
 const ETHERNET = 1;
 const RAW_IP = 101;
 
-/** Text of a decoded message, or what is wrong with it. */
+/** A decoded message as text, or the reason why it could not be decoded. */
 export interface Decoded {
   readonly ok: boolean;
   readonly text: string;
-  /** Its name, for a ladder. */
+  /** The name of the message, for a ladder. */
   readonly name?: string;
-  /** Where it was seen. */
+  /** The packet that contained the message. */
   readonly packet?: Packet;
 }
 
-/** Makes PANA and Diameter messages readable. Holds what fragments and TCP segments need of those before them. */
+/**
+ * Decodes PANA and Diameter messages to text. Keeps the state that is needed to reassemble fragments and TCP segments.
+ */
 export class Decoder {
   readonly #vendorId: number;
   readonly #dictionary: Dictionary;
@@ -48,19 +50,19 @@ export class Decoder {
     this.#dictionary = new Dictionary(vendorId);
   }
 
-  /** A capture file, or hexadecimal text. Throws DecodeError, or OperatorError for what is neither. */
+  /** Decodes a capture file or hexadecimal text. Throws DecodeError, or OperatorError if the input is neither. */
   *decode(input: Uint8Array): Generator<Decoded> {
     if (isCapture(input)) yield* this.#capture(input);
     else if (input.includes(0)) throw new OperatorError('neither a capture (pcap, pcapng) nor hexadecimal text');
     else yield* this.#text(Buffer.from(input).toString('utf8'));
   }
 
-  /** What was in a capture and is not read, for people. */
+  /** What a capture contained but was not decoded, for people. */
   get skipped(): string[] {
     return [...this.#skipped].map(([what, count]) => `${count} ${what}`);
   }
 
-  /** One message. */
+  /** Decodes one message. */
   message(octets: Uint8Array): Decoded {
     const pana = panaOf(octets);
     if (pana) return this.#pana(pana, octets);
@@ -90,7 +92,7 @@ export class Decoder {
     }
   }
 
-  /** Octets of a message, of a stream, or of a frame that somebody printed. */
+  /** Decodes the octets of a message, of a stream, or of a dumped frame. */
   *#dump({ octets }: Block): Generator<Decoded> {
     const first = octets[0] ?? 0;
     if (panaOf(octets)) {
@@ -199,7 +201,7 @@ export class Decoder {
 
 /** One direction of a connection. */
 interface Direction {
-  /** The last one of it. */
+  /** The last packet in this direction. */
   packet: Packet;
   readonly tcp: TcpStream;
   readonly diameter: DiameterStream;
@@ -219,20 +221,20 @@ function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
   return value;
 }
 
-/** The name that a Diameter header gives, if the header is there. */
+/** The message name according to a Diameter header, if the header is complete. */
 function partName(octets: Uint8Array): string {
   if (octets.length < 8) return 'message';
   const code = ((octets[5] ?? 0) << 16) | ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
   return commandOf(code, ((octets[4] ?? 0) & FLAG.R) !== 0)?.name ?? `command ${code}`;
 }
 
-/** Beside a message's name in a ladder. */
+/** A mark beside a message's name in a ladder. */
 function mark(judgement: Judgement | undefined): string {
   if (!judgement) return '';
   return judgement.right ? ' ✓' : ' ✗ AUTH';
 }
 
-/** A PANA message, if these octets can be one: known type, reserved field zero. */
+/** Decodes a PANA message. Undefined if the octets cannot be one: unknown type, or reserved field not zero. */
 function panaOf(octets: Uint8Array): PanaMessage | undefined {
   if (octets[0] !== 0 || octets[1] !== 0) return undefined;
   try {

@@ -22,16 +22,16 @@ import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protoco
 import { AVPS, avpName, messageName, RESULT_CODE, TERMINATION_CAUSE } from '../../protocol/pana/wire/dictionary.js';
 import { visible } from '../../runtime/system/terminal.js';
 
-/** Octets of an unknown value that are shown. */
+/** Maximum number of octets of an unknown value to show. */
 const SHOWN = 32;
 
 const INDENT = '    ';
 const NAME_WIDTH = 26;
 
-/** AVPs whose value is a key: never shown. */
+/** AVPs whose value is a key, which is never shown. */
 const SECRET = new Set(['EAP-Master-Session-Key', 'MIP-Session-Key']);
 
-/** RADIUS's addresses, which Diameter has as OctetString. */
+/** RADIUS attributes with addresses, which Diameter defines as OctetString. */
 const ADDRESSES = new Set(['NAS-IP-Address', 'NAS-IPv6-Address', 'Framed-IP-Address', 'Framed-IP-Netmask']);
 
 const EAP_CODES: Readonly<Record<number, string>> = { 1: 'Request', 2: 'Response', 3: 'Success', 4: 'Failure' };
@@ -66,7 +66,7 @@ const HANDSHAKES: Readonly<Record<number, string>> = {
 };
 const APPLICATIONS = new Map<number, string>(Object.entries(APPLICATION).map(([name, id]) => [id, name]));
 
-/** Flights of TLS that come in fragments, by conversation and direction. */
+/** Fragmented TLS flights, by conversation and direction. */
 export type Flights = Map<string, FlightBuffer>;
 
 function line(name: string, value: string, depth: number): string {
@@ -80,7 +80,7 @@ function shortHex(octets: Uint8Array): string {
 
 // ------------------------------------------------------------------------------------------------------------- PANA
 
-/** A PANA message as lines, the first with both of its names; `auth` says whether its AUTH is right. */
+/** Describes a PANA message in lines, the first with both of its names. `auth`: whether its AUTH is valid. */
 export function describePana(message: PanaMessage, vendorId: number, flights: Flights, auth?: string): string[] {
   const { rfc, paper } = messageName(message);
   const names = rfc === paper ? rfc : `${rfc} / ${paper}`;
@@ -140,7 +140,7 @@ function prefixText(octets: Uint8Array): string {
 
 // --------------------------------------------------------------------------------------------------------- Diameter
 
-/** A Diameter message as lines; groups are indented, keys are not shown. */
+/** Describes a Diameter message in lines. Grouped AVPs are indented; keys are not shown. */
 export function describeDiameter(message: DiameterMessage, dictionary: Dictionary, flights: Flights): string[] {
   const { flags, commandCode, applicationId, hopByHop, endToEnd, avps } = message;
   const name = commandOf(commandCode, (flags & DIAMETER_FLAG.R) !== 0)?.name ?? `command ${commandCode}`;
@@ -152,7 +152,7 @@ export function describeDiameter(message: DiameterMessage, dictionary: Dictionar
   return [head, ...avps.flatMap((avp) => describeAvp(avp, dictionary, conversation, flights, 1))];
 }
 
-/** Its name and its Result-Code, if it has one. */
+/** The message name and its Result-Code, if any. */
 export function diameterName({ commandCode, flags, avps }: DiameterMessage, dictionary: Dictionary): string {
   const name = commandOf(commandCode, (flags & DIAMETER_FLAG.R) !== 0)?.name ?? `command ${commandCode}`;
   const result = avps.find((avp) => dictionary.nameOf(avp.code, avp.vendorId) === 'Result-Code');
@@ -253,11 +253,11 @@ function describeEapTls(octets: Uint8Array, key: string, flights: Flights): { te
   const added = buffer.add(data);
   if (added === 'more') return { text, records: [] };
   flights.delete(key);
-  // Without the fragments before it, what there is of the flight is not the beginning of a record.
+  // If earlier fragments are missing, the flight does not begin with a record.
   return { text, records: typeof added === 'string' ? [`TLS: ${added}`] : describeTls(added.flight) };
 }
 
-/** RFC 8446 5.1: the records of a flight; messages by name where they are not encrypted. */
+/** The records of a flight (RFC 8446 5.1), with message names where they are not encrypted. */
 function describeTls(flight: Uint8Array): string[] {
   const records: string[] = [];
   let encrypted = false;

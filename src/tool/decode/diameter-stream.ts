@@ -2,26 +2,31 @@ import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { decodeDiameter, messageLength } from '../../protocol/diameter/wire/codec.js';
 import type { Piece } from './tcp-stream.js';
 
-/** A Diameter message of a capture has no more octets than this; anything else is no Diameter. */
+/** Maximum size of a Diameter message in octets. Anything longer is not taken as Diameter. */
 const MAX_MESSAGE = 1024 * 1024;
 
 const DIAMETER_HEADER = 20;
 
 export type Framed =
   | { readonly type: 'message'; readonly octets: Uint8Array }
-  /** The beginning of a message of `length` octets, whose end is not in the capture. */
+  /** The beginning of a message of `length` octets whose end is not in the capture. */
   | { readonly type: 'part'; readonly octets: Uint8Array; readonly length: number; readonly why: 'lost' | 'cut' }
   | { readonly type: 'missing'; readonly length: number };
 
-/** Diameter messages of one direction of a connection, also of one that was captured from the middle, or with holes. */
+/**
+ * Finds the Diameter messages in one direction of a connection, even if the capture starts in the middle or has gaps.
+ */
 export class DiameterStream {
-  /** A port of Diameter's, or a message that was one: what comes is Diameter. On another port it is only if it decodes. */
+  /**
+   * True on a Diameter port, or after a valid message. On other ports the stream counts as Diameter only once a message
+   * decodes.
+   */
   #isDiameter: boolean;
   readonly #expected: boolean;
   #buffer: Uint8Array = new Uint8Array(0);
-  /** Where in the buffer segments begin: a message may begin there. */
+  /** Offsets in the buffer where segments begin, and a message may begin. */
   #begins: number[] = [];
-  /** Octets that belong to a message which is not shown. */
+  /** Remaining octets of a message that is not shown. */
   #skip = 0;
 
   constructor(expected: boolean) {
@@ -55,7 +60,7 @@ export class DiameterStream {
     while (this.#buffer.length > 0) {
       const length = messageLength(this.#buffer);
       if (this.#buffer[0] !== 1 || (length !== undefined && !isPlausible(length))) {
-        // Not Diameter, or from the middle: the next segment may begin with a message.
+        // Not Diameter, or the middle of a message: the next segment may begin with one.
         this.#forget(this.#begins.find((begin) => begin > 0) ?? this.#buffer.length);
         continue;
       }

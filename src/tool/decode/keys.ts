@@ -21,7 +21,7 @@ export interface Judgement {
 export class SessionKeys {
   readonly #keys = new Map<number, Known[]>();
 
-  /** Throws OperatorError with file and line if the text is no key file. */
+  /** Throws OperatorError with file and line if the text is not a key file. */
   static read(text: string, file: string): SessionKeys {
     const keys = new SessionKeys();
     for (const [i, raw] of text.split('\n').entries()) {
@@ -43,7 +43,7 @@ export class SessionKeys {
     return keys;
   }
 
-  /** Whether a message's AUTH is right; undefined if it has none. */
+  /** Whether a message's AUTH is valid; undefined if it has none. */
   judge(message: PanaMessage, octets: Uint8Array): Judgement | undefined {
     if (!message.avps.some((avp) => avp.code === AVPS.AUTH.code && avp.vendorId === undefined)) return undefined;
     const known = this.#keys.get(message.sessionId);

@@ -1,7 +1,10 @@
 import { Reader } from '../../protocol/bytes/reader.js';
 import type { Frame } from './capture.js';
 
-/** What is in front of the IP header, by link type (LINKTYPE_… of tcpdump.org): octets to skip, or how to find the header. */
+/**
+ * The headers before the IP header, by link type (LINKTYPE_… of tcpdump.org): how many octets to skip, or how to find
+ * the IP header.
+ */
 const LINKS: Readonly<Record<number, { readonly name: string; readonly ip: (frame: Reader) => Reader | undefined }>> = {
   0: { name: 'BSD loopback', ip: skip(4) },
   1: { name: 'Ethernet', ip: ethernet },
@@ -21,7 +24,7 @@ const LINKS: Readonly<Record<number, { readonly name: string; readonly ip: (fram
   276: { name: 'Linux cooked v2', ip: (frame) => byType(frame, 0, 20) },
 };
 
-/** Names of link types that are not understood, for people. */
+/** Names of unsupported link types, for messages. */
 const OTHERS: Readonly<Record<number, string>> = {
   6: 'Token Ring',
   10: 'FDDI',
@@ -42,12 +45,12 @@ const PPPOE_SESSION = 0x8864;
 const MPLS = new Set([0x8847, 0x8848]);
 const TRANSPARENT_ETHERNET = 0x6558;
 
-/** VLAN tags, labels and the like in one another: more are not read. */
+/** Maximum nesting of VLAN tags, labels and the like. */
 const MAX_TAGS = 8;
 
 /**
- * The IP packet in a frame: a reader at its header; undefined for another protocol; text for a link type that is not
- * understood. Throws DecodeError where the frame ends too early.
+ * Finds the IP packet in a frame. Returns a reader at its header, undefined for another protocol, or a text for an
+ * unsupported link type. Throws DecodeError if the frame is too short.
  */
 export function ipOf({ linkType, octets }: Frame): Reader | string | undefined {
   const link = LINKS[linkType];
@@ -56,7 +59,7 @@ export function ipOf({ linkType, octets }: Frame): Reader | string | undefined {
   return `link type ${linkType}${name === undefined ? '' : ` (${name})`}`;
 }
 
-/** What is behind the header of a protocol that an EtherType names; GRE has the same types. */
+/** Finds the IP packet behind the header of the protocol that an EtherType names. GRE uses the same types. */
 export function behindType(type: number, reader: Reader): Reader | undefined {
   return behind(type, reader, 0);
 }
@@ -84,7 +87,7 @@ function ethernet(frame: Reader): Reader | undefined {
   return behindType(frame.u16(), frame);
 }
 
-/** A header of so many octets with an EtherType in it. */
+/** Reads a header of `length` octets with an EtherType at offset `at`. */
 function byType(frame: Reader, at: number, length: number): Reader | undefined {
   frame.skip(at);
   const type = frame.u16();
@@ -92,7 +95,7 @@ function byType(frame: Reader, at: number, length: number): Reader | undefined {
   return behindType(type, frame);
 }
 
-/** RFC 1661, RFC 1662: address and control may be there, the protocol may be of one octet. */
+/** RFC 1661, RFC 1662: address and control may be absent, and the protocol may have one octet. */
 function ppp(frame: Reader): Reader | undefined {
   let first = frame.u8();
   if (first === 0xff) {
@@ -115,7 +118,7 @@ function mpls(frame: Reader): Reader {
   return frame;
 }
 
-/** pf's log: the first octet is the length of the header without what pads it to four octets. */
+/** pf's log: the first octet is the length of the header without its padding to four octets. */
 function pflog(frame: Reader): Reader {
   const length = frame.u8();
   frame.skip(((length + 3) & ~3) - 1);
@@ -124,7 +127,7 @@ function pflog(frame: Reader): Reader {
 
 const NFLOG_PAYLOAD = 9;
 
-/** nflog: TLVs in the byte order of the host that captured. */
+/** nflog: TLVs in the byte order of the capturing host. */
 function nflog(frame: Reader): Reader | undefined {
   frame.skip(4);
   while (frame.remaining >= 4) {
@@ -136,7 +139,7 @@ function nflog(frame: Reader): Reader | undefined {
   return undefined;
 }
 
-/** Length and type, turned where they make no sense as they are: a type is a small number. */
+/** Swaps length and type if they are implausible otherwise: a type is a small number. */
 function hostOrder(length: number, type: number, room: number): readonly [number, number] {
   const turned = (value: number) => (value >> 8) | ((value & 0xff) << 8);
   return type > 0xff || length > room ? [turned(length), turned(type)] : [length, type];

@@ -10,7 +10,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** What UDP, TCP or SCTP carried in one frame. */
+/** The payload of UDP, TCP or SCTP in one frame. */
 export type Packet = {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -30,7 +30,7 @@ export type Packet = {
   | { readonly protocol: 'sctp'; readonly data: readonly SctpData[] }
 );
 
-/** Why a frame is not read; `undefined`: it is of a protocol that carries none of ours. */
+/** Why a frame is skipped. `undefined`: its protocol carries neither PANA nor Diameter. */
 export interface Skipped {
   readonly skipped: string | undefined;
 }
@@ -48,14 +48,14 @@ const AH = 51;
 const DESTINATION = 60;
 const SCTP = 132;
 
-/** Packets in packets: more are not read. */
+/** Maximum nesting of tunnels. */
 const MAX_DEPTH = 4;
 
 const OTHER: Skipped = { skipped: undefined };
 const FRAGMENTED: Skipped = { skipped: 'fragments of IP packets, which are not put together' };
 const ENCRYPTED: Skipped = { skipped: 'packets of ESP, which are encrypted' };
 
-/** What a frame carries, or why it is not read. */
+/** Returns the packet in a frame, or why the frame is skipped. */
 export function packetOf(frame: Frame): Packet | Skipped {
   try {
     const ip = ipOf(frame);
@@ -67,13 +67,16 @@ export function packetOf(frame: Frame): Packet | Skipped {
   }
 }
 
-/** Octets of a body and how many of it were not captured. */
+/** A body, and how many of its octets were not captured. */
 interface Body {
   readonly reader: Reader;
   readonly cut: number;
 }
 
-/** `length` as the header has it; 0, where the network card cuts the packet into segments, is all that there is. */
+/**
+ * Reads a body. `length`: from the header. 0 means the rest of the frame, because the network card splits the packet
+ * into segments.
+ */
 function bodyOf(reader: Reader, length: number): Body {
   const whole = length === 0 ? reader.remaining : length;
   const there = Math.min(whole, reader.remaining);
@@ -113,7 +116,7 @@ interface Ends {
   readonly to: string;
 }
 
-/** What is behind an IP header: extension headers, tunnels, and at last a transport. */
+/** Reads what follows an IP header: extension headers, tunnels, and finally a transport. */
 function behind(at: number, protocol: number, ends: Ends, body: Body, depth: number): Packet | Skipped {
   const { reader, cut } = body;
   switch (protocol) {
@@ -127,14 +130,14 @@ function behind(at: number, protocol: number, ends: Ends, body: Body, depth: num
     case FRAGMENT: {
       const next = reader.u8();
       reader.skip(1);
-      // Offset and M flag (RFC 8200 4.5): a fragment that is the whole packet has neither.
+      // Offset and M flag (RFC 8200 4.5). An atomic fragment has neither.
       const isPart = (reader.u16() & 0xfff9) !== 0;
       reader.skip(4);
       return isPart ? FRAGMENTED : behind(at, next, ends, body, depth);
     }
     case AH: {
       const next = reader.u8();
-      // In units of four octets, less two (RFC 4302 2.2).
+      // Length in units of four octets, minus two (RFC 4302 2.2).
       reader.skip((reader.u8() + 2) * 4 - 2);
       return behind(at, next, ends, body, depth);
     }

@@ -5,7 +5,7 @@ export interface SctpData {
   /** Transmission sequence number. */
   readonly tsn: number;
   readonly stream: number;
-  /** First and last fragment of its message. */
+  /** Whether this is the first or last fragment of a message. */
   readonly first: boolean;
   readonly last: boolean;
   readonly payload: Uint8Array;
@@ -15,7 +15,7 @@ const DATA = 0;
 const CHUNK_HEADER = 4;
 const DATA_HEADER = 12;
 
-/** The DATA chunks of a packet, behind its common header; `missing`: octets of them that were not captured. */
+/** Reads the DATA chunks after the common header of a packet. `missing`: octets of them that were not captured. */
 export function sctpData(reader: Reader): { readonly data: SctpData[]; readonly missing: number } {
   const data: SctpData[] = [];
   let missing = 0;
@@ -40,15 +40,15 @@ export function sctpData(reader: Reader): { readonly data: SctpData[]; readonly 
   return { data, missing };
 }
 
-/** Fragments of messages that are not whole yet: more than these were never captured whole. */
+/** Maximum number of fragments that wait for others. Beyond it, the missing ones were not captured. */
 const MAX_WAITING = 256;
 
-/** One direction of an association: messages out of their fragments, whichever of them comes first. */
+/** Reassembles the messages of one direction of an association from fragments in any order. */
 export class SctpMessages {
   readonly #waiting = new Map<number, SctpData>();
   readonly #taken = new Set<number>();
 
-  /** The messages that this chunk completes. A chunk that is sent again completes none. */
+  /** Returns the messages that this chunk completes. A retransmitted chunk completes none. */
   push(chunk: SctpData): Uint8Array[] {
     if (this.#taken.has(chunk.tsn)) return [];
     this.#waiting.set(chunk.tsn, chunk);

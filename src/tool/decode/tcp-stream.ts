@@ -1,4 +1,4 @@
-/** A segment of TCP; `cut`: octets at its end that were not captured. */
+/** A TCP segment. `cut`: octets at its end that were not captured. */
 export interface Segment {
   readonly sequence: number;
   readonly syn: boolean;
@@ -6,26 +6,28 @@ export interface Segment {
   readonly cut: number;
 }
 
-/** What comes next in a direction of a connection. */
+/** The next piece of one direction of a connection. */
 export type Piece =
   | { readonly type: 'octets'; readonly octets: Uint8Array }
-  /** `lost`: they were not captured at all; `cut`: by the snapshot length. */
+  /** `lost`: the octets were not captured; `cut`: they exceeded the snapshot length. */
   | { readonly type: 'missing'; readonly length: number; readonly why: 'lost' | 'cut' }
-  /** Another connection between the same ports begins (RFC 9293 3.4). */
+  /** A new connection between the same ports begins (RFC 9293 3.4). */
   | { readonly type: 'new' };
 
-/** Segments that wait for one that is missing; with more of them it was never captured. */
+/** Maximum number of segments that wait for a missing one. Beyond it, the missing one was not captured. */
 const MAX_WAITING = 256;
 
 const HALF = 0x8000_0000;
 
-/** One direction of a TCP connection put in order. Sequence numbers wrap: what is up to half of them behind is older. */
+/**
+ * Puts one direction of a TCP connection in order. Sequence numbers wrap: those up to half the range behind are older.
+ */
 export class TcpStream {
   #next: number | undefined;
   #initial: number | undefined;
   readonly #waiting = new Map<number, Segment>();
 
-  /** What a segment brings, in order. */
+  /** Returns the pieces that a segment completes, in order. */
   push(segment: Segment): Piece[] {
     const out: Piece[] = [];
     if (segment.syn && segment.sequence !== this.#initial) {
@@ -33,7 +35,7 @@ export class TcpStream {
       this.#initial = segment.sequence;
       this.#next = (segment.sequence + 1) >>> 0;
     }
-    // A SYN takes a number of its own, before the data that may come with it (RFC 7413).
+    // A SYN occupies one sequence number, before any data that comes with it (RFC 7413).
     const sequence = segment.syn ? (segment.sequence + 1) >>> 0 : segment.sequence;
     if (segment.payload.length + segment.cut === 0) return out;
     this.#next ??= sequence;
@@ -44,21 +46,21 @@ export class TcpStream {
     return out;
   }
 
-  /** The other end has everything before this number: what is missing of that was not captured. */
+  /** The receiver has acknowledged everything before this number. What is missing before it was not captured. */
   acknowledged(number: number): Piece[] {
     const out: Piece[] = [];
     while (this.#next !== undefined && this.#waiting.size > 0 && ahead(number, this.#next)) out.push(...this.#leap());
     return out;
   }
 
-  /** Nothing comes any more. */
+  /** Returns the rest when no more segments follow. */
   finish(): Piece[] {
     const out: Piece[] = [];
     while (this.#waiting.size > 0) out.push(...this.#leap());
     return out;
   }
 
-  /** Goes on behind a hole. */
+  /** Continues after a gap. */
   #leap(): Piece[] {
     const from = this.#next ?? 0;
     const distance = (sequence: number) => (sequence - from) >>> 0;
@@ -74,7 +76,7 @@ export class TcpStream {
     return out;
   }
 
-  /** The pieces of a segment that begins at or before what comes next. */
+  /** The pieces of a segment that begins at or before the next sequence number. */
   #takeNext(): Piece[] | undefined {
     const next = this.#next ?? 0;
     for (const [sequence, { payload, cut }] of this.#waiting) {
@@ -95,7 +97,7 @@ export class TcpStream {
   }
 }
 
-/** Whether a number lies behind another in the order of the stream. */
+/** Whether a sequence number is after another one. */
 function ahead(number: number, other: number): boolean {
   const distance = (number - other) >>> 0;
   return distance > 0 && distance < HALF;

@@ -1,11 +1,14 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { fromHex } from '../../protocol/bytes/octets.js';
 
-/** Octets that a text has in hexadecimal digits, with the line where they begin. */
+/** The octets of hexadecimal text, with the line where they begin. */
 export interface Block {
   readonly line: number;
   readonly octets: Uint8Array;
-  /** It has offsets in front of its lines, as tcpdump -x, tshark -x and Wireshark print: it may be a frame or a stream. */
+  /**
+   * Whether the lines begin with offsets, as printed by tcpdump -x, tshark -x and Wireshark. The octets may then be a
+   * frame or a stream.
+   */
   readonly isDump: boolean;
 }
 
@@ -15,11 +18,11 @@ export interface BadText {
   readonly problem: string;
 }
 
-/** An offset, octets, and what they are as characters. */
+/** A dump line: offset, octets, and the octets as characters. */
 const DUMP_LINE =
   /^\s*(?:0x)?([0-9a-f]{4,8})(?::\s+|\s{2,})((?:[0-9a-f]{2}){1,4}(?: (?:[0-9a-f]{2}){1,4})*(?: {2}[0-9a-f]{2}(?: [0-9a-f]{2})*)?)(?:\s{2,}.*|\s*)$/i;
 
-/** Hexadecimal text: messages with empty lines between, or dumps with offsets. */
+/** Parses hexadecimal text: messages separated by empty lines, or dumps with offsets. */
 export function* blocksOf(text: string): Generator<Block | BadText> {
   const lines = text.split(/\r?\n/);
   yield* lines.some((line) => offsetOf(line) === 0) ? dumps(lines) : messages(lines);
@@ -40,7 +43,7 @@ function* messages(lines: readonly string[]): Generator<Block | BadText> {
   }
 }
 
-/** What is between two lines of a dump, such as tcpdump's summary of a packet, is left out. */
+/** Other lines between the lines of a dump, such as tcpdump's packet summary, are ignored. */
 function* dumps(lines: readonly string[]): Generator<Block | BadText> {
   let begin = 0;
   let length = 0;
