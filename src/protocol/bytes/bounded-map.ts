@@ -1,7 +1,9 @@
+import { OrderedMap } from './ordered-map.js';
+
 /** A map with at most `limit` entries, ordered by the time they were last set. A new entry evicts the oldest one. */
 export class BoundedMap<K, V> {
   readonly #limit: number;
-  readonly #entries = new Map<K, V>();
+  readonly #entries = new OrderedMap<K, V>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -19,14 +21,13 @@ export class BoundedMap<K, V> {
     return this.#entries.get(key);
   }
 
-  /** Adds an entry as the newest one and replaces an earlier entry with the same key. */
-  set(key: K, value: V): void {
+  /** Adds an entry as the newest one and replaces an earlier entry with the same key. Returns the entry that it evicts. */
+  set(key: K, value: V): readonly [K, V] | undefined {
     this.#entries.delete(key);
-    if (this.#entries.size >= this.#limit) {
-      const { value: oldest, done } = this.#entries.keys().next();
-      if (!done) this.#entries.delete(oldest);
-    }
+    const evicted = this.#entries.size >= this.#limit ? this.#entries.first : undefined;
+    if (evicted) this.#entries.delete(evicted[0]);
     this.#entries.set(key, value);
+    return evicted;
   }
 
   delete(key: K): boolean {
@@ -37,7 +38,7 @@ export class BoundedMap<K, V> {
     this.#entries.clear();
   }
 
-  /** Iterates from the oldest entry to the newest. Entries may be deleted during the iteration. */
+  /** Iterates from the oldest entry to the newest. The entry that was returned last may be deleted meanwhile. */
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.#entries[Symbol.iterator]();
   }

@@ -1,11 +1,13 @@
+import { BoundedMap } from '../bytes/bounded-map.js';
+
 /** Maximum number of names; the name with the oldest last failure is dropped first. */
 const MAX_NAMES = 100_000;
 
 const MINUTE = 60_000;
 
 interface Count {
-  minute: number;
-  failures: number;
+  readonly minute: number;
+  readonly failures: number;
 }
 
 /**
@@ -13,7 +15,7 @@ interface Count {
  */
 export class FailureLimits {
   readonly #limit: number;
-  readonly #counts = new Map<string, Count>();
+  readonly #counts = new BoundedMap<string, Count>(MAX_NAMES);
 
   /** `limit`: failures per minute; 0: no limit. */
   constructor(limit: number) {
@@ -30,13 +32,6 @@ export class FailureLimits {
     const minute = minuteOf(now);
     const known = this.#counts.get(name);
     const failures = known?.minute === minute ? known.failures + 1 : 1;
-    this.#counts.delete(name);
-    if (this.#counts.size >= MAX_NAMES) {
-      for (const oldest of this.#counts.keys()) {
-        this.#counts.delete(oldest);
-        break;
-      }
-    }
     this.#counts.set(name, { minute, failures });
   }
 }

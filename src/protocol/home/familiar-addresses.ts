@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bytes/bounded-map.js';
 import { type PartyPath, pathKey } from '../fairness/party-path.js';
 
 /**
@@ -20,7 +21,7 @@ interface Familiar {
 /** Addresses from which a certificate was recently proven. A client at such an address is not a stranger. */
 export class FamiliarAddresses {
   readonly #addresses = new Map<string, Familiar>();
-  readonly #certificates = new Map<string, string[]>();
+  readonly #certificates = new BoundedMap<string, readonly string[]>(MAX_CERTIFICATES);
 
   /** `certificate`: its fingerprint; `now` in milliseconds, monotonic. */
   remember(certificate: string, path: PartyPath, now: number): void {
@@ -28,23 +29,14 @@ export class FamiliarAddresses {
     const known = this.#certificates.get(certificate) ?? [];
     const kept = known.filter((each) => each !== key);
     while (kept.length >= MAX_ADDRESSES) this.#forget(kept.shift() ?? '', certificate);
-    this.#certificates.delete(certificate);
-    if (this.#certificates.size >= MAX_CERTIFICATES) this.#forgetOldest();
-    this.#certificates.set(certificate, [...kept, key]);
+    const [oldest = '', itsKeys = []] = this.#certificates.set(certificate, [...kept, key]) ?? [];
+    for (const each of itsKeys) this.#forget(each, oldest);
     this.#addresses.set(key, { certificate, until: now + FAMILIAR_TIME });
   }
 
   has(path: PartyPath, now: number): boolean {
     const familiar = this.#addresses.get(pathKey(path));
     return familiar !== undefined && familiar.until > now;
-  }
-
-  #forgetOldest(): void {
-    for (const [certificate, keys] of this.#certificates) {
-      for (const key of keys) this.#forget(key, certificate);
-      this.#certificates.delete(certificate);
-      return;
-    }
   }
 
   /** Removes an address, unless another certificate has made it familiar since. */

@@ -1,11 +1,12 @@
+import { BoundedMap } from '../bytes/bounded-map.js';
 import type { AccessRequest } from './alphabet.js';
 
-/** Maximum number of NASs. When it is exceeded, all are dropped and the store is asked again. */
+/** Maximum number of NASs. If one that was dropped connects again, the store is asked again. */
 export const MAX_ORIGINS = 10_000;
 
 /** RFC 6733 8.16: a NAS with a greater Origin-State-Id than before has restarted and lost its earlier sessions. */
 export class OriginStates {
-  readonly #known = new Map<string, number>();
+  readonly #known = new BoundedMap<string, number>(MAX_ORIGINS);
 
   /**
    * Handles the connection of a NAS. Returns the new state if older sessions must be ended; undefined: nothing has
@@ -33,7 +34,6 @@ export class OriginStates {
   #take(origin: string, state: number | undefined): number | undefined {
     const host = origin.toLowerCase();
     if (state === undefined || state === 0 || state <= (this.#known.get(host) ?? 0)) return undefined;
-    if (this.#known.size >= MAX_ORIGINS) this.#known.clear();
     this.#known.set(host, state);
     return state;
   }

@@ -257,6 +257,9 @@ describe('a NAS that has restarted (RFC 6733 8.16)', () => {
     expect(rig.questions).toHaveLength(asked);
     open(rig, 1, 'paa0.example');
     expect(rig.questions).toHaveLength(asked + 1);
+    // Only the oldest one makes room.
+    open(rig, 1, 'paa2.example');
+    expect(rig.questions).toHaveLength(asked + 1);
   });
 
   it('goes on with a conversation from before', () => {

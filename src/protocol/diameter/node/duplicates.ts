@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { OrderedMap } from '../../bytes/ordered-map.js';
+import { OrderedSet } from '../../fairness/ordered-set.js';
 import { answerTo } from '../wire/answers.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../wire/codec.js';
 import { AVPS } from '../wire/dictionary.js';
@@ -47,7 +49,7 @@ interface Kept {
 
 /** The answers for one peer, from the oldest. */
 interface PeerAnswers {
-  readonly kept: Set<Kept>;
+  readonly kept: OrderedSet<Kept>;
   octets: number;
 }
 
@@ -64,11 +66,11 @@ export type Found =
 export class Duplicates {
   readonly #grammarian: Grammarian;
   /** In order of arrival. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new OrderedMap<string, Kept>();
   readonly #pending = new Map<Token, Kept>();
   readonly #peers = new Map<string, PeerAnswers>();
   /** Answers that hold keys: in the order in which they expire, and by session. */
-  readonly #keyed = new Map<Kept, number>();
+  readonly #keyed = new OrderedMap<Kept, number>();
   readonly #sessions = new Map<string, Set<Kept>>();
   #octets = 0;
 
@@ -87,8 +89,7 @@ export class Duplicates {
 
   /** When the next answer that holds a key expires. */
   get deadline(): number | undefined {
-    for (const at of this.#keyed.values()) return at;
-    return undefined;
+    return this.#keyed.first?.[1];
   }
 
   /** Looks up a request. A new one is stored as the request that `token` serves, for a peer. */
@@ -136,11 +137,11 @@ export class Duplicates {
   /** All sessions of this Origin-Host have ended. */
   forgetKeysOf(origin: string): void {
     const start = `${origin.toLowerCase()} `;
-    for (const kept of [...this.#keyed.keys()]) if (kept.key.startsWith(start)) this.#forget(kept);
+    for (const [kept] of this.#keyed) if (kept.key.startsWith(start)) this.#forget(kept);
   }
 
   clear(): void {
-    for (const kept of [...this.#kept.values()]) this.#forget(kept);
+    for (const [, kept] of this.#kept) this.#forget(kept);
   }
 
   /** Drops answers with keys after the time in which a peer may repeat the request. */
@@ -152,7 +153,7 @@ export class Duplicates {
   }
 
   #forgetOld(now: number): void {
-    for (const kept of this.#kept.values()) {
+    for (const [, kept] of this.#kept) {
       if (kept.until > now) return;
       this.#forget(kept);
     }
@@ -161,7 +162,7 @@ export class Duplicates {
   #add(kept: Kept): void {
     this.#kept.set(kept.key, kept);
     this.#pending.set(kept.token, kept);
-    const peer = this.#peers.get(kept.peer) ?? { kept: new Set(), octets: 0 };
+    const peer = this.#peers.get(kept.peer) ?? { kept: new OrderedSet<Kept>(), octets: 0 };
     this.#peers.set(kept.peer, peer);
     peer.kept.add(kept);
     peer.octets += kept.octets;
@@ -187,7 +188,7 @@ export class Duplicates {
     while (this.#kept.size > MAX_DUPLICATES || this.#octets > MAX_DUPLICATE_OCTETS) {
       let fullest: PeerAnswers | undefined;
       for (const peer of this.#peers.values()) if (!fullest || peer.octets > fullest.octets) fullest = peer;
-      const [oldest] = fullest?.kept ?? [];
+      const oldest = fullest?.kept.first;
       if (oldest === undefined) return;
       this.#forget(oldest);
     }
