@@ -31,7 +31,7 @@ export function cerOf(host: string, more: object = {}): DiameterMessage {
   });
 }
 
-/** An answer to a DER from this server. */
+/** The answer of this server to a DER. */
 export function deaTo(request: DiameterMessage, host: string, more: object = {}): DiameterMessage {
   return answerTo(
     request,

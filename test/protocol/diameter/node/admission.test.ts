@@ -10,7 +10,7 @@ import { World } from './world.js';
 const SERVER = 'server.example';
 const CLIENT = 'client.example';
 
-/** A server that takes a client from one network without TLS, and another one with TLS only. */
+/** A server that accepts one client from a network without TLS, and another one only over TLS. */
 function server() {
   const world = new World();
   const node = world.add(SERVER, [
@@ -28,12 +28,18 @@ const nameless = (): DiameterMessage => {
 
 describe('the first message of a connection', () => {
   it.each<[string, DiameterMessage, { from?: string; names?: string[] }, number, string]>([
-    ['a CER of no peer', cerOf('mallory.example'), {}, 3010, 'unknown-peer'],
+    ['a CER of an unknown peer', cerOf('mallory.example'), {}, 3010, 'unknown-peer'],
     ['a CER without Origin-Host', nameless(), {}, 5005, 'unknown-peer'],
-    ['a CER of a peer from another address', cerOf(CLIENT), { from: '192.0.2.8' }, 3010, 'peer-address'],
-    ['a CER of another than the certificate', cerOf(CLIENT), { names: ['x.example'] }, 3010, 'peer-not-authenticated'],
-    ['a CER without TLS where it has to be', cerOf('secure.example'), {}, 3010, 'peer-not-authenticated'],
-  ])('that is %s is refused', (_what, cer, { from = '192.0.2.1', names }, result, code) => {
+    ['a CER of a peer from an address that is not its own', cerOf(CLIENT), { from: '192.0.2.8' }, 3010, 'peer-address'],
+    [
+      'a CER with an Origin-Host that the certificate does not name',
+      cerOf(CLIENT),
+      { names: ['x.example'] },
+      3010,
+      'peer-not-authenticated',
+    ],
+    ['a CER without TLS of a peer that must use TLS', cerOf('secure.example'), {}, 3010, 'peer-not-authenticated'],
+  ])('is refused when it is %s', (_what, cer, { from = '192.0.2.1', names }, result, code) => {
     const { world, node } = server();
     const stranger = world.connect(node, from, names);
     stranger.send({ ...cer, hopByHop: 7, endToEnd: 8 });
@@ -50,7 +56,7 @@ describe('the first message of a connection', () => {
     ['DER', der(CLIENT)],
     ['CEA', { ...cerOf(CLIENT), flags: 0 }],
     ['CER of another application', { ...cerOf(CLIENT), applicationId: APPLICATION.EAP }],
-  ])('that is a %s closes it', (_what, message) => {
+  ])('closes the connection when it is a %s', (_what, message) => {
     const { world, node } = server();
     const stranger = world.connect(node, '192.0.2.1');
     expect(stranger.send(message)).toEqual([]);
@@ -58,7 +64,7 @@ describe('the first message of a connection', () => {
     expect(node.events).toEqual([{ type: 'dropped', peer: undefined, code: 'no-cer' }]);
   });
 
-  it('that does not decode closes it', () => {
+  it('closes the connection when it does not decode', () => {
     for (const [input, code] of [
       [{ type: 'malformed', code: 'bad-length', salvage: undefined }, 'bad-length'],
       [{ type: 'untrusted', salvage: undefined }, 'bad-stream'],
@@ -71,7 +77,7 @@ describe('the first message of a connection', () => {
     }
   });
 
-  it('that is the CER of a peer opens it: by its address without TLS, by its certificate with TLS', () => {
+  it('opens the connection when it is the CER of a peer at its address, or over TLS with its certificate', () => {
     const { world, node } = server();
     expect(world.connect(node, '192.0.2.7').send(cerOf(CLIENT))).toHaveLength(1);
     const secured = world.connect(node, '203.0.113.9', ['other.example', 'SECURE.example']);
@@ -80,7 +86,7 @@ describe('the first message of a connection', () => {
     expect(node.machine.status().map(({ state }) => state)).toEqual(['R-Open', 'R-Open']);
   });
 
-  it('in the name of a peer that is connected, from elsewhere, changes nothing', () => {
+  it('does not affect a connected peer when it is a CER with its name from another address', () => {
     const { world, node } = server();
     const real = world.connect(node, '192.0.2.1');
     real.send(cerOf(CLIENT, { 'Origin-State-Id': 5 }));
@@ -95,7 +101,7 @@ describe('the first message of a connection', () => {
 });
 
 describe('a connection without a CER', () => {
-  it('is closed after its time, and no sooner', () => {
+  it('is reset after CER_TIMEOUT and not earlier', () => {
     const { world, node } = server();
     const silent = world.connect(node, '192.0.2.1');
     world.run(1_000);
@@ -105,13 +111,13 @@ describe('a connection without a CER', () => {
     world.run(1);
     expect([silent.closed, other.closed]).toEqual(['reset', undefined]);
     expect(node.events).toEqual([{ type: 'dropped', peer: undefined, code: 'no-cer' }]);
-    // One that has said its CER, or is closed, has no such time any more.
+    // CER_TIMEOUT does not apply to a connection that has sent its CER or is closed.
     other.send(cerOf(CLIENT));
     world.run(20_000);
     expect(other.closed).toBeUndefined();
   });
 
-  it('costs nothing to a peer whose address is listed, however many others there are', () => {
+  it('is not evicted by connections from other addresses when a peer has its address listed', () => {
     const { world, node } = server();
     const slow = world.connect(node, '192.0.2.1');
     const strangers = Array.from({ length: MAX_NEW_CONNECTIONS + 100 }, (_, i) =>
@@ -125,7 +131,7 @@ describe('a connection without a CER', () => {
     expect(slow.result).toBe(2001);
   });
 
-  it('goes before those of strangers where a peer was accepted from its address before', () => {
+  it('is not evicted by connections from other addresses when a peer has used its address before', () => {
     const { world, node } = server();
     const names = ['secure.example'];
     world.connect(node, '203.0.113.9', names).send(cerOf('secure.example'));
@@ -134,7 +140,7 @@ describe('a connection without a CER', () => {
     expect(slow.closed).toBeUndefined();
   });
 
-  it('takes one place from its handshake to its CER, which it gives back when it closes', () => {
+  it('takes one place from the start of its handshake, and frees it when it closes', () => {
     const { world, node } = server();
     for (let i = 0; i < MAX_NEW_CONNECTIONS; i += 1) {
       world.feed(node, { type: 'knocked', connection: 1_000 + i, address: `10.${i >> 8}.${i & 0xff}.1` });

@@ -41,7 +41,7 @@ function keep(cache: Duplicates, asked: DiameterMessage, made: DiameterMessage, 
   cache.answered(lastToken, made, now);
 }
 
-/** The answer that a request has from before. */
+/** The remembered answer to a request. */
 function find(cache: Duplicates, asked: DiameterMessage, now: number): DiameterMessage | undefined {
   const found = cache.take(asked, 0, 'seeker.example', now);
   if (found.state === 'new') cache.failed(0);
@@ -50,8 +50,8 @@ function find(cache: Duplicates, asked: DiameterMessage, now: number): DiameterM
 
 const request = (endToEnd: number, hopByHop = 1): DiameterMessage => ({ ...der('paa.example'), endToEnd, hopByHop });
 
-describe('a request that comes again', () => {
-  it('gets the same answer, with its own Hop-by-Hop and Proxy-Info', () => {
+describe('a repeated request', () => {
+  it('gets the same answer with its own Hop-by-Hop Identifier and Proxy-Info', () => {
     const cache = new Duplicates(grammarian);
     const first = request(5);
     keep(cache, first, answer(first), 0, PAA);
@@ -71,7 +71,7 @@ describe('a request that comes again', () => {
     expect(found?.avps.at(-1)).toEqual(again.avps.at(-1));
   });
 
-  it('while the first is being answered waits for that', () => {
+  it('waits for the answer to the first copy while that is being served', () => {
     const cache = new Duplicates(grammarian);
     expect(cache.take(request(5), 1, PAA, 0)).toEqual({ state: 'new' });
     expect(cache.take(request(5, 2), 2, PAA, 0)).toEqual({ state: 'pending', token: 1 });
@@ -79,7 +79,7 @@ describe('a request that comes again', () => {
     expect(cache.take(request(5, 3), 3, PAA, 0)).toMatchObject({ state: 'answered', answer: { hopByHop: 3 } });
   });
 
-  it('is another one with another number, session, command or origin, and after four minutes', () => {
+  it('is not a duplicate with another identifier, origin or command, nor after DUPLICATE_TIME', () => {
     const cache = new Duplicates(grammarian);
     const first = request(5);
     keep(cache, first, answer(first), 0, PAA);
@@ -91,7 +91,7 @@ describe('a request that comes again', () => {
     expect(find(cache, request(5), DUPLICATE_TIME)).toBeUndefined();
   });
 
-  it('is always a new one without Origin-Host', () => {
+  it('is never a duplicate without Origin-Host', () => {
     const cache = new Duplicates(grammarian);
     const nameless = { ...request(7), avps: [] };
     keep(cache, nameless, answer(nameless), 0, PAA);
@@ -99,7 +99,7 @@ describe('a request that comes again', () => {
     expect(find(cache, nameless, 0)).toBeUndefined();
   });
 
-  it('is served anew when the first could not be', () => {
+  it('is served again when the first copy could not be served', () => {
     const cache = new Duplicates(grammarian);
     cache.take(request(5), 1, PAA, 0);
     cache.failed(1);
@@ -107,7 +107,7 @@ describe('a request that comes again', () => {
     expect(cache.take(request(5), 2, PAA, 0)).toEqual({ state: 'new' });
   });
 
-  it('is not remembered for ever, nor are the keys in its answer', () => {
+  it('is forgotten after DUPLICATE_TIME or by clear, and the keys in its answer are wiped', () => {
     const wiped: Uint8Array[] = [];
     const fill = vi.spyOn(Uint8Array.prototype, 'fill').mockImplementation(function (this: Uint8Array) {
       wiped.push(this);
@@ -124,7 +124,7 @@ describe('a request that comes again', () => {
     expect(withKey).toHaveLength(2);
   });
 
-  it('has its answer even when the keys of the first copy were overwritten after it was sent', () => {
+  it('gets the key although the key in the answer sent first has been wiped', () => {
     const cache = new Duplicates(grammarian);
     const first = answer(request(5));
     keep(cache, request(5), first, 0, PAA);
@@ -136,7 +136,7 @@ describe('a request that comes again', () => {
   });
 });
 
-describe('an answer that holds a key', () => {
+describe('a remembered answer with a key', () => {
   const SESSIONS = ['x;1;1', 'x;1;2', 'x;1;3'];
 
   /** A cache with an answer for each session, and one without a key. */
@@ -151,7 +151,7 @@ describe('an answer that holds a key', () => {
 
   const left = (cache: Duplicates) => [0, 1, 2, 9].filter((i) => find(cache, request(i), 0) !== undefined);
 
-  it('is forgotten when its session is over, or its PAA has restarted', () => {
+  it('is forgotten when its session ends or its origin restarts', () => {
     const cache = filled();
     cache.forgetKeys('x;1;2');
     cache.forgetKeys('x;1;4');
@@ -162,7 +162,7 @@ describe('an answer that holds a key', () => {
     expect(left(cache)).toEqual([9]);
   });
 
-  it('is forgotten when no peer can ask for it again', () => {
+  it('is forgotten after KEY_TIME', () => {
     const cache = filled();
     expect(cache.deadline).toBe(KEY_TIME);
     cache.tick(KEY_TIME - 1);
@@ -172,7 +172,7 @@ describe('an answer that holds a key', () => {
     expect(cache.deadline).toBeUndefined();
   });
 
-  it('has a deadline of its own for each', () => {
+  it('no longer sets the deadline once it is forgotten', () => {
     const cache = new Duplicates(grammarian);
     keep(cache, request(1), answer(request(1)), 0, PAA);
     keep(cache, request(2), answer(request(2), MSK, 'x;1;2'), 500, PAA);
@@ -181,10 +181,10 @@ describe('an answer that holds a key', () => {
   });
 });
 
-describe('what is kept for requests that come again', () => {
+describe('the memory of the duplicate cache', () => {
   const BIG = new Uint8Array(100_000).fill(0x41);
 
-  /** An answer as a request of 100 kB makes it: with the Proxy-Info of the request, and views of its octets. */
+  /** The answer to a request of 100 kB, with the Proxy-Info of that request as views of its octets. */
   function bigAnswer(endToEnd: number): DiameterMessage {
     const big = grammarian.message(DER, APPLICATION.EAP, {
       'Session-Id': `paa.example;1;${endToEnd}`,
@@ -200,14 +200,14 @@ describe('what is kept for requests that come again', () => {
     return answerTo(received, grammarian.write(DEA, { 'Result-Code': 3004, 'Error-Message': 'x' } as never));
   }
 
-  it('is a small copy of the answer, however big the request was', () => {
+  it('holds a small copy of each answer, however large the request was', () => {
     const cache = new Duplicates(grammarian);
     for (let i = 0; i < 100; i += 1) keep(cache, request(i), bigAnswer(i), 0, PAA);
     expect(cache.size).toBe(100);
     expect(cache.octets).toBeLessThan(100 * (ENTRY_OCTETS + 200));
   });
 
-  it('has a limit of octets, of which no peer takes the share of another', () => {
+  it('is limited in octets and entries, and a peer that fills it evicts only its own answers', () => {
     const cache = new Duplicates(grammarian);
     const fat = (i: number): DiameterMessage => {
       const message = answer(request(i));
@@ -225,7 +225,7 @@ describe('what is kept for requests that come again', () => {
     for (let i = 0; i < 50; i += 1) {
       expect(find(cache, { ...request(i), avps: der('quiet.example').avps }, 0)).toBeDefined();
     }
-    // The oldest of the one that has the most is gone.
+    // The oldest answer of the peer with most octets is evicted.
     expect(find(cache, request(0), 0)).toBeUndefined();
     expect(find(cache, request(10_000 + MAX_DUPLICATES), 0)).toBeDefined();
   });

@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 describe('two nodes', () => {
-  it('exchange capabilities, a request and its answer, and part in order', () => {
+  it('exchange capabilities, a request and its answer, and disconnect with DPR', () => {
     const { world, client, first } = connected();
     const token = world.ask(client);
     world.run(100);
@@ -48,7 +48,7 @@ describe('two nodes', () => {
     expect(first.machine.capabilitiesOf(CLIENT)).toBeUndefined();
   });
 
-  it('tell of each other what they said', () => {
+  it('report the state, realm, address and applications of each other', () => {
     const { client, first } = connected();
     expect(first.machine.status()).toMatchObject([
       { host: CLIENT, state: 'R-Open', watchdog: 'OKAY', realm: 'example', remoteAddress: client.address },
@@ -57,7 +57,7 @@ describe('two nodes', () => {
     expect(client.machine.routesTo('example')).toEqual([FIRST]);
   });
 
-  it('come together again when one restarts', () => {
+  it('connect again after one of them restarts', () => {
     const { world, client, first } = connected();
     world.kill(first);
     world.run(5_000);
@@ -69,11 +69,11 @@ describe('two nodes', () => {
 });
 
 describe('a request', () => {
-  it('moves to the next peer with T and the same End-to-End when the first one hangs, and fails nowhere', () => {
+  it('fails over with T and the same End-to-End Identifier when the first peer hangs', () => {
     const { world, client, first, second } = connected([FIRST, SECOND]);
     first.hangs = true;
     const token = world.ask(client, {}, 120_000);
-    // RFC 3539: DWR after Tw, and after another Tw without an answer the peer is suspected.
+    // RFC 3539: DWR after Tw. After another Tw without an answer the peer is suspected.
     world.run(70_000);
     expect(client.outcome(token)).toBe(`2001 ${SECOND}`);
     expect(client.said('peerSuspected', 'failedOver')).toEqual([
@@ -93,13 +93,13 @@ describe('a request', () => {
     expect(at).toBeGreaterThanOrEqual(2 * 28_000);
     expect(at).toBeLessThanOrEqual(2 * 32_000 + 100);
     expect(second.served).toHaveLength(1);
-    // A new request does not begin with the peer that hangs.
+    // A new request does not go to the peer that hangs.
     const next = world.ask(client);
     world.run(100);
     expect(client.outcome(next)).toBe(`2001 ${SECOND}`);
   });
 
-  it('moves at once when the connection is cut, and fails at once when no other peer is left', () => {
+  it('fails over at once when the connection is cut, and fails at once when no other peer is left', () => {
     const { world, client, first, second } = connected([FIRST, SECOND]);
     for (const server of [first, second]) server.serves = () => undefined;
     const token = world.ask(client);
@@ -112,7 +112,7 @@ describe('a request', () => {
     expect(client.outcome(token)).toBe('peer-lost');
   });
 
-  it('fails at its timeout to the millisecond, and its late answer is dropped', () => {
+  it('fails exactly at its timeout, and its late answer is dropped', () => {
     const { world, client, first } = connected();
     first.serves = () => undefined;
     const token = world.ask(client, {}, 3_000);
@@ -128,7 +128,7 @@ describe('a request', () => {
     expect(client.machine.status()[0]?.inFlight).toBe(0);
   });
 
-  it('goes to the peers that its target names, whatever the routes say', () => {
+  it('goes only to the peers that its target names', () => {
     const { world, client } = connected([FIRST, SECOND]);
     const token = world.ask(client, { peers: [SECOND] });
     world.run(100);
@@ -137,8 +137,8 @@ describe('a request', () => {
   });
 });
 
-describe('an attempt to connect', () => {
-  it('tries the addresses of the peer in turn, each for its share of the time', () => {
+describe('a connection attempt', () => {
+  it('tries each address of the peer for an equal part of the timeout', () => {
     const world = new World();
     const server = world.add(FIRST, [{ host: CLIENT, from: ['192.0.2.0/24'] }]);
     const addresses = ['198.51.100.1', '198.51.100.2', server.address];
@@ -153,7 +153,7 @@ describe('an attempt to connect', () => {
   it.each([
     ['is refused', true, 'cannot connect to 192.0.2.1 port 3868: ECONNREFUSED', LATENCY],
     ['gets no answer', false, 'cannot connect to 192.0.2.1 port 3868: no answer', 5_000],
-  ])('that %s says so, and is made again later', (_what, isRefused, reason, at) => {
+  ])('reports the reason when it %s, and is repeated later', (_what, isRefused, reason, at) => {
     const world = new World();
     const server = world.add(FIRST, [{ host: CLIENT, from: ['192.0.2.0/24'] }]);
     const client = world.add(CLIENT, [{ host: FIRST, address: server.address }]);
@@ -169,7 +169,7 @@ describe('an attempt to connect', () => {
     expect(states(client)).toEqual([`${FIRST} I-Open`]);
   });
 
-  it('to a host whose certificate bears another name is closed', () => {
+  it('is reset when the certificate names another host, or when it succeeds after it was abandoned', () => {
     const world = new World();
     const client = world.add(CLIENT, [{ host: FIRST, address: '198.51.100.1', secure: true }]);
     const ends = { localAddress: new Uint8Array(4), remoteAddress: '198.51.100.1', identities: [SECOND] };
@@ -181,14 +181,14 @@ describe('an attempt to connect', () => {
       type: 'event',
       event: { type: 'peerClosed', peer: FIRST, reason: `the other end is not ${FIRST}` },
     });
-    // One that was abandoned before is closed, too.
+    // A connection of an abandoned attempt is closed too.
     const late = { type: 'connected', attempt: 1, connection: 2, ends: { ...ends, identities: [FIRST] } } as const;
     expect(client.machine.handle(late, 2)).toEqual([{ type: 'reset', connection: 2 }]);
   });
 });
 
-describe('other peers and routes', () => {
-  it('keep the connection of a peer that stays, also with another priority, weight or order', () => {
+describe('a change of peers and routes', () => {
+  it('keeps the connection of a peer that stays, also with another priority, weight or order', () => {
     const { world, client, first, second } = connected([FIRST, SECOND]);
     const peers = [first, second].map(({ host, address }, i) => ({ host, address, priority: 1 - i, weight: 7 }));
     world.feed(client, { type: 'configure', peers });
@@ -199,7 +199,7 @@ describe('other peers and routes', () => {
     expect(client.machine.routesTo('example')).toEqual([FIRST]);
   });
 
-  it('send a peer away that is gone from the list, and let in no connection of its', () => {
+  it('disconnects a removed peer with DO_NOT_WANT_TO_TALK_TO_YOU, and that peer does not return for 200 s', () => {
     const { world, client, first } = connected();
     world.feed(first, { type: 'configure', peers: [] });
     const [dpr] = first.events.flatMap((event) =>
@@ -209,12 +209,12 @@ describe('other peers and routes', () => {
     world.run(100);
     expect(states(first)).toEqual([]);
     expect(states(client)).toEqual([`${FIRST} Closed`]);
-    // RFC 6733 5.4.3: it is left alone for long.
+    // RFC 6733 5.4.3: the peer must not reconnect soon.
     world.run(200_000);
     expect(first.said('peerRefused')).toEqual([]);
   });
 
-  it('take a peer that changes down and up again, once it has said DPA', () => {
+  it('reconnects a peer whose settings change, after DPA', () => {
     const { world, client, first } = connected();
     const before = world.ladder.length;
     world.feed(client, { type: 'configure', peers: [{ host: FIRST, addresses: [first.address], relay: true }] });
@@ -224,7 +224,7 @@ describe('other peers and routes', () => {
     expect(states(client)).toEqual([`${FIRST} I-Open`]);
   });
 
-  it('start at once when they are new', () => {
+  it('connects to a new peer at once', () => {
     const { world, client, first } = connected();
     const second = world.add(SECOND, [{ host: CLIENT, from: ['192.0.2.0/24'] }]);
     world.feed(second, { type: 'start' });
@@ -235,8 +235,8 @@ describe('other peers and routes', () => {
   });
 });
 
-describe('a node that stops', () => {
-  it('answers what it was asked, refuses what comes, then says DPR', () => {
+describe('the stop of a node', () => {
+  it('waits for pending answers and refuses new requests, then sends DPR', () => {
     const { world, client, first } = connected();
     first.serves = () => undefined;
     const token = world.ask(client);
@@ -259,7 +259,7 @@ describe('a node that stops', () => {
     expect(first.stoppedAt).toBe(200 + 2 * LATENCY);
   });
 
-  it('does not wait longer than it was given, for answers or for DPA', () => {
+  it('ends at its timeout when answers or DPA do not arrive', () => {
     for (const isAsked of [true, false]) {
       const { world, client, first } = connected();
       first.serves = () => undefined;
@@ -278,7 +278,7 @@ describe('a node that stops', () => {
     }
   });
 
-  it('fails its own requests, stops its attempts to connect, and takes no connection', () => {
+  it("fails the node's own requests, abandons its connection attempts and refuses connections", () => {
     const world = new World();
     const server = world.add(FIRST, [{ host: CLIENT, from: ['192.0.2.0/24'] }]);
     const client = world.add(CLIENT, [
@@ -297,7 +297,7 @@ describe('a node that stops', () => {
     ]);
   });
 
-  it('that never started is at its end at once', () => {
+  it('ends at once when the node was never started', () => {
     const world = new World();
     const node = world.add(FIRST, [{ host: CLIENT, address: '192.0.2.9' }]);
     world.feed(node, { type: 'stop', timeout: 2_000 });
@@ -305,8 +305,8 @@ describe('a node that stops', () => {
   });
 });
 
-describe('a fault in the machine of a peer', () => {
-  it('costs its connection and nothing of another peer', () => {
+describe('an exception in the machine of a peer', () => {
+  it('resets its connection and does not affect another peer', () => {
     const { world, client, first } = connected([FIRST, SECOND]);
     vi.spyOn(Peer.prototype, 'handle').mockImplementationOnce(() => {
       throw new Error('broken');
@@ -331,7 +331,7 @@ describe('a fault in the machine of a peer', () => {
     expect(states(client)).toEqual([`${FIRST} I-Open`, `${SECOND} I-Open`]);
   });
 
-  it('at its tick is not tried again at once', () => {
+  it('is not retried at once when it happens at a tick', () => {
     const { world, client } = connected();
     world.run(20_000);
     const due = client.machine.deadline ?? 0;

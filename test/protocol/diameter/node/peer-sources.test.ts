@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type PeerAddresses, sourcesOf } from '../../../../src/protocol/diameter/node/peer-sources.js';
 
-describe('a peer without TLS', () => {
+describe('the source addresses of a peer without TLS', () => {
   it.each<[PeerAddresses, readonly string[], readonly string[]]>([
     [{}, ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'], ['192.0.2.1', '2001:db8::1', '::2', '', 'x']],
     [{ address: '2001:db8::1' }, ['2001:db8::1', '2001:db8:0:0::1'], ['::1', '127.0.0.1', '2001:db8::2']],
@@ -12,7 +12,7 @@ describe('a peer without TLS', () => {
       ['2001:db8:2::1', '198.51.101.1', '127.0.0.1'],
     ],
     [{ address: 'fe80::1%eth0' }, ['fe80::1%eth0', 'fe80::1'], ['fe80::2%eth0']],
-  ])('%j comes from %j, and not from %j', (given, own, foreign) => {
+  ])('for %j include %j but not %j', (given, own, foreign) => {
     const sources = sourcesOf(given);
     expect(own.filter((address) => !sources.has(address))).toEqual([]);
     expect(foreign.filter((address) => sources.has(address))).toEqual([]);

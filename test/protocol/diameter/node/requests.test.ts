@@ -14,7 +14,7 @@ import { deaTo, der, grammarian } from '../messages.js';
 
 const TIMEOUT = 10_000;
 
-/** A peer that can be asked. */
+/** A peer that requests can be sent to. */
 class FakeHop implements RequestHop {
   readonly host: string;
   readonly priority: number;
@@ -39,7 +39,7 @@ class FakeHop implements RequestHop {
     return this.#hopByHop;
   }
 
-  /** Its answer to the last request. */
+  /** The answer of this peer to its last request. */
   answer(resultCode = 2001, more: Partial<DiameterMessage> = {}, host = this.host): DiameterMessage {
     const request = this.sent.at(-1);
     if (!request) throw new Error(`${this.host} was not asked`);
@@ -50,7 +50,7 @@ class FakeHop implements RequestHop {
 let first: FakeHop;
 let second: FakeHop;
 let requests: Requests<FakeHop>;
-/** What came of each request, by token: the Origin-Host of the answer, or why it failed. */
+/** Outcome of each request, by token: the Origin-Host of the answer, or the code of the failure. */
 let outcomes: Map<number, string | undefined>;
 let failovers: string[];
 let lastToken: number;
@@ -80,15 +80,15 @@ function ask(now = 0, message = der('client.example'), target = {}): number {
   return lastToken;
 }
 
-/** Whether this answer of a peer's is taken. */
+/** Whether this answer of a peer is accepted. */
 function answer(hop: FakeHop, message: DiameterMessage): boolean {
   const outputs = requests.answer(hop, message);
   take(outputs);
   return outputs !== undefined;
 }
 
-describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
-  it('goes to another peer when the watchdog suspects the first: T, same End-to-End, once', () => {
+describe('failover of requests (RFC 3539 3.1)', () => {
+  it('sends a request once to another peer, with T and the same End-to-End Identifier, on suspicion of the first', () => {
     const token = ask();
     expect([first.sent.length, second.sent.length]).toEqual([1, 0]);
     take(requests.suspected(first));
@@ -97,7 +97,7 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
     expect(second.sent[0]).toMatchObject({ flags: FLAG.R | FLAG.P | FLAG.T, endToEnd: first.sent[0]?.endToEnd });
     expect(failovers).toEqual(['first.example second.example']);
     expect([requests.inFlight(first), requests.inFlight(second)]).toEqual([0, 1]);
-    // The first peer wakes up: nothing waits for its answer any more.
+    // The first peer recovers: no request waits for its answer now.
     expect(answer(first, first.answer())).toBe(false);
     expect(answer(second, second.answer())).toBe(true);
     expect(outcomes.get(token)).toBe('second.example');
@@ -105,7 +105,7 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
     expect(requests.deadline).toBeUndefined();
   });
 
-  it('stays where it is while there is no other peer, and is answered when the first wakes up', () => {
+  it('keeps a request at a suspected peer when there is no other, and accepts its late answer', () => {
     second.connected = false;
     const token = ask();
     take(requests.suspected(first));
@@ -116,19 +116,19 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
     expect(outcomes.get(token)).toBe('first.example');
   });
 
-  it('does not begin with a suspected peer while a trusted one is there', () => {
+  it('prefers a trusted peer to a suspected one', () => {
     first.trusted = false;
     const token = ask();
     expect([first.sent.length, second.sent.length]).toEqual([0, 1]);
     answer(second, second.answer());
     expect(outcomes.get(token)).toBe('second.example');
-    // A suspected one is better than none.
+    // A suspected peer is used when there is no other.
     second.connected = false;
     ask();
     expect(first.sent).toHaveLength(1);
   });
 
-  it('fails when every peer hangs, at its own timeout, and when the last one is lost, at once', () => {
+  it('fails a request at its timeout when all peers hang, and at once when the last one is lost', () => {
     const late = ask(500);
     take(requests.suspected(first));
     take(requests.suspected(second));
@@ -146,7 +146,7 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
     expect(outcomes.get(lost)).toBe('peer-lost');
   });
 
-  it('moves on from a peer that says it is busy, without T, and takes its answer where no peer is left', () => {
+  it('sends a request refused with 3004 to the next peer without T, and passes 3004 on when none is left', () => {
     const token = ask();
     expect(answer(first, first.answer(3004, { flags: FLAG.P | FLAG.E }))).toBe(true);
     expect(second.sent[0]?.flags).toBe(FLAG.R | FLAG.P);
@@ -154,7 +154,7 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
     expect(outcomes.get(token)).toBe('second.example');
   });
 
-  it('takes a permanent error, and a busy without the E bit, for the answer', () => {
+  it('passes on a permanent error, and a 3004 without the E bit', () => {
     const one = ask();
     answer(first, first.answer(5012, { flags: FLAG.P }));
     const other = ask();
@@ -163,7 +163,7 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
     expect(second.sent).toEqual([]);
   });
 
-  it('never has more than so many requests waiting at one peer', () => {
+  it('limits the requests in flight at one peer to MAX_IN_FLIGHT', () => {
     second.connected = false;
     for (let i = 0; i < MAX_IN_FLIGHT; i += 1) ask();
     expect(requests.inFlight(first)).toBe(MAX_IN_FLIGHT);
@@ -175,8 +175,8 @@ describe('a request to a peer that hangs (RFC 3539 3.1)', () => {
   });
 });
 
-describe('a request fails at once', () => {
-  it('without a connected peer, without a route, and after the stop', () => {
+describe('a request that cannot be sent', () => {
+  it('fails with no-peer when no peer is connected, its target has none, or the node stops', () => {
     first.connected = false;
     second.connected = false;
     expect(outcomes.get(ask())).toBe('no-peer');
@@ -189,20 +189,20 @@ describe('a request fails at once', () => {
     expect(requests.deadline).toBeUndefined();
   });
 
-  it('when it is longer than any node takes', () => {
+  it('fails with too-long when it exceeds MAX_MESSAGE', () => {
     const ofLength = (payload: number) => der('client.example', { 'EAP-Payload': new Uint8Array(payload) });
     expect(outcomes.get(ask(0, ofLength(MAX_MESSAGE)))).toBe('too-long');
     expect(outcomes.has(ask(0, ofLength(MAX_MESSAGE - 1_000)))).toBe(false);
   });
 });
 
-describe('what is no answer to a request', () => {
+describe('an answer', () => {
   it.each<[string, (hop: FakeHop) => DiameterMessage]>([
     ['another Hop-by-Hop', (hop) => hop.answer(2001, { hopByHop: 99 })],
     ['another End-to-End', (hop) => hop.answer(2001, { endToEnd: 99 })],
     ['another command', (hop) => hop.answer(2001, { commandCode: 275 })],
     ['the Origin-Host of another server', (hop) => hop.answer(2001, {}, 'second.example')],
-  ])('has %s, and the request waits on', (_what, wrong) => {
+  ])('is dropped when it has %s, and the request keeps waiting', (_what, wrong) => {
     const token = ask();
     expect(answer(first, wrong(first))).toBe(false);
     expect(answer(second, first.answer())).toBe(false);
@@ -211,7 +211,7 @@ describe('what is no answer to a request', () => {
     expect(outcomes.get(token)).toBe('first.example');
   });
 
-  it('is not the answer of a server behind an agent', () => {
+  it('of another server is accepted from a relay agent', () => {
     first.relay = true;
     const token = ask();
     expect(answer(first, first.answer(2001, {}, 'server.example'))).toBe(true);

@@ -17,15 +17,15 @@ function table(hops: readonly Hop[], routes: readonly Route[] = []) {
 
 const names = (hops: readonly Hop[]) => hops.map(({ host }) => host);
 
-describe('requests', () => {
-  it('go to Destination-Host if that is a peer, and then to agents of its realm only', () => {
+describe('RouteTable', () => {
+  it('selects Destination-Host if it is a peer, then relay agents', () => {
     const routes = table([hop('a.example'), hop('b.example'), hop('r.example', { capabilities: RELAY })]);
     const to = (host: string) => names(routes.candidates({ realm: 'home.example', host }, APPLICATION.EAP));
     expect(to('B.example')).toEqual(['b.example', 'r.example']);
     expect(to('elsewhere.example')).toEqual(['r.example']);
   });
 
-  it('go by realm to its peers, by the default route for all others, or nowhere', () => {
+  it('selects the peers of the realm, those of the default route for other realms, or none', () => {
     const hops = [hop('a.example'), hop('b.example'), hop('r.example', { capabilities: RELAY })];
     const routes = table(hops, [
       { realm: 'Home.example', peers: ['a.example', 'gone.example'] },
@@ -39,7 +39,7 @@ describe('requests', () => {
     expect(strict.candidates({ realm: 'other.example', host: undefined }, APPLICATION.EAP)).toEqual([]);
   });
 
-  it('go only to peers that have the application, or of which nothing is known yet', () => {
+  it('skips peers without the application, but not peers with unknown capabilities', () => {
     const routes = table([
       hop('a.example', { capabilities: { relay: false, applications: [4] } }),
       hop('b.example', { capabilities: undefined }),
@@ -47,7 +47,7 @@ describe('requests', () => {
     expect(names(routes.candidates({ realm: 'x', host: undefined }, APPLICATION.EAP))).toEqual(['b.example']);
   });
 
-  it('go to the lowest priority first, and are shared by weight within one', () => {
+  it('puts the lowest priority first, and shares requests by weight within one priority', () => {
     const routes = table([
       hop('last.example', { priority: 2, weight: 100 }),
       hop('heavy.example', { priority: 1, weight: 3 }),

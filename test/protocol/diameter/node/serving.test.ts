@@ -26,7 +26,7 @@ function server(isAnswered = true) {
     stranger.answers.length = 0;
     return stranger;
   }) as [Stranger, Stranger];
-  /** The answer to what the node was asked last. */
+  /** Answers the last request that the node was given to serve. */
   const answer = (more: object = {}) => {
     const { token, message } = node.served.at(-1) ?? { token: 0, message: der(CLIENT) };
     world.feed(node, { type: 'answer', token, message: deaTo(message, SERVER, more) });
@@ -34,14 +34,14 @@ function server(isAnswered = true) {
   return { world, node, client, other, answer };
 }
 
-describe('a request that is not for an application of ours', () => {
+describe('a request that this node does not serve', () => {
   it.each([
     ['an unknown command', { commandCode: 999 }, 3001],
     ['an unknown application', { applicationId: 99 }, 3007],
     ['the E bit', { flags: FLAG.R | FLAG.P | FLAG.E }, 3008],
     ['a realm that is not served', { avps: der(CLIENT, { 'Destination-Realm': 'other' }).avps }, 3003],
-    ['the name of another host', { avps: der(CLIENT, { 'Destination-Host': 'else.example' }).avps }, 3002],
-  ])('for %s is answered at once', (_what, change, result) => {
+    ['the Destination-Host of another node', { avps: der(CLIENT, { 'Destination-Host': 'else.example' }).avps }, 3002],
+  ])('gets an error answer at once for %s', (_what, change, result) => {
     const { node, client } = server();
     const [answer] = client.send({ ...der(CLIENT), ...change, hopByHop: 77, endToEnd: 88 });
     expect(client.result).toBe(result);
@@ -51,7 +51,7 @@ describe('a request that is not for an application of ours', () => {
 });
 
 describe('requests of a peer', () => {
-  it(`are served ${MAX_SERVING} at once; more are answered 3004, and another peer loses nothing`, () => {
+  it(`are served up to ${MAX_SERVING} at once; further ones get 3004, and another peer is not affected`, () => {
     const { node, client, other, answer } = server(false);
     for (let i = 0; i < MAX_SERVING; i += 1) expect(client.send({ ...der(CLIENT), endToEnd: i })).toEqual([]);
     expect(node.machine.status()[0]?.serving).toBe(MAX_SERVING);
@@ -61,7 +61,7 @@ describe('requests of a peer', () => {
     expect(other.send({ ...der(OTHER), endToEnd: 1 })).toEqual([]);
     answer();
     expect(other.result).toBe(2001);
-    // One that is answered makes room.
+    // An answered request frees its place.
     const [{ token, message } = { token: 0, message: der(CLIENT) }] = node.served;
     client.answers.length = 0;
     const reply = deaTo(message, SERVER);
@@ -69,7 +69,7 @@ describe('requests of a peer', () => {
     expect(client.send({ ...der(CLIENT), endToEnd: MAX_SERVING + 1 })).toEqual([]);
   });
 
-  it('that come again while the first is served get the same answer, each with its own Hop-by-Hop', () => {
+  it('get the same answer when repeated while the first copy is served, with their own Hop-by-Hop Identifier', () => {
     const { node, client, answer } = server(false);
     client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 1 });
     client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 2, flags: FLAG.R | FLAG.P | FLAG.T });
@@ -83,7 +83,7 @@ describe('requests of a peer', () => {
     expect(node.said('duplicate')).toEqual([{ type: 'duplicate', peer: CLIENT }]);
   });
 
-  it('that come again later get it from memory, until the session of its key is over or nobody can ask again', () => {
+  it('get the remembered answer when repeated later, until its key is forgotten or KEY_TIME has passed', () => {
     const key = () => ({ 'EAP-Master-Session-Key': Secret.take(new Uint8Array(64).fill(7)) });
     for (const forget of ['forgetKeys', 'forgetKeysOf', 'time'] as const) {
       const { world, node, client, answer } = server(false);
@@ -95,13 +95,13 @@ describe('requests of a peer', () => {
       if (forget === 'forgetKeys') world.feed(node, { type: forget, sessionId: `${CLIENT};1;1` });
       else if (forget === 'forgetKeysOf') world.feed(node, { type: forget, origin: CLIENT });
       else world.run(KEY_TIME);
-      // The connection has been idle for a minute: DWR is among what came.
+      // The connection has been idle for a minute, so a DWR may be among the messages.
       client.send(request);
       expect(node.served, forget).toHaveLength(2);
     }
   });
 
-  it('that could not be served are answered 5012, every copy, and served anew', () => {
+  it('get 5012 for every copy when they could not be served, and are served when repeated', () => {
     const { world, node, client } = server(false);
     const request = { ...der(CLIENT), endToEnd: 5 };
     client.send(request);
@@ -114,7 +114,7 @@ describe('requests of a peer', () => {
     expect(node.served).toHaveLength(2);
   });
 
-  it('whose answer is longer than any node takes are answered 5012', () => {
+  it('get 5012 when the answer exceeds MAX_MESSAGE', () => {
     const { node, client, answer } = server(false);
     client.send({ ...der(CLIENT), endToEnd: 5 });
     answer({ 'EAP-Payload': new Uint8Array(MAX_MESSAGE) });
@@ -125,7 +125,7 @@ describe('requests of a peer', () => {
     expect(client.result).toBe(2001);
   });
 
-  it('whose connection is gone get no answer, whose keys are overwritten', () => {
+  it('get no answer when the connection is gone, and the keys in the answer are wiped', () => {
     const { world, node, client } = server(false);
     client.send(der(CLIENT));
     world.feed(node, { type: 'closed', connection: client.connection });
@@ -134,7 +134,7 @@ describe('requests of a peer', () => {
     const outputs = node.machine.handle({ type: 'answer', token, message: late }, world.now);
     expect(outputs).toEqual([]);
     expect(grammarian.find(late.avps, 'EAP-Master-Session-Key')?.octets()).toEqual(new Uint8Array(64));
-    // A second answer, and one to a request that nobody made, are nothing.
+    // A second answer, and an answer to an unknown request, are ignored.
     for (const other of [token, 999]) {
       expect(node.machine.handle({ type: 'answer', token: other, message: late }, world.now)).toEqual([]);
     }
@@ -144,12 +144,12 @@ describe('requests of a peer', () => {
 describe('a message that does not decode', () => {
   const octets = () => {
     const whole = encodeDiameter({ ...der(CLIENT), hopByHop: 3 });
-    // The last AVP says that it has more than there is.
+    // The length of the last AVP exceeds the message.
     whole[whole.length - 1] = 99;
     return whole;
   };
 
-  it('is answered where it is a request, and the connection goes on (RFC 6733 7.1.5)', () => {
+  it('gets an error answer if it is a request, and the connection stays open (RFC 6733 7.1.5)', () => {
     const { world, node, client } = server();
     const salvage = salvageDiameter(octets());
     expect(salvage).toBeDefined();
@@ -165,7 +165,7 @@ describe('a message that does not decode', () => {
     expect([client.answers, client.closed]).toEqual([[], undefined]);
   });
 
-  it('ends the connection where nobody knows where the next one begins (RFC 6733 2.1)', () => {
+  it('ends the connection when its length cannot be trusted (RFC 6733 2.1)', () => {
     for (const [isRequest, closed] of [
       [true, 'close'],
       [false, 'reset'],

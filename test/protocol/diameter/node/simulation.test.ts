@@ -6,12 +6,12 @@ import { World, type WorldNode } from './world.js';
 
 const REQUEST_TIMEOUT = 20_000;
 
-/** Longest wait until a peer is connected again: Tc with its jitter, the watchdog twice, and what is under way. */
+/** Longest time until a peer is connected again: Tc with its jitter, two watchdog periods, exchanges in progress. */
 const REST = 10 * 60_000;
 
 /**
- * Two clients and three servers of one realm; requests while connections are cut, nodes hang, restart, change their peers and
- * answer late or not at all.
+ * Two clients and three servers of one realm. Requests are sent while connections are cut, and while nodes hang,
+ * restart, change their peers, answer late or do not answer.
  */
 class Simulation {
   readonly world = new World();
@@ -73,7 +73,7 @@ class Simulation {
         this.world.feed(client, { type: 'configure', peers: client.peers });
         break;
       case 4: {
-        // Answers late what it was asked before.
+        // Answers the last request late, or a second time.
         const { token, message } = server.served.at(-1) ?? {};
         if (token && message) this.world.feed(server, { type: 'answer', token, message: deaTo(message, server.host) });
         break;
@@ -108,7 +108,7 @@ class Simulation {
     }
   }
 
-  /** A request has its outcome in time; none is served twice by one server under one identifier. */
+  /** Every request has its outcome in time, and no server is given one token twice. */
   #check(): void {
     for (const { client, token, at } of this.#asked) {
       const settled = client.settledAt.get(token);
@@ -157,7 +157,7 @@ class Simulation {
   }
 }
 
-it('settles every request in time, and every peer is connected again once the network is well', () => {
+it('NodeMachine settles every request in time, and reconnects every peer once the network has recovered', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 0x7fff_ffff }), (seed) => new Simulation(seed).run()),
     { numRuns: 40, verbose: true },

@@ -17,7 +17,7 @@ import {
 import { APPLICATION, commandOf } from '../../../../src/protocol/diameter/wire/commands.js';
 import { deaTo, der, grammarian } from '../messages.js';
 
-/** One way of every connection, in milliseconds. */
+/** One-way delay of every connection, in milliseconds. */
 export const LATENCY = 10;
 
 export function configOf(host: string, more: Partial<NodeConfig> = {}): NodeConfig {
@@ -36,10 +36,10 @@ export function configOf(host: string, more: Partial<NodeConfig> = {}): NodeConf
   };
 }
 
-/** What an application does with a request; undefined: nothing, until the test answers. */
+/** The application's answer to a request; undefined: none, the test answers later. */
 export type Serves = (message: DiameterMessage) => DiameterMessage | undefined;
 
-/** Both ends of a connection, each as its node names it. */
+/** Both ends of a connection, each with the number that its node uses. */
 interface Wire {
   readonly ends: readonly [End, End];
   isCut: boolean;
@@ -52,19 +52,19 @@ interface End {
 
 type Outcome = Extract<ApplicationOutput, { type: 'answered' | 'failed' }>;
 
-/** A node of the world: its machine, and what came out of it. */
+/** A node of the world: its machine and its outputs. */
 export class WorldNode {
   readonly host: string;
   readonly address: string;
   machine: NodeMachine;
   isUp = true;
-  /** Nothing that it sends arrives, and it takes in nothing, though its connections stay. */
+  /** Neither sends nor receives, although its connections stay open. */
   hangs = false;
   serves: Serves;
   readonly events: NodeEvent[] = [];
   readonly served: { readonly token: Token; readonly message: DiameterMessage }[] = [];
   readonly outcomes = new Map<Token, Outcome>();
-  /** When each outcome came. */
+  /** Time of each outcome. */
   readonly settledAt = new Map<Token, number>();
   stoppedAt: number | undefined;
   lastToken = 0;
@@ -78,12 +78,12 @@ export class WorldNode {
     this.serves = (message) => deaTo(message, host);
   }
 
-  /** Events of these types, without messages. */
+  /** Events of these types. */
   said(...types: NodeEvent['type'][]): NodeEvent[] {
     return this.events.filter(({ type }) => types.includes(type));
   }
 
-  /** Result-Code and Origin-Host of the answer to a request, or why it failed; undefined: neither yet. */
+  /** Result-Code and Origin-Host of the answer, or the code of the failure; undefined: neither yet. */
   outcome(token: Token): string | undefined {
     const outcome = this.outcomes.get(token);
     if (outcome?.type !== 'answered') return outcome?.code;
@@ -92,11 +92,11 @@ export class WorldNode {
   }
 }
 
-/** Diameter nodes joined in virtual time. Octets arrive in order, after LATENCY, or never. */
+/** Diameter nodes joined in virtual time. Messages arrive in order, after LATENCY, or never. */
 export class World {
   now = 0;
   readonly nodes = new Map<string, WorldNode>();
-  /** What went over every connection: time, sender, receiver and name of the message. */
+  /** All messages sent: time, sender, receiver and name. */
   readonly ladder: string[] = [];
   readonly #wires = new Map<string, Wire>();
   readonly #actions: { readonly at: number; readonly order: number; readonly action: () => void }[] = [];
@@ -115,13 +115,13 @@ export class World {
     for (const node of this.nodes.values()) this.feed(node, { type: 'start' });
   }
 
-  /** Ends a node without a word. */
+  /** Ends a node without DPR. */
   kill(node: WorldNode): void {
     node.isUp = false;
     for (const wire of this.#wires.values()) if (wire.ends.some((end) => end.node === node)) this.#cut(wire);
   }
 
-  /** Starts a node anew that was killed. */
+  /** Starts a killed node again. */
   revive(node: WorldNode, originStateId: number, more: Partial<NodeConfig> = {}): void {
     node.machine = this.#machineOf(node.host, { originStateId, ...more });
     node.isUp = true;
@@ -145,7 +145,7 @@ export class World {
     return token;
   }
 
-  /** A connection to a node that the test drives by hand. */
+  /** Opens a connection to a node. The test controls the other end. */
   connect(to: WorldNode, address: string, identities?: readonly string[]): Stranger {
     this.#lastConnection += 1;
     const connection = this.#lastConnection;
@@ -158,7 +158,7 @@ export class World {
   }
   readonly #strangers = new Map<string, Stranger>();
 
-  /** Lets time pass. */
+  /** Advances virtual time. */
   run(milliseconds: number): void {
     const end = this.now + milliseconds;
     for (let next = this.#next(); next && next.at <= end; next = this.#next()) {
@@ -214,7 +214,7 @@ export class World {
 
   #connect(node: WorldNode, { attempt, address }: Extract<NodeOutput, { type: 'connect' }>): void {
     const to = [...this.nodes.values()].find((each) => each.address === address);
-    // An address that nobody has swallows what is sent to it.
+    // An unused address swallows what is sent to it.
     if (!to || to.hangs || node.hangs) return;
     this.#later(LATENCY, () => {
       if (!to.isUp || to.stoppedAt !== undefined) {
@@ -274,7 +274,7 @@ export class World {
     this.#actions.push({ at: this.now + milliseconds, order: this.#order, action });
   }
 
-  /** What happens next: an action, or the deadline of a node. */
+  /** The next step: an action, or the tick of a node. */
   #next(): { readonly at: number; readonly action: () => void } | undefined {
     const ticks = new DeadlineQueue<WorldNode>();
     for (const node of this.nodes.values()) if (node.isUp) ticks.set(node, node.machine.deadline);
@@ -292,7 +292,7 @@ export class World {
         this.feed(node, { type: 'tick' });
         const { deadline } = node.machine;
         if (deadline !== undefined && deadline <= this.now)
-          throw new Error(`${node.host}: its tick leaves ${deadline} due`);
+          throw new Error(`${node.host}: deadline ${deadline} is still due after its tick`);
       },
     };
   }
@@ -304,7 +304,7 @@ export class World {
   }
 }
 
-/** The other end of a connection that a test drives by hand. */
+/** An end of a connection that the test controls: it sends what the test says and records what arrives. */
 export class Stranger {
   readonly answers: DiameterMessage[] = [];
   closed: 'close' | 'reset' | undefined;
@@ -318,7 +318,7 @@ export class Stranger {
     this.connection = connection;
   }
 
-  /** Sends a message; what came back for it. */
+  /** Sends a message and returns the messages that came back. */
   send(message: DiameterMessage): DiameterMessage[] {
     this.answers.length = 0;
     this.#world.feed(this.#to, { type: 'message', connection: this.connection, message });
@@ -333,7 +333,7 @@ export class Stranger {
     this.closed = how;
   }
 
-  /** Result-Code of what came last. */
+  /** Result-Code of the last message. */
   get result(): number | undefined {
     return grammarian.find(this.answers.at(-1)?.avps ?? [], 'Result-Code');
   }

@@ -31,13 +31,13 @@ function der(more: object = {}): DiameterMessage {
   });
 }
 
-/** Of the receiver's configuration: `relay.example` and `relay0.example`. */
+/** The relay agents that the receiver is configured with: `relay.example` and `relay0.example`. */
 const isAgent = (host: string) => /^relay0?\.example$/.test(host);
 const check = (request: DiameterMessage, peer: PeerCapabilities | undefined = PEER) =>
   checkRequest(grammarian, RECEIVER, peer, request, isAgent)?.resultCode;
 
-describe('a request', () => {
-  it('of a peer for us is taken', () => {
+describe('checkRequest', () => {
+  it('accepts a request of a peer for this node', () => {
     expect(check(der())).toBeUndefined();
     expect(check(der({ 'Destination-Host': 'AAA.home.example' }))).toBeUndefined();
     expect(check({ ...der(), applicationId: APPLICATION.COMMON })).toBeUndefined();
@@ -48,40 +48,40 @@ describe('a request', () => {
   it.each<[string, DiameterMessage, number]>([
     ['with the E bit', { ...der(), flags: FLAG.R | FLAG.E }, 3008],
     ['of another application', { ...der(), applicationId: 4 }, 3007],
-    ['of a command that nobody knows', { ...der(), commandCode: 9999 }, 3001],
+    ['of an unknown command', { ...der(), commandCode: 9999 }, 3001],
     ['for another host', der({ 'Destination-Host': 'other.home.example' }), 3002],
-    ['that has been here before', der({ 'Route-Record': ['relay.example', 'AAA.home.example'] }), 3005],
+    ['that this node has routed before', der({ 'Route-Record': ['relay.example', 'AAA.home.example'] }), 3005],
     ['for a realm that is not served', der({ 'Destination-Realm': 'other.example' }), 3003],
     [
-      'of a session of an application that is not',
+      'with an unsupported Auth-Application-Id',
       { ...der({ 'Auth-Application-Id': 1 }), applicationId: APPLICATION.COMMON },
       5004,
     ],
-    ['of somebody else than the peer', der({ 'Origin-Host': 'other.example' }), 5012],
-  ])('%s is refused with its code', (_what, request, code) => {
+    ['with the Origin-Host of another host', der({ 'Origin-Host': 'other.example' }), 5012],
+  ])('refuses a request %s', (_what, request, code) => {
     expect(check(request)).toBe(code);
   });
 
-  it('of somebody else comes through a relay that names it', () => {
+  it('accepts the Origin-Host of another host only from a relay agent with a Route-Record of that host', () => {
     const relay = { ...PEER, host: 'relay.example', relay: true };
     const through = der({ 'Origin-Host': 'other.example', 'Route-Record': ['Other.example', 'relay0.example'] });
     expect(check(through, relay)).toBeUndefined();
     expect(check(through)).toBe(5012);
-    // RFC 6733 6.1.9: an agent says whom it has a request from.
+    // RFC 6733 6.1.9: an agent adds the host that it received the request from.
     expect(check(der({ 'Origin-Host': 'other.example' }), relay)).toBe(5012);
     expect(check(der({ 'Origin-Host': 'other.example', 'Route-Record': ['third.example'] }), relay)).toBe(5012);
     expect(check(der({ 'Origin-Host': 'RELAY.example' }), relay)).toBeUndefined();
   });
 
-  it('of a host behind a relay is not taken for that of another one whose Route-Record it brings itself', () => {
+  it('refuses an Origin-Host that is named only by a Route-Record of another host behind the relay agent', () => {
     const relay = { ...PEER, host: 'relay.example', relay: true };
-    // paa2 writes the first two; the relay says that it has the request from paa2.
+    // paa2 forges the first two; the relay agent adds paa2, from which it received the request.
     const forged = ['paa1.example', 'relay0.example', 'paa2.example'];
     expect(check(der({ 'Origin-Host': 'paa1.example', 'Route-Record': forged }), relay)).toBe(5012);
     expect(check(der({ 'Origin-Host': 'paa2.example', 'Route-Record': forged }), relay)).toBeUndefined();
   });
 
-  it('with our own Destination-Host is ours in any realm, and without it in those that we serve', () => {
+  it('accepts its own Destination-Host in any realm, and without Destination-Host only its realms', () => {
     const elsewhere = { 'Destination-Realm': 'Other.example' };
     expect(check(der({ ...elsewhere, 'Destination-Host': 'aaa.home.example' }))).toBeUndefined();
     const serving = (realms: string[]) =>
@@ -92,15 +92,15 @@ describe('a request', () => {
   });
 });
 
-describe('identifiers, RFC 6733 3 and 8.8', () => {
-  it('from end to end begin with the time, go up by one and wrap', () => {
+describe('identifiers (RFC 6733 3 and 8.8)', () => {
+  it('from end to end start with the time, increase by one and wrap around', () => {
     const ids = new EndToEndIdentifiers(0xabc_def, 0xffff_ffff);
     expect(ids.next()).toBe((((0xabc_def << 20) | 0xf_ffff) + 1) >>> 0);
     const last = new EndToEndIdentifiers(0xfff, 0xffff_ffff);
     expect([last.next(), last.next()]).toEqual([0, 1]);
   });
 
-  it('of sessions hold the host, the time of the start, a number and what is added', () => {
+  it('of sessions contain the host, the start time, a counter and an optional part', () => {
     const ids = new SessionIds('paa.example', 77.9);
     expect([ids.next(), ids.next('x')]).toEqual(['paa.example;77;1', 'paa.example;77;2;x']);
   });

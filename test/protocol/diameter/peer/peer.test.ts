@@ -27,9 +27,9 @@ import { type Content, Grammarian } from '../../../../src/protocol/diameter/wire
 const grammarian = new Grammarian(new Dictionary());
 const ADDRESS = new Uint8Array(16).fill(1);
 const TIMEOUT = 10_000;
-/** Hop-by-Hop of an answer that stands for the one of the last such request. */
+/** Placeholder: an answer with this Hop-by-Hop Identifier gets the one of the last request of its command. */
 const ASKED = 7;
-/** Names of ours and theirs: the greater one wins an election. */
+/** Name of this node. The greater name wins an election. */
 const OURS = 'mmm.example';
 
 function config(more: Partial<PeerConfig> = {}, host = 'nnn.example'): PeerConfig {
@@ -56,7 +56,7 @@ function config(more: Partial<PeerConfig> = {}, host = 'nnn.example'): PeerConfi
   };
 }
 
-/** What a peer says of itself. */
+/** What a peer announces in CER or CEA. */
 interface Says {
   readonly host?: string;
   readonly applications?: readonly number[];
@@ -111,11 +111,11 @@ function dpr(cause: number): DiameterMessage {
   return write(DPR, { ...origin('nnn.example'), 'Disconnect-Cause': cause });
 }
 
-/** A peer machine stepped through inputs; outputs as words. */
+/** A peer machine stepped through inputs, with its outputs as text. */
 class Steps {
   readonly peer: Peer;
   now = 0;
-  /** Hop-by-Hop of the last request of each command. */
+  /** Hop-by-Hop Identifier of the last request of each command. */
   readonly #asked = new Map<number, number>();
 
   constructor(given: PeerConfig = config()) {
@@ -142,7 +142,7 @@ class Steps {
     return this;
   }
 
-  /** Connection 1 of ours, up and answered. */
+  /** Opens connection 1, made by this node. */
   open(): this {
     this.do({ type: 'start' });
     this.do({ type: 'connected', connection: 1, address: ADDRESS });
@@ -182,8 +182,8 @@ const message = (content: DiameterMessage, connection = 1): PeerInput => ({
   message: content,
 });
 
-describe('a peer comes up, RFC 6733 5.6', () => {
-  it('Closed, Wait-Conn-Ack, Wait-I-CEA, I-Open', () => {
+describe('the connection set-up of a peer (RFC 6733 5.6)', () => {
+  it('passes Closed, Wait-Conn-Ack, Wait-I-CEA and I-Open when this node connects', () => {
     const steps = new Steps();
     expect(steps.do({ type: 'start' })).toEqual(['connect']);
     expect(steps.peer.state).toBe('Wait-Conn-Ack');
@@ -195,14 +195,14 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(steps.peer.capabilities).toMatchObject({ host: 'nnn.example', productName: 'other', relay: false });
   });
 
-  it('Closed, R-Conn-CER: R-Open', () => {
+  it('passes from Closed to R-Open when the peer connects', () => {
     const steps = new Steps(config({ initiates: false }));
     expect(steps.do({ type: 'start' })).toEqual([]);
     expect(steps.do(accepted())).toEqual(['send 2 CEA', 'open 2']);
     expect(steps.peer.state).toBe('R-Open');
   });
 
-  it('tries again after one second, two, four, up to Tc, ten percent more or less', () => {
+  it('is tried again after 1 s, doubling up to Tc, with 10 % jitter', () => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     for (const wait of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
@@ -215,7 +215,7 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     }
   });
 
-  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'])('gives up in %s after the timeout', (state) => {
+  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'])('ends in %s after the timeout', (state) => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     if (state === 'Wait-I-CEA') steps.do(connected);
@@ -228,7 +228,7 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(steps.peer.state).toBe('Closed');
   });
 
-  it('discards a CEA that answers something else, and waits on', () => {
+  it('drops a CEA with another Hop-by-Hop Identifier and keeps waiting', () => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     steps.do(connected);
@@ -238,7 +238,7 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(steps.do(message(cea()))).toEqual(['open 1']);
   });
 
-  it('takes a DWA or a DPA only for a DWR or a DPR of its own', () => {
+  it('accepts DWA and DPA only as answers to its own DWR and DPR', () => {
     const steps = new Steps().open();
     expect(steps.do(message(dwa))).toEqual(['dropped']);
     steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
@@ -252,19 +252,19 @@ describe('a peer comes up, RFC 6733 5.6', () => {
 
   it.each([
     ['another command', dwa],
-    ['an error with the E bit', { ...cea(), flags: FLAG.E }],
-    ['one that wants TLS inside', secured(cea())],
-    ['a refusal', cea({ resultCode: 3010 })],
-    ['another host', cea({ host: 'other.example' })],
+    ['the E bit', { ...cea(), flags: FLAG.E }],
+    ['Inband-Security-Id TLS', secured(cea())],
+    ['an error Result-Code', cea({ resultCode: 3010 })],
+    ['another Origin-Host', cea({ host: 'other.example' })],
     ['no common application', cea({ applications: [4] })],
-  ])('closes when the CEA is %s', (_what, answer) => {
+  ])('ends when the answer to CER has %s', (_what, answer) => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     steps.do(connected);
     expect(steps.do(message(answer))).toEqual(['disconnect 1', 'closed']);
   });
 
-  it('takes a relay only where one may be', () => {
+  it('accepts a relay agent only if mayRelay is set', () => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     steps.do(connected);
@@ -276,7 +276,7 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(both.peer.capabilities).toMatchObject({ relay: false });
   });
 
-  it('takes an agent that names only the application for what the configuration says (RFC 6733 2.8.2)', () => {
+  it('treats a peer as a relay agent if mayRelay is set, also without the relay application (RFC 6733 2.8.2)', () => {
     const steps = new Steps(config({ mayRelay: true, initiates: false }));
     expect(steps.do(accepted(cer({ applications: [APPLICATION.EAP] })))).toEqual(['send 2 CEA', 'open 2']);
     expect(steps.peer.capabilities).toMatchObject({ relay: true, applications: [APPLICATION.EAP] });
@@ -284,7 +284,7 @@ describe('a peer comes up, RFC 6733 5.6', () => {
     expect(other.do(accepted(cer({ applications: [4] })))).toEqual(['send 2 CEA 5010', 'disconnect 2', 'rejected']);
   });
 
-  it('counts a relay as having every application', () => {
+  it('accepts a relay agent that advertises only the relay application', () => {
     const steps = new Steps(config({ mayRelay: true }));
     steps.do({ type: 'start' });
     steps.do(connected);
@@ -293,10 +293,10 @@ describe('a peer comes up, RFC 6733 5.6', () => {
   });
 
   it.each([
-    ['another host', cer({ host: 'other.example' }), '3010 E'],
+    ['another Origin-Host', cer({ host: 'other.example' }), '3010 E'],
     ['the E bit', { ...cer(), flags: FLAG.R | FLAG.E }, '3008 E'],
     ['no Origin-Host', without(cer(), 'Origin-Host'), '5005'],
-    ['a wish for TLS inside', secured(cer()), '5017'],
+    ['Inband-Security-Id TLS', secured(cer()), '5017'],
     ['no common application', cer({ applications: [4] }), '5010'],
   ])('refuses a CER with %s', (_what, request, result) => {
     const steps = new Steps(config({ initiates: false }));
@@ -305,7 +305,7 @@ describe('a peer comes up, RFC 6733 5.6', () => {
   });
 });
 
-describe('an election, RFC 6733 5.6.4', () => {
+describe('the election (RFC 6733 5.6.4)', () => {
   const toWaitReturns = (host: string, before: 'Wait-Conn-Ack' | 'Wait-I-CEA') => {
     const steps = new Steps(config({}, host));
     steps.do({ type: 'start' });
@@ -318,7 +318,7 @@ describe('an election, RFC 6733 5.6.4', () => {
     return { steps, outputs: steps.do(accepted(cer({ host }))) };
   };
 
-  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'] as const)('is won by the greater name from %s', (before) => {
+  it.each(['Wait-Conn-Ack', 'Wait-I-CEA'] as const)('is won by this node in %s when its name is greater', (before) => {
     const { steps, outputs } = toWaitReturns('aaa.example', before);
     const asked = before === 'Wait-Conn-Ack' ? ['send 1 CER'] : [];
     expect(outputs).toEqual([...asked, 'disconnect 1', 'send 2 CEA', 'open 2']);
@@ -326,7 +326,7 @@ describe('an election, RFC 6733 5.6.4', () => {
   });
 
   it.each(['Wait-Conn-Ack', 'Wait-I-CEA'] as const)(
-    'is lost by the smaller name from %s, which waits for its CEA',
+    'is lost by this node in %s when its name is smaller, and it waits for CEA',
     (before) => {
       const { steps } = toWaitReturns('nnn.example', before);
       expect(steps.peer.state).toBe('Wait-Returns');
@@ -335,12 +335,12 @@ describe('an election, RFC 6733 5.6.4', () => {
     },
   );
 
-  it('does not look at case', () => {
+  it('ignores the case of names', () => {
     const { steps } = toWaitReturns('MMMM.example', 'Wait-I-CEA');
     expect(steps.peer.state).toBe('Wait-Returns');
   });
 
-  it('is over when one connection ends', () => {
+  it('ends when one connection ends, or at the timeout', () => {
     const one = toWaitReturns('nnn.example', 'Wait-I-CEA').steps;
     expect(one.do({ type: 'disconnected', connection: 1 })).toEqual(['send 2 CEA', 'open 2']);
     const two = toWaitReturns('nnn.example', 'Wait-I-CEA').steps;
@@ -350,7 +350,7 @@ describe('an election, RFC 6733 5.6.4', () => {
     expect(three.at(TIMEOUT).do({ type: 'tick' })).toEqual(['disconnect 1', 'disconnect 2', 'closed']);
   });
 
-  it('in Wait-Conn-Ack/Elect goes on without our own connection, or without theirs', () => {
+  it('continues from Wait-Conn-Ack/Elect with the other connection when one ends', () => {
     const one = new Steps();
     one.do({ type: 'start' });
     one.do(accepted());
@@ -364,8 +364,8 @@ describe('an election, RFC 6733 5.6.4', () => {
   });
 });
 
-describe('a peer that is open', () => {
-  it('answers DWR, delivers requests and answers, and drops what belongs to no open peer', () => {
+describe('an open peer', () => {
+  it('answers DWR, delivers requests of applications, and drops messages that do not fit its state', () => {
     const steps = new Steps().open();
     expect(steps.do(message(dwr))).toEqual(['send 1 DWA']);
     const der = { ...dwr, commandCode: DER.code, applicationId: APPLICATION.EAP };
@@ -377,8 +377,8 @@ describe('a peer that is open', () => {
   it.each([
     ['DWR', dwr, '1 DWA 3008 E'],
     ['DPR', dpr(0), '1 DPA 3008 E'],
-    ['DPR of a cause that nobody knows', dpr(3), '1 DPA 5004'],
-  ])('says what is wrong with a %s', (what, request, said) => {
+    ['DPR with an unknown Disconnect-Cause', dpr(3), '1 DPA 5004'],
+  ])('answers a %s with an error', (what, request, said) => {
     const flags = what.length === 3 ? request.flags | FLAG.E : request.flags;
     expect(new Steps().open().do(message({ ...request, flags }))).toEqual([`send ${said}`]);
   });
@@ -391,11 +391,11 @@ describe('a peer that is open', () => {
 
   const RESTARTED = ['failover', 'closed', 'send 2 CEA', 'open 2', 'send 2 DWR'];
 
-  it('takes one of a peer that has restarted once the old connection leaves a DWR unanswered, or ends', () => {
+  it('moves to the connection of a restarted peer when the old one ends or leaves DWR unanswered', () => {
     const silent = new Steps().open();
     expect(silent.do(accepted(cer({ originStateId: 6 })))).toEqual(['send 1 DWR']);
     expect(silent.peer.deadline).toBe(3_000);
-    // Another answer is no sign of life, nor is what was sent before the crash.
+    // Neither an answer to another request nor a message sent before the crash shows that the connection is alive.
     expect(silent.do(message({ ...dwa, hopByHop: 1 }))).toEqual(['dropped']);
     silent.do(message(dwr));
     expect(silent.at(2_999).do({ type: 'tick' })).toEqual([]);
@@ -407,16 +407,16 @@ describe('a peer that is open', () => {
     expect(ended.peer).toMatchObject({ state: 'R-Open', connection: 2 });
   });
 
-  it('keeps a connection that lives, whatever Origin-State-Id another one says', () => {
+  it('keeps a connection that answers DWR, whatever the Origin-State-Id of another connection', () => {
     const steps = new Steps().open();
     expect(steps.do(accepted(cer({ originStateId: 0xffff_fff0 })))).toEqual(['send 1 DWR']);
-    // One waits at a time.
+    // Only one connection may wait.
     expect(steps.do(accepted(cer({ originStateId: 0xffff_fff1 }), 3))).toEqual(['disconnect 3', 'rejected']);
     expect(steps.do(message(dwr, 2))).toEqual(['dropped']);
     expect(steps.do(message(dwa))).toEqual(['disconnect 2', 'rejected']);
     expect(steps.peer).toMatchObject({ state: 'I-Open', connection: 1 });
     expect(steps.peer.capabilities?.originStateId).toBe(5);
-    // It goes, or we go, before that is known.
+    // The waiting connection ends, or this node stops, before the DWA.
     steps.do(accepted(cer({ originStateId: 6 }), 4));
     expect(steps.do({ type: 'disconnected', connection: 4 })).toEqual([]);
     expect(steps.at(4_000).do({ type: 'tick' })).toEqual([]);
@@ -428,7 +428,7 @@ describe('a peer that is open', () => {
     ]);
   });
 
-  it('says DWR after a silence, fails over, and closes', () => {
+  it('sends DWR after a silence, then fails over, then closes', () => {
     const steps = new Steps().open();
     const next = () => steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
     expect(next()).toEqual(['send 1 DWR']);
@@ -440,7 +440,7 @@ describe('a peer that is open', () => {
     expect(steps.peer.state).toBe('Closed');
   });
 
-  it('is trusted again only after three DWAs when it was lost', () => {
+  it('is trusted again only after three DWAs when its connection was lost', () => {
     const steps = new Steps().open();
     expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['failover', 'closed']);
     steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' });
@@ -454,8 +454,8 @@ describe('a peer that is open', () => {
   });
 });
 
-describe('a peer goes down', () => {
-  it('by DPR of ours: whoever gets DPA closes', () => {
+describe('the end of a peer connection', () => {
+  it('starts with DPR when this node stops, and follows at DPA', () => {
     const steps = new Steps().open();
     expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['send 1 DPR']);
     expect(steps.peer.state).toBe('Closing');
@@ -464,16 +464,16 @@ describe('a peer goes down', () => {
     expect(steps.do(accepted())).toEqual(['disconnect 2', 'rejected']);
   });
 
-  it('by DPR of theirs: it answers DPA and waits for the end, or for the timeout', () => {
+  it('follows DPR of the peer and DPA, at the timeout at the latest', () => {
     const steps = new Steps().open();
     expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);
     expect(steps.peer.state).toBe('Closing');
     expect(steps.at(TIMEOUT).do({ type: 'tick' })).toEqual(['disconnect 1', 'closed']);
-    // A reboot is over soon; a connection that ended in order has not failed.
+    // After REBOOTING the peer returns soon, and an orderly end is not a failure.
     expect((steps.peer.deadline ?? 0) - steps.now).toBeLessThanOrEqual(1_100);
   });
 
-  it('and is left alone for ten times Tc when it said that it does not want us', () => {
+  it('is followed by a pause of about ten Tc after DPR with BUSY or DO_NOT_WANT_TO_TALK_TO_YOU', () => {
     for (const cause of [DISCONNECT_CAUSE.BUSY, DISCONNECT_CAUSE.DO_NOT_WANT_TO_TALK_TO_YOU]) {
       const steps = new Steps().open();
       steps.do(message(dpr(cause)));
@@ -482,31 +482,31 @@ describe('a peer goes down', () => {
     }
   });
 
-  it('when both say DPR at once', () => {
+  it('follows both DPAs when both ends send DPR', () => {
     const steps = new Steps().open();
     steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
     expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);
     expect(steps.do(message(dpa))).toEqual(['disconnect 1', 'closed']);
   });
 
-  it('from any state of coming up when it is stopped', () => {
+  it('follows a stop during the connection attempt at once', () => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     expect(steps.do({ type: 'stop', cause: 0 })).toEqual(['abort', 'closed']);
     expect(steps.peer.deadline).toBeUndefined();
-    // A connection that was made too late is closed.
+    // A connection that is made after the stop is closed.
     expect(steps.do(connected)).toEqual(['disconnect 1']);
   });
 });
 
-describe('rows that an ordinary day does not see', () => {
+describe('the peer machine in rare cases', () => {
   const electing = (host: string) => {
     const steps = new Steps(config({}, host));
     steps.do({ type: 'start' });
     return steps;
   };
 
-  it('Wait-Conn-Ack/Elect: R-Peer-Disc goes back, another CER is rejected, Timeout closes', () => {
+  it('leaves Wait-Conn-Ack/Elect at R-Peer-Disc and at the timeout, and rejects another CER there', () => {
     const steps = electing('nnn.example');
     expect(steps.do(accepted())).toEqual([]);
     expect(steps.peer.state).toBe('Wait-Conn-Ack/Elect');
@@ -519,8 +519,8 @@ describe('rows that an ordinary day does not see', () => {
     expect(steps.at(TIMEOUT).do({ type: 'tick' })).toEqual(['abort', 'disconnect 2', 'closed']);
   });
 
-  it('Wait-Returns: R-Peer-Disc waits for the CEA, I-Peer-Disc opens, others change nothing, Timeout closes', () => {
-    // Theirs is the greater name: the election is theirs to win.
+  it('leaves Wait-Returns at R-Peer-Disc for Wait-I-CEA, at I-Peer-Disc for R-Open, and at the timeout', () => {
+    // The peer has the greater name, so it wins the election.
     const steps = electing('nnn.example');
     steps.do(connected);
     expect(steps.do(accepted())).toEqual([]);
@@ -538,7 +538,7 @@ describe('rows that an ordinary day does not see', () => {
     expect(late.at(TIMEOUT).do({ type: 'tick' }).at(-1)).toBe('closed');
   });
 
-  it('Closed, Closing: what is left over changes nothing', () => {
+  it('ignores messages and events of other connections in Closed and Closing', () => {
     const steps = new Steps();
     expect(steps.do(message(dwr))).toEqual(['dropped']);
     expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual([]);
@@ -551,13 +551,13 @@ describe('rows that an ordinary day does not see', () => {
     expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual([]);
     expect(steps.do(message(dwr, 7))).toEqual(['dropped']);
     expect(steps.do(message(dwr))).toEqual(['dropped']);
-    // Both said DPR at once.
+    // Both ends sent DPR at the same time.
     expect(steps.do(message(dpr(0)))).toEqual(['send 1 DPA']);
     expect(steps.do({ type: 'disconnected', connection: 7 })).toEqual([]);
     expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['closed']);
   });
 
-  it('Closing: what was asked before is still answered, and Timeout closes', () => {
+  it('delivers answers in Closing, and closes at the timeout', () => {
     const steps = new Steps().open();
     steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
     const answer: DiameterMessage = { ...cea(), commandCode: DER.code, applicationId: APPLICATION.EAP };
@@ -565,7 +565,7 @@ describe('rows that an ordinary day does not see', () => {
     expect(steps.at(TIMEOUT).do({ type: 'tick' }).at(-1)).toBe('closed');
   });
 
-  it('stopped before it is open, it gives up what it has, and takes nothing more', () => {
+  it('closes its connection when it is stopped before it opens, and rejects others', () => {
     const steps = electing('nnn.example');
     steps.do(connected);
     expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['disconnect 1', 'closed']);
@@ -573,7 +573,7 @@ describe('rows that an ordinary day does not see', () => {
     expect(steps.peer.deadline).toBeUndefined();
   });
 
-  it('a CER with security that nobody has is 5017, and a base message of another application is passed on', () => {
+  it('answers a CER with 5017 if it cannot offer the security, and delivers base commands of other applications', () => {
     const steps = new Steps(config({ initiates: false }));
     const secured = write(CER, { ...origin('nnn.example'), ...capabilities({}), 'Inband-Security-Id': [1] });
     expect(steps.do(accepted(secured))).toEqual(['send 2 CEA 5017', 'disconnect 2', 'rejected']);
@@ -583,7 +583,7 @@ describe('rows that an ordinary day does not see', () => {
     expect(steps.do(message(dpa, 2))).toEqual(['dropped']);
   });
 
-  it('a CEA without its AVPs closes, and a DPR without its cause is answered with what is missing', () => {
+  it('closes at a CEA without AVPs, and answers a DPR without AVPs with 5005', () => {
     const steps = electing('nnn.example');
     steps.do(connected);
     const empty: DiameterMessage = { ...cea(), avps: [] };
@@ -593,8 +593,8 @@ describe('rows that an ordinary day does not see', () => {
   });
 });
 
-describe('a connection of ours', () => {
-  it('Wait-I-CEA: I-Peer-Disc closes, the end of another one changes nothing', () => {
+describe('a connection that this node makes', () => {
+  it('ends in Wait-I-CEA at I-Peer-Disc, and not at the end of another connection', () => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     steps.do(connected);
@@ -603,19 +603,19 @@ describe('a connection of ours', () => {
     expect(steps.do({ type: 'disconnected', connection: 9 })).toEqual([]);
     expect(steps.do({ type: 'disconnected', connection: 1 })).toEqual(['closed']);
     expect(steps.peer.state).toBe('Closed');
-    // RFC 6733 2.1: again after a while.
+    // RFC 6733 2.1: the attempt is repeated later.
     expect(steps.at(steps.peer.deadline ?? 0).do({ type: 'tick' })).toEqual(['connect']);
   });
 });
 
-describe('a connection that the peer has made', () => {
+describe('a connection that the peer makes', () => {
   const responder = (more: Partial<PeerConfig> = {}) => {
     const steps = new Steps(config({ initiates: false, ...more }));
     steps.do(accepted());
     return steps;
   };
 
-  it('is as good as our own', () => {
+  it('works like one that this node makes', () => {
     const steps = responder();
     expect(steps.peer).toMatchObject({ state: 'R-Open', connection: 2, trusted: true });
     expect(steps.peer.capabilities).toMatchObject({ host: 'nnn.example', originStateId: 5 });
@@ -628,14 +628,14 @@ describe('a connection that the peer has made', () => {
     expect(steps.peer).toMatchObject({ connection: undefined, trusted: false, capabilities: undefined });
   });
 
-  it('that is lost is failed over, and then closed', () => {
+  it('fails over and closes when it is lost, and this node does not connect', () => {
     const steps = responder();
     expect(steps.do({ type: 'disconnected', connection: 2 })).toEqual(['failover', 'closed']);
-    // Nobody connects from here.
+    // This node does not initiate connections.
     expect(steps.peer.deadline).toBeUndefined();
   });
 
-  it('stays when another one comes from the same peer, unless it has restarted', () => {
+  it('stays when the peer connects again, unless the peer has restarted', () => {
     const steps = responder();
     expect(steps.do(accepted(cer(), 3))).toEqual(['disconnect 3', 'rejected']);
     expect(steps.do(accepted(cer({ originStateId: 6 }), 3))).toEqual(['send 2 DWR']);
@@ -645,13 +645,13 @@ describe('a connection that the peer has made', () => {
       'closed',
       'send 3 CEA',
       'open 3',
-      // RFC 3539: trusted again after three of them.
+      // RFC 3539: trusted again after three DWAs.
       'send 3 DWR',
     ]);
     expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['send 3 DPR']);
   });
 
-  it('may have its application inside Vendor-Specific-Application-Id, whatever the vendor', () => {
+  it('accepts the application inside Vendor-Specific-Application-Id of any vendor', () => {
     const specific = { 'Vendor-Id': [10_415], 'Auth-Application-Id': APPLICATION.EAP };
     const content = { ...origin('nnn.example'), ...capabilities({ applications: [] }) };
     const steps = new Steps(config({ initiates: false }));
@@ -659,7 +659,7 @@ describe('a connection that the peer has made', () => {
     expect(steps.peer.capabilities?.applications).toEqual([APPLICATION.EAP]);
   });
 
-  it('is not replaced where nobody says Origin-State-Id', () => {
+  it('is not replaced when its CER had no Origin-State-Id', () => {
     const { 'Origin-State-Id': _, ...rest } = capabilities({});
     const silent = write(CER, { ...origin('nnn.example'), ...rest });
     const steps = new Steps(config({ initiates: false }));
@@ -668,7 +668,7 @@ describe('a connection that the peer has made', () => {
     expect(steps.do(accepted(cer(), 4))).toEqual(['disconnect 4', 'rejected']);
   });
 
-  it('hears of our addresses, or of the one that it has reached', () => {
+  it('announces the configured addresses, or else its local address', () => {
     const given = config();
     const own = new Uint8Array(4).fill(9);
     for (const [addresses, expected] of [

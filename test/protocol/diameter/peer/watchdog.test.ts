@@ -8,14 +8,14 @@ function watchdog(): Watchdog {
   return new Watchdog(TWINIT, () => 0.5);
 }
 
-/** Steps at these times; what it does and where it stands after each. */
+/** Gives the inputs at these times. Returns time, actions, status and deadline after each. */
 function ladder(steps: readonly (readonly [at: number, input: WatchdogInput])[]) {
   const dog = watchdog();
   return steps.map(([at, input]) => [at, dog.handle(input, at), dog.status, dog.deadline] as const);
 }
 
-describe('the watchdog, RFC 3539 3.4.1', () => {
-  it('asks after a silence of Tw, and is content with an answer', () => {
+describe('Watchdog (RFC 3539 3.4.1)', () => {
+  it('sends DWR after Tw of silence, and stays OKAY when DWA arrives', () => {
     expect(
       ladder([
         [0, 'up'],
@@ -33,7 +33,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     ]);
   });
 
-  it('asks nothing while there are other messages', () => {
+  it('sends no DWR while other messages arrive', () => {
     const steps = ladder([
       [0, 'up'],
       [20_000, 'message'],
@@ -45,7 +45,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     expect(steps.at(-1)?.[3]).toBe(70_000);
   });
 
-  it('suspects, fails over, and closes', () => {
+  it('fails over after two periods of silence and closes after three', () => {
     expect(
       ladder([
         [0, 'up'],
@@ -61,7 +61,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     ]);
   });
 
-  it.each(['dwa', 'message'] as const)('fails back from suspicion with a %s', (input) => {
+  it.each(['dwa', 'message'] as const)('fails back from SUSPECT at a %s', (input) => {
     expect(
       ladder([
         [0, 'up'],
@@ -72,7 +72,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     ).toEqual([60_500, ['failback'], 'OKAY', 90_500]);
   });
 
-  it('trusts a connection that comes back after three answers, and not before', () => {
+  it('returns from REOPEN to OKAY after three DWAs and not before', () => {
     expect(
       ladder([
         [0, 'up'],
@@ -98,7 +98,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     ]);
   });
 
-  it('gives a connection that comes back and stays silent two times Tw', () => {
+  it('closes a reopened connection after two periods of silence', () => {
     expect(
       ladder([
         [0, 'up'],
@@ -116,7 +116,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     ]);
   });
 
-  it('takes a connection that ended in order for a new one', () => {
+  it('treats a connection after an orderly end as new', () => {
     expect(
       ladder([
         [0, 'up'],
@@ -126,7 +126,7 @@ describe('the watchdog, RFC 3539 3.4.1', () => {
     ).toEqual([1_000, [], 'OKAY', 31_000]);
   });
 
-  it('spreads Tw by two seconds both ways', () => {
+  it('varies Tw by up to 2 s both ways', () => {
     for (const [unit, deadline] of [
       [0, 28_000],
       [1, 32_000],

@@ -26,8 +26,8 @@ const request: DiameterMessage = {
 };
 const sessionId = grammarian.find(request.avps, 'Session-Id');
 
-describe('an answer', () => {
-  it('has the identifiers, the P bit alone and the Proxy-Info of its request (RFC 6733 6.2)', () => {
+describe('answerTo', () => {
+  it('copies the identifiers and Proxy-Info of the request, and only P of its flags (RFC 6733 6.2)', () => {
     const answer = answerTo(request, [grammarian.avp('Result-Code', RESULT.SUCCESS)]);
     expect(answer).toMatchObject({
       flags: FLAG.P,
@@ -39,16 +39,16 @@ describe('an answer', () => {
     expect(answer.avps.slice(1)).toEqual(proxies);
   });
 
-  it('has no P bit if its request has none', () => {
+  it('clears P if the request has no P', () => {
     expect(answerTo({ ...request, flags: FLAG.R }, []).flags).toBe(0);
   });
 });
 
-describe('an error answer', () => {
+describe('errorAnswer', () => {
   const answer = (resultCode: number) =>
     errorAnswer(grammarian, origin, request, { resultCode, failedAvp: unknownAvp(true), text: 'why' });
 
-  it('says what is wrong', () => {
+  it('has Session-Id first, then Result-Code, origin, Error-Message and Failed-AVP', () => {
     expect(grammarian.read(ERROR_ANSWER, answer(RESULT.AVP_UNSUPPORTED))).toMatchObject({
       'Session-Id': sessionId,
       'Result-Code': 5001,
@@ -60,14 +60,14 @@ describe('an error answer', () => {
     expect(answer(RESULT.AVP_UNSUPPORTED).avps[0]?.code).toBe(263);
   });
 
-  it('has the E bit for protocol errors alone (RFC 6733 7.1.3)', () => {
+  it('sets E for protocol errors only (RFC 6733 7.1.3)', () => {
     for (const code of Object.values(RESULT)) {
       expect((answer(code).flags & FLAG.E) !== 0).toBe(code >= 3000 && code < 4000);
       expect(isProtocolError(code)).toBe(code >= 3000 && code < 4000);
     }
   });
 
-  it('can be given to a request of which only the header is known', () => {
+  it('answers a request of which only the header is known', () => {
     const { avps: _, ...header } = request;
     const violation = { resultCode: RESULT.UNABLE_TO_COMPLY, failedAvp: undefined, text: 'why' };
     const { avps, flags } = errorAnswer(grammarian, origin, header, violation);
@@ -76,7 +76,7 @@ describe('an error answer', () => {
   });
 });
 
-describe('octets that do not decode', () => {
+describe('violationOf', () => {
   const octets = () => encodeDiameter({ ...request, avps: [grammarian.avp('Framed-MTU', 1100)] });
   const result = (change: (octets: Uint8Array) => void) => {
     const broken = octets();
@@ -85,7 +85,7 @@ describe('octets that do not decode', () => {
     return salvage && violationOf(grammarian, salvage);
   };
 
-  it('are answered with what is wrong, and an example of the AVP', () => {
+  it('gives the Result-Code for octets that do not decode, and an example of the failed AVP', () => {
     expect(result((broken) => broken.set([9], 0))).toMatchObject({ resultCode: RESULT.UNSUPPORTED_VERSION });
     expect(result((broken) => broken.set([20], 3))).toMatchObject({ resultCode: RESULT.INVALID_MESSAGE_LENGTH });
     expect(result((broken) => broken.set([7], 27))).toMatchObject({
@@ -96,7 +96,7 @@ describe('octets that do not decode', () => {
     expect(result((broken) => broken.set([0xff, 0xff], 20))).toBeUndefined();
   });
 
-  it('with too many AVPs are too much', () => {
+  it('gives UNABLE_TO_COMPLY for a message with too many AVPs', () => {
     const many = encodeDiameter({ ...request, avps: Array.from({ length: 600 }, () => unknownAvp(false)) });
     const salvage = salvageDiameter(many);
     expect(salvage && violationOf(grammarian, salvage)).toMatchObject({
@@ -106,8 +106,8 @@ describe('octets that do not decode', () => {
   });
 });
 
-describe('a Result-Code', () => {
-  it('has a name', () => {
+describe('resultName', () => {
+  it('gives the name of a Result-Code, or the number if it is unknown', () => {
     expect(resultName(RESULT.UNKNOWN_PEER)).toBe('UNKNOWN_PEER');
     expect(resultName(9999)).toBe('9999');
   });

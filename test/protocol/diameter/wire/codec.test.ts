@@ -16,9 +16,9 @@ import {
 import { DEA, DER } from '../../../../src/protocol/diameter/wire/commands.js';
 import { OCTETS, VECTORS, vector } from './vectors.js';
 
-describe('a Diameter message recorded from freeDiameter', () => {
+describe('Diameter messages recorded from freeDiameter', () => {
   it.each(VECTORS.map((each, i) => [`${i} ${each.message}`, each] as const))(
-    'decodes and encodes to the same octets: %s',
+    'decode and encode to the same octets: %s',
     (_, { hex, avps, app }) => {
       const message = decodeDiameter(fromHex(hex));
       expect(message.applicationId).toBe(app);
@@ -34,7 +34,7 @@ describe('a Diameter message recorded from freeDiameter', () => {
     },
   );
 
-  it('is refused at every strict prefix', () => {
+  it('are rejected at every strict prefix', () => {
     for (const octets of OCTETS) {
       for (let length = 0; length < octets.length; length += 1) {
         expect(() => decodeDiameter(octets.subarray(0, length))).toThrow(DecodeError);
@@ -42,22 +42,22 @@ describe('a Diameter message recorded from freeDiameter', () => {
     }
   });
 
-  it('is refused at every strict prefix that announces its own length', () => {
+  it('give only AVPs of the original when they are cut and the length is adjusted', () => {
     for (const octets of OCTETS) {
       for (let length = 24; length < octets.length; length += 4) {
         const cut = withLength(octets.slice(0, length), length);
-        // A cut between two AVPs is a shorter message.
+        // Cut between two AVPs, it is a valid shorter message.
         const whole = decodes(cut);
         if (whole) expect(whole.avps).toEqual(decodeDiameter(octets).avps.slice(0, whole.avps.length));
       }
     }
   });
 
-  it('is refused with an octet too many', () => {
+  it('are rejected with one octet too many', () => {
     for (const octets of OCTETS) expect(() => decodeDiameter(Uint8Array.of(...octets, 0))).toThrow(DecodeError);
   });
 
-  it('is encoded into memory of its own size, which is known before', () => {
+  it('are encoded into a buffer of exactly the length that lengthOf gives', () => {
     for (let length = 0; length < 9; length += 1) {
       for (const vendorId of [undefined, 32473]) {
         const avps = [{ code: 1, flags: 0, vendorId, data: new Uint8Array(length).fill(7) }];
@@ -68,7 +68,7 @@ describe('a Diameter message recorded from freeDiameter', () => {
     }
   });
 
-  it('shares no memory with what it was read from, not even with a Buffer', () => {
+  it('share no memory with the octets that they are decoded from', () => {
     const octets = Buffer.from(vector('DER'));
     const message = decodeDiameter(octets);
     const before = message.avps.map(({ data }) => toHex(data));
@@ -77,15 +77,15 @@ describe('a Diameter message recorded from freeDiameter', () => {
   });
 });
 
-describe('any octets', () => {
-  it('give a message or DecodeError: random', () => {
+describe('decodeDiameter', () => {
+  it('returns a message or throws DecodeError for random octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => void decodes(octets)),
       { numRuns: 30_000 },
     );
   });
 
-  it('give a message or DecodeError: random AVPs behind a good header', () => {
+  it('returns a message or throws DecodeError for random AVPs after a valid header', () => {
     const body = fc.uint8Array({ maxLength: 200 });
     const behindHeader = fc.property(body, (avps) => {
       const octets = new Uint8Array(20 + avps.length);
@@ -96,7 +96,7 @@ describe('any octets', () => {
     fc.assert(behindHeader, { numRuns: 30_000 });
   });
 
-  it('give a message or DecodeError: mutated recordings', () => {
+  it('returns a message that encodes again, or throws DecodeError, for mutated recordings', () => {
     const mutation = fc.record({
       seed: fc.nat(OCTETS.length - 1),
       changes: fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
@@ -105,7 +105,7 @@ describe('any octets', () => {
       const octets = (OCTETS[seed] ?? new Uint8Array(0)).slice();
       for (const [at, octet] of changes) octets[at % octets.length] = octet;
       const message = decodes(octets);
-      // What was understood is understood again, whatever the padding was.
+      // A decoded message encodes to the same length and decodes again, whatever the padding was.
       if (!message) return true;
       const again = encodeDiameter(message);
       return again.length === octets.length && equalOctets(encodeDiameter(decodeDiameter(again)), again);
@@ -114,7 +114,7 @@ describe('any octets', () => {
   });
 });
 
-describe('a message', () => {
+describe('a Diameter message', () => {
   const u32 = fc.nat(0xffff_ffff);
   const avp = fc.record({
     code: u32,
@@ -131,31 +131,31 @@ describe('a message', () => {
     avps: fc.array(avp, { maxLength: 12 }),
   });
 
-  it('comes back from its octets as it was, reserved bits and unknown AVPs included', () => {
+  it('decodes to what was encoded, with reserved bits and unknown AVPs', () => {
     const same = fc.property(message, (value) => {
       expect(decodeDiameter(encodeDiameter(value))).toEqual(value);
     });
     fc.assert(same, { numRuns: 2_000 });
   });
 
-  it('announces its length in the first four octets', () => {
+  it('has its length in the first four octets', () => {
     expect(messageLength(vector('CER'))).toBe(vector('CER').length);
     expect(messageLength(Uint8Array.of(1, 0, 0))).toBeUndefined();
   });
 
-  it('of more AVPs than the limit is refused', () => {
+  it('is rejected with more than MAX_AVPS AVPs', () => {
     const avps = Array.from({ length: MAX_AVPS + 1 }, () => ({ ...empty, code: 1 }));
     const octets = encodeDiameter({ ...header, avps });
     expect(() => decodeDiameter(octets)).toThrow(expect.objectContaining({ code: 'too-many' }));
     expect(salvageDiameter(octets)).toMatchObject({ fault: { code: 'too-many' }, faultyAvp: undefined });
   });
 
-  it('longer than its length field can say is not encoded', () => {
+  it('is not encoded when it exceeds the length field', () => {
     const data = new Uint8Array(0xff_ffff - 20);
     expect(() => encodeDiameter({ ...header, avps: [{ ...empty, data }] })).toThrow(RangeError);
   });
 
-  it('of another version or of an impossible length is refused', () => {
+  it('is rejected with another version or a wrong length', () => {
     const octets = vector('DWR');
     expect(() => decodeDiameter(changed(octets, 0, 2))).toThrow(expect.objectContaining({ code: 'bad-version' }));
     expect(() => decodeDiameter(withLength(octets.slice(), 16))).toThrow(
@@ -167,8 +167,8 @@ describe('a message', () => {
   });
 });
 
-describe('a broken message is salvaged for its answer', () => {
-  it('with its identifiers, the AVPs before the fault, and the code of the faulty one', () => {
+describe('salvageDiameter', () => {
+  it('gives the header, the AVPs before the fault, and the code of the faulty AVP', () => {
     const der = decodeDiameter(vector('DER'));
     const octets = encodeDiameter({ ...der, avps: der.avps.slice(0, 2) });
     const second = 20 + 8 + Math.ceil((der.avps[0]?.data.length ?? 0) / 4) * 4;
@@ -182,24 +182,24 @@ describe('a broken message is salvaged for its answer', () => {
     });
   });
 
-  it('with the vendor of the faulty AVP', () => {
+  it('gives the vendor of the faulty AVP', () => {
     const octets = encodeDiameter({ ...header, avps: [{ ...empty, code: 7, vendorId: 9 }] });
     octets[20 + 7] = 11;
     expect(salvageDiameter(octets)?.faultyAvp).toMatchObject({ code: 7, vendorId: 9 });
   });
 
-  it('without the AVP if not even its header is there', () => {
+  it('gives no faulty AVP when even its header is incomplete', () => {
     const octets = withLength(new Uint8Array([...encodeDiameter({ ...header, avps: [] }), 0, 0, 0, 1]), 24);
     expect(salvageDiameter(octets)).toMatchObject({ faultyAvp: undefined, fault: { code: 'truncated' } });
   });
 
-  it('where version or length are wrong', () => {
+  it('gives the header when the version or length is wrong', () => {
     const octets = vector('DWR');
     expect(salvageDiameter(changed(octets, 0, 2))).toMatchObject({ fault: { code: 'bad-version' } });
     expect(salvageDiameter(withLength(octets.slice(), 16))).toMatchObject({ fault: { code: 'bad-length' } });
   });
 
-  it('but not without a header, nor when there is nothing wrong', () => {
+  it('gives nothing without a whole header, or when nothing is wrong', () => {
     expect(salvageDiameter(vector('DWR').subarray(0, 19))).toBeUndefined();
     expect(salvageDiameter(vector('DWR'))).toBeUndefined();
   });

@@ -58,7 +58,7 @@ function violationIn(name: Name, message: DiameterMessage) {
   return isViolation(read) ? { code: read.resultCode, failed: read.failedAvp?.code } : undefined;
 }
 
-describe('an enumeration that is closed (RFC 6733 7.1.5)', () => {
+describe('a closed enumeration (RFC 6733 7.1.5)', () => {
   it.each<[Name, AvpName, number]>([
     ['DER', 'Auth-Request-Type', 99],
     ['DER', 'Auth-Request-Type', 0],
@@ -68,20 +68,20 @@ describe('an enumeration that is closed (RFC 6733 7.1.5)', () => {
     ['DEA', 'Session-Server-Failover', 4],
     ['DEA', 'Re-Auth-Request-Type', 2],
     ['RAR', 'Re-Auth-Request-Type', 2],
-    // Not named by the grammar of DER, but known.
+    // Known, but not in the grammar of DER.
     ['DER', 'Re-Auth-Request-Type', 9],
-  ])('%s with %s %i is 5004 with Failed-AVP', (command, name, value) => {
+  ])('gives 5004 with Failed-AVP for %s with %s %i', (command, name, value) => {
     const message = having(REQUESTS[command](), avp(name, [0, 0, 0, value]));
     expect(violationIn(command, message)).toEqual({ code: 5004, failed: AVPS[name].code });
   });
 
-  it('is not one that IANA adds to: Termination-Cause, NAS-Port-Type', () => {
+  it('does not include the values of Termination-Cause and NAS-Port-Type, which IANA extends', () => {
     expect(violationIn('STR', having(REQUESTS.STR(), avp('Termination-Cause', [0, 0, 0, 21])))).toBeUndefined();
     expect(violationIn('DER', having(REQUESTS.DER(), avp('NAS-Port-Type', [0, 0, 200, 1])))).toBeUndefined();
   });
 });
 
-describe('a length that a definition gives', () => {
+describe('an AVP of defined length', () => {
   it.each<[AvpName, number]>([
     ['Event-Timestamp', 3],
     ['Framed-MTU', 5],
@@ -92,7 +92,7 @@ describe('a length that a definition gives', () => {
     ['Accounting-EAP-Auth-Method', 4],
     ['Acct-Interim-Interval', 0],
     ['Idle-Timeout', 8],
-  ])('%s of %i octets is 5014, whether the grammar names it or not', (name, octets) => {
+  ])('gives 5014 for %s of %i octets, whether or not the grammar names it', (name, octets) => {
     const message = having(REQUESTS.DER(), avp(name, new Array<number>(octets).fill(0x61)));
     expect(violationIn('DER', message)).toEqual({ code: 5014, failed: AVPS[name].code });
   });
@@ -103,25 +103,28 @@ describe('a length that a definition gives', () => {
     ['NAS-IPv6-Address', 16],
     ['Framed-IPv6-Prefix', 2],
     ['Framed-IPv6-Prefix', 18],
-  ])('%s of %i octets is taken', (name, octets) => {
+  ])('is accepted for %s of %i octets', (name, octets) => {
     const message = having(REQUESTS.DER(), avp(name, new Array<number>(octets).fill(0x61)));
     expect(violationIn('DER', message)).toBeUndefined();
   });
 });
 
 describe('Auth-Application-Id', () => {
-  it.each(Object.keys(SPECS) as Name[])('of %s is that of the header; another one is 5004', (name) => {
-    const message = REQUESTS[name]();
-    expect(violationIn(name, message)).toBeUndefined();
-    const other = { code: 5004, failed: AVPS['Auth-Application-Id'].code };
-    expect(violationIn(name, having(message, avp('Auth-Application-Id', [0, 0, 0, 1])))).toEqual(other);
-    expect(violationIn(name, { ...message, applicationId: 1 })).toEqual(other);
-    // RFC 4072 3 sends RAR, ASR and STR in application 0, and nothing else.
-    const inBase = { ...message, applicationId: APPLICATION.COMMON };
-    expect(violationIn(name, inBase)).toEqual(name === 'DER' || name === 'DEA' ? other : undefined);
-  });
+  it.each(Object.keys(SPECS) as Name[])(
+    'of %s must be the application of the header, else the result is 5004',
+    (name) => {
+      const message = REQUESTS[name]();
+      expect(violationIn(name, message)).toBeUndefined();
+      const other = { code: 5004, failed: AVPS['Auth-Application-Id'].code };
+      expect(violationIn(name, having(message, avp('Auth-Application-Id', [0, 0, 0, 1])))).toEqual(other);
+      expect(violationIn(name, { ...message, applicationId: 1 })).toEqual(other);
+      // RFC 4072 3 sends RAR, ASR and STR in application 0, and nothing else.
+      const inBase = { ...message, applicationId: APPLICATION.COMMON };
+      expect(violationIn(name, inBase)).toEqual(name === 'DER' || name === 'DEA' ? other : undefined);
+    },
+  );
 
-  it('of a CER is a list, and the header is that of the base protocol', () => {
+  it('of a CER is a list, and the header has the base application', () => {
     const cer = grammarian.message(CER, APPLICATION.COMMON, {
       'Origin-Host': 'paa.example',
       'Origin-Realm': 'example',
@@ -134,12 +137,12 @@ describe('Auth-Application-Id', () => {
   });
 });
 
-describe('AVPs that a message may lose', () => {
+describe('readSparing', () => {
   const spare = (message: DiameterMessage) => grammarian.readSparing(DEA, message, MOBILITY_AVPS);
   const good = [grammarian.avp('Mobility-Capability', 5), grammarian.avp('MIP6-Feature-Vector', 1n)];
   const dea = () => ({ ...REQUESTS.DEA(), avps: [...REQUESTS.DEA().avps, ...good] });
 
-  it('stay where they are sound', () => {
+  it('keeps valid mobility AVPs', () => {
     expect(spare(dea())).toMatchObject({
       spared: undefined,
       content: { 'Mobility-Capability': 5, 'MIP6-Feature-Vector': 1n },
@@ -151,21 +154,24 @@ describe('AVPs that a message may lose', () => {
     ['repeated', grammarian.avp('Mobility-Capability', 6), 5009],
     ['with an unknown member that has M', avp('MIP6-Agent-Info', [0, 0, 0xfd, 0xe8, AVP_FLAG.M, 0, 0, 8]), 5001],
     ['with reserved flags', { ...avp('MIP6-Feature-Vector', [0, 0, 0, 0, 0, 0, 0, 0]), flags: 1 }, 3009],
-    ['known, but not named by the grammar', avp('MIP-MSA-Lifetime', [1]), 5014],
-  ])('are all left out where one is broken: %s', (_what, broken, code) => {
+    ['invalid and not in the grammar', avp('MIP-MSA-Lifetime', [1]), 5014],
+  ])('leaves out all mobility AVPs when one is %s', (_what, broken, code) => {
     const read = spare({ ...dea(), avps: [...dea().avps, broken] });
     expect(read).toMatchObject({ spared: { resultCode: code }, content: { 'Result-Code': 2001 } });
     if (isViolation(read)) throw new Error(read.text);
     expect([...MOBILITY_AVPS].filter((name) => name in read.content)).toEqual([]);
   });
 
-  it('are not the others: what access rests on is a violation still', () => {
+  it('gives the violation when another AVP is invalid', () => {
     const message = { ...dea(), avps: [...dea().avps, avp('Session-Timeout', [1])] };
     expect(spare(message)).toMatchObject({ resultCode: 5014 });
   });
 });
 
-/** RFC 6733 4.5, RFC 7155 4, RFC 4072 4: M must be set, but for these; RFC 5447 4.2.6 and ours: not in an application of before. */
+/**
+ * AVPs without M. RFC 6733 4.5, RFC 7155 4 and RFC 4072 4 require M for all others. RFC 5447 4.2.6: mobility AVPs must
+ * not have it in an existing application.
+ */
 const WITHOUT_M: readonly string[] = [
   'Product-Name',
   'Firmware-Revision',
@@ -176,7 +182,7 @@ const WITHOUT_M: readonly string[] = [
   ...MOBILITY_AVPS,
 ];
 
-it('every AVP is written with the M flag of its RFC', () => {
+it('Grammarian.avp sets the M flag of every AVP as its RFC says', () => {
   const wrong = (Object.keys(AVPS) as AvpName[]).filter((name) => {
     const { type } = specOf(name);
     const grouped = 'group' in AVPS[name] && (AVPS[name] as { group: unknown }).group === 'any' ? [] : {};

@@ -30,19 +30,19 @@ const examples: readonly [DataFormat, string, unknown][] = [
   ['Time', '00000000', Date.UTC(2036, 1, 7, 6, 28, 16)],
 ];
 
-describe('a value', () => {
-  it.each(examples)('of %s %s reads and writes', (format, hex, value) => {
+describe('an AVP value', () => {
+  it.each(examples)('of format %s with octets %s decodes and encodes', (format, hex, value) => {
     expect(decodeFormat(format, fromHex(hex))).toEqual(value);
     expect(toHex(encodeFormat(format, value as Parameters<typeof encodeFormat>[1]))).toBe(hex);
   });
 
-  it('of an address family that is not IP is kept', () => {
+  it('of an address family other than IP is kept with its family', () => {
     const e164 = fromHex('000834393132');
     expect(decodeFormat('Address', e164)).toEqual(e164);
     expect(encodeFormat('Address', e164)).toEqual(e164);
   });
 
-  it('of an address family that is not IP never looks like an IP address', () => {
+  it('of an address family other than IP is rejected when it has the length of an IP address', () => {
     expect(() => decodeFormat('Address', fromHex('00083439'))).toThrow(DecodeError);
     expect(() => decodeFormat('Address', fromHex('00083132333435363738393031323334'))).toThrow(DecodeError);
   });
@@ -60,18 +60,18 @@ describe('a value', () => {
     ['DiameterIdentity', '612062'],
     ['DiameterIdentity', 'c3bc'],
     ['DiameterURI', '612e6578'],
-  ])('of %s in %s is refused', (format, hex) => {
+  ])('of format %s is rejected with octets %s', (format, hex) => {
     expect(() => decodeFormat(format, fromHex(hex))).toThrow(DecodeError);
   });
 
-  it('is not what it was read from', () => {
+  it('shares no memory with its octets', () => {
     const data = fromHex('0102');
     const value = decodeFormat('OctetString', data) as Uint8Array;
     data.fill(0);
     expect(value).toEqual(Uint8Array.of(1, 2));
   });
 
-  it('comes back from its octets', () => {
+  it('decodes to what was encoded', () => {
     const back = (format: DataFormat) => (value: Parameters<typeof encodeFormat>[1]) => {
       expect(decodeFormat(format, encodeFormat(format, value))).toEqual(value);
     };
@@ -88,7 +88,7 @@ describe('a value', () => {
     fc.assert(fc.property(seconds, (value) => back('Time')(value * 1000)));
   });
 
-  it('reads any octets, or refuses them with DecodeError', () => {
+  it('decodes or throws DecodeError for any octets', () => {
     const formats: DataFormat[] = [...new Set(examples.map(([format]) => format))];
     const any = fc.property(fc.constantFrom(...formats), fc.uint8Array({ maxLength: 24 }), (format, data) => {
       try {
@@ -101,8 +101,8 @@ describe('a value', () => {
   });
 });
 
-describe('a DiameterURI', () => {
-  it('has defaults', () => {
+describe('parseDiameterUri', () => {
+  it('applies defaults', () => {
     expect(parseDiameterUri('aaa://host.example.com')).toEqual({
       secure: false,
       host: 'host.example.com',
@@ -113,7 +113,7 @@ describe('a DiameterURI', () => {
     expect(parseDiameterUri('aaas://host.example.com')).toMatchObject({ secure: true, port: 5868 });
   });
 
-  // RFC 6733 4.3.1 gives these.
+  // The examples of RFC 6733 4.3.1.
   it.each([
     ['aaa://host.example.com;transport=tcp', { port: 3868, transport: 'tcp' }],
     ['aaa://host.example.com:6666;transport=tcp', { port: 6666 }],
@@ -121,12 +121,12 @@ describe('a DiameterURI', () => {
     ['aaa://host.example.com:6666;protocol=diameter', { port: 6666, protocol: 'diameter' }],
     ['aaa://host.example.com:6666;transport=tcp;protocol=diameter', { port: 6666, transport: 'tcp' }],
     ['aaa://host.example.com:1813;transport=udp;protocol=radius', { port: 1813, transport: 'udp', protocol: 'radius' }],
-  ])('%s', (text, parts) => {
+  ])('reads %s', (text, parts) => {
     expect(parseDiameterUri(text)).toMatchObject(parts);
   });
 
   it.each(['', 'aaa://', 'http://a', 'aaa://a:0', 'aaa://a:65536', 'aaa://a b', 'aaa://a;x=y', 'aaa://a:1:2'])(
-    'is not: %s',
+    "rejects '%s'",
     (text) => {
       expect(parseDiameterUri(text)).toBeUndefined();
     },

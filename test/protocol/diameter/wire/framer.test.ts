@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DiameterFramer, MAX_MESSAGE } from '../../../../src/protocol/diameter/wire/framer.js';
 
-/** A message of this length: a header, and octets that count up. */
+/** A message of this length: a header, then increasing octets. */
 function messageOf(length: number): Uint8Array {
   const octets = Uint8Array.from({ length }, (_, i) => i & 0xff);
   octets.set([1, length >> 16, (length >> 8) & 0xff, length & 0xff]);
   return octets;
 }
 
-/** The messages that come out where the stream is cut at these places. */
+/** The messages that the framer gives when the stream is cut at these places. */
 function framed(stream: Uint8Array, cuts: readonly number[]) {
   const framer = new DiameterFramer();
   const messages: string[] = [];
@@ -17,7 +17,7 @@ function framed(stream: Uint8Array, cuts: readonly number[]) {
     (a, b) => a - b,
   );
   for (let i = 1; i < places.length; i += 1) {
-    // A chunk of its own memory, as a socket gives it.
+    // Each chunk has its own memory, like those of a socket.
     const chunk = Uint8Array.from(stream.subarray(places[i - 1], places[i]));
     for (const message of framer.push(chunk)) messages.push(Buffer.from(message).toString('hex'));
   }
@@ -34,8 +34,8 @@ const lengths = fc.array(
   { maxLength: 12 },
 );
 
-describe('a stream of messages', () => {
-  it('gives the same messages wherever it is cut', () => {
+describe('DiameterFramer', () => {
+  it('gives the same messages wherever the stream is cut', () => {
     fc.assert(
       fc.property(lengths, fc.array(fc.nat()), (sizes, cuts) => {
         const sent = sizes.map(messageOf);
@@ -47,7 +47,7 @@ describe('a stream of messages', () => {
     );
   });
 
-  it('gives the same messages octet by octet, and a remainder of each length is kept', () => {
+  it('gives the same messages octet by octet, and with one cut at any place', () => {
     const sent = [messageOf(24), messageOf(20), messageOf(28)];
     const stream = Buffer.concat(sent);
     const all = Array.from({ length: stream.length }, (_, i) => i);
@@ -55,7 +55,7 @@ describe('a stream of messages', () => {
     for (const cut of all) expect(framed(stream, [cut]).messages, `cut at ${cut}`).toEqual(sent.map(hex));
   });
 
-  it('may have a message of the largest length, and none beyond it', () => {
+  it('accepts a message of MAX_MESSAGE octets and breaks at a longer one', () => {
     const largest = messageOf(MAX_MESSAGE);
     expect(framed(largest, [4, 5, 70_000]).messages).toEqual([hex(largest)]);
     const header = messageOf(MAX_MESSAGE + 4).slice(0, 20);
@@ -69,8 +69,8 @@ describe('a stream of messages', () => {
   it.each([
     ['another version', Uint8Array.of(2, 0, 0, 20)],
     ['a length below the header', Uint8Array.of(1, 0, 0, 16)],
-    ['a length that is no multiple of four', Uint8Array.of(1, 0, 0, 21)],
-  ])('is not read on after %s', (_what, start) => {
+    ['a length that is not a multiple of four', Uint8Array.of(1, 0, 0, 21)],
+  ])('gives no more messages after %s', (_what, start) => {
     const framer = new DiameterFramer();
     expect(framer.push(Buffer.concat([messageOf(20), start]))).toHaveLength(1);
     expect(framer.broken).toBeDefined();

@@ -60,7 +60,7 @@ function message(content = der): DiameterMessage {
   return grammarian.message(DER, APPLICATION.EAP, content);
 }
 
-/** The message with these AVPs at its end. */
+/** The message with these AVPs appended. */
 function plus(...avps: Avp[]): DiameterMessage {
   const base = message();
   return { ...base, avps: [...base.avps, ...avps] };
@@ -76,22 +76,25 @@ function violation(result: object): Violation {
   return result;
 }
 
-describe('the recorded messages', () => {
-  it.each(VECTORS.map((each, i) => [`${i} ${each.message}`, each] as const))('keep their grammar: %s', (_, { hex }) => {
-    const recorded = decodeDiameter(Buffer.from(hex, 'hex'));
-    const spec = commandOf(recorded.commandCode, isRequest(recorded));
-    expect(spec).toBeDefined();
-    const content = grammarian.read(recorded.flags & FLAG.E ? ERROR_ANSWER : (spec ?? ERROR_ANSWER), recorded);
-    expect(content).not.toHaveProperty('resultCode');
-    // What freeDiameter means is said again in our order, with its own flags left out.
-    const again = grammarian.read(spec ?? ERROR_ANSWER, {
-      ...recorded,
-      avps: grammarian.write(spec ?? DER, content as never),
-    });
-    expect(again).toEqual(content);
-  });
+describe('recorded messages', () => {
+  it.each(VECTORS.map((each, i) => [`${i} ${each.message}`, each] as const))(
+    'match their grammar, and have the same content when written again: %s',
+    (_, { hex }) => {
+      const recorded = decodeDiameter(Buffer.from(hex, 'hex'));
+      const spec = commandOf(recorded.commandCode, isRequest(recorded));
+      expect(spec).toBeDefined();
+      const content = grammarian.read(recorded.flags & FLAG.E ? ERROR_ANSWER : (spec ?? ERROR_ANSWER), recorded);
+      expect(content).not.toHaveProperty('resultCode');
+      // The content is written in the order and with the flags of this project.
+      const again = grammarian.read(spec ?? ERROR_ANSWER, {
+        ...recorded,
+        avps: grammarian.write(spec ?? DER, content as never),
+      });
+      expect(again).toEqual(content);
+    },
+  );
 
-  it('say what freeDiameter says of them', () => {
+  it('have the values that freeDiameter put into its CER', () => {
     const cer = grammarian.read(CER, decodeDiameter(vector('CER')));
     expect(cer).toMatchObject({
       'Origin-Host': 'gw.visited.fdtest',
@@ -108,7 +111,7 @@ describe('a message', () => {
     expect(grammarian.read(DER, decodeDiameter(octets))).toEqual(der);
   });
 
-  it('begins with Session-Id, and carries M as its dictionary says', () => {
+  it('begins with Session-Id, and has M flags as the dictionary says', () => {
     const { avps, flags } = message();
     expect(flags).toBe(FLAG.R | FLAG.P);
     expect(avps[0]?.code).toBe(263);
@@ -117,7 +120,7 @@ describe('a message', () => {
     for (const code of [124, 333, 486, 1001]) expect(avps.find((avp) => avp.code === code)?.flags).toBe(0);
   });
 
-  it('has our own AVP under the configured vendor, and takes it under no other', () => {
+  it('has the AVP of this project under the configured vendor only', () => {
     const other = new Grammarian(new Dictionary(9));
     const avp = message().avps.find(({ code }) => code === 1001);
     expect(avp?.vendorId).toBe(OWN_VENDOR);
@@ -128,18 +131,18 @@ describe('a message', () => {
     expect(grammarian.dictionary.nameOf(264, 0)).toBe('Origin-Host');
   });
 
-  it('takes MIPv6 AVPs with the M bit', () => {
+  it('is accepted with M set on MIPv6 AVPs', () => {
     const base = message();
     const avps = base.avps.map((avp) => ({ ...avp, flags: AVP_FLAG.M }));
     expect(grammarian.read(DER, { ...base, avps })).toEqual(der);
   });
 
-  it('may hold what is not known, or known but not named, if nothing is mandatory about it', () => {
+  it('may contain AVPs without M that are unknown or not in its grammar', () => {
     const origin = grammarian.avp('Product-Name', 'any');
     expect(grammarian.read(DER, plus(unknownAvp(false), unknownAvp(false, 9), origin))).toEqual(der);
   });
 
-  it('gives single values of itself, however broken the rest', () => {
+  it('gives single values with find, even if other AVPs are missing or invalid', () => {
     const { avps } = without('EAP-Payload');
     expect(grammarian.find(avps, 'Origin-Host')).toBe('paa.visited.example');
     expect(grammarian.find(avps, 'User-Name')).toBeUndefined();
@@ -158,7 +161,12 @@ describe('a violation', () => {
 
   it.each<[string, DiameterMessage, number, Avp | undefined]>([
     ['an unknown mandatory AVP', plus(unknownAvp(true)), RESULT.AVP_UNSUPPORTED, unknownAvp(true)],
-    ['one of another vendor', plus(unknownAvp(true, 9)), RESULT.AVP_UNSUPPORTED, unknownAvp(true, 9)],
+    [
+      'an unknown mandatory AVP of another vendor',
+      plus(unknownAvp(true, 9)),
+      RESULT.AVP_UNSUPPORTED,
+      unknownAvp(true, 9),
+    ],
     [
       'an AVP that the command must not have',
       plus(grammarian.avp('Session-Timeout', 1)),
@@ -166,7 +174,7 @@ describe('a violation', () => {
       grammarian.avp('Session-Timeout', 1),
     ],
     [
-      'one too many',
+      'an AVP that occurs too often',
       plus(grammarian.avp('Origin-Host', 'b.example')),
       RESULT.AVP_OCCURS_TOO_MANY_TIMES,
       grammarian.avp('Origin-Host', 'b.example'),
@@ -189,19 +197,19 @@ describe('a violation', () => {
       RESULT.INVALID_AVP_BITS,
       { ...grammarian.avp('User-Name', 'x'), flags: 0x41 },
     ],
-    // RFC 6733 7.1.5: an example of the missing one, of zeros.
-    ['no EAP-Payload', without('EAP-Payload'), RESULT.MISSING_AVP, unreadable('EAP-Payload', new Uint8Array(0))],
+    // RFC 6733 7.1.5: an example of the missing AVP, filled with zeros.
+    ['a missing EAP-Payload', without('EAP-Payload'), RESULT.MISSING_AVP, unreadable('EAP-Payload', new Uint8Array(0))],
     [
-      'no Auth-Request-Type',
+      'a missing Auth-Request-Type',
       without('Auth-Request-Type'),
       RESULT.MISSING_AVP,
       unreadable('Auth-Request-Type', new Uint8Array(4)),
     ],
-  ])('is %s', (_, broken, resultCode, failedAvp) => {
+  ])('is reported for %s', (_, broken, resultCode, failedAvp) => {
     expect(violation(grammarian.read(DER, broken))).toMatchObject({ resultCode, failedAvp });
   });
 
-  it('inside groups names the member inside its groups (RFC 6733 7.5)', () => {
+  it('inside groups is reported with the enclosing groups (RFC 6733 7.5)', () => {
     const host = unreadable('Destination-Host', Uint8Array.of(0x20));
     const inner = {
       ...unreadable('MIP-Home-Agent-Host', encodeGroup([grammarian.avp('Destination-Realm', 'r.ex'), host])),
@@ -213,7 +221,7 @@ describe('a violation', () => {
     expect(toHex(found.failedAvp?.data ?? new Uint8Array(0))).toBe(toHex(expected.data));
   });
 
-  it('is a group that is cut off', () => {
+  it('is reported for a truncated group', () => {
     const info = unreadable('MIP6-Agent-Info', Uint8Array.of(0, 0, 1));
     expect(violation(grammarian.read(DER, plus(info)))).toMatchObject({
       resultCode: RESULT.INVALID_AVP_LENGTH,
@@ -221,7 +229,7 @@ describe('a violation', () => {
     });
   });
 
-  it('is not what explains itself: Failed-AVP may hold anything', () => {
+  it('is not reported for the content of Failed-AVP', () => {
     const failed = grammarian.avp('Failed-AVP', [unknownAvp(true)]);
     const answer = { 'Result-Code': 5001, 'Origin-Host': 'a.example', 'Origin-Realm': 'example' };
     const base = grammarian.message(ERROR_ANSWER, APPLICATION.EAP, answer);
@@ -231,7 +239,7 @@ describe('a violation', () => {
     });
   });
 
-  it('is all that any AVPs can be', () => {
+  it('has a Result-Code above 3000 for random AVPs, and nothing is thrown', () => {
     const codes = Object.values(AVPS).map(({ code }) => code);
     const avp = fc.record({
       code: fc.oneof(fc.constantFrom(...codes), fc.nat(0xffff_ffff)),
@@ -249,12 +257,12 @@ describe('a violation', () => {
 });
 
 describe('the dictionary', () => {
-  it('names each AVP once', () => {
+  it('has each AVP once', () => {
     const keys = Object.values(AVPS).map((spec) => `${'vendorId' in spec ? spec.vendorId : 0}|${spec.code}`);
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  it('is what all grammars name', () => {
+  it('has every AVP of the grammars, and each grammar names an AVP once', () => {
     const groups = Object.values(AVPS).flatMap((spec) => ('group' in spec && spec.group !== 'any' ? [spec.group] : []));
     for (const grammar of [...COMMANDS, ERROR_ANSWER, ...groups]) {
       const { one = [], maybe = [], many = [], some = [], never = [] } = grammar as CommandSpec;
@@ -275,8 +283,8 @@ describe('the dictionary', () => {
   });
 });
 
-describe('a command', () => {
-  it('is found by its code and direction', () => {
+describe('commandOf', () => {
+  it('finds a command by its code and direction', () => {
     expect(commandOf(268, true)).toBe(DER);
     expect(commandOf(268, false)).toBe(DEA);
     expect(commandOf(280, true)).toBe(DWR);
@@ -287,8 +295,8 @@ describe('a command', () => {
   });
 });
 
-describe('an example of an AVP', () => {
-  it('has the smallest value of its type, and none where nobody knows it', () => {
+describe('Grammarian.example', () => {
+  it('gives the shortest value of a known AVP, and no octets for an unknown one', () => {
     expect(new Grammarian(new Dictionary()).example(AVPS['Result-Code'].code, undefined).data).toHaveLength(4);
     for (const [name, length] of [
       ['Class', 0],

@@ -36,7 +36,7 @@ export function vector(name: string): Uint8Array {
   return fromHex(found.hex);
 }
 
-/** An AVP that no dictionary has. */
+/** An AVP that is in no dictionary. */
 export function unknownAvp(mandatory: boolean, vendorId?: number): Avp {
   return { code: 65_000, flags: mandatory ? AVP_FLAG.M : 0, vendorId, data: Uint8Array.of(1, 2, 3) };
 }
