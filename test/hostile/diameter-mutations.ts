@@ -16,7 +16,7 @@ import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance, LONGEST } from './seed
 
 const dictionary = new Dictionary();
 
-/** One AVP of each kind that the dictionary has. */
+/** One AVP of each kind in the dictionary. */
 const SAMPLES: readonly Avp[] = Object.entries(AVPS).map(([name, spec]) => ({
   code: spec.code,
   flags: 'm' in spec && spec.m ? AVP_FLAG.M : 0,
@@ -56,7 +56,7 @@ function changeOne(avps: Avp[], chance: Chance, change: (avp: Avp) => Avp): Avp[
   return avps.map((avp, i) => (i === at ? change(avp) : avp));
 }
 
-/** Groups in groups, as deep as a message may be long. */
+/** Groups nested up to the depth that the message length allows. */
 function nested(chance: Chance): Avp {
   let avp = chance.one(SAMPLES);
   for (let depth = chance.one([1, 2, 8, 64, 512, 2_000]); depth > 0; depth -= 1) {
@@ -71,7 +71,7 @@ function number(length: number, chance: Chance): Uint8Array {
   return length === 8 ? Uint8Array.from([...(chance.in(2) ? low : new Uint8Array(4)), ...low]) : low;
 }
 
-/** None of a group that is broken already. */
+/** The members of a group; none if the group is malformed. */
 function membersOf({ data }: Avp): Avp[] {
   try {
     return readAvps(new Reader(data));
@@ -81,10 +81,10 @@ function membersOf({ data }: Avp): Avp[] {
 }
 
 const OF_AVPS: readonly Mutate[] = [
-  // absent, twice
+  // absent; twice
   (avps, chance) => avps.toSpliced(chance.below(avps.length || 1), 1),
   (avps, chance) => (avps.length === 0 ? [] : [...avps, chance.one(avps)]),
-  // empty, of every length, of the longest; every number
+  // empty; boundary lengths; the longest; boundary numbers
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, data: new Uint8Array(0) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, data: stretched(avp.data, chance.one(BOUNDARY_LENGTHS)) })),
@@ -95,7 +95,7 @@ const OF_AVPS: readonly Mutate[] = [
         : { ...avp, data: number(avp.data.length, chance) },
     ),
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, data: number(avp.data.length, chance) })),
-  // flags, vendor, code
+  // flags; vendor; code
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, flags: avp.flags ^ (1 << chance.below(7)) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, vendorId: chance.one([undefined, 0, 32_473, 0xffff_ffff]) })),
@@ -111,7 +111,7 @@ const OF_AVPS: readonly Mutate[] = [
       .map((avp) => ({ avp, at: chance.below(1000) }))
       .sort((a, b) => a.at - b.at)
       .map(({ avp }) => avp),
-  // more: one, known or not, nested, as many as there may be and one more
+  // one more, known or unknown; nested groups; the maximum number and one more
   (avps, chance) => avps.toSpliced(chance.below(avps.length + 1), 0, chance.one(SAMPLES)),
   (avps, chance) => [...avps, nested(chance)],
   (avps, chance) => [
@@ -126,7 +126,7 @@ const OF_AVPS: readonly Mutate[] = [
     const members = chance.one(OF_AVPS)(membersOf(group), chance);
     return avps.map((avp) => (avp === group ? { ...avp, data: encodeGroup(members) } : avp));
   },
-  // octets of its value; EAP within
+  // octets of a value; the EAP packet
   (avps, chance) =>
     changeOne(avps, chance, (avp) => {
       const data = avp.data.slice();
@@ -147,7 +147,7 @@ const OF_AVPS: readonly Mutate[] = [
   ],
 ];
 
-/** A message that is good but for one thing, or for two, and that a stream survives. */
+/** A message with one or two faults that leave the framing of the stream intact. */
 export function mutateDiameter(original: DiameterMessage, chance: Chance): DiameterMessage {
   let message = original;
   const faults = chance.in(4) ? 2 : 1;
@@ -163,18 +163,18 @@ function mutateHeader(message: DiameterMessage, chance: Chance): DiameterMessage
     case 0:
       return { ...message, flags: message.flags ^ (1 << chance.below(8)) };
     case 1:
-      // 257 and 282, which end a connection, have a place of their own.
+      // Without 257 and 282, which end a connection: `breakConnection` and `introduceBadly` send them.
       return { ...message, commandCode: chance.one([0, 1, 258, 265, 268, 271, 272, 274, 275, 280, 0xff_ffff]) };
     default:
       return { ...message, applicationId: chance.one([0, 1, 4, 5, 6, 0xffff_ffff]) };
   }
 }
 
-/** Octets of a message that a node may take; undefined over what any takes. */
+/** The encoded message; undefined if it is longer than any node accepts. */
 export function encodeForStream(message: DiameterMessage, chance: Chance): Uint8Array | undefined {
   const octets = encodeDiameter(message);
   if (octets.length > 131_072) return undefined;
-  // The length of the first AVP: the stream goes on behind the message.
+  // A wrong length of the first AVP leaves the framing of the stream intact.
   if (chance.in(12) && octets.length >= HEADER_LENGTH + 8) {
     const lengths = [0, 7, 8, 9, 12, octets.length, octets.length - HEADER_LENGTH, 0xff_ffff];
     const length = chance.one(lengths);
@@ -185,7 +185,7 @@ export function encodeForStream(message: DiameterMessage, chance: Chance): Uint8
   return octets;
 }
 
-/** Octets that no stream survives. */
+/** Octets that destroy the framing of a stream. */
 export function breakStream(octets: Uint8Array, chance: Chance): Uint8Array {
   const broken = octets.slice();
   const length = chance.one([0, 19, 21, octets.length - 4, octets.length + 1, 131_076, 0xff_fffc]);

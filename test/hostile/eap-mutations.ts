@@ -1,6 +1,6 @@
 import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance, LONGEST } from './seed.js';
 
-/** An EAP packet (RFC 3748, RFC 5216) that is good but for one thing. */
+/** An EAP packet (RFC 3748, RFC 5216) with one fault. */
 export function mutateEap(packet: Uint8Array, chance: Chance): Uint8Array {
   const octets = packet.slice();
   const view = new DataView(octets.buffer);
@@ -41,7 +41,7 @@ export function mutateEap(packet: Uint8Array, chance: Chance): Uint8Array {
   }
 }
 
-/** So many octets, and an EAP Length that says so. */
+/** The packet at this length, with a matching EAP Length. */
 function resized(octets: Uint8Array, length: number): Uint8Array {
   const out = new Uint8Array(length);
   out.set(octets.subarray(0, length));

@@ -17,10 +17,10 @@ import type { Chance } from './seed.js';
 const grammarian = new Grammarian(new Dictionary());
 const octets = (text: string) => parseAddress(text) ?? new Uint8Array(16);
 
-/** How long an answer is waited for, in milliseconds. */
+/** Time limit for an answer, in milliseconds. */
 const ANSWER = 2_000;
 
-/** A PAA as its AAA server sees it, that speaks well and sends messages that are wrong in one thing in front of each good one. */
+/** A PAA towards the AAA server that follows the protocol but sends mutated messages before each correct one. */
 export class HostileNas {
   readonly #server: Place;
   readonly #host: string;
@@ -69,7 +69,10 @@ export class HostileNas {
     this.#socket?.destroy();
   }
 
-  /** One conversation, with `before` mutated messages in front of each good one; whether the node was let in. */
+  /**
+   * Runs one conversation with up to 2 × `before` mutated messages before each correct one. Resolves to whether it was
+   * authorized.
+   */
   async converse(credentials: PeerCredentials, before: number): Promise<boolean> {
     this.#session += 1;
     const sessionId = `${this.#host};${process.hrtime.bigint()};${this.#session}`;
@@ -114,7 +117,7 @@ export class HostileNas {
     }
   }
 
-  /** What no connection survives; another one is made. */
+  /** Sends something that ends the connection and waits for its end. */
   async breakConnection(): Promise<void> {
     const socket = this.#socket;
     if (!socket || this.#closed) return;
@@ -129,7 +132,7 @@ export class HostileNas {
     await closed;
   }
 
-  /** Connections whose CER is wrong. */
+  /** Opens connections with a mutated CER. */
   async introduceBadly(count: number): Promise<void> {
     for (let i = 0; i < count; i += 1) {
       const socket = connect(this.#server.port, this.#server.address);
@@ -161,7 +164,7 @@ export class HostileNas {
     this.#socket.write(framed);
   }
 
-  /** Sends a good message and resolves with its answer; undefined if there is none. */
+  /** Sends a correct message and resolves with its answer; undefined if there is none. */
   async #ask(message: DiameterMessage): Promise<DiameterMessage | undefined> {
     const { hopByHop } = message;
     if (this.#closed) return undefined;

@@ -19,13 +19,13 @@ interface Client {
   conversation: EapConversation<string>;
   protection: Protection | undefined;
   lastRequest: Uint8Array | undefined;
-  /** Messages after which wrong ones are sent, before there is a key. */
+  /** The number of messages after which mutated ones are sent while there is no key. */
   from: number;
   step: number;
   peer: PacEndpoint;
 }
 
-/** Messages of a PAA until its client is in, at most. */
+/** The largest number of messages of a PAA until its client is authorized. */
 const STEPS = 12;
 
 const octets = (text: string) => parseAddress(text) ?? new Uint8Array(16);
@@ -44,7 +44,7 @@ const GRANT: Grant = {
   },
 };
 
-/** A PAA with the AAA server in it that speaks well, and sends messages that are wrong in one thing in front of each good one. */
+/** A PAA with its own AAA server that follows the protocol but sends mutated messages before each correct one. */
 export class HostilePaa {
   readonly #chance: Chance;
   readonly #eap: EapServer<string>;
@@ -54,7 +54,7 @@ export class HostilePaa {
   #socket: UdpSocket | undefined;
   sent = 0;
   authorized = 0;
-  /** Mutated messages in front of each good one; 0: it speaks well. */
+  /** Mutated messages before each correct one are fewer than twice this number; 0: none. */
   before: number;
 
   constructor(eap: EapServer<string>, before: number, chance: Chance) {
@@ -98,7 +98,7 @@ export class HostilePaa {
     const sessionId = new DataView(good.buffer, good.byteOffset).getUint32(8);
     const client = this.#clients.get(sessionId);
     if (client) client.step += 1;
-    // Before there is a key a wrong message may be the last one: conversations are spoilt at different points.
+    // Without a key a mutated message may end the conversation, so each conversation gets them from another point on.
     const isDue = client ? client.step > client.from || client.protection : this.#chance.in(4);
     const count = this.before > 0 && isDue ? this.#chance.below(2 * this.before) : 0;
     for (let i = 0; i < count; i += 1) this.#put(mutatePana(good, this.#chance, client?.protection), to);
@@ -141,7 +141,7 @@ export class HostilePaa {
     }
   }
 
-  /** What is done in an open session: a ping, requests of no sense, another run of EAP, and the end. */
+  /** Exercises an open session: a ping, arbitrary requests, a re-authentication or the end. */
   #inside(sessionId: number): void {
     const client = this.#clients.get(sessionId);
     if (!client) return;
@@ -158,7 +158,7 @@ export class HostilePaa {
       if (this.#chance.in(3)) this.#feed(sessionId, { type: 'reauthenticate' });
       else this.#feed(sessionId, { type: 'terminate', cause: 4 });
     }, 5);
-    // Whatever number the PaC waits for now: it begins again.
+    // Ends the session whatever sequence number the PaC expects now.
     setTimeout(() => this.#end(sessionId, client), 25);
   }
 

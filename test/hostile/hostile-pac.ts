@@ -29,29 +29,31 @@ const CONFIG: PacConfig = {
   exportKeys: true,
 };
 
-/** The first number of a session's keys, where nobody makes TLS: both ends know it. */
+/** The MSK of sessions without TLS, known to both ends. */
 export const FIXED_MSK = new Uint8Array(64).fill(0x4d);
 
-/** Messages of a PaC until it is in, at most. */
+/** The largest number of messages of a PaC until it is authorized. */
 const STEPS = 16;
 
-/** A conversation that has heard nothing for so long is given up, in milliseconds: a spoilt one, and one that may go well. */
+/**
+ * A conversation without a message for this time in milliseconds is given up: a disturbed one, and an undisturbed one.
+ */
 const SILENCE = 250;
 const PATIENCE = 2_000;
 
 export interface PacOptions {
   readonly paa: Place;
   readonly localAddress: string;
-  /** Undefined: no EAP method, but answers of nobody's method, and FIXED_MSK. */
+  /** Undefined: no EAP method; any request gets an answer, and the key is FIXED_MSK. */
   readonly credentials: PeerCredentials | undefined;
   readonly identity: string;
-  /** Mutated messages in front of each good one. */
+  /** Mutated messages before each correct one are fewer than twice this number. */
   readonly before: number;
-  /** What is done once it is in: so many requests of no sense. */
+  /** The number of arbitrary requests in the open session. */
   readonly inside: number;
 }
 
-/** A PaC that speaks well, and sends messages that are wrong in one thing in front of each good one. */
+/** A PaC that follows the protocol but sends mutated messages before each correct one. */
 export class HostilePac {
   readonly #options: PacOptions;
   readonly #chance: Chance;
@@ -75,7 +77,7 @@ export class HostilePac {
     this.#driver = new Driver<PacInput, PacOutput>(this.#session, (output) => this.#perform(output));
   }
 
-  /** From PCI to PTA, or until the PAA says nothing more. */
+  /** Runs from PCI to PTA, or until the PAA is silent. */
   async run(): Promise<void> {
     const { paa, localAddress, inside } = this.#options;
     this.#socket = await UdpSocket.connect(paa, { address: localAddress }, (octets) => {
@@ -107,7 +109,7 @@ export class HostilePac {
     await this.#socket.close();
   }
 
-  /** A request with the number that the PAA waits for, signed. */
+  /** Sends a signed request near the sequence number that the PAA expects. */
   #anyRequest(): void {
     const { sessionId } = this.#session;
     if (sessionId === undefined || !this.#last) return;
@@ -124,7 +126,8 @@ export class HostilePac {
   #perform(output: PacOutput): void {
     switch (output.type) {
       case 'send': {
-        // Before there is a key a wrong message may be the last one: conversations are spoilt at different points.
+        // Without a key a mutated message may end the conversation, so each conversation gets them from another point
+        // on.
         this.#step += 1;
         const isDue = this.#step > this.#from || this.#protection !== undefined;
         const count = isDue ? this.#chance.below(2 * this.#options.before) : 0;
@@ -166,7 +169,7 @@ export class HostilePac {
     });
   }
 
-  /** EAP of no method: whatever is asked has an answer, and any success is one. */
+  /** EAP without a method: every request gets an answer, and every EAP-Success is accepted. */
   #answerNobody(packet: Uint8Array): void {
     let code: number;
     let identifier: number;

@@ -32,23 +32,23 @@ export interface ServerOptions {
   readonly realm: string;
   /** The PAA that connects. */
   readonly paa: { readonly host: string; readonly realm: string };
-  /** Messages of its own in front of each answer. */
+  /** Requests of its own before each answer are fewer than twice this number. */
   readonly before: number;
-  /** It is a server whose connections do not last: whatever ends one is done too. */
+  /** Whether the server also sends what ends a connection. */
   readonly breaks: boolean;
 }
 
-/** A AAA server without TLS and store that speaks well, until it does not. */
+/** An AAA server without TLS and store that mutates its messages while `hostile` is true. */
 export class HostileServer {
   readonly #options: ServerOptions;
   readonly #chance: Chance;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #sessions: string[] = [];
-  /** False: it speaks well. */
+  /** False: it follows the protocol. */
   hostile = true;
   sent = 0;
-  /** Requests in flight that were answered with something wrong. */
+  /** The number of requests that got a mutated answer. */
   spoilt = 0;
 
   constructor(options: ServerOptions, chance: Chance) {
@@ -90,7 +90,7 @@ export class HostileServer {
           ...{ 'Product-Name': 'hostile', 'Auth-Application-Id': [APPLICATION.EAP] },
         };
         const cea = answerTo(message, grammarian.write(CEA, capabilities));
-        // Only where a connection may be lost: the other one is needed.
+        // Only if connections may break, because the other server is needed.
         this.#put(socket, breaks && this.hostile && this.#chance.in(2) ? mutateDiameter(cea, this.#chance) : cea);
         if (breaks && this.hostile) setTimeout(() => this.#breakIt(socket), 20);
         break;
@@ -112,7 +112,7 @@ export class HostileServer {
     }
   }
 
-  /** An answer, good or not, with requests and answers of nobody's in front of it. */
+  /** Sends an answer, possibly mutated, after unrelated requests and answers. */
   #say(socket: Socket, answer: DiameterMessage): void {
     if (this.hostile) {
       const count = this.#chance.below(2 * this.#options.before);
@@ -135,7 +135,7 @@ export class HostileServer {
     socket.write(framed);
   }
 
-  /** The whole of a run: a round, then success with everything that there is. */
+  /** One EAP round, then a success with every AVP. */
   #dea(der: DiameterMessage): DiameterMessage {
     const { host, realm } = this.#options;
     const sessionId = grammarian.find(der.avps, 'Session-Id') ?? '';
@@ -197,7 +197,7 @@ export class HostileServer {
     return grammarian.message(RAR, APPLICATION.EAP, { ...content, 'Re-Auth-Request-Type': 1 }, identifiers);
   }
 
-  /** What no connection survives. */
+  /** Sends something that ends the connection. */
   #breakIt(socket: Socket): void {
     if (!socket.writable) return;
     const { host, realm } = this.#options;

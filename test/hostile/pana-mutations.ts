@@ -15,7 +15,7 @@ import { BOUNDARY_LENGTHS, BOUNDARY_NUMBERS, type Chance, LONGEST } from './seed
 
 const VENDOR = 32473;
 
-/** One AVP of each kind that the dictionary has, with a value that fits. */
+/** One AVP of each kind in the dictionary, with a valid value. */
 const SAMPLES: readonly PanaAvp[] = Object.values(AVPS).map((spec) => ({
   code: spec.code,
   flags: 0,
@@ -30,14 +30,14 @@ const SAMPLES: readonly PanaAvp[] = Object.values(AVPS).map((spec) => ({
 
 type Mutate = (avps: PanaAvp[], chance: Chance) => PanaAvp[];
 
-/** Puts another AVP at the place of one. */
+/** Replaces one AVP. */
 function changeOne(avps: PanaAvp[], chance: Chance, change: (avp: PanaAvp) => PanaAvp): PanaAvp[] {
   if (avps.length === 0) return [chance.one(SAMPLES)];
   const at = chance.below(avps.length);
   return avps.map((avp, i) => (i === at ? change(avp) : avp));
 }
 
-/** Octets as long as this: the value cut or repeated. */
+/** The value cut or repeated to this length. */
 export function stretched(value: Uint8Array, length: number): Uint8Array {
   const out = new Uint8Array(length);
   for (let i = 0; i < length; i += 1) out[i] = value.length > 0 ? (value[i % value.length] ?? 0) : 0;
@@ -49,13 +49,13 @@ function number(chance: Chance): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }
 
-/** What can be wrong with the AVPs of a message, each by itself. */
+/** Single faults of the AVPs of a message. */
 const OF_AVPS: readonly Mutate[] = [
-  // absent, twice, all twice
+  // absent; twice; all twice
   (avps, chance) => avps.toSpliced(chance.below(avps.length || 1), 1),
   (avps, chance) => (avps.length === 0 ? [] : [...avps, chance.one(avps)]),
   (avps) => [...avps, ...avps],
-  // empty, of every length, of the longest
+  // empty; boundary lengths; the longest
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, value: new Uint8Array(0) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, value: stretched(avp.value, chance.one(BOUNDARY_LENGTHS)) })),
@@ -63,9 +63,9 @@ const OF_AVPS: readonly Mutate[] = [
     changeOne(avps, chance, (avp) =>
       chance.in(10) ? { ...avp, value: stretched(avp.value, chance.one(LONGEST)) } : { ...avp, value: number(chance) },
     ),
-  // every number
+  // boundary numbers
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, value: number(chance) })),
-  // flags, vendor, code
+  // flags; vendor; code
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, flags: 1 << chance.below(15) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, vendorId: chance.one([undefined, 0, VENDOR, 0xffff_ffff]) })),
@@ -77,20 +77,20 @@ const OF_AVPS: readonly Mutate[] = [
       .map((avp) => ({ avp, at: chance.below(1000) }))
       .sort((a, b) => a.at - b.at)
       .map(({ avp }) => avp),
-  // one more, known or not; as many as there may be, and one more
+  // one more, known or unknown; the maximum number and one more
   (avps, chance) => avps.toSpliced(chance.below(avps.length + 1), 0, chance.one(SAMPLES)),
   (avps, chance) => [
     ...avps,
     ...Array.from({ length: chance.one([126, 127, 128, 129]) - avps.length }, () => chance.one(SAMPLES)),
   ],
-  // octets of its value
+  // octets of a value
   (avps, chance) =>
     changeOne(avps, chance, (avp) => {
       const value = avp.value.slice();
       for (let i = 0; i <= chance.below(4); i += 1) value[chance.below(value.length || 1)] = chance.below(256);
       return { ...avp, value };
     }),
-  // EAP within
+  // the EAP packet
   (avps, chance) =>
     avps.map((avp) => (avp.code === AVPS['EAP-Payload'].code ? { ...avp, value: mutateEap(avp.value, chance) } : avp)),
   (avps, chance) => {
@@ -116,7 +116,7 @@ function mutateHeader(message: PanaMessage, chance: Chance): PanaMessage {
   }
 }
 
-/** Octets whatever they come to: lengths are cut to their fields. */
+/** Encodes a message whose lengths may exceed their fields; they are truncated. */
 function encode({ flags, type, sessionId, sequence, avps }: PanaMessage): Uint8Array {
   const writer = new Writer();
   writer.u16(0).u16(0).u16(flags).u16(type).u32(sessionId).u32(sequence);
@@ -149,8 +149,8 @@ function mutateOctets(octets: Uint8Array, chance: Chance): Uint8Array {
 }
 
 /**
- * A message that is good but for one thing, or for two. With `protection` it is signed, so that the fault is found by whoever
- * believes the sender.
+ * A message with one or two faults. With `protection` it is signed, so that the receiver finds the fault behind a valid
+ * AUTH.
  */
 export function mutatePana(original: Uint8Array, chance: Chance, protection: Protection | undefined): Uint8Array {
   let message = decodePana(original);
@@ -170,7 +170,7 @@ export function mutatePana(original: Uint8Array, chance: Chance, protection: Pro
   return chance.in(8) ? mutateOctets(octets.slice(), chance) : octets;
 }
 
-/** A request of the same sender's with the next number, for a point of a session that has none of its own. */
+/** An arbitrary request with this sequence number. */
 export function anyRequest(sessionId: number, sequence: number, chance: Chance): PanaMessage {
   const [type, flags] = chance.one([
     [2, FLAG.R],

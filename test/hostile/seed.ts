@@ -1,30 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { fromHex, toHex } from '../../src/protocol/bytes/octets.js';
 
-/** Mutated messages of each hostile end; HOSTILE_MESSAGES sets another number. */
+/** The number of mutated messages for each hostile end, from HOSTILE_MESSAGES. */
 export const MESSAGES = Number(process.env['HOSTILE_MESSAGES'] ?? 50_000);
 
-/** How long one hostile end may take, in milliseconds. */
+/** Time limit of one hostile end, in milliseconds. */
 export const PATIENCE = 400_000 + MESSAGES * 10;
 
-/** Lengths at which fields, types and limits begin or end. */
+/** Lengths at the limits of fields and types. */
 export const BOUNDARY_LENGTHS = [
   ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 20, 21, 31, 32, 33, 63, 64, 65, 127, 128, 129],
   ...[252, 253, 254, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 16_383, 16_384, 16_385],
 ];
 
-/** Lengths that a message can still hold, and one that it cannot. */
+/** Lengths at the limit of a message, and one beyond. */
 export const LONGEST = [32_768, 64_000, 64_001, 65_400, 65_507, 65_532];
 
-/** Numbers of 32 bits at which signs, widths and meanings change. */
+/** 32-bit numbers at which signs, widths and meanings change. */
 export const BOUNDARY_NUMBERS = [
   ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x1_0000],
   ...[0x00ff_ffff, 0x0100_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff],
 ];
 
-/** The random choices of one hostile end, from a seed that is printed and that HOSTILE_SEED sets. */
+/** The random choices of one hostile end. The seed is printed and can be set by HOSTILE_SEED. */
 export class Chance {
-  /** State of sfc32 (Doty-Humphrey): cheap, and it does not repeat itself. */
+  /** State of sfc32 (Doty-Humphrey), a fast generator with a long period. */
   readonly #state: Uint32Array;
 
   constructor(what: string) {
@@ -44,7 +44,7 @@ export class Chance {
     return list[this.below(list.length)] as T;
   }
 
-  /** Once in so many times. */
+  /** True once in `parts` times. */
   in(parts: number): boolean {
     return this.below(parts) === 0;
   }

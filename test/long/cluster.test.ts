@@ -6,14 +6,14 @@ import { brokenPromises, makeLoad, untilFreed } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
-/** Bootstraps of each cluster; more by `PANA_BOOTSTRAPS`. */
+/** Bootstraps for each cluster size, from `PANA_BOOTSTRAPS`. */
 const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 2_500);
 const NODES = 200;
 const AT_ONCE = 8;
-/** From the end of one restart to the next, in milliseconds, at most. */
+/** The longest time between two restarts, in milliseconds. */
 const BETWEEN = 2_000;
 
-/** Home agents beside the lab's own, and the share of the load of each: capacity times weight. */
+/** The home agents with their share of the load: capacity times weight. */
 const HOME_AGENTS = [
   { name: 'ha1', capacity: 1000, weight: 1 },
   { name: 'ha2', capacity: 2000, weight: 1 },
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 it.skipIf(withoutPostgres !== undefined).each([2, 3])(
-  '%i servers on one PostgreSQL share subscribers, home agents and load, whichever of them restarts',
+  '%i servers on one PostgreSQL share subscribers, home agents and load while servers restart',
   { timeout: 900_000 },
   async (count) => {
     const random = generator(100 + count);
@@ -85,7 +85,7 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
     const load = Promise.all(Array.from({ length: AT_ONCE }, worker)).finally(() => {
       loading = false;
     });
-    // Meanwhile one server after another dies, or is stopped in order, and comes again.
+    // Meanwhile servers are killed or stopped, and restarted.
     while (loading) {
       await Promise.race([load, new Promise((resolve) => setTimeout(resolve, random() * BETWEEN))]);
       const server = servers[Math.floor(random() * count)];
@@ -105,7 +105,7 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
     expect(kills).toBeGreaterThan(count);
     expect(nodes.reduce((sum, { done }) => sum + done, 0)).toBeGreaterThanOrEqual(BOOTSTRAPS);
 
-    // All nodes are in: whichever server is asked says the same of them.
+    // All nodes have a session, and every server reports the same.
     const told = nodes.flatMap((node) => node.told);
     for (const { name } of servers) expect(await brokenPromises(made, name, told)).toEqual([]);
     expect(await made.leases()).toHaveLength(NODES);

@@ -3,14 +3,14 @@ import { killServer } from '../daemons/crash.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 
 it.skipIf(withoutPostgres !== undefined)(
-  'a server killed 200 times on PostgreSQL keeps every promise, gives nothing twice and leaks nothing',
+  'An AAA server killed 200 times on PostgreSQL keeps its promises and leaves no lease or transaction behind',
   { timeout: 900_000 },
   async () => {
     const postgres = await Postgres.start();
     try {
       const url = await postgres.database();
       await killServer(url, 12);
-      // A killed server leaves nothing open in the database.
+      // A killed server leaves no transaction open in the database.
       const open = await postgres.query(
         url,
         "SELECT 1 FROM pg_stat_activity WHERE application_name = 'pana-aaa' AND state LIKE 'idle in transaction%'",

@@ -7,7 +7,7 @@ import { generator } from '../protocol/pana/session/simulation.js';
 
 const KILLS = 100;
 const NODES = 4;
-/** Moments at which a server is killed: so long after it is up, in milliseconds, at most. */
+/** A server is killed within this many milliseconds after it is up. */
 const WITHIN = 150;
 
 let lab: Lab | undefined;
@@ -26,12 +26,12 @@ interface Server {
 }
 
 it.skipIf(withoutPostgres !== undefined)(
-  'a server killed a hundred times beside another on the same store fails no bootstrap but those it was part of',
+  'Of two servers on one store, each kill of one fails only the bootstraps that it was serving',
   {
     timeout: 400_000,
   },
   async () => {
-    /** For whoever wants to know why it failed. */
+    /** The log, for the message of a failed test. */
     const log: string[] = [];
     postgres = await Postgres.start();
     const options: LabOptions = {
@@ -90,10 +90,10 @@ it.skipIf(withoutPostgres !== undefined)(
     await Promise.all(running);
     expect(clients.flatMap(({ failures }) => failures)).toEqual([]);
 
-    // Every loss of a server is in the PAA's log, and what could move has moved.
+    // The PAA logged every loss of a server and resent requests.
     expect(paa.lines.filter(({ msg }) => msg === 'peer disconnected').length).toBeGreaterThanOrEqual(KILLS);
     expect(paa.lines.filter(({ msg }) => msg === 'request failed over').length).toBeGreaterThan(0);
-    // A node has one home address, whichever server gave it.
+    // Each node has one home address, whichever server assigned it.
     for (const client of clients) expect(client.addresses.size).toBe(1);
     expect(
       await brokenPromises(

@@ -14,16 +14,16 @@ import { HostileServer } from '../hostile/hostile-server.js';
 import { Chance, MESSAGES, PATIENCE } from '../hostile/seed.js';
 
 /**
- * Four ends that speak the protocols well until they do not, each against a daemon that is a process. Each sends 50,000
- * messages, or HOSTILE_MESSAGES, most of them wrong in one thing, at each point of whole conversations. Afterwards the daemon
- * lives, has had no fault, has its memory back, and lets a good node in.
+ * Four hostile ends, each against a daemon in its own process. Each sends HOSTILE_MESSAGES messages (50,000 by default)
+ * at every point of whole conversations; most have a single fault. Afterwards the daemon must run, have logged no
+ * fault, have released its memory, and authorize a correct node.
  */
 const MEMORY = 'process_resident_memory_bytes';
 
-/** How long the collector of an idle process may take to give memory back, in milliseconds. */
+/** How long garbage collection of an idle process may take, in milliseconds. */
 const COLLECTED = 240_000;
 
-/** Part of the messages after which memory is what it will be. */
+/** The part of the messages after which memory is measured first. */
 const WARM = 0.3;
 
 let lab: Lab | undefined;
@@ -31,8 +31,9 @@ const closing: (() => void | Promise<void>)[] = [];
 
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
-  await lab?.close();
+  const statuses = await lab?.close();
   lab = undefined;
+  expect(statuses?.every((status) => status === 0) ?? true).toBe(true);
 });
 
 async function make(more: Parameters<typeof Lab.make>[0] = {}): Promise<Lab> {
@@ -74,7 +75,7 @@ async function credentialsOf(of: Lab, name: string): Promise<PeerCredentials> {
   });
 }
 
-/** What a daemon is measured by when it has been attacked. */
+/** The state of a daemon before and after an attack. */
 class Health {
   readonly #lab: Lab;
   readonly #name: string;
@@ -90,7 +91,7 @@ class Health {
     this.#warm = (await numbersOf(this.#lab, this.#name))(MEMORY);
   }
 
-  /** No fault, and memory near where it was, once the collector has had a quiet moment. */
+  /** Asserts that there was no fault and that memory returns near the first measurement. */
   async expectGood(): Promise<void> {
     const faults = `pana_${this.#name.slice(0, 3).replace('mn1', 'pac')}_faults_total`;
     let grown = 0;
@@ -105,7 +106,7 @@ class Health {
   }
 }
 
-/** So many conversations at once until there were enough messages. */
+/** Runs this number of conversations in parallel until enough messages were sent. */
 async function inParallel(
   count: number,
   isEnough: () => boolean,
@@ -117,12 +118,12 @@ async function inParallel(
   await Promise.all(Array.from({ length: count }, (_, worker) => work(worker)));
 }
 
-describe('hostile ends', () => {
-  it('a PaC against the PAA', { timeout: PATIENCE }, async () => {
+describe('Hostile ends', () => {
+  it('PAA survives mutated messages of PaCs', { timeout: PATIENCE }, async () => {
     const made = await make();
     const { place: aaa } = await made.startAaa();
-    const { daemon, place } = await made.startPaa(aaa);
-    // A subscriber has a bounded number of sessions: each conversation at a time has one of its own.
+    const { place } = await made.startPaa(aaa);
+    // A subscriber has a bounded number of sessions, so each parallel conversation has its own subscriber.
     const nodes: PeerCredentials[] = [];
     for (let i = 1; i <= 12; i += 1) {
       await made.addSubscriber(`node${i}@home.example`, `node${i}`);
@@ -157,17 +158,16 @@ describe('hostile ends', () => {
       `PaC against PAA: ${sent} sent, ${read} read, ${conversations} conversations, ${isIn} got in\n`,
     );
     expect(read).toBeGreaterThan(MESSAGES * 0.8);
-    // They went as deep as a conversation goes.
+    // Enough conversations got to their end.
     expect(isIn).toBeGreaterThan(conversations / 20);
     await made.addSubscriber('mn2@home.example', 'mn2');
     const node = new BenchNode(place, await credentialsOf(made, 'mn2'));
     await node.bootstrap();
     await node.terminate();
     await health.expectGood();
-    expect(daemon.tail()).toBeDefined();
   });
 
-  it('a PAA against the PaC', { timeout: PATIENCE }, async () => {
+  it('PaC survives mutated messages of a PAA', { timeout: PATIENCE }, async () => {
     const made = await make();
     await made.issueClient('mn1', 'mn1@home.example');
     const read = (file: string) => readFile(made.path('pki', file), 'utf8');
@@ -181,7 +181,7 @@ describe('hostile ends', () => {
     const paa = new HostilePaa(eap, 8, chance);
     closing.push(() => paa.close());
     const port = await paa.open(made.address);
-    const daemon = await made.startPac('mn1', {
+    await made.startPac('mn1', {
       pana: { paa: [made.address], port, 'progress-timeout': '500ms', 'ping-interval': 0, 'reauthenticate-at': 0 },
       retry: { first: '10ms', longest: '10ms' },
     });
@@ -192,15 +192,14 @@ describe('hostile ends', () => {
     }
     process.stderr.write(`PAA against PaC: ${paa.sent} sent, ${paa.authorized} sessions\n`);
     expect(paa.authorized).toBeGreaterThan(MESSAGES / 2_000);
-    // It speaks well from now on, and the node is in.
+    // Without mutated messages the node gets a session.
     paa.before = 0;
     const before = paa.authorized;
     await expect.poll(() => paa.authorized, { timeout: 30_000 }).toBeGreaterThan(before);
     await health.expectGood();
-    expect(daemon.pid).toBeGreaterThan(0);
   });
 
-  it('a AAA server against the PAA', { timeout: PATIENCE }, async () => {
+  it('PAA survives mutated messages of AAA servers', { timeout: PATIENCE }, async () => {
     const made = await make();
     const chance = new Chance('AAA server against PAA');
     const of = { paa: { host: 'paa.access.example', realm: 'access.example' }, before: 8 };
@@ -265,7 +264,7 @@ describe('hostile ends', () => {
     await health.expectGood();
   });
 
-  it('a PAA against the AAA server', { timeout: PATIENCE }, async () => {
+  it('AAA server survives mutated messages of PAAs', { timeout: PATIENCE }, async () => {
     const made = await make();
     const { place } = await made.startAaa();
     await made.addSubscriber('mn1@home.example', 'mn1');

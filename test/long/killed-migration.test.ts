@@ -11,10 +11,13 @@ import { contentOf, OLD_VERSIONS, writeOld } from '../store/old-stores.js';
 
 const OPENER = join(import.meta.dirname, '../store/killed-opener.mjs');
 
-/** Processes that are killed at a time. */
+/** Processes that run in parallel. */
 const AT_ONCE = 4;
 
-/** Opens a store in another process, killed in front of a statement; whether it was, and how many statements there were. */
+/**
+ * Opens a store in another process that is killed before a statement. Resolves to whether it was killed, and the number
+ * of statements.
+ */
 async function opened(path: string, statement: number): Promise<{ killed: boolean; statements: number }> {
   const child = spawn(process.execPath, [OPENER, path, String(statement)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const said = text(child.stdout);
@@ -23,7 +26,7 @@ async function opened(path: string, statement: number): Promise<{ killed: boolea
 }
 
 it.each(['nothing', ...OLD_VERSIONS])(
-  'a store opens after kill -9 in front of each statement of its migration, from %s on',
+  'A store is complete after its process was killed before each statement of the migration, from %s',
   { timeout: 600_000 },
   async (start) => {
     const folder = await mkdtemp(join(tmpdir(), 'pana-store-'));

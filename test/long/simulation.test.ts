@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { type Fidelity, runSeeds } from '../simulation/seeds.js';
 
 /**
- * Bootstraps with the stand-in for TLS, and with TLS. The first number is what one core does in about three minutes; the environment
- * may want more: SIMULATION_BOOTSTRAPS=50000.
+ * The number of authentications with stand-in EAP and with TLS. One core does 10,000 in about three minutes;
+ * SIMULATION_BOOTSTRAPS=50000 sets another number.
  */
 const PLAIN = Number(process.env['SIMULATION_BOOTSTRAPS'] ?? 10_000);
 const TLS = 2_000;
@@ -13,7 +13,7 @@ const TLS = 2_000;
 /** The first seed of each. */
 const SEEDS = { plain: 10_000, tls: 20_000 };
 
-/** Replays a seed in a process of its own. Resolves with its steps and the hash over them. */
+/** Replays a seed in its own process. Resolves to its steps and their hash. */
 async function replayed(seed: number, fidelity: Fidelity): Promise<string | undefined> {
   const env = { ...process.env, SIMULATION_SEED: String(seed), SIMULATION_MINUTES: '2', SIMULATION_FIDELITY: fidelity };
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts', '--project', 'main'];
@@ -22,8 +22,8 @@ async function replayed(seed: number, fidelity: Fidelity): Promise<string | unde
   return /\d+ steps, hash [0-9a-f]+/.exec(stdout)?.[0];
 }
 
-describe('the simulated world', () => {
-  it.each<Fidelity>(['plain', 'tls'])('is the same in two processes (%s)', { timeout: 240_000 }, async (fidelity) => {
+describe('The simulated world', () => {
+  it.each<Fidelity>(['plain', 'tls'])('is equal in two processes (%s)', { timeout: 240_000 }, async (fidelity) => {
     const once = await replayed(11, fidelity);
     expect(once).toBeDefined();
     expect(await replayed(11, fidelity)).toBe(once);

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 export const ROUTER = '2001:db8:a::1';
 export const NODE = '2001:db8:a::11';
 
-/** What is missing for tests with network namespaces; undefined if nothing is. */
+/** What tests with network namespaces lack; undefined: nothing. */
 export function missing(...programs: readonly string[]): string | undefined {
   if (process.platform !== 'linux') return 'they need Linux';
   if (process.getuid?.() !== 0) return 'they need root';
@@ -22,7 +22,7 @@ export function missing(...programs: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** Says so, loudly, when a group of tests is skipped. */
+/** Reports that a group of tests is skipped; returns whether it can run. */
 export function announce(group: string, why: string | undefined): boolean {
   if (why !== undefined) process.stderr.write(`\n*** SKIPPED: ${group}: ${why} ***\n\n`);
   return why === undefined;
@@ -31,8 +31,8 @@ export function announce(group: string, why: string | undefined): boolean {
 let made = 0;
 
 /**
- * A mobile node and an access router, each in a network namespace of its own, with a link between them; for one test, at the
- * end of which it is removed.
+ * A mobile node and an access router in network namespaces with a link between them. They are removed when the test
+ * finishes.
  */
 export class AccessNetwork {
   readonly node: string;
@@ -50,7 +50,7 @@ export class AccessNetwork {
     const { node, router } = network;
     for (const name of [node, router]) {
       await run('ip', ['netns', 'add', name]);
-      // An address can be used at once: nobody else is there.
+      // Addresses can be used at once, because no other host exists.
       for (const which of ['all', 'default']) {
         await network.exec(name, 'sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${which}/accept_dad`);
       }
@@ -64,17 +64,17 @@ export class AccessNetwork {
     return network;
   }
 
-  /** An `ip` command in a namespace. */
+  /** Runs an `ip` command in a namespace. */
   async ip(namespace: string, ...parameters: readonly string[]): Promise<void> {
     await run('ip', ['-n', namespace, ...parameters]);
   }
 
-  /** Any command in a namespace. */
+  /** Runs a command in a namespace. */
   async exec(namespace: string, ...command: readonly string[]): Promise<string> {
     return (await run('ip', ['netns', 'exec', namespace, ...command])).stdout;
   }
 
-  /** A lab whose PaCs run on the node, and the rest on the router; it is closed at the end of the test. */
+  /** A lab with its PaCs on the node and the other daemons on the router; it is closed when the test finishes. */
   async lab(options: LabOptions = {}): Promise<Lab> {
     const launcher = (daemon: string) => ['ip', 'netns', 'exec', daemon === 'pac' ? this.node : this.router];
     const lab = await Lab.make({ ...options, launcher, paa: { pana: { listen: [ROUTER] }, ...options.paa } });

@@ -13,8 +13,8 @@ import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce("a session under tshark's eyes", missing('tshark', 'dumpcap'));
 
-describe.runIf(possible)('a full session on port 716', () => {
-  it('is decoded by tshark with no complaint, and its fields say the same as ours', { timeout: 120_000 }, async () => {
+describe.runIf(possible)('A complete PANA session on port 716', () => {
+  it('is decoded by tshark without errors and with the same fields', { timeout: 120_000 }, async () => {
     const net = await AccessNetwork.make();
     const made = await net.lab({ hooks: false, paa: { pana: { listen: [ROUTER], port: 716 } } });
     const { place } = await made.startAaa();
@@ -41,7 +41,7 @@ describe.runIf(possible)('a full session on port 716', () => {
         const packet = packetOf(frame);
         return 'payload' in packet ? [decodePana(packet.payload)] : [];
       });
-    // The capture lags behind: it is whole when it has the PTA.
+    // The capture is delayed; it is complete when it contains the PTA.
     const messages = await vi.waitFor(
       async () => {
         const all = await captured();
@@ -57,7 +57,7 @@ describe.runIf(possible)('a full session on port 716', () => {
     // PCI, PAR, PAN, PTR, PTA, PNR and PNA.
     expect([...kinds].sort((a, b) => a - b)).toEqual([2, 4, 5, 6, 7, 8, 9]);
 
-    // Both ends have written the same keys, with which every AUTH is right.
+    // Both ends logged the same keys, which verify every AUTH.
     expect(await readFile(made.path('paa.keys'), 'utf8')).toBe(await readFile(made.path('mn1.keys'), 'utf8'));
     expect((await stat(made.path('paa.keys'))).mode & 0o777).toBe(0o600);
     const shown = await run('tool', ['decode', '--keys', made.path('paa.keys'), '--no-messages', file]);
@@ -91,7 +91,7 @@ describe.runIf(possible)('a full session on port 716', () => {
       const ours = (message?.avps ?? []).filter(({ vendorId }) => vendorId === undefined);
       const theirs = codes.split(',').map(Number);
       for (const { code } of ours) expect(theirs).toContain(code);
-      // With vendor AVPs in it the analyser loses its way between lengths.
+      // tshark misreads lengths after vendor AVPs.
       if (ours.length === message?.avps.length && ours.length > 0) {
         expect(theirs).toEqual(ours.map(({ code }) => code));
         expect(lengths.split(',').map(Number)).toEqual(ours.map(({ value }) => value.length));
@@ -104,8 +104,8 @@ describe.runIf(possible)('a full session on port 716', () => {
 /** Expert severity "error" of Wireshark. */
 const ERROR = 0x0080_0000;
 
-describe.runIf(possible)('the Diameter side of a full session', () => {
-  it('is decoded by tshark with no complaint, and its commands are ours', { timeout: 120_000 }, async () => {
+describe.runIf(possible)('The Diameter messages of a complete session', () => {
+  it('are decoded by tshark without errors and as the same commands', { timeout: 120_000 }, async () => {
     const net = await AccessNetwork.make();
     const made = await net.lab({ hooks: false, localHomeAgent: true });
     const file = made.path('diameter.pcap');

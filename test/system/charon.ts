@@ -10,14 +10,14 @@ const run = promisify(execFile);
 const CHARON = charonProgram() ?? '';
 const LIMIT = 10_000;
 
-/** What is missing for tests with strongSwan; undefined if nothing is. */
+/** What tests with strongSwan lack; undefined: nothing. */
 export function charonMissing(): string | undefined {
   const why = missing('swanctl', 'unshare');
   if (why !== undefined) return why;
   return CHARON === '' ? 'they need charon and swanctl of strongSwan' : undefined;
 }
 
-/** strongSwan's charon in a network namespace, with a folder of its own. */
+/** strongSwan's charon in a network namespace, with its own folder. */
 export class Charon {
   readonly namespace: string;
   readonly folder: string;
@@ -28,7 +28,7 @@ export class Charon {
     this.folder = folder;
   }
 
-  /** Writes its configuration, and starts nothing. */
+  /** Writes the configuration without starting charon. */
   async configure(): Promise<void> {
     await mkdir(join(this.folder, 'swanctl', 'conf.d'), { recursive: true });
     await writeFile(
@@ -54,9 +54,9 @@ export class Charon {
     );
   }
 
-  /** A command line that runs charon here. */
+  /** The command line that runs charon here. */
   get command(): readonly string[] {
-    // A folder /run of its own: that is where its process id goes.
+    // A private /run, because charon writes its process id there.
     const script = `mount -t tmpfs tmpfs /run; STRONGSWAN_CONF=${join(this.folder, 'strongswan.conf')} exec ${CHARON}`;
     return ['ip', 'netns', 'exec', this.namespace, 'unshare', '-m', 'sh', '-c', script];
   }
@@ -69,7 +69,7 @@ export class Charon {
     return join(this.folder, 'swanctl');
   }
 
-  /** Lines of hooks.conf by which a hook finds it. */
+  /** The lines of hooks.conf by which a hook finds this charon. */
   get settings(): string {
     return `IKE=strongswan\nSWANCTL_DIR=${this.swanctl}\nVICI=${this.socket}\n`;
   }
@@ -119,7 +119,7 @@ export class Charon {
   }
 }
 
-/** Asks again until it is so. */
+/** Polls a condition. Rejects after the time limit. */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + LIMIT;
   while (!(await isSo())) {

@@ -54,7 +54,7 @@ class Scene {
     return new Scene(net, made, paa);
   }
 
-  /** The node, in, and not in again by itself once it is out. */
+  /** Authenticates the node, which does not retry after the end of its session. */
   async enter(pana: object = {}): Promise<DaemonProcess> {
     const retry = { first: '1h', longest: '1h' };
     const pac = await this.made.startPac('mn1', { pana: { interface: 'mn0', ...pana }, retry });
@@ -76,19 +76,19 @@ class Scene {
   }
 }
 
-describe.runIf(possible)('a client at an access router with nftables', () => {
+describe.runIf(possible)('ep-nft.sh at an access router', () => {
   it.each([true, false])(
-    'passes from its authentication until it terminates (events in batches: %s)',
+    "forwards a client's packets from its authentication to its termination (batches: %s)",
     async (batch) => {
       const scene = await Scene.make({ batch });
       expect(await scene.fate()).toBe('dropped');
       expect(await scene.toClient(NODE)).toBe('dropped');
-      // What is for the router itself, and neighbour discovery before it, is not the enforcement point's.
+      // Packets to the router itself and neighbour discovery are not filtered.
       expect(await scene.fate(NODE, ROUTER)).toBe('answered');
       const pac = await scene.enter();
       expect(await scene.fate()).toBe('answered');
       expect(await scene.toClient(NODE)).toBe('answered');
-      // The other family, and the neighbour.
+      // The other address family and the neighbour are still blocked.
       expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
       expect(await scene.ofNeighbour(NEIGHBOUR)).toBe('dropped');
       expect(await scene.toClient(NEIGHBOUR)).toBe('dropped');
@@ -100,7 +100,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     },
   );
 
-  it('passes over IPv4, too', async () => {
+  it('forwards IPv4 packets of a client authenticated over IPv4', async () => {
     const scene = await Scene.make();
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
     const pac = await scene.enter({ paa: [ROUTER4] });
@@ -118,7 +118,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
   });
 
-  it('sends nothing to link-local addresses of IPv4 past the router before', async () => {
+  it('forwards no packet to link-local IPv4 addresses before authentication', async () => {
     const scene = await Scene.make();
     const { access } = scene.net;
     await access.ip(access.router, 'route', 'add', '169.254.0.0/16', 'via', CORRESPONDENT4);
@@ -126,7 +126,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.net.passed()).toEqual([]);
   });
 
-  it('is not imitated by a neighbour with its address, or with its MAC address', async () => {
+  it("blocks a neighbour that uses the client's address or MAC address", async () => {
     const scene = await Scene.make();
     await scene.enter();
     expect(await scene.fate()).toBe('answered');
@@ -138,7 +138,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.fate()).toBe('answered');
   });
 
-  it('is out when the operator ends its session', async () => {
+  it('blocks a client when the operator ends its session', async () => {
     const scene = await Scene.make();
     const pac = await scene.enter();
     expect(await scene.fate()).toBe('answered');
@@ -149,7 +149,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.fate()).toBe('dropped');
   });
 
-  it('is out when its session is over, even when there is no PAA to say so', async () => {
+  it('blocks a client when its lifetime is over, even if the PAA is gone', async () => {
     const scene = await Scene.make({ lifetime: '8s' });
     await scene.enter();
     scene.paa.signal('SIGKILL');
@@ -159,7 +159,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.fate()).toBe('dropped');
   });
 
-  it('is out when the PAA has restarted and forgotten it, and in again when it authenticates', async () => {
+  it('blocks a client after a restart of the PAA, and forwards again after its authentication', async () => {
     const scene = await Scene.make();
     const pac = await scene.enter();
     scene.paa.signal('SIGKILL');
@@ -175,7 +175,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     await scene.enter();
     await again.line('hook done', ({ event }) => event === 'permit');
     expect(await scene.fate()).toBe('answered');
-    // It started anew from another port: the end of the forgotten session does not shut it out.
+    // The client came back from another port. The end of the forgotten session must not block it.
     again.signal('SIGHUP');
     await again.line('configuration reloaded');
     await expect
@@ -186,7 +186,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.fate()).toBe('dropped');
   });
 
-  it('takes its access along to another address', async () => {
+  it('forwards packets of a client that moves to another address, and blocks the old one', async () => {
     const scene = await Scene.make();
     const { access } = scene.net;
     const pac = await scene.enter();
@@ -200,7 +200,7 @@ describe.runIf(possible)('a client at an access router with nftables', () => {
     expect(await scene.ofNeighbour(NODE)).toBe('dropped');
   });
 
-  it('passes before it hears of its success where the PAA waits for that', async () => {
+  it('forwards packets before the client learns of its success if the PAA waits for hooks', async () => {
     const scene = await Scene.make({ wait: '20s' });
     const pac = await scene.made.startPac('mn1', { pana: { interface: 'mn0' } });
     await pac.line('session authorized');
@@ -222,12 +222,12 @@ async function passesWithAll(scene: Scene, pac: DaemonProcess, address: string):
   expect(await scene.fate(address)).toBe('dropped');
   expect(await scene.toClient(address)).toBe('dropped');
   expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
-  // Not even one way.
+  // Not even in one direction.
   expect(await scene.net.passed()).toEqual(passed);
 }
 
-describe.runIf(possible)('a client with several addresses', () => {
-  it('passes with the one that it authenticated from', async () => {
+describe.runIf(possible)('ep-nft.sh and a client with several addresses', () => {
+  it('forwards packets of the authenticated address only', async () => {
     const scene = await Scene.make();
     const { access } = scene.net;
     await scene.enter({ 'local-address': NODE });
@@ -236,7 +236,7 @@ describe.runIf(possible)('a client with several addresses', () => {
     expect(await scene.fate()).toBe('answered');
   });
 
-  it('passes with all of them where the MAC address counts, and with none afterwards', async () => {
+  it('forwards packets of all addresses with ADDRESSES=mac, and of none afterwards', async () => {
     const scene = await Scene.make({ settings: 'ADDRESSES=mac\n' });
     const { access } = scene.net;
     const pac = await scene.enter({ 'local-address': NODE });
@@ -244,14 +244,14 @@ describe.runIf(possible)('a client with several addresses', () => {
     await passesWithAll(scene, pac, OTHER);
   });
 
-  it('passes with all of them when it authenticated from a link-local one, which no router forwards', async () => {
+  it('forwards packets of all addresses after authentication from a link-local address', async () => {
     const scene = await Scene.make();
     const pac = await scene.enter({ paa: [`${ROUTER_LINK_LOCAL}%mn0`] });
     await passesWithAll(scene, pac, NODE);
   });
 });
 
-it.runIf(possible)('a client that is not in yet can tell that its address is taken', async () => {
+it.runIf(possible)('ep-nft.sh lets an unauthenticated client detect duplicate addresses', async () => {
   const scene = await Scene.make();
   const { access } = scene.net;
   await access.exec(access.node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/mn0/accept_dad');

@@ -12,7 +12,7 @@ export const NEIGHBOUR = '2001:db8:a::22';
 export const NODE_MAC = '02:00:00:00:00:11';
 const NEIGHBOUR_MAC = '02:00:00:00:00:22';
 const ROUTER_MAC = '02:00:00:00:00:01';
-/** What the router has by itself with that hardware address. */
+/** The link-local address that the router derives from its MAC address. */
 export const ROUTER_LINK_LOCAL = 'fe80::ff:fe00:1';
 /** Behind the router. */
 export const CORRESPONDENT = '2001:db8:c::2';
@@ -24,7 +24,7 @@ export const NEIGHBOUR4 = '192.0.2.22';
 export const CORRESPONDENT4 = '198.51.100.2';
 const ROUTER4_OUTSIDE = '198.51.100.1';
 
-/** On any address of both families; says when it is there. */
+/** Echoes on any address of both families and prints "open" when it listens. */
 const ECHO = `
 const { createSocket } = require('node:dgram');
 let open = 0;
@@ -34,7 +34,7 @@ for (const type of ['udp6', 'udp4']) {
   socket.bind(7, () => { open += 1; if (open === 2) console.log('open'); });
 }`;
 
-/** Sends from an address until it is answered: says its port, and that. */
+/** Sends from an address until it is answered; prints its port, then "answered". */
 const ASK = `
 const { createSocket } = require('node:dgram');
 const [from, to] = process.argv.slice(1);
@@ -47,7 +47,7 @@ socket.bind(0, from, () => {
   setInterval(send, 100);
 });`;
 
-/** Which ports questions come from and answers go to, before the enforcement point and after it. */
+/** Records the ports of requests and answers before and after the enforcement point. */
 const WATCH = `
 table inet watch {
   set asked { type inet_service; size 1024; flags dynamic; }
@@ -66,7 +66,7 @@ table inet watch {
   }
 }`;
 
-/** How long a packet's fate may take to show. */
+/** Time limit for the fate of a packet. */
 const FATE = 20_000;
 
 interface Listed {
@@ -74,8 +74,8 @@ interface Listed {
 }
 
 /**
- * The node and a neighbour on the bridge of the access router, and a correspondent behind it. Everybody answers to what
- * comes to the echo port.
+ * The node and a neighbour on the bridge of the access router, and a correspondent behind it. All echo what arrives at
+ * the echo port.
  */
 export class ForwardingNetwork {
   readonly access: AccessNetwork;
@@ -89,7 +89,7 @@ export class ForwardingNetwork {
     this.correspondent = `${access.node}c`;
   }
 
-  /** Until the test is over. */
+  /** Builds the network, which is removed when the test finishes. */
   async build(): Promise<void> {
     onTestFinished(() => this.#remove());
     const { access, neighbour, correspondent } = this;
@@ -115,7 +115,7 @@ export class ForwardingNetwork {
     await access.exec(router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding');
     await access.exec(router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
 
-    // Another hardware address costs the node its IPv6 addresses.
+    // A change of the MAC address removes the node's IPv6 addresses.
     await ip(node, 'link set mn0 down');
     await ip(node, `link set mn0 address ${NODE_MAC} up`);
     await ip(node, `address replace ${NODE}/64 dev mn0 nodad`);
@@ -134,7 +134,7 @@ export class ForwardingNetwork {
     for (const gateway of gateways) await this.access.ip(namespace, 'route', 'replace', 'default', 'via', gateway);
   }
 
-  /** The neighbour with this hardware address, and these addresses beside its own. It knows the router already. */
+  /** Sets the neighbour's MAC address and additional addresses. The router is a permanent neighbour entry. */
   async beNeighbour(mac: string, ...more: readonly string[]): Promise<void> {
     const { access, neighbour } = this;
     const ip = (text: string) => access.ip(neighbour, ...text.split(' '));
@@ -154,12 +154,12 @@ export class ForwardingNetwork {
     await this.#defaultRoutes(neighbour, ROUTER, ROUTER4);
   }
 
-  /** The neighbour as itself. */
+  /** Restores the neighbour's own addresses. */
   beItself(): Promise<void> {
     return this.beNeighbour(NEIGHBOUR_MAC);
   }
 
-  /** The neighbour with an address of somebody else. */
+  /** Gives the neighbour the addresses of another node. */
   takeAddress(...addresses: readonly string[]): Promise<void> {
     return this.beNeighbour(NEIGHBOUR_MAC, ...addresses);
   }
@@ -176,7 +176,7 @@ export class ForwardingNetwork {
     return child;
   }
 
-  /** What becomes of a packet from here to there: an answer comes, or the router drops one of the two. */
+  /** Sends a packet and resolves to whether it was answered, or the router dropped request or answer. */
   async fate(namespace: string, from: string, to: string): Promise<'answered' | 'dropped'> {
     const child = this.#node(namespace, ASK, from, to);
     const said: string[] = [];
@@ -186,7 +186,7 @@ export class ForwardingNetwork {
         const [port, answer] = said;
         if (answer !== undefined) return 'answered';
         if (port !== undefined && (await this.#isDropped(Number(port)))) return 'dropped';
-        // Its output is read between two looks.
+        // Lets the output be read between two polls.
         await setImmediate();
       }
       throw new Error(`no answer to ${from} from ${to}, and nothing dropped`);
@@ -195,7 +195,7 @@ export class ForwardingNetwork {
     }
   }
 
-  /** The ports whose questions went past the enforcement point, whatever became of the answers. */
+  /** The ports whose requests passed the enforcement point, answered or not. */
   async passed(): Promise<readonly unknown[]> {
     return (await this.#sets('watch'))['asked_on'] ?? [];
   }
@@ -212,7 +212,7 @@ export class ForwardingNetwork {
     return lost(asked, askedOn) || lost(answered, answeredOn);
   }
 
-  /** The sets of a table with what is in them; none before the table is there. */
+  /** The non-empty sets of a table; none if the table does not exist. */
   async #sets(table: string): Promise<Record<string, readonly unknown[]>> {
     const command = `nft -j list table inet ${table} 2>/dev/null || echo "{}"`;
     const text = await this.access.exec(this.access.router, 'sh', '-c', command);
@@ -220,7 +220,7 @@ export class ForwardingNetwork {
     return Object.fromEntries(nftables.flatMap(({ set }) => (set?.elem ? [[set.name, set.elem]] : [])));
   }
 
-  /** What is in the sets of clients. */
+  /** The non-empty sets of clients. */
   async elements(): Promise<Record<string, readonly unknown[]>> {
     const { access: _, ...sets } = await this.#sets('pana_ep');
     return sets;

@@ -21,7 +21,7 @@ interface Scene {
 
 const relayHost = (i: number) => `relay${i + 1}.visited.example`;
 
-/** PAA → relays → AAA server, each on an address of its own; the PAA has no other way. */
+/** PAA → relays → AAA server, each on its own address; the PAA has no other route. */
 async function scene(tls: boolean): Promise<Scene> {
   const net = await AccessNetwork.make();
   for (const address of [AAA, ...RELAYS]) {
@@ -67,15 +67,15 @@ async function scene(tls: boolean): Promise<Scene> {
 const messages = ({ lines }: DaemonProcess, direction: 'message sent' | 'message received', name: string) =>
   lines.filter(({ msg, message }) => msg === direction && message === name);
 
-describe.runIf(possible)('between PAA and AAA server', () => {
-  it.each([false, true])('freeDiameter relays ten bootstraps; TLS: %s', { timeout: 120_000 }, async (tls) => {
+describe.runIf(possible)('freeDiameter between PAA and AAA server', () => {
+  it.each([false, true])('relays ten bootstraps; TLS: %s', { timeout: 120_000 }, async (tls) => {
     const { made, aaa, paa } = await scene(tls);
     for (let i = 0; i < NODES; i += 1) {
       await made.addSubscriber(`mn${i}@home.example`, `mn${i}`);
       await (await made.startPac(`mn${i}`)).line('bootstrap completed');
     }
     expect(messages(paa, 'message sent', 'DER').every((line) => line['peer'] === relayHost(0))).toBe(true);
-    // A watchdog of each end, answered by the other.
+    // A DWR from each end is answered by the other.
     await paa.line('message received', ({ message }) => message === 'DWA');
     await paa.line('message received', ({ message }) => message === 'DWR', 100_000);
     await paa.line('message sent', ({ message }) => message === 'DWA');
@@ -83,7 +83,7 @@ describe.runIf(possible)('between PAA and AAA server', () => {
     expect(aaa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
   });
 
-  it('another relay takes over when the first is killed in the middle of an exchange', {
+  it('is replaced by the other relay when the first is killed during an exchange', {
     timeout: 120_000,
   }, async () => {
     const {
@@ -101,7 +101,7 @@ describe.runIf(possible)('between PAA and AAA server', () => {
     expect(pac.lines.some(({ msg }) => msg === 'session refused')).toBe(false);
   });
 
-  it('a realm that nobody serves is 3002, and a relay that is not listed is 3010', { timeout: 120_000 }, async () => {
+  it('causes 3002 for an unknown realm, and 3010 if the relay is not listed', { timeout: 120_000 }, async () => {
     const { made, net, aaa, paa, aaaPlace } = await scene(false);
     await made.addSubscriber('mn1@home.example', 'mn1');
     await made.startPac('mn1', { eap: { identity: '@nowhere.example' } });

@@ -11,16 +11,16 @@ import { AccessNetwork, announce, missing } from './access-network.js';
 const run = promisify(execFile);
 const possible = announce('daemons of hooks in network namespaces', missing('pgrep'));
 
-it.runIf(possible)('a hook takes no daemon of another network namespace for its own', async () => {
+it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespaces', async () => {
   const net = await AccessNetwork.make();
   const folder = await mkdtemp(join(tmpdir(), 'pana-daemons-'));
   const bin = join(folder, 'bin');
   await mkdir(bin);
   await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\n');
-  // Before the first node comes nothing has to run.
+  // Without a node no daemon needs to run.
   await mkdir(join(folder, 'nodes'));
   await writeFile(join(folder, 'nodes', 'mn1@home.example'), '');
-  // By their names they are found; what they do is of no matter.
+  // They are found by name; what they do does not matter.
   const daemons = [];
   for (const name of ['racoon', 'mip6d']) {
     await cp('/bin/sleep', join(bin, name));
@@ -44,7 +44,7 @@ it.runIf(possible)('a hook takes no daemon of another network namespace for its 
       (error: unknown) => (error as { readonly stderr: string }).stderr.trim(),
     );
   try {
-    // "ip netns exec" becomes the daemon some time after it was started.
+    // "ip netns exec" becomes the daemon some time after its start.
     await expect.poll(() => probe(net.router)).toBe('alive');
     expect(await probe(net.node)).toBe('error: racoon is not running');
   } finally {

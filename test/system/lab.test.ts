@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const IKE = charonProgram() === undefined ? 'they need charon and swanctl of strongSwan' : undefined;
 const possible = announce('the lab, from an installed package', missing('nft') ?? IKE);
-/** npm may have to ask its registry. */
+/** npm may have to contact its registry. */
 const PATIENCE = 300_000;
 
 let folder: string;
@@ -24,7 +24,7 @@ let script: string;
 beforeAll(async () => {
   if (!possible) return;
   folder = await mkdtemp(join(tmpdir(), 'pana-package-'));
-  // Not "npm pack" in the project itself: its prepack would build while other tests run the build.
+  // Without scripts: prepack would rebuild dist while other tests run it.
   await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: PROJECT });
   const [tarball = ''] = await readdir(folder);
   await run('npm', ['install', '--global', '--prefix', folder, '--omit=dev', join(folder, tarball)], {
@@ -61,7 +61,7 @@ function start(): Running {
   return { child, said, output: () => output, ended };
 }
 
-/** What a lab leaves in the system. */
+/** The namespaces and folders of a lab that still exist. */
 async function left(pid: number | undefined): Promise<{ readonly hosts: string[]; readonly folders: string[] }> {
   const isIts = (name: string) => name.startsWith(`pana-lab-${pid}-`);
   const { stdout } = await run('ip', ['netns', 'list']);
@@ -72,8 +72,8 @@ const NOTHING = { hosts: [], folders: [] };
 
 const reached = ({ said }: Running, what: string) => expect.poll(() => said.join('\n')).toContain(what);
 
-describe.runIf(possible)('the lab of an installed package', () => {
-  it('shows a whole bootstrap, up to what this host has, and leaves nothing', async () => {
+describe.runIf(possible)('lab.sh of an installed package', () => {
+  it('shows a complete bootstrap, as far as the host supports it, and leaves nothing behind', async () => {
     const lab = start();
     expect(await lab.ended, lab.said.join('\n')).toBe(0);
     const { items } = JSON.parse(lab.output()) as { readonly items: readonly Finding[] };
@@ -105,7 +105,7 @@ describe.runIf(possible)('the lab of an installed package', () => {
     expect(await left(lab.child.pid)).toEqual(NOTHING);
   });
 
-  it('says how far it came when a daemon dies, and clears up', async () => {
+  it('reports how far it came when a daemon dies, and cleans up', async () => {
     const lab = start();
     await reached(lab, 'Starting pana-pac');
     const isPac = async (pid: string) =>
@@ -123,7 +123,7 @@ describe.runIf(possible)('the lab of an installed package', () => {
     expect(await left(lab.child.pid)).toEqual(NOTHING);
   });
 
-  it('clears up when it is told to end half-way', async () => {
+  it('cleans up when it is interrupted', async () => {
     const lab = start();
     await reached(lab, 'Starting pana-pac');
     expect((await left(lab.child.pid)).hosts).toHaveLength(4);
@@ -133,7 +133,7 @@ describe.runIf(possible)('the lab of an installed package', () => {
     expect(await left(lab.child.pid)).toEqual(NOTHING);
   });
 
-  it('clears up what one that was killed has left', async () => {
+  it('removes what a killed lab left behind', async () => {
     const killed = start();
     await reached(killed, 'Starting pana-aaa');
     killed.child.kill('SIGKILL');

@@ -3,7 +3,7 @@ import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce('loss in network namespaces', missing('nft'));
 
-/** Drops one of ten packets that come in. */
+/** Drops one of ten incoming packets. */
 const RULES = `
 table inet loss {
   chain input {
@@ -13,11 +13,11 @@ table inet loss {
 }
 `;
 
-describe.runIf(possible)('a link that loses one of ten packets each way', () => {
-  it('costs no bootstrap', { timeout: 240_000 }, async () => {
+describe.runIf(possible)('Ten nodes behind a link that loses 10 % of packets each way', () => {
+  it('all complete their bootstrap', { timeout: 240_000 }, async () => {
     const net = await AccessNetwork.make();
     for (const namespace of [net.node, net.router]) await net.exec(namespace, 'nft', RULES);
-    // Six losses in a row, one in twenty thousand, take a minute: no limit of a phase shall decide.
+    // Six losses in a row (one in 20,000) take a minute, so no limit of a phase may end the attempt.
     const patience = { 'progress-timeout': '200s' };
     const made = await net.lab({
       hooks: false,

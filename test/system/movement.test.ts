@@ -7,8 +7,8 @@ const OTHER_ROUTER = '2001:db8:b::1';
 const ELSEWHERE = '2001:db8:b::11';
 const possible = announce('movement in network namespaces', missing());
 
-describe.runIf(possible)('a mobile node whose care-of address changes', () => {
-  it('notices it, and keeps session, home address and key', async () => {
+describe.runIf(possible)('A mobile node whose care-of address changes', () => {
+  it('updates its PAA and keeps session, home address and key', async () => {
     const net = await AccessNetwork.make();
     const made = await net.lab();
     const { daemon: aaa, place } = await made.startAaa();
@@ -32,7 +32,7 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
     await aaa.line('lease released');
   });
 
-  it('goes on when its link was away for a while', async () => {
+  it('continues its session after its link was down', async () => {
     const net = await AccessNetwork.make();
     const made = await net.lab({ hooks: false });
     const { place } = await made.startAaa();
@@ -48,7 +48,7 @@ describe.runIf(possible)('a mobile node whose care-of address changes', () => {
   });
 });
 
-it.runIf(possible)('a node that moves to a network with another PAA has its home address there, too', async () => {
+it.runIf(possible)('A node that moves to another PAA keeps its home address', async () => {
   const net = await AccessNetwork.make();
   const made = await net.lab();
   await net.ip(net.router, 'address', 'add', `${OTHER_ROUTER}/64`, 'dev', 'ar0', 'nodad');
@@ -74,7 +74,7 @@ it.runIf(possible)('a node that moves to a network with another PAA has its home
   await pac.line('hook done', ({ event }) => event === 'refresh');
   await aaa.line('hook done', ({ event }) => event === 'refresh');
 
-  // The old session ends, and takes nothing away.
+  // The end of the old session releases nothing.
   await first.line('session ended');
   expect(await made.leases()).toMatchObject([{ homeAddress }]);
   expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
@@ -83,7 +83,7 @@ it.runIf(possible)('a node that moves to a network with another PAA has its home
   await aaa.line('lease released');
 });
 
-it.runIf(possible)('a node that knows no PAA asks its default router', async () => {
+it.runIf(possible)('A node without a configured PAA contacts its default router', async () => {
   const net = await AccessNetwork.make();
   const made = await net.lab({ hooks: false });
   const { place } = await made.startAaa();
@@ -96,7 +96,7 @@ it.runIf(possible)('a node that knows no PAA asks its default router', async () 
   expect(await pac.line('session authorized')).toMatchObject({ address: ROUTER });
 });
 
-it.runIf(possible)('a node on another host than the router reaches it by a scoped address, too', async () => {
+it.runIf(possible)('A node reaches its PAA by a scoped link-local address', async () => {
   const net = await AccessNetwork.make();
   const text = await net.exec(net.router, 'ip', '-6', '-o', 'address', 'show', 'dev', 'ar0', 'scope', 'link');
   const linkLocal = /inet6 (fe80:[^/]+)\//.exec(text)?.[1] ?? '';
@@ -104,7 +104,7 @@ it.runIf(possible)('a node on another host than the router reaches it by a scope
   const { place } = await made.startAaa();
   const { daemon: paa } = await made.startPaa(place);
   await made.addSubscriber('mn1@home.example', 'mn1');
-  // Each address has a free port of its own here.
+  // Each address has its own free port here.
   const places = (await paa.line('ready'))['listening'] as readonly Place[];
   const port = places.find(({ address }) => address.startsWith('fe80:'))?.port;
   const pac = await made.startPac('mn1', { pana: { paa: [`${linkLocal}%mn0`], port, interface: 'mn0' } });

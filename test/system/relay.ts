@@ -10,7 +10,7 @@ const EXTENSIONS = '/usr/lib/freeDiameter';
 
 export interface RelayPeer {
   readonly host: string;
-  /** Undefined: it connects to the relay. */
+  /** Undefined: the peer connects to the relay. */
   readonly place?: Place;
 }
 
@@ -35,13 +35,13 @@ export class Relay {
     }
   }
 
-  /** Writes its configuration and starts it, until the test is over. Whether it is up shows at its peers. */
+  /** Writes the configuration and starts it until the test finishes. Its peers show when it is up. */
   static async start(lab: Lab, network: AccessNetwork, options: RelayOptions): Promise<Relay> {
     const { host, address, tls, peers } = options;
     const name = host.split('.', 1)[0] ?? host;
     await lab.issueServer(name, [host]);
     const access = lab.path(`${name}.acl`);
-    // Whom it lets connect without TLS stands apart.
+    // Peers without TLS need their own entry in the access list.
     const prefix = tls ? '' : 'ALLOW_IPSEC ';
     await writeFile(access, peers.map((peer) => `${prefix}${peer.host}\n`).join(''));
     const connections = peers.flatMap(({ host: peer, place }) =>
@@ -76,7 +76,7 @@ export class Relay {
     return relay;
   }
 
-  /** SIGKILL: without a word to its peers. */
+  /** Sends SIGKILL, so that its peers get no DPR. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');

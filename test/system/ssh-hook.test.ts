@@ -31,7 +31,7 @@ interface Scene {
   readonly remote: string;
 }
 
-/** What a hook on the home agent saw: its argument, environment and key, and the command lines of this machine. */
+/** Records argument, environment and key of a hook on the home agent, and the command lines of this machine. */
 const RECORDER = `#!/bin/sh
 set -eu
 cd "$MIP6_STATE_DIR"
@@ -92,8 +92,8 @@ async function pskOf(made: Lab): Promise<string> {
   return (await readFile(made.path('hooks', 'mn1', 'psk.txt'), 'utf8')).trim().split(' ')[1] ?? '';
 }
 
-describe.runIf(possible)('a home agent on another machine', () => {
-  it('gets its hook run there, with all values and the key, and nothing shows on the way', async () => {
+describe.runIf(possible)('Hooks of a remote home agent over ssh', () => {
+  it('get all values and the key, which no log or command line shows', async () => {
     const { made, aaa, remote } = await scene();
     const pac = await made.startPac('mn1');
     const bound = await pac.line('bootstrap completed');
@@ -128,7 +128,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     expect(seen.map(({ psk }) => psk)).toEqual([...keys, undefined]);
     expect(keys[0]).toMatch(/^0x[0-9a-f]{32,}$/);
     expect(keys[0]).not.toBe(keys[1]);
-    // No key stays on the home agent, nor here.
+    // No key file remains at either end.
     expect(await readdir(join(remote, 'keys'))).toEqual([]);
     expect(await readdir(made.path('hooks', 'ssh', 'keys'))).toEqual([]);
 
@@ -137,7 +137,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     const shown = [JSON.stringify(aaa.lines), aaa.errors];
     for (const n of [0, 1, 2]) shown.push(await readFile(join(remote, `processes.${n}`), 'utf8'));
     for (const key of keys) expect(shown.join('\n')).not.toContain(key.slice(2, 18));
-    // The command lines were really seen, and none of them has the node's name; other tests give it as an argument of its own.
+    // The command lines were recorded, and none contains the node's name except other tests' arguments.
     for (const text of shown.slice(2)) {
       expect(text).toContain('StrictHostKeyChecking=yes');
       const ours = text.split('\n').filter((argument) => argument.includes(MN) && argument !== MN);
@@ -145,7 +145,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     }
   });
 
-  it('with another host key is told nothing, which is shown and tried again, and costs no network access', async () => {
+  it('send nothing to a host with another key, report and retry, without effect on network access', async () => {
     const { made, server, aaa, remote } = await scene();
     await server.know('other');
     const pac = await made.startPac('mn1');
@@ -163,7 +163,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     expect(await runs(remote)).toMatchObject([{ argument: 'up', psk: await pskOf(made) }]);
   });
 
-  it('that forgot the forced command runs nothing of what it is told', async () => {
+  it('execute nothing sent to a home agent without the forced command', async () => {
     const { made, server, aaa, remote } = await scene();
     await server.authorize('ha1', 'restrict');
     await (await made.startPac('mn1')).line('bootstrap completed');
@@ -171,7 +171,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
     expect(await runs(remote)).toEqual([]);
   });
 
-  it('answers whether it is alive, and is not when its sshd is gone', async () => {
+  it('probe the home agent, which is dead once its sshd is gone', async () => {
     const { server, aaa, remote } = await scene(true);
     await expect.poll(async () => (await runs(remote))[0]?.['argument'], { timeout: 20_000 }).toBe('probe');
     await server.stop();
@@ -179,7 +179,7 @@ describe.runIf(possible)('a home agent on another machine', () => {
   });
 });
 
-it.runIf(possible)('ha-receive.sh says over ssh what it refuses', async () => {
+it.runIf(possible)('ha-receive.sh reports over ssh what it rejects', async () => {
   const { server } = await scene();
   const [user = '', place = ''] = server.target.split('@');
   const [host = '', port = ''] = place.split(':');

@@ -8,10 +8,10 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const PROGRAM = '/usr/sbin/sshd';
-/** Where sshd puts what it runs without rights, if root starts it. */
+/** The privilege separation folder of sshd when root starts it. */
 const EMPTY = '/run/sshd';
 
-/** What is missing for tests with sshd; undefined if nothing is. */
+/** What tests with sshd lack; undefined: nothing. */
 export async function sshMissing(): Promise<string | undefined> {
   const there = (path: string) =>
     access(path).then(
@@ -34,10 +34,10 @@ function listening(server: Server): Promise<number> {
   );
 }
 
-/** A home agent's sshd on loopback, with keys of its own, that runs one command for one key. */
+/** The sshd of a home agent on loopback with its own keys, which runs one command for one key. */
 export class SshServer {
   readonly port: number;
-  /** What pana-aaa has: a key named after the home agent, and known_hosts. */
+  /** The files of pana-aaa: a key named after the home agent, and known_hosts. */
   readonly keys: string;
   readonly #folder: string;
   readonly #child: ChildProcess;
@@ -66,7 +66,7 @@ export class SshServer {
       `HostKey ${join(folder, 'host')}`,
       `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
       `PidFile ${join(folder, 'pid')}`,
-      // Its files lie in a temporary folder.
+      // Its files are in a temporary folder.
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
@@ -93,13 +93,13 @@ export class SshServer {
     return `${userInfo().username}@127.0.0.1:${this.port}`;
   }
 
-  /** What the key of the AAA server may: `options` of its line in authorized_keys. */
+  /** Sets the `options` of the AAA server's key in authorized_keys. */
   async authorize(homeAgent: string, options: string): Promise<void> {
     const { stdout } = await run('ssh-keygen', ['-y', '-f', join(this.keys, homeAgent)]);
     await writeFile(join(this.#folder, 'authorized_keys'), `${options} ${stdout}`);
   }
 
-  /** The AAA server takes this key for the host's. */
+  /** Makes this key the host's key in known_hosts of the AAA server. */
   async know(name: 'host' | 'other'): Promise<void> {
     const { stdout } = await run('ssh-keygen', ['-y', '-f', join(this.#folder, name)]);
     const path = join(this.keys, 'known_hosts');

@@ -27,7 +27,7 @@ interface Given {
   readonly ike?: 'ikev1' | 'ikev2';
   /** Lines of hooks.conf. */
   readonly settings?: string;
-  /** A folder of programs that are found first. */
+  /** A folder of programs that is first in PATH. */
   readonly programs?: string;
 }
 
@@ -102,7 +102,7 @@ class Scene {
     return stdout + stderr;
   }
 
-  /** What must be true of a node that is bound; a ping under ESP where the kernel has it. */
+  /** Asserts that a node is bound; includes a ping under ESP if the kernel supports it. */
   async expectBound({ id, hoa }: Mn): Promise<void> {
     const sas = (await this.ha.established()).filter(({ remoteId }) => remoteId === id);
     expect(sas).toHaveLength(1);
@@ -113,8 +113,8 @@ class Scene {
   }
 }
 
-describe.runIf(possible)('hooks of strongSwan', () => {
-  it('bring up an IKE_SA with the key of both ends, and say how long it took', async () => {
+describe.runIf(possible)('strongSwan hooks', () => {
+  it('establish an IKE_SA with the key of both ends, report its duration, and remove everything at down', async () => {
     const scene = await Scene.make();
     expect(await scene.hook('ha', 'up', mn(1))).toBe('nodes: 1\n');
     const said = await scene.hook('mn', 'up', mn(1));
@@ -137,7 +137,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     expect(await scene.ha.log()).not.toContain('1111111111');
   });
 
-  it('do so in aggressive mode where the home agent was assigned with IKEv1', async () => {
+  it('use aggressive mode if the home agent was assigned with IKEv1', async () => {
     const scene = await Scene.make();
     await scene.hook('ha', 'up', mn(1), { ike: 'ikev1' });
     await scene.hook('mn', 'up', mn(1), { ike: 'ikev1' });
@@ -146,7 +146,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
 
   it('leave home address and policies to UMIP', async () => {
     const scene = await Scene.make();
-    // UMIP is nowhere to be had: to the home agent's hook it runs already, and of a node's hook the IKE part is looked at.
+    // Without UMIP: pgrep makes the home agent's hook find it running; of the node's hook only IKE is checked.
     const programs = join(scene.folder, 'bin');
     await mkdir(programs);
     await writeFile(join(programs, 'pgrep'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
@@ -159,7 +159,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     expect(await scene.ha.log()).toContain(`is a transport mode proxy for ${mn(1).hoa}`);
   });
 
-  it("bring up nothing with another key, though it be another node's, or before the home agent knows the node", async () => {
+  it('establish no IKE_SA with another key or for a node unknown to the home agent', async () => {
     const scene = await Scene.make();
     await expect(scene.hook('mn', 'up', mn(1))).rejects.toThrow(
       /no IKE_SA with ha.home.example after \d+ tries: .*NO_PROPOSAL/,
@@ -173,7 +173,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     expect(await scene.ha.established()).toMatchObject([{ remoteId: mn(2).id }]);
   });
 
-  it('wait for a home agent that is late', async () => {
+  it('retry until a late home agent knows the node', async () => {
     const scene = await Scene.make();
     const bound = scene.hook('mn', 'up', mn(1), { settings: 'INITIATE_SECONDS=20\n' });
     await until('a first try', async () => (await scene.ha.log()).includes('NO_PROP'));
@@ -181,7 +181,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     expect(await bound).toMatch(/IKE_SA up \d+ ms after the hook began \(([2-9]|\d\d) tries\)/);
   });
 
-  it('start charon where it does not run', async () => {
+  it('start charon if it does not run', async () => {
     const scene = await Scene.make(['ha']);
     await scene.hook('ha', 'up', mn(1));
     await scene.node.configure();
@@ -198,7 +198,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     await scene.expectBound(mn(1));
   });
 
-  it('serve 20 nodes, and change one of them without the others', async () => {
+  it('serve 20 nodes and change one without effect on the others', async () => {
     const scene = await Scene.make();
     const nodes = Array.from({ length: 20 }, (_, i) => mn(i + 1));
     for (const node of nodes) {
@@ -208,7 +208,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     const before = await scene.ha.established();
     expect(before.map(({ remoteId }) => remoteId)).toEqual(nodes.map(({ id }) => id));
 
-    // A re-authentication of one: a new SA for it, and 19 that are the same.
+    // A re-authentication of one node gives it a new SA; the other 19 stay the same.
     await scene.hook('ha', 'refresh', mn(7), { key: KEYS[1] ?? '' });
     await scene.hook('mn', 'refresh', mn(7), { key: KEYS[1] ?? '' });
     const after = await scene.ha.established();
@@ -225,7 +225,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     expect(left).toHaveLength(19);
   });
 
-  it('take the old key until the new one has been used, and then no longer', async () => {
+  it('accept the old key until the new one has been used', async () => {
     const scene = await Scene.make();
     const key = KEYS[1] ?? '';
     const knowsOld = async () =>
@@ -239,7 +239,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     await scene.hook('ha', 'probe', mn(1));
     expect(await knowsOld()).toBe(true);
 
-    // The node knows nothing of the new key yet, and loses its SA.
+    // The node does not have the new key yet and loses its SA.
     const [{ connection = '' } = {}] = await scene.node.established();
     await scene.node.call('--terminate', '--ike', connection);
     await scene.node.call('--initiate', '--ike', connection, '--timeout', '5');
@@ -254,7 +254,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     await scene.hook('ha', 'probe', mn(1));
     expect(await knowsOld()).toBe(false);
 
-    // From here on the old key is of no use, and the new one is.
+    // From here on only the new key works.
     const [{ connection: now = '' } = {}] = await scene.node.established();
     await scene.node.call('--terminate', '--ike', now);
     await scene.node.call('--initiate', '--ike', now, '--timeout', '5');
@@ -263,7 +263,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
     await expect(scene.hook('mn', 'up', mn(1))).rejects.toThrow('AUTHENTICATION_FAILED');
   });
 
-  it('know only the new key of a node that has begun again', async () => {
+  it('accept only the new key of a node with a new session', async () => {
     const scene = await Scene.make();
     await scene.hook('ha', 'up', mn(1));
     await scene.hook('ha', 'refresh', mn(1), { key: KEYS[1] ?? '', session: 's2' });
@@ -272,7 +272,7 @@ describe.runIf(possible)('hooks of strongSwan', () => {
   });
 });
 
-/** Daemons on both ends, with hooks that really run. */
+/** Daemons at both ends, with hooks that act. */
 async function daemons(local: boolean): Promise<{ readonly made: Lab; readonly scene: Scene }> {
   const scene = await Scene.make();
   const localHa = { 'local-home-agent': { ike: 'ikev2' } };
@@ -295,8 +295,8 @@ async function startNode(made: Lab, scene: Scene, where: 'home' | 'local') {
   return made.start('mn1', 'pac', config);
 }
 
-describe.runIf(possible).each(['home', 'local'] as const)('a node with a %s home agent', (where) => {
-  it('has an IKE_SA with the derived key soon after PAR[C], and another after re-authentication', async () => {
+describe.runIf(possible).each(['home', 'local'] as const)('A node with a %s home agent', (where) => {
+  it('has an IKE_SA with the derived key after PAR[C], and another after re-authentication', async () => {
     const { made, scene } = await daemons(where === 'local');
     const pac = await startNode(made, scene, where);
     const said = await pac.line('hook output', ({ line }) => String(line).startsWith('IKE_SA up'));

@@ -13,13 +13,13 @@ beforeEach(async () => {
 
 afterEach(() => lab.close());
 
-/** What an operator types, without `pana-aaa` and with the place of the store. */
+/** Runs pana-aaa with this command line and the lab's store and control socket. */
 function type(line: string, input = ''): Promise<Ended> {
   const words = line.split(' ').map((word) => (word === "''" ? '' : word));
   return run('aaa', [...words, '--store', lab.path('aaa.db'), '--control.socket', lab.socket('aaa')], { input });
 }
 
-/** What a command that works says. */
+/** Runs a command that must succeed; resolves to its output. */
 async function say(line: string, input = ''): Promise<string> {
   const { status, stdout, stderr } = await type(line, input);
   expect({ line, status, stderr }).toMatchObject({ status: 0 });
@@ -30,7 +30,7 @@ async function json<T = Record<string, unknown>>(line: string): Promise<T> {
   return JSON.parse(await say(`${line} --json`));
 }
 
-/** What a command that cannot be says: one message, no stack. */
+/** Runs a command that must fail with status 2 and one message without a stack; resolves to that message. */
 async function refused(line: string, input = ''): Promise<string> {
   const { status, stderr } = await type(line, input);
   expect({ line, status }).toEqual({ line, status: 2 });
@@ -41,8 +41,8 @@ async function refused(line: string, input = ''): Promise<string> {
 const HA1 = 'home-agent add ha1 --address 2001:db8:1::1 --host ha1.home.example --prefix 2001:db8:1::/64';
 const HA2 = 'home-agent add ha2 --address 2001:db8:2::1 --host ha2.home.example --prefix 2001:db8:2::/64';
 
-describe('without a server', () => {
-  it('a store is begun by what adds something, and by nothing else', async () => {
+describe('pana-aaa commands without a server', () => {
+  it('create the store only when they add something', async () => {
     for (const line of [
       'subscriber list',
       'stats',
@@ -58,7 +58,7 @@ describe('without a server', () => {
     expect(await say('subscriber list')).toContain('No subscribers. "pana-aaa subscriber add" adds one');
   });
 
-  it('subscribers are added, changed, shown and removed', async () => {
+  it('add, change, show and remove subscribers', async () => {
     await say(HA1);
     await say(HA2);
     expect(await say('subscriber add MN1@home.example --lifetime 30m --home-agent ha1')).toBe(
@@ -96,7 +96,7 @@ describe('without a server', () => {
     expect(await refused('subscriber show mn1@home.example')).toBe('no subscriber mn1@home.example');
   });
 
-  it('home agents are added, changed, shown, and removed', async () => {
+  it('add, change, show and remove home agents', async () => {
     expect(await refused(`${HA1} --capacity many`)).toBe('--capacity: must be a whole number of at least 1');
     await say(`${HA1} --capacity 500 --weight 2 --ike ikev2`);
     expect(await refused(HA1)).toContain('a home agent ha1 or 2001:db8:1::1 is already there');
@@ -114,7 +114,7 @@ describe('without a server', () => {
     expect(await refused('home-agent show ha1')).toContain('no home agent ha1');
   });
 
-  it('a file is imported whole or not at all, and what is exported is the same again', async () => {
+  it('import a file as a whole or not at all, and export what can be imported again', async () => {
     await say(HA1);
     const bad = lab.path('bad.csv');
     await writeFile(
@@ -155,7 +155,7 @@ describe('without a server', () => {
     expect(await refused('subscriber import list.txt')).toContain('cannot tell the format: giv');
   });
 
-  it('long lists come in pages, or whole', async () => {
+  it('list a page, or all with --all', async () => {
     const lines = Array.from({ length: 120 }, (_, i) => `n${String(i).padStart(3, '0')}@home.example`);
     await say('subscriber import - --format csv', ['nai', ...lines].join('\n'));
     const first = await type('subscriber list');
@@ -176,7 +176,7 @@ describe('without a server', () => {
     expect(await refused('subscriber list --limit 0')).toBe('--limit: must be a whole number of at least 1');
   });
 
-  it('who changed what is written down', async () => {
+  it('record every change in the audit trail', async () => {
     await say(HA1);
     await say('subscriber add mn1@home.example');
     await say('home-agent drain ha1');
@@ -190,7 +190,7 @@ describe('without a server', () => {
     );
   });
 
-  it('a PostgreSQL store is not copied as a file', async () => {
+  it('refuse to copy a PostgreSQL store as a file', async () => {
     const store = ['--store', 'postgres://pana:word@127.0.0.1/aaa'];
     for (const command of ['backup', 'restore']) {
       const { status, stderr } = await run('aaa', ['store', command, lab.path('b.db'), ...store]);
@@ -200,8 +200,8 @@ describe('without a server', () => {
   });
 });
 
-describe('with a server', () => {
-  it('commands go through it: nobody has to know where the store is', async () => {
+describe('pana-aaa commands with a server', () => {
+  it('use the server without knowing its store, and act on its sessions', async () => {
     const { daemon: aaa, place } = await lab.startAaa();
     await lab.startPaa(place);
     const here = ['--control.socket', lab.socket('aaa')];
@@ -212,7 +212,7 @@ describe('with a server', () => {
         operator: expect.any(String),
       },
     );
-    // A store that is named must be the server's.
+    // A named store must be that of the server.
     const other = await run('aaa', ['subscriber', 'list', ...here, '--store', lab.path('other.db')]);
     expect(other.status).toBe(2);
     expect(other.stderr).toContain(`this server uses the store ${lab.path('aaa.db')}, not ${lab.path('other.db')}`);
@@ -235,7 +235,7 @@ describe('with a server', () => {
     expect(await refused('session show nobody@home.example')).toContain('no session nobody@home.example');
     expect(await refused('lease show 2001:db8::77')).toBe('no lease 2001:db8::77');
     expect(await refused('lease release mn1@home.example')).toContain('--force takes its home address away');
-    // The node is authenticated again, and has an address again.
+    // The node re-authenticates and gets an address again.
     expect(await say('lease release mn1@home.example --force')).toBe(
       `Released ${homeAddress}, which mn1@home.example held on ha1.\n`,
     );
@@ -245,7 +245,7 @@ describe('with a server', () => {
     expect(await refused('lease history --at noon')).toContain('--at: "noon" is not a time');
   });
 
-  it('a file is imported through it too', async () => {
+  it('import a file through the server', async () => {
     const { daemon: aaa } = await lab.startAaa();
     const lines = Array.from({ length: 700 }, (_, i) => `n${i}@home.example,${'x'.repeat(240)}${i}`);
     const csv = ['nai,certificate-name', ...lines].join('\n');
@@ -258,7 +258,7 @@ describe('with a server', () => {
     expect(await json('audit')).toMatchObject({ items: [{ what: 'finishImport' }, { what: 'addHomeAgent' }] });
   });
 
-  it('who was disabled while no server ran is out when one does', async () => {
+  it('disable a subscriber while it is stopped, and the server ends its session at startup', async () => {
     const { daemon: aaa, place } = await lab.startAaa();
     await lab.startPaa(place);
     await lab.addSubscriber('mn1@home.example', 'mn1');
@@ -273,20 +273,20 @@ describe('with a server', () => {
     expect(await say('session list')).toBe('No sessions.\n');
   });
 
-  it('whoever may not ask it does not get behind it to the store', async () => {
+  it('fail without permission for the control socket, even if the store is writable', async () => {
     await lab.startAaa();
     await chmod(lab.folder, 0o755);
     await chmod(lab.path('aaa.db'), 0o666);
     await chmod(lab.socket('aaa'), 0o000);
     const parameters = ['--store', lab.path('aaa.db'), '--control.socket', lab.socket('aaa')];
-    // Root may do anything, unless it may not.
+    // Root needs no permission unless it has dropped these capabilities.
     const launcher = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [];
     const { status, stderr } = await run('aaa', ['subscriber', 'list', ...parameters], { launcher });
     expect(stderr).toContain('only the user that the daemon runs as may control it');
     expect(status).toBe(2);
   });
 
-  it('names of its store complete command lines', async () => {
+  it("complete names from the server's store", async () => {
     await lab.startAaa();
     await say('subscriber import - --format csv', 'nai\nmn1@home.example\nmn2@home.example\nzz@home.example');
     const complete = async (...words: readonly string[]) => {

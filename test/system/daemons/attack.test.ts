@@ -47,7 +47,7 @@ async function scene(interfere?: Interference): Promise<Scene> {
 
 const isAuth = ({ code, vendorId }: PanaAvp) => code === AVPS.AUTH.code && vendorId === undefined;
 
-/** Each way in which a message that needs AUTH can come without a right one. */
+/** All variants of a protected message with an invalid or missing AUTH. */
 function forgeries({ octets, message }: Passing): Uint8Array[] {
   const auth = message.avps.find(isAuth);
   if (!auth) return [];
@@ -74,8 +74,8 @@ function withNonce(message: PanaMessage, length: number): Uint8Array {
 
 const FORGED_PER_MESSAGE = 7;
 
-describe('somebody on the link', () => {
-  it('who forges and strips AUTH of every protected message changes nothing', async () => {
+describe('An attacker on the link', () => {
+  it('changes nothing by forging and removing AUTH of every protected message', async () => {
     const protectedNames = new Set<string>();
     const forged = { pac: 0, paa: 0 };
     const { made, paa, pac } = await scene((passing) => {
@@ -125,7 +125,7 @@ describe('somebody on the link', () => {
     ]);
   });
 
-  it('who forges PTR of the PAA does not end the session', async () => {
+  it('does not end the session by forging the PTR of the PAA', async () => {
     const { made, between, paa, pac } = await scene();
     await pac.line('bootstrap completed');
     const { session } = await paa.line('session authorized');
@@ -140,7 +140,7 @@ describe('somebody on the link', () => {
     expect(between.recorded.map(({ from, name }) => `${from} ${name}`)).toContain('pac PTA');
   });
 
-  it('who plays every message again, from here or from elsewhere, changes nothing', async () => {
+  it('changes nothing by replaying every message, from the same address or another', async () => {
     const { made, between, paa, pac } = await scene();
     await pac.line('bootstrap completed');
     await paa.line('session authorized');
@@ -159,7 +159,7 @@ describe('somebody on the link', () => {
       between.send(from === 'pac' ? 'paa' : 'pac', octets);
       elsewhere.send(octets, place.port, place.address);
     }
-    // Behind all of them, an exchange that goes well.
+    // Waits for an exchange after them.
     await settle(place);
     const [now] = await sessions();
     expect({ ...now, remainingSeconds: 0 }).toEqual({ ...before[0], remainingSeconds: 0 });
@@ -169,7 +169,7 @@ describe('somebody on the link', () => {
     await pac.stop();
     await paa.line('session ended', ({ reason }) => reason === 'logout');
 
-    // The session is over: nothing of it begins another.
+    // The session has ended: its messages begin no other.
     for (const { octets } of all) {
       between.send('paa', octets);
       elsewhere.send(octets, place.port, place.address);
@@ -179,7 +179,7 @@ describe('somebody on the link', () => {
     elsewhere.close();
   });
 
-  it('who takes PAN[S] elsewhere, guesses session ids or invents offers keeps nobody out', async () => {
+  it('keeps no node out by diverting PAN[S], guessing Session-Ids or inventing offers', async () => {
     const stranger = createSocket('udp6');
     let place = { address: '::1', port: 0 };
     let offers = 0;
@@ -189,7 +189,7 @@ describe('somebody on the link', () => {
       offers += 1;
       const fake = { ...message, sessionId: message.sessionId ^ 0xff, sequence: message.sequence ^ 0xff00 };
       const stripped = { ...fake, avps: [] };
-      // Before the offer and after it, with algorithms and without: only the first time, or nobody ever gets in.
+      // Before and after the real offer, with and without algorithms; only the first time, so that the PaC can succeed.
       return offers > 1 ? [octets] : [encodePana(fake), encodePana(stripped), octets, encodePana(fake)];
     });
     place = await placeOfPaa(made);
@@ -204,7 +204,7 @@ describe('somebody on the link', () => {
         place.address,
       );
     }
-    // An offer after the first PAR is none.
+    // An offer after the first PAR is discarded.
     const offer = between.recorded.find(({ name }) => name === 'PAR[S]');
     if (offer) between.send('pac', encodePana({ ...offer.message, sessionId: 1, sequence: 1 }));
     await pac.line('message dropped', ({ reason }) => reason === 'unexpected');
@@ -215,12 +215,12 @@ describe('somebody on the link', () => {
     expect((await numbersOf(made, 'paa'))('pana_paa_dropped_total{code="unknown-session"}')).toBeGreaterThan(0);
   });
 
-  it('who changes nonces, lengths and order gets nothing but counters', async () => {
+  it('causes only drop counters by changing nonces, lengths and order', async () => {
     const tried = new Set<string>();
     const { made, pac, between } = await scene((passing) => {
       const { message, octets, name, from } = passing;
       const bad: Uint8Array[] = [];
-      // Not more than the receive buffer of an end holds: what it loses says nothing.
+      // No more than fits into a receive buffer: lost messages prove nothing.
       for (let cut = 1; cut < 20; cut += 1) bad.push(octets.slice(0, (octets.length * cut) / 20));
       bad.push(new Uint8Array([...octets, 0, 0, 0, 0]), new Uint8Array(30_000).fill(0xa5));
       if (message.avps.some(({ code }) => code === AVPS.Nonce.code)) {
@@ -249,13 +249,13 @@ async function placeOfPaa(made: Lab): Promise<{ address: string; port: number }>
   return { address, port: Number(port) };
 }
 
-/** A PCI from a socket of one's own, repeated until it is answered, behind everything that was sent before. */
+/** Sends a PCI from another socket until it is answered, so that all earlier messages have been read. */
 async function settle(place: { address: string; port: number }): Promise<void> {
   const socket = createSocket('udp6');
   socket.connect(place.port, place.address);
   await once(socket, 'connect');
   for (;;) {
-    // So many PCIs of one address are answered in a second, and those played again count, too.
+    // The PCIs of an address are limited per second, and replayed ones count.
     const answered = once(socket, 'message', { signal: AbortSignal.timeout(300) }).then(
       () => true,
       () => false,

@@ -10,11 +10,11 @@ import { Postgres, withoutPostgres } from '../../postgres.js';
 import { SteppedClock, withoutSteps } from '../../stepped-clock.js';
 
 const DAY = 86_400_000;
-/** Seconds: of the session that ends while the test looks on, and how much longer its lease lives. */
+/** In seconds: lifetime of the session that expires during the test, and the additional time of its lease. */
 const LIFETIME = 4;
 const GRACE = 1;
 
-/** Of servers. */
+/** Names of the servers. */
 const NAMES = ['aaa', 'aaa2'];
 
 let lab: Lab | undefined;
@@ -30,7 +30,7 @@ afterEach(async () => {
   clock = undefined;
 });
 
-/** A node comes in, and is not heard of again. */
+/** A node gets a session and leaves without terminating. */
 async function visit(made: Lab, place: Place, name: string): Promise<string> {
   const node = new BenchNode(place, await credentialsOf(made, name));
   await node.bootstrap();
@@ -46,7 +46,7 @@ async function leaseOf(made: Lab, nai: string) {
 
 type Server = Awaited<ReturnType<Lab['startAaa']>>;
 
-/** A PAA that knows all servers. */
+/** Starts a PAA with all servers as peers. */
 function startPaa(made: Lab, at: readonly Server[], name: string) {
   const peers = at.map(({ place: { address, port } }, i) => ({ host: `${NAMES[i]}.home.example`, address, port }));
   const limits = { 'pci-per-address': 1000, 'half-open-per-address': 1000 };
@@ -54,7 +54,7 @@ function startPaa(made: Lab, at: readonly Server[], name: string) {
   return made.startPaa(place, name, { diameter: { host: `${name}.access.example`, peers }, pana: { limits } });
 }
 
-/** A lease for an hour and one for some seconds, a step, and what becomes of them. */
+/** A lease of an hour and one of some seconds, then a step; checks both leases. */
 async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], step: number) {
   const servers = at.map(({ daemon }) => daemon);
   const [aaa] = servers as [DaemonProcess];
@@ -65,7 +65,7 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   const { daemon: paa, place } = await startPaa(made, at, 'paa');
   await visit(made, place, 'long');
   const homeAddress = await visit(made, place, 'short');
-  // It cannot say any more that a session has ended.
+  // The PAA cannot report the end of a session.
   paa.signal('SIGKILL');
   await paa.exited;
   const long = await leaseOf(made, 'long@home.example');
@@ -78,7 +78,7 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   expect(after.acquiredAt - long.acquiredAt).toBe(moved);
   expect(after.expiresAt - long.expiresAt).toBe(moved);
 
-  // The short one ends though the day has not come again, and at its time: lines are timed by the monotonic clock.
+  // The short lease ends on time by the monotonic clock, which also times log lines.
   const given = await said('lease assigned', (line) => 'homeAddress' in line && line.homeAddress === homeAddress);
   const expired = await said('lease expired', (line) => 'homeAddress' in line && line.homeAddress === homeAddress);
   expect(expired.at - given.at).toBeGreaterThan((LIFETIME + GRACE - 1) * 1000);
@@ -86,7 +86,7 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   const [held] = ((await made.administer('aaa', 'leaseHistory', { of: homeAddress })) as Page<HeldLease>).items;
   expect(held).toMatchObject({ acquiredAt: short.acquiredAt + moved, endedAt: short.expiresAt + moved });
 
-  // And who comes again gets it again, after that.
+  // The node gets the same address again afterwards.
   const { place: elsewhere } = await startPaa(made, at, 'paa2');
   expect(await visit(made, elsewhere, 'short')).toBe(homeAddress);
   expect(await brokenPromises(made, 'aaa', [])).toEqual([]);
@@ -98,30 +98,33 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   expect(metrics).toContain(`\npana_aaa_clock_steps_total ${counted}\n`);
 }
 
-it.skipIf(withoutSteps !== undefined)('a PAA whose clock was set back has restarted all the same', async () => {
-  const stepped = await SteppedClock.make(DAY);
-  clock = stepped;
-  const made = await Lab.make({
-    hooks: false,
-    logLevel: 'info',
-    launcher: (daemon) => (daemon === 'paa' ? stepped.launcher : []),
-  });
-  lab = made;
-  const server = await made.startAaa();
-  const { daemon: paa, place } = await startPaa(made, [server], 'paa');
-  await made.addSubscriber('mn1@home.example', 'mn1');
-  await visit(made, place, 'mn1');
-  paa.signal('SIGKILL');
-  await paa.exited;
-  await stepped.step(-DAY);
-  await startPaa(made, [server], 'paa');
-  const over = await server.daemon.line('sessions lost');
-  expect(over).toMatchObject({ peer: 'paa.access.example', count: 1 });
-});
+it.skipIf(withoutSteps !== undefined)(
+  'A PAA that restarts with its clock set back is recognized as restarted',
+  async () => {
+    const stepped = await SteppedClock.make(DAY);
+    clock = stepped;
+    const made = await Lab.make({
+      hooks: false,
+      logLevel: 'info',
+      launcher: (daemon) => (daemon === 'paa' ? stepped.launcher : []),
+    });
+    lab = made;
+    const server = await made.startAaa();
+    const { daemon: paa, place } = await startPaa(made, [server], 'paa');
+    await made.addSubscriber('mn1@home.example', 'mn1');
+    await visit(made, place, 'mn1');
+    paa.signal('SIGKILL');
+    await paa.exited;
+    await stepped.step(-DAY);
+    await startPaa(made, [server], 'paa');
+    const over = await server.daemon.line('sessions lost');
+    expect(over).toMatchObject({ peer: 'paa.access.example', count: 1 });
+  },
+);
 
-describe.skipIf(withoutSteps !== undefined).each([DAY, -DAY])('a step of the wall clock by %i ms', (step) => {
+describe.skipIf(withoutSteps !== undefined).each([DAY, -DAY])('A step of the wall clock by %i ms', (step) => {
   it('frees no lease early or late', async () => {
-    // Certificates are good before and after.
+    // Certificates are valid before and after the step.
     const stepped = await SteppedClock.make(2 * DAY);
     clock = stepped;
     const made = await Lab.make({
@@ -134,7 +137,7 @@ describe.skipIf(withoutSteps !== undefined).each([DAY, -DAY])('a step of the wal
     await follow(made, stepped, [await made.startAaa()], step);
   });
 
-  it.skipIf(withoutPostgres !== undefined)('of PostgreSQL is made once by its servers', async () => {
+  it.skipIf(withoutPostgres !== undefined)('on PostgreSQL is applied once by its servers', async () => {
     const stepped = await SteppedClock.make();
     clock = stepped;
     postgres = await Postgres.start(stepped.environment);

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab } from '../../../dist/lab/lab.js';
 import { DAY, makeCa, makeCrl, validFor } from '../../../src/pki/certificate-authority.js';
+import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { run } from '../../daemons/program.js';
 
@@ -13,16 +14,16 @@ afterEach(async () => {
   lab = undefined;
 });
 
-const said = (daemon: DaemonProcess, message: string) => daemon.lines.filter(({ msg }) => msg === message);
+const said = (daemon: DaemonProcess, message: LogEvent) => daemon.lines.filter(({ msg }) => msg === message);
 
-/** Valid since nine days, for this many more. */
+/** Valid since nine days, and for this many more. */
 const nearEnd = (days: number) => ({
   notBefore: new Date(Date.now() - 9 * DAY),
   notAfter: new Date(Date.now() + days * DAY),
 });
 
-describe('certificates whose files change', () => {
-  it('are taken without a reload, by server, agent and node, and a broken one changes nothing', async () => {
+describe('Changed certificate files', () => {
+  it('are loaded without a reload by server and node, and an invalid one changes nothing', async () => {
     lab = await Lab.make();
     const made = lab;
     const { daemon: aaa, place } = await made.startAaa();
@@ -33,10 +34,10 @@ describe('certificates whose files change', () => {
 
     await made.pki.renew('aaa', validFor(50));
     expect(await aaa.line('certificates reloaded')).toMatchObject({ file: made.path('pki', 'aaa.pem') });
-    // Certificate and key are two files, and come one after the other.
+    // Certificate and key are written one after the other.
     await made.pki.renew('aaa', validFor(60), { kind: undefined });
     await aaa.line('certificates reloaded', (line) => said(aaa, 'certificates reloaded').indexOf(line) === 1);
-    expect(said(aaa, 'certificates cannot be used: the old ones stay')).toEqual([]);
+    expect(said(aaa, 'certificates not reloaded')).toEqual([]);
 
     const good = await readFile(made.path('pki', 'aaa.pem'));
     await writeFile(made.path('pki', 'aaa.pem'), 'broken');
@@ -45,7 +46,7 @@ describe('certificates whose files change', () => {
     });
     await made.pki.renew('mn1', validFor(50));
     await pac.line('certificates reloaded');
-    const authorized = said(aaa, 'authenticated').length;
+    const authorized = said(aaa, 'authentication succeeded').length;
     await callDaemon(made.socket('mn1'), 'POST', '/reauth');
     await aaa.line(
       'authentication succeeded',
@@ -56,7 +57,7 @@ describe('certificates whose files change', () => {
     await aaa.line('certificates reloaded', (line) => said(aaa, 'certificates reloaded').indexOf(line) === 2);
   });
 
-  it('of Diameter are those of connections from now on, with the CRL', async () => {
+  it('of Diameter are loaded with their CRL by server and PAA', async () => {
     lab = await Lab.make();
     const made = lab;
     await made.issueServer('paa', ['paa.access.example']);
@@ -78,8 +79,8 @@ describe('certificates whose files change', () => {
   });
 });
 
-describe('what expires soon', () => {
-  it('is logged at the start, shown by the numbers, and said by check-config', async () => {
+describe('An expiring certificate, CA or CRL', () => {
+  it('is reported in the log, in metrics and by check-config', async () => {
     lab = await Lab.make();
     const made = lab;
     await made.pki.issue('old', { kind: 'server', hosts: ['aaa.home.example'] }, nearEnd(2.5));

@@ -19,7 +19,7 @@ import { OCTETS } from '../../protocol/diameter/wire/vectors.js';
 const MESSAGES = 500_000;
 const BATCH = 50;
 const MEMORY = 'process_resident_memory_bytes';
-/** Hop-by-Hop Identifier of the DWR behind a batch. */
+/** Hop-by-Hop Identifier of the DWR after a batch. */
 const MARK = 0xd0d0;
 
 let lab: Lab | undefined;
@@ -36,7 +36,7 @@ afterEach(async () => {
 const grammarian = new Grammarian(new Dictionary());
 const SEED = Uint8Array.of(11);
 
-/** Without DPR, which a node obeys: it would spend its time with connections. */
+/** Without DPR: the node would obey it and spend its time on connections. */
 const RECORDINGS = OCTETS.filter((octets) => decodeDiameter(octets).commandCode !== DPR.code);
 
 function capabilities(host: string, realm: string) {
@@ -50,7 +50,7 @@ function capabilities(host: string, realm: string) {
   } as const;
 }
 
-/** With a Message Length that is its own. */
+/** Sets the Message Length to the real length. */
 function framed(octets: Uint8Array): Uint8Array {
   const length = Math.max(20, (octets.length + 3) & ~3);
   const message = new Uint8Array(length);
@@ -59,7 +59,7 @@ function framed(octets: Uint8Array): Uint8Array {
   return message;
 }
 
-/** A peer that has said a good CER or CEA, and nothing good since. */
+/** A peer that sends only malformed messages after its capabilities exchange. */
 class FuzzPeer {
   readonly #socket: Socket;
   readonly #host: string;
@@ -89,14 +89,14 @@ class FuzzPeer {
     return peer;
   }
 
-  /** The other end has connected, and says CER. */
+  /** For a connection from the node under test, which sends the CER. */
   static async accept(socket: Socket, host: string): Promise<FuzzPeer> {
     const peer = new FuzzPeer(socket, host);
     await peer.#until(() => peer.#isOpen);
     return peer;
   }
 
-  /** Sends messages and a DWR behind them; resolves when that is answered, or the connection is closed. */
+  /** Sends messages and a DWR; resolves when that is answered or the connection is closed. */
   async send(messages: readonly Uint8Array[]): Promise<void> {
     const before = this.answers;
     const { 'Origin-Host': host, 'Origin-Realm': realm } = capabilities(this.#host, 'access.example');
@@ -136,14 +136,16 @@ class FuzzPeer {
       this.#socket.write(encodeDiameter(answerTo(message, grammarian.write(CEA, content))));
     }
     if (commandCode === CER.code) this.#isOpen = true;
-    // RFC 6733 5.4: whoever gets DPA closes the transport; a recording of DPR may have asked for it.
+    // RFC 6733 5.4: the receiver of a DPA closes the transport. A recorded DPR may have caused it.
     if (commandCode === DPR.code) this.close();
     if (commandCode === DWR.code && !isRequest && hopByHop === MARK) this.answers += 1;
     this.#waiting?.();
   }
 }
 
-/** Broken messages, well framed, on as many connections as it takes; answers that came. */
+/**
+ * Sends mutated messages with correct framing over as many connections as needed; resolves to the number of answers.
+ */
 async function flood(next: () => Promise<FuzzPeer>, noise: Noise, count: number): Promise<number> {
   let answers = 0;
   for (let sent = 0; sent < count; ) {
@@ -159,7 +161,7 @@ async function flood(next: () => Promise<FuzzPeer>, noise: Noise, count: number)
   return answers;
 }
 
-/** Connections that say no CER; how many the server closed. */
+/** Opens connections without a CER; resolves to how many the server closed. */
 async function floodStrangers(place: Place, noise: Noise, count: number): Promise<number> {
   let closed = 0;
   for (let i = 0; i < count; i += 1) {
@@ -168,7 +170,7 @@ async function floodStrangers(place: Place, noise: Noise, count: number): Promis
     socket.resume();
     const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.write(noise.mutate(OCTETS).slice(0, 400));
-    // What announces more than it has waits for the rest: a second one makes it whole, or nonsense.
+    // If the first part announces more, the second completes it or makes it invalid.
     socket.write(new Uint8Array(70_000).fill(noise.below(256)));
     socket.end();
     await over;
@@ -177,8 +179,8 @@ async function floodStrangers(place: Place, noise: Noise, count: number): Promis
   return closed;
 }
 
-describe('half a million mutated Diameter messages behind a good capabilities exchange', () => {
-  it('leave the AAA server up, its memory flat, and good peers unharmed', { timeout: 240_000 }, async () => {
+describe('500,000 mutated Diameter messages after a capabilities exchange', () => {
+  it('leave the AAA server running, its memory bounded and other peers connected', { timeout: 240_000 }, async () => {
     const made = await Lab.make({
       logLevel: 'info',
       hooks: false,
@@ -204,7 +206,7 @@ describe('half a million mutated Diameter messages behind a good capabilities ex
     await (await made.startPac('mn2')).line('bootstrap completed');
   });
 
-  it('leave the PAA up, its memory flat, and good peers unharmed', { timeout: 240_000 }, async () => {
+  it('leave the PAA running, its memory bounded and other peers connected', { timeout: 240_000 }, async () => {
     const made = await Lab.make({ logLevel: 'info', hooks: false });
     lab = made;
     const { place } = await made.startAaa();

@@ -28,8 +28,9 @@ import { systemSurroundings } from '../../../src/runtime/surroundings/surroundin
 import { openStore } from '../../store/open-store.js';
 
 /**
- * All three daemons in this process, so that their parts can be made to throw. Each test breaks one entry point and shows
- * that the fault is counted, that the daemon goes on, and that a node gets in as soon as the part works again.
+ * Runs all three daemons in this process, so that tests can make their parts throw. Each test breaks one entry point
+ * and shows that the fault is counted, that the daemon continues, and that a node gets a session once the part works
+ * again.
  */
 interface Line {
   readonly msg: LogEvent;
@@ -49,7 +50,7 @@ const log = pino(
   },
 );
 
-/** A line of any of the daemons, written since the last node was started or to come. */
+/** Resolves with a log line of any daemon since the last node was started, now or later. */
 function lineOf(msg: LogEvent, more: Readonly<Record<string, unknown>> = {}): Promise<Line> {
   const fits = (line: Line) => line.msg === msg && Object.entries(more).every(([key, value]) => line[key] === value);
   const there = lines.find(fits);
@@ -148,7 +149,7 @@ afterEach(async () => {
 
 const repairs: (() => void)[] = [];
 
-/** A part that throws as long as it is broken. */
+/** Makes a method throw until it is repaired. */
 function breakPart(of: object, name: string, when: (...given: never[]) => boolean = () => true) {
   const parts = of as Record<string, (...given: unknown[]) => unknown>;
   const original = parts[name];
@@ -177,14 +178,14 @@ async function startPac(): Promise<PacDaemon> {
   return pac;
 }
 
-/** A good node gets in, whatever there was before. */
+/** Asserts that a correct node gets a session. */
 async function getsIn(): Promise<void> {
   if (!pac) await startPac();
   await lineOf('session authorized', { address: place.address });
 }
 
-describe('a fault at', () => {
-  it('a datagram: counted with its stack, and the next one is served', async () => {
+describe('A fault', () => {
+  it('at a datagram is counted and logged, and the next datagram is served', async () => {
     const before = await faultsOf('paa', 'datagram');
     const part = breakPart(Paa.prototype, 'handle', (input: { type: string }) => input.type === 'datagram');
     const socket = createSocket('udp6');
@@ -201,7 +202,7 @@ describe('a fault at', () => {
     await getsIn();
   });
 
-  it("a session's machine: that session ends, and the others live", async () => {
+  it('in the machine of a session ends that session', async () => {
     await getsIn();
     const sessions = async () => (await callDaemon(lab.socket('paa'), 'GET', '/sessions')) as { session: string }[];
     const [first] = await sessions();
@@ -213,20 +214,20 @@ describe('a fault at', () => {
     expect((await sessions()).some(({ session }) => session === first?.session)).toBe(false);
   });
 
-  it('an answer of the AAA server: that session ends', async () => {
+  it('at an answer of the AAA server ends the session', async () => {
     const before = await faultsOf('paa', 'diameter');
     const part = breakPart(Access.prototype, 'handle', (input: { type: string }) => input.type === 'answer');
     await startPac();
     await lineOf('session ended', { reason: 'fault' });
     part.repair();
     expect(await faultsOf('paa', 'diameter')).toBeGreaterThan(before);
-    // This one would wait for its PAA for a minute.
+    // This PaC would wait for its PAA for a minute.
     await pac?.stop();
     await startPac();
     await getsIn();
   });
 
-  it('a Diameter message: its connection ends, and another one is made', async () => {
+  it('at a Diameter message ends the connection, which is established again', async () => {
     const before = await faultsOf('aaa', 'diameter');
     const part = breakPart(
       Peer.prototype,
@@ -242,7 +243,7 @@ describe('a fault at', () => {
     await getsIn();
   });
 
-  it('a Diameter request: it is answered with an error', async () => {
+  it('at a Diameter request is answered with an error', async () => {
     const before = await faultsOf('aaa', 'diameter');
     const ofDer = (spec: { code: number; request: boolean }) => spec.code === 268 && spec.request;
     const part = breakPart(Grammarian.prototype, 'read', ofDer);
@@ -253,7 +254,7 @@ describe('a fault at', () => {
     await getsIn();
   });
 
-  it('an event of the TLS engine of the server: that conversation ends', async () => {
+  it("in an event of the server's TLS engine ends the conversation", async () => {
     const before = await faultsOf('aaa', 'tls');
     const part = breakPart(TlsServerHandshake.prototype, 'secured');
     await startPac();
@@ -264,7 +265,7 @@ describe('a fault at', () => {
     await getsIn();
   });
 
-  it('an EAP packet at the node: that session ends, and the node tries again', async () => {
+  it('at an EAP packet ends the session of the node, which tries again', async () => {
     const part = breakPart(EapPeer.prototype, 'receive');
     await startPac();
     await expect.poll(part.hits).toBeGreaterThan(0);
@@ -274,7 +275,7 @@ describe('a fault at', () => {
     await getsIn();
   });
 
-  it("the node's machine, at a datagram and at its timer: that session ends, and the node tries again", async () => {
+  it('in the machine of the PaC ends its session, and the node tries again', async () => {
     const part = breakPart(PacSession.prototype, 'handle', (input: { type: string }) => input.type === 'datagram');
     await startPac();
     await expect.poll(part.hits).toBeGreaterThan(1);
@@ -283,13 +284,13 @@ describe('a fault at', () => {
     await getsIn();
   });
 
-  it.each(['aaa', 'paa', 'mn1'] as const)('a control request of %s: whoever asked hears of it', async (name) => {
+  it.each(['aaa', 'paa', 'mn1'] as const)('at a control request of %s is reported to the caller', async (name) => {
     await getsIn();
     const daemon = { aaa, paa, mn1: pac as PacDaemon }[name];
     const before = await faultsOf(name, 'control');
     const spy = vi.spyOn(daemon, 'status').mockImplementation(() => Promise.reject(new TypeError('status is broken')));
     await expect(callDaemon(lab.socket(name), 'GET', '/status')).rejects.toThrow('status is broken');
-    // A value that has no JSON is one as well.
+    // So is a value that cannot be JSON.
     spy.mockImplementation(() => Promise.resolve({ big: 5n }));
     await expect(callDaemon(lab.socket(name), 'GET', '/status')).rejects.toThrow('BigInt');
     spy.mockRestore();
@@ -297,7 +298,7 @@ describe('a fault at', () => {
     await callDaemon(lab.socket(name), 'GET', '/status');
   });
 
-  it('what is said of a hook, its lines and its end: nothing but that', async () => {
+  it('in the log of a hook has no effect on the hook', async () => {
     const part = breakPart(log, 'info', (_fields: object, text: string) => text?.startsWith('hook '));
     await getsIn();
     await expect.poll(part.hits).toBeGreaterThan(3);
@@ -306,7 +307,7 @@ describe('a fault at', () => {
     expect(await faultsOf('mn1', 'hook')).toBeGreaterThan(0);
   });
 
-  it('the values of a hook: that job ends, and the next one runs', async () => {
+  it('in the variables of a hook ends that job, and the next one runs', async () => {
     const runner = new HookRunner({
       stateDir: lab.path('runner'),
       timeout: 5_000,
@@ -325,7 +326,7 @@ describe('a fault at', () => {
     await runner.stop(1_000);
   });
 
-  it('a timer of the AAA server: it comes again', async () => {
+  it('in a timer is counted, and the timer fires again', async () => {
     const before = await faultsOf('aaa', 'timer');
     const part = breakPart(Peer.prototype, 'handle', (input: { type: string }) => input.type === 'tick');
     await expect.poll(part.hits, { timeout: 20_000 }).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { DaemonName } from '../../../dist/lab/daemon-process.js';
 import { run } from '../../daemons/program.js';
 
-/** Commands that a help page lists. */
+/** The commands that a help page lists. */
 function commandsIn(help: string): string[][] {
   const section = help.split('\nCommands:\n')[1]?.split('\n\n')[0] ?? '';
   return section.split('\n').flatMap((line) => {
@@ -20,7 +20,7 @@ async function pages(program: DaemonName | 'tool', path: readonly string[] = [])
 }
 
 it.each(['pac', 'paa', 'aaa', 'tool'] as const)(
-  'every help page of %s has an example, and fits a terminal',
+  'Every help page of %s has an example and lines of at most 120 characters',
   async (program) => {
     const all = await pages(program);
     expect(all.length).toBeGreaterThan(5);

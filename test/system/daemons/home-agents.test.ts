@@ -17,8 +17,8 @@ async function scene(): Promise<Scene> {
   return nodeOnFirst(lab);
 }
 
-describe('a home agent', () => {
-  it('that goes down has its nodes moved to another one, with their hooks on both ends', async () => {
+describe('A home agent', () => {
+  it('set down has its nodes moved to another one, with hooks at both ends', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({
       status: 0,
@@ -37,7 +37,7 @@ describe('a home agent', () => {
     expect(await agents(made)).toMatchObject({ ha1: { state: 'up' } });
   });
 
-  it('that drains keeps its nodes, and gets no new ones', async () => {
+  it('set draining keeps its nodes and gets no new ones', async () => {
     const { made, pac } = await scene();
     expect((await operate(made, 'home-agent', 'drain', 'ha1')).stdout).toBe('ha1 gets no new nodes.\n');
     await made.addSubscriber('mn2@home.example', 'mn2');
@@ -47,7 +47,7 @@ describe('a home agent', () => {
     expect(await agents(made)).toEqual({ ha1: { state: 'draining', leases: 1 }, ha2: { state: 'up', leases: 1 } });
   });
 
-  it('is changed, shown and removed, with its leases only by force', async () => {
+  it('is changed, shown and removed, with leases only by force', async () => {
     const { made, aaa, pac } = await scene();
     const shown = await operate(made, 'home-agent', 'set', 'ha1', '--capacity', '4', '--ike', 'ikev2,ikev1');
     expect(shown.stdout).toMatch(/ha1 +up .* ikev2,ikev1 +1 +1 of 4 +#####\.+ 25 %/);
@@ -60,10 +60,10 @@ describe('a home agent', () => {
     expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('ha1 has 1 lease') });
     expect((await operate(made, 'home-agent', 'remove', 'ha1', '--force')).stdout).toBe('Removed ha1 and 1 lease.\n');
     await aaa.line('hook done', ({ event }) => event === 'down');
-    // Its node is asked at once, and gets the other one.
+    // The node is asked to re-authenticate and gets the other one.
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     expect(await agents(made)).toEqual({ ha2: { state: 'up', leases: 1 } });
-    // It is remembered who had which home address.
+    // The history has who held which home address.
     const history = await operate(made, 'lease', 'history', 'mn1@home.example');
     const [head = '', now = '', before = ''] = history.stdout.split('\n');
     expect(head).toMatch(/^HOME ADDRESS +SUBSCRIBER +HOME AGENT +FROM +TO$/);
@@ -78,8 +78,8 @@ describe('a home agent', () => {
   });
 });
 
-describe('a subscriber', () => {
-  it('that is disabled is out at once, and stays out until it is enabled', async () => {
+describe('A subscriber', () => {
+  it('that is disabled loses its session at once and is refused until it is enabled', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'subscriber', 'disable', 'mn1@home.example')).toMatchObject({ status: 0 });
     expect(await pac.line('session ended')).toMatchObject({ reason: 'terminated-by-paa' });
@@ -93,8 +93,8 @@ describe('a subscriber', () => {
   });
 });
 
-describe('the store', () => {
-  it('keeps no rows of an import that was killed', async () => {
+describe('The store of a server', () => {
+  it('loses the staged rows of an import that was killed', async () => {
     const made = await Lab.make();
     lab = made;
     const { daemon: aaa } = await made.startAaa();
@@ -112,7 +112,7 @@ describe('the store', () => {
     file.close();
   });
 
-  it('is backed up while the server runs, and restored when it does not', async () => {
+  it('is backed up while the server runs and restored while it does not', async () => {
     const { made, aaa } = await scene();
     const file = made.path('backup.db');
     expect(await operate(made, 'store', 'backup', file)).toMatchObject({ status: 0 });

@@ -24,7 +24,7 @@ afterEach(async () => {
   expect(statuses?.every((status) => status === 0) ?? true).toBe(true);
 });
 
-/** Sends a batch and waits until a PCI behind it is answered: then the PAA has read them all. */
+/** Sends a batch and then PCIs until one is answered, so that the PAA has read the batch. */
 async function sendBatch(socket: Socket, packets: readonly Uint8Array[]): Promise<void> {
   const pci = encodePana({ type: 1, flags: 0, sessionId: 0, sequence: 0, avps: [] });
   for (const packet of packets) socket.send(packet);
@@ -38,7 +38,7 @@ async function sendBatch(socket: Socket, packets: readonly Uint8Array[]): Promis
   }
 }
 
-/** PCIs from addresses of 127.0.0.0/8 that are used once each; resolves when each was answered. */
+/** Sends PCIs from addresses of 127.0.0.0/8, one each; resolves when each is answered. */
 async function floodAddresses(place: Place, pci: Uint8Array, first: number, end: number): Promise<void> {
   const one = async (i: number) => {
     const socket = createSocket('udp4');
@@ -59,8 +59,8 @@ async function floodAddresses(place: Place, pci: Uint8Array, first: number, end:
   }
 }
 
-describe('a million random and mutated packets', () => {
-  it('leave the PAA up, its memory flat, and a node in the middle of them gets in', {
+describe('PAA under a flood', () => {
+  it('of a million random and mutated packets keeps running with bounded memory and serves nodes', {
     timeout: 240_000,
   }, async () => {
     const made = await Lab.make({
@@ -78,7 +78,7 @@ describe('a million random and mutated packets', () => {
     socket.connect(place.port, place.address);
     await once(socket, 'connect');
     const recordings = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
-    /** What was lost on the way does not count: the PAA says how many it has read. */
+    /** Lost packets do not count: the PAA reports how many it has read. */
     const floodUntil = async (count: number) => {
       for (let read = 0; read < count; ) {
         for (let i = 0; i < 200; i += 1) {
@@ -94,7 +94,7 @@ describe('a million random and mutated packets', () => {
     const warm = await numbersOf(made, 'paa');
     const flooding = floodUntil(PANA_PACKETS);
     const pac = await made.startPac('mn1');
-    // What it sends is lost in the flood, too: it repeats.
+    // Some of its messages are lost in the flood and repeated.
     await pac.line('bootstrap completed', undefined, 150_000);
     await flooding;
     socket.close();
@@ -106,12 +106,14 @@ describe('a million random and mutated packets', () => {
     const memory = 'process_resident_memory_bytes';
     expect(flooded(memory) - warm(memory)).toBeLessThan(NOISE);
 
-    // It still does its work.
+    // It still serves nodes.
     await made.addSubscriber('mn2@home.example', 'mn2');
     await (await made.startPac('mn2')).line('bootstrap completed');
   });
 
-  it('nor do 100,000 PCIs from as many addresses', { timeout: 240_000 }, async () => {
+  it('of 100,000 PCIs from as many addresses keeps no state for them and serves nodes', {
+    timeout: 240_000,
+  }, async () => {
     const made = await Lab.make({ logLevel: 'info', hooks: false, family: 'ipv4' });
     lab = made;
     const { place: aaaPlace } = await made.startAaa();
@@ -123,18 +125,18 @@ describe('a million random and mutated packets', () => {
     const warm = await numbersOf(made, 'paa');
     const flooding = floodAddresses(place, pci, ADDRESSES / 10, ADDRESSES);
     const pac = await made.startPac('mn1');
-    // What it sends is lost in the flood, too: it repeats.
+    // Some of its messages are lost in the flood and repeated.
     await pac.line('bootstrap completed', undefined, 150_000);
     await flooding;
     const flooded = await numbersOf(made, 'paa');
-    // Each address has sent until it was answered, so the PAA has read them all.
+    // Each address sent until it was answered, so the PAA has read them all.
     expect(flooded(READ)).toBeGreaterThanOrEqual(ADDRESSES);
     expect(flooded('pana_paa_half_open_sessions')).toBe(0);
     expect(flooded('pana_paa_sessions ')).toBe(1);
     expect(flooded(memory) - warm(memory)).toBeLessThan(NOISE);
   });
 
-  it('each get a counter and a line at debug', async () => {
+  it('counts each invalid packet and logs it at debug level, as does the AAA server', async () => {
     const made = await Lab.make({ hooks: false });
     lab = made;
     const { daemon: aaa, place: aaaPlace } = await made.startAaa();

@@ -28,7 +28,7 @@ interface Ended {
   readonly lab: Lab;
   readonly daemons: Readonly<Record<'pac' | 'paa' | 'aaa', DaemonProcess>>;
   readonly keys: Keys;
-  /** Ends the session; nothing else happens afterwards in any of the daemons. */
+  /** Ends the session; the daemons do nothing afterwards. */
   end(): Promise<void>;
 }
 
@@ -37,11 +37,11 @@ interface Setting {
   readonly root?: 'msk' | 'emsk';
   readonly local?: boolean;
   readonly diameterTls?: boolean;
-  /** The session is authenticated once more. */
+  /** Whether the session re-authenticates. */
   readonly again?: boolean;
 }
 
-/** A session of a node with a home agent, whose keys the test has from the node's TLS alone. */
+/** Starts a session of a node with a home agent; the test derives its keys from the node's TLS. */
 async function session({ root = 'msk', local = false, diameterTls = false }: Setting): Promise<Ended> {
   const lab = await Lab.make({ logLevel: 'trace', localHomeAgent: local });
   closing.push(() => lab.close());
@@ -88,17 +88,17 @@ async function session({ root = 'msk', local = false, diameterTls = false }: Set
   return { lab, daemons: { pac, paa, aaa }, keys, end };
 }
 
-/** Finds as a person reads them. */
+/** A find in readable form. */
 function shown({ key, form, address, mapping }: Find): string {
   return `${key} (${form}) at ${address.toString(16)} ${mapping}`;
 }
 
-/** EAP-Master-Session-Key as it stands in a message: code, M flag, length (RFC 6733 4.1). */
+/** EAP-Master-Session-Key in a message: code, M flag, length (RFC 6733 4.1). */
 const KEY_AVP = Buffer.of(0, 0, 1, 208, 0x40, 0, 0, 72);
 
 /**
- * The one copy that is not ours: Node decrypts into 16 KiB on the stack of its main thread (TLSWrap::ClearOut) and leaves
- * them as they are. The message stays there until the next one, or other calls, have written over it.
+ * The one copy that we cannot wipe: Node decrypts into 16 KiB on the stack of its main thread (TLSWrap::ClearOut) and
+ * does not clear them. The message stays until the next one or other calls overwrite it.
  */
 function isLeftByNode({ key, form, mapping, around }: Find): boolean {
   const avp = around.indexOf(KEY_AVP);
@@ -110,14 +110,14 @@ const why = whyNoMemory(probe.pid ?? 0);
 probe.kill();
 if (why !== undefined) process.stderr.write(`\n*** SKIPPED: keys in the memory of daemons: ${why} ***\n\n`);
 
-describe.skipIf(why !== undefined)('after the end of its session no daemon has a key of it', () => {
+describe.skipIf(why !== undefined)('Keys in the memory of the daemons', () => {
   it.each([
     { name: 'home agent at home, key from the MSK', set: { again: true }, holder: 'aaa' },
     { name: 'home agent at home, key from the EMSK', set: { root: 'emsk' }, holder: 'aaa' },
     { name: 'local home agent, Diameter over TLS', set: { local: true, diameterTls: true }, holder: 'paa' },
-  ] as const)('$name', { timeout: 180_000 }, async ({ set, holder }) => {
+  ] as const)('are gone after the end of the session: $name', { timeout: 180_000 }, async ({ set, holder }) => {
     const { lab, daemons, keys, end } = await session(set);
-    // Both ends have the key that the test has computed from the node's TLS.
+    // Both ends use the key that the test computed.
     const own = ` 0x${toHex(keys.psk)}\n`;
     for (const name of ['mn1', holder])
       expect(await readFile(lab.path('hooks', name, 'psk.txt'), 'utf8')).toContain(own);
@@ -128,7 +128,7 @@ describe.skipIf(why !== undefined)('after the end of its session no daemon has a
       const finds = findKeys(daemons[name].pid, keys);
       return 'diameterTls' in set && name === 'paa' ? finds.filter((find) => !isLeftByNode(find)) : finds;
     };
-    // While it lasts the keys that are still needed are found, or this test would see nothing; and no other.
+    // During the session exactly the keys still needed are found, which also shows that the search works.
     for (const [name, needed] of [
       ['aaa', 'msk'] as const,
       ['pac', 'panaAuthKey'] as const,
@@ -138,7 +138,7 @@ describe.skipIf(why !== undefined)('after the end of its session no daemon has a
       await vi.waitFor(inUse, { timeout: KEYS_GONE, interval: 100 });
     }
     if ('again' in set) {
-      // The keys of the run before go as soon as there are others.
+      // The keys of the earlier authentication are wiped once there are new ones.
       await callDaemon(lab.socket('mn1'), 'POST', '/reauth');
       for (const daemon of [daemons.pac, daemons.paa]) await daemon.line('session reauthenticated');
       for (const name of ['pac', 'paa'] as const) {

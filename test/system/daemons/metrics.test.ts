@@ -21,7 +21,7 @@ interface Family {
 
 const LABELS = /^\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*"(?:,|(?=\})))*\}$/;
 
-/** Reads Prometheus' text format, strictly: a HELP and a TYPE before the samples of each family. */
+/** Parses Prometheus' text format strictly: HELP and TYPE before the samples of each family. */
 function parse(text: string): Map<string, Family> {
   const families = new Map<string, Family>();
   const helps = new Map<string, string>();
@@ -48,7 +48,7 @@ function parse(text: string): Map<string, Family> {
   return families;
 }
 
-/** HELP says more than the name does, and names are as Prometheus has them. */
+/** Asserts that HELP says more than the name, and that names follow Prometheus' conventions. */
 function expectToSayWhatTheyAre(families: ReadonlyMap<string, Family>): void {
   for (const [name, { help, type }] of families) {
     if (!name.startsWith('pana_')) continue;
@@ -67,7 +67,7 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string }[];
 }
 
-it('of a running AAA server parse, say what they are, and are all that the dashboard asks for', async () => {
+it('Metrics of an AAA server are well-formed and described, and the dashboard shows them', async () => {
   const made = await Lab.make();
   lab = made;
   const { daemon: aaa, place } = await made.startAaa();
@@ -108,7 +108,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
   expect(families.get('pana_aaa_store_seconds')?.samples.get(count)).toBe(2);
 
   expectToSayWhatTheyAre(families);
-  // No label holds what a node says of itself.
+  // No label contains text chosen by a node.
   expect(text).not.toContain('mn1');
 
   const file = new URL('../../../scripts/grafana/pana-aaa.json', import.meta.url);
@@ -129,7 +129,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
     [...families.values()].flatMap(({ samples }) => [...samples.keys()].map((key) => key.split('{')[0])),
   );
   expect([...asked].filter((name) => !named.has(name))).toEqual([]);
-  // Each metric of ours is on it.
+  // Every metric of ours is on the dashboard, except these.
   const shown = [...families.keys()].filter((name) => ![...asked].some((each) => each.startsWith(name)));
   expect(shown.filter((name) => name.startsWith('pana_')).sort()).toEqual([
     'pana_aaa_crl_certificates',
@@ -140,7 +140,7 @@ it('of a running AAA server parse, say what they are, and are all that the dashb
   ]);
 });
 
-it('of a PAA and a PaC parse, say what they are, and begin at zero', async () => {
+it('Metrics of PAA and PaC are well-formed and described, and start at zero', async () => {
   const made = await Lab.make({ localHomeAgent: true });
   lab = made;
   const { place } = await made.startAaa();
@@ -152,7 +152,7 @@ it('of a PAA and a PaC parse, say what they are, and begin at zero', async () =>
     const named = (series: string) => families.get((series.split('{')[0] ?? '').replace(/_count$/, ''));
     return (series: string) => named(series)?.samples.get(series);
   };
-  // What a stranger sends is counted too.
+  // Unauthenticated input is counted too.
   const stranger = await UdpSocket.connect(at, {}, () => undefined);
   stranger.send(Uint8Array.of(0, 0, 0, 16), at);
   const before = await read('paa');
@@ -187,7 +187,7 @@ it('of a PAA and a PaC parse, say what they are, and begin at zero', async () =>
   expect((await read('paa'))('pana_paa_sessions_ended_total{cause="logout"}')).toBe(1);
 });
 
-it('cost the store one question in five seconds, however often they are read', async () => {
+it('Metrics query the store at most once in five seconds', async () => {
   const made = await Lab.make({ hooks: false });
   lab = made;
   const { daemon: aaa } = await made.startAaa();

@@ -40,7 +40,7 @@ async function scene(store: string): Promise<Scene> {
   return { made, aaa, place };
 }
 
-/** One visit of a node: the home address that it was told, or why there is none. */
+/** One visit of a node; resolves to its home address or the reason why it has none. */
 async function visit({ made, place }: Scene, name: string, told: Told[]): Promise<string> {
   const node = new BenchNode(place, await credentialsOf(made, name));
   try {
@@ -66,7 +66,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
     { what: 'that dies', lose: (server: Postgres) => server.kill(), back: (server: Postgres) => server.begin() },
     { what: 'that hangs', lose: (server: Postgres) => server.freeze(), back: (server: Postgres) => server.thaw() },
   ])(
-    '$what costs those who were in Mobile IPv6, not their access, and comes back by itself',
+    '$what costs known nodes only Mobile IPv6, and is used again when it is back',
     { timeout: 120_000 },
     async ({ lose, back }) => {
       postgres = await Postgres.start();
@@ -82,7 +82,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
       expect(await visit(here, 'mn1', told)).toBe(NO_MOBILITY);
       await aaa.line('store unavailable');
       expect(await aaa.line('Mobile IPv6 unavailable')).toMatchObject({ nai: 'mn1@home.example', reason: 'store' });
-      // Nobody knows who this is.
+      // The subscriber is unknown to this server.
       expect(await visit(here, 'mn2', told)).toContain('refused');
       expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'unavailable' });
       expect(await metric(made, /^pana_aaa_bootstraps_total\{result="store"\} (\d+)/m)).toBe(1);
@@ -97,7 +97,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
   );
 });
 
-/** A file system of one megabyte; undefined: this host gives none. */
+/** A file system of one megabyte; undefined if the host does not allow it. */
 async function smallDisk(folder: string): Promise<string | undefined> {
   await mkdir(folder, { recursive: true });
   try {
@@ -112,7 +112,7 @@ const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
 if (!mayMount) process.stderr.write('\n*** SKIPPED: a full disk: it needs Linux and root ***\n\n');
 
 describe.skipIf(!mayMount)('SQLite', () => {
-  it('on a full disk costs nodes Mobile IPv6, not their access, and goes on when there is room', async () => {
+  it('on a full disk costs nodes only Mobile IPv6, and works again when there is space', async () => {
     const folder = `/tmp/pana-full-${process.pid}`;
     full = await smallDisk(folder);
     if (full === undefined) throw new Error('cannot mount a tmpfs');
@@ -125,7 +125,7 @@ describe.skipIf(!mayMount)('SQLite', () => {
     await writeFile(`${folder}/filler`, Buffer.alloc(1024 * 1024)).catch((error: NodeJS.ErrnoException) => {
       expect(error.code).toBe('ENOSPC');
     });
-    // Who they are can still be read; what they get cannot be written.
+    // Subscribers can be read, but leases cannot be written.
     expect(await visit(here, 'mn2', told)).toBe(NO_MOBILITY);
     await aaa.line('store unavailable', ({ reason }) => /full/.test(String(reason)));
     expect(await metric(made, /^pana_aaa_bootstraps_total\{result="store"\} (\d+)/m)).toBe(1);

@@ -37,7 +37,9 @@ async function scene(options: LabOptions = {}): Promise<Scene> {
   return { made, aaa, paa, place, server };
 }
 
-/** A node with the certificate of this name that comes in; its home address, or why it has none. */
+/**
+ * A node with the certificate of this name bootstraps. Resolves to the node and its home address, or why it has none.
+ */
 async function enter({ made, place }: Scene, name: string): Promise<{ node: BenchNode; outcome: string }> {
   const node = new BenchNode(place, await credentialsOf(made, name));
   nodes.push(node);
@@ -54,8 +56,8 @@ async function change(made: Lab, nai: string, what: object): Promise<Subscriber>
   return (await made.administer('aaa', 'changeSubscriber', { nai, change: what })) as Subscriber;
 }
 
-describe('a subscriber whose sessions replace each other', () => {
-  it('has the newest one of a PAA alone, and the older nodes hear of it', async () => {
+describe('A subscriber with sessions "replace"', () => {
+  it('keeps only its newest session at a PAA, and the older ones end', async () => {
     const here = await scene();
     const { made, paa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -72,8 +74,8 @@ describe('a subscriber whose sessions replace each other', () => {
   });
 });
 
-describe('a subscriber that is bound to', () => {
-  it('one certificate comes in with that one only', async () => {
+describe('A subscriber bound to', () => {
+  it('one certificate is authorized with that certificate only', async () => {
     const here = await scene();
     const { made, aaa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -85,7 +87,7 @@ describe('a subscriber that is bound to', () => {
     expect((await enter(here, 'mn1')).outcome).toMatch(HOME_ADDRESS);
   });
 
-  it('another name in its certificate is found by that name, and by no other', async () => {
+  it('a certificate name is found by that name only', async () => {
     const here = await scene();
     const { made, aaa } = here;
     await made.addSubscriber('meter7@home.example', 'mn7');
@@ -97,7 +99,7 @@ describe('a subscriber that is bound to', () => {
     expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'no-subscriber' });
   });
 
-  it('a certificate that another subscriber has is refused', async () => {
+  it('a certificate of another subscriber is rejected', async () => {
     const { made } = await scene();
     await made.addSubscriber('mn1@home.example', 'mn1', { certificateName: 'device' });
     await expect(made.addSubscriber('mn2@home.example', 'mn2', { certificateName: 'Device' })).rejects.toThrow(
@@ -106,8 +108,8 @@ describe('a subscriber that is bound to', () => {
   });
 });
 
-describe('two devices with one certificate', () => {
-  it('take the lease from each other: shown, counted, and the late end of the older changes nothing', async () => {
+describe('Two devices with one certificate', () => {
+  it('take the lease over, which is logged and counted; the later end of the older session changes nothing', async () => {
     const here = await scene();
     const { made, aaa, paa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -121,7 +123,7 @@ describe('two devices with one certificate', () => {
     });
     const [subscriber] = ((await made.administer('aaa', 'listSubscribers', {})) as { items: Subscriber[] }).items;
     expect(subscriber?.takeovers).toBe(1);
-    // Its STR is the late end of it.
+    // Its STR is that later end.
     await paa.line('session ended');
     await first.node.terminate();
     expect(await made.leases()).toMatchObject([{ homeAddress: first.outcome }]);
@@ -130,7 +132,7 @@ describe('two devices with one certificate', () => {
     expect(await made.leases()).toEqual([]);
   });
 
-  it('are not both let in where the policy says one', async () => {
+  it('are refused a second session if the subscriber has sessions "one"', async () => {
     const here = await scene();
     const { made, aaa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1', { sessions: 'one' });
@@ -144,8 +146,8 @@ describe('two devices with one certificate', () => {
   });
 });
 
-describe('the CRL', () => {
-  it('that revokes a certificate ends its sessions, and nobody else’s', async () => {
+describe('A CRL', () => {
+  it('that revokes a certificate ends its sessions only', async () => {
     const here = await scene();
     const { made, aaa, paa } = here;
     for (const name of ['mn1', 'mn2']) await made.addSubscriber(`${name}@home.example`, name);
@@ -159,7 +161,7 @@ describe('the CRL', () => {
     expect(await made.leases()).toMatchObject([{ homeAddress: other.outcome }]);
   });
 
-  it('that revokes a CA between, or a certificate of it, ends the sessions of these', async () => {
+  it('that revokes an intermediate CA or one of its certificates ends the sessions affected', async () => {
     const here = await scene();
     const { made, aaa } = here;
     const file = (name: string) => made.path('pki', name);
@@ -176,7 +178,7 @@ describe('the CRL', () => {
     };
     await crls([], []);
     await aaa.line('CRL reloaded');
-    // All with one serial number: it counts with the issuer only.
+    // Equal serial numbers of different issuers: only the right issuer's certificate is revoked.
     for (const [name, ca] of [
       ['mn1', one],
       ['mn2', two],
@@ -206,7 +208,7 @@ describe('the CRL', () => {
     expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'revoked' });
   });
 
-  it('that changed while the server was down ends them too', async () => {
+  it('that changed while the server was down ends sessions at startup', async () => {
     const here = await scene();
     const { made, aaa, paa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -225,7 +227,7 @@ describe('the CRL', () => {
     expect(await made.leases()).toEqual([]);
   });
 
-  it('that is half written changes nothing', async () => {
+  it('that is incomplete is ignored', async () => {
     const here = await scene();
     const { made, aaa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -241,8 +243,8 @@ describe('the CRL', () => {
   });
 });
 
-describe('whoever fails too often', () => {
-  it('is refused unheard for the rest of the minute, by its certificate', async () => {
+describe('A subscriber with too many failures', () => {
+  it('is refused for the rest of the minute, others are not', async () => {
     const here = await scene({ aaa: { limits: { 'failures-per-subscriber': 2 } } });
     const { made, aaa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1', { enabled: false });
@@ -256,8 +258,8 @@ describe('whoever fails too often', () => {
   });
 });
 
-describe('servers of one store', () => {
-  it.skipIf(withoutPostgres !== undefined)('resume each other’s TLS sessions', async () => {
+describe('Servers that share a store', () => {
+  it.skipIf(withoutPostgres !== undefined)("resume each other's TLS sessions", async () => {
     const postgres = await Postgres.start();
     onTestFinished(() => postgres.stop());
     const aaa = { store: await postgres.database(), diameter: { 'shared-store': true } };

@@ -11,7 +11,7 @@ afterEach(async () => {
   lab = undefined;
 });
 
-it('a re-authentication while no AAA server is there ends no session, and goes well when there is one again', {
+it('A re-authentication without an AAA server ends no session and succeeds once a server is back', {
   timeout: 120_000,
 }, async () => {
   const made = await Lab.make({
@@ -32,7 +32,7 @@ it('a re-authentication while no AAA server is there ends no session, and goes w
   expect(await callDaemon(made.socket('paa'), 'GET', '/sessions')).toMatchObject([{ session, state: 'WAIT_EAP_MSG' }]);
   const again = made.start('aaa', 'aaa', made.path('aaa.yaml'));
   await again.line('ready');
-  // The TLS engine of the node begins anew in the middle of a run.
+  // EAP starts again in the middle of a conversation.
   await paa.line('session reauthenticated');
   expect(await callDaemon(made.socket('paa'), 'GET', '/sessions')).toMatchObject([{ session, state: 'OPEN' }]);
   expect(paa.lines.some(({ msg }) => msg === 'session ended')).toBe(false);

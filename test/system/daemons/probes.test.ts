@@ -12,12 +12,12 @@ afterEach(async () => {
   lab = undefined;
 });
 
-/** What a home agent answers from now on: `alive`, `dead`, or `hangs`. */
+/** Sets what a home agent answers to probes. */
 function answer(made: Lab, name: string, what: 'alive' | 'dead' | 'hangs'): Promise<void> {
   return writeFile(made.path('probe', name), `${what}\n`);
 }
 
-/** The probe hook writes down each run, and answers as the file of the home agent says. */
+/** A probe hook that records each run and answers as the file of the home agent says. */
 async function probeHook(made: Lab): Promise<string> {
   const folder = made.path('probe');
   await mkdir(folder, { recursive: true });
@@ -49,8 +49,8 @@ async function runsOf(made: Lab, name: string): Promise<string[]> {
   return (await readFile(made.path('probe', `${name}.runs`), 'utf8')).trim().split('\n');
 }
 
-describe('a home agent that is probed', () => {
-  it('loses its nodes to another one when it dies, and gets nodes again when it is back', async () => {
+describe('A probed home agent', () => {
+  it('loses its nodes to another one when it dies and gets nodes again when it is back', async () => {
     const { made, aaa, pac } = await scene();
     expect((await runsOf(made, 'ha1'))[0]).toBe(`probe probe ha ${HOME_AGENT} no key`);
     await answer(made, 'ha1', 'dead');
@@ -78,11 +78,11 @@ describe('a home agent that is probed', () => {
     expect((await agents(made))['ha1']).toMatchObject({ failedBy: undefined });
     await made.addSubscriber('mn2@home.example', 'mn2');
     expect(await (await made.startPac('mn2')).line('bootstrap completed')).toMatchObject({ homeAgent: HOME_AGENT });
-    // It died once, and was told of once.
+    // It was reported once.
     expect(aaa.lines.filter(({ msg }) => msg === 'home agent not responding')).toHaveLength(1);
   });
 
-  it('may fail less often than probe-failures says, and keeps its nodes', async () => {
+  it('keeps its nodes while fewer probes in a row fail than probe-failures', async () => {
     const { made, aaa, pac } = await scene();
     for (let i = 0; i < 3; i += 1) {
       const from = aaa.lines.length;
@@ -90,7 +90,7 @@ describe('a home agent that is probed', () => {
       await expect.poll(() => aaa.lines.slice(from).some(({ msg }) => msg === 'probe failed')).toBe(true);
       await answer(made, 'ha1', 'alive');
       const before = (await runsOf(made, 'ha1')).length;
-      // One is under way, the next one reads the file anew.
+      // One probe may be under way; the next one reads the new state.
       await expect.poll(async () => (await runsOf(made, 'ha1')).length).toBeGreaterThan(before + 1);
     }
     const failed = aaa.lines.flatMap((line) => (line.msg === 'probe failed' ? [Number(line.count)] : []));
@@ -98,7 +98,9 @@ describe('a home agent that is probed', () => {
     expect(pac.lines.some(({ msg }) => msg === 'bootstrap withdrawn')).toBe(false);
   });
 
-  it('whose probe hangs is dead too, holds up no other, and no end of the daemon', { timeout: 90_000 }, async () => {
+  it('with a hanging probe is dead, and delays neither other probes nor the end of the server', {
+    timeout: 90_000,
+  }, async () => {
     const { made, aaa, pac } = await scene();
     await answer(made, 'ha1', 'hangs');
     expect(await aaa.line('home agent not responding')).toMatchObject({
@@ -114,19 +116,19 @@ describe('a home agent that is probed', () => {
     expect(performance.now() - started).toBeLessThan(5_000);
   });
 
-  it('is not brought up by a probe when it was taken down by hand, nor asked', async () => {
+  it('set down by an operator is not probed and stays down', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({ status: 0 });
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const [before, other] = [(await runsOf(made, 'ha1')).length, (await runsOf(made, 'ha2')).length];
     await expect.poll(async () => (await runsOf(made, 'ha2')).length).toBeGreaterThan(other + 3);
-    // One may have been under way.
+    // One probe may have been under way.
     expect((await runsOf(made, 'ha1')).length).toBeLessThanOrEqual(before + 1);
     expect((await agents(made))['ha1']).toMatchObject({ state: 'down' });
     expect(aaa.lines.some(({ msg }) => msg === 'home agent responding again')).toBe(false);
   });
 
-  it('that was dead is assigned again when nobody probes any more', async () => {
+  it('found dead is assigned again once no server probes', async () => {
     const { made, aaa } = await scene();
     await answer(made, 'ha1', 'dead');
     await aaa.line('home agent not responding');

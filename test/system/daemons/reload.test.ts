@@ -19,7 +19,7 @@ const peer = (name: string) => ({ host: `${name}.access.example`, from: LAB_NETW
 
 type Tree = { [key: string]: Tree } & { [key: string]: unknown };
 
-/** Changes a daemon's configuration file and has it read again. Resolves with the line that says what became of that. */
+/** Changes a daemon's configuration file and sends SIGHUP. Resolves with the log line of the result. */
 async function reload(
   made: Lab,
   daemon: DaemonProcess,
@@ -43,15 +43,15 @@ function said(daemon: DaemonProcess, message: LogEvent, test: (line: LogLine) =>
   return daemon.lines.filter((line) => line.msg === message && test(line));
 }
 
-describe('Diameter peers on SIGHUP', () => {
-  it('come and go at a server, and connections of the others stay', async () => {
+describe('A reload of Diameter peers', () => {
+  it('adds and removes peers of a server without closing other connections', async () => {
     lab = await Lab.make();
     const { daemon: aaa, place } = await lab.startAaa();
     const { daemon: paa } = await lab.startPaa(place);
     await reload(lab, aaa, ({ diameter }) => {
       (diameter as Tree)['peers'] = ['paa', 'paa3'].map(peer) as never;
     });
-    // paa2 may not come any more, paa3 may.
+    // paa2 is no longer a peer, paa3 is.
     const third = { diameter: { host: 'paa3.access.example' } };
     await lab.startPaa(place, 'paa3', third);
     const second = await lab.configure('paa2', {
@@ -81,7 +81,7 @@ describe('Diameter peers on SIGHUP', () => {
   });
 
   it.skipIf(withoutPostgres !== undefined)(
-    'come and go at a PAA: a session outlives the server that is taken away',
+    'adds and removes servers of a PAA, and a session outlives the removed server',
     async () => {
       const postgres = await Postgres.start();
       onTestFinished(() => postgres.stop());
@@ -105,7 +105,7 @@ describe('Diameter peers on SIGHUP', () => {
       const pac = await lab.startPac('mn1');
       await pac.line('bootstrap completed');
       expect(said(second.daemon, 'authentication succeeded')).toEqual([]);
-      // The other one first: no connection has to be made anew for that.
+      // A change of priorities needs no new connection.
       await reload(lab, paa, ({ diameter }) => {
         for (const [i, peer] of ((diameter as Tree)['peers'] as unknown as Tree[]).entries())
           peer['priority'] = (1 - i) as never;
@@ -123,12 +123,12 @@ describe('Diameter peers on SIGHUP', () => {
     },
   );
 
-  it('that moved are left and found at their new place', async () => {
+  it('reconnects to a peer with a changed address', async () => {
     lab = await Lab.make();
     const { daemon: aaa, place } = await lab.startAaa();
     const { daemon: paa } = await lab.startPaa(place);
     await reload(lab, paa, ({ diameter }) => {
-      // The same host in other words.
+      // The same address in another option.
       (diameter as Tree)['peers'] = [
         { host: 'aaa.home.example', addresses: [place.address], port: place.port },
       ] as never;
@@ -138,8 +138,8 @@ describe('Diameter peers on SIGHUP', () => {
   });
 });
 
-describe('what a PAA offers', () => {
-  it('changes for sessions from now on: Mobile IPv6 and a local home agent', async () => {
+describe('A reload of a PAA', () => {
+  it('changes Mobile IPv6 and the local home agent for new sessions', async () => {
     lab = await Lab.make({ localHomeAgent: true });
     const { place } = await lab.startAaa();
     const { daemon: paa } = await lab.startPaa(place);
@@ -157,7 +157,7 @@ describe('what a PAA offers', () => {
     });
     const second = await lab.startPac('mn2', local);
     expect(await second.line('bootstrap completed')).toMatchObject({ homeAgent: '2001:db8:1::1' });
-    // Who has the local one keeps it.
+    // A node with the local home agent keeps it.
     expect(said(first, 'session ended')).toEqual([]);
     const refused = await reload(
       lab,
@@ -186,8 +186,8 @@ describe('what a PAA offers', () => {
   });
 });
 
-describe('a configuration that is read again', () => {
-  it('is taken as far as it goes, and the rest is named', async () => {
+describe('A reload', () => {
+  it('applies reloadable keys, names the others, and an invalid file changes nothing', async () => {
     lab = await Lab.make();
     const { daemon: aaa, place } = await lab.startAaa();
     const { daemon: paa } = await lab.startPaa(place);
@@ -197,7 +197,7 @@ describe('a configuration that is read again', () => {
       (tree['log'] as Tree)['level'] = 'trace' as never;
     });
     expect(said(paa, 'restart required').map(({ option }) => option)).toEqual(['pana.port']);
-    // It stays so until it is done.
+    // It is reported at each reload until the restart.
     await again(paa, 'configuration reloaded');
     expect(said(paa, 'restart required')).toHaveLength(2);
 
@@ -215,7 +215,7 @@ describe('a configuration that is read again', () => {
     await (await lab.startPac('mn1')).line('bootstrap completed');
   });
 
-  it('brings a node to another PAA list and certificate at its next start', async () => {
+  it('gives a PaC another certificate for its next session', async () => {
     lab = await Lab.make();
     const { place } = await lab.startAaa();
     await lab.startPaa(place);
@@ -236,7 +236,7 @@ describe('a configuration that is read again', () => {
     await pac.line('bootstrap completed');
   });
 
-  it('names another file of a CRL, which is watched from then on', async () => {
+  it('watches another CRL file if the path changes', async () => {
     lab = await Lab.make();
     const made = lab;
     const { daemon: aaa, place } = await made.startAaa();

@@ -31,7 +31,7 @@ async function open(made: Lab, name: string): Promise<NotifySocket> {
   return socket;
 }
 
-/** A daemon of the lab once more, with a service manager that looks after it. */
+/** Starts a daemon of the lab again under a service manager. */
 async function managed(made: Lab, name: string, daemon: 'pac' | 'paa' | 'aaa', watchdog: string) {
   const socket = await open(made, name);
   const environment = { NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: watchdog };
@@ -39,8 +39,8 @@ async function managed(made: Lab, name: string, daemon: 'pac' | 'paa' | 'aaa', w
   return { socket, started };
 }
 
-describe.skipIf(!possible)('a service manager', () => {
-  it('hears of a server that it is ready, alive, reloads and stops, in that order', async () => {
+describe.skipIf(!possible)('Notifications to a service manager', () => {
+  it('are sent in the order ready, alive, reloading, ready, stopping', async () => {
     lab = await Lab.make();
     await (await lab.startAaa()).daemon.stop();
     const { socket, started } = await managed(lab, 'aaa', 'aaa', '2000000');
@@ -63,7 +63,7 @@ describe.skipIf(!possible)('a service manager', () => {
     expect(socket.messages.at(-1)).toEqual(['STOPPING=1']);
   });
 
-  it('hears of what changes, and of a reload that failed', async () => {
+  it('report changes of the status and a failed reload', async () => {
     lab = await Lab.make();
     const { place } = await lab.startAaa();
     await (await lab.startPaa(place)).daemon.stop();
@@ -80,7 +80,7 @@ describe.skipIf(!possible)('a service manager', () => {
     expect(socket.messages[again]?.[1]).toMatch(/^STATUS=.*; the last reload failed$/);
   });
 
-  it('is not told that others are alive, and its watchdog may be for another process', async () => {
+  it('contain no watchdog message if WATCHDOG_PID is another process', async () => {
     lab = await Lab.make();
     await (await lab.startAaa()).daemon.stop();
     const socket = await open(lab, 'mn1');
@@ -93,7 +93,7 @@ describe.skipIf(!possible)('a service manager', () => {
     expect(socket.messages.at(-1)).toEqual(['STOPPING=1']);
   });
 
-  it('that cannot be told does not stop a daemon', async () => {
+  it('that cannot be sent are logged, and the daemon continues', async () => {
     lab = await Lab.make();
     await (await lab.startAaa()).daemon.stop();
     const environment = { NOTIFY_SOCKET: lab.path('nobody') };

@@ -21,7 +21,7 @@ async function network() {
 }
 
 describe('SIGTERM', () => {
-  it('ends a PAA in order: its clients hear PTR, the AAA server STR and DPR, hooks run', async () => {
+  it('makes a PAA send PTR, STR and DPR and run its hooks', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1');
     await pac.line('bootstrap completed');
@@ -36,7 +36,7 @@ describe('SIGTERM', () => {
     expect(await made.leases()).toEqual([]);
   });
 
-  it('ends a PaC that has no session yet, and one whose PAA is gone', async () => {
+  it('ends a PaC without a session, and one whose PAA is gone', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1');
     await pac.line('bootstrap completed');
@@ -49,7 +49,7 @@ describe('SIGTERM', () => {
     expect(await alone.stop()).toBe(0);
   });
 
-  it('a second time ends at once', async () => {
+  it('received twice ends the daemon at once', async () => {
     const { made, aaa } = await network();
     const hook = made.path('slow.sh');
     await writeFile(hook, '#!/bin/sh\n[ "$1" = up ] || exec sleep 600\n');
@@ -58,7 +58,7 @@ describe('SIGTERM', () => {
     const pac = made.start('mn1', 'pac', config);
     await pac.line('bootstrap completed');
     pac.signal('SIGTERM');
-    // The hook `down` is waited for.
+    // The daemon waits for hook down.
     await aaa.line('lease released');
     await pac.line('stopping');
     pac.signal('SIGTERM');
@@ -67,15 +67,15 @@ describe('SIGTERM', () => {
   });
 });
 
-describe('a node that is not to stay', () => {
-  it('ends with 1 when it is not let in', async () => {
+describe('A PaC with stay: false', () => {
+  it('exits with status 1 when it is refused', async () => {
     const { made } = await network();
     await made.issueClient('mn9', 'mn9@home.example');
     const pac = await made.startPac('mn9', { stay: false });
     expect(await pac.exited).toBe(1);
   });
 
-  it('ends with 1 when nobody answers, and tries every PAA of its list before', async () => {
+  it('exits with status 1 when no PAA answers', async () => {
     const { made } = await network();
     const silent = createSocket('udp6');
     silent.bind(0, '::1');
@@ -88,8 +88,8 @@ describe('a node that is not to stay', () => {
   });
 });
 
-describe('a node that moves', () => {
-  it('keeps its session and its key, and both ends run their hooks', async () => {
+describe('A node that moves', () => {
+  it('keeps its session and key, and both ends run hook move', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1');
     const bound = await pac.line('bootstrap completed');
@@ -109,8 +109,8 @@ describe('a node that moves', () => {
   });
 });
 
-describe('a PAA that dies', () => {
-  it('and comes back has its node back soon, with the same home address and without an end of Mobile IPv6', async () => {
+describe('A PAA that fails', () => {
+  it('and restarts gets its node back with the same home address and without hook down', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
     const { homeAddress } = await pac.line('bootstrap completed');
@@ -128,7 +128,7 @@ describe('a PAA that dies', () => {
     expect(await made.leases()).toMatchObject([{ homeAddress }]);
   });
 
-  it('for a while only, or a link that does, leaves the session as it is', async () => {
+  it('temporarily leaves the session unchanged', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
     await pac.line('bootstrap completed');
@@ -140,8 +140,8 @@ describe('a PAA that dies', () => {
   });
 });
 
-describe('a session that the PAA begins', () => {
-  it('brings a node in that waits', async () => {
+describe('A session started by the PAA', () => {
+  it('authorizes a PaC that waits for it', async () => {
     const { made, paa } = await network();
     const waiting = createSocket('udp6');
     waiting.bind(0, '::1');
@@ -161,8 +161,8 @@ describe('a session that the PAA begins', () => {
   });
 });
 
-describe('the operator', () => {
-  it('has a socket of his own, and commands that reach the daemons', async () => {
+describe('The operator', () => {
+  it('controls all daemons by sockets with mode 0600', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1');
     await pac.line('bootstrap completed');

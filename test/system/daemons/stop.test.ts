@@ -21,7 +21,7 @@ async function made(): Promise<Lab> {
   return lab;
 }
 
-/** Writes the configuration of a AAA server that is alone, with these sections instead of its own. */
+/** Writes the configuration of an AAA server, with these sections replaced. */
 function configureAaa(here: Lab, more: Readonly<Record<string, unknown>>): Promise<string> {
   return here.configure('aaa', {
     log: { level: 'debug', format: 'json' },
@@ -43,7 +43,7 @@ function configureAaa(here: Lab, more: Readonly<Record<string, unknown>>): Promi
   });
 }
 
-describe('user signals', () => {
+describe('User signals', () => {
   it.each(['SIGUSR1', 'SIGUSR2'] as const)('%s ends no daemon and opens no debugger', async (signal) => {
     const here = await made();
     const { daemon: aaa, place } = await here.startAaa();
@@ -54,14 +54,14 @@ describe('user signals', () => {
     for (const daemon of [aaa, paa, pac]) {
       daemon.signal(signal);
       daemon.signal('SIGHUP');
-      // Signals are handled in turn: the one before has been.
+      // Signals are handled in order, so the first one has been.
       await Promise.race([daemon.line('configuration reloaded'), daemon.line('reload failed')]);
       expect(daemon.errors).not.toContain('Debugger');
       expect(await daemon.stop()).toBe(0);
     }
   });
 
-  it.each(['pana-pac', 'pana-paa', 'pana-aaa'])('are listened to before %s loads anything', async (name) => {
+  it.each(['pana-pac', 'pana-paa', 'pana-aaa'])('are handled before %s loads anything', async (name) => {
     const { bin } = JSON.parse(await readFile('package.json', 'utf8')) as { bin: Record<string, string> };
     const program = (await readFile(bin[name] ?? '', 'utf8')).split('\n').filter((line) => line !== '');
     expect(program.slice(1, 3)).toEqual([
@@ -73,8 +73,8 @@ describe('user signals', () => {
   });
 });
 
-describe('a start', () => {
-  it('that waits for a database ends with SIGTERM, and with a second one at once', async () => {
+describe('The start of a server', () => {
+  it('that waits for its database ends at SIGTERM, and at once at a second one', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
@@ -101,7 +101,7 @@ describe('a start', () => {
     { socket: '/proc/self/control.sock', status: 1, problem: /\/proc\/self\/control.sock: (there is|not permitted)/ },
     { socket: '/proc/self/none/control.sock', status: 1, problem: '/proc/self/none: there is no such file' },
     { socket: '/dev/null/control.sock', status: 1, problem: '/dev/null: a file is in the way' },
-  ])('with a socket that cannot be ends: $problem', async ({ socket, status, problem }) => {
+  ])('fails with a control socket that cannot be created: $problem', async ({ socket, status, problem }) => {
     const config = await configureAaa(await made(), {});
     const ended = await run('aaa', ['run', '-c', config, '--control.socket', socket]);
     expect(ended).toMatchObject({ status, stderr: expect.stringMatching(problem) });
@@ -109,8 +109,8 @@ describe('a start', () => {
   });
 });
 
-describe('standard output', () => {
-  /** Runs a AAA server whose standard output is this, until it answers. */
+describe('Standard output', () => {
+  /** Runs an AAA server with this standard output until it answers. */
   async function running(stdout: number) {
     const here = await made();
     const config = await configureAaa(here, { log: { level: 'trace', format: 'json' } });
@@ -125,7 +125,7 @@ describe('standard output', () => {
     return { child, ended };
   }
 
-  it('on a full disk holds up neither a daemon nor its end', async () => {
+  it('on a full disk blocks neither a daemon nor its end', async () => {
     const full = openSync('/dev/full', 'w');
     onTestFinished(() => closeSync(full));
     const { child, ended } = await running(full);
@@ -133,7 +133,7 @@ describe('standard output', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('that nobody reads any more holds up neither a daemon nor its end', async () => {
+  it('that is not read blocks neither a daemon nor its end', async () => {
     const fifo = new Fifo();
     fifo.fill();
     const { child, ended } = await running(fifo.writer);
@@ -142,8 +142,8 @@ describe('standard output', () => {
   });
 });
 
-describe('a hook that ignores signals', () => {
-  it('is ended with its daemon, and does not take the place of the hook that undoes it', async () => {
+describe('A hook that ignores signals', () => {
+  it('is killed with its daemon, and hook down still runs', async () => {
     const here = await made();
     const { place } = await here.startAaa();
     await here.startPaa(place);
@@ -163,8 +163,8 @@ describe('a hook that ignores signals', () => {
   });
 });
 
-describe('threads', () => {
-  /** Ends a process that imports this first, with status 3. */
+describe('endProcess', () => {
+  /** Runs a process that calls endProcess with status 3; resolves to its exit. */
   async function endOf(before: string) {
     const code = `const { endProcess } = await import('${new URL('../../../dist/runtime/system/process-end.js', import.meta.url)}');
       ${before}
@@ -174,21 +174,21 @@ describe('threads', () => {
     return once(child, 'exit');
   }
 
-  it('that end let the process end with its status', async () => {
+  it('exits with the status while a worker is busy', async () => {
     expect(
       await endOf(`new (await import('node:worker_threads')).Worker('setInterval(() => 0, 9)', { eval: true });`),
     ).toEqual([3, null]);
   });
 
-  it('in a system call that does not return hold up no end', async () => {
+  it('kills the process while a thread is in a blocking system call', async () => {
     const { path } = new Fifo();
     expect(await endOf(`(await import('node:fs')).readFile('${path}', () => 0);`)).toEqual([null, 'SIGKILL']);
   });
 
-  it('of a worker in a system call that does not return hold up no end', async () => {
+  it('kills the process while a worker is in a blocking system call', async () => {
     const { path } = new Fifo();
     const ends: unknown[] = [];
-    // Nothing tells from outside that the worker is in the call: it has longer each time to get there.
+    // Whether the worker is in the call cannot be seen from outside, so it gets longer each time.
     for (let wait = 100; wait < 10_000 && ends.at(-1) !== 'SIGKILL'; wait *= 4) {
       const worker = `new (await import('node:worker_threads')).Worker("(await import('node:fs')).readFileSync('${path}')", { eval: true });
         await new Promise((resolve) => setTimeout(resolve, ${wait}));`;

@@ -20,7 +20,7 @@ afterAll(() => lab?.close());
 const said = (message: LogEvent) => aaa.lines.filter(({ msg }) => msg === message);
 const LOST = 'store unavailable';
 
-/** Asks for an operation as whoever may open the socket can; status and error. */
+/** Sends a body to the control socket; resolves to status and error. */
 function ask(body: string): Promise<{ status: number | undefined; error: string }> {
   return new Promise((resolve, reject) => {
     const asking = request({ socketPath: lab.socket('aaa'), method: 'POST', path: '/store' }, (answer) => {
@@ -35,7 +35,7 @@ function ask(body: string): Promise<{ status: number | undefined; error: string 
   });
 }
 
-describe('a request for the store that is malformed', () => {
+describe('A malformed store request', () => {
   it.each([
     ['', 'the body'],
     ['null', 'the body'],
@@ -57,7 +57,7 @@ describe('a request for the store that is malformed', () => {
     ['{"operation":"bootstrap","arguments":{}}', 'there is no operation bootstrap'],
     ['{"operation":"constructor","arguments":{}}', 'there is no operation constructor'],
     ['{"operation":"statistics","arguments":{},"who":"a\\u0000"}', 'who'],
-  ])('is refused, and the store is as it was: %s', async (body, where) => {
+  ])('is rejected and changes nothing: %s', async (body, where) => {
     const { status, error } = await ask(body);
     expect(status).toBe(400);
     expect(error).toContain(where);
@@ -68,8 +68,8 @@ describe('a request for the store that is malformed', () => {
   });
 });
 
-describe('a SQLite file that a server has', () => {
-  it('is refused to a second server, which says so and ends', async () => {
+describe('A SQLite file that a server has open', () => {
+  it('is refused to a second server, which exits with status 1', async () => {
     const other = [
       '--control.socket',
       lab.socket('second'),
@@ -83,7 +83,7 @@ describe('a SQLite file that a server has', () => {
     expect(stderr).toContain(`${lab.path('aaa.db')}: another server or command has this store open`);
   });
 
-  it('is refused to commands that do not find the server', async () => {
+  it('is refused to commands that do not reach the server, except backup', async () => {
     const place = ['--store', lab.path('aaa.db'), '--control.socket', lab.socket('none')];
     for (const command of [
       ['stats'],
@@ -99,7 +99,7 @@ describe('a SQLite file that a server has', () => {
     expect((await run('aaa', ['store', 'backup', lab.path('backup.db'), ...place])).status).toBe(0);
   });
 
-  it('is lost when it is deleted, is counted so, and found again', async () => {
+  it('is reported unavailable while it is moved away and available when it is back', async () => {
     const away = lab.path('away.db');
     await rename(lab.path('aaa.db'), away);
     expect(await aaa.line(LOST)).toMatchObject({ reason: expect.stringMatching(/aaa\.db was deleted/) });

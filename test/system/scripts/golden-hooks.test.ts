@@ -42,7 +42,7 @@ const CASES: readonly Case[] = [
 
 const nameOf = ({ script, ike, mobility, version }: Case) =>
   `${script.replace('.sh', '')}-${ike}-${version}-${mobility}`;
-/** Files of 50 nodes where they are not those of another case. */
+/** Files of 50 nodes only for one case of each kind. */
 function countsOf(given: Case): readonly number[] {
   const isMain = given.mobility !== 'none' && !(given.script === 'ha-freebsd.sh' && given.ike === 'strongswan');
   return isHa(given) ? (isMain ? [1, 2, 50] : [1, 2]) : [1];
@@ -77,13 +77,13 @@ async function bringUp(given: Case, count: number, shell?: readonly string[]): P
 const golden = (name: string) => `./golden/${name}.txt`;
 
 describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', ({ name, given }) => {
-  it.each(countsOf(given))('writes what is written down, for %d nodes', async (count) => {
+  it.each(countsOf(given))('writes the golden files for %d nodes', async (count) => {
     await settle(given);
     await bringUp(given, count);
     await expect(asText(await made(state))).toMatchFileSnapshot(golden(`${name}-${count}`));
   });
 
-  it('writes the same when it is run twice, and nothing is left after the last node', async () => {
+  it('writes the same files when it runs twice, and leaves no trace after the last node', async () => {
     await settle(given);
     await bringUp(given, 1);
     const once = await made(state);
@@ -99,7 +99,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
     }
   });
 
-  it.each(SHELLS)('writes the same under $shell', async ({ shell, command }) => {
+  it.each(SHELLS)('writes the same files under $shell', async ({ shell, command }) => {
     const [program = ''] = command;
     if (!announce(`hooks under ${shell}`, hasProgram(program) ? undefined : `they need ${program}`)) return;
     await settle(given);
@@ -111,7 +111,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
     }
   });
 
-  it('leaves whole files, old or new, wherever it is killed', async () => {
+  it('leaves each file complete, old or new, wherever it is killed', async () => {
     await settle(given);
     await bringUp(given, isHa(given) ? 2 : 1);
     const before = await made(state);
@@ -124,7 +124,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
     await rm(twin, { recursive: true, force: true });
     expect(after).not.toEqual(before);
 
-    // The files are put in place by mv: here, the nth of them ends everything.
+    // Files are put in place by mv; here the nth call kills the process group.
     const programs = join(state, 'bin');
     await mkdir(programs);
     let kills = 0;
@@ -144,7 +144,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
   }, 30_000);
 });
 
-describe('settings', () => {
+describe('hooks.conf', () => {
   const hook = (settings: string, ike: 'ikev1' | 'ikev2' = 'ikev2') =>
     writeFile(join(state, 'hooks.conf'), `DRY_RUN=yes\n${settings}`).then(() =>
       runHook(state, { script: 'ha-linux.sh', event: 'up', node: testNode(1), ike }),
@@ -154,7 +154,7 @@ describe('settings', () => {
     { settings: 'IKE=quick\n', problem: 'IKE=quick in hooks.conf is not strongswan or racoon' },
     { settings: 'IKE=racoon\nMOBILITY=magic\n', problem: 'MOBILITY=magic in hooks.conf is not umip, shisa or none' },
     { settings: 'IKE=racoon\n', problem: 'racoon does not speak ikev2' },
-  ])('that cannot be are refused: $problem', async ({ settings, problem }) => {
+  ])('with invalid settings is rejected: $problem', async ({ settings, problem }) => {
     const { status, output } = await hook(settings);
     expect(output).toContain(`error: ${problem}`);
     expect(status).toBe(1);
@@ -164,7 +164,7 @@ describe('settings', () => {
 
 const checkable = announce('shellcheck of the hooks', hasProgram('shellcheck') ? undefined : 'it needs shellcheck');
 
-it.runIf(checkable)('shellcheck finds nothing in the hooks', async () => {
+it.runIf(checkable)('shellcheck reports nothing in the hooks', async () => {
   const root = join(hookPath('.'), '..', '..');
   const scripts = (await readdir(hookPath('.'))).filter((name) => name.endsWith('.sh'));
   expect(scripts.length).toBeGreaterThan(10);

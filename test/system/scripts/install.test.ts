@@ -10,7 +10,7 @@ import { announce } from '../access-network.js';
 const execute = promisify(execFile);
 const PROJECT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCRIPT = join(PROJECT, 'scripts', 'install.sh');
-/** npm may have to ask its registry. */
+/** npm may have to contact its registry. */
 const PATIENCE = 300_000;
 
 let folder: string;
@@ -45,7 +45,7 @@ async function run(
   }
 }
 
-/** Shells that there are. */
+/** The shells installed on this host. */
 async function shells(): Promise<string[][]> {
   const found: string[][] = [];
   for (const [program = '', ...more] of [['sh'], ['dash'], ['busybox', 'sh']]) {
@@ -61,7 +61,7 @@ const SHELLS = await shells();
 async function install(root: string, parameters: readonly string[], system = 'Linux', shell = 0): Promise<Ended> {
   const [program = 'sh', ...more] = SHELLS[shell % SHELLS.length] ?? [];
   const ended = await run(program, [...more, SCRIPT, '--root', root, ...parameters], { PANA_SYSTEM: system });
-  // What the compiler of the project has made.
+  // The addon that was compiled for the project.
   const addon = join(root, 'usr/local/lib/node_modules/pana-mip6/node_modules/better-sqlite3');
   if (await exists(addon))
     await cp(join(PROJECT, 'node_modules/better-sqlite3/build'), join(addon, 'build'), { recursive: true });
@@ -78,7 +78,7 @@ async function everything(root: string): Promise<string[]> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-install-'));
-  // Not "npm pack" in the project itself: its prepack would build while other tests run the build.
+  // Without scripts: prepack would rebuild dist while other tests run it.
   await execute('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: PROJECT });
   tarball = join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '');
 }, PATIENCE);
@@ -86,7 +86,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('install.sh', () => {
-  it('with --dry-run says what it would do, and does nothing', async () => {
+  it('with --dry-run prints what it would do and changes nothing', async () => {
     const root = join(folder, 'dry');
     const { status, output } = await install(root, ['--dry-run', tarball]);
     expect(output).toContain(`would run: npm install --global --prefix ${root}/usr/local`);
@@ -95,7 +95,7 @@ describe('install.sh', () => {
     expect(await exists(root)).toBe(false);
   });
 
-  it('has npm go by the settings of the host, wherever it installs', async () => {
+  it("passes the host's global npm configuration to npm", async () => {
     const programs = join(folder, 'site');
     await mkdir(programs);
     const npm = '#!/bin/sh\n[ "$*" != "config get globalconfig" ] || echo /site/npmrc\n';
@@ -116,14 +116,14 @@ describe('install.sh', () => {
     [['--prefix'], '--prefix needs a folder'],
     [['--purge', 'x.tgz'], '--purge needs --uninstall'],
     [['--uninstall'], 'nothing is installed'],
-  ])('refuses %j', async (parameters, reason) => {
+  ])('rejects %j', async (parameters, reason) => {
     const { status, output } = await install(join(folder, 'none'), parameters);
     expect(output).toContain(reason);
     expect(status).toBe(2);
   });
 
   it(
-    'installs what works, keeps what the operator wrote, and leaves nothing behind',
+    "installs working programs, keeps the operator's files, and uninstalls all others",
     async () => {
       const root = join(folder, 'linux');
       expect(await install(root, [tarball])).toMatchObject({ status: 0 });
@@ -153,7 +153,7 @@ describe('install.sh', () => {
       expect((await stat(join(root, 'usr/local/share/pana-mip6/hooks/common.sh'))).mode & 0o111).toBe(0);
       const mine = await readFile(join(etc, 'pana-aaa.yaml'), 'utf8');
 
-      // Once more, as an update: nothing of the operator's is written to. A strict mask is root's own affair.
+      // An update must not write to the operator's files, and a strict umask must not restrict the installed ones.
       await writeFile(join(root, 'usr/local/share/pana-mip6/hooks/mine.sh'), '');
       const before = await everything(root);
       const manifest = join(root, 'usr/local/share/pana-mip6/manifest');
@@ -201,7 +201,7 @@ describe('install.sh', () => {
   );
 
   it(
-    'leaves not one folder where there was none before, and nothing at all with --purge',
+    'removes all folders that it created, and with --purge the configuration too',
     async () => {
       const root = join(folder, 'purged');
       expect(await install(root, ['--prefix', '/opt/pana', tarball], 'Linux', 2)).toMatchObject({ status: 0 });
@@ -220,7 +220,7 @@ describe('install.sh', () => {
   );
 
   it(
-    'leaves an earlier version as it is when npm fails, and says when npm has not built what the store needs',
+    'keeps the earlier version if npm fails, and warns if better-sqlite3 was not built',
     async () => {
       const root = join(folder, 'half');
       const first = await run('sh', [SCRIPT, '--root', root, tarball], { PANA_SYSTEM: 'Linux' });
@@ -239,7 +239,7 @@ describe('install.sh', () => {
   );
 
   it(
-    'takes away nothing that a manifest names which is not its own',
+    'refuses manifest entries outside its own paths',
     async () => {
       const root = join(folder, 'forged');
       await mkdir(join(root, 'usr/local/share/pana-mip6'), { recursive: true });
@@ -254,7 +254,7 @@ describe('install.sh', () => {
   );
 
   it(
-    'has the places of FreeBSD',
+    'uses the paths of FreeBSD',
     async () => {
       const root = join(folder, 'freebsd');
       expect(await install(root, ['--prefix=/usr/local', tarball], 'FreeBSD', 2)).toMatchObject({ status: 0 });
@@ -277,12 +277,12 @@ const analyse = announce(
   (await run('sh', ['-c', 'command -v systemd-analyze'])).status === 0 ? undefined : 'they need systemd-analyze',
 );
 
-describe.skipIf(!analyse)('the units', () => {
+describe.skipIf(!analyse)('The systemd units', () => {
   const names = ['pana-aaa', 'pana-paa', 'pana-pac'] as const;
 
   const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
 
-  /** A unit in a folder of its own, with a program that is there: systemd looks for it. */
+  /** Writes a unit to its own folder, with a program that exists, as systemd checks that. */
   async function unitIn(place: string, name: string): Promise<string> {
     await mkdir(place, { recursive: true });
     const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
@@ -294,7 +294,7 @@ describe.skipIf(!analyse)('the units', () => {
     return path;
   }
 
-  it.each(names)('%s has no mistake that systemd finds', async (name) => {
+  it.each(names)('%s passes systemd-analyze verify', async (name) => {
     const place = join(folder, 'verify');
     expect(await verify(await unitIn(place, name))).toEqual({ status: 0, output: '' });
     const broken = join(place, 'broken.service');
@@ -307,7 +307,7 @@ describe.skipIf(!analyse)('the units', () => {
     ['pana-paa', 'home-agent-here'],
     ['pana-aaa', 'home-agent-here'],
     ['pana-aaa', 'ping-probe'],
-  ])('%s has none with the drop-in %s', async (name, dropIn) => {
+  ])('%s passes it with the drop-in %s', async (name, dropIn) => {
     const unit = await unitIn(join(folder, `${name}-${dropIn}`), name);
     const more = `${unit}.d`;
     await mkdir(more);
@@ -317,7 +317,7 @@ describe.skipIf(!analyse)('the units', () => {
     expect((await verify(unit)).output).toContain("Unknown key 'Ambient'");
   });
 
-  it('do not leave their configuration to a program whose status systemd does not look at', async () => {
+  it('do not check the configuration in ExecStartPre, whose status does not prevent restarts', async () => {
     for (const name of names) {
       const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
       expect(text).toContain('\nRestartPreventExitStatus=2\n');
@@ -329,7 +329,7 @@ describe.skipIf(!analyse)('the units', () => {
     ['pana-aaa', '20'],
     ['pana-paa', '20'],
     ['pana-pac', '60'],
-  ])('%s is exposed less than %s tenths', async (name, threshold) => {
+  ])('%s has an exposure level of less than %s tenths', async (name, threshold) => {
     const path = join(PROJECT, `scripts/systemd/${name}.service`);
     const { status, output } = await run('systemd-analyze', [
       'security',

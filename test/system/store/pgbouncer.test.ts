@@ -8,7 +8,7 @@ import { openStore } from '../../store/open-store.js';
 const SUBSCRIBERS = 60;
 
 describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)(
-  'PostgreSQL behind PgBouncer, whose clients share connections from transaction to transaction',
+  'A PostgreSQL store behind PgBouncer in transaction mode',
   () => {
     let postgres: Postgres;
     let bouncer: Pgbouncer | undefined;
@@ -33,7 +33,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
       return store;
     }
 
-    it('is a store for two servers that write at once', async () => {
+    it('serves two servers that write at the same time', async () => {
       bouncer = await Pgbouncer.start(postgres.port, 4);
       const url = bouncer.through(await postgres.database());
       const servers = [await open(url), await open(url)] as const;
@@ -50,7 +50,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
       );
       expect(new Set(given.map(({ lease }) => lease.homeAddress)).size).toBe(SUBSCRIBERS);
       expect(await first.run('listHomeAgents', {})).toMatchObject([{ leases: SUBSCRIBERS }]);
-      // What the store sets for its transactions stays with none of the connections that others have too.
+      // The store's settings apply to its transactions only and do not leak into shared connections.
       const settings = await postgres.query<{ setting: string }>(
         url,
         "SELECT current_setting('idle_in_transaction_session_timeout') AS setting",
@@ -58,7 +58,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
       expect(settings).toEqual([{ setting: '0' }]);
     });
 
-    it('is refused where the pool gives one transaction at a time only', async () => {
+    it('is refused if the pool has only one connection', async () => {
       bouncer = await Pgbouncer.start(postgres.port, 1);
       await expect(openStore(bouncer.through(await postgres.database()))).rejects.toMatchObject({
         code: 'ERR_STORE_REFUSED',

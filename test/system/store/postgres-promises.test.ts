@@ -12,20 +12,20 @@ import { Postgres, withoutPostgres } from '../../postgres.js';
 import { StoreUser, subscriberOf } from '../../store/fixtures.js';
 import { openStore } from '../../store/open-store.js';
 
-describe('the URL of a PostgreSQL database', () => {
-  it.each(['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full'])('may have sslmode=%s', (mode) => {
+describe('The URL of a PostgreSQL database', () => {
+  it.each(['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full'])('accepts sslmode=%s', (mode) => {
     expect(urlProblem(`postgres://db/pana?sslmode=${mode}`, {})).toBeUndefined();
     expect(urlProblem('postgres://db/pana', { PGSSLMODE: mode })).toBeUndefined();
   });
 
-  it.each(['verify_full', 'allow', 'VERIFY-FULL', ''])('may not have sslmode=%s', (mode) => {
+  it.each(['verify_full', 'allow', 'VERIFY-FULL', ''])('rejects sslmode=%s', (mode) => {
     expect(urlProblem(`postgres://db/pana?application_name=x&sslmode=${mode}#x`, {})).toContain(JSON.stringify(mode));
     if (mode !== '') expect(urlProblem('postgres://db/pana', { PGSSLMODE: mode })).toContain('PGSSLMODE');
-    // What the URL says counts.
+    // The URL takes precedence.
     expect(urlProblem('postgres://db/pana?sslmode=verify-full', { PGSSLMODE: mode })).toBeUndefined();
   });
 
-  it('is looked at with the configuration; a file is not', () => {
+  it('is checked with the configuration, unlike the path of a file', () => {
     expect(() => checkStore('postgres://pana:secret@db/pana?sslmode=full', {})).toThrow(
       /^store: postgres:\/\/db\/pana: there is no sslmode "full"/,
     );
@@ -35,7 +35,7 @@ describe('the URL of a PostgreSQL database', () => {
   it.each([
     ['postgres://pana@db:port/pana', 'Invalid URL'],
     ['postgres://pana@127.0.0.1:1/pana?sslmode=verify-full&sslrootcert=/nowhere/ca.pem', '/nowhere/ca.pem'],
-  ])('that nobody can follow is refused for good: %s', async (url, said) => {
+  ])('that is invalid is refused permanently: %s', async (url, said) => {
     await expect(openStore(url)).rejects.toMatchObject({
       code: 'ERR_STORE_REFUSED',
       message: expect.stringContaining(said),
@@ -43,7 +43,7 @@ describe('the URL of a PostgreSQL database', () => {
     await expect(openStore('postgres://pana@127.0.0.1:1/pana')).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
   });
 
-  it('with an unknown sslmode is refused before anybody is asked, with status 2', async () => {
+  it('with an unknown sslmode exits with status 2 before any connection', async () => {
     const { status, stderr } = await run('aaa', [
       'stats',
       '--store',
@@ -54,7 +54,7 @@ describe('the URL of a PostgreSQL database', () => {
   });
 });
 
-describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
+describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
   let folder: string;
   let postgres: Postgres;
   let open: Store[] = [];
@@ -81,7 +81,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     return store;
   }
 
-  /** A database in which functions of PostgreSQL's own do something else, as in systems that only speak its protocol. */
+  /** A database in which built-in functions behave differently, as in systems that only speak its protocol. */
   async function databaseWith(functions: string): Promise<string> {
     const url = await postgres.database();
     await postgres.query(url, `CREATE SCHEMA other; SET search_path = other, pg_catalog; ${functions}`);
@@ -115,7 +115,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
       `CREATE FUNCTION current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT ''serializable''::text'`,
       'it has no transactions of isolation READ COMMITTED, but serializable',
     ],
-  ])('%s is refused at start, with status 2', async (_what, functions, said) => {
+  ])('%s is refused at startup with status 2', async (_what, functions, said) => {
     const url = await databaseWith(functions);
     await expect(begin(url)).rejects.toMatchObject({
       code: 'ERR_STORE_REFUSED',
@@ -123,11 +123,11 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     });
     const { status, stderr } = await run('aaa', ['stats', '--store', url, '--control.socket', join(folder, 'none')]);
     expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(said) });
-    // Nothing was made in it.
+    // No table was created.
     expect(await postgres.query(url, "SELECT 1 FROM pg_tables WHERE tablename = 'subscribers'")).toEqual([]);
   });
 
-  it('may have any defaults of transactions: the store says what it needs', async () => {
+  it('may have any transaction defaults, since the store sets its own', async () => {
     const url = await postgres.database();
     const name = new URL(url).pathname.slice(1);
     for (const setting of [
@@ -140,7 +140,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     const [one, other] = [await begin(url), await begin(url)];
     const user = new StoreUser(() => one);
     await user.addAgent(1, { capacity: 100 });
-    // What is committed while a transaction waits for its turn is seen by it.
+    // A transaction that waited must see what was committed meanwhile.
     await Promise.all(
       Array.from({ length: 40 }, (_, i) =>
         (i % 2 === 0 ? one : other).run('addSubscriber', { subscriber: subscriberOf(`mn${i}@home.example`) }),
@@ -155,7 +155,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     expect(await one.run('listHomeAgents', {})).toMatchObject([{ leases: 40 }]);
   });
 
-  it('that may lose its database in a power failure is warned of', async () => {
+  it('with fsync = off causes a warning', async () => {
     const url = await postgres.database();
     await postgres.query('postgres', 'ALTER SYSTEM SET fsync = off');
     await postgres.query('postgres', 'SELECT pg_reload_conf()');
@@ -172,7 +172,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     }
   });
 
-  it('whose disk is full gives the error that SQLite gives, reads on, and works when there is room', async () => {
+  it('with a full disk reports ERR_STORE_FULL, still reads, and works again when there is space', async () => {
     const url = await postgres.database();
     const news: string[] = [];
     const store = await begin(url, { state: (works, reason) => void news.push(works ? 'works' : reason) });
@@ -187,7 +187,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     const add = () => store.run('addSubscriber', { subscriber: subscriberOf('other@home.example') });
     await expect(add()).rejects.toMatchObject({ name: 'DatabaseError', code: 'ERR_STORE_FULL' });
     expect((await store.run('listSubscribers', {})).items).toHaveLength(1);
-    // What happens to write nothing says nothing about the disk.
+    // A write that happened to change nothing would prove nothing about the disk.
     await expect(store.run('expire', { limit: 1 })).rejects.toMatchObject({ code: 'ERR_STORE_FULL' });
     expect(news).toEqual([expect.stringMatching(/^the disk of the database postgres:.* is full$/)]);
     await postgres.query(url, 'DROP FUNCTION full_disk CASCADE');
@@ -196,7 +196,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     expect(news[1]).toBe('works');
   });
 
-  it('whose database lacks what it should have is lost, and a query that is wrong is a fault of ours', async () => {
+  it('without a table is unavailable, while a wrong query is an internal error', async () => {
     const url = await postgres.database();
     const news: string[] = [];
     const faults: string[] = [];
@@ -215,11 +215,11 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     expect(news).toEqual(['lost']);
   });
 
-  it('that asks for a password which nobody has ends the program at once, with status 2', async () => {
+  it('that requires a missing password ends the program at once with status 2', async () => {
     const strict = await Postgres.start();
     try {
       await strict.query('postgres', "ALTER ROLE pana PASSWORD 'secret'");
-      // Whoever says nothing may stay connected for longer than this test.
+      // An idle connection may stay open longer than this test.
       await strict.query('postgres', "ALTER SYSTEM SET authentication_timeout = '600s'");
       const hba = join(strict.folder, 'data', 'pg_hba.conf');
       await writeFile(hba, 'host all all all scram-sha-256\n', { mode: 0o600 });
@@ -243,7 +243,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     }
   });
 
-  it('that is a replica is refused, and may be asked again', async () => {
+  it('that is a replica is refused with an error that permits a retry', async () => {
     const replica = await Postgres.start();
     try {
       await replica.kill();
@@ -260,7 +260,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     }
   });
 
-  it('that hangs holds up neither the end of an opening nor that of a store', async () => {
+  it('that hangs delays neither an aborted opening nor a close', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
@@ -271,7 +271,7 @@ describe.skipIf(withoutPostgres !== undefined)('a PostgreSQL server', () => {
     const [socket] = await once(silent, 'connection');
     ending.abort();
     await expect(opening).rejects.toThrow('it was given up');
-    // Its thread has ended, and its connection with it.
+    // Its thread has ended and its connection is closed.
     if (!socket.destroyed) await once(socket.resume(), 'close');
     silent.close();
     await expect(openStore('postgres://pana@127.0.0.1/pana', { signal: ending.signal })).rejects.toThrow('given up');

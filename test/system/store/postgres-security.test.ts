@@ -11,10 +11,10 @@ import { openStore } from '../../store/open-store.js';
 const PASSWORD = 'correct:horse\\battery/st@ple';
 const WRONG = 'Tr0ub4dor&3';
 
-/** As a line of the password file has it. */
+/** The password as the password file contains it. */
 const ESCAPED = 'correct\\:horse\\\\battery/st@ple';
 
-describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and a password', () => {
+describe.skipIf(withoutPostgres !== undefined)('PostgreSQL with TLS and a password', () => {
   let folder: string;
   let postgres: Postgres;
 
@@ -51,7 +51,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     return path;
   }
 
-  /** Where the password of the user is, and whatever else is before it. */
+  /** The user's password after lines that do not match. */
   const lines = (password: string) =>
     `# of the test\nlocalhost:1:aaa:aaa:${WRONG}\n\n*:${postgres.port}:*:postgres:${WRONG}\nlocalhost:*:aaa:aaa:${password}\n`;
 
@@ -61,7 +61,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     await store.close();
   }
 
-  /** What is said to whoever cannot open the store. */
+  /** The error of an opening that must fail; asserts that it contains no password. */
   async function refusal(where: string): Promise<string> {
     const error: unknown = await open(where).then(
       () => undefined,
@@ -74,12 +74,12 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     return message;
   }
 
-  it('opens with the password of the file that PGPASSFILE names', async () => {
+  it('accepts the password of the file named by PGPASSFILE', async () => {
     vi.stubEnv('PGPASSFILE', await passwordFile(lines(ESCAPED)));
     await open(url());
   });
 
-  it('opens with the password of ~/.pgpass, for commands too, which say nothing else about it', async () => {
+  it('accepts the password of ~/.pgpass, for commands too, without further output', async () => {
     await passwordFile(lines(ESCAPED), { name: '.pgpass' });
     const { status, stdout, stderr } = await run(
       'aaa',
@@ -91,7 +91,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
   });
 
   it.each(['verify-ca', 'require', 'prefer', 'verify-full'])(
-    'verifies its certificate with sslmode=%s, and no driver says anything about that',
+    'has its certificate verified with sslmode=%s, without a driver warning',
     async (mode) => {
       const place = (ca: string) => [
         ...['--store', url(verified(ca).replace('verify-full', mode), { password: PASSWORD })],
@@ -106,7 +106,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     },
   );
 
-  it('opens with the password of the URL or of PGPASSWORD, whatever a file says', async () => {
+  it('prefers the password of the URL or PGPASSWORD to that of a file', async () => {
     vi.stubEnv('PGPASSFILE', await passwordFile(lines(WRONG)));
     await open(url(verified(), { password: PASSWORD }));
     vi.stubEnv('PGPASSWORD', PASSWORD);
@@ -121,7 +121,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     expect(await refusal(url(verified(), { password: WRONG }))).toContain('password authentication failed');
   });
 
-  it('is refused without a password, and says where one was sought', async () => {
+  it('is refused without a password, with the places that were searched', async () => {
     const none = join(folder, 'none');
     vi.stubEnv('PGPASSFILE', none);
     expect(await refusal(url())).toContain(
@@ -134,7 +134,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     expect(await refusal(url())).toContain('chmod 600');
   });
 
-  it('is refused when its certificate is of another CA, or of none that this host knows', async () => {
+  it('is refused if its certificate is of another or an unknown CA', async () => {
     vi.stubEnv('PGPASSFILE', await passwordFile(lines(ESCAPED)));
     for (const query of [verified('other.pem'), 'sslmode=verify-full']) {
       expect(await refusal(url(query))).toBe(
@@ -144,17 +144,17 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL that demands TLS and 
     expect(await refusal(url(verified('missing.pem')))).toContain('missing.pem');
   });
 
-  it('is refused when its certificate is of another host', async () => {
+  it('is refused if its certificate is of another host', async () => {
     vi.stubEnv('PGPASSFILE', await passwordFile(`*:*:*:*:${ESCAPED}\n`));
     expect(await refusal(url(verified(), { host: '127.0.0.1' }))).toContain("does not match certificate's altnames");
   });
 
-  it('refuses whoever speaks without TLS', async () => {
+  it('refuses a connection without TLS', async () => {
     vi.stubEnv('PGPASSFILE', await passwordFile(lines(ESCAPED)));
     for (const query of ['sslmode=disable', '']) expect(await refusal(url(query))).toContain('no encryption');
   });
 
-  it('is not named with a password, however that is written', async () => {
+  it('is reported without the password of its URL', async () => {
     for (const password of [PASSWORD, 'a/b', '1/b@c', 'a?b', '1#b@c', 'a b']) {
       const message = await refusal(`postgres://aaa:${password}@localhost:1/aaa`);
       expect(message).toContain('cannot open the database postgres://');
