@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2153 # the hooks use the variables; common.sh sets EVENT
 # Shared by the hooks of an enforcement point, which read it with "." after common.sh.
 #
-#   start   the PAA starts or reloads. Standard input: a line "permit …" for each authorised client
+#   start   the PAA starts or reloads. Standard input: a line "permit …" for each authorized client
 #   permit, move, revoke   one client, in MIP6_… variables; without the old address if another session has it
 #   batch   such events on standard input, in order: "permit MIP6_SESSION=… MIP6_COA=…"
 #   stop    the PAA ends; every client was revoked

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Enforcement point on Linux: nftables forwards packets from and to the access link only for authorised clients. It does not
+# Enforcement point on Linux: nftables forwards packets from and to the access link only for authorized clients. It does not
 # filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
 # Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
 #

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Enforcement point on FreeBSD (and OpenBSD): pf passes packets from and to the access link only for authorised clients.
+# Enforcement point on FreeBSD (and OpenBSD): pf passes packets from and to the access link only for authorized clients.
 # Your own rules filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
 # Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
 #

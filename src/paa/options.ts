@@ -27,7 +27,7 @@ export const paaSchema = z.strictObject({
       z.boolean().default(false).describe('ask for the EAP identity in PAR[S], which saves one round trip'),
     ),
     'ip-reconfiguration': reloadable(
-      z.boolean().default(false).describe('tell authorised clients to get another IP address (I bit)'),
+      z.boolean().default(false).describe('tell authorized clients to get another IP address (I bit)'),
     ),
     'progress-timeout': reloadable(
       section.duration().default(60_000).describe('a phase without progress ends after this time'),

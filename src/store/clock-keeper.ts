@@ -58,7 +58,7 @@ export class ClockKeeper {
     this.#since = Math.round(reading.wall);
   }
 
-  /** `onStep` hears of a step that this server has made the times make. Rejects with DatabaseError. */
+  /** `onStep` is called for a step that this server applied to the times of the store. Rejects with DatabaseError. */
   static async start(
     backend: Backend,
     host: Host,
@@ -77,7 +77,7 @@ export class ClockKeeper {
   context(asked: number): Context {
     const { host, database } = this.#clocks;
     const now = () => {
-      // Looking at one's own costs nothing, and whoever asks for the time anywhere on this host is told the same.
+      // Reading the host's clock costs nothing, and the result is the same for all callers on this host.
       if (!database) this.#clock.look(readHost(this.#clocks));
       return this.#clock.now(host.monotonic());
     };
@@ -120,7 +120,10 @@ export class ClockKeeper {
     if (this.#looking) await within(this.#looking, PATIENCE, this.#clocks.host);
   }
 
-  /** Nobody else moves anything now, and what was seen before may have been answered by another server. */
+  /**
+   * Runs in the writing transaction, so no other server shifts times now. Reads the clock again, because another server
+   * may have applied the step since the first reading.
+   */
   async #shift(db: Db): Promise<Shift | undefined> {
     const reading = await read(this.#clocks, db);
     const by = this.#clock.look(reading);

@@ -7,7 +7,9 @@ import { CLOCKS_APART } from './store-clock.js';
 export interface ClockSteps {
   /** The sum of all steps in milliseconds. A server that knows another sum has missed a step. */
   readonly moved: number;
-  /** What was written down before, by the store's present clock, no step has moved; milliseconds since 1970, UTC. */
+  /**
+   * Events recorded before this time (by the store's present clock) were never shifted; milliseconds since 1970, UTC.
+   */
   readonly since: number;
 }
 
@@ -15,7 +17,7 @@ const KEY = 'clock_step';
 
 type Column = { [T in keyof Schema]: readonly [T, keyof Schema[T] & string] }[keyof Schema];
 
-/** What ends at a time, or is counted from one. */
+/** Columns with deadlines, and with times from which a duration counts. */
 const RUNNING: readonly Column[] = [
   ['leases', 'expires_at'],
   ['sessions', 'expires_at'],
@@ -23,7 +25,7 @@ const RUNNING: readonly Column[] = [
   ['ticket_keys', 'valid_from'],
 ];
 
-/** What was. Changes by hand stay in the audit trail as they were written down, with the step among them. */
+/** Columns with times of past events. The audit trail keeps its times; the step is an entry in it. */
 const PAST: readonly Column[] = [
   ['leases', 'acquired_at'],
   ['sessions', 'started_at'],
@@ -31,7 +33,7 @@ const PAST: readonly Column[] = [
   ['lease_history', 'ended_at'],
 ];
 
-/** The steps so far. */
+/** The steps applied so far. */
 export async function readSteps(db: Db): Promise<ClockSteps> {
   const row = await db.selectFrom('meta').select('value').where('key', '=', KEY).executeTakeFirst();
   return row ? (JSON.parse(row.value) as ClockSteps) : { moved: 0, since: 0 };
@@ -44,10 +46,11 @@ export async function readSteps(db: Db): Promise<ClockSteps> {
  */
 export async function shiftTimes(db: Db, by: number, now: number, since: number): Promise<ClockSteps> {
   const steps = await readSteps(db);
-  // What an earlier step of another server's has left, this one leaves too; a clock set back since then says nothing.
+  // Times that an earlier step of another server left unshifted stay so. If the clock was set back since, `steps.since`
+  // is in the future and does not apply.
   const watched = steps.since <= now ? Math.max(since, steps.since) : since;
   for (const column of RUNNING) await move(db, column, by, Number.MIN_SAFE_INTEGER);
-  // A small one disorders nothing: who gives or ends a lease looks at the time before.
+  // A small step cannot disorder events, because a lease never starts or ends before the times already recorded.
   const large = Math.abs(by) >= CLOCKS_APART;
   if (large) {
     const from = (await anyBetween(db, watched + by, watched)) ? Number.MIN_SAFE_INTEGER : watched;

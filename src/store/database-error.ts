@@ -3,7 +3,7 @@ import type { CodeOf } from '../errors/codes.js';
 
 export type DatabaseErrorCode = CodeOf<'DatabaseError'>;
 
-/** The database cannot be used; the message says why, for people. */
+/** The database is unusable; the message states why. */
 export class DatabaseError extends CodedError<DatabaseErrorCode> {
   override readonly name = 'DatabaseError';
 }

@@ -2,16 +2,16 @@ import type { z } from 'zod';
 import { MAX_TEXT, UNFIT_TEXT, unfitText } from './fitness.js';
 import type { Zod } from './operation.js';
 
-/** Rows of one part of an import at most. */
+/** Maximum number of rows in one part of an import. */
 export const MAX_ROWS = 10_000;
 
-/** Names or serial numbers in one question at most. */
+/** Maximum number of names or serial numbers in one query. */
 export const MAX_LIST = 1_000;
 
-/** Items of a page at most. */
+/** Maximum number of items in a page. */
 const MAX_LIMIT = 1_000_000;
 
-/** A text that either database can keep. */
+/** A text that both databases can store. */
 export const text = (z: Zod) =>
   z
     .string()
@@ -20,10 +20,10 @@ export const text = (z: Zod) =>
 
 export const whole = (z: Zod) => z.number().int();
 
-/** Where a page of a list begins, and its length. */
+/** The position and length of a page of a list. */
 export const page = (z: Zod) => ({ from: text(z).optional(), limit: whole(z).min(1).max(MAX_LIMIT).optional() });
 
-/** Versions of IKE, by preference. */
+/** IKE versions in order of preference. */
 export const ike = (z: Zod) =>
   z
     .array(z.enum(['ikev1', 'ikev2']))
@@ -34,7 +34,7 @@ export const ike = (z: Zod) =>
 const pskRoot = (z: Zod) => z.enum(['msk', 'emsk']);
 const sessions = (z: Zod) => z.enum(['one', 'replace']);
 
-/** A new subscriber. What is a lifetime, an address or a fingerprint, its operation decides. */
+/** A new subscriber. Its operation validates lifetimes, addresses and fingerprints. */
 export const subscriberInput = (z: Zod) =>
   z.strictObject({
     nai: text(z),
@@ -48,13 +48,13 @@ export const subscriberInput = (z: Zod) =>
     certificateName: text(z).optional(),
     certificateSha256: text(z).optional(),
     sessions: sessions(z),
-    // A record that came from the store has it. It is not looked at.
+    // Present in records that came from the store; ignored.
     takeovers: z.number().optional(),
   });
 
 export type SubscriberInput = z.output<ReturnType<typeof subscriberInput>>;
 
-/** What of a subscriber is to change; null: no longer. */
+/** The changes of a subscriber; null resets a setting. */
 export const subscriberChange = (z: Zod) =>
   z.strictObject({
     enabled: z.boolean().optional(),

@@ -38,7 +38,7 @@ export type FromThread =
   | { readonly type: 'opened' }
   | { readonly type: 'refused'; readonly failure: StoreFailure }
   | { readonly type: 'replies'; readonly replies: readonly StoreReply[] }
-  /** As StoreEvents and EngineEvents have them. */
+  /** Events, as in StoreEvents and EngineEvents. */
   | { readonly type: 'state'; readonly works: boolean; readonly reason: string }
   | { readonly type: 'clockStep'; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly where: string; readonly failure: StoreFailure }

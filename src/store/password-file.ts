@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CodedError } from '../errors/coded-error.js';
 
-/** What a line of the file is chosen by. */
+/** The fields of a password file's line that select it. */
 export interface PasswordPlace {
   readonly host: string;
   readonly port: number;
@@ -11,7 +11,7 @@ export interface PasswordPlace {
   readonly user: string;
 }
 
-/** There is no password; the message says where one was sought, for operators. */
+/** No password is available. The message tells the operator where it was searched. */
 export class PasswordError extends CodedError<'ERR_STORE_PASSWORD'> {
   override readonly name = 'PasswordError';
 
@@ -20,13 +20,14 @@ export class PasswordError extends CodedError<'ERR_STORE_PASSWORD'> {
   }
 }
 
-/** A field up to a colon: `\:` and `\\` are a colon and a backslash of its own. */
+/** A field up to a colon; `\:` and `\\` stand for a colon and a backslash. */
 const FIELD = String.raw`((?:\\.|[^\\:])*):`;
 const LINE = new RegExp(`^${FIELD.repeat(4)}(.*)$`);
 
 /**
- * The password of PostgreSQL's password file, by its rules: `PGPASSFILE`, else `~/.pgpass`, for its owner alone. Lines are
- * `host:port:database:user:password`, the first that fits counts, and `*` fits all. Rejects with PasswordError.
+ * Reads the password from PostgreSQL's password file as libpq does: `PGPASSFILE`, or `~/.pgpass`, accessible only to
+ * its owner. Lines are `host:port:database:user:password`; the first match is used; `*` matches everything. Rejects
+ * with PasswordError.
  */
 export async function passwordFromFile(place: PasswordPlace): Promise<string> {
   const path = process.env['PGPASSFILE'] || join(homedir(), '.pgpass');
@@ -47,9 +48,9 @@ export async function passwordFromFile(place: PasswordPlace): Promise<string> {
   return password;
 }
 
-/** What the text of a password file says; undefined: nothing. */
+/** Finds the password in the text of a password file; undefined if no line matches. */
 export function passwordIn(text: string, { host, port, database, user }: PasswordPlace): string | undefined {
-  // A UNIX socket is of this host.
+  // A UNIX socket belongs to this host.
   const hosts = host.startsWith('/') ? [host, 'localhost'] : [host];
   const accepted = [hosts, [String(port)], [database], [user]];
   for (const line of text.split(/\r?\n|\r/)) {

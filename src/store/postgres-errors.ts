@@ -1,33 +1,36 @@
 import pg from 'pg';
 import { DatabaseError } from './database-error.js';
 
-/** A transaction that has ended by what is none of its fault, and may work when it is tried again. */
+/** A transaction was aborted for an external reason and may succeed when it is retried. */
 export class Interrupted extends DatabaseError {}
 
-/** SQLSTATE of transactions that met another one: serialization failure, deadlock. */
+/** SQLSTATE of transactions that conflicted with another one: serialization failure, deadlock. */
 const MET = new Set(['40001', '40P01']);
 
-/** SQLSTATE classes that say that this connection ends: connection exception, operator intervention. */
+/** SQLSTATE classes that end this connection: connection exception, operator intervention. */
 const ENDS = /^(08|57)/;
 
 /**
- * What says that the database cannot be used, though the query is right: read-only transaction (a replica), authorization,
- * no such database or table (somebody removed it), insufficient privilege or resources, lock not available, errors of the
- * system and of the server itself.
+ * SQLSTATEs of an unusable database, although the query is correct: read-only transaction (a replica), authorization,
+ * missing database or table (somebody removed it), insufficient privilege or resources, lock not available, errors of
+ * the system and of the server itself.
  */
 const LOST = /^(25006|28|3D|42501|42P01|53|55P03|58|F0|XX)/;
 
 const DISK_FULL = '53100';
 const NO_SPACE = /no space left on device/i;
 
-/** What a query threw, as DatabaseError where it says something about the database; all else is a fault of ours, and stays. */
+/**
+ * Converts an error of a query to DatabaseError if it concerns the database. Any other error is a fault and is returned
+ * as it is.
+ */
 export function asDatabaseError(error: unknown, name: string): unknown {
   if (error instanceof DatabaseError || !(error instanceof Error)) return error;
   const { message, code = '' } = error as NodeJS.ErrnoException;
   const text = `the database ${name} cannot be used: ${message || code}`;
   const options = { cause: error };
   if (!(error instanceof pg.DatabaseError)) {
-    // The driver has no class for a connection that is gone.
+    // The driver has no error class for a lost connection.
     return error instanceof TypeError || error instanceof RangeError
       ? error
       : new Interrupted('ERR_STORE_DOWN', text, options);

@@ -3,28 +3,31 @@ import type pg from 'pg';
 import { within } from '../runtime/system/within.js';
 import { DatabaseError } from './database-error.js';
 
-/** The oldest version that is known to work, as `server_version_num` says it. */
+/** The oldest supported version, as in `server_version_num`. */
 const OLDEST = 120_000;
 
-/** How long a second connection is waited for, in milliseconds: a pool before the database may have none to give. */
+/**
+ * How long to wait for a second connection, in milliseconds. A connection pooler in front of the database may have none
+ * left.
+ */
 const SECOND = 4_000;
 
-/** The isolation that the store's statements are written for. */
+/** The isolation level that the store's statements require. */
 export const TRANSACTION = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE';
 
 const MAX_KEY = 2 ** 31 - 1;
 
 export interface Probed {
-  /** What an operator should know. */
+  /** Warnings for the operator. */
   readonly warnings: readonly string[];
-  /** Commits are acknowledged before they are on disk unless a transaction says otherwise. */
+  /** Whether commits are acknowledged before they are on disk, unless the transaction sets synchronous_commit. */
   readonly isAsynchronous: boolean;
 }
 
 /**
- * Tries whether a server keeps what the store relies on: statements of today, a transaction that sees what was committed
- * before each of its statements, and a lock that one transaction has until it ends. Systems that speak PostgreSQL's protocol
- * have had locks without effect, with which two servers would give one address twice. Rejects with DatabaseError.
+ * Tests the guarantees that the store relies on: a recent version, transactions in which each statement sees what was
+ * committed before it, and advisory locks that a transaction holds until its end. Some systems that speak PostgreSQL's
+ * protocol have locks without effect, with which two servers would assign the same address. Rejects with DatabaseError.
  */
 export async function probe(pool: pg.Pool, name: string): Promise<Probed> {
   const first = await pool.connect();
@@ -41,7 +44,7 @@ export async function probe(pool: pg.Pool, name: string): Promise<Probed> {
     }
     const { rows } = await first.query<{ replica: boolean }>('SELECT pg_is_in_recovery() AS replica');
     if (rows[0]?.replica !== false) {
-      // It may be the primary in a while.
+      // The replica may become the primary later.
       throw new DatabaseError('ERR_STORE_OPEN', `cannot use the database ${name}: it is a replica, which only reads`);
     }
     await first.query(TRANSACTION);
@@ -82,7 +85,7 @@ async function settingsOf(client: pg.PoolClient): Promise<Partial<Settings>> {
   return rows[0] ?? {};
 }
 
-/** Whether a transaction beside the first gets a lock. Rejects when there is none beside it. */
+/** Whether a second transaction, concurrent to the first, gets the lock. Rejects if there is no second connection. */
 async function secondHas(pool: pg.Pool, key: string, refuse: (problem: string) => DatabaseError): Promise<boolean> {
   let answer: boolean | undefined;
   let client: pg.PoolClient | undefined;

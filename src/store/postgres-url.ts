@@ -1,13 +1,16 @@
 import { OperatorError } from '../runtime/system/failure.js';
 import { isPostgresUrl, storeName } from './backend.js';
 
-/** What `sslmode` may be: the driver takes an unknown one for TLS of its own choice, or for none. */
+/**
+ * The valid values of `sslmode`. The driver would silently replace an unknown one by its own TLS settings, or by no
+ * TLS.
+ */
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 
-/** Modes that the driver takes for `verify-full`, with a warning on standard error that they will mean less one day. */
+/** Modes that the driver treats as `verify-full`, with a warning on standard error that this will change. */
 const VERIFYING = /([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|#|$)/g;
 
-/** What is wrong with the URL of a PostgreSQL database, or with the environment that completes it; undefined: nothing. */
+/** The problem of a PostgreSQL URL or of the environment that completes it; undefined if there is none. */
 export function urlProblem(url: string, environment: NodeJS.ProcessEnv): string | undefined {
   const query = new URLSearchParams(queryOf(url));
   const given = query.getAll('sslmode').map((mode): [name: string, mode: string] => ['sslmode', mode]);
@@ -19,13 +22,15 @@ export function urlProblem(url: string, environment: NodeJS.ProcessEnv): string 
   return `there is no ${name} ${JSON.stringify(mode)}: verify-full (also said as verify-ca, require or prefer), no-verify or disable`;
 }
 
-/** Looks at where a store is to be, and asks nobody. Throws OperatorError. */
+/** Checks the location of a store without connecting to it. Throws OperatorError. */
 export function checkStore(store: string, environment: NodeJS.ProcessEnv): void {
   const problem = isPostgresUrl(store) ? urlProblem(store, environment) : undefined;
   if (problem !== undefined) throw new OperatorError(`store: ${storeName(store)}: ${problem}`);
 }
 
-/** The same URL, for the driver: all modes that it takes for `verify-full` are called so. */
+/**
+ * Returns the URL with `verify-full` in place of the modes that the driver treats as such, which avoids its warning.
+ */
 export function forDriver(url: string): string {
   const asLibpq = new URLSearchParams(queryOf(url)).get('uselibpqcompat') === 'true';
   return asLibpq ? url : url.replaceAll(VERIFYING, '$1verify-full');

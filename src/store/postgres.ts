@@ -13,37 +13,42 @@ import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
 
-/** Connections at most; one of them writes. */
+/** Maximum number of connections; one of them writes. */
 const CONNECTIONS = 8;
 
-/** How long a connection, and what it does, may take, in milliseconds: a client waits behind it. */
+/** Time limits of a connection attempt and of a transaction, in milliseconds. A client is waiting meanwhile. */
 const CONNECT_TIMEOUT = 2_000;
 const TIMEOUT = 4_000;
 
-/** After a failure nobody asks the server again for so long, in milliseconds. */
+/** After a failure, calls fail at once for this time, in milliseconds. */
 const PAUSE = 500;
 
-/** A server that forgets a transaction is thrown out of it, in milliseconds: others wait for its lock. */
+/** The database aborts a transaction that is idle for this time, in milliseconds, because others wait for its lock. */
 const IDLE_IN_TRANSACTION = 10_000;
 
-/** Tries of a transaction that met another one, or whose connection was gone before it was committed. */
+/**
+ * Maximum number of tries of a transaction that conflicted with another one or lost its connection before the commit.
+ */
 const TRIES = 3;
 
-/** Number of the advisory lock that whoever writes holds: "PANA". */
+/** Key of the advisory lock of the writing server: "PANA". */
 const WRITER = 0x50414e41;
 
-/** The same for whoever migrates: Kysely's number, since earlier versions used its migrator. */
+/** Key of the advisory lock for migrations. It is Kysely's, because earlier versions used Kysely's migrator. */
 const MIGRATOR = '3853314791062309107';
 
 const INT8 = 20;
 
-/** bigint as a number: times in milliseconds and counts are all below 2^53. */
+/** Parses bigint as a number: times in milliseconds and counts are all below 2^53. */
 const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
     oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
 };
 
-/** A client that finds a password where libpq would, also in the file: pg's own way says on stderr that it is going to go. */
+/**
+ * A client that searches passwords as libpq does, including the password file. The driver's own search prints a
+ * deprecation warning.
+ */
 class Client extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
@@ -51,22 +56,22 @@ class Client extends pg.Client {
     if (own.password !== null) return;
     own.password = (place: PasswordPlace) =>
       passwordFromFile(place).catch((error: unknown) => {
-        // The server goes on waiting for a password, and the driver for the server.
+        // Close the connection: otherwise the server waits for a password, and the driver for the server.
         setImmediate(() => own.connection.stream.destroy());
         throw error;
       });
   }
 }
 
-/** A connection with the query builder on it. */
+/** A connection with its query builder. */
 interface Session {
   readonly db: Db;
   readonly run: (text: string) => Promise<unknown>;
 }
 
 /**
- * A PostgreSQL database, which several servers may share. Whoever writes holds an advisory lock: writers take turns as they
- * do in SQLite, so that what is right there is right here.
+ * A PostgreSQL database, which several servers may share. Writers hold an advisory lock, so they take turns as with
+ * SQLite, and the same operations are correct on both.
  */
 export class PostgresBackend implements Backend {
   readonly concurrent = true;
@@ -75,10 +80,13 @@ export class PostgresBackend implements Backend {
   readonly #pool: pg.Pool;
   readonly #sessions = new WeakMap<pg.PoolClient, Session>();
   #downUntil = 0;
-  /** When something worked last. */
+  /** When a transaction last succeeded. */
   #worked = 0;
   #problem = '';
-  /** How a transaction begins. Settings of a whole connection are no use: a pool before the database shares it with others. */
+  /**
+   * The start of each transaction. Settings are made per transaction, because a connection pooler shares connections
+   * with others.
+   */
   #begin = `${TRANSACTION}; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION}`;
   warnings: readonly string[] = [];
 
@@ -93,11 +101,11 @@ export class PostgresBackend implements Backend {
       keepAlive: true,
       types,
     });
-    // A connection that breaks while nobody uses it: the next one to be used is another.
+    // An idle connection was lost. The pool replaces it.
     this.#pool.on('error', () => undefined);
   }
 
-  /** Opens a database with its schema brought up to date. Rejects with DatabaseError. */
+  /** Opens a database and migrates its schema. Rejects with DatabaseError. */
   static async open(url: string): Promise<PostgresBackend> {
     const name = storeName(url);
     const problem = urlProblem(url, process.env);
@@ -158,7 +166,7 @@ export class PostgresBackend implements Backend {
             await run('SAVEPOINT job');
             const [outcome] = await Promise.allSettled([job(db)]);
             const failed = outcome.status === 'rejected';
-            // Nothing more can be said on a connection that is gone, or to a database that cannot be used.
+            // The connection or database cannot be used any further.
             if (failed && outcome.reason instanceof DatabaseError) throw outcome.reason;
             await run(failed ? 'ROLLBACK TO job; RELEASE job' : 'RELEASE job');
             outcomes.push(outcome);
@@ -168,7 +176,7 @@ export class PostgresBackend implements Backend {
           return outcomes;
         });
       } catch (error) {
-        // Whether a commit that broke off has happened is not known: it is not tried again.
+        // If COMMIT failed, it is unknown whether the transaction was committed, so it is not retried.
         if (ends || attempt === TRIES || !(error instanceof Interrupted)) throw error;
       }
     }
@@ -193,7 +201,7 @@ export class PostgresBackend implements Backend {
     });
   }
 
-  /** The database's, which is one for all servers. */
+  /** The database's clock, which all servers share. */
   async wallClock(db?: Db): Promise<number> {
     if (!db) return this.#with(TIMEOUT, (session) => this.wallClock(session.db));
     const clock = sql<{ now: number }>`SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`;
@@ -203,11 +211,11 @@ export class PostgresBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    // A server that hangs is not waited for: the connections go with their thread.
+    // Do not wait for a server that hangs: the connections end with this thread.
     await Promise.race([this.#pool.end(), delay(CONNECT_TIMEOUT)]);
   }
 
-  /** Runs something on a connection of its own; one on which it fails, or takes too long, is not used again. */
+  /** Runs work on its own connection. If the work fails or times out, the connection is closed. */
   async #with<T>(timeout: number | undefined, work: (session: Session) => Promise<T>): Promise<T> {
     if (performance.now() < this.#downUntil) throw this.#down();
     let client: pg.PoolClient;
@@ -264,13 +272,13 @@ export class PostgresBackend implements Backend {
 
   #late(timeout: number, started: number): DatabaseError {
     this.#problem = `no answer in ${timeout / 1000} s`;
-    // What hangs since before others worked again says nothing of now.
+    // A call that began before others succeeded does not show that the database is down now.
     if (this.#worked < started) this.#downUntil = performance.now() + PAUSE;
     return this.#down();
   }
 }
 
-/** Whether trying again changes nothing: no password, a URL that is none, a file of its that cannot be read. */
+/** Whether a retry cannot help: no password, an invalid URL, or a certificate file that cannot be read. */
 function isOperators(error: unknown): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException;
   return error instanceof PasswordError || code === 'ERR_INVALID_URL' || syscall === 'open';

@@ -16,14 +16,14 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** A store holds the secret of home addresses and the keys of session tickets. */
+/** Access for the owner only: a store contains the secret behind home addresses and the ticket keys. */
 const PRIVATE = 0o600;
 const OTHERS = 0o077;
 
-/** What SQLite keeps beside a file while somebody has it open. */
+/** Suffixes of the files that SQLite keeps beside an open database. */
 export const BESIDE = ['-wal', '-shm'] as const;
 
-/** Where a file is, or is going to be, whatever links lead to it. */
+/** Resolves the symbolic links of a path, even if the file does not exist yet. */
 export function placeOf(path: string): string {
   const target = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()
     ? resolve(dirname(path), readlinkSync(path))
@@ -31,7 +31,10 @@ export function placeOf(path: string): string {
   return existsSync(target) ? realpathSync(target) : target;
 }
 
-/** Makes an empty file that nobody but its owner may use, whatever the umask; whether it was not there. Throws the system's error. */
+/**
+ * Creates an empty file with access for its owner only, whatever the umask. Returns false if it exists. Throws the
+ * system's error.
+ */
 export function makePrivate(path: string, belongsToFolder: boolean): boolean {
   let descriptor: number;
   try {
@@ -49,7 +52,7 @@ export function makePrivate(path: string, belongsToFolder: boolean): boolean {
   return true;
 }
 
-/** Takes a file, and what SQLite keeps beside it, from all but its owner. Throws the system's error. */
+/** Removes the access of others to a file and the files that SQLite keeps beside it. Throws the system's error. */
 export function restrict(path: string): void {
   for (const name of [path, ...BESIDE.map((ending) => path + ending)]) {
     const status = statSync(name, { throwIfNoEntry: false });
@@ -58,15 +61,17 @@ export function restrict(path: string): void {
 }
 
 /**
- * What root makes belongs to whom its folder belongs to: an operator's command may come before the server, which runs as
- * another user. An empty file of root's was left by one that was killed. SQLite itself gives the files beside it the same owner.
+ * Changes the owner of a file that root created to the owner of its folder, because an operator may run a command as
+ * root before the server runs as another user. Only an empty file is changed, left by a process that was killed. SQLite
+ * itself gives the files beside it the same owner.
  */
 export function giveToFolderOwner(path: string): void {
   if (process.geteuid?.() !== 0 || statSync(dirname(path)).uid === 0) return;
   const found = lstatSync(path, { throwIfNoEntry: false });
-  // Closing a descriptor of a file gives up this process's locks on it: only where nobody can have any yet.
+  // Closing a descriptor of a file releases this process's locks on it, so only files that nobody can have locked are
+  // opened.
   if (!found?.isFile() || found.uid !== 0 || found.size !== 0) return;
-  // That user may have put something else there by now: not what a link leads to, nor what has another name.
+  // That user may have replaced the file meanwhile: do not follow links or touch a file with another name.
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const { nlink, uid, size } = fstatSync(descriptor);
@@ -87,7 +92,10 @@ function mayChange(owner: number): boolean {
   return user === 0 || user === owner;
 }
 
-/** Has a folder on disk as it is: a name in it that was made or changed outlasts a power failure. Throws the system's error. */
+/**
+ * Writes a folder's entries to disk, so that a created or renamed file survives a power failure. Throws the system's
+ * error.
+ */
 export function syncFolder(path: string): void {
   const descriptor = openSync(path, constants.O_RDONLY);
   try {
@@ -97,11 +105,11 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** Knows whether names still lead to the files that were opened by them. */
+/** Checks whether paths still lead to the files that were opened. */
 export class OpenedFiles {
   readonly #files: ReadonlyMap<string, BigIntStats>;
 
-  /** A file, and what is beside it by now. */
+  /** `path`: the database. The files that exist beside it now are included. */
   constructor(path: string) {
     const names = [path, ...BESIDE.map((ending) => path + ending)];
     this.#files = new Map(
@@ -112,7 +120,7 @@ export class OpenedFiles {
     );
   }
 
-  /** What was deleted or replaced, for people; undefined: nothing. */
+  /** Which file was deleted or replaced, as text; undefined if none. */
   problem(): string | undefined {
     for (const [name, { dev, ino }] of this.#files) {
       const now = statSync(name, { bigint: true, throwIfNoEntry: false });

@@ -32,15 +32,15 @@ export { plainSubscriber };
 
 export type StoreErrorCode = CodeOf<'StoreError'>;
 
-/** What an operator asked for cannot be; the message says why, for them. */
+/** A request of an operator is invalid; the message states why. */
 export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError';
 }
 
-/** What of a home agent can be changed; an empty target is none. */
+/** Changes of a home agent; an empty target removes it. */
 export type HomeAgentChange = Partial<Pick<HomeAgent, 'capacity' | 'weight' | 'target' | 'ike' | 'state'>>;
 
-/** What of a subscriber can be changed; null: no longer. */
+/** Changes of a subscriber; null resets a setting. */
 export type SubscriberChange = {
   readonly [K in
     | 'homeAgent'
@@ -55,13 +55,13 @@ export type SubscriberChange = {
 export interface AuditEntry {
   readonly at: number;
   readonly who: string;
-  /** Name of the operation. */
+  /** The name of the operation. */
   readonly what: string;
-  /** Its arguments in JSON. */
+  /** The arguments of the operation in JSON. */
   readonly detail: string;
 }
 
-/** A key of TLS session tickets: 96 hexadecimal digits. `validFor`: milliseconds that it is still good. */
+/** A TLS session ticket key: 96 hexadecimal digits. `validFor`: its remaining lifetime in milliseconds. */
 export interface TicketKey {
   readonly value: string;
   readonly validFor: number;
@@ -75,22 +75,22 @@ export interface StoreStatistics {
   readonly takeovers: number;
 }
 
-/** Items in one answer, unless fewer are asked for. */
+/** Default page size. */
 export const MAX_PAGE = 5_000;
 
-/** A list in parts: `next` is where the following part begins, undefined after the last one. */
+/** A page of a list. `next`: the start of the next page; undefined on the last one. */
 export interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | undefined;
 }
 
-/** A home address and who had it. Times: milliseconds since 1970, UTC. */
+/** A past or current assignment of a home address. Times: milliseconds since 1970, UTC. */
 export interface HeldLease {
   readonly homeAddress: string;
   readonly nai: string;
-  /** Its name. */
+  /** The name of the home agent. */
   readonly homeAgent: string;
   readonly acquiredAt: number;
-  /** Undefined: it is still held. */
+  /** Undefined: still assigned. */
   readonly endedAt: number | undefined;
 }

@@ -6,29 +6,29 @@ import type { Schema } from './schema.js';
 
 export type Db = Kysely<Schema>;
 
-/** What operations know besides the database. */
+/** The environment of an operation besides the database. */
 export interface Context {
-  /** Milliseconds since 1970, UTC, by the store's clock: now, and when the operation was asked for. */
+  /** Milliseconds since 1970, UTC, by the store's clock: now, and when the operation was requested. */
   now(): number;
   asked(): number;
-  /** So many octets from a generator that is fit for keys. */
+  /** Returns this many octets from a cryptographically secure generator. */
   random(octets: number): Uint8Array;
 }
 
-/** Whether a column holds a text anywhere, without regard to case: LIKE alone has regard to it in PostgreSQL. */
+/** Whether a column contains a text, ignoring case. A plain LIKE is case-sensitive in PostgreSQL. */
 export function contains(column: string, text: string) {
   const pattern = `%${text.replaceAll(/[!%_]/g, '!$&')}%`;
   return sql<boolean>`lower(${sql.ref(column)}) LIKE lower(${pattern}) ESCAPE '!'`;
 }
 
-/** A page of what was asked for with one more than `limit`. */
+/** Makes a page of rows that were queried with one more than `limit`. */
 export function pageOf<T>(found: readonly T[], limit: number, key: (item: T) => string): Page<T> {
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return { items, next: found.length > limit && last !== undefined ? key(last) : undefined };
 }
 
-/** Where a page of numbered rows begins. Throws StoreError. */
+/** Parses the start of a page of numbered rows. Throws StoreError. */
 export function placeOf(from: string): number {
   const place = Number(from);
   if (Number.isInteger(place)) return place;
@@ -44,7 +44,7 @@ export async function release(db: Db, lease: LeaseRow, now: number): Promise<voi
   if (gone.numDeletedRows === 0n) return;
   await db
     .updateTable('lease_history')
-    // The clocks of two servers may be a little apart.
+    // The clocks of two servers may differ slightly.
     .set({ ended_at: Math.max(now, lease.acquired_at) })
     .where('hoa', '=', lease.hoa)
     .where('ended_at', 'is', null)
@@ -56,7 +56,7 @@ export async function release(db: Db, lease: LeaseRow, now: number): Promise<voi
     .execute();
 }
 
-/** What is written down of a subscriber but its name, its pinned home agent and its past: also in a row of an import. */
+/** Columns of a subscriber's policy, which rows of an import also have. */
 export const POLICY = [
   'enabled',
   'mip6',
@@ -160,14 +160,14 @@ export async function requireHomeAgent(db: Db, name: string): Promise<{ id: numb
   return agent;
 }
 
-/** Whether an address, in canonical text, is one of a home link: not another link's, and not the home agent's own. */
+/** Whether an address (canonical text) is on this home link and is not the home agent's own. */
 export function isOnLink(hoa: string, agent: { readonly address: string; readonly prefix: string }): boolean {
   const prefix = parsePrefix(agent.prefix)?.subarray(0, 8);
   const address = parseAddress(hoa);
   return hoa !== agent.address && address !== undefined && prefix?.every((octet, i) => octet === address[i]) === true;
 }
 
-/** The 16 octets of `prefix/64`, with nothing behind the prefix. */
+/** The 16 octets of `prefix/64`. Undefined if bits after the prefix are set. */
 export function parsePrefix(text: string): Uint8Array | undefined {
   const [address = '', length] = text.split('/');
   const octets = length === '64' ? parseAddress(address) : undefined;
@@ -176,8 +176,8 @@ export function parsePrefix(text: string): Uint8Array | undefined {
 }
 
 /**
- * Whether a session is another subscriber's. It stays so to its end: a certificate of somebody else that comes in a
- * re-authentication would leave lease, history and what the administrator sees with the one who began it.
+ * Whether a session belongs to another subscriber. A session keeps its subscriber to its end: if a re-authentication
+ * could bring another subscriber's certificate, lease, history and displayed sessions would be wrong.
  */
 export async function isOfOther(db: Db, sessionId: string, subscriber: number): Promise<boolean> {
   const row = await db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId).executeTakeFirst();

@@ -1,26 +1,29 @@
 import { type ColumnDefinitionBuilder, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
 
-/** Flags are 0 and 1, times milliseconds since 1970 in UTC, addresses canonical text: what SQLite and PostgreSQL share. */
+/**
+ * Flags are 0 and 1, times are milliseconds since 1970 UTC, addresses are canonical text. SQLite and PostgreSQL both
+ * support these types.
+ */
 export interface Schema {
   subscribers: {
     id: Generated<number>;
-    /** In lower case. */
+    /** Lower case. */
     nai: string;
     enabled: number;
     mip6: number;
     local_ha: number;
-    /** `msk`, `emsk`, or null: as the server is configured. */
+    /** `msk`, `emsk`, or null for the server's default. */
     psk_root: string | null;
     home_agent_id: number | null;
     hoa: string | null;
     session_lifetime: number | null;
-    /** In lower case: the name in the certificate, where it is not the NAI. */
+    /** The name in the certificate, if it is not the NAI. Lower case. */
     certificate_name: string | null;
-    /** 64 hexadecimal digits, lower case: only this certificate. */
+    /** The only accepted certificate: 64 hexadecimal digits, lower case. */
     certificate_sha256: string | null;
-    /** `one`: a second session is refused while the first lives; `replace`: it takes the lease over. */
+    /** `one`: a second session is refused while one exists. `replace`: it takes over the lease. */
     sessions: 'one' | 'replace';
-    /** How often a session took the lease of another that had not ended. */
+    /** Number of sessions that took over the lease of a session that had not ended. */
     takeovers: number;
     created_at: number;
   };
@@ -32,12 +35,14 @@ export interface Schema {
     prefix: string;
     capacity: number;
     weight: number;
-    /** Leases that exist, kept with them: assignment never counts. */
+    /** Number of leases, maintained with each change, so that an assignment need not count. */
     leases: number;
     state: 'up' | 'draining' | 'down';
     target: string | null;
     ike: string;
-    /** Host of the server whose probe failed, and when it last did; null: it answers, or nobody asks. */
+    /**
+     * Host of the server whose probe failed, and when it last failed. Null: the home agent answers, or is not probed.
+     */
     failed_by: string | null;
     failed_at: number | null;
     created_at: number;
@@ -46,7 +51,7 @@ export interface Schema {
     hoa: string;
     subscriber_id: number;
     home_agent_id: number;
-    /** The newest session of the subscriber: only its end releases the lease. */
+    /** The newest session of the subscriber. Only the end of this session releases the lease. */
     session_id: string;
     acquired_at: number;
     expires_at: number;
@@ -54,7 +59,9 @@ export interface Schema {
   sessions: {
     id: string;
     subscriber_id: number;
-    /** Origin-Host of the PAA, its Origin-Realm, and its Origin-State-Id, which grows when it forgets its sessions. */
+    /**
+     * Origin-Host, Origin-Realm and Origin-State-Id of the PAA. The last one increases when the PAA loses its sessions.
+     */
     origin: string;
     origin_realm: string | null;
     origin_state: number | null;
@@ -62,19 +69,22 @@ export interface Schema {
     kind: string | null;
     ha: string | null;
     hoa: string | null;
-    /** Serial number of the certificate: hexadecimal, lower case, without leading zeros; null before it was kept. */
+    /**
+     * The certificate: its issuer's identifier, a colon, and its serial number (lower-case hexadecimal without leading
+     * zeros). Rows of older versions have only the serial number, or null.
+     */
     serial: string | null;
     started_at: number;
     expires_at: number;
   };
-  /** Who had which home address when, by names that outlive their rows. */
+  /** The history of home addresses. It uses names, which outlive the rows that they name. */
   lease_history: {
     id: Generated<number>;
     hoa: string;
     nai: string;
     home_agent: string;
     acquired_at: number;
-    /** Null: it still has it. */
+    /** Null: still assigned. */
     ended_at: number | null;
   };
   /** Administrative changes. */
@@ -82,14 +92,14 @@ export interface Schema {
     id: Generated<number>;
     at: number;
     who: string;
-    /** Name of the operation. */
+    /** The name of the operation. */
     what: string;
-    /** Its arguments in JSON; no secret is ever one. */
+    /** The arguments of the operation in JSON. They never contain secrets. */
     detail: string;
   };
-  /** Keys of TLS session tickets, shared by the servers of the store: 96 hexadecimal digits. */
+  /** TLS session ticket keys, shared by the servers of the store: 96 hexadecimal digits. */
   ticket_keys: { id: Generated<number>; valid_from: number; value: string };
-  /** Subscribers of an import that is not finished; all or none become subscribers. */
+  /** Subscribers of an unfinished import, which are added all or none. */
   import_rows: {
     import_id: string;
     /** Line in the file. */
@@ -99,7 +109,7 @@ export interface Schema {
     mip6: number;
     local_ha: number;
     psk_root: string | null;
-    /** Name. */
+    /** The name of the home agent. */
     home_agent: string | null;
     hoa: string | null;
     session_lifetime: number | null;
@@ -119,7 +129,7 @@ export function isPostgres(db: Kysely<unknown> | Kysely<Schema>): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter;
 }
 
-/** A number that the database gives: SQLite's AUTOINCREMENT, PostgreSQL's identity. */
+/** A generated number: AUTOINCREMENT in SQLite, an identity column in PostgreSQL. */
 function identity(db: Kysely<unknown>): Build {
   return (column) =>
     isPostgres(db) ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
@@ -152,7 +162,7 @@ const first: Migrate = async (db) => {
     .addColumn('psk_root', 'text')
     .addColumn('home_agent_id', 'integer', (column) => column.references('home_agents.id'))
     .addColumn('hoa', 'text')
-    // Seconds up to 2^32: what SQLite calls integer is wide enough.
+    // Seconds up to 2^32, which SQLite's integer can hold.
     .addColumn('session_lifetime', isPostgres(db) ? 'bigint' : 'integer')
     .addColumn('created_at', 'bigint', (column) => column.notNull())
     .execute();
@@ -205,7 +215,7 @@ const history: Migrate = async (db) => {
   await db.schema.createIndex('history_by_address').on('lease_history').columns(['hoa', 'acquired_at']).execute();
   await db.schema.createIndex('history_by_subscriber').on('lease_history').columns(['nai', 'acquired_at']).execute();
   await db.schema.createIndex('history_by_end').on('lease_history').column('ended_at').execute();
-  // What is held when the history begins.
+  // The history begins with the current leases.
   await sql`INSERT INTO lease_history (hoa, nai, home_agent, acquired_at, ended_at)
     SELECT leases.hoa, subscribers.nai, home_agents.name, leases.acquired_at, NULL FROM leases
     JOIN subscribers ON subscribers.id = leases.subscriber_id
@@ -267,12 +277,12 @@ const operator: Migrate = async (db) => {
     .execute();
 };
 
-/** A home address is always one subscriber's: looked up, not unique, since an earlier version took it twice. */
+/** An address is pinned to one subscriber. The index is not unique, because earlier versions accepted duplicates. */
 const pins: Migrate = async (db) => {
   await db.schema.createIndex('subscribers_by_home_address').on('subscribers').column('hoa').execute();
 };
 
-/** PostgreSQL's integer has 31 bits: a million leases a day would use up their numbers in six years. */
+/** PostgreSQL's integer has 31 bits. A million leases a day would exhaust it in six years. */
 const wide: Migrate = async (db) => {
   if (!isPostgres(db)) return;
   for (const table of ['lease_history', 'audit']) {
@@ -283,7 +293,7 @@ const wide: Migrate = async (db) => {
   }
 };
 
-/** In their order; a released one is never changed. Each runs in one transaction. */
+/** The migrations in order. A released migration is never changed. Each runs in one transaction. */
 export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0001-first': first,
   '0002-origin': origin,
@@ -293,5 +303,5 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0006-wide': wide,
 };
 
-/** Names of the migrations that this version knows. */
+/** Names of the migrations that this version contains. */
 export const KNOWN_MIGRATIONS: readonly string[] = Object.keys(MIGRATIONS);

@@ -2,14 +2,14 @@ import { toHex } from '../protocol/bytes/octets.js';
 import type { Host } from '../runtime/system/host.js';
 import type { Db } from './rows.js';
 
-/** Octets of the secret behind home addresses. */
+/** Size of the secret behind home addresses in octets. */
 const LENGTH = 32;
 
 export function freshSecret(random: Host['random']): string {
   return toHex(random(LENGTH));
 }
 
-/** Makes the secret behind home addresses, once for a store. */
+/** Creates the secret behind home addresses, once per store. */
 export async function ensureSecret(db: Db, random: Host['random']): Promise<void> {
   await db
     .insertInto('meta')
@@ -18,7 +18,7 @@ export async function ensureSecret(db: Db, random: Host['random']): Promise<void
     .execute();
 }
 
-/** Writes the secret as it is: whether the database has room for what is written. */
+/** Writes the unchanged secret, to test whether the database has room. */
 export async function rewriteSecret(db: Db): Promise<void> {
   await db
     .updateTable('meta')

@@ -4,7 +4,7 @@ import type { Lease, Page, Session } from './records.js';
 import { MAX_PAGE } from './records.js';
 import { type Context, type Db, leases, pageOf, release, toLease } from './rows.js';
 
-/** Who is in. */
+/** Operations on sessions. */
 export const sessionOperations = {
   /** The PAA of a session, by its Origin-Host; undefined if there is no such session. */
   originOfSession: internal({
@@ -16,8 +16,8 @@ export const sessionOperations = {
   }),
 
   /**
-   * The end of a session; its lease comes back only if no newer session has taken it over. With `origin` only if that is
-   * its PAA: a session of another one, or what is left of a session that is gone, stays as it is.
+   * Ends a session. Its lease is released unless a newer session took it over. With `origin`, ends it only if that is
+   * its PAA; otherwise nothing changes.
    */
   endSession: internal({
     kind: 'write',
@@ -41,8 +41,8 @@ export const sessionOperations = {
   }),
 
   /**
-   * By Session-Id; if named those of one Session-Id or subscriber, on the home agent with one address or name, at one PAA,
-   * with one of some certificates or one of an issuer, or of subscribers that are disabled. `from` where a page before this one ended.
+   * Lists sessions by Session-Id. Filters: `of` (a Session-Id or subscriber), `homeAgent` (address or name), `paa`,
+   * `certificates`, `certificateIssuer`, `disabled` (subscribers that are disabled). `from`: end of the previous page.
    */
   listSessions: administrative({
     kind: 'read',
@@ -99,8 +99,8 @@ export const sessionOperations = {
   }),
 
   /**
-   * A PAA that has restarted has forgotten its sessions (RFC 6733 8.16). Their leases stay for `leasesFor` milliseconds: the
-   * nodes come back and get the same again. How many there were.
+   * Ends the sessions of a PAA that has restarted and lost them (RFC 6733 8.16). Their leases stay for `leasesFor`
+   * milliseconds, because the nodes return and get the same addresses. Returns the number of sessions.
    */
   endSessionsOf: internal({
     kind: 'write',
@@ -130,12 +130,15 @@ export const sessionOperations = {
   }),
 } as const;
 
-/** A certificate as it stands in a row, and as it stood there before rows had its issuer: that session may be revoked too. */
+/**
+ * A certificate as stored now, and as stored before rows contained the issuer. Sessions of the old form may be revoked
+ * too.
+ */
 function withOld(certificate: string): string[] {
   return [certificate, serialOf(certificate)];
 }
 
-/** The serial number of a certificate as it stands in a row: behind its issuer's identifier, alone in old ones. */
+/** The serial number of a stored certificate: after the issuer's identifier, or alone in old rows. */
 function serialOf(certificate: string): string {
   return certificate.slice(certificate.indexOf(':') + 1);
 }

@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseError } from './database-error.js';
 
-/** Result codes of SQLite, without what is behind the second underscore, that say that the file cannot be used, not that a query is wrong. */
+/** Primary result codes of SQLite that mean an unusable file, not a wrong query. */
 const LOST = new Set([
   'SQLITE_PERM',
   'SQLITE_BUSY',
@@ -18,7 +18,10 @@ const LOST = new Set([
   'SQLITE_AUTH',
 ]);
 
-/** What the driver threw, as DatabaseError where it says something about the file; all else is a fault of ours, and stays. */
+/**
+ * Converts an error of the driver to DatabaseError if it concerns the file. Any other error is a fault and is returned
+ * as it is.
+ */
 export function asDatabaseError(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: unknown; message?: string };
   if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return error;
@@ -33,7 +36,7 @@ export function asDatabaseError(error: unknown, path: string): unknown {
   });
 }
 
-/** What the driver threw as it opened a file. */
+/** Converts an error of opening a file. */
 export function cannotOpen(path: string, error: unknown): DatabaseError {
   const known = asDatabaseError(error, path);
   const isFull = known instanceof DatabaseError && known.code === 'ERR_STORE_FULL';
@@ -41,7 +44,7 @@ export function cannotOpen(path: string, error: unknown): DatabaseError {
   return new DatabaseError(code, `cannot open the database ${path}: ${reason}`, { cause: error });
 }
 
-/** Where SQLite cannot lengthen the file that it shares with others it says only that something went wrong. */
+/** Whether the disk is full. If SQLite cannot extend its shared-memory file, it reports only an I/O error. */
 function isFull(path: string): boolean {
   try {
     return statfsSync(dirname(path)).bavail === 0;

@@ -1,4 +1,7 @@
-/** A look at a wall clock, in milliseconds since 1970, UTC: it was `wall` at some moment from `before` to `after`. */
+/**
+ * A reading of a wall clock: it showed `wall` (milliseconds since 1970, UTC) at some moment between `before` and
+ * `after`.
+ */
 export interface Reading {
   readonly wall: number;
   /** Milliseconds of a monotonic clock. */
@@ -6,27 +9,30 @@ export interface Reading {
   readonly after: number;
 }
 
-/** A wall clock that is off by more, in milliseconds, was set; by less, it is followed. */
+/** A deviation of the wall clock above this counts as a step; a smaller one is followed. Milliseconds. */
 export const TOLERANCE = 1_000;
 
-/** The clocks of two servers are so many milliseconds apart at most: what is further is no question of order. */
+/**
+ * Maximum difference between the clocks of two servers, in milliseconds. A larger difference says nothing about the
+ * order of events.
+ */
 export const CLOCKS_APART = 10_000;
 
-/** How fast two clocks may run apart: each is steered by 500 ppm at most (RFC 5905 11.3). */
+/** Maximum drift between two clocks: each is adjusted by at most 500 ppm (RFC 5905 11.3). */
 const DRIFT = 0.001;
 
-/** A wall clock is read in whole milliseconds, or finer. */
+/** Resolution of a wall clock reading in milliseconds. */
 const RESOLUTION = 1;
 
 /**
- * The time that a store goes by: a wall clock, looked at now and then, and in between a monotonic one. So a step of the wall
- * clock is seen, and nobody goes by the new time before the store's own times have made the same step. What passes while the
- * monotonic clock stands still, as it does on a host that is suspended, looks like a step too.
+ * The clock of a store: a monotonic clock, corrected by readings of a wall clock. It thus detects a step of the wall
+ * clock, and uses the new time only after the store's times have been shifted. Time during which the monotonic clock
+ * stands still, as on a suspended host, looks like a step too.
  */
 export class StoreClock {
-  /** The time is this more than the monotonic clock. */
+  /** Difference between the time and the monotonic clock. */
   #offset: number;
-  /** When the wall clock was looked at, by the monotonic one. */
+  /** When the wall clock was last read, by the monotonic clock. */
   #looked: number;
   #last = Number.NEGATIVE_INFINITY;
 
@@ -36,22 +42,25 @@ export class StoreClock {
     this.#looked = middle;
   }
 
-  /** Whole milliseconds since 1970, UTC, at this time of the monotonic clock. */
+  /** The time at this moment of the monotonic clock: whole milliseconds since 1970, UTC. */
   at(monotonic: number): number {
     return Math.floor(monotonic + this.#offset);
   }
 
-  /** The same for now: never less than before. */
+  /** The present time, which never decreases. */
   now(monotonic: number): number {
     this.#last = Math.max(this.#last, this.at(monotonic));
     return this.#last;
   }
 
-  /** The step that the wall clock has made, in whole milliseconds; 0: none, and the wall clock is followed. */
+  /**
+   * Compares with a reading. Returns the step that the wall clock has made, in whole milliseconds; 0: no step, and the
+   * clock follows the wall clock.
+   */
   look(reading: Reading): number {
     const { before, after, wall } = reading;
     const middle = middleOf(reading);
-    // A look that took long leaves much open: what agrees with it changes nothing.
+    // A slow reading is imprecise: a deviation within its uncertainty changes nothing.
     const possible = Math.min(Math.max(this.#offset, wall - after), wall + RESOLUTION - before);
     const apart = Math.abs(possible - this.#offset);
     if (apart > TOLERANCE + DRIFT * (middle - this.#looked)) return Math.round(wall - middle - this.#offset);
@@ -60,7 +69,7 @@ export class StoreClock {
     return 0;
   }
 
-  /** Goes by the wall clock as it is, whatever step that is. */
+  /** Adopts the wall clock, including a step. */
   set(reading: Reading): void {
     const middle = middleOf(reading);
     this.#offset = reading.wall - middle;

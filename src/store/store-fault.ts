@@ -1,9 +1,9 @@
 import { CodedError } from '../errors/coded-error.js';
 
-/** An operation failed by a fault of ours; it says nothing about the database. */
+/** A store operation failed because of a fault in this program, not because of the database. */
 export class StoreFault extends CodedError<'ERR_STORE_FAULT'> {
   override readonly name = 'StoreFault';
-  /** Where it was thrown. */
+  /** The stack of the original error. */
   override readonly stack: string;
 
   constructor(message: string, stack: string) {

@@ -9,15 +9,15 @@ import { BESIDE, makePrivate, placeOf, syncFolder } from './private-file.js';
 import { cannotOpen } from './sqlite-errors.js';
 import { StoreLock } from './store-lock.js';
 
-/** Pages copied at a time: the server writes in between. */
+/** Number of pages copied at a time. The server can write in between. */
 const PAGES = 1000;
 
-/** Share of the pages that is copied, from 0 to 1. */
+/** The share of pages copied so far, from 0 to 1. */
 export type OnProgress = (part: number) => void;
 
 /**
- * Copies a store to a file that is not there yet, for its owner alone, also while a server writes to the store: SQLite's
- * online backup. Rejects with DatabaseError.
+ * Copies a store to a new file with access for its owner only, even while a server writes to the store (SQLite's online
+ * backup). Rejects with DatabaseError.
  */
 export async function backUp(store: string, to: string, onProgress: OnProgress): Promise<void> {
   if (existsSync(to)) throw new DatabaseError('ERR_STORE_OPEN', `${to} is there already`);
@@ -25,8 +25,8 @@ export async function backUp(store: string, to: string, onProgress: OnProgress):
 }
 
 /**
- * Puts a backup in the place of a store that nobody has open; nobody may open it meanwhile. Rejects with DatabaseError, and
- * then changes nothing.
+ * Replaces a store by a backup. No process may have the store open. Rejects with DatabaseError and then changes
+ * nothing.
  */
 export async function restore(from: string, store: string, onProgress: OnProgress): Promise<void> {
   const backup = open(from);
@@ -50,7 +50,7 @@ export async function restore(from: string, store: string, onProgress: OnProgres
   }
 }
 
-/** Under another name first; `isOwners`: the copy goes with its folder. */
+/** Copies to a temporary name first, then renames. `isOwners`: the copy gets the owner of its folder. */
 async function copy(from: string, to: string, onProgress: OnProgress, isOwners = false): Promise<void> {
   const source = open(from);
   const part = `${to}.new`;
@@ -75,7 +75,7 @@ async function copy(from: string, to: string, onProgress: OnProgress, isOwners =
   }
 }
 
-/** A copy of a file in WAL mode would have files beside it as soon as somebody reads it. A server sets its mode again. */
+/** Leaves WAL mode, so that no files appear beside the copy when it is read. A server sets WAL mode again. */
 function standAlone(path: string): void {
   const file = new Database(path, { fileMustExist: true });
   try {
@@ -86,8 +86,8 @@ function standAlone(path: string): void {
 }
 
 /**
- * What SQLite keeps beside a file belongs to that file, and would ruin another one in its place. It goes into its file first:
- * so a power failure at any moment leaves the whole old store or the whole new one.
+ * Writes the journal of the old database into it and removes the journal files, which would corrupt a new database in
+ * its place. A power failure at any moment leaves either the old or the new store complete.
  */
 async function emptyJournal(path: string): Promise<void> {
   try {
@@ -98,7 +98,7 @@ async function emptyJournal(path: string): Promise<void> {
       old.close();
     }
   } catch {
-    // It was no database any more: nothing of it is worth keeping.
+    // The old file is not a database, so nothing in it is worth keeping.
   }
   for (const ending of BESIDE) await rm(path + ending, { force: true });
 }
@@ -106,7 +106,7 @@ async function emptyJournal(path: string): Promise<void> {
 function open(path: string): Database.Database {
   try {
     const file = new Database(path, { readonly: true, fileMustExist: true });
-    // A file that is no database shows at the first look.
+    // Only the first query detects a file that is not a database.
     file.prepare('SELECT count(*) FROM sqlite_master').get();
     return file;
   } catch (error) {

@@ -2,15 +2,15 @@ import Database from 'better-sqlite3';
 import { DatabaseError } from './database-error.js';
 import { giveToFolderOwner, makePrivate, restrict } from './private-file.js';
 
-/** `server`: nobody else has the store. `command`: an operator's command, as many as there are, and no server. */
+/** `server`: exclusive use. `command`: an operator's command; several may run, but no server. */
 export type StoreUse = 'server' | 'command';
 
-/** How long whoever has the store is waited for, in milliseconds: commands end soon, and so does a server that is stopped. */
+/** How long to wait for the lock, in milliseconds. Commands and a stopping server end soon. */
 const PATIENCE = 3_000;
 
 /**
- * Who uses a SQLite file, by a lock on a file beside it that the system takes back when its process ends, however it ends.
- * The lock is SQLite's on an empty database: Node has none of its own.
+ * A lock on the use of a SQLite file, taken on a file beside it. The system releases it when the process ends in any
+ * way. It is SQLite's lock on an empty database, because Node has no file locks.
  */
 export class StoreLock {
   readonly path: string;
@@ -21,7 +21,7 @@ export class StoreLock {
     this.#file = file;
   }
 
-  /** Waits for others a moment. Throws DatabaseError. */
+  /** Takes the lock, waiting up to `patience` milliseconds. Throws DatabaseError. */
   static take(store: string, use: StoreUse, patience = PATIENCE): StoreLock {
     const path = `${store}-lock`;
     let file: Database.Database | undefined;

@@ -9,10 +9,10 @@ import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
 import { freshSecret } from './secret.js';
 import { CLOCKS_APART } from './store-clock.js';
 
-/** Octets of a ticket key: name, HMAC key and AES key, as Node takes them. */
+/** Size of a ticket key in octets: name, HMAC key and AES key in Node's format. */
 const TICKET_KEY = 48;
 
-/** The store itself. */
+/** Operations on the store as a whole. */
 export const storeOperations = {
   statistics: administrative({
     kind: 'read',
@@ -45,8 +45,8 @@ export const storeOperations = {
   }),
 
   /**
-   * Administrative changes, the newest first; `of` is a part of what was changed or of who did it, `from` where a page before
-   * this one ended.
+   * Lists administrative changes, newest first. `of`: part of the operation, its arguments or the operator; `from`: end
+   * of the previous page.
    */
   listAudit: administrative({
     kind: 'read',
@@ -66,8 +66,8 @@ export const storeOperations = {
   }),
 
   /**
-   * The key of TLS session tickets, the same for all servers of the store; a new one when the last is `every` milliseconds
-   * old.
+   * Returns the TLS session ticket key that all servers of the store share. Creates a new one when the last is `every`
+   * milliseconds old.
    */
   ticketKey: internal({
     kind: 'write',
@@ -84,7 +84,7 @@ export const storeOperations = {
     },
   }),
 
-  /** New leases get other home addresses from now on; those that are held stay. */
+  /** Changes the secret, so that new leases get other home addresses. Existing leases stay. */
   rotateSecret: administrative({
     kind: 'write',
     input: (z) => z.strictObject({}),

@@ -12,25 +12,25 @@ import { threadHost } from './thread-host.js';
 
 export type { ArgumentsOf, OperationName, ResultOf };
 
-/** Calls that may wait for the writer; more are refused at once. */
+/** Maximum number of pending calls; further ones are refused at once. */
 export const MAX_WAITING = 10_000;
 
-/** How long what was begun may take until a store is closed, in milliseconds. */
+/** How long closing waits for pending calls, in milliseconds. */
 const CLOSE_PATIENCE = 4_000;
 
 export interface OpenOptions {
-  /** A SQLite file has one server, and no commands beside it. */
+  /** A SQLite file has either one server or several commands. */
   readonly use?: StoreUse;
-  /** Gives the opening up at once. */
+  /** Aborts the opening. */
   readonly signal?: AbortSignal | undefined;
   readonly events?: StoreEvents;
-  /** Its monotonic clock is the same in all threads. */
+  /** Its monotonic clock must be the same in all threads. */
   readonly host?: Host;
-  /** The program of its thread, compiled: Node runs no TypeScript. */
+  /** The compiled program of the store's thread. Node runs no TypeScript. */
   readonly program?: URL;
 }
 
-/** Stands beside this file once both are compiled. */
+/** The compiled worker, in the same folder as this file when compiled. */
 const THREAD = new URL('./worker.js', import.meta.url);
 
 interface Waiting {
@@ -39,8 +39,8 @@ interface Waiting {
 }
 
 /**
- * The store in a thread of its own, since SQLite waits for the disk and PostgreSQL's answers cost time. What it does with its
- * database is StoreEngine's.
+ * The store in its own thread, because SQLite blocks while it waits for the disk, and PostgreSQL's results take time to
+ * parse. StoreEngine runs there.
  */
 export class Store implements StorePort {
   readonly #worker: Worker;
@@ -53,7 +53,7 @@ export class Store implements StorePort {
   #broken: Error | undefined;
   #isOpen = false;
   #closing = false;
-  /** Whether its thread does something that may take minutes, and who waits to hear of that. */
+  /** Whether the thread runs an operation that may take minutes, and the callers that wait to learn that. */
   #busy = false;
   readonly #whenBusy = new Set<() => void>();
   #opened: () => void = () => undefined;
@@ -74,8 +74,8 @@ export class Store implements StorePort {
   }
 
   /**
-   * Opens a SQLite file, or `postgres://…`. Rejects with DatabaseError, also when the signal comes: its thread has ended then,
-   * or does.
+   * Opens a SQLite file or `postgres://…`. Rejects with DatabaseError, also when the signal aborts; the thread then
+   * ends.
    */
   static async open(
     where: string,
@@ -90,7 +90,7 @@ export class Store implements StorePort {
       await store.#opening;
       return store;
     } catch (error) {
-      // What it has begun, such as a connection, would hold up the end of the process.
+      // The thread would delay the end of the process, for example by an open connection.
       store.#closing = true;
       store.#end();
       throw error;
@@ -108,8 +108,8 @@ export class Store implements StorePort {
   }
 
   /**
-   * Whether its thread lives, whatever the database says. It does when it has more to do than it can, or something that takes
-   * minutes: with SQLite nothing else is answered meanwhile.
+   * Whether the thread is alive, whatever the state of the database. It counts as alive when it is overloaded or runs
+   * an operation that takes minutes, because SQLite answers nothing else meanwhile.
    */
   async answers(): Promise<boolean> {
     if (this.#waiting.size >= MAX_WAITING || this.#busy) return true;
@@ -123,7 +123,7 @@ export class Store implements StorePort {
     return this.#broken === undefined;
   }
 
-  /** Ends what was begun, but does not wait for it longer than `patience` milliseconds: then its calls are rejected. */
+  /** Completes pending calls and closes the store. After `patience` milliseconds the remaining calls are rejected. */
   async close(patience = CLOSE_PATIENCE): Promise<void> {
     this.#closing = true;
     this.#flush();
@@ -133,7 +133,7 @@ export class Store implements StorePort {
     this.#end();
   }
 
-  /** Ends its thread whatever it does. One that waits for a disk ends with the process. */
+  /** Terminates the thread. If it is blocked by the disk, it ends with the process. */
   #end(): void {
     this.#break(closed());
     this.#worker.unref();
@@ -152,7 +152,7 @@ export class Store implements StorePort {
     });
   }
 
-  /** Calls of one turn go over together: waking the other thread costs more than most calls. */
+  /** Calls of one turn are sent together, because waking the other thread costs more than most calls. */
   #call(call: StoreCall): void {
     this.#calls.push(call);
     queueMicrotask(() => this.#flush());

@@ -20,15 +20,15 @@ import {
 } from './rows.js';
 import { sessionOperations } from './session-operations.js';
 
-/** What goes with a subscriber. */
+/** What was removed with a subscriber. */
 export interface RemovedSubscriber {
   readonly lease: Lease | undefined;
   readonly sessions: readonly Session[];
 }
 
-/** Who may come in. */
+/** Operations on subscribers. */
 export const subscriberOperations = {
-  /** The subscriber that a certificate belongs to, if it may come in now. */
+  /** Finds the subscriber of a certificate and decides whether it may authenticate now. */
   findSubscriber: internal({
     kind: 'read',
     async run(db: Db, { names, sha256, sessionId }: Proof, context: Context): Promise<Found> {
@@ -92,7 +92,7 @@ export const subscriberOperations = {
     },
   }),
 
-  /** Changes what is named, and nothing else. Sessions go on: ending or moving them is its caller's business. */
+  /** Changes the given settings. Existing sessions continue; the caller ends or moves them. */
   changeSubscriber: administrative({
     kind: 'write',
     input: (z) => z.strictObject({ nai: text(z), change: subscriberChange(z) }),
@@ -136,7 +136,7 @@ export const subscriberOperations = {
     },
   }),
 
-  /** By NAI. `match` is a part of it; `from` where a page before this one ended. */
+  /** Lists subscribers by NAI. `match`: part of the NAI; `from`: end of the previous page. */
   listSubscribers: administrative({
     kind: 'read',
     input: (z) =>
@@ -159,7 +159,7 @@ export const subscriberOperations = {
     },
   }),
 
-  /** One subscriber. */
+  /** Returns one subscriber. */
   showSubscriber: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ nai: text(z) }),
@@ -171,7 +171,7 @@ export const subscriberOperations = {
     },
   }),
 
-  /** Removes a subscriber with its sessions and its lease, which are returned. */
+  /** Removes a subscriber with its sessions and its lease, and returns them. */
   removeSubscriber: administrative({
     kind: 'write',
     input: (z) => z.strictObject({ nai: text(z) }),
@@ -192,7 +192,10 @@ export const subscriberOperations = {
   }),
 } as const;
 
-/** By the certificate itself, else by its names: the one that a subscriber is bound to, or its NAI. */
+/**
+ * Finds a subscriber by the certificate itself, otherwise by its names: first the name that a subscriber is bound to,
+ * then the NAI.
+ */
 async function subscriberOf(db: Db, names: readonly string[], sha256: string) {
   const bound = await subscribers(db).where('certificate_sha256', '=', sha256).executeTakeFirst();
   if (bound) return bound;
@@ -213,7 +216,7 @@ interface CertificateChange {
   readonly certificateSha256?: string | null | undefined;
 }
 
-/** A certificate or a name in it belongs to one subscriber. */
+/** Throws StoreError if another subscriber is bound to this certificate or name. */
 async function refuseTaken(
   db: Db,
   nai: string,
@@ -236,7 +239,7 @@ async function refuseTaken(
   );
 }
 
-/** A home address is always one subscriber's, and on the home link of its home agent. */
+/** Throws StoreError if another subscriber has this home address, or if it is not on the home agent's link. */
 async function checkPin(db: Db, nai: string, homeAddress: string | undefined, homeAgent: string | undefined) {
   if (homeAddress === undefined) return;
   const hoa = homeAddressOf(homeAddress);
@@ -251,7 +254,7 @@ async function checkPin(db: Db, nai: string, homeAddress: string | undefined, ho
   if (problem !== undefined) throw new StoreError('ERR_STORE_VALUE', problem);
 }
 
-/** What keeps a home address, in canonical text, from being assigned; undefined: nothing. */
+/** Why a home address (canonical text) cannot be assigned; undefined if it can. */
 export function pinProblem(
   hoa: string,
   homeAgent: string | undefined,
@@ -265,27 +268,30 @@ export function pinProblem(
   return homeAgent === undefined ? `${hoa} is on no home agent's home link` : undefined;
 }
 
-/** Seconds. Throws StoreError. */
+/** Checks a session lifetime in seconds. Throws StoreError. */
 export function lifetimeOf(seconds: number): number {
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 0xffff_fffe) return seconds;
   throw new StoreError('ERR_STORE_VALUE', `a session lifetime is a whole number of seconds from 1, not ${seconds}`);
 }
 
-/** Throws StoreError. */
+/** Normalizes a name in a certificate. Throws StoreError. */
 export function certificateNameOf(name: string): string {
   const hasControls = [...name].some((character) => character < ' ' || character === '\x7f');
   if (name.length >= 1 && name.length <= MAX_NAME && !hasControls) return name.toLowerCase();
   throw new StoreError('ERR_STORE_VALUE', `a name in a certificate has 1 to ${MAX_NAME} printable characters`);
 }
 
-/** An IPv6 address in its canonical text. Throws StoreError. */
+/** Converts an IPv6 address to canonical text. Throws StoreError. */
 export function homeAddressOf(text: string): string {
   const octets = parseAddress(text);
   if (octets?.length !== 16) throw new StoreError('ERR_STORE_VALUE', `${text} is not an IPv6 address`);
   return formatAddress(octets);
 }
 
-/** 64 digits in lower case, of what `openssl x509 -fingerprint -sha256` writes too. Throws StoreError. */
+/**
+ * Normalizes a fingerprint, as printed by `openssl x509 -fingerprint -sha256`, to 64 lower-case digits. Throws
+ * StoreError.
+ */
 export function sha256Of(text: string): string {
   const digits = text.replaceAll(':', '').toLowerCase();
   if (/^[0-9a-f]{64}$/.test(digits)) return digits;

@@ -4,25 +4,25 @@ import { DatabaseError } from './database-error.js';
 import { BOOKKEEPING } from './migrator.js';
 import { MIGRATIONS } from './schema.js';
 
-/** A table or an index, as far as two of them can differ. */
+/** The columns of each table, and the indexes. */
 interface Shape {
   readonly tables: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly indexes: ReadonlyMap<string, string>;
 }
 
-/** Tables that are no part of a schema: Kysely's migrator of earlier versions also kept a lock. */
+/** Tables outside of the schema: earlier versions used Kysely's migrator, which also kept a lock. */
 const KYSELY = new Set<string>([BOOKKEEPING, 'kysely_migration_lock']);
 
 /**
- * Rows that a migration itself writes into a table that it makes, as a condition: all others were written by somebody, and
- * such a table is not removed.
+ * Rows that a migration itself inserts into a table that it creates, as SQL conditions. A table with any other row was
+ * used and is not removed.
  */
 const OWN_ROWS: Readonly<Record<string, string>> = { lease_history: 'ended_at IS NULL' };
 
 /**
- * Earlier versions migrated SQLite statement by statement: a power failure could leave a part of `next`, which then failed
- * at each start on what was there already. Recognises exactly such a part, in the transaction that is going to run `next`,
- * and removes it. Throws DatabaseError for a schema that is neither that nor the one after `done`.
+ * Removes the part of the migration `next` that an earlier version has left behind: it migrated SQLite statement by
+ * statement, so a power failure could leave a part, on which `next` failed at each start. Runs in the transaction that
+ * will run `next`. Throws DatabaseError for a schema that is neither such a part nor the schema after `done`.
  */
 export async function clearUnfinished(
   file: Database.Database,
@@ -42,14 +42,14 @@ export async function clearUnfinished(
     );
   }
   for (const index of addedTo(before.indexes, found.indexes)) file.exec(`DROP INDEX ${quoted(index)}`);
-  // The last one first: it may refer to those before it.
+  // In reverse order, because a table may refer to earlier ones.
   for (const table of addedTo(before.tables, found.tables).reverse()) file.exec(`DROP TABLE ${quoted(table)}`);
   for (const [table, column] of addedColumns(before, found)) {
     file.exec(`ALTER TABLE ${quoted(table)} DROP COLUMN ${quoted(column)}`);
   }
 }
 
-/** The schema before `next`, and after each of its statements. */
+/** The schemas before `next` and after each of its statements. */
 async function stepsOf(done: readonly string[], next: string): Promise<Shape[]> {
   const file = new Database(':memory:');
   const steps: Shape[] = [];
@@ -79,7 +79,7 @@ async function stepsOf(done: readonly string[], next: string): Promise<Shape[]> 
   }
 }
 
-/** By what the columns and indexes are, not by the text that made them. Tables in the order in which they were made. */
+/** The schema by columns and indexes, not by the SQL text that created them. Tables in order of creation. */
 function shapeOf(file: Database.Database): Shape {
   const rows = (text: string, ...parameters: string[]) =>
     file.prepare(text).all(...parameters) as Record<string, unknown>[];
@@ -111,7 +111,7 @@ function textOf({ tables, indexes }: Shape): string {
 }
 
 function addedTo(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): string[] {
-  // What SQLite makes for a constraint goes with its table.
+  // SQLite removes the index of a constraint with its table.
   return [...after.keys()].filter((name) => !before.has(name) && !name.startsWith('sqlite_autoindex_'));
 }
 
@@ -121,7 +121,7 @@ function addedColumns(before: Shape, after: Shape): [table: string, column: stri
   );
 }
 
-/** What somebody has written where only an unfinished migration has been; undefined: nothing. */
+/** Data that was written to tables or columns of the unfinished migration; undefined if there is none. */
 function writtenIn(file: Database.Database, before: Shape, found: Shape): string | undefined {
   const any = (table: string, condition: string) =>
     file.prepare(`SELECT 1 FROM ${quoted(table)} WHERE NOT (${condition}) LIMIT 1`).get() !== undefined;

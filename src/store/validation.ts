@@ -2,12 +2,12 @@ import type { z } from 'zod';
 import { type OperationName, operations } from './operations.js';
 import { StoreError } from './records.js';
 
-/** Problems that are told at once. */
+/** Maximum number of problems in one error message. */
 const MAX_PROBLEMS = 5;
 
 const schemas = new Map<OperationName, z.ZodType>();
 
-/** The administrative operation of this name. Throws StoreError where there is none. */
+/** Returns the administrative operation of this name. Throws StoreError if it does not exist. */
 export function administrativeOperation(name: string): OperationName {
   const known = name as OperationName;
   if (Object.hasOwn(operations, name) && operations[known].administrative) return known;
@@ -15,8 +15,8 @@ export function administrativeOperation(name: string): OperationName {
 }
 
 /**
- * Arguments of an administrative operation that came from outside. The schema library is loaded by the first call. Rejects with
- * StoreError that says what is wrong where.
+ * Validates arguments from outside for an administrative operation. The first call loads the schema library. Rejects
+ * with StoreError that lists the problems.
  */
 export async function validated(operation: OperationName, given: unknown): Promise<unknown> {
   const parsed = (await schemaOf(operation)).safeParse(given);

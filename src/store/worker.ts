@@ -7,9 +7,9 @@ import { StoreError } from './records.js';
 import { StoreFault } from './store-fault.js';
 import { threadHost } from './thread-host.js';
 
-/** The store's thread: an engine, and messages in place of its promises and events. */
+/** The program of the store's thread: runs an engine and exchanges messages for its promises and events. */
 async function main(): Promise<void> {
-  // The main thread hears what a driver warns of; the terminal does not.
+  // Report driver warnings to the main thread instead of the terminal.
   process.removeAllListeners('warning');
   process.on('warning', ({ message }) => post({ type: 'warning', text: message }));
   const backend = await open(workerData as StoreThread);
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   });
 
   const replies: StoreReply[] = [];
-  /** Replies of one commit go over together: waking the other thread costs more than most operations. */
+  /** Replies of one commit are sent together, because waking the other thread costs more than most operations. */
   const reply = (one: StoreReply) => {
     replies.push(one);
     if (replies.length === 1) queueMicrotask(() => post({ type: 'replies', replies: replies.splice(0) }));
@@ -59,7 +59,7 @@ function post(message: FromThread): void {
   parentPort?.postMessage(message);
 }
 
-/** PostgreSQL's driver is loaded where it is needed only. */
+/** PostgreSQL's driver is loaded only if needed. */
 async function open({ store, use }: StoreThread): Promise<Backend> {
   if (isPostgresUrl(store)) return (await import('./postgres.js')).PostgresBackend.open(store);
   return (await import('./database.js')).SqliteBackend.open(store, use);

@@ -74,7 +74,7 @@ export type AttachmentOutput =
   /** The node no longer has a session. `kept`: home agent and home address remain until the end of their lifetime. */
   | { readonly type: 'detached'; readonly attempt: number; readonly cause: string; readonly kept: boolean }
   | { readonly type: 'event'; readonly event: AttachmentEvent }
-  /** The session is over and the node does not start again. `authorized`: the session had been authorised. */
+  /** The session is over and the node does not start again. `authorized`: the session had been authorized. */
   | { readonly type: 'finished'; readonly authorized: boolean }
   | { readonly type: 'stopped' };
 
@@ -115,7 +115,7 @@ export class Attachment {
   #config: AttachmentConfig;
   #asked: Asked = NOTHING;
   #current: Attempt | undefined;
-  /** An attempt in parallel to the current session, which it replaces when it is authorised. */
+  /** An attempt in parallel to the current session, which it replaces when it is authorized. */
   #standby: Attempt | undefined;
   /** The PAA of the current session does not answer. */
   #silent = false;

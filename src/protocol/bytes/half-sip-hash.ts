@@ -21,7 +21,7 @@ export function halfSipHash(key: SipKey, words: Uint32Array, count: number): num
   let v1 = key.high;
   let v2 = 0x6c79_6765 ^ key.low;
   let v3 = 0x7465_6462 ^ key.high;
-  // The input words, then a word with the length in its top octet, then the finalisation rounds.
+  // The input words, then a word with the length in its top octet, then the finalization rounds.
   for (let i = 0; i <= count + FINAL_ROUNDS; i += 1) {
     let word = 0;
     if (i < count) word = words[i] ?? 0;

@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors/coded-error.js';
-/** Somebody used a key after it was wiped. This is a programming error, never a fault of a peer. */
+/** A key was used after it was wiped. This is a programming error, never a fault of a peer. */
 export class WipedSecretError extends CodedError<'ERR_SECRET_WIPED'> {
   override readonly name = 'WipedSecretError';
   constructor() {

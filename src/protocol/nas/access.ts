@@ -66,7 +66,7 @@ export type AccessOutput =
   /** Ask for a local home agent for this identity. */
   | { readonly type: 'propose'; readonly identity: string; readonly wish: number }
   | { readonly type: 'pana'; readonly input: Exclude<PaaSessionInput, { type: 'message' }> }
-  /** The AAA server authorised the user. `kind`: the domain of the home agent that was granted. */
+  /** The AAA server authorized the user. `kind`: the domain of the home agent that was granted. */
   | {
       readonly type: 'granted';
       readonly userName: string;
@@ -111,7 +111,7 @@ export class Access {
   readonly #binding = new Binding();
   #aaaState: Uint8Array | undefined;
   #rounds = 0;
-  /** The AAA server has authorised the user, in this authentication or an earlier one. */
+  /** The AAA server has authorized the user, in this authentication or an earlier one. */
   #hasBeenGranted = false;
   /** Class AVPs of the last success, for STR and later authentications (RFC 6733 8.20). */
   #classes: readonly Uint8Array[] = [];
@@ -276,7 +276,7 @@ export class Access {
   }
 
   /**
-   * RFC 4072 2.8.2: EAP-Success with a failure Result-Code means that only the authorisation was refused, which is PANA
+   * RFC 4072 2.8.2: EAP-Success with a failure Result-Code means that only the authorization was refused, which is PANA
    * Result-Code 2.
    */
   #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Secret): AccessOutput[] {

@@ -43,7 +43,7 @@ export class Clients {
   /** Authorized clients by AAA server and user name, the oldest first. */
   readonly #byUser = new Map<string, Set<Client>>();
 
-  /** Subscribers that have a client that is in; only to look at. */
+  /** Number of subscribers with an authorized client. */
   get subscribers(): number {
     return this.#byUser.size;
   }

@@ -40,8 +40,8 @@ export type LocalHomeAgentOutput =
   | { readonly type: 'leases'; readonly leases: readonly LocalLease[] };
 
 /**
- * Manages the home addresses of the access network's home agent: which ones are proposed to the AAA server, who has
- * them, and what the home agent is told. The NAS derives the key, because it has the MSK.
+ * Manages the home addresses of the access network's home agent: which addresses are proposed to the AAA server and
+ * assigned to users, and what the home agent is told. The NAS derives the key, because it has the MSK.
  */
 export class LocalHomeAgent {
   #config: LocalHomeAgentConfig;

@@ -82,7 +82,7 @@ export class Nas {
     return this.#paa.halfOpen;
   }
 
-  /** For display only. */
+  /** The sessions, for display. */
   get localHomeAgent(): Pick<LocalHomeAgent, 'config' | 'used' | 'isAt'> | undefined {
     return this.#authentication.localHomeAgent;
   }

@@ -59,7 +59,7 @@ export function readName(element: Element): DistinguishedName {
 }
 
 /**
- * Normalises a text as OpenSSL does for comparison: ASCII letters to lower case, blanks at the ends removed, runs of
+ * Normalizes a text as OpenSSL does for comparison: ASCII letters to lower case, blanks at the ends removed, runs of
  * blanks to one.
  */
 function normal(text: string): string {

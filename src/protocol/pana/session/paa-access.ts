@@ -51,8 +51,9 @@ export function pnr(
   const draft = isReauthentication ? reauthentication() : pingDraft();
   const out: PaaSessionOutput[] = [...sends(channel.answer(draft)), ...heardFrom(context, undefined)];
   if (!isReauthentication) return stay(state, out);
-  // Not RFC: a PNR[A] that crosses our own re-authentication is answered and the run goes on. After PAR[C] it comes
-  // from a PaC that is OPEN already and whose PAN[C] was lost: it waits for a run of its own.
+  // Not RFC: a PNR[A] that crosses a re-authentication started by the PAA is answered, and that authentication
+  // continues. After PAR[C], the PNR[A] comes from a PaC in OPEN whose PAN[C] was lost. Its re-authentication starts
+  // after PAN[C].
   if (state.name === 'WAIT_SUCC_PAN') return stay({ ...state, again: true }, out);
   return isIdle(state) ? after(out, beginRun(context, now)) : stay(state, out);
 }
@@ -67,7 +68,7 @@ export function answer(context: PaaContext, state: PaaState, received: Received,
   if (protection && !verified) return stay(state, [dropped('auth')]);
   const isAuth = message.type === MESSAGE_TYPE.AUTH;
   if (isAuth && (message.flags & FLAG.C) === 0) return pan(context, state, received, now);
-  // RFC 5191 5.3: PAN[C] is the first of the PaC's messages that shows the new key.
+  // RFC 5191 5.3: PAN[C] is the first message with which the PaC proves the new key.
   if (isAuth && verified !== protection) return stay(state, [dropped('auth')]);
   // RFC 5191 4.1: PAN[C] repeats the Key-Id of PAR[C].
   if (isAuth && state.name === 'WAIT_SUCC_PAN' && context.algorithms && values['Key-Id'] !== context.keyId)
@@ -135,7 +136,7 @@ export function terminate(context: PaaContext, state: PaaState, cause: PaaTermin
 }
 
 // OPEN       another session counts            | Tx PTR; DISC        | CLOSED
-// Not RFC: no PTA is waited for, or a subscriber could keep as many sessions as it begins.
+// Not RFC: does not wait for PTA. Otherwise a subscriber could keep any number of sessions open.
 export function replace(context: PaaContext, state: PaaState, now: number): PaaStep {
   if (state.name === 'CLOSED') return stay(state);
   const { channel } = context;

@@ -58,7 +58,7 @@ export function eapRequest(context: PaaContext, state: PaaState, packet: Uint8Ar
 
 // WAIT_EAP_MSG  no verdict  | first run          | Result 1; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
 // WAIT_EAP_MSG  no verdict  | re-authentication  | EAPrestart later    | WAIT_EAP_MSG
-// Not RFC: RFC 5609 knows no such event; an AAA server that is busy is no reason to end a session that it granted.
+// Not RFC: RFC 5609 has no such event. An overloaded AAA server is no reason to end a session that it granted.
 export function eapPostponed(context: PaaContext, state: PaaState, now: number): PaaStep {
   if (state.name !== 'WAIT_EAP_MSG' || context.run.first) return eapFailure(context, state, undefined, now);
   const retryAt = now + Math.min(POSTPONED_FIRST * 2 ** context.postponed, POSTPONED_LONGEST);
@@ -78,8 +78,8 @@ export function par(
   if (state.name !== 'WAIT_PAN_OR_PAR' || message.flags & (FLAG.S | FLAG.C | FLAG.I) || !packet) {
     return stay(state, [dropped('unexpected')]);
   }
-  // Not RFC: the request that this PAR responds to stays outstanding until its PAN comes, or a gap would remain in
-  // the numbers; the PaC's answer to it may have been overtaken, not lost.
+  // Not RFC: the request that this PAR responds to stays outstanding until its PAN arrives, so that no sequence number
+  // is skipped. The PaC's answer may be delayed rather than lost.
   const { channel, liveness } = context;
   liveness.heard(now);
   channel.accept(message, octets, verified);
@@ -91,8 +91,9 @@ export function par(
 }
 
 /**
- * Not RFC: a PaC that has restarted at the same place takes up the start that it finds (its PCI belongs to that). Its
- * sequence numbers are others, its first response is the same. Undefined: the PAR is none of such a PaC.
+ * Not RFC: a PaC that has restarted at the same address and port may continue the start that is in progress, which its
+ * PCI is counted to. Its sequence numbers differ, but its first response is the same. Undefined: the PAR does not come
+ * from such a PaC.
  */
 export function takenUp(
   { starting, channel }: PaaContext,
@@ -108,7 +109,8 @@ export function takenUp(
 // WAIT_PAN_OR_PAR  PAN      | no EAP-Payload     | RTX-                | WAIT_PAN_OR_PAR
 export function pan(context: PaaContext, state: PaaState, { values }: Received, now: number): PaaStep {
   const { channel, liveness, run } = context;
-  // Not RFC: the answer to a PAR whose EAP response came before it in a PAR; PAR[C] waits behind it.
+  // Not RFC: this may be the answer to a PAR whose EAP response arrived earlier in a PAR of the PaC. PAR[C] is queued
+  // behind it.
   const isLate = state.name === 'WAIT_SUCC_PAN' || state.name === 'WAIT_FAIL_PAN';
   if (!isLate && state.name !== 'WAIT_PAN_OR_PAR' && state.name !== 'WAIT_EAP_MSG')
     return stay(state, [dropped('unexpected')]);

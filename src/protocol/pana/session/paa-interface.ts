@@ -22,7 +22,7 @@ export interface PaaSessionConfig {
   readonly peers?: 'current' | 'legacy';
   /** Whether each PANA_AUTH_KEY is output for a protocol analyser in a lab. */
   readonly exportKeys: boolean;
-  /** Whether to set the I bit: the PaC must get another IP address after authorisation (RFC 5191 6.2). */
+  /** Whether to set the I bit: the PaC must get another IP address after authorization (RFC 5191 6.2). */
   readonly reconfigure: boolean;
   /** Fraction of the authorization lifetime after which re-authentication starts; 0: only the PaC starts it. */
   readonly reauthenticateAt: number;
@@ -102,9 +102,9 @@ export type PaaSessionOutput =
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   /** PAN[C] has arrived: the PaC is authorized. */
   | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
-  /** The AAA server authorised the client, but no key for the promised SA can be derived: access is refused. */
+  /** The AAA server authorized the client, but no key for the promised SA can be derived: access is refused. */
   | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
-  /** `granted`: the AAA server had authorised the session, so it must be told of the end. */
+  /** `granted`: the AAA server had authorized the session, so it must be told of the end. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /**
    * The message was protected and new. Its source is the PaC's current location (RFC 5191 5.6). For an answer, it is at

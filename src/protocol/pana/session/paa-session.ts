@@ -224,7 +224,8 @@ export class PaaSession {
     if (this.#state.name === 'WAIT_FAIL_PAN') return close(context, 'rejected');
     if (!isAuthenticating(this.#state)) return close(context, 'lifetime-expired');
     if (context.run.first) return close(context, 'no-progress');
-    // Not RFC: a re-authentication without a result says nothing about the node, which keeps what it was told.
+    // Not RFC: a re-authentication without a result is not a decision about the node. The announced lifetime stays
+    // valid.
     return restartRun(context, now);
   }
 

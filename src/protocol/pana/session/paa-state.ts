@@ -32,7 +32,7 @@ export interface PaaContext extends Agreement {
   run: Run;
   /** Key-Id of the latest key. */
   keyId: number;
-  /** Whether the AAA server has authorised this session, in this authentication or an earlier one. */
+  /** Whether the AAA server has authorized this session, in this authentication or an earlier one. */
   granted: boolean;
   /** Undefined before the first authentication is complete. */
   admission: Admission | undefined;

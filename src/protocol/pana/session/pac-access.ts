@@ -126,7 +126,7 @@ export function reauthenticate(state: PacState, now: number): PacStep {
 }
 
 // OPEN       terminate trigger                 | Tx PTR; RTX+; ST-   | SESS_TERM
-// Not RFC: in a re-authentication too, whose PTR RFC 5191 5.5 allows; before the first key there is nobody to tell.
+// Not RFC: also during a re-authentication, where RFC 5191 5.5 allows PTR. Before the first key, no PTR can be sent.
 export function terminate(state: PacState, now: number): PacStep {
   if (state.name === 'CLOSED' || state.name === 'SESS_TERM') return stay(state);
   if (!('session' in state)) return close(state, 'terminated');

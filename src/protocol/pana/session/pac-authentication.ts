@@ -97,7 +97,7 @@ export function eapResponse(context: PacContext, state: PacState, packet: Uint8A
       return answerWithEap(context, state, packet, now);
     case 'WAIT_EAP_MSG':
       return respond(context, state, packet, now);
-    // Not RFC: the response comes after the EAP reply timer sent an empty PAN: it goes as a PAR of its own.
+    // Not RFC: the EAP reply timer has already sent an empty PAN, so the response is sent in a PAR.
     case 'WAIT_PAA': {
       if (!state.session.begun) return stay(state);
       const draft = authentication(0, [makeAvp('EAP-Payload', packet)]);
