@@ -20,7 +20,7 @@ const challenge = (reissued: boolean) => ({ type: 'challenge', packet: REQUEST, 
 const denied = (because: string) => ({ type: 'denied', because });
 
 describe('a bootstrap', () => {
-  it('asks EAP, then for the subscriber, then writes the session down, then runs the hook, then answers', () => {
+  it('asks EAP, then finds the subscriber, stores the session, runs the hook, and answers', () => {
     const rig = new HomeRig();
     const first = rig.begin('s', { wish: HOME_WISH });
     expect(rig.outputs).toEqual([
@@ -81,7 +81,7 @@ describe('a bootstrap', () => {
     expect(rig.of('close')).toEqual([{ type: 'close', conversation: 1 }]);
   });
 
-  it('waits for the hook so long and no longer', () => {
+  it('waits for the hook for hookWait at most', () => {
     const rig = new HomeRig({ hookWait: 500 });
     const token = rig.succeed('s', { wish: HOME_WISH });
     rig.stored('bootstrap', home('s'));
@@ -89,11 +89,11 @@ describe('a bootstrap', () => {
     expect(rig.answerTo(token)).toBeUndefined();
     rig.advance(1);
     expect(rig.answerTo(token)).toMatchObject({ type: 'accept' });
-    // It ends later, and nobody waits any more.
+    // The hook ends later and has no effect.
     expect(rig.feed({ type: 'hooked', token: rig.of('hook')[0]?.token ?? 0 })).toEqual([]);
   });
 
-  it('does not wait for the hook at all with hooks.wait 0', () => {
+  it('does not wait for the hook if hookWait is 0', () => {
     const rig = new HomeRig({ hookWait: 0 });
     const token = rig.succeed('s', { wish: HOME_WISH });
     rig.stored('bootstrap', home('s'));
@@ -102,11 +102,11 @@ describe('a bootstrap', () => {
   });
 });
 
-describe('what EAP says', () => {
+describe('EAP', () => {
   it.each<[string, EapVerdict, object]>([
     ['a request', { type: 'request', packet: REQUEST }, challenge(false)],
     ['an invalid packet', { type: 'invalid', packet: REQUEST, reason: 'wrong EAP identifier' }, challenge(true)],
-    ['an invalid packet first', { type: 'invalid', packet: undefined, reason: 'length' }, { type: 'unable' }],
+    ['an invalid first packet', { type: 'invalid', packet: undefined, reason: 'length' }, { type: 'unable' }],
     ['busy', { type: 'busy' }, denied('too-busy')],
     [
       'a failure',
@@ -118,7 +118,7 @@ describe('what EAP says', () => {
       { type: 'failure', packet: FAILURE, reason: 'unavailable', detail: '', identity: undefined },
       { type: 'reject', packet: FAILURE, because: 'unavailable' },
     ],
-  ])('is answered: %s', (_name, verdict, answer) => {
+  ])('answers the verdict, and ends the conversation if it is final: %s', (_name, verdict, answer) => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     rig.verdict(token, verdict);
@@ -128,7 +128,7 @@ describe('what EAP says', () => {
     expect(rig.of('close')).toHaveLength(isOver ? 1 : 0);
   });
 
-  it('says who was refused, and why', () => {
+  it('reports the identity and the reason of a refusal', () => {
     const rig = new HomeRig();
     const verdict = { type: 'failure', packet: FAILURE, reason: 'revoked', detail: 'x', identity: '@a' } as const;
     rig.verdict(rig.begin('s'), verdict);
@@ -137,14 +137,14 @@ describe('what EAP says', () => {
     ]);
   });
 
-  it('is wiped if nobody asked', () => {
+  it('wipes the keys of a success that no request waits for', () => {
     const rig = new HomeRig();
     const success = rig.success();
     expect(rig.verdict(99, success)).toEqual([]);
     expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
   });
 
-  it('bounds the packets to what both ends carry', () => {
+  it('opens a conversation with the smaller MTU of both ends', () => {
     const rig = new HomeRig({ mtu: 1100 });
     rig.begin('a', { mtu: 900 });
     rig.begin('b', { mtu: 1400 });
@@ -153,7 +153,7 @@ describe('what EAP says', () => {
 });
 
 describe('a conversation', () => {
-  it('begins with an identity or an empty packet only', () => {
+  it('begins with an EAP identity or an empty packet only', () => {
     const rig = new HomeRig();
     expect(rig.answerTo(rig.ask('a', RESPONSE))).toEqual(denied('unknown-session'));
     expect(rig.answerTo(rig.ask('b', new Uint8Array(0)))).toBeUndefined();
@@ -161,7 +161,7 @@ describe('a conversation', () => {
     expect(rig.machine.conversations).toBe(2);
   });
 
-  it('that begins anew takes the place of the one before, and one seat', () => {
+  it('is replaced when its session begins again, and takes one place', () => {
     const rig = new HomeRig({ conversations: 3 });
     for (let i = 0; i < 5; i += 1) rig.begin('s');
     expect(rig.machine.conversations).toBe(1);
@@ -171,7 +171,7 @@ describe('a conversation', () => {
         .slice(0, -1)
         .map(({ conversation }) => conversation),
     );
-    // Its seats do not count twice: two more clients still have a place.
+    // It counts once: two more clients still have a place.
     rig.begin('second');
     rig.begin('third');
     rig.stored('originOfSession', undefined);
@@ -179,7 +179,7 @@ describe('a conversation', () => {
     expect(rig.events('limited')).toEqual([]);
   });
 
-  it('is of the NAS that began it, by name without regard to case', () => {
+  it('belongs to the NAS that began it, compared without case', () => {
     const rig = new HomeRig();
     rig.begin('s');
     expect(rig.answerTo(rig.ask('s', RESPONSE, { origin: OTHER_PAA }))).toEqual(denied('unknown-session'));
@@ -188,7 +188,7 @@ describe('a conversation', () => {
     expect(rig.of('open')).toHaveLength(1);
   });
 
-  it('is forgotten when it is silent for as long as a round may take, and not before', () => {
+  it('is forgotten after roundTimeout of silence and not before', () => {
     const rig = new HomeRig({ roundTimeout: 60_000 });
     rig.begin('a');
     rig.advance(30_000);
@@ -206,7 +206,7 @@ describe('a conversation', () => {
     expect(rig.answerTo(rig.ask('a', RESPONSE))).toEqual(denied('unknown-session'));
   });
 
-  it('that is heard of goes on while a silent one is forgotten', () => {
+  it('stays when it is active while a silent one is forgotten', () => {
     const rig = new HomeRig({ roundTimeout: 60_000 });
     rig.begin('silent');
     rig.begin('talks');
@@ -215,11 +215,11 @@ describe('a conversation', () => {
     rig.advance(1);
     expect(rig.machine.conversations).toBe(1);
     expect(rig.answerTo(rig.ask('talks', RESPONSE))).toBeUndefined();
-    // Silent ones are looked for every five seconds at most.
+    // Silent conversations are checked for at most every five seconds.
     expect(rig.machine.deadline).toBe(120_000);
   });
 
-  it('is looked for every five seconds at most, whatever else ticks meanwhile', () => {
+  it('is checked for silence at most every five seconds, also when other deadlines pass', () => {
     const rig = new HomeRig({ roundTimeout: 60_000, hookWait: 1_000 });
     rig.begin('first');
     rig.advance(1_000);
@@ -235,7 +235,7 @@ describe('a conversation', () => {
     expect(rig.machine.conversations).toBe(0);
   });
 
-  it('that ended while its hook ran still gets its answer in time', () => {
+  it('gets its answer in time although its session is terminated while the hook runs', () => {
     const rig = new HomeRig();
     const token = rig.succeed('s', { wish: HOME_WISH });
     rig.stored('bootstrap', home('s'));
@@ -249,7 +249,7 @@ describe('a conversation', () => {
     expect(rig.answerTo(token)).toMatchObject({ type: 'accept' });
   });
 
-  it('closes with all others when the server ends', () => {
+  it('is closed when the server stops', () => {
     const rig = new HomeRig();
     rig.begin('a');
     rig.begin('b');
@@ -268,7 +268,7 @@ describe('a session', () => {
     ['the certificate', undefined, 90_500, 90],
     ['a certificate that ends now', undefined, 0, 1],
     ['a certificate that has ended', undefined, -5_000, 1],
-  ])('lasts as long as %s says', (_name, sessionLifetime, validFor, lifetime) => {
+  ])('lasts as long as %s allows', (_name, sessionLifetime, validFor, lifetime) => {
     const rig = new HomeRig();
     const subscriber = { ...rig.success().subscriber, sessionLifetime };
     const token = rig.succeed('s', {}, { subscriber, validFor });
@@ -276,7 +276,7 @@ describe('a session', () => {
     expect(rig.answerTo(token)).toMatchObject({ accepted: { lifetime } });
   });
 
-  it('and its lease never outlive the certificate, whose end comes nearer while the store is asked again', () => {
+  it('and its lease end with the certificate at the latest, also when the store is asked a second time', () => {
     const rig = new HomeRig();
     const wish = { bits: 0x1d, local: undefined };
     rig.succeed('s', { wish }, { validFor: 100_000 });
@@ -288,7 +288,7 @@ describe('a session', () => {
     expect(second).toMatchObject({ sessionLifetime: 60_000, leaseLifetime: 60_000, wish: undefined });
   });
 
-  it('is refused where the store says so, and its keys go', () => {
+  it('is refused when the store refuses it, and its keys are wiped', () => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     const success = rig.success();
@@ -302,8 +302,8 @@ describe('a session', () => {
   });
 });
 
-describe('a fault of ours', () => {
-  it('in what EAP says costs the request that it is for', () => {
+describe('an exception in the machine', () => {
+  it('fails the request whose EAP verdict causes it, and its keys are wiped', () => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     const success = { ...rig.success(), subscriber: undefined as never };
@@ -313,7 +313,7 @@ describe('a fault of ours', () => {
     expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
   });
 
-  it('in what the store says costs the request that it is for, at each of its questions', () => {
+  it('fails the request or the termination that causes it', () => {
     const rig = new HomeRig({ conversations: 1 });
     rig.enter('known');
     const request = { callingStation: undefined, origin: undefined as never };
@@ -329,7 +329,7 @@ describe('a fault of ours', () => {
     expect(rig.answerTo(ending)).toEqual(denied('failed'));
   });
 
-  it('in a termination costs its answer, also before the store is asked', () => {
+  it('fails a termination before the store is asked', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const token = rig.token();
@@ -339,7 +339,7 @@ describe('a fault of ours', () => {
     expect(rig.asked('endSession')).toEqual([]);
   });
 
-  it('costs the request that it is for, and its keys', () => {
+  it('fails the request whose bootstrap causes it, wipes its keys, and affects no other request', () => {
     const rig = new HomeRig();
     const token = rig.begin('s', { wish: HOME_WISH });
     const other = rig.begin('t');

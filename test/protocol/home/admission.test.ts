@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { Admission, MAX_QUESTIONS, RANK, REPORT_INTERVAL } from '../../../src/protocol/home/admission.js';
-import type { AccessRequest } from '../../../src/protocol/home/alphabet.js';
 import { MAX_WAIT } from '../../../src/protocol/home/engine-queue.js';
 import { FailureLimits } from '../../../src/protocol/home/failure-limits.js';
 import { plainSubscriber } from '../../../src/protocol/home/records.js';
@@ -8,7 +7,7 @@ import { HomeRig, NAI, OTHER_PAA, PAA, REQUEST, RESPONSE } from './home-rig.js';
 
 const subscriber = plainSubscriber(NAI);
 
-/** Clients that begin and say no more, each from its own address; the store knows none of their sessions. */
+/** Clients that begin and then stay silent, each from its own address. The store knows none of their sessions. */
 function hang(rig: HomeRig, count: number, name = 'hang'): void {
   for (let i = 0; i < count; i += 1) begin(rig, `${name}${i}`, `2001:db8:bad::${i + 1}`);
 }
@@ -25,7 +24,7 @@ function begin(
 }
 
 describe('the table of conversations', () => {
-  it('has its limit: the oldest of the party that has the most leaves for one more', () => {
+  it('evicts the oldest conversation of the client group with most conversations when it is full', () => {
     const rig = new HomeRig({ conversations: 8 });
     hang(rig, 9);
     expect(rig.machine.conversations).toBe(8);
@@ -35,7 +34,7 @@ describe('the table of conversations', () => {
     expect(rig.answerTo(rig.ask('hang1', RESPONSE))).toBeUndefined();
   });
 
-  it('answers the request of a conversation that had to leave meanwhile', () => {
+  it('answers the pending request of an evicted conversation with too-busy', () => {
     const rig = new HomeRig({ conversations: 8 });
     const first = begin(rig, 'first', '2001:db8:bad::99');
     hang(rig, 8);
@@ -43,7 +42,7 @@ describe('the table of conversations', () => {
     expect(rig.answerTo(first)).toEqual({ type: 'denied', because: 'too-busy' });
   });
 
-  it('says of many clients in one event a minute', () => {
+  it('reports all evicted clients in one event a minute', () => {
     const rig = new HomeRig({ conversations: 4, roundTimeout: 1_000_000 });
     hang(rig, 14);
     expect(rig.events('limited')).toHaveLength(10);
@@ -56,7 +55,7 @@ describe('the table of conversations', () => {
     expect(rig.events('turnedAway').at(-1)).toMatchObject({ clients: 11 });
   });
 
-  it('keeps a client that has proven its certificate before strangers', () => {
+  it('prefers a client that has proven its certificate', () => {
     const rig = new HomeRig({ conversations: 8 });
     const token = begin(rig, 'proven', '2001:db8:bad::99');
     rig.prove();
@@ -67,7 +66,7 @@ describe('the table of conversations', () => {
     expect(rig.answerTo(rig.ask('proven', RESPONSE))).toBeUndefined();
   });
 
-  it('does not keep a client whose certificate was refused', () => {
+  it('does not prefer a client whose certificate was refused', () => {
     const rig = new HomeRig({ conversations: 8 });
     begin(rig, 'refused', '2001:db8:bad::99');
     rig.prove();
@@ -76,12 +75,12 @@ describe('the table of conversations', () => {
     expect(rig.answerTo(rig.ask('refused', RESPONSE))).toEqual({ type: 'denied', because: 'unknown-session' });
   });
 
-  it.each<[string, Partial<AccessRequest>, string | undefined, boolean]>([
-    ['that the store knows at this NAS', {}, PAA, true],
-    ['of this NAS in other letters', {}, PAA.toUpperCase(), true],
-    ['of another NAS', {}, OTHER_PAA, false],
-    ['that nobody knows', {}, undefined, false],
-  ])('keeps a session %s', (_name, _more, known, stays) => {
+  it.each<[string, string | undefined, boolean]>([
+    ['known at this NAS', PAA, true],
+    ['known at this NAS, in upper case', PAA.toUpperCase(), true],
+    ['known at another NAS', OTHER_PAA, false],
+    ['unknown', undefined, false],
+  ])('prefers a session only if the store knows it at this NAS: %s', (_name, known, stays) => {
     const rig = new HomeRig({ conversations: 8 });
     hang(rig, 8);
     begin(rig, 's', '2001:db8:bad::99', known === undefined ? {} : { known });
@@ -91,7 +90,7 @@ describe('the table of conversations', () => {
     else expect(answer).toEqual({ type: 'denied', because: 'unknown-session' });
   });
 
-  it('asks the store about sessions only where places are scarce', () => {
+  it('asks the store about a session only once half of its places are taken', () => {
     const rig = new HomeRig({ conversations: 8 });
     for (const session of ['a', 'b', 'c', 'd']) rig.begin(session);
     expect(rig.asked('originOfSession')).toEqual([]);
@@ -102,7 +101,7 @@ describe('the table of conversations', () => {
     expect(rig.machine.conversations).toBe(5);
   });
 
-  it('asks the store so many questions at once, and then takes clients as unknown', () => {
+  it('has at most MAX_QUESTIONS open questions to the store, and treats further clients as unknown', () => {
     const rig = new HomeRig({ conversations: 2 });
     rig.begin('a');
     for (let i = 0; i < MAX_QUESTIONS; i += 1) rig.begin(`s${i}`);
@@ -114,7 +113,7 @@ describe('the table of conversations', () => {
     expect(rig.asked('originOfSession')).toHaveLength(MAX_QUESTIONS);
   });
 
-  it('does not ask about a session that began or was asked for here, and asks again when it has ended', () => {
+  it('does not ask the store about a session that began here until it has ended', () => {
     const rig = new HomeRig({ conversations: 2 });
     rig.enter('s');
     rig.begin('a');
@@ -132,7 +131,7 @@ describe('the table of conversations', () => {
     expect(rig.asked('originOfSession')).toEqual([{ sessionId: 's' }]);
   });
 
-  it('lets another NAS begin where the store was asked meanwhile, and not both', () => {
+  it('admits only the first of two NASs that begin one session while the store is asked', () => {
     const rig = new HomeRig({ conversations: 2 });
     rig.begin('a');
     const slow = rig.begin('s');
@@ -143,7 +142,7 @@ describe('the table of conversations', () => {
     expect(rig.answerTo(quick)).toEqual({ type: 'denied', because: 'unknown-session' });
   });
 
-  it('treats a client at an address where a certificate was proven lately before strangers', () => {
+  it('prefers a client at an address where a certificate was proven recently', () => {
     const rig = new HomeRig({ conversations: 8 });
     rig.enter('s', { callingStation: '2001:db8:1::1' });
     begin(rig, 'familiar', '2001:db8:1::1');
@@ -152,16 +151,16 @@ describe('the table of conversations', () => {
   });
 });
 
-describe('sessions that are remembered', () => {
+describe('remembered sessions', () => {
   const asking = (sessionId: string) => ({ sessionId, peer: PAA, origin: PAA, callingStation: '2001:db8::1' });
   const seat = { rank: RANK.STRANGER, path: [] };
 
-  it('are the latest 100,000; for others the store is asked', () => {
+  it('are the latest 100,000; the store is asked about others', () => {
     const admission = new Admission();
     const begin = (sessionId: string) => admission.succeeded('aa', { sessionId, origin: PAA, seat }, 0);
     for (let i = 0; i < 100_000; i += 1) begin(`s${i}`);
     const isKnown = (sessionId: string) => admission.seatOf(asking(sessionId), true, 0)?.rank === RANK.PROVEN;
-    // It goes on: it takes no further place, and is no longer the next to go.
+    // A repeated session takes no further place and becomes the latest.
     begin('s1');
     expect(['s0', 's1', 's2'].filter(isKnown)).toEqual(['s0', 's1', 's2']);
     begin('one more');
@@ -181,7 +180,7 @@ describe('the TLS engine', () => {
   }
   const turns = (rig: HomeRig) => rig.of('turn').map(({ token, granted }) => [token, granted]);
 
-  it('works on two flights at once, and on the next when one is done', () => {
+  it('processes two flights at a time, and the next one when one ends', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const [a, b, c] = [flight(rig), flight(rig), flight(rig)];
@@ -194,7 +193,7 @@ describe('the TLS engine', () => {
     expect(rig.feed({ type: 'flown', token: a })).toEqual([]);
   });
 
-  it('gives up flights that have waited so long that the NAS has given up', () => {
+  it('refuses flights that have waited for MAX_WAIT', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const [a] = [flight(rig), flight(rig)];
@@ -209,7 +208,7 @@ describe('the TLS engine', () => {
     ]);
   });
 
-  it('has 1,024 flights wait at most: one more costs the one that has waited longest', () => {
+  it('lets 1,024 flights wait, and refuses the one that has waited longest for one more', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const flights = Array.from({ length: 2 + 1_024 }, () => flight(rig));
@@ -218,7 +217,7 @@ describe('the TLS engine', () => {
     expect(turns(rig).slice(2)).toEqual([[flights[2], false]]);
   });
 
-  it('is scarce for new clients while flights wait', () => {
+  it('makes places scarce for new clients while flights wait', () => {
     const rig = new HomeRig();
     rig.begin('s');
     for (let i = 0; i < 3; i += 1) flight(rig);
@@ -226,7 +225,7 @@ describe('the TLS engine', () => {
     expect(rig.asked('originOfSession')).toEqual([{ sessionId: 't' }]);
   });
 
-  it('is not waited for by a conversation that has ended', () => {
+  it('gives a turn at once to a conversation that has ended', () => {
     const rig = new HomeRig();
     rig.begin('s');
     for (let i = 0; i < 2; i += 1) flight(rig);
@@ -235,7 +234,7 @@ describe('the TLS engine', () => {
     expect(turns(rig).at(-1)).toEqual([token, true]);
   });
 
-  it('turns away the client whose flight is given up', () => {
+  it('turns away the client whose flight is refused', () => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     rig.verdict(token, { type: 'busy' });
@@ -244,7 +243,7 @@ describe('the TLS engine', () => {
   });
 });
 
-describe('failures of one certificate', () => {
+describe('the limit of failures of a certificate', () => {
   function fail(rig: HomeRig, sha256: string): string | undefined {
     rig.begin(`s${rig.token()}`);
     const token = rig.prove(sha256);
@@ -253,7 +252,7 @@ describe('failures of one certificate', () => {
     return decision?.ok === false ? decision.reason : undefined;
   }
 
-  it('are so many in a minute; then it is refused without a look into the store, for the rest of the minute', () => {
+  it('refuses it without asking the store after that many failures, for the rest of the minute', () => {
     const rig = new HomeRig({ failures: 3 });
     rig.advance(120_000);
     expect([1, 2, 3, 4, 5].map(() => fail(rig, 'aa'))).toEqual([
@@ -268,12 +267,12 @@ describe('failures of one certificate', () => {
     expect(fail(rig, 'aa')).toBe('disabled');
   });
 
-  it('are any number with limit 0', () => {
+  it('does not apply if it is 0', () => {
     const rig = new HomeRig({ failures: 0 });
     for (let i = 0; i < 100; i += 1) expect(fail(rig, 'aa')).toBe('disabled');
   });
 
-  it('are not used up by successes', () => {
+  it('does not count successes', () => {
     const rig = new HomeRig({ failures: 1 });
     for (let i = 0; i < 5; i += 1) {
       rig.begin(`s${i}`);
@@ -283,7 +282,7 @@ describe('failures of one certificate', () => {
     }
   });
 
-  it('are counted for 100,000 names: one more takes the place of the one whose last failure is the oldest', () => {
+  it('is kept for 100,000 certificates, and forgotten for the one whose last failure is oldest', () => {
     const limits = new FailureLimits(1);
     for (let i = 0; i < 100_000; i += 1) limits.failed(`n${i}`, 0);
     const isExceeded = (name: string) => limits.exceeded(name, 0);
@@ -293,7 +292,7 @@ describe('failures of one certificate', () => {
     expect(['n0', 'n1', 'n2', 'more'].filter(isExceeded)).toEqual(['n0', 'n2', 'more']);
   });
 
-  it('of a minute are forgotten with the next one, and count anew', () => {
+  it('applies to each minute separately', () => {
     const limits = new FailureLimits(2);
     limits.failed('aa', 0);
     limits.failed('aa', 60_000);
@@ -312,7 +311,7 @@ describe('while the store does not answer', () => {
     return rig.decision(token);
   }
 
-  it('a subscriber gets access for some time after it was authorized', () => {
+  it('a subscriber gets access for the outage time after its authorization', () => {
     const rig = new HomeRig({ outage: 3_600_000 });
     rig.begin('s');
     rig.prove('aa');
@@ -326,7 +325,7 @@ describe('while the store does not answer', () => {
     expect(prove(rig, 'u')).toEqual({ ok: false, reason: 'unavailable' });
   });
 
-  it('nobody is remembered after subscribers have changed', () => {
+  it('no subscriber is remembered after subscribers have changed', () => {
     const rig = new HomeRig();
     rig.begin('s');
     rig.prove('aa');
@@ -335,14 +334,14 @@ describe('while the store does not answer', () => {
     expect(prove(rig, 't')).toEqual({ ok: false, reason: 'unavailable' });
   });
 
-  it('a failure of the store is no failure of the certificate', () => {
+  it('a failure of the store does not count as a failure of the certificate', () => {
     const rig = new HomeRig({ failures: 1 });
     expect(prove(rig, 's')).toEqual({ ok: false, reason: 'unavailable' });
     expect(prove(rig, 't')).toEqual({ ok: false, reason: 'unavailable' });
     expect(rig.events('limited')).toEqual([]);
   });
 
-  it('a client is let in without Mobile IPv6', () => {
+  it('a client gets access without Mobile IPv6', () => {
     const rig = new HomeRig();
     const token = rig.succeed('s', { wish: { bits: 0x1d, local: undefined } });
     rig.storeFails('bootstrap');
@@ -350,7 +349,7 @@ describe('while the store does not answer', () => {
     expect(rig.events('noMobility')).toEqual([{ name: 'noMobility', nai: NAI, reason: 'store' }]);
   });
 
-  it('a client whose conversation has ended hears of no decision but a refusal', () => {
+  it('a client whose conversation has ended is refused without a question to the store', () => {
     const rig = new HomeRig();
     rig.begin('s');
     rig.feed({ type: 'stop' });

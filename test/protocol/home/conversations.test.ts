@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RANK } from '../../../src/protocol/home/admission.js';
 import { type Conversation, Conversations } from '../../../src/protocol/home/conversations.js';
 
-/** Adds a conversation of one and the same client address. */
+/** Adds a conversation; all of them have the same client address. */
 function add(there: Conversations, id: number, rank: number, now = 0) {
   const given = { id, sessionId: `s${id}`, origin: 'paa', originRealm: undefined, originState: undefined };
   return there.add({ ...given, wish: undefined, seat: { rank, path: ['paa', 'network', 'address'] } }, now);
@@ -10,8 +10,8 @@ function add(there: Conversations, id: number, rank: number, now = 0) {
 
 const idOf = (conversation: Conversation | undefined) => conversation?.id;
 
-describe('conversations', () => {
-  it('keep their place in the order when they prove what was known of them', () => {
+describe('Conversations', () => {
+  it('keeps the order of conversations when promote does not raise the rank', () => {
     const there = new Conversations(2, 60_000);
     const { conversation: first } = add(there, 1, RANK.PROVEN);
     add(there, 2, RANK.PROVEN);
@@ -21,7 +21,7 @@ describe('conversations', () => {
     expect(idOf(add(there, 3, RANK.PROVEN).pushedOut)).toBe(1);
   });
 
-  it('go before others from when they have proven something', () => {
+  it('evicts unproven conversations before a promoted one', () => {
     const there = new Conversations(2, 60_000);
     const { conversation: first } = add(there, 1, RANK.STRANGER);
     add(there, 2, RANK.STRANGER);
@@ -30,7 +30,7 @@ describe('conversations', () => {
     expect(there.has(first)).toBe(true);
   });
 
-  it('are scarce from half of the limit on', () => {
+  it('is scarce once half of its limit is used', () => {
     const there = new Conversations(5, 60_000);
     expect(
       [1, 2, 3].map((id) => {
@@ -47,7 +47,7 @@ describe('conversations', () => {
     ).toEqual([false, true]);
   });
 
-  it('are silent for so long since they were heard of last, in this order', () => {
+  it('expires conversations in the order of their last activity', () => {
     const there = new Conversations(5, 1_000);
     const { conversation: first } = add(there, 1, RANK.STRANGER, 0);
     add(there, 2, RANK.STRANGER, 10);

@@ -40,7 +40,7 @@ const STR_MESSAGE = grammarian.message(STR, APPLICATION.EAP, {
 const address = (net: number, last: number) =>
   Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, net, 0, 0, 0, 0, 0, 0, 0, 0, 0, last);
 
-/** What a DER or STR is read as. */
+/** The request or termination in a DER or STR. */
 function read(message: DiameterMessage) {
   const result = make().read(message, 'relay.example');
   if (isViolation(result)) throw new Error(result.text);
@@ -52,7 +52,7 @@ function wishOf(more: object) {
   return result.type === 'request' ? result.request.wish : undefined;
 }
 
-/** What a DEA says. */
+/** The content of the DEA for an answer. */
 function dea(answer: HomeAnswer, sharedStore = false): Message<typeof DEA> {
   const written = make(sharedStore).write(der(), answer);
   if (isViolation(written)) throw new Error(written.text);
@@ -68,7 +68,7 @@ function accept(mobility: Grant | undefined = undefined): HomeAnswer {
 }
 
 describe('a DER', () => {
-  it('is read whole', () => {
+  it('is read with all its values', () => {
     const more = { 'Origin-State-Id': 5, 'Calling-Station-Id': '2001:db8::1', 'Framed-MTU': 1_000 };
     expect(read(der(more))).toEqual({
       type: 'request',
@@ -81,26 +81,26 @@ describe('a DER', () => {
 
   it.each<[string, DiameterMessage, number]>([
     ['a Session-Id that is too long', der({ 'Session-Id': 's'.repeat(MAX_SESSION_ID + 1) }), 5014],
-    ['authentication alone', der({ 'Auth-Request-Type': 1 }), 5004],
-    ['authorization alone', der({ 'Auth-Request-Type': 2 }), 5004],
-    ['no payload', { ...der(), avps: der().avps.filter(({ code }) => code !== AVPS['EAP-Payload'].code) }, 5005],
+    ['Auth-Request-Type AUTHENTICATE_ONLY', der({ 'Auth-Request-Type': 1 }), 5004],
+    ['Auth-Request-Type AUTHORIZE_ONLY', der({ 'Auth-Request-Type': 2 }), 5004],
+    ['no EAP-Payload', { ...der(), avps: der().avps.filter(({ code }) => code !== AVPS['EAP-Payload'].code) }, 5005],
     ['another command', { ...der(), commandCode: ASR.code }, 3001],
-  ])('with %s is refused', (_name, message, resultCode) => {
+  ])('is refused with %s', (_name, message, resultCode) => {
     expect(make().read(message, PAA)).toMatchObject({ resultCode });
   });
 
-  it('with the longest Session-Id, of 1,024 characters, is taken', () => {
+  it('is accepted with a Session-Id of 1,024 characters', () => {
     expect(MAX_SESSION_ID).toBe(1_024);
     expect(read(der({ 'Session-Id': 's'.repeat(MAX_SESSION_ID) }))).toMatchObject({ type: 'request' });
   });
 });
 
-describe('the wish in a DER (RFC 5447 4.2.5)', () => {
+describe('the mobility wish in a DER (RFC 5447 4.2.5)', () => {
   it.each<[string, object, number | undefined]>([
     ['is none without MIP6_INTEGRATED', { 'MIP6-Feature-Vector': 2n, 'Mobility-Capability': 1 }, undefined],
-    ['is none without the bit for it', { 'Mobility-Capability': 0x3e }, undefined],
-    ['is that of the client', { 'Mobility-Capability': 0x15 }, 0x15],
-    ['is any key and no preference for a NAS that has the standard AVPs only', {}, 0x39],
+    ['is none without the MIP6 bit of Mobility-Capability', { 'Mobility-Capability': 0x3e }, undefined],
+    ['is the Mobility-Capability of the client', { 'Mobility-Capability': 0x15 }, 0x15],
+    ['allows any key and has no preference if the NAS sends standard AVPs only', {}, 0x39],
   ])('%s', (_name, more, bits) => {
     expect(wishOf(more)?.bits).toBe(bits);
   });
@@ -119,17 +119,17 @@ describe('the wish in a DER (RFC 5447 4.2.5)', () => {
   });
 
   it.each<[string, object]>([
-    ['not asked for', { 'MIP6-Feature-Vector': 1n }],
+    ['without LOCAL_HOME_AGENT_ASSIGNMENT', { 'MIP6-Feature-Vector': 1n }],
     ['without a home address', { 'MIP-Mobile-Node-Address': [] }],
-    ['without a home agent', { 'MIP6-Agent-Info': [{}] }],
-    ['without an agent at all', { 'MIP6-Agent-Info': [] }],
-    ['with the address of the agent', { 'MIP-Mobile-Node-Address': [address(9, 1)] }],
+    ['without a home agent address', { 'MIP6-Agent-Info': [{}] }],
+    ['without MIP6-Agent-Info', { 'MIP6-Agent-Info': [] }],
+    ['with the home agent address as home address', { 'MIP-Mobile-Node-Address': [address(9, 1)] }],
     [
-      'with a prefix that is none',
+      'with an invalid prefix',
       { 'MIP6-Agent-Info': [{ ...info, 'MIP6-Home-Link-Prefix': new Uint8Array(17).fill(255) }] },
     ],
     [
-      'with a host that hooks must not see',
+      'with a host name that is unsafe for hooks',
       {
         'MIP6-Agent-Info': [
           { ...info, 'MIP-Home-Agent-Host': { 'Destination-Realm': 'example', 'Destination-Host': '-rf' } },
@@ -164,7 +164,7 @@ describe('a DEA', () => {
       { 'Result-Code': 5012, 'EAP-Payload': FAILURE },
     ],
     [{ type: 'unable' }, { 'Result-Code': 5012 }],
-  ])('says %j', (answer, content) => {
+  ])('has the Result-Code and the EAP AVP of %j', (answer, content) => {
     expect(dea(answer)).toEqual({
       'Session-Id': 's',
       'Auth-Application-Id': APPLICATION.EAP,
@@ -176,7 +176,7 @@ describe('a DEA', () => {
     });
   });
 
-  it('of a success has key, name and times', () => {
+  it('of a success has the key, the name and the times', () => {
     const content = dea(accept());
     expect(content).toMatchObject({
       ...{ 'Result-Code': 2001, 'EAP-Payload': SUCCESS, 'User-Name': NAI, 'Auth-Session-State': 0 },
@@ -187,7 +187,7 @@ describe('a DEA', () => {
     expect(content['MIP6-Feature-Vector']).toBeUndefined();
   });
 
-  it('leaves the key to its owner', () => {
+  it('does not wipe the key of the answer', () => {
     const answer = accept();
     make().write(der(), answer);
     expect(answer.type === 'accept' && answer.accepted.msk.isWiped).toBe(false);
@@ -197,7 +197,7 @@ describe('a DEA', () => {
     [true, 3, 1],
     [false, undefined, undefined],
   ])(
-    'binds the session to no server where the store is shared: %s (RFC 6733 8.17, 8.18)',
+    'does not bind the session to this server if the store is shared: %s (RFC 6733 8.17, 8.18)',
     (shared, binding, failover) => {
       const content = dea(accept(), shared);
       expect(content['Session-Binding']).toBe(binding);
@@ -209,23 +209,26 @@ describe('a DEA', () => {
     ['ikev1', 'msk', CAPABILITY.IKEV1_PSK],
     ['ikev2', 'msk', CAPABILITY.IKEV2_PSK],
     ['ikev2', 'emsk', CAPABILITY.IKEV2_PSK | CAPABILITY.PSK_FROM_EMSK],
-  ] as const)('names home agent, home address and key: %s from the %s', (ike, root, bits) => {
-    const content = dea(accept({ kind: 'home', lease: leaseOf('s'), ike, root }));
-    expect(content).toMatchObject({
-      'MIP6-Feature-Vector': 1n,
-      'MIP6-Agent-Info': [
-        {
-          'MIP-Home-Agent-Address': [address(1, 1)],
-          'MIP-Home-Agent-Host': { 'Destination-Realm': ORIGIN.realm, 'Destination-Host': 'ha1.home.example' },
-          'MIP6-Home-Link-Prefix': Uint8Array.of(64, ...address(1, 0)),
-        },
-      ],
-      'MIP-Mobile-Node-Address': [address(1, 0x77)],
-      'Mobility-Capability': CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | bits,
-    });
-  });
+  ] as const)(
+    'has the home agent, the home address and the capability of the key: %s from the %s',
+    (ike, root, bits) => {
+      const content = dea(accept({ kind: 'home', lease: leaseOf('s'), ike, root }));
+      expect(content).toMatchObject({
+        'MIP6-Feature-Vector': 1n,
+        'MIP6-Agent-Info': [
+          {
+            'MIP-Home-Agent-Address': [address(1, 1)],
+            'MIP-Home-Agent-Host': { 'Destination-Realm': ORIGIN.realm, 'Destination-Host': 'ha1.home.example' },
+            'MIP6-Home-Link-Prefix': Uint8Array.of(64, ...address(1, 0)),
+          },
+        ],
+        'MIP-Mobile-Node-Address': [address(1, 0x77)],
+        'Mobility-Capability': CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | bits,
+      });
+    },
+  );
 
-  it('says the proposal of the visited network back', () => {
+  it('repeats the proposal of the visited network', () => {
     const offer = { homeAgent: address(9, 1), homeAddress: address(9, 7), prefix: undefined, host: undefined };
     const bits = CAPABILITY.LOCAL_HA | CAPABILITY.IKEV1_PSK | CAPABILITY.PSK_FROM_EMSK;
     expect(dea(accept({ kind: 'local', offer, bits }))).toMatchObject({
@@ -241,7 +244,7 @@ describe('a DEA', () => {
     ['unknown-session', 5002, false],
     ['out-of-space', 4002, false],
     ['failed', 5012, false],
-  ] as const)('is an error where there is none: %s', (because, resultCode, isProtocolError) => {
+  ] as const)('is replaced by an error answer when access is denied: %s', (because, resultCode, isProtocolError) => {
     const violation = make().write(der(), { type: 'denied', because });
     if (!isViolation(violation)) throw new Error('not an error');
     expect(violation.resultCode).toBe(resultCode);
@@ -281,30 +284,30 @@ describe('ASR and RAR', () => {
     'Origin-State-Id': 9,
   };
 
-  it('go to the NAS of the session', () => {
+  it('are addressed to the NAS of the session', () => {
     const session = sessionOf('s');
     expect(grammarian.read(ASR, make().demand('disconnect', session))).toEqual(content);
     const rar = { ...content, 'Re-Auth-Request-Type': 1 };
     expect(grammarian.read(RAR, make().demand('reauthenticate', session))).toEqual(rar);
   });
 
-  it('go to the realm in the name of the NAS where none is known', () => {
+  it('are addressed to the realm in the name of the NAS if its realm is unknown', () => {
     const message = make().demand('disconnect', sessionOf('s', { originRealm: undefined, origin: 'paa.far.example' }));
     expect(grammarian.find(message.avps, 'Destination-Realm')).toBe('far.example');
   });
 
   it.each<[string, string, number | undefined, object]>([
     ['of the NAS', PAA, 2001, { code: 2001, unknown: false }],
-    ['of the NAS in other letters', PAA.toUpperCase(), 5002, { code: 5002, unknown: true }],
-    ['of an agent that cannot deliver', 'relay.example', 3002, { code: 3002, unknown: false }],
+    ['of the NAS in upper case', PAA.toUpperCase(), 5002, { code: 5002, unknown: true }],
+    ['of an agent that cannot deliver the request', 'relay.example', 3002, { code: 3002, unknown: false }],
     [
-      'of an agent that speaks for the NAS',
+      'of an agent in place of the NAS',
       'relay.example',
       5002,
       { failure: `the answer is from relay.example, not from ${PAA}` },
     ],
     ['without a Result-Code', PAA, undefined, { code: 5012, unknown: false }],
-  ])('are answered: %s', (_name, from, code, told) => {
+  ])('have the outcome of an answer %s', (_name, from, code, told) => {
     const asr = make().demand('disconnect', sessionOf('s'));
     const avps = grammarian.write(ASA, {
       ...{ 'Session-Id': 's', 'Result-Code': code ?? 0, 'Origin-Host': from, 'Origin-Realm': 'example' },

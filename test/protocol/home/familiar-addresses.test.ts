@@ -3,8 +3,8 @@ import { FAMILIAR_TIME, FamiliarAddresses, MAX_ADDRESSES } from '../../../src/pr
 
 const at = (address: string | number) => ['paa.example', 'paa.example', '2001:db8::', `2001:db8::${address}`];
 
-describe('an address at which a certificate was proven', () => {
-  it('is familiar for 24 hours after it was proven there last', () => {
+describe('FamiliarAddresses', () => {
+  it('has an address for 24 hours after a certificate was last proven there', () => {
     const familiar = new FamiliarAddresses();
     familiar.remember('aa', at(1), 1_000);
     expect(familiar.has(at(1), 1_000 + 86_399_999)).toBe(true);
@@ -15,27 +15,27 @@ describe('an address at which a certificate was proven', () => {
     expect(familiar.has(at(1), 5_000 + FAMILIAR_TIME)).toBe(false);
   });
 
-  it('is one of four of a certificate: a fifth takes the place of the one that was proven longest ago', () => {
+  it('keeps four addresses of a certificate, and replaces the one proven longest ago', () => {
     const familiar = new FamiliarAddresses();
     const known = () => [1, 2, 3, 4, 5].filter((address) => familiar.has(at(address), 0));
     for (const address of [1, 2, 3, 4]) familiar.remember('aa', at(address), 0);
     expect(known()).toEqual([1, 2, 3, 4]);
     expect(MAX_ADDRESSES).toBe(4);
-    // It is proven again: it keeps one place, and the other three stay.
+    // Proven again, the address keeps its one place, and the other three stay.
     familiar.remember('aa', at(1), 0);
     expect(known()).toEqual([1, 2, 3, 4]);
     familiar.remember('aa', at(5), 0);
     expect(known()).toEqual([1, 3, 4, 5]);
   });
 
-  it('takes one of the four places however often it is proven', () => {
+  it('counts an address once, however often it is proven', () => {
     const familiar = new FamiliarAddresses();
     for (let i = 0; i < 5; i += 1) familiar.remember('aa', at(1), 0);
     familiar.remember('aa', at(2), 0);
     expect([familiar.has(at(1), 0), familiar.has(at(2), 0)]).toEqual([true, true]);
   });
 
-  it('stays where another certificate was proven there since', () => {
+  it('keeps a shared address while one of its certificates keeps it', () => {
     const familiar = new FamiliarAddresses();
     familiar.remember('aa', at('shared'), 0);
     familiar.remember('bb', at('shared'), 10);
@@ -46,14 +46,14 @@ describe('an address at which a certificate was proven', () => {
     expect(familiar.has(at('shared'), 20)).toBe(false);
   });
 
-  it('is of one of 50,000 certificates: one more takes the place of the one that was proven longest ago', () => {
+  it('keeps 50,000 certificates, and replaces the one proven longest ago', () => {
     const familiar = new FamiliarAddresses();
     const known = (...addresses: (string | number)[]) => addresses.filter((address) => familiar.has(at(address), 0));
     familiar.remember('first', at('a'), 0);
     familiar.remember('second', at('b'), 0);
     familiar.remember('second', at('c'), 0);
     for (let i = 2; i < 50_000; i += 1) familiar.remember(`other${i}`, at(i), 0);
-    // One that is kept already takes no further place.
+    // A certificate that is kept already takes no further place.
     familiar.remember('first', at('d'), 0);
     expect(known('a', 'b', 'c', 'd', 2)).toEqual(['a', 'b', 'c', 'd', 2]);
     familiar.remember('new', at('e'), 0);

@@ -76,7 +76,7 @@ export const home = (sessionId: string, more: Partial<Extract<BootstrapResult, {
 
 export const NONE: BootstrapResult = { result: 'none', reason: 'not-wanted', released: undefined };
 
-/** EAP packets as the machine sees them. */
+/** EAP packets; the machine looks only at their headers and type. */
 export const IDENTITY = Uint8Array.of(2, 0, 0, 6, 1, 64);
 export const RESPONSE = Uint8Array.of(2, 1, 0, 6, 13, 0);
 export const REQUEST = Uint8Array.of(1, 1, 0, 6, 13, 32);
@@ -87,13 +87,13 @@ type Of<T extends HomeOutput['type']> = Extract<HomeOutput, { type: T }>;
 type Question = Extract<HomeOutput, { type: 'store' }>;
 type Operation = keyof HomeOperations;
 
-/** The machine in virtual time; the test is EAP, store, hooks and NASs. */
+/** The machine in virtual time. The test plays EAP, the store, the hooks and the NASs. */
 export class HomeRig {
   readonly machine: Home;
   now = 0;
-  /** All that came out, in order. */
+  /** All outputs, in order. */
   readonly outputs: HomeOutput[] = [];
-  /** Questions of the machine's to the store that have no answer. */
+  /** Unanswered questions of the machine to the store. */
   readonly questions: Question[] = [];
   #last = 0;
 
@@ -108,14 +108,15 @@ export class HomeRig {
     return outputs;
   }
 
-  /** Lets time pass; the machine ticks at each of its deadlines. What came out. */
+  /** Advances virtual time with a tick at each deadline. Returns the outputs. */
   advance(milliseconds: number): HomeOutput[] {
     const end = this.now + milliseconds;
     const from = this.outputs.length;
     for (let due = this.machine.deadline; due !== undefined && due <= end; due = this.machine.deadline) {
       this.now = Math.max(this.now, due);
       this.feed({ type: 'tick' });
-      if ((this.machine.deadline ?? Number.POSITIVE_INFINITY) <= this.now) throw new Error('a deadline that stays');
+      if ((this.machine.deadline ?? Number.POSITIVE_INFINITY) <= this.now)
+        throw new Error('the deadline is still due after its tick');
     }
     this.now = end;
     return this.outputs.slice(from);
@@ -128,7 +129,7 @@ export class HomeRig {
 
   // ------------------------------------------------------------------------------------------------------- requests
 
-  /** A request of a client; its token. */
+  /** Sends a request of a client. Returns its token. */
   ask(sessionId: string, packet: Uint8Array, more: Partial<AccessRequest> = {}): Token {
     const token = this.token();
     const request: AccessRequest = {
@@ -144,7 +145,7 @@ export class HomeRig {
     return this.ask(sessionId, IDENTITY, more);
   }
 
-  /** The answer to a request; undefined as long as it waits. */
+  /** The answer to a request, or undefined while it waits. */
   answerTo(token: Token): HomeAnswer | undefined {
     const answers = this.of('answer').filter((output) => output.token === token);
     if (answers.length > 1) throw new Error(`request ${token} has ${answers.length} answers`);
@@ -153,7 +154,7 @@ export class HomeRig {
 
   // ------------------------------------------------------------------------------------------------------------ EAP
 
-  /** The conversation that was opened last. */
+  /** The conversation opened last. */
   get conversation(): Token {
     return this.of('open').at(-1)?.conversation ?? 0;
   }
@@ -162,7 +163,7 @@ export class HomeRig {
     return this.feed({ type: 'verdict', token, verdict });
   }
 
-  /** A client of the last conversation proves a certificate; the token of the decision. */
+  /** The client of the last conversation proves its certificate. Returns the token of the decision. */
   prove(sha256 = 'aa', names: readonly string[] = [NAI]): Token {
     const token = this.token();
     this.feed({ type: 'proven', token, conversation: this.conversation, client: { names, sha256 } });
@@ -183,32 +184,32 @@ export class HomeRig {
     };
   }
 
-  /** A client that is through with EAP; its session is being written down. The token of its last request. */
+  /** A client succeeds at EAP; its session waits for the store. Returns the token of its last request. */
   succeed(sessionId: string, more: Partial<AccessRequest> = {}, success: Partial<EapSuccess> = {}): Token {
     const token = this.begin(sessionId, more);
     this.verdict(token, this.success(success));
     return token;
   }
 
-  /** A client that is in; what it got. */
+  /** A client gets access. Returns the answer. */
   enter(sessionId: string, more: Partial<AccessRequest> = {}, subscriber: Partial<Subscriber> = {}): HomeAnswer {
     const token = this.succeed(sessionId, more, {
       subscriber: { ...plainSubscriber(NAI), sessions: 'one', ...subscriber },
     });
     this.stored('bootstrap', NONE);
     const answer = this.answerTo(token);
-    if (answer?.type !== 'accept') throw new Error(`not in: ${answer?.type}`);
+    if (answer?.type !== 'accept') throw new Error(`not accepted: ${answer?.type}`);
     return answer;
   }
 
   // ---------------------------------------------------------------------------------------------------------- store
 
-  /** Arguments of the operations that wait. */
+  /** Arguments of the unanswered questions with this operation. */
   asked<N extends Operation>(operation: N): HomeOperations[N][0][] {
     return this.questions.flatMap(({ call }) => (call.operation === operation ? [call.given] : [])) as never;
   }
 
-  /** Answers the operation of this name that waits longest. */
+  /** Answers the oldest question with this operation. */
   stored<N extends Operation>(operation: N, result: HomeOperations[N][1]): HomeOutput[] {
     return this.#reply(operation, { operation, result } as Stored);
   }
@@ -220,7 +221,7 @@ export class HomeRig {
   #reply(operation: Operation, stored: Stored): HomeOutput[] {
     const index = this.questions.findIndex(({ call }) => call.operation === operation);
     const [question] = index < 0 ? [] : this.questions.splice(index, 1);
-    if (!question) throw new Error(`nobody waits for ${operation}`);
+    if (!question) throw new Error(`no question waits for ${operation}`);
     return this.feed({ type: 'stored', token: question.token, stored });
   }
 

@@ -23,18 +23,18 @@ const wishOf = (bits: number, local: MobilityWish['local'] = undefined): Mobilit
 describe('the root of the IKE key', () => {
   it.each<[string, number, Subscriber['pskRoot'], 'msk' | 'emsk', 'msk' | 'emsk' | undefined]>([
     ['the MSK by default', MIP6, undefined, 'msk', 'msk'],
-    ['the EMSK where the node asks for it', MIP6 | PSK_FROM_EMSK, undefined, 'msk', 'emsk'],
-    ['none where the server wants the EMSK and the node cannot', MIP6, undefined, 'emsk', undefined],
-    ['the EMSK where both want it', MIP6 | PSK_FROM_EMSK, 'emsk', 'msk', 'emsk'],
-    ['none where the subscriber has the MSK and the node asks for the EMSK', PSK_FROM_EMSK, 'msk', 'emsk', undefined],
-    ['none where the subscriber has the EMSK and the node cannot', MIP6, 'emsk', 'msk', undefined],
-    ["the subscriber's, whatever the default", MIP6, 'msk', 'emsk', 'msk'],
+    ['the EMSK when the node asks for it', MIP6 | PSK_FROM_EMSK, undefined, 'msk', 'emsk'],
+    ['none when the server wants the EMSK and the node does not support it', MIP6, undefined, 'emsk', undefined],
+    ['the EMSK when both want it', MIP6 | PSK_FROM_EMSK, 'emsk', 'msk', 'emsk'],
+    ['none when the subscriber has the MSK and the node asks for the EMSK', PSK_FROM_EMSK, 'msk', 'emsk', undefined],
+    ['none when the subscriber has the EMSK and the node does not support it', MIP6, 'emsk', 'msk', undefined],
+    ['that of the subscriber, whatever the default', MIP6, 'msk', 'emsk', 'msk'],
   ])('is %s', (_name, bits, own, fallback, root) => {
     expect(pskRoot(wishOf(bits), { ...plainSubscriber(NAI), pskRoot: own }, fallback)).toBe(root);
   });
 });
 
-describe('the version of IKE', () => {
+describe('the IKE version', () => {
   it.each<[number, HomeAgent['ike'], string | undefined]>([
     [IKEV1_PSK | IKEV2_PSK, ['ikev1', 'ikev2'], 'ikev2'],
     [IKEV1_PSK, ['ikev2', 'ikev1'], 'ikev1'],
@@ -44,41 +44,46 @@ describe('the version of IKE', () => {
     [0, ['ikev1'], 'ikev1'],
     [0, ['ikev1', 'ikev2'], 'ikev2'],
     [IKEV2_PSK, [], undefined],
-  ])('for a node with %i at an agent with %j is %s', (bits, ike, chosen) => {
+  ])('for a node with %i and a home agent with %j is %s', (bits, ike, chosen) => {
     expect(chooseIke(bits, { ...AGENT, ike })).toBe(chosen);
   });
 });
 
-describe('what the store is asked for', () => {
+describe('the wish given to the store', () => {
   const local = { homeAgent: LOCAL.homeAgent, homeAddress: LOCAL.homeAddress };
   it.each<[string, MobilityWish, 'msk' | 'emsk', object]>([
-    ['a home agent at home', wishOf(HOME_HA), 'msk', { wish: 'home', local: undefined }],
-    ['the proposal of the visited network', wishOf(LOCAL_HA, LOCAL), 'msk', { wish: 'local', local }],
-    ['any where nothing was proposed', wishOf(LOCAL_HA), 'msk', { wish: 'any', local: undefined }],
-    ['any where the visited network has no EMSK', wishOf(LOCAL_HA, LOCAL), 'emsk', { wish: 'any', local: undefined }],
+    ['home', wishOf(HOME_HA), 'msk', { wish: 'home', local: undefined }],
+    ['local, with the proposal of the visited network', wishOf(LOCAL_HA, LOCAL), 'msk', { wish: 'local', local }],
+    ['any when nothing was proposed', wishOf(LOCAL_HA), 'msk', { wish: 'any', local: undefined }],
+    [
+      'any when the key needs the EMSK, which the visited network does not have',
+      wishOf(LOCAL_HA, LOCAL),
+      'emsk',
+      { wish: 'any', local: undefined },
+    ],
     ['any, with the proposal', wishOf(LOCAL_HA | HOME_HA, LOCAL), 'msk', { wish: 'any', local }],
   ])('is %s', (_name, wish, root, asked) => {
     expect(storeWish(wish, root)).toEqual(asked);
   });
 });
 
-describe('a lease of the store', () => {
+describe('leaseProblem', () => {
   it.each([
-    ['is fit', {}, undefined],
-    ['has an agent that is no address', { address: 'ha1' }, /invalid address/],
-    ['has a prefix that is no address', { prefix: 'home/64' }, /invalid address/],
-    ['has a prefix that is none', { prefix: '2001:db8:1::/32' }, /home link prefix: its length is 32/],
-    ['has an address outside of the prefix', { prefix: '2001:db8:2::/64' }, /outside the prefix/],
-    ['has a host that hooks must not see', { host: '$(reboot)' }, /home agent host/],
-  ])('%s', (_name, agent, problem) => {
+    ['is usable', {}, undefined],
+    ['has an invalid home agent address', { address: 'ha1' }, /invalid address/],
+    ['has a prefix with an invalid address', { prefix: 'home/64' }, /invalid address/],
+    ['has a prefix of another length than 64', { prefix: '2001:db8:1::/32' }, /home link prefix: its length is 32/],
+    ['has a home address outside the prefix', { prefix: '2001:db8:2::/64' }, /outside the prefix/],
+    ['has a host name that is unsafe for hooks', { host: '$(reboot)' }, /home agent host/],
+  ])('detects that a lease %s', (_name, agent, problem) => {
     const found = leaseProblem(leaseOf('s', agent));
     if (problem === undefined) expect(found).toBeUndefined();
     else expect(found).toMatch(problem);
   });
 });
 
-describe('a bootstrap', () => {
-  /** What a client gets that asks with this wish; the store gives one answer after another. */
+describe('Mobile IPv6 in a bootstrap', () => {
+  /** The mobility part of the answer to a client with this wish. The store gives these results in turn. */
   function bootstrap(results: readonly BootstrapResult[], wish: MobilityWish | undefined = HOME_WISH, success = {}) {
     const rig = new HomeRig({ hookWait: 0 });
     const token = rig.succeed('s', { wish }, success);
@@ -97,7 +102,7 @@ describe('a bootstrap', () => {
     ['hooks-behind', [NONE], HOME_WISH, { hooksBehind: true }],
     ['no-common-ike', [home('s', { lease: leaseOf('s', { ike: [] }) }), withdrawn], HOME_WISH, {}],
     ['unfit', [home('s', { lease: leaseOf('s', { address: 'ha1' }) }), withdrawn], HOME_WISH, {}],
-  ])('without Mobile IPv6 still lets in: %s', (reason, results, wish, success) => {
+  ])('is left out while access is granted for the reason %s', (reason, results, wish, success) => {
     const { rig, mobility } = bootstrap(results, wish, success);
     expect(mobility).toBeUndefined();
     expect(rig.events('authenticated')).toHaveLength(1);
@@ -107,27 +112,27 @@ describe('a bootstrap', () => {
 
   it.each([
     ['hooks are behind', HOME_WISH, { hooksBehind: true }],
-    ['there is no root for the key', HOME_WISH, { subscriber: { ...plainSubscriber(NAI), pskRoot: 'emsk' as const } }],
-    ['nothing is wanted', undefined, {}],
-  ])('asks the store for no lease where %s', (_name, wish, success) => {
+    ['the key has no root', HOME_WISH, { subscriber: { ...plainSubscriber(NAI), pskRoot: 'emsk' as const } }],
+    ['the client wants none', undefined, {}],
+  ])('asks the store for no lease when %s', (_name, wish, success) => {
     const rig = new HomeRig();
     rig.succeed('s', { wish }, success);
     expect(rig.asked('bootstrap')).toMatchObject([{ wish: undefined, local: undefined }]);
   });
 
-  it('gives back a lease for which there is no IKE in common', () => {
+  it('returns a lease for which there is no common IKE version', () => {
     const { rig } = bootstrap([home('s', { lease: leaseOf('s', { ike: [] }) }), withdrawn]);
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'no IKE in common' }]);
     expect(rig.of('hook')).toMatchObject([{ event: 'down', token: undefined, key: undefined }]);
   });
 
-  it('says which row of the store cannot be used, and runs no hook with it', () => {
+  it('reports a row of the store that cannot be used, and runs no hook with it', () => {
     const { rig } = bootstrap([home('s', { lease: leaseOf('s', { host: '$(reboot)' }) }), withdrawn]);
     expect(rig.events('unfitHomeAgent')).toMatchObject([{ nai: NAI, reason: expect.stringContaining('host') }]);
     expect(rig.of('hook')).toEqual([]);
   });
 
-  it('is refused where the subscriber was disabled before the lease was given back', () => {
+  it('ends in a rejection when the subscriber is disabled before the lease is returned', () => {
     const refused: BootstrapResult = { result: 'refused', reason: 'disabled', released: undefined };
     const { mobility } = bootstrap([home('s', { lease: leaseOf('s', { ike: [] }) }), refused]);
     expect(mobility).toMatchObject({ type: 'reject', because: 'authorization' });
@@ -146,7 +151,7 @@ describe('a bootstrap', () => {
   it.each<[number, 'msk' | 'emsk']>([
     [HOME_WISH.bits, 'msk'],
     [HOME_WISH.bits | PSK_FROM_EMSK, 'emsk'],
-  ])('derives the IKE key from the right root: %i, %s', (bits, root) => {
+  ])('derives the IKE key for capability %i from the %s', (bits, root) => {
     const rig = new HomeRig({ hookWait: 0 });
     const { [root]: key } = rig.success();
     const address = (last: number) => Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 1, ...new Array(9).fill(0), last);
@@ -158,7 +163,7 @@ describe('a bootstrap', () => {
     expect(rig.events('leaseGiven')).toMatchObject([{ root, fingerprint: expected }]);
   });
 
-  it('runs `down` for the lease that another one replaces, before `up`', () => {
+  it('runs `down` for a replaced lease before `up`', () => {
     const other = { ...leaseOf('s'), homeAddress: '2001:db8:1::78' };
     const { rig } = bootstrap([home('s', { released: other })]);
     expect(rig.of('hook').map(({ event, lease }) => [event, lease.homeAddress])).toEqual([
@@ -168,7 +173,7 @@ describe('a bootstrap', () => {
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'replaced' }]);
   });
 
-  it('tells of a lease that another session had', () => {
+  it('reports a lease that another session had', () => {
     const { rig } = bootstrap([home('s', { renewed: true, takenFrom: 'older' })]);
     expect(rig.events('leaseTakenOver')).toMatchObject([{ from: 'older', origin: PAA }]);
   });
@@ -183,7 +188,7 @@ describe('a bootstrap', () => {
     expect(rig.events('localAllowed')).toEqual([{ name: 'localAllowed', nai: NAI, local: { homeAgent, homeAddress } }]);
   });
 
-  it('writes down where the session is', () => {
+  it('passes the NAS of the session and its state to the store', () => {
     const rig = new HomeRig();
     rig.succeed('s', {
       origin: OTHER_PAA,

@@ -31,7 +31,7 @@ function take(made: ProbesOutput[]): ProbesOutput[] {
   return made;
 }
 
-/** The last question of this type that came out. */
+/** The last output of this type. */
 function last<T extends 'store' | 'probe'>(type: T) {
   return outputs.filter((output): output is Extract<ProbesOutput, { type: T }> => output.type === type).at(-1);
 }
@@ -44,7 +44,7 @@ const probed = (outcome: ProbeOutcome, token = last('probe')?.token ?? 0) =>
   take(machine.handle({ type: 'probed', token, outcome }, now));
 const start = () => take(machine.handle({ type: 'start' }, now));
 
-/** To the beginning of the next round. */
+/** Advances to the start of the next round. */
 function next(): void {
   now = machine.deadline ?? Number.NaN;
   take(machine.handle({ type: 'tick' }, now));
@@ -52,8 +52,8 @@ function next(): void {
 
 const probes = (made: ProbesOutput[]) => made.flatMap((each) => (each.type === 'probe' ? [each.agent.name] : []));
 
-describe('home agents', () => {
-  it('are asked in rounds that begin one interval apart', () => {
+describe('Probes', () => {
+  it('starts a round of probes every interval', () => {
     expect(machine.deadline).toBeUndefined();
     expect(start()).toMatchObject([{ type: 'store', call: { operation: 'listHomeAgents' } }]);
     expect(machine.deadline).toBeUndefined();
@@ -72,7 +72,7 @@ describe('home agents', () => {
     expect(last('store')?.call.operation).toBe('listHomeAgents');
   });
 
-  it('are asked again at once after a round that took longer than the interval', () => {
+  it('starts the next round at once after one that took longer than the interval', () => {
     start();
     listed(agentOf('ha1'));
     now = 25_000;
@@ -80,13 +80,13 @@ describe('home agents', () => {
     expect(machine.deadline).toBe(25_000);
   });
 
-  it('that the operator took down are not asked', () => {
+  it('does not probe home agents that the operator has taken down', () => {
     start();
     const made = listed(agentOf('down', { state: 'down' }), agentOf('draining', { state: 'draining' }), agentOf('up'));
     expect(probes(made)).toEqual(['draining', 'up']);
   });
 
-  it('are asked some at a time, and none is left out', () => {
+  it('runs PARALLEL probes at a time, and leaves no home agent out', () => {
     start();
     const all = Array.from({ length: PARALLEL + 2 }, (_, i) => agentOf(`ha${i}`));
     const made = listed(...all);
@@ -97,7 +97,7 @@ describe('home agents', () => {
     expect(machine.deadline).toBeUndefined();
   });
 
-  it('are dead after so many failures in a row, and alive after one success', () => {
+  it('reports a home agent dead after three failures in a row, and alive after one success', () => {
     start();
     const agent = agentOf('ha1');
     for (let failed = 1; failed <= 2; failed += 1) {
@@ -112,7 +112,7 @@ describe('home agents', () => {
     next();
     listed(agent);
     probed(DEAD);
-    // The store knew it.
+    // The store has recorded it as dead already.
     expect(judged(undefined)).toEqual([]);
     next();
     listed(agent);
@@ -123,7 +123,7 @@ describe('home agents', () => {
     expect(probed(DEAD)).toMatchObject([{ failed: 1 }]);
   });
 
-  it('that are removed are forgotten', () => {
+  it('forgets the failures of a removed home agent', () => {
     start();
     listed(agentOf('ha1'));
     probed(DEAD);
@@ -134,7 +134,7 @@ describe('home agents', () => {
     expect(probed(DEAD)).toMatchObject([{ failed: 1 }]);
   });
 
-  it('are asked on when the store fails, at the list or at a verdict', () => {
+  it('continues when the store fails at the list or at a result', () => {
     start();
     expect(stored(FAILED)).toEqual([{ type: 'failed', reason: 'lost' }]);
     expect(machine.deadline).toBe(10_000);
@@ -145,7 +145,7 @@ describe('home agents', () => {
     expect(machine.deadline).toBe(20_000);
   });
 
-  it('answer once: what comes again is nothing', () => {
+  it('ignores a second result of a probe and a second start', () => {
     start();
     listed(agentOf('ha1'));
     probed(DEAD);

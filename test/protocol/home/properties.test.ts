@@ -21,11 +21,11 @@ import {
 const LIMIT = 6;
 const SESSIONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 
-/** The world around the machine, which does anything that it may do, in any order, and checks what comes out. */
+/** The surroundings of the machine: they do everything they may, in random order, and check the outputs. */
 class Chaos {
   readonly rig = new HomeRig({ conversations: LIMIT, failures: 3, roundTimeout: 20_000 });
   readonly #choices: Iterator<number>;
-  /** Tokens of requests, demands, flights and decisions that wait, and of those that were answered. */
+  /** Tokens of requests, demands, flights and decisions that wait for an output. */
   readonly due = {
     answer: new Set<Token>(),
     done: new Set<Token>(),
@@ -38,7 +38,7 @@ class Chaos {
   readonly #flying: Token[] = [];
   readonly #unneeded = new Set<Token>();
   readonly open = new Set<Token>();
-  /** What the store has: sessions by how often, and leases. */
+  /** Content of the store: how often each session was written and not yet promised, and the leases. */
   readonly #written = new Map<string, number>();
   readonly #leases = new Set<Lease>();
   readonly successes = new Map<Token, EapSuccess>();
@@ -49,7 +49,7 @@ class Chaos {
     this.#choices = choices[Symbol.iterator]();
   }
 
-  /** A number below `bound`; once the choices are used up, 0. */
+  /** A number below `bound`; 0 once the choices are used up. */
   pick(bound: number): number {
     const { value, done } = this.#choices.next();
     return done ? 0 : value % bound;
@@ -87,7 +87,7 @@ class Chaos {
         const { answer } = output;
         if (answer.type !== 'accept') break;
         this.accepted.add(output.token);
-        // The promise is kept in the store already.
+        // What the answer promises must be stored already.
         this.#write(this.#sessionOf.get(output.token) ?? '', -1);
         const { mobility } = answer.accepted;
         if (mobility?.kind === 'home') expect(this.#leases.has(mobility.lease)).toBe(true);
@@ -98,7 +98,7 @@ class Chaos {
         break;
       case 'turn':
         expect(this.due.turn.delete(output.token)).toBe(true);
-        // A conversation that has ended needs no engine: it gets its turn at once.
+        // A conversation that has ended gets its turn at once and does not use the engine.
         if (output.granted && !this.#unneeded.has(output.token)) this.#flying.push(output.token);
         break;
       case 'authorization':
@@ -125,14 +125,14 @@ class Chaos {
     }
   }
 
-  /** Counts what the store has written down for a session and no answer has promised yet. */
+  /** Counts the writes of a session that no answer has promised yet. */
   #write(sessionId: string, by: 1 | -1): void {
     const written = (this.#written.get(sessionId) ?? 0) + by;
     expect(written).toBeGreaterThanOrEqual(0);
     this.#written.set(sessionId, written);
   }
 
-  /** One of the things that may happen. */
+  /** Performs one random action. */
   step(): void {
     const actions = [
       () => this.#request(),
@@ -156,7 +156,7 @@ class Chaos {
     this.#of(actions)();
   }
 
-  /** All that waits is answered, and all that is silent is forgotten. */
+  /** Answers everything that waits, then lets silent conversations expire. */
   rest(): void {
     for (let i = 0; i < 10_000 && this.#isBusy; i += 1) {
       this.#answerEap();
@@ -216,7 +216,7 @@ class Chaos {
     const { token, call } = question;
     if (this.pick(6) === 1) {
       const stored = { operation: 'failed', reason: 'lost', full: this.pick(2) === 1 } as const;
-      // What is not written down can be let in without Mobile IPv6 only.
+      // A session that is not stored can get access without Mobile IPv6.
       if (call.operation === 'bootstrap') this.#write(call.given.sessionId, 1);
       this.feed({ type: 'stored', token, stored });
       return;
@@ -302,8 +302,8 @@ class Chaos {
   }
 }
 
-describe('whatever happens, in whatever order', () => {
-  it('each question gets one answer, nothing is promised that is not written down, and nothing is left over', () => {
+describe('Home with random inputs in any order', () => {
+  it('answers each request once, promises nothing that is not stored, and leaves nothing behind', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(), { minLength: 50, maxLength: 1_000 }), (choices) => {
         const chaos = new Chaos(choices);
@@ -314,7 +314,7 @@ describe('whatever happens, in whatever order', () => {
         expect(chaos.rig.machine.deadline).toBeUndefined();
         for (const [token, { msk, emsk }] of chaos.successes) {
           expect(emsk.isWiped).toBe(true);
-          // The key of a client that is in belongs to its answer; all others are gone.
+          // The key of an accepted client belongs to its answer; all others are wiped.
           expect(msk.isWiped).toBe(!chaos.accepted.has(token));
         }
       }),

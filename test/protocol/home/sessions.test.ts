@@ -28,7 +28,7 @@ describe('a termination', () => {
     ]);
   });
 
-  it('of a session whose lease a newer one has taken over runs no hook', () => {
+  it('runs no hook when a newer session has taken over the lease', () => {
     const rig = new HomeRig();
     const token = terminate(rig);
     rig.stored('endSession', { known: true, released: undefined });
@@ -36,14 +36,14 @@ describe('a termination', () => {
     expect(rig.answerTo(token)).toEqual({ type: 'terminated', known: true });
   });
 
-  it('of an unknown session is told so', () => {
+  it('of an unknown session is answered so', () => {
     const rig = new HomeRig();
     const token = terminate(rig);
     rig.stored('endSession', { known: false, released: undefined });
     expect(rig.answerTo(token)).toEqual({ type: 'terminated', known: false });
   });
 
-  it("of another NAS's session hears of no session, and changes nothing", () => {
+  it('of a session of another NAS is denied and changes nothing', () => {
     const rig = new HomeRig();
     const token = terminate(rig);
     rig.stored('endSession', { known: false, foreign: true, released: undefined });
@@ -55,7 +55,7 @@ describe('a termination', () => {
   it.each([
     [true, 'out-of-space'],
     [false, 'failed'],
-  ])('fails with the store; the disk is full: %s', (full, because) => {
+  ])('is denied when the store fails, disk full: %s', (full, because) => {
     const rig = new HomeRig();
     const token = terminate(rig);
     rig.storeFails('endSession', full);
@@ -67,7 +67,7 @@ describe('a termination', () => {
     [PAA, 0],
     [PAA.toUpperCase(), 0],
     [OTHER_PAA, 1],
-  ])('by %s of a session that is authenticating leaves %i conversations', (origin, left) => {
+  ])('by %s during the authentication leaves %i conversations', (origin, left) => {
     const rig = new HomeRig();
     rig.begin('s');
     terminate(rig, 's', origin);
@@ -75,14 +75,14 @@ describe('a termination', () => {
   });
 });
 
-describe('a demand of an operator', () => {
+describe('a demand of the operator', () => {
   it.each<['disconnect' | 'reauthenticate', Told]>([
     ['disconnect', DONE],
     ['disconnect', FAILED],
     ['disconnect', { code: 3002, unknown: false }],
     ['reauthenticate', DONE],
     ['reauthenticate', FAILED],
-  ])('%s is told to the NAS, whose answer is the outcome: %j', (demand, told) => {
+  ])('to %s is sent to the NAS, whose answer is the outcome: %j', (demand, told) => {
     const rig = new HomeRig();
     const session = sessionOf('s');
     const [tell] = rig.feed({ type: 'demand', token: 77, demand, session });
@@ -92,7 +92,7 @@ describe('a demand of an operator', () => {
     ]);
   });
 
-  it.each(['disconnect', 'reauthenticate'] as const)('%s ends a session that its NAS does not know', (demand) => {
+  it.each(['disconnect', 'reauthenticate'] as const)('to %s ends a session that its NAS does not know', (demand) => {
     const rig = new HomeRig();
     rig.feed({ type: 'demand', token: 77, demand, session: sessionOf('s') });
     rig.feed({ type: 'told', token: rig.of('tell')[0]?.token ?? 0, told: UNKNOWN });
@@ -105,7 +105,7 @@ describe('a demand of an operator', () => {
     expect(rig.of('done')).toEqual([{ type: 'done', token: 77, outcome: UNKNOWN }]);
   });
 
-  it('ends a session here alone, and says when the store fails', () => {
+  it('to end a session here only does not involve the NAS, and fails when the store fails', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
     rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
@@ -118,7 +118,7 @@ describe('a demand of an operator', () => {
     ]);
   });
 
-  it('gets one answer: later ones of the NAS are nobody’s', () => {
+  it('has one outcome; later answers of the NAS are ignored', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'demand', token: 77, demand: 'disconnect', session: sessionOf('s') });
     const { token = 0 } = rig.of('tell')[0] ?? {};
@@ -127,7 +127,7 @@ describe('a demand of an operator', () => {
   });
 });
 
-describe('a newer session of a subscriber', () => {
+describe('a new session that replaces older ones', () => {
   const sessions = [
     sessionOf('older', { startedAt: 1 }),
     sessionOf('old', { startedAt: 2 }),
@@ -145,7 +145,7 @@ describe('a newer session of a subscriber', () => {
     return rig;
   }
 
-  it('ends the older ones at its NAS, one after another, and no newer one', () => {
+  it('disconnects the older ones at their NAS one after another, and no newer one', () => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     expect(told(rig)).toEqual([['disconnect', 'older']]);
@@ -158,7 +158,7 @@ describe('a newer session of a subscriber', () => {
     expect(rig.of('done')).toEqual([]);
   });
 
-  it.each([FAILED, UNKNOWN])('ends an older one here where its NAS does not: %j', (outcome) => {
+  it.each([FAILED, UNKNOWN])('ends an older one here when its NAS does not: %j', (outcome) => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     answer(rig, outcome);
@@ -167,7 +167,7 @@ describe('a newer session of a subscriber', () => {
     expect(told(rig).at(-1)).toEqual(['disconnect', 'old']);
   });
 
-  it('leaves the rest where the store fails, and says so', () => {
+  it('leaves the remaining ones and reports it when the store fails', () => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     answer(rig, FAILED);
@@ -176,7 +176,7 @@ describe('a newer session of a subscriber', () => {
     expect(rig.events('olderNotEnded')).toEqual([{ name: 'olderNotEnded', nai: NAI, reason: 'the store is lost' }]);
   });
 
-  it('ends nothing where it has ended itself, or the store does not say', () => {
+  it('disconnects nothing when it has ended itself, or when the store fails', () => {
     const gone = replace();
     gone.stored('listSessions', { items: sessions.filter(({ sessionId }) => sessionId !== 'new') });
     expect(told(gone)).toEqual([]);
@@ -185,18 +185,18 @@ describe('a newer session of a subscriber', () => {
     expect(lost.events('olderNotEnded')).toHaveLength(1);
   });
 
-  it('leaves the older ones of a subscriber that may have one session only', () => {
+  it('disconnects nothing if the subscriber may have one session only', () => {
     const rig = new HomeRig();
     rig.enter('new', {}, { sessions: 'one' });
     expect(rig.asked('listSessions')).toEqual([]);
   });
 });
 
-describe('a NAS that has restarted (RFC 6733 8.16)', () => {
+describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
   const open = (rig: HomeRig, originState: number | undefined, origin = PAA) =>
     rig.feed({ type: 'peerOpen', origin, originState });
 
-  it('has lost its sessions from before; their leases stay for a while', () => {
+  it('ends its earlier sessions, and keeps their leases for the grace time', () => {
     const rig = new HomeRig({ grace: 60_000 });
     expect(open(rig, 5)[0]).toEqual({ type: 'forgetKeysOf', origin: PAA });
     expect(rig.asked('endSessionsOf')).toEqual([{ origin: PAA, before: 5, leasesFor: 60_000 }]);
@@ -210,7 +210,7 @@ describe('a NAS that has restarted (RFC 6733 8.16)', () => {
     ['a greater state', [5, 6], 2],
     ['no state', [undefined], 0],
     ['state 0', [0], 0],
-  ])('is asked about for %s', (_name, states, times) => {
+  ])('is passed to the store when it rises: %s (%j) makes %i questions', (_name, states, times) => {
     const rig = new HomeRig();
     for (const state of states) open(rig, state);
     expect(rig.asked('endSessionsOf')).toHaveLength(times);
@@ -218,7 +218,7 @@ describe('a NAS that has restarted (RFC 6733 8.16)', () => {
     expect(rig.events('sessionsLost')).toEqual([]);
   });
 
-  it('is asked about again when the store has failed', () => {
+  it('is passed to the store again after the store has failed', () => {
     const rig = new HomeRig();
     open(rig, 5);
     rig.storeFails('endSessionsOf');
@@ -227,7 +227,7 @@ describe('a NAS that has restarted (RFC 6733 8.16)', () => {
     expect(rig.asked('endSessionsOf')).toHaveLength(1);
   });
 
-  it('has its request served after its sessions have ended, whether the store can or not', () => {
+  it('holds the request that has it until the store has ended the earlier sessions or failed', () => {
     for (const works of [true, false]) {
       const rig = new HomeRig();
       const token = rig.begin('s', { originState: 5 });
@@ -240,16 +240,16 @@ describe('a NAS that has restarted (RFC 6733 8.16)', () => {
 
   it.each<[string, object, number]>([
     ['of a NAS that is not connected', {}, 1],
-    ['brought by an agent for one that is connected', { peer: 'relay', connected: { originState: undefined } }, 0],
-    ['against what it said when it connected', { connected: { originState: 4 } }, 0],
-    ['of a connected NAS that said none', { connected: { originState: undefined } }, 1],
-  ])('is believed in a request %s: %j', (_name, more, times) => {
+    ['that an agent forwards for a connected NAS', { peer: 'relay', connected: { originState: undefined } }, 0],
+    ['that contradicts the CER of the NAS', { connected: { originState: 4 } }, 0],
+    ['of a NAS whose CER had none', { connected: { originState: undefined } }, 1],
+  ])('in a request %s (%j) makes %i questions', (_name, more, times) => {
     const rig = new HomeRig();
     rig.begin('s', { originState: 5, ...more });
     expect(rig.asked('endSessionsOf')).toHaveLength(times);
   });
 
-  it('is one of many that are remembered', () => {
+  it('is remembered for the latest MAX_ORIGINS NASs', () => {
     const rig = new HomeRig();
     for (let i = 0; i <= MAX_ORIGINS; i += 1) open(rig, 1, `paa${i}.example`);
     const asked = rig.questions.length;
@@ -262,7 +262,7 @@ describe('a NAS that has restarted (RFC 6733 8.16)', () => {
     expect(rig.questions).toHaveLength(asked + 1);
   });
 
-  it('goes on with a conversation from before', () => {
+  it('in a conversation does not end that conversation', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const token = rig.ask('s', RESPONSE, { originState: 5 });

@@ -14,7 +14,7 @@ const DAY = 86_400_000;
 
 let machine: Upkeep;
 let now: number;
-/** What came out, with its time. */
+/** All outputs with their times. */
 let trace: [number, unknown][];
 let waiting: Extract<UpkeepOutput, { type: 'store' }>[];
 
@@ -43,7 +43,7 @@ const key = (validFor: number): Stored<UpkeepOperations> => ({
   result: { value: 'ab', validFor },
 });
 
-/** Ticks at each deadline; the store answers at once, with `failing` not at all. */
+/** Advances virtual time with a tick at each deadline. The store answers at once; operations in `failing` fail. */
 function advance(milliseconds: number, failing: ReadonlySet<string> = new Set(), validFor = DAY): void {
   const end = now + milliseconds;
   const settle = () => {
@@ -59,15 +59,16 @@ function advance(milliseconds: number, failing: ReadonlySet<string> = new Set(),
     now = due;
     take(machine.handle({ type: 'tick' }, now));
     settle();
-    if ((machine.deadline ?? Number.POSITIVE_INFINITY) <= now) throw new Error('a deadline that stays');
+    if ((machine.deadline ?? Number.POSITIVE_INFINITY) <= now)
+      throw new Error('the deadline is still due after its tick');
   }
   now = end;
 }
 
 const timesOf = (operation: string) => trace.filter(([, what]) => what === operation).map(([at]) => at);
 
-describe('upkeep of the store', () => {
-  it('takes a ticket key first, and is ready then', () => {
+describe('Upkeep', () => {
+  it('gets a ticket key first, then reports ready', () => {
     expect(machine.deadline).toBeUndefined();
     take(machine.handle({ type: 'start' }, now));
     expect(waiting[0]?.call).toEqual({ operation: 'ticketKey', given: { every: DAY / 2 } });
@@ -78,14 +79,14 @@ describe('upkeep of the store', () => {
     ]);
   });
 
-  it('takes the next key when the one before is over', () => {
+  it('gets the next ticket key when the previous one has expired', () => {
     take(machine.handle({ type: 'start' }, now));
     advance(3_000_000, new Set(), 1_000_000);
     expect(timesOf('ticketKey')).toEqual([0, 1_000_001, 2_000_002]);
     expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'ready')).toHaveLength(1);
   });
 
-  it('goes by another configuration from the next key and the next round on', () => {
+  it('applies a new configuration at the next key and the next round', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(1_000));
     take(machine.handle({ type: 'configure', config: { history: DAY, ticketKeyLifetime: 60_000 } }, now));
@@ -99,7 +100,7 @@ describe('upkeep of the store', () => {
     expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: DAY, limit: 256 } });
   });
 
-  it('asks for a key that it did not get again soon, and is ready without', () => {
+  it('retries a failed ticket key after TICKET_RETRY, and reports ready without it', () => {
     take(machine.handle({ type: 'start' }, now));
     advance(2 * TICKET_RETRY, new Set(['ticketKey']));
     expect(timesOf('ticketKey')).toEqual([0, TICKET_RETRY, 2 * TICKET_RETRY]);
@@ -109,7 +110,7 @@ describe('upkeep of the store', () => {
     ]);
   });
 
-  it('frees leases, then forgets history, each five seconds; imports that were given up each hour', () => {
+  it('expires leases, then forgets history, every EXPIRY_INTERVAL, and abandons imports every IMPORT_LIFETIME', () => {
     take(machine.handle({ type: 'start' }, now));
     advance(IMPORT_LIFETIME + 2 * EXPIRY_INTERVAL);
     const rounds = Array.from({ length: IMPORT_LIFETIME / EXPIRY_INTERVAL + 2 }, (_, i) => (i + 1) * EXPIRY_INTERVAL);
@@ -118,7 +119,7 @@ describe('upkeep of the store', () => {
     expect(timesOf('abandonImport')).toEqual([EXPIRY_INTERVAL, EXPIRY_INTERVAL + IMPORT_LIFETIME]);
   });
 
-  it('says which leases have expired', () => {
+  it('reports the leases that have expired', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(DAY));
     now = EXPIRY_INTERVAL;
@@ -137,16 +138,19 @@ describe('upkeep of the store', () => {
     ['expire', 0, 0],
     ['forgetHistory', 2, 0],
     ['abandonImport', 2, 2],
-  ])('leaves a round in which %s fails, and begins the next one in time', (operation, histories, imports) => {
-    take(machine.handle({ type: 'start' }, now));
-    advance(2 * EXPIRY_INTERVAL, new Set([operation]));
-    expect(timesOf('expire')).toEqual([EXPIRY_INTERVAL, 2 * EXPIRY_INTERVAL]);
-    expect(timesOf('forgetHistory')).toHaveLength(histories);
-    expect(timesOf('abandonImport')).toHaveLength(imports);
-    expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'failed')).toHaveLength(2);
-  });
+  ])(
+    'skips the rest of a round in which %s fails, and starts the next one on time',
+    (operation, histories, imports) => {
+      take(machine.handle({ type: 'start' }, now));
+      advance(2 * EXPIRY_INTERVAL, new Set([operation]));
+      expect(timesOf('expire')).toEqual([EXPIRY_INTERVAL, 2 * EXPIRY_INTERVAL]);
+      expect(timesOf('forgetHistory')).toHaveLength(histories);
+      expect(timesOf('abandonImport')).toHaveLength(imports);
+      expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'failed')).toHaveLength(2);
+    },
+  );
 
-  it('never has two rounds at once: after a slow one the next follows at once', () => {
+  it('never runs two rounds at once, and starts the next one at once after a slow one', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(DAY));
     now = EXPIRY_INTERVAL;
