@@ -1,9 +1,9 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 const test = {
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
-  expect: { poll: { timeout: 30_000 } },
+  // The last resort, on a machine with much else to do: a wait ends long before, with a message (test/eventually.ts).
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
   pool: 'forks',
   // The tests of a file run in another order each time; the last lines of a run give the seed that repeats it.
   sequence: { shuffle: { files: false, tests: true } },

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { LogLine } from '../runtime/cli/ladder.js';
 import type { LogEvent } from '../runtime/log/events.js';
+import { Patience, USUAL_LIMIT } from './patience.js';
 
 export type DaemonName = 'pac' | 'paa' | 'aaa';
 
@@ -85,27 +86,25 @@ export class DaemonProcess {
 
   /**
    * Resolves with the first log line with this message, past or future. Rejects if the process exits first, or after
-   * `timeout` ms.
+   * `limit` ms (see Patience) with what was awaited and the last log lines.
    */
-  line(message: LogEvent, test: (line: LogLine) => boolean = () => true, timeout = 30_000): Promise<LogLine> {
+  line(message: LogEvent, test: (line: LogLine) => boolean = () => true, limit = USUAL_LIMIT): Promise<LogLine> {
     const wanted = (line: LogLine) => line.msg === message && test(line);
     const found = this.#lines.find(wanted);
     if (found) return Promise.resolve(found);
     if (this.#ended) return Promise.reject(this.#early(null, null));
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => waiter.reject(new Error(`${this.name} did not say "${message}" in ${timeout} ms\n${this.tail()}`)),
-        timeout,
-      );
+      const patience = new Patience(limit);
+      const cancel = patience.whenOver(() => waiter.reject(this.#unsaid(message, test, patience)));
       const waiter: Waiter = {
         test: wanted,
         resolve: (line) => {
-          clearTimeout(timer);
+          cancel();
           this.#waiters.delete(waiter);
           resolve(line);
         },
         reject: (error) => {
-          clearTimeout(timer);
+          cancel();
           this.#waiters.delete(waiter);
           reject(error);
         },
@@ -142,6 +141,16 @@ export class DaemonProcess {
     this.#lines.push(line);
     this.#onLine(line);
     for (const waiter of [...this.#waiters]) if (waiter.test(line)) waiter.resolve(line);
+  }
+
+  #unsaid(message: LogEvent, test: (line: LogLine) => boolean, waited: Patience): Error {
+    const others = this.#lines.filter((line) => line.msg === message);
+    const which = test.length > 0 ? ` with ${test}` : '';
+    const near =
+      others.length > 0 ? `, but ${others.length} without that, the last ${JSON.stringify(others.at(-1))}` : '';
+    return new Error(
+      `${this.name} did not say "${message}"${which} within ${waited}${near}\n${this.errors}\n${this.tail()}`,
+    );
   }
 
   #early(code: number | null, signal: NodeJS.Signals | null): Error {

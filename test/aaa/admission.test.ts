@@ -1,8 +1,9 @@
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { FamiliarAddresses, MAX_ADDRESSES } from '../../src/protocol/home/familiar-addresses.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
+import { eventually } from '../eventually.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { Application, type ApplicationChoice, resultOf } from './application-rig.js';
@@ -104,7 +105,7 @@ describe('HomeServer with unauthenticated clients', () => {
       }
     });
     try {
-      await vi.waitFor(() => expect(served).toBeGreaterThan(100), { timeout: 30_000 });
+      await eventually(() => expect(served).toBeGreaterThan(30), { limit: 30_000 });
       // Each needs two flights. If the engine admitted all 100 at once, each flight would wait for all of them.
       for (const [paa, address, session] of [
         [PAA, '2001:db8:1::1', 'known;1;1'],
@@ -119,7 +120,7 @@ describe('HomeServer with unauthenticated clients', () => {
       over = true;
       await Promise.all(strangers);
     }
-  }, 90_000);
+  });
 
   it('rejects an oversized Session-Id and keeps no conversation for it', async () => {
     const there = await scene();

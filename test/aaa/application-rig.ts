@@ -1,5 +1,4 @@
 import { pino } from 'pino';
-import { vi } from 'vitest';
 import { aaaSchema } from '../../src/aaa/config/options.js';
 import type { HomeAgentHooks } from '../../src/aaa/home-agent-hooks.js';
 import { HomeServer } from '../../src/aaa/home-server.js';
@@ -16,6 +15,7 @@ import type { EapServerOptions } from '../../src/runtime/eap/server.js';
 import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
+import { eventually } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import type { AskingNode } from '../runtime/diameter/asking-node.js';
 import { makeNode } from '../runtime/diameter/rig.js';
@@ -125,7 +125,7 @@ export class Application {
       this.nodes.set(host, node);
       await node.start();
     }
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const node of this.nodes.values()) if (!node.capabilitiesOf(SERVER)) throw new Error('not connected');
     });
     return this;

@@ -11,6 +11,7 @@ import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { plainSubscriber, type Session } from '../../src/store/records.js';
 import type { Store } from '../../src/store/store.js';
 import { RawPeer } from '../daemons/raw-peer.js';
+import { eventually } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
@@ -193,14 +194,14 @@ describe('Origin-State-Id', () => {
     );
     const relay = makeNode(RELAY, { peers: [{ host: 'aaa.home.example', address: '127.0.0.1', port }] });
     await relay.node.start();
-    await expect.poll(() => relay.events.some(({ type }) => type === 'peerOpen')).toBe(true);
+    await eventually(() => expect(relay.events.map(({ type }) => type)).toContain('peerOpen'));
     there.nodes.set(RELAY, relay.node);
     const through = { 'Origin-Host': A, 'Route-Record': [A], 'Origin-State-Id': 0xffff_fff1 };
     expect(resultOf(await there.begin(RELAY, `${A};9;9`, undefined, through))).toBe(1001);
     expect(await sessions()).toHaveLength(1);
     // While the PAA is not connected, the agent's report counts.
     await there.nodes.get(A)?.stop();
-    await expect.poll(() => there.application.node.capabilitiesOf(A)).toBeUndefined();
+    await eventually(() => expect(there.application.node.capabilitiesOf(A)).toBeUndefined());
     await there.begin(RELAY, `${A};9;10`, undefined, { ...through, 'Origin-State-Id': 0xffff_fff2 });
     expect(await sessions()).toHaveLength(0);
   });

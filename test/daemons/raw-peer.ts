@@ -1,16 +1,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Place } from '../../dist/lab/lab.js';
+import { Patience, USUAL_LIMIT } from '../../src/lab/patience.js';
 import { type DiameterMessage, decodeDiameter, encodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js';
 import { APPLICATION, CER } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { DiameterFramer } from '../../src/protocol/diameter/wire/framer.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import { within } from '../eventually.js';
 
 export const grammarian = new Grammarian(new Dictionary());
-
-/** Limit for an answer in milliseconds: enough for a busy machine, and short enough to report what is missing. */
-const ANSWER_LIMIT = 10_000;
 
 /** A Diameter connection whose messages a test writes. */
 export class RawPeer {
@@ -35,7 +34,7 @@ export class RawPeer {
 
   static async connect(place: Place): Promise<RawPeer> {
     const socket = connect(place.port, place.address);
-    await once(socket, 'connect');
+    await within(once(socket, 'connect'), 'the connection to the daemon is made');
     return new RawPeer(socket);
   }
 
@@ -69,22 +68,23 @@ export class RawPeer {
   }
 
   /** The next answer. Rejects when the connection is closed or the limit is over. */
-  next(limit = ANSWER_LIMIT): Promise<DiameterMessage> {
+  next(limit = USUAL_LIMIT): Promise<DiameterMessage> {
     const ready = this.#answers.shift();
     if (ready) return Promise.resolve(ready);
     if (this.#error) return Promise.reject(this.#error);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const patience = new Patience(limit);
+      const cancel = patience.whenOver(() => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-        reject(new Error(`no answer within ${limit} ms`));
-      }, limit);
+        reject(new Error(`no Diameter answer within ${patience}`));
+      });
       const waiting = {
         resolve: (message: DiameterMessage) => {
-          clearTimeout(timer);
+          cancel();
           resolve(message);
         },
         reject: (error: Error) => {
-          clearTimeout(timer);
+          cancel();
           reject(error);
         },
       };

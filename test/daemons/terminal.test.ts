@@ -18,6 +18,7 @@ import { HostProcesses } from '../../src/runtime/hooks/process.js';
 import { systemHost } from '../../src/runtime/system/host.js';
 import { visible, visibleColours, visibleLines } from '../../src/runtime/system/terminal.js';
 import { Decoder } from '../../src/tool/decode/decoder.js';
+import { eventually } from '../eventually.js';
 import { run } from './program.js';
 import { grammarian, RawPeer } from './raw-peer.js';
 
@@ -130,7 +131,7 @@ describe('Hostile text', () => {
     const call = { program, event: 'up', environment, stateDir: '/', input: undefined, psk: undefined } as const;
     const said = (line: string) => lines.push(line);
     await new Promise((ended) => new HostProcesses(systemHost).start(call, { said, ended, fault: ended }));
-    await vi.waitFor(() => expect(lines).toHaveLength(1));
+    await eventually(() => expect(lines).toHaveLength(1));
     expectVisible(lines.join('\n'));
   });
 
@@ -201,7 +202,7 @@ describe('Hostile text in commands of running daemons', () => {
     await lab.startPac('mn1', { eap: { identity: NAME } });
     const listed = (...more: readonly string[]) =>
       run('paa', ['session', 'list', ...more, '--control.socket', lab.socket('paa')]);
-    await vi.waitFor(async () => expectVisible((await listed()).stdout), { timeout: 20_000, interval: 100 });
+    await eventually(async () => expectVisible((await listed()).stdout), { limit: 20_000, interval: 100 });
     expectVisible((await listed('--json')).stdout);
   });
 });

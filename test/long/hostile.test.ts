@@ -7,6 +7,7 @@ import { EapServer } from '../../src/runtime/eap/server.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { NOISE } from '../daemons/noise.js';
 import { numbersOf } from '../daemons/numbers.js';
+import { eventually } from '../eventually.js';
 import { HostileNas } from '../hostile/hostile-nas.js';
 import { HostilePaa } from '../hostile/hostile-paa.js';
 import { HostilePac } from '../hostile/hostile-pac.js';
@@ -101,7 +102,7 @@ class Health {
       grown = numbers(MEMORY) - (this.#warm ?? 0);
       return grown;
     };
-    await expect.poll(look, { timeout: COLLECTED, interval: 1_000 }).toBeLessThan(NOISE);
+    await eventually(async () => expect(await look()).toBeLessThan(NOISE), { limit: COLLECTED, interval: 1_000 });
     process.stderr.write(`${this.#name}: no fault, ${Math.round(grown / 1e5) / 10} MB more than when it was warm\n`);
   }
 }
@@ -195,7 +196,7 @@ describe('Hostile ends', () => {
     // Without mutated messages the node gets a session.
     paa.before = 0;
     const before = paa.authorized;
-    await expect.poll(() => paa.authorized, { timeout: 30_000 }).toBeGreaterThan(before);
+    await eventually(() => expect(paa.authorized).toBeGreaterThan(before), { limit: 30_000 });
     await health.expectGood();
   });
 

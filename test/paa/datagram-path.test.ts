@@ -2,6 +2,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { Nas } from '../../src/protocol/nas/nas.js';
 import { UdpSocket } from '../../src/runtime/net/udp.js';
 import { Driver } from '../../src/runtime/system/driver.js';
+import { eventually } from '../eventually.js';
 import { makePki } from '../runtime/eap/eap-run.js';
 import { paaScene } from './paa-rig.js';
 
@@ -15,9 +16,7 @@ it('A datagram passes socket, driver, NAS and back, each once', async () => {
   const feed = vi.spyOn(Driver.prototype, 'feed');
   const send = vi.spyOn(UdpSocket.prototype, 'send');
   await expect(scene.node().bootstrap()).rejects.toThrow('a node got no home address');
-  await vi.waitFor(() => expect(scene.lines.some(({ msg }) => msg === 'session authorized')).toBe(true), {
-    timeout: 10_000,
-  });
+  await eventually(() => expect(scene.lines.map(({ msg }) => msg)).toContain('session authorized'));
   const inputs = handle.mock.calls.map(([input]) => input.type).filter((type) => type !== 'tick');
   const outputs = handle.mock.results.flatMap(({ value }) => value as ReturnType<Nas['handle']>);
   const asked = outputs.filter(({ type }) => type === 'ask').length;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Place } from '../../dist/lab/lab.js';
 import { BenchNode } from '../../src/lab/bench/node.js';
 import { PaaDaemon } from '../../src/paa/daemon.js';
@@ -15,6 +15,7 @@ import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
 import type { LogLine } from '../../src/runtime/cli/ladder.js';
 import type { EapConversation } from '../../src/runtime/eap/server.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
+import { eventually } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import type { AskingNode } from '../runtime/diameter/asking-node.js';
 import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
@@ -135,12 +136,9 @@ export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]
     await stopNodes();
     await rm(folder, { recursive: true, force: true });
   });
-  await vi.waitFor(
-    () => {
-      if (lines.filter(({ msg }) => msg === 'peer connected').length < servers.length) throw new Error('no server');
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(() => {
+    if (lines.filter(({ msg }) => msg === 'peer connected').length < servers.length) throw new Error('no server');
+  });
   const { listening } = lines.find(({ msg }) => msg === 'ready') ?? {};
   const [place] = (listening ?? []) as Place[];
   if (!place) throw new Error('the PAA listens nowhere');

@@ -1,9 +1,10 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { AVP_FLAG, type Avp, type DiameterMessage } from '../../src/protocol/diameter/wire/codec.js';
 import { APPLICATION, ASR, STR } from '../../src/protocol/diameter/wire/commands.js';
 import { AVPS, type AvpName } from '../../src/protocol/diameter/wire/dictionary.js';
 import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';
 import type { LogEvent } from '../../src/runtime/log/events.js';
+import { eventually } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
@@ -79,7 +80,7 @@ describe('A success answer that the PAA cannot use', () => {
       .node()
       .bootstrap()
       .catch(() => undefined);
-    await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(server.ended).toHaveLength(1));
     const [sessionId] = server.sessions;
     // BAD_ANSWER, RFC 6733 8.15.
     expect(strOf(server)).toMatchObject([
@@ -103,9 +104,7 @@ describe('A success answer that the PAA cannot use', () => {
       .node()
       .bootstrap()
       .catch(() => undefined);
-    await vi.waitFor(() => expect(said(scene, 'AAA answer rejected')).toHaveLength(1), {
-      timeout: 10_000,
-    });
+    await eventually(() => expect(said(scene, 'AAA answer rejected')).toHaveLength(1));
     expect(scene.sessions()).toMatchObject([{ state: 'WAIT_FAIL_PAN' }]);
     expect(server.ended).toEqual([]);
   });
@@ -121,13 +120,13 @@ describe('A success answer that the PAA cannot use', () => {
       .node()
       .bootstrap()
       .catch(() => undefined);
-    await vi.waitFor(() => expect(server.successes).toBe(1), { timeout: 10_000 });
+    await eventually(() => expect(server.successes).toBe(1));
     const [sessionId = ''] = server.sessions;
     expect(await wish(server, sessionId)).toBe(2001);
-    await vi.waitFor(() => expect(said(scene, 'session ended')).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(said(scene, 'session ended')).toHaveLength(1));
     expect(server.ended).toEqual([]);
     for (const release of held) release();
-    await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(server.ended).toHaveLength(1));
     expect(strOf(server)).toMatchObject([{ 'Session-Id': sessionId }]);
   });
 });
@@ -152,7 +151,7 @@ describe('A success answer with an invalid mobility AVP', () => {
     const server = first(scene);
     server.twist = twist;
     await expect(scene.node().bootstrap()).rejects.toThrow(IN);
-    await vi.waitFor(() => expect(said(scene, 'session authorized')).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(said(scene, 'session authorized')).toHaveLength(1));
     expect(said(scene, 'Mobile IPv6 unavailable')).toHaveLength(1);
     expect(server.ended).toEqual([]);
   });
@@ -181,7 +180,7 @@ describe('A session of the PAA', () => {
     if (!server || !other) throw new Error('no servers');
     server.more = { Class: CLASSES, ...more };
     await expect(scene.node().bootstrap()).rejects.toThrow(IN);
-    await vi.waitFor(() => expect(said(scene, 'session authorized')).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(said(scene, 'session authorized')).toHaveLength(1));
     const [sessionId = ''] = server.sessions;
     return { scene, server, other, sessionId };
   }
@@ -192,7 +191,7 @@ describe('A session of the PAA', () => {
     expect(scene.sessions()).toMatchObject([{ diameterSession: sessionId, state: 'OPEN' }]);
     expect(said(scene, 'request rejected')).toMatchObject([{ peer: OTHER_SERVER, message: 'ASR' }]);
     expect(await wish(server, sessionId)).toBe(2001);
-    await vi.waitFor(() => expect(server.ended).toHaveLength(1), { timeout: 10_000 });
+    await eventually(() => expect(server.ended).toHaveLength(1));
     expect(strOf(server)).toMatchObject([{ 'Session-Id': sessionId, Class: CLASSES, 'User-Name': 'mn@home.example' }]);
     expect(other.ended).toEqual([]);
   });
@@ -202,13 +201,13 @@ describe('A session of the PAA', () => {
     server.results.push(3002);
     expect(await wish(server, sessionId)).toBe(2001);
     // The first retry is after five seconds.
-    await vi.waitFor(() => expect(server.ended).toHaveLength(2), { timeout: 20_000 });
+    await eventually(() => expect(server.ended).toHaveLength(2), { limit: 20_000 });
     expect(strOf(server).map((content) => content['Session-Id'])).toEqual([sessionId, sessionId]);
   });
 
   it('with a Session-Binding that allows it is ended by an ASR of another server of the realm', async () => {
     const { server, other, sessionId } = await entered({ 'Session-Binding': 3 });
     expect(await wish(other, sessionId)).toBe(2001);
-    await vi.waitFor(() => expect(server.ended.length + other.ended.length).toBe(1), { timeout: 10_000 });
+    await eventually(() => expect(server.ended.length + other.ended.length).toBe(1));
   });
 });

@@ -7,6 +7,7 @@ import { PacDaemon } from '../../src/pac/daemon.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { systemPacSurroundings } from '../../src/pac/surroundings.js';
 import { DEAF } from '../deaf-surroundings.js';
+import { quiet } from '../quiet.js';
 import { makePki } from '../runtime/eap/eap-run.js';
 import { VirtualHost } from '../virtual-host.js';
 
@@ -32,7 +33,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 500) {
     host.advance(500);
-    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    await quiet();
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hookPath } from '../../dist/lab/lab.js';
+import { eventually } from '../eventually.js';
 
 const run = promisify(execFile);
 const KEYS = ['00', '11', '22'].map((octet) => `0x${octet.repeat(64)}`);
@@ -258,7 +259,7 @@ ${RACOON_PROPOSAL}  passive on;
     await writeFile(join(bin, 'sleep'), `#!/bin/sh\necho >>${state}/waits\nexec /bin/sleep "$@"\n`, { mode: 0o755 });
     const PATH = `${bin}:/usr/sbin:/usr/bin:/sbin:/bin`;
     const up = hook(script, { event: 'up', role: 'ha', environment: { PATH } });
-    await expect.poll(() => files()).toContain('waits');
+    await eventually(async () => expect(await files()).toContain('waits'));
     expect(await files()).toEqual(['sleep', 'waits']);
     holder.stdin.end();
     await up;

@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenOptions, Store } from '../../src/store/store.js';
 import { backUp, restore } from '../../src/store/store-file.js';
+import { eventually } from '../eventually.js';
 import { announce } from '../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 import { openStore } from './open-store.js';
@@ -159,7 +160,7 @@ describe('An open store whose file', () => {
       await user.addAgent(1);
       await user.addSubscriber('mn@home.example');
       harm();
-      await expect.poll(() => news).toEqual([expect.stringMatching(LOST)]);
+      await eventually(() => expect(news).toEqual([expect.stringMatching(LOST)]));
       await expect(user.bootstrap('mn@home.example', 's1')).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
       await expect(store.run('listSubscribers', {})).rejects.toThrow(LOST);
       expect(news).toHaveLength(1);

@@ -2,13 +2,14 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { commandOf } from '../../src/protocol/diameter/wire/commands.js';
 import { decodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
 import { AVPS } from '../../src/protocol/pana/wire/dictionary.js';
 import { readCapture } from '../../src/tool/decode/capture.js';
 import { packetOf } from '../../src/tool/decode/packets.js';
 import { run } from '../daemons/program.js';
+import { eventually } from '../eventually.js';
 import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce("a session under tshark's eyes", missing('tshark', 'dumpcap'));
@@ -42,14 +43,14 @@ describe.runIf(possible)('A complete PANA session on port 716', () => {
         return 'payload' in packet ? [decodePana(packet.payload)] : [];
       });
     // The capture is delayed; it is complete when it contains the PTA.
-    const messages = await vi.waitFor(
+    const messages = await eventually(
       async () => {
         const all = await captured();
         expect(all.at(-1)?.type).toBe(MESSAGE_TYPE.TERMINATION);
         expect((all.at(-1)?.flags ?? 0) & FLAG.R).toBe(0);
         return all;
       },
-      { timeout: 20_000 },
+      { limit: 20_000 },
     );
     capture.kill('SIGINT');
     await once(capture, 'exit');
@@ -129,13 +130,13 @@ describe.runIf(possible)('The Diameter messages of a complete session', () => {
     await aaa.line('session ended');
     await paa.stop();
     const wanted = ['CER', 'CEA', 'DER', 'DEA', 'RAR', 'RAA', 'DWR', 'DWA', 'ASR', 'ASA', 'STR', 'STA', 'DPR', 'DPA'];
-    const shown = await vi.waitFor(
+    const shown = await eventually(
       async () => {
         const ladder = await run('tool', ['decode', '--no-messages', file]);
         for (const name of wanted) expect(ladder.stdout).toContain(` ${name} `);
         return ladder.stdout;
       },
-      { timeout: 20_000 },
+      { limit: 20_000 },
     );
     capture.kill('SIGINT');
     await once(capture, 'exit');

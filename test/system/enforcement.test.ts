@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { hookPath, type Lab } from '../../dist/lab/lab.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
+import { eventually } from '../eventually.js';
 import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 import {
   CORRESPONDENT,
@@ -155,7 +156,7 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
     scene.paa.signal('SIGKILL');
     await scene.paa.exited;
     expect(await scene.fate()).toBe('answered');
-    await expect.poll(() => scene.net.elements(), { timeout: 30_000 }).toEqual({});
+    await eventually(async () => expect(await scene.net.elements()).toEqual({}), { limit: 30_000 });
     expect(await scene.fate()).toBe('dropped');
   });
 
@@ -178,9 +179,9 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
     // The client came back from another port. The end of the forgotten session must not block it.
     again.signal('SIGHUP');
     await again.line('configuration reloaded');
-    await expect
-      .poll(() => again.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'start').length)
-      .toBe(2);
+    await eventually(async () =>
+      expect(await again.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'start').length).toBe(2),
+    );
     expect(await scene.fate()).toBe('answered');
     expect(await again.stop()).toBe(0);
     expect(await scene.fate()).toBe('dropped');
@@ -260,6 +261,6 @@ it.runIf(possible)('ep-nft.sh lets an unauthenticated client detect duplicate ad
   for (const address of [OTHER, NEIGHBOUR]) {
     await access.ip(access.node, 'address', 'add', `${address}/64`, 'dev', 'mn0');
   }
-  await expect.poll(() => shown(NEIGHBOUR), { timeout: 20_000 }).toContain('dadfailed');
-  await expect.poll(() => shown(OTHER), { timeout: 20_000 }).not.toContain('tentative');
+  await eventually(async () => expect(await shown(NEIGHBOUR)).toContain('dadfailed'), { limit: 20_000 });
+  await eventually(async () => expect(await shown(OTHER)).not.toContain('tentative'), { limit: 20_000 });
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { hookPath } from '../../dist/lab/lab.js';
+import { eventually } from '../eventually.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 
 const run = promisify(execFile);
@@ -45,7 +46,7 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
     );
   try {
     // "ip netns exec" becomes the daemon some time after its start.
-    await expect.poll(() => probe(net.router)).toBe('alive');
+    await eventually(async () => expect(await probe(net.router)).toBe('alive'));
     expect(await probe(net.node)).toBe('error: racoon is not running');
   } finally {
     for (const daemon of daemons) daemon.kill();

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { charonProgram, hasEsp } from '../../dist/lab/network-lab/charon.js';
 import type { Finding } from '../../dist/lab/network-lab/report.js';
+import { eventually } from '../eventually.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 
 const run = promisify(execFile);
@@ -70,7 +71,7 @@ async function left(pid: number | undefined): Promise<{ readonly hosts: string[]
 
 const NOTHING = { hosts: [], folders: [] };
 
-const reached = ({ said }: Running, what: string) => expect.poll(() => said.join('\n')).toContain(what);
+const reached = ({ said }: Running, what: string) => eventually(() => expect(said.join('\n')).toContain(what));
 
 describe.runIf(possible)('lab.sh of an installed package', () => {
   it('shows a complete bootstrap, as far as the host supports it, and leaves nothing behind', async () => {
@@ -115,7 +116,7 @@ describe.runIf(possible)('lab.sh of an installed package', () => {
       for (const pid of stdout.trim().split('\n')) if (await isPac(pid)) return Number(pid);
       return undefined;
     };
-    await expect.poll(node).toBeDefined();
+    await eventually(async () => expect(await node()).toBeDefined());
     process.kill((await node()) ?? 0, 'SIGKILL');
     expect(await lab.ended).toBe(1);
     const { items } = JSON.parse(lab.output()) as { readonly items: readonly Finding[] };

@@ -8,6 +8,7 @@ import { HOME_AGENT, hookPath, Lab } from '../../dist/lab/lab.js';
 import type { HookView } from '../../src/runtime/hooks/runner.js';
 import { callDaemon } from '../../src/runtime/service/control.js';
 import { run } from '../daemons/program.js';
+import { eventually } from '../eventually.js';
 import { announce } from './access-network.js';
 import { SshServer, sshMissing } from './ssh-server.js';
 
@@ -173,7 +174,7 @@ describe.runIf(possible)('Hooks of a remote home agent over ssh', () => {
 
   it('probe the home agent, which is dead once its sshd is gone', async () => {
     const { server, aaa, remote } = await scene(true);
-    await expect.poll(async () => (await runs(remote))[0]?.['argument'], { timeout: 20_000 }).toBe('probe');
+    await eventually(async () => expect((await runs(remote))[0]?.['argument']).toBe('probe'), { limit: 20_000 });
     await server.stop();
     expect(await aaa.line('home agent not responding')).toMatchObject({ homeAgentName: 'ha1' });
   });

@@ -7,7 +7,7 @@ import { withoutScope } from '../../protocol/bytes/address-set.js';
 import { CER_TIMEOUT } from '../../protocol/diameter/node/new-connections.js';
 import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
 import type { Guard } from '../service/barrier.js';
-import type { Host } from '../system/host.js';
+import type { CancelTimer, Host } from '../system/host.js';
 import { certificatesOfPem } from '../tls/certificates/pem.js';
 import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness } from '../tls/certificates/policy.js';
 import type { Revocation } from '../tls/certificates/revocation.js';
@@ -103,17 +103,24 @@ export class TlsTransport implements Transport {
       ...contextOf(this.#options),
       requestCert: true,
       rejectUnauthorized: true,
-      handshakeTimeout: CER_TIMEOUT,
+      // Longer than the limit below.
+      handshakeTimeout: 4 * CER_TIMEOUT,
       // Connections are long-lived, so resumption gains nothing.
       sessionTimeout: 1,
     });
-    /** Connections whose handshake is not complete, by remote address and port. */
-    const guests = new Map<string, Guest>();
+    /** Connections whose handshake is not complete, by remote address and port, and what cancels the time limit. */
+    const guests = new Map<string, { readonly guest: Guest; readonly cancel: CancelTimer }>();
     const take = (end: string) => {
-      const guest = guests.get(end);
+      const entry = guests.get(end);
       guests.delete(end);
-      return guest;
+      entry?.cancel();
+      return entry?.guest;
     };
+    const expire = (socket: Socket) =>
+      guard.run('tls', () => {
+        this.#onRefused('the TLS handshake took too long');
+        socket.destroy();
+      });
     server.on('connection', (socket: Socket) => {
       const end = endOf(socket);
       // Computed beforehand: a closed socket no longer has a remote address.
@@ -121,10 +128,10 @@ export class TlsTransport implements Transport {
       guard.run(
         'tls',
         () =>
-          guests.set(
-            end,
-            knock(socket.remoteAddress ?? '', () => socket.destroy()),
-          ),
+          guests.set(end, {
+            guest: knock(socket.remoteAddress ?? '', () => socket.destroy()),
+            cancel: this.#host.after(CER_TIMEOUT, () => expire(socket)),
+          }),
         () => socket.destroy(),
       );
     });

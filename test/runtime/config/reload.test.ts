@@ -24,6 +24,7 @@ import { systemSurroundings } from '../../../src/runtime/surroundings/surroundin
 import { SqliteBackend } from '../../../src/store/database.js';
 import { StoreEngine } from '../../../src/store/engine.js';
 import { DEAF } from '../../deaf-surroundings.js';
+import { quiet } from '../../quiet.js';
 import { VirtualHost } from '../../virtual-host.js';
 import { makePki } from '../eap/eap-run.js';
 
@@ -50,7 +51,7 @@ function remembering<T extends object>(value: T, read: Set<string>, path = ''): 
 async function settle(host: VirtualHost, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 500) {
     host.advance(500);
-    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    await quiet();
   }
 }
 

@@ -7,6 +7,7 @@ import { EapPeer } from '../../../src/runtime/eap/peer.js';
 import { type ConversationParts, EapServer } from '../../../src/runtime/eap/server.js';
 import { createPeerCredentials, type TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import { type Guard, unguarded } from '../../../src/runtime/service/barrier.js';
+import { eventually } from '../../eventually.js';
 import { CLIENT, EMPTY, fragmentOf, keysOf, record, request, response, ZERO } from '../../protocol/eap/method-rig.js';
 import { makePki, makeServer, type TestPki } from './eap-run.js';
 
@@ -203,7 +204,7 @@ describe('A fault of the TLS engine at the EAP server', () => {
     grant(() => {
       turns -= 1;
     });
-    await expect.poll(() => turns).toBe(0);
+    await eventually(() => expect(turns).toBe(0));
     expect(begun).toBe(0);
   });
 });

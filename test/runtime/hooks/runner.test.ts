@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
 import type { HookOutcome } from '../../../src/protocol/hooks/alphabet.js';
@@ -17,6 +17,7 @@ import {
 } from '../../../src/runtime/hooks/process.js';
 import { type HookJob, type HookOptions, type HookReport, HookRunner } from '../../../src/runtime/hooks/runner.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
+import { eventually, within } from '../../eventually.js';
 import { SimulatedProcesses } from '../../simulated-hooks.js';
 import { VirtualHost } from '../../virtual-host.js';
 
@@ -140,9 +141,9 @@ describe('A hook process', () => {
     await runner.run(job(program, { psk: PSK }));
     expect(await out('key')).toBe(`0x${toHex(PSK.octets())}\n`);
     expect((await out('mode')).trim()).toBe('600');
-    await vi.waitFor(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]));
+    await eventually(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]));
     expect((await stat(join(folder, 'state', 'keys'))).mode & 0o777).toBe(0o700);
-    await vi.waitFor(() => expect(reports.some(({ type }) => type === 'line')).toBe(true));
+    await eventually(() => expect(reports.map(({ type }) => type)).toContain('line'));
     expect(JSON.stringify(reports)).not.toContain(toHex(PSK.octets()).slice(0, 32));
   });
 
@@ -159,20 +160,24 @@ describe('A hook process', () => {
   it('has both outputs reported by line, with control characters escaped', async () => {
     const program = await script('echo one; printf "two\\033[31m\\n" >&2; echo three');
     await runner.run(job(program));
-    await vi.waitFor(() => expect(reports.filter(({ type }) => type === 'line')).toHaveLength(3));
+    await eventually(() => expect(reports.filter(({ type }) => type === 'line')).toHaveLength(3));
     const lines = reports.flatMap((report) => (report.type === 'line' ? [report.line] : [])).sort();
     expect(lines).toEqual(['one', 'three', 'two\\u001b[31m']);
   });
 
   it('is killed with its children when the timeout is over', async () => {
-    runner = makeRunner({ timeout: 200 });
+    const clock = new VirtualHost();
+    runner = makeRunner({ timeout: 200, host: clock });
     const program = await script('sleep 600 > "$OUT/pipe" & wait');
     const pipe = join(folder, 'out', 'pipe');
     await promisify(execFile)('mkfifo', [pipe]);
-    // Resolves when no process has the pipe open for writing.
-    const ended = readFile(pipe);
-    expect(await runner.run(job(program, { event: 'down' }))).toMatchObject({ ok: false });
-    expect(await ended).toHaveLength(0);
+    const running = runner.run(job(program, { event: 'down' }));
+    // Opens when the hook has opened the pipe for writing, and ends when no process has it open for writing.
+    const reading = await within(open(pipe), 'the hook opens the pipe');
+    clock.advance(200);
+    expect(await within(running, 'the hook ends')).toMatchObject({ ok: false });
+    expect(await within(reading.readFile(), 'the pipe ends')).toHaveLength(0);
+    await reading.close();
     expect(reports).toMatchObject([
       { type: 'finished', try: 1, outcome: { ok: false, reason: 'timeout after 200 ms' } },
     ]);
@@ -189,12 +194,17 @@ describe('A hook process', () => {
   });
 
   it('is not started if the runner stops while its key file is written', async () => {
+    const clock = new VirtualHost();
+    runner = makeRunner({ host: clock });
     const program = await script('touch "$OUT/ran"');
     const first = runner.run(job(program, { psk: PSK }));
-    await runner.stop(0);
+    const stopped = runner.stop(0);
+    // Before the file is written.
+    clock.advance(0);
+    await within(stopped, 'the runner stops');
     expect(await first).toMatchObject({ ok: false });
     // On a slow disk the runner stops before the file is removed.
-    await vi.waitFor(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]), 10_000);
+    await eventually(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]));
     await expect(out('ran')).rejects.toThrow('ENOENT');
   });
 

@@ -1,6 +1,7 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, expect, it, vi } from 'vitest';
 import { AddressWatch } from '../../../src/runtime/net/address-watch.js';
+import { eventually } from '../../eventually.js';
 import { VirtualHost } from '../../virtual-host.js';
 
 const computer = vi.hoisted(() => ({ addresses: [] as string[] }));
@@ -23,7 +24,7 @@ it('AddressWatch without a monitor program reports each change once, within abou
   computer.addresses = ['::1'];
   watch = new AddressWatch(count, host, ['/nowhere/monitor']);
   // The monitor program does not exist.
-  await vi.waitFor(() => expect(host.timers).toBe(1));
+  await eventually(() => expect(host.timers).toBe(1));
   host.advance(10_000);
   expect(told).toBe(0);
   for (const addresses of [['::1', '2001:db8::1'], ['::1'], ['2001:db8::2']]) {

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_NEW_CONNECTIONS } from '../../../src/protocol/fairness/connection-slots.js';
 import { ControlServer } from '../../../src/runtime/service/control.js';
+import { eventually } from '../../eventually.js';
 
 const sockets: Socket[] = [];
 let server: ControlServer | undefined;
@@ -25,7 +26,7 @@ describe('ControlServer on TCP', () => {
       await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
     });
     await Promise.all(opened);
-    await vi.waitFor(() => expect(closed).toBeGreaterThanOrEqual(100), { timeout: 4_000 });
+    await eventually(() => expect(closed).toBeGreaterThanOrEqual(100));
     const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
     expect(await answer.text()).toBe('ok');
   });

@@ -25,6 +25,7 @@ import { HookRunner } from '../../../src/runtime/hooks/runner.js';
 import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
+import { eventually } from '../../eventually.js';
 import { openStore } from '../../store/open-store.js';
 
 /**
@@ -191,7 +192,7 @@ describe('A fault', () => {
     const socket = createSocket('udp6');
     const pci = encodePana({ type: 1, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     socket.send(pci, place.port, place.address);
-    await expect.poll(part.hits).toBe(1);
+    await eventually(() => expect(part.hits()).toBe(1));
     part.repair();
     const answer = once(socket, 'message');
     socket.send(pci, place.port, place.address);
@@ -236,7 +237,7 @@ describe('A fault', () => {
         input.type === 'message' && input.message?.commandCode === 268 && (input.message.flags & 0x80) !== 0,
     );
     await startPac();
-    await expect.poll(part.hits).toBeGreaterThan(0);
+    await eventually(() => expect(part.hits()).toBeGreaterThan(0));
     part.repair();
     expect(await faultsOf('aaa', 'diameter')).toBeGreaterThan(before);
     await lineOf('peer disconnected');
@@ -258,7 +259,7 @@ describe('A fault', () => {
     const before = await faultsOf('aaa', 'tls');
     const part = breakPart(TlsServerHandshake.prototype, 'secured');
     await startPac();
-    await expect.poll(part.hits).toBeGreaterThan(0);
+    await eventually(() => expect(part.hits()).toBeGreaterThan(0));
     await lineOf('session refused');
     part.repair();
     expect(await faultsOf('aaa', 'tls')).toBeGreaterThan(before);
@@ -268,7 +269,7 @@ describe('A fault', () => {
   it('at an EAP packet ends the session of the node, which tries again', async () => {
     const part = breakPart(EapPeer.prototype, 'receive');
     await startPac();
-    await expect.poll(part.hits).toBeGreaterThan(0);
+    await eventually(() => expect(part.hits()).toBeGreaterThan(0));
     await lineOf('session refused', { reason: 'fault' });
     part.repair();
     expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(0);
@@ -278,7 +279,7 @@ describe('A fault', () => {
   it('in the machine of the PaC ends its session, and the node tries again', async () => {
     const part = breakPart(PacSession.prototype, 'handle', (input: { type: string }) => input.type === 'datagram');
     await startPac();
-    await expect.poll(part.hits).toBeGreaterThan(1);
+    await eventually(() => expect(part.hits()).toBeGreaterThan(1));
     part.repair();
     expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(1);
     await getsIn();
@@ -301,7 +302,7 @@ describe('A fault', () => {
   it('in the log of a hook has no effect on the hook', async () => {
     const part = breakPart(log, 'info', (_fields: object, text: string) => text?.startsWith('hook '));
     await getsIn();
-    await expect.poll(part.hits).toBeGreaterThan(3);
+    await eventually(() => expect(part.hits()).toBeGreaterThan(3));
     part.repair();
     expect(await faultsOf('paa', 'hook')).toBeGreaterThan(0);
     expect(await faultsOf('mn1', 'hook')).toBeGreaterThan(0);
@@ -329,7 +330,7 @@ describe('A fault', () => {
   it('in a timer is counted, and the timer fires again', async () => {
     const before = await faultsOf('aaa', 'timer');
     const part = breakPart(Peer.prototype, 'handle', (input: { type: string }) => input.type === 'tick');
-    await expect.poll(part.hits, { timeout: 20_000 }).toBeGreaterThan(0);
+    await eventually(() => expect(part.hits()).toBeGreaterThan(0), { limit: 20_000 });
     part.repair();
     const timers = (await faultsOf('aaa', 'timer')) + (await faultsOf('paa', 'timer'));
     expect(timers).toBeGreaterThan(before);

@@ -4,6 +4,7 @@ import { HOME_AGENT, Lab } from '../../../dist/lab/lab.js';
 import { plainSubscriber } from '../../../src/store/records.js';
 import { run } from '../../daemons/program.js';
 import { agents, nodeOnFirst, OTHER, operate, type Scene } from '../../daemons/two-home-agents.js';
+import { eventually } from '../../eventually.js';
 
 let lab: Lab | undefined;
 
@@ -108,7 +109,7 @@ describe('The store of a server', () => {
     const left = file.prepare('SELECT import_id FROM import_rows').pluck();
     expect(left.all()).toHaveLength(2);
     await made.start('again', 'aaa', made.path('aaa.yaml')).line('ready');
-    await expect.poll(() => left.all(), { timeout: 30_000 }).toEqual(['goes on']);
+    await eventually(async () => expect(await left.all()).toEqual(['goes on']), { limit: 30_000 });
     file.close();
   });
 

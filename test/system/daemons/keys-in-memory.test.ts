@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type LabOptions } from '../../../dist/lab/lab.js';
 import { parseAddress } from '../../../src/protocol/bytes/address.js';
@@ -10,6 +10,7 @@ import { derivePsk } from '../../../src/protocol/keys/kdf.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { eapKeysOf, panaAuthKeyOf, tap } from '../../daemons/outsider.js';
 import { AROUND, type Find, findKeys, whyNoMemory } from '../../daemons/process-memory.js';
+import { eventually } from '../../eventually.js';
 
 const MN = 'mn1@home.example';
 
@@ -135,7 +136,7 @@ describe.skipIf(why !== undefined)('Keys in the memory of the daemons', () => {
       ['paa', 'panaAuthKey'] as const,
     ]) {
       const inUse = () => expect([name, ...new Set(found(name).map(({ key }) => key))]).toEqual([name, needed]);
-      await vi.waitFor(inUse, { timeout: KEYS_GONE, interval: 100 });
+      await eventually(inUse, { limit: KEYS_GONE, interval: 100 });
     }
     if ('again' in set) {
       // The keys of the earlier authentication are wiped once there are new ones.
@@ -143,13 +144,13 @@ describe.skipIf(why !== undefined)('Keys in the memory of the daemons', () => {
       for (const daemon of [daemons.pac, daemons.paa]) await daemon.line('session reauthenticated');
       for (const name of ['pac', 'paa'] as const) {
         const left = () => expect(found(name).map(shown), name).toEqual([]);
-        await vi.waitFor(left, { timeout: KEYS_GONE, interval: 100 });
+        await eventually(left, { limit: KEYS_GONE, interval: 100 });
       }
     }
     await end();
     for (const name of ['pac', 'paa', 'aaa'] as const) {
       const left = () => expect(found(name).map(shown), name).toEqual([]);
-      await vi.waitFor(left, { timeout: KEYS_GONE, interval: 100 });
+      await eventually(left, { limit: KEYS_GONE, interval: 100 });
     }
   });
 });

@@ -1,12 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type LabOptions, type Place } from '../../../dist/lab/lab.js';
 import { BenchNode } from '../../../src/lab/bench/node.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { plainSubscriber, type Session, type Subscriber } from '../../../src/store/records.js';
 import { credentialsOf } from '../../daemons/load.js';
+import { eventually } from '../../eventually.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 import { Authority } from '../../runtime/tls/certificates/authority.js';
 
@@ -69,7 +70,7 @@ describe('A subscriber with sessions "replace"', () => {
     }
     expect((await callDaemon(made.socket('paa'), 'GET', '/status')) as object).toMatchObject({ sessions: 1 });
     const known = async () => ((await made.administer('aaa', 'listSessions', {})) as { items: Session[] }).items.length;
-    await expect.poll(known, { timeout: 20_000 }).toBe(1);
+    await eventually(async () => expect(await known()).toBe(1), { limit: 20_000 });
     expect(await made.leases()).toHaveLength(1);
   });
 });
@@ -194,7 +195,7 @@ describe('A CRL', () => {
     const users = async () =>
       ((await made.administer('aaa', 'listSessions', {})) as { items: Session[] }).items.map(({ nai }) => nai).sort();
     const stay = (...names: string[]) =>
-      vi.waitFor(async () => expect(await users()).toEqual(names), { timeout: 30_000, interval: 100 });
+      eventually(async () => expect(await users()).toEqual(names), { limit: 30_000, interval: 100 });
     await stay('mn1@home.example', 'mn2@home.example', 'mn3@home.example');
     await crls(['21', '22'], ['21']);
     await stay('mn2@home.example', 'mn3@home.example');

@@ -4,6 +4,7 @@ import { HOME_AGENT, Lab } from '../../../dist/lab/lab.js';
 import type { HomeAgent } from '../../../src/store/records.js';
 import { run } from '../../daemons/program.js';
 import { agents, nodeOnFirst, OTHER, operate, type Scene } from '../../daemons/two-home-agents.js';
+import { eventually } from '../../eventually.js';
 
 let lab: Lab | undefined;
 
@@ -64,7 +65,7 @@ describe('A probed home agent', () => {
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     await aaa.line('hook done', ({ event }) => event === 'down');
     const ups = () => aaa.lines.filter(({ msg, event }) => msg === 'hook done' && event === 'up');
-    await expect.poll(() => ups().length).toBe(2);
+    await eventually(() => expect(ups().length).toBe(2));
     expect(await agents(made)).toMatchObject({
       ha1: { state: 'up', failedBy: 'aaa.home.example', leases: 0 },
       ha2: { state: 'up', failedBy: undefined, leases: 1 },
@@ -87,11 +88,11 @@ describe('A probed home agent', () => {
     for (let i = 0; i < 3; i += 1) {
       const from = aaa.lines.length;
       await answer(made, 'ha1', 'dead');
-      await expect.poll(() => aaa.lines.slice(from).some(({ msg }) => msg === 'probe failed')).toBe(true);
+      await eventually(() => expect(aaa.lines.slice(from).map(({ msg }) => msg)).toContain('probe failed'));
       await answer(made, 'ha1', 'alive');
       const before = (await runsOf(made, 'ha1')).length;
       // One probe may be under way; the next one reads the new state.
-      await expect.poll(async () => (await runsOf(made, 'ha1')).length).toBeGreaterThan(before + 1);
+      await eventually(async () => expect((await runsOf(made, 'ha1')).length).toBeGreaterThan(before + 1));
     }
     const failed = aaa.lines.flatMap((line) => (line.msg === 'probe failed' ? [Number(line.count)] : []));
     expect(Math.max(...failed)).toBeLessThan(3);
@@ -110,7 +111,7 @@ describe('A probed home agent', () => {
     });
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const before = (await runsOf(made, 'ha2')).length;
-    await expect.poll(async () => (await runsOf(made, 'ha2')).length, { timeout: 10_000 }).toBeGreaterThan(before);
+    await eventually(async () => expect((await runsOf(made, 'ha2')).length).toBeGreaterThan(before));
     const started = performance.now();
     expect(await aaa.stop()).toBe(0);
     expect(performance.now() - started).toBeLessThan(5_000);
@@ -121,7 +122,7 @@ describe('A probed home agent', () => {
     expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({ status: 0 });
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const [before, other] = [(await runsOf(made, 'ha1')).length, (await runsOf(made, 'ha2')).length];
-    await expect.poll(async () => (await runsOf(made, 'ha2')).length).toBeGreaterThan(other + 3);
+    await eventually(async () => expect((await runsOf(made, 'ha2')).length).toBeGreaterThan(other + 3));
     // One probe may have been under way.
     expect((await runsOf(made, 'ha1')).length).toBeLessThanOrEqual(before + 1);
     expect((await agents(made))['ha1']).toMatchObject({ state: 'down' });
@@ -134,11 +135,14 @@ describe('A probed home agent', () => {
     await aaa.line('home agent not responding');
     expect(await aaa.stop()).toBe(0);
     await made.startAaa('again', { store: made.path('aaa.db') });
-    await expect
-      .poll(async () => (await made.administer('again', 'listHomeAgents', {})) as HomeAgent[])
-      .toMatchObject([{ name: 'ha1' }, { name: 'ha2' }]);
-    await expect
-      .poll(async () => ((await made.administer('again', 'listHomeAgents', {})) as HomeAgent[])[0]?.failedBy)
-      .toBe(undefined);
+    await eventually(async () =>
+      expect((await made.administer('again', 'listHomeAgents', {})) as HomeAgent[]).toMatchObject([
+        { name: 'ha1' },
+        { name: 'ha2' },
+      ]),
+    );
+    await eventually(async () =>
+      expect(((await made.administer('again', 'listHomeAgents', {})) as HomeAgent[])[0]?.failedBy).toBe(undefined),
+    );
   });
 });

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { programOf } from '../../../dist/lab/daemon-process.js';
 import { Lab } from '../../../dist/lab/lab.js';
 import { run } from '../../daemons/program.js';
+import { eventually } from '../../eventually.js';
 import { Fifo } from '../../runtime/system/fifo.js';
 
 let lab: Lab | undefined;
@@ -119,9 +120,9 @@ describe('Standard output', () => {
     });
     onTestFinished(() => void child.kill('SIGKILL'));
     const ended = once(child, 'exit');
-    await expect
-      .poll(async () => (await run('aaa', ['status', '--control.socket', here.socket('aaa')])).status)
-      .toBe(0);
+    await eventually(async () =>
+      expect((await run('aaa', ['status', '--control.socket', here.socket('aaa')])).status).toBe(0),
+    );
     return { child, ended };
   }
 

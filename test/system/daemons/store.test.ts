@@ -6,6 +6,7 @@ import { Lab } from '../../../dist/lab/lab.js';
 import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { run } from '../../daemons/program.js';
+import { eventually } from '../../eventually.js';
 
 let lab: Lab;
 let aaa: DaemonProcess;
@@ -116,8 +117,8 @@ describe('A SQLite file that a server has open', () => {
     await rename(away, lab.path('aaa.db'));
     await aaa.line('store available');
     await rename(lab.path('aaa.db'), away);
-    await expect.poll(() => said(LOST)).toHaveLength(2);
+    await eventually(() => expect(said(LOST)).toHaveLength(2));
     await rename(away, lab.path('aaa.db'));
-    await expect.poll(() => said('store available')).toHaveLength(2);
+    await eventually(() => expect(said('store available')).toHaveLength(2));
   });
 });

@@ -8,6 +8,7 @@ import type { StoreEvents } from '../../../src/store/port.js';
 import { checkStore, urlProblem } from '../../../src/store/postgres-url.js';
 import type { Store } from '../../../src/store/store.js';
 import { run } from '../../daemons/program.js';
+import { eventually } from '../../eventually.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 import { StoreUser, subscriberOf } from '../../store/fixtures.js';
 import { openStore } from '../../store/open-store.js';
@@ -160,12 +161,16 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
     await postgres.query('postgres', 'ALTER SYSTEM SET fsync = off');
     await postgres.query('postgres', 'SELECT pg_reload_conf()');
     try {
-      await expect
-        .poll(() => postgres.query('postgres', "SELECT current_setting('fsync') AS fsync"))
-        .toEqual([{ fsync: 'off' }]);
+      await eventually(async () =>
+        expect(await postgres.query('postgres', "SELECT current_setting('fsync') AS fsync")).toEqual([
+          { fsync: 'off' },
+        ]),
+      );
       const warnings: string[] = [];
       await begin(url, { warning: (text) => void warnings.push(text) });
-      await expect.poll(() => warnings).toEqual([expect.stringMatching(/fsync = off: a power failure may ruin/)]);
+      await eventually(async () =>
+        expect(await warnings).toEqual([expect.stringMatching(/fsync = off: a power failure may ruin/)]),
+      );
     } finally {
       await postgres.query('postgres', 'ALTER SYSTEM RESET fsync');
       await postgres.query('postgres', 'SELECT pg_reload_conf()');
