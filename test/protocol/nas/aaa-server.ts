@@ -16,10 +16,10 @@ export const HOME_SERVER = 'aaa.home.example';
 export const HOME_REALM = 'home.example';
 export const USER = 'mn@home.example';
 
-/** Rounds of the stand-in EAP method, each a Request and a Response with the number of the run in them. */
+/** Rounds of the simulated EAP method. Each is a Request and a Response with the number of the run. */
 const ROUNDS = 2;
 
-/** An EAP packet of the stand-in method: code, identifier, length, type, whether it is the last of its run, and the run. */
+/** An EAP packet of the simulated method: code, identifier, length, type, whether it is the last of its run, run. */
 export function eap(code: 'REQUEST' | 'RESPONSE', identifier: number, isLast: boolean, run: number): Uint8Array {
   return Uint8Array.of(EAP_CODE[code], identifier, 0, 7, EAP_TYPE.EAP_TLS, isLast ? 1 : 0, run);
 }
@@ -29,7 +29,7 @@ export function identityResponse(identifier: number, identity: string): Uint8Arr
   return Uint8Array.of(EAP_CODE.RESPONSE, identifier, 0, 5 + name.length, EAP_TYPE.IDENTITY, ...name);
 }
 
-/** The MSK of a run of the stand-in method, which both ends know. */
+/** The MSK of a run of the simulated method, known to both ends. */
 export function mskOf(run: number): Secret {
   return Secret.take(createHash('sha512').update(`run ${run}`).digest());
 }
@@ -37,7 +37,7 @@ export function mskOf(run: number): Secret {
 export type Der = Message<typeof DER>;
 export type Str = Message<typeof STR>;
 
-/** What is changed of an answer; `silent`: none comes. */
+/** Changes to an answer; `silent`: no answer is sent. */
 export type Change = Partial<Message<typeof DEA>> | 'silent';
 
 function read<S extends typeof DER | typeof STR>(spec: S, message: DiameterMessage): Message<S> {
@@ -46,19 +46,19 @@ function read<S extends typeof DER | typeof STR>(spec: S, message: DiameterMessa
   return content;
 }
 
-/** An AAA server without a socket: a stand-in EAP method, and answers that a test may change. */
+/** An AAA server without a socket, with the simulated EAP method and answers that a test may change. */
 export class AaaServer {
   readonly host: string;
   readonly realm: string;
   readonly ders: Der[] = [];
   readonly strs: Str[] = [];
-  /** Sessions that it has granted and not heard the end of. */
+  /** Granted sessions for which no STR has arrived. */
   readonly sessions = new Set<string>();
-  /** Changes the successes. */
+  /** Changes to the answer of a success. */
   success: (der: Der) => Change = () => ({});
-  /** Changes any other answer. */
+  /** Changes to any other answer. */
   other: (der: Der) => Change = () => ({});
-  /** Result-Code of an STA; `silent`: none comes. */
+  /** Result-Code of an STA; `silent`: no answer is sent. */
   sta: (str: Str) => number | 'silent' = () => RESULT.SUCCESS;
   readonly #rounds = new Map<string, { round: number; run: number }>();
   #runs = 0;
@@ -68,7 +68,7 @@ export class AaaServer {
     this.realm = realm;
   }
 
-  /** The answer to a DER or STR; undefined: none comes. */
+  /** The answer to a DER or STR; undefined: no answer is sent. */
   answer(request: DiameterMessage): DiameterMessage | undefined {
     return request.commandCode === DER.code ? this.#der(request) : this.#str(request);
   }

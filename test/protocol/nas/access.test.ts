@@ -33,15 +33,15 @@ function begun(wish?: number): { access: Access; outputs: AccessOutput[] } {
 }
 
 describe('the pass-through authenticator', () => {
-  it('asks for the identity itself, and learns the realm from it', () => {
+  it('requests the identity itself and learns the realm from it', () => {
     const { access, outputs } = begun();
     expect(outputs).toMatchObject([{ type: 'request', request: { identity: 'mn@home.example', server: undefined } }]);
     expect(realmOf(access.identity ?? '')).toBe('home.example');
-    // A realm that is no DiameterIdentity would spoil the whole request.
+    // A realm that is not a DiameterIdentity would make the whole request invalid.
     expect([realmOf('mn@höme'), realmOf('mn@a b'), realmOf('mn@')]).toEqual([undefined, undefined, undefined]);
   });
 
-  it('carries rounds, keeps the conversation on its server, and returns State', () => {
+  it('forwards EAP rounds to one server, and returns State to it', () => {
     const { access } = begun();
     const state = Uint8Array.of(1, 2);
     expect(
@@ -59,15 +59,15 @@ describe('the pass-through authenticator', () => {
     { what: 'another identifier', packet: response(8), code: 'eap-identifier' },
     { what: 'a Request', packet: request(7), code: 'eap-code' },
     { what: 'a wrong length', packet: Uint8Array.of(2, 7, 0, 99, 13), code: 'eap-length' },
-  ])('passes on nothing that is no answer: $what', ({ packet, code }) => {
+  ])('drops a packet that does not answer its request: $what', ({ packet, code }) => {
     const { access } = begun();
     access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) } });
     expect(access.handle({ type: 'packet', packet })).toEqual([{ type: 'dropped', code }]);
-    // The conversation goes on.
+    // The conversation continues.
     expect(access.handle({ type: 'packet', packet: response(7) })).toMatchObject([{ type: 'request' }]);
   });
 
-  it('passes on a response of five octets, which has a type and nothing else, and no shorter one', () => {
+  it('forwards a response of five octets, and drops a shorter one', () => {
     const access = new Access({ sessionLifetime: 60_000 }, 40);
     access.handle({ type: 'start', wish: undefined });
     expect(access.handle({ type: 'packet', packet: Uint8Array.of(2, 41, 0, 4, 1) })).toEqual([
@@ -78,7 +78,7 @@ describe('the pass-through authenticator', () => {
     ]);
   });
 
-  it('sends the request again that the server reissues', () => {
+  it('sends the request that the server reissues', () => {
     const { access } = begun();
     const answer = { ...DEA, 'Result-Code': 1001, 'EAP-Reissued-Payload': request(7) };
     expect(access.handle({ type: 'answer', answer })).toEqual([
@@ -87,10 +87,10 @@ describe('the pass-through authenticator', () => {
   });
 
   it.each([
-    { what: 'too long to carry on', octets: Uint8Array.of(1, 7, 0xff, 0xfc, 13, ...new Uint8Array(65_527)) },
-    { what: 'shorter than it says', octets: Uint8Array.of(1, 7, 0, 9, 13, 0) },
+    { what: 'too long for PANA', octets: Uint8Array.of(1, 7, 0xff, 0xfc, 13, ...new Uint8Array(65_527)) },
+    { what: 'shorter than its length field', octets: Uint8Array.of(1, 7, 0, 9, 13, 0) },
     { what: 'without a length', octets: Uint8Array.of(1, 7) },
-  ])('ends a run whose request is $what', ({ octets }) => {
+  ])('ends the run when the request of the server is $what', ({ octets }) => {
     const { access } = begun();
     const answer = { ...DEA, 'Result-Code': 1001, 'EAP-Payload': octets };
     expect(access.handle({ type: 'answer', answer })).toEqual([
@@ -99,7 +99,7 @@ describe('the pass-through authenticator', () => {
     ]);
   });
 
-  it('leaves what stands behind an EAP packet, and what no node needs or no request has room for', () => {
+  it('ignores octets after an EAP packet, a key that is too short, and a User-Name or Class that is too long', () => {
     const { access } = begun();
     const answer = {
       ...DEA,
@@ -116,7 +116,7 @@ describe('the pass-through authenticator', () => {
     expect(access.classes).toEqual([]);
   });
 
-  it('grants access alone where the Mobile IPv6 part is not fit for use, and says why', () => {
+  it('grants access without Mobile IPv6 when the mobility AVPs are unusable, and reports the reason', () => {
     const { access } = begun(CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK);
     const answer = {
       ...DEA,
@@ -159,26 +159,26 @@ describe('the pass-through authenticator', () => {
     { code: 5003, payload: SUCCESS, input: { type: 'eapSuccess', authorized: false } },
     // The Result-Code decides, not the packet.
     { code: 1001, payload: SUCCESS, input: { type: 'eapFailure' } },
-  ])('with $code and EAP payload $payload ends so', ({ code, payload, input }) => {
+  ])('ends the run as Result-Code $code and EAP payload $payload say', ({ code, payload, input }) => {
     const { access } = begun();
     const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': payload } });
     expect(outputs.map(({ type }) => type)).toContain('refused');
     expect(outputs.at(-1)).toMatchObject({ type: 'pana', input });
   });
 
-  it('ends the run when no server answers', () => {
+  it('ends the run when no server answers, and drops the late answer', () => {
     const { access } = begun();
     expect(access.handle({ type: 'unreachable' })).toEqual([
       { type: 'refused', resultCode: undefined },
       { type: 'pana', input: { type: 'eapFailure', packet: undefined } },
     ]);
-    // What comes late changes nothing.
+    // The late answer changes nothing.
     expect(access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 2001 } })).toEqual([
       { type: 'dropped', code: 'unexpected' },
     ]);
   });
 
-  it('does not go on for ever', () => {
+  it('ends the run after MAX_ROUNDS rounds', () => {
     const { access } = begun();
     let rounds = 1;
     for (; rounds < 1000; rounds += 1) {
@@ -193,10 +193,12 @@ describe('the pass-through authenticator', () => {
     expect(rounds).toBe(MAX_ROUNDS);
   });
 
-  it.each([['x'.repeat(254)], ['\ud800']])('refuses an identity that is too long or no text', (text) => {
+  it.each([
+    { what: 'too long', name: encodeUtf8('x'.repeat(254)) },
+    { what: 'not UTF-8', name: Uint8Array.of(0xff, 0xfe) },
+  ])('refuses an identity that is $what', ({ name }) => {
     const access = new Access({ sessionLifetime: 60_000 }, 40);
     access.handle({ type: 'start', wish: undefined });
-    const name = text === '\ud800' ? Uint8Array.of(0xff, 0xfe) : encodeUtf8(text);
     const length = 5 + name.length;
     const packet = Uint8Array.of(2, 41, length >> 8, length & 0xff, 1, ...name);
     expect(access.handle({ type: 'packet', packet }).at(-1)).toMatchObject({
@@ -205,7 +207,7 @@ describe('the pass-through authenticator', () => {
     });
   });
 
-  it('asks for a proposal of the access network when a local home agent will do', () => {
+  it('asks the access network for a proposal when the node accepts a local home agent', () => {
     const wish = CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA;
     const { access, outputs } = begun(wish);
     expect(outputs).toEqual([{ type: 'propose', identity: 'mn@home.example', wish }]);
@@ -215,10 +217,10 @@ describe('the pass-through authenticator', () => {
   });
 });
 
-describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
+describe('the server of a session (RFC 6733 8.17 and 8.18)', () => {
   const success = { ...DEA, 'Result-Code': 2001, 'EAP-Payload': SUCCESS, 'EAP-Master-Session-Key': MSK };
 
-  /** A session that was granted, at the first DER of its second run. */
+  /** A granted session at the first DER of its second run. */
   function again(more: object) {
     const { access } = begun();
     const [granted] = access.handle({ type: 'answer', answer: { ...success, ...more } });
@@ -227,11 +229,11 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
     return { access, granted, outputs };
   }
 
-  it('is the one that answered, for re-authentication and STR, unless it says otherwise', () => {
+  it('is the one that answered, for re-authentication and for STR', () => {
     const { granted, outputs, access } = again({});
     expect(granted).toMatchObject({ type: 'granted', server: { host: 'aaa.home.example', tryAgain: false } });
     expect(outputs).toMatchObject([{ type: 'request', request: { server: 'aaa.home.example' } }]);
-    // REFUSE_SERVICE: no other is asked, but the session that was granted lives on.
+    // REFUSE_SERVICE: no other server is asked, but the granted session continues.
     expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'postponed' }, { type: 'pana' }]);
   });
 
@@ -239,13 +241,13 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
     [1, { host: 'aaa.home.example' }, undefined],
     [2, { host: undefined }, 'aaa.home.example'],
     [3, { host: undefined }, undefined],
-  ])('is any of its realm where Session-Binding %i says so', (binding, str, reauthentication) => {
+  ])('is left out of the requests for which Session-Binding is %i', (binding, str, reauthentication) => {
     const { granted, outputs } = again({ 'Session-Binding': binding });
     expect(granted).toMatchObject({ server: str });
     expect(outputs).toMatchObject([{ type: 'request', request: { server: reauthentication } }]);
   });
 
-  it.each([1, 3])('is another one where it is gone and Session-Server-Failover is %i', (failover) => {
+  it.each([1, 3])('is left out after it was unreachable if Session-Server-Failover is %i', (failover) => {
     const { granted, access } = again({ 'Session-Server-Failover': failover });
     expect(granted).toMatchObject({ server: { tryAgain: true } });
     expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'request', request: { server: undefined } }]);
@@ -253,28 +255,28 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
     expect(access.handle({ type: 'unreachable' })).toEqual([]);
   });
 
-  it.each([3002, 3004, 4002, 5002, 5012])('that answers a re-authentication with %i judges nobody', (code) => {
+  it.each([3002, 3004, 4002, 5002, 5012])('postpones a re-authentication when it answers %i', (code) => {
     const { access } = again({});
     const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': FAILURE } });
     expect(outputs).toEqual([
       { type: 'postponed', resultCode: code },
       { type: 'pana', input: { type: 'eapPostponed' } },
     ]);
-    // It begins again, with another identity request.
+    // The run starts again with an identity request.
     expect(access.handle({ type: 'start', wish: undefined })).toMatchObject([{ input: { type: 'eapRequest' } }]);
   });
 
-  it.each([4001, 5003, 5006, 5999])('that answers a re-authentication with %i refuses the node', (code) => {
+  it.each([4001, 5003, 5006, 5999])('refuses the node when it answers a re-authentication with %i', (code) => {
     const { access } = again({});
     const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': FAILURE } });
     expect(outputs).toMatchObject([{ type: 'refused', resultCode: code }, { input: { type: 'eapFailure' } }]);
   });
 
-  it('hears of no end where it keeps no state', () => {
+  it('gets no STR if it keeps no state', () => {
     expect(again({ 'Auth-Session-State': 1 }).granted).toMatchObject({ type: 'granted', server: undefined });
   });
 
-  it('is left in the middle of a conversation never: a handshake cannot move', () => {
+  it('does not change within a conversation', () => {
     const { access } = begun();
     access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) } });
     expect(access.handle({ type: 'packet', packet: response(7) })).toMatchObject([
@@ -284,15 +286,15 @@ describe('the server of a session, RFC 6733 8.17 and 8.18', () => {
   });
 });
 
-describe('servers of others', () => {
-  it('that say 4001 with EAP-Success refuse authorisation: the Result-Code decides', () => {
+describe('the pass-through with a third-party server', () => {
+  it('refuses authorization at 4001 with EAP-Success', () => {
     const { access } = begun();
     expect(
       access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 4001, 'EAP-Payload': SUCCESS } }),
     ).toMatchObject([{ type: 'refused', resultCode: 4001 }, { input: { type: 'eapSuccess', authorized: false } }]);
   });
 
-  it('that say 1001 without an EAP packet, or with one that is no request, end the run', () => {
+  it('ends the run at 1001 without a valid EAP request', () => {
     for (const payload of [undefined, SUCCESS, Uint8Array.of(1, 7, 0, 4)]) {
       const { access } = begun();
       const answer = { ...DEA, 'Result-Code': 1001, ...(payload ? { 'EAP-Payload': payload } : {}) };
@@ -303,7 +305,7 @@ describe('servers of others', () => {
     }
   });
 
-  it('that grant without MIPv6 AVPs, or without an EAP-Success, still grant', () => {
+  it('grants access without mobility AVPs and without EAP-Success', () => {
     const { access } = begun(CAPABILITY.MIP6 | CAPABILITY.HOME_HA);
     const [granted, pana] = access.handle({
       type: 'answer',
@@ -313,7 +315,7 @@ describe('servers of others', () => {
     expect(pana).toMatchObject({ input: { type: 'eapSuccess', packet: Uint8Array.of(3, 41, 0, 4), authorized: true } });
   });
 
-  it('that bring a key which nobody takes over get it wiped', () => {
+  it('wipes a key that nothing takes over', () => {
     const key = (code: number, payload: Uint8Array) => {
       const msk = MSK.copy();
       const { access } = begun();
@@ -329,7 +331,7 @@ describe('servers of others', () => {
     expect(msk.isWiped).toBe(true);
   });
 
-  it('that answer what was not asked, or propose where nothing was, change nothing', () => {
+  it('drops an answer and ignores a proposal that it did not ask for', () => {
     const { access } = begun();
     expect(access.handle({ type: 'proposal', local: undefined })).toEqual([]);
     access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': 1001, 'EAP-Payload': request(7) } });
@@ -340,7 +342,7 @@ describe('servers of others', () => {
     expect(idle.handle({ type: 'packet', packet: identity(41) })).toEqual([{ type: 'dropped', code: 'unexpected' }]);
   });
 
-  it('take the identity of a request that PAR[S] had already', () => {
+  it('accepts the identity response to the request in PAR[S]', () => {
     const access = new Access({ sessionLifetime: 60_000 }, 40);
     expect(access.handle({ type: 'start', wish: undefined, asked: Uint8Array.of(1, 9, 0, 5, 1) })).toEqual([]);
     expect(access.handle({ type: 'packet', packet: identity(41) })).toEqual([
@@ -352,12 +354,12 @@ describe('servers of others', () => {
   });
 });
 
-describe('a realm', () => {
+describe('realmOf', () => {
   it.each([
     ['mn@home.example', 'home.example'],
     ['a@b@Home.Example', 'home.example'],
     ['@home.example', 'home.example'],
     ['mn', undefined],
     ['mn@', undefined],
-  ])('of %s is %s (RFC 7542 2.5)', (nai, realm) => expect(realmOf(nai)).toBe(realm));
+  ])('gives for %s the realm %s (RFC 7542 2.5)', (nai, realm) => expect(realmOf(nai)).toBe(realm));
 });

@@ -11,7 +11,7 @@ function client(clients: Clients, session: number, userName: string): Client {
   return made;
 }
 
-/** A client that this AAA server has let in. */
+/** A client that this AAA server has granted access. */
 function clientOf(server: string, clients: Clients, session: number, userName: string): Client {
   const made = client(clients, session, userName);
   made.access.handle({ type: 'start', wish: undefined });
@@ -23,8 +23,8 @@ function clientOf(server: string, clients: Clients, session: number, userName: s
 
 const numbers = (list: readonly Client[]) => list.map(({ panaSession }) => panaSession);
 
-describe('sessions of one subscriber', () => {
-  it('are so many at most, of which the oldest give way, however its name is written', () => {
+describe('the sessions of one subscriber', () => {
+  it('are limited in number, and the oldest gives way, whatever the case of the name', () => {
     const clients = new Clients();
     const first = client(clients, 1, 'mn1@home.example');
     expect(clients.admit(first, 2)).toEqual([]);
@@ -36,7 +36,7 @@ describe('sessions of one subscriber', () => {
     expect(numbers(clients.admit(client(clients, 6, 'mn1@home.example'), 2))).toEqual([2]);
   });
 
-  it('are those that one server calls so: another one ends none of them', () => {
+  it('are limited separately for each server', () => {
     const clients = new Clients();
     const [home, roaming] = ['aaa.home.example', 'aaa.roaming.example'];
     expect(clients.admit(clientOf(home, clients, 1, 'mn1@home.example'), 1)).toEqual([]);
@@ -45,13 +45,13 @@ describe('sessions of one subscriber', () => {
     expect(numbers(clients.admit(clientOf('AAA.home.example', clients, 4, 'mn1@home.example'), 1))).toEqual([1]);
   });
 
-  it('count once however often one is authenticated again, which makes it the newest', () => {
+  it('count once each, and a re-authentication makes a session the newest', () => {
     const clients = new Clients();
     const [first, second] = [client(clients, 1, 'mn1'), client(clients, 2, 'mn1')];
     for (const each of [first, second, first, first]) expect(clients.admit(each, 2)).toEqual([]);
     expect(numbers(clients.admit(client(clients, 3, 'mn1'), 2))).toEqual([2]);
     clients.remove(second);
-    // Another subscriber's certificate in a re-authentication.
+    // The re-authentication uses the certificate of another subscriber.
     const { granted } = first;
     if (granted) first.granted = { ...granted, userName: 'mn2' };
     expect(clients.admit(first, 1)).toEqual([]);

@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 describe('an answer', () => {
-  it('with a token that nobody waits for changes nothing, and its key is wiped', () => {
+  it('with an unknown token changes nothing, and its key is wiped', () => {
     const { world, answer } = asking();
     const input = { ...answer(), token: 999 };
     const key = input.message.avps.find(({ code }) => code === AVPS['EAP-Master-Session-Key'].code);
@@ -23,7 +23,7 @@ describe('an answer', () => {
     expect(world.sessionOf().state).toBe('WAIT_EAP_MSG');
   });
 
-  it('is taken once', () => {
+  it('is accepted once', () => {
     const { world, answer } = asking();
     const input = answer();
     world.feed(input);
@@ -33,7 +33,7 @@ describe('an answer', () => {
     expect(world.takeTexts().filter((text) => text.includes('PAR[C]'))).toHaveLength(1);
   });
 
-  it('that comes when its session is over: the key is wiped, and a server that granted is told, as of no progress', () => {
+  it('after the end of its session is answered with STR and LINK_BROKEN if it grants, and its key is wiped', () => {
     const { world, answer, node } = asking();
     world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
     expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative', nai: undefined });
@@ -47,7 +47,7 @@ describe('an answer', () => {
     expect(world.server.sessions.size).toBe(0);
   });
 
-  it('that comes when its session is over and grants nothing: nobody is told', () => {
+  it('after the end of its session causes no STR if it grants nothing or the server keeps no state', () => {
     for (const change of [{ 'Result-Code': 4001 }, { 'Auth-Session-State': 1 }]) {
       const { world, answer, node } = asking();
       world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
@@ -58,14 +58,14 @@ describe('an answer', () => {
     }
   });
 
-  it('to an older run of the session is dropped: it says nothing of the run under way', () => {
+  it('to an earlier run of the session is dropped', () => {
     const { world, sessionId } = open({ paa: { failedSessionTimeout: 5_000 }, requestTimeout: 60_000 });
     world.server.other = () => 'silent';
     world.feed({ type: 'command', sessionId, command: 'reauthenticate' });
     world.for(1_000);
     const asked = world.outputs.findLast((output) => output.type === 'ask');
     if (asked?.type !== 'ask') throw new Error('no DER');
-    // The run makes no progress and begins anew, with a DER of its own.
+    // The run makes no progress and starts again with a new DER.
     world.for(5_000);
     world.server.other = () => ({ 'Result-Code': 5003, 'EAP-Payload': undefined });
     const message = world.server.answer(asked.message);
@@ -75,7 +75,7 @@ describe('an answer', () => {
     expect(world.sessionOf().sessionId).toBe(sessionId);
   });
 
-  it('of the other server of a conversation is not taken', () => {
+  it('of another server than that of the conversation is unusable', () => {
     const { world, asked, answer } = asking();
     const other = new AaaServer('aaa2.home.example');
     const { message } = answer();
@@ -87,11 +87,11 @@ describe('an answer', () => {
     });
   });
 
-  it('that grants and cannot be used: the server is told at once (BAD_ANSWER), the node refused, nobody told again', () => {
+  it('causes STR with BAD_ANSWER at once when it grants but is unusable, and the node is refused', () => {
     const { world, answer } = asking();
     world.server.success = () => ({ 'Auth-Request-Type': 1 });
     world.feed(answer());
-    // A node whose method has succeeded believes no failure: its session ends by itself.
+    // A node whose EAP method has succeeded does not accept the failure, so its session ends at a timeout.
     world.for(70_000);
     expect(world.events).toMatchObject([
       { type: 'unusable', reason: 'Auth-Request-Type 1 in the answer to 3' },
@@ -102,7 +102,7 @@ describe('an answer', () => {
     expect(world.passing.size).toBe(0);
   });
 
-  it('that grants without a key for the SA: the server is told at once, the node refused', () => {
+  it('causes STR with BAD_ANSWER at once when it grants without the key that the SA needs', () => {
     const { world, answer } = asking();
     world.server.success = () => ({ 'EAP-Master-Session-Key': undefined });
     world.feed(answer());
@@ -114,7 +114,7 @@ describe('an answer', () => {
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 3 }]);
   });
 
-  it('whose mobility AVPs are broken costs Mobile IPv6 only', () => {
+  it('grants access without Mobile IPv6 when its mobility AVPs are invalid', () => {
     const { world, answer, asked } = asking();
     const { message } = answer();
     const twice = [grammarian.avp('MIP6-Feature-Vector', 1n), grammarian.avp('MIP6-Feature-Vector', 1n)];
@@ -126,7 +126,7 @@ describe('an answer', () => {
     ]);
   });
 
-  it('of `unreachable` with a token that nobody waits for changes nothing', () => {
+  it('reported as unreachable with an unknown token changes nothing', () => {
     const { world } = asking();
     world.feed({ type: 'unreachable', token: 999, reason: 'x' });
     expect(world.events).toEqual([]);
@@ -135,7 +135,7 @@ describe('an answer', () => {
 });
 
 describe('an STR', () => {
-  it('says whose session it is, brings Class back, and goes to the server of the session', () => {
+  it('has the user name and the Class of the session, and goes to its server', () => {
     const Class = [Uint8Array.of(1, 2), Uint8Array.of(3)];
     const { world, node, diameterSession } = open({}, ({ server }) => {
       server.success = () => ({ Class, 'User-Name': 'real@other.example' });
@@ -148,7 +148,7 @@ describe('an STR', () => {
         'Origin-Host': ORIGIN.host,
         'Origin-Realm': ORIGIN.realm,
         'Origin-State-Id': ORIGIN.stateId + 1,
-        // The realm that the DERs were routed by, not that of the name that the server gave.
+        // The realm by which DERs are routed, not the realm of the User-Name from the server.
         'Destination-Realm': 'home.example',
         'Destination-Host': world.server.host,
         'Auth-Application-Id': 5,
@@ -159,7 +159,7 @@ describe('an STR', () => {
     ]);
   });
 
-  it('brings back the Class of the last success only, none if it is too long, and that of before where there is none', () => {
+  it('has the last Class that a success had, and none if that is too long', () => {
     const { world, node } = open({}, ({ server }) => {
       server.success = () => ({ Class: [Uint8Array.of(1)] });
     });
@@ -198,7 +198,7 @@ describe('an STR', () => {
       },
     ],
     ['lifetime-expired', 8, (world) => world.for(700_000)],
-  ])('of a session that ends by %s has Termination-Cause %i', (cause, number, act) => {
+  ])('for a session that ends with %s has Termination-Cause %i', (cause, number, act) => {
     const { world, node, sessionId } = open();
     act(world, node, sessionId);
     world.for(1_000);
@@ -206,7 +206,7 @@ describe('an STR', () => {
     expect(world.server.strs.map((str) => str['Termination-Cause'])).toEqual([number]);
   });
 
-  it('is not sent where the server keeps no state', () => {
+  it('is not sent if the server keeps no state', () => {
     const { world, node } = open({}, ({ server }) => {
       server.success = () => ({ 'Auth-Session-State': 1 });
     });
@@ -216,7 +216,7 @@ describe('an STR', () => {
     expect(world.passing.size).toBe(0);
   });
 
-  it('that is not answered is sent again later each time, five times in all', () => {
+  it('is sent STR_TRIES times at growing intervals when it is not answered', () => {
     const { world, node } = open({ requestTimeout: 100 });
     world.server.sta = () => 'silent';
     end(world, node);
@@ -232,18 +232,15 @@ describe('an STR', () => {
     expect(world.nas.deadline).toBeUndefined();
   });
 
-  it.each([RESULT.UNABLE_TO_DELIVER, RESULT.TOO_BUSY])(
-    'that is answered %i has not been told: it is sent again',
-    (code) => {
-      const { world, node } = open();
-      world.server.sta = () => (world.server.strs.length === 1 ? code : RESULT.SUCCESS);
-      end(world, node);
-      world.for(100_000);
-      expect(timesOf(world, '--> STR')).toEqual([1_001, 1_005 + STR_RETRY]);
-    },
-  );
+  it.each([RESULT.UNABLE_TO_DELIVER, RESULT.TOO_BUSY])('is sent again when the answer is %i', (code) => {
+    const { world, node } = open();
+    world.server.sta = () => (world.server.strs.length === 1 ? code : RESULT.SUCCESS);
+    end(world, node);
+    world.for(100_000);
+    expect(timesOf(world, '--> STR')).toEqual([1_001, 1_005 + STR_RETRY]);
+  });
 
-  it.each([RESULT.UNKNOWN_SESSION_ID, RESULT.UNABLE_TO_COMPLY])('that is answered %i is not sent again', (code) => {
+  it.each([RESULT.UNKNOWN_SESSION_ID, RESULT.UNABLE_TO_COMPLY])('is not sent again when the answer is %i', (code) => {
     const { world, node } = open();
     world.server.sta = () => code;
     end(world, node);
@@ -251,7 +248,7 @@ describe('an STR', () => {
     expect(world.server.strs).toHaveLength(1);
   });
 
-  it('goes to any server of the realm at once where its own is gone and another may be told, and only once', () => {
+  it('fails over to any server of the realm if Session-Server-Failover allows it, at once for the first time', () => {
     const { world, node } = open({ requestTimeout: 100 }, ({ server }) => {
       server.success = () => ({ 'Session-Server-Failover': 1 });
     });
@@ -266,7 +263,7 @@ describe('an STR', () => {
     expect([second - first, third - second]).toEqual([100, 100 + STR_RETRY]);
   });
 
-  it('that Session-Binding lets go to any server of the realm names none', () => {
+  it('names no server if Session-Binding is REFRESH for STR', () => {
     const { world, node } = open({}, ({ server }) => {
       server.success = () => ({ 'Session-Binding': 2 });
     });

@@ -10,7 +10,7 @@ const BOOTSTRAP = [
   '0 mn1 -> PCI',
   '1 mn1 <- PAR[S]',
   '2 mn1 -> PAN[S]',
-  // The NAS asks for the identity itself, which gives the realm.
+  // The NAS requests the identity itself, to learn the realm.
   '3 mn1 <- PAR',
   '4 mn1 -> PAN',
   '5 --> DER',
@@ -29,7 +29,7 @@ const BOOTSTRAP = [
 ];
 
 describe('a bootstrap', () => {
-  it('carries EAP between the node and its server, and admits the node when PAN[C] has proved its key', () => {
+  it('carries EAP between the node and its server, and admits the node at PAN[C]', () => {
     const world = new NasWorld();
     world.node();
     expect(world.run(1_000).take()).toEqual(BOOTSTRAP);
@@ -51,7 +51,7 @@ describe('a bootstrap', () => {
     );
   });
 
-  it('writes DERs that say who asks, for whom, and where the node is', () => {
+  it('sends DERs with the NAS, the user and the address of the node, and with State from the second one on', () => {
     const world = new NasWorld();
     const state = Uint8Array.of(7, 7);
     world.server.other = () => ({ State: state });
@@ -71,7 +71,7 @@ describe('a bootstrap', () => {
       'Framed-MTU': 1100,
       'Mobility-Capability': 0x02d,
     });
-    // Any server of the realm may take the conversation; then it stays there, and its State comes back.
+    // Any server of the realm may accept the conversation. Then it stays there, and its State is returned.
     expect([first, second, third].map((der) => [der?.['Destination-Host'], der?.State])).toEqual([
       [undefined, undefined],
       [world.server.host, state],
@@ -81,7 +81,7 @@ describe('a bootstrap', () => {
     expect(first?.['Session-Id']).toMatch(/^paa\.access\.example;1001;1;[0-9a-f]{8}$/);
   });
 
-  it('sends DER and STR as requests of the EAP application that agents may forward', () => {
+  it('sends DER and STR with the R and P flags and the EAP application', () => {
     const world = new NasWorld();
     const node = world.node();
     world.run(1_000);
@@ -92,14 +92,14 @@ describe('a bootstrap', () => {
     for (const { flags, applicationId } of asked) expect([flags, applicationId]).toEqual([0xc0, 5]);
   });
 
-  it('of an identity without a realm goes to a server of the access network', () => {
+  it('goes to a server of the access network when the identity has no realm', () => {
     const world = new NasWorld();
     world.node({ identity: 'mn' });
     world.run(1_000);
     expect(world.server.ders[0]).toMatchObject({ 'Destination-Realm': 'access.example', 'User-Name': 'mn' });
   });
 
-  it('begins in PAR[S] where that is configured: one round trip less', () => {
+  it('saves a round trip if PAR[S] has the identity request', () => {
     const world = new NasWorld({ paa: { firstRequest: Uint8Array.of(1, 0, 0, 5, 1) } });
     world.node();
     expect(world.run(1_000).take().slice(0, 4)).toEqual([
@@ -111,7 +111,7 @@ describe('a bootstrap', () => {
     expect(world.sessionOf()).toMatchObject({ state: 'OPEN' });
   });
 
-  it('that the server refuses ends with PAR[C]: nobody is admitted, and there is no session to tell of', () => {
+  it('ends with PAR[C] when the server refuses; the node is not admitted and no STR is sent', () => {
     const world = new NasWorld();
     world.server.other = () => ({ 'Result-Code': 4001, 'EAP-Payload': Uint8Array.of(4, 9, 0, 4) });
     world.node();
@@ -124,7 +124,7 @@ describe('a bootstrap', () => {
     expect(world.server.strs).toEqual([]);
   });
 
-  it('that no server answers is refused', () => {
+  it('is refused when no server answers', () => {
     const world = new NasWorld({ isCut: () => true });
     world.node();
     world.run(2_000);
@@ -146,7 +146,7 @@ describe('a session', () => {
     return { world, node };
   }
 
-  it('that its node ends: the server is told, and the node is expelled', () => {
+  it('ends with STR and expel when its node terminates it', () => {
     const { world, node } = open();
     world.toNode(node, { type: 'terminate' });
     expect(world.run(2_000).take()).toEqual([
@@ -160,7 +160,7 @@ describe('a session', () => {
     expect(world.nas.deadline).toBeUndefined();
   });
 
-  it('is authenticated again before its lifetime is over, at the same server, and admitted anew', () => {
+  it('is re-authenticated at the same server before its lifetime ends, and admitted again', () => {
     const { world } = open({ paa: { reauthenticateAt: 0.5 } });
     world.run(300_023);
     expect(world.take()).toEqual(['300023 mn1 <- PAR']);
@@ -178,7 +178,7 @@ describe('a session', () => {
     expect(world.events.map(({ type }) => type)).toEqual(['authorized', 'reauthenticated']);
   });
 
-  it('whose re-authentication no server judges goes on: it is tried again after 5 s, and then after 10 s', () => {
+  it('stays open while no server gives a verdict on a re-authentication, which is retried after 5 s and 10 s', () => {
     const options = { isCut: () => false };
     const { world } = open({ isCut: () => options.isCut() });
     options.isCut = () => true;
@@ -199,7 +199,7 @@ describe('a session', () => {
     expect(world.passing.size).toBe(1);
   });
 
-  it('whose re-authentication the server refuses is over, and its node is expelled', () => {
+  it('ends when the server refuses a re-authentication, and its node is expelled', () => {
     const { world } = open();
     world.server.success = () => ({ 'Result-Code': 5003, 'EAP-Payload': undefined });
     world.feed({ type: 'command', sessionId: world.sessionOf().sessionId, command: 'reauthenticate' });
@@ -209,7 +209,7 @@ describe('a session', () => {
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 2 }]);
   });
 
-  it('goes on from another address of its node, which the enforcement point and the server hear of', () => {
+  it('follows its node to another address, and tells the enforcement point and the server', () => {
     const { world, node } = open();
     node.place = { ...node.place, address: '2001:db8:a::99' };
     world.toNode(node, { type: 'moved' });
@@ -222,7 +222,7 @@ describe('a session', () => {
     expect(world.server.ders.at(-1)?.['Calling-Station-Id']).toBe('2001:db8:a::99');
   });
 
-  it('of a node that restarts is replaced by its new one, and the server is told of the old one', () => {
+  it('is replaced when its node restarts, and the server gets STR for it', () => {
     const { world, node } = open();
     const before = world.sessionOf();
     world.reboot(node);
@@ -236,7 +236,7 @@ describe('a session', () => {
     expect([...world.passing.keys()]).toEqual([world.sessionOf().sessionId]);
   });
 
-  it('is lost when the NAS restarts: its node is heard no more, and gets in anew under another Session-Id', () => {
+  it('is lost when the NAS restarts, and its node gets a new one with another Session-Id', () => {
     const { world, node } = open();
     const before = world.sessionOf().diameterSession;
     world.restart();
@@ -249,7 +249,7 @@ describe('a session', () => {
     expect(world.sessionOf().diameterSession).not.toBe(before);
   });
 
-  it('too many of a subscriber ends its oldest one', () => {
+  it('ends when it is the oldest of a subscriber that opens too many', () => {
     const { world } = open({ config: { sessionsPerSubscriber: 2 } });
     const oldest = world.sessionOf();
     world.node();
@@ -307,7 +307,7 @@ describe('the local home agent', () => {
     expect(world.nas.localHomeAgent?.used).toBe(1);
   });
 
-  it('is refreshed with a new key at re-authentication, and taken down with the session', () => {
+  it('is refreshed with a new key at re-authentication, and removed at the end of the session', () => {
     const { world, told, leases } = granting();
     const node = world.node({ pac });
     world.run(1_000);
@@ -320,12 +320,12 @@ describe('the local home agent', () => {
     );
     const [up, refresh] = told();
     expect(up?.psk && fingerprint(up.psk)).not.toBe(refresh?.psk && fingerprint(refresh.psk));
-    // A refresh changes nothing of what a restart would have to take down.
+    // A refresh does not change what must be removed after a restart.
     expect(leases().map(({ length }) => length)).toEqual([1, 0]);
     expect(world.nas.localHomeAgent?.used).toBe(0);
   });
 
-  it('is taken down where the server grants it no longer', () => {
+  it('is removed when the server no longer grants it', () => {
     const { world, told, disagree } = granting();
     const node = world.node({ pac });
     world.run(1_000);
@@ -336,14 +336,14 @@ describe('the local home agent', () => {
     expect(world.sessionOf()).toMatchObject({ state: 'OPEN', assignment: undefined });
   });
 
-  it('keeps what was proposed reserved for the session, granted or not, and gives it free with it', () => {
+  it('reserves a proposed address until the session ends, whether or not it was granted', () => {
     const { world, told, leases } = granting({ agrees: false, capacity: 1 });
     const node = world.node({ pac });
     world.run(1_000);
     expect(told()).toEqual([]);
     world.node({ pac });
     world.for(1_000);
-    // There is no room for the second one.
+    // The capacity is used up, so nothing is proposed for the second node.
     expect(world.server.ders.at(-1)?.['MIP6-Agent-Info']).toBeUndefined();
     world.toNode(node, { type: 'terminate' });
     world.for(1_000);
@@ -351,7 +351,7 @@ describe('the local home agent', () => {
     expect(leases()).toEqual([]);
   });
 
-  it('is not proposed to a node that speaks another version of IKE, or wants a home agent at home', () => {
+  it('is not proposed to a node that needs another IKE version or wants a home agent at home', () => {
     for (const wish of [(WISH & ~CAPABILITY.IKEV2_PSK) | CAPABILITY.IKEV1_PSK, 0x02d]) {
       const { world } = granting();
       world.node({ pac: { mobility: { mode: 'wanted', wish } } });
@@ -361,7 +361,7 @@ describe('the local home agent', () => {
     }
   });
 
-  it('may get another capacity and go while nodes use it, but is another one only when none does', () => {
+  it('stays until no node uses it when it is removed from the configuration; then another one may follow', () => {
     const { world, told } = granting();
     const node = world.node({ pac });
     world.run(1_000);

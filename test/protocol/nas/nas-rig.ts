@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { NasOutput } from '../../../src/protocol/nas/alphabet.js';
 import { NasWorld, type Node, type WorldOptions } from './nas-world.js';
 
-/** A world whose node is in. `setUp` comes before the node. */
+/** A world with an open session. `setUp` runs before the node starts. */
 export function open(options: WorldOptions = {}, setUp: (world: NasWorld) => void = () => undefined) {
   const world = new NasWorld(options);
   setUp(world);
@@ -13,7 +13,7 @@ export function open(options: WorldOptions = {}, setUp: (world: NasWorld) => voi
   return { world, node, sessionId: world.sessionOf().sessionId, diameterSession: world.sessionOf().diameterSession };
 }
 
-/** Times of lines with this text. */
+/** Times of the lines with this text since the last `take`. */
 export function timesOf(world: NasWorld, text: string): number[] {
   return world.take().flatMap((line) => (line.endsWith(` ${text}`) ? [Number(line.split(' ', 1)[0])] : []));
 }
@@ -22,7 +22,7 @@ export function end(world: NasWorld, node: Node): void {
   world.toNode(node, { type: 'terminate' });
 }
 
-/** A world whose server has the last DER of a bootstrap, which it does not answer; and that DER as it was asked. */
+/** A world in which the server has not answered the last DER of a bootstrap, and that DER. */
 export function asking(options: WorldOptions = {}) {
   const world = new NasWorld(options);
   world.server.success = () => 'silent';

@@ -18,7 +18,7 @@ afterEach(() => {
 describe('the enforcement point', () => {
   const admitted = (world: NasWorld) => world.outputs.flatMap((output) => (output.type === 'admit' ? [output] : []));
 
-  it('admits for the lifetime and its grace when PAN[C] has come, and asks for no word back', () => {
+  it('admits a node at PAN[C] for the lifetime and the grace time, without a token', () => {
     const { world, sessionId } = open({ paa: { lifetimeGrace: 2_000 } });
     expect(admitted(world)).toEqual([
       {
@@ -32,7 +32,7 @@ describe('the enforcement point', () => {
     ]);
   });
 
-  it('with a wait: admits for a while, and PAR[C] leaves when the hook has ended', () => {
+  it('admits a node provisionally if wait is set, and PAR[C] is sent when the hook ends', () => {
     const world = new NasWorld({ config: { enforcement: { wait: 500 } }, hookTime: 40 });
     world.node();
     world.run(1_000);
@@ -50,7 +50,7 @@ describe('the enforcement point', () => {
     expect(admitted(world)[0]?.token).toBeTypeOf('number');
   });
 
-  it('with a wait and a hook that does not end: PAR[C] leaves when the wait is over, and once', () => {
+  it('delays PAR[C] by at most wait when the hook does not end', () => {
     const world = new NasWorld({ config: { enforcement: { wait: 500 } } });
     world.node();
     world.run(22);
@@ -63,7 +63,7 @@ describe('the enforcement point', () => {
     expect(world.outputs).toHaveLength(before);
   });
 
-  it('admits for the lifetime at most before PAN[C]', () => {
+  it('admits a node provisionally for the session lifetime at most', () => {
     const world = new NasWorld({ config: { enforcement: { wait: 500 } } });
     world.server.success = () => ({ 'Session-Timeout': 7 });
     world.node();
@@ -71,7 +71,7 @@ describe('the enforcement point', () => {
     expect(admitted(world)).toMatchObject([{ lifetime: 7_000 }]);
   });
 
-  it('with a wait, of a session that ends meanwhile: expelled, its key wiped, and the hook that ends late is ignored', () => {
+  it('expels the node of a session that ends while the hook runs, wipes the key, and ignores the late hook', () => {
     const world = new NasWorld({ config: { enforcement: { wait: 500 } }, hookTime: 200 });
     world.node();
     world.run(100);
@@ -86,14 +86,14 @@ describe('the enforcement point', () => {
     expect(world.nas.deadline).toBeUndefined();
   });
 
-  it('with a wait, at a re-authentication: the node passes already, and nothing waits', () => {
+  it('does not delay a re-authentication', () => {
     const { world, node } = open({ config: { enforcement: { wait: 500 } } });
     world.toNode(node, { type: 'reauthenticate' });
     world.for(100);
     expect(world.events.at(-1)).toMatchObject({ type: 'reauthenticated' });
   });
 
-  it('that there is not is told nothing', () => {
+  it('gets no output if none is configured', () => {
     const { world, node } = open({ config: { enforcement: undefined } });
     node.place = { ...node.place, address: '2001:db8:a::99' };
     world.toNode(node, { type: 'moved' });
@@ -104,7 +104,7 @@ describe('the enforcement point', () => {
     expect(world.outputs.filter(({ type }) => ['admit', 'move', 'expel'].includes(type))).toEqual([]);
   });
 
-  it('hears no name that must not reach a hook, and lets its user pass', () => {
+  it('gets no user name that is unsafe for hooks', () => {
     const { world } = open({}, ({ server }) => {
       server.success = () => ({ 'User-Name': '$(reboot)@home.example' });
     });
@@ -112,9 +112,9 @@ describe('the enforcement point', () => {
   });
 });
 
-describe('the operator', () => {
+describe('a command of the operator', () => {
   it.each(['terminate', 'reauthenticate', 'ping', 'abandon'] as const)(
-    '%s of a session that there is not: nothing',
+    '%s does nothing for an unknown session',
     (command) => {
       const { world } = open();
       const before = world.outputs.length;
@@ -125,14 +125,14 @@ describe('the operator', () => {
     },
   );
 
-  it('ping: PNR and PNA', () => {
+  it('ping sends PNR[P] and gets PNA[P]', () => {
     const { world, sessionId } = open();
     world.feed({ type: 'command', sessionId, command: 'ping' });
     world.for(100);
     expect(world.takeTexts()).toEqual(['mn1 <- PNR[P]', 'mn1 -> PNA[P]']);
   });
 
-  it('invites a node, and hears when nobody is there', () => {
+  it('invite sends PAR[S] and reports when no node answers', () => {
     const world = new NasWorld();
     const peer = { address: '2001:db8:a::77', port: 716, local: '2001:db8:a::1' };
     world.feed({ type: 'invite', peer });
@@ -141,7 +141,7 @@ describe('the operator', () => {
     expect(world.events).toEqual([{ type: 'uninvited', peer }]);
   });
 
-  it('configures what sessions from now on get', () => {
+  it('configure applies to sessions that start afterwards', () => {
     const world = new NasWorld();
     world.server.success = () => ({ 'Session-Timeout': undefined });
     world.node();
@@ -155,7 +155,7 @@ describe('the operator', () => {
     expect(world.nas.size).toBe(1);
   });
 
-  it('has keys handed out where a lab wants them, and only there', () => {
+  it('is not needed for keys: they are output only if exportKeys is set', () => {
     const keys = (world: NasWorld) => world.outputs.filter(({ type }) => type === 'key').length;
     expect(keys(open({ paa: { exportKeys: true } }).world)).toBe(1);
     expect(keys(open().world)).toBe(0);
@@ -165,7 +165,7 @@ describe('the operator', () => {
 describe('stop', () => {
   const STOP: NasInput = { type: 'stop' };
 
-  it('without sessions is over at once', () => {
+  it('ends at once without sessions', () => {
     const world = new NasWorld();
     world.feed(STOP);
     expect(world.outputs).toEqual([{ type: 'stopped' }]);
@@ -174,7 +174,7 @@ describe('stop', () => {
     expect(world.outputs).toHaveLength(1);
   });
 
-  it('ends every session in order, and is over when the servers have been told', () => {
+  it('terminates every session, and ends when the servers have answered STR', () => {
     const { world } = open();
     world.feed(STOP);
     expect(world.for(1_000).take()).toEqual([
@@ -188,7 +188,7 @@ describe('stop', () => {
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 4 }]);
   });
 
-  it('waits a second for nodes that do not answer, half-open sessions are over at once', () => {
+  it('waits one second for PTA, and ends half-open sessions at once', () => {
     const { world, node } = open();
     world.server.other = () => 'silent';
     const half = world.node();
@@ -209,7 +209,7 @@ describe('stop', () => {
     });
   });
 
-  it('is over when a server cannot be told, which is not tried again', () => {
+  it('ends when an STR is not answered, and does not retry it', () => {
     const { world } = open({ requestTimeout: 3_000 });
     world.server.sta = () => 'silent';
     world.feed(STOP);
@@ -219,7 +219,7 @@ describe('stop', () => {
     expect(world.nas.deadline).toBeUndefined();
   });
 
-  it('does not wait for STRs that wait for their next try', () => {
+  it('does not wait for an STR that is due for a retry later', () => {
     const { world, node } = open({ requestTimeout: 100 });
     world.server.sta = () => 'silent';
     end(world, node);
@@ -230,7 +230,7 @@ describe('stop', () => {
     expect(world.server.strs).toHaveLength(1);
   });
 
-  it('begins nothing new afterwards', () => {
+  it('is followed by no new session or invitation', () => {
     const world = new NasWorld();
     world.feed(STOP);
     world.node();
@@ -242,19 +242,19 @@ describe('stop', () => {
 });
 
 describe('the deadline of the NAS', () => {
-  it('is the first of what its sessions, its STRs and its enforcement point wait for', () => {
+  it('is the earliest of its sessions, its STRs and its enforcement point', () => {
     const world = new NasWorld({ requestTimeout: 100, config: { enforcement: { wait: 3_000 } } });
     const node = world.node();
     world.run(5_000);
     world.server.sta = () => 'silent';
     end(world, node);
     world.run(6_000);
-    // The STR is sent again five seconds after its first try has failed.
+    // The STR is retried STR_RETRY after its first timeout.
     expect(world.nas.deadline).toBe(5_001 + 100 + STR_RETRY);
     world.node();
     world.run(6_100);
     expect(world.nas.deadline).toBe(6_021 + 3_000);
-    // A PAR without an answer is sent again after a second or so.
+    // An unanswered PAR is retransmitted after about a second.
     const silent = world.node();
     world.run(6_104);
     silent.place = { ...silent.place, port: 1 };
@@ -263,8 +263,8 @@ describe('the deadline of the NAS', () => {
   });
 });
 
-describe('a fault', () => {
-  it('in a pass-through costs its session only, and is told with the input that it came with', () => {
+describe('an exception', () => {
+  it('in a pass-through ends only its session, and is reported with the type of the input', () => {
     const { world, sessionId } = open();
     const error = new TypeError('broken');
     const handle = Access.prototype.handle;
@@ -281,7 +281,7 @@ describe('a fault', () => {
     expect(world.sessionOf()).toMatchObject({ sessionId, state: 'OPEN' });
   });
 
-  it('in what is read of a request of a server: it gets UNABLE_TO_COMPLY', () => {
+  it('in reading a request of a server is answered with UNABLE_TO_COMPLY', () => {
     const { world, diameterSession } = open();
     vi.spyOn(AaaMessages.prototype, 'read').mockImplementation(() => {
       throw new TypeError('broken');
@@ -293,7 +293,7 @@ describe('a fault', () => {
     expect(world.sessionOf().state).toBe('OPEN');
   });
 
-  it('in what is made of an answer ends its session', () => {
+  it('in judging an answer ends its session', () => {
     const { world, answer } = asking();
     vi.spyOn(AaaMessages.prototype, 'judge').mockImplementation(() => {
       throw new TypeError('broken');

@@ -15,7 +15,7 @@ describe('a request of a server', () => {
     return content['Result-Code'];
   }
 
-  it('ASR, own session: ASA with success first, then PTR; the end is administrative', () => {
+  it('is answered with SUCCESS before PTR if it is an ASR, and the session ends as administrative', () => {
     const { world, diameterSession } = open();
     const before = world.outputs.length;
     world.ask('ASR', diameterSession);
@@ -37,7 +37,7 @@ describe('a request of a server', () => {
     expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative' });
   });
 
-  it('ASR, session not granted yet: it is over at once, and there is nothing to tell', () => {
+  it('ends a session that is not granted yet at once and without STR if it is an ASR', () => {
     const { world, node } = asking();
     world.ask('ASR', world.sessionOf(node).diameterSession);
     expect(resultOf(world)).toBe(RESULT.SUCCESS);
@@ -45,7 +45,7 @@ describe('a request of a server', () => {
     expect(world.server.strs).toEqual([]);
   });
 
-  it('RAR, own session: RAA with success first, then a run of EAP', () => {
+  it('is answered with SUCCESS before EAP starts if it is an RAR', () => {
     const { world, diameterSession } = open();
     world.ask('RAR', diameterSession);
     expect(resultOf(world, RAA)).toBe(RESULT.SUCCESS);
@@ -54,14 +54,14 @@ describe('a request of a server', () => {
     expect(world.events.at(-1)).toMatchObject({ type: 'reauthenticated' });
   });
 
-  it.each(['ASR', 'RAR'] as const)('%s, no such session: UNKNOWN_SESSION_ID', (command) => {
+  it.each(['ASR', 'RAR'] as const)('%s is answered with UNKNOWN_SESSION_ID for an unknown session', (command) => {
     const { world, sessionId } = open();
     world.ask(command, 'paa.access.example;1;1');
     expect(resultOf(world, command === 'ASR' ? ASA : RAA)).toBe(RESULT.UNKNOWN_SESSION_ID);
     expect(world.sessionOf()).toMatchObject({ sessionId, state: 'OPEN' });
   });
 
-  it('for the session of another server: UNKNOWN_SESSION_ID, and nothing else happens', () => {
+  it('is answered with UNKNOWN_SESSION_ID and has no effect for a session of another server', () => {
     const { world, diameterSession } = open();
     const other = new AaaServer('aaa2.home.example');
     world.ask('ASR', diameterSession, other);
@@ -69,44 +69,44 @@ describe('a request of a server', () => {
     expect(world.events.at(-1)).toMatchObject({ type: 'otherServer', peer: other.host, wish: 'abort' });
     world.for(100);
     expect(world.sessionOf().state).toBe('OPEN');
-    // However its name is written, its own server may.
+    // Its own server may, whatever the case of its name.
     world.ask('ASR', diameterSession, new AaaServer('AAA.home.EXAMPLE'));
     expect(resultOf(world)).toBe(RESULT.SUCCESS);
   });
 
   it.each([
-    ['another one of its realm', 'aaa2.home.example', 'home.example', [], true],
-    ['another realm', 'aaa.other.example', 'other.example', [], false],
+    ['another server of the realm', 'aaa2.home.example', 'home.example', [], true],
+    ['a server of another realm', 'aaa.other.example', 'other.example', [], false],
     [
-      'one that DERs could go to',
+      'a server in the route of the realm',
       'aaa2.home.example',
       'home.example',
       [{ realm: 'HOME.example', peers: ['AAA2.home.example'] }],
       true,
     ],
     [
-      'one that no DER could go to',
+      'a server not in the route of the realm',
       'aaa2.home.example',
       'home.example',
       [{ realm: 'home.example', peers: ['aaa.home.example'] }],
       false,
     ],
     [
-      'one of the default route',
+      'a server in the default route',
       'aaa2.home.example',
       'home.example',
       [{ realm: '*', peers: ['aaa2.home.example'] }],
       true,
     ],
     [
-      'one of another realm only',
+      'a server in the route of another realm only',
       'aaa2.home.example',
       'home.example',
       [{ realm: 'x', peers: ['aaa2.home.example'] }],
       false,
     ],
     [
-      'one of the default route, where the realm has its own',
+      'a server in the default route when the realm has its own route',
       'aaa2.home.example',
       'home.example',
       [
@@ -115,15 +115,18 @@ describe('a request of a server', () => {
       ],
       false,
     ],
-  ])('for a session that its realm shares, of %s: only who may have it', (_what, host, realm, routes, may) => {
-    const { world, diameterSession } = open({ config: { routes } }, ({ server }) => {
-      server.success = () => ({ 'Session-Binding': 2 });
-    });
-    world.ask('ASR', diameterSession, new AaaServer(host, realm));
-    expect(resultOf(world)).toBe(may ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID);
-  });
+  ])(
+    'is accepted for a session shared by its realm only if DERs may go to the server: %s',
+    (_what, host, realm, routes, may) => {
+      const { world, diameterSession } = open({ config: { routes } }, ({ server }) => {
+        server.success = () => ({ 'Session-Binding': 2 });
+      });
+      world.ask('ASR', diameterSession, new AaaServer(host, realm));
+      expect(resultOf(world)).toBe(may ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID);
+    },
+  );
 
-  it('that is none of ours, or broken, gets an error and changes nothing', () => {
+  it('is answered with an error and has no effect if it is unsupported or lacks an AVP', () => {
     const { world, diameterSession } = open();
     const asr = world.server.request('ASR', diameterSession ?? '');
     world.feed({ type: 'serverAsks', token: 7, message: { ...asr, commandCode: 271 }, peer: 'x' });

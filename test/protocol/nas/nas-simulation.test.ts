@@ -7,24 +7,24 @@ import { generator } from '../pana/session/simulation.js';
 import { AaaServer } from './aaa-server.js';
 import { LOCAL, NasWorld, type Node } from './nas-world.js';
 
-/** `NAS_SEEDS=5000` runs more of them, `NAS_SEED=17` runs one. */
+/** Number of seeds. `NAS_SEEDS=5000` runs more, `NAS_SEED=17` runs only seed 17. */
 const SEEDS = Number(process.env['NAS_SEEDS'] ?? 16);
 const ONE = process.env['NAS_SEED'];
 
 const NODES = 5;
-/** How long the links are bad, and how long everything is well again before it is judged, in milliseconds. */
+/** How long the links are bad, and how long they are good before the result is judged, in milliseconds. */
 const BAD = 120_000;
 const GOOD = 400_000;
-/** STRs are given up after five tries, 50 s: then only the server's own limit ends a session there. */
+/** An STR is given up after five tries in 50 s. Then only the session lifetime ends the session at the server. */
 const LIFETIME = 300_000;
 
 const LOCAL_WISH = CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV2_PSK;
 
-/** What a run draws from its seed. */
+/** A run. All random choices follow from its seed. */
 class Run {
   readonly world: NasWorld;
   readonly #random: () => number;
-  /** Every STR arrives and the NAS does not restart: servers know of each end. */
+  /** Every STR arrives and the NAS does not restart, so servers learn of each end. */
   readonly #isReliable: boolean;
   readonly #servers: readonly AaaServer[];
   #isBad = true;
@@ -78,12 +78,12 @@ class Run {
     return this;
   }
 
-  /** Everything that is willing is in, and nothing else is left. */
+  /** Checks that every node has a session and is admitted, and that nothing else is left. */
   judge(): void {
     const { world } = this;
     const sessions = [...world.nas.list(world.now)];
     for (const { name, session } of world.nodes) {
-      if (session.sessionId === undefined) this.broken.push(`${name} is not in: ${session.state}`);
+      if (session.sessionId === undefined) this.broken.push(`${name} has no session: ${session.state}`);
     }
     this.#equal(
       'sessions and nodes',
@@ -91,7 +91,7 @@ class Run {
       world.nodes.map(({ session }) => session.sessionId ?? -1),
     );
     this.#equal(
-      'who passes and who is in',
+      'admitted sessions and sessions',
       [...world.passing.keys()],
       sessions.map(({ sessionId }) => sessionId),
     );
@@ -100,14 +100,14 @@ class Run {
     }
   }
 
-  /** All nodes leave, and the NAS stops: nothing is left over anywhere. */
+  /** Terminates all nodes and stops the NAS. Checks that nothing is left. */
   leave(): void {
     const { world } = this;
     this.#isTerminal = true;
     for (const node of world.nodes) world.toNode(node, { type: 'terminate' });
     this.#advance(10_000);
     if (world.nas.size > 0) this.broken.push(`${world.nas.size} sessions are left`);
-    if (world.passing.size > 0) this.broken.push(`${world.passing.size} still pass`);
+    if (world.passing.size > 0) this.broken.push(`${world.passing.size} are still admitted`);
     if (world.nas.localHomeAgent?.used !== 0) this.broken.push('home addresses are left');
     const told = this.#servers.reduce((sum, { sessions }) => sum + sessions.size, 0) === 0;
     if (this.#isReliable && !told) this.broken.push('a server has not been told of an end');
@@ -130,7 +130,7 @@ class Run {
     return { 'Session-Timeout': LIFETIME / 1000, 'MIP6-Feature-Vector': 3n };
   }
 
-  /** What a server makes of requests while times are bad. */
+  /** Gives a server its random answers while the links are bad. */
   #script(server: AaaServer): void {
     server.success = () => {
       const draw = this.#draw();
@@ -188,20 +188,20 @@ class Run {
     this.#check();
   }
 
-  /** What holds at every moment. */
+  /** Checks the invariants that hold at every moment. */
   #check(): void {
     const { world } = this;
     const sessions = new Map([...world.nas.list(world.now)].map((view) => [view.sessionId, view]));
     for (const sessionId of world.passing.keys()) {
-      if (!sessions.has(sessionId)) this.broken.push(`${sessionId} passes and has no session`);
+      if (!sessions.has(sessionId)) this.broken.push(`${sessionId} is admitted and has no session`);
     }
     for (const { sessionId, state } of sessions.values()) {
-      if (state === 'OPEN' && !world.passing.has(sessionId)) this.broken.push(`${sessionId} is open and does not pass`);
+      if (state === 'OPEN' && !world.passing.has(sessionId)) this.broken.push(`${sessionId} is open and not admitted`);
     }
     const homes = [...sessions.values()].flatMap(({ assignment }) => assignment?.homeAddress ?? []).map(formatAddress);
     if (new Set(homes).size !== homes.length) this.broken.push('a home address is given twice');
     if ((world.nas.localHomeAgent?.used ?? 0) < homes.length) this.broken.push('a home address is not counted');
-    if ((world.nas.localHomeAgent?.used ?? 0) > 3) this.broken.push('more home addresses than there may be');
+    if ((world.nas.localHomeAgent?.used ?? 0) > 3) this.broken.push('more home addresses than the capacity');
     if (world.nas.deadline !== undefined && world.nas.deadline > world.now + LIFETIME + 2_000) {
       this.broken.push(`a timer at ${world.nas.deadline} is out of bounds`);
     }
@@ -223,8 +223,8 @@ class Run {
   }
 }
 
-describe('nodes, a NAS and AAA servers over bad links', () => {
-  it('come to rest with every node in, and leave nothing behind', { timeout: 300_000 }, () => {
+describe('nodes, a NAS and AAA servers over impaired links', () => {
+  it('end with every node admitted, and leave nothing behind', { timeout: 300_000 }, () => {
     const seeds = ONE === undefined ? Array.from({ length: SEEDS }, (_, n) => n) : [Number(ONE)];
     let authorized = 0;
     for (const seed of seeds) {

@@ -43,16 +43,16 @@ export interface WorldOptions {
   readonly config?: Partial<NasConfig>;
   readonly paa?: Partial<NasConfig['paa']>;
   readonly seed?: string;
-  /** One way between a PaC and the NAS, and between the NAS and a server, in milliseconds. */
+  /** One-way delays between a PaC and the NAS, and between the NAS and a server, in milliseconds. */
   readonly delay?: () => number;
   readonly diameterDelay?: () => number;
-  /** Copies of a PANA datagram that arrive. */
+  /** How many copies of a PANA datagram arrive. */
   readonly copies?: () => number;
-  /** How long the enforcement point's hook takes; undefined: it never ends. */
+  /** How long the hook of the enforcement point takes, in milliseconds; undefined: it never ends. */
   readonly hookTime?: number | undefined;
-  /** When the node gives an unanswered request up. */
+  /** Timeout of an unanswered Diameter request, in milliseconds. */
   readonly requestTimeout?: number;
-  /** A request does not reach any server. */
+  /** Whether a request reaches no server. */
   readonly isCut?: () => boolean;
 }
 
@@ -61,13 +61,13 @@ export interface Line {
   readonly text: string;
 }
 
-/** A mobile node: the PaC's machine with the stand-in EAP method. */
+/** A mobile node: the machine of the PaC with the simulated EAP method. */
 export class Node {
   session: PacSession;
   place: PacEndpoint;
   readonly identity: string;
   readonly name: string;
-  /** What it said beside datagrams. */
+  /** Outputs other than datagrams. */
   readonly said: PacOutput[] = [];
   readonly config: Partial<PacConfig>;
   starts = 0;
@@ -80,7 +80,7 @@ export class Node {
     this.session = this.fresh();
   }
 
-  /** The machine of a node that has just started. */
+  /** A new machine, as after a start of the node. */
   fresh(): PacSession {
     this.starts += 1;
     const seed = createHash('sha256').update(`${this.name} ${this.starts}`).digest();
@@ -98,15 +98,15 @@ export class NasWorld {
   now = 0;
   nas: Nas;
   readonly server = new AaaServer();
-  /** Where a request to this Destination-Host, or to any server, goes. */
+  /** The server that gets a request with this Destination-Host, or without one. */
   route: (host: string | undefined) => AaaServer | undefined = () => this.server;
   readonly nodes: Node[] = [];
   readonly lines: Line[] = [];
   readonly outputs: NasOutput[] = [];
   readonly events: NasEvent[] = [];
-  /** Sessions that the enforcement point lets pass, with their address. */
+  /** Sessions that the enforcement point has admitted, with their address. */
   readonly passing = new Map<number, string>();
-  /** Answers of the NAS to servers' requests. */
+  /** Answers of the NAS to requests of servers. */
   readonly answers: DiameterMessage[] = [];
   /** Tokens that wait for an answer. */
   readonly waiting = new Set<number>();
@@ -135,7 +135,7 @@ export class NasWorld {
     return new Nas({ ...ORIGIN, stateId: ORIGIN.stateId + this.#boots }, this.config, new Uint8Array(seed));
   }
 
-  /** The NAS is killed and starts again; its enforcement point is cleared. */
+  /** Kills and starts the NAS, and clears its enforcement point. */
   restart(): void {
     this.nas = this.#boot();
     this.passing.clear();
@@ -143,7 +143,7 @@ export class NasWorld {
     this.#note('* NAS restarts');
   }
 
-  /** Adds a node that starts now. */
+  /** Adds a node and starts it. */
   node(options: { address?: string; identity?: string; pac?: Partial<PacConfig> } = {}): Node {
     const { address = `2001:db8:a::${this.nodes.length + 11}`, identity = '@home.example', pac = {} } = options;
     const name = `mn${this.nodes.length + 1}`;
@@ -153,7 +153,7 @@ export class NasWorld {
     return node;
   }
 
-  /** The node begins anew, with nothing of before. */
+  /** Restarts a node without its earlier state. */
   reboot(node: Node): void {
     node.session = node.fresh();
     this.toNode(node, { type: 'start' });
@@ -170,23 +170,23 @@ export class NasWorld {
     for (const output of nas.handle(input, this.now)) this.#perform(nas, output);
   }
 
-  /** The only session, or that of this node. */
+  /** The session of this node; of the first one by default. */
   sessionOf(node = this.nodes[0]) {
     const found = [...this.nas.list(this.now)].findLast(({ peer }) => peer.address === node?.place.address);
     if (!found) throw new Error('there is no such session');
     return found;
   }
 
-  /** Asks the NAS in a server's name. */
+  /** Sends the NAS a request of a server. */
   ask(command: 'ASR' | 'RAR', diameterSession: string | undefined, server = this.server, peer = server.host): void {
     this.#note(`<-- ${command}`);
     this.feed({ type: 'serverAsks', token: 1, message: server.request(command, diameterSession ?? '-'), peer });
   }
 
-  /** Lets virtual time pass; every message and timer at its moment. */
+  /** Runs until this virtual time. Each message is delivered and each timer fires when it is due. */
   run(until: number): this {
     for (let steps = 0; ; steps += 1) {
-      if (steps > 100_000) throw new Error(`no end at ${this.now}`);
+      if (steps > 100_000) throw new Error(`the run does not end, at ${this.now}`);
       const next = this.#next();
       if (next === undefined || next > until) break;
       this.now = Math.max(this.now, next);
@@ -245,7 +245,7 @@ export class NasWorld {
     this.#wire.push({ at: this.now + delay, arrive });
   }
 
-  /** Puts a datagram on its way. */
+  /** Sends a datagram over the link. */
   #datagram(octets: Uint8Array, arrow: string, arrive: (octets: Uint8Array) => void): void {
     this.#note(`${arrow} ${messageName(decodePana(octets)).rfc}`);
     const { copies = () => 1, delay = () => 1 } = this.#options;
@@ -284,7 +284,7 @@ export class NasWorld {
       case 'send': {
         const node = this.nodes.find(({ place }) => placeOf(place) === placeOf(output.to));
         this.#datagram(output.octets, `${node?.name ?? 'nobody'} <-`, (octets) => {
-          // Whoever is at the place when it arrives.
+          // The node at this address when the datagram arrives.
           const there = this.nodes.find(({ place }) => placeOf(place) === placeOf(output.to));
           if (there) this.toNode(there, { type: 'datagram', octets });
         });
@@ -355,7 +355,7 @@ export class NasWorld {
   }
 }
 
-/** A Diameter message for a person, with the Result-Code of an answer. */
+/** Name of a Diameter message, with the Result-Code of an answer. */
 function nameOf(message: DiameterMessage): string {
   const isRequest = (message.flags & 0x80) !== 0;
   const name = commandOf(message.commandCode, isRequest)?.name ?? String(message.commandCode);
