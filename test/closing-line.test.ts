@@ -24,7 +24,7 @@ let folder: string;
 let output: string;
 let report: string;
 
-describe('the end of a test run', () => {
+describe('The report of a test run', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pana-report-'));
     await symlink(fileURLToPath(new URL('../node_modules', import.meta.url)), join(folder, 'node_modules'));
@@ -41,27 +41,27 @@ describe('the end of a test run', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('counts the tests in its last line', () => {
+  it('ends with a line of counts', () => {
     expect(output.trim().split('\n').at(-1)).toBe('2 passed, 3 failed, 2 skipped');
   });
 
-  it('names each failed test with file, line and first error', () => {
+  it('contains each failed test with file, line and first error', () => {
     expect(report).toContain('3 failed:\n');
     expect(report).toMatch(/sample\.test\.ts:6 {2}never passes\n +AssertionError: expected .* to deeply equal/);
     expect(report).toMatch(/sample\.test\.ts:11 {2}a group \(set-up of the group\)\n +Error: no set-up\n/);
   });
 
-  it('gives the seed of a property and that of the order', () => {
+  it('contains the seed of a failed property and of the order of tests', () => {
     expect(report).toMatch(/sample\.test\.ts:7 {2}holds for no number\n.*\n.*seed: 77,/);
     expect(report).toContain('--sequence.seed=4242');
   });
 
-  it('lists a test that passed only when repeated, with its first error', () => {
+  it('contains a test that passed only when repeated, with its first error', () => {
     const [, list] = report.split('1 PASSED ONLY WHEN REPEATED');
     expect(list).toMatch(/sample\.test\.ts:5 {2}passes when repeated\n +AssertionError: expected 1 to be 2/);
   });
 
-  it('says the same in its output', () => {
+  it('is also printed to standard output', () => {
     expect(output).toContain(report.trim());
   });
 });

@@ -15,7 +15,7 @@ export const DEAF = {
   },
   transport: {
     connect: () => new Promise<never>(() => undefined),
-    listen: () => Promise.reject<never>(new Error('nobody listens here')),
+    listen: () => Promise.reject<never>(new Error('no listener in this test')),
   },
   watchAddresses: () => () => undefined,
   openControl: () => Promise.resolve(() => Promise.resolve()),

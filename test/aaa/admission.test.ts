@@ -93,14 +93,14 @@ describe('HomeServer with unauthenticated clients', () => {
     expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
   });
 
-  it('delays an authentication by fewer than 60 of 100 clients that occupy the TLS engine', async () => {
+  it('serves a client after fewer than 60 of 100 others that keep the TLS engine busy', async () => {
     const there = await scene({ sessions: new Map([['known;1;1', PAA]]) });
     let over = false;
     let served = 0;
-    const stranger = createPeerCredentials({ caPem: pki.ca.certificatePem, serverName: 'aaa.home.example' });
-    const strangers = Array.from({ length: 100 }, async (_, i) => {
+    const anonymous = createPeerCredentials({ caPem: pki.ca.certificatePem, serverName: 'aaa.home.example' });
+    const anonymousClients = Array.from({ length: 100 }, async (_, i) => {
       while (!over) {
-        const result = await there.enter(PAA, `2001:db8:bad::${(i + 1).toString(16)}`, stranger);
+        const result = await there.enter(PAA, `2001:db8:bad::${(i + 1).toString(16)}`, anonymous);
         if (result === RESULT.AUTHENTICATION_REJECTED) served += 1;
       }
     });
@@ -118,7 +118,7 @@ describe('HomeServer with unauthenticated clients', () => {
       }
     } finally {
       over = true;
-      await Promise.all(strangers);
+      await Promise.all(anonymousClients);
     }
   });
 
@@ -172,7 +172,7 @@ describe('HomeServer with authenticated clients', () => {
     [true, 'hooks-behind'],
     [false, 'no-home-agent'],
   ])(
-    'authenticates without Mobile IPv6 while the hook queue of the subscriber is full: %s, %s',
+    'authenticates, and a full hook queue of the subscriber (%s) gives the bootstrap result %s',
     async (isBehind, result) => {
       const there = await scene({ isBehind });
       expect(await there.enter(PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);

@@ -95,7 +95,7 @@ export class Application {
                     ? 0
                     : undefined,
         ) as never,
-      administer: () => Promise.reject(new Error('no operator is here')),
+      administer: () => Promise.reject(new Error('no operator requests in this test')),
       close: () => Promise.resolve(),
     };
     this.application = new HomeServer(options, {

@@ -29,10 +29,10 @@ it('AaaDaemon creates the folder of its store with mode 0700 before it opens the
     openStore: (where) => {
       const place = dirname(where);
       found.push(existsSync(place) ? statSync(place).mode & 0o777 : undefined);
-      return Promise.reject(new Error('that is all'));
+      return Promise.reject(new Error('stop here'));
     },
   });
-  await expect(starting).rejects.toThrow('that is all');
+  await expect(starting).rejects.toThrow('stop here');
   expect(found).toEqual([0o700]);
   await rm(folder, { recursive: true, force: true });
 });

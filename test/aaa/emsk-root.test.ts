@@ -75,7 +75,7 @@ async function bootstrap(wish: number, pskRoot?: 'msk' | 'emsk') {
   expect(await there.enter(PAA, '2001:db8:2::1', credentials, there.newSession(PAA), more)).toBe(2001);
   const [grant] = there.answers.filter((answer) => resultOf(answer) === 2001);
   const dea = grant && grammarian.read(DEA, grant);
-  if (!dea || isViolation(dea)) throw new Error('no answer');
+  if (!dea || isViolation(dea)) throw new Error('no valid DEA');
   const context = { wish, local: undefined, ikeIdentity: undefined, lifetime: undefined };
   return { dea, keys: keys[0], hooks, assignment: answerMobility(dea, context)?.assignment };
 }

@@ -149,16 +149,19 @@ describe('HomeServer.disconnect through a relay', () => {
     // Despite its E bit, this answer is a verdict on the session and not a delivery error.
     [RELAY, 5002, /the answer is from relay.example, not from paa.example/, 1],
     [A, 5002, 5002, 0],
-  ])('with an answer from %s with Result-Code %i: outcome %s, %i sessions left', async (from, code, outcome, left) => {
-    await session(A);
-    const [of] = await sessions();
-    if (!of) throw new Error('no session');
-    await relayed(A, from, code);
-    const asked = there.application.disconnect(of);
-    if (typeof outcome === 'number') expect(await asked).toBe(outcome);
-    else await expect(asked).rejects.toThrow(outcome);
-    expect(await sessions()).toHaveLength(left);
-  });
+  ])(
+    'with an answer from %s and Result-Code %i results in %s and leaves %i sessions',
+    async (from, code, outcome, left) => {
+      await session(A);
+      const [of] = await sessions();
+      if (!of) throw new Error('no session');
+      await relayed(A, from, code);
+      const asked = there.application.disconnect(of);
+      if (typeof outcome === 'number') expect(await asked).toBe(outcome);
+      else await expect(asked).rejects.toThrow(outcome);
+      expect(await sessions()).toHaveLength(left);
+    },
+  );
 });
 
 describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {

@@ -97,7 +97,7 @@ describe('A subscriber file', () => {
     ],
     ['yaml', '- nai: a@home.example\n  mip: no\n', ['1: unknown "mip"; did you mean "mip6"?']],
     ['yaml', '- nai: [\n', [expect.stringMatching(/^2: not YAML: /)]],
-  ] as const)('in %s with content %j gets problems with line numbers', async (format, text, problems) => {
+  ] as const)('in %s with content %j yields its problems with line numbers', async (format, text, problems) => {
     expect(await read(text, format)).toEqual(problems);
   });
 

@@ -240,7 +240,7 @@ describe('A refused node', () => {
     expect(await filesOf(made, 'mn1')).toEqual([]);
   });
 
-  it('has refused itself because the AAA server has another name', async () => {
+  it('refuses an AAA server with another name and gets nothing', async () => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'server-name': 'other.example' } });
@@ -300,7 +300,7 @@ describe('PaC and PAA', () => {
   );
 
   it.each([true, false])(
-    'start EAP in PAR[S] if both support it, which saves a round trip; piggybacking %s',
+    'start EAP in PAR[S] with pana.optimised-start, which saves one PAR; piggybacking %s',
     async (piggyback) => {
       const parsReceived = async (pana: Record<string, boolean>) => {
         const { lab: made } = await network({ paa: { pana } });

@@ -7,7 +7,7 @@ import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { HeldLease, HomeAgent, Page } from '../../src/store/records.js';
 
 /** A home address that a node received, and when. */
-export interface Told {
+export interface GrantedAddress {
   readonly nai: string;
   readonly homeAddress: string;
   readonly at: number;
@@ -36,7 +36,7 @@ export class LoadNode {
   done = 0;
   interrupted = 0;
   readonly failures: string[] = [];
-  readonly told: Told[] = [];
+  readonly granted: GrantedAddress[] = [];
 
   constructor(nai: string, make: () => BenchNode, conditions: Conditions) {
     this.nai = nai;
@@ -45,7 +45,7 @@ export class LoadNode {
   }
 
   get addresses(): ReadonlySet<string> {
-    return new Set(this.told.map(({ homeAddress }) => homeAddress));
+    return new Set(this.granted.map(({ homeAddress }) => homeAddress));
   }
 
   /** Runs until `stop`, or for a number of bootstraps. */
@@ -82,7 +82,7 @@ export class LoadNode {
       return false;
     }
     if (node.homeAddress !== undefined) {
-      this.told.push({ nai: this.nai, homeAddress: node.homeAddress, at: Date.now() });
+      this.granted.push({ nai: this.nai, homeAddress: node.homeAddress, at: Date.now() });
     }
     this.done += 1;
     this.#last = node;
@@ -90,10 +90,10 @@ export class LoadNode {
     return true;
   }
 
-  async #leave(withAWord: boolean): Promise<void> {
+  async #leave(terminates: boolean): Promise<void> {
     const node = this.#last;
     this.#last = undefined;
-    if (withAWord) await node?.terminate();
+    if (terminates) await node?.terminate();
     else await node?.abandon();
   }
 }
@@ -127,15 +127,15 @@ export async function makeLoad(lab: Lab, paa: Place, count: number, conditions: 
  * was its own at that time; no address had two holders at once; no subscriber has two leases; home agents count their
  * leases.
  */
-export async function brokenPromises(lab: Lab, server: string, told: readonly Told[]): Promise<string[]> {
+export async function leaseViolations(lab: Lab, server: string, granted: readonly GrantedAddress[]): Promise<string[]> {
   const broken: string[] = [];
   const history = ((await lab.administer(server, 'leaseHistory', { limit: 1_000_000 })) as Page<HeldLease>).items;
   const byAddress = groupBy(history);
-  for (const { nai, homeAddress, at } of told) {
+  for (const { nai, homeAddress, at } of granted) {
     const held = (byAddress.get(homeAddress) ?? []).some(
       (lease) => lease.nai === nai && lease.acquiredAt <= at && (lease.endedAt ?? Number.POSITIVE_INFINITY) >= at,
     );
-    if (!held) broken.push(`${nai} was told ${homeAddress} at ${new Date(at).toISOString()}, which was not its own`);
+    if (!held) broken.push(`${nai} was granted ${homeAddress} at ${new Date(at).toISOString()} without a lease`);
   }
   for (const [homeAddress, rows] of byAddress) {
     const inOrder = [...rows].sort((a, b) => a.acquiredAt - b.acquiredAt);

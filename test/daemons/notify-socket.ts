@@ -40,7 +40,7 @@ export class NotifySocket {
     const socket = new NotifySocket(path, child, createInterface({ input: child.stdout }));
     await new Promise<void>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (status) => reject(new Error(`the receiver ended with ${status}`)));
+      child.once('exit', (status) => reject(new Error(`the receiver exited with status ${status}`)));
       socket.#lines.on('line', (line) => {
         const message = (JSON.parse(line) as string[]).filter((assignment) => assignment !== '');
         if (message.length === 0) resolve();

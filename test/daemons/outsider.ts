@@ -108,7 +108,7 @@ export function panaAuthKeyOf(datagrams: readonly Uint8Array[], msk: Uint8Array)
   const algorithms = algorithmsOf(start?.['PRF-Algorithm'][0], start?.['Integrity-Algorithm'][0]);
   const keyId = complete?.['Key-Id'];
   if (!iPan || !iPar || !pacNonce || !paaNonce || !algorithms || keyId === undefined)
-    throw new Error('not a whole run');
+    throw new Error('the recording is incomplete');
   const key = panaAuthKey(algorithms, {
     msk: Secret.copyOf(msk),
     iPar: iPar.octets,
@@ -123,6 +123,6 @@ export function panaAuthKeyOf(datagrams: readonly Uint8Array[], msk: Uint8Array)
   const { tagLength } = algorithms.integrity;
   const zeroed = par.octets.slice().fill(0, par.octets.length - tagLength);
   const tag = createHmac(algorithms.integrity.hash, key).update(zeroed).digest().subarray(0, tagLength);
-  if (toHex(tag) !== toHex(par.octets.slice(-tagLength))) throw new Error('the AUTH of PAR[C] is not right');
+  if (toHex(tag) !== toHex(par.octets.slice(-tagLength))) throw new Error('the AUTH of PAR[C] does not verify');
   return key;
 }

@@ -53,7 +53,7 @@ export class RawPeer {
         }),
       ),
     );
-    if (grammarian.find(answer.avps, 'Result-Code') !== 2001) throw new Error('the CER was not welcome');
+    if (grammarian.find(answer.avps, 'Result-Code') !== 2001) throw new Error('the CER was not answered with 2001');
     return peer;
   }
 

@@ -133,7 +133,7 @@ export class HostileNas {
   }
 
   /** Opens connections with a mutated CER. */
-  async introduceBadly(count: number): Promise<void> {
+  async sendBadCapabilities(count: number): Promise<void> {
     for (let i = 0; i < count; i += 1) {
       const socket = connect(this.#server.port, this.#server.address);
       socket.on('error', () => undefined);

@@ -68,7 +68,7 @@ export class HostilePac {
   readonly #from: number;
   #step = 0;
   sent = 0;
-  isIn = false;
+  isAuthorized = false;
 
   constructor(options: PacOptions, chance: Chance) {
     this.#options = options;
@@ -88,12 +88,12 @@ export class HostilePac {
       this.#over = resolve;
     });
     const watch = setInterval(() => {
-      const patience = this.isIn || this.#from < STEPS ? SILENCE : PATIENCE;
+      const patience = this.isAuthorized || this.#from < STEPS ? SILENCE : PATIENCE;
       if (performance.now() - this.#heard > patience) this.#over?.();
     }, SILENCE / 3);
     this.#driver.feed({ type: 'start' });
     await over;
-    if (this.isIn) {
+    if (this.isAuthorized) {
       const inSession = new Promise<void>((resolve) => {
         this.#over = resolve;
       });
@@ -141,7 +141,7 @@ export class HostilePac {
         break;
       case 'eapPacket':
         if (this.#options.credentials) this.#eap?.receive(output.packet);
-        else this.#answerNobody(output.packet);
+        else this.#answerWithoutMethod(output.packet);
         break;
       case 'key': {
         const algorithms = algorithmsOf(5, output.integrity);
@@ -149,7 +149,7 @@ export class HostilePac {
         break;
       }
       case 'authorized':
-        this.isIn = true;
+        this.isAuthorized = true;
         this.#over?.();
         break;
       case 'closed':
@@ -170,7 +170,7 @@ export class HostilePac {
   }
 
   /** EAP without a method: every request gets an answer, and every EAP-Success is accepted. */
-  #answerNobody(packet: Uint8Array): void {
+  #answerWithoutMethod(packet: Uint8Array): void {
     let code: number;
     let identifier: number;
     let type: number | undefined;

@@ -49,7 +49,7 @@ export class HostileServer {
   hostile = true;
   sent = 0;
   /** The number of requests that got a mutated answer. */
-  spoilt = 0;
+  disturbed = 0;
 
   constructor(options: ServerOptions, chance: Chance) {
     this.#options = options;
@@ -92,7 +92,7 @@ export class HostileServer {
         const cea = answerTo(message, grammarian.write(CEA, capabilities));
         // Only if connections may break, because the other server is needed.
         this.#put(socket, breaks && this.hostile && this.#chance.in(2) ? mutateDiameter(cea, this.#chance) : cea);
-        if (breaks && this.hostile) setTimeout(() => this.#breakIt(socket), 20);
+        if (breaks && this.hostile) setTimeout(() => this.#breakConnection(socket), 20);
         break;
       }
       case DWR.code:
@@ -120,7 +120,7 @@ export class HostileServer {
       if (this.#chance.in(3))
         this.#put(socket, mutateDiameter({ ...answer, hopByHop: answer.hopByHop ^ 1 }, this.#chance));
       if (this.#chance.in(2)) {
-        this.spoilt += 1;
+        this.disturbed += 1;
         this.#put(socket, mutateDiameter(answer, this.#chance));
         return;
       }
@@ -198,7 +198,7 @@ export class HostileServer {
   }
 
   /** Sends something that ends the connection. */
-  #breakIt(socket: Socket): void {
+  #breakConnection(socket: Socket): void {
     if (!socket.writable) return;
     const { host, realm } = this.#options;
     const content = { 'Origin-Host': host, 'Origin-Realm': realm, 'Disconnect-Cause': 0 };

@@ -40,7 +40,7 @@ export class Chance {
   }
 
   one<T>(list: readonly T[]): T {
-    if (list.length === 0) throw new Error('nothing to choose from');
+    if (list.length === 0) throw new Error('the list is empty');
     return list[this.below(list.length)] as T;
   }
 

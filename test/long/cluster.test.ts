@@ -2,7 +2,7 @@ import { afterEach, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab } from '../../dist/lab/lab.js';
 import type { HomeAgent } from '../../src/store/records.js';
-import { brokenPromises, makeLoad, untilFreed } from '../daemons/load.js';
+import { leaseViolations, makeLoad, untilFreed } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
@@ -106,8 +106,8 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
     expect(nodes.reduce((sum, { done }) => sum + done, 0)).toBeGreaterThanOrEqual(BOOTSTRAPS);
 
     // All nodes have a session, and every server reports the same.
-    const told = nodes.flatMap((node) => node.told);
-    for (const { name } of servers) expect(await brokenPromises(made, name, told)).toEqual([]);
+    const granted = nodes.flatMap((node) => node.granted);
+    for (const { name } of servers) expect(await leaseViolations(made, name, granted)).toEqual([]);
     expect(await made.leases()).toHaveLength(NODES);
     const agents = (await made.administer('aaa', 'listHomeAgents', {})) as HomeAgent[];
     const shares = HOME_AGENTS.reduce((sum, { capacity, weight }) => sum + capacity * weight, 0);

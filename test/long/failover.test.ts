@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab, type LabOptions, type Place } from '../../dist/lab/lab.js';
-import { brokenPromises, makeLoad } from '../daemons/load.js';
+import { leaseViolations, makeLoad } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
@@ -96,10 +96,10 @@ it.skipIf(withoutPostgres !== undefined)(
     // Each node has one home address, whichever server assigned it.
     for (const client of clients) expect(client.addresses.size).toBe(1);
     expect(
-      await brokenPromises(
+      await leaseViolations(
         made,
         'aaa',
-        clients.flatMap(({ told }) => told),
+        clients.flatMap(({ granted }) => granted),
       ),
     ).toEqual([]);
     expect(clients.reduce((sum, { done }) => sum + done, 0)).toBeGreaterThan(KILLS);

@@ -103,7 +103,7 @@ class Health {
       return grown;
     };
     await eventually(async () => expect(await look()).toBeLessThan(NOISE), { limit: COLLECTED, interval: 1_000 });
-    process.stderr.write(`${this.#name}: no fault, ${Math.round(grown / 1e5) / 10} MB more than when it was warm\n`);
+    process.stderr.write(`${this.#name}: no fault, memory grew by ${Math.round(grown / 1e5) / 10} MB\n`);
   }
 }
 
@@ -134,7 +134,7 @@ describe('Hostile ends', () => {
     const health = new Health(made, 'paa');
     let sent = 0;
     let conversations = 0;
-    let isIn = 0;
+    let authorized = 0;
     await inParallel(
       nodes.length,
       () => sent >= MESSAGES,
@@ -150,17 +150,17 @@ describe('Hostile ends', () => {
         await pac.run();
         sent += pac.sent;
         conversations += 1;
-        if (pac.isIn) isIn += 1;
+        if (pac.isAuthorized) authorized += 1;
         await health.look(sent / MESSAGES);
       },
     );
     const read = (await numbersOf(made, 'paa'))('pana_paa_datagrams_total{direction="in"}');
     process.stderr.write(
-      `PaC against PAA: ${sent} sent, ${read} read, ${conversations} conversations, ${isIn} got in\n`,
+      `PaC against PAA: ${sent} sent, ${read} read, ${conversations} conversations, ${authorized} authorized\n`,
     );
     expect(read).toBeGreaterThan(MESSAGES * 0.8);
     // Enough conversations got to their end.
-    expect(isIn).toBeGreaterThan(conversations / 20);
+    expect(authorized).toBeGreaterThan(conversations / 20);
     await made.addSubscriber('mn2@home.example', 'mn2');
     const node = new BenchNode(place, await credentialsOf(made, 'mn2'));
     await node.bootstrap();
@@ -233,7 +233,7 @@ describe('Hostile ends', () => {
     });
     const health = new Health(made, 'paa');
     let conversations = 0;
-    let isIn = 0;
+    let authorized = 0;
     await inParallel(
       24,
       () => server.sent + broken.sent >= MESSAGES,
@@ -248,14 +248,14 @@ describe('Hostile ends', () => {
         );
         await pac.run();
         conversations += 1;
-        if (pac.isIn) isIn += 1;
+        if (pac.isAuthorized) authorized += 1;
         await health.look((server.sent + broken.sent) / MESSAGES);
       },
     );
     process.stderr.write(
-      `AAA server against PAA: ${server.sent} and ${broken.sent} sent, ${server.spoilt} answers spoilt, ${conversations} conversations, ${isIn} got in\n`,
+      `AAA server against PAA: ${server.sent} and ${broken.sent} sent, ${server.disturbed} answers disturbed, ${conversations} conversations, ${authorized} authorized\n`,
     );
-    expect(isIn).toBeGreaterThan(conversations / 20);
+    expect(authorized).toBeGreaterThan(conversations / 20);
     server.hostile = false;
     broken.hostile = false;
     await made.addSubscriber('mn2@home.example', 'mn2');
@@ -283,7 +283,7 @@ describe('Hostile ends', () => {
           if (!each.isOpen) await each.open();
           await each.converse(credentials, 8);
           if (chance.in(20)) await each.breakConnection();
-          if (chance.in(20)) await each.introduceBadly(3);
+          if (chance.in(20)) await each.sendBadCapabilities(3);
           await health.look(total() / MESSAGES);
         }
       }),

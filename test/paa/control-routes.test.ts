@@ -46,13 +46,13 @@ describe('paaRoutes', () => {
     ]);
   });
 
-  it.each([1, 716, 65_535])('sends a start to a PaC that listens on port %i', (port) => {
+  it.each([1, 716, 65_535])('starts a session with a PaC that listens on port %i', (port) => {
     const { fed, call } = routes();
     expect(call('POST /session/start', { address: '192.0.2.9', port })).toEqual({ invited: `192.0.2.9 port ${port}` });
     expect(fed).toEqual([{ type: 'invite', peer: { address: '192.0.2.9', port, local: 'lo4' } }]);
   });
 
-  it('sends a start to port 716 by default', () => {
+  it('starts a session on port 716 by default', () => {
     const { fed, call } = routes();
     call('POST /session/start', { address: '192.0.2.9' });
     expect(fed).toMatchObject([{ peer: { port: 716 } }]);
@@ -66,7 +66,7 @@ describe('paaRoutes', () => {
     [{ address: 'host' }, 'host is not an IP address'],
     [undefined, 'undefined is not an IP address'],
     [{ address: 'fe80::1%lo' }, 'this PAA listens on no IPv6 address'],
-  ])('rejects a start to %j', (body, problem) => {
+  ])('rejects the start of a session with %j', (body, problem) => {
     const { fed, call } = routes();
     expect(() => call('POST /session/start', body)).toThrow(problem);
     expect(fed).toEqual([]);

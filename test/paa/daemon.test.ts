@@ -9,7 +9,7 @@ import { systemSurroundings } from '../../src/runtime/surroundings/surroundings.
 import { DEAF } from '../deaf-surroundings.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 
-it('PaaDaemon runs the hooks start before it listens and stop when it ends', async () => {
+it('PaaDaemon runs hook start before it listens and hook stop when it ends', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'pana-paa-'));
   const processes = new SimulatedProcesses();
   processes.atOnce = true;

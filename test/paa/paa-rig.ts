@@ -137,11 +137,12 @@ export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]
     await rm(folder, { recursive: true, force: true });
   });
   await eventually(() => {
-    if (lines.filter(({ msg }) => msg === 'peer connected').length < servers.length) throw new Error('no server');
+    if (lines.filter(({ msg }) => msg === 'peer connected').length < servers.length)
+      throw new Error('not all servers are connected');
   });
   const { listening } = lines.find(({ msg }) => msg === 'ready') ?? {};
   const [place] = (listening ?? []) as Place[];
-  if (!place) throw new Error('the PAA listens nowhere');
+  if (!place) throw new Error('the PAA has no listening address');
   const credentials = () =>
     createPeerCredentials({
       caPem: pki.ca.certificatePem,

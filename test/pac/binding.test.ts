@@ -25,7 +25,7 @@ describe('The root of the IKE pre-shared key at the node', () => {
     { root: 'msk', bits: CAPABILITY.PSK_FROM_EMSK, why: /from the EMSK, which mobility\.psk-root does not say/ },
     { root: 'emsk', bits: CAPABILITY.PSK_FROM_EMSK, why: undefined },
     { root: 'msk', bits: 0, why: undefined },
-  ] as const)('set to $root with granted bits $bits is refused: $why', ({ root, bits, why }) => {
+  ] as const)('set to $root with granted bits $bits yields refusal $why', ({ root, bits, why }) => {
     const refused = refusal(assignment(bits), root);
     if (why) expect(refused).toMatch(why);
     else expect(refused).toBeUndefined();

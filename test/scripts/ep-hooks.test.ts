@@ -147,7 +147,7 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     );
   });
 
-  it.runIf(runs)('start loads rules for each interface and removes earlier states once', async () => {
+  it.runIf(runs)('start loads rules for each interface and, the first time, removes earlier states', async () => {
     await settle('ACCESS_INTERFACE="em1 vlan7"\n');
     await pf.works('start');
     expect(await lines('rules')).toEqual([
@@ -446,7 +446,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await elements()).toEqual([]);
   });
 
-  it.runIf(runs)('removes a MAC address although another session has it together with its address', async () => {
+  it.runIf(runs)('removes a MAC address that another session uses only together with its IP address', async () => {
     await nft.works('start');
     await nft.works('permit', { coa: A });
     await nft.works('permit', { session: '0000000b', coa: `${LOCAL}%em1` });

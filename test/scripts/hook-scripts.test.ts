@@ -90,7 +90,7 @@ const SAINFO = `{
 }
 `;
 
-describe.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s', (script) => {
+describe.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s at the mobile node, with racoon', (script) => {
   it('writes a racoon configuration with identifier and key', async () => {
     await hook(script, { event: 'up' });
     expect(await file('psk.txt')).toBe(`ha.home.example ${KEYS[0]}\n`);
@@ -166,7 +166,7 @@ spddelete 2001:db8:1::1 2001:db8:1::1234 mobility-header -P in;
   });
 });
 
-describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s with several nodes', (script) => {
+describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s at the home agent, with racoon', (script) => {
   const ha = (event: string, node: (typeof NODES)[number], key?: string) =>
     hook(script, { event, role: 'ha', node, ...(key === undefined ? {} : { key }) });
   const sainfo = ({ id, hoa }: (typeof NODES)[number]) =>

@@ -11,7 +11,7 @@ import { announce } from '../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 import { openStore } from './open-store.js';
 
-const isRoot = announce('what root leaves of a store', process.geteuid?.() === 0 ? undefined : 'it needs root');
+const isRoot = announce('store files left by root', process.geteuid?.() === 0 ? undefined : 'it needs root');
 
 let folder: string;
 let path: string;

@@ -10,7 +10,7 @@ import { announce } from '../system/access-network.js';
 import { StoreUser, subscriberOf } from './fixtures.js';
 import { openStore } from './open-store.js';
 
-const isRoot = announce('a store that root makes', process.geteuid?.() === 0 ? undefined : 'it needs root');
+const isRoot = announce('a store created by root', process.geteuid?.() === 0 ? undefined : 'it needs root');
 let folder: string;
 let store: Store;
 const user = new StoreUser(() => store);

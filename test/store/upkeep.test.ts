@@ -63,7 +63,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(forgotten).toEqual([3, 2, 0]);
       });
 
-      it('stay for a while after their PAA restarts, and the node gets the same address again', async () => {
+      it('outlive a restart of their PAA for a while, and the node gets the same address again', async () => {
         await user.addAgent(1);
         for (const name of ['a', 'b', 'c']) await user.addSubscriber(`${name}@home.example`);
         const first = await user.given('a@home.example', 'a1', { originState: 4 });

@@ -12,7 +12,7 @@ import { run } from '../daemons/program.js';
 import { eventually } from '../eventually.js';
 import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
-const possible = announce("a session under tshark's eyes", missing('tshark', 'dumpcap'));
+const possible = announce('sessions decoded by tshark', missing('tshark', 'dumpcap'));
 
 describe.runIf(possible)('A complete PANA session on port 716', () => {
   it('is decoded by tshark without errors and with the same fields', { timeout: 120_000 }, async () => {

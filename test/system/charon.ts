@@ -123,7 +123,7 @@ export class Charon {
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + LIMIT;
   while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
+    if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

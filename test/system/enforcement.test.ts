@@ -68,7 +68,7 @@ class Scene {
     return this.net.fate(this.net.access.node, from, to);
   }
 
-  ofNeighbour(from: string, to = CORRESPONDENT): Promise<string> {
+  neighbourFate(from: string, to = CORRESPONDENT): Promise<string> {
     return this.net.fate(this.net.neighbour, from, to);
   }
 
@@ -91,7 +91,7 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
       expect(await scene.toClient(NODE)).toBe('answered');
       // The other address family and the neighbour are still blocked.
       expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
-      expect(await scene.ofNeighbour(NEIGHBOUR)).toBe('dropped');
+      expect(await scene.neighbourFate(NEIGHBOUR)).toBe('dropped');
       expect(await scene.toClient(NEIGHBOUR)).toBe('dropped');
       expect(await pac.stop()).toBe(0);
       await scene.paa.line('hook done', ({ event }) => event === 'revoke');
@@ -109,10 +109,10 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
     expect(await scene.toClient(NODE4, CORRESPONDENT4)).toBe('answered');
     expect(await scene.fate()).toBe('dropped');
     await scene.net.takeAddress(NODE4);
-    expect(await scene.ofNeighbour(NODE4, CORRESPONDENT4)).toBe('dropped');
-    await scene.net.beNeighbour(NODE_MAC);
-    expect(await scene.ofNeighbour(NEIGHBOUR4, CORRESPONDENT4)).toBe('dropped');
-    await scene.net.beItself();
+    expect(await scene.neighbourFate(NODE4, CORRESPONDENT4)).toBe('dropped');
+    await scene.net.setNeighbour(NODE_MAC);
+    expect(await scene.neighbourFate(NEIGHBOUR4, CORRESPONDENT4)).toBe('dropped');
+    await scene.net.restoreNeighbour();
     expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('answered');
     expect(await pac.stop()).toBe(0);
     await scene.paa.line('hook done', ({ event }) => event === 'revoke');
@@ -132,10 +132,10 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
     await scene.enter();
     expect(await scene.fate()).toBe('answered');
     await scene.net.takeAddress(NODE);
-    expect(await scene.ofNeighbour(NODE)).toBe('dropped');
-    await scene.net.beNeighbour(NODE_MAC);
-    expect(await scene.ofNeighbour(NEIGHBOUR)).toBe('dropped');
-    await scene.net.beItself();
+    expect(await scene.neighbourFate(NODE)).toBe('dropped');
+    await scene.net.setNeighbour(NODE_MAC);
+    expect(await scene.neighbourFate(NEIGHBOUR)).toBe('dropped');
+    await scene.net.restoreNeighbour();
     expect(await scene.fate()).toBe('answered');
   });
 
@@ -198,7 +198,7 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
     expect(await scene.fate(OTHER)).toBe('answered');
     expect(JSON.stringify(await scene.net.elements())).not.toContain(NODE);
     await scene.net.takeAddress(NODE);
-    expect(await scene.ofNeighbour(NODE)).toBe('dropped');
+    expect(await scene.neighbourFate(NODE)).toBe('dropped');
   });
 
   it('forwards packets before the client learns of its success if the PAA waits for hooks', async () => {
@@ -211,11 +211,11 @@ describe.runIf(possible)('ep-nft.sh at an access router', () => {
   });
 });
 
-async function passesWithAll(scene: Scene, pac: DaemonProcess, address: string): Promise<void> {
+async function expectForwardsAll(scene: Scene, pac: DaemonProcess, address: string): Promise<void> {
   expect(await scene.fate(address)).toBe('answered');
   expect(await scene.toClient(address)).toBe('answered');
   expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('answered');
-  expect(await scene.ofNeighbour(NEIGHBOUR)).toBe('dropped');
+  expect(await scene.neighbourFate(NEIGHBOUR)).toBe('dropped');
   expect(await scene.toClient(NEIGHBOUR)).toBe('dropped');
   expect(await pac.stop()).toBe(0);
   await scene.paa.line('hook done', ({ event }) => event === 'revoke');
@@ -242,13 +242,13 @@ describe.runIf(possible)('ep-nft.sh and a client with several addresses', () => 
     const { access } = scene.net;
     const pac = await scene.enter({ 'local-address': NODE });
     await access.ip(access.node, 'address', 'add', `${OTHER}/64`, 'dev', 'mn0', 'nodad');
-    await passesWithAll(scene, pac, OTHER);
+    await expectForwardsAll(scene, pac, OTHER);
   });
 
   it('forwards packets of all addresses after authentication from a link-local address', async () => {
     const scene = await Scene.make();
     const pac = await scene.enter({ paa: [`${ROUTER_LINK_LOCAL}%mn0`] });
-    await passesWithAll(scene, pac, NODE);
+    await expectForwardsAll(scene, pac, NODE);
   });
 });
 

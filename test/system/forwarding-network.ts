@@ -121,7 +121,7 @@ export class ForwardingNetwork {
     await ip(node, `address replace ${NODE}/64 dev mn0 nodad`);
     await ip(node, `address add ${NODE4}/24 dev mn0`);
     await this.#defaultRoutes(node, ROUTER, ROUTER4);
-    await this.beNeighbour(NEIGHBOUR_MAC);
+    await this.setNeighbour(NEIGHBOUR_MAC);
     await ip(correspondent, 'link set cn0 up');
     await ip(correspondent, `address add ${CORRESPONDENT}/64 dev cn0 nodad`);
     await ip(correspondent, `address add ${CORRESPONDENT4}/24 dev cn0`);
@@ -135,7 +135,7 @@ export class ForwardingNetwork {
   }
 
   /** Sets the neighbour's MAC address and additional addresses. The router is a permanent neighbour entry. */
-  async beNeighbour(mac: string, ...more: readonly string[]): Promise<void> {
+  async setNeighbour(mac: string, ...more: readonly string[]): Promise<void> {
     const { access, neighbour } = this;
     const ip = (text: string) => access.ip(neighbour, ...text.split(' '));
     await ip('address flush dev nb0');
@@ -155,13 +155,13 @@ export class ForwardingNetwork {
   }
 
   /** Restores the neighbour's own addresses. */
-  beItself(): Promise<void> {
-    return this.beNeighbour(NEIGHBOUR_MAC);
+  restoreNeighbour(): Promise<void> {
+    return this.setNeighbour(NEIGHBOUR_MAC);
   }
 
   /** Gives the neighbour the addresses of another node. */
   takeAddress(...addresses: readonly string[]): Promise<void> {
-    return this.beNeighbour(NEIGHBOUR_MAC, ...addresses);
+    return this.setNeighbour(NEIGHBOUR_MAC, ...addresses);
   }
 
   async #answer(namespace: string): Promise<void> {

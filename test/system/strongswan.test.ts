@@ -56,7 +56,7 @@ class Scene {
     await net.ip(net.router, 'address', 'add', `${HA}/64`, 'dev', 'lo', 'nodad');
     await net.ip(net.node, 'route', 'add', '2001:db8:1::/64', 'via', '2001:db8:a::1');
     const esp = await hasEsp(net.node);
-    if (!esp) process.stderr.write('*** this kernel has no ESP: IKE_SAs are looked at, and no CHILD_SA ***\n');
+    if (!esp) process.stderr.write('*** this kernel has no ESP: only IKE_SAs are checked, no CHILD_SAs ***\n');
     const scene = new Scene(net, folder, esp);
     for (const name of which) {
       onTestFinished(() => scene[name].stop());

@@ -160,7 +160,7 @@ describe('Decoding of a TCP connection', () => {
     );
   });
 
-  it('on another port takes messages as Diameter only if they are', () => {
+  it('on another port is decoded only where it contains Diameter messages', () => {
     const amqp = concat(Uint8Array.of(1, 0, 1, 0), new Uint8Array(252).fill(0xce));
     const mixed = segments([
       [1, dwr(1)],

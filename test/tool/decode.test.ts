@@ -23,7 +23,7 @@ function texts(input: Uint8Array): string[] {
 }
 
 describe('Decoder', () => {
-  it('decodes every recorded message, with the names of RFC 5191 and of its draft', () => {
+  it('decodes every recorded message, with the names of RFC 5191 and of draft-ietf-pana-pana-12', () => {
     const decoder = new Decoder(32473);
     for (const octets of [...PANA, ...OCTETS]) expect(decoder.message(octets)).toMatchObject({ ok: true });
     const names = PANA.map((octets) => decoder.message(octets).text.split('\n')[0]);
@@ -169,7 +169,7 @@ describe('A capture of a PANA session', () => {
     return { ladder, text, frames };
   }
 
-  it('is drawn as a ladder, and a key file allows to verify each AUTH', () => {
+  it('is drawn as a ladder, and each AUTH is verified with a key file', () => {
     const { ladder, text, frames } = session();
     const forged = frames.at(-2)?.slice() ?? new Uint8Array(0);
     forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;

@@ -88,7 +88,7 @@ describe('Two Diameter nodes', () => {
 });
 
 /** Opens a connection that the test drives. */
-async function stranger(
+async function rawConnection(
   node: DiameterNode,
   localAddress = '127.0.0.1',
 ): Promise<{ socket: Socket; next: () => Promise<DiameterMessage> }> {
@@ -104,7 +104,7 @@ async function stranger(
   const next = () =>
     eventually(() => {
       const message = waiting.shift();
-      if (!message) throw new Error('nothing came');
+      if (!message) throw new Error('no message received');
       return message;
     });
   return { socket, next };
@@ -114,7 +114,7 @@ describe('An unauthenticated connection', () => {
   it('with an unknown Origin-Host is answered with 3010 and closed', async () => {
     const server = makeServer('server.example', ['client.example']);
     await server.node.start();
-    const { socket, next } = await stranger(server.node);
+    const { socket, next } = await rawConnection(server.node);
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.write(encodeDiameter(cerOf('mallory.example')));
     const answer = await next();
@@ -131,7 +131,7 @@ describe('An unauthenticated connection', () => {
       new Uint8Array(4096).fill(0x41),
       new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n'),
     ]) {
-      const { socket } = await stranger(server.node);
+      const { socket } = await rawConnection(server.node);
       const closed = new Promise((resolve) => socket.once('close', resolve));
       socket.write(octets);
       await within(closed, 'the connection is closed');
@@ -148,7 +148,7 @@ describe('An unauthenticated connection', () => {
     await server.node.start();
     const [{ port = 0 } = {}] = server.node.addresses;
     // A slow connection from the address of the peer, opened before the others.
-    const { socket: slow, next } = await stranger(server.node);
+    const { socket: slow, next } = await rawConnection(server.node);
     const cer = encodeDiameter(cerOf('client.example'));
     slow.write(cer.subarray(0, 50));
     const closed = new Set<Socket>();
@@ -173,7 +173,7 @@ describe('A Diameter peer', () => {
   it('may send single octets or several messages at once', async () => {
     const server = makeServer('server.example', ['client.example']);
     await server.node.start();
-    const { socket, next } = await stranger(server.node);
+    const { socket, next } = await rawConnection(server.node);
     for (const octet of encodeDiameter(cerOf('client.example'))) socket.write(Uint8Array.of(octet));
     expect((await next()).commandCode).toBe(CER.code);
     const requests = Array.from({ length: 5 }, (_, i) => encodeDiameter({ ...der('client.example'), hopByHop: i }));

@@ -28,7 +28,7 @@ export function makeNode(host: string, more: Partial<AskingNodeOptions>): Rig {
     watchdog: 30_000,
     reconnect: 30_000,
     timeout: 5_000,
-    onRequest: () => Promise.reject(new Error('nobody asked')),
+    onRequest: () => Promise.reject(new Error('unexpected request')),
     onEvent: (event) => events.push(event),
     ...more,
   });

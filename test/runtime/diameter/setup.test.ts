@@ -5,7 +5,7 @@ import { systemHost } from '../../../src/runtime/system/host.js';
 
 describe('diameterPeer without TLS', () => {
   it.each(['2001:db8::/129', '192.0.2.0/33', '192.0.2.0/', '192.0.2.0/1/2', 'paa.example', '::/x'])(
-    'rejects from: %s',
+    'rejects %s in from',
     (from) => {
       const read = diameterPeer.safeParse({ host: 'paa.example', from: [from] });
       expect(read.error?.issues[0]?.message).toContain(`"${from}" is not an IP address or a network`);

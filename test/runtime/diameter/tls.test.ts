@@ -98,7 +98,7 @@ describe('Diameter over TLS', () => {
   ] as const)('listens on :: for IPv6 only: %s', async (_, make) => {
     const transport = make();
     const nobody = () => {
-      throw new Error('nobody comes');
+      throw new Error('unexpected connection');
     };
     const six = await transport.listen({ address: '::', port: 0 }, nobody, unguarded);
     const four = await transport.listen({ address: '0.0.0.0', port: six.port }, nobody, unguarded);

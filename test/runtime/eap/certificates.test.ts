@@ -94,7 +94,7 @@ describe.each(VERSIONS)('A client with an intermediate CA, %s', (version) => {
     expect(await outcome(await crls([LEAF], [SUB]))).toMatchObject(success(false));
   });
 
-  it('causes onLearned once if its unknown issuer allows a CRL to be verified', async () => {
+  it('triggers onLearned once, when its issuer allows a CRL to be verified', async () => {
     let told = 0;
     const onLearned = () => {
       told += 1;
@@ -106,7 +106,7 @@ describe.each(VERSIONS)('A client with an intermediate CA, %s', (version) => {
     expect(eapServer.judge.revocation?.unverified).toEqual([]);
   });
 
-  it('is identified by its certificate, and valid until the first end of its path', async () => {
+  it('is identified by its certificate, and valid until the first certificate of its path expires', async () => {
     const { answer } = await run();
     if (answer.type !== 'success') throw new Error(answer.type);
     const { issuerId, notAfter } = issuing.certificate;
@@ -168,7 +168,7 @@ describe.each(VERSIONS)('A TLS session ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(success(false));
   });
 
-  it('of a removed CA is refused after a restart', async () => {
+  it('of a client with a certificate of a removed CA is refused after a restart', async () => {
     const mine = await other.issue({ subject: `CN=${SUBSCRIBER}` });
     await begin({ caPem: `${root.certificatePem}${other.certificatePem}` }, mine);
     elsewhere();
@@ -235,7 +235,7 @@ describe.each(VERSIONS)('A TLS session ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('expired'));
   });
 
-  it('is authorized again, so a changed binding of the subscriber refuses it', async () => {
+  it('needs a new authorization, so a changed certificate binding refuses it', async () => {
     await begin();
     const asked: string[] = [];
     reload({
@@ -264,7 +264,7 @@ describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
     detail: expect.stringMatching(detail),
   });
 
-  it('has a certificate on a CRL of the PaC, or a missing CRL', async () => {
+  it('has a revoked certificate, or one without a CRL', async () => {
     const revocation = revocationOf(await root.crl({ serials: [SERVER] }));
     const { events, answer } = await run(credentialsOf(version, { revocation }));
     expect(events.at(-1)).toMatchObject(failed('server-certificate', /^revoked: /));
@@ -313,7 +313,7 @@ describe.each(VERSIONS)('A ticket at the PaC, %s', (version) => {
     expect(await reloaded({ revocation: revocationOf(await root.crl()) })).toBe(true);
   });
 
-  it("is wiped once the server's certificate or the CRL has expired", async () => {
+  it("is not used once the server's certificate or the CRL has expired", async () => {
     const day = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) };
     const names: JsonGeneralNames = [{ type: 'dns', value: 'aaa.home.example' }];
     const server = await root.issue({ subject: 'CN=aaa', names, validity: day });

@@ -132,24 +132,24 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     expect(identifiers.slice(1).every((id, i) => id !== identifiers[i])).toBe(true);
   });
 
-  describe('refuses', () => {
-    it('a client certificate of another CA', async () => {
+  describe('authentication', () => {
+    it('refuses a client certificate of another CA', async () => {
       const client = await issueCertificate(pki().otherCa, { kind: 'client', nai: SUBSCRIBER }, validFor(10));
       expectRefused(await run({ client }), 'other-ca');
     });
 
-    it('an expired client certificate', async () => {
+    it('refuses an expired client certificate', async () => {
       const validity = { notBefore: new Date(Date.now() - 10 * DAY), notAfter: new Date(Date.now() - DAY) };
       const client = await issueCertificate(pki().ca, { kind: 'client', nai: SUBSCRIBER }, validity);
       expectRefused(await run({ client }), 'expired');
     });
 
-    it('a client certificate without a subscriber', async () => {
+    it('refuses a client certificate without a subscriber', async () => {
       const client = await issueCertificate(pki().ca, { kind: 'client', nai: 'other@home.example' }, validFor(10));
       expectRefused(await run({ client }), 'no-subscriber');
     });
 
-    it('a revoked client certificate', async () => {
+    it('refuses a revoked client certificate', async () => {
       const { ca, client } = pki();
       const serial = serialOf(client.certificatePem);
       const crl = await makeCrl(ca, [serial], new Date(Date.now() - DAY), new Date(Date.now() + DAY));
@@ -159,7 +159,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       }
     });
 
-    it('every client once the CRL has expired, unless expired CRLs are ignored', async () => {
+    it('refuses every client once the CRL has expired, unless expired CRLs are ignored', async () => {
       const { ca } = pki();
       const crl = await makeCrl(ca, [], new Date(Date.now() - 2 * DAY), new Date(Date.now() - DAY));
       expectRefused(await run({ serverOptions: { revocation: revocationOf(crl) } }), 'crl');
@@ -167,11 +167,11 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       expect(answer.type).toBe('success');
     });
 
-    it('a client without a certificate', async () => {
+    it('refuses a client without a certificate', async () => {
       expectRefused(await run({ withoutCertificate: true }), 'no-certificate');
     });
 
-    it('a server certificate of another CA', async () => {
+    it('refuses a server certificate of another CA', async () => {
       const server = await issueCertificate(
         pki().otherCa,
         { kind: 'server', hosts: ['aaa.home.example'] },
@@ -183,7 +183,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     });
 
     it.each(['aaa.other.example', 'home.example', 'xaaa.home.example', 'aaa.home.example.evil.example'])(
-      'a server certificate of another name: %s',
+      'refuses a server certificate of another name: %s',
       async (host) => {
         const server = await issueCertificate(pki().ca, { kind: 'server', hosts: [host] }, validFor(10));
         const outcome = await run({ server });
@@ -192,7 +192,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
       },
     );
 
-    it('a client if the authorization is unavailable', async () => {
+    it('refuses a client if the authorization is unavailable', async () => {
       const authorize = () => Promise.resolve({ ok: false, reason: 'unavailable' } as const);
       expectRefused(await run({ serverOptions: { authorize } }), 'unavailable');
     });

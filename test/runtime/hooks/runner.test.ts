@@ -147,7 +147,7 @@ describe('A hook process', () => {
     expect(JSON.stringify(reports)).not.toContain(toHex(PSK.octets()).slice(0, 32));
   });
 
-  it('has every part of the key masked in its output, in any case', () => {
+  it('has every part of the key masked in its output, in upper and lower case', () => {
     const hex = toHex(PSK.octets());
     expect(withoutKey(`0x${hex}`, PSK)).toBe('0x[key]');
     for (const text of [hex.toUpperCase(), hex.slice(40, 60), `f${hex.slice(20, 50)}`, `00ff${hex}00`]) {
@@ -225,7 +225,7 @@ describe('A hook process', () => {
     expect(await readdir(join(folder, 'keys'))).toEqual([]);
   });
 
-  it('never sees key files of an earlier run, which removeLeftovers deletes', async () => {
+  it('finds no key files of an earlier run, which removeLeftovers deletes', async () => {
     const keys = join(folder, 'keys');
     await mkdir(keys);
     for (const name of ['0123456789abcdef', '0123456789abcdef.conf', 'notes']) await writeFile(join(keys, name), 'x');

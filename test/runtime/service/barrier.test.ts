@@ -70,9 +70,9 @@ describe('Barrier', () => {
     process.removeAllListeners('uncaughtException');
     const undo = barrier.guardProcess((status) => statuses.push(status));
     try {
-      for (let i = 0; i < MAX_PROCESS_FAULTS; i += 1) process.emit('uncaughtException', new Error('where from?'));
+      for (let i = 0; i < MAX_PROCESS_FAULTS; i += 1) process.emit('uncaughtException', new Error('uncaught'));
       time.now = FAULT_LOG_INTERVAL;
-      for (let i = 0; i < MAX_PROCESS_FAULTS; i += 1) process.emit('uncaughtException', new Error('where from?'));
+      for (let i = 0; i < MAX_PROCESS_FAULTS; i += 1) process.emit('uncaughtException', new Error('uncaught'));
       expect(statuses).toEqual([]);
       process.emit('uncaughtException', new Error('one too many'));
       expect(statuses).toEqual([1]);

@@ -258,7 +258,7 @@ describe('pana-aaa commands with a server', () => {
     expect(await json('audit')).toMatchObject({ items: [{ what: 'finishImport' }, { what: 'addHomeAgent' }] });
   });
 
-  it('disable a subscriber while it is stopped, and the server ends its session at startup', async () => {
+  it('disable a subscriber while the server is stopped, which ends its session at startup', async () => {
     const { daemon: aaa, place } = await lab.startAaa();
     await lab.startPaa(place);
     await lab.addSubscriber('mn1@home.example', 'mn1');

@@ -5,7 +5,7 @@ import { BenchNode } from '../../../src/lab/bench/node.js';
 import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import type { AuditEntry, HeldLease, Page } from '../../../src/store/records.js';
-import { brokenPromises, credentialsOf } from '../../daemons/load.js';
+import { credentialsOf, leaseViolations } from '../../daemons/load.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 import { SteppedClock, withoutSteps } from '../../stepped-clock.js';
 
@@ -89,7 +89,7 @@ async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], s
   // The node gets the same address again afterwards.
   const { place: elsewhere } = await startPaa(made, at, 'paa2');
   expect(await visit(made, elsewhere, 'short')).toBe(homeAddress);
-  expect(await brokenPromises(made, 'aaa', [])).toEqual([]);
+  expect(await leaseViolations(made, 'aaa', [])).toEqual([]);
   expect(servers.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'clock stepped'))).toHaveLength(1);
   const audit = ((await made.administer('aaa', 'listAudit', { of: 'clockStep' })) as Page<AuditEntry>).items;
   expect(audit).toMatchObject([{ who: 'clock', detail: JSON.stringify({ milliseconds: moved }) }]);

@@ -162,7 +162,7 @@ async function flood(next: () => Promise<FuzzPeer>, noise: Noise, count: number)
 }
 
 /** Opens connections without a CER; resolves to how many the server closed. */
-async function floodStrangers(place: Place, noise: Noise, count: number): Promise<number> {
+async function floodUnauthenticated(place: Place, noise: Noise, count: number): Promise<number> {
   let closed = 0;
   for (let i = 0; i < count; i += 1) {
     const socket = connect(place.port, place.address);
@@ -196,7 +196,7 @@ describe('500,000 mutated Diameter messages after a capabilities exchange', () =
     const warm = await numbersOf(made, 'aaa');
     const flooding = flood(next, noise, (MESSAGES * 9) / 10);
     await (await made.startPac('mn1')).line('bootstrap completed', undefined, 150_000);
-    expect(await floodStrangers(place, noise, 500)).toBe(500);
+    expect(await floodUnauthenticated(place, noise, 500)).toBe(500);
     expect(await flooding).toBeGreaterThan(0);
     const flooded = await numbersOf(made, 'aaa');
     expect(flooded('pana_aaa_diameter_dropped_total')).toBeGreaterThan(0);

@@ -99,7 +99,7 @@ beforeAll(async () => {
   const surroundings = { ...systemAaaSurroundings, openStore };
   aaa = await AaaDaemon.start(await options(aaaSchema, 'PANA_AAA', aaaFile), log, undefined, surroundings);
   const [at] = (await lineOf('ready'))['listening'] as Place[];
-  if (!at) throw new Error('the AAA server listens nowhere');
+  if (!at) throw new Error('the AAA server has no listening address');
   lines.length = 0;
   const paaFile = await lab.configure('paa', {
     control: { socket: lab.socket('paa') },
@@ -113,7 +113,7 @@ beforeAll(async () => {
   paa = await PaaDaemon.start(await options(paaSchema, 'PANA_PAA', paaFile), log);
   await lineOf('peer connected', { product: 'pana-aaa' });
   const [there] = (await lineOf('ready'))['listening'] as Place[];
-  if (!there) throw new Error('the PAA listens nowhere');
+  if (!there) throw new Error('the PAA has no listening address');
   place = there;
   await lab.administer('aaa', 'addHomeAgent', {
     agent: {
@@ -154,7 +154,7 @@ const repairs: (() => void)[] = [];
 function breakPart(of: object, name: string, when: (...given: never[]) => boolean = () => true) {
   const parts = of as Record<string, (...given: unknown[]) => unknown>;
   const original = parts[name];
-  if (!original) throw new Error(`there is no ${name}`);
+  if (!original) throw new Error(`no method ${name}`);
   let hits = 0;
   parts[name] = function broken(this: unknown, ...given: unknown[]) {
     if (!when(...(given as never[]))) return original.apply(this, given);
@@ -180,7 +180,7 @@ async function startPac(): Promise<PacDaemon> {
 }
 
 /** Asserts that a correct node gets a session. */
-async function getsIn(): Promise<void> {
+async function expectSession(): Promise<void> {
   if (!pac) await startPac();
   await lineOf('session authorized', { address: place.address });
 }
@@ -200,11 +200,11 @@ describe('A fault', () => {
     socket.close();
     expect(await faultsOf('paa', 'datagram')).toBe(before + 1);
     expect(await lineOf('fault contained', { where: 'datagram' })).toMatchObject({ reason: 'handle is broken' });
-    await getsIn();
+    await expectSession();
   });
 
   it('in the machine of a session ends that session', async () => {
-    await getsIn();
+    await expectSession();
     const sessions = async () => (await callDaemon(lab.socket('paa'), 'GET', '/sessions')) as { session: string }[];
     const [first] = await sessions();
     const part = breakPart(PaaSession.prototype, 'handle', (input: { type: string }) => input.type === 'ping');
@@ -225,7 +225,7 @@ describe('A fault', () => {
     // This PaC would wait for its PAA for a minute.
     await pac?.stop();
     await startPac();
-    await getsIn();
+    await expectSession();
   });
 
   it('at a Diameter message ends the connection, which is established again', async () => {
@@ -241,7 +241,7 @@ describe('A fault', () => {
     part.repair();
     expect(await faultsOf('aaa', 'diameter')).toBeGreaterThan(before);
     await lineOf('peer disconnected');
-    await getsIn();
+    await expectSession();
   });
 
   it('at a Diameter request is answered with an error', async () => {
@@ -252,7 +252,7 @@ describe('A fault', () => {
     await lineOf('AAA server not responding');
     part.repair();
     expect(await faultsOf('aaa', 'diameter')).toBeGreaterThan(before);
-    await getsIn();
+    await expectSession();
   });
 
   it("in an event of the server's TLS engine ends the conversation", async () => {
@@ -263,7 +263,7 @@ describe('A fault', () => {
     await lineOf('session refused');
     part.repair();
     expect(await faultsOf('aaa', 'tls')).toBeGreaterThan(before);
-    await getsIn();
+    await expectSession();
   });
 
   it('at an EAP packet ends the session of the node, which tries again', async () => {
@@ -273,7 +273,7 @@ describe('A fault', () => {
     await lineOf('session refused', { reason: 'fault' });
     part.repair();
     expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(0);
-    await getsIn();
+    await expectSession();
   });
 
   it('in the machine of the PaC ends its session, and the node tries again', async () => {
@@ -282,11 +282,11 @@ describe('A fault', () => {
     await eventually(() => expect(part.hits()).toBeGreaterThan(1));
     part.repair();
     expect(await faultsOf('mn1', 'datagram')).toBeGreaterThan(1);
-    await getsIn();
+    await expectSession();
   });
 
   it.each(['aaa', 'paa', 'mn1'] as const)('at a control request of %s is reported to the caller', async (name) => {
-    await getsIn();
+    await expectSession();
     const daemon = { aaa, paa, mn1: pac as PacDaemon }[name];
     const before = await faultsOf(name, 'control');
     const spy = vi.spyOn(daemon, 'status').mockImplementation(() => Promise.reject(new TypeError('status is broken')));
@@ -301,7 +301,7 @@ describe('A fault', () => {
 
   it('in the log of a hook has no effect on the hook', async () => {
     const part = breakPart(log, 'info', (_fields: object, text: string) => text?.startsWith('hook '));
-    await getsIn();
+    await expectSession();
     await eventually(() => expect(part.hits()).toBeGreaterThan(3));
     part.repair();
     expect(await faultsOf('paa', 'hook')).toBeGreaterThan(0);
@@ -327,13 +327,13 @@ describe('A fault', () => {
     await runner.stop(1_000);
   });
 
-  it('in a timer is counted, and the timer fires again', async () => {
+  it('in a timer is counted, and nodes still get sessions', async () => {
     const before = await faultsOf('aaa', 'timer');
     const part = breakPart(Peer.prototype, 'handle', (input: { type: string }) => input.type === 'tick');
     await eventually(() => expect(part.hits()).toBeGreaterThan(0), { limit: 20_000 });
     part.repair();
     const timers = (await faultsOf('aaa', 'timer')) + (await faultsOf('paa', 'timer'));
     expect(timers).toBeGreaterThan(before);
-    await getsIn();
+    await expectSession();
   });
 });

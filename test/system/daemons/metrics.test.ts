@@ -49,7 +49,7 @@ function parse(text: string): Map<string, Family> {
 }
 
 /** Asserts that HELP says more than the name, and that names follow Prometheus' conventions. */
-function expectToSayWhatTheyAre(families: ReadonlyMap<string, Family>): void {
+function expectDescribed(families: ReadonlyMap<string, Family>): void {
   for (const [name, { help, type }] of families) {
     if (!name.startsWith('pana_')) continue;
     const bare = name.replace(/^pana_[a-z]{3}_/, '').replace(/_(total|seconds)$/, '');
@@ -107,7 +107,7 @@ it('Metrics of an AAA server are well-formed and described, and the dashboard sh
   const count = 'pana_aaa_store_seconds_count{class="bootstrap"}';
   expect(families.get('pana_aaa_store_seconds')?.samples.get(count)).toBe(2);
 
-  expectToSayWhatTheyAre(families);
+  expectDescribed(families);
   // No label contains text chosen by a node.
   expect(text).not.toContain('mn1');
 
@@ -148,7 +148,7 @@ it('Metrics of PAA and PaC are well-formed and described, and start at zero', as
   await made.addSubscriber(MN, 'mn1');
   const read = async (name: string) => {
     const families = parse(String(await callDaemon(made.socket(name), 'GET', '/metrics')));
-    expectToSayWhatTheyAre(families);
+    expectDescribed(families);
     const named = (series: string) => families.get((series.split('{')[0] ?? '').replace(/_count$/, ''));
     return (series: string) => named(series)?.samples.get(series);
   };

@@ -5,7 +5,7 @@ import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type Place } from '../../../dist/lab/lab.js';
 import { BenchNode } from '../../../src/lab/bench/node.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
-import { brokenPromises, credentialsOf, type Told } from '../../daemons/load.js';
+import { credentialsOf, type GrantedAddress, leaseViolations } from '../../daemons/load.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 
 let lab: Lab | undefined;
@@ -41,7 +41,7 @@ async function scene(store: string): Promise<Scene> {
 }
 
 /** One visit of a node; resolves to its home address or the reason why it has none. */
-async function visit({ made, place }: Scene, name: string, told: Told[]): Promise<string> {
+async function visit({ made, place }: Scene, name: string, granted: GrantedAddress[]): Promise<string> {
   const node = new BenchNode(place, await credentialsOf(made, name));
   try {
     await node.bootstrap();
@@ -50,7 +50,7 @@ async function visit({ made, place }: Scene, name: string, told: Told[]): Promis
     return (error as Error).message;
   }
   const homeAddress = node.homeAddress ?? '';
-  told.push({ nai: `${name}@home.example`, homeAddress, at: Date.now() });
+  granted.push({ nai: `${name}@home.example`, homeAddress, at: Date.now() });
   await node.terminate();
   return homeAddress;
 }
@@ -72,27 +72,27 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
       postgres = await Postgres.start();
       const here = await scene(await postgres.database());
       const { made, aaa } = here;
-      const told: Told[] = [];
+      const granted: GrantedAddress[] = [];
       await made.addSubscriber('mn1@home.example', 'mn1');
       await made.addSubscriber('mn2@home.example', 'mn2');
-      const homeAddress = await visit(here, 'mn1', told);
+      const homeAddress = await visit(here, 'mn1', granted);
       expect(homeAddress).toMatch(/^2001:db8:/);
 
       await lose(postgres);
-      expect(await visit(here, 'mn1', told)).toBe(NO_MOBILITY);
+      expect(await visit(here, 'mn1', granted)).toBe(NO_MOBILITY);
       await aaa.line('store unavailable');
       expect(await aaa.line('Mobile IPv6 unavailable')).toMatchObject({ nai: 'mn1@home.example', reason: 'store' });
       // The subscriber is unknown to this server.
-      expect(await visit(here, 'mn2', told)).toContain('refused');
+      expect(await visit(here, 'mn2', granted)).toContain('refused');
       expect(await aaa.line('authentication failed')).toMatchObject({ reason: 'unavailable' });
       expect(await metric(made, /^pana_aaa_bootstraps_total\{result="store"\} (\d+)/m)).toBe(1);
       expect(await metric(made, /^pana_aaa_known_subscribers_total (\d+)/m)).toBe(1);
 
       await back(postgres);
       await aaa.line('store available');
-      expect(await visit(here, 'mn1', told)).toBe(homeAddress);
-      expect(await visit(here, 'mn2', told)).toMatch(/^2001:db8:/);
-      expect(await brokenPromises(made, 'aaa', told)).toEqual([]);
+      expect(await visit(here, 'mn1', granted)).toBe(homeAddress);
+      expect(await visit(here, 'mn2', granted)).toMatch(/^2001:db8:/);
+      expect(await leaseViolations(made, 'aaa', granted)).toEqual([]);
     },
   );
 });
@@ -118,21 +118,21 @@ describe.skipIf(!mayMount)('SQLite', () => {
     if (full === undefined) throw new Error('cannot mount a tmpfs');
     const here = await scene(`${folder}/store.db`);
     const { made, aaa } = here;
-    const told: Told[] = [];
+    const granted: GrantedAddress[] = [];
     for (const name of ['mn1', 'mn2']) await made.addSubscriber(`${name}@home.example`, name);
-    expect(await visit(here, 'mn1', told)).toMatch(/^2001:db8:/);
+    expect(await visit(here, 'mn1', granted)).toMatch(/^2001:db8:/);
 
     await writeFile(`${folder}/filler`, Buffer.alloc(1024 * 1024)).catch((error: NodeJS.ErrnoException) => {
       expect(error.code).toBe('ENOSPC');
     });
     // Subscribers can be read, but leases cannot be written.
-    expect(await visit(here, 'mn2', told)).toBe(NO_MOBILITY);
+    expect(await visit(here, 'mn2', granted)).toBe(NO_MOBILITY);
     await aaa.line('store unavailable', ({ reason }) => /full/.test(String(reason)));
     expect(await metric(made, /^pana_aaa_bootstraps_total\{result="store"\} (\d+)/m)).toBe(1);
 
     await rm(`${folder}/filler`);
-    expect(await visit(here, 'mn2', told)).toMatch(/^2001:db8:/);
-    expect(await visit(here, 'mn1', told)).toMatch(/^2001:db8:/);
-    expect(await brokenPromises(made, 'aaa', told)).toEqual([]);
+    expect(await visit(here, 'mn2', granted)).toMatch(/^2001:db8:/);
+    expect(await visit(here, 'mn1', granted)).toMatch(/^2001:db8:/);
+    expect(await leaseViolations(made, 'aaa', granted)).toEqual([]);
   });
 });
