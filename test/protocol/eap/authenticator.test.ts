@@ -19,13 +19,13 @@ const HELLO = record(1);
 const verified = { type: 'verified', peer: CLIENT, tlsVersion: 'TLSv1.3', resumed: false, applicationData: 0 } as const;
 const permitted = { ok: true, identity: 'mn@home.example', grant: 'yes' } as const;
 
-/** An authenticator whose engine and decisions are the test's. */
+/** An authenticator; the test plays the TLS engine and decides. */
 class Rig {
   readonly method: EapAuthenticator<string>;
-  /** Of the last question. */
+  /** Token of the last question. */
   token = 0;
   question: Output['type'] | undefined;
-  /** Of the last Request. */
+  /** Identifier of the last Request. */
   identifier = 0;
 
   constructor(options: { readonly mtu?: number; readonly maxFlight?: number; readonly identifier?: number } = {}) {
@@ -53,32 +53,32 @@ class Rig {
     return this.say(EAP_TYPE.EAP_TLS, tls(fragment, more));
   }
 
-  /** Start is sent. */
+  /** Goes on until Start is sent. */
   begin(): this {
     this.octets(EMPTY);
     this.say(EAP_TYPE.IDENTITY, new TextEncoder().encode('@home.example'));
     return this;
   }
 
-  /** The engine has the ClientHello. */
+  /** Goes on until the engine has the ClientHello. */
   asked(): this {
     this.begin().tls(HELLO);
     return this;
   }
 
-  /** The decision is due. */
+  /** Goes on until the decision is due. */
   deciding(tlsVersion = 'TLSv1.3'): this {
     this.asked().feed({ ...verified, tlsVersion, token: this.token });
     return this;
   }
 
-  /** The keys are due. */
+  /** Goes on until the keys are due. */
   committing(tlsVersion = 'TLSv1.3'): this {
     this.deciding(tlsVersion).feed({ type: 'authorized', token: this.token, decision: permitted });
     return this;
   }
 
-  /** The last flight is sent. */
+  /** Goes on until the last flight is sent. */
   committed(keys: EapKeys = keysOf()): this {
     this.committing().feed({ type: 'finished', token: this.token, flight: record(9), keys });
     return this;
@@ -90,8 +90,8 @@ const failure = (reason: string, detail: string, identifier: number) => [
   { type: 'failure', packet: end(4, identifier), reason, detail },
 ];
 
-describe('the authenticator before the method', () => {
-  it('asks for the identity, then sends Start, each with the next Identifier', () => {
+describe('the authenticator before EAP-TLS', () => {
+  it('requests the identity, then sends Start, each with the next Identifier', () => {
     const rig = new Rig();
     expect(rig.octets(EMPTY)).toEqual([{ type: 'request', packet: request(FIRST, EAP_TYPE.IDENTITY, EMPTY) }]);
     const start = request(FIRST + 1, EAP_TYPE.EAP_TLS, Uint8Array.of(0x20));
@@ -101,28 +101,28 @@ describe('the authenticator before the method', () => {
     expect(rig.method.claimedIdentity).toBe('@home.example');
   });
 
-  it('takes an identity without having asked (RFC 4072 2.2), and a second one before the method begins', () => {
+  it('accepts an identity that it did not request (RFC 4072 2.2), and another one before EAP-TLS begins', () => {
     const rig = new Rig();
     const [first] = rig.say(EAP_TYPE.IDENTITY, ZERO, 200);
     expect(first).toMatchObject({ type: 'request', packet: request(201, EAP_TYPE.EAP_TLS, Uint8Array.of(0x20)) });
     expect(rig.say(EAP_TYPE.IDENTITY, ZERO)).toMatchObject([{ type: 'request' }]);
   });
 
-  it('wraps Identifiers from 255 to 0', () => {
+  it('wraps the Identifier from 255 to 0', () => {
     const rig = new Rig({ identifier: 254 });
     expect(rig.octets(EMPTY)).toMatchObject([{ packet: request(255, EAP_TYPE.IDENTITY, EMPTY) }]);
     rig.say(EAP_TYPE.IDENTITY, ZERO);
     expect(rig.identifier).toBe(0);
   });
 
-  it('keeps the beginning of a long identity', () => {
+  it('keeps only the first MAX_IDENTITY octets of an identity', () => {
     const rig = new Rig();
     rig.octets(EMPTY);
     rig.say(EAP_TYPE.IDENTITY, new Uint8Array(1000).fill(0x61));
     expect(rig.method.claimedIdentity).toBe('a'.repeat(MAX_IDENTITY));
   });
 
-  it('fails a peer that wants another method, whose list may be long', () => {
+  it('fails a peer that proposes other methods, and reports at most eight of them', () => {
     const nak = (...types: number[]) => new Rig().begin().say(EAP_TYPE.NAK, Uint8Array.from(types));
     expect(nak(21)).toEqual(failure('no-common-method', 'the peer wants method 21', FIRST + 1));
     expect(nak(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)).toEqual(
@@ -130,19 +130,19 @@ describe('the authenticator before the method', () => {
     );
   });
 
-  it('fails an EAP Request with its Identifier (RFC 4072 2.8.4)', () => {
+  it('answers an EAP Request with a Failure that has its Identifier (RFC 4072 2.8.4)', () => {
     const rig = new Rig().begin();
     expect(rig.octets(request(3, EAP_TYPE.IDENTITY, EMPTY))).toEqual(failure('protocol', 'received an EAP Request', 3));
   });
 });
 
-describe('what is not a Response to the last Request', () => {
+describe('an invalid Response', () => {
   const invalid = (rig: Rig, octets: Uint8Array, reason: unknown) => {
     const last = rig.octets(Uint8Array.of(9))[0];
     expect(rig.octets(octets)).toEqual([{ type: 'invalid', packet: last?.type === 'invalid' && last.packet, reason }]);
   };
 
-  it('gets the last Request again: another Identifier, code or type, or no packet at all', () => {
+  it('gets the last Request again if it has a wrong Identifier, code or type, or is no packet', () => {
     const begin = () => new Rig().begin();
     invalid(begin(), response(FIRST, EAP_TYPE.EAP_TLS, tls(HELLO)), 'wrong EAP identifier');
     invalid(begin(), response(FIRST + 2, EAP_TYPE.EAP_TLS, tls(HELLO)), 'wrong EAP identifier');
@@ -151,7 +151,7 @@ describe('what is not a Response to the last Request', () => {
     invalid(begin(), EMPTY, expect.stringContaining('truncated'));
   });
 
-  it('is an Identity or a Nak after the method has begun', () => {
+  it('is an Identity or a Nak after EAP-TLS has begun', () => {
     const begun = () => {
       const rig = new Rig().asked();
       rig.feed({ type: 'flight', token: rig.token, flight: record(2) });
@@ -164,13 +164,13 @@ describe('what is not a Response to the last Request', () => {
     for (const [type, reason] of reasons) {
       const rig = begun();
       expect(rig.say(type, ZERO)).toMatchObject([{ type: 'invalid', reason }]);
-      // The method goes on.
+      // The method continues.
       expect(rig.tls(record(3))).toMatchObject([{ type: 'handshake' }]);
       expect(rig.method.claimedIdentity).toBe('@home.example');
     }
   });
 
-  it('ends the conversation when it comes too often', () => {
+  it('ends the conversation after MAX_INVALID others', () => {
     const rig = new Rig().begin();
     for (let i = 0; i < MAX_INVALID; i += 1) expect(rig.octets(ZERO)).toMatchObject([{ type: 'invalid' }]);
     const [, failed] = rig.octets(ZERO);
@@ -178,7 +178,7 @@ describe('what is not a Response to the last Request', () => {
     expect(rig.tls(HELLO)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
   });
 
-  it('is anything before the last Response is answered, and does not count', () => {
+  it('is any Response while the previous one is processed, and is not counted then', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       const { token } = rig;
       for (let i = 0; i <= 2 * MAX_INVALID; i += 1) {
@@ -194,8 +194,8 @@ describe('what is not a Response to the last Request', () => {
   });
 });
 
-describe('EAP-TLS on the server', () => {
-  it('decides before it commits itself, and has the keys out when the client has acknowledged (ladder)', () => {
+describe('EAP-TLS at the server', () => {
+  it('authorizes before the commitment, and outputs the keys when the client has acknowledged', () => {
     const rig = new Rig().begin();
     expect(rig.tls(HELLO)).toEqual([{ type: 'handshake', token: 1, flight: HELLO }]);
     const [serverHello] = rig.feed({ type: 'flight', token: 1, flight: record(2) });
@@ -221,12 +221,12 @@ describe('EAP-TLS on the server', () => {
     ]);
     expect(keys.msk.isWiped).toBe(false);
     expect(rig.tls(EMPTY)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
-    // Whoever has them now, close does not touch them.
+    // The caller owns the keys now, so close does not wipe them.
     rig.feed({ type: 'close' });
     expect(keys.msk.isWiped).toBe(false);
   });
 
-  it('sends no application data with TLS 1.2 (RFC 5216), and Success at once after a resumption there', () => {
+  it('sends no application data with TLS 1.2 (RFC 5216), and Success at once if the last flight is empty', () => {
     const rig = new Rig().deciding('TLSv1.2');
     const commit = rig.feed({ type: 'authorized', token: rig.token, decision: permitted });
     expect(commit).toMatchObject([{ type: 'commit', applicationData: EMPTY }]);
@@ -234,7 +234,7 @@ describe('EAP-TLS on the server', () => {
     expect(done).toMatchObject([{ type: 'abandon' }, { type: 'success', packet: end(3, FIRST + 1) }]);
   });
 
-  it('fails a client that the decision refuses, and never commits itself', () => {
+  it('fails a client that the decision refuses, without the commitment', () => {
     const rig = new Rig().deciding();
     const refused = { ok: false, reason: 'disabled' } as const;
     const outputs = rig.feed({ type: 'authorized', token: rig.token, decision: refused });
@@ -244,13 +244,13 @@ describe('EAP-TLS on the server', () => {
 
   it.each([
     ['application data of the client', { ...verified, applicationData: 1 }, 'application data from the client'],
-    ['a flight of the engine that is empty', { type: 'flight', flight: EMPTY } as const, 'incomplete flight'],
-  ])('fails %s', (_what, answer, detail) => {
+    ['an empty flight of the engine', { type: 'flight', flight: EMPTY } as const, 'incomplete flight'],
+  ])('fails on %s', (_what, answer, detail) => {
     const rig = new Rig().asked();
     expect(rig.feed({ ...answer, token: rig.token })).toEqual(failure('protocol', detail, FIRST + 1));
   });
 
-  it('fails an empty flight, and one that ends within a record, before the engine sees it', () => {
+  it('fails on an empty flight, and on one that ends within a record, before the engine gets it', () => {
     expect(new Rig().begin().tls(EMPTY)).toEqual(failure('protocol', 'empty flight', FIRST + 1));
     const [, cut] = new Rig().begin().tls(HELLO.subarray(0, -1));
     expect(cut).toMatchObject({ type: 'failure', reason: 'effort' });
@@ -262,7 +262,7 @@ describe('EAP-TLS on the server', () => {
     ['the first fragment of more', record(1), { more: true, total: 99 }, 'protocol', 'data after the handshake'],
     ['an alert', Uint8Array.of(21, 3, 3, 0, 2, 2, 42), {}, 'tls-alert', 'alert after the handshake'],
   ] as const)(
-    'fails a client that answers the last flight with %s, and wipes its keys',
+    'fails when the client answers the last flight with %s, and wipes the keys',
     (_what, flight, more, reason, detail) => {
       const keys = keysOf();
       const rig = new Rig().committed(keys);
@@ -271,14 +271,14 @@ describe('EAP-TLS on the server', () => {
     },
   );
 
-  it('wipes the keys when the answer to the last flight is not EAP-TLS at all', () => {
+  it('wipes the keys when the answer to the last flight is malformed EAP-TLS data', () => {
     const keys = keysOf();
     const [, failed] = new Rig().committed(keys).say(EAP_TYPE.EAP_TLS, EMPTY);
     expect(failed).toMatchObject({ type: 'failure', reason: 'fragments' });
     expect([keys.msk.isWiped, keys.emsk.isWiped]).toEqual([true, true]);
   });
 
-  it('turns a client away when the engine has too much to do, without a verdict', () => {
+  it('ends without a packet when the engine is busy', () => {
     const rig = new Rig().asked();
     expect(rig.feed({ type: 'busy', token: rig.token })).toEqual([
       { type: 'abandon' },
@@ -287,7 +287,7 @@ describe('EAP-TLS on the server', () => {
     expect(rig.tls(HELLO)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
   });
 
-  it('fails on a fault of its own, once', () => {
+  it('fails once on an internal error', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       expect(rig.feed({ type: 'fault' })).toMatchObject([
         { type: 'abandon' },
@@ -297,7 +297,7 @@ describe('EAP-TLS on the server', () => {
     }
   });
 
-  it('fails a client that goes on too long', () => {
+  it('fails after MAX_SERVER_ROUNDS rounds', () => {
     const rig = new Rig().begin();
     const byOctet = { more: true } as const;
     for (let rounds = 1; rounds < MAX_SERVER_ROUNDS; rounds += 1) {
@@ -322,7 +322,7 @@ describe('fragments at the server', () => {
     expect(rig.tls(record(3))).toMatchObject([{ type: 'handshake', flight: record(3) }]);
   });
 
-  it('are not mixed with data of the client', () => {
+  it('end the conversation when data arrives instead of an acknowledgement', () => {
     const rig = new Rig({ mtu: 64 }).asked();
     rig.feed({ type: 'flight', token: rig.token, flight: record(...new Array<number>(120).fill(7)) });
     expect(rig.tls(record(3))).toMatchObject([
@@ -331,7 +331,7 @@ describe('fragments at the server', () => {
     ]);
   });
 
-  it('of the client are acknowledged and reach the engine as one flight, within the limit', () => {
+  it('of the client are acknowledged and reach the engine as one flight of at most maxFlight octets', () => {
     const rig = new Rig({ maxFlight: 20 }).begin();
     const flight = record(1, 2, 3, 4, 5, 6);
     const [acknowledged] = rig.tls(flight.subarray(0, 6), { more: true, total: flight.length });
@@ -342,13 +342,13 @@ describe('fragments at the server', () => {
     expect(long).toMatchObject({ type: 'failure', reason: 'fragments', detail: 'announces-too-much' });
   });
 
-  it('that are no EAP-TLS at all are refused', () => {
+  it('without flags end the conversation', () => {
     const [, failed] = new Rig().begin().say(EAP_TYPE.EAP_TLS, EMPTY);
     expect(failed).toMatchObject({ type: 'failure', reason: 'fragments' });
   });
 });
 
-describe('an answer that nothing asks for', () => {
+describe('an unexpected answer of the engine or the decision', () => {
   const answers = (token: number, keys: EapKeys): AuthenticatorInput<string>[] => [
     { type: 'flight', token, flight: record(2) },
     { ...verified, token },
@@ -358,7 +358,7 @@ describe('an answer that nothing asks for', () => {
     { type: 'busy', token },
   ];
   const states: [string, () => Rig, readonly string[]][] = [
-    ['before the method', () => new Rig().begin(), []],
+    ['before EAP-TLS', () => new Rig().begin(), []],
     ['while the engine works', () => new Rig().asked(), ['flight', 'verified', 'failed', 'busy']],
     ['while the decision is due', () => new Rig().deciding(), ['authorized', 'failed']],
     ['while the keys are due', () => new Rig().committing(), ['finished', 'failed']],
@@ -374,7 +374,7 @@ describe('an answer that nothing asks for', () => {
         const input = answers(rig.token - (isOld ? 1 : 0), keys)[i];
         if (!input) throw new Error('no answer');
         expect(rig.feed(input)).toEqual([]);
-        // Nobody else would.
+        // The machine wipes keys that it does not take over.
         expect(keys.msk.isWiped).toBe(type === 'finished');
         expect(rig.method.busy).toBe(due.length > 0);
       }
@@ -382,8 +382,8 @@ describe('an answer that nothing asks for', () => {
   });
 });
 
-describe('the end of a conversation from outside', () => {
-  it('answers the Response that waits, and wipes the keys that come later', () => {
+describe('close', () => {
+  it('answers the pending Response, and keys that arrive later are wiped', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       const outputs = rig.feed({ type: 'close' });
       expect(outputs).toMatchObject([{ type: 'abandon' }, { type: 'invalid', reason: 'the conversation is over' }]);
@@ -402,7 +402,7 @@ describe('the end of a conversation from outside', () => {
   });
 });
 
-describe('whatever comes', () => {
+describe('the authenticator with any input', () => {
   const octets = fc.oneof(
     fc.uint8Array({ maxLength: 40 }),
     fc.constantFrom(EMPTY, ZERO, record(1), record(2, 3), Uint8Array.of(21, 3, 3, 0, 2, 2, 42)),
@@ -424,7 +424,7 @@ describe('whatever comes', () => {
     fc.record({ do: fc.constant('close' as const) }),
   );
 
-  it('each Response gets one answer, success needs a yes and an acknowledgement, and no key is left', () => {
+  it('answers each Response once, succeeds only after authorization and acknowledgement, and leaves no key', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const rig = new Rig();
@@ -486,7 +486,7 @@ describe('whatever comes', () => {
     );
   });
 
-  it('a Success or Failure has the Identifier of the Response', () => {
+  it('sends Failure with the Identifier of the Response', () => {
     for (let identifier = 0; identifier < 256; identifier += 17) {
       const rig = new Rig({ identifier }).begin();
       const [, failed] = rig.say(EAP_TYPE.NAK, ZERO);

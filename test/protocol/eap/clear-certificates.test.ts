@@ -32,8 +32,8 @@ const DATA = record(23, [1, 2, 3]);
 const found = (flight: readonly number[], first = false) =>
   clearCertificates(Uint8Array.from(flight), first).map((each) => [...each]);
 
-describe('certificates in clear', () => {
-  it('are found in one record, in several, and after other messages and alerts', () => {
+describe('clearCertificates', () => {
+  it('finds certificates in one record, in several, and after other messages and alerts', () => {
     const all = [...CERTIFICATE, ...KEY_EXCHANGE];
     expect(found([...record(22, all), ...CIPHER_SPEC, ...ENCRYPTED])).toEqual(LIST);
     for (let cut = 1; cut < all.length; cut += 1) {
@@ -45,7 +45,7 @@ describe('certificates in clear', () => {
     expect(found(record(22, [...CERTIFICATE, ...CERTIFICATE]))).toEqual([...LIST, ...LIST]);
   });
 
-  it('are none in a resumption, with TLS 1.3, and where the client has none', () => {
+  it('finds none in a resumption, with TLS 1.3, and when the client has none', () => {
     expect(found([...CIPHER_SPEC, ...ENCRYPTED])).toEqual([]);
     expect(found([...CIPHER_SPEC, ...DATA])).toEqual([]);
     expect(found(DATA)).toEqual([]);
@@ -53,7 +53,7 @@ describe('certificates in clear', () => {
     expect(found(record(22, certificates([])))).toEqual([]);
   });
 
-  it('are not to be looked at in a flight that is not whole', () => {
+  it('throws DecodeError for an incomplete flight', () => {
     const flight = record(22, [...HELLO, ...CERTIFICATE]);
     for (let length = 1; length < flight.length; length += 1) {
       expect(() => found(flight.slice(0, length))).toThrow(DecodeError);
@@ -64,7 +64,7 @@ describe('certificates in clear', () => {
     expect(() => found(record(22, certificates([[]])))).toThrow(DecodeError);
   });
 
-  it('any octets give certificates or DecodeError', () => {
+  it('returns certificates or throws DecodeError for any octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (octets, first) => {
         try {

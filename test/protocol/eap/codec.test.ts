@@ -10,7 +10,7 @@ import { RECORDINGS, recording } from '../pana/wire/vectors.js';
 
 const RUNS = 100_000;
 
-/** EAP packets that FreeRADIUS and wpa_supplicant's method exchanged through OpenPANA. */
+/** EAP packets between FreeRADIUS and the EAP method of wpa_supplicant, carried by OpenPANA. */
 const PACKETS = RECORDINGS.flatMap((name) =>
   recording(name).messages.flatMap(({ hex }) => {
     const values = readPana(decodePana(fromHex(hex)));
@@ -27,12 +27,12 @@ function isDecodeError(run: () => unknown): void {
   }
 }
 
-describe('EAP', () => {
-  it('has enough recordings', () => {
+describe('EAP packets', () => {
+  it('are recorded in sufficient number', () => {
     expect(PACKETS.length).toBeGreaterThan(20);
   });
 
-  it('packets of others decode and encode back to the same octets, and so does the EAP-TLS in them', () => {
+  it('recorded from FreeRADIUS and wpa_supplicant encode to the same octets, and so does their EAP-TLS data', () => {
     for (const octets of PACKETS) {
       const packet = decodeEap(octets);
       expect(toHex(encodeEap(packet))).toBe(toHex(octets));
@@ -40,7 +40,7 @@ describe('EAP', () => {
     }
   });
 
-  it('is refused at every strict prefix', () => {
+  it('are rejected at every strict prefix', () => {
     for (const octets of PACKETS) {
       for (let length = 0; length < octets.length; length += 1) {
         expect(() => decodeEap(octets.slice(0, length))).toThrow(DecodeError);
@@ -57,11 +57,11 @@ describe('EAP', () => {
     });
   });
 
-  it.each(['0107000301', '01070004', '030700050d', '0407000500'])('%s is refused', (hex) => {
+  it.each(['0107000301', '01070004', '030700050d', '0407000500'])('with the octets %s are rejected', (hex) => {
     expect(() => decodeEap(fromHex(hex))).toThrow(DecodeError);
   });
 
-  it('any octets give a packet or DecodeError', () => {
+  it('are decoded or rejected with DecodeError for any octets', () => {
     const mutated = fc
       .tuple(fc.constantFrom(...PACKETS), fc.nat(), fc.integer({ min: 0, max: 255 }))
       .map(([packet, at, value]) => {
@@ -80,7 +80,7 @@ describe('EAP', () => {
     );
   });
 
-  it('comes back from its octets as it was', () => {
+  it('decode to what was encoded', () => {
     const packet = fc.record({
       code: fc.constantFrom(1 as const, 2 as const),
       identifier: fc.integer({ min: 0, max: 255 }),
@@ -95,8 +95,8 @@ describe('EAP', () => {
   });
 });
 
-describe('what cannot be a packet', () => {
-  it('is not encoded: more than 65,535 octets', () => {
+describe('encodeEap', () => {
+  it('throws RangeError for more than 65,535 octets', () => {
     const packet = { code: 1, identifier: 1, type: 13, data: new Uint8Array(65_531) } as const;
     expect(() => encodeEap(packet)).toThrow(RangeError);
     expect(encodeEap({ ...packet, data: packet.data.subarray(1) })).toHaveLength(65_535);

@@ -12,10 +12,10 @@ import {
   MIN_MTU,
 } from '../../../src/protocol/eap/fragments.js';
 
-describe('a flight of TLS', () => {
+describe('a TLS flight', () => {
   const mtus = fc.integer({ min: 64, max: 2000 });
 
-  it('survives being cut into fragments, none of which is longer than the MTU', () => {
+  it('is cut into fragments of at most the MTU and put together again', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 5000, size: 'max' }), mtus, (flight, mtu) => {
         const fragments = cutFlight(flight, mtu);
@@ -31,7 +31,7 @@ describe('a flight of TLS', () => {
     );
   });
 
-  it('announces its length in the first fragment only, and not at all if it fits one packet', () => {
+  it('has its length in the first of several fragments only', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 5000 }), mtus, (flight, mtu) => {
         const [first, ...rest] = cutFlight(flight, mtu);
@@ -41,7 +41,7 @@ describe('a flight of TLS', () => {
     );
   });
 
-  it('never grows past its limit, whatever fragments come', () => {
+  it('is never longer than MAX_FLIGHT, whatever fragments arrive', () => {
     const fragment: fc.Arbitrary<EapTlsData> = fc.record({
       start: fc.constant(false),
       more: fc.boolean(),
@@ -60,7 +60,7 @@ describe('a flight of TLS', () => {
     );
   });
 
-  it('is put together from fragments of another sender, which repeats the length in each', () => {
+  it('is put together from fragments that all repeat the length', () => {
     const buffer = new FlightBuffer();
     const part = (at: number, more: boolean) => ({
       start: false,
@@ -72,7 +72,7 @@ describe('a flight of TLS', () => {
     expect(buffer.add(part(3, false))).toEqual({ flight: concat(Uint8Array.of(0, 1, 2), Uint8Array.of(3, 4, 5)) });
   });
 
-  it('holds no reference to the messages that its fragments came in', () => {
+  it('shares no memory with the messages of its fragments', () => {
     const buffer = new FlightBuffer();
     const message = Uint8Array.of(1, 2, 3, 4);
     const more = { start: false, more: true, total: undefined };
@@ -84,14 +84,14 @@ describe('a flight of TLS', () => {
   });
 });
 
-describe('an exchange of fragments', () => {
+describe('FragmentExchange', () => {
   const flights = fc.array(fc.uint8Array({ minLength: 1, maxLength: 3000, size: 'max' }), {
     minLength: 1,
     maxLength: 4,
   });
   const mtu = fc.integer({ min: 0, max: 1400 });
 
-  it('carries flights by turns, in lock step, whatever the two packet sizes', () => {
+  it('carries flights in turns, a fragment for each acknowledgement, whatever the two packet sizes', () => {
     fc.assert(
       fc.property(flights, mtu, mtu, (given, one, other) => {
         const ends = [new FragmentExchange(one), new FragmentExchange(other)] as const;
@@ -110,7 +110,7 @@ describe('an exchange of fragments', () => {
     );
   });
 
-  it('keeps the fragment that was not acknowledged', () => {
+  it('keeps its place when it refuses data instead of an acknowledgement', () => {
     const end = new FragmentExchange(MIN_MTU);
     const flight = new Uint8Array(100).fill(7);
     const first = end.send(flight);

@@ -6,21 +6,21 @@ import { EapPeerMethod, type PeerInput } from '../../../src/protocol/eap/peer.js
 import { VirtualHost } from '../../virtual-host.js';
 import { CLIENT, EMPTY, keysOf, record } from './method-rig.js';
 
-/** How often the lower layer repeats what is not answered, in milliseconds, and how long a run may take. */
+/** Retransmission interval of the lower layer, and the longest duration of a run, in milliseconds. */
 const REPEAT = 1_000;
 const LIMIT = 3_600_000;
 
-type Verdict = 'in' | 'refused' | 'bad certificate' | 'bad server' | 'busy';
+type Verdict = 'granted' | 'refused' | 'bad certificate' | 'bad server' | 'busy';
 
 interface Plan {
   readonly seed: number;
-  /** Of 100 packets. */
+  /** Lost packets, and repeated packets, of 100. */
   readonly loss: number;
   readonly repeats: number;
-  /** Milliseconds that a packet, or an answer of an engine, may take. */
+  /** Longest delay of a packet or of an answer of the engine, in milliseconds. */
   readonly delay: number;
   readonly mtu: number;
-  /** Octets of the flights, by turns of the client and the server; the last is the commitment's. */
+  /** Octets of the flights of client and server in turn. The last one is the flight of the commitment. */
   readonly sizes: readonly [number, number, number, number];
   readonly tlsVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly verdict: Verdict;
@@ -36,9 +36,9 @@ function isSame(octets: Uint8Array, expected: Uint8Array | undefined): void {
 }
 
 /**
- * Peer and authenticator over a link that loses, repeats and reorders. As with PANA the server's side repeats each packet
- * until it is answered, and sequence numbers tell late packets. The engines are scripted: they check that each flight
- * arrives as it was sent.
+ * Peer and authenticator over a link that loses, duplicates and reorders. As with PANA, the side of the server repeats
+ * each packet until it is answered, and sequence numbers identify late packets. The TLS engines are scripted: they
+ * check that each flight arrives as it was sent.
  */
 class Joined {
   readonly #plan: Plan;
@@ -195,7 +195,7 @@ class Joined {
           const said = isLast && tlsVersion === 'TLSv1.3' ? Uint8Array.of(0) : EMPTY;
           const commitment = concat(this.#flights[3] ?? EMPTY, said.length > 0 ? record(0) : EMPTY);
           isSame(flight, [EMPTY, this.#flights[1], commitment][turn]);
-          // With TLS 1.2 the server's Finished comes last, with TLS 1.3 it has come already.
+          // With TLS 1.2 the Finished of the server comes last; with TLS 1.3 it came before.
           const isSecured = isLast || (turn === 1 && tlsVersion === 'TLSv1.3');
           const secured = isSecured ? { tlsVersion, resumed: false } : undefined;
           const flightBack = [this.#flights[0], this.#flights[2], EMPTY][turn] ?? EMPTY;
@@ -241,23 +241,31 @@ const plans: fc.Arbitrary<Plan> = fc.record({
   mtu: fc.integer({ min: 64, max: 1_400 }),
   sizes: fc.tuple(SIZE, SIZE, SIZE, SIZE),
   tlsVersion: fc.constantFrom('TLSv1.2', 'TLSv1.3'),
-  verdict: fc.constantFrom<Verdict>('in', 'in', 'in', 'refused', 'bad certificate', 'bad server', 'busy'),
+  verdict: fc.constantFrom<Verdict>(
+    'granted',
+    'granted',
+    'granted',
+    'refused',
+    'bad certificate',
+    'bad server',
+    'busy',
+  ),
 });
 
-describe('peer and authenticator over a link that loses, repeats and reorders', () => {
-  it('come to the same end, with the same keys or none', () => {
+describe('peer and authenticator over a link that loses, duplicates and reorders', () => {
+  it('reach the same result, with the same keys or none', () => {
     fc.assert(
       fc.property(plans, (plan) => {
         const { ends, keys } = new Joined(plan).run();
         const expected = {
-          in: { server: 'success', peer: 'succeeded' },
+          granted: { server: 'success', peer: 'succeeded' },
           refused: { server: 'disabled', peer: 'refused' },
           'bad certificate': { server: 'revoked', peer: 'refused' },
           'bad server': { server: 'tls-alert', peer: 'server-name' },
           busy: { server: 'busy', peer: 'left' },
         }[plan.verdict];
         expect(ends).toEqual(expected);
-        if (plan.verdict === 'in') {
+        if (plan.verdict === 'granted') {
           expect(keys.peer).toBe(keys.server);
           expect(keys.peer).toHaveLength(256);
         } else {

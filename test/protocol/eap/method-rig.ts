@@ -24,7 +24,7 @@ export function keysOf(fill = 1): EapKeys {
   return { msk: key(fill), emsk: key(fill + 1), sessionId: new Uint8Array(65).fill(13) };
 }
 
-/** A TLS record of application data: the least that passes as a flight. */
+/** A TLS record of application data, the shortest valid flight. */
 export function record(...content: number[]): Uint8Array {
   return concat(Uint8Array.of(23, 3, 3, content.length >> 8, content.length & 0xff), Uint8Array.from(content));
 }

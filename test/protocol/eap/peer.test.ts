@@ -11,10 +11,10 @@ const TLS13 = { tlsVersion: 'TLSv1.3', resumed: false } as const;
 const TLS12 = { tlsVersion: 'TLSv1.2', resumed: true } as const;
 const ALERT = (description: number) => Uint8Array.of(21, 3, 3, 0, 2, 2, description);
 
-/** A peer whose engine is the test's. */
+/** A peer; the test plays the TLS engine. */
 class Rig {
   readonly method: EapPeerMethod;
-  /** Of the last question. */
+  /** Token of the last question. */
   token = 0;
   identifier = 0;
 
@@ -42,7 +42,7 @@ class Rig {
     return this.ask(EAP_TYPE.EAP_TLS, tls(fragment, more));
   }
 
-  /** The engine's flight of the last question. */
+  /** The answer of the engine to the last question. */
   flight(
     flight: Uint8Array,
     applicationData = EMPTY,
@@ -51,19 +51,19 @@ class Rig {
     return this.feed({ type: 'flight', token: this.token, flight, applicationData, secured });
   }
 
-  /** The engine makes the ClientHello. */
+  /** Goes on until the engine makes the ClientHello. */
   started(): this {
     this.ask(EAP_TYPE.EAP_TLS, START);
     return this;
   }
 
-  /** The ClientHello is sent. */
+  /** Goes on until the ClientHello is sent. */
   begun(): this {
     this.started().flight(record(1));
     return this;
   }
 
-  /** The keys are due. */
+  /** Goes on until the keys are due. */
   finishing(): this {
     this.begun().tls(record(2));
     this.flight(record(3), ZERO, TLS13);
@@ -75,7 +75,7 @@ class Rig {
     return this;
   }
 
-  /** An alert is sent. */
+  /** Goes on until an alert is sent. */
   failed(reason: 'server-name' | 'tls-alert' = 'server-name'): this {
     this.begun().tls(record(2));
     this.feed({ type: 'failed', token: this.token, reason, detail: 'x' });
@@ -91,7 +91,7 @@ const discarded = (reason: string) => [{ type: 'discarded', reason }];
 const gaveUp = (reason: string, detail: unknown) => [{ type: 'abandon' }, { type: 'failed', reason, detail }];
 const refusal = 'application data other than the octet 0x00 of RFC 9190';
 
-describe('the peer before the method', () => {
+describe('the peer before EAP-TLS', () => {
   it('answers Identity and Notification (RFC 3748 5.1, 5.2)', () => {
     const rig = new Rig();
     const identity = response(1, EAP_TYPE.IDENTITY, new TextEncoder().encode(IDENTITY));
@@ -102,7 +102,7 @@ describe('the peer before the method', () => {
     ]);
   });
 
-  it('answers another method by a Nak that wants EAP-TLS, and not any more once that has begun', () => {
+  it('answers another method with a Nak for EAP-TLS, and discards it once EAP-TLS has begun', () => {
     const rig = new Rig();
     const nak = response(1, EAP_TYPE.NAK, Uint8Array.of(EAP_TYPE.EAP_TLS));
     expect(rig.ask(21, ZERO)).toEqual([{ type: 'response', packet: nak }]);
@@ -110,7 +110,7 @@ describe('the peer before the method', () => {
     expect(rig.ask(21, ZERO)).toEqual(discarded('method'));
   });
 
-  it('discards what is no Request, and a flight without Start', () => {
+  it('discards anything but a Request, and a flight before Start', () => {
     const rig = new Rig();
     expect(rig.packet(Uint8Array.of(1))).toEqual(discarded('truncated'));
     expect(rig.packet(response(1, EAP_TYPE.IDENTITY, EMPTY))).toEqual(discarded('code'));
@@ -119,13 +119,13 @@ describe('the peer before the method', () => {
     expect(rig.ask(EAP_TYPE.EAP_TLS, START)).toMatchObject([{ type: 'handshake' }]);
   });
 
-  it('fails at a Failure', () => {
+  it('fails at Failure', () => {
     expect(new Rig().packet(end(4, 1))).toEqual([{ type: 'failed', reason: 'refused', detail: 'EAP-Failure' }]);
   });
 });
 
 describe('a repeated Request', () => {
-  it('gets the same Response, and nothing is processed again (RFC 3748 4.1)', () => {
+  it('gets the same Response and is not processed again (RFC 3748 4.1)', () => {
     const rig = new Rig();
     const start = request(1, EAP_TYPE.EAP_TLS, START);
     rig.packet(start);
@@ -136,7 +136,7 @@ describe('a repeated Request', () => {
     expect(rig.tls(record(2))).toMatchObject([{ type: 'handshake', flight: record(2) }]);
   });
 
-  it('is discarded while the engine works on it; Identity and Notification are answered', () => {
+  it('is discarded while the engine works on it, but Identity and Notification are answered', () => {
     const rig = new Rig().started();
     const { token } = rig;
     expect(rig.packet(request(rig.last, EAP_TYPE.EAP_TLS, START))).toEqual(discarded('busy'));
@@ -144,20 +144,20 @@ describe('a repeated Request', () => {
     expect(rig.packet(request(99, EAP_TYPE.IDENTITY, EMPTY))).toMatchObject([{ type: 'response' }]);
     expect(rig.packet(request(98, EAP_TYPE.NOTIFICATION, EMPTY))).toMatchObject([{ type: 'response' }]);
     rig.token = token;
-    // The Response is to Start.
+    // The Response answers Start.
     expect(rig.flight(record(1))).toEqual([
       { type: 'response', packet: response(1, EAP_TYPE.EAP_TLS, tls(record(1))) },
     ]);
   });
 });
 
-describe('EAP-TLS on the peer', () => {
-  it('has keys once the server has committed itself by 0x00, and not before (ladder, TLS 1.3)', () => {
+describe('EAP-TLS at the peer', () => {
+  it('has keys only once the server has sent the octet 0x00 with TLS 1.3', () => {
     const rig = new Rig();
     expect(rig.ask(EAP_TYPE.EAP_TLS, START)).toEqual([{ type: 'handshake', token: 1, flight: EMPTY }]);
     rig.flight(record(1));
     expect(rig.tls(record(2))).toEqual([{ type: 'handshake', token: 2, flight: record(2) }]);
-    // The handshake is complete on this side, and the server is the wanted one.
+    // The handshake is complete at the peer, and the server is the expected one.
     expect(rig.flight(record(3), EMPTY, TLS13)).toEqual([
       { type: 'response', packet: response(2, EAP_TYPE.EAP_TLS, tls(record(3))) },
     ]);
@@ -174,7 +174,7 @@ describe('EAP-TLS on the peer', () => {
     expect(keys.msk.isWiped).toBe(false);
   });
 
-  it('has keys with TLS 1.2 as soon as the handshake is complete, without application data', () => {
+  it('has keys as soon as the handshake is complete with TLS 1.2', () => {
     const rig = new Rig().begun();
     rig.tls(record(2));
     expect(rig.flight(record(3), EMPTY, TLS12)).toMatchObject([{ type: 'finish' }]);
@@ -189,7 +189,7 @@ describe('EAP-TLS on the peer', () => {
     ['0x00 with TLS 1.2', ZERO, TLS12],
     ['a text with TLS 1.2', Uint8Array.of(0x61), TLS12],
     ['0x00 before the handshake is complete', ZERO, undefined],
-  ])('gives up at application data that is not the commitment: %s', (_what, said, secured) => {
+  ])('gives up at application data other than the commitment: %s', (_what, said, secured) => {
     const rig = new Rig().begun();
     rig.tls(record(2));
     expect(rig.flight(record(3), said, secured)).toEqual(gaveUp('protocol', refusal));
@@ -203,27 +203,27 @@ describe('EAP-TLS on the peer', () => {
     ['extended-master-secret', 40],
     ['tls-alert', 40],
     ['protocol', 40],
-  ] as const)('sends an alert when the engine fails: %s', (reason, description) => {
+  ] as const)('sends an alert when the engine fails with %s', (reason, description) => {
     const rig = new Rig().begun();
     rig.tls(record(2));
     const alerted = rig.feed({ type: 'failed', token: rig.token, reason, detail: 'why' });
     const packet = response(rig.last, EAP_TYPE.EAP_TLS, tls(ALERT(description)));
     expect(alerted).toEqual([{ type: 'abandon' }, { type: 'response', packet }]);
-    // The server has to end it: whatever else it sends gets the alert again, and never reaches the engine.
+    // The server must end it. Anything else gets the alert again and does not reach the engine.
     const again = response(rig.last + 1, EAP_TYPE.EAP_TLS, tls(ALERT(description)));
     expect(rig.tls(record(4))).toEqual([{ type: 'response', packet: again }]);
     expect(rig.packet(end(3, rig.last))).toEqual(discarded('success before the method ended'));
     expect(rig.packet(end(4, rig.last))).toEqual([{ type: 'failed', reason, detail: 'why' }]);
   });
 
-  it('forgets the ticket of a server that fails it after the commitment', () => {
+  it('forgets the ticket of a server that sends Failure after the commitment', () => {
     const rig = new Rig().keyed();
     const failed = { type: 'failed', reason: 'refused', detail: 'EAP-Failure' };
     expect(rig.packet(end(4, rig.last))).toEqual([{ type: 'forget' }, failed]);
     expect(new Rig().failed().packet(end(4, 9))).toMatchObject([{ type: 'failed', reason: 'server-name' }]);
   });
 
-  it('only acknowledges what comes after the keys', () => {
+  it('only acknowledges flights after the keys', () => {
     const rig = new Rig().keyed();
     const packet = response(rig.last + 1, EAP_TYPE.EAP_TLS, tls(EMPTY));
     expect(rig.tls(record(5))).toEqual([{ type: 'response', packet }]);
@@ -236,7 +236,7 @@ describe('EAP-TLS on the peer', () => {
     expect(rig.tls(record(2))).toMatchObject([{ type: 'handshake' }]);
   });
 
-  it('gives up on a fault of this node, and on a server that goes on too long', () => {
+  it('gives up on an internal error, and after MAX_PEER_ROUNDS packets', () => {
     const rig = new Rig().started();
     expect(rig.feed({ type: 'fault' })).toEqual(gaveUp('protocol', 'internal error'));
     expect(rig.ask(EAP_TYPE.IDENTITY, EMPTY)).toEqual([]);
@@ -252,7 +252,7 @@ describe('EAP-TLS on the peer', () => {
 });
 
 describe('fragments at the peer', () => {
-  it('are sent as they are acknowledged, and not mixed with data of the server', () => {
+  it('are sent as they are acknowledged, and data instead of an acknowledgement ends the run', () => {
     const flight = record(...new Array<number>(120).fill(7));
     const rig = new Rig(64).started();
     const sent: number[] = [];
@@ -267,7 +267,7 @@ describe('fragments at the peer', () => {
     expect(mixed.tls(record(2))).toEqual(gaveUp('fragments', 'data instead of an acknowledgement'));
   });
 
-  it('that a discarded packet does not acknowledge stay to be sent', () => {
+  it('are kept when a packet is discarded', () => {
     const rig = new Rig(64).started();
     const flight = record(...new Array<number>(80).fill(7));
     const [first] = rig.flight(flight);
@@ -293,12 +293,12 @@ describe('fragments at the peer', () => {
     expect(new Rig().begun().tls(fragment, more)).toEqual(gaveUp('fragments', detail));
   });
 
-  it('without flags end the run', () => {
+  it('end the run when they have no flags', () => {
     expect(new Rig().begun().ask(EAP_TYPE.EAP_TLS, EMPTY)).toMatchObject(gaveUp('fragments', expect.any(String)));
   });
 });
 
-describe('an answer that nothing asks for', () => {
+describe('an unexpected answer of the engine', () => {
   const answers = (token: number, keys: EapKeys): PeerInput[] => [
     { type: 'flight', token, flight: record(3), applicationData: ZERO, secured: TLS13 },
     { type: 'finished', token, keys },
@@ -307,7 +307,7 @@ describe('an answer that nothing asks for', () => {
   const states: [string, () => Rig, readonly string[]][] = [
     ['before Start', () => new Rig(), []],
     ['while the engine works', () => new Rig().started(), ['flight', 'failed']],
-    ['while the server is due', () => new Rig().begun(), []],
+    ['while a Request is due', () => new Rig().begun(), []],
     ['while the keys are due', () => new Rig().finishing(), ['finished']],
     ['with keys', () => new Rig().keyed(), []],
     ['after an alert', () => new Rig().failed(), []],
@@ -337,7 +337,7 @@ describe('an answer that nothing asks for', () => {
   });
 });
 
-describe('whatever comes', () => {
+describe('the peer with any input', () => {
   const octets = fc.oneof(
     fc.uint8Array({ maxLength: 40 }),
     fc.constantFrom(EMPTY, ZERO, START, tls(record(2)), tls(EMPTY)),
@@ -355,7 +355,7 @@ describe('whatever comes', () => {
     }),
   );
 
-  it('it has keys at most once, only after the commitment, and leaves none behind', () => {
+  it('has keys at most once and only after the commitment, and leaves none behind', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const rig = new Rig();
