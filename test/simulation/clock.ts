@@ -1,6 +1,6 @@
 import type { CancelTimer, Host } from '../../src/runtime/system/host.js';
 
-/** Numbers from a seed: the same ones every time (mulberry32). */
+/** Random numbers from a seed (mulberry32). */
 export class Dice {
   #state: number;
 
@@ -8,7 +8,7 @@ export class Dice {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 to below 1. */
+  /** From 0 to less than 1. */
   fraction(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -16,7 +16,7 @@ export class Dice {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from `least` to `most`. */
+  /** An integer from `least` to `most`. */
   whole(least: number, most: number): number {
     return least + Math.floor(this.fraction() * (most - least + 1));
   }
@@ -38,7 +38,7 @@ export class Dice {
   }
 }
 
-/** One run of a daemon: a killed one sets no timer, sends nothing and hears nothing. */
+/** One run of a daemon. After its end it sets no timer, sends nothing and receives nothing. */
 export class Life {
   readonly name: string;
   #alive = true;
@@ -48,7 +48,7 @@ export class Life {
   readonly ended = new Promise<void>((resolve) => {
     this.#over = resolve;
   });
-  /** Timers that wait. */
+  /** The number of pending timers. */
   timers = 0;
 
   constructor(name: string) {
@@ -69,7 +69,7 @@ export class Life {
     return this.#asleep;
   }
 
-  /** The machine is suspended: what was to happen meanwhile happens when it wakes up. */
+  /** Suspends the machine: its actions are postponed until it wakes up. */
   sleep(): void {
     this.#asleep = true;
   }
@@ -92,24 +92,26 @@ interface Timer {
   action: (() => void) | undefined;
 }
 
-/** Milliseconds since 1970 at the beginning of each world. */
+/** Milliseconds since 1970 at the start of each world. */
 const EPOCH = Date.UTC(2030, 0, 1);
 
-/** What the platform calls requests of files that are under way. */
+/** Node's names for pending file requests. */
 const FILE_WORK = /^(FSReq|FileHandle|CloseReq)/;
 
-/** Turns of the event loop without activity until the world counts as quiet: a TLS engine takes several for one flight. */
+/**
+ * Turns of the event loop without activity after which the world is quiet. A TLS engine takes several for one flight.
+ */
 const QUIET_TURNS = { tls: 6, plain: 1 } as const;
 
-/** The only clock of a world. It moves when the event loop is quiet, from timer to timer. */
+/** The only clock of a world. It advances from timer to timer whenever the event loop is quiet. */
 export class WorldClock {
   #now = 1_000;
   #last = 0;
   readonly #heap: Timer[] = [];
   readonly #turns: number;
-  /** Work of the computer that is under way: time stands still meanwhile. */
+  /** Pending work outside of the world, during which time stands still. */
   #works = 0;
-  /** Counts what happens: while it grows, the world is not quiet. */
+  /** Counts activity; the world is not quiet while it grows. */
   activity = 0;
 
   constructor(fidelity: 'tls' | 'plain') {
@@ -124,7 +126,9 @@ export class WorldClock {
     return EPOCH + this.#now;
   }
 
-  /** Calls `action` after so many milliseconds, one at least: no two events of one chain are at the same moment. */
+  /**
+   * Calls `action` after this time, at least one millisecond, so that two events of one chain are never simultaneous.
+   */
   after(milliseconds: number, action: () => void): CancelTimer {
     this.activity += 1;
     this.#last += 1;
@@ -135,7 +139,7 @@ export class WorldClock {
     };
   }
 
-  /** Time stands still until this is over, which needs no time of the world: files, certificates. */
+  /** Stops time until this work is done, such as writing files or issuing certificates. */
   standStill(work: Promise<unknown>): void {
     this.#works += 1;
     const over = () => {
@@ -145,19 +149,19 @@ export class WorldClock {
     work.then(over, over);
   }
 
-  /** Resolves when nothing happens any more at this moment. */
+  /** Resolves when nothing more happens at this time. */
   async settle(): Promise<void> {
     let seen = this.activity;
     for (let quiet = 0; quiet < this.#turns; ) {
       await turn();
-      // Files take turns that nobody counts.
+      // File operations take turns that are not counted as activity.
       quiet = seen === this.activity && this.#works === 0 ? quiet + 1 : 0;
       if (quiet >= this.#turns && isBusyWithFiles()) quiet = 0;
       seen = this.activity;
     }
   }
 
-  /** Lets time pass up to a moment; `each` is called after each event, when the world is quiet again. */
+  /** Advances time up to `until`. `each` is called after each event, when the world is quiet. */
   async run(until: number, each: () => void): Promise<void> {
     await this.settle();
     for (let timer = this.#next(until); timer; timer = this.#next(until)) {
@@ -172,7 +176,7 @@ export class WorldClock {
     this.#now = Math.max(this.#now, until);
   }
 
-  /** Waits for something that needs the world to go on. */
+  /** Resolves with a promise that needs time to advance. */
   async complete<T>(promise: Promise<T>, each: () => void, limit = 60_000): Promise<T> {
     let isOver = false;
     const over = promise.then(
@@ -245,11 +249,11 @@ function isBusyWithFiles(): boolean {
   return process.getActiveResourcesInfo().some((name) => FILE_WORK.test(name));
 }
 
-/** The host of one machine: its wall clock may be wrong, and what a dead process has set does not fire. */
+/** The host of one machine, with a possibly wrong wall clock. Timers of an ended run do not fire. */
 export class MachineHost {
   readonly #clock: WorldClock;
   readonly #dice: Dice;
-  /** Milliseconds that its wall clock is ahead. */
+  /** Milliseconds by which its wall clock is ahead. */
   wallError = 0;
 
   constructor(clock: WorldClock, dice: Dice) {
@@ -257,7 +261,7 @@ export class MachineHost {
     this.#dice = dice;
   }
 
-  /** The host as one run of a daemon sees it. */
+  /** The host for one run of a daemon. */
   of(life: Life): Host {
     const clock = this.#clock;
     return {

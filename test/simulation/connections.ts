@@ -11,7 +11,7 @@ import { describeDiameter } from './describe.js';
 import { systemError } from './links.js';
 import type { Scene } from './scene.js';
 
-/** Milliseconds that octets take. */
+/** Transmission time in milliseconds. */
 const DELAY = 1;
 
 interface Listener {
@@ -62,7 +62,7 @@ class End implements OctetStream {
     for (const listener of this.#data) listener(Uint8Array.from(octets));
   }
 
-  /** It is closed now. */
+  /** Closes this end now. */
   fall(): void {
     if (this.closed) return;
     this.closed = true;
@@ -106,7 +106,7 @@ class Pair {
     this.after(() => other?.receive(copy));
   }
 
-  /** In order, unless it stalls: then when it goes on. */
+  /** Runs actions in order; during a stall, after its end. */
   after(action: () => void): void {
     const go = () => {
       if (this.#held) this.#held.push(action);
@@ -135,9 +135,9 @@ export class Connections {
   readonly #scene: Scene;
   readonly #listeners = new Map<string, Listener>();
   readonly #pairs = new Set<Pair>();
-  /** Sees what leaves, before it is on its way. */
+  /** Called for octets before they are sent. */
   readonly #watch: (from: Life, octets: Uint8Array) => void;
-  /** Connections cannot be made. */
+  /** Whether new connections are refused. */
   isDown = false;
 
   constructor(scene: Scene, watch: (from: Life, octets: Uint8Array) => void) {
@@ -145,7 +145,7 @@ export class Connections {
     this.#watch = watch;
   }
 
-  /** Those of one run of a daemon at an address. */
+  /** The transport of one run of a daemon at an address. */
   transportOf(address: string, life: Life): Transport {
     return {
       connect: (to, _host, signal) =>
@@ -178,7 +178,7 @@ export class Connections {
     };
   }
 
-  /** Closes connections of a run, or all. */
+  /** Closes the connections of one run, or all. */
   cut(life?: Life): void {
     this.#each(life, (pair) => pair.cut());
   }

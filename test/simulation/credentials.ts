@@ -10,16 +10,16 @@ import {
   serialOf,
 } from '../../src/pki/certificate-authority.js';
 
-/** Good for the clock of the computer, which the TLS engine goes by, and for the clocks of worlds. */
+/** Valid for the real clock, which the TLS engine uses, and for the clocks of worlds. */
 const VALIDITY = { notBefore: new Date(Date.UTC(2020, 0, 1)), notAfter: new Date(Date.UTC(2049, 0, 1)) };
 
-/** Certificates of one node; each presents one at a time. */
+/** The certificates of a node, of which it presents one at a time. */
 export const CERTIFICATES = ['own', 'second', 'stranger'] as const;
 export type CertificateChoice = (typeof CERTIFICATES)[number];
 
 export const naiOf = (node: number) => `mn${node}@home.example`;
 
-/** The certificates of all worlds of a process. RSA: the length of a signature is always the same. */
+/** The certificates of all worlds in this process. RSA, so that signatures have a constant length. */
 export class Credentials {
   readonly ca: Issued;
   readonly server: Issued;
@@ -43,7 +43,7 @@ export class Credentials {
     return this.#client.keyPem;
   }
 
-  /** Makes the certificates of so many nodes, all for one key: making keys takes long. */
+  /** Issues the certificates of these nodes for one key, because generating keys takes long. */
   async prepare(nodes: number): Promise<void> {
     const key = createPublicKey(createPrivateKey(this.#client.keyPem));
     for (let node = 1; node <= nodes; node += 1) {
@@ -56,14 +56,14 @@ export class Credentials {
     }
   }
 
-  /** A certificate that was prepared. */
+  /** A prepared certificate. */
   certificateOf(node: number, choice: CertificateChoice): string {
     const made = this.#certificates.get(`${node} ${choice}`);
     if (made === undefined) throw new Error(`node ${node} has no certificate`);
     return made;
   }
 
-  /** A CRL that is good for ever. */
+  /** A CRL without an end of validity in any world. */
   revoke(certificates: readonly string[], number: number): Promise<string> {
     const { notBefore, notAfter } = VALIDITY;
     return makeCrl(this.ca, certificates.map(serialOf), notBefore, notAfter, BigInt(number));

@@ -12,7 +12,7 @@ const COMMANDS: Readonly<Record<number, string>> = {
   282: 'DP',
 };
 
-/** A datagram for a ladder. */
+/** The text of a datagram in a ladder. */
 export function describePana(octets: Uint8Array, lost: boolean): string {
   return `${nameOf(octets)}${lost ? ' (lost)' : ''}`;
 }
@@ -26,7 +26,7 @@ function nameOf(octets: Uint8Array): string {
   }
 }
 
-/** What a Diameter connection carries, for a ladder. */
+/** The text of a Diameter message in a ladder. */
 export function describeDiameter(octets: Uint8Array): string {
   try {
     const { commandCode, flags } = decodeDiameter(octets);

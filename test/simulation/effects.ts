@@ -1,30 +1,30 @@
 import type { ProgramRun } from './programs.js';
 
-/** A home address as a home agent's program has set it up. */
+/** A home address that a home agent's program has set up. */
 export interface HomeBinding {
   readonly nai: string;
   readonly key: string | undefined;
 }
 
-/** What a mobile node's program has set up. */
+/** A binding that a mobile node's program has set up. */
 export interface NodeBinding {
   readonly homeAgent: string;
   readonly homeAddress: string;
   readonly key: string | undefined;
 }
 
-/** What the programs of a world have set up: home agents, mobile nodes, enforcement points. */
+/** What the programs of a world have set up at home agents, mobile nodes and enforcement points. */
 export class Effects {
   /** By home address. */
   readonly homeAddresses = new Map<string, HomeBinding>();
   /** By machine. */
   readonly nodes = new Map<string, NodeBinding>();
-  /** By machine of the PAA: sessions by the address that may pass. */
+  /** By machine of the PAA: sessions by permitted address. */
   readonly admitted = new Map<string, Map<string, string>>();
   /** Addresses of home agents that do not answer. */
   readonly deadAgents = new Set<string>();
 
-  /** False: the program says no. */
+  /** Applies the effect of a program; false: the program fails. */
   apply(run: ProgramRun): boolean {
     switch (run.program) {
       case 'mn':
@@ -50,7 +50,7 @@ export class Effects {
   #homeAgent({ event, environment, key }: ProgramRun): void {
     const { MIP6_HOA: homeAddress = '', MIP6_MN_ID: nai = '' } = environment;
     if (event === 'down') {
-      // Of somebody else by now: the hook takes down what its own subscriber had.
+      // If another subscriber has the address now, the hook leaves its binding.
       if (this.homeAddresses.get(homeAddress)?.nai === nai) this.homeAddresses.delete(homeAddress);
     } else this.homeAddresses.set(homeAddress, { nai, key });
   }

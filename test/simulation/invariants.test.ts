@@ -9,7 +9,7 @@ import type { World } from './world.js';
 
 const LIFETIME = 60;
 
-/** A small world in which nothing happens but what a test does to it. */
+/** A small world without events, except those of a test. */
 const QUIET: Plan = {
   seed: 1,
   options: {
@@ -21,13 +21,13 @@ const QUIET: Plan = {
   rest: LIFETIME * 1_000 + LEASE_GRACE + 150_000,
 };
 
-/** The first invariant that breaks when a world is meddled with; undefined: none. */
+/** The first invariant that breaks in a world that `meddle` has changed; undefined: none. */
 async function brokenBy(meddle: (world: World) => void, plan: Plan = QUIET): Promise<string | undefined> {
   const { broken } = await run(plan, { fidelity: 'plain', meddle });
   return broken[0]?.invariant;
 }
 
-/** Changes the leases that bootstraps give. */
+/** Changes the leases that bootstraps return. */
 function withLeases(change: (lease: Lease, nth: number) => Lease) {
   let count = 0;
   return ({ operation, result }: { readonly operation: string; readonly result: unknown }): unknown => {
@@ -41,13 +41,13 @@ function withLeases(change: (lease: Lease, nth: number) => Lease) {
 const ADDRESS = '2001:db8:1::99';
 const later = (world: World, milliseconds: number, action: () => void) => world.clock.after(milliseconds, action);
 
-describe('a quiet world', () => {
+describe('A world without faults', () => {
   it('breaks no invariant', async () => {
     expect(await brokenBy(() => undefined)).toBeUndefined();
   });
 });
 
-describe('an invariant is seen to break', () => {
+describe('Invariants', () => {
   it.each<[string, (world: World) => void]>([
     [
       'no home address has two subscribers',
@@ -141,13 +141,13 @@ describe('an invariant is seen to break', () => {
           .then(() => world.store.run('bootstrap', { nai, ...more, ...lifetimes, wish, local: undefined } as never));
       },
     ],
-  ])('%s', async (invariant, meddle) => {
+  ])('report a violation of: %s', async (invariant, meddle) => {
     expect(await brokenBy(meddle)).toBe(invariant);
   });
 });
 
-describe('a plan that breaks an invariant', () => {
-  it('shrinks to the events that it takes', async () => {
+describe('shrink', () => {
+  it('removes all events that the violation does not need', async () => {
     const event = (type: string, at: number) => ({ type, at }) as unknown as Planned;
     const plan = { ...QUIET, events: ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(event) };
     let tries = 0;

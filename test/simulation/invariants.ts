@@ -11,21 +11,21 @@ import type { Watcher, World } from './world.js';
 /** The enterprise number of the daemons' own AVPs. */
 const VENDOR = 32473;
 
-/** Timers of one daemon, and what each of its sessions may add. */
+/** The largest number of timers of one daemon with its sessions. */
 const MAX_TIMERS = 200;
 
-/** How early a lifetime may end: it is told in whole seconds. */
+/** How early a session may end, because lifetimes are sent in whole seconds. */
 const LIFETIME_TOLERANCE = 1_500;
 
-/** What breaks a session without anybody's wish. */
+/** Events that may end a session unintentionally. */
 const DISTURBANCES = [
   ...['link', 'cut', 'stall', 'unreachable', 'kill', 'stop', 'store', 'sleep', 'detach', 'move', 'renumber'],
   ...['certificate', 'disable', 'revoke', 'programs', 'clock', 'strangers', 'disconnect', 'release'],
 ];
 
-/** Causes of the end of a session that its lifetime did not bring, and what must have happened before. */
+/** Events that must have happened before a session ends for a cause other than its lifetime. */
 const REASONS: Readonly<Record<string, readonly string[]>> = {
-  // The server also ends the older sessions of a subscriber that has begun another one.
+  // The server also ends the older sessions of a subscriber with a new one.
   administrative: [...DISTURBANCES, 'agent'],
   logout: ['stop', 'move', 'renumber', 'detach', 'kill', 'link', 'sleep', 'certificate'],
   replaced: ['move', 'kill', 'link', 'stop', 'sleep', 'detach', 'renumber', 'certificate'],
@@ -45,20 +45,20 @@ interface Authorized {
   readonly lifetime: number;
 }
 
-/** What holds at each step of a world. Collects what does not. */
+/** Checks what must hold at each step of a world and collects violations. */
 export class Invariants implements Watcher {
   readonly broken: Broken[] = [];
   readonly leases: Leases;
-  /** Complete authentications, first ones and later ones. */
+  /** Completed authentications: first ones and re-authentications. */
   bootstraps = 0;
   reauthentications = 0;
   readonly #world: World;
   readonly #grammarian = new Grammarian(new Dictionary(VENDOR));
-  /** Types of what has happened so far. */
+  /** Types of the events so far. */
   readonly #happened = new Set<string>();
-  /** Fingerprints of keys that servers derived, by subscriber. */
+  /** Fingerprints of the keys that servers derived, by subscriber. */
   readonly #keys = new Map<string, Set<string>>();
-  /** Sessions that a PAA has authorised ever, by machine. */
+  /** All sessions that a PAA has authorized, by machine. */
   readonly #authorized = new Map<string, Map<string, Authorized>>();
   #isAtRest = false;
   #looked = 0;
@@ -75,7 +75,7 @@ export class Invariants implements Watcher {
     this.#happened.add(type);
   }
 
-  /** From now on nothing happens any more, and no session may end. */
+  /** From now on no event happens and no session may end. */
   rest(): void {
     this.#isAtRest = true;
   }
@@ -97,7 +97,7 @@ export class Invariants implements Watcher {
 
   /** A promise is committed before it is sent. */
   diameter(from: string, octets: Uint8Array): void {
-    // Most are no DEA: command code 268 without the R bit.
+    // Most messages are no DEA: command code 268 without the R bit.
     if (octets[6] !== DEA.code >> 8 || octets[7] !== (DEA.code & 0xff)) return;
     const message = decodeDiameter(octets);
     if (message.flags & FLAG.R || this.#grammarian.find(message.avps, 'Result-Code') !== 2001) return;
@@ -144,11 +144,11 @@ export class Invariants implements Watcher {
     sessions.set(String(fields.session), { at, lifetime: (fields.lifetime ?? 0) * 1_000 });
   }
 
-  /** A session ends before its lifetime only for a reason that somebody gave. */
+  /** A session ends before its lifetime only for a known reason. */
   #ended({ machine, at, fields }: LogLine, node: string): void {
     const cause = String(fields.reason);
     const known = this.#authorized.get(machine)?.get(String(fields.session));
-    // A node does not say which session: it has one at a time.
+    // A node's log line has no session, as it has one at a time.
     if (!known && node === '') return;
     const detail = `${machine}: ${cause}`;
     if (this.#isAtRest) this.break('at rest no session ends', detail);
@@ -162,7 +162,7 @@ export class Invariants implements Watcher {
       this.break('a session ends before its lifetime only for a reason', detail);
   }
 
-  /** An enforcement point never admits anybody whom its PAA has not authorised. */
+  /** An enforcement point never admits a session that its PAA has not authorized. */
   #lookAtEnforcement(): void {
     for (const [machine, admitted] of this.#world.effects.admitted) {
       const authorized = this.#authorized.get(machine);

@@ -1,9 +1,9 @@
 import type { Step } from './trace.js';
 
-/** Steps that a ladder shows. */
+/** The number of steps in a ladder. */
 const SHOWN = 120;
 
-/** A ladder over all hosts, the last steps. */
+/** The last steps as a ladder over all hosts. */
 export function ladder(steps: readonly Step[], shown = SHOWN): string {
   const last = steps.slice(-shown);
   const hosts = [...new Set(last.flatMap(({ from, to }) => [from, to]))];

@@ -1,11 +1,11 @@
 import type { BootstrapResult, HomeAgent, Lease } from '../../src/store/records.js';
 import type { Committed } from './shared-store.js';
 
-/** What the store has committed to. */
+/** A lease that the store has committed. */
 interface Promised {
   readonly nai: string;
   readonly homeAgent: string;
-  /** Origin-Host and Origin-State-Id of the PAA that has its session. */
+  /** Origin-Host and Origin-State-Id of the PAA that has the session. */
   readonly origin: string;
   readonly originState: number;
   /** By the store's clock. */
@@ -26,15 +26,15 @@ interface EndedGiven {
   readonly leasesFor: number;
 }
 
-/** Keeps a model of the leases beside the store, made of nothing but its answers, and says where they contradict each other. */
+/** A model of the leases, built from the store's answers only, that reports contradictions between them. */
 export class Leases {
   readonly #now: () => number;
   readonly #broken: (invariant: string, detail: string) => void;
   readonly #byAddress = new Map<string, Promised>();
   readonly #byNai = new Map<string, string>();
-  /** Sessions and home addresses. */
+  /** Session and home address of each lease. */
   readonly #promises = new Set<string>();
-  /** Names of home agents that are not up, and addresses by name. */
+  /** Addresses of home agents that are not up. */
   readonly #notUp = new Set<string>();
 
   /** `now`: the store's clock, in milliseconds since 1970. */
@@ -47,12 +47,15 @@ export class Leases {
     return this.#byAddress.size;
   }
 
-  /** Whether the store has ever committed a home address to a session. What comes after may take it back before the answer. */
+  /**
+   * Whether the store has ever committed this home address to this session. A later operation may release it before the
+   * answer.
+   */
   hasPromised(homeAddress: string, session: string): boolean {
     return this.#promises.has(`${session} ${homeAddress}`);
   }
 
-  /** The wall clock made a step, and the store's times with it. */
+  /** Applies a step of the wall clock, as the store does. */
   shift(milliseconds: number): void {
     for (const promised of this.#byAddress.values()) promised.until += milliseconds;
   }
@@ -93,7 +96,7 @@ export class Leases {
     }
   }
 
-  /** A PAA that has started again has forgotten its sessions: their leases stay for a while. */
+  /** After the restart of a PAA its sessions are gone and their leases stay for a while. */
   #paaStarted({ origin, before, leasesFor }: EndedGiven): void {
     const until = this.#now() + leasesFor;
     for (const promised of this.#byAddress.values()) {

@@ -4,12 +4,12 @@ import type { Life } from './clock.js';
 import { describePana } from './describe.js';
 import type { Scene } from './scene.js';
 
-/** What a link does to datagrams in either direction. */
+/** How a link treats datagrams in either direction. */
 export interface LinkQuality {
-  /** Part of them that is lost, and that comes twice. */
+  /** The probabilities of loss and of duplication. */
   readonly loss: number;
   readonly repeats: number;
-  /** Longest delay in milliseconds, which also reorders. */
+  /** Longest delay in milliseconds, which also causes reordering. */
   readonly delay: number;
 }
 
@@ -18,7 +18,7 @@ export const GOOD_LINK: LinkQuality = { loss: 0, repeats: 0, delay: 5 };
 /** A machine with one address at a time, which may change. */
 export interface Attached {
   readonly name: string;
-  /** Undefined: it has none. */
+  /** Undefined: it has no address. */
   address: string | undefined;
 }
 
@@ -31,7 +31,7 @@ interface Bound {
 
 const keyOf = (address: string, port: number) => `${address}|${port}`;
 
-/** The access networks: every address is on the link that its part before `::` names. */
+/** The access networks. An address belongs to the link named by its part before `::`. */
 export class PanaLinks {
   readonly #scene: Scene;
   readonly #bound = new Map<string, Bound>();
@@ -42,7 +42,7 @@ export class PanaLinks {
     this.#scene = scene;
   }
 
-  /** What a link is like from now on. */
+  /** Sets the quality of a link. */
   become(link: string, quality: LinkQuality): void {
     this.#quality.set(link, quality);
   }
@@ -65,7 +65,7 @@ export class PanaLinks {
     };
   }
 
-  /** A datagram of somebody who is no daemon of this world. */
+  /** Sends a datagram that no daemon of this world sent. */
   inject(octets: Uint8Array, from: PacEndpoint, to: { readonly address: string; readonly port: number }): void {
     this.#carry(octets, 'stranger', from, to);
   }
@@ -121,7 +121,7 @@ export class PanaLinks {
   #deliver(octets: Uint8Array, from: UdpOptions, target: string): void {
     const to = this.#bound.get(target);
     if (!to?.life.alive || to.life.asleep) return;
-    // A socket of an address that the machine had before hears nothing.
+    // A socket bound to an earlier address of the machine receives nothing.
     if (to.peer !== undefined && (to.peer !== keyOf(from.address, from.port) || !this.#isAt(to, target))) return;
     to.receive(Uint8Array.from(octets), { address: from.address, port: from.port });
   }

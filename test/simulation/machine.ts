@@ -16,16 +16,16 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
-/** What machines of a world share. */
+/** What the machines of a world share. */
 export interface Ground {
   readonly scene: Scene;
   readonly links: PanaLinks;
   readonly connections: Connections;
   readonly programs: Programs;
-  /** Of this world's files. */
+  /** For the files of this world. */
   readonly folder: string;
   readonly onLog: (line: LogLine) => void;
-  /** By what a watched file is known, where the world has changed it. */
+  /** The versions of watched files that the world has changed. */
   readonly versions: Map<string, number>;
 }
 
@@ -68,7 +68,9 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
 
   protected abstract launch(life: Life, log: Logger): Promise<D>;
 
-  /** Resolves when it has started, or has been killed meanwhile, or cannot start. One that stops starts when it has. */
+  /**
+   * Resolves when the daemon has started, was killed or cannot start. A daemon that is stopping starts after its end.
+   */
   async start(): Promise<void> {
     await this.#stopping;
     if (this.#running?.life.alive) return;
@@ -85,7 +87,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     }
   }
 
-  /** The process is gone at once. `isSilent`: the whole machine is, and nobody hears of it. */
+  /** Ends the process at once. `isSilent`: the whole machine, so that peers see no closed connection. */
   kill(isSilent = false): void {
     const life = this.#running?.life;
     if (!life?.alive) return;
@@ -104,14 +106,14 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     return stopped;
   }
 
-  /** What an operator asks of the daemon; undefined: it does not run. */
+  /** Sends an operator's request to the daemon; undefined: it does not run. */
   async ask(route: string, body?: unknown): Promise<unknown> {
     const running = this.#running;
     const handler = running?.life.alive ? running.routes[route] : undefined;
     return handler?.({ query: new URLSearchParams(), body });
   }
 
-  /** Its address is another one now. */
+  /** Changes the address. */
   moveTo(address: string | undefined): void {
     this.address = address;
     this.ground.scene.trace.note(this.name, this.name, 'moves', 0, `moves to ${address ?? 'nowhere'}`);

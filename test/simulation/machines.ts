@@ -19,20 +19,20 @@ import type { SharedStore } from './shared-store.js';
 import { StandInMaterial } from './stand-in.js';
 import { StandInPeer, StandInServer } from './stand-in-eap.js';
 
-/** Options that differ from world to world. */
+/** Options that differ between worlds. */
 export interface WorldOptions {
   readonly nodes: number;
   readonly paas: number;
   readonly servers: number;
   readonly homeAgents: number;
-  /** Seconds of a session. */
+  /** Session lifetime in seconds. */
   readonly lifetime: number;
   readonly batch: boolean;
   readonly optimisedStart: boolean;
   readonly piggyback: boolean;
-  /** Milliseconds that the answer waits for the home agent's hook. */
+  /** How long the answer waits for the home agent's hook, in milliseconds. */
   readonly hookWait: number;
-  /** Home agents are probed. */
+  /** Whether home agents are probed. */
   readonly probes: boolean;
 }
 
@@ -45,7 +45,7 @@ const serverHost = (server: number) => `aaa${server}.home.example`;
 const serverAddress = (server: number) => `2001:db8:d::${server}`;
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
-/** Real certificates, or what stands in for them. */
+/** Real certificates, or those of the stand-in. */
 export type Material = Credentials | StandInMaterial;
 
 const REALM = 'home.example';
@@ -117,7 +117,7 @@ export class ServerMachine extends Machine<AaaDaemon> {
   }
 }
 
-/** An access router. */
+/** An access router with its PAA. */
 export class PaaMachine extends Machine<PaaDaemon> {
   readonly #options: WorldOptions;
   readonly #number: number;
@@ -185,7 +185,7 @@ export class NodeMachine extends Machine<PacDaemon> {
     return linkOfPaa(this.#paa);
   }
 
-  /** Goes to the link of a PAA, or gets another address on the one where it is. */
+  /** Moves to the link of a PAA, with a new address. */
   attach(paa: number): void {
     this.#paa = paa;
     this.renumber();

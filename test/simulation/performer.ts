@@ -12,15 +12,15 @@ import type { World } from './world.js';
 
 type AnyMachine = NodeMachine | PaaMachine | ServerMachine;
 
-/** How often an operator whose request failed tries again, in milliseconds. */
+/** How often an operator repeats a failed request, in milliseconds. */
 const OPERATOR_RETRY = 3_000;
 
-/** Does to a world what a plan says, and undoes it. */
+/** Applies the events of a plan to a world and undoes them. */
 export class Performer {
   readonly #world: World;
   readonly #dice: Dice;
   readonly #revoked = new Set<number>();
-  /** What an operator wants of the store and has not got yet; the last word counts. */
+  /** The latest request to the store for each subject that has not succeeded yet. */
   readonly #wishes = new Map<string, { readonly operation: string; readonly given: object }>();
   #crls = 1;
   #imports = 0;
@@ -171,7 +171,7 @@ export class Performer {
     }
   }
 
-  /** Undoes whatever is left of a plan, and starts what does not run. */
+  /** Undoes all remaining events and starts the daemons that do not run. */
   async heal(): Promise<void> {
     const world = this.#world;
     for (const { link } of world.paas) world.links.become(link, GOOD_LINK);
@@ -205,7 +205,7 @@ export class Performer {
     this.#want(`agent ${agent}`, 'changeHomeAgent', { name: `ha${agent}`, change });
   }
 
-  /** An operator does not give up. */
+  /** Repeats a request until it succeeds or a newer one replaces it. */
   #want(subject: string, operation: string, given: object): void {
     const wish = { operation, given };
     this.#wishes.set(subject, wish);
@@ -218,7 +218,7 @@ export class Performer {
     void attempt();
   }
 
-  /** Asks one of the servers that run; whether it did it. */
+  /** Sends a request to a running server; resolves to whether it succeeded. */
   async #ask(route: string, body: object): Promise<boolean> {
     const running = this.#world.servers.filter(({ isRunning }) => isRunning);
     if (running.length === 0) return false;

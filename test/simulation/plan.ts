@@ -5,13 +5,16 @@ import type { WorldOptions } from './machines.js';
 import type { ProgramTrouble } from './programs.js';
 import type { StoreCondition } from './shared-store.js';
 
-/** What may happen to a world. `lasts`: milliseconds after which it is undone. */
+/** An event in a world. `lasts`: milliseconds after which it is undone. */
 export type Happening =
   | { readonly type: 'link'; readonly paa: number; readonly quality: LinkQuality; readonly lasts: number }
   | { readonly type: 'cut'; readonly server: number }
   | { readonly type: 'stall'; readonly server: number; readonly lasts: number }
   | { readonly type: 'unreachable'; readonly lasts: number }
-  /** Before the effect after so many: between a commit and its answer, say. `silent`: the whole machine. */
+  /**
+   * Before the effect after this number of others, for example between a commit and its answer. `silent`: the whole
+   * machine.
+   */
   | {
       readonly type: 'kill';
       readonly machine: string;
@@ -44,20 +47,20 @@ export type Happening =
 
 export type Planned = Happening & { readonly at: number };
 
-/** All that is done to a world: it follows from the seed alone. */
+/** All events of a world, derived from the seed alone. */
 export interface Plan {
   readonly seed: number;
   readonly options: WorldOptions;
   readonly events: readonly Planned[];
-  /** Milliseconds: with trouble, and at rest afterwards. */
+  /** Milliseconds with events, and at rest afterwards. */
   readonly trouble: number;
   readonly rest: number;
 }
 
-/** Keeps the dice of a plan apart from those of the world. */
+/** Separates the random numbers of a plan from those of its world. */
 const PLAN_SEED = 0x51ed270b;
 
-/** Longest session in a world, and how long a lease outlives it, in milliseconds. */
+/** How long a lease outlives its session, in milliseconds. */
 export const LEASE_GRACE = 30_000;
 
 type Make = (dice: Dice, options: WorldOptions) => Happening;
@@ -73,7 +76,7 @@ function machineOf(dice: Dice, options: WorldOptions): string {
   return kind === 2 ? `paa${paaOf(dice, options)}` : `aaa${serverOf(dice, options)}`;
 }
 
-/** Each with its weight. */
+/** Generators of events with their weights. */
 const MAKERS: readonly (readonly [weight: number, make: Make])[] = [
   [
     5,
@@ -176,7 +179,7 @@ function happening(dice: Dice, options: WorldOptions): Happening {
   throw new Error('no happening');
 }
 
-/** The plan of a seed. `minutes`: how long there is trouble. */
+/** The plan of a seed. `minutes`: the time with events. */
 export function planOf(seed: number, minutes = 10): Plan {
   const dice = new Dice(seed ^ PLAN_SEED);
   const options: WorldOptions = {
@@ -193,7 +196,7 @@ export function planOf(seed: number, minutes = 10): Plan {
   };
   const trouble = minutes * 60_000;
   const events: Planned[] = [];
-  // Some worlds see much trouble, some little.
+  // Some worlds have many events, some few.
   const pause = dice.pick([3_000, 10_000, 40_000]);
   for (let at = dice.whole(0, 10_000); at < trouble; at += dice.whole(100, 2 * pause)) {
     events.push({ ...happening(dice, options), at });
@@ -202,7 +205,7 @@ export function planOf(seed: number, minutes = 10): Plan {
   return { seed, options, events, trouble, rest };
 }
 
-/** An event for people. */
+/** An event as text. */
 export function describe({ at, ...event }: Planned): string {
   return `${(at / 1000).toFixed(1)} s ${JSON.stringify(event)}`;
 }

@@ -5,45 +5,45 @@ import type { Scene } from './scene.js';
 
 /** One run of a hook's program. */
 export interface ProgramRun {
-  /** The machine that it runs on. */
+  /** The machine on which it runs. */
   readonly machine: string;
   readonly program: string;
   readonly event: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly input: string | undefined;
-  /** A hash of the key that the program was given. */
+  /** A hash of the key that the program received. */
   readonly key: string | undefined;
 }
 
-/** What programs do instead of working, each with this probability. */
+/** The probabilities that a program fails or hangs. */
 export interface ProgramTrouble {
   readonly fail: number;
   readonly hang: number;
-  /** Longest time in milliseconds. */
+  /** Longest duration in milliseconds. */
   readonly slow: number;
 }
 
 export const GOOD_PROGRAMS: ProgramTrouble = { fail: 0, hang: 0, slow: 20 };
 
-/** How long a program that is told to end takes for it, in milliseconds; some do not listen to SIGTERM. */
+/** How long a program takes to end after a signal, in milliseconds, and the probability that it ignores SIGTERM. */
 const END_TIME = 1_000;
 const DEAF = 0.3;
 
-/** The operator's hooks: a program has its effect some time after its start, whatever becomes of its daemon. */
+/** The operator's hooks. A program has its effect some time after its start, even if its daemon ends. */
 export class Programs {
   readonly #scene: Scene;
   readonly #effect: (run: ProgramRun) => boolean;
   trouble: ProgramTrouble = GOOD_PROGRAMS;
-  /** Programs that run, by the run of the daemon that has started them. */
+  /** Running programs with the run of the daemon that started them. */
   readonly #running = new Map<object, Life>();
 
-  /** `effect`: what a program that works has done; false: it says no. */
+  /** `effect`: applies a successful program; false: the program fails. */
   constructor(scene: Scene, effect: (run: ProgramRun) => boolean) {
     this.#scene = scene;
     this.#effect = effect;
   }
 
-  /** Programs, but for probes, that a daemon waits for. */
+  /** The number of programs, without probes, whose daemon waits for them. */
   get running(): number {
     return [...this.#running.values()].filter(({ alive }) => alive).length;
   }
@@ -71,7 +71,7 @@ export class Programs {
     const hasEffect = !(isHanging || isFailing) || dice.chance(0.5);
     let isOver = false;
     const runs = {};
-    // Probes never end, and a program that hangs when its daemon is killed is nobody's.
+    // Probes go on for ever, and a program whose daemon was killed has no owner.
     if (event !== 'probe') this.#running.set(runs, life);
     const finish = (reason: string | undefined) => {
       if (isOver) return;

@@ -11,10 +11,10 @@ const {
   SIMULATION_SHRINK: shrinks,
 } = process.env;
 
-/** Is there only for a seed that somebody gives: without one nothing is skipped. */
+/** Exists only if a seed is given, so that nothing is reported as skipped otherwise. */
 const given = seed === undefined ? undefined : describe;
 
-given?.('the world of SIMULATION_SEED', () => {
+given?.('The world of SIMULATION_SEED', () => {
   it('keeps its invariants', { timeout: 3_600_000 }, async () => {
     const whole = planOf(Number(seed), Number(minutes));
     const kept = new Set(keep?.split(',').map(Number));
@@ -30,8 +30,8 @@ given?.('the world of SIMULATION_SEED', () => {
   });
 });
 
-describe('a replay', () => {
-  it('of a seed is the same to the last step', { timeout: 120_000 }, async () => {
+describe('A replay', () => {
+  it('of a seed takes the same steps', { timeout: 120_000 }, async () => {
     const once = await run(planOf(7, 2), { fidelity: 'plain' });
     const again = await run(planOf(7, 2), { fidelity: 'plain' });
     expect([again.hash, again.steps]).toEqual([once.hash, once.steps]);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { NodeMachine } from './machines.js';
 import type { World } from './world.js';
 
-/** Timers of a daemon that has nothing to do but its sessions. */
+/** The largest number of timers of a daemon at rest. */
 const TIMERS_AT_REST = 24;
 
 type Break = (invariant: string, detail: string) => void;
@@ -16,7 +16,7 @@ interface Status {
   readonly hooks?: readonly unknown[];
 }
 
-/** Counts equal what they count. For any time when no commit is under way. */
+/** Counts equal what they count. Must be called while no commit is pending. */
 export async function checkCounts(world: World, broken: Break): Promise<void> {
   const { store } = world;
   const agents = await store.engine.run('listHomeAgents', {});
@@ -41,7 +41,10 @@ export async function checkCounts(world: World, broken: Break): Promise<void> {
   }
 }
 
-/** What holds when links and machines have been well for the stated time: everybody is in, and nothing is left over. */
+/**
+ * What must hold once links and machines were well for the stated time: every node has a session and nothing is left
+ * over.
+ */
 export async function checkRest(world: World, broken: Break): Promise<void> {
   await checkCounts(world, broken);
   const { items: leases } = await world.store.engine.run('listLeases', {});
@@ -50,7 +53,7 @@ export async function checkRest(world: World, broken: Break): Promise<void> {
   const left = (detail: string) => broken('at rest nothing is left over', detail);
   if (leases.length !== world.nodes.length) left(`${leases.length} leases for ${world.nodes.length} nodes`);
   if (sessions.length !== world.nodes.length) left(`${sessions.length} sessions for ${world.nodes.length} nodes`);
-  // A server that has ended before its hooks were run does not run them later: `down` of a lease that was given back is lost.
+  // A server that ended before its hooks ran does not run them later, so the `down` of a released lease is lost.
   const hasLostHooks = world.servers.some(({ starts }) => starts > 1);
   for (const [homeAddress, { nai }] of hasLostHooks ? [] : world.effects.homeAddresses) {
     if (!leases.some((lease) => lease.homeAddress === homeAddress && lease.nai === nai))
@@ -106,7 +109,7 @@ async function sessionsOfPaas(world: World): Promise<Map<string, readonly PaaSes
   return all;
 }
 
-/** An enforcement point admits exactly the authorised. */
+/** An enforcement point admits exactly the authorized sessions. */
 function checkEnforcement(world: World, paas: ReadonlyMap<string, readonly PaaSession[]>, broken: Break): void {
   for (const [machine, sessions] of paas) {
     const admitted = world.effects.admitted.get(machine) ?? new Map<string, string>();

@@ -6,21 +6,21 @@ import { checkCounts, checkRest } from './rest.js';
 import type { SharedStore } from './shared-store.js';
 import { World } from './world.js';
 
-/** How often counts are compared with what they count, in milliseconds. */
+/** How often counts are checked, in milliseconds. */
 const COUNTED_EVERY = 60_000;
 
-/** The last part of the rest, in milliseconds: no session may end there. */
+/** The last part of the rest, in milliseconds, in which no session may end. */
 const STILL = 120_000;
 
-/** How often a world at rest is looked at until it is found so, and how long after the last look, in milliseconds. */
+/** How often a world at rest is checked until it passes, and the time between checks in milliseconds. */
 const LOOKS = 4;
 const LOOK_AGAIN = 3_700;
 
 export interface RunOptions {
   readonly fidelity: 'tls' | 'plain';
-  /** In place of the store, of which a test wants something wrong. */
+  /** Replaces the store by a faulty one. */
   readonly openStore?: typeof SharedStore.open;
-  /** Changes a world that has just begun. */
+  /** Changes a world after its start. */
   readonly meddle?: (world: World) => void;
 }
 
@@ -35,7 +35,9 @@ export interface RunResult {
   readonly ladder: () => string;
 }
 
-/** Makes a world, does to it what the plan says, lets it rest, and checks it all the time. It ends with the first invariant that breaks. */
+/**
+ * Runs a world through its plan and its rest, and checks the invariants at all times. It ends with the first violation.
+ */
 export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOptions): Promise<RunResult> {
   const world = new World(plan.seed, plan.options, fidelity);
   const invariants = new Invariants(world);
@@ -84,7 +86,7 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
   }
 }
 
-/** At any moment some node authenticates again: what is in the way of rest has to stay. */
+/** Some node re-authenticates at any time, so only what persists counts. */
 async function atRest(world: World, broken: (invariant: string, detail: string) => void): Promise<void> {
   let found: (readonly [invariant: string, detail: string])[] = [];
   for (let look = 0; look < LOOKS; look += 1) {
@@ -96,7 +98,7 @@ async function atRest(world: World, broken: (invariant: string, detail: string) 
   for (const [invariant, detail] of found) broken(invariant, detail);
 }
 
-/** What a person is told of a run that failed. */
+/** The report of a failed run. */
 export function report(plan: Plan, { broken, ladder: show }: RunResult, command: string): string {
   const [first] = broken;
   return [

@@ -1,15 +1,15 @@
 import type { Dice, Life, WorldClock } from './clock.js';
 import type { Trace } from './trace.js';
 
-/** What every part of a world has. */
+/** What every part of a world uses. */
 export interface Scene {
   readonly clock: WorldClock;
-  /** Of the links, connections, programs and the store; the plan has its own. */
+  /** For links, connections, programs and the store; the plan has its own. */
   readonly dice: Dice;
   readonly trace: Trace;
   /**
-   * Whether an effect of a process leaves it: a packet, a call, a program. The world may kill the process at any of them, and
-   * then neither this one nor a later one does.
+   * Whether an effect of a process takes place: a packet, a call or a program. The world may kill the process at any
+   * effect; then neither this nor a later one takes place.
    */
   leaves(life: Life): boolean;
 }

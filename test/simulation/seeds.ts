@@ -4,7 +4,7 @@ import { shrink } from './shrink.js';
 
 export type Fidelity = 'tls' | 'plain';
 
-/** What is left of a plan, as `SIMULATION_KEEP` has it: numbers of its events. */
+/** The event numbers of a reduced plan, in the format of `SIMULATION_KEEP`. */
 export function keptOf(all: readonly unknown[], kept: readonly unknown[]): string {
   return kept.map((event) => all.indexOf(event)).join(',');
 }
@@ -22,14 +22,14 @@ export interface Totals {
   worlds: number;
   bootstraps: number;
   reauthentications: number;
-  /** Hours of virtual time, and seconds of CPU. */
+  /** Hours of virtual time, and seconds of CPU time. */
   hours: number;
   cpu: number;
 }
 
 /**
- * Runs worlds, one seed after another, until so many bootstraps are done: complete authentications that gave a lease or
- * renewed it. Throws for the first broken invariant, with a ladder and the command that replays the seed.
+ * Runs worlds with consecutive seeds until this number of bootstraps is reached: completed authentications that
+ * assigned or renewed a lease. Throws for the first violation, with a ladder and the command that replays the seed.
  */
 export async function runSeeds(from: number, bootstraps: number, minutes: number, fidelity: Fidelity): Promise<Totals> {
   const totals: Totals = { worlds: 0, bootstraps: 0, reauthentications: 0, hours: 0, cpu: 0 };
@@ -49,7 +49,7 @@ export async function runSeeds(from: number, bootstraps: number, minutes: number
   return totals;
 }
 
-/** Runs one seed. Throws as `runSeeds`. */
+/** Runs one seed. Throws as `runSeeds` does. */
 async function runSeed(seed: number, minutes: number, fidelity: Fidelity): Promise<RunResult> {
   const plan = planOf(seed, minutes);
   const result = await run(plan, { fidelity });
@@ -57,7 +57,7 @@ async function runSeed(seed: number, minutes: number, fidelity: Fidelity): Promi
   return result;
 }
 
-/** The least plan that breaks the same invariant: its ladder, and the command that replays it. */
+/** The smallest plan that breaks the same invariant, with its ladder and the command that replays it. */
 export async function shrunk(plan: Plan, minutes: number, fidelity: Fidelity): Promise<string> {
   const [first] = (await run(plan, { fidelity })).broken;
   if (!first) return `seed ${plan.seed} breaks nothing`;

@@ -10,26 +10,26 @@ import type { Scene } from './scene.js';
 
 export type StoreCondition = 'well' | 'slow' | 'full' | 'down';
 
-/** Milliseconds between a call, its commit and its answer, at most. */
+/** Longest time between a call and its commit, and between commit and answer, in milliseconds. */
 const DELAYS: Readonly<Record<StoreCondition, number>> = { well: 2, slow: 4_000, full: 20, down: 200 };
 
-/** What has been committed, before anybody is told. */
+/** An operation that was committed but not answered yet. */
 export interface Committed {
   readonly operation: OperationName;
   readonly given: unknown;
   readonly result: unknown;
 }
 
-/** The one database of a world, and the ports of its AAA servers. */
+/** The database of a world and the ports of its AAA servers. */
 export class SharedStore {
   readonly engine: StorePort;
   readonly #scene: Scene;
   readonly #onCommit: (commit: Committed) => void;
   condition: StoreCondition = 'well';
-  /** What a test wants to be wrong: with what is committed, and with what the caller is told of it. */
+  /** Faults of a test: in what is committed, and in what the caller is told. */
   wrongCommit: (commit: Committed) => unknown = ({ result }) => result;
   wrongAnswer: (commit: Committed) => unknown = ({ result }) => result;
-  /** Calls so far. */
+  /** The number of calls so far. */
   calls = 0;
 
   private constructor(scene: Scene, engine: StorePort, onCommit: (commit: Committed) => void) {
@@ -41,17 +41,17 @@ export class SharedStore {
   static async open(scene: Scene, host: Host, onCommit: (commit: Committed) => void): Promise<SharedStore> {
     const backend = await SqliteBackend.open(':memory:', 'server');
     const engine = await StoreEngine.open(backend, host);
-    // Modules that it loads when it needs them take turns of the event loop that no world counts.
+    // Loads modules now, because that takes turns of the event loop that are not counted as activity.
     await engine.administer('listHomeAgents', {}, 'world');
     return new SharedStore(scene, engine, onCommit);
   }
 
-  /** The store as one run of a server has it. */
+  /** The store as one run of a server uses it. */
   portOf(life: Life, events: StoreEvents): StorePort {
     return new Port(this, this.#scene, life, events);
   }
 
-  /** Runs an operation; what it did is known to the world before it is to its caller. */
+  /** Runs an operation; the world learns of its result before the caller. */
   async run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
     const done = { operation, given, result: await this.engine.run(operation, given, who) };
     const committed = { ...done, result: this.wrongCommit(done) };
@@ -79,7 +79,7 @@ export class SharedStore {
   }
 }
 
-/** One server's way to the store: it takes time, and a dead server hears nothing. */
+/** One server's port of the store. Calls take time, and an ended server receives no answer. */
 class Port implements StorePort {
   readonly #store: SharedStore;
   readonly #scene: Scene;

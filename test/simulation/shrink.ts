@@ -5,8 +5,8 @@ import type { Plan } from './plan.js';
 export type Try = (plan: Plan) => Promise<Broken | undefined>;
 
 /**
- * Leaves out events, first many at once and then one after another, while the same invariant still breaks. Resolves with what
- * is left, of which no single event can be left out. `tries`: how often the plan is run at most.
+ * Removes events, first many at once and then one by one, while the same invariant still breaks. Resolves with a plan
+ * from which no single event can be removed. `tries`: the largest number of runs.
  */
 export async function shrink(plan: Plan, invariant: string, attempt: Try, tries = 200): Promise<Plan> {
   let best = plan;

@@ -36,15 +36,15 @@ async function run({
   let answer = await conversation.handle(new Uint8Array(0));
   for (;;) {
     peer.receive(answer.packet ?? new Uint8Array(0));
-    // Answered before `receive` returned.
+    // The peer answered before `receive` returned.
     const last = events.at(-1);
     if (last?.type !== 'response' || answer.type !== 'request') return { answer, events };
     answer = await conversation.handle(last.packet);
   }
 }
 
-describe('the engine in place of TLS', () => {
-  it('gives both ends the same keys and the server the names', async () => {
+describe('The stand-in EAP engine', () => {
+  it('derives the same keys at both ends and passes the names to the server', async () => {
     const { answer, events } = await run();
     const keys = events.find((event) => event.type === 'keys');
     if (answer.type !== 'success' || !keys) throw new Error(JSON.stringify(answer));
@@ -71,7 +71,7 @@ describe('the engine in place of TLS', () => {
     expect(elsewhere.events.at(-1)).toMatchObject({ type: 'failed', reason: 'server-name' });
   });
 
-  it('refuses a revoked certificate after a reload, and shows it to the search for sessions', async () => {
+  it('refuses a revoked certificate after a reload, and shows it in the CRL in force', async () => {
     const host = new VirtualHost();
     const engine = new StandInServer({ authority, name: SERVER, host });
     const certificate = authority.issue([NAI]);

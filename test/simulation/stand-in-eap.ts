@@ -21,8 +21,8 @@ import type {
 import type { Host } from '../../src/runtime/system/host.js';
 
 /*
- * An engine in place of TLS, for runs of very many bootstraps: flights as with TLS 1.3, keys by HMAC from a secret of the
- * CA that both ends know, and answers before the call returns. It is no protection against anybody.
+ * An engine in place of TLS, for runs of very many bootstraps: flights as in TLS 1.3, keys by HMAC from a secret of the
+ * CA that both ends know, and answers before the call returns. It gives no security.
  *
  *     peer                                server
  *     HELLO nonce                   ->
@@ -40,7 +40,7 @@ const OPAQUE_RECORD = 23;
 const VERSION = 'TLSv1.3';
 
 export interface StandInCertificate {
-  /** Names as VerifiedPeer.peerIds has them. */
+  /** Names as in VerifiedPeer.peerIds. */
   readonly names: readonly string[];
   readonly serial: string;
   /** Milliseconds since 1970, UTC. */
@@ -48,12 +48,12 @@ export interface StandInCertificate {
   readonly notAfter: number;
 }
 
-/** A CA: issues certificates, revokes them, and knows the secret that all proofs are made with. */
+/** A CA that issues and revokes certificates and has the secret for all proofs. */
 export class StandInAuthority {
   readonly id: string;
   readonly #secret: Uint8Array;
   #last = 0;
-  /** Serial numbers; a set of its own for each CRL. */
+  /** Serial numbers; each CRL is a new set. */
   revoked: ReadonlySet<string> = new Set();
 
   constructor(secret: Uint8Array) {
@@ -66,7 +66,7 @@ export class StandInAuthority {
     return { names, serial: this.#last.toString(16), notBefore, notAfter };
   }
 
-  /** A new CRL; servers take it when they reload. */
+  /** Issues a new CRL, which servers load when they reload. */
   revoke(serial: string): void {
     this.revoked = new Set([...this.revoked, serial]);
   }
@@ -75,7 +75,7 @@ export class StandInAuthority {
     return this.#mac('sha256', what, parts);
   }
 
-  /** The receiver takes the keys over. */
+  /** The caller owns the keys. */
   keys(nonces: Uint8Array): EapKeys {
     const key = (what: string) => Secret.take(this.#mac('sha512', what, [nonces]));
     const sessionId = concat(Uint8Array.of(13), this.#mac('sha512', 'session', [nonces]));
@@ -89,13 +89,13 @@ export class StandInAuthority {
   }
 }
 
-/** Flights are TLS records, so that the server's look for certificates passes over them. */
+/** Flights are TLS records, so that the server's search for certificates skips them. */
 function record(kind: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const body = concat(Uint8Array.of(kind), ...parts);
   return new Writer(body.length + 5).u8(OPAQUE_RECORD).u16(0x0303).u16(body.length).bytes(body).finish();
 }
 
-/** What follows the kind in a record of this kind; undefined for any other. */
+/** The content of a record of this kind; undefined for any other. */
 function bodyOf(flight: Uint8Array, kind: number): Reader | undefined {
   return flight[0] === OPAQUE_RECORD && flight[5] === kind ? new Reader(flight.slice(6)) : undefined;
 }
@@ -105,9 +105,9 @@ const decode = (octets: Uint8Array) => JSON.parse(new TextDecoder().decode(octet
 
 export interface StandInPeerOptions {
   readonly authority: StandInAuthority;
-  /** Taken anew for each run. */
+  /** Called for each run. */
   readonly certificate: () => StandInCertificate;
-  /** The server has to have this name, or one below it. */
+  /** The server must have this name or one below it. */
   readonly serverName: string;
   readonly host: Host;
 }
@@ -148,7 +148,7 @@ class StandInPeerHandshake implements PeerHandshake {
   }
 
   destroy(): void {
-    // Nothing is held.
+    // Nothing to release.
   }
 
   #answer(flight: Uint8Array): PeerEngineAnswer {
@@ -192,7 +192,7 @@ export interface StandInServerOptions {
   readonly host: Host;
 }
 
-/** `O`: whatever EapServer hands on. */
+/** `O`: passed on by EapServer. */
 export class StandInServer<O> implements ServerEngine<O> {
   readonly #options: StandInServerOptions;
   #revoked: ReadonlySet<string>;
@@ -215,7 +215,7 @@ export class StandInServer<O> implements ServerEngine<O> {
     return new StandInServerHandshake(this.#options, () => this.#revoked);
   }
 
-  /** Takes the newest CRL. */
+  /** Loads the newest CRL. */
   reload(): void {
     this.#revoked = this.#options.authority.revoked;
   }
@@ -247,7 +247,7 @@ class StandInServerHandshake implements ServerHandshake {
   }
 
   destroy(): void {
-    // Nothing is held.
+    // Nothing to release.
   }
 
   #answer(flight: Uint8Array): ServerEngineAnswer {

@@ -21,7 +21,7 @@ export class StandInMaterial {
     return issued;
   }
 
-  /** These and no others. */
+  /** Revokes exactly these certificates. */
   revokeOnly(certificates: readonly StandInCertificate[]): void {
     this.authority.revoked = new Set(certificates.map(({ serial }) => serial));
   }

@@ -1,30 +1,30 @@
 import type { WorldClock } from './clock.js';
 
-/** One line of a ladder: what goes from one host to another, or what happens at one. */
+/** One line of a ladder: a transmission between two hosts, or an event at one. */
 export interface Step {
   readonly at: number;
   readonly from: string;
-  /** The same host: it happens there. */
+  /** The same host: an event there. */
   readonly to: string;
   readonly text: string | (() => string);
 }
 
-/** Steps that are kept for a ladder; the oldest go first. */
+/** Steps kept for a ladder; the oldest are dropped. */
 const MAX_STEPS = 4_000;
 
-/** What has happened in a world: the last steps, and a hash over all of them. */
+/** The last steps of a world, and a hash over all of them. */
 export class Trace {
   readonly #clock: WorldClock;
   readonly #steps: Step[] = [];
   #hash = 0x811c9dc5;
-  /** All of them. */
+  /** The number of all steps. */
   count = 0;
 
   constructor(clock: WorldClock) {
     this.#clock = clock;
   }
 
-  /** `kind` and `size` go into the hash; `text` is made when somebody reads it. */
+  /** `kind` and `size` are hashed; `text` is evaluated when it is read. */
   note(from: string, to: string, kind: string, size: number, text: string | (() => string) = kind): void {
     this.count += 1;
     this.#mix(Math.round(this.#clock.now * 1_000) ^ size);
@@ -33,7 +33,7 @@ export class Trace {
     if (this.#steps.length >= 2 * MAX_STEPS) this.#steps.splice(0, MAX_STEPS);
   }
 
-  /** Two worlds of one seed have the same. */
+  /** Equal for two worlds of one seed. */
   get hash(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }

@@ -15,17 +15,17 @@ import { type Committed, SharedStore } from './shared-store.js';
 import { StandInMaterial } from './stand-in.js';
 import { Trace } from './trace.js';
 
-/** Memory where there is some: a world writes small files. */
+/** A memory file system if there is one, since a world writes small files. */
 const SCRATCH = process.platform === 'linux' ? '/dev/shm' : tmpdir();
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
-/** What watches a world. */
+/** An observer of a world. */
 export interface Watcher {
-  /** After each event, when the world is quiet. */
+  /** Called after each event, when the world is quiet. */
   step(): void;
   committed(commit: Committed): void;
-  /** A Diameter message leaves a process. */
+  /** Called when a Diameter message leaves a process. */
   diameter(from: string, octets: Uint8Array): void;
   logged(line: LogLine): void;
 }
@@ -47,7 +47,7 @@ export class World {
   /** In a world without TLS. */
   readonly material: StandInMaterial | undefined;
   readonly #watchers: Watcher[] = [];
-  /** Effects that a process may still have before it is killed. */
+  /** The number of effects that a process may still have before it is killed. */
   readonly #doomed = new Map<Life, { left: number; readonly end: () => void }>();
   nodes: readonly NodeMachine[] = [];
   paas: readonly PaaMachine[] = [];
@@ -91,7 +91,7 @@ export class World {
     this.#watchers.push(watcher);
   }
 
-  /** Opens the store with its subscribers and home agents, and starts everything. */
+  /** Opens the store with its subscribers and home agents, and starts all daemons. */
   async start(openStore: typeof SharedStore.open = SharedStore.open): Promise<void> {
     const { nodes, paas, servers, homeAgents } = this.options;
     const material = this.material ?? (await this.#writeCredentials());
@@ -137,28 +137,28 @@ export class World {
     return [...this.servers, ...this.paas, ...this.nodes];
   }
 
-  /** Lets so many milliseconds pass. */
+  /** Advances time. */
   pass(milliseconds: number): Promise<void> {
     return this.clock.run(this.clock.now + milliseconds, () => this.#step());
   }
 
-  /** Waits for something that needs the world to go on. */
+  /** Resolves with a promise that needs time to advance. */
   complete<T>(promise: Promise<T>): Promise<T> {
     return this.clock.complete(promise, () => this.#step());
   }
 
-  /** Kills a machine's process before the effect after so many more. */
+  /** Kills a machine's process before its effect after this number of others. */
   doom(machine: NodeMachine | PaaMachine | ServerMachine, effects: number, isSilent: boolean): void {
     const { life } = machine;
     if (life?.alive) this.#doomed.set(life, { left: effects, end: () => machine.kill(isSilent) });
   }
 
-  /** It is not killed any more, if it is not dead yet. */
+  /** Cancels `doom` if the process still runs. */
   spare({ life }: NodeMachine | PaaMachine | ServerMachine): void {
     if (life) this.#doomed.delete(life);
   }
 
-  /** Everything is gone at once. */
+  /** Ends everything at once. */
   destroy(): void {
     for (const { life } of this.machines) life?.end();
     rmSync(this.folder, { recursive: true, force: true });
