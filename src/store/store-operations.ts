@@ -1,18 +1,15 @@
 import { toHex } from '../protocol/bytes/octets.js';
+import { TICKET_KEY } from '../runtime/tls/session-tickets.js';
 import { page, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 
-import type { AuditEntry, Page, StoreStatistics, TicketKey } from './records.js';
-import { MAX_PAGE } from './records.js';
+import { type AuditEntry, type Page, type StoreStatistics, type TicketKey, MAX_PAGE } from './records.js';
 import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
 
 import { freshSecret } from './secret.js';
 import { CLOCKS_APART } from './store-clock.js';
 
-/** Size of a ticket key in octets: name, HMAC key and AES key in Node's format. */
-const TICKET_KEY = 48;
-
-/** Operations on the store as a whole. */
+/** The store itself. */
 export const storeOperations = {
   statistics: administrative({
     kind: 'read',

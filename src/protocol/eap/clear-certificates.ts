@@ -1,13 +1,7 @@
 import { DecodeError } from '../bytes/decode-error.js';
 import { concat } from '../bytes/octets.js';
 import { Reader } from '../bytes/reader.js';
-
-/** ContentType change_cipher_spec, RFC 5246 6.2.1. */
-const CHANGE_CIPHER_SPEC = 20;
-const HANDSHAKE = 22;
-
-/** HandshakeType certificate, RFC 5246 7.4. */
-const CERTIFICATE = 11;
+import { CONTENT_TYPE, HANDSHAKE_TYPE } from './tls-numbers.js';
 
 /**
  * The certificates (DER, leaf first) that a client's flight contains in clear. TLS up to 1.2 sends them in clear (RFC
@@ -20,7 +14,7 @@ export function clearCertificates(flight: Uint8Array, first: boolean): Uint8Arra
   while (reader.remaining > 0) {
     const type = reader.u8();
     reader.block(reader.u24(), (body) => {
-      if (type === CERTIFICATE) found.push(...certificatesOf(body));
+      if (type === HANDSHAKE_TYPE.CERTIFICATE) found.push(...certificatesOf(body));
       else body.rest();
     });
   }
@@ -36,8 +30,8 @@ function handshakeOf(flight: Uint8Array, first: boolean): Uint8Array {
     reader.u16();
     const fragment = reader.bytes(reader.u16());
     // RFC 8446 D.4: a ChangeCipherSpec at the start exists only for middleboxes and has no effect.
-    if (type === CHANGE_CIPHER_SPEC && !(first && parts.length === 0)) break;
-    if (type === HANDSHAKE) parts.push(fragment);
+    if (type === CONTENT_TYPE.CHANGE_CIPHER_SPEC && !(first && parts.length === 0)) break;
+    if (type === CONTENT_TYPE.HANDSHAKE) parts.push(fragment);
   }
   return concat(...parts);
 }

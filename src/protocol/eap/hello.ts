@@ -1,12 +1,10 @@
 import { DecodeError } from '../bytes/decode-error.js';
 import { concat } from '../bytes/octets.js';
 import { Reader } from '../bytes/reader.js';
+import { CONTENT_TYPE, HANDSHAKE_TYPE } from './tls-numbers.js';
 
 /** extended_master_secret, RFC 7627 5.1. */
 export const EXTENDED_MASTER_SECRET = 23;
-
-const HANDSHAKE_RECORD = 22;
-const SERVER_HELLO = 2;
 
 /**
  * The extension types in the ServerHello at the start of a flight (RFC 5246 7.4.1.3, RFC 8446 4.1.3). Undefined if the
@@ -19,10 +17,10 @@ const SERVER_HELLO = 2;
 export function serverHelloExtensions(flight: Uint8Array): ReadonlySet<number> | undefined {
   try {
     const reader = new Reader(flight);
-    if (reader.u8() !== HANDSHAKE_RECORD) return undefined;
+    if (reader.u8() !== CONTENT_TYPE.HANDSHAKE) return undefined;
     reader.u16();
     const record = new Reader(reader.bytes(reader.u16()));
-    if (record.u8() !== SERVER_HELLO) return undefined;
+    if (record.u8() !== HANDSHAKE_TYPE.SERVER_HELLO) return undefined;
     const length = record.u24();
     return readExtensions(new Reader(record.bytes(length)));
   } catch (error) {
@@ -49,8 +47,9 @@ function readExtensions(hello: Reader): ReadonlySet<number> {
 
 /** The random of a ClientHello or ServerHello at the start of a flight (RFC 5246 7.4.1); undefined if there is none. */
 export function helloRandom(flight: Uint8Array): Uint8Array | undefined {
-  const isHello = flight[0] === HANDSHAKE_RECORD && (flight[5] === 1 || flight[5] === SERVER_HELLO);
-  return isHello && flight.length >= 43 ? flight.slice(11, 43) : undefined;
+  const { CLIENT_HELLO, SERVER_HELLO } = HANDSHAKE_TYPE;
+  const isHello = flight[5] === CLIENT_HELLO || flight[5] === SERVER_HELLO;
+  return isHello && flight[0] === CONTENT_TYPE.HANDSHAKE && flight.length >= 43 ? flight.slice(11, 43) : undefined;
 }
 
 /** Data from the ClientHello and ServerHello of a handshake that the TLS engine does not expose. */

@@ -3,10 +3,8 @@ import { tooMuchEffort } from '../x509/effort.js';
 import { clearCertificates } from './clear-certificates.js';
 import { type EapKeys, wipeKeys } from './keys.js';
 import type { Refusal } from './refusal.js';
+import { CONTENT_TYPE } from './tls-numbers.js';
 import type { VerifiedPeer } from './verified-peer.js';
-
-/** ContentType of an alert, RFC 8446 5.1. */
-const ALERT_RECORD = 21;
 
 /** RFC 9190 2.5: the protected success indication, one octet of application data. TLS 1.2 has none (RFC 5216). */
 export const PROTECTED_SUCCESS: Uint8Array = Uint8Array.of(0);
@@ -110,7 +108,7 @@ export class TlsAuthenticator<G> {
     const state = this.#state;
     // RFC 9190 2.1.1, RFC 5216 2.1.1: the empty Response to the last flight, or an alert.
     if (state.name === 'COMMITTED') {
-      if (flight[0] === ALERT_RECORD) return this.#refuse('tls-alert', 'alert after the handshake');
+      if (flight[0] === CONTENT_TYPE.ALERT) return this.#refuse('tls-alert', 'alert after the handshake');
       if (flight.length > 0 || !complete) return this.#refuse('protocol', 'data after the handshake');
       return this.#accept(state.accepted);
     }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseAddress } from '../../protocol/bytes/address.js';
+import { DEFAULT_VENDOR_ID } from '../../protocol/bytes/assigned-numbers.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
 import { INTEGRITY, PRF } from '../../protocol/pana/wire/algorithms.js';
 import { DEFAULT_POLICY } from '../tls/certificates/policy.js';
@@ -114,11 +115,14 @@ export const control = (name: string) =>
       .describe('address:port for /metrics and /healthz over TCP'),
   });
 
-/** The enterprise number for documentation, used unless configured. */
-const VENDOR_ID = 32473;
-
 export const vendorId = () =>
-  z.number().int().min(1).max(0xffff_ffff).default(VENDOR_ID).describe('enterprise number of the mobility AVPs');
+  z
+    .number()
+    .int()
+    .min(1)
+    .max(0xffff_ffff)
+    .default(DEFAULT_VENDOR_ID)
+    .describe('enterprise number of the mobility AVPs');
 
 export const hooks = (stateDir: string) => ({
   'state-dir': z.string().min(1).default(stateDir).describe('folder that hooks write to (MIP6_STATE_DIR)'),

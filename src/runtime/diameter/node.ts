@@ -11,7 +11,6 @@ import { NodeMachine } from '../../protocol/diameter/node/node.js';
 import type { Route } from '../../protocol/diameter/node/routing.js';
 import type { ConnectionId } from '../../protocol/diameter/peer/alphabet.js';
 import type { PeerCapabilities } from '../../protocol/diameter/peer/capabilities.js';
-import { SessionIds } from '../../protocol/diameter/peer/identifiers.js';
 import type { Origin } from '../../protocol/diameter/wire/answers.js';
 import type { DiameterMessage, Salvage } from '../../protocol/diameter/wire/codec.js';
 import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
@@ -78,7 +77,6 @@ export class DiameterNode {
   readonly #guard: Guard;
   readonly #machine: NodeMachine;
   readonly #driver: Driver<NodeInput, NodeOutput>;
-  readonly #sessionIds: SessionIds;
   readonly #listeners: TransportListener[] = [];
   readonly #connections = new Map<ConnectionId, DiameterConnection>();
   /** Incoming connections whose TLS handshake is not complete, each with the function that closes it. */
@@ -97,7 +95,6 @@ export class DiameterNode {
     this.#guard = options.guard ?? unguarded;
     this.originStateId = options.originStateId ?? Math.floor(host.wall() / 1000);
     this.grammarian = new Grammarian(new Dictionary(options.ownVendor));
-    this.#sessionIds = new SessionIds(options.origin.host, this.originStateId);
     const addresses = options.listen.map(({ address }) => address);
     const config = { ...options, originStateId: this.originStateId, addresses };
     this.#machine = new NodeMachine(config, this.grammarian, host.random(32), host.wall() / 1000);
@@ -159,11 +156,6 @@ export class DiameterNode {
     this.#driver.feed({ type: 'configure', peers, routes });
   }
 
-  /** Returns a globally and eternally unique Session-Id (RFC 6733 8.8). */
-  newSessionId(): string {
-    return this.#sessionIds.next(Buffer.from(this.#host.random(4)).toString('hex'));
-  }
-
   /** The state of each peer, for status output. */
   status() {
     return this.#machine.status();
@@ -172,11 +164,6 @@ export class DiameterNode {
   /** What a peer announced in its CER or CEA. Undefined: the peer is not connected. */
   capabilitiesOf(host: string): PeerCapabilities | undefined {
     return this.#machine.capabilitiesOf(host);
-  }
-
-  /** The peers to which a request for a realm may be sent. */
-  routesTo(realm: string): readonly string[] {
-    return this.#machine.routesTo(realm);
   }
 
   // ------------------------------------------------------------------------------------------------------ outputs

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { DEFAULT_VENDOR_ID } from '../../protocol/pana/wire/dictionary.js';
+import { DEFAULT_VENDOR_ID } from '../../protocol/bytes/assigned-numbers.js';
 
 export const describeDecode = 'Decode PANA and Diameter messages from hexadecimal text or a capture file';
 

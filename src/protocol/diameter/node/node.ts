@@ -1,11 +1,11 @@
 import { DeadlineQueue } from '../../bytes/deadline-queue.js';
 import { Drbg } from '../../bytes/drbg.js';
 import { xorshift } from '../../bytes/xorshift.js';
-import { type ConnectionId, DISCONNECT_CAUSE, type PeerInput, type PeerOutput } from '../peer/alphabet.js';
+import type { ConnectionId, PeerInput, PeerOutput } from '../peer/alphabet.js';
 import type { PeerCapabilities } from '../peer/capabilities.js';
 import { EndToEndIdentifiers } from '../peer/identifiers.js';
 import { FLAG } from '../wire/codec.js';
-import { APPLICATION } from '../wire/commands.js';
+import { DISCONNECT_CAUSE } from '../wire/dictionary.js';
 import type { Grammarian } from '../wire/grammar.js';
 import { wipeKeys } from '../wire/keys.js';
 import type { Ends, NodeConfig, NodeInput, NodeOutput, NodePeer, NodePeerStatus } from './alphabet.js';
@@ -30,7 +30,6 @@ type State =
 
 /** A Diameter node that is not an agent (RFC 6733): its peers, connections, requests and answers. */
 export class NodeMachine {
-  readonly #config: NodeConfig;
   readonly #unit: () => number;
   readonly #factory: PeerFactory;
   /** Peers by DiameterIdentity in lower case. */
@@ -52,7 +51,6 @@ export class NodeMachine {
    * restarts.
    */
   constructor(config: NodeConfig, grammarian: Grammarian, seed: Uint8Array, wall: number) {
-    this.#config = config;
     const drbg = new Drbg(seed);
     this.#unit = xorshift(drbg.u32());
     const identifiers = new EndToEndIdentifiers(wall, drbg.u32());
@@ -83,12 +81,6 @@ export class NodeMachine {
   /** Capabilities of a peer; undefined: it is not connected. */
   capabilitiesOf(host: string): PeerCapabilities | undefined {
     return this.#entries.get(host.toLowerCase())?.capabilities;
-  }
-
-  /** Peers to which a request for any server of a realm may be sent, in order of preference. */
-  routesTo(realm: string): readonly string[] {
-    const [application = APPLICATION.COMMON] = this.#config.applications;
-    return this.#routes.candidates({ realm, host: undefined }, application).map(({ host }) => host);
   }
 
   handle(input: NodeInput, now: number): NodeOutput[] {

@@ -2,8 +2,6 @@ import type { DiameterMessage } from '../wire/codec.js';
 import type { LocalCapabilities, PeerCapabilities } from './capabilities.js';
 import type { EndToEndIdentifiers } from './identifiers.js';
 
-export const DISCONNECT_CAUSE = { REBOOTING: 0, BUSY: 1, DO_NOT_WANT_TO_TALK_TO_YOU: 2 } as const;
-
 export interface PeerConfig {
   /** The peer's DiameterIdentity. A peer with another one is refused. */
   readonly host: string;

@@ -1,3 +1,4 @@
+import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY } from '../../bytes/assigned-numbers.js';
 import type { DataFormat } from './formats.js';
 
 /** Names of AVPs that a group or command must, may, may repeatedly, and must not contain. All others are `*[AVP]`. */
@@ -70,6 +71,7 @@ function inverse<const T extends Readonly<Record<number, string>>>(names: T): In
 /** Values of Enumerated AVPs by name. */
 export const TERMINATION_CAUSE = inverse(NAMES.terminationCause);
 export const AUTH_REQUEST_TYPE = inverse(NAMES.authRequestType);
+export const DISCONNECT_CAUSE = inverse(NAMES.disconnectCause);
 
 /**
  * The AVPs that this project knows: RFC 6733 4.5; from RFC 7155 those that RFC 4072 3 names, because a NAS sends them
@@ -210,7 +212,7 @@ export const AVPS = {
   },
   'Service-Selection': { code: 493, type: 'UTF8String', m: false },
   'MIP6-Auth-Mode': { code: 494, type: 'Enumerated', m: false },
-  'Mobility-Capability': { code: 1001, vendorId: 32473, type: 'Unsigned32', m: false },
+  'Mobility-Capability': { code: MOBILITY_CAPABILITY, vendorId: DEFAULT_VENDOR_ID, type: 'Unsigned32', m: false },
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;
@@ -229,7 +231,7 @@ export class Dictionary {
   readonly #ownVendor: number;
 
   /** `ownVendor`: the enterprise number of this project's own AVPs. */
-  constructor(ownVendor: number = AVPS['Mobility-Capability'].vendorId) {
+  constructor(ownVendor: number = DEFAULT_VENDOR_ID) {
     this.#ownVendor = ownVendor;
     for (const name of Object.keys(AVPS) as AvpName[]) {
       const vendor = this.vendorOf(name) ?? 0;

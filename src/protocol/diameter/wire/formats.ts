@@ -1,3 +1,4 @@
+import { addressFamily, addressLength } from '../../bytes/assigned-numbers.js';
 import { DecodeError } from '../../bytes/decode-error.js';
 import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { Reader } from '../../bytes/reader.js';
@@ -49,9 +50,6 @@ export interface FormatValues {
   DiameterURI: string;
   Enumerated: number;
 }
-
-const FAMILY_IPV4 = 1;
-const FAMILY_IPV6 = 2;
 
 /** Seconds from 1900 to 1970. Era 1 starts in 2036, when the top bit becomes zero again (RFC 5905 6). */
 const NTP_TO_UNIX = 2_208_988_800;
@@ -109,7 +107,7 @@ function readNumber(format: NumberFormat, reader: Reader): number | bigint {
 function readAddress(data: Uint8Array, at: number): Uint8Array {
   const reader = new Reader(data, at);
   const family = reader.u16();
-  const wanted = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : undefined;
+  const wanted = addressLength(family);
   if (wanted === undefined) {
     if (isIpLength(data.length)) throw new DecodeError('bad-value', at, `an address of family ${family}`);
     return new Uint8Array(data);
@@ -188,5 +186,5 @@ export function encodeFormat(format: DataFormat, value: FormatValues[DataFormat]
 
 function encodeAddress(value: Uint8Array): Uint8Array {
   if (!isIpLength(value.length)) return value;
-  return Uint8Array.of(0, value.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6, ...value);
+  return Uint8Array.of(0, addressFamily(value), ...value);
 }

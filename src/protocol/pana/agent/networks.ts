@@ -1,9 +1,3 @@
-/**
- * Number of address bits that identify a network, that is, the range in which one party can have many addresses (RFC
- * 4291 2.5.4).
- */
-export const NETWORK_BITS = { v4: 24, v6: 64 } as const;
-
 const ZERO = 0x30;
 const NINE = 0x39;
 const DOT = 0x2e;
@@ -99,7 +93,7 @@ export function cutToNetwork(words: Uint32Array): void {
 
 const SCRATCH = new Uint32Array(5);
 
-/** The network of an address as a table key: its /64, or /24 for IPv4. */
+/** The network of an address as a table key: its /64, or /24 for IPv4, as in addressPath, but without an allocation. */
 export function networkOf(address: string): string {
   readAddressWords(address, SCRATCH);
   cutToNetwork(SCRATCH);

@@ -1,8 +1,6 @@
+import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY } from '../../bytes/assigned-numbers.js';
 import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from './codec.js';
-
-/** Enterprise number reserved for documentation (RFC 5612), used until an operator configures another. */
-export const DEFAULT_VENDOR_ID = 32473;
 
 type ValueType = 'OctetString' | 'Unsigned32' | 'UTF8String';
 
@@ -30,7 +28,7 @@ export const AVPS = {
   'Relayed-Message': { code: 11, type: 'OctetString', encryption: 'N' },
   'Encryption-Encap': { code: 12, type: 'OctetString', encryption: 'N' },
   'Encryption-Algorithm': { code: 13, type: 'Unsigned32', encryption: 'N' },
-  'Mobility-Capability': { code: 1001, type: 'Unsigned32', vendor: true, encryption: 'N' },
+  'Mobility-Capability': { code: MOBILITY_CAPABILITY, type: 'Unsigned32', vendor: true, encryption: 'N' },
   'MIP6-Home-Agent-Address': { code: 1002, type: 'OctetString', vendor: true, encryption: 'X' },
   'MIP6-Home-Address': { code: 1003, type: 'OctetString', vendor: true, encryption: 'X' },
   'MIP6-Home-Link-Prefix': { code: 1004, type: 'OctetString', vendor: true, encryption: 'X' },
@@ -48,7 +46,7 @@ export type AvpValue<N extends AvpName> = ValueOf<(typeof AVPS)[N]['type']>;
 /** PANA Result-Code, RFC 5191 8.7. */
 export const RESULT_CODE = { SUCCESS: 0, AUTHENTICATION_REJECTED: 1, AUTHORIZATION_REJECTED: 2 } as const;
 
-/** PANA Termination-Cause, RFC 5191 8.9. */
+/** PANA Termination-Cause, RFC 5191 8.9: a registry of its own, although the values are those of Diameter. */
 export const TERMINATION_CAUSE = { LOGOUT: 1, ADMINISTRATIVE: 4, SESSION_TIMEOUT: 8 } as const;
 
 /** Nonce length, RFC 5191 8.5. */

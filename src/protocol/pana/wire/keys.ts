@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { AddressOctets } from '../../bytes/address.js';
+import { addressFamily } from '../../bytes/assigned-numbers.js';
 import { concat, encodeUtf8, equalSecrets } from '../../bytes/octets.js';
 import type { Secret } from '../../bytes/secret.js';
 import { prfPlus } from '../../keys/prf-plus.js';
@@ -42,7 +43,7 @@ export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Secret {
 
 /**
  * PEMK = prf+(MSK, "IETF PEMK" | SID | KID | EPID), 64 octets (RFC 5807 3): the key of one PaC and one enforcement
- * point. EPID is the address family (1 IPv4, 2 IPv6) in two octets and the address. `prf`: PRF-Algorithm id.
+ * point. EPID is the address family in two octets and the address. `prf`: PRF-Algorithm id.
  */
 export function pemk(
   prf: number,
@@ -54,7 +55,7 @@ export function pemk(
   const algorithm = PRF_ALGORITHMS.get(prf);
   if (!algorithm) throw new RangeError(`PRF ${prf} is not implemented`);
   const u32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
-  const epid = concat(Uint8Array.of(0, enforcementPoint.length === 4 ? 1 : 2), enforcementPoint);
+  const epid = concat(Uint8Array.of(0, addressFamily(enforcementPoint)), enforcementPoint);
   return prfPlus(algorithm.hash, msk, concat(encodeUtf8('IETF PEMK'), u32(sessionId), u32(keyId), epid), 64);
 }
 

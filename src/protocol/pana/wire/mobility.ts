@@ -1,12 +1,9 @@
 import type { AddressOctets } from '../../bytes/address.js';
+import { addressFamily, addressLength } from '../../bytes/assigned-numbers.js';
 import { decodePrefix, encodePrefix, type MobilityAssignment } from '../../mip6/assignment.js';
 import { assignmentProblem } from '../../mip6/fitness.js';
 import type { PanaAvp } from './codec.js';
 import { makeAvp, type PanaValues } from './dictionary.js';
-
-/** Address family numbers assigned by IANA. */
-const IPV4 = 1;
-const IPV6 = 2;
 
 /** The AVPs in PAR[C] that carry an assignment to the PaC. */
 export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): PanaAvp[] {
@@ -52,16 +49,13 @@ export function readAssignment(values: PanaValues): MobilityAssignment | string 
 
 function encodeAddress(address: AddressOctets): Uint8Array {
   const out = new Uint8Array(2 + address.length);
-  out[1] = address.length === 4 ? IPV4 : IPV6;
+  out[1] = addressFamily(address);
   out.set(address, 2);
   return out;
 }
 
-/** Number of octets of an address, by address family. */
-const LENGTHS: Readonly<Record<number, number>> = { [IPV4]: 4, [IPV6]: 16 };
-
 function decodeAddress(octets: Uint8Array): AddressOctets | undefined {
   const [high = 0xff, low = 0xff] = octets;
   const address = octets.slice(2);
-  return address.length === LENGTHS[(high << 8) | low] ? address : undefined;
+  return address.length === addressLength((high << 8) | low) ? address : undefined;
 }

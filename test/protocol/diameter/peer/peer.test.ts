@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  DISCONNECT_CAUSE,
-  type PeerConfig,
-  type PeerInput,
-  type PeerOutput,
-} from '../../../../src/protocol/diameter/peer/alphabet.js';
+import type { PeerConfig, PeerInput, PeerOutput } from '../../../../src/protocol/diameter/peer/alphabet.js';
 import type { LocalCapabilities } from '../../../../src/protocol/diameter/peer/capabilities.js';
 import { EndToEndIdentifiers } from '../../../../src/protocol/diameter/peer/identifiers.js';
 import { Peer } from '../../../../src/protocol/diameter/peer/peer.js';
@@ -21,7 +16,7 @@ import {
   DWA,
   DWR,
 } from '../../../../src/protocol/diameter/wire/commands.js';
-import { AVPS, type AvpName, Dictionary } from '../../../../src/protocol/diameter/wire/dictionary.js';
+import { AVPS, type AvpName, DISCONNECT_CAUSE, Dictionary } from '../../../../src/protocol/diameter/wire/dictionary.js';
 import { type Content, Grammarian } from '../../../../src/protocol/diameter/wire/grammar.js';
 
 const grammarian = new Grammarian(new Dictionary());
