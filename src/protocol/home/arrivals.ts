@@ -1,12 +1,10 @@
+import { EAP_TYPE } from '../eap/codec.js';
 import type { Admission } from './admission.js';
 import type { AccessRequest, Denial, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation, Conversations } from './conversations.js';
 import type { EngineQueue } from './engine-queue.js';
 import { OriginStates } from './origin-states.js';
 import { reasonOf, type StepContext } from './step-context.js';
-
-/** EAP type Identity, which starts a conversation, RFC 3748 5.1. */
-const IDENTITY = 1;
 
 /** An access request without an answer so far. */
 export interface Exchange {
@@ -86,7 +84,7 @@ export class Arrivals {
     const { conversations, admission, engine } = this.#parts;
     const { request } = exchange;
     const { sessionId, packet } = request;
-    const begins = packet.length === 0 || packet[4] === IDENTITY;
+    const begins = packet.length === 0 || packet[4] === EAP_TYPE.IDENTITY;
     const open = conversations.get(sessionId);
     if (isOfOther(open, request) || !(open || begins)) return 'unknown-session';
     if (open && !begins) {

@@ -59,7 +59,7 @@ export class Home {
     this.#arrivals = new Arrivals(this.#context, config, parts);
     this.#authorization = new Authorizations(this.#context, config);
     this.#bootstrap = new Bootstrap(this.#context, config);
-    this.#sessions = new Sessions(this.#context, (sessionId) => this.#admission.ended(sessionId));
+    this.#sessions = new Sessions(this.#context, this.#admission);
   }
 
   /** Number of conversations. */

@@ -1,3 +1,4 @@
+import type { Admission } from './admission.js';
 import type { Demand, HomeAnswer, HomeInput, Stored, TerminationRequest, Token, Told } from './alphabet.js';
 import type { Lease, Session } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
@@ -30,12 +31,12 @@ export type SessionQuestion =
 export class Sessions {
   readonly #context: StepContext<SessionQuestion>;
   readonly #told = new Map<Token, Telling>();
-  readonly #onEnded: (sessionId: string) => void;
+  /** It is told that a session is no longer valid, before the store has confirmed it. */
+  readonly #admission: Pick<Admission, 'ended'>;
 
-  /** `onEnded`: called when the session is no longer valid, before the store has confirmed it. */
-  constructor(context: StepContext<SessionQuestion>, onEnded: (sessionId: string) => void) {
+  constructor(context: StepContext<SessionQuestion>, admission: Pick<Admission, 'ended'>) {
     this.#context = context;
-    this.#onEnded = onEnded;
+    this.#admission = admission;
   }
 
   /** Handles the end of a session that its NAS reports (RFC 6733 8.4). The answer follows after the store's. */
@@ -57,7 +58,7 @@ export class Sessions {
       this.#context.say({ name: 'foreignTermination', sessionId, origin });
       return { type: 'denied', because: 'unknown-session' };
     }
-    this.#onEnded(sessionId);
+    this.#admission.ended(sessionId);
     this.#context.put({ type: 'forgetKeys', sessionId });
     this.#context.say({ name: 'sessionEnded', sessionId, cause, known });
     if (released) this.#release(released, 'session ended');
@@ -128,7 +129,7 @@ export class Sessions {
   }
 
   #end({ sessionId }: Session, reason: string, ending: Ending): void {
-    this.#onEnded(sessionId);
+    this.#admission.ended(sessionId);
     this.#context.put({ type: 'forgetKeys', sessionId });
     this.#context.ask({ operation: 'endSession', given: { sessionId } }, { of: 'ending', reason, ending });
   }
