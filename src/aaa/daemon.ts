@@ -14,6 +14,7 @@ import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
 import type { Host } from '../runtime/system/host.js';
+import { Inbox } from '../runtime/system/inbox.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { StorePort } from '../store/port.js';
@@ -93,6 +94,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#tls = tls;
     void storeReporter.ended.then(() => this.#finish(1));
     const { hooks } = options;
+    const learned = new Inbox<void>();
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
     this.#home = new HomeServer(options, {
@@ -104,7 +106,7 @@ export class AaaDaemon implements Service<AaaOptions> {
         ...credentials,
         maxClientFlight: options.eap['client-flight'],
         guard: barrier,
-        onLearned: () => this.#revocationChanged(),
+        onLearned: () => learned.put(),
       },
       makeEngine: surroundings.makeEngine,
       originState,
@@ -132,14 +134,6 @@ export class AaaDaemon implements Service<AaaOptions> {
       revocation: () => this.#home.eap.judge.revocation,
     });
     this.#files = files;
-    this.#credentials = new CredentialWatch({
-      log,
-      metrics: this.#metrics,
-      files,
-      host,
-      used: () => this.#usedCredentials(),
-      reload: () => this.reload(),
-    });
     this.#administrator = new Administrator({
       log,
       host,
@@ -171,6 +165,15 @@ export class AaaDaemon implements Service<AaaOptions> {
               onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
             },
           );
+    this.#credentials = new CredentialWatch({
+      log,
+      metrics: this.#metrics,
+      files,
+      host,
+      used: () => this.#usedCredentials(),
+      reload: () => this.reload(),
+    });
+    learned.open(() => this.#revocationChanged());
   }
 
   /** Rejects with OperatorError, DatabaseError, or the system's error; also soon after the signal aborts. */

@@ -19,6 +19,7 @@ import { type Guard, unguarded } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import { systemHost } from '../runtime/system/host.js';
+import { Inbox } from '../runtime/system/inbox.js';
 import type { AaaOptions } from './config/options.js';
 import { EapConversations, type EapCredentials, type MakeEngine } from './eap-conversations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
@@ -94,17 +95,12 @@ export class HomeServer {
       pskRoot: mobility['psk-root'],
       hookWait: hooks.wait,
     });
-    const driver = new Driver<HomeInput, HomeOutput>(
-      this.#home,
-      (output) => this.#perform(output),
-      host,
-      (error, input, output) => this.#faulted(error, input.type, output),
-    );
-    this.#driver = driver;
+    const inputs = new Inbox<HomeInput>();
+    const fromNode = new Inbox<ApplicationOutput>();
     this.#eap = new EapConversations(parts.eap, {
       makeEngine: parts.makeEngine,
       host,
-      feed: (input) => driver.feed(input),
+      feed: (input) => inputs.put(input),
       isBehind: (nai) => parts.homeAgents.isBehind(nai),
     });
     this.node = new DiameterNode({
@@ -120,7 +116,7 @@ export class HomeServer {
       watchdog: diameter.watchdog,
       reconnect: diameter.reconnect,
       timeout: diameter.timeout,
-      perform: (output) => this.#fromNode(output),
+      perform: (output) => fromNode.put(output),
       guard: parts.guard,
       host,
       transport,
@@ -128,9 +124,17 @@ export class HomeServer {
         parts.report(event, grammarian);
         if (event.type !== 'peerOpen') return;
         const { host: peer, originStateId: originState } = event.capabilities;
-        driver.feed({ type: 'peerOpen', origin: peer, originState });
+        inputs.put({ type: 'peerOpen', origin: peer, originState });
       },
     });
+    this.#driver = new Driver<HomeInput, HomeOutput>(
+      this.#home,
+      (output) => this.#perform(output),
+      host,
+      (error, input, output) => this.#faulted(error, input.type, output),
+    );
+    inputs.open((input) => this.#driver.feed(input));
+    fromNode.open((output) => this.#fromNode(output));
   }
 
   get conversations(): number {

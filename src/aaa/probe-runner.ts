@@ -43,12 +43,6 @@ export class ProbeRunner {
   constructor(options: ProbeOptions, parts: ProbeParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#driver = new Driver<ProbesInput, ProbesOutput>(
-      new Probes(options),
-      (output) => this.#perform(output),
-      parts.ground.host,
-      (error) => parts.guard.fault('timer', error),
-    );
     const { host, hookProcesses: processes } = parts.ground;
     this.#hooks = new HookRunner({
       stateDir: options.stateDir,
@@ -59,6 +53,12 @@ export class ProbeRunner {
       processes,
       guard: parts.guard,
     });
+    this.#driver = new Driver<ProbesInput, ProbesOutput>(
+      new Probes(options),
+      (output) => this.#perform(output),
+      parts.ground.host,
+      (error) => parts.guard.fault('timer', error),
+    );
   }
 
   start(): void {

@@ -16,6 +16,7 @@ import type { Service } from '../runtime/service/service.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { OperatorError } from '../runtime/system/failure.js';
+import { Inbox } from '../runtime/system/inbox.js';
 import { KeyLog } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DiameterCredentials } from './diameter-credentials.js';
@@ -83,20 +84,22 @@ export class PaaDaemon implements Service<PaaOptions> {
     );
     this.#report = nasReporter(log, metrics, this.barrier);
     this.#nas = new Nas(nasOrigin(options, originStateId), nasConfig(options), host.random(32));
-    this.#driver = new Driver<NasInput, NasOutput>(
-      this.#nas,
-      (output) => this.#perform(output),
-      host,
-      (error, input, output) => this.#faulted(error, input, output),
-    );
+    const inputs = new Inbox<NasInput>();
     this.#node = makeNode(
       options,
       originStateId,
       credentials.transport,
       { log, metrics, guard: this.barrier },
       surroundings,
-      (input) => this.#driver.feed(input),
+      (input) => inputs.put(input),
     );
+    this.#driver = new Driver<NasInput, NasOutput>(
+      this.#nas,
+      (output) => this.#perform(output),
+      host,
+      (error, input, output) => this.#faulted(error, input, output),
+    );
+    inputs.open((input) => this.#driver.feed(input));
     paaGauges(metrics, this.#nas);
     hookGauges(metrics, () => this.#hooks.status());
   }

@@ -9,6 +9,7 @@ import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
+import { Inbox } from '../runtime/system/inbox.js';
 import type { KeyLog } from '../runtime/tls/key-log.js';
 import type { RunKeys } from './binding.js';
 
@@ -44,6 +45,9 @@ export type AttemptEvent =
   /** `heard`: the PAA sent at least one valid message. */
   | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
 
+/** Who is told what becomes of the session: its owner; after `retire`, whoever waits for its end; then nobody. */
+type Audience = { readonly name: 'owner' | 'nobody' } | { readonly name: 'retirement'; readonly onClosed: () => void };
+
 /**
  * An attempt to reach one PAA, from the first PCI to the end of the session: its socket, session machine and EAP peer.
  */
@@ -58,7 +62,8 @@ export class Attempt {
   readonly #tools: AttemptTools;
   readonly #session: PacSession;
   readonly #driver: Driver<PacInput, PacOutput>;
-  #onEvent: (event: AttemptEvent) => void;
+  readonly #onEvent: (event: AttemptEvent) => void;
+  #audience: Audience = { name: 'owner' };
   #socket: DatagramSocket;
   #eap: EapPeer | undefined;
   #closed = false;
@@ -92,9 +97,10 @@ export class Attempt {
     tools: AttemptTools,
     onEvent: (event: AttemptEvent) => void,
   ): Promise<Attempt> {
-    let attempt: Attempt | undefined;
-    const socket = await connect(options, tools, (octets) => attempt?.feed({ type: 'datagram', octets }));
-    attempt = new Attempt(options, tools, socket, onEvent);
+    const datagrams = new Inbox<Uint8Array>();
+    const socket = await connect(options, tools, (octets) => datagrams.put(octets));
+    const attempt = new Attempt(options, tools, socket, onEvent);
+    datagrams.open((octets) => attempt.feed({ type: 'datagram', octets }));
     return attempt;
   }
 
@@ -150,7 +156,7 @@ export class Attempt {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#onEvent = () => undefined;
+    this.#audience = { name: 'nobody' };
     this.#driver.stop();
     this.#session.destroy();
     this.#eap?.close();
@@ -166,11 +172,11 @@ export class Attempt {
     const { host } = this.#tools.surroundings;
     await new Promise<void>((resolve) => {
       const cancel = host.after(PTA_LIMIT, resolve);
-      this.#onEvent = ({ type }) => {
-        if (type !== 'closed') return;
+      const onClosed = () => {
         cancel();
         resolve();
       };
+      this.#audience = { name: 'retirement', onClosed };
       this.feed({ type: 'terminate' });
     });
     await this.close();
@@ -180,9 +186,15 @@ export class Attempt {
   #faulted(error: unknown, where: FaultPlace): void {
     this.#tools.guard.fault(where, error);
     this.#driver.stop();
-    const onEvent = this.#onEvent;
-    this.#onEvent = () => undefined;
-    this.#tools.guard.run(where, () => onEvent({ type: 'closed', cause: 'fault', heard: this.#session.heard }));
+    const audience = this.#audience;
+    this.#audience = { name: 'nobody' };
+    const closed = { type: 'closed', cause: 'fault', heard: this.#session.heard } as const;
+    this.#tools.guard.run(where, () => this.#tell(closed, audience));
+  }
+
+  #tell(event: AttemptEvent, audience = this.#audience): void {
+    if (audience.name === 'owner') this.#onEvent(event);
+    else if (audience.name === 'retirement' && event.type === 'closed') audience.onClosed();
   }
 
   #perform(output: PacOutput): void {
@@ -208,15 +220,15 @@ export class Attempt {
         break;
       case 'authorized':
         this.authorized = { event: output, at: surroundings.host.monotonic() };
-        this.#onEvent(output);
+        this.#tell(output);
         this.forgetKeys();
         break;
       case 'silent':
       case 'heard':
-        this.#onEvent(output);
+        this.#tell(output);
         break;
       case 'closed':
-        this.#onEvent({ type: 'closed', cause: output.cause, heard: this.#session.heard });
+        this.#tell({ type: 'closed', cause: output.cause, heard: this.#session.heard });
     }
   }
 

@@ -56,14 +56,6 @@ export class PacDaemon implements Service<PacOptions> {
     this.#options = options;
     this.#credentials = credentials;
     this.#files = files;
-    this.#watchCredentials = new CredentialWatch({
-      log,
-      metrics: this.#metrics,
-      files,
-      host,
-      used: () => this.#credentials.used,
-      reload: () => this.#reloadCredentials(this.#options),
-    });
     this.barrier = new Barrier(log, this.#metrics, () => host.monotonic());
     const hooks = makeHookRunner(options.hooks, log, this.#metrics, this.barrier, surroundings);
     this.#node = new MobileNode(options, log, hooks, this.barrier, host);
@@ -77,6 +69,14 @@ export class PacDaemon implements Service<PacOptions> {
       node: this.#node,
       credentials: () => this.#credentials.peer,
       onFinished: (authorized) => this.#finish(authorized ? 0 : 1),
+    });
+    this.#watchCredentials = new CredentialWatch({
+      log,
+      metrics: this.#metrics,
+      files,
+      host,
+      used: () => this.#credentials.used,
+      reload: () => this.#reloadCredentials(this.#options),
     });
   }
 

@@ -98,6 +98,7 @@ export class DiameterNode {
     const addresses = options.listen.map(({ address }) => address);
     const config = { ...options, originStateId: this.originStateId, addresses };
     this.#machine = new NodeMachine(config, this.grammarian, host.random(32), host.wall() / 1000);
+    this.#transports = transportsOf(options.peers);
     let tell: () => void = () => undefined;
     this.#stopped = new Promise((resolve) => {
       tell = resolve;
@@ -109,7 +110,6 @@ export class DiameterNode {
       host,
       options.guard && ((error, input, output) => this.#faulted(error, input, output)),
     );
-    this.#transports = transportsOf(options.peers);
     this.#driver.feed({ type: 'configure', peers: options.peers, routes: options.routes });
   }
 
