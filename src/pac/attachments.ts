@@ -280,10 +280,10 @@ export class Attachments {
   #detached(id: number, kept: boolean): void {
     const attempt = this.#attempts.get(id);
     if (!attempt) return;
-    const { node, surroundings } = this.#tools;
+    const { node } = this.#tools;
     const { event, at = 0 } = attempt.authorized ?? {};
     if (!kept) node.withdraw(attempt);
-    else if (event?.lifetime !== undefined) node.keepFor(at + event.lifetime - surroundings.host.monotonic(), attempt);
+    else if (event?.lifetime !== undefined) node.keepUntil(at + event.lifetime, attempt);
   }
 
   #report(event: AttachmentEvent): void {

@@ -1,3 +1,4 @@
+import type { RunKeys } from '../protocol/attachment/binding.js';
 import type { EapPeerEvent } from '../protocol/eap/peer.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
 import type { PacAuthorized, PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
@@ -11,7 +12,6 @@ import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { Inbox } from '../runtime/system/inbox.js';
 import type { KeyLog } from '../runtime/tls/key-log.js';
-import type { RunKeys } from './binding.js';
 
 /** How long an abandoned PAA may take to answer the PTR, in milliseconds. */
 const PTA_LIMIT = 2_000;

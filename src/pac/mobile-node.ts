@@ -1,14 +1,21 @@
+import type { Binding } from '../protocol/attachment/binding.js';
+import {
+  type BindingHook,
+  type BindingInput,
+  type BindingOutput,
+  MobileBinding,
+  type Place,
+} from '../protocol/attachment/mobile-binding.js';
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
-import type { Secret } from '../protocol/bytes/secret.js';
-import type { HookEvent } from '../protocol/hooks/contract.js';
-import { capabilityNames } from '../protocol/mip6/assignment.js';
+import type { HookVariables } from '../protocol/hooks/contract.js';
+import { CAPABILITY, capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { LogFields, Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import type { Guard } from '../runtime/service/barrier.js';
-import type { CancelTimer, Host } from '../runtime/system/host.js';
+import { Driver } from '../runtime/system/driver.js';
+import type { Host } from '../runtime/system/host.js';
 import type { Attempt } from './attempt.js';
-import { type Binding, bindingOf, hookVariables, isSameBinding, pskOf, refusal } from './binding.js';
 import type { PacOptions } from './options.js';
 
 /** Subject of the node's hooks: this host is the only mobile node. */
@@ -17,89 +24,84 @@ const NODE = 'mn';
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** What hooks are told about the node's location: session and care-of address. */
-type Place = Pick<Attempt, 'sessionId' | 'careOfAddress'>;
-
-/** Keeps the node's Mobile IPv6 state across sessions, and runs its hooks. */
+/** Keeps the node's Mobile IPv6 binding across sessions: performs what its machine decides, in the log and by hooks. */
 export class MobileNode {
   readonly #options: PacOptions;
   readonly #log: Logger;
   readonly #hooks: HookRunner;
-  readonly #guard: Guard;
-  #binding: Binding | undefined;
-  readonly #host: Host;
-  #expiry: CancelTimer | undefined;
+  readonly #machine: MobileBinding;
+  readonly #driver: Driver<BindingInput, BindingOutput>;
 
   constructor(options: PacOptions, log: Logger, hooks: HookRunner, guard: Guard, host: Host) {
-    this.#host = host;
-    this.#guard = guard;
     this.#options = options;
     this.#log = log;
     this.#hooks = hooks;
+    const { 'psk-root': root, mode } = options.mobility;
+    this.#machine = new MobileBinding({ mode, root });
+    this.#driver = new Driver<BindingInput, BindingOutput>(
+      this.#machine,
+      (output) => this.#perform(output),
+      host,
+      (error, input) => guard.fault(input.type === 'tick' ? 'timer' : 'datagram', error),
+    );
   }
 
   status(): { readonly binding: object | undefined; readonly hooks: object } {
-    const { ikeIdentity: identity, ...binding } = this.#binding ? fieldsOf(this.#binding) : {};
-    return { binding: this.#binding && { ...binding, identity }, hooks: this.#hooks.status() };
+    const { binding: current } = this.#machine;
+    const { ikeIdentity: identity, ...binding } = current ? fieldsOf(current) : {};
+    return { binding: current && { ...binding, identity }, hooks: this.#hooks.status() };
   }
 
   /** Compares the assignment of a new session with the current one. */
   authorized(attempt: Attempt): void {
     const { event } = attempt.authorized ?? {};
     if (!event) return;
-    this.#expiry?.();
-    const { 'psk-root': root, mode } = this.#options.mobility;
-    const { assignment } = event;
-    const before = this.#binding;
-    const why = event.mobilityProblem ?? (assignment && refusal(assignment, root));
-    if (!assignment || !attempt.keys || why !== undefined) {
-      if (mode !== 'off') this.#log.warn({ reason: why ?? 'none was assigned' }, 'Mobile IPv6 unavailable');
-      this.withdraw(attempt);
-    } else {
-      const psk = pskOf(assignment, attempt.keys, root);
-      const binding = bindingOf(assignment, psk);
-      const isSame = before !== undefined && isSameBinding(before.assignment, assignment);
-      if (!isSame) this.withdraw(attempt);
-      this.#binding = binding;
-      this.#log.info(fieldsOf(binding), isSame ? 'bootstrap refreshed' : 'bootstrap completed');
-      this.#hook(isSame ? 'refresh' : 'up', attempt, binding, psk);
-      psk.wipe();
-    }
-    if (event.reconfigure) this.#hook('reconfigure', attempt, this.#binding, undefined);
+    const { assignment, mobilityProblem: problem, reconfigure } = event;
+    const { keys } = attempt;
+    this.#driver.feed({ type: 'authorized', place: placeOf(attempt), assignment, problem, keys, reconfigure });
   }
 
   moved(attempt: Attempt): void {
-    if (this.#binding) this.#hook('move', attempt, this.#binding, undefined);
+    this.#driver.feed({ type: 'moved', place: placeOf(attempt) });
   }
 
-  /**
-   * Keeps the binding after the session was lost: the home agent does not know that, and the next session, here or at
-   * another PAA, gets the same assignment. Without a next session the binding ends with its lifetime.
-   */
-  keepFor(milliseconds: number | undefined, place: Place): void {
-    this.#expiry?.();
-    if (!this.#binding || milliseconds === undefined) return;
-    const { careOfAddress, sessionId } = place;
-    const withdraw = () => this.#guard.run('timer', () => this.withdraw({ careOfAddress, sessionId }));
-    this.#expiry = this.#host.after(milliseconds, withdraw);
+  /** Keeps the binding after the session was lost, at most until a time of the monotonic clock. */
+  keepUntil(until: number, place: Place): void {
+    this.#driver.feed({ type: 'kept', until, place: placeOf(place) });
   }
 
   withdraw(place: Place): void {
-    this.#expiry?.();
-    const before = this.#binding;
-    this.#binding = undefined;
-    if (!before) return;
-    this.#log.info(fieldsOf(before), 'bootstrap withdrawn');
-    this.#hook('down', place, before, undefined);
+    this.#driver.feed({ type: 'withdrawn', place: placeOf(place) });
   }
 
   /** Runs the hook `down` if there is a binding, and waits for it. */
   async stop(place: Place | undefined): Promise<void> {
     this.withdraw(place ?? { careOfAddress: '', sessionId: undefined });
+    this.#driver.stop();
     await this.#hooks.stop(HOOKS_AT_END);
   }
 
-  #hook(event: HookEvent, place: Place, binding: Binding | undefined, psk: Secret | undefined): void {
+  #perform(output: BindingOutput): void {
+    switch (output.type) {
+      case 'completed':
+        this.#log.info(fieldsOf(output.binding), 'bootstrap completed');
+        break;
+      case 'refreshed':
+        this.#log.info(fieldsOf(output.binding), 'bootstrap refreshed');
+        break;
+      case 'withdrawn':
+        this.#log.info(fieldsOf(output.binding), 'bootstrap withdrawn');
+        break;
+      case 'unavailable':
+        this.#log.warn({ reason: output.reason }, 'Mobile IPv6 unavailable');
+        break;
+      case 'hook':
+        this.#hook(output);
+        output.psk?.wipe();
+    }
+  }
+
+  #hook({ event, place, binding, psk }: BindingHook): void {
     const { hooks, pana } = this.#options;
     if (hooks.mn === undefined) return;
     const [address = '', scope] = place.careOfAddress.split('%');
@@ -118,6 +120,26 @@ export class MobileNode {
       psk,
     });
   }
+}
+
+/** A copy: an attempt moves. */
+function placeOf({ sessionId, careOfAddress }: Place): Place {
+  return { sessionId, careOfAddress };
+}
+
+/** The hook variables of an assignment. */
+function hookVariables(assignment: MobilityAssignment): HookVariables {
+  const { homeAgent, homeAddress, prefix, host, ikeIdentity, lifetime, capability } = assignment;
+  return {
+    mnId: ikeIdentity,
+    homeAgent: formatAddress(homeAgent),
+    homeAgentHost: host,
+    homeAddress: homeAddress && formatAddress(homeAddress),
+    prefix: prefix && formatAddress(prefix.octets),
+    prefixLength: prefix?.length,
+    lifetime,
+    ike: capability & CAPABILITY.IKEV2_PSK ? 'ikev2' : 'ikev1',
+  };
 }
 
 function fieldsOf({ assignment, fingerprint: shown }: Binding): LogFields {

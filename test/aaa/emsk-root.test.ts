@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pskOf, refusal } from '../../src/pac/binding.js';
+import { pskOf, refusal } from '../../src/protocol/attachment/binding.js';
 import { toHex } from '../../src/protocol/bytes/octets.js';
 import { DEA } from '../../src/protocol/diameter/wire/commands.js';
 import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';

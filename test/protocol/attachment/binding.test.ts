@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { pskOf, refusal } from '../../src/pac/binding.js';
-import { Secret } from '../../src/protocol/bytes/secret.js';
-import { derivePsk } from '../../src/protocol/keys/kdf.js';
-import { CAPABILITY, type MobilityAssignment } from '../../src/protocol/mip6/assignment.js';
+import { pskOf, refusal } from '../../../src/protocol/attachment/binding.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { derivePsk } from '../../../src/protocol/keys/kdf.js';
+import { CAPABILITY, type MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
 
 const HOME_AGENT = new Uint8Array(16).fill(1);
 const HOME_ADDRESS = new Uint8Array(16).fill(2);

@@ -1,9 +1,7 @@
-import { formatAddress } from '../protocol/bytes/address.js';
-import { equalOctets } from '../protocol/bytes/octets.js';
-import type { Secret } from '../protocol/bytes/secret.js';
-import type { HookVariables } from '../protocol/hooks/contract.js';
-import { derivePsk, fingerprint } from '../protocol/keys/kdf.js';
-import { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
+import { equalOctets } from '../bytes/octets.js';
+import type { Secret } from '../bytes/secret.js';
+import { derivePsk, fingerprint } from '../keys/kdf.js';
+import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
 
 /** The home agent, home address and key that the node uses now. */
 export interface Binding {
@@ -38,19 +36,4 @@ export function bindingOf(assignment: MobilityAssignment, psk: Secret): Binding 
 export function isSameBinding(a: MobilityAssignment, b: MobilityAssignment): boolean {
   const home = a.homeAddress ?? new Uint8Array(0);
   return equalOctets(a.homeAgent, b.homeAgent) && equalOctets(home, b.homeAddress ?? new Uint8Array(0));
-}
-
-/** The hook variables of an assignment. */
-export function hookVariables(assignment: MobilityAssignment): HookVariables {
-  const { homeAgent, homeAddress, prefix, host, ikeIdentity, lifetime, capability } = assignment;
-  return {
-    mnId: ikeIdentity,
-    homeAgent: formatAddress(homeAgent),
-    homeAgentHost: host,
-    homeAddress: homeAddress && formatAddress(homeAddress),
-    prefix: prefix && formatAddress(prefix.octets),
-    prefixLength: prefix?.length,
-    lifetime,
-    ike: capability & CAPABILITY.IKEV2_PSK ? 'ikev2' : 'ikev1',
-  };
 }

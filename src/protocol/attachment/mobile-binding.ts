@@ -1,0 +1,138 @@
+import type { Secret } from '../bytes/secret.js';
+import type { HookEvent } from '../hooks/contract.js';
+import type { MobilityAssignment } from '../mip6/assignment.js';
+import { type Binding, bindingOf, isSameBinding, pskOf, type RunKeys, refusal } from './binding.js';
+
+export interface BindingConfig {
+  readonly mode: 'off' | 'wanted' | 'required';
+  /** The key from which the key for the home agent is derived. */
+  readonly root: 'msk' | 'emsk';
+}
+
+/** From where the node acts: its session, if it has one, and its local address. */
+export interface Place {
+  readonly sessionId: number | undefined;
+  readonly careOfAddress: string;
+}
+
+export type BindingInput =
+  /** A session was authorized for the first time or again. */
+  | {
+      readonly type: 'authorized';
+      readonly place: Place;
+      readonly assignment: MobilityAssignment | undefined;
+      /** Why the assignment of the PAA is unusable. */
+      readonly problem: string | undefined;
+      /** Undefined: the run of EAP gave none. The machine only reads them. */
+      readonly keys: RunKeys | undefined;
+      /** The PAA requests that the node gets another address. */
+      readonly reconfigure: boolean;
+    }
+  /** The session continues from another address. */
+  | { readonly type: 'moved'; readonly place: Place }
+  /**
+   * The session is lost without the home agent's knowledge. The next session, here or at another PAA, gets the same
+   * assignment. Without a next session the binding ends at `until`.
+   */
+  | { readonly type: 'kept'; readonly place: Place; readonly until: number }
+  /** The session has ended, or the node stops. */
+  | { readonly type: 'withdrawn'; readonly place: Place }
+  | { readonly type: 'tick' };
+
+/** `psk`: of `up` and `refresh`; whoever performs the output wipes it. */
+export interface BindingHook {
+  readonly type: 'hook';
+  readonly event: Extract<HookEvent, 'up' | 'refresh' | 'move' | 'down' | 'reconfigure'>;
+  readonly place: Place;
+  readonly binding: Binding | undefined;
+  readonly psk: Secret | undefined;
+}
+
+export type BindingOutput =
+  | BindingHook
+  | { readonly type: 'completed' | 'refreshed' | 'withdrawn'; readonly binding: Binding }
+  | { readonly type: 'unavailable'; readonly reason: string };
+
+type State =
+  | { readonly name: 'NONE' }
+  | { readonly name: 'BOUND'; readonly binding: Binding }
+  /** Its session is lost. */
+  | { readonly name: 'KEPT'; readonly binding: Binding; readonly until: number; readonly place: Place };
+
+const NONE: State = { name: 'NONE' };
+
+/** The Mobile IPv6 binding of a node from session to session: what it uses, and what its hooks are to do. */
+export class MobileBinding {
+  readonly #config: BindingConfig;
+  #state: State = NONE;
+
+  constructor(config: BindingConfig) {
+    this.#config = config;
+  }
+
+  get binding(): Binding | undefined {
+    return this.#state.name === 'NONE' ? undefined : this.#state.binding;
+  }
+
+  get deadline(): number | undefined {
+    return this.#state.name === 'KEPT' ? this.#state.until : undefined;
+  }
+
+  //   State       Input                          | Outputs                    | Next
+  //   any         authorized, same binding       | refreshed, hook refresh    | BOUND
+  //   any         authorized, another binding    | as withdrawn; completed, hook up | BOUND
+  //   any         authorized, nothing usable     | unavailable; as withdrawn  | NONE
+  //   BOUND KEPT  moved                          | hook move                  | unchanged
+  //   BOUND KEPT  kept                           |                            | KEPT
+  //   BOUND KEPT  withdrawn                      | withdrawn, hook down       | NONE
+  //   KEPT        tick at `until`                | withdrawn, hook down       | NONE
+  handle(input: BindingInput, now: number): BindingOutput[] {
+    const { binding } = this;
+    switch (input.type) {
+      case 'authorized':
+        return this.#authorized(input);
+      case 'moved':
+        return binding ? [{ type: 'hook', event: 'move', place: input.place, binding, psk: undefined }] : [];
+      case 'kept': {
+        const { until, place } = input;
+        if (binding) this.#state = { name: 'KEPT', binding, until, place };
+        return [];
+      }
+      case 'withdrawn':
+        return this.#withdraw(input.place);
+      case 'tick':
+        return this.#state.name === 'KEPT' && now >= this.#state.until ? this.#withdraw(this.#state.place) : [];
+    }
+  }
+
+  #authorized({ place, assignment, problem, keys, reconfigure }: Extract<BindingInput, { type: 'authorized' }>) {
+    const { mode, root } = this.#config;
+    const out: BindingOutput[] = [];
+    const reason = problem ?? (assignment && refusal(assignment, root));
+    if (!assignment || !keys || reason !== undefined) {
+      if (mode !== 'off') out.push({ type: 'unavailable', reason: reason ?? 'none was assigned' });
+      out.push(...this.#withdraw(place));
+    } else {
+      const psk = pskOf(assignment, keys, root);
+      const binding = bindingOf(assignment, psk);
+      const before = this.binding;
+      const isSame = before !== undefined && isSameBinding(before.assignment, assignment);
+      if (!isSame) out.push(...this.#withdraw(place));
+      this.#state = { name: 'BOUND', binding };
+      out.push({ type: isSame ? 'refreshed' : 'completed', binding });
+      out.push({ type: 'hook', event: isSame ? 'refresh' : 'up', place, binding, psk });
+    }
+    if (reconfigure) out.push({ type: 'hook', event: 'reconfigure', place, binding: this.binding, psk: undefined });
+    return out;
+  }
+
+  #withdraw(place: Place): BindingOutput[] {
+    const { binding } = this;
+    this.#state = NONE;
+    if (!binding) return [];
+    return [
+      { type: 'withdrawn', binding },
+      { type: 'hook', event: 'down', place, binding, psk: undefined },
+    ];
+  }
+}

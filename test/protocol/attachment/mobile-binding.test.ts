@@ -1,0 +1,173 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type BindingInput,
+  type BindingOutput,
+  MobileBinding,
+  type Place,
+} from '../../../src/protocol/attachment/mobile-binding.js';
+import { formatAddress } from '../../../src/protocol/bytes/address.js';
+import { Secret } from '../../../src/protocol/bytes/secret.js';
+import { derivePsk } from '../../../src/protocol/keys/kdf.js';
+import { CAPABILITY, type MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
+
+const HOME_AGENTS = [1, 2].map((last) => Uint8Array.of(0x20, 1, 0xd, 0xb8, ...new Uint8Array(11), last));
+const KEYS = { msk: Secret.take(new Uint8Array(64).fill(1)), emsk: Secret.take(new Uint8Array(64).fill(2)) };
+const HERE: Place = { sessionId: 1, careOfAddress: '2001:db8::5' };
+const THERE: Place = { sessionId: 2, careOfAddress: '2001:db8::6' };
+
+function assignmentOf(agent: number, capability = 0): MobilityAssignment {
+  const none = { homeAddress: undefined, prefix: undefined, host: undefined, ikeIdentity: 'mn', lifetime: undefined };
+  return { capability, homeAgent: HOME_AGENTS[agent - 1] ?? new Uint8Array(16), ...none };
+}
+
+type Authorized = Extract<BindingInput, { type: 'authorized' }>;
+const authorized = (agent: number | undefined, more: Partial<Authorized> = {}): Authorized => ({
+  ...{ type: 'authorized', place: HERE, problem: undefined, keys: KEYS, reconfigure: false },
+  assignment: agent === undefined ? undefined : assignmentOf(agent),
+  ...more,
+});
+
+/** One line an output: what, with which home agent, and from where. */
+function lineOf(output: BindingOutput): string {
+  if (output.type === 'unavailable') return `unavailable: ${output.reason}`;
+  const agent = output.binding ? ` ${formatAddress(output.binding.assignment.homeAgent)}` : '';
+  if (output.type !== 'hook') return `${output.type}${agent}`;
+  return `hook ${output.event}${agent} session ${output.place.sessionId}${output.psk ? ' with key' : ''}`;
+}
+
+/** The machine in virtual time: every input and tick with what came of it. */
+function ladder(inputs: readonly (readonly [at: number, input: BindingInput])[], until: number): string[] {
+  const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+  const lines: string[] = [];
+  const step = (now: number, input: BindingInput) => {
+    for (const output of machine.handle(input, now)) lines.push(`${now} ${lineOf(output)}`);
+  };
+  const ticksUntil = (now: number) => {
+    for (let due = machine.deadline; due !== undefined && due <= now; due = machine.deadline)
+      step(due, { type: 'tick' });
+  };
+  for (const [at, input] of inputs) {
+    ticksUntil(at);
+    step(at, input);
+  }
+  ticksUntil(until);
+  return lines;
+}
+
+describe('the binding of a mobile node', () => {
+  it('goes from session to session: bound, refreshed, moved, kept, expired, and bound anew', () => {
+    const lines = ladder(
+      [
+        [0, authorized(1)],
+        [10, authorized(1)],
+        [20, { type: 'moved', place: THERE }],
+        [30, { type: 'kept', place: THERE, until: 130 }],
+        [129, authorized(1, { place: THERE })],
+        [200, { type: 'kept', place: THERE, until: 300 }],
+        [400, authorized(2, { reconfigure: true })],
+        [410, authorized(1)],
+        [420, { type: 'withdrawn', place: HERE }],
+      ],
+      1_000,
+    );
+    expect(lines).toEqual([
+      '0 completed 2001:db8::1',
+      '0 hook up 2001:db8::1 session 1 with key',
+      '10 refreshed 2001:db8::1',
+      '10 hook refresh 2001:db8::1 session 1 with key',
+      '20 hook move 2001:db8::1 session 2',
+      '129 refreshed 2001:db8::1',
+      '129 hook refresh 2001:db8::1 session 2 with key',
+      '300 withdrawn 2001:db8::1',
+      '300 hook down 2001:db8::1 session 2',
+      '400 completed 2001:db8::2',
+      '400 hook up 2001:db8::2 session 1 with key',
+      '400 hook reconfigure 2001:db8::2 session 1',
+      '410 withdrawn 2001:db8::2',
+      '410 hook down 2001:db8::2 session 1',
+      '410 completed 2001:db8::1',
+      '410 hook up 2001:db8::1 session 1 with key',
+      '420 withdrawn 2001:db8::1',
+      '420 hook down 2001:db8::1 session 1',
+    ]);
+  });
+
+  const FROM_EMSK = { assignment: assignmentOf(1, CAPABILITY.PSK_FROM_EMSK) };
+  it.each<[string, Authorized, string]>([
+    ['no assignment', authorized(undefined), 'none was assigned'],
+    ['no key', authorized(1, { keys: undefined }), 'none was assigned'],
+    ['an unusable assignment', authorized(undefined, { problem: 'home agent: bad' }), 'home agent: bad'],
+    ['another root', authorized(1, FROM_EMSK), 'its key comes from the EMSK, which mobility.psk-root does not say'],
+  ])('ends with a session that brings %s', (_name, input, reason) => {
+    const lines = ladder(
+      [
+        [0, authorized(2)],
+        [10, input],
+      ],
+      20,
+    );
+    expect(lines.slice(2)).toEqual([
+      `10 unavailable: ${reason}`,
+      '10 withdrawn 2001:db8::2',
+      '10 hook down 2001:db8::2 session 1',
+    ]);
+  });
+
+  it('is not missed if the mode is off', () => {
+    const machine = new MobileBinding({ mode: 'off', root: 'msk' });
+    expect(machine.handle(authorized(undefined), 0)).toEqual([]);
+  });
+
+  it('reads the keys of the session, and gives each hook a key of its own', () => {
+    const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+    const psks = [0, 10].map((now) => {
+      const hook = machine.handle(authorized(1), now).find(({ type }) => type === 'hook');
+      return hook?.type === 'hook' ? hook.psk : undefined;
+    });
+    psks[0]?.wipe();
+    const expected = derivePsk(KEYS.msk, assignmentOf(1).homeAgent, undefined).octets();
+    expect([psks[1]?.octets(), KEYS.msk.isWiped]).toEqual([expected, false]);
+  });
+
+  it.each<BindingInput>([
+    { type: 'moved', place: HERE },
+    { type: 'kept', place: HERE, until: 5 },
+    { type: 'withdrawn', place: HERE },
+    { type: 'tick' },
+  ])('that does not exist ignores $type', (input) => {
+    const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+    expect([machine.handle(input, 10), machine.deadline, machine.binding]).toEqual([[], undefined, undefined]);
+  });
+
+  it('is taken down as often as it is set up, whatever happens, and expires at its deadline', () => {
+    const input = fc.oneof(
+      fc.constantFrom(1, 2, undefined).map((agent) => authorized(agent)),
+      fc.nat(100).map((until): BindingInput => ({ type: 'kept', place: HERE, until })),
+      fc.constantFrom<BindingInput>(
+        { type: 'moved', place: HERE },
+        { type: 'withdrawn', place: HERE },
+        { type: 'tick' },
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(20), input)), (steps) => {
+        const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+        let now = 0;
+        let isUp = false;
+        for (const [wait, each] of steps) {
+          now += wait;
+          const due = machine.deadline !== undefined && machine.deadline <= now;
+          for (const output of machine.handle(each, now)) {
+            if (output.type !== 'hook') continue;
+            expect(isUp || output.event === 'up').toBe(true);
+            if (output.event === 'up') expect(isUp).toBe(false);
+            if (output.event === 'up' || output.event === 'down') isUp = output.event === 'up';
+          }
+          if (each.type === 'tick' && due) expect(isUp).toBe(false);
+          expect(machine.binding !== undefined).toBe(isUp);
+        }
+      }),
+    );
+  });
+});
