@@ -276,6 +276,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       },
       this.#metrics,
       this.barrier,
+      this.#host,
     );
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));

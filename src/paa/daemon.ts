@@ -192,7 +192,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       now: () => host.monotonic(),
       status: () => this.status(),
     });
-    this.#closeControl = await openControl(control, routes, this.#metrics, this.barrier);
+    this.#closeControl = await openControl(control, routes, this.#metrics, this.barrier, host);
     const listening = [...this.#sockets.values()].map((socket) => socket.address);
     this.#credentials.start();
     this.#log.info({ listening }, 'ready');

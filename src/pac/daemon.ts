@@ -103,6 +103,7 @@ export class PacDaemon implements Service<PacOptions> {
       },
       daemon.#metrics,
       daemon.barrier,
+      host,
     );
     if (options.pana['local-address'] === undefined) {
       daemon.#unwatch = surroundings.watchAddresses(() => daemon.#attachments.addressesChanged(), host);

@@ -4,7 +4,6 @@ import {
   createPublicKey,
   generateKeyPair,
   type KeyObject,
-  randomBytes,
   webcrypto,
   X509Certificate,
 } from 'node:crypto';
@@ -12,6 +11,7 @@ import { promisify } from 'node:util';
 import * as x509 from '@peculiar/x509';
 import forge from 'node-forge';
 import { OperatorError } from '../runtime/system/failure.js';
+import { systemHost } from '../runtime/system/host.js';
 
 x509.cryptoProvider.set(
   webcrypto as unknown as Parameters<(crypto: Parameters<typeof x509.cryptoProvider.set>[0]) => void>[0],
@@ -37,7 +37,7 @@ export interface Validity {
 const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 /** The validity from an hour ago for this many days. Throws OperatorError if the end is out of range. */
-export function validFor(days: number, now = Date.now()): Validity {
+export function validFor(days: number, now = systemHost.wall()): Validity {
   return { notBefore: new Date(now - BACKDATED), notAfter: endAfter(days, now) };
 }
 
@@ -81,9 +81,9 @@ function kindOf(key: KeyObject): KeyKind {
 
 /** A random positive serial number of at most 20 octets (RFC 5280 4.1.2.2). */
 function newSerial(): string {
-  const octets = randomBytes(16);
+  const octets = systemHost.random(16);
   octets[0] = ((octets[0] ?? 0) & 0x7f) | 0x40;
-  return octets.toString('hex');
+  return Buffer.from(octets).toString('hex');
 }
 
 /** Creates a self-signed CA with a new key. */

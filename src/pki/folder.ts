@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { CodedError } from '../errors/coded-error.js';
 import { identity } from '../runtime/config/sections.js';
 import { makeFolder } from '../runtime/system/folder.js';
+import { systemHost } from '../runtime/system/host.js';
 import { isEncryptedKey } from '../runtime/tls/files.js';
 import {
   BACKDATED,
@@ -85,7 +86,7 @@ export class PkiFolder {
     if (name.trim() === '') throw new PkiError('a CA needs a name');
     const validity = validFor(days);
     // Throws for invalid days before anything is written.
-    endAfter(crlDays, Date.now());
+    endAfter(crlDays, systemHost.wall());
     await makeFolder(this.#folder, 0o700);
     await this.#locked(async () => {
       if ((await this.#read('ca.pem')) !== undefined) throw new PkiError(`${this.#folder} already holds a CA (ca.pem)`);
@@ -149,7 +150,7 @@ export class PkiFolder {
       const entries = crl?.entries ?? [];
       const known = new Set(entries.map(({ serialNumber }) => plain(serialNumber)));
       const fresh = certificates.map(serialOf).filter((serial) => !known.has(plain(serial)));
-      const revocationDate = new Date(Date.now());
+      const revocationDate = new Date(systemHost.wall());
       const added = fresh.map((serialNumber) => ({ serialNumber, revocationDate }));
       await this.#writeCrl(await this.#ca(), [...entries, ...added]);
       return fresh.length;
@@ -162,7 +163,7 @@ export class PkiFolder {
   }
 
   /** The CA, the CRL, and all certificates by name. */
-  async list(now = Date.now()): Promise<PkiEntry[]> {
+  async list(now = systemHost.wall()): Promise<PkiEntry[]> {
     const crl = await this.#crl();
     const revoked = new Set(crl?.entries.map(({ serialNumber }) => plain(serialNumber)));
     const files = await readdir(this.#folder).catch(() => {
@@ -259,7 +260,7 @@ export class PkiFolder {
   }
 
   async #writeCrl(ca: Issued, entries: readonly RevokedCertificate[], days?: number): Promise<Date> {
-    const now = Date.now();
+    const now = systemHost.wall();
     const before = await this.#crl();
     const thisUpdate = new Date(now - BACKDATED);
     const lifetime = before?.nextUpdate && before.nextUpdate.getTime() - before.thisUpdate.getTime() - BACKDATED;

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { systemHost } from '../runtime/system/host.js';
 import { DatabaseError } from './database-error.js';
 import { isPostgres, KNOWN_MIGRATIONS, MIGRATIONS } from './schema.js';
 
@@ -16,7 +17,7 @@ export interface Migrating {
   readonly clear?: (done: readonly string[], next: string) => Promise<void>;
 }
 
-/** The table of applied migrations, in the form of Kysely's migrator, which earlier versions used. */
+/** The table of applied migrations, in the form of Kysely's migrator, which earlier versions used. No code reads the time. */
 export const BOOKKEEPING = 'kysely_migration';
 
 interface Noted {
@@ -46,7 +47,7 @@ export async function migrate({ name, read, inTransaction, clear }: Migrating): 
       await MIGRATIONS[next]?.(transaction);
       await (transaction as Kysely<Noted>)
         .insertInto(BOOKKEEPING)
-        .values({ name: next, timestamp: new Date().toISOString() })
+        .values({ name: next, timestamp: new Date(systemHost.wall()).toISOString() })
         .execute();
       return true;
     });

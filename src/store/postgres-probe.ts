@@ -1,5 +1,5 @@
-import { randomInt } from 'node:crypto';
 import type pg from 'pg';
+import type { Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import { DatabaseError } from './database-error.js';
 
@@ -15,8 +15,6 @@ const SECOND = 4_000;
 /** The isolation level that the store's statements require. */
 export const TRANSACTION = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE';
 
-const MAX_KEY = 2 ** 31 - 1;
-
 export interface Probed {
   /** Warnings for the operator. */
   readonly warnings: readonly string[];
@@ -29,7 +27,7 @@ export interface Probed {
  * committed before it, and advisory locks that a transaction holds until its end. Some systems that speak PostgreSQL's
  * protocol have locks without effect, with which two servers would assign the same address. Rejects with DatabaseError.
  */
-export async function probe(pool: pg.Pool, name: string): Promise<Probed> {
+export async function probe(pool: pg.Pool, name: string, host: Pick<Host, 'random'>): Promise<Probed> {
   const first = await pool.connect();
   const refuse = (problem: string) =>
     new DatabaseError('ERR_STORE_REFUSED', `cannot use the database ${name}: ${problem}`);
@@ -52,7 +50,7 @@ export async function probe(pool: pg.Pool, name: string): Promise<Probed> {
     if (isolation.rows[0]?.level !== 'read committed') {
       throw refuse(`it has no transactions of isolation READ COMMITTED, but ${isolation.rows[0]?.level}`);
     }
-    const key = `${randomInt(MAX_KEY)}, ${randomInt(MAX_KEY)}`;
+    const key = `${randomKey(host)}, ${randomKey(host)}`;
     await first.query(`SELECT pg_advisory_xact_lock(${key})`);
     if (await secondHas(pool, key, refuse)) {
       throw refuse('its advisory locks have no effect, and servers would not take turns');
@@ -69,6 +67,11 @@ export async function probe(pool: pg.Pool, name: string): Promise<Probed> {
   } finally {
     first.release(failed);
   }
+}
+
+/** Half of an advisory lock's key: 32 bits, which the database takes as a signed integer. */
+function randomKey(host: Pick<Host, 'random'>): number {
+  return Buffer.from(host.random(4)).readInt32BE();
 }
 
 type Settings = Readonly<

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
-import { systemHost } from '../runtime/system/host.js';
+import { type CancelTimer, type Host, systemHost } from '../runtime/system/host.js';
+import { within } from '../runtime/system/within.js';
 import { type Backend, type Job, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { migrate } from './migrator.js';
@@ -77,11 +77,12 @@ export class PostgresBackend implements Backend {
   readonly concurrent = true;
   readonly batch = 64;
   readonly #name: string;
+  readonly #host: Host;
   readonly #pool: pg.Pool;
   readonly #sessions = new WeakMap<pg.PoolClient, Session>();
-  #downUntil = 0;
+  #downUntil = Number.NEGATIVE_INFINITY;
   /** When a transaction last succeeded. */
-  #worked = 0;
+  #worked = Number.NEGATIVE_INFINITY;
   #problem = '';
   /**
    * The start of each transaction. Settings are made per transaction, because a connection pooler shares connections
@@ -90,7 +91,8 @@ export class PostgresBackend implements Backend {
   #begin = `${TRANSACTION}; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION}`;
   warnings: readonly string[] = [];
 
-  private constructor(url: string) {
+  private constructor(url: string, host: Host) {
+    this.#host = host;
     this.#name = storeName(url);
     this.#pool = new pg.Pool({
       connectionString: forDriver(url),
@@ -106,12 +108,12 @@ export class PostgresBackend implements Backend {
   }
 
   /** Opens a database and migrates its schema. Rejects with DatabaseError. */
-  static async open(url: string): Promise<PostgresBackend> {
+  static async open(url: string, host: Host = systemHost): Promise<PostgresBackend> {
     const name = storeName(url);
     const problem = urlProblem(url, process.env);
     if (problem !== undefined)
       throw new DatabaseError('ERR_STORE_REFUSED', `cannot open the database ${name}: ${problem}`);
-    const backend = new PostgresBackend(url);
+    const backend = new PostgresBackend(url, host);
     try {
       await backend.#prepare();
       return backend;
@@ -123,7 +125,7 @@ export class PostgresBackend implements Backend {
 
   async #prepare(): Promise<void> {
     try {
-      const { warnings, isAsynchronous } = await probe(this.#pool, this.#name);
+      const { warnings, isAsynchronous } = await probe(this.#pool, this.#name, this.#host);
       this.warnings = warnings;
       if (isAsynchronous) this.#begin += '; SET LOCAL synchronous_commit = on';
     } catch (error) {
@@ -143,7 +145,7 @@ export class PostgresBackend implements Backend {
             return work(db as unknown as Kysely<unknown>);
           }) as ReturnType<typeof work>,
       });
-      await this.lengthy((db) => ensureSecret(db, systemHost.random));
+      await this.lengthy((db) => ensureSecret(db, this.#host.random));
     } catch (error) {
       const { code, message } = error as DatabaseError;
       if (code === 'ERR_STORE_NEWER' || code === 'ERR_STORE_REFUSED') throw error;
@@ -212,21 +214,23 @@ export class PostgresBackend implements Backend {
 
   async close(): Promise<void> {
     // Do not wait for a server that hangs: the connections end with this thread.
-    await Promise.race([this.#pool.end(), delay(CONNECT_TIMEOUT)]);
+    const end = this.#pool.end();
+    const ended = end.catch(() => undefined);
+    await Promise.race([end, within(ended, CONNECT_TIMEOUT, this.#host)]);
   }
 
   /** Runs work on its own connection. If the work fails or times out, the connection is closed. */
   async #with<T>(timeout: number | undefined, work: (session: Session) => Promise<T>): Promise<T> {
-    if (performance.now() < this.#downUntil) throw this.#down();
+    if (this.#host.monotonic() < this.#downUntil) throw this.#down();
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
     } catch (error) {
       this.#problem = (error as Error).message || String((error as NodeJS.ErrnoException).code);
-      this.#downUntil = performance.now() + PAUSE;
+      this.#downUntil = this.#host.monotonic() + PAUSE;
       throw this.#down();
     }
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: CancelTimer | undefined;
     let lost: (error: Error) => void = () => undefined;
     const gone = new Promise<never>((_, reject) => {
       lost = reject;
@@ -234,18 +238,18 @@ export class PostgresBackend implements Backend {
     gone.catch(() => undefined);
     const onError = (error: Error) => lost(asDatabaseError(error, this.#name) as Error);
     client.on('error', onError);
-    const started = performance.now();
-    if (timeout !== undefined) timer = setTimeout(() => lost(this.#late(timeout, started)), timeout);
+    const started = this.#host.monotonic();
+    if (timeout !== undefined) cancel = this.#host.after(timeout, () => lost(this.#late(timeout, started)));
     let failure: unknown;
     try {
       const result = await Promise.race([work(this.#session(client)), gone]);
-      this.#worked = performance.now();
+      this.#worked = this.#host.monotonic();
       return result;
     } catch (error) {
       failure = error;
       throw error;
     } finally {
-      clearTimeout(timer);
+      cancel?.();
       client.off('error', onError);
       client.release(failure !== undefined);
     }
@@ -273,7 +277,7 @@ export class PostgresBackend implements Backend {
   #late(timeout: number, started: number): DatabaseError {
     this.#problem = `no answer in ${timeout / 1000} s`;
     // A call that began before others succeeded does not show that the database is down now.
-    if (this.#worked < started) this.#downUntil = performance.now() + PAUSE;
+    if (this.#worked < started) this.#downUntil = this.#host.monotonic() + PAUSE;
     return this.#down();
   }
 }

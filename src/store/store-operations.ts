@@ -3,7 +3,7 @@ import { TICKET_KEY } from '../runtime/tls/session-tickets.js';
 import { page, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 
-import { type AuditEntry, type Page, type StoreStatistics, type TicketKey, MAX_PAGE } from './records.js';
+import { type AuditEntry, MAX_PAGE, type Page, type StoreStatistics, type TicketKey } from './records.js';
 import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
 
 import { freshSecret } from './secret.js';

@@ -61,7 +61,7 @@ function post(message: FromThread): void {
 
 /** PostgreSQL's driver is loaded only if needed. */
 async function open({ store, use }: StoreThread): Promise<Backend> {
-  if (isPostgresUrl(store)) return (await import('./postgres.js')).PostgresBackend.open(store);
+  if (isPostgresUrl(store)) return (await import('./postgres.js')).PostgresBackend.open(store, threadHost);
   return (await import('./database.js')).SqliteBackend.open(store, use);
 }
 

@@ -8,6 +8,7 @@ import { isLoopback } from '../../protocol/bytes/address-set.js';
 import { ConnectionSlots } from '../../protocol/fairness/connection-slots.js';
 import { OperatorError } from '../system/failure.js';
 import { makeFolder } from '../system/folder.js';
+import { type Host, systemHost } from '../system/host.js';
 import { visible } from '../system/terminal.js';
 import { type Guard, isFault, unguarded } from './barrier.js';
 
@@ -87,13 +88,14 @@ export class ControlServer {
     port: number,
     routes: ControlRoutes,
     guard: Guard = unguarded,
+    clock: Pick<Host, 'monotonic'> = systemHost,
   ): Promise<ControlServer> {
     const server = serverOf(routes, guard);
     // Anyone who reaches the port can connect: this host has priority, others get equal shares.
     const slots = new ConnectionSlots<Socket>(isLoopback);
     server.on('connection', (socket) => {
       socket.once('close', () => slots.leave(socket));
-      slots.enter(socket, socket.remoteAddress ?? '', performance.now())?.destroy();
+      slots.enter(socket, socket.remoteAddress ?? '', clock.monotonic())?.destroy();
     });
     server.listen({ host, port });
     await once(server, 'listening');

@@ -1,3 +1,4 @@
+import type { Host } from '../system/host.js';
 import type { Guard } from './barrier.js';
 import { type ControlRoutes, ControlServer } from './control.js';
 import type { Metrics } from './metrics.js';
@@ -17,6 +18,7 @@ export async function openControl(
   routes: ControlRoutes,
   metrics: Metrics,
   guard: Guard,
+  clock: Pick<Host, 'monotonic'>,
 ): Promise<() => Promise<void>> {
   metrics.measureProcess();
   const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
@@ -25,7 +27,7 @@ export async function openControl(
     const colon = door.metrics.lastIndexOf(':');
     const host = door.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');
     try {
-      servers.push(await ControlServer.onTcp(host, Number(door.metrics.slice(colon + 1)), numbers, guard));
+      servers.push(await ControlServer.onTcp(host, Number(door.metrics.slice(colon + 1)), numbers, guard, clock));
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()));
       throw error;

@@ -1,5 +1,6 @@
 import type { Logger } from '../log/events.js';
 import { explainFailure } from '../system/failure.js';
+import { type CancelTimer, every, type Host, systemHost } from '../system/host.js';
 import { killProcess } from '../system/process-end.js';
 import { within } from '../system/within.js';
 import type { Barrier } from './barrier.js';
@@ -46,13 +47,13 @@ export class Signals {
   #onHangUp: (() => void) | undefined;
   #isHungUp = false;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, host: Host = systemHost) {
     this.end = new Promise((resolve) => {
       let stopping = false;
       const onSignal = (signal: NodeJS.Signals) => {
         if (stopping) endAtOnce(log, { signal });
         stopping = true;
-        startDeadline(log);
+        startDeadline(log, host);
         resolve(signal);
       };
       process.on('SIGTERM', onSignal);
@@ -80,8 +81,8 @@ function endAtOnce(log: Logger, why: { readonly signal: NodeJS.Signals } | { rea
   killProcess();
 }
 
-function startDeadline(log: Logger): NodeJS.Timeout {
-  return setTimeout(() => endAtOnce(log, { duration: STOP_DEADLINE }), STOP_DEADLINE);
+function startDeadline(log: Logger, host: Host): void {
+  host.after(STOP_DEADLINE, () => endAtOnce(log, { duration: STOP_DEADLINE }));
 }
 
 /**
@@ -114,8 +115,9 @@ export async function runService(
   log: Logger,
   signals: Signals,
   reload: () => Promise<void>,
+  host: Host = systemHost,
 ): Promise<number> {
-  const reporter = Reporter.start(service, log);
+  const reporter = Reporter.start(service, log, host);
   let reloaded: Promise<void> = Promise.resolve();
   signals.onHangUp(() => {
     // Reloads run one after another; the last one wins.
@@ -133,7 +135,7 @@ export async function runService(
   const finished: Promise<number> = service.finished ?? new Promise(() => undefined);
   const end = await Promise.race([signals.end, finished]);
   log.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
-  if (typeof end === 'number') startDeadline(log);
+  if (typeof end === 'number') startDeadline(log, host);
   const told = reporter?.stop();
   await service.stop();
   if (told) await within(told, TOLD_AT_END);
@@ -145,7 +147,7 @@ export async function runService(
 class Reporter {
   readonly #service: Pick<Service, 'summary' | 'works'>;
   readonly #manager: ServiceManager;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #timers: CancelTimer[] = [];
   #said = '';
   #reloadFailed = false;
   #asking = false;
@@ -157,21 +159,22 @@ class Reporter {
   }
 
   /** Reports that the daemon is ready. Returns undefined if there is no service manager. */
-  static start(service: Pick<Service, 'summary' | 'works'>, log: Logger): Reporter | undefined {
+  static start(service: Pick<Service, 'summary' | 'works'>, log: Logger, host: Host): Reporter | undefined {
     const wishes = wishesOf(process.env, process.pid);
     if (!wishes) return undefined;
     const manager = new ServiceManager((reason) => log.warn({ reason }, 'service manager not notified'));
     const reporter = new Reporter(service, manager);
     void manager.tell({ type: 'ready' }, reporter.#status());
-    reporter.#timers.push(setInterval(() => void reporter.#tellStatus(), STATUS_INTERVAL));
+    reporter.#timers.push(every(host, STATUS_INTERVAL, () => void reporter.#tellStatus()));
     if (wishes.watchdog !== undefined) {
-      reporter.#timers.push(setInterval(() => void reporter.#watch(), wishes.watchdog / SIGNS_OF_LIFE));
+      reporter.#timers.push(every(host, wishes.watchdog / SIGNS_OF_LIFE, () => void reporter.#watch()));
       void reporter.#watch();
     }
     return reporter;
   }
 
   reloading(): void {
+    // systemd compares this with its own CLOCK_MONOTONIC, which Host does not promise to be.
     void this.#manager.tell({ type: 'reloading', at: process.hrtime.bigint() / 1000n });
   }
 
@@ -182,7 +185,7 @@ class Reporter {
   }
 
   stop(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const cancel of this.#timers) cancel();
     return this.#manager.tell({ type: 'stopping' });
   }
 

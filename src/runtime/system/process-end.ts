@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import { systemHost } from './host.js';
 
 /** How long threads may take to end, and how often they are checked, in milliseconds. */
 const THREADS_END = 1_000;
@@ -21,7 +22,7 @@ export async function endProcess(status: number): Promise<never> {
   for (const worker of workers) void worker.terminate();
   for (let waited = 0; isThreadBusy(); waited += LOOK_EVERY) {
     if (waited >= THREADS_END) killProcess();
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    await new Promise<void>((resolve) => systemHost.after(LOOK_EVERY, resolve));
   }
   process.exit(status);
 }
