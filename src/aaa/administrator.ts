@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { resultName } from '../protocol/diameter/wire/result-codes.js';
+import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
 import { DatabaseError } from '../store/database-error.js';
-import type { HomeAgent, HomeAgentChange, Lease, Page, Session, SubscriberChange } from '../store/records.js';
-import { StoreError } from '../store/records.js';
+import { type HomeAgentChange, type Page, StoreError, type SubscriberChange } from '../store/records.js';
 import type { RemovedSubscriber } from '../store/subscriber-operations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { HomeServer } from './home-server.js';

@@ -1,5 +1,6 @@
 import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
 import { RESULT } from '../protocol/diameter/wire/result-codes.js';
+import type { HomeAgent } from '../protocol/home/records.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
 import type { EapServerOptions } from '../runtime/eap/server.js';
@@ -9,7 +10,7 @@ import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, type Metrics, pairs, type Sample } from '../runtime/service/metrics.js';
 import type { CancelTimer, Host } from '../runtime/system/host.js';
 import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
-import type { HomeAgent, StoreStatistics } from '../store/records.js';
+import type { StoreStatistics } from '../store/records.js';
 import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
 
 /** How long results of the store are cached, in milliseconds: the list of home agents, and counts of whole tables. */

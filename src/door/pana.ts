@@ -6,14 +6,14 @@
 export { DecodeError } from '../protocol/bytes/decode-error.js';
 export { Secret } from '../protocol/bytes/secret.js';
 export { CAPABILITY, type MobilityAssignment } from '../protocol/mip6/assignment.js';
-export {
-  Paa,
-  type PaaConfig,
-  type PaaInput,
-  type PaaLimits,
-  type PaaOutput,
-  type PaaSessionView,
-} from '../protocol/pana/agent/paa.js';
+export { Paa } from '../protocol/pana/agent/paa.js';
+export type {
+  PaaConfig,
+  PaaInput,
+  PaaLimits,
+  PaaOutput,
+  PaaSessionView,
+} from '../protocol/pana/agent/paa-interface.js';
 export type { Grant, PaaClosed, PaaSessionInput, PaaSessionOutput } from '../protocol/pana/session/paa-interface.js';
 export { PacSession } from '../protocol/pana/session/pac.js';
 export type { PacClosed, PacConfig, PacInput, PacMobility, PacOutput } from '../protocol/pana/session/pac-interface.js';

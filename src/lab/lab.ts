@@ -6,12 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { type KeyKind, validFor } from '../pki/certificate-authority.js';
 import { PkiFolder } from '../pki/folder.js';
+import type { Lease } from '../protocol/home/records.js';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import type { LogLine } from '../runtime/cli/ladder.js';
 import { callDaemon } from '../runtime/service/control.js';
 import { makeFolder } from '../runtime/system/folder.js';
-import type { Lease, Page } from '../store/records.js';
-import type { OperationName } from '../store/store.js';
+import type { OperationName } from '../store/operations.js';
+import type { Page } from '../store/records.js';
 import { type DaemonName, DaemonProcess } from './daemon-process.js';
 
 export const REALM = 'home.example';

@@ -1,5 +1,5 @@
 import type { Nas } from '../protocol/nas/nas.js';
-import type { PaaClosed } from '../protocol/pana/session/paa-session.js';
+import type { PaaClosed } from '../protocol/pana/session/paa-interface.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';

@@ -2,7 +2,7 @@ import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import type { NasOrigin } from '../protocol/nas/aaa-messages.js';
 import type { NasConfig } from '../protocol/nas/alphabet.js';
 import { identityRequest } from '../protocol/nas/eap.js';
-import type { PaaConfig } from '../protocol/pana/agent/paa.js';
+import type { PaaConfig } from '../protocol/pana/agent/paa-interface.js';
 import { REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
 import type { PaaOptions } from './options.js';

@@ -1,8 +1,8 @@
 import { formatAddress } from '../protocol/bytes/address.js';
 import { fromHex } from '../protocol/bytes/octets.js';
+import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from '../protocol/home/records.js';
 import { homeAddress, MAX_ATTEMPTS } from '../protocol/mip6/home-address.js';
 import { internal } from './operation.js';
-import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from './records.js';
 
 import {
   type Context,

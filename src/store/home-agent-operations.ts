@@ -1,8 +1,8 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import type { HomeAgent, Lease } from '../protocol/home/records.js';
 import { checkName } from '../protocol/mip6/names.js';
 import { ike, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
-import type { HomeAgent, Lease } from './records.js';
 import { StoreError } from './records.js';
 import { type Context, type Db, leases, parsePrefix, release, requireHomeAgent, toHomeAgent, toLease } from './rows.js';
 

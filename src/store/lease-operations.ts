@@ -1,8 +1,8 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import type { Lease } from '../protocol/home/records.js';
 import { page, text, whole } from './inputs.js';
 import { administrative, internal } from './operation.js';
-import type { HeldLease, Lease, Page } from './records.js';
-import { MAX_PAGE, StoreError } from './records.js';
+import { type HeldLease, MAX_PAGE, type Page, StoreError } from './records.js';
 import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, release, toLease } from './rows.js';
 
 /** Operations on leases and their history. */

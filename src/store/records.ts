@@ -1,34 +1,6 @@
 import { CodedError } from '../errors/coded-error.js';
 import type { CodeOf } from '../errors/codes.js';
-import {
-  type BootstrapRequest,
-  type BootstrapResult,
-  type Found,
-  type HomeAgent,
-  type Ike,
-  type Lease,
-  type LocalProposal,
-  type NoMobility,
-  type Proof,
-  plainSubscriber,
-  type Session,
-  type Subscriber,
-} from '../protocol/home/records.js';
-
-export type {
-  BootstrapRequest,
-  BootstrapResult,
-  Found,
-  HomeAgent,
-  Ike,
-  Lease,
-  LocalProposal,
-  NoMobility,
-  Proof,
-  Session,
-  Subscriber,
-};
-export { plainSubscriber };
+import type { HomeAgent, Subscriber } from '../protocol/home/records.js';
 
 export type StoreErrorCode = CodeOf<'StoreError'>;
 

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { parseAddress } from '../protocol/bytes/address.js';
-import type { HomeAgent, Ike, Lease, Page, Subscriber } from './records.js';
-import { StoreError } from './records.js';
+import type { HomeAgent, Ike, Lease, Subscriber } from '../protocol/home/records.js';
+import { type Page, StoreError } from './records.js';
 import type { Schema } from './schema.js';
 
 export type Db = Kysely<Schema>;

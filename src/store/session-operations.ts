@@ -1,7 +1,7 @@
+import type { Lease, Session } from '../protocol/home/records.js';
 import { MAX_LIST, page, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
-import type { Lease, Page, Session } from './records.js';
-import { MAX_PAGE } from './records.js';
+import { MAX_PAGE, type Page } from './records.js';
 import { type Context, type Db, leases, pageOf, release, toLease } from './rows.js';
 
 /** Operations on sessions. */

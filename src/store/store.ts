@@ -10,8 +10,6 @@ import { StoreFault } from './store-fault.js';
 import type { StoreUse } from './store-lock.js';
 import { threadHost } from './thread-host.js';
 
-export type { ArgumentsOf, OperationName, ResultOf };
-
 /** Maximum number of pending calls; further ones are refused at once. */
 export const MAX_WAITING = 10_000;
 

@@ -1,9 +1,9 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import type { Found, Lease, Proof, Session, Subscriber } from '../protocol/home/records.js';
 import { checkName, MAX_NAME } from '../protocol/mip6/names.js';
 import { page, subscriberChange, subscriberInput, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
-import type { Found, Lease, Page, Proof, Session, Subscriber } from './records.js';
-import { MAX_PAGE, StoreError } from './records.js';
+import { MAX_PAGE, type Page, StoreError } from './records.js';
 import {
   type Context,
   contains,

@@ -2,11 +2,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Administrator } from '../../src/aaa/administrator.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
+import type { Lease, Session } from '../../src/protocol/home/records.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { DatabaseError } from '../../src/store/database-error.js';
 import { StoreEngine } from '../../src/store/engine.js';
-import type { Lease, Session } from '../../src/store/records.js';
 import { StoreUser, subscriberOf } from '../store/fixtures.js';
 import { VirtualHost } from '../virtual-host.js';
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HomeAgentHooks, MAX_BACKLOG } from '../../src/aaa/home-agent-hooks.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
+import type { Lease } from '../../src/protocol/home/records.js';
 import { HookRunner } from '../../src/runtime/hooks/runner.js';
-import type { Lease } from '../../src/store/records.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
 

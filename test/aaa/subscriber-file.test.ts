@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type FileRow, type Format, formatOf, readRows, writeRows } from '../../src/aaa/commands/subscriber-file.js';
 import { readSubscriber } from '../../src/aaa/commands/subscriber-policy.js';
-import { plainSubscriber, type Subscriber } from '../../src/store/records.js';
+import { plainSubscriber, type Subscriber } from '../../src/protocol/home/records.js';
 
 async function rowsOf(text: string, format: Format): Promise<FileRow[]> {
   const rows: FileRow[] = [];

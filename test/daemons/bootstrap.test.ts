@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab, type LabOptions } from '../../dist/lab/lab.js';
 import { DAY, issueCertificate, makeCa, validFor } from '../../src/pki/certificate-authority.js';
+import type { Lease } from '../../src/protocol/home/records.js';
 import type { LogEvent } from '../../src/runtime/log/events.js';
-import type { Lease } from '../../src/store/records.js';
 import { writePem } from './pem.js';
 
 const MN = 'mn1@home.example';

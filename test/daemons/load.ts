@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import type { Lab, Place } from '../../dist/lab/lab.js';
 import { BenchNode } from '../../src/lab/bench/node.js';
+import type { HomeAgent } from '../../src/protocol/home/records.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
-import type { HeldLease, HomeAgent, Page } from '../../src/store/records.js';
+import type { HeldLease, Page } from '../../src/store/records.js';
 
 /** A home address that a node received, and when. */
 export interface GrantedAddress {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { HOME_AGENT, type Lab } from '../../dist/lab/lab.js';
-import type { HomeAgent } from '../../src/store/records.js';
+import type { HomeAgent } from '../../src/protocol/home/records.js';
 import { type Ended, run } from './program.js';
 
 /** Address of `ha2`, next to the lab's own home agent. */

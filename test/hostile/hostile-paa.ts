@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import { identityRequest } from '../../src/protocol/nas/eap.js';
-import { Paa, type PaaInput, type PaaOutput } from '../../src/protocol/pana/agent/paa.js';
-import type { Grant } from '../../src/protocol/pana/session/paa-session.js';
+import { Paa } from '../../src/protocol/pana/agent/paa.js';
+import type { PaaInput, PaaOutput } from '../../src/protocol/pana/agent/paa-interface.js';
+import type { Grant } from '../../src/protocol/pana/session/paa-interface.js';
 import type { PacEndpoint } from '../../src/protocol/pana/session/start.js';
 import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';

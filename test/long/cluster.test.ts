@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab } from '../../dist/lab/lab.js';
-import type { HomeAgent } from '../../src/store/records.js';
+import type { HomeAgent } from '../../src/protocol/home/records.js';
 import { leaseViolations, makeLoad, untilFreed } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';

@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { BootstrapResult, Lease } from '../../src/store/records.js';
-import { plainSubscriber } from '../../src/store/records.js';
-import type { Planned } from './plan.js';
-import { LEASE_GRACE, type Plan } from './plan.js';
+import { type BootstrapResult, type Lease, plainSubscriber } from '../../src/protocol/home/records.js';
+import { LEASE_GRACE, type Plan, type Planned } from './plan.js';
 import { run } from './run.js';
 import { shrink } from './shrink.js';
 import type { World } from './world.js';

@@ -1,4 +1,4 @@
-import type { BootstrapResult, HomeAgent, Lease } from '../../src/store/records.js';
+import type { BootstrapResult, HomeAgent, Lease } from '../../src/protocol/home/records.js';
 import type { Committed } from './shared-store.js';
 
 /** A lease that the store has committed. */

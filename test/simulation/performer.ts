@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import { plainSubscriber } from '../../src/protocol/home/records.js';
 import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
-import { type HomeAgentChange, plainSubscriber, type SubscriberChange } from '../../src/store/records.js';
+import type { HomeAgentChange, SubscriberChange } from '../../src/store/records.js';
 import { Dice } from './clock.js';
 import { credentials, writeFiles } from './credentials.js';
 import { GOOD_LINK } from './links.js';
-import type { NodeMachine, PaaMachine, ServerMachine } from './machines.js';
-import { linkOfPaa, PANA_PORT, paaAddress } from './machines.js';
+import { linkOfPaa, type NodeMachine, PANA_PORT, type PaaMachine, paaAddress, type ServerMachine } from './machines.js';
 import type { Happening } from './plan.js';
 import { GOOD_PROGRAMS } from './programs.js';
 import type { World } from './world.js';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { plainSubscriber } from '../../src/store/records.js';
+import { plainSubscriber } from '../../src/protocol/home/records.js';
 import { Dice, Life, MachineHost, WorldClock } from './clock.js';
 import { Connections } from './connections.js';
 import { type Credentials, credentials, naiOf, writeFiles } from './credentials.js';

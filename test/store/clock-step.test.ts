@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BootstrapRequest } from '../../src/store/records.js';
+import type { BootstrapRequest } from '../../src/protocol/home/records.js';
 import type { Store } from '../../src/store/store.js';
 import { isFor, Postgres, withoutPostgres } from '../postgres.js';
 import { ClockedServer, World } from './clock-world.js';

@@ -1,5 +1,10 @@
+import {
+  type BootstrapRequest,
+  type HomeAgent,
+  plainSubscriber,
+  type Subscriber,
+} from '../../src/protocol/home/records.js';
 import type { StorePort } from '../../src/store/port.js';
-import { type BootstrapRequest, type HomeAgent, plainSubscriber, type Subscriber } from '../../src/store/records.js';
 
 export const NOW = Date.UTC(2030, 0, 1);
 export const HOUR = 3_600_000;

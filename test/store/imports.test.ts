@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Subscriber } from '../../src/protocol/home/records.js';
 import type { ImportProblem } from '../../src/store/import-operations.js';
-import type { Subscriber } from '../../src/store/records.js';
 import type { Store } from '../../src/store/store.js';
 import { DATABASES } from './databases.js';
 import { HOUR, SHA256, StoreUser, subscriberOf } from './fixtures.js';

@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
+import type { HomeAgent, Ike } from '../../protocol/home/records.js';
 import { table, withOptions } from '../../runtime/cli/cli.js';
 import { OperatorError } from '../../runtime/system/failure.js';
-import type { HomeAgent, HomeAgentChange, Ike } from '../../store/records.js';
+import type { HomeAgentChange } from '../../store/records.js';
 import { details, json, show, text, wholeNumber } from './output.js';
 import { type Argument, administer, places, withStore } from './store-access.js';
 

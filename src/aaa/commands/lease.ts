@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
+import type { Lease } from '../../protocol/home/records.js';
 import { withOptions } from '../../runtime/cli/cli.js';
 import { OperatorError } from '../../runtime/system/failure.js';
-import type { HeldLease, Lease } from '../../store/records.js';
+import type { HeldLease } from '../../store/records.js';
 import { details, json, list, show, text, time, withPaging } from './output.js';
 import { administer, places, withStore } from './store-access.js';
 

@@ -1,8 +1,8 @@
 import type { Argv } from 'yargs';
+import type { Session } from '../../protocol/home/records.js';
 import { table, withOptions } from '../../runtime/cli/cli.js';
 import { callDaemon } from '../../runtime/service/control.js';
 import { OperatorError } from '../../runtime/system/failure.js';
-import type { Session } from '../../store/records.js';
 import { details, json, list, show, text, time, withPaging } from './output.js';
 import { type Argument, administer, places, placesOf, withStore } from './store-access.js';
 

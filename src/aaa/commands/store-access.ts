@@ -7,7 +7,8 @@ import { callDaemon, NoDaemonError } from '../../runtime/service/control.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { makeFolder } from '../../runtime/system/folder.js';
 import { isPostgresUrl, storeName } from '../../store/backend.js';
-import type { ArgumentsOf, OperationName, ResultOf, Store } from '../../store/store.js';
+import type { ArgumentsOf, OperationName, ResultOf } from '../../store/operations.js';
+import type { Store } from '../../store/store.js';
 import { type AaaOptions, aaaSchema } from '../config/options.js';
 
 export const flags: OptionFlags<typeof aaaSchema> = { prefix: 'PANA_AAA', schema: aaaSchema };

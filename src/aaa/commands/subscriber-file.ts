@@ -2,7 +2,7 @@ import { pipeline, type Readable } from 'node:stream';
 import { CsvError, parse as parseCsv } from 'csv-parse';
 import { stringify as stringifyCsv } from 'csv-stringify/sync';
 import { isMap, isSeq, LineCounter, parseDocument, stringify as stringifyYaml } from 'yaml';
-import type { Subscriber } from '../../store/records.js';
+import type { Subscriber } from '../../protocol/home/records.js';
 import { POLICY_KEYS, policyOf, unknownKey } from './subscriber-policy.js';
 
 export const FORMATS = ['csv', 'yaml'] as const;

@@ -1,7 +1,8 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js';
 import * as section from '../../runtime/config/sections.js';
-import { plainSubscriber, type Subscriber, type SubscriberChange } from '../../store/records.js';
+import type { SubscriberChange } from '../../store/records.js';
 
 /** The settings of a subscriber, by the names of flags, CSV columns and YAML keys. */
 const flag = () =>

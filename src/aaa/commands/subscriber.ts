@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
+import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js';
 import { withOptions } from '../../runtime/cli/cli.js';
 import { OperatorError } from '../../runtime/system/failure.js';
-import { plainSubscriber, type Subscriber, type SubscriberChange } from '../../store/records.js';
+import type { SubscriberChange } from '../../store/records.js';
 import { details, json, list, show, text, time, withPaging, yesNo } from './output.js';
 import { type Argument, administer, places, withStore } from './store-access.js';
 import { exportSubscribers } from './subscriber-export.js';

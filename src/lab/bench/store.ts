@@ -1,9 +1,9 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type BootstrapRequest, plainSubscriber } from '../../protocol/home/records.js';
 import { print, table } from '../../runtime/cli/cli.js';
 import { isPostgresUrl, storeName } from '../../store/backend.js';
-import { type BootstrapRequest, plainSubscriber } from '../../store/records.js';
 import { Store } from '../../store/store.js';
 import { quantile } from '../statistics.js';
 

@@ -4,7 +4,7 @@ import { APPLICATION, ASA, ASR, DER, RAA, RAR, STR } from '../diameter/wire/comm
 import { AUTH_REQUEST_TYPE, Dictionary, TERMINATION_CAUSE } from '../diameter/wire/dictionary.js';
 import { Grammarian, isViolation } from '../diameter/wire/grammar.js';
 import { isTemporary, RESULT } from '../diameter/wire/result-codes.js';
-import type { PaaClosed } from '../pana/session/paa-session.js';
+import type { PaaClosed } from '../pana/session/paa-interface.js';
 import type { DerRequest } from './access.js';
 import { type Judged, judgeAnswer } from './answer.js';
 import { realmOf } from './eap.js';

@@ -11,7 +11,7 @@ import {
   requestMobility,
   sessionLifetimes,
 } from '../mip6/diameter-mobility.js';
-import type { Grant, PaaSessionInput } from '../pana/session/paa-session.js';
+import type { Grant, PaaSessionInput } from '../pana/session/paa-interface.js';
 import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeEap } from './eap.js';
 import { Binding, type SessionServer, serverOf } from './session-server.js';
 import { isVerdict } from './verdict.js';

@@ -1,8 +1,8 @@
 import type { Route } from '../diameter/node/routing.js';
 import type { DiameterMessage } from '../diameter/wire/codec.js';
 import type { MobilityAssignment } from '../mip6/assignment.js';
-import type { PaaConfig } from '../pana/agent/paa.js';
-import type { Grant, PaaClosed } from '../pana/session/paa-session.js';
+import type { PaaConfig } from '../pana/agent/paa-interface.js';
+import type { Grant, PaaClosed } from '../pana/session/paa-interface.js';
 import type { DropCode, SessionKey } from '../pana/session/session.js';
 import type { PacEndpoint } from '../pana/session/start.js';
 import type { ServerWish } from './aaa-messages.js';

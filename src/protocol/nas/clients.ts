@@ -1,5 +1,5 @@
 import type { HomeAgentOffer } from '../mip6/diameter-mobility.js';
-import type { Grant } from '../pana/session/paa-session.js';
+import type { Grant } from '../pana/session/paa-interface.js';
 import type { PacEndpoint } from '../pana/session/start.js';
 import { Access, type AccessConfig } from './access.js';
 import type { SessionServer } from './session-server.js';

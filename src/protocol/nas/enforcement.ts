@@ -1,6 +1,6 @@
 import { DeadlineQueue } from '../bytes/deadline-queue.js';
 import { checkName } from '../mip6/names.js';
-import type { PaaSessionInput } from '../pana/session/paa-session.js';
+import type { PaaSessionInput } from '../pana/session/paa-interface.js';
 import type { Client } from './clients.js';
 import type { StepContext, Tokens } from './step-context.js';
 

@@ -1,4 +1,4 @@
-import type { PaaInput } from '../pana/agent/paa.js';
+import type { PaaInput } from '../pana/agent/paa-interface.js';
 import type { NasConfig, NasEvent, NasInput, NasOutput, NasSubject } from './alphabet.js';
 import type { Client } from './clients.js';
 

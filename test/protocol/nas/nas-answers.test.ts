@@ -3,7 +3,7 @@ import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { AVPS } from '../../../src/protocol/diameter/wire/dictionary.js';
 import { RESULT } from '../../../src/protocol/diameter/wire/result-codes.js';
 import { STR_RETRY, STR_TRIES } from '../../../src/protocol/nas/session-terminations.js';
-import type { PaaClosed } from '../../../src/protocol/pana/session/paa-session.js';
+import type { PaaClosed } from '../../../src/protocol/pana/session/paa-interface.js';
 import { AaaServer, grammarian } from './aaa-server.js';
 import { asking, end, open, timesOf } from './nas-rig.js';
 import { type NasWorld, type Node, ORIGIN } from './nas-world.js';

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HOME_AGENT, Lab } from '../../../dist/lab/lab.js';
-import { plainSubscriber } from '../../../src/store/records.js';
+import { plainSubscriber } from '../../../src/protocol/home/records.js';
 import { run } from '../../daemons/program.js';
 import { agents, nodeOnFirst, OTHER, operate, type Scene } from '../../daemons/two-home-agents.js';
 import { eventually } from '../../eventually.js';

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HOME_AGENT, Lab } from '../../../dist/lab/lab.js';
-import type { HomeAgent } from '../../../src/store/records.js';
+import type { HomeAgent } from '../../../src/protocol/home/records.js';
 import { run } from '../../daemons/program.js';
 import { agents, nodeOnFirst, OTHER, operate, type Scene } from '../../daemons/two-home-agents.js';
 import { eventually } from '../../eventually.js';

@@ -13,8 +13,6 @@ import { PciLimiter, type PciLimits } from './pci-limiter.js';
 import { Entry, SessionTable } from './session-table.js';
 import { EPOCH } from './stateless-start.js';
 
-export type { PaaConfig, PaaInput, PaaLimits, PaaOutput, PaaSessionView, SessionFault } from './paa-interface.js';
-
 interface Invitation {
   readonly peer: PacEndpoint;
   readonly timer: Retransmission;

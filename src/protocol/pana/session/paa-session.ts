@@ -295,5 +295,3 @@ function contextOf(
     liveness: new Liveness(config.pingInterval, now),
   };
 }
-
-export type { Grant, PaaClosed, PaaSessionInput } from './paa-interface.js';

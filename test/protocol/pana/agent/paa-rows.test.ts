@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PaaConfig } from '../../../../src/protocol/pana/agent/paa.js';
+import type { PaaConfig } from '../../../../src/protocol/pana/agent/paa-interface.js';
 import { EPOCH, STARTS_PER_EPOCH } from '../../../../src/protocol/pana/agent/stateless-start.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';

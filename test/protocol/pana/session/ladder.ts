@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
-import { Paa, type PaaConfig, type PaaInput, type PaaOutput } from '../../../../src/protocol/pana/agent/paa.js';
+import { Paa } from '../../../../src/protocol/pana/agent/paa.js';
+import type { PaaConfig, PaaInput, PaaOutput } from '../../../../src/protocol/pana/agent/paa-interface.js';
 import type { Grant } from '../../../../src/protocol/pana/session/paa-interface.js';
 import { PacSession } from '../../../../src/protocol/pana/session/pac.js';
 import type { PacConfig, PacInput, PacOutput } from '../../../../src/protocol/pana/session/pac-interface.js';

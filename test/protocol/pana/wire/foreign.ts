@@ -1,5 +1,6 @@
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
-import { Paa, type PaaConfig, type PaaInput, type PaaOutput } from '../../../../src/protocol/pana/agent/paa.js';
+import { Paa } from '../../../../src/protocol/pana/agent/paa.js';
+import type { PaaConfig, PaaInput, PaaOutput } from '../../../../src/protocol/pana/agent/paa-interface.js';
 import { PacSession } from '../../../../src/protocol/pana/session/pac.js';
 import type { PacConfig, PacInput, PacOutput } from '../../../../src/protocol/pana/session/pac-interface.js';
 import type { PacEndpoint } from '../../../../src/protocol/pana/session/start.js';
