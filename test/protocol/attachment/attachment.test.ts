@@ -10,7 +10,7 @@ import {
 
 const CONFIG: AttachmentConfig = { stay: true, first: 2_000, longest: 300_000 };
 
-/** A node whose waits have no jitter, unless `unit` says otherwise: its times are exact. */
+/** A node with exact times: its waits have no jitter unless `unit` is given. */
 class Node {
   readonly machine: Attachment;
   now = 0;
@@ -24,7 +24,7 @@ class Node {
     this.machine = new Attachment({ ...CONFIG, ...config }, { unit: () => unit });
   }
 
-  /** Steps it and answers what it asks for; the outputs as text, in order. */
+  /** Steps the machine and answers its requests. Returns the outputs as text, in order. */
   feed(input: AttachmentInput): string[] {
     return this.machine.handle(input, this.now).flatMap((output) => this.#perform(output));
   }
@@ -70,7 +70,7 @@ class Node {
     return this.feed({ type: 'closed', attempt, cause, heard });
   }
 
-  /** Goes to its deadline. */
+  /** Advances to the deadline and ticks. */
   tick(): string[] {
     this.now = this.machine.deadline ?? this.now;
     return this.feed({ type: 'tick' });
@@ -89,21 +89,21 @@ function attached(config: Partial<AttachmentConfig> = {}): Node {
   return node;
 }
 
-/** A machine whose requests the test answers by hand. */
+/** A machine whose requests the test answers itself. */
 function byHand(): (input: AttachmentInput) => AttachmentOutput[] {
   const machine = new Attachment(CONFIG, { unit: () => 0.5 });
   return (input) => machine.handle(input, 0);
 }
 
-describe('a node that has no session', () => {
-  it('opens one with the first PAA, without a limit if there is no other', () => {
+describe('a node without a session', () => {
+  it('starts one with the first PAA, limited in time only if there are other PAAs', () => {
     expect(new Node().feed({ type: 'start' })).toEqual(['open p1', 'begin p1']);
     const several = new Node();
     several.paas = ['p1', 'p2'];
     expect(several.feed({ type: 'start' })).toEqual(['open p1 limited', 'begin p1']);
   });
 
-  it('asks for one thing at a time, and takes only the answer to what it asked', () => {
+  it('makes one request at a time, and accepts only the answer to it', () => {
     const feed = byHand();
     expect(feed({ type: 'start' })).toEqual([{ type: 'discover', token: 1 }]);
     expect(feed({ type: 'start' })).toEqual([]);
@@ -116,7 +116,7 @@ describe('a node that has no session', () => {
     expect(feed({ type: 'opened', attempt: 1 })).toEqual([{ type: 'begin', attempt: 1 }]);
   });
 
-  it('tries the next PAA after each failure, in waits that double from the first to the longest', () => {
+  it('tries the next PAA after each failure, with waits that double up to the longest', () => {
     const node = new Node({ longest: 10_000 });
     node.paas = ['p1', 'p2'];
     node.feed({ type: 'start' });
@@ -129,12 +129,12 @@ describe('a node that has no session', () => {
     }
   });
 
-  it('waits up to a tenth shorter or longer', () => {
+  it('varies its waits by up to 10 %', () => {
     expect(started({}, 0).close('no-answer').at(-1)).toBe('wait 1800');
     expect(started({}, 1).close('no-answer').at(-1)).toBe('wait 2200');
   });
 
-  it('begins its waits anew when a PAA was heard in the attempt and the link lost the rest', () => {
+  it('restarts with the first wait when a PAA was heard in the attempt and the link failed', () => {
     for (const cause of ['no-answer', 'no-progress']) {
       const node = started();
       for (let i = 0; i < 6; i += 1) {
@@ -156,7 +156,7 @@ describe('a node that has no session', () => {
     }
   });
 
-  it('waits too when there is no PAA, no way to one, or no answer about them', () => {
+  it('waits too when there is no PAA, no route to it, or no result of discovery', () => {
     const node = new Node();
     node.paas = [];
     expect(node.feed({ type: 'start' })).toEqual(['no-paa', 'wait 2000']);
@@ -171,19 +171,19 @@ describe('a node that has no session', () => {
     ]);
   });
 
-  it('tries at once when an address comes, but not before its first failure', () => {
+  it('tries at once when an address appears, but not before it is started', () => {
     const node = new Node();
     expect(node.feed({ type: 'addressesChanged' })).toEqual([]);
     node.reachable = false;
     node.feed({ type: 'start' });
     node.reachable = true;
     expect(node.feed({ type: 'addressesChanged' })).toEqual(['open p1', 'begin p1']);
-    // The wait goes on, and then there is nothing to do.
+    // The wait ends without an action.
     expect(node.tick()).toEqual([]);
     expect(node.machine.deadline).toBeUndefined();
   });
 
-  it('begins with the first PAA again when it is configured anew', () => {
+  it('tries the first PAA again when its configuration changes', () => {
     const node = new Node();
     node.paas = ['p1', 'p2'];
     node.feed({ type: 'start' });
@@ -193,7 +193,7 @@ describe('a node that has no session', () => {
     expect(node.close('no-answer').at(-1)).toBe('wait 14000');
   });
 
-  it('is done if it is not to stay, and says whether it was in', () => {
+  it('finishes with its session if stay is false, and reports whether it was authorized', () => {
     const end = ['ended', 'detached withdrawn', 'close p1'];
     expect(started({ stay: false }).close('no-answer')).toEqual([...end, 'finished false']);
     expect(attached({ stay: false }).close('no-answer')).toEqual([...end, 'finished true']);
@@ -201,7 +201,7 @@ describe('a node that has no session', () => {
 });
 
 describe('the end of a session', () => {
-  it('keeps home agent and address if nobody else knows of it, and tries the same PAA', () => {
+  it('keeps home agent and address if the network has not ended it, and the same PAA is tried', () => {
     for (const cause of ['no-answer', 'no-progress', 'moved']) {
       const node = attached();
       node.paas = ['p1', 'p2'];
@@ -210,13 +210,13 @@ describe('the end of a session', () => {
     }
   });
 
-  it('withdraws them otherwise', () => {
+  it('withdraws home agent and address otherwise', () => {
     for (const cause of ['lifetime-expired', 'terminated-by-paa', 'authentication-rejected', 'terminated']) {
       expect(attached().close(cause)).toContain('detached withdrawn');
     }
   });
 
-  it('says which attempt ended, and whether it had been in', () => {
+  it('is reported with the attempt and whether it was authorized', () => {
     const node = attached();
     const attempt = node.current;
     const [ended] = node.machine.handle({ type: 'closed', attempt, cause: 'no-answer', heard: true }, 0);
@@ -224,7 +224,7 @@ describe('the end of a session', () => {
     expect(ended).toEqual({ type: 'event', event });
   });
 
-  it('and whatever else is said of an attempt that is not known is nothing', () => {
+  it('is ignored for an unknown attempt, like other inputs', () => {
     const node = attached();
     const attempt = 99;
     expect(node.close('no-answer', false, attempt)).toEqual([]);
@@ -234,7 +234,7 @@ describe('the end of a session', () => {
     expect(node.feed({ type: 'located', attempt, paas: ['p9'] })).toEqual([]);
   });
 
-  it('after a success is followed by the first wait again', () => {
+  it('is followed by the first wait again after a success', () => {
     const node = started();
     for (let i = 0; i < 4; i += 1) {
       node.close('no-answer');
@@ -246,13 +246,13 @@ describe('the end of a session', () => {
   });
 });
 
-describe('a PAA that is silent', () => {
-  it('has another session begun beside its own, which takes its place when it is in', () => {
+describe('a silent PAA', () => {
+  it('gets a second session beside the first, which replaces it when it is authorized', () => {
     const node = attached();
     const first = node.current;
     expect(node.feed({ type: 'silent', attempt: first })).toEqual(['silent', 'open p1 beside limited', 'begin p1']);
     expect([node.machine.isSilent, node.current]).toEqual([true, first]);
-    // It says so at each repetition.
+    // The input is repeated at each retransmission.
     expect(node.feed({ type: 'silent', attempt: first })).toEqual([]);
     const second = node.standby;
     expect(node.authorize(second)).toEqual(['retire p1']);
@@ -267,7 +267,7 @@ describe('a PAA that is silent', () => {
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
   });
 
-  it('keeps it too when it answers while a socket is being opened', () => {
+  it('keeps its session when it answers while a socket is being opened', () => {
     const feed = byHand();
     feed({ type: 'start' });
     feed({ type: 'found', token: 1, paas: ['p1'] });
@@ -279,19 +279,19 @@ describe('a PAA that is silent', () => {
     expect(feed({ type: 'opened', attempt: 2 })).toEqual([{ type: 'close', attempt: 2 }]);
   });
 
-  it('is given more tries beside its session, at every PAA in turn', () => {
+  it('makes the node try every PAA in turn beside the session', () => {
     const node = attached();
     node.paas = ['p1', 'p2'];
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.close('no-answer', false, node.standby)).toEqual(['ended', 'close p1', 'wait 2000']);
     expect(node.tick()).toEqual(['open p2 beside limited', 'begin p2']);
-    // Its session ends: the other attempt is the node's now, and no third one is begun.
+    // Its session ends: the other attempt becomes the current one, and no third one starts.
     expect(node.close('no-answer')).toEqual(['ended', 'detached kept', 'close p1']);
     expect(node.opened.get(node.current)).toBe('p2');
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
   });
 
-  it('gets no other try once it has answered', () => {
+  it('causes no further attempt once it has answered', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     node.close('no-answer', false, node.standby);
@@ -299,33 +299,33 @@ describe('a PAA that is silent', () => {
     expect(node.tick()).toEqual([]);
   });
 
-  it('is left alone by a node that does not stay', () => {
+  it('causes no second session if stay is false', () => {
     const node = attached({ stay: false });
     expect(node.feed({ type: 'silent', attempt: node.current })).toEqual(['silent']);
   });
 });
 
 describe('a node that moves', () => {
-  it('looks where it is, and stays with its PAA if that is there', () => {
+  it('finds the PAAs of its network, and stays with its PAA if it is among them or there are none', () => {
     const node = attached();
     expect(node.feed({ type: 'addressesChanged' })).toEqual(['locate p1']);
     expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2', 'p1'] })).toEqual([]);
     expect(node.feed({ type: 'located', attempt: node.current, paas: [] })).toEqual([]);
   });
 
-  it('begins a session with the first PAA of the new network beside the old one, which then gives way', () => {
+  it('starts a session with the first PAA of the new network, which then replaces the old one', () => {
     const node = attached();
     node.paas = ['p2', 'p3'];
     const begun = ['open p2 beside limited', 'begin p2'];
     expect(node.feed({ type: 'located', attempt: node.current, paas: node.paas })).toEqual(begun);
-    // The old PAA answers: the node is elsewhere all the same.
+    // The old PAA answers, but the node is in another network.
     expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again']);
     expect(node.authorize(node.standby)).toEqual(['retire p1']);
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p2']);
   });
 
-  it('begins no third session when the old one ends before the new one is in', () => {
+  it('starts no third session when the old one ends before the new one is authorized', () => {
     const node = attached();
     node.paas = ['p2'];
     node.feed({ type: 'located', attempt: node.current, paas: node.paas });
@@ -335,14 +335,14 @@ describe('a node that moves', () => {
     expect(node.opened.size).toBe(2);
   });
 
-  it('stays with its session if it is not to stay longer', () => {
+  it('keeps its session if stay is false', () => {
     const node = attached({ stay: false });
     expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2'] })).toEqual([]);
   });
 });
 
 describe('a node that stops', () => {
-  it('says PTR, and has stopped when the session is over', () => {
+  it('terminates its session, and has stopped when that is closed', () => {
     const node = attached();
     expect(node.feed({ type: 'stop' })).toEqual(['terminate p1']);
     expect(node.feed({ type: 'stop' })).toEqual([]);
@@ -352,7 +352,7 @@ describe('a node that stops', () => {
     expect(node.machine.deadline).toBeUndefined();
   });
 
-  it('waits for PTA only so long', () => {
+  it('waits for PTA for PTA_AT_END at most', () => {
     const node = attached();
     node.now = 50_000;
     node.feed({ type: 'stop' });
@@ -362,7 +362,7 @@ describe('a node that stops', () => {
     expect(node.now).toBe(52_000);
   });
 
-  it('closes what is beside its session, and tries nothing again', () => {
+  it('closes the session beside the first, and ends its waits', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.feed({ type: 'stop' })).toEqual(['close p1', 'terminate p1']);
@@ -383,7 +383,7 @@ describe('a node that stops', () => {
     }
   });
 
-  it('takes no PAA that is found afterwards', () => {
+  it('ignores a PAA that is found afterwards', () => {
     for (const answer of [
       { type: 'found', token: 1, paas: ['p1'] },
       { type: 'notFound', token: 1, reason: '' },
@@ -396,7 +396,7 @@ describe('a node that stops', () => {
   });
 });
 
-describe('whatever happens', () => {
+describe('Attachment with any input', () => {
   const attempt = fc.integer({ min: 0, max: 6 });
   const paas = fc.subarray(['p1', 'p2', 'p3']);
   const input: fc.Arbitrary<AttachmentInput> = fc.oneof(
@@ -415,7 +415,7 @@ describe('whatever happens', () => {
     }),
   );
 
-  it('every session that was begun is the current one, the one beside it, or closed', () => {
+  it('has started no session but the current one, the one beside it, and closed ones', () => {
     fc.assert(
       fc.property(fc.array(input, { maxLength: 60 }), (inputs) => {
         const machine = new Attachment(CONFIG, { unit: () => 0.5 });

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { formatAddress } from '../../../src/protocol/bytes/address.js';
 import { AddressSet, isLoopback, withoutScope } from '../../../src/protocol/bytes/address-set.js';
 
-describe('a set of addresses and networks', () => {
-  it('has what the BlockList of Node has', () => {
+describe('AddressSet', () => {
+  it('contains what the BlockList of Node contains', () => {
     const octets = fc.oneof(
       fc.uint8Array({ minLength: 4, maxLength: 4 }),
       fc.uint8Array({ minLength: 16, maxLength: 16 }),
@@ -15,7 +15,7 @@ describe('a set of addresses and networks', () => {
       fc.property(octets, fc.nat(128), fc.nat(128), fc.nat(127), (own, length, flip, bit) => {
         const bits = length % (own.length * 8 + 1);
         const network = formatAddress(own);
-        // Near the edge of the network, on either side.
+        // Just inside or just outside the network.
         const near = own.slice();
         const at = (flip % 2 === 0 ? bits : bit) % (own.length * 8);
         near[at >> 3] = (near[at >> 3] ?? 0) ^ (0x80 >> (at & 7));
@@ -32,14 +32,14 @@ describe('a set of addresses and networks', () => {
   });
 
   it.each(['2001:db8::/129', '192.0.2.0/33', '192.0.2.0/', '192.0.2.0/1/2', 'paa.example', ''])(
-    'has nothing for %j',
+    'contains nothing for the invalid entry %j',
     (text) => {
       const set = new AddressSet([text]);
       expect(['2001:db8::', '192.0.2.0', '', 'paa.example'].filter((address) => set.has(address))).toEqual([]);
     },
   );
 
-  it('takes an IPv4-mapped address for its IPv4 address, and does not look at the interface', () => {
+  it('treats an IPv4-mapped address as IPv4, and ignores the interface', () => {
     expect(new AddressSet(['192.0.2.0/24']).has('::ffff:192.0.2.9')).toBe(true);
     expect(new AddressSet(['fe80::1%eth0']).has('fe80::1%eth1')).toBe(true);
     expect([withoutScope('fe80::1%eth0'), withoutScope('::ffff:192.0.2.1'), withoutScope()]).toEqual([
@@ -48,8 +48,10 @@ describe('a set of addresses and networks', () => {
       '',
     ]);
   });
+});
 
-  it('knows the addresses of this host alone', () => {
+describe('isLoopback', () => {
+  it('is true for loopback addresses only', () => {
     const all = ['127.0.0.1', '127.255.255.255', '::1', '::ffff:127.0.0.1', '128.0.0.1', '::2', '126.255.255.255'];
     expect(all.filter(isLoopback)).toEqual(all.slice(0, 4));
   });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress, toV6Octets } from '../../../src/protocol/bytes/address.js';
 
-describe('the text of an address', () => {
+describe('the text form of an address', () => {
   it.each([
     // RFC 5952 4 and 5
     ['2001:0db8:0000:0000:0001:0000:0000:0001', '2001:db8::1:0:0:1'],
@@ -15,7 +15,7 @@ describe('the text of an address', () => {
     ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
     ['64:ff9b::192.0.2.33', '64:ff9b::c000:221'],
     ['192.0.2.1', '192.0.2.1'],
-  ])('%s is %s', (text, canonical) => {
+  ])('%s is formatted as %s', (text, canonical) => {
     const octets = parseAddress(text);
     expect(octets && formatAddress(octets)).toBe(canonical);
   });
@@ -38,13 +38,13 @@ describe('the text of an address', () => {
     '::1.2.3',
     '1.2.3.4::',
     '::1:',
-  ])('"%s" is none', (text) => expect(parseAddress(text)).toBeUndefined());
+  ])('"%s" is rejected', (text) => expect(parseAddress(text)).toBeUndefined());
 
-  it('comes back as the same octets', () => {
+  it('is parsed to the octets that were formatted', () => {
     const octets = fc.oneof(
       fc.uint8Array({ minLength: 4, maxLength: 4 }),
       fc.uint8Array({ minLength: 16, maxLength: 16 }),
-      // Zeros are what compression is about.
+      // Many zeros, which the text form compresses.
       fc.array(fc.constantFrom(0, 0, 0, 1, 255), { minLength: 16, maxLength: 16 }).map((list) => Uint8Array.from(list)),
     );
     fc.assert(
@@ -55,7 +55,7 @@ describe('the text of an address', () => {
     );
   });
 
-  it('is what the platform makes of it', () => {
+  it('is the one that the platform gives', () => {
     const octets = fc.array(fc.constantFrom(0, 0, 1, 0xab), { minLength: 16, maxLength: 16 });
     fc.assert(
       fc.property(octets, (given) => {
@@ -67,8 +67,8 @@ describe('the text of an address', () => {
   });
 });
 
-describe('an IPv4 address in a key', () => {
-  it('is ::ffff:a.b.c.d', () => {
+describe('toV6Octets', () => {
+  it('maps an IPv4 address to ::ffff:a.b.c.d', () => {
     expect(formatAddress(toV6Octets(Uint8Array.of(192, 0, 2, 1)))).toBe('::ffff:192.0.2.1');
   });
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BoundedMap } from '../../../src/protocol/bytes/bounded-map.js';
 
-describe('a bounded map', () => {
+describe('BoundedMap', () => {
   it('evicts the entry that was set longest ago', () => {
     const map = new BoundedMap<string, number>(2);
     map.set('a', 1);

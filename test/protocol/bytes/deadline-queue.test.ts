@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeadlineQueue, earliest } from '../../../src/protocol/bytes/deadline-queue.js';
 
-describe('deadlines of many owners', () => {
-  it('come due in their order, as each was set last', () => {
+describe('DeadlineQueue', () => {
+  it('gives the keys in the order of their latest deadlines', () => {
     const operations = fc.array(
       fc.oneof(
         { arbitrary: fc.record({ key: fc.nat(9), at: fc.option(fc.nat(50), { nil: undefined }) }), weight: 6 },
@@ -41,9 +41,9 @@ describe('deadlines of many owners', () => {
     );
   });
 
-  it('that were replaced are forgotten before they outnumber the others by much', () => {
+  it('drops replaced deadlines before they outnumber the others by much', () => {
     const queue = new DeadlineQueue<number>();
-    // The first one is never due, so that the others stay below it.
+    // The first deadline is never taken, so that the others stay behind it.
     queue.set(0, 0);
     for (let i = 1; i <= 10_000; i += 1) queue.set(1 + (i % 100), i);
     expect(queue.kept).toBeLessThanOrEqual(4 * 101);
@@ -53,7 +53,7 @@ describe('deadlines of many owners', () => {
   });
 });
 
-describe('the earliest of some times', () => {
+describe('earliest', () => {
   it.each<[(number | undefined)[], number | undefined]>([
     [[], undefined],
     [[undefined, undefined], undefined],

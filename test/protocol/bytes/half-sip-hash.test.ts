@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { halfSipHash, sipKey } from '../../../src/protocol/bytes/half-sip-hash.js';
 
-/** The octets 0, 1, 2, … as words, the first octet lowest. */
+/** The octets 0, 1, 2, … as little-endian words. */
 function words(count: number): Uint32Array {
   const view = new DataView(Uint8Array.from({ length: count * 4 }, (_, i) => i).buffer);
   return Uint32Array.from({ length: count }, (_, i) => view.getUint32(i * 4, true));
@@ -23,7 +23,7 @@ describe('HalfSipHash-1-3', () => {
     expect(halfSipHash(key, words(count), count)).toBe(hash);
   });
 
-  it('takes the first words only', () => {
+  it('uses the given number of words only', () => {
     expect(halfSipHash(key, words(6), 2)).toBe(0x5779_99b1);
   });
 });

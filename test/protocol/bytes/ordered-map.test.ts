@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OrderedMap } from '../../../src/protocol/bytes/ordered-map.js';
 
-describe('an ordered map', () => {
+describe('OrderedMap', () => {
   it('has the entries, order and answers of a Map', () => {
     const operation = fc.record({ what: fc.constantFrom('set', 'delete', 'clear'), key: fc.nat(6), value: fc.nat() });
     fc.assert(

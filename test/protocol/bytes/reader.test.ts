@@ -4,7 +4,7 @@ import { Reader } from '../../../src/protocol/bytes/reader.js';
 
 type Numeric = 'u8' | 'u16' | 'u24' | 'u32' | 'u64' | 'i32' | 'i64' | 'f32' | 'f64';
 
-describe('a reader', () => {
+describe('Reader', () => {
   it.each([
     ['octets', Uint8Array.of(1, 2, 3, 4)],
     ['a Buffer', Buffer.from([0, 1, 2, 3, 4]).subarray(1)],
@@ -16,14 +16,14 @@ describe('a reader', () => {
     expect([...first, ...rest]).toEqual([1, 2, 3, 4]);
   });
 
-  it('gives views only where it is asked for them', () => {
+  it('gives views only on request', () => {
     const octets = Uint8Array.of(1, 2, 3, 4);
     const view = new Reader(octets).view(2);
     octets.fill(9);
     expect([...view]).toEqual([9, 9]);
   });
 
-  it('refuses what is not there, and what is left', () => {
+  it('rejects missing octets and octets left over', () => {
     const reader = new Reader(Uint8Array.of(1, 2, 3), 10);
     expect(() => reader.view(4)).toThrow(DecodeError);
     expect(() => reader.u32()).toThrow(expect.objectContaining({ code: 'truncated', at: 10 }));
@@ -41,7 +41,7 @@ describe('a reader', () => {
     ['i64', 'fffffffffffffffe', -2n],
     ['f32', 'bfc00000', -1.5],
     ['f64', 'bff8000000000000', -1.5],
-  ])('reads %s of exactly its octets', (kind, hex, value) => {
+  ])('reads %s from exactly its octets', (kind, hex, value) => {
     const octets = Buffer.from(hex, 'hex');
     const reader = new Reader(octets);
     expect(reader[kind]()).toBe(value);

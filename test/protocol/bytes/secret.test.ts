@@ -5,8 +5,8 @@ import { Secret, WipedSecretError } from '../../../src/protocol/bytes/secret.js'
 
 const octets = () => Uint8Array.of(1, 2, 3, 4);
 
-describe('a key', () => {
-  it('is taken from where it stood', () => {
+describe('Secret', () => {
+  it('moves the octets out of the source given to take', () => {
     const source = octets();
     const key = Secret.take(source);
     expect(source).toEqual(new Uint8Array(4));
@@ -14,13 +14,13 @@ describe('a key', () => {
     expect(key.length).toBe(4);
   });
 
-  it('stays where it was copied from', () => {
+  it('leaves the source given to copyOf unchanged', () => {
     const source = octets();
     expect(Secret.copyOf(source).octets()).toEqual(source);
     expect(source).toEqual(octets());
   });
 
-  it('is overwritten where it stands, and refuses every use afterwards', () => {
+  it('overwrites its memory when it is wiped, and refuses every use afterwards', () => {
     let kept: Uint8Array = new Uint8Array(0);
     const key = Secret.make(4, (own) => {
       own.set(octets());
@@ -38,13 +38,13 @@ describe('a key', () => {
     expect(other.octets()).toEqual(octets());
   });
 
-  it('has memory of its own, whose length is its own', () => {
-    // A typed array of its length alone, or a slice of the pool of Buffers, would be elsewhere.
+  it('has a buffer of its own with exactly its length', () => {
+    // A small typed array or a slice of the Buffer pool would share its memory.
     const key = Secret.take(octets());
     for (const buffer of [key.use((own) => own.buffer), key.octets().buffer]) expect(buffer.byteLength).toBe(4);
   });
 
-  it('is shown by nothing that people write for a log', () => {
+  it('shows its octets in no inspection, JSON or text', () => {
     const key = Secret.take(fromHex('a1b2c3d4a1b2c3d4'));
     for (const text of [inspect(key, { showHidden: true, depth: 9 }), JSON.stringify({ key }), `${key}`]) {
       expect(text).not.toMatch(/a1b2|161,|161 /i);

@@ -9,7 +9,7 @@ function slots(): ConnectionSlots<string> {
 
 let last = 0;
 
-/** Connections that come from each of some networks in turn, so many a second; which were dropped or refused. */
+/** Connections from `networks` networks in turn. Returns the evicted ones and the number of refused ones. */
 function flood(there: ConnectionSlots<string>, networks: number, count: number, perSecond: number, from = 0) {
   const dropped = new Set<string>();
   let refused = 0;
@@ -24,20 +24,20 @@ function flood(there: ConnectionSlots<string>, networks: number, count: number, 
   return { dropped, refused };
 }
 
-describe('connections that have not said who they are', () => {
-  it('of a listed address stay, whatever strangers do', () => {
+describe('ConnectionSlots', () => {
+  it('keeps connections of a listed address, whatever other connections come', () => {
     const there = slots();
     expect(there.enter('listed', LISTED, 0)).toBeUndefined();
     const before = flood(there, 10_000, 50_000, 900);
     expect(there.size).toBe(MAX_NEW_CONNECTIONS);
     expect(before.dropped.has('listed')).toBe(false);
-    // Also when it comes last.
+    // A listed address also gets a place when it comes last.
     expect(there.enter('late', LISTED, 60_000)).toMatch(/^stranger /);
     const after = flood(there, 10_000, 50_000, 900, 60_000);
     expect(after.dropped.has('listed') || after.dropped.has('late')).toBe(false);
   });
 
-  it('of an unlisted address stay while one network connects 900 times a second', () => {
+  it('keeps a connection of an unlisted address while one network connects 900 times a second', () => {
     const there = slots();
     flood(there, 1, 9_000, 900);
     expect(there.enter('quiet', '2001:db8:2::1', 10_000)).not.toBe('quiet');
@@ -46,7 +46,7 @@ describe('connections that have not said who they are', () => {
     expect(refused).toBeGreaterThan(8_500);
   });
 
-  it('of many networks push out each other, and no address from which a peer came before', () => {
+  it('lets connections of many networks evict each other, but not one of an address that a peer has used', () => {
     const there = slots();
     there.accepted('2001:db8:2::1');
     expect(there.enter('proven', '2001:db8:2::1', 0)).toBeUndefined();
@@ -56,7 +56,7 @@ describe('connections that have not said who they are', () => {
     expect(dropped.has('proven')).toBe(false);
   });
 
-  it('have their place back when they leave, and a network its rate after a while', () => {
+  it('frees a place at leave, and lets a network connect again after a second', () => {
     const there = slots();
     for (let i = 0; i < MAX_RECENT; i += 1) {
       expect(there.enter('short', '2001:db8:9::1', 0)).toBeUndefined();
@@ -68,15 +68,15 @@ describe('connections that have not said who they are', () => {
     expect(there.enter('third', '2001:db8:9::2', 1_000)).toBeUndefined();
   });
 
-  it('of 1,000 addresses from which a peer came before go first, the latest ones', () => {
+  it('remembers the latest 1,000 addresses that peers have used', () => {
     const there = slots();
     const address = (n: number) => `2001:db8:9::${n.toString(16)}`;
     for (let n = 1; n <= 1_000; n += 1) there.accepted(address(n));
-    // The rate of their network is used up: a stranger there is refused.
+    // The rate of their network is used up, so an unknown address of it is refused.
     for (let i = 0; i < MAX_RECENT; i += 1) there.enter(`stranger ${i}`, address(0xffff), 0);
     const isProven = (n: number) => there.enter(`of ${n}`, address(n), 0) !== `of ${n}`;
     expect([0, 1, 2, 3, 1_000].filter(isProven)).toEqual([1, 2, 3, 1_000]);
-    // It is known already, and no longer the next to go.
+    // The address is known already and becomes the latest.
     there.accepted(address(1));
     expect([1, 2, 3].filter(isProven)).toEqual([1, 2, 3]);
     there.accepted(address(1_001));

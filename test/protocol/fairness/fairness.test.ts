@@ -10,7 +10,7 @@ const seat = (peer: string, network: string, address: string, rank = 0): Seat =>
   path: [peer, network, address],
 });
 
-describe('an address', () => {
+describe('addressPath', () => {
   it.each([
     ['2001:db8:1:2:3::4', '2001:db8:1:2::', '2001:db8:1:2:3::4'],
     ['2001:DB8:1:2:3:0:0:4', '2001:db8:1:2::', '2001:db8:1:2:3::4'],
@@ -19,11 +19,11 @@ describe('an address', () => {
     ['::ffff:192.0.2.77', '192.0.2.0', '192.0.2.77'],
     ['02-00-5e-00-53-01', '02-00-5e-00-53-01', '02-00-5e-00-53-01'],
     ['', '', ''],
-  ])('%s is in its network', (text, network, address) => {
+  ])('puts %s into its network', (text, network, address) => {
     expect(addressPath(text)).toEqual([network, address]);
   });
 
-  it('of any text has a short path', () => {
+  it('gives short keys for any text', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 500 }), (text) => {
         for (const each of addressPath(text)) expect(each.length).toBeLessThanOrEqual(64);
@@ -32,7 +32,7 @@ describe('an address', () => {
   });
 });
 
-/** A table as slow as can be seen through. */
+/** A simple, slow table to compare with. */
 class PlainTable {
   readonly items: { readonly item: number; readonly seat: Seat }[] = [];
 
@@ -52,8 +52,8 @@ const arbitrarySeat = fc.record({
   path: fc.tuple(fc.constantFrom('p', 'q'), fc.constantFrom('m', 'n', 'o'), fc.constantFrom('a', 'b', 'c')),
 });
 
-describe('a fair table', () => {
-  it('pushes out of the fullest party of the lowest rank, and nothing else', () => {
+describe('FairTable', () => {
+  it('evicts the oldest entry of the fullest party of the lowest rank above its reserve, and nothing else', () => {
     const operations = fc.array(
       fc.oneof(
         { arbitrary: fc.record({ add: arbitrarySeat }), weight: 4 },
@@ -88,7 +88,7 @@ describe('a fair table', () => {
               const reserve = Math.floor(limit / 8);
               const rank = [0, 1, 2].find((each) => plain.size(each, []) > reserve) ?? 0;
               expect(left.rank).toBe(rank);
-              // At each level no party beside the victim's is fuller.
+              // At each level no sibling party is fuller than that of the victim.
               for (let length = 1; length <= 3; length += 1) {
                 const own = plain.size(rank, left.path.slice(0, length));
                 for (const { seat: other } of plain.items) {
@@ -100,7 +100,7 @@ describe('a fair table', () => {
                   expect(plain.size(rank, other.path.slice(0, length))).toBeLessThanOrEqual(own);
                 }
               }
-              // The oldest of its address.
+              // The victim is the oldest of its address.
               expect(
                 plain.items.find((each) => each.seat.rank === rank && each.seat.path.join() === left.path.join())?.item,
               ).toBe(victim);
@@ -115,7 +115,7 @@ describe('a fair table', () => {
     );
   });
 
-  it('takes a newcomer from anybody who holds less than the fullest, however many addresses that one has', () => {
+  it('admits a newcomer in place of the fullest party, however many addresses that has', () => {
     const table = new FairTable<string>(1000);
     for (let i = 0; i < 50_000; i += 1) table.add(`attacker ${i}`, seat('paa', '2001:db8:bad::', `address ${i}`));
     const honest = Array.from({ length: 20 }, (_, i) => seat('paa', `network ${i}`, 'address'));
@@ -124,7 +124,7 @@ describe('a fair table', () => {
     for (const i of honest.keys()) expect(table.has(`honest ${i}`)).toBe(true);
   });
 
-  it('keeps a part for each rank: one peer with sessions does not keep out strangers of another', () => {
+  it('reserves a part for each rank: a peer with sessions does not exclude unproven clients of another peer', () => {
     const table = new FairTable<string>(80);
     for (let i = 0; i < 500; i += 1) table.add(`session ${i}`, seat('greedy', 'n', `a${i}`, 2));
     for (let i = 0; i < 10; i += 1) expect(table.add(`stranger ${i}`, seat('paa', 'm', `a${i}`))).toMatch(/^session/);
@@ -133,7 +133,7 @@ describe('a fair table', () => {
     expect(table.add('one stranger more', seat('paa', 'k', 'a'))).toBe('stranger 0');
   });
 
-  it('gives none of a higher rank away', () => {
+  it('evicts no entry of a higher rank', () => {
     const table = new FairTable<string>(2);
     table.add('a', seat('paa', 'n', 'a', 2));
     table.add('b', seat('paa', 'n', 'b', 2));
@@ -141,16 +141,16 @@ describe('a fair table', () => {
     expect(table.add('d', seat('paa', 'm', 'd', 2))).toBe('a');
   });
 
-  it('stays quick with very many parties', () => {
+  it('adds 50,000 parties without a scan of all parties for each', () => {
     const table = new FairTable<number>(10_000);
-    // With a scan of all parties for each it would take minutes.
+    // With a scan of all parties for each entry this would exceed the timeout of the test.
     for (let i = 0; i < 50_000; i += 1) table.add(i, seat('paa', `network ${i}`, 'address'));
     expect(table.size).toBe(10_000);
   });
 });
 
-describe('usage', () => {
-  it('counts for a party and what it is part of, and is forgotten by half', () => {
+describe('Usage', () => {
+  it('counts for a party and for those that contain it, and is halved after HALF_LIFE', () => {
     const usage = new Usage();
     usage.add(['p', 'n', 'a'], 8, 0);
     usage.add(['p', 'n', 'b'], 4, 0);
@@ -161,7 +161,7 @@ describe('usage', () => {
   });
 });
 
-/** Runs a queue whose jobs take their own time, on a clock of its own; when each was done. */
+/** Runs a queue in virtual time with jobs of given durations, and records when each is done. */
 class Workshop {
   readonly #queue: FairQueue<string>;
   readonly #jobs = new Map<string, { readonly takes: number; readonly at: number }>();
@@ -204,8 +204,8 @@ class Workshop {
 
 const LIMITS = { parallel: 1, waiting: 1000, patience: 5_000 };
 
-describe('a fair queue', () => {
-  it('runs everything in turn where there is room, and loses nothing', () => {
+describe('FairQueue', () => {
+  it('runs every job when there is room, and loses none', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ whose: arbitrarySeat, takes: fc.nat(20), pause: fc.nat(30) }), { maxLength: 60 }),
@@ -225,7 +225,7 @@ describe('a fair queue', () => {
     );
   });
 
-  it('has a session wait for one stranger at most, however many there are', () => {
+  it('lets a session wait for one unproven client at most, however many there are', () => {
     const shop = new Workshop({ ...LIMITS, waiting: 10_000 });
     for (let i = 0; i < 5_000; i += 1) shop.add(`stranger ${i}`, 70, seat('paa', `network ${i}`, 'a'));
     for (let i = 0; i < 20; i += 1) shop.add(`session ${i}`, 2, seat('paa', 'home', 'a', 2), 1000 + 500 * i);
@@ -233,7 +233,7 @@ describe('a fair queue', () => {
     for (let i = 0; i < 20; i += 1) expect(shop.wait(`session ${i}`)).toBeLessThanOrEqual(72 + 70);
   });
 
-  it('keeps strangers waiting for sessions, but not for ever', () => {
+  it('lets unproven clients wait for sessions, but not without a limit', () => {
     const shop = new Workshop(LIMITS);
     for (let i = 0; i < 500; i += 1) shop.add(`session ${i}`, 10, seat('paa', 'home', `a${i}`, 2), 0);
     shop.add('stranger', 2, seat('paa', 'away', 'a'), 0);
@@ -241,9 +241,9 @@ describe('a fair queue', () => {
     expect(shop.wait('stranger')).toBeLessThanOrEqual(60);
   });
 
-  it('serves whoever comes new before whoever has used much, at each level', () => {
+  it('prefers at each level the party that has used less', () => {
     const shop = new Workshop(LIMITS);
-    // One network with as many addresses as it likes, a new handshake of 70 ms every millisecond.
+    // One network with any number of addresses starts a handshake of 70 ms every millisecond.
     for (let i = 0; i < 3_000; i += 1) shop.add(`attacker ${i}`, 70, seat('paa', 'bad', `a${i}`), i);
     shop.add('same network, same address', 2, seat('paa', 'bad', 'a2999'), 3_000);
     shop.add('other network', 2, seat('paa', 'good', 'a'), 3_000);
@@ -254,7 +254,7 @@ describe('a fair queue', () => {
     expect(shop.wait('same network, same address')).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('sheds from the fullest party, and what has waited too long', () => {
+  it('sheds jobs of the fullest party, and jobs that have waited too long', () => {
     const shop = new Workshop({ parallel: 1, waiting: 10, patience: 1_000 });
     shop.add('first', 5_000, seat('paa', 'bad', 'a'), 0);
     shop.add('honest', 1, seat('paa', 'good', 'a'), 0);

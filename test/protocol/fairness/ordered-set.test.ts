@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OrderedSet } from '../../../src/protocol/fairness/ordered-set.js';
 
-describe('an ordered set', () => {
+describe('OrderedSet', () => {
   it('keeps the place of an item that is added again', () => {
     const items = new OrderedSet<string>();
     for (const item of ['a', 'b', 'a']) items.add(item);
@@ -13,7 +13,7 @@ describe('an ordered set', () => {
     expect([items.size, items.first]).toEqual([0, undefined]);
   });
 
-  it('keeps the order of arrival when items are deleted', () => {
+  it('keeps the order of insertion when items are deleted', () => {
     const operations = fc.array(fc.record({ add: fc.boolean(), item: fc.nat(6) }), { maxLength: 60 });
     fc.assert(
       fc.property(operations, (list) => {

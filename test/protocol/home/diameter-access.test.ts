@@ -142,29 +142,34 @@ describe('the mobility wish in a DER (RFC 5447 4.2.5)', () => {
 });
 
 describe('a DEA', () => {
-  it.each<[HomeAnswer, object]>([
+  it.each<[string, HomeAnswer, object]>([
     [
+      'a challenge',
       { type: 'challenge', packet: REQUEST, reissued: false, timeout: 60 },
       { 'Result-Code': 1001, 'EAP-Payload': REQUEST, 'Multi-Round-Time-Out': 60 },
     ],
     [
+      'a reissued challenge',
       { type: 'challenge', packet: REQUEST, reissued: true, timeout: 60 },
       { 'Result-Code': 1001, 'EAP-Reissued-Payload': REQUEST, 'Multi-Round-Time-Out': 60 },
     ],
     [
+      'an authentication failure',
       { type: 'reject', packet: FAILURE, because: 'authentication' },
       { 'Result-Code': 4001, 'EAP-Payload': FAILURE },
     ],
     [
+      'a refused authorization',
       { type: 'reject', packet: FAILURE, because: 'authorization' },
       { 'Result-Code': 5003, 'EAP-Payload': FAILURE },
     ],
     [
+      'an unavailable store',
       { type: 'reject', packet: FAILURE, because: 'unavailable' },
       { 'Result-Code': 5012, 'EAP-Payload': FAILURE },
     ],
-    [{ type: 'unable' }, { 'Result-Code': 5012 }],
-  ])('has the Result-Code and the EAP AVP of %j', (answer, content) => {
+    ['an invalid first packet', { type: 'unable' }, { 'Result-Code': 5012 }],
+  ])('has the Result-Code and the EAP AVP of %s', (_what, answer, content) => {
     expect(dea(answer)).toEqual({
       'Session-Id': 's',
       'Auth-Application-Id': APPLICATION.EAP,

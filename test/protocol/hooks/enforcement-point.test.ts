@@ -8,10 +8,10 @@ process.stderr.write(`properties of the enforcement point: HOOKS_SEED=${seed}\n`
 const C = '2001:db8:a::c';
 
 describe.each([
-  ['one event a run', false],
+  ['one event per run', false],
   ['in batches', true],
 ])('the enforcement point, %s', (_, batch) => {
-  it('clears stale permits first: no event is told before start has worked', () => {
+  it('runs no event before start succeeds, and lists the admitted addresses in the next start', () => {
     const rig = new EnforcementRig(batch);
     const start = rig.start();
     const permit = rig.permit('one', A);
@@ -24,7 +24,7 @@ describe.each([
     rig.advance(999);
     expect(rig.telling).toEqual([]);
     rig.advance(1);
-    // Everybody who may pass now, in the next try itself.
+    // The next try lists all sessions that are admitted now.
     expect(rig.telling).toEqual([`start ${B}`]);
     expect(rig.settled.has(permit)).toBe(false);
     rig.permit('three', C);
@@ -33,7 +33,7 @@ describe.each([
     expect(rig.settle()).toEqual([`permit ${C}`]);
   });
 
-  it('an event that a failed start was to tell is settled when the next start runs', () => {
+  it('settles an event listed in a failed start when the next start runs', () => {
     const rig = new EnforcementRig(batch);
     rig.start();
     rig.end('no');
@@ -46,7 +46,7 @@ describe.each([
     expect(rig.telling).toEqual([`start ${A}`]);
   });
 
-  it('is ready when the last start has worked, not an earlier one', () => {
+  it('is ready when the last start has succeeded, not an earlier one', () => {
     const rig = new EnforcementRig(batch);
     rig.start();
     rig.start();
@@ -61,7 +61,7 @@ describe.each([
     expect(rig.settle()).toEqual([`revoke ${A}`]);
   });
 
-  it('starts again after the hooks under way that take an address away', () => {
+  it('runs start again only after running hooks that remove an address', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -75,7 +75,7 @@ describe.each([
     expect(rig.settle()).toEqual([`start ${A}`]);
   });
 
-  it('is not told to shut an address out that another session holds, whichever of them is the newest', () => {
+  it('does not revoke an address that another session holds, whichever of them is newer', () => {
     for (const [first, second] of [
       ['one', 'two'],
       ['two', 'one'],
@@ -85,25 +85,25 @@ describe.each([
       rig.permit('two', A);
       rig.settle();
       rig.revoke(first);
-      // The other's own permit counts from now on.
+      // From now on the permit of the other session counts.
       expect(rig.settle()).toEqual(['revoke -', `permit ${A}`]);
       rig.revoke(second);
       expect(rig.settle()).toEqual([`revoke ${A}`]);
     }
   });
 
-  it('says nothing for a session whose address a newer session has', () => {
+  it('runs no hook for a session at an address that a newer session holds', () => {
     const rig = EnforcementRig.ready(batch);
     const one = rig.permit('one', A);
     rig.permit('two', A);
-    // Alone, the first permit begins before the second is known.
+    // Without batches, the first permit runs before the second one is known.
     expect(rig.settle()).toEqual(batch ? [`permit ${A}`] : [`permit ${A}`, `permit ${A}`]);
     expect(rig.settled.get(one)).toBe(true);
     rig.permit('one', B);
     expect(rig.settle()).toEqual([`move ${B}`, `permit ${B}`]);
   });
 
-  it('takes a session that is permitted again for the newest of its address', () => {
+  it('treats a session that is permitted again as the newest at its address', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -115,7 +115,7 @@ describe.each([
     expect(sessions).toEqual(['one']);
   });
 
-  it('hears once of moves that came before it could be told, and where the client was when it last heard', () => {
+  it('merges moves that could not run yet, with the address that the hook got last as the former one', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.advance(0);
@@ -126,7 +126,7 @@ describe.each([
     expect(rig.settle()).toEqual([`move ${A} from ${B}`]);
   });
 
-  it('shuts out where a client was that ends before its move could be told', () => {
+  it('revokes the earlier address of a session that ends before its move could run', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -140,11 +140,11 @@ describe.each([
     expect(rig.settle()).toEqual([`permit ${A}`, `revoke ${A}`, `revoke ${B}`]);
   });
 
-  it('shuts out where a client was that moved to an address which another session took meanwhile', () => {
+  it('revokes the earlier address of a session whose new address is taken by another one before the move runs', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
-    // The move of the first session waits for its permit, and has nothing to say when it runs.
+    // The move of the first session waits for its permit, and has nothing to do when it runs.
     rig.permit('one', A);
     rig.advance(0);
     rig.move('one', B);
@@ -154,7 +154,7 @@ describe.each([
     expect(told).toContain(`permit ${B}`);
   });
 
-  it('shuts out where a client was whose move failed until the next one came', () => {
+  it('revokes the earlier address of a session whose move failed until the next move', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -167,7 +167,7 @@ describe.each([
     expect(rig.settle().sort()).toEqual([`move ${C} from ${B}`, `revoke ${A}`]);
   });
 
-  it('shuts out where a client was whose move failed until it ended', () => {
+  it('revokes both addresses of a session whose move failed until the session ended', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -179,7 +179,7 @@ describe.each([
     expect(rig.settle().sort()).toEqual([`revoke ${A}`, `revoke ${B}`]);
   });
 
-  it('goes on shutting out an address when its session comes back elsewhere before that has worked', () => {
+  it('continues to revoke an address when its session returns at another one before that has succeeded', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -191,7 +191,7 @@ describe.each([
     expect(rig.settle().sort()).toEqual([`permit ${B}`, `revoke ${A}`]);
   });
 
-  it('takes a permit with another address for a move', () => {
+  it('treats a permit with another address as a move', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -199,7 +199,7 @@ describe.each([
     expect(rig.settle()).toEqual([`move ${B} from ${A}`, `permit ${B}`]);
   });
 
-  it('gives up a revoke that has failed eight times', () => {
+  it('gives up a revoke after eight failures', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -213,7 +213,7 @@ describe.each([
     expect(rig.queue.deadline).toBeUndefined();
   });
 
-  it('tells the lifetime that is left when the hook runs, a second at least', () => {
+  it('passes the lifetime that remains when the hook runs, at least one second', () => {
     const rig = EnforcementRig.ready(batch);
     const lifetimes = () => rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.lifetime));
     rig.permit('one', A, 10_000);
@@ -233,7 +233,7 @@ describe.each([
     expect(lifetimes()).toEqual([1, undefined]);
   });
 
-  it('stops after what is under way; what waits for start is not told', () => {
+  it('runs stop after the running hook, and drops events that wait for start', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.advance(0);
@@ -255,19 +255,19 @@ describe.each([
     expect(early.settle()).toEqual(['stop']);
   });
 
-  it('ignores moves and ends of sessions that it does not know', () => {
+  it('ignores moves and ends of unknown sessions', () => {
     const rig = EnforcementRig.ready(batch);
     rig.move('one', A);
     rig.revoke('one');
     expect(rig.settle()).toEqual([]);
   });
 
-  it('admits exactly the authorised when hooks have settled, whatever failed and in whatever order hooks ended', () => {
+  it('admits exactly the authorized addresses once hooks have settled, whatever failed and in any order', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const rig = new EnforcementRig(batch);
         const filter = new Filter();
-        // A run of the PAA before this one has left somebody in.
+        // An earlier run of the PAA has left an address admitted.
         filter.admitted.set('2001:db8:a::dead', 'stale');
         const held = new Map<string, string>();
         rig.start();
@@ -317,7 +317,7 @@ function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, ne
   } else if (next.do === 'end') {
     const run = rig.runs[next.which % Math.max(1, rig.runs.length)];
     if (!run) return;
-    // A hook that fails has done nothing, or the first of what it was told.
+    // A failed hook has applied nothing, or only its first event.
     if (next.worked !== 'no') filter.apply(next.worked === 'yes' ? run.told : run.told.slice(0, 1));
     rig.end(next.worked === 'yes' ? undefined : 'no', run);
   } else {
@@ -335,7 +335,7 @@ function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, ne
   }
 }
 
-/** What the shipped hooks do: an address is permitted for one session. */
+/** Does what the shipped hooks do: an address is permitted for one session. */
 class Filter {
   readonly admitted = new Map<string, string>();
 

@@ -11,7 +11,7 @@ export const HOUR = 3_600_000;
 export const A = '2001:db8:a::a';
 export const B = '2001:db8:a::b';
 
-/** A run of the hook: a list of lines such as `move A from B`. */
+/** A run of the hook with its events. */
 export interface EnforcementRun {
   readonly run: number;
   readonly told: readonly Told[];
@@ -20,16 +20,16 @@ export interface EnforcementRun {
 export interface Told {
   readonly event: string;
   readonly variables: HookVariables;
-  /** Of `start`: who may pass. */
+  /** For `start`: a line for each admitted session. */
   readonly input: string | undefined;
 }
 
-/** The enforcement point and the queue that runs its hook, both machines, in virtual time. */
+/** The machines of the enforcement point and of the queue that runs its hook, in virtual time. */
 export class EnforcementRig {
   readonly point = new EnforcementPoint('access0');
   readonly queue = new HookQueue({ timeout: 30_000, parallel: 8 });
   readonly runs: EnforcementRun[] = [];
-  /** By token of what was asked for. */
+  /** Outcome of each request, by token. */
   readonly settled = new Map<number, boolean>();
   readonly #events = new Map<number, string>();
   readonly #batch: boolean;
@@ -40,7 +40,7 @@ export class EnforcementRig {
     this.#batch = batch;
   }
 
-  /** Ready: `start` has worked. */
+  /** A rig whose `start` has succeeded. */
   static ready(batch = false): EnforcementRig {
     const rig = new EnforcementRig(batch);
     rig.start();
@@ -56,7 +56,7 @@ export class EnforcementRig {
     return this.#ask((token) => ({ type: 'stop', token }));
   }
 
-  /** `lifetime`: milliseconds; an infinite one is no limit. */
+  /** `lifetime` in milliseconds; infinity means no limit. */
   permit(session: string, address: string, lifetime = HOUR): number {
     const limit = Number.isFinite(lifetime) ? lifetime : undefined;
     const admission = { session, userName: `${session}@home.example`, address, lifetime: limit };
@@ -71,7 +71,7 @@ export class EnforcementRig {
     this.#point({ type: 'revoke', session });
   }
 
-  /** Ends a run, the first if none is given. Without a reason it has worked. */
+  /** Ends a run, by default the first one. Without a reason it has succeeded. */
   end(reason?: string, run = this.runs[0]): EnforcementRun {
     if (!run) throw new Error('no hook runs');
     this.runs.splice(this.runs.indexOf(run), 1);
@@ -92,14 +92,14 @@ export class EnforcementRig {
     this.now = end;
   }
 
-  /** Lets all hooks work that run now or because of that, and says what they were told. */
+  /** Lets all hooks succeed until none runs. Returns their events. */
   settle(): string[] {
     const told: string[] = [];
     for (this.advance(0); this.runs.length > 0; this.advance(0)) told.push(...this.end().told.map(textOf));
     return told;
   }
 
-  /** What hooks that run now are told. */
+  /** The events of the hooks that run now, such as `move A from B`. */
   get telling(): string[] {
     return this.runs.flatMap(({ told }) => told.map(textOf));
   }
@@ -150,7 +150,7 @@ export class EnforcementRig {
 }
 
 function textOf({ event, variables, input }: Told): string {
-  // As a hook gets it: no value is refused.
+  // As for a real hook: this throws if a value is refused.
   hookLine('permit', variables);
   const { careOfAddress = '-', formerAddress } = variables;
   if (event === 'start' || event === 'stop') {

@@ -61,18 +61,18 @@ interface Known {
   settled: boolean;
   done: boolean;
   runs: number;
-  /** A newer event came that says what holds now. */
+  /** A newer event of this subject has made this one obsolete. */
   superseded: boolean;
 }
 
-/** Queue and an observer that checks each output when it comes. */
+/** The queue, and an observer that checks each output. */
 class World {
   readonly queue = new HookQueue({ timeout: 30_000, parallel: PARALLEL });
   readonly jobs: Known[] = [];
   readonly runs = new Map<number, { readonly jobs: readonly Known[]; readonly lane: boolean }>();
   now = 0;
   stopped = false;
-  /** When `stop` waits for nothing any more. */
+  /** The time when `stop` waits no longer. */
   overAt = Number.POSITIVE_INFINITY;
 
   add(given: Extract<Step, { do: 'job' }>): void {
@@ -108,7 +108,7 @@ class World {
       const isPast = at < this.now;
       this.now = Math.max(this.now, at);
       this.#handle({ type: 'tick' });
-      // A tick does away with its deadline: no driver spins.
+      // A tick must remove its deadline, or the driver would spin.
       if (isPast) expect(this.queue.deadline ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(this.now);
     }
     this.now = end;
@@ -119,7 +119,7 @@ class World {
     this.#handle({ type: 'stop', within });
   }
 
-  /** Everything works from now on, for so long that every retry comes. */
+  /** Lets every hook succeed from now on, for as long as retries need. */
   settleDown(): void {
     for (let n = 0; n < 20 + 2 * this.jobs.length; n += 1) {
       this.wait(0);
@@ -166,7 +166,7 @@ class World {
       }
       case 'done': {
         const known = this.#known(output.token);
-        // The key of a job that runs is not wiped, unless its process does not end by SIGKILL.
+        // `done` wipes the key of a job, so the job must not run, unless its process survives SIGKILL.
         if (this.now < this.overAt) expect([...this.runs.values()].flatMap(({ jobs }) => jobs)).not.toContain(known);
         expect(known).toMatchObject({ settled: true, done: false });
         known.done = true;
@@ -187,22 +187,22 @@ class World {
   #checkRun(jobs: readonly Known[], lane: boolean): void {
     expect(jobs.length).toBeGreaterThan(0);
     expect(jobs.length).toBeLessThanOrEqual(lane ? MAX_BATCH : 1);
-    // Never more than may run at once.
+    // The limit of parallel runs holds.
     const same = [...this.runs.values()].filter((run) => run.lane === lane).length;
     expect(same).toBeLessThan(lane ? 1 : PARALLEL);
     const running = new Set([...this.runs.values()].flatMap((run) => run.jobs));
     for (const known of jobs) {
       expect(known.done).toBe(false);
       expect(running.has(known)).toBe(false);
-      // Everything before it in its subject is over, or before it in this run.
+      // All earlier jobs of its subject are done, or come first in this run.
       const older = this.#of(known.job.subject).filter(({ token }) => token < known.token);
       expect(jobs.slice(0, jobs.indexOf(known))).toEqual(expect.arrayContaining(older));
-      // What it comes after has had its first try, or has it in this run.
+      // The jobs in `after` have had their first try, or come first in this run.
       for (const earlier of known.job.after ?? []) {
         const before = this.#known(earlier);
         expect(before.settled || jobs.indexOf(before) < jobs.indexOf(known)).toBe(true);
       }
-      // A newer event ends retries; one by itself after a lane's run is a first try.
+      // A newer event ends retries. The run of a job alone after a failed run of a lane counts as its first try.
       if (known.settled) expect(known.superseded).toBe(false);
       known.runs += 1;
       expect(known.runs).toBeLessThanOrEqual(
@@ -222,13 +222,13 @@ function walk(steps: readonly Step[]): World {
   return world;
 }
 
-describe('the hook queue, whatever comes in whatever order', () => {
+describe('HookQueue with any inputs in any order', () => {
   it('keeps the order of each subject and the limit, and loses no job', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const world = walk(steps);
         world.settleDown();
-        // Each job was settled and is over, and each but a replaced refresh has run.
+        // Each job is settled and done, and each but a replaced refresh has run.
         for (const known of world.jobs) {
           expect(known).toMatchObject({ settled: true, done: true });
           if (known.job.event !== 'refresh') expect(known.runs).toBeGreaterThan(0);
@@ -263,7 +263,7 @@ describe('the hook queue, whatever comes in whatever order', () => {
     );
   });
 
-  it('coalesces refreshes: of those that wait one runs, the last', () => {
+  it('runs only the last of the refreshes that wait', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 50 }), fc.boolean(), (many, busy) => {
         const queue = new HookQueue({ timeout: 30_000, parallel: 1 });
@@ -271,7 +271,7 @@ describe('the hook queue, whatever comes in whatever order', () => {
         const handle = (input: Parameters<HookQueue['handle']>[0]) => {
           for (const output of queue.handle(input, 0)) if (output.type === 'run') ran.push(...output.tokens);
         };
-        // The place is taken by another subject, or by an event of this one.
+        // The only place is taken by another subject, or by an event of this one.
         handle({ type: 'job', token: 1, job: { event: 'up', subject: busy ? 'other' : 'mn' } });
         for (let token = 2; token <= many; token += 1) {
           handle({ type: 'job', token, job: { event: 'refresh', subject: 'mn' } });

@@ -1,7 +1,7 @@
 import type { Exempt, HookOutcome, Job, QueueOptions, QueueOutput } from '../../../src/protocol/hooks/alphabet.js';
 import { HookQueue } from '../../../src/protocol/hooks/queue.js';
 
-/** A queue in virtual time. What it says is kept as text, in the order of its outputs: `1000 run up mn`. Jobs have names. */
+/** A queue in virtual time. Its outputs are kept as text, such as `1000 run up mn`. Jobs have names. */
 export class QueueRig {
   readonly queue: HookQueue;
   now = 0;
@@ -14,7 +14,7 @@ export class QueueRig {
     this.queue = new HookQueue({ timeout: 30_000, parallel: 8, ...options });
   }
 
-  /** Queues a job, which shows as its event and subject; returns its token. */
+  /** Queues a job, by default named after its event and subject. Returns its token. */
   job(event: Job['event'], subject = 'mn', more: Partial<Job> & { readonly name?: string } = {}): number {
     const { name = `${event} ${subject}`, ...job } = more;
     this.#last += 1;
@@ -23,7 +23,7 @@ export class QueueRig {
     return this.#last;
   }
 
-  /** Ends the run that has a job of this name. */
+  /** Ends the run that contains the job of this name. */
   end(name: string, reason?: string, exempt?: Exempt): void {
     const outcome: HookOutcome =
       reason === undefined ? { ok: true, milliseconds: 1 } : { ok: false, milliseconds: 1, reason };
@@ -41,7 +41,7 @@ export class QueueRig {
     this.#handle({ type: 'stop', within });
   }
 
-  /** Lets time pass, with each tick at its time. */
+  /** Advances virtual time with a tick at each deadline. */
   advance(milliseconds: number): void {
     const end = this.now + milliseconds;
     for (let at = this.queue.deadline; at !== undefined && at <= end; at = this.queue.deadline) {
@@ -51,14 +51,14 @@ export class QueueRig {
     this.now = end;
   }
 
-  /** Outputs since the last call, of these types only, if any are given. */
+  /** Outputs since the last call; only those of these types if any are given. */
   said(...types: QueueOutput['type'][]): string[] {
     const said = this.#said;
     this.#said = [];
     return types.length === 0 ? said : said.filter((line) => types.some((type) => line.split(' ')[1] === type));
   }
 
-  /** Names of jobs that run. */
+  /** Names of the running jobs. */
   get running(): string[] {
     return [...this.#runs.values()].flat().map((token) => this.#names.get(token) ?? '?');
   }

@@ -3,7 +3,7 @@ import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '.
 import { QueueRig } from './queue-rig.js';
 
 describe('a job', () => {
-  it('runs at once, and is settled and over when its hook has worked', () => {
+  it('runs at once, and is settled and done when its hook succeeds', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.advance(40);
@@ -18,7 +18,7 @@ describe('a job', () => {
     expect([...rig.queue.jobs()]).toEqual([]);
   });
 
-  it('that fails is settled, and tried again after 1, 2, 4 s and so on, a minute at most, until it works', () => {
+  it('is settled when it fails, and retried after 1, 2, 4 s up to a minute until it succeeds', () => {
     const rig = new QueueRig();
     rig.job('up');
     const runs: number[] = [];
@@ -28,7 +28,7 @@ describe('a job', () => {
       rig.end('up mn', 'exit status 1');
       const { deadline } = rig.queue;
       if (deadline === undefined) throw new Error('no retry');
-      // Not a millisecond earlier.
+      // Nothing runs before the deadline.
       rig.advance(deadline - rig.now - 1);
       expect(rig.running).toEqual([]);
       expect([...rig.queue.jobs()]).toMatchObject([{ tries: tries + 1, problem: 'exit status 1' }]);
@@ -47,7 +47,7 @@ describe('a job', () => {
     ['revoke', 8],
     ['stop', 8],
     ['probe', 1],
-  ] as const)('%s has %i tries at most', (event, most) => {
+  ] as const)('of event %s has at most %i tries', (event, most) => {
     const rig = new QueueRig();
     rig.job(event);
     for (let tries = 0; tries < most; tries += 1) {
@@ -60,7 +60,7 @@ describe('a job', () => {
     expect(rig.queue.deadline).toBeUndefined();
   });
 
-  it('of any other event is tried for days', () => {
+  it('of another event is still retried after 3,000 failures', () => {
     for (const event of ['up', 'refresh', 'move', 'reconfigure', 'start', 'permit'] as const) {
       const rig = new QueueRig();
       rig.job(event);
@@ -76,7 +76,7 @@ describe('a job', () => {
     ['nothing', 'settled up mn ok', 'done up mn ok'],
     ['refused', 'settled up mn failed: a value was refused', 'done up mn failed'],
     ['broken', 'settled up mn failed: fault', 'done up mn failed'],
-  ] as const)('with %s to say is over without a try, and the next one runs', (exempt, settled, done) => {
+  ] as const)('with the exemption %s ends without a try, and the next one runs', (exempt, settled, done) => {
     const rig = new QueueRig();
     rig.job('up');
     rig.job('move');
@@ -84,7 +84,7 @@ describe('a job', () => {
     expect(rig.said()).toEqual(['0 run up mn', `0 ${settled}`, `0 ${done}`, '0 run move mn']);
   });
 
-  it('that runs too long gets SIGTERM, then SIGKILL, and has failed whatever its exit status', () => {
+  it('gets SIGTERM at its timeout, then SIGKILL, and has failed whatever its exit status', () => {
     const rig = new QueueRig({ timeout: 5_000 });
     rig.job('down');
     rig.advance(4_999);
@@ -116,7 +116,7 @@ describe('jobs of one subject', () => {
     expect(rig.queue.backlog('mn')).toBe(0);
   });
 
-  it('a newer up ends the retries of an older up, and runs at once', () => {
+  it('stop the retries of an older up when a newer up comes, which runs at once', () => {
     const rig = new QueueRig();
     rig.job('up', 'mn', { name: 'older' });
     rig.end('older', 'no');
@@ -129,7 +129,7 @@ describe('jobs of one subject', () => {
     expect(rig.said('run')).toEqual([]);
   });
 
-  it('a newer event ends a retry that stands in line, too', () => {
+  it('stop the retries of an up that waits for its turn when a newer event comes', () => {
     const rig = new QueueRig({ parallel: 1 });
     rig.job('up', 'mn', { name: 'older' });
     rig.end('older', 'no');
@@ -142,7 +142,7 @@ describe('jobs of one subject', () => {
     expect(rig.running).toEqual(['newer']);
   });
 
-  it('an event that comes while an older one runs makes that try its last', () => {
+  it('are not retried when a newer event comes while they run', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.job('down');
@@ -150,7 +150,7 @@ describe('jobs of one subject', () => {
     expect(rig.said('run', 'done')).toEqual(['0 run up mn', '0 done up mn failed', '0 run down mn']);
   });
 
-  it.each(['down', 'revoke'] as const)('an up waits until %s has worked or has had its tries', (event) => {
+  it.each(['down', 'revoke'] as const)('make an up wait until %s has succeeded', (event) => {
     const rig = new QueueRig();
     rig.job(event);
     rig.end(`${event} mn`, 'no');
@@ -162,7 +162,7 @@ describe('jobs of one subject', () => {
     expect(rig.running).toEqual(['up mn']);
   });
 
-  it('a newer down or move ends the retries of a down', () => {
+  it('stop the retries of a down when a newer down or move comes', () => {
     for (const newer of ['down', 'move'] as const) {
       const rig = new QueueRig();
       rig.job('down', 'mn', { name: 'older' });
@@ -172,7 +172,7 @@ describe('jobs of one subject', () => {
     }
   });
 
-  it('a newer event does not take the first try from one that waits', () => {
+  it('all have a first try, whatever newer events come', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.job('move', 'mn', { name: 'one' });
@@ -182,7 +182,7 @@ describe('jobs of one subject', () => {
     expect(rig.said('run')).toEqual(['0 run up mn', '0 run one', '0 run two', '0 run down mn']);
   });
 
-  it('a refresh that has not begun is replaced by the next one; one that has begun, or is not the last, is not', () => {
+  it('drop a refresh for a newer one if it is the last and has not started', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.job('refresh', 'mn', { name: 'first' });
@@ -196,7 +196,7 @@ describe('jobs of one subject', () => {
     rig.end('up mn');
     expect(rig.running).toEqual(['second']);
     for (const name of ['second', 'move mn', 'third']) rig.end(name);
-    // One that runs, or has been tried.
+    // A refresh that runs or has been tried is not dropped.
     rig.job('refresh', 'mn', { name: 'fourth' });
     rig.job('refresh', 'mn', { name: 'fifth' });
     rig.end('fourth');
@@ -209,7 +209,7 @@ describe('jobs of one subject', () => {
     ]);
   });
 
-  it('a refresh that replaces one takes its place in line, so that refreshes that come often still run', () => {
+  it('give a refresh the turn of the older one that it replaces', () => {
     const rig = new QueueRig({ parallel: 1 });
     rig.job('up', 'other');
     rig.job('refresh', 'mn', { name: 'older' });
@@ -223,7 +223,7 @@ describe('jobs of one subject', () => {
 });
 
 describe('jobs of different subjects', () => {
-  it('run side by side, as many as may, and then whichever has waited longest', () => {
+  it('run in parallel up to the limit, and then in the order of their turns', () => {
     const rig = new QueueRig({ parallel: 2 });
     for (const subject of ['a', 'b', 'c', 'd']) rig.job('up', subject);
     expect(rig.running).toEqual(['up a', 'up b']);
@@ -231,7 +231,7 @@ describe('jobs of different subjects', () => {
     expect(rig.running).toEqual(['up a', 'up c']);
     rig.end('up a', 'no');
     expect(rig.running).toEqual(['up c', 'up d']);
-    // A retry has its place at the end of the line.
+    // A retry waits at the end of the line.
     rig.job('up', 'e');
     rig.advance(FIRST_RETRY);
     rig.end('up c');
@@ -240,7 +240,7 @@ describe('jobs of different subjects', () => {
     expect(rig.running).toEqual(['up e', 'up a']);
   });
 
-  it('one that comes after others waits for their first try, not for their success', () => {
+  it('wait for the first try of the jobs in `after`, not for their success', () => {
     const rig = new QueueRig();
     const one = rig.job('revoke', 'one');
     const two = rig.job('revoke', 'two');
@@ -249,14 +249,14 @@ describe('jobs of different subjects', () => {
     expect(rig.running).toEqual(['revoke two']);
     rig.end('revoke two', 'no');
     expect(rig.running).toEqual(['permit three']);
-    // Jobs that are over, or never were, are before nothing.
+    // Jobs that are done or unknown hold up nothing.
     rig.job('permit', 'four', { after: [one, 4711] });
     expect(rig.running).toEqual(['permit three', 'permit four']);
   });
 });
 
-describe('jobs of different subjects, one after the other', () => {
-  it('the later one waits while the earlier one runs again, not while it sleeps', () => {
+describe('jobs of different subjects with `after`', () => {
+  it('wait while the earlier job runs again, but not while it waits for a retry', () => {
     const rig = new QueueRig();
     const revoke = rig.job('revoke', 'one');
     rig.end('revoke one', 'no');
@@ -273,7 +273,7 @@ describe('jobs of different subjects, one after the other', () => {
 describe('a lane', () => {
   const lane = { lane: 'ep' };
 
-  it('runs once for the events of a moment, and once for those that came while it ran', () => {
+  it('runs once for the events of a moment, and once for those that come meanwhile', () => {
     const rig = new QueueRig();
     rig.job('permit', 'a', lane);
     rig.job('permit', 'b', lane);
@@ -297,7 +297,7 @@ describe('a lane', () => {
     expect(rig.queue.deadline).toBeUndefined();
   });
 
-  it('gives one run so many events at most', () => {
+  it('passes at most MAX_BATCH events to one run', () => {
     const rig = new QueueRig();
     for (let n = 0; n < MAX_BATCH + 2; n += 1) rig.job('permit', `${n}`, lane);
     rig.advance(0);
@@ -306,7 +306,7 @@ describe('a lane', () => {
     expect(rig.running).toEqual([`permit ${MAX_BATCH}`, `permit ${MAX_BATCH + 1}`]);
   });
 
-  it('tries each event of a run that failed by itself, in order, and tells them apart', () => {
+  it('runs each event of a failed run alone and in order, and reports each', () => {
     const rig = new QueueRig();
     rig.job('permit', 'a', lane);
     rig.job('permit', 'b', lane);
@@ -335,7 +335,7 @@ describe('a lane', () => {
     expect(rig.queue.deadline).toBe(FIRST_RETRY);
   });
 
-  it('goes on with others while an event is tried by itself, which its subject waits for', () => {
+  it('continues with other subjects while an event runs alone, but not with the same subject', () => {
     const rig = new QueueRig();
     rig.job('permit', 'a', lane);
     rig.advance(0);
@@ -346,11 +346,11 @@ describe('a lane', () => {
     expect(rig.running).toEqual(['permit a', 'permit b']);
     rig.end('permit a', 'no');
     rig.end('permit b');
-    // The failed permit is out of date.
+    // The failed permit is obsolete.
     expect(rig.running).toEqual(['move a']);
   });
 
-  it('keeps the events that come after others behind them, in its runs and when they are tried by themselves', () => {
+  it('keeps the order of `after` in its runs and when events run alone', () => {
     const rig = new QueueRig();
     const revoke = rig.job('revoke', 'a', lane);
     rig.job('permit', 'b', { ...lane, after: [revoke] });
@@ -362,7 +362,7 @@ describe('a lane', () => {
     expect(rig.running).toEqual(['permit b']);
   });
 
-  it('has a run of its own beside the jobs that run at a time', () => {
+  it('runs beside the parallel jobs without counting towards their limit', () => {
     const rig = new QueueRig({ parallel: 1 });
     rig.job('up', 'ha');
     rig.job('permit', 'a', lane);
@@ -370,7 +370,7 @@ describe('a lane', () => {
     expect(rig.running).toEqual(['up ha', 'permit a']);
   });
 
-  it('an event with nothing to say does not hold the others up', () => {
+  it('runs the other events when one has nothing to say', () => {
     const rig = new QueueRig();
     rig.job('permit', 'a', lane);
     rig.job('permit', 'b', lane);
@@ -385,7 +385,7 @@ describe('a lane', () => {
 });
 
 describe('stop', () => {
-  it('gives each job its try, and no more', () => {
+  it('gives each job one try and no retry', () => {
     const rig = new QueueRig({ parallel: 1 });
     rig.job('up', 'a');
     rig.end('up a', 'no');
@@ -393,7 +393,7 @@ describe('stop', () => {
     rig.job('up', 'c');
     rig.said();
     rig.stop(5_000);
-    // The retry will not come.
+    // The retry will not run.
     expect(rig.said()).toEqual(['0 done up a failed']);
     rig.end('down b', 'no');
     rig.end('up c');
@@ -406,7 +406,7 @@ describe('stop', () => {
     expect(rig.queue.deadline).toBeUndefined();
   });
 
-  it('is over at once when nothing is left, and accepts nothing afterwards', () => {
+  it('ends at once when nothing is left, and refuses later jobs', () => {
     const rig = new QueueRig();
     rig.stop(5_000);
     rig.job('up');
@@ -419,7 +419,7 @@ describe('stop', () => {
     ]);
   });
 
-  it('kills at half time what runs, so that what waits for it has its try, and everything at the end', () => {
+  it('kills the running hook at half time so that the next job has a try, and the last one at the end', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.job('down');
@@ -443,7 +443,7 @@ describe('stop', () => {
     expect(rig.said('run', 'done', 'stopped')).toEqual(['5000 done down mn failed', '5000 stopped']);
   });
 
-  it('does not wait for a process that SIGKILL does not end', () => {
+  it('does not wait for a process that survives SIGKILL', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.stop(1_000);
@@ -455,13 +455,13 @@ describe('stop', () => {
       '1500 done up mn failed',
       '1500 stopped',
     ]);
-    // Its end comes late, and means nothing any more.
+    // Its end comes late and has no effect.
     rig.end('up mn');
     expect(rig.said()).toEqual([]);
     expect(rig.queue.deadline).toBeUndefined();
   });
 
-  it('still tries the events of a failed run of a lane by themselves, until its end', () => {
+  it('still lets the events of a failed run of a lane run alone', () => {
     const rig = new QueueRig();
     rig.job('revoke', 'a', { lane: 'ep' });
     rig.stop(1_000);
@@ -472,7 +472,7 @@ describe('stop', () => {
     expect(rig.said('done', 'stopped')).toEqual(['0 done revoke a failed', '0 stopped']);
   });
 
-  it('runs a job that comes before it is over', () => {
+  it('runs a job that comes before its end', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.stop(1_000);

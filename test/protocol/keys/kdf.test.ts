@@ -48,11 +48,11 @@ describe('the key derivations', () => {
       prf: 5,
       key: 'b28fafaeb7c22787119dbb991764f68fe7e33e4d3225774888a2288d9d9e669ba9496e37d2d2a2d5dd691e9bebbb254b4a41deadfd0381eb78d1140251072271',
     },
-  ])('RFC 5807: PEMK with PRF $prf', ({ prf, key }) => {
+  ])('derive the PEMK of RFC 5807 with PRF $prf', ({ prf, key }) => {
     expect(hex(pemk(prf, root, 0x11223344, 1, address('2001:db8:6000:302::1')))).toBe(key);
   });
 
-  it('make a fingerprint of eight digits that does not reveal the key', () => {
+  it('make a fingerprint of eight digits that are not part of the key', () => {
     expect(fingerprint(root)).toMatch(/^[0-9a-f]{8}$/);
     expect(hex(root)).not.toContain(fingerprint(root));
   });

@@ -35,7 +35,7 @@ const { MIP6, LOCAL_HA, HOME_HA, HOA_ASSIGN, IKEV1_PSK, IKEV2_PSK, PSK_FROM_EMSK
 const ANY = MIP6 | HOA_ASSIGN | IKEV1_PSK;
 const BOTH = FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT;
 
-describe('what a DER says', () => {
+describe('requestMobility', () => {
   it.each([
     { wish: undefined, local: LOCAL, says: {} },
     { wish: HOA_ASSIGN, local: LOCAL, says: {} },
@@ -43,7 +43,7 @@ describe('what a DER says', () => {
     { wish: ANY | HOME_HA, local: LOCAL, says: { features: FEATURE.MIP6_INTEGRATED, own: ANY | HOME_HA } },
     { wish: ANY | LOCAL_HA, local: LOCAL, says: { features: BOTH, own: ANY | LOCAL_HA, proposal: true } },
     { wish: ANY, local: LOCAL, says: { features: BOTH, own: ANY, proposal: true } },
-  ])('for a wish of $wish', ({ wish, local, says }) => {
+  ])('gives $says for the wish $wish', ({ wish, local, says }) => {
     const avps = requestMobility(wish, local);
     expect(avps['MIP6-Feature-Vector']).toBe('features' in says ? says.features : undefined);
     expect(avps['Mobility-Capability']).toBe('own' in says ? says.own : undefined);
@@ -53,7 +53,7 @@ describe('what a DER says', () => {
   });
 });
 
-describe('what a DEA means, RFC 5447 4.2.5', () => {
+describe('answerMobility (RFC 5447 4.2.5)', () => {
   const context = (wish: number, local: HomeAgentOffer | undefined = LOCAL): AnswerContext => ({
     wish,
     local,
@@ -67,53 +67,58 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
   const I = FEATURE.MIP6_INTEGRATED;
 
   it.each<{ what: string; answer: DiameterMobility; wish: number; kind: 'home' | 'local' | undefined }>([
-    { what: 'LOCAL 0, nothing', answer: { 'MIP6-Feature-Vector': I }, wish: ANY, kind: undefined },
-    { what: 'LOCAL 0, home HA', answer: { 'MIP6-Feature-Vector': I, ...home }, wish: ANY | LOCAL_HA, kind: 'home' },
-    { what: 'LOCAL 1, nothing', answer: { 'MIP6-Feature-Vector': BOTH }, wish: ANY, kind: 'local' },
+    { what: 'LOCAL 0 and no home agent', answer: { 'MIP6-Feature-Vector': I }, wish: ANY, kind: undefined },
     {
-      what: 'LOCAL 1, the local HA',
+      what: 'LOCAL 0 and a home agent at home',
+      answer: { 'MIP6-Feature-Vector': I, ...home },
+      wish: ANY | LOCAL_HA,
+      kind: 'home',
+    },
+    { what: 'LOCAL 1 and no home agent', answer: { 'MIP6-Feature-Vector': BOTH }, wish: ANY, kind: 'local' },
+    {
+      what: 'LOCAL 1 and the local home agent',
       answer: { 'MIP6-Feature-Vector': BOTH, 'MIP6-Agent-Info': [agentInfo(LOCAL)] },
       wish: ANY,
       kind: 'local',
     },
     {
-      what: 'LOCAL 1, home HA, local wanted',
+      what: 'LOCAL 1 and a home agent at home when local is wanted',
       answer: { 'MIP6-Feature-Vector': BOTH, ...home },
       wish: ANY | LOCAL_HA,
       kind: 'local',
     },
     {
-      what: 'LOCAL 1, home HA, no preference',
+      what: 'LOCAL 1 and a home agent at home without a preference',
       answer: { 'MIP6-Feature-Vector': BOTH, ...home },
       wish: ANY,
       kind: 'home',
     },
     {
-      what: 'LOCAL 1, both, local wanted',
+      what: 'LOCAL 1 and both home agents when local is wanted',
       answer: { ...home, 'MIP6-Feature-Vector': BOTH, 'MIP6-Agent-Info': [agentInfo(LOCAL), agentInfo(HOME)] },
       wish: ANY | LOCAL_HA,
       kind: 'local',
     },
     {
-      what: 'LOCAL 1, both, no preference',
+      what: 'LOCAL 1 and both home agents without a preference',
       answer: { ...home, 'MIP6-Feature-Vector': BOTH, 'MIP6-Agent-Info': [agentInfo(LOCAL), agentInfo(HOME)] },
       wish: ANY,
       kind: 'home',
     },
-    { what: 'no feature vector, home HA', answer: home, wish: ANY, kind: 'home' },
-    { what: 'nothing was asked', answer: { 'MIP6-Feature-Vector': BOTH, ...home }, wish: 0, kind: undefined },
-  ])('$what', ({ answer, wish, kind }) => {
+    { what: 'no feature vector and a home agent at home', answer: home, wish: ANY, kind: 'home' },
+    { what: 'an answer to no wish', answer: { 'MIP6-Feature-Vector': BOTH, ...home }, wish: 0, kind: undefined },
+  ])('selects $kind for $what', ({ answer, wish, kind }) => {
     const result = answerMobility(answer, context(wish));
     expect(result?.kind).toBe(kind);
     const agent = result?.assignment && formatAddress(result.assignment.homeAgent);
     expect(agent).toBe(kind === undefined ? undefined : kind === 'home' ? '2001:db8:1::1' : '2001:db8:a::1');
   });
 
-  it('LOCAL 1 without a proposal of ours gives nothing that we could deliver', () => {
+  it('selects nothing for LOCAL 1 without a proposal', () => {
     expect(answerMobility({ 'MIP6-Feature-Vector': BOTH }, { ...context(ANY), local: undefined })).toBeUndefined();
   });
 
-  it('hands over the whole set', () => {
+  it('gives the whole assignment', () => {
     const { assignment } = answerMobility({ 'MIP6-Feature-Vector': I, ...home }, context(ANY)) ?? {};
     expect(assignment).toMatchObject({
       homeAddress: HOME.homeAddress,
@@ -125,13 +130,13 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
     });
   });
 
-  it('takes the capability of the answer where there is one', () => {
+  it('uses the capability of the answer if there is one', () => {
     const granted = MIP6 | HOME_HA | HOA_ASSIGN | IKEV2_PSK | PSK_FROM_EMSK;
     const answer = { 'MIP6-Feature-Vector': I, 'Mobility-Capability': granted, ...home };
     expect(answerMobility(answer, context(ANY))?.assignment?.capability).toBe(granted);
   });
 
-  it('never lets a local home agent have a key from the EMSK, and lets it choose its IKE', () => {
+  it('gives a local home agent no key from the EMSK, and only its own IKE version', () => {
     const granted = MIP6 | LOCAL_HA | IKEV1_PSK | IKEV2_PSK | PSK_FROM_EMSK;
     const answer = { 'MIP6-Feature-Vector': BOTH, 'Mobility-Capability': granted };
     const local = { ...LOCAL, ike: IKEV1_PSK };
@@ -140,13 +145,13 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
     );
   });
 
-  it('takes the first IPv6 address of a home agent that has both', () => {
+  it('uses the first IPv6 address of a home agent with IPv4 and IPv6 addresses', () => {
     const info = { ...agentInfo(HOME), 'MIP-Home-Agent-Address': [address('192.0.2.1'), HOME.homeAgent] };
     const result = answerMobility({ 'MIP6-Feature-Vector': I, 'MIP6-Agent-Info': [info] }, context(ANY));
     expect(result?.assignment && formatAddress(result.assignment.homeAgent)).toBe('2001:db8:1::1');
   });
 
-  it('takes :: and a bare prefix for no home address', () => {
+  it('treats :: and a bare prefix as no home address', () => {
     for (const text of ['::', '2001:db8:1::']) {
       const answer = { 'MIP6-Feature-Vector': I, ...home, 'MIP-Mobile-Node-Address': [address(text)] };
       expect(answerMobility(answer, context(ANY))?.assignment?.homeAddress).toBeUndefined();
@@ -154,7 +159,7 @@ describe('what a DEA means, RFC 5447 4.2.5', () => {
   });
 });
 
-describe('lifetimes of a DEA', () => {
+describe('sessionLifetimes', () => {
   const FALLBACK = 1_000_000;
   it.each([
     { answer: {}, lifetime: FALLBACK, authorization: undefined },
@@ -167,7 +172,7 @@ describe('lifetimes of a DEA', () => {
     },
     { answer: { 'Authorization-Lifetime': 600, 'Auth-Grace-Period': 60 }, lifetime: 660_000, authorization: 600_000 },
     { answer: { 'Session-Timeout': 300, 'Authorization-Lifetime': 600 }, lifetime: 300_000, authorization: 600_000 },
-    // Zero would be a loop of authentications, and more seconds than PANA can announce would wrap around.
+    // 0 would cause endless re-authentication; more seconds than PANA can announce would wrap around.
     { answer: { 'Authorization-Lifetime': 0 }, lifetime: FALLBACK, authorization: 10_000 },
     { answer: { 'Authorization-Lifetime': 9, 'Auth-Grace-Period': 1 }, lifetime: 10_000, authorization: 10_000 },
     { answer: { 'Session-Timeout': 1, 'Authorization-Lifetime': 1 }, lifetime: 5_000, authorization: 10_000 },
@@ -176,19 +181,19 @@ describe('lifetimes of a DEA', () => {
       lifetime: 0xffff_fffe * 1000,
       authorization: 0xffff_fffe * 1000,
     },
-  ])('$answer', ({ answer, lifetime, authorization }) => {
+  ])('gives $lifetime and $authorization for $answer', ({ answer, lifetime, authorization }) => {
     expect(sessionLifetimes(answer, FALLBACK)).toEqual({ lifetime, authorizationLifetime: authorization });
   });
 });
 
-describe('a wish', () => {
-  it('has a preference only with exactly one of the two bits', () => {
+describe('wishOf', () => {
+  it('gives a preference only for exactly one of the two bits', () => {
     expect([0, LOCAL_HA, HOME_HA, LOCAL_HA | HOME_HA].map(wishOf)).toEqual(['any', 'local', 'home', 'any']);
   });
 });
 
-describe('a home link prefix', () => {
-  it('has its tail cleared both ways, at any length', () => {
+describe('encodePrefix and decodePrefix', () => {
+  it('clear the bits after the prefix at any length, and reject malformed ones', () => {
     for (let length = 0; length <= 128; length += 1) {
       const encoded = encodePrefix({ length, octets: new Uint8Array(16).fill(0xff) });
       const bits = [...encoded.subarray(1)].map((octet) => octet.toString(2).padStart(8, '0')).join('');
@@ -204,7 +209,7 @@ describe('a home address', () => {
   const secret = new Uint8Array(32).fill(7);
   const prefix = address('2001:db8:1::');
 
-  it('is stable for a subscriber and a prefix, without regard to case, and differs in everything else', () => {
+  it('is the same for a subscriber in any case and a prefix, and differs in everything else', () => {
     const one = homeAddress(secret, 'mn@home.example', prefix, 0);
     expect(homeAddress(secret, 'MN@Home.example', prefix, 0)).toEqual(one);
     const others = [
@@ -226,32 +231,19 @@ describe('a home address', () => {
     ['fdffffffffffff80', true],
     ['fdfffffffffffffe', true],
     ['fdffffffffffff7f', false],
-  ])('identifier %s is reserved: %s (RFC 5453)', (hex, reserved) => {
+  ])('with the identifier %s is reserved: %s (RFC 5453)', (hex, reserved) => {
     expect(isReservedIdentifier(new Uint8Array(Buffer.from(hex, 'hex')))).toBe(reserved);
   });
 });
 
-describe('a name that hooks paste into files', () => {
-  it.each(['mn@home.example', 'ha1.home.example', '7', 'a_b+c-d@x'])('%s is good', (name) =>
+describe('checkName', () => {
+  it.each(['mn@home.example', 'ha1.home.example', '7', 'a_b+c-d@x'])("accepts '%s'", (name) =>
     expect(checkName(name)).toBeUndefined(),
   );
-  it.each([
-    '',
-    '.a',
-    '-a',
-    '_a',
-    '@a',
-    'a..b',
-    'a b',
-    'a"b',
-    "a'b",
-    'a;b',
-    'a$b',
-    'a`b',
-    'a\nb',
-    'a/b',
-    'ä',
-    'a\0b',
-    'x'.repeat(254),
-  ])('%j is not', (name) => expect(checkName(name)).toBeDefined());
+  it.each(['', '.a', '-a', '_a', '@a', 'a..b', 'a b', 'a"b', "a'b", 'a;b', 'a$b', 'a`b', 'a\nb', 'a/b', 'ä', 'a\0b'])(
+    'rejects %j',
+    (name) => expect(checkName(name)).toBeDefined(),
+  );
+
+  it('rejects a name of 254 octets', () => expect(checkName('x'.repeat(254))).toBeDefined());
 });

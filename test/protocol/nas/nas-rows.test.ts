@@ -154,8 +154,10 @@ describe('a command of the operator', () => {
     world.for(1_000);
     expect(world.nas.size).toBe(1);
   });
+});
 
-  it('is not needed for keys: they are output only if exportKeys is set', () => {
+describe('exportKeys', () => {
+  it('makes the NAS output the key of a session, which it does not by default', () => {
     const keys = (world: NasWorld) => world.outputs.filter(({ type }) => type === 'key').length;
     expect(keys(open({ paa: { exportKeys: true } }).world)).toBe(1);
     expect(keys(open().world)).toBe(0);

@@ -115,16 +115,13 @@ describe('a request of a server', () => {
       ],
       false,
     ],
-  ])(
-    'is accepted for a session shared by its realm only if DERs may go to the server: %s',
-    (_what, host, realm, routes, may) => {
-      const { world, diameterSession } = open({ config: { routes } }, ({ server }) => {
-        server.success = () => ({ 'Session-Binding': 2 });
-      });
-      world.ask('ASR', diameterSession, new AaaServer(host, realm));
-      expect(resultOf(world)).toBe(may ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID);
-    },
-  );
+  ])('for a session of the whole realm follows the routes of DERs: %s', (_what, host, realm, routes, may) => {
+    const { world, diameterSession } = open({ config: { routes } }, ({ server }) => {
+      server.success = () => ({ 'Session-Binding': 2 });
+    });
+    world.ask('ASR', diameterSession, new AaaServer(host, realm));
+    expect(resultOf(world)).toBe(may ? RESULT.SUCCESS : RESULT.UNKNOWN_SESSION_ID);
+  });
 
   it('is answered with an error and has no effect if it is unsupported or lacks an AVP', () => {
     const { world, diameterSession } = open();

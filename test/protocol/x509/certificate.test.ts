@@ -23,13 +23,13 @@ async function read(parts: CertificateParts): Promise<Certificate> {
   return certificateOf((await root.issue(parts)).certificatePem);
 }
 
-describe('names of a certificate', () => {
+describe('the names of a certificate', () => {
   it.each([
     ['a plus', 'CN=mn1\\+tag@home.example', ['mn1+tag@home.example']],
     ['two values in one RDN', 'O=Test, OU=dev+CN=mn1@home.example', ['mn1@home.example']],
-    ['everything that a printed form escapes', 'CN=\\"a\\,b\\;c\\<d\\>e\\\\\\#', ['"a,b;c<d>e\\#']],
+    ['characters that the text form escapes', 'CN=\\"a\\,b\\;c\\<d\\>e\\\\\\#', ['"a,b;c<d>e\\#']],
     ['letters outside ASCII', 'CN=Jürgen 東京', ['Jürgen 東京']],
-    ['an equals sign and what looks like another attribute', 'O=x\\, CN\\=mn2@home.example, CN=mn1', ['mn1']],
+    ['an equals sign and text that looks like another attribute', 'O=x\\, CN\\=mn2@home.example, CN=mn1', ['mn1']],
     ['two common names', 'CN=one, CN=two', ['one', 'two']],
   ])('are read from its octets: %s', async (_what, subject, commonNames) => {
     expect((await read({ subject })).subject.commonNames).toEqual(commonNames);
@@ -65,7 +65,7 @@ describe('names of a certificate', () => {
     expect(alternativeNames).toEqual({ emails: [], upns: [], dnsNames: [] });
   });
 
-  it('are equal whatever their kind of string, case and blanks (RFC 5280 7.1), and in nothing else', async () => {
+  it('are equal in any string type, case and spacing (RFC 5280 7.1), and otherwise different', async () => {
     const key = async (subject: CertificateParts['subject']) => (await read({ subject })).subject.key;
     const common = (value: object) => key([{ CN: [value] }] as never);
     const one = await common({ printableString: 'My  CA' });
@@ -101,7 +101,7 @@ describe('a certificate', () => {
     });
   });
 
-  it('is its issuer by name and key, whichever certificate says so', async () => {
+  it('has an issuerId made of the name and the key of its issuer', async () => {
     const renewed = await Authority.root('root', { key: root.key, validity: validFor(20) });
     const namesake = await Authority.root('root');
     expect(renewed.certificate.issuerId).toBe(root.certificate.issuerId);
@@ -110,8 +110,8 @@ describe('a certificate', () => {
   });
 });
 
-describe('octets that are no certificate and no CRL', () => {
-  it('are refused: each part that is cut off', async () => {
+describe('invalid octets', () => {
+  it('are rejected when they are a truncated certificate or CRL', async () => {
     const der = derOf((await root.issue({ subject: 'CN=x' })).certificatePem);
     const crl = derOf(await root.crl({ serials: ['01'], number: 3 }));
     for (let length = 0; length < der.length; length += 1) {
@@ -123,7 +123,7 @@ describe('octets that are no certificate and no CRL', () => {
     expect(() => readCertificate(Uint8Array.from([...der, 0]))).toThrow(DecodeError);
   });
 
-  it('give a value or an error that says so, whatever was changed', async () => {
+  it('are read or rejected with DecodeError or CrlKindError', async () => {
     const der = derOf((await root.issue({ subject: 'CN=x', names: [{ type: 'upn', value: 'a@b' }] })).certificatePem);
     const crl = derOf(await root.crl({ serials: ['01', '02'], number: 3 }));
     const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
@@ -142,7 +142,7 @@ describe('octets that are no certificate and no CRL', () => {
     );
   });
 
-  it('have each length in its shortest form only', () => {
+  it('are rejected when a length is not in its shortest form', () => {
     expect(() => readCertificate(Uint8Array.of(0x30, 0x81, 0x02, 5, 0))).toThrow('shortest');
     expect(() => readCertificate(Uint8Array.of(0x30, 0x80, 0, 0))).toThrow('unsupported form of length');
     expect(() => listOf('')).toThrow(DecodeError);

@@ -14,11 +14,11 @@ import {
   whole,
 } from '../../../src/protocol/x509/der.js';
 
-/** An element of these content octets. */
+/** An element with these content octets. */
 const element = (tag: number, ...content: number[]) => whole(Uint8Array.of(tag, content.length, ...content), tag);
 const integer = (...content: number[]) => element(TAG.INTEGER, ...content);
 
-describe('an INTEGER', () => {
+describe('INTEGER', () => {
   it.each<[number[], string]>([
     [[0], '0'],
     [[1], '1'],
@@ -32,7 +32,7 @@ describe('an INTEGER', () => {
     expect(readInteger(integer(...octets))).toBe(text);
   });
 
-  it('has an octet', () => {
+  it('must have an octet', () => {
     expect(() => readInteger(integer())).toThrow(DecodeError);
   });
 
@@ -40,19 +40,19 @@ describe('an INTEGER', () => {
     [[0], 0],
     [[2], 2],
     [[0x7f, 0xff, 0xff, 0xff], 0x7fff_ffff],
-  ])('of octets %j is small', (octets, value) => {
+  ])('of octets %j is a small number', (octets, value) => {
     expect(readSmallInteger(integer(...octets))).toBe(value);
   });
 
   it.each([
     ['negative', [0xff]],
     ['too large', [0, 0x80, 0, 0, 0]],
-  ])('that is %s is not small', (_what, octets) => {
+  ])('is not a small number when it is %s', (_what, octets) => {
     expect(() => readSmallInteger(integer(...octets))).toThrow(expect.objectContaining({ code: 'bad-value' }));
   });
 });
 
-describe('a BOOLEAN', () => {
+describe('BOOLEAN', () => {
   it.each([
     [0, false],
     [1, true],
@@ -61,13 +61,13 @@ describe('a BOOLEAN', () => {
     expect(readBoolean(element(TAG.BOOLEAN, octet))).toBe(value);
   });
 
-  it.each([[[]], [[0, 0]]])('has one octet, not %j', (octets) => {
+  it.each([[[]], [[0, 0]]])('must have one octet, not %j', (octets) => {
     expect(() => readBoolean(element(TAG.BOOLEAN, ...octets))).toThrow(DecodeError);
   });
 });
 
-describe('a BIT STRING', () => {
-  it('has its first bit lowest, up to 32 of them', () => {
+describe('BIT STRING', () => {
+  it('has its first bit lowest, and at most 32 bits', () => {
     expect(readBits(element(TAG.BIT_STRING, 0))).toBe(0);
     expect(readBits(element(TAG.BIT_STRING, 7, 0x80))).toBe(1);
     expect(readBits(element(TAG.BIT_STRING, 1, 0x06))).toBe(0x60);
@@ -77,34 +77,34 @@ describe('a BIT STRING', () => {
     expect(() => readBits(element(TAG.BIT_STRING, 0, 0, 0, 0, 0, 0))).toThrow(DecodeError);
   });
 
-  it('of octets has none that is used in part', () => {
+  it('is read as octets only without unused bits', () => {
     expect(readBitOctets(element(TAG.BIT_STRING, 0, 7, 8))).toEqual(Uint8Array.of(7, 8));
     expect(() => readBitOctets(element(TAG.BIT_STRING, 1, 8))).toThrow(DecodeError);
     expect(() => readBitOctets(element(TAG.BIT_STRING))).toThrow(DecodeError);
   });
 });
 
-describe('an OBJECT IDENTIFIER', () => {
+describe('OBJECT IDENTIFIER', () => {
   it.each<[number[], string]>([
     [[0x55, 0x1d, 0x0f], '2.5.29.15'],
     [[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11], '1.2.840.113549.1.1.11'],
     [[0x27], '0.39'],
     [[0x28], '1.0'],
     [[0x88, 0x37], '2.999'],
-  ])('of octets %j is %s', (octets, text) => {
+  ])('with octets %j is %s', (octets, text) => {
     expect(readOid(element(TAG.OBJECT_IDENTIFIER, ...octets))).toBe(text);
   });
 
   it.each([
     ['without arcs', []],
-    ['whose last arc is cut off', [0x55, 0x81]],
+    ['with a truncated last arc', [0x55, 0x81]],
     ['with an arc that is too large', [0x55, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]],
-  ])('%s is refused', (_what, octets) => {
+  ])('%s is rejected', (_what, octets) => {
     expect(() => readOid(element(TAG.OBJECT_IDENTIFIER, ...octets))).toThrow(DecodeError);
   });
 });
 
-describe('a time', () => {
+describe('UTCTime and GeneralizedTime', () => {
   const time = (text: string) =>
     readTime(element(text.length === 13 ? TAG.UTC_TIME : TAG.GENERALIZED_TIME, ...Buffer.from(text)));
 
@@ -122,7 +122,7 @@ describe('a time', () => {
   it.each([
     ...['260001000000Z', '261301000000Z', '260100000000Z', '260132000000Z', '260101240000Z', '260101006000Z'],
     ...['260101000060Z', '2601010000000', '20260101000000+'],
-  ])('%s is none', (text) => {
+  ])('%s is rejected as a time', (text) => {
     expect(() => time(text)).toThrow(expect.objectContaining({ code: 'bad-value' }));
   });
 });
@@ -136,14 +136,14 @@ describe('extensions', () => {
   const read = (...list: number[]) => readExtensions(new DerReader(Uint8Array.of(0x30, list.length, ...list)));
 
   it.each([
-    ['without a word of it', [], false],
-    ['with FALSE, which DER leaves out', [1, 1, 0], false],
+    ['without the critical field', [], false],
+    ['with FALSE, which DER omits', [1, 1, 0], false],
     ['with TRUE', [1, 1, 0xff], true],
   ])('are critical or not: %s', (_what, octets, critical) => {
     expect([...read(...extension(...octets))]).toEqual([['2.5.29.15', { critical, value: Uint8Array.of(9) }]]);
   });
 
-  it('are there once, and end where they say', () => {
+  it('must be unique and end where their length says', () => {
     expect(() => read(...extension(), ...extension())).toThrow(expect.objectContaining({ code: 'bad-value' }));
     expect(() => read(0x30, 8, ...id, 0x04, 0, 5)).toThrow(DecodeError);
     expect(() => readExtensions(new DerReader(Uint8Array.of(0x30, 0, 0)))).toThrow(DecodeError);
@@ -152,13 +152,13 @@ describe('extensions', () => {
 
 describe('a length', () => {
   it.each<[string, number[]]>([
-    ['of two octets where one would do', [0x30, 0x81, 0x7f, ...new Array(0x7f).fill(0)]],
-    ['of three octets where two would do', [0x30, 0x82, 0, 0x80, ...new Array(0x80).fill(0)]],
+    ['of two octets that fits in one', [0x30, 0x81, 0x7f, ...new Array(0x7f).fill(0)]],
+    ['of three octets that fits in two', [0x30, 0x82, 0, 0x80, ...new Array(0x80).fill(0)]],
     ['of five octets', [0x30, 0x85, 0, 0, 0, 0, 1, 0]],
-    ['of none', [0x30, 0x80, 0, 0]],
-    ['that is cut off', [0x30, 0x82, 1]],
-    ['that is longer than what is there', [0x30, 2, 0]],
-  ])('%s is refused', (_what, octets) => {
+    ['of the indefinite form', [0x30, 0x80, 0, 0]],
+    ['with truncated octets', [0x30, 0x82, 1]],
+    ['beyond the end of the octets', [0x30, 2, 0]],
+  ])('%s is not accepted', (_what, octets) => {
     expect(() => new DerReader(Uint8Array.from(octets)).element()).toThrow(DecodeError);
   });
 

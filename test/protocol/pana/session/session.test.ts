@@ -496,20 +496,32 @@ describe('readPana', () => {
   const message = { type: MESSAGE_TYPE.AUTH, flags: FLAG.R, sessionId: 1, sequence: 1 };
   const auth = makeAvp('AUTH', new Uint8Array(16));
   it.each([
-    ['avp-position', { ...message, avps: [auth, makeAvp('Key-Id', 1)] }],
-    ['avp-repeated', { ...message, avps: [makeAvp('Key-Id', 1), makeAvp('Key-Id', 1)] }],
-    ['avp-value', { ...message, avps: [makeAvp('Nonce', new Uint8Array(7))] }],
-    ['avp-value', { ...message, avps: [makeAvp('Nonce', new Uint8Array(257))] }],
-    ['avp-value', { ...message, avps: [{ ...makeAvp('Key-Id', 1), value: new Uint8Array(3) }] }],
-    ['avp-not-allowed', { ...message, avps: [makeAvp('Termination-Cause', 1)] }],
-    ['unknown-avp', { ...message, avps: [{ code: 99, flags: 0, vendorId: undefined, value: new Uint8Array(0) }] }],
-    ['unknown-avp', { ...message, avps: [makeAvp('Mobility-Capability', 1, 4711)] }],
-    ['bad-flags', { ...message, flags: FLAG.R | FLAG.S | FLAG.C, avps: [] }],
-    ['bad-flags', { ...message, type: MESSAGE_TYPE.NOTIFICATION, avps: [] }],
-    ['bad-flags', { ...message, type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.R | FLAG.A | FLAG.P, avps: [] }],
-    ['avp-missing', { ...message, type: MESSAGE_TYPE.TERMINATION, avps: [auth] }],
-    ['unknown-type', { ...message, type: 77, avps: [] }],
-  ] as const)('reports the violation %s', (violation, bad) => {
+    ['avp-position', 'AUTH before another AVP', { ...message, avps: [auth, makeAvp('Key-Id', 1)] }],
+    ['avp-repeated', 'two Key-Ids', { ...message, avps: [makeAvp('Key-Id', 1), makeAvp('Key-Id', 1)] }],
+    ['avp-value', 'a Nonce of 7 octets', { ...message, avps: [makeAvp('Nonce', new Uint8Array(7))] }],
+    ['avp-value', 'a Nonce of 257 octets', { ...message, avps: [makeAvp('Nonce', new Uint8Array(257))] }],
+    [
+      'avp-value',
+      'a Key-Id of 3 octets',
+      { ...message, avps: [{ ...makeAvp('Key-Id', 1), value: new Uint8Array(3) }] },
+    ],
+    ['avp-not-allowed', 'Termination-Cause in PAR', { ...message, avps: [makeAvp('Termination-Cause', 1)] }],
+    [
+      'unknown-avp',
+      'an unknown AVP',
+      { ...message, avps: [{ code: 99, flags: 0, vendorId: undefined, value: new Uint8Array(0) }] },
+    ],
+    ['unknown-avp', 'an AVP of another vendor', { ...message, avps: [makeAvp('Mobility-Capability', 1, 4711)] }],
+    ['bad-flags', 'PAR with S and C', { ...message, flags: FLAG.R | FLAG.S | FLAG.C, avps: [] }],
+    ['bad-flags', 'PNR without A and P', { ...message, type: MESSAGE_TYPE.NOTIFICATION, avps: [] }],
+    [
+      'bad-flags',
+      'PNR with A and P',
+      { ...message, type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.R | FLAG.A | FLAG.P, avps: [] },
+    ],
+    ['avp-missing', 'PTR without Termination-Cause', { ...message, type: MESSAGE_TYPE.TERMINATION, avps: [auth] }],
+    ['unknown-type', 'message type 77', { ...message, type: 77, avps: [] }],
+  ] as const)('reports %s for %s', (violation, _what, bad) => {
     expect(readPana(bad)).toBe(violation);
   });
 });
