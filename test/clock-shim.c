@@ -1,6 +1,6 @@
 /*
- * Sets the wall clock of one program forward or back: preloaded (LD_PRELOAD), it adds to CLOCK_REALTIME what is in the file
- * CLOCK_SHIM, a number of milliseconds in eight octets in the order of the host, as it is at that moment.
+ * Preloaded by LD_PRELOAD: steps the wall clock of one program. It adds to CLOCK_REALTIME the milliseconds in the file
+ * CLOCK_SHIM, eight octets in host order, read at each call.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,7 +31,7 @@ __attribute__((constructor)) static void begin(void)
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
-	/* Whoever asks before the constructor has run. */
+	/* A caller may come before the constructor has run. */
 	if (!step)
 		begin();
 	int result = real_clock_gettime(clock, now);

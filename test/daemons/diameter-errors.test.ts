@@ -69,15 +69,15 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
-  { what: 'a command of nobody', request: { ...der(), commandCode: 9999 }, code: 3001, isProtocolError: true },
+  { what: 'an unknown command', request: { ...der(), commandCode: 9999 }, code: 3001, isProtocolError: true },
   {
-    what: 'a command that this server does not take',
+    what: 'a command that this server does not support',
     request: { ...der(), commandCode: 258 },
     code: 3001,
     isProtocolError: true,
   },
   {
-    what: 'another Destination-Host',
+    what: 'a foreign Destination-Host',
     request: der({ 'Destination-Host': 'other.home.example' }),
     code: 3002,
     isProtocolError: true,
@@ -105,36 +105,36 @@ const ROWS: readonly Row[] = [
     failed: AVPS['MIP6-Agent-Info'].code,
   },
   {
-    what: 'a response of no conversation',
+    what: 'a Response without a conversation',
     request: der({ 'Session-Id': `${HOST};1;404`, 'EAP-Payload': Uint8Array.of(2, 1, 0, 6, 13, 0) }),
     code: 5002,
   },
   {
-    what: 'text that is none',
+    what: 'invalid UTF-8',
     request: with_(avp('User-Name', Uint8Array.of(0xff, 0xfe))),
     code: 5004,
     failed: AVPS['User-Name'].code,
   },
   {
-    what: 'an Auth-Request-Type that there is not',
+    what: 'an unknown Auth-Request-Type',
     request: der({ 'Auth-Request-Type': 99 }),
     code: 5004,
     failed: AVPS['Auth-Request-Type'].code,
   },
   {
-    what: 'an Auth-Request-Type that EAP is not for',
+    what: 'an Auth-Request-Type not allowed with EAP',
     request: der({ 'Auth-Request-Type': 1 }),
     code: 5004,
     failed: AVPS['Auth-Request-Type'].code,
   },
   {
-    what: 'an Auth-Session-State that there is not',
+    what: 'an unknown Auth-Session-State',
     request: der({ 'Auth-Session-State': 7 }),
     code: 5004,
     failed: AVPS['Auth-Session-State'].code,
   },
   {
-    what: "an Auth-Application-Id that is not the header's",
+    what: 'an Auth-Application-Id other than in the header',
     request: der({ 'Auth-Application-Id': 1 }),
     code: 5004,
     failed: AVPS['Auth-Application-Id'].code,
@@ -171,12 +171,12 @@ const ROWS: readonly Row[] = [
     failed: AVPS['EAP-Payload'].code,
   },
   {
-    what: 'the Origin-Host of another',
+    what: 'a foreign Origin-Host',
     request: der({ 'Origin-Host': 'other.access.example' }),
     code: 5012,
   },
   {
-    what: 'a number of three octets',
+    what: 'an Unsigned32 of three octets',
     request: with_(avp('Framed-MTU', Uint8Array.of(1, 2, 3))),
     code: 5014,
     failed: AVPS['Framed-MTU'].code,
@@ -261,7 +261,11 @@ describe('Diameter request', () => {
 describe('Diameter connection', () => {
   it.each([
     ['of another version', 5011, (octets: Uint8Array) => changed(octets, 0, 2)],
-    ['of a length that is no multiple of four', 5015, (octets: Uint8Array) => changed(octets, 3, (octets[3] ?? 0) + 1)],
+    [
+      'of a length that is not a multiple of four',
+      5015,
+      (octets: Uint8Array) => changed(octets, 3, (octets[3] ?? 0) + 1),
+    ],
   ])('with a message %s is answered with %i and closed', async (_what, code, change) => {
     peer.close();
     await peer.closed;

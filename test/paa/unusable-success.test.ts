@@ -61,7 +61,7 @@ describe('A success answer that the PAA cannot use', () => {
       'User-Name more than once (AVP_OCCURS_TOO_MANY_TIMES)',
     ],
     [
-      'an Auth-Session-State that there is not',
+      'an unknown Auth-Session-State',
       having(grammarian.avp('Auth-Session-State', 7)),
       'Auth-Session-State has the unknown value 7 (INVALID_AVP_VALUE)',
     ],
@@ -134,7 +134,7 @@ describe('A success answer that the PAA cannot use', () => {
 describe('A success answer with an invalid mobility AVP', () => {
   it.each<[string, Twist]>([
     [
-      'a home address that is cut off',
+      'a truncated home address',
       having({
         code: AVPS['MIP-Mobile-Node-Address'].code,
         flags: 0,

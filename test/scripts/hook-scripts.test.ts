@@ -231,8 +231,11 @@ ${RACOON_PROPOSAL}  passive on;
   });
 
   it.each([
-    { what: 'a number that another process has now', target: `${process.pid}@0b6e7a0c-0000-0000-0000-000000000000:77` },
-    { what: 'a number alone that another process has now', target: `${process.pid}` },
+    {
+      what: 'a process id with a boot id, used by another process now',
+      target: `${process.pid}@0b6e7a0c-0000-0000-0000-000000000000:77`,
+    },
+    { what: 'a process id alone, used by another process now', target: `${process.pid}` },
   ])('removes a lock from before a restart of the host: $what', async ({ target }) => {
     await symlink(target, join(state, '.locked'));
     // The process that was about to remove it was killed too.

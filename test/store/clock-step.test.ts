@@ -73,9 +73,9 @@ for (const { kind, runs, without, place } of DATABASES) {
 
     it.each([
       ['a day forwards', DAY],
-      ['a day back', -DAY],
+      ['a day backwards', -DAY],
       ['two seconds forwards', 2_000],
-      ['two seconds back', -2_000],
+      ['two seconds backwards', -2_000],
     ])('of %s ends lease and session exactly when their hour is over', async (_what, step) => {
       const server = await start();
       await userOf(server).addAgent(1);

@@ -1,5 +1,5 @@
-// Opens a SQLite store in a process of its own, which is killed in front of one of its statements: killed-opener.mjs FILE STATEMENT.
-// Without being killed it prints how many statements there were.
+// killed-opener.mjs FILE STATEMENT: opens a SQLite store and kills its process before this statement. If there is no such
+// statement, it prints the number of statements.
 import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
 
@@ -7,7 +7,7 @@ const [path, statement] = process.argv.slice(2);
 let left = Number(statement);
 let done = 0;
 
-/** What only reads leaves what the statement before has left. */
+/** Counts statements that may write; a kill before a read leaves the same files. */
 function step(file, text) {
   if (file.name !== path || /^(select|with)\b/i.test(text)) return;
   if (left === 0) process.kill(process.pid, 'SIGKILL');
@@ -35,7 +35,7 @@ Database.prototype.pragma = function (text, options) {
   return pragma.call(this, text, options);
 };
 
-// As SqliteBackend.open does: schema, then secret.
+// The schema, then the secret, as SqliteBackend.open does.
 const { openSqlite } = await import('../../dist/store/database.js');
 const db = await openSqlite(path);
 const { ensureSecret } = await import('../../dist/store/secret.js');

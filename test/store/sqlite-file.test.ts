@@ -145,7 +145,7 @@ describe('An open store whose file', () => {
 
   for (const [what, harm] of [
     ['is deleted', () => rmSync(path)],
-    ['loses what SQLite keeps beside it', () => rmSync(`${path}-wal`)],
+    ['loses its write-ahead log', () => rmSync(`${path}-wal`)],
     [
       'is replaced',
       () => {

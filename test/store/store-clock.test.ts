@@ -18,8 +18,8 @@ describe('StoreClock', () => {
 
   it.each([
     ['forwards', DAY],
-    ['back', -DAY],
-    ['by little more than it tolerates', TOLERANCE + 10],
+    ['backwards', -DAY],
+    ['of slightly more than the tolerance', TOLERANCE + 10],
   ])('reports a step %s and keeps the old time until it is set', (_what, step) => {
     const clock = new StoreClock(at(0, START));
     const reading = at(2_000, START + 2_000 + step);

@@ -73,7 +73,7 @@ describe('Decoder', () => {
     ['raw IP', 101, ipv6(17, udp(PCI))],
     ['Linux cooked', 113, concat(new Uint8Array(14), u16(0x0800), ipv4(17, udp(PCI)))],
     ['BSD loopback', 0, concat(u32(30), ipv6(17, udp(PCI)))],
-    ['a port of its own', 101, ipv6(17, udp(PCI, 40_000))],
+    ['another port', 101, ipv6(17, udp(PCI, 40_000))],
     ['a hop-by-hop option', 101, ipv6(0, concat(Uint8Array.of(17, 0), new Uint8Array(6), udp(PCI)))],
   ])('finds PANA in a capture: %s', (_what, linkType, frame) => {
     const [text] = texts(pcap(linkType, [frame]));

@@ -111,17 +111,14 @@ describe('A fault of the TLS engine at the EAP server', () => {
 
   const places: [string, ServerEngine<unknown>['begin']][] = [
     [
-      'as it begins',
+      'at the start',
       () => {
         throw broken;
       },
     ],
-    ['in its answer', () => ({ ...whole, exchange: (_flight, answer) => answer({ type: 'fault', error: broken }) })],
-    ['as it commits', () => whole],
-    [
-      'in the answer to the commitment',
-      () => ({ ...whole, commit: (_data, answer) => answer({ type: 'fault', error: broken }) }),
-    ],
+    ['in its flight', () => ({ ...whole, exchange: (_flight, answer) => answer({ type: 'fault', error: broken }) })],
+    ['at the commitment', () => whole],
+    ['in the last flight', () => ({ ...whole, commit: (_data, answer) => answer({ type: 'fault', error: broken }) })],
   ];
 
   it.each(places)('fails the client %s and returns its turn', async (_where, begin) => {

@@ -287,9 +287,9 @@ describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
   });
 
   it.each([
-    ['that looks like two in print', 'x.example, DNS:aaa.home.example'],
-    ['that ends as ours', 'xaaa.home.example'],
-    ['with a NUL', 'aaa.home.example\0.evil.example'],
+    ['that contains the text of a second name', 'x.example, DNS:aaa.home.example'],
+    ['that ends like the right one', 'xaaa.home.example'],
+    ['with a NUL character', 'aaa.home.example\0.evil.example'],
   ])('has a certificate with a name %s', async (_what, value) => {
     const server = await root.issue({ subject: 'CN=aaa.home.example', names: [{ type: 'dns', value }] });
     const { events } = await run(credentialsOf(version), makeServer(pki, { server }));

@@ -90,12 +90,12 @@ describe("The server's protected success indication (RFC 9190 2.5)", () => {
   });
 
   it.each<[SecureVersion, string, Uint8Array[]]>([
-    ['TLSv1.3', 'one octet of one', [Uint8Array.of(1)]],
-    ['TLSv1.3', 'two octets of zero', [Uint8Array.of(0, 0)]],
-    ['TLSv1.3', 'zero twice', [zero, zero]],
-    ['TLSv1.3', 'a text', [Buffer.from('hello')]],
-    ['TLSv1.2', 'one octet of zero', [zero]],
-    ['TLSv1.2', 'a text', [Buffer.from('hello')]],
+    ['TLSv1.3', 'one octet 0x01', [Uint8Array.of(1)]],
+    ['TLSv1.3', 'two octets 0x00', [Uint8Array.of(0, 0)]],
+    ['TLSv1.3', '0x00 in two records', [zero, zero]],
+    ['TLSv1.3', 'text', [Buffer.from('hello')]],
+    ['TLSv1.2', 'one octet 0x00', [zero]],
+    ['TLSv1.2', 'text', [Buffer.from('hello')]],
   ])('is rejected if it is anything else: %s, %s', async (version, _what, said) => {
     const events = await afterHandshake(version, said);
     expect(events.some(({ type }) => type === 'keys' || type === 'succeeded')).toBe(false);

@@ -43,8 +43,8 @@ describe('boundFields', () => {
     ['letters', 'x'],
     ['control characters', '\u0001'],
     ['quotes', '"'],
-    ['three octets each', '€'],
-    ['halves of pairs', '\ud800'],
+    ['three-octet characters', '€'],
+    ['lone surrogates', '\ud800'],
   ])('cuts a long value and states its length: %s', (_what, character) => {
     const { value } = boundFields({ value: character.repeat(60_000) });
     expect(value).toMatch(/… \(60000 characters\)$/);

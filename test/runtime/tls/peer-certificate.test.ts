@@ -59,12 +59,12 @@ describe('PeerJudge', () => {
   });
 
   it.each<[string, Ended, string]>([
-    ['that is none', {}, 'no-certificate'],
+    ['that is missing', {}, 'no-certificate'],
     ['that cannot be read', { raw: UNREADABLE }, 'other-ca'],
-    ['that the engine finds expired', { raw: UNREADABLE, error: 'CERT_HAS_EXPIRED' }, 'expired'],
-    ['that the engine finds too early', { raw: UNREADABLE, error: 'CERT_NOT_YET_VALID' }, 'not-yet-valid'],
-    ['that the engine finds made for another purpose', { raw: UNREADABLE, error: 'INVALID_PURPOSE' }, 'purpose'],
-    ['that the engine does not trust', { raw: UNREADABLE, error: 'SELF_SIGNED_CERT_IN_CHAIN' }, 'other-ca'],
+    ['found expired by the TLS engine', { raw: UNREADABLE, error: 'CERT_HAS_EXPIRED' }, 'expired'],
+    ['found not yet valid by the TLS engine', { raw: UNREADABLE, error: 'CERT_NOT_YET_VALID' }, 'not-yet-valid'],
+    ['found to have another purpose by the TLS engine', { raw: UNREADABLE, error: 'INVALID_PURPOSE' }, 'purpose'],
+    ['not trusted by the TLS engine', { raw: UNREADABLE, error: 'SELF_SIGNED_CERT_IN_CHAIN' }, 'other-ca'],
   ])('refuses a certificate %s', (_what, end, reason) => {
     expect(judgeOf().judge(ended(end), NOW)).toMatchObject({ reason });
   });

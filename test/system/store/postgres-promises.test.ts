@@ -112,7 +112,7 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
       'PostgreSQL 9.6.24 is too old',
     ],
     [
-      'that has another isolation than it was asked for',
+      'with another isolation level than requested',
       `CREATE FUNCTION current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT ''serializable''::text'`,
       'it has no transactions of isolation READ COMMITTED, but serializable',
     ],

@@ -112,8 +112,8 @@ describe('Of two CRLs of an issuer, Revocation', () => {
 
   it.each<[string, CrlParts, CrlParts]>([
     ['the higher number', { number: 2, thisUpdate: NOW - DAY }, { number: 1, thisUpdate: NOW }],
-    ['of the same number the later one', { number: 2, thisUpdate: NOW }, { number: 2, thisUpdate: NOW - DAY }],
-    ['the later one where one has no number', { thisUpdate: NOW }, { number: 9, thisUpdate: NOW - DAY }],
+    ['the later one of the same number', { number: 2, thisUpdate: NOW }, { number: 2, thisUpdate: NOW - DAY }],
+    ['the later one if one has no number', { thisUpdate: NOW }, { number: 9, thisUpdate: NOW - DAY }],
   ])('uses %s', async (_what, newer, older) => {
     const rootCrl = await root.crl();
     const revokes = [await issuing.crl({ ...newer, ...revoking }), await issuing.crl(older)];
@@ -184,35 +184,39 @@ describe('A CRL', () => {
   const point = [0xa0, 0x0c, 0xa0, 0x0a, 0x86, 0x08, ...Buffer.from('http://x')];
 
   it.each<[string, CrlParts, RegExp]>([
-    ['a delta', { extensions: [new Extension('2.5.29.27', true, indicator(2, 1, 1))] }, /CN=root is a delta CRL/],
-    ['a delta by halves', { extensions: [new Extension('2.5.29.27', false, indicator(2, 1, 1))] }, /is a delta CRL/],
+    ['a delta CRL', { extensions: [new Extension('2.5.29.27', true, indicator(2, 1, 1))] }, /CN=root is a delta CRL/],
     [
-      'indirect',
+      'a delta CRL with a non-critical indicator',
+      { extensions: [new Extension('2.5.29.27', false, indicator(2, 1, 1))] },
+      /is a delta CRL/,
+    ],
+    [
+      'an indirect CRL',
       { extensions: [new Extension('2.5.29.28', true, indicator(0x30, 3, 0x84, 1, 0xff))] },
       /is an indirect CRL/,
     ],
     [
-      'of users',
+      'of end entities only',
       { extensions: [new Extension('2.5.29.28', true, indicator(0x30, 3, 0x81, 1, 0xff))] },
       /only certificates of end entities/,
     ],
     [
-      'of CAs',
+      'of CAs only',
       { extensions: [new Extension('2.5.29.28', true, indicator(0x30, 3, 0x82, 1, 0xff))] },
       /only certificates of CAs/,
     ],
     [
-      'of some reasons',
+      'of some reasons only',
       { extensions: [new Extension('2.5.29.28', true, indicator(0x30, 4, 0x83, 2, 1, 2))] },
       /complete/,
     ],
     [
-      'of one point',
+      'of one distribution point',
       { extensions: [new Extension('2.5.29.28', true, indicator(0x30, point.length, ...point))] },
       /of one distribution point/,
     ],
     [
-      'with something critical that nobody knows',
+      'with an unknown critical extension',
       { extensions: [new Extension('1.2.3.4', true, indicator(5, 0))] },
       /unknown critical extension: 1\.2\.3\.4/,
     ],
@@ -222,7 +226,7 @@ describe('A CRL', () => {
       /another issuer|unknown critical/,
     ],
     [
-      'with an entry that has something critical',
+      'with an entry with an unknown critical extension',
       {
         entries: [
           {
@@ -287,18 +291,14 @@ describe('readRevocation', () => {
   });
 
   it.each<[string, (ofRoot: string) => Promise<string>, RegExp]>([
-    ['that is not there', () => Promise.resolve('none.pem'), /^tls\.crl: cannot read .*none\.pem: no such file$/],
+    ['that does not exist', () => Promise.resolve('none.pem'), /^tls\.crl: cannot read .*none\.pem: no such file$/],
     ['that is a device', () => Promise.resolve('/dev/null'), /^tls\.crl: \/dev\/null is neither a file nor a folder$/],
-    ['that is something else', () => file('x', 'x'), /\/x is not a CRL in PEM or DER$/],
+    ['with other content', () => file('x', 'x'), /\/x is not a CRL in PEM or DER$/],
     ['that is empty', () => file('x', ''), /\/x is not a CRL in PEM or DER$/],
-    ['that is a certificate', () => file('x', root.certificatePem), /is not a CRL/],
-    [
-      'that is a certificate in DER',
-      () => file('x', derOf(root.certificatePem)),
-      /\/x holds a broken CRL: .* at octet/,
-    ],
-    ['of which one is cut off', (pem) => file('x', `${pem}${pem.slice(0, pem.length / 2)}`), /broken CRL: .*its end/],
-    ['of which one lacks a line', (pem) => file('x', pem.replace(/\n.{64}\n/, '\n')), /holds a broken CRL/],
+    ['with a certificate', () => file('x', root.certificatePem), /is not a CRL/],
+    ['with a certificate in DER', () => file('x', derOf(root.certificatePem)), /\/x holds a broken CRL: .* at octet/],
+    ['with a truncated CRL', (pem) => file('x', `${pem}${pem.slice(0, pem.length / 2)}`), /broken CRL: .*its end/],
+    ['with a CRL that lacks a line', (pem) => file('x', pem.replace(/\n.{64}\n/, '\n')), /holds a broken CRL/],
     ['that is an empty folder', () => Promise.resolve('.'), /holds no CRL$/],
   ])('refuses a file %s, with its path and the reason', async (_what, make, message) => {
     const name = await make(await root.crl());
