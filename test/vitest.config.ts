@@ -18,6 +18,7 @@ const seeded = ['test/protocol/pana/session/simulation.test.ts'];
 /** Part of both groups: on SQLite in `npm test`, on PostgreSQL in `npm run test:system`. */
 const databases = [
   'clock-step',
+  'duties',
   'home-agents',
   'imports',
   'lists',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { resultName } from '../protocol/diameter/wire/result-codes.js';
+import { type DutyBook, subjectOfSession } from '../protocol/home/duties.js';
 import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
 import { ControlError } from '../runtime/service/control.js';
@@ -52,6 +53,7 @@ export interface AdministratorParts {
   readonly storeName: string;
   readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
+  readonly duties: DutyBook;
   /** Forgets all earlier authentications. */
   readonly forget: () => void;
 }
@@ -146,7 +148,7 @@ export class Administrator {
     this.#parts.log.warn(fields, 'home agent down');
     const moved = await this.#each({ homeAgent: address }, async (session) => {
       this.#parts.metrics.count('moves');
-      this.#reauthenticate(session);
+      this.reauthenticate(session);
     });
     this.#parts.log.warn({ ...fields, count: moved }, 'home agent nodes moved');
   }
@@ -200,7 +202,7 @@ export class Administrator {
 
   #followRemoval({ lease, sessions }: RemovedSubscriber): void {
     if (lease) void this.#parts.homeAgents.run('down', lease, undefined);
-    this.inBackground(this.#end(sessions));
+    this.inBackground(this.endRemoved(sessions));
   }
 
   /** Terminates the sessions of a disabled subscriber; re-authenticates those of a subscriber whose policy changed. */
@@ -212,10 +214,11 @@ export class Administrator {
   }
 
   async #reauthenticateAll(nai: string): Promise<void> {
-    for (const session of await this.#sessionsOf(nai)) this.#reauthenticate(session);
+    for (const session of await this.#sessionsOf(nai)) this.reauthenticate(session);
   }
 
-  #reauthenticate(session: Session): void {
+  /** Asks the PAA of a session to re-authenticate it, and does not wait. */
+  reauthenticate(session: Session): void {
     this.#parts.application.reauthenticate(session).catch((error: Error) => {
       this.#unanswered('RAR', session, error);
     });
@@ -238,10 +241,29 @@ export class Administrator {
     const { application } = this.#parts;
     try {
       await application.disconnect(session);
+      this.#ended(session, true);
     } catch (error) {
+      this.#ended(session, false);
       this.#unanswered('ASR', session, error as Error);
       await application.endSession(session, 'its PAA cannot be reached');
     }
+  }
+
+  /** Terminates at their PAA sessions that were removed from the store. */
+  async endRemoved(sessions: readonly Session[]): Promise<void> {
+    const { duties } = this.#parts;
+    for (const session of sessions) {
+      const { duty: mark } = session;
+      if (mark !== undefined) duties.begin({ subject: subjectOfSession(session), mark });
+    }
+    await this.#end(sessions);
+  }
+
+  /** `over`: its PAA has answered. Otherwise it is asked again later. */
+  #ended(session: Session, over: boolean): void {
+    const { duty: mark } = session;
+    if (mark === undefined) return;
+    this.#parts.duties.end({ subject: subjectOfSession(session), mark, over, told: undefined });
   }
 
   /** Applies an action to many sessions at a limited rate. Returns their number. */

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { DutyBook } from '../protocol/home/duties.js';
 import type { UpkeepConfig } from '../protocol/home/upkeep.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
@@ -15,6 +16,7 @@ import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
 import type { Host } from '../runtime/system/host.js';
 import { Inbox } from '../runtime/system/inbox.js';
+import { within } from '../runtime/system/within.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { StorePort } from '../store/port.js';
@@ -32,6 +34,9 @@ import { UpkeepRunner } from './upkeep-runner.js';
 
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
+
+/** How long the daemon waits at its end for the store to note its duties, in milliseconds. Without that others wait longer. */
+const DUTIES_AT_END = 1_000;
 
 /** What exists before the daemon, because opening the store may already report something. */
 interface Reporting {
@@ -62,6 +67,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #surroundings: AaaSurroundings;
   readonly #host: Host;
   readonly #revoked = new RevokedSessions();
+  readonly #duties = new DutyBook();
   #reloading: Promise<void> = Promise.resolve();
   #finish: (status: number) => void = () => undefined;
   /** Resolves with an exit status when the daemon can no longer work. */
@@ -96,7 +102,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const { hooks } = options;
     const learned = new Inbox<void>();
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
-    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha);
+    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, this.#duties);
     this.#home = new HomeServer(options, {
       log,
       metrics,
@@ -122,6 +128,9 @@ export class AaaDaemon implements Service<AaaOptions> {
       guard: barrier,
       store,
       homeAgents: this.#homeAgents,
+      duties: this.#duties,
+      reauthenticate: (session) => this.#administrator.reauthenticate(session),
+      disconnect: (session) => this.#administrator.inBackground(this.#administrator.endRemoved([session])),
       setTicketKey: (key) => this.#home.eap.setTicketKey(key),
     });
     showState(this.#metrics, {
@@ -142,6 +151,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       storeName: storeName(options.store),
       application: this.#home,
       homeAgents: this.#homeAgents,
+      duties: this.#duties,
       forget: () => this.#home.forget(),
     });
     this.#probes =
@@ -193,7 +203,8 @@ export class AaaDaemon implements Service<AaaOptions> {
     const metrics = new Metrics('pana_aaa', AAA_METRICS);
     const barrier = new Barrier(log, metrics, () => host.monotonic());
     const storeReporter = new StoreReporter(log, metrics, barrier);
-    const opening = { use: 'server', signal, events: storeReporter.events } as const;
+    const holder = { server: options.diameter.host, run: originState, hooks: options.hooks.ha !== undefined };
+    const opening = { use: 'server', signal, events: storeReporter.events, holder } as const;
     const store = await surroundings.openStore(options.store, opening);
     const reporting = { metrics, barrier, storeReporter };
     const daemon = new AaaDaemon(options, log, reporting, store, credentials, originState, tls, files, surroundings);
@@ -258,6 +269,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#upkeep.stop();
     await this.#home.stop();
     await this.#hooks.stop(HOOKS_AT_END);
+    await this.#leaveDuties();
     await this.#close();
   }
 
@@ -285,6 +297,13 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#revocationChanged();
     this.#credentials.start();
     this.#log.info({ listening: this.#home.node.addresses }, 'ready');
+  }
+
+  /** What this server has not done, others may do at once. */
+  async #leaveDuties(): Promise<void> {
+    if (!this.#duties.isUsed) return;
+    const left = this.#store.run('duties', { ...this.#duties.tell(), leaving: true }).catch(() => undefined);
+    await within(left, DUTIES_AT_END, this.#host);
   }
 
   async #close(): Promise<void> {

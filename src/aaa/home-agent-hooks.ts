@@ -1,4 +1,5 @@
 import type { Secret } from '../protocol/bytes/secret.js';
+import { type DutyBook, subjectOfLease } from '../protocol/home/duties.js';
 import type { Ike, Lease } from '../protocol/home/records.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
@@ -17,10 +18,12 @@ interface LeaseKey {
 export class HomeAgentHooks {
   readonly #runner: HookRunner;
   readonly #program: string | undefined;
+  readonly #duties: DutyBook;
 
-  constructor(runner: HookRunner, program: string | undefined) {
+  constructor(runner: HookRunner, program: string | undefined, duties: DutyBook) {
     this.#runner = runner;
     this.#program = program;
+    this.#duties = duties;
   }
 
   /** Whether a subscriber connects and disconnects faster than its hooks run. */
@@ -33,27 +36,43 @@ export class HomeAgentHooks {
     if (this.#program === undefined) return true;
     const { homeAgent } = lease;
     const [prefix, length] = homeAgent.prefix.split('/');
-    const { ok } = await this.#runner.run({
+    const variables = {
+      mnId: lease.nai,
+      session: lease.sessionId,
+      homeAgent: homeAgent.address,
+      homeAgentHost: homeAgent.host,
+      homeAgentId: homeAgent.name,
+      homeAgentTarget: homeAgent.target,
+      homeAddress: lease.homeAddress,
+      prefix,
+      prefixLength: Number(length),
+      lifetime: Math.ceil((key?.lifetime ?? 0) / 1000),
+      ike: key?.ike ?? homeAgent.ike[0],
+    };
+    const job = {
       program: this.#program,
-      role: 'ha',
+      role: 'ha' as const,
       event,
       subject: subjectOf(lease.nai),
-      variables: {
-        mnId: lease.nai,
-        session: lease.sessionId,
-        homeAgent: homeAgent.address,
-        homeAgentHost: homeAgent.host,
-        homeAgentId: homeAgent.name,
-        homeAgentTarget: homeAgent.target,
-        homeAddress: lease.homeAddress,
-        prefix,
-        prefixLength: Number(length),
-        lifetime: Math.ceil((key?.lifetime ?? 0) / 1000),
-        ike: key?.ike ?? homeAgent.ike[0],
-      },
       psk: key?.psk,
-    });
-    return ok;
+    };
+    const { duty: mark, ...plain } = lease;
+    if (mark === undefined) return (await this.#runner.run({ ...job, variables })).ok;
+    const duty = { subject: subjectOfLease(lease), mark };
+    this.#duties.begin(duty);
+    const told = { event: event === 'down' ? ('down' as const) : ('up' as const), lease: plain };
+    // A duty that another server has by now is not done here any more.
+    const say = () => (this.#duties.isLost(mark) ? undefined : { variables });
+    return new Promise((resolve) =>
+      this.#runner.queue(
+        { ...job, variables: say },
+        {
+          settled: ({ ok }) => resolve(ok),
+          done: ({ tries, isFinal }) =>
+            this.#duties.end({ ...duty, over: isFinal, told: tries > 0 ? told : undefined }),
+        },
+      ),
+    );
   }
 }
 

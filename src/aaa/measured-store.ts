@@ -18,6 +18,7 @@ const CLASSES: Partial<Record<OperationName, StoreClass>> = {
   endSession: 'session',
   endSessionsOf: 'session',
   expire: 'upkeep',
+  duties: 'upkeep',
   forgetHistory: 'upkeep',
   ticketKey: 'upkeep',
   probedHomeAgent: 'upkeep',

@@ -53,6 +53,10 @@ export const AAA_METRICS: MetricDescriptions = {
       help: "Runs of home agents' hooks by event and result; a hook that failed is tried again",
       series: pairs('event', ['up', 'refresh', 'down'], 'result', ['ok', 'failed', 'refused']),
     },
+    duties_resumed: {
+      help: 'Duties taken over from a server that had ended, by event: hooks down, lost keys, sessions to disconnect',
+      series: each('event', ['down', 'up', 'disconnect']),
+    },
     store_failures: {
       help: 'Calls of the store that failed, by what they were for',
       series: each('class', STORE_CLASSES),
@@ -112,6 +116,11 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
   );
   metrics.gauge('leases', 'Leases that are held, on all home agents', async () =>
     (await agents()).reduce((sum, agent) => sum + agent.leases, 0),
+  );
+  metrics.gauge(
+    'duties',
+    'What servers of the store must still do for its commits, counted once a minute',
+    async () => (await statistics()).duties,
   );
   ofAgents('home_agent_leases', 'Leases that are held on a home agent', (agent) => agent.leases);
   ofAgents('home_agent_capacity', 'Leases that a home agent may have', (agent) => agent.capacity);

@@ -1,3 +1,5 @@
+import type { Duty, DutyBook } from '../protocol/home/duties.js';
+import type { Session } from '../protocol/home/records.js';
 import { Upkeep, type UpkeepConfig, type UpkeepInput, type UpkeepOutput } from '../protocol/home/upkeep.js';
 import type { Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
@@ -15,6 +17,11 @@ export interface UpkeepParts {
   readonly guard: Guard;
   readonly store: StoreCalls;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
+  readonly duties: DutyBook;
+  /** Asks for another authentication of a session, for a new key. */
+  readonly reauthenticate: (session: Session) => void;
+  /** Ends a session at its PAA that the store does not have any more. */
+  readonly disconnect: (session: Session) => void;
   /** Sets the session ticket key; the callee copies it. */
   readonly setTicketKey: (key: Uint8Array) => void;
 }
@@ -28,7 +35,7 @@ export class UpkeepRunner {
   constructor(config: UpkeepConfig, parts: UpkeepParts) {
     this.#parts = parts;
     this.#driver = new Driver<UpkeepInput, UpkeepOutput>(
-      new Upkeep(config),
+      new Upkeep(config, parts.duties),
       (output) => this.#perform(output),
       parts.host,
       (error) => parts.guard.fault('timer', error),
@@ -77,8 +84,22 @@ export class UpkeepRunner {
         void guard.settle('hook', homeAgents.run('down', lease, undefined));
         break;
       }
+      case 'duty':
+        this.#resume(output.duty);
+        break;
       case 'failed':
         log.error({ reason: output.reason }, 'store operation failed');
     }
+  }
+
+  #resume(duty: Duty): void {
+    const { log, metrics, homeAgents, guard, reauthenticate, disconnect } = this.#parts;
+    const { event } = duty;
+    const { nai, sessionId: session, homeAddress } = event === 'down' ? duty.lease : duty.session;
+    metrics.count('duties_resumed', { event });
+    log.warn({ event, nai, session, homeAddress }, 'duty resumed');
+    if (event === 'down') void guard.settle('hook', homeAgents.run('down', duty.lease, undefined));
+    else if (event === 'up') reauthenticate(duty.session);
+    else disconnect(duty.session);
   }
 }

@@ -94,7 +94,7 @@ export class EnforcementPoint {
       },
       {
         settled: ({ ok }) => this.#step({ type: 'settled', job, ok }),
-        done: (ok) => {
+        done: ({ ok }) => {
           this.#jobs.delete(job);
           this.#step({ type: 'done', job, ok });
         },

@@ -2,6 +2,7 @@ import { formatAddress } from '../protocol/bytes/address.js';
 import { fromHex } from '../protocol/bytes/octets.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from '../protocol/home/records.js';
 import { homeAddress, MAX_ATTEMPTS } from '../protocol/mip6/home-address.js';
+import { release, withDuty } from './duties.js';
 import { internal } from './operation.js';
 
 import {
@@ -12,7 +13,6 @@ import {
   type LeaseRow,
   leases,
   parsePrefix,
-  release,
   toLease,
   withoutId,
 } from './rows.js';
@@ -48,7 +48,7 @@ export const assignmentOperations = {
         return { result: 'refused', reason: 'second-session', released: undefined };
       }
       const current = await leases(db).where('leases.subscriber_id', '=', subscriber.id).executeTakeFirst();
-      const result = await assign(db, subscriber, current, request);
+      const result = await assign(db, subscriber, current, request, context);
       const where =
         result.result === 'home'
           ? { ha: result.lease.homeAgent.address, hoa: result.lease.homeAddress }
@@ -93,27 +93,27 @@ async function assign(
   subscriber: SubscriberRow,
   current: LeaseRow | undefined,
   request: Request,
+  context: Context,
 ): Promise<BootstrapResult> {
   const { wish, local } = request;
   // A session that no longer asks for a home agent releases its lease. Leases of other sessions are not touched.
   const giveBack = async () => {
     if (current?.session_id !== request.sessionId) return undefined;
-    await release(db, current, request.now);
-    return toLease(current);
+    return release(db, current, request.now, context);
   };
+  const freed = () => current && release(db, current, request.now, context);
   if (wish === undefined) return { result: 'none', reason: 'not-wanted', released: await giveBack() };
   if (!subscriber.mip6) return { result: 'none', reason: 'not-granted', released: await giveBack() };
   const mayBeLocal = local !== undefined && subscriber.local_ha === 1 && wish !== 'home';
   if (mayBeLocal && wish === 'local') {
-    if (current) await release(db, current, request.now);
-    return { result: 'local', local, released: current && toLease(current) };
+    return { result: 'local', local, released: await freed() };
   }
-  if (current && keeps(current, subscriber, request.now)) return prolong(db, current, request);
-  if (current) await release(db, current, request.now);
-  const released = current && toLease(current);
+  if (current && keeps(current, subscriber, request.now)) return prolong(db, current, request, context);
+  const released = await freed();
   const given = await newLease(db, subscriber, request);
   if (typeof given !== 'string') {
-    return { result: 'home', lease: given, renewed: false, released, takenFrom: undefined };
+    const lease = await withDuty(db, 'up', given, context);
+    return { result: 'home', lease, renewed: false, released, takenFrom: undefined };
   }
   if (mayBeLocal) return { result: 'local', local, released };
   return { result: 'none', reason: given, released };
@@ -126,11 +126,12 @@ function keeps(lease: LeaseRow, subscriber: SubscriberRow, now: number): boolean
   return subscriber.hoa === null || subscriber.hoa === lease.hoa;
 }
 
-async function prolong(db: Db, lease: LeaseRow, request: Request): Promise<BootstrapResult> {
+async function prolong(db: Db, row: LeaseRow, request: Request, context: Context): Promise<BootstrapResult> {
   const change = { session_id: request.sessionId, expires_at: request.leaseExpires };
-  const takenFrom = await takeOver(db, lease, request);
-  await db.updateTable('leases').set(change).where('hoa', '=', lease.hoa).execute();
-  return { result: 'home', lease: toLease({ ...lease, ...change }), renewed: true, released: undefined, takenFrom };
+  const takenFrom = await takeOver(db, row, request);
+  await db.updateTable('leases').set(change).where('hoa', '=', row.hoa).execute();
+  const lease = await withDuty(db, 'up', toLease({ ...row, ...change }), context);
+  return { result: 'home', lease, renewed: true, released: undefined, takenFrom };
 }
 
 /** Another session of this subscriber. */

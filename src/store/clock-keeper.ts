@@ -2,7 +2,7 @@ import type { CancelTimer, Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import type { Backend, Job } from './backend.js';
 import { type ClockSteps, readSteps, shiftTimes } from './clock-step.js';
-import type { Context, Db } from './rows.js';
+import type { Context, Db, DutyHolder } from './rows.js';
 import { type Reading, StoreClock } from './store-clock.js';
 
 /** Interval between two readings of the wall clock, in milliseconds. */
@@ -73,15 +73,15 @@ export class ClockKeeper {
     return keeper;
   }
 
-  /** The times for an operation. `asked`: time of the request, by the monotonic clock. */
-  context(asked: number): Context {
+  /** What an operation knows. `asked`: time of the request, by the monotonic clock. */
+  context(asked: number, holder?: DutyHolder): Context {
     const { host, database } = this.#clocks;
     const now = () => {
       // Reading the host's clock costs nothing, and the result is the same for all callers on this host.
       if (!database) this.#clock.look(readHost(this.#clocks));
       return this.#clock.now(host.monotonic());
     };
-    return { now, asked: () => this.#clock.at(asked), random: (octets) => host.random(octets) };
+    return { now, asked: () => this.#clock.at(asked), random: (octets) => host.random(octets), holder };
   }
 
   /** Adopts the steps that other servers applied. Called first in each writing transaction. */

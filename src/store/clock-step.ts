@@ -23,6 +23,7 @@ const RUNNING: readonly Column[] = [
   ['sessions', 'expires_at'],
   ['home_agents', 'failed_at'],
   ['ticket_keys', 'valid_from'],
+  ['duties', 'held_until'],
 ];
 
 /** Columns with times of past events. The audit trail keeps its times; the step is an entry in it. */

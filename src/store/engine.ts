@@ -8,6 +8,7 @@ import type { Operation } from './operation.js';
 import { type ArgumentsOf, type OperationName, operations, type ResultOf } from './operations.js';
 import type { Administered, StoreEvents, StorePort } from './port.js';
 import { StoreError } from './records.js';
+import type { DutyHolder } from './rows.js';
 import { rewriteSecret } from './secret.js';
 import { StoreFault } from './store-fault.js';
 import { administrativeOperation, validated } from './validation.js';
@@ -32,6 +33,7 @@ interface Call {
   /** Time of the request, by the monotonic clock. */
   readonly asked: number;
   readonly who: string | undefined;
+  readonly holder: DutyHolder | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -80,21 +82,28 @@ export class StoreEngine implements StorePort {
     return new StoreEngine(backend, host, keeper, events);
   }
 
-  /** `asked`: time of the request, by the monotonic clock of the host. */
+  /** `asked`: time of the request, by the monotonic clock of the host. `holder`: who does what the operation promises. */
   async run<N extends OperationName>(
     operation: N,
     given: ArgumentsOf<N>,
     who?: string,
     asked = this.#host.monotonic(),
+    holder?: DutyHolder,
   ): Promise<ResultOf<N>> {
     checkFitness(operation, given);
-    return (await this.#enqueue(operation, given, who, asked)) as ResultOf<N>;
+    return (await this.#enqueue({ operation, given, who, asked, holder })) as ResultOf<N>;
   }
 
-  async administer(name: string, given: unknown, who: string, asked = this.#host.monotonic()): Promise<Administered> {
+  async administer(
+    name: string,
+    given: unknown,
+    who: string,
+    asked = this.#host.monotonic(),
+    holder?: DutyHolder,
+  ): Promise<Administered> {
     const operation = administrativeOperation(name);
     const checked = await validated(operation, given);
-    const result = await this.#enqueue(operation, checked, who, asked);
+    const result = await this.#enqueue({ operation, given: checked, who, asked, holder });
     return { result, changed: operations[operation].audited };
   }
 
@@ -117,12 +126,12 @@ export class StoreEngine implements StorePort {
     await this.#keeper.stop();
   }
 
-  #enqueue(operation: OperationName, given: unknown, who: string | undefined, asked: number): Promise<unknown> {
+  #enqueue(asked: Omit<Call, 'resolve' | 'reject'>): Promise<unknown> {
     if (this.#closing) return Promise.reject(new DatabaseError('ERR_STORE_OPEN', 'the store is closed'));
-    const { kind } = operations[operation];
+    const { kind } = operations[asked.operation];
     if (kind === 'lengthy') this.#count(1);
     return new Promise((resolve, reject) => {
-      const call = { operation, given, asked, who, resolve, reject };
+      const call = { ...asked, resolve, reject };
       if (this.#backend.concurrent && kind !== 'write') {
         void this.#goAside(call, kind);
         return;
@@ -174,9 +183,9 @@ export class StoreEngine implements StorePort {
     }
   }
 
-  #jobOf({ operation, given, asked, who }: Call): Job {
+  #jobOf({ operation, given, asked, who, holder }: Call): Job {
     const { kind, audited, run } = operations[operation] as unknown as Operation<unknown, unknown>;
-    const context = this.#keeper.context(asked);
+    const context = this.#keeper.context(asked, holder);
     return async (db) => {
       // The disk is full: success of an operation that writes nothing does not show that it has room again.
       if (this.#isFull && kind !== 'read') await rewriteSecret(db);

@@ -1,10 +1,11 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { HomeAgent, Lease } from '../protocol/home/records.js';
 import { checkName } from '../protocol/mip6/names.js';
+import { release } from './duties.js';
 import { ike, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { StoreError } from './records.js';
-import { type Context, type Db, leases, parsePrefix, release, requireHomeAgent, toHomeAgent, toLease } from './rows.js';
+import { type Context, type Db, leases, parsePrefix, requireHomeAgent, toHomeAgent } from './rows.js';
 
 /** The largest PostgreSQL integer. */
 const MAX_CAPACITY = 2 ** 31 - 1;
@@ -123,9 +124,10 @@ export const homeAgentOperations = {
           `${name} has ${many}: "home-agent down" moves them, --force ends them`,
         );
       }
-      for (const lease of over) await release(db, lease, context.now());
+      const released: Lease[] = [];
+      for (const lease of over) released.push(await release(db, lease, context.now(), context));
       await db.deleteFrom('home_agents').where('id', '=', id).execute();
-      return over.map(toLease);
+      return released;
     },
   }),
 

@@ -1,9 +1,10 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { Lease } from '../protocol/home/records.js';
+import { release } from './duties.js';
 import { page, text, whole } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { type HeldLease, MAX_PAGE, type Page, StoreError } from './records.js';
-import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, release, toLease } from './rows.js';
+import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, toLease } from './rows.js';
 
 /** Operations on leases and their history. */
 export const leaseOperations = {
@@ -55,8 +56,7 @@ export const leaseOperations = {
           `the session of ${lease.nai} is open: "session disconnect" terminates it, --force takes its home address away`,
         );
       }
-      await release(db, lease, context.now());
-      return toLease(lease);
+      return release(db, lease, context.now(), context);
     },
   }),
 
@@ -135,7 +135,8 @@ export const leaseOperations = {
     ): Promise<Lease[]> {
       const now = given ?? context.now();
       const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();
-      for (const lease of over) await release(db, lease, Number(lease.expires_at));
+      const released: Lease[] = [];
+      for (const lease of over) released.push(await release(db, lease, Number(lease.expires_at), context));
       const ids = await db.selectFrom('sessions').select('id').where('expires_at', '<=', now).limit(limit).execute();
       if (ids.length > 0) {
         await db
@@ -147,7 +148,7 @@ export const leaseOperations = {
           )
           .execute();
       }
-      return over.map(toLease);
+      return released;
     },
   }),
 } as const;

@@ -1,9 +1,11 @@
+import type { DutyHolder } from './rows.js';
 import type { StoreUse } from './store-lock.js';
 
 /** Start parameters of the store thread. */
 export interface StoreThread {
   readonly store: string;
   readonly use: StoreUse;
+  readonly holder: DutyHolder | undefined;
 }
 
 /** A call of an operation, from the main thread. */

@@ -1,4 +1,5 @@
 import { assignmentOperations } from './assignment.js';
+import { dutyOperations } from './duty-operations.js';
 import { homeAgentOperations } from './home-agent-operations.js';
 import { importOperations } from './import-operations.js';
 import { leaseOperations } from './lease-operations.js';
@@ -13,6 +14,7 @@ export const operations = {
   ...assignmentOperations,
   ...leaseOperations,
   ...sessionOperations,
+  ...dutyOperations,
   ...importOperations,
   ...storeOperations,
 } as const;

@@ -45,6 +45,8 @@ export interface StoreStatistics {
   readonly sessions: number;
   readonly leases: number;
   readonly takeovers: number;
+  /** What servers must still do because of a commit: mostly hooks of home agents. */
+  readonly duties: number;
 }
 
 /** Default page size. */

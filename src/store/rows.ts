@@ -13,6 +13,18 @@ export interface Context {
   asked(): number;
   /** Returns this many octets from a cryptographically secure generator. */
   random(octets: number): Uint8Array;
+  /** Who does what this operation promises; undefined: nobody will, so nothing is kept. */
+  readonly holder: DutyHolder | undefined;
+}
+
+/** A server of the store, which does what its commits promise. */
+export interface DutyHolder {
+  /** Its Diameter host name; empty: whichever server looks first. */
+  readonly server: string;
+  /** Differs between its starts. */
+  readonly run: number;
+  /** Whether hooks of home agents are run: otherwise home agents are not told anything. */
+  readonly hooks: boolean;
 }
 
 /** Whether a column contains a text, ignoring case. A plain LIKE is case-sensitive in PostgreSQL. */
@@ -33,27 +45,6 @@ export function placeOf(from: string): number {
   const place = Number(from);
   if (Number.isInteger(place)) return place;
   throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(from)} is not where a list ended: a number`);
-}
-
-export async function release(db: Db, lease: LeaseRow, now: number): Promise<void> {
-  const gone = await db
-    .deleteFrom('leases')
-    .where('hoa', '=', lease.hoa)
-    .where('session_id', '=', lease.session_id)
-    .executeTakeFirst();
-  if (gone.numDeletedRows === 0n) return;
-  await db
-    .updateTable('lease_history')
-    // The clocks of two servers may differ slightly.
-    .set({ ended_at: Math.max(now, lease.acquired_at) })
-    .where('hoa', '=', lease.hoa)
-    .where('ended_at', 'is', null)
-    .execute();
-  await db
-    .updateTable('home_agents')
-    .set((expression) => ({ leases: expression('leases', '-', 1) }))
-    .where('id', '=', lease.home_agent_id)
-    .execute();
 }
 
 /** Columns of a subscriber's policy, which rows of an import also have. */

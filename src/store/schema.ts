@@ -118,6 +118,20 @@ export interface Schema {
     sessions: 'one' | 'replace';
     created_at: number;
   };
+  /** What servers must still do because of a commit. */
+  duties: {
+    /** A lease or a session, see protocol/home/duties.ts: a newer duty about it replaces an older one. */
+    subject: string;
+    /** Unique. */
+    mark: string;
+    /** DutyContent in JSON; no key is ever in it. */
+    content: string;
+    /** Host name and start of the server that has it; empty and 0: nobody. */
+    server: string;
+    run: number;
+    /** Until then nobody else takes it. */
+    held_until: number;
+  };
   meta: { key: string; value: string };
 }
 
@@ -293,6 +307,20 @@ const wide: Migrate = async (db) => {
   }
 };
 
+/** What is still to be done outlives the server that has committed to it. */
+const duties: Migrate = async (db) => {
+  await db.schema
+    .createTable('duties')
+    .addColumn('subject', 'text', (column) => column.primaryKey())
+    .addColumn('mark', 'text', (column) => column.notNull())
+    .addColumn('content', 'text', (column) => column.notNull())
+    .addColumn('server', 'text', (column) => column.notNull())
+    .addColumn('run', 'bigint', (column) => column.notNull())
+    .addColumn('held_until', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('duties_by_time').on('duties').column('held_until').execute();
+};
+
 /** The migrations in order. A released migration is never changed. Each runs in one transaction. */
 export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0001-first': first,
@@ -301,6 +329,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0004-operator': operator,
   '0005-pins': pins,
   '0006-wide': wide,
+  '0007-duties': duties,
 };
 
 /** Names of the migrations that this version contains. */

@@ -1,8 +1,11 @@
+import type { Selectable } from 'kysely';
 import type { Lease, Session } from '../protocol/home/records.js';
+import { release } from './duties.js';
 import { MAX_LIST, page, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { MAX_PAGE, type Page } from './records.js';
-import { type Context, type Db, leases, pageOf, release, toLease } from './rows.js';
+import { type Context, type Db, leases, pageOf } from './rows.js';
+import type { Schema } from './schema.js';
 
 /** Operations on sessions. */
 export const sessionOperations = {
@@ -35,8 +38,8 @@ export const sessionOperations = {
       }
       const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
       const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
-      if (lease) await release(db, lease, now ?? context.now());
-      return { known: gone.numDeletedRows > 0n, released: lease && toLease(lease) };
+      const released = lease && (await release(db, lease, now ?? context.now(), context));
+      return { known: gone.numDeletedRows > 0n, released };
     },
   }),
 
@@ -80,20 +83,7 @@ export const sessionOperations = {
       if (certificateIssuer !== undefined) query = query.where('sessions.serial', 'like', `${certificateIssuer}:%`);
       if (disabled === true) query = query.where('subscribers.enabled', '=', 0);
       if (from !== undefined) query = query.where('sessions.id', '>', from);
-      const sessions = (await query.limit(limit + 1).execute()).map(
-        (row): Session => ({
-          sessionId: row.id,
-          nai: row.nai,
-          origin: row.origin,
-          originRealm: row.origin_realm ?? undefined,
-          kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
-          homeAgent: row.ha ?? undefined,
-          homeAddress: row.hoa ?? undefined,
-          serial: row.serial === null ? undefined : serialOf(row.serial),
-          startedAt: row.started_at,
-          expiresAt: row.expires_at,
-        }),
-      );
+      const sessions = (await query.limit(limit + 1).execute()).map(toSession);
       return pageOf(sessions, limit, ({ sessionId }) => sessionId);
     },
   }),
@@ -129,6 +119,22 @@ export const sessionOperations = {
     },
   }),
 } as const;
+
+/** A row of a session with the NAI of its subscriber. */
+export function toSession(row: Selectable<Schema['sessions']> & { readonly nai: string }): Session {
+  return {
+    sessionId: row.id,
+    nai: row.nai,
+    origin: row.origin,
+    originRealm: row.origin_realm ?? undefined,
+    kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
+    homeAgent: row.ha ?? undefined,
+    homeAddress: row.hoa ?? undefined,
+    serial: row.serial === null ? undefined : serialOf(row.serial),
+    startedAt: row.started_at,
+    expiresAt: row.expires_at,
+  };
+}
 
 /**
  * A certificate as stored now, and as stored before rows contained the issuer. Sessions of the old form may be revoked

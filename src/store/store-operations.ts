@@ -15,7 +15,7 @@ export const storeOperations = {
     kind: 'read',
     input: (z) => z.strictObject({}),
     async run(db): Promise<StoreStatistics> {
-      const count = async (table: 'subscribers' | 'leases' | 'sessions') => {
+      const count = async (table: 'subscribers' | 'leases' | 'sessions' | 'duties') => {
         const row = await db
           .selectFrom(table)
           .select((expression) => expression.fn.countAll().as('count'))
@@ -37,6 +37,7 @@ export const storeOperations = {
         sessions: await count('sessions'),
         leases: await count('leases'),
         takeovers: Number(takeovers.sum ?? 0),
+        duties: await count('duties'),
       };
     },
   }),

@@ -6,6 +6,7 @@ import type { FromThread, StoreCall, StoreFailure, StoreReply, StoreThread, ToTh
 import type { ArgumentsOf, OperationName, ResultOf } from './operations.js';
 import type { Administered, StoreEvents, StorePort } from './port.js';
 import { StoreError, type StoreErrorCode } from './records.js';
+import type { DutyHolder } from './rows.js';
 import { StoreFault } from './store-fault.js';
 import type { StoreUse } from './store-lock.js';
 import { threadHost } from './thread-host.js';
@@ -22,6 +23,8 @@ export interface OpenOptions {
   /** Aborts the opening. */
   readonly signal?: AbortSignal | undefined;
   readonly events?: StoreEvents;
+  /** Who does what the operations promise; nobody by default. */
+  readonly holder?: DutyHolder | undefined;
   /** Its monotonic clock must be the same in all threads. */
   readonly host?: Host;
   /** The compiled program of the store's thread. Node runs no TypeScript. */
@@ -77,10 +80,10 @@ export class Store implements StorePort {
    */
   static async open(
     where: string,
-    { use = 'command', signal, events = {}, host = threadHost, program = THREAD }: OpenOptions = {},
+    { use = 'command', signal, events = {}, holder, host = threadHost, program = THREAD }: OpenOptions = {},
   ): Promise<Store> {
     if (signal?.aborted) throw aborted();
-    const worker = new Worker(program, { workerData: { store: where, use } satisfies StoreThread });
+    const worker = new Worker(program, { workerData: { store: where, use, holder } satisfies StoreThread });
     const store = new Store(worker, events, host);
     const abort = () => store.#break(aborted());
     signal?.addEventListener('abort', abort, { once: true });

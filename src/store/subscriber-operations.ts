@@ -1,6 +1,7 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { Found, Lease, Proof, Session, Subscriber } from '../protocol/home/records.js';
 import { checkName, MAX_NAME } from '../protocol/mip6/names.js';
+import { release, writeDuty } from './duties.js';
 import { page, subscriberChange, subscriberInput, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { MAX_PAGE, type Page, StoreError } from './records.js';
@@ -12,10 +13,8 @@ import {
   isOnLink,
   leases,
   pageOf,
-  release,
   requireHomeAgent,
   subscribers,
-  toLease,
   toSubscriber,
 } from './rows.js';
 import { sessionOperations } from './session-operations.js';
@@ -182,12 +181,17 @@ export const subscriberOperations = {
         .where('nai', '=', nai.toLowerCase())
         .executeTakeFirst();
       if (!row) throw new StoreError('ERR_STORE_NOT_FOUND', `no subscriber ${nai}`);
-      const lease = await leases(db).where('leases.subscriber_id', '=', row.id).executeTakeFirst();
-      if (lease) await release(db, lease, context.now());
-      const { items: sessions } = await sessionOperations.listSessions.run(db, { of: nai }, context);
+      const held = await leases(db).where('leases.subscriber_id', '=', row.id).executeTakeFirst();
+      const lease = held && (await release(db, held, context.now(), context));
+      const { items } = await sessionOperations.listSessions.run(db, { of: nai }, context);
+      const sessions: Session[] = [];
+      for (const session of items) {
+        const duty = await writeDuty(db, { event: 'disconnect', session }, context);
+        sessions.push(duty === undefined ? session : { ...session, duty });
+      }
       await db.deleteFrom('sessions').where('subscriber_id', '=', row.id).execute();
       await db.deleteFrom('subscribers').where('id', '=', row.id).execute();
-      return { lease: lease && toLease(lease), sessions };
+      return { lease, sessions };
     },
   }),
 } as const;

@@ -12,7 +12,9 @@ async function main(): Promise<void> {
   // Report driver warnings to the main thread instead of the terminal.
   process.removeAllListeners('warning');
   process.on('warning', ({ message }) => post({ type: 'warning', text: message }));
-  const backend = await open(workerData as StoreThread);
+  const thread = workerData as StoreThread;
+  const { holder } = thread;
+  const backend = await open(thread);
   const engine = await StoreEngine.open(backend, threadHost, {
     state: (works, reason) => post({ type: 'state', works, reason }),
     clockStep: (milliseconds) => post({ type: 'clockStep', milliseconds }),
@@ -32,8 +34,8 @@ async function main(): Promise<void> {
   };
   const run = (call: StoreCall): Promise<unknown> => {
     const { operation, arguments: given, who, asked, outside } = call;
-    if (outside) return engine.administer(operation, given, who ?? '', asked);
-    return engine.run(operation as never, given as never, who, asked);
+    if (outside) return engine.administer(operation, given, who ?? '', asked, holder);
+    return engine.run(operation as never, given as never, who, asked, holder);
   };
 
   parentPort?.on('message', (message: ToThread) => {

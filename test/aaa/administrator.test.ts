@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Administrator } from '../../src/aaa/administrator.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
+import { DutyBook } from '../../src/protocol/home/duties.js';
 import type { Lease, Session } from '../../src/protocol/home/records.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { SqliteBackend } from '../../src/store/database.js';
@@ -22,6 +23,7 @@ let administrator: Administrator;
 let done: string[];
 /** Origin-Hosts of PAAs that do not answer. */
 let unreachable: Set<string>;
+let duties: DutyBook;
 
 beforeEach(async () => {
   host = new VirtualHost();
@@ -29,6 +31,7 @@ beforeEach(async () => {
   store = await StoreEngine.open(backend, host);
   user = new StoreUser(() => store);
   done = [];
+  duties = new DutyBook();
   unreachable = new Set();
   const ask = (what: string) => async (session: Session) => {
     done.push(`${what} ${session.sessionId}`);
@@ -52,6 +55,7 @@ beforeEach(async () => {
         return true;
       },
     },
+    duties,
     forget: () => void done.push('forget'),
   });
   await user.addAgent(1);

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HomeAgentHooks, MAX_BACKLOG } from '../../src/aaa/home-agent-hooks.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
+import { DutyBook } from '../../src/protocol/home/duties.js';
 import type { Lease } from '../../src/protocol/home/records.js';
 import { HookRunner } from '../../src/runtime/hooks/runner.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
@@ -32,13 +33,15 @@ let host: VirtualHost;
 let processes: SimulatedProcesses;
 let runner: HookRunner;
 let hooks: HomeAgentHooks;
+let duties: DutyBook;
 
 beforeEach(() => {
   host = new VirtualHost();
   processes = new SimulatedProcesses();
   const onEvent = () => undefined;
   runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
-  hooks = new HomeAgentHooks(runner, '/ha');
+  duties = new DutyBook();
+  hooks = new HomeAgentHooks(runner, '/ha', duties);
 });
 
 const key = () => ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', lifetime: 1_800_500 }) as const;
@@ -101,6 +104,74 @@ describe('HomeAgentHooks', () => {
     expect(processes.only.call.event).toBe('up');
   });
 
+  describe('that a commit has promised', () => {
+    const lease: Lease = { ...LEASE, duty: '0a' };
+    const subject = 'lease 2001:db8:1::1 2001:db8:1::1234 mn@home.example';
+    const told = (event: 'up' | 'down') => ({ event, lease: LEASE });
+
+    it('is a duty until it has worked', () => {
+      void hooks.run('refresh', lease, key());
+      expect(duties.tell()).toMatchObject({ held: [{ subject, mark: '0a' }], ended: [] });
+      processes.only.end('exit status 1');
+      expect(duties.tell()).toMatchObject({ held: [{ subject, mark: '0a' }], ended: [] });
+      host.advance(1_000);
+      processes.only.end();
+      const ended = [{ subject, mark: '0a', over: true, told: told('up') }];
+      expect(duties.tell()).toMatchObject({ held: [], ended });
+    });
+
+    it('is no duty any more after its last try', () => {
+      void hooks.run('down', lease, undefined);
+      for (let tries = 0; tries < 7; tries += 1) {
+        processes.only.end('exit status 1');
+        expect(duties.tell().held).toHaveLength(1);
+        host.advance(60_000);
+      }
+      processes.only.end('exit status 1');
+      expect(duties.tell()).toMatchObject({ held: [], ended: [{ over: true, told: told('down') }] });
+    });
+
+    it('is no duty any more if a value is refused', () => {
+      void hooks.run('down', { ...lease, nai: 'a b' }, undefined);
+      expect(processes.calls).toEqual([]);
+      expect(duties.tell()).toMatchObject({ held: [], ended: [{ over: true, told: undefined }] });
+    });
+
+    it('is left to others when a newer event ends its retries, or the daemon stops', async () => {
+      void hooks.run('down', lease, undefined);
+      processes.only.end('exit status 1');
+      void hooks.run('refresh', { ...lease, homeAddress: '2001:db8:1::5', duty: '0b' }, key());
+      const stopped = runner.stop(0);
+      host.advance(10_000);
+      await stopped;
+      expect(duties.tell()).toMatchObject({
+        held: [],
+        ended: [{ mark: '0a', over: false, told: told('down') }],
+      });
+    });
+
+    it('is not tried again once another server has it', () => {
+      void hooks.run('down', lease, undefined);
+      processes.only.end('exit status 1');
+      duties.tell();
+      duties.told({ lost: [subject], taken: [] }, 0);
+      host.advance(60_000);
+      expect(processes.calls).toHaveLength(1);
+      expect(duties.tell()).toMatchObject({ held: [], ended: [{ mark: '0a', told: told('down') }] });
+    });
+
+    it('goes on if a newer duty about the lease took its place meanwhile', () => {
+      void hooks.run('down', lease, undefined);
+      duties.tell();
+      void hooks.run('up', { ...lease, duty: '0b' }, key());
+      duties.told({ lost: [subject], taken: [] }, 0);
+      processes.only.end();
+      expect(processes.only.call.event).toBe('up');
+      processes.only.end();
+      expect(duties.tell().ended.map(({ mark }) => mark)).toEqual(['0a', '0b']);
+    });
+  });
+
   it('is behind once MAX_BACKLOG jobs of a subscriber wait', () => {
     for (let jobs = 0; jobs < MAX_BACKLOG; jobs += 1) {
       expect(hooks.isBehind(LEASE.nai)).toBe(false);
@@ -111,7 +182,7 @@ describe('HomeAgentHooks', () => {
   });
 
   it('resolves to true and runs nothing if no program is configured', async () => {
-    expect(await new HomeAgentHooks(runner, undefined).run('up', LEASE, key())).toBe(true);
+    expect(await new HomeAgentHooks(runner, undefined, duties).run('up', LEASE, key())).toBe(true);
     expect(processes.calls).toEqual([]);
   });
 });

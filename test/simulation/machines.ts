@@ -12,6 +12,7 @@ import { pacSchema } from '../../src/pac/options.js';
 import { TlsServerEngine } from '../../src/runtime/eap/tls-server.js';
 import type { Logger } from '../../src/runtime/log/events.js';
 import type { Host } from '../../src/runtime/system/host.js';
+import type { OpenOptions } from '../../src/store/store.js';
 import type { Life } from './clock.js';
 import { type CertificateChoice, type Credentials, naiOf } from './credentials.js';
 import { type Ground, Machine } from './machine.js';
@@ -72,8 +73,7 @@ export class ServerMachine extends Machine<AaaDaemon> {
     const surroundings = {
       ...ground,
       ...this.#eap(ground.host),
-      openStore: (_where: string, { events = {} }: { readonly events?: object }) =>
-        Promise.resolve(this.#store.portOf(life, events)),
+      openStore: (_where: string, options: OpenOptions) => Promise.resolve(this.#store.portOf(life, options)),
     };
     return AaaDaemon.start(this.options(), log, undefined, surroundings);
   }

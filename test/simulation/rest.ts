@@ -53,9 +53,7 @@ export async function checkRest(world: World, broken: Break): Promise<void> {
   const left = (detail: string) => broken('at rest nothing is left over', detail);
   if (leases.length !== world.nodes.length) left(`${leases.length} leases for ${world.nodes.length} nodes`);
   if (sessions.length !== world.nodes.length) left(`${sessions.length} sessions for ${world.nodes.length} nodes`);
-  // A server that ended before its hooks ran does not run them later, so the `down` of a released lease is lost.
-  const hasLostHooks = world.servers.some(({ starts }) => starts > 1);
-  for (const [homeAddress, { nai }] of hasLostHooks ? [] : world.effects.homeAddresses) {
+  for (const [homeAddress, { nai }] of world.effects.homeAddresses) {
     if (!leases.some((lease) => lease.homeAddress === homeAddress && lease.nai === nai))
       left(`a home agent has ${homeAddress} of ${nai}, which has no lease`);
   }

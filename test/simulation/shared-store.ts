@@ -5,6 +5,8 @@ import { StoreEngine } from '../../src/store/engine.js';
 import type { ArgumentsOf, OperationName, ResultOf } from '../../src/store/operations.js';
 import { operations } from '../../src/store/operations.js';
 import type { Administered, StoreEvents, StorePort } from '../../src/store/port.js';
+import type { DutyHolder } from '../../src/store/rows.js';
+import type { OpenOptions } from '../../src/store/store.js';
 import type { Life } from './clock.js';
 import type { Scene } from './scene.js';
 
@@ -22,7 +24,7 @@ export interface Committed {
 
 /** The database of a world and the ports of its AAA servers. */
 export class SharedStore {
-  readonly engine: StorePort;
+  readonly engine: StoreEngine;
   readonly #scene: Scene;
   readonly #onCommit: (commit: Committed) => void;
   condition: StoreCondition = 'well';
@@ -32,7 +34,7 @@ export class SharedStore {
   /** The number of calls so far. */
   calls = 0;
 
-  private constructor(scene: Scene, engine: StorePort, onCommit: (commit: Committed) => void) {
+  private constructor(scene: Scene, engine: StoreEngine, onCommit: (commit: Committed) => void) {
     this.#scene = scene;
     this.engine = engine;
     this.#onCommit = onCommit;
@@ -47,20 +49,25 @@ export class SharedStore {
   }
 
   /** The store as one run of a server uses it. */
-  portOf(life: Life, events: StoreEvents): StorePort {
-    return new Port(this, this.#scene, life, events);
+  portOf(life: Life, { events = {}, holder }: OpenOptions): StorePort {
+    return new Port(this, this.#scene, life, events, holder);
   }
 
   /** Runs an operation; the world learns of its result before the caller. */
-  async run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
-    const done = { operation, given, result: await this.engine.run(operation, given, who) };
+  async run<N extends OperationName>(
+    operation: N,
+    given: ArgumentsOf<N>,
+    who?: string,
+    holder?: DutyHolder,
+  ): Promise<ResultOf<N>> {
+    const done = { operation, given, result: await this.engine.run(operation, given, who, undefined, holder) };
     const committed = { ...done, result: this.wrongCommit(done) };
     this.#onCommit(committed);
     return this.wrongAnswer(committed) as ResultOf<N>;
   }
 
-  async administer(operation: string, given: unknown, who: string): Promise<Administered> {
-    const administered = await this.engine.administer(operation, given, who);
+  async administer(operation: string, given: unknown, who: string, holder?: DutyHolder): Promise<Administered> {
+    const administered = await this.engine.administer(operation, given, who, undefined, holder);
     this.#onCommit({ operation: operation as OperationName, given, result: administered.result });
     return administered;
   }
@@ -85,21 +92,23 @@ class Port implements StorePort {
   readonly #scene: Scene;
   readonly #life: Life;
   readonly #events: StoreEvents;
+  readonly #holder: DutyHolder | undefined;
   #works = true;
 
-  constructor(store: SharedStore, scene: Scene, life: Life, events: StoreEvents) {
+  constructor(store: SharedStore, scene: Scene, life: Life, events: StoreEvents, holder: DutyHolder | undefined) {
     this.#store = store;
     this.#scene = scene;
     this.#life = life;
     this.#events = events;
+    this.#holder = holder;
   }
 
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
-    return this.#ask(operation, () => this.#store.run(operation, given, who));
+    return this.#ask(operation, () => this.#store.run(operation, given, who, this.#holder));
   }
 
   administer(operation: string, given: unknown, who: string): Promise<Administered> {
-    return this.#ask(operation, () => this.#store.administer(operation, given, who));
+    return this.#ask(operation, () => this.#store.administer(operation, given, who, this.#holder));
   }
 
   answers(): Promise<boolean> {

@@ -20,9 +20,9 @@ export function subscriberOf(nai: string, more: Partial<Subscriber> = {}): Subsc
 
 /** Frequent calls on a store that is opened before each test. */
 export class StoreUser {
-  readonly #store: () => StorePort;
+  readonly #store: () => Pick<StorePort, 'run'>;
 
-  constructor(store: () => StorePort) {
+  constructor(store: () => Pick<StorePort, 'run'>) {
     this.#store = store;
   }
 

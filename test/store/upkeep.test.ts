@@ -96,7 +96,7 @@ for (const { kind, without, places } of DATABASES) {
 
     it('counts subscribers, sessions, leases and takeovers in statistics', async () => {
       await user.addAgent(1);
-      const nothing = { subscribers: 0, disabled: 0, sessions: 0, leases: 0, takeovers: 0 };
+      const nothing = { subscribers: 0, disabled: 0, sessions: 0, leases: 0, takeovers: 0, duties: 0 };
       expect(await store.run('statistics', {})).toEqual(nothing);
       for (const name of ['a', 'b', 'c']) {
         await user.addSubscriber(`${name}@home.example`, { enabled: name !== 'c' });
@@ -104,7 +104,7 @@ for (const { kind, without, places } of DATABASES) {
       }
       await user.given('a@home.example', 'a2');
       await user.given('b@home.example', 'b2');
-      const counted = { subscribers: 3, disabled: 1, sessions: 4, leases: 2, takeovers: 2 };
+      const counted = { subscribers: 3, disabled: 1, sessions: 4, leases: 2, takeovers: 2, duties: 0 };
       expect(await store.run('statistics', {})).toEqual(counted);
     });
 

@@ -83,6 +83,8 @@ export interface Lease {
   /** Milliseconds since 1970, UTC. */
   readonly acquiredAt: number;
   readonly expiresAt: number;
+  /** Mark of the duty to tell the home agent of the change that returned this lease; see Duty. */
+  readonly duty?: string | undefined;
 }
 
 /** A session, for display. Times: milliseconds since 1970, UTC. */
@@ -99,6 +101,8 @@ export interface Session {
   readonly serial: string | undefined;
   readonly startedAt: number;
   readonly expiresAt: number;
+  /** Mark of the duty to tell the NAS that this session was removed; see Duty. */
+  readonly duty?: string | undefined;
 }
 
 /** The home agent proposal of the visited network. */

@@ -1,4 +1,5 @@
 import type { StoreCall, Stored, Token } from './alphabet.js';
+import type { Duty, DutyBook, DutyOperation } from './duties.js';
 import type { Lease } from './records.js';
 
 /** Interval between checks for expired leases in milliseconds, and the number of leases that are freed at a time. */
@@ -28,6 +29,7 @@ export interface UpkeepOperations {
     given: { readonly every: number },
     result: { readonly value: string; readonly validFor: number },
   ];
+  readonly duties: DutyOperation;
 }
 
 export type UpkeepInput =
@@ -44,10 +46,12 @@ export type UpkeepOutput =
   | { readonly type: 'ready' }
   /** The lease has expired because its session ended without a message. The hook of its home agent runs `down`. */
   | { readonly type: 'expired'; readonly lease: Lease }
+  /** The server that had this duty has ended, or was this one before its start. */
+  | { readonly type: 'duty'; readonly duty: Duty }
   | { readonly type: 'failed'; readonly reason: string };
 
 /** The tasks of a round; each starts after the one before has ended. */
-type Task = 'expire' | 'forgetHistory' | 'abandonImport' | 'ticketKey';
+type Task = 'expire' | 'duties' | 'forgetHistory' | 'abandonImport';
 
 /**
  * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, and fetches the ticket key
@@ -55,7 +59,8 @@ type Task = 'expire' | 'forgetHistory' | 'abandonImport' | 'ticketKey';
  */
 export class Upkeep {
   #config: UpkeepConfig;
-  readonly #tasks = new Map<Token, Task>();
+  readonly #tasks = new Map<Token, Task | 'ticketKey' | 'firstDuties'>();
+  readonly #duties: DutyBook;
   #last = 0;
   #isReady = false;
   /** When the next round starts; undefined during a round and before the start. */
@@ -65,8 +70,10 @@ export class Upkeep {
   #keyAt: number | undefined;
   #importsAt = Number.NEGATIVE_INFINITY;
 
-  constructor(config: UpkeepConfig) {
+  /** `duties`: what this server is doing for commits of the store. */
+  constructor(config: UpkeepConfig, duties: DutyBook) {
     this.#config = config;
+    this.#duties = duties;
   }
 
   get deadline(): number | undefined {
@@ -78,7 +85,8 @@ export class Upkeep {
     switch (input.type) {
       case 'start':
         this.#roundAt = now + EXPIRY_INTERVAL;
-        return [this.#askForKey()];
+        // What was left undone does not wait for a round.
+        return [this.#askForKey(), this.#askForDuties('firstDuties')];
       case 'configure':
         this.#config = input.config;
         return [];
@@ -104,7 +112,18 @@ export class Upkeep {
     return this.#ask('expire', { operation: 'expire', given: { limit: EXPIRY_BATCH } });
   }
 
-  #ask(task: Task, call: StoreCall<UpkeepOperations>): UpkeepOutput {
+  #askForDuties(task: 'duties' | 'firstDuties'): UpkeepOutput {
+    return this.#ask(task, { operation: 'duties', given: this.#duties.tell() });
+  }
+
+  #forget(): UpkeepOutput {
+    return this.#ask('forgetHistory', {
+      operation: 'forgetHistory',
+      given: { age: this.#config.history, limit: EXPIRY_BATCH },
+    });
+  }
+
+  #ask(task: Task | 'ticketKey' | 'firstDuties', call: StoreCall<UpkeepOperations>): UpkeepOutput {
     this.#last += 1;
     this.#tasks.set(this.#last, task);
     return { type: 'store', token: this.#last, call };
@@ -114,16 +133,21 @@ export class Upkeep {
     const task = this.#tasks.get(token);
     if (!this.#tasks.delete(token) || task === undefined) return [];
     if (task === 'ticketKey') return this.#keyStored(stored, now);
+    const duties = task === 'duties' || task === 'firstDuties' ? this.#dutiesStored(stored, now) : [];
+    if (task === 'firstDuties') {
+      return stored.operation === 'failed' ? [{ type: 'failed', reason: stored.reason }] : duties;
+    }
     if (stored.operation === 'failed') return [...this.#end(now), { type: 'failed', reason: stored.reason }];
     switch (task) {
       case 'expire': {
         const leases = stored.operation === 'expire' ? stored.result : [];
-        const given = { age: this.#config.history, limit: EXPIRY_BATCH };
         return [
           ...leases.map((lease) => ({ type: 'expired', lease }) as const),
-          this.#ask('forgetHistory', { operation: 'forgetHistory', given }),
+          this.#duties.isDue(now) ? this.#askForDuties('duties') : this.#forget(),
         ];
       }
+      case 'duties':
+        return [...duties, this.#forget()];
       case 'forgetHistory':
         if (now - this.#importsAt < IMPORT_LIFETIME) return this.#end(now);
         // The process that started them was killed.
@@ -132,6 +156,15 @@ export class Upkeep {
         this.#importsAt = now;
         return this.#end(now);
     }
+  }
+
+  #dutiesStored(stored: Stored<UpkeepOperations>, now: number): UpkeepOutput[] {
+    if (stored.operation !== 'duties') {
+      this.#duties.failed();
+      return [];
+    }
+    this.#duties.told(stored.result, now);
+    return stored.result.taken.map((duty) => ({ type: 'duty', duty }));
   }
 
   #keyStored(stored: Stored<UpkeepOperations>, now: number): UpkeepOutput[] {

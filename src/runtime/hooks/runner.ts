@@ -1,6 +1,12 @@
 import { homedir } from 'node:os';
 import type { Secret } from '../../protocol/bytes/secret.js';
-import type { Exempt, HookOutcome, QueueInput, QueueOutput } from '../../protocol/hooks/alphabet.js';
+import {
+  type Exempt,
+  type HookOutcome,
+  MAX_TRIES,
+  type QueueInput,
+  type QueueOutput,
+} from '../../protocol/hooks/alphabet.js';
 import {
   type HookEvent,
   type HookRole,
@@ -56,11 +62,19 @@ export interface HookJob {
 }
 
 /** Receives the progress of a job. */
+/** How a job ended. */
+export interface HookEnd {
+  readonly ok: boolean;
+  readonly tries: number;
+  /** It has succeeded, used up its tries, or can never succeed. Otherwise it was replaced, or the daemon stops. */
+  readonly isFinal: boolean;
+}
+
 export interface HookListener {
   /** The first try has ended, or there will be none. Called once. */
   settled(outcome: HookOutcome): void;
   /** The job has succeeded or is given up. Called once, last. */
-  done?(ok: boolean): void;
+  done?(ended: HookEnd): void;
 }
 
 interface ReportOf {
@@ -91,6 +105,9 @@ interface Queued {
   readonly psk: Secret | undefined;
   readonly listener: HookListener;
   readonly queuedAt: number;
+  tries: number;
+  /** A value was refused, or an internal error occurred. */
+  isHopeless: boolean;
 }
 
 /** Runs the operator's hooks in the order that the queue machine decides, and reports their progress. */
@@ -121,7 +138,7 @@ export class HookRunner {
     this.#lastToken += 1;
     const token = this.#lastToken;
     const queuedAt = this.#options.host.monotonic();
-    this.#jobs.set(token, { job, psk: job.psk?.copy(), listener, queuedAt });
+    this.#jobs.set(token, { job, psk: job.psk?.copy(), listener, queuedAt, tries: 0, isHopeless: false });
     this.#driver.feed({ type: 'job', token, job: { event, subject, after, lane: lane?.name } });
     return token;
   }
@@ -166,7 +183,9 @@ export class HookRunner {
       case 'finished': {
         const { token, try: tries, outcome, sinceEvent } = output;
         const queued = this.#jobs.get(token);
-        if (queued) this.#report({ type: 'finished', ...reportOf(queued.job), try: tries, outcome, sinceEvent });
+        if (!queued) break;
+        queued.tries = tries;
+        this.#report({ type: 'finished', ...reportOf(queued.job), try: tries, outcome, sinceEvent });
         break;
       }
       case 'settled':
@@ -176,7 +195,7 @@ export class HookRunner {
         const queued = this.#jobs.get(output.token);
         this.#jobs.delete(output.token);
         queued?.psk?.wipe();
-        queued?.listener.done?.(output.ok);
+        if (queued) queued.listener.done?.(endOf(queued, output.ok));
         break;
       }
       case 'stopped':
@@ -194,6 +213,7 @@ export class HookRunner {
       const prepared = queued && this.#prepare(queued, lane !== undefined);
       if (!prepared || typeof prepared === 'string') {
         exempt.set(token, prepared ?? 'broken');
+        if (queued && prepared !== 'nothing') queued.isHopeless = true;
         continue;
       }
       if (prepared.line !== undefined) lines.push(prepared.line);
@@ -262,4 +282,9 @@ export class HookRunner {
 
 function reportOf({ subject, event, role }: HookJob): ReportOf {
   return { subject, event, role };
+}
+
+function endOf({ job, tries, isHopeless }: Queued, ok: boolean): HookEnd {
+  const most = MAX_TRIES[job.event] ?? Number.POSITIVE_INFINITY;
+  return { ok, tries, isFinal: ok || isHopeless || tries >= most };
 }

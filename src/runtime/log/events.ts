@@ -95,6 +95,7 @@ export type LogEvent =
   | 'store warning'
   | 'store operation completed'
   | 'store operation failed'
+  | 'duty resumed'
   | 'clock stepped'
   // Hooks and probes.
   | 'hook output'

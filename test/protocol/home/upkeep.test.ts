@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Stored } from '../../../src/protocol/home/alphabet.js';
+import { DUTY_INTERVAL, DUTY_TERM, type Duty, DutyBook } from '../../../src/protocol/home/duties.js';
 import {
   EXPIRY_INTERVAL,
   IMPORT_LIFETIME,
@@ -8,18 +9,20 @@ import {
   type UpkeepOperations,
   type UpkeepOutput,
 } from '../../../src/protocol/home/upkeep.js';
-import { leaseOf } from './home-rig.js';
+import { leaseOf, sessionOf } from './home-rig.js';
 
 const DAY = 86_400_000;
 
 let machine: Upkeep;
+let duties: DutyBook;
 let now: number;
 /** All outputs with their times. */
 let trace: [number, unknown][];
 let waiting: Extract<UpkeepOutput, { type: 'store' }>[];
 
 beforeEach(() => {
-  machine = new Upkeep({ history: 180 * DAY, ticketKeyLifetime: DAY / 2 });
+  duties = new DutyBook();
+  machine = new Upkeep({ history: 180 * DAY, ticketKeyLifetime: DAY / 2 }, duties);
   now = 0;
   trace = [];
   waiting = [];
@@ -38,6 +41,16 @@ function reply(stored: Stored<UpkeepOperations>): void {
 }
 
 const failed: Stored<UpkeepOperations> = { operation: 'failed', reason: 'lost', full: false };
+const nothingToDo: Stored<UpkeepOperations> = { operation: 'duties', result: { lost: [], taken: [] } };
+
+/** Starts the machine, and answers its first look for duties. */
+function start(): void {
+  const [key, look] = machine.handle({ type: 'start' }, now);
+  if (!key || look?.type !== 'store') throw new Error('no look for duties');
+  take([key]);
+  take(machine.handle({ type: 'stored', token: look.token, stored: nothingToDo }, now));
+}
+
 const key = (validFor: number): Stored<UpkeepOperations> => ({
   operation: 'ticketKey',
   result: { value: 'ab', validFor },
@@ -51,6 +64,7 @@ function advance(milliseconds: number, failing: ReadonlySet<string> = new Set(),
       const operation = waiting[0]?.call.operation ?? 'expire';
       if (failing.has(operation)) reply(failed);
       else if (operation === 'ticketKey') reply(key(validFor));
+      else if (operation === 'duties') reply(nothingToDo);
       else reply({ operation, result: [] });
     }
   };
@@ -70,7 +84,7 @@ const timesOf = (operation: string) => trace.filter(([, what]) => what === opera
 describe('Upkeep', () => {
   it('gets a ticket key first, then reports ready', () => {
     expect(machine.deadline).toBeUndefined();
-    take(machine.handle({ type: 'start' }, now));
+    start();
     expect(waiting[0]?.call).toEqual({ operation: 'ticketKey', given: { every: DAY / 2 } });
     reply(key(DAY));
     expect(trace.slice(1)).toEqual([
@@ -80,14 +94,14 @@ describe('Upkeep', () => {
   });
 
   it('gets the next ticket key when the previous one has expired', () => {
-    take(machine.handle({ type: 'start' }, now));
+    start();
     advance(3_000_000, new Set(), 1_000_000);
     expect(timesOf('ticketKey')).toEqual([0, 1_000_001, 2_000_002]);
     expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'ready')).toHaveLength(1);
   });
 
   it('applies a new configuration at the next key and the next round', () => {
-    take(machine.handle({ type: 'start' }, now));
+    start();
     reply(key(1_000));
     take(machine.handle({ type: 'configure', config: { history: DAY, ticketKeyLifetime: 60_000 } }, now));
     now = 1_001;
@@ -101,7 +115,7 @@ describe('Upkeep', () => {
   });
 
   it('retries a failed ticket key after TICKET_RETRY, and reports ready without it', () => {
-    take(machine.handle({ type: 'start' }, now));
+    start();
     advance(2 * TICKET_RETRY, new Set(['ticketKey']));
     expect(timesOf('ticketKey')).toEqual([0, TICKET_RETRY, 2 * TICKET_RETRY]);
     expect(trace.slice(1, 3)).toEqual([
@@ -111,7 +125,7 @@ describe('Upkeep', () => {
   });
 
   it('expires leases, then forgets history, every EXPIRY_INTERVAL, and abandons imports every IMPORT_LIFETIME', () => {
-    take(machine.handle({ type: 'start' }, now));
+    start();
     advance(IMPORT_LIFETIME + 2 * EXPIRY_INTERVAL);
     const rounds = Array.from({ length: IMPORT_LIFETIME / EXPIRY_INTERVAL + 2 }, (_, i) => (i + 1) * EXPIRY_INTERVAL);
     expect(timesOf('expire')).toEqual(rounds);
@@ -120,7 +134,7 @@ describe('Upkeep', () => {
   });
 
   it('reports the leases that have expired', () => {
-    take(machine.handle({ type: 'start' }, now));
+    start();
     reply(key(DAY));
     now = EXPIRY_INTERVAL;
     take(machine.handle({ type: 'tick' }, now));
@@ -141,7 +155,7 @@ describe('Upkeep', () => {
   ])(
     'skips the rest of a round in which %s fails, and starts the next one on time',
     (operation, histories, imports) => {
-      take(machine.handle({ type: 'start' }, now));
+      start();
       advance(2 * EXPIRY_INTERVAL, new Set([operation]));
       expect(timesOf('expire')).toEqual([EXPIRY_INTERVAL, 2 * EXPIRY_INTERVAL]);
       expect(timesOf('forgetHistory')).toHaveLength(histories);
@@ -151,7 +165,7 @@ describe('Upkeep', () => {
   );
 
   it('never runs two rounds at once, and starts the next one at once after a slow one', () => {
-    take(machine.handle({ type: 'start' }, now));
+    start();
     reply(key(DAY));
     now = EXPIRY_INTERVAL;
     take(machine.handle({ type: 'tick' }, now));
@@ -159,5 +173,88 @@ describe('Upkeep', () => {
     expect(machine.handle({ type: 'tick' }, now)).toEqual([]);
     reply(failed);
     expect(machine.deadline).toBe(4 * EXPIRY_INTERVAL);
+  });
+});
+
+const HELD = { subject: 'lease a b c', mark: '01' };
+const ended = (over: boolean) => ({ ...HELD, over, told: undefined });
+const duty: Duty = { event: 'up', session: sessionOf('s') };
+
+/** What the store is told of duties in the next round. */
+function nextLook() {
+  now = machine.deadline ?? now;
+  take(machine.handle({ type: 'tick' }, now));
+  reply({ operation: 'expire', result: [] });
+  const [look] = waiting;
+  return look?.call.operation === 'duties' ? look.call.given : undefined;
+}
+
+function endRound(): void {
+  reply({ operation: 'forgetHistory', result: 0 });
+  if (waiting.length > 0) reply({ operation: 'abandonImport', result: 0 });
+}
+
+describe('duties of the servers of a store', () => {
+  it('are looked for at the start, beside the key', () => {
+    take(machine.handle({ type: 'start' }, now));
+    expect(waiting.map(({ call }) => call.operation)).toEqual(['ticketKey', 'duties']);
+    expect(waiting[1]?.call.given).toEqual({ held: [], ended: [], term: DUTY_TERM, limit: 100 });
+    reply(key(DAY));
+    reply({ operation: 'duties', result: { lost: [], taken: [duty] } });
+    expect(trace.at(-1)).toEqual([0, { type: 'duty', duty }]);
+    // The first round begins in its time.
+    expect(machine.deadline).toBe(EXPIRY_INTERVAL);
+  });
+
+  it('are looked for in the first round if the store did not answer at the start', () => {
+    take(machine.handle({ type: 'start' }, now));
+    reply(key(DAY));
+    reply(failed);
+    expect(trace.at(-1)).toEqual([0, { type: 'failed', reason: 'lost' }]);
+    expect(machine.deadline).toBe(EXPIRY_INTERVAL);
+    expect(nextLook()).toBeDefined();
+  });
+
+  it('are looked for every half minute while this server has none', () => {
+    start();
+    advance(2 * DUTY_INTERVAL + EXPIRY_INTERVAL);
+    expect(timesOf('duties')).toEqual([DUTY_INTERVAL, 2 * DUTY_INTERVAL]);
+  });
+
+  it('are prolonged in each round while this server has some, and reported when they have ended', () => {
+    start();
+    reply(key(DAY));
+    duties.begin(HELD);
+    expect(nextLook()).toMatchObject({ held: [HELD], ended: [] });
+    // It ends while the store is being told.
+    duties.end(ended(true));
+    reply(nothingToDo);
+    endRound();
+    expect(nextLook()).toMatchObject({ held: [], ended: [ended(true)] });
+    reply(nothingToDo);
+    endRound();
+    expect(nextLook()).toBeUndefined();
+  });
+
+  it('are reported again if the store has failed meanwhile', () => {
+    start();
+    reply(key(DAY));
+    duties.begin(HELD);
+    duties.end(ended(true));
+    expect(nextLook()).toMatchObject({ ended: [ended(true)] });
+    reply(failed);
+    expect(nextLook()).toMatchObject({ ended: [ended(true)] });
+  });
+
+  it('are looked for again at once if there may be more', () => {
+    start();
+    reply(key(DAY));
+    duties.begin(HELD);
+    expect(nextLook()).toBeDefined();
+    duties.end(ended(false));
+    reply({ operation: 'duties', result: { lost: [], taken: Array(100).fill(duty) } });
+    expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'duty')).toHaveLength(100);
+    endRound();
+    expect(nextLook()).toBeDefined();
   });
 });

@@ -1,0 +1,197 @@
+import {
+  type Duty,
+  type DutyOperation,
+  type EndedDuty,
+  type HeldDuty,
+  subjectOfLease,
+} from '../protocol/home/duties.js';
+import type { Session } from '../protocol/home/records.js';
+import { type DutyContent, writeDuty } from './duties.js';
+import { internal } from './operation.js';
+import { type Context, type Db, type DutyHolder, leases, toLease } from './rows.js';
+import { toSession } from './session-operations.js';
+
+/** Rows in one statement: SQLite allows 32,766 parameters. */
+const ROWS = 500;
+
+/** What servers must still do because of a commit. */
+export const dutyOperations = {
+  /**
+   * Removes the duties that the server has ended, prolongs those that it holds, and gives it duties that nobody does:
+   * those of its earlier runs, and those of servers that have been silent for their term.
+   */
+  duties: internal({
+    kind: 'write',
+    async run(db: Db, given: DutyOperation[0], context: Context): Promise<DutyOperation[1]> {
+      const { holder } = context;
+      if (!holder) return { lost: [], taken: [] };
+      const { held, ended, term, limit, leaving = false } = given;
+      for (const duty of ended) await repair(db, duty, context);
+      for (let i = 0; i < ended.length; i += ROWS) await remove(db, ended.slice(i, i + ROWS));
+      if (leaving) {
+        await ownedBy(db.updateTable('duties'), holder)
+          .set({ ...NOBODY, held_until: context.now() })
+          .execute();
+        return { lost: [], taken: [] };
+      }
+      const lost = await prolong(db, held, term, context);
+      return { lost, taken: await take(db, limit, term, context) };
+    },
+  }),
+} as const;
+
+const NOBODY = { server: '', run: 0 } as const;
+
+function ownedBy<Q extends { where(column: 'server' | 'run', is: '=', value: string | number): Q }>(
+  query: Q,
+  { server, run }: DutyHolder,
+): Q {
+  return query.where('server', '=', server).where('run', '=', run);
+}
+
+async function remove(db: Db, ended: readonly EndedDuty[]): Promise<void> {
+  const over = ended.filter((duty) => duty.over);
+  if (over.length === 0) return;
+  await db
+    .deleteFrom('duties')
+    .where(
+      'subject',
+      'in',
+      over.map(({ subject }) => subject),
+    )
+    .where(
+      'mark',
+      'in',
+      over.map(({ mark }) => mark),
+    )
+    .execute();
+}
+
+/**
+ * A home agent was told something. If another server has changed the lease meanwhile, nobody knows which of their hooks
+ * came last: the home agent is told again how things are now. So it is if `down` may have undone what was set up for
+ * another lease on the same home address, or of the same subscriber. Within one server the hooks of a subscriber run in
+ * order, and it still has the later duty.
+ */
+async function repair(db: Db, { subject, mark, told }: EndedDuty, context: Context): Promise<void> {
+  if (!told) return;
+  const [, agent = '', hoa = '', nai = ''] = subject.split(' ');
+  const byAddress = await leaseOn(db, agent, 'leases.hoa', hoa);
+  if (!(await isOwn(db, subject, mark, context))) {
+    const current = byAddress?.nai === nai ? byAddress : undefined;
+    await writeDuty(db, current ? { event: 'up', lease: current } : { ...told, event: 'down' }, withNobody(context));
+  }
+  if (told.event === 'up') return;
+  for (const lease of [byAddress, await leaseOn(db, agent, 'subscribers.nai', nai)]) {
+    if (!lease) continue;
+    const other = subjectOfLease(lease);
+    if (other === subject || (await isOwn(db, other, undefined, context))) continue;
+    await writeDuty(db, { event: 'up', lease }, withNobody(context));
+  }
+}
+
+/** Whether this server has the duty about a subject, or the duty has this mark. */
+async function isOwn(db: Db, subject: string, mark: string | undefined, { holder }: Context): Promise<boolean> {
+  const row = await db
+    .selectFrom('duties')
+    .select(['mark', 'server', 'run'])
+    .where('subject', '=', subject)
+    .executeTakeFirst();
+  return row !== undefined && (row.mark === mark || (row.server === holder?.server && Number(row.run) === holder.run));
+}
+
+/** For a duty that the next server to look has to do. */
+function withNobody({ holder, ...rest }: Context): Context {
+  return { ...rest, holder: holder && { ...holder, ...NOBODY } };
+}
+
+/** The lease on the home agent with this address that has a home address or is a subscriber's. */
+async function leaseOn(db: Db, agent: string, column: 'leases.hoa' | 'subscribers.nai', value: string) {
+  const row = await leases(db).where('address', '=', agent).where(column, '=', value).executeTakeFirst();
+  return row && toLease(row);
+}
+
+/** Returns the subjects of duties that the server has no more. */
+async function prolong(db: Db, held: readonly HeldDuty[], term: number, context: Context): Promise<string[]> {
+  const { holder } = context;
+  if (!holder || held.length === 0) return [];
+  const now = context.now();
+  const rows = await ownedBy(db.selectFrom('duties').select(['subject', 'held_until']), holder).execute();
+  const own = new Map(rows.map(({ subject, held_until }) => [subject, Number(held_until)]));
+  const short = held.filter(({ subject }) => (own.get(subject) ?? Number.POSITIVE_INFINITY) < now + term / 2);
+  for (let i = 0; i < short.length; i += ROWS) {
+    await db
+      .updateTable('duties')
+      .set({ held_until: now + term })
+      .where(
+        'subject',
+        'in',
+        short.slice(i, i + ROWS).map(({ subject }) => subject),
+      )
+      .execute();
+  }
+  return held.flatMap(({ subject }) => (own.has(subject) ? [] : [subject]));
+}
+
+async function take(db: Db, limit: number, term: number, context: Context): Promise<Duty[]> {
+  const { holder } = context;
+  if (!holder) return [];
+  const { server, run, hooks } = holder;
+  const now = context.now();
+  let query = db
+    .selectFrom('duties')
+    .select(['subject', 'content'])
+    .where(({ or, and, eb }) =>
+      or([eb('held_until', '<=', now), and([eb('server', '=', server), eb('run', '<>', run)])]),
+    )
+    .orderBy('held_until')
+    .orderBy('subject')
+    .limit(limit);
+  if (!hooks) query = query.where('subject', 'like', 'session %');
+  const taken: Duty[] = [];
+  for (const { subject, content } of await query.execute()) {
+    const duty = await dutyOf(db, subject, JSON.parse(content) as DutyContent, context);
+    if (duty) taken.push(duty);
+    if (!duty) await db.deleteFrom('duties').where('subject', '=', subject).execute();
+    else if (duty.event === 'up') {
+      // Its new key comes in a new duty. Until then the session is asked again after each term.
+      await db
+        .updateTable('duties')
+        .set({ ...NOBODY, held_until: now + term })
+        .where('subject', '=', subject)
+        .execute();
+    }
+  }
+  return taken;
+}
+
+/** What there is to do now; undefined: nothing any more. */
+async function dutyOf(db: Db, subject: string, content: DutyContent, context: Context): Promise<Duty | undefined> {
+  if (content.event === 'disconnect') {
+    const { duty: _, ...session } = content.session;
+    if (session.expiresAt <= context.now()) return undefined;
+    const mark = await writeDuty(db, { event: 'disconnect', session }, context);
+    return { event: 'disconnect', session: { ...session, duty: mark } };
+  }
+  // The subscriber may have the home address again, by a server that runs no hook: its home agent is not to take it down.
+  const [, agent = '', hoa = '', nai = ''] = subject.split(' ');
+  const current = await leaseOn(db, agent, 'leases.hoa', hoa);
+  if (current?.nai !== nai) {
+    if (content.event === 'up') return undefined;
+    const { lease } = content;
+    return { event: 'down', lease: { ...lease, duty: await writeDuty(db, { event: 'down', lease }, context) } };
+  }
+  const session = await sessionOf(db, current.sessionId);
+  return session && { event: 'up', session };
+}
+
+async function sessionOf(db: Db, sessionId: string): Promise<Session | undefined> {
+  const row = await db
+    .selectFrom('sessions')
+    .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+    .selectAll('sessions')
+    .select('subscribers.nai')
+    .where('sessions.id', '=', sessionId)
+    .executeTakeFirst();
+  return row && toSession(row);
+}

@@ -1,0 +1,289 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DUTY_TERM, type EndedDuty, type HeldDuty, subjectOfLease } from '../../src/protocol/home/duties.js';
+import type { Lease } from '../../src/protocol/home/records.js';
+import { systemHost } from '../../src/runtime/system/host.js';
+import { type Backend, isPostgresUrl } from '../../src/store/backend.js';
+import { SqliteBackend } from '../../src/store/database.js';
+import { StoreEngine } from '../../src/store/engine.js';
+import type { StorePort } from '../../src/store/port.js';
+import { PostgresBackend } from '../../src/store/postgres.js';
+import type { DutyHolder } from '../../src/store/rows.js';
+import { DATABASES } from './databases.js';
+import { HOUR, StoreUser } from './fixtures.js';
+
+const NAI = 'mn@home.example';
+const HOOKS = { server: 'aaa1.home.example', run: 1, hooks: true };
+
+/** A session by the clock of the store. */
+const now = () => ({ now: Date.now(), sessionLifetime: HOUR, leaseLifetime: HOUR });
+
+function openBackend(place: string): Promise<Backend> {
+  return isPostgresUrl(place) ? PostgresBackend.open(place) : SqliteBackend.open(place, 'server');
+}
+
+for (const { kind, without, places } of DATABASES) {
+  describe.skipIf(without !== undefined)(`duties in ${kind}`, () => {
+    const { fresh, execute } = places();
+    let place: string;
+    let backend: Backend;
+    let engine: StoreEngine;
+    let holder: DutyHolder | undefined;
+    const store: Pick<StorePort, 'run'> = {
+      run: (operation, given, who) => engine.run(operation, given, who, undefined, holder),
+    };
+    const user = new StoreUser(() => store);
+
+    beforeEach(async () => {
+      place = await fresh();
+      backend = await openBackend(place);
+      engine = await StoreEngine.open(backend, systemHost);
+      become(HOOKS);
+      await user.addAgent(1);
+      await user.addSubscriber(NAI);
+    });
+
+    afterEach(async () => {
+      await engine.close();
+      await backend.close();
+    });
+
+    /** From now on the test is this server. */
+    function become(server: DutyHolder | undefined): void {
+      holder = server;
+    }
+
+    const look = (held: readonly HeldDuty[] = [], ended: readonly EndedDuty[] = []) =>
+      store.run('duties', { held, ended, term: DUTY_TERM, limit: 10 });
+    const count = async () => (await store.run('statistics', {})).duties;
+    /** Time passes for duties. */
+    const pass = (milliseconds: number) =>
+      execute(place, `UPDATE duties SET held_until = held_until - ${milliseconds}`);
+    const heldOf = (lease: Lease): HeldDuty => ({ subject: subjectOfLease(lease), mark: lease.duty ?? '' });
+    const done = (lease: Lease, event: 'up' | 'down'): EndedDuty => {
+      const { duty: _, ...plain } = lease;
+      return { ...heldOf(lease), over: true, told: { event, lease: plain } };
+    };
+
+    async function given(sessionId = 's1'): Promise<Lease> {
+      return (await user.given(NAI, sessionId, now())).lease;
+    }
+
+    /** Ends a session that has a lease. */
+    async function freed(sessionId = 's1'): Promise<Lease> {
+      const { released } = await store.run('endSession', { sessionId });
+      if (!released) throw new Error('nothing was released');
+      return released;
+    }
+
+    it('come with each change of a lease, and go when they are done', async () => {
+      const up = await given();
+      expect(up.duty).toMatch(/^[0-9a-f]{16}$/);
+      expect(await count()).toBe(1);
+      expect(await look([heldOf(up)])).toEqual({ lost: [], taken: [] });
+      await look([], [done(up, 'up')]);
+      expect(await count()).toBe(0);
+      const refresh = await given();
+      expect(refresh.duty).not.toBe(up.duty);
+      const down = await freed();
+      expect(down).toMatchObject({ homeAddress: up.homeAddress, sessionId: 's1', duty: expect.any(String) });
+      // A newer one takes the place of an older one.
+      expect(await count()).toBe(1);
+      await look([], [done(refresh, 'up'), done(down, 'down')]);
+      expect(await count()).toBe(0);
+      expect(await look()).toEqual({ lost: [], taken: [] });
+    });
+
+    it.each(['expire', 'releaseLease', 'removeHomeAgent', 'removeSubscriber'] as const)(
+      'come with %s',
+      async (operation) => {
+        const { homeAddress } = await given();
+        if (operation === 'expire') await store.run('expire', { now: Date.now() + 2 * HOUR, limit: 10 });
+        if (operation === 'releaseLease') await store.run('releaseLease', { of: homeAddress, force: true });
+        if (operation === 'removeHomeAgent') await store.run('removeHomeAgent', { name: 'ha1', force: true });
+        if (operation === 'removeSubscriber') await store.run('removeSubscriber', { nai: NAI });
+        become({ ...HOOKS, run: 2 });
+        const { taken } = await look();
+        const expected = { event: 'down', lease: { homeAddress, nai: NAI, homeAgent: { name: 'ha1' } } };
+        expect(taken.find(({ event }) => event === 'down')).toMatchObject(expected);
+      },
+    );
+
+    it('are not kept where nobody runs the hook', async () => {
+      become({ ...HOOKS, hooks: false });
+      expect((await given()).duty).toBeUndefined();
+      expect(await freed()).not.toHaveProperty('duty');
+      become(undefined);
+      await given('s2');
+      await freed('s2');
+      expect(await count()).toBe(0);
+    });
+
+    it('are taken by the same server when it starts again, each once', async () => {
+      await given();
+      const down = await freed();
+      expect((await look()).taken).toEqual([]);
+      become({ ...HOOKS, run: 2 });
+      const { taken } = await look();
+      const { duty, ...lease } = down;
+      expect(taken).toEqual([{ event: 'down', lease: { ...lease, duty: expect.any(String) } }]);
+      expect(taken).not.toMatchObject([{ lease: { duty } }]);
+      expect((await look()).taken).toEqual([]);
+    });
+
+    it('are taken by another server when their term is over, unless they are prolonged', async () => {
+      await given();
+      const down = await freed();
+      await pass(DUTY_TERM - 5_000);
+      expect((await look([heldOf(down)])).lost).toEqual([]);
+      become({ ...HOOKS, server: 'aaa2.home.example' });
+      await pass(DUTY_TERM - 5_000);
+      expect((await look()).taken).toEqual([]);
+      await pass(10_000);
+      const { taken } = await look();
+      expect(taken).toMatchObject([{ event: 'down', lease: { homeAddress: down.homeAddress } }]);
+      // The first one was not dead: it stops.
+      become(HOOKS);
+      expect(await look([heldOf(down)])).toEqual({ lost: [heldOf(down).subject], taken: [] });
+    });
+
+    it('are taken at once from a server that has stopped', async () => {
+      await given();
+      await freed();
+      await store.run('duties', { held: [], ended: [], term: DUTY_TERM, limit: 10, leaving: true });
+      become({ ...HOOKS, server: 'aaa2.home.example' });
+      expect((await look()).taken).toMatchObject([{ event: 'down' }]);
+    });
+
+    it('are taken so many at a time', async () => {
+      for (let i = 0; i < 3; i += 1) {
+        await user.addSubscriber(`mn${i}@home.example`);
+        await user.given(`mn${i}@home.example`, `s${i}`, now());
+        await freed(`s${i}`);
+      }
+      become({ ...HOOKS, run: 2 });
+      const some = async () =>
+        (await store.run('duties', { held: [], ended: [], term: DUTY_TERM, limit: 2 })).taken.length;
+      expect([await some(), await some(), await some()]).toEqual([2, 1, 0]);
+    });
+
+    it('whose key is lost ask for another authentication, again after a term, until there is a new key', async () => {
+      await given();
+      become({ ...HOOKS, run: 2 });
+      const { taken } = await look();
+      expect(taken).toMatchObject([
+        { event: 'up', session: { sessionId: 's1', nai: NAI, origin: 'paa.access.example' } },
+      ]);
+      expect((await look()).taken).toEqual([]);
+      await pass(DUTY_TERM + 1);
+      expect((await look()).taken).toEqual(taken);
+      const refresh = await given();
+      await pass(1);
+      expect((await look([heldOf(refresh)])).taken).toEqual([]);
+      await look([], [done(refresh, 'up')]);
+      expect(await count()).toBe(0);
+    });
+
+    it('whose key is lost are over with their session', async () => {
+      await given();
+      await store.run('endSessionsOf', { origin: 'paa.access.example', before: 101, leasesFor: HOUR });
+      become({ ...HOOKS, run: 2 });
+      expect((await look()).taken).toEqual([]);
+      expect(await count()).toBe(0);
+    });
+
+    it('do not take down a lease that its subscriber has again', async () => {
+      const { homeAddress } = await given();
+      await freed();
+      become({ ...HOOKS, server: 'aaa2.home.example', hooks: false });
+      expect((await given('s2')).homeAddress).toBe(homeAddress);
+      become({ ...HOOKS, run: 2 });
+      expect((await look()).taken).toMatchObject([{ event: 'up', session: { sessionId: 's2' } }]);
+    });
+
+    it('of two servers that told a home agent about one lease end with what is so now', async () => {
+      const first = await given();
+      const down = await freed();
+      const other = { ...HOOKS, server: 'aaa2.home.example' };
+      become(other);
+      const again = await given('s2');
+      await look([], [done(again, 'up')]);
+      // The first server's `down` has ended after that.
+      become(HOOKS);
+      expect((await look([], [done(down, 'down')])).taken).toMatchObject([
+        { event: 'up', session: { sessionId: 's2' } },
+      ]);
+      become(other);
+      const freedAgain = await freed('s2');
+      await look([], [done(freedAgain, 'down')]);
+      expect(await count()).toBe(0);
+      // An old `up` has ended after the `down`.
+      become(HOOKS);
+      expect((await look([], [done(first, 'up')])).taken).toMatchObject([
+        { event: 'down', lease: { homeAddress: first.homeAddress, sessionId: 's1' } },
+      ]);
+    });
+
+    it('of one server are done in order: an older one that ends changes nothing', async () => {
+      await given();
+      const down = await freed();
+      const again = await given('s2');
+      expect(await look([heldOf(again)], [done(down, 'down')])).toEqual({ lost: [], taken: [] });
+      expect(await look([], [done(again, 'up')])).toEqual({ lost: [], taken: [] });
+      expect(await count()).toBe(0);
+    });
+
+    it('that took down an old home address ask for a new key of the lease that their subscriber has now', async () => {
+      await given();
+      await freed();
+      await store.run('rotateSecret', {});
+      const second = await given('s2');
+      await look([], [done(second, 'up')]);
+      become({ ...HOOKS, run: 2 });
+      const [duty] = (await look()).taken;
+      if (duty?.event !== 'down') throw new Error(JSON.stringify(duty));
+      expect(duty.lease.homeAddress).not.toBe(second.homeAddress);
+      expect((await look([], [done(duty.lease, 'down')])).taken).toMatchObject([
+        { event: 'up', session: { sessionId: 's2' } },
+      ]);
+    });
+
+    it('to disconnect the sessions of a subscriber that was removed are kept without any hook', async () => {
+      become({ ...HOOKS, hooks: false });
+      await given();
+      const { sessions } = await store.run('removeSubscriber', { nai: NAI });
+      expect(sessions).toMatchObject([{ sessionId: 's1', duty: expect.any(String) }]);
+      become({ ...HOOKS, run: 2, hooks: false });
+      const { taken } = await look();
+      expect(taken).toMatchObject([
+        { event: 'disconnect', session: { sessionId: 's1', origin: 'paa.access.example' } },
+      ]);
+      const [duty] = taken;
+      const mark = duty?.event === 'disconnect' ? (duty.session.duty ?? '') : '';
+      await look([], [{ subject: 'session s1', mark, over: true, told: undefined }]);
+      expect(await count()).toBe(0);
+    });
+
+    it('to disconnect a session are over when it would have expired', async () => {
+      await user.given(NAI, 's1', { ...now(), now: Date.now() - 2 * HOUR });
+      await store.run('removeSubscriber', { nai: NAI });
+      become({ ...HOOKS, run: 2, hooks: false });
+      expect((await look()).taken).toEqual([]);
+    });
+
+    it('of hooks are left alone by a server that runs none', async () => {
+      await given();
+      await freed();
+      become({ ...HOOKS, run: 2, hooks: false });
+      expect((await look()).taken).toEqual([]);
+      expect(await count()).toBe(1);
+    });
+
+    it('that a command writes are taken by the next server that looks', async () => {
+      become({ ...HOOKS, server: '', run: 0 });
+      const { homeAddress } = await given();
+      await store.run('releaseLease', { of: homeAddress, force: true });
+      become(HOOKS);
+      expect((await look()).taken).toMatchObject([{ event: 'down', lease: { homeAddress } }]);
+    });
+  });
+}
