@@ -3,16 +3,16 @@ import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { Reporter, SerializedError, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node';
 
-/** What a test that failed said, and where. */
+/** A failed test with its place and its first error. */
 interface Failure {
-  /** Path from the package's folder, and the line if it is known. */
+  /** Path relative to the project, with the line if it is known. */
   readonly place: string;
-  /** Full name, or what failed when it was no test. */
+  /** The full name of the test, or what failed outside of tests. */
   readonly name: string;
   readonly text: string;
 }
 
-/** A failed test is told in at most so many lines, all of them together in about `LINES_IN_ALL`. */
+/** The most lines for one failed test, and about the most for all of them. */
 const LINES_OF_ONE = 24;
 const LINES_IN_ALL = 45;
 const LINE_LENGTH = 240;
@@ -63,7 +63,7 @@ export default class ClosingLine implements Reporter {
   }
 }
 
-/** The report of one run, in whole lines. */
+/** The report of one run; it ends with a line feed. */
 function reportOf(
   run: string,
   seed: number | undefined,
@@ -95,7 +95,7 @@ function failureOf(root: string, test: TestCase, errors: readonly SerializedErro
   return failure(root, test.module, test.fullName, errors);
 }
 
-/** The first error says the cause; what followed is often its effect. */
+/** Takes the first error, since later ones are often its effects. */
 function failure(
   root: string,
   module: TestModule | undefined,
@@ -116,7 +116,7 @@ function failure(
   };
 }
 
-/** Its message, that of its cause, and how the expected differs from the received. */
+/** The message, that of the cause, and the difference between expected and received. */
 function textOf(error: SerializedError): string {
   const cause = error.cause as SerializedError | undefined;
   return [

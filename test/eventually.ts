@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Patience, USUAL_LIMIT } from '../src/lab/patience.js';
 
-/** Milliseconds between two tries. */
+/** Milliseconds between two checks. */
 const INTERVAL = 20;
 
 /**
- * Tries `check` until it throws no more; its value. After `limit` ms (see Patience) it rejects with the last error, whose
- * message says what was expected and what was seen. Tests wait with this and with `within`, not with clocks of their own.
+ * Repeats `check` until it no longer throws; resolves to its value. After `limit` ms (see Patience) it rejects with the last
+ * error, which shows what was expected and received. Tests wait with this and `within`, not with their own timers.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
@@ -15,7 +15,7 @@ export async function eventually<T>(
   const patience = new Patience(limit);
   for (;;) {
     try {
-      return await within((async () => check())(), 'a try comes to its end', patience);
+      return await within((async () => check())(), 'the check ends', patience);
     } catch (error) {
       if (patience.over) {
         if (error instanceof Error) error.message += ` (waited ${patience})`;
@@ -26,7 +26,7 @@ export async function eventually<T>(
   }
 }
 
-/** What `promise` resolves with; rejects after `limit` ms (see Patience) with an error that says that `what` did not happen. */
+/** Resolves as `promise` does. After `limit` ms (see Patience) it rejects with an error that names `what`. */
 export async function within<T>(promise: Promise<T>, what: string, limit: number | Patience = USUAL_LIMIT): Promise<T> {
   const patience = typeof limit === 'number' ? new Patience(limit) : limit;
   const error = new Error();
@@ -34,7 +34,7 @@ export async function within<T>(promise: Promise<T>, what: string, limit: number
   let cancel: () => void = () => undefined;
   const late = new Promise<never>((_, reject) => {
     cancel = patience.whenOver(() => {
-      error.message = `${what}: not so within ${patience}`;
+      error.message = `${what}: timed out after ${patience}`;
       reject(error);
     });
   });

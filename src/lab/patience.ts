@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** How long a test, the demo or the bench waits for one thing, in milliseconds, when the computer is idle. */
+/** How long tests, demo and bench wait for a condition on an idle computer, in milliseconds. */
 export const USUAL_LIMIT = 10_000;
 
-/** So much longer it waits at most when other work keeps it from a processor, in milliseconds. */
+/** The most by which a wait is extended while processes wait for a processor, in milliseconds. */
 const LONGEST_LACK = 30_000;
 
-/** Milliseconds since the start of the system in which some process waited for a processor. Linux only. */
+/** Milliseconds since boot in which some process waited for a processor; Linux only. */
 function lackOfProcessors(): number | undefined {
   try {
     const total = /^some .* total=(\d+)$/m.exec(readFileSync('/proc/pressure/cpu', 'utf8'))?.[1];
@@ -17,8 +17,8 @@ function lackOfProcessors(): number | undefined {
 }
 
 /**
- * Measures a wait, less the time in which processes of this computer waited for a processor: ten seconds of a computer with
- * ten other things to do are a second of work. A computer that cannot say so gets the longest limit.
+ * Measures a wait without the time in which processes of this computer waited for a processor, so that a loaded computer
+ * does not fail tests. Where the system does not report that time, the longest extension applies.
  */
 export class Patience {
   readonly #limit: number;
@@ -34,7 +34,7 @@ export class Patience {
     return this.left <= 0;
   }
 
-  /** Calls `action` once when it is over, unless what comes back is called before. */
+  /** Calls `action` once when the limit has passed, unless the returned function is called before. */
   whenOver(action: () => void): () => void {
     const look = () => {
       if (this.over) action();
@@ -44,7 +44,7 @@ export class Patience {
     return () => clearTimeout(timer);
   }
 
-  /** Milliseconds after which it may be over, at the earliest. */
+  /** The least milliseconds until the limit has passed. */
   get left(): number {
     const passed = performance.now() - this.#began;
     const lack =
@@ -52,7 +52,7 @@ export class Patience {
     return this.#limit + Math.min(lack, LONGEST_LACK) - passed;
   }
 
-  /** How long was waited, for people. */
+  /** The time waited so far, as text. */
   toString(): string {
     return `${((performance.now() - this.#began) / 1_000).toFixed(1)} s`;
   }

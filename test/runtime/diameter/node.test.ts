@@ -95,7 +95,7 @@ async function rawConnection(
   const socket = connect({ host: '127.0.0.1', port: node.addresses[0]?.port ?? 0, localAddress });
   sockets.push(socket);
   socket.on('error', () => undefined);
-  await within(once(socket, 'connect'), 'the stranger connects');
+  await within(once(socket, 'connect'), 'the socket connects');
   const framer = new DiameterFramer();
   const waiting: DiameterMessage[] = [];
   socket.on('data', (chunk) => {
