@@ -19,19 +19,19 @@ function assignment(bits: number): MobilityAssignment {
   };
 }
 
-describe('The root of the IKE pre-shared key at the node', () => {
+describe('the root of the IKE pre-shared key at the node', () => {
   it.each([
     { root: 'emsk', bits: 0, why: /from the MSK, which the access network knows/ },
     { root: 'msk', bits: CAPABILITY.PSK_FROM_EMSK, why: /from the EMSK, which mobility\.psk-root does not say/ },
     { root: 'emsk', bits: CAPABILITY.PSK_FROM_EMSK, why: undefined },
     { root: 'msk', bits: 0, why: undefined },
-  ] as const)('set to $root with granted bits $bits yields refusal $why', ({ root, bits, why }) => {
+  ] as const)('set to $root with the granted bits $bits is accepted only if they match', ({ root, bits, why }) => {
     const refused = refusal(assignment(bits), root);
     if (why) expect(refused).toMatch(why);
     else expect(refused).toBeUndefined();
   });
 
-  it('is the key from which the pre-shared key is derived', () => {
+  it('selects the key from which the pre-shared key is derived', () => {
     const keys = { msk: Secret.take(new Uint8Array(64).fill(3)), emsk: Secret.take(new Uint8Array(64).fill(4)) };
     for (const root of ['msk', 'emsk'] as const) {
       const expected = derivePsk(keys[root], HOME_AGENT, HOME_ADDRESS).octets();

@@ -28,7 +28,7 @@ const authorized = (agent: number | undefined, more: Partial<Authorized> = {}): 
   ...more,
 });
 
-/** One line an output: what, with which home agent, and from where. */
+/** An output as text: its type, the home agent and the session. */
 function lineOf(output: BindingOutput): string {
   if (output.type === 'unavailable') return `unavailable: ${output.reason}`;
   const agent = output.binding ? ` ${formatAddress(output.binding.assignment.homeAgent)}` : '';
@@ -36,7 +36,7 @@ function lineOf(output: BindingOutput): string {
   return `hook ${output.event}${agent} session ${output.place.sessionId}${output.psk ? ' with key' : ''}`;
 }
 
-/** The machine in virtual time: every input and tick with what came of it. */
+/** Steps a machine in virtual time. Returns the outputs of each input and tick as text. */
 function ladder(inputs: readonly (readonly [at: number, input: BindingInput])[], until: number): string[] {
   const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
   const lines: string[] = [];
@@ -55,8 +55,8 @@ function ladder(inputs: readonly (readonly [at: number, input: BindingInput])[],
   return lines;
 }
 
-describe('the binding of a mobile node', () => {
-  it('goes from session to session: bound, refreshed, moved, kept, expired, and bound anew', () => {
+describe('MobileBinding', () => {
+  it('runs the hooks of each change: completed, refreshed, moved, kept, expired, and completed again', () => {
     const lines = ladder(
       [
         [0, authorized(1)],
@@ -99,7 +99,7 @@ describe('the binding of a mobile node', () => {
     ['no key', authorized(1, { keys: undefined }), 'none was assigned'],
     ['an unusable assignment', authorized(undefined, { problem: 'home agent: bad' }), 'home agent: bad'],
     ['another root', authorized(1, FROM_EMSK), 'its key comes from the EMSK, which mobility.psk-root does not say'],
-  ])('ends with a session that brings %s', (_name, input, reason) => {
+  ])('ends when a session brings %s', (_name, input, reason) => {
     const lines = ladder(
       [
         [0, authorized(2)],
@@ -114,12 +114,12 @@ describe('the binding of a mobile node', () => {
     ]);
   });
 
-  it('is not missed if the mode is off', () => {
+  it('does not report a missing assignment if the mode is off', () => {
     const machine = new MobileBinding({ mode: 'off', root: 'msk' });
     expect(machine.handle(authorized(undefined), 0)).toEqual([]);
   });
 
-  it('reads the keys of the session, and gives each hook a key of its own', () => {
+  it('does not wipe the keys of the session, and gives each hook a key of its own', () => {
     const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
     const psks = [0, 10].map((now) => {
       const hook = machine.handle(authorized(1), now).find(({ type }) => type === 'hook');
@@ -135,12 +135,12 @@ describe('the binding of a mobile node', () => {
     { type: 'kept', place: HERE, until: 5 },
     { type: 'withdrawn', place: HERE },
     { type: 'tick' },
-  ])('that does not exist ignores $type', (input) => {
+  ])('ignores $type when there is no binding', (input) => {
     const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
     expect([machine.handle(input, 10), machine.deadline, machine.binding]).toEqual([[], undefined, undefined]);
   });
 
-  it('is taken down as often as it is set up, whatever happens, and expires at its deadline', () => {
+  it('runs up and down in turn for any inputs, and expires at its deadline', () => {
     const input = fc.oneof(
       fc.constantFrom(1, 2, undefined).map((agent) => authorized(agent)),
       fc.nat(100).map((until): BindingInput => ({ type: 'kept', place: HERE, until })),

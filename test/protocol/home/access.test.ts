@@ -303,7 +303,7 @@ describe('a session', () => {
 });
 
 describe('an exception in the machine', () => {
-  it('fails the request whose EAP verdict causes it, and its keys are wiped', () => {
+  it('fails the request whose EAP verdict causes it, and wipes the keys', () => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     const success = { ...rig.success(), subscriber: undefined as never };

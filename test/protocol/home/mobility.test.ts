@@ -102,7 +102,7 @@ describe('Mobile IPv6 in a bootstrap', () => {
     ['hooks-behind', [NONE], HOME_WISH, { hooksBehind: true }],
     ['no-common-ike', [home('s', { lease: leaseOf('s', { ike: [] }) }), withdrawn], HOME_WISH, {}],
     ['unfit', [home('s', { lease: leaseOf('s', { address: 'ha1' }) }), withdrawn], HOME_WISH, {}],
-  ])('is left out while access is granted for the reason %s', (reason, results, wish, success) => {
+  ])('is left out, but access is granted, for the reason %s', (reason, results, wish, success) => {
     const { rig, mobility } = bootstrap(results, wish, success);
     expect(mobility).toBeUndefined();
     expect(rig.events('authenticated')).toHaveLength(1);

@@ -36,7 +36,7 @@ describe('a termination', () => {
     expect(rig.answerTo(token)).toEqual({ type: 'terminated', known: true });
   });
 
-  it('of an unknown session is answered so', () => {
+  it('of an unknown session is answered as unknown', () => {
     const rig = new HomeRig();
     const token = terminate(rig);
     rig.stored('endSession', { known: false, released: undefined });
@@ -105,7 +105,7 @@ describe('a demand of the operator', () => {
     expect(rig.of('done')).toEqual([{ type: 'done', token: 77, outcome: UNKNOWN }]);
   });
 
-  it('to end a session here only does not involve the NAS, and fails when the store fails', () => {
+  it('to end a session only here does not go to the NAS, and fails when the store fails', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
     rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
@@ -210,7 +210,7 @@ describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
     ['a greater state', [5, 6], 2],
     ['no state', [undefined], 0],
     ['state 0', [0], 0],
-  ])('is passed to the store when it rises: %s (%j) makes %i questions', (_name, states, times) => {
+  ])('is passed to the store only when it rises: %s', (_name, states, times) => {
     const rig = new HomeRig();
     for (const state of states) open(rig, state);
     expect(rig.asked('endSessionsOf')).toHaveLength(times);
@@ -239,11 +239,11 @@ describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
   });
 
   it.each<[string, object, number]>([
-    ['of a NAS that is not connected', {}, 1],
-    ['that an agent forwards for a connected NAS', { peer: 'relay', connected: { originState: undefined } }, 0],
-    ['that contradicts the CER of the NAS', { connected: { originState: 4 } }, 0],
-    ['of a NAS whose CER had none', { connected: { originState: undefined } }, 1],
-  ])('in a request %s (%j) makes %i questions', (_name, more, times) => {
+    ['a NAS that is not connected', {}, 1],
+    ['a connected NAS, in a request from an agent', { peer: 'relay', connected: { originState: undefined } }, 0],
+    ['a connected NAS with another one in its CER', { connected: { originState: 4 } }, 0],
+    ['a connected NAS with none in its CER', { connected: { originState: undefined } }, 1],
+  ])('in a request is passed to the store only if the NAS can have sent it: %s', (_name, more, times) => {
     const rig = new HomeRig();
     rig.begin('s', { originState: 5, ...more });
     expect(rig.asked('endSessionsOf')).toHaveLength(times);
@@ -262,7 +262,7 @@ describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
     expect(rig.questions).toHaveLength(asked + 1);
   });
 
-  it('in a conversation does not end that conversation', () => {
+  it('in a later request does not end the conversation', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const token = rig.ask('s', RESPONSE, { originState: 5 });

@@ -37,13 +37,33 @@ const BOTH = FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT;
 
 describe('requestMobility', () => {
   it.each([
-    { wish: undefined, local: LOCAL, says: {} },
-    { wish: HOA_ASSIGN, local: LOCAL, says: {} },
-    { wish: ANY, local: undefined, says: { features: FEATURE.MIP6_INTEGRATED, own: ANY } },
-    { wish: ANY | HOME_HA, local: LOCAL, says: { features: FEATURE.MIP6_INTEGRATED, own: ANY | HOME_HA } },
-    { wish: ANY | LOCAL_HA, local: LOCAL, says: { features: BOTH, own: ANY | LOCAL_HA, proposal: true } },
-    { wish: ANY, local: LOCAL, says: { features: BOTH, own: ANY, proposal: true } },
-  ])('gives $says for the wish $wish', ({ wish, local, says }) => {
+    { what: 'no wish', wish: undefined, local: LOCAL, says: {} },
+    { what: 'a wish without the MIP6 bit', wish: HOA_ASSIGN, local: LOCAL, says: {} },
+    {
+      what: 'a wish when there is no local home agent',
+      wish: ANY,
+      local: undefined,
+      says: { features: FEATURE.MIP6_INTEGRATED, own: ANY },
+    },
+    {
+      what: 'a wish for a home agent at home',
+      wish: ANY | HOME_HA,
+      local: LOCAL,
+      says: { features: FEATURE.MIP6_INTEGRATED, own: ANY | HOME_HA },
+    },
+    {
+      what: 'a wish for a local home agent',
+      wish: ANY | LOCAL_HA,
+      local: LOCAL,
+      says: { features: BOTH, own: ANY | LOCAL_HA, proposal: true },
+    },
+    {
+      what: 'a wish without a preference',
+      wish: ANY,
+      local: LOCAL,
+      says: { features: BOTH, own: ANY, proposal: true },
+    },
+  ])('writes the AVPs for $what', ({ wish, local, says }) => {
     const avps = requestMobility(wish, local);
     expect(avps['MIP6-Feature-Vector']).toBe('features' in says ? says.features : undefined);
     expect(avps['Mobility-Capability']).toBe('own' in says ? says.own : undefined);
@@ -107,7 +127,7 @@ describe('answerMobility (RFC 5447 4.2.5)', () => {
     },
     { what: 'no feature vector and a home agent at home', answer: home, wish: ANY, kind: 'home' },
     { what: 'an answer to no wish', answer: { 'MIP6-Feature-Vector': BOTH, ...home }, wish: 0, kind: undefined },
-  ])('selects $kind for $what', ({ answer, wish, kind }) => {
+  ])('selects the right home agent for $what', ({ answer, wish, kind }) => {
     const result = answerMobility(answer, context(wish));
     expect(result?.kind).toBe(kind);
     const agent = result?.assignment && formatAddress(result.assignment.homeAgent);
@@ -162,26 +182,53 @@ describe('answerMobility (RFC 5447 4.2.5)', () => {
 describe('sessionLifetimes', () => {
   const FALLBACK = 1_000_000;
   it.each([
-    { answer: {}, lifetime: FALLBACK, authorization: undefined },
-    { answer: { 'Session-Timeout': 3600 }, lifetime: 3_600_000, authorization: undefined },
-    { answer: { 'Session-Timeout': 0 }, lifetime: FALLBACK, authorization: undefined },
+    { what: 'no AVPs', answer: {}, lifetime: FALLBACK, authorization: undefined },
+    { what: 'a Session-Timeout', answer: { 'Session-Timeout': 3600 }, lifetime: 3_600_000, authorization: undefined },
+    { what: 'a Session-Timeout of 0', answer: { 'Session-Timeout': 0 }, lifetime: FALLBACK, authorization: undefined },
     {
+      what: 'unlimited AVPs',
       answer: { 'Session-Timeout': 0xffff_ffff, 'Authorization-Lifetime': 0xffff_ffff },
       lifetime: FALLBACK,
       authorization: undefined,
     },
-    { answer: { 'Authorization-Lifetime': 600, 'Auth-Grace-Period': 60 }, lifetime: 660_000, authorization: 600_000 },
-    { answer: { 'Session-Timeout': 300, 'Authorization-Lifetime': 600 }, lifetime: 300_000, authorization: 600_000 },
-    // 0 would cause endless re-authentication; more seconds than PANA can announce would wrap around.
-    { answer: { 'Authorization-Lifetime': 0 }, lifetime: FALLBACK, authorization: 10_000 },
-    { answer: { 'Authorization-Lifetime': 9, 'Auth-Grace-Period': 1 }, lifetime: 10_000, authorization: 10_000 },
-    { answer: { 'Session-Timeout': 1, 'Authorization-Lifetime': 1 }, lifetime: 5_000, authorization: 10_000 },
     {
+      what: 'an Authorization-Lifetime with a grace period',
+      answer: { 'Authorization-Lifetime': 600, 'Auth-Grace-Period': 60 },
+      lifetime: 660_000,
+      authorization: 600_000,
+    },
+    {
+      what: 'a Session-Timeout below the Authorization-Lifetime',
+      answer: { 'Session-Timeout': 300, 'Authorization-Lifetime': 600 },
+      lifetime: 300_000,
+      authorization: 600_000,
+    },
+    // 0 would cause endless re-authentication; more seconds than PANA can announce would wrap around.
+    {
+      what: 'an Authorization-Lifetime of 0',
+      answer: { 'Authorization-Lifetime': 0 },
+      lifetime: FALLBACK,
+      authorization: 10_000,
+    },
+    {
+      what: 'an Authorization-Lifetime below the minimum',
+      answer: { 'Authorization-Lifetime': 9, 'Auth-Grace-Period': 1 },
+      lifetime: 10_000,
+      authorization: 10_000,
+    },
+    {
+      what: 'a Session-Timeout below the minimum',
+      answer: { 'Session-Timeout': 1, 'Authorization-Lifetime': 1 },
+      lifetime: 5_000,
+      authorization: 10_000,
+    },
+    {
+      what: 'AVPs above the maximum',
       answer: { 'Authorization-Lifetime': 0xffff_fffe, 'Auth-Grace-Period': 0xffff_ffff },
       lifetime: 0xffff_fffe * 1000,
       authorization: 0xffff_fffe * 1000,
     },
-  ])('gives $lifetime and $authorization for $answer', ({ answer, lifetime, authorization }) => {
+  ])('gives the lifetimes for $what', ({ answer, lifetime, authorization }) => {
     expect(sessionLifetimes(answer, FALLBACK)).toEqual({ lifetime, authorizationLifetime: authorization });
   });
 });
@@ -209,7 +256,7 @@ describe('a home address', () => {
   const secret = new Uint8Array(32).fill(7);
   const prefix = address('2001:db8:1::');
 
-  it('is the same for a subscriber in any case and a prefix, and differs in everything else', () => {
+  it('is the same for a subscriber and a prefix, whatever the case of the name, and differs otherwise', () => {
     const one = homeAddress(secret, 'mn@home.example', prefix, 0);
     expect(homeAddress(secret, 'MN@Home.example', prefix, 0)).toEqual(one);
     const others = [

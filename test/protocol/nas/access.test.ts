@@ -153,13 +153,23 @@ describe('the pass-through authenticator', () => {
   });
 
   it.each([
-    { code: 4001, payload: FAILURE, input: { type: 'eapFailure', packet: FAILURE } },
-    { code: 5003, payload: undefined, input: { type: 'eapFailure', packet: undefined } },
+    { what: 'an authentication failure', code: 4001, payload: FAILURE, input: { type: 'eapFailure', packet: FAILURE } },
+    {
+      what: 'an authorization failure without an EAP packet',
+      code: 5003,
+      payload: undefined,
+      input: { type: 'eapFailure', packet: undefined },
+    },
     // Only authorisation failed: PANA Result-Code 2.
-    { code: 5003, payload: SUCCESS, input: { type: 'eapSuccess', authorized: false } },
+    {
+      what: 'an authorization failure with EAP-Success',
+      code: 5003,
+      payload: SUCCESS,
+      input: { type: 'eapSuccess', authorized: false },
+    },
     // The Result-Code decides, not the packet.
-    { code: 1001, payload: SUCCESS, input: { type: 'eapFailure' } },
-  ])('ends the run as Result-Code $code and EAP payload $payload say', ({ code, payload, input }) => {
+    { what: 'MULTI_ROUND_AUTH with EAP-Success', code: 1001, payload: SUCCESS, input: { type: 'eapFailure' } },
+  ])('refuses the node and ends the run at $what', ({ code, payload, input }) => {
     const { access } = begun();
     const outputs = access.handle({ type: 'answer', answer: { ...DEA, 'Result-Code': code, 'EAP-Payload': payload } });
     expect(outputs.map(({ type }) => type)).toContain('refused');
@@ -241,13 +251,13 @@ describe('the server of a session (RFC 6733 8.17 and 8.18)', () => {
     [1, { host: 'aaa.home.example' }, undefined],
     [2, { host: undefined }, 'aaa.home.example'],
     [3, { host: undefined }, undefined],
-  ])('is left out of the requests for which Session-Binding is %i', (binding, str, reauthentication) => {
+  ])('is not named in the requests that Session-Binding %i opens to any server', (binding, str, reauthentication) => {
     const { granted, outputs } = again({ 'Session-Binding': binding });
     expect(granted).toMatchObject({ server: str });
     expect(outputs).toMatchObject([{ type: 'request', request: { server: reauthentication } }]);
   });
 
-  it.each([1, 3])('is left out after it was unreachable if Session-Server-Failover is %i', (failover) => {
+  it.each([1, 3])('is not named any longer once it was unreachable if Session-Server-Failover is %i', (failover) => {
     const { granted, access } = again({ 'Session-Server-Failover': failover });
     expect(granted).toMatchObject({ server: { tryAgain: true } });
     expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'request', request: { server: undefined } }]);

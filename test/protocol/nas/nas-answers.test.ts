@@ -33,7 +33,7 @@ describe('an answer', () => {
     expect(world.takeTexts().filter((text) => text.includes('PAR[C]'))).toHaveLength(1);
   });
 
-  it('after the end of its session is answered with STR and LINK_BROKEN if it grants, and its key is wiped', () => {
+  it('after the end of its session leads to STR with LINK_BROKEN if it grants, and its key is wiped', () => {
     const { world, answer, node } = asking();
     world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
     expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative', nai: undefined });
@@ -248,7 +248,7 @@ describe('an STR', () => {
     expect(world.server.strs).toHaveLength(1);
   });
 
-  it('fails over to any server of the realm if Session-Server-Failover allows it, at once for the first time', () => {
+  it('goes to any server of the realm at once after its first timeout if Session-Server-Failover allows it', () => {
     const { world, node } = open({ requestTimeout: 100 }, ({ server }) => {
       server.success = () => ({ 'Session-Server-Failover': 1 });
     });
@@ -263,7 +263,7 @@ describe('an STR', () => {
     expect([second - first, third - second]).toEqual([100, 100 + STR_RETRY]);
   });
 
-  it('names no server if Session-Binding is REFRESH for STR', () => {
+  it('names no server if Session-Binding has the STR bit', () => {
     const { world, node } = open({}, ({ server }) => {
       server.success = () => ({ 'Session-Binding': 2 });
     });

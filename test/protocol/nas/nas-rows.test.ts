@@ -136,7 +136,7 @@ describe('a command of the operator', () => {
     const world = new NasWorld();
     const peer = { address: '2001:db8:a::77', port: 716, local: '2001:db8:a::1' };
     world.feed({ type: 'invite', peer });
-    expect(world.takeTexts()).toEqual(['nobody <- PAR[S]']);
+    expect(world.takeTexts()).toEqual(['unknown <- PAR[S]']);
     world.run(600_000);
     expect(world.events).toEqual([{ type: 'uninvited', peer }]);
   });

@@ -106,7 +106,7 @@ describe('a request of a server', () => {
       false,
     ],
     [
-      'a server in the default route when the realm has its own route',
+      'a server in the default route beside that of the realm',
       'aaa2.home.example',
       'home.example',
       [

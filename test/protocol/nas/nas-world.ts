@@ -283,7 +283,7 @@ export class NasWorld {
     switch (output.type) {
       case 'send': {
         const node = this.nodes.find(({ place }) => placeOf(place) === placeOf(output.to));
-        this.#datagram(output.octets, `${node?.name ?? 'nobody'} <-`, (octets) => {
+        this.#datagram(output.octets, `${node?.name ?? 'unknown'} <-`, (octets) => {
           // The node at this address when the datagram arrives.
           const there = this.nodes.find(({ place }) => placeOf(place) === placeOf(output.to));
           if (there) this.toNode(there, { type: 'datagram', octets });

@@ -117,7 +117,7 @@ describe('a connection without a CER', () => {
     expect(other.closed).toBeUndefined();
   });
 
-  it('is not evicted by connections from other addresses when a peer has its address listed', () => {
+  it('is not evicted by other connections if its address is listed for a peer', () => {
     const { world, node } = server();
     const slow = world.connect(node, '192.0.2.1');
     const strangers = Array.from({ length: MAX_NEW_CONNECTIONS + 100 }, (_, i) =>
@@ -131,7 +131,7 @@ describe('a connection without a CER', () => {
     expect(slow.result).toBe(2001);
   });
 
-  it('is not evicted by connections from other addresses when a peer has used its address before', () => {
+  it('is not evicted by other connections if a peer has used its address before', () => {
     const { world, node } = server();
     const names = ['secure.example'];
     world.connect(node, '203.0.113.9', names).send(cerOf('secure.example'));

@@ -88,7 +88,7 @@ function answer(hop: FakeHop, message: DiameterMessage): boolean {
 }
 
 describe('failover of requests (RFC 3539 3.1)', () => {
-  it('sends a request once to another peer, with T and the same End-to-End Identifier, on suspicion of the first', () => {
+  it('sends a request to another peer once, with T and the same End-to-End Identifier, when the first is suspected', () => {
     const token = ask();
     expect([first.sent.length, second.sent.length]).toEqual([1, 0]);
     take(requests.suspected(first));

@@ -93,7 +93,7 @@ describe('checkRequest', () => {
 });
 
 describe('identifiers (RFC 6733 3 and 8.8)', () => {
-  it('from end to end start with the time, increase by one and wrap around', () => {
+  it('of requests (End-to-End) start with the time, increase by one and wrap around', () => {
     const ids = new EndToEndIdentifiers(0xabc_def, 0xffff_ffff);
     expect(ids.next()).toBe((((0xabc_def << 20) | 0xf_ffff) + 1) >>> 0);
     const last = new EndToEndIdentifiers(0xfff, 0xffff_ffff);

@@ -449,8 +449,8 @@ describe('an open peer', () => {
   });
 });
 
-describe('the end of a peer connection', () => {
-  it('starts with DPR when this node stops, and follows at DPA', () => {
+describe('a peer that closes its connection', () => {
+  it('sends DPR when this node stops, and closes at DPA', () => {
     const steps = new Steps().open();
     expect(steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING })).toEqual(['send 1 DPR']);
     expect(steps.peer.state).toBe('Closing');
@@ -459,7 +459,7 @@ describe('the end of a peer connection', () => {
     expect(steps.do(accepted())).toEqual(['disconnect 2', 'rejected']);
   });
 
-  it('follows DPR of the peer and DPA, at the timeout at the latest', () => {
+  it('answers DPR with DPA, and closes at the timeout', () => {
     const steps = new Steps().open();
     expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);
     expect(steps.peer.state).toBe('Closing');
@@ -468,7 +468,7 @@ describe('the end of a peer connection', () => {
     expect((steps.peer.deadline ?? 0) - steps.now).toBeLessThanOrEqual(1_100);
   });
 
-  it('is followed by a pause of about ten Tc after DPR with BUSY or DO_NOT_WANT_TO_TALK_TO_YOU', () => {
+  it('waits about ten Tc for the next attempt after DPR with BUSY or DO_NOT_WANT_TO_TALK_TO_YOU', () => {
     for (const cause of [DISCONNECT_CAUSE.BUSY, DISCONNECT_CAUSE.DO_NOT_WANT_TO_TALK_TO_YOU]) {
       const steps = new Steps().open();
       steps.do(message(dpr(cause)));
@@ -477,14 +477,14 @@ describe('the end of a peer connection', () => {
     }
   });
 
-  it('follows both DPAs when both ends send DPR', () => {
+  it('answers DPR also after its own DPR, and closes at DPA', () => {
     const steps = new Steps().open();
     steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
     expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);
     expect(steps.do(message(dpa))).toEqual(['disconnect 1', 'closed']);
   });
 
-  it('follows a stop during the connection attempt at once', () => {
+  it('gives up a connection attempt at once when it is stopped', () => {
     const steps = new Steps();
     steps.do({ type: 'start' });
     expect(steps.do({ type: 'stop', cause: 0 })).toEqual(['abort', 'closed']);

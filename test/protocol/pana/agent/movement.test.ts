@@ -198,7 +198,7 @@ describe('an address in use by a session', () => {
     expect(placeOf(pac)).toBe(A);
   });
 
-  it('may change its port', () => {
+  it('does not prevent its own session from changing the port', () => {
     const pac = pacAt(A, true);
     pac.from = { ...pac.from, port: pac.from.port + 1 };
     expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);

@@ -455,7 +455,7 @@ describe('the PAA with an open session', () => {
     expect(pac.run(5_000).take()).toEqual(['eapStart']);
   });
 
-  it('has no end when the grant has no lifetime', () => {
+  it('keeps the session without an end when the grant has no lifetime', () => {
     const pac = new ForeignPac({ reauthenticateAt: 0.9 }).start().eapRequest().respond(true);
     pac.success(true, pac.msk, { ...HOME, lifetime: undefined }).complete();
     expect(pac.last.values['Session-Lifetime']).toBeUndefined();

@@ -565,7 +565,7 @@ describe('the PaC with an open session', () => {
     expect(paa.said.at(-1)).toMatchObject({ type: 'authorized', reconfigure: true });
   });
 
-  it('has no end when Session-Lifetime is absent or 0xFFFFFFFF', () => {
+  it('keeps the session without an end when Session-Lifetime is absent or 0xFFFFFFFF', () => {
     for (const avps of [[], [makeAvp('Session-Lifetime', 0xffff_ffff)]]) {
       const paa = new ForeignPaa()
         .start()

@@ -88,7 +88,7 @@ describe('a successful authentication and authorization phase', () => {
 
 describe('retransmission', () => {
   it.each(BOOTSTRAP.map((name, nth) => ({ name, nth })))(
-    'recovers from the loss of $name (message $nth) within 5 s and four more messages',
+    'recovers from the loss of $name (message $nth) within 5 s, with at most four more messages',
     ({ nth }) => {
       const ladder = started({ lose: (line) => line.nth === nth }).run(5_000);
       expect(ladder.pac.state).toBe('OPEN');
@@ -206,7 +206,7 @@ describe('the end of a session', () => {
 });
 
 describe('an open session', () => {
-  it.each(['pac', 'paa'] as const)('answers PNR[P]; sender: %s', (side) => {
+  it.each(['pac', 'paa'] as const)('answers PNR[P] with PNA[P] when the sender is the %s', (side) => {
     const ladder = started().run(100);
     if (side === 'pac') ladder.toPac({ type: 'ping' });
     else ladder.toSession({ type: 'ping' });
@@ -216,7 +216,7 @@ describe('an open session', () => {
   });
 
   it.each(['pac', 'paa'] as const)(
-    're-authenticates with a different AUTH on every message; started by: %s',
+    're-authenticates, with a different AUTH on every message, when it is started by the %s',
     (side) => {
       const ladder = started().run(100);
       const before = ladder.lines.length;
@@ -282,7 +282,7 @@ describe('the PAR[S] offer', () => {
     expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeUndefined();
   });
 
-  it('is dropped without mobility AVPs by a PaC that wants mobility until the complete offer arrives', () => {
+  it('without mobility AVPs is dropped by a PaC that wants mobility, until the complete offer arrives', () => {
     let offers = 0;
     const ladder = started({
       lose: ({ name }) => {
@@ -298,12 +298,12 @@ describe('the PAR[S] offer', () => {
     expect(values(ladder, 'PAN[S]')['Mobility-Capability']).toBeDefined();
   });
 
-  it('is accepted without mobility AVPs after the PaC has asked twice more', () => {
+  it('without mobility AVPs is accepted after the PaC has asked twice more', () => {
     const ladder = started({ delay: 5, paa: { mobility: undefined } }).run(100);
     expect(ladder.names).toEqual(['PCI', 'PAR[S]', 'PCI', 'PAR[S]', ...BOOTSTRAP]);
   });
 
-  it('is accepted without mobility AVPs from a PAA that answers one PCI a second', () => {
+  it('without mobility AVPs is accepted from a PAA that answers one PCI a second', () => {
     let last = Number.NEGATIVE_INFINITY;
     const ladder = started({
       paa: { mobility: undefined },
@@ -317,7 +317,7 @@ describe('the PAR[S] offer', () => {
     expect(ladder.pac.state).toBe('OPEN');
   });
 
-  it('is accepted without mobility AVPs after UNASKED_OFFER_WAIT when the PaC has not sent PCI', () => {
+  it('without mobility AVPs is accepted after UNASKED_OFFER_WAIT when the PaC has not sent PCI', () => {
     const ladder = new Ladder({ paa: { mobility: undefined }, lose: ({ name, nth }) => name === 'PAR[S]' && nth > 0 });
     ladder.toPaa({ type: 'invite', peer: ladder.from });
     ladder.run(UNASKED_OFFER_WAIT - 1);
@@ -326,7 +326,7 @@ describe('the PAR[S] offer', () => {
     expect(ladder.pac.state).toBe('OPEN');
   });
 
-  it('is not accepted without mobility AVPs by a PaC that requires mobility', () => {
+  it('without mobility AVPs is not accepted by a PaC that requires mobility', () => {
     const ladder = started({ paa: { mobility: undefined }, pac: { mobility: { mode: 'required', wish: 0x02d } } });
     ladder.run(60_000);
     expect(ladder.pac.state).toBe('INITIAL');
