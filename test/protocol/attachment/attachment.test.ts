@@ -396,6 +396,19 @@ describe('a node that stops', () => {
   });
 });
 
+describe('Attachment.deadline', () => {
+  it('is undefined after authorization, even if a retry was due', () => {
+    const node = attached();
+    node.feed({ type: 'silent', attempt: node.current });
+    expect(node.close('no-answer', false, node.standby)).toEqual(['ended', 'close p1', 'wait 2000']);
+    expect(node.machine.deadline).toBe(2_000);
+    // Another report of silence starts an attempt before the retry is due.
+    expect(node.feed({ type: 'silent', attempt: node.current })).toEqual(['open p1 beside limited', 'begin p1']);
+    expect(node.authorize(node.standby)).toEqual(['retire p1']);
+    expect(node.machine.deadline).toBeUndefined();
+  });
+});
+
 describe('Attachment with any input', () => {
   const attempt = fc.integer({ min: 0, max: 6 });
   const paas = fc.subarray(['p1', 'p2', 'p3']);

@@ -15,6 +15,7 @@ import { encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
 import type { EapPeerEvent } from '../../../src/protocol/eap/peer.js';
 import { EapPeer } from '../../../src/runtime/eap/peer.js';
 import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
+import { TlsServerHandshake } from '../../../src/runtime/eap/tls-server.js';
 import { eventually } from '../../eventually.js';
 import {
   type Ends,
@@ -90,6 +91,28 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     expect(answer.type).toBe('invalid');
     // The engine is still writing.
     await eventually(() => expect(wiped.mock.calls.length).toBe(2));
+  });
+
+  it('frees the engine of the server before the client acknowledges the last flight', async () => {
+    const destroyed = vi.spyOn(TlsServerHandshake.prototype, 'destroy');
+    onTestFinished(() => destroyed.mockRestore());
+    const server = makeServer(pki());
+    const begin = server.conversation.bind(server);
+    /** How often the engine was destroyed, after each packet of the client. */
+    const counts: number[] = [];
+    vi.spyOn(server, 'conversation').mockImplementation((of) => {
+      const conversation = begin(of);
+      const handle = conversation.handle.bind(conversation);
+      conversation.handle = async (packet) => {
+        const answer = await handle(packet);
+        counts.push(destroyed.mock.calls.length);
+        return answer;
+      };
+      return conversation;
+    });
+    const { answer } = await run({ eapServer: server });
+    expect(answer.type).toBe('success');
+    expect([counts[0], counts.at(-2)]).toEqual([0, 1]);
   });
 
   it('derives other keys in each run', async () => {

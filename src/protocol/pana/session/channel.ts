@@ -43,8 +43,6 @@ export interface Draft {
 interface Outstanding {
   readonly draft: Draft;
   readonly sequence: number;
-  octets: Uint8Array;
-  signedWith: Protection | undefined;
   timer: Retransmission;
 }
 
@@ -173,15 +171,14 @@ export class Channel {
     if (draft.protect) this.protect(draft.protect);
     const sequence = this.#txSeq;
     this.#txSeq = (sequence + 1) >>> 0;
-    const octets = this.#encode(draft, FLAG.R, sequence, this.#protection);
     const timer = startRetransmission(this.#parameters, now, this.#drbg.unit());
-    this.#outstanding = { draft, sequence, octets, signedWith: this.#protection, timer };
-    return [octets];
+    this.#outstanding = { draft, sequence, timer };
+    return this.resend();
   }
 
   /** The outstanding request for an extra transmission. Its timer does not change. */
   resend(): Uint8Array[] {
-    return this.#outstanding ? [this.#fresh(this.#outstanding)] : [];
+    return this.#outstanding ? [this.#encoded(this.#outstanding)] : [];
   }
 
   /** Retransmits requests that are due at `now`. 'failed': the limits of RFC 5191 9 are reached. */
@@ -191,18 +188,12 @@ export class Channel {
     const timer = nextRetransmission(outstanding.timer, now, this.#drbg.unit());
     if (!timer) return 'failed';
     outstanding.timer = timer;
-    return [this.#fresh(outstanding)];
+    return [this.#encoded(outstanding)];
   }
 
-  /**
-   * The encoded request. It is signed again if the key has changed since, because the peer then knows only the new key.
-   */
-  #fresh(outstanding: Outstanding): Uint8Array {
-    if (outstanding.signedWith !== this.#protection) {
-      outstanding.octets = this.#encode(outstanding.draft, FLAG.R, outstanding.sequence, this.#protection);
-      outstanding.signedWith = this.#protection;
-    }
-    return outstanding.octets;
+  /** The encoded request, signed with the current key: if the key has changed, the peer knows only the new one. */
+  #encoded({ draft, sequence }: Outstanding): Uint8Array {
+    return this.#encode(draft, FLAG.R, sequence, this.#protection);
   }
 
   /** Whether sequence number, type and flags of an answer match the outstanding request (RFC 5191 5.2, 5.5). */

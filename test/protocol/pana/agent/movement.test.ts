@@ -367,6 +367,20 @@ describe('re-authentication and postponed verdicts at the PAA', () => {
     expect(pac.state).toBe('OPEN');
   });
 
+  it('waits as briefly as the first time when a later re-authentication gets no verdict', () => {
+    const pac = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest().respond(true);
+    pac.session({ type: 'eapPostponed' }).run(5_000).eapRequest().respond(false);
+    pac.session({ type: 'eapPostponed' }).run(15_000).eapRequest().respond(false);
+    pac.msk = new Uint8Array(64).fill(0x33);
+    pac.success().complete().run(20_000);
+    expect(pac.state).toBe('OPEN');
+    pac.nonce = new Uint8Array(20).fill(0x55);
+    pac.session({ type: 'reauthenticate' }).eapRequest().respond(true);
+    pac.session({ type: 'eapPostponed' }).take();
+    expect(pac.run(24_999).take()).toEqual([]);
+    expect(pac.run(25_000).take()).toEqual(['eapStart']);
+  });
+
   it('restarts a re-authentication that makes no progress', () => {
     const pac = new ForeignPac().open().session({ type: 'reauthenticate' });
     expect(pac.run(60_000).take()).toEqual(['eapStart', 'eapStart']);

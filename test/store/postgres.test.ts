@@ -1,0 +1,231 @@
+import type { EventEmitter } from 'node:events';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { PostgresBackend } from '../../src/store/postgres.js';
+import { Interrupted } from '../../src/store/postgres-errors.js';
+import { quiet } from '../quiet.js';
+import { VirtualHost } from '../virtual-host.js';
+
+/** A connection whose answers the test chooses, and the pool that has it. */
+const database = vi.hoisted(() => ({
+  queries: [] as string[],
+  /** Whether each connection that was given back was closed. */
+  released: [] as boolean[],
+  connections: [] as EventEmitter[],
+  answer: (_text: string): unknown => undefined,
+  unreachable: undefined as Error | undefined,
+}));
+
+vi.mock('pg', async (original) => {
+  const { default: real } = await original<{ default: typeof pg }>();
+  const { EventEmitter: Emitter } = await import('node:events');
+  class Client extends Emitter {
+    async query(text: string): Promise<unknown> {
+      database.queries.push(text);
+      await database.answer(text);
+      return { rows: [] };
+    }
+    release(closes: boolean): void {
+      database.released.push(closes);
+    }
+  }
+  class Pool extends Emitter {
+    async connect(): Promise<Client> {
+      if (database.unreachable) throw database.unreachable;
+      const client = new Client();
+      database.connections.push(client);
+      return client;
+    }
+    end = () => Promise.resolve();
+  }
+  return { default: { Client: real.Client, DatabaseError: real.DatabaseError, types: real.types, Pool } };
+});
+vi.mock('../../src/store/postgres-probe.js', () => ({
+  TRANSACTION: 'BEGIN',
+  probe: () => Promise.resolve({ warnings: [], isAsynchronous: true }),
+}));
+vi.mock('../../src/store/migrator.js', () => ({ migrate: () => Promise.resolve() }));
+vi.mock('../../src/store/secret.js', () => ({ ensureSecret: () => Promise.resolve() }));
+
+/** An error of the database with this SQLSTATE. */
+function sqlError(code: string): Error {
+  return Object.assign(new pg.DatabaseError('refused', 1, 'error'), { code });
+}
+
+const CONFLICT = '40001';
+let host: VirtualHost;
+let backend: PostgresBackend;
+
+beforeEach(async () => {
+  host = new VirtualHost();
+  database.answer = () => undefined;
+  database.unreachable = undefined;
+  backend = await PostgresBackend.open('postgres://db.example/pana', host);
+  // What follows begins later than the last success.
+  host.advance(1_000);
+  for (const list of [database.queries, database.released, database.connections]) list.length = 0;
+});
+
+afterEach(() => backend.close());
+
+/** Lets promises go on, then time pass, then promises again. */
+async function pass(milliseconds: number): Promise<void> {
+  await quiet();
+  host.advance(milliseconds);
+  await quiet();
+}
+
+/** A job that is interrupted so many times before it succeeds. */
+function interrupted(times: number) {
+  let runs = 0;
+  const job = async () => {
+    runs += 1;
+    if (runs <= times) throw new Interrupted('ERR_STORE_DOWN', `conflict ${runs}`);
+    return `run ${runs}`;
+  };
+  return { job, runs: () => runs };
+}
+
+const count = (text: string) => database.queries.filter((query) => query === text).length;
+
+describe('PostgresBackend.commit', () => {
+  it('runs each job in a savepoint of one transaction under the lock of writers', async () => {
+    const broken = new Error('a fault');
+    const outcomes = await backend.commit([async () => 1, () => Promise.reject(broken), async () => 3]);
+    expect(outcomes).toEqual([
+      { status: 'fulfilled', value: 1 },
+      { status: 'rejected', reason: broken },
+      { status: 'fulfilled', value: 3 },
+    ]);
+    const [begin, ...rest] = database.queries;
+    expect(begin).toMatch(
+      /^BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock\(\d+\)$/,
+    );
+    expect(rest).toEqual([
+      ...['SAVEPOINT job', 'RELEASE job'],
+      ...['SAVEPOINT job', 'ROLLBACK TO job; RELEASE job'],
+      ...['SAVEPOINT job', 'RELEASE job'],
+      'COMMIT',
+    ]);
+    expect(database.released).toEqual([false]);
+  });
+
+  it.each([0, 1, 2])('repeats a transaction that was interrupted, on another connection: %i times', async (times) => {
+    const { job, runs } = interrupted(times);
+    expect(await backend.commit([job])).toEqual([{ status: 'fulfilled', value: `run ${times + 1}` }]);
+    expect(runs()).toBe(times + 1);
+    expect(count('COMMIT')).toBe(1);
+    expect(database.released).toEqual([...Array(times).fill(true), false]);
+  });
+
+  it('gives up at the third interruption', async () => {
+    const { job, runs } = interrupted(9);
+    await expect(backend.commit([job])).rejects.toThrow('conflict 3');
+    expect([runs(), count('COMMIT')]).toEqual([3, 0]);
+    expect(database.released).toEqual([true, true, true]);
+  });
+
+  it('does not repeat a transaction whose COMMIT failed', async () => {
+    database.answer = (text) => text === 'COMMIT' && Promise.reject(sqlError(CONFLICT));
+    const { job, runs } = interrupted(0);
+    await expect(backend.commit([job])).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect([runs(), count('COMMIT')]).toEqual([1, 1]);
+  });
+
+  it('does not repeat a transaction that failed for another reason', async () => {
+    database.answer = (text) => text === 'SAVEPOINT job' && Promise.reject(sqlError('42501'));
+    await expect(backend.commit([async () => 1])).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect(count('SAVEPOINT job')).toBe(1);
+  });
+
+  it('commits nothing if what runs first throws', async () => {
+    const { job, runs } = interrupted(0);
+    await expect(backend.commit([job], () => Promise.reject(new Error('not first')))).rejects.toThrow('not first');
+    expect([runs(), count('COMMIT')]).toEqual([0, 0]);
+  });
+});
+
+describe('PostgresBackend.read', () => {
+  it('repeats what was interrupted up to twice', async () => {
+    const { job, runs } = interrupted(2);
+    expect(await backend.read(job)).toBe('run 3');
+    const hopeless = interrupted(9);
+    await expect(backend.read(hopeless.job)).rejects.toThrow('conflict 3');
+    expect([runs(), hopeless.runs()]).toEqual([3, 3]);
+    const broken = vi.fn(() => Promise.reject(new Error('a fault')));
+    await expect(backend.read(broken)).rejects.toThrow('a fault');
+    expect(broken).toHaveBeenCalledOnce();
+  });
+});
+
+describe('A connection', () => {
+  const never = () => new Promise<never>(() => undefined);
+
+  it('is given up after 4 s, and the next calls fail at once for half a second', async () => {
+    const asked = backend.commit([never]).catch((error: Error) => error);
+    await pass(3_999);
+    expect(database.released).toEqual([]);
+    await pass(1);
+    expect(await asked).toMatchObject({ code: 'ERR_STORE_DOWN', message: expect.stringContaining('no answer in 4 s') });
+    expect(database.released).toEqual([true]);
+    await pass(499);
+    await expect(backend.read(async () => 1)).rejects.toThrow('no answer in 4 s');
+    expect(database.connections).toHaveLength(1);
+    await pass(1);
+    expect(await backend.read(async () => 1)).toBe(1);
+  });
+
+  it('that was given up does not stop others if a transaction has succeeded since', async () => {
+    const asked = backend.read(never).catch((error: Error) => error);
+    await pass(2_000);
+    await backend.read(async () => 1);
+    await pass(2_000);
+    expect(await asked).toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect(await backend.read(async () => 2)).toBe(2);
+  });
+
+  it.each([
+    ['lengthy', (job: () => Promise<unknown>) => backend.lengthy(job)],
+    ['a lengthy commit', (job: () => Promise<unknown>) => backend.commit([job], undefined, true)],
+  ])('has no time limit for %s', async (_, run) => {
+    let end: () => void = () => undefined;
+    const done = run(() => new Promise<void>((resolve) => (end = resolve)));
+    await pass(3_600_000);
+    expect(database.released).toEqual([]);
+    end();
+    await done;
+    expect(count('COMMIT')).toBe(1);
+  });
+
+  it('that is lost ends its transaction, which is repeated on another one', async () => {
+    let runs = 0;
+    const read = backend.read(async () => {
+      runs += 1;
+      return runs === 1 ? never() : runs;
+    });
+    await pass(0);
+    database.connections[0]?.emit('error', new Error('connection reset'));
+    expect(await read).toBe(2);
+    expect(database.released).toEqual([true, false]);
+    expect(database.connections[0]?.listenerCount('error')).toBe(0);
+  });
+
+  it('that cannot be made fails the call, and the next ones at once for half a second', async () => {
+    database.unreachable = new Error('refused');
+    await expect(backend.read(async () => 1)).rejects.toMatchObject({
+      code: 'ERR_STORE_DOWN',
+      message: 'the database postgres://db.example/pana cannot be reached: refused',
+    });
+    database.unreachable = undefined;
+    await pass(499);
+    await expect(backend.read(async () => 1)).rejects.toThrow('refused');
+    await pass(1);
+    expect(await backend.read(async () => 1)).toBe(1);
+  });
+
+  it('leaves no timer when its work is done', async () => {
+    await backend.read(async () => 1);
+    await backend.read(() => Promise.reject(new Error('a fault'))).catch(() => undefined);
+    expect(host.timers).toBe(0);
+  });
+});
