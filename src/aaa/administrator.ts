@@ -77,7 +77,7 @@ export class Administrator {
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       throw new ControlError(
-        `not {operation, arguments, who}: ${issue?.path.join('.') || 'the body'}: ${issue?.message}`,
+        `the body must be {operation, arguments, who}: ${issue?.path.join('.') || 'the body'}: ${issue?.message}`,
       );
     }
     const { operation, arguments: given, who, store } = parsed.data;

@@ -254,7 +254,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   summary(): string {
     const peers = this.#home.node.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
-    const store = this.#storeReporter.works ? '' : '; the store is lost';
+    const store = this.#storeReporter.works ? '' : '; the store is unavailable';
     return `${this.#home.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
   }
 
@@ -325,7 +325,7 @@ export class AaaDaemon implements Service<AaaOptions> {
             ({ name, state, failedBy, leases, capacity }) =>
               `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${capacity} leases`,
           ),
-        (error: Error) => `not known: ${error.message}`,
+        (error: Error) => `unknown: ${error.message}`,
       ),
       peers: node.status(),
       hooks: this.#hooks.status(),

@@ -31,7 +31,7 @@ export const AAA_METRICS: MetricDescriptions = {
       series: each('result', ['accepted']),
     },
     bootstraps: {
-      help: 'Accepted nodes by what they got of Mobile IPv6: assigned, refreshed, local, or why nothing',
+      help: 'Accepted nodes by Mobile IPv6 outcome: assigned, refreshed, local, or the reason for none',
       series: each('result', ['assigned', 'refreshed', 'local', 'not-wanted', 'no-home-agent', 'store']),
     },
     handshakes: {
@@ -40,29 +40,29 @@ export const AAA_METRICS: MetricDescriptions = {
     },
     leases: { help: 'Leases that ended: released, or expired', series: each('result', ['released', 'expired']) },
     takeovers: { help: 'Leases that a newer session of the same subscriber took over' },
-    moves: { help: 'Sessions that were asked to authenticate again because their home agent is down' },
+    moves: { help: 'Sessions that were re-authenticated because their home agent is down' },
     sessions_revoked: { help: 'Sessions that ended because their certificate was revoked' },
     sessions_lost: { help: 'Sessions that ended because their PAA restarted' },
     limited: {
       help: 'Authentications refused without a check: certificate with too many failures, no free conversation, TLS engine too busy',
       series: each('of', ['certificate', 'conversations', 'engine']),
     },
-    known_subscribers: { help: 'Nodes that came in on an earlier authentication while the store was down' },
-    probes: { help: 'Answers of the probe hook about home agents', series: each('result', ['alive', 'failed']) },
+    known_subscribers: { help: 'Nodes admitted because of an earlier authentication while the store was unavailable' },
+    probes: { help: 'Results of the probe hook for home agents', series: each('result', ['alive', 'failed']) },
     hook_runs: {
-      help: "Runs of home agents' hooks by event and result; a hook that failed is tried again",
+      help: "Runs of the home agents' hook, by event and result; failed hooks are retried",
       series: pairs('event', ['up', 'refresh', 'down'], 'result', ['ok', 'failed', 'refused']),
     },
     duties_resumed: {
-      help: 'Duties taken over from a server that had ended, by event: hooks down, lost keys, sessions to disconnect',
+      help: 'Duties of a server that ended, resumed by this server, by event: hooks down, lost keys, sessions to disconnect',
       series: each('event', ['down', 'up', 'disconnect']),
     },
     store_failures: {
-      help: 'Calls of the store that failed, by what they were for',
+      help: 'Failed store operations, by class',
       series: each('class', STORE_CLASSES),
     },
-    clock_steps: { help: 'Steps of the wall clock that this server made the times in the store make too' },
-    reloads: { help: 'Times that certificates, keys and CRL were read again' },
+    clock_steps: { help: 'Steps of the wall clock after which this server shifted the times in the store' },
+    reloads: { help: 'Reloads of certificates, keys and CRLs' },
     refused_requests: {
       help: 'Diameter requests that were answered with an error, by Result-Code',
       series: [{ code: String(RESULT.TOO_BUSY) }],
@@ -73,7 +73,7 @@ export const AAA_METRICS: MetricDescriptions = {
   times: {
     authentication: { help: 'Time from the first EAP packet of an accepted node to its success' },
     store: {
-      help: 'Time that calls of the store take, by what they are for',
+      help: 'Duration of store operations, by class',
       labels: ['class'],
       buckets: STORE_BUCKETS,
     },
@@ -107,26 +107,26 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
       (await agents()).map((agent) => ({ labels: { home_agent: agent.name }, value: read(agent) })),
     );
 
-  metrics.gauge('conversations', 'EAP conversations under way', parts.conversations);
+  metrics.gauge('conversations', 'EAP conversations in progress', parts.conversations);
   metrics.gauge('sessions', 'Sessions in the store, counted once a minute', async () => (await statistics()).sessions);
   metrics.gauge(
     'subscribers',
     'Subscribers in the store, counted once a minute',
     async () => (await statistics()).subscribers,
   );
-  metrics.gauge('leases', 'Leases that are held, on all home agents', async () =>
+  metrics.gauge('leases', 'Leases on all home agents', async () =>
     (await agents()).reduce((sum, agent) => sum + agent.leases, 0),
   );
   metrics.gauge(
     'duties',
-    'What servers of the store must still do for its commits, counted once a minute',
+    'Follow-up work of committed transactions that is not done yet, counted once a minute',
     async () => (await statistics()).duties,
   );
-  ofAgents('home_agent_leases', 'Leases that are held on a home agent', (agent) => agent.leases);
-  ofAgents('home_agent_capacity', 'Leases that a home agent may have', (agent) => agent.capacity);
+  ofAgents('home_agent_leases', 'Leases on a home agent', (agent) => agent.leases);
+  ofAgents('home_agent_capacity', 'Maximum number of leases on a home agent', (agent) => agent.capacity);
   metrics.gauges(
     'home_agent_state',
-    'State of a home agent: 1 for the one of up, draining, down (by hand) and dead (by probes) that holds',
+    'State of a home agent: 1 for the current one of up, draining, down (set by an operator) and dead (found by probes)',
     ['home_agent', 'state'],
     async () => (await agents()).flatMap(statesOf),
   );
@@ -139,15 +139,15 @@ export function showState(metrics: Metrics, parts: MeasuredParts): void {
   const lists = () => (parts.revocation()?.inForce(parts.host.wall()) ?? []).map(({ list }) => list);
   const ofCrl = (name: string, help: string, which: 'thisUpdate' | 'nextUpdate') =>
     metrics.gauge(name, help, () => seconds(earliestOf(lists().map((list) => list[which]))));
-  ofCrl('crl_this_update_timestamp_seconds', 'When the oldest CRL in use was made', 'thisUpdate');
-  ofCrl('crl_next_update_timestamp_seconds', 'When the first CRL in use is out of date', 'nextUpdate');
-  metrics.gauge('crl_lists', 'CRLs in use, one of each CA', () => lists().length);
-  metrics.gauge('crl_certificates', 'Certificates that the CRLs in use revoke', () =>
+  ofCrl('crl_this_update_timestamp_seconds', 'Issue time of the oldest CRL in use', 'thisUpdate');
+  ofCrl('crl_next_update_timestamp_seconds', 'Time at which the first CRL in use expires', 'nextUpdate');
+  metrics.gauge('crl_lists', 'CRLs in use, one per CA', () => lists().length);
+  metrics.gauge('crl_certificates', 'Certificates revoked by the CRLs in use', () =>
     parts.revocation() === undefined ? undefined : lists().reduce((sum, { serials }) => sum + serials.size, 0),
   );
   metrics.gauges(
     'certificate_not_after_timestamp_seconds',
-    "When the EAP server's certificate, and the first of the CAs, expires",
+    "Expiry of the EAP server's certificate, and of the first CA",
     ['certificate'],
     () => {
       const { certificatePem, caPem } = parts.credentials();
@@ -191,7 +191,7 @@ function remembered<T>(host: Host, fresh: number, ask: () => Promise<T>): () => 
     if (!last || now - last.at >= fresh) last = { at: now, answer: ask() };
     let cancel: CancelTimer | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      cancel = host.after(PATIENCE, () => reject(new Error('the store takes too long')));
+      cancel = host.after(PATIENCE, () => reject(new Error('the store does not respond in time')));
     });
     try {
       return await Promise.race([last.answer, late]);

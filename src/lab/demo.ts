@@ -57,13 +57,13 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     await bootstrap(lab, options);
   } catch (error) {
     keep = true;
-    print(`\nIt did not work. What was written is in ${lab.folder}.`);
+    print(`\nThe demo failed. Its files are in ${lab.folder}.`);
     throw error;
   } finally {
     const statuses = await lab.close(keep);
     if (statuses.some((status) => status !== 0)) {
       process.exitCode = 1;
-      print(`A daemon did not end in order: exit statuses ${statuses.join(', ')}.`);
+      print(`A daemon did not stop in order: exit statuses ${statuses.join(', ')}.`);
     }
   }
   if (options.keep) print(howToGoOn(lab));
@@ -125,7 +125,7 @@ async function checkKeys(node: Node, granted: DaemonProcess, { localHomeAgent }:
   if (ours !== theirs) throw new DemoError(`the keys of ${node.nai} differ: ${String(ours)} and ${String(theirs)}`);
   if (node.name !== 'mn1') return;
   print(`
-IKE key, as the first digits of its hash (the key itself is in no log):
+IKE key, as the first digits of its hash (the key itself is never logged):
   mobile node   ${String(ours)}
   ${localHomeAgent ? 'access router' : 'home network '} ${String(theirs)}  equal`);
 }
@@ -180,15 +180,15 @@ async function terminate(
   if (after !== 0) throw new DemoError(`${after} leases are still held`);
   print(
     localHomeAgent
-      ? '\nThe home address is back with the access router.'
-      : `\nThe lease is back: ${before} before, ${after} now.`,
+      ? '\nThe access router has released the home address.'
+      : `\nThe lease was released: ${before} before, ${after} now.`,
   );
 }
 
 function howToGoOn(lab: Lab): string {
   const run = (name: string, program: string) => `  npx ${program} run -c ${lab.path(`${name}.yaml`)}`;
   return `
-Everything is kept in ${lab.folder}. Go on by hand, each in a terminal:
+All files are kept in ${lab.folder}. To continue by hand, run each in its own terminal:
 ${run('aaa', 'pana-aaa')}
 ${run('paa', 'pana-paa')}
 ${run('mn1', 'pana-pac')}

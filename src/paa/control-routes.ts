@@ -57,7 +57,7 @@ function invite({ feed, socketOf }: OperatorActions, body: unknown): object {
     throw new ControlError(`${String(port)} is not a port`);
   }
   const local = socketOf(family);
-  if (local === undefined) throw new ControlError(`this PAA listens on no IPv${family} address`);
+  if (local === undefined) throw new ControlError(`this PAA does not listen on an IPv${family} address`);
   feed({ type: 'invite', peer: { address, port, local } });
   return { invited: `${address} port ${port}` };
 }
@@ -65,7 +65,7 @@ function invite({ feed, socketOf }: OperatorActions, body: unknown): object {
 function command({ nas, feed }: OperatorActions, body: unknown, what: NasCommand): object {
   const wanted = (body as { session?: unknown } | undefined)?.session;
   const sessionId = typeof wanted === 'string' && /^[0-9a-f]{1,8}$/i.test(wanted) ? Number.parseInt(wanted, 16) : -1;
-  if (!nas.has(sessionId)) throw new ControlError(`no session ${String(wanted)}: "session list" shows them`);
+  if (!nas.has(sessionId)) throw new ControlError(`no session ${String(wanted)}: "session list" lists the sessions`);
   feed({ type: 'command', sessionId, command: what });
   return { asked: what };
 }

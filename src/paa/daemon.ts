@@ -135,7 +135,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const isAnother = local !== undefined && !current?.isAt(local);
     if (isAnother && current && current.used > 0) {
       throw new OperatorError(
-        `local-home-agent: ${current.used} nodes have a home address of ${current.config.address}: end their sessions before`,
+        `local-home-agent: ${current.used} nodes have a home address of ${current.config.address}: end their sessions first`,
       );
     }
     adopt();
@@ -280,7 +280,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   #faulted(error: unknown, input: NasInput | { readonly type: 'tick' }, output: NasOutput | undefined): void {
     this.barrier.fault(placeOfInput(input.type), error);
     if (output?.type === 'ask') {
-      this.#driver.feed({ type: 'unreachable', token: output.token, reason: 'a fault of this node' });
+      this.#driver.feed({ type: 'unreachable', token: output.token, reason: 'an internal error of this node' });
     } else if (output?.type === 'answer') this.#node.feed({ type: 'unserved', token: output.token });
     else if (output && 'sessionId' in output) {
       this.#driver.feed({ type: 'command', sessionId: output.sessionId, command: 'abandon' });

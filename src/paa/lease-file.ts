@@ -31,7 +31,7 @@ export class LeaseFile {
       const leases = JSON.parse(text) as LocalLease[];
       return leases.filter(({ homeAddress, mnId }) => typeof homeAddress === 'string' && typeof mnId === 'string');
     } catch {
-      throw new OperatorError(`${this.#path} is not the file that this daemon writes: remove it`);
+      throw new OperatorError(`${this.#path} is not a lease file of this daemon: remove it`);
     }
   }
 

@@ -47,7 +47,7 @@ await runDaemonProgram({
     cli.command('session', 'Sessions of the running PAA', (session) =>
       sessionCommands(session)
         .example('pana-paa session list', '')
-        .demandCommand(1, 'Which? list, start, end, reauth, ping'),
+        .demandCommand(1, 'Name a command: list, start, end, reauth, ping'),
     ),
 });
 

@@ -105,7 +105,7 @@ export class Attachments {
    */
   async move(): Promise<object> {
     const attempt = this.current;
-    if (!attempt) throw new ControlError('there is no session that could move');
+    if (!attempt) throw new ControlError('there is no session to move');
     if (!attempt.protected) {
       this.#driver.feed({ type: 'closed', attempt: attempt.id, cause: 'moved', heard: false });
       return { started: 'again' };
@@ -290,7 +290,10 @@ export class Attachments {
     const { log, metrics } = this.#tools;
     switch (event.type) {
       case 'no-paa':
-        log.warn({ reason: 'pana.paa is empty, and neither DHCP nor a default router says one' }, 'PAA not found');
+        log.warn(
+          { reason: 'pana.paa is empty, and neither DHCP nor a default router provides a PAA' },
+          'PAA not found',
+        );
         break;
       case 'no-way':
         log.warn({ address: event.paa, reason: event.reason }, 'PAA unreachable');

@@ -133,7 +133,7 @@ export class PacDaemon implements Service<PacOptions> {
   summary(): string {
     const { current, isSilent } = this.#attachments;
     if (!current) return 'no session';
-    return `${current.authorized ? 'session' : 'authenticating'} with ${current.paa}${isSilent ? ', which is silent' : ''}`;
+    return `${current.authorized ? 'session' : 'authenticating'} with ${current.paa}${isSilent ? ', which does not respond' : ''}`;
   }
 
   /** Terminates the session, runs the hook `down`, and frees everything. */
@@ -179,7 +179,7 @@ export class PacDaemon implements Service<PacOptions> {
 
   #trigger(input: { readonly type: 'reauthenticate' | 'ping' }): object {
     const { current } = this.#attachments;
-    if (current?.state !== 'OPEN') throw new ControlError('there is no session that is open');
+    if (current?.state !== 'OPEN') throw new ControlError('there is no open session');
     current.feed(input);
     return { asked: input.type };
   }

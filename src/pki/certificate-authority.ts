@@ -46,7 +46,7 @@ export function endAfter(days: number, now: number): Date {
   const end = now + days * DAY;
   if (end <= LATEST) return new Date(end);
   const most = Math.floor((LATEST - now) / DAY);
-  throw new OperatorError(`${days} days are more than there are until the year 10000: at most ${most}`);
+  throw new OperatorError(`${days} days end after the year 9999: at most ${most}`);
 }
 
 /** The subject of a certificate: a server with host names, or a client with its NAI. */
@@ -76,7 +76,7 @@ function kindOf(key: KeyObject): KeyKind {
   if (key.asymmetricKeyType === 'rsa') return 'rsa';
   const curve = key.asymmetricKeyDetails?.namedCurve;
   if (curve === 'prime256v1') return 'p256';
-  throw new OperatorError(`a key of a CA here is RSA or P-256, not ${curve ?? key.asymmetricKeyType}`);
+  throw new OperatorError(`a CA key must be RSA or P-256, not ${curve ?? key.asymmetricKeyType}`);
 }
 
 /** A random positive serial number of at most 20 octets (RFC 5280 4.1.2.2). */
@@ -114,7 +114,7 @@ const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35';
 export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity): Promise<string> {
   const old = new X509Certificate(certificatePem);
   const isSelfSigned = old.issuer === old.subject && old.verify(old.publicKey);
-  if (!isSelfSigned) throw new OperatorError('ca.pem is a certificate of another CA, which has to renew it');
+  if (!isSelfSigned) throw new OperatorError('ca.pem was issued by another CA, which must renew it');
   const { subjectName, extensions } = new x509.X509Certificate(certificatePem);
   const key = createPrivateKey(keyPem);
   return sign({

@@ -103,7 +103,7 @@ export class PkiFolder {
     if (RESERVED.has(name)) throw new PkiError(`"${name}" is the CA's own name`);
     checkSubject(subject);
     return this.#locked(async () => {
-      if ((await this.#read(`${name}.pem`)) !== undefined) throw new PkiError(`${this.#path(name)} is already there`);
+      if ((await this.#read(`${name}.pem`)) !== undefined) throw new PkiError(`${this.#path(name)} already exists`);
       await this.#write(name, await issueCertificate(await this.#ca(), subject, validity, kind));
       return this.#path(name);
     });
@@ -119,7 +119,8 @@ export class PkiFolder {
       const old = await this.#certificate(name);
       const ca = await this.#ca();
       if (name === 'ca') {
-        if (newKey) throw new PkiError('a CA with another key is another CA: begin a folder with "pana-mip6 pki init"');
+        if (newKey)
+          throw new PkiError('a CA with another key is another CA: create a folder with "pana-mip6 pki init"');
         await this.#replace('ca.pem', await renewCa(ca, validity), 0o644);
         return this.#path(name);
       }
@@ -127,7 +128,7 @@ export class PkiFolder {
       if (!subject) throw new PkiError(`${this.#path(name)} was not issued here: it names no host and no NAI`);
       const revoked = new Set((await this.#crl())?.entries.map(({ serialNumber }) => plain(serialNumber)));
       if (revoked.has(plain(serialOf(old)))) {
-        throw new PkiError(`${name} is revoked: issue a certificate of another name`);
+        throw new PkiError(`${name} is revoked: issue a certificate with another name`);
       }
       await makeFolder(join(this.#folder, PREVIOUS, name), 0o700);
       await this.#replace(join(PREVIOUS, name, `${serialOf(old)}.pem`), old, 0o644);
@@ -143,7 +144,8 @@ export class PkiFolder {
 
   /** Adds a certificate and those that it replaced to the CRL. Returns how many were added. */
   async revoke(name: string): Promise<number> {
-    if (name === 'ca') throw new PkiError('a CA cannot revoke itself: take its certificate from tls.ca of every host');
+    if (name === 'ca')
+      throw new PkiError('a CA cannot revoke itself: remove its certificate from tls.ca on every host');
     return this.#locked(async () => {
       const certificates = [await this.#certificate(name), ...(await this.#previous(name))];
       const crl = await this.#crl();
@@ -167,7 +169,7 @@ export class PkiFolder {
     const crl = await this.#crl();
     const revoked = new Set(crl?.entries.map(({ serialNumber }) => plain(serialNumber)));
     const files = await readdir(this.#folder).catch(() => {
-      throw new PkiError(`no folder ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
+      throw new PkiError(`no folder ${this.#folder}: create one with "pana-mip6 pki init --dir ${this.#folder}"`);
     });
     const names = files
       .filter((file) => file.endsWith('.pem') && !file.endsWith('-key.pem'))
@@ -214,11 +216,11 @@ export class PkiFolder {
   async #ca(): Promise<Issued> {
     const [certificatePem, keyPem] = await Promise.all([this.#read('ca.pem'), this.#read('ca-key.pem')]);
     if (certificatePem === undefined || keyPem === undefined) {
-      throw new PkiError(`no CA in ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
+      throw new PkiError(`no CA in ${this.#folder}: create one with "pana-mip6 pki init --dir ${this.#folder}"`);
     }
     if (isEncryptedKey(keyPem)) {
       const path = join(this.#folder, 'ca-key.pem');
-      throw new PkiError(`${path} is encrypted: take the passphrase off (openssl pkey -in ${path} -out FILE)`);
+      throw new PkiError(`${path} is encrypted: remove the passphrase (openssl pkey -in ${path} -out FILE)`);
     }
     const issued = new X509Certificate(certificatePem);
     if (!issued.checkPrivateKey(createPrivateKey(keyPem))) {
@@ -234,7 +236,7 @@ export class PkiFolder {
     try {
       new X509Certificate(pem);
     } catch (error) {
-      throw new PkiError(`${this.#path(name)} is no certificate in PEM: ${(error as Error).message}`);
+      throw new PkiError(`${this.#path(name)} is not a certificate in PEM: ${(error as Error).message}`);
     }
     return pem;
   }
@@ -255,7 +257,7 @@ export class PkiFolder {
     try {
       return pem === undefined ? undefined : readCrlContent(pem);
     } catch (error) {
-      throw new PkiError(`${join(this.#folder, 'crl.pem')} is no CRL in PEM: ${(error as Error).message}`);
+      throw new PkiError(`${join(this.#folder, 'crl.pem')} is not a CRL in PEM: ${(error as Error).message}`);
     }
   }
 
@@ -328,7 +330,7 @@ export class PkiFolder {
 
   async #alone<T>(run: () => Promise<T>): Promise<T> {
     if ((await readdir(this.#folder).catch(() => undefined)) === undefined) {
-      throw new PkiError(`no folder ${this.#folder}: begin with "pana-mip6 pki init --dir ${this.#folder}"`);
+      throw new PkiError(`no folder ${this.#folder}: create one with "pana-mip6 pki init --dir ${this.#folder}"`);
     }
     const { default: Database } = await import('better-sqlite3');
     const path = join(this.#folder, '.lock');
@@ -342,8 +344,8 @@ export class PkiFolder {
     } catch (error) {
       lock.close();
       const { code, message } = error as { code?: unknown; message: string };
-      if (code === 'SQLITE_BUSY') throw new PkiError(`another command works on ${this.#folder}`);
-      throw new PkiError(`cannot lock ${this.#folder} by ${path}: ${message}`);
+      if (code === 'SQLITE_BUSY') throw new PkiError(`another command is using ${this.#folder}`);
+      throw new PkiError(`cannot lock ${this.#folder} with ${path}: ${message}`);
     }
     try {
       return await run();
@@ -368,7 +370,7 @@ function checkSubject(subject: CertificateSubject): void {
   if (subject.kind === 'client') {
     if (/^[\x21-\x7e]{1,253}$/.test(subject.nai)) return;
     throw new PkiError(
-      `"${subject.nai}" is no NAI that a certificate can hold: ASCII without blanks, such as mn1@home.example`,
+      `"${subject.nai}" is not an NAI that a certificate can contain: ASCII without blanks, such as mn1@home.example`,
     );
   }
   if (subject.hosts.length === 0) throw new PkiError('a server needs a host name');

@@ -58,7 +58,7 @@ export const homeAgentOperations = {
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirst();
       if (inserted.numInsertedOrUpdatedRows === 0n) {
-        throw new StoreError('ERR_STORE_EXISTS', `a home agent ${agent.name} or ${agent.address} is already there`);
+        throw new StoreError('ERR_STORE_EXISTS', `a home agent ${agent.name} or ${agent.address} already exists`);
       }
     },
   }),
@@ -114,7 +114,7 @@ export const homeAgentOperations = {
       if (pinned)
         throw new StoreError(
           'ERR_STORE_IN_USE',
-          `the subscriber ${pinned.nai} always gets ${name}: "subscriber set" changes that`,
+          `the subscriber ${pinned.nai} is pinned to ${name}: "subscriber set" changes that`,
         );
       const over = await leases(db).where('leases.home_agent_id', '=', id).execute();
       if (over.length > 0 && !force) {

@@ -52,7 +52,7 @@ export const importOperations = {
       const fresh = good.filter(({ nai, line }) => {
         const other = lines.get(nai);
         if (other === undefined) lines.set(nai, line);
-        else problems.push({ line, problem: `${nai} is in line ${other} already` });
+        else problems.push({ line, problem: `${nai} is already in line ${other}` });
         return other === undefined;
       });
       for (let i = 0; i < fresh.length; i += ROWS) {
@@ -68,7 +68,7 @@ export const importOperations = {
           )
           .execute();
         for (const { nai, line } of before) {
-          problems.push({ line: lines.get(nai) ?? 0, problem: `${nai} is in line ${line} already` });
+          problems.push({ line: lines.get(nai) ?? 0, problem: `${nai} is already in line ${line}` });
         }
         await db
           .insertInto('import_rows')
@@ -193,12 +193,12 @@ async function problemsOf(db: Db, importId: string, update: boolean): Promise<Im
       .limit(MAX_PROBLEMS)
       .execute();
     return [
-      ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} has this ${what} already` })),
-      ...twice.map(({ line }) => ({ line: Number(line), problem: `this ${what} is in a line before already` })),
+      ...others.map(({ line, nai }) => ({ line, problem: `the subscriber ${nai} already has this ${what}` })),
+      ...twice.map(({ line }) => ({ line: Number(line), problem: `this ${what} is already in an earlier line` })),
     ];
   };
   return [
-    ...known.map(({ line, nai }) => ({ line, problem: `subscriber ${nai} is already there` })),
+    ...known.map(({ line, nai }) => ({ line, problem: `subscriber ${nai} already exists` })),
     ...nowhere.map(({ line, home_agent }) => ({ line, problem: `no home agent ${home_agent}` })),
     ...(await taken('certificate_name', 'certificate')),
     ...(await taken('certificate_sha256', 'certificate')),

@@ -31,7 +31,7 @@ const LINE = new RegExp(`^${FIELD.repeat(4)}(.*)$`);
  */
 export async function passwordFromFile(place: PasswordPlace): Promise<string> {
   const path = process.env['PGPASSFILE'] || join(homedir(), '.pgpass');
-  const wanted = 'the server asks for a password, of which neither the URL nor PGPASSWORD says anything';
+  const wanted = 'the server requires a password, which neither the URL nor PGPASSWORD contains';
   let text: string;
   let mode: number;
   try {

@@ -43,17 +43,17 @@ export async function probe(pool: pg.Pool, name: string, host: Pick<Host, 'rando
     const { rows } = await first.query<{ replica: boolean }>('SELECT pg_is_in_recovery() AS replica');
     if (rows[0]?.replica !== false) {
       // The replica may become the primary later.
-      throw new DatabaseError('ERR_STORE_OPEN', `cannot use the database ${name}: it is a replica, which only reads`);
+      throw new DatabaseError('ERR_STORE_OPEN', `cannot use the database ${name}: it is a read-only replica`);
     }
     await first.query(TRANSACTION);
     const isolation = await first.query<{ level: string }>("SELECT current_setting('transaction_isolation') AS level");
     if (isolation.rows[0]?.level !== 'read committed') {
-      throw refuse(`it has no transactions of isolation READ COMMITTED, but ${isolation.rows[0]?.level}`);
+      throw refuse(`its transaction isolation is ${isolation.rows[0]?.level} instead of READ COMMITTED`);
     }
     const key = `${randomKey(host)}, ${randomKey(host)}`;
     await first.query(`SELECT pg_advisory_xact_lock(${key})`);
     if (await secondHas(pool, key, refuse)) {
-      throw refuse('its advisory locks have no effect, and servers would not take turns');
+      throw refuse('its advisory locks have no effect, so that servers could write at the same time');
     }
     await first.query('ROLLBACK');
     if (!(await secondHas(pool, key, refuse))) throw refuse('its advisory locks do not end with their transaction');
@@ -61,7 +61,7 @@ export async function probe(pool: pg.Pool, name: string, host: Pick<Host, 'rando
     return {
       warnings: ['fsync', 'full_page_writes']
         .filter((setting) => settings[setting] === 'off')
-        .map((setting) => `${name} has ${setting} = off: a power failure may ruin the whole database`),
+        .map((setting) => `${name} has ${setting} = off: a power failure may corrupt the whole database`),
       isAsynchronous: settings.synchronous_commit === 'off',
     };
   } finally {
@@ -112,5 +112,7 @@ async function secondHas(pool: pg.Pool, key: string, refuse: (problem: string) =
     asking.catch(() => undefined);
   }
   if (answer !== undefined) return answer;
-  throw refuse('it has no connection for a second transaction: a pool in front of it needs two connections or more');
+  throw refuse(
+    'it has no connection for a second transaction: a connection pooler in front of it needs at least two connections',
+  );
 }

@@ -19,7 +19,7 @@ export function urlProblem(url: string, environment: NodeJS.ProcessEnv): string 
   const unknown = given.find(([, mode]) => !SSL_MODES.includes(mode));
   if (unknown === undefined) return undefined;
   const [name, mode] = unknown;
-  return `there is no ${name} ${JSON.stringify(mode)}: verify-full (also said as verify-ca, require or prefer), no-verify or disable`;
+  return `${name} ${JSON.stringify(mode)} is unknown: use verify-full (or its aliases verify-ca, require, prefer), no-verify or disable`;
 }
 
 /** Checks the location of a store without connecting to it. Throws OperatorError. */

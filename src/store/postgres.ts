@@ -275,7 +275,7 @@ export class PostgresBackend implements Backend {
   }
 
   #late(timeout: number, started: number): DatabaseError {
-    this.#problem = `no answer in ${timeout / 1000} s`;
+    this.#problem = `no answer within ${timeout / 1000} s`;
     // A call that began before others succeeded does not show that the database is down now.
     if (this.#worked < started) this.#downUntil = this.#host.monotonic() + PAUSE;
     return this.#down();

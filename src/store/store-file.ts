@@ -20,7 +20,7 @@ export type OnProgress = (part: number) => void;
  * backup). Rejects with DatabaseError.
  */
 export async function backUp(store: string, to: string, onProgress: OnProgress): Promise<void> {
-  if (existsSync(to)) throw new DatabaseError('ERR_STORE_OPEN', `${to} is there already`);
+  if (existsSync(to)) throw new DatabaseError('ERR_STORE_OPEN', `${to} already exists`);
   await copy(store, to, onProgress);
 }
 

@@ -36,7 +36,7 @@ export class StoreLock {
       file?.close();
       const { code, message } = error as { code?: string; message: string };
       if (code === 'SQLITE_BUSY') throw new DatabaseError('ERR_STORE_LOCKED', `${store}: ${HELD[use]}`);
-      throw new DatabaseError('ERR_STORE_OPEN', `cannot lock the store by ${path}: ${message}`);
+      throw new DatabaseError('ERR_STORE_OPEN', `cannot lock the store with ${path}: ${message}`);
     }
   }
 

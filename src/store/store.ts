@@ -144,7 +144,7 @@ export class Store implements StorePort {
   #ask(operation: string, given: unknown, who: string | undefined, outside: boolean): Promise<unknown> {
     if (this.#broken) return Promise.reject(this.#broken);
     if (this.#waiting.size >= MAX_WAITING)
-      return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many calls wait for the store'));
+      return Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many pending store calls'));
     this.#last += 1;
     const id = this.#last;
     return new Promise((resolve, reject) => {
@@ -227,7 +227,7 @@ function toFault({ message, stack = message }: StoreFailure): StoreFault {
 }
 
 function aborted(): DatabaseError {
-  return new DatabaseError('ERR_STORE_OPEN', 'the store is not opened: it was given up');
+  return new DatabaseError('ERR_STORE_OPEN', 'opening the store was aborted');
 }
 
 function closed(): DatabaseError {

@@ -87,7 +87,7 @@ export const subscriberOperations = {
         .onConflict((conflict) => conflict.column('nai').doNothing())
         .executeTakeFirst();
       if (inserted.numInsertedOrUpdatedRows === 0n)
-        throw new StoreError('ERR_STORE_EXISTS', `subscriber ${nai} is already there`);
+        throw new StoreError('ERR_STORE_EXISTS', `subscriber ${nai} already exists`);
     },
   }),
 
@@ -234,7 +234,7 @@ async function refuseTaken(
       .where(column, '=', value)
       .where('nai', '<>', nai)
       .executeTakeFirst();
-    if (other) throw new StoreError('ERR_STORE_EXISTS', `the subscriber ${other.nai} has this certificate already`);
+    if (other) throw new StoreError('ERR_STORE_EXISTS', `the subscriber ${other.nai} already has this certificate`);
   };
   await taken('certificate_name', certificateName?.toLowerCase());
   await taken(
@@ -253,7 +253,7 @@ async function checkPin(db: Db, nai: string, homeAddress: string | undefined, ho
     .where('hoa', '=', hoa)
     .where('nai', '<>', nai)
     .executeTakeFirst();
-  if (other) throw new StoreError('ERR_STORE_EXISTS', `the subscriber ${other.nai} always gets ${hoa} already`);
+  if (other) throw new StoreError('ERR_STORE_EXISTS', `the subscriber ${other.nai} is already pinned to ${hoa}`);
   const problem = pinProblem(hoa, homeAgent, await db.selectFrom('home_agents').selectAll().execute());
   if (problem !== undefined) throw new StoreError('ERR_STORE_VALUE', problem);
 }
@@ -269,7 +269,7 @@ export function pinProblem(
   const [only] = wanted;
   if (homeAgent !== undefined && only)
     return `${hoa} is not a node's address on the home link of ${homeAgent}, ${only.prefix}`;
-  return homeAgent === undefined ? `${hoa} is on no home agent's home link` : undefined;
+  return homeAgent === undefined ? `${hoa} is not on the home link of any home agent` : undefined;
 }
 
 /** Checks a session lifetime in seconds. Throws StoreError. */
@@ -299,5 +299,5 @@ export function homeAddressOf(text: string): string {
 export function sha256Of(text: string): string {
   const digits = text.replaceAll(':', '').toLowerCase();
   if (/^[0-9a-f]{64}$/.test(digits)) return digits;
-  throw new StoreError('ERR_STORE_VALUE', `${text} is no SHA-256 fingerprint: 64 hexadecimal digits`);
+  throw new StoreError('ERR_STORE_VALUE', `${text} is not a SHA-256 fingerprint of 64 hexadecimal digits`);
 }

@@ -34,11 +34,11 @@ export async function clearUnfinished(
   const found = shapeOf(file);
   if (!before || isSame(found, before)) return;
   const step = after.find((shape) => isSame(found, shape));
-  const problem = step ? writtenIn(file, before, found) : 'its schema is of no version';
+  const problem = step ? writtenIn(file, before, found) : 'its schema matches no version';
   if (problem !== undefined) {
     throw new DatabaseError(
       'ERR_STORE_REFUSED',
-      `the database ${name} cannot be brought up to date: ${problem}. Restore a backup, or move the file away to begin a new one`,
+      `the database ${name} cannot be brought up to date: ${problem}. Restore a backup, or move the file away to create a new one`,
     );
   }
   for (const index of addedTo(before.indexes, found.indexes)) file.exec(`DROP INDEX ${quoted(index)}`);
@@ -126,7 +126,8 @@ function writtenIn(file: Database.Database, before: Shape, found: Shape): string
   const any = (table: string, condition: string) =>
     file.prepare(`SELECT 1 FROM ${quoted(table)} WHERE NOT (${condition}) LIMIT 1`).get() !== undefined;
   for (const table of addedTo(before.tables, found.tables)) {
-    if (any(table, OWN_ROWS[table] ?? 'FALSE')) return `its table ${table} is not noted as made, and not empty`;
+    if (any(table, OWN_ROWS[table] ?? 'FALSE'))
+      return `its table ${table} was not created by a recorded migration and is not empty`;
   }
   for (const [table, column] of addedColumns(before, found)) {
     const given = file
@@ -134,7 +135,7 @@ function writtenIn(file: Database.Database, before: Shape, found: Shape): string
       .get(table, column);
     const value = (given as { value: string | null }).value ?? 'NULL';
     if (any(table, `${quoted(column)} IS ${value}`))
-      return `its column ${table}.${column} is not noted as made, and not empty`;
+      return `its column ${table}.${column} was not created by a recorded migration and is not empty`;
   }
   return undefined;
 }

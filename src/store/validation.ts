@@ -11,7 +11,7 @@ const schemas = new Map<OperationName, z.ZodType>();
 export function administrativeOperation(name: string): OperationName {
   const known = name as OperationName;
   if (Object.hasOwn(operations, name) && operations[known].administrative) return known;
-  throw new StoreError('ERR_STORE_OPERATION', `there is no operation ${name}`);
+  throw new StoreError('ERR_STORE_OPERATION', `unknown operation ${name}`);
 }
 
 /**

@@ -148,7 +148,7 @@ export function pkiCommands(cli: Argv): Argv {
       },
     )
     .example('pana-mip6 pki init && pana-mip6 pki issue mn1 --client mn1@home.example', 'a CA and a mobile node')
-    .demandCommand(1, 'Which? init, issue, renew, revoke, crl, list');
+    .demandCommand(1, 'Name a command: init, issue, renew, revoke, crl, list');
 }
 
 function listOf(entries: readonly PkiEntry[], now: number): string {

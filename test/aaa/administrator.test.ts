@@ -223,7 +223,7 @@ describe('Administrator, operator requests', () => {
     [undefined, /the body/],
     [{ operation: 7, arguments: {} }, /operation/],
     [{ operation: 'statistics', arguments: {}, store: '/other.db' }, /uses the store \/store.db, not \/other.db/],
-    [{ operation: 'bootstrap', arguments: {} }, /there is no operation bootstrap/],
+    [{ operation: 'bootstrap', arguments: {} }, /unknown operation bootstrap/],
     [{ operation: 'showLease', arguments: { of: 7 } }, /showLease: of: /],
   ])('rejects an invalid request with status 400: %j', async (body, why) => {
     await expect(administrator.administer(body)).rejects.toMatchObject({

@@ -107,7 +107,7 @@ describe('Configuration file', () => {
       (tree) => Object.assign(tree['diameter'] ?? {}, { plain: false }),
       'check-config',
     );
-    expectRefusal(ended, 'diameter.tls is missing: with diameter.plain off nobody could connect');
+    expectRefusal(ended, 'diameter.tls is missing: no peer could connect with diameter.plain off');
   });
 
   it('without a PAA is accepted, since the default router is used', async () => {
@@ -152,7 +152,7 @@ describe('Certificates and keys', () => {
     const ended = await runWith('aaa', 'aaa', (tree) =>
       Object.assign(tree['tls'] ?? {}, { certificate: lab.path('aaa.yaml') }),
     );
-    expectRefusal(ended, 'holds no certificate in PEM');
+    expectRefusal(ended, 'contains no certificate in PEM');
   });
 
   it('are rejected if the key does not match the certificate', async () => {
@@ -274,7 +274,7 @@ describe('Commands', () => {
   it('that are misspelled or incomplete are rejected with what is possible', async () => {
     expectRefusal(await run('pac', ['strat']), 'Did you mean status?');
     expectRefusal(await run('pac', []), 'Name a command');
-    expectRefusal(await run('aaa', ['subscriber']), 'Which? add, set, list, show, enable');
+    expectRefusal(await run('aaa', ['subscriber']), 'Name a command: add, set, list, show, enable');
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
   });
 
@@ -298,7 +298,7 @@ describe('Commands', () => {
     expect((await run('aaa', ['subscriber', 'add', 'mn@home.example', ...store])).status).toBe(0);
     expectRefusal(
       await run('aaa', ['subscriber', 'add', 'MN@home.example', ...store]),
-      'mn@home.example is already there',
+      'mn@home.example already exists',
     );
     expectRefusal(await run('aaa', ['subscriber', 'remove', 'nobody@home.example', ...store]), 'no subscriber nobody');
   });

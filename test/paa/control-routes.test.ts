@@ -65,7 +65,7 @@ describe('paaRoutes', () => {
     [{ address: '192.0.2.9', port: '716' }, '716 is not a port'],
     [{ address: 'host' }, 'host is not an IP address'],
     [undefined, 'undefined is not an IP address'],
-    [{ address: 'fe80::1%lo' }, 'this PAA listens on no IPv6 address'],
+    [{ address: 'fe80::1%lo' }, 'this PAA does not listen on an IPv6 address'],
   ])('rejects the start of a session with %j', (body, problem) => {
     const { fed, call } = routes();
     expect(() => call('POST /session/start', body)).toThrow(problem);

@@ -142,7 +142,7 @@ describe('The CRL', () => {
     // Stands for another process that holds the lock.
     const lock = new Database(join(folder, '.lock'));
     lock.exec('BEGIN EXCLUSIVE');
-    await expect(new PkiFolder(folder, 10).revoke('mn1')).rejects.toThrow('another command works on');
+    await expect(new PkiFolder(folder, 10).revoke('mn1')).rejects.toThrow('another command is using');
     lock.close();
     await new PkiFolder(folder, 10).revoke('mn1');
     expect(await revoked()).toHaveLength(5);
@@ -286,7 +286,7 @@ describe('A pki folder on a full disk', () => {
     makeRoom();
     expect(await readdir(folder)).toEqual(before);
     await writeFile(join(folder, '.lock'), 'no database');
-    await expect(pki.renewCrl()).rejects.toThrow(/cannot lock .* by .*\.lock: file is not a database/);
+    await expect(pki.renewCrl()).rejects.toThrow(/cannot lock .* with .*\.lock: file is not a database/);
   });
 
   it.each([0, 1, 2])('can be initialized again after init failed at file %i', async (writes) => {

@@ -218,9 +218,9 @@ describe('StoreEngine.administer', () => {
     ['showSubscriber', null, 'showSubscriber: arguments: '],
     ['showSubscriber', [], 'showSubscriber: arguments: '],
     ['listLeases', { limit: 0 }, 'listLeases: limit: '],
-    ['bootstrap', {}, 'there is no operation bootstrap'],
-    ['audit', {}, 'there is no operation audit'],
-    ['constructor', {}, 'there is no operation constructor'],
+    ['bootstrap', {}, 'unknown operation bootstrap'],
+    ['audit', {}, 'unknown operation audit'],
+    ['constructor', {}, 'unknown operation constructor'],
   ])('rejects an invalid request before it reaches the database: %s %j', async (operation, given, message) => {
     await expect(engine.administer(operation, given, 'root')).rejects.toThrow(message);
     expect({ news, faults, commits: backend.commits }).toEqual({ news: [], faults: [], commits: [] });
@@ -233,7 +233,7 @@ describe('StoreEngine.administer', () => {
     expect(await engine.administer('listSubscribers', {}, 'root')).toMatchObject({ changed: false });
     const staged = await engine.administer('stageImport', { importId: 'a', rows: [] }, 'root');
     expect(staged).toEqual({ changed: false, result: [] });
-    await expect(engine.administer('addSubscriber', { subscriber }, 'eve')).rejects.toThrow('already there');
+    await expect(engine.administer('addSubscriber', { subscriber }, 'eve')).rejects.toThrow('already exists');
     expect((await engine.run('listAudit', {})).items).toMatchObject([
       { at: host.wall(), who: 'root', what: 'addSubscriber', detail: expect.stringContaining('mn@home.example') },
     ]);

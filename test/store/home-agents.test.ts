@@ -131,7 +131,7 @@ for (const { kind, without, places } of DATABASES) {
       await user.addSubscriber('mn@home.example', { homeAgent: 'ha1' });
       const { lease } = await user.given('mn@home.example', 'one');
       const remove = (force: boolean) => store.run('removeHomeAgent', { name: 'ha1', force });
-      await expect(remove(true)).rejects.toThrow('mn@home.example always gets ha1');
+      await expect(remove(true)).rejects.toThrow('mn@home.example is pinned to ha1');
       await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAgent: null } });
       await expect(remove(false)).rejects.toThrow('ha1 has 1 lease:');
       expect(await remove(true)).toMatchObject([{ homeAddress: lease.homeAddress, nai: 'mn@home.example' }]);

@@ -76,12 +76,12 @@ for (const { kind, without, places } of DATABASES) {
       expect(await stage('a', lines)).toEqual([
         { line: 2, problem: expect.stringContaining('"a;b" cannot be a subscriber: ') },
         { line: 4, problem: '192.0.2.1 is not an IPv6 address' },
-        { line: 5, problem: 'abc is no SHA-256 fingerprint: 64 hexadecimal digits' },
-        { line: 6, problem: 'mn1@home.example is in line 3 already' },
+        { line: 5, problem: 'abc is not a SHA-256 fingerprint of 64 hexadecimal digits' },
+        { line: 6, problem: 'mn1@home.example is already in line 3' },
       ]);
       // Duplicates are found in a later part of the file too.
       expect(await stage('a', [subscriberOf('mn1@HOME.example')], 7)).toEqual([
-        { line: 7, problem: 'mn1@home.example is in line 3 already' },
+        { line: 7, problem: 'mn1@home.example is already in line 3' },
       ]);
       expect(await finish('a')).toBe(1);
     });
@@ -98,15 +98,15 @@ for (const { kind, without, places } of DATABASES) {
         subscriberOf('mn6@home.example', { certificateName: 'twice' }),
       ]);
       const problems = [
-        { line: 2, problem: 'subscriber mn1@home.example is already there' },
+        { line: 2, problem: 'subscriber mn1@home.example already exists' },
         { line: 3, problem: 'no home agent ha9' },
-        { line: 4, problem: 'the subscriber other@home.example has this certificate already' },
-        { line: 5, problem: 'the subscriber other@home.example has this certificate already' },
-        { line: 7, problem: 'this certificate is in a line before already' },
+        { line: 4, problem: 'the subscriber other@home.example already has this certificate' },
+        { line: 5, problem: 'the subscriber other@home.example already has this certificate' },
+        { line: 7, problem: 'this certificate is already in an earlier line' },
       ];
       expect(await check('a')).toEqual(problems);
       expect(await check('a', true)).toEqual(problems.slice(1));
-      await expect(finish('a')).rejects.toThrow('line 2: subscriber mn1@home.example is already there');
+      await expect(finish('a')).rejects.toThrow('line 2: subscriber mn1@home.example already exists');
       await expect(finish('a', true)).rejects.toThrow('line 3: no home agent ha9');
       expect(await subscribers()).toHaveLength(2);
     });
@@ -123,10 +123,10 @@ for (const { kind, without, places } of DATABASES) {
         subscriberOf('mn7@home.example', { homeAddress: '2001:db8:2::9', homeAgent: 'ha2' }),
       ]);
       expect(await check('a')).toEqual([
-        { line: 2, problem: 'the subscriber mn1@home.example has this home address already' },
-        { line: 4, problem: 'this home address is in a line before already' },
+        { line: 2, problem: 'the subscriber mn1@home.example already has this home address' },
+        { line: 4, problem: 'this home address is already in an earlier line' },
         { line: 5, problem: "2001:db8:1::9 is not a node's address on the home link of ha2, 2001:db8:2::/64" },
-        { line: 6, problem: "2001:db8:9::9 is on no home agent's home link" },
+        { line: 6, problem: '2001:db8:9::9 is not on the home link of any home agent' },
       ]);
     });
 

@@ -222,7 +222,7 @@ for (const { kind, without, places } of DATABASES) {
 
       it('cannot be added twice', async () => {
         await user.addAgent(1);
-        await expect(user.addAgent(1)).rejects.toThrow('already there');
+        await expect(user.addAgent(1)).rejects.toThrow('already exists');
       });
     });
 

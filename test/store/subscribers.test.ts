@@ -49,12 +49,12 @@ for (const { kind, without, places } of DATABASES) {
     });
 
     it('cannot be added twice or changed to invalid values', async () => {
-      await expect(user.addSubscriber('MN@home.example')).rejects.toThrow(`subscriber ${NAI} is already there`);
+      await expect(user.addSubscriber('MN@home.example')).rejects.toThrow(`subscriber ${NAI} already exists`);
       await expect(user.addSubscriber('a b')).rejects.toThrow('"a b" cannot be a subscriber');
       await expect(user.addSubscriber(OTHER, { homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
       await expect(change({ homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
       await expect(change({ homeAddress: '192.0.2.1' })).rejects.toThrow('is not an IPv6 address');
-      await expect(change({ certificateSha256: 'ab' })).rejects.toThrow('is no SHA-256 fingerprint');
+      await expect(change({ certificateSha256: 'ab' })).rejects.toThrow('is not a SHA-256 fingerprint');
       await expect(change({ mip6: false }, OTHER)).rejects.toThrow(`no subscriber ${OTHER}`);
       await expect(store.run('showSubscriber', { nai: OTHER })).rejects.toThrow(`no subscriber ${OTHER}`);
       expect(await store.run('showSubscriber', { nai: NAI })).toEqual(subscriberOf(NAI));
@@ -64,7 +64,7 @@ for (const { kind, without, places } of DATABASES) {
       await change({ certificateName: 'device', certificateSha256: SHA256 });
       await user.addSubscriber(OTHER);
       for (const taken of [{ certificateName: 'Device' }, { certificateSha256: SHA256.toUpperCase() }]) {
-        const text = `the subscriber ${NAI} has this certificate already`;
+        const text = `the subscriber ${NAI} already has this certificate`;
         await expect(change(taken, OTHER)).rejects.toThrow(text);
         await expect(user.addSubscriber('third@home.example', taken)).rejects.toThrow(text);
         // Its own binding is no conflict.
@@ -76,15 +76,19 @@ for (const { kind, without, places } of DATABASES) {
       await user.addAgent(1);
       await user.addAgent(2);
       const homeAddress = '2001:db8:2::77';
-      await expect(change({ homeAddress: '2001:db8:3::77' })).rejects.toThrow("is on no home agent's home link");
+      await expect(change({ homeAddress: '2001:db8:3::77' })).rejects.toThrow(
+        'is not on the home link of any home agent',
+      );
       await expect(change({ homeAddress, homeAgent: 'ha1' })).rejects.toThrow(
         'on the home link of ha1, 2001:db8:1::/64',
       );
-      await expect(change({ homeAddress: '2001:db8:2::1' })).rejects.toThrow("is on no home agent's home link");
+      await expect(change({ homeAddress: '2001:db8:2::1' })).rejects.toThrow(
+        'is not on the home link of any home agent',
+      );
       await change({ homeAddress });
       await expect(change({ homeAgent: 'ha1' })).rejects.toThrow('on the home link of ha1');
       const taken = user.addSubscriber(OTHER, { homeAddress: '2001:DB8:2:0::77' });
-      await expect(taken).rejects.toThrow(`the subscriber ${NAI} always gets 2001:db8:2::77 already`);
+      await expect(taken).rejects.toThrow(`the subscriber ${NAI} is already pinned to 2001:db8:2::77`);
       // The first home agent has the same load but another link.
       const { lease } = await user.given(NAI, 'one');
       expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });

@@ -87,7 +87,7 @@ describe('Decoding of a TCP connection', () => {
   });
 
   it('reports a segment that was not captured and continues after it', () => {
-    const missing = `a segment of ${LENGTH} octets is missing here: it was not captured`;
+    const missing = `a segment of ${LENGTH} octets was not captured`;
     const lost = segments([
       [100, dwr(1)],
       [100 + 2 * LENGTH, dwr(3)],
@@ -114,7 +114,7 @@ describe('Decoding of a TCP connection', () => {
     ]);
     expect(seen(cuts)).toEqual([
       '1',
-      `Diameter DWR, with a segment missing: 30 of ${LENGTH} octets are here`,
+      `Diameter DWR, with a segment missing: 30 of ${LENGTH} octets are present`,
       '3',
       '4',
       '5',
@@ -124,7 +124,7 @@ describe('Decoding of a TCP connection', () => {
   it('reports messages cut by the snapshot length', () => {
     const cut = (frame: Uint8Array) => frame.subarray(0, 40 + 20 + 42);
     const frames = DWR.map((octets, i) => cut(ipv6(6, tcp(100 + i * LENGTH, octets))));
-    const line = `Diameter DWR, cut by the snapshot length: 42 of ${LENGTH} octets are here`;
+    const line = `Diameter DWR, cut by the snapshot length: 42 of ${LENGTH} octets are present`;
     expect(seen(pcap(101, frames))).toEqual(Array(5).fill(line));
     const pana = ipv6(17, udp(concat(PCI, new Uint8Array(20)))).subarray(0, 60);
     expect(seen(pcap(101, [pana]))).toEqual([
@@ -243,11 +243,11 @@ describe('The layers around IP', () => {
       expect([...decoder.decode(pcap(linkType, frames))]).toEqual([]);
       return decoder.skipped;
     };
-    expect(decode(105, [V6, V6])).toEqual(['2 frames of link type 105 (IEEE 802.11), which is not understood']);
-    expect(decode(4711, [V6])).toEqual(['1 frames of link type 4711, which is not understood']);
+    expect(decode(105, [V6, V6])).toEqual(['2 frames of link type 105 (IEEE 802.11), which is not supported']);
+    expect(decode(4711, [V6])).toEqual(['1 frames of link type 4711, which is not supported']);
     expect(decode(101, [fragment, ipv6(50, NONE)])).toEqual([
-      '1 fragments of IP packets, which are not put together',
-      '1 packets of ESP, which are encrypted',
+      '1 fragments of IP packets, which are not reassembled',
+      '1 ESP packets, which are encrypted',
     ]);
   });
 });
@@ -277,7 +277,7 @@ describe('Hexadecimal text', () => {
     const problem = (text: string) => [...new Decoder(32473).decode(encodeUtf8(text))].find(({ ok }) => !ok)?.text;
     expect(problem('00000010000000010000000000000000\n\n# this\n00zz')).toMatch(/^line 4: not hexadecimal/);
     expect(problem('0000  00 00 00 10 00 00 00 01\n0010  00 00 00 00 00 00 00 00\n')).toBe(
-      'line 2: offset 16, where 8 octets are before',
+      'line 2: offset 16 after 8 octets',
     );
   });
 });
@@ -296,7 +296,7 @@ describe('pana-mip6 decode, input formats', () => {
       'pana-mip6: standard input: neither a capture (pcap, pcapng) nor hexadecimal text\n',
     );
     expect(await decode(pcap(105, [PCI]))).toBe(
-      'pana-mip6: standard input: no PANA or Diameter message in it; 1 frames of link type 105 (IEEE 802.11), which is not understood\n',
+      'pana-mip6: standard input: it contains no PANA or Diameter message in it; 1 frames of link type 105 (IEEE 802.11), which is not supported\n',
     );
   });
 });

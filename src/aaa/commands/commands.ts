@@ -15,12 +15,12 @@ export function operatorCommands(cli: Argv): Argv {
     .command('subscriber', 'Manage subscribers', (subscriber) =>
       subscriberCommands(subscriber)
         .example('pana-aaa subscriber list', '')
-        .demandCommand(1, 'Which? add, set, list, show, enable, disable, remove, import, export'),
+        .demandCommand(1, 'Name a command: add, set, list, show, enable, disable, remove, import, export'),
     )
     .command('home-agent', 'Manage home agents', (agent) =>
       homeAgentCommands(agent)
         .example('pana-aaa home-agent list', '')
-        .demandCommand(1, 'Which? add, set, list, show, up, drain, down, remove'),
+        .demandCommand(1, 'Name a command: add, set, list, show, up, drain, down, remove'),
     )
     .command('lease', 'List, release and look up leases of home addresses', (lease) =>
       leaseCommands(lease)
@@ -30,7 +30,7 @@ export function operatorCommands(cli: Argv): Argv {
     .command('session', 'List, terminate and re-authenticate sessions', (session) =>
       sessionCommands(session)
         .example('pana-aaa session list', '')
-        .demandCommand(1, 'Which? list, show, disconnect, reauth'),
+        .demandCommand(1, 'Name a command: list, show, disconnect, reauth'),
     )
     .command(
       'stats',
@@ -77,6 +77,6 @@ export function operatorCommands(cli: Argv): Argv {
     .command('store', 'Back up or restore the store', (store) =>
       storeCommands(store)
         .example('pana-aaa store backup /var/backups/aaa.db', '')
-        .demandCommand(1, 'Which? backup, restore, rotate-secret'),
+        .demandCommand(1, 'Name a command: backup, restore, rotate-secret'),
     );
 }

@@ -105,7 +105,7 @@ export function homeAgentCommands(cli: Argv): Argv {
           details([
             ['name', agent.name],
             ['state', agent.state],
-            ['probe', agent.failedBy === undefined ? undefined : `no answer, says ${agent.failedBy}`],
+            ['probe', agent.failedBy === undefined ? undefined : `no answer, according to ${agent.failedBy}`],
             ['address', agent.address],
             ['host', agent.host],
             ['prefix', agent.prefix],

@@ -87,7 +87,7 @@ async function measure(clients: number, stateDir: string): Promise<EnforcementFi
     const began = performance.now();
     await worked(everybody.map((n) => tell(permit(n))));
     const milliseconds = performance.now() - began;
-    if (!(await isIn(clients - 1))) throw new Error('a client is not in');
+    if (!(await isIn(clients - 1))) throw new Error('a client was not permitted');
     return milliseconds;
   };
 

@@ -14,7 +14,7 @@ export async function runEnforcementBench(clients: number): Promise<void> {
   const unshare = ['--net', ...(process.getuid?.() === 0 ? [] : ['--map-root-user'])];
   const problem = await missing(unshare);
   if (problem !== undefined) {
-    print(`Left out: ${problem}.`);
+    print(`Skipped: ${problem}.`);
     return;
   }
   const { stdout } = await run('unshare', [...unshare, process.execPath, PROCESS, String(clients)], {
@@ -24,7 +24,7 @@ export async function runEnforcementBench(clients: number): Promise<void> {
 }
 
 async function missing(unshare: readonly string[]): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'it is for Linux';
+  if (process.platform !== 'linux') return 'it requires Linux';
   try {
     await run('unshare', [...unshare, 'ip', 'link', 'show', 'lo']);
     await run('unshare', [...unshare, 'nft', 'list', 'tables']);
@@ -52,6 +52,6 @@ function show(clients: number, { alone, batched, one }: EnforcementFigures): voi
   print(`\nBatches are ${(alone / batched).toFixed(1)} times as fast.`);
   const after = (part: number) => `${quantile(one, part).toFixed(1)} ms`;
   print(
-    `One permit at a time, ${one.length} times, ${clients} clients in: in force after ${after(0.5)} in the median, ${after(0.99)} in 99 of 100.`,
+    `One permit at a time, ${one.length} times, ${clients} clients permitted: effective after ${after(0.5)} (median), ${after(0.99)} (99th percentile).`,
   );
 }

@@ -14,21 +14,21 @@ const COST = fileURLToPath(new URL('pci-cost.js', import.meta.url));
  * process.
  */
 export async function runFloodBench(rates: readonly number[]): Promise<void> {
-  print('\n(e) a flood of PCIs from 2^20 addresses, and nodes that start in it, one after another:\n');
+  print('\n(e) nodes that start one after another during a flood of PCIs from 2^20 addresses:\n');
   const problem = await missing();
   if (problem === undefined) {
     const words = ['--net', process.execPath, PROCESS, ...rates.map(String)];
     const { stdout } = await run('unshare', words, { maxBuffer: 2 ** 24 });
     show(JSON.parse(stdout) as FloodFigures[]);
-  } else print(`Left out: ${problem}.`);
+  } else print(`Skipped: ${problem}.`);
   const { stdout: cost } = await run(process.execPath, [COST]);
   print(
-    `\nA PCI that is not answered costs ${Number(cost).toFixed(2)} µs of CPU, from the socket's message event through driver, machine and counters.`,
+    `\nAn unanswered PCI costs ${Number(cost).toFixed(2)} µs of CPU, from the socket's message event through driver, machine and counters.`,
   );
 }
 
 async function missing(): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'it is for Linux';
+  if (process.platform !== 'linux') return 'it requires Linux';
   if (process.getuid?.() !== 0) return 'it needs root, for raw sockets';
   try {
     await run('unshare', ['--net', 'ip', 'link', 'show', 'lo']);

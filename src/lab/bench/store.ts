@@ -61,7 +61,7 @@ export async function runStoreBench({ leases, postgres }: StoreBenchOptions): Pr
     );
     const megabytes = (octets: number) => `${(octets / 1024 / 1024).toFixed(0)} MB`;
     print(
-      `\nMemory of this process, the store's thread included: ${megabytes(filled.memory)} at most.${size === undefined ? '' : ` The file: ${megabytes(size)}.`}`,
+      `\nMemory of this process with the store's thread: at most ${megabytes(filled.memory)}.${size === undefined ? '' : ` The file: ${megabytes(size)}.`}`,
     );
     await showAssignments([
       { name: `${SMALL} leases`, store: small, count: SMALL },
@@ -163,7 +163,7 @@ async function showAssignments(subjects: readonly Subject[]): Promise<void> {
     }
   }
   const fixed = (value: number) => `${value.toFixed(2)} ms`;
-  print(`\nOne more lease, ${MEASURED} times, on the small store and the large one in turn:\n`);
+  print(`\nOne more lease, ${MEASURED} times, alternating between the small and the large store:\n`);
   print(
     table(
       ['', 'MEDIAN', 'P95', `EACH OF ${AT_ONCE} AT ONCE`, 'REFRESH, MEDIAN'],

@@ -14,7 +14,7 @@ export async function labCommand({ wait, json }: { readonly wait: boolean; reado
     else print(text);
   };
   const look = async (commands: string) => {
-    say(`\nFor a look around, in another terminal:\n${commands}\n\nEnter ends the session and clears up.`);
+    say(`\nTo inspect the lab, run in another terminal:\n${commands}\n\nPress Enter to end the session and clean up.`);
     const input = createInterface({ input: process.stdin });
     await Promise.race([once(input, 'line'), once(input, 'close')]);
     input.close();

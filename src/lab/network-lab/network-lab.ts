@@ -38,11 +38,11 @@ export interface NetworkLabOptions {
 
 /** Builds the lab, runs the paper's phases, and removes what it built. Rejects with OperatorError. */
 export async function runNetworkLab(options: NetworkLabOptions): Promise<Finding[]> {
-  if (process.platform !== 'linux') throw new OperatorError('the lab needs network namespaces, which Linux has');
+  if (process.platform !== 'linux') throw new OperatorError('the lab needs Linux network namespaces');
   if (process.getuid?.() !== 0) throw new OperatorError('network namespaces need root: run it with sudo');
-  if (!hasProgram('ip')) throw new OperatorError('there is no program "ip": install iproute2');
+  if (!hasProgram('ip')) throw new OperatorError('the program "ip" is missing: install iproute2');
   const left = await removeLeftovers();
-  if (left.length > 0) options.say(`Removed what a lab has left that was killed: ${left.join(', ')}`);
+  if (left.length > 0) options.say(`Removed the remains of a killed lab: ${left.join(', ')}`);
   const folder = await makeFolder();
   const lab = new NetworkLab(folder, options);
   const ended = new Promise<never>((_, reject) => {
@@ -272,7 +272,7 @@ class NetworkLab {
   async #childSa(pac: DaemonProcess, isThere: boolean): Promise<void> {
     const what = 'CHILD_SA: the home address reaches the home link under ESP';
     if (!this.#esp) {
-      this.#found({ what, result: 'skipped', detail: 'this kernel has no ESP' });
+      this.#found({ what, result: 'skipped', detail: 'this kernel does not support ESP' });
       return;
     }
     if (whyNoMobility() === undefined) {
@@ -315,7 +315,7 @@ class NetworkLab {
     await callDaemon(this.#lab.socket('mn1'), 'POST', '/reauth');
     const { at } = await pac.line('session reauthenticated');
     await pac.line('hook done', ({ event }) => event === 'refresh');
-    const detail = prober.pause > 0 ? `packets paused for ${Math.round(prober.pause)} ms` : 'no pause in its packets';
+    const detail = prober.pause > 0 ? `packets paused for ${Math.round(prober.pause)} ms` : 'no pause in the packets';
     if (!this.#charons) {
       this.#found({ what: 're-authentication: another key', result: 'yes', detail });
       return;

@@ -20,7 +20,7 @@ export interface RunKeys {
 export function refusal(assignment: MobilityAssignment, root: 'msk' | 'emsk'): string | undefined {
   const fromEmsk = (assignment.capability & CAPABILITY.PSK_FROM_EMSK) !== 0;
   if (root === 'emsk' && !fromEmsk) return 'its key comes from the MSK, which the access network knows';
-  if (root === 'msk' && fromEmsk) return 'its key comes from the EMSK, which mobility.psk-root does not say';
+  if (root === 'msk' && fromEmsk) return 'its key comes from the EMSK, but mobility.psk-root is msk';
   return undefined;
 }
 

@@ -103,7 +103,7 @@ export class Reader {
   #take(length: number): number {
     const at = this.#at;
     if (length > this.#octets.length - at) {
-      throw new DecodeError('truncated', this.at, `${length} octets wanted, ${this.remaining} there`);
+      throw new DecodeError('truncated', this.at, `${length} octets required, ${this.remaining} available`);
     }
     this.#at = at + length;
     return at;

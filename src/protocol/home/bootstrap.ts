@@ -82,7 +82,8 @@ export class Bootstrap {
       return { job, outcome: 'refused' };
     }
     if (question.of === 'withdrawal') {
-      if (result.released && question.because === 'no-common-ike') this.#release(result.released, 'no IKE in common');
+      if (result.released && question.because === 'no-common-ike')
+        this.#release(result.released, 'no common IKE version');
       return this.#without(job, question.because);
     }
     if (result.released) this.#release(result.released, 'replaced');

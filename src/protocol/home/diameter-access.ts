@@ -53,7 +53,7 @@ const LONG_SESSION_ID: Violation = {
 const UNSUPPORTED: Violation = {
   resultCode: RESULT.COMMAND_UNSUPPORTED,
   failedAvp: undefined,
-  text: 'this server takes DER and STR',
+  text: 'this server supports only DER and STR',
 };
 
 const DENIALS: Readonly<Record<Denial, readonly [resultCode: number, text: string]>> = {

@@ -56,5 +56,5 @@ export class HomeContext<Q> implements StepContext<Q> {
 
 /** Why a query failed. */
 export function reasonOf(stored: Stored): string {
-  return stored.operation === 'failed' ? stored.reason : `an answer to ${stored.operation}`;
+  return stored.operation === 'failed' ? stored.reason : `an unexpected answer to ${stored.operation}`;
 }

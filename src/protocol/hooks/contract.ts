@@ -35,7 +35,7 @@ export class HookValueError extends CodedError<'ERR_HOOK_VALUE'> {
   readonly variable: string;
 
   constructor(variable: string, problem: string) {
-    super('ERR_HOOK_VALUE', `${variable} cannot be given to a hook: ${problem}`);
+    super('ERR_HOOK_VALUE', `${variable} must not be passed to a hook: ${problem}`);
     this.variable = variable;
   }
 }

@@ -147,7 +147,10 @@ export class AaaMessages {
   read(message: DiameterMessage): ServerRequest {
     const command = SERVER_COMMANDS.find(({ spec }) => spec.code === message.commandCode);
     if (!command) {
-      return { type: 'refused', answer: this.refuse(message, 'COMMAND_UNSUPPORTED', 'a PAA takes RAR and ASR only') };
+      return {
+        type: 'refused',
+        answer: this.refuse(message, 'COMMAND_UNSUPPORTED', 'a PAA supports only RAR and ASR'),
+      };
     }
     const content = this.#grammarian.read(command.spec, message);
     if (isViolation(content)) {

@@ -20,7 +20,8 @@ export class ServerRequests {
   serve(context: StepContext, { token, message, peer }: Extract<NasInput, { type: 'serverAsks' }>): void {
     const request = guarded(context, undefined, () => this.#messages.read(message));
     if (request?.type !== 'wish') {
-      const answer = request?.answer ?? this.#messages.refuse(message, 'UNABLE_TO_COMPLY', 'a fault of this node');
+      const answer =
+        request?.answer ?? this.#messages.refuse(message, 'UNABLE_TO_COMPLY', 'an internal error of this node');
       context.out.push({ type: 'answer', token, message: answer });
       return;
     }

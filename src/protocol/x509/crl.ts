@@ -115,7 +115,9 @@ function refuseParts(value: Uint8Array, issuer: string): void {
     }
     const isFlag = n === 1 || n === 2 || n === 5;
     if (!isFlag && n !== 4) {
-      throw new CrlKindError(`the CRL of ${issuer} is of one distribution point: only complete CRLs are accepted`);
+      throw new CrlKindError(
+        `the CRL of ${issuer} covers only one distribution point: only complete CRLs are accepted`,
+      );
     }
     if (isFlag && content[0] !== 0) {
       const of = n === 1 ? 'of end entities' : n === 2 ? 'of CAs' : 'of attributes';

@@ -72,7 +72,7 @@ export class DerReader {
     const found = octets[start];
     if (found === undefined) throw new DecodeError('truncated', this.at, 'missing element');
     if (tag !== undefined && found !== tag) {
-      throw new DecodeError('bad-value', this.at, `tag ${found.toString(16)} where ${tag.toString(16)} is due`);
+      throw new DecodeError('bad-value', this.at, `tag ${found.toString(16)} instead of ${tag.toString(16)}`);
     }
     if ((found & 0x1f) === 0x1f) throw new DecodeError('bad-value', this.at, 'multi-octet tag');
     let at = start + 1;
@@ -93,7 +93,7 @@ export class DerReader {
       if (count !== shortest) throw new DecodeError('bad-length', this.at, 'length not in its shortest form');
     }
     if (length > octets.length - at) {
-      throw new DecodeError('truncated', this.at, `${length} octets wanted, ${octets.length - at} there`);
+      throw new DecodeError('truncated', this.at, `${length} octets required, ${octets.length - at} available`);
     }
     this.#at = at + length;
     return {

@@ -21,7 +21,7 @@ export function tooMuchEffort(chain: readonly Uint8Array[]): string | undefined 
   if (chain.length > MAX_CHAIN) return `${chain.length} certificates; ${MAX_CHAIN} at most`;
   for (const der of chain) {
     const certificate = read(der);
-    if (!certificate) return 'a certificate is not DER as RFC 5280 has it';
+    if (!certificate) return 'a certificate is not valid DER (RFC 5280)';
     const problem = costly(certificate);
     if (problem) return `${certificate.subject.text}: ${problem}`;
   }

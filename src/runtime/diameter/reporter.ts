@@ -9,8 +9,8 @@ import type { DiameterEvent } from './node.js';
 
 /** What `diameterReporter` counts. */
 export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
-  failovers: { help: 'Diameter requests that were sent again to another peer' },
-  duplicates: { help: 'Repeated Diameter requests that were answered as before' },
+  failovers: { help: 'Diameter requests that were resent to another peer' },
+  duplicates: { help: 'Duplicate Diameter requests that got the same answer again' },
   diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
 };
 

@@ -46,7 +46,7 @@ function checkPeers({ tls, peers, plain = true, listen = [] }: DiameterSection):
   if (!lost) return;
   throw new OperatorError(
     `diameter.peers: ${lost.host} has no address: without TLS it could connect from this host only. ` +
-      'Say from where it connects, such as from: ["2001:db8:1::/64"], or configure diameter.tls',
+      'Set its source addresses, such as from: ["2001:db8:1::/64"], or configure diameter.tls',
   );
 }
 
@@ -59,9 +59,9 @@ export async function readDiameterTls(diameter: DiameterSection, host: Host) {
   const { tls, peers, plain } = diameter;
   const wanting = peers.find((peer) => peer.tls);
   if (!tls) {
-    if (wanting) throw new OperatorError(`diameter.tls is missing: the peer ${wanting.host} is to be reached with TLS`);
+    if (wanting) throw new OperatorError(`diameter.tls is missing: the peer ${wanting.host} requires TLS`);
     if (plain === false)
-      throw new OperatorError('diameter.tls is missing: with diameter.plain off nobody could connect');
+      throw new OperatorError('diameter.tls is missing: no peer could connect with diameter.plain off');
     return undefined;
   }
   const section = 'diameter.tls';

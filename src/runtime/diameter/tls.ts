@@ -86,7 +86,7 @@ export class TlsTransport implements Transport {
     try {
       await once(socket, 'secureConnect');
       const peer = this.#judged(socket, 'server');
-      if (!bears(peer, host)) throw new Error(`its certificate does not bear ${host}`);
+      if (!bears(peer, host)) throw new Error(`its certificate does not contain ${host}`);
       socket.setNoDelay(true);
       return tlsConnection(socket, peer);
     } catch (error) {

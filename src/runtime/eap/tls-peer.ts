@@ -266,7 +266,7 @@ class TlsPeerHandshake implements PeerHandshake {
       ? this.#resuming?.server
       : this.#credentials.judgeServer(this.#socket);
     if (server && !('reason' in server)) this.#server = server;
-    else this.#failure ??= server ?? { reason: 'protocol', detail: 'a session that was not asked for' };
+    else this.#failure ??= server ?? { reason: 'protocol', detail: 'a session that was not requested' };
   }
 
   /** If handling an engine event throws, the handshake fails. */

@@ -57,10 +57,10 @@ export async function prepareHookFolder(
 
 /** Registers gauges of unfinished hooks. */
 export function hookGauges(metrics: Metrics, hooks: () => readonly HookView[]): void {
-  metrics.gauge('hooks_waiting', 'Hooks that wait, run, or will be tried again', () => hooks().length);
+  metrics.gauge('hooks_waiting', 'Unfinished hooks: waiting, running, or to be retried', () => hooks().length);
   metrics.gauge(
     'hooks_failing',
-    'Hooks that have failed so far, and will be tried again',
+    'Hooks that have failed and will be retried',
     () => hooks().filter(({ problem }) => problem !== undefined).length,
   );
 }

@@ -137,7 +137,7 @@ export function isFault(error: unknown): boolean {
 /** The counter of faults. */
 export const FAULT_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   faults: {
-    help: 'Faults of this program that were contained, by where they came in: each is worth a report',
+    help: 'Contained faults of this program, by entry point; please report each',
     series: each('where', FAULT_PLACES),
   },
 };

@@ -51,7 +51,9 @@ export type ControlRoutes = Readonly<Record<string, (call: ControlCall) => unkno
 async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found && !found.isSocket()) {
-    throw new OperatorError(`control.socket: ${path} is there and is no socket: give another path, or move it away`);
+    throw new OperatorError(
+      `control.socket: ${path} exists and is not a socket: configure another path, or move the file away`,
+    );
   }
   await rm(path, { force: true });
 }
@@ -66,7 +68,7 @@ export class ControlServer {
 
   /** Rejects with OperatorError if another daemon answers on the socket, or with the system's error. */
   static async onSocket(path: string, routes: ControlRoutes, guard: Guard = unguarded): Promise<ControlServer> {
-    if (await answers(path)) throw new OperatorError(`${path}: another daemon runs with this control socket`);
+    if (await answers(path)) throw new OperatorError(`${path}: another daemon uses this control socket`);
     await makeFolder(dirname(path));
     await removeStale(path);
     const server = serverOf(routes, guard);
@@ -145,7 +147,7 @@ async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise
     : undefined;
   if (!url) throw new ControlError('the path is not one', 400);
   const route = routes[`${incoming.method} ${url.pathname}`];
-  if (!route) throw new ControlError(`nothing here answers ${incoming.method} ${url.pathname}`, 404);
+  if (!route) throw new ControlError(`unknown request: ${incoming.method} ${url.pathname}`, 404);
   return route({ query: url.searchParams, body: await bodyOf(incoming) });
 }
 
@@ -201,7 +203,7 @@ export function callDaemon(
         else reject(new ControlError(visible((value as { error?: string }).error ?? `status ${incoming.statusCode}`)));
       });
     });
-    outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer in ${timeout / 1000} s`)));
+    outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer within ${timeout / 1000} s`)));
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
         reject(new NoDaemonError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`));

@@ -108,7 +108,7 @@ export class ExpiryWatch {
     this.#dated = dated;
     metrics.gauges(
       'expiry_timestamp_seconds',
-      'When certificates, CAs and CRLs in use expire: the next of each key of the configuration',
+      'Next expiry of the certificates, CAs and CRLs in use, by configuration key',
       ['key'],
       () => [...nextEnds(this.#last, host.wall())].map(([key, value]) => ({ labels: { key }, value })),
     );

@@ -46,7 +46,7 @@ export async function readTlsFiles(
   const [anchor] = anchors;
   if (!anchor) {
     throw new OperatorError(
-      `${section}.ca: ${files.ca} holds no root CA, that is a self-signed certificate: without one nobody is trusted`,
+      `${section}.ca: ${files.ca} contains no root CA (a self-signed certificate): without one no certificate is trusted`,
     );
   }
   if (!anchors.some((one) => isValid(one, now))) checkValidity(`${section}.ca`, files.ca, anchor, now);
@@ -75,12 +75,12 @@ async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
   if (!isEncryptedKey(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
   if (passphrasePath === undefined) {
     throw new OperatorError(
-      `${name}: ${path} is encrypted: set ${section}.key-passphrase-file, or take the passphrase off (openssl pkey -in ${path} -out FILE)`,
+      `${name}: ${path} is encrypted: set ${section}.key-passphrase-file, or remove the passphrase (openssl pkey -in ${path} -out FILE)`,
     );
   }
   const passphrase = passphraseOf(await readSecret(`${section}.key-passphrase-file`, passphrasePath));
   if (passphrase === '') throw new OperatorError(`${section}.key-passphrase-file: ${passphrasePath} is empty`);
-  return attempt(`${name}: ${path} does not open with the passphrase in ${passphrasePath}`, () =>
+  return attempt(`${name}: ${path} cannot be decrypted with the passphrase in ${passphrasePath}`, () =>
     createPrivateKey({ key: pem, passphrase }),
   );
 }
@@ -102,7 +102,7 @@ const EVERYBODY = 0o007;
 async function readSecret(key: string, path: string): Promise<string> {
   return readText(key, path, ({ mode }) => {
     if ((mode & EVERYBODY) === 0) return;
-    throw new OperatorError(`${key}: everybody on this host may use ${path}: chmod o= ${path}`);
+    throw new OperatorError(`${key}: every user of this host can access ${path}: chmod o= ${path}`);
   });
 }
 
@@ -138,8 +138,8 @@ function unreadable(key: string, path: string, error: NodeJS.ErrnoException): Op
 
 function certificatesOf(key: string, path: string, pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new OperatorError(`${key}: ${path} holds no certificate in PEM`);
-  return attempt(`${key}: ${path} holds a broken certificate`, () => {
+  if (blocks.length === 0) throw new OperatorError(`${key}: ${path} contains no certificate in PEM`);
+  return attempt(`${key}: ${path} contains a malformed certificate`, () => {
     // Paths are built from our own parser, so it must accept every certificate that the platform accepts.
     certificatesOfPem(pem);
     return blocks.map((block) => new X509Certificate(block));

@@ -79,13 +79,13 @@ export class PeerJudge {
   /** `now`: milliseconds since 1970, UTC. */
   judge(socket: TLSSocket, now: number): Judgement {
     const { raw } = socket.getPeerCertificate();
-    if (raw === undefined) return { reason: 'no-certificate', detail: 'the other end sent none' };
+    if (raw === undefined) return { reason: 'no-certificate', detail: 'the peer sent no certificate' };
     if (socket.authorized !== true) {
       const code = String(socket.authorizationError ?? 'unknown');
       return { reason: REASONS[code] ?? 'other-ca', detail: `${subjectOf(raw)}: ${code}` };
     }
     const leaf = read(raw);
-    if (!leaf) return { reason: 'other-ca', detail: 'the certificate is not DER as RFC 5280 has it' };
+    if (!leaf) return { reason: 'other-ca', detail: 'the certificate is not valid DER (RFC 5280)' };
     const resumed = socket.isSessionReused();
     const paths = resumed ? this.#known(leaf, now) : this.#climb(leaf, socket, now);
     if ('reason' in paths) return paths;

@@ -101,7 +101,7 @@ export function weakSettings(settings: TlsSettings, section: string): string[] {
     weak.push(`${section}.min-rsa-bits: RSA keys of ${settings['min-rsa-bits']} bits can be broken`);
   }
   if (settings['extended-key-usage'] === 'if-present') {
-    weak.push(`${section}.extended-key-usage: a certificate without it is good for clients and servers alike`);
+    weak.push(`${section}.extended-key-usage: a certificate without it is accepted for clients and servers`);
   }
   if (settings['extended-master-secret'] === 'wanted') {
     weak.push(`${section}.extended-master-secret: keys of TLS 1.2 may be shared with another connection (RFC 7627)`);
@@ -124,7 +124,7 @@ function* versionProblems(settings: TlsSettings): Generator<TlsProblem> {
     yield { key: 'min-version', message: `${min} is above max-version, ${max}: no version is left` };
   }
   if (allowsLegacy(settings) && !legacy) {
-    yield { key: 'min-version', message: `${min} is obsolete (RFC 8996): it also takes "legacy: true"` };
+    yield { key: 'min-version', message: `${min} is obsolete (RFC 8996): it also needs "legacy: true"` };
   }
 }
 
@@ -146,7 +146,7 @@ function* cipherProblems({ ciphers, ...settings }: TlsSettings): Generator<TlsPr
     yield { key: 'ciphers', message };
   }
   if (added.length > 0 && settings['min-version'] === '1.3' && !added.some(isOfTls13)) {
-    yield { key: 'ciphers', message: 'no suite of TLS 1.3, and min-version is 1.3: the list would count for nothing' };
+    yield { key: 'ciphers', message: 'no suite of TLS 1.3, and min-version is 1.3: the list would have no effect' };
   }
 }
 

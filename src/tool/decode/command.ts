@@ -34,7 +34,7 @@ export async function decodeCommand(argv: {
   if (ladder !== undefined) print(argv.messages ? `\n${ladder}` : ladder);
   const { skipped } = decoder;
   if (messages.length === 0) {
-    throw new OperatorError([`${name}: no PANA or Diameter message in it`, ...skipped].join('; '));
+    throw new OperatorError([`${name}: it contains no PANA or Diameter message`, ...skipped].join('; '));
   }
   if (skipped.length > 0) process.stderr.write(`${name}: not read: ${skipped.join('; ')}\n`);
 }

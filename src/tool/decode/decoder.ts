@@ -73,7 +73,7 @@ export class Decoder {
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       const why = octets[0] === 1 ? `as Diameter: ${error.message}` : `as PANA: ${panaProblem(octets)}`;
-      return { ok: false, text: `${octets.length} octets that are no message; ${why}` };
+      return { ok: false, text: `${octets.length} octets that are not a message; ${why}` };
     }
   }
 
@@ -141,7 +141,7 @@ export class Decoder {
         if (packet.cut > 0 && isDiameterPort(packet)) {
           yield this.#at(packet, {
             ok: false,
-            text: `a packet of SCTP, cut by the snapshot length: ${packet.cut} octets are missing`,
+            text: `an SCTP packet, cut by the snapshot length: ${packet.cut} octets are missing`,
           });
         }
       }
@@ -181,11 +181,14 @@ export class Decoder {
   #framed(framed: Framed): Decoded {
     if (framed.type === 'message') return this.message(framed.octets);
     if (framed.type === 'missing') {
-      return { ok: false, text: `a segment of ${framed.length} octets is missing here: it was not captured` };
+      return { ok: false, text: `a segment of ${framed.length} octets was not captured` };
     }
     const { octets, length, why } = framed;
     const cause = why === 'cut' ? 'cut by the snapshot length' : 'with a segment missing';
-    return { ok: false, text: `Diameter ${partName(octets)}, ${cause}: ${octets.length} of ${length} octets are here` };
+    return {
+      ok: false,
+      text: `Diameter ${partName(octets)}, ${cause}: ${octets.length} of ${length} octets are present`,
+    };
   }
 
   #at(packet: Packet, { text, ...decoded }: Decoded): Decoded {
@@ -248,7 +251,7 @@ function panaOf(octets: Uint8Array): PanaMessage | undefined {
 
 function panaProblem(octets: Uint8Array): string {
   try {
-    return `type ${decodePana(octets).type} is not known`;
+    return `unknown message type ${decodePana(octets).type}`;
   } catch (error) {
     return (error as Error).message;
   }

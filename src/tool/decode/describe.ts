@@ -265,7 +265,7 @@ function describeTls(flight: Uint8Array): string[] {
     const type = flight[at] ?? 0;
     const length = ((flight[at + 3] ?? 0) << 8) | (flight[at + 4] ?? 0);
     const name = RECORDS[type];
-    if (name === undefined) return [...records, `TLS: ${flight.length - at} octets that are no record`];
+    if (name === undefined) return [...records, `TLS: ${flight.length - at} octets that are not a record`];
     const body = flight.subarray(at + 5, at + 5 + length);
     const inner = type === 22 ? (encrypted ? ' encrypted' : ` ${handshakes(body)}`) : '';
     records.push(`TLS ${name}${inner}  ${length} octets${body.length < length ? ', cut' : ''}`);

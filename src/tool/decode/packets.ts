@@ -52,14 +52,14 @@ const SCTP = 132;
 const MAX_DEPTH = 4;
 
 const OTHER: Skipped = { skipped: undefined };
-const FRAGMENTED: Skipped = { skipped: 'fragments of IP packets, which are not put together' };
-const ENCRYPTED: Skipped = { skipped: 'packets of ESP, which are encrypted' };
+const FRAGMENTED: Skipped = { skipped: 'fragments of IP packets, which are not reassembled' };
+const ENCRYPTED: Skipped = { skipped: 'ESP packets, which are encrypted' };
 
 /** Returns the packet in a frame, or why the frame is skipped. */
 export function packetOf(frame: Frame): Packet | Skipped {
   try {
     const ip = ipOf(frame);
-    if (typeof ip === 'string') return { skipped: `frames of ${ip}, which is not understood` };
+    if (typeof ip === 'string') return { skipped: `frames of ${ip}, which is not supported` };
     return ip ? internet(frame.at, ip, 0) : OTHER;
   } catch (error) {
     if (error instanceof DecodeError) return OTHER;

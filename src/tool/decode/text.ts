@@ -59,7 +59,7 @@ function* dumps(lines: readonly string[]): Generator<Block | BadText> {
       digits = '';
     }
     if (offset !== length) {
-      yield { line: i + 1, problem: `offset ${offset}, where ${length} octets are before` };
+      yield { line: i + 1, problem: `offset ${offset}after ${length} octets` };
       return;
     }
     digits += found;

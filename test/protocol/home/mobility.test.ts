@@ -122,7 +122,7 @@ describe('Mobile IPv6 in a bootstrap', () => {
 
   it('returns a lease for which there is no common IKE version', () => {
     const { rig } = bootstrap([home('s', { lease: leaseOf('s', { ike: [] }) }), withdrawn]);
-    expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'no IKE in common' }]);
+    expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'no common IKE version' }]);
     expect(rig.of('hook')).toMatchObject([{ event: 'down', token: undefined, key: undefined }]);
   });
 

@@ -61,7 +61,7 @@ describe('A control request', () => {
   it('fails when its time is over, with the time in seconds', async () => {
     const path = join(folder, 'socket');
     const server = await ControlServer.onSocket(path, { 'GET /never': () => new Promise(() => undefined) });
-    await expect(callDaemon(path, 'GET', '/never', undefined, 50)).rejects.toThrow(/^no answer in 0\.05 s$/);
+    await expect(callDaemon(path, 'GET', '/never', undefined, 50)).rejects.toThrow(/^no answer within 0\.05 s$/);
     await server.close();
   });
 });

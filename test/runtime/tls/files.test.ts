@@ -50,7 +50,7 @@ describe('readTlsFiles with a CA bundle', () => {
   });
 
   it('requires a valid root CA', async () => {
-    await expect(read({ ca: 'server.pem' })).rejects.toThrow(/tls\.ca: .*server\.pem holds no root CA/);
+    await expect(read({ ca: 'server.pem' })).rejects.toThrow(/tls\.ca: .*server\.pem contains no root CA/);
     const old = await makeCa('Old CA', 'p256', EXPIRED);
     await file('helped.pem', server.certificatePem + old.certificatePem);
     await expect(read({ ca: 'helped.pem' })).rejects.toThrow(/tls\.ca: .*helped\.pem \(CN=Old CA\) has expired/);
@@ -67,14 +67,16 @@ describe('readTlsFiles with a key', () => {
     await file('encrypted.pem', encrypt('to be or not', type));
     await file('passphrase', 'to be or not\n');
     await expect(read({ key: 'encrypted.pem' })).rejects.toThrow(
-      /tls\.key: .*encrypted\.pem is encrypted: set tls\.key-passphrase-file, or take the passphrase off/,
+      /tls\.key: .*encrypted\.pem is encrypted: set tls\.key-passphrase-file, or remove the passphrase/,
     );
     await expect(read({ key: 'encrypted.pem', 'key-passphrase-file': 'passphrase' })).resolves.toMatchObject({
       keyPem: server.keyPem,
     });
     await file('wrong', 'to be\n');
     const wrong = read({ key: 'encrypted.pem', 'key-passphrase-file': 'wrong' });
-    await expect(wrong).rejects.toThrow(/tls\.key: .*encrypted\.pem does not open with the passphrase in .*wrong/);
+    await expect(wrong).rejects.toThrow(
+      /tls\.key: .*encrypted\.pem cannot be decrypted with the passphrase in .*wrong/,
+    );
     await expect(wrong).rejects.not.toThrow(/to be/);
     await file('empty', '\n');
     await expect(read({ key: 'encrypted.pem', 'key-passphrase-file': 'empty' })).rejects.toThrow(/empty is empty/);
@@ -84,13 +86,13 @@ describe('readTlsFiles with a key', () => {
     await file('encrypted.pem', encrypt('x', 'pkcs8'));
     await file('open-key.pem', server.keyPem, 0o644);
     await expect(read({ key: 'open-key.pem' })).rejects.toThrow(
-      /tls\.key: everybody on this host may use .*open-key\.pem: chmod o= /,
+      /tls\.key: every user of this host can access .*open-key\.pem: chmod o= /,
     );
     await file('group-key.pem', server.keyPem, 0o640);
     await expect(read({ key: 'group-key.pem' })).resolves.toBeDefined();
     await file('open-passphrase', 'x\n', 0o604);
     await expect(read({ key: 'encrypted.pem', 'key-passphrase-file': 'open-passphrase' })).rejects.toThrow(
-      /tls\.key-passphrase-file: everybody on this host may use/,
+      /tls\.key-passphrase-file: every user of this host can access/,
     );
   });
 });

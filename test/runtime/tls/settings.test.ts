@@ -107,7 +107,7 @@ describe('TLS options of a configuration file', () => {
 
   it('accept TLS 1.0 only with legacy, whether YAML reads a number or a string', async () => {
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: 1.0}\n`))).toMatch(
-      /tls.min-version: 1.0 is obsolete \(RFC 8996\): it also takes "legacy: true"/,
+      /tls.min-version: 1.0 is obsolete \(RFC 8996\): it also needs "legacy: true"/,
     );
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: 1.0, legacy: true}\n`))).toBe('good');
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: "1.0", legacy: true}\n`))).toBe('good');

@@ -64,7 +64,7 @@ describe('pana-aaa commands without a server', () => {
     expect(await say('subscriber add MN1@home.example --lifetime 30m --home-agent ha1')).toBe(
       'Added mn1@home.example.\n',
     );
-    expect(await refused('subscriber add mn1@home.example')).toBe('subscriber mn1@home.example is already there');
+    expect(await refused('subscriber add mn1@home.example')).toBe('subscriber mn1@home.example already exists');
     expect(await refused('subscriber set mn1@home.example')).toContain('nothing to change');
     expect(await refused('subscriber set mn1@home.example --lifetime soon')).toContain(
       '--lifetime: "soon" is not a duration',
@@ -99,7 +99,7 @@ describe('pana-aaa commands without a server', () => {
   it('add, change, show and remove home agents', async () => {
     expect(await refused(`${HA1} --capacity many`)).toBe('--capacity: must be a whole number of at least 1');
     await say(`${HA1} --capacity 500 --weight 2 --ike ikev2`);
-    expect(await refused(HA1)).toContain('a home agent ha1 or 2001:db8:1::1 is already there');
+    expect(await refused(HA1)).toContain('a home agent ha1 or 2001:db8:1::1 already exists');
     expect(await refused('home-agent set ha1')).toContain('nothing to change');
     expect(await refused('home-agent set ha1 --ike ikev3')).toBe('--ike: "ikev3" is not ikev1 or ikev2');
     expect(await say('home-agent set ha1 --weight 3')).toMatch(/ha1 +up +2001:db8:1::1 .* ikev2 +3 +0 of 500/);
@@ -108,7 +108,7 @@ describe('pana-aaa commands without a server', () => {
     expect(await say('home-agent list --state up')).toBe('No match.\n');
     expect(await say('home-agent show ha1')).toMatch(/state +down\n/);
     await say('subscriber add mn1@home.example --home-agent ha1');
-    expect(await refused('home-agent remove ha1')).toContain('the subscriber mn1@home.example always gets ha1: ');
+    expect(await refused('home-agent remove ha1')).toContain('the subscriber mn1@home.example is pinned to ha1: ');
     await say("subscriber set mn1@home.example --home-agent ''");
     expect(await json('home-agent remove ha1')).toEqual({ name: 'ha1', leases: 0 });
     expect(await refused('home-agent show ha1')).toContain('no home agent ha1');
@@ -139,7 +139,7 @@ describe('pana-aaa commands without a server', () => {
     const again = await refused(`subscriber import ${many}`);
     expect(again.split('\n').slice(0, 2)).toEqual([
       'nothing was imported:',
-      `${many}:2: subscriber n0@home.example is already there`,
+      `${many}:2: subscriber n0@home.example already exists`,
     ]);
     expect(again.split('\n')).toHaveLength(21);
     await say(`subscriber set n7@home.example --no-mip6 --certificate-name ''`);

@@ -42,7 +42,7 @@ describe('Changed certificate files', () => {
     const good = await readFile(made.path('pki', 'aaa.pem'));
     await writeFile(made.path('pki', 'aaa.pem'), 'broken');
     expect(await aaa.line('certificates not reloaded')).toMatchObject({
-      reason: expect.stringContaining('holds no certificate in PEM') as string,
+      reason: expect.stringContaining('contains no certificate in PEM') as string,
     });
     await made.pki.renew('mn1', validFor(50));
     await pac.line('certificates reloaded');

@@ -104,7 +104,7 @@ describe('A subscriber bound to', () => {
     const { made } = await scene();
     await made.addSubscriber('mn1@home.example', 'mn1', { certificateName: 'device' });
     await expect(made.addSubscriber('mn2@home.example', 'mn2', { certificateName: 'Device' })).rejects.toThrow(
-      'mn1@home.example has this certificate already',
+      'mn1@home.example already has this certificate',
     );
   });
 });

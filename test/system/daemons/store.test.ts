@@ -55,8 +55,8 @@ describe('A malformed store request', () => {
     ['{"operation":"addHomeAgent","arguments":{"agent":{"name":"x","ike":["ikev3"]}}}', 'agent.capacity'],
     ['{"operation":"stageImport","arguments":{"importId":"a","rows":[{"line":1}]}}', 'rows.0.subscriber'],
     ['{"operation":"listSubscribers","arguments":{"sql":"DROP TABLE subscribers"}}', 'sql'],
-    ['{"operation":"bootstrap","arguments":{}}', 'there is no operation bootstrap'],
-    ['{"operation":"constructor","arguments":{}}', 'there is no operation constructor'],
+    ['{"operation":"bootstrap","arguments":{}}', 'unknown operation bootstrap'],
+    ['{"operation":"constructor","arguments":{}}', 'unknown operation constructor'],
     ['{"operation":"statistics","arguments":{},"who":"a\\u0000"}', 'who'],
   ])('is rejected and changes nothing: %s', async (body, where) => {
     const { status, error } = await ask(body);

@@ -62,7 +62,7 @@ describe.skipIf(withoutPostgres !== undefined || withoutPgbouncer !== undefined)
       bouncer = await Pgbouncer.start(postgres.port, 1);
       await expect(openStore(bouncer.through(await postgres.database()))).rejects.toMatchObject({
         code: 'ERR_STORE_REFUSED',
-        message: expect.stringContaining('a pool in front of it needs two connections or more'),
+        message: expect.stringContaining('a connection pooler in front of it needs at least two connections'),
       });
     });
   },

@@ -28,7 +28,7 @@ describe('The URL of a PostgreSQL database', () => {
 
   it('is checked with the configuration, unlike the path of a file', () => {
     expect(() => checkStore('postgres://pana:secret@db/pana?sslmode=full', {})).toThrow(
-      /^store: postgres:\/\/db\/pana: there is no sslmode "full"/,
+      /^store: postgres:\/\/db\/pana: sslmode "full" is unknown/,
     );
     expect(() => checkStore('/var/db/pana-aaa/store.db?sslmode=full', {})).not.toThrow();
   });
@@ -51,7 +51,7 @@ describe('The URL of a PostgreSQL database', () => {
       'postgres://pana@127.0.0.1:1/pana?sslmode=verify_full',
     ]);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/^pana-aaa: cannot open the database .*there is no sslmode "verify_full": verify-full/);
+    expect(stderr).toMatch(/^pana-aaa: cannot open the database .*sslmode "verify_full" is unknown: use verify-full/);
   });
 });
 
@@ -114,7 +114,7 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
     [
       'with another isolation level than requested',
       `CREATE FUNCTION current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT ''serializable''::text'`,
-      'it has no transactions of isolation READ COMMITTED, but serializable',
+      'its transaction isolation is serializable instead of READ COMMITTED',
     ],
   ])('%s is refused at startup with status 2', async (_what, functions, said) => {
     const url = await databaseWith(functions);
@@ -169,7 +169,7 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
       const warnings: string[] = [];
       await begin(url, { warning: (text) => void warnings.push(text) });
       await eventually(async () =>
-        expect(await warnings).toEqual([expect.stringMatching(/fsync = off: a power failure may ruin/)]),
+        expect(await warnings).toEqual([expect.stringMatching(/fsync = off: a power failure may corrupt/)]),
       );
     } finally {
       await postgres.query('postgres', 'ALTER SYSTEM RESET fsync');
@@ -258,7 +258,7 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
       await replica.begin();
       await expect(begin(replica.url('postgres'))).rejects.toMatchObject({
         code: 'ERR_STORE_OPEN',
-        message: expect.stringContaining('it is a replica, which only reads'),
+        message: expect.stringContaining('it is a read-only replica'),
       });
     } finally {
       await replica.stop();

@@ -124,9 +124,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL with TLS and a passwo
   it('is refused without a password, with the places that were searched', async () => {
     const none = join(folder, 'none');
     vi.stubEnv('PGPASSFILE', none);
-    expect(await refusal(url())).toContain(
-      `asks for a password, of which neither the URL nor PGPASSWORD says anything`,
-    );
+    expect(await refusal(url())).toContain(`requires a password, which neither the URL nor PGPASSWORD contains`);
     expect(await refusal(url())).toContain(`there is no file ${none}`);
     vi.stubEnv('PGPASSFILE', await passwordFile(`localhost:${postgres.port}:other:aaa:${WRONG}\n`));
     expect(await refusal(url())).toContain('has no line for this database and user');

@@ -132,7 +132,7 @@ export class Requests<H extends RequestHop> {
   stop(): RequestOutput<H>[] {
     this.#stopped = true;
     const all = [...this.#waiting.values()].flatMap((at) => [...at.values()]);
-    return all.map((waiting) => this.#fail(waiting, 'no-peer', 'the node stops'));
+    return all.map((waiting) => this.#fail(waiting, 'no-peer', 'the node is stopping'));
   }
 
   tick(now: number): RequestOutput<H>[] {
@@ -188,7 +188,7 @@ export class Requests<H extends RequestHop> {
   }
 
   #whyNot(waiting: Waiting<H>): [RequestFailure, string] {
-    if (this.#stopped) return ['no-peer', 'the node stops'];
+    if (this.#stopped) return ['no-peer', 'the node is stopping'];
     const candidates = this.#candidates(waiting);
     const connected = candidates.filter((hop) => hop.connected);
     if (connected.length > 0) {

@@ -167,10 +167,10 @@ export class Peer {
       case 'I-Open':
       case 'R-Open':
         if (!state.contender && hasRestarted(state.peer, peer)) return this.#contend(state, responded, now);
-        return this.#reject(connection, 'there is a connection');
+        return this.#reject(connection, 'already connected');
       // Wait-Conn-Ack/Elect, Wait-Returns, Open  R-Conn-CER | R-Reject                | same
       default:
-        return this.#reject(connection, 'there is a connection');
+        return this.#reject(connection, 'already connected');
     }
   }
 

@@ -89,7 +89,7 @@ export class StatelessStart {
     const clear = ((epoch % (1 << EPOCH_BITS)) << (VARIANT_BITS + SALT_BITS)) | (variant << SALT_BITS) | salt;
     const sequence = ((mac.readUInt32BE(4) << CLEAR_BITS) | clear) >>> 0;
     const form = this.#forms[variant];
-    if (!form) throw new RangeError(`no form ${variant} of the offer`);
+    if (!form) throw new RangeError(`no variant ${variant} of the offer`);
     const iPar = form.octets.slice();
     const header = new DataView(iPar.buffer);
     header.setUint32(SESSION_ID_AT, sessionId);

@@ -33,7 +33,7 @@ export async function readRevocation(
   const key = `${section}.crl`;
   const lists: CrlOfFile[] = [];
   for (const file of await filesOf(key, path)) lists.push(...(await readFileOfCrls(key, file)));
-  if (lists.length === 0) throw new OperatorError(`${key}: ${path} holds no CRL`);
+  if (lists.length === 0) throw new OperatorError(`${key}: ${path} contains no CRL`);
   const revocation = new Revocation(lists, { expired, missing });
   try {
     revocation.verify(issuers);
@@ -74,7 +74,8 @@ async function readFileOfCrls(key: string, path: string): Promise<CrlOfFile[]> {
     return lists;
   } catch (error) {
     if (error instanceof CrlKindError) throw new OperatorError(`${key}: ${path}: ${error.message}`);
-    if (error instanceof DecodeError) throw new OperatorError(`${key}: ${path} holds a broken CRL: ${error.message}`);
+    if (error instanceof DecodeError)
+      throw new OperatorError(`${key}: ${path} contains a malformed CRL: ${error.message}`);
     throw error;
   }
 }
