@@ -149,12 +149,12 @@ export class DaemonProcess {
     const near =
       others.length > 0 ? `, but ${others.length} without that, the last ${JSON.stringify(others.at(-1))}` : '';
     return new Error(
-      `${this.name} did not say "${message}"${which} within ${waited}${near}\n${this.errors}\n${this.tail()}`,
+      `${this.name} did not log "${message}"${which} within ${waited}${near}\n${this.errors}\n${this.tail()}`,
     );
   }
 
   #early(code: number | null, signal: NodeJS.Signals | null): Error {
     const how = signal ?? `status ${code ?? 'unknown'}`;
-    return new Error(`${this.name} ended (${how})\n${this.errors}\n${this.tail()}`);
+    return new Error(`${this.name} exited (${how})\n${this.errors}\n${this.tail()}`);
   }
 }

@@ -265,7 +265,7 @@ describe('Start of a daemon', () => {
     const running = lab.start('aaa', 'aaa', lab.path('aaa.yaml'));
     await running.line('ready');
     const other = ['--diameter.port', '0', '--store', lab.path('other.db')];
-    expectRefusal(await run('aaa', ['run', '-c', lab.path('aaa.yaml'), ...other]), 'another daemon runs');
+    expectRefusal(await run('aaa', ['run', '-c', lab.path('aaa.yaml'), ...other]), 'another daemon uses');
     expect(await running.stop()).toBe(0);
   });
 });

@@ -296,7 +296,7 @@ describe('pana-mip6 decode, input formats', () => {
       'pana-mip6: standard input: neither a capture (pcap, pcapng) nor hexadecimal text\n',
     );
     expect(await decode(pcap(105, [PCI]))).toBe(
-      'pana-mip6: standard input: it contains no PANA or Diameter message in it; 1 frames of link type 105 (IEEE 802.11), which is not supported\n',
+      'pana-mip6: standard input: it contains no PANA or Diameter message; 1 frames of link type 105 (IEEE 802.11), which is not supported\n',
     );
   });
 });

@@ -59,7 +59,7 @@ function* dumps(lines: readonly string[]): Generator<Block | BadText> {
       digits = '';
     }
     if (offset !== length) {
-      yield { line: i + 1, problem: `offset ${offset}after ${length} octets` };
+      yield { line: i + 1, problem: `offset ${offset} after ${length} octets` };
       return;
     }
     digits += found;

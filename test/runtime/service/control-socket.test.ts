@@ -21,7 +21,7 @@ describe('ControlServer on a socket path', () => {
     await symlink(file, link);
     for (const path of [file, inner, link]) {
       await expect(ControlServer.onSocket(path, {})).rejects.toThrow(
-        `control.socket: ${path} is there and is no socket`,
+        `control.socket: ${path} exists and is not a socket`,
       );
       expect(existsSync(path)).toBe(true);
     }

@@ -213,7 +213,7 @@ describe('A CRL', () => {
     [
       'of one distribution point',
       { extensions: [new Extension('2.5.29.28', true, indicator(0x30, point.length, ...point))] },
-      /of one distribution point/,
+      /covers only one distribution point/,
     ],
     [
       'with an unknown critical extension',
