@@ -296,7 +296,11 @@ describe('readRevocation', () => {
     ['with other content', () => file('x', 'x'), /\/x is not a CRL in PEM or DER$/],
     ['that is empty', () => file('x', ''), /\/x is not a CRL in PEM or DER$/],
     ['with a certificate', () => file('x', root.certificatePem), /is not a CRL/],
-    ['with a certificate in DER', () => file('x', derOf(root.certificatePem)), /\/x contains a malformed CRL: .* at octet/],
+    [
+      'with a certificate in DER',
+      () => file('x', derOf(root.certificatePem)),
+      /\/x contains a malformed CRL: .* at octet/,
+    ],
     ['with a truncated CRL', (pem) => file('x', `${pem}${pem.slice(0, pem.length / 2)}`), /malformed CRL: .*its end/],
     ['with a CRL that lacks a line', (pem) => file('x', pem.replace(/\n.{64}\n/, '\n')), /contains a malformed CRL/],
     ['that is an empty folder', () => Promise.resolve('.'), /contains no CRL$/],
