@@ -25,7 +25,7 @@ export const dutyOperations = {
     async run(db: Db, given: DutyOperation[0], context: Context): Promise<DutyOperation[1]> {
       const { holder } = context;
       if (!holder) return { lost: [], taken: [] };
-      const { held, ended, term, limit, leaving = false } = given;
+      const { held, ended, term, leaving = false } = given;
       for (const duty of ended) await repair(db, duty, context);
       for (let i = 0; i < ended.length; i += ROWS) await remove(db, ended.slice(i, i + ROWS));
       if (leaving) {
@@ -35,7 +35,7 @@ export const dutyOperations = {
         return { lost: [], taken: [] };
       }
       const lost = await prolong(db, held, term, context);
-      return { lost, taken: await take(db, limit, term, context) };
+      return { lost, taken: await take(db, given, context) };
     },
   }),
 } as const;
@@ -133,7 +133,7 @@ async function prolong(db: Db, held: readonly HeldDuty[], term: number, context:
   return held.flatMap(({ subject }) => (own.has(subject) ? [] : [subject]));
 }
 
-async function take(db: Db, limit: number, term: number, context: Context): Promise<Duty[]> {
+async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context): Promise<Duty[]> {
   const { holder } = context;
   if (!holder) return [];
   const { server, run, hooks } = holder;
@@ -154,10 +154,10 @@ async function take(db: Db, limit: number, term: number, context: Context): Prom
     if (duty) taken.push(duty);
     if (!duty) await db.deleteFrom('duties').where('subject', '=', subject).execute();
     else if (duty.event === 'up') {
-      // Its new key comes in a new duty. Until then the session is asked again after each term.
+      // Its new key comes in a new duty. Until then the session is asked again.
       await db
         .updateTable('duties')
-        .set({ ...NOBODY, held_until: now + term })
+        .set({ ...NOBODY, held_until: now + retry })
         .where('subject', '=', subject)
         .execute();
     }

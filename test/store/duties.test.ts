@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DUTY_TERM, type EndedDuty, type HeldDuty, subjectOfLease } from '../../src/protocol/home/duties.js';
+import {
+  DUTY_RETRY,
+  DUTY_TERM,
+  type EndedDuty,
+  type HeldDuty,
+  subjectOfLease,
+} from '../../src/protocol/home/duties.js';
 import type { Lease } from '../../src/protocol/home/records.js';
 import { systemHost } from '../../src/runtime/system/host.js';
 import { type Backend, isPostgresUrl } from '../../src/store/backend.js';
@@ -53,7 +59,7 @@ for (const { kind, without, places } of DATABASES) {
     }
 
     const look = (held: readonly HeldDuty[] = [], ended: readonly EndedDuty[] = []) =>
-      store.run('duties', { held, ended, term: DUTY_TERM, limit: 10 });
+      store.run('duties', { held, ended, term: DUTY_TERM, retry: DUTY_RETRY, limit: 10 });
     const count = async () => (await store.run('statistics', {})).duties;
     /** Time passes for duties. */
     const pass = (milliseconds: number) =>
@@ -149,7 +155,7 @@ for (const { kind, without, places } of DATABASES) {
     it('are taken at once from a server that has stopped', async () => {
       await given();
       await freed();
-      await store.run('duties', { held: [], ended: [], term: DUTY_TERM, limit: 10, leaving: true });
+      await store.run('duties', { held: [], ended: [], term: DUTY_TERM, retry: DUTY_RETRY, limit: 10, leaving: true });
       become({ ...HOOKS, server: 'aaa2.home.example' });
       expect((await look()).taken).toMatchObject([{ event: 'down' }]);
     });
@@ -162,19 +168,20 @@ for (const { kind, without, places } of DATABASES) {
       }
       become({ ...HOOKS, run: 2 });
       const some = async () =>
-        (await store.run('duties', { held: [], ended: [], term: DUTY_TERM, limit: 2 })).taken.length;
+        (await store.run('duties', { held: [], ended: [], term: DUTY_TERM, retry: DUTY_RETRY, limit: 2 })).taken.length;
       expect([await some(), await some(), await some()]).toEqual([2, 1, 0]);
     });
 
-    it('whose key is lost ask for another authentication, again after a term, until there is a new key', async () => {
+    it('whose key is lost ask for another authentication, again after DUTY_RETRY, until there is a new key', async () => {
       await given();
       become({ ...HOOKS, run: 2 });
       const { taken } = await look();
       expect(taken).toMatchObject([
         { event: 'up', session: { sessionId: 's1', nai: NAI, origin: 'paa.access.example' } },
       ]);
+      await pass(DUTY_RETRY - 5_000);
       expect((await look()).taken).toEqual([]);
-      await pass(DUTY_TERM + 1);
+      await pass(5_001);
       expect((await look()).taken).toEqual(taken);
       const refresh = await given();
       await pass(1);

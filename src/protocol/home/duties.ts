@@ -37,6 +37,8 @@ export type DutyOperation = readonly [
     readonly ended: readonly EndedDuty[];
     /** How long a server keeps a duty without a sign of life, in milliseconds. */
     readonly term: number;
+    /** Delay before a session is asked again for a new key, in milliseconds. */
+    readonly retry: number;
     /** Maximum number of duties to take. */
     readonly limit: number;
     /** The server stops: others may take its duties at once, and it takes none. */
@@ -52,6 +54,9 @@ export type DutyOperation = readonly [
 
 /** A server that was silent for this time is taken for dead, and its duties are taken. Milliseconds. */
 export const DUTY_TERM = 60_000;
+
+/** Delay before a NAS is asked again, in milliseconds: after a start of this server it may not be connected yet. */
+export const DUTY_RETRY = 15_000;
 
 /** Interval between looks for duties of dead servers while this server has none, in milliseconds. */
 export const DUTY_INTERVAL = 30_000;
@@ -120,6 +125,7 @@ export class DutyBook {
       held: [...held].map(([subject, mark]) => ({ subject, mark })),
       ended: this.#ended,
       term: DUTY_TERM,
+      retry: DUTY_RETRY,
       limit: DUTY_BATCH,
     };
   }
@@ -132,8 +138,10 @@ export class DutyBook {
       const mark = held.get(subject);
       if (mark !== undefined && this.#held.get(subject) === mark) this.#lost.add(mark);
     }
-    // There may be more.
-    this.#lookAt = taken.length < DUTY_BATCH ? now + DUTY_INTERVAL : now;
+    const asksNas = taken.some(({ event }) => event !== 'down');
+    // There may be more than one batch.
+    if (taken.length >= DUTY_BATCH) this.#lookAt = now;
+    else this.#lookAt = now + (asksNas ? DUTY_RETRY : DUTY_INTERVAL);
   }
 
   failed(): void {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Stored } from '../../../src/protocol/home/alphabet.js';
-import { DUTY_INTERVAL, DUTY_TERM, type Duty, DutyBook } from '../../../src/protocol/home/duties.js';
+import { DUTY_INTERVAL, DUTY_RETRY, DUTY_TERM, type Duty, DutyBook } from '../../../src/protocol/home/duties.js';
 import {
   EXPIRY_INTERVAL,
   IMPORT_LIFETIME,
@@ -198,12 +198,20 @@ describe('duties of the servers of a store', () => {
   it('are looked for at the start, beside the key', () => {
     take(machine.handle({ type: 'start' }, now));
     expect(waiting.map(({ call }) => call.operation)).toEqual(['ticketKey', 'duties']);
-    expect(waiting[1]?.call.given).toEqual({ held: [], ended: [], term: DUTY_TERM, limit: 100 });
+    expect(waiting[1]?.call.given).toEqual({ held: [], ended: [], term: DUTY_TERM, retry: DUTY_RETRY, limit: 100 });
     reply(key(DAY));
     reply({ operation: 'duties', result: { lost: [], taken: [duty] } });
     expect(trace.at(-1)).toEqual([0, { type: 'duty', duty }]);
     // The first round begins in its time.
     expect(machine.deadline).toBe(EXPIRY_INTERVAL);
+  });
+
+  it('are looked for again sooner if a NAS was asked for something', () => {
+    take(machine.handle({ type: 'start' }, now));
+    reply(key(DAY));
+    reply({ operation: 'duties', result: { lost: [], taken: [duty] } });
+    advance(DUTY_INTERVAL);
+    expect(timesOf('duties')).toEqual([0, DUTY_RETRY]);
   });
 
   it('are looked for in the first round if the store did not answer at the start', () => {
