@@ -104,12 +104,12 @@ describe('HomeAgentHooks', () => {
     expect(processes.only.call.event).toBe('up');
   });
 
-  describe('that a commit has promised', () => {
+  describe('with a duty', () => {
     const lease: Lease = { ...LEASE, duty: '0a' };
     const subject = 'lease 2001:db8:1::1 2001:db8:1::1234 mn@home.example';
     const told = (event: 'up' | 'down') => ({ event, lease: LEASE });
 
-    it('is a duty until it has worked', () => {
+    it('holds the duty until the hook succeeds', () => {
       void hooks.run('refresh', lease, key());
       expect(duties.tell()).toMatchObject({ held: [{ subject, mark: '0a' }], ended: [] });
       processes.only.end('exit status 1');
@@ -120,7 +120,7 @@ describe('HomeAgentHooks', () => {
       expect(duties.tell()).toMatchObject({ held: [], ended });
     });
 
-    it('is no duty any more after its last try', () => {
+    it('ends the duty after the last try', () => {
       void hooks.run('down', lease, undefined);
       for (let tries = 0; tries < 7; tries += 1) {
         processes.only.end('exit status 1');
@@ -131,13 +131,13 @@ describe('HomeAgentHooks', () => {
       expect(duties.tell()).toMatchObject({ held: [], ended: [{ over: true, told: told('down') }] });
     });
 
-    it('is no duty any more if a value is refused', () => {
+    it('ends the duty if a value is rejected', () => {
       void hooks.run('down', { ...lease, nai: 'a b' }, undefined);
       expect(processes.calls).toEqual([]);
       expect(duties.tell()).toMatchObject({ held: [], ended: [{ over: true, told: undefined }] });
     });
 
-    it('is left to others when a newer event ends its retries, or the daemon stops', async () => {
+    it('returns the duty when a newer event ends the retries or the daemon stops', async () => {
       void hooks.run('down', lease, undefined);
       processes.only.end('exit status 1');
       void hooks.run('refresh', { ...lease, homeAddress: '2001:db8:1::5', duty: '0b' }, key());
@@ -150,7 +150,7 @@ describe('HomeAgentHooks', () => {
       });
     });
 
-    it('is not tried again once another server has it', () => {
+    it('does not retry the hook once another server holds the duty', () => {
       void hooks.run('down', lease, undefined);
       processes.only.end('exit status 1');
       duties.tell();
@@ -160,7 +160,7 @@ describe('HomeAgentHooks', () => {
       expect(duties.tell()).toMatchObject({ held: [], ended: [{ mark: '0a', told: told('down') }] });
     });
 
-    it('goes on if a newer duty about the lease took its place meanwhile', () => {
+    it('continues if a newer duty for the lease has replaced the lost one', () => {
       void hooks.run('down', lease, undefined);
       duties.tell();
       void hooks.run('up', { ...lease, duty: '0b' }, key());

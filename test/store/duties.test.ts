@@ -20,7 +20,7 @@ import { HOUR, StoreUser } from './fixtures.js';
 const NAI = 'mn@home.example';
 const HOOKS = { server: 'aaa1.home.example', run: 1, hooks: true };
 
-/** A session by the clock of the store. */
+/** The lifetimes of a session by the clock of the store. */
 const now = () => ({ now: Date.now(), sessionLifetime: HOUR, leaseLifetime: HOUR });
 
 function openBackend(place: string): Promise<Backend> {
@@ -28,7 +28,7 @@ function openBackend(place: string): Promise<Backend> {
 }
 
 for (const { kind, without, places } of DATABASES) {
-  describe.skipIf(without !== undefined)(`duties in ${kind}`, () => {
+  describe.skipIf(without !== undefined)(`Duties in ${kind}`, () => {
     const { fresh, execute } = places();
     let place: string;
     let backend: Backend;
@@ -53,7 +53,7 @@ for (const { kind, without, places } of DATABASES) {
       await backend.close();
     });
 
-    /** From now on the test is this server. */
+    /** Makes later calls come from this server. */
     function become(server: DutyHolder | undefined): void {
       holder = server;
     }
@@ -61,7 +61,7 @@ for (const { kind, without, places } of DATABASES) {
     const look = (held: readonly HeldDuty[] = [], ended: readonly EndedDuty[] = []) =>
       store.run('duties', { held, ended, term: DUTY_TERM, retry: DUTY_RETRY, limit: 10 });
     const count = async () => (await store.run('statistics', {})).duties;
-    /** Time passes for duties. */
+    /** Makes the terms of duties older by this many milliseconds. */
     const pass = (milliseconds: number) =>
       execute(place, `UPDATE duties SET held_until = held_until - ${milliseconds}`);
     const heldOf = (lease: Lease): HeldDuty => ({ subject: subjectOfLease(lease), mark: lease.duty ?? '' });
@@ -74,14 +74,14 @@ for (const { kind, without, places } of DATABASES) {
       return (await user.given(NAI, sessionId, now())).lease;
     }
 
-    /** Ends a session that has a lease. */
+    /** Ends a session that has a lease; resolves to the lease. */
     async function freed(sessionId = 's1'): Promise<Lease> {
       const { released } = await store.run('endSession', { sessionId });
       if (!released) throw new Error('nothing was released');
       return released;
     }
 
-    it('come with each change of a lease, and go when they are done', async () => {
+    it('are created by each change of a lease and removed once they are done', async () => {
       const up = await given();
       expect(up.duty).toMatch(/^[0-9a-f]{16}$/);
       expect(await count()).toBe(1);
@@ -92,7 +92,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(refresh.duty).not.toBe(up.duty);
       const down = await freed();
       expect(down).toMatchObject({ homeAddress: up.homeAddress, sessionId: 's1', duty: expect.any(String) });
-      // A newer one takes the place of an older one.
+      // A newer duty of a lease replaces the older one.
       expect(await count()).toBe(1);
       await look([], [done(refresh, 'up'), done(down, 'down')]);
       expect(await count()).toBe(0);
@@ -100,7 +100,7 @@ for (const { kind, without, places } of DATABASES) {
     });
 
     it.each(['expire', 'releaseLease', 'removeHomeAgent', 'removeSubscriber'] as const)(
-      'come with %s',
+      'are created by %s',
       async (operation) => {
         const { homeAddress } = await given();
         if (operation === 'expire') await store.run('expire', { now: Date.now() + 2 * HOUR, limit: 10 });
@@ -114,7 +114,7 @@ for (const { kind, without, places } of DATABASES) {
       },
     );
 
-    it('are not kept where nobody runs the hook', async () => {
+    it('are not created for a server without a hook', async () => {
       become({ ...HOOKS, hooks: false });
       expect((await given()).duty).toBeUndefined();
       expect(await freed()).not.toHaveProperty('duty');
@@ -124,7 +124,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('are taken by the same server when it starts again, each once', async () => {
+    it('are taken by the same server after its restart, each once', async () => {
       await given();
       const down = await freed();
       expect((await look()).taken).toEqual([]);
@@ -136,7 +136,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await look()).taken).toEqual([]);
     });
 
-    it('are taken by another server when their term is over, unless they are prolonged', async () => {
+    it('are taken by another server when their term is over, unless they were prolonged', async () => {
       await given();
       const down = await freed();
       await pass(DUTY_TERM - 5_000);
@@ -147,7 +147,7 @@ for (const { kind, without, places } of DATABASES) {
       await pass(10_000);
       const { taken } = await look();
       expect(taken).toMatchObject([{ event: 'down', lease: { homeAddress: down.homeAddress } }]);
-      // The first one was not dead: it stops.
+      // The first server is still running: it loses the duty.
       become(HOOKS);
       expect(await look([heldOf(down)])).toEqual({ lost: [heldOf(down).subject], taken: [] });
     });
@@ -160,7 +160,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await look()).taken).toMatchObject([{ event: 'down' }]);
     });
 
-    it('are taken so many at a time', async () => {
+    it('are taken up to the limit at a time', async () => {
       for (let i = 0; i < 3; i += 1) {
         await user.addSubscriber(`mn${i}@home.example`);
         await user.given(`mn${i}@home.example`, `s${i}`, now());
@@ -172,7 +172,7 @@ for (const { kind, without, places } of DATABASES) {
       expect([await some(), await some(), await some()]).toEqual([2, 1, 0]);
     });
 
-    it('whose key is lost ask for another authentication, again after DUTY_RETRY, until there is a new key', async () => {
+    it('with a lost key request a re-authentication, again after DUTY_RETRY, until there is a new key', async () => {
       await given();
       become({ ...HOOKS, run: 2 });
       const { taken } = await look();
@@ -190,7 +190,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('whose key is lost are over with their session', async () => {
+    it('with a lost key end with their session', async () => {
       await given();
       await store.run('endSessionsOf', { origin: 'paa.access.example', before: 101, leasesFor: HOUR });
       become({ ...HOOKS, run: 2 });
@@ -198,7 +198,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('do not take down a lease that its subscriber has again', async () => {
+    it('do not take down a lease that its subscriber holds again', async () => {
       const { homeAddress } = await given();
       await freed();
       become({ ...HOOKS, server: 'aaa2.home.example', hooks: false });
@@ -207,14 +207,14 @@ for (const { kind, without, places } of DATABASES) {
       expect((await look()).taken).toMatchObject([{ event: 'up', session: { sessionId: 's2' } }]);
     });
 
-    it('of two servers that told a home agent about one lease end with what is so now', async () => {
+    it('of two servers for one lease end with the current state at the home agent', async () => {
       const first = await given();
       const down = await freed();
       const other = { ...HOOKS, server: 'aaa2.home.example' };
       become(other);
       const again = await given('s2');
       await look([], [done(again, 'up')]);
-      // The first server's `down` has ended after that.
+      // The first server's `down` ends after that.
       become(HOOKS);
       expect((await look([], [done(down, 'down')])).taken).toMatchObject([
         { event: 'up', session: { sessionId: 's2' } },
@@ -223,14 +223,14 @@ for (const { kind, without, places } of DATABASES) {
       const freedAgain = await freed('s2');
       await look([], [done(freedAgain, 'down')]);
       expect(await count()).toBe(0);
-      // An old `up` has ended after the `down`.
+      // An old `up` ends after the `down`.
       become(HOOKS);
       expect((await look([], [done(first, 'up')])).taken).toMatchObject([
         { event: 'down', lease: { homeAddress: first.homeAddress, sessionId: 's1' } },
       ]);
     });
 
-    it('of one server are done in order: an older one that ends changes nothing', async () => {
+    it('of one server end in order, so an older one that ends changes nothing', async () => {
       await given();
       const down = await freed();
       const again = await given('s2');
@@ -239,7 +239,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('that took down an old home address ask for a new key of the lease that their subscriber has now', async () => {
+    it("that took down an old home address request a new key for the subscriber's current lease", async () => {
       await given();
       await freed();
       await store.run('rotateSecret', {});
@@ -254,7 +254,7 @@ for (const { kind, without, places } of DATABASES) {
       ]);
     });
 
-    it('to disconnect the sessions of a subscriber that was removed are kept without any hook', async () => {
+    it('to disconnect sessions of a removed subscriber are created for a server without a hook', async () => {
       become({ ...HOOKS, hooks: false });
       await given();
       const { sessions } = await store.run('removeSubscriber', { nai: NAI });
@@ -270,14 +270,14 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('to disconnect a session are over when it would have expired', async () => {
+    it('to disconnect a session end when the session would have expired', async () => {
       await user.given(NAI, 's1', { ...now(), now: Date.now() - 2 * HOUR });
       await store.run('removeSubscriber', { nai: NAI });
       become({ ...HOOKS, run: 2, hooks: false });
       expect((await look()).taken).toEqual([]);
     });
 
-    it('of hooks are left alone by a server that runs none', async () => {
+    it('of hooks are not taken by a server without a hook', async () => {
       await given();
       await freed();
       become({ ...HOOKS, run: 2, hooks: false });
@@ -285,7 +285,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(1);
     });
 
-    it('that a command writes are taken by the next server that looks', async () => {
+    it('created by a command are taken by the next server that asks', async () => {
       become({ ...HOOKS, server: '', run: 0 });
       const { homeAddress } = await given();
       await store.run('releaseLease', { of: homeAddress, force: true });

@@ -32,7 +32,7 @@ describe('readDiameterTls', () => {
     { listen: ['2001:db8::1'], peers: [peer({ address: '2001:db8:1::1' })] },
     { listen: [], peers: [peer()] },
     { peers: [peer()] },
-  ])('accepts listen $listen with peers that can connect', async (section) => {
+  ])('accepts %j', async (section) => {
     await expect(readDiameterTls(section, systemHost)).resolves.toBeUndefined();
   });
 });

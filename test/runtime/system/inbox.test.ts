@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Inbox } from '../../../src/runtime/system/inbox.js';
 
-describe('an inbox', () => {
-  it('passes on what waits in order, and then every item at once', () => {
+describe('Inbox', () => {
+  it('delivers waiting items in order, then every item at once', () => {
     const inbox = new Inbox<number>();
     const got: number[] = [];
     inbox.put(1);
@@ -16,7 +16,7 @@ describe('an inbox', () => {
     expect(got).toEqual([1, 2, 10, 3]);
   });
 
-  it('has one receiver', () => {
+  it('accepts one receiver only', () => {
     const inbox = new Inbox<number>();
     inbox.open(() => undefined);
     expect(() => inbox.open(() => undefined)).toThrow('the inbox has a receiver');
