@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { CompiledQuery, sql } from 'kysely';
 import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
 import { CLOCKS_APART } from './store-clock.js';
@@ -34,9 +34,13 @@ const PAST: readonly Column[] = [
   ['lease_history', 'ended_at'],
 ];
 
+/** Compiled once, because every writing transaction runs it. */
+const STEPS = CompiledQuery.raw(`SELECT value FROM meta WHERE key = '${KEY}'`);
+
 /** The steps applied so far. */
 export async function readSteps(db: Db): Promise<ClockSteps> {
-  const row = await db.selectFrom('meta').select('value').where('key', '=', KEY).executeTakeFirst();
+  const { rows } = await db.executeQuery<{ readonly value: string }>(STEPS);
+  const row = rows[0];
   return row ? (JSON.parse(row.value) as ClockSteps) : { moved: 0, since: 0 };
 }
 

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { CompiledQuery, Kysely, SqliteDialect, sql } from 'kysely';
+import { Kysely, SqliteDialect, sql } from 'kysely';
 import { systemHost } from '../runtime/system/host.js';
 import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
@@ -24,17 +24,30 @@ const IN_MEMORY = ':memory:';
  * failure. Rejects with DatabaseError.
  */
 export async function openSqlite(path: string, random = systemHost.random): Promise<Kysely<Schema>> {
+  return (await openConnection(path, random)).db;
+}
+
+/** A SQLite file that is open. */
+interface Connection {
+  readonly db: Kysely<Schema>;
+  /** Runs a statement without a result, at once and past Kysely. Throws DatabaseError. */
+  readonly run: (text: string) => void;
+}
+
+async function openConnection(path: string, random: typeof systemHost.random): Promise<Connection> {
   const file = openFile(path);
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatements(file, path) }) });
+  const database = withStatements(file, path);
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  const connection = { db, run: (text: string) => void database.prepare(text).run([]) };
   try {
     await migrate({
       name: path,
       read: (work) => work(db as unknown as Kysely<unknown>),
-      inTransaction: (work) => inTransaction(db, (connection) => work(connection as unknown as Kysely<unknown>)),
+      inTransaction: (work) => inTransaction(connection, (own) => work(own as unknown as Kysely<unknown>)),
       clear: (done, next) => clearUnfinished(file, path, done, next),
     });
     await ensureSecret(db, random);
-    return db;
+    return connection;
   } catch (error) {
     await db.destroy();
     throw cannotUpdate(path, error);
@@ -133,23 +146,29 @@ export async function synchronousLevel(db: Kysely<Schema>): Promise<number> {
   return rows[0]?.synchronous ?? -1;
 }
 
-type Run = (text: string) => Promise<unknown>;
-
 /** Runs work in a transaction. */
-async function inTransaction<T>(db: Kysely<Schema>, work: (connection: Db, run: Run) => Promise<T>): Promise<T> {
+async function inTransaction<T>({ db, run }: Connection, work: (connection: Db) => Promise<T>): Promise<T> {
   return db.connection().execute(async (connection) => {
-    const run = (text: string) => connection.executeQuery(CompiledQuery.raw(text));
     // IMMEDIATE: a transaction that starts as a reader could fail when it begins to write.
-    await run('BEGIN IMMEDIATE');
+    run('BEGIN IMMEDIATE');
     try {
-      const result = await work(connection, run);
-      await run('COMMIT');
+      const result = await work(connection);
+      run('COMMIT');
       return result;
     } catch (error) {
-      await run('ROLLBACK').catch(() => undefined);
+      rollBack(run);
       throw error;
     }
   });
+}
+
+/** SQLite may have ended the transaction by itself. */
+function rollBack(run: Connection['run']): void {
+  try {
+    run('ROLLBACK');
+  } catch {
+    // The first error is the one that counts.
+  }
 }
 
 /** A SQLite file. Transactions run one after another on one connection. */
@@ -157,25 +176,25 @@ export class SqliteBackend implements Backend {
   readonly concurrent = false;
   readonly batch = 256;
   readonly #path: string;
-  readonly #db: Kysely<Schema>;
+  readonly #connection: Connection;
   readonly #lock: StoreLock | undefined;
   readonly #files: readonly OpenedFiles[];
 
-  private constructor(path: string, db: Kysely<Schema>, lock: StoreLock | undefined) {
+  private constructor(path: string, connection: Connection, lock: StoreLock | undefined) {
     this.#path = path;
-    this.#db = db;
+    this.#connection = connection;
     this.#lock = lock;
     this.#files = lock ? [new OpenedFiles(path), new OpenedFiles(lock.path)] : [];
   }
 
   /** Rejects with DatabaseError, also if another process holds a conflicting lock on the file. */
   static async open(given: string, use: StoreUse = 'command', random = systemHost.random): Promise<SqliteBackend> {
-    if (given === IN_MEMORY) return new SqliteBackend(given, await openSqlite(given, random), undefined);
+    if (given === IN_MEMORY) return new SqliteBackend(given, await openConnection(given, random), undefined);
     // All links to a file share one lock.
     const path = placeOf(given);
     const lock = StoreLock.take(path, use);
     try {
-      return new SqliteBackend(path, await openSqlite(path, random), lock);
+      return new SqliteBackend(path, await openConnection(path, random), lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -184,18 +203,19 @@ export class SqliteBackend implements Backend {
 
   async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
     this.check();
-    const outcomes = await inTransaction(this.#db, async (connection, run) => {
+    const { run } = this.#connection;
+    const outcomes = await inTransaction(this.#connection, async (connection) => {
       const done: PromiseSettledResult<unknown>[] = [];
       await first?.(connection);
       for (const job of jobs) {
-        await run('SAVEPOINT job');
+        run('SAVEPOINT job');
         const [outcome] = await Promise.allSettled([job(connection)]);
         if (outcome.status === 'rejected') {
           // SQLite may have rolled back the whole transaction.
           if (outcome.reason instanceof DatabaseError) throw outcome.reason;
-          await run('ROLLBACK TO job');
+          run('ROLLBACK TO job');
         }
-        await run('RELEASE job');
+        run('RELEASE job');
         done.push(outcome);
       }
       return done;
@@ -227,7 +247,7 @@ export class SqliteBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await this.#db.destroy();
+    await this.#connection.db.destroy();
     this.#lock?.release();
   }
 }

@@ -68,8 +68,10 @@ export const sessionOperations = {
         .select('subscribers.nai')
         .orderBy('sessions.id');
       if (of !== undefined) {
+        // Two columns of one table: the database finds both by an index, however many sessions there are.
+        const named = db.selectFrom('subscribers').select('id').where('nai', '=', of.toLowerCase());
         query = query.where((expression) =>
-          expression.or([expression('sessions.id', '=', of), expression('subscribers.nai', '=', of.toLowerCase())]),
+          expression.or([expression('sessions.id', '=', of), expression('sessions.subscriber_id', '=', named)]),
         );
       }
       if (homeAgent !== undefined) {

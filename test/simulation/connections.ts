@@ -59,7 +59,7 @@ class End implements OctetStream {
 
   receive(octets: Uint8Array): void {
     if (this.closed || !this.life.alive) return;
-    for (const listener of this.#data) listener(Uint8Array.from(octets));
+    for (const listener of this.#data) listener(new Uint8Array(octets));
   }
 
   /** Closes this end now. */
@@ -97,7 +97,7 @@ class Pair {
 
   send(from: End, octets: Uint8Array): void {
     if (!this.#scene.leaves(from.life)) return;
-    const copy = Uint8Array.from(octets);
+    const copy = new Uint8Array(octets);
     const { other } = from;
     this.#watch(from.life, copy);
     this.#scene.trace.note(from.life.name, other?.life.name ?? '', 'diameter', copy.length, () =>

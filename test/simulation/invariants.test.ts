@@ -12,7 +12,7 @@ const QUIET: Plan = {
   seed: 1,
   options: {
     ...{ nodes: 2, paas: 1, servers: 1, homeAgents: 1, lifetime: LIFETIME },
-    ...{ batch: false, optimisedStart: false, piggyback: true, hookWait: 500, probes: true },
+    ...{ batch: false, optimisedStart: false, piggyback: true, hookWait: 500, probes: true, watchdog: 6 },
   },
   events: [],
   trouble: 60_000,

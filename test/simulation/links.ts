@@ -105,7 +105,7 @@ export class PanaLinks {
 
   #carry(octets: Uint8Array, name: string, from: UdpOptions, to: UdpOptions): void {
     const { clock, dice, trace } = this.#scene;
-    const copy = Uint8Array.from(octets);
+    const copy = new Uint8Array(octets);
     const target = keyOf(to.address, to.port);
     const quality = this.#qualityBetween(from.address, to.address);
     const lost = dice.chance(quality.loss);
@@ -113,6 +113,7 @@ export class PanaLinks {
     trace.note(name, receiver, lost ? 'lost' : 'pana', copy.length, () => describePana(copy, lost));
     if (lost) return;
     const times = dice.chance(quality.repeats) ? 2 : 1;
+    if (times > 1) trace.note(name, receiver, 'repeated', copy.length);
     for (let i = 0; i < times; i += 1) {
       clock.after(dice.fraction() * quality.delay, () => this.#deliver(copy, from, target));
     }
@@ -123,7 +124,7 @@ export class PanaLinks {
     if (!to?.life.alive || to.life.asleep) return;
     // A socket bound to an earlier address of the machine receives nothing.
     if (to.peer !== undefined && (to.peer !== keyOf(from.address, from.port) || !this.#isAt(to, target))) return;
-    to.receive(Uint8Array.from(octets), { address: from.address, port: from.port });
+    to.receive(new Uint8Array(octets), { address: from.address, port: from.port });
   }
 
   #isAt({ machine }: Bound, target: string): boolean {
@@ -131,6 +132,7 @@ export class PanaLinks {
   }
 
   #qualityBetween(a: string, b: string): LinkQuality {
+    if (this.#quality.size === 0) return GOOD_LINK;
     const one = this.#quality.get(linkOf(a)) ?? GOOD_LINK;
     const other = this.#quality.get(linkOf(b)) ?? GOOD_LINK;
     return one.loss >= other.loss ? one : other;
@@ -138,7 +140,8 @@ export class PanaLinks {
 }
 
 export function linkOf(address: string): string {
-  return address.split('::', 1)[0] ?? address;
+  const end = address.indexOf('::');
+  return end < 0 ? address : address.slice(0, end);
 }
 
 export function systemError(code: string): NodeJS.ErrnoException {

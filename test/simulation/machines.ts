@@ -35,6 +35,8 @@ export interface WorldOptions {
   readonly hookWait: number;
   /** Whether home agents are probed. */
   readonly probes: boolean;
+  /** Seconds between watchdogs of a Diameter connection on which nothing comes. */
+  readonly watchdog: number;
 }
 
 export const PANA_PORT = 7160;
@@ -92,7 +94,7 @@ export class ServerMachine extends Machine<AaaDaemon> {
   options() {
     const { folder } = this.ground;
     const [ca, certificate, key] = ['ca.pem', 'server.pem', 'server-key.pem'].map((name) => join(folder, name));
-    const { paas, servers, lifetime, hookWait, probes } = this.#options;
+    const { paas, servers, lifetime, hookWait, probes, watchdog } = this.#options;
     return aaaSchema.parse({
       store: join(folder, 'store.db'),
       diameter: {
@@ -100,7 +102,7 @@ export class ServerMachine extends Machine<AaaDaemon> {
         realm: 'home.example',
         listen: [serverAddress(this.#number)],
         peers: numbers(paas).map((paa) => ({ host: paaHost(paa), from: [paaDiameterAddress(paa)] })),
-        watchdog: '6s',
+        watchdog: `${watchdog}s`,
         'shared-store': servers > 1,
       },
       tls: { ca, certificate, key, crl: this.#crl },
@@ -137,13 +139,13 @@ export class PaaMachine extends Machine<PaaDaemon> {
   }
 
   options() {
-    const { servers, batch, optimisedStart } = this.#options;
+    const { servers, batch, optimisedStart, watchdog } = this.#options;
     return paaSchema.parse({
       pana: { listen: [paaAddress(this.#number)], port: PANA_PORT, 'optimised-start': optimisedStart },
       diameter: {
         host: paaHost(this.#number),
         realm: 'access.example',
-        watchdog: '6s',
+        watchdog: `${watchdog}s`,
         reconnect: '10s',
         peers: numbers(servers).map((server) => ({
           host: serverHost(server),

@@ -63,6 +63,12 @@ const PLAN_SEED = 0x51ed270b;
 /** How long a lease outlives its session, in milliseconds. */
 export const LEASE_GRACE = 30_000;
 
+/**
+ * Seconds of a session. Most are short: a node authenticates at three quarters of it, and what a world costs without
+ * authentications is spread over many.
+ */
+const LIFETIMES: readonly number[] = [10, 10, 10, 15, 15, 20, 20, 30, 60, 300];
+
 type Make = (dice: Dice, options: WorldOptions) => Happening;
 
 const lasting = (dice: Dice, most: number) => dice.whole(200, most);
@@ -183,16 +189,17 @@ function happening(dice: Dice, options: WorldOptions): Happening {
 export function planOf(seed: number, minutes = 10): Plan {
   const dice = new Dice(seed ^ PLAN_SEED);
   const options: WorldOptions = {
-    nodes: dice.chance(0.2) ? dice.whole(1, 3) : dice.whole(4, 20),
+    nodes: dice.chance(0.1) ? dice.whole(1, 3) : dice.whole(4, 20),
     paas: dice.whole(1, 3),
     servers: dice.whole(1, 3),
     homeAgents: dice.whole(1, 4),
-    lifetime: dice.pick([20, 30, 60, 120, 300]),
+    lifetime: dice.pick(LIFETIMES),
     batch: dice.chance(0.5),
     optimisedStart: dice.chance(0.5),
     piggyback: dice.chance(0.7),
     hookWait: dice.pick([0, 500]),
     probes: dice.chance(0.3),
+    watchdog: dice.pick([6, 6, 12, 30]),
   };
   const trouble = minutes * 60_000;
   const events: Planned[] = [];

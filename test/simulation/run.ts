@@ -32,6 +32,8 @@ export interface RunResult {
   readonly reauthentications: number;
   /** Milliseconds of virtual time. */
   readonly virtual: number;
+  /** How often what has happened: events of the plan, and what came of them. */
+  readonly counts: ReadonlyMap<string, number>;
   readonly ladder: () => string;
 }
 
@@ -79,6 +81,7 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
       bootstraps: invariants.bootstraps,
       reauthentications: invariants.reauthentications,
       virtual: world.clock.now,
+      counts: world.trace.counts,
       ladder: () => ladder(world.trace.steps),
     };
   } finally {

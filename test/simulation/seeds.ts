@@ -25,35 +25,96 @@ export interface Totals {
   /** Hours of virtual time, and seconds of CPU time. */
   hours: number;
   cpu: number;
+  /** Worlds in which an invariant broke, or that came to a standstill. */
+  broken: number;
+  /** How often what has happened. */
+  readonly counts: Map<string, number>;
 }
 
+/** Complete authentications: first ones, and later ones. */
+export function authentications({
+  bootstraps,
+  reauthentications,
+}: Pick<Totals, 'bootstraps' | 'reauthentications'>): number {
+  return bootstraps + reauthentications;
+}
+
+export interface Seeds {
+  readonly from: number;
+  /** Complete authentications that gave a lease or renewed it, in all worlds. */
+  readonly bootstraps: number;
+  /** How long there is trouble in each. */
+  readonly minutes: number;
+  readonly fidelity: Fidelity;
+}
+
+/** What somebody wants to know of each seed. Without `onBroken` the first broken one ends the run. */
+export interface SeedsListener {
+  readonly onSeed: (seed: number, result: RunResult, totals: Totals) => void;
+  /** `report`: a ladder and the command that replays the seed. */
+  readonly onBroken?: (seed: number, report: string) => void;
+}
+
+const TELL: SeedsListener = {
+  onSeed: (seed, result) => {
+    process.stdout.write(`seed ${seed}: ${authentications(result)} authentications, hash ${result.hash}\n`);
+  },
+};
+
 /**
- * Runs worlds with consecutive seeds until this number of bootstraps is reached: completed authentications that
- * assigned or renewed a lease. Throws for the first violation, with a ladder and the command that replays the seed.
+ * Runs worlds with consecutive seeds until this number of authentications is reached. Throws for the first violation, with
+ * a ladder and the command that replays the seed, unless the listener takes it.
  */
-export async function runSeeds(from: number, bootstraps: number, minutes: number, fidelity: Fidelity): Promise<Totals> {
-  const totals: Totals = { worlds: 0, bootstraps: 0, reauthentications: 0, hours: 0, cpu: 0 };
-  const before = process.cpuUsage();
-  for (let seed = from; totals.bootstraps + totals.reauthentications < bootstraps; seed += 1) {
-    const result = await runSeed(seed, minutes, fidelity);
-    process.stdout.write(
-      `seed ${seed} (${fidelity}): ${result.bootstraps + result.reauthentications} authentications, hash ${result.hash}\n`,
-    );
-    totals.worlds += 1;
-    totals.bootstraps += result.bootstraps;
-    totals.reauthentications += result.reauthentications;
-    totals.hours += result.virtual / 3_600_000;
+export async function runSeeds({ from, bootstraps, minutes, fidelity }: Seeds, listener = TELL): Promise<Totals> {
+  const totals: Totals = {
+    ...{ worlds: 0, bootstraps: 0, reauthentications: 0, hours: 0, cpu: 0, broken: 0 },
+    counts: new Map(),
+  };
+  for (let seed = from; authentications(totals) < bootstraps; seed += 1) {
+    const before = process.cpuUsage();
+    try {
+      const result = await runSeed(seed, minutes, fidelity);
+      add(totals, result);
+      listener.onSeed(seed, result, totals);
+    } catch (error) {
+      if (!listener.onBroken) throw error;
+      totals.broken += 1;
+      listener.onBroken(seed, (error as Error).message);
+    }
+    const { user, system } = process.cpuUsage(before);
+    totals.cpu += (user + system) / 1e6;
   }
-  const { user, system } = process.cpuUsage(before);
-  totals.cpu = (user + system) / 1e6;
   return totals;
+}
+
+function add(totals: Totals, { bootstraps, reauthentications, virtual, counts }: RunResult): void {
+  totals.worlds += 1;
+  totals.bootstraps += bootstraps;
+  totals.reauthentications += reauthentications;
+  totals.hours += virtual / 3_600_000;
+  for (const [kind, count] of counts) totals.counts.set(kind, (totals.counts.get(kind) ?? 0) + count);
+}
+
+/** Totals for people. */
+export function summary(totals: Totals): string {
+  const { worlds, bootstraps, reauthentications, hours, cpu, broken, counts } = totals;
+  const each = (1_000 * cpu) / authentications(totals);
+  const kinds = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} ${count}`);
+  return (
+    `${worlds} worlds, ${broken} broken, ${bootstraps} first and ${reauthentications} later authentications, ` +
+    `${hours.toFixed(1)} hours of virtual time, ${cpu.toFixed(1)} s CPU, ${each.toFixed(2)} ms each\n` +
+    `what happened: ${kinds.join(', ')}\n`
+  );
 }
 
 /** Runs one seed. Throws as `runSeeds` does. */
 async function runSeed(seed: number, minutes: number, fidelity: Fidelity): Promise<RunResult> {
   const plan = planOf(seed, minutes);
-  const result = await run(plan, { fidelity });
-  if (result.broken.length > 0) throw new Error(report(plan, result, replayCommand(seed, minutes, fidelity)));
+  const again = replayCommand(seed, minutes, fidelity);
+  const result = await run(plan, { fidelity }).catch((error: unknown) => {
+    throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : error}\nagain: ${again}`);
+  });
+  if (result.broken.length > 0) throw new Error(report(plan, result, again));
   return result;
 }
 

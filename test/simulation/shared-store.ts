@@ -34,8 +34,16 @@ export class SharedStore {
   /** The number of calls so far. */
   calls = 0;
 
-  private constructor(scene: Scene, engine: StoreEngine, onCommit: (commit: Committed) => void) {
+  readonly #backend: SqliteBackend;
+
+  private constructor(
+    scene: Scene,
+    backend: SqliteBackend,
+    engine: StoreEngine,
+    onCommit: (commit: Committed) => void,
+  ) {
     this.#scene = scene;
+    this.#backend = backend;
     this.engine = engine;
     this.#onCommit = onCommit;
   }
@@ -45,7 +53,12 @@ export class SharedStore {
     const engine = await StoreEngine.open(backend, host);
     // Loads modules now, because that takes turns of the event loop that are not counted as activity.
     await engine.administer('listHomeAgents', {}, 'world');
-    return new SharedStore(scene, engine, onCommit);
+    return new SharedStore(scene, backend, engine, onCommit);
+  }
+
+  /** Its memory is free again. */
+  close(): Promise<void> {
+    return this.#backend.close();
   }
 
   /** The store as one run of a server uses it. */
@@ -125,9 +138,14 @@ class Port implements StorePort {
     this.#store.calls += 1;
     trace.note(this.#life.name, 'store', 'store', operation.length, operation);
     return new Promise<T>((resolve, reject) => {
-      const answer = (settle: () => void) => clock.after(this.#store.delay(), () => this.#life.perform(settle));
+      const answer = (settle: () => void) =>
+        clock.after(this.#store.delay(), () => {
+          if (!this.#life.alive) trace.note('store', this.#life.name, 'unheard', operation.length, operation);
+          this.#life.perform(settle);
+        });
       clock.after(this.#store.delay(), () => {
         const failure = this.#store.failure(operation);
+        if (failure) trace.note('store', this.#life.name, failure.code, operation.length, operation);
         const going = failure ? Promise.reject(failure) : perform();
         going.then(
           (value) => answer(() => this.#worked(() => resolve(value))),

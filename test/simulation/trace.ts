@@ -17,8 +17,9 @@ export class Trace {
   readonly #clock: WorldClock;
   readonly #steps: Step[] = [];
   #hash = 0x811c9dc5;
-  /** The number of all steps. */
+  /** The number of all steps, and of those of each kind. */
   count = 0;
+  readonly counts = new Map<string, number>();
 
   constructor(clock: WorldClock) {
     this.#clock = clock;
@@ -27,6 +28,7 @@ export class Trace {
   /** `kind` and `size` are hashed; `text` is evaluated when it is read. */
   note(from: string, to: string, kind: string, size: number, text: string | (() => string) = kind): void {
     this.count += 1;
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.#mix(Math.round(this.#clock.now * 1_000) ^ size);
     for (const word of [from, to, kind]) for (let i = 0; i < word.length; i += 1) this.#mix(word.charCodeAt(i));
     this.#steps.push({ at: this.#clock.now, from, to, text });

@@ -52,6 +52,8 @@ export class World {
   nodes: readonly NodeMachine[] = [];
   paas: readonly PaaMachine[] = [];
   servers: readonly ServerMachine[] = [];
+  /** All of these. */
+  machines: readonly (NodeMachine | PaaMachine | ServerMachine)[] = [];
   #store: SharedStore | undefined;
 
   constructor(seed: number, options: WorldOptions, fidelity: 'tls' | 'plain') {
@@ -112,7 +114,8 @@ export class World {
     this.servers = numbers(servers).map((n) => new ServerMachine(n, this.options, material, store, this.ground));
     this.paas = numbers(paas).map((n) => new PaaMachine(n, this.options, this.ground));
     this.nodes = numbers(nodes).map((n) => new NodeMachine(n, this.options, material, this.ground));
-    for (const machine of [...this.servers, ...this.paas, ...this.nodes]) await this.complete(machine.start());
+    this.machines = [...this.servers, ...this.paas, ...this.nodes];
+    for (const machine of this.machines) await this.complete(machine.start());
   }
 
   async #writeCredentials(): Promise<Credentials> {
@@ -131,10 +134,6 @@ export class World {
   get store(): SharedStore {
     if (!this.#store) throw new Error('the world has no store yet');
     return this.#store;
-  }
-
-  get machines(): readonly (NodeMachine | PaaMachine | ServerMachine)[] {
-    return [...this.servers, ...this.paas, ...this.nodes];
   }
 
   /** Advances time. */
@@ -161,6 +160,7 @@ export class World {
   /** Ends everything at once. */
   destroy(): void {
     for (const { life } of this.machines) life?.end();
+    void this.#store?.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -1,0 +1,43 @@
+import { parseArgs } from 'node:util';
+import { authentications, type Fidelity, runSeeds, summary } from './seeds.js';
+
+/** After so many authentications there is a line of progress. */
+const PROGRESS = 10_000;
+
+/** Lines of a failed seed's report that are shown: its last ones, with the command that replays it. */
+const SHOWN = 60;
+
+const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
+
+/**
+ * Runs very many bootstraps and goes on after a broken invariant: `npm run simulate -- --bootstraps 1000000`. Ends with exit
+ * status 1 if any world broke.
+ */
+const { values } = parseArgs({
+  options: {
+    bootstraps: { type: 'string', default: '1000000' },
+    from: { type: 'string', default: '100000' },
+    minutes: { type: 'string', default: '20' },
+    fidelity: { type: 'string', default: 'plain' },
+  },
+});
+const seeds = {
+  from: Number(values.from),
+  bootstraps: Number(values.bootstraps),
+  minutes: Number(values.minutes),
+  fidelity: values.fidelity as Fidelity,
+};
+say(`${JSON.stringify(seeds)}, process ${process.pid}`);
+let told = 0;
+const totals = await runSeeds(seeds, {
+  onSeed: (seed, _result, so) => {
+    const done = Math.floor(authentications(so) / PROGRESS);
+    if (done === told) return;
+    told = done;
+    const memory = Math.round(process.memoryUsage().rss / 2 ** 20);
+    say(`after seed ${seed}: ${authentications(so)} authentications, ${memory} MiB, ${summary(so).split('\n')[0]}`);
+  },
+  onBroken: (seed, report) => say(`seed ${seed} failed\n${report.split('\n').slice(-SHOWN).join('\n')}\n`),
+});
+say(summary(totals));
+process.exitCode = totals.broken > 0 ? 1 : 0;
