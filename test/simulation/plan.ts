@@ -69,6 +69,15 @@ export const LEASE_GRACE = 30_000;
  */
 const LIFETIMES: readonly number[] = [10, 10, 10, 15, 15, 20, 20, 30, 60, 300];
 
+/** Nodes of a world, at least and at most: full ones are cheaper for each authentication. */
+const CROWDS: readonly (readonly [number, number])[] = [
+  [1, 3],
+  [4, 12],
+  [10, 20],
+  [10, 20],
+  [15, 20],
+];
+
 type Make = (dice: Dice, options: WorldOptions) => Happening;
 
 const lasting = (dice: Dice, most: number) => dice.whole(200, most);
@@ -189,7 +198,7 @@ function happening(dice: Dice, options: WorldOptions): Happening {
 export function planOf(seed: number, minutes = 10): Plan {
   const dice = new Dice(seed ^ PLAN_SEED);
   const options: WorldOptions = {
-    nodes: dice.chance(0.1) ? dice.whole(1, 3) : dice.whole(4, 20),
+    nodes: dice.whole(...dice.pick(CROWDS)),
     paas: dice.whole(1, 3),
     servers: dice.whole(1, 3),
     homeAgents: dice.whole(1, 4),
