@@ -49,7 +49,7 @@ export class SharedStore {
   }
 
   static async open(scene: Scene, host: Host, onCommit: (commit: Committed) => void): Promise<SharedStore> {
-    const backend = await SqliteBackend.open(':memory:', 'server');
+    const backend = await SqliteBackend.open(':memory:', 'server', (octets) => host.random(octets));
     const engine = await StoreEngine.open(backend, host);
     // Loads modules now, because that takes turns of the event loop that are not counted as activity.
     await engine.administer('listHomeAgents', {}, 'world');
