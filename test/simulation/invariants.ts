@@ -66,7 +66,7 @@ export class Invariants implements Watcher {
   constructor(world: World) {
     this.#world = world;
     this.leases = new Leases(
-      () => world.clock.wall + world.storeHost.wallError,
+      () => world.clock.now,
       (invariant, detail) => this.break(invariant, detail),
     );
   }

@@ -8,7 +8,7 @@ interface Promised {
   /** Origin-Host and Origin-State-Id of the PAA that has the session. */
   readonly origin: string;
   readonly originState: number;
-  /** By the store's clock. */
+  /** Milliseconds, monotonic. */
   until: number;
 }
 
@@ -37,7 +37,7 @@ export class Leases {
   /** Addresses of home agents that are not up. */
   readonly #notUp = new Set<string>();
 
-  /** `now`: the store's clock, in milliseconds since 1970. */
+  /** `now`: milliseconds, monotonic. The store shifts its times when its wall clock steps, so that lifetimes stay the same. */
   constructor(now: () => number, broken: (invariant: string, detail: string) => void) {
     this.#now = now;
     this.#broken = broken;
@@ -53,11 +53,6 @@ export class Leases {
    */
   hasPromised(homeAddress: string, session: string): boolean {
     return this.#promises.has(`${session} ${homeAddress}`);
-  }
-
-  /** Applies a step of the wall clock, as the store does. */
-  shift(milliseconds: number): void {
-    for (const promised of this.#byAddress.values()) promised.until += milliseconds;
   }
 
   committed({ operation, given, result }: Committed): void {
