@@ -25,7 +25,7 @@ import type { AaaOptions } from './config/options.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
-import { AAA_METRICS, showState } from './metrics.js';
+import { AAA_METRICS, registerGauges } from './metrics.js';
 import { ProbeRunner, withdrawProbes } from './probe-runner.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
@@ -106,7 +106,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#home = new HomeServer(options, {
       log,
       metrics,
-      ground: surroundings,
+      surroundings,
       store,
       eap: {
         ...credentials,
@@ -133,7 +133,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       disconnect: (session) => this.#administrator.inBackground(this.#administrator.endRemoved([session])),
       setTicketKey: (key) => this.#home.eap.setTicketKey(key),
     });
-    showState(this.#metrics, {
+    registerGauges(this.#metrics, {
       host,
       store,
       conversations: () => this.#home.conversations,
@@ -170,7 +170,7 @@ export class AaaDaemon implements Service<AaaOptions> {
               log,
               metrics: this.#metrics,
               store,
-              ground: { host, hookProcesses },
+              surroundings: { host, hookProcesses },
               guard: this.barrier,
               onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
             },

@@ -9,7 +9,7 @@ import { DiameterAccess } from '../protocol/home/diameter-access.js';
 import type { HomeEvent } from '../protocol/home/events.js';
 import { Home } from '../protocol/home/home.js';
 import type { Session, Subscriber } from '../protocol/home/records.js';
-import { type DiameterEvent, type DiameterGround, DiameterNode } from '../runtime/diameter/node.js';
+import { type DiameterEvent, DiameterNode, type DiameterSurroundings } from '../runtime/diameter/node.js';
 import { listenOptions, peerOptions } from '../runtime/diameter/setup.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
 import { tcpTransport } from '../runtime/diameter/transport.js';
@@ -30,7 +30,7 @@ import { askStore } from './store-questions.js';
 export interface HomeServerParts {
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly ground?: DiameterGround | undefined;
+  readonly surroundings?: DiameterSurroundings | undefined;
   readonly store: StoreCalls;
   readonly eap: EapCredentials;
   readonly makeEngine: MakeEngine;
@@ -76,7 +76,7 @@ export class HomeServer {
     this.#guard = parts.guard ?? unguarded;
     this.#report = homeReporter(parts.log, parts.metrics);
     const { diameter, session, eap, limits, mobility, hooks } = options;
-    const { host, transport } = parts.ground ?? { host: systemHost, transport: tcpTransport };
+    const { host, transport } = parts.surroundings ?? { host: systemHost, transport: tcpTransport };
     const origin = { host: diameter.host, realm: diameter.realm };
     const grammarian = new Grammarian(new Dictionary(diameter['vendor-id']));
     this.#access = new DiameterAccess(grammarian, {

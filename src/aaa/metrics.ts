@@ -91,13 +91,13 @@ export interface MeasuredParts {
 }
 
 /** Registers gauges of the server's state. Queries to the store are cached. */
-export function showState(metrics: Metrics, parts: MeasuredParts): void {
-  const agents = remembered(
+export function registerGauges(metrics: Metrics, parts: MeasuredParts): void {
+  const agents = cached(
     parts.host,
     HOME_AGENTS_FRESH,
     (): Promise<HomeAgent[]> => parts.store.run('listHomeAgents', {}),
   );
-  const statistics = remembered(
+  const statistics = cached(
     parts.host,
     STATISTICS_FRESH,
     (): Promise<StoreStatistics> => parts.store.run('statistics', {}),
@@ -183,7 +183,7 @@ function earliest(pem: string, now: number): number {
 }
 
 /** Caches the result of `ask` for `fresh` milliseconds. Rejects if there is no result within PATIENCE. */
-function remembered<T>(host: Host, fresh: number, ask: () => Promise<T>): () => Promise<T> {
+function cached<T>(host: Host, fresh: number, ask: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly answer: Promise<T> } | undefined;
   return async () => {
     const now = host.monotonic();

@@ -7,7 +7,7 @@ import {
   type ProbesOutput,
 } from '../protocol/home/probes.js';
 import type { HomeAgent } from '../protocol/home/records.js';
-import type { HookGround } from '../runtime/hooks/reporter.js';
+import type { HookSurroundings } from '../runtime/hooks/reporter.js';
 import { type HookReport, HookRunner } from '../runtime/hooks/runner.js';
 import type { LogFields, Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
@@ -28,7 +28,7 @@ export interface ProbeParts {
   readonly metrics: Metrics;
   readonly guard: Guard;
   readonly store: StoreCalls;
-  readonly ground: HookGround;
+  readonly surroundings: HookSurroundings;
   /** Called when a home agent no longer responds. */
   readonly onDead: (agent: HomeAgent) => void;
 }
@@ -43,7 +43,7 @@ export class ProbeRunner {
   constructor(options: ProbeOptions, parts: ProbeParts) {
     this.#options = options;
     this.#parts = parts;
-    const { host, hookProcesses: processes } = parts.ground;
+    const { host, hookProcesses: processes } = parts.surroundings;
     this.#hooks = new HookRunner({
       stateDir: options.stateDir,
       timeout: options.timeout,
@@ -56,7 +56,7 @@ export class ProbeRunner {
     this.#driver = new Driver<ProbesInput, ProbesOutput>(
       new Probes(options),
       (output) => this.#perform(output),
-      parts.ground.host,
+      parts.surroundings.host,
       (error) => parts.guard.fault('timer', error),
     );
   }

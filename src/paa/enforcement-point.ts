@@ -4,7 +4,7 @@ import {
   EnforcementPoint as EnforcementMachine,
   type EnforcementOutput,
 } from '../protocol/hooks/enforcement-point.js';
-import type { HookLane, HookRunner, HookSaying } from '../runtime/hooks/runner.js';
+import type { HookData, HookLane, HookRunner } from '../runtime/hooks/runner.js';
 import type { Host } from '../runtime/system/host.js';
 
 export interface EnforcementOptions {
@@ -103,8 +103,8 @@ export class EnforcementPoint {
     this.#jobs.set(job, token);
   }
 
-  #say(job: number): HookSaying | undefined {
-    let said: HookSaying | undefined;
+  #say(job: number): HookData | undefined {
+    let said: HookData | undefined;
     for (const output of this.#machine.handle({ type: 'run', job }, this.#host.monotonic())) {
       if (output.type === 'say') said = output;
       else this.#perform(output);

@@ -3,7 +3,6 @@ import { writeAudit } from './audit.js';
 import type { Backend, Job } from './backend.js';
 import { ClockKeeper } from './clock-keeper.js';
 import { DatabaseError } from './database-error.js';
-import { checkFitness } from './fitness.js';
 import type { Operation } from './operation.js';
 import { type ArgumentsOf, type OperationName, operations, type ResultOf } from './operations.js';
 import type { Administered, StoreEvents, StorePort } from './port.js';
@@ -11,6 +10,7 @@ import { StoreError } from './records.js';
 import type { DutyHolder } from './rows.js';
 import { rewriteSecret } from './secret.js';
 import { StoreFault } from './store-fault.js';
+import { checkTexts } from './text-checks.js';
 import { administrativeOperation, validated } from './validation.js';
 
 /** Interval of health checks of an idle database, in milliseconds. */
@@ -90,7 +90,7 @@ export class StoreEngine implements StorePort {
     asked = this.#host.monotonic(),
     holder?: DutyHolder,
   ): Promise<ResultOf<N>> {
-    checkFitness(operation, given);
+    checkTexts(operation, given);
     return (await this.#enqueue({ operation, given, who, asked, holder })) as ResultOf<N>;
   }
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { MAX_TEXT, UNFIT_TEXT, unfitText } from './fitness.js';
 import type { Zod } from './operation.js';
+import { isUnstorable, MAX_TEXT, UNSTORABLE } from './text-checks.js';
 
 /** Maximum number of rows in one part of an import. */
 export const MAX_ROWS = 10_000;
@@ -16,7 +16,7 @@ export const text = (z: Zod) =>
   z
     .string()
     .max(MAX_TEXT)
-    .refine((value) => !unfitText(value), UNFIT_TEXT);
+    .refine((value) => !isUnstorable(value), UNSTORABLE);
 
 export const whole = (z: Zod) => z.number().int();
 

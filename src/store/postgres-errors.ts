@@ -5,17 +5,17 @@ import { DatabaseError } from './database-error.js';
 export class Interrupted extends DatabaseError {}
 
 /** SQLSTATE of transactions that conflicted with another one: serialization failure, deadlock. */
-const MET = new Set(['40001', '40P01']);
+const CONFLICTS = new Set(['40001', '40P01']);
 
 /** SQLSTATE classes that end this connection: connection exception, operator intervention. */
-const ENDS = /^(08|57)/;
+const CONNECTION_ENDS = /^(08|57)/;
 
 /**
  * SQLSTATEs of an unusable database, although the query is correct: read-only transaction (a replica), authorization,
  * missing database or table (somebody removed it), insufficient privilege or resources, lock not available, errors of
  * the system and of the server itself.
  */
-const LOST = /^(25006|28|3D|42501|42P01|53|55P03|58|F0|XX)/;
+const UNUSABLE = /^(25006|28|3D|42501|42P01|53|55P03|58|F0|XX)/;
 
 const DISK_FULL = '53100';
 const NO_SPACE = /no space left on device/i;
@@ -35,9 +35,9 @@ export function asDatabaseError(error: unknown, name: string): unknown {
       ? error
       : new Interrupted('ERR_STORE_DOWN', text, options);
   }
-  if (MET.has(code) || ENDS.test(code)) return new Interrupted('ERR_STORE_DOWN', text, options);
+  if (CONFLICTS.has(code) || CONNECTION_ENDS.test(code)) return new Interrupted('ERR_STORE_DOWN', text, options);
   if (code === DISK_FULL || (/^(53|58|XX)/.test(code) && NO_SPACE.test(message))) {
     return new DatabaseError('ERR_STORE_FULL', `the disk of the database ${name} is full`, options);
   }
-  return LOST.test(code) ? new DatabaseError('ERR_STORE_DOWN', text, options) : error;
+  return UNUSABLE.test(code) ? new DatabaseError('ERR_STORE_DOWN', text, options) : error;
 }

@@ -45,7 +45,7 @@ export function makePrivate(path: string, belongsToFolder: boolean): boolean {
   }
   try {
     fchmodSync(descriptor, PRIVATE);
-    if (belongsToFolder) giveAway(descriptor, path);
+    if (belongsToFolder) changeOwner(descriptor, path);
   } finally {
     closeSync(descriptor);
   }
@@ -75,13 +75,13 @@ export function giveToFolderOwner(path: string): void {
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const { nlink, uid, size } = fstatSync(descriptor);
-    if (nlink === 1 && uid === 0 && size === 0) giveAway(descriptor, path);
+    if (nlink === 1 && uid === 0 && size === 0) changeOwner(descriptor, path);
   } finally {
     closeSync(descriptor);
   }
 }
 
-function giveAway(descriptor: number, path: string): void {
+function changeOwner(descriptor: number, path: string): void {
   if (process.geteuid?.() !== 0) return;
   const { uid, gid } = statSync(dirname(path));
   if (uid !== 0) fchownSync(descriptor, uid, gid);

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseError } from './database-error.js';
 
 /** Primary result codes of SQLite that mean an unusable file, not a wrong query. */
-const LOST = new Set([
+const UNUSABLE = new Set([
   'SQLITE_PERM',
   'SQLITE_BUSY',
   'SQLITE_LOCKED',
@@ -27,7 +27,7 @@ export function asDatabaseError(error: unknown, path: string): unknown {
   if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return error;
   const [sqlite, kind] = code.split('_');
   const primary = `${sqlite}_${kind}`;
-  if (!LOST.has(primary)) return error;
+  if (!UNUSABLE.has(primary)) return error;
   if (primary === 'SQLITE_FULL' || (primary === 'SQLITE_IOERR' && isFull(path))) {
     return new DatabaseError('ERR_STORE_FULL', `the disk of the database ${path} is full`, { cause: error });
   }

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
-import { AAA_METRICS, type MeasuredParts, showState } from '../../src/aaa/metrics.js';
+import { AAA_METRICS, type MeasuredParts, registerGauges } from '../../src/aaa/metrics.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { StoreEngine } from '../../src/store/engine.js';
 import { StoreUser } from '../store/fixtures.js';
 import { VirtualHost } from '../virtual-host.js';
 
-it('showState reports one state for each home agent, and dead only if no operator set it down', async () => {
+it('registerGauges reports one state for each home agent, and dead only if no operator set it down', async () => {
   const host = new VirtualHost();
   const backend = await SqliteBackend.open(':memory:');
   const store = await StoreEngine.open(backend, host);
@@ -14,7 +14,7 @@ it('showState reports one state for each home agent, and dead only if no operato
   const metrics = new Metrics('pana_aaa', AAA_METRICS);
   const nothing = { conversations: () => 0, hooks: () => [], peers: () => [], revocation: () => undefined };
   const credentials = () => ({ caPem: '', certificatePem: '' });
-  showState(metrics, { host, store, credentials, ...nothing } as MeasuredParts);
+  registerGauges(metrics, { host, store, credentials, ...nothing } as MeasuredParts);
   const states = async () => {
     host.advance(60_000);
     return [...(await metrics.text()).matchAll(/home_agent_state\{home_agent="(\w+)",state="(\w+)"\} 1/g)].map(

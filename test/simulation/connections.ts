@@ -1,7 +1,7 @@
 import { parseAddress } from '../../src/protocol/bytes/address.js';
 import type {
-  Knock,
   OctetStream,
+  OnIncoming,
   Transport,
   TransportConnection,
   TransportListener,
@@ -16,7 +16,7 @@ const DELAY = 1;
 
 interface Listener {
   readonly life: Life;
-  readonly knock: Knock;
+  readonly onIncoming: OnIncoming;
 }
 
 /** One end of a connection. */
@@ -161,14 +161,14 @@ export class Connections {
             const pair = new Pair(this.#scene, life, listener.life, this.#watch);
             this.#pairs.add(pair);
             const [here, there] = pair.ends;
-            const guest = listener.knock(address, () => there.fall());
-            there.on('close', () => guest.closed());
-            guest.accepted(connectionOf(there, to.address, address));
+            const incoming = listener.onIncoming(address, () => there.fall());
+            there.on('close', () => incoming.closed());
+            incoming.accepted(connectionOf(there, to.address, address));
             resolve(connectionOf(here, address, to.address));
           });
         }),
-      listen: (at, knock): Promise<TransportListener> => {
-        this.#listeners.set(at.address, { life, knock });
+      listen: (at, onIncoming): Promise<TransportListener> => {
+        this.#listeners.set(at.address, { life, onIncoming });
         const close = () => {
           if (this.#listeners.get(at.address)?.life === life) this.#listeners.delete(at.address);
           return Promise.resolve();

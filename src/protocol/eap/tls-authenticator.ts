@@ -1,5 +1,5 @@
 import { DecodeError } from '../bytes/decode-error.js';
-import { tooMuchEffort } from '../x509/effort.js';
+import { chainProblem } from '../x509/chain-limits.js';
 import { clearCertificates } from './clear-certificates.js';
 import { type EapKeys, wipeKeys } from './keys.js';
 import type { Refusal } from './refusal.js';
@@ -191,7 +191,7 @@ export class TlsAuthenticator<G> {
 /** Why the engine must not process a flight. The cost of certificates sent in clear is known in advance. */
 function effortOf(flight: Uint8Array, first: boolean): string | undefined {
   try {
-    return tooMuchEffort(clearCertificates(flight, first));
+    return chainProblem(clearCertificates(flight, first));
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     return `TLS flight: ${error.message}`;

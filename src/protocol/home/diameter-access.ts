@@ -6,6 +6,7 @@ import { AUTH_REQUEST_TYPE, AVPS } from '../diameter/wire/dictionary.js';
 import { type Grammarian, isViolation, type Message, type Violation } from '../diameter/wire/grammar.js';
 import { isProtocolError, RESULT } from '../diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../eap/codec.js';
+import { assignmentProblem } from '../mip6/address-checks.js';
 import { CAPABILITY, decodePrefix } from '../mip6/assignment.js';
 import {
   type AgentInfo,
@@ -15,7 +16,6 @@ import {
   type HomeAgentOffer,
   IKE_BITS,
 } from '../mip6/diameter-mobility.js';
-import { assignmentProblem } from '../mip6/fitness.js';
 import { SESSION_BINDING } from '../nas/session-server.js';
 import type {
   Accepted,

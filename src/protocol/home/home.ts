@@ -13,11 +13,17 @@ import type {
   TerminationRequest,
   Token,
 } from './alphabet.js';
-import { type ArrivalQuestion, Arrivals, type Arrived, type Exchange, isOfOther } from './arrivals.js';
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
 import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
 import { EngineQueue } from './engine-queue.js';
+import {
+  type Exchange,
+  type IncomingQuestion,
+  IncomingRequests,
+  type IncomingResult,
+  isOfOther,
+} from './incoming-requests.js';
 import { type SessionQuestion, Sessions } from './sessions.js';
 import { HomeContext } from './step-context.js';
 
@@ -25,7 +31,7 @@ import { HomeContext } from './step-context.js';
 export const SWEEP_INTERVAL = 5_000;
 
 /** Context of a store query. */
-type Question = ArrivalQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;
+type Question = IncomingQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;
 
 /**
  * Access decisions and grants, independent of the AAA protocol: each access request gets one answer. The machine
@@ -41,7 +47,7 @@ export class Home {
   readonly #admission = new Admission();
   readonly #engine = new EngineQueue();
   readonly #authorization: Authorizations;
-  readonly #arrivals: Arrivals;
+  readonly #incoming: IncomingRequests;
   readonly #bootstrap: Bootstrap;
   readonly #sessions: Sessions;
   /** Conversations of the requests that EAP is processing, by token of the request. */
@@ -56,7 +62,7 @@ export class Home {
     this.#config = config;
     this.#conversations = new Conversations(config.conversations, config.roundTimeout);
     const parts = { conversations: this.#conversations, admission: this.#admission, engine: this.#engine };
-    this.#arrivals = new Arrivals(this.#context, config, parts);
+    this.#incoming = new IncomingRequests(this.#context, config, parts);
     this.#authorization = new Authorizations(this.#context, config);
     this.#bootstrap = new Bootstrap(this.#context, config);
     this.#sessions = new Sessions(this.#context, this.#admission);
@@ -114,7 +120,7 @@ export class Home {
         this.#bootstrapped(this.#bootstrap.hooked(input.token));
         break;
       case 'peerOpen':
-        this.#arrivals.peerOpen(input.origin, input.originState);
+        this.#incoming.peerOpen(input.origin, input.originState);
         break;
       case 'demand':
         this.#sessions.demand(input);
@@ -156,7 +162,7 @@ export class Home {
       case 'originState':
       case 'seat':
         this.#serving = question.exchange?.token;
-        this.#arrived(question.exchange, this.#arrivals.stored(question, stored));
+        this.#arrived(question.exchange, this.#incoming.stored(question, stored));
         break;
       case 'authorization':
         this.#authorized(this.#authorization.stored(question, stored));
@@ -181,10 +187,10 @@ export class Home {
 
   #request(exchange: Exchange): void {
     this.#serving = exchange.token;
-    this.#arrived(exchange, this.#arrivals.request(exchange));
+    this.#arrived(exchange, this.#incoming.request(exchange));
   }
 
-  #arrived(exchange: Exchange | undefined, arrived: Arrived): void {
+  #arrived(exchange: Exchange | undefined, arrived: IncomingResult): void {
     if (!exchange || arrived === undefined) return;
     if (typeof arrived === 'string') this.#deny(exchange.token, arrived);
     else this.#feed(exchange, arrived);

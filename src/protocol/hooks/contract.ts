@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors/coded-error.js';
 import { formatAddress, parseAddress } from '../bytes/address.js';
-import { hostAddressProblem } from '../mip6/fitness.js';
+import { hostAddressProblem } from '../mip6/address-checks.js';
 import { checkName } from '../mip6/names.js';
 
 /** The node that the hook configures: mobile node, home agent, or enforcement point. */

@@ -1,6 +1,7 @@
 import type { AddressOctets } from '../bytes/address.js';
 import type { DEA, DER } from '../diameter/wire/commands.js';
 import type { Message, ValueOf } from '../diameter/wire/grammar.js';
+import { assignmentProblem } from './address-checks.js';
 import {
   CAPABILITY,
   decodePrefix,
@@ -9,7 +10,6 @@ import {
   type MobilityAssignment,
   wishOf,
 } from './assignment.js';
-import { assignmentProblem } from './fitness.js';
 
 /** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
 export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;

@@ -13,8 +13,8 @@ import {
 } from '../mip6/diameter-mobility.js';
 import type { Grant, PaaSessionInput } from '../pana/session/paa-interface.js';
 import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeEap } from './eap.js';
+import { isRejection } from './rejection.js';
 import { Binding, type SessionServer, serverOf } from './session-server.js';
-import { isVerdict } from './verdict.js';
 
 /**
  * Maximum number of octets of State, and of all Class AVPs together, that are stored and returned (RADIUS has 253
@@ -283,7 +283,7 @@ export class Access {
     this.#state = { name: 'IDLE' };
     // Not RFC: under Session-Server-Failover REFUSE_SERVICE (RFC 6733 8.18) the failure of a server would end all its
     // sessions.
-    if (this.#hasBeenGranted && !(resultCode !== undefined && isVerdict(resultCode))) {
+    if (this.#hasBeenGranted && !(resultCode !== undefined && isRejection(resultCode))) {
       return [
         { type: 'postponed', resultCode },
         { type: 'pana', input: { type: 'eapPostponed' } },

@@ -25,7 +25,7 @@ export interface Program {
 }
 
 /** A reader that closes the pipe early, such as `head`, is not an error. */
-function endWithReader(): void {
+function ignoreClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
@@ -37,7 +37,7 @@ function endWithReader(): void {
  * succeed later exits with status 1.
  */
 export async function runProgram(program: Program): Promise<void> {
-  endWithReader();
+  ignoreClosedPipe();
   const given = hideBin(process.argv);
   if (given[0] === COMPLETE) {
     const words = await completions((cli) => commandsOf(program, cli), given.slice(1), program.names);
@@ -51,14 +51,14 @@ export async function runProgram(program: Program): Promise<void> {
     await cli.parseAsync();
   } catch (error) {
     const text = explainFailure(error);
-    complain(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
+    printError(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
     // Handles opened before the error must not keep the process alive.
     await endProcess(text === undefined || error instanceof StartError ? 1 : EXIT_OPERATOR);
   }
 }
 
 /** Prints an error to standard error, with the priority of an error in the journal. */
-function complain(text: string): void {
+function printError(text: string): void {
   const prefix = isJournal(STDERR, process.env) ? '<3>' : '';
   process.stderr.write(`${visibleLines(text).replaceAll(/^/gm, prefix)}\n`);
 }

@@ -21,7 +21,7 @@ import { Driver } from '../system/driver.js';
 import { type Host, systemHost } from '../system/host.js';
 import { DiameterConnection } from './connection.js';
 import {
-  type Guest,
+  type IncomingConnection,
   type Transport,
   type TransportConnection,
   type TransportListener,
@@ -59,7 +59,7 @@ export interface DiameterNodeOptions extends Omit<NodeConfig, 'addresses' | 'ori
 }
 
 /** The part of the surroundings that a Diameter node needs. */
-export interface DiameterGround {
+export interface DiameterSurroundings {
   readonly host: Host;
   /** Transport without TLS. */
   readonly transport: Transport;
@@ -80,7 +80,7 @@ export class DiameterNode {
   readonly #listeners: TransportListener[] = [];
   readonly #connections = new Map<ConnectionId, DiameterConnection>();
   /** Incoming connections whose TLS handshake is not complete, each with the function that closes it. */
-  readonly #knocking = new Map<ConnectionId, () => void>();
+  readonly #handshaking = new Map<ConnectionId, () => void>();
   readonly #attempts = new Map<number, AbortController>();
   /** The transports of peers that have their own, by DiameterIdentity in lower case. */
   #transports: ReadonlyMap<string, Transport>;
@@ -213,8 +213,8 @@ export class DiameterNode {
   }
 
   #reset(connection: ConnectionId): void {
-    this.#knocking.get(connection)?.();
-    this.#knocking.delete(connection);
+    this.#handshaking.get(connection)?.();
+    this.#handshaking.delete(connection);
     this.#connections.get(connection)?.reset();
   }
 
@@ -242,17 +242,17 @@ export class DiameterNode {
   }
 
   #listen({ address, port, transport }: DiameterListenOptions): Promise<TransportListener> {
-    const knock = (from: string, drop: () => void) => this.#knocked(from, drop);
-    return (transport ?? this.#options.transport ?? tcpTransport).listen({ address, port }, knock, this.#guard);
+    const onIncoming = (from: string, drop: () => void) => this.#onIncoming(from, drop);
+    return (transport ?? this.#options.transport ?? tcpTransport).listen({ address, port }, onIncoming, this.#guard);
   }
 
-  #knocked(address: string, drop: () => void): Guest {
+  #onIncoming(address: string, drop: () => void): IncomingConnection {
     const connection = this.#nextConnection();
-    this.#knocking.set(connection, drop);
-    this.#driver.feed({ type: 'knocked', connection, address });
+    this.#handshaking.set(connection, drop);
+    this.#driver.feed({ type: 'incoming', connection, address });
     return {
       accepted: (made) => {
-        if (!this.#knocking.delete(connection)) {
+        if (!this.#handshaking.delete(connection)) {
           made.reset();
           return;
         }
@@ -260,7 +260,7 @@ export class DiameterNode {
         this.#driver.feed({ type: 'accepted', connection, ends: endsOf(made) });
       },
       closed: () => {
-        if (this.#knocking.delete(connection)) this.#driver.feed({ type: 'closed', connection });
+        if (this.#handshaking.delete(connection)) this.#driver.feed({ type: 'closed', connection });
       },
     };
   }

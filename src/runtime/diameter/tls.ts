@@ -13,7 +13,14 @@ import { type CertificatePolicy, DEFAULT_POLICY, misuse, type PeerRole, weakness
 import type { Revocation } from '../tls/certificates/revocation.js';
 import { type Path, Trust } from '../tls/certificates/trust.js';
 import { PeerJudge, type PeerJudgeOptions } from '../tls/peer-certificate.js';
-import type { Guest, Knock, Transport, TransportAddress, TransportConnection, TransportListener } from './transport.js';
+import type {
+  IncomingConnection,
+  OnIncoming,
+  Transport,
+  TransportAddress,
+  TransportConnection,
+  TransportListener,
+} from './transport.js';
 
 /** OpenSSL 3 option: overwrite decrypted octets after they are read. Node has no constant for it. */
 const SSL_OP_CLEANSE_PLAINTEXT = 0x2;
@@ -86,7 +93,7 @@ export class TlsTransport implements Transport {
     try {
       await once(socket, 'secureConnect');
       const peer = this.#judged(socket, 'server');
-      if (!bears(peer, host)) throw new Error(`its certificate does not contain ${host}`);
+      if (!namesHost(peer, host)) throw new Error(`its certificate does not contain ${host}`);
       socket.setNoDelay(true);
       return tlsConnection(socket, peer);
     } catch (error) {
@@ -98,7 +105,7 @@ export class TlsTransport implements Transport {
     }
   }
 
-  async listen(at: TransportAddress, knock: Knock, guard: Guard): Promise<TransportListener> {
+  async listen(at: TransportAddress, onIncoming: OnIncoming, guard: Guard): Promise<TransportListener> {
     const server = createServer({
       ...contextOf(this.#options),
       requestCert: true,
@@ -109,12 +116,12 @@ export class TlsTransport implements Transport {
       sessionTimeout: 1,
     });
     /** Connections whose handshake is not complete, by remote address and port, and what cancels the time limit. */
-    const guests = new Map<string, { readonly guest: Guest; readonly cancel: CancelTimer }>();
+    const handshaking = new Map<string, { readonly incoming: IncomingConnection; readonly cancel: CancelTimer }>();
     const take = (end: string) => {
-      const entry = guests.get(end);
-      guests.delete(end);
+      const entry = handshaking.get(end);
+      handshaking.delete(end);
       entry?.cancel();
-      return entry?.guest;
+      return entry?.incoming;
     };
     const expire = (socket: Socket) =>
       guard.run('tls', () => {
@@ -128,8 +135,8 @@ export class TlsTransport implements Transport {
       guard.run(
         'tls',
         () =>
-          guests.set(end, {
-            guest: knock(socket.remoteAddress ?? '', () => socket.destroy()),
+          handshaking.set(end, {
+            incoming: onIncoming(socket.remoteAddress ?? '', () => socket.destroy()),
             cancel: this.#host.after(CER_TIMEOUT, () => expire(socket)),
           }),
         () => socket.destroy(),
@@ -167,18 +174,18 @@ export class TlsTransport implements Transport {
     return { address: at.address, port, close };
   }
 
-  #secured(socket: TLSSocket, guest: Guest | undefined): void {
+  #secured(socket: TLSSocket, incoming: IncomingConnection | undefined): void {
     let connection: TransportConnection;
     try {
       connection = tlsConnection(socket, this.#judged(socket, 'client'));
     } catch (error) {
       this.#onRefused((error as Error).message);
       socket.destroy();
-      guest?.closed();
+      incoming?.closed();
       return;
     }
     socket.setNoDelay(true);
-    if (guest) guest.accepted(connection);
+    if (incoming) incoming.accepted(connection);
     else connection.reset();
   }
 
@@ -243,6 +250,6 @@ function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnecti
 }
 
 /** Whether a dNSName of the certificate equals this host, ignoring case. Wildcards do not match. */
-function bears({ dnsNames }: VerifiedPeer, host: string): boolean {
+function namesHost({ dnsNames }: VerifiedPeer, host: string): boolean {
   return dnsNames.some((name) => name.toLowerCase() === host.toLowerCase());
 }

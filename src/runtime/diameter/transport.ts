@@ -46,7 +46,7 @@ export interface TransportListener extends TransportAddress {
 }
 
 /** Follows an incoming connection until it can carry messages. */
-export interface Guest {
+export interface IncomingConnection {
   /** The connection can carry messages now. */
   accepted(connection: TransportConnection): void;
   /** The connection was closed before it was accepted. */
@@ -54,7 +54,7 @@ export interface Guest {
 }
 
 /** Reports an incoming connection and its source address. The node calls `drop` to close it before it is accepted. */
-export type Knock = (address: string, drop: () => void) => Guest;
+export type OnIncoming = (address: string, drop: () => void) => IncomingConnection;
 
 /** Opens and accepts connections. TCP is in this file, TLS in tls.ts (RFC 6733 2.2). */
 export interface Transport {
@@ -64,7 +64,7 @@ export interface Transport {
    * Listens for connections. `guard` contains faults in handling them. Rejects with the system's error (EADDRINUSE,
    * EACCES, EADDRNOTAVAIL).
    */
-  listen(at: TransportAddress, knock: Knock, guard: Guard): Promise<TransportListener>;
+  listen(at: TransportAddress, onIncoming: OnIncoming, guard: Guard): Promise<TransportListener>;
 }
 
 export const tcpTransport: Transport = {
@@ -89,11 +89,11 @@ export const tcpTransport: Transport = {
     return tcpConnection(socket);
   },
 
-  async listen(at, knock, guard) {
+  async listen(at, onIncoming, guard) {
     const server = createServer({ noDelay: true }, (socket) =>
       guard.run(
         'diameter',
-        () => knock(socket.remoteAddress ?? '', () => socket.destroy()).accepted(tcpConnection(socket)),
+        () => onIncoming(socket.remoteAddress ?? '', () => socket.destroy()).accepted(tcpConnection(socket)),
         () => socket.destroy(),
       ),
     );

@@ -14,7 +14,7 @@ interface HookSection {
 }
 
 /** The part of the surroundings that hooks need. */
-export interface HookGround {
+export interface HookSurroundings {
   readonly host: Host;
   readonly hookProcesses: HookProcessRunner;
 }
@@ -25,7 +25,7 @@ export function makeHookRunner(
   log: Logger,
   metrics: Metrics,
   guard: Guard,
-  { host, hookProcesses: processes }: HookGround,
+  { host, hookProcesses: processes }: HookSurroundings,
 ): HookRunner {
   const { 'state-dir': stateDir, timeout, parallel: maxParallel } = hooks;
   const options: HookOptions = {
@@ -47,7 +47,7 @@ export function makeHookRunner(
 export async function prepareHookFolder(
   { 'state-dir': stateDir }: HookSection,
   log: Logger,
-  { hookProcesses }: HookGround,
+  { hookProcesses }: HookSurroundings,
 ): Promise<void> {
   await makeFolder(stateDir, 0o700);
   await hookProcesses.removeLeftovers(stateDir).catch(({ message: reason }: Error) => {

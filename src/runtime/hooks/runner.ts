@@ -33,7 +33,7 @@ export interface HookOptions {
 }
 
 /** The variables and input of a hook. */
-export interface HookSaying {
+export interface HookData {
   readonly variables: HookVariables;
   /** Standard input. */
   readonly input?: string | undefined;
@@ -53,7 +53,7 @@ export interface HookJob {
   /** The mobile node or client. Jobs of one subject run one after another, in order. */
   readonly subject: string;
   /** What the hook is given. A function is called at each try; undefined means that the job is obsolete. */
-  readonly variables: HookVariables | (() => HookSaying | undefined);
+  readonly variables: HookVariables | (() => HookData | undefined);
   /** The runner keeps a copy and wipes it when the job ends. */
   readonly psk?: Secret | undefined;
   /** Jobs, by the token that `queue` returned, that must have had their first try before this job's first try. */

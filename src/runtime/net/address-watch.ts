@@ -12,10 +12,10 @@ const MONITORS: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...st
 const BURST = 20;
 
 /** Polling interval where no monitor is available, in milliseconds. */
-const POLL = 1_000;
+const POLL_INTERVAL = 1_000;
 
 /** Delay before a monitor that exited is started again, in milliseconds. */
-const AGAIN = 5_000;
+const RESTART_DELAY = 5_000;
 
 /** Reports changes of this host's addresses until the returned function is called. */
 export type WatchAddresses = (onChange: () => void, host: Host) => () => void;
@@ -40,7 +40,7 @@ export class AddressWatch {
     this.#onChange = onChange;
     this.#host = host;
     if (monitor) this.#monitor(monitor);
-    else this.#look();
+    else this.#pollAddresses();
   }
 
   /** Stops reporting. */
@@ -60,24 +60,24 @@ export class AddressWatch {
     (child.stdout as typeof child.stdout | undefined)?.on('data', () => this.#changed());
     child.once('error', () => {
       // The monitor program is not installed.
-      this.#look();
+      this.#pollAddresses();
     });
     child.once('exit', () => {
       if (this.#stopped || this.#poll) return;
-      this.#again = this.#host.after(AGAIN, () => this.#monitor(monitor));
+      this.#again = this.#host.after(RESTART_DELAY, () => this.#monitor(monitor));
       this.#changed();
     });
   }
 
-  #look(): void {
+  #pollAddresses(): void {
     if (this.#stopped || this.#poll) return;
-    const see = () =>
+    const read = () =>
       JSON.stringify(
         Object.entries(networkInterfaces()).map(([name, list]) => [name, list?.map(({ address }) => address)]),
       );
-    let seen = see();
-    this.#poll = every(this.#host, POLL, () => {
-      const now = see();
+    let seen = read();
+    this.#poll = every(this.#host, POLL_INTERVAL, () => {
+      const now = read();
       if (now === seen) return;
       seen = now;
       this.#changed();

@@ -11,7 +11,7 @@ const TRIES = 2;
 const MAX_STATUS = 200;
 
 /** What the service manager expects, according to sd_notify(3) and sd_watchdog_enabled(3). */
-export interface ManagerWishes {
+export interface NotifyOptions {
   /**
    * Watchdog interval in milliseconds: systemd restarts the daemon after this time without a message. Undefined: no
    * watchdog.
@@ -20,7 +20,7 @@ export interface ManagerWishes {
 }
 
 /** A message to the service manager. */
-export type News =
+export type Notification =
   | { readonly type: 'ready' }
   /** `at`: microseconds of the monotonic clock. */
   | { readonly type: 'reloading'; readonly at: bigint }
@@ -29,31 +29,31 @@ export type News =
   | { readonly type: 'status'; readonly text: string };
 
 /** Reads what the service manager expects from the environment. Undefined: there is no service manager. */
-export function wishesOf(environment: Readonly<Record<string, string | undefined>>, pid: number) {
+export function notifyOptionsOf(environment: Readonly<Record<string, string | undefined>>, pid: number) {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: microseconds, WATCHDOG_PID: of } = environment;
   if (!socket) return undefined;
   const isOurs = of === undefined || of === String(pid);
   const watchdog = isOurs && Number(microseconds) > 0 ? Number(microseconds) / 1000 : undefined;
-  return { watchdog } satisfies ManagerWishes;
+  return { watchdog } satisfies NotifyOptions;
 }
 
 /** Converts messages to sd_notify assignments. */
-export function assignmentsOf(news: readonly News[]): string[] {
-  return news.flatMap(assignmentsOfOne);
+export function assignmentsOf(notifications: readonly Notification[]): string[] {
+  return notifications.flatMap(assignmentsOfOne);
 }
 
-function assignmentsOfOne(news: News): readonly string[] {
-  switch (news.type) {
+function assignmentsOfOne(notification: Notification): readonly string[] {
+  switch (notification.type) {
     case 'ready':
       return ['READY=1'];
     case 'reloading':
-      return ['RELOADING=1', `MONOTONIC_USEC=${news.at}`];
+      return ['RELOADING=1', `MONOTONIC_USEC=${notification.at}`];
     case 'stopping':
       return ['STOPPING=1'];
     case 'alive':
       return ['WATCHDOG=1'];
     case 'status':
-      return [`STATUS=${visible(news.text.replaceAll(/\s+/g, ' ')).slice(0, MAX_STATUS)}`];
+      return [`STATUS=${visible(notification.text.replaceAll(/\s+/g, ' ')).slice(0, MAX_STATUS)}`];
   }
 }
 
@@ -73,8 +73,8 @@ export class ServiceManager {
   }
 
   /** Sends messages, after all earlier ones. Never rejects. */
-  tell(...news: readonly News[]): Promise<void> {
-    this.#last = this.#last.then(() => this.#send(assignmentsOf(news)));
+  tell(...notifications: readonly Notification[]): Promise<void> {
+    this.#last = this.#last.then(() => this.#send(assignmentsOf(notifications)));
     return this.#last;
   }
 

@@ -4,7 +4,7 @@ import { type CancelTimer, every, type Host, systemHost } from '../system/host.j
 import { killProcess } from '../system/process-end.js';
 import { within } from '../system/within.js';
 import type { Barrier } from './barrier.js';
-import { type News, ServiceManager, wishesOf } from './service-manager.js';
+import { type Notification, notifyOptionsOf, ServiceManager } from './service-manager.js';
 
 /** A daemon, as the process sees it. */
 export interface Service<O = never> {
@@ -35,10 +35,10 @@ const START_GRACE = 3_000;
 const STATUS_INTERVAL = 5_000;
 
 /** How long an unresponsive service manager may delay the end, in milliseconds. */
-const TOLD_AT_END = 1_000;
+const NOTIFY_AT_END = 1_000;
 
 /** Messages per watchdog interval, so that one may be lost. */
-const SIGNS_OF_LIFE = 3;
+const WATCHDOG_MESSAGES = 3;
 
 /** Handles signals from before a daemon has started. No signal is lost or ends the daemon without an orderly stop. */
 export class Signals {
@@ -138,7 +138,7 @@ export async function runService(
   if (typeof end === 'number') startDeadline(log, host);
   const told = reporter?.stop();
   await service.stop();
-  if (told) await within(told, TOLD_AT_END);
+  if (told) await within(told, NOTIFY_AT_END);
   log.info('stopped');
   return typeof end === 'number' ? end : 0;
 }
@@ -160,14 +160,14 @@ class Reporter {
 
   /** Reports that the daemon is ready. Returns undefined if there is no service manager. */
   static start(service: Pick<Service, 'summary' | 'works'>, log: Logger, host: Host): Reporter | undefined {
-    const wishes = wishesOf(process.env, process.pid);
-    if (!wishes) return undefined;
+    const options = notifyOptionsOf(process.env, process.pid);
+    if (!options) return undefined;
     const manager = new ServiceManager((reason) => log.warn({ reason }, 'service manager not notified'));
     const reporter = new Reporter(service, manager);
     void manager.tell({ type: 'ready' }, reporter.#status());
     reporter.#timers.push(every(host, STATUS_INTERVAL, () => void reporter.#tellStatus()));
-    if (wishes.watchdog !== undefined) {
-      reporter.#timers.push(every(host, wishes.watchdog / SIGNS_OF_LIFE, () => void reporter.#watch()));
+    if (options.watchdog !== undefined) {
+      reporter.#timers.push(every(host, options.watchdog / WATCHDOG_MESSAGES, () => void reporter.#watch()));
       void reporter.#watch();
     }
     return reporter;
@@ -189,7 +189,7 @@ class Reporter {
     return this.#manager.tell({ type: 'stopping' });
   }
 
-  #status(): News {
+  #status(): Notification {
     this.#said = this.#service.summary() + (this.#reloadFailed ? '; the last reload failed' : '');
     return { type: 'status', text: this.#said };
   }

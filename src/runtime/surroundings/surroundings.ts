@@ -2,7 +2,7 @@ import { type Transport, tcpTransport } from '../diameter/transport.js';
 import { type HookProcessRunner, HostProcesses } from '../hooks/process.js';
 import { type WatchAddresses, watchAddresses } from '../net/address-watch.js';
 import { systemUdp, type Udp } from '../net/udp.js';
-import { type OpenControl, openControl } from '../service/operator-door.js';
+import { type OpenControl, openControl } from '../service/control-endpoints.js';
 import { fingerprints, type LookAtFiles } from '../system/file-watch.js';
 import { type Host, systemHost } from '../system/host.js';
 

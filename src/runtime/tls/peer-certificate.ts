@@ -21,7 +21,7 @@ export const MAX_KEPT_PATHS = 20_000;
 export const MAX_NAMES = 64;
 
 /** Maximum number of certificates used from the peer's chain, without the leaf. */
-const MAX_BROUGHT = 8;
+const MAX_CHAIN = 8;
 
 const REASONS: Readonly<Record<string, Refusal>> = {
   CERT_HAS_EXPIRED: 'expired',
@@ -87,7 +87,7 @@ export class PeerJudge {
     const leaf = read(raw);
     if (!leaf) return { reason: 'other-ca', detail: 'the certificate is not valid DER (RFC 5280)' };
     const resumed = socket.isSessionReused();
-    const paths = resumed ? this.#known(leaf, now) : this.#climb(leaf, socket, now);
+    const paths = resumed ? this.#known(leaf, now) : this.#pathsOf(leaf, socket, now);
     if ('reason' in paths) return paths;
     return this.#choose(paths, now);
   }
@@ -136,10 +136,10 @@ export class PeerJudge {
   }
 
   /** Paths of a full handshake: first among known certificates, which is cheap, then including the peer's chain. */
-  #climb(leaf: Certificate, socket: TLSSocket, now: number): readonly Path[] | PathFailure {
+  #pathsOf(leaf: Certificate, socket: TLSSocket, now: number): readonly Path[] | PathFailure {
     const { trust } = this.#options;
     const known = trust.paths(leaf, [], now, true);
-    return 'reason' in known ? trust.paths(leaf, brought(socket), now, true) : known;
+    return 'reason' in known ? trust.paths(leaf, chainOf(socket), now, true) : known;
   }
 
   /** Paths of a resumed handshake: the one that was verified, otherwise one of known certificates. */
@@ -185,10 +185,10 @@ export class PeerJudge {
 }
 
 /** The peer's certificate chain, as far as the engine keeps it. */
-function brought(socket: TLSSocket): Certificate[] {
+function chainOf(socket: TLSSocket): Certificate[] {
   const found: Certificate[] = [];
   let one = socket.getPeerCertificate(true);
-  while (found.length < MAX_BROUGHT) {
+  while (found.length < MAX_CHAIN) {
     const issuer = one.issuerCertificate;
     // A self-signed certificate is its own issuer.
     if (issuer === undefined || issuer === one) break;

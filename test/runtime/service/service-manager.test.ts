@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { adopt } from '../../../src/runtime/config/reload.js';
 import { plainLine } from '../../../src/runtime/log/log.js';
-import { assignmentsOf, wishesOf } from '../../../src/runtime/service/service-manager.js';
+import { assignmentsOf, notifyOptionsOf } from '../../../src/runtime/service/service-manager.js';
 
-describe('wishesOf', () => {
+describe('notifyOptionsOf', () => {
   it.each([
     [{}, undefined],
     [{ NOTIFY_SOCKET: '' }, undefined],
@@ -14,7 +14,7 @@ describe('wishesOf', () => {
     [{ NOTIFY_SOCKET: '/run/n', WATCHDOG_USEC: 'x' }, { watchdog: undefined }],
     [{ WATCHDOG_USEC: '3000000' }, undefined],
   ])('reads %j', (environment, wishes) => {
-    expect(wishesOf(environment, 7)).toEqual(wishes);
+    expect(notifyOptionsOf(environment, 7)).toEqual(wishes);
   });
 });
 

@@ -68,7 +68,7 @@ export type NodeInput =
     }
   | { readonly type: 'connectFailed'; readonly attempt: AttemptId; readonly reason: string }
   /** A connection from this address has arrived; with TLS its handshake starts. */
-  | { readonly type: 'knocked'; readonly connection: ConnectionId; readonly address: string }
+  | { readonly type: 'incoming'; readonly connection: ConnectionId; readonly address: string }
   /** An incoming connection can carry messages. */
   | { readonly type: 'accepted'; readonly connection: ConnectionId; readonly ends: Ends }
   | { readonly type: 'message'; readonly connection: ConnectionId; readonly message: DiameterMessage }

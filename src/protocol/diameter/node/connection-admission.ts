@@ -35,10 +35,10 @@ export class ConnectionAdmission {
     return this.#new.deadline;
   }
 
-  handle(input: Extract<NodeInput, { type: 'knocked' | 'accepted' | 'tick' }>, now: number): NodeOutput[] {
+  handle(input: Extract<NodeInput, { type: 'incoming' | 'accepted' | 'tick' }>, now: number): NodeOutput[] {
     switch (input.type) {
-      case 'knocked': {
-        const full = this.#new.knocked(input.connection, input.address, now);
+      case 'incoming': {
+        const full = this.#new.add(input.connection, input.address, now);
         return full === undefined ? [] : this.#turnAway(full, 'too-many-connections');
       }
       case 'accepted':

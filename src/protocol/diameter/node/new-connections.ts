@@ -33,7 +33,7 @@ export class NewConnections {
   }
 
   /** Adds a connection. Returns the connection that must be closed: none, an older one, or this one. */
-  knocked(connection: ConnectionId, address: string, now: number): ConnectionId | undefined {
+  add(connection: ConnectionId, address: string, now: number): ConnectionId | undefined {
     this.#connections.set(connection, { address, ends: undefined });
     return this.#slots.enter(connection, address, now);
   }

@@ -120,7 +120,7 @@ export class NodeMachine {
       case 'connectFailed':
         this.#next(this.#attempts.failed(input.attempt, input.reason, now), now, out);
         break;
-      case 'knocked':
+      case 'incoming':
       case 'accepted':
         if (this.#isStopping) out.push({ type: 'reset', connection: input.connection });
         else out.push(...this.#admission.handle(input, now));

@@ -1,7 +1,7 @@
 import type { AddressOctets } from '../../bytes/address.js';
 import { addressFamily, addressLength } from '../../bytes/assigned-numbers.js';
+import { assignmentProblem } from '../../mip6/address-checks.js';
 import { decodePrefix, encodePrefix, type MobilityAssignment } from '../../mip6/assignment.js';
-import { assignmentProblem } from '../../mip6/fitness.js';
 import type { PanaAvp } from './codec.js';
 import { makeAvp, type PanaValues } from './dictionary.js';
 

@@ -84,11 +84,11 @@ export class Trust {
   }
 
   /**
-   * Returns all paths from a leaf to a trust anchor. `brought`: certificates that came with the leaf. `engineChecked`:
+   * Returns all paths from a leaf to a trust anchor. `chain`: certificates that came with the leaf. `engineChecked`:
    * the engine has verified a path of this leaf including name constraints, which are not checked here; otherwise a
    * path with name constraints is refused.
    */
-  paths(leaf: Certificate, brought: readonly Certificate[], now: number, engineChecked: boolean): Path[] | PathFailure {
+  paths(leaf: Certificate, chain: readonly Certificate[], now: number, engineChecked: boolean): Path[] | PathFailure {
     const found: Path[] = [];
     let failure: PathFailure = { reason: 'other-ca', detail: `no issuer of ${leaf.subject.text}` };
     let tries = 0;
@@ -99,7 +99,7 @@ export class Trust {
     const climb = (path: Certificate[]): void => {
       const top = path.at(-1);
       if (!top || path.length >= MAX_PATH) return;
-      for (const issuer of this.#candidates(top, brought)) {
+      for (const issuer of this.#candidates(top, chain)) {
         if (path.some((one) => same(one, issuer))) continue;
         const unfit = this.#unfit(issuer, path);
         if (unfit) {
@@ -132,9 +132,9 @@ export class Trust {
   }
 
   /** Possible issuers by name and key identifier: known certificates first, then those that came with the leaf. */
-  #candidates(of: Certificate, brought: readonly Certificate[]): Certificate[] {
+  #candidates(of: Certificate, chain: readonly Certificate[]): Certificate[] {
     const known = this.#bySubject.get(of.issuer.key) ?? [];
-    const more = brought.filter((one) => one.subject.key === of.issuer.key && !known.some((other) => same(other, one)));
+    const more = chain.filter((one) => one.subject.key === of.issuer.key && !known.some((other) => same(other, one)));
     return [...known, ...more].filter(
       ({ subjectKeyId }) =>
         of.authorityKeyId === undefined || subjectKeyId === undefined || of.authorityKeyId === subjectKeyId,

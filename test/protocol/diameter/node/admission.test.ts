@@ -143,7 +143,7 @@ describe('a connection without a CER', () => {
   it('takes one place from the start of its handshake, and frees it when it closes', () => {
     const { world, node } = server();
     for (let i = 0; i < MAX_NEW_CONNECTIONS; i += 1) {
-      world.feed(node, { type: 'knocked', connection: 1_000 + i, address: `10.${i >> 8}.${i & 0xff}.1` });
+      world.feed(node, { type: 'incoming', connection: 1_000 + i, address: `10.${i >> 8}.${i & 0xff}.1` });
     }
     const ends = { localAddress: new Uint8Array(4), remoteAddress: '10.0.0.1', identities: [] };
     world.feed(node, { type: 'accepted', connection: 1_000, ends });

@@ -295,7 +295,7 @@ describe('the stop of a node', () => {
     const outputs = client.machine.handle({ type: 'stop', timeout: 2_000 }, world.now);
     expect(outputs).toContainEqual({ type: 'abandon', attempt: 2 });
     expect(outputs).toContainEqual({ type: 'failed', token, code: 'no-peer', text: 'the node is stopping' });
-    expect(client.machine.handle({ type: 'knocked', connection: 9, address: '::1' }, world.now)).toEqual([
+    expect(client.machine.handle({ type: 'incoming', connection: 9, address: '::1' }, world.now)).toEqual([
       { type: 'reset', connection: 9 },
     ]);
   });

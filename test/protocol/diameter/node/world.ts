@@ -151,7 +151,7 @@ export class World {
     const connection = this.#lastConnection;
     const stranger = new Stranger(this, to, connection);
     this.#strangers.set(`${to.host} ${connection}`, stranger);
-    this.feed(to, { type: 'knocked', connection, address });
+    this.feed(to, { type: 'incoming', connection, address });
     const ends = { localAddress: Uint8Array.of(192, 0, 2, 1), remoteAddress: address, identities };
     if (!stranger.closed) this.feed(to, { type: 'accepted', connection, ends });
     return stranger;
@@ -230,7 +230,7 @@ export class World {
         remoteAddress,
         identities: undefined,
       });
-      this.feed(to, { type: 'knocked', connection: there.connection, address: node.address });
+      this.feed(to, { type: 'incoming', connection: there.connection, address: node.address });
       this.feed(to, { type: 'accepted', connection: there.connection, ends: between(node.address) });
       this.feed(node, { type: 'connected', attempt, connection: here.connection, ends: between(to.address) });
     });

@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject, randomBytes, X509Certificate } from 'n
 import { beforeAll, describe, expect, it } from 'vitest';
 import { certifyKey, type Issued, validFor } from '../../../src/pki/certificate-authority.js';
 import type { EapServerAnswer } from '../../../src/protocol/eap/authenticator.js';
-import { MAX_CHAIN, MAX_RSA_BITS, tooMuchEffort } from '../../../src/protocol/x509/effort.js';
+import { chainProblem, MAX_CHAIN, MAX_RSA_BITS } from '../../../src/protocol/x509/chain-limits.js';
 import { makePki, runEap, type TestPki } from './eap-run.js';
 
 let pki: TestPki;
@@ -45,9 +45,9 @@ function reasonOf(answer: EapServerAnswer<string>): string {
   return answer.type === 'failure' ? answer.reason : answer.type;
 }
 
-describe('tooMuchEffort', () => {
+describe('chainProblem', () => {
   it('rejects chains that are costly to verify', () => {
-    const chain = (...pems: readonly string[]) => tooMuchEffort(pems.map(der));
+    const chain = (...pems: readonly string[]) => chainProblem(pems.map(der));
     const { certificatePem } = pki.client;
     expect(chain(certificatePem, pki.ca.certificatePem)).toBeUndefined();
     expect(chain(certificatePem, costly.get('the longest accepted key') ?? '')).toBeUndefined();
@@ -55,7 +55,7 @@ describe('tooMuchEffort', () => {
     expect(chain(costly.get('a long exponent') ?? '')).toContain('exponent');
     expect(chain(...new Array<string>(MAX_CHAIN).fill(certificatePem))).toBeUndefined();
     expect(chain(...new Array<string>(MAX_CHAIN + 1).fill(certificatePem))).toContain('certificates');
-    expect(tooMuchEffort([der(certificatePem), Uint8Array.of(0x30, 0)])).toContain('not DER');
+    expect(chainProblem([der(certificatePem), Uint8Array.of(0x30, 0)])).toContain('not valid DER');
   });
 });
 

@@ -17,7 +17,7 @@ const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
  * Why a chain of certificates (DER) is not verified: the work would be too expensive, or a certificate cannot be
  * decoded. Undefined if the chain may be verified.
  */
-export function tooMuchEffort(chain: readonly Uint8Array[]): string | undefined {
+export function chainProblem(chain: readonly Uint8Array[]): string | undefined {
   if (chain.length > MAX_CHAIN) return `${chain.length} certificates; ${MAX_CHAIN} at most`;
   for (const der of chain) {
     const certificate = read(der);

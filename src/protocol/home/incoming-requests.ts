@@ -12,33 +12,33 @@ export interface Exchange {
   readonly request: AccessRequest;
 }
 
-export type ArrivalQuestion =
+export type IncomingQuestion =
   | { readonly of: 'originState'; readonly origin: string; readonly exchange: Exchange | undefined }
   | { readonly of: 'seat'; readonly exchange: Exchange };
 
 /** The conversation of a request, or why it is denied; undefined: the store is being asked. */
-export type Arrived = Conversation | Denial | undefined;
+export type IncomingResult = Conversation | Denial | undefined;
 
-export interface ArrivalParts {
+export interface IncomingParts {
   readonly conversations: Conversations;
   readonly admission: Admission;
   readonly engine: EngineQueue;
 }
 
 /** Finds the conversation of a request, or starts one if a seat is available. */
-export class Arrivals {
-  readonly #context: StepContext<ArrivalQuestion>;
+export class IncomingRequests {
+  readonly #context: StepContext<IncomingQuestion>;
   readonly #config: Pick<HomeConfig, 'grace' | 'mtu'>;
-  readonly #parts: ArrivalParts;
+  readonly #parts: IncomingParts;
   readonly #origins = new OriginStates();
 
-  constructor(context: StepContext<ArrivalQuestion>, config: Pick<HomeConfig, 'grace' | 'mtu'>, parts: ArrivalParts) {
+  constructor(context: StepContext<IncomingQuestion>, config: Pick<HomeConfig, 'grace' | 'mtu'>, parts: IncomingParts) {
     this.#context = context;
     this.#config = config;
     this.#parts = parts;
   }
 
-  request(exchange: Exchange): Arrived {
+  request(exchange: Exchange): IncomingResult {
     const { request } = exchange;
     const before = this.#origins.told(request);
     if (before === undefined) return this.#begin(exchange);
@@ -51,7 +51,7 @@ export class Arrivals {
     if (before !== undefined) this.#restarted(origin, before, undefined);
   }
 
-  stored(question: ArrivalQuestion, stored: Stored): Arrived {
+  stored(question: IncomingQuestion, stored: Stored): IncomingResult {
     const { exchange } = question;
     if (question.of === 'seat') {
       const { request } = question.exchange;
@@ -80,7 +80,7 @@ export class Arrivals {
   /**
    * RFC 4072 3.1: an empty payload or an Identity starts a conversation. A session may have several, one after another.
    */
-  #begin(exchange: Exchange): Arrived {
+  #begin(exchange: Exchange): IncomingResult {
     const { conversations, admission, engine } = this.#parts;
     const { request } = exchange;
     const { sessionId, packet } = request;

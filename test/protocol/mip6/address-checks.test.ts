@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/protocol/bytes/address.js';
-import type { MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
-import { agentInfo, answerMobility, type DiameterMobility } from '../../../src/protocol/mip6/diameter-mobility.js';
 import {
   assignmentProblem,
   hostAddressProblem,
   isInPrefix,
   prefixProblem,
-} from '../../../src/protocol/mip6/fitness.js';
+} from '../../../src/protocol/mip6/address-checks.js';
+import type { MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
+import { agentInfo, answerMobility, type DiameterMobility } from '../../../src/protocol/mip6/diameter-mobility.js';
 
 function octets(text: string): Uint8Array {
   const address = parseAddress(text);

@@ -7,10 +7,10 @@ export const MAX_TEXT = 4_096;
 const UNFIT = /\0|\p{Surrogate}/u;
 
 /** The reason for refusing such a text. */
-export const UNFIT_TEXT = 'a text must not contain NUL or unpaired surrogates';
+export const UNSTORABLE = 'a text must not contain NUL or unpaired surrogates';
 
 /** Whether a database cannot store a text. */
-export function unfitText(value: string): boolean {
+export function isUnstorable(value: string): boolean {
   return UNFIT.test(value);
 }
 
@@ -18,7 +18,7 @@ export function unfitText(value: string): boolean {
  * Refuses arguments with a text that a database cannot store. The compiler checks their types, but a peer may have
  * chosen the texts. Throws StoreError.
  */
-export function checkFitness(operation: string, given: unknown): void {
+export function checkTexts(operation: string, given: unknown): void {
   const problem = problemOf(given, '');
   if (problem !== undefined) throw new StoreError('ERR_STORE_VALUE', `${operation}: ${problem}`);
 }
@@ -26,7 +26,7 @@ export function checkFitness(operation: string, given: unknown): void {
 function problemOf(value: unknown, path: string): string | undefined {
   if (typeof value === 'string') {
     if (value.length > MAX_TEXT) return `${path || 'arguments'}: a text must not exceed ${MAX_TEXT} characters`;
-    return UNFIT.test(value) ? `${path || 'arguments'}: ${UNFIT_TEXT}` : undefined;
+    return UNFIT.test(value) ? `${path || 'arguments'}: ${UNSTORABLE}` : undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
   for (const key of Object.keys(value)) {

@@ -4,7 +4,7 @@ import { type ControlRoutes, ControlServer } from './control.js';
 import type { Metrics } from './metrics.js';
 
 /** The control socket and metrics port of a daemon. */
-export interface OperatorDoor {
+export interface ControlEndpoints {
   readonly socket: string;
   readonly metrics?: string | undefined;
 }
@@ -14,7 +14,7 @@ export type OpenControl = typeof openControl;
 
 /** Opens the control socket, and the metrics port if configured. Resolves with a function that closes both. */
 export async function openControl(
-  door: OperatorDoor,
+  endpoints: ControlEndpoints,
   routes: ControlRoutes,
   metrics: Metrics,
   guard: Guard,
@@ -22,12 +22,12 @@ export async function openControl(
 ): Promise<() => Promise<void>> {
   metrics.measureProcess();
   const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
-  const servers = [await ControlServer.onSocket(door.socket, { ...numbers, ...routes }, guard)];
-  if (door.metrics !== undefined) {
-    const colon = door.metrics.lastIndexOf(':');
-    const host = door.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');
+  const servers = [await ControlServer.onSocket(endpoints.socket, { ...numbers, ...routes }, guard)];
+  if (endpoints.metrics !== undefined) {
+    const colon = endpoints.metrics.lastIndexOf(':');
+    const host = endpoints.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');
     try {
-      servers.push(await ControlServer.onTcp(host, Number(door.metrics.slice(colon + 1)), numbers, guard, clock));
+      servers.push(await ControlServer.onTcp(host, Number(endpoints.metrics.slice(colon + 1)), numbers, guard, clock));
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()));
       throw error;

@@ -26,7 +26,7 @@ const NO_VERDICT: readonly number[] = [
  * Whether a failure Result-Code is a decision about the node. Protocol errors (too busy, unable to deliver) and
  * transient failures are not, except AUTHENTICATION_REJECTED.
  */
-export function isVerdict(resultCode: number): boolean {
+export function isRejection(resultCode: number): boolean {
   if (resultCode === RESULT.AUTHENTICATION_REJECTED) return true;
   return resultCode >= 5000 && !NO_VERDICT.includes(resultCode);
 }
