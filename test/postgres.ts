@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { Issued } from '../src/pki/certificate-authority.js';
+import { within } from './eventually.js';
 
 const run = promisify(execFile);
 
@@ -204,9 +205,9 @@ export function asServer(program: string, options: string[]): { command: string;
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await within(once(server, 'listening'), 'server listens');
   const { port } = server.address() as AddressInfo;
   server.close();
-  await once(server, 'close');
+  await within(once(server, 'close'), 'server closes');
   return port;
 }

@@ -8,6 +8,7 @@ import { parse, stringify } from 'yaml';
 import type { DaemonName } from '../../dist/lab/daemon-process.js';
 import { Lab } from '../../dist/lab/lab.js';
 import { DAY, issueCertificate, makeCa } from '../../src/pki/certificate-authority.js';
+import { within } from '../eventually.js';
 import { type Ended, run } from './program.js';
 
 let lab: Lab;
@@ -194,7 +195,7 @@ describe('Start of a daemon', () => {
   it('fails with the address if it is in use: PANA, Diameter and metrics', async () => {
     const udp = createSocket('udp6');
     udp.bind(0, '::1');
-    await once(udp, 'listening');
+    await within(once(udp, 'listening'), 'udp listens');
     const { port } = udp.address();
     expectFailure(
       await runWith('paa', 'paa', (tree) => Object.assign(tree['pana'] ?? {}, { port })),
@@ -202,7 +203,7 @@ describe('Start of a daemon', () => {
     );
     udp.close();
     const tcp = createServer().listen(0, '::1');
-    await once(tcp, 'listening');
+    await within(once(tcp, 'listening'), 'tcp listens');
     const taken = (tcp.address() as { port: number }).port;
     expectFailure(
       await runWith('aaa', 'aaa', (tree) => Object.assign(tree['diameter'] ?? {}, { port: taken })),

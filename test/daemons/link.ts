@@ -4,6 +4,7 @@ import type { Place } from '../../dist/lab/lab.js';
 import type { PanaMessage } from '../../src/protocol/pana/wire/codec.js';
 import { decodePana } from '../../src/protocol/pana/wire/codec.js';
 import { messageName } from '../../src/protocol/pana/wire/dictionary.js';
+import { within } from '../eventually.js';
 
 export interface Passing {
   readonly from: 'pac' | 'paa';
@@ -39,7 +40,7 @@ export class Link {
     const sockets = [createSocket('udp6'), createSocket('udp6')] as const;
     for (const socket of sockets) {
       socket.bind({ address: paa.address, port: 0 });
-      await once(socket, 'listening');
+      await within(once(socket, 'listening'), 'socket listens');
     }
     return new Link(...sockets, paa);
   }

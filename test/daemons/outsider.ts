@@ -9,6 +9,7 @@ import { algorithmsOf } from '../../src/protocol/pana/wire/algorithms.js';
 import { decodePana, FLAG } from '../../src/protocol/pana/wire/codec.js';
 import { readPana } from '../../src/protocol/pana/wire/dictionary.js';
 import { panaAuthKey } from '../../src/protocol/pana/wire/keys.js';
+import { within } from '../eventually.js';
 
 /** HKDF-Expand-Label, RFC 8446 7.1. */
 function expandLabel(hash: string, secret: Uint8Array, label: string, context: Uint8Array, length: number): Uint8Array {
@@ -64,7 +65,7 @@ export async function tap(paa: Place): Promise<Tap> {
     if (pac) front.send(octets, pac.port, pac.address);
   });
   front.bind(0, '::1');
-  await once(front, 'listening');
+  await within(once(front, 'listening'), 'front listens');
   const close = () => {
     front.close();
     back.close();

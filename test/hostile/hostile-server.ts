@@ -20,6 +20,7 @@ import {
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { DiameterFramer } from '../../src/protocol/diameter/wire/framer.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import { within } from '../eventually.js';
 import { breakStream, encodeForStream, mutateDiameter } from './diameter-mutations.js';
 import { FIXED_MSK } from './hostile-pac.js';
 import type { Chance } from './seed.js';
@@ -59,7 +60,7 @@ export class HostileServer {
 
   async open(address: string): Promise<number> {
     this.#server.listen(0, address);
-    await once(this.#server, 'listening');
+    await within(once(this.#server, 'listening'), 'server listens');
     const at = this.#server.address();
     return typeof at === 'object' && at ? at.port : 0;
   }

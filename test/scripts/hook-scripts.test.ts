@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hookPath } from '../../dist/lab/lab.js';
-import { eventually } from '../eventually.js';
+import { eventually, within } from '../eventually.js';
 
 const run = promisify(execFile);
 const KEYS = ['00', '11', '22'].map((octet) => `0x${octet.repeat(64)}`);
@@ -256,7 +256,7 @@ ${RACOON_PROPOSAL}  passive on;
       env: { PATH: process.env['PATH'] ?? '', MIP6_STATE_DIR: state, MIP6_ROLE: 'ha', MIP6_EVENT: '' },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    await once(holder.stdout, 'data');
+    await within(once(holder.stdout, 'data'), 'holder.stdout says something');
     const bin = join(state, 'bin');
     await mkdir(bin);
     await writeFile(join(bin, 'sleep'), `#!/bin/sh\necho >>${state}/waits\nexec /bin/sleep "$@"\n`, { mode: 0o755 });

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { watch } from 'node:fs';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { programOf } from '../../dist/lab/daemon-process.js';
 import { Lab } from '../../dist/lab/lab.js';
+import { eventually } from '../eventually.js';
 
 const execute = promisify(execFile);
 const SCRIPTS = fileURLToPath(new URL('../../scripts', import.meta.url));
@@ -111,21 +111,12 @@ async function call(path: string, command: string): Promise<{ status: number; ou
 }
 
 /** Resolves with a file of the lab's folder once it contains this text. */
-async function holds(made: Lab, file: string, text: string): Promise<string> {
-  let changed: () => void = () => undefined;
-  const watcher = watch(made.path(), () => changed());
-  try {
-    for (;;) {
-      const change = new Promise<void>((resolve) => {
-        changed = resolve;
-      });
-      const content = await readFile(made.path(file), 'utf8').catch(() => '');
-      if (content.includes(text)) return content;
-      await change;
-    }
-  } finally {
-    watcher.close();
-  }
+function holds(made: Lab, file: string, text: string): Promise<string> {
+  return eventually(async () => {
+    const content = await readFile(made.path(file), 'utf8').catch(() => '');
+    expect(content).toContain(text);
+    return content;
+  });
 }
 
 describe('rc.d scripts', () => {

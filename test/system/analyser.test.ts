@@ -9,7 +9,7 @@ import { AVPS } from '../../src/protocol/pana/wire/dictionary.js';
 import { readCapture } from '../../src/tool/decode/capture.js';
 import { packetOf } from '../../src/tool/decode/packets.js';
 import { run } from '../daemons/program.js';
-import { eventually } from '../eventually.js';
+import { eventually, within } from '../eventually.js';
 import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce('sessions decoded by tshark', missing('tshark', 'dumpcap'));
@@ -29,7 +29,7 @@ describe.runIf(possible)('A complete PANA session on port 716', () => {
         stdio: ['ignore', 'ignore', 'pipe'],
       },
     );
-    await once(capture.stderr, 'data');
+    await within(once(capture.stderr, 'data'), 'capture.stderr says something');
     const pac = await made.startPac('mn1', { pana: { interface: 'mn0' }, 'key-log': made.path('mn1.keys') });
     await pac.line('bootstrap completed');
     for (const command of ['ping', 'reauth']) {
@@ -53,7 +53,7 @@ describe.runIf(possible)('A complete PANA session on port 716', () => {
       { limit: 20_000 },
     );
     capture.kill('SIGINT');
-    await once(capture, 'exit');
+    await within(once(capture, 'exit'), 'capture exits');
     const kinds = new Set(messages.map(({ type, flags }) => type * 2 + (flags & FLAG.R ? 1 : 0)));
     // PCI, PAR, PAN, PTR, PTA, PNR and PNA.
     expect([...kinds].sort((a, b) => a - b)).toEqual([2, 4, 5, 6, 7, 8, 9]);
@@ -115,7 +115,7 @@ describe.runIf(possible)('The Diameter messages of a complete session', () => {
       ['netns', 'exec', net.router, 'dumpcap', '-q', '-P', '-i', 'lo', '-f', 'tcp', '-w', file],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
-    await once(capture.stderr, 'data');
+    await within(once(capture.stderr, 'data'), 'capture.stderr says something');
     const { daemon: aaa, place } = await made.startAaa('aaa', { diameter: { watchdog: '6s' } });
     const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { watchdog: '6s' } });
     await made.addSubscriber('mn1@home.example', 'mn1');
@@ -139,7 +139,7 @@ describe.runIf(possible)('The Diameter messages of a complete session', () => {
       { limit: 20_000 },
     );
     capture.kill('SIGINT');
-    await once(capture, 'exit');
+    await within(once(capture, 'exit'), 'capture exits');
     const { stdout } = await promisify(execFile)('tshark', [
       ...['-r', file, '-d', `tcp.port==${place.port},diameter`, '-Y', 'diameter', '-T', 'fields'],
       ...['-E', 'separator=;', '-E', 'occurrence=a'],

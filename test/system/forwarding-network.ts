@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import { within } from '../eventually.js';
 import { type AccessNetwork, NODE, ROUTER } from './access-network.js';
 
 const run = promisify(execFile);
@@ -166,7 +167,8 @@ export class ForwardingNetwork {
 
   async #answer(namespace: string): Promise<void> {
     const child = this.#node(namespace, ECHO);
-    if (child.stdout) await once(createInterface({ input: child.stdout }), 'line');
+    if (child.stdout)
+      await within(once(createInterface({ input: child.stdout }), 'line'), 'the program says its first line');
   }
 
   #node(namespace: string, script: string, ...parameters: readonly string[]): ChildProcess {

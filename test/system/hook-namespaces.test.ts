@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { hookPath } from '../../dist/lab/lab.js';
-import { eventually } from '../eventually.js';
+import { eventually, within } from '../eventually.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 
 const run = promisify(execFile);
@@ -26,7 +26,7 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
   for (const name of ['racoon', 'mip6d']) {
     await cp('/bin/sleep', join(bin, name));
     const daemon = spawn('ip', ['netns', 'exec', net.router, join(bin, name), '600'], { stdio: 'ignore' });
-    await once(daemon, 'spawn');
+    await within(once(daemon, 'spawn'), 'daemon starts');
     daemons.push(daemon);
   }
   const probe = (namespace: string) =>

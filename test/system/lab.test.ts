@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { charonProgram, hasEsp } from '../../dist/lab/network-lab/charon.js';
 import type { Finding } from '../../dist/lab/network-lab/report.js';
-import { eventually } from '../eventually.js';
+import { eventually, within } from '../eventually.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 
 const run = promisify(execFile);
@@ -138,7 +138,7 @@ describe.runIf(possible)('lab.sh of an installed package', () => {
     const killed = start();
     await reached(killed, 'Starting pana-aaa');
     killed.child.kill('SIGKILL');
-    await once(killed.child, 'exit');
+    await within(once(killed.child, 'exit'), 'killed.child exits');
     const remains = await left(killed.child.pid);
     expect(remains.hosts).toHaveLength(4);
     expect(remains.folders).toHaveLength(1);

@@ -186,7 +186,7 @@ describe('A Diameter peer', () => {
 
 it('DiameterNode.start rejects if an address is in use, and leaves nothing open', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
+  await within(once(taken, 'listening'), 'taken listens');
   const { port } = taken.address() as { port: number };
   const { node } = makeNode('server.example', {
     listen: [

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { boundFields, MAX_LINE, MAX_VALUE } from '../../../src/runtime/log/log-bounds.js';
+import { within } from '../../eventually.js';
 
 const octets = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
 
@@ -71,7 +72,7 @@ describe.each(['json', 'journal', 'plain', 'pretty'])('openLog with format %s', 
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk.toString();
     });
-    await once(child, 'close');
+    await within(once(child, 'close'), 'child closes');
     const lines = out.trimEnd().split('\n');
     expect(lines[0]).toContain('refused');
     expect(out).not.toContain('secret');

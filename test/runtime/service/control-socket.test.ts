@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ControlServer, callDaemon } from '../../../src/runtime/service/control.js';
+import { within } from '../../eventually.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -52,7 +53,7 @@ describe('A control request', () => {
       socket.on('error', () => undefined).resume();
       socket.write(`POST /take HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
       socket.write(`"${'x'.repeat(length - 2)}"`);
-      await new Promise((resolve) => socket.once('close', resolve));
+      await within(new Promise((resolve) => socket.once('close', resolve)), 'socket closes');
     }
     expect(taken).toEqual([1024 * 1024 - 2]);
     await server.close();

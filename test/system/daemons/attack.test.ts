@@ -14,6 +14,7 @@ import { AVPS, makeAvp } from '../../../src/protocol/pana/wire/dictionary.js';
 import { type Interference, Link, type Passing } from '../../daemons/link.js';
 import { numbersOf } from '../../daemons/numbers.js';
 import { run } from '../../daemons/program.js';
+import { within } from '../../eventually.js';
 
 let lab: Lab | undefined;
 let link: Link | undefined;
@@ -253,7 +254,7 @@ async function placeOfPaa(made: Lab): Promise<{ address: string; port: number }>
 async function settle(place: { address: string; port: number }): Promise<void> {
   const socket = createSocket('udp6');
   socket.connect(place.port, place.address);
-  await once(socket, 'connect');
+  await within(once(socket, 'connect'), 'socket connects');
   for (;;) {
     // The PCIs of an address are limited per second, and replayed ones count.
     const answered = once(socket, 'message', { signal: AbortSignal.timeout(300) }).then(

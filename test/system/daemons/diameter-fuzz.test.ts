@@ -14,6 +14,7 @@ import { Dictionary } from '../../../src/protocol/diameter/wire/dictionary.js';
 import { Grammarian } from '../../../src/protocol/diameter/wire/grammar.js';
 import { NOISE, Noise } from '../../daemons/noise.js';
 import { numbersOf } from '../../daemons/numbers.js';
+import { within } from '../../eventually.js';
 import { OCTETS } from '../../protocol/diameter/wire/vectors.js';
 
 const MESSAGES = 500_000;
@@ -82,7 +83,7 @@ class FuzzPeer {
 
   static async connect(place: Place, host: string): Promise<FuzzPeer> {
     const socket = connect(place.port, place.address);
-    await once(socket, 'connect');
+    await within(once(socket, 'connect'), 'socket connects');
     const peer = new FuzzPeer(socket, host);
     socket.write(encodeDiameter(grammarian.message(CER, APPLICATION.COMMON, capabilities(host, 'access.example'))));
     await peer.#until(() => peer.#isOpen);
@@ -219,7 +220,7 @@ describe('500,000 mutated Diameter messages after a capabilities exchange', () =
     });
     server = listener;
     listener.listen(0, '::1');
-    await once(listener, 'listening');
+    await within(once(listener, 'listening'), 'listener listens');
     const bound = listener.address();
     const port = typeof bound === 'object' && bound ? bound.port : 0;
     const { daemon: paa } = await made.startPaa(place, 'paa', {

@@ -7,6 +7,7 @@ import { fromHex } from '../../../src/protocol/bytes/octets.js';
 import { encodePana } from '../../../src/protocol/pana/wire/codec.js';
 import { NOISE, Noise } from '../../daemons/noise.js';
 import { numbersOf } from '../../daemons/numbers.js';
+import { within } from '../../eventually.js';
 import { RECORDINGS, recording } from '../../protocol/pana/wire/vectors.js';
 
 const SEED = Uint8Array.of(7);
@@ -43,7 +44,7 @@ async function floodAddresses(place: Place, pci: Uint8Array, first: number, end:
   const one = async (i: number) => {
     const socket = createSocket('udp4');
     socket.bind({ address: `127.${100 + (i >> 16)}.${(i >> 8) & 0xff}.${i & 0xff}`, port: 0 });
-    await once(socket, 'listening');
+    await within(once(socket, 'listening'), 'socket listens');
     for (;;) {
       const answered = once(socket, 'message', { signal: AbortSignal.timeout(1000) }).then(
         () => true,
@@ -76,7 +77,7 @@ describe('PAA under a flood', () => {
 
     const socket = createSocket('udp6');
     socket.connect(place.port, place.address);
-    await once(socket, 'connect');
+    await within(once(socket, 'connect'), 'socket connects');
     const recordings = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
     /** Lost packets do not count: the PAA reports how many it has read. */
     const floodUntil = async (count: number) => {

@@ -4,6 +4,7 @@ import { chmod, stat, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Lab } from '../../../dist/lab/lab.js';
 import { run } from '../../daemons/program.js';
+import { within } from '../../eventually.js';
 
 let lab: Lab | undefined;
 
@@ -79,7 +80,7 @@ describe('A PaC with stay: false', () => {
     const { made } = await network();
     const silent = createSocket('udp6');
     silent.bind(0, '::1');
-    await once(silent, 'listening');
+    await within(once(silent, 'listening'), 'silent listens');
     const { port } = silent.address();
     const pac = await made.startPac('mn1', { stay: false, pana: { paa: ['::1'], port, 'pci-limit': '300ms' } });
     expect(await pac.line('session refused')).toMatchObject({ reason: 'no-answer' });
@@ -145,7 +146,7 @@ describe('A session started by the PAA', () => {
     const { made, paa } = await network();
     const waiting = createSocket('udp6');
     waiting.bind(0, '::1');
-    await once(waiting, 'listening');
+    await within(once(waiting, 'listening'), 'waiting listens');
     const { port } = waiting.address();
     waiting.close();
     const pac = await made.startPac('mn1', { pana: { initiate: false, 'local-port': port } });

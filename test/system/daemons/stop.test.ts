@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { programOf } from '../../../dist/lab/daemon-process.js';
 import { Lab } from '../../../dist/lab/lab.js';
 import { run } from '../../daemons/program.js';
-import { eventually } from '../../eventually.js';
+import { eventually, within } from '../../eventually.js';
 import { Fifo } from '../../runtime/system/fifo.js';
 
 let lab: Lab | undefined;
@@ -78,7 +78,7 @@ describe('The start of a server', () => {
   it('that waits for its database ends at SIGTERM, and at once at a second one', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
-    await once(silent, 'listening');
+    await within(once(silent, 'listening'), 'silent listens');
     onTestFinished(() => void silent.close());
     const place = silent.address();
     const port = typeof place === 'object' ? place?.port : 0;

@@ -8,7 +8,7 @@ import type { StoreEvents } from '../../../src/store/port.js';
 import { checkStore, urlProblem } from '../../../src/store/postgres-url.js';
 import type { Store } from '../../../src/store/store.js';
 import { run } from '../../daemons/program.js';
-import { eventually } from '../../eventually.js';
+import { eventually, within } from '../../eventually.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
 import { StoreUser, subscriberOf } from '../../store/fixtures.js';
 import { openStore } from '../../store/open-store.js';
@@ -268,16 +268,16 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
   it('that hangs delays neither an aborted opening nor a close', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
-    await once(silent, 'listening');
+    await within(once(silent, 'listening'), 'silent listens');
     const ending = new AbortController();
     const opening = openStore(`postgres://pana@127.0.0.1:${(silent.address() as AddressInfo).port}/pana`, {
       signal: ending.signal,
     });
-    const [socket] = await once(silent, 'connection');
+    const [socket] = await within(once(silent, 'connection'), 'silent gets a connection');
     ending.abort();
     await expect(opening).rejects.toThrow('it was given up');
     // Its thread has ended and its connection is closed.
-    if (!socket.destroyed) await once(socket.resume(), 'close');
+    if (!socket.destroyed) await within(once(socket.resume(), 'close'), 'the store closes the connection');
     silent.close();
     await expect(openStore('postgres://pana@127.0.0.1/pana', { signal: ending.signal })).rejects.toThrow('given up');
 
