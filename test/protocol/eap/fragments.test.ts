@@ -41,23 +41,33 @@ describe('a TLS flight', () => {
     );
   });
 
-  it('is never longer than MAX_FLIGHT, whatever fragments arrive', () => {
+  it('is never longer than the limit of its buffer, whatever fragments arrive', () => {
+    const LIMIT = 100;
     const fragment: fc.Arbitrary<EapTlsData> = fc.record({
       start: fc.constant(false),
-      more: fc.boolean(),
-      total: fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined }),
-      fragment: fc.integer({ min: 0, max: 20_000 }).map((length) => new Uint8Array(length)),
+      more: fc.constantFrom(true, true, true, false),
+      total: fc.option(fc.integer({ min: 0, max: 2 * LIMIT }), { nil: undefined, freq: 1 }),
+      fragment: fc.integer({ min: 1, max: 40 }).map((length) => new Uint8Array(length)),
     });
     fc.assert(
-      fc.property(fc.array(fragment, { maxLength: 12 }), (fragments) => {
-        const buffer = new FlightBuffer();
+      fc.property(fc.array(fragment, { minLength: 1, maxLength: 12 }), (fragments) => {
+        const buffer = new FlightBuffer(LIMIT);
+        let held = 0;
         for (const data of fragments) {
           const outcome = buffer.add(data);
-          if (typeof outcome === 'object') expect(outcome.flight.length).toBeLessThanOrEqual(MAX_FLIGHT);
-          else if (outcome !== 'more') return;
+          held += data.fragment.length;
+          if (typeof outcome === 'string' && outcome !== 'more') return;
+          expect(held).toBeLessThanOrEqual(LIMIT);
+          if (typeof outcome !== 'object') continue;
+          expect(outcome.flight).toHaveLength(held);
+          held = 0;
         }
       }),
+      { numRuns: 1000 },
     );
+    const whole = { start: false, more: false, total: undefined };
+    expect(new FlightBuffer().add({ ...whole, fragment: new Uint8Array(MAX_FLIGHT) })).toHaveProperty('flight');
+    expect(new FlightBuffer().add({ ...whole, fragment: new Uint8Array(MAX_FLIGHT + 1) })).toBe('more-than-announced');
   });
 
   it('is put together from fragments that all repeat the length', () => {

@@ -43,10 +43,10 @@ function reply(stored: Stored<UpkeepOperations>): void {
 const failed: Stored<UpkeepOperations> = { operation: 'failed', reason: 'lost', full: false };
 const nothingToDo: Stored<UpkeepOperations> = { operation: 'duties', result: { lost: [], taken: [] } };
 
-/** Starts the machine, and answers its first look for duties. */
+/** Starts the machine and answers its first question for duties. */
 function start(): void {
   const [key, look] = machine.handle({ type: 'start' }, now);
-  if (!key || look?.type !== 'store') throw new Error('no look for duties');
+  if (!key || look?.type !== 'store') throw new Error('no question for duties');
   take([key]);
   take(machine.handle({ type: 'stored', token: look.token, stored: nothingToDo }, now));
 }
@@ -180,7 +180,7 @@ const HELD = { subject: 'lease a b c', mark: '01' };
 const ended = (over: boolean) => ({ ...HELD, over, told: undefined });
 const duty: Duty = { event: 'up', session: sessionOf('s') };
 
-/** What the store is told of duties in the next round. */
+/** Goes on to the next round. Returns the arguments of its operation on duties, or undefined if it has none. */
 function nextLook() {
   now = machine.deadline ?? now;
   take(machine.handle({ type: 'tick' }, now));
@@ -194,19 +194,19 @@ function endRound(): void {
   if (waiting.length > 0) reply({ operation: 'abandonImport', result: 0 });
 }
 
-describe('duties of the servers of a store', () => {
-  it('are looked for at the start, beside the key', () => {
+describe('Upkeep of duties', () => {
+  it('asks the store for duties at the start, together with the ticket key', () => {
     take(machine.handle({ type: 'start' }, now));
     expect(waiting.map(({ call }) => call.operation)).toEqual(['ticketKey', 'duties']);
     expect(waiting[1]?.call.given).toEqual({ held: [], ended: [], term: DUTY_TERM, retry: DUTY_RETRY, limit: 100 });
     reply(key(DAY));
     reply({ operation: 'duties', result: { lost: [], taken: [duty] } });
     expect(trace.at(-1)).toEqual([0, { type: 'duty', duty }]);
-    // The first round begins in its time.
+    // The first round starts at its usual time.
     expect(machine.deadline).toBe(EXPIRY_INTERVAL);
   });
 
-  it('are looked for again sooner if a NAS was asked for something', () => {
+  it('asks for duties again after DUTY_RETRY if it has taken one', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(DAY));
     reply({ operation: 'duties', result: { lost: [], taken: [duty] } });
@@ -214,7 +214,7 @@ describe('duties of the servers of a store', () => {
     expect(timesOf('duties')).toEqual([0, DUTY_RETRY]);
   });
 
-  it('are looked for in the first round if the store did not answer at the start', () => {
+  it('asks for duties in the first round if the store failed at the start', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(DAY));
     reply(failed);
@@ -223,18 +223,18 @@ describe('duties of the servers of a store', () => {
     expect(nextLook()).toBeDefined();
   });
 
-  it('are looked for every half minute while this server has none', () => {
+  it('asks for duties every DUTY_INTERVAL while this server has none', () => {
     start();
     advance(2 * DUTY_INTERVAL + EXPIRY_INTERVAL);
     expect(timesOf('duties')).toEqual([DUTY_INTERVAL, 2 * DUTY_INTERVAL]);
   });
 
-  it('are prolonged in each round while this server has some, and reported when they have ended', () => {
+  it('renews the duties of this server in each round, and reports those that have ended', () => {
     start();
     reply(key(DAY));
     duties.begin(HELD);
     expect(nextLook()).toMatchObject({ held: [HELD], ended: [] });
-    // It ends while the store is being told.
+    // The duty ends while the store processes the round.
     duties.end(ended(true));
     reply(nothingToDo);
     endRound();
@@ -244,7 +244,7 @@ describe('duties of the servers of a store', () => {
     expect(nextLook()).toBeUndefined();
   });
 
-  it('are reported again if the store has failed meanwhile', () => {
+  it('reports ended duties again if the store has failed meanwhile', () => {
     start();
     reply(key(DAY));
     duties.begin(HELD);
@@ -254,7 +254,7 @@ describe('duties of the servers of a store', () => {
     expect(nextLook()).toMatchObject({ ended: [ended(true)] });
   });
 
-  it('are looked for again at once if there may be more', () => {
+  it('asks for duties again in the next round if there may be more', () => {
     start();
     reply(key(DAY));
     duties.begin(HELD);
