@@ -206,7 +206,7 @@ describe('Upkeep of duties', () => {
     expect(machine.deadline).toBe(EXPIRY_INTERVAL);
   });
 
-  it('asks for duties again after DUTY_RETRY if it has taken one', () => {
+  it('asks for duties again after DUTY_RETRY if one of them asks a NAS', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(DAY));
     reply({ operation: 'duties', result: { lost: [], taken: [duty] } });
