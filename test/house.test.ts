@@ -86,3 +86,15 @@ describe('The rooms of src', () => {
     expect(upward).toEqual([]);
   });
 });
+
+describe('Waits in tests', () => {
+  it('are made with eventually and within, which state what they wait for', async () => {
+    const root = fileURLToPath(new URL('.', import.meta.url));
+    const files = (await readdir(root, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    const texts = await Promise.all(
+      files.map(async (file) => ({ file, text: await readFile(join(root, file), 'utf8') })),
+    );
+    const others = texts.filter(({ text }) => /\bvi\s*\.waitFor\(|\bvi\s*\.waitUntil\(|\bexpect\s*\.poll\(/.test(text));
+    expect(others.map(({ file }) => file)).toEqual([]);
+  });
+});

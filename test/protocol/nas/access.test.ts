@@ -105,7 +105,7 @@ describe('the pass-through authenticator', () => {
       ...DEA,
       'Result-Code': 2001,
       'EAP-Payload': Uint8Array.of(...SUCCESS, 1, 2, 3, 4),
-      'EAP-Master-Session-Key': Secret.take(new Uint8Array(16)),
+      'EAP-Master-Session-Key': Secret.take(new Uint8Array(63)),
       'User-Name': 'a'.repeat(70_000),
       Class: [new Uint8Array(60_000), new Uint8Array(60_000)],
     };
