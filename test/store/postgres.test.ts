@@ -6,7 +6,7 @@ import { Interrupted } from '../../src/store/postgres-errors.js';
 import { quiet } from '../quiet.js';
 import { VirtualHost } from '../virtual-host.js';
 
-/** A connection whose answers the test chooses, and the pool that has it. */
+/** A connection with answers set by the test, and its pool. */
 const database = vi.hoisted(() => ({
   queries: [] as string[],
   /** Whether each connection that was given back was closed. */
@@ -75,7 +75,7 @@ async function pass(milliseconds: number): Promise<void> {
   await quiet();
 }
 
-/** A job that is interrupted so many times before it succeeds. */
+/** A job that is interrupted this many times before it succeeds. */
 function interrupted(times: number) {
   let runs = 0;
   const job = async () => {
@@ -138,7 +138,7 @@ describe('PostgresBackend.commit', () => {
     expect(count('SAVEPOINT job')).toBe(1);
   });
 
-  it('commits nothing if what runs first throws', async () => {
+  it('commits nothing if the first job throws', async () => {
     const { job, runs } = interrupted(0);
     await expect(backend.commit([job], () => Promise.reject(new Error('not first')))).rejects.toThrow('not first');
     expect([runs(), count('COMMIT')]).toEqual([0, 0]);
@@ -146,7 +146,7 @@ describe('PostgresBackend.commit', () => {
 });
 
 describe('PostgresBackend.read', () => {
-  it('repeats what was interrupted up to twice', async () => {
+  it('repeats an interrupted job up to twice', async () => {
     const { job, runs } = interrupted(2);
     expect(await backend.read(job)).toBe('run 3');
     const hopeless = interrupted(9);
