@@ -68,9 +68,14 @@ describe('probe', () => {
       /X is too old: version 12 or later/,
     ],
     ['a system without a version', 'ERR_STORE_REFUSED', (one) => (one.version = null), /is too old/],
-    ['a replica, which may become the primary', 'ERR_STORE_OPEN', (one) => (one.replica = true), /is a replica/],
-    ['a system that does not tell', 'ERR_STORE_OPEN', (one) => (one.replica = null), /is a replica/],
-    ['another isolation level', 'ERR_STORE_REFUSED', (one) => (one.isolation = 'serializable'), /but serializable/],
+    [
+      'a replica, which may become the primary',
+      'ERR_STORE_OPEN',
+      (one) => (one.replica = true),
+      /is a read-only replica/,
+    ],
+    ['a system that does not tell', 'ERR_STORE_OPEN', (one) => (one.replica = null), /is a read-only replica/],
+    ['another isolation level', 'ERR_STORE_REFUSED', (one) => (one.isolation = 'serializable'), /is serializable instead/],
     ['locks without effect', 'ERR_STORE_REFUSED', (one) => (one.locks = false), /locks have no effect/],
     ['locks without end', 'ERR_STORE_REFUSED', (one) => (one.unlocks = false), /do not end with their transaction/],
   ])('refuses %s, and closes its connection', async (_, code, change, text) => {

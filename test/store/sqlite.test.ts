@@ -128,7 +128,7 @@ describe('backUp and restore', () => {
 
   it('overwrite no backup, and accept only a database of a known version', async () => {
     await backUp(path('store.db'), path('backup.db'), () => undefined);
-    await expect(backUp(path('store.db'), path('backup.db'), () => undefined)).rejects.toThrow('is there already');
+    await expect(backUp(path('store.db'), path('backup.db'), () => undefined)).rejects.toThrow('already exists');
     await writeFile(path('text.db'), 'this is no database, but it is long enough to be taken for the head of one');
     await expect(restore(path('text.db'), path('other.db'), () => undefined)).rejects.toThrow('cannot open');
     await expect(restore(path('none.db'), path('other.db'), () => undefined)).rejects.toThrow('cannot open');

@@ -145,7 +145,7 @@ describe.runIf(possible)('lab.sh of an installed package', () => {
     const next = start();
     await reached(next, 'Starting pana-aaa');
     expect(await left(killed.child.pid)).toEqual(NOTHING);
-    expect(next.said.join('\n')).toContain('Removed what a lab has left that was killed');
+    expect(next.said.join('\n')).toContain('Removed the remains of a killed lab');
     next.child.kill('SIGINT');
     expect(await next.ended).toBe(2);
   });

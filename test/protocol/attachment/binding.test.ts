@@ -22,7 +22,7 @@ function assignment(bits: number): MobilityAssignment {
 describe('the root of the IKE pre-shared key at the node', () => {
   it.each([
     { root: 'emsk', bits: 0, why: /from the MSK, which the access network knows/ },
-    { root: 'msk', bits: CAPABILITY.PSK_FROM_EMSK, why: /from the EMSK, which mobility\.psk-root does not say/ },
+    { root: 'msk', bits: CAPABILITY.PSK_FROM_EMSK, why: /from the EMSK, but mobility\.psk-root is msk/ },
     { root: 'emsk', bits: CAPABILITY.PSK_FROM_EMSK, why: undefined },
     { root: 'msk', bits: 0, why: undefined },
   ] as const)('set to $root with the granted bits $bits is accepted only if they match', ({ root, bits, why }) => {

@@ -98,7 +98,7 @@ describe('MobileBinding', () => {
     ['no assignment', authorized(undefined), 'none was assigned'],
     ['no key', authorized(1, { keys: undefined }), 'none was assigned'],
     ['an unusable assignment', authorized(undefined, { problem: 'home agent: bad' }), 'home agent: bad'],
-    ['another root', authorized(1, FROM_EMSK), 'its key comes from the EMSK, which mobility.psk-root does not say'],
+    ['another root', authorized(1, FROM_EMSK), 'its key comes from the EMSK, but mobility.psk-root is msk'],
   ])('ends when a session brings %s', (_name, input, reason) => {
     const lines = ladder(
       [

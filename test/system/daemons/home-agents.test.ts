@@ -119,7 +119,7 @@ describe('The store of a server', () => {
     expect(await operate(made, 'store', 'backup', file)).toMatchObject({ status: 0 });
     expect(await operate(made, 'store', 'backup', file)).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('is there already'),
+      stderr: expect.stringContaining('already exists'),
     });
     await made.addSubscriber('mn2@home.example', 'mn2');
     expect(await operate(made, 'store', 'restore', file)).toMatchObject({

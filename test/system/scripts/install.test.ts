@@ -129,7 +129,7 @@ describe('install.sh', () => {
       expect(await install(root, [tarball])).toMatchObject({ status: 0 });
       const bin = (name: string) => join(root, 'usr/local/bin', name);
       const demo = await run(bin('pana-mip6'), ['demo']);
-      expect(demo.output).toContain('The lease is back');
+      expect(demo.output).toContain('The lease was released');
       expect(demo.status).toBe(0);
 
       const etc = join(root, 'etc/pana-mip6');

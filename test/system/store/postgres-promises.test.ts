@@ -275,11 +275,11 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
     });
     const [socket] = await within(once(silent, 'connection'), 'silent gets a connection');
     ending.abort();
-    await expect(opening).rejects.toThrow('it was given up');
+    await expect(opening).rejects.toThrow('was aborted');
     // Its thread has ended and its connection is closed.
     if (!socket.destroyed) await within(once(socket.resume(), 'close'), 'the store closes the connection');
     silent.close();
-    await expect(openStore('postgres://pana@127.0.0.1/pana', { signal: ending.signal })).rejects.toThrow('given up');
+    await expect(openStore('postgres://pana@127.0.0.1/pana', { signal: ending.signal })).rejects.toThrow('was aborted');
 
     const store = await begin(await postgres.database());
     await store.run('statistics', {});
