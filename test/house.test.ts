@@ -72,6 +72,52 @@ async function importsOfSources(): Promise<Import[]> {
   return found.flat();
 }
 
+/** A circle of files, each of which imports the next one; undefined: there is none. */
+function circleIn(imports: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): string[] | undefined => {
+    const since = path.indexOf(file);
+    if (since >= 0) return [...path.slice(since), file];
+    if (done.has(file)) return undefined;
+    for (const next of imports.get(file) ?? []) {
+      const circle = visit(next, [...path, file]);
+      if (circle) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of imports.keys()) {
+    const circle = visit(file, []);
+    if (circle) return circle;
+  }
+  return undefined;
+}
+
+/** The computer's clock, timers and randomness, which daemons take from Host. */
+const COMPUTER = [
+  ...['Date.now', 'new Date()', 'performance.now', 'hrtime'],
+  ...['setTimeout', 'setInterval', 'setImmediate', 'timers/promises'],
+  ...['Math.random', 'randomBytes', 'randomInt', 'randomUUID', 'randomFill', 'getRandomValues'],
+];
+
+/** Rooms of programs that are not daemons. */
+const NO_DAEMON = ['lab', 'lab/bench', 'lab/network-lab', 'tool', 'tool/decode'];
+
+/** Other files that use them, and why. */
+const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why: string]>> = {
+  'runtime/system/host.ts': [
+    ['Date.now', 'performance.now', 'setTimeout', 'randomBytes'],
+    'the Host of a real computer',
+  ],
+  'store/thread-host.ts': [['performance.now', 'hrtime'], "the Host of the store's thread"],
+  'runtime/log/log.ts': [['performance.now'], 'the time of a log line is the time at which pino writes it'],
+  'runtime/service/service.ts': [['hrtime'], 'systemd compares it with its CLOCK_MONOTONIC'],
+  'runtime/hooks/process.ts': [['setImmediate'], 'turns of the event loop in which the output of a process arrives'],
+  'runtime/tls/engine.ts': [['setImmediate'], 'turns of the event loop in which OpenSSL writes a flight'],
+  'store/postgres.ts': [['setImmediate'], 'a turn of the event loop in which the driver reports an error'],
+  'aaa/commands/subscriber-import.ts': [['randomUUID'], 'a command of the operator, not a daemon'],
+};
+
 describe('The rooms of src', () => {
   it('are all in the list and contain every source file', async () => {
     const files = (await readdir(SRC, { recursive: true })).filter((name) => name.endsWith('.ts'));
@@ -84,6 +130,31 @@ describe('The rooms of src', () => {
       .filter(({ room, importedRoom }) => (rank.get(importedRoom) ?? -1) > (rank.get(room) ?? -1))
       .map(({ file, imported }) => `${file} imports ${imported}`);
     expect(upward).toEqual([]);
+  });
+
+  it('have no circle of files', async () => {
+    const files = new Map<string, string[]>();
+    for (const { file, imported } of await importsOfSources()) {
+      files.set(file, [...(files.get(file) ?? []), imported.replace(/\.js$/, '.ts')]);
+    }
+    expect(circleIn(files)).toBeUndefined();
+    const planted: [string, string[]][] = [
+      ['a.ts', ['b.ts']],
+      ['b.ts', ['aaa/main.ts', 'c.ts']],
+      ['c.ts', ['b.ts']],
+    ];
+    expect(circleIn(new Map([...files, ...planted]))).toEqual(['b.ts', 'c.ts', 'b.ts']);
+  });
+
+  it('take clock, timers and randomness from Host', async () => {
+    const files = (await readdir(SRC, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    const found: Record<string, string[]> = {};
+    for (const file of files.filter((each) => !NO_DAEMON.includes(dirname(each)))) {
+      const text = await readFile(join(SRC, file), 'utf8');
+      const used = COMPUTER.filter((name) => text.includes(name));
+      if (used.length > 0) found[file] = used;
+    }
+    expect(found).toEqual(Object.fromEntries(Object.entries(EXCEPTIONS).map(([file, [used]]) => [file, used])));
   });
 });
 
