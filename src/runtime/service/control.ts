@@ -151,14 +151,19 @@ async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise
   return route({ query: url.searchParams, body: await bodyOf(incoming) });
 }
 
+/**
+ * The body of a request as JSON; undefined: it has none. A body that is too long is read to its end and discarded, until
+ * the server's requestTimeout: a caller that is still writing when the connection closes gets EPIPE and no answer.
+ */
 async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   let length = 0;
   for await (const part of incoming as AsyncIterable<Buffer>) {
     length += part.length;
-    if (length > MAX_BODY) throw new ControlError(`more than ${MAX_BODY} octets`, 413);
-    parts.push(part);
+    if (length <= MAX_BODY) parts.push(part);
+    else parts.length = 0;
   }
+  if (length > MAX_BODY) throw new ControlError(`more than ${MAX_BODY} octets`, 413);
   if (length === 0) return undefined;
   try {
     return JSON.parse(Buffer.concat(parts).toString('utf8'));
@@ -192,7 +197,9 @@ export function callDaemon(
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const outgoing = request({ socketPath: path, method, path: route, timeout }, (incoming) => {
+    // Without an agent, which would keep the connection and leave its errors without a listener.
+    const options = { socketPath: path, method, path: route, timeout, agent: false } as const;
+    const outgoing = request(options, (incoming) => {
       const parts: Buffer[] = [];
       incoming.on('data', (part: Buffer) => parts.push(part));
       incoming.on('end', () => {
