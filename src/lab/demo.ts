@@ -17,7 +17,7 @@ export interface DemoOptions {
 }
 
 /** Limit of the number of nodes. More processes would measure the machine's memory. */
-export const MAX_NODES = 200;
+const MAX_NODES = 200;
 
 /** Files in a hook's folder that the hook did not write: its settings, and the key file while it runs. */
 const NOT_SHOWN = ['/hooks.conf', '/local-leases.json', '/keys'];

@@ -27,7 +27,7 @@ import {
 } from './certificate-authority.js';
 
 /** Default validity of a CRL in days, unless the CRL that it replaces had another one. */
-export const CRL_DAYS = 30;
+const CRL_DAYS = 30;
 
 /** How long a command waits for another command on the same folder, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { Kysely, SqliteDialect, sql } from 'kysely';
+import { Kysely, SqliteDialect } from 'kysely';
 import { systemHost } from '../runtime/system/host.js';
 import type { Backend, Job } from './backend.js';
 import { DatabaseError } from './database-error.js';
@@ -138,12 +138,6 @@ function migrationsOf(file: Database.Database): string[] {
   if (!table) return [];
   const rows = file.prepare(`SELECT name FROM ${BOOKKEEPING}`).all() as { name: string }[];
   return rows.map(({ name }) => name);
-}
-
-/** The value of `synchronous` on this connection; 2 is FULL. */
-export async function synchronousLevel(db: Kysely<Schema>): Promise<number> {
-  const { rows } = await sql<{ synchronous: number }>`PRAGMA synchronous`.execute(db);
-  return rows[0]?.synchronous ?? -1;
 }
 
 /** Runs work in a transaction. */

@@ -2,8 +2,9 @@ import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSqlite, synchronousLevel } from '../../src/store/database.js';
+import { openSqlite } from '../../src/store/database.js';
 import type { Store } from '../../src/store/store.js';
 import { backUp, restore } from '../../src/store/store-file.js';
 import { announce } from '../system/access-network.js';
@@ -30,7 +31,9 @@ describe('The SQLite database', () => {
     const path = join(folder, 'again.db');
     for (let open = 0; open < 3; open += 1) {
       const db = await openSqlite(path);
-      expect(await synchronousLevel(db)).toBe(2);
+      const { rows } = await sql<{ synchronous: number }>`PRAGMA synchronous`.execute(db);
+      // FULL.
+      expect(rows).toEqual([{ synchronous: 2 }]);
       await db.destroy();
     }
     // The setting belongs to a connection, so the file by itself has another value.

@@ -46,7 +46,7 @@ function readExtensions(hello: Reader): ReadonlySet<number> {
 }
 
 /** The random of a ClientHello or ServerHello at the start of a flight (RFC 5246 7.4.1); undefined if there is none. */
-export function helloRandom(flight: Uint8Array): Uint8Array | undefined {
+function helloRandom(flight: Uint8Array): Uint8Array | undefined {
   const { CLIENT_HELLO, SERVER_HELLO } = HANDSHAKE_TYPE;
   const isHello = flight[5] === CLIENT_HELLO || flight[5] === SERVER_HELLO;
   return isHello && flight[0] === CONTENT_TYPE.HANDSHAKE && flight.length >= 43 ? flight.slice(11, 43) : undefined;

@@ -7,7 +7,7 @@ import { CONTENT_TYPE } from './tls-numbers.js';
 import type { VerifiedPeer } from './verified-peer.js';
 
 /** RFC 9190 2.5: the protected success indication, one octet of application data. TLS 1.2 has none (RFC 5216). */
-export const PROTECTED_SUCCESS: Uint8Array = Uint8Array.of(0);
+const PROTECTED_SUCCESS: Uint8Array = Uint8Array.of(0);
 const NO_DATA = new Uint8Array(0);
 
 /** The authorization decision for a client whose certificate is valid. */

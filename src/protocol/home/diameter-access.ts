@@ -262,7 +262,7 @@ function realmOfHost(host: string): string {
 }
 
 /** The Mobile IPv6 request in a DER (RFC 5447 4.2.5); undefined if there is none. */
-export function readWish(der: DiameterMobility): MobilityWish | undefined {
+function readWish(der: DiameterMobility): MobilityWish | undefined {
   const features = der['MIP6-Feature-Vector'] ?? 0n;
   if ((features & FEATURE.MIP6_INTEGRATED) === 0n) return undefined;
   const bits = der['Mobility-Capability'] ?? STANDARD_WISH;
@@ -295,7 +295,7 @@ function readOffer(
 }
 
 /** The mobility AVPs of a successful DEA. `realm`: the realm of the home agents. */
-export function writeGrant(grant: Grant, realm: string): DiameterMobility {
+function writeGrant(grant: Grant, realm: string): DiameterMobility {
   if (grant.kind === 'local') {
     const { offer, bits } = grant;
     return {

@@ -12,7 +12,7 @@ const PARALLEL = 2;
  * Maximum number of waiting flights. It is smaller than the number of requests of one peer that are served at the same
  * time, so that the peer's other requests still pass.
  */
-export const MAX_WAITING_FLIGHTS = 1024;
+const MAX_WAITING_FLIGHTS = 1024;
 
 /** Maximum waiting time of a flight in milliseconds. Later the NAS has given up. */
 export const MAX_WAIT = 5_000;

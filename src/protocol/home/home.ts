@@ -28,7 +28,7 @@ import { type SessionQuestion, Sessions } from './sessions.js';
 import { HomeContext } from './step-context.js';
 
 /** Interval between checks for silent conversations, in milliseconds. */
-export const SWEEP_INTERVAL = 5_000;
+const SWEEP_INTERVAL = 5_000;
 
 /** Context of a store query. */
 type Question = IncomingQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;

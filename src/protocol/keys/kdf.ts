@@ -23,7 +23,7 @@ export function emskName(sessionId: Uint8Array): Uint8Array {
 }
 
 const PSK_LABEL = 'mip6-ike-psk@pana-mip6';
-export const PSK_LENGTH = 64;
+const PSK_LENGTH = 64;
 
 /**
  * The pre-shared IKE key of a mobile node and its home agent: KDF(root, label | 0x00 | HA | HoA | 64). The root is the

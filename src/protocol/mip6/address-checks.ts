@@ -4,8 +4,8 @@ import type { HomeLinkPrefix, MobilityAssignment } from './assignment.js';
 import { checkName } from './names.js';
 
 /** Minimum length of a home link prefix in bits: a home link is at most a /64 (RFC 4291 2.5.4). */
-export const MIN_PREFIX_LENGTH = 64;
-export const MAX_PREFIX_LENGTH = 128;
+const MIN_PREFIX_LENGTH = 64;
+const MAX_PREFIX_LENGTH = 128;
 
 /** Why these octets cannot be the address of a home agent or mobile node; undefined if they can. */
 export function hostAddressProblem(octets: AddressOctets): string | undefined {

@@ -189,12 +189,12 @@ const MAX_LIFETIME = UNLIMITED - 1;
  * Minimum time between two re-authentications in seconds, whatever the server requests. A value of 0 would cause a
  * loop.
  */
-export const MIN_AUTHORIZATION_LIFETIME = 10;
+const MIN_AUTHORIZATION_LIFETIME = 10;
 
 /**
  * The shortest lifetime that is announced to a client, in seconds. With one second, both ends would only authenticate.
  */
-export const MIN_SESSION_LIFETIME = 5;
+const MIN_SESSION_LIFETIME = 5;
 
 /**
  * Lifetimes of a PANA session in milliseconds. The smaller of Session-Timeout and Authorization-Lifetime plus

@@ -20,10 +20,10 @@ import { Binding, type SessionServer, serverOf } from './session-server.js';
  * Maximum number of octets of State, and of all Class AVPs together, that are stored and returned (RADIUS has 253
  * octets for each).
  */
-export const MAX_ECHOED = 16_384;
+const MAX_ECHOED = 16_384;
 
 /** Minimum length of an MSK in octets, RFC 3748 7.10. A shorter key is ignored. */
-export const MIN_MSK = 64;
+const MIN_MSK = 64;
 
 /** Maximum number of EAP rounds in an authentication. */
 export const MAX_ROUNDS = 64;

@@ -8,7 +8,7 @@ export const MAX_IDENTITY = 253;
  * Maximum size of a relayed EAP packet in octets. A PANA message is one UDP datagram and must also have room for all
  * other AVPs.
  */
-export const MAX_EAP_PACKET = 64_000;
+const MAX_EAP_PACKET = 64_000;
 
 /** EAP-Request/Identity without a prompt, RFC 3748 5.1. */
 export function identityRequest(identifier: number): Uint8Array {

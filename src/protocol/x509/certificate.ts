@@ -19,7 +19,7 @@ import {
 import { type AlternativeNames, type DistinguishedName, readAlternativeNames, readName } from './name.js';
 
 /** Maximum size of a certificate in octets. */
-export const MAX_CERTIFICATE = 64 * 1024;
+const MAX_CERTIFICATE = 64 * 1024;
 
 /** OIDs of the extensions (RFC 5280 4.2) that this reader evaluates. */
 export const EXTENSION = {

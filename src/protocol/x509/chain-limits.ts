@@ -9,7 +9,7 @@ export const MAX_CHAIN = 8;
  * rejected before any signature is verified.
  */
 export const MAX_RSA_BITS = 8192;
-export const MAX_RSA_EXPONENT = 0xffff_ffffn;
+const MAX_RSA_EXPONENT = 0xffff_ffffn;
 
 const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 

@@ -73,7 +73,7 @@ function normal(text: string): string {
  * Text of a DER string of any type. Undefined if the element is not a string or contains octets that its type does not
  * allow.
  */
-export function readString({ tag, content }: Element): string | undefined {
+function readString({ tag, content }: Element): string | undefined {
   const octets = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   switch (tag) {
     case TAG.UTF8_STRING:
@@ -106,7 +106,7 @@ function utf8(octets: Uint8Array): string | undefined {
 }
 
 /** Decodes ASCII; undefined if an octet is not ASCII. */
-export function ascii(octets: Uint8Array): string | undefined {
+function ascii(octets: Uint8Array): string | undefined {
   if (octets.some((octet) => octet >= 0x80)) return undefined;
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1');
 }

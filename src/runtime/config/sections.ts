@@ -35,7 +35,7 @@ const versionText = (value: unknown) => (typeof value === 'number' ? value.toFix
 export const tlsVersion = () => z.preprocess(versionText, z.enum(['1.2', '1.3']));
 
 /** A TLS version for EAP, including obsolete ones for old peers. */
-export const eapTlsVersion = () => z.preprocess(versionText, z.enum(TLS_VERSIONS));
+const eapTlsVersion = () => z.preprocess(versionText, z.enum(TLS_VERSIONS));
 
 /** Reports problems of combined TLS settings, and those that only the TLS engine detects. */
 function tlsRules(settings: TlsSettings, context: z.RefinementCtx): void {

@@ -11,7 +11,7 @@ import type { Host } from '../system/host.js';
 import { visible } from '../system/terminal.js';
 
 /** Limits of the hook output that is logged: lines per run, and characters per line. */
-export const MAX_LINES = 200;
+const MAX_LINES = 200;
 export const MAX_LINE = 500;
 
 /** One run of a hook program. */

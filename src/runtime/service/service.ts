@@ -26,7 +26,7 @@ export interface Service<O = never> {
 }
 
 /** How long an orderly stop may take, in milliseconds: a little less than the documented 10 s. */
-export const STOP_DEADLINE = 9_000;
+const STOP_DEADLINE = 9_000;
 
 /** How long a daemon that is told to stop during its start may take to finish starting and stop, in milliseconds. */
 const START_GRACE = 3_000;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CancelTimer, Host } from './host.js';
 
 /** Polling interval in milliseconds. */
-export const WATCH_INTERVAL = 1_000;
+const WATCH_INTERVAL = 1_000;
 
 /** After this many polls a change is reported even if the files still change. */
 const MAX_RESTLESS = 5;

@@ -22,7 +22,7 @@ export interface Host {
 }
 
 /** Node's timers hold 31 bits of milliseconds. */
-export const LONGEST_TIMER = 2 ** 31 - 1;
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** The host of a real computer. */
 export const systemHost: Host = {

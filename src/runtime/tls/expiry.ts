@@ -7,7 +7,7 @@ import { type CancelTimer, every, type Host } from '../system/host.js';
 const DAY = 86_400_000;
 
 /** Days before the end at which a notice is logged, each more urgent than the last. */
-export const NOTICES = [1, 7, 30] as const;
+const NOTICES = [1, 7, 30] as const;
 
 /**
  * Nothing is logged while more than this share of the validity is left, so that a monthly CRL causes no notice on its

@@ -15,7 +15,7 @@ export interface CertificateRefusal {
 export type Judgement = { readonly peer: VerifiedPeer } | CertificateRefusal;
 
 /** Maximum number of verified paths kept for resumptions. */
-export const MAX_KEPT_PATHS = 20_000;
+const MAX_KEPT_PATHS = 20_000;
 
 /** Maximum number of names of one certificate that are looked up. */
 export const MAX_NAMES = 64;

@@ -61,7 +61,7 @@ function elementsOf(ciphers: string): string[] {
 }
 
 /** Whether the settings allow a version that RFC 8996 forbids. */
-export function allowsLegacy(settings: Pick<TlsSettings, 'min-version'>): boolean {
+function allowsLegacy(settings: Pick<TlsSettings, 'min-version'>): boolean {
   return settings['min-version'] === '1.0' || settings['min-version'] === '1.1';
 }
 

@@ -3,7 +3,6 @@ import { parseAddress } from '../../../src/protocol/bytes/address.js';
 import { concat, toHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { derivePsk, emskName, fingerprint, usrk } from '../../../src/protocol/keys/kdf.js';
-import { pemk } from '../../../src/protocol/pana/wire/keys.js';
 
 const root = Secret.take(Uint8Array.from({ length: 64 }, (_, i) => i));
 const hex = (key: Secret) => toHex(key.octets());
@@ -37,19 +36,6 @@ describe('the key derivations', () => {
     expect(hex(derivePsk(root, address('192.0.2.1'), undefined))).toBe(
       hex(derivePsk(root, address('::ffff:192.0.2.1'), undefined)),
     );
-  });
-
-  it.each([
-    {
-      prf: 2,
-      key: '42476433278d9bd44a9411f23d4f158eba97817bb6bdb6f68d485a4df163a9b6acb5b80b7c2ac9404ec8fbe60158697c690c18e1904260267b95df678a9219e7',
-    },
-    {
-      prf: 5,
-      key: 'b28fafaeb7c22787119dbb991764f68fe7e33e4d3225774888a2288d9d9e669ba9496e37d2d2a2d5dd691e9bebbb254b4a41deadfd0381eb78d1140251072271',
-    },
-  ])('derive the PEMK of RFC 5807 with PRF $prf', ({ prf, key }) => {
-    expect(hex(pemk(prf, root, 0x11223344, 1, address('2001:db8:6000:302::1')))).toBe(key);
   });
 
   it('make a fingerprint of eight digits that are not part of the key', () => {

@@ -4,16 +4,16 @@ import { type PacEndpoint, placeOf } from '../session/start.js';
 export const PROOF_TIMEOUT = 7_000;
 
 /** The same if the proof is an EAP authentication. */
-export const PROOF_BY_RUN_TIMEOUT = 30_000;
+const PROOF_BY_RUN_TIMEOUT = 30_000;
 
 /** Minimum interval between two tries of a session. Of several new addresses meanwhile, the last one counts. */
 export const MOVE_INTERVAL = 1_000;
 
 /** The same if the proof is an EAP authentication, which costs the AAA server a TLS handshake. */
-export const MOVE_BY_RUN_INTERVAL = 30_000;
+const MOVE_BY_RUN_INTERVAL = 30_000;
 
 /** If another session has the address, this is checked again after this time. */
-export const HELD_AGAIN = 10_000;
+const HELD_AGAIN = 10_000;
 
 /** An address that did not prove itself is tried again after this time, because the link may have lost packets. */
 export const TRY_AGAIN = 5_000;

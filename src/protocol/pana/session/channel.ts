@@ -19,7 +19,7 @@ import {
 } from './retransmission.js';
 
 /** Maximum number of answers replayed to repeated requests per second and session (RFC 5191 5.2 allows a limit). */
-export const MAX_REPLAYS_PER_SECOND = 10;
+const MAX_REPLAYS_PER_SECOND = 10;
 
 /** Octets reserved for AUTH: its header and the longest tag. */
 const ROOM_FOR_AUTH = 8 + 64;

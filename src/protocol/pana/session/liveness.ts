@@ -1,5 +1,5 @@
 /** Minimum interval between local pings of a session in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
-export const MIN_PING_INTERVAL = 1000;
+const MIN_PING_INTERVAL = 1000;
 
 /** When the other end was last heard and last pinged, equal for both ends (RFC 5191 4.2). Milliseconds. */
 export class Liveness {

@@ -24,8 +24,8 @@ import { stay } from './step.js';
  * If the AAA server made no decision about a re-authentication, it is retried after this time. Each further retry
  * doubles the time, up to the maximum. A PaC waits for one minute. Milliseconds.
  */
-export const POSTPONED_FIRST = 5_000;
-export const POSTPONED_LONGEST = 30_000;
+const POSTPONED_FIRST = 5_000;
+const POSTPONED_LONGEST = 30_000;
 
 // OPEN       REAUTH_TIMEOUT                    | EAPrestart          | WAIT_EAP_MSG
 export function beginRun(context: PaaContext, now: number): PaaStep {

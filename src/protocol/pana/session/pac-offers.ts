@@ -7,7 +7,7 @@ import type { PacMobility } from './pac-interface.js';
  * no other; one extra is tolerated as a duplicate from the network. The PaC asks again immediately this many times,
  * then with the timer of PCI.
  */
-export const PCIS_PER_PLAIN_OFFER = 3;
+const PCIS_PER_PLAIN_OFFER = 3;
 const ASKED_AT_ONCE = 2;
 
 /**
@@ -19,7 +19,7 @@ export const UNASKED_OFFER_WAIT = 5_000;
 /**
  * Number of plain offers after which a PaC accepts one although it has got an offer with Mobility-Capability before.
  */
-export const PLAIN_OFFERS_IGNORED = 8;
+const PLAIN_OFFERS_IGNORED = 8;
 
 /**
  * The decision about an offer: accept it; drop it and wait for the timer of PCI; drop it and ask again immediately; or

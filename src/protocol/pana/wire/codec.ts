@@ -113,7 +113,7 @@ export function encodePana(message: PanaMessage): Uint8Array {
 }
 
 /** Encodes a message; undefined if it exceeds MAX_MESSAGE. */
-export function tryEncodePana(message: PanaMessage): Uint8Array | undefined {
+function tryEncodePana(message: PanaMessage): Uint8Array | undefined {
   if (HEADER_LENGTH + lengthOf(message.avps) > MAX_MESSAGE) return undefined;
   const writer = new Writer();
   writer.u16(0).u16(0).u16(message.flags).u16(message.type).u32(message.sessionId).u32(message.sequence);

@@ -50,8 +50,8 @@ export const RESULT_CODE = { SUCCESS: 0, AUTHENTICATION_REJECTED: 1, AUTHORIZATI
 export const TERMINATION_CAUSE = { LOGOUT: 1, ADMINISTRATIVE: 4, SESSION_TIMEOUT: 8 } as const;
 
 /** Nonce length, RFC 5191 8.5. */
-export const NONCE_MIN = 8;
-export const NONCE_MAX = 256;
+const NONCE_MIN = 8;
+const NONCE_MAX = 256;
 
 /** How often an AVP may occur in a message. */
 type Occurrence = '1' | '0-1' | '0+';

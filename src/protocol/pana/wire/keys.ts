@@ -1,10 +1,8 @@
 import { createHmac } from 'node:crypto';
-import type { AddressOctets } from '../../bytes/address.js';
-import { addressFamily } from '../../bytes/assigned-numbers.js';
 import { concat, encodeUtf8, equalSecrets } from '../../bytes/octets.js';
 import type { Secret } from '../../bytes/secret.js';
 import { prfPlus } from '../../keys/prf-plus.js';
-import { type Algorithms, type IntegrityAlgorithm, PRF_ALGORITHMS } from './algorithms.js';
+import type { Algorithms, IntegrityAlgorithm } from './algorithms.js';
 import { AVPS } from './dictionary.js';
 
 /** Input of PANA_AUTH_KEY, RFC 5191 5.3. `iPar` and `iPan`: the complete datagrams of PAR[S] and PAN[S]. */
@@ -39,24 +37,6 @@ export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Secret {
     Uint8Array.of(keyId >>> 24, keyId >>> 16, keyId >>> 8, keyId),
   );
   return prfPlus(algorithms.prf.hash, input.msk, seed, algorithms.integrity.keyLength);
-}
-
-/**
- * PEMK = prf+(MSK, "IETF PEMK" | SID | KID | EPID), 64 octets (RFC 5807 3): the key of one PaC and one enforcement
- * point. EPID is the address family in two octets and the address. `prf`: PRF-Algorithm id.
- */
-export function pemk(
-  prf: number,
-  msk: Secret,
-  sessionId: number,
-  keyId: number,
-  enforcementPoint: AddressOctets,
-): Secret {
-  const algorithm = PRF_ALGORITHMS.get(prf);
-  if (!algorithm) throw new RangeError(`PRF ${prf} is not implemented`);
-  const u32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
-  const epid = concat(Uint8Array.of(0, addressFamily(enforcementPoint)), enforcementPoint);
-  return prfPlus(algorithm.hash, msk, concat(encodeUtf8('IETF PEMK'), u32(sessionId), u32(keyId), epid), 64);
 }
 
 /**

@@ -8,10 +8,10 @@ import { crlsOfFile } from './pem.js';
 import { type CrlOfFile, CrlSignatureError, Revocation, type RevocationPolicy } from './revocation.js';
 
 /** Maximum size of a CRL file in octets: about a million entries. */
-export const MAX_CRL_FILE = 64 * 1024 * 1024;
+const MAX_CRL_FILE = 64 * 1024 * 1024;
 
 /** Maximum number of files that are read from a folder. */
-export const MAX_CRL_FILES = 1_000;
+const MAX_CRL_FILES = 1_000;
 
 /** The CRL keys of a configuration section. */
 export interface CrlSection {
