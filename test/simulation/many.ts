@@ -1,17 +1,17 @@
 import { parseArgs } from 'node:util';
 import { authentications, type Fidelity, runSeeds, summary } from './seeds.js';
 
-/** After so many authentications there is a line of progress. */
+/** The number of authentications after which progress is printed. */
 const PROGRESS = 10_000;
 
-/** Lines of a failed seed's report that are shown: its last ones, with the command that replays it. */
-const SHOWN = 60;
+/** Lines of a broken seed's report that are shown: the invariant and the command that replays the seed, which shows the rest. */
+const SHOWN = 3;
 
 const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
 
 /**
- * Runs very many bootstraps and goes on after a broken invariant: `npm run simulate -- --bootstraps 1000000`. Ends with exit
- * status 1 if any world broke.
+ * Runs very many bootstraps and continues after a broken invariant: `npm run simulate -- --bootstraps 1000000`. Exits with
+ * status 1 if an invariant broke in any world.
  */
 const { values } = parseArgs({
   options: {
