@@ -53,6 +53,8 @@ interface Held extends Admission {
 interface Move {
   /** The last address that the hook was told before. */
   readonly former: string;
+  /** A permit or start may have told the hook the new address. */
+  permitted: boolean;
   told: boolean;
   /** A later move includes this one. */
   superseded: boolean;
@@ -201,6 +203,8 @@ export class EnforcementPoint {
     const held = this.#held.get(session);
     // If a newer session has the address, only its events count.
     if (!held || this.#holder(held.address) !== session) return undefined;
+    const move = this.#moves.get(session);
+    if (move) move.permitted = true;
     const { userName: mnId, address: careOfAddress, until } = held;
     const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - now) / 1000));
     return { mnId, session, careOfAddress, lifetime, interface: this.#interface };
@@ -240,10 +244,21 @@ export class EnforcementPoint {
     const last = this.#moves.get(session);
     const untold = last && !last.told ? last : undefined;
     if (untold) untold.superseded = true;
-    const move: Move = { former: untold?.former ?? held.address, told: false, superseded: false };
+    const former = untold && !untold.permitted ? untold.former : held.address;
+    const move: Move = { former, permitted: false, told: false, superseded: false };
     this.#moves.set(session, move);
+    // The hook may have permitted both addresses: the former one, and the one of the move that it was not told of.
+    if (untold?.permitted) this.#clear(session, untold.former);
     const addresses = [move.former, held.address, address];
     this.#tell({ saying: { event: 'move', session, move }, addresses, token: undefined });
+    if (held.address !== address) this.#permitOther(held.address);
+  }
+
+  /** The hook permits an address for one session. Reports another session that has this address again. */
+  #permitOther(address: string): void {
+    const other = this.#holder(address);
+    if (other === undefined) return;
+    this.#tell({ saying: { event: 'permit', session: other }, addresses: [address], token: undefined });
   }
 
   #revoke(session: string): void {
@@ -257,11 +272,7 @@ export class EnforcementPoint {
     for (const address of last && !last.told ? [last.former, held.address] : [held.address]) {
       const saying = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
       this.#tell({ saying, addresses: [address], token: undefined });
-      // The hook permits an address for one session. Report another session that has this address again.
-      const other = this.#holder(address);
-      if (other !== undefined) {
-        this.#tell({ saying: { event: 'permit', session: other }, addresses: [address], token: undefined });
-      }
+      this.#permitOther(address);
     }
   }
 

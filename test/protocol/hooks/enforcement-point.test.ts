@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type EnforcementInput, EnforcementPoint } from '../../../src/protocol/hooks/enforcement-point.js';
 import { A, B, EnforcementRig, type Told } from './enforcement-rig.js';
 
 const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -100,7 +101,7 @@ describe.each([
     expect(rig.settle()).toEqual(batch ? [`permit ${A}`] : [`permit ${A}`, `permit ${A}`]);
     expect(rig.settled.get(one)).toBe(true);
     rig.permit('one', B);
-    expect(rig.settle()).toEqual([`move ${B}`, `permit ${B}`]);
+    expect(rig.settle()).toEqual([`move ${B}`, `permit ${A}`, `permit ${B}`]);
   });
 
   it('treats a session that is permitted again as the newest at its address', () => {
@@ -255,6 +256,18 @@ describe.each([
     expect(early.settle()).toEqual(['stop']);
   });
 
+  it('revokes an address that a permit told the hook before the client moved again', () => {
+    const rig = new EnforcementRig(batch);
+    rig.start();
+    rig.permit('one', A);
+    rig.permit('one', B);
+    rig.end();
+    rig.advance(0);
+    expect(rig.telling[0]).toBe(`permit ${B}`);
+    rig.move('one', A);
+    expect(rig.settle()).toContain(`move ${A} from ${B}`);
+  });
+
   it('ignores moves and ends of unknown sessions', () => {
     const rig = EnforcementRig.ready(batch);
     rig.move('one', A);
@@ -356,3 +369,27 @@ class Filter {
     }
   }
 }
+
+describe('EnforcementPoint', () => {
+  it('orders an event behind unfinished jobs of its address, and not behind finished ones', () => {
+    const point = new EnforcementPoint('access0');
+    const jobs = (...inputs: readonly EnforcementInput[]) =>
+      inputs.flatMap((input) => point.handle(input, 0)).flatMap((output) => (output.type === 'job' ? [output] : []));
+    const permit = (session: string): EnforcementInput => ({
+      type: 'permit',
+      token: 0,
+      admission: { session, userName: undefined, address: A, lifetime: undefined },
+    });
+    const done = (job: number): EnforcementInput => ({ type: 'done', job, ok: true });
+    const [start] = jobs({ type: 'start', token: 0 });
+    jobs({ type: 'run', job: start?.job ?? 0 }, done(start?.job ?? 0));
+    const [first] = jobs(permit('one'));
+    const [second] = jobs(permit('two'));
+    expect([first?.after, second?.after]).toEqual([[], [first?.job]]);
+    jobs(done(first?.job ?? 0));
+    const [third] = jobs(permit('three'));
+    expect(third?.after).toEqual([second?.job]);
+    jobs(done(second?.job ?? 0), done(third?.job ?? 0));
+    expect(jobs(permit('four'))).toMatchObject([{ after: [] }]);
+  });
+});
