@@ -58,7 +58,11 @@ export interface AdministratorParts {
   readonly forget: () => void;
 }
 
-/** Carries out operator requests, and applies their effects to sessions and home agents. */
+/**
+ * Carries out operator requests, and applies their effects to sessions and home agents. It takes promises from the
+ * application and the store, not tokens: each request is one sequence of steps, and HOME, which keeps state across
+ * requests, is the machine below it.
+ */
 export class Administrator {
   readonly #parts: AdministratorParts;
   #stopping = false;

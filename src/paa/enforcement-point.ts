@@ -14,7 +14,10 @@ export interface EnforcementOptions {
   readonly interface: string;
 }
 
-/** Drives the enforcement point machine and runs its hook. */
+/**
+ * Drives the enforcement point machine and runs its hook. The machine has tokens; `start` and `stop` are
+ * promises, because the start and the stop of the daemon each wait for one of them and for nothing else.
+ */
 export class EnforcementPoint {
   readonly #options: EnforcementOptions;
   readonly #runner: HookRunner;
