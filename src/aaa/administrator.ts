@@ -162,6 +162,19 @@ export class Administrator {
     await this.#each({ disabled: true }, (session) => this.#endOne(session));
   }
 
+  /**
+   * Finishes at startup what a server that was killed may have left: sessions of disabled subscribers, nodes of home
+   * agents that are down, and sessions whose home address was taken away.
+   */
+  async finishOthers(): Promise<void> {
+    await this.endDisabled();
+    for (const agent of await this.#parts.store.run('listHomeAgents', {})) {
+      const isDown = agent.state === 'down' || agent.failedBy !== undefined;
+      if (isDown && agent.leases > 0) await this.moveNodes(agent);
+    }
+    await this.#each({ withoutLease: true }, async (session) => this.reauthenticate(session));
+  }
+
   /** Runs an action in the background and logs its error. */
   inBackground(work: Promise<unknown>): void {
     work.catch((error: Error) => this.#parts.log.error({ reason: error.message }, 'store operation failed'));
@@ -277,6 +290,7 @@ export class Administrator {
       readonly certificates?: readonly string[];
       readonly certificateIssuer?: string;
       readonly disabled?: boolean;
+      readonly withoutLease?: boolean;
     },
     work: (session: Session) => Promise<void>,
   ): Promise<number> {

@@ -293,7 +293,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Subscribers and certificates may have been disabled or revoked while no server ran.
-    this.#administrator.inBackground(this.#administrator.endDisabled());
+    this.#administrator.inBackground(this.#administrator.finishOthers());
     this.#revocationChanged();
     this.#credentials.start();
     this.#log.info({ listening: this.#home.node.addresses }, 'ready');

@@ -5,11 +5,10 @@ import {
   type HeldDuty,
   subjectOfLease,
 } from '../protocol/home/duties.js';
-import type { Session } from '../protocol/home/records.js';
 import { type DutyContent, writeDuty } from './duties.js';
 import { internal } from './operation.js';
 import { type Context, type Db, type DutyHolder, leases, toLease } from './rows.js';
-import { toSession } from './session-operations.js';
+import { sessionOf } from './session-operations.js';
 
 /** Rows in one statement: SQLite allows 32,766 parameters. */
 const ROWS = 500;
@@ -169,7 +168,8 @@ async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context
 async function dutyOf(db: Db, subject: string, content: DutyContent, context: Context): Promise<Duty | undefined> {
   if (content.event === 'disconnect') {
     const { duty: _, ...session } = content.session;
-    if (session.expiresAt <= context.now()) return undefined;
+    // It may have been authorized again meanwhile.
+    if (session.expiresAt <= context.now() || (await sessionOf(db, session.sessionId))) return undefined;
     const mark = await writeDuty(db, { event: 'disconnect', session }, context);
     return { event: 'disconnect', session: { ...session, duty: mark } };
   }
@@ -183,15 +183,4 @@ async function dutyOf(db: Db, subject: string, content: DutyContent, context: Co
   }
   const session = await sessionOf(db, current.sessionId);
   return session && { event: 'up', session };
-}
-
-async function sessionOf(db: Db, sessionId: string): Promise<Session | undefined> {
-  const row = await db
-    .selectFrom('sessions')
-    .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
-    .selectAll('sessions')
-    .select('subscribers.nai')
-    .where('sessions.id', '=', sessionId)
-    .executeTakeFirst();
-  return row && toSession(row);
 }

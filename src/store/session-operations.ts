@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { Lease, Session } from '../protocol/home/records.js';
-import { release } from './duties.js';
+import { release, writeDuty } from './duties.js';
 import { MAX_LIST, page, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { MAX_PAGE, type Page } from './records.js';
@@ -26,7 +26,13 @@ export const sessionOperations = {
     kind: 'write',
     async run(
       db: Db,
-      given: { readonly sessionId: string; readonly origin?: string | undefined; readonly now?: number },
+      given: {
+        readonly sessionId: string;
+        readonly origin?: string | undefined;
+        /** The PAA could not be told: that stays to be done. */
+        readonly untold?: boolean | undefined;
+        readonly now?: number;
+      },
       context: Context,
     ): Promise<{ known: boolean; foreign?: boolean; released: Lease | undefined }> {
       const { sessionId, origin, now } = given;
@@ -36,6 +42,8 @@ export const sessionOperations = {
           return { known: false, foreign: row !== undefined, released: undefined };
         }
       }
+      const untold = given.untold ? await sessionOf(db, sessionId) : undefined;
+      if (untold) await writeDuty(db, { event: 'disconnect', session: untold }, context);
       const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
       const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
       const released = lease && (await release(db, lease, now ?? context.now(), context));
@@ -57,10 +65,21 @@ export const sessionOperations = {
         certificates: z.array(text(z)).max(MAX_LIST).readonly().optional(),
         certificateIssuer: text(z).optional(),
         disabled: z.boolean().optional(),
+        withoutLease: z.boolean().optional(),
         ...page(z),
       }),
     async run(db, filter): Promise<Page<Session>> {
-      const { of, homeAgent, paa, certificates, certificateIssuer, disabled, from, limit = MAX_PAGE } = filter;
+      const {
+        of,
+        homeAgent,
+        paa,
+        certificates,
+        certificateIssuer,
+        disabled,
+        withoutLease,
+        from,
+        limit = MAX_PAGE,
+      } = filter;
       let query = db
         .selectFrom('sessions')
         .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
@@ -84,6 +103,17 @@ export const sessionOperations = {
       if (certificates !== undefined) query = query.where('sessions.serial', 'in', certificates.flatMap(withOld));
       if (certificateIssuer !== undefined) query = query.where('sessions.serial', 'like', `${certificateIssuer}:%`);
       if (disabled === true) query = query.where('subscribers.enabled', '=', 0);
+      if (withoutLease === true) {
+        query = query
+          .where('sessions.kind', '=', 'home')
+          .where(({ not, exists, selectFrom }) =>
+            not(
+              exists(
+                selectFrom('leases').select('hoa').whereRef('leases.subscriber_id', '=', 'sessions.subscriber_id'),
+              ),
+            ),
+          );
+      }
       if (from !== undefined) query = query.where('sessions.id', '>', from);
       const sessions = (await query.limit(limit + 1).execute()).map(toSession);
       return pageOf(sessions, limit, ({ sessionId }) => sessionId);
@@ -122,8 +152,20 @@ export const sessionOperations = {
   }),
 } as const;
 
-/** A row of a session with the NAI of its subscriber. */
-export function toSession(row: Selectable<Schema['sessions']> & { readonly nai: string }): Session {
+/** One session; undefined if it does not exist. */
+export async function sessionOf(db: Db, sessionId: string): Promise<Session | undefined> {
+  const row = await db
+    .selectFrom('sessions')
+    .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+    .selectAll('sessions')
+    .select('subscribers.nai')
+    .where('sessions.id', '=', sessionId)
+    .executeTakeFirst();
+  return row && toSession(row);
+}
+
+/** Converts a row of a session, with the NAI of its subscriber. */
+function toSession(row: Selectable<Schema['sessions']> & { readonly nai: string }): Session {
   return {
     sessionId: row.id,
     nai: row.nai,

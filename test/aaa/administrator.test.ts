@@ -166,6 +166,41 @@ describe('Administrator, sessions', () => {
   });
 });
 
+describe('Administrator, sessions removed from the store', () => {
+  const session = (sessionId: string): Session => ({
+    ...{ sessionId, nai: 'mn@home.example', origin: `paa-of-${sessionId}`, originRealm: undefined, kind: undefined },
+    ...{ homeAgent: undefined, homeAddress: undefined, serial: undefined, startedAt: 0, expiresAt: 1, duty: '0a' },
+  });
+
+  it('are a duty until their PAA has answered the ASR', async () => {
+    const ended = administrator.endRemoved([session('s')]);
+    expect(duties.tell()).toMatchObject({ held: [{ subject: 'session s', mark: '0a' }], ended: [] });
+    await ended;
+    expect(duties.tell()).toMatchObject({ held: [], ended: [{ subject: 'session s', mark: '0a', over: true }] });
+    expect(done).toEqual(['ASR s']);
+  });
+
+  it('are left to a later try if their PAA does not answer', async () => {
+    unreachable.add('paa-of-s');
+    await administrator.endRemoved([session('s')]);
+    expect(duties.tell()).toMatchObject({ held: [], ended: [] });
+  });
+});
+
+describe('Administrator, startup', () => {
+  it('moves the nodes of home agents that are down, and of leases that were taken away', async () => {
+    const homeAddress = await bootstrapped('released');
+    await bootstrapped('on-ha1');
+    await user.addAgent(2);
+    await store.run('releaseLease', { of: homeAddress, force: true });
+    await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'down' } });
+    await bootstrapped('on-ha2');
+    await administrator.finishOthers();
+    await settle();
+    expect(done).toEqual(['RAR session-of-on-ha1', 'RAR session-of-released', 'RAR session-of-released']);
+  });
+});
+
 describe('Administrator, re-authentication', () => {
   beforeEach(async () => {
     await bootstrapped('mn');

@@ -270,6 +270,19 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
+    it('to disconnect a session come with its end if its PAA could not be told, and go when it is back', async () => {
+      await given();
+      await store.run('endSession', { sessionId: 's1' });
+      expect((await look()).taken).toEqual([]);
+      await given();
+      await store.run('endSession', { sessionId: 's1', untold: true });
+      become({ ...HOOKS, run: 2, hooks: false });
+      expect((await look()).taken).toMatchObject([{ event: 'disconnect', session: { sessionId: 's1' } }]);
+      await given();
+      become({ ...HOOKS, run: 3, hooks: false });
+      expect((await look()).taken).toEqual([]);
+    });
+
     it('to disconnect a session end when the session would have expired', async () => {
       await user.given(NAI, 's1', { ...now(), now: Date.now() - 2 * HOUR });
       await store.run('removeSubscriber', { nai: NAI });

@@ -17,7 +17,7 @@ export const flags: OptionFlags<typeof aaaSchema> = { prefix: 'PANA_AAA', schema
 export const places = { ...flags, schema: aaaSchema.pick({ store: true, control: true }) };
 
 export type Argument = Readonly<Record<string, unknown>>;
-type Places = Pick<AaaOptions, 'store' | 'control'>;
+type Places = Pick<AaaOptions, 'store' | 'control'> & Partial<Pick<AaaOptions, 'hooks'>>;
 
 /** The store and control socket to use, and whether the user named the store explicitly. */
 type Given = Places & { readonly isNamed: boolean };
@@ -79,7 +79,7 @@ export class StoreAccess {
   }
 
   async #open(): Promise<Store> {
-    const { store, control } = this.#places;
+    const { store, control, hooks } = this.#places;
     if (!isPostgresUrl(store)) {
       if (!this.#creates && !existsSync(store)) {
         throw new OperatorError(
@@ -89,7 +89,9 @@ export class StoreAccess {
       await makeFolder(dirname(store), 0o700);
     }
     const { Store } = await import('../../store/store.js');
-    return Store.open(store);
+    // What follows from a change, a server does when it looks: it starts later, or runs on another host.
+    const holder = { server: '', run: 0, hooks: hooks?.ha !== undefined };
+    return Store.open(store, { holder });
   }
 }
 

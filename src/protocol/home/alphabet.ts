@@ -158,7 +158,8 @@ export interface HomeOperations {
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
   readonly bootstrap: readonly [given: BootstrapRequest, result: BootstrapResult];
   readonly endSession: readonly [
-    given: { readonly sessionId: string; readonly origin?: string | undefined },
+    /** `untold`: its NAS could not be told, which stays to be done. */
+    given: { readonly sessionId: string; readonly origin?: string | undefined; readonly untold?: boolean },
     result: { readonly known: boolean; readonly foreign?: boolean; readonly released: Lease | undefined },
   ];
   readonly endSessionsOf: readonly [

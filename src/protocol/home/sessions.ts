@@ -71,7 +71,7 @@ export class Sessions {
   }
 
   end({ token, session, reason }: Extract<HomeInput, { type: 'end' }>): void {
-    this.#end(session, reason, { next: 'done', token, outcome: { code: 0, unknown: false } });
+    this.#end(session, reason, { next: 'done', token, outcome: { code: 0, unknown: false } }, true);
   }
 
   /**
@@ -96,7 +96,7 @@ export class Sessions {
     }
     const ending: Ending = { next: 'session', replacement: telling.replacement };
     if (isGone) this.#end(session, 'unknown to its PAA', ending);
-    else if ('failure' in told) this.#end(session, 'replaced', ending);
+    else if ('failure' in told) this.#end(session, 'replaced', ending, true);
     else this.#done(ending);
   }
 
@@ -128,10 +128,14 @@ export class Sessions {
     this.#context.put({ type: 'tell', token, demand, session: telling.session });
   }
 
-  #end({ sessionId }: Session, reason: string, ending: Ending): void {
+  /** `untold`: its NAS did not answer. */
+  #end({ sessionId }: Session, reason: string, ending: Ending, untold = false): void {
     this.#admission.ended(sessionId);
     this.#context.put({ type: 'forgetKeys', sessionId });
-    this.#context.ask({ operation: 'endSession', given: { sessionId } }, { of: 'ending', reason, ending });
+    this.#context.ask(
+      { operation: 'endSession', given: { sessionId, ...(untold ? { untold } : {}) } },
+      { of: 'ending', reason, ending },
+    );
   }
 
   #ended({ reason, ending }: Extract<SessionQuestion, { of: 'ending' }>, stored: Stored): void {

@@ -109,6 +109,8 @@ describe('a demand of the operator', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
     rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
+    // Its PAA has still to be told.
+    expect(rig.asked('endSession')[0]).toEqual({ sessionId: 's', untold: true });
     rig.stored('endSession', { known: true, released: leaseOf('s') });
     rig.storeFails('endSession');
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'its PAA cannot be reached' }]);
@@ -158,11 +160,14 @@ describe('a new session that replaces older ones', () => {
     expect(rig.of('done')).toEqual([]);
   });
 
-  it.each([FAILED, UNKNOWN])('ends an older one here when its NAS does not: %j', (outcome) => {
+  it.each([
+    [FAILED, { untold: true }],
+    [UNKNOWN, {}],
+  ])('ends an older one here when its NAS does not: %j', (outcome, untold) => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     answer(rig, outcome);
-    expect(rig.asked('endSession')).toEqual([{ sessionId: 'older' }]);
+    expect(rig.asked('endSession')).toEqual([{ sessionId: 'older', ...untold }]);
     rig.stored('endSession', { known: true, released: undefined });
     expect(told(rig).at(-1)).toEqual(['disconnect', 'old']);
   });
