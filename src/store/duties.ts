@@ -4,15 +4,18 @@ import type { Lease, Session } from '../protocol/home/records.js';
 
 import { type Context, type Db, type LeaseRow, toLease } from './rows.js';
 
-/** A duty as its row has it. `up`: the home agent is being told of a lease and its key, which the store never has. */
+/**
+ * The content of a duty's row. `up`: the home agent is being told of a lease and its key. The store never contains the
+ * key.
+ */
 export type DutyContent =
   | { readonly event: 'up' | 'down'; readonly lease: Lease }
   | { readonly event: 'disconnect'; readonly session: Session };
 
-/** Octets of a mark. */
+/** Size of a mark in octets. */
 const MARK = 8;
 
-/** Notes what must be done, in the transaction that makes it necessary. Returns its mark; undefined if nobody does it. */
+/** Stores a duty in the transaction that makes it necessary. Returns its mark; undefined if no server does duties. */
 export async function writeDuty(db: Db, content: DutyContent, context: Context): Promise<string | undefined> {
   const { holder } = context;
   if (!holder || (content.event !== 'disconnect' && !holder.hooks)) return undefined;
@@ -34,13 +37,13 @@ export async function writeDuty(db: Db, content: DutyContent, context: Context):
   return mark;
 }
 
-/** The lease with the duty to tell its home agent of it. */
+/** The lease with the mark of a duty to tell its home agent. */
 export async function withDuty(db: Db, event: 'up' | 'down', lease: Lease, context: Context): Promise<Lease> {
   const duty = await writeDuty(db, { event, lease }, context);
   return duty === undefined ? lease : { ...lease, duty };
 }
 
-/** Frees a lease, and notes that its home agent must be told. Returns it. */
+/** Frees a lease and stores the duty to tell its home agent. Returns the lease. */
 export async function release(db: Db, row: LeaseRow, now: number, context: Context): Promise<Lease> {
   const lease = toLease(row);
   const gone = await db

@@ -13,11 +13,11 @@ import { sessionOf } from './session-operations.js';
 /** Rows in one statement: SQLite allows 32,766 parameters. */
 const ROWS = 500;
 
-/** What servers must still do because of a commit. */
+/** Operations on duties, the work that follows from commits. */
 export const dutyOperations = {
   /**
-   * Removes the duties that the server has ended, prolongs those that it holds, and gives it duties that nobody does:
-   * those of its earlier runs, and those of servers that have been silent for their term.
+   * Removes the duties that the server has ended, renews those that it holds, and assigns it duties of no living
+   * server: those of its earlier runs, and those of servers that have not renewed them for their term.
    */
   duties: internal({
     kind: 'write',
@@ -67,10 +67,10 @@ async function remove(db: Db, ended: readonly EndedDuty[]): Promise<void> {
 }
 
 /**
- * A home agent was told something. If another server has changed the lease meanwhile, nobody knows which of their hooks
- * came last: the home agent is told again how things are now. So it is if `down` may have undone what was set up for
- * another lease on the same home address, or of the same subscriber. Within one server the hooks of a subscriber run in
- * order, and it still has the later duty.
+ * Corrects the home agent after a duty that this server lost meanwhile. If another server has changed the lease, the
+ * order of their hooks is unknown, so the home agent is told the current state again. The same applies if `down` may
+ * have undone a later setup for the same home address or subscriber. Within one server the hooks of a subscriber run in
+ * order, and the server still holds the later duty.
  */
 async function repair(db: Db, { subject, mark, told }: EndedDuty, context: Context): Promise<void> {
   if (!told) return;
@@ -89,7 +89,7 @@ async function repair(db: Db, { subject, mark, told }: EndedDuty, context: Conte
   }
 }
 
-/** Whether this server has the duty about a subject, or the duty has this mark. */
+/** Whether this server holds the duty of this subject, or the duty has this mark. */
 async function isOwn(db: Db, subject: string, mark: string | undefined, { holder }: Context): Promise<boolean> {
   const row = await db
     .selectFrom('duties')
@@ -99,18 +99,18 @@ async function isOwn(db: Db, subject: string, mark: string | undefined, { holder
   return row !== undefined && (row.mark === mark || (row.server === holder?.server && Number(row.run) === holder.run));
 }
 
-/** For a duty that the next server to look has to do. */
+/** The context for a duty that the next server to ask must take. */
 function withNobody({ holder, ...rest }: Context): Context {
   return { ...rest, holder: holder && { ...holder, ...NOBODY } };
 }
 
-/** The lease on the home agent with this address that has a home address or is a subscriber's. */
+/** The lease on the home agent with this address that has this home address or subscriber. */
 async function leaseOn(db: Db, agent: string, column: 'leases.hoa' | 'subscribers.nai', value: string) {
   const row = await leases(db).where('address', '=', agent).where(column, '=', value).executeTakeFirst();
   return row && toLease(row);
 }
 
-/** Returns the subjects of duties that the server has no more. */
+/** Returns the subjects of duties that the server no longer holds. */
 async function prolong(db: Db, held: readonly HeldDuty[], term: number, context: Context): Promise<string[]> {
   const { holder } = context;
   if (!holder || held.length === 0) return [];
@@ -153,7 +153,7 @@ async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context
     if (duty) taken.push(duty);
     if (!duty) await db.deleteFrom('duties').where('subject', '=', subject).execute();
     else if (duty.event === 'up') {
-      // Its new key comes in a new duty. Until then the session is asked again.
+      // The new key comes with a new duty. Until then the re-authentication is repeated.
       await db
         .updateTable('duties')
         .set({ ...NOBODY, held_until: now + retry })
@@ -164,7 +164,7 @@ async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context
   return taken;
 }
 
-/** What there is to do now; undefined: nothing any more. */
+/** The work that is necessary now; undefined if none. */
 async function dutyOf(db: Db, subject: string, content: DutyContent, context: Context): Promise<Duty | undefined> {
   if (content.event === 'disconnect') {
     const { duty: _, ...session } = content.session;
@@ -173,7 +173,8 @@ async function dutyOf(db: Db, subject: string, content: DutyContent, context: Co
     const mark = await writeDuty(db, { event: 'disconnect', session }, context);
     return { event: 'disconnect', session: { ...session, duty: mark } };
   }
-  // The subscriber may have the home address again, by a server that runs no hook: its home agent is not to take it down.
+  // A server that runs no hooks may have assigned the home address to the subscriber again. The home agent must not
+  // remove it then.
   const [, agent = '', hoa = '', nai = ''] = subject.split(' ');
   const current = await leaseOn(db, agent, 'leases.hoa', hoa);
   if (current?.nai !== nai) {

@@ -13,7 +13,7 @@ export interface Context {
   asked(): number;
   /** Returns this many octets from a cryptographically secure generator. */
   random(octets: number): Uint8Array;
-  /** Who does what this operation promises; undefined: nobody will, so nothing is kept. */
+  /** The server that does the duties of this operation; undefined: no server does, so none are stored. */
   readonly holder: DutyHolder | undefined;
 }
 

@@ -126,10 +126,10 @@ export interface Schema {
     mark: string;
     /** DutyContent in JSON; no key is ever in it. */
     content: string;
-    /** Host name and start of the server that has it; empty and 0: nobody. */
+    /** Host name and start time of the server that holds the duty; empty and 0 if none does. */
     server: string;
     run: number;
-    /** Until then nobody else takes it. */
+    /** Until this time no other server takes the duty. */
     held_until: number;
   };
   meta: { key: string; value: string };

@@ -23,7 +23,7 @@ export interface OpenOptions {
   /** Aborts the opening. */
   readonly signal?: AbortSignal | undefined;
   readonly events?: StoreEvents;
-  /** Who does what the operations promise; nobody by default. */
+  /** The server that does the duties of the operations; none by default. */
   readonly holder?: DutyHolder | undefined;
   /** Its monotonic clock must be the same in all threads. */
   readonly host?: Host;

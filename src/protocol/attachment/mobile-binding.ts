@@ -9,7 +9,7 @@ export interface BindingConfig {
   readonly root: 'msk' | 'emsk';
 }
 
-/** From where the node acts: its session, if it has one, and its local address. */
+/** The location of the node: its session, if any, and its local address. */
 export interface Place {
   readonly sessionId: number | undefined;
   readonly careOfAddress: string;
@@ -23,7 +23,7 @@ export type BindingInput =
       readonly assignment: MobilityAssignment | undefined;
       /** Why the assignment of the PAA is unusable. */
       readonly problem: string | undefined;
-      /** Undefined: the run of EAP gave none. The machine only reads them. */
+      /** Undefined: the EAP run produced none. The machine only reads them. */
       readonly keys: RunKeys | undefined;
       /** The PAA requests that the node gets another address. */
       readonly reconfigure: boolean;
@@ -39,7 +39,7 @@ export type BindingInput =
   | { readonly type: 'withdrawn'; readonly place: Place }
   | { readonly type: 'tick' };
 
-/** `psk`: of `up` and `refresh`; whoever performs the output wipes it. */
+/** `psk`: for `up` and `refresh`. The performer of the output wipes it. */
 export interface BindingHook {
   readonly type: 'hook';
   readonly event: Extract<HookEvent, 'up' | 'refresh' | 'move' | 'down' | 'reconfigure'>;
@@ -61,7 +61,7 @@ type State =
 
 const NONE: State = { name: 'NONE' };
 
-/** The Mobile IPv6 binding of a node from session to session: what it uses, and what its hooks are to do. */
+/** The Mobile IPv6 binding of a node across sessions: the current assignment, and the events for its hooks. */
 export class MobileBinding {
   readonly #config: BindingConfig;
   #state: State = NONE;

@@ -1,32 +1,32 @@
 import type { Lease, Session } from './records.js';
 
 /**
- * Work that a commit has promised: the store keeps it, in the same commit, until it is done. If the server that has it
- * ends before, another server of the store, or the same one when it starts again, takes it. So it is done at least
- * once, and may be done twice.
+ * Work that follows from a commit. The commit also stores the duty, which stays in the store until the work is done. If
+ * the server that holds a duty ends, another server of the store, or the same one after its restart, takes it over. The
+ * work is therefore done at least once, possibly twice.
  */
 export type Duty =
-  /** The lease is free: the hook of its home agent runs `down`. Its mark is in the lease. */
+  /** The lease was freed: the hook of its home agent must run `down`. The lease contains the mark of the duty. */
   | { readonly event: 'down'; readonly lease: Lease }
   /**
-   * The home agent may not have the key of this session, and the key was lost with its server: the session is
-   * re-authenticated, so that both ends get a new one.
+   * The home agent may not have the key of this session, and the server that had the key has ended. The session must be
+   * re-authenticated, so that both ends get a new key.
    */
   | { readonly event: 'up'; readonly session: Session }
-  /** The session was removed from the store, and its NAS has not confirmed that it has ended it. */
+  /** The session was removed from the store, but its NAS has not confirmed its end. */
   | { readonly event: 'disconnect'; readonly session: Session };
 
-/** A duty of this server. A newer duty about the same subject has another mark, and replaces it. */
+/** A duty that this server holds. A newer duty for the same subject has another mark and replaces it. */
 export interface HeldDuty {
   readonly subject: string;
   readonly mark: string;
 }
 
-/** A duty that this server does no more. */
+/** A duty that this server no longer works on. */
 export interface EndedDuty extends HeldDuty {
-  /** It is done or given up. Otherwise it is left to the server that takes it when its term is over. */
+  /** Whether the duty is done or given up. Otherwise another server takes it when its term has passed. */
   readonly over: boolean;
-  /** What the home agent was told, once or more; undefined: nothing. */
+  /** The last event that the home agent was told; undefined: none. */
   readonly told: { readonly event: 'up' | 'down'; readonly lease: Lease } | undefined;
 }
 
@@ -35,36 +35,38 @@ export type DutyOperation = readonly [
   given: {
     readonly held: readonly HeldDuty[];
     readonly ended: readonly EndedDuty[];
-    /** How long a server keeps a duty without a sign of life, in milliseconds. */
+    /** How long a server keeps a duty without renewing it, in milliseconds. */
     readonly term: number;
-    /** Delay before a session is asked again for a new key, in milliseconds. */
+    /** Delay before a session is re-authenticated again to get a new key, in milliseconds. */
     readonly retry: number;
     /** Maximum number of duties to take. */
     readonly limit: number;
-    /** The server stops: others may take its duties at once, and it takes none. */
+    /** Whether the server stops: others may take its duties at once, and it takes none. */
     readonly leaving?: boolean;
   },
   result: {
-    /** Subjects of held duties that another server has by now, or that nobody has. */
+    /** Subjects of held duties that another server has taken or that no longer exist. */
     readonly lost: readonly string[];
-    /** Duties that this server has to do from now on. */
+    /** Duties that this server holds from now on. */
     readonly taken: readonly Duty[];
   },
 ];
 
-/** A server that was silent for this time is taken for dead, and its duties are taken. Milliseconds. */
+/** A server that has not renewed its duties for this time counts as dead, and others take its duties. Milliseconds. */
 export const DUTY_TERM = 60_000;
 
-/** Delay before a NAS is asked again, in milliseconds: after a start of this server it may not be connected yet. */
+/**
+ * Delay before a NAS is asked again, in milliseconds. After a start of this server the NAS may not be connected yet.
+ */
 export const DUTY_RETRY = 15_000;
 
-/** Interval between looks for duties of dead servers while this server has none, in milliseconds. */
+/** Interval between checks for duties of dead servers while this server holds none, in milliseconds. */
 export const DUTY_INTERVAL = 30_000;
 
 /** Maximum number of duties that a server takes at a time. */
 const DUTY_BATCH = 100;
 
-/** What a duty for a home agent is about; without blanks inside of its parts. */
+/** The subject of a duty for a home agent. Its parts contain no blanks. */
 export function subjectOfLease({
   homeAgent,
   homeAddress,
@@ -77,14 +79,14 @@ export function subjectOfSession({ sessionId }: Pick<Session, 'sessionId'>): str
   return `session ${sessionId}`;
 }
 
-/** The duties that this server is doing or has done, since it last told the store. */
+/** Tracks the duties that this server is doing, or has done since its last report to the store. */
 export class DutyBook {
   /** Marks by subject. */
   readonly #held = new Map<string, string>();
   #ended: readonly EndedDuty[] = [];
   /** Marks of duties that the store has given to another server, or cancelled. */
   readonly #lost = new Set<string>();
-  /** What the store is being told. */
+  /** The report that the store is processing. */
   #telling: { readonly held: ReadonlyMap<string, string>; readonly ended: number } | undefined;
   #lookAt = Number.NEGATIVE_INFINITY;
   #isUsed = false;
@@ -106,18 +108,18 @@ export class DutyBook {
     if (over || told) this.#ended = [...this.#ended, duty];
   }
 
-  /** Whether this duty must not be done any more. */
+  /** Whether this duty must no longer be done. */
   isLost(mark: string): boolean {
     return this.#lost.has(mark);
   }
 
-  /** Whether it is time to ask the store. */
+  /** Whether a report to the store is due. */
   isDue(now: number): boolean {
     if (this.#telling) return false;
     return this.#held.size > 0 || this.#ended.length > 0 || now >= this.#lookAt;
   }
 
-  /** What to tell the store. Answered by `told` or `failed`. */
+  /** The next report to the store. Answered by `told` or `failed`. */
   tell(): DutyOperation[0] {
     const held = new Map(this.#held);
     this.#telling = { held, ended: this.#ended.length };
@@ -139,7 +141,7 @@ export class DutyBook {
       if (mark !== undefined && this.#held.get(subject) === mark) this.#lost.add(mark);
     }
     const asksNas = taken.some(({ event }) => event !== 'down');
-    // There may be more than one batch.
+    // There may be further batches.
     if (taken.length >= DUTY_BATCH) this.#lookAt = now;
     else this.#lookAt = now + (asksNas ? DUTY_RETRY : DUTY_INTERVAL);
   }

@@ -1,6 +1,6 @@
 /**
- * Takes what its sources put in for a receiver that is made after them. Without it, two objects that call each other
- * would need a constructor that refers to a field not yet set. What is put in before the receiver exists waits.
+ * Collects items for a receiver that is created later than their sources. Without it, two objects that call each other
+ * would need a constructor that refers to a field not yet set. Items wait until the receiver exists.
  */
 export class Inbox<T> {
   readonly #waiting: T[] = [];
@@ -11,7 +11,7 @@ export class Inbox<T> {
     else this.#waiting.push(item);
   }
 
-  /** Passes on what waits, and from now on every item at once. There is one receiver. */
+  /** Passes the waiting items and all later ones to the receiver. There is one receiver. */
   open(receive: (item: T) => void): void {
     if (this.#receive) throw new Error('the inbox has a receiver');
     this.#receive = receive;
