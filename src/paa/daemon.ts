@@ -17,7 +17,7 @@ import { type Surroundings, systemSurroundings } from '../runtime/surroundings/s
 import { Driver } from '../runtime/system/driver.js';
 import { OperatorError } from '../runtime/system/failure.js';
 import { Inbox } from '../runtime/system/inbox.js';
-import { KeyLog } from '../runtime/tls/key-log.js';
+import type { KeySink } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DiameterCredentials } from './diameter-credentials.js';
 import { makeNode } from './diameter-node.js';
@@ -53,7 +53,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #credentials: DiameterCredentials;
   readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
-  #keyLog: KeyLog | undefined;
+  #keyLog: KeySink | undefined;
   /** Called when the NAS has stopped. */
   #stopped: (() => void) | undefined;
 
@@ -167,9 +167,9 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   async #open(): Promise<void> {
     const { pana, hooks, control } = this.#options;
-    const { udp, host, openControl } = this.#surroundings;
+    const { udp, host, openControl, openKeyLog } = this.#surroundings;
     await prepareHookFolder(hooks, this.#log, this.#surroundings);
-    if (this.#options['key-log'] !== undefined) this.#keyLog = await KeyLog.open(this.#options['key-log']);
+    if (this.#options['key-log'] !== undefined) this.#keyLog = await openKeyLog(this.#options['key-log']);
     await this.#homeAgent.takeDownLeftovers(this.#options['local-home-agent'], this.#leases);
     // Clear stale permits before accepting traffic.
     await this.#ep?.start();

@@ -14,7 +14,7 @@ import type { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
-import type { KeyLog } from '../runtime/tls/key-log.js';
+import type { KeySink } from '../runtime/tls/key-log.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
 import type { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
@@ -26,7 +26,7 @@ export interface AttachmentTools {
   readonly metrics: Metrics;
   readonly barrier: Barrier;
   readonly surroundings: PacSurroundings;
-  readonly keyLog: KeyLog | undefined;
+  readonly keyLog: KeySink | undefined;
   readonly node: MobileNode;
   /** The current credentials, which may have been reloaded. */
   readonly credentials: () => PeerCredentials;
@@ -46,6 +46,7 @@ export class Attachments {
   readonly #attempts = new Map<number, Attempt>();
   /** Attempts that are being closed. */
   readonly #closing = new Set<Promise<void>>();
+  #moving: Promise<unknown> = Promise.resolve();
   #onStopped: () => void = () => undefined;
 
   constructor(options: PacOptions, tools: AttachmentTools) {
@@ -103,7 +104,18 @@ export class Attachments {
    * Moves the session to the current address (RFC 5191 5.6). An unprotected session starts anew, because no key would
    * authenticate the move.
    */
-  async move(): Promise<object> {
+  move(): Promise<object> {
+    return this.#inTurn(() => this.#move());
+  }
+
+  /** One move after another: of two at the same time, each would open a socket, and only one socket would be kept. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.#moving.then(action);
+    this.#moving = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #move(): Promise<object> {
     const attempt = this.current;
     if (!attempt) throw new ControlError('there is no session to move');
     if (!attempt.protected) {
@@ -144,7 +156,7 @@ export class Attachments {
         this.#retire(output.attempt, output.by);
         break;
       case 'locate':
-        this.#inBackground(this.#locate(output.attempt));
+        this.#inBackground(this.#inTurn(() => this.#locate(output.attempt)));
         break;
       case 'detached':
         this.#detached(output.attempt, output.kept);
@@ -232,7 +244,7 @@ export class Attachments {
       const probe = await this.#tools.surroundings.udp.connect(to, {}, () => undefined);
       const { address } = probe.address;
       await probe.close();
-      if (address !== attempt.careOfAddress && this.current === attempt) await this.move();
+      if (address !== attempt.careOfAddress && this.current === attempt) await this.#move();
     } catch (error) {
       // While the node changes networks there may be no route. The next address change triggers another check.
       this.#tools.log.debug({ address: attempt.paa, reason: reasonOf(error) }, 'PAA unreachable');

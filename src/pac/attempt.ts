@@ -11,7 +11,7 @@ import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { Inbox } from '../runtime/system/inbox.js';
-import type { KeyLog } from '../runtime/tls/key-log.js';
+import type { KeySink } from '../runtime/tls/key-log.js';
 
 /** How long an abandoned PAA may take to answer the PTR, in milliseconds. */
 const PTA_LIMIT = 2_000;
@@ -34,7 +34,7 @@ export interface AttemptOptions {
 export interface AttemptTools {
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly keyLog: KeyLog | undefined;
+  readonly keyLog: KeySink | undefined;
   readonly guard: Guard;
   readonly surroundings: Pick<Surroundings, 'host' | 'udp'>;
 }
@@ -45,7 +45,7 @@ export type AttemptEvent =
   /** `heard`: the PAA sent at least one valid message. */
   | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
 
-/** The receiver of the session's events: its owner; after `retire`, the caller that waits for its end; then none. */
+/** Who is told what becomes of the session: its owner; after `retire`, whoever waits for its end; then nobody. */
 type Audience = { readonly name: 'owner' | 'nobody' } | { readonly name: 'retirement'; readonly onClosed: () => void };
 
 /**

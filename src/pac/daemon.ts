@@ -8,7 +8,7 @@ import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import type { Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
-import { KeyLog } from '../runtime/tls/key-log.js';
+import type { KeySink } from '../runtime/tls/key-log.js';
 import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
 import type { PacCredentials } from './credentials.js';
@@ -29,7 +29,7 @@ export class PacDaemon implements Service<PacOptions> {
   #credentials: PacCredentials;
   readonly #files: FileWatch;
   readonly #watchCredentials: CredentialWatch;
-  readonly #keyLog: KeyLog | undefined;
+  readonly #keyLog: KeySink | undefined;
   #closeControl: () => Promise<void> = () => Promise.resolve();
   readonly #attachments: Attachments;
   #stopping = false;
@@ -48,7 +48,7 @@ export class PacDaemon implements Service<PacOptions> {
     credentials: PacCredentials,
     files: FileWatch,
     surroundings: PacSurroundings,
-    keyLog: KeyLog | undefined,
+    keyLog: KeySink | undefined,
   ) {
     const { host } = surroundings;
     this.#surroundings = surroundings;
@@ -90,7 +90,7 @@ export class PacDaemon implements Service<PacOptions> {
     const files = new FileWatch(host, lookAtFiles);
     const read = () => surroundings.readCredentials(options, host);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
-    const keyLog = options['key-log'] === undefined ? undefined : await KeyLog.open(options['key-log']);
+    const keyLog = options['key-log'] === undefined ? undefined : await surroundings.openKeyLog(options['key-log']);
     if (options.hooks.mn !== undefined) await prepareHookFolder(options.hooks, log, surroundings);
     const daemon = new PacDaemon(options, log, credentials, files, surroundings, keyLog);
     daemon.#closeControl = await surroundings.openControl(

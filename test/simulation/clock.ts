@@ -50,6 +50,10 @@ export class Life {
   });
   /** The number of pending timers. */
   timers = 0;
+  /** Of PANA; octets of those that it has sent. */
+  readonly datagrams = { received: 0, sent: 0, octets: 0 };
+  /** Effects of any kind. */
+  effects = 0;
 
   constructor(name: string) {
     this.name = name;

@@ -183,6 +183,11 @@ export class Connections {
     this.#each(life, (pair) => pair.cut());
   }
 
+  /** Connections of which both ends are open. */
+  get open(): number {
+    return [...this.#pairs].filter(({ ends }) => ends.every(({ closed, life }) => !closed && life.alive)).length;
+  }
+
   stall(life?: Life): void {
     this.#each(life, (pair) => pair.stall());
   }

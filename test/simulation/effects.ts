@@ -21,6 +21,8 @@ export class Effects {
   readonly nodes = new Map<string, NodeBinding>();
   /** By machine of the PAA: sessions by permitted address. */
   readonly admitted = new Map<string, Map<string, string>>();
+  /** Counts runs of the enforcement points' programs that had their effect. */
+  admissions = 0;
   /** Addresses of home agents that do not answer. */
   readonly deadAgents = new Set<string>();
 
@@ -56,6 +58,7 @@ export class Effects {
   }
 
   #enforcementPoint({ machine, event, environment, input = '' }: ProgramRun): void {
+    this.admissions += 1;
     const admitted = this.admitted.get(machine) ?? new Map<string, string>();
     this.admitted.set(machine, admitted);
     if (event === 'start' || event === 'stop') admitted.clear();

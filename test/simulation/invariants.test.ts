@@ -1,7 +1,19 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type BootstrapResult, type Lease, plainSubscriber } from '../../src/protocol/home/records.js';
-import { LEASE_GRACE, type Plan, type Planned } from './plan.js';
+import { Secret } from '../../src/protocol/bytes/secret.js';
+import type { BootstrapResult, Lease } from '../../src/protocol/home/records.js';
+import { plainSubscriber } from '../../src/protocol/home/records.js';
+import type { SessionKey } from '../../src/protocol/pana/session/session.js';
+import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
+import type { Broken } from './invariants.js';
+import type { Arrival } from './links.js';
+import { PANA_PORT, paaAddress } from './machines.js';
+import type { Planned } from './plan.js';
+import { type Plan, STILL } from './plan.js';
+import { recoveryTime } from './recovery.js';
 import { run } from './run.js';
+import { keptOf } from './seeds.js';
 import { shrink } from './shrink.js';
 import type { World } from './world.js';
 
@@ -16,13 +28,12 @@ const QUIET: Plan = {
   },
   events: [],
   trouble: 60_000,
-  rest: LIFETIME * 1_000 + LEASE_GRACE + 150_000,
+  rest: recoveryTime({ lifetime: LIFETIME, watchdog: 6 }) + STILL,
 };
 
-/** The first invariant that breaks in a world that `meddle` has changed; undefined: none. */
-async function brokenBy(meddle: (world: World) => void, plan: Plan = QUIET): Promise<string | undefined> {
-  const { broken } = await run(plan, { fidelity: 'plain', meddle });
-  return broken[0]?.invariant;
+/** What breaks when a world is meddled with. */
+async function brokenBy(meddle: (world: World) => void, plan: Plan = QUIET): Promise<readonly Broken[]> {
+  return (await run(plan, { fidelity: 'plain', meddle })).broken;
 }
 
 /** Changes the leases that bootstraps return. */
@@ -41,7 +52,7 @@ const later = (world: World, milliseconds: number, action: () => void) => world.
 
 describe('A world without faults', () => {
   it('breaks no invariant', async () => {
-    expect(await brokenBy(() => undefined)).toBeUndefined();
+    expect(await brokenBy(() => undefined)).toEqual([]);
   });
 });
 
@@ -87,7 +98,7 @@ describe('Invariants', () => {
         }),
     ],
     [
-      'at rest no session ends',
+      'at rest no session begins or ends',
       (world) => void later(world, QUIET.trouble + QUIET.rest - 60_000, () => void world.nodes[0]?.stop()),
     ],
     [
@@ -140,7 +151,168 @@ describe('Invariants', () => {
       },
     ],
   ])('report a violation of: %s', async (invariant, meddle) => {
-    expect(await brokenBy(meddle)).toBe(invariant);
+    expect((await brokenBy(meddle))[0]?.invariant).toBe(invariant);
+  });
+});
+
+/** Does something wrong while a datagram is received that no session stands behind. */
+function duringStarts(world: World, wrong: (arrival: Arrival) => void): void {
+  const nothing = () => undefined;
+  const others = {
+    step: nothing,
+    committed: nothing,
+    diameter: nothing,
+    logged: nothing,
+    key: nothing,
+    program: nothing,
+  };
+  world.watch({
+    ...others,
+    receiving: (arrival) => {
+      if (arrival.machine === 'paa1') wrong(arrival);
+      return undefined;
+    },
+  });
+  for (const { address = '' } of world.nodes) {
+    const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+    later(world, 5_000, () =>
+      world.links.inject(pci, { address, port: 40_000, local: '' }, { address: paaAddress(1), port: PANA_PORT }),
+    );
+  }
+}
+
+describe('The bound of work for unauthenticated input', () => {
+  it.each<[string, (world: World) => void]>([
+    [
+      '1 timers',
+      (world) => duringStarts(world, ({ life }) => world.paas[0]?.host.of(life).after(10_000, () => undefined)),
+    ],
+    ['1 effects', (world) => duringStarts(world, ({ life }) => world.ground.scene.leaves(life))],
+    [
+      '2 datagrams',
+      (world) =>
+        duringStarts(world, ({ life }) => {
+          life.datagrams.sent += 1;
+          life.effects += 1;
+        }),
+    ],
+    [
+      'with 1',
+      (world) =>
+        duringStarts(world, ({ life }) => {
+          life.datagrams.octets += 1_000;
+        }),
+    ],
+  ])('reports "%s"', async (detail, meddle) => {
+    const [first] = await brokenBy(meddle);
+    expect(first?.invariant).toBe('what strangers cause is bounded');
+    expect(first?.detail).toContain(detail);
+  });
+});
+
+describe('The comparison of session keys', () => {
+  it('reports a PANA_AUTH_KEY that differs at the PAA', async () => {
+    const [first] = await brokenBy((world) => {
+      const { onKey } = world.ground;
+      const other = () => Secret.take(new Uint8Array(32).fill(1));
+      Object.assign(world.ground, {
+        onKey: (machine: string, key: SessionKey) =>
+          onKey(machine, machine === 'paa1' ? { ...key, key: other() } : key),
+      });
+    });
+    expect(first?.invariant).toBe('both ends have one key');
+    expect(first?.detail).toContain('has two PANA_AUTH_KEYs');
+  });
+});
+
+describe('The check at rest', () => {
+  it('reports sockets, connections, files, key files and timers that are left over', async () => {
+    const broken = await brokenBy((world) => {
+      const end = QUIET.trouble + QUIET.rest - 1_000;
+      const [node] = world.nodes;
+      const [paa] = world.paas;
+      later(world, end, () => {
+        if (node?.life)
+          void world.links.udpOf(node, node.life).connect({ address: '::1', port: 1 }, {}, () => undefined);
+        if (paa?.life)
+          void world.connections
+            .transportOf('::2', paa.life)
+            .connect({ address: '2001:db8:d::1', port: 3868 }, 'x', new AbortController().signal);
+        writeFileSync(join(world.folder, 'mn1', 'x'), '');
+        mkdirSync(join(world.folder, 'mn2', 'keys'), { recursive: true });
+        writeFileSync(join(world.folder, 'mn2', 'keys', 'x'), '');
+        for (let i = 0; paa?.life && i < 30; i += 1) paa.host.of(paa.life).after(10_000, () => undefined);
+      });
+    });
+    expect(broken.map(({ detail }) => detail)).toEqual(
+      expect.arrayContaining([
+        'mn1 has 2 sockets',
+        '2 Diameter connections',
+        'mn1 has the file x',
+        'mn2 has 1 key files',
+        expect.stringMatching(/^paa1 has \d+ timers$/),
+      ]),
+    );
+  });
+});
+
+describe('The comparison of metrics', () => {
+  it.each<[string, (world: World) => void]>([
+    [
+      'counts 1 moves, of which it has logged none',
+      (world) => void later(world, 5_000, () => world.paas[0]?.metrics?.count('moves')),
+    ],
+    [
+      'shows 3 for sessions, which is 2',
+      (world) => {
+        const metrics = world.paas[0]?.metrics;
+        const text = metrics?.text.bind(metrics);
+        if (metrics && text)
+          metrics.text = async () => (await text()).replace('pana_paa_sessions 2', 'pana_paa_sessions 3');
+      },
+    ],
+  ])('reports "%s"', async (detail, meddle) => {
+    const [first] = await brokenBy(meddle);
+    expect(first?.invariant).toBe('counts equal what they count');
+    expect(first?.detail).toContain(detail);
+  });
+});
+
+/** An enforcement point that does nothing for one event. */
+function ignoring(ignored: string) {
+  return (world: World) => {
+    const apply = world.effects.apply.bind(world.effects);
+    world.effects.apply = (one) => one.event === ignored || apply(one);
+  };
+}
+
+/** A plan almost without rest, in which one event ends a session. */
+const EVENTFUL: Plan = {
+  ...QUIET,
+  rest: STILL,
+  events: [
+    { at: 2_000, type: 'reauthenticate', node: 1 },
+    { at: 4_000, type: 'strangers', paa: 1, count: 20 },
+    { at: 6_000, type: 'cut', server: 1 },
+    { at: 8_000, type: 'import', count: 3 },
+    { at: 12_000, type: 'stop', machine: 'mn1', lasts: 2_000 },
+    { at: 16_000, type: 'reload', machine: 'paa1' },
+    { at: 20_000, type: 'sleep', node: 2, lasts: 1_000 },
+    { at: 24_000, type: 'agent', agent: 1, state: 'draining', lasts: 2_000 },
+  ],
+};
+
+describe('A plan in which the enforcement point never revokes', () => {
+  it('shrinks to one event, which can be replayed', { timeout: 120_000 }, async () => {
+    const invariant = 'the enforcement point admits exactly the authorised';
+    const attempt = async (plan: Plan) => (await brokenBy(ignoring('revoke'), plan))[0];
+    const broken = await attempt(EVENTFUL);
+    expect(broken?.invariant).toBe(invariant);
+    const least = await shrink(EVENTFUL, invariant, attempt);
+    expect(least.events.map(({ type }) => type)).toEqual(['stop']);
+    const kept = new Set(keptOf(EVENTFUL.events, least.events).split(',').map(Number));
+    const again = { ...EVENTFUL, events: EVENTFUL.events.filter((_, i) => kept.has(i)) };
+    expect(await attempt(again)).toEqual(await attempt(least));
   });
 });
 

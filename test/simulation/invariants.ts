@@ -3,9 +3,18 @@ import { decodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js'
 import { DEA } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import type { SessionKey } from '../../src/protocol/pana/session/session.js';
+import { Tallies } from './counts.js';
+import { Admissions } from './enforcement.js';
+import { SessionKeys } from './keys.js';
 import { Leases } from './leases.js';
+import type { Arrival } from './links.js';
 import type { LogLine } from './machine.js';
+import type { Planned } from './plan.js';
+import type { ProgramRun } from './programs.js';
+import { Reasons } from './reasons.js';
 import type { Committed } from './shared-store.js';
+import { Unauthenticated } from './unauthenticated.js';
 import type { Watcher, World } from './world.js';
 
 /** The enterprise number of the daemons' own AVPs. */
@@ -14,24 +23,10 @@ const VENDOR = 32473;
 /** The largest number of timers of one daemon with its sessions. */
 const MAX_TIMERS = 200;
 
-/** How early a session may end, because lifetimes are sent in whole seconds. */
-const LIFETIME_TOLERANCE = 1_500;
-
-/** Events that may end a session unintentionally. */
-const DISTURBANCES = [
-  ...['link', 'cut', 'stall', 'unreachable', 'kill', 'stop', 'store', 'sleep', 'detach', 'move', 'renumber'],
-  ...['certificate', 'disable', 'revoke', 'programs', 'clock', 'strangers', 'disconnect', 'release'],
-];
-
-/** Events that must have happened before a session ends for a cause other than its lifetime. */
-const REASONS: Readonly<Record<string, readonly string[]>> = {
-  // The server also ends the older sessions of a subscriber with a new one.
-  administrative: [...DISTURBANCES, 'agent'],
-  logout: ['stop', 'move', 'renumber', 'detach', 'kill', 'link', 'sleep', 'certificate'],
-  replaced: ['move', 'kill', 'link', 'stop', 'sleep', 'detach', 'renumber', 'certificate'],
-  'pushed-out': ['strangers', 'kill', 'link', 'sleep', 'move', 'stop', 'detach', 'renumber'],
-  moved: ['move', 'renumber', 'detach'],
-};
+const BOUNDED = 'what strangers cause is bounded';
+const ADMITTED = 'the enforcement point admits exactly the authorised';
+const REASONED = 'a session ends before its lifetime only for a reason';
+const ONE_KEY = 'both ends have one key';
 
 export interface Broken {
   readonly invariant: string;
@@ -39,60 +34,76 @@ export interface Broken {
   readonly at: number;
 }
 
-interface Authorized {
-  readonly at: number;
-  /** Milliseconds. */
-  readonly lifetime: number;
-}
-
-/** Checks what must hold at each step of a world and collects violations. */
+/** What holds at each step of a world. Collects what does not. */
 export class Invariants implements Watcher {
   readonly broken: Broken[] = [];
   readonly leases: Leases;
-  /** Completed authentications: first ones and re-authentications. */
+  readonly tallies = new Tallies();
+  /** Complete authentications, first ones and later ones. */
   bootstraps = 0;
   reauthentications = 0;
   readonly #world: World;
   readonly #grammarian = new Grammarian(new Dictionary(VENDOR));
-  /** Types of the events so far. */
-  readonly #happened = new Set<string>();
-  /** Fingerprints of the keys that servers derived, by subscriber. */
+  readonly #reasons: Reasons;
+  readonly #admissions: Admissions;
+  readonly #unauthenticated: Unauthenticated;
+  readonly #sessionKeys = new SessionKeys();
+  /** Fingerprints of the IKE keys that servers have derived, by subscriber. */
   readonly #keys = new Map<string, Set<string>>();
-  /** All sessions that a PAA has authorized, by machine. */
-  readonly #authorized = new Map<string, Map<string, Authorized>>();
+  /** When machines have authenticated last. */
+  readonly #last = new Map<string, number>();
   #isAtRest = false;
-  #looked = 0;
 
   constructor(world: World) {
     this.#world = world;
+    this.#reasons = new Reasons(world.options.watchdog);
     this.leases = new Leases(
       () => world.clock.now,
       (invariant, detail) => this.break(invariant, detail),
     );
+    this.#admissions = new Admissions(world, (detail) => this.break(ADMITTED, detail));
+    this.#unauthenticated = new Unauthenticated(world, (detail) => this.break(BOUNDED, detail));
   }
 
-  happened(type: string): void {
-    this.#happened.add(type);
+  happened(event: Planned): void {
+    this.#reasons.happened(event, this.#world.clock.now);
   }
 
-  /** From now on no event happens and no session may end. */
+  /** From now on nothing happens any more, and no session may end or begin. */
   rest(): void {
     this.#isAtRest = true;
   }
 
+  lastOf(machine: string): number | undefined {
+    return this.#last.get(machine);
+  }
+
   step(): void {
-    const { clock, machines } = this.#world;
-    for (const { name, life } of machines) {
-      if (life?.alive && life.timers > MAX_TIMERS)
-        this.break('what strangers cause is bounded', `${name} has ${life.timers} timers`);
+    for (const { name, life } of this.#world.machines) {
+      if (life?.alive && life.timers > MAX_TIMERS) this.break(BOUNDED, `${name} has ${life.timers} timers`);
     }
-    if (clock.now - this.#looked < 1_000) return;
-    this.#looked = clock.now;
-    this.#lookAtEnforcement();
+    this.#admissions.step();
   }
 
   committed(commit: Committed): void {
     this.leases.committed(commit);
+  }
+
+  receiving(arrival: Arrival): (() => void) | undefined {
+    return this.#unauthenticated.receiving(arrival);
+  }
+
+  key(machine: string, key: SessionKey): void {
+    this.#sessionKeys.derived(machine, key);
+  }
+
+  /** A home agent's and a node's program are given a key that a server has derived for the subscriber. */
+  program({ machine, program, event, environment, key }: ProgramRun): void {
+    if ((program !== 'mn' && program !== 'ha') || (event !== 'up' && event !== 'refresh')) return;
+    const nai = environment['MIP6_MN_ID'] ?? '';
+    const isKnown = [...(this.#keys.get(nai) ?? [])].some((fingerprint) => key?.startsWith(fingerprint));
+    if (!isKnown)
+      this.break(ONE_KEY, `${program} ${event} of ${machine} has a key that no server has derived for ${nai}`);
   }
 
   /** A promise is committed before it is sent. */
@@ -111,13 +122,24 @@ export class Invariants implements Watcher {
   }
 
   logged(line: LogLine): void {
-    const { machine, message, fields } = line;
-    const kind = machine.slice(0, 2);
+    const { machine, message, fields, at } = line;
+    const start = this.#world.machine(machine)?.starts ?? 0;
+    this.tallies.logged(line, start);
+    this.#admissions.logged(line, start);
     if (message === 'fault contained') this.break('no daemon has a fault', `${machine}: ${fields.reason}`);
     if (message === 'lease assigned' || message === 'lease renewed') this.#derived(fields);
     if (message === 'bootstrap completed' || message === 'bootstrap refreshed') this.#agreed(machine, fields);
-    if (message === 'session authorized' || message === 'session reauthenticated') this.#authorizedAt(line);
-    if (message === 'session ended') this.#ended(line, kind === 'mn' ? machine : '');
+    const otherKeys = this.#sessionKeys.logged(line);
+    if (otherKeys !== undefined) this.break(ONE_KEY, otherKeys);
+    const isNew = message === 'session authorized';
+    if (isNew || message === 'session reauthenticated') {
+      this.#last.set(machine, at);
+      if (machine.startsWith('mn')) this[isNew ? 'bootstraps' : 'reauthentications'] += 1;
+    }
+    if (this.#isAtRest && (isNew || message === 'session ended'))
+      this.break('at rest no session begins or ends', `${machine}: ${message} ${fields.reason ?? ''}`);
+    const unexplained = this.#reasons.logged(line);
+    if (unexplained !== undefined) this.break(REASONED, unexplained);
   }
 
   #derived(fields: LogLine['fields']): void {
@@ -131,46 +153,7 @@ export class Invariants implements Watcher {
     const fingerprint = String(fields.fingerprint);
     const nai = String(fields.ikeIdentity);
     if (!this.#keys.get(nai)?.has(fingerprint))
-      this.break('both ends have one key', `${machine} has ${fingerprint}, which no server has derived for ${nai}`);
-  }
-
-  #authorizedAt({ machine, at, message, fields }: LogLine): void {
-    if (machine.startsWith('mn')) {
-      if (message === 'session authorized') this.bootstraps += 1;
-      else this.reauthentications += 1;
-    }
-    const sessions = this.#authorized.get(machine) ?? new Map<string, Authorized>();
-    this.#authorized.set(machine, sessions);
-    sessions.set(String(fields.session), { at, lifetime: (fields.lifetime ?? 0) * 1_000 });
-  }
-
-  /** A session ends before its lifetime only for a known reason. */
-  #ended({ machine, at, fields }: LogLine, node: string): void {
-    const cause = String(fields.reason);
-    const known = this.#authorized.get(machine)?.get(String(fields.session));
-    // A node's log line has no session, as it has one at a time.
-    if (!known && node === '') return;
-    const detail = `${machine}: ${cause}`;
-    if (this.#isAtRest) this.break('at rest no session ends', detail);
-    if (cause === 'lifetime-expired' || cause === 'session-timeout') {
-      if (known && at < known.at + known.lifetime - LIFETIME_TOLERANCE)
-        this.break('a session ends before its lifetime only for a reason', `${detail} after ${at - known.at} ms`);
-      return;
-    }
-    const reasons = REASONS[cause] ?? DISTURBANCES;
-    if (!reasons.some((reason) => this.#happened.has(reason)))
-      this.break('a session ends before its lifetime only for a reason', detail);
-  }
-
-  /** An enforcement point never admits a session that its PAA has not authorized. */
-  #lookAtEnforcement(): void {
-    for (const [machine, admitted] of this.#world.effects.admitted) {
-      const authorized = this.#authorized.get(machine);
-      for (const [address, session] of admitted) {
-        if (!authorized?.has(session))
-          this.break('the enforcement point admits exactly the authorised', `${machine} admits ${address}`);
-      }
-    }
+      this.break(ONE_KEY, `${machine} has ${fingerprint}, which no server has derived for ${nai}`);
   }
 
   break(invariant: string, detail: string): void {

@@ -29,6 +29,20 @@ interface Bound {
   readonly receive: (octets: Uint8Array, from: { readonly address: string; readonly port: number }) => void;
 }
 
+/** A datagram at its receiver. */
+export interface Arrival {
+  readonly machine: string;
+  readonly life: Life;
+  readonly octets: Uint8Array;
+  readonly from: UdpOptions;
+}
+
+/** In addresses of strangers. */
+export const STRANGE = '::bad:';
+
+/** Who sends datagrams and is no machine of the world. */
+const STRANGER = 'stranger';
+
 const keyOf = (address: string, port: number) => `${address}|${port}`;
 
 /** The access networks. An address belongs to the link named by its part before `::`. */
@@ -38,8 +52,12 @@ export class PanaLinks {
   readonly #quality = new Map<string, LinkQuality>();
   #lastPort = 40_000;
 
-  constructor(scene: Scene) {
+  /** Sees what is about to be received; what it returns is called afterwards. */
+  readonly #watch: (arrival: Arrival) => readonly (() => void)[];
+
+  constructor(scene: Scene, watch: (arrival: Arrival) => readonly (() => void)[]) {
     this.#scene = scene;
+    this.#watch = watch;
   }
 
   /** Sets the quality of a link. */
@@ -67,7 +85,12 @@ export class PanaLinks {
 
   /** Sends a datagram that no daemon of this world sent. */
   inject(octets: Uint8Array, from: PacEndpoint, to: { readonly address: string; readonly port: number }): void {
-    this.#carry(octets, 'stranger', from, to);
+    this.#carry(octets, STRANGER, from, to);
+  }
+
+  /** Sockets that a machine has open. */
+  socketsOf(machine: string): number {
+    return [...this.#bound.values()].filter((bound) => bound.machine.name === machine && bound.life.alive).length;
   }
 
   #freePort(): number {
@@ -92,7 +115,10 @@ export class PanaLinks {
       place: label.replace('|', ' port '),
       send: (octets, to) => {
         if (!isOpen) return false;
-        if (this.#scene.leaves(life)) this.#carry(octets, machine.name, own, peer ?? to);
+        if (!this.#scene.leaves(life)) return true;
+        life.datagrams.sent += 1;
+        life.datagrams.octets += octets.length;
+        this.#carry(octets, machine.name, own, peer ?? to);
         return true;
       },
       close: () => {
@@ -124,7 +150,10 @@ export class PanaLinks {
     if (!to?.life.alive || to.life.asleep) return;
     // A socket bound to an earlier address of the machine receives nothing.
     if (to.peer !== undefined && (to.peer !== keyOf(from.address, from.port) || !this.#isAt(to, target))) return;
+    to.life.datagrams.received += 1;
+    const after = this.#watch({ machine: to.machine.name, life: to.life, octets, from });
     to.receive(new Uint8Array(octets), { address: from.address, port: from.port });
+    for (const look of after) look();
   }
 
   #isAt({ machine }: Bound, target: string): boolean {

@@ -1,5 +1,7 @@
+import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import type { LogEvent, LogFields, Logger } from '../../src/runtime/log/events.js';
 import type { ControlRoutes } from '../../src/runtime/service/control.js';
+import type { Metrics } from '../../src/runtime/service/metrics.js';
 import type { Surroundings } from '../../src/runtime/surroundings/surroundings.js';
 import { Life, MachineHost } from './clock.js';
 import type { Connections } from './connections.js';
@@ -25,7 +27,9 @@ export interface Ground {
   /** For the files of this world. */
   readonly folder: string;
   readonly onLog: (line: LogLine) => void;
-  /** The versions of watched files that the world has changed. */
+  /** A daemon has a new PANA_AUTH_KEY. The receiver wipes it. */
+  readonly onKey: (machine: string, key: SessionKey) => void;
+  /** By what a watched file is known, where the world has changed it. */
   readonly versions: Map<string, number>;
 }
 
@@ -34,6 +38,7 @@ interface Running<D> {
   /** Undefined: it is starting. */
   daemon: D | undefined;
   routes: ControlRoutes;
+  metrics: Metrics | undefined;
 }
 
 /** A host with one daemon, which may be killed and started again. */
@@ -45,6 +50,8 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
   #running: Running<D> | undefined;
   #addressChanged: () => void = () => undefined;
   starts = 0;
+  /** It has been told to stop, and may still run. */
+  isStopping = false;
   #stopping: Promise<void> = Promise.resolve();
 
   constructor(name: string, address: string, ground: Ground) {
@@ -62,6 +69,11 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     return this.#running?.life.alive ? this.#running.daemon : undefined;
   }
 
+  /** The numbers of the daemon; undefined: it does not run. */
+  get metrics(): Metrics | undefined {
+    return this.#running?.life.alive ? this.#running.metrics : undefined;
+  }
+
   get isRunning(): boolean {
     return this.daemon !== undefined;
   }
@@ -75,8 +87,9 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     await this.#stopping;
     if (this.#running?.life.alive) return;
     this.starts += 1;
+    this.isStopping = false;
     const life = new Life(this.name);
-    const running: Running<D> = { life, daemon: undefined, routes: {} };
+    const running: Running<D> = { life, daemon: undefined, routes: {}, metrics: undefined };
     this.#running = running;
     this.ground.scene.trace.note(this.name, this.name, 'start', 0);
     try {
@@ -100,6 +113,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     const running = this.#running;
     if (!running?.life.alive || !running.daemon) return Promise.resolve();
     this.ground.scene.trace.note(this.name, this.name, 'stop', 0);
+    this.isStopping = true;
     const { life } = running;
     const stopped = running.daemon.stop().then(() => life.end());
     this.#stopping = Promise.race([stopped, life.ended]);
@@ -134,10 +148,15 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
         };
       },
       lookAtFiles: (paths) => Promise.resolve(new Map(paths.map((path) => [path, String(versions.get(path) ?? 0)]))),
-      openControl: (_door, routes) => {
-        if (this.#running?.life === life) this.#running.routes = routes;
+      openControl: (_door, routes, metrics) => {
+        if (this.#running?.life === life) Object.assign(this.#running, { routes, metrics });
         return Promise.resolve(() => Promise.resolve());
       },
+      openKeyLog: () =>
+        Promise.resolve({
+          write: (key) => this.ground.onKey(this.name, key),
+          close: () => Promise.resolve(),
+        }),
     };
   }
 

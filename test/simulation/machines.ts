@@ -16,6 +16,7 @@ import type { OpenOptions } from '../../src/store/store.js';
 import type { Life } from './clock.js';
 import { type CertificateChoice, type Credentials, naiOf } from './credentials.js';
 import { type Ground, Machine } from './machine.js';
+import { TIMES } from './recovery.js';
 import type { SharedStore } from './shared-store.js';
 import { StandInMaterial } from './stand-in.js';
 import { StandInPeer, StandInServer } from './stand-in-eap.js';
@@ -52,6 +53,9 @@ const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1
 export type Material = Credentials | StandInMaterial;
 
 const REALM = 'home.example';
+
+/** The world takes the keys of `key-log`: there is no such file. */
+const KEYS = 'keys';
 
 /** An AAA server. */
 export class ServerMachine extends Machine<AaaDaemon> {
@@ -106,9 +110,9 @@ export class ServerMachine extends Machine<AaaDaemon> {
         'shared-store': servers > 1,
       },
       tls: { ca, certificate, key, crl: this.#crl },
-      session: { lifetime: `${lifetime}s`, grace: '30s' },
+      session: { lifetime: `${lifetime}s`, grace: `${TIMES.grace}ms` },
       hooks: {
-        ...{ 'state-dir': join(folder, this.name), ha: 'ha', wait: hookWait, timeout: '5s' },
+        ...{ 'state-dir': join(folder, this.name), ha: 'ha', wait: hookWait, timeout: `${TIMES.hook}ms` },
         ...(probes ? { probe: 'probe' } : {}),
       },
     });
@@ -116,6 +120,11 @@ export class ServerMachine extends Machine<AaaDaemon> {
 
   reload(): Promise<void> {
     return this.daemon?.reload() ?? Promise.resolve();
+  }
+
+  /** EAP conversations under way. */
+  get conversations(): number {
+    return Number.parseInt(this.daemon?.summary() ?? '0', 10);
   }
 }
 
@@ -134,6 +143,10 @@ export class PaaMachine extends Machine<PaaDaemon> {
     return linkOfPaa(this.#number);
   }
 
+  get diameterHost(): string {
+    return paaHost(this.#number);
+  }
+
   protected launch(life: Life, log: Logger): Promise<PaaDaemon> {
     return PaaDaemon.start(this.options(), log, this.surroundings(life));
   }
@@ -146,14 +159,20 @@ export class PaaMachine extends Machine<PaaDaemon> {
         host: paaHost(this.#number),
         realm: 'access.example',
         watchdog: `${watchdog}s`,
-        reconnect: '10s',
+        reconnect: `${TIMES.reconnect}ms`,
         peers: numbers(servers).map((server) => ({
           host: serverHost(server),
           address: serverAddress(server),
           priority: 0,
         })),
       },
-      hooks: { 'state-dir': join(this.ground.folder, this.name), ep: 'ep', 'ep-batch': batch, timeout: '5s' },
+      'key-log': KEYS,
+      hooks: {
+        'state-dir': join(this.ground.folder, this.name),
+        ep: 'ep',
+        'ep-batch': batch,
+        timeout: `${TIMES.hook}ms`,
+      },
     });
   }
 
@@ -243,8 +262,9 @@ export class NodeMachine extends Machine<PacDaemon> {
         key: join(folder, 'client-key.pem'),
         'server-name': 'home.example',
       },
-      hooks: { 'state-dir': join(folder, this.name), mn: 'mn', timeout: '5s' },
-      retry: { longest: '60s' },
+      hooks: { 'state-dir': join(folder, this.name), mn: 'mn', timeout: `${TIMES.hook}ms` },
+      retry: { longest: `${TIMES.retry}ms` },
+      'key-log': KEYS,
     });
   }
 }

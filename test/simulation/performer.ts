@@ -4,8 +4,9 @@ import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js'
 import type { HomeAgentChange, SubscriberChange } from '../../src/store/records.js';
 import { Dice } from './clock.js';
 import { credentials, writeFiles } from './credentials.js';
-import { GOOD_LINK } from './links.js';
-import { linkOfPaa, type NodeMachine, PANA_PORT, type PaaMachine, paaAddress, type ServerMachine } from './machines.js';
+import { GOOD_LINK, STRANGE } from './links.js';
+import type { NodeMachine, PaaMachine, ServerMachine } from './machines.js';
+import { linkOfPaa, PANA_PORT, paaAddress } from './machines.js';
 import type { Happening } from './plan.js';
 import { GOOD_PROGRAMS } from './programs.js';
 import type { World } from './world.js';
@@ -279,7 +280,7 @@ export class Performer {
     const to = { address: paaAddress(paa), port: PANA_PORT };
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     for (let i = 0; i < count; i += 1) {
-      const address = `${linkOfPaa(paa)}::bad:${this.#dice.whole(1, 50).toString(16)}`;
+      const address = `${linkOfPaa(paa)}${STRANGE}${this.#dice.whole(1, 50).toString(16)}`;
       const octets = this.#dice.chance(0.5) ? pci : this.#dice.octets(this.#dice.whole(0, 200));
       this.#world.links.inject(octets, { address, port: 40_000, local: '' }, to);
     }

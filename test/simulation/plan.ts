@@ -3,6 +3,7 @@ import type { CertificateChoice } from './credentials.js';
 import type { LinkQuality } from './links.js';
 import type { WorldOptions } from './machines.js';
 import type { ProgramTrouble } from './programs.js';
+import { recoveryTime } from './recovery.js';
 import type { StoreCondition } from './shared-store.js';
 
 /** An event in a world. `lasts`: milliseconds after which it is undone. */
@@ -60,8 +61,8 @@ export interface Plan {
 /** Separates the random numbers of a plan from those of its world. */
 const PLAN_SEED = 0x51ed270b;
 
-/** How long a lease outlives its session, in milliseconds. */
-export const LEASE_GRACE = 30_000;
+/** The last part of the rest, in milliseconds: no session may begin or end there. */
+export const STILL = 60_000;
 
 /**
  * Seconds of a session. Most are short: a node authenticates at three quarters of it, and what a world costs without
@@ -217,7 +218,7 @@ export function planOf(seed: number, minutes = 10): Plan {
   for (let at = dice.whole(0, 10_000); at < trouble; at += dice.whole(100, 2 * pause)) {
     events.push({ ...happening(dice, options), at });
   }
-  const rest = 2 * options.lifetime * 1_000 + LEASE_GRACE + 400_000;
+  const rest = recoveryTime(options) + STILL;
   return { seed, options, events, trouble, rest };
 }
 

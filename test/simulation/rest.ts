@@ -1,124 +1,210 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Lease, Session } from '../../src/protocol/home/records.js';
+import type { HookView } from '../../src/runtime/hooks/runner.js';
+import { checkGauges } from './counts.js';
 import type { NodeMachine } from './machines.js';
+import { SETTLED_AFTER } from './recovery.js';
 import type { World } from './world.js';
-
-/** The largest number of timers of a daemon at rest. */
-const TIMERS_AT_REST = 24;
 
 type Break = (invariant: string, detail: string) => void;
 
-interface Status {
+/** Timers of a daemon at rest, besides one of each session that it has. */
+const TIMERS_AT_REST: Readonly<Record<string, number>> = { mn: 6, paa: 12, aaa: 16 };
+
+/** Files of a daemon, in its folder. */
+const FILES: readonly string[] = ['keys', 'origin-state', 'local-leases.json'];
+
+/** States of RFC 5609 7.5 in which a session is open, and those of a re-authentication. */
+const OPEN: readonly string[] = ['OPEN', 'WAIT_PNA_PING'];
+const REAUTHENTICATING: readonly string[] = ['WAIT_PNA_REAUTH', 'WAIT_PAA', 'WAIT_EAP_MSG', 'WAIT_EAP_RESULT'];
+
+interface NodeStatus {
   readonly state?: string;
-  readonly conversations?: number;
+  readonly session?: string;
+  readonly remainingSeconds?: number;
+  readonly beside?: object;
+  readonly binding?: { readonly homeAddress?: string };
+  readonly hooks?: readonly HookView[];
+}
+
+interface PaaStatus {
   readonly sessions?: number;
   readonly halfOpen?: number;
-  readonly hooks?: readonly unknown[];
-}
-
-/** Counts equal what they count. Must be called while no commit is pending. */
-export async function checkCounts(world: World, broken: Break): Promise<void> {
-  const { store } = world;
-  const agents = await store.engine.run('listHomeAgents', {});
-  const { items: leases } = await store.engine.run('listLeases', {});
-  const { items: sessions } = await store.engine.run('listSessions', {});
-  const statistics = await store.engine.run('statistics', {});
-  for (const { name, address, leases: count } of agents) {
-    const held = leases.filter(({ homeAgent }) => homeAgent.address === address).length;
-    if (held !== count) broken('counts equal what they count', `${name} counts ${count} leases and has ${held}`);
-  }
-  if (statistics.leases !== leases.length)
-    broken('counts equal what they count', `${statistics.leases} leases, which are ${leases.length}`);
-  if (statistics.sessions !== sessions.length)
-    broken('counts equal what they count', `${statistics.sessions} sessions, which are ${sessions.length}`);
-  const addresses = new Set(leases.map(({ homeAddress }) => homeAddress));
-  if (addresses.size !== leases.length) broken('no home address has two subscribers', 'the store has one twice');
-  for (const paa of world.paas) {
-    const { sessions: count } = ((await paa.ask('GET /status')) ?? {}) as Status;
-    const listed = (await paa.ask('GET /sessions')) as readonly unknown[] | undefined;
-    if (listed && count !== listed.length)
-      broken('counts equal what they count', `${paa.name} counts ${count} sessions and lists ${listed.length}`);
-  }
-}
-
-/**
- * What must hold once links and machines were well for the stated time: every node has a session and nothing is left
- * over.
- */
-export async function checkRest(world: World, broken: Break): Promise<void> {
-  await checkCounts(world, broken);
-  const { items: leases } = await world.store.engine.run('listLeases', {});
-  const { items: sessions } = await world.store.engine.run('listSessions', {});
-  for (const node of world.nodes) await checkNode(world, node, leases, broken);
-  const left = (detail: string) => broken('at rest nothing is left over', detail);
-  if (leases.length !== world.nodes.length) left(`${leases.length} leases for ${world.nodes.length} nodes`);
-  if (sessions.length !== world.nodes.length) left(`${sessions.length} sessions for ${world.nodes.length} nodes`);
-  for (const [homeAddress, { nai }] of world.effects.homeAddresses) {
-    if (!leases.some((lease) => lease.homeAddress === homeAddress && lease.nai === nai))
-      left(`a home agent has ${homeAddress} of ${nai}, which has no lease`);
-  }
-  if (world.programs.running > 0) left(`${world.programs.running} programs`);
-  for (const machine of world.machines) {
-    const { conversations = 0, halfOpen = 0, hooks = [] } = ((await machine.ask('GET /status')) ?? {}) as Status;
-    if (conversations > 0) left(`${machine.name} has ${conversations} conversations`);
-    if (halfOpen > 0) left(`${machine.name} has ${halfOpen} half-open sessions`);
-    if (hooks.length > 0) left(`${machine.name} has hooks: ${JSON.stringify(hooks)}`);
-    const timers = machine.life?.timers ?? 0;
-    if (timers > TIMERS_AT_REST) left(`${machine.name} has ${timers} timers`);
-    const keys = filesIn(join(world.folder, machine.name, 'keys'));
-    if (keys.length > 0) left(`${machine.name} has ${keys.length} key files`);
-  }
-  checkEnforcement(world, await sessionsOfPaas(world), broken);
-}
-
-async function checkNode(
-  world: World,
-  node: NodeMachine,
-  leases: readonly { readonly nai: string; readonly homeAddress: string }[],
-  broken: Break,
-): Promise<void> {
-  const out = (detail: string) => broken('at rest every willing node is in', `${node.name} ${detail}`);
-  const { state } = ((await node.ask('GET /status')) ?? {}) as Status;
-  if (state !== 'OPEN') {
-    out(`is ${state ?? 'not running'}`);
-    return;
-  }
-  const lease = leases.find(({ nai }) => nai === node.nai);
-  const own = world.effects.nodes.get(node.name);
-  if (!lease) out('has no lease');
-  else if (own?.homeAddress !== lease.homeAddress)
-    out(`has set up ${own?.homeAddress ?? 'nothing'}, and its lease is ${lease.homeAddress}`);
-  else {
-    const home = world.effects.homeAddresses.get(lease.homeAddress);
-    if (home?.nai !== node.nai) out(`has ${lease.homeAddress}, which its home agent has for ${home?.nai ?? 'nobody'}`);
-    else if (home.key !== own.key) broken('both ends have one key', `${node.name} and its home agent have two`);
-  }
+  readonly hooks?: readonly HookView[];
 }
 
 interface PaaSession {
   readonly session: string;
   readonly address: string;
   readonly state: string;
+  readonly nai?: string;
+  readonly diameterSession?: string;
 }
 
-async function sessionsOfPaas(world: World): Promise<Map<string, readonly PaaSession[]>> {
-  const all = new Map<string, readonly PaaSession[]>();
-  for (const paa of world.paas) all.set(paa.name, ((await paa.ask('GET /sessions')) ?? []) as PaaSession[]);
-  return all;
+/** When nodes have authenticated last. */
+export interface Authentications {
+  /** Milliseconds of the world's clock; undefined: never. */
+  lastOf(machine: string): number | undefined;
 }
 
-/** An enforcement point admits exactly the authorized sessions. */
-function checkEnforcement(world: World, paas: ReadonlyMap<string, readonly PaaSession[]>, broken: Break): void {
-  for (const [machine, sessions] of paas) {
-    const admitted = world.effects.admitted.get(machine) ?? new Map<string, string>();
-    const say = (detail: string) =>
-      broken('the enforcement point admits exactly the authorised', `at rest ${machine} ${detail}`);
-    for (const { session, address, state } of sessions) {
-      if (state === 'OPEN' && admitted.get(address) !== session) say(`does not admit ${address} of ${session}`);
-    }
-    for (const [address, session] of admitted) {
-      if (!sessions.some((one) => one.session === session && one.address === address))
-        say(`admits ${address} of ${session}, which is no session`);
+/** A world at one moment. */
+interface Look {
+  readonly at: number;
+  readonly nodes: ReadonlyMap<string, NodeStatus>;
+  readonly paas: ReadonlyMap<string, { readonly status: PaaStatus; readonly sessions: readonly PaaSession[] }>;
+  readonly conversations: number;
+  readonly leases: readonly Lease[];
+  readonly sessions: readonly Session[];
+  /** Nodes that authenticate again, or have just done so: their hooks may still run. */
+  readonly busy: ReadonlySet<string>;
+}
+
+async function look(world: World, authentications: Authentications): Promise<Look> {
+  const at = world.clock.now;
+  const { engine } = world.store;
+  const { items: leases } = await engine.run('listLeases', {});
+  const { items: sessions } = await engine.run('listSessions', {});
+  const nodes = new Map<string, NodeStatus>();
+  const busy = new Set<string>();
+  for (const { name, ...machine } of await statusesOf(world)) {
+    nodes.set(name, machine.status);
+    const isRecent = at - (authentications.lastOf(name) ?? Number.NEGATIVE_INFINITY) < SETTLED_AFTER;
+    if (isRecent || REAUTHENTICATING.includes(machine.status.state ?? '')) busy.add(name);
+  }
+  const paas = new Map<string, { readonly status: PaaStatus; readonly sessions: readonly PaaSession[] }>();
+  for (const paa of world.paas) {
+    const status = ((await paa.ask('GET /status')) ?? {}) as PaaStatus;
+    paas.set(paa.name, { status, sessions: ((await paa.ask('GET /sessions')) ?? []) as PaaSession[] });
+  }
+  const conversations = world.servers.reduce((sum, { conversations: count }) => sum + count, 0);
+  return { at, nodes, paas, conversations, leases, sessions, busy };
+}
+
+async function statusesOf(world: World): Promise<{ readonly name: string; readonly status: NodeStatus }[]> {
+  const statuses = [];
+  for (const node of world.nodes)
+    statuses.push({ name: node.name, status: ((await node.ask('GET /status')) ?? {}) as NodeStatus });
+  return statuses;
+}
+
+/**
+ * What holds `recoveryTime` after the last trouble: everybody is in, and nothing is left over. There is one look. At any moment
+ * some node authenticates again, as it has to: what that explains, and nothing else, may be under way, and it has to be over
+ * `SETTLED_AFTER` later.
+ */
+export async function checkRest(world: World, authentications: Authentications, broken: Break): Promise<void> {
+  const looking = look(world, authentications);
+  world.clock.standStill(looking);
+  const found = await world.complete(looking);
+  for (const node of world.nodes) checkNode(world, node, found, broken);
+  checkLeftovers(world, found, broken);
+  await world.complete(checkHooks(world, found, broken));
+  await world.complete(checkGauges(world, broken));
+  await world.pass(found.at + SETTLED_AFTER - world.clock.now);
+  for (const [name, { state = '' }] of found.nodes) {
+    if (REAUTHENTICATING.includes(state) && (authentications.lastOf(name) ?? 0) < found.at)
+      broken('at rest every willing node is in', `${name} was ${state} and has not authenticated since`);
+  }
+}
+
+function checkNode(world: World, node: NodeMachine, found: Look, broken: Break): void {
+  const { name, nai } = node;
+  const out = (detail: string) => broken('at rest every willing node is in', `${name} ${detail}`);
+  const { state = 'not running', remainingSeconds, beside, session, binding } = found.nodes.get(name) ?? {};
+  if (remainingSeconds === undefined || !(OPEN.includes(state) || REAUTHENTICATING.includes(state))) {
+    out(`is ${state}`);
+    return;
+  }
+  if (beside) out('begins a second session');
+  const held = [...found.paas].flatMap(([paa, { sessions }]) => sessions.map((one) => ({ paa, ...one })));
+  const own = held.filter((one) => one.nai === nai);
+  const [there] = own;
+  if (own.length !== 1 || !there) out(`has ${own.length} sessions at PAAs`);
+  else {
+    if (there.session !== session) out(`has session ${session}, and its PAA has ${there.session}`);
+    if (there.address !== node.address) out(`is at ${node.address}, and for ${there.paa} at ${there.address}`);
+    const stored = found.sessions.filter((one) => one.nai === nai).map(({ sessionId }) => sessionId);
+    if (stored.join() !== there.diameterSession)
+      out(`has session ${there.diameterSession}, and the store has ${stored.join(', ') || 'none'}`);
+  }
+  checkLease(world, node, found, binding?.homeAddress, broken);
+}
+
+function checkLease(
+  world: World,
+  { name, nai }: NodeMachine,
+  { leases, busy }: Look,
+  bound: string | undefined,
+  broken: Break,
+): void {
+  const out = (detail: string) => broken('at rest every willing node is in', `${name} ${detail}`);
+  const own = leases.filter((lease) => lease.nai === nai);
+  const [lease] = own;
+  if (own.length !== 1 || !lease) {
+    out(`has ${own.length} leases`);
+    return;
+  }
+  const { homeAddress } = lease;
+  if (bound !== homeAddress) out(`has ${bound ?? 'no home address'}, and its lease is ${homeAddress}`);
+  const node = world.effects.nodes.get(name);
+  if (node?.homeAddress !== homeAddress)
+    out(`has set up ${node?.homeAddress ?? 'nothing'}, and its lease is ${homeAddress}`);
+  const home = world.effects.homeAddresses.get(homeAddress);
+  if (home?.nai !== nai) out(`has ${homeAddress}, which its home agent has for ${home?.nai ?? 'nobody'}`);
+  else if (home.key === undefined) broken('both ends have one key', `the home agent has none for ${homeAddress}`);
+  else if (home.key !== node?.key && !busy.has(name))
+    broken('both ends have one key', `${name} and its home agent have two`);
+}
+
+function checkLeftovers(world: World, found: Look, broken: Break): void {
+  const left = (detail: string) => broken('at rest nothing is left over', detail);
+  const { leases, sessions, paas, busy, conversations } = found;
+  if (leases.length !== world.nodes.length) left(`${leases.length} leases for ${world.nodes.length} nodes`);
+  if (sessions.length !== world.nodes.length) left(`${sessions.length} sessions for ${world.nodes.length} nodes`);
+  for (const [homeAddress, { nai }] of world.effects.homeAddresses) {
+    if (!leases.some((lease) => lease.homeAddress === homeAddress && lease.nai === nai))
+      left(`a home agent has ${homeAddress} of ${nai}, which has no lease`);
+  }
+  if (world.effects.nodes.size > world.nodes.length) left('a home address of a node that there is not');
+  if (conversations > busy.size) left(`${conversations} conversations, and ${busy.size} nodes authenticate`);
+  // One program for each end of it: at the node, its home agent and its enforcement point.
+  if (world.programs.running > 3 * busy.size)
+    left(`${world.programs.running} programs, and ${busy.size} nodes authenticate`);
+  for (const [name, { status, sessions: held }] of paas) {
+    if (status.halfOpen !== 0) left(`${name} has ${status.halfOpen} half-open sessions`);
+    const expected = world.nodes.filter(({ link }) => link === world.linkOf(name)).length;
+    if (held.length !== expected) left(`${name} has ${held.length} sessions of ${expected} nodes on its link`);
+  }
+  if (world.connections.open !== world.paas.length * world.servers.length)
+    left(`${world.connections.open} Diameter connections`);
+  for (const machine of world.machines) {
+    const { name, life } = machine;
+    const sockets = world.links.socketsOf(name);
+    const expected = name.startsWith('aaa') ? 0 : 1;
+    if (sockets !== expected) left(`${name} has ${sockets} sockets`);
+    const most = (TIMERS_AT_REST[name.replace(/\d+$/, '')] ?? 0) + 2 * busy.size;
+    if ((life?.timers ?? 0) > most) left(`${name} has ${life?.timers} timers`);
+    for (const file of filesIn(join(world.folder, name)))
+      if (!FILES.includes(file)) left(`${name} has the file ${file}`);
+    const keys = filesIn(join(world.folder, name, 'keys'));
+    if (keys.length > 0) left(`${name} has ${keys.length} key files`);
+  }
+}
+
+/** Hooks that wait, run, or will be tried again are those of nodes that have just authenticated. */
+async function checkHooks(world: World, { busy, paas }: Look, broken: Break): Promise<void> {
+  const naiOf = new Map(
+    [...paas.values()].flatMap(({ sessions }) => sessions.map(({ session, nai }) => [session, nai])),
+  );
+  const isBusy = (nai: string | undefined) => world.nodes.some((node) => node.nai === nai && busy.has(node.name));
+  for (const machine of world.machines) {
+    const { hooks = [] } = ((await machine.ask('GET /status')) ?? {}) as NodeStatus;
+    for (const { subject, event, problem } of hooks) {
+      const [kind = '', of = ''] = subject.split(' ');
+      const nai = 'nai' in machine ? machine.nai : kind === 'ep' ? naiOf.get(of) : of;
+      if (problem !== undefined || !isBusy(nai))
+        broken('at rest nothing is left over', `${machine.name} has the hook ${event} of ${subject}: ${problem}`);
     }
   }
 }

@@ -1,20 +1,14 @@
+import { checkCounts } from './counts.js';
 import { type Broken, Invariants } from './invariants.js';
 import { ladder } from './ladder.js';
 import { Performer } from './performer.js';
-import { describe, type Plan } from './plan.js';
-import { checkCounts, checkRest } from './rest.js';
+import { describe, type Plan, STILL } from './plan.js';
+import { checkRest } from './rest.js';
 import type { SharedStore } from './shared-store.js';
 import { World } from './world.js';
 
 /** How often counts are checked, in milliseconds. */
 const COUNTED_EVERY = 60_000;
-
-/** The last part of the rest, in milliseconds, in which no session may end. */
-const STILL = 120_000;
-
-/** How often a world at rest is checked until it passes, and the time between checks in milliseconds. */
-const LOOKS = 4;
-const LOOK_AGAIN = 3_700;
 
 export interface RunOptions {
   readonly fidelity: 'tls' | 'plain';
@@ -34,7 +28,7 @@ export interface RunResult {
   readonly virtual: number;
   /** How often what has happened: events of the plan, and what came of them. */
   readonly counts: ReadonlyMap<string, number>;
-  readonly ladder: () => string;
+  readonly ladder: (shown?: number) => string;
 }
 
 /**
@@ -57,13 +51,15 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
         await world.pass(Math.min(end, counted + COUNTED_EVERY) - world.clock.now);
         if (world.clock.now < counted + COUNTED_EVERY) continue;
         counted = world.clock.now;
-        await world.complete(checkCounts(world, broken));
+        const counting = checkCounts(world, invariants.tallies, broken);
+        world.clock.standStill(counting);
+        await world.complete(counting);
       }
     };
     for (const { at, ...event } of plan.events) {
       await passUntil(begun + at);
       if (isBroken()) break;
-      invariants.happened(event.type);
+      invariants.happened({ at, ...event });
       performer.perform(event);
     }
     await passUntil(begun + plan.trouble);
@@ -72,7 +68,7 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
       await passUntil(world.clock.now + plan.rest - STILL);
       invariants.rest();
       await passUntil(world.clock.now + STILL);
-      if (!isBroken()) await atRest(world, broken);
+      if (!isBroken()) await checkRest(world, invariants, broken);
     }
     return {
       broken: invariants.broken,
@@ -82,31 +78,14 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
       reauthentications: invariants.reauthentications,
       virtual: world.clock.now,
       counts: world.trace.counts,
-      ladder: () => ladder(world.trace.steps),
+      ladder: (shown) => ladder(world.trace.steps, shown),
     };
   } finally {
     world.destroy();
   }
 }
 
-/** Some node re-authenticates at any time, so only what every look finds counts: of one invariant and one subject. */
-async function atRest(world: World, broken: (invariant: string, detail: string) => void): Promise<void> {
-  let found = new Map<string, readonly [invariant: string, detail: string]>();
-  for (let look = 0; look < LOOKS; look += 1) {
-    const now: typeof found = new Map();
-    const find = (invariant: string, detail: string) => {
-      const subject = `${invariant} ${detail.split(' ', 1)[0]}`;
-      if (look === 0 || found.has(subject)) now.set(subject, [invariant, detail]);
-    };
-    await world.complete(checkRest(world, find));
-    found = now;
-    if (found.size === 0) return;
-    await world.pass(LOOK_AGAIN);
-  }
-  for (const [invariant, detail] of found.values()) broken(invariant, detail);
-}
-
-/** The report of a failed run. */
+/** What a person is told of a run that failed. */
 export function report(plan: Plan, { broken, ladder: show }: RunResult, command: string): string {
   const [first] = broken;
   return [

@@ -2,14 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { plainSubscriber } from '../../src/protocol/home/records.js';
+import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import { Dice, Life, MachineHost, WorldClock } from './clock.js';
 import { Connections } from './connections.js';
 import { type Credentials, credentials, naiOf, writeFiles } from './credentials.js';
 import { Effects } from './effects.js';
-import { PanaLinks } from './links.js';
+import { type Arrival, PanaLinks } from './links.js';
 import type { Ground, LogLine } from './machine.js';
 import { NodeMachine, PaaMachine, ServerMachine, type WorldOptions } from './machines.js';
-import { Programs } from './programs.js';
+import { type ProgramRun, Programs } from './programs.js';
 import type { Scene } from './scene.js';
 import { type Committed, SharedStore } from './shared-store.js';
 import { StandInMaterial } from './stand-in.js';
@@ -28,6 +29,12 @@ export interface Watcher {
   /** Called when a Diameter message leaves a process. */
   diameter(from: string, octets: Uint8Array): void;
   logged(line: LogLine): void;
+  /** A daemon has a new PANA_AUTH_KEY, which it gets a copy of and wipes. */
+  key(machine: string, key: SessionKey): void;
+  /** An operator's program is about to have its effect. */
+  program(run: ProgramRun): void;
+  /** A datagram is about to be received. Returns what to do afterwards; undefined: nothing. */
+  receiving(datagram: Arrival): (() => void) | undefined;
 }
 
 /** Nodes, PAAs, AAA servers, their store and their hooks, in one process and in virtual time. */
@@ -70,8 +77,13 @@ export class World {
     };
     this.#scene = scene;
     this.folder = mkdtempSync(join(SCRATCH, 'pana-world-'));
-    this.programs = new Programs(scene, (run) => this.effects.apply(run));
-    this.links = new PanaLinks(scene);
+    this.programs = new Programs(scene, (run) => {
+      for (const watcher of this.#watchers) watcher.program(run);
+      return this.effects.apply(run);
+    });
+    this.links = new PanaLinks(scene, (arrival) =>
+      this.#watchers.flatMap((watcher) => watcher.receiving(arrival) ?? []),
+    );
     this.connections = new Connections(scene, (from, octets) => {
       for (const watcher of this.#watchers) watcher.diameter(from.name, octets);
     });
@@ -84,6 +96,9 @@ export class World {
       folder: this.folder,
       onLog: (line) => {
         for (const watcher of this.#watchers) watcher.logged(line);
+      },
+      onKey: (machine, key) => {
+        for (const watcher of this.#watchers) watcher.key(machine, key);
       },
       versions: new Map(),
     };
@@ -136,6 +151,15 @@ export class World {
     return this.#store;
   }
 
+  /** The access network of a PAA. */
+  linkOf(name: string): string | undefined {
+    return this.paas.find((paa) => paa.name === name)?.link;
+  }
+
+  machine(name: string): NodeMachine | PaaMachine | ServerMachine | undefined {
+    return this.machines.find((one) => one.name === name);
+  }
+
   /** Advances time. */
   pass(milliseconds: number): Promise<void> {
     return this.clock.run(this.clock.now + milliseconds, () => this.#step());
@@ -170,6 +194,7 @@ export class World {
 
   #leaves(life: Life): boolean {
     this.clock.activity += 1;
+    life.effects += 1;
     const doom = this.#doomed.get(life);
     if (doom) {
       if (doom.left === 0) {

@@ -5,6 +5,7 @@ import { systemUdp, type Udp } from '../net/udp.js';
 import { type OpenControl, openControl } from '../service/control-endpoints.js';
 import { fingerprints, type LookAtFiles } from '../system/file-watch.js';
 import { type Host, systemHost } from '../system/host.js';
+import { KeyLog, type OpenKeyLog } from '../tls/key-log.js';
 
 /**
  * The environment of a daemon. All of it is an argument of the daemon's start, so that whole daemons also run in a
@@ -25,6 +26,8 @@ export interface Surroundings {
   readonly lookAtFiles: LookAtFiles;
   /** Opens the control socket and metrics port. */
   readonly openControl: OpenControl;
+  /** Where PANA_AUTH_KEYs go, if the option `key-log` is set. */
+  readonly openKeyLog: OpenKeyLog;
 }
 
 /** The surroundings of a daemon on a real computer. */
@@ -36,4 +39,5 @@ export const systemSurroundings: Surroundings = {
   watchAddresses,
   lookAtFiles: fingerprints,
   openControl,
+  openKeyLog: KeyLog.open,
 };

@@ -7,6 +7,12 @@ import type { SessionKey } from '../../protocol/pana/session/session.js';
  */
 export const KEY_LINE = 'PANA_AUTH_KEY';
 
+/** Takes the PANA_AUTH_KEYs of a daemon, and wipes them. */
+export type KeySink = Pick<KeyLog, 'write' | 'close'>;
+
+/** Opens what the option `key-log` names. Rejects with the system's error. */
+export type OpenKeyLog = (path: string) => Promise<KeySink>;
+
 /** A file with the PANA_AUTH_KEYs of a daemon, for `pana-mip6 decode --keys`. Written only if configured, for labs. */
 export class KeyLog {
   readonly #stream: WriteStream;

@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import type { LogFields } from '../../src/runtime/log/events.js';
+import type { LogLine } from './machine.js';
+import { paaAddress } from './machines.js';
+import type { Happening } from './plan.js';
+import { Reasons } from './reasons.js';
+
+const LIFETIME = 60;
+const BEGUN = 1_000;
+
+function line(machine: string, at: number, message: LogLine['message'], fields: LogFields): LogLine {
+  return { machine, at, level: 'info', message, fields };
+}
+
+/** Node 1 has a session with PAA 1, then something happens at `at`; whether the end of the session is explained. */
+function explains(event: Happening | undefined, at: number, machine: 'mn1' | 'paa1', reason: string, end: number) {
+  const reasons = new Reasons(6);
+  const session = '00000001';
+  const nai = 'mn1@home.example';
+  const peer = 'paa1.access.example';
+  const begun = [
+    line('aaa1', BEGUN, 'authentication succeeded', { session: 'x;1', peer, nai }),
+    line('mn1', BEGUN, 'session authorized', { session, address: paaAddress(1), lifetime: LIFETIME }),
+    line('paa1', BEGUN, 'session authorized', { session, nai, lifetime: LIFETIME }),
+  ];
+  for (const one of begun) expect(reasons.logged(one)).toBeUndefined();
+  if (event) reasons.happened({ at, ...event }, at);
+  return reasons.logged(line(machine, end, 'session ended', { session, reason, address: paaAddress(1) })) === undefined;
+}
+
+const LINK: Happening = { type: 'link', paa: 1, quality: { loss: 0.4, repeats: 0, delay: 5 }, lasts: 5_000 };
+const STOP: Happening = { type: 'stop', machine: 'mn1', lasts: 1_000 };
+const DISABLE: Happening = { type: 'disable', node: 1, lasts: 1_000 };
+
+describe('The end of a session', () => {
+  it.each<[string, Happening, 'mn1' | 'paa1', string]>([
+    ['a lossy link', LINK, 'mn1', 'no-answer'],
+    ['a node that sleeps', { type: 'sleep', node: 1, lasts: 1_000 }, 'paa1', 'no-answer'],
+    ['a store that is down', { type: 'store', condition: 'down', lasts: 1_000 }, 'mn1', 'authentication-rejected'],
+    ['a node that stops', STOP, 'mn1', 'terminated'],
+    ['a node that says PTR', STOP, 'paa1', 'logout'],
+    ['a PAA that stops', { type: 'stop', machine: 'paa1', lasts: 1_000 }, 'mn1', 'terminated-by-paa'],
+    ['a disabled subscriber', DISABLE, 'paa1', 'administrative'],
+    [
+      'a certificate of somebody else',
+      { type: 'certificate', node: 1, choice: 'stranger', lasts: 1_000 },
+      'paa1',
+      'rejected',
+    ],
+  ])('is explained by %s', (_, event, machine, reason) => {
+    expect(explains(event, 5_000, machine, reason, 12_000)).toBe(true);
+    expect(explains(undefined, 5_000, machine, reason, 12_000)).toBe(false);
+  });
+
+  it.each<[string, Happening, 'mn1' | 'paa1', string]>([
+    ['a lossy link of another PAA', { ...LINK, paa: 2 }, 'mn1', 'no-answer'],
+    ['another node that sleeps', { type: 'sleep', node: 2, lasts: 1_000 }, 'paa1', 'no-answer'],
+    ['another node that stops', { ...STOP, machine: 'mn2' }, 'mn1', 'terminated'],
+    ['another PAA that stops', { type: 'stop', machine: 'paa2', lasts: 1_000 }, 'mn1', 'terminated-by-paa'],
+    ['another subscriber that is disabled', { ...DISABLE, node: 2 }, 'paa1', 'administrative'],
+    [
+      'a store that is down, if nobody was asked',
+      { type: 'store', condition: 'down', lasts: 1_000 },
+      'mn1',
+      'no-answer',
+    ],
+    [
+      'hooks that fail',
+      { type: 'programs', trouble: { fail: 1, hang: 0, slow: 20 }, lasts: 1_000 },
+      'mn1',
+      'no-answer',
+    ],
+    ['strangers', { type: 'strangers', paa: 1, count: 200 }, 'paa1', 'no-answer'],
+    ['a lossy link, for a cause that there is not', LINK, 'paa1', 'fault'],
+  ])('is not explained by %s', (_, event, machine, reason) => {
+    expect(explains(event, 5_000, machine, reason, 12_000)).toBe(false);
+  });
+
+  it('is not explained by what was over too long before', () => {
+    expect(explains(LINK, 5_000, 'mn1', 'no-answer', 219_000)).toBe(true);
+    expect(explains(LINK, 5_000, 'mn1', 'no-answer', 220_000)).toBe(false);
+    expect(explains(DISABLE, 300_000, 'paa1', 'administrative', 299_000)).toBe(false);
+  });
+
+  it('before its lifetime is not explained by that', () => {
+    expect(explains(LINK, 5_000, 'paa1', 'lifetime-expired', BEGUN + 40_000)).toBe(false);
+    expect(explains(LINK, 5_000, 'paa1', 'lifetime-expired', BEGUN + 62_000)).toBe(true);
+    expect(explains(undefined, 0, 'paa1', 'lifetime-expired', BEGUN + 62_000)).toBe(false);
+  });
+});

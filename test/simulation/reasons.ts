@@ -1,0 +1,234 @@
+import { linkOf } from './links.js';
+import type { LogLine } from './machine.js';
+import { linkOfPaa } from './machines.js';
+import type { Planned } from './plan.js';
+import { aaaRecovery, TIMES } from './recovery.js';
+
+/** Whom a disturbance concerns: one node, the sessions of one PAA, or everybody who needs an AAA server. */
+interface Scope {
+  readonly node?: number;
+  readonly paa?: number;
+  readonly everybody?: true;
+}
+
+interface Disturbance {
+  readonly type: Planned['type'];
+  readonly scope: Scope;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** One end of a session. */
+interface Party {
+  readonly node: number | undefined;
+  readonly paa: number | undefined;
+}
+
+interface Authorized {
+  readonly at: number;
+  /** Milliseconds. */
+  readonly lifetime: number;
+  readonly party: Party;
+  readonly session: string;
+}
+
+/** How much longer than its cause a delayed packet, or an operator's request, may have an effect, in milliseconds. */
+const AFTERMATH = 10_000;
+
+/** A request is given up after ten transmissions (RFC 5191 9.1), and the last interval. */
+const GIVEN_UP_AFTER = 1.1 * (1 + 2 + 4 + 8 + 16 + 5 * 30) * 1_000;
+
+/** A phase without progress, and what was on its way before it. A re-authentication may also outlast the lifetime by that. */
+const WITHOUT_PROGRESS = TIMES.progress + AFTERMATH;
+
+/** How early a lifetime may end: it is told in whole seconds. */
+const LIFETIME_TOLERANCE = 1_500;
+
+const BROKEN_PATH = ['link', 'kill', 'stop', 'sleep', 'detach', 'move', 'renumber'] as const;
+const BROKEN_AAA = ['cut', 'stall', 'unreachable', 'store', 'clock'] as const;
+const REFUSED = ['certificate', 'disable', 'revoke'] as const;
+const ORDERED: readonly Planned['type'][] = ['disable', 'revoke', 'disconnect', 'release'];
+
+interface Rule {
+  /** Disturbances that explain the end, if they concern its node, its PAA or everybody. */
+  readonly types: readonly Planned['type'][];
+  /** How long before the end it may have been over, in milliseconds; undefined: the lifetime, and a phase without progress. */
+  readonly within: number | undefined;
+}
+
+const FAILED: Rule = { types: [...BROKEN_PATH, ...BROKEN_AAA, ...REFUSED], within: WITHOUT_PROGRESS };
+const EXPIRED: Rule = { types: [...BROKEN_PATH, ...BROKEN_AAA, ...REFUSED, ...ORDERED], within: undefined };
+
+/** What must have happened before a session ends for each cause. A cause that is not here explains nothing. */
+const RULES: Readonly<Record<string, Rule>> = {
+  'no-answer': { types: BROKEN_PATH, within: GIVEN_UP_AFTER },
+  'no-progress': FAILED,
+  'eap-timeout': FAILED,
+  'eap-failed': FAILED,
+  rejected: FAILED,
+  'authentication-rejected': FAILED,
+  'authorization-rejected': FAILED,
+  // An authentication that should have prolonged it has failed.
+  'lifetime-expired': EXPIRED,
+  'session-timeout': EXPIRED,
+};
+
+/** Why sessions end: keeps what has happened and to whom, and judges each end of a session by it. */
+export class Reasons {
+  readonly #disturbances: Disturbance[] = [];
+  /** Sessions by machine and their number there. */
+  readonly #open = new Map<string, Authorized>();
+  /** Sessions that nodes have had, and those of them that they have left, by number. */
+  readonly #sessions = new Map<string, Set<string>>();
+  readonly #left = new Set<string>();
+  /** When an AAA server first let a node in at a PAA, by Diameter session. */
+  readonly #granted = new Map<string, { readonly nai: string; readonly peer: string; readonly at: number }>();
+
+  readonly #aaaRecovery: number;
+
+  /** `watchdog`: of Diameter connections, in seconds. */
+  constructor(watchdog: number) {
+    this.#aaaRecovery = aaaRecovery(watchdog * 1_000);
+  }
+
+  happened(event: Planned, now: number): void {
+    const scope = scopeOf(event);
+    if (!scope) return;
+    const lasts = 'lasts' in event ? event.lasts : 0;
+    const isOfServer = scope.everybody === true && event.type !== 'store';
+    const until = now + lasts + (isOfServer ? this.#aaaRecovery : AFTERMATH);
+    this.#disturbances.push({ type: event.type, scope, from: now, until });
+    if (event.type === 'stop' && scope.node !== undefined) this.#leaves(`mn${scope.node}`);
+  }
+
+  /** Why the end of a session that a line tells of is not explained; undefined: it is, or the line is of something else. */
+  logged(line: LogLine): string | undefined {
+    const { message, fields, at } = line;
+    switch (message) {
+      case 'authentication succeeded':
+        if (!this.#granted.has(String(fields.session)))
+          this.#granted.set(String(fields.session), { nai: String(fields.nai), peer: String(fields.peer), at });
+        return undefined;
+      case 'session authorized':
+      case 'session reauthenticated':
+        this.#authorized(line);
+        return undefined;
+      case 'session replaced':
+        this.#leaves(line.machine);
+        return undefined;
+      case 'session ended':
+        return line.machine.startsWith('aaa') ? undefined : this.#ended(line);
+      default:
+        return undefined;
+    }
+  }
+
+  #authorized({ machine, at, fields }: LogLine): void {
+    const session = String(fields.session);
+    const lifetime = (fields.lifetime ?? 0) * 1_000;
+    const node = machine.startsWith('mn');
+    const party = node
+      ? { node: numberOf(machine), paa: paaOf(String(fields.address)) }
+      : { node: numberOf(String(fields.nai).split('@')[0] ?? ''), paa: numberOf(machine) };
+    this.#open.set(node ? machine : `${machine} ${session}`, { at, lifetime, party, session });
+    if (node) this.#sessionsOf(machine).add(session);
+  }
+
+  #sessionsOf(machine: string): Set<string> {
+    const sessions = this.#sessions.get(machine) ?? new Set();
+    this.#sessions.set(machine, sessions);
+    return sessions;
+  }
+
+  /** A node says PTR for the sessions that it has. */
+  #leaves(machine: string): void {
+    for (const session of this.#sessionsOf(machine)) this.#left.add(session);
+  }
+
+  /** Why the end of a session is not explained; undefined: it is, or nobody was let in. */
+  #ended({ machine, at, fields }: LogLine): string | undefined {
+    const cause = String(fields.reason);
+    const key = machine.startsWith('mn') ? machine : `${machine} ${fields.session}`;
+    const known = this.#open.get(key);
+    this.#open.delete(key);
+    if (!known) return undefined;
+    const { party, lifetime, session } = known;
+    const detail = `${machine} ends ${session}: ${cause}`;
+    if ((cause === 'lifetime-expired' || cause === 'session-timeout') && at < known.at + lifetime - LIFETIME_TOLERANCE)
+      return `${detail} after ${at - known.at} ms of ${lifetime} ms`;
+    if (cause === 'logout') return this.#left.has(session) ? undefined : detail;
+    if (cause === 'terminated') return this.#has(['stop'], party, at, AFTERMATH, true) ? undefined : detail;
+    if (cause === 'administrative' || cause === 'terminated-by-paa' || cause === 'replaced')
+      return this.#isOrdered(party, at) ? undefined : detail;
+    const rule = RULES[cause];
+    if (!rule) return detail;
+    return this.#has(rule.types, party, at, rule.within ?? lifetime + WITHOUT_PROGRESS) ? undefined : detail;
+  }
+
+  /** The PAA or an AAA server ends a session: the PAA stops, somebody orders it, or the node has a newer session there. */
+  #isOrdered({ node, paa }: Party, at: number): boolean {
+    // A node that has gone does not answer PTR, and the session ends when that is given up.
+    const since = at - GIVEN_UP_AFTER - AFTERMATH;
+    const isOrdered = this.#disturbances.some(
+      ({ type, scope, from, until }) =>
+        from <= at &&
+        until >= since &&
+        (type === 'stop' ? scope.paa === paa && paa !== undefined : ORDERED.includes(type) && scope.node === node),
+    );
+    if (isOrdered) return true;
+    const [nai, peer] = [`mn${node}@home.example`, `paa${paa}.access.example`];
+    const granted = [...this.#granted.values()].filter((one) => one.nai === nai && one.peer === peer);
+    return granted.length > 1 && granted.some((one) => one.at >= since - this.#aaaRecovery);
+  }
+
+  #has(types: readonly Planned['type'][], { node, paa }: Party, at: number, within: number, own = false): boolean {
+    return this.#disturbances.some(
+      ({ type, scope, from, until }) =>
+        types.includes(type) &&
+        from <= at &&
+        until >= at - within &&
+        ((scope.node !== undefined && scope.node === node) ||
+          (!own && ((scope.paa !== undefined && scope.paa === paa) || scope.everybody === true))),
+    );
+  }
+}
+
+function numberOf(machine: string): number {
+  return Number(/\d+$/.exec(machine)?.[0]);
+}
+
+function paaOf(address: string): number | undefined {
+  return [1, 2, 3].find((paa) => linkOf(address) === linkOfPaa(paa));
+}
+
+/** Whom an event concerns; undefined: it ends no session. */
+function scopeOf(event: Planned): Scope | undefined {
+  switch (event.type) {
+    case 'link':
+      return { paa: event.paa };
+    case 'cut':
+    case 'stall':
+    case 'unreachable':
+    case 'store':
+      return { everybody: true };
+    case 'kill':
+    case 'stop':
+    case 'clock': {
+      const number = numberOf(event.machine);
+      if (event.machine.startsWith('mn')) return { node: number };
+      return event.machine.startsWith('paa') ? { paa: number } : { everybody: true };
+    }
+    case 'move':
+    case 'renumber':
+    case 'detach':
+    case 'sleep':
+    case 'certificate':
+    case 'disable':
+    case 'revoke':
+    case 'disconnect':
+    case 'release':
+      return { node: event.node };
+    default:
+      return undefined;
+  }
+}
