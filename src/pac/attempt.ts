@@ -45,7 +45,7 @@ export type AttemptEvent =
   /** `heard`: the PAA sent at least one valid message. */
   | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
 
-/** Who is told what becomes of the session: its owner; after `retire`, whoever waits for its end; then nobody. */
+/** The receiver of the session's events: its owner; after `retire`, the caller that waits for its end; then none. */
 type Audience = { readonly name: 'owner' | 'nobody' } | { readonly name: 'retirement'; readonly onClosed: () => void };
 
 /**
