@@ -75,7 +75,12 @@ describe('probe', () => {
       /is a read-only replica/,
     ],
     ['a system that does not tell', 'ERR_STORE_OPEN', (one) => (one.replica = null), /is a read-only replica/],
-    ['another isolation level', 'ERR_STORE_REFUSED', (one) => (one.isolation = 'serializable'), /is serializable instead/],
+    [
+      'another isolation level',
+      'ERR_STORE_REFUSED',
+      (one) => (one.isolation = 'serializable'),
+      /is serializable instead/,
+    ],
     ['locks without effect', 'ERR_STORE_REFUSED', (one) => (one.locks = false), /locks have no effect/],
     ['locks without end', 'ERR_STORE_REFUSED', (one) => (one.unlocks = false), /do not end with their transaction/],
   ])('refuses %s, and closes its connection', async (_, code, change, text) => {

@@ -166,7 +166,10 @@ describe('A connection', () => {
     await pass(3_999);
     expect(database.released).toEqual([]);
     await pass(1);
-    expect(await asked).toMatchObject({ code: 'ERR_STORE_DOWN', message: expect.stringContaining('no answer within 4 s') });
+    expect(await asked).toMatchObject({
+      code: 'ERR_STORE_DOWN',
+      message: expect.stringContaining('no answer within 4 s'),
+    });
     expect(database.released).toEqual([true]);
     await pass(499);
     await expect(backend.read(async () => 1)).rejects.toThrow('no answer within 4 s');
