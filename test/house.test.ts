@@ -158,6 +158,23 @@ describe('The rooms of src', () => {
   });
 });
 
+describe('Files', () => {
+  it('of more than 400 lines say why they are long', async () => {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    const names = await Promise.all(
+      ['src', 'test'].map(async (folder) =>
+        (await readdir(join(root, folder), { recursive: true })).map((name) => join(folder, name)),
+      ),
+    );
+    const unexplained = [];
+    for (const file of names.flat().filter((name) => name.endsWith('.ts'))) {
+      const text = await readFile(join(root, file), 'utf8');
+      if (text.split('\n').length > 401 && !text.includes('Long, because')) unexplained.push(file);
+    }
+    expect(unexplained).toEqual([]);
+  });
+});
+
 describe('Waits in tests', () => {
   it('are made with eventually and within, which state what they wait for', async () => {
     const root = fileURLToPath(new URL('.', import.meta.url));

@@ -1,9 +1,5 @@
-import {
-  type Admission,
-  type EnforcementInput,
-  EnforcementPoint as EnforcementMachine,
-  type EnforcementOutput,
-} from '../protocol/hooks/enforcement-point.js';
+import type { Admission, EnforcementInput, EnforcementOutput } from '../protocol/hooks/enforcement-alphabet.js';
+import { EnforcementPoint as EnforcementMachine } from '../protocol/hooks/enforcement-point.js';
 import type { HookData, HookLane, HookRunner } from '../runtime/hooks/runner.js';
 import type { Host } from '../runtime/system/host.js';
 

@@ -1,3 +1,5 @@
+// Long, because it contains the substitutes for pfctl and nft beside the tests of both hooks.
+
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Long, because it has all rows of the attachment machine, from a node without a session to its stop.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {

@@ -1,3 +1,5 @@
+// Long, because it has all rows of the authenticator, from EAP-Identity to its close.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {

@@ -1,3 +1,5 @@
+// Long, because it has all rows of the EAP peer, from EAP-Identity to its keys.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EAP_TYPE } from '../../../src/protocol/eap/codec.js';

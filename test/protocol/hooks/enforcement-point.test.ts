@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type EnforcementInput, EnforcementPoint } from '../../../src/protocol/hooks/enforcement-point.js';
+import type { EnforcementInput } from '../../../src/protocol/hooks/enforcement-alphabet.js';
+import { EnforcementPoint } from '../../../src/protocol/hooks/enforcement-point.js';
 import { A, B, EnforcementRig, type Told } from './enforcement-rig.js';
 
 const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));

@@ -1,10 +1,7 @@
 import type { QueueInput } from '../../../src/protocol/hooks/alphabet.js';
 import { type HookVariables, hookLine } from '../../../src/protocol/hooks/contract.js';
-import {
-  type EnforcementInput,
-  type EnforcementOutput,
-  EnforcementPoint,
-} from '../../../src/protocol/hooks/enforcement-point.js';
+import type { EnforcementInput, EnforcementOutput } from '../../../src/protocol/hooks/enforcement-alphabet.js';
+import { EnforcementPoint } from '../../../src/protocol/hooks/enforcement-point.js';
 import { HookQueue } from '../../../src/protocol/hooks/queue.js';
 
 export const HOUR = 3_600_000;

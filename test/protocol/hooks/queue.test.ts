@@ -1,3 +1,5 @@
+// Long, because it has all rows of the QUEUE machine: one job, one subject, several subjects, lanes, stop.
+
 import { describe, expect, it } from 'vitest';
 import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '../../../src/protocol/hooks/alphabet.js';
 import { QueueRig } from './queue-rig.js';

@@ -1,3 +1,5 @@
+// Long, because both ends are tested in each TLS version, with full and resumed handshakes.
+
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   DAY,

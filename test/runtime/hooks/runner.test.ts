@@ -1,3 +1,5 @@
+// Long, because it tests the runner twice: with real processes, and in virtual time.
+
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

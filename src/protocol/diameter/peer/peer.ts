@@ -20,7 +20,7 @@ const RESTART_PROBE = 3_000;
 
 /**
  * The state machine of one peer, RFC 6733 5.6, with its watchdog. I-: connections initiated by this node. R-:
- * connections initiated by the peer. This file is long because it contains all rows of the RFC's table.
+ * connections initiated by the peer. Long, because it contains all rows of the RFC's table.
  */
 export class Peer {
   readonly #config: PeerConfig;

@@ -1,3 +1,5 @@
+// Long, because it has all rows of the state table of RFC 6733 5.6.
+
 import { describe, expect, it } from 'vitest';
 import type { PeerConfig, PeerInput, PeerOutput } from '../../../../src/protocol/diameter/peer/alphabet.js';
 import type { LocalCapabilities } from '../../../../src/protocol/diameter/peer/capabilities.js';

@@ -1,3 +1,5 @@
+// Long, because each case of a move has its own sequence of messages (RFC 5191 5.6).
+
 import { describe, expect, it } from 'vitest';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
 import { STALLED_AFTER } from '../../../../src/protocol/pana/agent/half-open.js';

@@ -1,3 +1,5 @@
+// Long, because it has all rows of the state tables of RFC 5609 6.6 and 8.4.
+
 import { describe, expect, it } from 'vitest';
 import type { PaaConfig } from '../../../../src/protocol/pana/agent/paa-interface.js';
 import { EPOCH, STARTS_PER_EPOCH } from '../../../../src/protocol/pana/agent/stateless-start.js';
@@ -6,7 +8,6 @@ import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { HOME, PAA_CONFIG } from '../session/ladder.js';
 import { EAP, ForeignPac, PAN, PAR, PNA, PNR, PTA, PTR, sentOf } from '../wire/foreign.js';
 
-/** The rows of the state tables of RFC 5609 6.6 and 8.4. */
 const ALGORITHMS = [makeAvp('PRF-Algorithm', 5), makeAvp('Integrity-Algorithm', 12)];
 
 function opened(config: Partial<PaaConfig> = {}): ForeignPac {

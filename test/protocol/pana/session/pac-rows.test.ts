@@ -1,9 +1,10 @@
+// Long, because it has all rows of the state tables of RFC 5609 6.6 and 7.5.
+
 import { describe, expect, it } from 'vitest';
 import { FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { EAP, ForeignPaa, PAN, PAR, PNA, PNR, PTA, PTR } from '../wire/foreign.js';
 
-/** The rows of the state tables of RFC 5609 6.6 and 7.5. */
 const noPiggyback = { config: { piggyback: false } };
 
 function opened(options: ConstructorParameters<typeof ForeignPaa>[0] = {}): ForeignPaa {

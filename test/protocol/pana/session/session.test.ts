@@ -1,3 +1,5 @@
+// Long, because it follows a session through all of its phases (RFC 5191 4).
+
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../../src/protocol/bytes/octets.js';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';

@@ -1,0 +1,46 @@
+import type { HookEvent, HookVariables } from './contract.js';
+
+/** An authorized client. */
+export interface Admission {
+  readonly session: string;
+  readonly userName: string | undefined;
+  readonly address: string;
+  /** Milliseconds from now; undefined: no limit. */
+  readonly lifetime: number | undefined;
+}
+
+export type EnforcementInput =
+  /** Set up the enforcement point from an empty state. */
+  | { readonly type: 'start'; readonly token: number }
+  | { readonly type: 'permit'; readonly token: number; readonly admission: Admission }
+  | { readonly type: 'move'; readonly session: string; readonly address: string }
+  | { readonly type: 'revoke'; readonly session: string }
+  /** The PAA stops. */
+  | { readonly type: 'stop'; readonly token: number }
+  /** A job is about to run. Sent for each try, and answered by `say` or `nothing` with the data for the hook. */
+  | { readonly type: 'run'; readonly job: number }
+  /** A job has had its first try. */
+  | { readonly type: 'settled'; readonly job: number; readonly ok: boolean }
+  /** A job succeeded or will not be retried. */
+  | { readonly type: 'done'; readonly job: number; readonly ok: boolean };
+
+export type EnforcementOutput =
+  /** Queue a run of the hook; `run` asks for its data. `after`: jobs that must have had their first try before. */
+  | {
+      readonly type: 'job';
+      readonly job: number;
+      readonly event: HookEvent;
+      readonly subject: string;
+      readonly after: readonly number[];
+    }
+  /** Answers `run`. `input`: the standard input of the hook. */
+  | {
+      readonly type: 'say';
+      readonly job: number;
+      readonly variables: HookVariables;
+      readonly input: string | undefined;
+    }
+  /** Answers `run`: the event no longer applies. */
+  | { readonly type: 'nothing'; readonly job: number }
+  /** The first try of the request with this token has ended. */
+  | { readonly type: 'settled'; readonly token: number; readonly ok: boolean };
