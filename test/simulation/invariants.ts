@@ -159,5 +159,6 @@ export class Invariants implements Watcher {
   break(invariant: string, detail: string): void {
     this.broken.push({ invariant, detail, at: this.#world.clock.now });
     this.#world.trace.note('world', 'world', 'broken', 0, `BROKEN: ${invariant}: ${detail}`);
+    this.#world.trace.close();
   }
 }

@@ -17,6 +17,8 @@ export class Trace {
   readonly #clock: WorldClock;
   readonly #steps: Step[] = [];
   #hash = 0x811c9dc5;
+  /** Steps are still kept. */
+  #isOpen = true;
   /** The number of all steps, and of those of each kind. */
   count = 0;
   readonly counts = new Map<string, number>();
@@ -31,8 +33,14 @@ export class Trace {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.#mix(Math.round(this.#clock.now * 1_000) ^ size);
     for (const word of [from, to, kind]) for (let i = 0; i < word.length; i += 1) this.#mix(word.charCodeAt(i));
+    if (!this.#isOpen) return;
     this.#steps.push({ at: this.#clock.now, from, to, text });
     if (this.#steps.length >= 2 * MAX_STEPS) this.#steps.splice(0, MAX_STEPS);
+  }
+
+  /** Keeps no later steps, so that a ladder ends with this moment. */
+  close(): void {
+    this.#isOpen = false;
   }
 
   /** Equal for two worlds of one seed. */

@@ -36,7 +36,10 @@ interface Telling {
   readonly saying: Saying;
   /** Addresses whose events must reach the hook in order. */
   readonly addresses: readonly string[];
-  readonly token: number | undefined;
+  /** The request that waits for the first try. */
+  token: number | undefined;
+  /** The address that the hook was told to revoke. */
+  revoked?: string | undefined;
 }
 
 /** Subject of `start` and `stop`. */
@@ -57,6 +60,8 @@ export class EnforcementPoint {
   readonly #holders = new Map<string, Set<string>>();
   /** The last move of each session. */
   readonly #moves = new Map<string, Move>();
+  /** Addresses that the hook was told to permit, and that it has not revoked since. */
+  readonly #permitted = new Set<string>();
   readonly #jobs = new Map<number, Telling>();
   /** Unfinished jobs by the addresses that they concern. Jobs that share an address must not run at the same time. */
   readonly #about = new Map<string, Set<number>>();
@@ -109,18 +114,35 @@ export class EnforcementPoint {
 
   #say(job: number, now: number): void {
     const telling = this.#jobs.get(job);
+    if (telling && !this.#ready && 'session' in telling.saying) {
+      this.#leaveToStart(job, telling);
+      return;
+    }
+    const triedMove = telling?.saying.event === 'move' && telling.saying.move.told;
     const values = telling && this.#valuesFor(telling.saying, now);
     if (!values) {
-      // Another session has the new address of a client that moved. The client's former address must still be revoked.
+      // Another session has the new address of a client that moved, or the client's session ended after a failed try. Its
+      // former address must still be revoked.
       if (telling?.saying.event === 'move' && !telling.saying.move.superseded) {
         const { session, move } = telling.saying;
-        if (this.#held.has(session)) this.#clear(session, move.former);
+        if (triedMove || this.#held.has(session)) this.#clear(session, move.former);
       }
       this.#outputs.push({ type: 'nothing', job });
       return;
     }
+    telling.revoked = telling.saying.event === 'move' ? values.formerAddress : undefined;
+    if (telling.saying.event === 'revoke') telling.revoked = values.careOfAddress;
     const input = telling.saying.event === 'start' ? this.#everybody(now) : undefined;
     this.#outputs.push({ type: 'say', job, variables: values, input });
+  }
+
+  /** `start` reports the current state, so that a retried event of before has nothing to say. */
+  #leaveToStart(job: number, telling: Telling): void {
+    if (telling.token !== undefined && !this.#stopped) {
+      this.#later.push({ ...telling });
+      telling.token = undefined;
+    }
+    this.#outputs.push({ type: 'nothing', job });
   }
 
   #valuesFor(saying: Saying, now: number): HookVariables | undefined {
@@ -161,6 +183,7 @@ export class EnforcementPoint {
     if (!held || this.#holder(held.address) !== session) return undefined;
     const move = this.#moves.get(session);
     if (move) move.permitted = true;
+    this.#permitted.add(held.address);
     const { userName: mnId, address: careOfAddress, until } = held;
     const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - now) / 1000));
     return { mnId, session, careOfAddress, lifetime, interface: this.#interface };
@@ -205,6 +228,9 @@ export class EnforcementPoint {
     this.#moves.set(session, move);
     // The hook may have permitted both addresses: the former one, and the one of the move that it was not told of.
     if (untold?.permitted) this.#clear(session, untold.former);
+    // Another session may have left the address to this one, whose move to it the hook was not told of.
+    const left = untold && this.#free(held.address);
+    if (left !== undefined && left !== move.former && this.#permitted.has(left)) this.#clear(session, left);
     const addresses = [move.former, held.address, address];
     this.#tell({ saying: { event: 'move', session, move }, addresses, token: undefined });
     if (held.address !== address) this.#permitOther(held.address);
@@ -257,12 +283,9 @@ export class EnforcementPoint {
 
   #begin(token: number): void {
     this.#ready = false;
-    // A running hook that revokes an address must not do so after `start` has permitted that address again.
-    const after = [...this.#jobs].filter(([, { saying }]) => saying.event === 'move' || saying.event === 'revoke');
-    this.#start = this.#queue(
-      { saying: { event: 'start' }, addresses: [], token },
-      after.map(([job]) => job),
-    );
+    // A running hook must not permit an address that its session has left, or revoke one that is permitted again, after
+    // `start` has reported the current state.
+    this.#start = this.#queue({ saying: { event: 'start' }, addresses: [], token }, [...this.#jobs.keys()]);
   }
 
   /**
@@ -300,8 +323,10 @@ export class EnforcementPoint {
   }
 
   #settled(job: number, ok: boolean): void {
-    const token = this.#jobs.get(job)?.token;
-    if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok });
+    const telling = this.#jobs.get(job);
+    if (telling?.token === undefined) return;
+    this.#outputs.push({ type: 'settled', token: telling.token, ok });
+    telling.token = undefined;
   }
 
   #done(job: number, ok: boolean): void {
@@ -311,6 +336,9 @@ export class EnforcementPoint {
       const about = this.#about.get(address);
       about?.delete(job);
       if (about?.size === 0) this.#about.delete(address);
+    }
+    if (ok && telling?.revoked !== undefined && this.#free(telling.revoked) !== undefined) {
+      this.#permitted.delete(telling.revoked);
     }
     if (telling && !ok && !this.#stopped) this.#unfinished(telling.saying, job);
     if (job === this.#start && ok && !this.#stopped) this.#started();
@@ -341,6 +369,8 @@ export class EnforcementPoint {
 
   #started(): void {
     this.#ready = true;
+    this.#permitted.clear();
+    for (const address of this.#holders.keys()) this.#permitted.add(address);
     for (const { token } of this.#covered) {
       if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok: true });
     }

@@ -1,3 +1,5 @@
+// Long, because each case of a failed, late or repeated hook run has its own sequence.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EnforcementInput } from '../../../src/protocol/hooks/enforcement-alphabet.js';
@@ -63,7 +65,7 @@ describe.each([
     expect(rig.settle()).toEqual([`revoke ${A}`]);
   });
 
-  it('runs start again only after running hooks that remove an address', () => {
+  it('runs start again only after a running revoke, whose address may be permitted since', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -75,6 +77,18 @@ describe.each([
     expect(rig.telling).toEqual([`revoke ${A}`]);
     rig.end();
     expect(rig.settle()).toEqual([`start ${A}`]);
+  });
+
+  it('runs start again only after a running permit, whose session may have moved since', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.advance(0);
+    rig.start();
+    rig.move('one', B);
+    rig.advance(0);
+    expect(rig.telling).toEqual([`permit ${A}`]);
+    rig.end();
+    expect(rig.settle()).toEqual([`start ${B}`]);
   });
 
   it('does not revoke an address that another session holds, whichever of them is newer', () => {
@@ -181,6 +195,17 @@ describe.each([
     expect(rig.settle().sort()).toEqual([`revoke ${A}`, `revoke ${B}`]);
   });
 
+  it('revokes both addresses of a session that ended while the hook ran for its move, and failed', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.move('one', B);
+    rig.advance(0);
+    rig.revoke('one');
+    rig.end('no');
+    expect(rig.settle().sort()).toEqual([`revoke ${A}`, `revoke ${B}`]);
+  });
+
   it('continues to revoke an address when its session returns at another one before that has succeeded', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
@@ -269,6 +294,22 @@ describe.each([
     expect(rig.settle()).toContain(`move ${A} from ${B}`);
   });
 
+  it('runs no retry of an earlier event while start runs, and settles its request with start', () => {
+    const rig = EnforcementRig.ready(batch);
+    const permit = rig.permit('one', A);
+    rig.advance(0);
+    rig.start();
+    rig.end('no');
+    rig.advance(0);
+    if (batch) expect(rig.settled.get(permit)).toBeUndefined();
+    expect(rig.telling).toEqual([`start ${A}`]);
+    rig.advance(20_000);
+    expect(rig.telling).toEqual([`start ${A}`]);
+    rig.end();
+    expect(rig.settle()).toEqual([]);
+    expect(rig.settled.get(permit)).toBe(batch);
+  });
+
   it('ignores moves and ends of unknown sessions', () => {
     const rig = EnforcementRig.ready(batch);
     rig.move('one', A);
@@ -278,7 +319,7 @@ describe.each([
 
   it('admits exactly the authorized addresses once hooks have settled, whatever failed and in any order', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const rig = new EnforcementRig(batch);
         const filter = new Filter();
         // An earlier run of the PAA has left an address admitted.
@@ -293,7 +334,7 @@ describe.each([
         expect([...filter.admitted.keys()].sort()).toEqual([...new Set(held.values())].sort());
         expect(rig.queue.deadline).toBeUndefined();
       }),
-      { seed, numRuns: 400 },
+      { seed, numRuns: Number(process.env['HOOKS_RUNS'] ?? 400), examples: FOUND },
     );
   });
 });
@@ -322,6 +363,67 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), milliseconds: fc.nat(3_000) }) },
 );
+
+/** Sequences that once left an address open or closed. */
+const FOUND: [Step[]][] = [
+  // A permit runs while start is queued twice, and its session moves.
+  [
+    [
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'permit', session: 1, address: 0 },
+      { do: 'start' },
+      { do: 'start' },
+      { do: 'move', session: 1, address: 1 },
+      { do: 'end', which: 1, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'yes' },
+    ],
+  ],
+  // A failed move is retried while start waits, and its session ends.
+  [
+    [
+      { do: 'permit', session: 1, address: 0 },
+      { do: 'permit', session: 0, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 0, address: 1 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'no' },
+      { do: 'start' },
+      { do: 'wait', milliseconds: 1000 },
+      { do: 'revoke', session: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 1, worked: 'yes' },
+    ],
+  ],
+  // A session leaves an address to another, which moves before the hook was told of it.
+  [
+    [
+      { do: 'permit', session: 3, address: 0 },
+      { do: 'permit', session: 1, address: 2 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 1, address: 0 },
+      { do: 'permit', session: 3, address: 2 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 3, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+    ],
+  ],
+  // The same after a permit of a third session.
+  [
+    [
+      { do: 'permit', session: 0, address: 0 },
+      { do: 'permit', session: 1, address: 2 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'permit', session: 1, address: 0 },
+      { do: 'permit', session: 3, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 3, address: 2 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 3, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+    ],
+  ],
+];
 
 function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, next: Step): void {
   if (next.do === 'wait') {
