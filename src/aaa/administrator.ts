@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { resultName } from '../protocol/diameter/wire/result-codes.js';
+import { isSuccess, RESULT, resultName } from '../protocol/diameter/wire/result-codes.js';
 import { type DutyBook, subjectOfSession } from '../protocol/home/duties.js';
 import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
@@ -257,7 +257,8 @@ export class Administrator {
   async #endOne(session: Session): Promise<void> {
     const { application } = this.#parts;
     try {
-      await application.disconnect(session);
+      const code = await application.disconnect(session);
+      if (!isSuccess(code) && code !== RESULT.UNKNOWN_SESSION_ID) throw new Error(`the answer is ${resultName(code)}`);
       this.#ended(session, true);
     } catch (error) {
       this.#ended(session, false);
@@ -276,7 +277,7 @@ export class Administrator {
     await this.#end(sessions);
   }
 
-  /** `over`: its PAA has answered. Otherwise it is asked again later. */
+  /** `over`: its PAA has ended the session. Otherwise it is asked again later. */
   #ended(session: Session, over: boolean): void {
     const { duty: mark } = session;
     if (mark === undefined) return;

@@ -23,6 +23,8 @@ let administrator: Administrator;
 let done: string[];
 /** Origin-Hosts of PAAs that do not answer. */
 let unreachable: Set<string>;
+/** Result-Codes of answers, by Origin-Host of the PAA. */
+let results: Map<string, number>;
 let duties: DutyBook;
 
 beforeEach(async () => {
@@ -33,10 +35,11 @@ beforeEach(async () => {
   done = [];
   duties = new DutyBook();
   unreachable = new Set();
+  results = new Map();
   const ask = (what: string) => async (session: Session) => {
     done.push(`${what} ${session.sessionId}`);
     if (unreachable.has(session.origin)) throw new Error('no answer');
-    return SUCCESS;
+    return results.get(session.origin) ?? SUCCESS;
   };
   administrator = new Administrator({
     log: pino({ level: 'silent' }),
@@ -178,6 +181,17 @@ describe('Administrator, sessions removed from the store', () => {
     await ended;
     expect(duties.tell()).toMatchObject({ held: [], ended: [{ subject: 'session s', mark: '0a', over: true }] });
     expect(done).toEqual(['ASR s']);
+  });
+
+  it.each([
+    ['an agent cannot deliver the ASR', 3002, false],
+    ['their PAA cannot end them', 5012, false],
+    ['their PAA does not know them', 5002, true],
+  ])('if %s, with Result-Code %i: over is %s', async (_case, result, over) => {
+    results.set('paa-of-s', result);
+    await administrator.endRemoved([session('s')]);
+    expect(duties.tell()).toMatchObject({ held: [], ended: over ? [{ subject: 'session s', mark: '0a', over }] : [] });
+    expect(done).toEqual(over ? ['ASR s'] : ['ASR s', 'end s']);
   });
 
   it('are left to a later try if their PAA does not answer', async () => {

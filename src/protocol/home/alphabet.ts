@@ -198,8 +198,11 @@ export type Demand = 'disconnect' | 'reauthenticate';
 
 /** The result from the NAS, or why there is none. */
 export type Told =
-  /** `unknown`: the NAS has no such session. `code`: the result code of its protocol, for display. */
-  { readonly code: number; readonly unknown: boolean } | { readonly failure: string };
+  /**
+   * `unknown`: the NAS has no such session. `refused`: the NAS did not do it, or an agent could not deliver the request.
+   * `code`: the result code of its protocol, for display.
+   */
+  { readonly code: number; readonly unknown: boolean; readonly refused: boolean } | { readonly failure: string };
 
 /** The key of a lease. The receiver wipes `psk`. */
 export interface LeaseKey {

@@ -4,7 +4,7 @@ import { AVP_FLAG, type DiameterMessage } from '../diameter/wire/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../diameter/wire/commands.js';
 import { AUTH_REQUEST_TYPE, AVPS } from '../diameter/wire/dictionary.js';
 import { type Grammarian, isViolation, type Message, type Violation } from '../diameter/wire/grammar.js';
-import { isProtocolError, RESULT } from '../diameter/wire/result-codes.js';
+import { isProtocolError, isSuccess, RESULT } from '../diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../eap/codec.js';
 import { assignmentProblem } from '../mip6/address-checks.js';
 import { CAPABILITY, decodePrefix } from '../mip6/assignment.js';
@@ -246,7 +246,8 @@ export class DiameterAccess {
     if (!isProtocolError(code) && from.toLowerCase() !== session.origin.toLowerCase()) {
       return { failure: `the answer is from ${from}, not from ${session.origin}` };
     }
-    return { code, unknown: code === RESULT.UNKNOWN_SESSION_ID };
+    const unknown = code === RESULT.UNKNOWN_SESSION_ID;
+    return { code, unknown, refused: !(unknown || isSuccess(code)) };
   }
 }
 

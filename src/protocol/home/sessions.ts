@@ -71,7 +71,7 @@ export class Sessions {
   }
 
   end({ token, session, reason }: Extract<HomeInput, { type: 'end' }>): void {
-    this.#end(session, reason, { next: 'done', token, outcome: { code: 0, unknown: false } }, true);
+    this.#end(session, reason, { next: 'done', token, outcome: { code: 0, unknown: false, refused: false } }, true);
   }
 
   /**
@@ -96,7 +96,7 @@ export class Sessions {
     }
     const ending: Ending = { next: 'session', replacement: telling.replacement };
     if (isGone) this.#end(session, 'unknown to its PAA', ending);
-    else if ('failure' in told) this.#end(session, 'replaced', ending, true);
+    else if ('failure' in told || told.refused) this.#end(session, 'replaced', ending, true);
     else this.#done(ending);
   }
 

@@ -302,16 +302,21 @@ describe('ASR and RAR', () => {
   });
 
   it.each<[string, string, number | undefined, object]>([
-    ['of the NAS', PAA, 2001, { code: 2001, unknown: false }],
-    ['of the NAS in upper case', PAA.toUpperCase(), 5002, { code: 5002, unknown: true }],
-    ['of an agent that cannot deliver the request', 'relay.example', 3002, { code: 3002, unknown: false }],
+    ['of the NAS', PAA, 2001, { code: 2001, unknown: false, refused: false }],
+    ['of the NAS in upper case', PAA.toUpperCase(), 5002, { code: 5002, unknown: true, refused: false }],
+    [
+      'of an agent that cannot deliver the request',
+      'relay.example',
+      3002,
+      { code: 3002, unknown: false, refused: true },
+    ],
     [
       'of an agent in place of the NAS',
       'relay.example',
       5002,
       { failure: `the answer is from relay.example, not from ${PAA}` },
     ],
-    ['without a Result-Code', PAA, undefined, { code: 5012, unknown: false }],
+    ['without a Result-Code', PAA, undefined, { code: 5012, unknown: false, refused: true }],
   ])('have the outcome of an answer %s', (_name, from, code, told) => {
     const asr = make().demand('disconnect', sessionOf('s'));
     const avps = grammarian.write(ASA, {

@@ -256,7 +256,12 @@ class Chaos {
 
   #tellBack(): void {
     const token = this.#takeOne(this.#tells);
-    const told = this.#of([{ code: 2001, unknown: false }, { code: 5002, unknown: true }, { failure: 'lost' }]);
+    const told = this.#of([
+      { code: 2001, unknown: false, refused: false },
+      { code: 5002, unknown: true, refused: false },
+      { code: 3002, unknown: false, refused: true },
+      { failure: 'lost' },
+    ]);
     if (token !== undefined) this.feed({ type: 'told', token, told });
   }
 

@@ -3,8 +3,10 @@ import type { Told } from '../../../src/protocol/home/alphabet.js';
 import { MAX_ORIGINS } from '../../../src/protocol/home/origin-states.js';
 import { HomeRig, leaseOf, NAI, OTHER_PAA, PAA, RESPONSE, sessionOf } from './home-rig.js';
 
-const DONE: Told = { code: 2001, unknown: false };
-const UNKNOWN: Told = { code: 5002, unknown: true };
+const DONE: Told = { code: 2001, unknown: false, refused: false };
+const UNKNOWN: Told = { code: 5002, unknown: true, refused: false };
+/** An agent could not deliver the request. */
+const UNDELIVERED: Told = { code: 3002, unknown: false, refused: true };
 const FAILED: Told = { failure: 'no answer' };
 
 describe('a termination', () => {
@@ -79,7 +81,7 @@ describe('a demand of the operator', () => {
   it.each<['disconnect' | 'reauthenticate', Told]>([
     ['disconnect', DONE],
     ['disconnect', FAILED],
-    ['disconnect', { code: 3002, unknown: false }],
+    ['disconnect', UNDELIVERED],
     ['reauthenticate', DONE],
     ['reauthenticate', FAILED],
   ])('to %s is sent to the NAS, whose answer is the outcome: %j', (demand, told) => {
@@ -115,7 +117,7 @@ describe('a demand of the operator', () => {
     rig.storeFails('endSession');
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'its PAA cannot be reached' }]);
     expect(rig.of('done')).toEqual([
-      { type: 'done', token: 77, outcome: { code: 0, unknown: false } },
+      { type: 'done', token: 77, outcome: { code: 0, unknown: false, refused: false } },
       { type: 'done', token: 78, outcome: { failure: 'the store is lost' } },
     ]);
   });
@@ -162,6 +164,7 @@ describe('a new session that replaces older ones', () => {
 
   it.each([
     [FAILED, { untold: true }],
+    [UNDELIVERED, { untold: true }],
     [UNKNOWN, {}],
   ])('ends an older one here when its NAS does not: %j', (outcome, untold) => {
     const rig = replace();
