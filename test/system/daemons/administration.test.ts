@@ -252,7 +252,7 @@ describe('pana-aaa commands with a server', () => {
     expect(await say('subscriber import - --format csv', csv)).toBe('Imported 700 subscribers from -.\n');
     await aaa.line('store operation completed', ({ operation }) => operation === 'finishImport');
     expect(await refused('subscriber import - --format csv', csv)).toContain(
-      '-:2: subscriber n0@home.example is already',
+      '-:2: subscriber n0@home.example already exists',
     );
     expect((await say('subscriber export')).split('\n')).toHaveLength(702);
     expect(await json('audit')).toMatchObject({ items: [{ what: 'finishImport' }, { what: 'addHomeAgent' }] });
