@@ -96,6 +96,15 @@ describe('A subscriber file', () => {
       [plainSubscriber('a@home.example'), '2: a subscriber must be a map, such as "- nai: mn@home.example"'],
     ],
     ['yaml', '- nai: a@home.example\n  mip: no\n', ['1: unknown "mip"; did you mean "mip6"?']],
+    [
+      'yaml',
+      '- nai: &a a@home.example\n  psk-root: &root emsk\n- {nai: b@home.example, psk-root: *root}\n- nai: *none\n',
+      [
+        { ...plainSubscriber('a@home.example'), pskRoot: 'emsk' },
+        { ...plainSubscriber('b@home.example'), pskRoot: 'emsk' },
+        expect.stringMatching(/^4: not YAML: .*none/),
+      ],
+    ],
     ['yaml', '- nai: [\n', [expect.stringMatching(/^2: not YAML: /)]],
   ] as const)('in %s with content %j yields its problems with line numbers', async (format, text, problems) => {
     expect(await read(text, format)).toEqual(problems);

@@ -74,6 +74,19 @@ describe('explainFailure and asStartError', () => {
     expect(explainFailure(error)).toBe(told ? error.message : undefined);
   });
 
+  it.each([
+    [{ code: 'EINVAL', syscall: 'bind', address: 'fe80::1', port: 716 }, /^fe80::1 port 716: a link-local address /],
+    [{ code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'nowhere.example' }, /^nowhere\.example: no such host /],
+  ])('turns an address that the system refuses into a StartError: %j', (fields, text) => {
+    const failed = asStartError(Object.assign(new Error('failed'), fields));
+    expect(failed).toBeInstanceOf(StartError);
+    expect((failed as Error).message).toMatch(text);
+  });
+
+  it('takes EINVAL of another call for a fault', () => {
+    expect(explainFailure(Object.assign(new Error('failed'), { code: 'EINVAL', syscall: 'read' }))).toBeUndefined();
+  });
+
   it.each<ConstructorParameters<typeof DatabaseError>[0]>(['ERR_STORE_NEWER', 'ERR_STORE_REFUSED'])(
     'keeps an error of a start that an operator must fix: %s',
     (code) => {

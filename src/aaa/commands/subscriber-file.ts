@@ -1,7 +1,15 @@
 import { pipeline, type Readable } from 'node:stream';
 import { CsvError, parse as parseCsv } from 'csv-parse';
 import { stringify as stringifyCsv } from 'csv-stringify/sync';
-import { isMap, isSeq, LineCounter, parseDocument, stringify as stringifyYaml } from 'yaml';
+import {
+  type Document,
+  isMap,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  stringify as stringifyYaml,
+  type YAMLMap,
+} from 'yaml';
 import type { Subscriber } from '../../protocol/home/records.js';
 import { POLICY_KEYS, policyOf, unknownKey } from './subscriber-policy.js';
 
@@ -98,7 +106,16 @@ async function* yamlRows(source: Readable): AsyncGenerator<FileRow> {
       yield { line, problem: 'a subscriber must be a map, such as "- nai: mn@home.example"' };
       return;
     }
-    yield { line, values: item.toJSON() as Record<string, unknown> };
+    yield rowOf(item, document, line);
+  }
+}
+
+function rowOf(item: YAMLMap, document: Document, line: number): FileRow {
+  try {
+    return { line, values: item.toJS(document) as Record<string, unknown> };
+  } catch (error) {
+    // An alias without an anchor.
+    return { line, problem: `not YAML: ${(error as Error).message}` };
   }
 }
 

@@ -51,7 +51,7 @@ export const aaaSchema = z.strictObject({
       certificate: section.fileName().describe('PEM file of the server certificate'),
       key: section.fileName().describe('PEM file of the server key'),
       'ticket-key-lifetime': section
-        .duration()
+        .duration(60)
         .default(12 * 3_600_000)
         .describe('how long a session ticket key is used, by all servers that share the store'),
     }),
@@ -104,7 +104,7 @@ export const aaaSchema = z.strictObject({
     ...section.hooks('/var/db/pana-aaa'),
     ha: z.string().min(1).optional().describe('hook of the home agent, run on up, refresh and down'),
     probe: z.string().min(1).optional().describe('hook that checks whether a home agent is alive, run on probe'),
-    'probe-interval': section.duration().default(10_000).describe('interval between two probes of a home agent'),
+    'probe-interval': section.duration(0.1).default(10_000).describe('interval between two probes of a home agent'),
     'probe-failures': z
       .number()
       .int()

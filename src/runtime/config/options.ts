@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { closest, distance } from 'fastest-levenshtein';
-import { isMap, isScalar, LineCounter, type Node, parse, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, type Node, parse, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { OperatorError } from '../system/failure.js';
 
@@ -118,11 +118,27 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
   if (error) throw new OperatorError(`${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message}`);
-  const tree: unknown = document.toJS() ?? {};
+  const tree = readDocument(document, (offset) => `${path}:${lines.linePos(offset).line}`) ?? {};
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
     throw new OperatorError(`${path}:1: the configuration must be a map of sections, such as "log:" and "pana:"`);
   }
   return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
+}
+
+/** Throws OperatorError for an alias without an anchor, which is found only here. `at`: the place of an offset. */
+function readDocument(document: Document, at: (offset: number) => string): unknown {
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document)) return;
+      throw new OperatorError(`${at(alias.range?.[0] ?? 0)}: not YAML: the alias *${alias.source} has no anchor`);
+    },
+  });
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases that expand to very much.
+    throw new OperatorError(`${at(0)}: not YAML: ${(error as Error).message}`);
+  }
 }
 
 function lineOf(root: Node | null, path: readonly PropertyKey[], lines: LineCounter): string {

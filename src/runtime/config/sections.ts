@@ -11,21 +11,33 @@ import { reloadable, reloadableEach } from './reload.js';
 /** Milliseconds in each unit of a duration. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `500ms`, `30s`, `5m`, `2h`, `1d`, or a number of seconds; parsed to milliseconds. */
-export const duration = () =>
+/** The longest duration in seconds: lifetimes have 32 bits in PANA and Diameter. */
+const LONGEST = 0xffff_ffff;
+
+/**
+ * `500ms`, `30s`, `5m`, `2h`, `1d`, or a number of seconds; parsed to milliseconds. `least`: the shortest one, in
+ * seconds.
+ */
+export const duration = (least = 0) =>
   z.union([z.string(), z.number()]).transform((value, context) => {
     const [, digits = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(String(value)) ?? [];
-    if (digits === '') {
-      context.addIssue({ code: 'custom', message: `"${value}" is not a duration such as 500ms, 30s, 5m or 2h` });
+    const milliseconds = Number(digits) * (UNITS[unit] ?? 1000);
+    const refuse = (message: string) => {
+      context.addIssue({ code: 'custom', message: `"${value}" ${message}` });
       return z.NEVER;
-    }
-    return Number(digits) * (UNITS[unit] ?? 1000);
+    };
+    if (digits === '') return refuse('is not a duration such as 500ms, 30s, 5m or 2h');
+    if (milliseconds < 1000 * least) return refuse(`is too short: at least ${least}s`);
+    if (milliseconds > 1000 * LONGEST) return refuse(`is too long: at most ${LONGEST}s`);
+    return milliseconds;
   });
 
 /** A section. A missing section counts as empty, so that the error names each missing key in it. */
 export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
-export const port = () => z.number().int().min(0).max(65_535);
+const MAX_PORT = 65_535;
+
+export const port = () => z.number().int().min(0).max(MAX_PORT);
 export const fileName = () => z.string().min(1);
 
 /** Accepts a version without quotes, which YAML parses as a number. */
@@ -44,9 +56,14 @@ function tlsRules(settings: TlsSettings, context: z.RefinementCtx): void {
 
 /** An IPv4 or IPv6 address; a link-local one includes the interface. */
 export const address = () =>
-  z.string().refine((text) => isIP(text.split('%', 1)[0] ?? '') !== 0, {
-    error: ({ input }) => `"${String(input)}" is not an IP address such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
-  });
+  z
+    .string()
+    .refine((text) => /^[^%]+(%[^%]+)?$/.test(text) && isIP(text.split('%', 1)[0] ?? '') !== 0, {
+      error: ({ input }) => `"${String(input)}" is not an IP address such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
+    })
+    .refine((text) => text.includes('%') || !/^fe[89ab].:/i.test(text), {
+      error: ({ input }) => `"${String(input)}" is link-local and needs its interface, as in fe80::1%eth0`,
+    });
 
 /** An address or a network. */
 export const network = () =>
@@ -110,7 +127,9 @@ export const control = (name: string) =>
       .describe('UNIX socket for status and commands'),
     metrics: z
       .string()
-      .regex(/^.+:\d+$/, { error: 'must be an address and a port, such as 127.0.0.1:9108 or [::1]:9108' })
+      .refine((text) => Number(/^.+:(\d{1,5})$/.exec(text)?.[1]) <= MAX_PORT, {
+        error: 'must be an address and a port, such as 127.0.0.1:9108 or [::1]:9108',
+      })
       .optional()
       .describe('address:port for /metrics and /healthz over TCP'),
   });
@@ -257,7 +276,7 @@ export const diameter = {
   host: identity().describe('DiameterIdentity of this node, such as aaa.home.example'),
   realm: identity().describe('realm of this node, such as home.example'),
   tls: diameterTls(),
-  watchdog: duration().default(30_000).describe('watchdog interval Twinit (RFC 3539), at least 6s'),
+  watchdog: duration(6).default(30_000).describe('watchdog interval Twinit (RFC 3539), at least 6s'),
   reconnect: duration().default(30_000).describe('longest wait between connection attempts (Tc)'),
   timeout: duration().default(10_000).describe('time limit of a connection attempt and of a capabilities exchange'),
 };

@@ -24,6 +24,8 @@ export const EXIT_OPERATOR = 2;
 const SYSTEM: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use by another program',
   EADDRNOTAVAIL: 'this host has no such address',
+  ENOTFOUND: 'no such host or address',
+  EAI_AGAIN: 'the name cannot be resolved now',
   EACCES: 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE, a file or folder its permissions',
   EPERM: 'not permitted',
   EEXIST: 'a file is in the way',
@@ -35,6 +37,9 @@ const SYSTEM: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is not a folder',
 };
+
+/** EINVAL of these calls is about the address, elsewhere it is a fault of this program. */
+const BINDING: readonly unknown[] = ['bind', 'listen'];
 
 /**
  * Classifies why a daemon did not start, for the service manager. A wrong configuration stays OperatorError, which
@@ -56,13 +61,17 @@ export function explainFailure(error: unknown): string | undefined {
     port,
     path,
     syscall,
+    hostname,
   } = error as NodeJS.ErrnoException & {
     address?: string;
     port?: number;
+    hostname?: string;
   };
-  const text = SYSTEM[code];
+  const isAddress = code === 'EINVAL' && BINDING.includes(syscall);
+  const text = isAddress ? 'a link-local address needs an interface of this host, as in fe80::1%eth0' : SYSTEM[code];
   if (text === undefined) return undefined;
   // A UNIX socket has port -1.
-  const where = path ?? (address === undefined ? syscall : port === -1 ? address : `${address} port ${port ?? 0}`);
+  const where =
+    path ?? hostname ?? (address === undefined ? syscall : port === -1 ? address : `${address} port ${port ?? 0}`);
   return `${where}: ${text} (${code})`;
 }

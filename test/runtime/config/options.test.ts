@@ -1,6 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadOptions } from '../../../src/runtime/config/options.js';
+import { address, control, duration } from '../../../src/runtime/config/sections.js';
 
 const SCHEMA = z.strictObject({
   names: z.array(z.string().regex(/^\S+$/)).default([]),
@@ -24,4 +28,74 @@ describe('loadOptions with flags', () => {
     const environment = { X_INNER_NAME: 'environment', X_NAMES: 'e' };
     expect(await load({ 'inner.name': 'flag' }, environment)).toMatchObject({ inner: { name: 'flag' }, names: ['e'] });
   });
+});
+
+describe('loadOptions with a file', () => {
+  /** The message that refuses a file with this text, without its folder. */
+  async function refusal(text: string): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'options-'));
+    const file = join(folder, 'x.yaml');
+    try {
+      await writeFile(file, text);
+      await loadOptions(SCHEMA, { flags: {}, environment: {}, prefix: 'X', file });
+      return '';
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'OperatorError' });
+      return (error as Error).message.replace(`${folder}/`, '');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+
+  it('refuses an alias without an anchor with its line', async () => {
+    expect(await refusal('names: &a [b]\n')).toBe('');
+    expect(await refusal('inner:\n  name: n\nnames: *none\n')).toBe(
+      'x.yaml:3: not YAML: the alias *none has no anchor',
+    );
+  });
+
+  it('refuses aliases that expand to very much', async () => {
+    const lists = Array.from({ length: 12 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]\n`);
+    expect(await refusal(`l0: &l0 [x]\n${lists.join('')}`)).toMatch(/^x\.yaml:1: not YAML: /);
+  });
+});
+
+describe('A duration', () => {
+  it.each([
+    ['0', 0],
+    ['1.5s', 1500],
+    ['2h', 7_200_000],
+    ['4294967295s', 4_294_967_295_000],
+  ])('%s is accepted', (text, milliseconds) => {
+    expect(duration().parse(text)).toBe(milliseconds);
+  });
+
+  it.each(['49711d', '4294967296', `${'9'.repeat(400)}d`])('%s is too long for 32 bits of seconds', (text) => {
+    expect(duration().safeParse(text).error?.issues[0]?.message).toMatch(/is too long: at most 4294967295s$/);
+  });
+
+  it('may have a shortest value', () => {
+    expect(duration(6).parse('6s')).toBe(6000);
+    expect(duration(6).safeParse('5999ms').error?.issues[0]?.message).toBe('"5999ms" is too short: at least 6s');
+  });
+});
+
+describe('An address', () => {
+  it.each(['2001:db8::1', 'fe80::1%eth0', '192.0.2.1'])('%s is accepted', (text) => {
+    expect(address().parse(text)).toBe(text);
+  });
+
+  it.each(['::1%', 'fe80::1%', 'fe80::1%a%b', 'fe80::g%eth0', ''])('%j is refused', (text) => {
+    expect(address().safeParse(text).error?.issues[0]?.message).toMatch(/ is not an IP address such as /);
+  });
+
+  it.each(['fe80::1', 'FEBF::1'])('%s is refused without its interface', (text) => {
+    expect(address().safeParse(text).error?.issues[0]?.message).toMatch(/ is link-local and needs its interface, /);
+  });
+});
+
+it('control.metrics is an address and a port', () => {
+  const metrics = (text: string) => control('x').safeParse({ metrics: text }).success;
+  expect(['127.0.0.1:0', '[::1]:65535', 'localhost:9108'].map(metrics)).toEqual([true, true, true]);
+  expect(['127.0.0.1:65536', '127.0.0.1:99999', '127.0.0.1', ':9108'].map(metrics)).toEqual(Array(4).fill(false));
 });
