@@ -160,7 +160,25 @@ export class Store implements StorePort {
   }
 
   #flush(): void {
-    if (this.#calls.length > 0) this.#post(this.#calls.splice(0));
+    if (this.#calls.length === 0) return;
+    const calls = this.#calls.splice(0);
+    try {
+      this.#post(calls);
+    } catch {
+      // Arguments of one of them cannot be copied, for example because they are nested too deeply.
+      for (const call of calls) this.#postAlone(call);
+    }
+  }
+
+  #postAlone(call: StoreCall): void {
+    try {
+      this.#post([call]);
+    } catch (error) {
+      const { id, operation } = call;
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${operation}: the arguments cannot be passed on: ${reason}`;
+      this.#reply({ id, failure: { kind: 'store', code: 'ERR_STORE_VALUE', message } });
+    }
   }
 
   #post(message: ToThread): void {

@@ -21,6 +21,8 @@ class Thread extends EventEmitter {
   }
 
   postMessage(message: ToThread): void {
+    // As a thread's own does, also with arguments that are nested too deeply.
+    structuredClone(message);
     this.posts += 1;
     if (message === 'close') this.emit('exit', 0);
     else this.calls.push(...message);
@@ -164,4 +166,18 @@ it('Store.open rejects if the thread refuses or ends, and reports nothing', asyn
   other.emit('exit', 1);
   await expect(opening).rejects.toMatchObject({ code: 'ERR_STORE_OPEN' });
   expect(events).toEqual([]);
+});
+
+it('Store refuses a call whose arguments cannot be copied to its thread, and no other', async () => {
+  let deep: unknown = 1;
+  for (let i = 0; i < 100_000; i += 1) deep = [deep];
+  const refused = store.administer('showLease', deep, 'op').catch((error: Error) => error);
+  const other = store.run('listHomeAgents', {});
+  await Promise.resolve();
+  expect(await refused).toMatchObject({
+    code: 'ERR_STORE_VALUE',
+    message: expect.stringMatching(/^showLease: the arguments cannot/),
+  });
+  Thread.last.succeed([]);
+  expect(await other).toEqual([]);
 });
