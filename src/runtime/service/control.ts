@@ -158,10 +158,15 @@ async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise
 async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of incoming as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length <= MAX_BODY) parts.push(part);
-    else parts.length = 0;
+  try {
+    for await (const part of incoming as AsyncIterable<Buffer>) {
+      length += part.length;
+      if (length <= MAX_BODY) parts.push(part);
+      else parts.length = 0;
+    }
+  } catch {
+    // The caller's doing, not a fault. Nobody reads this answer.
+    throw new ControlError('the connection was closed before the end of the request');
   }
   if (length > MAX_BODY) throw new ControlError(`more than ${MAX_BODY} octets`, 413);
   if (length === 0) return undefined;

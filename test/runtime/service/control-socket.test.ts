@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { unguarded } from '../../../src/runtime/service/barrier.js';
 import { ControlServer, callDaemon } from '../../../src/runtime/service/control.js';
 import { within } from '../../eventually.js';
 
@@ -71,6 +72,32 @@ describe('A control request', () => {
       await expect(asked).rejects.toThrow(/^more than 1048576 octets$/);
     }
     expect(served).toBe(0);
+    await server.close();
+  });
+
+  it('counts no fault if its caller closes the connection early', async () => {
+    const path = join(folder, 'socket');
+    const faults: unknown[] = [];
+    let settled: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => {
+      settled = resolve;
+    });
+    const server = await ControlServer.onSocket(
+      path,
+      { 'POST /take': () => undefined },
+      {
+        ...unguarded,
+        fault: (_where, error) => void faults.push(error),
+        settle: async (_where, going) => {
+          await going;
+          settled();
+        },
+      },
+    );
+    const socket = connect(path);
+    socket.write('POST /take HTTP/1.1\r\nHost: control\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy());
+    await within(over, 'the request ends');
+    expect(faults).toEqual([]);
     await server.close();
   });
 
