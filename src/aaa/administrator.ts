@@ -23,6 +23,9 @@ const MAX_SESSIONS = 1_000;
 /** Largest number of certificates in one query to the store. */
 const SERIALS = 500;
 
+/** Delay before a step is repeated that failed because the store is unavailable, in milliseconds. */
+const STORE_RETRY = 10_000;
+
 /** Maximum size of the name of an operator, operation or store, in octets. */
 const MAX_NAME = 1_024;
 
@@ -168,7 +171,7 @@ export class Administrator {
    */
   async finishOthers(): Promise<void> {
     await this.endDisabled();
-    for (const agent of await this.#parts.store.run('listHomeAgents', {})) {
+    for (const agent of await this.#persist(() => this.#parts.store.run('listHomeAgents', {}))) {
       const isDown = agent.state === 'down' || agent.failedBy !== undefined;
       if (isDown && agent.leases > 0) await this.moveNodes(agent);
     }
@@ -225,7 +228,7 @@ export class Administrator {
   /** Terminates the sessions of a disabled subscriber; re-authenticates those of a subscriber whose policy changed. */
   async #followSubscriber(nai: string, change: SubscriberChange): Promise<void> {
     const { enabled, certificateName, certificateSha256, sessions, sessionLifetime, pskRoot, ...mobility } = change;
-    if (enabled === false) await this.#end(await this.#sessionsOf(nai));
+    if (enabled === false) await this.#each({ of: nai, disabled: true }, (session) => this.#endOne(session));
     else if (Object.keys(mobility).length > 0 || pskRoot !== undefined) await this.#reauthenticateAll(nai);
     else if (certificateName !== undefined || certificateSha256 !== undefined) await this.#reauthenticateAll(nai);
   }
@@ -246,11 +249,18 @@ export class Administrator {
   }
 
   async #sessionsOf(nai: string): Promise<readonly Session[]> {
-    return (await this.#parts.store.run('listSessions', { of: nai })).items;
+    return (await this.#persist(() => this.#parts.store.run('listSessions', { of: nai }))).items;
   }
 
-  async #end(sessions: readonly Session[]): Promise<void> {
-    for (const session of sessions) await this.#endOne(session);
+  /** Whether the work on a session succeeded. If not, that must not stop the work on others. */
+  async #tried(work: Promise<void>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      this.#parts.log.error({ reason: (error as Error).message }, 'store operation failed');
+      return false;
+    }
   }
 
   /** Terminates a session at its PAA. If the PAA cannot be reached, terminates it on this server only. */
@@ -274,7 +284,8 @@ export class Administrator {
       const { duty: mark } = session;
       if (mark !== undefined) duties.begin({ subject: subjectOfSession(session), mark });
     }
-    await this.#end(sessions);
+    // What fails stays a duty.
+    for (const session of sessions) await this.#tried(this.#endOne(session));
   }
 
   /** `over`: its PAA has ended the session. Otherwise it is asked again later. */
@@ -284,9 +295,13 @@ export class Administrator {
     this.#parts.duties.end({ subject: subjectOfSession(session), mark, over, told: undefined });
   }
 
-  /** Applies an action to many sessions at a limited rate. Returns their number. */
+  /**
+   * Applies an action to many sessions at a limited rate. After failures, applies it to the sessions that are still
+   * listed. Returns the number of sessions.
+   */
   async #each(
-    of: {
+    which: {
+      readonly of?: string;
       readonly homeAgent?: string;
       readonly certificates?: readonly string[];
       readonly certificateIssuer?: string;
@@ -297,16 +312,39 @@ export class Administrator {
   ): Promise<number> {
     let done = 0;
     let from: string | undefined;
-    do {
-      const page: Page<Session> = await this.#parts.store.run('listSessions', { ...of, from, limit: PER_SECOND });
+    let failed = false;
+    for (;;) {
+      const given = { ...which, from, limit: PER_SECOND };
+      const page: Page<Session> = await this.#persist(() => this.#parts.store.run('listSessions', given));
       for (const session of page.items) {
         if (this.#stopping) return done;
-        await work(session);
-        done += 1;
+        if (await this.#tried(work(session))) done += 1;
+        else failed = true;
       }
       from = page.next;
-      if (from !== undefined) await new Promise<void>((resolve) => this.#parts.host.after(1_000, resolve));
-    } while (from !== undefined && !this.#stopping);
-    return done;
+      if (this.#stopping || (from === undefined && !failed)) return done;
+      await this.#pause(from === undefined ? STORE_RETRY : 1_000);
+      if (from === undefined) failed = false;
+    }
+  }
+
+  /**
+   * Repeats a step until the store is available. What follows from a commit or a CRL is noticed only once, so it must
+   * not be lost.
+   */
+  async #persist<T>(step: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await step();
+      } catch (error) {
+        if (this.#stopping || !(error instanceof DatabaseError)) throw error;
+        this.#parts.log.error({ reason: error.message }, 'store operation failed');
+        await this.#pause(STORE_RETRY);
+      }
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.host.after(milliseconds, resolve));
   }
 }

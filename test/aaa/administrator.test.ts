@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Administrator } from '../../src/aaa/administrator.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
 import { DutyBook } from '../../src/protocol/home/duties.js';
@@ -26,6 +26,8 @@ let unreachable: Set<string>;
 /** Result-Codes of answers, by Origin-Host of the PAA. */
 let results: Map<string, number>;
 let duties: DutyBook;
+/** How many ends of sessions the store still refuses. */
+let unends: number;
 
 beforeEach(async () => {
   host = new VirtualHost();
@@ -36,6 +38,7 @@ beforeEach(async () => {
   duties = new DutyBook();
   unreachable = new Set();
   results = new Map();
+  unends = 0;
   const ask = (what: string) => async (session: Session) => {
     done.push(`${what} ${session.sessionId}`);
     if (unreachable.has(session.origin)) throw new Error('no answer');
@@ -50,7 +53,11 @@ beforeEach(async () => {
     application: {
       disconnect: ask('ASR'),
       reauthenticate: ask('RAR'),
-      endSession: async (session: Session) => void done.push(`end ${session.sessionId}`),
+      endSession: async (session: Session) => {
+        unends -= 1;
+        if (unends >= 0) throw new Error('the store is gone');
+        done.push(`end ${session.sessionId}`);
+      },
     },
     homeAgents: {
       run: async (event: string, { nai, homeAddress }: Lease, key: unknown) => {
@@ -162,6 +169,36 @@ describe('Administrator, sessions', () => {
     expect(done.slice(1)).toEqual(['ASR session-of-mn', 'ASR session-of-other']);
   });
 
+  it.each([
+    ['a certificate is revoked', () => administrator.revoke({ certificates: [`${ISSUER}:mn`], issuers: [] })],
+    ['a subscriber is disabled', () => administrator.endDisabled()],
+  ])('sends ASRs when the store is available again if it was not when %s', async (_, change) => {
+    await store.run('changeSubscriber', { nai: 'mn@home.example', change: { enabled: false } });
+    const gone = new DatabaseError('ERR_STORE_DOWN', 'gone');
+    const run = vi.spyOn(store, 'run').mockRejectedValue(gone);
+    const ended = change();
+    await settle();
+    host.advance(10_000);
+    await settle();
+    expect(done).toEqual([]);
+    run.mockRestore();
+    host.advance(10_000);
+    await ended;
+    expect(done).toEqual(['ASR session-of-mn']);
+  });
+
+  it('goes on with the other sessions if the store cannot end one, and later ends that one too', async () => {
+    unreachable.add('paa-of-mn');
+    unends = 1;
+    const ended = administrator.revoke({ certificates: [], issuers: [ISSUER] });
+    await settle();
+    expect(done).toEqual(['ASR session-of-mn', 'ASR session-of-other']);
+    unreachable.clear();
+    host.advance(10_000);
+    await ended;
+    expect(done.slice(2)).toEqual(['ASR session-of-mn', 'ASR session-of-other']);
+  });
+
   it('sends an ASR at startup for a subscriber that was disabled while no server ran', async () => {
     await store.run('changeSubscriber', { nai: 'other@home.example', change: { enabled: false } });
     await administrator.endDisabled();
@@ -192,6 +229,14 @@ describe('Administrator, sessions removed from the store', () => {
     await administrator.endRemoved([session('s')]);
     expect(duties.tell()).toMatchObject({ held: [], ended: over ? [{ subject: 'session s', mark: '0a', over }] : [] });
     expect(done).toEqual(over ? ['ASR s'] : ['ASR s', 'end s']);
+  });
+
+  it('are all tried if the store fails meanwhile', async () => {
+    for (const name of ['s', 't']) unreachable.add(`paa-of-${name}`);
+    unends = 1;
+    await administrator.endRemoved(['s', 't'].map(session));
+    expect(done).toEqual(['ASR s', 'ASR t', 'end t']);
+    expect(duties.tell()).toMatchObject({ held: [], ended: [] });
   });
 
   it('are left to a later try if their PAA does not answer', async () => {
