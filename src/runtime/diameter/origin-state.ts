@@ -12,14 +12,23 @@ const MAX = 2 ** 32 - 1;
  */
 export async function nextOriginState(folder: string, now: number): Promise<number> {
   const path = join(folder, 'origin-state');
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await naming(path, readFile(path, 'utf8')).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
     return '';
   });
   const last = /^\d{1,10}\n$/.test(text) ? Number(text) : 0;
   const next = Math.max(Math.floor(now / 1000), last < MAX ? last + 1 : 0);
   await makeFolder(folder, 0o700);
-  await writeFile(`${path}.new`, `${next}\n`, { mode: 0o600 });
+  await naming(`${path}.new`, writeFile(`${path}.new`, `${next}\n`, { mode: 0o600 }));
   await rename(`${path}.new`, path);
   return next;
+}
+
+/** Adds the file to errors of the system that lack it, such as that of a write to a full disk. */
+async function naming<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw Object.assign(error as NodeJS.ErrnoException, { path });
+  }
 }

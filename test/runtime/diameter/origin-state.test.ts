@@ -30,8 +30,9 @@ describe('nextOriginState', () => {
   });
 
   it('fails if the stored value cannot be read', async () => {
-    await mkdir(join(folder, 'origin-state'));
-    await expect(nextOriginState(folder, NOW)).rejects.toMatchObject({ code: 'EISDIR', syscall: 'read' });
+    const path = join(folder, 'origin-state');
+    await mkdir(path);
+    await expect(nextOriginState(folder, NOW)).rejects.toMatchObject({ code: 'EISDIR', syscall: 'read', path });
     expect(await readdir(folder)).toEqual(['origin-state']);
   });
 
