@@ -12,13 +12,7 @@ import { type PaaOptions, paaSchema } from '../../../src/paa/options.js';
 import { PacDaemon } from '../../../src/pac/daemon.js';
 import { type PacOptions, pacSchema } from '../../../src/pac/options.js';
 import { systemPacSurroundings } from '../../../src/pac/surroundings.js';
-import {
-  eachReloadable,
-  reloadable,
-  reloadableEach,
-  reloadableKeys,
-  reloadableText,
-} from '../../../src/runtime/config/reload.js';
+import { reloadable, reloadableEach, reloadableKeys } from '../../../src/runtime/config/reload.js';
 import { group } from '../../../src/runtime/config/sections.js';
 import { systemSurroundings } from '../../../src/runtime/surroundings/surroundings.js';
 import { SqliteBackend } from '../../../src/store/database.js';
@@ -27,6 +21,7 @@ import { DEAF } from '../../deaf-surroundings.js';
 import { quiet } from '../../quiet.js';
 import { VirtualHost } from '../../virtual-host.js';
 import { makePki } from '../eap/eap-run.js';
+import { eachReloadable, reloadableText } from './reloadable-keys.js';
 
 const log = pino({ level: 'silent' });
 
