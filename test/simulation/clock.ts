@@ -185,8 +185,11 @@ export class WorldClock {
     return false;
   }
 
-  /** Advances time up to `until`. `each` is called after each event, when the world is quiet. */
-  async run(until: number, each: () => void): Promise<void> {
+  /**
+   * Advances time up to `until`, or to the event after which `isOver` returns true. `each` is called after each event, when the
+   * world is quiet.
+   */
+  async run(until: number, each: () => void, isOver: () => boolean = () => false): Promise<void> {
     await this.settle();
     for (let timer = this.#next(until); timer; timer = this.#next(until)) {
       const { action } = timer;
@@ -196,6 +199,7 @@ export class WorldClock {
       action();
       await this.settle();
       each();
+      if (isOver()) return;
     }
     this.#now = Math.max(this.#now, until);
   }

@@ -1,6 +1,10 @@
 import { FLAG as DIAMETER_FLAG, decodeDiameter } from '../../src/protocol/diameter/wire/codec.js';
+import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
+import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
 import { decodePana } from '../../src/protocol/pana/wire/codec.js';
 import { messageName } from '../../src/protocol/pana/wire/dictionary.js';
+
+const grammarian = new Grammarian(new Dictionary(32473));
 
 const COMMANDS: Readonly<Record<number, string>> = {
   257: 'CE',
@@ -29,8 +33,10 @@ function nameOf(octets: Uint8Array): string {
 /** The text of a Diameter message in a ladder. */
 export function describeDiameter(octets: Uint8Array): string {
   try {
-    const { commandCode, flags } = decodeDiameter(octets);
-    return `${COMMANDS[commandCode] ?? commandCode}${flags & DIAMETER_FLAG.R ? 'R' : 'A'}`;
+    const { commandCode, flags, avps } = decodeDiameter(octets);
+    const name = `${COMMANDS[commandCode] ?? commandCode}${flags & DIAMETER_FLAG.R ? 'R' : 'A'}`;
+    const said = [grammarian.find(avps, 'Result-Code'), grammarian.find(avps, 'Session-Id')];
+    return [name, ...said.filter((value) => value !== undefined)].join(' ');
   } catch {
     return `${octets.length} octets`;
   }

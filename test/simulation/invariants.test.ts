@@ -6,6 +6,7 @@ import type { BootstrapResult, Lease } from '../../src/protocol/home/records.js'
 import { plainSubscriber } from '../../src/protocol/home/records.js';
 import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
+import { naiOf } from './credentials.js';
 import type { Broken } from './invariants.js';
 import type { Arrival } from './links.js';
 import { PANA_PORT, paaAddress } from './machines.js';
@@ -74,6 +75,27 @@ describe('Invariants', () => {
       'a promise is committed before it is sent',
       (world) => {
         world.store.wrongAnswer = withLeases((lease) => ({ ...lease, homeAddress: ADDRESS }));
+      },
+    ],
+    [
+      'no disabled subscriber gets a session',
+      (world) => {
+        const found = new Map<string, unknown>();
+        world.store.wrongAnswer = ({ operation, given, result }) => {
+          if (operation !== 'findSubscriber') return result;
+          const names = JSON.stringify((given as { readonly names: unknown }).names);
+          if (!found.has(names)) found.set(names, result);
+          return found.get(names);
+        };
+        world.store.wrongCommit = ({ operation, result }) =>
+          operation === 'bootstrap' && (result as BootstrapResult).result === 'refused'
+            ? { result: 'none', reason: 'not-wanted', released: undefined }
+            : result;
+        later(
+          world,
+          5_000,
+          () => void world.store.run('changeSubscriber', { nai: naiOf(1), change: { enabled: false } }),
+        );
       },
     ],
     [

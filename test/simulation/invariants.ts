@@ -3,7 +3,9 @@ import { decodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js'
 import { DEA } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
+import type { BootstrapRequest, BootstrapResult } from '../../src/protocol/home/records.js';
 import type { SessionKey } from '../../src/protocol/pana/session/session.js';
+import type { ArgumentsOf } from '../../src/store/operations.js';
 import { Tallies } from './counts.js';
 import { Admissions } from './enforcement.js';
 import { SessionKeys } from './keys.js';
@@ -27,6 +29,7 @@ const BOUNDED = 'what strangers cause is bounded';
 const ADMITTED = 'the enforcement point admits exactly the authorised';
 const REASONED = 'a session ends before its lifetime only for a reason';
 const ONE_KEY = 'both ends have one key';
+const ENABLED = 'no disabled subscriber gets a session';
 
 export interface Broken {
   readonly invariant: string;
@@ -48,6 +51,8 @@ export class Invariants implements Watcher {
   readonly #admissions: Admissions;
   readonly #unauthenticated: Unauthenticated;
   readonly #sessionKeys = new SessionKeys();
+  /** Subscribers that the store has committed to be disabled. */
+  readonly #disabled = new Set<string>();
   /** Fingerprints of the IKE keys that servers have derived, by subscriber. */
   readonly #keys = new Map<string, Set<string>>();
   /** When machines have authenticated last. */
@@ -87,6 +92,15 @@ export class Invariants implements Watcher {
 
   committed(commit: Committed): void {
     this.leases.committed(commit);
+    const { operation, given, result } = commit;
+    if (operation === 'changeSubscriber') {
+      const { nai, change } = given as ArgumentsOf<'changeSubscriber'>;
+      if (change.enabled === false) this.#disabled.add(nai);
+      if (change.enabled === true) this.#disabled.delete(nai);
+    }
+    if (operation !== 'bootstrap' || (result as BootstrapResult).result === 'refused') return;
+    const { nai, sessionId } = given as BootstrapRequest;
+    if (this.#disabled.has(nai)) this.break(ENABLED, `${sessionId} of ${nai} is committed`);
   }
 
   receiving(arrival: Arrival): (() => void) | undefined {

@@ -5,7 +5,7 @@ import { authentications, type Fidelity, runSeeds, summary } from './seeds.js';
 const PROGRESS = 10_000;
 
 /** Lines of a broken seed's report that are shown: the invariant and the command that replays the seed, which shows the rest. */
-const SHOWN = 3;
+const SHOWN = 2;
 
 const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
 
@@ -37,7 +37,7 @@ const totals = await runSeeds(seeds, {
     const memory = Math.round(process.memoryUsage().rss / 2 ** 20);
     say(`after seed ${seed}: ${authentications(so)} authentications, ${memory} MiB, ${summary(so).split('\n')[0]}`);
   },
-  onBroken: (seed, report) => say(`seed ${seed} failed\n${report.split('\n').slice(-SHOWN).join('\n')}\n`),
+  onBroken: (seed, report) => say(`seed ${seed} failed\n${report.split('\n').slice(0, SHOWN).join('\n')}\n`),
 });
 say(summary(totals));
 process.exitCode = totals.broken > 0 ? 1 : 0;

@@ -222,7 +222,7 @@ export function planOf(seed: number, minutes = 10): Plan {
   return { seed, options, events, trouble, rest };
 }
 
-/** An event as text. */
-export function describe({ at, ...event }: Planned): string {
-  return `${(at / 1000).toFixed(1)} s ${JSON.stringify(event)}`;
+/** An event as text. `begun`: when the plan began, in milliseconds of the world's clock. */
+export function describe({ at, ...event }: Planned, begun: number): string {
+  return `${((begun + at) / 1000).toFixed(3).padStart(10)}  ${JSON.stringify(event)}`;
 }

@@ -63,7 +63,8 @@ export class Programs {
     const key = psk?.use((octets) => createHash('sha256').update(octets).digest('hex').slice(0, 16));
     const run: ProgramRun = { machine, program, event, environment, input, key };
     const name = `${program} ${event}`;
-    trace.note(machine, machine, 'program', 0, name);
+    const { MIP6_HOA: of = environment['MIP6_COA'] ?? environment['MIP6_HA'] ?? '' } = environment;
+    trace.note(machine, machine, 'program', 0, () => `runs ${name} ${of}`);
     const { fail, hang, slow } = this.trouble;
     const began = clock.now;
     const isHanging = dice.chance(hang);

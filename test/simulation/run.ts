@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly openStore?: typeof SharedStore.open;
   /** Changes a world after its start. */
   readonly meddle?: (world: World) => void;
+  /** Ends the run at this time of the world's clock, before the rest. Milliseconds. */
+  readonly until?: number | undefined;
 }
 
 export interface RunResult {
@@ -24,7 +26,8 @@ export interface RunResult {
   readonly steps: number;
   readonly bootstraps: number;
   readonly reauthentications: number;
-  /** Milliseconds of virtual time. */
+  /** When the plan began, and when the run ended: milliseconds of the world's clock. */
+  readonly begun: number;
   readonly virtual: number;
   /** How often what has happened: events of the plan, and what came of them. */
   readonly counts: ReadonlyMap<string, number>;
@@ -34,7 +37,10 @@ export interface RunResult {
 /**
  * Runs a world through its plan and its rest, and checks the invariants at all times. It ends with the first violation.
  */
-export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOptions): Promise<RunResult> {
+export async function run(
+  plan: Plan,
+  { fidelity, openStore, meddle, until = Number.POSITIVE_INFINITY }: RunOptions,
+): Promise<RunResult> {
   const world = new World(plan.seed, plan.options, fidelity);
   const invariants = new Invariants(world);
   world.watch(invariants);
@@ -46,9 +52,10 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
     const performer = new Performer(world);
     const begun = world.clock.now;
     let counted = begun;
-    const passUntil = async (end: number) => {
+    const passUntil = async (time: number) => {
+      const end = Math.min(time, until);
       while (!isBroken() && world.clock.now < end) {
-        await world.pass(Math.min(end, counted + COUNTED_EVERY) - world.clock.now);
+        await world.pass(Math.min(end, counted + COUNTED_EVERY) - world.clock.now, isBroken);
         if (world.clock.now < counted + COUNTED_EVERY) continue;
         counted = world.clock.now;
         const counting = checkCounts(world, invariants.tallies, broken);
@@ -58,12 +65,12 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
     };
     for (const { at, ...event } of plan.events) {
       await passUntil(begun + at);
-      if (isBroken()) break;
+      if (isBroken() || world.clock.now >= until) break;
       invariants.happened({ at, ...event });
       performer.perform(event);
     }
     await passUntil(begun + plan.trouble);
-    if (!isBroken()) {
+    if (!isBroken() && world.clock.now < until) {
       await performer.heal();
       await passUntil(world.clock.now + plan.rest - STILL);
       invariants.rest();
@@ -76,6 +83,7 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
       steps: world.trace.count,
       bootstraps: invariants.bootstraps,
       reauthentications: invariants.reauthentications,
+      begun,
       virtual: world.clock.now,
       counts: world.trace.counts,
       ladder: (shown) => ladder(world.trace.steps, shown),
@@ -85,16 +93,20 @@ export async function run(plan: Plan, { fidelity, openStore, meddle }: RunOption
   }
 }
 
-/** What a person is told of a run that failed. */
-export function report(plan: Plan, { broken, ladder: show }: RunResult, command: string): string {
-  const [first] = broken;
+/** What a person is told of a run that failed. The first lines are those that a test runner shows. */
+export function report(plan: Plan, result: RunResult, again: readonly string[]): string {
+  const { broken, begun, ladder: show } = result;
+  const [{ invariant, detail, at } = { invariant: 'nothing', detail: '', at: result.virtual }] = broken;
+  const { nodes, paas, servers, homeAgents, lifetime } = plan.options;
+  const events = plan.events.filter((event) => begun + event.at <= at).map((event) => describe(event, begun));
   return [
+    `seed ${plan.seed}: ${invariant} is broken at ${(at / 1000).toFixed(3)} s: ${detail}`,
+    ...again,
+    `nodes: ${nodes}, PAAs: ${paas}, AAA servers: ${servers}, home agents: ${homeAgents}, lifetime: ${lifetime} s`,
+    '',
+    `events until then: ${events.length} of ${plan.events.length}`,
+    ...events,
+    '',
     show(),
-    '',
-    ...plan.events.map(describe),
-    '',
-    `seed ${plan.seed}: ${first?.invariant} is broken at ${((first?.at ?? 0) / 1000).toFixed(3)} s: ${first?.detail}`,
-    `again: ${command}`,
-    'and with SIMULATION_SHRINK=1 before it: the fewest events that still break it',
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { describe, type Plan, planOf } from './plan.js';
+import { type Plan, planOf } from './plan.js';
 import { type RunResult, report, run } from './run.js';
 import { shrink } from './shrink.js';
 
@@ -6,7 +6,13 @@ export type Fidelity = 'tls' | 'plain';
 
 /** The event numbers of a reduced plan, in the format of `SIMULATION_KEEP`. */
 export function keptOf(all: readonly unknown[], kept: readonly unknown[]): string {
-  return kept.map((event) => all.indexOf(event)).join(',');
+  const texts = all.map((event) => JSON.stringify(event));
+  return kept.map((event) => texts.indexOf(JSON.stringify(event))).join(',');
+}
+
+/** Lines of a report: the command that replays a seed, and how to reduce the plan. */
+export function againLines(command: string): string[] {
+  return [`again: ${command}`, 'the fewest events that still break it: the same with SIMULATION_SHRINK=1 before it'];
 }
 
 /** The command that replays a seed. */
@@ -110,20 +116,34 @@ export function summary(totals: Totals): string {
 /** Runs one seed. Throws as `runSeeds` does. */
 async function runSeed(seed: number, minutes: number, fidelity: Fidelity): Promise<RunResult> {
   const plan = planOf(seed, minutes);
-  const again = replayCommand(seed, minutes, fidelity);
+  const again = againLines(replayCommand(seed, minutes, fidelity));
   const result = await run(plan, { fidelity }).catch((error: unknown) => {
-    throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : error}\nagain: ${again}`);
+    throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : error}\n${again[0]}`);
   });
   if (result.broken.length > 0) throw new Error(report(plan, result, again));
   return result;
 }
 
+/** How long a smaller plan may take to break the invariant after the whole one has broken it, in virtual milliseconds. */
+const PATIENCE = 60_000;
+
 /** The smallest plan that breaks the same invariant, with its ladder and the command that replays it. */
 export async function shrunk(plan: Plan, minutes: number, fidelity: Fidelity): Promise<string> {
-  const [first] = (await run(plan, { fidelity })).broken;
+  const whole = await run(plan, { fidelity });
+  const [first] = whole.broken;
   if (!first) return `seed ${plan.seed} breaks nothing`;
-  const attempt = async (candidate: Plan) => (await run(candidate, { fidelity })).broken[0];
-  const least = await shrink(plan, first.invariant, attempt);
-  const keep = keptOf(planOf(plan.seed, minutes).events.map(describe), least.events.map(describe));
-  return report(least, await run(least, { fidelity }), replayCommand(plan.seed, minutes, fidelity, keep));
+  const isBefore = (time: number) => first.at < whole.begun + time;
+  // What happens after the violation has not caused it.
+  const before = { ...plan, events: plan.events.filter(({ at }) => !isBefore(at)) };
+  const until = isBefore(plan.trouble) ? first.at + PATIENCE : undefined;
+  let tries = 0;
+  const least = await shrink(before, first.invariant, async (candidate) => {
+    tries += 1;
+    return (await run(candidate, { fidelity, until })).broken[0];
+  });
+  const keep = keptOf(planOf(plan.seed, minutes).events, least.events);
+  return report(least, await run(least, { fidelity }), [
+    `again: ${replayCommand(plan.seed, minutes, fidelity, keep)}`,
+    `of ${plan.events.length} events, ${least.events.length} break it; found in ${tries} tries`,
+  ]);
 }

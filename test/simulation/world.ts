@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { plainSubscriber } from '../../src/protocol/home/records.js';
 import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import { Dice, Life, MachineHost, WorldClock } from './clock.js';
@@ -12,12 +9,10 @@ import type { Ground, LogLine } from './machine.js';
 import { NodeMachine, PaaMachine, ServerMachine, type WorldOptions } from './machines.js';
 import { type ProgramRun, Programs } from './programs.js';
 import type { Scene } from './scene.js';
+import { makeScratch, removeScratch } from './scratch.js';
 import { type Committed, SharedStore } from './shared-store.js';
 import { StandInMaterial } from './stand-in.js';
 import { Trace } from './trace.js';
-
-/** A memory file system if there is one, since a world writes small files. */
-const SCRATCH = process.platform === 'linux' ? '/dev/shm' : tmpdir();
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
@@ -76,7 +71,7 @@ export class World {
       leaves: (life) => this.#leaves(life),
     };
     this.#scene = scene;
-    this.folder = mkdtempSync(join(SCRATCH, 'pana-world-'));
+    this.folder = makeScratch();
     this.programs = new Programs(scene, (run) => {
       for (const watcher of this.#watchers) watcher.program(run);
       return this.effects.apply(run);
@@ -160,9 +155,9 @@ export class World {
     return this.machines.find((one) => one.name === name);
   }
 
-  /** Advances time. */
-  pass(milliseconds: number): Promise<void> {
-    return this.clock.run(this.clock.now + milliseconds, () => this.#step());
+  /** Advances time by this much, or to the event after which `isOver` returns true. */
+  pass(milliseconds: number, isOver?: () => boolean): Promise<void> {
+    return this.clock.run(this.clock.now + milliseconds, () => this.#step(), isOver);
   }
 
   /** Resolves with a promise that needs time to advance. */
@@ -185,7 +180,7 @@ export class World {
   destroy(): void {
     for (const { life } of this.machines) life?.end();
     void this.#store?.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    removeScratch(this.folder);
   }
 
   #step(): void {
