@@ -34,8 +34,8 @@ export class Leases {
   readonly #byNai = new Map<string, string>();
   /** Session and home address of each lease. */
   readonly #promises = new Set<string>();
-  /** Addresses of home agents that are not up. */
-  readonly #notUp = new Set<string>();
+  /** Addresses of home agents that serve no longer. One that is draining keeps its leases. */
+  readonly #gone = new Set<string>();
 
   /** `now`: milliseconds, monotonic. The store shifts its times when its wall clock steps, so that lifetimes stay the same. */
   constructor(now: () => number, broken: (invariant: string, detail: string) => void) {
@@ -84,9 +84,9 @@ export class Leases {
       case 'probedHomeAgent': {
         const agent = result as HomeAgent | undefined;
         if (!agent) break;
-        const isUp = agent.state === 'up' && agent.failedBy === undefined;
-        if (isUp) this.#notUp.delete(agent.address);
-        else this.#notUp.add(agent.address);
+        const serves = agent.state !== 'down' && agent.failedBy === undefined;
+        if (serves) this.#gone.delete(agent.address);
+        else this.#gone.add(agent.address);
       }
     }
   }
@@ -122,7 +122,7 @@ export class Leases {
 
   #takenBack(nai: string, { homeAddress }: Lease): void {
     const promised = this.#byAddress.get(homeAddress);
-    if (promised && promised.until > this.#now() && !this.#notUp.has(promised.homeAgent)) {
+    if (promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
       this.#broken('no lease is moved while it is valid', `${homeAddress} is taken from ${nai}`);
     }
     this.#forget(homeAddress);
@@ -130,7 +130,7 @@ export class Leases {
 
   #moved(nai: string, before: string, after: string): void {
     const promised = this.#byAddress.get(before);
-    if (promised && promised.until > this.#now() && !this.#notUp.has(promised.homeAgent)) {
+    if (promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
       this.#broken('no lease is moved while it is valid', `${nai} had ${before} and is given ${after}`);
     }
     this.#forget(before);

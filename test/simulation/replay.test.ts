@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { planOf } from './plan.js';
 import { report, run } from './run.js';
-import { againLines, type Fidelity, replayCommand, shrunk } from './seeds.js';
+import { againLines, type Fidelity, keptIn, replayCommand, shrunk } from './seeds.js';
 
 const {
   SIMULATION_SEED: seed,
@@ -17,9 +17,7 @@ const [given, others] = seed === undefined ? [undefined, describe] : [describe, 
 given?.('The world of SIMULATION_SEED', () => {
   it('keeps its invariants', { timeout: 3_600_000 }, async () => {
     const whole = planOf(Number(seed), Number(minutes));
-    const kept = new Set(keep?.split(',').map(Number));
-    const events = keep === undefined ? whole.events : whole.events.filter((_, i) => kept.has(i));
-    const plan = { ...whole, events };
+    const plan = keep === undefined ? whole : { ...whole, events: keptIn(whole.events, keep) };
     const kind = fidelity as Fidelity;
     if (shrinks !== undefined) throw new Error(await shrunk(plan, Number(minutes), kind));
     const result = await run(plan, { fidelity: kind });

@@ -10,6 +10,12 @@ export function keptOf(all: readonly unknown[], kept: readonly unknown[]): strin
   return kept.map((event) => texts.indexOf(JSON.stringify(event))).join(',');
 }
 
+/** The events of `all` that `SIMULATION_KEEP` names. It is empty if none is kept. */
+export function keptIn<T>(all: readonly T[], keep: string): T[] {
+  const numbers = new Set(keep === '' ? [] : keep.split(',').map(Number));
+  return all.filter((_, i) => numbers.has(i));
+}
+
 /** Lines of a report: the command that replays a seed, and how to reduce the plan. */
 export function againLines(command: string): string[] {
   return [`again: ${command}`, 'the fewest events that still break it: the same with SIMULATION_SHRINK=1 before it'];
