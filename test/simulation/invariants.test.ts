@@ -280,6 +280,16 @@ describe('The check at rest', () => {
   });
 });
 
+describe('A conversation that is left in an AAA server', () => {
+  it('is reported, whoever has authenticated just before', async () => {
+    const broken = await brokenBy((world) => {
+      const [server] = world.servers;
+      if (server) Object.defineProperty(server, 'conversations', { value: 1 });
+    });
+    expect(broken.map(({ detail }) => detail)).toEqual(['1 conversations, and 0 nodes authenticate']);
+  });
+});
+
 describe('The comparison of metrics', () => {
   it.each<[string, (world: World) => void]>([
     [

@@ -56,7 +56,9 @@ interface Look {
   readonly conversations: number;
   readonly leases: readonly Lease[];
   readonly sessions: readonly Session[];
-  /** Nodes that authenticate again, or have just done so: their hooks may still run. */
+  /** Nodes that authenticate again. */
+  readonly authenticating: ReadonlySet<string>;
+  /** These, and nodes that have just done so: their hooks may still run. */
   readonly busy: ReadonlySet<string>;
 }
 
@@ -66,11 +68,13 @@ async function look(world: World, authentications: Authentications): Promise<Loo
   const { items: leases } = await engine.run('listLeases', {});
   const { items: sessions } = await engine.run('listSessions', {});
   const nodes = new Map<string, NodeStatus>();
+  const authenticating = new Set<string>();
   const busy = new Set<string>();
   for (const { name, ...machine } of await statusesOf(world)) {
     nodes.set(name, machine.status);
     const isRecent = at - (authentications.lastOf(name) ?? Number.NEGATIVE_INFINITY) < SETTLED_AFTER;
-    if (isRecent || REAUTHENTICATING.includes(machine.status.state ?? '')) busy.add(name);
+    if (REAUTHENTICATING.includes(machine.status.state ?? '')) authenticating.add(name);
+    if (isRecent || authenticating.has(name)) busy.add(name);
   }
   const paas = new Map<string, { readonly status: PaaStatus; readonly sessions: readonly PaaSession[] }>();
   for (const paa of world.paas) {
@@ -78,7 +82,7 @@ async function look(world: World, authentications: Authentications): Promise<Loo
     paas.set(paa.name, { status, sessions: ((await paa.ask('GET /sessions')) ?? []) as PaaSession[] });
   }
   const conversations = world.servers.reduce((sum, { conversations: count }) => sum + count, 0);
-  return { at, nodes, paas, conversations, leases, sessions, busy };
+  return { at, nodes, paas, conversations, leases, sessions, authenticating, busy };
 }
 
 async function statusesOf(world: World): Promise<{ readonly name: string; readonly status: NodeStatus }[]> {
@@ -159,7 +163,7 @@ function checkLease(
 
 function checkLeftovers(world: World, found: Look, broken: Break): void {
   const left = (detail: string) => broken('at rest nothing is left over', detail);
-  const { leases, sessions, paas, busy, conversations } = found;
+  const { leases, sessions, paas, authenticating, busy, conversations } = found;
   if (leases.length !== world.nodes.length) left(`${leases.length} leases for ${world.nodes.length} nodes`);
   if (sessions.length !== world.nodes.length) left(`${sessions.length} sessions for ${world.nodes.length} nodes`);
   for (const [homeAddress, { nai }] of world.effects.homeAddresses) {
@@ -167,7 +171,9 @@ function checkLeftovers(world: World, found: Look, broken: Break): void {
       left(`a home agent has ${homeAddress} of ${nai}, which has no lease`);
   }
   if (world.effects.nodes.size > world.nodes.length) left('a home address of a node that there is not');
-  if (conversations > busy.size) left(`${conversations} conversations, and ${busy.size} nodes authenticate`);
+  // A conversation is over before its node knows it.
+  if (conversations > authenticating.size)
+    left(`${conversations} conversations, and ${authenticating.size} nodes authenticate`);
   // One program for each end of it: at the node, its home agent and its enforcement point.
   if (world.programs.running > 3 * busy.size)
     left(`${world.programs.running} programs, and ${busy.size} nodes authenticate`);
