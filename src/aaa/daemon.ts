@@ -121,6 +121,17 @@ export class AaaDaemon implements Service<AaaOptions> {
       tls,
       report: diameterReporter(log, metrics, 'trace', 'session', host),
     });
+    this.#administrator = new Administrator({
+      log,
+      host,
+      metrics: this.#metrics,
+      store,
+      storeName: storeName(options.store),
+      application: this.#home,
+      homeAgents: this.#homeAgents,
+      duties: this.#duties,
+      forget: () => this.#home.forget(),
+    });
     this.#upkeep = new UpkeepRunner(upkeepConfig(options), {
       log,
       metrics,
@@ -143,17 +154,6 @@ export class AaaDaemon implements Service<AaaOptions> {
       revocation: () => this.#home.eap.judge.revocation,
     });
     this.#files = files;
-    this.#administrator = new Administrator({
-      log,
-      host,
-      metrics: this.#metrics,
-      store,
-      storeName: storeName(options.store),
-      application: this.#home,
-      homeAgents: this.#homeAgents,
-      duties: this.#duties,
-      forget: () => this.#home.forget(),
-    });
     this.#probes =
       hooks.probe === undefined
         ? undefined
