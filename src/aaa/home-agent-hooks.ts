@@ -1,18 +1,11 @@
-import type { Secret } from '../protocol/bytes/secret.js';
+import type { LeaseKey } from '../protocol/home/alphabet.js';
 import { type DutyBook, subjectOfLease } from '../protocol/home/duties.js';
-import type { Ike, Lease } from '../protocol/home/records.js';
+import type { Lease } from '../protocol/home/records.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 
 /** A subscriber with this many pending hook jobs gets access without Mobile IPv6 until they have run. */
 export const MAX_BACKLOG = 16;
-
-/** The key of a lease, and the remaining lifetime of the lease in milliseconds. */
-interface LeaseKey {
-  readonly psk: Secret;
-  readonly ike: Ike;
-  readonly lifetime: number;
-}
 
 /** Runs the home agents' hook when a lease starts, is renewed or ends. */
 export class HomeAgentHooks {

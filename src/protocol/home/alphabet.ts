@@ -208,7 +208,7 @@ export type Told =
 export interface LeaseKey {
   readonly psk: Secret;
   readonly ike: Ike;
-  /** Milliseconds. */
+  /** Remaining lifetime of the lease in milliseconds. */
   readonly lifetime: number;
 }
 
