@@ -96,7 +96,13 @@ export class EapConversations {
         const { fingerprint256: sha256, notAfter } = peer;
         return {
           type: 'success',
-          ...{ packet, msk, emsk, tls, resumed, sha256, subscriber },
+          packet,
+          msk,
+          emsk,
+          tls,
+          resumed,
+          sha256,
+          subscriber,
           certificate: certificateKey(peer),
           validFor: notAfter - this.#parts.host.wall(),
           hooksBehind: this.#parts.isBehind(subscriber.nai),

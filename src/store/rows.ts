@@ -135,7 +135,16 @@ export function toHomeAgent(row: HomeAgentRow): HomeAgent {
   const { id, name, address, host, prefix, capacity, weight, leases, state, failed_by, target } = row;
   const ike = row.ike.split(',').filter((version): version is Ike => version === 'ikev1' || version === 'ikev2');
   return {
-    ...{ id, name, address, host, prefix, capacity, weight, leases, state, ike },
+    id,
+    name,
+    address,
+    host,
+    prefix,
+    capacity,
+    weight,
+    leases,
+    state,
+    ike,
     failedBy: failed_by ?? undefined,
     target: target ?? undefined,
   };

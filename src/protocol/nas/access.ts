@@ -63,8 +63,8 @@ export type AccessInput =
 
 export type AccessOutput =
   | { readonly type: 'request'; readonly request: DerRequest }
-  /** Ask for a local home agent for this identity. */
-  | { readonly type: 'propose'; readonly identity: string; readonly wish: number }
+  /** Ask for a local home agent for the node. */
+  | { readonly type: 'propose'; readonly wish: number }
   | { readonly type: 'pana'; readonly input: Exclude<PaaSessionInput, { type: 'message' }> }
   /** The AAA server authorized the user. `kind`: the domain of the home agent that was granted. */
   | {
@@ -197,7 +197,7 @@ export class Access {
     this.#identity = identity;
     if (!proposesLocal(this.#wish)) return this.#ask(packet, requestMobility(this.#wish, undefined));
     this.#state = { name: 'PROPOSAL', response: packet };
-    return [{ type: 'propose', identity, wish: this.#wish }];
+    return [{ type: 'propose', wish: this.#wish }];
   }
 
   #proposal(local: HomeAgentOffer | undefined): AccessOutput[] {

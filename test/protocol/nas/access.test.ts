@@ -220,7 +220,7 @@ describe('the pass-through authenticator', () => {
   it('asks the access network for a proposal when the node accepts a local home agent', () => {
     const wish = CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA;
     const { access, outputs } = begun(wish);
-    expect(outputs).toEqual([{ type: 'propose', identity: 'mn@home.example', wish }]);
+    expect(outputs).toEqual([{ type: 'propose', wish }]);
     expect(access.handle({ type: 'proposal', local: undefined })).toMatchObject([
       { type: 'request', request: { mobility: { 'Mobility-Capability': wish, 'MIP6-Feature-Vector': 1n } } },
     ]);

@@ -104,8 +104,13 @@ export class Duplicates {
     this.#forgetOld(now);
     if (known) this.#forget(known);
     const kept: Kept = {
-      ...{ key, until: now + DUPLICATE_TIME, peer, token },
-      ...{ answer: undefined, octets: ENTRY_OCTETS, keyOf: undefined },
+      key,
+      until: now + DUPLICATE_TIME,
+      peer,
+      token,
+      answer: undefined,
+      octets: ENTRY_OCTETS,
+      keyOf: undefined,
     };
     this.#add(kept);
     this.#shrink();

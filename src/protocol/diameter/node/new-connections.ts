@@ -38,13 +38,12 @@ export class NewConnections {
     return this.#slots.enter(connection, address, now);
   }
 
-  /** The connection can carry messages. Returns false if it no longer exists. */
-  accepted(connection: ConnectionId, ends: Ends, now: number): boolean {
+  /** The connection can carry messages. Ignored if it no longer exists. */
+  accepted(connection: ConnectionId, ends: Ends, now: number): void {
     const known = this.#connections.get(connection);
-    if (!known) return false;
+    if (!known) return;
     this.#connections.set(connection, { address: known.address, ends });
     this.#silent.set(connection, now + CER_TIMEOUT);
-    return true;
   }
 
   endsOf(connection: ConnectionId): Ends | undefined {
