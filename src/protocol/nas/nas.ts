@@ -83,7 +83,7 @@ export class Nas {
     return this.#paa.halfOpen;
   }
 
-  /** The sessions, for display. */
+  /** The local home agent; undefined: there is none. */
   get localHomeAgent(): Pick<LocalHomeAgent, 'config' | 'used' | 'isAt'> | undefined {
     return this.#authentication.localHomeAgent;
   }
@@ -92,6 +92,7 @@ export class Nas {
     return this.#clients.ofPana(sessionId) !== undefined;
   }
 
+  /** The sessions, for display. */
   *list(now: number): Generator<NasSessionView> {
     for (const view of this.#paa.list(now)) {
       const client = this.#clients.ofPana(view.sessionId);
