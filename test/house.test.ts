@@ -51,6 +51,9 @@ const ROOMS = [
   'door',
 ] as const;
 
+/** The two ends of the AAA protocol: a program has one of them, and neither uses the other's code. */
+const ENDS = ['protocol/nas', 'protocol/home'];
+
 interface Import {
   readonly file: string;
   readonly room: string;
@@ -130,6 +133,13 @@ describe('The rooms of src', () => {
       .filter(({ room, importedRoom }) => (rank.get(importedRoom) ?? -1) > (rank.get(room) ?? -1))
       .map(({ file, imported }) => `${file} imports ${imported}`);
     expect(upward).toEqual([]);
+  });
+
+  it('of the two ends of the AAA protocol do not import each other', async () => {
+    const across = (await importsOfSources())
+      .filter(({ room, importedRoom }) => room !== importedRoom && ENDS.includes(room) && ENDS.includes(importedRoom))
+      .map(({ file, imported }) => `${file} imports ${imported}`);
+    expect(across).toEqual([]);
   });
 
   it('have no circle of files', async () => {

@@ -2,7 +2,14 @@ import { formatAddress } from '../bytes/address.js';
 import { answerTo, errorAnswer, type Origin } from '../diameter/wire/answers.js';
 import { AVP_FLAG, type DiameterMessage } from '../diameter/wire/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../diameter/wire/commands.js';
-import { AUTH_REQUEST_TYPE, AVPS } from '../diameter/wire/dictionary.js';
+import {
+  AUTH_REQUEST_TYPE,
+  AUTH_SESSION_STATE,
+  AVPS,
+  RE_AUTH_REQUEST_TYPE,
+  SESSION_BINDING,
+  SESSION_SERVER_FAILOVER,
+} from '../diameter/wire/dictionary.js';
 import { type Grammarian, isViolation, type Message, type Violation } from '../diameter/wire/grammar.js';
 import { isProtocolError, isSuccess, RESULT } from '../diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../eap/codec.js';
@@ -16,7 +23,6 @@ import {
   type HomeAgentOffer,
   IKE_BITS,
 } from '../mip6/diameter-mobility.js';
-import { SESSION_BINDING } from '../nas/session-server.js';
 import type {
   Accepted,
   AccessAnswer,
@@ -32,13 +38,12 @@ import type { Session } from './records.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
-const REAUTH_AUTHENTICATE = 1;
-const STATE_MAINTAINED = 0;
-/**
- * Session-Binding RE_AUTH and STR, RFC 6733 8.17: both may go to any server. Session-Server-Failover TRY_AGAIN, 8.18.
- */
-const ANY_SERVER = SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR;
-const TRY_AGAIN = 1;
+
+/** What a shared store allows: both commands may go to any server of the realm, also if the session's fails. */
+const ANY_SERVER = {
+  'Session-Binding': SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR,
+  'Session-Server-Failover': SESSION_SERVER_FAILOVER.TRY_AGAIN,
+} as const;
 
 /** Maximum number of characters of a Session-Id, because it is stored with each conversation and session. */
 export const MAX_SESSION_ID = 1_024;
@@ -189,13 +194,13 @@ export class DiameterAccess {
       'EAP-Payload': packet,
       'EAP-Master-Session-Key': msk,
       'User-Name': nai,
-      'Auth-Session-State': STATE_MAINTAINED,
+      'Auth-Session-State': AUTH_SESSION_STATE.STATE_MAINTAINED,
       'Session-Timeout': lifetime,
       'Authorization-Lifetime': lifetime,
       'Auth-Grace-Period': grace,
-      'Re-Auth-Request-Type': REAUTH_AUTHENTICATE,
+      'Re-Auth-Request-Type': RE_AUTH_REQUEST_TYPE.AUTHORIZE_AUTHENTICATE,
       'Accounting-EAP-Auth-Method': [EAP_TLS_METHOD],
-      ...(this.#config.sharedStore ? { 'Session-Binding': ANY_SERVER, 'Session-Server-Failover': TRY_AGAIN } : {}),
+      ...(this.#config.sharedStore ? ANY_SERVER : {}),
       ...(mobility ? writeGrant(mobility, this.#config.origin.realm) : {}),
     };
   }
@@ -234,7 +239,7 @@ export class DiameterAccess {
       'Origin-State-Id': originStateId,
     };
     if (demand === 'disconnect') return this.#grammarian.message(ASR, APPLICATION.EAP, content);
-    const rar = { ...content, 'Re-Auth-Request-Type': REAUTH_AUTHENTICATE };
+    const rar = { ...content, 'Re-Auth-Request-Type': RE_AUTH_REQUEST_TYPE.AUTHORIZE_AUTHENTICATE };
     return this.#grammarian.message(RAR, APPLICATION.EAP, rar);
   }
 

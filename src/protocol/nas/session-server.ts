@@ -1,18 +1,13 @@
 import type { Route } from '../diameter/node/routing.js';
 import type { DEA } from '../diameter/wire/commands.js';
+import { AUTH_SESSION_STATE, SESSION_BINDING, SESSION_SERVER_FAILOVER } from '../diameter/wire/dictionary.js';
 import type { Message } from '../diameter/wire/grammar.js';
 
-/** Bits of Session-Binding, RFC 6733 8.17: these commands may go to any server of the realm. */
-export const SESSION_BINDING = { RE_AUTH: 1, STR: 2 } as const;
-
-/**
- * Session-Server-Failover, RFC 6733 8.18: with TRY_AGAIN (1) and TRY_AGAIN_ALLOW_SERVICE (3) another server may be
- * tried.
- */
-const TRY_AGAIN: readonly number[] = [1, 3];
-
-/** Auth-Session-State NO_STATE_MAINTAINED, RFC 6733 8.11: the NAS sends no STR. */
-const NO_STATE_MAINTAINED = 1;
+/** Values of Session-Server-Failover with which another server may be tried (RFC 6733 8.18). */
+const TRY_AGAIN: readonly number[] = [
+  SESSION_SERVER_FAILOVER.TRY_AGAIN,
+  SESSION_SERVER_FAILOVER.TRY_AGAIN_ALLOW_SERVICE,
+];
 
 /** The AVPs of a success that describe how the server keeps the session. */
 export type ServerTerms = Pick<
@@ -30,7 +25,8 @@ export interface SessionServer {
 
 /** Destination of the STR for the session that this success starts; undefined: its server keeps no state. */
 export function serverOf(terms: ServerTerms): SessionServer | undefined {
-  if (terms['Auth-Session-State'] === NO_STATE_MAINTAINED) return undefined;
+  // RFC 6733 8.11: the NAS sends no STR.
+  if (terms['Auth-Session-State'] === AUTH_SESSION_STATE.NO_STATE_MAINTAINED) return undefined;
   return { host: mayBeAny(terms, 'STR') ? undefined : terms['Origin-Host'], tryAgain: mayTryAgain(terms) };
 }
 

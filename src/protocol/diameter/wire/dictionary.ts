@@ -72,6 +72,12 @@ function inverse<const T extends Readonly<Record<number, string>>>(names: T): In
 export const TERMINATION_CAUSE = inverse(NAMES.terminationCause);
 export const AUTH_REQUEST_TYPE = inverse(NAMES.authRequestType);
 export const DISCONNECT_CAUSE = inverse(NAMES.disconnectCause);
+export const AUTH_SESSION_STATE = inverse(NAMES.authSessionState);
+export const SESSION_SERVER_FAILOVER = inverse(NAMES.failover);
+export const RE_AUTH_REQUEST_TYPE = inverse(NAMES.reAuthRequestType);
+
+/** Bits of Session-Binding, RFC 6733 8.17: these commands may go to any server of the realm. */
+export const SESSION_BINDING = { RE_AUTH: 1, STR: 2 } as const;
 
 /**
  * The AVPs that this project knows: RFC 6733 4.5; from RFC 7155 those that RFC 4072 3 names, because a NAS sends them
