@@ -54,6 +54,7 @@ export type AttemptId = number;
 
 export type NodeInput =
   | ApplicationInput
+  /** Ignored when the node stops or has stopped. */
   | { readonly type: 'start' }
   /**
    * Replaces peers and routes. Without routes every peer serves every realm. Unchanged peers keep their connections.
@@ -109,7 +110,10 @@ export type NodeOutput =
   /** Close the connection immediately. */
   | { readonly type: 'reset'; readonly connection: ConnectionId }
   | { readonly type: 'event'; readonly event: NodeEvent }
-  /** The node has stopped; no more outputs follow. */
+  /**
+   * The node has stopped. It opens no more connections: `start` is ignored, a `request` fails, a new connection is
+   * reset.
+   */
   | { readonly type: 'stopped' };
 
 /** Events for logs and counters. */

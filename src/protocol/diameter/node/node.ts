@@ -93,6 +93,7 @@ export class NodeMachine {
   #handle(input: NodeInput, now: number, out: NodeOutput[]): void {
     switch (input.type) {
       case 'start':
+        if (this.#isStopping) break;
         this.#state = { name: 'running' };
         for (const entry of this.#entries.values()) this.#step(entry, input, now, out);
         break;

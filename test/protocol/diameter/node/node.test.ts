@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { NodePeer } from '../../../../src/protocol/diameter/node/alphabet.js';
+import type { NodeInput, NodePeer } from '../../../../src/protocol/diameter/node/alphabet.js';
 import { Peer } from '../../../../src/protocol/diameter/peer/peer.js';
 import { DISCONNECT_CAUSE } from '../../../../src/protocol/diameter/wire/dictionary.js';
 import { deaTo, der, grammarian } from '../messages.js';
@@ -8,6 +8,9 @@ import { LATENCY, World, type WorldNode } from './world.js';
 const CLIENT = 'client.example';
 const FIRST = 'first.example';
 const SECOND = 'second.example';
+
+const ENDS = { localAddress: Uint8Array.of(192, 0, 2, 1), remoteAddress: '192.0.2.9', identities: undefined };
+const RESET = { type: 'reset', connection: 9 };
 
 /** A client with its servers, all connected. */
 function connected(servers: readonly string[] = [FIRST], more: (index: number) => Partial<NodePeer> = () => ({})) {
@@ -305,6 +308,26 @@ describe('the stop of a node', () => {
     const node = world.add(FIRST, [{ host: CLIENT, address: '192.0.2.9' }]);
     world.feed(node, { type: 'stop', timeout: 2_000 });
     expect(node.stoppedAt).toBe(0);
+  });
+
+  it.each<readonly [name: string, input: NodeInput, outputs: readonly object[]]>([
+    ['ignores start', { type: 'start' }, []],
+    ['connects to no new peer', { type: 'configure', peers: [{ host: SECOND, address: '192.0.2.8' }] }, []],
+    ['resets a new connection', { type: 'incoming', connection: 9, address: '::1' }, [RESET]],
+    ['resets a late connection', { type: 'connected', attempt: 1, connection: 9, ends: ENDS }, [RESET]],
+    [
+      'fails a request',
+      { type: 'request', token: 7, message: der(FIRST), target: {}, timeout: 2_000 },
+      [{ type: 'failed', token: 7, code: 'no-peer', text: 'the node is stopping' }],
+    ],
+  ])('%s after its end, also when it is started again', (_, input, outputs) => {
+    const world = new World();
+    const { machine } = world.add(FIRST, [{ host: CLIENT, address: '192.0.2.9' }]);
+    machine.handle({ type: 'start' }, 0);
+    expect(machine.handle({ type: 'stop', timeout: 2_000 }, 0)).toContainEqual({ type: 'stopped' });
+    expect(machine.handle({ type: 'start' }, 0)).toEqual([]);
+    expect(machine.handle(input, 0)).toEqual(outputs);
+    expect(machine.deadline).toBeUndefined();
   });
 });
 
