@@ -264,5 +264,5 @@ export type HomeOutput =
   | { readonly type: 'forgetKeys'; readonly sessionId: string }
   | { readonly type: 'forgetKeysOf'; readonly origin: string }
   | { readonly type: 'event'; readonly event: HomeEvent }
-  /** An internal error; the request concerned is denied. */
+  /** An internal error. What the input concerned is denied: a request, an authorization, a turn; a demand fails. */
   | { readonly type: 'fault'; readonly error: unknown };

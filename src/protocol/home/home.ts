@@ -16,6 +16,7 @@ import type {
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
 import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
+import { denialOf, type Serving } from './denials.js';
 import { EngineQueue } from './engine-queue.js';
 import {
   type Exchange,
@@ -55,8 +56,8 @@ export class Home {
   /** Clients whose session is being stored. */
   readonly #jobs = new Map<Token, Bootstrapping>();
   #sweptAt = Number.NEGATIVE_INFINITY;
-  /** The request of the current step: an internal error denies it. */
-  #serving: Token | undefined;
+  /** An internal error denies it. */
+  #serving: Serving | undefined;
 
   constructor(config: HomeConfig) {
     this.#config = config;
@@ -88,7 +89,7 @@ export class Home {
     } catch (error) {
       this.#context.put({ type: 'fault', error });
       if (input.type === 'verdict') this.#wipe(input.verdict);
-      this.#giveUp(this.#serving);
+      if (this.#serving) this.#giveUp(this.#serving);
     }
     return this.#context.take();
   }
@@ -123,12 +124,15 @@ export class Home {
         this.#incoming.peerOpen(input.origin, input.originState);
         break;
       case 'demand':
+        this.#serve('done', input.token);
         this.#sessions.demand(input);
         break;
       case 'end':
+        this.#serve('done', input.token);
         this.#sessions.end(input);
         break;
       case 'told':
+        this.#serve('done', this.#sessions.demandOf(input.token));
         this.#sessions.told(input.token, input.told);
         break;
       case 'forget':
@@ -161,22 +165,26 @@ export class Home {
         return;
       case 'originState':
       case 'seat':
-        this.#serving = question.exchange?.token;
+        this.#serve('answer', question.exchange?.token);
         this.#arrived(question.exchange, this.#incoming.stored(question, stored));
         break;
       case 'authorization':
+        this.#serve('authorization', question.proving.token);
         this.#authorized(this.#authorization.stored(question, stored));
         break;
       case 'termination':
-        this.#serving = question.token;
+        this.#serve('answer', question.token);
         this.#answer(question.token, this.#sessions.terminated(question, stored));
         break;
       case 'bootstrap':
       case 'withdrawal':
-        this.#serving = question.job.token;
+        this.#serve('answer', question.job.token);
         this.#bootstrapped(this.#bootstrap.stored(question, stored));
         break;
       case 'ending':
+        this.#serve('done', question.ending.next === 'done' ? question.ending.token : undefined);
+        this.#sessions.stored(question, stored);
+        break;
       case 'older':
         this.#sessions.stored(question, stored);
         break;
@@ -186,7 +194,7 @@ export class Home {
   // ---------------------------------------------------------------------------------------------------------- requests
 
   #request(exchange: Exchange): void {
-    this.#serving = exchange.token;
+    this.#serve('answer', exchange.token);
     this.#arrived(exchange, this.#incoming.request(exchange));
   }
 
@@ -210,7 +218,7 @@ export class Home {
       return;
     }
     this.#asked.delete(token);
-    this.#serving = token;
+    this.#serve('answer', token);
     switch (verdict.type) {
       case 'busy':
         this.#end(conversation);
@@ -271,7 +279,7 @@ export class Home {
     const { sessionId, origin, startedAt } = conversation;
     const { packet, msk, emsk, subscriber, tls, resumed, sha256 } = success;
     const { nai } = subscriber;
-    this.#serving = token;
+    this.#serve('answer', token);
     this.#jobs.delete(token);
     emsk.wipe();
     this.#end(conversation);
@@ -292,6 +300,7 @@ export class Home {
   // ----------------------------------------------------------------------------------------------------- authorization
 
   #proven(token: Token, conversation: Token, client: ProvenClient): void {
+    this.#serve('authorization', token);
     const open = this.#conversations.byId(conversation);
     // A client whose conversation has ended gets no more answers in it.
     if (!open) this.#context.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
@@ -299,11 +308,14 @@ export class Home {
   }
 
   #authorized(conversation: Token | undefined): void {
+    // The decision is final: a later error cannot change it.
+    this.#serving = undefined;
     const open = conversation === undefined ? undefined : this.#conversations.byId(conversation);
     if (open) this.#conversations.promote(open, RANK.PROVEN);
   }
 
   #flight(token: Token, conversation: Token): void {
+    this.#serve('turn', token);
     const open = this.#conversations.byId(conversation);
     if (open) this.#putAll(this.#engine.add(token, open.seat, this.#context.now));
     // The conversation has ended and no longer needs the engine; it reports this when it gets its turn.
@@ -313,7 +325,7 @@ export class Home {
   // ------------------------------------------------------------------------------------------------------- termination
 
   #termination(token: Token, request: TerminationRequest): void {
-    this.#serving = token;
+    this.#serve('answer', token);
     const open = this.#conversations.get(request.sessionId);
     if (open && !isOfOther(open, request)) this.#end(open);
     this.#sessions.terminate(token, request);
@@ -333,13 +345,17 @@ export class Home {
     for (const conversation of conversations) this.#close(conversation);
   }
 
-  /** An internal error occurred while processing this request. */
-  #giveUp(token: Token | undefined): void {
-    if (token === undefined) return;
-    const job = this.#jobs.get(token);
-    this.#jobs.delete(token);
-    if (job) this.#wipe({ type: 'success', ...job.success });
-    this.#deny(token, 'failed');
+  #serve(output: Serving['output'], token: Token | undefined): void {
+    this.#serving = token === undefined ? undefined : { output, token };
+  }
+
+  #giveUp(serving: Serving): void {
+    const job = serving.output === 'answer' ? this.#jobs.get(serving.token) : undefined;
+    if (job) {
+      this.#jobs.delete(job.token);
+      this.#wipe({ type: 'success', ...job.success });
+    }
+    this.#context.put(denialOf(serving));
   }
 
   #deny(token: Token, because: Denial): void {

@@ -31,7 +31,7 @@ export type SessionQuestion =
 export class Sessions {
   readonly #context: StepContext<SessionQuestion>;
   readonly #told = new Map<Token, Telling>();
-  /** It is told that a session is no longer valid, before the store has confirmed it. */
+  /** It is told of each session that ends. */
   readonly #admission: Pick<Admission, 'ended'>;
 
   constructor(context: StepContext<SessionQuestion>, admission: Pick<Admission, 'ended'>) {
@@ -80,6 +80,12 @@ export class Sessions {
    */
   replaceOlder(nai: string, sessionId: string, origin: string): void {
     this.#context.ask({ operation: 'listSessions', given: { of: nai, paa: origin } }, { of: 'older', nai, sessionId });
+  }
+
+  /** The demand that the answer to this `tell` completes; undefined: none. */
+  demandOf(token: Token): Token | undefined {
+    const telling = this.#told.get(token);
+    return telling?.by === 'demand' ? telling.token : undefined;
   }
 
   told(token: Token, told: Told): void {

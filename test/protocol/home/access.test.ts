@@ -1,5 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { EapVerdict } from '../../../src/protocol/home/alphabet.js';
+import { Authorizations } from '../../../src/protocol/home/authorization.js';
+import { Conversations } from '../../../src/protocol/home/conversations.js';
+import { EngineQueue } from '../../../src/protocol/home/engine-queue.js';
+import { plainSubscriber } from '../../../src/protocol/home/records.js';
+import { Sessions } from '../../../src/protocol/home/sessions.js';
 import {
   FAILURE,
   HOME_WISH,
@@ -14,10 +19,15 @@ import {
   REQUEST,
   RESPONSE,
   SUCCESS,
+  sessionOf,
 } from './home-rig.js';
 
 const challenge = (reissued: boolean) => ({ type: 'challenge', packet: REQUEST, reissued, timeout: 60 });
 const denied = (because: string) => ({ type: 'denied', because });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 describe('a bootstrap', () => {
   it('asks EAP, then finds the subscriber, stores the session, runs the hook, and answers', () => {
@@ -351,5 +361,76 @@ describe('an exception in the machine', () => {
     expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
     rig.verdict(other, { type: 'request', packet: REQUEST });
     expect(rig.answerTo(other)).toEqual(challenge(false));
+  });
+
+  const UNAVAILABLE = { ok: false, reason: 'unavailable' };
+  const fails = () => {
+    throw new Error('broken');
+  };
+
+  it('denies the client whose proof causes it', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    vi.spyOn(Authorizations.prototype, 'begin').mockImplementationOnce(fails);
+    const token = rig.prove();
+    expect(rig.of('fault')).toHaveLength(1);
+    expect(rig.decision(token)).toEqual(UNAVAILABLE);
+  });
+
+  it('denies the client whose subscriber in the store causes it, and does not repeat a decision that stands', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const first = rig.prove();
+    rig.stored('findSubscriber', undefined as never);
+    expect(rig.decision(first)).toEqual(UNAVAILABLE);
+    const second = rig.prove();
+    vi.spyOn(Conversations.prototype, 'promote').mockImplementationOnce(fails);
+    rig.stored('findSubscriber', { subscriber: plainSubscriber(NAI) });
+    expect(rig.of('fault')).toHaveLength(2);
+    expect(rig.of('authorization')).toMatchObject([
+      { token: first, authorization: UNAVAILABLE },
+      { token: second, authorization: { ok: true } },
+    ]);
+  });
+
+  it('gives the flight that causes it no turn', () => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    vi.spyOn(EngineQueue.prototype, 'add').mockImplementationOnce(fails);
+    expect(rig.feed({ type: 'flight', token: 5, conversation: rig.conversation })).toEqual([
+      { type: 'fault', error: new Error('broken') },
+      { type: 'turn', token: 5, granted: false },
+    ]);
+  });
+
+  it.each<readonly [name: string, cause: (rig: HomeRig) => void]>([
+    [
+      'itself',
+      (rig) => {
+        vi.spyOn(Sessions.prototype, 'demand').mockImplementationOnce(fails);
+        rig.feed({ type: 'demand', token: 77, demand: 'disconnect', session: sessionOf('s') });
+      },
+    ],
+    ['in the end of a session', (rig) => rig.feed({ type: 'end', token: 77, session: undefined as never, reason: '' })],
+    [
+      'in the answer of its NAS',
+      (rig) => {
+        rig.feed({ type: 'demand', token: 77, demand: 'disconnect', session: sessionOf('s') });
+        const [tell] = rig.of('tell');
+        rig.feed({ type: 'told', token: tell?.token ?? 0, told: undefined as never });
+      },
+    ],
+    [
+      'in the answer of the store',
+      (rig) => {
+        rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: '' });
+        rig.stored('endSession', undefined as never);
+      },
+    ],
+  ])('fails the demand that causes it: %s', (_, cause) => {
+    const rig = new HomeRig();
+    cause(rig);
+    expect(rig.of('fault')).toHaveLength(1);
+    expect(rig.of('done')).toEqual([{ type: 'done', token: 77, outcome: { failure: 'internal error' } }]);
   });
 });
