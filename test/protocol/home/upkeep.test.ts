@@ -266,3 +266,15 @@ describe('Upkeep of duties', () => {
     expect(nextLook()).toBeDefined();
   });
 });
+
+describe('a duty that another server has taken', () => {
+  it('is lost, unless it has ended or a newer duty has replaced it since the report', () => {
+    for (const subject of ['same', 'ended', 'replaced']) duties.begin({ subject, mark: `1 ${subject}` });
+    duties.tell();
+    duties.end({ subject: 'ended', mark: '1 ended', over: true, told: undefined });
+    duties.begin({ subject: 'replaced', mark: '2 replaced' });
+    duties.told({ lost: ['same', 'ended', 'replaced', 'unknown'], taken: [] }, now);
+    const marks = ['1 same', '1 ended', '1 replaced', '2 replaced'];
+    expect(marks.filter((mark) => duties.isLost(mark))).toEqual(['1 same']);
+  });
+});

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { KEY_TIME } from '../../../../src/protocol/diameter/node/duplicates.js';
 import { MAX_SERVING } from '../../../../src/protocol/diameter/node/serving.js';
@@ -10,6 +10,7 @@ import { type Stranger, World } from './world.js';
 const SERVER = 'server.example';
 const CLIENT = 'client.example';
 const OTHER = 'other.example';
+const KEY = Buffer.alloc(64, 7);
 
 /** A server with two clients that the test drives by hand. */
 function server(isAnswered = true) {
@@ -81,6 +82,24 @@ describe('requests of a peer', () => {
     expect(keys).toEqual([new Uint8Array(64).fill(7), new Uint8Array(64).fill(7)]);
     expect(node.machine.status()[0]?.serving).toBe(0);
     expect(node.said('duplicate')).toEqual([{ type: 'duplicate', peer: CLIENT }]);
+  });
+
+  it('leave no octets of the answer from which the answers to copies were made', () => {
+    const { client, answer } = server(false);
+    client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 1 });
+    client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 2, flags: FLAG.R | FLAG.P | FLAG.T });
+    const wiped: Uint8Array[] = [];
+    const { fill } = Uint8Array.prototype;
+    vi.spyOn(Uint8Array.prototype, 'fill').mockImplementation(function (this: Uint8Array, ...given) {
+      // An encoded answer is longer than its key.
+      if (given[0] === 0 && this.length > 64 && Buffer.from(this).includes(KEY)) wiped.push(this);
+      return fill.apply(this, given);
+    });
+    answer({ 'EAP-Master-Session-Key': Secret.copyOf(KEY) });
+    vi.restoreAllMocks();
+    expect(wiped).toHaveLength(1);
+    expect(wiped[0]?.every((octet) => octet === 0)).toBe(true);
+    expect(client.answers).toHaveLength(2);
   });
 
   it('get the remembered answer when repeated later, until its key is forgotten or KEY_TIME has passed', () => {
