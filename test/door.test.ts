@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,9 @@ const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 const DOORS = ['pana', 'diameter', 'eap'];
 const TYPE_CHECK = { module: 'NodeNext', target: 'ES2023', strict: true, types: ['node'], skipLibCheck: false };
 
+/** A module in dist of which the source was removed. */
+const STALE = 'dist/door/removed.js';
+
 /** Another project that has the packed tarball installed. */
 let folder: string;
 let files: string[];
@@ -26,8 +29,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-door-'));
   const modules = join(folder, 'node_modules');
   await mkdir(modules);
-  // Without scripts: prepack would rebuild dist while other tests run it.
-  await execute('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: PROJECT });
+  await execute('npm', ['pack', '--pack-destination', folder], { cwd: await copyOfProject() });
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '';
   await execute('tar', ['-xzf', join(folder, tarball), '-C', folder]);
   files = (await readdir(join(folder, 'package'), { recursive: true })).sort();
@@ -47,6 +49,20 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** A copy of the checkout, since packing removes dist, which other tests run. Its dist has a module without a source. */
+async function copyOfProject(): Promise<string> {
+  const copy = join(folder, 'copy');
+  const { files } = JSON.parse(await readFile(join(PROJECT, 'package.json'), 'utf8')) as { files: string[] };
+  const shipped = files.filter((name) => !name.startsWith('!') && name !== 'dist');
+  for (const name of [...shipped, 'package.json', 'tsconfig.json', 'src']) {
+    await cp(join(PROJECT, name), join(copy, name), { recursive: true });
+  }
+  await symlink(join(PROJECT, 'node_modules'), join(copy, 'node_modules'));
+  await mkdir(join(copy, 'dist/door'), { recursive: true });
+  await writeFile(join(copy, STALE), '');
+  return copy;
+}
+
 async function example(name: string, ...parameters: string[]): Promise<string> {
   return (await execute(process.execPath, [join(folder, 'out', `${name}.js`), ...parameters])).stdout;
 }
@@ -60,6 +76,15 @@ describe('The packed tarball', () => {
   it('contains licence, changelog and examples, and neither tests nor sources', () => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'CHANGELOG.md', 'README.md', 'scripts/examples']));
     expect(files.filter((name) => name.startsWith('test') || name.startsWith('src'))).toEqual([]);
+  });
+
+  it('contains only modules that have a source, and no source maps', async () => {
+    const modules = files.filter((name) => name.startsWith('dist/') && name.endsWith('.js'));
+    const sources = await readdir(join(PROJECT, 'src'), { recursive: true });
+    const built = sources.filter((name) => name.endsWith('.ts')).map((name) => `dist/${name.replace(/ts$/, 'js')}`);
+    expect(modules).toEqual(built.sort());
+    expect(modules).not.toContain(STALE);
+    expect(files.filter((name) => name.endsWith('.map'))).toEqual([]);
   });
 
   it('states the MIT licence and exports the entry points only', async () => {
