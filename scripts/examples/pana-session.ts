@@ -1,5 +1,7 @@
-// A PaC and a PAA in memory: one authenticates at the other, in virtual time, over a link that takes 5 ms. The EAP method
-// stands in for a real one: one round, after which both ends have the same key.
+// A PaC authenticates at a PAA in memory, in virtual time: node out/pana-session.js
+// The link takes 5 ms and loses one datagram, which its sender retransmits at its deadline. A stand-in for the EAP method
+// has one round, after which both ends have the same key.
+// README.md, "For other programs", says how to compile this.
 import {
   CAPABILITY,
   decodePana,
@@ -48,10 +50,15 @@ const paa = new Paa(
 const place = { address: '2001:db8::2', port: 50_000, local: '2001:db8::1' };
 const key = () => Secret.take(new Uint8Array(64).fill(7));
 const wire: { at: number; to: 'pac' | 'paa'; octets: Uint8Array }[] = [];
+/** The number of the datagram that the link loses. */
+const LOST = 5;
+let sent = 0;
 let now = 0;
 
 function send(from: 'pac' | 'paa', octets: Uint8Array): void {
   console.log(`${String(now).padStart(4)} ms  ${from} sends ${messageName(decodePana(octets)).rfc}`);
+  sent += 1;
+  if (sent === LOST) return;
   wire.push({ at: now + 5, to: from === 'pac' ? 'paa' : 'pac', octets: octets.slice() });
 }
 
@@ -89,9 +96,14 @@ function ofPaa(outputs: readonly PaaOutput[]): void {
 }
 
 ofPac(pac.handle({ type: 'start' }, now));
-for (let next = wire.shift(); next; next = wire.shift()) {
-  now = next.at;
-  if (next.to === 'pac') ofPac(pac.handle({ type: 'datagram', octets: next.octets }, now));
-  else ofPaa(paa.handle({ type: 'datagram', octets: next.octets, from: place }, now));
+while (pac.state !== 'OPEN' || wire.length > 0) {
+  const times = [wire[0]?.at, pac.deadline, paa.deadline].filter((time) => time !== undefined);
+  if (times.length === 0) break;
+  now = Math.max(now, Math.min(...times));
+  const datagram = wire[0] && wire[0].at <= now ? wire.shift() : undefined;
+  if (datagram?.to === 'pac') ofPac(pac.handle({ type: 'datagram', octets: datagram.octets }, now));
+  if (datagram?.to === 'paa') ofPaa(paa.handle({ type: 'datagram', octets: datagram.octets, from: place }, now));
+  if (pac.deadline !== undefined && pac.deadline <= now) ofPac(pac.handle({ type: 'tick' }, now));
+  if (paa.deadline !== undefined && paa.deadline <= now) ofPaa(paa.handle({ type: 'tick' }, now));
 }
 console.log(`the PaC is ${pac.state}, the PAA has ${paa.size} session`);
