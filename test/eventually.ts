@@ -5,8 +5,8 @@ import { Patience, USUAL_LIMIT } from '../src/lab/patience.js';
 const INTERVAL = 20;
 
 /**
- * Repeats `check` until it no longer throws; resolves to its value. After `limit` ms (see Patience) it rejects with the last
- * error, which shows what was expected and received. Tests wait with this and `within`, not with their own timers.
+ * Repeats `check` until it no longer throws; resolves to its value. After `limit` ms (see Patience) it rejects with the
+ * last error, which shows what was expected and received. Tests wait with this and `within`, not with their own timers.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,

@@ -35,10 +35,10 @@ import { UpkeepRunner } from './upkeep-runner.js';
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** How long the daemon waits at its end for the store to note its duties, in milliseconds. Without that others wait longer. */
+/** Time limit for handing duties to the store at shutdown, in milliseconds; otherwise others wait DUTY_TERM. */
 const DUTIES_AT_END = 1_000;
 
-/** What exists before the daemon, because opening the store may already report something. */
+/** Created first, because opening the store may already report events. */
 interface Reporting {
   readonly metrics: Metrics;
   readonly barrier: Barrier;
@@ -299,7 +299,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#log.info({ listening: this.#home.node.addresses }, 'ready');
   }
 
-  /** What this server has not done, others may do at once. */
+  /** Releases unfinished duties to other servers. */
   async #leaveDuties(): Promise<void> {
     if (!this.#duties.isUsed) return;
     const left = this.#store.run('duties', { ...this.#duties.tell(), leaving: true }).catch(() => undefined);

@@ -54,7 +54,7 @@ export class HomeAgentHooks {
     const duty = { subject: subjectOfLease(lease), mark };
     this.#duties.begin(duty);
     const told = { event: event === 'down' ? ('down' as const) : ('up' as const), lease: plain };
-    // A duty that another server has by now is not done here any more.
+    // Skip a duty that another server has taken.
     const say = () => (this.#duties.isLost(mark) ? undefined : { variables });
     return new Promise((resolve) =>
       this.#runner.queue(

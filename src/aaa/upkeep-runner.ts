@@ -20,7 +20,7 @@ export interface UpkeepParts {
   readonly duties: DutyBook;
   /** Asks for another authentication of a session, for a new key. */
   readonly reauthenticate: (session: Session) => void;
-  /** Ends a session at its PAA that the store does not have any more. */
+  /** Disconnects at its PAA a session that the store has removed. */
   readonly disconnect: (session: Session) => void;
   /** Sets the session ticket key; the callee copies it. */
   readonly setTicketKey: (key: Uint8Array) => void;

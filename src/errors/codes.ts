@@ -20,7 +20,7 @@ export const ERROR_CODES = {
   ERR_NO_DAEMON: { of: 'NoDaemonError', ...OPERATOR },
   /** A CRL that its issuer did not sign or must not sign. */
   ERR_CRL_SIGNATURE: { of: 'CrlSignatureError', ...OPERATOR },
-  /** The demo did not do what it should. */
+  /** A step of the demo failed. */
   ERR_DEMO: { of: 'DemoError', ...OPERATOR },
   /** The daemon cannot start now; a later start may succeed. */
   ERR_START: { of: 'StartError', ...PEOPLE },

@@ -17,8 +17,8 @@ function lackOfProcessors(): number | undefined {
 }
 
 /**
- * Measures a wait without the time in which processes of this computer waited for a processor, so that a loaded computer
- * does not fail tests. Where the system does not report that time, the longest extension applies.
+ * Measures a wait without the time in which processes of this computer waited for a processor, so that a loaded
+ * computer does not fail tests. Where the system does not report that time, the longest extension applies.
  */
 export class Patience {
   readonly #limit: number;

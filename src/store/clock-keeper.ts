@@ -66,7 +66,7 @@ export class ClockKeeper {
     database = backend.wallClock?.bind(backend),
   ): Promise<ClockKeeper> {
     const clocks = { host, database };
-    // In this order, the first transaction detects a step that another server applied in between.
+    // Read steps before clocks, so the first transaction detects another server's step.
     const steps = (await backend.read(readSteps)) as ClockSteps;
     const keeper = new ClockKeeper(backend, clocks, onStep, steps, await read(clocks));
     for (let i = 1; i < FIRST_LOOKS; i += 1) await keeper.look();

@@ -17,7 +17,7 @@ const KEY = 'clock_step';
 
 type Column = { [T in keyof Schema]: readonly [T, keyof Schema[T] & string] }[keyof Schema];
 
-/** Columns with deadlines, and with times from which a duration counts. */
+/** Columns that a clock step shifts: deadlines and start times. */
 const RUNNING: readonly Column[] = [
   ['leases', 'expires_at'],
   ['sessions', 'expires_at'],

@@ -30,7 +30,7 @@ export async function openSqlite(path: string, random = systemHost.random): Prom
 /** A SQLite file that is open. */
 interface Connection {
   readonly db: Kysely<Schema>;
-  /** Runs a statement without a result, at once and past Kysely. Throws DatabaseError. */
+  /** Runs a statement synchronously, bypassing Kysely; returns no rows. Throws DatabaseError. */
   readonly run: (text: string) => void;
 }
 

@@ -153,7 +153,7 @@ async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context
     if (duty) taken.push(duty);
     if (!duty) await db.deleteFrom('duties').where('subject', '=', subject).execute();
     else if (duty.event === 'up') {
-      // The new key comes with a new duty. Until then the re-authentication is repeated.
+      // Retry the re-authentication until the new key creates a new duty.
       await db
         .updateTable('duties')
         .set({ ...NOBODY, held_until: now + retry })

@@ -82,7 +82,10 @@ export class StoreEngine implements StorePort {
     return new StoreEngine(backend, host, keeper, events);
   }
 
-  /** `asked`: time of the request, by the monotonic clock of the host. `holder`: who does what the operation promises. */
+  /**
+   * `asked`: time of the request, by the monotonic clock of the host. `holder`: the server that takes the resulting
+   * duties.
+   */
   async run<N extends OperationName>(
     operation: N,
     given: ArgumentsOf<N>,

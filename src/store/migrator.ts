@@ -17,7 +17,7 @@ export interface Migrating {
   readonly clear?: (done: readonly string[], next: string) => Promise<void>;
 }
 
-/** The table of applied migrations, in the form of Kysely's migrator, which earlier versions used. No code reads the time. */
+/** The table of applied migrations, in the form of Kysely's migrator, which earlier versions used. Its time is not read. */
 export const BOOKKEEPING = 'kysely_migration';
 
 interface Noted {

@@ -120,7 +120,7 @@ export interface Schema {
   };
   /** What servers must still do because of a commit. */
   duties: {
-    /** A lease or a session, see protocol/home/duties.ts: a newer duty about it replaces an older one. */
+    /** Lease or session; a newer duty replaces an older one. See protocol/home/duties.ts. */
     subject: string;
     /** Unique. */
     mark: string;
@@ -307,7 +307,7 @@ const wide: Migrate = async (db) => {
   }
 };
 
-/** What is still to be done outlives the server that has committed to it. */
+/** Duties survive the server that created them. */
 const duties: Migrate = async (db) => {
   await db.schema
     .createTable('duties')

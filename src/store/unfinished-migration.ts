@@ -20,9 +20,9 @@ const KYSELY = new Set<string>([BOOKKEEPING, 'kysely_migration_lock']);
 const OWN_ROWS: Readonly<Record<string, string>> = { lease_history: 'ended_at IS NULL' };
 
 /**
- * Removes the part of the migration `next` that an earlier version has left behind: it migrated SQLite statement by
- * statement, so a power failure could leave a part, on which `next` failed at each start. Runs in the transaction that
- * will run `next`. Throws DatabaseError for a schema that is neither such a part nor the schema after `done`.
+ * Removes what an interrupted migration `next` left. Earlier versions migrated SQLite without a transaction, so a power
+ * failure could leave a part, on which `next` failed at each start. Runs in the transaction that will run `next`.
+ * Throws DatabaseError for a schema that is neither such a part nor the schema after `done`.
  */
 export async function clearUnfinished(
   file: Database.Database,

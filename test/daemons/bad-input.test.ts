@@ -101,7 +101,7 @@ describe('Configuration file', () => {
     );
   });
 
-  it('of a server that could accept no connection is rejected', async () => {
+  it('of a server that no peer could connect to is rejected', async () => {
     const ended = await runWith(
       'aaa',
       'aaa',

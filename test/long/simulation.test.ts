@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { authentications, type Fidelity, runSeeds, summary } from '../simulation/seeds.js';
 
-/** The number of authentications with stand-in EAP and with TLS. SIMULATION_BOOTSTRAPS sets another number for the former. */
+/** The number of authentications with stand-in EAP and with TLS. SIMULATION_BOOTSTRAPS overrides the former. */
 const PLAIN = Number(process.env['SIMULATION_BOOTSTRAPS'] ?? 50_000);
 const TLS = 2_000;
 

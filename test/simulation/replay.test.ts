@@ -23,7 +23,6 @@ given?.('The world of SIMULATION_SEED', () => {
     const result = await run(plan, { fidelity: kind });
     const [first] = result.broken;
     if (first) throw new Error(report(plan, result, againLines(replayCommand(plan.seed, Number(minutes), kind, keep))));
-    expect(result.steps).toBeGreaterThan(0);
     process.stdout.write(`seed ${seed}: ${result.steps} steps, hash ${result.hash}\n`);
   });
 });

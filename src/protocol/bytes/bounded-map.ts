@@ -21,7 +21,7 @@ export class BoundedMap<K, V> {
     return this.#entries.get(key);
   }
 
-  /** Adds an entry as the newest one and replaces an earlier entry with the same key. Returns the entry that it evicts. */
+  /** Adds an entry as the newest one, in place of an earlier one with the same key. Returns the entry that it evicts. */
   set(key: K, value: V): readonly [K, V] | undefined {
     this.#entries.delete(key);
     const evicted = this.#entries.size >= this.#limit ? this.#entries.first : undefined;

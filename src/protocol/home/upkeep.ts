@@ -46,7 +46,7 @@ export type UpkeepOutput =
   | { readonly type: 'ready' }
   /** The lease has expired because its session ended without a message. The hook of its home agent runs `down`. */
   | { readonly type: 'expired'; readonly lease: Lease }
-  /** The server that had this duty has ended, or was this one before its start. */
+  /** A duty of a server that ended, or of this server's previous run. */
   | { readonly type: 'duty'; readonly duty: Duty }
   | { readonly type: 'failed'; readonly reason: string };
 
@@ -70,7 +70,7 @@ export class Upkeep {
   #keyAt: number | undefined;
   #importsAt = Number.NEGATIVE_INFINITY;
 
-  /** `duties`: what this server is doing for commits of the store. */
+  /** `duties`: this server's duties. */
   constructor(config: UpkeepConfig, duties: DutyBook) {
     this.#config = config;
     this.#duties = duties;
@@ -85,7 +85,7 @@ export class Upkeep {
     switch (input.type) {
       case 'start':
         this.#roundAt = now + EXPIRY_INTERVAL;
-        // What was left undone does not wait for a round.
+        // Fetch pending duties before the first round.
         return [this.#askForKey(), this.#askForDuties('firstDuties')];
       case 'configure':
         this.#config = input.config;

@@ -25,7 +25,7 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly check: (options: z.output<S>) => Promise<readonly string[]>;
   /** Additional commands of this daemon. */
   readonly commands: (cli: Argv) => Argv;
-  /** Names that complete its command lines. */
+  /** Names that shell completion offers. */
   readonly names?: Program['names'];
 }
 

@@ -109,8 +109,8 @@ export const tcpTransport: Transport = {
 };
 
 /**
- * Emits a copy of the octets read and overwrites the read buffer, since an answer may contain a key. Without a buffer
- * of ours, Node would read into its own, copy that, and free it without overwriting it.
+ * Emits a copy of the octets read and overwrites the read buffer, since an answer may contain a key. With our own
+ * buffer, Node makes no copy that stays in memory.
  */
 function take(socket: Socket, buffer: Uint8Array, length: number): boolean {
   const read = buffer.subarray(0, length);

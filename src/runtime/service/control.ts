@@ -152,8 +152,8 @@ async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise
 }
 
 /**
- * The body of a request as JSON; undefined: it has none. A body that is too long is read to its end and discarded, until
- * the server's requestTimeout: a caller that is still writing when the connection closes gets EPIPE and no answer.
+ * The body of a request as JSON; undefined: it has none. A body that is too long is read to its end and discarded,
+ * until the server's requestTimeout: a caller that is still writing when the connection closes gets EPIPE and no answer.
  */
 async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];

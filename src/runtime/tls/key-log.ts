@@ -28,7 +28,7 @@ export class KeyLog {
       stream.once('open', () => resolve());
       stream.once('error', reject);
     });
-    // If writing fails, only the captures cannot be decoded.
+    // A write error is ignored: it affects only decoding of captures.
     stream.on('error', () => undefined);
     return new KeyLog(stream);
   }

@@ -10,7 +10,7 @@ function words(count: number): Uint32Array {
 describe('HalfSipHash-1-3', () => {
   const key = sipKey(Uint8Array.from({ length: 8 }, (_, i) => i));
 
-  // Known answers for the key 00…07 and the message 00, 01, …, as in the self-test of the Linux kernel (siphash, 32-bit).
+  // Known answers for the key 00…07 and the message 00, 01, …, as in the self-test of Linux (siphash, 32-bit).
   it.each([
     [0, 0x5814_c896],
     [1, 0x7e05_9ea6],

@@ -372,7 +372,7 @@ describe('a lane', () => {
     expect(rig.running).toEqual(['up ha', 'permit a']);
   });
 
-  it('runs the other events when one has nothing to say', () => {
+  it('runs the rest of a batch when one event no longer applies', () => {
     const rig = new QueueRig();
     rig.job('permit', 'a', lane);
     rig.job('permit', 'b', lane);

@@ -155,7 +155,7 @@ describe('A fault of the TLS engine at the EAP server', () => {
     expect(freed).toBe(1);
   });
 
-  it('does not arise when the conversation is closed, which destroys the handshake', async () => {
+  it('is not reported when closing destroys the handshake', async () => {
     let freed = 0;
     const silent = {
       ...whole,
@@ -174,14 +174,14 @@ describe('A fault of the TLS engine at the EAP server', () => {
     expect(guard.faults).toEqual([]);
   });
 
-  it('does not arise when there is no turn, and the answer is busy', async () => {
+  it('is not reported when the engine has no turn: the answer is busy', async () => {
     const guard = new CountingGuard();
     const { conversation, hello } = await converse(() => whole, guard, { turn: () => Promise.resolve(undefined) });
     expect(await conversation.handle(hello)).toEqual({ type: 'busy', packet: undefined });
     expect(guard.faults).toEqual([]);
   });
 
-  it('does not arise when the conversation is closed before its turn, and no handshake begins', async () => {
+  it('is not reported when closing before the turn prevents the handshake', async () => {
     let begun = 0;
     let turns = 0;
     let grant: (done: () => void) => void = () => undefined;

@@ -143,8 +143,8 @@ export class Paa {
   }
 
   // INITIAL    PAC_FOUND  | not OPTIMIZED_INIT | Tx PAR[S]           | INITIAL
-  // Not RFC: with a timer, since PCIs of that PaC are dropped from now on (RFC 5191 4.1) and a lost PAR[S] would keep it
-  // out.
+  // Not RFC: with a timer, since PCIs of that PaC are dropped from now on (RFC 5191 4.1) and a lost PAR[S] would keep
+  // it out.
   #invite(peer: PacEndpoint, now: number): PaaOutput[] {
     const place = placeOf(peer);
     if (this.#invited.has(place)) return [];

@@ -15,7 +15,7 @@ import { ping as pingDraft, reauthentication, terminated, termination } from './
 import { dropped, type Received, sends } from './session.js';
 import { after, stay } from './step.js';
 
-/** Pings, re-authentication, movement and the end of a session: RFC 5191 4.2 to 4.4, 5.6; RFC 5609 7.5 OPEN and later. */
+/** Pings, re-authentication, movement and the end of a session: RFC 5191 4.2 to 4.4, 5.6; RFC 5609 7.5 OPEN onward. */
 
 /**
  * Number of transmissions of a request after which a PAA counts as `silent`: seven seconds with the defaults of RFC

@@ -42,9 +42,12 @@ describe('the assignment in PAR[C]', () => {
     }
   });
 
-  it('has capability 0 without Mobility-Capability, and does not exist without a home agent', () => {
+  it('reads capability 0 without Mobility-Capability', () => {
     const agent = makeAvp('MIP6-Home-Agent-Address', Uint8Array.of(0, 2, ...new Uint8Array(16).fill(0x20)));
     expect(readAssignment(valuesOf([agent]))).toMatchObject({ capability: 0 });
+  });
+
+  it('is undefined without a home agent', () => {
     expect(readAssignment(valuesOf([makeAvp('MIP6-Lifetime', 5)]))).toBeUndefined();
   });
 
