@@ -45,6 +45,7 @@ it.skipIf(withoutPostgres !== undefined)(
     daemon.signal('SIGKILL');
     await daemon.exited;
     await rm(made.path('hold'));
+    // The other server waits DUTY_TERM, a minute, and its next round.
     expect(await other.line('duty resumed', undefined, 120_000)).toMatchObject({
       event: 'down',
       nai: 'mn1@home.example',

@@ -1,10 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
-import { within } from '../eventually.js';
+import { eventually, within } from '../eventually.js';
 import { type AccessNetwork, NODE, ROUTER } from './access-network.js';
 
 const run = promisify(execFile);
@@ -66,9 +65,6 @@ table inet watch {
     udp sport 7 update @answered_on { udp dport }
   }
 }`;
-
-/** Time limit for the fate of a packet. */
-const FATE = 20_000;
 
 interface Listed {
   readonly set?: { readonly name: string; readonly elem?: readonly unknown[] };
@@ -184,14 +180,15 @@ export class ForwardingNetwork {
     const said: string[] = [];
     if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => said.push(line));
     try {
-      for (const until = Date.now() + FATE; Date.now() < until; ) {
-        const [port, answer] = said;
-        if (answer !== undefined) return 'answered';
-        if (port !== undefined && (await this.#isDropped(Number(port)))) return 'dropped';
-        // Lets the output be read between two polls.
-        await setImmediate();
-      }
-      throw new Error(`no answer to ${from} from ${to}, and nothing dropped`);
+      return await eventually(
+        async () => {
+          const [port, answer] = said;
+          if (answer !== undefined) return 'answered';
+          if (port !== undefined && (await this.#isDropped(Number(port)))) return 'dropped';
+          throw new Error(`no answer to ${from} from ${to}, and nothing dropped`);
+        },
+        { interval: 0 },
+      );
     } finally {
       await ended(child);
     }

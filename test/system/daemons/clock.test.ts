@@ -58,7 +58,7 @@ function startPaa(made: Lab, at: readonly Server[], name: string) {
 async function follow(made: Lab, stepped: SteppedClock, at: readonly Server[], step: number) {
   const servers = at.map(({ daemon }) => daemon);
   const [aaa] = servers as [DaemonProcess];
-  // A lease expires after its lifetime and the grace period.
+  // A lease expires after its lifetime and the grace period, at the next round of the upkeep.
   const said = (message: LogEvent, of: (line: object) => boolean = () => true) =>
     Promise.any(servers.map((server) => server.line(message, of, 20_000)));
   await made.addSubscriber('long@home.example', 'long');
