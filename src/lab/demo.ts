@@ -22,7 +22,7 @@ const MAX_NODES = 200;
 /** Files in a hook's folder that the hook did not write: its settings, and the key file while it runs. */
 const NOT_SHOWN = ['/hooks.conf', '/local-leases.json', '/keys'];
 
-/** The demo did not do what it should. */
+/** A step of the demo failed. */
 class DemoError extends CodedError<'ERR_DEMO'> {
   override readonly name = 'DemoError';
 

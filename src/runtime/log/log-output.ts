@@ -6,7 +6,7 @@ import { STDOUT } from '../system/journal.js';
 /** Limit in octets of the lines that wait for a slow reader. */
 const MAX_WAITING = 1024 * 1024;
 
-/** Milliseconds between attempts to write waiting lines, and how long the process waits for the reader at its end. */
+/** Milliseconds between attempts to write waiting lines, and how long the process waits for the reader at shutdown. */
 const RETRY_AFTER = 100;
 const WAIT_AT_END = 500;
 

@@ -6,7 +6,7 @@ export function holdsKey(avps: readonly Avp[]): boolean {
   return avps.some(isKey);
 }
 
-/** Overwrites the keys in the AVPs of a message that is not needed any more. */
+/** Overwrites the keys in the AVPs of a message that is no longer needed. */
 export function wipeKeys(avps: readonly Avp[]): void {
   for (const avp of avps) if (isKey(avp)) avp.data.fill(0);
 }
