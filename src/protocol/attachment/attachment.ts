@@ -267,7 +267,8 @@ export class Attachment {
 
   #authorized(id: number): AttachmentOutput[] {
     if (id === this.#current?.id) {
-      this.#succeeded();
+      // A session that the node cannot use in its current network may be authenticated again: the next attempt still comes.
+      if (!this.#wantsAnother()) this.#succeeded();
       this.#current = { ...this.#current, authorized: true };
       return [];
     }

@@ -327,6 +327,15 @@ describe('a node that moves', () => {
     expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p2']);
   });
 
+  it('tries the new network again after a refusal, even if its old session is authenticated again meanwhile', () => {
+    const node = attached();
+    node.paas = ['p2'];
+    node.feed({ type: 'located', attempt: node.current, paas: node.paas });
+    expect(node.close('authentication-rejected', false, node.standby)).toEqual(['ended', 'close p2', 'wait 2000']);
+    expect(node.authorize()).toEqual([]);
+    expect(node.tick()).toEqual(['open p2 beside limited', 'begin p2']);
+  });
+
   it('starts no third session when the old one ends before the new one is authorized', () => {
     const node = attached();
     node.paas = ['p2'];
