@@ -52,7 +52,7 @@ export interface AdministratorParts {
   readonly metrics: Metrics;
   readonly host: Host;
   readonly store: StoreCalls;
-  /** Name of the store in messages; of a file, its absolute path. */
+  /** Name of the store in messages. The name of a file is its absolute path. */
   readonly storeName: string;
   readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
@@ -62,9 +62,8 @@ export interface AdministratorParts {
 }
 
 /**
- * Carries out operator requests, and applies their effects to sessions and home agents. It takes promises from the
- * application and the store, not tokens: each request is one sequence of steps, and HOME, which keeps state across
- * requests, is the machine below it.
+ * Carries out operator requests, and applies their effects to sessions and home agents. It uses promises instead of
+ * tokens, because each request is one sequence of steps. State across requests is kept by the home machine.
  */
 export class Administrator {
   readonly #parts: AdministratorParts;
@@ -166,8 +165,8 @@ export class Administrator {
   }
 
   /**
-   * Finishes at startup what a server that was killed may have left: sessions of disabled subscribers, nodes of home
-   * agents that are down, and sessions whose home address was taken away.
+   * Does at startup what a killed server may have left undone: terminates sessions of disabled subscribers, moves nodes
+   * away from home agents that are down, and re-authenticates sessions that have lost their lease.
    */
   async finishOthers(): Promise<void> {
     await this.endDisabled();
@@ -252,7 +251,7 @@ export class Administrator {
     return (await this.#persist(() => this.#parts.store.run('listSessions', { of: nai }))).items;
   }
 
-  /** Whether the work on a session succeeded. If not, that must not stop the work on others. */
+  /** Resolves with whether the work succeeded. Logs a failure, so that the work on other sessions continues. */
   async #tried(work: Promise<void>): Promise<boolean> {
     try {
       await work;
@@ -277,18 +276,18 @@ export class Administrator {
     }
   }
 
-  /** Terminates at their PAA sessions that were removed from the store. */
+  /** Terminates sessions that were removed from the store: sends an ASR to the PAA of each. */
   async endRemoved(sessions: readonly Session[]): Promise<void> {
     const { duties } = this.#parts;
     for (const session of sessions) {
       const { duty: mark } = session;
       if (mark !== undefined) duties.begin({ subject: subjectOfSession(session), mark });
     }
-    // What fails stays a duty.
+    // A termination that fails remains a duty and is retried later.
     for (const session of sessions) await this.#tried(this.#endOne(session));
   }
 
-  /** `over`: its PAA has ended the session. Otherwise it is asked again later. */
+  /** Ends the duty to terminate a session. `over`: the PAA has ended the session. Otherwise the duty is retried. */
   #ended(session: Session, over: boolean): void {
     const { duty: mark } = session;
     if (mark === undefined) return;
@@ -296,8 +295,8 @@ export class Administrator {
   }
 
   /**
-   * Applies an action to many sessions at a limited rate. After failures, applies it to the sessions that are still
-   * listed. Returns the number of sessions.
+   * Applies an action to many sessions at a limited rate. After failures, starts again with the sessions that the store
+   * still lists. Resolves with the number of successes.
    */
   async #each(
     which: {
@@ -329,8 +328,8 @@ export class Administrator {
   }
 
   /**
-   * Repeats a step until the store is available. What follows from a commit or a CRL is noticed only once, so it must
-   * not be lost.
+   * Repeats a step until the store is available. A change of the store or of a CRL is reported only once, so its
+   * consequences must not be lost.
    */
   async #persist<T>(step: () => Promise<T>): Promise<T> {
     for (;;) {

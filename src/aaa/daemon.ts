@@ -35,7 +35,7 @@ import { UpkeepRunner } from './upkeep-runner.js';
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** Time limit for handing duties to the store at shutdown, in milliseconds; otherwise others wait DUTY_TERM. */
+/** Time limit for releasing duties at shutdown, in milliseconds. Unreleased duties are taken after DUTY_TERM. */
 const DUTIES_AT_END = 1_000;
 
 /** Created first, because opening the store may already report events. */
@@ -186,7 +186,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     learned.open(() => this.#revocationChanged());
   }
 
-  /** Rejects with OperatorError, DatabaseError, or the system's error; also soon after the signal aborts. */
+  /** Rejects with OperatorError, DatabaseError, or the system's error. Also rejects soon after `signal` aborts. */
   static async start(
     options: AaaOptions,
     log: Logger,

@@ -28,8 +28,8 @@ export interface EapConversationsParts {
 type Turn = (() => void) | undefined;
 
 /**
- * Runs the EAP conversations of the home machine. Packets come in with a token; results and questions go back as inputs
- * of the machine.
+ * Runs the EAP conversations of the home machine. The machine passes packets with a token; results and questions
+ * return to it as inputs.
  */
 export class EapConversations {
   readonly server: EapServer<Subscriber>;

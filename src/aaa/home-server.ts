@@ -42,7 +42,7 @@ export interface HomeServerParts {
   readonly report: (event: DiameterEvent, grammarian: Grammarian) => void;
 }
 
-/** A caller that waits for the end of an operator's demand or of a session. */
+/** A caller that waits until a demand is completed or a session has ended. */
 interface Waiting {
   readonly resolve: (code: number) => void;
   readonly reject: (error: Error) => void;

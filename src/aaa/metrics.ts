@@ -13,7 +13,7 @@ import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
 import type { StoreStatistics } from '../store/records.js';
 import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
 
-/** How long results of the store are cached, in milliseconds: the list of home agents, and counts of whole tables. */
+/** How long the list of home agents and the counts of whole tables are cached, in milliseconds. */
 const HOME_AGENTS_FRESH = 5_000;
 const STATISTICS_FRESH = 60_000;
 

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 /** How long tests, demo and bench wait for a condition on an idle computer, in milliseconds. */
 export const USUAL_LIMIT = 10_000;
 
-/** The most by which a wait is extended while processes wait for a processor, in milliseconds. */
+/** Maximum extension of a wait during which processes wait for a CPU, in milliseconds. */
 const LONGEST_LACK = 30_000;
 
-/** Milliseconds since boot in which some process waited for a processor; Linux only. */
+/** Milliseconds since boot during which some process waited for a CPU; undefined on systems other than Linux. */
 function lackOfProcessors(): number | undefined {
   try {
     const total = /^some .* total=(\d+)$/m.exec(readFileSync('/proc/pressure/cpu', 'utf8'))?.[1];
@@ -44,7 +44,7 @@ export class Patience {
     return () => clearTimeout(timer);
   }
 
-  /** The least milliseconds until the limit has passed. */
+  /** Minimum time until the limit passes, in milliseconds. */
   get left(): number {
     const passed = performance.now() - this.#began;
     const lack =

@@ -125,7 +125,7 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   /**
    * Sets up the enforcement point again, and reads the Diameter certificates again for new connections. Replaces the
-   * peers, and what new sessions are offered. Rejects with OperatorError and changes nothing if nodes would lose the
+   * peers and the settings of new sessions. Rejects with OperatorError and changes nothing if nodes would lose the
    * local home agent that they use.
    */
   async reload(options: PaaOptions): Promise<void> {

@@ -11,8 +11,8 @@ export interface EnforcementOptions {
 }
 
 /**
- * Drives the enforcement point machine and runs its hook. The machine has tokens; `start` and `stop` are
- * promises, because the start and the stop of the daemon each wait for one of them and for nothing else.
+ * Drives the enforcement point machine and runs its hook. `start` and `stop` return promises, because the daemon waits
+ * for them when it starts and stops.
  */
 export class EnforcementPoint {
   readonly #options: EnforcementOptions;

@@ -108,7 +108,7 @@ export class Attachments {
     return this.#inTurn(() => this.#move());
   }
 
-  /** One move after another: of two at the same time, each would open a socket, and only one socket would be kept. */
+  /** Runs moves one after another. Two concurrent moves would each open a socket, and one of them would stay open. */
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const turn = this.#moving.then(action);
     this.#moving = turn.catch(() => undefined);

@@ -24,7 +24,7 @@ const NODE = 'mn';
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** Keeps the node's Mobile IPv6 binding across sessions: performs what its machine decides, in the log and by hooks. */
+/** Drives the machine that keeps the Mobile IPv6 binding across sessions: logs its decisions and runs its hooks. */
 export class MobileNode {
   readonly #options: PacOptions;
   readonly #log: Logger;
@@ -65,7 +65,7 @@ export class MobileNode {
     this.#driver.feed({ type: 'moved', place: placeOf(attempt) });
   }
 
-  /** Keeps the binding after the session was lost, at most until a time of the monotonic clock. */
+  /** Keeps the binding after the session was lost. `until`: time limit, milliseconds, monotonic. */
   keepUntil(until: number, place: Place): void {
     this.#driver.feed({ type: 'kept', until, place: placeOf(place) });
   }
@@ -122,7 +122,7 @@ export class MobileNode {
   }
 }
 
-/** A copy: an attempt moves. */
+/** Copies the place of an attempt, because it changes when the attempt moves. */
 function placeOf({ sessionId, careOfAddress }: Place): Place {
   return { sessionId, careOfAddress };
 }

@@ -25,7 +25,7 @@ export type KeyKind = 'rsa' | 'p256';
 
 export const DAY = 86_400_000;
 const RSA_BITS = 2048;
-/** Clocks of other hosts may be slow. */
+/** Certificates are valid from this time before their issue, in milliseconds: clocks of other hosts may be slow. */
 export const BACKDATED = 3_600_000;
 
 export interface Validity {
@@ -33,15 +33,15 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
-/** The last time that a certificate or CRL can contain (RFC 5280 4.1.2.5), in milliseconds since 1970. */
+/** The latest time that a certificate or CRL can contain (RFC 5280 4.1.2.5), in milliseconds since 1970. */
 const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** The validity from an hour ago for this many days. Throws OperatorError if the end is out of range. */
+/** A validity period that ends in this many days and began an hour ago. Throws OperatorError like `endAfter`. */
 export function validFor(days: number, now = systemHost.wall()): Validity {
   return { notBefore: new Date(now - BACKDATED), notAfter: endAfter(days, now) };
 }
 
-/** The end of a validity of this many days. Throws OperatorError if a certificate or CRL cannot contain it. */
+/** The time in this many days. Throws OperatorError if a certificate or CRL cannot contain it. */
 export function endAfter(days: number, now: number): Date {
   const end = now + days * DAY;
   if (end <= LATEST) return new Date(end);
@@ -240,7 +240,7 @@ async function signWithX509({ name, ca, key, publicKey, extensions, validity }: 
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: name,
-    // The encoded name instead of its text: it must equal the CA's name octet for octet.
+    // Use the encoded name, not its text: it must equal the CA's name octet for octet.
     issuer: ca ? new x509.X509Certificate(ca.certificatePem).subjectName : name,
     ...validity,
     publicKey: await publicKeyOf(publicKey),

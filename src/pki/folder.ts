@@ -314,8 +314,8 @@ export class PkiFolder {
   }
 
   /**
-   * Runs an action under a lock on the folder among all processes. The lock ends with the process, even if it is
-   * killed.
+   * Runs an action while holding a lock on the folder against other processes. The system releases the lock when the
+   * process ends, even if it is killed.
    */
   async #locked<T>(run: () => Promise<T>): Promise<T> {
     const folder = resolve(this.#folder);

@@ -86,7 +86,7 @@ export function text(argv: Argument, name: string): string | undefined {
   return value === undefined ? undefined : String(value);
 }
 
-/** Throws OperatorError. */
+/** Parses an option that is a whole number. Throws OperatorError. */
 export function wholeNumber(argv: Argument, name: string, least: number): number {
   const value = Number(argv[name]);
   if (Number.isInteger(value) && value >= least) return value;

@@ -89,7 +89,7 @@ export class StoreAccess {
       await makeFolder(dirname(store), 0o700);
     }
     const { Store } = await import('../../store/store.js');
-    // What follows from a change, a server does when it looks: it starts later, or runs on another host.
+    // This command runs no hooks. A server that shares the store, or starts later, takes the resulting duties.
     const holder = { server: '', run: 0, hooks: hooks?.ha !== undefined };
     return Store.open(store, { holder });
   }

@@ -31,7 +31,7 @@ export async function importSubscribers(argv: Argument): Promise<void> {
   await withStore(
     argv,
     async (store) => {
-      // A command of the operator, which runs beside the daemons.
+      // Commands use the system's randomness; only daemons get theirs from a Host.
       const importId = randomUUID();
       const source = await openSource(file);
       const progress = new Progress(source.size);

@@ -193,7 +193,7 @@ const POLICY = [
   ...['certificate-name', 'certificate-sha256', 'sessions'],
 ];
 
-/** Throws OperatorError. */
+/** Reads the changes that the options request. Throws OperatorError. */
 function changeIn(argv: Argument): SubscriberChange {
   const change = readChange(Object.fromEntries(POLICY.map((name) => [name, argv[name]])));
   if ('problem' in change) throw new OperatorError(change.problem);

@@ -72,7 +72,7 @@ class NetworkLab {
     this.#options = options;
   }
 
-  /** Returns the findings. If a step fails, it is the last finding. */
+  /** Returns the findings. If a step fails, the failure is the last finding. */
   async run(): Promise<Finding[]> {
     try {
       await this.#goThrough();
@@ -153,10 +153,10 @@ class NetworkLab {
     return `${lines.join('\n')}\n`;
   }
 
-  /** Stops a part at the end. */
+  /** Registers a part that is stopped when the lab ends. */
   async #end(part: { stop(): Promise<unknown> }): Promise<void> {
     this.#ends.push(() => part.stop());
-    // The part was started during the clean-up.
+    // The clean-up has begun while the part was starting.
     if (this.#closed) await part.stop();
   }
 
@@ -304,7 +304,7 @@ class NetworkLab {
     this.#phase(
       'BU/BA',
       update === undefined || answer === undefined
-        ? { result: 'no', detail: 'no answer of the home agent' }
+        ? { result: 'no', detail: 'no answer from the home agent' }
         : { result: 'yes', milliseconds: answer - update },
     );
   }

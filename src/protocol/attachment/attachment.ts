@@ -13,7 +13,7 @@ export const PTA_AT_END = 2_000;
  */
 const UNNOTICED: readonly string[] = ['no-answer', 'no-progress', 'moved'];
 
-/** Causes of a failed attempt that packet loss explains if the PAA was heard during the attempt. */
+/** Causes of a failed attempt that are attributed to packet loss if the PAA was heard during the attempt. */
 const LOST: readonly string[] = ['no-answer', 'no-progress'];
 
 /** All times in milliseconds. */
@@ -74,7 +74,7 @@ export type AttachmentOutput =
   /** The node no longer has a session. `kept`: home agent and home address remain until the end of their lifetime. */
   | { readonly type: 'detached'; readonly attempt: number; readonly cause: string; readonly kept: boolean }
   | { readonly type: 'event'; readonly event: AttachmentEvent }
-  /** The session is over and the node does not start again. `authorized`: the session had been authorized. */
+  /** The session has ended and the node does not start again. `authorized`: the session had been authorized. */
   | { readonly type: 'finished'; readonly authorized: boolean }
   | { readonly type: 'stopped' };
 
@@ -267,7 +267,7 @@ export class Attachment {
 
   #authorized(id: number): AttachmentOutput[] {
     if (id === this.#current?.id) {
-      // A session that the node cannot use in its current network may be authenticated again: the next attempt still comes.
+      // If the node cannot use the session in its current network, re-authentication does not cancel the next attempt.
       if (!this.#wantsAnother()) this.#succeeded();
       this.#current = { ...this.#current, authorized: true };
       return [];

@@ -56,7 +56,7 @@ export type BindingOutput =
 type State =
   | { readonly name: 'NONE' }
   | { readonly name: 'BOUND'; readonly binding: Binding }
-  /** Its session is lost. */
+  /** The session is lost. The binding ends at `until` unless a new session begins. */
   | { readonly name: 'KEPT'; readonly binding: Binding; readonly until: number; readonly place: Place };
 
 const NONE: State = { name: 'NONE' };

@@ -11,8 +11,8 @@ import { FamiliarAddresses } from './familiar-addresses.js';
 export const RANK = { STRANGER: 0, FAMILIAR: 1, PROVEN: 2 } as const;
 
 /**
- * Maximum number of sessions that are remembered; the oldest are dropped first. For other sessions the store is asked
- * when it matters.
+ * Maximum number of sessions that are remembered; the oldest are dropped first. For other sessions an overloaded server
+ * queries the store.
  */
 const MAX_SESSIONS = 100_000;
 

@@ -44,8 +44,8 @@ export interface AccessRequest {
   /** Restart counter of the NAS (Origin-State-Id, RFC 6733 8.16) from the request. */
   readonly originState: number | undefined;
   /**
-   * Set if the NAS itself is connected. Then its restart counter from the connection setup counts and the one in the
-   * request does not.
+   * Set if the NAS itself is connected. Its restart counter from the connection setup then replaces the one in the
+   * request.
    */
   readonly connected: { readonly originState: number | undefined } | undefined;
   /** Address of the client according to the NAS. */
@@ -158,7 +158,7 @@ export interface HomeOperations {
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
   readonly bootstrap: readonly [given: BootstrapRequest, result: BootstrapResult];
   readonly endSession: readonly [
-    /** `untold`: its NAS could not be told, which stays to be done. */
+    /** `untold`: its NAS was not notified, so the commit stores the duty to disconnect the session there. */
     given: { readonly sessionId: string; readonly origin?: string | undefined; readonly untold?: boolean },
     result: { readonly known: boolean; readonly foreign?: boolean; readonly released: Lease | undefined },
   ];
@@ -219,7 +219,7 @@ export type HomeInput =
   | { readonly type: 'termination'; readonly token: Token; readonly request: TerminationRequest }
   /** Answers `eap` with its token. */
   | { readonly type: 'verdict'; readonly token: Token; readonly verdict: EapVerdict }
-  /** A certificate is valid, and the client has not been told anything yet. Answered by `authorization`. */
+  /** A certificate is valid, and the client has not received any result yet. Answered by `authorization`. */
   | { readonly type: 'proven'; readonly token: Token; readonly conversation: Token; readonly client: ProvenClient }
   /** A conversation has a TLS flight to process (answered by `turn`), or has finished processing one. */
   | { readonly type: 'flight'; readonly token: Token; readonly conversation: Token }
@@ -264,5 +264,5 @@ export type HomeOutput =
   | { readonly type: 'forgetKeys'; readonly sessionId: string }
   | { readonly type: 'forgetKeysOf'; readonly origin: string }
   | { readonly type: 'event'; readonly event: HomeEvent }
-  /** An internal error. What the input concerned is denied: a request, an authorization, a turn; a demand fails. */
+  /** An internal error. The request, authorization or turn that the input belongs to is denied; a demand fails. */
   | { readonly type: 'fault'; readonly error: unknown };

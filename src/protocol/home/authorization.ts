@@ -34,7 +34,7 @@ export class Authorizations {
   begin(proving: Proving): void {
     const { client, sessionId } = proving;
     const { names, sha256 } = client;
-    // Only an owner of the certificate's key reaches this point, so nobody else can exhaust a subscriber's tries.
+    // Only an owner of the certificate's key reaches this point, so nobody else can use up a subscriber's attempts.
     if (this.#failures.exceeded(sha256, this.#context.now)) {
       this.#context.say({ name: 'limited', of: 'certificate' });
       this.#decide(proving, { ok: false, reason: 'too-many-failures' });

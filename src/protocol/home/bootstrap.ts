@@ -97,7 +97,7 @@ export class Bootstrap {
     return waiting;
   }
 
-  /** Jobs whose hook takes too long: their clients get access without waiting for it. */
+  /** Removes and returns the jobs whose hook takes too long, so that their clients get access without it. */
   overdue(now: number): Bootstrapped[] {
     const overdue: Bootstrapped[] = [];
     for (const [token, waiting] of this.#waiting) {

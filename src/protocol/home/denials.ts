@@ -1,12 +1,12 @@
 import type { HomeOutput, Token } from './alphabet.js';
 
-/** What a step of the machine has to reply to, and with which output. */
+/** The question that a step must answer: its token, and the output that answers it. */
 export interface Serving {
   readonly output: 'answer' | 'authorization' | 'turn' | 'done';
   readonly token: Token;
 }
 
-/** The reply after an internal error. */
+/** The answer after an internal error. */
 export function denialOf({ output, token }: Serving): HomeOutput {
   switch (output) {
     case 'answer':

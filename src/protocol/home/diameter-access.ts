@@ -39,7 +39,7 @@ import type { Session } from './records.js';
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 
-/** What a shared store allows: both commands may go to any server of the realm, also if the session's fails. */
+/** With a shared store, DERs and STRs may go to any server of the realm, also when a server fails. */
 const ANY_SERVER = {
   'Session-Binding': SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR,
   'Session-Server-Failover': SESSION_SERVER_FAILOVER.TRY_AGAIN,
@@ -68,7 +68,7 @@ const DENIALS: Readonly<Record<Denial, readonly [resultCode: number, text: strin
   failed: [RESULT.UNABLE_TO_COMPLY, 'the request could not be served'],
 };
 
-/** Capability bits for a NAS that knows only the standard AVPs. It can only say that its client may use Mobile IPv6. */
+/** Assumed for a NAS that supports only the standard AVPs, which express no more than that a client may use MIPv6. */
 const STANDARD_WISH = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
 /** A decoded Diameter request. */

@@ -14,7 +14,7 @@ const PARALLEL = 2;
  */
 const MAX_WAITING_FLIGHTS = 1024;
 
-/** Maximum waiting time of a flight in milliseconds. Later the NAS has given up. */
+/** Maximum waiting time of a flight in milliseconds. After this time the NAS has given up. */
 export const MAX_WAIT = 5_000;
 
 /** Schedules the flights that wait for the TLS engine. */

@@ -38,8 +38,8 @@ type Question = IncomingQuestion | AuthorizationQuestion | BootstrapQuestion | S
  * Access decisions and grants, independent of the AAA protocol: each access request gets one answer. The machine
  * queries EAP, the store, the hooks of home agents and the NASs with tokens; their answers are inputs.
  *
- * A session is committed to the store before the answer that promises it is sent. A client is authorized before EAP
- * tells it anything.
+ * A session is committed to the store before the answer that promises it is sent. Authorization is decided before EAP
+ * sends any result to the client.
  */
 export class Home {
   readonly #config: HomeConfig;
@@ -56,7 +56,7 @@ export class Home {
   /** Clients whose session is being stored. */
   readonly #jobs = new Map<Token, Bootstrapping>();
   #sweptAt = Number.NEGATIVE_INFINITY;
-  /** An internal error denies it. */
+  /** The question that the current step must answer. After an internal error it is denied. */
   #serving: Serving | undefined;
 
   constructor(config: HomeConfig) {

@@ -12,7 +12,7 @@ export interface ProbesConfig {
   readonly interval: number;
   /** Consecutive failures after which a home agent counts as dead. */
   readonly failures: number;
-  /** Name of this server. The result of another server is not overridden before its time. */
+  /** Name of this server. It does not override a result of another server while that one is trusted (see TRUST). */
   readonly host: string;
 }
 
@@ -104,7 +104,7 @@ export class Probes {
   }
 
   #stored(question: Question, stored: Stored<ProbeOperations>): ProbesOutput[] {
-    // An error with one agent does not concern the others.
+    // A failed query for one agent does not affect the others.
     if (stored.operation === 'failed') return [{ type: 'failed', reason: stored.reason }];
     if (stored.operation === 'listHomeAgents') {
       this.#listed(stored.result);

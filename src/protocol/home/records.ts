@@ -83,7 +83,7 @@ export interface Lease {
   /** Milliseconds since 1970, UTC. */
   readonly acquiredAt: number;
   readonly expiresAt: number;
-  /** Mark of the duty to tell the home agent of the change that returned this lease; see Duty. */
+  /** Mark of the duty to run the home agent's hook for the change that returned this lease; see Duty. */
   readonly duty?: string | undefined;
 }
 
@@ -101,7 +101,7 @@ export interface Session {
   readonly serial: string | undefined;
   readonly startedAt: number;
   readonly expiresAt: number;
-  /** Mark of the duty to tell the NAS that this session was removed; see Duty. */
+  /** Mark of the duty to disconnect this removed session at its NAS; see Duty. */
   readonly duty?: string | undefined;
 }
 

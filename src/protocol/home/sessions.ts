@@ -9,7 +9,7 @@ interface Replacement {
   readonly rest: Session[];
 }
 
-/** Why a NAS was told something: an operator's demand, or a newer session of the subscriber. */
+/** The reason for a request to a NAS: an operator's demand, or a newer session of the subscriber. */
 type Telling =
   | { readonly by: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   | { readonly by: 'replacement'; readonly session: Session; readonly replacement: Replacement };
@@ -31,7 +31,7 @@ export type SessionQuestion =
 export class Sessions {
   readonly #context: StepContext<SessionQuestion>;
   readonly #told = new Map<Token, Telling>();
-  /** It is told of each session that ends. */
+  /** Its `ended` is called for each session that ends. */
   readonly #admission: Pick<Admission, 'ended'>;
 
   constructor(context: StepContext<SessionQuestion>, admission: Pick<Admission, 'ended'>) {
@@ -134,7 +134,7 @@ export class Sessions {
     this.#context.put({ type: 'tell', token, demand, session: telling.session });
   }
 
-  /** `untold`: its NAS did not answer. */
+  /** Ends a session in the store. `untold`: its NAS was not notified. */
   #end({ sessionId }: Session, reason: string, ending: Ending, untold = false): void {
     this.#admission.ended(sessionId);
     this.#context.put({ type: 'forgetKeys', sessionId });

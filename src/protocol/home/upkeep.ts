@@ -150,7 +150,7 @@ export class Upkeep {
         return [...duties, this.#forget()];
       case 'forgetHistory':
         if (now - this.#importsAt < IMPORT_LIFETIME) return this.#end(now);
-        // The process that started them was killed.
+        // Such an import was started by a process that has been killed.
         return [this.#ask('abandonImport', { operation: 'abandonImport', given: { age: IMPORT_LIFETIME } })];
       case 'abandonImport':
         this.#importsAt = now;

@@ -39,14 +39,17 @@ export class Attempts {
     return this.#try(entry, addressesOf(entry.options), 'no address', now);
   }
 
-  /** The connection was established. Undefined: the attempt was abandoned. */
+  /** Ends an attempt whose connection was established. Returns its peer; undefined: the attempt was abandoned. */
   end(id: AttemptId): PeerEntry | undefined {
     const attempt = this.#attempts.get(id);
     this.#attempts.delete(id);
     return attempt?.entry;
   }
 
-  /** The address cannot be reached. Undefined: the attempt was abandoned. `reason`: the system's error code. */
+  /**
+   * Handles an address that cannot be reached. Returns the next step; undefined: the attempt was abandoned. `reason`:
+   * the system's error code.
+   */
   failed(id: AttemptId, reason: string, now: number): Next | undefined {
     const attempt = this.#attempts.get(id);
     if (!attempt) return undefined;

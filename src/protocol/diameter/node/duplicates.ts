@@ -92,7 +92,7 @@ export class Duplicates {
     return this.#keyed.first?.[1];
   }
 
-  /** Looks up a request. A new one is stored as the request that `token` serves, for a peer. */
+  /** Looks up a request from `peer`. If it is new, stores that `token` serves it. */
   take(request: DiameterMessage, token: Token, peer: string, now: number): Found {
     const key = this.#keyOf(request);
     if (key === undefined) return { state: 'new' };
@@ -128,18 +128,18 @@ export class Duplicates {
     this.#shrink();
   }
 
-  /** The request could not be served. If it is repeated, it is served again. */
+  /** Forgets a request that could not be served. If it is repeated, it is served again. */
   failed(token: Token): void {
     const kept = this.#pending.get(token);
     if (kept) this.#forget(kept);
   }
 
-  /** The session has ended: drops answers that hold its keys. */
+  /** Drops answers that hold keys of a session, because the session has ended. */
   forgetKeys(sessionId: string): void {
     for (const kept of [...(this.#sessions.get(sessionId) ?? [])]) this.#forget(kept);
   }
 
-  /** All sessions of this Origin-Host have ended. */
+  /** Drops answers that hold keys of this Origin-Host's sessions, because all of them have ended. */
   forgetKeysOf(origin: string): void {
     const start = `${origin.toLowerCase()} `;
     for (const [kept] of this.#keyed) if (kept.key.startsWith(start)) this.#forget(kept);

@@ -38,7 +38,7 @@ export class NewConnections {
     return this.#slots.enter(connection, address, now);
   }
 
-  /** The connection can carry messages. Ignored if it no longer exists. */
+  /** Starts the time limit for the CER, because the connection can carry messages. Ignores an unknown connection. */
   accepted(connection: ConnectionId, ends: Ends, now: number): void {
     const known = this.#connections.get(connection);
     if (!known) return;
@@ -54,7 +54,7 @@ export class NewConnections {
     return this.#connections.has(connection);
   }
 
-  /** The connection was closed or rejected. */
+  /** Removes a connection that was closed or rejected. */
   leave(connection: ConnectionId): void {
     this.#connections.delete(connection);
     this.#silent.delete(connection);
@@ -62,8 +62,8 @@ export class NewConnections {
   }
 
   /**
-   * The connection belongs to a peer: later connections from its address have priority over those from unknown
-   * addresses.
+   * Removes a connection that belongs to a peer. Later connections from its address have priority over those from
+   * unknown addresses.
    */
   proven(connection: ConnectionId): void {
     const known = this.#connections.get(connection);

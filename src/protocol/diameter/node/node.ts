@@ -189,7 +189,7 @@ export class NodeMachine {
     if (this.#state.name === 'running') this.#step(entry, { type: 'start' }, now, out);
   }
 
-  /** A removed peer is closed: its replacement starts. */
+  /** Starts the replacement of a removed peer that has closed, if there is one. */
   #left(entry: PeerEntry, now: number, out: NodeOutput[]): void {
     const next = this.#leaving.get(entry);
     if (!this.#leaving.delete(entry)) return;
@@ -327,7 +327,7 @@ export class NodeMachine {
     }
   }
 
-  /** Handles the first message of a connection: a CER, or the connection is closed. */
+  /** Handles the first message of a connection. Closes the connection if the message is not a CER. */
   #introduced(
     input: Extract<NodeInput, { type: 'message' | 'malformed' | 'untrusted' }>,
     now: number,
@@ -376,7 +376,7 @@ export class NodeMachine {
     out.push(...this.#admission.clear());
   }
 
-  /** Continues stopping when no request is being served, no peer is left, or the time is over. */
+  /** Continues stopping when no request is being served, no peer is left, or the time limit has passed. */
   #progress(now: number, out: NodeOutput[]): void {
     const state = this.#state;
     if (!('until' in state)) return;
@@ -388,7 +388,7 @@ export class NodeMachine {
       for (const entry of this.#all) this.#step(entry, { type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING }, now, out);
     }
     if (!isLate && this.#all.some(({ peer }) => peer.state !== 'Closed')) return;
-    // Connections that ended in order still send their queued data.
+    // These connections did not close in time. Those that did are no longer listed and still send their queued data.
     for (const connection of this.#connections.keys()) out.push({ type: 'reset', connection });
     this.#state = { name: 'stopped' };
     this.#serving.duplicates.clear();

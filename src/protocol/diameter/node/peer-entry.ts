@@ -89,7 +89,7 @@ export function statusOf({ host, peer, serving, connections }: PeerEntry, inFlig
   };
 }
 
-/** The event for logs and counters that an output of a peer's machine means; undefined: none. */
+/** Converts an output of a peer's machine to an event for logs and counters; undefined: there is none. */
 export function eventOf({ host: peer }: PeerEntry, output: PeerOutput): NodeEvent | undefined {
   switch (output.type) {
     case 'open':

@@ -23,9 +23,9 @@ interface Waiting<H> {
   readonly message: DiameterMessage;
   readonly target: Target;
   readonly timeout: number;
-  /** Peers that have got the request. */
+  /** Peers to which the request was sent. */
   readonly tried: Set<H>;
-  /** The peer that has the request now. */
+  /** The peer whose answer is awaited. */
   at: { readonly hop: H; readonly hopByHop: number } | undefined;
 }
 
@@ -154,8 +154,8 @@ export class Requests<H extends RequestHop> {
   }
 
   /**
-   * Sends a request to the best peer that has not got it yet, with a new Hop-by-Hop and the same End-to-End Identifier.
-   * Undefined: there is none.
+   * Sends a request to the best peer that has not received it, with a new Hop-by-Hop and the same End-to-End
+   * Identifier. Undefined: there is no such peer.
    */
   #sendOn(waiting: Waiting<H>, flags: number): Extract<RequestOutput<H>, { type: 'send' }> | undefined {
     const hop = this.#next(waiting);

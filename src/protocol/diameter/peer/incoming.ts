@@ -28,8 +28,8 @@ export function checkRequest(
 ): Violation | undefined {
   const { flags, applicationId, commandCode, avps } = request;
   if (flags & FLAG.E) return violation(RESULT.INVALID_HDR_BITS, 'a request with the E bit');
-  // RFC 4072 3 sends RAR, ASR and STR with application 0; peers by RFC 6733 use the application of the session. Both
-  // are accepted.
+  // RFC 4072 3 sends RAR, ASR and STR with application 0. Peers that follow RFC 6733 use the application of the
+  // session. Both are accepted.
   if (applicationId !== APPLICATION.COMMON && !receiver.applications.includes(applicationId)) {
     return violation(RESULT.APPLICATION_UNSUPPORTED, `application ${applicationId}`);
   }

@@ -186,14 +186,14 @@ export class Peer {
     return [asked];
   }
 
-  /** The open connection is dead; a waiting new one replaces it. */
+  /** Closes the dead open connection. A new connection that waits replaces it. */
   #lost(reason: string, outputs: readonly PeerOutput[], now: number): PeerOutput[] {
     const state = this.#state;
     const waiting = 'contender' in state ? state.contender?.responded : undefined;
     return [...outputs, ...this.#close(reason, now), ...(waiting ? this.#openResponder(waiting, now) : [])];
   }
 
-  /** The open connection is alive or closing in order: rejects the waiting one. */
+  /** Rejects a new connection that waits, because the open one is alive or is closing in order. */
   #dismiss(): PeerOutput[] {
     const state = this.#state;
     if ((state.name !== 'I-Open' && state.name !== 'R-Open') || !state.contender) return [];

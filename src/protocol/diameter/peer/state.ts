@@ -61,7 +61,7 @@ export function openOf(state: State): Open<'I-Open'> | Open<'R-Open'> | undefine
   return state.name === 'I-Open' || state.name === 'R-Open' ? state : undefined;
 }
 
-/** The deadline of a state. `watchdog`: the deadline of the watchdog, which counts while a connection is open. */
+/** The deadline of a state. `watchdog`: the deadline of the watchdog, which applies while a connection is open. */
 export function deadlineOf(state: State, watchdog: number | undefined): number | undefined {
   if (state.name === 'Closed') return state.retryAt;
   if ('until' in state) return state.until;

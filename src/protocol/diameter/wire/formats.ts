@@ -34,7 +34,7 @@ export type AddressValue = Uint8Array;
 
 export interface FormatValues {
   OctetString: Uint8Array;
-  /** Decoded: a copy that the reader wipes. Encoded: not taken over. */
+  /** A decoded value is a copy that the caller wipes. Encoding does not take ownership. */
   Key: Secret;
   Integer32: number;
   Integer64: bigint;

@@ -16,7 +16,7 @@ export class DiameterFramer {
   #wanted = LENGTH_OCTETS;
   #broken: Uint8Array | undefined;
 
-  /** The part of a message with an invalid version or length that was received. After it nothing more is read. */
+  /** The received part of a message with an invalid version or length. Nothing is read after it. */
   get broken(): Uint8Array | undefined {
     return this.#broken;
   }

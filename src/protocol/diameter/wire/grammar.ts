@@ -10,8 +10,8 @@ import { RESULT } from './result-codes.js';
 type NamesIn<T> = T extends readonly string[] ? Extract<T[number], AvpName> : never;
 
 /**
- * The decoded value of an AVP: of its data format; for a group its members by name, or undecoded AVPs if it may
- * contain any.
+ * The decoded value of an AVP. The value of a group is its members by name, or undecoded AVPs if the group may contain
+ * any AVP.
  */
 export type ValueOf<N extends AvpName> = (typeof AVPS)[N] extends { readonly group: 'any' }
   ? readonly Avp[]
