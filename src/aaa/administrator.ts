@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isSuccess, RESULT, resultName } from '../protocol/diameter/wire/result-codes.js';
-import { type DutyBook, subjectOfSession } from '../protocol/home/duties.js';
+import { type DutyInput, subjectOfSession } from '../protocol/home/duties.js';
 import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
 import { ControlError } from '../runtime/service/control.js';
@@ -56,7 +56,8 @@ export interface AdministratorParts {
   readonly storeName: string;
   readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
-  readonly duties: DutyBook;
+  /** Learns when the work on a duty begins and ends. */
+  readonly record: (input: DutyInput) => void;
   /** Forgets all earlier authentications. */
   readonly forget: () => void;
 }
@@ -278,10 +279,10 @@ export class Administrator {
 
   /** Terminates sessions that were removed from the store: sends an ASR to the PAA of each. */
   async endRemoved(sessions: readonly Session[]): Promise<void> {
-    const { duties } = this.#parts;
     for (const session of sessions) {
       const { duty: mark } = session;
-      if (mark !== undefined) duties.begin({ subject: subjectOfSession(session), mark });
+      if (mark === undefined) continue;
+      this.#parts.record({ type: 'dutyBegun', duty: { subject: subjectOfSession(session), mark } });
     }
     // A termination that fails remains a duty and is retried later.
     for (const session of sessions) await this.#tried(this.#endOne(session));
@@ -291,7 +292,8 @@ export class Administrator {
   #ended(session: Session, over: boolean): void {
     const { duty: mark } = session;
     if (mark === undefined) return;
-    this.#parts.duties.end({ subject: subjectOfSession(session), mark, over, told: undefined });
+    const duty = { subject: subjectOfSession(session), mark, over, told: undefined };
+    this.#parts.record({ type: 'dutyEnded', duty });
   }
 
   /**

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { DutyBook } from '../protocol/home/duties.js';
+import type { DutyInput } from '../protocol/home/duties.js';
 import type { UpkeepConfig } from '../protocol/home/upkeep.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
@@ -67,7 +67,6 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #surroundings: AaaSurroundings;
   readonly #host: Host;
   readonly #revoked = new RevokedSessions();
-  readonly #duties = new DutyBook();
   #reloading: Promise<void> = Promise.resolve();
   #finish: (status: number) => void = () => undefined;
   /** Resolves with an exit status when the daemon can no longer work. */
@@ -101,8 +100,10 @@ export class AaaDaemon implements Service<AaaOptions> {
     void storeReporter.ended.then(() => this.#finish(1));
     const { hooks } = options;
     const learned = new Inbox<void>();
+    const duties = new Inbox<DutyInput>();
+    const record = (input: DutyInput) => duties.put(input);
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
-    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, this.#duties);
+    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, record);
     this.#home = new HomeServer(options, {
       log,
       metrics,
@@ -129,7 +130,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       storeName: storeName(options.store),
       application: this.#home,
       homeAgents: this.#homeAgents,
-      duties: this.#duties,
+      record,
       forget: () => this.#home.forget(),
     });
     this.#upkeep = new UpkeepRunner(upkeepConfig(options), {
@@ -139,11 +140,11 @@ export class AaaDaemon implements Service<AaaOptions> {
       guard: barrier,
       store,
       homeAgents: this.#homeAgents,
-      duties: this.#duties,
       reauthenticate: (session) => this.#administrator.reauthenticate(session),
       disconnect: (session) => this.#administrator.inBackground(this.#administrator.endRemoved([session])),
       setTicketKey: (key) => this.#home.eap.setTicketKey(key),
     });
+    duties.open((input) => this.#upkeep.record(input));
     registerGauges(this.#metrics, {
       host,
       store,
@@ -269,7 +270,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#upkeep.stop();
     await this.#home.stop();
     await this.#hooks.stop(HOOKS_AT_END);
-    await this.#leaveDuties();
+    await within(this.#upkeep.leave(), DUTIES_AT_END, this.#host);
     await this.#close();
   }
 
@@ -299,15 +300,8 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#log.info({ listening: this.#home.node.addresses }, 'ready');
   }
 
-  /** Releases unfinished duties to other servers. */
-  async #leaveDuties(): Promise<void> {
-    if (!this.#duties.isUsed) return;
-    const left = this.#store.run('duties', { ...this.#duties.tell(), leaving: true }).catch(() => undefined);
-    await within(left, DUTIES_AT_END, this.#host);
-  }
-
   async #close(): Promise<void> {
-    this.#upkeep.stop();
+    this.#upkeep.close();
     this.#credentials.stop();
     await this.#closeControl();
     await this.#store.close();

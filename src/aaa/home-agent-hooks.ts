@@ -1,5 +1,5 @@
 import type { LeaseKey } from '../protocol/home/alphabet.js';
-import { type DutyBook, subjectOfLease } from '../protocol/home/duties.js';
+import { type DutyInput, subjectOfLease } from '../protocol/home/duties.js';
 import type { Lease } from '../protocol/home/records.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
@@ -11,17 +11,26 @@ export const MAX_BACKLOG = 16;
 export class HomeAgentHooks {
   readonly #runner: HookRunner;
   readonly #program: string | undefined;
-  readonly #duties: DutyBook;
+  readonly #record: (input: DutyInput) => void;
+  /** Jobs with a duty, by its mark. */
+  readonly #jobs = new Map<string, { isLost: boolean }>();
 
-  constructor(runner: HookRunner, program: string | undefined, duties: DutyBook) {
+  /** `record`: learns when the work on a duty begins and ends. */
+  constructor(runner: HookRunner, program: string | undefined, record: (input: DutyInput) => void) {
     this.#runner = runner;
     this.#program = program;
-    this.#duties = duties;
+    this.#record = record;
   }
 
   /** Whether a subscriber connects and disconnects faster than its hooks run. */
   isBehind(nai: string): boolean {
     return this.#runner.backlog(subjectOf(nai)) >= MAX_BACKLOG;
+  }
+
+  /** Another server has taken the duty with this mark: its hook is not run any more. */
+  lose(mark: string): void {
+    const job = this.#jobs.get(mark);
+    if (job) job.isLost = true;
   }
 
   /** Resolves with whether the first try succeeded; at once if no hook is configured. */
@@ -52,17 +61,21 @@ export class HomeAgentHooks {
     const { duty: mark, ...plain } = lease;
     if (mark === undefined) return (await this.#runner.run({ ...job, variables })).ok;
     const duty = { subject: subjectOfLease(lease), mark };
-    this.#duties.begin(duty);
+    this.#record({ type: 'dutyBegun', duty });
     const told = { event: event === 'down' ? ('down' as const) : ('up' as const), lease: plain };
-    // Skip a duty that another server has taken.
-    const say = () => (this.#duties.isLost(mark) ? undefined : { variables });
+    const state = { isLost: false };
+    this.#jobs.set(mark, state);
+    const say = () => (state.isLost ? undefined : { variables });
     return new Promise((resolve) =>
       this.#runner.queue(
         { ...job, variables: say },
         {
           settled: ({ ok }) => resolve(ok),
-          done: ({ tries, isFinal }) =>
-            this.#duties.end({ ...duty, over: isFinal, told: tries > 0 ? told : undefined }),
+          done: ({ tries, isFinal }) => {
+            this.#jobs.delete(mark);
+            const ended = { ...duty, over: isFinal, told: tries > 0 ? told : undefined };
+            this.#record({ type: 'dutyEnded', duty: ended });
+          },
         },
       ),
     );

@@ -1,4 +1,4 @@
-import type { Duty, DutyBook } from '../protocol/home/duties.js';
+import type { Duty, DutyInput } from '../protocol/home/duties.js';
 import type { Session } from '../protocol/home/records.js';
 import { Upkeep, type UpkeepConfig, type UpkeepInput, type UpkeepOutput } from '../protocol/home/upkeep.js';
 import type { Logger } from '../runtime/log/events.js';
@@ -16,8 +16,7 @@ export interface UpkeepParts {
   readonly host: Host;
   readonly guard: Guard;
   readonly store: StoreCalls;
-  readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
-  readonly duties: DutyBook;
+  readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'lose'>;
   /** Asks for another authentication of a session, for a new key. */
   readonly reauthenticate: (session: Session) => void;
   /** Disconnects at its PAA a session that the store has removed. */
@@ -31,11 +30,12 @@ export class UpkeepRunner {
   readonly #parts: UpkeepParts;
   readonly #driver: Driver<UpkeepInput, UpkeepOutput>;
   #ready: () => void = () => undefined;
+  #left: () => void = () => undefined;
 
   constructor(config: UpkeepConfig, parts: UpkeepParts) {
     this.#parts = parts;
     this.#driver = new Driver<UpkeepInput, UpkeepOutput>(
-      new Upkeep(config, parts.duties),
+      new Upkeep(config),
       (output) => this.#perform(output),
       parts.host,
       (error) => parts.guard.fault('timer', error),
@@ -56,7 +56,25 @@ export class UpkeepRunner {
     this.#driver.feed({ type: 'configure', config });
   }
 
+  /** Records the work on a duty. */
+  record(input: DutyInput): void {
+    this.#driver.feed(input);
+  }
+
+  /** Starts no more maintenance. Duties are still recorded. */
   stop(): void {
+    this.#driver.feed({ type: 'stop' });
+  }
+
+  /** Hands unfinished duties to other servers. Resolves after the store's answer, also if the store fails. */
+  leave(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#left = resolve;
+      this.#driver.feed({ type: 'leave' });
+    });
+  }
+
+  close(): void {
     this.#driver.stop();
   }
 
@@ -86,6 +104,12 @@ export class UpkeepRunner {
       }
       case 'duty':
         this.#resume(output.duty);
+        break;
+      case 'lost':
+        homeAgents.lose(output.mark);
+        break;
+      case 'left':
+        this.#left();
         break;
       case 'failed':
         log.error({ reason: output.reason }, 'store operation failed');

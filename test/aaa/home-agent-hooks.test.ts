@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HomeAgentHooks, MAX_BACKLOG } from '../../src/aaa/home-agent-hooks.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
-import { DutyBook } from '../../src/protocol/home/duties.js';
+import type { DutyInput } from '../../src/protocol/home/duties.js';
 import type { Lease } from '../../src/protocol/home/records.js';
 import { HookRunner } from '../../src/runtime/hooks/runner.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
@@ -33,15 +33,16 @@ let host: VirtualHost;
 let processes: SimulatedProcesses;
 let runner: HookRunner;
 let hooks: HomeAgentHooks;
-let duties: DutyBook;
+/** What was recorded about duties. */
+let duties: DutyInput[];
 
 beforeEach(() => {
   host = new VirtualHost();
   processes = new SimulatedProcesses();
   const onEvent = () => undefined;
   runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
-  duties = new DutyBook();
-  hooks = new HomeAgentHooks(runner, '/ha', duties);
+  duties = [];
+  hooks = new HomeAgentHooks(runner, '/ha', (input) => void duties.push(input));
 });
 
 const key = () => ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', lifetime: 1_800_500 }) as const;
@@ -107,68 +108,65 @@ describe('HomeAgentHooks', () => {
   describe('with a duty', () => {
     const lease: Lease = { ...LEASE, duty: '0a' };
     const subject = 'lease 2001:db8:1::1 2001:db8:1::1234 mn@home.example';
-    const told = (event: 'up' | 'down') => ({ event, lease: LEASE });
+    const begun = (mark: string): DutyInput => ({ type: 'dutyBegun', duty: { subject, mark } });
+    const ended = (mark: string, over: boolean, event: 'up' | 'down' | undefined): DutyInput => ({
+      type: 'dutyEnded',
+      duty: { subject, mark, over, told: event && { event, lease: LEASE } },
+    });
 
     it('holds the duty until the hook succeeds', () => {
       void hooks.run('refresh', lease, key());
-      expect(duties.tell()).toMatchObject({ held: [{ subject, mark: '0a' }], ended: [] });
       processes.only.end('exit status 1');
-      expect(duties.tell()).toMatchObject({ held: [{ subject, mark: '0a' }], ended: [] });
+      expect(duties).toEqual([begun('0a')]);
       host.advance(1_000);
       processes.only.end();
-      const ended = [{ subject, mark: '0a', over: true, told: told('up') }];
-      expect(duties.tell()).toMatchObject({ held: [], ended });
+      expect(duties).toEqual([begun('0a'), ended('0a', true, 'up')]);
     });
 
     it('ends the duty after the last try', () => {
       void hooks.run('down', lease, undefined);
       for (let tries = 0; tries < 7; tries += 1) {
         processes.only.end('exit status 1');
-        expect(duties.tell().held).toHaveLength(1);
+        expect(duties).toEqual([begun('0a')]);
         host.advance(60_000);
       }
       processes.only.end('exit status 1');
-      expect(duties.tell()).toMatchObject({ held: [], ended: [{ over: true, told: told('down') }] });
+      expect(duties).toEqual([begun('0a'), ended('0a', true, 'down')]);
     });
 
     it('ends the duty if a value is rejected', () => {
-      void hooks.run('down', { ...lease, nai: 'a b' }, undefined);
+      void hooks.run('down', { ...lease, homeAgent: { ...LEASE.homeAgent, host: 'a b' } }, undefined);
       expect(processes.calls).toEqual([]);
-      expect(duties.tell()).toMatchObject({ held: [], ended: [{ over: true, told: undefined }] });
+      expect(duties).toEqual([begun('0a'), ended('0a', true, undefined)]);
     });
 
     it('returns the duty when a newer event ends the retries or the daemon stops', async () => {
       void hooks.run('down', lease, undefined);
       processes.only.end('exit status 1');
-      void hooks.run('refresh', { ...lease, homeAddress: '2001:db8:1::5', duty: '0b' }, key());
+      void hooks.run('refresh', { ...lease, duty: '0b' }, key());
       const stopped = runner.stop(0);
       host.advance(10_000);
       await stopped;
-      expect(duties.tell()).toMatchObject({
-        held: [],
-        ended: [{ mark: '0a', over: false, told: told('down') }],
-      });
+      expect(duties).toEqual([begun('0a'), begun('0b'), ended('0a', false, 'down'), ended('0b', false, undefined)]);
     });
 
     it('does not retry the hook once another server holds the duty', () => {
       void hooks.run('down', lease, undefined);
       processes.only.end('exit status 1');
-      duties.tell();
-      duties.told({ lost: [subject], taken: [] }, 0);
+      hooks.lose('0a');
       host.advance(60_000);
       expect(processes.calls).toHaveLength(1);
-      expect(duties.tell()).toMatchObject({ held: [], ended: [{ mark: '0a', told: told('down') }] });
+      expect(duties).toEqual([begun('0a'), ended('0a', true, 'down')]);
     });
 
-    it('continues if a newer duty for the lease has replaced the lost one', () => {
+    it('continues if only an older duty for the lease is lost', () => {
       void hooks.run('down', lease, undefined);
-      duties.tell();
+      processes.only.end();
       void hooks.run('up', { ...lease, duty: '0b' }, key());
-      duties.told({ lost: [subject], taken: [] }, 0);
+      hooks.lose('0a');
       processes.only.end();
-      expect(processes.only.call.event).toBe('up');
-      processes.only.end();
-      expect(duties.tell().ended.map(({ mark }) => mark)).toEqual(['0a', '0b']);
+      expect(processes.calls.map(({ event }) => event)).toEqual(['down', 'up']);
+      expect(duties.slice(2)).toEqual([begun('0b'), ended('0b', true, 'up')]);
     });
   });
 
@@ -182,7 +180,7 @@ describe('HomeAgentHooks', () => {
   });
 
   it('resolves to true and runs nothing if no program is configured', async () => {
-    expect(await new HomeAgentHooks(runner, undefined, duties).run('up', LEASE, key())).toBe(true);
+    expect(await new HomeAgentHooks(runner, undefined, () => undefined).run('up', LEASE, key())).toBe(true);
     expect(processes.calls).toEqual([]);
   });
 });

@@ -30,6 +30,11 @@ export interface EndedDuty extends HeldDuty {
   readonly told: { readonly event: 'up' | 'down'; readonly lease: Lease } | undefined;
 }
 
+/** What Upkeep must know of the work on duties. */
+export type DutyInput =
+  | { readonly type: 'dutyBegun'; readonly duty: HeldDuty }
+  | { readonly type: 'dutyEnded'; readonly duty: EndedDuty };
+
 /** Store operation for duties. */
 export type DutyOperation = readonly [
   given: {
@@ -63,9 +68,6 @@ export const DUTY_RETRY = 15_000;
 /** Interval between checks for duties of dead servers while this server holds none, in milliseconds. */
 export const DUTY_INTERVAL = 30_000;
 
-/** Maximum number of duties that a server takes at a time. */
-const DUTY_BATCH = 100;
-
 /** The subject of a duty for a home agent. Its parts contain no blanks. */
 export function subjectOfLease({
   homeAgent,
@@ -77,76 +79,4 @@ export function subjectOfLease({
 
 export function subjectOfSession({ sessionId }: Pick<Session, 'sessionId'>): string {
   return `session ${sessionId}`;
-}
-
-/** Tracks the duties that this server is doing, or has done since its last report to the store. */
-export class DutyBook {
-  /** Marks by subject. */
-  readonly #held = new Map<string, string>();
-  #ended: readonly EndedDuty[] = [];
-  /** Marks of duties that the store has given to another server, or cancelled. */
-  readonly #lost = new Set<string>();
-  /** The report that the store is processing. */
-  #telling: { readonly held: ReadonlyMap<string, string>; readonly ended: number } | undefined;
-  #lookAt = Number.NEGATIVE_INFINITY;
-  #isUsed = false;
-
-  /** Whether this server ever had a duty. */
-  get isUsed(): boolean {
-    return this.#isUsed;
-  }
-
-  begin({ subject, mark }: HeldDuty): void {
-    this.#isUsed = true;
-    this.#held.set(subject, mark);
-  }
-
-  end(duty: EndedDuty): void {
-    const { subject, mark, over, told } = duty;
-    if (this.#held.get(subject) === mark) this.#held.delete(subject);
-    this.#lost.delete(mark);
-    if (over || told) this.#ended = [...this.#ended, duty];
-  }
-
-  /** Whether this duty must no longer be done. */
-  isLost(mark: string): boolean {
-    return this.#lost.has(mark);
-  }
-
-  /** Whether a report to the store is due. */
-  isDue(now: number): boolean {
-    if (this.#telling) return false;
-    return this.#held.size > 0 || this.#ended.length > 0 || now >= this.#lookAt;
-  }
-
-  /** The next report to the store. Answered by `told` or `failed`. */
-  tell(): DutyOperation[0] {
-    const held = new Map(this.#held);
-    this.#telling = { held, ended: this.#ended.length };
-    return {
-      held: [...held].map(([subject, mark]) => ({ subject, mark })),
-      ended: this.#ended,
-      term: DUTY_TERM,
-      retry: DUTY_RETRY,
-      limit: DUTY_BATCH,
-    };
-  }
-
-  told({ lost, taken }: DutyOperation[1], now: number): void {
-    const { held, ended } = this.#telling ?? { held: new Map<string, string>(), ended: 0 };
-    this.#telling = undefined;
-    this.#ended = this.#ended.slice(ended);
-    for (const subject of lost) {
-      const mark = held.get(subject);
-      if (mark !== undefined && this.#held.get(subject) === mark) this.#lost.add(mark);
-    }
-    const asksNas = taken.some(({ event }) => event !== 'down');
-    // There may be further batches.
-    if (taken.length >= DUTY_BATCH) this.#lookAt = now;
-    else this.#lookAt = now + (asksNas ? DUTY_RETRY : DUTY_INTERVAL);
-  }
-
-  failed(): void {
-    this.#telling = undefined;
-  }
 }

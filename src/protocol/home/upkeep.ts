@@ -1,5 +1,6 @@
 import type { StoreCall, Stored, Token } from './alphabet.js';
-import type { Duty, DutyBook, DutyOperation } from './duties.js';
+import type { Duty, DutyInput, DutyOperation } from './duties.js';
+import { DutyBook } from './duty-book.js';
 import type { Lease } from './records.js';
 
 /** Interval between checks for expired leases in milliseconds, and the number of leases that are freed at a time. */
@@ -36,7 +37,13 @@ export type UpkeepInput =
   | { readonly type: 'start' }
   /** Applies to the next ticket key and the next round. */
   | { readonly type: 'configure'; readonly config: UpkeepConfig }
-  | { readonly type: 'stored'; readonly token: Token; readonly stored: Stored<UpkeepOperations> };
+  | { readonly type: 'stored'; readonly token: Token; readonly stored: Stored<UpkeepOperations> }
+  | DutyInput
+  /** The server stops: no more rounds. */
+  | { readonly type: 'stop' }
+  /** After `stop`: hand unfinished duties to other servers. Answered by `left`. */
+  | { readonly type: 'leave' }
+  | { readonly type: 'tick' };
 
 export type UpkeepOutput =
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall<UpkeepOperations> }
@@ -48,19 +55,26 @@ export type UpkeepOutput =
   | { readonly type: 'expired'; readonly lease: Lease }
   /** A duty of a server that ended, or of this server's previous run. */
   | { readonly type: 'duty'; readonly duty: Duty }
+  /** Another server has taken the duty with this mark, or it no longer exists: it must no longer be done. */
+  | { readonly type: 'lost'; readonly mark: string }
+  /** Other servers have the unfinished duties, unless the store failed. */
+  | { readonly type: 'left' }
   | { readonly type: 'failed'; readonly reason: string };
 
 /** The tasks of a round; each starts after the one before has ended. */
 type Task = 'expire' | 'duties' | 'forgetHistory' | 'abandonImport';
 
+/** What the store is asked for. */
+type Asked = Task | 'ticketKey' | 'firstDuties' | 'leave';
+
 /**
- * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, and fetches the ticket key
- * that all servers of the store share.
+ * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, fetches the ticket key that all
+ * servers of the store share, and keeps this server's duties in the store up to date.
  */
 export class Upkeep {
   #config: UpkeepConfig;
-  readonly #tasks = new Map<Token, Task | 'ticketKey' | 'firstDuties'>();
-  readonly #duties: DutyBook;
+  readonly #tasks = new Map<Token, Asked>();
+  readonly #duties = new DutyBook();
   #last = 0;
   #isReady = false;
   /** When the next round starts; undefined during a round and before the start. */
@@ -70,10 +84,8 @@ export class Upkeep {
   #keyAt: number | undefined;
   #importsAt = Number.NEGATIVE_INFINITY;
 
-  /** `duties`: this server's duties. */
-  constructor(config: UpkeepConfig, duties: DutyBook) {
+  constructor(config: UpkeepConfig) {
     this.#config = config;
-    this.#duties = duties;
   }
 
   get deadline(): number | undefined {
@@ -81,7 +93,7 @@ export class Upkeep {
     return Math.min(this.#roundAt, this.#keyAt);
   }
 
-  handle(input: UpkeepInput | { readonly type: 'tick' }, now: number): UpkeepOutput[] {
+  handle(input: UpkeepInput, now: number): UpkeepOutput[] {
     switch (input.type) {
       case 'start':
         this.#roundAt = now + EXPIRY_INTERVAL;
@@ -92,6 +104,23 @@ export class Upkeep {
         return [];
       case 'stored':
         return this.#stored(input.token, input.stored, now);
+      case 'dutyBegun':
+        this.#duties.begin(input.duty);
+        return [];
+      case 'dutyEnded':
+        this.#duties.end(input.duty);
+        return [];
+      case 'stop':
+        // Without tasks and times, nothing starts another task.
+        this.#tasks.clear();
+        this.#roundAt = undefined;
+        this.#keyAt = undefined;
+        return [];
+      case 'leave': {
+        if (!this.#duties.isUsed) return [{ type: 'left' }];
+        const given = { ...this.#duties.tell(), leaving: true };
+        return [this.#ask('leave', { operation: 'duties', given })];
+      }
       case 'tick': {
         const outputs: UpkeepOutput[] = [];
         if (this.#keyAt !== undefined && this.#keyAt <= now) outputs.push(this.#askForKey());
@@ -123,7 +152,7 @@ export class Upkeep {
     });
   }
 
-  #ask(task: Task | 'ticketKey' | 'firstDuties', call: StoreCall<UpkeepOperations>): UpkeepOutput {
+  #ask(task: Asked, call: StoreCall<UpkeepOperations>): UpkeepOutput {
     this.#last += 1;
     this.#tasks.set(this.#last, task);
     return { type: 'store', token: this.#last, call };
@@ -133,6 +162,7 @@ export class Upkeep {
     const task = this.#tasks.get(token);
     if (!this.#tasks.delete(token) || task === undefined) return [];
     if (task === 'ticketKey') return this.#keyStored(stored, now);
+    if (task === 'leave') return [{ type: 'left' }];
     const duties = task === 'duties' || task === 'firstDuties' ? this.#dutiesStored(stored, now) : [];
     if (task === 'firstDuties') {
       return stored.operation === 'failed' ? [{ type: 'failed', reason: stored.reason }] : duties;
@@ -163,8 +193,10 @@ export class Upkeep {
       this.#duties.failed();
       return [];
     }
-    this.#duties.told(stored.result, now);
-    return stored.result.taken.map((duty) => ({ type: 'duty', duty }));
+    return [
+      ...this.#duties.told(stored.result, now).map((mark) => ({ type: 'lost', mark }) as const),
+      ...stored.result.taken.map((duty) => ({ type: 'duty', duty }) as const),
+    ];
   }
 
   #keyStored(stored: Stored<UpkeepOperations>, now: number): UpkeepOutput[] {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Stored } from '../../../src/protocol/home/alphabet.js';
-import { DUTY_INTERVAL, DUTY_RETRY, DUTY_TERM, type Duty, DutyBook } from '../../../src/protocol/home/duties.js';
+import { DUTY_INTERVAL, DUTY_RETRY, DUTY_TERM, type Duty, type HeldDuty } from '../../../src/protocol/home/duties.js';
 import {
   EXPIRY_INTERVAL,
   IMPORT_LIFETIME,
@@ -14,15 +14,13 @@ import { leaseOf, sessionOf } from './home-rig.js';
 const DAY = 86_400_000;
 
 let machine: Upkeep;
-let duties: DutyBook;
 let now: number;
 /** All outputs with their times. */
 let trace: [number, unknown][];
 let waiting: Extract<UpkeepOutput, { type: 'store' }>[];
 
 beforeEach(() => {
-  duties = new DutyBook();
-  machine = new Upkeep({ history: 180 * DAY, ticketKeyLifetime: DAY / 2 }, duties);
+  machine = new Upkeep({ history: 180 * DAY, ticketKeyLifetime: DAY / 2 });
   now = 0;
   trace = [];
   waiting = [];
@@ -178,6 +176,9 @@ describe('Upkeep', () => {
 
 const HELD = { subject: 'lease a b c', mark: '01' };
 const ended = (over: boolean) => ({ ...HELD, over, told: undefined });
+const begin = (held: HeldDuty) => take(machine.handle({ type: 'dutyBegun', duty: held }, now));
+const end = (held: HeldDuty, over: boolean) =>
+  take(machine.handle({ type: 'dutyEnded', duty: { ...held, over, told: undefined } }, now));
 const duty: Duty = { event: 'up', session: sessionOf('s') };
 
 /** Goes on to the next round. Returns the arguments of its operation on duties, or undefined if it has none. */
@@ -232,10 +233,10 @@ describe('Upkeep of duties', () => {
   it('renews the duties of this server in each round, and reports those that have ended', () => {
     start();
     reply(key(DAY));
-    duties.begin(HELD);
+    begin(HELD);
     expect(nextLook()).toMatchObject({ held: [HELD], ended: [] });
     // The duty ends while the store processes the round.
-    duties.end(ended(true));
+    end(HELD, true);
     reply(nothingToDo);
     endRound();
     expect(nextLook()).toMatchObject({ held: [], ended: [ended(true)] });
@@ -247,8 +248,8 @@ describe('Upkeep of duties', () => {
   it('reports ended duties again if the store has failed meanwhile', () => {
     start();
     reply(key(DAY));
-    duties.begin(HELD);
-    duties.end(ended(true));
+    begin(HELD);
+    end(HELD, true);
     expect(nextLook()).toMatchObject({ ended: [ended(true)] });
     reply(failed);
     expect(nextLook()).toMatchObject({ ended: [ended(true)] });
@@ -257,9 +258,9 @@ describe('Upkeep of duties', () => {
   it('asks for duties again in the next round if there may be more', () => {
     start();
     reply(key(DAY));
-    duties.begin(HELD);
+    begin(HELD);
     expect(nextLook()).toBeDefined();
-    duties.end(ended(false));
+    end(HELD, false);
     reply({ operation: 'duties', result: { lost: [], taken: Array(100).fill(duty) } });
     expect(trace.filter(([, what]) => (what as UpkeepOutput).type === 'duty')).toHaveLength(100);
     endRound();
@@ -268,13 +269,74 @@ describe('Upkeep of duties', () => {
 });
 
 describe('a duty that another server has taken', () => {
-  it('is lost, unless it has ended or a newer duty has replaced it since the report', () => {
-    for (const subject of ['same', 'ended', 'replaced']) duties.begin({ subject, mark: `1 ${subject}` });
-    duties.tell();
-    duties.end({ subject: 'ended', mark: '1 ended', over: true, told: undefined });
-    duties.begin({ subject: 'replaced', mark: '2 replaced' });
-    duties.told({ lost: ['same', 'ended', 'replaced', 'unknown'], taken: [] }, now);
-    const marks = ['1 same', '1 ended', '1 replaced', '2 replaced'];
-    expect(marks.filter((mark) => duties.isLost(mark))).toEqual(['1 same']);
+  it('is reported lost, unless it has ended or a newer duty has replaced it since the report', () => {
+    start();
+    reply(key(DAY));
+    for (const subject of ['same', 'ended', 'replaced']) begin({ subject, mark: `1 ${subject}` });
+    nextLook();
+    end({ subject: 'ended', mark: '1 ended' }, true);
+    begin({ subject: 'replaced', mark: '2 replaced' });
+    trace = [];
+    reply({ operation: 'duties', result: { lost: ['same', 'ended', 'replaced', 'unknown'], taken: [] } });
+    expect(trace).toEqual([
+      [now, { type: 'lost', mark: '1 same' }],
+      [now, 'forgetHistory'],
+    ]);
+  });
+});
+
+describe('Upkeep at the end', () => {
+  it('leaves the duties of this server to others, with those that ended after the stop', () => {
+    start();
+    reply(key(DAY));
+    begin(HELD);
+    const other = { subject: 'lease d e f', mark: '02' };
+    begin(other);
+    take(machine.handle({ type: 'stop' }, now));
+    end(HELD, true);
+    take(machine.handle({ type: 'leave' }, now));
+    expect(waiting[0]?.call.given).toMatchObject({ held: [other], ended: [ended(true)], leaving: true });
+    reply(nothingToDo);
+    expect(trace.at(-1)).toEqual([now, { type: 'left' }]);
+  });
+
+  it.each([
+    ['the ticket key', () => reply(key(DAY))],
+    ['a round', () => reply({ operation: 'expire', result: [leaseOf('s')] })],
+    ['duties', () => reply({ operation: 'duties', result: { lost: [], taken: [duty] } })],
+  ])('starts nothing more, even if the store has not answered about %s before the stop', (_of, answer) => {
+    take(machine.handle({ type: 'start' }, now));
+    if (_of !== 'the ticket key') reply(key(DAY));
+    if (_of === 'a round') {
+      reply(nothingToDo);
+      now = EXPIRY_INTERVAL;
+      take(machine.handle({ type: 'tick' }, now));
+    }
+    trace = [];
+    take(machine.handle({ type: 'stop' }, now));
+    answer();
+    take(machine.handle({ type: 'tick' }, now + DAY));
+    expect([trace, machine.deadline]).toEqual([[], undefined]);
+  });
+
+  it('reports duties again whose report the store has not answered before the stop', () => {
+    start();
+    reply(key(DAY));
+    begin(HELD);
+    end(HELD, true);
+    expect(nextLook()).toMatchObject({ ended: [ended(true)] });
+    take(machine.handle({ type: 'stop' }, now));
+    take(machine.handle({ type: 'leave' }, now));
+    expect(waiting.at(-1)?.call.given).toMatchObject({ ended: [ended(true)], leaving: true });
+  });
+
+  it('does not wait for a store that fails, nor ask it if this server never had a duty', () => {
+    start();
+    expect(machine.handle({ type: 'leave' }, now)).toEqual([{ type: 'left' }]);
+    begin(HELD);
+    waiting = [];
+    take(machine.handle({ type: 'leave' }, now));
+    reply(failed);
+    expect(trace.at(-1)).toEqual([now, { type: 'left' }]);
   });
 });
