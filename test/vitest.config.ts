@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongFirst } from './long-first.js';
 
 const test = {
   // The last resort, on a machine with much else to do: a wait ends long before, with a message (test/eventually.ts).
@@ -34,7 +35,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     reporters: ['default', './test/closing-line.ts'],
     maxWorkers: 2,
-    sequence: test.sequence,
+    sequence: { ...test.sequence, sequencer: LongFirst },
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text', 'json-summary'] },
     projects: [
       {
@@ -51,7 +52,7 @@ export default defineConfig({
           ...test,
           name: 'system',
           include: [...system, ...seeded, ...databases],
-          env: { PANA_SEEDS: '20000', PANA_DATABASES: 'PostgreSQL' },
+          env: { PANA_SEEDS: process.env['PANA_SEEDS'] ?? '8000', PANA_DATABASES: 'PostgreSQL' },
         },
       },
     ],

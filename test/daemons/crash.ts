@@ -3,14 +3,15 @@ import { Lab } from '../../dist/lab/lab.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 import { leaseViolations, makeLoad, untilFreed } from './load.js';
 
-const KILLS = 200;
+/** From `PANA_KILLS`. */
+export const KILLS = Number(process.env['PANA_KILLS'] ?? 100);
 const NODES = 6;
 /** The server is killed after at most this many bootstraps, and then within this many milliseconds of the next one. */
 const BOOTSTRAPS = 4;
 const WITHIN = 40;
 
 /**
- * Kills the AAA server two hundred times while nodes bootstrap. Some nodes leave without terminating; their leases must
+ * Kills the AAA server KILLS times while nodes bootstrap. Some nodes leave without terminating; their leases must
  * expire.
  */
 export async function killServer(store: string | undefined, seed: number): Promise<void> {

@@ -7,7 +7,7 @@ import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
 /** Bootstraps for each cluster size, from `PANA_BOOTSTRAPS`. */
-const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 2_500);
+const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 1_200);
 const NODES = 200;
 const AT_ONCE = 8;
 /** The longest time between two restarts, in milliseconds. */

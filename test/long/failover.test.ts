@@ -5,7 +5,8 @@ import { leaseViolations, makeLoad } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
-const KILLS = 100;
+/** From `PANA_KILLS`, half of them. */
+const KILLS = Math.ceil(Number(process.env['PANA_KILLS'] ?? 100) / 2);
 const NODES = 4;
 /** A server is killed within this many milliseconds after it is up. */
 const WITHIN = 150;
