@@ -50,7 +50,7 @@ export class Life {
   });
   /** The number of pending timers. */
   timers = 0;
-  /** Of PANA; octets of those that it has sent. */
+  /** PANA datagrams received and sent, and the octets of those sent. */
   readonly datagrams = { received: 0, sent: 0, octets: 0 };
   /** Effects of any kind. */
   effects = 0;
@@ -107,7 +107,7 @@ const FILE_WORK = /^(FSReq|FileHandle|CloseReq)/;
  */
 const QUIET_TURNS = { tls: 6, plain: 1 } as const;
 
-/** Settles without a turn of the event loop after which one is taken, for other work of this process. */
+/** After this many settles without a turn of the event loop, one turn is taken for other work of this process. */
 const MAX_BREATHLESS = 1_000;
 
 /** The only clock of a world. It advances from timer to timer whenever the event loop is quiet. */
@@ -118,7 +118,7 @@ export class WorldClock {
   readonly #turns: number;
   readonly #fidelity: 'tls' | 'plain';
   #breathless = 0;
-  /** Pending work outside of the world, during which time stands still. */
+  /** Pending work outside of the world, during which virtual time does not advance. */
   #works = 0;
   /** Counts activity; the world is not quiet while it grows. */
   activity = 0;
@@ -149,7 +149,7 @@ export class WorldClock {
     };
   }
 
-  /** Stops time until this work is done, such as writing files or issuing certificates. */
+  /** Stops virtual time until this work is done, such as writing files or issuing certificates. */
   standStill(work: Promise<unknown>): void {
     this.#works += 1;
     const over = () => {
@@ -220,7 +220,8 @@ export class WorldClock {
       await this.settle();
       if (isOver) break;
       const next = this.#heap[0]?.at;
-      if (next === undefined || next > until) throw new Error('the world has come to a standstill');
+      if (next === undefined || next > until)
+        throw new Error('virtual time can advance no further, and the promise is still pending');
       await this.run(next, each);
     }
     await over;

@@ -106,7 +106,7 @@ class Pair {
     this.after(() => other?.receive(copy));
   }
 
-  /** Runs actions in order; during a stall, after its end. */
+  /** Runs actions in order. During a stall they wait for its end. */
   after(action: () => void): void {
     const go = () => {
       if (this.#held) this.#held.push(action);

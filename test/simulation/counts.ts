@@ -3,7 +3,7 @@ import type { World } from './world.js';
 
 type Break = (invariant: string, detail: string) => void;
 
-const INVARIANT = 'counts equal what they count';
+const INVARIANT = 'counters match what they count';
 
 type Fields = LogLine['fields'];
 type Counted = (fields: Fields) => string | undefined;
@@ -20,7 +20,7 @@ const always =
 /** Events that every daemon counts when it logs them. */
 const OF_ALL: Readonly<Record<string, Counted>> = { 'hook done': hook('ok'), 'hook failed': hook('failed') };
 
-/** The counter that a log line stands for, by the first letters of a machine's name. */
+/** The counter that a log line increments, by kind of machine and event. */
 const COUNTED: Readonly<Record<string, Readonly<Record<string, Counted>>>> = {
   mn: {
     ...OF_ALL,
@@ -54,14 +54,14 @@ const COUNTED: Readonly<Record<string, Readonly<Record<string, Counted>>>> = {
   },
 };
 
-/** Counters that nothing else counts here. */
+/** Counters without a log line of their own. */
 const UNSEEN: readonly string[] = ['sessions_ended{cause=pushed-out}'];
 
-/** Counts what the daemons of a world log, each from its last start on. */
+/** Counts the log lines of the daemons of a world, for each daemon since its last start. */
 export class Tallies {
   readonly #tallies = new Map<string, { readonly start: number; readonly counts: Map<string, number> }>();
 
-  /** `start`: which run of the daemon it is. */
+  /** `start`: number of the daemon's run. */
   logged({ machine, message, fields }: LogLine, start: number): void {
     const counter = COUNTED[kindOf(machine)]?.[message]?.(fields);
     if (counter === undefined) return;
@@ -90,8 +90,8 @@ const COMPARED: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * What the store counts beside what it has, what PAAs count beside what they list, and the counters of all daemons beside what
- * they have logged. Takes no time of the world.
+ * Compares the counts of the store with its rows, those of PAAs with their lists, and the counters of all daemons with their
+ * logs. Takes no virtual time.
  */
 export async function checkCounts(world: World, tallies: Tallies, broken: Break): Promise<void> {
   const say = (detail: string) => broken(INVARIANT, detail);
@@ -104,8 +104,10 @@ export async function checkCounts(world: World, tallies: Tallies, broken: Break)
     const held = leases.filter(({ homeAgent }) => homeAgent.address === address).length;
     if (held !== count) say(`${name} counts ${count} leases and has ${held}`);
   }
-  if (statistics.leases !== leases.length) say(`${statistics.leases} leases, which are ${leases.length}`);
-  if (statistics.sessions !== sessions.length) say(`${statistics.sessions} sessions, which are ${sessions.length}`);
+  if (statistics.leases !== leases.length)
+    say(`${statistics.leases} leases counted in the store, which has ${leases.length}`);
+  if (statistics.sessions !== sessions.length)
+    say(`${statistics.sessions} sessions counted in the store, which has ${sessions.length}`);
   const addresses = new Set(leases.map(({ homeAddress }) => homeAddress));
   if (addresses.size !== leases.length) broken('no home address has two subscribers', 'the store has one twice');
   for (const paa of world.paas) {
@@ -127,7 +129,7 @@ export async function checkCounts(world: World, tallies: Tallies, broken: Break)
     if (!name.startsWith('aaa')) tally.set('datagrams{direction=in}', received).set('datagrams{direction=out}', sent);
     for (const [counter, count] of tally) {
       const counted = counters[counter] ?? 0;
-      if (counted !== count) say(`${name} counts ${counted} ${counter}, which were ${count}`);
+      if (counted !== count) say(`${name} counts ${counted} ${counter} instead of ${count}`);
     }
     for (const counter of Object.keys(counters)) {
       if (COMPARED[kindOf(name)]?.test(counter) && !tally.has(counter) && !UNSEEN.includes(counter))
@@ -141,7 +143,7 @@ interface Listed {
   readonly remainingSeconds?: number;
 }
 
-/** The gauges of a daemon beside what they count. Needs time of the world: a server asks its store. */
+/** Compares the gauges of the daemons with what they count. Takes virtual time, since servers query their store. */
 export async function checkGauges(world: World, broken: Break): Promise<void> {
   const { engine } = world.store;
   for (const { name, metrics, life } of world.machines) {
@@ -149,7 +151,7 @@ export async function checkGauges(world: World, broken: Break): Promise<void> {
     const gauges = readGauges(await metrics.text());
     const compare = (gauge: string, count: number) => {
       const shown = gauges.get(`pana_${kindOf(name) === 'mn' ? 'pac' : kindOf(name)}_${gauge}`);
-      if (shown !== count) broken(INVARIANT, `${name} shows ${shown} for ${gauge}, which is ${count}`);
+      if (shown !== count) broken(INVARIANT, `${name} shows ${shown} for ${gauge} instead of ${count}`);
     };
     if (name.startsWith('paa')) {
       const listed = (await world.machine(name)?.ask('GET /sessions')) as readonly unknown[];

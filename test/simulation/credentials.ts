@@ -13,7 +13,7 @@ import {
 /** Valid for the real clock, which the TLS engine uses, and for the clocks of worlds. */
 const VALIDITY = { notBefore: new Date(Date.UTC(2020, 0, 1)), notAfter: new Date(Date.UTC(2049, 0, 1)) };
 
-/** The certificates of a node, of which it presents one at a time. */
+/** The certificates of a node, which presents one at a time. */
 export const CERTIFICATES = ['own', 'second', 'stranger'] as const;
 export type CertificateChoice = (typeof CERTIFICATES)[number];
 

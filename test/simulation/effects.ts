@@ -21,7 +21,7 @@ export class Effects {
   readonly nodes = new Map<string, NodeBinding>();
   /** By machine of the PAA: sessions by permitted address. */
   readonly admitted = new Map<string, Map<string, string>>();
-  /** Counts runs of the enforcement points' programs that had their effect. */
+  /** Number of runs of enforcement point programs that have taken effect. */
   admissions = 0;
   /** Addresses of home agents that do not answer. */
   readonly deadAgents = new Set<string>();
@@ -52,7 +52,7 @@ export class Effects {
   #homeAgent({ event, environment, key }: ProgramRun): void {
     const { MIP6_HOA: homeAddress = '', MIP6_MN_ID: nai = '' } = environment;
     if (event === 'down') {
-      // If another subscriber has the address now, the hook leaves its binding.
+      // A binding of another subscriber, who has the address now, stays.
       if (this.homeAddresses.get(homeAddress)?.nai === nai) this.homeAddresses.delete(homeAddress);
     } else this.homeAddresses.set(homeAddress, { nai, key });
   }

@@ -6,32 +6,32 @@ import type { World } from './world.js';
 type Say = (detail: string) => void;
 
 interface Point {
-  /** Which run of the PAA it is. */
+  /** Number of the PAA's run. */
   start: number;
-  /** Authorised sessions and their addresses, the newest last. */
+  /** Authorized sessions and their addresses, the newest last. */
   readonly sessions: Map<string, string>;
-  /** Sessions that have had an address: several may have had it one after another. */
+  /** All sessions that have had an address, by address. */
   readonly holders: Map<string, Set<string>>;
-  /** Something has changed since the last look, or was excused then. */
+  /** Whether something has changed since the last comparison, or a difference was excused in it. */
   isDirty: boolean;
 }
 
-/** An address that is admitted and should not be, or the other way round, and the sessions that have had it. */
+/** An address that is wrongly admitted or wrongly not admitted, and the sessions that have had it. */
 interface Difference {
   readonly address: string;
   readonly isAdmitted: boolean;
   readonly holders: ReadonlySet<string>;
 }
 
-/** Log lines after which an enforcement point has to be looked at. */
+/** Log events after which an enforcement point is compared again. */
 const ABOUT: readonly string[] = [
   ...['session authorized', 'session reauthenticated', 'session moved', 'session ended'],
   ...['hook done', 'hook failed', 'hook refused'],
 ];
 
 /**
- * Compares what enforcement points admit with the sessions that their PAAs have authorised. They may differ only while the PAA does
- * not run or stops, while it sets its enforcement point up, and for sessions of which a hook waits, runs or will be tried again.
+ * Compares what enforcement points admit with the sessions that their PAAs have authorized. Differences are excused while the PAA
+ * does not run, stops, or starts its enforcement point, and for sessions with a hook that waits, runs or will be retried.
  */
 export class Admissions {
   readonly #world: World;
@@ -73,7 +73,7 @@ export class Admissions {
     }
   }
 
-  /** The hooks of the answer are those of the moment of the question, however late it comes. */
+  /** The answer lists the hooks at the time of the question, even if it arrives later. */
   async #judge(paa: PaaMachine, differing: readonly Difference[]): Promise<void> {
     const { hooks = [] } = ((await paa.ask('GET /status')) ?? {}) as { readonly hooks?: readonly HookView[] };
     const subjects = hooks.map(({ subject }) => subject.split(' ').slice(0, 2).join(' '));
@@ -85,7 +85,7 @@ export class Admissions {
     }
   }
 
-  /** Addresses whose admission is not as it should be. */
+  /** Addresses that are wrongly admitted or wrongly not admitted. */
   #differing({ name }: PaaMachine, { sessions, holders }: Point): Difference[] {
     const due = new Set(sessions.values());
     const admitted = this.#world.effects.admitted.get(name) ?? new Map<string, string>();

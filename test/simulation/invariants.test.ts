@@ -34,7 +34,7 @@ const QUIET: Plan = {
   rest: recoveryTime({ lifetime: LIFETIME, watchdog: 6 }) + STILL,
 };
 
-/** What breaks when a world is meddled with. */
+/** Runs a world with a fault that `meddle` causes; resolves to the violations. */
 async function brokenBy(meddle: (world: World) => void, plan: Plan = QUIET): Promise<readonly Broken[]> {
   return (await run(plan, { fidelity: 'plain', meddle })).broken;
 }
@@ -101,18 +101,18 @@ describe('Invariants', () => {
       },
     ],
     [
-      'both ends have one key',
+      'both ends have the same key',
       (world) => {
         const apply = world.effects.apply.bind(world.effects);
         world.effects.apply = (one) => apply(one.program === 'ha' ? { ...one, key: 'another' } : one);
       },
     ],
     [
-      'the enforcement point admits exactly the authorised',
+      'the enforcement point admits exactly the authorized addresses',
       (world) => void later(world, 5_000, () => world.effects.admitted.get('paa1')?.set('2001:db8:a1::bad', 'ffff')),
     ],
     [
-      'a session ends before its lifetime only for a reason',
+      'a session ends early only for a known reason',
       (world) =>
         void later(world, 20_000, () => {
           void world.paas[0]?.ask('GET /sessions').then((sessions) => {
@@ -126,7 +126,7 @@ describe('Invariants', () => {
       (world) => void later(world, QUIET.trouble + QUIET.rest - 60_000, () => void world.nodes[0]?.stop()),
     ],
     [
-      'counts equal what they count',
+      'counters match what they count',
       (world) => {
         const { engine } = world.store;
         const ask = engine.run.bind(engine);
@@ -137,7 +137,7 @@ describe('Invariants', () => {
       },
     ],
     [
-      'what strangers cause is bounded',
+      'work for unauthenticated input is bounded',
       (world) => {
         const { life, host } = world.paas[0] ?? {};
         for (let i = 0; life && i < 1_000; i += 1) host?.of(life).after(10_000, () => undefined);
@@ -155,7 +155,7 @@ describe('Invariants', () => {
         }),
     ],
     [
-      'at rest every willing node is in',
+      'at rest every node has access',
       (world) => {
         const [node] = world.nodes;
         if (node) node.start = () => Promise.resolve();
@@ -179,7 +179,7 @@ describe('Invariants', () => {
   });
 });
 
-/** Does something wrong while a datagram is received that no session stands behind. */
+/** Does something wrong while a PAA receives a datagram that belongs to no session. */
 function duringStarts(world: World, wrong: (arrival: Arrival) => void): void {
   const nothing = () => undefined;
   const others = {
@@ -229,7 +229,7 @@ describe('The bound of work for unauthenticated input', () => {
     ],
   ])('reports "%s"', async (detail, meddle) => {
     const [first] = await brokenBy(meddle);
-    expect(first?.invariant).toBe('what strangers cause is bounded');
+    expect(first?.invariant).toBe('work for unauthenticated input is bounded');
     expect(first?.detail).toContain(detail);
   });
 });
@@ -244,7 +244,7 @@ describe('The comparison of session keys', () => {
           onKey(machine, machine === 'paa1' ? { ...key, key: other() } : key),
       });
     });
-    expect(first?.invariant).toBe('both ends have one key');
+    expect(first?.invariant).toBe('both ends have the same key');
     expect(first?.detail).toContain('has two PANA_AUTH_KEYs');
   });
 });
@@ -281,7 +281,7 @@ describe('The check at rest', () => {
 });
 
 describe('A conversation that is left in an AAA server', () => {
-  it('is reported, whoever has authenticated just before', async () => {
+  it('is reported even if a node has authenticated just before', async () => {
     const broken = await brokenBy((world) => {
       const [server] = world.servers;
       if (server) Object.defineProperty(server, 'conversations', { value: 1 });
@@ -297,7 +297,7 @@ describe('The comparison of metrics', () => {
       (world) => void later(world, 5_000, () => world.paas[0]?.metrics?.count('moves')),
     ],
     [
-      'shows 3 for sessions, which is 2',
+      'shows 3 for sessions instead of 2',
       (world) => {
         const metrics = world.paas[0]?.metrics;
         const text = metrics?.text.bind(metrics);
@@ -307,7 +307,7 @@ describe('The comparison of metrics', () => {
     ],
   ])('reports "%s"', async (detail, meddle) => {
     const [first] = await brokenBy(meddle);
-    expect(first?.invariant).toBe('counts equal what they count');
+    expect(first?.invariant).toBe('counters match what they count');
     expect(first?.detail).toContain(detail);
   });
 });
@@ -338,7 +338,7 @@ const EVENTFUL: Plan = {
 
 describe('A plan in which the enforcement point never revokes', () => {
   it('shrinks to one event, which can be replayed', { timeout: 120_000 }, async () => {
-    const invariant = 'the enforcement point admits exactly the authorised';
+    const invariant = 'the enforcement point admits exactly the authorized addresses';
     const attempt = async (plan: Plan) => (await brokenBy(ignoring('revoke'), plan))[0];
     const broken = await attempt(EVENTFUL);
     expect(broken?.invariant).toBe(invariant);
@@ -373,8 +373,8 @@ describe('The model of the leases', () => {
   });
 });
 
-describe('The events that a command keeps', () => {
-  it.each([[[]], [['a']], [['b', 'd']], [['a', 'b', 'c', 'd']]])('are %j again', (kept) => {
+describe('A reduced plan', () => {
+  it.each([[[]], [['a']], [['b', 'd']], [['a', 'b', 'c', 'd']]])('is restored from its event numbers: %j', (kept) => {
     const all = ['a', 'b', 'c', 'd'];
     expect(keptIn(all, keptOf(all, kept))).toEqual(kept);
   });

@@ -25,10 +25,10 @@ const VENDOR = 32473;
 /** The largest number of timers of one daemon with its sessions. */
 const MAX_TIMERS = 200;
 
-const BOUNDED = 'what strangers cause is bounded';
-const ADMITTED = 'the enforcement point admits exactly the authorised';
-const REASONED = 'a session ends before its lifetime only for a reason';
-const ONE_KEY = 'both ends have one key';
+const BOUNDED = 'work for unauthenticated input is bounded';
+const ADMITTED = 'the enforcement point admits exactly the authorized addresses';
+const REASONED = 'a session ends early only for a known reason';
+const ONE_KEY = 'both ends have the same key';
 const ENABLED = 'no disabled subscriber gets a session';
 
 export interface Broken {
@@ -37,12 +37,12 @@ export interface Broken {
   readonly at: number;
 }
 
-/** What holds at each step of a world. Collects what does not. */
+/** Checks the invariants at each step of a world and collects violations. */
 export class Invariants implements Watcher {
   readonly broken: Broken[] = [];
   readonly leases: Leases;
   readonly tallies = new Tallies();
-  /** Complete authentications, first ones and later ones. */
+  /** Completed first authentications. */
   bootstraps = 0;
   reauthentications = 0;
   readonly #world: World;
@@ -51,11 +51,11 @@ export class Invariants implements Watcher {
   readonly #admissions: Admissions;
   readonly #unauthenticated: Unauthenticated;
   readonly #sessionKeys = new SessionKeys();
-  /** Subscribers that the store has committed to be disabled. */
+  /** Subscribers that are disabled by a committed change. */
   readonly #disabled = new Set<string>();
   /** Fingerprints of the IKE keys that servers have derived, by subscriber. */
   readonly #keys = new Map<string, Set<string>>();
-  /** When machines have authenticated last. */
+  /** Time of the last authentication, by machine. */
   readonly #last = new Map<string, number>();
   #isAtRest = false;
 
@@ -74,7 +74,7 @@ export class Invariants implements Watcher {
     this.#reasons.happened(event, this.#world.clock.now);
   }
 
-  /** From now on nothing happens any more, and no session may end or begin. */
+  /** From now on there are no events, and no session may begin or end. */
   rest(): void {
     this.#isAtRest = true;
   }
@@ -111,7 +111,7 @@ export class Invariants implements Watcher {
     this.#sessionKeys.derived(machine, key);
   }
 
-  /** A home agent's and a node's program are given a key that a server has derived for the subscriber. */
+  /** Programs of nodes and home agents must get a key that a server has derived for the subscriber. */
   program({ machine, program, event, environment, key }: ProgramRun): void {
     if ((program !== 'mn' && program !== 'ha') || (event !== 'up' && event !== 'refresh')) return;
     const nai = environment['MIP6_MN_ID'] ?? '';
@@ -120,7 +120,7 @@ export class Invariants implements Watcher {
       this.break(ONE_KEY, `${program} ${event} of ${machine} has a key that no server has derived for ${nai}`);
   }
 
-  /** A promise is committed before it is sent. */
+  /** A home address must be committed before an answer promises it. */
   diameter(from: string, octets: Uint8Array): void {
     // Most messages are no DEA: command code 268 without the R bit.
     if (octets[6] !== DEA.code >> 8 || octets[7] !== (DEA.code & 0xff)) return;
@@ -162,7 +162,7 @@ export class Invariants implements Watcher {
     this.#keys.set(nai, keys.add(String(fields.fingerprint)));
   }
 
-  /** Both ends have one key. */
+  /** A node's IKE key must be one that a server has derived for the subscriber. */
   #agreed(machine: string, fields: LogLine['fields']): void {
     const fingerprint = String(fields.fingerprint);
     const nai = String(fields.ikeIdentity);

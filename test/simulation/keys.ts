@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import type { LogLine } from './machine.js';
 
-/** What an end of a session has of its PANA_AUTH_KEY: enough to compare, and nothing that anybody could use. */
+/** The PANA_AUTH_KEY of one end of a session, as a hash. */
 interface KnownKey {
   readonly keyId: number;
   readonly hash: string;
 }
 
 /**
- * Compares the PANA_AUTH_KEYs of both ends of a session whenever one of them says that the session is authorised. Daemons hand
- * their keys to it as to the file of `key-log`; what is kept are hashes.
+ * Compares the PANA_AUTH_KEYs of both ends whenever one of them logs that the session is authorized. Daemons pass their keys as
+ * for the file of `key-log`; only hashes are kept.
  */
 export class SessionKeys {
   /** The last key of a session, by kind of machine and number. */
@@ -23,7 +23,7 @@ export class SessionKeys {
     this.#last.set(nameOf(machine, sessionId.toString(16).padStart(8, '0')), { keyId, hash });
   }
 
-  /** What is wrong with the keys of a session that a line says is authorised; undefined: nothing. */
+  /** The difference between the keys of the session that this line reports as authorized; undefined: none. */
   logged({ machine, message, fields }: LogLine): string | undefined {
     if (message !== 'session authorized' && message !== 'session reauthenticated') return undefined;
     const session = String(fields.session);

@@ -26,7 +26,7 @@ interface EndedGiven {
   readonly leasesFor: number;
 }
 
-/** A model of the leases, built from the store's answers only, that reports contradictions between them. */
+/** A model of the leases, built only from the answers of the store. Reports contradictions between them. */
 export class Leases {
   readonly #now: () => number;
   readonly #broken: (invariant: string, detail: string) => void;
@@ -34,7 +34,7 @@ export class Leases {
   readonly #byNai = new Map<string, string>();
   /** Session and home address of each lease. */
   readonly #promises = new Set<string>();
-  /** Addresses of home agents that serve no longer. One that is draining keeps its leases. */
+  /** Addresses of home agents that are down. A draining home agent keeps its leases. */
   readonly #gone = new Set<string>();
 
   /** `now`: milliseconds, monotonic. The store shifts its times when its wall clock steps, so that lifetimes stay the same. */
@@ -91,7 +91,7 @@ export class Leases {
     }
   }
 
-  /** After the restart of a PAA its sessions are gone and their leases stay for a while. */
+  /** A PAA that restarts has lost its sessions; their leases last for the grace time. */
   #paaStarted({ origin, before, leasesFor }: EndedGiven): void {
     const until = this.#now() + leasesFor;
     for (const promised of this.#byAddress.values()) {
@@ -110,7 +110,7 @@ export class Leases {
     const holder = this.#byAddress.get(homeAddress);
     const now = this.#now();
     if (holder && holder.nai !== nai && holder.until > now) {
-      this.#broken('no home address has two subscribers', `${homeAddress} of ${holder.nai} is given to ${nai}`);
+      this.#broken('no home address has two subscribers', `${homeAddress} of ${holder.nai} is assigned to ${nai}`);
     }
     const before = this.#byNai.get(nai);
     if (before !== undefined && before !== homeAddress) this.#moved(nai, before, homeAddress);
@@ -131,7 +131,7 @@ export class Leases {
   #moved(nai: string, before: string, after: string): void {
     const promised = this.#byAddress.get(before);
     if (promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
-      this.#broken('no lease is moved while it is valid', `${nai} had ${before} and is given ${after}`);
+      this.#broken('no lease is moved while it is valid', `${nai} had ${before} and is assigned ${after}`);
     }
     this.#forget(before);
   }

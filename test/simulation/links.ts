@@ -37,10 +37,10 @@ export interface Arrival {
   readonly from: UdpOptions;
 }
 
-/** In addresses of strangers. */
+/** Part of each address of a stranger. */
 export const STRANGE = '::bad:';
 
-/** Who sends datagrams and is no machine of the world. */
+/** The sender, in a ladder, of datagrams that no machine of the world sent. */
 const STRANGER = 'stranger';
 
 const keyOf = (address: string, port: number) => `${address}|${port}`;
@@ -52,7 +52,7 @@ export class PanaLinks {
   readonly #quality = new Map<string, LinkQuality>();
   #lastPort = 40_000;
 
-  /** Sees what is about to be received; what it returns is called afterwards. */
+  /** Called before a datagram is received. The functions that it returns are called afterwards. */
   readonly #watch: (arrival: Arrival) => readonly (() => void)[];
 
   constructor(scene: Scene, watch: (arrival: Arrival) => readonly (() => void)[]) {

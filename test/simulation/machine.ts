@@ -29,7 +29,7 @@ export interface Ground {
   readonly onLog: (line: LogLine) => void;
   /** A daemon has a new PANA_AUTH_KEY. The receiver wipes it. */
   readonly onKey: (machine: string, key: SessionKey) => void;
-  /** By what a watched file is known, where the world has changed it. */
+  /** Versions of the watched files that the world has changed, by path. */
   readonly versions: Map<string, number>;
 }
 
@@ -50,7 +50,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
   #running: Running<D> | undefined;
   #addressChanged: () => void = () => undefined;
   starts = 0;
-  /** It has been told to stop, and may still run. */
+  /** Whether it has been told to stop; it may still run. */
   isStopping = false;
   #stopping: Promise<void> = Promise.resolve();
 
@@ -69,7 +69,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     return this.#running?.life.alive ? this.#running.daemon : undefined;
   }
 
-  /** The numbers of the daemon; undefined: it does not run. */
+  /** The metrics of the daemon; undefined: it does not run. */
   get metrics(): Metrics | undefined {
     return this.#running?.life.alive ? this.#running.metrics : undefined;
   }

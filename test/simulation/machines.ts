@@ -36,7 +36,7 @@ export interface WorldOptions {
   readonly hookWait: number;
   /** Whether home agents are probed. */
   readonly probes: boolean;
-  /** Seconds between watchdogs of a Diameter connection on which nothing comes. */
+  /** Watchdog interval of Diameter connections, in seconds. */
   readonly watchdog: number;
 }
 
@@ -54,7 +54,7 @@ export type Material = Credentials | StandInMaterial;
 
 const REALM = 'home.example';
 
-/** The world takes the keys of `key-log`: there is no such file. */
+/** Value of `key-log`. The world takes the keys, so no such file is written. */
 const KEYS = 'keys';
 
 /** An AAA server. */

@@ -4,7 +4,7 @@ import { authentications, type Fidelity, runSeeds, summary } from './seeds.js';
 /** The number of authentications after which progress is printed. */
 const PROGRESS = 10_000;
 
-/** Lines of a broken seed's report that are shown: the invariant and the command that replays the seed, which shows the rest. */
+/** Lines of a failed seed's report that are shown: the invariant, and the command that replays the seed and shows the rest. */
 const SHOWN = 2;
 
 const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);

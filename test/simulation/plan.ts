@@ -13,8 +13,8 @@ export type Happening =
   | { readonly type: 'stall'; readonly server: number; readonly lasts: number }
   | { readonly type: 'unreachable'; readonly lasts: number }
   /**
-   * Before the effect after this number of others, for example between a commit and its answer. `silent`: the whole
-   * machine.
+   * Kills the process before the effect that follows this number of others, for example between a commit and its answer.
+   * `silent`: the whole machine.
    */
   | {
       readonly type: 'kill';
@@ -53,7 +53,7 @@ export interface Plan {
   readonly seed: number;
   readonly options: WorldOptions;
   readonly events: readonly Planned[];
-  /** Milliseconds with events, and at rest afterwards. */
+  /** Duration of the events and of the rest after them, in milliseconds. */
   readonly trouble: number;
   readonly rest: number;
 }
@@ -61,16 +61,16 @@ export interface Plan {
 /** Separates the random numbers of a plan from those of its world. */
 const PLAN_SEED = 0x51ed270b;
 
-/** The last part of the rest, in milliseconds: no session may begin or end there. */
+/** The last part of the rest, in which no session may begin or end, in milliseconds. */
 export const STILL = 60_000;
 
 /**
- * Seconds of a session. Most are short: a node authenticates at three quarters of it, and what a world costs without
- * authentications is spread over many.
+ * Session lifetimes in seconds. Most are short: a node re-authenticates at three quarters of the lifetime, and the fixed cost of
+ * a world is shared by more authentications.
  */
 const LIFETIMES: readonly number[] = [10, 10, 10, 15, 15, 20, 20, 30, 60, 300];
 
-/** Nodes of a world, at least and at most: full ones are cheaper for each authentication. */
+/** Least and most nodes of a world. Worlds with many nodes cost less per authentication. */
 const CROWDS: readonly (readonly [number, number])[] = [
   [1, 3],
   [4, 12],
@@ -192,7 +192,7 @@ function happening(dice: Dice, options: WorldOptions): Happening {
     left -= weight;
     if (left < 0) return make(dice, options);
   }
-  throw new Error('no happening');
+  throw new Error('no event');
 }
 
 /** The plan of a seed. `minutes`: the time with events. */

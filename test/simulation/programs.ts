@@ -72,7 +72,7 @@ export class Programs {
     const hasEffect = !(isHanging || isFailing) || dice.chance(0.5);
     let isOver = false;
     const runs = {};
-    // Probes go on for ever, and a program whose daemon was killed has no owner.
+    // Probes never stop, and a program whose daemon was killed has no owner.
     if (event !== 'probe') this.#running.set(runs, life);
     const finish = (reason: string | undefined) => {
       if (isOver) return;

@@ -12,7 +12,7 @@ function line(machine: string, at: number, message: LogLine['message'], fields: 
   return { machine, at, level: 'info', message, fields };
 }
 
-/** Node 1 has a session with PAA 1, then something happens at `at`; whether the end of the session is explained. */
+/** Whether an event at `at` explains the end of a session between node 1 and PAA 1. */
 function explains(event: Happening | undefined, at: number, machine: 'mn1' | 'paa1', reason: string, end: number) {
   const reasons = new Reasons(6);
   const session = '00000001';
@@ -38,11 +38,11 @@ describe('The end of a session', () => {
     ['a node that sleeps', { type: 'sleep', node: 1, lasts: 1_000 }, 'paa1', 'no-answer'],
     ['a store that is down', { type: 'store', condition: 'down', lasts: 1_000 }, 'mn1', 'authentication-rejected'],
     ['a node that stops', STOP, 'mn1', 'terminated'],
-    ['a node that says PTR', STOP, 'paa1', 'logout'],
+    ['a node that sends PTR', STOP, 'paa1', 'logout'],
     ['a PAA that stops', { type: 'stop', machine: 'paa1', lasts: 1_000 }, 'mn1', 'terminated-by-paa'],
     ['a disabled subscriber', DISABLE, 'paa1', 'administrative'],
     [
-      'a certificate of somebody else',
+      'the certificate of a stranger',
       { type: 'certificate', node: 1, choice: 'stranger', lasts: 1_000 },
       'paa1',
       'rejected',
@@ -59,7 +59,7 @@ describe('The end of a session', () => {
     ['another PAA that stops', { type: 'stop', machine: 'paa2', lasts: 1_000 }, 'mn1', 'terminated-by-paa'],
     ['another subscriber that is disabled', { ...DISABLE, node: 2 }, 'paa1', 'administrative'],
     [
-      'a store that is down, if nobody was asked',
+      'a store that is down, if PANA requests stay unanswered',
       { type: 'store', condition: 'down', lasts: 1_000 },
       'mn1',
       'no-answer',
@@ -71,18 +71,18 @@ describe('The end of a session', () => {
       'no-answer',
     ],
     ['strangers', { type: 'strangers', paa: 1, count: 200 }, 'paa1', 'no-answer'],
-    ['a lossy link, for a cause that there is not', LINK, 'paa1', 'fault'],
+    ['a lossy link, if no rule has the cause', LINK, 'paa1', 'fault'],
   ])('is not explained by %s', (_, event, machine, reason) => {
     expect(explains(event, 5_000, machine, reason, 12_000)).toBe(false);
   });
 
-  it('is not explained by what was over too long before', () => {
+  it('is not explained by an event that ended too long before', () => {
     expect(explains(LINK, 5_000, 'mn1', 'no-answer', 219_000)).toBe(true);
     expect(explains(LINK, 5_000, 'mn1', 'no-answer', 220_000)).toBe(false);
     expect(explains(DISABLE, 300_000, 'paa1', 'administrative', 299_000)).toBe(false);
   });
 
-  it('before its lifetime is not explained by that', () => {
+  it('with lifetime-expired is not explained before the lifetime has passed', () => {
     expect(explains(LINK, 5_000, 'paa1', 'lifetime-expired', BEGUN + 40_000)).toBe(false);
     expect(explains(LINK, 5_000, 'paa1', 'lifetime-expired', BEGUN + 62_000)).toBe(true);
     expect(explains(undefined, 0, 'paa1', 'lifetime-expired', BEGUN + 62_000)).toBe(false);

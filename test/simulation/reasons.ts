@@ -4,7 +4,7 @@ import { linkOfPaa } from './machines.js';
 import type { Planned } from './plan.js';
 import { aaaRecovery, TIMES } from './recovery.js';
 
-/** Whom a disturbance concerns: one node, the sessions of one PAA, or everybody who needs an AAA server. */
+/** What a disturbance affects: one node, the sessions of one PAA, or everything that needs an AAA server. */
 interface Scope {
   readonly node?: number;
   readonly paa?: number;
@@ -32,16 +32,18 @@ interface Authorized {
   readonly session: string;
 }
 
-/** How much longer than its cause a delayed packet, or an operator's request, may have an effect, in milliseconds. */
+/** How long after its cause a delayed packet or an operator's request may still have an effect, in milliseconds. */
 const AFTERMATH = 10_000;
 
-/** A request is given up after ten transmissions (RFC 5191 9.1), and the last interval. */
+/** A request is given up after ten transmissions (RFC 5191 9.1) and the last interval. Milliseconds. */
 const GIVEN_UP_AFTER = 1.1 * (1 + 2 + 4 + 8 + 16 + 5 * 30) * 1_000;
 
-/** A phase without progress, and what was on its way before it. A re-authentication may also outlast the lifetime by that. */
+/**
+ * Duration of a phase without progress, including what it waited for. A re-authentication may outlast the lifetime by as much.
+ */
 const WITHOUT_PROGRESS = TIMES.progress + AFTERMATH;
 
-/** How early a lifetime may end: it is told in whole seconds. */
+/** How early a lifetime may end, in milliseconds: it is sent in whole seconds. */
 const LIFETIME_TOLERANCE = 1_500;
 
 const BROKEN_PATH = ['link', 'kill', 'stop', 'sleep', 'detach', 'move', 'renumber'] as const;
@@ -50,16 +52,16 @@ const REFUSED = ['certificate', 'disable', 'revoke'] as const;
 const ORDERED: readonly Planned['type'][] = ['disable', 'revoke', 'disconnect', 'release'];
 
 interface Rule {
-  /** Disturbances that explain the end, if they concern its node, its PAA or everybody. */
+  /** Disturbances that explain the end if they affect its node, its PAA or everything. */
   readonly types: readonly Planned['type'][];
-  /** How long before the end it may have been over, in milliseconds; undefined: the lifetime, and a phase without progress. */
+  /** How long before the end they may have ceased, in milliseconds; undefined: the lifetime plus a phase without progress. */
   readonly within: number | undefined;
 }
 
 const FAILED: Rule = { types: [...BROKEN_PATH, ...BROKEN_AAA, ...REFUSED], within: WITHOUT_PROGRESS };
 const EXPIRED: Rule = { types: [...BROKEN_PATH, ...BROKEN_AAA, ...REFUSED, ...ORDERED], within: undefined };
 
-/** What must have happened before a session ends for each cause. A cause that is not here explains nothing. */
+/** The disturbances that explain each cause of an end. A cause without a rule is never explained. */
 const RULES: Readonly<Record<string, Rule>> = {
   'no-answer': { types: BROKEN_PATH, within: GIVEN_UP_AFTER },
   'no-progress': FAILED,
@@ -68,25 +70,25 @@ const RULES: Readonly<Record<string, Rule>> = {
   rejected: FAILED,
   'authentication-rejected': FAILED,
   'authorization-rejected': FAILED,
-  // An authentication that should have prolonged it has failed.
+  // An authentication that would have extended the session has failed.
   'lifetime-expired': EXPIRED,
   'session-timeout': EXPIRED,
 };
 
-/** Why sessions end: keeps what has happened and to whom, and judges each end of a session by it. */
+/** Records disturbances, and judges whether they explain each end of a session. */
 export class Reasons {
   readonly #disturbances: Disturbance[] = [];
-  /** Sessions by machine and their number there. */
+  /** Authorized sessions by machine, or by PAA and Session Identifier. */
   readonly #open = new Map<string, Authorized>();
-  /** Sessions that nodes have had, and those of them that they have left, by number. */
+  /** Sessions of each node, and those that nodes have left, by Session Identifier. */
   readonly #sessions = new Map<string, Set<string>>();
   readonly #left = new Set<string>();
-  /** When an AAA server first let a node in at a PAA, by Diameter session. */
+  /** When an AAA server first authorized a node at a PAA, by Diameter session. */
   readonly #granted = new Map<string, { readonly nai: string; readonly peer: string; readonly at: number }>();
 
   readonly #aaaRecovery: number;
 
-  /** `watchdog`: of Diameter connections, in seconds. */
+  /** `watchdog`: interval of Diameter connections, in seconds. */
   constructor(watchdog: number) {
     this.#aaaRecovery = aaaRecovery(watchdog * 1_000);
   }
@@ -101,7 +103,7 @@ export class Reasons {
     if (event.type === 'stop' && scope.node !== undefined) this.#leaves(`mn${scope.node}`);
   }
 
-  /** Why the end of a session that a line tells of is not explained; undefined: it is, or the line is of something else. */
+  /** The end of a session that this line reports, if nothing explains it; otherwise undefined. */
   logged(line: LogLine): string | undefined {
     const { message, fields, at } = line;
     switch (message) {
@@ -140,12 +142,12 @@ export class Reasons {
     return sessions;
   }
 
-  /** A node says PTR for the sessions that it has. */
+  /** A node sends PTR for its sessions. */
   #leaves(machine: string): void {
     for (const session of this.#sessionsOf(machine)) this.#left.add(session);
   }
 
-  /** Why the end of a session is not explained; undefined: it is, or nobody was let in. */
+  /** The end of a session if nothing explains it; undefined also if the session was never authorized. */
   #ended({ machine, at, fields }: LogLine): string | undefined {
     const cause = String(fields.reason);
     const key = machine.startsWith('mn') ? machine : `${machine} ${fields.session}`;
@@ -165,9 +167,12 @@ export class Reasons {
     return this.#has(rule.types, party, at, rule.within ?? lifetime + WITHOUT_PROGRESS) ? undefined : detail;
   }
 
-  /** The PAA or an AAA server ends a session: the PAA stops, somebody orders it, or the node has a newer session there. */
+  /**
+   * Whether the PAA or an AAA server has ended a session: the PAA stops, an operator orders it, or the node has a newer session
+   * there.
+   */
   #isOrdered({ node, paa }: Party, at: number): boolean {
-    // A node that has gone does not answer PTR, and the session ends when that is given up.
+    // If the node is gone, the session ends only when PTR is given up.
     const since = at - GIVEN_UP_AFTER - AFTERMATH;
     const isOrdered = this.#disturbances.some(
       ({ type, scope, from, until }) =>
@@ -201,7 +206,7 @@ function paaOf(address: string): number | undefined {
   return [1, 2, 3].find((paa) => linkOf(address) === linkOfPaa(paa));
 }
 
-/** Whom an event concerns; undefined: it ends no session. */
+/** What an event affects; undefined: it ends no session. */
 function scopeOf(event: Planned): Scope | undefined {
   switch (event.type) {
     case 'link':

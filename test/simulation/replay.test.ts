@@ -28,7 +28,7 @@ given?.('The world of SIMULATION_SEED', () => {
 });
 
 others?.('A replay', () => {
-  it('of a seed takes the same steps', { timeout: 120_000 }, async () => {
+  it('of a seed takes the same steps again', { timeout: 120_000 }, async () => {
     const once = await run(planOf(7, 2), { fidelity: 'plain' });
     const again = await run(planOf(7, 2), { fidelity: 'plain' });
     expect([again.hash, again.steps]).toEqual([once.hash, once.steps]);

@@ -12,7 +12,7 @@ type Break = (invariant: string, detail: string) => void;
 /** Timers of a daemon at rest, besides one of each session that it has. */
 const TIMERS_AT_REST: Readonly<Record<string, number>> = { mn: 6, paa: 12, aaa: 16 };
 
-/** Files of a daemon, in its folder. */
+/** Files that a daemon may have in its folder. */
 const FILES: readonly string[] = ['keys', 'origin-state', 'local-leases.json'];
 
 /** States of RFC 5609 7.5 in which a session is open, and those of a re-authentication. */
@@ -42,13 +42,13 @@ interface PaaSession {
   readonly diameterSession?: string;
 }
 
-/** When nodes have authenticated last. */
+/** Times of the last authentications. */
 export interface Authentications {
   /** Milliseconds of the world's clock; undefined: never. */
   lastOf(machine: string): number | undefined;
 }
 
-/** A world at one moment. */
+/** A snapshot of a world. */
 interface Look {
   readonly at: number;
   readonly nodes: ReadonlyMap<string, NodeStatus>;
@@ -56,9 +56,9 @@ interface Look {
   readonly conversations: number;
   readonly leases: readonly Lease[];
   readonly sessions: readonly Session[];
-  /** Nodes that authenticate again. */
+  /** Nodes that are re-authenticating. */
   readonly authenticating: ReadonlySet<string>;
-  /** These, and nodes that have just done so: their hooks may still run. */
+  /** These, and nodes that have just re-authenticated: their hooks may still run. */
   readonly busy: ReadonlySet<string>;
 }
 
@@ -93,9 +93,9 @@ async function statusesOf(world: World): Promise<{ readonly name: string; readon
 }
 
 /**
- * What holds `recoveryTime` after the last trouble: everybody is in, and nothing is left over. There is one look. At any moment
- * some node authenticates again, as it has to: what that explains, and nothing else, may be under way, and it has to be over
- * `SETTLED_AFTER` later.
+ * Checks a world `recoveryTime` after its last fault: every node has access, and nothing is left over. One snapshot is taken.
+ * Nodes re-authenticate at any time, so what a re-authentication explains may be in progress, but must end within
+ * `SETTLED_AFTER`.
  */
 export async function checkRest(world: World, authentications: Authentications, broken: Break): Promise<void> {
   const looking = look(world, authentications);
@@ -108,13 +108,13 @@ export async function checkRest(world: World, authentications: Authentications, 
   await world.pass(found.at + SETTLED_AFTER - world.clock.now);
   for (const [name, { state = '' }] of found.nodes) {
     if (REAUTHENTICATING.includes(state) && (authentications.lastOf(name) ?? 0) < found.at)
-      broken('at rest every willing node is in', `${name} was ${state} and has not authenticated since`);
+      broken('at rest every node has access', `${name} was ${state} and has not authenticated since`);
   }
 }
 
 function checkNode(world: World, node: NodeMachine, found: Look, broken: Break): void {
   const { name, nai } = node;
-  const out = (detail: string) => broken('at rest every willing node is in', `${name} ${detail}`);
+  const out = (detail: string) => broken('at rest every node has access', `${name} ${detail}`);
   const { state = 'not running', remainingSeconds, beside, session, binding } = found.nodes.get(name) ?? {};
   if (remainingSeconds === undefined || !(OPEN.includes(state) || REAUTHENTICATING.includes(state))) {
     out(`is ${state}`);
@@ -142,7 +142,7 @@ function checkLease(
   bound: string | undefined,
   broken: Break,
 ): void {
-  const out = (detail: string) => broken('at rest every willing node is in', `${name} ${detail}`);
+  const out = (detail: string) => broken('at rest every node has access', `${name} ${detail}`);
   const own = leases.filter((lease) => lease.nai === nai);
   const [lease] = own;
   if (own.length !== 1 || !lease) {
@@ -156,9 +156,10 @@ function checkLease(
     out(`has set up ${node?.homeAddress ?? 'nothing'}, and its lease is ${homeAddress}`);
   const home = world.effects.homeAddresses.get(homeAddress);
   if (home?.nai !== nai) out(`has ${homeAddress}, which its home agent has for ${home?.nai ?? 'nobody'}`);
-  else if (home.key === undefined) broken('both ends have one key', `the home agent has none for ${homeAddress}`);
+  else if (home.key === undefined)
+    broken('both ends have the same key', `the home agent has no key for ${homeAddress}`);
   else if (home.key !== node?.key && !busy.has(name))
-    broken('both ends have one key', `${name} and its home agent have two`);
+    broken('both ends have the same key', `${name} and its home agent have different keys`);
 }
 
 function checkLeftovers(world: World, found: Look, broken: Break): void {
@@ -170,11 +171,11 @@ function checkLeftovers(world: World, found: Look, broken: Break): void {
     if (!leases.some((lease) => lease.homeAddress === homeAddress && lease.nai === nai))
       left(`a home agent has ${homeAddress} of ${nai}, which has no lease`);
   }
-  if (world.effects.nodes.size > world.nodes.length) left('a home address of a node that there is not');
-  // A conversation is over before its node knows it.
+  if (world.effects.nodes.size > world.nodes.length) left('a home address of an unknown node');
+  // The server ends a conversation before its node has the result.
   if (conversations > authenticating.size)
     left(`${conversations} conversations, and ${authenticating.size} nodes authenticate`);
-  // One program for each end of it: at the node, its home agent and its enforcement point.
+  // Each authentication may run a program at the node, its home agent and its enforcement point.
   if (world.programs.running > 3 * busy.size)
     left(`${world.programs.running} programs, and ${busy.size} nodes authenticate`);
   for (const [name, { status, sessions: held }] of paas) {
@@ -198,7 +199,7 @@ function checkLeftovers(world: World, found: Look, broken: Break): void {
   }
 }
 
-/** Hooks that wait, run, or will be tried again are those of nodes that have just authenticated. */
+/** Pending hooks must belong to nodes that have just authenticated. */
 async function checkHooks(world: World, { busy, paas }: Look, broken: Break): Promise<void> {
   const naiOf = new Map(
     [...paas.values()].flatMap(({ sessions }) => sessions.map(({ session, nai }) => [session, nai])),

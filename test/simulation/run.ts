@@ -7,7 +7,7 @@ import { checkRest } from './rest.js';
 import type { SharedStore } from './shared-store.js';
 import { World } from './world.js';
 
-/** How often counts are checked, in milliseconds. */
+/** Interval between checks of the counts, in milliseconds. */
 const COUNTED_EVERY = 60_000;
 
 export interface RunOptions {
@@ -29,7 +29,7 @@ export interface RunResult {
   /** When the plan began, and when the run ended: milliseconds of the world's clock. */
   readonly begun: number;
   readonly virtual: number;
-  /** How often what has happened: events of the plan, and what came of them. */
+  /** Number of events of each kind: those of the plan, and those that followed from them. */
   readonly counts: ReadonlyMap<string, number>;
   readonly ladder: (shown?: number) => string;
 }
@@ -93,7 +93,7 @@ export async function run(
   }
 }
 
-/** What a person is told of a run that failed. The first lines are those that a test runner shows. */
+/** The report of a failed run. A test runner shows its first lines. */
 export function report(plan: Plan, result: RunResult, again: readonly string[]): string {
   const { broken, begun, ladder: show } = result;
   const [{ invariant, detail, at } = { invariant: 'nothing', detail: '', at: result.virtual }] = broken;

@@ -1,7 +1,7 @@
 import type { Dice, Life, WorldClock } from './clock.js';
 import type { Trace } from './trace.js';
 
-/** What every part of a world uses. */
+/** What the parts of a world share. */
 export interface Scene {
   readonly clock: WorldClock;
   /** For links, connections, programs and the store; the plan has its own. */

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KEPT_FOR, makeScratch, removeAbandoned, removeScratch } from './scratch.js';
 
 describe('The folder of a world', () => {
-  it('is removed with it, and names its process', () => {
+  it('is removed with it, and has the process id in its name', () => {
     const folder = makeScratch();
     expect(folder).toContain(`pana-world-${process.pid}-`);
     removeScratch(folder);
@@ -59,7 +59,7 @@ describe('Folders of processes that were killed', () => {
   });
 });
 
-/** The id of a process, when it has ended. */
+/** Resolves to the id of a process that has ended. */
 function processIdOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve) => child.once('exit', () => resolve(child.pid ?? 0)));
 }

@@ -8,7 +8,9 @@ const SCRATCH = process.platform === 'linux' ? '/dev/shm' : tmpdir();
 /** The name of a world's folder begins with this and the process id of its owner. */
 const NAME = /^pana-world-(\d+)-/;
 
-/** How long a folder whose owner does not run stays, in milliseconds: the owner may have process ids of another namespace. */
+/**
+ * How long a folder is kept if no process has the id of its owner, in milliseconds. The owner may run in another PID namespace.
+ */
 export const KEPT_FOR = 3_600_000;
 
 /** Signals that end a process. */

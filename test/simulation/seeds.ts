@@ -18,7 +18,7 @@ export function keptIn<T>(all: readonly T[], keep: string): T[] {
 
 /** Lines of a report: the command that replays a seed, and how to reduce the plan. */
 export function againLines(command: string): string[] {
-  return [`again: ${command}`, 'the fewest events that still break it: the same with SIMULATION_SHRINK=1 before it'];
+  return [`again: ${command}`, 'to find the fewest events that break it: put SIMULATION_SHRINK=1 before the command'];
 }
 
 /** The command that replays a seed. */
@@ -37,13 +37,13 @@ export interface Totals {
   /** Hours of virtual time, and seconds of CPU time. */
   hours: number;
   cpu: number;
-  /** Worlds in which an invariant broke, or that came to a standstill. */
+  /** Worlds in which an invariant broke, or in which time could advance no further. */
   broken: number;
-  /** How often what has happened. */
+  /** Number of events of each kind. */
   readonly counts: Map<string, number>;
 }
 
-/** Complete authentications: first ones, and later ones. */
+/** Number of completed authentications, first and later ones. */
 export function authentications({
   bootstraps,
   reauthentications,
@@ -53,14 +53,14 @@ export function authentications({
 
 export interface Seeds {
   readonly from: number;
-  /** Complete authentications that gave a lease or renewed it, in all worlds. */
+  /** Number of completed authentications to reach, in all worlds together. */
   readonly bootstraps: number;
-  /** How long there is trouble in each. */
+  /** Minutes of events in each world. */
   readonly minutes: number;
   readonly fidelity: Fidelity;
 }
 
-/** What somebody wants to know of each seed. Without `onBroken` the first broken one ends the run. */
+/** Receives the result of each seed. Without `onBroken` the first violation ends the run. */
 export interface SeedsListener {
   readonly onSeed: (seed: number, result: RunResult, totals: Totals) => void;
   /** `report`: a ladder and the command that replays the seed. */
@@ -107,7 +107,7 @@ function add(totals: Totals, { bootstraps, reauthentications, virtual, counts }:
   for (const [kind, count] of counts) totals.counts.set(kind, (totals.counts.get(kind) ?? 0) + count);
 }
 
-/** Totals for people. */
+/** The totals as text. */
 export function summary(totals: Totals): string {
   const { worlds, bootstraps, reauthentications, hours, cpu, broken, counts } = totals;
   const each = (1_000 * cpu) / authentications(totals);
@@ -130,7 +130,7 @@ async function runSeed(seed: number, minutes: number, fidelity: Fidelity): Promi
   return result;
 }
 
-/** How long a smaller plan may take to break the invariant after the whole one has broken it, in virtual milliseconds. */
+/** How much later than the whole plan a smaller one may break the invariant, in virtual milliseconds. */
 const PATIENCE = 60_000;
 
 /** The smallest plan that breaks the same invariant, with its ladder and the command that replays it. */
@@ -139,7 +139,7 @@ export async function shrunk(plan: Plan, minutes: number, fidelity: Fidelity): P
   const [first] = whole.broken;
   if (!first) return `seed ${plan.seed} breaks nothing`;
   const isBefore = (time: number) => first.at < whole.begun + time;
-  // What happens after the violation has not caused it.
+  // Events after the violation cannot have caused it.
   const before = { ...plan, events: plan.events.filter(({ at }) => !isBefore(at)) };
   const until = isBefore(plan.trouble) ? first.at + PATIENCE : undefined;
   let tries = 0;

@@ -28,7 +28,7 @@ export class SharedStore {
   readonly #scene: Scene;
   readonly #onCommit: (commit: Committed) => void;
   condition: StoreCondition = 'well';
-  /** Faults of a test: in what is committed, and in what the caller is told. */
+  /** Faults that a test causes in what is committed, and in what the caller is told. */
   wrongCommit: (commit: Committed) => unknown = ({ result }) => result;
   wrongAnswer: (commit: Committed) => unknown = ({ result }) => result;
   /** The number of calls so far. */
@@ -56,7 +56,7 @@ export class SharedStore {
     return new SharedStore(scene, backend, engine, onCommit);
   }
 
-  /** Its memory is free again. */
+  /** Closes the database and frees its memory. */
   close(): Promise<void> {
     return this.#backend.close();
   }

@@ -17,7 +17,7 @@ export class Trace {
   readonly #clock: WorldClock;
   readonly #steps: Step[] = [];
   #hash = 0x811c9dc5;
-  /** Steps are still kept. */
+  /** Whether steps are still recorded. */
   #isOpen = true;
   /** The number of all steps, and of those of each kind. */
   count = 0;
@@ -38,7 +38,7 @@ export class Trace {
     if (this.#steps.length >= 2 * MAX_STEPS) this.#steps.splice(0, MAX_STEPS);
   }
 
-  /** Keeps no later steps, so that a ladder ends with this moment. */
+  /** Stops recording, so that a ladder ends with the current step. */
   close(): void {
     this.#isOpen = false;
   }

@@ -9,13 +9,13 @@ const LONGEST_START = 160;
 const STARTS_PER_SECOND = 5;
 
 /**
- * What a datagram may cost that nobody answers for: PCI, and whatever is no message of a session. At most one datagram goes back to
- * where it came from, and the PAA keeps nothing: no session, timer, program, Diameter message.
+ * Limits what unauthenticated datagrams may cause, such as PCIs and what belongs to no session: at most one datagram back to the
+ * source, and no session, timer, program or Diameter message.
  */
 export class Unauthenticated {
   readonly #world: World;
   readonly #say: (detail: string) => void;
-  /** Offers by the address that they went to. */
+  /** Number of PAR[S] by their destination. */
   readonly #offers = new Map<string, { readonly since: number; count: number }>();
 
   constructor(world: World, say: (detail: string) => void) {
@@ -60,7 +60,7 @@ export class Unauthenticated {
   }
 }
 
-/** Whether no session stands behind a datagram: PCI, or whatever a stranger sends. */
+/** Whether a datagram is unauthenticated: a PCI, or any datagram of a stranger. */
 function isUnproven(octets: Uint8Array, from: string): boolean {
   return from.includes(STRANGE) || (((octets[6] ?? 0) << 8) | (octets[7] ?? 0)) === MESSAGE_TYPE.PCI;
 }

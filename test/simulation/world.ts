@@ -24,11 +24,11 @@ export interface Watcher {
   /** Called when a Diameter message leaves a process. */
   diameter(from: string, octets: Uint8Array): void;
   logged(line: LogLine): void;
-  /** A daemon has a new PANA_AUTH_KEY, which it gets a copy of and wipes. */
+  /** Called with a copy of each new PANA_AUTH_KEY of a daemon, which it must wipe. */
   key(machine: string, key: SessionKey): void;
-  /** An operator's program is about to have its effect. */
+  /** Called when an operator's program is about to take effect. */
   program(run: ProgramRun): void;
-  /** A datagram is about to be received. Returns what to do afterwards; undefined: nothing. */
+  /** Called before a datagram is received. Returns what to do afterwards, if anything. */
   receiving(datagram: Arrival): (() => void) | undefined;
 }
 
@@ -54,7 +54,7 @@ export class World {
   nodes: readonly NodeMachine[] = [];
   paas: readonly PaaMachine[] = [];
   servers: readonly ServerMachine[] = [];
-  /** All of these. */
+  /** Nodes, PAAs and servers. */
   machines: readonly (NodeMachine | PaaMachine | ServerMachine)[] = [];
   #store: SharedStore | undefined;
 
