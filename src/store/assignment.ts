@@ -27,7 +27,7 @@ type Request = BootstrapRequest & {
 
 /** Home agent and home address for a session. */
 export const assignmentOperations = {
-  /** Assigns home agent and home address to a session according to its design and policy. Idempotent. */
+  /** Stores a session, and assigns a home agent and a home address by its request and policy. Idempotent. */
   bootstrap: internal({
     kind: 'write',
     async run(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {

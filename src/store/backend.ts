@@ -45,7 +45,7 @@ export function storeName(store: string): string {
     // The part after the first of `/?#` may belong to an unencoded password.
     if (!`${pathname}${search}${hash}`.includes('@')) return `${protocol}//${host}${pathname}`;
   } catch {
-    // Not even a URL.
+    // The text is not a URL.
   }
   return 'postgres://…';
 }

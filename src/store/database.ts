@@ -156,12 +156,12 @@ async function inTransaction<T>({ db, run }: Connection, work: (connection: Db) 
   });
 }
 
-/** SQLite may have ended the transaction by itself. */
+/** Rolls a transaction back. */
 function rollBack(run: Connection['run']): void {
   try {
     run('ROLLBACK');
   } catch {
-    // The first error is the one that counts.
+    // SQLite may already have ended the transaction. The caller reports the original error.
   }
 }
 

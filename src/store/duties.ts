@@ -5,7 +5,7 @@ import type { Lease, Session } from '../protocol/home/records.js';
 import { type Context, type Db, type LeaseRow, toLease } from './rows.js';
 
 /**
- * The content of a duty's row. `up`: the home agent is being told of a lease and its key. The store never contains the
+ * The content of a duty's row. `up`: the hook for a lease and its key has not been run. The store never contains the
  * key.
  */
 export type DutyContent =
@@ -37,13 +37,13 @@ export async function writeDuty(db: Db, content: DutyContent, context: Context):
   return mark;
 }
 
-/** The lease with the mark of a duty to tell its home agent. */
+/** Stores the duty to run the home agent's hook for a lease. Returns the lease with the mark of the duty. */
 export async function withDuty(db: Db, event: 'up' | 'down', lease: Lease, context: Context): Promise<Lease> {
   const duty = await writeDuty(db, { event, lease }, context);
   return duty === undefined ? lease : { ...lease, duty };
 }
 
-/** Frees a lease and stores the duty to tell its home agent. Returns the lease. */
+/** Frees a lease and stores the duty to run the home agent's hook `down`. Returns the lease. */
 export async function release(db: Db, row: LeaseRow, now: number, context: Context): Promise<Lease> {
   const lease = toLease(row);
   const gone = await db

@@ -68,7 +68,7 @@ async function remove(db: Db, ended: readonly EndedDuty[]): Promise<void> {
 
 /**
  * Corrects the home agent after a duty that this server lost meanwhile. If another server has changed the lease, the
- * order of their hooks is unknown, so the home agent is told the current state again. The same applies if `down` may
+ * order of their hooks is unknown, so a hook runs again with the current state. The same applies if `down` may
  * have undone a later setup for the same home address or subscriber. Within one server the hooks of a subscriber run in
  * order, and the server still holds the later duty.
  */

@@ -234,7 +234,7 @@ async function checkPins(db: Db, importId: string): Promise<ImportProblem[]> {
   }
 }
 
-/** Throws StoreError. */
+/** Converts a line of the file to a row. Throws StoreError. */
 function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber'], now: number) {
   const { nai, homeAddress, certificateName, certificateSha256 } = subscriber;
   const problem = checkName(nai);

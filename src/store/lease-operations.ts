@@ -153,7 +153,7 @@ export const leaseOperations = {
   }),
 } as const;
 
-/** Throws StoreError. */
+/** Returns a lease by its home address or subscriber. Throws StoreError if there is none. */
 async function requireLease(db: Db, of: string): Promise<LeaseRow> {
   const address = parseAddress(of);
   const row =

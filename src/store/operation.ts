@@ -26,7 +26,7 @@ export interface Operation<G, R> {
 /** An operation that operators may request. */
 export function administrative<S extends z.ZodType, R>(record: {
   readonly kind: OperationKind;
-  /** Unless it prepares a change only: a read is never audited. */
+  /** `false` for a write that only prepares a change. Reads are never audited. */
   readonly audited?: false;
   readonly input: (z: Zod) => S;
   readonly run: (db: Db, given: z.output<S>, context: Context) => Promise<R>;

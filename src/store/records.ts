@@ -45,7 +45,7 @@ export interface StoreStatistics {
   readonly sessions: number;
   readonly leases: number;
   readonly takeovers: number;
-  /** What servers must still do because of a commit: mostly hooks of home agents. */
+  /** Number of duties that are not done. */
   readonly duties: number;
 }
 

@@ -17,13 +17,13 @@ export interface Context {
   readonly holder: DutyHolder | undefined;
 }
 
-/** A server of the store, which does what its commits promise. */
+/** A server that holds the duties that its commits create. */
 export interface DutyHolder {
-  /** Its Diameter host name; empty: whichever server looks first. */
+  /** Its Diameter host name; empty: the next server that looks for duties takes them. */
   readonly server: string;
   /** Differs between its starts. */
   readonly run: number;
-  /** Whether hooks of home agents are run: otherwise home agents are not told anything. */
+  /** Whether the server runs hooks of home agents. Otherwise no duties to run them are stored. */
   readonly hooks: boolean;
 }
 

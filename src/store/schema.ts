@@ -118,7 +118,7 @@ export interface Schema {
     sessions: 'one' | 'replace';
     created_at: number;
   };
-  /** What servers must still do because of a commit. */
+  /** Duties: work that follows from commits and is not done. */
   duties: {
     /** Lease or session; a newer duty replaces an older one. See protocol/home/duties.ts. */
     subject: string;

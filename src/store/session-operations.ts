@@ -29,7 +29,7 @@ export const sessionOperations = {
       given: {
         readonly sessionId: string;
         readonly origin?: string | undefined;
-        /** The PAA could not be told: that stays to be done. */
+        /** The PAA was not notified, so the duty to disconnect the session there is stored. */
         readonly untold?: boolean | undefined;
         readonly now?: number;
       },

@@ -120,7 +120,7 @@ describe.runIf(possible)('lab.sh of an installed package', () => {
     process.kill((await node()) ?? 0, 'SIGKILL');
     expect(await lab.ended).toBe(1);
     const { items } = JSON.parse(lab.output()) as { readonly items: readonly Finding[] };
-    expect(items.at(-1)).toMatchObject({ what: 'what comes after this', result: 'no' });
+    expect(items.at(-1)).toMatchObject({ what: 'further steps', result: 'no' });
     expect(await left(lab.child.pid)).toEqual(NOTHING);
   });
 

@@ -81,7 +81,7 @@ class NetworkLab {
       if (this.#closed) return this.#findings;
       const [reason = '', ...more] = (error as Error).message.split('\n');
       this.#options.say(more.join('\n').trim());
-      this.#found({ what: 'what comes after this', result: 'no', detail: reason });
+      this.#found({ what: 'further steps', result: 'no', detail: reason });
     }
     return this.#findings;
   }
@@ -371,5 +371,5 @@ function whyNoMobility(): string | undefined {
 }
 
 function since(at: number, began: number): string {
-  return `${Math.max(0, Math.round(at - began))} ms after the node was told to end`;
+  return `${Math.max(0, Math.round(at - began))} ms after the node received SIGTERM`;
 }

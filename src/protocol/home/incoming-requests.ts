@@ -40,7 +40,7 @@ export class IncomingRequests {
 
   request(exchange: Exchange): IncomingResult {
     const { request } = exchange;
-    const before = this.#origins.told(request);
+    const before = this.#origins.requested(request);
     if (before === undefined) return this.#begin(exchange);
     this.#restarted(request.origin, before, exchange);
     return undefined;

@@ -17,16 +17,17 @@ export class OriginStates {
   }
 
   /**
-   * Handles a request of this origin, received directly or through an agent. While the origin itself is connected, only
-   * the value from its capabilities exchange counts, because it cannot have restarted since.
+   * Handles a request of this origin, received directly or through an agent. Returns as `connected` does. While the
+   * origin itself is connected, only the value from its capabilities exchange counts, because it cannot have restarted
+   * since.
    */
-  told({ origin, peer, originState, connected }: AccessRequest): number | undefined {
+  requested({ origin, peer, originState, connected }: AccessRequest): number | undefined {
     const isOwn = origin.toLowerCase() === peer.toLowerCase();
     if (connected && (connected.originState !== undefined || !isOwn)) return undefined;
     return this.#take(origin, originState);
   }
 
-  /** The sessions could not be ended; the next request tries again. */
+  /** Forgets an origin whose sessions could not be ended, so that its next request tries again. */
   failed(origin: string): void {
     this.#known.delete(origin.toLowerCase());
   }

@@ -13,7 +13,7 @@ import type { SessionServer } from './session-server.js';
 /** Auth-Request-Type, RFC 6733 8.7. */
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 
-/** Why the AAA server is told that a session has ended. `unusable`: the answer that granted access cannot be used. */
+/** The cause of an STR. `unusable`: the answer that granted access cannot be used. */
 export type EndCause = PaaClosed | 'unusable';
 
 /** Termination-Cause (RFC 6733 8.15) of STR for each cause of a PANA session's end. */
@@ -131,9 +131,10 @@ export class AaaMessages {
   }
 
   /**
-   * Whether an STA shows that the server was not told: an agent could not deliver the STR, or the server is too busy.
+   * Whether an STA shows that the server has not processed the STR: an agent could not deliver it, or the server is too
+   * busy.
    */
-  notTold(answer: DiameterMessage): boolean {
+  isUndelivered(answer: DiameterMessage): boolean {
     const result = this.#grammarian.find(answer.avps, 'Result-Code');
     return result !== undefined && isTemporary(result);
   }

@@ -26,7 +26,7 @@ export interface NasConfig {
   readonly routes: readonly Route[];
 }
 
-/** Commands for one session, from an operator or from the caller after an error. `abandon`: the caller failed. */
+/** Commands for one session, from an operator or from the caller. `abandon`: an internal error of the caller. */
 export type NasCommand = 'terminate' | 'reauthenticate' | 'ping' | 'abandon';
 
 export type NasInput =
@@ -36,7 +36,7 @@ export type NasInput =
   | { readonly type: 'answer'; readonly token: number; readonly message: DiameterMessage }
   /** `ask` will not be answered. */
   | { readonly type: 'unreachable'; readonly token: number; readonly reason: string }
-  /** Answers `admit`: the enforcement point was told, or could not be told. */
+  /** Answers `admit`: the first try of the enforcement point's hook has ended, with or without success. */
   | { readonly type: 'permitted'; readonly token: number }
   /** A Diameter request received from `peer`. The same step has one `answer` with this token. */
   | { readonly type: 'serverAsks'; readonly token: number; readonly message: DiameterMessage; readonly peer: string }
@@ -71,7 +71,7 @@ export type NasOutput =
   | LocalHomeAgentOutput
   /** For a protocol analyser in a lab; the receiver wipes the key. */
   | { readonly type: 'key'; readonly key: SessionKey }
-  /** After `stop`: all sessions have ended and their servers have been told. */
+  /** After `stop`: all sessions have ended, and each STR was answered or given up. */
   | { readonly type: 'stopped' }
   | { readonly type: 'event'; readonly event: NasEvent };
 

@@ -20,7 +20,7 @@ export type Judged =
   | { readonly type: 'answer'; readonly answer: DeaValues; readonly unfit: string | undefined }
   /** Neither a success nor an answer with which EAP could continue. */
   | { readonly type: 'refusal'; readonly reason: string }
-  /** A success that cannot be used. If the server keeps state, it is told that its session has ended (RFC 6733 8.1). */
+  /** A success that cannot be used. If the server keeps state, an STR ends its session (RFC 6733 8.1). */
   | { readonly type: 'unusable'; readonly reason: string; readonly server: SessionServer | undefined };
 
 /** Decodes and checks the answer to a DER. The caller owns the key in it. */

@@ -87,7 +87,7 @@ export class Authentication {
   unkeyed(context: StepContext, client: Client, missing: 'msk' | 'nonce'): void {
     const reason = missing === 'msk' ? 'no EAP-Master-Session-Key of at least 64 octets' : 'the client sent no Nonce';
     say(context, { type: 'unkeyed', ...subjectOf(client), reason });
-    this.#tellUnusable(context, client, client.granted?.server);
+    this.#terminateUnusable(context, client, client.granted?.server);
   }
 
   /** Handles the end of a session. */
@@ -143,10 +143,10 @@ export class Authentication {
       return;
     }
     const isRefresh = client.localUser !== undefined;
-    for (const told of this.#local?.bringUp(client, userName, assignment, msk) ?? []) {
-      context.out.push(told);
-      if (told.type !== 'homeAgent' || !told.psk) continue;
-      const event = { type: 'localHomeAgent', isRefresh, assignment, fingerprint: fingerprint(told.psk) } as const;
+    for (const output of this.#local?.bringUp(client, userName, assignment, msk) ?? []) {
+      context.out.push(output);
+      if (output.type !== 'homeAgent' || !output.psk) continue;
+      const event = { type: 'localHomeAgent', isRefresh, assignment, fingerprint: fingerprint(output.psk) } as const;
       say(context, { ...event, ...subjectOf(client) });
     }
   }
@@ -166,24 +166,24 @@ export class Authentication {
     }
     const isUnusable = judged.type === 'unusable';
     say(context, { type: isUnusable ? 'unusable' : 'noAnswer', ...subjectOf(client), reason: judged.reason });
-    if (isUnusable) this.#tellUnusable(context, client, judged.server);
+    if (isUnusable) this.#terminateUnusable(context, client, judged.server);
     if (isAwaited) this.step(context, client, { type: isUnusable ? 'unusable' : 'unreachable' });
   }
 
-  /** Handles an answer for a session that has ended. After a success, the server is told to end its session. */
+  /** Handles an answer for a session that has ended. After a success, an STR ends the session on the server. */
   #late(context: StepContext, client: Client, { answer }: Extract<Judged, { type: 'answer' }>): void {
     answer['EAP-Master-Session-Key']?.wipe();
     say(context, { type: 'dropped', code: 'unexpected', from: client.peer });
     if (!isSuccess(answer['Result-Code']) || this.#isHere(client)) return;
-    this.#terminations.tell(context, client, serverOf(answer), 'no-progress');
+    this.#terminations.terminate(context, client, serverOf(answer), 'no-progress');
   }
 
   /**
-   * RFC 6733 8.1: a server that granted a service which is not provided is told immediately. Nothing remains to be
-   * ended later.
+   * RFC 6733 8.1: sends an STR immediately, because the granted service is not provided. The end of the PANA session
+   * then needs no further STR.
    */
-  #tellUnusable(context: StepContext, client: Client, server: SessionServer | undefined): void {
-    this.#terminations.tell(context, client, server, 'unusable');
+  #terminateUnusable(context: StepContext, client: Client, server: SessionServer | undefined): void {
+    this.#terminations.terminate(context, client, server, 'unusable');
     if (client.granted) client.granted = { ...client.granted, server: undefined };
   }
 

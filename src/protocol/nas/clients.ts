@@ -30,7 +30,7 @@ export interface Client {
   local: HomeAgentOffer | undefined;
   /** The user for which the local home agent got `up`. */
   localUser: string | undefined;
-  /** Whether the enforcement point was told to permit the client. */
+  /** Whether an `admit` was sent for the client. */
   permitted: boolean;
   /** Key of the subscriber in the table of authorized sessions. */
   admittedAs: string | undefined;

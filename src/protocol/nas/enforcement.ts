@@ -47,7 +47,7 @@ export class Enforcement {
     this.#admit(context, client, Math.min(lifetime, PROVISIONAL), token);
   }
 
-  /** The enforcement point was told, or the time limit has passed. */
+  /** Passes a held success to the session, because `permitted` has arrived or the time limit has passed. */
   release(context: StepContext, token: number): void {
     const held = this.#take(token);
     if (!held) return;
@@ -61,7 +61,7 @@ export class Enforcement {
     }
   }
 
-  /** PAN[C] has arrived: permits the client for the lifetime of its session plus a margin. */
+  /** Permits a client for the lifetime of its session plus a margin, because its PAN[C] has arrived. */
   admit(context: StepContext, client: Client): void {
     const lifetime = client.granted?.grant.lifetime;
     const { lifetimeGrace } = context.config.paa;
@@ -72,7 +72,7 @@ export class Enforcement {
     if (context.config.enforcement) context.out.push({ type: 'move', sessionId, address: peer.address });
   }
 
-  /** The session has ended. */
+  /** Revokes the permit of a client whose session has ended. */
   expel(context: StepContext, client: Client): void {
     const held = client.waitsForPermit === undefined ? undefined : this.#take(client.waitsForPermit);
     held?.success.msk?.wipe();

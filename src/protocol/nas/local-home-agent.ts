@@ -26,7 +26,7 @@ export interface LocalLease {
 }
 
 export type LocalHomeAgentOutput =
-  /** Tell the home agent. `lifetime`: milliseconds. `psk`: the receiver wipes it. */
+  /** Run the hook of the home agent. `lifetime`: milliseconds. `psk`: the receiver wipes it. */
   | {
       readonly type: 'homeAgent';
       readonly event: 'up' | 'refresh' | 'down';
@@ -41,7 +41,7 @@ export type LocalHomeAgentOutput =
 
 /**
  * Manages the home addresses of the access network's home agent: which addresses are proposed to the AAA server and
- * assigned to users, and what the home agent is told. The NAS derives the key, because it has the MSK.
+ * assigned to users, and when the home agent's hook runs. The NAS derives the key, because it has the MSK.
  */
 export class LocalHomeAgent {
   #config: LocalHomeAgentConfig;
@@ -109,7 +109,7 @@ export class LocalHomeAgent {
     }
   }
 
-  /** The AAA server has accepted the proposal. Does not take ownership of `msk`. */
+  /** Assigns the proposed address, which the AAA server has accepted, to a user. Does not take ownership of `msk`. */
   bringUp(client: Client, mnId: string, assignment: MobilityAssignment, msk: Secret): LocalHomeAgentOutput[] {
     const homeAddress = assignment.homeAddress && formatAddress(assignment.homeAddress);
     const out: LocalHomeAgentOutput[] = [];
@@ -130,14 +130,14 @@ export class LocalHomeAgent {
     return out;
   }
 
-  /** The client has left or has another home agent. */
+  /** Frees the address of a client that has left or has another home agent. */
   takeDown(client: Client): LocalHomeAgentOutput[] {
     const homeAddress = client.local?.homeAddress && formatAddress(client.local.homeAddress);
     const out: LocalHomeAgentOutput[] = [];
     const { localUser: mnId } = client;
     if (mnId !== undefined) {
-      const told = { homeAgent: this.#config, mnId, homeAddress, lifetime: undefined, psk: undefined };
-      out.push({ type: 'homeAgent', event: 'down', ...told });
+      const job = { homeAgent: this.#config, mnId, homeAddress, lifetime: undefined, psk: undefined };
+      out.push({ type: 'homeAgent', event: 'down', ...job });
     }
     client.localUser = undefined;
     client.local = undefined;

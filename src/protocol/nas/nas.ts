@@ -25,7 +25,7 @@ type Phase =
   /** Sessions are being terminated. At `until` the remaining ones end without PTA. */
   | { readonly name: 'TERMINATING'; readonly until: number }
   /** Waiting for the answers to STRs. */
-  | { readonly name: 'TELLING' }
+  | { readonly name: 'WAIT_STA' }
   | { readonly name: 'STOPPED' };
 
 /**
@@ -124,13 +124,13 @@ export class Nas {
         this.#tick(context);
         break;
       case 'answer':
-        if (!this.#terminations.settle(context, input.token, input.message)) {
+        if (!this.#terminations.answered(context, input.token, input.message)) {
           this.#authentication.answered(context, input.token, input.message);
         }
         wipeKeys(input.message.avps);
         break;
       case 'unreachable':
-        if (!this.#terminations.settle(context, input.token, undefined)) {
+        if (!this.#terminations.answered(context, input.token, undefined)) {
           this.#authentication.answered(context, input.token, input.reason);
         }
         break;
@@ -179,20 +179,20 @@ export class Nas {
     }
   }
 
-  // TERMINATING  no session is left, or the time is over | Tx STR       | TELLING
-  // TELLING      each STR has an answer, or gets none    | stopped      | STOPPED
+  // TERMINATING  no session is left, or time limit       | Tx STR       | WAIT_STA
+  // WAIT_STA     each STR was answered or given up       | stopped      | STOPPED
   #end(context: StepContext): void {
     if (this.#phase.name === 'TERMINATING' && (this.#paa.size === 0 || context.now >= this.#phase.until)) {
-      // A client that has not answered gets no more messages, but its server and the hooks are told.
+      // A client that has not answered gets no more messages, but its session ends on the server and in the hooks.
       for (const client of [...this.#clients.all()]) {
         this.#closed(context, client, 'administrative');
         context.next.push({ type: 'session', sessionId: client.panaSession, input: { type: 'abandon' } });
       }
       this.#drain(context);
       this.#terminations.giveUp();
-      this.#phase = { name: 'TELLING' };
+      this.#phase = { name: 'WAIT_STA' };
     }
-    if (this.#phase.name !== 'TELLING' || this.#terminations.asked > 0) return;
+    if (this.#phase.name !== 'WAIT_STA' || this.#terminations.pending > 0) return;
     this.#phase = { name: 'STOPPED' };
     context.out.push({ type: 'stopped' });
   }
@@ -290,7 +290,7 @@ export class Nas {
     this.#clients.remove(client);
     say(context, { type: 'ended', ...subjectOf(client), cause });
     // The server has a session even if the client has not learned of its success.
-    if (client.granted) this.#terminations.tell(context, client, client.granted.server, cause);
+    if (client.granted) this.#terminations.terminate(context, client, client.granted.server, cause);
     this.#enforcement.expel(context, client);
     this.#authentication.ended(context, client);
   }

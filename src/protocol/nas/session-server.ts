@@ -19,7 +19,7 @@ export type ServerTerms = Pick<
 export interface SessionServer {
   /** Destination-Host of STR; undefined: any server of the realm. */
   readonly host: string | undefined;
-  /** Whether another server may be told if this one cannot be reached. */
+  /** Whether the STR may go to another server if this one cannot be reached. */
   readonly tryAgain: boolean;
 }
 

@@ -17,7 +17,7 @@ interface Ending {
   readonly tries: number;
 }
 
-/** Tells AAA servers that sessions have ended: it tracks each STR until its answer and retries it. */
+/** Ends sessions on AAA servers: sends an STR for each, and retries it until it is answered. */
 export class SessionTerminations {
   readonly #messages: AaaMessages;
   readonly #tokens: Tokens;
@@ -37,12 +37,12 @@ export class SessionTerminations {
   }
 
   /** Number of STRs without an answer so far. */
-  get asked(): number {
+  get pending(): number {
     return this.#asked.size;
   }
 
-  /** Tells a server that a session has ended. `server` undefined: it keeps no state. */
-  tell(context: StepContext, client: Client, server: SessionServer | undefined, cause: EndCause): void {
+  /** Sends an STR for a session that has ended. `server` undefined: the server keeps no state, so nothing is sent. */
+  terminate(context: StepContext, client: Client, server: SessionServer | undefined, cause: EndCause): void {
     if (!server) return;
     const { sessionId: id, access, granted } = client;
     const { identity, classes } = access;
@@ -53,11 +53,11 @@ export class SessionTerminations {
   /**
    * Handles the answer to an STR; undefined: there will be none. Returns false if the token does not belong to an STR.
    */
-  settle(context: StepContext, token: number, answer: DiameterMessage | undefined): boolean {
+  answered(context: StepContext, token: number, answer: DiameterMessage | undefined): boolean {
     const ending = this.#asked.get(token);
     if (!ending) return false;
     this.#asked.delete(token);
-    if (!answer || this.#messages.notTold(answer)) this.#again(context, ending);
+    if (!answer || this.#messages.isUndelivered(answer)) this.#again(context, ending);
     return true;
   }
 
@@ -65,7 +65,7 @@ export class SessionTerminations {
     for (let due = this.#waiting.due(context.now); due; due = this.#waiting.due(context.now)) this.#ask(context, due);
   }
 
-  /** The NAS stops: no more retries. */
+  /** Stops retrying, because the NAS stops. */
   giveUp(): void {
     this.#givesUp = true;
     this.#waiting.clear();

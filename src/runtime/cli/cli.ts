@@ -87,7 +87,7 @@ function commandsOf(program: Program, cli: Argv): Argv {
       completion
         .positional('shell', { choices: SHELLS, demandOption: true, description: 'which shell' })
         .example(`source <(${program.name} completion bash)`, 'in ~/.bashrc')
-        .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, behind compinit'),
+        .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, after compinit'),
     (argv) => print(completionScript(program.name, argv.shell)),
   );
 }

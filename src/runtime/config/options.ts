@@ -125,7 +125,7 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
   return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
 }
 
-/** Throws OperatorError for an alias without an anchor, which is found only here. `at`: the place of an offset. */
+/** Throws OperatorError for an alias without an anchor, which the parser accepts. `at`: the place of an offset. */
 function readDocument(document: Document, at: (offset: number) => string): unknown {
   visit(document, {
     Alias: (_, alias) => {
@@ -136,7 +136,7 @@ function readDocument(document: Document, at: (offset: number) => string): unkno
   try {
     return document.toJS();
   } catch (error) {
-    // Aliases that expand to very much.
+    // Aliases that expand to too many nodes.
     throw new OperatorError(`${at(0)}: not YAML: ${(error as Error).message}`);
   }
 }

@@ -68,7 +68,7 @@ export interface DiameterSurroundings {
 /** An event for logs and counters. Faults go to the guard instead. */
 export type DiameterEvent = Exclude<NodeEvent, { readonly type: 'fault' }>;
 
-/** Drives the Diameter node machine: transports, connections and timers below it, an application above it. */
+/** Drives the Diameter node machine: connects it to transports, connections, timers and an application. */
 export class DiameterNode {
   readonly grammarian: Grammarian;
   readonly originStateId: number;

@@ -12,6 +12,7 @@ import type { Revocation } from '../tls/certificates/revocation.js';
  * flights for certificates. Records of type 23 are not parsed. If the engine reports `TLSv1.3`, it must also carry the
  * server's 0x00 octet to the peer.
  */
+
 type Untokened<I> = I extends { readonly token: number } ? Omit<I, 'token'> : never;
 
 /** The engine threw an exception. */

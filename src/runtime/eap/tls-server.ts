@@ -31,7 +31,7 @@ export interface TlsServerOptions {
   readonly keyPem: string;
   /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;
-  /** Called when a client brought the certificate of an unknown CA: its CRL can now be verified. */
+  /** Called when a client has sent the certificate of a CA that was unknown, so that its CRL can be verified. */
   readonly onLearned?: (() => void) | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
@@ -149,8 +149,8 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
   }
 
   /**
-   * False if the session would be refused or its issuers are unknown. A full handshake then brings the issuers'
-   * certificates.
+   * False if the session would be refused or its issuers are unknown. In a full handshake the client then sends the
+   * issuers' certificates.
    */
   #mayResume(hello: Uint8Array): boolean {
     const certificate = this.#derivedKey.use((key) => certificateOfTicket(hello, key));

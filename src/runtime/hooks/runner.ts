@@ -52,7 +52,7 @@ export interface HookJob {
   readonly event: HookEvent;
   /** The mobile node or client. Jobs of one subject run one after another, in order. */
   readonly subject: string;
-  /** What the hook is given. A function is called at each try; undefined means that the job is obsolete. */
+  /** The variables of the hook. A function is called at each try; it returns undefined if the job is obsolete. */
   readonly variables: HookVariables | (() => HookData | undefined);
   /** The runner keeps a copy and wipes it when the job ends. */
   readonly psk?: Secret | undefined;
@@ -61,7 +61,6 @@ export interface HookJob {
   readonly lane?: HookLane | undefined;
 }
 
-/** Receives the progress of a job. */
 /** How a job ended. */
 export interface HookEnd {
   readonly ok: boolean;
@@ -70,6 +69,7 @@ export interface HookEnd {
   readonly isFinal: boolean;
 }
 
+/** Receives the progress of a job. */
 export interface HookListener {
   /** The first try has ended, or there will be none. Called once. */
   settled(outcome: HookOutcome): void;
@@ -246,7 +246,7 @@ export class HookRunner {
     if (!isOver) this.#processes.set(run, process);
   }
 
-  /** Prepares the call of a job. In a lane, the call has no input; the job's line is returned beside it. */
+  /** Prepares the call of a job. In a lane, the call has no input, and the job's line of input is returned with it. */
   #prepare(
     { job, psk }: Queued,
     inLane: boolean,

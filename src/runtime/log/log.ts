@@ -37,7 +37,7 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     name,
     level,
     redact: { paths: SECRETS, censor: '[key]' },
-    // Not through Host: the time at which pino writes the line is wanted, also for lines outside of a daemon.
+    // Not from Host: the line states when pino writes it, and programs other than daemons also write lines.
     timestamp: () => `${stdTimeFunctions.isoTime()},"at":${(performance.timeOrigin + performance.now()).toFixed(3)}`,
     base: { name },
     formatters: { log: boundFields },

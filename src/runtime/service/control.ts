@@ -119,7 +119,7 @@ export class ControlServer {
 
 function serverOf(routes: ControlRoutes, guard: Guard): Server {
   return createServer({ requestTimeout: ANSWER_TIMEOUT, headersTimeout: 5_000 }, (incoming, response) => {
-    // Every error is answered.
+    // The caller gets an answer for every error.
     const refuse = (error: unknown) => {
       const status = error instanceof ControlError ? error.status : 500;
       reply(response, status, { error: error instanceof Error ? error.message : String(error) });
@@ -135,7 +135,7 @@ function serverOf(routes: ControlRoutes, guard: Guard): Server {
 
 function reply(response: ServerResponse, status: number, value: unknown): void {
   const isText = typeof value === 'string';
-  // Before the header is written: not every value can be serialized.
+  // Serialize before the header is written, because not every value can be serialized.
   const body = isText ? value : JSON.stringify(value ?? null);
   response.writeHead(status, { 'content-type': isText ? 'text/plain; version=0.0.4' : 'application/json' });
   response.end(body);
@@ -145,15 +145,16 @@ async function answer(routes: ControlRoutes, incoming: IncomingMessage): Promise
   const url = URL.canParse(incoming.url ?? '/', 'http://control')
     ? new URL(incoming.url ?? '/', 'http://control')
     : undefined;
-  if (!url) throw new ControlError('the path is not one', 400);
+  if (!url) throw new ControlError('invalid path', 400);
   const route = routes[`${incoming.method} ${url.pathname}`];
   if (!route) throw new ControlError(`unknown request: ${incoming.method} ${url.pathname}`, 404);
   return route({ query: url.searchParams, body: await bodyOf(incoming) });
 }
 
 /**
- * The body of a request as JSON; undefined: it has none. A body that is too long is read to its end and discarded,
- * until the server's requestTimeout: a caller that is still writing when the connection closes gets EPIPE and no answer.
+ * The body of a request as JSON; undefined: it has none. A body that is too long is read to its end, or until the
+ * server's requestTimeout, and discarded. If the connection were closed at once, a caller that is still writing would
+ * get EPIPE and no answer.
  */
 async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
@@ -165,7 +166,7 @@ async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
       else parts.length = 0;
     }
   } catch {
-    // The caller's doing, not a fault. Nobody reads this answer.
+    // The caller closed the connection, which is not a fault. Nobody reads this answer.
     throw new ControlError('the connection was closed before the end of the request');
   }
   if (length > MAX_BODY) throw new ControlError(`more than ${MAX_BODY} octets`, 413);

@@ -28,7 +28,7 @@ export interface Service<O = never> {
 /** How long an orderly stop may take, in milliseconds: a little less than the documented 10 s. */
 const STOP_DEADLINE = 9_000;
 
-/** How long a daemon that is told to stop during its start may take to finish starting and stop, in milliseconds. */
+/** How long a daemon that must stop while it starts may take to finish starting and stop, in milliseconds. */
 const START_GRACE = 3_000;
 
 /** How often a changed status is sent to the service manager, in milliseconds. */
@@ -86,8 +86,8 @@ function startDeadline(log: Logger, host: Host): void {
 }
 
 /**
- * Resolves with the daemon when it has started. Resolves with undefined if it was told to stop before that; it is then
- * stopped. Rejects if the start rejects.
+ * Resolves with the daemon when it has started. If a signal requests the end before that, stops the daemon and resolves
+ * with undefined. Rejects if the start rejects.
  */
 export async function startService<S extends Pick<Service, 'stop'>>(
   start: Promise<S>,
@@ -136,9 +136,9 @@ export async function runService(
   const end = await Promise.race([signals.end, finished]);
   log.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
   if (typeof end === 'number') startDeadline(log, host);
-  const told = reporter?.stop();
+  const notified = reporter?.stop();
   await service.stop();
-  if (told) await within(told, NOTIFY_AT_END);
+  if (notified) await within(notified, NOTIFY_AT_END);
   log.info('stopped');
   return typeof end === 'number' ? end : 0;
 }

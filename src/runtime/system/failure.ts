@@ -28,7 +28,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name cannot be resolved now',
   EACCES: 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE, a file or folder its permissions',
   EPERM: 'not permitted',
-  EEXIST: 'a file is in the way',
+  EEXIST: 'a file with this name exists',
   ENAMETOOLONG: 'the name is too long',
   ENOSPC: 'the disk is full',
   EROFS: 'the file system is read-only',

@@ -73,10 +73,10 @@ export class FileWatch {
     if (this.#changed.size === 0) return;
     this.#restless += 1;
     if (changed.length > 0 && this.#restless < MAX_RESTLESS) return;
-    const told = [...this.#changed];
+    const reported = [...this.#changed];
     this.#changed.clear();
     this.#restless = 0;
-    await this.#onChange(told);
+    await this.#onChange(reported);
   }
 
   /** Sets the watched paths. Paths that were watched before keep their fingerprints. */

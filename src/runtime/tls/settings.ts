@@ -71,8 +71,8 @@ export function engineSettings(settings: TlsSettings): EngineSettings {
   const sha1Signatures = settings['sha1-signatures'];
   const isLow = allowsLegacy(settings) || sha1Signatures === 'allow';
   const level = isLow ? `:${LEGACY_LEVEL}` : '';
-  // After TLS 1.3 suites alone, which all encrypt and authenticate, the exclusions would be a list that matches
-  // nothing.
+  // TLS 1.3 suites all encrypt and authenticate. Without other suites, the exclusions would be a list that matches
+  // nothing, which OpenSSL rejects.
   const never = elementsOf(ciphers).every(isOfTls13) ? '' : `:${NEVER}${level}`;
   return {
     minVersion: ENGINE_VERSIONS[min],

@@ -46,7 +46,7 @@ export class TcpStream {
     return out;
   }
 
-  /** The receiver has acknowledged everything before this number. What is missing before it was not captured. */
+  /** Handles an acknowledgement of all octets before this number. Those still missing were not captured. */
   acknowledged(number: number): Piece[] {
     const out: Piece[] = [];
     while (this.#next !== undefined && this.#waiting.size > 0 && ahead(number, this.#next)) out.push(...this.#leap());

@@ -101,7 +101,7 @@ describe('The start of a server', () => {
     { socket: `/tmp/${'x'.repeat(110)}.sock`, status: 2, problem: /path of a UNIX socket must not exceed \d+ octets/ },
     { socket: '/proc/self/control.sock', status: 1, problem: /\/proc\/self\/control.sock: (there is|not permitted)/ },
     { socket: '/proc/self/none/control.sock', status: 1, problem: '/proc/self/none: there is no such file' },
-    { socket: '/dev/null/control.sock', status: 1, problem: '/dev/null: a file is in the way' },
+    { socket: '/dev/null/control.sock', status: 1, problem: '/dev/null: a file with this name exists' },
   ])('fails with a control socket that cannot be created: $problem', async ({ socket, status, problem }) => {
     const config = await configureAaa(await made(), {});
     const ended = await run('aaa', ['run', '-c', config, '--control.socket', socket]);

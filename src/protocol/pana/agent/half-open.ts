@@ -2,7 +2,7 @@ import type { DropCode } from '../session/session.js';
 import { networkOf } from './networks.js';
 
 /**
- * A PaC that has not answered for this time has got its request three times (RFC 5191 9.1). Its session may then be
+ * A PaC that has not answered for this time was sent its request three times (RFC 5191 9.1). Its session may then be
  * evicted. Milliseconds.
  */
 export const STALLED_AFTER = 4_000;
@@ -80,12 +80,12 @@ export class HalfOpen<M extends HalfOpenMember> {
     this.#addresses.set(address, ofAddress.add(member));
   }
 
-  /** The PaC has answered the first PAR. */
+  /** Records that the PaC has answered the first PAR. */
   answered(member: M): void {
     if (this.#all.has(member)) this.#networks.get(networkOf(member.origin.address))?.silent.delete(member);
   }
 
-  /** The session is authenticated or has ended. */
+  /** Removes a session that is authenticated or has ended. */
   delete(member: M): void {
     if (!this.#all.delete(member)) return;
     const { address } = member.origin;

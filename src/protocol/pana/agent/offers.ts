@@ -39,8 +39,8 @@ export class PaaOffers {
   }
 
   /**
-   * The PAR[S] for a PaC that has got `before` offers, with a session identifier that is not `taken`. Undefined: this
-   * address and port have used up the starts of the epoch.
+   * The PAR[S] for a PaC to which `before` offers were sent, with a session identifier that is not `taken`. Undefined:
+   * this address and port have used up the starts of the epoch.
    */
   offer(peer: PacEndpoint, before: number, now: number, taken: (sessionId: number) => boolean): Start | undefined {
     const variant = this.#variantOf(before);
@@ -51,7 +51,7 @@ export class PaaOffers {
     return undefined;
   }
 
-  /** The PAR[S] that this PAN[S] answers; undefined: its sender did not get one. */
+  /** The PAR[S] that this PAN[S] answers; undefined: none was sent to this address and port. */
   prove(from: PacEndpoint, sessionId: number, sequence: number, now: number): Start | undefined {
     return this.#starts.prove(from, sessionId, sequence, now) ?? this.#former?.prove(from, sessionId, sequence, now);
   }

@@ -40,7 +40,7 @@ export class Paa {
   readonly #pciLimiter: PciLimiter;
   readonly #sessions = new SessionTable();
   readonly #ended = new EndedSessions();
-  /** Invited PaCs, which got an unsolicited PAR[S], by address and port. */
+  /** Invited PaCs, to which an unsolicited PAR[S] was sent, by address and port. */
   readonly #invited = new Map<string, Invitation>();
   /** Deadlines of sessions by identifier, and of invitations by address and port. */
   readonly #deadlines = new DeadlineQueue<number | string>();
@@ -143,8 +143,8 @@ export class Paa {
   }
 
   // INITIAL    PAC_FOUND  | not OPTIMIZED_INIT | Tx PAR[S]           | INITIAL
-  // Not RFC: with a timer, since PCIs of that PaC are dropped from now on (RFC 5191 4.1) and a lost PAR[S] would keep
-  // it out.
+  // Not RFC: the PAR[S] is retransmitted. PCIs of that PaC are dropped from now on (RFC 5191 4.1), so a lost PAR[S]
+  // would keep the PaC out.
   #invite(peer: PacEndpoint, now: number): PaaOutput[] {
     const place = placeOf(peer);
     if (this.#invited.has(place)) return [];
@@ -171,8 +171,8 @@ export class Paa {
   // INITIAL    PCI        | not OPTIMIZED_INIT | Tx PAR[S], no RTX   | INITIAL
   // INITIAL    PCI        | OPTIMIZED_INIT     | EAPrestart          | INITIAL
   // INITIAL    EAP_REQUEST|                    | Tx PAR[S](EAP); RTX+| INITIAL
-  // Not RFC: without state and timer even then. The first EAP-Request asks for the identity and is the same for all;
-  // the PaC repeats PCI until it sees a PAR without S anyway (RFC 5191 4.1).
+  // Not RFC: PAR[S] with EAP-Payload needs no state and no timer either. The first EAP-Request asks for the identity
+  // and is the same for all. The PaC repeats PCI until it receives a PAR without S anyway (RFC 5191 4.1).
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
     // RFC 5191 4.1: PaC and PAA have both initiated; the PAR[S] of the PAA counts.
@@ -183,7 +183,7 @@ export class Paa {
     return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));
   }
 
-  /** The PAR[S] for a PaC that has got `before` offers. */
+  /** The PAR[S] for a PaC to which `before` offers were sent. */
   #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
     const taken = (id: number) => this.#sessions.get(id) !== undefined || this.#ended.has(id, now);
     const start = this.#offers.offer(peer, before, now, taken);

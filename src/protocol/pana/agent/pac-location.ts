@@ -1,21 +1,21 @@
 import { type PacEndpoint, placeOf } from '../session/start.js';
 
-/** Time in which a new address must prove itself, in milliseconds. */
+/** Time limit for the proof of a new location, in milliseconds. */
 export const PROOF_TIMEOUT = 7_000;
 
 /** The same if the proof is an EAP authentication. */
 const PROOF_BY_RUN_TIMEOUT = 30_000;
 
-/** Minimum interval between two tries of a session. Of several new addresses meanwhile, the last one counts. */
+/** Minimum interval between two tries of a session, in milliseconds. The try uses the latest new location. */
 export const MOVE_INTERVAL = 1_000;
 
 /** The same if the proof is an EAP authentication, which costs the AAA server a TLS handshake. */
 const MOVE_BY_RUN_INTERVAL = 30_000;
 
-/** If another session has the address, this is checked again after this time. */
+/** Delay before another try at an address that another session has, in milliseconds. */
 const HELD_AGAIN = 10_000;
 
-/** An address that did not prove itself is tried again after this time, because the link may have lost packets. */
+/** Delay before another try after a failed proof, in milliseconds, because the link may have lost packets. */
 export const TRY_AGAIN = 5_000;
 
 /** After this time both are given up. The ping timeout with the parameters of RFC 5191 9.1 is three minutes. */
@@ -29,7 +29,7 @@ interface Heard {
 interface Trial extends Heard {
   readonly timeout: number;
   until: number;
-  /** An EAP authentication towards the address has started; its end will prove the address. */
+  /** Whether an EAP authentication towards the location has started. Its end will prove the location. */
   run: boolean;
 }
 

@@ -111,7 +111,8 @@ export class PciLimiter {
   }
 
   /**
-   * The limit that forbids to answer a PCI from this address at `now` (milliseconds); undefined: it may be answered.
+   * The limit that prevents an answer to a PCI from this address at `now` (milliseconds). Undefined: it may be
+   * answered.
    */
   refuse(address: string, now: number): PciRefusal | undefined {
     this.#turn(now);

@@ -67,12 +67,12 @@ export class SessionTable {
     if (!entry.session.starting) this.#halfOpen.answered(entry);
   }
 
-  /** The first authentication is complete. */
+  /** Records that the first authentication of a session is complete. */
   admit(entry: Entry): void {
     this.#halfOpen.delete(entry);
   }
 
-  /** The PaC has proven a new location. Returns the previous one. */
+  /** Changes the location of a session after the PaC has proven a new one. Returns the previous one. */
   move(entry: Entry): PacEndpoint | undefined {
     this.#unplace(entry);
     const from = entry.where.arrive();

@@ -39,9 +39,9 @@ const SESSION_ID_AT = 8;
 const SEQUENCE_AT = 12;
 
 /**
- * PAR[S] without state (RFC 5191 4.1, 11.2): session id and sequence number are MACs over the PaC's address, so that a
- * PAN[S] proves that the address is real, and the PAR[S], which enters PANA_AUTH_KEY, is rebuilt to the bit. The
- * sequence number shows in its low bits the epoch, the variant of the offer and the salt:
+ * PAR[S] without state (RFC 5191 4.1, 11.2). Session identifier and sequence number are MACs over the PaC's address, so
+ * that a PAN[S] proves that the address is real. The PAR[S], which enters PANA_AUTH_KEY, can be rebuilt exactly. The
+ * low bits of the sequence number contain the epoch, the variant of the offer and the salt:
  *
  *   | MAC, 22 bits | epoch, 3 | variant, 3 | salt, 4 |
  */

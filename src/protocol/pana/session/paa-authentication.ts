@@ -91,9 +91,9 @@ export function par(
 }
 
 /**
- * Not RFC: a PaC that has restarted at the same address and port may continue the start that is in progress, which its
- * PCI is counted to. Its sequence numbers differ, but its first response is the same. Undefined: the PAR does not come
- * from such a PaC.
+ * Not RFC: a PaC that has restarted at the same address and port may continue the start that is in progress, because
+ * its PCI was taken as one of that start. Its sequence numbers differ, but its first response is the same. Undefined:
+ * the PAR does not come from such a PaC.
  */
 export function takenUp(
   { starting, channel }: PaaContext,

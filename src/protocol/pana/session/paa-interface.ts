@@ -62,7 +62,7 @@ export type PaaSessionInput =
   | { readonly type: 'eapPostponed' }
   /** Send a PNR with an Echo AVP. Its return proves that the PaC is at the destination address. */
   | { readonly type: 'prove' }
-  /** Another session replaces this one: it ends immediately, and its PaC is told once. */
+  /** Another session replaces this one: it ends immediately, and one PTR is sent to its PaC. */
   | { readonly type: 'replace' }
   | { readonly type: 'ping' }
   | { readonly type: 'reauthenticate' }
@@ -104,7 +104,7 @@ export type PaaSessionOutput =
   | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
   /** The AAA server authorized the client, but no key for the promised SA can be derived: access is refused. */
   | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
-  /** `granted`: the AAA server had authorized the session, so it must be told of the end. */
+  /** `granted`: the AAA server had authorized the session, so it needs an STR. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /**
    * The message was protected and new. Its source is the PaC's current location (RFC 5191 5.6). For an answer, it is at

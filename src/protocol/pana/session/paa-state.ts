@@ -7,7 +7,7 @@ import type { Grant, PaaClosed, PaaSessionConfig, PaaSessionOutput } from './paa
 import { dropped, sends } from './session.js';
 import { type Step, stay } from './step.js';
 
-/** The authorization that the PaC was told. */
+/** The authorization that was announced to the PaC. */
 export interface Admission {
   /** End of the announced lifetime plus its grace time; undefined: no limit. */
   readonly until: number | undefined;
@@ -36,7 +36,7 @@ export interface PaaContext extends Agreement {
   granted: boolean;
   /** Undefined before the first authentication is complete. */
   admission: Admission | undefined;
-  /** Undefined after the PaC got a PAR without S: a further PCI is a new start. */
+  /** Undefined after the PaC has received a PAR without S: a further PCI is a new start. */
   starting: Starting | undefined;
   /** Number of consecutive authentications without a decision of the AAA server. */
   postponed: number;

@@ -17,7 +17,7 @@ const ASKED_AT_ONCE = 2;
 export const UNASKED_OFFER_WAIT = 5_000;
 
 /**
- * Number of plain offers after which a PaC accepts one although it has got an offer with Mobility-Capability before.
+ * Number of plain offers after which a PaC accepts one although it has received an offer with Mobility-Capability.
  */
 const PLAIN_OFFERS_IGNORED = 8;
 
@@ -52,12 +52,12 @@ export class Offers {
     this.#mobility = mobility;
   }
 
-  /** A PCI was sent. */
+  /** Records that a PCI was sent. */
   asked(): void {
     this.#pcis += 1;
   }
 
-  /** No better offer arrived: the PAA makes no other. */
+  /** Accepts plain offers from now on, because no better one arrived. */
   settleForPlain(): void {
     this.#believesPlain = true;
   }

@@ -41,7 +41,7 @@ export type DropCode =
   | 'echo'
   /** The message was processed, but the sender's new address is not accepted because another session has it. */
   | 'address-held'
-  /** PAN[S] came from an address that did not get the PAR[S], or for a start that has ended. */
+  /** PAN[S] came from an address to which no PAR[S] was sent, or belongs to a start that has ended. */
   | 'bad-start';
 
 export interface Dropped {

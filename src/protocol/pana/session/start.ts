@@ -11,7 +11,7 @@ export function placeOf(peer: PacEndpoint): string {
   return `${peer.address}|${peer.port}|${peer.local}`;
 }
 
-/** A start that PAN[S] has proven: the peer got this PAR[S]. */
+/** A start that PAN[S] has proven: the peer has received this PAR[S]. */
 export interface Start {
   readonly sessionId: number;
   readonly sequence: number;

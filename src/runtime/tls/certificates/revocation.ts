@@ -48,8 +48,8 @@ export class Revocation {
   }
 
   /**
-   * Verifies the CRLs of all known issuers. CRLs of unknown issuers stay unverified until a path brings the issuer.
-   * Throws CrlSignatureError.
+   * Verifies the CRLs of all known issuers. The CRL of an unknown issuer stays unverified until a path contains the
+   * issuer. Throws CrlSignatureError.
    */
   verify(issuers: readonly Certificate[]): void {
     for (const issuer of issuers) this.#bind(issuer);
@@ -69,7 +69,7 @@ export class Revocation {
     return this.#all().filter(({ list }) => !this.#verified.has(list));
   }
 
-  /** Binds CRLs to issuers that a verified path brought. Returns whether a CRL became verifiable. */
+  /** Binds CRLs to the issuers in a verified path. Returns whether a CRL became verifiable. */
   learn(issuers: readonly Certificate[]): boolean {
     return issuers.filter((issuer) => !this.#byIssuer.has(issuer.issuerId) && this.#bind(issuer).length > 0).length > 0;
   }
