@@ -19,7 +19,7 @@ export class SimulatedProcess implements HookProcess {
   }
 
   say(line: string): void {
-    this.#listener.said(line);
+    this.#listener.line(line);
   }
 
   /** Ends the hook; it succeeds if no reason is given. */

@@ -70,7 +70,7 @@ export class HomeAgentHooks {
       this.#runner.queue(
         { ...job, variables: say },
         {
-          settled: ({ ok }) => resolve(ok),
+          firstResult: ({ ok }) => resolve(ok),
           done: ({ tries, isFinal }) => {
             this.#jobs.delete(mark);
             const ended = { ...duty, over: isFinal, told: tries > 0 ? told : undefined };

@@ -48,7 +48,7 @@ export class ProbeRunner {
       stateDir: options.stateDir,
       timeout: options.timeout,
       maxParallel: PARALLEL,
-      onEvent: (report) => this.#said(report),
+      onEvent: (report) => this.#onReport(report),
       host,
       processes,
       guard: parts.guard,
@@ -121,7 +121,7 @@ export class ProbeRunner {
     return outcome.ok ? { ok: true } : { ok: false, reason: outcome.reason };
   }
 
-  #said(report: HookReport): void {
+  #onReport(report: HookReport): void {
     const { subject: homeAgentName } = report;
     if (report.type === 'line') this.#parts.log.debug({ homeAgentName, line: report.line }, 'probe output');
     if (report.type === 'refused')

@@ -38,17 +38,17 @@ export class EnforcementPoint {
    * event is passed until this has succeeded. Resolves after the first try with whether it succeeded.
    */
   start(): Promise<boolean> {
-    return new Promise((settled) => this.#ask((token) => ({ type: 'start', token }), settled));
+    return new Promise((resolve) => this.#ask((token) => ({ type: 'start', token }), resolve));
   }
 
   /** Runs the hook `stop` after the pending jobs. Resolves after its first try with whether it succeeded. */
   stop(): Promise<boolean> {
-    return new Promise((settled) => this.#ask((token) => ({ type: 'stop', token }), settled));
+    return new Promise((resolve) => this.#ask((token) => ({ type: 'stop', token }), resolve));
   }
 
-  /** Permits a client. `settled` is called after the first try with whether it succeeded. */
-  permit(admission: Admission, settled: (ok: boolean) => void = () => undefined): void {
-    this.#ask((token) => ({ type: 'permit', token, admission }), settled);
+  /** Permits a client. `onResult` is called after the first try with whether it succeeded. */
+  permit(admission: Admission, onResult: (ok: boolean) => void = () => undefined): void {
+    this.#ask((token) => ({ type: 'permit', token, admission }), onResult);
   }
 
   move(session: string, address: string): void {
@@ -59,9 +59,9 @@ export class EnforcementPoint {
     this.#step({ type: 'revoke', session });
   }
 
-  #ask(input: (token: number) => EnforcementInput, settled: (ok: boolean) => void): void {
+  #ask(input: (token: number) => EnforcementInput, onResult: (ok: boolean) => void): void {
     this.#lastToken += 1;
-    this.#waiting.set(this.#lastToken, settled);
+    this.#waiting.set(this.#lastToken, onResult);
     this.#step(input(this.#lastToken));
   }
 
@@ -72,10 +72,10 @@ export class EnforcementPoint {
   #perform(output: EnforcementOutput): void {
     if (output.type === 'job') {
       this.#queue(output);
-    } else if (output.type === 'settled') {
-      const settle = this.#waiting.get(output.token);
+    } else if (output.type === 'firstResult') {
+      const onResult = this.#waiting.get(output.token);
       this.#waiting.delete(output.token);
-      settle?.(output.ok);
+      onResult?.(output.ok);
     }
   }
 
@@ -87,12 +87,12 @@ export class EnforcementPoint {
         role: 'ep',
         event,
         subject,
-        variables: () => this.#say(job),
+        variables: () => this.#dataFor(job),
         after: after.flatMap((earlier) => this.#jobs.get(earlier) ?? []),
         lane: event === 'start' || event === 'stop' ? undefined : this.#lane,
       },
       {
-        settled: ({ ok }) => this.#step({ type: 'settled', job, ok }),
+        firstResult: ({ ok }) => this.#step({ type: 'firstResult', job, ok }),
         done: ({ ok }) => {
           this.#jobs.delete(job);
           this.#step({ type: 'done', job, ok });
@@ -102,12 +102,12 @@ export class EnforcementPoint {
     this.#jobs.set(job, token);
   }
 
-  #say(job: number): HookData | undefined {
-    let said: HookData | undefined;
+  #dataFor(job: number): HookData | undefined {
+    let data: HookData | undefined;
     for (const output of this.#machine.handle({ type: 'run', job }, this.#host.monotonic())) {
-      if (output.type === 'say') said = output;
+      if (output.type === 'data') data = output;
       else this.#perform(output);
     }
-    return said;
+    return data;
   }
 }

@@ -129,8 +129,8 @@ describe('Hostile text', () => {
     const environment = { PATH: process.env['PATH'] ?? '', TEXT: HOSTILE.replaceAll(/[\n\r]/g, ' ') };
     const program = fileURLToPath(new URL('print-text.sh', import.meta.url));
     const call = { program, event: 'up', environment, stateDir: '/', input: undefined, psk: undefined } as const;
-    const said = (line: string) => lines.push(line);
-    await new Promise((ended) => new HostProcesses(systemHost).start(call, { said, ended, fault: ended }));
+    const line = (text: string) => lines.push(text);
+    await new Promise((ended) => new HostProcesses(systemHost).start(call, { line, ended, fault: ended }));
     await eventually(() => expect(lines).toHaveLength(1));
     expectVisible(lines.join('\n'));
   });

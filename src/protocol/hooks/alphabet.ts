@@ -19,7 +19,7 @@ export const MAX_BATCH = 1_000;
 /** From SIGTERM to SIGKILL, in milliseconds. */
 export const KILL_AFTER = 2_000;
 
-/** How long the daemon waits at its end until killed processes, and their key files, no longer exist. Milliseconds. */
+/** How long a stopping daemon waits for killed processes to exit and their key files to be removed. Milliseconds. */
 export const AFTER_KILL = 500;
 
 /** How a run of a hook ended. */
@@ -28,12 +28,15 @@ export type HookOutcome =
   | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
 
 /**
- * Why a job took no part in its run. `nothing`: the event no longer applies, which counts as success. `refused`: a
+ * Why the hook was not run for a job. `nothing`: the event no longer applies, which counts as success. `refused`: a
  * value must not be passed to a hook. `broken`: an internal error. A retry would not help in any of these cases.
  */
 export type Exempt = 'nothing' | 'refused' | 'broken';
 
-/** An event to pass to a hook. */
+/**
+ * An event to pass to a hook. A run is one process of the hook, for one job or for several jobs of a lane. The part of a
+ * job in a run is a try. A job is done when no more tries follow.
+ */
 export interface Job {
   readonly event: HookEvent;
   /** A mobile node or a client. Jobs of one subject run one after another, in order. */
@@ -77,13 +80,13 @@ export type QueueOutput =
     }
   /** Send a signal to the process of a run. `ended` still follows. */
   | { readonly type: 'kill'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
-  /** A job has had its first try, or will not get one. Sent once for each job. */
-  | { readonly type: 'settled'; readonly token: number; readonly outcome: HookOutcome }
-  /** A job will not run again; its key can be wiped. Sent once for each job, after `settled`. */
+  /** The first try of a job has ended, or there will be none. Sent once for each job. */
+  | { readonly type: 'firstResult'; readonly token: number; readonly outcome: HookOutcome }
+  /** A job is done: it will not run again, and its key can be wiped. Sent once for each job, after `firstResult`. */
   | { readonly type: 'done'; readonly token: number; readonly ok: boolean }
   /** A try has ended. `sinceEvent`: milliseconds since the job arrived, including earlier tries. */
   | {
-      readonly type: 'finished';
+      readonly type: 'tried';
       readonly token: number;
       readonly try: number;
       readonly outcome: HookOutcome;

@@ -17,15 +17,15 @@ export type EnforcementInput =
   | { readonly type: 'revoke'; readonly session: string }
   /** The PAA stops. */
   | { readonly type: 'stop'; readonly token: number }
-  /** A job is about to run. Sent for each try, and answered by `say` or `nothing` with the data for the hook. */
+  /** A job is about to run. Sent for each try, and answered by `data` or `nothing`. */
   | { readonly type: 'run'; readonly job: number }
-  /** A job has had its first try. */
-  | { readonly type: 'settled'; readonly job: number; readonly ok: boolean }
-  /** A job succeeded or will not be retried. */
+  /** The first try of a job has ended. */
+  | { readonly type: 'firstResult'; readonly job: number; readonly ok: boolean }
+  /** A job is done: it has succeeded or will not be retried. */
   | { readonly type: 'done'; readonly job: number; readonly ok: boolean };
 
 export type EnforcementOutput =
-  /** Queue a run of the hook; `run` asks for its data. `after`: jobs that must have had their first try before. */
+  /** Queue a run of the hook; `run` asks for its data. `after`: jobs whose first try must end before. */
   | {
       readonly type: 'job';
       readonly job: number;
@@ -33,9 +33,9 @@ export type EnforcementOutput =
       readonly subject: string;
       readonly after: readonly number[];
     }
-  /** Answers `run`. `input`: the standard input of the hook. */
+  /** Answers `run` with the data for the hook. `input`: its standard input. */
   | {
-      readonly type: 'say';
+      readonly type: 'data';
       readonly job: number;
       readonly variables: HookVariables;
       readonly input: string | undefined;
@@ -43,4 +43,4 @@ export type EnforcementOutput =
   /** Answers `run`: the event no longer applies. */
   | { readonly type: 'nothing'; readonly job: number }
   /** The first try of the request with this token has ended. */
-  | { readonly type: 'settled'; readonly token: number; readonly ok: boolean };
+  | { readonly type: 'firstResult'; readonly token: number; readonly ok: boolean };

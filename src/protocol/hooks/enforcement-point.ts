@@ -5,18 +5,20 @@ interface Held extends Admission {
   readonly until: number | undefined;
 }
 
-/** A client's change of address. `told` says whether the hook has been told of it. */
+/** A client's change of address. */
 interface Move {
-  /** The last address that the hook was told before. */
+  /** The last address that was reported to the hook before. */
   readonly former: string;
-  /** A permit or start may have told the hook the new address. */
+  /** Whether a permit or start may have reported the new address to the hook. */
   permitted: boolean;
-  told: boolean;
-  /** A later move includes this one. */
+  /** Whether the move was reported to the hook. */
+  reported: boolean;
+  /** Whether a later move includes this one. */
   superseded: boolean;
 }
 
-type Saying =
+/** What a run of the hook reports. */
+type Report =
   | { readonly event: 'start' | 'stop' }
   | { readonly event: 'permit'; readonly session: string }
   | { readonly event: 'move'; readonly session: string; readonly move: Move }
@@ -32,13 +34,14 @@ type Saying =
       readonly alone: boolean;
     };
 
-interface Telling {
-  readonly saying: Saying;
+/** A report for the hook, queued or waiting for `start`. */
+interface PendingReport {
+  readonly report: Report;
   /** Addresses whose events must reach the hook in order. */
   readonly addresses: readonly string[];
-  /** The request that waits for the first try. */
+  /** The request that waits for the first result. */
   token: number | undefined;
-  /** The address that the hook was told to revoke. */
+  /** The address that the last run of the hook had to revoke. */
   revoked?: string | undefined;
 }
 
@@ -46,9 +49,9 @@ interface Telling {
 const POINT = 'ep';
 
 /**
- * Tracks authorized clients and tells the enforcement point's hook. `start` clears stale permits of an earlier run of
- * the PAA; all other events wait until it has succeeded. The data for the hook is looked up when the hook runs, so that
- * a late or repeated run never reports an outdated state.
+ * Tracks authorized clients and reports changes to the enforcement point's hook. `start` clears stale permits of an
+ * earlier run of the PAA; all other events wait until it has succeeded. The data for the hook is looked up when it
+ * runs, so that a late or repeated run never reports an outdated state.
  */
 export class EnforcementPoint {
   readonly #interface: string;
@@ -60,9 +63,9 @@ export class EnforcementPoint {
   readonly #holders = new Map<string, Set<string>>();
   /** The last move of each session. */
   readonly #moves = new Map<string, Move>();
-  /** Addresses that the hook was told to permit, and that it has not revoked since. */
+  /** Addresses that were reported to the hook as permitted, and that it has not revoked since. */
   readonly #permitted = new Set<string>();
-  readonly #jobs = new Map<number, Telling>();
+  readonly #jobs = new Map<number, PendingReport>();
   /** Unfinished jobs by the addresses that they concern. Jobs that share an address must not run at the same time. */
   readonly #about = new Map<string, Set<number>>();
   #lastJob = 0;
@@ -71,8 +74,8 @@ export class EnforcementPoint {
   #ready = false;
   #stopped = false;
   /** Events that the current run of `start` includes, and events since then. */
-  #covered: Telling[] = [];
-  #later: Telling[] = [];
+  #covered: PendingReport[] = [];
+  #later: PendingReport[] = [];
   #outputs: EnforcementOutput[] = [];
 
   /** `interfaceName`: the interface of the access network. */
@@ -99,10 +102,10 @@ export class EnforcementPoint {
         this.#end(input.token);
         break;
       case 'run':
-        this.#say(input.job, now);
+        this.#provide(input.job, now);
         break;
-      case 'settled':
-        this.#settled(input.job, input.ok);
+      case 'firstResult':
+        this.#firstResult(input.job, input.ok);
         break;
       case 'done':
         this.#done(input.job, input.ok);
@@ -110,57 +113,57 @@ export class EnforcementPoint {
     return this.#outputs;
   }
 
-  // ------------------------------------------------------------------------------------------------- what hooks are told
+  // ---------------------------------------------------------------------------------------------------- data for hooks
 
-  #say(job: number, now: number): void {
-    const telling = this.#jobs.get(job);
-    if (telling && !this.#ready && 'session' in telling.saying) {
-      this.#leaveToStart(job, telling);
+  #provide(job: number, now: number): void {
+    const pending = this.#jobs.get(job);
+    if (pending && !this.#ready && 'session' in pending.report) {
+      this.#leaveToStart(job, pending);
       return;
     }
-    const triedMove = telling?.saying.event === 'move' && telling.saying.move.told;
-    const values = telling && this.#valuesFor(telling.saying, now);
+    const triedMove = pending?.report.event === 'move' && pending.report.move.reported;
+    const values = pending && this.#valuesFor(pending.report, now);
     if (!values) {
-      // Another session has the new address of a client that moved, or the client's session ended after a failed try. Its
-      // former address must still be revoked.
-      if (telling?.saying.event === 'move' && !telling.saying.move.superseded) {
-        const { session, move } = telling.saying;
+      // Another session has the new address of a client that moved, or the client's session ended after a failed try.
+      // Its former address must still be revoked.
+      if (pending?.report.event === 'move' && !pending.report.move.superseded) {
+        const { session, move } = pending.report;
         if (triedMove || this.#held.has(session)) this.#clear(session, move.former);
       }
       this.#outputs.push({ type: 'nothing', job });
       return;
     }
-    telling.revoked = telling.saying.event === 'move' ? values.formerAddress : undefined;
-    if (telling.saying.event === 'revoke') telling.revoked = values.careOfAddress;
-    const input = telling.saying.event === 'start' ? this.#everybody(now) : undefined;
-    this.#outputs.push({ type: 'say', job, variables: values, input });
+    pending.revoked = pending.report.event === 'move' ? values.formerAddress : undefined;
+    if (pending.report.event === 'revoke') pending.revoked = values.careOfAddress;
+    const input = pending.report.event === 'start' ? this.#allClients(now) : undefined;
+    this.#outputs.push({ type: 'data', job, variables: values, input });
   }
 
-  /** `start` reports the current state, so that a retried event of before has nothing to say. */
-  #leaveToStart(job: number, telling: Telling): void {
-    if (telling.token !== undefined && !this.#stopped) {
-      this.#later.push({ ...telling });
-      telling.token = undefined;
+  /** Leaves an earlier event to `start`, which reports the current state. */
+  #leaveToStart(job: number, pending: PendingReport): void {
+    if (pending.token !== undefined && !this.#stopped) {
+      this.#later.push({ ...pending });
+      pending.token = undefined;
     }
     this.#outputs.push({ type: 'nothing', job });
   }
 
-  #valuesFor(saying: Saying, now: number): HookVariables | undefined {
-    switch (saying.event) {
+  #valuesFor(report: Report, now: number): HookVariables | undefined {
+    switch (report.event) {
       case 'start':
       case 'stop':
         return { interface: this.#interface };
       case 'permit':
-        return this.#valuesOf(saying.session, now);
+        return this.#valuesOf(report.session, now);
       case 'move': {
-        const { session, move } = saying;
+        const { session, move } = report;
         if (move.superseded) return undefined;
-        move.told = true;
+        move.reported = true;
         const values = this.#valuesOf(session, now);
         return values && { ...values, formerAddress: this.#free(move.former) };
       }
       case 'revoke': {
-        const { userName: mnId, session, address, alone } = saying;
+        const { userName: mnId, session, address, alone } = report;
         if (alone && this.#free(address) === undefined) return undefined;
         return { mnId, session, careOfAddress: this.#free(address), interface: this.#interface };
       }
@@ -168,7 +171,7 @@ export class EnforcementPoint {
   }
 
   /** Standard input of `start`: one line for each authorized client. */
-  #everybody(now: number): string {
+  #allClients(now: number): string {
     this.#abandon(this.#covered);
     this.#covered = this.#later;
     this.#later = [];
@@ -210,10 +213,10 @@ export class EnforcementPoint {
     if (before && before.address !== address) this.#move(session, address);
     this.#held.set(session, { ...admission, until: lifetime === undefined ? undefined : now + lifetime });
     this.#hold(session, address);
-    this.#tell({ saying: { event: 'permit', session }, addresses: [address], token });
+    this.#report({ report: { event: 'permit', session }, addresses: [address], token });
   }
 
-  /** If a client moves again before the hook was told of its first move, the hook is told once. */
+  /** Reports a move. If an earlier move of the client was not reported, this one includes it. */
   #move(session: string, address: string): void {
     const held = this.#held.get(session);
     if (!held) return;
@@ -221,26 +224,26 @@ export class EnforcementPoint {
     this.#leave(session, held.address);
     this.#hold(session, address);
     const last = this.#moves.get(session);
-    const untold = last && !last.told ? last : undefined;
-    if (untold) untold.superseded = true;
-    const former = untold && !untold.permitted ? untold.former : held.address;
-    const move: Move = { former, permitted: false, told: false, superseded: false };
+    const unreported = last && !last.reported ? last : undefined;
+    if (unreported) unreported.superseded = true;
+    const former = unreported && !unreported.permitted ? unreported.former : held.address;
+    const move: Move = { former, permitted: false, reported: false, superseded: false };
     this.#moves.set(session, move);
-    // The hook may have permitted both addresses: the former one, and the one of the move that it was not told of.
-    if (untold?.permitted) this.#clear(session, untold.former);
-    // Another session may have left the address to this one, whose move to it the hook was not told of.
-    const left = untold && this.#free(held.address);
+    // The hook may have permitted both addresses: the former one, and that of the unreported move.
+    if (unreported?.permitted) this.#clear(session, unreported.former);
+    // Another session may have had the address before this one, whose move to it was not reported.
+    const left = unreported && this.#free(held.address);
     if (left !== undefined && left !== move.former && this.#permitted.has(left)) this.#clear(session, left);
     const addresses = [move.former, held.address, address];
-    this.#tell({ saying: { event: 'move', session, move }, addresses, token: undefined });
+    this.#report({ report: { event: 'move', session, move }, addresses, token: undefined });
     if (held.address !== address) this.#permitOther(held.address);
   }
 
-  /** The hook permits an address for one session. Reports another session that has this address again. */
+  /** Reports another session that still has an address, because the hook permits an address for one session only. */
   #permitOther(address: string): void {
     const other = this.#holder(address);
     if (other === undefined) return;
-    this.#tell({ saying: { event: 'permit', session: other }, addresses: [address], token: undefined });
+    this.#report({ report: { event: 'permit', session: other }, addresses: [address], token: undefined });
   }
 
   #revoke(session: string): void {
@@ -250,10 +253,10 @@ export class EnforcementPoint {
     this.#held.delete(session);
     this.#moves.delete(session);
     this.#leave(session, held.address);
-    // If the hook was not told of the last move, it knows only the address before that.
-    for (const address of last && !last.told ? [last.former, held.address] : [held.address]) {
-      const saying = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
-      this.#tell({ saying, addresses: [address], token: undefined });
+    // If the last move was not reported, the hook knows only the address before it.
+    for (const address of last && !last.reported ? [last.former, held.address] : [held.address]) {
+      const report = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
+      this.#report({ report, addresses: [address], token: undefined });
       this.#permitOther(address);
     }
   }
@@ -285,7 +288,7 @@ export class EnforcementPoint {
     this.#ready = false;
     // A running hook must not permit an address that its session has left, or revoke one that is permitted again, after
     // `start` has reported the current state.
-    this.#start = this.#queue({ saying: { event: 'start' }, addresses: [], token }, [...this.#jobs.keys()]);
+    this.#start = this.#queue({ report: { event: 'start' }, addresses: [], token }, [...this.#jobs.keys()]);
   }
 
   /**
@@ -297,50 +300,50 @@ export class EnforcementPoint {
     this.#abandon([...this.#covered, ...this.#later]);
     this.#covered = [];
     this.#later = [];
-    this.#queue({ saying: { event: 'stop' }, addresses: [], token }, [...this.#jobs.keys()]);
+    this.#queue({ report: { event: 'stop' }, addresses: [], token }, [...this.#jobs.keys()]);
   }
 
-  #tell(telling: Telling): void {
+  #report(pending: PendingReport): void {
     if (this.#stopped) {
-      this.#abandon([telling]);
+      this.#abandon([pending]);
     } else if (this.#ready) {
-      const before = telling.addresses.flatMap((address) => [...(this.#about.get(address) ?? [])]);
-      this.#queue(telling, [...new Set(before)]);
+      const before = pending.addresses.flatMap((address) => [...(this.#about.get(address) ?? [])]);
+      this.#queue(pending, [...new Set(before)]);
     } else {
-      this.#later.push(telling);
+      this.#later.push(pending);
     }
   }
 
-  #queue(telling: Telling, after: readonly number[]): number {
+  #queue(pending: PendingReport, after: readonly number[]): number {
     this.#lastJob += 1;
-    const { saying } = telling;
-    this.#jobs.set(this.#lastJob, telling);
-    for (const address of telling.addresses) {
+    const { report } = pending;
+    this.#jobs.set(this.#lastJob, pending);
+    for (const address of pending.addresses) {
       this.#about.set(address, (this.#about.get(address) ?? new Set()).add(this.#lastJob));
     }
-    this.#outputs.push({ type: 'job', job: this.#lastJob, event: saying.event, subject: subjectOf(saying), after });
+    this.#outputs.push({ type: 'job', job: this.#lastJob, event: report.event, subject: subjectOf(report), after });
     return this.#lastJob;
   }
 
-  #settled(job: number, ok: boolean): void {
-    const telling = this.#jobs.get(job);
-    if (telling?.token === undefined) return;
-    this.#outputs.push({ type: 'settled', token: telling.token, ok });
-    telling.token = undefined;
+  #firstResult(job: number, ok: boolean): void {
+    const pending = this.#jobs.get(job);
+    if (pending?.token === undefined) return;
+    this.#outputs.push({ type: 'firstResult', token: pending.token, ok });
+    pending.token = undefined;
   }
 
   #done(job: number, ok: boolean): void {
-    const telling = this.#jobs.get(job);
+    const pending = this.#jobs.get(job);
     this.#jobs.delete(job);
-    for (const address of telling?.addresses ?? []) {
+    for (const address of pending?.addresses ?? []) {
       const about = this.#about.get(address);
       about?.delete(job);
       if (about?.size === 0) this.#about.delete(address);
     }
-    if (ok && telling?.revoked !== undefined && this.#free(telling.revoked) !== undefined) {
-      this.#permitted.delete(telling.revoked);
+    if (ok && pending?.revoked !== undefined && this.#free(pending.revoked) !== undefined) {
+      this.#permitted.delete(pending.revoked);
     }
-    if (telling && !ok && !this.#stopped) this.#unfinished(telling.saying, job);
+    if (pending && !ok && !this.#stopped) this.#unfinished(pending.report, job);
     if (job === this.#start && ok && !this.#stopped) this.#started();
   }
 
@@ -348,22 +351,22 @@ export class EnforcementPoint {
    * A newer event of the session ended the retries of this one. The address that it should revoke may still be
    * permitted: a separate job with its own retries revokes it.
    */
-  #unfinished(saying: Saying, job: number): void {
-    if (saying.event === 'move' && saying.move.told) {
-      this.#clear(saying.session, saying.move.former);
-    } else if (saying.event === 'revoke' && !saying.alone && this.#hasLater(saying.session, job)) {
-      this.#clear(saying.session, saying.address);
+  #unfinished(report: Report, job: number): void {
+    if (report.event === 'move' && report.move.reported) {
+      this.#clear(report.session, report.move.former);
+    } else if (report.event === 'revoke' && !report.alone && this.#hasLater(report.session, job)) {
+      this.#clear(report.session, report.address);
     }
   }
 
   #clear(session: string, address: string): void {
-    const saying = { event: 'revoke', session, userName: undefined, address, alone: true } as const;
-    this.#tell({ saying, addresses: [address], token: undefined });
+    const report = { event: 'revoke', session, userName: undefined, address, alone: true } as const;
+    this.#report({ report, addresses: [address], token: undefined });
   }
 
   #hasLater(session: string, job: number): boolean {
     return [...this.#jobs].some(
-      ([later, { saying }]) => later > job && 'session' in saying && saying.session === session,
+      ([later, { report }]) => later > job && 'session' in report && report.session === session,
     );
   }
 
@@ -372,23 +375,23 @@ export class EnforcementPoint {
     this.#permitted.clear();
     for (const address of this.#holders.keys()) this.#permitted.add(address);
     for (const { token } of this.#covered) {
-      if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok: true });
+      if (token !== undefined) this.#outputs.push({ type: 'firstResult', token, ok: true });
     }
     const later = this.#later;
     this.#covered = [];
     this.#later = [];
-    for (const telling of later) this.#tell(telling);
+    for (const pending of later) this.#report(pending);
   }
 
-  #abandon(tellings: readonly Telling[]): void {
-    for (const { token } of tellings) {
-      if (token !== undefined) this.#outputs.push({ type: 'settled', token, ok: false });
+  #abandon(reports: readonly PendingReport[]): void {
+    for (const { token } of reports) {
+      if (token !== undefined) this.#outputs.push({ type: 'firstResult', token, ok: false });
     }
   }
 }
 
-function subjectOf(saying: Saying): string {
-  if (!('session' in saying)) return POINT;
-  const subject = `${POINT} ${saying.session}`;
-  return saying.event === 'revoke' && saying.alone ? `${subject} ${saying.address}` : subject;
+function subjectOf(report: Report): string {
+  if (!('session' in report)) return POINT;
+  const subject = `${POINT} ${report.session}`;
+  return report.event === 'revoke' && report.alone ? `${subject} ${report.address}` : subject;
 }

@@ -4,12 +4,12 @@ import type { HookEvent } from './contract.js';
 type EntryState =
   /** Waits for an earlier job of its subject, for a job in `after`, or for its lane. */
   | 'waiting'
-  /** Waits for one of the `parallel` places. */
-  | 'in line'
+  /** Waits for one of the `parallel` runs. */
+  | 'ready'
   | 'running'
   /** Waits for its retry. */
-  | 'asleep'
-  | 'over';
+  | 'delayed'
+  | 'done';
 
 export interface Entry {
   readonly token: number;
@@ -23,7 +23,8 @@ export interface Entry {
   retryAfter: number;
   /** A newer event of the subject replaces it: its first try is its last. */
   superseded: boolean;
-  settled: boolean;
+  /** Its `firstResult` was sent. */
+  hasResult: boolean;
   /** The run of its lane failed: it is retried alone. */
   alone: boolean;
 }
@@ -50,13 +51,13 @@ export interface Lane {
  */
 export type Stop =
   | { readonly name: 'open' }
-  | { readonly name: 'trying'; readonly halfAt: number; readonly endAt: number; halfOver: boolean }
-  | { readonly name: 'killing'; readonly overAt: number }
-  | { readonly name: 'over' };
+  | { readonly name: 'trying'; readonly halfAt: number; readonly endAt: number; halfPassed: boolean }
+  | { readonly name: 'killing'; readonly until: number }
+  | { readonly name: 'stopped' };
 
 /** A refresh that has not started when the next one arrives. It is dropped, because the newer one includes it. */
 export function replacedRefresh(queue: readonly Entry[], event: HookEvent): Entry | undefined {
   const last = queue.at(-1);
-  const hasBegun = last === undefined || (last.state !== 'waiting' && last.state !== 'in line');
+  const hasBegun = last === undefined || (last.state !== 'waiting' && last.state !== 'ready');
   return event === 'refresh' && last?.job.event === 'refresh' && !hasBegun ? last : undefined;
 }

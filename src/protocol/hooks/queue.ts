@@ -17,9 +17,9 @@ import {
 import type { HookEvent } from './contract.js';
 import { type Entry, type Lane, type Run, replacedRefresh, type Stop } from './queue-state.js';
 
-const ENDED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has stopped' };
+const STOPPED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has stopped' };
 const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'replaced by a newer event' };
-const NOTHING_TO_SAY: HookOutcome = { ok: true, milliseconds: 0 };
+const NOTHING_TO_DO: HookOutcome = { ok: true, milliseconds: 0 };
 
 const NO_TRY: Readonly<Record<Exclude<Exempt, 'nothing'>, HookOutcome>> = {
   refused: { ok: false, milliseconds: 0, reason: 'a value was refused' },
@@ -37,8 +37,8 @@ export class HookQueue {
   /** Jobs by the job in `after` that they wait for. */
   readonly #dependents = new Map<number, Entry[]>();
   readonly #lanes = new Map<string, Lane>();
-  readonly #line: Entry[] = [];
-  readonly #asleep = new DeadlineQueue<Entry>();
+  readonly #ready: Entry[] = [];
+  readonly #delayed = new DeadlineQueue<Entry>();
   readonly #runs = new Map<number, Run>();
   #singleRuns = 0;
   #lastRun = 0;
@@ -75,15 +75,15 @@ export class HookQueue {
   }
 
   get deadline(): number | undefined {
-    let first = this.#asleep.first ?? Number.POSITIVE_INFINITY;
+    let first = this.#delayed.first ?? Number.POSITIVE_INFINITY;
     for (const { signalAt } of this.#runs.values()) first = Math.min(first, signalAt);
     for (const { isRunning, due } of this.#lanes.values()) {
-      if (!isRunning && due !== undefined && !this.#isOver) first = Math.min(first, due);
+      if (!isRunning && due !== undefined && !this.#isStopped) first = Math.min(first, due);
     }
     if (this.#stop.name === 'trying') {
-      first = Math.min(first, this.#stop.halfOver ? this.#stop.endAt : this.#stop.halfAt);
+      first = Math.min(first, this.#stop.halfPassed ? this.#stop.endAt : this.#stop.halfAt);
     } else if (this.#stop.name === 'killing') {
-      first = Math.min(first, this.#stop.overAt);
+      first = Math.min(first, this.#stop.until);
     }
     return first === Number.POSITIVE_INFINITY ? undefined : first;
   }
@@ -111,12 +111,12 @@ export class HookQueue {
       problem: undefined,
       retryAfter: FIRST_RETRY,
       superseded: false,
-      settled: false,
+      hasResult: false,
       alone: false,
     };
     this.#entries.set(token, entry);
-    if (this.#isOver) {
-      this.#finish(entry, false, ENDED);
+    if (this.#isStopped) {
+      this.#finish(entry, false, STOPPED);
       return;
     }
     for (const older of [...(this.#subjects.get(job.subject) ?? [])]) this.#supersede(older, job.event);
@@ -126,7 +126,7 @@ export class HookQueue {
     queue.push(entry);
     for (const earlier of job.after ?? []) {
       const before = this.#entries.get(earlier);
-      if (!before || (before.settled && before.state !== 'running')) continue;
+      if (!before || (before.hasResult && before.state !== 'running')) continue;
       entry.blockedBy.add(earlier);
       this.#dependents.set(earlier, [...(this.#dependents.get(earlier) ?? []), entry]);
     }
@@ -135,13 +135,13 @@ export class HookQueue {
     else this.#consider(entry);
   }
 
-  /** The newer job takes the place in line. Otherwise a subject with frequent events would never get its turn. */
+  /** Puts a newer job in the place of an older one. At the end, jobs of a busy subject would never run. */
   #replace(older: Entry, newer: Entry): void {
-    const place = this.#line.indexOf(older);
+    const place = this.#ready.indexOf(older);
     this.#finish(older, false, REPLACED);
-    if (place < 0 || newer.state !== 'in line') return;
-    this.#line.pop();
-    this.#line[place] = newer;
+    if (place < 0 || newer.state !== 'ready') return;
+    this.#ready.pop();
+    this.#ready[place] = newer;
   }
 
   /**
@@ -151,8 +151,8 @@ export class HookQueue {
   #supersede(older: Entry, event: HookEvent): void {
     if (event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke')) return;
     older.superseded = true;
-    // It has had its first try and waits for another.
-    if (older.settled && older.state !== 'running') this.#finish(older, false, REPLACED);
+    // The older job has had its first try and waits for a retry.
+    if (older.hasResult && older.state !== 'running') this.#finish(older, false, REPLACED);
   }
 
   #laneOf(name: string): Lane {
@@ -163,30 +163,30 @@ export class HookQueue {
 
   // ------------------------------------------------------------------------------------------------------------- runs
 
-  /** Puts a job in line, or schedules the run of its lane, unless an earlier job blocks it. */
+  /** Makes a job ready, or schedules the run of its lane, unless an earlier job blocks it. */
   #consider(entry: Entry): void {
     const isFirst = this.#subjects.get(entry.job.subject)?.[0] === entry;
     if (entry.state !== 'waiting' || !isFirst || entry.blockedBy.size > 0) return;
     if (entry.job.lane === undefined || entry.alone) {
-      entry.state = 'in line';
-      this.#line.push(entry);
+      entry.state = 'ready';
+      this.#ready.push(entry);
     } else {
       this.#laneOf(entry.job.lane).due ??= this.#now;
     }
   }
 
   #beginSingles(): void {
-    while (!this.#isOver && this.#line.length > 0 && this.#singleRuns < this.#options.parallel) {
-      const entry = this.#line.shift();
+    while (!this.#isStopped && this.#ready.length > 0 && this.#singleRuns < this.#options.parallel) {
+      const entry = this.#ready.shift();
       // The job has ended without a try: the queue was stopped, or a newer refresh replaced it.
-      if (entry?.state !== 'in line') continue;
+      if (entry?.state !== 'ready') continue;
       this.#singleRuns += 1;
       this.#begin([entry], undefined);
     }
   }
 
   #beginLane(lane: Lane): void {
-    if (this.#isOver || lane.isRunning || lane.due === undefined || lane.due > this.#now) return;
+    if (this.#isStopped || lane.isRunning || lane.due === undefined || lane.due > this.#now) return;
     lane.due = undefined;
     const batch = this.#batchOf(lane);
     for (const entry of batch) lane.waiting.delete(entry);
@@ -234,18 +234,18 @@ export class HookQueue {
     const shown = run.timedOut && outcome ? this.#lateOutcome(outcome) : outcome;
     for (const entry of run.entries) {
       const why = exempt?.get(entry.token) ?? (shown ? undefined : 'broken');
-      if (why === 'nothing') this.#finish(entry, true, NOTHING_TO_SAY);
+      if (why === 'nothing') this.#finish(entry, true, NOTHING_TO_DO);
       else if (why) this.#finish(entry, false, NO_TRY[why]);
       else if (shown) this.#tried(entry, shown, run.lane !== undefined);
     }
-    // Jobs that waited behind these in their subjects, and jobs of a failed run of a lane.
+    // These may run now: the next job of each subject, and jobs of a failed run of a lane.
     for (const { job } of run.entries) {
       const next = this.#subjects.get(job.subject)?.[0];
       if (next) this.#consider(next);
     }
   }
 
-  /** The exit status after SIGTERM does not count. */
+  /** The outcome of a run that exceeded its time limit, whatever its exit status after SIGTERM. */
   #lateOutcome({ milliseconds }: HookOutcome): HookOutcome {
     return { ok: false, milliseconds, reason: `timeout after ${this.#options.timeout} ms` };
   }
@@ -254,10 +254,10 @@ export class HookQueue {
     const { token, job, queuedAt } = entry;
     entry.tries += 1;
     entry.problem = outcome.ok ? undefined : outcome.reason;
-    this.#outputs.push({ type: 'finished', token, try: entry.tries, outcome, sinceEvent: this.#now - queuedAt });
+    this.#outputs.push({ type: 'tried', token, try: entry.tries, outcome, sinceEvent: this.#now - queuedAt });
     if (outcome.ok) {
       this.#finish(entry, true, outcome);
-    } else if (this.#isOver) {
+    } else if (this.#isStopped) {
       this.#finish(entry, false, outcome);
     } else if (inLane) {
       // It is unknown which event made the run fail.
@@ -270,20 +270,20 @@ export class HookQueue {
     ) {
       this.#finish(entry, false, outcome);
     } else {
-      entry.state = 'asleep';
-      this.#asleep.set(entry, this.#now + entry.retryAfter);
+      entry.state = 'delayed';
+      this.#delayed.set(entry, this.#now + entry.retryAfter);
       entry.retryAfter = Math.min(2 * entry.retryAfter, LONGEST_RETRY);
-      this.#settle(entry, outcome);
+      this.#giveFirstResult(entry, outcome);
       this.#release(entry);
     }
   }
 
   // -------------------------------------------------------------------------------------------------------------- end
 
-  #settle(entry: Entry, outcome: HookOutcome): void {
-    if (entry.settled) return;
-    entry.settled = true;
-    this.#outputs.push({ type: 'settled', token: entry.token, outcome });
+  #giveFirstResult(entry: Entry, outcome: HookOutcome): void {
+    if (entry.hasResult) return;
+    entry.hasResult = true;
+    this.#outputs.push({ type: 'firstResult', token: entry.token, outcome });
   }
 
   /** Unblocks jobs that wait for this one. */
@@ -296,14 +296,14 @@ export class HookQueue {
     }
   }
 
-  /** Ends a job. `outcome`: for a job that has not been settled. */
+  /** Ends a job. `outcome`: its first result, if it has none yet. */
   #finish(entry: Entry, ok: boolean, outcome: HookOutcome): void {
     const { token, job } = entry;
     this.#entries.delete(token);
-    this.#asleep.set(entry, undefined);
-    entry.state = 'over';
+    this.#delayed.set(entry, undefined);
+    entry.state = 'done';
     if (job.lane !== undefined) this.#lanes.get(job.lane)?.waiting.delete(entry);
-    this.#settle(entry, outcome);
+    this.#giveFirstResult(entry, outcome);
     this.#outputs.push({ type: 'done', token, ok });
     this.#release(entry);
     const queue = this.#subjects.get(job.subject) ?? [];
@@ -315,7 +315,7 @@ export class HookQueue {
   }
 
   #tick(): void {
-    for (let entry = this.#asleep.due(this.#now); entry; entry = this.#asleep.due(this.#now)) {
+    for (let entry = this.#delayed.due(this.#now); entry; entry = this.#delayed.due(this.#now)) {
       entry.state = 'waiting';
       this.#consider(entry);
     }
@@ -325,25 +325,26 @@ export class HookQueue {
       run.signalAt = run.timedOut ? Number.POSITIVE_INFINITY : this.#now + KILL_AFTER;
       run.timedOut = true;
     }
-    if (this.#stop.name === 'trying' && !this.#stop.halfOver && this.#stop.halfAt <= this.#now) {
-      this.#stop = { ...this.#stop, halfOver: true };
+    if (this.#stop.name === 'trying' && !this.#stop.halfPassed && this.#stop.halfAt <= this.#now) {
+      this.#stop = { ...this.#stop, halfPassed: true };
       this.#killAll();
     }
     if (this.#stop.name === 'trying' && this.#stop.endAt <= this.#now) {
-      this.#stop = { name: 'killing', overAt: this.#now + AFTER_KILL };
+      this.#stop = { name: 'killing', until: this.#now + AFTER_KILL };
       this.#killAll();
-      for (const entry of [...this.#entries.values()]) if (entry.state !== 'running') this.#finish(entry, false, ENDED);
+      for (const entry of [...this.#entries.values()])
+        if (entry.state !== 'running') this.#finish(entry, false, STOPPED);
     }
-    if (this.#stop.name === 'killing' && this.#stop.overAt <= this.#now) {
+    if (this.#stop.name === 'killing' && this.#stop.until <= this.#now) {
       this.#runs.clear();
-      for (const entry of [...this.#entries.values()]) this.#finish(entry, false, ENDED);
+      for (const entry of [...this.#entries.values()]) this.#finish(entry, false, STOPPED);
     }
   }
 
   #beginStop(within: number): void {
     if (this.#stop.name !== 'open') return;
-    this.#stop = { name: 'trying', halfAt: this.#now + within / 2, endAt: this.#now + within, halfOver: false };
-    for (const entry of [...this.#entries.values()]) if (entry.state === 'asleep') this.#finish(entry, false, ENDED);
+    this.#stop = { name: 'trying', halfAt: this.#now + within / 2, endAt: this.#now + within, halfPassed: false };
+    for (const entry of [...this.#entries.values()]) if (entry.state === 'delayed') this.#finish(entry, false, STOPPED);
   }
 
   #killAll(): void {
@@ -351,14 +352,14 @@ export class HookQueue {
   }
 
   /** Whether no more runs start. */
-  get #isOver(): boolean {
-    return this.#stop.name === 'killing' || this.#stop.name === 'over';
+  get #isStopped(): boolean {
+    return this.#stop.name === 'killing' || this.#stop.name === 'stopped';
   }
 
   #finishStop(input: QueueInput['type']): void {
     if (this.#stop.name === 'open' || this.#entries.size > 0) return;
-    if (this.#stop.name === 'over' && input !== 'stop') return;
-    this.#stop = { name: 'over' };
+    if (this.#stop.name === 'stopped' && input !== 'stop') return;
+    this.#stop = { name: 'stopped' };
     this.#outputs.push({ type: 'stopped' });
   }
 }

@@ -36,7 +36,7 @@ export interface HookProcess {
 /** Receives the output and the end of a program. Its functions must not throw. */
 export interface HookProcessListener {
   /** A line of output: the first MAX_LINES, each cut to MAX_LINE characters. Some may arrive after `ended`. */
-  said(line: string): void;
+  line(line: string): void;
   /** Called once; soon after SIGKILL. */
   ended(outcome: HookOutcome): void;
   /** A fault that does not change the outcome. */
@@ -73,7 +73,7 @@ export class HostProcesses implements HookProcessRunner {
 
   start(call: HookCall, listener: HookProcessListener): HookProcess {
     const began = this.#host.monotonic();
-    const child = new Child(call, (line) => listener.said(line));
+    const child = new Child(call, (line) => listener.line(line));
     const ended = (reason: string | undefined) => {
       const milliseconds = this.#host.monotonic() - began;
       listener.ended(reason === undefined ? { ok: true, milliseconds } : { ok: false, milliseconds, reason });
@@ -97,13 +97,13 @@ export class HostProcesses implements HookProcessRunner {
 
 class Child implements HookProcess {
   readonly #call: HookCall;
-  readonly #said: (line: string) => void;
+  readonly #onLine: (line: string) => void;
   #killed: NodeJS.Signals | undefined;
   #pid: number | undefined;
 
-  constructor(call: HookCall, said: (line: string) => void) {
+  constructor(call: HookCall, onLine: (line: string) => void) {
     this.#call = call;
-    this.#said = said;
+    this.#onLine = onLine;
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -164,7 +164,7 @@ class Child implements HookProcess {
       // Once the key is wiped, late lines cannot be checked for it.
       if (lines > MAX_LINES || psk?.isWiped) return;
       const shown = visible(line.slice(0, MAX_LINE));
-      this.#said(psk ? withoutKey(shown, psk) : shown);
+      this.#onLine(psk ? withoutKey(shown, psk) : shown);
     });
     return reader;
   }

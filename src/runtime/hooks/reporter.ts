@@ -79,7 +79,7 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
         metrics.count('hook_runs', { event, result: 'refused' });
         log.error({ ...fields, reason: report.error.message }, 'hook refused');
         break;
-      case 'finished': {
+      case 'tried': {
         const { outcome } = report;
         const duration = Math.round(outcome.milliseconds);
         metrics.count('hook_runs', { event, result: outcome.ok ? 'ok' : 'failed' });

@@ -72,8 +72,8 @@ export interface HookEnd {
 /** Receives the progress of a job. */
 export interface HookListener {
   /** The first try has ended, or there will be none. Called once. */
-  settled(outcome: HookOutcome): void;
-  /** The job has succeeded or is given up. Called once, last. */
+  firstResult(outcome: HookOutcome): void;
+  /** The job is done: it has succeeded or is given up. Called once, last. */
   done?(ended: HookEnd): void;
 }
 
@@ -87,7 +87,7 @@ export type HookReport =
   /** `sinceEvent`: milliseconds since the job was queued, earlier tries included. */
   | (ReportOf & { readonly type: 'line'; readonly line: string; readonly sinceEvent: number })
   | (ReportOf & {
-      readonly type: 'finished';
+      readonly type: 'tried';
       readonly try: number;
       readonly outcome: HookOutcome;
       readonly sinceEvent: number;
@@ -145,7 +145,7 @@ export class HookRunner {
 
   /** Queues a job. Resolves with the outcome of its first try. */
   run(job: HookJob): Promise<HookOutcome> {
-    return new Promise((settled) => this.queue(job, { settled }));
+    return new Promise((firstResult) => this.queue(job, { firstResult }));
   }
 
   /** The number of unfinished jobs of this subject. */
@@ -180,16 +180,16 @@ export class HookRunner {
       case 'kill':
         this.#processes.get(output.run)?.kill(output.signal);
         break;
-      case 'finished': {
+      case 'tried': {
         const { token, try: tries, outcome, sinceEvent } = output;
         const queued = this.#jobs.get(token);
         if (!queued) break;
         queued.tries = tries;
-        this.#report({ type: 'finished', ...reportOf(queued.job), try: tries, outcome, sinceEvent });
+        this.#report({ type: 'tried', ...reportOf(queued.job), try: tries, outcome, sinceEvent });
         break;
       }
-      case 'settled':
-        this.#jobs.get(output.token)?.listener.settled(output.outcome);
+      case 'firstResult':
+        this.#jobs.get(output.token)?.listener.firstResult(output.outcome);
         break;
       case 'done': {
         const queued = this.#jobs.get(output.token);
@@ -233,17 +233,17 @@ export class HookRunner {
 
   #start(run: number, call: HookCall, what: ReportOf, since: number, exempt: ReadonlyMap<number, Exempt>): void {
     const { processes, host } = this.#options;
-    let isOver = false;
+    let hasEnded = false;
     const process = processes.start(call, {
-      said: (line) => this.#report({ type: 'line', ...what, line, sinceEvent: host.monotonic() - since }),
+      line: (line) => this.#report({ type: 'line', ...what, line, sinceEvent: host.monotonic() - since }),
       ended: (outcome) => {
-        isOver = true;
+        hasEnded = true;
         this.#processes.delete(run);
         this.#driver.feed({ type: 'ended', run, outcome, exempt });
       },
       fault: (error) => this.#guard.fault('hook', error),
     });
-    if (!isOver) this.#processes.set(run, process);
+    if (!hasEnded) this.#processes.set(run, process);
   }
 
   /** Prepares the call of a job. In a lane, the call has no input, and the job's line of input is returned with it. */
@@ -255,9 +255,9 @@ export class HookRunner {
     const { stateDir } = this.#options;
     const places = { home: homedir(), stateDir };
     try {
-      const said = typeof given === 'function' ? given() : { variables: given };
-      if (!said) return 'nothing';
-      const { variables, input } = said;
+      const data = typeof given === 'function' ? given() : { variables: given };
+      if (!data) return 'nothing';
+      const { variables, input } = data;
       if (!inLane) {
         const environment = hookEnvironment(event, role, variables, places);
         return { call: { program, event, environment, stateDir, input, psk }, line: undefined };

@@ -24,16 +24,16 @@ describe.each([
     rig.advance(0);
     expect(rig.telling).toEqual(['start']);
     rig.end('exit status 1');
-    expect(rig.settled.get(start)).toBe(false);
+    expect(rig.firstResults.get(start)).toBe(false);
     rig.advance(999);
     expect(rig.telling).toEqual([]);
     rig.advance(1);
     // The next try lists all sessions that are admitted now.
     expect(rig.telling).toEqual([`start ${B}`]);
-    expect(rig.settled.has(permit)).toBe(false);
+    expect(rig.firstResults.has(permit)).toBe(false);
     rig.permit('three', C);
     rig.end();
-    expect(rig.settled.get(permit)).toBe(true);
+    expect(rig.firstResults.get(permit)).toBe(true);
     expect(rig.settle()).toEqual([`permit ${C}`]);
   });
 
@@ -43,10 +43,10 @@ describe.each([
     rig.end('no');
     const permit = rig.permit('one', A);
     rig.advance(1_000);
-    expect(rig.settled.has(permit)).toBe(false);
+    expect(rig.firstResults.has(permit)).toBe(false);
     rig.end('no');
     rig.advance(2_000);
-    expect(rig.settled.get(permit)).toBe(false);
+    expect(rig.firstResults.get(permit)).toBe(false);
     expect(rig.telling).toEqual([`start ${A}`]);
   });
 
@@ -114,7 +114,7 @@ describe.each([
     rig.permit('two', A);
     // Without batches, the first permit runs before the second one is known.
     expect(rig.settle()).toEqual(batch ? [`permit ${A}`] : [`permit ${A}`, `permit ${A}`]);
-    expect(rig.settled.get(one)).toBe(true);
+    expect(rig.firstResults.get(one)).toBe(true);
     rig.permit('one', B);
     expect(rig.settle()).toEqual([`move ${B}`, `permit ${A}`, `permit ${B}`]);
   });
@@ -266,18 +266,18 @@ describe.each([
     rig.advance(0);
     const stop = rig.stop();
     const late = rig.permit('two', B);
-    expect(rig.settled.get(late)).toBe(false);
+    expect(rig.firstResults.get(late)).toBe(false);
     rig.advance(0);
     expect(rig.telling).toEqual([`permit ${A}`]);
     rig.end();
     expect(rig.telling).toEqual(['stop']);
     rig.end();
-    expect(rig.settled.get(stop)).toBe(true);
+    expect(rig.firstResults.get(stop)).toBe(true);
     const early = new EnforcementRig(batch);
     early.start();
     const permit = early.permit('one', A);
     early.stop();
-    expect(early.settled.get(permit)).toBe(false);
+    expect(early.firstResults.get(permit)).toBe(false);
     early.end('no');
     expect(early.settle()).toEqual(['stop']);
   });
@@ -301,13 +301,13 @@ describe.each([
     rig.start();
     rig.end('no');
     rig.advance(0);
-    if (batch) expect(rig.settled.get(permit)).toBeUndefined();
+    if (batch) expect(rig.firstResults.get(permit)).toBeUndefined();
     expect(rig.telling).toEqual([`start ${A}`]);
     rig.advance(20_000);
     expect(rig.telling).toEqual([`start ${A}`]);
     rig.end();
     expect(rig.settle()).toEqual([]);
-    expect(rig.settled.get(permit)).toBe(batch);
+    expect(rig.firstResults.get(permit)).toBe(batch);
   });
 
   it('ignores moves and ends of unknown sessions', () => {
@@ -317,7 +317,7 @@ describe.each([
     expect(rig.settle()).toEqual([]);
   });
 
-  it('admits exactly the authorized addresses once hooks have settled, whatever failed and in any order', () => {
+  it('admits exactly the authorized addresses once all hooks are done, whatever failed and in any order', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const rig = new EnforcementRig(batch);
@@ -474,7 +474,7 @@ class Filter {
 }
 
 describe('EnforcementPoint', () => {
-  it('orders an event behind unfinished jobs of its address, and not behind finished ones', () => {
+  it('orders an event behind unfinished jobs of its address, and not behind those that are done', () => {
     const point = new EnforcementPoint('access0');
     const jobs = (...inputs: readonly EnforcementInput[]) =>
       inputs.flatMap((input) => point.handle(input, 0)).flatMap((output) => (output.type === 'job' ? [output] : []));

@@ -27,7 +27,7 @@ export class EnforcementRig {
   readonly queue = new HookQueue({ timeout: 30_000, parallel: 8 });
   readonly runs: EnforcementRun[] = [];
   /** Outcome of each request, by token. */
-  readonly settled = new Map<number, boolean>();
+  readonly firstResults = new Map<number, boolean>();
   readonly #events = new Map<number, string>();
   readonly #batch: boolean;
   now = 0;
@@ -112,8 +112,8 @@ export class EnforcementRig {
   }
 
   #perform(output: EnforcementOutput): void {
-    if (output.type === 'settled') {
-      this.settled.set(output.token, output.ok);
+    if (output.type === 'firstResult') {
+      this.firstResults.set(output.token, output.ok);
     } else if (output.type === 'job') {
       const { job: token, event, subject, after } = output;
       this.#events.set(token, event);
@@ -125,7 +125,8 @@ export class EnforcementRig {
   #queue(input: QueueInput): void {
     for (const output of this.queue.handle(input, this.now)) {
       if (output.type === 'run') this.#run(output.run, output.tokens);
-      else if (output.type === 'settled') this.#point({ type: 'settled', job: output.token, ok: output.outcome.ok });
+      else if (output.type === 'firstResult')
+        this.#point({ type: 'firstResult', job: output.token, ok: output.outcome.ok });
       else if (output.type === 'done') this.#point({ type: 'done', job: output.token, ok: output.ok });
     }
   }
@@ -136,7 +137,7 @@ export class EnforcementRig {
     for (const job of jobs) {
       const event = this.#events.get(job) ?? '?';
       for (const output of this.point.handle({ type: 'run', job }, this.now)) {
-        if (output.type === 'say') told.push({ event, variables: output.variables, input: output.input });
+        if (output.type === 'data') told.push({ event, variables: output.variables, input: output.input });
         else if (output.type === 'nothing') exempt.set(job, 'nothing');
         else this.#perform(output);
       }

@@ -58,7 +58,7 @@ interface Known {
   readonly token: number;
   readonly job: Job;
   readonly queuedAt: number;
-  settled: boolean;
+  hasResult: boolean;
   done: boolean;
   runs: number;
   /** A newer event of this subject has made this one obsolete. */
@@ -84,7 +84,7 @@ class World {
     for (const older of this.#of(job.subject)) {
       if (!(event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke'))) older.superseded = true;
     }
-    this.jobs.push({ token, job, queuedAt: this.now, settled: false, done: false, runs: 0, superseded: false });
+    this.jobs.push({ token, job, queuedAt: this.now, hasResult: false, done: false, runs: 0, superseded: false });
     this.#handle({ type: 'job', token, job });
   }
 
@@ -158,17 +158,17 @@ class World {
           lane: output.lane !== undefined,
         });
         break;
-      case 'settled': {
+      case 'firstResult': {
         const known = this.#known(output.token);
-        expect(known).toMatchObject({ settled: false, done: false });
-        known.settled = true;
+        expect(known).toMatchObject({ hasResult: false, done: false });
+        known.hasResult = true;
         break;
       }
       case 'done': {
         const known = this.#known(output.token);
         // `done` wipes the key of a job, so the job must not run, unless its process survives SIGKILL.
         if (this.now < this.overAt) expect([...this.runs.values()].flatMap(({ jobs }) => jobs)).not.toContain(known);
-        expect(known).toMatchObject({ settled: true, done: false });
+        expect(known).toMatchObject({ hasResult: true, done: false });
         known.done = true;
         break;
       }
@@ -176,7 +176,7 @@ class World {
         expect(this.jobs.every(({ done }) => done)).toBe(true);
         this.stopped = true;
         break;
-      case 'finished':
+      case 'tried':
         expect(output.sinceEvent).toBe(this.now - this.#known(output.token).queuedAt);
         break;
       case 'kill':
@@ -200,10 +200,10 @@ class World {
       // The jobs in `after` have had their first try, or come first in this run.
       for (const earlier of known.job.after ?? []) {
         const before = this.#known(earlier);
-        expect(before.settled || jobs.indexOf(before) < jobs.indexOf(known)).toBe(true);
+        expect(before.hasResult || jobs.indexOf(before) < jobs.indexOf(known)).toBe(true);
       }
       // A newer event ends retries. The run of a job alone after a failed run of a lane counts as its first try.
-      if (known.settled) expect(known.superseded).toBe(false);
+      if (known.hasResult) expect(known.superseded).toBe(false);
       known.runs += 1;
       expect(known.runs).toBeLessThanOrEqual(
         (MAX_TRIES[known.job.event] ?? Number.POSITIVE_INFINITY) + (known.job.lane ? 1 : 0),
@@ -228,9 +228,9 @@ describe('HookQueue with any inputs in any order', () => {
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const world = walk(steps);
         world.settleDown();
-        // Each job is settled and done, and each but a replaced refresh has run.
+        // Each job has a first result and is done, and each but a replaced refresh has run.
         for (const known of world.jobs) {
-          expect(known).toMatchObject({ settled: true, done: true });
+          expect(known).toMatchObject({ hasResult: true, done: true });
           if (known.job.event !== 'refresh') expect(known.runs).toBeGreaterThan(0);
         }
         expect(world.queue.deadline).toBeUndefined();

@@ -79,12 +79,12 @@ export class QueueRig {
       }
       case 'kill':
         return `kill ${(this.#runs.get(output.run) ?? []).map((token) => this.#names.get(token)).join(', ')} ${output.signal}`;
-      case 'settled':
-        return `settled ${name} ${output.outcome.ok ? 'ok' : `failed: ${output.outcome.reason}`}`;
+      case 'firstResult':
+        return `firstResult ${name} ${output.outcome.ok ? 'ok' : `failed: ${output.outcome.reason}`}`;
       case 'done':
         return `done ${name} ${output.ok ? 'ok' : 'failed'}`;
-      case 'finished':
-        return `finished ${name} try ${output.try} ${output.outcome.ok ? 'ok' : output.outcome.reason} after ${output.sinceEvent}`;
+      case 'tried':
+        return `tried ${name} try ${output.try} ${output.outcome.ok ? 'ok' : output.outcome.reason} after ${output.sinceEvent}`;
       case 'stopped':
         return 'stopped';
     }

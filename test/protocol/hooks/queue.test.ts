@@ -5,22 +5,22 @@ import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '.
 import { QueueRig } from './queue-rig.js';
 
 describe('a job', () => {
-  it('runs at once, and is settled and done when its hook succeeds', () => {
+  it('runs at once, and has its first result and is done when its hook succeeds', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.advance(40);
     rig.end('up mn');
     expect(rig.said()).toEqual([
       '0 run up mn',
-      '40 finished up mn try 1 ok after 40',
-      '40 settled up mn ok',
+      '40 tried up mn try 1 ok after 40',
+      '40 firstResult up mn ok',
       '40 done up mn ok',
     ]);
     expect(rig.queue.deadline).toBeUndefined();
     expect([...rig.queue.jobs()]).toEqual([]);
   });
 
-  it('is settled when it fails, and retried after 1, 2, 4 s up to a minute until it succeeds', () => {
+  it('has its first result when it fails, and is retried after 1, 2, 4 s up to a minute until it succeeds', () => {
     const rig = new QueueRig();
     rig.job('up');
     const runs: number[] = [];
@@ -39,9 +39,9 @@ describe('a job', () => {
     const waits = runs.slice(1).map((at, i) => at - (runs[i] ?? 0));
     expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1000));
     expect([FIRST_RETRY, LONGEST_RETRY]).toEqual([1_000, 60_000]);
-    expect(rig.said('settled')).toEqual(['0 settled up mn failed: exit status 1']);
+    expect(rig.said('firstResult')).toEqual(['0 firstResult up mn failed: exit status 1']);
     rig.end('up mn');
-    expect(rig.said('settled', 'done')).toEqual([`${rig.now} done up mn ok`]);
+    expect(rig.said('firstResult', 'done')).toEqual([`${rig.now} done up mn ok`]);
   });
 
   it.each([
@@ -75,15 +75,15 @@ describe('a job', () => {
   });
 
   it.each([
-    ['nothing', 'settled up mn ok', 'done up mn ok'],
-    ['refused', 'settled up mn failed: a value was refused', 'done up mn failed'],
-    ['broken', 'settled up mn failed: fault', 'done up mn failed'],
-  ] as const)('with the exemption %s ends without a try, and the next one runs', (exempt, settled, done) => {
+    ['nothing', 'firstResult up mn ok', 'done up mn ok'],
+    ['refused', 'firstResult up mn failed: a value was refused', 'done up mn failed'],
+    ['broken', 'firstResult up mn failed: fault', 'done up mn failed'],
+  ] as const)('with the exemption %s ends without a try, and the next one runs', (exempt, firstResult, done) => {
     const rig = new QueueRig();
     rig.job('up');
     rig.job('move');
     rig.end('up mn', undefined, exempt);
-    expect(rig.said()).toEqual(['0 run up mn', `0 ${settled}`, `0 ${done}`, '0 run move mn']);
+    expect(rig.said()).toEqual(['0 run up mn', `0 ${firstResult}`, `0 ${done}`, '0 run move mn']);
   });
 
   it('gets SIGTERM at its timeout, then SIGKILL, and has failed whatever its exit status', () => {
@@ -100,7 +100,7 @@ describe('a job', () => {
     rig.advance(60_000);
     expect(rig.said('kill')).toEqual([]);
     rig.end('down mn');
-    expect(rig.said('finished')).toEqual(['67000 finished down mn try 1 timeout after 5000 ms after 67000']);
+    expect(rig.said('tried')).toEqual(['67000 tried down mn try 1 timeout after 5000 ms after 67000']);
     rig.advance(FIRST_RETRY);
     expect(rig.running).toEqual(['down mn']);
   });
@@ -189,8 +189,8 @@ describe('jobs of one subject', () => {
     rig.job('up');
     rig.job('refresh', 'mn', { name: 'first' });
     rig.job('refresh', 'mn', { name: 'second' });
-    expect(rig.said('settled', 'done')).toEqual([
-      '0 settled first failed: replaced by a newer event',
+    expect(rig.said('firstResult', 'done')).toEqual([
+      '0 firstResult first failed: replaced by a newer event',
       '0 done first failed',
     ]);
     rig.job('move');
@@ -206,7 +206,7 @@ describe('jobs of one subject', () => {
     rig.job('refresh', 'mn', { name: 'sixth' });
     expect(rig.running).toEqual(['sixth']);
     rig.end('sixth');
-    expect(rig.said('settled').map((line) => line.split(' ').slice(2, 4).join(' '))).toEqual([
+    expect(rig.said('firstResult').map((line) => line.split(' ').slice(2, 4).join(' '))).toEqual([
       ...['up mn', 'second ok', 'move mn', 'third ok', 'fourth ok', 'fifth failed:', 'sixth ok'],
     ]);
   });
@@ -291,8 +291,8 @@ describe('a lane', () => {
     rig.end('permit c');
     expect(rig.said()).toEqual(
       ['revoke a', 'permit c', 'move c'].flatMap((name) => [
-        `10 finished ${name} try 1 ok after 10`,
-        `10 settled ${name} ok`,
+        `10 tried ${name} try 1 ok after 10`,
+        `10 firstResult ${name} ok`,
         `10 done ${name} ok`,
       ]),
     );
@@ -315,7 +315,7 @@ describe('a lane', () => {
     rig.job('revoke', 'b', lane);
     rig.advance(0);
     rig.end('permit a', 'exit status 1');
-    expect(rig.said('run', 'settled', 'done')).toEqual([
+    expect(rig.said('run', 'firstResult', 'done')).toEqual([
       '0 run in ep: permit a, permit b, revoke b',
       '0 run permit a',
       '0 run permit b',
@@ -324,15 +324,15 @@ describe('a lane', () => {
     rig.end('permit b', 'no');
     rig.end('revoke b', 'no');
     expect(rig.said()).toEqual([
-      '0 finished permit a try 2 ok after 0',
-      '0 settled permit a ok',
+      '0 tried permit a try 2 ok after 0',
+      '0 firstResult permit a ok',
       '0 done permit a ok',
-      '0 finished permit b try 2 no after 0',
-      '0 settled permit b failed: no',
+      '0 tried permit b try 2 no after 0',
+      '0 firstResult permit b failed: no',
       '0 done permit b failed',
       '0 run revoke b',
-      '0 finished revoke b try 2 no after 0',
-      '0 settled revoke b failed: no',
+      '0 tried revoke b try 2 no after 0',
+      '0 firstResult revoke b failed: no',
     ]);
     expect(rig.queue.deadline).toBe(FIRST_RETRY);
   });
@@ -378,9 +378,9 @@ describe('a lane', () => {
     rig.job('permit', 'b', lane);
     rig.advance(0);
     rig.end('permit a', 'no', 'nothing');
-    expect(rig.said('settled', 'run')).toEqual([
+    expect(rig.said('firstResult', 'run')).toEqual([
       '0 run in ep: permit a, permit b',
-      '0 settled permit a ok',
+      '0 firstResult permit a ok',
       '0 run permit b',
     ]);
   });
@@ -415,7 +415,7 @@ describe('stop', () => {
     rig.stop(5_000);
     expect(rig.said()).toEqual([
       '0 stopped',
-      '0 settled up mn failed: the daemon has stopped',
+      '0 firstResult up mn failed: the daemon has stopped',
       '0 done up mn failed',
       '0 stopped',
     ]);
@@ -438,7 +438,7 @@ describe('stop', () => {
     rig.advance(1);
     expect(rig.said()).toEqual([
       '5000 kill down mn SIGKILL',
-      '5000 settled reconfigure mn failed: the daemon has stopped',
+      '5000 firstResult reconfigure mn failed: the daemon has stopped',
       '5000 done reconfigure mn failed',
     ]);
     rig.end('down mn', 'ended by SIGKILL');
@@ -452,8 +452,8 @@ describe('stop', () => {
     rig.advance(1_000 + AFTER_KILL - 1);
     expect(rig.said('stopped')).toEqual([]);
     rig.advance(1);
-    expect(rig.said('settled', 'done', 'stopped')).toEqual([
-      '1500 settled up mn failed: the daemon has stopped',
+    expect(rig.said('firstResult', 'done', 'stopped')).toEqual([
+      '1500 firstResult up mn failed: the daemon has stopped',
       '1500 done up mn failed',
       '1500 stopped',
     ]);

@@ -180,9 +180,7 @@ describe('A hook process', () => {
     expect(await within(running, 'the hook ends')).toMatchObject({ ok: false });
     expect(await within(reading.readFile(), 'the pipe ends')).toHaveLength(0);
     await reading.close();
-    expect(reports).toMatchObject([
-      { type: 'finished', try: 1, outcome: { ok: false, reason: 'timeout after 200 ms' } },
-    ]);
+    expect(reports).toMatchObject([{ type: 'tried', try: 1, outcome: { ok: false, reason: 'timeout after 200 ms' } }]);
   });
 
   it('that is missing or fails is reported, and the first try resolves with the reason', async () => {
@@ -221,7 +219,7 @@ describe('A hook process', () => {
       input: undefined,
       psk,
     } as const;
-    new HostProcesses(systemHost).start(call, { said: () => undefined, ended, fault: () => undefined });
+    new HostProcesses(systemHost).start(call, { line: () => undefined, ended, fault: () => undefined });
     psk.wipe();
     expect(await promise).toMatchObject({ ok: false, reason: 'the key has been wiped' });
     expect(await readdir(join(folder, 'keys'))).toEqual([]);
@@ -281,12 +279,7 @@ describe('HookRunner in virtual time', () => {
     expect(await first).toMatchObject({ reason: 'exit status 1' });
     processes.only.end();
     expect(starts).toEqual([0, 1_000, 3_000]);
-    expect(reports.map((report) => report.type === 'finished' && report.outcome.ok)).toEqual([
-      false,
-      false,
-      false,
-      true,
-    ]);
+    expect(reports.map((report) => report.type === 'tried' && report.outcome.ok)).toEqual([false, false, false, true]);
     expect(runner.status()).toEqual([]);
     expect(host.timers).toBe(0);
   });
@@ -332,7 +325,7 @@ describe('HookRunner in virtual time', () => {
     processes.only.end();
     expect(reports).toMatchObject([
       { type: 'line', line: 'hello', sinceEvent: 20 },
-      { type: 'finished', sinceEvent: 50, try: 1 },
+      { type: 'tried', sinceEvent: 50, try: 1 },
     ]);
   });
 
@@ -375,7 +368,7 @@ describe('HookRunner in virtual time', () => {
     expect(processes.only.call.input).toBe('permit MIP6_SESSION=2\n');
     processes.only.end();
     expect(await Promise.all(both)).toMatchObject([{ ok: false }, { ok: true }]);
-    expect(reports.map(({ type }) => type)).toEqual(['refused', 'finished']);
+    expect(reports.map(({ type }) => type)).toEqual(['refused', 'tried']);
   });
 
   it('evaluates variables at each try, and drops the job if there are none', () => {
