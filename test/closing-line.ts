@@ -12,15 +12,15 @@ interface Failure {
   readonly text: string;
 }
 
-/** The most lines for one failed test, and about the most for all of them. */
+/** Maximum number of lines for one failed test, and approximately for all of them. */
 const LINES_OF_ONE = 24;
 const LINES_IN_ALL = 45;
 const LINE_LENGTH = 240;
 
 /**
- * Ends a run with the tests that failed, those that passed only when they were repeated, the seed of their order, and
- * one line that a person and a CI system can read: `N passed, N failed, N skipped`. The file that PANA_TEST_REPORT
- * names gets the same, less the last line, so that a script can repeat it after several runs.
+ * Prints at the end of a run the failed tests, those that passed only when they were repeated, the seed of their order, and one
+ * line for people and CI systems: `N passed, N failed, N skipped`. The file that PANA_TEST_REPORT names gets the same without the
+ * last line, so that a script can print it again after several runs.
  */
 export default class ClosingLine implements Reporter {
   #vitest: Vitest | undefined;
@@ -76,7 +76,7 @@ function reportOf(
   return [
     `Tests of ${run}, in the order of --sequence.seed=${seed ?? 'unknown'}`,
     ...list('failed', failed),
-    ...list('PASSED ONLY WHEN REPEATED; each has a fault, its first error was', repeated),
+    ...list('PASSED ONLY WHEN REPEATED: each of these has a fault. Their first errors were', repeated),
     '',
   ].join('\n');
 }
@@ -116,7 +116,7 @@ function failure(
   };
 }
 
-/** The message, that of the cause, and the difference between expected and received. */
+/** The message, that of the cause, and the difference between the expected and the received value. */
 function textOf(error: SerializedError): string {
   const cause = error.cause as SerializedError | undefined;
   return [

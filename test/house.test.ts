@@ -75,7 +75,7 @@ async function importsOfSources(): Promise<Import[]> {
   return found.flat();
 }
 
-/** A circle of files, each of which imports the next one; undefined: there is none. */
+/** Without 257 and 282, which end a connection: `breakConnection` and `sendBadCapabilities` send those. */
 function circleIn(imports: ReadonlyMap<string, readonly string[]>): string[] | undefined {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): string[] | undefined => {

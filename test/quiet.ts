@@ -1,10 +1,10 @@
-/** Turns of the event loop without work in the background before it counts as quiet. */
+/** Turns of the event loop without background work after which it counts as quiet. */
 const CALM = 5;
 
-/** Names of what runs in the thread pool: files and name look-ups. */
+/** Names of requests to the thread pool: files and name look-ups. */
 const WORK = /^FSReq|ReqWrap$/;
 
-/** Resolves when promises, and files and other work of the thread pool, have led to nothing more for some turns. */
+/** Resolves when promises and work of the thread pool, such as file operations, have led to nothing new for some turns. */
 export async function quiet(): Promise<void> {
   for (let calm = 0; calm < CALM; ) {
     await new Promise((resolve) => setImmediate(resolve));

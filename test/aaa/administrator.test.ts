@@ -27,7 +27,7 @@ let unreachable: Set<string>;
 let results: Map<string, number>;
 /** What the administrator recorded about duties. */
 let duties: DutyInput[];
-/** How many ends of sessions the store still refuses. */
+/** Number of times that the store fails to end a session. */
 let unends: number;
 
 beforeEach(async () => {
@@ -173,7 +173,7 @@ describe('Administrator, sessions', () => {
   it.each([
     ['a certificate is revoked', () => administrator.revoke({ certificates: [`${ISSUER}:mn`], issuers: [] })],
     ['a subscriber is disabled', () => administrator.endDisabled()],
-  ])('sends ASRs when the store is available again if it was not when %s', async (_, change) => {
+  ])('sends ASRs once the store is available again if it was unavailable when %s', async (_, change) => {
     await store.run('changeSubscriber', { nai: 'mn@home.example', change: { enabled: false } });
     const gone = new DatabaseError('ERR_STORE_DOWN', 'gone');
     const run = vi.spyOn(store, 'run').mockRejectedValue(gone);
@@ -188,7 +188,7 @@ describe('Administrator, sessions', () => {
     expect(done).toEqual(['ASR session-of-mn']);
   });
 
-  it('goes on with the other sessions if the store cannot end one, and later ends that one too', async () => {
+  it('ends the other sessions if the store cannot end one, and ends that one later', async () => {
     unreachable.add('paa-of-mn');
     unends = 1;
     const ended = administrator.revoke({ certificates: [], issuers: [ISSUER] });
@@ -207,7 +207,7 @@ describe('Administrator, sessions', () => {
   });
 });
 
-describe('Administrator, sessions removed from the store', () => {
+describe('Administrator, duties to disconnect removed sessions', () => {
   const begun: DutyInput = { type: 'dutyBegun', duty: { subject: 'session s', mark: '0a' } };
   const ended = (over: boolean): DutyInput => ({ type: 'dutyEnded', duty: { ...begun.duty, over, told: undefined } });
   const session = (sessionId: string): Session => ({
@@ -215,7 +215,7 @@ describe('Administrator, sessions removed from the store', () => {
     ...{ homeAgent: undefined, homeAddress: undefined, serial: undefined, startedAt: 0, expiresAt: 1, duty: '0a' },
   });
 
-  it('are a duty until their PAA has answered the ASR', async () => {
+  it('are held until the PAA has answered the ASR', async () => {
     const work = administrator.endRemoved([session('s')]);
     expect(duties).toEqual([begun]);
     await work;
@@ -225,9 +225,9 @@ describe('Administrator, sessions removed from the store', () => {
 
   it.each([
     ['an agent cannot deliver the ASR', 3002, false],
-    ['their PAA cannot end them', 5012, false],
-    ['their PAA does not know them', 5002, true],
-  ])('if %s, with Result-Code %i: over is %s', async (_case, result, over) => {
+    ['the PAA cannot end the session', 5012, false],
+    ['the PAA does not know the session', 5002, true],
+  ])('are ended if %s, with Result-Code %i: %s', async (_case, result, over) => {
     results.set('paa-of-s', result);
     await administrator.endRemoved([session('s')]);
     expect(duties).toEqual([begun, ended(over)]);
@@ -242,7 +242,7 @@ describe('Administrator, sessions removed from the store', () => {
     expect(duties.map(({ type }) => type)).toEqual(['dutyBegun', 'dutyBegun', 'dutyEnded', 'dutyEnded']);
   });
 
-  it('are left to a later try if their PAA does not answer', async () => {
+  it('are retried later if the PAA does not answer', async () => {
     unreachable.add('paa-of-s');
     await administrator.endRemoved([session('s')]);
     expect(duties).toEqual([begun, ended(false)]);
@@ -250,7 +250,7 @@ describe('Administrator, sessions removed from the store', () => {
 });
 
 describe('Administrator, startup', () => {
-  it('moves the nodes of home agents that are down, and of leases that were taken away', async () => {
+  it('sends RARs to the nodes of a home agent that is down and of leases released with --force', async () => {
     const homeAddress = await bootstrapped('released');
     await bootstrapped('on-ha1');
     await user.addAgent(2);
@@ -287,7 +287,7 @@ describe('Administrator, re-authentication', () => {
   );
 
   it.each(['draining', 'up', 'down'] as const)(
-    'sends an RAR when a home agent changes to down, not to draining or up: %s',
+    'sends an RAR when a home agent is set to down, not to draining or up: %s',
     async (state) => {
       await administer('changeHomeAgent', { name: 'ha1', change: { state } });
       await settle();

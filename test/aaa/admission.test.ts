@@ -39,7 +39,7 @@ function credentials(): PeerCredentials {
   });
 }
 
-/** Begins conversations and leaves them open; each has an address of its own in one network. */
+/** Begins conversations from different addresses of one network and leaves them open. */
 async function hang(there: Application, paa: string, network: string, count: number): Promise<string[]> {
   const sessions: string[] = [];
   for (let i = 0; i < count; i += 1) {

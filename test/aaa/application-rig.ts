@@ -23,7 +23,7 @@ import { SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
 const SERVER = 'aaa.home.example';
 
-/** What a test sets of the server. */
+/** Settings of the server under test. */
 export interface ApplicationChoice {
   readonly pki: TestPki;
   readonly paas: readonly string[];
@@ -31,7 +31,7 @@ export interface ApplicationChoice {
   readonly eap?: Partial<EapServerOptions<Subscriber>>;
   /** Origin-Host by Session-Id of the sessions that the store has. */
   readonly sessions?: ReadonlyMap<string, string>;
-  /** A real store in place of the stub. */
+  /** A real store instead of the stub. */
   readonly store?: StoreCalls;
   /** Makes the hook queue of every subscriber full. */
   readonly isBehind?: boolean;
@@ -176,7 +176,7 @@ export class Application {
     return answer;
   }
 
-  /** Sends the first DER of a client, with its identity. */
+  /** Sends the first DER of a client, which contains its identity. */
   begin(paa: string, sessionId: string, address: string | undefined, more: object = {}): Promise<DiameterMessage> {
     return this.ask(paa, sessionId, address, response(0, EAP_TYPE.IDENTITY, Buffer.from('@home.example')), more);
   }

@@ -137,7 +137,7 @@ const grantsOf = (rig: Application, session: string) =>
 
 describe('The commit of a lease', () => {
   it.each(['before', 'after'] as const)(
-    'comes before the answer that promises the lease: held %s the commit',
+    'precedes the answer that promises the lease: held %s the commit',
     async (when) => {
       const held = new HeldStore(store, 'bootstrap', when);
       const { session, result } = await enter(held);
@@ -158,13 +158,13 @@ describe('The decision on authorization (RFC 9190 2.5: the 0x00 octet commits th
   it.each([
     ['an authorized client', true, 2001],
     ['a subscriber disabled meanwhile', false, 4001],
-  ])('comes before the 0x00 octet leaves: %s', async (_name, isEnabled, resultCode) => {
+  ])('precedes the 0x00 octet: %s', async (_name, isEnabled, resultCode) => {
     const held = new HeldStore(store, 'findSubscriber', 'before');
     const { session, result } = await enter(held);
     const rig = there as Application;
     const asked = answersOf(rig, session).length;
     await roundTrip(rig);
-    // The server has the client's Finished and has not answered it.
+    // The server has received the client's Finished and has not answered it.
     expect(answersOf(rig, session)).toHaveLength(asked);
     await store.run('changeSubscriber', { nai: SUBSCRIBER, change: { enabled: isEnabled } });
     held.release();

@@ -182,11 +182,11 @@ describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {
 describe('Origin-State-Id', () => {
   const restarted = (more: object) => there.begin(A, there.newSession(A), undefined, more);
 
-  it('ends the sessions of a PAA only if an agent reports it while the PAA is not connected', async () => {
+  it('reported by an agent ends the sessions of a PAA only while the PAA is not connected', async () => {
     await session(A);
     await restarted({ 'Origin-State-Id': 0xffff_fff0 });
     expect(await sessions()).toHaveLength(1);
-    // An agent reports it for the PAA.
+    // An agent reports it for the connected PAA.
     const [{ port = 0 } = {}] = there.application.node.addresses;
     there.application.node.reconfigure(
       [

@@ -48,7 +48,7 @@ beforeEach(() => {
 const key = () => ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', lifetime: 1_800_500 }) as const;
 
 describe('HomeAgentHooks', () => {
-  it('gives hook up the lease and the key', async () => {
+  it('passes the lease and the key to hook up', async () => {
     const worked = hooks.run('up', LEASE, key());
     expect(processes.only.call).toMatchObject({ program: '/ha', event: 'up' });
     expect(processes.only.call.environment).toMatchObject({
@@ -70,7 +70,7 @@ describe('HomeAgentHooks', () => {
     expect(await worked).toBe(true);
   });
 
-  it('gives hook down no key, and the first IKE version of the home agent', () => {
+  it('passes no key to hook down, and the first IKE version of the home agent', () => {
     void hooks.run('down', LEASE, undefined);
     expect(processes.only.call.psk).toBeUndefined();
     expect(processes.only.call.environment).toMatchObject({

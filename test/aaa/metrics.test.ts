@@ -6,7 +6,7 @@ import { StoreEngine } from '../../src/store/engine.js';
 import { StoreUser } from '../store/fixtures.js';
 import { VirtualHost } from '../virtual-host.js';
 
-it('registerGauges reports one state for each home agent, and dead only if no operator set it down', async () => {
+it('registerGauges reports one state per home agent: dead only if no operator set it to down', async () => {
   const host = new VirtualHost();
   const backend = await SqliteBackend.open(':memory:');
   const store = await StoreEngine.open(backend, host);

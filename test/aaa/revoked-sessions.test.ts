@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 const idOf = ({ certificate }: Authority) => certificate.issuerId;
 
-/** Loads these CRLs; resolves to what is newly revoked. */
+/** Loads these CRLs; resolves to the newly revoked certificates. */
 async function take(...crls: (readonly [Authority, ...string[]])[]) {
   const pems = await Promise.all(crls.map(([authority, ...serials]) => authority.crl({ serials })));
   judge.reload({ trust: judge.trust, revocation: revocationOf(pems.join('')) });
@@ -37,7 +37,7 @@ it('RevokedSessions reports each revoked certificate once, and again after it le
   });
   expect(await take([root, '01'], [issuing, '01', '02'], good)).toEqual({ certificates: [], issuers: [] });
   expect(await take([root, '01', '02'], [issuing, '02'], good)).toMatchObject({ certificates: [`${idOf(root)}:2`] });
-  // A certificate that was off the CRL is reported again.
+  // A certificate that was taken off the CRL is reported again.
   expect(await take([root], [issuing, '01'], good)).toMatchObject({ certificates: [`${idOf(issuing)}:1`] });
 });
 

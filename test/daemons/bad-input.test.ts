@@ -116,7 +116,7 @@ describe('Configuration file', () => {
     expect(ended.status).toBe(0);
   });
 
-  it('is rejected with the name of each missing key', async () => {
+  it('that lacks required keys is rejected with their names', async () => {
     expectRefusal(await run('aaa', ['check-config']), 'diameter.host is missing', 'tls.key is missing: PEM file');
   });
 
@@ -144,7 +144,7 @@ describe('Configuration file', () => {
 });
 
 describe('Certificates and keys', () => {
-  it('are rejected with the option if a file is missing', async () => {
+  it('that are missing are rejected with the name of the option', async () => {
     const ended = await runWith('pac', 'mn1', (tree) => Object.assign(tree['tls'] ?? {}, { ca: '/nowhere/ca.pem' }));
     expectRefusal(ended, 'tls.ca: cannot read /nowhere/ca.pem: no such file');
   });
@@ -192,7 +192,7 @@ describe('Certificates and keys', () => {
 });
 
 describe('Start of a daemon', () => {
-  it('fails with the address if it is in use: PANA, Diameter and metrics', async () => {
+  it('fails with the address in use: PANA, Diameter and metrics', async () => {
     const udp = createSocket('udp6');
     udp.bind(0, '::1');
     await within(once(udp, 'listening'), 'udp listens');
@@ -219,7 +219,7 @@ describe('Start of a daemon', () => {
     tcp.close();
   });
 
-  it('fails with the address if the host does not have it', async () => {
+  it('fails with the address that the host does not have', async () => {
     const ended = await runWith('paa', 'paa', (tree) =>
       Object.assign(tree['pana'] ?? {}, { listen: ['2001:db8::77'] }),
     );
@@ -262,7 +262,7 @@ describe('Start of a daemon', () => {
     expectFailure(ended, 'later.pem', 'is not valid before', 'and the clock says');
   });
 
-  it('fails if another daemon has the control socket', async () => {
+  it('fails if another daemon uses the control socket', async () => {
     const running = lab.start('aaa', 'aaa', lab.path('aaa.yaml'));
     await running.line('ready');
     const other = ['--diameter.port', '0', '--store', lab.path('other.db')];
@@ -272,14 +272,14 @@ describe('Start of a daemon', () => {
 });
 
 describe('Commands', () => {
-  it('that are misspelled or incomplete are rejected with what is possible', async () => {
+  it('that are misspelled or incomplete are rejected with a hint', async () => {
     expectRefusal(await run('pac', ['strat']), 'Did you mean status?');
     expectRefusal(await run('pac', []), 'Name a command');
     expectRefusal(await run('aaa', ['subscriber']), 'Name a command: add, set, list, show, enable');
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
   });
 
-  it('to a daemon that does not run fail with this reason', async () => {
+  it('to a daemon that does not run fail and say so', async () => {
     expectRefusal(
       await run('paa', ['status', '--control.socket', lab.socket('nobody')]),
       'no daemon runs with the control socket',

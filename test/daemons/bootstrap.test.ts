@@ -62,7 +62,7 @@ describe.each([
   { family: 'ipv4', tls: '1.3' },
   { family: 'ipv4', tls: '1.2' },
 ] as const)('Bootstrap over $family with TLS $tls', ({ family, tls }) => {
-  it('gives a node home agent, home address and key, and frees them at its end', async () => {
+  it('gives a node home agent, home address and key, and frees them when the session ends', async () => {
     const { lab: made, aaa, paa } = await network({ family });
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'min-version': tls, 'max-version': tls } });

@@ -9,7 +9,7 @@ afterEach(async () => {
   lab = undefined;
 });
 
-/** A hook of home agents that notes what it was told, and fails as long as the file `hold` is there. */
+/** A home agent hook that records its events, and fails while the file `hold` exists. */
 const HOOK = `#!/bin/sh
 folder=$(dirname "$0")
 [ ! -e "$folder/hold" ] || exit 1
@@ -36,7 +36,7 @@ it('A server killed between a commit and its hook runs the hook after its next s
   const { pac, homeAddress } = await enter('mn1');
   await writeFile(made.path('hold'), '');
   await pac.stop();
-  // The lease is free in the store, and the home agent does not know it.
+  // The lease is free in the store, but the home agent has not been told.
   await daemon.line('hook failed', ({ event }) => event === 'down');
   expect(await made.leases()).toMatchObject([{ nai: 'mn2@home.example', homeAddress: stays.homeAddress }]);
   daemon.signal('SIGKILL');

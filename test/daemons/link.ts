@@ -13,10 +13,10 @@ export interface Passing {
   readonly message: PanaMessage;
 }
 
-/** What arrives in place of one message. */
+/** The messages that arrive instead of one message. */
 export type Interference = (passing: Passing) => readonly Uint8Array[];
 
-/** A link between one PaC and a PAA with an attacker on it, who sees and replaces messages. */
+/** A link between a PaC and a PAA with an attacker who can read and replace messages. */
 export class Link {
   readonly #front: Socket;
   readonly #back: Socket;

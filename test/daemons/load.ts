@@ -26,7 +26,7 @@ export interface Conditions {
   readonly onDone?: () => void;
 }
 
-/** Bootstraps of one node in sequence. `failures` has those that no kill explains. */
+/** Runs the bootstraps of one node in sequence. `failures` lists those that no kill explains. */
 export class LoadNode {
   readonly nai: string;
   readonly #make: () => BenchNode;
@@ -124,9 +124,8 @@ export async function makeLoad(lab: Lab, paa: Place, count: number, conditions: 
 }
 
 /**
- * Checks what must hold in a store after any crash; resolves to the violations. Each home address that a node received
- * was its own at that time; no address had two holders at once; no subscriber has two leases; home agents count their
- * leases.
+ * Checks what must hold in a store after any crash; resolves to the violations. Each node held each home address when it was
+ * granted, no address has had two holders at once, no subscriber has two leases, and home agents count their leases correctly.
  */
 export async function leaseViolations(lab: Lab, server: string, granted: readonly GrantedAddress[]): Promise<string[]> {
   const broken: string[] = [];
@@ -156,7 +155,7 @@ export async function leaseViolations(lab: Lab, server: string, granted: readonl
   return broken;
 }
 
-/** Leases and home agents, read when no node gave one back in between. */
+/** Leases and home agents, read without a release in between. */
 async function atRest(lab: Lab, server: string) {
   const counted = async () => (await lab.administer(server, 'listHomeAgents', {})) as HomeAgent[];
   for (;;) {
@@ -167,7 +166,7 @@ async function atRest(lab: Lab, server: string) {
   }
 }
 
-/** Resolves when all leases are released or expired. Rejects when one is not. */
+/** Resolves when all leases are released or expired. Rejects if one remains. */
 export async function untilFreed(lab: Lab, servers: readonly DaemonProcess[]): Promise<void> {
   for (let [lease] = await lab.leases(); lease; [lease] = await lab.leases()) {
     const { homeAddress } = lease;

@@ -89,7 +89,7 @@ function read(memory: number, buffer: Buffer, at: number, length: number): Buffe
   }
 }
 
-/** Mappings that are or were writable, without programs and libraries as on disk. */
+/** Mappings that are or were writable; unmodified files of programs and libraries are left out. */
 function mappingsOf(pid: number): { readonly from: number; readonly to: number; readonly mapping: string }[] {
   return readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')

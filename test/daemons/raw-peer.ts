@@ -26,7 +26,9 @@ export class RawPeer {
     this.#socket = socket;
     socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
-    void this.closed.then(() => this.#fail(new Error('the other end has closed the connection')));
+    void this.closed.then(() =>
+      this.#fail(new Error('If it was released between the list and this call, no further line is logged.')),
+    );
     socket.on('data', (chunk) => {
       for (const octets of this.#framer.push(chunk)) this.#take(decodeDiameter(octets));
     });

@@ -37,8 +37,8 @@ const COLOUR = new RegExp(`${String.fromCharCode(0x1b)}\\[\\d+m`, 'g');
 const NAME = `${HOSTILE}root@home.example`;
 
 /**
- * Asserts that the text is complete, has no control or invisible characters except line ends and tabs, and no line that
- * a value began.
+ * Asserts that the text is complete, has no control or invisible characters except line ends and tabs, and that no value begins a
+ * line of its own.
  */
 function expectVisible(text: string): void {
   expect(text).toContain('FAKE');

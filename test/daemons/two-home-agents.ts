@@ -20,7 +20,7 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   const added = await operate(
     made,
     ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
-    // The IKE version for which the lab's hooks write.
+    // The lab's hooks write for this IKE version.
     ...['--ike', 'ikev1'],
   );
   expect(added).toMatchObject({ status: 0 });

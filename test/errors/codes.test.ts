@@ -83,12 +83,12 @@ describe('explainFailure and asStartError', () => {
     expect((failed as Error).message).toMatch(text);
   });
 
-  it('takes EINVAL of another call for a fault', () => {
+  it('treats EINVAL of another call as a fault', () => {
     expect(explainFailure(Object.assign(new Error('failed'), { code: 'EINVAL', syscall: 'read' }))).toBeUndefined();
   });
 
   it.each<ConstructorParameters<typeof DatabaseError>[0]>(['ERR_STORE_NEWER', 'ERR_STORE_REFUSED'])(
-    'keeps an error of a start that an operator must fix: %s',
+    'keeps an error at start that an operator must fix: %s',
     (code) => {
       const error = new DatabaseError(code, 'why');
       expect(asStartError(error)).toBe(error);
@@ -100,7 +100,7 @@ describe('explainFailure and asStartError', () => {
     'ERR_STORE_LOCKED',
     'ERR_STORE_DOWN',
     'ERR_STORE_FULL',
-  ])('turns an error of a start that may pass into a StartError: %s', (code) => {
+  ])('turns an error at start that may pass into a StartError: %s', (code) => {
     expect(asStartError(new DatabaseError(code, 'why'))).toMatchObject({ name: 'StartError', message: 'why' });
   });
 });

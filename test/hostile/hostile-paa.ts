@@ -99,7 +99,7 @@ export class HostilePaa {
     const sessionId = new DataView(good.buffer, good.byteOffset).getUint32(8);
     const client = this.#clients.get(sessionId);
     if (client) client.step += 1;
-    // Without a key a mutated message may end the conversation, so each conversation gets them from another point on.
+    // Without a key a mutated message may end the conversation, so each conversation gets the first one at a different step.
     const isDue = client ? client.step > client.from || client.protection : this.#chance.in(4);
     const count = this.before > 0 && isDue ? this.#chance.below(2 * this.before) : 0;
     for (let i = 0; i < count; i += 1) this.#put(mutatePana(good, this.#chance, client?.protection), to);
@@ -142,7 +142,7 @@ export class HostilePaa {
     }
   }
 
-  /** Exercises an open session: a ping, arbitrary requests, a re-authentication or the end. */
+  /** Uses an open session: a ping, arbitrary requests, a re-authentication or the end. */
   #inside(sessionId: number): void {
     const client = this.#clients.get(sessionId);
     if (!client) return;

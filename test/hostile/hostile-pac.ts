@@ -35,9 +35,7 @@ export const FIXED_MSK = new Uint8Array(64).fill(0x4d);
 /** The largest number of messages of a PaC until it is authorized. */
 const STEPS = 16;
 
-/**
- * A conversation without a message for this time in milliseconds is given up: a disturbed one, and an undisturbed one.
- */
+/** Milliseconds of silence after which a conversation is given up: a disturbed one, and an undisturbed one. */
 const SILENCE = 250;
 const PATIENCE = 2_000;
 
@@ -126,8 +124,7 @@ export class HostilePac {
   #perform(output: PacOutput): void {
     switch (output.type) {
       case 'send': {
-        // Without a key a mutated message may end the conversation, so each conversation gets them from another point
-        // on.
+        // Without a key a mutated message may end the conversation, so each conversation gets the first one at a different step.
         this.#step += 1;
         const isDue = this.#step > this.#from || this.#protection !== undefined;
         const count = isDue ? this.#chance.below(2 * this.#options.before) : 0;

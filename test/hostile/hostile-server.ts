@@ -91,7 +91,7 @@ export class HostileServer {
           ...{ 'Product-Name': 'hostile', 'Auth-Application-Id': [APPLICATION.EAP] },
         };
         const cea = answerTo(message, grammarian.write(CEA, capabilities));
-        // Only if connections may break, because the other server is needed.
+        // The CEA is mutated only if connections may break, since the PAA then uses the other server.
         this.#put(socket, breaks && this.hostile && this.#chance.in(2) ? mutateDiameter(cea, this.#chance) : cea);
         if (breaks && this.hostile) setTimeout(() => this.#breakConnection(socket), 20);
         break;

@@ -16,7 +16,7 @@ export const BOUNDARY_LENGTHS = [
 /** Lengths at the limit of a message, and one beyond. */
 export const LONGEST = [32_768, 64_000, 64_001, 65_400, 65_507, 65_532];
 
-/** 32-bit numbers at which signs, widths and meanings change. */
+/** 32-bit numbers at which signs, widths or meanings change. */
 export const BOUNDARY_NUMBERS = [
   ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x1_0000],
   ...[0x00ff_ffff, 0x0100_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff],

@@ -27,7 +27,7 @@ interface Server {
 }
 
 it.skipIf(withoutPostgres !== undefined)(
-  'Of two servers on one store, each kill of one fails only the bootstraps that it was serving',
+  'Killing one of two servers on one store fails only the bootstraps that it was serving',
   {
     timeout: 400_000,
   },

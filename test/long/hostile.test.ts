@@ -24,7 +24,7 @@ const MEMORY = 'process_resident_memory_bytes';
 /** How long garbage collection of an idle process may take, in milliseconds. */
 const COLLECTED = 240_000;
 
-/** The part of the messages after which memory is measured first. */
+/** Fraction of the messages after which memory is first measured. */
 const WARM = 0.3;
 
 let lab: Lab | undefined;
@@ -159,7 +159,7 @@ describe('Hostile ends', () => {
       `PaC against PAA: ${sent} sent, ${read} read, ${conversations} conversations, ${authorized} authorized\n`,
     );
     expect(read).toBeGreaterThan(MESSAGES * 0.8);
-    // Enough conversations got to their end.
+    // Enough conversations were completed.
     expect(authorized).toBeGreaterThan(conversations / 20);
     await made.addSubscriber('mn2@home.example', 'mn2');
     const node = new BenchNode(place, await credentialsOf(made, 'mn2'));

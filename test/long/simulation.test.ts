@@ -23,11 +23,15 @@ async function replayed(seed: number, fidelity: Fidelity): Promise<string | unde
 }
 
 describe('The simulated world', () => {
-  it.each<Fidelity>(['plain', 'tls'])('is equal in two processes (%s)', { timeout: 240_000 }, async (fidelity) => {
-    const once = await replayed(11, fidelity);
-    expect(once).toBeDefined();
-    expect(await replayed(11, fidelity)).toBe(once);
-  });
+  it.each<Fidelity>(['plain', 'tls'])(
+    'takes the same steps in two processes (%s)',
+    { timeout: 240_000 },
+    async (fidelity) => {
+      const once = await replayed(11, fidelity);
+      expect(once).toBeDefined();
+      expect(await replayed(11, fidelity)).toBe(once);
+    },
+  );
 
   it.each<[number, Fidelity]>([
     [TLS, 'tls'],

@@ -13,7 +13,7 @@ afterEach(async () => {
   postgres = undefined;
 });
 
-/** A hook of home agents that notes which server runs it, and fails as long as the file `hold` is there. */
+/** A home agent hook that records which server runs it, and fails while the file `hold` exists. */
 const HOOK = `#!/bin/sh
 folder=$(dirname "$0")
 [ ! -e "$folder/hold" ] || exit 1
@@ -21,7 +21,7 @@ echo "$(basename "$MIP6_STATE_DIR") $1 $MIP6_MN_ID $MIP6_HOA" >>"$folder/told"
 `;
 
 it.skipIf(withoutPostgres !== undefined)(
-  'Another server of the store runs the hook of a server that was killed, once, when its term is over',
+  "When the term of a killed server's duty is over, another server of the store runs the hook once",
   { timeout: 300_000 },
   async () => {
     postgres = await Postgres.start();
@@ -45,7 +45,7 @@ it.skipIf(withoutPostgres !== undefined)(
     daemon.signal('SIGKILL');
     await daemon.exited;
     await rm(made.path('hold'));
-    // The other server waits DUTY_TERM, a minute, and its next round.
+    // The other server waits for DUTY_TERM (a minute) and for its next round.
     expect(await other.line('duty resumed', undefined, 120_000)).toMatchObject({
       event: 'down',
       nai: 'mn1@home.example',

@@ -22,7 +22,7 @@ it('A datagram passes socket, driver, NAS and back, each once', async () => {
   const asked = outputs.filter(({ type }) => type === 'ask').length;
   const sent = outputs.filter(({ type }) => type === 'send').length;
   const came = inputs.filter((type) => type === 'datagram').length;
-  // The NAS got only datagrams and answers: none of its outputs came back as an input.
+  // The NAS got only datagrams and answers: no output was fed back.
   expect(inputs.filter((type) => type === 'answer')).toHaveLength(asked);
   expect(inputs).toHaveLength(came + asked);
   // Only the NAS gets the source address of a datagram.

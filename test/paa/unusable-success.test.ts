@@ -10,7 +10,7 @@ import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
 
 const OTHER_SERVER = 'aaa2.home.example';
-/** How a bench node fails once it has access: these servers assign no home address. */
+/** The failure of a bench node that has access: these servers assign no home address. */
 const IN = 'a node got no home address';
 
 let pki: TestPki;

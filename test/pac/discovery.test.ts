@@ -35,7 +35,7 @@ describe('discoverPaas', () => {
 
 describe('The hook script of the DHCP client', () => {
   const file = () => join(folder, 'db', 'agents');
-  /** Sourced by the shell, with options in variables, as the scripts of dhclient and dhcpcd do. */
+  /** Sourced by a shell with the options in variables, as in the scripts of dhclient and dhcpcd. */
   const run = async (environment: Record<string, string>) => {
     const script = `. '${hookPath('dhcp-pana.sh')}'; echo goes on`;
     const { stdout } = await promisify(execFile)('sh', ['-c', script], {

@@ -69,7 +69,7 @@ describe('pki renew', () => {
     },
   );
 
-  it('makes a new key on request and keeps its file mode, but never readable for all', async () => {
+  it('makes a new key on request, with the old file mode but never readable by everybody', async () => {
     await issueAll();
     const before = await certificate('aaa');
     await chmod(join(folder, 'aaa-key.pem'), 0o640);
@@ -171,7 +171,7 @@ describe('Names in certificates', () => {
   const NAME = 'Home, Inc. + "CA" #1 \\ = <x>; CN=Müller';
 
   it.each<KeyKind>(['p256', 'rsa'])(
-    'of a CA with special characters are equal in all that it issues: %s',
+    'of a CA are the same in all that it issues, also with special characters: %s',
     async (kind) => {
       await pki.init(NAME, kind, 100);
       await pki.issue('mn1', { kind: 'client', nai: 'x,CN=admin@home.example' }, validFor(10));
@@ -278,7 +278,7 @@ describe('A pki folder on a full disk', () => {
     return () => spy.mockRestore();
   }
 
-  it('keeps its files, with no partial file; a broken lock file is reported', async () => {
+  it('keeps its files, has no partial file, and reports a broken lock file', async () => {
     await issueAll();
     const before = await readdir(folder);
     const makeRoom = await fillAfter(0);

@@ -484,7 +484,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     await nft.works('start', line('permit', { coa: A }));
     await nft.works('revoke', { coa: A });
     expect(await elements()).toEqual([]);
-    // No lock or partial file of it is in the way.
+    // It left no lock and no partial file.
     await nft.works('stop');
     expect((await nft.run('permit', { coa: A })).status).toBe(0);
   });

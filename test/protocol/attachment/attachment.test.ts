@@ -149,7 +149,7 @@ describe('a node without a session', () => {
     }
   });
 
-  it('lets its waits grow when the PAA was heard and refuses', () => {
+  it('lets its waits grow when the PAA was heard and the attempt was refused', () => {
     for (const cause of ['authentication-rejected', 'authorization-rejected', 'eap-failed', 'fault']) {
       const node = started();
       node.close(cause, true);
@@ -203,7 +203,7 @@ describe('a node without a session', () => {
 });
 
 describe('the end of a session', () => {
-  it('keeps home agent and address if the network has not ended it, and the same PAA is tried', () => {
+  it('keeps home agent and address if the network did not end it and the same PAA is tried next', () => {
     for (const cause of ['no-answer', 'no-progress', 'moved']) {
       const node = attached();
       node.paas = ['p1', 'p2'];
@@ -236,7 +236,7 @@ describe('the end of a session', () => {
     expect(node.feed({ type: 'located', attempt, paas: ['p9'] })).toEqual([]);
   });
 
-  it('is followed by the first wait again after a success', () => {
+  it('resets the wait to the first one if it had been authorized', () => {
     const node = started();
     for (let i = 0; i < 4; i += 1) {
       node.close('no-answer');
@@ -293,7 +293,7 @@ describe('a silent PAA', () => {
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
   });
 
-  it('causes no further attempt once it has answered', () => {
+  it('causes no further attempt after it has answered', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     node.close('no-answer', false, node.standby);
@@ -353,7 +353,7 @@ describe('a node that moves', () => {
 });
 
 describe('a node that stops', () => {
-  it('terminates its session, and has stopped when that is closed', () => {
+  it('terminates its session, and stops when the session is closed', () => {
     const node = attached();
     expect(node.feed({ type: 'stop' })).toEqual(['terminate p1']);
     expect(node.feed({ type: 'stop' })).toEqual([]);
@@ -363,7 +363,7 @@ describe('a node that stops', () => {
     expect(node.machine.deadline).toBeUndefined();
   });
 
-  it('waits for PTA for PTA_AT_END at most', () => {
+  it('waits for the PTA for at most PTA_AT_END', () => {
     const node = attached();
     node.now = 50_000;
     node.feed({ type: 'stop' });
@@ -439,7 +439,7 @@ describe('Attachment with any input', () => {
     }),
   );
 
-  // A step that the state expects, without which hardly any run would have a session.
+  // An input that the state expects. Few runs would have a session without such inputs.
   const forward = fc.record({
     type: fc.constant('forward' as const),
     choice: fc.constantFrom('authorized', 'authorized', 'silent', 'located', 'closed'),
@@ -447,7 +447,7 @@ describe('Attachment with any input', () => {
   });
   const step = fc.oneof({ arbitrary: forward, weight: 3 }, { arbitrary: input, weight: 2 });
 
-  it('has started no session but the current one, the one beside it, and closed ones', () => {
+  it('has no open session except the current one and the one beside it', () => {
     let retired = 0;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {

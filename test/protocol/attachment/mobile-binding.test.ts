@@ -119,7 +119,7 @@ describe('MobileBinding', () => {
     expect(machine.handle(authorized(undefined), 0)).toEqual([]);
   });
 
-  it('does not wipe the keys of the session, and gives each hook a key of its own', () => {
+  it('does not wipe the keys of the session, and gives each hook its own copy of the key', () => {
     const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
     const psks = [0, 10].map((now) => {
       const hook = machine.handle(authorized(1), now).find(({ type }) => type === 'hook');

@@ -55,7 +55,7 @@ describe('the text form of an address', () => {
     );
   });
 
-  it('is the one that the platform gives', () => {
+  it('equals that of the platform', () => {
     const octets = fc.array(fc.constantFrom(0, 0, 1, 0xab), { minLength: 16, maxLength: 16 });
     fc.assert(
       fc.property(octets, (given) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DeadlineQueue, earliest } from '../../../src/protocol/bytes/deadline-queue.js';
 
 describe('DeadlineQueue', () => {
-  it('gives the keys in the order of their latest deadlines', () => {
+  it('returns the keys in the order of their latest deadlines', () => {
     const operations = fc.array(
       fc.oneof(
         { arbitrary: fc.record({ key: fc.nat(9), at: fc.option(fc.nat(50), { nil: undefined }) }), weight: 6 },

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OrderedMap } from '../../../src/protocol/bytes/ordered-map.js';
 
 describe('OrderedMap', () => {
-  it('has the entries, order and answers of a Map', () => {
+  it('has the entries, order and results of a Map', () => {
     const operation = fc.record({ what: fc.constantFrom('set', 'delete', 'clear'), key: fc.nat(6), value: fc.nat() });
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 60 }), (list) => {
@@ -26,7 +26,7 @@ describe('OrderedMap', () => {
     );
   });
 
-  it('goes on after the current entry is deleted during iteration', () => {
+  it('continues an iteration whose current entry is deleted', () => {
     const map = new OrderedMap<number, string>();
     for (let key = 0; key < 4; key += 1) map.set(key, `${key}`);
     const seen: number[] = [];

@@ -8,7 +8,7 @@ describe('Reader', () => {
   it.each([
     ['octets', Uint8Array.of(1, 2, 3, 4)],
     ['a Buffer', Buffer.from([0, 1, 2, 3, 4]).subarray(1)],
-  ])('gives copies of %s', (_, octets) => {
+  ])('returns copies of %s', (_, octets) => {
     const reader = new Reader(octets);
     const first = reader.bytes(2);
     const rest = reader.rest();
@@ -16,7 +16,7 @@ describe('Reader', () => {
     expect([...first, ...rest]).toEqual([1, 2, 3, 4]);
   });
 
-  it('gives views only on request', () => {
+  it('returns views only on request', () => {
     const octets = Uint8Array.of(1, 2, 3, 4);
     const view = new Reader(octets).view(2);
     octets.fill(9);

@@ -44,7 +44,7 @@ describe('Secret', () => {
     for (const buffer of [key.use((own) => own.buffer), key.octets().buffer]) expect(buffer.byteLength).toBe(4);
   });
 
-  it('shows its octets in no inspection, JSON or text', () => {
+  it('does not show its octets in inspection, JSON or text', () => {
     const key = Secret.take(fromHex('a1b2c3d4a1b2c3d4'));
     for (const text of [inspect(key, { showHidden: true, depth: 9 }), JSON.stringify({ key }), `${key}`]) {
       expect(text).not.toMatch(/a1b2|161,|161 /i);

@@ -21,7 +21,7 @@ const HELLO = record(1);
 const verified = { type: 'verified', peer: CLIENT, tlsVersion: 'TLSv1.3', resumed: false, applicationData: 0 } as const;
 const permitted = { ok: true, identity: 'mn@home.example', grant: 'yes' } as const;
 
-/** An authenticator; the test plays the TLS engine and decides. */
+/** An authenticator; the test acts as TLS engine and decides on authorization. */
 class Rig {
   readonly method: EapAuthenticator<string>;
   /** Token of the last question. */
@@ -55,32 +55,32 @@ class Rig {
     return this.say(EAP_TYPE.EAP_TLS, tls(fragment, more));
   }
 
-  /** Goes on until Start is sent. */
+  /** Continues until Start is sent. */
   begin(): this {
     this.octets(EMPTY);
     this.say(EAP_TYPE.IDENTITY, new TextEncoder().encode('@home.example'));
     return this;
   }
 
-  /** Goes on until the engine has the ClientHello. */
+  /** Continues until the engine has the ClientHello. */
   asked(): this {
     this.begin().tls(HELLO);
     return this;
   }
 
-  /** Goes on until the decision is due. */
+  /** Continues until the decision is due. */
   deciding(tlsVersion = 'TLSv1.3'): this {
     this.asked().feed({ ...verified, tlsVersion, token: this.token });
     return this;
   }
 
-  /** Goes on until the keys are due. */
+  /** Continues until the keys are due. */
   committing(tlsVersion = 'TLSv1.3'): this {
     this.deciding(tlsVersion).feed({ type: 'authorized', token: this.token, decision: permitted });
     return this;
   }
 
-  /** Goes on until the last flight is sent. */
+  /** Continues until the last flight is sent. */
   committed(keys: EapKeys = keysOf()): this {
     this.committing().feed({ type: 'finished', token: this.token, flight: record(9), keys });
     return this;
@@ -180,7 +180,7 @@ describe('an invalid Response', () => {
     expect(rig.tls(HELLO)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
   });
 
-  it('is any Response while the previous one is processed, and is not counted then', () => {
+  it('is any Response that arrives while the previous one is processed; it is not counted', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       const { token } = rig;
       for (let i = 0; i <= 2 * MAX_INVALID; i += 1) {
@@ -252,7 +252,7 @@ describe('EAP-TLS at the server', () => {
     expect(rig.feed({ ...answer, token: rig.token })).toEqual(failure('protocol', detail, FIRST + 1));
   });
 
-  it('fails on an empty flight, and on one that ends within a record, before the engine gets it', () => {
+  it('fails on an empty flight, and on one that ends within a record, without passing it to the engine', () => {
     expect(new Rig().begin().tls(EMPTY)).toEqual(failure('protocol', 'empty flight', FIRST + 1));
     const [, cut] = new Rig().begin().tls(HELLO.subarray(0, -1));
     expect(cut).toMatchObject({ type: 'failure', reason: 'effort' });
@@ -385,7 +385,7 @@ describe('an unexpected answer of the engine or the decision', () => {
 });
 
 describe('close', () => {
-  it('answers the pending Response, and keys that arrive later are wiped', () => {
+  it('answers the pending Response, and wipes keys that arrive later', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       const outputs = rig.feed({ type: 'close' });
       expect(outputs).toMatchObject([{ type: 'abandon' }, { type: 'invalid', reason: 'the conversation is over' }]);
@@ -409,7 +409,7 @@ describe('the authenticator with any input', () => {
     fc.uint8Array({ maxLength: 40 }),
     fc.constantFrom(EMPTY, ZERO, record(1), record(2, 3), Uint8Array.of(21, 3, 3, 0, 2, 2, 42)),
   );
-  // A step forward, without which hardly any run would come to the keys.
+  // A step forward. Few runs would reach the keys without such steps.
   const forward = fc.record({ do: fc.constant('forward' as const), isVerified: fc.boolean() });
   const step = fc.oneof(
     { arbitrary: forward, weight: 12 },

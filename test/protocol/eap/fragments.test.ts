@@ -15,7 +15,7 @@ import {
 describe('a TLS flight', () => {
   const mtus = fc.integer({ min: 64, max: 2000 });
 
-  it('is cut into fragments of at most the MTU and put together again', () => {
+  it('is split into fragments of at most the MTU and reassembled', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 5000, size: 'max' }), mtus, (flight, mtu) => {
         const fragments = cutFlight(flight, mtu);
@@ -41,7 +41,7 @@ describe('a TLS flight', () => {
     );
   });
 
-  it('is never longer than the limit of its buffer, whatever fragments arrive', () => {
+  it('never exceeds the limit of its buffer, whatever fragments arrive', () => {
     const LIMIT = 100;
     const fragment: fc.Arbitrary<EapTlsData> = fc.record({
       start: fc.constant(false),
@@ -70,7 +70,7 @@ describe('a TLS flight', () => {
     expect(new FlightBuffer().add({ ...whole, fragment: new Uint8Array(MAX_FLIGHT + 1) })).toBe('more-than-announced');
   });
 
-  it('is put together from fragments that all repeat the length', () => {
+  it('is reassembled from fragments that all repeat the length', () => {
     const buffer = new FlightBuffer();
     const part = (at: number, more: boolean) => ({
       start: false,
@@ -101,7 +101,7 @@ describe('FragmentExchange', () => {
   });
   const mtu = fc.integer({ min: 0, max: 1400 });
 
-  it('carries flights in turns, a fragment for each acknowledgement, whatever the two packet sizes', () => {
+  it('carries flights in both directions, one fragment per acknowledgement, for any two packet sizes', () => {
     fc.assert(
       fc.property(flights, mtu, mtu, (given, one, other) => {
         const ends = [new FragmentExchange(one), new FragmentExchange(other)] as const;

@@ -14,7 +14,7 @@ type Verdict = 'granted' | 'refused' | 'bad certificate' | 'bad server' | 'busy'
 
 interface Plan {
   readonly seed: number;
-  /** Lost packets, and repeated packets, of 100. */
+  /** Percentage of packets lost, and of packets repeated. */
   readonly loss: number;
   readonly repeats: number;
   /** Longest delay of a packet or of an answer of the engine, in milliseconds. */
@@ -36,9 +36,9 @@ function isSame(octets: Uint8Array, expected: Uint8Array | undefined): void {
 }
 
 /**
- * Peer and authenticator over a link that loses, duplicates and reorders. As with PANA, the side of the server repeats
- * each packet until it is answered, and sequence numbers identify late packets. The TLS engines are scripted: they
- * check that each flight arrives as it was sent.
+ * Peer and authenticator over a link that loses, duplicates and reorders. As in PANA, the server's side repeats each packet until
+ * it is answered, and late packets are recognized by sequence numbers. The TLS engines are scripted and check that each flight
+ * arrives as it was sent.
  */
 class Joined {
   readonly #plan: Plan;
@@ -222,7 +222,7 @@ class Joined {
           this.ends.peer = output.reason;
           break;
         case 'discarded':
-          // A repeated Request while the engine works on it; never anything else.
+          // Only a repeated Request is discarded, while the engine works on it.
           expect(output.reason).toBe('busy');
           break;
         default:

@@ -13,7 +13,7 @@ const TLS13 = { tlsVersion: 'TLSv1.3', resumed: false } as const;
 const TLS12 = { tlsVersion: 'TLSv1.2', resumed: true } as const;
 const ALERT = (description: number) => Uint8Array.of(21, 3, 3, 0, 2, 2, description);
 
-/** A peer; the test plays the TLS engine. */
+/** A peer; the test acts as TLS engine. */
 class Rig {
   readonly method: EapPeerMethod;
   /** Token of the last question. */
@@ -53,19 +53,19 @@ class Rig {
     return this.feed({ type: 'flight', token: this.token, flight, applicationData, secured });
   }
 
-  /** Goes on until the engine makes the ClientHello. */
+  /** Continues until the engine makes the ClientHello. */
   started(): this {
     this.ask(EAP_TYPE.EAP_TLS, START);
     return this;
   }
 
-  /** Goes on until the ClientHello is sent. */
+  /** Continues until the ClientHello is sent. */
   begun(): this {
     this.started().flight(record(1));
     return this;
   }
 
-  /** Goes on until the keys are due. */
+  /** Continues until the keys are due. */
   finishing(): this {
     this.begun().tls(record(2));
     this.flight(record(3), ZERO, TLS13);
@@ -77,7 +77,7 @@ class Rig {
     return this;
   }
 
-  /** Goes on until an alert is sent. */
+  /** Continues until an alert is sent. */
   failed(reason: 'server-name' | 'tls-alert' = 'server-name'): this {
     this.begun().tls(record(2));
     this.feed({ type: 'failed', token: this.token, reason, detail: 'x' });
@@ -344,7 +344,7 @@ describe('the peer with any input', () => {
     fc.uint8Array({ maxLength: 40 }),
     fc.constantFrom(EMPTY, ZERO, START, tls(record(2)), tls(EMPTY)),
   );
-  // A step forward, without which hardly any run would come to the keys.
+  // A step forward. Few runs would reach the keys without such steps.
   const forward = fc.record({
     do: fc.constant('forward' as const),
     said: fc.constantFrom(EMPTY, EMPTY, ZERO, ZERO, ZERO, Uint8Array.of(1)),
@@ -364,7 +364,7 @@ describe('the peer with any input', () => {
     }),
   );
 
-  it('has keys at most once and only after the commitment, and leaves none behind', () => {
+  it('has keys at most once and only after the commitment, and wipes all others', () => {
     let succeeded = 0;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

@@ -25,7 +25,7 @@ function flood(there: ConnectionSlots<string>, networks: number, count: number, 
 }
 
 describe('ConnectionSlots', () => {
-  it('keeps connections of a listed address, whatever other connections come', () => {
+  it('keeps connections of a listed address, however many others arrive', () => {
     const there = slots();
     expect(there.enter('listed', LISTED, 0)).toBeUndefined();
     const before = flood(there, 10_000, 50_000, 900);

@@ -23,7 +23,7 @@ describe('addressPath', () => {
     expect(addressPath(text)).toEqual([network, address]);
   });
 
-  it('gives short keys for any text', () => {
+  it('returns a short key for any text', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 500 }), (text) => {
         for (const each of addressPath(text)) expect(each.length).toBeLessThanOrEqual(64);
@@ -233,7 +233,7 @@ describe('FairQueue', () => {
     for (let i = 0; i < 20; i += 1) expect(shop.wait(`session ${i}`)).toBeLessThanOrEqual(72 + 70);
   });
 
-  it('lets unproven clients wait for sessions, but not without a limit', () => {
+  it('lets unproven clients wait for sessions, but only up to a limit', () => {
     const shop = new Workshop(LIMITS);
     for (let i = 0; i < 500; i += 1) shop.add(`session ${i}`, 10, seat('paa', 'home', `a${i}`, 2), 0);
     shop.add('stranger', 2, seat('paa', 'away', 'a'), 0);

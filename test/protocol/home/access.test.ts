@@ -102,7 +102,7 @@ describe('a bootstrap', () => {
   });
 });
 
-describe('EAP', () => {
+describe('EAP at the home server', () => {
   it.each<[string, EapVerdict, object]>([
     ['a request', { type: 'request', packet: REQUEST }, challenge(false)],
     ['an invalid packet', { type: 'invalid', packet: REQUEST, reason: 'wrong EAP identifier' }, challenge(true)],
@@ -118,7 +118,7 @@ describe('EAP', () => {
       { type: 'failure', packet: FAILURE, reason: 'unavailable', detail: '', identity: undefined },
       { type: 'reject', packet: FAILURE, because: 'unavailable' },
     ],
-  ])('answers the verdict, and ends the conversation if it is final: %s', (_name, verdict, answer) => {
+  ])('answers with the verdict, and ends the conversation if it is final: %s', (_name, verdict, answer) => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     rig.verdict(token, verdict);

@@ -24,7 +24,7 @@ function begin(
 }
 
 describe('the table of conversations', () => {
-  it('evicts the oldest conversation of the client group with most conversations when it is full', () => {
+  it('evicts the oldest conversation of the client group with the most conversations when it is full', () => {
     const rig = new HomeRig({ conversations: 8 });
     hang(rig, 9);
     expect(rig.machine.conversations).toBe(8);
@@ -180,7 +180,7 @@ describe('the TLS engine', () => {
   }
   const turns = (rig: HomeRig) => rig.of('turn').map(({ token, granted }) => [token, granted]);
 
-  it('processes two flights at a time, and the next one when one ends', () => {
+  it('processes two flights at a time, and the next one when one of them ends', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const [a, b, c] = [flight(rig), flight(rig), flight(rig)];
@@ -217,7 +217,7 @@ describe('the TLS engine', () => {
     expect(turns(rig).slice(2)).toEqual([[flights[2], false]]);
   });
 
-  it('makes places scarce for new clients while flights wait', () => {
+  it('reserves places for known clients while flights wait', () => {
     const rig = new HomeRig();
     rig.begin('s');
     for (let i = 0; i < 3; i += 1) flight(rig);
@@ -234,7 +234,7 @@ describe('the TLS engine', () => {
     expect(turns(rig).at(-1)).toEqual([token, true]);
   });
 
-  it('turns away the client whose flight is refused', () => {
+  it('refuses the client whose flight is refused', () => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     rig.verdict(token, { type: 'busy' });

@@ -4,7 +4,7 @@ import { FAMILIAR_TIME, FamiliarAddresses, MAX_ADDRESSES } from '../../../src/pr
 const at = (address: string | number) => ['paa.example', 'paa.example', '2001:db8::', `2001:db8::${address}`];
 
 describe('FamiliarAddresses', () => {
-  it('has an address for 24 hours after a certificate was last proven there', () => {
+  it('keeps an address for 24 hours after a certificate was last proven there', () => {
     const familiar = new FamiliarAddresses();
     familiar.remember('aa', at(1), 1_000);
     expect(familiar.has(at(1), 1_000 + 86_399_999)).toBe(true);

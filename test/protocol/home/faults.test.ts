@@ -92,7 +92,7 @@ describe('an exception in the machine', () => {
     ]);
   });
 
-  it('gives the flight that causes it no turn', () => {
+  it('gives no turn to the flight that causes it', () => {
     const rig = new HomeRig();
     rig.begin('s');
     vi.spyOn(EngineQueue.prototype, 'add').mockImplementationOnce(fails);

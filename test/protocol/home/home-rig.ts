@@ -87,7 +87,7 @@ type Of<T extends HomeOutput['type']> = Extract<HomeOutput, { type: T }>;
 type Question = Extract<HomeOutput, { type: 'store' }>;
 type Operation = keyof HomeOperations;
 
-/** The machine in virtual time. The test plays EAP, the store, the hooks and the NASs. */
+/** The machine in virtual time. The test acts as EAP, the store, the hooks and the NASs. */
 export class HomeRig {
   readonly machine: Home;
   now = 0;

@@ -4,7 +4,7 @@ import { plainSubscriber } from '../../../src/protocol/home/records.js';
 
 const [ONE, OTHER] = [plainSubscriber('one@home.example'), plainSubscriber('other@home.example')];
 
-it('KnownSubscribers finds a subscriber by its certificate for a time, except in a session of another one', () => {
+it('KnownSubscribers finds a subscriber by its certificate for a limited time, except in the session of another one', () => {
   const known = new KnownSubscribers(1000);
   known.remember('aa', 'first', ONE, 0);
   known.remember('bb', 'second', OTHER, 0);
@@ -17,7 +17,7 @@ it('KnownSubscribers finds a subscriber by its certificate for a time, except in
   expect(known.find('bb', 'second', 0)).toBeUndefined();
 });
 
-it('KnownSubscribers remembers nothing if its time is 0', () => {
+it('KnownSubscribers remembers nothing if its time limit is 0', () => {
   const known = new KnownSubscribers(0);
   known.remember('aa', 'first', ONE, 0);
   expect(known.find('aa', 'first', 0)).toBeUndefined();

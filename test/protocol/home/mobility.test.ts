@@ -173,7 +173,7 @@ describe('Mobile IPv6 in a bootstrap', () => {
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'replaced' }]);
   });
 
-  it('reports a lease that another session had', () => {
+  it('reports that another session had the lease', () => {
     const { rig } = bootstrap([home('s', { renewed: true, takenFrom: 'older' })]);
     expect(rig.events('leaseTakenOver')).toMatchObject([{ from: 'older', origin: PAA }]);
   });

@@ -134,7 +134,7 @@ describe('Probes', () => {
     expect(probed(DEAD)).toMatchObject([{ failed: 1 }]);
   });
 
-  it('continues when the store fails at the list or at a result', () => {
+  it('continues when the store fails to list home agents or to record a result', () => {
     start();
     expect(stored(FAILED)).toEqual([{ type: 'failed', reason: 'lost' }]);
     expect(machine.deadline).toBe(10_000);

@@ -21,7 +21,7 @@ import {
 const LIMIT = 6;
 const SESSIONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 
-/** The surroundings of the machine: they do everything they may, in random order, and check the outputs. */
+/** The surroundings of the machine: performs any permitted action, in random order, and checks the outputs. */
 class Chaos {
   readonly rig = new HomeRig({ conversations: LIMIT, failures: 3, roundTimeout: 20_000 });
   readonly #choices: Iterator<number>;

@@ -107,11 +107,11 @@ describe('a demand of the operator', () => {
     expect(rig.of('done')).toEqual([{ type: 'done', token: 77, outcome: UNKNOWN }]);
   });
 
-  it('to end a session only here does not go to the NAS, and fails when the store fails', () => {
+  it('to end a session only in the store does not go to the NAS, and fails when the store fails', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
     rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
-    // Its PAA has still to be told.
+    // Its PAA has not been told yet.
     expect(rig.asked('endSession')[0]).toEqual({ sessionId: 's', untold: true });
     rig.stored('endSession', { known: true, released: leaseOf('s') });
     rig.storeFails('endSession');
@@ -149,7 +149,7 @@ describe('a new session that replaces older ones', () => {
     return rig;
   }
 
-  it('disconnects the older ones at their NAS one after another, and no newer one', () => {
+  it('disconnects the older ones at their NAS one after another, but no newer one', () => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     expect(told(rig)).toEqual([['disconnect', 'older']]);
@@ -166,7 +166,7 @@ describe('a new session that replaces older ones', () => {
     [FAILED, { untold: true }],
     [UNDELIVERED, { untold: true }],
     [UNKNOWN, {}],
-  ])('ends an older one here when its NAS does not: %j', (outcome, untold) => {
+  ])('ends an older one in the store when its NAS does not end it: %j', (outcome, untold) => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     answer(rig, outcome);
@@ -235,7 +235,7 @@ describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
     expect(rig.asked('endSessionsOf')).toHaveLength(1);
   });
 
-  it('holds the request that has it until the store has ended the earlier sessions or failed', () => {
+  it('delays the request that carries it until the store has ended the earlier sessions or failed', () => {
     for (const works of [true, false]) {
       const rig = new HomeRig();
       const token = rig.begin('s', { originState: 5 });
@@ -265,7 +265,7 @@ describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
     expect(rig.questions).toHaveLength(asked);
     open(rig, 1, 'paa0.example');
     expect(rig.questions).toHaveLength(asked + 1);
-    // Only the oldest one makes room.
+    // Only the oldest NAS is forgotten.
     open(rig, 1, 'paa2.example');
     expect(rig.questions).toHaveLength(asked + 1);
   });

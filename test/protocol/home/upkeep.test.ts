@@ -181,7 +181,7 @@ const end = (held: HeldDuty, over: boolean) =>
   take(machine.handle({ type: 'dutyEnded', duty: { ...held, over, told: undefined } }, now));
 const duty: Duty = { event: 'up', session: sessionOf('s') };
 
-/** Goes on to the next round. Returns the arguments of its operation on duties, or undefined if it has none. */
+/** Advances to the next round. Returns the arguments of its operation on duties, or undefined if it has none. */
 function nextLook() {
   now = machine.deadline ?? now;
   take(machine.handle({ type: 'tick' }, now));

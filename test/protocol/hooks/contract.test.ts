@@ -23,7 +23,7 @@ const VARIABLES = {
 const environment = (variables: HookVariables) => hookEnvironment('up', 'mn', variables, PLACES);
 
 describe('the environment of a hook', () => {
-  it('has the values, and nothing of the environment of the daemon', () => {
+  it("contains the values, and nothing of the daemon's environment", () => {
     expect(environment(VARIABLES)).toEqual({
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: '/var/lib/pana',
@@ -58,7 +58,7 @@ describe('the environment of a hook', () => {
     ]);
   });
 
-  it('is one line of the event and the values on standard input', () => {
+  it('on standard input is one line with the event and the values', () => {
     expect(hookLine('permit', { session: '0000abcd', careOfAddress: '2001:db8::5', lifetime: 60 })).toBe(
       'permit MIP6_SESSION=0000abcd MIP6_LIFETIME=60 MIP6_COA=2001:db8::5',
     );

@@ -65,7 +65,7 @@ describe.each([
     expect(rig.settle()).toEqual([`revoke ${A}`]);
   });
 
-  it('runs start again only after a running revoke, whose address may be permitted since', () => {
+  it('runs start again only after a running revoke, since its address may have been permitted meanwhile', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.settle();
@@ -79,7 +79,7 @@ describe.each([
     expect(rig.settle()).toEqual([`start ${A}`]);
   });
 
-  it('runs start again only after a running permit, whose session may have moved since', () => {
+  it('runs start again only after a running permit, since its session may have moved meanwhile', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.advance(0);
@@ -131,7 +131,7 @@ describe.each([
     expect(sessions).toEqual(['one']);
   });
 
-  it('merges moves that could not run yet, with the address that the hook got last as the former one', () => {
+  it('merges pending moves into one, from the address that the hook got last', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);
     rig.advance(0);
@@ -317,7 +317,7 @@ describe.each([
     expect(rig.settle()).toEqual([]);
   });
 
-  it('admits exactly the authorized addresses once all hooks are done, whatever failed and in any order', () => {
+  it('admits exactly the authorized addresses once all hooks are done, whatever fails and in any order', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const rig = new EnforcementRig(batch);
@@ -394,7 +394,7 @@ const FOUND: [Step[]][] = [
       { do: 'end', which: 1, worked: 'yes' },
     ],
   ],
-  // A session leaves an address to another, which moves before the hook was told of it.
+  // A session gives up an address to another one, which moves before the hook has been told.
   [
     [
       { do: 'permit', session: 3, address: 0 },
@@ -451,7 +451,7 @@ function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, ne
   }
 }
 
-/** Does what the shipped hooks do: an address is permitted for one session. */
+/** Behaves like the shipped hooks: an address is permitted for one session. */
 class Filter {
   readonly admitted = new Map<string, string>();
 

@@ -78,7 +78,7 @@ class World {
   add(given: Extract<Step, { do: 'job' }>): void {
     const token = this.jobs.length + 1;
     const { event, lane } = given;
-    // Jobs come after earlier ones only.
+    // `after` names earlier jobs only.
     const after = given.after.map((back) => token - 1 - back).filter((earlier) => earlier > 0);
     const job = { event, subject: `s${given.subject}`, after, lane: lane ? 'lane' : undefined };
     for (const older of this.#of(job.subject)) {

@@ -233,7 +233,7 @@ describe('jobs of different subjects', () => {
     expect(rig.running).toEqual(['up a', 'up c']);
     rig.end('up a', 'no');
     expect(rig.running).toEqual(['up c', 'up d']);
-    // A retry waits at the end of the line.
+    // A retry goes to the end of the queue.
     rig.job('up', 'e');
     rig.advance(FIRST_RETRY);
     rig.end('up c');
@@ -251,7 +251,7 @@ describe('jobs of different subjects', () => {
     expect(rig.running).toEqual(['revoke two']);
     rig.end('revoke two', 'no');
     expect(rig.running).toEqual(['permit three']);
-    // Jobs that are done or unknown hold up nothing.
+    // Jobs that are done or unknown delay nothing.
     rig.job('permit', 'four', { after: [one, 4711] });
     expect(rig.running).toEqual(['permit three', 'permit four']);
   });
@@ -275,7 +275,7 @@ describe('jobs of different subjects with `after`', () => {
 describe('a lane', () => {
   const lane = { lane: 'ep' };
 
-  it('runs once for the events of a moment, and once for those that come meanwhile', () => {
+  it('runs once for simultaneous events, and once for those that arrive meanwhile', () => {
     const rig = new QueueRig();
     rig.job('permit', 'a', lane);
     rig.job('permit', 'b', lane);
@@ -463,7 +463,7 @@ describe('stop', () => {
     expect(rig.queue.deadline).toBeUndefined();
   });
 
-  it('still lets the events of a failed run of a lane run alone', () => {
+  it('still runs each event of a failed run of a lane alone', () => {
     const rig = new QueueRig();
     rig.job('revoke', 'a', { lane: 'ep' });
     rig.stop(1_000);
@@ -474,7 +474,7 @@ describe('stop', () => {
     expect(rig.said('done', 'stopped')).toEqual(['0 done revoke a failed', '0 stopped']);
   });
 
-  it('runs a job that comes before its end', () => {
+  it('runs a job that arrives before the end of the stop', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.stop(1_000);

@@ -37,7 +37,7 @@ describe('hostAddressProblem', () => {
     expect(hostAddressProblem(octets(text))).toBeTypeOf('string');
   });
 
-  it('rejects ::/96 and ::ffff:0:0/96, and accepts addresses beside them', () => {
+  it('rejects ::/96 and ::ffff:0:0/96, and accepts neighbouring addresses', () => {
     expect(hostAddressProblem(octets('::ffff:192.0.2.1'))).toBe('it is an IPv4-mapped address');
     expect(hostAddressProblem(octets('::192.0.2.1'))).toBe('it is unspecified, loopback or IPv4-compatible');
     for (const near of ['::1ff:c000:201', '::ff01:c000:201', '::1:c000:201', '::100:c000:201', '::1:ffff:c000:201']) {
@@ -122,7 +122,7 @@ describe('answerMobility with invalid mobility AVPs', () => {
         ],
       },
     ],
-  ])('gives a problem and no assignment for %s', (_what, broken) => {
+  ])('returns a problem and no assignment for %s', (_what, broken) => {
     expect(answerMobility(answer, context)?.problem).toBeUndefined();
     const result = answerMobility({ ...answer, ...broken }, context);
     expect(result?.problem).toBeTypeOf('string');

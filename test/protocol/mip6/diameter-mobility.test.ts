@@ -138,7 +138,7 @@ describe('answerMobility (RFC 5447 4.2.5)', () => {
     expect(answerMobility({ 'MIP6-Feature-Vector': BOTH }, { ...context(ANY), local: undefined })).toBeUndefined();
   });
 
-  it('gives the whole assignment', () => {
+  it('returns the whole assignment', () => {
     const { assignment } = answerMobility({ 'MIP6-Feature-Vector': I, ...home }, context(ANY)) ?? {};
     expect(assignment).toMatchObject({
       homeAddress: HOME.homeAddress,
@@ -228,13 +228,13 @@ describe('sessionLifetimes', () => {
       lifetime: 0xffff_fffe * 1000,
       authorization: 0xffff_fffe * 1000,
     },
-  ])('gives the lifetimes for $what', ({ answer, lifetime, authorization }) => {
+  ])('returns the lifetimes for $what', ({ answer, lifetime, authorization }) => {
     expect(sessionLifetimes(answer, FALLBACK)).toEqual({ lifetime, authorizationLifetime: authorization });
   });
 });
 
 describe('wishOf', () => {
-  it('gives a preference only for exactly one of the two bits', () => {
+  it('returns a preference only if exactly one of the two bits is set', () => {
     expect([0, LOCAL_HA, HOME_HA, LOCAL_HA | HOME_HA].map(wishOf)).toEqual(['any', 'local', 'home', 'any']);
   });
 });
@@ -256,7 +256,7 @@ describe('a home address', () => {
   const secret = new Uint8Array(32).fill(7);
   const prefix = address('2001:db8:1::');
 
-  it('is the same for a subscriber and a prefix, whatever the case of the name, and differs otherwise', () => {
+  it('is the same for a subscriber (in any case) and a prefix, and differs otherwise', () => {
     const one = homeAddress(secret, 'mn@home.example', prefix, 0);
     expect(homeAddress(secret, 'MN@Home.example', prefix, 0)).toEqual(one);
     const others = [

@@ -134,7 +134,7 @@ describe('the pass-through authenticator', () => {
     ]);
   });
 
-  it('grants what the server grants', () => {
+  it('grants the name, key and lifetime that the server grants', () => {
     const { access } = begun();
     const answer = {
       ...DEA,
@@ -257,7 +257,7 @@ describe('the server of a session (RFC 6733 8.17 and 8.18)', () => {
     expect(outputs).toMatchObject([{ type: 'request', request: { server: reauthentication } }]);
   });
 
-  it.each([1, 3])('is not named any longer once it was unreachable if Session-Server-Failover is %i', (failover) => {
+  it.each([1, 3])('is no longer named after it was unreachable if Session-Server-Failover is %i', (failover) => {
     const { granted, access } = again({ 'Session-Server-Failover': failover });
     expect(granted).toMatchObject({ server: { tryAgain: true } });
     expect(access.handle({ type: 'unreachable' })).toMatchObject([{ type: 'request', request: { server: undefined } }]);
@@ -371,5 +371,5 @@ describe('realmOf', () => {
     ['@home.example', 'home.example'],
     ['mn', undefined],
     ['mn@', undefined],
-  ])('gives for %s the realm %s (RFC 7542 2.5)', (nai, realm) => expect(realmOf(nai)).toBe(realm));
+  ])('returns for %s the realm %s (RFC 7542 2.5)', (nai, realm) => expect(realmOf(nai)).toBe(realm));
 });

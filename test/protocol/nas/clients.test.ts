@@ -24,7 +24,7 @@ function clientOf(server: string, clients: Clients, session: number, userName: s
 const numbers = (list: readonly Client[]) => list.map(({ panaSession }) => panaSession);
 
 describe('the sessions of one subscriber', () => {
-  it('are limited in number, and the oldest gives way, whatever the case of the name', () => {
+  it('are limited in number, and the oldest one is ended; the case of the name does not matter', () => {
     const clients = new Clients();
     const first = client(clients, 1, 'mn1@home.example');
     expect(clients.admit(first, 2)).toEqual([]);

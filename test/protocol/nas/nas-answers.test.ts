@@ -33,7 +33,7 @@ describe('an answer', () => {
     expect(world.takeTexts().filter((text) => text.includes('PAR[C]'))).toHaveLength(1);
   });
 
-  it('after the end of its session leads to STR with LINK_BROKEN if it grants, and its key is wiped', () => {
+  it('that grants access after the end of its session causes STR with LINK_BROKEN, and its key is wiped', () => {
     const { world, answer, node } = asking();
     world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
     expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative', nai: undefined });
@@ -47,7 +47,7 @@ describe('an answer', () => {
     expect(world.server.sessions.size).toBe(0);
   });
 
-  it('after the end of its session causes no STR if it grants nothing or the server keeps no state', () => {
+  it('that arrives after the end of its session causes no STR if it denies access or the server keeps no state', () => {
     for (const change of [{ 'Result-Code': 4001 }, { 'Auth-Session-State': 1 }]) {
       const { world, answer, node } = asking();
       world.feed({ type: 'command', sessionId: world.sessionOf(node).sessionId, command: 'terminate' });
@@ -87,7 +87,7 @@ describe('an answer', () => {
     });
   });
 
-  it('causes STR with BAD_ANSWER at once when it grants but is unusable, and the node is refused', () => {
+  it('that grants access but is unusable causes STR with BAD_ANSWER at once, and the node is refused', () => {
     const { world, answer } = asking();
     world.server.success = () => ({ 'Auth-Request-Type': 1 });
     world.feed(answer());
@@ -102,7 +102,7 @@ describe('an answer', () => {
     expect(world.passing.size).toBe(0);
   });
 
-  it('causes STR with BAD_ANSWER at once when it grants without the key that the SA needs', () => {
+  it('that grants access without the key that the SA needs causes STR with BAD_ANSWER at once', () => {
     const { world, answer } = asking();
     world.server.success = () => ({ 'EAP-Master-Session-Key': undefined });
     world.feed(answer());
@@ -126,7 +126,7 @@ describe('an answer', () => {
     ]);
   });
 
-  it('reported as unreachable with an unknown token changes nothing', () => {
+  it('with an unknown token changes nothing when it is reported as missing', () => {
     const { world } = asking();
     world.feed({ type: 'unreachable', token: 999, reason: 'x' });
     expect(world.events).toEqual([]);

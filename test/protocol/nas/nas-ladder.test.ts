@@ -209,7 +209,7 @@ describe('a session', () => {
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 2 }]);
   });
 
-  it('follows its node to another address, and tells the enforcement point and the server', () => {
+  it('moves with its node to another address, of which the enforcement point and the server are told', () => {
     const { world, node } = open();
     node.place = { ...node.place, address: '2001:db8:a::99' };
     world.toNode(node, { type: 'moved' });
@@ -249,7 +249,7 @@ describe('a session', () => {
     expect(world.sessionOf().diameterSession).not.toBe(before);
   });
 
-  it('ends when it is the oldest of a subscriber that opens too many', () => {
+  it('ends when its subscriber opens too many sessions and it is the oldest', () => {
     const { world } = open({ config: { sessionsPerSubscriber: 2 } });
     const oldest = world.sessionOf();
     world.node();
@@ -361,7 +361,7 @@ describe('the local home agent', () => {
     }
   });
 
-  it('stays until no node uses it when it is removed from the configuration; then another one may follow', () => {
+  it('that is removed from the configuration stays until no node uses it; then another one may follow', () => {
     const { world, told } = granting();
     const node = world.node({ pac });
     world.run(1_000);

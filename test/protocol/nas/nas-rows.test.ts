@@ -157,7 +157,7 @@ describe('a command of the operator', () => {
 });
 
 describe('exportKeys', () => {
-  it('makes the NAS output the key of a session, which it does not by default', () => {
+  it('makes the NAS output session keys, which it does not do by default', () => {
     const keys = (world: NasWorld) => world.outputs.filter(({ type }) => type === 'key').length;
     expect(keys(open({ paa: { exportKeys: true } }).world)).toBe(1);
     expect(keys(open().world)).toBe(0);
@@ -232,7 +232,7 @@ describe('stop', () => {
     expect(world.server.strs).toHaveLength(1);
   });
 
-  it('is followed by no new session or invitation', () => {
+  it('prevents later sessions and invitations', () => {
     const world = new NasWorld();
     world.feed(STOP);
     world.node();

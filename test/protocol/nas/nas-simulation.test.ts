@@ -203,7 +203,7 @@ class Run {
     if ((world.nas.localHomeAgent?.used ?? 0) < homes.length) this.broken.push('a home address is not counted');
     if ((world.nas.localHomeAgent?.used ?? 0) > 3) this.broken.push('more home addresses than the capacity');
     if (world.nas.deadline !== undefined && world.nas.deadline > world.now + LIFETIME + 2_000) {
-      this.broken.push(`a timer at ${world.nas.deadline} is out of bounds`);
+      this.broken.push(`the deadline ${world.nas.deadline} is out of bounds`);
     }
     this.#checkOutputs(world.outputs.slice(this.#seen));
     this.#seen = world.outputs.length;

@@ -232,8 +232,7 @@ export class NasWorld {
     else {
       this.feed({ type: 'tick' });
       const { deadline } = this.nas;
-      if (deadline !== undefined && deadline <= this.now)
-        throw new Error(`the timer of the NAS stands still at ${due}`);
+      if (deadline !== undefined && deadline <= this.now) throw new Error(`the deadline of the NAS stays at ${due}`);
     }
   }
 

@@ -65,7 +65,7 @@ describe('the names of a certificate', () => {
     expect(alternativeNames).toEqual({ emails: [], upns: [], dnsNames: [] });
   });
 
-  it('are equal in any string type, case and spacing (RFC 5280 7.1), and otherwise different', async () => {
+  it('are equal whatever their string type, case and spacing (RFC 5280 7.1), and otherwise different', async () => {
     const key = async (subject: CertificateParts['subject']) => (await read({ subject })).subject.key;
     const common = (value: object) => key([{ CN: [value] }] as never);
     const one = await common({ printableString: 'My  CA' });

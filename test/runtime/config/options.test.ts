@@ -54,7 +54,7 @@ describe('loadOptions with a file', () => {
     );
   });
 
-  it('refuses aliases that expand to very much', async () => {
+  it('refuses aliases that expand to too many nodes', async () => {
     const lists = Array.from({ length: 12 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]\n`);
     expect(await refusal(`l0: &l0 [x]\n${lists.join('')}`)).toMatch(/^x\.yaml:1: not YAML: /);
   });

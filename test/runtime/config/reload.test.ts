@@ -134,11 +134,11 @@ async function aaa(): Promise<ReadonlySet<string>> {
 
 /** Reloadable keys that this test cannot see being read, with the reason. */
 const NOT_SEEN: ReadonlyMap<string, string> = new Map([
-  ['log.level', 'the command takes it, for each daemon'],
+  ['log.level', 'the command of each daemon applies it'],
   ['eap.identity', 'a session that began after the reload reads it when its PAA asks'],
   ['eap.mtu', 'the same'],
   ['tls.legacy', 'only the check of the configuration reads it'],
-  ['diameter.tls.port', 'a PAA listens nowhere; its section may come and go'],
+  ['diameter.tls.port', 'a PAA has no Diameter listener; its section may be added or removed'],
   ['local-home-agent.capacity', 'it is read when an address is assigned'],
 ]);
 

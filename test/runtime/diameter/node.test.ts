@@ -142,7 +142,7 @@ describe('An unauthenticated connection', () => {
   it("is closed above the limit of new connections, and a peer's earlier connection stays", async () => {
     const server = makeServer('server.example', ['client.example'], 2001, {
       peers: [{ host: 'client.example', from: ['127.0.0.1'] }],
-      // Time stands still: a connection is closed for the limit of their number, not for its timeout.
+      // Time does not advance: a connection is closed by the limit of connections, not by its timeout.
       host: new VirtualHost(undefined, Date.now()),
     });
     await server.node.start();

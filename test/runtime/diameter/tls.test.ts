@@ -257,7 +257,7 @@ describe('Diameter over TLS', () => {
   });
 
   it('limits pending handshakes, but not those from the address of a peer', async () => {
-    // Time stands still: a connection is closed for the limit of their number, not for its timeout.
+    // Time does not advance: a connection is closed by the limit of connections, not by its timeout.
     const host = new VirtualHost(undefined, Date.now());
     const rig = makeServer(SERVER, [CLIENT], 2001, {
       listen: [{ address: '127.0.0.1', port: 0, transport: new TlsTransport(optionsOf(SERVER), host) }],

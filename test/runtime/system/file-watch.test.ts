@@ -45,7 +45,7 @@ describe('FileWatch', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('reports a file that changes all the time after five looks', async () => {
+  it('reports a file that keeps changing after five checks', async () => {
     await watch.watch([at('a')], nothing);
     for (let i = 0; i < 5; i += 1) {
       await writeFile(at('a'), 'x'.repeat(i + 2));

@@ -38,7 +38,7 @@ describe('Expiry of credentials', () => {
     [1 / DAY, 365, 1],
     [0, 365, 0],
     [-5, 365, 0],
-    // A CRL of 30 days is not reported on its first day, and one of a day not all the time.
+    // A CRL valid for 30 days is not reported on its first day, nor one valid for a day all the time.
     [30, 30, undefined],
     [10, 30, 30],
     [5, 30, 7],

@@ -101,7 +101,7 @@ describe('the first message of a connection', () => {
 });
 
 describe('a connection without a CER', () => {
-  it('is reset after CER_TIMEOUT and not earlier', () => {
+  it('is reset after CER_TIMEOUT, not earlier', () => {
     const { world, node } = server();
     const silent = world.connect(node, '192.0.2.1');
     world.run(1_000);

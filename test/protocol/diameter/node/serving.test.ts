@@ -12,7 +12,7 @@ const CLIENT = 'client.example';
 const OTHER = 'other.example';
 const KEY = Buffer.alloc(64, 7);
 
-/** A server with two clients that the test drives by hand. */
+/** A server with two clients; the test sends their messages. */
 function server(isAnswered = true) {
   const world = new World();
   const node = world.add(SERVER, [

@@ -10,8 +10,8 @@ const REQUEST_TIMEOUT = 20_000;
 const REST = 10 * 60_000;
 
 /**
- * Two clients and three servers of one realm. Requests are sent while connections are cut, and while nodes hang,
- * restart, change their peers, answer late or do not answer.
+ * Two clients and three servers of one realm. Requests are sent while connections are cut and while nodes hang, restart, change
+ * their peers, or answer late or never.
  */
 class Simulation {
   readonly world = new World();
@@ -108,7 +108,7 @@ class Simulation {
     }
   }
 
-  /** Every request has its outcome in time, and no server is given one token twice. */
+  /** Every request gets its outcome in time, and no server gets the same token twice. */
   #check(): void {
     for (const { client, token, at } of this.#asked) {
       const settled = client.settledAt.get(token);

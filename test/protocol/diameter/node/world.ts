@@ -58,7 +58,7 @@ export class WorldNode {
   readonly address: string;
   machine: NodeMachine;
   isUp = true;
-  /** Neither sends nor receives, although its connections stay open. */
+  /** Whether it neither sends nor receives, with its connections still open. */
   hangs = false;
   serves: Serves;
   readonly events: NodeEvent[] = [];
@@ -214,7 +214,7 @@ export class World {
 
   #connect(node: WorldNode, { attempt, address }: Extract<NodeOutput, { type: 'connect' }>): void {
     const to = [...this.nodes.values()].find((each) => each.address === address);
-    // An unused address swallows what is sent to it.
+    // A message to an unused address is lost.
     if (!to || to.hangs || node.hangs) return;
     this.#later(LATENCY, () => {
       if (!to.isUp || to.stoppedAt !== undefined) {
@@ -304,7 +304,7 @@ export class World {
   }
 }
 
-/** An end of a connection that the test controls: it sends what the test says and records what arrives. */
+/** The far end of a connection, controlled by the test: sends what the test says and records what arrives. */
 export class Stranger {
   readonly answers: DiameterMessage[] = [];
   closed: 'close' | 'reset' | undefined;

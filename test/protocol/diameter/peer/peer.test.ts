@@ -612,7 +612,7 @@ describe('a connection that the peer makes', () => {
     return steps;
   };
 
-  it('works like one that this node makes', () => {
+  it('has the same states as one that this node makes', () => {
     const steps = responder();
     expect(steps.peer).toMatchObject({ state: 'R-Open', connection: 2, trusted: true });
     expect(steps.peer.capabilities).toMatchObject({ host: 'nnn.example', originStateId: 5 });

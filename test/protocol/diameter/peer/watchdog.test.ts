@@ -8,7 +8,7 @@ function watchdog(): Watchdog {
   return new Watchdog(TWINIT, () => 0.5);
 }
 
-/** Gives the inputs at these times. Returns time, actions, status and deadline after each. */
+/** Feeds the inputs at these times. Returns time, actions, status and deadline after each. */
 function ladder(steps: readonly (readonly [at: number, input: WatchdogInput])[]) {
   const dog = watchdog();
   return steps.map(([at, input]) => [at, dog.handle(input, at), dog.status, dog.deadline] as const);

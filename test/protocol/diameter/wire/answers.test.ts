@@ -85,7 +85,7 @@ describe('violationOf', () => {
     return salvage && violationOf(grammarian, salvage);
   };
 
-  it('gives the Result-Code for octets that do not decode, and an example of the failed AVP', () => {
+  it('returns the Result-Code for octets that do not decode, and an example of the failed AVP', () => {
     expect(result((broken) => broken.set([9], 0))).toMatchObject({ resultCode: RESULT.UNSUPPORTED_VERSION });
     expect(result((broken) => broken.set([20], 3))).toMatchObject({ resultCode: RESULT.INVALID_MESSAGE_LENGTH });
     expect(result((broken) => broken.set([7], 27))).toMatchObject({
@@ -96,7 +96,7 @@ describe('violationOf', () => {
     expect(result((broken) => broken.set([0xff, 0xff], 20))).toBeUndefined();
   });
 
-  it('gives UNABLE_TO_COMPLY for a message with too many AVPs', () => {
+  it('returns UNABLE_TO_COMPLY for a message with too many AVPs', () => {
     const many = encodeDiameter({ ...request, avps: Array.from({ length: 600 }, () => unknownAvp(false)) });
     const salvage = salvageDiameter(many);
     expect(salvage && violationOf(grammarian, salvage)).toMatchObject({
@@ -107,7 +107,7 @@ describe('violationOf', () => {
 });
 
 describe('resultName', () => {
-  it('gives the name of a Result-Code, or the number if it is unknown', () => {
+  it('returns the name of a Result-Code, or the number if it is unknown', () => {
     expect(resultName(RESULT.UNKNOWN_PEER)).toBe('UNKNOWN_PEER');
     expect(resultName(9999)).toBe('9999');
   });

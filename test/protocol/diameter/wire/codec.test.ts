@@ -170,7 +170,7 @@ describe('a Diameter message', () => {
 });
 
 describe('salvageDiameter', () => {
-  it('gives the header, the AVPs before the fault, and the code of the faulty AVP', () => {
+  it('returns the header, the AVPs before the fault, and the code of the faulty AVP', () => {
     const der = decodeDiameter(vector('DER'));
     const octets = encodeDiameter({ ...der, avps: der.avps.slice(0, 2) });
     const second = 20 + 8 + Math.ceil((der.avps[0]?.data.length ?? 0) / 4) * 4;
@@ -184,24 +184,24 @@ describe('salvageDiameter', () => {
     });
   });
 
-  it('gives the vendor of the faulty AVP', () => {
+  it('returns the vendor of the faulty AVP', () => {
     const octets = encodeDiameter({ ...header, avps: [{ ...empty, code: 7, vendorId: 9 }] });
     octets[20 + 7] = 11;
     expect(salvageDiameter(octets)?.faultyAvp).toMatchObject({ code: 7, vendorId: 9 });
   });
 
-  it('gives no faulty AVP when even its header is incomplete', () => {
+  it('returns no faulty AVP when even its header is incomplete', () => {
     const octets = withLength(new Uint8Array([...encodeDiameter({ ...header, avps: [] }), 0, 0, 0, 1]), 24);
     expect(salvageDiameter(octets)).toMatchObject({ faultyAvp: undefined, fault: { code: 'truncated' } });
   });
 
-  it('gives the header when the version or length is wrong', () => {
+  it('returns the header when the version or length is wrong', () => {
     const octets = vector('DWR');
     expect(salvageDiameter(changed(octets, 0, 2))).toMatchObject({ fault: { code: 'bad-version' } });
     expect(salvageDiameter(withLength(octets.slice(), 16))).toMatchObject({ fault: { code: 'bad-length' } });
   });
 
-  it('gives nothing without a whole header, or when nothing is wrong', () => {
+  it('returns nothing without a whole header, or when nothing is wrong', () => {
     expect(salvageDiameter(vector('DWR').subarray(0, 19))).toBeUndefined();
     expect(salvageDiameter(vector('DWR'))).toBeUndefined();
   });

@@ -70,12 +70,12 @@ describe('a closed enumeration (RFC 6733 7.1.5)', () => {
     ['RAR', 'Re-Auth-Request-Type', 2],
     // Known, but not in the grammar of DER.
     ['DER', 'Re-Auth-Request-Type', 9],
-  ])('gives 5004 with Failed-AVP for %s with %s %i', (command, name, value) => {
+  ])('is rejected with 5004 and Failed-AVP for %s with %s %i', (command, name, value) => {
     const message = having(REQUESTS[command](), avp(name, [0, 0, 0, value]));
     expect(violationIn(command, message)).toEqual({ code: 5004, failed: AVPS[name].code });
   });
 
-  it('does not include the values of Termination-Cause and NAS-Port-Type, which IANA extends', () => {
+  it('does not limit Termination-Cause and NAS-Port-Type, which IANA extends', () => {
     expect(violationIn('STR', having(REQUESTS.STR(), avp('Termination-Cause', [0, 0, 0, 21])))).toBeUndefined();
     expect(violationIn('DER', having(REQUESTS.DER(), avp('NAS-Port-Type', [0, 0, 200, 1])))).toBeUndefined();
   });
@@ -92,7 +92,7 @@ describe('an AVP of defined length', () => {
     ['Accounting-EAP-Auth-Method', 4],
     ['Acct-Interim-Interval', 0],
     ['Idle-Timeout', 8],
-  ])('gives 5014 for %s of %i octets, whether or not the grammar names it', (name, octets) => {
+  ])('is rejected with 5014 for %s of %i octets, whether or not the grammar names it', (name, octets) => {
     const message = having(REQUESTS.DER(), avp(name, new Array<number>(octets).fill(0x61)));
     expect(violationIn('DER', message)).toEqual({ code: 5014, failed: AVPS[name].code });
   });
@@ -111,7 +111,7 @@ describe('an AVP of defined length', () => {
 
 describe('Auth-Application-Id', () => {
   it.each(Object.keys(SPECS) as Name[])(
-    'of %s must be the application of the header, else the result is 5004',
+    'of %s must be the application of the header; otherwise the result is 5004',
     (name) => {
       const message = REQUESTS[name]();
       expect(violationIn(name, message)).toBeUndefined();
@@ -162,7 +162,7 @@ describe('readSparing', () => {
     expect([...MOBILITY_AVPS].filter((name) => name in read.content)).toEqual([]);
   });
 
-  it('gives the violation when another AVP is invalid', () => {
+  it('returns the violation when another AVP is invalid', () => {
     const message = { ...dea(), avps: [...dea().avps, avp('Session-Timeout', [1])] };
     expect(spare(message)).toMatchObject({ resultCode: 5014 });
   });

@@ -9,7 +9,7 @@ function messageOf(length: number): Uint8Array {
   return octets;
 }
 
-/** The messages that the framer gives when the stream is cut at these places. */
+/** The messages that the framer returns when the stream is cut at these places. */
 function framed(stream: Uint8Array, cuts: readonly number[]) {
   const framer = new DiameterFramer();
   const messages: string[] = [];
@@ -35,7 +35,7 @@ const lengths = fc.array(
 );
 
 describe('DiameterFramer', () => {
-  it('gives the same messages wherever the stream is cut', () => {
+  it('returns the same messages wherever the stream is cut', () => {
     fc.assert(
       fc.property(lengths, fc.array(fc.nat()), (sizes, cuts) => {
         const sent = sizes.map(messageOf);
@@ -47,7 +47,7 @@ describe('DiameterFramer', () => {
     );
   });
 
-  it('gives the same messages octet by octet, and with one cut at any place', () => {
+  it('returns the same messages octet by octet, and with one cut at any place', () => {
     const sent = [messageOf(24), messageOf(20), messageOf(28)];
     const stream = Buffer.concat(sent);
     const all = Array.from({ length: stream.length }, (_, i) => i);
@@ -70,7 +70,7 @@ describe('DiameterFramer', () => {
     ['another version', Uint8Array.of(2, 0, 0, 20)],
     ['a length below the header', Uint8Array.of(1, 0, 0, 16)],
     ['a length that is not a multiple of four', Uint8Array.of(1, 0, 0, 21)],
-  ])('gives no more messages after %s', (_what, start) => {
+  ])('returns no more messages after %s', (_what, start) => {
     const framer = new DiameterFramer();
     expect(framer.push(Buffer.concat([messageOf(20), start]))).toHaveLength(1);
     expect(framer.broken).toBeDefined();

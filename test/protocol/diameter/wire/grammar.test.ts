@@ -142,7 +142,7 @@ describe('a message', () => {
     expect(grammarian.read(DER, plus(unknownAvp(false), unknownAvp(false, 9), origin))).toEqual(der);
   });
 
-  it('gives single values with find, even if other AVPs are missing or invalid', () => {
+  it('has single values that find returns, even if other AVPs are missing or invalid', () => {
     const { avps } = without('EAP-Payload');
     expect(grammarian.find(avps, 'Origin-Host')).toBe('paa.visited.example');
     expect(grammarian.find(avps, 'User-Name')).toBeUndefined();
@@ -239,7 +239,7 @@ describe('a violation', () => {
     });
   });
 
-  it('has a Result-Code above 3000 for random AVPs, if they are not valid', () => {
+  it('has a Result-Code above 3000 for random AVPs that are invalid', () => {
     const outcomes = new Set<boolean>();
     const codes = Object.values(AVPS).map(({ code }) => code);
     const avp = fc.record({
@@ -299,7 +299,7 @@ describe('commandOf', () => {
 });
 
 describe('Grammarian.example', () => {
-  it('gives the shortest value of a known AVP, and no octets for an unknown one', () => {
+  it('returns the shortest value of a known AVP, and no octets for an unknown one', () => {
     expect(new Grammarian(new Dictionary()).example(AVPS['Result-Code'].code, undefined).data).toHaveLength(4);
     for (const [name, length] of [
       ['Class', 0],

@@ -233,7 +233,7 @@ describe('half-open sessions', () => {
     }
   });
 
-  it('give way to newer ones if they never answered, and stay if they answered', () => {
+  it('are evicted by newer ones if they never answered, and stay if they answered', () => {
     const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, sessions: 1000 };
     const first = new ForeignPac({
       limits: { ...limits, halfOpenPerAddress: 4, halfOpenPerNetwork: 20, halfOpen: 30 },
@@ -281,7 +281,7 @@ describe('half-open sessions', () => {
       return { paa: first.paa, begin };
     };
 
-    it('fill only the share of their network, and one that has stalled gives way to a new one', () => {
+    it('fill only the share of their network, and one that has stalled is evicted by a new one', () => {
       const { paa, begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
       const all = Array.from({ length: 20 }, (_, n) => begin(`192.0.2.${n + 1}`, true).pac);
       const asked = (pac: ForeignPac, now: number) => {
@@ -369,7 +369,7 @@ describe('re-authentication and postponed verdicts at the PAA', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('waits as briefly as the first time when a later re-authentication gets no verdict', () => {
+  it('restarts at the shortest wait when a later re-authentication gets no verdict', () => {
     const pac = new ForeignPac().open().session({ type: 'reauthenticate' }).eapRequest().respond(true);
     pac.session({ type: 'eapPostponed' }).run(5_000).eapRequest().respond(false);
     pac.session({ type: 'eapPostponed' }).run(15_000).eapRequest().respond(false);

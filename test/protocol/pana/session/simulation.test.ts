@@ -63,7 +63,7 @@ describe('PaC and PAA over an impaired link', () => {
     runSeeds(
       'keep the session',
       Math.ceil(SEEDS / 2),
-      // A request that is lost six times is sent again after a minute: FAILED_SESS_TIMEOUT leaves room for that.
+      // A request that is lost six times is sent again after a minute: FAILED_SESS_TIMEOUT allows that.
       (seed) => {
         const scenario = scenarioOf(seed, {});
         return { ...scenario, pac: { ...scenario.pac, ...PATIENT }, paa: { ...scenario.paa, ...PATIENT } };

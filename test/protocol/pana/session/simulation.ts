@@ -162,8 +162,7 @@ export class Simulation {
 
   /** A timer that has fired must have a later deadline or none. */
   #checkTick(name: string, deadline: number | undefined): void {
-    if (deadline !== undefined && deadline <= this.now)
-      this.broken.push(`${name}: a timer stands still at ${deadline}`);
+    if (deadline !== undefined && deadline <= this.now) this.broken.push(`${name}: the deadline stays at ${deadline}`);
   }
 
   /** Every deadline is at most one lifetime ahead, and only OPEN and CLOSED may have none. */
@@ -173,7 +172,7 @@ export class Simulation {
       ['paa', this.paa],
     ] as const) {
       if (deadline === undefined) continue;
-      if (deadline > this.now + LIFETIME + 1) this.broken.push(`${name}: a timer at ${deadline} is out of bounds`);
+      if (deadline > this.now + LIFETIME + 1) this.broken.push(`${name}: the deadline ${deadline} is out of bounds`);
     }
     const bounded = ['OPEN', 'CLOSED'].includes(this.pac.state) || this.pac.deadline !== undefined;
     if (!bounded) this.broken.push(`pac: no timer in ${this.pac.state}`);

@@ -238,7 +238,7 @@ describe('the PaC with a third-party PAA', () => {
     late.complete();
     expect(late.take()).not.toContain('dropped auth');
     expect(late.state).toBe('WAIT_EAP_RESULT');
-    // An AUTH that cannot be verified makes it no better.
+    // An AUTH that cannot be verified counts as none.
     const forged = new ForeignPaa().start().eapRequest(true).respond();
     forged.take();
     forged.request(PAR, FLAG.C, [makeAvp('Result-Code', 1), makeAvp('AUTH', new Uint8Array(16))]);

@@ -75,7 +75,7 @@ export class Authority {
     return Authority.#make(name, parts, undefined);
   }
 
-  /** A CA that this one certifies. */
+  /** A CA certified by this one. */
   sub(name: string, parts: AuthorityParts = {}): Promise<Authority> {
     return Authority.#make(name, parts, this);
   }

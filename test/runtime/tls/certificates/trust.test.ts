@@ -135,7 +135,7 @@ describe('Trust.paths', () => {
     expect(ways(new Trust([root.certificate]), leaf, brought.slice(2))).toHaveLength(1);
   });
 
-  it('ends in spite of certificates that form a circle', async () => {
+  it('terminates when certificates form a loop', async () => {
     const one = await Authority.root('one');
     const two = await Authority.root('two');
     const onTwo = await one.sub('two', { key: two.key });
