@@ -63,7 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     const statuses = await lab.close(keep);
     if (statuses.some((status) => status !== 0)) {
       process.exitCode = 1;
-      print(`A daemon did not stop in order: exit statuses ${statuses.join(', ')}.`);
+      print(`A daemon did not stop cleanly: exit statuses ${statuses.join(', ')}.`);
     }
   }
   if (options.keep) print(howToGoOn(lab));

@@ -38,7 +38,7 @@ export const paaSchema = z.strictObject({
     'lifetime-grace': section
       .duration()
       .default(2_000)
-      .describe('how much longer a session is kept than the lifetime told to the client'),
+      .describe('how much longer a session is kept than the lifetime announced to the client'),
     'ping-interval': reloadable(
       section.duration().default(0).describe('ping a client after this time of silence; 0: never'),
     ),

@@ -73,7 +73,7 @@ export class ClockKeeper {
     return keeper;
   }
 
-  /** What an operation knows. `asked`: time of the request, by the monotonic clock. */
+  /** The context of an operation. `asked`: time of the request, by the monotonic clock. */
   context(asked: number, holder?: DutyHolder): Context {
     const { host, database } = this.#clocks;
     const now = () => {

@@ -52,7 +52,7 @@ export function makePrivate(path: string, belongsToFolder: boolean): boolean {
   return true;
 }
 
-/** Removes the access of others to a file and the files that SQLite keeps beside it. Throws the system's error. */
+/** Removes other users' access to a file and to the files that SQLite keeps beside it. Throws the system's error. */
 export function restrict(path: string): void {
   for (const name of [path, ...BESIDE.map((ending) => path + ending)]) {
     const status = statSync(name, { throwIfNoEntry: false });

@@ -176,8 +176,8 @@ export function parsePrefix(text: string): Uint8Array | undefined {
 }
 
 /**
- * Whether a session belongs to another subscriber. A session keeps its subscriber to its end: if a re-authentication
- * could bring another subscriber's certificate, lease, history and displayed sessions would be wrong.
+ * Whether a session belongs to another subscriber. A session keeps its subscriber until it ends. If a re-authentication
+ * with another subscriber's certificate were accepted, lease, history and displayed sessions would be wrong.
  */
 export async function isOfOther(db: Db, sessionId: string, subscriber: number): Promise<boolean> {
   const row = await db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId).executeTakeFirst();

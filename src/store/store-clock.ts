@@ -13,8 +13,8 @@ export interface Reading {
 export const TOLERANCE = 1_000;
 
 /**
- * Maximum difference between the clocks of two servers, in milliseconds. A larger difference says nothing about the
- * order of events.
+ * Maximum difference between the clocks of two servers, in milliseconds. A recorded time that is further in the future
+ * does not come from another server's clock and is ignored.
  */
 export const CLOCKS_APART = 10_000;
 

@@ -50,7 +50,7 @@ export async function restore(from: string, store: string, onProgress: OnProgres
   }
 }
 
-/** Copies to a temporary name first, then renames. `isOwners`: the copy gets the owner of its folder. */
+/** Copies to a temporary name first, then renames. `isOwners`: gives the copy to the owner of its folder. */
 async function copy(from: string, to: string, onProgress: OnProgress, isOwners = false): Promise<void> {
   const source = open(from);
   const part = `${to}.new`;

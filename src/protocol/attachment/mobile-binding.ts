@@ -25,7 +25,7 @@ export type BindingInput =
       readonly problem: string | undefined;
       /** Undefined: the EAP run produced none. The machine only reads them. */
       readonly keys: RunKeys | undefined;
-      /** The PAA requests that the node gets another address. */
+      /** The PAA requests the node to obtain another IP address (I bit). */
       readonly reconfigure: boolean;
     }
   /** The session continues from another address. */

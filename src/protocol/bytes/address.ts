@@ -31,7 +31,7 @@ function isMapped(octets: Uint8Array): boolean {
   return octets.subarray(0, 10).every((octet) => octet === 0) && octets[10] === 0xff && octets[11] === 0xff;
 }
 
-/** RFC 5952 4.2: the longest run of at least two zero groups. Of runs with equal length the first one counts. */
+/** RFC 5952 4.2: the longest run of at least two zero groups; of runs with equal length, the first one. */
 function longestZeroRun(groups: readonly number[]): { from: number; to: number } | undefined {
   let best: { from: number; to: number } | undefined;
   for (let from = 0; from < groups.length; from += 1) {

@@ -158,9 +158,9 @@ export class TlsPeer {
  * 1.2 it sends none; its Finished is sufficient (RFC 5216 2.1.1). Application data before the handshake is complete is
  * an error.
  */
-function commitment(tlsVersion: string | undefined, said: Uint8Array): 'made' | 'awaited' | 'wrong' {
-  if (said.length === 0) return tlsVersion === undefined || tlsVersion === 'TLSv1.3' ? 'awaited' : 'made';
-  return tlsVersion === 'TLSv1.3' && said.length === 1 && said[0] === 0 ? 'made' : 'wrong';
+function commitment(tlsVersion: string | undefined, data: Uint8Array): 'made' | 'awaited' | 'wrong' {
+  if (data.length === 0) return tlsVersion === undefined || tlsVersion === 'TLSv1.3' ? 'awaited' : 'made';
+  return tlsVersion === 'TLSv1.3' && data.length === 1 && data[0] === 0 ? 'made' : 'wrong';
 }
 
 /**

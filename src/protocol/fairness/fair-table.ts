@@ -126,7 +126,7 @@ export class FairTable<T> {
 
   /**
    * The oldest item of the party with the lowest score: the peer with the lowest score, then the network within it,
-   * then the address. Of parties with equal scores the earliest one counts. `score` gets the path of a party.
+   * then the address. Of parties with equal scores the earliest one is selected. `score` receives the path of a party.
    */
   lowest(rank: number, score: (path: PartyPath) => number): T | undefined {
     let party = this.#roots[rank];

@@ -11,7 +11,7 @@ interface Used {
   readonly at: number;
 }
 
-/** Recent use of a resource by each party. A use counts for the party and for all parties that contain it. */
+/** Recent use of a resource by each party. A use is added to the party and to all parties that contain it. */
 export class Usage {
   readonly #used = new Map<string, Used>();
 

@@ -22,7 +22,7 @@ export const MAX_QUESTIONS = 64;
 /** Minimum interval between events that report rejected clients, in milliseconds. */
 export const REPORT_INTERVAL = 60_000;
 
-/** The sender of a request. `callingStation` is not trusted: it counts only within its NAS. */
+/** The sender of a request. `callingStation` is not trusted: it distinguishes only the clients of one NAS. */
 export type Asking = Pick<AccessRequest, 'peer' | 'origin' | 'callingStation' | 'sessionId'>;
 
 interface Succeeded {

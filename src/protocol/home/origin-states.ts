@@ -17,8 +17,8 @@ export class OriginStates {
   }
 
   /**
-   * Handles a request of this origin, received directly or through an agent. Returns as `connected` does. While the
-   * origin itself is connected, only the value from its capabilities exchange counts, because it cannot have restarted
+   * Handles a request of this origin, received directly or through an agent. Returns the same as `connected`. While the
+   * origin itself is connected, only the value from its capabilities exchange is used, because it cannot have restarted
    * since.
    */
   requested({ origin, peer, originState, connected }: AccessRequest): number | undefined {

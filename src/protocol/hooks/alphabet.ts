@@ -34,8 +34,8 @@ export type HookOutcome =
 export type Exempt = 'nothing' | 'refused' | 'broken';
 
 /**
- * An event to pass to a hook. A run is one process of the hook, for one job or for several jobs of a lane. The part of a
- * job in a run is a try. A job is done when no more tries follow.
+ * An event to pass to a hook. A run is one process of the hook, for one job or for several jobs of a lane. A try is the
+ * part of a job in a run. A job is done when no more tries follow.
  */
 export interface Job {
   readonly event: HookEvent;
@@ -51,7 +51,7 @@ export interface QueueOptions {
   /** Time limit of a run in milliseconds. */
   readonly timeout: number;
   /**
-   * Maximum number of jobs that run at the same time. The run of a lane does not count, so that a lane never waits for
+   * Maximum number of jobs that run at the same time. The run of a lane is not limited, so that a lane never waits for
    * other hooks.
    */
   readonly parallel: number;

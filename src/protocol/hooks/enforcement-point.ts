@@ -57,8 +57,8 @@ export class EnforcementPoint {
   readonly #interface: string;
   readonly #held = new Map<string, Held>();
   /**
-   * Sessions by address, the newest last. Only the newest session's events count, because its node no longer has the
-   * others.
+   * Sessions by address, the newest last. Only the newest session's events are reported, because the node no longer
+   * uses the others.
    */
   readonly #holders = new Map<string, Set<string>>();
   /** The last move of each session. */
@@ -182,7 +182,7 @@ export class EnforcementPoint {
 
   #valuesOf(session: string, now: number): HookVariables | undefined {
     const held = this.#held.get(session);
-    // If a newer session has the address, only its events count.
+    // If a newer session has the address, only that session's events are reported.
     if (!held || this.#holder(held.address) !== session) return undefined;
     const move = this.#moves.get(session);
     if (move) move.permitted = true;

@@ -116,7 +116,7 @@ export type NasEvent =
       readonly assignment: MobilityAssignment;
       readonly fingerprint: string;
     })
-  /** An invitation got no answer. */
+  /** An invitation was not answered. */
   | { readonly type: 'uninvited'; readonly peer: PacEndpoint }
   /** An internal error while processing an input; the session concerned ends. */
   | { readonly type: 'fault'; readonly during: NasInput['type']; readonly error: unknown };

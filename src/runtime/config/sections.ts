@@ -93,7 +93,7 @@ export const prefix64 = () =>
     return z.NEVER;
   });
 
-/** Only for labs: the keys in that file allow anybody who reads it to forge messages. */
+/** Only for labs: anyone who reads the file can forge messages with the keys in it. */
 export const keyLog = () =>
   fileName().optional().describe('for labs only: write PANA keys to this file, for "pana-mip6 decode --keys"');
 

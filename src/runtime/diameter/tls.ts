@@ -216,7 +216,7 @@ function judgeOptions(options: DiameterTlsOptions): PeerJudgeOptions {
   return { trust: new Trust(certificatesOfPem(caPem), certificatesOfPem(certificatePem)), revocation, policy };
 }
 
-/** OpenSSL gets no CRL: PeerJudge alone decides about revocation. */
+/** No CRL is passed to OpenSSL: only PeerJudge checks revocation. */
 function contextOf(options: DiameterTlsOptions) {
   const { caPem, certificatePem, keyPem, minVersion, maxVersion, ciphers, ecdhCurve } = options;
   return {

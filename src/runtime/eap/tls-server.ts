@@ -271,7 +271,7 @@ function judgeOptions(options: TlsServerOptions): PeerJudgeOptions {
   return { trust, revocation, onLearned, policy };
 }
 
-/** The engine gets no CRL: it would check it in full handshakes only, and for all paths alike. */
+/** No CRL is passed to the engine, which would check it only in full handshakes, and for all paths alike. */
 function contextOptions(options: TlsServerOptions): SecureContextOptions {
   const { minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', ciphers, ecdhCurve } = options;
   return {

@@ -8,7 +8,7 @@ import { type Notification, notifyOptionsOf, ServiceManager } from './service-ma
 
 /** A daemon, as the process sees it. */
 export interface Service<O = never> {
-  /** Stops the daemon in order. Gives up waiting for others in time. */
+  /** Stops the daemon cleanly. Waits for peers and hooks only for a limited time. */
   stop(): Promise<void>;
   /** Applies other options completely or not at all, and reads the files that they name again. */
   reload(options: O): Promise<void>;

@@ -24,7 +24,7 @@ interface NativeContext {
 
 /**
  * Makes a server issue tickets with this key, which is read until it is wiped or replaced. With the documented call, a
- * client that resumes gets no new ticket: it must make a full handshake next time, or show the same ticket again, which
+ * client that resumes receives no new ticket: it must make a full handshake next time, or reuse the ticket, which
  * links its sessions (RFC 8446 C.4). The callback below renews every ticket; the ticket format is the same. The
  * lifetime of the key limits how long a node goes without a full handshake. A platform without the callback behaves as
  * documented. `takes`: whether tickets of this key are accepted.

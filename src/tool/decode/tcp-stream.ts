@@ -20,7 +20,8 @@ const MAX_WAITING = 256;
 const HALF = 0x8000_0000;
 
 /**
- * Puts one direction of a TCP connection in order. Sequence numbers wrap: those up to half the range behind are older.
+ * Reorders the segments of one direction of a TCP connection. Sequence numbers wrap: a number counts as older if it is
+ * less than half the range behind.
  */
 export class TcpStream {
   #next: number | undefined;

@@ -14,7 +14,7 @@ export interface NodePeer extends PeerAddresses {
   readonly port?: number | undefined;
   /** Whether the peer is accepted only over TLS. */
   readonly secure?: boolean | undefined;
-  /** Whether the peer may forward requests of others (RFC 6733 2.8.1). */
+  /** Whether the peer may forward requests of other hosts (RFC 6733 2.8.1). */
   readonly relay?: boolean | undefined;
   /** The peers of a realm with the lowest priority value get its requests, shared by weight. */
   readonly priority?: number | undefined;
@@ -120,9 +120,9 @@ export type NodeOutput =
 export type NodeEvent =
   | { readonly type: 'peerOpen'; readonly peer: string; readonly capabilities: PeerCapabilities }
   | { readonly type: 'peerClosed'; readonly peer: string; readonly reason: string }
-  /** RFC 3539: a suspected peer gets no new requests. It is trusted again after it has answered. */
+  /** RFC 3539: no new requests are sent to a suspected peer. It is trusted again after it has answered. */
   | { readonly type: 'peerSuspected' | 'peerTrusted'; readonly peer: string }
-  /** A request was repeated; it gets the answer of the first one. */
+  /** A repeated request was answered with the answer to the first one. */
   | { readonly type: 'duplicate'; readonly peer: string }
   /** A request was moved to another peer because the first one failed. */
   | { readonly type: 'failedOver'; readonly peer: string; readonly to: string }

@@ -60,8 +60,8 @@ export type Found =
   | { readonly state: 'answered'; readonly answer: DiameterMessage };
 
 /**
- * Answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4). A request that is repeated over another
- * connection or agent gets the same answer and has no other effect. Peers share the memory equally.
+ * Stores answers by Origin-Host and End-to-End Identifier (RFC 6733 3, 5.5.4). A request that is repeated over another
+ * connection or agent is answered in the same way and has no other effect. Peers share the memory equally.
  */
 export class Duplicates {
   readonly #grammarian: Grammarian;

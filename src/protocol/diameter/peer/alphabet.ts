@@ -5,7 +5,7 @@ import type { EndToEndIdentifiers } from './identifiers.js';
 export interface PeerConfig {
   /** The peer's DiameterIdentity. A peer with another one is refused. */
   readonly host: string;
-  /** Whether it may forward requests of others. */
+  /** Whether it may forward requests of other hosts. */
   readonly mayRelay: boolean;
   readonly local: LocalCapabilities;
   readonly identifiers: EndToEndIdentifiers;

@@ -24,7 +24,7 @@ export interface PeerCapabilities {
   readonly productName: string | undefined;
   readonly originStateId: number | undefined;
   readonly applications: readonly number[];
-  /** Whether the peer is configured as an agent (relay or proxy), which forwards requests of others (RFC 6733 2.8). */
+  /** Whether the peer is configured as an agent (relay or proxy), which forwards requests (RFC 6733 2.8). */
   readonly relay: boolean;
 }
 

@@ -193,7 +193,7 @@ export class Peer {
     return [...outputs, ...this.#close(reason, now), ...(waiting ? this.#openResponder(waiting, now) : [])];
   }
 
-  /** Rejects a new connection that waits, because the open one is alive or is closing in order. */
+  /** Rejects a new connection that waits, because the open one is alive or is being closed by DPR. */
   #dismiss(): PeerOutput[] {
     const state = this.#state;
     if ((state.name !== 'I-Open' && state.name !== 'R-Open') || !state.contender) return [];

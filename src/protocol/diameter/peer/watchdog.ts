@@ -6,7 +6,7 @@ const REOPEN_ANSWERS = 3;
 
 export type WatchdogStatus = 'INITIAL' | 'OKAY' | 'SUSPECT' | 'REOPEN' | 'DOWN';
 
-/** `reset`: the connection ended in order, by DPR. */
+/** `reset`: the connection was closed by DPR. */
 export type WatchdogInput = 'dwa' | 'message' | 'timeout' | 'up' | 'down' | 'reset';
 
 export type WatchdogAction = 'sendDwr' | 'failover' | 'failback' | 'close';

@@ -49,7 +49,7 @@ export type PaaOutput =
   | (SessionFault & { readonly sessionId: number })
   | { readonly type: 'session'; readonly sessionId: number; readonly peer: PacEndpoint; readonly event: SessionEvent }
   | { readonly type: 'moved'; readonly sessionId: number; readonly from: PacEndpoint; readonly peer: PacEndpoint }
-  /** The invitation got no answer. */
+  /** The invitation was not answered. */
   | { readonly type: 'uninvited'; readonly peer: PacEndpoint };
 
 /** A session, for display. */

@@ -119,7 +119,7 @@ export class Paa {
   #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
     // RFC 768: source port 0 means that the sender expects no answer.
     if (from.port === 0) return [refuse('source-port', from)];
-    // A PCI that will not be answered is not decoded, because anybody can send PCIs from any address.
+    // A PCI that will not be answered is not decoded, because anyone can send PCIs from any address.
     if (typeOf(octets) === MESSAGE_TYPE.PCI) {
       // A malformed PCI does not count against the limit of its address.
       const broken = lengthProblem(octets);
@@ -175,9 +175,9 @@ export class Paa {
   // and is the same for all. The PaC repeats PCI until it receives a PAR without S anyway (RFC 5191 4.1).
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
-    // RFC 5191 4.1: PaC and PAA have both initiated; the PAR[S] of the PAA counts.
+    // RFC 5191 4.1: if PaC and PAA have both initiated, the PaC answers the PAR[S] of the PAA.
     if (this.#invited.size > 0 && this.#invited.has(placeOf(from))) return [refuse('unexpected', from)];
-    // The PaC repeats PCI until it gets a PAR without S, so this PCI belongs to the start in progress.
+    // The PaC repeats PCI until it receives a PAR without S, so this PCI belongs to the start in progress.
     const starting = [...this.#sessions.at(from)].findLast(({ session }) => session.starting);
     if (starting) return [{ type: 'send', octets: starting.session.iPar, to: from }];
     return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));

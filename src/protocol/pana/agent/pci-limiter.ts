@@ -18,7 +18,7 @@ const SECOND_CELLS = 1 << 16;
 const NETWORK_CELLS = 1 << 20;
 const ADDRESS_CELLS = 1 << 22;
 
-/** Lifetime of a generation of these tables in milliseconds. The previous generation also counts. */
+/** Lifetime of a generation of these tables in milliseconds. The previous generation is also evaluated. */
 const GENERATION = 60_000;
 
 /**
@@ -139,7 +139,7 @@ export class PciLimiter {
     return undefined;
   }
 
-  /** A valid PAN[S] came from this address: removes the counts of its PCIs, including those repeated after a loss. */
+  /** Removes the counts of PCIs of an address that has sent a valid PAN[S], including those repeated after a loss. */
   proven(address: string): void {
     const words = this.#words;
     readAddressWords(address, words);

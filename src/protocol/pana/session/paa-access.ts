@@ -135,7 +135,7 @@ export function terminate(context: PaaContext, state: PaaState, cause: PaaTermin
   return stay({ name: 'SESS_TERM', cause: closed }, sends(context.channel.request(termination(cause), now)));
 }
 
-// OPEN       another session counts            | Tx PTR; DISC        | CLOSED
+// OPEN       replaced by another session       | Tx PTR; DISC        | CLOSED
 // Not RFC: does not wait for PTA. Otherwise a subscriber could keep any number of sessions open.
 export function replace(context: PaaContext, state: PaaState, now: number): PaaStep {
   if (state.name === 'CLOSED') return stay(state);

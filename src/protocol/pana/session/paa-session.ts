@@ -87,7 +87,7 @@ export class PaaSession {
     return this.#context.echoes;
   }
 
-  /** Whether a PCI from its address still belongs to this start. The PaC repeats PCI until it gets a PAR without S. */
+  /** Whether a PCI from its address belongs to this start. The PaC repeats PCI until it receives a PAR without S. */
   get starting(): boolean {
     return this.#context.starting !== undefined;
   }
@@ -275,7 +275,7 @@ function contextOf(
   // A requested capability that was not offered is ignored. Exception: legacy peers get no offer, so their request
   // counts.
   const mayAsk = start.offersMobility || (config.peers === 'legacy' && config.mobility !== undefined);
-  const said = mayAsk ? pan.values['Mobility-Capability'] : undefined;
+  const requested = mayAsk ? pan.values['Mobility-Capability'] : undefined;
   return {
     config,
     drbg,
@@ -283,8 +283,8 @@ function contextOf(
     iPar: start.iPar,
     iPan: pan.octets,
     algorithms,
-    echoes: ((said ?? 0) & CAPABILITY.ECHO) !== 0,
-    wish: said === CAPABILITY.ECHO ? undefined : said && said & ~CAPABILITY.ECHO,
+    echoes: ((requested ?? 0) & CAPABILITY.ECHO) !== 0,
+    wish: requested === CAPABILITY.ECHO ? undefined : requested && requested & ~CAPABILITY.ECHO,
     run: new Run(true, algorithms, drbg),
     keyId: drbg.u32(),
     granted: false,

@@ -47,7 +47,7 @@ export interface PaaContext extends Agreement {
 export interface WaitEapMsg {
   readonly name: 'WAIT_EAP_MSG';
   readonly until: number;
-  /** When EAP restarts, because the last try got no decision; undefined: EAP is in progress. */
+  /** When EAP restarts, because the last try had no decision; undefined: EAP is in progress. */
   readonly retryAt: number | undefined;
 }
 

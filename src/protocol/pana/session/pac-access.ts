@@ -102,7 +102,7 @@ export function ping({ liveness }: PacContext, state: PacState, now: number): Pa
 }
 
 /**
- * RFC 5191 5.6: any protected message tells the PAA the new address. The outstanding request is sent again immediately.
+ * RFC 5191 5.6: the PAA learns the new address from any protected message. The outstanding request is sent again now.
  * The PAA may already have it from the old address, and a repetition does not move the session; a ping therefore
  * follows. Not RFC: a ping is also sent during a re-authentication, where RFC 5191 4.2 has none, because no other
  * message is possible.

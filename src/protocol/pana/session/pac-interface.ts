@@ -69,7 +69,7 @@ export type PacClosed =
   | 'eap-failed'
   /** A phase without progress has timed out. */
   | 'no-progress'
-  /** A request, or PCI with a limit, got no answer. */
+  /** A request, or PCI with a limit, was not answered. */
   | 'no-answer'
   | 'lifetime-expired'
   | 'terminated-by-paa'

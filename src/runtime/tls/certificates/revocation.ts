@@ -117,7 +117,7 @@ export class Revocation {
   }
 }
 
-/** Sorts CRLs, newest first. CRLs that are equally new all count, since any of them may be authoritative. */
+/** Sorts CRLs, newest first. CRLs that are equally new are merged, since any of them may be authoritative. */
 function ordered(lists: readonly CertificateList[]): CertificateList[] {
   const sorted = [...lists].sort((one, other) => (isNewer(one, other) ? -1 : isNewer(other, one) ? 1 : 0));
   const merged: CertificateList[] = [];
