@@ -238,6 +238,10 @@ export class HomeServer {
   #faulted(error: unknown, input: string, output: HomeOutput | undefined): void {
     this.#guard.fault(input === 'tick' ? 'timer' : 'diameter', error);
     if (output?.type === 'answer') this.node.feed({ type: 'unserved', token: output.token });
+    if (output?.type === 'tell') {
+      this.#tellings.delete(output.token);
+      this.#driver.feed({ type: 'told', token: output.token, told: { failure: 'internal error' } });
+    }
   }
 
   #answer(token: Token, answer: HomeAnswer): void {

@@ -277,7 +277,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   /** If an output throws, the session or request that it belongs to ends. */
-  #faulted(error: unknown, input: NasInput | { readonly type: 'tick' }, output: NasOutput | undefined): void {
+  #faulted(error: unknown, input: NasInput, output: NasOutput | undefined): void {
     this.barrier.fault(placeOfInput(input.type), error);
     if (output?.type === 'ask') {
       this.#driver.feed({ type: 'unreachable', token: output.token, reason: 'an internal error of this node' });

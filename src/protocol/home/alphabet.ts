@@ -239,7 +239,8 @@ export type HomeInput =
   /** Subscribers have changed: discard remembered authentications. */
   | { readonly type: 'forget' }
   /** The server stops: close all conversations. */
-  | { readonly type: 'stop' };
+  | { readonly type: 'stop' }
+  | { readonly type: 'tick' };
 
 export type HomeOutput =
   | { readonly type: 'answer'; readonly token: Token; readonly answer: HomeAnswer }

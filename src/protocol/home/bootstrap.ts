@@ -90,6 +90,11 @@ export class Bootstrap {
     return this.#assigned(job, result);
   }
 
+  /** The request that waits for this hook; undefined: none. */
+  requestOf(hook: Token): Token | undefined {
+    return this.#waiting.get(hook)?.job.token;
+  }
+
   /** Handles the end of a hook's first try. */
   hooked(token: Token): Bootstrapped | undefined {
     const waiting = this.#waiting.get(token);
@@ -97,15 +102,14 @@ export class Bootstrap {
     return waiting;
   }
 
-  /** Removes and returns the jobs whose hook takes too long, so that their clients get access without it. */
-  overdue(now: number): Bootstrapped[] {
-    const overdue: Bootstrapped[] = [];
+  /** The next job whose hook takes too long: its client gets access without waiting for it. */
+  overdue(now: number): Bootstrapped | undefined {
     for (const [token, waiting] of this.#waiting) {
       if (waiting.until > now) break;
       this.#waiting.delete(token);
-      overdue.push(waiting);
+      return waiting;
     }
-    return overdue;
+    return undefined;
   }
 
   #assigned(job: Bootstrapping, result: Exclude<BootstrapResult, { result: 'refused' }>): Bootstrapped | undefined {

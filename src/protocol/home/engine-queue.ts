@@ -19,7 +19,8 @@ export const MAX_WAIT = 5_000;
 
 /** Schedules the flights that wait for the TLS engine. */
 export class EngineQueue {
-  readonly #queue = new FairQueue<Token>({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
+  #queue = newQueue();
+  readonly #waiting = new Set<Token>();
   /** Start time of each flight that is being processed. */
   readonly #began = new Map<Token, number>();
 
@@ -28,7 +29,9 @@ export class EngineQueue {
   }
 
   add(flight: Token, seat: Seat, now: number): HomeOutput[] {
-    return this.#follow(this.#queue.add(flight, seat, now), now);
+    const step = this.#queue.add(flight, seat, now);
+    this.#waiting.add(flight);
+    return this.#follow(step, now);
   }
 
   /** The engine has finished processing a flight. */
@@ -39,11 +42,25 @@ export class EngineQueue {
     return this.#follow(this.#queue.done(flight, now - began, now), now);
   }
 
+  /** Starts again with an empty queue. Denies all waiting flights their turn. */
+  clear(): HomeOutput[] {
+    const shed = [...this.#waiting];
+    this.#waiting.clear();
+    this.#began.clear();
+    this.#queue = newQueue();
+    return shed.map((token) => ({ type: 'turn', token, granted: false }));
+  }
+
   #follow({ begun, shed }: FairQueueStep<Token>, now: number): HomeOutput[] {
+    for (const flight of [...shed, ...begun]) this.#waiting.delete(flight);
     for (const flight of begun) this.#began.set(flight, now);
     return [
       ...shed.map((token) => ({ type: 'turn', token, granted: false }) as const),
       ...begun.map((token) => ({ type: 'turn', token, granted: true }) as const),
     ];
   }
+}
+
+function newQueue(): FairQueue<Token> {
+  return new FairQueue({ parallel: PARALLEL, waiting: MAX_WAITING_FLIGHTS, patience: MAX_WAIT });
 }

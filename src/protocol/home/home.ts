@@ -81,20 +81,27 @@ export class Home {
     return sweep === undefined || hook === undefined ? (sweep ?? hook) : Math.min(sweep, hook);
   }
 
-  handle(input: HomeInput | { readonly type: 'tick' }, now: number): HomeOutput[] {
+  handle(input: HomeInput, now: number): HomeOutput[] {
     this.#context.now = now;
+    this.#guarded(() => this.#step(input), input);
+    return this.#context.take();
+  }
+
+  /** After an error in `step`, denies what it serves. */
+  #guarded(step: () => void, input: HomeInput): void {
     this.#serving = undefined;
     try {
-      this.#step(input);
+      step();
     } catch (error) {
       this.#context.put({ type: 'fault', error });
       if (input.type === 'verdict') this.#wipe(input.verdict);
       if (this.#serving) this.#giveUp(this.#serving);
+      // The queue may be in a wrong state, in which the other flights would wait forever.
+      if (input.type === 'flight' || input.type === 'flown') this.#putAll(this.#engine.clear());
     }
-    return this.#context.take();
   }
 
-  #step(input: HomeInput | { readonly type: 'tick' }): void {
+  #step(input: HomeInput): void {
     switch (input.type) {
       case 'request':
         this.#request(input);
@@ -118,6 +125,7 @@ export class Home {
         this.#stored(input.token, input.stored);
         break;
       case 'hooked':
+        this.#serve('answer', this.#bootstrap.requestOf(input.token));
         this.#bootstrapped(this.#bootstrap.hooked(input.token));
         break;
       case 'peerOpen':
@@ -142,14 +150,18 @@ export class Home {
         this.#closeAll(this.#conversations.clear());
         break;
       case 'tick':
-        this.#tick();
+        this.#tick(input);
         break;
     }
   }
 
-  #tick(): void {
+  #tick(input: HomeInput): void {
     const { now } = this.#context;
-    for (const overdue of this.#bootstrap.overdue(now)) this.#bootstrapped(overdue);
+    for (let done = this.#bootstrap.overdue(now); done; done = this.#bootstrap.overdue(now)) {
+      const overdue = done;
+      this.#guarded(() => this.#bootstrapped(overdue), input);
+    }
+    this.#serving = undefined;
     const { firstUntil = Number.POSITIVE_INFINITY } = this.#conversations;
     if (firstUntil > now || this.#sweptAt + SWEEP_INTERVAL > now) return;
     this.#sweptAt = now;
@@ -276,15 +288,17 @@ export class Home {
     if (!done) return;
     const { job, outcome } = done;
     const { token, conversation, success, lifetime } = job;
+    // It was denied after an error.
+    if (!this.#jobs.has(token)) return;
+    this.#serve('answer', token);
     const { sessionId, origin, startedAt } = conversation;
     const { packet, msk, emsk, subscriber, tls, resumed, sha256 } = success;
     const { nai } = subscriber;
-    this.#serve('answer', token);
-    this.#jobs.delete(token);
     emsk.wipe();
     this.#end(conversation);
     if (outcome === 'refused') {
       msk.wipe();
+      this.#jobs.delete(token);
       this.#answer(token, { type: 'reject', packet, because: 'authorization' });
       return;
     }
@@ -294,6 +308,7 @@ export class Home {
     this.#admission.succeeded(sha256, conversation, this.#context.now);
     const grace = Math.ceil(this.#config.grace / 1000);
     const accepted = { packet, msk, nai, lifetime, grace, mobility: outcome.mobility };
+    this.#jobs.delete(token);
     this.#answer(token, { type: 'accept', accepted });
   }
 
@@ -350,12 +365,12 @@ export class Home {
   }
 
   #giveUp(serving: Serving): void {
-    const job = serving.output === 'answer' ? this.#jobs.get(serving.token) : undefined;
-    if (job) {
-      this.#jobs.delete(job.token);
-      this.#wipe({ type: 'success', ...job.success });
-    }
     this.#context.put(denialOf(serving));
+    const job = serving.output === 'answer' ? this.#jobs.get(serving.token) : undefined;
+    if (!job) return;
+    this.#jobs.delete(job.token);
+    this.#wipe({ type: 'success', ...job.success });
+    this.#end(job.conversation);
   }
 
   #deny(token: Token, because: Denial): void {

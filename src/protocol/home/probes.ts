@@ -32,7 +32,8 @@ export type ProbesInput =
   | { readonly type: 'start' }
   | { readonly type: 'stored'; readonly token: Token; readonly stored: Stored<ProbeOperations> }
   /** Answers `probe`. */
-  | { readonly type: 'probed'; readonly token: Token; readonly outcome: ProbeOutcome };
+  | { readonly type: 'probed'; readonly token: Token; readonly outcome: ProbeOutcome }
+  | { readonly type: 'tick' };
 
 export type ProbesOutput =
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall<ProbeOperations> }
@@ -72,7 +73,7 @@ export class Probes {
     return this.#state.name === 'PAUSE' ? this.#state.until : undefined;
   }
 
-  handle(input: ProbesInput | { readonly type: 'tick' }, now: number): ProbesOutput[] {
+  handle(input: ProbesInput, now: number): ProbesOutput[] {
     const state = this.#state;
     switch (input.type) {
       case 'start':

@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Authorizations } from '../../../src/protocol/home/authorization.js';
+import { Bootstrap } from '../../../src/protocol/home/bootstrap.js';
 import { Conversations } from '../../../src/protocol/home/conversations.js';
 import { EngineQueue } from '../../../src/protocol/home/engine-queue.js';
 import { plainSubscriber } from '../../../src/protocol/home/records.js';
 import { Sessions } from '../../../src/protocol/home/sessions.js';
-import { HOME_WISH, HomeRig, NAI, PAA, REQUEST, sessionOf } from './home-rig.js';
+import { CONFIG, HOME_WISH, HomeRig, home, NAI, PAA, REQUEST, sessionOf } from './home-rig.js';
 
 const denied = (because: string) => ({ type: 'denied', because });
 const UNAVAILABLE = { ok: false, reason: 'unavailable' };
@@ -67,6 +68,29 @@ describe('an exception in the machine', () => {
     expect(rig.answerTo(other)).toEqual({ type: 'challenge', packet: REQUEST, reissued: false, timeout: 60 });
   });
 
+  it('fails the request whose hook causes it, at its end or because it takes too long', () => {
+    const rig = new HomeRig();
+    const tokens = ['s', 't', 'u'].map((sessionId) => {
+      const token = rig.succeed(sessionId, { wish: HOME_WISH });
+      rig.stored('bootstrap', home(sessionId));
+      return token;
+    });
+    const [first = 0, second = 0, third = 0] = tokens;
+    vi.spyOn(Bootstrap.prototype, 'hooked').mockImplementationOnce(fails);
+    rig.feed({ type: 'hooked', token: rig.of('hook')[0]?.token ?? 0 });
+    expect(rig.answerTo(first)).toEqual(denied('failed'));
+    vi.spyOn(Sessions.prototype, 'replaceOlder').mockImplementationOnce(fails);
+    rig.advance(CONFIG.hookWait);
+    // The request that was denied gets no second answer.
+    expect(rig.answerTo(first)).toEqual(denied('failed'));
+    expect(rig.answerTo(second)).toEqual(denied('failed'));
+    expect(rig.answerTo(third)).toMatchObject({ type: 'accept' });
+    expect(rig.of('fault')).toHaveLength(2);
+    expect(rig.successes.map(({ msk }) => msk.isWiped)).toEqual([true, true, false]);
+    expect(rig.successes.map(({ emsk }) => emsk.isWiped)).toEqual([true, true, true]);
+    expect(rig.machine.deadline).toBeUndefined();
+  });
+
   it('denies the client whose proof causes it', () => {
     const rig = new HomeRig();
     rig.begin('s');
@@ -100,6 +124,22 @@ describe('an exception in the machine', () => {
       { type: 'fault', error: new Error('broken') },
       { type: 'turn', token: 5, granted: false },
     ]);
+  });
+
+  it.each<'add' | 'done'>(['add', 'done'])('gives the flights that wait no turn if the queue fails to %s', (method) => {
+    const rig = new HomeRig();
+    rig.begin('s');
+    const flight = (token: number) => rig.feed({ type: 'flight', token, conversation: rig.conversation });
+    for (const token of [1, 2, 3, 4]) flight(token);
+    vi.spyOn(EngineQueue.prototype, method).mockImplementationOnce(fails);
+    const outputs = method === 'add' ? flight(5) : rig.feed({ type: 'flown', token: 1 });
+    expect(outputs.slice(1)).toEqual(
+      (method === 'add' ? [5, 3, 4] : [3, 4]).map((token) => ({ type: 'turn', token, granted: false })),
+    );
+    // Flights of before the error do not count any more.
+    expect(rig.feed({ type: 'flown', token: 2 })).toEqual([]);
+    expect([6, 7, 8].flatMap(flight)).toEqual([6, 7].map((token) => ({ type: 'turn', token, granted: true })));
+    expect(rig.feed({ type: 'flown', token: 6 })).toEqual([{ type: 'turn', token: 8, granted: true }]);
   });
 
   it.each<readonly [name: string, cause: (rig: HomeRig) => void]>([

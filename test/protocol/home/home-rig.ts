@@ -95,13 +95,15 @@ export class HomeRig {
   readonly outputs: HomeOutput[] = [];
   /** Unanswered questions of the machine to the store. */
   readonly questions: Question[] = [];
+  /** Successes that `succeed` created, with their keys. */
+  readonly successes: EapSuccess[] = [];
   #last = 0;
 
   constructor(config: Partial<HomeConfig> = {}) {
     this.machine = new Home({ ...CONFIG, ...config });
   }
 
-  feed(input: HomeInput | { readonly type: 'tick' }): HomeOutput[] {
+  feed(input: HomeInput): HomeOutput[] {
     const outputs = this.machine.handle(input, this.now);
     this.outputs.push(...outputs);
     for (const output of outputs) if (output.type === 'store') this.questions.push(output);
@@ -187,7 +189,9 @@ export class HomeRig {
   /** A client succeeds at EAP; its session waits for the store. Returns the token of its last request. */
   succeed(sessionId: string, more: Partial<AccessRequest> = {}, success: Partial<EapSuccess> = {}): Token {
     const token = this.begin(sessionId, more);
-    this.verdict(token, this.success(success));
+    const made = this.success(success);
+    this.successes.push(made);
+    this.verdict(token, made);
     return token;
   }
 

@@ -63,7 +63,7 @@ class Chaos {
     return items.splice(this.pick(Math.max(1, items.length)), 1)[0];
   }
 
-  feed(input: HomeInput | { readonly type: 'tick' }): void {
+  feed(input: HomeInput): void {
     this.#check(this.rig.feed(input));
   }
 
