@@ -5,7 +5,7 @@ import { Dictionary } from '../protocol/diameter/wire/dictionary.js';
 import { Grammarian, isViolation, type Violation } from '../protocol/diameter/wire/grammar.js';
 import { resultName } from '../protocol/diameter/wire/result-codes.js';
 import type { Demand, HomeAnswer, HomeInput, HomeOutput, Token, Told } from '../protocol/home/alphabet.js';
-import { DiameterAccess } from '../protocol/home/diameter-access.js';
+import { DiameterAccess } from '../protocol/home/diameter/access.js';
 import type { HomeEvent } from '../protocol/home/events.js';
 import { Home } from '../protocol/home/home.js';
 import type { Session, Subscriber } from '../protocol/home/records.js';

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
-import { DiameterAccess } from '../../src/protocol/home/diameter-access.js';
+import { DiameterAccess } from '../../src/protocol/home/diameter/access.js';
 import { Home } from '../../src/protocol/home/home.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { stopNodes } from '../runtime/diameter/rig.js';

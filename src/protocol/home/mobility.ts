@@ -1,7 +1,7 @@
 import { parseAddress } from '../bytes/address.js';
 import { assignmentProblem } from '../mip6/address-checks.js';
 import { CAPABILITY, wishOf } from '../mip6/assignment.js';
-import { type HomeAgentOffer, IKE_BITS } from '../mip6/diameter-mobility.js';
+import { type HomeAgentOffer, IKE_BITS } from '../mip6/home-agent-offer.js';
 import type { HomeAgent, Ike, Lease, LocalProposal, Subscriber } from './records.js';
 
 /** The Mobile IPv6 request of a node, from the first message of a conversation. */

@@ -1,19 +1,14 @@
 import type { Secret } from '../bytes/secret.js';
+import { answerMobility, type DiameterMobility, requestMobility } from '../diameter/mip6/mobility.js';
 import type { DEA } from '../diameter/wire/commands.js';
 import type { Message } from '../diameter/wire/grammar.js';
 import { isSuccess, RESULT } from '../diameter/wire/result-codes.js';
 import { EAP_CODE } from '../eap/codec.js';
-import {
-  answerMobility,
-  type DiameterMobility,
-  type HomeAgentOffer,
-  proposesLocal,
-  requestMobility,
-  sessionLifetimes,
-} from '../mip6/diameter-mobility.js';
+import { type HomeAgentOffer, proposesLocal } from '../mip6/home-agent-offer.js';
 import type { Grant, PaaSessionInput } from '../pana/session/paa-interface.js';
 import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeEap } from './eap.js';
 import { isRejection } from './rejection.js';
+import { sessionLifetimes } from './session-lifetimes.js';
 import { Binding, type SessionServer, serverOf } from './session-server.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { HomeAgentOffer } from '../mip6/diameter-mobility.js';
+import type { HomeAgentOffer } from '../mip6/home-agent-offer.js';
 import type { Grant } from '../pana/session/paa-interface.js';
 import type { PacEndpoint } from '../pana/session/start.js';
 import { Access, type AccessConfig } from './access.js';

@@ -3,8 +3,8 @@ import type { Drbg } from '../bytes/drbg.js';
 import type { Secret } from '../bytes/secret.js';
 import { derivePsk } from '../keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
-import { type HomeAgentOffer, IKE_BITS } from '../mip6/diameter-mobility.js';
 import { isReservedIdentifier } from '../mip6/home-address.js';
+import { type HomeAgentOffer, IKE_BITS } from '../mip6/home-agent-offer.js';
 import type { Client } from './clients.js';
 
 /** The home agent of the access network (RFC 5447 4.2.5). */

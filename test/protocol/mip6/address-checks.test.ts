@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/protocol/bytes/address.js';
+import { agentInfo, answerMobility, type DiameterMobility } from '../../../src/protocol/diameter/mip6/mobility.js';
 import {
   assignmentProblem,
   hostAddressProblem,
@@ -7,7 +8,6 @@ import {
   prefixProblem,
 } from '../../../src/protocol/mip6/address-checks.js';
 import type { MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
-import { agentInfo, answerMobility, type DiameterMobility } from '../../../src/protocol/mip6/diameter-mobility.js';
 
 function octets(text: string): Uint8Array {
   const address = parseAddress(text);

@@ -1,7 +1,8 @@
-import { formatAddress } from '../bytes/address.js';
-import { answerTo, errorAnswer, type Origin } from '../diameter/wire/answers.js';
-import { AVP_FLAG, type DiameterMessage } from '../diameter/wire/codec.js';
-import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../diameter/wire/commands.js';
+import { formatAddress } from '../../bytes/address.js';
+import { type AgentInfo, agentInfo, type DiameterMobility, FEATURE } from '../../diameter/mip6/mobility.js';
+import { answerTo, errorAnswer, type Origin } from '../../diameter/wire/answers.js';
+import { AVP_FLAG, type DiameterMessage } from '../../diameter/wire/codec.js';
+import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../../diameter/wire/commands.js';
 import {
   AUTH_REQUEST_TYPE,
   AUTH_SESSION_STATE,
@@ -9,20 +10,13 @@ import {
   RE_AUTH_REQUEST_TYPE,
   SESSION_BINDING,
   SESSION_SERVER_FAILOVER,
-} from '../diameter/wire/dictionary.js';
-import { type Grammarian, isViolation, type Message, type Violation } from '../diameter/wire/grammar.js';
-import { isProtocolError, isSuccess, RESULT } from '../diameter/wire/result-codes.js';
-import { EAP_TYPE } from '../eap/codec.js';
-import { assignmentProblem } from '../mip6/address-checks.js';
-import { CAPABILITY, decodePrefix } from '../mip6/assignment.js';
-import {
-  type AgentInfo,
-  agentInfo,
-  type DiameterMobility,
-  FEATURE,
-  type HomeAgentOffer,
-  IKE_BITS,
-} from '../mip6/diameter-mobility.js';
+} from '../../diameter/wire/dictionary.js';
+import { type Grammarian, isViolation, type Message, type Violation } from '../../diameter/wire/grammar.js';
+import { isProtocolError, isSuccess, RESULT } from '../../diameter/wire/result-codes.js';
+import { EAP_TYPE } from '../../eap/codec.js';
+import { assignmentProblem } from '../../mip6/address-checks.js';
+import { CAPABILITY, decodePrefix } from '../../mip6/assignment.js';
+import { type HomeAgentOffer, IKE_BITS } from '../../mip6/home-agent-offer.js';
 import type {
   Accepted,
   AccessAnswer,
@@ -32,9 +26,9 @@ import type {
   HomeAnswer,
   TerminationRequest,
   Told,
-} from './alphabet.js';
-import { type Grant, type MobilityWish, octetsOf } from './mobility.js';
-import type { Session } from './records.js';
+} from '../alphabet.js';
+import { type Grant, type MobilityWish, octetsOf } from '../mobility.js';
+import type { Session } from '../records.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;

@@ -1,18 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { formatAddress, parseAddress } from '../../../src/protocol/bytes/address.js';
-import { CAPABILITY, decodePrefix, encodePrefix, wishOf } from '../../../src/protocol/mip6/assignment.js';
+import { formatAddress, parseAddress } from '../../../../src/protocol/bytes/address.js';
 import {
   type AnswerContext,
   agentInfo,
   answerMobility,
   type DiameterMobility,
   FEATURE,
-  type HomeAgentOffer,
   requestMobility,
-  sessionLifetimes,
-} from '../../../src/protocol/mip6/diameter-mobility.js';
-import { homeAddress, isReservedIdentifier } from '../../../src/protocol/mip6/home-address.js';
-import { checkName } from '../../../src/protocol/mip6/names.js';
+} from '../../../../src/protocol/diameter/mip6/mobility.js';
+import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
+import type { HomeAgentOffer } from '../../../../src/protocol/mip6/home-agent-offer.js';
 
 function address(text: string): Uint8Array {
   const octets = parseAddress(text);
@@ -177,120 +174,4 @@ describe('answerMobility (RFC 5447 4.2.5)', () => {
       expect(answerMobility(answer, context(ANY))?.assignment?.homeAddress).toBeUndefined();
     }
   });
-});
-
-describe('sessionLifetimes', () => {
-  const FALLBACK = 1_000_000;
-  it.each([
-    { what: 'no AVPs', answer: {}, lifetime: FALLBACK, authorization: undefined },
-    { what: 'a Session-Timeout', answer: { 'Session-Timeout': 3600 }, lifetime: 3_600_000, authorization: undefined },
-    { what: 'a Session-Timeout of 0', answer: { 'Session-Timeout': 0 }, lifetime: FALLBACK, authorization: undefined },
-    {
-      what: 'unlimited AVPs',
-      answer: { 'Session-Timeout': 0xffff_ffff, 'Authorization-Lifetime': 0xffff_ffff },
-      lifetime: FALLBACK,
-      authorization: undefined,
-    },
-    {
-      what: 'an Authorization-Lifetime with a grace period',
-      answer: { 'Authorization-Lifetime': 600, 'Auth-Grace-Period': 60 },
-      lifetime: 660_000,
-      authorization: 600_000,
-    },
-    {
-      what: 'a Session-Timeout below the Authorization-Lifetime',
-      answer: { 'Session-Timeout': 300, 'Authorization-Lifetime': 600 },
-      lifetime: 300_000,
-      authorization: 600_000,
-    },
-    // 0 would cause endless re-authentication; more seconds than PANA can announce would wrap around.
-    {
-      what: 'an Authorization-Lifetime of 0',
-      answer: { 'Authorization-Lifetime': 0 },
-      lifetime: FALLBACK,
-      authorization: 10_000,
-    },
-    {
-      what: 'an Authorization-Lifetime below the minimum',
-      answer: { 'Authorization-Lifetime': 9, 'Auth-Grace-Period': 1 },
-      lifetime: 10_000,
-      authorization: 10_000,
-    },
-    {
-      what: 'a Session-Timeout below the minimum',
-      answer: { 'Session-Timeout': 1, 'Authorization-Lifetime': 1 },
-      lifetime: 5_000,
-      authorization: 10_000,
-    },
-    {
-      what: 'AVPs above the maximum',
-      answer: { 'Authorization-Lifetime': 0xffff_fffe, 'Auth-Grace-Period': 0xffff_ffff },
-      lifetime: 0xffff_fffe * 1000,
-      authorization: 0xffff_fffe * 1000,
-    },
-  ])('returns the lifetimes for $what', ({ answer, lifetime, authorization }) => {
-    expect(sessionLifetimes(answer, FALLBACK)).toEqual({ lifetime, authorizationLifetime: authorization });
-  });
-});
-
-describe('wishOf', () => {
-  it('returns a preference only if exactly one of the two bits is set', () => {
-    expect([0, LOCAL_HA, HOME_HA, LOCAL_HA | HOME_HA].map(wishOf)).toEqual(['any', 'local', 'home', 'any']);
-  });
-});
-
-describe('encodePrefix and decodePrefix', () => {
-  it('clear the bits after the prefix at any length, and reject malformed ones', () => {
-    for (let length = 0; length <= 128; length += 1) {
-      const encoded = encodePrefix({ length, octets: new Uint8Array(16).fill(0xff) });
-      const bits = [...encoded.subarray(1)].map((octet) => octet.toString(2).padStart(8, '0')).join('');
-      expect(bits).toBe('1'.repeat(length) + '0'.repeat(128 - length));
-      expect(decodePrefix(encoded)).toEqual({ length, octets: encoded.slice(1) });
-    }
-    expect(decodePrefix(new Uint8Array(17).fill(129))).toBeUndefined();
-    expect(decodePrefix(new Uint8Array(16))).toBeUndefined();
-  });
-});
-
-describe('a home address', () => {
-  const secret = new Uint8Array(32).fill(7);
-  const prefix = address('2001:db8:1::');
-
-  it('is the same for a subscriber (in any case) and a prefix, and differs otherwise', () => {
-    const one = homeAddress(secret, 'mn@home.example', prefix, 0);
-    expect(homeAddress(secret, 'MN@Home.example', prefix, 0)).toEqual(one);
-    const others = [
-      homeAddress(secret, 'mn2@home.example', prefix, 0),
-      homeAddress(secret, 'mn@home.example', address('2001:db8:2::'), 0),
-      homeAddress(secret, 'mn@home.example', prefix, 1),
-      homeAddress(new Uint8Array(32), 'mn@home.example', prefix, 0),
-    ].map((octets) => octets && formatAddress(octets));
-    expect(new Set([one && formatAddress(one), ...others]).size).toBe(5);
-    expect(one?.slice(0, 8)).toEqual(prefix.slice(0, 8));
-  });
-
-  it.each([
-    ['0000000000000000', true],
-    ['0000000000000001', false],
-    ['02005efffe000000', true],
-    ['02005efffe005212', true],
-    ['02005effff000000', false],
-    ['fdffffffffffff80', true],
-    ['fdfffffffffffffe', true],
-    ['fdffffffffffff7f', false],
-  ])('with the identifier %s is reserved: %s (RFC 5453)', (hex, reserved) => {
-    expect(isReservedIdentifier(new Uint8Array(Buffer.from(hex, 'hex')))).toBe(reserved);
-  });
-});
-
-describe('checkName', () => {
-  it.each(['mn@home.example', 'ha1.home.example', '7', 'a_b+c-d@x'])("accepts '%s'", (name) =>
-    expect(checkName(name)).toBeUndefined(),
-  );
-  it.each(['', '.a', '-a', '_a', '@a', 'a..b', 'a b', 'a"b', "a'b", 'a;b', 'a$b', 'a`b', 'a\nb', 'a/b', 'ä', 'a\0b'])(
-    'rejects %j',
-    (name) => expect(checkName(name)).toBeDefined(),
-  );
-
-  it('rejects a name of 254 octets', () => expect(checkName('x'.repeat(254))).toBeDefined());
 });

@@ -1,15 +1,9 @@
-import type { AddressOctets } from '../bytes/address.js';
-import type { DEA, DER } from '../diameter/wire/commands.js';
-import type { Message, ValueOf } from '../diameter/wire/grammar.js';
-import { assignmentProblem } from './address-checks.js';
-import {
-  CAPABILITY,
-  decodePrefix,
-  encodePrefix,
-  type HomeLinkPrefix,
-  type MobilityAssignment,
-  wishOf,
-} from './assignment.js';
+import type { AddressOctets } from '../../bytes/address.js';
+import { assignmentProblem } from '../../mip6/address-checks.js';
+import { CAPABILITY, decodePrefix, encodePrefix, type MobilityAssignment, wishOf } from '../../mip6/assignment.js';
+import { type HomeAgentOffer, IKE_BITS, proposesLocal } from '../../mip6/home-agent-offer.js';
+import type { DEA, DER } from '../wire/commands.js';
+import type { Message, ValueOf } from '../wire/grammar.js';
 
 /** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
 export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;
@@ -24,24 +18,6 @@ export type DiameterMobility = Partial<
     'MIP6-Feature-Vector' | 'MIP6-Agent-Info' | 'MIP-Mobile-Node-Address' | 'Mobility-Capability'
   >
 >;
-
-/** A home agent and a home address that the NAS proposes or the AAA server assigns. */
-export interface HomeAgentOffer {
-  readonly homeAgent: AddressOctets;
-  readonly homeAddress: AddressOctets | undefined;
-  readonly prefix: HomeLinkPrefix | undefined;
-  readonly host: { readonly realm: string; readonly host: string } | undefined;
-  /** The IKE bits of CAPABILITY that the home agent supports; undefined if unknown. */
-  readonly ike?: number | undefined;
-}
-
-/** Bits of CAPABILITY that select a version of IKE. */
-export const IKE_BITS = CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
-
-/** Whether the visited network proposes its own home agent to a node that requests these capability bits. */
-export function proposesLocal(wish: number | undefined): wish is number {
-  return wish !== undefined && (wish & CAPABILITY.MIP6) !== 0 && wishOf(wish) !== 'home';
-}
 
 /**
  * The mobility AVPs of the first DER of an authentication. `wish`: the requested bits of CAPABILITY. `local`: the
@@ -173,47 +149,4 @@ function isUnassigned(address: AddressOctets): boolean {
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((octet, i) => octet === b[i]);
-}
-
-/** The times of a DEA, in seconds. */
-export type DeaLifetimes = Partial<
-  Pick<Message<typeof DEA>, 'Session-Timeout' | 'Authorization-Lifetime' | 'Auth-Grace-Period'>
->;
-
-const UNLIMITED = 0xffff_ffff;
-
-/** The longest lifetime that PANA can announce, in seconds. 0xFFFFFFFF means unlimited. */
-const MAX_LIFETIME = UNLIMITED - 1;
-
-/**
- * Minimum time between two re-authentications in seconds, whatever the server requests. A value of 0 would cause a
- * loop.
- */
-const MIN_AUTHORIZATION_LIFETIME = 10;
-
-/**
- * The shortest lifetime that is announced to a client, in seconds. With one second, both ends would only authenticate.
- */
-const MIN_SESSION_LIFETIME = 5;
-
-/**
- * Lifetimes of a PANA session in milliseconds. The smaller of Session-Timeout and Authorization-Lifetime plus
- * Auth-Grace-Period limits the session. An absent value, 0xFFFFFFFF, and a Session-Timeout of 0 mean no limit (RFC 6733
- * 8.9, 8.13). Authorization-Lifetime 0 means immediate re-authentication, which becomes MIN_AUTHORIZATION_LIFETIME.
- * `fallback` in milliseconds: the lifetime if the server sets no limit, because PANA has to announce one.
- */
-export function sessionLifetimes(answer: DeaLifetimes, fallback: number) {
-  const timeout = bounded(answer['Session-Timeout']) || undefined;
-  const given = bounded(answer['Authorization-Lifetime']);
-  const authorization = given === undefined ? undefined : Math.max(given, MIN_AUTHORIZATION_LIFETIME);
-  const grace = answer['Auth-Grace-Period'] ?? 0;
-  const bounds = [timeout, given ? given + grace : undefined].filter((seconds) => seconds !== undefined);
-  return {
-    lifetime: bounds.length > 0 ? Math.max(MIN_SESSION_LIFETIME, Math.min(...bounds, MAX_LIFETIME)) * 1000 : fallback,
-    authorizationLifetime: authorization === undefined ? undefined : authorization * 1000,
-  };
-}
-
-function bounded(seconds: number | undefined): number | undefined {
-  return seconds === UNLIMITED ? undefined : seconds;
 }

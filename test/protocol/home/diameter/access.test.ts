@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { Secret } from '../../../src/protocol/bytes/secret.js';
-import { answerTo } from '../../../src/protocol/diameter/wire/answers.js';
-import { type DiameterMessage, FLAG } from '../../../src/protocol/diameter/wire/codec.js';
-import { APPLICATION, ASA, ASR, DEA, DER, RAR, STR } from '../../../src/protocol/diameter/wire/commands.js';
-import { AVPS, Dictionary } from '../../../src/protocol/diameter/wire/dictionary.js';
-import { Grammarian, isViolation, type Message } from '../../../src/protocol/diameter/wire/grammar.js';
-import type { Accepted, HomeAnswer } from '../../../src/protocol/home/alphabet.js';
-import { DiameterAccess, MAX_SESSION_ID } from '../../../src/protocol/home/diameter-access.js';
-import type { Grant } from '../../../src/protocol/home/mobility.js';
-import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
-import { FAILURE, IDENTITY, leaseOf, NAI, PAA, REQUEST, SUCCESS, sessionOf } from './home-rig.js';
+import { Secret } from '../../../../src/protocol/bytes/secret.js';
+import { answerTo } from '../../../../src/protocol/diameter/wire/answers.js';
+import { type DiameterMessage, FLAG } from '../../../../src/protocol/diameter/wire/codec.js';
+import { APPLICATION, ASA, ASR, DEA, DER, RAR, STR } from '../../../../src/protocol/diameter/wire/commands.js';
+import { AVPS, Dictionary } from '../../../../src/protocol/diameter/wire/dictionary.js';
+import { Grammarian, isViolation, type Message } from '../../../../src/protocol/diameter/wire/grammar.js';
+import type { Accepted, HomeAnswer } from '../../../../src/protocol/home/alphabet.js';
+import { DiameterAccess, MAX_SESSION_ID } from '../../../../src/protocol/home/diameter/access.js';
+import type { Grant } from '../../../../src/protocol/home/mobility.js';
+import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
+import { FAILURE, IDENTITY, leaseOf, NAI, PAA, REQUEST, SUCCESS, sessionOf } from '../home-rig.js';
 
 const grammarian = new Grammarian(new Dictionary());
 const ORIGIN = { host: 'aaa.home.example', realm: 'home.example' };
