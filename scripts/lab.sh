@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds a mobile node, an access router, a home network and a correspondent as network namespaces of this host, runs the
-# three daemons and strongSwan in them, shows what works and how long it took, and clears up. Linux, as root:
+# three daemons and strongSwan in them, shows what works and how long it took, and cleans up. Linux, as root:
 #
 #   sudo scripts/lab.sh [--wait] [--json]
 #

@@ -2,11 +2,11 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { LongFirst } from './long-first.js';
 
 const test = {
-  // The last resort, on a machine with much else to do: a wait ends long before, with a message (test/eventually.ts).
+  // The last resort on a loaded machine: a wait fails long before, with a message (test/eventually.ts).
   testTimeout: 120_000,
   hookTimeout: 120_000,
   pool: 'forks',
-  // The tests of a file run in another order each time; the last lines of a run give the seed that repeats it.
+  // The tests of a file run in random order; the last lines of a run give the seed that repeats it.
   sequence: { shuffle: { files: false, tests: true } },
 } as const;
 

@@ -220,7 +220,7 @@ start() {
 # node has one record, its own.
 NODES=$CONF_DIR/nodes
 
-# uptime_seconds: a clock that is never set.
+# uptime_seconds: prints a time that steps of the wall clock do not affect.
 uptime_seconds() {
 	if [ -r /proc/uptime ]; then
 		read -r uptime _ </proc/uptime

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Mobile node on FreeBSD: IKE by strongSwan or racoon, Mobile IPv6 by SHISA or not at all, as hooks.conf says (common.sh).
+# Mobile node on FreeBSD. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: SHISA or none.
 # Events: up, refresh, move, down, reconfigure.
 
 HERE=$(dirname "$0")

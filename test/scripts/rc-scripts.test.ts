@@ -110,7 +110,7 @@ async function call(path: string, command: string): Promise<{ status: number; ou
   }
 }
 
-/** Resolves with a file of the lab's folder once it contains this text. */
+/** Resolves once a file of the lab's folder contains this text. */
 function holds(made: Lab, file: string, text: string): Promise<string> {
   return eventually(async () => {
     const content = await readFile(made.path(file), 'utf8').catch(() => '');

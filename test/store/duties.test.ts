@@ -270,7 +270,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('to disconnect a session come with its end if its PAA could not be told, and go when it is back', async () => {
+    it('to disconnect a session are created when it ends and its PAA was not told, and removed when it returns', async () => {
       await given();
       await store.run('endSession', { sessionId: 's1' });
       expect((await look()).taken).toEqual([]);

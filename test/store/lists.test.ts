@@ -23,7 +23,7 @@ async function fill(): Promise<void> {
     await user.addSubscriber(nai, { homeAgent: i % 2 === 0 ? 'ha1' : 'ha2', enabled: true });
     await user.given(nai, `paa${i % 2}.access.example;1;${name}`, {
       origin: `paa${i % 2}.access.example`,
-      // Every third in the format of rows before they had the issuer of the certificate.
+      // Every third has the earlier format, without the issuer of the certificate.
       certificate: i % 3 === 0 ? i.toString(16) : `${ISSUERS[i % 2]}:${i.toString(16)}`,
     });
   }

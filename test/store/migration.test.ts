@@ -68,7 +68,7 @@ describe('A store of an earlier version', () => {
         { sessionId: 'paa.access.example;1;1', nai: 'mn1@home.example', serial: undefined },
         { sessionId: 'paa.access.example;1;2', nai: 'mn2@home.example' },
       ]);
-      // Leases of before are in the history and still held.
+      // Leases from before the migration are in the history and still held.
       const held = (await store.run('leaseHistory', { at: Date.now() })).items;
       expect(held.map(({ nai, homeAddress }) => `${nai} ${homeAddress}`).sort()).toEqual([
         'mn1@home.example 2001:db8:1::a1',

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { probe } from '../../src/store/postgres-probe.js';
 import { VirtualHost } from '../virtual-host.js';
 
-/** A database in memory with one advisory lock; what is given makes it differ from PostgreSQL 16. */
+/** A database in memory with one advisory lock. The parameters are its differences from PostgreSQL 16. */
 class Database {
   version: string | null = '160004';
   replica: boolean | null = false;
@@ -53,7 +53,7 @@ function probed(change: (database: Database) => void) {
 }
 
 describe('probe', () => {
-  it.each(['120000', '160004'])('accepts version %s, and gives both connections back', async (version) => {
+  it.each(['120000', '160004'])('accepts version %s, and releases both connections', async (version) => {
     const { database, result } = probed((one) => (one.version = version));
     expect(await result).toEqual({ warnings: [], isAsynchronous: false });
     expect(database.released).toEqual([false, false, false]);
@@ -74,15 +74,30 @@ describe('probe', () => {
       (one) => (one.replica = true),
       /is a read-only replica/,
     ],
-    ['a system that does not tell', 'ERR_STORE_OPEN', (one) => (one.replica = null), /is a read-only replica/],
+    [
+      'a system that does not report whether it is a replica',
+      'ERR_STORE_OPEN',
+      (one) => (one.replica = null),
+      /is a read-only replica/,
+    ],
     [
       'another isolation level',
       'ERR_STORE_REFUSED',
       (one) => (one.isolation = 'serializable'),
       /is serializable instead/,
     ],
-    ['locks without effect', 'ERR_STORE_REFUSED', (one) => (one.locks = false), /locks have no effect/],
-    ['locks without end', 'ERR_STORE_REFUSED', (one) => (one.unlocks = false), /do not end with their transaction/],
+    [
+      'locks that exclude no other transaction',
+      'ERR_STORE_REFUSED',
+      (one) => (one.locks = false),
+      /locks have no effect/,
+    ],
+    [
+      'locks that outlive their transaction',
+      'ERR_STORE_REFUSED',
+      (one) => (one.unlocks = false),
+      /do not end with their transaction/,
+    ],
   ])('refuses %s, and closes its connection', async (_, code, change, text) => {
     const { database, result } = probed(change);
     await expect(result).rejects.toMatchObject({ code, message: expect.stringMatching(text) });
@@ -94,7 +109,7 @@ describe('probe', () => {
     await expect(probed((one) => (one.connections = 1)).result).rejects.toThrow('too many clients');
   });
 
-  it('warns of each setting with which a power failure may ruin the database', async () => {
+  it('warns of each setting with which a power failure may corrupt the database', async () => {
     const { result } = probed(({ settings }) => {
       settings['fsync'] = 'off';
       settings['full_page_writes'] = 'off';

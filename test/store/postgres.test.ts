@@ -9,7 +9,7 @@ import { VirtualHost } from '../virtual-host.js';
 /** A connection with answers set by the test, and its pool. */
 const database = vi.hoisted(() => ({
   queries: [] as string[],
-  /** Whether each connection that was given back was closed. */
+  /** Whether each released connection was closed. */
   released: [] as boolean[],
   connections: [] as EventEmitter[],
   answer: (_text: string): unknown => undefined,
@@ -61,14 +61,14 @@ beforeEach(async () => {
   database.answer = () => undefined;
   database.unreachable = undefined;
   backend = await PostgresBackend.open('postgres://db.example/pana', host);
-  // What follows begins later than the last success.
+  // The next calls begin after the last success.
   host.advance(1_000);
   for (const list of [database.queries, database.released, database.connections]) list.length = 0;
 });
 
 afterEach(() => backend.close());
 
-/** Lets promises go on, then time pass, then promises again. */
+/** Runs pending promises, advances time, and runs pending promises again. */
 async function pass(milliseconds: number): Promise<void> {
   await quiet();
   host.advance(milliseconds);
@@ -178,7 +178,7 @@ describe('A connection', () => {
     expect(await backend.read(async () => 1)).toBe(1);
   });
 
-  it('that was given up does not stop others if a transaction has succeeded since', async () => {
+  it('that was given up does not make other calls fail if a transaction has succeeded since', async () => {
     const asked = backend.read(never).catch((error: Error) => error);
     await pass(2_000);
     await backend.read(async () => 1);

@@ -99,7 +99,7 @@ describe('The files of a store', () => {
     }
   });
 
-  it.skipIf(!isRoot)('get the owner of the folder, also files left by root that were not handed over', async () => {
+  it.skipIf(!isRoot)('get the owner of the folder, also those that root left behind', async () => {
     await chown(folder, 1234, 1235);
     for (const name of [path, `${path}-lock`]) writeFileSync(name, '');
     await begin();

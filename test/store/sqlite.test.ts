@@ -42,7 +42,7 @@ describe('The SQLite database', () => {
     file.close();
   });
 
-  it.skipIf(!isRoot)("gets the owner of its folder when root creates it; a backup stays root's", async () => {
+  it.skipIf(!isRoot)('gets the owner of its folder when root creates it; root keeps a backup', async () => {
     const theirs = join(folder, 'theirs');
     await mkdir(theirs);
     await chown(theirs, 1234, 1235);
@@ -111,7 +111,7 @@ describe('The SQLite database', () => {
 describe('backUp and restore', () => {
   const path = (name: string) => join(folder, name);
 
-  it('copy a store while it is in use, consistently', async () => {
+  it('copy a store consistently while it is in use', async () => {
     await user.addAgent(1);
     for (let i = 0; i < 300; i += 1) await user.addSubscriber(`mn${i}@home.example`);
     const parts: number[] = [];

@@ -20,7 +20,7 @@ describe('StoreClock', () => {
     ['forwards', DAY],
     ['backwards', -DAY],
     ['of slightly more than the tolerance', TOLERANCE + 10],
-  ])('reports a step %s and keeps the old time until it is set', (_what, step) => {
+  ])('reports a step %s and keeps the old time until the new one is set', (_what, step) => {
     const clock = new StoreClock(at(0, START));
     const reading = at(2_000, START + 2_000 + step);
     expect(clock.look(reading)).toBe(step);
@@ -41,7 +41,7 @@ describe('StoreClock', () => {
     expect(clock.now(2_700)).toBe(START + 2_701);
   });
 
-  it('does not take a slow reading for a step, and accepts it if it is consistent', () => {
+  it('does not treat a slow reading as a step, and accepts it if it is consistent', () => {
     const clock = new StoreClock(at(0, START));
     expect(clock.look({ wall: START + 3_500, before: 0, after: 3_500 })).toBe(0);
     expect(clock.look({ wall: START + 3_600, before: 3_500, after: 7_000 })).toBe(0);

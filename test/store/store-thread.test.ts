@@ -21,7 +21,7 @@ class Thread extends EventEmitter {
   }
 
   postMessage(message: ToThread): void {
-    // As a thread's own does, also with arguments that are nested too deeply.
+    // Throws for arguments nested too deeply, as a real thread does.
     structuredClone(message);
     this.posts += 1;
     if (message === 'close') this.emit('exit', 0);

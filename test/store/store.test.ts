@@ -27,7 +27,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(nobody).toEqual({ refusal: 'no-subscriber' });
       });
 
-      it('gives its lease back when removed', async () => {
+      it('releases its lease when it is removed', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');
         const { lease } = await user.given('mn@home.example', 'one');
@@ -139,14 +139,14 @@ for (const { kind, without, places } of DATABASES) {
         await user.addSubscriber('mn@home.example', { homeAgent: 'ha2', homeAddress });
         const { lease } = await user.given('mn@home.example', 'one');
         expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
-        // Another subscriber gets this address next, once it is free.
+        // Another subscriber is configured with this address, which is still in use.
         await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAddress: null } });
         await user.addSubscriber('other@home.example', { homeAgent: 'ha2', homeAddress });
         expect(await user.bootstrap('other@home.example', 'two')).toMatchObject({
           result: 'none',
           reason: 'prefix-full',
         });
-        // A lease that was not given is not counted.
+        // A lease that was not assigned is not counted.
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }, { leases: 1 }]);
       });
 

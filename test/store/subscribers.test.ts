@@ -154,7 +154,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await user.bootstrap(OTHER, 'one')).toMatchObject({ result: 'home' });
     });
 
-    it('has a count of leases that a session took from one that had not ended', async () => {
+    it('counts the leases that a session took over from one that had not ended', async () => {
       await user.addAgent(1);
       expect((await user.given(NAI, 'one')).takenFrom).toBe(undefined);
       expect((await user.given(NAI, 'two')).takenFrom).toBe('one');

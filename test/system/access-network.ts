@@ -8,7 +8,7 @@ const run = promisify(execFile);
 export const ROUTER = '2001:db8:a::1';
 export const NODE = '2001:db8:a::11';
 
-/** What tests with network namespaces lack; undefined: nothing. */
+/** Why tests with network namespaces are skipped; undefined: they can run. */
 export function missing(...programs: readonly string[]): string | undefined {
   if (process.platform !== 'linux') return 'they need Linux';
   if (process.getuid?.() !== 0) return 'they need root';

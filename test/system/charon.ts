@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const CHARON = charonProgram() ?? '';
 const LIMIT = 10_000;
 
-/** What tests with strongSwan lack; undefined: nothing. */
+/** Why tests with strongSwan are skipped; undefined: they can run. */
 export function charonMissing(): string | undefined {
   const why = missing('swanctl', 'unshare');
   if (why !== undefined) return why;

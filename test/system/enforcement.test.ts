@@ -238,7 +238,7 @@ describe.runIf(possible)('ep-nft.sh and a client with several addresses', () => 
     expect(await scene.fate()).toBe('answered');
   });
 
-  it('forwards packets of all addresses with ADDRESSES=mac, and of none afterwards', async () => {
+  it('forwards packets of all addresses with ADDRESSES=mac, and of none after the session', async () => {
     const scene = await Scene.make({ settings: 'ADDRESSES=mac\n' });
     const { access } = scene.net;
     const pac = await scene.enter({ 'local-address': NODE });

@@ -14,7 +14,7 @@ const NEIGHBOUR_MAC = '02:00:00:00:00:22';
 const ROUTER_MAC = '02:00:00:00:00:01';
 /** The link-local address that the router derives from its MAC address. */
 export const ROUTER_LINK_LOCAL = 'fe80::ff:fe00:1';
-/** Behind the router. */
+/** The address of a host behind the router. */
 export const CORRESPONDENT = '2001:db8:c::2';
 const ROUTER_OUTSIDE = '2001:db8:c::1';
 

@@ -3,7 +3,7 @@ import { AccessNetwork, announce, missing, ROUTER } from './access-network.js';
 
 const possible = announce('loss in network namespaces', missing('nft'));
 
-/** Drops one of ten incoming packets. */
+/** Drops ten percent of the incoming packets. */
 const RULES = `
 table inet loss {
   chain input {

@@ -146,7 +146,7 @@ describe.runIf(possible)('Hooks of a remote home agent over ssh', () => {
     }
   });
 
-  it('send nothing to a host with another key, report and retry, without effect on network access', async () => {
+  it('send nothing to a host with another key, report this and retry; network access is not affected', async () => {
     const { made, server, aaa, remote } = await scene();
     await server.know('other');
     const pac = await made.startPac('mn1');
@@ -172,7 +172,7 @@ describe.runIf(possible)('Hooks of a remote home agent over ssh', () => {
     expect(await runs(remote)).toEqual([]);
   });
 
-  it('probe the home agent, which is dead once its sshd is gone', async () => {
+  it('probe the home agent, and report it dead once its sshd has ended', async () => {
     const { server, aaa, remote } = await scene(true);
     await eventually(async () => expect((await runs(remote))[0]?.['argument']).toBe('probe'));
     await server.stop();

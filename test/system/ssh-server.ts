@@ -11,7 +11,7 @@ const PROGRAM = '/usr/sbin/sshd';
 /** The privilege separation folder of sshd when root starts it. */
 const EMPTY = '/run/sshd';
 
-/** What tests with sshd lack; undefined: nothing. */
+/** Why tests with sshd are skipped; undefined: they can run. */
 export async function sshMissing(): Promise<string | undefined> {
   const there = (path: string) =>
     access(path).then(

@@ -146,7 +146,8 @@ describe.runIf(possible)('strongSwan hooks', () => {
 
   it('leave home address and policies to UMIP', async () => {
     const scene = await Scene.make();
-    // Without UMIP: pgrep makes the home agent's hook find it running; of the node's hook only IKE is checked.
+    // UMIP is not installed: a substitute for pgrep makes the home agent's hook find it running. Of the node's hook only IKE is
+    // checked.
     const programs = join(scene.folder, 'bin');
     await mkdir(programs);
     await writeFile(join(programs, 'pgrep'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
@@ -272,7 +273,7 @@ describe.runIf(possible)('strongSwan hooks', () => {
   });
 });
 
-/** Daemons at both ends, with hooks that act. */
+/** Starts daemons at both ends, with the shipped hooks. */
 async function daemons(local: boolean): Promise<{ readonly made: Lab; readonly scene: Scene }> {
   const scene = await Scene.make();
   const localHa = { 'local-home-agent': { ike: 'ikev2' } };

@@ -217,7 +217,7 @@ describe('A capture of a PANA session', () => {
 });
 
 describe('pana-mip6 decode', () => {
-  it('reads standard input and files; its exit status tells whether all input was decoded', async () => {
+  it('reads standard input and files, and reports by its exit status whether all input was decoded', async () => {
     expect(await run('tool', ['decode'], { input: '00000010000000010000000000000000' })).toMatchObject({
       status: 0,
       stdout: 'PANA PCI  session 00000000  sequence 0  flags -\n',

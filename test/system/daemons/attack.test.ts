@@ -170,7 +170,7 @@ describe('An attacker on the link', () => {
     await pac.stop();
     await paa.line('session ended', ({ reason }) => reason === 'logout');
 
-    // The session has ended: its messages begin no other.
+    // The session has ended, so its replayed messages must start no new one.
     for (const { octets } of all) {
       between.send('paa', octets);
       elsewhere.send(octets, place.port, place.address);
@@ -180,7 +180,7 @@ describe('An attacker on the link', () => {
     elsewhere.close();
   });
 
-  it('keeps no node out by diverting PAN[S], guessing Session-Ids or inventing offers', async () => {
+  it('prevents no authentication by diverting PAN[S], guessing Session-Ids or forging offers', async () => {
     const stranger = createSocket('udp6');
     let place = { address: '::1', port: 0 };
     let offers = 0;
@@ -216,12 +216,12 @@ describe('An attacker on the link', () => {
     expect((await numbersOf(made, 'paa'))('pana_paa_dropped_total{code="unknown-session"}')).toBeGreaterThan(0);
   });
 
-  it('causes only drop counters by changing nonces, lengths and order', async () => {
+  it('only increases drop counters by changing nonces, lengths and order', async () => {
     const tried = new Set<string>();
     const { made, pac, between } = await scene((passing) => {
       const { message, octets, name, from } = passing;
       const bad: Uint8Array[] = [];
-      // No more than fits into a receive buffer: lost messages prove nothing.
+      // At most what a receive buffer holds, since lost messages prove nothing.
       for (let cut = 1; cut < 20; cut += 1) bad.push(octets.slice(0, (octets.length * cut) / 20));
       bad.push(new Uint8Array([...octets, 0, 0, 0, 0]), new Uint8Array(30_000).fill(0xa5));
       if (message.avps.some(({ code }) => code === AVPS.Nonce.code)) {

@@ -16,14 +16,14 @@ afterEach(async () => {
 
 const said = (daemon: DaemonProcess, message: LogEvent) => daemon.lines.filter(({ msg }) => msg === message);
 
-/** Valid since nine days, and for this many more. */
+/** A validity that began nine days ago and lasts for this many more days. */
 const nearEnd = (days: number) => ({
   notBefore: new Date(Date.now() - 9 * DAY),
   notAfter: new Date(Date.now() + days * DAY),
 });
 
 describe('Changed certificate files', () => {
-  it('are loaded without a reload by server and node, and an invalid one changes nothing', async () => {
+  it('are loaded without SIGHUP by server and node, and an invalid one changes nothing', async () => {
     lab = await Lab.make();
     const made = lab;
     const { daemon: aaa, place } = await made.startAaa();

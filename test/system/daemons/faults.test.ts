@@ -51,7 +51,7 @@ const log = pino(
   },
 );
 
-/** Resolves with a log line of any daemon since the last node was started, now or later. */
+/** Resolves with the first matching log line of any daemon since the last node was started. */
 function lineOf(msg: LogEvent, more: Readonly<Record<string, unknown>> = {}): Promise<Line> {
   const fits = (line: Line) => line.msg === msg && Object.entries(more).every(([key, value]) => line[key] === value);
   const there = lines.find(fits);
@@ -291,7 +291,7 @@ describe('A fault', () => {
     const before = await faultsOf(name, 'control');
     const spy = vi.spyOn(daemon, 'status').mockImplementation(() => Promise.reject(new TypeError('status is broken')));
     await expect(callDaemon(lab.socket(name), 'GET', '/status')).rejects.toThrow('status is broken');
-    // So is a value that cannot be JSON.
+    // A value without a JSON form is reported too.
     spy.mockImplementation(() => Promise.resolve({ big: 5n }));
     await expect(callDaemon(lab.socket(name), 'GET', '/status')).rejects.toThrow('BigInt');
     spy.mockRestore();

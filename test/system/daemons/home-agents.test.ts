@@ -64,7 +64,7 @@ describe('A home agent', () => {
     // The node is asked to re-authenticate and gets the other one.
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     expect(await agents(made)).toEqual({ ha2: { state: 'up', leases: 1 } });
-    // The history has who held which home address.
+    // The history shows who held which home address.
     const history = await operate(made, 'lease', 'history', 'mn1@home.example');
     const [head = '', now = '', before = ''] = history.stdout.split('\n');
     expect(head).toMatch(/^HOME ADDRESS +SUBSCRIBER +HOME AGENT +FROM +TO$/);

@@ -14,7 +14,7 @@ const SEED = Uint8Array.of(7);
 const PANA_PACKETS = 1_000_000;
 const ADDRESSES = 100_000;
 const READ = 'pana_paa_datagrams_total{direction="in"}';
-/** What the smallest receive buffer of a kernel holds. */
+/** Number of packets that the smallest receive buffer holds. */
 const BATCH = 150;
 
 let lab: Lab | undefined;

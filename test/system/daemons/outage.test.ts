@@ -40,7 +40,7 @@ async function scene(store: string): Promise<Scene> {
   return { made, aaa, place };
 }
 
-/** One visit of a node; resolves to its home address or the reason why it has none. */
+/** Bootstraps a node once; resolves to its home address or the reason why it has none. */
 async function visit({ made, place }: Scene, name: string, granted: GrantedAddress[]): Promise<string> {
   const node = new BenchNode(place, await credentialsOf(made, name));
   try {
@@ -66,7 +66,7 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL', () => {
     { what: 'that dies', lose: (server: Postgres) => server.kill(), back: (server: Postgres) => server.begin() },
     { what: 'that hangs', lose: (server: Postgres) => server.freeze(), back: (server: Postgres) => server.thaw() },
   ])(
-    '$what costs known nodes only Mobile IPv6, and is used again when it is back',
+    '$what leaves known nodes access without Mobile IPv6, and is used again when it is back',
     { timeout: 120_000 },
     async ({ lose, back }) => {
       postgres = await Postgres.start();
@@ -112,7 +112,7 @@ const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
 if (!mayMount) process.stderr.write('\n*** SKIPPED: a full disk: it needs Linux and root ***\n\n');
 
 describe.skipIf(!mayMount)('SQLite', () => {
-  it('on a full disk costs nodes only Mobile IPv6, and works again when there is space', async () => {
+  it('on a full disk leaves nodes access without Mobile IPv6, and works again when there is space', async () => {
     const folder = `/tmp/pana-full-${process.pid}`;
     full = await smallDisk(folder);
     if (full === undefined) throw new Error('cannot mount a tmpfs');

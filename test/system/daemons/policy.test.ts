@@ -38,9 +38,7 @@ async function scene(options: LabOptions = {}): Promise<Scene> {
   return { made, aaa, paa, place, server };
 }
 
-/**
- * A node with the certificate of this name bootstraps. Resolves to the node and its home address, or why it has none.
- */
+/** Bootstraps a node with the certificate of this name. Resolves to the node and its home address, or why it has none. */
 async function enter({ made, place }: Scene, name: string): Promise<{ node: BenchNode; outcome: string }> {
   const node = new BenchNode(place, await credentialsOf(made, name));
   nodes.push(node);
@@ -124,7 +122,7 @@ describe('Two devices with one certificate', () => {
     });
     const [subscriber] = ((await made.administer('aaa', 'listSubscribers', {})) as { items: Subscriber[] }).items;
     expect(subscriber?.takeovers).toBe(1);
-    // Its STR is that later end.
+    // The STR at the end of the older session.
     await paa.line('session ended');
     await first.node.terminate();
     expect(await made.leases()).toMatchObject([{ homeAddress: first.outcome }]);

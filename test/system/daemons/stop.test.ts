@@ -55,7 +55,7 @@ describe('User signals', () => {
     for (const daemon of [aaa, paa, pac]) {
       daemon.signal(signal);
       daemon.signal('SIGHUP');
-      // Signals are handled in order, so the first one has been.
+      // Signals are handled in order, so the first one has been handled.
       await Promise.race([daemon.line('configuration reloaded'), daemon.line('reload failed')]);
       expect(daemon.errors).not.toContain('Debugger');
       expect(await daemon.stop()).toBe(0);
@@ -126,7 +126,7 @@ describe('Standard output', () => {
     return { child, ended };
   }
 
-  it('on a full disk blocks neither a daemon nor its end', async () => {
+  it('on a full disk blocks neither a daemon nor its shutdown', async () => {
     const full = openSync('/dev/full', 'w');
     onTestFinished(() => closeSync(full));
     const { child, ended } = await running(full);
@@ -134,7 +134,7 @@ describe('Standard output', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('that is not read blocks neither a daemon nor its end', async () => {
+  it('that is not read blocks neither a daemon nor its shutdown', async () => {
     const fifo = new Fifo();
     fifo.fill();
     const { child, ended } = await running(fifo.writer);

@@ -282,7 +282,7 @@ describe.skipIf(!analyse)('The systemd units', () => {
 
   const verify = (file: string) => run('systemd-analyze', ['verify', '--recursive-errors=no', '--man=no', file]);
 
-  /** Writes a unit to its own folder, with a program that exists, as systemd checks that. */
+  /** Writes a unit to its own folder. Its program exists, since systemd checks that. */
   async function unitIn(place: string, name: string): Promise<string> {
     await mkdir(place, { recursive: true });
     const text = await readFile(join(PROJECT, `scripts/systemd/${name}.service`), 'utf8');
