@@ -27,7 +27,7 @@ export class HomeAgentHooks {
     return this.#runner.backlog(subjectOf(nai)) >= MAX_BACKLOG;
   }
 
-  /** Another server has taken the duty with this mark: its hook is not run any more. */
+  /** Cancels the hook of the duty with this mark, because another server has taken the duty. */
   lose(mark: string): void {
     const job = this.#jobs.get(mark);
     if (job) job.isLost = true;

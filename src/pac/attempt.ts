@@ -182,7 +182,7 @@ export class Attempt {
     await this.close();
   }
 
-  /** A fault ends this session; the node starts another one. */
+  /** Ends this session after a fault. The node then starts another one. */
   #faulted(error: unknown, where: FaultPlace): void {
     this.#tools.guard.fault(where, error);
     this.#driver.stop();

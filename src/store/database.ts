@@ -156,7 +156,6 @@ async function inTransaction<T>({ db, run }: Connection, work: (connection: Db) 
   });
 }
 
-/** Rolls a transaction back. */
 function rollBack(run: Connection['run']): void {
   try {
     run('ROLLBACK');

@@ -21,7 +21,7 @@ export interface Context {
 export interface DutyHolder {
   /** Its Diameter host name; empty: the next server that looks for duties takes them. */
   readonly server: string;
-  /** Differs between its starts. */
+  /** Number of its run, which differs after each start. */
   readonly run: number;
   /** Whether the server runs hooks of home agents. Otherwise no duties to run them are stored. */
   readonly hooks: boolean;

@@ -7,7 +7,7 @@ import { StoreError } from './records.js';
 import { StoreFault } from './store-fault.js';
 import { threadHost } from './thread-host.js';
 
-/** The program of the store's thread: runs an engine and exchanges messages for its promises and events. */
+/** Runs an engine in the store's thread, and exchanges messages for its promises and events. */
 async function main(): Promise<void> {
   // Report driver warnings to the main thread instead of the terminal.
   process.removeAllListeners('warning');

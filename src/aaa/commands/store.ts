@@ -66,7 +66,7 @@ async function fileOf(argv: Argument, tool: string): Promise<string> {
   return store;
 }
 
-/** A server that answers, even with an error, has the store open. */
+/** Rejects with OperatorError if a server answers on the socket, even with an error: it has the store open. */
 async function refuseRunning(socket: string): Promise<void> {
   try {
     await callDaemon(socket, 'GET', '/healthz');

@@ -30,7 +30,7 @@ const policy = z.strictObject({
 export type Policy = z.input<typeof policy>;
 export type PolicyKey = keyof Policy;
 
-/** In the order of the columns. */
+/** Names of the settings, in the order of the CSV columns. */
 export const POLICY_KEYS = Object.keys(policy.shape) as PolicyKey[];
 
 /** Error for an unknown column, with a suggestion. */

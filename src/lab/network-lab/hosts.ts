@@ -94,7 +94,7 @@ export class Host {
     return (await run(program, parameters)).stdout;
   }
 
-  /** Runs `ip` with these words. */
+  /** Runs `ip` on this host; `words` are its arguments, separated by blanks. */
   async ip(words: string): Promise<void> {
     await run('ip', ['-n', this.namespace, ...words.split(' ')]);
   }

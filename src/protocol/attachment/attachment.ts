@@ -312,7 +312,7 @@ export class Attachment {
 
   // ---------------------------------------------------------------------------------------------- silence, movement
 
-  /** The PAA may have restarted without the session: starts a second session in parallel, trying each PAA in turn. */
+  /** Starts a second session in parallel, because the silent PAA may have restarted. Tries each PAA in turn. */
   #unanswered(id: number): AttachmentOutput[] {
     if (id !== this.#current?.id) return [];
     const out: AttachmentOutput[] = this.#silent ? [] : [event({ type: 'silent', paa: this.#current.paa })];
@@ -357,7 +357,7 @@ export class Attachment {
     return [...out, { type: 'terminate', attempt: this.#current.id }];
   }
 
-  /** A socket that is still being opened is closed once it is open. */
+  /** Reports the end unless a session remains, or a socket is still being opened, which must be closed first. */
   #stopped(): AttachmentOutput[] {
     if (this.#current || this.#asked.name === 'socket') return [];
     this.#stopAt = undefined;

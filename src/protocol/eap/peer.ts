@@ -90,7 +90,7 @@ export class EapPeerMethod {
     return this.#request(octets, packet.identifier, packet.type, packet.data);
   }
 
-  /** RFC 3748 4.2: a Success that arrives before the method has ended is discarded. */
+  /** Handles EAP-Success. RFC 3748 4.2: discards one that arrives before the method has ended. */
   #success(): PeerOutput[] {
     return this.#tls.keyed ? [{ type: 'succeeded' }] : discarded('success before the method ended');
   }

@@ -133,7 +133,7 @@ export class TlsAuthenticator<G> {
     this.#state = { name: 'OVER' };
   }
 
-  /** Undefined: the input does not answer the current question. */
+  /** Handles the answer to the current question. Undefined: the input answers another one. */
   #answered(input: ServerTlsInput<G>): ServerTlsStep<G>[] | undefined {
     const state = this.#state;
     if (!this.busy) return undefined;

@@ -115,7 +115,7 @@ export class TlsPeer {
     this.#state = { name: 'OVER' };
   }
 
-  /** Undefined: the input does not answer the current question. */
+  /** Handles the answer to the current question. Undefined: the input answers another one. */
   #answered(input: Exclude<PeerTlsInput, { type: 'fault' }>): PeerTlsStep[] | undefined {
     const state = this.#state;
     if (state.name === 'ENGINE' && input.type === 'failed') {

@@ -25,8 +25,8 @@ interface Job {
 }
 
 /**
- * Schedules jobs that wait for a scarce resource. Jobs of a higher rank go first, but each four of them let one job of
- * the next lower rank pass. Within a rank, the peer with the least recent use goes first; the same rule then applies to
+ * Schedules jobs that wait for a scarce resource. Jobs of a higher rank go first, but after four of them one job of the
+ * next lower rank runs. Within a rank, the peer with the lowest recent use goes first; the same rule then applies to
  * its networks, and to the addresses within a network. Use is counted separately for each rank. Times in milliseconds,
  * monotonic.
  */

@@ -34,7 +34,7 @@ export class EngineQueue {
     return this.#follow(step, now);
   }
 
-  /** The engine has finished processing a flight. */
+  /** Records that the engine has processed a flight. */
   done(flight: Token, now: number): HomeOutput[] {
     const began = this.#began.get(flight);
     if (began === undefined) return [];

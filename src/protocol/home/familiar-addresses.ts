@@ -23,7 +23,7 @@ export class FamiliarAddresses {
   readonly #addresses = new Map<string, Familiar>();
   readonly #certificates = new BoundedMap<string, readonly string[]>(MAX_CERTIFICATES);
 
-  /** `certificate`: its fingerprint; `now` in milliseconds, monotonic. */
+  /** Records that a certificate was proven from an address. `certificate`: its fingerprint. `now` is monotonic. */
   remember(certificate: string, path: PartyPath, now: number): void {
     const key = pathKey(path);
     const known = this.#certificates.get(certificate) ?? [];

@@ -283,7 +283,7 @@ export class Home {
     this.#bootstrap.begin(job);
   }
 
-  /** The session was stored or refused. */
+  /** Answers the request after its session was stored or refused. Undefined: the bootstrap continues. */
   #bootstrapped(done: Bootstrapped | undefined): void {
     if (!done) return;
     const { job, outcome } = done;

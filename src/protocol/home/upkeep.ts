@@ -214,7 +214,7 @@ export class Upkeep {
     return outputs;
   }
 
-  /** If a round takes longer than the interval, the next one starts immediately. */
+  /** Ends a round. If it took longer than the interval, the next one starts immediately. */
   #end(now: number): UpkeepOutput[] {
     this.#roundAt = Math.max(now, this.#nextRoundAt);
     return [];

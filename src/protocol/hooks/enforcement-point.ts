@@ -348,8 +348,8 @@ export class EnforcementPoint {
   }
 
   /**
-   * A newer event of the session ended the retries of this one. The address that it should revoke may still be
-   * permitted: a separate job with its own retries revokes it.
+   * Handles an event whose retries were ended by a newer event of the session. The address that it should revoke may
+   * still be permitted: a separate job with its own retries revokes it.
    */
   #unfinished(report: Report, job: number): void {
     if (report.event === 'move' && report.move.reported) {

@@ -145,8 +145,8 @@ export class HookQueue {
   }
 
   /**
-   * A newer event ends the retries of an older one, because it describes the current state. Exception: `up` does not
-   * undo `down` or `revoke`, so these are reported first.
+   * Ends the retries of an older event, because a newer one describes the current state. Exception: `up` does not undo
+   * `down` or `revoke`, so these are reported first.
    */
   #supersede(older: Entry, event: HookEvent): void {
     if (event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke')) return;

@@ -24,7 +24,7 @@ export interface Program {
   readonly names?: Names | undefined;
 }
 
-/** A reader that closes the pipe early, such as `head`, is not an error. */
+/** Exits without an error if the reader of standard output closes the pipe early, as `head` does. */
 function ignoreClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

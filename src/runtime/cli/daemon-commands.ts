@@ -29,7 +29,7 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly names?: Program['names'];
 }
 
-/** The command line of a daemon: `run`, `check-config`, `status`, and its additional commands. */
+/** Runs the command line of a daemon: `run`, `check-config`, `status`, and its additional commands. */
 export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>): Promise<void> {
   const { name, prefix } = daemon;
   return runProgram({

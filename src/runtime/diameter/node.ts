@@ -206,7 +206,7 @@ export class DiameterNode {
     else this.#options.onEvent(event);
   }
 
-  /** If the machine threw, resets the connection that the input came from. */
+  /** Handles an exception of the machine: resets the connection that the input came from. */
   #faulted(error: unknown, input: NodeInput, output: NodeOutput | undefined): void {
     this.#guard.fault(input.type === 'tick' ? 'timer' : 'diameter', error);
     if (!output && 'connection' in input) this.#reset(input.connection);

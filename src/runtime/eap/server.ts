@@ -65,7 +65,7 @@ export class EapServer<G> {
     this.#options = options;
   }
 
-  /** From now on issues and accepts only session tickets of this key (48 octets). */
+  /** Sets the key (48 octets) of the session tickets that are issued and accepted from now on. */
   setTicketKey(key: Uint8Array): void {
     this.#engine.setTicketKey(key);
   }
@@ -211,7 +211,7 @@ export class EapConversation<G> {
     }
   }
 
-  /** A fault ends this conversation only. */
+  /** Ends this conversation after a fault. Other conversations continue. */
   #fault(error: unknown): void {
     const { guard = unguarded } = this.#options();
     if (guard === unguarded) {

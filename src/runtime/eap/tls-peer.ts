@@ -269,7 +269,7 @@ class TlsPeerHandshake implements PeerHandshake {
     else this.#failure ??= server ?? { reason: 'protocol', detail: 'a session that was not requested' };
   }
 
-  /** If handling an engine event throws, the handshake fails. */
+  /** Runs the handler of an engine event. If it throws, the handshake fails. */
   #guarded(action: () => void): void {
     try {
       action();

@@ -200,7 +200,7 @@ export class TlsServerHandshake implements ServerHandshake {
     this.wire.destroy();
   }
 
-  /** Called when the engine has completed the handshake. */
+  /** Takes the socket of the handshake, which the engine has completed. */
   secured(socket: TLSSocket, guard: Guard): void {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {

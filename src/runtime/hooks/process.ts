@@ -35,11 +35,11 @@ export interface HookProcess {
 
 /** Receives the output and the end of a program. Its functions must not throw. */
 export interface HookProcessListener {
-  /** A line of output: the first MAX_LINES, each cut to MAX_LINE characters. Some may arrive after `ended`. */
+  /** Receives a line of output: the first MAX_LINES, each cut to MAX_LINE characters. Some may arrive after `ended`. */
   line(line: string): void;
-  /** Called once; soon after SIGKILL. */
+  /** Called once, when the program has ended; soon after SIGKILL. */
   ended(outcome: HookOutcome): void;
-  /** A fault that does not change the outcome. */
+  /** Receives a fault that does not change the outcome. */
   fault(error: unknown): void;
 }
 

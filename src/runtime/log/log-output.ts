@@ -118,7 +118,7 @@ export class LogOutput {
   }
 }
 
-/** On a pipe or socket that nobody reads, a blocking write(2) would stop the whole process. */
+/** Makes writes non-blocking. A blocking write(2) to a pipe that nobody reads would stop the whole process. */
 function makeNonBlocking(descriptor: number): void {
   const kind = fstatSync(descriptor);
   if (!kind.isFIFO() && !kind.isSocket()) return;

@@ -173,7 +173,7 @@ export function messageListener(
   return (octets, { address, port }) => onDatagram(octets, { address, port, local: label });
 }
 
-/** Linux reduces a size above its limit; FreeBSD refuses it. */
+/** Enlarges the receive buffer. Linux reduces a size above its limit; FreeBSD refuses it. */
 function widen(socket: Socket): void {
   for (const size of RECEIVE_BUFFERS) {
     try {

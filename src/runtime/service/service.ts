@@ -148,7 +148,7 @@ class Reporter {
   readonly #service: Pick<Service, 'summary' | 'works'>;
   readonly #manager: ServiceManager;
   readonly #timers: CancelTimer[] = [];
-  #said = '';
+  #lastStatus = '';
   #reloadFailed = false;
   #asking = false;
   #telling = false;
@@ -178,7 +178,7 @@ class Reporter {
     void this.#manager.tell({ type: 'reloading', at: process.hrtime.bigint() / 1000n });
   }
 
-  /** After RELOADING=1, systemd waits for READY=1, even if the reload failed. */
+  /** Sends READY=1, which systemd expects after RELOADING=1 even if the reload failed. */
   reloaded(isGood: boolean): void {
     this.#reloadFailed = !isGood;
     void this.#manager.tell({ type: 'ready' }, this.#status());
@@ -190,22 +190,22 @@ class Reporter {
   }
 
   #status(): Notification {
-    this.#said = this.#service.summary() + (this.#reloadFailed ? '; the last reload failed' : '');
-    return { type: 'status', text: this.#said };
+    this.#lastStatus = this.#service.summary() + (this.#reloadFailed ? '; the last reload failed' : '');
+    return { type: 'status', text: this.#lastStatus };
   }
 
   /** Sends the status if it changed and the last one has been sent. */
   async #tellStatus(): Promise<void> {
     if (this.#telling) return;
-    const before = this.#said;
+    const before = this.#lastStatus;
     const status = this.#status();
-    if (this.#said === before) return;
+    if (this.#lastStatus === before) return;
     this.#telling = true;
     await this.#manager.tell(status);
     this.#telling = false;
   }
 
-  /** The timer itself proves that the event loop runs. */
+  /** Feeds the watchdog if the daemon works. That this timer fires shows that the event loop runs. */
   async #watch(): Promise<void> {
     if (this.#asking) return;
     this.#asking = true;

@@ -111,7 +111,7 @@ export class CredentialWatch {
     this.#parts.files.start((paths) => this.#changed(paths));
   }
 
-  /** Call when other credentials are in use. */
+  /** Checks the expiry of the credentials again. Call when other credentials are in use. */
   changed(): void {
     this.#expiry.look();
   }

@@ -84,7 +84,7 @@ export class Serving {
     return [...this.#send(first, answer), ...out];
   }
 
-  /** The application could not serve the request. */
+  /** Answers a request that the application could not serve with UNABLE_TO_COMPLY. */
   unserved(token: Token): NodeOutput[] {
     this.duplicates.failed(token);
     const violation = because(RESULT.UNABLE_TO_COMPLY, 'the request could not be served');

@@ -39,7 +39,7 @@ export class OwnRequests {
     return this.#probes.delete(hopByHop);
   }
 
-  /** Another connection is open: discards unanswered DWRs. */
+  /** Discards unanswered DWRs, because another connection has been opened. */
   forgetProbes(): void {
     this.#probes.clear();
   }

@@ -183,7 +183,7 @@ export class Paa {
     return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));
   }
 
-  /** The PAR[S] for a PaC to which `before` offers were sent. */
+  /** Sends a PAR[S] to a PaC to which `before` offers were sent. */
   #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
     const taken = (id: number) => this.#sessions.get(id) !== undefined || this.#ended.has(id, now);
     const start = this.#offers.offer(peer, before, now, taken);
@@ -266,7 +266,7 @@ export class Paa {
     this.#deadlines.set(session.sessionId, at);
   }
 
-  /** The node has started again at this address and is authorized: its older sessions there have ended. */
+  /** Ends the older sessions at the address of a node that started again there and is now authorized. */
   #authorized(entry: Entry, now: number): PaaOutput[] {
     this.#sessions.admit(entry);
     const out: PaaOutput[] = [];

@@ -18,7 +18,10 @@ const HELD_AGAIN = 10_000;
 /** Delay before another try after a failed proof, in milliseconds, because the link may have lost packets. */
 export const TRY_AGAIN = 5_000;
 
-/** After this time both are given up. The ping timeout with the parameters of RFC 5191 9.1 is three minutes. */
+/**
+ * Time limit of all tries of a new location, in milliseconds. It exceeds the ping timeout, which is three minutes with
+ * the parameters of RFC 5191 9.1.
+ */
 export const PATIENCE = 300_000;
 
 interface Heard {
@@ -79,7 +82,7 @@ export class PacLocation {
   }
 
   /**
-   * A new protected message came from this location: a request of the PaC, or its answer to a request that was first
+   * Evaluates the source of a new protected message: a request of the PaC, or its answer to a request that was first
    * sent at `askedAt`. An answer from the previous location was delayed in the network. The same may be true for an
    * answer to a request that was sent before the PaC's last request. Such answers do not indicate a new location.
    */
@@ -116,20 +119,20 @@ export class PacLocation {
     this.#heard = undefined;
   }
 
-  /** Another session has the new address: waits. */
+  /** Postpones the next try, because another session has the new address. */
   wait(now: number): void {
     this.#notBefore = now + HELD_AGAIN;
     this.#heard = patient(this.#heard, now);
   }
 
-  /** An EAP authentication starts; all its messages go to the new location. */
+  /** Uses the EAP authentication that starts now, whose messages all go to the new location, as the proof. */
   beginRun(now: number): void {
     if (!this.#trial) return;
     this.#trial.run = true;
     this.#trial.until = now + this.#trial.timeout;
   }
 
-  /** Returns whether the new location did not prove itself in time. Requests then go to the proven one again. */
+  /** Ends a try whose time limit has passed, and returns whether it did. Requests then go to the proven location. */
   giveUp(now: number): boolean {
     const trial = this.#trial;
     if (!trial || now < trial.until) return false;
@@ -139,7 +142,7 @@ export class PacLocation {
     return true;
   }
 
-  /** The new location has proven itself. Returns the previous one. */
+  /** Makes the new location the proven one. Returns the previous one. */
   arrive(): PacEndpoint | undefined {
     const from = this.#peer;
     if (!this.#trial) return undefined;

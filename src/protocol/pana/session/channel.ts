@@ -128,21 +128,22 @@ export class Channel {
 
   /**
    * Activates a new key. The previous key still verifies messages that the peer sent before it knew the new one, until
-   * `settle` is called.
+   * `dropPrevious` is called.
    */
   protect(protection: Protection): void {
     this.#previous = this.#protection;
     this.#protection = protection;
   }
 
-  settle(): void {
+  /** Wipes the previous key. */
+  dropPrevious(): void {
     this.#previous?.key.wipe();
     this.#previous = undefined;
   }
 
   /** Wipes the keys. The channel must not be used afterwards. */
   destroy(): void {
-    this.settle();
+    this.dropPrevious();
     this.#protection?.key.wipe();
     this.#protection = undefined;
     this.#outstanding = undefined;

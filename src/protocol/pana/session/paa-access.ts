@@ -58,7 +58,7 @@ export function pnr(
   return isIdle(state) ? after(out, beginRun(context, now)) : stay(state, out);
 }
 
-/** PAN, PNA or PTA. */
+/** Handles PAN, PNA or PTA. */
 export function answer(context: PaaContext, state: PaaState, received: Received, now: number): PaaStep {
   const { message, octets, values } = received;
   const { channel, liveness } = context;

@@ -81,7 +81,7 @@ export function eapFailure(context: PaaContext, state: PaaState, packet: Uint8Ar
 // WAIT_SUCC_PAN  PAN[C]                        | RTX-; ST(LIFE)      | OPEN
 export function open(context: PaaContext, grant: Grant, now: number): PaaStep {
   const { channel, config, run } = context;
-  channel.settle();
+  channel.dropPrevious();
   const { lifetime, authorizationLifetime } = grant;
   const ofLifetime =
     lifetime !== undefined && config.reauthenticateAt > 0 ? lifetime * config.reauthenticateAt : undefined;

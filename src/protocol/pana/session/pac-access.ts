@@ -70,7 +70,7 @@ export function ptr({ liveness }: PacContext, state: Begun, { message, octets }:
   return state.name === 'SESS_TERM' ? stay(state, out) : after(out, close(state, 'terminated-by-paa'));
 }
 
-/** PAN, PNA or PTA. */
+/** Handles PAN, PNA or PTA. */
 export function answer(context: PacContext, state: Begun, { message, octets }: Received, now: number): PacStep {
   const { session } = state;
   const { channel } = session;

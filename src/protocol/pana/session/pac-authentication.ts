@@ -23,7 +23,7 @@ import { after, stay } from './step.js';
 const EAP_REQUEST = 1;
 const EAP_IDENTITY = 1;
 
-/** PAR without S and C. */
+/** Handles a PAR without S and C. */
 export function par(context: PacContext, state: PacState, received: Received, now: number): PacStep {
   switch (state.name) {
     case 'WAIT_PAA':
@@ -84,7 +84,7 @@ export function tickEap(state: PacState, now: number): PacStep {
   return after(pan(session, []), stay({ name: 'WAIT_PAA', session, pci: undefined, until }));
 }
 
-/** The EAP method has derived its MSK. The machine takes ownership. */
+/** Stores the MSK that the EAP method has derived. Takes ownership of it. */
 export function eapKeys(state: PacState, msk: Secret, confirmed: boolean): PacStep {
   if ('session' in state) setKeys(state.session, { msk, confirmed });
   else msk.wipe();

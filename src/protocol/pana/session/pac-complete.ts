@@ -26,7 +26,7 @@ import { after, stay } from './step.js';
  */
 const REFUSAL_DOUBT = 5_000;
 
-/** PAR[C]: the only message that is verified with a key derived from its own Key-Id (RFC 5191 5.3). */
+/** Handles PAR[C], the only message that is verified with a key derived from its own Key-Id (RFC 5191 5.3). */
 export function parComplete(context: PacContext, state: PacState, received: Received, now: number): PacStep {
   if (state.name !== 'WAIT_PAA') return stay(state, [dropped('unexpected')]);
   const { session } = state;
@@ -53,7 +53,7 @@ export function parComplete(context: PacContext, state: PacState, received: Rece
     if (context.config.exportKeys)
       out.push(exportedKey(session.channel.sessionId, values['Key-Id'] ?? 0, checked.fresh));
   }
-  session.channel.settle();
+  session.channel.dropPrevious();
   const until = now + context.config.failedSessionTimeout;
   // WAIT_PAA   PAR[C]     | Result success     | EAP(m)              | WAIT_EAP_RESULT
   // WAIT_PAA   PAR[C]     | Result not success | EAP(m)              | WAIT_EAP_RESULT_CLOSE
@@ -93,7 +93,7 @@ function checkAuth(
   return keys?.confirmed ? 'auth' : { fresh: undefined };
 }
 
-/** EAP has ended: EAP_SUCCESS or EAP_FAILURE of RFC 5609 7. */
+/** Handles the end of EAP: EAP_SUCCESS or EAP_FAILURE of RFC 5609 7. */
 export function eapResult(context: PacContext, state: PacState, success: boolean, now: number): PacStep {
   // WAIT_EAP_MSG  EAP_FAILURE                    | ST-; DISC           | CLOSED
   if (state.name === 'WAIT_EAP_MSG') return success ? stay(state) : close(state, 'eap-failed');

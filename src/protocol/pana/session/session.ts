@@ -76,7 +76,7 @@ export function dropped(code: DropCode): Dropped {
   return { type: 'dropped', code };
 }
 
-/** Output for a stored answer, or for exceeding the replay limit. */
+/** The outputs for a repeated request: the stored answer, or the report that the replay limit is exceeded. */
 export function replays(octets: Uint8Array | 'replays' | undefined): (Send | Dropped)[] {
   if (octets === 'replays') return [dropped('replays')];
   return octets ? [{ type: 'send', octets }] : [];
@@ -87,7 +87,7 @@ export function isRequest(octets: Uint8Array): boolean {
   return ((octets[4] ?? 0) & 0x80) !== 0;
 }
 
-/** Outputs for the octets that a channel returned. */
+/** The outputs that send the octets returned by a channel. */
 export function sends(list: readonly Uint8Array[] | 'too-long'): (Send | Dropped)[] {
   if (list === 'too-long') return [dropped('too-long')];
   return list.map((octets) => ({ type: 'send', octets }));

@@ -4,12 +4,12 @@ export interface Step<S, O> {
   readonly out: readonly O[];
 }
 
-/** A step to `state`. */
+/** Creates a step to `state`. */
 export function stay<S, O = never>(state: S, out: readonly O[] = []): Step<S, O> {
   return { state, out };
 }
 
-/** A step preceded by earlier outputs. */
+/** Puts earlier outputs before those of a step. */
 export function after<S, O>(out: readonly O[], step: Step<S, O>): Step<S, O> {
   return out.length === 0 ? step : { state: step.state, out: [...out, ...step.out] };
 }
