@@ -82,7 +82,7 @@ async function importsOfSources(): Promise<Import[]> {
   return found.flat();
 }
 
-/** Without 257 and 282, which end a connection: `breakConnection` and `sendBadCapabilities` send those. */
+/** A loop of files, each of which imports the next one; undefined: there is none. */
 function circleIn(imports: ReadonlyMap<string, readonly string[]>): string[] | undefined {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): string[] | undefined => {
@@ -159,7 +159,7 @@ describe('The rooms of src', () => {
     expect(known.size).toBeGreaterThan(20);
   });
 
-  it('have no circle of files', async () => {
+  it('have no loop of files that import each other', async () => {
     const files = new Map<string, string[]>();
     for (const { file, imported } of await importsOfSources()) {
       files.set(file, [...(files.get(file) ?? []), imported.replace(/\.js$/, '.ts')]);

@@ -180,7 +180,7 @@ export async function untilFreed(lab: Lab, servers: readonly DaemonProcess[]): P
         ),
       );
     });
-    // It may have been released between the list and this call, in which case no further line is logged.
+    // If it was released between the list and this call, no further line is logged.
     const asked = lab.leases().then((leases) => {
       if (leases.some((other) => other.homeAddress === homeAddress)) throw new Error('still held');
     });

@@ -26,9 +26,7 @@ export class RawPeer {
     this.#socket = socket;
     socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
-    void this.closed.then(() =>
-      this.#fail(new Error('If it was released between the list and this call, no further line is logged.')),
-    );
+    void this.closed.then(() => this.#fail(new Error('the other end has closed the connection')));
     socket.on('data', (chunk) => {
       for (const octets of this.#framer.push(chunk)) this.#take(decodeDiameter(octets));
     });

@@ -234,7 +234,7 @@ describe('the TLS engine', () => {
     expect(turns(rig).at(-1)).toEqual([token, true]);
   });
 
-  it('refuses the client whose flight is refused', () => {
+  it('answers too-busy to the client whose flight is refused', () => {
     const rig = new HomeRig();
     const token = rig.begin('s');
     rig.verdict(token, { type: 'busy' });

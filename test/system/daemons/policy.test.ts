@@ -122,7 +122,7 @@ describe('Two devices with one certificate', () => {
     });
     const [subscriber] = ((await made.administer('aaa', 'listSubscribers', {})) as { items: Subscriber[] }).items;
     expect(subscriber?.takeovers).toBe(1);
-    // The STR at the end of the older session.
+    // The older session ends with an STR.
     await paa.line('session ended');
     await first.node.terminate();
     expect(await made.leases()).toMatchObject([{ homeAddress: first.outcome }]);
