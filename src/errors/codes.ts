@@ -73,7 +73,7 @@ export const ERROR_CODES = {
   'bad-length': { of: 'DecodeError', ...PROGRAM },
   /** A value that its format does not allow. */
   'bad-value': { of: 'DecodeError', ...PROGRAM },
-  /** Bits that must not be set, or not together. */
+  /** Bits that must not be set, or must not be set together. */
   'bad-flags': { of: 'DecodeError', ...PROGRAM },
   /** An unsupported protocol version. */
   'bad-version': { of: 'DecodeError', ...PROGRAM },

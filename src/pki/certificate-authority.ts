@@ -108,8 +108,8 @@ export async function makeCa(name: string, kind: KeyKind, validity: Validity): P
 const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35';
 
 /**
- * Issues a new certificate, in PEM, for the same CA. Name, key and extensions stay, so that issued certificates stay
- * valid. Throws OperatorError for a CA that another CA certified.
+ * Issues a new certificate, in PEM, for the same CA. Name, key and extensions do not change, so issued certificates
+ * remain valid. Throws OperatorError for a CA that another CA certified.
  */
 export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity): Promise<string> {
   const old = new X509Certificate(certificatePem);
@@ -315,7 +315,7 @@ export async function makeCrl(
     signingKey: await signingKeyOf(key),
     signingAlgorithm: algorithmOf(key),
   });
-  // The label that OpenSSL reads (RFC 7468 6).
+  // node-forge writes another label than the one that OpenSSL reads (RFC 7468 6).
   return `${crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL')}\n`;
 }
 

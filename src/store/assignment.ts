@@ -96,7 +96,7 @@ async function assign(
   context: Context,
 ): Promise<BootstrapResult> {
   const { wish, local } = request;
-  // A session that no longer asks for a home agent releases its lease. Leases of other sessions are not touched.
+  // A session that no longer requests a home agent releases its lease. Leases of other sessions are not changed.
   const giveBack = async () => {
     if (current?.session_id !== request.sessionId) return undefined;
     return release(db, current, request.now, context);

@@ -46,13 +46,13 @@ export async function readSteps(db: Db): Promise<ClockSteps> {
 
 /**
  * Shifts all times of the store by `by` milliseconds after its wall clock stepped at `now`, so that remaining lifetimes
- * stay the same. Of past times it shifts those recorded since a server watches the clock (`since`); earlier ones stay,
- * unless they would lie in the future. The order of events is kept. The cost is linear in the number of rows.
+ * stay the same. Of past times it shifts those recorded since a server began to watch the clock (`since`). Earlier ones
+ * are shifted only if they would be in the future. Keeps the order of events. The cost is linear in the number of rows.
  */
 export async function shiftTimes(db: Db, by: number, now: number, since: number): Promise<ClockSteps> {
   const steps = await readSteps(db);
-  // Times that an earlier step of another server left unshifted stay so. If the clock was set back since, `steps.since`
-  // is in the future and does not apply.
+  // Times that an earlier step of another server did not shift are not shifted now either. If the clock was set back
+  // since, `steps.since` is in the future and does not apply.
   const watched = steps.since <= now ? Math.max(since, steps.since) : since;
   for (const column of RUNNING) await move(db, column, by, Number.MIN_SAFE_INTEGER);
   // A small step cannot disorder events, because a lease never starts or ends before the times already recorded.
@@ -81,7 +81,7 @@ async function move(db: Db, [table, column]: Column, by: number, from: number): 
   await sql`UPDATE ${sql.table(table)} SET ${name} = ${name} + ${by} WHERE ${name} >= ${from}`.execute(db);
 }
 
-/** Whether any event lies between two times. */
+/** Whether any event was recorded between two times. */
 async function anyBetween(db: Db, after: number, before: number): Promise<boolean> {
   for (const [table, column] of PAST) {
     const name = sql.ref(column);

@@ -99,7 +99,7 @@ async function isOwn(db: Db, subject: string, mark: string | undefined, { holder
   return row !== undefined && (row.mark === mark || (row.server === holder?.server && Number(row.run) === holder.run));
 }
 
-/** The context for a duty that the next server to ask must take. */
+/** The context for a duty without a holder, which the next server that looks for duties takes. */
 function withNobody({ holder, ...rest }: Context): Context {
   return { ...rest, holder: holder && { ...holder, ...NOBODY } };
 }
@@ -164,7 +164,7 @@ async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context
   return taken;
 }
 
-/** The work that is necessary now; undefined if none. */
+/** The work of a stored duty that is still necessary; undefined if none is. */
 async function dutyOf(db: Db, subject: string, content: DutyContent, context: Context): Promise<Duty | undefined> {
   if (content.event === 'disconnect') {
     const { duty: _, ...session } = content.session;

@@ -70,8 +70,8 @@ interface Session {
 }
 
 /**
- * A PostgreSQL database, which several servers may share. Writers hold an advisory lock, so they take turns as with
- * SQLite, and the same operations are correct on both.
+ * A PostgreSQL database, which several servers may share. A writing transaction holds an advisory lock, so only one
+ * writes at a time, as with SQLite, and the same operations are correct on both.
  */
 export class PostgresBackend implements Backend {
   readonly concurrent = true;

@@ -121,7 +121,7 @@ export const sessionOperations = {
   }),
 
   /**
-   * Ends the sessions of a PAA that has restarted and lost them (RFC 6733 8.16). Their leases stay for `leasesFor`
+   * Ends the sessions of a PAA that has restarted and lost them (RFC 6733 8.16). Their leases are kept for `leasesFor`
    * milliseconds, because the nodes return and get the same addresses. Returns the number of sessions.
    */
   endSessionsOf: internal({

@@ -82,7 +82,7 @@ export const storeOperations = {
     },
   }),
 
-  /** Changes the secret, so that new leases get other home addresses. Existing leases stay. */
+  /** Changes the secret, so that new leases get other home addresses. Existing leases are unchanged. */
   rotateSecret: administrative({
     kind: 'write',
     input: (z) => z.strictObject({}),

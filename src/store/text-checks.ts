@@ -3,7 +3,7 @@ import { StoreError } from './records.js';
 /** Maximum length of a text in characters. A Session-Id may be long. */
 export const MAX_TEXT = 4_096;
 
-/** PostgreSQL has no NUL in a text, and UTF-8 has no half of a surrogate pair. */
+/** PostgreSQL cannot store NUL in a text, and UTF-8 cannot encode an unpaired surrogate. */
 const UNFIT = /\0|\p{Surrogate}/u;
 
 /** The reason for refusing such a text. */

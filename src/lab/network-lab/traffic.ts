@@ -103,7 +103,7 @@ export class Prober {
     return this.#pause;
   }
 
-  /** Whether packets come back at first. */
+  /** The first observed state: whether packets come back. */
   async first(): Promise<Change['state']> {
     return (await this.#seen.wait(() => this.#changes[0])).state;
   }

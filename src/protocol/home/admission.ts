@@ -45,8 +45,8 @@ export class Admission {
   #turnedAway = 0;
 
   /**
-   * The seat of a new client. Undefined: the store must be asked which NAS has the session; then call `answered`. The
-   * store is asked only if `scarce`, because otherwise the seat does not matter.
+   * The seat of a new client. Undefined: the caller must query the store which NAS has the session, and then call
+   * `answered`. This happens only if `scarce`, because otherwise the seat does not matter.
    */
   seatOf(asking: Asking, scarce: boolean, now: number): Seat | undefined {
     const known = this.#sessions.get(asking.sessionId);

@@ -44,7 +44,7 @@ type Home = Extract<BootstrapResult, { result: 'home' }>;
 
 /**
  * Stores the session of an authenticated client, with home agent and home address if it gets any. Nothing is promised
- * before the store has committed it. A failure here costs Mobile IPv6 but not network access.
+ * before the store has committed it. After a failure here the client gets network access without Mobile IPv6.
  */
 export class Bootstrap {
   readonly #context: StepContext<BootstrapQuestion>;

@@ -1,8 +1,8 @@
 import type { Lease, Session } from './records.js';
 
 /**
- * Work that follows from a commit. The commit also stores the duty, which stays in the store until the work is done. If
- * the server that holds a duty ends, another server of the store, or the same one after its restart, takes it over. The
+ * Work that follows from a commit. The commit also stores the duty, which remains stored until the work is done. If the
+ * server that holds a duty ends, another server of the store, or the same one after its restart, takes it over. The
  * work is therefore done at least once, possibly twice.
  */
 export type Duty =
@@ -61,7 +61,8 @@ export type DutyOperation = readonly [
 export const DUTY_TERM = 60_000;
 
 /**
- * Delay before a NAS is asked again, in milliseconds. After a start of this server the NAS may not be connected yet.
+ * Delay before a request to a NAS is repeated, in milliseconds. After a start of this server the NAS may not be
+ * connected yet.
  */
 export const DUTY_RETRY = 15_000;
 

@@ -16,7 +16,7 @@ export type IncomingQuestion =
   | { readonly of: 'originState'; readonly origin: string; readonly exchange: Exchange | undefined }
   | { readonly of: 'seat'; readonly exchange: Exchange };
 
-/** The conversation of a request, or why it is denied; undefined: the store is being asked. */
+/** The conversation of a request, or why it is denied; undefined: the store is being queried. */
 export type IncomingResult = Conversation | Denial | undefined;
 
 export interface IncomingParts {

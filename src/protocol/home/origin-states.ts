@@ -1,7 +1,7 @@
 import { BoundedMap } from '../bytes/bounded-map.js';
 import type { AccessRequest } from './alphabet.js';
 
-/** Maximum number of NASs. If one that was dropped connects again, the store is asked again. */
+/** Maximum number of NASs. If a NAS that was dropped connects again, its older sessions are ended again. */
 export const MAX_ORIGINS = 10_000;
 
 /** RFC 6733 8.16: a NAS with a greater Origin-State-Id than before has restarted and lost its earlier sessions. */

@@ -1,7 +1,7 @@
 import type { HomeOutput, StoreCall, Stored, Token } from './alphabet.js';
 import type { HomeEvent } from './events.js';
 
-/** What the parts of the machine may do in a step. `Q`: context that a part needs when the store answers. */
+/** The functions of a step that parts of the machine use. `Q`: context that a part needs when the store answers. */
 export interface StepContext<Q> {
   /** Milliseconds, monotonic. */
   readonly now: number;

@@ -12,7 +12,7 @@ const EXPIRY_BATCH = 256;
  */
 export const IMPORT_LIFETIME = 3_600_000;
 
-/** Delay before the store is asked again for a ticket key that it did not return, in milliseconds. */
+/** Delay before the request for a ticket key is repeated after a failure, in milliseconds. */
 export const TICKET_RETRY = 10_000;
 
 export interface UpkeepConfig {
@@ -68,8 +68,8 @@ type Task = 'expire' | 'duties' | 'forgetHistory' | 'abandonImport';
 type Asked = Task | 'ticketKey' | 'firstDuties' | 'leave';
 
 /**
- * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, fetches the ticket key that all
- * servers of the store share, and keeps this server's duties in the store up to date.
+ * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, fetches the ticket key that
+ * all servers of the store share, and keeps this server's duties in the store up to date.
  */
 export class Upkeep {
   #config: UpkeepConfig;

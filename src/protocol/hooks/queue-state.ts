@@ -25,7 +25,7 @@ export interface Entry {
   superseded: boolean;
   /** Its `firstResult` was sent. */
   hasResult: boolean;
-  /** The run of its lane failed: it is retried alone. */
+  /** Whether it is retried in its own run, because the run of its lane failed. */
   alone: boolean;
 }
 

@@ -21,7 +21,7 @@ export const CAPABILITY = {
   ECHO: 0x400,
 } as const;
 
-/** Which home agent a mobile node asks for. */
+/** The home agent that a mobile node requests. */
 export type HomeAgentWish = 'home' | 'local' | 'any';
 
 /** A home link prefix: its length in bits, and 16 octets in which all bits after the length are zero. */
@@ -51,7 +51,7 @@ export function capabilityNames(bits: number): string[] {
   return Object.entries(CAPABILITY).flatMap(([name, bit]) => (bits & bit ? [name] : []));
 }
 
-/** The home agent that these bits ask for. Only one of LOCAL_HA and HOME_HA expresses a preference. */
+/** The home agent that these bits request. Only one of LOCAL_HA and HOME_HA expresses a preference. */
 export function wishOf(bits: number): HomeAgentWish {
   const local = (bits & CAPABILITY.LOCAL_HA) !== 0;
   const home = (bits & CAPABILITY.HOME_HA) !== 0;

@@ -171,7 +171,7 @@ function readAlgorithm(element: Element): { readonly algorithm: string; readonly
   return { algorithm, parameters };
 }
 
-/** Reads extensions by OID. A repeated extension is an error (RFC 5280 4.2). `reader` stands before their SEQUENCE. */
+/** Reads extensions by OID. A repeated extension is an error (RFC 5280 4.2). `reader`: positioned at their SEQUENCE. */
 export function readExtensions(reader: DerReader): Map<string, Extension> {
   const found = new Map<string, Extension>();
   for (const list = reader.inside(TAG.SEQUENCE); list.hasMore; ) {

@@ -17,7 +17,7 @@ import { TlsServerEngine, type TlsServerOptions } from './tls-server.js';
  */
 export type EngineTurn = () => Promise<(() => void) | undefined>;
 
-/** What a new conversation is given. */
+/** The parameters of a new conversation. */
 export interface ConversationParts {
   /** Maximum size of a sent EAP packet in octets. */
   readonly mtu: number;

@@ -27,8 +27,8 @@ interface Room {
 }
 
 /**
- * Cuts fields so that the line has at most MAX_LINE octets, however long the values from outside are. A cut value
- * states its original length.
+ * Cuts fields so that the line has at most MAX_LINE octets, even if peers send long values. A cut value states its
+ * original length.
  */
 export function boundFields(fields: Record<string, unknown>): Record<string, unknown> {
   return boundObject(fields, { left: MAX_FIELDS }, 0);

@@ -21,7 +21,7 @@ export interface Guard {
    * Returns the result of `action`. If it throws, calls `end` to release what the action was for and returns undefined.
    */
   run<T>(where: FaultPlace, action: () => T, end?: (error: unknown) => void): T | undefined;
-  /** The same for a promise. Never rejects. */
+  /** Like `run`, for a promise. Never rejects. */
   settle(where: FaultPlace, going: Promise<unknown>, end?: (error: unknown) => void): Promise<void>;
   /** Counts and logs an error that was caught at this entry point. */
   fault(where: FaultPlace, error: unknown): void;

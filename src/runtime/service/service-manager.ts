@@ -59,7 +59,7 @@ function assignmentsOfOne(notification: Notification): readonly string[] {
 
 /**
  * Sends messages to systemd with systemd-notify, because Node has no UNIX datagram sockets. The messages do not come
- * from the main process, so the unit needs NotifyAccess=all. systemd-notify stays until systemd has read the message
+ * from the main process, so the unit needs NotifyAccess=all. systemd-notify runs until systemd has read the message
  * (sd_notify_barrier, since 246), so that systemd can still find the process it came from.
  */
 export class ServiceManager {

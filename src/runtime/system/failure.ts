@@ -42,8 +42,8 @@ const SYSTEM: Readonly<Record<string, string>> = {
 const BINDING: readonly unknown[] = ['bind', 'listen'];
 
 /**
- * Classifies why a daemon did not start, for the service manager. A wrong configuration stays OperatorError, which
- * needs no retry. A database that is down, an address that is missing, or a clock that is not set becomes StartError.
+ * Classifies why a daemon did not start, for the service manager. A wrong configuration remains an OperatorError: a
+ * retry cannot help. A database that is down, a missing address, or a clock that is not set becomes a StartError.
  */
 export function asStartError(error: unknown): unknown {
   if (error instanceof CodedError && error.isOperators) return error;

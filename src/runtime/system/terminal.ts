@@ -17,12 +17,12 @@ export function visible(text: string): string {
   return UNSEEN.test(text) ? text.replaceAll(EACH_UNSEEN, escaped) : text;
 }
 
-/** The same for text of several lines, which keeps newlines and tabs. JSON stays JSON of the same values. */
+/** Like `visible`, but keeps newlines and tabs, for text of several lines. JSON remains JSON with the same values. */
 export function visibleLines(text: string): string {
   return PLAIN.test(text) ? text : text.replaceAll(EACH_BUT_LINES, escaped);
 }
 
-/** The same for lines that contain colour sequences. */
+/** Like `visibleLines`, but keeps colour sequences. */
 export function visibleColours(text: string): string {
   return text.replaceAll(EACH_BUT_COLOURS, (found) =>
     found.length > 2 && found.startsWith('\x1b[') ? found : escaped(found),

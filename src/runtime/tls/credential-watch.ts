@@ -59,7 +59,7 @@ function unverified({ section, revocation }: UsedCredentials): string[] {
 /** Weak settings, and reasons why peers may refuse our own certificate. */
 function weaknesses({ section, files, certificatePem, roles }: UsedCredentials): string[] {
   const [leaf] = certificatesOfPem(certificatePem);
-  // The leaf also stands in as its issuer, so that its signature algorithm is checked too.
+  // The leaf is also passed as its own issuer, so that its signature algorithm is checked too.
   const problems = leaf ? roles.map((role) => violation([leaf, leaf], role, DEFAULT_POLICY)?.detail) : [];
   const own = [...new Set(problems)].flatMap((problem) =>
     problem === undefined ? [] : [`${section}.certificate: ${files.certificate}: others may refuse it: ${problem}`],
@@ -131,7 +131,7 @@ export class CredentialWatch {
       log.info({ file }, isCrl ? 'CRL reloaded' : 'certificates reloaded');
     } catch (error) {
       const reason = (error as Error).message;
-      // The old credentials stay in use.
+      // The old credentials remain in use.
       log.error({ file, reason }, isCrl ? 'CRL not reloaded' : 'certificates not reloaded');
     }
   }

@@ -87,7 +87,7 @@ export function nextEnds(dated: readonly Dated[], now: number): Map<string, numb
   return ends;
 }
 
-/** Whether another CA of the bundle is valid longer and can take over. */
+/** Whether the bundle has another CA that is valid longer. */
 function hasLater({ key, notAfter }: Dated, dated: readonly Dated[]): boolean {
   return key.endsWith('.ca') && dated.some((other) => other.key === key && other.notAfter > notAfter);
 }

@@ -63,7 +63,7 @@ export class PeerJudge {
   }
 
   /**
-   * Replaces the options. What was learned stays if the CAs are the same. Throws CrlSignatureError and then changes
+   * Replaces the options. Keeps learned certificates if the CAs are the same. Throws CrlSignatureError and then changes
    * nothing.
    */
   reload(options: PeerJudgeOptions): void {

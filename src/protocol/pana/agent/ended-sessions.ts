@@ -4,7 +4,7 @@ import { EPOCH } from './stateless-start.js';
 /** Maximum number of ended sessions that are remembered. */
 const MAX_ENDED = 65_536;
 
-/** Identifiers of ended sessions. Their PAN[S] stays valid for two epochs and must not start them again. */
+/** Identifiers of ended sessions. Their PAN[S] remains valid for two epochs and must not start them again. */
 export class EndedSessions {
   /** Identifier to the time until which it is remembered. */
   readonly #until = new BoundedMap<number, number>(MAX_ENDED);

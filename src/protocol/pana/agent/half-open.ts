@@ -11,7 +11,7 @@ export const STALLED_AFTER = 4_000;
 export interface HalfOpenMember {
   /** Source of its PAN[S]. Constant, whatever happens in the session. */
   readonly origin: { readonly address: string };
-  /** Since when the PaC owes an answer; undefined: it does not. Milliseconds. */
+  /** When the request was sent that the PaC has not answered, in milliseconds; undefined: it has answered all. */
   readonly owesSince: number | undefined;
 }
 
@@ -47,8 +47,8 @@ export class HalfOpen<M extends HalfOpenMember> {
    * Whether there is room for one more session from this address at `now` (milliseconds). If the share of the address
    * or its network is used up, its oldest session that never answered is evicted. If all room is used up, the oldest
    * such session of the network with the most of them is evicted. If all sessions have answered once, the one that has
-   * owed an answer for the longest time is evicted, provided that it exceeds STALLED_AFTER: a working PaC answers
-   * within a round trip and stays.
+   * owed an answer for the longest time is evicted, provided that it exceeds STALLED_AFTER. A working PaC answers
+   * within a round trip, so its session is not evicted.
    */
   room(address: string, limits: HalfOpenLimits, now: number): Room<M> {
     const network = this.#networks.get(networkOf(address));

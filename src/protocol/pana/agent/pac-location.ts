@@ -3,13 +3,13 @@ import { type PacEndpoint, placeOf } from '../session/start.js';
 /** Time limit for the proof of a new location, in milliseconds. */
 export const PROOF_TIMEOUT = 7_000;
 
-/** The same if the proof is an EAP authentication. */
+/** Time limit for the proof if it is an EAP authentication, in milliseconds. */
 const PROOF_BY_RUN_TIMEOUT = 30_000;
 
 /** Minimum interval between two tries of a session, in milliseconds. The try uses the latest new location. */
 export const MOVE_INTERVAL = 1_000;
 
-/** The same if the proof is an EAP authentication, which costs the AAA server a TLS handshake. */
+/** Minimum interval if the proof is an EAP authentication, for which the AAA server needs a TLS handshake. */
 const MOVE_BY_RUN_INTERVAL = 30_000;
 
 /** Delay before another try at an address that another session has, in milliseconds. */

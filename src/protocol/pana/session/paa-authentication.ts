@@ -58,7 +58,8 @@ export function eapRequest(context: PaaContext, state: PaaState, packet: Uint8Ar
 
 // WAIT_EAP_MSG  no verdict  | first run          | Result 1; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
 // WAIT_EAP_MSG  no verdict  | re-authentication  | EAPrestart later    | WAIT_EAP_MSG
-// Not RFC: RFC 5609 has no such event. An overloaded AAA server is no reason to end a session that it granted.
+// Not RFC: RFC 5609 has no such event. A session that the AAA server granted must not end because the server is
+// overloaded.
 export function eapPostponed(context: PaaContext, state: PaaState, now: number): PaaStep {
   if (state.name !== 'WAIT_EAP_MSG' || context.run.first) return eapFailure(context, state, undefined, now);
   const retryAt = now + Math.min(POSTPONED_FIRST * 2 ** context.postponed, POSTPONED_LONGEST);
@@ -78,8 +79,8 @@ export function par(
   if (state.name !== 'WAIT_PAN_OR_PAR' || message.flags & (FLAG.S | FLAG.C | FLAG.I) || !packet) {
     return stay(state, [dropped('unexpected')]);
   }
-  // Not RFC: the request that this PAR responds to stays outstanding until its PAN arrives, so that no sequence number
-  // is skipped. The PaC's answer may be delayed rather than lost.
+  // Not RFC: the request that this PAR responds to remains outstanding until its PAN arrives, so that no sequence
+  // number is skipped. The PaC's answer may be delayed rather than lost.
   const { channel, liveness } = context;
   liveness.heard(now);
   channel.accept(message, octets, verified);

@@ -22,7 +22,7 @@ import { after, stay } from './step.js';
 
 // WAIT_EAP_MSG  EAP_SUCCESS | Authorize()      | Result 0; Tx PAR[C]; RTX+ | WAIT_SUCC_PAN
 // WAIT_EAP_MSG  EAP_SUCCESS | not Authorize()  | Result 2; Tx PAR[C]; RTX+ | WAIT_FAIL_PAN
-/** Does not take ownership of the MSK. */
+/** Handles EAP_SUCCESS of RFC 5609 8. Does not take ownership of the MSK. */
 export function eapSuccess(
   context: PaaContext,
   state: PaaState,

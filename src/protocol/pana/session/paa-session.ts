@@ -92,7 +92,7 @@ export class PaaSession {
     return this.#context.starting !== undefined;
   }
 
-  /** Since when the PaC owes an answer, or an EAP response in a PAR; undefined: it owes none. */
+  /** When the message was sent whose answer or EAP response is due from the PaC; undefined: none is due. */
   get owesSince(): number | undefined {
     const state = this.#state;
     const { channel, config } = this.#context;
@@ -224,7 +224,7 @@ export class PaaSession {
     if (this.#state.name === 'WAIT_FAIL_PAN') return close(context, 'rejected');
     if (!isAuthenticating(this.#state)) return close(context, 'lifetime-expired');
     if (context.run.first) return close(context, 'no-progress');
-    // Not RFC: a re-authentication without a result is not a decision about the node. The announced lifetime stays
+    // Not RFC: a re-authentication without a result is not a decision about the node. The announced lifetime remains
     // valid.
     return restartRun(context, now);
   }
@@ -272,8 +272,8 @@ function contextOf(
   now: number,
 ): PaaContext {
   const channel = new Channel(drbg, config.request, start.sessionId, (start.sequence + 1) >>> 0);
-  // A requested capability that was not offered is ignored. Exception: legacy peers get no offer, so their request
-  // counts.
+  // A requested capability that was not offered is ignored. Exception: legacy peers receive no offer, so their request
+  // is accepted.
   const mayAsk = start.offersMobility || (config.peers === 'legacy' && config.mobility !== undefined);
   const requested = mayAsk ? pan.values['Mobility-Capability'] : undefined;
   return {

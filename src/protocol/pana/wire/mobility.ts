@@ -21,8 +21,8 @@ export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): 
 }
 
 /**
- * The assignment in a PAR[C]. Undefined: there is none. A string: why it is unusable. Not RFC: an unusable assignment
- * costs Mobile IPv6 but not network access, although RFC 5191 5.5 would discard the message.
+ * The assignment in a PAR[C]. Undefined: there is none. A string: why it is unusable. Not RFC: with an unusable
+ * assignment the node gets network access without Mobile IPv6, although RFC 5191 5.5 would discard the message.
  */
 export function readAssignment(values: PanaValues): MobilityAssignment | string | undefined {
   const agent = values['MIP6-Home-Agent-Address'];
