@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isSuccess, RESULT, resultName } from '../protocol/diameter/wire/result-codes.js';
 import { type DutyInput, subjectOfSession } from '../protocol/home/duties.js';
 import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
@@ -125,7 +124,8 @@ export class Administrator {
       sessions.map(async (session) => {
         const { sessionId, origin } = session;
         try {
-          return { session: sessionId, paa: origin, result: resultName(await this.#parts.application[what](session)) };
+          const { result } = await this.#parts.application[what](session);
+          return { session: sessionId, paa: origin, result };
         } catch (error) {
           return { session: sessionId, paa: origin, result: (error as Error).message };
         }
@@ -267,8 +267,8 @@ export class Administrator {
   async #endOne(session: Session): Promise<void> {
     const { application } = this.#parts;
     try {
-      const code = await application.disconnect(session);
-      if (!isSuccess(code) && code !== RESULT.UNKNOWN_SESSION_ID) throw new Error(`the answer is ${resultName(code)}`);
+      const { result, refused } = await application.disconnect(session);
+      if (refused) throw new Error(`the answer is ${result}`);
       this.#ended(session, true);
     } catch (error) {
       this.#ended(session, false);

@@ -3,8 +3,15 @@ import type { DiameterMessage } from '../protocol/diameter/wire/codec.js';
 import { APPLICATION } from '../protocol/diameter/wire/commands.js';
 import { Dictionary } from '../protocol/diameter/wire/dictionary.js';
 import { Grammarian, isViolation, type Violation } from '../protocol/diameter/wire/grammar.js';
-import { resultName } from '../protocol/diameter/wire/result-codes.js';
-import type { Demand, HomeAnswer, HomeInput, HomeOutput, Token, Told } from '../protocol/home/alphabet.js';
+import type {
+  Demand,
+  DemandAnswer,
+  HomeAnswer,
+  HomeInput,
+  HomeOutput,
+  Token,
+  Told,
+} from '../protocol/home/alphabet.js';
 import { DiameterAccess } from '../protocol/home/diameter/access.js';
 import type { HomeEvent } from '../protocol/home/events.js';
 import { Home } from '../protocol/home/home.js';
@@ -44,7 +51,7 @@ export interface HomeServerParts {
 
 /** A caller that waits until a demand is completed or a session has ended. */
 interface Waiting {
-  readonly resolve: (code: number) => void;
+  readonly resolve: (answer: DemandAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -162,18 +169,16 @@ export class HomeServer {
   }
 
   /**
-   * Sends an ASR, after which the PAA ends the session with an STR. Resolves with the Result-Code; rejects if there is
-   * no answer.
+   * Sends an ASR, after which the PAA ends the session with an STR. Resolves with the answer; rejects if there is none.
    */
-  disconnect(session: Session): Promise<number> {
+  disconnect(session: Session): Promise<DemandAnswer> {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'disconnect', session }));
   }
 
   /**
-   * Sends a RAR, after which the PAA authenticates the client again. Resolves with the Result-Code; rejects if there is
-   * no answer.
+   * Sends a RAR, after which the PAA authenticates the client again. Resolves with the answer; rejects if there is none.
    */
-  reauthenticate(session: Session): Promise<number> {
+  reauthenticate(session: Session): Promise<DemandAnswer> {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'reauthenticate', session }));
   }
 
@@ -182,7 +187,7 @@ export class HomeServer {
     await this.#wait((token) => ({ type: 'end', token, session, reason }));
   }
 
-  #wait(input: (token: Token) => HomeInput): Promise<number> {
+  #wait(input: (token: Token) => HomeInput): Promise<DemandAnswer> {
     this.#last += 1;
     const token = this.#last;
     return new Promise((resolve, reject) => {
@@ -276,7 +281,7 @@ export class HomeServer {
     const waiting = this.#waiting.get(token);
     this.#waiting.delete(token);
     if ('failure' in outcome) waiting?.reject(new Error(outcome.failure));
-    else waiting?.resolve(outcome.code);
+    else waiting?.resolve(outcome);
   }
 
   // --------------------------------------------------------------------------------------------------------- Diameter
@@ -316,13 +321,13 @@ export class HomeServer {
     this.#tellings.delete(token);
     const told = read(telling);
     const { demand, session } = telling;
-    if ('code' in told) {
+    if ('result' in told) {
       const fields = {
         message: demand === 'disconnect' ? 'ASR' : 'RAR',
         session: session.sessionId,
         nai: session.nai,
         peer: session.origin,
-        resultCode: resultName(told.code),
+        resultCode: told.result,
       };
       this.#parts.log.info(fields, 'request answered');
     }

@@ -1,6 +1,6 @@
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
-import type { OperationName } from '../store/operations.js';
+import type { InternalName, OperationName } from '../store/operations.js';
 import type { StorePort } from '../store/port.js';
 import { StoreError } from '../store/records.js';
 
@@ -11,7 +11,12 @@ export type StoreCalls = Pick<StorePort, 'run' | 'administer' | 'close'>;
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
 type StoreClass = (typeof STORE_CLASSES)[number];
 
-const CLASSES: Partial<Record<OperationName, StoreClass>> = {
+/**
+ * The class of each internal operation, and of administrative ones that the server runs itself; others are of the class
+ * `administration`. The operations themselves are loaded only in the store's thread, because they need the database
+ * library.
+ */
+const CLASSES: Readonly<Record<InternalName, StoreClass> & Partial<Record<OperationName, StoreClass>>> = {
   findSubscriber: 'authentication',
   originOfSession: 'authentication',
   bootstrap: 'bootstrap',
@@ -40,7 +45,10 @@ export function measured(store: StorePort, metrics: Metrics, host: Host): StoreC
   };
   return {
     close: () => store.close(),
-    run: (operation, given, who) => watched(CLASSES[operation] ?? 'administration', store.run(operation, given, who)),
+    run: (operation, given, who) => {
+      const { [operation]: kind = 'administration' }: Partial<Record<OperationName, StoreClass>> = CLASSES;
+      return watched(kind, store.run(operation, given, who));
+    },
     administer: (operation, given, who) => watched('administration', store.administer(operation, given, who)),
   };
 }

@@ -23,6 +23,11 @@ export interface Operation<G, R> {
   run(db: Db, given: G, context: Context): Promise<R>;
 }
 
+/** An operation that only the server itself runs. */
+export interface InternalOperation<G, R> extends Operation<G, R> {
+  readonly administrative: false;
+}
+
 /** An operation that operators may request. */
 export function administrative<S extends z.ZodType, R>(record: {
   readonly kind: OperationKind;
@@ -39,6 +44,6 @@ export function administrative<S extends z.ZodType, R>(record: {
 export function internal<G extends object, R>(record: {
   readonly kind: OperationKind;
   readonly run: (db: Db, given: G, context: Context) => Promise<R>;
-}): Operation<G, R> {
+}): InternalOperation<G, R> {
   return { ...record, administrative: false, audited: false, input: undefined };
 }

@@ -22,5 +22,9 @@ export const operations = {
 type Operations = typeof operations;
 
 export type OperationName = keyof Operations;
+/** Operations that operators cannot request. */
+export type InternalName = {
+  [N in OperationName]: Operations[N] extends { readonly administrative: false } ? N : never;
+}[OperationName];
 export type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]['run']>[1];
 export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>;

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Administrator } from '../../src/aaa/administrator.js';
 import { AAA_METRICS } from '../../src/aaa/metrics.js';
+import type { DemandAnswer } from '../../src/protocol/home/alphabet.js';
 import type { DutyInput } from '../../src/protocol/home/duties.js';
 import type { Lease, Session } from '../../src/protocol/home/records.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
@@ -11,7 +12,7 @@ import { StoreEngine } from '../../src/store/engine.js';
 import { StoreUser, subscriberOf } from '../store/fixtures.js';
 import { VirtualHost } from '../virtual-host.js';
 
-const SUCCESS = 2001;
+const SUCCESS: DemandAnswer = { result: 'SUCCESS', unknown: false, refused: false };
 const ISSUER = 'aa';
 
 let host: VirtualHost;
@@ -23,8 +24,8 @@ let administrator: Administrator;
 let done: string[];
 /** Origin-Hosts of PAAs that do not answer. */
 let unreachable: Set<string>;
-/** Result-Codes of answers, by Origin-Host of the PAA. */
-let results: Map<string, number>;
+/** Answers by Origin-Host of the PAA; others succeed. */
+let results: Map<string, DemandAnswer>;
 /** What the administrator recorded about duties. */
 let duties: DutyInput[];
 /** Number of times that the store fails to end a session. */
@@ -224,11 +225,10 @@ describe('Administrator, duties to disconnect removed sessions', () => {
   });
 
   it.each([
-    ['an agent cannot deliver the ASR', 3002, false],
-    ['the PAA cannot end the session', 5012, false],
-    ['the PAA does not know the session', 5002, true],
-  ])('are ended if %s, with Result-Code %i: %s', async (_case, result, over) => {
-    results.set('paa-of-s', result);
+    ['an agent cannot deliver the ASR', { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true }, false],
+    ['the PAA does not know the session', { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false }, true],
+  ])('are ended if %s (%o): %s', async (_case, answer, over) => {
+    results.set('paa-of-s', answer);
     await administrator.endRemoved([session('s')]);
     expect(duties).toEqual([begun, ended(over)]);
     expect(done).toEqual(over ? ['ASR s'] : ['ASR s', 'end s']);

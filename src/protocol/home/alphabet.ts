@@ -196,13 +196,18 @@ export interface StoreFailure {
 /** Requests to a NAS: ASR and RAR in Diameter, Disconnect-Request and CoA-Request in RADIUS. */
 export type Demand = 'disconnect' | 'reauthenticate';
 
-/** The result from the NAS, or why there is none. */
-export type Told =
-  /**
-   * `unknown`: the NAS has no such session. `refused`: the NAS did not do it, or an agent could not deliver the request.
-   * `code`: the result code of its protocol, for display.
-   */
-  { readonly code: number; readonly unknown: boolean; readonly refused: boolean } | { readonly failure: string };
+/** The answer of a NAS to a demand. */
+export interface DemandAnswer {
+  /** Name of the result in its protocol, for display. */
+  readonly result: string;
+  /** The NAS has no such session. */
+  readonly unknown: boolean;
+  /** The NAS did not do it, or an agent could not deliver the request. */
+  readonly refused: boolean;
+}
+
+/** The answer of the NAS, or why there is none. */
+export type Told = DemandAnswer | { readonly failure: string };
 
 /** The key of a lease. The receiver wipes `psk`. */
 export interface LeaseKey {

@@ -71,7 +71,7 @@ export class Sessions {
   }
 
   end({ token, session, reason }: Extract<HomeInput, { type: 'end' }>): void {
-    this.#end(session, reason, { next: 'done', token, outcome: { code: 0, unknown: false, refused: false } }, true);
+    this.#end(session, reason, { next: 'done', token, outcome: { result: '', unknown: false, refused: false } }, true);
   }
 
   /**

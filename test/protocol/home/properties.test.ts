@@ -257,9 +257,9 @@ class Chaos {
   #tellBack(): void {
     const token = this.#takeOne(this.#tells);
     const told = this.#of([
-      { code: 2001, unknown: false, refused: false },
-      { code: 5002, unknown: true, refused: false },
-      { code: 3002, unknown: false, refused: true },
+      { result: 'SUCCESS', unknown: false, refused: false },
+      { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false },
+      { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true },
       { failure: 'lost' },
     ]);
     if (token !== undefined) this.feed({ type: 'told', token, told });

@@ -3,10 +3,10 @@ import type { Told } from '../../../src/protocol/home/alphabet.js';
 import { MAX_ORIGINS } from '../../../src/protocol/home/origin-states.js';
 import { HomeRig, leaseOf, NAI, OTHER_PAA, PAA, RESPONSE, sessionOf } from './home-rig.js';
 
-const DONE: Told = { code: 2001, unknown: false, refused: false };
-const UNKNOWN: Told = { code: 5002, unknown: true, refused: false };
+const DONE: Told = { result: 'SUCCESS', unknown: false, refused: false };
+const UNKNOWN: Told = { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false };
 /** An agent could not deliver the request. */
-const UNDELIVERED: Told = { code: 3002, unknown: false, refused: true };
+const UNDELIVERED: Told = { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true };
 const FAILED: Told = { failure: 'no answer' };
 
 describe('a termination', () => {
@@ -117,7 +117,7 @@ describe('a demand of the operator', () => {
     rig.storeFails('endSession');
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'its PAA cannot be reached' }]);
     expect(rig.of('done')).toEqual([
-      { type: 'done', token: 77, outcome: { code: 0, unknown: false, refused: false } },
+      { type: 'done', token: 77, outcome: { result: '', unknown: false, refused: false } },
       { type: 'done', token: 78, outcome: { failure: 'the store is lost' } },
     ]);
   });

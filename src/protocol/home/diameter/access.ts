@@ -12,7 +12,7 @@ import {
   SESSION_SERVER_FAILOVER,
 } from '../../diameter/wire/dictionary.js';
 import { type Grammarian, isViolation, type Message, type Violation } from '../../diameter/wire/grammar.js';
-import { isProtocolError, isSuccess, RESULT } from '../../diameter/wire/result-codes.js';
+import { isProtocolError, isSuccess, RESULT, resultName } from '../../diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../../eap/codec.js';
 import { assignmentProblem } from '../../mip6/address-checks.js';
 import { CAPABILITY, decodePrefix } from '../../mip6/assignment.js';
@@ -246,7 +246,7 @@ export class DiameterAccess {
       return { failure: `the answer is from ${from}, not from ${session.origin}` };
     }
     const unknown = code === RESULT.UNKNOWN_SESSION_ID;
-    return { code, unknown, refused: !(unknown || isSuccess(code)) };
+    return { result: resultName(code), unknown, refused: !(unknown || isSuccess(code)) };
   }
 }
 

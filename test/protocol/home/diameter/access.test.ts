@@ -302,13 +302,18 @@ describe('ASR and RAR', () => {
   });
 
   it.each<[string, string, number | undefined, object]>([
-    ['of the NAS', PAA, 2001, { code: 2001, unknown: false, refused: false }],
-    ['of the NAS in upper case', PAA.toUpperCase(), 5002, { code: 5002, unknown: true, refused: false }],
+    ['of the NAS', PAA, 2001, { result: 'SUCCESS', unknown: false, refused: false }],
+    [
+      'of the NAS in upper case',
+      PAA.toUpperCase(),
+      5002,
+      { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false },
+    ],
     [
       'of an agent that cannot deliver the request',
       'relay.example',
       3002,
-      { code: 3002, unknown: false, refused: true },
+      { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true },
     ],
     [
       'of an agent in place of the NAS',
@@ -316,7 +321,7 @@ describe('ASR and RAR', () => {
       5002,
       { failure: `the answer is from relay.example, not from ${PAA}` },
     ],
-    ['without a Result-Code', PAA, undefined, { code: 5012, unknown: false, refused: true }],
+    ['without a Result-Code', PAA, undefined, { result: 'UNABLE_TO_COMPLY', unknown: false, refused: true }],
   ])('have the outcome of an answer %s', (_name, from, code, told) => {
     const asr = make().demand('disconnect', sessionOf('s'));
     const avps = grammarian.write(ASA, {
