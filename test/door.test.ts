@@ -109,7 +109,7 @@ describe('The packed tarball', () => {
     'pana-mip6/dist/door/pana.js',
     'pana-mip6/dist/protocol/pana/wire/codec.js',
     'pana-mip6/door/pana',
-  ])('does not let %s be imported', async (path) => {
+  ])('does not export %s', async (path) => {
     await expect(evaluate(`await import('${path}')`)).rejects.toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });
 

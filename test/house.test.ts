@@ -149,7 +149,7 @@ describe('The rooms of src', () => {
     expect(across).toEqual([]);
   });
 
-  it('of the home machine know no AAA protocol', async () => {
+  it('of the home machine import no AAA protocol', async () => {
     const imports = await importsOfSources();
     const known = new Set(imports.filter(({ room }) => room === 'protocol/home').map(({ file }) => file));
     for (const file of known) {

@@ -93,7 +93,7 @@ describe('HomeServer with unauthenticated clients', () => {
     expect(await there.enter(OTHER_PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);
   });
 
-  it('serves a client after fewer than 60 of 100 others that keep the TLS engine busy', async () => {
+  it('serves a client after fewer than 60 of 100 earlier clients that keep the TLS engine busy', async () => {
     const there = await scene({ sessions: new Map([['known;1;1', PAA]]) });
     let over = false;
     let served = 0;
@@ -129,7 +129,7 @@ describe('HomeServer with unauthenticated clients', () => {
     expect(there.application.conversations).toBe(0);
   });
 
-  it('gives a conversation no priority for a Session-Id that the store has from another NAS', async () => {
+  it('gives a conversation no priority for a Session-Id that the store knows from another NAS', async () => {
     const there = await scene({ conversations: 4, sessions: new Map([['known;1;1', OTHER_PAA]]) });
     await there.begin(PAA, 'known;1;1', '2001:db8:bad::1');
     await hang(there, PAA, '2001:db8:bad:', 4);
@@ -172,7 +172,7 @@ describe('HomeServer with authenticated clients', () => {
     [true, 'hooks-behind'],
     [false, 'no-home-agent'],
   ])(
-    'authenticates, and a full hook queue of the subscriber (%s) gives the bootstrap result %s',
+    'authenticates a client whose subscriber has a full hook queue (%s), with the bootstrap result %s',
     async (isBehind, result) => {
       const there = await scene({ isBehind });
       expect(await there.enter(PAA, '2001:db8:1::1', credentials())).toBe(SUCCESS);

@@ -53,7 +53,7 @@ it('AaaDaemon creates the folder of its store with mode 0700 before it opens the
   expect(found).toEqual([0o700]);
 });
 
-it('AaaDaemon leaves a duty to other servers whose hook has not succeeded when it stops', async () => {
+it('AaaDaemon leaves duties whose hook has not succeeded to other servers when it stops', async () => {
   const host = new VirtualHost(undefined, Date.now());
   const hookProcesses = new SimulatedProcesses();
   const backend = await SqliteBackend.open(':memory:');

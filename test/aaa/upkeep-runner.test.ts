@@ -15,7 +15,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-it('tells the hooks of lost duties, and leaves the duties of this server to others at the end', async () => {
+it('informs the hooks of lost duties, and leaves the remaining duties to other servers at the end', async () => {
   const host = new VirtualHost();
   const lost: string[] = [];
   const reports: unknown[] = [];

@@ -64,7 +64,7 @@ describe('Configuration file', () => {
     expectRefusal(ended, `${path}:5: pana.prot: unknown key; did you mean "port"?`);
   });
 
-  it('with an unknown section is rejected with the known ones', async () => {
+  it('with an unknown section is rejected, and the known ones are listed', async () => {
     const ended = await runWith('paa', 'paa', (tree) => Object.assign(tree, { radius: {} }));
     expectRefusal(ended, /:\d+: radius: unknown key; known keys: log, control, pana/);
   });
@@ -120,7 +120,7 @@ describe('Configuration file', () => {
     expectRefusal(await run('aaa', ['check-config']), 'diameter.host is missing', 'tls.key is missing: PEM file');
   });
 
-  it('is overridden by flags, then the environment; errors name the source', async () => {
+  it('is overridden by the environment, and this by flags; errors name the source', async () => {
     const path = lab.path('mn1.yaml');
     const environment = { PANA_PAC_PANA_PORT: 'x', PANA_PAC_LOG_LEVEL: 'loud' };
     const ended = await run('pac', ['check-config', '-c', path, '--pana.port', '0'], { environment });

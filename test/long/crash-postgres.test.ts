@@ -3,7 +3,7 @@ import { KILLS, killServer } from '../daemons/crash.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 
 it.skipIf(withoutPostgres !== undefined)(
-  `An AAA server killed ${KILLS} times on PostgreSQL keeps its promises and leaves no lease or transaction behind`,
+  `An AAA server killed ${KILLS} times on PostgreSQL loses no granted lease and leaves no lease or transaction behind`,
   { timeout: 900_000 },
   async () => {
     const postgres = await Postgres.start();

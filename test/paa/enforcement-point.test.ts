@@ -66,7 +66,7 @@ describe('EnforcementPoint', () => {
     expect(rig.runner.status()).toMatchObject([{ tries: 1, problem: 'exit status 1' }]);
   });
 
-  it('passes simultaneous events to a batch program in one run, but start and stop alone', async () => {
+  it('passes simultaneous events to a batch program in one run, but start and stop in their own runs', async () => {
     const rig = new Rig(true);
     void rig.point.start();
     expect(rig.settle()).toEqual(['start']);
@@ -99,7 +99,7 @@ describe('EnforcementPoint', () => {
     expect(rig.processes.calls.at(-1)?.environment).toMatchObject({ MIP6_COA: B, MIP6_COA_OLD: A });
   });
 
-  it('kills a hanging hook after half the time to stop, and runs hook stop', async () => {
+  it('kills a hanging hook after half of the time limit of its stop, and runs hook stop', async () => {
     const rig = new Rig(false);
     void rig.point.start();
     rig.settle();

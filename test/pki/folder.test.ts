@@ -82,7 +82,7 @@ describe('pki renew', () => {
     expect((await stat(join(folder, 'aaa-key.pem'))).mode & 0o777).toBe(0o640);
   });
 
-  it.each<KeyKind>(['p256', 'rsa'])('of the CA keeps issued certificates valid: %s', async (kind) => {
+  it.each<KeyKind>(['p256', 'rsa'])('of the CA leaves issued certificates valid: %s', async (kind) => {
     await issueAll(kind);
     later(99);
     await pki.renew('ca', validFor(1000));

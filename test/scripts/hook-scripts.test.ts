@@ -184,7 +184,7 @@ ${RACOON_PROPOSAL}  passive on;
 }
 `;
 
-  it("writes racoon's files for one node, two, the other and none", async () => {
+  it("writes racoon's files for one node, for two, for the other one and for none", async () => {
     await ha('up', NODES[0], KEYS[0]);
     expect(await file('psk.txt')).toBe(`${NODES[0].id} ${KEYS[0]}\n`);
     expect(await file('racoon.conf')).toBe(head + sainfo(NODES[0]));

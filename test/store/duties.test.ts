@@ -160,7 +160,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await look()).taken).toMatchObject([{ event: 'down' }]);
     });
 
-    it('are taken up to the limit at a time', async () => {
+    it('are taken in batches of up to the limit', async () => {
       for (let i = 0; i < 3; i += 1) {
         await user.addSubscriber(`mn${i}@home.example`);
         await user.given(`mn${i}@home.example`, `s${i}`, now());

@@ -81,7 +81,7 @@ for (const { kind, without, places } of DATABASES) {
       });
     });
 
-    it('accepts home agents with the largest capacity that the database can count', async () => {
+    it('accepts home agents with the largest capacity that the database can store', async () => {
       const most = 2 ** 31 - 1;
       await user.addAgent(1, { capacity: most, weight: 1000 });
       await user.addAgent(2, { capacity: most, weight: 1 });

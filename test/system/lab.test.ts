@@ -106,7 +106,7 @@ describe.runIf(possible)('lab.sh of an installed package', () => {
     expect(await left(lab.child.pid)).toEqual(NOTHING);
   });
 
-  it('reports how far it came when a daemon dies, and cleans up', async () => {
+  it('reports the steps completed before a daemon dies, and cleans up', async () => {
     const lab = start();
     await reached(lab, 'Starting pana-pac');
     const isPac = async (pid: string) =>

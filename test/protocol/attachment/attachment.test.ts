@@ -158,7 +158,7 @@ describe('a node without a session', () => {
     }
   });
 
-  it('waits too when there is no PAA, no route to it, or no result of discovery', () => {
+  it('also waits when there is no PAA, no route to it, or no result of discovery', () => {
     const node = new Node();
     node.paas = [];
     expect(node.feed({ type: 'start' })).toEqual(['no-paa', 'wait 2000']);
@@ -212,7 +212,7 @@ describe('the end of a session', () => {
     }
   });
 
-  it('withdraws home agent and address otherwise', () => {
+  it('withdraws home agent and address if the network ended it or another PAA is tried next', () => {
     for (const cause of ['lifetime-expired', 'terminated-by-paa', 'authentication-rejected', 'terminated']) {
       expect(attached().close(cause)).toContain('detached withdrawn');
     }

@@ -32,7 +32,7 @@ describe('AddressSet', () => {
   });
 
   it.each(['2001:db8::/129', '192.0.2.0/33', '192.0.2.0/', '192.0.2.0/1/2', 'paa.example', ''])(
-    'contains nothing for the invalid entry %j',
+    'ignores the invalid entry %j',
     (text) => {
       const set = new AddressSet([text]);
       expect(['2001:db8::', '192.0.2.0', '', 'paa.example'].filter((address) => set.has(address))).toEqual([]);

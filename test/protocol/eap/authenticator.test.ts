@@ -430,7 +430,7 @@ describe('the authenticator with any input', () => {
   );
   type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
-  it('answers each Response once, succeeds only after authorization and acknowledgement, and leaves no key', () => {
+  it('answers each Response once, succeeds only after authorization and acknowledgement, and wipes every other key', () => {
     let succeeded = 0;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

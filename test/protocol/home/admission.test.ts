@@ -208,7 +208,7 @@ describe('the TLS engine', () => {
     ]);
   });
 
-  it('lets 1,024 flights wait, and refuses the one that has waited longest for one more', () => {
+  it('lets 1,024 flights wait, and refuses the longest-waiting one when another arrives', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const flights = Array.from({ length: 2 + 1_024 }, () => flight(rig));
@@ -252,7 +252,7 @@ describe('the limit of failures of a certificate', () => {
     return decision?.ok === false ? decision.reason : undefined;
   }
 
-  it('refuses it without asking the store after that many failures, for the rest of the minute', () => {
+  it('refuses the certificate without asking the store after that many failures, for the rest of the minute', () => {
     const rig = new HomeRig({ failures: 3 });
     rig.advance(120_000);
     expect([1, 2, 3, 4, 5].map(() => fail(rig, 'aa'))).toEqual([

@@ -68,7 +68,7 @@ describe('an exception in the machine', () => {
     expect(rig.answerTo(other)).toEqual({ type: 'challenge', packet: REQUEST, reissued: false, timeout: 60 });
   });
 
-  it('fails the request whose hook causes it, at its end or because it takes too long', () => {
+  it('fails the request whose hook causes it, by its end or by its time limit', () => {
     const rig = new HomeRig();
     const tokens = ['s', 't', 'u'].map((sessionId) => {
       const token = rig.succeed(sessionId, { wish: HOME_WISH });
@@ -126,7 +126,7 @@ describe('an exception in the machine', () => {
     ]);
   });
 
-  it.each<'add' | 'done'>(['add', 'done'])('gives the flights that wait no turn if the queue fails to %s', (method) => {
+  it.each<'add' | 'done'>(['add', 'done'])('gives waiting flights no turn if the queue fails to %s', (method) => {
     const rig = new HomeRig();
     rig.begin('s');
     const flight = (token: number) => rig.feed({ type: 'flight', token, conversation: rig.conversation });

@@ -304,7 +304,7 @@ describe('Upkeep at the end', () => {
     ['the ticket key', () => reply(key(DAY))],
     ['a round', () => reply({ operation: 'expire', result: [leaseOf('s')] })],
     ['duties', () => reply({ operation: 'duties', result: { lost: [], taken: [duty] } })],
-  ])('starts nothing more, even if the store has not answered about %s before the stop', (_of, answer) => {
+  ])('starts nothing more, even if the store answers about %s only after the stop', (_of, answer) => {
     take(machine.handle({ type: 'start' }, now));
     if (_of !== 'the ticket key') reply(key(DAY));
     if (_of === 'a round') {

@@ -283,7 +283,7 @@ describe('an exception', () => {
     expect(world.sessionOf()).toMatchObject({ sessionId, state: 'OPEN' });
   });
 
-  it('in reading a request of a server is answered with UNABLE_TO_COMPLY', () => {
+  it('at the request of a server is answered with UNABLE_TO_COMPLY', () => {
     const { world, diameterSession } = open();
     vi.spyOn(AaaMessages.prototype, 'read').mockImplementation(() => {
       throw new TypeError('broken');
@@ -295,7 +295,7 @@ describe('an exception', () => {
     expect(world.sessionOf().state).toBe('OPEN');
   });
 
-  it('in judging an answer ends its session', () => {
+  it('at an answer of a server ends its session', () => {
     const { world, answer } = asking();
     vi.spyOn(AaaMessages.prototype, 'judge').mockImplementation(() => {
       throw new TypeError('broken');

@@ -15,7 +15,7 @@ describe('a request of a server', () => {
     return content['Result-Code'];
   }
 
-  it('is answered with SUCCESS before PTR if it is an ASR, and the session ends as administrative', () => {
+  it('is answered with SUCCESS before PTR if it is an ASR, and the session ends with the cause administrative', () => {
     const { world, diameterSession } = open();
     const before = world.outputs.length;
     world.ask('ASR', diameterSession);

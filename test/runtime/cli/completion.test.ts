@@ -46,7 +46,7 @@ describe('completions', () => {
     expect(await completions(commands, words)).toEqual(found);
   });
 
-  it('asks for names at a positional or an option, and keeps those with the right prefix', async () => {
+  it('requests names for a positional argument or an option, and keeps those with the right prefix', async () => {
     const asked: Gap[] = [];
     const names = async (gap: Gap) => {
       asked.push(gap);

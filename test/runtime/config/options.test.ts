@@ -47,7 +47,7 @@ describe('loadOptions with a file', () => {
     }
   }
 
-  it('refuses an alias without an anchor with its line', async () => {
+  it('names the line of an alias without an anchor', async () => {
     expect(await refusal('names: &a [b]\n')).toBe('');
     expect(await refusal('inner:\n  name: n\nnames: *none\n')).toBe(
       'x.yaml:3: not YAML: the alias *none has no anchor',
@@ -74,7 +74,7 @@ describe('A duration', () => {
     expect(duration().safeParse(text).error?.issues[0]?.message).toMatch(/is too long: at most 4294967295s$/);
   });
 
-  it('may have a shortest value', () => {
+  it('may have a minimum', () => {
     expect(duration(6).parse('6s')).toBe(6000);
     expect(duration(6).safeParse('5999ms').error?.issues[0]?.message).toBe('"5999ms" is too short: at least 6s');
   });

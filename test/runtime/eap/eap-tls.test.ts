@@ -117,7 +117,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     expect([counts[0], counts.at(-2)]).toEqual([0, 1]);
   });
 
-  it('derives other keys in each run', async () => {
+  it('derives different keys in each run', async () => {
     const [one, two] = [await run(), await run()];
     if (one.answer.type !== 'success' || two.answer.type !== 'success') throw new Error('no success');
     expect(toHex(one.answer.msk.octets())).not.toBe(toHex(two.answer.msk.octets()));

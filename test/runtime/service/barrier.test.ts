@@ -44,7 +44,7 @@ describe('Barrier', () => {
     for (const where of FAULT_PLACES) expect(text).toContain(`test_faults_total{where="${where}"}`);
   });
 
-  it('logs each place once a minute with the number left out', async () => {
+  it('logs each place once a minute, with the number of faults not logged', async () => {
     const { barrier, lines, metrics, time } = make();
     for (let i = 0; i < 1000; i += 1) barrier.run('datagram', broken);
     barrier.run('timer', broken);

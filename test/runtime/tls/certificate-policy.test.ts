@@ -35,7 +35,7 @@ const pathOf = (...issued: readonly Issued[]) => issued.flatMap((one) => certifi
 const loose = (more: Partial<CertificatePolicy>) => ({ ...DEFAULT_POLICY, ...more });
 
 describe('CertificatePolicy for a path', () => {
-  it('accepts paths of our own PKI for their purpose', async () => {
+  it("accepts paths of this project's PKI for their purpose", async () => {
     for (const kind of ['p256', 'rsa'] as const) {
       const root = await makeCa('CA', kind, validFor(2));
       const client = await issueCertificate(root, { kind: 'client', nai: SUBSCRIBER }, validFor(1));

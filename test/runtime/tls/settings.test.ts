@@ -56,7 +56,7 @@ describe('tlsProblems and engineSettings', () => {
     [{ ciphers: 'TLS_AES_128_GCM_SHA256', 'max-version': '1.2' }, /only suites of TLS 1.3, and max-version is 1.2/],
     [{ ciphers: 'HIGH', 'min-version': '1.3' }, /no suite of TLS 1.3, and min-version is 1.3/],
     [{ curves: 'X25519:P-257' }, /^curves: no such curve: P-257$/],
-  ])('name what leaves nothing to negotiate: %j', (more, problem) => {
+  ])('report options that leave nothing to negotiate: %j', (more, problem) => {
     expect(problemsOf(more)).toEqual([expect.stringMatching(problem)]);
   });
 
@@ -82,13 +82,13 @@ describe('TLS options of a configuration file', () => {
 
   const aaa = (more: string) => `diameter: {host: a.example, realm: example}\n${more}`;
 
-  it('with a useless cipher list are rejected with file, line and key', async () => {
+  it('with an unknown cipher suite are rejected with file, line and key', async () => {
     expect(await problem(aaaSchema, aaa(`tls:\n  {${tls},\n  ciphers: NOSUCH}\n`))).toMatch(
       /^tls.yaml:4: tls.ciphers: no such cipher suite: NOSUCH/,
     );
   });
 
-  it('with crossed versions are rejected, also if one is the default', async () => {
+  it('with a minimum version above the maximum are rejected, also if one of them is the default', async () => {
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: 1.3, max-version: 1.2}\n`))).toMatch(
       /^tls.yaml:2: tls.min-version: 1.3 is above max-version, 1.2/,
     );

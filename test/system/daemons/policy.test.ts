@@ -108,7 +108,7 @@ describe('A subscriber bound to', () => {
 });
 
 describe('Two devices with one certificate', () => {
-  it('take the lease over, which is logged and counted; the later end of the older session changes nothing', async () => {
+  it("take over each other's lease, which is logged and counted; the end of the older session changes nothing", async () => {
     const here = await scene();
     const { made, aaa, paa } = here;
     await made.addSubscriber('mn1@home.example', 'mn1');

@@ -83,7 +83,7 @@ describe('A probed home agent', () => {
     expect(aaa.lines.filter(({ msg }) => msg === 'home agent not responding')).toHaveLength(1);
   });
 
-  it('keeps its nodes while fewer probes in a row fail than probe-failures', async () => {
+  it('keeps its nodes while fewer than probe-failures probes fail in a row', async () => {
     const { made, aaa, pac } = await scene();
     for (let i = 0; i < 3; i += 1) {
       const from = aaa.lines.length;

@@ -84,7 +84,7 @@ describe('requests of a peer', () => {
     expect(node.said('duplicate')).toEqual([{ type: 'duplicate', peer: CLIENT }]);
   });
 
-  it('leave no octets of the answer from which the answers to copies were made', () => {
+  it('have the encoded answer wiped once their copies are answered', () => {
     const { client, answer } = server(false);
     client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 1 });
     client.send({ ...der(CLIENT), endToEnd: 5, hopByHop: 2, flags: FLAG.R | FLAG.P | FLAG.T });

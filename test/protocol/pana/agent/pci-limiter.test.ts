@@ -125,7 +125,7 @@ describe('the words of an address', () => {
     return out;
   };
 
-  it('are those of its octets, for any address as the platform writes it', () => {
+  it('are those of its octets, for any address in the notation of the platform', () => {
     const v6 = fc.ipV6().filter((text) => isIPv6(text));
     const v4 = fc.ipV4().filter((text) => isIPv4(text));
     fc.assert(

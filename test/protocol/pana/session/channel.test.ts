@@ -54,7 +54,7 @@ describe('Channel.tick and Channel.resend', () => {
     }
   });
 
-  it('add AUTH to a retransmitted request if a key exists since', () => {
+  it('add AUTH to a retransmitted request if a key has been derived meanwhile', () => {
     const channel = channelOf();
     expect(decodePana(only(channel.request(PING, 0))).avps).toEqual([]);
     const key = keyOf(1);
