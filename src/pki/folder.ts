@@ -296,7 +296,7 @@ export class PkiFolder {
     try {
       await handle.writeFile(text);
       if (before) {
-  
+        // Keep owner and group of the old file, so that the same users can read it. A key is never readable by others.
         await handle.chown(before.uid, before.gid).catch(() => undefined);
         await handle.chmod(before.mode & (mode === KEY_MODE ? 0o770 : 0o777));
       }

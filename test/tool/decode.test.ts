@@ -188,7 +188,7 @@ describe('A capture of a PANA session', () => {
     for (const [i, name] of names.entries()) expect(shown[i]).toContain(` ${name} -`);
     expect(shown.at(-1)).toContain('PTR ✗ AUTH');
     expect(messages.at(-1)?.text).toContain('WRONG');
-    expect(messages.at(-2)?.text).toMatch(/right, with key 0x[0-9a-f]{8}$/);
+    expect(messages.at(-2)?.text).toMatch(/valid, with key 0x[0-9a-f]{8}$/);
   });
 
   it('decoded without keys says that the key is not known', () => {

@@ -169,7 +169,7 @@ async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
     // The caller closed the connection, which is not a fault. Nobody reads this answer.
     throw new ControlError('the connection was closed before the end of the request');
   }
-  if (length > MAX_BODY) throw new ControlError(`more than ${MAX_BODY} octets`, 413);
+  if (length > MAX_BODY) throw new ControlError(`the body has more than ${MAX_BODY} octets`, 413);
   if (length === 0) return undefined;
   try {
     return JSON.parse(Buffer.concat(parts).toString('utf8'));

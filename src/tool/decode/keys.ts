@@ -50,6 +50,6 @@ export class SessionKeys {
     if (!known) return { right: false, text: 'no key of this session is known' };
     const right = known.find(({ protection }) => verifyAuth(protection, octets));
     if (!right) return { right: false, text: 'WRONG' };
-    return { right: true, text: `right, with key 0x${right.keyId.toString(16).padStart(8, '0')}` };
+    return { right: true, text: `valid, with key 0x${right.keyId.toString(16).padStart(8, '0')}` };
   }
 }

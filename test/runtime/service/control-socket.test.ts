@@ -69,7 +69,7 @@ describe('A control request', () => {
     });
     for (const length of [1024 * 1024, 16 * 1024 * 1024]) {
       const asked = callDaemon(path, 'POST', '/take', 'x'.repeat(length));
-      await expect(asked).rejects.toThrow(/^more than 1048576 octets$/);
+      await expect(asked).rejects.toThrow(/^the body has more than 1048576 octets$/);
     }
     expect(served).toBe(0);
     await server.close();

@@ -14,7 +14,7 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END \1-----/g;
 function blocks(text: string, labels: readonly string[]): Uint8Array[] {
   const found = [...text.matchAll(BLOCK)].filter(([, label = '']) => labels.includes(label));
   const begun = labels.reduce((sum, label) => sum + text.split(`-----BEGIN ${label}-----`).length - 1, 0);
-  if (begun !== found.length) throw new DecodeError('truncated', text.length, 'a block in PEM without its end');
+  if (begun !== found.length) throw new DecodeError('truncated', text.length, 'a PEM block without an end line');
   return found.map(([, , body = '']) => new Uint8Array(Buffer.from(body, 'base64')));
 }
 
