@@ -44,7 +44,7 @@ export function pageOf<T>(found: readonly T[], limit: number, key: (item: T) => 
 export function placeOf(from: string): number {
   const place = Number(from);
   if (Number.isInteger(place)) return place;
-  throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(from)} is not the end of a page, which is a number`);
+  throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(from)} is not the start of a page, which is a number`);
 }
 
 /** Columns of a subscriber's policy, which rows of an import also have. */
