@@ -111,8 +111,8 @@ export function takenUp(
 export function pan(context: PaaContext, state: PaaState, { values }: Received, now: number): PaaStep {
   const { channel, liveness, run } = context;
   // Not RFC: this may be the answer to a PAR whose EAP response arrived earlier in a PAR of the PaC. PAR[C] is queued
-  // behind it.
-  const isLate = state.name === 'WAIT_SUCC_PAN' || state.name === 'WAIT_FAIL_PAN';
+  // behind it. In SESS_TERM, PTR is queued behind a PAR of the re-authentication that the termination interrupts.
+  const isLate = state.name === 'WAIT_SUCC_PAN' || state.name === 'WAIT_FAIL_PAN' || state.name === 'SESS_TERM';
   if (!isLate && state.name !== 'WAIT_PAN_OR_PAR' && state.name !== 'WAIT_EAP_MSG')
     return stay(state, [dropped('unexpected')]);
   if (!isLate && !run.expects(values.Nonce)) return stay(state, [dropped('nonce')]);

@@ -4,7 +4,7 @@ import { INTEGRITY, INTEGRITY_ALGORITHMS } from '../../../../src/protocol/pana/w
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { type Protection, signInPlace, verifyAuth } from '../../../../src/protocol/pana/wire/keys.js';
-import { EAP, ForeignPaa, ForeignPac, PAN, PAR, PNA, PNR, PTR } from '../wire/foreign.js';
+import { EAP, ForeignPaa, ForeignPac, PAN, PAR, PNA, PNR, PTA, PTR } from '../wire/foreign.js';
 
 describe('flags of a received answer (RFC 5191 5.5, 6.2)', () => {
   it('must match at the PaC: PNA[A] does not answer PNR[P], nor PNA[P] PNR[A]', () => {
@@ -42,6 +42,19 @@ describe('flags of a received answer (RFC 5191 5.5, 6.2)', () => {
     pac.key = pac.keyed();
     pac.answer(PAN, 0);
     expect([pac.take(), pac.state]).toEqual([['dropped out-of-sequence'], 'WAIT_SUCC_PAN']);
+  });
+});
+
+describe('PAN while the PAA terminates the session', () => {
+  it('answers the PAR of the interrupted re-authentication, and PTR follows', () => {
+    const pac = new ForeignPac().open();
+    pac.session({ type: 'reauthenticate' }).eapRequest().session({ type: 'terminate', cause: 4 });
+    expect([pac.last.name, pac.state]).toEqual(['PAR', 'SESS_TERM']);
+    pac.respond(true);
+    expect([pac.last.name, pac.state]).toEqual(['PTR', 'SESS_TERM']);
+    pac.take();
+    pac.answer(PTA, 0);
+    expect(pac.take()).toEqual(['closed administrative']);
   });
 });
 
