@@ -1,13 +1,15 @@
+import type { Selectable } from 'kysely';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { fromHex } from '../protocol/bytes/octets.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from '../protocol/home/records.js';
 import { homeAddress, MAX_ATTEMPTS } from '../protocol/mip6/home-address.js';
-import { release, withDuty } from './duties.js';
+import { countLease, release, withDuty } from './duties.js';
 import { internal } from './operation.js';
 
 import {
   type Context,
   type Db,
+  hasOtherSession,
   isOfOther,
   isOnLink,
   type LeaseRow,
@@ -17,6 +19,8 @@ import {
   withoutId,
 } from './rows.js';
 
+import type { Schema } from './schema.js';
+import { Statement } from './statement.js';
 import { CLOCKS_APART } from './store-clock.js';
 
 type Request = BootstrapRequest & {
@@ -38,46 +42,64 @@ export const assignmentOperations = {
       const sessionExpires = asked + given.sessionLifetime;
       const request = { ...given, now, sessionExpires, leaseExpires: asked + given.leaseLifetime };
       const nai = request.nai.toLowerCase();
-      const subscriber = await db.selectFrom('subscribers').selectAll().where('nai', '=', nai).executeTakeFirst();
+      const subscriber = await subscriberOf.first(db, { nai });
       if (!subscriber) return { result: 'refused', reason: 'no-subscriber', released: undefined };
       if (subscriber.enabled === 0) return { result: 'refused', reason: 'disabled', released: undefined };
       if (await isOfOther(db, request.sessionId, subscriber.id)) {
         return { result: 'refused', reason: 'other-subscriber', released: undefined };
       }
-      if (subscriber.sessions === 'one' && (await otherSession(db, subscriber.id, request))) {
+      const own = { subscriber: subscriber.id, sessionId: request.sessionId, now };
+      if (subscriber.sessions === 'one' && (await hasOtherSession(db, own))) {
         return { result: 'refused', reason: 'second-session', released: undefined };
       }
-      const current = await leases(db).where('leases.subscriber_id', '=', subscriber.id).executeTakeFirst();
+      const current = await leaseOf.first(db, { subscriber: subscriber.id });
       const result = await assign(db, subscriber, current, request, context);
-      const where =
-        result.result === 'home'
-          ? { ha: result.lease.homeAgent.address, hoa: result.lease.homeAddress }
-          : result.result === 'local'
-            ? { ha: result.local.homeAgent, hoa: result.local.homeAddress }
-            : { ha: null, hoa: null };
-      const session = {
-        kind: result.result === 'home' || result.result === 'local' ? result.result : null,
-        ...where,
+      await storeSession.change(db, {
+        ...placeOf(result),
+        id: request.sessionId,
+        subscriber_id: subscriber.id,
+        started_at: request.now,
         origin: request.origin,
         origin_realm: request.originRealm ?? null,
         origin_state: request.originState ?? null,
         serial: request.certificate ?? null,
         expires_at: request.sessionExpires,
-      };
-      await db
-        .insertInto('sessions')
-        .values({
-          id: request.sessionId,
-          subscriber_id: subscriber.id,
-          started_at: request.now,
-          ...session,
-        })
-        .onConflict((conflict) => conflict.column('id').doUpdateSet(session))
-        .execute();
+      });
       return result;
     },
   }),
 } as const;
+
+const subscriberOf = new Statement((db, { nai }: { readonly nai: string }) =>
+  db.selectFrom('subscribers').selectAll().where('nai', '=', nai),
+);
+
+const leaseOf = new Statement((db, { subscriber }: { readonly subscriber: number }) =>
+  leases(db).where('leases.subscriber_id', '=', subscriber),
+);
+
+/** A known session keeps its subscriber and its start. */
+const storeSession = new Statement((db, row: Selectable<Schema['sessions']>) => {
+  const { id, subscriber_id, started_at } = row;
+  const { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at } = row;
+  const changed = { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at };
+  return db
+    .insertInto('sessions')
+    .values({ id, subscriber_id, started_at, ...changed })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(changed));
+});
+
+/** The home agent and home address of a session. */
+function placeOf(result: BootstrapResult) {
+  switch (result.result) {
+    case 'home':
+      return { kind: 'home', ha: result.lease.homeAgent.address, hoa: result.lease.homeAddress };
+    case 'local':
+      return { kind: 'local', ha: result.local.homeAgent, hoa: result.local.homeAddress };
+    default:
+      return { kind: null, ha: null, hoa: null };
+  }
+}
 
 type SubscriberRow = {
   readonly id: number;
@@ -127,24 +149,18 @@ function keeps(lease: LeaseRow, subscriber: SubscriberRow, now: number): boolean
 }
 
 async function prolong(db: Db, row: LeaseRow, request: Request, context: Context): Promise<BootstrapResult> {
+  const { hoa } = row;
   const change = { session_id: request.sessionId, expires_at: request.leaseExpires };
   const takenFrom = await takeOver(db, row, request);
-  await db.updateTable('leases').set(change).where('hoa', '=', row.hoa).execute();
+  await prolongLease.change(db, { hoa, ...change });
   const lease = await withDuty(db, 'up', toLease({ ...row, ...change }), context);
   return { result: 'home', lease, renewed: true, released: undefined, takenFrom };
 }
 
-/** Another session of this subscriber. */
-async function otherSession(db: Db, subscriber: number, { sessionId, now }: Request): Promise<boolean> {
-  const other = await db
-    .selectFrom('sessions')
-    .select('id')
-    .where('subscriber_id', '=', subscriber)
-    .where('id', '<>', sessionId)
-    .where('expires_at', '>', now)
-    .executeTakeFirst();
-  return other !== undefined;
-}
+const prolongLease = new Statement(
+  (db, { hoa, session_id, expires_at }: Pick<Schema['leases'], 'hoa' | 'session_id' | 'expires_at'>) =>
+    db.updateTable('leases').set({ session_id, expires_at }).where('hoa', '=', hoa),
+);
 
 /** The open session that loses its lease to a newer one. */
 async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): Promise<string | undefined> {
@@ -166,13 +182,43 @@ async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): P
 
 /** The secret that makes home addresses unpredictable: 32 octets. */
 async function storeSecret(db: Db): Promise<Uint8Array> {
-  const { value } = await db.selectFrom('meta').select('value').where('key', '=', 'secret').executeTakeFirstOrThrow();
-  return fromHex(value);
+  const row = await secret.first(db, {});
+  if (!row) throw new TypeError('the store has no secret');
+  return fromHex(row.value);
 }
+
+const secret = new Statement((db) => db.selectFrom('meta').select('value').where('key', '=', 'secret'));
 
 /** Selects the least loaded home agent with room, and increments its counter by a conditional update. */
 async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Promise<Lease | NoMobility> {
-  let agents = db
+  const pinned = subscriber.home_agent_id;
+  const agents = pinned === null ? await withRoom.rows(db, {}) : await pinnedWithRoom.rows(db, { pinned });
+  const secret = await storeSecret(db);
+  let reason: NoMobility = 'no-home-agent';
+  for (const agent of agents) {
+    if (subscriber.hoa !== null && !isOnLink(subscriber.hoa, agent)) continue;
+    if ((await takeRoom.change(db, { homeAgent: agent.id })) === 0) continue;
+    const lease = await makeLease(db, subscriber, agent, request, secret);
+    if (lease) {
+      return toLease({
+        ...lease,
+        nai: subscriber.nai,
+        subscriber_id: subscriber.id,
+        home_agent_id: agent.id,
+        session_id: request.sessionId,
+        expires_at: request.leaseExpires,
+        ...withoutId({ ...agent, leases: agent.leases + 1 }),
+      });
+    }
+    await countLease.change(db, { homeAgent: agent.id, by: -1 });
+    reason = 'prefix-full';
+  }
+  return reason;
+}
+
+/** Home agents with room, the least loaded first. */
+function homeAgents(db: Db) {
+  return db
     .selectFrom('home_agents')
     .selectAll()
     .where('state', '=', 'up')
@@ -187,42 +233,24 @@ async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Pr
       ),
     )
     .orderBy('id');
-  if (subscriber.home_agent_id !== null) agents = agents.where('id', '=', subscriber.home_agent_id);
-  const secret = await storeSecret(db);
-  let reason: NoMobility = 'no-home-agent';
-  for (const agent of await agents.execute()) {
-    if (subscriber.hoa !== null && !isOnLink(subscriber.hoa, agent)) continue;
-    const taken = await db
-      .updateTable('home_agents')
-      .set((expression) => ({ leases: expression('leases', '+', 1) }))
-      .where('id', '=', agent.id)
-      .where('state', '=', 'up')
-      .whereRef('leases', '<', 'capacity')
-      .executeTakeFirst();
-    if (taken.numUpdatedRows === 0n) continue;
-    const lease = await insertLease(db, subscriber, agent, request, secret);
-    if (lease) {
-      return toLease({
-        ...lease,
-        nai: subscriber.nai,
-        subscriber_id: subscriber.id,
-        home_agent_id: agent.id,
-        session_id: request.sessionId,
-        expires_at: request.leaseExpires,
-        ...withoutId({ ...agent, leases: agent.leases + 1 }),
-      });
-    }
-    await db
-      .updateTable('home_agents')
-      .set((expression) => ({ leases: expression('leases', '-', 1) }))
-      .where('id', '=', agent.id)
-      .execute();
-    reason = 'prefix-full';
-  }
-  return reason;
 }
 
-async function insertLease(
+const withRoom = new Statement((db) => homeAgents(db));
+
+const pinnedWithRoom = new Statement((db, { pinned }: { readonly pinned: number }) =>
+  homeAgents(db).where('id', '=', pinned),
+);
+
+const takeRoom = new Statement((db, { homeAgent }: { readonly homeAgent: number }) =>
+  db
+    .updateTable('home_agents')
+    .set((expression) => ({ leases: expression('leases', '+', 1) }))
+    .where('id', '=', homeAgent)
+    .where('state', '=', 'up')
+    .whereRef('leases', '<', 'capacity'),
+);
+
+async function makeLease(
   db: Db,
   subscriber: SubscriberRow,
   agent: { readonly id: number; readonly name: string; readonly address: string; readonly prefix: string },
@@ -236,24 +264,16 @@ async function insertLease(
     const hoa = subscriber.hoa ?? (octets && formatAddress(octets));
     if (hoa === undefined || hoa === agent.address) continue;
     const acquired_at = await afterTheLast(db, hoa, request.now);
-    const inserted = await db
-      .insertInto('leases')
-      .values({
-        hoa,
-        subscriber_id: subscriber.id,
-        home_agent_id: Number(agent.id),
-        session_id: request.sessionId,
-        acquired_at,
-        expires_at: request.leaseExpires,
-      })
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirst();
-    if (inserted.numInsertedOrUpdatedRows === 1n) {
-      const held = { nai: request.nai.toLowerCase(), home_agent: agent.name, ended_at: null };
-      await db
-        .insertInto('lease_history')
-        .values({ hoa, acquired_at, ...held })
-        .execute();
+    const inserted = await insertLease.change(db, {
+      hoa,
+      subscriber_id: subscriber.id,
+      home_agent_id: Number(agent.id),
+      session_id: request.sessionId,
+      acquired_at,
+      expires_at: request.leaseExpires,
+    });
+    if (inserted === 1) {
+      await insertHistory.change(db, { hoa, acquired_at, nai: request.nai.toLowerCase(), home_agent: agent.name });
       return { hoa, acquired_at };
     }
     if (subscriber.hoa !== null) return undefined;
@@ -261,15 +281,35 @@ async function insertLease(
   return undefined;
 }
 
+/** Inserts nothing if the home address is taken. */
+const insertLease = new Statement((db, lease: Schema['leases']) => {
+  const { hoa, subscriber_id, home_agent_id, session_id, acquired_at, expires_at } = lease;
+  return db
+    .insertInto('leases')
+    .values({ hoa, subscriber_id, home_agent_id, session_id, acquired_at, expires_at })
+    .onConflict((conflict) => conflict.doNothing());
+});
+
+type Held = Pick<Schema['lease_history'], 'hoa' | 'acquired_at' | 'nai' | 'home_agent'>;
+
+const insertHistory = new Statement((db, { hoa, acquired_at, nai, home_agent }: Held) =>
+  db.insertInto('lease_history').values({ hoa, acquired_at, nai, home_agent, ended_at: null }),
+);
+
 /** Start time of a lease: not before the previous holder's lease ended, whichever server's clock recorded that. */
 async function afterTheLast(db: Db, hoa: string, now: number): Promise<number> {
-  const last = await db
-    .selectFrom('lease_history')
-    .select('ended_at')
-    .where('hoa', '=', hoa)
-    .where('ended_at', '>', now)
-    .where('ended_at', '<', now + CLOCKS_APART)
-    .orderBy('ended_at', 'desc')
-    .executeTakeFirst();
+  const last = await lastEnd.first(db, { hoa, now, until: now + CLOCKS_APART });
   return last?.ended_at ?? now;
 }
+
+const lastEnd = new Statement(
+  (db, { hoa, now, until }: { readonly hoa: string; readonly now: number; readonly until: number }) =>
+    db
+      .selectFrom('lease_history')
+      .select('ended_at')
+      .where('hoa', '=', hoa)
+      .where('ended_at', '>', now)
+      .where('ended_at', '<', until)
+      .orderBy('ended_at', 'desc')
+      .limit(1),
+);

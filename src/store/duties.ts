@@ -3,6 +3,8 @@ import { DUTY_TERM, subjectOfLease, subjectOfSession } from '../protocol/home/du
 import type { Lease, Session } from '../protocol/home/records.js';
 
 import { type Context, type Db, type LeaseRow, toLease } from './rows.js';
+import type { Schema } from './schema.js';
+import { Statement } from './statement.js';
 
 /**
  * The content of a duty's row. `up`: the hook for a lease and its key has not been run. The store never contains the
@@ -21,21 +23,25 @@ export async function writeDuty(db: Db, content: DutyContent, context: Context):
   if (!holder || (content.event !== 'disconnect' && !holder.hooks)) return undefined;
   const { server, run } = holder;
   const mark = toHex(context.random(MARK));
-  const duty = {
+  await insertDuty.change(db, {
+    subject: content.event === 'disconnect' ? subjectOfSession(content.session) : subjectOfLease(content.lease),
     mark,
     content: JSON.stringify(content),
     server,
     run,
     held_until: context.now() + (server === '' ? 0 : DUTY_TERM),
-  };
-  const subject = content.event === 'disconnect' ? subjectOfSession(content.session) : subjectOfLease(content.lease);
-  await db
-    .insertInto('duties')
-    .values({ subject, ...duty })
-    .onConflict((conflict) => conflict.column('subject').doUpdateSet(duty))
-    .execute();
+  });
   return mark;
 }
+
+/** Replaces an earlier duty of the same subject. */
+const insertDuty = new Statement((db, { subject, mark, content, server, run, held_until }: Schema['duties']) => {
+  const duty = { mark, content, server, run, held_until };
+  return db
+    .insertInto('duties')
+    .values({ subject, ...duty })
+    .onConflict((conflict) => conflict.column('subject').doUpdateSet(duty));
+});
 
 /** Stores the duty to run the home agent's hook for a lease. Returns the lease with the mark of the duty. */
 export async function withDuty(db: Db, event: 'up' | 'down', lease: Lease, context: Context): Promise<Lease> {
@@ -46,23 +52,26 @@ export async function withDuty(db: Db, event: 'up' | 'down', lease: Lease, conte
 /** Frees a lease and stores the duty to run the home agent's hook `down`. Returns the lease. */
 export async function release(db: Db, row: LeaseRow, now: number, context: Context): Promise<Lease> {
   const lease = toLease(row);
-  const gone = await db
-    .deleteFrom('leases')
-    .where('hoa', '=', row.hoa)
-    .where('session_id', '=', row.session_id)
-    .executeTakeFirst();
-  if (gone.numDeletedRows === 0n) return lease;
-  await db
-    .updateTable('lease_history')
-    // The clocks of two servers may differ slightly.
-    .set({ ended_at: Math.max(now, row.acquired_at) })
-    .where('hoa', '=', row.hoa)
-    .where('ended_at', 'is', null)
-    .execute();
-  await db
-    .updateTable('home_agents')
-    .set((expression) => ({ leases: expression('leases', '-', 1) }))
-    .where('id', '=', row.home_agent_id)
-    .execute();
+  const { hoa, session_id: sessionId, home_agent_id: homeAgent, acquired_at: acquiredAt } = row;
+  if ((await deleteLease.change(db, { hoa, sessionId })) === 0) return lease;
+  // The clocks of two servers may differ slightly.
+  await endHistory.change(db, { hoa, endedAt: Math.max(now, acquiredAt) });
+  await countLease.change(db, { homeAgent, by: -1 });
   return withDuty(db, 'down', lease, context);
 }
+
+const deleteLease = new Statement((db, { hoa, sessionId }: { readonly hoa: string; readonly sessionId: string }) =>
+  db.deleteFrom('leases').where('hoa', '=', hoa).where('session_id', '=', sessionId),
+);
+
+const endHistory = new Statement((db, { hoa, endedAt }: { readonly hoa: string; readonly endedAt: number }) =>
+  db.updateTable('lease_history').set({ ended_at: endedAt }).where('hoa', '=', hoa).where('ended_at', 'is', null),
+);
+
+/** Adds to the number of leases of a home agent. */
+export const countLease = new Statement((db, { homeAgent, by }: { readonly homeAgent: number; readonly by: number }) =>
+  db
+    .updateTable('home_agents')
+    .set((expression) => ({ leases: expression('leases', '+', by) }))
+    .where('id', '=', homeAgent),
+);

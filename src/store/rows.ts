@@ -3,6 +3,7 @@ import { parseAddress } from '../protocol/bytes/address.js';
 import type { HomeAgent, Ike, Lease, Subscriber } from '../protocol/home/records.js';
 import { type Page, StoreError } from './records.js';
 import type { Schema } from './schema.js';
+import { Statement } from './statement.js';
 
 export type Db = Kysely<Schema>;
 
@@ -180,6 +181,32 @@ export function parsePrefix(text: string): Uint8Array | undefined {
  * with another subscriber's certificate were accepted, lease, history and displayed sessions would be wrong.
  */
 export async function isOfOther(db: Db, sessionId: string, subscriber: number): Promise<boolean> {
-  const row = await db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId).executeTakeFirst();
+  const row = await subscriberOfSession.first(db, { sessionId });
   return row !== undefined && row.subscriber_id !== subscriber;
 }
+
+const subscriberOfSession = new Statement((db, { sessionId }: { readonly sessionId: string }) =>
+  db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId),
+);
+
+/** Whether a subscriber has a session besides this one. */
+export async function hasOtherSession(db: Db, given: SessionOfSubscriber): Promise<boolean> {
+  return (await otherSession.first(db, given)) !== undefined;
+}
+
+interface SessionOfSubscriber {
+  readonly subscriber: number;
+  readonly sessionId: string;
+  /** Milliseconds since 1970, UTC. */
+  readonly now: number;
+}
+
+const otherSession = new Statement((db, { subscriber, sessionId, now }: SessionOfSubscriber) =>
+  db
+    .selectFrom('sessions')
+    .select('id')
+    .where('subscriber_id', '=', subscriber)
+    .where('id', '<>', sessionId)
+    .where('expires_at', '>', now)
+    .limit(1),
+);

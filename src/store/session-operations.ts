@@ -6,6 +6,7 @@ import { administrative, internal } from './operation.js';
 import { MAX_PAGE, type Page } from './records.js';
 import { type Context, type Db, leases, pageOf } from './rows.js';
 import type { Schema } from './schema.js';
+import { Statement } from './statement.js';
 
 /** Operations on sessions. */
 export const sessionOperations = {
@@ -13,8 +14,7 @@ export const sessionOperations = {
   originOfSession: internal({
     kind: 'read',
     async run(db: Db, { sessionId }: { readonly sessionId: string }): Promise<string | undefined> {
-      const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
-      return row?.origin;
+      return (await originOf.first(db, { sessionId }))?.origin;
     },
   }),
 
@@ -37,17 +37,17 @@ export const sessionOperations = {
     ): Promise<{ known: boolean; foreign?: boolean; released: Lease | undefined }> {
       const { sessionId, origin, now } = given;
       if (origin !== undefined) {
-        const row = await db.selectFrom('sessions').select('origin').where('id', '=', sessionId).executeTakeFirst();
+        const row = await originOf.first(db, { sessionId });
         if (row?.origin.toLowerCase() !== origin.toLowerCase()) {
           return { known: false, foreign: row !== undefined, released: undefined };
         }
       }
       const untold = given.untold ? await sessionOf(db, sessionId) : undefined;
       if (untold) await writeDuty(db, { event: 'disconnect', session: untold }, context);
-      const gone = await db.deleteFrom('sessions').where('id', '=', sessionId).executeTakeFirst();
-      const lease = await leases(db).where('leases.session_id', '=', sessionId).executeTakeFirst();
+      const gone = await deleteSession.change(db, { sessionId });
+      const lease = await leaseOf.first(db, { sessionId });
       const released = lease && (await release(db, lease, now ?? context.now(), context));
-      return { known: gone.numDeletedRows > 0n, released };
+      return { known: gone > 0, released };
     },
   }),
 
@@ -151,6 +151,20 @@ export const sessionOperations = {
     },
   }),
 } as const;
+
+interface OfSession {
+  readonly sessionId: string;
+}
+
+const originOf = new Statement((db, { sessionId }: OfSession) =>
+  db.selectFrom('sessions').select('origin').where('id', '=', sessionId),
+);
+
+const leaseOf = new Statement((db, { sessionId }: OfSession) => leases(db).where('leases.session_id', '=', sessionId));
+
+const deleteSession = new Statement((db, { sessionId }: OfSession) =>
+  db.deleteFrom('sessions').where('id', '=', sessionId),
+);
 
 /** One session; undefined if it does not exist. */
 export async function sessionOf(db: Db, sessionId: string): Promise<Session | undefined> {

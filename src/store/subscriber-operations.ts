@@ -9,6 +9,7 @@ import {
   type Context,
   contains,
   type Db,
+  hasOtherSession,
   isOfOther,
   isOnLink,
   leases,
@@ -18,6 +19,7 @@ import {
   toSubscriber,
 } from './rows.js';
 import { sessionOperations } from './session-operations.js';
+import { Statement } from './statement.js';
 
 /** What was removed with a subscriber. */
 export interface RemovedSubscriber {
@@ -39,15 +41,8 @@ export const subscriberOperations = {
         return { refusal: 'other-certificate', nai };
       if (row.enabled === 0) return { refusal: 'disabled', nai };
       if (await isOfOther(db, sessionId, id)) return { refusal: 'other-subscriber', nai };
-      if (row.sessions === 'one') {
-        const other = await db
-          .selectFrom('sessions')
-          .select('id')
-          .where('subscriber_id', '=', id)
-          .where('id', '<>', sessionId)
-          .where('expires_at', '>', context.now())
-          .executeTakeFirst();
-        if (other) return { refusal: 'second-session', nai };
+      if (row.sessions === 'one' && (await hasOtherSession(db, { subscriber: id, sessionId, now: context.now() }))) {
+        return { refusal: 'second-session', nai };
       }
       return { subscriber: toSubscriber(fields) };
     },
@@ -201,19 +196,28 @@ export const subscriberOperations = {
  * then the NAI.
  */
 async function subscriberOf(db: Db, names: readonly string[], sha256: string) {
-  const bound = await subscribers(db).where('certificate_sha256', '=', sha256).executeTakeFirst();
+  const bound = await ofCertificate.first(db, { sha256 });
   if (bound) return bound;
-  for (const name of names.map((given) => given.toLowerCase())) {
-    const named = await subscribers(db).where('certificate_name', '=', name).executeTakeFirst();
+  for (const given of names) {
+    const name = given.toLowerCase();
+    const named = (await ofCertificateName.first(db, { name })) ?? (await ofOwnName.first(db, { name }));
     if (named) return named;
-    const own = await subscribers(db)
-      .where('subscribers.nai', '=', name)
-      .where('certificate_name', 'is', null)
-      .executeTakeFirst();
-    if (own) return own;
   }
   return undefined;
 }
+
+const ofCertificate = new Statement((db, { sha256 }: { readonly sha256: string }) =>
+  subscribers(db).where('certificate_sha256', '=', sha256),
+);
+
+const ofCertificateName = new Statement((db, { name }: { readonly name: string }) =>
+  subscribers(db).where('certificate_name', '=', name),
+);
+
+/** By the NAI, unless the subscriber is bound to another name. */
+const ofOwnName = new Statement((db, { name }: { readonly name: string }) =>
+  subscribers(db).where('subscribers.nai', '=', name).where('certificate_name', 'is', null),
+);
 
 interface CertificateChange {
   readonly certificateName?: string | null | undefined;

@@ -1,0 +1,65 @@
+import type { Compilable, CompiledQuery, Kysely, QueryResult } from 'kysely';
+import type { Schema } from './schema.js';
+
+type Db = Kysely<Schema>;
+
+/** Takes the place of a value while a statement is built. */
+class Parameter {
+  readonly name: string | symbol;
+
+  constructor(name: string | symbol) {
+    this.name = name;
+  }
+
+  [Symbol.toPrimitive](): never {
+    throw new TypeError(`the value ${String(this.name)} of a statement is not known when the statement is built`);
+  }
+}
+
+/** Takes the place of all values: each property is a parameter with its name. */
+const PARAMETERS = new Proxy({}, { get: (_, name) => new Parameter(name) });
+
+/**
+ * A query that is built and compiled once for each database and then run with different values, because building and
+ * compiling a query costs several times what its execution does. For what runs at every authentication; other
+ * operations build their queries when they run. `build` must only pass the values on: they are placeholders.
+ */
+export class Statement<V extends object, R> {
+  readonly #build: (db: Db, values: V) => Compilable<R>;
+  /** By the adapter, which a database shares with its transactions. */
+  readonly #compiled = new WeakMap<object, CompiledQuery<R>>();
+
+  constructor(build: (db: Db, values: V) => Compilable<R>) {
+    this.#build = build;
+  }
+
+  /** Returns the selected rows. */
+  async rows(db: Db, values: V): Promise<R[]> {
+    return (await this.#execute(db, values)).rows;
+  }
+
+  /** Returns the first selected row. */
+  async first(db: Db, values: V): Promise<R | undefined> {
+    return (await this.#execute(db, values)).rows[0];
+  }
+
+  /** Returns the number of inserted, updated or deleted rows. */
+  async change(db: Db, values: V): Promise<number> {
+    return Number((await this.#execute(db, values)).numAffectedRows ?? 0n);
+  }
+
+  #execute(db: Db, values: V): Promise<QueryResult<R>> {
+    const compiled = this.#compiledFor(db);
+    const parameters = compiled.parameters.map((one) => (one instanceof Parameter ? values[one.name as keyof V] : one));
+    return db.executeQuery({ ...compiled, parameters });
+  }
+
+  #compiledFor(db: Db): CompiledQuery<R> {
+    const { adapter } = db.getExecutor();
+    const known = this.#compiled.get(adapter);
+    if (known) return known;
+    const compiled = this.#build(db, PARAMETERS as V).compile();
+    this.#compiled.set(adapter, compiled);
+    return compiled;
+  }
+}
