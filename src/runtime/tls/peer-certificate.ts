@@ -6,6 +6,7 @@ import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
 import { type Certificate, readCertificate } from '../../protocol/x509/certificate.js';
 import type { Revocation } from './certificates/revocation.js';
 import { type Path, type PathFailure, type Trust, validity } from './certificates/trust.js';
+import { certificateOf } from './session-certificate.js';
 
 export interface CertificateRefusal {
   readonly reason: Refusal;
@@ -78,7 +79,7 @@ export class PeerJudge {
 
   /** `now`: milliseconds since 1970, UTC. */
   judge(socket: TLSSocket, now: number): Judgement {
-    const { raw } = socket.getPeerCertificate();
+    const raw = certificateOf(socket);
     if (raw === undefined) return { reason: 'no-certificate', detail: 'the peer sent no certificate' };
     if (socket.authorized !== true) {
       const code = String(socket.authorizationError ?? 'unknown');
@@ -208,6 +209,6 @@ function read(raw: Uint8Array): Certificate | undefined {
   }
 }
 
-function subjectOf(raw: Buffer): string {
+function subjectOf(raw: Uint8Array): string {
   return read(raw)?.subject.text ?? 'a certificate that cannot be read';
 }

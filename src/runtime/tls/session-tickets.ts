@@ -1,9 +1,8 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Server } from 'node:tls';
-import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import type { Secret } from '../../protocol/bytes/secret.js';
-import { context as contextTag, TAG, whole, within } from '../../protocol/x509/der.js';
 import type { Host } from '../system/host.js';
+import { certificateOfSession } from './session-certificate.js';
 
 /** Size of a ticket key in octets: 16 for its name, 16 for HMAC-SHA-256, 16 for AES-128-CBC. */
 export const TICKET_KEY = 48;
@@ -89,25 +88,4 @@ function decrypt(body: Buffer, key: Buffer): Buffer {
   const session = Buffer.concat(parts);
   for (const part of parts) part.fill(0);
   return session;
-}
-
-/**
- * Extracts the peer's certificate from an SSL_SESSION in OpenSSL's encoding (d2i_SSL_SESSION): version, TLS version,
- * cipher, session id, secret, then tagged fields, of which [3] is the certificate. Wipes the octets, because they
- * contain the secret.
- */
-function certificateOfSession(session: Buffer): Uint8Array | undefined {
-  try {
-    const fields = within(whole(session, TAG.SEQUENCE));
-    while (fields.hasMore) {
-      const field = fields.element();
-      if (field.tag === contextTag(3, true)) return Uint8Array.from(field.content);
-    }
-    return undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
-  } finally {
-    session.fill(0);
-  }
 }

@@ -34,6 +34,7 @@ function ended({ raw, brought = [], error, resumed = false }: Ended): TLSSocket 
   const chain = [{ raw }, ...issuers].map((one): Record<string, unknown> => ({ ...one }));
   for (const [i, one] of chain.entries()) one['issuerCertificate'] = chain[i + 1];
   return {
+    getSession: () => undefined,
     getPeerCertificate: () => chain[0],
     authorized: error === undefined,
     authorizationError: error,
