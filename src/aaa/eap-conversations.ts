@@ -21,7 +21,7 @@ export interface EapConversationsParts {
   readonly makeEngine: MakeEngine;
   readonly host: Host;
   readonly feed: (input: HomeInput) => void;
-  /** Whether too many hook jobs of a subscriber are pending to start more. */
+  /** Whether so many hook jobs of a subscriber are pending that no more may be started. */
   readonly isBehind: (nai: string) => boolean;
 }
 

@@ -54,8 +54,8 @@ export class StoreClock {
   }
 
   /**
-   * Compares with a reading. Returns the step that the wall clock has made, in whole milliseconds; 0: no step, and the
-   * clock follows the wall clock.
+   * Compares this clock with a reading. Returns the step that the wall clock has made, in whole milliseconds. If it is
+   * 0, this clock follows the wall clock.
    */
   look(reading: Reading): number {
     const { before, after, wall } = reading;

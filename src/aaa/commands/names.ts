@@ -33,7 +33,7 @@ const both =
   (first: Kind, second: Kind): Kind =>
   async (store, last) => [...(await first(store, last)), ...(await second(store, last))];
 
-/** Names that sort at or after a prefix. `from` is a text that sorts just before the prefix. */
+/** Lists names from the prefix `last` on. The page starts after a text that sorts just before the prefix. */
 async function pageAt<T>(
   last: string,
   list: (range: { readonly from: string | undefined; readonly limit: number }) => Promise<Page<T>>,

@@ -28,8 +28,8 @@ type Report =
       readonly userName: string | undefined;
       readonly address: string;
       /**
-       * The session has left this address, which may still be permitted. The event is independent of the session's
-       * other events.
+       * Whether the event is independent of the session's other events. It revokes an address that the session has left
+       * and that may still be permitted.
        */
       readonly alone: boolean;
     };

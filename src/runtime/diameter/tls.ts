@@ -41,8 +41,8 @@ export interface DiameterTlsOptions {
 }
 
 /**
- * TLS from the first octet (RFC 6733 2.2, 13.1). Both ends authenticate with a certificate of the CA, which contains
- * the DiameterIdentity as a dNSName.
+ * TLS from the first octet (RFC 6733 2.2, 13.1). Each end authenticates with a certificate that a trusted CA has issued
+ * and that contains its DiameterIdentity as a dNSName.
  */
 export class TlsTransport implements Transport {
   #options: DiameterTlsOptions;

@@ -129,7 +129,7 @@ export class EapConversation<G> {
       } catch (error) {
         this.#fault(error);
       }
-      // An unexpected Response was answered at once; the earlier caller keeps waiting.
+      // If this Response was unexpected, it was answered immediately, and the earlier caller still waits.
       this.#caller ??= earlier;
     });
   }

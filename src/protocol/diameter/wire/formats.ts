@@ -27,8 +27,8 @@ export type DataFormat =
   | 'Enumerated';
 
 /**
- * 4 octets for IPv4, 16 for IPv6. Other address families are preceded by the two octets of their number; values whose
- * length would then equal that of an IP address are rejected.
+ * 4 octets for IPv4, 16 for IPv6. For other address families, the two octets of the family's number, then the address.
+ * A value of another family is rejected if its total length is 4 or 16.
  */
 export type AddressValue = Uint8Array;
 

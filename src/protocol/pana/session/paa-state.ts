@@ -13,7 +13,7 @@ export interface Admission {
   readonly until: number | undefined;
 }
 
-/** The time until the PaC has answered a PAR: a PCI from the same address and port belongs to this start. */
+/** State until the PaC has answered a PAR. Until then, a PCI from the same address and port belongs to this start. */
 export interface Starting {
   /** The EAP response that the PaC sent in its own PAR. */
   readonly response: Uint8Array | undefined;
