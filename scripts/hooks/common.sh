@@ -9,6 +9,7 @@
 #   INTERFACE=eth0         interface of the mobile node, or the home link's of the home agent
 #   IKE=strongswan         or racoon (default: strongswan where swanctl is installed, else racoon)
 #   MOBILITY=umip          or shisa, or none (default: umip on Linux, shisa on FreeBSD)
+#   START_SECONDS=20       how long a started program may take until it is ready
 #
 # strongswan.sh and umip.sh list the settings of strongSwan and UMIP.
 #
@@ -93,7 +94,7 @@ check_binding() {
 # Reads the key: 0x and hexadecimal digits.
 read_psk() {
 	[ -f "${MIP6_PSK_FILE:-}" ] || die "no key file"
-	PSK=$(cat "$MIP6_PSK_FILE")
+	read -r PSK <"$MIP6_PSK_FILE" || :
 	case $PSK in
 	0x*[!0-9a-f]* | 0x) die "the key file does not hold 0x and hexadecimal digits" ;;
 	0x*) ;;
@@ -103,12 +104,12 @@ read_psk() {
 
 # put FILE MODE: replaces the file atomically with standard input.
 put() {
-	put_dir=$(dirname "$1")
-	mkdir -p "$put_dir"
+	put_dir=${1%/*}
+	[ -d "$put_dir" ] || mkdir -p "$put_dir"
 	put_new="$put_dir/.new.$$"
-	rm -f "$put_new"
+	[ ! -f "$put_new" ] || rm -f "$put_new"
 	cat >"$put_new"
-	chmod "$2" "$put_new"
+	[ "$2" = 600 ] || chmod "$2" "$put_new"
 	mv -f "$put_new" "$1"
 }
 
@@ -120,8 +121,8 @@ sum_of() {
 # started PID: start time of the process, which distinguishes it from a later process with the same PID, also after a reboot.
 started() {
 	if [ -r /proc/sys/kernel/random/boot_id ]; then
-		started_stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-		started_boot=$(cat /proc/sys/kernel/random/boot_id)
+		read -r started_stat 2>/dev/null <"/proc/$1/stat" || return 1
+		read -r started_boot </proc/sys/kernel/random/boot_id
 		# The name in parentheses may hold anything; field 22 is the start in clock ticks after boot.
 		# shellcheck disable=SC2086 # fields
 		set -- ${started_stat##*) }
@@ -140,10 +141,12 @@ holds_no_more() {
 # Several hooks may run at the same time, and each rewrites the files of all nodes. The lock is a symbolic link, which is
 # created atomically; its target names the holder. A hook holds .locked.stale while it removes the lock of a dead process.
 LOCK=$MIP6_STATE_DIR/.locked
+LOCKED=no
 lock() {
+	[ "$LOCKED" = no ] || return 0
 	lock_tries=0
 	# In earlier versions .locked.stale was a folder; ln would create the link inside it.
-	rmdir "$LOCK.stale" 2>/dev/null || :
+	[ ! -d "$LOCK.stale" ] || rmdir "$LOCK.stale" 2>/dev/null || :
 	lock_me="$$@$(started "$$")"
 	until ln -s "$lock_me" "$LOCK" 2>/dev/null; do
 		lock_holder=$(readlink "$LOCK" 2>/dev/null || :)
@@ -161,7 +164,8 @@ lock() {
 		[ "$lock_tries" -le 200 ] || die "another hook (process ${lock_holder%%@*}) holds $LOCK"
 		nap 0.1
 	done
-	trap 'rm -f "$LOCK"; rm -f "$CONF_DIR/.new.$$"' EXIT
+	LOCKED=yes
+	trap 'rm -f "$LOCK" "$CONF_DIR/.new.$$"' EXIT
 	trap 'exit 1' HUP INT TERM
 }
 
@@ -174,12 +178,21 @@ nap() {
 ours() {
 	ours_program=$1
 	shift
-	if pgrep --help 2>&1 | grep -q -e --nslist; then set -- --ns "$$" --nslist net "$@"; fi
+	if [ -z "${OURS:-}" ]; then OURS=$(pgrep --help 2>&1 | grep -c -e --nslist || :); fi
+	if [ "$OURS" != 0 ]; then set -- --ns "$$" --nslist net "$@"; fi
 	"$ours_program" "$@"
 }
 
 is_running() {
 	ours pgrep -x "$1" >/dev/null 2>&1
+}
+
+# has_started NAME: whether this run of the hook started the program.
+has_started() {
+	case "$STARTED " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
 }
 
 # end NAME: stops a program if it runs.
@@ -200,11 +213,12 @@ act() {
 	fi
 }
 
-# start NAME COMMAND…: runs the command unless the program NAME runs, and checks that it keeps running: some programs
-# report success, exit with 0 and end.
+# start NAME IS_READY COMMAND…: runs the command unless the program NAME runs, and waits until the function IS_READY succeeds.
+# Some programs report success, exit with 0 and end.
 start() {
 	start_name=$1
-	shift
+	start_is_ready=$2
+	shift 2
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: $*"
 		return
@@ -212,9 +226,26 @@ start() {
 	if is_running "$start_name"; then return; fi
 	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed"
 	"$@" || die "$start_name did not start"
-	sleep 1
-	is_running "$start_name" || die "$start_name did not stay up"
+	start_tries=0
+	until "$start_is_ready"; do
+		start_tries=$((start_tries + 1))
+		if [ $((start_tries % 10)) = 0 ]; then
+			is_running "$start_name" || die "$start_name did not stay up"
+			[ "$start_tries" -lt "$((START_SECONDS * 10))" ] || die "$start_name runs, and is not ready after $START_SECONDS s"
+		fi
+		nap 0.1
+	done
+	STARTED="$STARTED $start_name"
 }
+
+# settled: for a program without a sign of readiness. One second is enough for it to end if it cannot work.
+settled() {
+	[ "$start_tries" -ge 10 ]
+}
+
+# Names of the programs that this run of the hook started.
+STARTED=
+: "${START_SECONDS:=20}"
 
 # One record per node, from which all files are generated: a line with the fields below, "-" for a missing value. A mobile
 # node has one record, its own.
@@ -249,8 +280,11 @@ node_write() {
 }
 
 # Updates the record with the values of the event. OLD stays the last key that was used until the new one is used.
-# Exception: on a home agent, when the session changes, OLD is dropped, because a restarted node knows no other key.
+# Exception: on a home agent, when the session changes, OLD is dropped, because a restarted node knows no other key. Sets
+# HAS_NEW_KEY.
+# shellcheck disable=SC2034 # strongswan.sh and racoon.sh use HAS_NEW_KEY
 node_put() {
+	HAS_NEW_KEY=no
 	KEY=- HOA=- OLD=- AT=0 GENERATION=0 SESSION=- SAS='?'
 	if [ -f "$NODES/$MIP6_MN_ID" ]; then node_read "$NODES/$MIP6_MN_ID"; fi
 	if [ "$KEY" != "$PSK" ]; then
@@ -262,6 +296,7 @@ node_put() {
 			OLD=$KEY
 		fi
 		KEY=$PSK
+		HAS_NEW_KEY=yes
 		AT=$(uptime_seconds)
 		SAS='?'
 		GENERATION=$((GENERATION + 1))
@@ -273,6 +308,14 @@ node_put() {
 
 node_remove() {
 	rm -f "$NODES/$MIP6_MN_ID"
+}
+
+# Whether the record of the node has another home address than the event: the node has moved to it, and a late "down" for the
+# former one must leave its successor alone.
+has_other_address() {
+	[ -f "$NODES/$MIP6_MN_ID" ] || return 1
+	node_read "$NODES/$MIP6_MN_ID"
+	[ "$HOA" != "$MIP6_HOA" ]
 }
 
 # each_node COMMAND: runs the command for each node, sorted by name.

@@ -16,6 +16,7 @@ up | refresh)
 	check_binding
 	read_psk
 	lock
+	ike_ha_note
 	ike_ha_put
 	mobility_ha_up
 	;;

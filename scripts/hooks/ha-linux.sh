@@ -1,7 +1,7 @@
 #!/bin/sh
 # Home agent on Linux for many nodes. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: UMIP or
 # none.
-# Events: up, refresh, down, probe.
+# Events: up, refresh, down, probe. A probe also starts programs again that have ended.
 
 HERE=$(dirname "$0")
 # shellcheck disable=SC2034 # read by common.sh
@@ -16,8 +16,17 @@ up | refresh)
 	check_binding
 	read_psk
 	lock
-	ike_ha_put
-	mobility_ha_up
+	ike_ha_note
+	# racoon looks its policies up when the node asks for them: mip6d writes them first.
+	if [ "$IKE" = racoon ]; then
+		mobility_ha_up
+		ike_ha_put
+	else
+		ike_ha_put
+		# The node can start IKE: the daemon need not wait for the rest.
+		say ready
+		mobility_ha_up
+	fi
 	;;
 down)
 	check_binding

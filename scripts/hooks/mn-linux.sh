@@ -25,7 +25,10 @@ down)
 	mobility_mn_down
 	ike_mn_down
 	;;
-move | reconfigure)
+move)
+	mobility_mn_move
+	;;
+reconfigure)
 	say "$EVENT: nothing to do, the daemons watch the addresses themselves"
 	;;
 *) die "event \"$EVENT\" is not for a mobile node" ;;

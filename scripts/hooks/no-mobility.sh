@@ -1,6 +1,8 @@
 # shellcheck shell=sh
 # No Mobile IPv6 daemon; read with "." after common.sh. With racoon, setkey writes the policies for mobility headers that
-# other programs send. strongSwan needs none: it tunnels the home address itself and moves the tunnel (MOBIKE).
+# other programs send. strongSwan needs none: it tunnels the home address itself and moves the tunnel (MOBIKE). The home agent
+# answers neighbour solicitations for the home address on the home link, as a home agent of Mobile IPv6 does (RFC 6275,
+# section 10.4.1).
 
 if [ "$IKE" = racoon ]; then
 	# shellcheck source=scripts/hooks/setkey.sh
@@ -11,18 +13,65 @@ mobility_mn_up() {
 	[ "$IKE" != racoon ] || setkey_mn_up
 }
 
+# charon keeps the address that it has (MOBIKE), even if no router of the new link knows it. It moves the tunnel when that address
+# is gone: remove it, unless it is in a network that the new link has, too.
+mobility_mn_move() {
+	move_old=${MIP6_COA_OLD:-}
+	case $move_old in
+	'' | *%* | fe[89ab]?:* | *.* | "${MIP6_HOA:-}") return 0 ;;
+	esac
+	check_address MIP6_COA_OLD "$move_old"
+	check_interface INTERFACE "$INTERFACE"
+	move_new=${MIP6_COA:-}
+	case $(ip -6 -o address show dev "$INTERFACE" to "$move_old/64" 2>/dev/null) in
+	*" $move_new/"*) return 0 ;;
+	esac
+	act ip -6 address del "$move_old/64" dev "$INTERFACE" 2>/dev/null ||
+		act ip -6 address del "$move_old/128" dev "$INTERFACE" 2>/dev/null ||
+		say "move: $move_old is not on $INTERFACE"
+}
+
 mobility_mn_down() {
 	[ "$IKE" != racoon ] || setkey_mn_down
 }
 
 mobility_ha_up() {
-	[ "$IKE" != racoon ] || setkey_ha_add
+	if [ "$IKE" = racoon ]; then setkey_ha_add; else proxy_add "$MIP6_HOA"; fi
 }
 
 mobility_ha_down() {
-	[ "$IKE" != racoon ] || setkey_ha_delete
+	if [ "$IKE" = racoon ]; then setkey_ha_delete; else proxy_remove "$MIP6_HOA"; fi
 }
 
+# After a restart of the host.
 mobility_ha_check() {
-	:
+	[ "$IKE" != racoon ] || return 0
+	PROXIES=$(ip -6 neigh show proxy dev "$INTERFACE" 2>/dev/null || :)
+	each_node proxy_check
+}
+
+proxy_check() {
+	case "$PROXIES
+" in
+	*"$HOA "*) ;;
+	*) proxy_add "$HOA" ;;
+	esac
+}
+
+# proxy_setting NAME VALUE: writes a setting of the interface.
+proxy_setting() {
+	printf '%s\n' "$2" 2>/dev/null >"/proc/sys/net/ipv6/$1" ||
+		say "cannot set net/ipv6/$1: hosts of the home link will not find the node"
+}
+
+# Linux answers such solicitations up to 0.8 s later, unless told otherwise.
+proxy_add() {
+	act ip -6 neigh replace proxy "$1" dev "$INTERFACE" || die "no proxy for $1 on the home link $INTERFACE"
+	[ "$DRY_RUN" != yes ] || return 0
+	proxy_setting "conf/$INTERFACE/proxy_ndp" 1
+	proxy_setting "neigh/$INTERFACE/proxy_delay" 0
+}
+
+proxy_remove() {
+	act ip -6 neigh del proxy "$1" dev "$INTERFACE" 2>/dev/null || :
 }

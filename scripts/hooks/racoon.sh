@@ -41,6 +41,7 @@ racoon_check() {
 ike_mn_up() {
 	racoon_check
 	racoon_before=$(sum_of "$RACOON_CONF")
+	racoon_key_before=$(sum_of "$PSK_TXT")
 	printf '%s %s\n' "$MIP6_HA_HOST" "$PSK" | put "$PSK_TXT" 600
 	{
 		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
@@ -52,6 +53,21 @@ ike_mn_up() {
 		racoon_sainfo "$MIP6_HOA" "$MIP6_HA"
 	} | put "$RACOON_CONF" 600
 	racoon_reload
+	# SAs go on with the key that they were made with. Without them the next binding update makes a phase 1 with the new key;
+	# only mobility headers use them, so that no packet is lost.
+	if [ "$(sum_of "$PSK_TXT")" != "$racoon_key_before" ] && ! has_started racoon; then
+		racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
+		act racoonctl flush-sa isakmp || say "racoonctl flush-sa failed: the ISAKMP SA with the old key stays"
+	fi
+}
+
+# racoon_end_sas HOA HA: deletes the ESP SAs between the two. racoon tells its peer.
+racoon_end_sas() {
+	if [ "$DRY_RUN" = yes ]; then
+		say "dry run: setkey deletes the SAs between $1 and $2"
+		return
+	fi
+	printf 'deleteall %s %s esp;\ndeleteall %s %s esp;\n' "$1" "$2" "$2" "$1" | setkey -c >/dev/null 2>&1 || :
 }
 
 # The IPsec policies trigger racoon.
@@ -60,6 +76,7 @@ ike_mn_connect() {
 }
 
 ike_mn_down() {
+	racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
 	act racoonctl flush-sa isakmp || :
 	end racoon
 	rm -f "$PSK_TXT" "$RACOON_CONF"
@@ -91,19 +108,46 @@ racoon_ha_files() {
 	racoon_reload
 }
 
-ike_ha_put() {
+ike_ha_note() {
 	racoon_check
 	node_put
+}
+
+ike_ha_put() {
 	racoon_ha_files
 }
 
+# Called before the binding is removed, which shows the care-of address: the ISAKMP SA is between it and the home agent.
 ike_ha_remove() {
-	node_remove
+	racoon_coa=
+	if [ "$DRY_RUN" != yes ]; then racoon_coa=$(care_of "$MIP6_HOA"); fi
+	racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
+	[ -z "$racoon_coa" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$racoon_coa" >/dev/null 2>&1 || :
+	has_other_address || node_remove
 	racoon_ha_files
+}
+
+# care_of HOA: the care-of address of its binding on this home agent; nothing if there is none. The binding's tunnel has it.
+care_of() {
+	command -v ip >/dev/null 2>&1 || return 0
+	care_dev=$(ip -6 route show "$1" 2>/dev/null | sed -n 's/.* dev \(ip6tnl[0-9]*\) .*/\1/p;q')
+	[ -z "$care_dev" ] || ip -6 tunnel show "$care_dev" 2>/dev/null | sed -n 's/.* remote \([0-9a-f:]*\) .*/\1/p'
 }
 
 ike_ha_check() {
-	is_running racoon || die "racoon is not running"
+	if is_running racoon; then return; fi
+	say "racoon was not running"
+	lock
+	racoon_ha_start
+}
+
+racoon_ha_start() {
+	start racoon racoon_is_ready racoon -f "$RACOON_CONF"
+}
+
+# racoon answers on its control socket when it has read its file and knows the policies.
+racoon_is_ready() {
+	racoonctl show-sa isakmp >/dev/null 2>&1
 }
 
 # racoon reads psk.txt at every look-up: a new key needs no reload, and no SA is lost.
@@ -111,7 +155,7 @@ racoon_reload() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: racoon reads $RACOON_CONF"
 	elif ! is_running racoon; then
-		start racoon racoon -f "$RACOON_CONF"
+		start racoon racoon_is_ready racoon -f "$RACOON_CONF"
 	elif [ "$(sum_of "$RACOON_CONF")" != "$racoon_before" ]; then
 		racoonctl reload-config || die "racoon rejected $RACOON_CONF"
 	fi

@@ -21,8 +21,8 @@ mobility_mn_up() {
 	setkey_mn_up
 	act ifconfig mip0 create 2>/dev/null || :
 	act ifconfig mip0 inet6 "$MIP6_HOA" prefixlen "$MIP6_PREFIX_LEN" alias
-	start mnd mnd -c "$MND_CONF" -a "$MIP6_HA" mip0
-	start babymdd babymdd -h mip0 "$INTERFACE"
+	start mnd settled mnd -c "$MND_CONF" -a "$MIP6_HA" mip0
+	start babymdd settled babymdd -h mip0 "$INTERFACE"
 }
 
 mobility_mn_down() {
@@ -52,8 +52,8 @@ mobility_ha_up() {
 	EOF
 	setkey_ha_add
 	shisa_anycast || :
-	start had had -c "$HAD_CONF" "$INTERFACE"
-	start rtadvd rtadvd -m "$INTERFACE"
+	start had settled had -c "$HAD_CONF" "$INTERFACE"
+	start rtadvd settled rtadvd -m "$INTERFACE"
 }
 
 mobility_ha_down() {

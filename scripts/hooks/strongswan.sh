@@ -8,6 +8,7 @@
 #   VICI=unix:///run/charon.vici    socket of charon, if not the default
 #   CHARON='systemctl start strongswan'    command that starts charon; default: depends on the system
 #   INITIATE_SECONDS=10             how long a mobile node's hook tries, before the daemon runs it again
+#   DPD_SECONDS=5                   how often a mobile node checks that the home agent is there, while nothing comes from it
 #   OLD_KEY_SECONDS=3600            how long a home agent accepts the old key if the new one is not used
 #   CHILD_SA=no                     an IKE_SA is enough: for tests on a kernel without ESP
 #
@@ -15,7 +16,7 @@
 # strongswan.conf must allow it: charon.i_dont_care_about_security_and_use_aggressive_mode_psk = yes.
 
 : "${SWANCTL_DIR:=}" "${VICI:=}" "${CHARON:=}"
-: "${INITIATE_SECONDS:=10}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
+: "${INITIATE_SECONDS:=10}" "${DPD_SECONDS:=5}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
 if [ -z "$SWANCTL_DIR" ]; then
 	SWANCTL_DIR=/etc/swanctl
 	[ "$(uname)" != FreeBSD ] || SWANCTL_DIR=/usr/local/etc/swanctl
@@ -23,15 +24,17 @@ if [ -z "$SWANCTL_DIR" ]; then
 fi
 export SWANCTL_DIR
 
-# swan COMMAND OPTION…: sets OUT to the output of swanctl, without its warnings of missing plugins and folders.
+# swan COMMAND OPTION…: sets OUT to the output of swanctl.
 OUT=
 swan() {
 	swan_command=$1
 	shift
-	swan_status=0
-	OUT=$(swanctl "$swan_command" ${VICI:+--uri "$VICI"} "$@" 2>&1) || swan_status=$?
-	OUT=$(printf '%s\n' "$OUT" | grep -v -e "^plugin '.* failed to load" -e "^opening directory '.* failed" || :)
-	return "$swan_status"
+	OUT=$(swanctl "$swan_command" ${VICI:+--uri "$VICI"} "$@" 2>&1)
+}
+
+# said: prints OUT without the warnings of missing plugins and folders.
+said() {
+	printf '%s\n' "$OUT" | grep -v -e "^plugin '.* failed to load" -e "^opening directory '.* failed" || :
 }
 
 charon_runs() {
@@ -62,7 +65,6 @@ charon_command() {
 }
 
 charon_start() {
-	if charon_runs; then return; fi
 	command -v swanctl >/dev/null 2>&1 || die "swanctl is not installed"
 	charon=$(charon_command)
 	say "charon is not running: $charon"
@@ -104,7 +106,8 @@ section_auth() {
 	printf '    %s {\n      auth = psk\n      id = %s\n    }\n' "$1" "$2"
 }
 
-# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address.
+# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address. A node makes its CHILD_SA again if
+# the home agent has lost it.
 section_child() {
 	printf '    children {\n      mip6 {\n'
 	case $MOBILITY in
@@ -122,6 +125,7 @@ section_child() {
 		EOF
 		;;
 	esac
+	[ "$MIP6_ROLE" != mn ] || printf '        dpd_action = restart\n'
 	printf '        esp_proposals = aes128-sha256\n      }\n    }\n'
 }
 
@@ -134,10 +138,18 @@ section_version() {
 	printf '    proposals = aes128-sha256-modp2048\n'
 }
 
-# home_network: the network at the other end of the tunnel.
-home_network() {
-	[ "$PREFIX" != - ] || die "a tunnel without Mobile IPv6 needs MIP6_PREFIX"
-	printf '%s/%s' "$PREFIX" "$LEN"
+# care_of_address: prints the global address from which the node reaches the home agent; nothing if it has none. With Mobile
+# IPv6 the kernel would choose the home address, to which IKE messages find no way: mip6d routes it into its tunnel.
+care_of_address() {
+	case ${MIP6_COA:-} in
+	'' | *%* | fe[89ab]?:* | *.* | "$HOA") ;;
+	*)
+		printf '%s\n' "$MIP6_COA"
+		return
+		;;
+	esac
+	ip -6 -o address show dev "$INTERFACE" scope global -tentative -deprecated 2>/dev/null |
+		awk -v hoa="$HOA" '/ home / { next } { sub("/.*", "", $4) } $4 != hoa { print $4; exit }'
 }
 
 # A node authenticates with the new key, whose secret names both ends, and also accepts the old key from the home agent. A home
@@ -146,13 +158,15 @@ mn_conf() {
 	printf '# %s at %s\nconnections {\n  %s {\n' "$ID" "$HA" "$CONNECTION"
 	section_version
 	printf '    remote_addrs = %s\n' "$HA"
+	[ -z "$CARE_OF" ] || printf '    local_addrs = %s\n' "$CARE_OF"
+	printf '    dpd_delay = %ss\n    keyingtries = 0\n' "$DPD_SECONDS"
 	# charon treats connections that differ only in name as the same, and would not use the new key: vary rekey_time.
 	printf '    rekey_time = %sm\n' "$((200 + GENERATION % 100))"
 	[ "$MOBILITY" != none ] || printf '    vips = %s\n' "$HOA"
 	section_auth local "$ID"
 	section_auth remote "$HOST"
 	case $MOBILITY in
-	none) section_child dynamic "$(home_network)" ;;
+	none) section_child dynamic ::/0 ;;
 	*) section_child "$HOA" "$HA" ;;
 	esac
 	printf '  }\n}\nsecrets {\n'
@@ -169,7 +183,7 @@ ha_conf() {
 	section_auth local "$HOST"
 	section_auth remote "$ID"
 	case $MOBILITY in
-	none) section_child "$(home_network)" dynamic ;;
+	none) section_child ::/0 dynamic ;;
 	*) section_child "$HA" "$HOA" ;;
 	esac
 	printf '  }\n}\n'
@@ -188,16 +202,22 @@ load_must_say() {
 	case $OUT in
 	*"$1"*) return 0 ;;
 	esac
-	die "swanctl rejected the configuration: $(printf '%s\n' "$OUT" | tail -n 3 | tr '\n' ' ')"
+	die "swanctl rejected the configuration: $(said | tail -n 3 | tr '\n' ' ')"
 }
 
-# Load secrets first: a connection without its secret refuses the node.
+# strongswan_load [CONNECTION]: loads secrets, pools and connections, in this order: a connection without its secret refuses
+# the node. Starts charon if it does not run.
 strongswan_load() {
-	swan --load-creds --noprompt || :
-	[ -z "${1:-}" ] || load_must_say "loaded ike secret 'ike-$1'"
-	if [ "$MOBILITY" = none ]; then swan --load-pools || :; fi
-	swan --load-conns || :
-	[ -z "${1:-}" ] || load_must_say "loaded connection '$1'"
+	swan --load-all --noprompt || :
+	case $OUT in
+	*"connecting to '"*"' failed"*)
+		charon_start
+		swan --load-all --noprompt || :
+		;;
+	esac
+	[ -n "${1:-}" ] || return 0
+	load_must_say "loaded ike secret 'ike-$1'"
+	load_must_say "loaded connection '$1'"
 }
 
 # sas: prints a line "CONNECTION SPI-SPI" for each established IKE_SA. SPIs are random, while charon restarts its unique ids
@@ -208,24 +228,28 @@ sas() {
 		sed -n 's/^list-sa event {\([^ ]*\) {.* state=ESTABLISHED .* initiator-spi=\([0-9a-f]*\) responder-spi=\([0-9a-f]*\) .*/\1 \2-\3/p'
 }
 
+# now_ms: sets NOW_MS to a time in milliseconds.
 now_ms() {
-	now=$(date +%s%N)
-	case $now in
-	*[!0-9]* | ??????????) now=$(date +%s)000000000 ;;
-	esac
-	printf '%s\n' "${now%??????}"
+	if [ -r /proc/uptime ]; then
+		read -r now _ </proc/uptime
+		NOW_MS=${now%.*}${now#*.}0
+	else
+		NOW_MS=$(date +%s)000
+	fi
 }
 
 ike_mn_up() {
 	node_put
 	CONNECTION=$(connection_name "$HOA")-$GENERATION
+	CARE_OF=
+	# A tunnel without Mobile IPv6 moves to any address (MOBIKE).
+	if [ "$MOBILITY" != none ] && [ "$DRY_RUN" != yes ]; then CARE_OF=$(care_of_address); fi
 	swanctl_conf
 	mn_conf | put "$(node_conf "$ID")" 600
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl loads $CONNECTION"
 		return
 	fi
-	charon_start
 	strongswan_load "$CONNECTION"
 }
 
@@ -250,13 +274,20 @@ ike_mn_connect() {
 	fi
 	connect_wait=100
 	connect_tries=0
-	while :; do
-		look_at_connection
-		[ "$WHAT" != all ] || break
+	WHAT=nothing
+	# A connection with a new key is new.
+	[ "$HAS_NEW_KEY" = yes ] || look_at_connection
+	until [ "$WHAT" = all ]; do
 		connect_tries=$((connect_tries + 1))
 		swan --initiate --child mip6 --ike "$CONNECTION" --timeout 2 || :
-		connect_why=$(printf '%s\n' "$OUT" | grep -e 'received .* notify' | tail -n 1 || :)
-		: "${connect_why:=$(printf '%s\n' "$OUT" | grep -v '^\[' | tail -n 1 || :)}"
+		case $OUT in
+		*'initiate completed successfully'*)
+			WHAT=all
+			break
+			;;
+		esac
+		connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)
+		: "${connect_why:=$(said | grep -v '^\[' | tail -n 1 || :)}"
 		look_at_connection
 		[ "$WHAT" != all ] || break
 		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
@@ -266,31 +297,43 @@ ike_mn_connect() {
 		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
 		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
 	done
-	say "IKE_SA up $(($(now_ms) - BEGAN)) ms after the hook began ($connect_tries tries)"
+	now_ms
+	say "IKE_SA up $((NOW_MS - BEGAN)) ms after the hook began ($connect_tries tries)"
 	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was requested"; fi
 	AT=used
 	node_write
-	for connect_name in $(sas | sed -n "s/^\($(connection_name "$HOA")-[0-9]*\) .*/\1/p" | sort -u); do
+	# A new node has no other SA.
+	[ "$GENERATION" != 1 ] || [ "$connect_tries" != 1 ] || return 0
+	for connect_name in $(connections_of "$HOA"); do
 		# The SAs of the previous key are no longer needed.
 		[ "$connect_name" = "$CONNECTION" ] || strongswan_end "$connect_name"
 	done
 }
-BEGAN=$(now_ms)
+now_ms
+BEGAN=$NOW_MS
 GIVE_UP=$(($(uptime_seconds) + INITIATE_SECONDS))
+
+# connections_of HOA: prints the names of the node's connections with an IKE_SA in any state.
+connections_of() {
+	swan --list-sas --raw || :
+	printf '%s\n' "$OUT" | sed -n "s/^list-sa event {\($(connection_name "$1")-[0-9]*\) {.*/\1/p" | sort -u
+}
 
 strongswan_end() {
 	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force --timeout 1 || :
 }
 
 ike_mn_down() {
-	if [ "$DRY_RUN" != yes ] && charon_runs; then
-		for down_name in $(sas | sed -n "s/^\($(connection_name "$MIP6_HOA")-[0-9]*\) .*/\1/p" | sort -u); do
-			strongswan_end "$down_name"
-		done
-	fi
+	down_has_charon=no
+	if [ "$DRY_RUN" != yes ] && charon_runs; then down_has_charon=yes; fi
 	rm -f "$(node_conf "$MIP6_MN_ID")"
 	node_remove
-	if [ "$DRY_RUN" != yes ] && charon_runs; then strongswan_load; fi
+	[ "$down_has_charon" = yes ] || return 0
+	# Before the SAs end: a connection that is loaded may be established again.
+	strongswan_load
+	for down_name in $(connections_of "$MIP6_HOA"); do
+		strongswan_end "$down_name"
+	done
 }
 
 # sas_of CONNECTION: prints the names of its SAs in UP, each after a ",".
@@ -334,14 +377,24 @@ forget_old_key() {
 
 forget_old_keys() {
 	FORGOTTEN=no
-	[ "$DRY_RUN" != yes ] && charon_runs || return 0
+	[ "$DRY_RUN" != yes ] || return 0
+	WITH_OLD_KEY=no
+	each_node note_old_key
+	[ "$WITH_OLD_KEY" = yes ] || return 0
 	UP=$(sas)
 	each_node forget_old_key
 }
 
-ike_ha_put() {
+note_old_key() {
+	if [ "$OLD" != - ]; then WITH_OLD_KEY=yes; fi
+}
+
+ike_ha_note() {
 	forget_old_keys
 	node_put
+}
+
+ike_ha_put() {
 	CONNECTION=$(connection_name "$HOA")
 	swanctl_conf
 	ha_conf | put "$(node_conf "$ID")" 600
@@ -349,7 +402,6 @@ ike_ha_put() {
 		say "dry run: swanctl loads $CONNECTION"
 		return
 	fi
-	charon_start
 	strongswan_load "$CONNECTION"
 	if [ "$OLD" != - ] && [ "$SAS" = '?' ]; then
 		UP=$(sas)
@@ -359,19 +411,35 @@ ike_ha_put() {
 
 ike_ha_remove() {
 	forget_old_keys
-	rm -f "$(node_conf "$MIP6_MN_ID")"
-	node_remove
+	if ! has_other_address; then
+		rm -f "$(node_conf "$MIP6_MN_ID")"
+		node_remove
+	fi
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl unloads $(connection_name "$MIP6_HOA")"
 	elif charon_runs; then
 		strongswan_load
+		# Half-open ones too.
 		swan --terminate --ike "$(connection_name "$MIP6_HOA")" --force --timeout 1 || :
 	fi
 }
 
+# A charon that was started again by somebody else has no connections.
 ike_ha_check() {
-	charon_runs || die "charon is not running"
 	lock
 	forget_old_keys
-	[ "$FORGOTTEN" = no ] || strongswan_load
+	if [ "$FORGOTTEN" = no ] && swan --list-conns --raw; then
+		check_listed=0
+		check_left=$OUT
+		while :; do
+			case $check_left in
+			*'{pana-'*) check_left=${check_left#*'{pana-'} check_listed=$((check_listed + 1)) ;;
+			*) break ;;
+			esac
+		done
+		[ "$check_listed" -lt "$(count_nodes)" ] || return 0
+		say "charon has $check_listed of $(count_nodes) connections: loading them"
+	fi
+	strongswan_load
+	charon_runs || die "charon is not running"
 }

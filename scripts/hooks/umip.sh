@@ -41,9 +41,20 @@ mobility_mn_up() {
 		EOF
 		umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
 	} | put "$MIP6D_CONF" 644
-	# A new home address needs a restart.
-	if [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ]; then umip_stop; fi
-	start mip6d mip6d -c "$MIP6D_CONF"
+	# A new home address needs a restart. racoon learns the care-of address from the message that mip6d sends to the kernel
+	# when it starts, and would miss it if it was started later.
+	if [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ] || has_started racoon; then umip_stop; fi
+	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
+}
+
+# mip6d has opened its raw socket for mobility headers (protocol 135), or, where the socket cannot be seen, has run for 3 s.
+umip_is_ready() {
+	# shellcheck disable=SC2154 # of "start"
+	grep -q ':0087 ' /proc/net/raw6 2>/dev/null || [ "$start_tries" -ge 30 ]
+}
+
+mobility_mn_move() {
+	say "$EVENT: mip6d watches the addresses itself"
 }
 
 mobility_mn_down() {
@@ -98,14 +109,18 @@ umip_reload() {
 	fi
 	say "this mip6d cannot reload its file: restarted, nodes have to register again"
 	umip_stop
-	start mip6d mip6d -c "$MIP6D_CONF"
+	umip_ha_start
+}
+
+umip_ha_start() {
+	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
 }
 
 umip_ha_apply() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: mip6d reads $MIP6D_CONF"
 	elif ! is_running mip6d; then
-		start mip6d mip6d -c "$MIP6D_CONF"
+		umip_ha_start
 	elif [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ]; then
 		umip_reload
 	fi
@@ -126,7 +141,7 @@ umip_radvd() {
 		  };
 		};
 	EOF
-	start radvd radvd -C "$RADVD_CONF"
+	start radvd settled radvd -C "$RADVD_CONF"
 }
 
 mobility_ha_up() {
@@ -141,5 +156,12 @@ mobility_ha_down() {
 }
 
 mobility_ha_check() {
-	is_running mip6d || die "mip6d is not running"
+	umip_missing=
+	is_running mip6d || umip_missing=mip6d
+	[ "$RADVD" != yes ] || is_running radvd || umip_missing="$umip_missing radvd"
+	[ -n "$umip_missing" ] || return 0
+	say "not running: ${umip_missing# }"
+	lock
+	umip_radvd
+	umip_ha_start
 }

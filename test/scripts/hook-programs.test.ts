@@ -42,8 +42,10 @@ async function calls(): Promise<string[]> {
   return text.replaceAll(state, '$STATE').trim().split('\n');
 }
 
-async function hook(script: string, event: string, n = 1, more: { readonly key?: string } = {}) {
-  return runHook(state, { script, event, node: testNode(n), ike: 'ikev1', programs: bin, ...more });
+async function hook(script: string, event: string, n = 1, more: { readonly key?: string; readonly hoa?: string } = {}) {
+  const { hoa, ...rest } = more;
+  const node = { ...testNode(n), ...(hoa === undefined ? {} : { hoa }) };
+  return runHook(state, { script, event, node, ike: 'ikev1', programs: bin, ...rest });
 }
 
 const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\n${settings}`);
@@ -55,21 +57,74 @@ describe('ha-linux.sh with racoon and UMIP', () => {
   it('starts daemons that do not run, and reloads a running one only if its configuration changed', async () => {
     await settle('MIP6D_RELOAD=hup\n');
     expect(await ha('up')).toEqual({ status: 0, output: 'nodes: 1\n' });
+    // mip6d writes the policies that racoon looks up. The hook waits for racoon's control socket.
     expect(await calls()).toEqual([
-      'racoon -f $STATE/racoon.conf',
       'radvd -C $STATE/radvd.conf',
       'mip6d -c $STATE/mip6d.conf',
+      'racoon -f $STATE/racoon.conf',
+      'racoonctl show-sa isakmp',
     ]);
     await ha('up', 2);
-    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
+    expect(await calls()).toEqual(['pkill -HUP -x mip6d', 'racoonctl reload-config']);
     // racoon reads psk.txt at every look-up, so a new key needs no reload.
     await ha('refresh', 2, OTHER_KEY);
     expect(await calls()).toEqual(['']);
     await ha('down', 2);
-    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
-    expect(await ha('probe')).toMatchObject({ status: 0 });
-    await writeFile(join(bin, 'running'), 'racoon\n');
-    expect(await ha('probe')).toEqual({ status: 1, output: 'error: mip6d is not running\n' });
+    expect(await calls()).toEqual(['setkey -c', 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
+  });
+
+  it('starts programs again at a probe, and fails if they do not stay up', async () => {
+    await settle('');
+    await ha('up');
+    expect(await ha('probe')).toEqual({ status: 0, output: 'nodes: 1\n' });
+    await calls();
+    await writeFile(join(bin, 'running'), '');
+    expect(await ha('probe')).toEqual({
+      status: 0,
+      output: 'racoon was not running\nnot running: mip6d radvd\nnodes: 1\n',
+    });
+    expect(await calls()).toEqual([
+      'racoon -f $STATE/racoon.conf',
+      'racoonctl show-sa isakmp',
+      'radvd -C $STATE/radvd.conf',
+      'mip6d -c $STATE/mip6d.conf',
+    ]);
+    await writeFile(join(bin, 'running'), 'racoon\nradvd\n');
+    await daemon('mip6d', false);
+    expect(await ha('probe')).toEqual({
+      status: 1,
+      output: 'not running: mip6d\nerror: mip6d did not stay up\n',
+    });
+  });
+
+  it('deletes the SAs of a node at its end, by the care-of address of its binding', async () => {
+    await settle('');
+    await ha('up');
+    await calls();
+    await program('setkey', 'echo "setkey $*: $(tr "\\n" " ")" >>"$bin/calls"');
+    await program(
+      'ip',
+      `case "$*" in
+*"route show 2001:db8:1::1001") echo "2001:db8:1::1001 dev ip6tnl3 proto 16 metric 128 pref medium" ;;
+*"tunnel show ip6tnl3") echo "ip6tnl3: ip/ipv6 remote 2001:db8:a::5 local 2001:db8:1::1 dev h0 encaplimit none" ;;
+esac`,
+    );
+    await ha('down');
+    expect((await calls()).slice(0, 2)).toEqual([
+      'setkey -c: deleteall 2001:db8:1::1001 2001:db8:1::1 esp; deleteall 2001:db8:1::1 2001:db8:1::1001 esp; ',
+      'racoonctl delete-sa isakmp inet6 2001:db8:1::1 2001:db8:a::5',
+    ]);
+  });
+
+  it('leaves the home address that a node has meanwhile, when it ends for an earlier one', async () => {
+    await settle('');
+    await ha('up', 1);
+    await ha('up', 1, { hoa: '2001:db8:1::2002' });
+    await ha('down', 1);
+    const conf = await readFile(join(state, 'mip6d.conf'), 'utf8');
+    expect(conf).toContain('2001:db8:1::2002');
+    expect(conf).not.toContain('2001:db8:1::1001');
+    expect(await readFile(join(state, 'psk.txt'), 'utf8')).toContain('mn1@home.example');
   });
 
   it('restarts mip6d unless it can reload its configuration', async () => {
@@ -77,10 +132,10 @@ describe('ha-linux.sh with racoon and UMIP', () => {
     await ha('up');
     await calls();
     await ha('up', 2);
-    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
+    expect(await calls()).toEqual(['pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf', 'racoonctl reload-config']);
     await daemon('mip6d', true, '# Cannot change the role on-the-fly');
     await ha('down', 2);
-    expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -HUP -x mip6d']);
+    expect(await calls()).toEqual(['setkey -c', 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
   });
 
   it('fails if mip6d does not stay up or is not installed', async () => {
@@ -93,24 +148,57 @@ describe('ha-linux.sh with racoon and UMIP', () => {
   });
 });
 
-it('mn-linux.sh restarts mip6d for another home address only', async () => {
+it('mn-linux.sh restarts mip6d for another home address or a new racoon only', async () => {
   await settle('');
+  const racoon = ['racoon -f $STATE/racoon.conf', 'racoonctl show-sa isakmp'];
+  const mip6d = ['pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf'];
   expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
-  expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
-  await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
+  expect(await calls()).toEqual([...racoon, ...mip6d]);
+  await hook('mn-linux.sh', 'up');
   expect(await calls()).toEqual(['']);
+  // SAs with the old key end: the next binding update makes new ones.
+  await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
+  expect(await calls()).toEqual(['setkey -c', 'racoonctl flush-sa isakmp']);
+  await writeFile(join(bin, 'running'), 'mip6d\n');
+  await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
+  expect(await calls()).toEqual([...racoon, ...mip6d]);
   await hook('mn-linux.sh', 'up', 2);
-  expect(await calls()).toEqual(['racoonctl reload-config', 'pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf']);
+  expect(await calls()).toEqual(['racoonctl reload-config', 'setkey -c', 'racoonctl flush-sa isakmp', ...mip6d]);
   await hook('mn-linux.sh', 'down', 2);
-  expect(await calls()).toEqual(['pkill -x mip6d', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+  expect(await calls()).toEqual(['pkill -x mip6d', 'setkey -c', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+});
+
+it("mn-linux.sh waits for racoon's control socket before it starts mip6d", async () => {
+  await settle('');
+  await program('racoonctl', 'echo >>"$bin/asked"; [ "$(wc -l <"$bin/asked")" -gt 25 ]');
+  expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
+  expect(await readFile(join(bin, 'asked'), 'utf8')).toHaveLength(26);
+  await writeFile(join(bin, 'running'), '');
+  await calls();
+  await program('racoonctl', 'exit 1');
+  await settle('START_SECONDS=2\n');
+  expect(await hook('mn-linux.sh', 'up')).toMatchObject({
+    status: 1,
+    output: 'error: racoon runs, and is not ready after 2 s\n',
+  });
+  expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf']);
 });
 
 it('mn-linux.sh with MOBILITY=none runs racoon and setkey only', async () => {
   await settle('MOBILITY=none\n');
   expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
-  expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf', 'setkey -f $STATE/setkey.conf']);
+  expect(await calls()).toEqual([
+    'racoon -f $STATE/racoon.conf',
+    'racoonctl show-sa isakmp',
+    'setkey -f $STATE/setkey.conf',
+  ]);
   await hook('mn-linux.sh', 'down');
-  expect(await calls()).toEqual(['setkey -f $STATE/setkey-down.conf', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+  expect(await calls()).toEqual([
+    'setkey -f $STATE/setkey-down.conf',
+    'setkey -c',
+    'racoonctl flush-sa isakmp',
+    'pkill -x racoon',
+  ]);
 });
 
 describe('SHISA on FreeBSD', () => {
@@ -119,6 +207,7 @@ describe('SHISA on FreeBSD', () => {
     expect(await hook('mn-freebsd.sh', 'up')).toMatchObject({ status: 0 });
     expect(await calls()).toEqual([
       'racoon -f $STATE/racoon.conf',
+      'racoonctl show-sa isakmp',
       'setkey -f $STATE/setkey.conf',
       'ifconfig mip0 create',
       'ifconfig mip0 inet6 2001:db8:1::1001 prefixlen 64 alias',
@@ -126,7 +215,7 @@ describe('SHISA on FreeBSD', () => {
       'babymdd -h mip0 fxp0',
     ]);
     await hook('mn-freebsd.sh', 'refresh', 1, OTHER_KEY);
-    expect((await calls()).filter((call) => call.startsWith('setkey'))).toEqual([]);
+    expect((await calls()).filter((call) => call.startsWith('setkey -f'))).toEqual([]);
     await hook('mn-freebsd.sh', 'down');
     expect((await calls()).slice(0, 4)).toEqual([
       'pkill -x babymdd',
@@ -141,6 +230,7 @@ describe('SHISA on FreeBSD', () => {
     expect(await hook('ha-freebsd.sh', 'up')).toMatchObject({ status: 0 });
     expect(await calls()).toEqual([
       'racoon -f $STATE/racoon.conf',
+      'racoonctl show-sa isakmp',
       'setkey -c',
       'setkey -c',
       'ifconfig fxp0 inet6 2001:db8:1::fdff:ffff:ffff:fffe prefixlen 64 anycast alias',
@@ -152,6 +242,6 @@ describe('SHISA on FreeBSD', () => {
     await hook('ha-freebsd.sh', 'refresh', 2, OTHER_KEY);
     expect((await calls()).filter((call) => call.startsWith('setkey'))).toEqual([]);
     await hook('ha-freebsd.sh', 'down', 2);
-    expect(await calls()).toEqual(['racoonctl reload-config', 'setkey -c']);
+    expect(await calls()).toEqual(['setkey -c', 'racoonctl reload-config', 'setkey -c']);
   });
 });

@@ -18,12 +18,13 @@ beforeEach(async () => {
   const swanctl = `#!/bin/sh
 case $1 in
 --list-sas) cat ${state}/sas ;;
---load-creds) echo "loaded ike secret 'ike-${CONNECTION}'" ;;
---load-conns) echo "loaded connection '${CONNECTION}'" ;;
+--load-all) echo "loaded ike secret 'ike-${CONNECTION}'"; echo "loaded connection '${CONNECTION}'" ;;
+--list-conns) echo 'list-conn event {${CONNECTION} {local_addrs=[2001:db8:1::1]}}' ;;
 esac
 `;
   await writeFile(join(programs, 'swanctl'), swanctl);
   await chmod(join(programs, 'swanctl'), 0o755);
+  await writeFile(join(programs, 'ip'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
   await sas([]);
   await settle('');
 });
@@ -31,7 +32,7 @@ esac
 afterEach(() => rm(state, { recursive: true, force: true }));
 
 const settle = (more: string) =>
-  writeFile(join(state, 'hooks.conf'), `IKE=strongswan\nMOBILITY=none\nSWANCTL_DIR=${state}/swanctl\n${more}`);
+  writeFile(join(state, 'hooks.conf'), `IKE=strongswan\nMOBILITY=none\nINTERFACE=none0\nSWANCTL_DIR=${state}/swanctl\n${more}`);
 
 /** Sets charon's IKE_SAs; `seconds` is their age by charon's clock. */
 function sas(list: readonly { readonly spi: string; readonly seconds: number; readonly connection?: string }[]) {
