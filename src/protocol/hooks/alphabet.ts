@@ -59,6 +59,8 @@ export interface QueueOptions {
 
 export type QueueInput =
   | { readonly type: 'job'; readonly token: number; readonly job: Job }
+  /** A run has done what its jobs were waited for; the rest, and `ended`, are still to come. Counts for a first try only. */
+  | { readonly type: 'ready'; readonly run: number }
   /** A run has ended. `outcome` is undefined if no process was started because all jobs are exempt. */
   | {
       readonly type: 'ended';
@@ -80,7 +82,7 @@ export type QueueOutput =
     }
   /** Send a signal to the process of a run. `ended` still follows. */
   | { readonly type: 'kill'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
-  /** The first try of a job has ended, or there will be none. Sent once for each job. */
+  /** The first try of a job has ended or is ready, or there will be none. Sent once for each job. */
   | { readonly type: 'firstResult'; readonly token: number; readonly outcome: HookOutcome }
   /** A job is done: it will not run again, and its key can be wiped. Sent once for each job, after `firstResult`. */
   | { readonly type: 'done'; readonly token: number; readonly ok: boolean }

@@ -20,6 +20,7 @@ import { type Entry, type Lane, type Run, replacedRefresh, type Stop } from './q
 const STOPPED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has stopped' };
 const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'replaced by a newer event' };
 const NOTHING_TO_DO: HookOutcome = { ok: true, milliseconds: 0 };
+const READY: HookOutcome = { ok: true, milliseconds: 0 };
 
 const NO_TRY: Readonly<Record<Exclude<Exempt, 'nothing'>, HookOutcome>> = {
   refused: { ok: false, milliseconds: 0, reason: 'a value was refused' },
@@ -57,6 +58,9 @@ export class HookQueue {
     switch (input.type) {
       case 'job':
         this.#add(input.token, input.job);
+        break;
+      case 'ready':
+        for (const entry of this.#runs.get(input.run)?.entries ?? []) this.#giveFirstResult(entry, READY);
         break;
       case 'ended':
         this.#ended(input);

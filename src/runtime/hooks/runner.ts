@@ -71,7 +71,7 @@ export interface HookEnd {
 
 /** Receives the progress of a job. */
 export interface HookListener {
-  /** The first try has ended, or there will be none. Called once. */
+  /** The first try has ended or is ready, or there will be none. Called once. */
   firstResult(outcome: HookOutcome): void;
   /** The job is done: it has succeeded or is given up. Called once, last. */
   done?(ended: HookEnd): void;
@@ -99,6 +99,9 @@ export interface HookView extends ReportOf {
   readonly tries: number;
   readonly problem: string | undefined;
 }
+
+/** The line by which a hook says that nothing needs to wait for the rest of it. */
+const READY_LINE = 'ready';
 
 interface Queued {
   readonly job: HookJob;
@@ -143,7 +146,7 @@ export class HookRunner {
     return token;
   }
 
-  /** Queues a job. Resolves with the outcome of its first try. */
+  /** Queues a job. Resolves with the outcome of its first try, at the latest when it has ended. */
   run(job: HookJob): Promise<HookOutcome> {
     return new Promise((firstResult) => this.queue(job, { firstResult }));
   }
@@ -235,7 +238,10 @@ export class HookRunner {
     const { processes, host } = this.#options;
     let hasEnded = false;
     const process = processes.start(call, {
-      line: (line) => this.#report({ type: 'line', ...what, line, sinceEvent: host.monotonic() - since }),
+      line: (line) => {
+        this.#report({ type: 'line', ...what, line, sinceEvent: host.monotonic() - since });
+        if (line === READY_LINE) this.#driver.feed({ type: 'ready', run });
+      },
       ended: (outcome) => {
         hasEnded = true;
         this.#processes.delete(run);

@@ -37,6 +37,13 @@ export class QueueRig {
     this.#handle({ type: 'ended', run, outcome: started, ...(left && { exempt: left }) });
   }
 
+  /** The run that contains the job of this name is ready. */
+  ready(name: string): void {
+    const found = [...this.#runs].find(([, tokens]) => tokens.some((token) => this.#names.get(token) === name));
+    if (!found) throw new Error(`no run has the job ${name}`);
+    this.#handle({ type: 'ready', run: found[0] });
+  }
+
   stop(within: number): void {
     this.#handle({ type: 'stop', within });
   }

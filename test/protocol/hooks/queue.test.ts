@@ -20,6 +20,25 @@ describe('a job', () => {
     expect([...rig.queue.jobs()]).toEqual([]);
   });
 
+  it('has its first result when its hook is ready; later jobs still wait for its end', () => {
+    const rig = new QueueRig();
+    const up = rig.job('up');
+    rig.job('refresh', 'other', { after: [up] });
+    rig.advance(40);
+    rig.ready('up mn');
+    rig.ready('up mn');
+    // A later job of the subject, and one that waits for this one, still wait for its end.
+    rig.job('refresh');
+    expect(rig.said()).toEqual(['0 run up mn', '40 firstResult up mn ok']);
+    rig.advance(60);
+    rig.end('up mn', 'exit status 1');
+    expect(rig.said('firstResult', 'done', 'run')).toEqual([
+      '100 done up mn failed',
+      '100 run refresh other',
+      '100 run refresh mn',
+    ]);
+  });
+
   it('has its first result when it fails, and is retried after 1, 2, 4 s up to a minute until it succeeds', () => {
     const rig = new QueueRig();
     rig.job('up');

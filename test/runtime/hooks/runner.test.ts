@@ -96,6 +96,19 @@ function job(program: string, more: Partial<HookJob> = {}): HookJob {
 }
 
 describe('A hook process', () => {
+  it('that prints "ready" is not waited for, and its end is still reported', async () => {
+    const program = await script('echo ready; until [ -e "$OUT/go" ]; do sleep 0.01; done; exit 3');
+    const { promise, ended } = endOf();
+    const done = new Promise<boolean>((resolve) => {
+      runner.queue(job(program, { event: 'probe' }), { firstResult: ended, done: ({ ok }) => resolve(ok) });
+    });
+    expect(await promise).toMatchObject({ ok: true });
+    expect(reports.map(({ type }) => type)).toEqual(['line']);
+    await writeFile(join(folder, 'out', 'go'), '');
+    expect(await done).toBe(false);
+    expect(reports.map(({ type }) => type)).toEqual(['line', 'finished']);
+  });
+
   it('gets one argument and only the environment of the hook contract', async () => {
     process.env['PANA_SECRET_OF_THE_DAEMON'] = 'x';
     const program = await script('env > "$OUT/env"; printf "%s" "$#:$1" > "$OUT/arguments"; pwd > "$OUT/pwd"');
