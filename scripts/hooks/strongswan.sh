@@ -274,12 +274,17 @@ ike_mn_connect() {
 	fi
 	connect_wait=100
 	connect_tries=0
+	# A slow machine needs more time for IKE, too.
+	now_ms
+	connect_timeout=$((2 + 2 * (NOW_MS - BEGAN) / 1000))
+	[ "$connect_timeout" -le 15 ] || connect_timeout=15
+	connect_until=$(($(uptime_seconds) + INITIATE_SECONDS))
 	WHAT=nothing
 	# A connection with a new key is new.
 	[ "$HAS_NEW_KEY" = yes ] || look_at_connection
 	until [ "$WHAT" = all ]; do
 		connect_tries=$((connect_tries + 1))
-		swan --initiate --child mip6 --ike "$CONNECTION" --timeout 2 || :
+		swan --initiate --child mip6 --ike "$CONNECTION" --timeout "$connect_timeout" || :
 		case $OUT in
 		*'initiate completed successfully'*)
 			WHAT=all
@@ -292,7 +297,7 @@ ike_mn_connect() {
 		[ "$WHAT" != all ] || break
 		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
 		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force --timeout 1 || :
-		[ $(($(uptime_seconds) + connect_wait / 1000)) -lt "$GIVE_UP" ] ||
+		[ $(($(uptime_seconds) + connect_wait / 1000)) -lt "$connect_until" ] ||
 			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
 		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
 		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
@@ -311,7 +316,6 @@ ike_mn_connect() {
 }
 now_ms
 BEGAN=$NOW_MS
-GIVE_UP=$(($(uptime_seconds) + INITIATE_SECONDS))
 
 # connections_of HOA: prints the names of the node's connections with an IKE_SA in any state.
 connections_of() {

@@ -1,0 +1,195 @@
+#!/bin/sh
+# shellcheck disable=SC2317 # functions that are arguments
+# Enforcement point on Linux without nf_tables: ip6tables and iptables forward packets from and to the access link only for
+# authorized clients. They do not filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
+# Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
+#
+# Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP), and
+#   IP6TABLES=ip6tables   the program, such as ip6tables-legacy
+#   IPTABLES=iptables     that of IPv4; IPTABLES=none on a router that forwards no IPv4
+#
+# Unlike with ep-nft.sh, rules have no time limit: if the PAA dies, its clients pass until it starts again.
+#
+# The rules are generated from the list of clients at each event, and put in place in one step for each family. A client that
+# passes by its MAC address gets packets to the addresses that it has used in the last five minutes (xt_recent).
+
+HERE=$(dirname "$0")
+# shellcheck source=scripts/hooks/common.sh
+. "$HERE/common.sh"
+# shellcheck source=scripts/hooks/ep-events.sh
+. "$HERE/ep-events.sh"
+
+ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
+ADDRESSES=${ADDRESSES:-one}
+AT_STOP=${AT_STOP:-closed}
+IP6TABLES=${IP6TABLES:-ip6tables}
+IPTABLES=${IPTABLES:-iptables}
+# A line "ADDRESS MAC" for each client; MAC is "-" if it is unknown.
+CLIENTS=$MIP6_STATE_DIR/ep-clients
+
+for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
+case $ADDRESSES in one | mac) ;; *) die "ADDRESSES must be one or mac" ;; esac
+case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
+# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
+command -v ip >/dev/null 2>&1 || die "ip is not installed"
+
+say_event() {
+	say "$event ${coa:--} ${old:--}"
+}
+
+# clients EVENTS: prints the new list. The neighbour table gives the MAC addresses; what it has forgotten is taken from the
+# list, also from that of before a start.
+clients() {
+	printf '%s\n' "$1" | awk -v access="$ACCESS_INTERFACE" -v begins="$EVENT" -v list="$CLIENTS" '
+		function is_link_local(address) {
+			return address ~ /^fe[89ab]/
+		}
+		function read_neighbours(   command, line, words, n, i, device) {
+			command = "ip neigh show"
+			while ((command | getline line) > 0) {
+				n = split(line, words, " ")
+				device = ""
+				for (i = 2; i < n; i++) {
+					if (words[i] == "dev") device = words[i + 1]
+					if (words[i] == "lladdr" && index(" " access " ", " " device " "))
+						mac_of[words[1]] = mac_of[words[1] "%" device] = words[i + 1]
+				}
+			}
+			close(command)
+		}
+		function read_list(   line, words) {
+			while ((getline line < list) > 0) {
+				if (split(line, words, " ") < 2) continue
+				known[words[1]] = words[2]
+				if (begins != "start") passes[words[1]] = words[2]
+			}
+			close(list)
+		}
+		function complain(address, problem) {
+			print "client " address ": " problem >"/dev/stderr"
+		}
+		function mac(address) {
+			if (mac_of[address] != "") return mac_of[address]
+			return address in known && known[address] != "" ? known[address] : "-"
+		}
+		BEGIN {
+			read_list()
+			read_neighbours()
+		}
+		$1 == "revoke" { delete passes[$2] }
+		# A client with a known MAC address does not move to an address without one: it keeps its old address, and the PAA retries.
+		$1 == "move" && $3 != "-" {
+			if (mac_of[$2] == "" && $3 in passes && passes[$3] != "-") {
+				complain($2, "no neighbour has its new address: it stays at " $3)
+				failed = 1
+				next
+			}
+			delete passes[$3]
+		}
+		$1 == "permit" || $1 == "move" {
+			passes[$2] = mac($2)
+			if (passes[$2] != "-") next
+			if (is_link_local($2)) complain($2, "no MAC address is known for it, and nothing is forwarded from link-local addresses")
+			else complain($2, "no MAC address is known for it: its address alone counts")
+		}
+		END {
+			for (each in passes) print each, passes[each] | "sort"
+			close("sort")
+			exit failed
+		}
+	'
+}
+
+# rules 6|4: the rules of the list on standard input, as ip6tables-restore --noflush reads them. It replaces the chains that
+# are named.
+rules() {
+	printf '*filter\n:pana_ep - [0:0]\n:pana_from - [0:0]\n:pana_to - [0:0]\n'
+	# See ep-nft.sh: traffic that stays on a link.
+	if [ "$1" = 6 ]; then
+		for type in 133 134 135 136 137; do
+			say "-A pana_ep -p icmpv6 --icmpv6-type $type -m hl --hl-eq 255 -j RETURN"
+		done
+		say "-A pana_ep -d fe80::/10 -j RETURN"
+		say "-A pana_ep -d ff02::/16 -j RETURN"
+	else
+		say "-A pana_ep -d 224.0.0.0/24 -j RETURN"
+		say "-A pana_ep -d 255.255.255.255/32 -j RETURN"
+		for from in $ACCESS_INTERFACE; do
+			for to in $ACCESS_INTERFACE; do say "-A pana_ep -i $from -o $to -d 169.254.0.0/16 -j RETURN"; done
+		done
+	fi
+	for interface in $ACCESS_INTERFACE; do
+		say "-A pana_ep -i $interface -j pana_from"
+		say "-A pana_ep -o $interface -j pana_to"
+	done
+	awk -v family="$1" -v addresses="$ADDRESSES" '
+		NF == 2 {
+			address = $1
+			sub(/%.*/, "", address)
+			by_mac = addresses == "mac" || address ~ /^fe[89ab]/
+			if (by_mac && $2 != "-") {
+				if ($2 in done) next
+				done[$2] = 1
+				name = $2
+				gsub(/:/, "", name)
+				print "-A pana_from -m mac --mac-source " $2 " -m recent --name pana_" name " --set --rsource -j RETURN"
+				print "-A pana_to -m recent --name pana_" name " --rcheck --seconds 300 --rdest -j RETURN"
+			}
+			if ((address ~ /:/ ? 6 : 4) != family || address ~ /^fe[89ab]/) next
+			if ($2 == "-") print "-A pana_from -s " address " -j RETURN"
+			else if (!by_mac) print "-A pana_from -s " address " -m mac --mac-source " $2 " -j RETURN"
+			print "-A pana_to -d " address " -j RETURN"
+		}
+	'
+	printf '%s\n' '-A pana_from -j DROP' '-A pana_to -j DROP' COMMIT
+}
+
+# each_family FUNCTION: calls FUNCTION with 6 or 4 and the program.
+each_family() {
+	"$1" 6 "$IP6TABLES"
+	if [ "$IPTABLES" != none ]; then "$1" 4 "$IPTABLES"; fi
+}
+
+# Closes the link first: the chains are complete before FORWARD jumps to them.
+apply() {
+	if [ "$DRY_RUN" = yes ]; then
+		say "$list" | rules "$1"
+		return
+	fi
+	say "$list" | rules "$1" | "$2-restore" -w 10 --noflush || die "$2-restore refused the rules"
+	"$2" -w 10 -C FORWARD -j pana_ep 2>/dev/null || "$2" -w 10 -I FORWARD 1 -j pana_ep || die "$2 refused the jump of FORWARD"
+}
+
+remove() {
+	while act "$2" -w 10 -D FORWARD -j pana_ep 2>/dev/null; do [ "$DRY_RUN" != yes ] || break; done
+	for chain in pana_ep pana_from pana_to; do
+		act "$2" -w 10 -F "$chain" 2>/dev/null || :
+	done
+	for chain in pana_ep pana_from pana_to; do
+		act "$2" -w 10 -X "$chain" 2>/dev/null || :
+	done
+}
+
+status=0
+case $EVENT in
+stop)
+	lock
+	list=
+	if [ "$AT_STOP" = open ]; then each_family remove; else each_family apply; fi
+	rm -f "$CLIENTS"
+	;;
+*)
+	events=$(each_event say_event)
+	[ -n "$events" ] || [ "$EVENT" = start ] || exit 0
+	lock
+	if [ "$EVENT" = start ]; then
+		for interface in $ACCESS_INTERFACE; do
+			ip link show dev "$interface" >/dev/null 2>&1 || say "interface $interface does not exist (yet)"
+		done
+	fi
+	list=$(clients "$events") || status=$?
+	each_family apply
+	say "$list" | put "$CLIENTS" 600
+	;;
+esac
+exit "$status"
