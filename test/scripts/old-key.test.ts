@@ -32,7 +32,10 @@ esac
 afterEach(() => rm(state, { recursive: true, force: true }));
 
 const settle = (more: string) =>
-  writeFile(join(state, 'hooks.conf'), `IKE=strongswan\nMOBILITY=none\nINTERFACE=none0\nSWANCTL_DIR=${state}/swanctl\n${more}`);
+  writeFile(
+    join(state, 'hooks.conf'),
+    `IKE=strongswan\nMOBILITY=none\nINTERFACE=none0\nSWANCTL_DIR=${state}/swanctl\n${more}`,
+  );
 
 /** Sets charon's IKE_SAs; `seconds` is their age by charon's clock. */
 function sas(list: readonly { readonly spi: string; readonly seconds: number; readonly connection?: string }[]) {
