@@ -14,7 +14,8 @@ mobility_mn_up() {
 }
 
 # charon keeps the address that it has (MOBIKE), even if no router of the new link knows it. It moves the tunnel when that address
-# is gone: remove it, unless it is in a network that the new link has, too.
+# is gone: remove it, unless it is in a network that the new link has, too. charon's route for the home address (table 220) goes
+# to a router of the old link, and takes charon's own messages there: remove it, too. charon sets it again with the new address.
 mobility_mn_move() {
 	move_old=${MIP6_COA_OLD:-}
 	case $move_old in
@@ -29,6 +30,7 @@ mobility_mn_move() {
 	act ip -6 address del "$move_old/64" dev "$INTERFACE" 2>/dev/null ||
 		act ip -6 address del "$move_old/128" dev "$INTERFACE" 2>/dev/null ||
 		say "move: $move_old is not on $INTERFACE"
+	while act ip -6 route del default dev "$INTERFACE" table 220 2>/dev/null; do [ "$DRY_RUN" != yes ] || break; done
 }
 
 mobility_mn_down() {
