@@ -106,7 +106,7 @@ describe('A hook process', () => {
     expect(reports.map(({ type }) => type)).toEqual(['line']);
     await writeFile(join(folder, 'out', 'go'), '');
     expect(await done).toBe(false);
-    expect(reports.map(({ type }) => type)).toEqual(['line', 'finished']);
+    expect(reports.map(({ type }) => type)).toEqual(['line', 'tried']);
   });
 
   it('gets one argument and only the environment of the hook contract', async () => {
