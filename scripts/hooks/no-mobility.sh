@@ -66,9 +66,13 @@ proxy_setting() {
 		say "cannot set net/ipv6/$1: hosts of the home link will not find the node"
 }
 
-# Linux answers such solicitations up to 0.8 s later, unless told otherwise.
+# Linux answers such solicitations up to 0.8 s later, unless told otherwise. A home network that is only routed to the home agent
+# needs no proxy.
 proxy_add() {
-	act ip -6 neigh replace proxy "$1" dev "$INTERFACE" || die "no proxy for $1 on the home link $INTERFACE"
+	if ! act ip -6 neigh replace proxy "$1" dev "$INTERFACE" 2>/dev/null; then
+		say "no proxy for $1 on $INTERFACE: hosts of a home link will not find the node"
+		return 0
+	fi
 	[ "$DRY_RUN" != yes ] || return 0
 	proxy_setting "conf/$INTERFACE/proxy_ndp" 1
 	proxy_setting "neigh/$INTERFACE/proxy_delay" 0
