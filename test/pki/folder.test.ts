@@ -139,7 +139,7 @@ describe('The CRL', () => {
     await Promise.all(names.map((name) => first.issue(name, { kind: 'client', nai: `${name}@x` }, validFor(1))));
     await Promise.all(names.flatMap((name) => [first.revoke(name), second.renewCrl()]));
     expect(await revoked()).toHaveLength(4);
-    // Stands for another process that holds the lock.
+    // Acts as another process that holds the lock.
     const lock = new Database(join(folder, '.lock'));
     lock.exec('BEGIN EXCLUSIVE');
     await expect(new PkiFolder(folder, 10).revoke('mn1')).rejects.toThrow('another command is using');

@@ -116,7 +116,7 @@ export async function checkCounts(world: World, tallies: Tallies, broken: Break)
     if (!listed) continue;
     if (count !== listed.length) say(`${paa.name} counts ${count} sessions and lists ${listed.length}`);
     const first = listed.filter(({ remainingSeconds }) => remainingSeconds === undefined);
-    // A session that ends has no lifetime any more, whether it was half-open or not.
+    // A session that ends no longer has a lifetime, whether it was half-open or not.
     const ending = first.filter(({ state }) => state === 'SESS_TERM').length;
     if (halfOpen === undefined || halfOpen > first.length || halfOpen < first.length - ending)
       say(`${paa.name} counts ${halfOpen} half-open sessions and lists ${first.length}`);

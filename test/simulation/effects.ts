@@ -52,7 +52,7 @@ export class Effects {
   #homeAgent({ event, environment, key }: ProgramRun): void {
     const { MIP6_HOA: homeAddress = '', MIP6_MN_ID: nai = '' } = environment;
     if (event === 'down') {
-      // A binding of another subscriber, who has the address now, stays.
+      // If another subscriber has the address now, its binding stays.
       if (this.homeAddresses.get(homeAddress)?.nai === nai) this.homeAddresses.delete(homeAddress);
     } else this.homeAddresses.set(homeAddress, { nai, key });
   }

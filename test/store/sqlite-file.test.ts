@@ -167,7 +167,7 @@ describe('An open store whose file', () => {
     });
   }
 
-  it('was moved away and back works again', async () => {
+  it('was moved away and moved back works again', async () => {
     const { store, news } = await watched();
     const away = join(folder, 'away.db');
     renameSync(path, away);

@@ -100,7 +100,7 @@ describe('an exception in the machine', () => {
     expect(rig.decision(token)).toEqual(UNAVAILABLE);
   });
 
-  it('denies the client whose subscriber in the store causes it, and does not repeat a decision that stands', () => {
+  it('denies the client whose subscriber in the store causes it, and does not repeat a decision already made', () => {
     const rig = new HomeRig();
     rig.begin('s');
     const first = rig.prove();
@@ -136,7 +136,7 @@ describe('an exception in the machine', () => {
     expect(outputs.slice(1)).toEqual(
       (method === 'add' ? [5, 3, 4] : [3, 4]).map((token) => ({ type: 'turn', token, granted: false })),
     );
-    // Flights of before the error do not count any more.
+    // Flights from before the error no longer count.
     expect(rig.feed({ type: 'flown', token: 2 })).toEqual([]);
     expect([6, 7, 8].flatMap(flight)).toEqual([6, 7].map((token) => ({ type: 'turn', token, granted: true })));
     expect(rig.feed({ type: 'flown', token: 6 })).toEqual([{ type: 'turn', token: 8, granted: true }]);

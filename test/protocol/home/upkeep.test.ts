@@ -286,7 +286,7 @@ describe('a duty that another server has taken', () => {
 });
 
 describe('Upkeep at the end', () => {
-  it('leaves the duties of this server to others, with those that ended after the stop', () => {
+  it('reports the duties that ended after the stop, and leaves the remaining ones to other servers', () => {
     start();
     reply(key(DAY));
     begin(HELD);
@@ -319,7 +319,7 @@ describe('Upkeep at the end', () => {
     expect([trace, machine.deadline]).toEqual([[], undefined]);
   });
 
-  it('reports duties again whose report the store has not answered before the stop', () => {
+  it('reports duties again if the store has not answered their report before the stop', () => {
     start();
     reply(key(DAY));
     begin(HELD);
@@ -330,7 +330,7 @@ describe('Upkeep at the end', () => {
     expect(waiting.at(-1)?.call.given).toMatchObject({ ended: [ended(true)], leaving: true });
   });
 
-  it('does not wait for a store that fails, nor ask it if this server never had a duty', () => {
+  it('does not wait for a failing store, and does not ask it if this server never had a duty', () => {
     start();
     expect(machine.handle({ type: 'leave' }, now)).toEqual([{ type: 'left' }]);
     begin(HELD);

@@ -5,7 +5,7 @@ import { AFTER_KILL, FIRST_RETRY, KILL_AFTER, LONGEST_RETRY, MAX_BATCH } from '.
 import { QueueRig } from './queue-rig.js';
 
 describe('a job', () => {
-  it('runs at once, and has its first result and is done when its hook succeeds', () => {
+  it('runs at once; when its hook succeeds, it has its first result and is done', () => {
     const rig = new QueueRig();
     rig.job('up');
     rig.advance(40);

@@ -209,7 +209,7 @@ describe('a session', () => {
     expect(world.server.strs).toMatchObject([{ 'Termination-Cause': 2 }]);
   });
 
-  it('moves with its node to another address, of which the enforcement point and the server are told', () => {
+  it('moves with its node to another address, and informs the enforcement point and the server', () => {
     const { world, node } = open();
     node.place = { ...node.place, address: '2001:db8:a::99' };
     world.toNode(node, { type: 'moved' });

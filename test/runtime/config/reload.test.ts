@@ -179,7 +179,7 @@ describe('Reloadable keys of a schema', () => {
     none: z.string(),
   });
 
-  it('are listed with optional sections as a whole', () => {
+  it('are listed, an optional section as one key', () => {
     expect(reloadableKeys(schema)).toEqual(['whole', 'whole.*', 'part.one', 'part.three']);
     expect(eachReloadable(schema)).toEqual(['whole.a', 'whole.b.c', 'part.one', 'part.three']);
     expect(reloadableText(schema)).toBe('`whole.*`, `part.{one, three}`');

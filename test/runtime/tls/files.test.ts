@@ -82,7 +82,7 @@ describe('readTlsFiles with a key', () => {
     await expect(read({ key: 'encrypted.pem', 'key-passphrase-file': 'empty' })).rejects.toThrow(/empty is empty/);
   });
 
-  it('rejects a key or passphrase readable for everybody, but not for a group', async () => {
+  it('rejects a key or passphrase readable by everybody, and accepts one readable by a group', async () => {
     await file('encrypted.pem', encrypt('x', 'pkcs8'));
     await file('open-key.pem', server.keyPem, 0o644);
     await expect(read({ key: 'open-key.pem' })).rejects.toThrow(
