@@ -1,0 +1,252 @@
+import { pino } from 'pino';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Attachments, type AttachmentTools } from '../../src/pac/attachments.js';
+import type { AttemptEvent, AttemptOptions } from '../../src/pac/attempt.js';
+import { pacSchema } from '../../src/pac/options.js';
+import { systemPacSurroundings } from '../../src/pac/surroundings.js';
+import type { PacAuthorized } from '../../src/protocol/pana/session/pac-interface.js';
+import { unguarded } from '../../src/runtime/service/barrier.js';
+import { Metrics } from '../../src/runtime/service/metrics.js';
+import { DEAF } from '../deaf-surroundings.js';
+import { quiet } from '../quiet.js';
+import { VirtualHost } from '../virtual-host.js';
+
+/** An attempt whose session the test plays. */
+interface Played {
+  readonly options: AttemptOptions;
+  readonly did: string[];
+  readonly tell: (event: AttemptEvent) => void;
+  careOfAddress: string;
+  protected: boolean;
+  authorized: { readonly event: PacAuthorized; readonly at: number } | undefined;
+}
+
+const computer = vi.hoisted(() => ({
+  attempts: [] as unknown[],
+  /** The local address that the route to a PAA has; undefined: no route. */
+  route: '192.0.2.1' as string | undefined,
+  /** Ends of moves and retirements that wait. */
+  waiting: [] as (() => void)[],
+}));
+const attempts = computer.attempts as Played[];
+
+vi.mock('../../src/pac/attempt.js', () => ({
+  Attempt: {
+    open: (options: AttemptOptions, _tools: unknown, tell: (event: AttemptEvent) => void) => {
+      const did: string[] = [];
+      const pause = (name: string) =>
+        new Promise<void>((resolve) => {
+          did.push(name);
+          computer.waiting.push(resolve);
+        });
+      const attempt = {
+        ...{ id: options.id, paa: options.paa, options, did, tell, startedAt: 0, authorized: undefined },
+        ...{ careOfAddress: computer.route, protected: true, sessionId: 1 },
+        begin: () => did.push('begin'),
+        feed: ({ type }: { readonly type: string }) => did.push(type),
+        close: () => Promise.resolve(void did.push('close')),
+        retire: () => pause('retire'),
+        async move() {
+          const before = this.careOfAddress;
+          await pause('move');
+          this.careOfAddress = computer.route;
+          did.push('moved');
+          return before;
+        },
+      };
+      computer.attempts.push(attempt);
+      return Promise.resolve(attempt);
+    },
+  },
+}));
+
+beforeEach(() => {
+  computer.attempts.length = 0;
+  computer.waiting.length = 0;
+  computer.route = '192.0.2.1';
+});
+
+const authorization = (more: Partial<PacAuthorized> = {}): PacAuthorized =>
+  ({ type: 'authorized', sessionId: 1, reauthentication: false, lifetime: 60_000, ...more }) as PacAuthorized;
+
+const closed = (cause: string): AttemptEvent => ({ type: 'closed', cause, heard: true });
+
+/** The attachments of a node whose PAAs are `paas`; `told` has what the mobile node learns. */
+async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) {
+  const host = new VirtualHost();
+  const told: unknown[][] = [];
+  const tell = (name: string) => (value: unknown) => {
+    told.push(typeof value === 'number' ? [name, value] : [name]);
+  };
+  const probe = () => {
+    if (computer.route === undefined) return Promise.reject(Object.assign(new Error(), { code: 'ENETUNREACH' }));
+    return Promise.resolve({ ...socket, address: { address: computer.route, port: 1 } });
+  };
+  const socket = await DEAF.udp.connect();
+  const options = pacSchema.parse({
+    pana: { 'local-port': 5_000, ...pana },
+    eap: { identity: '@home.example' },
+    tls: { ca: '/ca', certificate: '/c', key: '/k', 'server-name': 'aaa.home.example' },
+  });
+  const tools = {
+    log: pino({ level: 'silent' }),
+    metrics: new Metrics('pana_pac'),
+    barrier: unguarded,
+    surroundings: {
+      ...{ ...systemPacSurroundings, ...DEAF, host, udp: { ...DEAF.udp, connect: probe } },
+      discoverPaas: () => Promise.resolve(paas),
+    },
+    keyLog: undefined,
+    node: {
+      ...{ authorized: tell('authorized'), moved: tell('moved') },
+      ...{ keepUntil: tell('keepUntil'), withdraw: tell('withdraw') },
+    },
+    credentials: () => undefined,
+    onFinished: () => undefined,
+  } as unknown as AttachmentTools;
+  const attachments = new Attachments(options, tools);
+  attachments.start();
+  await quiet();
+  const authorize = (attempt: Played | undefined, more: Partial<PacAuthorized> = {}) => {
+    if (!attempt) throw new Error('no attempt');
+    const event = authorization(more);
+    attempt.authorized = { event, at: host.monotonic() };
+    attempt.tell(event);
+  };
+  return { attachments, host, told, authorize };
+}
+
+/** Lets what waits end, one after another. */
+async function finish(): Promise<void> {
+  while (computer.waiting.length > 0) {
+    computer.waiting.shift()?.();
+    await quiet();
+  }
+}
+
+describe('the binding after a lost session', () => {
+  it('is kept until the lifetime has passed, counted from the authorization', async () => {
+    const { host, told, authorize } = await attached();
+    host.advance(1_000);
+    authorize(attempts[0], { lifetime: 30_000 });
+    host.advance(5_000);
+    attempts[0]?.tell(closed('no-answer'));
+    expect(told).toEqual([['authorized'], ['keepUntil', 31_000]]);
+  });
+
+  it('is kept without a limit if the session had none', async () => {
+    const { told, authorize } = await attached();
+    authorize(attempts[0], { lifetime: undefined });
+    attempts[0]?.tell(closed('no-answer'));
+    expect(told).toEqual([['authorized']]);
+  });
+
+  it.each(['terminated-by-paa', 'lifetime-expired', 'authentication-rejected'])(
+    'is withdrawn after %s',
+    async (cause) => {
+      const { told, authorize } = await attached();
+      authorize(attempts[0]);
+      attempts[0]?.tell(closed(cause));
+      expect(told).toEqual([['authorized'], ['withdraw']]);
+    },
+  );
+
+  it('stays as it is when a session is lost that was never authorized', async () => {
+    const { told } = await attached();
+    attempts[0]?.tell(closed('no-answer'));
+    expect(told).toEqual([]);
+  });
+});
+
+describe('a change of addresses', () => {
+  it('moves the session if the route to its PAA has another source address, and only then', async () => {
+    const { attachments, told, authorize } = await attached();
+    authorize(attempts[0]);
+    attachments.addressesChanged();
+    await quiet();
+    expect(attempts[0]?.did).toEqual(['begin']);
+    computer.route = '198.51.100.1';
+    attachments.addressesChanged();
+    await quiet();
+    await finish();
+    expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
+    expect(told).toEqual([['authorized'], ['moved']]);
+    attachments.addressesChanged();
+    await quiet();
+    expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
+  });
+
+  it('starts an unprotected session anew, without a move', async () => {
+    const { attachments, told, authorize, host } = await attached();
+    authorize(attempts[0]);
+    for (const attempt of attempts) attempt.protected = false;
+    computer.route = '198.51.100.1';
+    attachments.addressesChanged();
+    await quiet();
+    expect(attempts[0]?.did).toEqual(['begin', 'close']);
+    expect(told).toEqual([['authorized'], ['keepUntil', 60_000]]);
+    host.advance(3_000);
+    await quiet();
+    expect(attempts.map(({ did }) => did)).toEqual([['begin', 'close'], ['begin']]);
+  });
+
+  it('is looked at again at the next change if there is no route', async () => {
+    const { attachments, authorize } = await attached();
+    authorize(attempts[0]);
+    computer.route = undefined;
+    attachments.addressesChanged();
+    await quiet();
+    expect(attempts[0]?.did).toEqual(['begin']);
+    computer.route = '198.51.100.1';
+    attachments.addressesChanged();
+    await quiet();
+    await finish();
+    expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
+  });
+
+  it('starts a session with a PAA of the new network beside the old one, from another port', async () => {
+    const paas = ['192.0.2.71'];
+    const { attachments, authorize } = await attached({ initiate: false }, paas);
+    authorize(attempts[0]);
+    paas[0] = '192.0.2.72';
+    attachments.addressesChanged();
+    await quiet();
+    expect(attempts.map(({ options: { paa, localPort, initiate } }) => [paa, localPort, initiate])).toEqual([
+      ['192.0.2.71', 5_000, false],
+      ['192.0.2.72', undefined, true],
+    ]);
+    expect(attachments.standby).toBe(attempts[1]);
+    authorize(attempts[1]);
+    expect(attachments.current).toBe(attempts[1]);
+    expect(attempts[0]?.did).toEqual(['begin', 'retire']);
+    // The node stops only when the replaced session has ended.
+    let stopped = false;
+    const stopping = attachments.stop().then(() => {
+      stopped = true;
+    });
+    attempts[1]?.tell(closed('terminated'));
+    await quiet();
+    expect([stopped, attempts[1]?.did]).toEqual([false, ['begin', 'terminate', 'close']]);
+    await finish();
+    await stopping;
+  });
+});
+
+describe('a requested move', () => {
+  it('is refused without a session', async () => {
+    const { attachments } = await attached({}, []);
+    await expect(attachments.move()).rejects.toThrow('there is no session to move');
+  });
+
+  it('waits for the one before', async () => {
+    const { attachments, authorize } = await attached();
+    authorize(attempts[0]);
+    computer.route = '198.51.100.1';
+    const moves = [attachments.move(), attachments.move()];
+    await quiet();
+    expect(attempts[0]?.did).toEqual(['begin', 'move']);
+    await finish();
+    expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved', 'move', 'moved']);
+    expect(await Promise.all(moves)).toEqual([{ moved: '198.51.100.1' }, { moved: '198.51.100.1' }]);
+  });
+});
