@@ -1,10 +1,32 @@
+import { EventEmitter } from 'node:events';
 import type { NetworkInterfaceInfo } from 'node:os';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AddressWatch } from '../../../src/runtime/net/address-watch.js';
 import { eventually } from '../../eventually.js';
 import { VirtualHost } from '../../virtual-host.js';
 
-const computer = vi.hoisted(() => ({ addresses: [] as string[] }));
+const computer = vi.hoisted(() => ({ addresses: [] as string[], monitors: [] as unknown[] }));
+
+/** A monitor program that the test plays. */
+class Monitor extends EventEmitter {
+  readonly stdout: EventEmitter | undefined = new EventEmitter();
+  killed = false;
+
+  kill(): void {
+    this.killed = true;
+  }
+}
+
+vi.mock('node:child_process', async (original) => {
+  const real = await original<typeof import('node:child_process')>();
+  const spawn = (program: string, ...more: never[]) => {
+    if (program !== 'monitor') return (real.spawn as (...all: unknown[]) => unknown)(program, ...more);
+    const monitor = new Monitor();
+    computer.monitors.push(monitor);
+    return monitor;
+  };
+  return { ...real, spawn };
+});
 
 vi.mock('node:os', async (original) => ({
   ...(await original<typeof import('node:os')>()),
@@ -13,7 +35,23 @@ vi.mock('node:os', async (original) => ({
 
 let watch: AddressWatch | undefined;
 
+beforeEach(() => {
+  computer.monitors.length = 0;
+});
+
 afterEach(() => watch?.stop());
+
+/** A watch with a played monitor program. */
+function watched() {
+  const host = new VirtualHost();
+  const seen = { told: 0 };
+  const count = () => {
+    seen.told += 1;
+  };
+  watch = new AddressWatch(count, host, ['monitor']);
+  const monitors = computer.monitors as Monitor[];
+  return { host, seen, monitors, watch };
+}
 
 it('AddressWatch without a monitor program reports each change once, within about a second', async () => {
   const host = new VirtualHost();
@@ -39,4 +77,62 @@ it('AddressWatch without a monitor program reports each change once, within abou
   host.advance(10_000);
   expect(told).toBe(3);
   expect(host.timers).toBe(0);
+});
+
+describe('AddressWatch with a monitor program', () => {
+  it('reports a burst of changes once', () => {
+    const { host, seen, monitors } = watched();
+    for (let n = 0; n < 3; n += 1) monitors[0]?.stdout?.emit('data', 'changed');
+    host.advance(19);
+    expect(seen.told).toBe(0);
+    host.advance(1);
+    expect([seen.told, host.timers]).toEqual([1, 0]);
+    monitors[0]?.stdout?.emit('data', 'changed');
+    host.advance(20);
+    expect(seen.told).toBe(2);
+  });
+
+  it('reports a change when the program exits, because one may be missed, and starts it again after 5 s', () => {
+    const { host, seen, monitors } = watched();
+    monitors[0]?.emit('exit');
+    host.advance(20);
+    expect(seen.told).toBe(1);
+    host.advance(4_979);
+    expect(monitors).toHaveLength(1);
+    host.advance(1);
+    expect(monitors).toHaveLength(2);
+    monitors[1]?.stdout?.emit('data', 'changed');
+    host.advance(20);
+    expect(seen.told).toBe(2);
+  });
+
+  it('polls instead if the program cannot be started, also when its exit is reported as well', () => {
+    const { host, monitors } = watched();
+    monitors[0]?.emit('error', new Error());
+    monitors[0]?.emit('exit');
+    expect(host.timers).toBe(1);
+    host.advance(60_000);
+    expect(monitors).toHaveLength(1);
+  });
+
+  it('when stopped ends the program, and neither starts another nor reports or polls any more', () => {
+    const { host, seen, monitors, watch } = watched();
+    monitors[0]?.stdout?.emit('data', 'changed');
+    watch.stop();
+    expect(monitors[0]?.killed).toBe(true);
+    monitors[0]?.stdout?.emit('data', 'changed');
+    monitors[0]?.emit('exit');
+    monitors[0]?.emit('error', new Error());
+    expect(host.timers).toBe(0);
+    host.advance(60_000);
+    expect([seen.told, monitors.length]).toEqual([0, 1]);
+  });
+
+  it('when stopped does not start a program again that had exited', () => {
+    const { host, monitors, watch } = watched();
+    monitors[0]?.emit('exit');
+    watch.stop();
+    host.advance(60_000);
+    expect(monitors).toHaveLength(1);
+  });
 });

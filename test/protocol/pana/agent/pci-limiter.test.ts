@@ -106,6 +106,22 @@ describe('PciLimiter', () => {
     expect(limiter.refuse('10.66.0.6', 100_000)).toBeUndefined();
   });
 
+  it.each([
+    ['in the same minute', 0],
+    ['in the next minute', 60_000],
+  ])('counts the PCIs of the others in the network of a node that completes its start %s', (_when, later) => {
+    const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
+    for (let n = 0; n < 3; n += 1) limiter.refuse('10.66.0.5', n * 1_000);
+    limiter.refuse('10.66.0.6', 4_000);
+    if (later > 0) limiter.refuse('10.66.0.6', later);
+    limiter.proven('10.66.0.6');
+    for (let n = 0; n < 8; n += 1)
+      for (let again = 0; again < 8; again += 1) limiter.refuse(`10.9.9.${n}`, later + 9_000);
+    // The flood leaves only what is reserved for quiet networks, and this network is not quiet.
+    expect(limiter.refuse('10.66.0.10', later + 9_000)).toBe('pci-in-all');
+    expect(limiter.refuse('10.67.0.1', later + 9_000)).toBeUndefined();
+  });
+
   it('forgets the PCIs of an address within three minutes', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
     const ask = (now: number) => Array.from({ length: 8 }, () => limiter.refuse('192.0.2.1', now) === undefined);
