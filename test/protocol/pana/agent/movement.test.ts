@@ -119,6 +119,21 @@ describe('the move of a session to a new address', () => {
     expect(placeOf(pac)).toBe(C);
   });
 
+  it('needs only the last Echo if the PaC has moved on while another request was outstanding', () => {
+    const pac = pacAt(A, true).session({ type: 'ping' });
+    const asked = pac.last;
+    for (const address of [B, C]) {
+      pac.now += MOVE_INTERVAL;
+      goTo(pac, address);
+      ping(pac);
+    }
+    pac.answer(PNA, FLAG.P, [], asked);
+    expect(pac.take()).toEqual(['PNR[P]']);
+    // No request with an earlier Echo is queued behind it.
+    expect(sendBack(pac)).toEqual(['moved']);
+    expect(placeOf(pac)).toBe(C);
+  });
+
   it('is proven by a re-authentication at the new address when the PaC sends no Echo', () => {
     const pac = pacAt(A, false);
     goTo(pac, B);
@@ -166,6 +181,16 @@ describe('the move of a session to a new address', () => {
 });
 
 describe('an address in use by a session', () => {
+  it('is free if that session is not authenticated yet', () => {
+    const pac = pacAt(A, true);
+    const other = new ForeignPac(OFFER, pac.paa);
+    other.from = { ...other.from, address: B };
+    other.start(ALGORITHMS).eapRequest();
+    goTo(pac, B);
+    expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);
+    expect(sendBack(pac)).toEqual(['moved']);
+  });
+
   it('cannot be taken over by another PaC; the termination of that PaC ends only its own session', () => {
     const victim = pacAt(A, true);
     const attacker = pacAt(B, true, victim);

@@ -409,6 +409,14 @@ describe('the PAA with an open session', () => {
     expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', cause: 'no-answer', granted: true } });
   });
 
+  it('counts the silence anew from an answer', () => {
+    const pac = opened({ pingInterval: 20_000 });
+    expect(pac.run(20_000).take()).toEqual(['PNR[P]']);
+    pac.run(20_500).answer(PNA, FLAG.P);
+    expect(pac.run(40_499).take()).toEqual([]);
+    expect(pac.run(40_500).take()).toEqual(['PNR[P]']);
+  });
+
   it('ignores a ping request during re-authentication (RFC 5191 4.2)', () => {
     const pac = opened().session({ type: 'reauthenticate' });
     pac.take();

@@ -4,7 +4,8 @@ import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { Channel, type Draft } from '../../../../src/protocol/pana/session/channel.js';
 import { REQUEST_DEFAULTS } from '../../../../src/protocol/pana/session/retransmission.js';
 import { INTEGRITY, INTEGRITY_ALGORITHMS } from '../../../../src/protocol/pana/wire/algorithms.js';
-import { decodePana, FLAG, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
+import { decodePana, FLAG, MAX_MESSAGE, MESSAGE_TYPE } from '../../../../src/protocol/pana/wire/codec.js';
+import { makeAvp } from '../../../../src/protocol/pana/wire/dictionary.js';
 import { type Protection, verifyAuth } from '../../../../src/protocol/pana/wire/keys.js';
 
 const PING: Draft = { type: MESSAGE_TYPE.NOTIFICATION, flags: FLAG.P, avps: [] };
@@ -60,6 +61,56 @@ describe('Channel.tick and Channel.resend', () => {
     const key = keyOf(1);
     channel.protect(key);
     expect(verifyAuth(key, only(channel.resend()))).toBe(true);
+  });
+});
+
+describe('Channel.settle and Channel.destroy', () => {
+  it('end the time in which the previous key also verifies, and wipe keys', () => {
+    const channel = channelOf();
+    const [old, current] = [keyOf(1), keyOf(2)];
+    channel.protect(old);
+    const before = only(channel.request(PING, 0)).slice();
+    channel.protect(current);
+    expect([channel.verify(before), old.key.isWiped]).toEqual([old, false]);
+    channel.settle();
+    expect([channel.verify(before), old.key.isWiped]).toEqual([undefined, true]);
+    expect([channel.protection, current.key.isWiped]).toEqual([current, false]);
+    channel.settle();
+    expect(channel.verify(only(channel.resend()).slice())).toBe(current);
+  });
+
+  it('wipe the current key, the previous one, and those of queued requests', () => {
+    const channel = channelOf();
+    const keys = [1, 2, 3].map(keyOf);
+    const [old, current, queued] = keys as [Protection, Protection, Protection];
+    channel.protect(old);
+    channel.protect(current);
+    channel.request(PING, 0);
+    channel.request({ ...PING, protect: queued }, 0);
+    channel.destroy();
+    expect(keys.map(({ key }) => key.isWiped)).toEqual([true, true, true]);
+    expect([channel.protection, channel.busy, channel.queues(PING.type, PING.flags)]).toEqual([undefined, false, false]);
+  });
+});
+
+describe('a message that would be longer than the largest', () => {
+  const LONG: Draft = { ...PING, avps: [makeAvp('EAP-Payload', new Uint8Array(MAX_MESSAGE))] };
+
+  it('is no request: nothing changes, and the key that it would have activated is wiped', () => {
+    const channel = channelOf();
+    const protect = keyOf(1);
+    expect(channel.request({ ...LONG, protect }, 0)).toBe('too-long');
+    expect([channel.busy, channel.protection, protect.key.isWiped]).toEqual([false, undefined, true]);
+    expect(decodePana(only(channel.request(PING, 0))).sequence).toBe(100);
+  });
+
+  it('is no answer: the request is still to be answered', () => {
+    const channel = channelOf();
+    const octets = only(new Channel(new Drbg(new Uint8Array(32)), REQUEST_DEFAULTS, 7, 50).request(PING, 0));
+    channel.accept(decodePana(octets), octets);
+    expect([channel.answer(LONG), channel.owesAnswer]).toEqual(['too-long', true]);
+    expect(decodePana(only(channel.answer(PING)))).toMatchObject({ sequence: 50, flags: FLAG.P });
+    expect(channel.owesAnswer).toBe(false);
   });
 });
 

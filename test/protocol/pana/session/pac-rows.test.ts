@@ -393,6 +393,24 @@ describe('the PaC with an open session', () => {
     expect(paa.run(39_999).take()).toEqual(['PNR[P]']);
   });
 
+  it('counts the silence anew from an answer, and from each request of the PAA', () => {
+    const paa = opened({ config: { pingInterval: 20_000 } });
+    expect(paa.run(20_000).take()).toEqual(['PNR[P]']);
+    paa.run(20_500).answer(PNA, FLAG.P);
+    expect(paa.run(40_499).take()).toEqual([]);
+    expect(paa.run(40_500).take()).toEqual(['PNR[P]']);
+    paa.run(40_600).answer(PNA, FLAG.P);
+    paa.run(50_000).eapRequest(true).respond();
+    expect(paa.take()).toEqual(['PAN', 'eapRestart', 'eapPacket']);
+    paa.run(60_000).msk = new Uint8Array(64).fill(0x77);
+    paa.feed({ type: 'eapKeys', msk: paa.msk });
+    paa.complete([], 8);
+    paa.feed({ type: 'eapSucceeded' });
+    expect(paa.take()).toEqual(['PAN[C]', 'eapPacket', 'authorized']);
+    expect(paa.run(79_999).take()).toEqual([]);
+    expect(paa.run(80_000).take()).toEqual(['PNR[P]']);
+  });
+
   it('closes after ten unanswered PNR[P] and reports silence from the fourth on', () => {
     const paa = opened().feed({ type: 'ping' }).run(400_000);
     expect(paa.sent.filter(({ name }) => name === 'PNR[P]')).toHaveLength(10);
