@@ -72,3 +72,9 @@ describe('toV6Octets', () => {
     expect(formatAddress(toV6Octets(Uint8Array.of(192, 0, 2, 1)))).toBe('::ffff:192.0.2.1');
   });
 });
+
+describe('formatAddress', () => {
+  it.each([0, 3, 5, 15, 17])('formats no address of %i octets', (length) => {
+    expect(() => formatAddress(new Uint8Array(length))).toThrow(RangeError);
+  });
+});

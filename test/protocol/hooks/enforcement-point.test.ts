@@ -240,6 +240,24 @@ describe.each([
     expect(rig.queue.deadline).toBeUndefined();
   });
 
+  it('gives up a revoke although events of other sessions wait', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.revoke('one');
+    rig.advance(0);
+    for (let tries = 1; tries <= 8; tries += 1) {
+      expect(rig.telling).toEqual([`revoke ${A}`]);
+      if (tries === 8) rig.permit('two', B);
+      rig.end('no');
+      rig.advance(tries === 8 ? 0 : 3_600_000);
+    }
+    expect(rig.telling).toEqual([`permit ${B}`]);
+    rig.end();
+    rig.advance(3_600_000);
+    expect(rig.telling).toEqual([]);
+  });
+
   it('passes the lifetime that remains when the hook runs, at least one second', () => {
     const rig = EnforcementRig.ready(batch);
     const lifetimes = () => rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.lifetime));

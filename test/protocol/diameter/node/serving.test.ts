@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { KEY_TIME } from '../../../../src/protocol/diameter/node/duplicates.js';
 import { MAX_SERVING } from '../../../../src/protocol/diameter/node/serving.js';
-import { encodeDiameter, FLAG, salvageDiameter } from '../../../../src/protocol/diameter/wire/codec.js';
+import { type DiameterMessage, encodeDiameter, FLAG, salvageDiameter } from '../../../../src/protocol/diameter/wire/codec.js';
 import { MAX_MESSAGE } from '../../../../src/protocol/diameter/wire/framer.js';
 import { cerOf, deaTo, der, grammarian } from '../messages.js';
 import { type Stranger, World } from './world.js';
@@ -11,6 +11,8 @@ const SERVER = 'server.example';
 const CLIENT = 'client.example';
 const OTHER = 'other.example';
 const KEY = Buffer.alloc(64, 7);
+
+const keyOf = ({ avps }: DiameterMessage) => grammarian.find(avps, 'EAP-Master-Session-Key')?.octets();
 
 /** A server with two clients; the test sends their messages. */
 function server(isAnswered = true) {
@@ -27,10 +29,12 @@ function server(isAnswered = true) {
     stranger.answers.length = 0;
     return stranger;
   }) as [Stranger, Stranger];
-  /** Answers the last request that the node was given to serve. */
+  /** Answers the last request that the node was given to serve. Returns the answer. */
   const answer = (more: object = {}) => {
-    const { token, message } = node.served.at(-1) ?? { token: 0, message: der(CLIENT) };
-    world.feed(node, { type: 'answer', token, message: deaTo(message, SERVER, more) });
+    const { token, message: request } = node.served.at(-1) ?? { token: 0, message: der(CLIENT) };
+    const message = deaTo(request, SERVER, more);
+    world.feed(node, { type: 'answer', token, message });
+    return message;
   };
   return { world, node, client, other, answer };
 }
@@ -133,12 +137,14 @@ describe('requests of a peer', () => {
     expect(node.served).toHaveLength(2);
   });
 
-  it('get 5012 when the answer exceeds MAX_MESSAGE', () => {
+  it('get 5012 when the answer exceeds MAX_MESSAGE, and its key is wiped', () => {
     const { node, client, answer } = server(false);
     client.send({ ...der(CLIENT), endToEnd: 5 });
-    answer({ 'EAP-Payload': new Uint8Array(MAX_MESSAGE) });
+    const key = Secret.take(new Uint8Array(64).fill(7));
+    const long = answer({ 'EAP-Payload': new Uint8Array(MAX_MESSAGE), 'EAP-Master-Session-Key': key });
     expect(client.result).toBe(5012);
     expect(node.said('dropped')).toEqual([{ type: 'dropped', peer: CLIENT, code: 'too-long' }]);
+    expect(keyOf(long)).toEqual(new Uint8Array(64));
     client.send({ ...der(CLIENT), endToEnd: 6 });
     answer({ 'EAP-Payload': new Uint8Array(MAX_MESSAGE - 1_000) });
     expect(client.result).toBe(2001);
@@ -152,7 +158,7 @@ describe('requests of a peer', () => {
     const late = deaTo(message, SERVER, { 'EAP-Master-Session-Key': Secret.take(new Uint8Array(64).fill(7)) });
     const outputs = node.machine.handle({ type: 'answer', token, message: late }, world.now);
     expect(outputs).toEqual([]);
-    expect(grammarian.find(late.avps, 'EAP-Master-Session-Key')?.octets()).toEqual(new Uint8Array(64));
+    expect(keyOf(late)).toEqual(new Uint8Array(64));
     // A second answer, and an answer to an unknown request, are ignored.
     for (const other of [token, 999]) {
       expect(node.machine.handle({ type: 'answer', token: other, message: late }, world.now)).toEqual([]);

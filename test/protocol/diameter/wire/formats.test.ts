@@ -25,9 +25,11 @@ const examples: readonly [DataFormat, string, unknown][] = [
   ['Address', '0001c0000201', Uint8Array.of(192, 0, 2, 1)],
   ['Address', '000220010db8000000000000000000000001', fromHex('20010db8000000000000000000000001')],
   // RFC 5905 6: the era ends on 2036-02-07 06:28:16 UTC.
+  ['Time', '80000000', Date.UTC(1968, 0, 20, 3, 14, 8)],
   ['Time', '83aa7e80', 0],
   ['Time', 'ffffffff', Date.UTC(2036, 1, 7, 6, 28, 15)],
   ['Time', '00000000', Date.UTC(2036, 1, 7, 6, 28, 16)],
+  ['Time', '7fffffff', Date.UTC(2104, 1, 26, 9, 42, 23)],
 ];
 
 describe('an AVP value', () => {
