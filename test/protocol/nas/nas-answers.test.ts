@@ -73,6 +73,14 @@ describe('an answer', () => {
     world.feed({ type: 'answer', token: asked.token, message });
     expect(world.events.at(-1)).toMatchObject({ type: 'dropped', code: 'unexpected' });
     expect(world.sessionOf().sessionId).toBe(sessionId);
+    // The answer to the current run is still awaited.
+    const current = world.outputs.findLast((output) => output.type === 'ask');
+    if (current?.type !== 'ask' || current === asked) throw new Error('no new DER');
+    const refusal = world.server.answer(current.message);
+    if (!refusal) throw new Error('no answer');
+    world.feed({ type: 'answer', token: current.token, message: refusal });
+    world.for(1_000);
+    expect(world.events.map(({ type }) => type)).toEqual(['authorized', 'dropped', 'refused', 'ended']);
   });
 
   it('of another server than that of the conversation is unusable', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatAddress } from '../../../src/protocol/bytes/address.js';
+import { formatAddress, parseAddress } from '../../../src/protocol/bytes/address.js';
+import { toHex } from '../../../src/protocol/bytes/octets.js';
 import { APPLICATION } from '../../../src/protocol/diameter/wire/commands.js';
 import { derivePsk, fingerprint } from '../../../src/protocol/keys/kdf.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
@@ -305,6 +306,18 @@ describe('the local home agent', () => {
     ]);
     expect(leases()).toEqual([[{ homeAddress: text, mnId: 'mn@home.example' }]]);
     expect(world.nas.localHomeAgent?.used).toBe(1);
+  });
+
+  it('gives each node another home address of its prefix', () => {
+    const { world, told } = granting();
+    for (let n = 0; n < LOCAL.capacity; n += 1) world.node({ pac });
+    world.run(1_000);
+    const addresses = told().map(({ homeAddress }) => parseAddress(homeAddress) ?? new Uint8Array(16));
+    expect(new Set(addresses.map((octets) => toHex(octets.subarray(8)))).size).toBe(LOCAL.capacity);
+    for (const octets of addresses) {
+      expect(octets.subarray(0, 8)).toEqual(LOCAL.prefix.subarray(0, 8));
+      expect(octets.subarray(8)).not.toEqual(LOCAL.prefix.subarray(8));
+    }
   });
 
   it('is refreshed with a new key at re-authentication, and removed at the end of the session', () => {

@@ -221,6 +221,23 @@ describe('stop', () => {
     expect(world.nas.deadline).toBeUndefined();
   });
 
+  it('retries no STR while another one is still to be answered', () => {
+    const { world, node } = open({ requestTimeout: 60_000 });
+    world.node();
+    world.node();
+    world.for(1_000);
+    // The first is due for a retry when the NAS stops, the second fails then, and the third is not answered.
+    world.server.sta = () => (world.server.strs.length <= 2 ? RESULT.TOO_BUSY : 'silent');
+    end(world, node);
+    world.for(1_000);
+    world.feed(STOP);
+    world.for(50_000);
+    expect(world.server.strs).toHaveLength(3);
+    world.for(50_000);
+    expect(world.outputs.at(-1)).toEqual({ type: 'stopped' });
+    expect(world.server.strs).toHaveLength(3);
+  });
+
   it('does not wait for an STR that is due for a retry later', () => {
     const { world, node } = open({ requestTimeout: 100 });
     world.server.sta = () => 'silent';

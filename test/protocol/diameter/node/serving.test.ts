@@ -2,7 +2,12 @@ import { describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { KEY_TIME } from '../../../../src/protocol/diameter/node/duplicates.js';
 import { MAX_SERVING } from '../../../../src/protocol/diameter/node/serving.js';
-import { type DiameterMessage, encodeDiameter, FLAG, salvageDiameter } from '../../../../src/protocol/diameter/wire/codec.js';
+import {
+  type DiameterMessage,
+  encodeDiameter,
+  FLAG,
+  salvageDiameter,
+} from '../../../../src/protocol/diameter/wire/codec.js';
 import { MAX_MESSAGE } from '../../../../src/protocol/diameter/wire/framer.js';
 import { cerOf, deaTo, der, grammarian } from '../messages.js';
 import { type Stranger, World } from './world.js';

@@ -89,7 +89,11 @@ describe('Channel.settle and Channel.destroy', () => {
     channel.request({ ...PING, protect: queued }, 0);
     channel.destroy();
     expect(keys.map(({ key }) => key.isWiped)).toEqual([true, true, true]);
-    expect([channel.protection, channel.busy, channel.queues(PING.type, PING.flags)]).toEqual([undefined, false, false]);
+    expect([channel.protection, channel.busy, channel.queues(PING.type, PING.flags)]).toEqual([
+      undefined,
+      false,
+      false,
+    ]);
   });
 });
 
