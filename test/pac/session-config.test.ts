@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import { pacSchema } from '../../src/pac/options.js';
+import { sessionConfig } from '../../src/pac/session-config.js';
+import { capabilityNames } from '../../src/protocol/mip6/assignment.js';
+
+/** The options of a node with these settings. */
+function optionsOf(more: object) {
+  return pacSchema.parse({
+    eap: { identity: '@home.example' },
+    tls: { ca: '/ca', certificate: '/c', key: '/k', 'server-name': 'aaa.home.example' },
+    ...more,
+  });
+}
+
+it.each([
+  [{}, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'MIP6']],
+  [{ 'home-agent': 'local' }, ['LOCAL_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'MIP6']],
+  [{ 'home-agent': 'any' }, ['HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'MIP6']],
+  [{ ike: ['ikev1'] }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'MIP6']],
+  [{ ike: ['ikev2'] }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV2_PSK', 'MIP6']],
+  [{ 'psk-root': 'emsk' }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'MIP6']],
+])('A node with the mobility settings %j asks for %j', (mobility, names) => {
+  const { mobility: asked } = sessionConfig(optionsOf({ mobility }), false, false);
+  expect(capabilityNames(asked?.wish ?? 0).sort()).toEqual([...names].sort());
+});
+
+it('A node asks for no home agent if mobility is off, and says whether it needs one', () => {
+  const asked = (mode: string) => sessionConfig(optionsOf({ mobility: { mode } }), false, false).mobility?.mode;
+  expect(['off', 'wanted', 'required'].map(asked)).toEqual([undefined, 'wanted', 'required']);
+});
+
+it.each([
+  [0, false, 0],
+  [0, true, 10_000],
+  ['3s', false, 3_000],
+  ['3s', true, 3_000],
+])('With pci-limit %s, and another PAA to try: %s, a PAA is tried for %i ms', (limit, limited, duration) => {
+  expect(sessionConfig(optionsOf({ pana: { 'pci-limit': limit } }), limited, false).pci.mrd).toBe(duration);
+});
