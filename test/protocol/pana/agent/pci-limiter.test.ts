@@ -122,6 +122,18 @@ describe('PciLimiter', () => {
     expect(limiter.refuse('10.67.0.1', later + 9_000)).toBeUndefined();
   });
 
+  it('still knows in the next minute which addresses have sent many PCIs', () => {
+    const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
+    const ask = (address: string, now: number) =>
+      Array.from({ length: 8 }, () => limiter.refuse(address, now)).filter((code) => code === undefined).length;
+    for (const address of ['192.0.2.1', '198.51.100.1']) ask(address, 0);
+    // Half of the limit is for busy addresses, and one of them uses it up.
+    expect(ask('198.51.100.1', 60_000)).toBe(4);
+    expect(ask('192.0.2.1', 60_000)).toBe(0);
+    // A new address in its network is quiet.
+    expect(ask('192.0.2.2', 60_000)).toBe(2);
+  });
+
   it('forgets the PCIs of an address within three minutes', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
     const ask = (now: number) => Array.from({ length: 8 }, () => limiter.refuse('192.0.2.1', now) === undefined);
