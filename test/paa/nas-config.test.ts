@@ -16,7 +16,7 @@ function optionsOf({ pana, ...more }: { readonly pana?: object; readonly [sectio
 }
 
 it('The PAA offers a local home agent only if it has one, and nothing if mobility is not offered', () => {
-  const offer = (more: object) => nasConfig(optionsOf(more)).paa.mobility;
+  const offer = (more: Record<string, unknown>) => nasConfig(optionsOf(more)).paa.mobility;
   expect((offer({}) ?? 0) & CAPABILITY.LOCAL_HA).toBe(0);
   expect((offer({}) ?? 0) & CAPABILITY.HOME_HA).toBe(CAPABILITY.HOME_HA);
   const hooks = { ha: '/ha' };

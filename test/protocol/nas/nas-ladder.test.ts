@@ -312,7 +312,7 @@ describe('the local home agent', () => {
     const { world, told } = granting();
     for (let n = 0; n < LOCAL.capacity; n += 1) world.node({ pac });
     world.run(1_000);
-    const addresses = told().map(({ homeAddress }) => parseAddress(homeAddress) ?? new Uint8Array(16));
+    const addresses = told().map(({ homeAddress }) => parseAddress(homeAddress ?? '') ?? new Uint8Array(16));
     expect(new Set(addresses.map((octets) => toHex(octets.subarray(8)))).size).toBe(LOCAL.capacity);
     for (const octets of addresses) {
       expect(octets.subarray(0, 8)).toEqual(LOCAL.prefix.subarray(0, 8));

@@ -32,8 +32,11 @@ it.each([
   ['BMPString', TAG.BMP_STRING, [0, 0x61, 0]],
   ['UniversalString', TAG.UNIVERSAL_STRING, [0, 0x61]],
   ['UniversalString', TAG.UNIVERSAL_STRING, [0, 0x11, 0, 0]],
-])('A %s with octets that its type does not allow is no common name, and is compared by its octets', (_t, tag, content) => {
-  const name = nameOf(tag, ...content);
-  expect(name.commonNames).toEqual([]);
-  expect(name.text).toMatch(/^CN=#[0-9a-f]+$/);
-});
+])(
+  'A %s with octets that its type does not allow is no common name, and is compared by its octets',
+  (_t, tag, content) => {
+    const name = nameOf(tag, ...content);
+    expect(name.commonNames).toEqual([]);
+    expect(name.text).toMatch(/^CN=#[0-9a-f]+$/);
+  },
+);

@@ -64,7 +64,7 @@ describe('Channel.tick and Channel.resend', () => {
   });
 });
 
-describe('Channel.settle and Channel.destroy', () => {
+describe('Channel.dropPrevious and Channel.destroy', () => {
   it('end the time in which the previous key also verifies, and wipe keys', () => {
     const channel = channelOf();
     const [old, current] = [keyOf(1), keyOf(2)];
@@ -72,10 +72,10 @@ describe('Channel.settle and Channel.destroy', () => {
     const before = only(channel.request(PING, 0)).slice();
     channel.protect(current);
     expect([channel.verify(before), old.key.isWiped]).toEqual([old, false]);
-    channel.settle();
+    channel.dropPrevious();
     expect([channel.verify(before), old.key.isWiped]).toEqual([undefined, true]);
     expect([channel.protection, current.key.isWiped]).toEqual([current, false]);
-    channel.settle();
+    channel.dropPrevious();
     expect(channel.verify(only(channel.resend()).slice())).toBe(current);
   });
 
