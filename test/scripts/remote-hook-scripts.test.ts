@@ -266,11 +266,14 @@ describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s probe', (name) => {
     return run([hookPath(name), 'probe'], { ...places, MIP6_EVENT: 'probe', MIP6_ROLE: 'ha' });
   };
 
-  it('succeeds until the first node is there, then fails if a daemon does not run', async () => {
+  it('succeeds until the first node is there, then fails if a daemon does not run and cannot be started', async () => {
     expect(await probe()).toMatchObject({ status: 0 });
     await mkdir(join(folder, 'nodes'));
     await writeFile(join(folder, 'nodes', 'mn1'), '');
     await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\n');
-    expect(await probe()).toEqual({ status: 1, output: 'error: racoon is not running\n' });
+    expect(await probe()).toEqual({
+      status: 1,
+      output: 'racoon was not running\nerror: racoon is not installed\n',
+    });
   });
 });
