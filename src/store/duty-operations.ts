@@ -25,7 +25,11 @@ export const dutyOperations = {
       const { holder } = context;
       if (!holder) return { lost: [], taken: [] };
       const { held, ended, term, leaving = false } = given;
-      for (const duty of ended) await repair(db, duty, context);
+      const before = new Set<string>();
+      for (const duty of ended) {
+        await repair(db, duty, before, context);
+        before.add(duty.mark);
+      }
       for (let i = 0; i < ended.length; i += ROWS) await remove(db, ended.slice(i, i + ROWS));
       if (leaving) {
         await ownedBy(db.updateTable('duties'), holder)
@@ -70,33 +74,49 @@ async function remove(db: Db, ended: readonly EndedDuty[]): Promise<void> {
  * Corrects the home agent after a duty that this server lost meanwhile. If another server has changed the lease, the
  * order of their hooks is unknown, so a hook runs again with the current state. The same applies if `down` may
  * have undone a later setup for the same home address or subscriber. Within one server the hooks of a subscriber run in
- * order, and the server still holds the later duty.
+ * order, and the server still holds the later duty. The exception is a store whose answers arrive in another order than
+ * its commits: the later duty then ended before this one. `before`: marks of the duties that ended before it.
  */
-async function repair(db: Db, { subject, mark, told }: EndedDuty, context: Context): Promise<void> {
+async function repair(
+  db: Db,
+  { subject, mark, told }: EndedDuty,
+  before: ReadonlySet<string>,
+  context: Context,
+): Promise<void> {
   if (!told) return;
   const [, agent = '', hoa = '', nai = ''] = subject.split(' ');
   const byAddress = await leaseOn(db, agent, 'leases.hoa', hoa);
-  if (!(await isOwn(db, subject, mark, context))) {
-    const current = byAddress?.nai === nai ? byAddress : undefined;
+  const current = byAddress?.nai === nai ? byAddress : undefined;
+  // Another `down` after this one changes nothing. Two servers would otherwise run it in turn for ever.
+  const isDone = told.event === 'down' && !current;
+  if (!isDone && !(await isOwn(db, subject, mark, before, context))) {
     await writeDuty(db, current ? { event: 'up', lease: current } : { ...told, event: 'down' }, withNobody(context));
   }
   if (told.event === 'up') return;
   for (const lease of [byAddress, await leaseOn(db, agent, 'subscribers.nai', nai)]) {
     if (!lease) continue;
     const other = subjectOfLease(lease);
-    if (other === subject || (await isOwn(db, other, undefined, context))) continue;
+    if (other === subject || (await isOwn(db, other, undefined, before, context))) continue;
     await writeDuty(db, { event: 'up', lease }, withNobody(context));
   }
 }
 
-/** Whether this server holds the duty of this subject, or the duty has this mark. */
-async function isOwn(db: Db, subject: string, mark: string | undefined, { holder }: Context): Promise<boolean> {
+/** Whether this server holds the duty of this subject and has not ended it, or the duty has this mark. */
+async function isOwn(
+  db: Db,
+  subject: string,
+  mark: string | undefined,
+  ended: ReadonlySet<string>,
+  { holder }: Context,
+): Promise<boolean> {
   const row = await db
     .selectFrom('duties')
     .select(['mark', 'server', 'run'])
     .where('subject', '=', subject)
     .executeTakeFirst();
-  return row !== undefined && (row.mark === mark || (row.server === holder?.server && Number(row.run) === holder.run));
+  if (row === undefined) return false;
+  if (row.mark === mark) return true;
+  return !ended.has(row.mark) && row.server === holder?.server && Number(row.run) === holder.run;
 }
 
 /** The context for a duty without a holder, which the next server that looks for duties takes. */

@@ -230,6 +230,27 @@ for (const { kind, without, places } of DATABASES) {
       ]);
     });
 
+    it.each(['before', 'after'] as const)(
+      'to take down a lease that two servers have are done when both have run the hook: this one %s the other',
+      async (order) => {
+        const second = { ...HOOKS, server: 'aaa2.home.example' };
+        await given();
+        const down = await freed();
+        await pass(DUTY_TERM);
+        become(second);
+        const [taken] = (await look()).taken;
+        if (taken?.event !== 'down') throw new Error(JSON.stringify(taken));
+        const ends = async (server: DutyHolder, lease: Lease) => {
+          become(server);
+          expect(await look([], [done(lease, 'down')])).toEqual({ lost: [], taken: [] });
+        };
+        if (order === 'before') await ends(HOOKS, down);
+        await ends(second, taken.lease);
+        if (order === 'after') await ends(HOOKS, down);
+        expect(await count()).toBe(0);
+      },
+    );
+
     it('of one server end in order, so an older one that ends changes nothing', async () => {
       await given();
       const down = await freed();
@@ -237,6 +258,23 @@ for (const { kind, without, places } of DATABASES) {
       expect(await look([heldOf(again)], [done(down, 'down')])).toEqual({ lost: [], taken: [] });
       expect(await look([], [done(again, 'up')])).toEqual({ lost: [], taken: [] });
       expect(await count()).toBe(0);
+    });
+
+    it('of one server that end in another order than their commits end with the current state at the home agent', async () => {
+      const up = await given();
+      const down = await freed();
+      expect((await look([], [done(down, 'down'), done(up, 'up')])).taken).toMatchObject([
+        { event: 'down', lease: { homeAddress: up.homeAddress, sessionId: 's1' } },
+      ]);
+      become({ ...HOOKS, run: 2 });
+      const [again] = (await look()).taken;
+      if (again?.event !== 'down') throw new Error(JSON.stringify(again));
+      await look([], [done(again.lease, 'down')]);
+      const released = again.lease;
+      const anew = await given('s2');
+      expect((await look([], [done(anew, 'up'), done(released, 'down')])).taken).toMatchObject([
+        { event: 'up', session: { sessionId: 's2' } },
+      ]);
     });
 
     it("that took down an old home address request a new key for the subscriber's current lease", async () => {
