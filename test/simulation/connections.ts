@@ -1,4 +1,5 @@
 import { parseAddress } from '../../src/protocol/bytes/address.js';
+import { FLAG } from '../../src/protocol/diameter/wire/codec.js';
 import type {
   OctetStream,
   OnIncoming,
@@ -9,6 +10,7 @@ import type {
 import type { Life } from './clock.js';
 import { describeDiameter } from './describe.js';
 import { systemError } from './links.js';
+import { type Disagreement, Repeats } from './repeats.js';
 import type { Scene } from './scene.js';
 
 /** Transmission time in milliseconds. */
@@ -75,10 +77,12 @@ class End implements OctetStream {
 class Pair {
   readonly ends: readonly [End, End];
   readonly #scene: Scene;
-  readonly #watch: (from: Life, octets: Uint8Array) => void;
+  readonly #watch: OnMessage;
   #held: (() => void)[] | undefined;
+  /** CER was answered, so that requests may follow. */
+  #isCapable = false;
 
-  constructor(scene: Scene, from: Life, to: Life, watch: (from: Life, octets: Uint8Array) => void) {
+  constructor(scene: Scene, from: Life, to: Life, watch: OnMessage) {
     this.#scene = scene;
     this.#watch = watch;
     const ends = [new End(this, from), new End(this, to)] as const;
@@ -99,11 +103,21 @@ class Pair {
     if (!this.#scene.leaves(from.life)) return;
     const copy = new Uint8Array(octets);
     const { other } = from;
-    this.#watch(from.life, copy);
+    if (((copy[4] ?? 0) & FLAG.R) === 0) this.#isCapable = true;
+    if (other) this.#watch(from.life, other.life, copy);
     this.#scene.trace.note(from.life.name, other?.life.name ?? '', 'diameter', copy.length, () =>
       describeDiameter(copy),
     );
     this.after(() => other?.receive(copy));
+  }
+
+  /** Brings a message that an agent repeats for `from` to `to`, if this is their connection and is open. */
+  repeat(from: Life, to: Life, octets: Uint8Array): boolean {
+    const end = this.ends.find(({ life, other }) => life === to && other?.life === from);
+    if (!end || !this.#isCapable || this.ends.some(({ closed, life }) => closed || !life.alive)) return false;
+    this.#scene.trace.note(from.name, to.name, 'copy', octets.length, () => `again: ${describeDiameter(octets)}`);
+    this.after(() => end.receive(octets));
+    return true;
   }
 
   /** Runs actions in order. During a stall they wait for its end. */
@@ -130,19 +144,30 @@ class Pair {
   }
 }
 
+/** Sees a message that a run of a daemon sends to another. */
+type OnMessage = (from: Life, to: Life, octets: Uint8Array) => void;
+
 /** The Diameter connections of a world. */
 export class Connections {
   readonly #scene: Scene;
   readonly #listeners = new Map<string, Listener>();
   readonly #pairs = new Set<Pair>();
   /** Called for octets before they are sent. */
-  readonly #watch: (from: Life, octets: Uint8Array) => void;
+  readonly #watch: OnMessage;
   /** Whether new connections are refused. */
   isDown = false;
+  readonly repeats: Repeats;
 
-  constructor(scene: Scene, watch: (from: Life, octets: Uint8Array) => void) {
+  /** `differ`: a request and its copy have got different answers. */
+  constructor(scene: Scene, watch: OnMessage, differ: (disagreement: Disagreement) => void) {
     this.#scene = scene;
-    this.#watch = watch;
+    const carry = (from: Life, to: Life, octets: Uint8Array) =>
+      [...this.#pairs].some((pair) => pair.repeat(from, to, octets));
+    this.repeats = new Repeats(scene, carry, differ);
+    this.#watch = (from, to, octets) => {
+      watch(from, to, octets);
+      this.repeats.sent(from, to, octets);
+    };
   }
 
   /** The transport of one run of a daemon at an address. */
@@ -192,8 +217,9 @@ export class Connections {
     this.#each(life, (pair) => pair.stall());
   }
 
-  goOn(): void {
-    this.#each(undefined, (pair) => pair.goOn());
+  /** Ends stalls, of one run or all. */
+  goOn(life?: Life): void {
+    this.#each(life, (pair) => pair.goOn());
   }
 
   #each(life: Life | undefined, action: (pair: Pair) => void): void {

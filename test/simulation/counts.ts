@@ -1,4 +1,5 @@
 import type { LogLine } from './machine.js';
+import type { ListedSession, StrangeSessions } from './unauthenticated.js';
 import type { World } from './world.js';
 
 type Break = (invariant: string, detail: string) => void;
@@ -93,7 +94,11 @@ const COMPARED: Readonly<Record<string, RegExp>> = {
  * Compares the counts of the store with its rows, those of PAAs with their lists, and the counters of all daemons with their
  * logs. Takes no virtual time.
  */
-export async function checkCounts(world: World, tallies: Tallies, broken: Break): Promise<void> {
+export async function checkCounts(
+  world: World,
+  { tallies, strangeSessions }: { readonly tallies: Tallies; readonly strangeSessions: StrangeSessions },
+  broken: Break,
+): Promise<void> {
   const say = (detail: string) => broken(INVARIANT, detail);
   const { engine } = world.store;
   const agents = await engine.run('listHomeAgents', {});
@@ -114,6 +119,8 @@ export async function checkCounts(world: World, tallies: Tallies, broken: Break)
     const { sessions: count, halfOpen } = ((await paa.ask('GET /status')) ?? {}) as Record<string, number>;
     const listed = (await paa.ask('GET /sessions')) as readonly Listed[] | undefined;
     if (!listed) continue;
+    for (const problem of strangeSessions.look(paa.name, listed, world.clock.now))
+      broken('work for unauthenticated input is bounded', problem);
     if (count !== listed.length) say(`${paa.name} counts ${count} sessions and lists ${listed.length}`);
     const first = listed.filter(({ remainingSeconds }) => remainingSeconds === undefined);
     // A session that ends no longer has a lifetime, whether it was half-open or not.
@@ -138,7 +145,7 @@ export async function checkCounts(world: World, tallies: Tallies, broken: Break)
   }
 }
 
-interface Listed {
+interface Listed extends ListedSession {
   readonly state: string;
   readonly remainingSeconds?: number;
 }

@@ -189,6 +189,10 @@ function duringStarts(world: World, wrong: (arrival: Arrival) => void): void {
     logged: nothing,
     key: nothing,
     program: nothing,
+    differed: nothing,
+    asking: nothing,
+    killed: nothing,
+    sending: nothing,
   };
   world.watch({
     ...others,
@@ -200,7 +204,7 @@ function duringStarts(world: World, wrong: (arrival: Arrival) => void): void {
   for (const { address = '' } of world.nodes) {
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
     later(world, 5_000, () =>
-      world.links.inject(pci, { address, port: 40_000, local: '' }, { address: paaAddress(1), port: PANA_PORT }),
+      world.links.inject(pci, { address, port: 40_000 }, { address: paaAddress(1), port: PANA_PORT }),
     );
   }
 }

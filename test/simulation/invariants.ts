@@ -3,10 +3,12 @@ import { decodeDiameter, FLAG } from '../../src/protocol/diameter/wire/codec.js'
 import { DEA } from '../../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../src/protocol/diameter/wire/dictionary.js';
 import { Grammarian } from '../../src/protocol/diameter/wire/grammar.js';
-import type { BootstrapRequest, BootstrapResult } from '../../src/protocol/home/records.js';
+import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
+import type { BootstrapRequest, BootstrapResult, Subscriber } from '../../src/protocol/home/records.js';
 import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import type { ArgumentsOf } from '../../src/store/operations.js';
 import { Tallies } from './counts.js';
+import { Obligations } from './duties.js';
 import { Admissions } from './enforcement.js';
 import { SessionKeys } from './keys.js';
 import { Leases } from './leases.js';
@@ -15,12 +17,19 @@ import type { LogLine } from './machine.js';
 import type { Planned } from './plan.js';
 import type { ProgramRun } from './programs.js';
 import { Reasons } from './reasons.js';
+import { type Disagreement, endToEndOf } from './repeats.js';
 import type { Committed } from './shared-store.js';
-import { Unauthenticated } from './unauthenticated.js';
+import { StrangeSessions, Unauthenticated } from './unauthenticated.js';
 import type { Watcher, World } from './world.js';
 
 /** The enterprise number of the daemons' own AVPs. */
 const VENDOR = 32473;
+
+/** The time between the end of an authentication and a message with the key before it, in milliseconds. */
+const FORGED_AFTER = 20;
+
+/** DERs that are remembered: more than may be answered yet. */
+const MAX_REQUESTED = 10_000;
 
 /** The largest number of timers of one daemon with its sessions. */
 const MAX_TIMERS = 200;
@@ -29,6 +38,9 @@ const BOUNDED = 'work for unauthenticated input is bounded';
 const ADMITTED = 'the enforcement point admits exactly the authorized addresses';
 const REASONED = 'a session ends early only for a known reason';
 const ONE_KEY = 'both ends have the same key';
+const DUTIES = 'a home agent is told of each lease, or the store knows that it has to be';
+const NEW_KEY = 'a new key replaces the old one at both ends';
+const ONCE = 'a repeated request is served once';
 const ENABLED = 'no disabled subscriber gets a session';
 
 export interface Broken {
@@ -42,6 +54,8 @@ export class Invariants implements Watcher {
   readonly broken: Broken[] = [];
   readonly leases: Leases;
   readonly tallies = new Tallies();
+  readonly #obligations = new Obligations();
+  readonly strangeSessions = new StrangeSessions();
   /** Completed first authentications. */
   bootstraps = 0;
   reauthentications = 0;
@@ -50,13 +64,19 @@ export class Invariants implements Watcher {
   readonly #reasons: Reasons;
   readonly #admissions: Admissions;
   readonly #unauthenticated: Unauthenticated;
-  readonly #sessionKeys = new SessionKeys();
+  readonly #sessionKeys: SessionKeys;
+  /** Commits before a DER was first sent, by PAA and End-to-End Identifier. The oldest are dropped. */
+  readonly #requested = new Map<string, number>();
   /** Subscribers that are disabled by a committed change. */
   readonly #disabled = new Set<string>();
+  /** Subscribers of imports. */
+  readonly #staged = new Map<string, readonly Pick<Subscriber, 'nai' | 'enabled'>[]>();
   /** Fingerprints of the IKE keys that servers have derived, by subscriber. */
   readonly #keys = new Map<string, Set<string>>();
   /** Time of the last authentication, by machine. */
   readonly #last = new Map<string, number>();
+  /** Sessions that a server has asked the store to end: answers that hold their keys are forgotten. */
+  readonly #ending = new Set<string>();
   #isAtRest = false;
 
   constructor(world: World) {
@@ -67,6 +87,9 @@ export class Invariants implements Watcher {
       (invariant, detail) => this.break(invariant, detail),
     );
     this.#admissions = new Admissions(world, (detail) => this.break(ADMITTED, detail));
+    this.#sessionKeys = new SessionKeys(({ octets, from, to }) =>
+      world.clock.after(FORGED_AFTER, () => world.links.inject(octets, from, to)),
+    );
     this.#unauthenticated = new Unauthenticated(world, (detail) => this.break(BOUNDED, detail));
   }
 
@@ -90,29 +113,86 @@ export class Invariants implements Watcher {
     this.#admissions.step();
   }
 
+  /** What a killed server had to do is in the store. */
+  killed(machine: string): void {
+    if (machine.startsWith('aaa')) this.#world.clock.standStill(this.checkDuties());
+  }
+
+  async checkDuties(): Promise<void> {
+    const stored = await this.#world.store.duties();
+    for (const forgotten of this.#obligations.forgotten(stored)) this.break(DUTIES, forgotten);
+  }
+
   committed(commit: Committed): void {
     this.leases.committed(commit);
+    this.#obligations.committed(commit);
     const { operation, given, result } = commit;
-    if (operation === 'changeSubscriber') {
-      const { nai, change } = given as ArgumentsOf<'changeSubscriber'>;
-      if (change.enabled === false) this.#disabled.add(nai);
-      if (change.enabled === true) this.#disabled.delete(nai);
-    }
+    this.#administered(operation, given);
     if (operation !== 'bootstrap' || (result as BootstrapResult).result === 'refused') return;
     const { nai, sessionId } = given as BootstrapRequest;
     if (this.#disabled.has(nai)) this.break(ENABLED, `${sessionId} of ${nai} is committed`);
   }
 
+  /** Which subscribers may have sessions. */
+  #administered(operation: string, given: unknown): void {
+    const enable = (nai: string, enabled: boolean) => {
+      if (enabled) this.#disabled.delete(nai);
+      else this.#disabled.add(nai);
+    };
+    switch (operation) {
+      case 'changeSubscriber': {
+        const { nai, change } = given as ArgumentsOf<'changeSubscriber'>;
+        if (change.enabled !== undefined) enable(nai, change.enabled);
+        break;
+      }
+      case 'removeSubscriber':
+        enable((given as ArgumentsOf<'removeSubscriber'>).nai, false);
+        break;
+      case 'stageImport': {
+        const { importId, rows } = given as ArgumentsOf<'stageImport'>;
+        this.#staged.set(
+          importId,
+          rows.map(({ subscriber }) => subscriber),
+        );
+        break;
+      }
+      case 'finishImport': {
+        const { importId } = given as ArgumentsOf<'finishImport'>;
+        for (const { nai, enabled } of this.#staged.get(importId) ?? []) enable(nai, enabled);
+      }
+    }
+  }
+
+  sending(machine: string, octets: Uint8Array): void {
+    const wrongKey = this.#sessionKeys.sending(machine, octets);
+    if (wrongKey !== undefined) this.break(NEW_KEY, wrongKey);
+  }
+
   receiving(arrival: Arrival): (() => void) | undefined {
-    return this.#unauthenticated.receiving(arrival);
+    const forged = this.#sessionKeys.receiving(arrival);
+    if (!forged) return this.#unauthenticated.receiving(arrival);
+    return () => {
+      const answered = forged();
+      if (answered !== undefined) this.break(NEW_KEY, answered);
+    };
   }
 
   key(machine: string, key: SessionKey): void {
     this.#sessionKeys.derived(machine, key);
   }
 
+  asking(operation: string, given: unknown): void {
+    if (operation === 'endSession') this.#ending.add((given as ArgumentsOf<'endSession'>).sessionId);
+  }
+
+  differed({ server, session, text }: Disagreement): void {
+    if (!this.#ending.has(session)) this.break(ONCE, `${server} ${text} for ${session}`);
+  }
+
   /** Programs of nodes and home agents must get a key that a server has derived for the subscriber. */
-  program({ machine, program, event, environment, key }: ProgramRun): void {
+  program(run: ProgramRun): void {
+    this.#obligations.program(run);
+    const { machine, program, event, environment, key } = run;
     if ((program !== 'mn' && program !== 'ha') || (event !== 'up' && event !== 'refresh')) return;
     const nai = environment['MIP6_MN_ID'] ?? '';
     const isKnown = [...(this.#keys.get(nai) ?? [])].some((fingerprint) => key?.startsWith(fingerprint));
@@ -120,19 +200,33 @@ export class Invariants implements Watcher {
       this.break(ONE_KEY, `${program} ${event} of ${machine} has a key that no server has derived for ${nai}`);
   }
 
-  /** A home address must be committed before an answer promises it. */
-  diameter(from: string, octets: Uint8Array): void {
-    // Most messages are no DEA: command code 268 without the R bit.
+  /** A home address must be committed after its request and before an answer promises it. */
+  diameter(from: string, to: string, octets: Uint8Array): void {
+    if (from === 'stranger') return;
+    // Most messages are of other commands than 268.
     if (octets[6] !== DEA.code >> 8 || octets[7] !== (DEA.code & 0xff)) return;
+    if ((octets[4] ?? 0) & FLAG.R) {
+      this.#requests(`${from} ${endToEndOf(octets)}`);
+      return;
+    }
     const message = decodeDiameter(octets);
-    if (message.flags & FLAG.R || this.#grammarian.find(message.avps, 'Result-Code') !== 2001) return;
+    if (this.#grammarian.find(message.avps, 'Result-Code') !== RESULT.SUCCESS) return;
     const session = this.#grammarian.find(message.avps, 'Session-Id') ?? '';
     const addresses = this.#grammarian.find(message.avps, 'MIP-Mobile-Node-Address');
+    const before = this.#requested.get(`${to} ${message.endToEnd}`) ?? 0;
     for (const address of [addresses ?? []].flat() as Uint8Array[]) {
       const homeAddress = formatAddress(address);
-      if (!this.leases.hasPromised(homeAddress, session))
+      if (!this.leases.hasPromised(homeAddress, session, before))
         this.break('a promise is committed before it is sent', `${from} promises ${homeAddress} to ${session}`);
     }
+  }
+
+  /** A DER is sent, perhaps again. */
+  #requests(key: string): void {
+    if (this.#requested.has(key)) return;
+    this.#requested.set(key, this.leases.commits);
+    const [oldest] = this.#requested.keys();
+    if (this.#requested.size > MAX_REQUESTED && oldest !== undefined) this.#requested.delete(oldest);
   }
 
   logged(line: LogLine): void {
@@ -140,6 +234,7 @@ export class Invariants implements Watcher {
     const start = this.#world.machine(machine)?.starts ?? 0;
     this.tallies.logged(line, start);
     this.#admissions.logged(line, start);
+    this.#obligations.logged(line);
     if (message === 'fault contained') this.break('no daemon has a fault', `${machine}: ${fields.reason}`);
     if (message === 'lease assigned' || message === 'lease renewed') this.#derived(fields);
     if (message === 'bootstrap completed' || message === 'bootstrap refreshed') this.#agreed(machine, fields);

@@ -20,6 +20,11 @@ interface BootstrapGiven {
   readonly originState: number | undefined;
 }
 
+interface StageGiven {
+  readonly importId: string;
+  readonly rows: readonly { readonly subscriber: { readonly nai: string } }[];
+}
+
 interface EndedGiven {
   readonly origin: string;
   readonly before: number;
@@ -32,10 +37,16 @@ export class Leases {
   readonly #broken: (invariant: string, detail: string) => void;
   readonly #byAddress = new Map<string, Promised>();
   readonly #byNai = new Map<string, string>();
-  /** Session and home address of each lease. */
-  readonly #promises = new Set<string>();
+  /** The last lease of each session, and the number of commits before it. */
+  readonly #promises = new Map<string, { readonly homeAddress: string; readonly after: number }>();
+  /** The number of commits so far. */
+  #commits = 0;
   /** Addresses of home agents that are down. A draining home agent keeps its leases. */
   readonly #gone = new Set<string>();
+  /** Subscribers in imports that are not finished yet, by import. */
+  readonly #staged = new Map<string, readonly string[]>();
+  /** Subscribers that an operator has changed since their lease was assigned. A new policy may take it. */
+  readonly #changed = new Set<string>();
 
   /** `now`: milliseconds, monotonic. The store shifts its times when its wall clock steps, so that lifetimes stay the same. */
   constructor(now: () => number, broken: (invariant: string, detail: string) => void) {
@@ -47,15 +58,21 @@ export class Leases {
     return this.#byAddress.size;
   }
 
+  get commits(): number {
+    return this.#commits;
+  }
+
   /**
-   * Whether the store has ever committed this home address to this session. A later operation may release it before the
-   * answer.
+   * Whether the last commit for this session gave it this home address, and was not among the first `before` commits. A later
+   * operation may release it before the answer.
    */
-  hasPromised(homeAddress: string, session: string): boolean {
-    return this.#promises.has(`${session} ${homeAddress}`);
+  hasPromised(homeAddress: string, session: string, before: number): boolean {
+    const promise = this.#promises.get(session);
+    return promise?.homeAddress === homeAddress && promise.after >= before;
   }
 
   committed({ operation, given, result }: Committed): void {
+    this.#commits += 1;
     switch (operation) {
       case 'bootstrap':
         this.#bootstrapped(given as BootstrapGiven, result as BootstrapResult);
@@ -63,12 +80,31 @@ export class Leases {
       case 'expire':
         for (const lease of result as Lease[]) this.#forget(lease.homeAddress);
         break;
+      case 'changeSubscriber':
+        this.#changed.add((given as { readonly nai: string }).nai);
+        break;
+      case 'stageImport': {
+        const { importId, rows } = given as StageGiven;
+        this.#staged.set(importId, [
+          ...(this.#staged.get(importId) ?? []),
+          ...rows.map(({ subscriber }) => subscriber.nai),
+        ]);
+        break;
+      }
+      case 'finishImport': {
+        const { importId } = given as Pick<StageGiven, 'importId'>;
+        for (const nai of this.#staged.get(importId) ?? []) this.#changed.add(nai);
+        this.#staged.delete(importId);
+        break;
+      }
       case 'releaseLease':
         this.#forget((result as Lease).homeAddress);
         break;
-      case 'removeSubscriber':
-        if (result) this.#forget((result as Lease).homeAddress);
+      case 'removeSubscriber': {
+        const { lease } = result as { readonly lease?: Lease | undefined };
+        if (lease) this.#forget(lease.homeAddress);
         break;
+      }
       case 'removeHomeAgent':
         for (const lease of result as Lease[]) this.#forget(lease.homeAddress);
         break;
@@ -103,10 +139,11 @@ export class Leases {
     { nai, sessionId, leaseLifetime, origin, originState = 0 }: BootstrapGiven,
     result: BootstrapResult,
   ): void {
-    if (result.released) this.#takenBack(nai, result.released);
+    if (result.released) this.#takenBack(nai, result.released, result.result !== 'home' && this.#changed.has(nai));
     if (result.result !== 'home') return;
+    this.#changed.delete(nai);
     const { homeAddress, homeAgent } = result.lease;
-    this.#promises.add(`${sessionId} ${homeAddress}`);
+    this.#promises.set(sessionId, { homeAddress, after: this.#commits - 1 });
     const holder = this.#byAddress.get(homeAddress);
     const now = this.#now();
     if (holder && holder.nai !== nai && holder.until > now) {
@@ -120,9 +157,9 @@ export class Leases {
     this.#byNai.set(nai, homeAddress);
   }
 
-  #takenBack(nai: string, { homeAddress }: Lease): void {
+  #takenBack(nai: string, { homeAddress }: Lease, isByPolicy: boolean): void {
     const promised = this.#byAddress.get(homeAddress);
-    if (promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
+    if (!isByPolicy && promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
       this.#broken('no lease is moved while it is valid', `${homeAddress} is taken from ${nai}`);
     }
     this.#forget(homeAddress);

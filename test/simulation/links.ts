@@ -1,6 +1,5 @@
-import type { PacEndpoint } from '../../src/protocol/pana/session/start.js';
 import type { DatagramSocket, Udp, UdpOptions } from '../../src/runtime/net/udp.js';
-import type { Life } from './clock.js';
+import { Life } from './clock.js';
 import { describePana } from './describe.js';
 import type { Scene } from './scene.js';
 
@@ -29,12 +28,26 @@ interface Bound {
   readonly receive: (octets: Uint8Array, from: { readonly address: string; readonly port: number }) => void;
 }
 
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** A datagram at its receiver. */
 export interface Arrival {
   readonly machine: string;
   readonly life: Life;
   readonly octets: Uint8Array;
-  readonly from: UdpOptions;
+  readonly from: Place;
+  readonly to: Place;
+}
+
+/** Sees datagrams. */
+export interface LinkWatcher {
+  /** A daemon sends a datagram. */
+  sending(machine: string, octets: Uint8Array): void;
+  /** A datagram is about to be received. What is returned is called afterwards. */
+  receiving(arrival: Arrival): readonly (() => void)[];
 }
 
 /** Part of each address of a stranger. */
@@ -45,6 +58,11 @@ const STRANGER = 'stranger';
 
 const keyOf = (address: string, port: number) => `${address}|${port}`;
 
+function placeOf(label: string): Place {
+  const [address = '', port = ''] = label.split('|');
+  return { address, port: Number(port) };
+}
+
 /** The access networks. An address belongs to the link named by its part before `::`. */
 export class PanaLinks {
   readonly #scene: Scene;
@@ -52,10 +70,9 @@ export class PanaLinks {
   readonly #quality = new Map<string, LinkQuality>();
   #lastPort = 40_000;
 
-  /** Called before a datagram is received. The functions that it returns are called afterwards. */
-  readonly #watch: (arrival: Arrival) => readonly (() => void)[];
+  readonly #watch: LinkWatcher;
 
-  constructor(scene: Scene, watch: (arrival: Arrival) => readonly (() => void)[]) {
+  constructor(scene: Scene, watch: LinkWatcher) {
     this.#scene = scene;
     this.#watch = watch;
   }
@@ -84,8 +101,19 @@ export class PanaLinks {
   }
 
   /** Sends a datagram that no daemon of this world sent. */
-  inject(octets: Uint8Array, from: PacEndpoint, to: { readonly address: string; readonly port: number }): void {
+  inject(octets: Uint8Array, from: Place, to: Place): void {
     this.#carry(octets, STRANGER, from, to);
+  }
+
+  /** Receives what is sent to a place that belongs to no machine, for this time in milliseconds. */
+  listen(place: Place, milliseconds: number, receive: (octets: Uint8Array) => void): void {
+    const label = keyOf(place.address, place.port);
+    const machine = { name: STRANGER, address: place.address };
+    const bound: Bound = { life: new Life(STRANGER), machine, peer: undefined, receive };
+    this.#bound.set(label, bound);
+    this.#scene.clock.after(milliseconds, () => {
+      if (this.#bound.get(label) === bound) this.#bound.delete(label);
+    });
   }
 
   /** Sockets that a machine has open. */
@@ -118,6 +146,7 @@ export class PanaLinks {
         if (!this.#scene.leaves(life)) return true;
         life.datagrams.sent += 1;
         life.datagrams.octets += octets.length;
+        this.#watch.sending(machine.name, octets);
         this.#carry(octets, machine.name, own, peer ?? to);
         return true;
       },
@@ -129,7 +158,7 @@ export class PanaLinks {
     };
   }
 
-  #carry(octets: Uint8Array, name: string, from: UdpOptions, to: UdpOptions): void {
+  #carry(octets: Uint8Array, name: string, from: Place, to: Place): void {
     const { clock, dice, trace } = this.#scene;
     const copy = new Uint8Array(octets);
     const target = keyOf(to.address, to.port);
@@ -145,13 +174,19 @@ export class PanaLinks {
     }
   }
 
-  #deliver(octets: Uint8Array, from: UdpOptions, target: string): void {
+  #deliver(octets: Uint8Array, from: Place, target: string): void {
     const to = this.#bound.get(target);
     if (!to?.life.alive || to.life.asleep) return;
     // A socket bound to an earlier address of the machine receives nothing.
     if (to.peer !== undefined && (to.peer !== keyOf(from.address, from.port) || !this.#isAt(to, target))) return;
     to.life.datagrams.received += 1;
-    const after = this.#watch({ machine: to.machine.name, life: to.life, octets, from });
+    const after = this.#watch.receiving({
+      machine: to.machine.name,
+      life: to.life,
+      octets,
+      from: { address: from.address, port: from.port },
+      to: placeOf(target),
+    });
     to.receive(new Uint8Array(octets), { address: from.address, port: from.port });
     for (const look of after) look();
   }

@@ -27,8 +27,9 @@ export interface Ground {
   /** For the files of this world. */
   readonly folder: string;
   readonly onLog: (line: LogLine) => void;
-  /** A daemon has a new PANA_AUTH_KEY. The receiver wipes it. */
+  /** A daemon has a new PANA_AUTH_KEY. The receiver owns it. */
   readonly onKey: (machine: string, key: SessionKey) => void;
+  readonly onKill: (machine: string) => void;
   /** Versions of the watched files that the world has changed, by path. */
   readonly versions: Map<string, number>;
 }
@@ -107,6 +108,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     this.ground.scene.trace.note(this.name, this.name, 'killed', 0);
     if (!isSilent) this.ground.connections.cut(life);
     life.end();
+    this.ground.onKill(this.name);
   }
 
   stop(): Promise<void> {

@@ -44,9 +44,9 @@ export const PANA_PORT = 7160;
 export const linkOfPaa = (paa: number) => `2001:db8:a${paa}`;
 export const paaAddress = (paa: number) => `${linkOfPaa(paa)}::1`;
 const paaHost = (paa: number) => `paa${paa}.access.example`;
-const paaDiameterAddress = (paa: number) => `2001:db8:e::${paa}`;
+export const paaDiameterAddress = (paa: number) => `2001:db8:e::${paa}`;
 const serverHost = (server: number) => `aaa${server}.home.example`;
-const serverAddress = (server: number) => `2001:db8:d::${server}`;
+export const serverAddress = (server: number) => `2001:db8:d::${server}`;
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
 /** Real certificates, or those of the stand-in. */
@@ -128,10 +128,26 @@ export class ServerMachine extends Machine<AaaDaemon> {
   }
 }
 
+/** What a reload can change at a PAA. */
+export const PAA_CHANGES = ['pings', 'few', 'early', 'late', 'start', 'peers'] as const;
+export type PaaChange = (typeof PAA_CHANGES)[number];
+
+/** Options of `pana` that a change replaces. */
+const CHANGED: Readonly<Record<PaaChange, object>> = {
+  pings: { 'ping-interval': '5s' },
+  few: { limits: { 'half-open': 3, 'half-open-per-address': 1, 'sessions-per-subscriber': 1 } },
+  early: { 'reauthenticate-at': 0.5 },
+  late: { 'reauthenticate-at': 0 },
+  start: {},
+  peers: {},
+};
+
 /** An access router with its PAA. */
 export class PaaMachine extends Machine<PaaDaemon> {
   readonly #options: WorldOptions;
   readonly #number: number;
+  /** What is changed in its options now. */
+  change: PaaChange | undefined;
 
   constructor(number: number, options: WorldOptions, ground: Ground) {
     super(`paa${number}`, paaDiameterAddress(number), ground);
@@ -153,14 +169,20 @@ export class PaaMachine extends Machine<PaaDaemon> {
 
   options() {
     const { servers, batch, optimisedStart, watchdog } = this.#options;
+    const { change } = this;
     return paaSchema.parse({
-      pana: { listen: [paaAddress(this.#number)], port: PANA_PORT, 'optimised-start': optimisedStart },
+      pana: {
+        listen: [paaAddress(this.#number)],
+        port: PANA_PORT,
+        'optimised-start': (change === 'start') !== optimisedStart,
+        ...(change ? CHANGED[change] : {}),
+      },
       diameter: {
         host: paaHost(this.#number),
         realm: 'access.example',
         watchdog: `${watchdog}s`,
         reconnect: `${TIMES.reconnect}ms`,
-        peers: numbers(servers).map((server) => ({
+        peers: numbers(change === 'peers' ? 1 : servers).map((server) => ({
           host: serverHost(server),
           address: serverAddress(server),
           priority: 0,
@@ -178,6 +200,12 @@ export class PaaMachine extends Machine<PaaDaemon> {
 
   reload(): Promise<void> {
     return this.daemon?.reload(this.options()) ?? Promise.resolve();
+  }
+
+  /** Reloads it with other options; undefined: with its usual ones. */
+  configure(change: PaaChange | undefined): void {
+    this.change = change;
+    void this.reload().catch(() => undefined);
   }
 }
 
@@ -206,10 +234,10 @@ export class NodeMachine extends Machine<PacDaemon> {
     return linkOfPaa(this.#paa);
   }
 
-  /** Moves to the link of a PAA, with a new address. */
+  /** Moves to the link of a PAA, with a new address. One that has no address gets it later. */
   attach(paa: number): void {
     this.#paa = paa;
-    this.renumber();
+    if (this.address !== undefined) this.renumber();
   }
 
   renumber(): void {

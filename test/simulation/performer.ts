@@ -1,34 +1,34 @@
 import { join } from 'node:path';
-import { plainSubscriber } from '../../src/protocol/home/records.js';
-import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
-import type { HomeAgentChange, SubscriberChange } from '../../src/store/records.js';
 import { Dice } from './clock.js';
-import { credentials, writeFiles } from './credentials.js';
-import { GOOD_LINK, STRANGE } from './links.js';
+import { type CertificateChoice, credentials, writeFiles } from './credentials.js';
+import { GOOD_LINK } from './links.js';
 import type { NodeMachine, PaaMachine, ServerMachine } from './machines.js';
-import { linkOfPaa, PANA_PORT, paaAddress } from './machines.js';
+import { linkOfPaa } from './machines.js';
+import { Operators } from './operators.js';
 import type { Happening } from './plan.js';
 import { GOOD_PROGRAMS } from './programs.js';
+import { Strangers } from './strangers.js';
 import type { World } from './world.js';
 
 type AnyMachine = NodeMachine | PaaMachine | ServerMachine;
-
-/** How often an operator repeats a failed request, in milliseconds. */
-const OPERATOR_RETRY = 3_000;
 
 /** Applies the events of a plan to a world and undoes them. */
 export class Performer {
   readonly #world: World;
   readonly #dice: Dice;
+  readonly #operators: Operators;
+  readonly #strangers: Strangers;
   readonly #revoked = new Set<number>();
-  /** The latest request to the store for each subject that has not succeeded yet. */
-  readonly #wishes = new Map<string, { readonly operation: string; readonly given: object }>();
+  /** What begins the states that are not over, by subject, the newest last. */
+  readonly #states = new Map<string, readonly (() => void)[]>();
   #crls = 1;
-  #imports = 0;
 
-  constructor(world: World) {
+  /** `bounded`: strangers cause more than they should. */
+  constructor(world: World, bounded: (detail: string) => void) {
     this.#world = world;
     this.#dice = new Dice(world.seed ^ 0x2545f491);
+    this.#operators = new Operators(world, this.#dice);
+    this.#strangers = new Strangers(world, this.#dice, bounded);
   }
 
   perform(event: Happening): void {
@@ -36,43 +36,76 @@ export class Performer {
     world.trace.note('world', 'world', event.type, 0, JSON.stringify(event));
     switch (event.type) {
       case 'link':
-        world.links.become(linkOfPaa(event.paa), event.quality);
-        this.#later(event.lasts, () => world.links.become(linkOfPaa(event.paa), GOOD_LINK));
+        this.#lasting(
+          `link ${event.paa}`,
+          event.lasts,
+          () => world.links.become(linkOfPaa(event.paa), event.quality),
+          () => world.links.become(linkOfPaa(event.paa), GOOD_LINK),
+        );
         break;
       case 'cut':
         world.connections.cut(this.#server(event.server)?.life);
         break;
-      case 'stall':
-        world.connections.stall(this.#server(event.server)?.life);
-        this.#later(event.lasts, () => world.connections.goOn());
+      case 'stall': {
+        const { life } = this.#server(event.server) ?? {};
+        this.#lasting(
+          `stall ${event.server}`,
+          event.lasts,
+          () => world.connections.stall(life),
+          () => world.connections.goOn(life),
+        );
         break;
+      }
       case 'unreachable':
-        world.connections.isDown = true;
         world.connections.cut();
-        this.#later(event.lasts, () => {
-          world.connections.isDown = false;
-        });
+        this.#lasting(
+          'unreachable',
+          event.lasts,
+          () => {
+            world.connections.isDown = true;
+          },
+          () => {
+            world.connections.isDown = false;
+          },
+        );
         break;
+      case 'repeats': {
+        const { repeats } = world.connections;
+        this.#lasting(
+          'repeats',
+          event.lasts,
+          () => {
+            repeats.trouble = event.repetition;
+          },
+          () => {
+            repeats.trouble = undefined;
+          },
+        );
+        break;
+      }
       case 'kill':
         this.#with(event.machine, (machine) => {
           world.doom(machine, event.effects, event.silent);
-          this.#later(event.lasts, () => {
-            world.spare(machine);
-            void machine.start();
-          });
+          this.#down(machine, event.lasts);
         });
         break;
       case 'stop':
         this.#with(event.machine, (machine) => {
           void machine.stop();
-          this.#later(event.lasts, () => void machine.start());
+          this.#down(machine, event.lasts);
         });
         break;
       case 'store':
-        world.store.condition = event.condition;
-        this.#later(event.lasts, () => {
-          world.store.condition = 'well';
-        });
+        this.#lasting(
+          'store',
+          event.lasts,
+          () => {
+            world.store.condition = event.condition;
+          },
+          () => {
+            world.store.condition = 'well';
+          },
+        );
         break;
       case 'clock':
         if (event.machine === 'store') world.storeHost.wallError += event.step;
@@ -92,36 +125,72 @@ export class Performer {
       case 'move':
         this.#node(event.node).attach(event.paa);
         break;
-      case 'renumber':
-        this.#node(event.node).renumber();
+      case 'renumber': {
+        const node = this.#node(event.node);
+        if (node.address !== undefined) node.renumber();
         break;
+      }
       case 'detach': {
         const node = this.#node(event.node);
         node.moveTo(undefined);
-        this.#later(event.lasts, () => node.renumber());
+        this.#lasting(
+          `detach ${event.node}`,
+          event.lasts,
+          () => undefined,
+          () => node.renumber(),
+        );
         break;
       }
       case 'sleep': {
-        const { life } = this.#node(event.node);
-        life?.sleep();
-        this.#later(event.lasts, () => life?.wake());
+        const node = this.#node(event.node);
+        node.life?.sleep();
+        this.#lasting(
+          `sleep ${event.node}`,
+          event.lasts,
+          () => undefined,
+          () => node.life?.wake(),
+        );
         break;
       }
       case 'certificate': {
         const node = this.#node(event.node);
-        void node.present(event.choice).catch(() => undefined);
-        this.#later(event.lasts, () => void node.present('own').catch(() => undefined));
+        const present = (choice: CertificateChoice) => void node.present(choice).catch(() => undefined);
+        this.#lasting(
+          `certificate ${event.node}`,
+          event.lasts,
+          () => present(event.choice),
+          () => present('own'),
+        );
         break;
       }
       case 'strangers':
-        this.#strangers(event.paa, event.count);
+        this.#strangers.visit(event.paa, event.count);
+        break;
+      case 'intruders':
+        this.#strangers.intrude(event.server, event.count);
         break;
       case 'programs':
-        world.programs.trouble = event.trouble;
-        this.#later(event.lasts, () => {
-          world.programs.trouble = GOOD_PROGRAMS;
-        });
+        this.#lasting(
+          'programs',
+          event.lasts,
+          () => {
+            world.programs.trouble = event.trouble;
+          },
+          () => {
+            world.programs.trouble = GOOD_PROGRAMS;
+          },
+        );
         break;
+      case 'configure': {
+        const paa = world.paas[event.paa - 1];
+        this.#lasting(
+          `configure ${event.paa}`,
+          event.lasts,
+          () => paa?.configure(event.change),
+          () => paa?.configure(undefined),
+        );
+        break;
+      }
       case 'reload':
         this.#with(event.machine, (machine) => {
           const going = 'certificate' in machine ? machine.present(machine.certificate) : machine.reload();
@@ -137,37 +206,64 @@ export class Performer {
     const { effects } = this.#world;
     switch (event.type) {
       case 'disable':
-        this.#subscriber(event.node, { enabled: false });
-        this.#later(event.lasts, () => this.#subscriber(event.node, { enabled: true }));
+        this.#operators.enable(event.node, false);
+        this.#lasting(
+          `disable ${event.node}`,
+          event.lasts,
+          () => undefined,
+          () => this.#operators.enable(event.node, true),
+        );
         break;
       case 'revoke':
         this.#revoke(event.node, true);
-        this.#later(event.lasts, () => this.#revoke(event.node, false));
+        this.#lasting(
+          `revoke ${event.node}`,
+          event.lasts,
+          () => undefined,
+          () => this.#revoke(event.node, false),
+        );
         break;
       case 'agent':
-        this.#agent(event.agent, { state: event.state });
-        this.#later(event.lasts, () => this.#agent(event.agent, { state: 'up' }));
+        this.#lasting(
+          `agent ${event.agent}`,
+          event.lasts,
+          () => this.#operators.changeAgent(event.agent, { state: event.state }),
+          () => this.#operators.changeAgent(event.agent, { state: 'up' }),
+        );
         break;
       case 'dead-agent': {
         const address = `2001:db8:${event.agent}::1`;
         effects.deadAgents.add(address);
-        this.#later(event.lasts, () => effects.deadAgents.delete(address));
+        this.#lasting(
+          `dead ${event.agent}`,
+          event.lasts,
+          () => undefined,
+          () => effects.deadAgents.delete(address),
+        );
         break;
       }
       case 'disconnect':
       case 'reauthenticate': {
         const route = event.type === 'disconnect' ? 'POST /session/disconnect' : 'POST /session/reauth';
-        void this.#ask(route, { of: this.#node(event.node).nai });
+        void this.#operators.ask(route, { of: this.#node(event.node).nai });
         break;
       }
       case 'release':
-        void this.#ask('POST /store', {
+        void this.#operators.ask('POST /store', {
           operation: 'releaseLease',
           arguments: { of: this.#node(event.node).nai, force: true },
         });
         break;
+      case 'policy':
+        this.#lasting(
+          `policy ${event.node}`,
+          event.lasts,
+          () => this.#operators.set(event.node, event.policy),
+          () => this.#operators.set(event.node, undefined),
+        );
+        break;
       case 'import':
-        void this.#import(event.count);
+        this.#operators.importOthers(event.count);
         break;
     }
   }
@@ -175,12 +271,15 @@ export class Performer {
   /** Undoes all remaining events and starts the daemons that do not run. */
   async heal(): Promise<void> {
     const world = this.#world;
+    this.#states.clear();
     for (const { link } of world.paas) world.links.become(link, GOOD_LINK);
     world.connections.isDown = false;
     world.connections.goOn();
+    world.connections.repeats.trouble = undefined;
     world.store.condition = 'well';
     world.programs.trouble = GOOD_PROGRAMS;
     world.effects.deadAgents.clear();
+    for (const paa of world.paas) if (paa.change) paa.configure(undefined);
     for (const machine of world.machines) {
       world.spare(machine);
       machine.life?.wake();
@@ -189,48 +288,15 @@ export class Performer {
     for (const node of world.nodes) {
       if (node.address === undefined) node.renumber();
       if (node.certificate !== 'own') await world.complete(node.present('own').catch(() => undefined));
-      this.#subscriber(node.number, { enabled: true });
+      this.#operators.restore(node.number);
     }
     this.#revoked.clear();
     this.#writeCrl();
-    for (let agent = 1; agent <= world.options.homeAgents; agent += 1) this.#agent(agent, { state: 'up' });
+    for (let agent = 1; agent <= world.options.homeAgents; agent += 1)
+      this.#operators.changeAgent(agent, { state: 'up' });
   }
 
-  // ------------------------------------------------------------------------------------------------------ operators
-
-  #subscriber(node: number, change: SubscriberChange): void {
-    this.#want(`subscriber ${node}`, 'changeSubscriber', { nai: this.#node(node).nai, change });
-  }
-
-  #agent(agent: number, change: HomeAgentChange): void {
-    this.#want(`agent ${agent}`, 'changeHomeAgent', { name: `ha${agent}`, change });
-  }
-
-  /** Repeats a request until it succeeds or a newer one replaces it. */
-  #want(subject: string, operation: string, given: object): void {
-    const wish = { operation, given };
-    this.#wishes.set(subject, wish);
-    const attempt = async () => {
-      if (this.#wishes.get(subject) !== wish) return;
-      const isDone = await this.#ask('POST /store', { operation, arguments: given });
-      if (isDone) return;
-      this.#later(OPERATOR_RETRY, () => void attempt());
-    };
-    void attempt();
-  }
-
-  /** Sends a request to a running server; resolves to whether it succeeded. */
-  async #ask(route: string, body: object): Promise<boolean> {
-    const running = this.#world.servers.filter(({ isRunning }) => isRunning);
-    if (running.length === 0) return false;
-    return this.#dice
-      .pick(running)
-      .ask(route, { who: 'operator', ...body })
-      .then(
-        () => true,
-        () => false,
-      );
-  }
+  // ---------------------------------------------------------------------------------------------------- certificates
 
   #revoke(node: number, isRevoked: boolean): void {
     if (isRevoked) this.#revoked.add(node);
@@ -263,33 +329,40 @@ export class Performer {
     );
   }
 
-  async #import(count: number): Promise<void> {
-    this.#imports += 1;
-    const importId = `import${this.#imports}`;
-    const rows = Array.from({ length: count }, (_, i) => ({
-      line: i + 1,
-      subscriber: plainSubscriber(`extra${this.#imports}-${i}@home.example`),
-    }));
-    await this.#ask('POST /store', { operation: 'stageImport', arguments: { importId, rows } });
-    await this.#ask('POST /store', { operation: 'finishImport', arguments: { importId, update: false } });
-  }
-
-  // ------------------------------------------------------------------------------------------------------ strangers
-
-  #strangers(paa: number, count: number): void {
-    const to = { address: paaAddress(paa), port: PANA_PORT };
-    const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
-    for (let i = 0; i < count; i += 1) {
-      const address = `${linkOfPaa(paa)}${STRANGE}${this.#dice.whole(1, 50).toString(16)}`;
-      const octets = this.#dice.chance(0.5) ? pci : this.#dice.octets(this.#dice.whole(0, 200));
-      this.#world.links.inject(octets, { address, port: 40_000, local: '' }, to);
-    }
-  }
-
   // ------------------------------------------------------------------------------------------------------- machines
 
   #later(milliseconds: number, action: () => void): void {
     this.#world.clock.after(milliseconds, action);
+  }
+
+  /**
+   * Begins a state of a subject that lasts for this time. If events of one subject overlap, the newest one that is not over
+   * applies: the end of one undoes no other.
+   */
+  #lasting(subject: string, milliseconds: number, begin: () => void, undo: () => void): void {
+    const states = this.#states.get(subject) ?? [];
+    this.#states.set(subject, [...states, begin]);
+    begin();
+    this.#later(milliseconds, () => {
+      const all = this.#states.get(subject);
+      if (!all?.includes(begin)) return;
+      const left = all.filter((one) => one !== begin);
+      this.#states.set(subject, left);
+      if (all.at(-1) === begin) (left.at(-1) ?? undo)();
+    });
+  }
+
+  /** Starts a machine again after this time, if it does not run then and no other event keeps it down for longer. */
+  #down(machine: AnyMachine, milliseconds: number): void {
+    this.#lasting(
+      `runs ${machine.name}`,
+      milliseconds,
+      () => undefined,
+      () => {
+        this.#world.spare(machine);
+        void machine.start();
+      },
+    );
   }
 
   #node(number: number): NodeMachine {

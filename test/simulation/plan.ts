@@ -1,9 +1,11 @@
 import { Dice } from './clock.js';
 import type { CertificateChoice } from './credentials.js';
 import type { LinkQuality } from './links.js';
-import type { WorldOptions } from './machines.js';
+import { PAA_CHANGES, type PaaChange, type WorldOptions } from './machines.js';
+import { POLICY_NAMES, type PolicyName } from './operators.js';
 import type { ProgramTrouble } from './programs.js';
 import { recoveryTime } from './recovery.js';
+import type { Repetition } from './repeats.js';
 import type { StoreCondition } from './shared-store.js';
 
 /** An event in a world. `lasts`: milliseconds after which it is undone. */
@@ -12,6 +14,7 @@ export type Happening =
   | { readonly type: 'cut'; readonly server: number }
   | { readonly type: 'stall'; readonly server: number; readonly lasts: number }
   | { readonly type: 'unreachable'; readonly lasts: number }
+  | { readonly type: 'repeats'; readonly repetition: Repetition; readonly lasts: number }
   /**
    * Kills the process before the effect that follows this number of others, for example between a commit and its answer.
    * `silent`: the whole machine.
@@ -42,9 +45,14 @@ export type Happening =
   | { readonly type: 'dead-agent'; readonly agent: number; readonly lasts: number }
   | { readonly type: 'disconnect' | 'reauthenticate' | 'release'; readonly node: number }
   | { readonly type: 'import'; readonly count: number }
+  /** An import, or a removal, changes a subscriber that has sessions. */
+  | { readonly type: 'policy'; readonly node: number; readonly policy: PolicyName; readonly lasts: number }
   | { readonly type: 'reload'; readonly machine: string }
+  /** A PAA is reloaded with other options. */
+  | { readonly type: 'configure'; readonly paa: number; readonly change: PaaChange; readonly lasts: number }
   | { readonly type: 'programs'; readonly trouble: ProgramTrouble; readonly lasts: number }
-  | { readonly type: 'strangers'; readonly paa: number; readonly count: number };
+  | { readonly type: 'strangers'; readonly paa: number; readonly count: number }
+  | { readonly type: 'intruders'; readonly server: number; readonly count: number };
 
 export type Planned = Happening & { readonly at: number };
 
@@ -111,6 +119,14 @@ const MAKERS: readonly (readonly [weight: number, make: Make])[] = [
   [2, (dice, options) => ({ type: 'stall', server: serverOf(dice, options), lasts: lasting(dice, 40_000) })],
   [1, (dice) => ({ type: 'unreachable', lasts: lasting(dice, 30_000) })],
   [
+    2,
+    (dice) => ({
+      type: 'repeats',
+      repetition: { chance: dice.fraction(), delay: dice.pick([2, 100, 20_000]) },
+      lasts: lasting(dice, 60_000),
+    }),
+  ],
+  [
     8,
     (dice, options) => ({
       type: 'kill',
@@ -125,7 +141,7 @@ const MAKERS: readonly (readonly [weight: number, make: Make])[] = [
     3,
     (dice) => ({
       type: 'store',
-      condition: dice.pick(['slow', 'full', 'down'] as const),
+      condition: dice.pick(['slow', 'full', 'down', 'deaf'] as const),
       lasts: lasting(dice, 30_000),
     }),
   ],
@@ -173,7 +189,25 @@ const MAKERS: readonly (readonly [weight: number, make: Make])[] = [
     }),
   ],
   [1, (dice) => ({ type: 'import', count: dice.whole(1, 20) })],
+  [
+    1,
+    (dice, options) => ({
+      type: 'policy',
+      node: nodeOf(dice, options),
+      policy: dice.pick(POLICY_NAMES),
+      lasts: lasting(dice, 60_000),
+    }),
+  ],
   [1, (dice, options) => ({ type: 'reload', machine: machineOf(dice, options) })],
+  [
+    1,
+    (dice, options) => ({
+      type: 'configure',
+      paa: paaOf(dice, options),
+      change: dice.pick(PAA_CHANGES),
+      lasts: lasting(dice, 60_000),
+    }),
+  ],
   [
     2,
     (dice) => ({
@@ -183,6 +217,7 @@ const MAKERS: readonly (readonly [weight: number, make: Make])[] = [
     }),
   ],
   [1, (dice, options) => ({ type: 'strangers', paa: paaOf(dice, options), count: dice.whole(1, 200) })],
+  [1, (dice, options) => ({ type: 'intruders', server: serverOf(dice, options), count: dice.whole(1, 20) })],
 ];
 
 function happening(dice: Dice, options: WorldOptions): Happening {

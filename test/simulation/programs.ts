@@ -29,7 +29,11 @@ export const GOOD_PROGRAMS: ProgramTrouble = { fail: 0, hang: 0, slow: 20 };
 const END_TIME = 1_000;
 const DEAF = 0.3;
 
-/** The operator's hooks. A program has its effect some time after its start, even if its daemon ends. */
+/**
+ * The operator's hooks. A program has its effect some time after its start. If its daemon is killed before, the program is killed
+ * too, as the service manager does (KillMode=mixed in scripts/systemd): a program that outlives its daemon could undo what the
+ * next daemon has set up.
+ */
 export class Programs {
   readonly #scene: Scene;
   readonly #effect: (run: ProgramRun) => boolean;
@@ -85,7 +89,7 @@ export class Programs {
       );
     };
     clock.after(dice.fraction() * slow, () => {
-      if (isOver) return;
+      if (isOver || !life.alive) return;
       const isDone = hasEffect && this.#effect(run);
       if (isHanging) return;
       const exit = isFailing ? 'exit status 1' : isDone ? undefined : 'exit status 3';

@@ -47,9 +47,9 @@ const WITHOUT_PROGRESS = TIMES.progress + AFTERMATH;
 const LIFETIME_TOLERANCE = 1_500;
 
 const BROKEN_PATH = ['link', 'kill', 'stop', 'sleep', 'detach', 'move', 'renumber'] as const;
-const BROKEN_AAA = ['cut', 'stall', 'unreachable', 'store', 'clock'] as const;
-const REFUSED = ['certificate', 'disable', 'revoke'] as const;
-const ORDERED: readonly Planned['type'][] = ['disable', 'revoke', 'disconnect', 'release'];
+const BROKEN_AAA = ['cut', 'stall', 'unreachable', 'store', 'clock', 'configure'] as const;
+const REFUSED = ['certificate', 'disable', 'revoke', 'policy'] as const;
+const ORDERED: readonly Planned['type'][] = ['disable', 'revoke', 'policy', 'disconnect', 'release'];
 
 interface Rule {
   /** Disturbances that explain the end if they affect its node, its PAA or everything. */
@@ -216,6 +216,9 @@ function scopeOf(event: Planned): Scope | undefined {
     case 'unreachable':
     case 'store':
       return { everybody: true };
+    // The other changes end no session.
+    case 'configure':
+      return event.change === 'peers' ? { everybody: true } : undefined;
     case 'kill':
     case 'stop':
     case 'clock': {
@@ -230,6 +233,7 @@ function scopeOf(event: Planned): Scope | undefined {
     case 'certificate':
     case 'disable':
     case 'revoke':
+    case 'policy':
     case 'disconnect':
     case 'release':
       return { node: event.node };

@@ -49,7 +49,7 @@ export async function run(
   try {
     await world.start(openStore);
     meddle?.(world);
-    const performer = new Performer(world);
+    const performer = new Performer(world, (detail) => broken('work for unauthenticated input is bounded', detail));
     const begun = world.clock.now;
     let counted = begun;
     const passUntil = async (time: number) => {
@@ -58,7 +58,7 @@ export async function run(
         await world.pass(Math.min(end, counted + COUNTED_EVERY) - world.clock.now, isBroken);
         if (world.clock.now < counted + COUNTED_EVERY) continue;
         counted = world.clock.now;
-        const counting = checkCounts(world, invariants.tallies, broken);
+        const counting = checkCounts(world, invariants, broken).then(() => invariants.checkDuties());
         world.clock.standStill(counting);
         await world.complete(counting);
       }

@@ -8,18 +8,25 @@ import type { Administered, StoreEvents, StorePort } from '../../src/store/port.
 import type { DutyHolder } from '../../src/store/rows.js';
 import type { OpenOptions } from '../../src/store/store.js';
 import type { Life } from './clock.js';
+import type { StoredDuties } from './duties.js';
 import type { Scene } from './scene.js';
 
-export type StoreCondition = 'well' | 'slow' | 'full' | 'down';
+/** `deaf`: the connection is lost at times, before a commit or between a commit and its answer. */
+export type StoreCondition = 'well' | 'slow' | 'full' | 'down' | 'deaf';
 
 /** Longest time between a call and its commit, and between commit and answer, in milliseconds. */
-const DELAYS: Readonly<Record<StoreCondition, number>> = { well: 2, slow: 4_000, full: 20, down: 200 };
+const DELAYS: Readonly<Record<StoreCondition, number>> = { well: 2, slow: 4_000, full: 20, down: 200, deaf: 200 };
+
+/** How many answers are lost after the commit while the store is deaf. */
+const UNHEARD = 0.3;
 
 /** An operation that was committed but not answered yet. */
 export interface Committed {
   readonly operation: OperationName;
   readonly given: unknown;
   readonly result: unknown;
+  /** A server asked for it that does the duties which follow. */
+  readonly isDutiful?: boolean;
 }
 
 /** The database of a world and the ports of its AAA servers. */
@@ -33,6 +40,8 @@ export class SharedStore {
   wrongAnswer: (commit: Committed) => unknown = ({ result }) => result;
   /** The number of calls so far. */
   calls = 0;
+  /** Called before each operation of a server. */
+  onAsk: (operation: string, given: unknown) => void = () => undefined;
 
   readonly #backend: SqliteBackend;
 
@@ -56,6 +65,15 @@ export class SharedStore {
     return new SharedStore(scene, backend, engine, onCommit);
   }
 
+  /** What hooks of home agents still have to do, and for which sessions. */
+  async duties(): Promise<StoredDuties> {
+    const rows = (await this.#backend.read((db) => db.selectFrom('duties').select('subject').execute())) as readonly {
+      readonly subject: string;
+    }[];
+    const { items: sessions } = await this.engine.run('listSessions', {});
+    return { subjects: new Set(rows.map(({ subject }) => subject)), sessions };
+  }
+
   /** Closes the database and frees its memory. */
   close(): Promise<void> {
     return this.#backend.close();
@@ -74,19 +92,26 @@ export class SharedStore {
     holder?: DutyHolder,
   ): Promise<ResultOf<N>> {
     const done = { operation, given, result: await this.engine.run(operation, given, who, undefined, holder) };
-    const committed = { ...done, result: this.wrongCommit(done) };
+    const committed = { ...done, result: this.wrongCommit(done), isDutiful: holder !== undefined };
     this.#onCommit(committed);
     return this.wrongAnswer(committed) as ResultOf<N>;
   }
 
   async administer(operation: string, given: unknown, who: string, holder?: DutyHolder): Promise<Administered> {
     const administered = await this.engine.administer(operation, given, who, undefined, holder);
-    this.#onCommit({ operation: operation as OperationName, given, result: administered.result });
+    const { result } = administered;
+    this.#onCommit({ operation: operation as OperationName, given, result, isDutiful: holder !== undefined });
     return administered;
   }
 
   delay(): number {
     return this.#scene.dice.fraction() * DELAYS[this.condition];
+  }
+
+  /** Why a server does not learn that its operation was committed; undefined: it does. */
+  loss(): DatabaseError | undefined {
+    if (this.condition !== 'deaf' || !this.#scene.dice.chance(UNHEARD)) return undefined;
+    return new DatabaseError('ERR_STORE_DOWN', 'the connection to the database was lost');
   }
 
   /** Why an operation fails now; undefined: it works. */
@@ -117,11 +142,11 @@ class Port implements StorePort {
   }
 
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>> {
-    return this.#ask(operation, () => this.#store.run(operation, given, who, this.#holder));
+    return this.#ask(operation, given, () => this.#store.run(operation, given, who, this.#holder));
   }
 
   administer(operation: string, given: unknown, who: string): Promise<Administered> {
-    return this.#ask(operation, () => this.#store.administer(operation, given, who, this.#holder));
+    return this.#ask(operation, given, () => this.#store.administer(operation, given, who, this.#holder));
   }
 
   answers(): Promise<boolean> {
@@ -132,10 +157,11 @@ class Port implements StorePort {
     return Promise.resolve();
   }
 
-  #ask<T>(operation: string, perform: () => Promise<T>): Promise<T> {
+  #ask<T>(operation: string, given: unknown, perform: () => Promise<T>): Promise<T> {
     const { clock, trace } = this.#scene;
     if (!this.#scene.leaves(this.#life)) return new Promise(() => undefined);
     this.#store.calls += 1;
+    this.#store.onAsk(operation, given);
     trace.note(this.#life.name, 'store', 'store', operation.length, operation);
     return new Promise<T>((resolve, reject) => {
       const answer = (settle: () => void) =>
@@ -148,7 +174,11 @@ class Port implements StorePort {
         if (failure) trace.note('store', this.#life.name, failure.code, operation.length, operation);
         const going = failure ? Promise.reject(failure) : perform();
         going.then(
-          (value) => answer(() => this.#worked(() => resolve(value))),
+          (value) => {
+            const lost = this.#store.loss();
+            if (lost) trace.note('store', this.#life.name, 'unheard', operation.length, `${operation} is committed`);
+            answer(lost ? () => this.#failed(lost, reject) : () => this.#worked(() => resolve(value)));
+          },
           (error: Error) => answer(() => this.#failed(error, reject)),
         );
       });

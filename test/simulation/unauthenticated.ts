@@ -1,11 +1,12 @@
 import { MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
 import { type Arrival, STRANGE } from './links.js';
+import { TIMES } from './recovery.js';
 import type { World } from './world.js';
 
 /** Octets of the longest PAR[S], which answers PCI. */
 const LONGEST_START = 160;
 
-/** PCIs of one address that a PAA answers in a second (`pana.limits`), and how many at once. */
+/** PCIs of one address that a PAA answers in each second of its clock (`pana.limits`). */
 const STARTS_PER_SECOND = 5;
 
 /**
@@ -15,8 +16,8 @@ const STARTS_PER_SECOND = 5;
 export class Unauthenticated {
   readonly #world: World;
   readonly #say: (detail: string) => void;
-  /** Number of PAR[S] by their destination. */
-  readonly #offers = new Map<string, { readonly since: number; count: number }>();
+  /** Number of PAR[S] in the last second with any, by their destination. */
+  readonly #offers = new Map<string, { readonly second: number; count: number }>();
 
   constructor(world: World, say: (detail: string) => void) {
     this.#world = world;
@@ -25,6 +26,8 @@ export class Unauthenticated {
 
   receiving({ machine, life, octets, from }: Arrival): (() => void) | undefined {
     if (!machine.startsWith('paa') || !isUnproven(octets, from.address)) return undefined;
+    // One who completes a start gets a session, which is limited otherwise.
+    if (this.#world.begun.has(sessionIdOf(octets))) return undefined;
     const before = {
       ...life.datagrams,
       timers: life.timers,
@@ -46,18 +49,62 @@ export class Unauthenticated {
   }
 
   #offered(machine: string, address: string, say: (what: string) => void): void {
-    const { now } = this.#world.clock;
+    const second = Math.floor(this.#world.clock.now / 1_000);
     const key = `${machine} ${address}`;
-    const offers = this.#offers.get(key) ?? { since: now, count: 0 };
+    const known = this.#offers.get(key);
+    const offers = known?.second === second ? known : { second, count: 0 };
     this.#offers.set(key, offers);
     offers.count += 1;
-    if (offers.count > STARTS_PER_SECOND * (1 + (now - offers.since) / 1_000)) say(`${offers.count} offers`);
+    if (offers.count > STARTS_PER_SECOND) say(`${offers.count} offers in a second`);
   }
 
   #sessionsOf(machine: string): number {
     const paa = this.#world.paas.find(({ name }) => name === machine);
     return Number.parseInt(paa?.daemon?.summary() ?? '0', 10);
   }
+}
+
+/** How often a phase of a stranger's session can make progress until its authentication fails, at most, and begins anew. */
+const PHASES = 5;
+
+/** Half-open sessions of one address (`pana.limits`). */
+const HALF_OPEN_OF_ADDRESS = 8;
+
+/** A session as a PAA lists it. */
+export interface ListedSession {
+  readonly session: string;
+  readonly address: string;
+}
+
+/** The sessions of strangers, who never authenticate: how many there are, and for how long. */
+export class StrangeSessions {
+  /** When they were first seen. */
+  #seen = new Map<string, number>();
+
+  /** What is wrong with those that a PAA lists. Called for all PAAs in turn, again and again. */
+  look(paa: string, sessions: readonly ListedSession[], now: number): string[] {
+    const problems: string[] = [];
+    const of = new Map<string, number>();
+    const seen = new Map([...this.#seen].filter(([key]) => !key.startsWith(`${paa} `)));
+    for (const { session, address } of sessions) {
+      if (!address.includes(STRANGE)) continue;
+      const key = `${paa} ${session}`;
+      const since = this.#seen.get(key) ?? now;
+      seen.set(key, since);
+      if (now - since > PHASES * TIMES.progress)
+        problems.push(`${paa} has ${session} of ${address} for ${now - since} ms`);
+      const place = address.replace(/ .*/, '');
+      of.set(place, (of.get(place) ?? 0) + 1);
+    }
+    this.#seen = seen;
+    for (const [address, count] of of)
+      if (count > HALF_OPEN_OF_ADDRESS) problems.push(`${paa} has ${count} sessions of ${address}`);
+    return problems;
+  }
+}
+
+function sessionIdOf(octets: Uint8Array): number {
+  return octets.length < 16 ? 0 : new DataView(octets.buffer, octets.byteOffset).getUint32(8);
 }
 
 /** Whether a datagram is unauthenticated: a PCI, or any datagram of a stranger. */

@@ -8,6 +8,7 @@ import { type Arrival, PanaLinks } from './links.js';
 import type { Ground, LogLine } from './machine.js';
 import { NodeMachine, PaaMachine, ServerMachine, type WorldOptions } from './machines.js';
 import { type ProgramRun, Programs } from './programs.js';
+import type { Disagreement } from './repeats.js';
 import type { Scene } from './scene.js';
 import { makeScratch, removeScratch } from './scratch.js';
 import { type Committed, SharedStore } from './shared-store.js';
@@ -21,18 +22,31 @@ export interface Watcher {
   /** Called after each event, when the world is quiet. */
   step(): void;
   committed(commit: Committed): void;
-  /** Called when a Diameter message leaves a process. */
-  diameter(from: string, octets: Uint8Array): void;
+  /** Called when a Diameter message leaves a process for another. */
+  diameter(from: string, to: string, octets: Uint8Array): void;
   logged(line: LogLine): void;
-  /** Called with a copy of each new PANA_AUTH_KEY of a daemon, which it must wipe. */
+  /** Called with a copy of each new PANA_AUTH_KEY of a daemon, which the watcher owns. */
   key(machine: string, key: SessionKey): void;
   /** Called when an operator's program is about to take effect. */
   program(run: ProgramRun): void;
+  /** A request of Diameter and its copy have got different answers. */
+  differed(disagreement: Disagreement): void;
+  /** The process of a daemon was killed. */
+  killed(machine: string): void;
+  /** A server is about to ask the store. */
+  asking(operation: string, given: unknown): void;
+  /** A daemon sends a datagram. */
+  sending(machine: string, octets: Uint8Array): void;
   /** Called before a datagram is received. Returns what to do afterwards, if anything. */
   receiving(datagram: Arrival): (() => void) | undefined;
 }
 
-/** Nodes, PAAs, AAA servers, their store and their hooks, in one process and in virtual time. */
+/**
+ * Nodes, PAAs, AAA servers, their store and their hooks, in one process and in virtual time.
+ *
+ * Not in it: Diameter over TLS, because Node's TLS needs real sockets or streams whose events come in real time; PostgreSQL, which
+ * is another process; and home agents of visited networks (`local-home-agent` of a PAA), which test/protocol/nas and test/paa test.
+ */
 export class World {
   readonly seed: number;
   readonly options: WorldOptions;
@@ -45,6 +59,8 @@ export class World {
   readonly folder: string;
   readonly ground: Ground;
   readonly storeHost: MachineHost;
+  /** PANA sessions that strangers have begun. */
+  readonly begun = new Set<number>();
   readonly #scene: Scene;
   /** In a world without TLS. */
   readonly material: StandInMaterial | undefined;
@@ -76,12 +92,21 @@ export class World {
       for (const watcher of this.#watchers) watcher.program(run);
       return this.effects.apply(run);
     });
-    this.links = new PanaLinks(scene, (arrival) =>
-      this.#watchers.flatMap((watcher) => watcher.receiving(arrival) ?? []),
-    );
-    this.connections = new Connections(scene, (from, octets) => {
-      for (const watcher of this.#watchers) watcher.diameter(from.name, octets);
+    this.links = new PanaLinks(scene, {
+      sending: (machine, octets) => {
+        for (const watcher of this.#watchers) watcher.sending(machine, octets);
+      },
+      receiving: (arrival) => this.#watchers.flatMap((watcher) => watcher.receiving(arrival) ?? []),
     });
+    this.connections = new Connections(
+      scene,
+      (from, to, octets) => {
+        for (const watcher of this.#watchers) watcher.diameter(from.name, to.name, octets);
+      },
+      (disagreement) => {
+        for (const watcher of this.#watchers) watcher.differed(disagreement);
+      },
+    );
     this.storeHost = new MachineHost(this.clock, scene.dice);
     this.ground = {
       scene,
@@ -94,6 +119,9 @@ export class World {
       },
       onKey: (machine, key) => {
         for (const watcher of this.#watchers) watcher.key(machine, key);
+      },
+      onKill: (machine) => {
+        for (const watcher of this.#watchers) watcher.killed(machine);
       },
       versions: new Map(),
     };
@@ -111,6 +139,9 @@ export class World {
       for (const watcher of this.#watchers) watcher.committed(commit);
     };
     const store = await openStore(this.#scene, this.storeHost.of(new Life('store')), onCommit);
+    store.onAsk = (operation, given) => {
+      for (const watcher of this.#watchers) watcher.asking(operation, given);
+    };
     this.#store = store;
     for (const agent of numbers(homeAgents)) {
       const [address, prefix] = [`2001:db8:${agent}::1`, `2001:db8:${agent}::/64`];

@@ -1,0 +1,118 @@
+import { plainSubscriber, type Subscriber } from '../../src/protocol/home/records.js';
+import type { HomeAgentChange } from '../../src/store/records.js';
+import type { Dice } from './clock.js';
+import { naiOf } from './credentials.js';
+import type { World } from './world.js';
+
+/** How often an operator repeats a failed request, in milliseconds. */
+const OPERATOR_RETRY = 3_000;
+
+/** What an import makes of a subscriber. A policy without values removes it. */
+const POLICIES = {
+  short: { sessionLifetime: 10 },
+  one: { sessions: 'one' },
+  emsk: { pskRoot: 'emsk' },
+  off: { enabled: false },
+  removed: undefined,
+} as const satisfies Readonly<Record<string, Partial<Subscriber> | undefined>>;
+export type PolicyName = keyof typeof POLICIES;
+export const POLICY_NAMES = Object.keys(POLICIES) as readonly PolicyName[];
+
+/** Those who administer the servers. They repeat what fails until it succeeds, or they want something else. */
+export class Operators {
+  readonly #world: World;
+  readonly #dice: Dice;
+  /** The latest request for each subject that has not succeeded yet. */
+  readonly #wishes = new Map<string, () => Promise<boolean>>();
+  readonly #disabled = new Set<number>();
+  readonly #policies = new Map<number, PolicyName>();
+  /** Nodes whose policies have been changed: only an import changes them back. */
+  readonly #imported = new Set<number>();
+  #imports = 0;
+
+  constructor(world: World, dice: Dice) {
+    this.#world = world;
+    this.#dice = dice;
+  }
+
+  /** Disables or enables a subscriber. */
+  enable(node: number, enabled: boolean): void {
+    if (enabled) this.#disabled.delete(node);
+    else this.#disabled.add(node);
+    this.#administer(node);
+  }
+
+  /** Changes the policy of a subscriber; undefined: to the usual one. */
+  set(node: number, policy: PolicyName | undefined): void {
+    if (policy === undefined) this.#policies.delete(node);
+    else this.#policies.set(node, policy);
+    this.#imported.add(node);
+    this.#administer(node);
+  }
+
+  /** All subscribers are to be as they were at first. */
+  restore(node: number): void {
+    this.#disabled.delete(node);
+    this.#policies.delete(node);
+    this.#administer(node);
+  }
+
+  changeAgent(agent: number, change: HomeAgentChange): void {
+    const given = { name: `ha${agent}`, change };
+    this.#want(`agent ${agent}`, () => this.#store('changeHomeAgent', given));
+  }
+
+  /** Imports other subscribers, once. */
+  importOthers(count: number): void {
+    const first = this.#imports + 1;
+    const subscribers = Array.from({ length: count }, (_, i) => plainSubscriber(`extra${first}-${i}@home.example`));
+    void this.#import(subscribers, false);
+  }
+
+  /** Sends a request to a running server; resolves to whether it succeeded. */
+  async ask(route: string, body: object): Promise<boolean> {
+    const running = this.#world.servers.filter(({ isRunning }) => isRunning);
+    if (running.length === 0) return false;
+    return this.#dice
+      .pick(running)
+      .ask(route, { who: 'operator', ...body })
+      .then(
+        () => true,
+        () => false,
+      );
+  }
+
+  #administer(node: number): void {
+    const nai = naiOf(node);
+    const enabled = !this.#disabled.has(node);
+    const name = this.#policies.get(node);
+    const policy = name && POLICIES[name];
+    this.#want(`subscriber ${node}`, () => {
+      if (name !== undefined && policy === undefined) return this.#store('removeSubscriber', { nai });
+      if (!this.#imported.has(node)) return this.#store('changeSubscriber', { nai, change: { enabled } });
+      return this.#import([{ ...plainSubscriber(nai), enabled, ...policy }], true);
+    });
+  }
+
+  /** Repeats a request until it succeeds or a newer one replaces it. */
+  #want(subject: string, wish: () => Promise<boolean>): void {
+    this.#wishes.set(subject, wish);
+    const attempt = async () => {
+      if (this.#wishes.get(subject) !== wish || (await wish())) return;
+      this.#world.clock.after(OPERATOR_RETRY, () => void attempt());
+    };
+    void attempt();
+  }
+
+  #store(operation: string, given: object): Promise<boolean> {
+    return this.ask('POST /store', { operation, arguments: given });
+  }
+
+  async #import(subscribers: readonly Subscriber[], update: boolean): Promise<boolean> {
+    this.#imports += 1;
+    const importId = `import${this.#imports}`;
+    const rows = subscribers.map((subscriber, i) => ({ line: i + 1, subscriber }));
+    const isStaged = await this.#store('stageImport', { importId, rows });
+    return isStaged && (await this.#store('finishImport', { importId, update }));
+  }
+}
