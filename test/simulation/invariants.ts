@@ -65,8 +65,11 @@ export class Invariants implements Watcher {
   readonly #admissions: Admissions;
   readonly #unauthenticated: Unauthenticated;
   readonly #sessionKeys: SessionKeys;
-  /** Commits before a DER was first sent, by PAA and End-to-End Identifier. The oldest are dropped. */
-  readonly #requested = new Map<string, number>();
+  /**
+   * By PAA and End-to-End Identifier: the commits before a DER was first sent; after its answer, the home addresses in it. The
+   * oldest are dropped.
+   */
+  readonly #requested = new Map<string, number | string>();
   /** Subscribers that are disabled by a committed change. */
   readonly #disabled = new Set<string>();
   /** Subscribers of imports. */
@@ -212,10 +215,15 @@ export class Invariants implements Watcher {
     const message = decodeDiameter(octets);
     if (this.#grammarian.find(message.avps, 'Result-Code') !== RESULT.SUCCESS) return;
     const session = this.#grammarian.find(message.avps, 'Session-Id') ?? '';
-    const addresses = this.#grammarian.find(message.avps, 'MIP-Mobile-Node-Address');
-    const before = this.#requested.get(`${to} ${message.endToEnd}`) ?? 0;
-    for (const address of [addresses ?? []].flat() as Uint8Array[]) {
-      const homeAddress = formatAddress(address);
+    const addresses = [this.#grammarian.find(message.avps, 'MIP-Mobile-Node-Address') ?? []].flat() as Uint8Array[];
+    const promised = addresses.map((address) => formatAddress(address));
+    const key = `${to} ${message.endToEnd}`;
+    const known = this.#requested.get(key);
+    // The answer to a repeated request is the earlier one, whatever has been committed since.
+    if (known === promised.join()) return;
+    if (known !== undefined) this.#requested.set(key, promised.join());
+    const before = typeof known === 'number' ? known : 0;
+    for (const homeAddress of promised) {
       if (!this.leases.hasPromised(homeAddress, session, before))
         this.break('a promise is committed before it is sent', `${from} promises ${homeAddress} to ${session}`);
     }
