@@ -6,10 +6,8 @@ import type { BootstrapResult, Lease } from '../../src/protocol/home/records.js'
 import { plainSubscriber } from '../../src/protocol/home/records.js';
 import type { SessionKey } from '../../src/protocol/pana/session/session.js';
 import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
-import type { OperationName } from '../../src/store/operations.js';
 import { naiOf } from './credentials.js';
 import type { Broken } from './invariants.js';
-import { Leases } from './leases.js';
 import type { Arrival } from './links.js';
 import { PANA_PORT, paaAddress } from './machines.js';
 import type { Planned } from './plan.js';
@@ -350,30 +348,6 @@ describe('A plan in which the enforcement point never revokes', () => {
     expect(least.events.map(({ type }) => type)).toEqual(['stop']);
     const again = { ...EVENTFUL, events: keptIn(EVENTFUL.events, keptOf(EVENTFUL.events, least.events)) };
     expect(await attempt(again)).toEqual(await attempt(least));
-  });
-});
-
-describe('The model of the leases', () => {
-  it.each([
-    ['up', undefined, 1],
-    ['draining', undefined, 1],
-    ['down', undefined, 0],
-    ['up', 'aaa1', 0],
-  ] as const)('with a home agent that is %s, failed by %s, reports %i moved leases', (state, failedBy, count) => {
-    const broken: string[] = [];
-    const leases = new Leases(
-      () => 0,
-      (invariant) => void broken.push(invariant),
-    );
-    const commit = (operation: OperationName, given: object, result: object) =>
-      leases.committed({ operation, given, result });
-    const given = { nai: naiOf(1), sessionId: 's', leaseLifetime: 60_000, origin: 'paa1', originState: 1 };
-    const agent = { address: '2001:db8:1::1', state, failedBy };
-    const lease = { homeAddress: ADDRESS, homeAgent: agent };
-    commit('bootstrap', given, { result: 'home', lease });
-    commit('changeHomeAgent', {}, agent);
-    commit('bootstrap', given, { result: 'home', lease: { ...lease, homeAddress: '2001:db8:2::1' } });
-    expect(broken).toEqual(Array(count).fill('no lease is moved while it is valid'));
   });
 });
 
