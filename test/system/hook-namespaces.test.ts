@@ -17,7 +17,7 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
   const folder = await mkdtemp(join(tmpdir(), 'pana-daemons-'));
   const bin = join(folder, 'bin');
   await mkdir(bin);
-  await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\n');
+  await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\nRADVD=no\n');
   // Without a node no daemon needs to run.
   await mkdir(join(folder, 'nodes'));
   await writeFile(join(folder, 'nodes', 'mn1@home.example'), '');
@@ -47,7 +47,7 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
   try {
     // "ip netns exec" becomes the daemon some time after its start.
     await eventually(async () => expect(await probe(net.router)).toBe('alive'));
-    expect(await probe(net.node)).toBe('error: racoon is not running');
+    expect(await probe(net.node)).toBe('error: racoon is not installed');
   } finally {
     for (const daemon of daemons) daemon.kill();
     await rm(folder, { recursive: true, force: true });
