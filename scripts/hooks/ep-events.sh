@@ -60,3 +60,15 @@ check_scoped() {
 	*%*) check_interface "$1" "${2#*%}" ;;
 	esac
 }
+
+# settings_on_linux: sets ACCESS_INTERFACE, ADDRESSES and AT_STOP to their defaults, and checks them.
+settings_on_linux() {
+	ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
+	ADDRESSES=${ADDRESSES:-one}
+	AT_STOP=${AT_STOP:-closed}
+	for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
+	case $ADDRESSES in one | mac) ;; *) die "ADDRESSES must be one or mac" ;; esac
+	case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
+	# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
+	command -v ip >/dev/null 2>&1 || die "ip is not installed"
+}

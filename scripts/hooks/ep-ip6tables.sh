@@ -19,19 +19,11 @@ HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/ep-events.sh
 . "$HERE/ep-events.sh"
 
-ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
-ADDRESSES=${ADDRESSES:-one}
-AT_STOP=${AT_STOP:-closed}
+settings_on_linux
 IP6TABLES=${IP6TABLES:-ip6tables}
 IPTABLES=${IPTABLES:-iptables}
 # A line "ADDRESS MAC" for each client; MAC is "-" if it is unknown.
 CLIENTS=$MIP6_STATE_DIR/ep-clients
-
-for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
-case $ADDRESSES in one | mac) ;; *) die "ADDRESSES must be one or mac" ;; esac
-case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
-# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
-command -v ip >/dev/null 2>&1 || die "ip is not installed"
 
 say_event() {
 	say "$event ${coa:--} ${old:--}"

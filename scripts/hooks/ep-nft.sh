@@ -16,19 +16,11 @@ HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/ep-events.sh
 . "$HERE/ep-events.sh"
 
-ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
-ADDRESSES=${ADDRESSES:-one}
-AT_STOP=${AT_STOP:-closed}
+settings_on_linux
 # One file per client: the MAC addresses that the kernel may have for it; the last one is current. After a restart the earlier
 # ones are the fallback.
 MACS=$MIP6_STATE_DIR/ep
 MACS_BEFORE=$MIP6_STATE_DIR/ep-before
-
-for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
-case $ADDRESSES in one | mac) ;; *) die "ADDRESSES must be one or mac" ;; esac
-case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
-# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
-command -v ip >/dev/null 2>&1 || die "ip is not installed"
 
 no_table() {
 	say 'add table inet pana_ep'
