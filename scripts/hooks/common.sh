@@ -310,8 +310,8 @@ node_remove() {
 	rm -f "$NODES/$MIP6_MN_ID"
 }
 
-# Whether the record of the node has another home address than the event: the node has moved to it, and a late "down" for the
-# former one must leave its successor alone.
+# has_other_address: whether the record of the node has another home address than the event. A late "down" for the former
+# address must not remove the present one.
 has_other_address() {
 	[ -f "$NODES/$MIP6_MN_ID" ] || return 1
 	node_read "$NODES/$MIP6_MN_ID"

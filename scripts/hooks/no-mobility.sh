@@ -13,9 +13,9 @@ mobility_mn_up() {
 	[ "$IKE" != racoon ] || setkey_mn_up
 }
 
-# charon keeps the address that it has (MOBIKE), even if no router of the new link knows it. It moves the tunnel when that address
-# is gone: remove it, unless it is in a network that the new link has, too. charon's route for the home address (table 220) goes
-# to a router of the old link, and takes charon's own messages there: remove it, too. charon sets it again with the new address.
+# With MOBIKE, charon keeps its address until the address is removed, even if no router of the new link forwards it. Remove
+# the old care-of address, unless the new link has its network too. Remove also charon's route for the home address (table 220):
+# it leads to a router of the old link, and charon's own messages follow it. charon sets it again with the new address.
 mobility_mn_move() {
 	move_old=${MIP6_COA_OLD:-}
 	case $move_old in
