@@ -68,6 +68,8 @@ export interface AdministratorParts {
 export class Administrator {
   readonly #parts: AdministratorParts;
   #stopping = false;
+  /** `finishOthers` is due after a failure of the database. */
+  #finishing = false;
 
   constructor(parts: AdministratorParts) {
     this.#parts = parts;
@@ -94,6 +96,8 @@ export class Administrator {
     }
     const by = who ?? 'somebody';
     const administered = this.#parts.store.administer(operation, given, by).catch((error: unknown) => {
+      // The change may have been committed, although its answer was lost.
+      if (error instanceof DatabaseError) this.#finishLater();
       throw this.#toControlError(error, operation);
     });
     const { result, changed } = await administered;
@@ -166,8 +170,9 @@ export class Administrator {
   }
 
   /**
-   * Does at startup what a killed server may have left undone: terminates sessions of disabled subscribers, moves nodes
-   * away from home agents that are down, and re-authenticates sessions that have lost their lease.
+   * Completes operator requests of which the effects may be missing, because a server was killed or the store's answer
+   * was lost: terminates sessions of disabled subscribers, moves nodes away from home agents that are down, and
+   * re-authenticates sessions that have lost their lease. Called at startup and after a failure of the database.
    */
   async finishOthers(): Promise<void> {
     await this.endDisabled();
@@ -176,6 +181,20 @@ export class Administrator {
       if (isDown && agent.leases > 0) await this.moveNodes(agent);
     }
     await this.#each({ withoutLease: true }, async (session) => this.reauthenticate(session));
+  }
+
+  /** Runs `finishOthers` when the database works again: once for all failures until then. */
+  #finishLater(): void {
+    if (this.#finishing) return;
+    this.#finishing = true;
+    this.#parts.forget();
+    const finish = async () => {
+      await this.#pause(STORE_RETRY);
+      await this.#persist(() => this.#parts.store.run('statistics', {}));
+      this.#finishing = false;
+      if (!this.#stopping) await this.finishOthers();
+    };
+    this.inBackground(finish());
   }
 
   /** Runs an action in the background and logs its error. */

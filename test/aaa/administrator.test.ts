@@ -263,6 +263,70 @@ describe('Administrator, startup', () => {
   });
 });
 
+describe('Administrator, after a failure of the database', () => {
+  /** The administrator's store commits changes and loses the answers. */
+  function loseAnswers(): () => void {
+    const { administer: commit } = store;
+    store.administer = async (...call) => {
+      await commit.apply(store, call);
+      throw new DatabaseError('ERR_STORE_DOWN', 'the connection was lost');
+    };
+    return () => {
+      store.administer = commit;
+    };
+  }
+
+  it.each([
+    ['releaseLease', (of: string) => ({ of, force: true }), 'RAR session-of-mn'],
+    ['changeSubscriber', () => ({ nai: 'mn@home.example', change: { enabled: false } }), 'ASR session-of-mn'],
+    ['changeHomeAgent', () => ({ name: 'ha1', change: { state: 'down' } }), 'RAR session-of-mn'],
+  ])('applies a committed %s of which the answer was lost', async (operation, given, effect) => {
+    const homeAddress = await bootstrapped('mn');
+    loseAnswers();
+    for (let tries = 0; tries < 2; tries += 1) {
+      await expect(administer(operation, given(homeAddress))).rejects.toMatchObject({ name: 'ControlError' });
+    }
+    host.advance(9_999);
+    await settle();
+    expect(done).toEqual(['forget']);
+    host.advance(1);
+    await settle();
+    expect(done).toEqual(['forget', effect]);
+  });
+
+  it('waits until the database works again', async () => {
+    const homeAddress = await bootstrapped('mn');
+    loseAnswers();
+    const { run } = store;
+    store.run = () => Promise.reject(new DatabaseError('ERR_STORE_DOWN', 'the server is down'));
+    for (let tries = 0; tries < 3; tries += 1) {
+      await expect(administer('releaseLease', { of: homeAddress, force: true })).rejects.toThrow();
+      host.advance(10_000);
+      await settle();
+    }
+    expect(done).toEqual(['forget']);
+    store.run = run;
+    host.advance(10_000);
+    await settle();
+    expect(done).toEqual(['forget', 'RAR session-of-mn']);
+  });
+
+  it('does so again after the next failure, and not after it was stopped', async () => {
+    const answer = loseAnswers();
+    const homeAddress = await bootstrapped('mn');
+    await expect(administer('statistics', {})).rejects.toMatchObject({ name: 'ControlError' });
+    host.advance(10_000);
+    await settle();
+    expect(done).toEqual(['forget']);
+    await expect(administer('releaseLease', { of: homeAddress, force: true })).rejects.toMatchObject({ status: 503 });
+    answer();
+    administrator.stop();
+    host.advance(10_000);
+    await settle();
+    expect(done).toEqual(['forget', 'forget']);
+  });
+});
+
 describe('Administrator, re-authentication', () => {
   beforeEach(async () => {
     await bootstrapped('mn');
