@@ -88,3 +88,32 @@ describe('The end of a session', () => {
     expect(explains(undefined, 0, 'paa1', 'lifetime-expired', BEGUN + 62_000)).toBe(false);
   });
 });
+
+describe('The end of a session by an AAA server, long after its cause', () => {
+  const nai = 'mn1@home.example';
+  const peer = 'paa1.access.example';
+  const NEWER = line('aaa1', 2_000, 'authentication succeeded', { session: 'x;2', peer, nai });
+  const asr = (at: number, message: string, session: string) =>
+    line('aaa1', at, 'request answered', { message, session, nai, peer });
+
+  it.each<[string, LogLine[], Happening | undefined, boolean]>([
+    ['an ASR after a newer session began', [NEWER, asr(900_000, 'ASR', 'x;1')], undefined, true],
+    ['an ASR after the subscriber was disabled', [asr(900_000, 'ASR', 'x;1')], DISABLE, true],
+    ['an ASR after another subscriber was disabled', [asr(900_000, 'ASR', 'x;1')], { ...DISABLE, node: 2 }, false],
+    ['an ASR without a cause', [asr(900_000, 'ASR', 'x;1')], undefined, false],
+    ['no ASR', [NEWER], DISABLE, false],
+    ['an RAR', [NEWER, asr(900_000, 'RAR', 'x;1')], DISABLE, false],
+    ['an ASR for the newer session', [NEWER, asr(900_000, 'ASR', 'x;2')], undefined, false],
+    ['an ASR long before the end', [NEWER, asr(100_000, 'ASR', 'x;1')], DISABLE, false],
+  ])('is judged by %s', (_, lines, event, explained) => {
+    const reasons = new Reasons(6);
+    const begun = [
+      line('aaa1', 1_000, 'authentication succeeded', { session: 'x;1', peer, nai }),
+      line('paa1', 1_000, 'session authorized', { session: '00000001', nai, lifetime: 3_600 }),
+    ];
+    for (const one of [...begun, ...lines]) expect(reasons.logged(one)).toBeUndefined();
+    if (event) reasons.happened({ at: 3_000, ...event }, 3_000);
+    const ended = line('paa1', 1_000_000, 'session ended', { session: '00000001', reason: 'administrative' });
+    expect(reasons.logged(ended) === undefined).toBe(explained);
+  });
+});

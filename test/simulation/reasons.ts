@@ -85,6 +85,8 @@ export class Reasons {
   readonly #left = new Set<string>();
   /** When an AAA server first authorized a node at a PAA, by Diameter session. */
   readonly #granted = new Map<string, { readonly nai: string; readonly peer: string; readonly at: number }>();
+  /** When an AAA server last sent an ASR for a Diameter session. */
+  readonly #aborted = new Map<string, number>();
 
   readonly #aaaRecovery: number;
 
@@ -110,6 +112,10 @@ export class Reasons {
       case 'authentication succeeded':
         if (!this.#granted.has(String(fields.session)))
           this.#granted.set(String(fields.session), { nai: String(fields.nai), peer: String(fields.peer), at });
+        return undefined;
+      case 'request answered':
+      case 'request unanswered':
+        if (fields.message === 'ASR') this.#aborted.set(String(fields.session), at);
         return undefined;
       case 'session authorized':
       case 'session reauthenticated':
@@ -174,16 +180,25 @@ export class Reasons {
   #isOrdered({ node, paa }: Party, at: number): boolean {
     // If the node is gone, the session ends only when PTR is given up.
     const since = at - GIVEN_UP_AFTER - AFTERMATH;
-    const isOrdered = this.#disturbances.some(
+    const isOrdered = (from: number, to: number) =>
+      this.#disturbances.some(
+        ({ type, scope, ...one }) =>
+          ORDERED.includes(type) && scope.node === node && one.from <= to && one.until >= from,
+      );
+    const isStopped = this.#disturbances.some(
       ({ type, scope, from, until }) =>
-        from <= at &&
-        until >= since &&
-        (type === 'stop' ? scope.paa === paa && paa !== undefined : ORDERED.includes(type) && scope.node === node),
+        type === 'stop' && scope.paa === paa && paa !== undefined && from <= at && until >= since,
     );
-    if (isOrdered) return true;
+    if (isStopped || isOrdered(since, at)) return true;
     const [nai, peer] = [`mn${node}@home.example`, `paa${paa}.access.example`];
-    const granted = [...this.#granted.values()].filter((one) => one.nai === nai && one.peer === peer);
-    return granted.length > 1 && granted.some((one) => one.at >= since - this.#aaaRecovery);
+    const granted = [...this.#granted].filter(([, one]) => one.nai === nai && one.peer === peer);
+    if (granted.length > 1 && granted.some(([, one]) => one.at >= since - this.#aaaRecovery)) return true;
+    // An AAA server repeats the ASR until the PAA answers, which may be long after its cause.
+    return granted.some(([session, { at: began }]) => {
+      const sent = this.#aborted.get(session);
+      if (sent === undefined || sent < since) return false;
+      return isOrdered(began, sent) || granted.some(([, newer]) => newer.at > began && newer.at <= sent);
+    });
   }
 
   #has(types: readonly Planned['type'][], { node, paa }: Party, at: number, within: number, own = false): boolean {
