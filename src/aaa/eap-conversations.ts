@@ -1,7 +1,7 @@
 import type { EapServerAnswer } from '../protocol/eap/authenticator.js';
-import type { Authorization as EapAuthorization } from '../protocol/eap/tls-authenticator.js';
+import type { Authorization } from '../protocol/eap/tls-authenticator.js';
 import { certificateKey, type VerifiedPeer } from '../protocol/eap/verified-peer.js';
-import type { Authorization, EapVerdict, HomeInput, HomeOutput, Token } from '../protocol/home/alphabet.js';
+import type { ClientAuthorization, EapVerdict, HomeInput, HomeOutput, Token } from '../protocol/home/alphabet.js';
 import type { Subscriber } from '../protocol/home/records.js';
 import type { ServerEngine } from '../runtime/eap/engine.js';
 import { type EapConversation, EapServer, type EapServerOptions } from '../runtime/eap/server.js';
@@ -35,7 +35,7 @@ export class EapConversations {
   readonly server: EapServer<Subscriber>;
   readonly #parts: EapConversationsParts;
   readonly #open = new Map<Token, EapConversation<Subscriber>>();
-  readonly #authorizing = new Map<Token, (authorization: EapAuthorization<Subscriber>) => void>();
+  readonly #authorizing = new Map<Token, (authorization: Authorization<Subscriber>) => void>();
   readonly #turns = new Map<Token, (turn: Turn) => void>();
   #last = 0;
 
@@ -114,7 +114,7 @@ export class EapConversations {
   }
 
   #authorize({ peerIds: names, fingerprint256: sha256 }: VerifiedPeer, conversation: Token) {
-    return new Promise<EapAuthorization<Subscriber>>((resolve) => {
+    return new Promise<Authorization<Subscriber>>((resolve) => {
       const token = this.#next();
       this.#authorizing.set(token, resolve);
       this.#parts.feed({ type: 'proven', token, conversation, client: { names, sha256 } });
@@ -136,7 +136,7 @@ export class EapConversations {
   }
 }
 
-function ofEap(authorization: Authorization): EapAuthorization<Subscriber> {
+function ofEap(authorization: ClientAuthorization): Authorization<Subscriber> {
   if (!authorization.ok) return authorization;
   const { subscriber } = authorization;
   return { ok: true, identity: subscriber.nai, grant: subscriber };

@@ -55,7 +55,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-interface Telling {
+interface SentDemand {
   readonly demand: Demand;
   readonly session: Session;
 }
@@ -73,7 +73,7 @@ export class HomeServer {
   readonly #report: (event: HomeEvent) => void;
   /** Requests that are not answered yet. */
   readonly #requests = new Map<Token, DiameterMessage>();
-  readonly #tellings = new Map<Token, Telling>();
+  readonly #tellings = new Map<Token, SentDemand>();
   readonly #waiting = new Map<Token, Waiting>();
   #last = 0;
 
@@ -315,7 +315,7 @@ export class HomeServer {
     this.#driver.feed({ type: 'request', token, request: { ...read.request, connected } });
   }
 
-  #told(token: Token, read: (telling: Telling) => Told): void {
+  #told(token: Token, read: (telling: SentDemand) => Told): void {
     const telling = this.#tellings.get(token);
     if (!telling) return;
     this.#tellings.delete(token);

@@ -38,9 +38,9 @@ export {
   type AvpValue,
   makeAvp,
   messageName,
+  PANA_TERMINATION_CAUSE as TERMINATION_CAUSE,
   type PanaValues,
   type PanaViolation,
   RESULT_CODE,
   readPana,
-  TERMINATION_CAUSE,
 } from '../protocol/pana/wire/dictionary.js';

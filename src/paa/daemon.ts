@@ -21,7 +21,7 @@ import type { KeySink } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DiameterCredentials } from './diameter-credentials.js';
 import { makeNode } from './diameter-node.js';
-import { EnforcementPoint } from './enforcement-point.js';
+import { EnforcementRunner } from './enforcement-runner.js';
 import { HomeAgentHook } from './home-agent-hook.js';
 import { LeaseFile } from './lease-file.js';
 import { PAA_METRICS, paaGauges } from './metrics.js';
@@ -47,7 +47,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #report: ReturnType<typeof nasReporter>;
   readonly #node: DiameterNode;
   readonly #hooks: HookRunner;
-  readonly #ep: EnforcementPoint | undefined;
+  readonly #ep: EnforcementRunner | undefined;
   readonly #homeAgent: HomeAgentHook;
   readonly #leases: LeaseFile;
   readonly #credentials: DiameterCredentials;
@@ -76,7 +76,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#hooks = makeHookRunner(hooks, log, metrics, this.barrier, surroundings);
     if (hooks.ep !== undefined) {
       const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: pana.interface };
-      this.#ep = new EnforcementPoint(ep, this.#hooks, host);
+      this.#ep = new EnforcementRunner(ep, this.#hooks, host);
     }
     this.#homeAgent = new HomeAgentHook(hooks.ha, this.#hooks);
     this.#leases = new LeaseFile(join(hooks['state-dir'], 'local-leases.json'), ({ message: reason }) =>

@@ -101,7 +101,7 @@ function placeOf(result: BootstrapResult) {
   }
 }
 
-type SubscriberRow = {
+type AssignedSubscriber = {
   readonly id: number;
   readonly nai: string;
   readonly mip6: number;
@@ -112,7 +112,7 @@ type SubscriberRow = {
 
 async function assign(
   db: Db,
-  subscriber: SubscriberRow,
+  subscriber: AssignedSubscriber,
   current: LeaseRow | undefined,
   request: Request,
   context: Context,
@@ -142,7 +142,7 @@ async function assign(
 }
 
 /** Whether a lease is unexpired, on a home agent that still serves, and consistent with the pinned home agent. */
-function keeps(lease: LeaseRow, subscriber: SubscriberRow, now: number): boolean {
+function keeps(lease: LeaseRow, subscriber: AssignedSubscriber, now: number): boolean {
   if (lease.expires_at <= now || lease.state === 'down' || lease.failed_by !== null) return false;
   if (subscriber.home_agent_id !== null && subscriber.home_agent_id !== lease.home_agent_id) return false;
   return subscriber.hoa === null || subscriber.hoa === lease.hoa;
@@ -190,7 +190,7 @@ async function storeSecret(db: Db): Promise<Uint8Array> {
 const secret = new Statement((db) => db.selectFrom('meta').select('value').where('key', '=', 'secret'));
 
 /** Selects the least loaded home agent with room, and increments its counter by a conditional update. */
-async function newLease(db: Db, subscriber: SubscriberRow, request: Request): Promise<Lease | NoMobility> {
+async function newLease(db: Db, subscriber: AssignedSubscriber, request: Request): Promise<Lease | NoMobility> {
   const pinned = subscriber.home_agent_id;
   const agents = pinned === null ? await withRoom.rows(db, {}) : await pinnedWithRoom.rows(db, { pinned });
   const secret = await storeSecret(db);
@@ -252,7 +252,7 @@ const takeRoom = new Statement((db, { homeAgent }: { readonly homeAgent: number 
 
 async function makeLease(
   db: Db,
-  subscriber: SubscriberRow,
+  subscriber: AssignedSubscriber,
   agent: { readonly id: number; readonly name: string; readonly address: string; readonly prefix: string },
   request: Request,
   secret: Uint8Array,

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Db } from './rows.js';
 
-export type Job = (db: Db) => Promise<unknown>;
+export type DatabaseJob = (db: Db) => Promise<unknown>;
 
 /** A database as the store's worker sees it. */
 export interface Backend {
@@ -17,11 +17,15 @@ export interface Backend {
    * before the jobs; if it throws, the transaction is rolled back. Rejects if nothing was committed. `lengthy`: may
    * block others long.
    */
-  commit(jobs: readonly Job[], first?: Job, lengthy?: boolean): Promise<PromiseSettledResult<unknown>[]>;
+  commit(
+    jobs: readonly DatabaseJob[],
+    first?: DatabaseJob,
+    lengthy?: boolean,
+  ): Promise<PromiseSettledResult<unknown>[]>;
   /** Runs a read-only job. */
-  read(job: Job): Promise<unknown>;
+  read(job: DatabaseJob): Promise<unknown>;
   /** Runs a long job in a transaction that is concurrent to the others. */
-  lengthy(job: Job): Promise<unknown>;
+  lengthy(job: DatabaseJob): Promise<unknown>;
   /**
    * The database's own wall clock, in milliseconds since 1970, UTC. Undefined: the database uses the clock of this
    * host.

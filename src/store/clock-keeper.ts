@@ -1,6 +1,6 @@
 import type { CancelTimer, Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
-import type { Backend, Job } from './backend.js';
+import type { Backend, DatabaseJob } from './backend.js';
 import { type ClockSteps, readSteps, shiftTimes } from './clock-step.js';
 import type { Context, Db, DutyHolder } from './rows.js';
 import { type Reading, StoreClock } from './store-clock.js';
@@ -85,7 +85,7 @@ export class ClockKeeper {
   }
 
   /** Adopts the steps that other servers applied. Called first in each writing transaction. */
-  readonly follow: Job = async (db) => {
+  readonly follow: DatabaseJob = async (db) => {
     const steps = await readSteps(db);
     if (steps.moved !== this.#moved) this.#goBy(steps, await read(this.#clocks, db));
   };

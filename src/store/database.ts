@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { systemHost } from '../runtime/system/host.js';
-import type { Backend, Job } from './backend.js';
+import type { Backend, DatabaseJob } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
 import { giveToFolderOwner, makePrivate, OpenedFiles, placeOf, restrict } from './private-file.js';
@@ -194,7 +194,7 @@ export class SqliteBackend implements Backend {
     }
   }
 
-  async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
+  async commit(jobs: readonly DatabaseJob[], first?: DatabaseJob): Promise<PromiseSettledResult<unknown>[]> {
     this.check();
     const { run } = this.#connection;
     const outcomes = await inTransaction(this.#connection, async (connection) => {
@@ -218,11 +218,11 @@ export class SqliteBackend implements Backend {
     return outcomes;
   }
 
-  async read(job: Job): Promise<unknown> {
+  async read(job: DatabaseJob): Promise<unknown> {
     return this.lengthy(job);
   }
 
-  async lengthy(job: Job): Promise<unknown> {
+  async lengthy(job: DatabaseJob): Promise<unknown> {
     const [outcome] = await this.commit([job]);
     if (outcome?.status === 'rejected') throw outcome.reason;
     return outcome?.value;

@@ -1,6 +1,6 @@
 import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
 import { writeAudit } from './audit.js';
-import type { Backend, Job } from './backend.js';
+import type { Backend, DatabaseJob } from './backend.js';
 import { ClockKeeper } from './clock-keeper.js';
 import { DatabaseError } from './database-error.js';
 import type { Operation } from './operation.js';
@@ -186,7 +186,7 @@ export class StoreEngine implements StorePort {
     }
   }
 
-  #jobOf({ operation, given, asked, who, holder }: Call): Job {
+  #jobOf({ operation, given, asked, who, holder }: Call): DatabaseJob {
     const { kind, audited, run } = operations[operation] as unknown as Operation<unknown, unknown>;
     const context = this.#keeper.context(asked, holder);
     return async (db) => {

@@ -9,7 +9,7 @@ export interface StoreThread {
 }
 
 /** A call of an operation, from the main thread. */
-export interface StoreCall {
+export interface ThreadCall {
   readonly id: number;
   readonly operation: string;
   readonly arguments: unknown;
@@ -23,7 +23,7 @@ export interface StoreCall {
 /**
  * `store`: the request is invalid. `database`: the database is unusable. `fault`: an internal error, with its stack.
  */
-export interface StoreFailure {
+export interface ThreadFailure {
   readonly kind: 'store' | 'database' | 'fault';
   readonly code: string;
   readonly message: string;
@@ -32,17 +32,17 @@ export interface StoreFailure {
 
 export type StoreReply =
   | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly failure: StoreFailure };
+  | { readonly id: number; readonly failure: ThreadFailure };
 
-export type ToThread = readonly StoreCall[] | 'close';
+export type ToThread = readonly ThreadCall[] | 'close';
 
 export type FromThread =
   | { readonly type: 'opened' }
-  | { readonly type: 'refused'; readonly failure: StoreFailure }
+  | { readonly type: 'refused'; readonly failure: ThreadFailure }
   | { readonly type: 'replies'; readonly replies: readonly StoreReply[] }
   /** Events, as in StoreEvents and EngineEvents. */
   | { readonly type: 'state'; readonly works: boolean; readonly reason: string }
   | { readonly type: 'clockStep'; readonly milliseconds: number }
-  | { readonly type: 'fault'; readonly where: string; readonly failure: StoreFailure }
+  | { readonly type: 'fault'; readonly where: string; readonly failure: ThreadFailure }
   | { readonly type: 'warning'; readonly text: string }
   | { readonly type: 'busy'; readonly busy: boolean };

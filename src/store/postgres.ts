@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { type CancelTimer, type Host, systemHost } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
-import { type Backend, type Job, storeName } from './backend.js';
+import { type Backend, type DatabaseJob, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { migrate } from './migrator.js';
 import { PasswordError, type PasswordPlace, passwordFromFile } from './password-file.js';
@@ -156,7 +156,11 @@ export class PostgresBackend implements Backend {
     }
   }
 
-  async commit(jobs: readonly Job[], first?: Job, lengthy = false): Promise<PromiseSettledResult<unknown>[]> {
+  async commit(
+    jobs: readonly DatabaseJob[],
+    first?: DatabaseJob,
+    lengthy = false,
+  ): Promise<PromiseSettledResult<unknown>[]> {
     for (let attempt = 1; ; attempt += 1) {
       let ends = false;
       try {
@@ -184,7 +188,7 @@ export class PostgresBackend implements Backend {
     }
   }
 
-  async read(job: Job): Promise<unknown> {
+  async read(job: DatabaseJob): Promise<unknown> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#with(TIMEOUT, ({ db }) => job(db));
@@ -194,7 +198,7 @@ export class PostgresBackend implements Backend {
     }
   }
 
-  async lengthy(job: Job): Promise<unknown> {
+  async lengthy(job: DatabaseJob): Promise<unknown> {
     return this.#with(undefined, async ({ db, run }) => {
       await run(this.#begin);
       const result = await job(db);

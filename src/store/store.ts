@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import { DatabaseError, type DatabaseErrorCode } from './database-error.js';
-import type { FromThread, StoreCall, StoreFailure, StoreReply, StoreThread, ToThread } from './messages.js';
+import type { FromThread, StoreReply, StoreThread, ThreadCall, ThreadFailure, ToThread } from './messages.js';
 import type { ArgumentsOf, OperationName, ResultOf } from './operations.js';
 import type { Administered, StoreEvents, StorePort } from './port.js';
 import { StoreError, type StoreErrorCode } from './records.js';
@@ -49,7 +49,7 @@ export class Store implements StorePort {
   readonly #host: Host;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
-  readonly #calls: StoreCall[] = [];
+  readonly #calls: ThreadCall[] = [];
   #last = 0;
   #broken: Error | undefined;
   #isOpen = false;
@@ -154,7 +154,7 @@ export class Store implements StorePort {
   }
 
   /** Calls of one turn are sent together, because waking the other thread costs more than most calls. */
-  #call(call: StoreCall): void {
+  #call(call: ThreadCall): void {
     this.#calls.push(call);
     queueMicrotask(() => this.#flush());
   }
@@ -170,7 +170,7 @@ export class Store implements StorePort {
     }
   }
 
-  #postAlone(call: StoreCall): void {
+  #postAlone(call: ThreadCall): void {
     try {
       this.#post([call]);
     } catch (error) {
@@ -233,14 +233,14 @@ export class Store implements StorePort {
   }
 }
 
-function toError(failure: StoreFailure): Error {
+function toError(failure: ThreadFailure): Error {
   const { kind, code, message } = failure;
   if (kind === 'store') return new StoreError(code as StoreErrorCode, message);
   if (kind === 'database') return new DatabaseError(code as DatabaseErrorCode, message);
   return toFault(failure);
 }
 
-function toFault({ message, stack = message }: StoreFailure): StoreFault {
+function toFault({ message, stack = message }: ThreadFailure): StoreFault {
   return new StoreFault(message, stack);
 }
 

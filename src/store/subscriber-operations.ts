@@ -1,5 +1,5 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
-import type { Found, Lease, Proof, Session, Subscriber } from '../protocol/home/records.js';
+import type { FoundSubscriber, Lease, Proof, Session, Subscriber } from '../protocol/home/records.js';
 import { checkName, MAX_NAME } from '../protocol/mip6/names.js';
 import { release, writeDuty } from './duties.js';
 import { page, subscriberChange, subscriberInput, text } from './inputs.js';
@@ -32,7 +32,7 @@ export const subscriberOperations = {
   /** Finds the subscriber of a certificate and decides whether it may authenticate now. */
   findSubscriber: internal({
     kind: 'read',
-    async run(db: Db, { names, sha256, sessionId }: Proof, context: Context): Promise<Found> {
+    async run(db: Db, { names, sha256, sessionId }: Proof, context: Context): Promise<FoundSubscriber> {
       const row = await subscriberOf(db, names, sha256);
       if (!row) return { refusal: 'no-subscriber' };
       const { id, ...fields } = row;

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Backend, isPostgresUrl } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { StoreEngine } from './engine.js';
-import type { FromThread, StoreCall, StoreFailure, StoreReply, StoreThread, ToThread } from './messages.js';
+import type { FromThread, StoreReply, StoreThread, ThreadCall, ThreadFailure, ToThread } from './messages.js';
 import { StoreError } from './records.js';
 import { StoreFault } from './store-fault.js';
 import { threadHost } from './thread-host.js';
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     replies.push(one);
     if (replies.length === 1) queueMicrotask(() => post({ type: 'replies', replies: replies.splice(0) }));
   };
-  const run = (call: StoreCall): Promise<unknown> => {
+  const run = (call: ThreadCall): Promise<unknown> => {
     const { operation, arguments: given, who, asked, outside } = call;
     if (outside) return engine.administer(operation, given, who ?? '', asked, holder);
     return engine.run(operation as never, given as never, who, asked, holder);
@@ -67,7 +67,7 @@ async function open({ store, use }: StoreThread): Promise<Backend> {
   return (await import('./database.js')).SqliteBackend.open(store, use);
 }
 
-function toFailure(error: unknown): StoreFailure {
+function toFailure(error: unknown): ThreadFailure {
   if (error instanceof StoreError) return { kind: 'store', code: error.code, message: error.message };
   if (error instanceof DatabaseError) return { kind: 'database', code: error.code, message: error.message };
   const { code, message, stack } = StoreFault.of(error);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Backend, Job } from '../../src/store/backend.js';
+import type { Backend, DatabaseJob } from '../../src/store/backend.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { DatabaseError } from '../../src/store/database-error.js';
 import { StoreEngine } from '../../src/store/engine.js';
@@ -23,15 +23,15 @@ class Failing implements Backend {
     this.batch = real.batch;
   }
 
-  async commit(jobs: readonly Job[], first?: Job): Promise<PromiseSettledResult<unknown>[]> {
+  async commit(jobs: readonly DatabaseJob[], first?: DatabaseJob): Promise<PromiseSettledResult<unknown>[]> {
     this.commits.push(jobs.length);
     const failure = this.failure?.(this.commits.length);
     if (failure) throw failure;
     return this.#real.commit(jobs, first);
   }
 
-  read = (job: Job) => this.#real.read(job);
-  lengthy = (job: Job) => this.#real.lengthy(job);
+  read = (job: DatabaseJob) => this.#real.read(job);
+  lengthy = (job: DatabaseJob) => this.#real.lengthy(job);
   close = () => this.#real.close();
 
   check(): void {
@@ -168,7 +168,7 @@ describe('StoreEngine', () => {
       let release: () => void = () => undefined;
       let held = Promise.resolve();
       const real = await SqliteBackend.open(':memory:');
-      const aside = async (job: Job) => {
+      const aside = async (job: DatabaseJob) => {
         await held;
         return real.read(job);
       };

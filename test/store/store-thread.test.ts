@@ -1,13 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, expect, it, vi } from 'vitest';
-import type { FromThread, StoreCall, StoreFailure, ToThread } from '../../src/store/messages.js';
+import type { FromThread, ThreadCall, ThreadFailure, ToThread } from '../../src/store/messages.js';
 import { MAX_WAITING, type Store } from '../../src/store/store.js';
 import { openStore } from './open-store.js';
 
 /** A thread that answers on demand. */
 class Thread extends EventEmitter {
   static last: Thread;
-  readonly calls: StoreCall[] = [];
+  readonly calls: ThreadCall[] = [];
   posts = 0;
 
   constructor() {
@@ -36,7 +36,7 @@ class Thread extends EventEmitter {
     return Promise.resolve(0);
   }
 
-  fail(failure: Partial<StoreFailure> = {}): void {
+  fail(failure: Partial<ThreadFailure> = {}): void {
     const all = { kind: 'database', code: 'ERR_STORE_DOWN', message: '', ...failure } as const;
     this.say({ type: 'replies', replies: this.calls.splice(0).map(({ id }) => ({ id, failure: all })) });
   }

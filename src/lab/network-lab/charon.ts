@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { OperatorError } from '../../runtime/system/failure.js';
-import { type Host, hasProgram } from './hosts.js';
+import { hasProgram, type NetworkHost } from './hosts.js';
 
 const run = promisify(execFile);
 
@@ -65,17 +65,17 @@ export function parseSas(text: string): IkeSa[] {
 
 /** strongSwan's charon on a host of the lab, with its usual paths. */
 export class HostCharon {
-  readonly #host: Host;
+  readonly #host: NetworkHost;
   readonly #process: ChildProcess;
 
-  private constructor(host: Host, program: string) {
+  private constructor(host: NetworkHost, program: string) {
     this.#host = host;
     const [command = '', ...parameters] = [...host.launcher, program];
     this.#process = spawn(command, parameters, { stdio: 'ignore' });
   }
 
   /** Rejects with OperatorError if charon does not start. */
-  static async start(host: Host, program: string): Promise<HostCharon> {
+  static async start(host: NetworkHost, program: string): Promise<HostCharon> {
     const charon = new HostCharon(host, program);
     const limit = performance.now() + LIMIT;
     while (!(await charon.#answers())) {

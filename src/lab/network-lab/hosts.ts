@@ -53,7 +53,7 @@ export function hasProgram(name: string): boolean {
 }
 
 /** A host of the lab: a network namespace, with its own folders for IKE. */
-export class Host {
+export class NetworkHost {
   readonly name: string;
   readonly namespace: string;
   readonly folder: string;
@@ -65,8 +65,8 @@ export class Host {
   }
 
   /** Rejects with the error of `ip`. */
-  static async make(name: string, folder: string): Promise<Host> {
-    const host = new Host(name, folder);
+  static async make(name: string, folder: string): Promise<NetworkHost> {
+    const host = new NetworkHost(name, folder);
     await mkdir(join(host.folder, 'run'), { recursive: true });
     await mkdir(join(host.folder, 'swanctl', 'conf.d'), { recursive: true, mode: 0o700 });
     await writeFile(join(host.folder, 'strongswan.conf'), STRONGSWAN);
@@ -111,8 +111,8 @@ export class Host {
 
 /** Creates a link between two hosts, given the interface and the address with prefix of each. */
 export async function link(
-  [one, oneInterface, oneAddress]: readonly [Host, string, string],
-  [other, otherInterface, otherAddress]: readonly [Host, string, string],
+  [one, oneInterface, oneAddress]: readonly [NetworkHost, string, string],
+  [other, otherInterface, otherAddress]: readonly [NetworkHost, string, string],
 ): Promise<void> {
   const peer = `peer name ${otherInterface} netns ${other.namespace}`;
   await run('ip', ['link', 'add', oneInterface, 'netns', one.namespace, 'type', 'veth', ...peer.split(' ')]);

@@ -8,7 +8,7 @@ import { OperatorError } from '../../runtime/system/failure.js';
 import type { DaemonProcess } from '../daemon-process.js';
 import { HOME_AGENT, hookPath, Lab, REALM } from '../lab.js';
 import { charonProgram, HostCharon, hasEsp } from './charon.js';
-import { Host, hasProgram, link, makeFolder, removeLeftovers } from './hosts.js';
+import { hasProgram, link, makeFolder, NetworkHost, removeLeftovers } from './hosts.js';
 import { type Finding, PHASES, type Phase } from './report.js';
 import { BindingWatch, Echo, Prober } from './traffic.js';
 
@@ -63,7 +63,7 @@ class NetworkLab {
   readonly #ends: (() => Promise<unknown>)[] = [];
   #closed = false;
   #lab!: Lab;
-  #hosts!: Readonly<Record<'MN' | 'AR' | 'HA' | 'CN', Host>>;
+  #hosts!: Readonly<Record<'MN' | 'AR' | 'HA' | 'CN', NetworkHost>>;
   #charons: { readonly mn: HostCharon; readonly ha: HostCharon } | undefined;
   #esp = false;
 
@@ -160,8 +160,8 @@ class NetworkLab {
     if (this.#closed) await part.stop();
   }
 
-  async #host(name: string): Promise<Host> {
-    const host = await Host.make(name, join(this.#folder, 'hosts'));
+  async #host(name: string): Promise<NetworkHost> {
+    const host = await NetworkHost.make(name, join(this.#folder, 'hosts'));
     await this.#end({ stop: () => host.remove() });
     return host;
   }
@@ -351,7 +351,7 @@ class NetworkLab {
   }
 
   #lookAround(): string {
-    const on = (host: Host, command = '') => `  sh ${host.enter} ${command}`.trimEnd();
+    const on = (host: NetworkHost, command = '') => `  sh ${host.enter} ${command}`.trimEnd();
     const { MN, AR, HA } = this.#hosts;
     return [
       `  pana-pac status --control.socket ${this.#lab.socket('mn1')}`,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Host } from './hosts.js';
+import type { NetworkHost } from './hosts.js';
 
 /** RFC 862. */
 const ECHO_PORT = 7;
@@ -17,7 +17,7 @@ interface Change {
 }
 
 /** Starts a program of the built package on a host. */
-function start(host: Host, program: 'echo' | 'prober', ...parameters: readonly string[]): ChildProcess {
+function start(host: NetworkHost, program: 'echo' | 'prober', ...parameters: readonly string[]): ChildProcess {
   const path = fileURLToPath(new URL(`${program}.js`, import.meta.url));
   const [command = '', ...rest] = [...host.launcher, process.execPath, path, ...parameters];
   return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -69,7 +69,7 @@ export class Echo {
     this.#child = child;
   }
 
-  static async start(host: Host): Promise<Echo> {
+  static async start(host: NetworkHost): Promise<Echo> {
     const child = start(host, 'echo', String(ECHO_PORT));
     if (child.stdout) await once(createInterface({ input: child.stdout }), 'line');
     return new Echo(child);
@@ -87,7 +87,7 @@ export class Prober {
   readonly #seen = new Seen();
   #pause = 0;
 
-  constructor(host: Host, from: string, to: string) {
+  constructor(host: NetworkHost, from: string, to: string) {
     this.#child = start(host, 'prober', to, String(ECHO_PORT), from);
     if (!this.#child.stdout) return;
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
@@ -132,7 +132,7 @@ export class BindingWatch {
   }
 
   /** Needs tcpdump. `node`: the address of the host on the interface. */
-  static async start(host: Host, on: string, node: string): Promise<BindingWatch> {
+  static async start(host: NetworkHost, on: string, node: string): Promise<BindingWatch> {
     const options = ['-l', '-n', '-tt', '--immediate-mode', '-i', on];
     const filter = 'ip6 and not udp and not icmp6 and not tcp';
     const [command = '', ...parameters] = [...host.launcher, 'tcpdump', ...options, filter];

@@ -98,12 +98,12 @@ interface Attempt {
 }
 
 /** Requests without an answer so far. */
-type Asked =
+type PendingQuestion =
   | { readonly name: 'nothing' }
   | { readonly name: 'discovery'; readonly token: number }
   | { readonly name: 'socket'; readonly attempt: Attempt };
 
-const NOTHING: Asked = { name: 'nothing' };
+const NOTHING: PendingQuestion = { name: 'nothing' };
 
 /**
  * Attachment of a mobile node: it decides which PAA to try, when to retry, and when to start a second session in
@@ -113,7 +113,7 @@ const NOTHING: Asked = { name: 'nothing' };
 export class Attachment {
   readonly #drbg: Pick<Drbg, 'unit'>;
   #config: AttachmentConfig;
-  #asked: Asked = NOTHING;
+  #asked: PendingQuestion = NOTHING;
   #current: Attempt | undefined;
   /** An attempt in parallel to the current session, which it replaces when it is authorized. */
   #standby: Attempt | undefined;

@@ -39,7 +39,7 @@ export interface PeerMethodOptions {
   readonly mtu: number;
 }
 
-interface Asked {
+interface AskedPacket {
   readonly octets: Uint8Array;
   readonly identifier: number;
 }
@@ -55,7 +55,7 @@ export class EapPeerMethod {
   readonly #tls = new TlsPeer();
   #last: { readonly request: Uint8Array; readonly response: Uint8Array } | undefined;
   /** The EAP-TLS Request that awaits a Response. */
-  #asked: Asked = { octets: NOTHING, identifier: 0 };
+  #asked: AskedPacket = { octets: NOTHING, identifier: 0 };
   #rounds = 0;
   #closed = false;
 
@@ -157,7 +157,7 @@ export class EapPeerMethod {
     return this.#respond(this.#asked, EAP_TYPE.EAP_TLS, encodeEapTls(data));
   }
 
-  #respond({ octets, identifier }: Asked, type: number, data: Uint8Array): PeerOutput[] {
+  #respond({ octets, identifier }: AskedPacket, type: number, data: Uint8Array): PeerOutput[] {
     const response = encodeEap({ code: EAP_CODE.RESPONSE, identifier, type, data });
     this.#last = { request: octets, response };
     return [{ type: 'response', packet: response }];

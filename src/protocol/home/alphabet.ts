@@ -1,7 +1,16 @@
 import type { Secret } from '../bytes/secret.js';
 import type { HomeEvent } from './events.js';
-import type { Grant, MobilityWish } from './mobility.js';
-import type { BootstrapRequest, BootstrapResult, Found, Ike, Lease, Proof, Session, Subscriber } from './records.js';
+import type { MobilityGrant, MobilityWish } from './mobility.js';
+import type {
+  BootstrapRequest,
+  BootstrapResult,
+  FoundSubscriber,
+  Ike,
+  Lease,
+  Proof,
+  Session,
+  Subscriber,
+} from './records.js';
 
 /**
  * Identifies a request, a question or a conversation. The sender of the question chooses the number. It must not reuse
@@ -60,7 +69,7 @@ export interface AccessRequest {
 export type AccessAnswer =
   /** `reissued`: the last packet was not a response to this request (RFC 4072 2.4). */
   | { readonly type: 'challenge'; readonly packet: Uint8Array; readonly reissued: boolean; readonly timeout: number }
-  | { readonly type: 'accept'; readonly accepted: Accepted }
+  | { readonly type: 'accept'; readonly accepted: AcceptedAccess }
   | {
       readonly type: 'reject';
       readonly packet: Uint8Array;
@@ -71,14 +80,14 @@ export type AccessAnswer =
   | { readonly type: 'unable' };
 
 /** A success. The receiver wipes `msk`. */
-export interface Accepted {
+export interface AcceptedAccess {
   readonly packet: Uint8Array;
   readonly msk: Secret;
   readonly nai: string;
   /** Lifetime of the session, and the additional time of its lease, in seconds. */
   readonly lifetime: number;
   readonly grace: number;
-  readonly mobility: Grant | undefined;
+  readonly mobility: MobilityGrant | undefined;
 }
 
 /** Why a request is denied. */
@@ -111,9 +120,9 @@ export interface ProvenClient {
   readonly sha256: Proof['sha256'];
 }
 
-export type Authorization =
+export type ClientAuthorization =
   | { readonly ok: true; readonly subscriber: Subscriber }
-  | { readonly ok: false; readonly reason: Extract<Found, { refusal: string }>['refusal'] | Limit };
+  | { readonly ok: false; readonly reason: Extract<FoundSubscriber, { refusal: string }>['refusal'] | Limit };
 type Limit = 'too-many-failures' | 'unavailable';
 
 /** The result of one EAP packet. */
@@ -154,7 +163,7 @@ export interface EapSuccess {
 
 /** Store operations for sessions: arguments and result. */
 export interface HomeOperations {
-  readonly findSubscriber: readonly [given: Proof, result: Found];
+  readonly findSubscriber: readonly [given: Proof, result: FoundSubscriber];
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
   readonly bootstrap: readonly [given: BootstrapRequest, result: BootstrapResult];
   readonly endSession: readonly [
@@ -252,7 +261,7 @@ export type HomeOutput =
   | { readonly type: 'open'; readonly conversation: Token; readonly sessionId: string; readonly mtu: number }
   | { readonly type: 'eap'; readonly token: Token; readonly conversation: Token; readonly packet: Uint8Array }
   | { readonly type: 'close'; readonly conversation: Token }
-  | { readonly type: 'authorization'; readonly token: Token; readonly authorization: Authorization }
+  | { readonly type: 'authorization'; readonly token: Token; readonly authorization: ClientAuthorization }
   /** `granted` false: the engine is overloaded. */
   | { readonly type: 'turn'; readonly token: Token; readonly granted: boolean }
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall }

@@ -1,4 +1,4 @@
-import type { Authorization, HomeConfig, ProvenClient, Stored, Token } from './alphabet.js';
+import type { ClientAuthorization, HomeConfig, ProvenClient, Stored, Token } from './alphabet.js';
 import { FailureLimits } from './failure-limits.js';
 import { KnownSubscribers } from './known-subscribers.js';
 import { reasonOf, type StepContext } from './step-context.js';
@@ -73,7 +73,7 @@ export class Authorizations {
     this.#known.clear();
   }
 
-  #decide({ token }: Proving, authorization: Authorization): undefined {
+  #decide({ token }: Proving, authorization: ClientAuthorization): undefined {
     this.#context.put({ type: 'authorization', token, authorization });
     return undefined;
   }

@@ -2,7 +2,15 @@ import { derivePsk, fingerprint } from '../keys/kdf.js';
 import type { EapSuccess, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation } from './conversations.js';
 import type { WithoutMobility } from './events.js';
-import { chooseIke, type Grant, leaseProblem, type MobilityWish, octetsOf, pskRoot, storeWish } from './mobility.js';
+import {
+  chooseIke,
+  leaseProblem,
+  type MobilityGrant,
+  type MobilityWish,
+  octetsOf,
+  pskRoot,
+  storeWish,
+} from './mobility.js';
 import type { BootstrapRequest, BootstrapResult, Ike, Lease } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
@@ -26,7 +34,7 @@ export type BootstrapQuestion =
 /** Result of a bootstrap: the grant, or a refusal. */
 export interface Bootstrapped {
   readonly job: Bootstrapping;
-  readonly outcome: 'refused' | { readonly mobility: Grant | undefined };
+  readonly outcome: 'refused' | { readonly mobility: MobilityGrant | undefined };
 }
 
 /** Data for the `up` or `refresh` hook of a home agent. */

@@ -1,13 +1,13 @@
 import type { HomeOutput, Token } from './alphabet.js';
 
 /** The question that a step must answer: its token, and the output that answers it. */
-export interface Serving {
+export interface OwedReply {
   readonly output: 'answer' | 'authorization' | 'turn' | 'done';
   readonly token: Token;
 }
 
 /** The answer after an internal error. */
-export function denialOf({ output, token }: Serving): HomeOutput {
+export function denialOf({ output, token }: OwedReply): HomeOutput {
   switch (output) {
     case 'answer':
       return { type: output, token, answer: { type: 'denied', because: 'failed' } };

@@ -16,7 +16,7 @@ import type {
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
 import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
-import { denialOf, type Serving } from './denials.js';
+import { denialOf, type OwedReply } from './denials.js';
 import { EngineQueue } from './engine-queue.js';
 import {
   type Exchange,
@@ -57,7 +57,7 @@ export class Home {
   readonly #jobs = new Map<Token, Bootstrapping>();
   #sweptAt = Number.NEGATIVE_INFINITY;
   /** The question that the current step must answer. After an internal error it is denied. */
-  #serving: Serving | undefined;
+  #serving: OwedReply | undefined;
 
   constructor(config: HomeConfig) {
     this.#config = config;
@@ -360,11 +360,11 @@ export class Home {
     for (const conversation of conversations) this.#close(conversation);
   }
 
-  #serve(output: Serving['output'], token: Token | undefined): void {
+  #serve(output: OwedReply['output'], token: Token | undefined): void {
     this.#serving = token === undefined ? undefined : { output, token };
   }
 
-  #giveUp(serving: Serving): void {
+  #giveUp(serving: OwedReply): void {
     this.#context.put(denialOf(serving));
     const job = serving.output === 'answer' ? this.#jobs.get(serving.token) : undefined;
     if (!job) return;

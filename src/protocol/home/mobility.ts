@@ -13,7 +13,7 @@ export interface MobilityWish {
 }
 
 /** The Mobile IPv6 assignment to a node. */
-export type Grant =
+export type MobilityGrant =
   | { readonly kind: 'home'; readonly lease: Lease; readonly ike: Ike; readonly root: 'msk' | 'emsk' }
   /** The proposal of the visited network is accepted. `bits`: the requested capability bits. */
   | { readonly kind: 'local'; readonly offer: HomeAgentOffer; readonly bits: number };

@@ -68,7 +68,7 @@ export interface Proof {
   readonly sessionId: string;
 }
 
-export type Found =
+export type FoundSubscriber =
   | { readonly subscriber: Subscriber }
   | {
       readonly refusal: 'no-subscriber' | 'disabled' | 'other-certificate' | 'second-session' | 'other-subscriber';

@@ -65,7 +65,7 @@ export type UpkeepOutput =
 type Task = 'expire' | 'duties' | 'forgetHistory' | 'abandonImport';
 
 /** What the store is asked for. */
-type Asked = Task | 'ticketKey' | 'firstDuties' | 'leave';
+type StoreTask = Task | 'ticketKey' | 'firstDuties' | 'leave';
 
 /**
  * Periodic maintenance: frees expired leases, deletes old history and abandoned imports, fetches the ticket key that
@@ -73,7 +73,7 @@ type Asked = Task | 'ticketKey' | 'firstDuties' | 'leave';
  */
 export class Upkeep {
   #config: UpkeepConfig;
-  readonly #tasks = new Map<Token, Asked>();
+  readonly #tasks = new Map<Token, StoreTask>();
   readonly #duties = new DutyBook();
   #last = 0;
   #isReady = false;
@@ -152,7 +152,7 @@ export class Upkeep {
     });
   }
 
-  #ask(task: Asked, call: StoreCall<UpkeepOperations>): UpkeepOutput {
+  #ask(task: StoreTask, call: StoreCall<UpkeepOperations>): UpkeepOutput {
     this.#last += 1;
     this.#tasks.set(this.#last, task);
     return { type: 'store', token: this.#last, call };

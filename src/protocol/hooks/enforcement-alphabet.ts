@@ -1,7 +1,7 @@
 import type { HookEvent, HookVariables } from './contract.js';
 
 /** An authorized client. */
-export interface Admission {
+export interface AdmittedClient {
   readonly session: string;
   readonly userName: string | undefined;
   readonly address: string;
@@ -12,7 +12,7 @@ export interface Admission {
 export type EnforcementInput =
   /** Set up the enforcement point from an empty state. */
   | { readonly type: 'start'; readonly token: number }
-  | { readonly type: 'permit'; readonly token: number; readonly admission: Admission }
+  | { readonly type: 'permit'; readonly token: number; readonly admission: AdmittedClient }
   | { readonly type: 'move'; readonly session: string; readonly address: string }
   | { readonly type: 'revoke'; readonly session: string }
   /** The PAA stops. */

@@ -1,7 +1,7 @@
 import { HookValueError, type HookVariables, hookLine } from './contract.js';
-import type { Admission, EnforcementInput, EnforcementOutput } from './enforcement-alphabet.js';
+import type { AdmittedClient, EnforcementInput, EnforcementOutput } from './enforcement-alphabet.js';
 
-interface Held extends Admission {
+interface HeldClient extends AdmittedClient {
   readonly until: number | undefined;
 }
 
@@ -55,7 +55,7 @@ const POINT = 'ep';
  */
 export class EnforcementPoint {
   readonly #interface: string;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldClient>();
   /**
    * Sessions by address, the newest last. Only the newest session's events are reported, because the node no longer
    * uses the others.
@@ -207,7 +207,7 @@ export class EnforcementPoint {
 
   // ---------------------------------------------------------------------------------------------------------- clients
 
-  #permit(admission: Admission, token: number, now: number): void {
+  #permit(admission: AdmittedClient, token: number, now: number): void {
     const { session, address, lifetime } = admission;
     const before = this.#held.get(session);
     if (before && before.address !== address) this.#move(session, address);

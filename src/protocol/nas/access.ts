@@ -9,7 +9,7 @@ import type { Grant, PaaSessionInput } from '../pana/session/paa-interface.js';
 import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeEap } from './eap.js';
 import { isRejection } from './rejection.js';
 import { sessionLifetimes } from './session-lifetimes.js';
-import { Binding, type SessionServer, serverOf } from './session-server.js';
+import { ServerBinding, type SessionServer, serverOf } from './session-server.js';
 
 /**
  * Maximum number of octets of State, and of all Class AVPs together, that are stored and returned (RADIUS has 253
@@ -103,7 +103,7 @@ export class Access {
   #identity: string | undefined;
   #wish: number | undefined;
   #local: HomeAgentOffer | undefined;
-  readonly #binding = new Binding();
+  readonly #binding = new ServerBinding();
   #aaaState: Uint8Array | undefined;
   #rounds = 0;
   /** The AAA server has authorized the user, in this authentication or an earlier one. */

@@ -49,7 +49,7 @@ export type NasInput =
   | { readonly type: 'tick' };
 
 /** A client for the enforcement point. `lifetime`: milliseconds from now; undefined: no limit. */
-export interface Admission {
+export interface ClientPermit {
   readonly sessionId: number;
   /** Undefined: the user name from the AAA server must not be passed to a hook. */
   readonly userName: string | undefined;
@@ -64,7 +64,7 @@ export type NasOutput =
   /** Answers `serverAsks`. */
   | { readonly type: 'answer'; readonly token: number; readonly message: DiameterMessage }
   /** Permit this client from now on. With a `token`, `permitted` must follow. */
-  | (Admission & { readonly type: 'admit'; readonly token: number | undefined })
+  | (ClientPermit & { readonly type: 'admit'; readonly token: number | undefined })
   /** The client has another address. */
   | { readonly type: 'move'; readonly sessionId: number; readonly address: string }
   | { readonly type: 'expel'; readonly sessionId: number }

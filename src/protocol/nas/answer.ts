@@ -7,7 +7,7 @@ import type { DeaValues } from './access.js';
 import { type SessionServer, serverOf } from './session-server.js';
 
 /** Data of a DER that its answer must match. */
-export interface Asked {
+export interface DerContent {
   readonly sessionId: string;
   /** Auth-Request-Type. */
   readonly type: number;
@@ -24,7 +24,7 @@ export type Judged =
   | { readonly type: 'unusable'; readonly reason: string; readonly server: SessionServer | undefined };
 
 /** Decodes and checks the answer to a DER. The caller owns the key in it. */
-export function judgeAnswer(grammarian: Grammarian, message: DiameterMessage, asked: Asked): Judged {
+export function judgeAnswer(grammarian: Grammarian, message: DiameterMessage, asked: DerContent): Judged {
   const reason = message.flags & FLAG.E ? protocolError(grammarian, message) : undefined;
   if (reason !== undefined) return { type: 'refusal', reason };
   const read = grammarian.readSparing(DEA, message, MOBILITY_AVPS);
@@ -45,7 +45,7 @@ function protocolError(grammarian: Grammarian, message: DiameterMessage): string
  * RFC 6733 6.2, 8.7: how the answer contradicts its request; undefined: it does not. All messages of a conversation
  * must come from the same server.
  */
-function contradictionIn(content: Message<typeof DEA>, { sessionId, type, server }: Asked): string | undefined {
+function contradictionIn(content: Message<typeof DEA>, { sessionId, type, server }: DerContent): string | undefined {
   if (content['Session-Id'] !== sessionId) return 'wrong Session-Id in the answer';
   const from = content['Origin-Host'];
   if (server !== undefined && from.toLowerCase() !== server.toLowerCase())

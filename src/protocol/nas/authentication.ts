@@ -14,7 +14,7 @@ import type { SessionTerminations } from './session-terminations.js';
 import { guarded, type StepContext, say, subjectOf, type Tokens } from './step-context.js';
 
 /** A DER without an answer so far. */
-interface Asked {
+interface SentDer {
   readonly client: Client;
   /** Destination-Host. */
   readonly server: string | undefined;
@@ -32,7 +32,7 @@ export class Authentication {
   readonly #tokens: Tokens;
   readonly #drbg: Drbg;
   readonly #realm: string;
-  readonly #asked = new Map<number, Asked>();
+  readonly #asked = new Map<number, SentDer>();
   #local: LocalHomeAgent | undefined;
 
   constructor(

@@ -9,7 +9,7 @@ export const PROVISIONAL = 10_000;
 
 type Success = Extract<PaaSessionInput, { type: 'eapSuccess' }>;
 
-interface Held {
+interface HeldSuccess {
   readonly client: Client;
   readonly success: Success;
 }
@@ -21,7 +21,7 @@ interface Held {
 export class Enforcement {
   readonly #tokens: Tokens;
   /** Successes that wait for `permitted`, by token, and their time limits. */
-  readonly #held = new Map<number, Held>();
+  readonly #held = new Map<number, HeldSuccess>();
   readonly #until = new DeadlineQueue<number>();
 
   constructor(tokens: Tokens) {
@@ -79,7 +79,7 @@ export class Enforcement {
     if (context.config.enforcement) context.out.push({ type: 'expel', sessionId: client.panaSession });
   }
 
-  #take(token: number): Held | undefined {
+  #take(token: number): HeldSuccess | undefined {
     const held = this.#held.get(token);
     this.#held.delete(token);
     this.#until.set(token, undefined);

@@ -44,7 +44,7 @@ function mayTryAgain(terms: ServerTerms): boolean {
  * The AAA server of one session over all its authentications: selects the destination of the next DER (RFC 4072 2.2,
  * RFC 6733 8.17, 8.18).
  */
-export class Binding {
+export class ServerBinding {
   #server: string | undefined;
   #realm: string | undefined;
   /** The last success. Its terms apply to later authentications. */

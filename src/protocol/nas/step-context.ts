@@ -1,5 +1,5 @@
 import type { PaaInput } from '../pana/agent/paa-interface.js';
-import { TERMINATION_CAUSE } from '../pana/wire/dictionary.js';
+import { PANA_TERMINATION_CAUSE } from '../pana/wire/dictionary.js';
 import type { NasConfig, NasEvent, NasInput, NasOutput, NasSubject } from './alphabet.js';
 import type { Client } from './clients.js';
 
@@ -14,7 +14,7 @@ export interface StepContext {
 }
 
 /** Terminates a session (RFC 5191 8.9). */
-export const TERMINATE = { type: 'terminate', cause: TERMINATION_CAUSE.ADMINISTRATIVE } as const;
+export const TERMINATE = { type: 'terminate', cause: PANA_TERMINATION_CAUSE.ADMINISTRATIVE } as const;
 
 export function say(context: StepContext, event: NasEvent): void {
   context.out.push({ type: 'event', event });

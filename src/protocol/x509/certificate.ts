@@ -223,7 +223,8 @@ function readOids(value: Uint8Array): string[] {
 }
 
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
-const RSASSA_PSS = '1.2.840.113549.1.1.10';
+/** Algorithm of keys and signatures, RFC 4055 3. */
+export const RSASSA_PSS = '1.2.840.113549.1.1.10';
 
 function readKeyKind(element: Element): PublicKeyKind {
   const info = within(element);

@@ -11,7 +11,8 @@ export const MAX_CHAIN = 8;
 export const MAX_RSA_BITS = 8192;
 const MAX_RSA_EXPONENT = 0xffff_ffffn;
 
-const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
+/** Algorithm of public keys on elliptic curves, RFC 5480 2.1.1. */
+export const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 
 /**
  * Why a chain of certificates (DER) is not verified: the work would be too expensive, or a certificate cannot be

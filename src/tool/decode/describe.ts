@@ -19,7 +19,13 @@ import { FlightBuffer } from '../../protocol/eap/fragments.js';
 import { capabilityNames, decodePrefix } from '../../protocol/mip6/assignment.js';
 import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/wire/algorithms.js';
 import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/wire/codec.js';
-import { AVPS, avpName, messageName, RESULT_CODE, TERMINATION_CAUSE } from '../../protocol/pana/wire/dictionary.js';
+import {
+  AVPS,
+  avpName,
+  messageName,
+  PANA_TERMINATION_CAUSE,
+  RESULT_CODE,
+} from '../../protocol/pana/wire/dictionary.js';
 import { visible } from '../../runtime/system/terminal.js';
 
 /** Maximum number of octets of an unknown value to show. */
@@ -120,7 +126,7 @@ function panaNumber(name: string, value: number): string {
     case 'Result-Code':
       return `${value} ${named(RESULT_CODE)}`;
     case 'Termination-Cause':
-      return `${value} ${named(TERMINATION_CAUSE)}`;
+      return `${value} ${named(PANA_TERMINATION_CAUSE)}`;
     case 'Session-Lifetime':
     case 'MIP6-Lifetime':
       return `${value} s`;

@@ -15,7 +15,7 @@ import type { PeerEntry } from './peer-entry.js';
 export const MAX_SERVING = 4096;
 
 /** A received request and the connection for its answer. */
-interface Asked {
+interface ServedRequest {
   readonly entry: PeerEntry;
   readonly connection: ConnectionId;
   readonly request: DiameterMessage;
@@ -28,7 +28,7 @@ export class Serving {
   readonly #isAgent: IsAgent;
   readonly duplicates: Duplicates;
   /** Requests by the token given to the application. Copies that arrive meanwhile get the same answer. */
-  readonly #open = new Map<Token, Asked[]>();
+  readonly #open = new Map<Token, ServedRequest[]>();
   #last: Token = 0;
 
   constructor(grammarian: Grammarian, receiver: Receiver, isAgent: IsAgent) {
@@ -39,7 +39,7 @@ export class Serving {
   }
 
   /** Handles a request of a peer. `isClosing`: the node is stopping and serves no more requests. */
-  request(asked: Asked, isClosing: boolean, now: number): NodeOutput[] {
+  request(asked: ServedRequest, isClosing: boolean, now: number): NodeOutput[] {
     const { entry, request } = asked;
     const violation =
       entry.serving >= MAX_SERVING || isClosing
@@ -91,7 +91,7 @@ export class Serving {
     return this.#close(token).flatMap((asked) => this.refuse(asked, violation));
   }
 
-  refuse({ entry, connection, request }: Asked, violation: Violation): NodeOutput[] {
+  refuse({ entry, connection, request }: ServedRequest, violation: Violation): NodeOutput[] {
     if (!entry.connections.has(connection)) return [];
     const message = errorAnswer(this.#grammarian, this.#receiver.origin, request, violation);
     return sending(entry, connection, message, true);
@@ -116,7 +116,7 @@ export class Serving {
     return [dropped, ...answered, { type: request ? 'close' : 'reset', connection }];
   }
 
-  #close(token: Token): Asked[] {
+  #close(token: Token): ServedRequest[] {
     const all = this.#open.get(token) ?? [];
     this.#open.delete(token);
     for (const { entry } of all) entry.serving -= 1;
@@ -124,13 +124,13 @@ export class Serving {
   }
 
   /** Sends an answer, unless its connection has been closed (RFC 6733 6.2). */
-  #send({ entry, connection }: Asked, answer: DiameterMessage): NodeOutput[] {
+  #send({ entry, connection }: ServedRequest, answer: DiameterMessage): NodeOutput[] {
     if (entry.connections.has(connection)) return sending(entry, connection, answer, true);
     wipeKeys(answer.avps);
     return [];
   }
 
-  #tooLong(asked: Asked): NodeOutput[] {
+  #tooLong(asked: ServedRequest): NodeOutput[] {
     const dropped: NodeOutput = { type: 'event', event: { type: 'dropped', peer: asked.entry.host, code: 'too-long' } };
     return [dropped, ...this.refuse(asked, because(RESULT.UNABLE_TO_COMPLY, 'the answer is too long'))];
   }

@@ -18,7 +18,7 @@ import { assignmentProblem } from '../../mip6/address-checks.js';
 import { CAPABILITY, decodePrefix } from '../../mip6/assignment.js';
 import { type HomeAgentOffer, IKE_BITS } from '../../mip6/home-agent-offer.js';
 import type {
-  Accepted,
+  AcceptedAccess,
   AccessAnswer,
   AccessRequest,
   Demand,
@@ -27,7 +27,7 @@ import type {
   TerminationRequest,
   Told,
 } from '../alphabet.js';
-import { type Grant, type MobilityWish, octetsOf } from '../mobility.js';
+import { type MobilityGrant, type MobilityWish, octetsOf } from '../mobility.js';
 import type { Session } from '../records.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
@@ -182,7 +182,7 @@ export class DiameterAccess {
     }
   }
 
-  #accepted({ packet, msk, nai, lifetime, grace, mobility }: Accepted): Partial<Message<typeof DEA>> {
+  #accepted({ packet, msk, nai, lifetime, grace, mobility }: AcceptedAccess): Partial<Message<typeof DEA>> {
     return {
       'Result-Code': RESULT.SUCCESS,
       'EAP-Payload': packet,
@@ -295,7 +295,7 @@ function readOffer(
 }
 
 /** The mobility AVPs of a successful DEA. `realm`: the realm of the home agents. */
-function writeGrant(grant: Grant, realm: string): DiameterMobility {
+function writeGrant(grant: MobilityGrant, realm: string): DiameterMobility {
   if (grant.kind === 'local') {
     const { offer, bits } = grant;
     return {

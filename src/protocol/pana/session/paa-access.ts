@@ -1,6 +1,6 @@
 import { equalOctets } from '../../bytes/octets.js';
 import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
-import { AVPS, makeAvp, TERMINATION_CAUSE } from '../wire/dictionary.js';
+import { AVPS, makeAvp, PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import type { Protection } from '../wire/keys.js';
 import { beginRun, pan } from './paa-authentication.js';
 import type { PaaClosed, PaaSessionOutput, PaaTermination } from './paa-interface.js';
@@ -130,7 +130,7 @@ export function prove(context: PaaContext, state: PaaState, now: number): PaaSte
 // OPEN       terminate trigger                 | Tx PTR; ST-; RTX+   | SESS_TERM
 export function terminate(context: PaaContext, state: PaaState, cause: PaaTermination, now: number): PaaStep {
   if (state.name === 'CLOSED' || state.name === 'SESS_TERM') return stay(state);
-  const closed: PaaClosed = cause === TERMINATION_CAUSE.SESSION_TIMEOUT ? 'session-timeout' : 'administrative';
+  const closed: PaaClosed = cause === PANA_TERMINATION_CAUSE.SESSION_TIMEOUT ? 'session-timeout' : 'administrative';
   if (!isEstablished(context, state)) return close(context, closed);
   return stay({ name: 'SESS_TERM', cause: closed }, sends(context.channel.request(termination(cause), now)));
 }
@@ -141,6 +141,6 @@ export function replace(context: PaaContext, state: PaaState, now: number): PaaS
   if (state.name === 'CLOSED') return stay(state);
   const { channel } = context;
   const tells = isEstablished(context, state) && !channel.busy;
-  const out = tells ? sends(channel.request(termination(TERMINATION_CAUSE.ADMINISTRATIVE), now)) : [];
+  const out = tells ? sends(channel.request(termination(PANA_TERMINATION_CAUSE.ADMINISTRATIVE), now)) : [];
   return after(out, close(context, 'replaced'));
 }

@@ -1,6 +1,6 @@
 import type { Secret } from '../../bytes/secret.js';
 import type { MobilityAssignment } from '../../mip6/assignment.js';
-import type { TERMINATION_CAUSE } from '../wire/dictionary.js';
+import type { PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import type { Dropped, Received, Send, SessionKey } from './session.js';
 
@@ -70,7 +70,7 @@ export type PaaSessionInput =
   /** An internal error concerns the session: it ends without a message. */
   | { readonly type: 'abandon' };
 
-export type PaaTermination = (typeof TERMINATION_CAUSE)['ADMINISTRATIVE' | 'SESSION_TIMEOUT'];
+export type PaaTermination = (typeof PANA_TERMINATION_CAUSE)['ADMINISTRATIVE' | 'SESSION_TIMEOUT'];
 
 export type PaaClosed =
   | 'rejected'

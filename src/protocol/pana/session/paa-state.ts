@@ -8,7 +8,7 @@ import { dropped, sends } from './session.js';
 import { type Step, stay } from './step.js';
 
 /** The authorization that was announced to the PaC. */
-export interface Admission {
+export interface AnnouncedLifetime {
   /** End of the announced lifetime plus its grace time; undefined: no limit. */
   readonly until: number | undefined;
 }
@@ -35,7 +35,7 @@ export interface PaaContext extends Agreement {
   /** Whether the AAA server has authorized this session, in this authentication or an earlier one. */
   granted: boolean;
   /** Undefined before the first authentication is complete. */
-  admission: Admission | undefined;
+  admission: AnnouncedLifetime | undefined;
   /** Undefined after the PaC has received a PAR without S: a further PCI is a new start. */
   starting: Starting | undefined;
   /** Number of consecutive authentications without a decision of the AAA server. */

@@ -1,5 +1,5 @@
 import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
-import { makeAvp, TERMINATION_CAUSE } from '../wire/dictionary.js';
+import { makeAvp, PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import { Run } from './key-agreement.js';
 import type { PacOutput } from './pac-interface.js';
 import {
@@ -132,6 +132,6 @@ export function terminate(state: PacState, now: number): PacStep {
   if (!('session' in state)) return close(state, 'terminated');
   const { session } = state;
   if (!session.channel.protection && isAuthenticating(state)) return close(state, 'terminated');
-  const out = sends(session.channel.request(termination(TERMINATION_CAUSE.LOGOUT), now));
+  const out = sends(session.channel.request(termination(PANA_TERMINATION_CAUSE.LOGOUT), now));
   return stay({ name: 'SESS_TERM', session }, out);
 }

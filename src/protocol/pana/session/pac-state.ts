@@ -20,7 +20,7 @@ export interface PacContext {
 }
 
 /** The MSK of the current authentication, until PANA_AUTH_KEY is active. */
-export interface RunKeys {
+export interface AuthenticationMsk {
   readonly msk: Secret;
   /**
    * Whether the EAP server has sent a protected success indication: the octet 0x00 of EAP-TLS with TLS 1.3 (RFC 9190
@@ -33,7 +33,7 @@ export interface RunKeys {
 export interface Session extends Agreement {
   readonly channel: Channel;
   run: Run;
-  keys: RunKeys | undefined;
+  keys: AuthenticationMsk | undefined;
   /** A PAR without S was accepted: PAR[S] is no longer valid (RFC 5191 5.5). */
   begun: boolean;
   /** The PAA does not answer a request, and this was reported. */
@@ -134,7 +134,7 @@ export function isAuthenticating(state: PacState): boolean {
 }
 
 /** Replaces the MSK and wipes the previous one. */
-export function setKeys(session: Session, keys: RunKeys | undefined): void {
+export function setKeys(session: Session, keys: AuthenticationMsk | undefined): void {
   session.keys?.msk.wipe();
   session.keys = keys;
 }

@@ -1,5 +1,5 @@
 import { FLAG, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
-import { makeAvp, type TERMINATION_CAUSE } from '../wire/dictionary.js';
+import { makeAvp, type PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import type { Draft } from './channel.js';
 
 /** Drafts of the messages that either end may send, RFC 5191 7.4 to 7.7. */
@@ -15,7 +15,7 @@ export function reauthentication(): Draft {
 }
 
 /** PTR: terminates the session. */
-export function termination(cause: (typeof TERMINATION_CAUSE)[keyof typeof TERMINATION_CAUSE]): Draft {
+export function termination(cause: (typeof PANA_TERMINATION_CAUSE)[keyof typeof PANA_TERMINATION_CAUSE]): Draft {
   return { type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [makeAvp('Termination-Cause', cause)] };
 }
 

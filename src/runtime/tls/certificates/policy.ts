@@ -1,4 +1,5 @@
 import type { Certificate, PublicKeyKind } from '../../../protocol/x509/certificate.js';
+import { EC_PUBLIC_KEY } from '../../../protocol/x509/chain-limits.js';
 import { hashOf } from './signature.js';
 import type { Path } from './trust.js';
 
@@ -31,8 +32,6 @@ export interface PolicyViolation {
 const PURPOSES: Readonly<Record<PeerRole, string>> = { client: '1.3.6.1.5.5.7.3.2', server: '1.3.6.1.5.5.7.3.1' };
 const NAMES: Readonly<Record<PeerRole, string>> = { client: 'clientAuth', server: 'serverAuth' };
 const ANY_PURPOSE = '2.5.29.37.0';
-
-const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 
 /** Ed25519 and Ed448. */
 const EDWARDS = new Set(['1.3.101.112', '1.3.101.113']);

@@ -1,8 +1,7 @@
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import type { Certificate, Signed } from '../../../protocol/x509/certificate.js';
+import { type Certificate, RSASSA_PSS, type Signed } from '../../../protocol/x509/certificate.js';
 import { context, readOid, readSmallInteger, TAG, whole, within } from '../../../protocol/x509/der.js';
 
-const RSASSA_PSS = '1.2.840.113549.1.1.10';
 const MGF1 = '1.2.840.113549.1.1.8';
 
 /** Hashes by signature algorithm OID (RFC 3279, 4055, 5758, 8410). null: the algorithm includes its hash. */

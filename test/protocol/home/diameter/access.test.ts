@@ -5,9 +5,9 @@ import { type DiameterMessage, FLAG } from '../../../../src/protocol/diameter/wi
 import { APPLICATION, ASA, ASR, DEA, DER, RAR, STR } from '../../../../src/protocol/diameter/wire/commands.js';
 import { AVPS, Dictionary } from '../../../../src/protocol/diameter/wire/dictionary.js';
 import { Grammarian, isViolation, type Message } from '../../../../src/protocol/diameter/wire/grammar.js';
-import type { Accepted, HomeAnswer } from '../../../../src/protocol/home/alphabet.js';
+import type { AcceptedAccess, HomeAnswer } from '../../../../src/protocol/home/alphabet.js';
 import { DiameterAccess, MAX_SESSION_ID } from '../../../../src/protocol/home/diameter/access.js';
-import type { Grant } from '../../../../src/protocol/home/mobility.js';
+import type { MobilityGrant } from '../../../../src/protocol/home/mobility.js';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
 import { FAILURE, IDENTITY, leaseOf, NAI, PAA, REQUEST, SUCCESS, sessionOf } from '../home-rig.js';
 
@@ -61,9 +61,9 @@ function dea(answer: HomeAnswer, sharedStore = false): Message<typeof DEA> {
   return content;
 }
 
-function accept(mobility: Grant | undefined = undefined): HomeAnswer {
+function accept(mobility: MobilityGrant | undefined = undefined): HomeAnswer {
   const msk = Secret.make(64, (octets) => octets.fill(1));
-  const accepted: Accepted = { packet: SUCCESS, msk, nai: NAI, lifetime: 3_600, grace: 60, mobility };
+  const accepted: AcceptedAccess = { packet: SUCCESS, msk, nai: NAI, lifetime: 3_600, grace: 60, mobility };
   return { type: 'accept', accepted };
 }
 

@@ -1,5 +1,5 @@
-import type { Admission, EnforcementInput, EnforcementOutput } from '../protocol/hooks/enforcement-alphabet.js';
-import { EnforcementPoint as EnforcementMachine } from '../protocol/hooks/enforcement-point.js';
+import type { AdmittedClient, EnforcementInput, EnforcementOutput } from '../protocol/hooks/enforcement-alphabet.js';
+import { EnforcementPoint } from '../protocol/hooks/enforcement-point.js';
 import type { HookData, HookLane, HookRunner } from '../runtime/hooks/runner.js';
 import type { Host } from '../runtime/system/host.js';
 
@@ -14,11 +14,11 @@ export interface EnforcementOptions {
  * Drives the enforcement point machine and runs its hook. `start` and `stop` return promises, because the daemon waits
  * for them when it starts and stops.
  */
-export class EnforcementPoint {
+export class EnforcementRunner {
   readonly #options: EnforcementOptions;
   readonly #runner: HookRunner;
   readonly #host: Host;
-  readonly #machine: EnforcementMachine;
+  readonly #machine: EnforcementPoint;
   readonly #lane: HookLane | undefined;
   /** Tokens of the hook runner, by job of the machine. */
   readonly #jobs = new Map<number, number>();
@@ -29,7 +29,7 @@ export class EnforcementPoint {
     this.#options = options;
     this.#runner = runner;
     this.#host = host;
-    this.#machine = new EnforcementMachine(options.interface);
+    this.#machine = new EnforcementPoint(options.interface);
     this.#lane = options.batch ? { name: 'ep', variables: { interface: options.interface } } : undefined;
   }
 
@@ -47,7 +47,7 @@ export class EnforcementPoint {
   }
 
   /** Permits a client. `onResult` is called after the first try with whether it succeeded. */
-  permit(admission: Admission, onResult: (ok: boolean) => void = () => undefined): void {
+  permit(admission: AdmittedClient, onResult: (ok: boolean) => void = () => undefined): void {
     this.#ask((token) => ({ type: 'permit', token, admission }), onResult);
   }
 

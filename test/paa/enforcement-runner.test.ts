@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EnforcementPoint } from '../../src/paa/enforcement-point.js';
+import { EnforcementRunner } from '../../src/paa/enforcement-runner.js';
 import { type HookReport, HookRunner } from '../../src/runtime/hooks/runner.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
@@ -14,13 +14,13 @@ class Rig {
   readonly processes = new SimulatedProcesses();
   readonly reports: HookReport[] = [];
   readonly runner: HookRunner;
-  readonly point: EnforcementPoint;
+  readonly point: EnforcementRunner;
 
   constructor(batch: boolean) {
     const { host, processes } = this;
     const onEvent = (report: HookReport) => this.reports.push(report);
     this.runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
-    this.point = new EnforcementPoint({ program: '/ep', batch, interface: 'access0' }, this.runner, host);
+    this.point = new EnforcementRunner({ program: '/ep', batch, interface: 'access0' }, this.runner, host);
   }
 
   permit(session: string, address: string): Promise<boolean> {
@@ -40,7 +40,7 @@ class Rig {
   }
 }
 
-describe('EnforcementPoint', () => {
+describe('EnforcementRunner', () => {
   it('runs its hook for each event, with the values in the environment', async () => {
     const rig = new Rig(false);
     const started = rig.point.start();
