@@ -36,7 +36,7 @@ beforeAll(async () => {
   await symlink(join(PROJECT, 'node_modules/@types'), join(modules, '@types'));
   await symlink(join(PROJECT, 'node_modules/undici-types'), join(modules, 'undici-types'));
   await symlink(join(PROJECT, 'node_modules/.bin'), join(modules, '.bin'));
-  for (const line of await linesOfReadme()) {
+  for (const line of await documentedCommands()) {
     await execute('sh', ['-c', line], { cwd: folder }).catch(({ stdout, message }: Error & { stdout: string }) => {
       throw new Error(stdout || message);
     });
@@ -59,10 +59,10 @@ async function copyOfProject(): Promise<string> {
   return copy;
 }
 
-/** What README.md tells users to type to compile the examples. Instead of `npm install`, packages are linked. */
-async function linesOfReadme(): Promise<string[]> {
-  const readme = await readFile(join(PROJECT, 'README.md'), 'utf8');
-  const [block] = /^( {4}npm init .*\n)( {4}.*\n)+/m.exec(readme) ?? [''];
+/** The commands of docs/library.md that compile the examples. Instead of `npm install`, packages are linked. */
+async function documentedCommands(): Promise<string[]> {
+  const page = await readFile(join(PROJECT, 'docs/library.md'), 'utf8');
+  const [block] = /^( {4}npm init .*\n)( {4}.*\n)+/m.exec(page) ?? [''];
   const lines = block.split('\n').map((line) => line.trim());
   expect(lines).toContainEqual(expect.stringMatching(/^npx tsc /));
   return lines.filter((line) => line !== '' && !line.startsWith('npm install '));
@@ -78,8 +78,10 @@ function evaluate(source: string): Promise<{ stdout: string }> {
 }
 
 describe('The packed tarball', () => {
-  it('contains licence, changelog and examples, and neither tests nor sources', () => {
-    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'CHANGELOG.md', 'README.md', 'scripts/examples']));
+  it('contains licence, changelog, documentation and examples, and neither tests nor sources', () => {
+    expect(files).toEqual(
+      expect.arrayContaining(['LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md', 'README.md', 'docs', 'scripts/examples']),
+    );
     expect(files.filter((name) => name.startsWith('test') || name.startsWith('src'))).toEqual([]);
   });
 

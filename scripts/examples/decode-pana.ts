@@ -1,5 +1,5 @@
 // Decodes a PANA message from hex and prints its AVPs: node out/decode-pana.js [HEX]
-// README.md, "For other programs", says how to compile this.
+// docs/library.md says how to compile this.
 import {
   DecodeError,
   decodePana,

@@ -1,5 +1,5 @@
 // Exchanges capabilities with a Diameter peer and prints who it is: node out/diameter-client.js HOST PORT
-// README.md, "For other programs", says how to compile this.
+// docs/library.md says how to compile this.
 import { connect } from 'node:net';
 import {
   APPLICATION,

@@ -1,6 +1,6 @@
 // Carries a TLS flight of 3,000 octets from one end to the other in EAP-TLS packets, each acknowledged (RFC 5216 2.1.5):
 // node out/eap-fragments.js
-// README.md, "For other programs", says how to compile this.
+// docs/library.md says how to compile this.
 import { decodeEap, decodeEapTls, EAP_CODE, EAP_TYPE, encodeEap, encodeEapTls, FragmentExchange } from 'pana-mip6/eap';
 
 const server = new FragmentExchange(1_020);

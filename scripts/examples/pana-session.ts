@@ -1,7 +1,7 @@
 // A PaC authenticates at a PAA in memory, in virtual time: node out/pana-session.js
 // The link takes 5 ms and loses one datagram, which its sender retransmits at its deadline. A stand-in for the EAP method
 // has one round, after which both ends have the same key.
-// README.md, "For other programs", says how to compile this.
+// docs/library.md says how to compile this.
 import {
   CAPABILITY,
   decodePana,

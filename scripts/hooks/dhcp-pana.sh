@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Hook of a DHCP client, read by its script (dhclient, dhcpcd): writes the PANA agents of DHCPv6 option 40 and DHCPv4
 # option 136 (RFC 5192) to the file that pana-pac reads (pana.discovery-file). POSIX sh; does not change the shell that
-# reads it. The README says where to install it and what to add to the client's configuration.
+# reads it. docs/configuration.md says where to install it and what to add to the client's configuration.
 
 (
 	file=${PANA_AGENTS_FILE:-/var/db/pana-pac/agents}
