@@ -11,7 +11,7 @@ import {
   readPana,
 } from 'pana-mip6/pana';
 
-/** A PANA-Auth-Request with the S bit, as a PAA answers the first message of a client. */
+/** A PANA-Auth-Request with the S bit, which a PAA sends in answer to the first message of a client. */
 const PAR_S = encodePana({
   type: MESSAGE_TYPE.AUTH,
   flags: FLAG.R | FLAG.S,
@@ -27,9 +27,9 @@ try {
   console.log(`${messageName(message).rfc}, session ${session}, sequence ${message.sequence}`);
   const values = readPana(message);
   if (typeof values === 'string') {
-    console.log(`not as RFC 5191 says: ${values}`);
+    console.log(`violates RFC 5191: ${values}`);
   } else {
-    // AVPs that may come more than once are lists.
+    // AVPs that may occur more than once are lists.
     for (const [name, value] of Object.entries(values)) {
       for (const each of [value].flat()) if (each !== undefined) console.log(`  ${name}: ${each}`);
     }

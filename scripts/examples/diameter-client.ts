@@ -1,4 +1,4 @@
-// Exchanges capabilities with a Diameter peer and prints who it is: node out/diameter-client.js HOST PORT
+// Exchanges capabilities with a Diameter peer and prints its identity: node out/diameter-client.js HOST PORT
 // docs/library.md says how to compile this.
 import { connect } from 'node:net';
 import {

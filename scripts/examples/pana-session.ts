@@ -82,7 +82,7 @@ function ofPaa(outputs: readonly PaaOutput[]): void {
     if (output.type === 'send') send('paa', output.octets);
     if (output.type !== 'session') continue;
     const { sessionId, event } = output;
-    if (event.type === 'authorized') console.log(`${String(now).padStart(4)} ms  the PAA lets it in`);
+    if (event.type === 'authorized') console.log(`${String(now).padStart(4)} ms  the PAA has authorized the PaC`);
     if (event.type === 'eapStart') {
       const input = { type: 'eapRequest', packet: Uint8Array.of(1, 1, 0, 5, 255) } as const;
       ofPaa(paa.handle({ type: 'session', sessionId, input }, now));

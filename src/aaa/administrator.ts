@@ -55,7 +55,7 @@ export interface AdministratorParts {
   readonly storeName: string;
   readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
-  /** Learns when the work on a duty begins and ends. */
+  /** Called when the work on a duty begins and ends. */
   readonly record: (input: DutyInput) => void;
   /** Forgets all earlier authentications. */
   readonly forget: () => void;
@@ -63,7 +63,7 @@ export interface AdministratorParts {
 
 /**
  * Carries out operator requests, and applies their effects to sessions and home agents. It uses promises instead of
- * tokens, because each request is one sequence of steps. State across requests is kept by the home machine.
+ * tokens, because each request is one sequence of steps. The home machine keeps all state that outlives a request.
  */
 export class Administrator {
   readonly #parts: AdministratorParts;
@@ -256,7 +256,7 @@ export class Administrator {
     for (const session of await this.#sessionsOf(nai)) this.reauthenticate(session);
   }
 
-  /** Asks the PAA of a session to re-authenticate it, and does not wait. */
+  /** Requests that the PAA of a session re-authenticates it. Does not wait for the answer. */
   reauthenticate(session: Session): void {
     this.#parts.application.reauthenticate(session).catch((error: Error) => {
       this.#unanswered('RAR', session, error);
@@ -271,7 +271,7 @@ export class Administrator {
     return (await this.#persist(() => this.#parts.store.run('listSessions', { of: nai }))).items;
   }
 
-  /** Resolves with whether the work succeeded. Logs a failure, so that the work on other sessions continues. */
+  /** Resolves with true if the work succeeded. Logs a failure, so that the work on other sessions continues. */
   async #tried(work: Promise<void>): Promise<boolean> {
     try {
       await work;

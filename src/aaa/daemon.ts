@@ -38,7 +38,7 @@ const HOOKS_AT_END = 5_000;
 /** Time limit for releasing duties at shutdown, in milliseconds. Unreleased duties are taken after DUTY_TERM. */
 const DUTIES_AT_END = 1_000;
 
-/** Created first, because opening the store may already report events. */
+/** Created before the store, because opening the store may already report events. */
 interface Reporting {
   readonly metrics: Metrics;
   readonly barrier: Barrier;

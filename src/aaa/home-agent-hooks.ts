@@ -15,7 +15,7 @@ export class HomeAgentHooks {
   /** Jobs with a duty, by its mark. */
   readonly #jobs = new Map<string, { isLost: boolean }>();
 
-  /** `record`: learns when the work on a duty begins and ends. */
+  /** `record`: called when the work on a duty begins and ends. */
   constructor(runner: HookRunner, program: string | undefined, record: (input: DutyInput) => void) {
     this.#runner = runner;
     this.#program = program;
@@ -33,7 +33,7 @@ export class HomeAgentHooks {
     if (job) job.isLost = true;
   }
 
-  /** Resolves with whether the first try succeeded; at once if no hook is configured. */
+  /** Resolves with true if the first try succeeded, and at once if no hook is configured. */
   async run(event: HookEvent, lease: Lease, key: LeaseKey | undefined): Promise<boolean> {
     if (this.#program === undefined) return true;
     const { homeAgent } = lease;

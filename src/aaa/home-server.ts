@@ -71,7 +71,7 @@ export class HomeServer {
   readonly #driver: Driver<HomeInput, HomeOutput>;
   readonly #eap: EapConversations;
   readonly #report: (event: HomeEvent) => void;
-  /** Requests that are not answered yet. */
+  /** Unanswered requests. */
   readonly #requests = new Map<Token, DiameterMessage>();
   readonly #tellings = new Map<Token, SentDemand>();
   readonly #waiting = new Map<Token, Waiting>();
@@ -182,7 +182,7 @@ export class HomeServer {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'reauthenticate', session }));
   }
 
-  /** Ends a session on this server, whatever the PAA's state of it. */
+  /** Ends a session on this server, whether or not the PAA still has it. */
   async endSession(session: Session, reason: string): Promise<void> {
     await this.#wait((token) => ({ type: 'end', token, session, reason }));
   }

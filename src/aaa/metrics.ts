@@ -187,7 +187,7 @@ function cached<T>(host: Host, fresh: number, ask: () => Promise<T>): () => Prom
   let last: { readonly at: number; readonly answer: Promise<T> } | undefined;
   return async () => {
     const now = host.monotonic();
-    // Failures are cached too, so that a failing store is not queried more often.
+    // Cache failures too, so that a failing store is not queried more often.
     if (!last || now - last.at >= fresh) last = { at: now, answer: ask() };
     let cancel: CancelTimer | undefined;
     const late = new Promise<never>((_resolve, reject) => {

@@ -2,7 +2,7 @@ import type { HomeOperations, StoreCall, Stored } from '../protocol/home/alphabe
 import { DatabaseError } from '../store/database-error.js';
 import type { StoreCalls } from './measured-store.js';
 
-/** Runs a store operation for a machine. A failure resolves with an answer, too. Never rejects. */
+/** Runs a store operation for a machine. Resolves with an answer also after a failure. Never rejects. */
 export async function askStore<O = HomeOperations>(store: StoreCalls, call: StoreCall<O>): Promise<Stored<O>> {
   const { operation, given } = call as StoreCall<{ readonly [N in string]: readonly [unknown, unknown] }>;
   try {

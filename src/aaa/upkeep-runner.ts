@@ -17,9 +17,9 @@ export interface UpkeepParts {
   readonly guard: Guard;
   readonly store: StoreCalls;
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'lose'>;
-  /** Asks for another authentication of a session, for a new key. */
+  /** Re-authenticates a session, so that it gets a new key. */
   readonly reauthenticate: (session: Session) => void;
-  /** Disconnects at its PAA a session that the store has removed. */
+  /** Terminates a session that was removed from the store at its PAA. */
   readonly disconnect: (session: Session) => void;
   /** Sets the session ticket key; the callee copies it. */
   readonly setTicketKey: (key: Uint8Array) => void;
@@ -43,7 +43,8 @@ export class UpkeepRunner {
   }
 
   /**
-   * Resolves when the session ticket key that all servers of the store share is set, or the store failed to provide it.
+   * Resolves when the session ticket key that all servers of the store share is set, or the store has failed to provide
+   * it.
    */
   start(): Promise<void> {
     return new Promise((resolve) => {
@@ -61,12 +62,12 @@ export class UpkeepRunner {
     this.#driver.feed(input);
   }
 
-  /** Starts no more maintenance. Duties are still recorded. */
+  /** Stops the maintenance. Duties are still recorded. */
   stop(): void {
     this.#driver.feed({ type: 'stop' });
   }
 
-  /** Hands unfinished duties to other servers. Resolves after the store's answer, also if the store fails. */
+  /** Hands unfinished duties to other servers. Resolves when the store has answered or failed. */
   leave(): Promise<void> {
     return new Promise((resolve) => {
       this.#left = resolve;

@@ -85,8 +85,8 @@ export class DaemonProcess {
   }
 
   /**
-   * Resolves with the first log line with this message, past or future. Rejects if the process exits first, or after
-   * `limit` ms (see Patience) with what was awaited and the last log lines.
+   * Resolves with the first log line with this message, already logged or still to come. Rejects if the process exits
+   * first, or after `limit` ms (see Patience), with the awaited message and the last log lines.
    */
   line(message: LogEvent, test: (line: LogLine) => boolean = () => true, limit = USUAL_LIMIT): Promise<LogLine> {
     const wanted = (line: LogLine) => line.msg === message && test(line);

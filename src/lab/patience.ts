@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** How long tests, demo and bench wait for a condition on an idle computer, in milliseconds. */
 export const USUAL_LIMIT = 10_000;
 
-/** Maximum extension of a wait during which processes wait for a CPU, in milliseconds. */
+/** Maximum extension of a wait because processes wait for a CPU, in milliseconds. */
 const LONGEST_LACK = 30_000;
 
 /** Milliseconds since boot during which some process waited for a CPU; undefined on systems other than Linux. */
@@ -17,8 +17,8 @@ function lackOfProcessors(): number | undefined {
 }
 
 /**
- * Measures a wait without the time in which processes of this computer waited for a processor, so that a loaded
- * computer does not fail tests. Where the system does not report that time, the longest extension applies.
+ * Measures a wait, excluding the time in which processes of this computer waited for a processor, so that tests do not
+ * fail on a loaded computer. If the system does not report that time, the longest extension applies.
  */
 export class Patience {
   readonly #limit: number;

@@ -124,7 +124,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   /**
-   * Sets up the enforcement point again, and reads the Diameter certificates again for new connections. Replaces the
+   * Sets up the enforcement point again, reads the Diameter certificates again for new connections, and replaces the
    * peers and the settings of new sessions. Rejects with OperatorError and changes nothing if nodes would lose the
    * local home agent that they use.
    */

@@ -34,19 +34,19 @@ export class EnforcementRunner {
   }
 
   /**
-   * Resets the enforcement point and passes the currently permitted clients on the hook's standard input. No other
-   * event is passed until this has succeeded. Resolves after the first try with whether it succeeded.
+   * Resets the enforcement point, and passes the permitted clients on the hook's standard input. No other event is
+   * passed until this has succeeded. Resolves after the first try, with true if it succeeded.
    */
   start(): Promise<boolean> {
     return new Promise((resolve) => this.#ask((token) => ({ type: 'start', token }), resolve));
   }
 
-  /** Runs the hook `stop` after the pending jobs. Resolves after its first try with whether it succeeded. */
+  /** Runs the hook `stop` after the pending jobs. Resolves after its first try, with true if it succeeded. */
   stop(): Promise<boolean> {
     return new Promise((resolve) => this.#ask((token) => ({ type: 'stop', token }), resolve));
   }
 
-  /** Permits a client. `onResult` is called after the first try with whether it succeeded. */
+  /** Permits a client. `onResult` is called after the first try; `ok`: it succeeded. */
   permit(admission: AdmittedClient, onResult: (ok: boolean) => void = () => undefined): void {
     this.#ask((token) => ({ type: 'permit', token, admission }), onResult);
   }

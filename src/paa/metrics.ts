@@ -58,7 +58,7 @@ export const PAA_METRICS: MetricDescriptions = {
   },
 };
 
-/** Gauges of what the NAS holds. */
+/** Registers gauges of the NAS's state. */
 export function paaGauges(metrics: Metrics, nas: Nas): void {
   metrics.gauge('sessions', 'PANA sessions, including half-open ones', () => nas.size);
   const halfOpen = 'PANA sessions whose first authentication is not complete';

@@ -45,7 +45,7 @@ export type AttemptEvent =
   /** `heard`: the PAA sent at least one valid message. */
   | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
 
-/** The receiver of the session's events: its owner; after `retire`, the caller that waits for its end; then none. */
+/** Receives the session's events: first the owner; after `retire`, the caller that waits for the end; then nobody. */
 type Audience = { readonly name: 'owner' | 'nobody' } | { readonly name: 'retirement'; readonly onClosed: () => void };
 
 /**

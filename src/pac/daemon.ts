@@ -18,8 +18,8 @@ import type { PacOptions } from './options.js';
 import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
 
 /**
- * The PaC. It has one session with one PAA at a time, and a second one while the first is silent or the node has moved
- * to another link.
+ * The PaC. It has one session with one PAA. It starts a second one while the first PAA is silent, or if the node has
+ * moved to another link.
  */
 export class PacDaemon implements Service<PacOptions> {
   #options: PacOptions;
@@ -115,8 +115,8 @@ export class PacDaemon implements Service<PacOptions> {
   }
 
   /**
-   * Reads certificates and keys again. The next authentication uses them; the next search for a PAA uses the other
-   * options.
+   * Reads certificates and keys again. The next authentication uses them. The other options apply from the next search
+   * for a PAA.
    */
   async reload(options: PacOptions): Promise<void> {
     await this.#reloadCredentials(options);

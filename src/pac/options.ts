@@ -17,7 +17,7 @@ export const pacSchema = z.strictObject({
     ),
     port: section.port().min(1).default(PANA_PORT).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('local address [default: chosen by the route to the PAA]'),
-    'local-port': section.port().default(0).describe('our UDP port; 0: any'),
+    'local-port': section.port().default(0).describe('local UDP port; 0: any free one'),
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
     'vendor-id': section.vendorId(),
     ...section.algorithms,

@@ -122,7 +122,8 @@ export function renewCa({ certificatePem, keyPem }: Issued, validity: Validity):
     ca: undefined,
     key,
     publicKey: createPublicKey(key),
-    // It may identify the old certificate by its serial number, and a self-signed certificate does not need it.
+    // Omitted: it may identify the old certificate by its serial number, and a self-signed certificate does not need
+    // it.
     extensions: extensions.filter(({ type }) => type !== AUTHORITY_KEY_IDENTIFIER),
     validity,
   });

@@ -35,9 +35,9 @@ export const assignmentOperations = {
   bootstrap: internal({
     kind: 'write',
     async run(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
-      // The time of the transaction, not of the request: others may have written in between.
+      // The time of the transaction and not of the request, because others may have written in between.
       const now = given.now ?? context.now();
-      // The time spent waiting does not extend the lease.
+      // Lifetimes count from the request, so that waiting for the transaction does not extend the lease.
       const asked = given.now ?? context.asked();
       const sessionExpires = asked + given.sessionLifetime;
       const request = { ...given, now, sessionExpires, leaseExpires: asked + given.leaseLifetime };

@@ -3,9 +3,9 @@ import type { Db } from './rows.js';
 
 export type DatabaseJob = (db: Db) => Promise<unknown>;
 
-/** A database as the store's worker sees it. */
+/** The interface of a database to the store's thread. */
 export interface Backend {
-  /** Whether reads proceed during writes. If false, `read` and `lengthy` behave as `commit`. */
+  /** Whether reads proceed during writes. If false, `read` and `lengthy` wait for writes as `commit` does. */
   readonly concurrent: boolean;
   /** Largest number of jobs in one commit, so that the first does not wait long for the last. */
   readonly batch: number;

@@ -38,7 +38,7 @@ export class ClockKeeper {
   readonly #onStep: (milliseconds: number) => void;
   readonly #clock: StoreClock;
   #moved: number;
-  /** Time at which watching the clock began, in the present time of the clock. */
+  /** When this server began to watch the clock, shifted by all later steps. */
   #since: number;
   #cancel: CancelTimer | undefined;
   #looking: Promise<void> | undefined;

@@ -5,7 +5,7 @@ import { CLOCKS_APART } from './store-clock.js';
 
 /** The clock steps that the servers of a store have applied. */
 export interface ClockSteps {
-  /** The sum of all steps in milliseconds. A server that knows another sum has missed a step. */
+  /** The sum of all steps in milliseconds. A server that has a different sum has missed a step. */
   readonly moved: number;
   /**
    * Events recorded before this time (by the store's present clock) were never shifted; milliseconds since 1970, UTC.

@@ -71,11 +71,12 @@ async function remove(db: Db, ended: readonly EndedDuty[]): Promise<void> {
 }
 
 /**
- * Corrects the home agent after a duty that this server lost meanwhile. If another server has changed the lease, the
- * order of their hooks is unknown, so a hook runs again with the current state. The same applies if `down` may
- * have undone a later setup for the same home address or subscriber. Within one server the hooks of a subscriber run in
- * order, and the server still holds the later duty. The exception is a store whose answers arrive in another order than
- * its commits: the later duty then ended before this one. `before`: marks of the duties that ended before it.
+ * Corrects the home agent after the end of a duty, if its hook may have run after a hook with newer data. The order is
+ * unknown if another server has changed the lease meanwhile. The same applies if `down` may have undone a later setup
+ * for the same home address or subscriber. In these cases a hook runs again with the current state. If this server
+ * holds the later duty, nothing needs to be corrected, because its hooks run in order. `before`: marks of duties that
+ * ended before this one; a later duty among them ran too early, because the store's answers arrived in another order
+ * than its commits.
  */
 async function repair(
   db: Db,
@@ -87,7 +88,7 @@ async function repair(
   const [, agent = '', hoa = '', nai = ''] = subject.split(' ');
   const byAddress = await leaseOn(db, agent, 'leases.hoa', hoa);
   const current = byAddress?.nai === nai ? byAddress : undefined;
-  // Another `down` after this one changes nothing. Two servers would otherwise run it in turn for ever.
+  // Another `down` would change nothing, and two servers would run it in turn forever.
   const isDone = told.event === 'down' && !current;
   if (!isDone && !(await isOwn(db, subject, mark, before, context))) {
     await writeDuty(db, current ? { event: 'up', lease: current } : { ...told, event: 'down' }, withNobody(context));
@@ -101,7 +102,7 @@ async function repair(
   }
 }
 
-/** Whether this server holds the duty of this subject and has not ended it, or the duty has this mark. */
+/** Whether the stored duty of this subject has this mark, or is held by this server and has not ended. */
 async function isOwn(
   db: Db,
   subject: string,
@@ -119,7 +120,7 @@ async function isOwn(
   return !ended.has(row.mark) && row.server === holder?.server && Number(row.run) === holder.run;
 }
 
-/** The context for a duty without a holder, which the next server that looks for duties takes. */
+/** The context for a duty without a holder. The next server that looks for duties takes it. */
 function withNobody({ holder, ...rest }: Context): Context {
   return { ...rest, holder: holder && { ...holder, ...NOBODY } };
 }

@@ -51,7 +51,7 @@ export class StoreEngine implements StorePort {
   readonly #events: EngineEvents;
   readonly #keeper: ClockKeeper;
   readonly #waiting: Call[] = [];
-  /** Running calls that are not in a writing transaction. */
+  /** Number of running calls outside of the writing transaction. */
   #aside = 0;
   #working = false;
   #lengthy = 0;
@@ -60,9 +60,9 @@ export class StoreEngine implements StorePort {
   #idle: (() => void) | undefined;
 
   #works = true;
-  /** A write found the disk full, and none has succeeded since. */
+  /** Whether the last write found the disk full. */
   #isFull = false;
-  /** The operation that last found the disk full, and when. */
+  /** The operations that found the disk full, and when the last of them did. */
   readonly #full = new Set<OperationName>();
   #fullAt = 0;
 

@@ -119,7 +119,7 @@ export const importOperations = {
           sessions: expression.ref('imported.sessions'),
         }))
         .executeTakeFirst();
-      // Not "on conflict", which would consume an identifier for each existing subscriber.
+      // "on conflict" is not used, because it would consume an identifier for each existing subscriber.
       const inserted = await db
         .insertInto('subscribers')
         .columns([...POLICY, 'nai', 'home_agent_id', 'created_at'])

@@ -16,7 +16,10 @@ import { ensureSecret } from './secret.js';
 /** Maximum number of connections; one of them writes. */
 const CONNECTIONS = 8;
 
-/** Time limits of a connection attempt and of a transaction, in milliseconds. A client is waiting meanwhile. */
+/**
+ * Time limits of a connection attempt and of a transaction, in milliseconds. They are short because a client is
+ * waiting.
+ */
 const CONNECT_TIMEOUT = 2_000;
 const TIMEOUT = 4_000;
 
@@ -217,7 +220,7 @@ export class PostgresBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    // Do not wait for a server that hangs: the connections end with this thread.
+    // Do not wait for a server that does not respond: the connections end with this thread.
     const end = this.#pool.end();
     const ended = end.catch(() => undefined);
     await Promise.race([end, within(ended, CONNECT_TIMEOUT, this.#host)]);

@@ -71,7 +71,8 @@ export function giveToFolderOwner(path: string): void {
   // Closing a descriptor of a file releases this process's locks on it, so only files that nobody can have locked are
   // opened.
   if (!found?.isFile() || found.uid !== 0 || found.size !== 0) return;
-  // That user may have replaced the file meanwhile: do not follow links or touch a file with another name.
+  // The owner of the folder may have replaced the file meanwhile: do not follow links, and do not change a file that
+  // has another name.
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const { nlink, uid, size } = fstatSync(descriptor);

@@ -35,7 +35,7 @@ export interface Schema {
     prefix: string;
     capacity: number;
     weight: number;
-    /** Number of leases, maintained with each change, so that an assignment need not count. */
+    /** Number of leases. It is updated with each change, so that an assignment need not count the rows. */
     leases: number;
     state: 'up' | 'draining' | 'down';
     target: string | null;

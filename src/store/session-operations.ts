@@ -87,7 +87,7 @@ export const sessionOperations = {
         .select('subscribers.nai')
         .orderBy('sessions.id');
       if (of !== undefined) {
-        // Two columns of one table: the database finds both by an index, however many sessions there are.
+        // Both conditions are on columns of one table, so that the database can use an index for each.
         const named = db.selectFrom('subscribers').select('id').where('nai', '=', of.toLowerCase());
         query = query.where((expression) =>
           expression.or([expression('sessions.id', '=', of), expression('sessions.subscriber_id', '=', named)]),
@@ -195,8 +195,8 @@ function toSession(row: Selectable<Schema['sessions']> & { readonly nai: string 
 }
 
 /**
- * A certificate as stored now, and as stored before rows contained the issuer. Sessions of the old form may be revoked
- * too.
+ * A certificate in the present form, and in the form used before rows contained the issuer, because sessions of the old
+ * form may be revoked too.
  */
 function withOld(certificate: string): string[] {
   return [certificate, serialOf(certificate)];

@@ -3,7 +3,7 @@ import type { Schema } from './schema.js';
 
 type Db = Kysely<Schema>;
 
-/** Takes the place of a value while a statement is built. */
+/** A placeholder for a value while a statement is built. */
 class Parameter {
   readonly name: string | symbol;
 
@@ -16,17 +16,17 @@ class Parameter {
   }
 }
 
-/** Takes the place of all values: each property is a parameter with its name. */
+/** Placeholders for all values: each property is a parameter with its name. */
 const PARAMETERS = new Proxy({}, { get: (_, name) => new Parameter(name) });
 
 /**
  * A query that is built and compiled once for each database and then run with different values, because building and
- * compiling a query costs several times what its execution does. For what runs at every authentication; other
- * operations build their queries when they run. `build` must only pass the values on: they are placeholders.
+ * compiling it costs several times as much as running it. Used for the queries of each authentication; other operations
+ * build their queries when they run. `build` must only pass the values on, because they are placeholders.
  */
 export class Statement<V extends object, R> {
   readonly #build: (db: Db, values: V) => Compilable<R>;
-  /** By the adapter, which a database shares with its transactions. */
+  /** By the database's adapter, which its transactions share. */
   readonly #compiled = new WeakMap<object, CompiledQuery<R>>();
 
   constructor(build: (db: Db, values: V) => Compilable<R>) {

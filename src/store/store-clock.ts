@@ -9,7 +9,7 @@ export interface Reading {
   readonly after: number;
 }
 
-/** A deviation of the wall clock above this counts as a step; a smaller one is followed. Milliseconds. */
+/** A greater deviation of the wall clock is treated as a step; a smaller one is followed. Milliseconds. */
 export const TOLERANCE = 1_000;
 
 /**
@@ -25,9 +25,9 @@ const DRIFT = 0.001;
 const RESOLUTION = 1;
 
 /**
- * The clock of a store: a monotonic clock, corrected by readings of a wall clock. It thus detects a step of the wall
- * clock, and uses the new time only after the store's times have been shifted. Time during which the monotonic clock
- * stands still, as on a suspended host, looks like a step too.
+ * The clock of a store: a monotonic clock, corrected by readings of a wall clock. It can therefore detect a step of the
+ * wall clock, and uses the new time only after the store's times have been shifted. If the monotonic clock stops for a
+ * time, as on a suspended host, this also looks like a step.
  */
 export class StoreClock {
   /** Difference between the time and the monotonic clock. */

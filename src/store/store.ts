@@ -54,7 +54,7 @@ export class Store implements StorePort {
   #broken: Error | undefined;
   #isOpen = false;
   #closing = false;
-  /** Whether the thread runs an operation that may take minutes, and the callers that wait to learn that. */
+  /** Whether the thread is running an operation that may take minutes, and the callbacks to call when it starts one. */
   #busy = false;
   readonly #whenBusy = new Set<() => void>();
   #opened: () => void = () => undefined;

@@ -20,9 +20,10 @@ const KYSELY = new Set<string>([BOOKKEEPING, 'kysely_migration_lock']);
 const OWN_ROWS: Readonly<Record<string, string>> = { lease_history: 'ended_at IS NULL' };
 
 /**
- * Removes what an interrupted migration `next` left. Earlier versions migrated SQLite without a transaction, so a power
- * failure could leave a part, on which `next` failed at each start. Runs in the transaction that will run `next`.
- * Throws DatabaseError for a schema that is neither such a part nor the schema after `done`.
+ * Removes the parts that an interrupted migration `next` created. Earlier versions migrated SQLite without a
+ * transaction, so a power failure could leave a partial migration, and `next` then failed at each start. Runs in the
+ * transaction that will run `next`. Throws DatabaseError for a schema that is neither such a part nor the schema after
+ * `done`.
  */
 export async function clearUnfinished(
   file: Database.Database,

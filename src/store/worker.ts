@@ -7,7 +7,7 @@ import { StoreError } from './records.js';
 import { StoreFault } from './store-fault.js';
 import { threadHost } from './thread-host.js';
 
-/** Runs an engine in the store's thread, and exchanges messages for its promises and events. */
+/** Runs the store engine in this thread, and converts between messages and the engine's promises and events. */
 async function main(): Promise<void> {
   // Report driver warnings to the main thread instead of the terminal.
   process.removeAllListeners('warning');

@@ -11,7 +11,7 @@ const [{ runProgram }, { decodeOptions, describeDecode }, { pkiCommands }] = awa
 
 await runProgram({
   name: 'pana-mip6',
-  description: 'Tools beside the daemons: certificates, message decoder, demonstration, lab, benchmarks.',
+  description: 'Tools for the daemons: certificates, message decoder, demonstration, lab, benchmarks.',
   examples: [
     ['pana-mip6 demo', 'bootstrap a mobile node on this host'],
     ['pana-mip6 decode trace.pcap', 'decode a capture'],

@@ -159,7 +159,7 @@ function listOf(entries: readonly PkiEntry[], now: number): string {
       kind,
       state,
       String(Math.floor((notAfter - now) / DAY)),
-      Number.isFinite(notAfter) ? new Date(notAfter).toISOString().slice(0, 10) : 'for ever',
+      Number.isFinite(notAfter) ? new Date(notAfter).toISOString().slice(0, 10) : 'forever',
       subject,
       serial,
     ]),

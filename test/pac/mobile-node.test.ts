@@ -85,7 +85,7 @@ describe('MobileNode', () => {
     const wants = node({ 'psk-root': 'emsk' });
     wants.authorize({ assignment: assignment({ capability: FROM_MSK }) });
     expect([wants.events(), wants.mobile.status().binding]).toEqual([[], undefined]);
-    expect(wants.warnings).toEqual([{ reason: 'its key comes from the MSK, which the access network knows' }]);
+    expect(wants.warnings).toEqual([{ reason: 'its key comes from the MSK, which the access network has' }]);
     wants.authorize({ assignment: assignment({ capability: FROM_EMSK }) });
     expect(wants.psks).toEqual([octetsOf(derivePsk(EMSK, HOME_AGENT, HOME_ADDRESS))]);
   });

@@ -78,7 +78,7 @@ export function homeAgentCommands(cli: Argv): Argv {
       'List home agents and their load',
       (list) =>
         withOptions(list, places)
-          .option('state', { choices: ['up', 'draining', 'down', 'silent'], description: 'only those' })
+          .option('state', { choices: ['up', 'draining', 'down', 'silent'], description: 'only those in this state' })
           .option('json', { ...json, description: 'print JSON: {"items": […]}' })
           .example('pana-aaa home-agent list', '')
           .example('pana-aaa home-agent list --state silent', 'home agents that do not answer probes'),

@@ -20,7 +20,7 @@ export function withPaging(cli: Argv): Argv {
   return cli
     .option('limit', { type: 'number', default: ROWS, description: 'maximum number of rows' })
     .option('from', { type: 'string', description: 'continue a list from the value that it printed last' })
-    .option('all', { type: 'boolean', description: 'every row, however many' })
+    .option('all', { type: 'boolean', description: 'print all rows' })
     .option('json', { ...json, description: 'print JSON: {"items": […], "next": …}' });
 }
 

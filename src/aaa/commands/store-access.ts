@@ -62,7 +62,7 @@ export class StoreAccess {
     if (this.#store) return this.#store.run(operation, given, who);
     try {
       const { isNamed, store } = this.#places;
-      // A server at the default socket that uses another store is not the one that the user named.
+      // Naming the store makes a server refuse the request if it uses another store than the user named.
       const body = { operation, arguments: given, who, ...(isNamed ? { store: storeName(store) } : {}) };
       const result = await callDaemon(this.#places.control.socket, 'POST', '/store', body, LONG);
       this.#servers = true;
@@ -89,7 +89,7 @@ export class StoreAccess {
       await makeFolder(dirname(store), 0o700);
     }
     const { Store } = await import('../../store/store.js');
-    // This command runs no hooks. A server that shares the store, or starts later, takes the resulting duties.
+    // This command runs no hooks. The resulting duties are taken by a server that shares the store or starts later.
     const holder = { server: '', run: 0, hooks: hooks?.ha !== undefined };
     return Store.open(store, { holder });
   }

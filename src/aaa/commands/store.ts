@@ -28,7 +28,7 @@ export function storeCommands(cli: Argv): Argv {
       'Replace the store with a backup; no server may run',
       (restore) =>
         withOptions(restore, places)
-          .positional('file', { type: 'string', demandOption: true, description: 'what "store backup" wrote' })
+          .positional('file', { type: 'string', demandOption: true, description: 'file that "store backup" wrote' })
           .example('pana-aaa store restore /var/backups/aaa.db', ''),
       async (argv) => {
         const store = await fileOf(argv, 'pg_restore');

@@ -25,7 +25,7 @@ export async function importSubscribers(argv: Argument): Promise<void> {
   // yargs turns "-" into an empty string.
   const file = String(argv['file']) || '-';
   const format = FORMATS.find((name) => name === argv['format']) ?? formatOf(file);
-  if (!format) throw new OperatorError(`${file}: cannot tell the format: give --format csv or --format yaml`);
+  if (!format) throw new OperatorError(`${file}: unknown format: give --format csv or --format yaml`);
   const update = argv['update'] === true;
   const isDry = argv['dry-run'] === true;
   await withStore(
@@ -41,7 +41,7 @@ export async function importSubscribers(argv: Argument): Promise<void> {
         const problems = [...staged.problems, ...(await store.run('checkImport', { importId, update }))];
         if (problems.length > 0) throw new OperatorError(explain(file, problems, staged.more));
         if (isDry) {
-          show(argv, { rows: staged.rows, imported: 0 }, () => `${file} is good: ${count(staged.rows)}.`);
+          show(argv, { rows: staged.rows, imported: 0 }, () => `${file} is valid: ${count(staged.rows)}.`);
           return;
         }
         progress.say('committing …');

@@ -156,7 +156,7 @@ class NetworkLab {
   /** Registers a part that is stopped when the lab ends. */
   async #end(part: { stop(): Promise<unknown> }): Promise<void> {
     this.#ends.push(() => part.stop());
-    // The clean-up has begun while the part was starting.
+    // The clean-up began while the part was starting.
     if (this.#closed) await part.stop();
   }
 

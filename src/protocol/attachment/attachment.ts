@@ -8,8 +8,8 @@ const RETRY_JITTER = 0.1;
 export const PTA_AT_END = 2_000;
 
 /**
- * Causes of a session's end that the AAA server and the home agent do not learn of: the node keeps its home agent and
- * home address.
+ * Causes of a session's end that leave the session open at the AAA server and at the home agent. The node therefore
+ * keeps its home agent and home address.
  */
 const UNNOTICED: readonly string[] = ['no-answer', 'no-progress', 'moved'];
 
@@ -18,7 +18,7 @@ const LOST: readonly string[] = ['no-answer', 'no-progress'];
 
 /** All times in milliseconds. */
 export interface AttachmentConfig {
-  /** Whether the node starts again when a session ends. If false, the node finishes then. */
+  /** Whether the node starts a new session when one ends. If false, it finishes. */
   readonly stay: boolean;
   /** Wait before the first retry. It doubles with each failure up to the maximum. */
   readonly first: number;
@@ -97,7 +97,7 @@ interface Attempt {
   readonly authorized: boolean;
 }
 
-/** Requests without an answer so far. */
+/** The request that has no answer yet: a discovery of PAAs, or a socket. */
 type PendingQuestion =
   | { readonly name: 'nothing' }
   | { readonly name: 'discovery'; readonly token: number }
@@ -357,7 +357,7 @@ export class Attachment {
     return [...out, { type: 'terminate', attempt: this.#current.id }];
   }
 
-  /** Reports the end unless a session remains, or a socket is still being opened, which must be closed first. */
+  /** Reports the end, unless a session remains or a socket that is still being opened must be closed first. */
   #stopped(): AttachmentOutput[] {
     if (this.#current || this.#asked.name === 'socket') return [];
     this.#stopAt = undefined;

@@ -10,16 +10,19 @@ export interface Binding {
   readonly fingerprint: string;
 }
 
-/** The keys of one EAP run. Wiped when the binding is established. */
+/** The keys of one EAP run. Their owner wipes them once the session is authorized. */
 export interface RunKeys {
   readonly msk: Secret;
   readonly emsk: Secret;
 }
 
-/** Why an assignment is refused; undefined if it is accepted. Each end configures the root of the key itself. */
+/**
+ * Why an assignment is refused; undefined if it is accepted. The node and the AAA server configure the root of the key
+ * independently and may disagree.
+ */
 export function refusal(assignment: MobilityAssignment, root: 'msk' | 'emsk'): string | undefined {
   const fromEmsk = (assignment.capability & CAPABILITY.PSK_FROM_EMSK) !== 0;
-  if (root === 'emsk' && !fromEmsk) return 'its key comes from the MSK, which the access network knows';
+  if (root === 'emsk' && !fromEmsk) return 'its key comes from the MSK, which the access network has';
   if (root === 'msk' && fromEmsk) return 'its key comes from the EMSK, but mobility.psk-root is msk';
   return undefined;
 }

@@ -31,7 +31,7 @@ export type BindingInput =
   /** The session continues from another address. */
   | { readonly type: 'moved'; readonly place: Place }
   /**
-   * The session is lost without the home agent's knowledge. The next session, here or at another PAA, gets the same
+   * The session is lost, and the home agent was not notified. The next session, here or at another PAA, gets the same
    * assignment. Without a next session the binding ends at `until`.
    */
   | { readonly type: 'kept'; readonly place: Place; readonly until: number }
@@ -39,7 +39,7 @@ export type BindingInput =
   | { readonly type: 'withdrawn'; readonly place: Place }
   | { readonly type: 'tick' };
 
-/** `psk`: for `up` and `refresh`. The performer of the output wipes it. */
+/** `psk`: set for `up` and `refresh`; the receiver wipes it. */
 export interface BindingHook {
   readonly type: 'hook';
   readonly event: Extract<HookEvent, 'up' | 'refresh' | 'move' | 'down' | 'reconfigure'>;

@@ -12,7 +12,9 @@ interface Network {
 export class AddressSet {
   readonly #networks: Network[];
 
-  /** Ignores texts that are neither an address nor a network: the configuration parser has checked them. */
+  /**
+   * Ignores a text that is neither an address nor a network, because the configuration parser has already checked them.
+   */
   constructor(texts: readonly string[]) {
     this.#networks = texts.map(parseNetwork).filter((network) => network !== undefined);
   }

@@ -38,7 +38,7 @@ export class BoundedMap<K, V> {
     this.#entries.clear();
   }
 
-  /** Iterates from the oldest entry to the newest. The entry that was returned last may be deleted meanwhile. */
+  /** Iterates from the oldest entry to the newest. The caller may delete the entry that was returned last. */
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.#entries[Symbol.iterator]();
   }

@@ -62,7 +62,7 @@ export class OrderedMap<K, V> {
     this.#last = undefined;
   }
 
-  /** Iterates from the oldest entry to the newest. The entry that was returned last may be deleted meanwhile. */
+  /** Iterates from the oldest entry to the newest. The caller may delete the entry that was returned last. */
   *[Symbol.iterator](): IterableIterator<[K, V]> {
     for (let place = this.#first; place; place = place.after) yield [place.key, place.value];
   }

@@ -48,7 +48,7 @@ export type AuthenticatorInput<G> =
   /** Ends the conversation. A Response that is still being processed gets `invalid`. */
   | { readonly type: 'close' };
 
-/** Each Response gets exactly one answer, immediately or after the questions that precede it. */
+/** Each Response gets exactly one answer: immediately, or after the questions to the TLS engine have been answered. */
 export type AuthenticatorOutput<G> = ServerTlsQuestion | EapServerAnswer<G>;
 
 export interface AuthenticatorOptions {
@@ -174,7 +174,7 @@ export class EapAuthenticator<G> {
       case 'fragment':
         return this.#askTls(step.data);
       case 'acknowledge': {
-        // The handshake is complete: no further fragments may follow.
+        // After the handshake the client must not send a flight in fragments.
         const refused = this.#perform(this.#tls.flight(data.fragment, false));
         return refused.length > 0 ? refused : this.#askTls(step.data);
       }

@@ -188,7 +188,10 @@ export class TlsAuthenticator<G> {
   }
 }
 
-/** Why the engine must not process a flight. The cost of certificates sent in clear is known in advance. */
+/**
+ * Why the engine must not process a flight: it is malformed, or its cleartext certificates would cost too much to
+ * verify.
+ */
 function effortOf(flight: Uint8Array, first: boolean): string | undefined {
   try {
     return chainProblem(clearCertificates(flight, first));

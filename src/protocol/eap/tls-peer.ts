@@ -96,7 +96,7 @@ export class TlsPeer {
   flight(flight: Uint8Array): PeerTlsStep[] {
     const state = this.#state;
     if (state.name === 'FAILED') return [{ type: 'send', flight: alertFor(state.reason) }];
-    // The server has committed to success and the handshake was freed: later flights are only acknowledged.
+    // The server has committed to success and the handshake was freed, so later flights are only acknowledged.
     if (state.name === 'KEYED') return [{ type: 'send', flight: NOTHING }];
     if (state.name !== 'IDLE' && state.name !== 'SERVER') return [];
     this.#state = { name: 'ENGINE' };

@@ -36,7 +36,7 @@ export class FairQueue<T> {
   readonly #jobs = new Map<T, Job>();
   readonly #running = new Map<T, Job>();
   readonly #usages: Usage[] = [];
-  /** For each rank, its turns since the last turn of a lower rank. */
+  /** Number of turns of each rank since the last turn of a lower rank. */
   readonly #turns: number[] = [];
 
   constructor(limits: FairQueueLimits) {
@@ -93,8 +93,8 @@ export class FairQueue<T> {
     for (let rank = this.#waiting.ranks - 1; rank >= 0; rank -= 1) if (this.#waiting.sizeOf(rank) > 0) ranks.push(rank);
     const rank = ranks.find((each, i) => i === ranks.length - 1 || (this.#turns[each] ?? 0) < TURNS_OF_RANK);
     if (rank === undefined) return undefined;
-    // A turn counts only if a lower rank is waiting.
     for (const higher of ranks.filter((each) => each > rank)) this.#turns[higher] = 0;
+    // A turn counts only if a lower rank is waiting.
     if (rank !== ranks.at(-1)) this.#turns[rank] = (this.#turns[rank] ?? 0) + 1;
     const usage = this.#usageOf(rank);
     return this.#waiting.lowest(rank, (path) => usage.of(path, now));

@@ -66,7 +66,7 @@ class Party<T> {
  * A bounded table that is shared fairly (max-min). When it is full, a new item evicts an old one. The evicted item has
  * the lowest rank that holds more than its reserve. Within that rank it belongs to the peer with the most items, in
  * that peer's network with the most items, and in that network's address with the most items; it is the oldest item of
- * this address. A party that holds fewer items than the largest one therefore loses nothing to it. Adding and removing
+ * this address. Within a rank, a party therefore never loses an item to a party that holds more. Adding and removing
  * take constant time.
  */
 export class FairTable<T> {

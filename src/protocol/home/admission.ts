@@ -16,7 +16,7 @@ export const RANK = { STRANGER: 0, FAMILIAR: 1, PROVEN: 2 } as const;
  */
 const MAX_SESSIONS = 100_000;
 
-/** Maximum number of concurrent store queries about sessions. A session without an answer counts as unknown. */
+/** Maximum number of concurrent store queries about sessions. Beyond it, further sessions count as unknown. */
 export const MAX_QUESTIONS = 64;
 
 /** Minimum interval between events that report rejected clients, in milliseconds. */
@@ -33,8 +33,8 @@ interface Succeeded {
 
 /**
  * Decides which clients an overloaded server serves. Clients that have a session or have proven a certificate go first;
- * clients that have proven nothing go last. Within a class, peers, networks and addresses get equal shares. The use of
- * one party never counts against another.
+ * clients that have proven nothing go last. Within a class, peers, networks and addresses get equal shares, and the use
+ * of one party does not count against another.
  */
 export class Admission {
   readonly #familiar = new FamiliarAddresses();

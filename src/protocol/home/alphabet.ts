@@ -13,8 +13,8 @@ import type {
 } from './records.js';
 
 /**
- * Identifies a request, a question or a conversation. The sender of the question chooses the number. It must not reuse
- * a number that is in use.
+ * Identifies a request, a question or a conversation. The side that sends it chooses the number, and must not reuse one
+ * that is in use.
  */
 export type Token = number;
 
@@ -93,7 +93,9 @@ export interface AcceptedAccess {
 /** Why a request is denied. */
 export type Denial =
   | 'too-busy'
-  /** RFC 6733 8: a session belongs to the host that started it. Other hosts do not learn that it exists. */
+  /**
+   * RFC 6733 8: a session belongs to the host that started it. The answer to another host does not show that it exists.
+   */
   | 'unknown-session'
   | 'out-of-space'
   /** The store did not answer, or an internal error occurred. */
@@ -244,7 +246,7 @@ export type HomeInput =
   | { readonly type: 'hooked'; readonly token: Token }
   /** A NAS has connected. */
   | { readonly type: 'peerOpen'; readonly origin: string; readonly originState: number | undefined }
-  /** Ask the NAS of a session to disconnect or reauthenticate it. Answered by `done`. */
+  /** Send a request to the NAS of a session, to disconnect or reauthenticate it. Answered by `done`. */
   | { readonly type: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   /** End a session in the store, whatever the state of its NAS. Answered by `done`. */
   | { readonly type: 'end'; readonly token: Token; readonly session: Session; readonly reason: string }

@@ -30,7 +30,7 @@ export interface EndedDuty extends HeldDuty {
   readonly told: { readonly event: 'up' | 'down'; readonly lease: Lease } | undefined;
 }
 
-/** What Upkeep must know of the work on duties. */
+/** Reports on the work on duties, for Upkeep. */
 export type DutyInput =
   | { readonly type: 'dutyBegun'; readonly duty: HeldDuty }
   | { readonly type: 'dutyEnded'; readonly duty: EndedDuty };

@@ -35,8 +35,8 @@ const SWEEP_INTERVAL = 5_000;
 type Question = IncomingQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;
 
 /**
- * Access decisions and grants, independent of the AAA protocol: each access request gets one answer. The machine
- * queries EAP, the store, the hooks of home agents and the NASs with tokens; their answers are inputs.
+ * Access decisions and grants, independent of the AAA protocol: each access request gets one answer. The machine sends
+ * requests with tokens to EAP, the store, the hooks of home agents and the NASs; their answers are inputs.
  *
  * A session is committed to the store before the answer that promises it is sent. Authorization is decided before EAP
  * sends any result to the client.
@@ -56,7 +56,7 @@ export class Home {
   /** Clients whose session is being stored. */
   readonly #jobs = new Map<Token, Bootstrapping>();
   #sweptAt = Number.NEGATIVE_INFINITY;
-  /** The question that the current step must answer. After an internal error it is denied. */
+  /** The question that the current step must answer. After an internal error the answer is a denial. */
   #serving: OwedReply | undefined;
 
   constructor(config: HomeConfig) {
@@ -87,7 +87,7 @@ export class Home {
     return this.#context.take();
   }
 
-  /** After an error in `step`, denies what it serves. */
+  /** Runs a step. After an exception, denies the question that the step should have answered. */
   #guarded(step: () => void, input: HomeInput): void {
     this.#serving = undefined;
     try {
@@ -242,7 +242,7 @@ export class Home {
         this.#answer(token, this.#challenge(verdict.packet, false));
         break;
       case 'invalid': {
-        // The conversation was evicted, or its session has ended, meanwhile.
+        // Meanwhile the conversation was evicted, or its session has ended.
         if (!this.#conversations.has(conversation)) {
           this.#deny(token, 'too-busy');
           return;
@@ -288,7 +288,7 @@ export class Home {
     if (!done) return;
     const { job, outcome } = done;
     const { token, conversation, success, lifetime } = job;
-    // It was denied after an error.
+    // The request was already denied, after an internal error.
     if (!this.#jobs.has(token)) return;
     this.#serve('answer', token);
     const { sessionId, origin, startedAt } = conversation;
@@ -317,7 +317,7 @@ export class Home {
   #proven(token: Token, conversation: Token, client: ProvenClient): void {
     this.#serve('authorization', token);
     const open = this.#conversations.byId(conversation);
-    // A client whose conversation has ended gets no more answers in it.
+    // The conversation has ended, so its client cannot be authorized any more.
     if (!open) this.#context.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
     else this.#authorization.begin({ token, conversation, sessionId: open.sessionId, client });
   }
@@ -333,7 +333,7 @@ export class Home {
     this.#serve('turn', token);
     const open = this.#conversations.byId(conversation);
     if (open) this.#putAll(this.#engine.add(token, open.seat, this.#context.now));
-    // The conversation has ended and no longer needs the engine; it reports this when it gets its turn.
+    // The conversation has ended and will not use the engine, so it does not wait for a turn.
     else this.#context.put({ type: 'turn', token, granted: true });
   }
 

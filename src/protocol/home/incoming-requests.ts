@@ -6,7 +6,7 @@ import type { EngineQueue } from './engine-queue.js';
 import { OriginStates } from './origin-states.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
-/** An access request without an answer so far. */
+/** An unanswered access request. */
 export interface Exchange {
   readonly token: Token;
   readonly request: AccessRequest;

@@ -14,7 +14,7 @@ type Telling =
   | { readonly by: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   | { readonly by: 'replacement'; readonly session: Session; readonly replacement: Replacement };
 
-/** What follows the end of a session. */
+/** What to do when the session has ended in the store: complete the demand, or end the next older session. */
 type Ending =
   | { readonly next: 'done'; readonly token: Token; readonly outcome: Told }
   | { readonly next: 'session'; readonly replacement: Replacement };
@@ -39,7 +39,7 @@ export class Sessions {
     this.#admission = admission;
   }
 
-  /** Handles the end of a session that its NAS reports (RFC 6733 8.4). The answer follows after the store's. */
+  /** Handles the end of a session that its NAS reports (RFC 6733 8.4). The answer is sent after that of the store. */
   terminate(token: Token, request: TerminationRequest): void {
     const { sessionId, origin } = request;
     this.#context.ask({ operation: 'endSession', given: { sessionId, origin } }, { of: 'termination', token, request });

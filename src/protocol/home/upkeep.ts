@@ -61,10 +61,10 @@ export type UpkeepOutput =
   | { readonly type: 'left' }
   | { readonly type: 'failed'; readonly reason: string };
 
-/** The tasks of a round; each starts after the one before has ended. */
+/** The tasks of a round, which run one after another. */
 type Task = 'expire' | 'duties' | 'forgetHistory' | 'abandonImport';
 
-/** What the store is asked for. */
+/** The purpose of a store operation. */
 type StoreTask = Task | 'ticketKey' | 'firstDuties' | 'leave';
 
 /**
@@ -111,7 +111,7 @@ export class Upkeep {
         this.#duties.end(input.duty);
         return [];
       case 'stop':
-        // Without tasks and times, nothing starts another task.
+        // Later answers of the store are ignored, and no tick is due, so nothing starts another task.
         this.#tasks.clear();
         this.#roundAt = undefined;
         this.#keyAt = undefined;
@@ -180,7 +180,7 @@ export class Upkeep {
         return [...duties, this.#forget()];
       case 'forgetHistory':
         if (now - this.#importsAt < IMPORT_LIFETIME) return this.#end(now);
-        // Such an import was started by a process that has been killed.
+        // An import that has been idle for so long belongs to a process that was killed.
         return [this.#ask('abandonImport', { operation: 'abandonImport', given: { age: IMPORT_LIFETIME } })];
       case 'abandonImport':
         this.#importsAt = now;

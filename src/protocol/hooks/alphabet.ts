@@ -34,8 +34,8 @@ export type HookOutcome =
 export type Exempt = 'nothing' | 'refused' | 'broken';
 
 /**
- * An event to pass to a hook. A run is one process of the hook, for one job or for several jobs of a lane. A try is the
- * part of a job in a run. A job is done when no more tries follow.
+ * An event to pass to a hook. A run is one process of the hook, which handles one job or several jobs of a lane. A try
+ * is one attempt at a job. A job is done when no more tries follow.
  */
 export interface Job {
   readonly event: HookEvent;
@@ -59,7 +59,10 @@ export interface QueueOptions {
 
 export type QueueInput =
   | { readonly type: 'job'; readonly token: number; readonly job: Job }
-  /** A run has done what its jobs were waited for; the rest, and `ended`, are still to come. Counts for a first try only. */
+  /**
+   * The hook of a run has printed `ready`: whoever waits for the first result can continue, and `ended` follows later.
+   * Only the first try of a job uses it.
+   */
   | { readonly type: 'ready'; readonly run: number }
   /** A run has ended. `outcome` is undefined if no process was started because all jobs are exempt. */
   | {
@@ -82,7 +85,10 @@ export type QueueOutput =
     }
   /** Send a signal to the process of a run. `ended` still follows. */
   | { readonly type: 'kill'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
-  /** The first try of a job has ended or is ready, or there will be none. Sent once for each job. */
+  /**
+   * The result of a job's first try: the try has ended, the hook has printed `ready`, or there will be no try. Sent
+   * once for each job.
+   */
   | { readonly type: 'firstResult'; readonly token: number; readonly outcome: HookOutcome }
   /** A job is done: it will not run again, and its key can be wiped. Sent once for each job, after `firstResult`. */
   | { readonly type: 'done'; readonly token: number; readonly ok: boolean }

@@ -25,7 +25,7 @@ export type EnforcementInput =
   | { readonly type: 'done'; readonly job: number; readonly ok: boolean };
 
 export type EnforcementOutput =
-  /** Queue a run of the hook; `run` asks for its data. `after`: jobs whose first try must end before. */
+  /** Queue a run of the hook. `run` requests its data. `after`: jobs whose first try must end before. */
   | {
       readonly type: 'job';
       readonly job: number;

@@ -28,8 +28,8 @@ type Report =
       readonly userName: string | undefined;
       readonly address: string;
       /**
-       * Whether the event is independent of the session's other events. It revokes an address that the session has left
-       * and that may still be permitted.
+       * Whether the event is independent of the session's other events: it revokes an address that the session has left
+       * and that the hook may still permit.
        */
       readonly alone: boolean;
     };
@@ -41,7 +41,7 @@ interface PendingReport {
   readonly addresses: readonly string[];
   /** The request that waits for the first result. */
   token: number | undefined;
-  /** The address that the last run of the hook had to revoke. */
+  /** The address that the last run of the hook was to revoke. */
   revoked?: string | undefined;
 }
 
@@ -139,7 +139,7 @@ export class EnforcementPoint {
     this.#outputs.push({ type: 'data', job, variables: values, input });
   }
 
-  /** Leaves an earlier event to `start`, which reports the current state. */
+  /** Skips the run of an earlier event, because `start` reports the current state. */
   #leaveToStart(job: number, pending: PendingReport): void {
     if (pending.token !== undefined && !this.#stopped) {
       this.#later.push({ ...pending });
@@ -193,7 +193,8 @@ export class EnforcementPoint {
   }
 
   /**
-   * A client with values that must not be passed to a hook is skipped, so that the other clients are still permitted.
+   * Formats a client as a line. Omits a client whose values must not be passed to a hook, so that the other clients are
+   * still permitted.
    */
   #lineOf(session: string, now: number): string {
     const values = this.#valuesOf(session, now);
@@ -231,7 +232,7 @@ export class EnforcementPoint {
     this.#moves.set(session, move);
     // The hook may have permitted both addresses: the former one, and that of the unreported move.
     if (unreported?.permitted) this.#clear(session, unreported.former);
-    // Another session may have had the address before this one, whose move to it was not reported.
+    // The move to this address was not reported, so the hook may still permit the address for an earlier session.
     const left = unreported && this.#free(held.address);
     if (left !== undefined && left !== move.former && this.#permitted.has(left)) this.#clear(session, left);
     const addresses = [move.former, held.address, address];
@@ -253,7 +254,7 @@ export class EnforcementPoint {
     this.#held.delete(session);
     this.#moves.delete(session);
     this.#leave(session, held.address);
-    // If the last move was not reported, the hook knows only the address before it.
+    // If the last move was not reported, the hook may still permit the address before it.
     for (const address of last && !last.reported ? [last.former, held.address] : [held.address]) {
       const report = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
       this.#report({ report, addresses: [address], token: undefined });
@@ -277,7 +278,7 @@ export class EnforcementPoint {
     return [...(this.#holders.get(address) ?? [])].at(-1);
   }
 
-  /** An address to revoke. Undefined if another session has it now, which the revocation would cut off. */
+  /** The address if it may be revoked; undefined if another session uses it now. */
   #free(address: string): string | undefined {
     return this.#holders.has(address) ? undefined : address;
   }

@@ -55,7 +55,10 @@ export type Stop =
   | { readonly name: 'killing'; readonly until: number }
   | { readonly name: 'stopped' };
 
-/** A refresh that has not started when the next one arrives. It is dropped, because the newer one includes it. */
+/**
+ * A refresh that has not started when the next one arrives. It is dropped, because the newer one has the current
+ * values.
+ */
 export function replacedRefresh(queue: readonly Entry[], event: HookEvent): Entry | undefined {
   const last = queue.at(-1);
   const hasBegun = last === undefined || (last.state !== 'waiting' && last.state !== 'ready');

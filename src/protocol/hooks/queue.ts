@@ -139,7 +139,10 @@ export class HookQueue {
     else this.#consider(entry);
   }
 
-  /** Puts a newer job in the place of an older one. At the end, jobs of a busy subject would never run. */
+  /**
+   * Puts a newer job in the place of an older one. If it were appended instead, the jobs of a busy subject would never
+   * run.
+   */
   #replace(older: Entry, newer: Entry): void {
     const place = this.#ready.indexOf(older);
     this.#finish(older, false, REPLACED);
@@ -149,8 +152,8 @@ export class HookQueue {
   }
 
   /**
-   * Ends the retries of an older event, because a newer one describes the current state. Exception: `up` does not undo
-   * `down` or `revoke`, so these are reported first.
+   * Ends the retries of an older event, because a newer one describes the current state. Exception: an `up` does not
+   * undo an earlier setup, so a pending `down` or `revoke` is kept and runs first.
    */
   #supersede(older: Entry, event: HookEvent): void {
     if (event === 'up' && (older.job.event === 'down' || older.job.event === 'revoke')) return;
@@ -182,7 +185,7 @@ export class HookQueue {
   #beginSingles(): void {
     while (!this.#isStopped && this.#ready.length > 0 && this.#singleRuns < this.#options.parallel) {
       const entry = this.#ready.shift();
-      // The job has ended without a try: the queue was stopped, or a newer refresh replaced it.
+      // The job was finished without a try: the queue was stopped, or a newer refresh replaced it.
       if (entry?.state !== 'ready') continue;
       this.#singleRuns += 1;
       this.#begin([entry], undefined);

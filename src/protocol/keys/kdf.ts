@@ -9,7 +9,7 @@ function kdf(key: Uint8Array, seed: Uint8Array, out: Uint8Array): void {
   feedback('sha256', key, seed, out);
 }
 
-/** USRK = KDF(EMSK, label | 0x00 | optional data | length), RFC 5295 3.1. `length` in octets, at least 64. */
+/** USRK = KDF(EMSK, label | 0x00 | optional data | length), RFC 5295 3.1. `length`: octets of the key, at least 64. */
 export function usrk(emsk: Secret, label: string, optional: Uint8Array = new Uint8Array(0), length = 64): Secret {
   const seed = concat(encodeUtf8(label), Uint8Array.of(0), optional, Uint8Array.of(length >> 8, length));
   return emsk.use((key) => Secret.make(length, (out) => kdf(key, seed, out)));

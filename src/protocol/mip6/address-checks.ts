@@ -51,7 +51,7 @@ export function isInPrefix(address: AddressOctets, { length, octets }: HomeLinkP
 
 /**
  * Why an assignment received from another node is unusable; undefined if it is usable. Hooks write its values into
- * configuration files. An address that no host can have would divert this node's traffic.
+ * configuration files, and an address that no host can have would divert this node's traffic.
  */
 export function assignmentProblem(
   assignment: Pick<MobilityAssignment, 'homeAgent' | 'homeAddress' | 'prefix' | 'host' | 'ikeIdentity'>,

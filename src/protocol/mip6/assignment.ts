@@ -15,8 +15,8 @@ export const CAPABILITY = {
   MIP4: 0x100,
   HIP: 0x200,
   /**
-   * Not about mobility: the PaC copies the Echo AVP of a PNR into its answer, which confirms the PaC's address to the
-   * PAA. PAR[S] and PAN[S] only.
+   * Independent of mobility: the PaC copies the Echo AVP of a PNR into its answer, which confirms the PaC's address to
+   * the PAA. Used in PAR[S] and PAN[S] only.
    */
   ECHO: 0x400,
 } as const;

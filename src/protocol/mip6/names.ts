@@ -11,7 +11,7 @@ export function checkName(text: string): string | undefined {
   if (text.length > MAX_NAME) return `it has more than ${MAX_NAME} octets`;
   if (!/^[A-Za-z0-9]/.test(text)) return 'it does not begin with a letter or digit';
   if (!/^[A-Za-z0-9._+@-]*$/.test(text))
-    return 'it has characters other than letters, digits, ".", "-", "_", "+" and "@"';
-  if (text.includes('..')) return 'it has ".." in it';
+    return 'it contains characters other than letters, digits, ".", "-", "_", "+" and "@"';
+  if (text.includes('..')) return 'it contains ".."';
   return undefined;
 }

@@ -58,7 +58,7 @@ export type AccessInput =
 
 export type AccessOutput =
   | { readonly type: 'request'; readonly request: DerRequest }
-  /** Ask for a local home agent for the node. */
+  /** Request a local home agent for the node. */
   | { readonly type: 'propose'; readonly wish: number }
   | { readonly type: 'pana'; readonly input: Exclude<PaaSessionInput, { type: 'message' }> }
   /** The AAA server authorized the user. `kind`: the domain of the home agent that was granted. */
@@ -69,7 +69,7 @@ export type AccessOutput =
       readonly server: SessionServer | undefined;
       readonly kind: 'home' | 'local' | undefined;
       readonly grant: Grant;
-      /** Borrowed: the PANA session that gets the next output takes ownership. */
+      /** Read-only: the next output passes ownership to the PANA session. */
       readonly msk: Secret | undefined;
     }
   | { readonly type: 'refused'; readonly resultCode: number | undefined }

@@ -18,7 +18,7 @@ export interface DerContent {
 export type Judged =
   /** `unfit`: why the mobility AVPs were ignored; undefined: they are well-formed. */
   | { readonly type: 'answer'; readonly answer: DeaValues; readonly unfit: string | undefined }
-  /** Neither a success nor an answer with which EAP could continue. */
+  /** A protocol error, or an invalid answer that grants nothing. */
   | { readonly type: 'refusal'; readonly reason: string }
   /** A success that cannot be used. If the server keeps state, an STR ends its session (RFC 6733 8.1). */
   | { readonly type: 'unusable'; readonly reason: string; readonly server: SessionServer | undefined };

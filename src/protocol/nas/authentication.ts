@@ -13,7 +13,7 @@ import { type SessionServer, serverOf } from './session-server.js';
 import type { SessionTerminations } from './session-terminations.js';
 import { guarded, type StepContext, say, subjectOf, type Tokens } from './step-context.js';
 
-/** A DER without an answer so far. */
+/** An unanswered DER. */
 interface SentDer {
   readonly client: Client;
   /** Destination-Host. */

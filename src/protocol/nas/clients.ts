@@ -22,7 +22,7 @@ export interface Client {
   readonly startedAt: number;
   peer: PacEndpoint;
   granted: Granted | undefined;
-  /** Token of the DER without an answer so far. */
+  /** Token of the unanswered DER. */
   asking: number | undefined;
   /** Token of the `admit` that the success waits for. */
   waitsForPermit: number | undefined;

@@ -90,7 +90,7 @@ export class Enforcement {
     client.permitted = true;
     if (!context.config.enforcement) return;
     const { panaSession: sessionId, granted, peer } = client;
-    // A user name that must not be passed to a hook must not keep the user out.
+    // A user name that is not safe for a hook is omitted; the client is permitted nevertheless.
     const userName = granted && checkName(granted.userName) === undefined ? granted.userName : undefined;
     context.out.push({ type: 'admit', token, sessionId, userName, address: peer.address, lifetime });
   }

@@ -49,7 +49,7 @@ export class ServerBinding {
   #realm: string | undefined;
   /** The last success. Its terms apply to later authentications. */
   #terms: ServerTerms | undefined;
-  /** Whether the current authentication has no answer so far. */
+  /** Whether the first DER of the current authentication is still unanswered. */
   #firstOfRun = true;
   /** Whether the session's server cannot be reached and another one may be tried. */
   #isFree = false;

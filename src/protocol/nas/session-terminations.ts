@@ -21,7 +21,7 @@ interface Ending {
 export class SessionTerminations {
   readonly #messages: AaaMessages;
   readonly #tokens: Tokens;
-  /** STRs without an answer so far, by token. */
+  /** Unanswered STRs by token. */
   readonly #asked = new Map<number, Ending>();
   /** STRs that wait for their retry. */
   readonly #waiting = new DeadlineQueue<Ending>();
@@ -36,7 +36,7 @@ export class SessionTerminations {
     return this.#waiting.first;
   }
 
-  /** Number of STRs without an answer so far. */
+  /** Number of unanswered STRs. */
   get pending(): number {
     return this.#asked.size;
   }

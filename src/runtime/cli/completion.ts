@@ -127,7 +127,10 @@ function nameOf({ flags }: Spot, given: string): string {
   return given;
 }
 
-/** A flag of a subcommand can precede it; the next word is then its value, unless it is a command. */
+/**
+ * Whether the word after a flag is its value. The flag may belong to a subcommand that follows; if the next word is a
+ * command, it is not the value.
+ */
 function takesValue({ flags, commands }: Spot, name: string, next: string | undefined): boolean {
   const options = flags.get(name);
   if (options) return options.type !== 'boolean';

@@ -32,7 +32,7 @@ export const duration = (least = 0) =>
     return milliseconds;
   });
 
-/** A section. A missing section counts as empty, so that the error names each missing key in it. */
+/** A section. A missing section is treated as empty, so that the error names each missing key in it. */
 export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
 const MAX_PORT = 65_535;

@@ -7,7 +7,7 @@ import type { MetricDescriptions, Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
 import type { DiameterEvent } from './node.js';
 
-/** What `diameterReporter` counts. */
+/** The counters of `diameterReporter`. */
 export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   failovers: { help: 'Diameter requests that were resent to another peer' },
   duplicates: { help: 'Duplicate Diameter requests that got the same answer again' },

@@ -61,12 +61,13 @@ export interface ServerHandshake {
   destroy(): void;
 }
 
-/** What a server knows about revoked certificates. */
+/** A server's information about revoked certificates. */
 export interface ServerJudge {
   /** Undefined: no CRL is configured. */
   readonly revocation: Pick<Revocation, 'inForce' | 'unverified'> | undefined;
   /**
-   * Known issuers all of whose certificates are revoked, as Certificate.issuerId. `now`: milliseconds since 1970, UTC.
+   * Issuers (as Certificate.issuerId) of which every known CA certificate is revoked. `now`: milliseconds since 1970,
+   * UTC.
    */
   revokedIssuers(now: number): string[];
 }

@@ -54,7 +54,7 @@ export class EapServer<G> {
     return this.#options;
   }
 
-  /** What the engine knows about revoked certificates. */
+  /** The engine's information about revoked certificates. */
   get judge(): ServerJudge {
     return this.#engine.judge;
   }

@@ -39,10 +39,10 @@ export interface HookData {
   readonly input?: string | undefined;
 }
 
-/** Jobs of one lane share runs of a hook, with one event per line of standard input. */
+/** Jobs of one lane share a run of the hook, which reads one event per line of standard input. */
 export interface HookLane {
   readonly name: string;
-  /** Variables of the hook beside those of each event. */
+  /** Variables of the hook in addition to those of each event. */
   readonly variables: HookVariables;
 }
 
@@ -65,13 +65,15 @@ export interface HookJob {
 export interface HookEnd {
   readonly ok: boolean;
   readonly tries: number;
-  /** It has succeeded, used up its tries, or can never succeed. Otherwise it was replaced, or the daemon stops. */
+  /**
+   * True if the job succeeded, used up its tries, or can never succeed. False if it was replaced, or the daemon stops.
+   */
   readonly isFinal: boolean;
 }
 
 /** Receives the progress of a job. */
 export interface HookListener {
-  /** The first try has ended or is ready, or there will be none. Called once. */
+  /** The first try has ended, the hook has printed `ready`, or there will be no try. Called once. */
   firstResult(outcome: HookOutcome): void;
   /** The job is done: it has succeeded or is given up. Called once, last. */
   done?(ended: HookEnd): void;
@@ -100,7 +102,7 @@ export interface HookView extends ReportOf {
   readonly problem: string | undefined;
 }
 
-/** The line by which a hook says that nothing needs to wait for the rest of it. */
+/** A hook prints this line when it has done what callers wait for. The rest of its work then continues. */
 const READY_LINE = 'ready';
 
 interface Queued {

@@ -50,7 +50,7 @@ export class LogOutput {
       const lost = this.#lost;
       this.#lost = 0;
       this.#send(this.#lostLine(lost));
-      // The line about lost lines was lost too: restore the count, add this line, and write nothing.
+      // If the line about lost lines cannot be written either, count this line as lost too and write nothing.
       if (this.#lost > 0) {
         this.#lost = lost + 1;
         return;

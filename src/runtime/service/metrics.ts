@@ -82,7 +82,10 @@ export class Metrics {
     this.#tallies.set(key, { counter, labels, by });
   }
 
-  /** Passes the counts to the library at a scrape, because the library takes a microsecond to find a series. */
+  /**
+   * Passes the counts to the library at a scrape and not at each count, because the library takes a microsecond to find
+   * a series.
+   */
   #settle(): void {
     for (const tally of this.#tallies.values()) {
       if (tally.by === 0) continue;
@@ -119,7 +122,7 @@ export class Metrics {
         const samples = await Promise.resolve()
           .then(read)
           .catch((): Sample[] => []);
-        // Both branches leave no series; reset() without labels would set one to zero.
+        // Remove all series. Without labels, reset() would set the only series to zero instead.
         if (labelNames.length > 0) this.reset();
         else this.remove();
         for (const { labels, value } of samples) this.set(labels, value);

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { visible } from '../system/terminal.js';
 
-/** How long systemd may take to receive a message, in milliseconds. systemd-notify waits 5 s. */
+/** How long systemd may take to receive a message, in milliseconds. systemd-notify itself waits 5 s. */
 const NOTIFY_TIMEOUT = 10_000;
 
 /** Attempts to send a message. If READY=1 were lost, systemd would end the daemon as not started. */
@@ -67,7 +67,10 @@ export class ServiceManager {
   #last: Promise<void> = Promise.resolve();
   #failing = false;
 
-  /** `onProblem` is called when systemd cannot be reached; again only after it was reachable meanwhile. */
+  /**
+   * `onProblem` is called when systemd cannot be reached; it is called again only after systemd was reachable in
+   * between.
+   */
   constructor(onProblem: (reason: string) => void) {
     this.#onProblem = onProblem;
   }

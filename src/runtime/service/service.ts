@@ -6,7 +6,7 @@ import { within } from '../system/within.js';
 import type { Barrier } from './barrier.js';
 import { type Notification, notifyOptionsOf, ServiceManager } from './service-manager.js';
 
-/** A daemon, as the process sees it. */
+/** The interface of a daemon to its process. */
 export interface Service<O = never> {
   /** Stops the daemon cleanly. Waits for peers and hooks only for a limited time. */
   stop(): Promise<void>;
@@ -28,7 +28,7 @@ export interface Service<O = never> {
 /** How long an orderly stop may take, in milliseconds: a little less than the documented 10 s. */
 const STOP_DEADLINE = 9_000;
 
-/** How long a daemon that must stop while it starts may take to finish starting and stop, in milliseconds. */
+/** How long a daemon that must stop during its start may take to finish starting and to stop, in milliseconds. */
 const START_GRACE = 3_000;
 
 /** How often a changed status is sent to the service manager, in milliseconds. */
@@ -40,7 +40,9 @@ const NOTIFY_AT_END = 1_000;
 /** Messages per watchdog interval, so that one may be lost. */
 const WATCHDOG_MESSAGES = 3;
 
-/** Handles signals from before a daemon has started. No signal is lost or ends the daemon without an orderly stop. */
+/**
+ * Handles signals from before the daemon has started, so that none is lost or ends the daemon without an orderly stop.
+ */
 export class Signals {
   /** Resolves on SIGTERM or SIGINT. The process then ends within `STOP_DEADLINE`, or at once on a second signal. */
   readonly end: Promise<NodeJS.Signals>;
@@ -205,7 +207,7 @@ class Reporter {
     this.#telling = false;
   }
 
-  /** Feeds the watchdog if the daemon works. That this timer fires shows that the event loop runs. */
+  /** Feeds the watchdog if the daemon works. If this timer fires, the event loop is running. */
   async #watch(): Promise<void> {
     if (this.#asking) return;
     this.#asking = true;

@@ -6,7 +6,10 @@ export interface Machine<I, O> {
   readonly deadline: number | undefined;
 }
 
-/** How long a machine that threw gets no tick, in milliseconds. Its deadline may still be in the past. */
+/**
+ * After an exception, a machine gets no tick for this time, in milliseconds, because its deadline may still be in the
+ * past.
+ */
 export const FAULT_PAUSE = 1_000;
 
 /** Called when the machine or `perform` throws. `output`: the output that was being performed. */
@@ -87,7 +90,7 @@ export class Driver<I, O> {
       this.#disarm();
       return;
     }
-    // A timer that fires early costs one look at the clock. A new timer for each message costs more.
+    // If the timer fires early, the clock is read once more, which costs less than a new timer for each message.
     if (this.#armedFor !== undefined && this.#armedFor <= deadline) return;
     this.#disarm();
     this.#armedFor = deadline;

@@ -34,8 +34,8 @@ export class FileWatch {
   }
 
   /**
-   * From now on watches exactly these files and the files in these folders. `read` reads them; a change meanwhile is
-   * reported later. If `read` rejects, this rejects and the earlier files are watched.
+   * Replaces the watched paths by these files, and the files in these folders. `read` reads them; a change during the
+   * read is reported later. If `read` rejects, this rejects and the earlier paths remain watched.
    */
   async watch<T>(paths: readonly string[], read: () => Promise<T>): Promise<T> {
     const before = this.#paths;

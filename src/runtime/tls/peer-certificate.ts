@@ -121,7 +121,7 @@ export class PeerJudge {
     return revocation?.judge(path, now) ?? policy?.(path);
   }
 
-  /** Known issuers all of whose certificates are revoked, as Certificate.issuerId. */
+  /** Issuers (as Certificate.issuerId) of which every known CA certificate is revoked. */
   revokedIssuers(now: number): string[] {
     const { trust, revocation } = this.#options;
     if (!revocation) return [];

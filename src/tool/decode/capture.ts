@@ -19,7 +19,7 @@ const SIMPLE_PACKET = 3;
 const ENHANCED_PACKET = 6;
 const OPTION_RESOLUTION = 9;
 
-/** Whether the octets begin like a pcap or pcapng file. */
+/** Whether the octets begin with the magic number of a pcap or pcapng file. */
 export function isCapture(octets: Uint8Array): boolean {
   if (octets.length < 24) return false;
   const view = new DataView(octets.buffer, octets.byteOffset);

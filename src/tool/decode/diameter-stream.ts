@@ -2,7 +2,7 @@ import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { decodeDiameter, messageLength } from '../../protocol/diameter/wire/codec.js';
 import type { Piece } from './tcp-stream.js';
 
-/** Maximum size of a Diameter message in octets. Anything longer is not taken as Diameter. */
+/** Maximum size of a Diameter message in octets. A longer one is not recognized as Diameter. */
 const MAX_MESSAGE = 1024 * 1024;
 
 const DIAMETER_HEADER = 20;

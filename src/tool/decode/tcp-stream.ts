@@ -20,8 +20,8 @@ const MAX_WAITING = 256;
 const HALF = 0x8000_0000;
 
 /**
- * Reorders the segments of one direction of a TCP connection. Sequence numbers wrap: a number counts as older if it is
- * less than half the range behind.
+ * Reorders the segments of one direction of a TCP connection. Sequence numbers wrap: a number is older if it is less
+ * than half the range behind.
  */
 export class TcpStream {
   #next: number | undefined;

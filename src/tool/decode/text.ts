@@ -12,7 +12,7 @@ export interface Block {
   readonly isDump: boolean;
 }
 
-/** What is wrong with the text from this line on. */
+/** The error in the text, which begins at this line. */
 export interface BadText {
   readonly line: number;
   readonly problem: string;

@@ -21,7 +21,7 @@ function assignment(bits: number): MobilityAssignment {
 
 describe('the root of the IKE pre-shared key at the node', () => {
   it.each([
-    { root: 'emsk', bits: 0, why: /from the MSK, which the access network knows/ },
+    { root: 'emsk', bits: 0, why: /from the MSK, which the access network has/ },
     { root: 'msk', bits: CAPABILITY.PSK_FROM_EMSK, why: /from the EMSK, but mobility\.psk-root is msk/ },
     { root: 'emsk', bits: CAPABILITY.PSK_FROM_EMSK, why: undefined },
     { root: 'msk', bits: 0, why: undefined },

@@ -121,7 +121,7 @@ function localBits(capability: number, { ike }: HomeAgentOffer): number {
 }
 
 /**
- * Capability bits for an answer without Mobility-Capability. Such a server knows only the standard AVPs, so the bits
+ * Capability bits for an answer without Mobility-Capability. Its server supports only the standard AVPs, so the bits
  * are derived from what it assigned.
  */
 function deliveredBits(wish: number, kind: 'home' | 'local', offer: HomeAgentOffer): number {

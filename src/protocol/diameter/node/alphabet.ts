@@ -157,7 +157,7 @@ export interface NodePeerStatus {
   readonly realm: string | undefined;
   readonly productName: string | undefined;
   readonly remoteAddress: string | undefined;
-  /** Requests to the peer without an answer, and requests of the peer without an answer. */
+  /** Unanswered requests to the peer, and from it. */
   readonly inFlight: number;
   readonly serving: number;
 }

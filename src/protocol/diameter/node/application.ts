@@ -19,9 +19,9 @@ export type RequestFailure =
   /** No peer that serves the realm is connected, or the node stops. */
   | 'no-peer'
   | 'timeout'
-  /** The connection was lost, and no other peer can be asked. */
+  /** The connection was lost, and no other peer can serve the request. */
   | 'peer-lost'
-  /** Too many requests are without an answer. */
+  /** Too many requests are unanswered. */
   | 'busy'
   | 'too-long';
 

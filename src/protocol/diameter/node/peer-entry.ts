@@ -13,7 +13,7 @@ export class PeerEntry implements RequestHop {
   /** Addresses that it may connect from without TLS. */
   readonly sources: AddressSet;
   readonly connections = new Map<ConnectionId, Ends>();
-  /** Number of its requests without an answer. */
+  /** Number of unanswered requests from the peer. */
   serving = 0;
 
   constructor(options: NodePeer, peer: Peer) {
@@ -74,7 +74,7 @@ export function bears({ identities }: Ends, host: string): boolean {
   return identities === undefined || identities.some((name) => name.toLowerCase() === host.toLowerCase());
 }
 
-/** State of a peer, for display. `inFlight`: requests to it without an answer. */
+/** State of a peer, for display. `inFlight`: number of unanswered requests to it. */
 export function statusOf({ host, peer, serving, connections }: PeerEntry, inFlight: number): NodePeerStatus {
   const ends = peer.connection === undefined ? undefined : connections.get(peer.connection);
   return {

@@ -7,7 +7,7 @@ import { isTemporary } from '../wire/result-codes.js';
 import type { ApplicationInput, ApplicationOutput, RequestFailure, Target, Token } from './application.js';
 import type { Hop, RouteTable } from './routing.js';
 
-/** Maximum number of requests to one peer without an answer. */
+/** Maximum number of unanswered requests to one peer. */
 export const MAX_IN_FLIGHT = 4096;
 
 /** A peer to which a request can be sent. */

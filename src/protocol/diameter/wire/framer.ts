@@ -22,7 +22,7 @@ export class DiameterFramer {
   }
 
   /**
-   * Takes ownership of a chunk. Returns the complete messages, which may be views of it; the reader overwrites them.
+   * Takes ownership of a chunk. Returns the complete messages, which may be views of it; the caller overwrites them.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     if (this.#broken) return [];

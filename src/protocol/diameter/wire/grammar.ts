@@ -136,7 +136,7 @@ export class Grammarian {
     return name !== undefined && names.has(name);
   }
 
-  /** Checks one AVP that follows these AVPs. */
+  /** Checks one AVP. `before`: the AVPs that precede it. */
   #check(grammar: Grammar, before: readonly Avp[], avp: Avp): Violation | undefined {
     const content: Record<string, unknown> = {};
     const alike = before.filter(({ code, vendorId }) => code === avp.code && vendorId === avp.vendorId);

@@ -7,11 +7,11 @@ import { networkOf } from './networks.js';
  */
 export const STALLED_AFTER = 4_000;
 
-/** What the table needs to know about a session before its first authentication is complete. */
+/** The properties of a half-open session that the table uses. */
 export interface HalfOpenMember {
-  /** Source of its PAN[S]. Constant, whatever happens in the session. */
+  /** Source of its PAN[S], which does not change. */
   readonly origin: { readonly address: string };
-  /** When the request was sent that the PaC has not answered, in milliseconds; undefined: it has answered all. */
+  /** When the request was sent that the PaC still has to answer, in milliseconds; undefined: no answer is due. */
   readonly owesSince: number | undefined;
 }
 
@@ -26,7 +26,7 @@ export type Room<M> = { readonly instead: M | undefined } | Extract<DropCode, `h
 
 interface Network<M> {
   readonly members: Set<M>;
-  /** Sessions without an answer to the first PAR, possibly from senders of PAN[S] alone. The oldest first. */
+  /** Sessions without an answer to the first PAR, oldest first. Their sender may never send more than PAN[S]. */
   readonly silent: Set<M>;
 }
 

@@ -33,7 +33,7 @@ export class PaaOffers {
     const plain = algorithmOffer(config);
     const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
     const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
-    // AVPs that strict peers may not know come last.
+    // AVPs that strict peers may not support come last.
     const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
     return new StatelessStart(this.#drbg.bytes(32), variants);
   }
@@ -57,8 +57,8 @@ export class PaaOffers {
   }
 
   /**
-   * A strict PaC drops offers with unknown AVPs and asks again, so each third offer is plain. Some PaCs ignore a PAR[S]
-   * with EAP-Payload, so only each third offer has one.
+   * A strict PaC drops offers with unknown AVPs and sends PCI again, so every third offer is plain. Some PaCs ignore a
+   * PAR[S] with EAP-Payload, so only every third offer has one.
    */
   #variantOf(before: number): number {
     const { mobility, firstRequest, peers } = this.#config;

@@ -30,8 +30,8 @@ function step({ session }: Entry, input: PaaSessionInput, now: number): StepOutp
 }
 
 /**
- * The PAA with all its sessions. It answers PCI without state, starts a session at a valid PAN[S], and passes other
- * messages to their session.
+ * The PAA with all its sessions. It answers PCI without state, starts a session when a valid PAN[S] arrives, and passes
+ * other messages to their session.
  */
 export class Paa {
   #config: PaaConfig;
@@ -171,8 +171,8 @@ export class Paa {
   // INITIAL    PCI        | not OPTIMIZED_INIT | Tx PAR[S], no RTX   | INITIAL
   // INITIAL    PCI        | OPTIMIZED_INIT     | EAPrestart          | INITIAL
   // INITIAL    EAP_REQUEST|                    | Tx PAR[S](EAP); RTX+| INITIAL
-  // Not RFC: PAR[S] with EAP-Payload needs no state and no timer either. The first EAP-Request asks for the identity
-  // and is the same for all. The PaC repeats PCI until it receives a PAR without S anyway (RFC 5191 4.1).
+  // Not RFC: PAR[S] with EAP-Payload needs no state and no timer either. The first EAP-Request is an Identity request,
+  // the same for every PaC, and the PaC repeats PCI anyway until it receives a PAR without S (RFC 5191 4.1).
   #pci({ message }: Received, from: PacEndpoint, now: number): PaaOutput[] {
     if (message.sessionId !== 0 || message.sequence !== 0) return [refuse('unexpected', from)];
     // RFC 5191 4.1: if PaC and PAA have both initiated, the PaC answers the PAR[S] of the PAA.
@@ -202,7 +202,7 @@ export class Paa {
       {
         perAddress: limits.halfOpenPerAddress,
         perNetwork: limits.halfOpenPerNetwork,
-        // If authenticated sessions leave little room, half-open ones evict each other within it.
+        // Half-open sessions may use only the room that authenticated sessions leave.
         inAll: Math.min(limits.halfOpen, limits.sessions - (size - halfOpen)),
       },
       now,

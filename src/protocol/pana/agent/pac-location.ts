@@ -39,7 +39,7 @@ interface Trial extends Heard {
 /**
  * Location (address and port) of a PaC: a proven one, and possibly a new one from which a protected message came (RFC
  * 5191 5.6). Not RFC: such a message alone does not move the session. Its sender has the key, but the source address
- * may be forged. The proof is an unpredictable value that was sent to the new location and came back. Until then
+ * may be forged. The proof is an unpredictable value that is sent to the new location and comes back. Until then
  * requests go to the new location. If nothing arrives from there, they go to the proven one again.
  */
 export class PacLocation {

@@ -19,7 +19,8 @@ const SALT_BITS = 4;
 const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
 
 /**
- * Variants of the offer: with all AVPs; only with AVPs that strict peers know; with all AVPs and the first EAP-Request.
+ * Variants of the offer: with all AVPs; only with AVPs that strict peers support; with all AVPs and the first
+ * EAP-Request.
  */
 export const VARIANT = { FULL: 0, PLAIN: 1, OPTIMISED: 2 } as const;
 

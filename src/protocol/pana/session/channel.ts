@@ -50,7 +50,7 @@ interface LastRequest {
   readonly type: number;
   readonly sequence: number;
   readonly octets: Uint8Array;
-  /** The key that verified the request. Its sender may not know a newer one. */
+  /** The key that verified the request. Its sender may not have a newer one yet. */
   readonly verified: Protection | undefined;
   /** Undefined while the request is being processed. */
   answer: { readonly draft: Draft; octets: Uint8Array; signedWith: Protection | undefined } | undefined;
@@ -127,7 +127,7 @@ export class Channel {
   }
 
   /**
-   * Activates a new key. The previous key still verifies messages that the peer sent before it knew the new one, until
+   * Activates a new key. The previous key still verifies messages that the peer sent before it had the new one, until
    * `dropPrevious` is called.
    */
   protect(protection: Protection): void {
@@ -192,7 +192,7 @@ export class Channel {
     return [this.#encoded(outstanding)];
   }
 
-  /** The encoded request, signed with the current key: if the key has changed, the peer knows only the new one. */
+  /** The encoded request, signed with the current key: after a change of key the peer accepts only the new one. */
   #encoded({ draft, sequence }: Outstanding): Uint8Array {
     return this.#encode(draft, FLAG.R, sequence, this.#protection);
   }

@@ -15,7 +15,7 @@ export interface Agreement {
   readonly algorithms: Algorithms | undefined;
 }
 
-/** The first local id, in order of preference, that is also offered. */
+/** The first local id, in order of preference, that the other end also offers. */
 function choose(ours: readonly number[], offered: readonly number[]): number | undefined {
   return ours.find((id) => offered.includes(id));
 }
@@ -29,8 +29,8 @@ export interface AlgorithmPolicy {
 }
 
 /**
- * The algorithms that `policy` selects from those of the other end, RFC 5191 4.1. Undefined: none were named, and the
- * policy accepts a session without an SA. 'none': the start is not acceptable.
+ * The algorithms that `policy` selects from those of the other end, RFC 5191 4.1. Undefined: the other end named none,
+ * and the policy accepts a session without an SA. 'none': the start is not acceptable.
  */
 export function chooseAlgorithms(
   policy: AlgorithmPolicy,

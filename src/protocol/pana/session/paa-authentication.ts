@@ -34,7 +34,7 @@ export function beginRun(context: PaaContext, now: number): PaaStep {
   return startEap(context, now);
 }
 
-/** Restarts EAP within the current authentication. The PaC already has its nonce and waits. */
+/** Restarts EAP within the current authentication, whose nonce the PaC already has. */
 export function restartRun(context: PaaContext, now: number): PaaStep {
   if (!context.channel.busy) return startEap(context, now);
   // The PaC has not answered yet. Its request is retransmitted up to the limit; no other request can be sent.

@@ -2,10 +2,10 @@ import { CAPABILITY } from '../../mip6/assignment.js';
 import type { PacMobility } from './pac-interface.js';
 
 /**
- * A PaC that wants mobility asks again if an offer has no Mobility-Capability. The PAA of this project sends such a
- * plain offer to each third PCI, and the other offers may be lost. More plain offers than that show that the PAA makes
- * no other; one extra is tolerated as a duplicate from the network. The PaC asks again immediately this many times,
- * then with the timer of PCI.
+ * A PaC that prefers mobility sends PCI again if an offer has no Mobility-Capability. The PAA of this project sends
+ * such a plain offer in answer to every third PCI, and its other offers may be lost. If more plain offers than that
+ * arrive, the PAA makes no others; one extra is tolerated as a duplicate from the network. The first ASKED_AT_ONCE
+ * times the PaC sends PCI immediately, afterwards when the timer of PCI expires.
  */
 const PCIS_PER_PLAIN_OFFER = 3;
 const ASKED_AT_ONCE = 2;
@@ -22,7 +22,7 @@ export const UNASKED_OFFER_WAIT = 5_000;
 const PLAIN_OFFERS_IGNORED = 8;
 
 /**
- * The decision about an offer: accept it; drop it and wait for the timer of PCI; drop it and ask again immediately; or
+ * The decision about an offer: accept it; drop it and wait for the timer of PCI; drop it and send PCI immediately; or
  * keep it and accept it if no better one arrives.
  */
 export type OfferVerdict = 'take' | 'drop' | 'ask' | 'keep';
@@ -39,7 +39,7 @@ export interface OfferContext {
 
 /**
  * Decides which offers a PaC accepts if it wants mobility. A plain offer does not show whether its PAA also makes
- * others, so PCIs and offers are counted.
+ * others, so the numbers of PCIs and of plain offers are compared.
  */
 export class Offers {
   readonly #mobility: PacMobility | undefined;

@@ -7,7 +7,7 @@ import { AVPS } from './dictionary.js';
 
 /** Input of PANA_AUTH_KEY, RFC 5191 5.3. `iPar` and `iPan`: the complete datagrams of PAR[S] and PAN[S]. */
 export interface KeyInput {
-  /** Not taken over. */
+  /** The caller remains the owner. */
   readonly msk: Secret;
   readonly iPar: Uint8Array;
   readonly iPan: Uint8Array;
