@@ -141,7 +141,7 @@ render() {
 	record file "$2"
 }
 
-# Fills the paths of this host into a text of the package.
+# Prints a sed script that replaces the paths in a file of the package with those of this installation.
 paths() {
 	cat <<-END
 		/PATH=/!s|/usr/local/|$prefix/|g
@@ -199,7 +199,7 @@ install_all() {
 		cp "$root$manifest" "$work/before"
 		check_manifest "$work/before"
 		cp "$work/before" "$work/earlier"
-		# Keep the record of folders created by the earlier installation.
+		# Keep the entries of folders that the earlier installation created.
 		sed -n 's/^folder //p' "$work/before" | while read -r path; do
 			if [ -d "$root$path" ]; then record folder "$path"; fi
 		done

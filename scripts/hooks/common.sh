@@ -238,7 +238,7 @@ start() {
 	STARTED="$STARTED $start_name"
 }
 
-# settled: for a program without a sign of readiness. One second is enough for it to end if it cannot work.
+# settled: for a program that does not show when it is ready. If it cannot work, it ends within a second.
 settled() {
 	[ "$start_tries" -ge 10 ]
 }
@@ -264,8 +264,8 @@ uptime_seconds() {
 }
 
 # node_read FILE: sets ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS. OLD is the key before KEY, kept
-# until KEY has been used. AT is when KEY came, in seconds since boot, or "used". GENERATION counts the keys. SAS lists the SAs
-# that KEY was not used for: "," and the names of all that were up when KEY had been loaded, or "?" before that is known.
+# until KEY has been used. AT is the time at which KEY arrived, in seconds since boot, or "used". GENERATION counts the keys.
+# SAS lists the SAs that were up when KEY was loaded, which therefore use an earlier key: ",NAME,NAME,"; "?": not recorded yet.
 # shellcheck disable=SC2034 # each command uses some of these
 node_read() {
 	read -r ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS <"$1" || :
@@ -279,8 +279,8 @@ node_write() {
 		put "$NODES/$ID" 600
 }
 
-# Updates the record with the values of the event. OLD stays the last key that was used until the new one is used.
-# Exception: on a home agent, when the session changes, OLD is dropped, because a restarted node knows no other key. Sets
+# Updates the record with the values of the event. Until the new key is used, OLD remains the last key that was used.
+# Exception: on a home agent, when the session changes, OLD is dropped, because a restarted node has only the new key. Sets
 # HAS_NEW_KEY.
 # shellcheck disable=SC2034 # strongswan.sh and racoon.sh use HAS_NEW_KEY
 node_put() {

@@ -2,7 +2,7 @@
 # Shared by the hooks of an enforcement point, which read it with "." after common.sh.
 #
 #   start   the PAA starts or reloads. Standard input: a line "permit …" for each authorized client
-#   permit, move, revoke   one client, in MIP6_… variables; without the old address if another session has it
+#   permit, move, revoke   one client, in MIP6_… variables; the old address is omitted if another session has it
 #   batch   such events on standard input, in order: "permit MIP6_SESSION=… MIP6_COA=…"
 #   stop    the PAA ends; every client was revoked
 #

@@ -8,10 +8,10 @@
 #   IP6TABLES=ip6tables   the program, such as ip6tables-legacy
 #   IPTABLES=iptables     that of IPv4; IPTABLES=none on a router that forwards no IPv4
 #
-# Unlike with ep-nft.sh, rules have no time limit: if the PAA dies, its clients pass until it starts again.
+# Unlike the rules of ep-nft.sh, these have no time limit: if the PAA dies, its clients pass until it starts again.
 #
-# The rules are generated from the list of clients at each event, and put in place in one step for each family. A client that
-# passes by its MAC address gets packets to the addresses that it has used in the last five minutes (xt_recent).
+# At each event the rules are generated from the list of clients and replaced in one step for each address family. A client
+# that passes by its MAC address receives packets to the addresses that it has used in the last five minutes (xt_recent).
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -29,8 +29,8 @@ say_event() {
 	say "$event ${coa:--} ${old:--}"
 }
 
-# clients EVENTS: prints the new list. The neighbour table gives the MAC addresses; what it has forgotten is taken from the
-# list, also from that of before a start.
+# clients EVENTS: prints the new list. MAC addresses come from the neighbour table. Those that the table no longer has come from
+# the old list; at "start" that is the list of the previous run.
 clients() {
 	printf '%s\n' "$1" | awk -v access="$ACCESS_INTERFACE" -v begins="$EVENT" -v list="$CLIENTS" '
 		function is_link_local(address) {
@@ -92,11 +92,11 @@ clients() {
 	'
 }
 
-# rules 6|4: the rules of the list on standard input, as ip6tables-restore --noflush reads them. It replaces the chains that
-# are named.
+# rules 6|4: prints the rules for the list on standard input, in the form for ip6tables-restore --noflush, which replaces only
+# the chains that they name.
 rules() {
 	printf '*filter\n:pana_ep - [0:0]\n:pana_from - [0:0]\n:pana_to - [0:0]\n'
-	# See ep-nft.sh: traffic that stays on a link.
+	# Accept traffic that stays on a link, see ep-nft.sh.
 	if [ "$1" = 6 ]; then
 		for type in 133 134 135 136 137; do
 			say "-A pana_ep -p icmpv6 --icmpv6-type $type -m hl --hl-eq 255 -j RETURN"
@@ -142,7 +142,7 @@ each_family() {
 	if [ "$IPTABLES" != none ]; then "$1" 4 "$IPTABLES"; fi
 }
 
-# Closes the link first: the chains are complete before FORWARD jumps to them.
+# Completes the chains before FORWARD jumps to them, so that no other client passes in between.
 apply() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "$list" | rules "$1"

@@ -5,9 +5,9 @@
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="br0 eth1.7"   where clients are (default: pana.interface of the PAA)
-#   ADDRESSES=one                   a client passes with the address that it authenticated from and its MAC address; a client
-#                                   that authenticated from a link-local address, which routers do not forward, as with
-#   ADDRESSES=mac                   any address from its MAC address, including addresses of its neighbours
+#   ADDRESSES=one                   a client may use only the address that it authenticated from, with its MAC address; for a
+#                                   link-local one, which routers do not forward, ADDRESSES=mac applies
+#   ADDRESSES=mac                   a client may use any address with its MAC address, including addresses of its neighbours
 #   AT_STOP=closed                  when the PAA stops, no client passes; AT_STOP=open: every client passes
 
 HERE=$(dirname "$0")
@@ -28,7 +28,7 @@ no_table() {
 }
 
 # A packet between two clients is checked in both directions. If br_netfilter is loaded (Docker loads it), bridged frames
-# also pass these rules. Traffic that stays on a link, such as neighbour discovery, is accepted: it has a hop limit of 255 or
+# also traverse these rules. Traffic that stays on a link, such as neighbour discovery, is accepted: it has a hop limit of 255 or
 # link-local addresses, and no router forwards it. Linux does forward IPv4 link-local addresses.
 table() {
 	cat <<-END
@@ -80,7 +80,7 @@ say_event() {
 	say "$event ${coa:--} ${old:--} ${lifetime:--}"
 }
 
-# Turns events on standard input into nft commands, and into lines after "#" with the state to keep of each client. To remove
+# Converts events on standard input to nft commands, and to lines after "#" with the state to keep of each client. To remove
 # an element, it is added and then deleted: this works whether or not it exists, and nft applies all commands atomically.
 commands() {
 	cd "$MACS"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Home agent on Linux for many nodes. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: UMIP or
 # none.
-# Events: up, refresh, down, probe. A probe also starts programs again that have ended.
+# Events: up, refresh, down, probe. A probe also restarts programs that have ended.
 
 HERE=$(dirname "$0")
 # shellcheck disable=SC2034 # read by common.sh
@@ -17,13 +17,13 @@ up | refresh)
 	read_psk
 	lock
 	ike_ha_note
-	# racoon looks its policies up when the node asks for them: mip6d writes them first.
+	# racoon looks up the policies when a node starts IKE, so mip6d must write them first.
 	if [ "$IKE" = racoon ]; then
 		mobility_ha_up
 		ike_ha_put
 	else
 		ike_ha_put
-		# The node can start IKE: the daemon need not wait for the rest.
+		# The node can start IKE now, so the daemon need not wait for the rest.
 		say ready
 		mobility_ha_up
 	fi

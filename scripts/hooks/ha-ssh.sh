@@ -13,9 +13,9 @@
 #
 #   SSH_DIR=/some/where      default: /usr/local/etc/pana-mip6/ssh if it exists, otherwise /etc/pana-mip6/ssh
 #   SSH_USER=pana            user for targets that name none (default: root)
-#   SSH_CONNECT_TIMEOUT=5    seconds until a home agent that does not answer is given up
+#   SSH_CONNECT_TIMEOUT=5    time limit of connecting, in seconds
 #
-# All values and the key go over standard input: every user of either machine can see arguments.
+# All values and the key are passed on standard input, because every user of either machine can see arguments.
 
 HERE=$(dirname "$0")
 SSH_DIR=
@@ -91,7 +91,7 @@ tell() {
 	[ -z "$2" ] || printf '%s=%s\n' "$1" "$2"
 }
 
-# END shows the other end that the message is complete.
+# END marks a complete message.
 message() {
 	tell MIP6_EVENT "$EVENT"
 	tell MIP6_MN_ID "${MIP6_MN_ID:-}"

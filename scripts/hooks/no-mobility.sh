@@ -13,9 +13,10 @@ mobility_mn_up() {
 	[ "$IKE" != racoon ] || setkey_mn_up
 }
 
-# With MOBIKE, charon keeps its address until the address is removed, even if no router of the new link forwards it. Remove
-# the old care-of address, unless the new link has its network too. Remove also charon's route for the home address (table 220):
-# it leads to a router of the old link, and charon's own messages follow it. charon sets it again with the new address.
+# With MOBIKE, charon keeps using its address until that is removed, even if no router of the new link forwards it. Therefore
+# removes the old care-of address, unless the new link has the same network. Also removes charon's route for the home address
+# (table 220), because it leads to a router of the old link and charon's own messages follow it. charon adds the route again
+# with the new address.
 mobility_mn_move() {
 	move_old=${MIP6_COA_OLD:-}
 	case $move_old in
@@ -45,7 +46,7 @@ mobility_ha_down() {
 	if [ "$IKE" = racoon ]; then setkey_ha_delete; else proxy_remove "$MIP6_HOA"; fi
 }
 
-# After a restart of the host.
+# Adds the proxy entries again that a restart of the host has removed.
 mobility_ha_check() {
 	[ "$IKE" != racoon ] || return 0
 	PROXIES=$(ip -6 neigh show proxy dev "$INTERFACE" 2>/dev/null || :)
@@ -66,8 +67,8 @@ proxy_setting() {
 		say "cannot set net/ipv6/$1: hosts of the home link will not find the node"
 }
 
-# Linux answers such solicitations up to 0.8 s later, unless told otherwise. A home network that is only routed to the home agent
-# needs no proxy.
+# Makes this host answer neighbour solicitations for a home address, without the default delay of up to 0.8 s. A home network that
+# is only routed to the home agent needs no proxy.
 proxy_add() {
 	if ! act ip -6 neigh replace proxy "$1" dev "$INTERFACE" 2>/dev/null; then
 		say "no proxy for $1 on $INTERFACE: hosts of a home link will not find the node"

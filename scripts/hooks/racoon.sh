@@ -53,7 +53,7 @@ ike_mn_up() {
 		racoon_sainfo "$MIP6_HOA" "$MIP6_HA"
 	} | put "$RACOON_CONF" 600
 	racoon_reload
-	# SAs continue with the key that they were made with. Without SAs the next binding update makes a phase 1 with the new key.
+	# Existing SAs keep the key that they were created with. Without SAs the next binding update starts a phase 1 with the new key.
 	# That interrupts the traffic of the home address: for about three seconds with UMIP 0.4.
 	if [ "$(sum_of "$PSK_TXT")" != "$racoon_key_before" ] && ! has_started racoon; then
 		racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
@@ -70,7 +70,7 @@ racoon_end_sas() {
 	printf 'deleteall %s %s esp;\ndeleteall %s %s esp;\n' "$1" "$2" "$2" "$1" | setkey -c >/dev/null 2>&1 || :
 }
 
-# The IPsec policies trigger racoon.
+# Nothing to do: the IPsec policies trigger racoon.
 ike_mn_connect() {
 	:
 }
@@ -117,7 +117,8 @@ ike_ha_put() {
 	racoon_ha_files
 }
 
-# Called before the binding is removed, which shows the care-of address: the ISAKMP SA is between it and the home agent.
+# Must be called before the binding is removed, because the binding shows the care-of address: the ISAKMP SA is between that
+# address and the home agent.
 ike_ha_remove() {
 	racoon_coa=
 	if [ "$DRY_RUN" != yes ]; then racoon_coa=$(care_of "$MIP6_HOA"); fi
@@ -127,7 +128,8 @@ ike_ha_remove() {
 	racoon_ha_files
 }
 
-# care_of HOA: the care-of address of its binding on this home agent; nothing if there is none. The binding's tunnel has it.
+# care_of HOA: prints the care-of address of its binding on this home agent, which is the remote end of the binding's tunnel.
+# Prints nothing if there is no binding.
 care_of() {
 	command -v ip >/dev/null 2>&1 || return 0
 	care_dev=$(ip -6 route show "$1" 2>/dev/null | sed -n 's/.* dev \(ip6tnl[0-9]*\) .*/\1/p;q')
@@ -145,7 +147,7 @@ racoon_ha_start() {
 	start racoon racoon_is_ready racoon -f "$RACOON_CONF"
 }
 
-# racoon answers on its control socket when it has read its file and knows the policies.
+# racoon answers on its control socket once it has read its file and the policies.
 racoon_is_ready() {
 	racoonctl show-sa isakmp >/dev/null 2>&1
 }

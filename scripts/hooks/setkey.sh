@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# IPsec policies by setkey, where no daemon writes them: on FreeBSD, and on Linux without UMIP; read with "." after
+# Writes IPsec policies with setkey where no daemon does: on FreeBSD, and on Linux without UMIP; read with "." after
 # common.sh. racoon needs one number per direction, strongSwan one for both.
 
 SETKEY_CONF=$CONF_DIR/setkey.conf

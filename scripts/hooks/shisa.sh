@@ -17,7 +17,7 @@ mobility_mn_up() {
 		  key-management 1;
 		};
 	EOF
-	# The daemon needs the policies and the home address first.
+	# The policies and the home address must exist before the daemon starts.
 	setkey_mn_up
 	act ifconfig mip0 create 2>/dev/null || :
 	act ifconfig mip0 inet6 "$MIP6_HOA" prefixlen "$MIP6_PREFIX_LEN" alias

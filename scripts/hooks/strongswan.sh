@@ -7,10 +7,10 @@
 #   SWANCTL_DIR=/etc/swanctl        default: that, or /usr/local/etc/swanctl on FreeBSD
 #   VICI=unix:///run/charon.vici    socket of charon, if not the default
 #   CHARON='systemctl start strongswan'    command that starts charon; default: depends on the system
-#   INITIATE_SECONDS=10             how long a mobile node's hook tries, before the daemon runs it again
-#   DPD_SECONDS=5                   how often a mobile node checks that the home agent is there, while nothing comes from it
+#   INITIATE_SECONDS=10             how long a run of the mobile node's hook tries; the daemon then runs it again
+#   DPD_SECONDS=5                   interval of a mobile node's dead peer detection, while it receives nothing from the home agent
 #   OLD_KEY_SECONDS=3600            how long a home agent accepts the old key if the new one is not used
-#   CHILD_SA=no                     an IKE_SA is enough: for tests on a kernel without ESP
+#   CHILD_SA=no                     do without a CHILD_SA: for tests on a kernel without ESP
 #
 # IKEv1 uses aggressive mode: main mode would look up the key by an address that is not known in advance. A home agent's
 # strongswan.conf must allow it: charon.i_dont_care_about_security_and_use_aggressive_mode_psk = yes.
@@ -106,7 +106,7 @@ section_auth() {
 	printf '    %s {\n      auth = psk\n      id = %s\n    }\n' "$1" "$2"
 }
 
-# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address. A node makes its CHILD_SA again if
+# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address. A node re-creates its CHILD_SA if
 # the home agent has lost it.
 section_child() {
 	printf '    children {\n      mip6 {\n'
@@ -139,7 +139,7 @@ section_version() {
 }
 
 # care_of_address: prints the global address from which the node reaches the home agent; nothing if it has none. With Mobile
-# IPv6 the kernel would choose the home address, to which IKE messages find no way: mip6d routes it into its tunnel.
+# IPv6 the kernel would choose the home address, which IKE messages cannot use, because mip6d routes them into its tunnel.
 care_of_address() {
 	case ${MIP6_COA:-} in
 	'' | *%* | fe[89ab]?:* | *.* | "$HOA") ;;
@@ -152,7 +152,7 @@ care_of_address() {
 		awk -v hoa="$HOA" '/ home / { next } { sub("/.*", "", $4) } $4 != hoa { print $4; exit }'
 }
 
-# A node authenticates with the new key, whose secret names both ends, and also accepts the old key from the home agent. A home
+# A node authenticates with the new key, whose secret names both ends, and accepts both keys from the home agent, because a home
 # agent authenticates with the old key until the node has used the new one.
 mn_conf() {
 	printf '# %s at %s\nconnections {\n  %s {\n' "$ID" "$HA" "$CONNECTION"
@@ -274,13 +274,13 @@ ike_mn_connect() {
 	fi
 	connect_wait=100
 	connect_tries=0
-	# A slow machine needs more time for IKE, too.
+	# If the hook has been slow so far, this machine also needs more time for IKE.
 	now_ms
 	connect_timeout=$((2 + 2 * (NOW_MS - BEGAN) / 1000))
 	[ "$connect_timeout" -le 15 ] || connect_timeout=15
 	connect_until=$(($(uptime_seconds) + INITIATE_SECONDS))
 	WHAT=nothing
-	# A connection with a new key is new.
+	# The connection for a new key cannot have an SA yet.
 	[ "$HAS_NEW_KEY" = yes ] || look_at_connection
 	until [ "$WHAT" = all ]; do
 		connect_tries=$((connect_tries + 1))
@@ -333,7 +333,7 @@ ike_mn_down() {
 	rm -f "$(node_conf "$MIP6_MN_ID")"
 	node_remove
 	[ "$down_has_charon" = yes ] || return 0
-	# Before the SAs end: a connection that is loaded may be established again.
+	# Unload the connections before their SAs are terminated, or they might be established again.
 	strongswan_load
 	for down_name in $(connections_of "$MIP6_HOA"); do
 		strongswan_end "$down_name"
@@ -351,7 +351,7 @@ note_sas() {
 	node_write
 }
 
-# The old key is dropped when an IKE_SA has been established since the new key was loaded, or when its time is over.
+# Drops the old key if an IKE_SA has been established since the new key was loaded, or after OLD_KEY_SECONDS.
 forget_old_key() {
 	[ "$OLD" != - ] || return 0
 	CONNECTION=$(connection_name "$HOA")
@@ -423,12 +423,12 @@ ike_ha_remove() {
 		say "dry run: swanctl unloads $(connection_name "$MIP6_HOA")"
 	elif charon_runs; then
 		strongswan_load
-		# Half-open ones too.
+		# Also terminates half-open IKE_SAs.
 		swan --terminate --ike "$(connection_name "$MIP6_HOA")" --force --timeout 1 || :
 	fi
 }
 
-# A charon that was started again by somebody else has no connections.
+# A charon that something else has restarted has no connections loaded.
 ike_ha_check() {
 	lock
 	forget_old_keys

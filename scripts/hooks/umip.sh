@@ -1,10 +1,10 @@
 # shellcheck shell=sh
 # UMIP's mip6d on Linux, for a mobile node and for a home agent; read with "." after common.sh. It owns the IPsec policies.
 #
-# A setting in hooks.conf:
+# Settings in hooks.conf:
 #
-#   MIP6D_RELOAD=hup       or restart: how the home agent's mip6d reloads its file. The release 0.4 ignores SIGHUP, later
-#                          sources of the same version do not. Default: detected from the program.
+#   MIP6D_RELOAD=hup       how the home agent's mip6d reloads its file: hup or restart. The release 0.4 ignores SIGHUP, but
+#                          later sources of the same version do not. Default: detected from the program.
 #   RADVD=no               do not start radvd on the home link
 
 MIP6D_CONF=$CONF_DIR/mip6d.conf
@@ -41,15 +41,15 @@ mobility_mn_up() {
 		EOF
 		umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
 	} | put "$MIP6D_CONF" 644
-	# A new home address needs a restart. racoon learns the care-of address from the message that mip6d sends to the kernel
-	# when it starts, and would miss it if it was started later.
+	# A new home address needs a restart. So does a new racoon: it gets the care-of address from a message that mip6d sends to the
+	# kernel only when mip6d starts.
 	if [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ] || has_started racoon; then umip_stop; fi
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
 }
 
-# mip6d has opened its raw socket for mobility headers (protocol 135), or, where the socket cannot be seen, has run for 3 s.
+# Whether mip6d has opened its raw socket for mobility headers (protocol 135) or, if sockets cannot be listed, has run for 3 s.
 umip_is_ready() {
-	# shellcheck disable=SC2154 # of "start"
+	# shellcheck disable=SC2154 # set by "start"
 	grep -q ':0087 ' /proc/net/raw6 2>/dev/null || [ "$start_tries" -ge 30 ]
 }
 
